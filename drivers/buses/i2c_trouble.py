@@ -66,7 +66,7 @@ def transfer_trouble(
         case errno.EINVAL | errno.EOPNOTSUPP:
             return f"{path}: the adapter refuses this kind of transfer with 0x{address:02x}"
         case errno.ENODEV | errno.EBADF | errno.ESHUTDOWN | errno.EPIPE | errno.ECONNRESET:
-            return f"{path} has disappeared: its adapter was unplugged or its driver removed"
+            return f"{path} is gone: its adapter was unplugged or its driver removed"
     return f"{path}: transfer with 0x{address:02x} failed: {error.strerror or error}"
 
 
@@ -130,9 +130,9 @@ def walk_findings(
     findings = []
     for name, (address, *others) in silent.items():
         if address in heard:
-            text = f"{name}: a device answers at 0x{address:02x} on {path}, but not as it"
+            text = f"{name}: a device answers at 0x{address:02x} on {path}, but not as it should"
             remedy = "it is another kind of chip, or was just switched on (then try again)"
-            findings.append(fault(f"{text} should", remedy))
+            findings.append(fault(text, remedy))
             continue
         elsewhere = sorted(heard & set(others))
         if elsewhere:

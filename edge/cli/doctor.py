@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         echo(f"through {through}", *_lines(looked, findings, args.config.name))
     if why:
-        echo(f"kerbstone doctor: {why}; the findings so far are above", err=True)
+        echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
     everything = [*findings, *(one for exam in looked for one in exam.findings())]
     if why == ENDED_EARLY:
         return 130

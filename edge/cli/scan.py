@@ -95,7 +95,7 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
         echo(*(line for one in jobs for line in _comment_lines(one)))
         echo("", *(text or "# no device was found").split("\n"), fold=False)
     if not whole:
-        echo("kerbstone scan: ended early; the devices found so far are above", err=True)
+        echo("kerbstone scan: ended early; this is what was found so far", err=True)
         return 130
     if all(one.refused for one in jobs):
         return 3

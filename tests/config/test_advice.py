@@ -23,7 +23,7 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
         ('confirm = "broker"\n', "", '5: uplink.confirm: is not set, so "broker" counts'),
         ("[uplink]", "[uplink]\nprotocol = '3.1.1'", "6: uplink.protocol: in MQTT 3.1.1 a refused"),
         ("[uplink]", "[uplink]\nencoding = 'json'", "6: uplink.encoding: json takes more bytes"),
-        ("//localhost", "//broker", "6: uplink.url: everything travels in the clear; mqtts://"),
+        ("//localhost", "//broker", "6: uplink.url: everything is sent unencrypted; mqtts://"),
         ("mqtt://localhost", "mqtts://b'\nca = '/no/ca", "uplink.ca: /no/ca is not there"),
         ("[site]", "[models]\ndir = '/no'\n[site]", "models.dir: /no is not there"),
         (
@@ -48,7 +48,7 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
             "bus = 'm'\nunit = 1\nreversed = true\npositive = 'export'\n[bus.loops]",
             "16: device.d.reversed: with positive",
         ),
-        ("[bus.loops]", "[bus.i]\nkind = 'i2c'\n[bus.loops]", "9: bus.i: nothing sits on this bus"),
+        ("[bus.loops]", "[bus.i]\nkind = 'i2c'\n[bus.loops]", "9: bus.i: no device is on this bus"),
         (
             'lead = "GPIO17"',
             "lead = 'A'\ntrail = 'B'\nspacing_m = 1.9",

@@ -78,7 +78,7 @@ def test_it_ends_in_time_with_what_it_has(
     assert said.code == 1
     assert "no answer within 0.05 s" in said.out
     assert "0 of 1 buses, 0 s  meters: " in said.err  # progress, where somebody sees it
-    assert "ended after 1.2 s; the findings so far are above" in said.err
+    assert "ended after 1.2 s; this is what was found so far" in said.err
     for looking in [each for each in threading.enumerate() if each.name == "meters"]:
         looking.join()  # it would open its port again, which is the next test's by then
 
