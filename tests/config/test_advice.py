@@ -20,7 +20,7 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('confirm = "broker"\n', "", '5: uplink.confirm: is not set, so "broker" counts'),
+        ('confirm = "broker"\n', "", '5: uplink.confirm: is not set, so "broker" applies'),
         ("[uplink]", "[uplink]\nprotocol = '3.1.1'", "6: uplink.protocol: in MQTT 3.1.1 a refused"),
         ("[uplink]", "[uplink]\nencoding = 'json'", "6: uplink.encoding: json takes more bytes"),
         ("//localhost", "//broker", "6: uplink.url: everything is sent unencrypted; mqtts://"),
@@ -78,7 +78,7 @@ def test_a_password_in_the_clear_is_told(read: Read, tmp_path: Path) -> None:
         'url = "mqtt://localhost"',
         f'url = "mqtt://broker"\nusername = "u"\npassword_file = "{secret}"',
     )
-    assert "in the clear, the password too" in remarks(read, text)[0]
+    assert "unencrypted, the password too" in remarks(read, text)[0]
 
 
 @pytest.mark.parametrize(

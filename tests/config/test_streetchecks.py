@@ -242,8 +242,8 @@ def test_red_and_amber_are_enough(read: Read) -> None:
         ),
         (
             PHASE,
-            "20: device.green.phase: no lane of north has a position near a signal, so none says "
-            'anything of it; write position = "stop", "mid" or "advance" in lane.north_1',
+            "20: device.green.phase: no lane of north has a position near a signal, so the "
+            'signal is not judged; write position = "stop", "mid" or "advance" in lane.north_1',
         ),
         (
             'position = "advance"\n' + PHASE,

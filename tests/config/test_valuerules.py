@@ -81,7 +81,7 @@ port = "/dev/ttyS1"
         (
             'lead = "GPIO17"',
             'lead = "GPIO17"\ntrail = "GPIO18"\nspacing_m = 1.5\nloop_m = 1.0',
-            "lane.north_1.spacing_m: 1.5 m give no speed of a vehicle; 1.83 m do",
+            "lane.north_1.spacing_m: 1.5 m are too short for a speed; 1.83 m are enough",
         ),
         (
             'lead = "GPIO17"',
@@ -180,11 +180,11 @@ def test_a_device_is_wrong(wrong: Wrong, device: str, told: str) -> None:
         ),
         (
             "a = {driver='pms5003', bus='dust'}\nb = {driver='pms5003', bus='dust'}",
-            "device.a sits on dust already; pms5003 has no address",
+            "device.a is on dust already; pms5003 has no address",
         ),
         (
             "a = {driver='mbus', bus='dust'}\nb = {driver='pms5003', bus='dust'}",
-            "device.a sits on dust already; pms5003 has no address",
+            "device.a is on dust already; pms5003 has no address",
         ),
         (
             "a = {driver='mbus', bus='dust', address=3}\n"

@@ -104,7 +104,8 @@ def test_a_server_that_is_away_or_refuses_is_trouble_and_tried_another_day(
 
 
 @pytest.mark.parametrize(
-    ("data", "word"), [(b"rubbish", "torn"), (b"", "torn"), (b"x" * 16_385, "more than")]
+    ("data", "word"),
+    [(b"rubbish", "incomplete"), (b"", "incomplete"), (b"x" * 16_385, "more than")],
 )
 def test_a_claim_of_no_use_is_wrong_use(root: Path, said: Said, data: bytes, word: str) -> None:
     (root / "boot" / CLAIM_NAME).write_bytes(data)
