@@ -26,7 +26,7 @@ Cause = Annotated[
     Literal["spike", "stuck", "dropout", "noise", "drift", "shift", "scale", "event"],
     Meta(extra_json_schema=GROWS),
 ]
-BY = "Who says so: `model NAME VERSION` or `rule NAME`."
+BY = "What made the decision: `model NAME VERSION` or `rule NAME`."
 
 
 class Event(Sourced, tag_field="event", kw_only=True):
@@ -182,7 +182,7 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
 class Overstay(Event, tag="overstay", kw_only=True):
     """A vehicle has reached the limit of its stay in a bay, or has left after that."""
 
-    state: Annotated[OnOff, meaning("On when the limit is reached, off when it has left.")]
+    state: Annotated[OnOff, meaning("On when the limit is reached, off when the vehicle has left.")]
     max_stay_min: Annotated[Amount, meaning("The limit.", "min")]
     stay_s: (
         Annotated[Amount, meaning("How long it had stayed; left out if that is not known.", "s")]
@@ -192,7 +192,7 @@ class Overstay(Event, tag="overstay", kw_only=True):
 
 
 class Meter(Event, tag="meter", kw_only=True):
-    """A register went back, or forward further than it can, or is counted the other way round.
+    """A register went back, or grew more than it can, or is counted in the other direction.
 
     The step is not counted.
     """
@@ -200,8 +200,8 @@ class Meter(Event, tag="meter", kw_only=True):
     kind: Annotated[
         Literal["reset", "swap", "reversed"],
         meaning(
-            "It began again near zero; is another register; or `reversed` of its device was"
-            " changed in the configuration, so that import and export are exchanged."
+            "reset: it began again near zero. swap: it is another register. reversed: `reversed`"
+            " of its device was changed in the configuration, so import and export are exchanged."
         ),
     ]
     point: Annotated[str, meaning("The register.")]
@@ -212,21 +212,23 @@ class Meter(Event, tag="meter", kw_only=True):
 
 
 class Swap(Event, tag="swap", kw_only=True):
-    """A device tells another serial number than before."""
+    """A device reports another serial number than before."""
 
     before: Annotated[str, meaning("Serial number.")]
     after: Annotated[str, meaning("Serial number.")]
 
 
 class DeviceHealth(Event, tag="health", kw_only=True):
-    """What a device says of itself comes or goes."""
+    """A condition that a device reports goes on or off."""
 
     state: Annotated[
         Literal["on", "off", "flicker", "settled"],
-        meaning("flicker: it says now this, now that, and is told again once it has settled."),
+        meaning("flicker: it changes too often. settled: it is steady again."),
     ]
     condition: (
-        Annotated[Condition, meaning("Of the closed list; not with flicker and settled.")]
+        Annotated[
+            Condition, meaning("A word of the closed list; left out with flicker and settled.")
+        ]
         | UnsetType
     ) = UNSET
 
@@ -236,7 +238,7 @@ class Switch(Event, kw_only=True):
 
     state: Annotated[
         Literal["on", "off", "flicker"],
-        meaning("flicker: too many changes; told again once it has settled."),
+        meaning("flicker: too many changes; the state is reported once it has settled."),
     ]
     lost_edges: Annotated[Count, meaning("Edges lost before this one.")] | UnsetType = UNSET
 
@@ -246,11 +248,11 @@ class Door(Switch, tag="door", kw_only=True):
 
 
 class Tamper(Switch, tag="tamper", kw_only=True):
-    """The tamper switch; on: somebody may be tampering."""
+    """The tamper switch; on: somebody may be tampering with the box."""
 
 
 class Plug(Switch, tag="plug", kw_only=True):
-    """A charger's plug; on is in."""
+    """A charger's plug; on is plugged in."""
 
 
 class PlainContact(Switch, tag="contact", kw_only=True):
