@@ -110,7 +110,7 @@ class Module:
         if self._unset:
             found[Condition.SETTINGS] = "it did not take its settings and measures without them"
         if self._running and self._fresh <= self._settles_after():
-            found[Condition.WARMUP] = "it was started and has not settled yet"
+            found[Condition.WARMUP] = "warming up after the start"
         return {**found, **self._doing()}
 
     # --- what a module may do in its own way ---------------------------------------------------

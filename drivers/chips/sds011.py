@@ -132,7 +132,7 @@ class Sds011:
         if self._unsaid:
             found[Condition.SETTINGS] = "; ".join(self._unsaid.values())
         if not self.work_min and self._reads <= self.settle_reads:
-            found[Condition.WARMUP] = "it was started and has not settled yet"
+            found[Condition.WARMUP] = "warming up after the start"
         return found
 
     async def open(self) -> None:

@@ -176,7 +176,7 @@ class Sgp41:
                 f"its self-test at the start failed (0x{self._broken:x}): replace it"
             )
         if not (self._voc.index and self._nox.index):
-            found[Condition.WARMUP] = "it is conditioned, and its indices need 45 s of air"
+            found[Condition.WARMUP] = "it is being conditioned; its indices need 45 s of measuring"
         return found
 
     def snapshot(self) -> bytes:

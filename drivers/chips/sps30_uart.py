@@ -57,7 +57,7 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
     response = parse_response(frame)
     if response.error:
         raise DataError(
-            f"it refuses to tell its values (error 0x{response.error:02x})", Reason.FAULT
+            f"it refuses to send its values (error 0x{response.error:02x})", Reason.FAULT
         )
     if not response.data:
         return (Bad(Reason.STALE),) * len(POINTS)
@@ -100,11 +100,13 @@ class Sps30Uart:
             if self._register >> flag.bit & 1:
                 found.setdefault(flag.condition, flag.text)
         if self._flagged and not self._register:
-            found[Condition.DEVICE] = "it reports an error, and does not tell which: fan or laser"
+            found[Condition.DEVICE] = (
+                "it reports an error of its fan or its laser, but not which of them"
+            )
         if self._silence.is_long and not found:
             found[Condition.CLEANING] = SAID_CLEANING
         if self._running and self._fresh <= self.settle_reads:
-            found[Condition.WARMUP] = "it was started and has not settled yet"
+            found[Condition.WARMUP] = "warming up after the start"
         return found
 
     async def open(self) -> None:

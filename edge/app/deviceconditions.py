@@ -19,8 +19,13 @@ EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions a
 FLICKER_WITHIN_NS: Final = 3_600_000_000_000
 FLICKER_SETTLE_NS: Final = 60_000_000_000
 CONDITION_BY_WORD: Final[Mapping[str, Condition]] = {str(word): word for word in Condition}
-FLICKER_TEXT: Final = "says now this, now that of itself; it is told again when it has settled"
-SETTLED_TEXT: Final = "has settled, as it was told last"
+FLICKER_TEXT: Final = "its own reports change too often; they are sent again when it has settled"
+SETTLED_TEXT: Final = "has settled, in the state that was reported last"
+OVER_TEXTS: Final = {
+    Condition.WARMUP: "warm-up finished",
+    Condition.CLEANING: "cleaning finished",
+    Condition.SLEEPING: "awake again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +121,17 @@ def condition_events(
     for word in sorted(before.health.keys() | now.health.keys()):
         if (word in before.health) is not (word in now.health):
             on = word in now.health
-            text = now.health[word] if on else f"over: {before.health[word]}"
+            text = now.health[word] if on else _over_text(word, before.health[word])
             yield _event(device, at_ns, {
                 "event": "health",
                 "state": "on" if on else "off",
                 "condition": str(word),
                 "text": f"{device}: {text}",
             })  # fmt: skip
+
+
+def _over_text(word: Condition, before: str) -> str:
+    return OVER_TEXTS.get(word, f"no longer reported: {before}")
 
 
 def _event(device: str, at_ns: int, body: dict[str, Any]) -> Draft:

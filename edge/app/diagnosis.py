@@ -119,9 +119,9 @@ def _holding_lock(one: Exam) -> Iterator[None]:
     lock = BusLock(Path(one.site.store.run_dir), one.bus)
     try:
         if not lock.take():
-            one.refused = "another process works on it; try again when it has ended"
+            one.refused = "another process uses it; try again when that process has ended"
     except OSError as error:
-        one.refused = f"it cannot be taken ({error}); use sudo, or join the group kerbstone"
+        one.refused = f"no access to its lock ({error}); use sudo, or join the group kerbstone"
     try:
         yield
     finally:

@@ -102,7 +102,7 @@ async def probe_i2c(exam: Exam, bus: SmbusI2c, tick: ProbeTick) -> None:
         if other is not None and site.devices[name].driver not in (other.driver, *other.also):
             text = (
                 f'at 0x{first:02x} on {bus.path} is {other.what}; set driver = "{other.driver}", '
-                "or give it the sensor that the configuration names"
+                "or fit the sensor that the configuration names"
             )
             exam.add(name, split_finding("fault", text))
         elif at[name]:
@@ -139,7 +139,7 @@ async def probe_serial(exam: Exam, port: SerialPort, tick: ProbeTick) -> None:
             wait_s = ear.wait_s if isinstance(errors[name], DataError) else 0.0
             await _probe_talker(exam, port, cut, wait_s, tick)
         elif name == wrong[0]:
-            tick("listening to who talks unasked")
+            tick("listening for unasked bytes")
             _open(port)
             exam.wire += await port.diagnose(None, QUIET_S)
         if exam.answers or exam.broken:
@@ -247,7 +247,7 @@ async def _probe_other_units(
         for unit in (one for one in PROBED_UNITS if one not in known and ask is not None):
             tick(f"unit {unit} in place of {name}")
             if ask is not None and await _responds(bus, unit, *ask[1:]):
-                text = f"nobody answers as unit {ask[0]}, but somebody as unit {unit}"
+                text = f"no device answers as unit {ask[0]}, but one answers as unit {unit}"
                 remedy = f"set unit = {unit}, or give the meter the address {ask[0]}"
                 exam.known[name] = [fault(text, remedy)]  # in place of mere silence
                 break

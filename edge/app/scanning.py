@@ -221,12 +221,12 @@ class Scan:
         bus = bus_at(site_targets(self._site), one.place) if self._site is not None else ""
         if known := bus_at(self._at_work.buses, one.place):
             one.refused = (
-                f"the running daemon works on it (bus {known}): {STOP_HINT}, or ask it "
-                "(kerbstone read)"
+                f"the running daemon uses it (bus {known}): {STOP_HINT}, or read its devices "
+                "with kerbstone read"
             )
         elif one.kind == "i2c" and self._at_work.untold:  # nothing else keeps two masters apart
             one.refused = (
-                f"a daemon runs that does not tell whether it works on it: {STOP_HINT}, or name its"
+                f"a daemon runs and does not say whether it uses this bus: {STOP_HINT}, or name its"
                 " site file (--config)"
             )
         elif one.kind == "serial" and not os.path.realpath(one.place).startswith(PTS_PREFIX):
@@ -237,7 +237,7 @@ class Scan:
             lock = BusLock(Path(self._site.store.run_dir), bus)
             try:
                 if not lock.take():
-                    one.refused = f"another process works on it (bus {bus}): try again later"
+                    one.refused = f"another process uses it (bus {bus}): try again later"
             except OSError:
                 lock = None  # a folder that is not ours: then no command of ours is there either
         try:

@@ -95,7 +95,7 @@ def _audit(
     for gw, finding in refused_findings(store, args.gateway):
         printer.finding(gw, finding)
     if not printer.gateways:
-        text = f"{args.store}: nothing of {args.gateway or 'anybody'} is in it"
+        text = f"{args.store}: it has no records of {args.gateway or 'any gateway'}"
         printer.finding(args.gateway, AuditFinding("nothing", text))
     if store.damage.lines:
         text = f"{store.damage.lines} lines or rows of the store cannot be read"
@@ -142,7 +142,7 @@ class _Printer:
             if self._shown(date):
                 self._told(done.gw, date, finding)
         if done.hidden:
-            self.note(f"{done.gw}: {done.hidden} more findings are counted and not told")
+            self.note(f"{done.gw}: {done.hidden} more findings are counted but not shown")
 
     def finding(self, gw: str | None, finding: AuditFinding) -> None:
         """One that is in no gateway's days."""
@@ -152,11 +152,11 @@ class _Printer:
     def asked(self, done: GatewayAudit, answer: ResendResult) -> None:
         wanted = sum(count_in_ranges(ranges) for ranges in done.missing.values())
         text = (
-            f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.resent} rows come again"
+            f"{quote_name(done.gw)} was asked for {wanted} numbers: it resends {answer.resent} rows"
         )
-        text += f", {answer.gone} numbers are not there any more"
+        text += f" and no longer has {answer.gone} numbers"
         if answer.not_asked:
-            text += f"; {answer.not_asked} numbers are left for the next time"
+            text += f"; {answer.not_asked} numbers were not asked for yet: run it again"
         if answer.error:
             text = f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {

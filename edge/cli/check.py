@@ -168,7 +168,7 @@ def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
     uplink = site.uplink
     yield f"site    {site.place.id}, gateway {site.place.gateway}, zone {site.place.zone}"
     yield f"uplink  {uplink.url}, MQTT {uplink.protocol}, {uplink.encoding}; a record every " + (
-        f"{site.place.period_s} s, forgotten when the {uplink.confirm} has confirmed it"
+        f"{site.place.period_s} s, deleted when the {uplink.confirm} has confirmed it"
     )
     yield f"store   {site.store.dir}, at most {site.store.limit_mb} MB"
     for name, bus in site.buses.items():

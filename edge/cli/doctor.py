@@ -59,7 +59,11 @@ def run(args: argparse.Namespace) -> int:
     except (VerbError, OSError) as error:
         echo(f"kerbstone doctor: {error}", err=True)
         return 3
-    through = "the wires, no daemon runs" if status is None else "the daemon, no wire was touched"
+    through = (
+        "the wires, no daemon runs"
+        if status is None
+        else "the daemon, nothing was sent on the wires"
+    )
     if args.json:
         echo_json(_report(looked, findings, through, why), indent=2)
     else:

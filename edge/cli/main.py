@@ -21,7 +21,7 @@ VERBS: Final = {
     "scan": "find out what is on the wires, and print it as a configuration",
     "sim": "play a device, alone, on a simulated wire or a real adapter",
     "subscribe": "show, and check, what a broker gets from gateways",
-    "status": "how this gateway fares, and what needs a person",
+    "status": "the state of this gateway, and what you have to do",
     "receipts": "store what gateways send, and tell them what is stored",
     "audit": "prove that a store of records is complete",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",

@@ -76,7 +76,7 @@ def _list(args: argparse.Namespace) -> int:
             echo(*(f"  live: {line}" for line in live_model_lines(status[name])))
     for name in status.keys() - shown:
         echo(f"{name}: no bundle", *(f"  live: {t}" for t in live_model_lines(status[name])))
-    echo(why or "as the daemon says" if site else "shipped with this command; no site is asked")
+    echo(why or "as the daemon reports" if site else "shipped with this command; no site is asked")
     if not proofs:
         return _fail(f"{folder}: no bundle is in it", 1)
     return 0 if all(p.is_sound for p in proofs) else 1

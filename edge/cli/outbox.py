@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         echo_json(counts)
         return 0
-    through = "as the daemon says" if daemon else "from the files; no daemon runs"
+    through = "as the daemon reports" if daemon else "from the files; no daemon runs"
     head = fit_line(f"{site.place.gateway} at {site.place.id}, {through}")
     echo(head, *render_sections([outbox_lines(counts, daemon=daemon, whole=True)]), fold=False)
     return 0

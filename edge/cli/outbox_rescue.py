@@ -57,7 +57,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add("file", type=Path, metavar="FILE")
     add("--out", type=Path, metavar="NAME.jsonl", help="write them there instead of sending them")
-    add("--owner", metavar="SITE/GATEWAY", help="whose they are, when FILE does not say so")
+    add("--owner", metavar="SITE/GATEWAY", help="owner of the records, if FILE does not name it")
     # both also before the word `rescue`: the outer parser has the defaults
     add("--config", type=Path, default=argparse.SUPPRESS, metavar="SITE")
     add("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
 def _stage(args: argparse.Namespace) -> int:
     if args.out is None:
         raise WrongUseError(
-            f"{args.file} is a stage: readings of a window that no record was made of yet, so "
-            f"there is nothing to be sent; {EXPORT_HINT}"
+            f"{args.file} is a stage: it holds readings of a window, and no records yet, so "
+            f"there is nothing to send; {EXPORT_HINT}"
         )
     count, trouble = 0, None
     with args.out.open("x", encoding="utf-8") as file:
@@ -159,13 +159,13 @@ def _owner(args: argparse.Namespace, found: RescueSource) -> str:
         try:
             Topics(PREFIX, *found.owner.split("/", 1))
         except (WireError, TypeError):
-            raise WrongUseError(f"{args.file} names an owner that cannot be: say --owner") from None
+            raise WrongUseError(f"{args.file} names an impossible owner: use --owner") from None
         return found.owner
     if args.out is not None:
         return UNKNOWN_OWNER
     raise WrongUseError(
         f"{args.file} does not say whose records it holds. Nothing is sent under a guessed name: "
-        f"say --owner SITE/GATEWAY if you know it, or {EXPORT_HINT}"
+        f"use --owner SITE/GATEWAY if you know the owner, or {EXPORT_HINT}"
     )
 
 
@@ -205,7 +205,7 @@ def _verdict(
         counts |= {"written": exported.written, "conflicts": exported.conflicts}
         lines.append(f"{exported.written} records written to {args.out}")
         lines += [f"{n} {what}" for n, what in (
-            (exported.conflicts, "came with another content, too: both are kept"),
+            (exported.conflicts, "exist with two different contents: both are kept"),
             (exported.unwritable, "cannot be written as a message"),
         ) if n]  # fmt: skip
         finding = finding or bool(exported.conflicts or exported.unwritable)
@@ -217,7 +217,7 @@ def _verdict(
         lines += [f"{n} not taken: {why}" for why, n in refused.items()]
         if sent.unacknowledged:
             lines.append(
-                f"{sent.unacknowledged} not confirmed: run it again; what is stored is stored once"
+                f"{sent.unacknowledged} not confirmed: run it again; no record is stored twice"
             )
         finding = finding or bool(refused) or sent.confirmed < whole
     _print_result(args, counts, lines)
@@ -233,7 +233,7 @@ def _found_lines(found: RescueSource, missing: int) -> Iterator[str]:
     if found.damaged:
         yield f"{found.damaged} records are damaged, and cannot be read"
     if missing:
-        yield f"{missing} more were there by its own count, and cannot be found"
+        yield f"{missing} more records should be in the file, and cannot be found"
     if found.dead_letters:
         count = found.dead_letters
         yield f"{count} dead letters, refused and declared lost before, stay where they are"

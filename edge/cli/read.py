@@ -12,7 +12,7 @@ from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser("read", help="ask one device now", description=__doc__)
+    parser = verbs.add_parser("read", help="read one device now", description=__doc__)
     parser.add_argument("device", help="its name in the configuration")
     site_options(parser)
     parser.set_defaults(run=run)

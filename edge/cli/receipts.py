@@ -39,7 +39,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--store", type=Path, required=True, metavar="FILE", help="NAME.db or NAME.jsonl")
     add("--filter", metavar="F", help="topic filter (default PREFIX/+/+/up/#)")
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site: the "
-        "enrolment server's folder, or a list, a gateway and its sites a line")  # fmt: skip
+        "enrolment server's folder, or a list: on each line a gateway and its sites")  # fmt: skip
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
         help="end when nothing comes for this time")  # fmt: skip
@@ -71,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
         except UnreachableError as error:
             return _fail(f"{args.broker} cannot be reached: {error}", 3)
         except RecordStoreError as error:
-            text = "nothing more is receipted, so the gateways keep it; make room and start again"
+            text = (
+                "no more receipts are sent, so gateways keep their records; make room and restart"
+            )
             listener.verdict()
             return _fail(f"{error}: {text}", 3)
     return listener.verdict()
@@ -117,7 +119,7 @@ class _CollectorRun:
     def _words(self) -> str:
         counts = self._collector.counts
         return (
-            f"{counts.stored} records stored, {counts.repeats} came again, "
+            f"{counts.stored} records stored, {counts.repeats} repeats, "
             f"{counts.conflicts + counts.excess} conflicts, {counts.foreign} foreign, "
             f"{counts.undecodable} could not be read, "
             f"{counts.receipts} receipts in {counts.commits} commits"
@@ -128,7 +130,7 @@ class _CollectorRun:
         if self._told <= SENTENCES_TOLD:
             self._note(text)
         if self._told == SENTENCES_TOLD:
-            self._note("more is counted, and not told one by one")
+            self._note("further messages are counted, but not reported one by one")
 
     def _note(self, text: str) -> None:
         progress("")
@@ -147,12 +149,10 @@ class _CollectorRun:
 
 def _damage(store: RecordStore) -> None:
     if store.damage.torn_bytes:
-        text = f"{store.damage.torn_bytes} bytes of a last line that was cut are cut off"
-        _fail(f"{text}: it had no receipt, and comes again", 0)
+        text = f"an incomplete last line of {store.damage.torn_bytes} bytes was removed"
+        _fail(f"{text}: it had no receipt, so its record is sent again", 0)
     if store.damage.lines:
-        _fail(
-            f"{store.damage.lines} lines of the store cannot be read: they are left as they are", 0
-        )
+        _fail(f"{store.damage.lines} lines of the store cannot be read: they are left unchanged", 0)
 
 
 def _fail(text: str, code: int) -> int:

@@ -93,7 +93,7 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
         echo_json({"places": facts, "whole": whole, "toml": text}, indent=2)
     else:
         echo(*(line for one in jobs for line in _comment_lines(one)))
-        echo("", *(text or "# nobody was found").split("\n"), fold=False)
+        echo("", *(text or "# no device was found").split("\n"), fold=False)
     if not whole:
         echo("kerbstone scan: ended early; this is what was found so far", err=True)
         return 130
@@ -143,8 +143,8 @@ def _site(file: Path) -> tuple[Site | None, BusesInUse]:
             site = load_site(file, drivers.catalogue())
             folder = Path(site.store.run_dir)
         except ConfigError:
-            echo(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
-                 "it names is not known", err=True)  # fmt: skip
+            echo(f"kerbstone scan: {file} has mistakes (kerbstone check lists them): its buses "
+                 "are not known", err=True)  # fmt: skip
             folder = _run_dir(file)
     buses: dict[str, str] = {}
     untold = False
@@ -203,7 +203,7 @@ def _comment_lines(one: ScanJob) -> list[str]:
     elif not one.whole:
         out.append("#   not searched to the end")
     elif len(out) == 1:
-        out.append("#   nobody answers or talks")
+        out.append("#   no device was heard")
     return out
 
 

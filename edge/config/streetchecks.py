@@ -28,7 +28,7 @@ def _approach(draft: SiteDraft, name: str, approaches: set[str]) -> None:
     if name not in approaches:
         draft.report(
             ("approach", name),
-            f"no lane is of approach {show_value(name)}; {_hint(name, approaches)}",
+            f"no lane belongs to approach {show_value(name)}; {_hint(name, approaches)}",
         )
     after = draft.get("approach", name, "downstream")
     if after == name:
@@ -38,7 +38,7 @@ def _approach(draft: SiteDraft, name: str, approaches: set[str]) -> None:
     elif after is not None and after not in approaches:
         draft.report(
             ("approach", name, "downstream"),
-            f"no lane is of approach {show_value(after)}; {_hint(after, approaches)}",
+            f"no lane belongs to approach {show_value(after)}; {_hint(after, approaches)}",
         )
 
 
@@ -89,7 +89,7 @@ def _phases(draft: SiteDraft, approaches: set[str]) -> None:
             continue
         if approach not in approaches:
             problem = (
-                f"no lane is of approach {show_value(approach)}; {_hint(approach, approaches)}"
+                f"no lane belongs to approach {show_value(approach)}; {_hint(approach, approaches)}"
             )
             draft.report((*path, "approach"), problem)
         other = seen.setdefault((approach, colour), name)
@@ -120,14 +120,12 @@ def _classes(draft: SiteDraft, lane: str) -> None:
     for index, each in enumerate(classes):
         last = index == len(classes) - 1
         if each.name in names:
-            draft.report((*path, index, "name"), f"{show_value(each.name)} is in it twice")
+            draft.report((*path, index, "name"), f"{show_value(each.name)} is listed twice")
         names.add(each.name)
         if each.to_m is None and not last:
-            draft.report(
-                (*path, index, "to_m"), "is missing; only the last class takes what is longer"
-            )
+            draft.report((*path, index, "to_m"), "is missing; only the last class may leave it out")
         elif each.to_m is not None and last:
-            problem = "the last class takes what is longer, so it has none; leave it out or add one"
+            problem = "the last class takes all that is longer; leave to_m out, or add a class"
             draft.report((*path, index, "to_m"), problem)
         elif each.to_m is not None and each.to_m <= below:
             problem = f"{each.to_m:g} m is not above the {below:g} m of the class before"

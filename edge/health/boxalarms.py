@@ -94,7 +94,7 @@ class BoxAlarms:
                 mono_ns - self._well_ns.setdefault(word, mono_ns) >= HOLD_NS
             ):
                 del self._well_ns[word]
-                yield AlarmChange(word, on=False, text=f"Over: {self._on.pop(word)}")
+                yield AlarmChange(word, on=False, text=f"No longer so: {self._on.pop(word)}")
 
 
 def alarm_findings(
@@ -118,7 +118,7 @@ def alarm_findings(
         ),
         "throttled": AlarmFinding(
             None if now is None else bool({"throttled", "frequency_capped"} & {*now}),
-            "The board runs slower than it could: it is too hot or badly supplied.",
+            "The board is slowed down: it is too hot, or its supply is too weak.",
         ),
         "hot": AlarmFinding(
             above_hysteresis(vitals.cpu_temperature, HOT_LIMITS, "hot" in was),
@@ -139,8 +139,8 @@ def alarm_findings(
         "card_worn": _card(look, "card_worn" in was, card_years),
         "clock_unsynchronised": AlarmFinding(
             unsynced_ns > UNSYNCED_NS,
-            "The clock has not been synchronised for more than an hour: records carry doubtful "
-            "wall times. Check the time server and the network.",
+            "The clock has not been synchronised for more than an hour: the wall times "
+            "of records are doubtful. Check the time server and the network.",
         ),
         "log_flood": AlarmFinding(
             log_flood is not None,
@@ -159,8 +159,8 @@ def _memory(look: BoxReadings, was: bool, kills_before: int | None) -> AlarmFind
         if vitals.oom_kills > kills_before:
             return AlarmFinding(
                 True,
-                "The kernel has killed a process for want of memory: see journalctl -k for which, "
-                "and stop what does not belong on this box.",
+                "The kernel has killed a process for want of memory: journalctl -k shows which. "
+                "Stop what does not belong on this box.",
             )
         scarce = bool(scarce)
     return AlarmFinding(
@@ -181,7 +181,7 @@ def _card(look: BoxReadings, was: bool, years: float | None) -> AlarmFinding:
         return AlarmFinding(
             True,
             f"The file system has found {look.filesystem_errors} errors since it was checked: the "
-            "card may be failing. Check it (e2fsck), and replace it if they come again.",
+            "card may be failing. Check it (e2fsck), and replace it if errors come again.",
         )
     short = below_hysteresis(years, YEARS_LIMITS, was)
     return AlarmFinding(

@@ -94,7 +94,7 @@ def reboot_cause(found: Reset, *, first: bool, same_boot: bool, unclean: bool) -
 
 def _crash(oom_kills: int | None) -> str:
     sentence_text = (
-        "The daemon ended without a goodbye: it was killed, or failed; see journalctl -u kerbstone."
+        "The daemon ended unexpectedly: it was killed, or failed; see journalctl -u kerbstone."
     )
     if not oom_kills:
         return sentence_text
@@ -110,7 +110,7 @@ def _hard(found: Reset) -> Reboot:
     if found.panics:
         return Reboot(
             Cause.PANIC,
-            "The kernel panicked; its last words are in /sys/fs/pstore. Keep them for support.",
+            "The kernel panicked; its last messages are in /sys/fs/pstore. Keep them for support.",
         )
     if status & POWER_UNDER or power & 0x02:
         return Reboot(
@@ -128,7 +128,7 @@ def _hard(found: Reset) -> Reboot:
     if rsts is not None and rsts & RSTS_WATCHDOG:
         return Reboot(
             Cause.WATCHDOG,
-            "The board was reset without a goodbye and without a power cut: by its watchdog, or "
+            "The board was reset unexpectedly and without a power cut: by its watchdog, or "
             f"after a panic of the kernel (rsts 0x{rsts:x}).",
         )
     if rsts is not None and rsts & RSTS_POWER:
@@ -136,8 +136,8 @@ def _hard(found: Reset) -> Reboot:
     register_text = "" if rsts is None else f" (rsts 0x{rsts:x})"
     return Reboot(
         Cause.UNKNOWN,
-        "The machine went down without a goodbye: a power cut, a reset, or a kernel that hung; the "
-        f"board does not tell which{register_text}.",
+        "The machine stopped unexpectedly: by a power cut, a reset, or a kernel that hung; the "
+        f"board does not report which{register_text}.",
     )
 
 

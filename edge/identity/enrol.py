@@ -30,22 +30,20 @@ COUNTED_S: Final = 600  # the time waited is written so often
 
 APPROVAL_TEXT: Final = "the operator's approval"
 COMPARE_HINT: Final = "compare the code with `kerbstone provision pending`, then approve it there"
-LOST_HINT: Final = (
-    "the identity here is damaged, or its key is elsewhere: another TPM, a credential"
-)
+LOST_HINT: Final = "the identity on this box is damaged, or its key is in another TPM or credential"
 KEYLESS_HINT: Final = (
-    "look after the TPM; if it was replaced, `kerbstone-enrol forget` and a new claim"
+    "check the TPM; if it was replaced, use `kerbstone-enrol forget` and a new claim"
 )
 NETWORK_HINT: Final = "check cable, SIM and antenna, and the table `network` of the claim"
-DAMAGED_HINT: Final = "it is asked again; if this stays, report it to whoever runs the server"
+DAMAGED_HINT: Final = "the box asks again; if this stays, report it to the operator of the server"
 HINT_BY_STATUS: Final[dict[int, str]] = {
-    400: "report this: server and box do not understand each other",
-    401: "the server does not know who signed this claim: write a new one",
-    403: "this claim's site or name is not allowed there: write a new one",
-    409: "another box has used this claim: write a new one for this box",
-    410: "this claim has expired or was revoked: write a new one",
+    400: "report this: the box and the server have incompatible versions",
+    401: "the server does not know the key that signed this claim: write a new claim",
+    403: "this claim's site or name is not allowed on this server: write a new claim",
+    409: "another box has used this claim: write a new claim for this box",
+    410: "this claim has expired or was revoked: write a new claim",
 }
-FORGET_HINT: Final = "to give this box another role, `kerbstone-enrol forget` comes first"
+FORGET_HINT: Final = "to give this box another role, run `kerbstone-enrol forget` first"
 Outcome = Literal["enrolled", "no claim", "bad claim", "no key"]
 
 
@@ -191,7 +189,11 @@ class Enrolment:
         elif claim is not None:
             self.store.used()
         if not status.action and self.boot.claim() is not None:
-            status = replace(status, answer=f"{CLAIM_NAME} is not looked at", action=FORGET_HINT)
+            status = replace(
+                status,
+                answer=f"{CLAIM_NAME} is ignored: this box has an identity",
+                action=FORGET_HINT,
+            )
         self.teller.write(status)
 
     def _backoff(self, tries: int) -> float:

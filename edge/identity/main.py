@@ -38,9 +38,9 @@ NO_CLAIM: Final = 4  # of `run`; the unit counts it as success
 UNATTENDED: Final = ("take", "run", "renew")  # a full card may have room tomorrow
 VERBS: Final = {
     "take": "copy the claim and its network from the boot partition; before there is a network",
-    "run": "get an identity with the claim on the boot partition; waits for days if need be",
-    "renew": "renew the certificate when it is time to; take a configuration that was changed",
-    "offline": "ask for an identity, or take one, on a USB stick",
+    "run": "get an identity with the claim on the boot partition; waits for days if necessary",
+    "renew": "renew the certificate when it is due; fetch a changed configuration",
+    "offline": "ask for an identity, or fetch one, on a USB stick",
     "status": "which identity this box has",
     "forget": "factory reset: remove key, certificate and configuration",
 }
@@ -97,7 +97,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _forget(store: StateFolder, sure: bool) -> int:
     if not sure:
-        echo("kerbstone-enrol forget: --yes says that this box shall lose its identity")
+        echo("kerbstone-enrol forget: this removes the identity of this box; confirm it with --yes")
         return 2
     store.forget()
     for word in (ENROLLED, RESTART):
@@ -174,7 +174,7 @@ def _holding_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateBusyError("another kerbstone-enrol is at work: stop it, or wait") from None
+            raise StateBusyError("another kerbstone-enrol is running: stop it, or wait") from None
         yield
     finally:
         os.close(fd)

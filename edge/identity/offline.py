@@ -49,7 +49,7 @@ def enrol_offline(box: Enrolment, stick: Path) -> Outcome:
     if config is not None:  # also a newer one, for a box that is enrolled
         siteconfig.store_signed_config(box.store, config, bundle.home)
     elif not siteconfig.has_stored_config(box.store, bundle.home):
-        raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, and again")
+        raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, then try again")
     if data is not None:
         BootPartition(stick).retire_claim(data)
     box.done(bundle)
@@ -94,7 +94,7 @@ def _take_certificate(
     try:
         ours = certs.own_certificate(found, key.spki(), claim.gateway, ca, box.watch)
     except certs.CertificateError as error:
-        text = f"{CERTIFICATE} on the stick: {error}; is it another box's? Take an empty stick"
+        text = f"{CERTIFICATE} on the stick: {error}; it may be of another box: use an empty stick"
         raise OfflineError(text) from error
     bundle = box.store.install(key, ours, ca, EnrolmentTarget.of(claim))
     box.watch.raise_floor(ours.not_valid_before_utc)

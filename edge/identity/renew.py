@@ -27,7 +27,7 @@ LOG: Final = logging.getLogger(__name__)
 MARKER: Final = Path("/run/kerbstone/identity")
 LINE_LIMIT: Final = 128  # bytes
 SIGN_HINT: Final = "the operator has to sign the configuration of this box again"
-NEW_CLAIM_HINT: Final = "look after the TPM; where there is none, write a new claim for this box"
+NEW_CLAIM_HINT: Final = "check the TPM; if the box has none, write a new claim for this box"
 Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", "trouble"]
 
 

@@ -104,7 +104,7 @@ def store_signed_config(
     if held and found.serial <= held.serial and not same:
         raise SignedConfigError(
             f"the configuration is number {found.serial}, and {held.serial} is here already: "
-            "an old one comes back only when it is signed again"
+            "to go back to an old one, sign it again"
         )
     site = found.config.encode()
     if folder.get(statefolder.CONFIG) != data:

@@ -14,7 +14,7 @@ QUEUE: Final = 0.5  # or this share of the slot something stood there
 POSITION_TEXTS: Final = {
     "corridor": "station's",
     "advance": "advance",
-    "mid": "mid",
+    "mid": "mid-block",
     "stop": "stop line",
 }
 SPEED_TEXTS: Final = (

@@ -36,7 +36,7 @@ class AllowedSites:
             self._known, self._lost = read_allowed_sites(self._path), False
         except ConfigError as error:
             was_lost, self._lost = self._lost, True
-            return None if was_lost else f"{error}; what was known of the sites still holds"
+            return None if was_lost else f"{error}; the sites that were known before still apply"
         return None
 
     def of(self, gw: str) -> frozenset[str]:
@@ -48,7 +48,7 @@ class AllowedSites:
         own = self.of(gw)
         if not own or site in own:
             return None
-        return f"{gw} belongs to {', '.join(sorted(own))}, and files under {site:.64}"
+        return f"{gw} belongs to {', '.join(sorted(own))}, and publishes under {site:.64}"
 
 
 def read_allowed_sites(path: Path) -> SitesByGateway:

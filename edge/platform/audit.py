@@ -92,8 +92,8 @@ class _GatewayAuditor:
         done, ledger = self._done, self._ledger
         found: list[AuditFinding] = []  # told at the end, when the days are known
         if not known:
-            text = f"{ledger.gw}: the store does not know any more since when it hears of it"
-            found.append(AuditFinding("damage", f"{text}: it is audited as if since ever"))
+            text = f"{ledger.gw}: the store no longer knows with which epoch its records begin"
+            found.append(AuditFinding("damage", f"{text}: all earlier numbers are expected too"))
         for entry in self._store.records(ledger.gw):
             done.records += 1
             if done.records % TOLD_EVERY == 0:
@@ -118,10 +118,10 @@ class _GatewayAuditor:
         for finding in (*findings, *of_registers):
             done.find(finding)
         if anew:
-            text = "registers began anew: what they counted before is in no record"
+            text = "registers began anew: their earlier growth is in no record"
             done.notes.append(f"{ledger.gw}: {anew} {text}")
         if judge.running is not None:
-            text = "is open: no later start has told how it ended"
+            text = "is open: no later start has reported how it ended"
             done.notes.append(f"{ledger.gw}: epoch {judge.running} {text}")
         self._unsealed()
         return done
@@ -197,7 +197,7 @@ class _GatewayAuditor:
                     done.proved += 1
                     done.days.day(day_of(entry.wall)).proved += 1
         if not agree:
-            text = f"{ledger.gw}: no manifest proves anything that is here. If the gateway is new,"
+            text = f"{ledger.gw}: no manifest proves any of its records. If the gateway is new,"
             done.find(AuditFinding("nothing", f"{text} audit again in half an hour"))
         if unproved:
             text = "manifests seal numbers that are not in the store: their digests are not checked"
@@ -227,8 +227,8 @@ class _GatewayAuditor:
                 text = "manifests are signed; --keys FOLDER with the gateways' certificates checks"
                 notes.append(f"{gw}: {self._signed} {text} them")
         elif self._unsigned and gw in self._keys.unsigned_ok:
-            text = "manifests are not signed, which --unsigned-ok allows (a key in a TPM): who can"
-            text += " write this store can have made them, so they prove nothing"
+            text = "manifests are not signed, which --unsigned-ok allows (a key in a TPM):"
+            text += " anybody who can write this store could have made them, so they prove nothing"
             notes.append(f"{gw}: {self._unsigned} {text}")
 
 
@@ -252,7 +252,7 @@ def _sent(entry: ReceivedRecord) -> dict[str, Any] | AuditFinding:
         if header != (*entry.key, entry.boot) or list(entry.mono) != list(sent["mono"]):
             why = "its payload has another key"
         elif sent.get("source", "") != entry.source or not entry.fits_topic:
-            why = "its topic, its source and its payload are not of one record"
+            why = "its topic, its source and its payload do not belong to one record"
         else:
             return sent
     except (WireError, KeyError, TypeError) as error:

@@ -197,15 +197,15 @@ class Collector:
                     counts.repeats += 1
                 case "conflict":
                     counts.conflicts += 1
-                    text = "came with another content; the first is kept, this one beside it"
+                    text = "came with another content; both are kept"
                     self._say(
                         "conflict", each.entry.key[0], f"{record_name(*each.entry.key)} {text}"
                     )
                 case "excess":
                     counts.excess += 1
                     text = (
-                        f"{record_name(*each.entry.key)}: more contents than are kept came under "
-                        "numbers that others have; this one is not kept, and no receipt says so"
+                        f"{record_name(*each.entry.key)}: no more conflicts of this gateway are "
+                        "kept; this content is not stored and gets no receipt"
                     )
                     self._say("excess", each.entry.key[0], text)
         self._owed.extend(each for each in done if each.verdict != "excess")
@@ -266,7 +266,10 @@ class Collector:
         if self._told.keep(gw, kind, 0):
             self._tell(f"{kind}: {text}")
         elif self._told.of(gw, kind).not_kept == 1:
-            self._tell(f"{kind}: more from {gw or 'others'} is counted, and not told one by one")
+            who = gw or "other senders"
+            self._tell(
+                f"{kind}: further messages of {who} are counted, but not reported one by one"
+            )
 
     async def _send_receipts(self, client: aiomqtt.Client) -> None:
         """Of all that is owed. A receipt that is lost costs one repeat, and no more."""

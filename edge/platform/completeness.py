@@ -109,7 +109,7 @@ class CompletenessCheck:
             text += ": an older copy of its card was put back, or the card was copied"
             yield AuditFinding("fork", text, self._near(successors[-1]))
         for epoch, formers in sorted(order.contradictions.items()):
-            text = f"{gw}: the start {epoch} names several before it: {_epoch_names(formers)}"
+            text = f"{gw}: the start {epoch} names several previous epochs: {_epoch_names(formers)}"
             yield AuditFinding("fork", text, self._near(epoch))
         for circle in order.cycles:
             text = f"{gw}: the starts {_epoch_names(circle)} follow each other in a circle"
@@ -145,7 +145,7 @@ class CompletenessCheck:
             what = "all that it had not delivered" if lost.stream == ALL else lost.stream
             text = f"{self.ledger.gw}: the gateway lost {what} of epoch {lost.epoch}"
             text += " and before" if lost.stream == ALL else ""
-            yield AuditFinding("lost", f"{text}: how much, nobody knows", lost.key)
+            yield AuditFinding("lost", f"{text}: how much is not known", lost.key)
 
     def _numbers(self, notes: list[str], missing: Missing) -> Iterator[AuditFinding]:
         ledger, declared = self.ledger, self.ledger.declared
@@ -158,8 +158,8 @@ class CompletenessCheck:
             numbers = ledger.numbers.get((epoch, stream))
             known = min(declared.claims.last(epoch, stream), default=None)
             if numbers is not None and known is not None and numbers.last > known:
-                text = f"{gw} {epoch}/{stream} has come up to {numbers.last}"
-                text += f", the gateway knows {known}: its memory was damaged or set back"
+                text = f"{gw} {epoch}/{stream} has arrived up to {numbers.last}"
+                text += f", but the gateway knows {known}: its memory was damaged or set back"
                 yield AuditFinding("damage", text, (gw, epoch, stream, numbers.last))
             start = 1
             if epoch in self._early:
@@ -173,7 +173,7 @@ class CompletenessCheck:
             yield from self._unexplained((epoch, stream), absent, missing)
         unheard -= {epoch for epoch, _ in ledger.numbers}
         if unheard:
-            text = f"{gw}: of epoch {_epoch_names(sorted(unheard))} and before nothing is here"
+            text = f"{gw}: no record of epoch {_epoch_names(sorted(unheard))} or before is here"
             notes.append(f"{text}: the store begins with epoch {ledger.joined_epoch}")
 
     def _unexplained(
@@ -212,12 +212,12 @@ class CompletenessCheck:
         if doubtful:
             text = (
                 f"{name}: {count_in_ranges(doubtful)} numbers are missing: "
-                f"{format_numbers(doubtful)}; only events that no manifest seals declare them. If "
+                f"{format_numbers(doubtful)}; no manifest seals the events that declare them. If "
                 "these are new, audit again in half an hour"
             )
             yield AuditFinding("unsealed", text, (ledger.gw, epoch, stream, doubtful[0][0]))
         if covered > allowed:
-            text = f"{name}: {covered} numbers are missing where the gateway declared {allowed}"
+            text = f"{name}: {covered} numbers are missing, and the gateway declared {allowed}"
             yield AuditFinding(
                 "missing", f"{text} as lost", (ledger.gw, epoch, stream, absent[0][0])
             )
@@ -256,8 +256,8 @@ class CompletenessCheck:
                     for each in timelines[place].stretches:
                         if not merged.add(each.from_us, each.to_us, each.head, each.tail):
                             text = f"{self.ledger.gw} {stream}/{source}: records of epoch"
-                            text += f" {place[0]} speak of a time of boot {place[1]} that"
-                            text += f" another epoch has told ({each.from_us}..{each.to_us} us)"
+                            text += f" {place[0]} cover a time of boot {place[1]} that"
+                            text += f" another epoch covers too ({each.from_us}..{each.to_us} us)"
                             yield AuditFinding("overlap", text, self._key(stream, each.head))
                 yield from self._of_source(line, stream, source, boots)
 

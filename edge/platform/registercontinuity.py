@@ -86,7 +86,7 @@ class RegisterContinuity:
             else:
                 findings.append(_finding(judge.ledger.gw, step))
         if self._more:
-            text = f"{judge.ledger.gw}: {self._more} more registers do not go on where they were"
+            text = f"{judge.ledger.gw}: {self._more} more registers do not continue where they were"
             findings.append(AuditFinding("register", text))
         return findings, uncounted
 

@@ -58,7 +58,7 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
             "clock": list(clock),
         }:  # fmt: skip
             if stream not in STREAMS or not 0 <= epoch < MAX_SEQ:
-                raise ValueError("epoch_of or stream_of cannot be")
+                raise ValueError("epoch_of or stream_of is invalid")
             if "former" in data and (epoch, key[3]) != (key[1], 1):
                 raise ValueError("it is the first one of an epoch, and stands at another place")
             numbers = decode_steps(seqs)
@@ -109,7 +109,7 @@ def prove_seal(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> 
 def _differs(seal: Seal) -> AuditFinding:
     ranges = format_numbers([(seal.first, seal.last)])
     text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
-    return AuditFinding("digest", f"{text}, and what came under them is something else", seal.key)
+    return AuditFinding("digest", f"{text}, and the records that came are others", seal.key)
 
 
 def _steps(seqs: list[Step]) -> tuple[tuple[int, int, int], ...]:

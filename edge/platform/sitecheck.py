@@ -54,10 +54,9 @@ class SiteCheck:
             if site not in own:
                 belongs = f"belongs to {', '.join(sorted(own))}"
                 if not self._own:
-                    belongs = f"files under {', '.join(own)} too"
-                text = (
-                    f"{self._gw} files under {site}, and {belongs}: see {record_name(*entry.key)}"
-                )
+                    belongs = f"publishes under {', '.join(own)} too"
+                text = f"{self._gw} publishes under {site}, and {belongs}"
+                text += f": see {record_name(*entry.key)}"
                 yield AuditFinding("site", text, entry.key)
         if self._more:
             text = f"{self._more} more of its records came under more than {SITES_SHOWN} sites"

@@ -17,8 +17,8 @@ def receive_refusal(topic_filter: str, prefix: str = TOPIC_PREFIX) -> str | None
     levels = topic_filter.split("/")
     if levels[0] in SHARED_PREFIXES:
         return (
-            "a shared subscription gives each of its members a part, and whoever joins it takes"
-            " one: mosquitto refuses nobody, and throws away what he may not read"
+            "each member of a shared subscription gets only a part, and any client can join it:"
+            " mosquitto refuses nobody, and discards what that client may not read"
         )
     for level, wanted in zip(levels, _branch(prefix), strict=False):
         if level == "#":

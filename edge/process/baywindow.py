@@ -189,7 +189,7 @@ class BayWindow:
         if turn.on:
             text = f"occupied by one vehicle for {least}{limit:g} minutes, which is the limit"
         elif turn.stay_ns is None:
-            text = "nobody watched it, so when the vehicle left that stayed too long is not known"
+            text = "the bay was not watched, so it is not known when the overstaying vehicle left"
         else:
             minutes = turn.stay_ns / MINUTE_NS
             body["stay_s"] = _coarse_s(turn.stay_ns)

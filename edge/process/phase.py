@@ -230,11 +230,11 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: PhaseFault, since_ns: int | Non
     name, minutes = setup.name, STUCK_AFTER_NS // 60_000_000_000
     texts = {
         ("stuck", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
-        "the contact's cable is cut; figures of the signal are left out",
+        "the cable of the contact is cut; figures of the signal are left out",
         ("stuck", False): "changes again",
-        ("never_changed", True): f"has not been heard for {minutes} minutes while vehicles passed: "
+        ("never_changed", True): f"has never changed in {minutes} minutes while vehicles passed: "
         "its line is not connected; figures of the signal are left out",
-        ("never_changed", False): "is heard",
+        ("never_changed", False): "changes now",
     }[fault, on]
     body: dict[str, Any] = {
         "event": "sensor_fault",

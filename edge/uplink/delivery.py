@@ -165,7 +165,7 @@ class Delivery:
         if confirmed and self._awaiting is None:
             self._confirm(confirmed)
         for row, stream in self.oversize.dead_letters():
-            await self._dead_letter(row, stream, "it is larger than the broker takes", now_ns)
+            await self._dead_letter(row, stream, "it is larger than the broker accepts", now_ns)
 
     def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
         """The platform has stored these."""
@@ -240,7 +240,7 @@ class Delivery:
             self._complaints.report("denied", token.stream, text, now_ns)
             self._not_authorized[token.stream] = now_ns + NOT_AUTHORIZED_RETRY_NS
         elif error.code == QUOTA_EXCEEDED:
-            text = f"The broker takes no more for now: {error}"
+            text = f"The broker accepts no more messages for now: {error}"
             self._complaints.report("quota", "", text, now_ns)
             self.paused_ns = now_ns + QUOTA_PAUSE_NS
         else:

@@ -272,7 +272,7 @@ class MqttConnection:
                     )
                 )
                 return
-            text = "the broker hung up before it let us in; does it know our certificate?"
+            text = "the broker closed the connection at once; does it know our certificate?"
             self._end(ConnectionLostError(text if self._broker.tls else text.partition(";")[0]))
         else:
             self._end(ConnectionLostError(f"connection: {reason.getName()}"))

@@ -64,7 +64,7 @@ class RescueSender:
         )  # fmt: skip
         try:
             if link.unsubscribed:
-                raise ConnectionLostError(f"the broker does not let us hear {self._topics.receipt}")
+                raise ConnectionLostError(f"no right to subscribe to {self._topics.receipt}")
             await self._send(link, records)
         finally:
             self.done.unacknowledged = len(self._flying) + self._unreceipted
@@ -109,7 +109,7 @@ class RescueSender:
             self.done.refused[f"it cannot be written as a message ({error})"] += 1
             return
         if not link.fits(topic, payload.data, payload.content_type):
-            self.done.refused["it is larger than the broker takes"] += 1
+            self.done.refused["it is larger than the broker accepts"] += 1
             return
         if self._receipt_s is not None:
             self._waiting.setdefault((key.epoch, str(key.stream)), set()).add(key.seq)

@@ -225,8 +225,8 @@ class Sender:
             self._report("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
             text = (
-                f"{broker} is not to be trusted: {error}. Look at uplink.ca, at the clock, and at "
-                "who stands between."
+                f"{broker} cannot be trusted: {error}. Check uplink.ca and the clock, and whether "
+                "another host answers in its place."
             )
             self._report("untrusted", "", text)
 
@@ -273,7 +273,8 @@ class Sender:
         self.standing.connected(now_ns)
         self._complaints.connected(now_ns)
         for refused in link.unsubscribed:
-            self._report("denied", refused, f"The broker does not let this gateway hear {refused}")
+            text = f"The broker does not allow a subscription to {refused}"
+            self._report("denied", refused, text)
         if link.session.not_before_ns is not None:
             self._hooks.time_passed(link.session.not_before_ns)
         self._presence.publish_birth()
@@ -389,6 +390,6 @@ def limit_notice(broker: str, limit: int | None, needed: int, rows: int) -> str:
     count = f"{rows} records or more" if rows >= HELD_LIMIT else f"{rows} records"
     return (
         f"{broker} takes messages of {limit} bytes at most (Maximum Packet Size), and {count} are "
-        f"larger. They are kept, and go by themselves to a broker that takes {needed} bytes or "
+        f"larger. They are kept until a broker accepts {needed} bytes or "
         "more: raise the limit there."
     )

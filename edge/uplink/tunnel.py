@@ -40,7 +40,7 @@ def open_tunnel(sock: socket.socket, host: str, port: int, until_s: float) -> No
         raise ConnectionError("what answers at the proxy's address does not speak HTTP")
     if not status[1].startswith(b"2"):
         status_text = b" ".join(status.groups(b"")).decode("ascii").strip()
-        raise ConnectionError(f"the proxy lets nobody through to {place}: {status_text}")
+        raise ConnectionError(f"the proxy refuses a connection to {place}: {status_text}")
 
 
 def _wait(sock: socket.socket, until_s: float) -> None:

@@ -25,7 +25,7 @@ Mode = Literal["presence", "pulse"]
 
 def tables() -> Iterator[list[Row]]:
     """Those of the section, without their headers' lines."""
-    text = PAGE.read_text(encoding="utf-8").split("## What a record says of doubted loops")[1]
+    text = PAGE.read_text(encoding="utf-8").split("## Records of loops in doubt")[1]
     rows: list[Row] = []
     for line in [*text.split("\n## ")[0].splitlines(), ""]:
         if line.startswith("|---"):

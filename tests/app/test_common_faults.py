@@ -252,7 +252,7 @@ def test_loops_that_fail_on_at_one_moment_are_named_together(
     assert max(named.values()) <= 63.0
     assert len(set(named.values())) == 1
     for text in texts(events, "stuck_on"):
-        assert f"as {len(sources) - 1} others" in text
+        assert f"as {len(sources) - 1} other loops" in text
         assert all(f"{lane} {part}" in text for lane, part in named)
     assert {fault for _, _, _, fault, _ in told(events)} == {"stuck_on"}
 
@@ -273,7 +273,7 @@ def test_a_card_that_starts_again_and_again_is_chatter() -> None:
             spans[source] = sorted([*kept, (at, at + 2.5)])
     events = played(spans, 1.0)
     assert sorted(first(events, "chatter")) == sorted(LOOPS)
-    assert all("power of the card" in text for text in texts(events, "chatter"))
+    assert all("power of the loop card" in text for text in texts(events, "chatter"))
 
 
 # --- a site ---------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ def test_a_site_that_falls_silent_by_day_is_dead(wall_s: float | None) -> None:
     assert dead_min + 15.0 <= min(named.values())
     assert max(named.values()) <= dead_min + 20.0
     for text in texts(events, "stuck_off"):
-        assert "any loop of this site" in text
+        assert "any other loop of this site" in text
         assert "unless the road is closed" in text
 
 
@@ -317,7 +317,7 @@ def test_an_approach_that_falls_silent_beside_one_that_lives_is_named(by: str) -
     named = first(events, "stuck_off")
     assert sorted(named) == [loop for loop in sorted(LOOPS) if loop[0].startswith("north")]
     assert max(named.values()) <= 80
-    assert all("any loop of approach north" in text for text in texts(events, "stuck_off"))
+    assert all("any other loop of approach north" in text for text in texts(events, "stuck_off"))
 
 
 def test_a_night_is_no_dead_site() -> None:
@@ -338,7 +338,7 @@ def test_a_site_that_has_never_seen_anything_says_so_after_half_a_day() -> None:
     events = played({f"{a}.{b}": [] for a, b in LOOPS}, 13.0)
     assert sorted(first(events, "never_active")) == sorted(LOOPS)
     assert set(first(events, "never_active").values()) == {720.0}
-    assert all("as long as it is watched" in text for text in texts(events, "never_active"))
+    assert all("ever since it has been watched" in text for text in texts(events, "never_active"))
 
 
 def test_lines_that_are_not_watched_are_no_dead_site() -> None:

@@ -129,16 +129,14 @@ def test_a_bus_of_the_running_daemon_is_left_to_it(
     )
     said = kerbstone("scan", air[1], "--config", file)
     assert said.code == 3
-    assert "the running daemon works on it (bus hut)" in said.out
+    assert "the running daemon uses it (bus hut)" in said.out
     assert not air[0].log
     other = f"sim:{tmp_path}/nothing"
     assert "daemon" not in kerbstone("scan", other, "--config", file).out
     monkeypatch.setattr("edge.cli.scan.ask_daemon", lambda *_: None)
     lock = BusLock(tmp_path, "hut")
     assert lock.take()
-    assert (
-        "another process works on it (bus hut)" in kerbstone("scan", air[1], "--config", file).out
-    )
+    assert "another process uses it (bus hut)" in kerbstone("scan", air[1], "--config", file).out
     lock.release()
     said = kerbstone("scan", air[1], "--config", file)
     assert "[bus.i2c]" in said.out

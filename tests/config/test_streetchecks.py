@@ -75,15 +75,15 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             of('name = "a"', 'name = "b"'),
-            "19: lane.north_1.classes[0].to_m: is missing; only the last class takes what is",
+            "19: lane.north_1.classes[0].to_m: is missing; only the last class may",
         ),
         (
             of('name = "a", to_m = 6', 'name = "b", to_m = 9'),
-            "20: lane.north_1.classes[1].to_m: the last class takes what is longer, so it has none",
+            "20: lane.north_1.classes[1].to_m: the last class takes all that is longer",
         ),
         (
             of('name = "a", to_m = 6', 'name = "a"'),
-            '20: lane.north_1.classes[1].name: "a" is in it twice',
+            '20: lane.north_1.classes[1].name: "a" is listed twice',
         ),
         (of("to_m = 6", 'name = "a"'), "19: lane.north_1.classes[0].name: is missing; 1 to 64 of"),
         (
@@ -111,11 +111,11 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         # approaches
         (
             after("nort", "north"),
-            '16: approach.nort: no lane is of approach "nort"; did you mean north?',
+            '16: approach.nort: no lane belongs to approach "nort"; did you mean north?',
         ),
         (
             after("north", "bridge"),
-            '17: approach.north.downstream: no lane is of approach "bridge"; known are north',
+            '17: approach.north.downstream: no lane belongs to approach "bridge"; known are north',
         ),
         (after("north", "north"), "17: approach.north.downstream: is the approach itself"),
         (
@@ -142,11 +142,11 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             BAY.replace("GPIO25", "17"),
-            "18: bay.bakery.line: 17 on loops is that of lane.north_1.lead already",
+            "18: bay.bakery.line: 17 on loops is used by lane.north_1.lead already",
         ),
         (
             BAY + BAY.replace("bakery", "baker"),
-            "22: bay.baker.line: GPIO25 on loops is that of bay.bakery.line already",
+            "22: bay.baker.line: GPIO25 on loops is used by bay.bakery.line already",
         ),
         (
             BAY.replace("bakery", "north_1"),
@@ -168,7 +168,8 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         # signals
         (
             PHASE.replace("north", "nort"),
-            '20: device.green.phase.approach: no lane is of approach "nort"; did you mean north?',
+            '20: device.green.phase.approach: no lane belongs to approach "nort"; did you mean '
+            "north?",
         ),
         (PHASE.replace('"green" }', '"grene" }'), "did you mean green?"),
         (PHASE.replace(', colour = "green"', ""), "20: device.green.phase.colour: is missing; one"),
@@ -195,7 +196,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             PHASE.replace("GPIO6", "GPIO17"),
-            "15: lane.north_1.lead: GPIO17 on loops is that of device.green.line already",
+            "15: lane.north_1.lead: GPIO17 on loops is used by device.green.line already",
         ),
     ],
 )
@@ -241,8 +242,8 @@ def test_red_and_amber_are_enough(read: Read) -> None:
         ),
         (
             PHASE,
-            "20: device.green.phase: no lane of north has a position near a signal, so none says "
-            'anything of it; write position = "stop", "mid" or "advance" in lane.north_1',
+            "20: device.green.phase: no lane of north has a position near a signal, so the "
+            'signal is not judged; write position = "stop", "mid" or "advance" in lane.north_1',
         ),
         (
             'position = "advance"\n' + PHASE,

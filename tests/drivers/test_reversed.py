@@ -148,7 +148,7 @@ def test_points_are_chosen_by_the_names_they_have_then() -> None:
 @pytest.mark.parametrize("name", ["sht4x", "pms5003", "pzem004t", "canoga", "ads1115_pairs"])
 def test_what_tells_no_direction_cannot_be_turned(name: str) -> None:
     assert not drivers.spec(name).directed
-    with pytest.raises(ConfigError, match=f"reversed: {name} tells no direction; leave it out"):
+    with pytest.raises(ConfigError, match=f"reversed: {name} reports no direction; leave it out"):
         drivers.build(name, None, {}, backwards=True)
 
 
@@ -167,5 +167,5 @@ def test_one_register_can_be_chosen_of_a_meter_that_is_mounted_backwards(
 def test_chosen_points_without_a_direction_can_be_turned_with_their_device() -> None:
     some = with_points(Meter(()), ["energy_import", "energy_export"])
     assert [p.key for p in reversed_device(some).points] == ["energy_export", "energy_import"]
-    with pytest.raises(ConfigError, match="tells no direction"):
+    with pytest.raises(ConfigError, match="reports no direction"):
         reversed_device(with_points(Meter(()), ["voltage"]))

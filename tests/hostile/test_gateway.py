@@ -152,7 +152,7 @@ def test_a_gateway_may_not_file_under_the_site_of_another_street(
             evil.publish(topic.encode(), record(EVIL, "energy", "m", 900 + len(site)))
         Attack(lambda: client(EVIL), victim(client), store).judge()
         assert receipts.end() == 1
-    assert f"{EVIL} belongs to {SITE}, and files under nord" in receipts.err
+    assert f"{EVIL} belongs to {SITE}, and publishes under nord" in receipts.err
     assert {topic.split("/")[2] for _, topic in stored(store)} == {SITE}
     assert tallied(store) == {(EVIL, "foreign"): 1}
 

@@ -104,7 +104,8 @@ def test_a_server_that_is_away_or_refuses_is_trouble_and_tried_another_day(
 
 
 @pytest.mark.parametrize(
-    ("data", "word"), [(b"rubbish", "torn"), (b"", "torn"), (b"x" * 16_385, "more than")]
+    ("data", "word"),
+    [(b"rubbish", "incomplete"), (b"", "incomplete"), (b"x" * 16_385, "more than")],
 )
 def test_a_claim_of_no_use_is_wrong_use(root: Path, said: Said, data: bytes, word: str) -> None:
     (root / "boot" / CLAIM_NAME).write_bytes(data)
@@ -159,7 +160,7 @@ def test_there_is_one_at_a_time_and_a_signal_ends_it(root: Path, town: Town, sai
             traced_process.until(lambda: page.exists() and "approval" in page.read_text())
             code, text = said(root, "renew")
             assert code == 3
-            assert "another kerbstone-enrol is at work" in text
+            assert "another kerbstone-enrol is running" in text
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130
         finally:

@@ -107,7 +107,7 @@ def test_the_stick_of_another_box_is_refused_and_left_as_it_is(
     assert insert(other, stick) == "asked"
     assert signs(town, stick) == 0
     before = tree(stick)
-    with pytest.raises(offline.OfflineError, match="Take an empty stick"):
+    with pytest.raises(offline.OfflineError, match="use an empty stick"):
         insert(box, stick)
     assert tree(stick) == before
     assert StateFolder(box.state).numbers() == set()

@@ -189,7 +189,7 @@ def test_without_its_tpm_a_box_makes_no_key_at_all(
     late.close()
     done = traced_process.awake(root, "run", env=late.env)
     assert done.code == 3, "systemd starts it again"
-    assert "look after the TPM" in (root / "boot/kerbstone-status.txt").read_text()
+    assert "check the TPM" in (root / "boot/kerbstone-status.txt").read_text()
     assert not (root / "state/next.key").exists()
     assert town.log == []
     there = tpms("there")

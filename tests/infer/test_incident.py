@@ -48,7 +48,7 @@ def test_a_jam_above_an_empty_road_is_suspicious_until_it_dissolves() -> None:
     assert road.told == []
     road.run(20, 0.7, 0.04, 0.04, scores={})
     assert road.turns() == [("up", "down", "on")]
-    assert "above" in road.told[0].reason
+    assert "upstream" in road.told[0].reason
     road.run(40, 0.15, 0.15, 0.15, scores={})
     assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
 

@@ -44,11 +44,11 @@ def test_a_write_and_a_read_without_a_wait_are_one_transfer(seen: dict[str, Any]
 def test_a_chip_without_supply_does_not_answer(seen: dict[str, Any], code: str) -> None:
     told = seen["faults"][code]
     assert told["reason"] == "silent"
-    assert "nobody answers at 0x69" in told["text"]
+    assert "no device answers at 0x69" in told["text"]
 
 
 def test_an_address_with_nobody_does_not_answer(seen: dict[str, Any]) -> None:
-    assert "nobody answers at 0x33" in seen["sensors"]["nobody"]["text"]
+    assert "no device answers at 0x33" in seen["sensors"]["nobody"]["text"]
 
 
 def test_a_hung_bus_costs_a_quarter_of_a_second_and_works_again_afterwards(

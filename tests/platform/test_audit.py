@@ -84,7 +84,7 @@ def test_all_of_it_in_any_order_and_any_number_of_times_is_clean(seed: int) -> N
     assert done.findings == []
     assert done.proved == manifests
     last = max(r.key.epoch for r in order)
-    assert done.notes == [f"{GW}: epoch {last} is open: no later start has told how it ended"]
+    assert done.notes == [f"{GW}: epoch {last} is open: no later start has reported how it ended"]
     assert sum(day.records for day in done.days.days.values()) == len(order)
     numbers = {n for r in order for n in story.numbers_of(r)}
     assert sum(day.numbers for day in done.days.days.values()) == len(numbers)

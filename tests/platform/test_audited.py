@@ -74,7 +74,7 @@ def test_what_is_proved_is_counted_by_the_day(tmp_path: Path) -> None:
     assert (done.gw, done.findings, done.hidden, done.missing) == (GW, [], 0, {})
     assert (done.records, done.proved, done.unsealed, seen) == (3, 1, 0, [])
     assert done.branch == f"kerbstone/v1/stadt/{GW}"
-    assert done.notes == [f"{GW}: epoch {E1} is open: no later start has told how it ended"]
+    assert done.notes == [f"{GW}: epoch {E1} is open: no later start has reported how it ended"]
     ((date, day),) = done.days.days.items()
     assert (date, day.records, day.numbers, day.proved) == ("2026-11-25", 3, 3, 1)
 
@@ -205,8 +205,9 @@ def test_what_is_not_signed_is_believed_only_where_the_operator_says_so(tmp_path
     allowed = CertificateKeys(folder, unsigned_ok=[GW])
     done = audited(tmp_path, SEALED, keys=allowed)
     assert (done.findings, done.proved) == ([], 0)
-    text = "1 manifests are not signed, which --unsigned-ok allows (a key in a TPM): who can write"
-    assert done.notes[0] == (f"{GW}: {text} this store can have made them, so they prove nothing")
+    text = "1 manifests are not signed, which --unsigned-ok allows (a key in a TPM): anybody"
+    rest = "who can write this store could have made them, so they prove nothing"
+    assert done.notes[0] == f"{GW}: {text} {rest}"
     signed = manifest(
         1, **sign({k: v for k, v in SEALED[2].sent().items() if k not in HEADER_KEYS})
     )
@@ -226,7 +227,7 @@ def test_a_register_that_began_anew_is_noted(tmp_path: Path) -> None:
     ]
     done = audited(tmp_path, [entry(each) for each in sealed(*made)])
     assert done.findings == []
-    text = "1 registers began anew: what they counted before is in no record"
+    text = "1 registers began anew: their earlier growth is in no record"
     assert done.notes[0] == f"{GW}: {text}"
 
 

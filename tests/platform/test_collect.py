@@ -175,7 +175,7 @@ async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
         for x in ("other 1", "one more", "and more", "other 2"):
             await sender.publish(record(1, body={"x": x}))
         await running.until(lambda: running.counts.get("conflicts") == 2)
-    more = f"more from {GW} is counted, and not told one by one"
+    more = f"further messages of {GW} are counted, but not reported one by one"
     assert running.told == [f"conflict: {more}", f"excess: {more}"]
     assert running.counts["excess"] == 2
 
@@ -193,8 +193,8 @@ async def test_what_is_more_than_is_kept_has_no_receipt(
     counts = running.counts
     assert (counts["excess"], counts["stored"], "conflicts" in counts) == (1, 1, False)
     (told,) = running.told
-    assert told.startswith(f"excess: {GW} {E1}/air/1: more contents than are kept came")
-    assert told.endswith("this one is not kept, and no receipt says so")
+    assert told.startswith(f"excess: {GW} {E1}/air/1: no more conflicts of this gateway are kept")
+    assert told.endswith("this content is not stored and gets no receipt")
 
 
 async def test_one_gateway_does_not_hide_the_sentences_about_another(
@@ -212,7 +212,10 @@ async def test_one_gateway_does_not_hide_the_sentences_about_another(
         await running.until(lambda: running.counts.get("undecodable") == TOLD_PER_GATEWAY + 5)
     told = [text.partition(": ")[2] for text in running.told]
     assert [text.startswith(AIR) for text in told] == [True] * TOLD_PER_GATEWAY + [False] * 3
-    assert told[TOLD_PER_GATEWAY] == f"more from {GW} is counted, and not told one by one"
+    assert (
+        told[TOLD_PER_GATEWAY]
+        == f"further messages of {GW} are counted, but not reported one by one"
+    )
 
 
 @contextlib.asynccontextmanager
@@ -350,8 +353,8 @@ async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_tol
         await sender.publish(record(1))
         await running.until(lambda: len(running.told) == 2)
     lost, foreign = running.told
-    assert lost.endswith("what was known of the sites still holds")
-    assert foreign.endswith(f"{GW} belongs to nord, and files under stadt")
+    assert lost.endswith("the sites that were known before still apply")
+    assert foreign.endswith(f"{GW} belongs to nord, and publishes under stadt")
     assert (running.counts["foreign"], list(store.records(GW))) == (1, [])
     assert [(gw, kind) for gw, kind, _ in store.tallies()] == [(GW, "foreign")], "it is written"
 

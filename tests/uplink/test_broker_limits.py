@@ -136,8 +136,11 @@ async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: 
 
 def test_the_status_says_what_a_broker_takes_too_little_of() -> None:
     told = {"link": {"connected": True, "trouble": "it takes 200 bytes"}}
-    assert [each.short for each in find_issues(told)] == ["broker takes too little"]
-    assert any("IT TAKES TOO LITTLE: it takes 200 bytes" in line for line in link_lines(told).lines)
+    assert [each.short for each in find_issues(told)] == ["broker's limits too low"]
+    assert any(
+        "THE BROKER'S LIMITS ARE TOO LOW: it takes 200 bytes" in line
+        for line in link_lines(told).lines
+    )
 
 
 async def test_without_retained_messages_the_records_arrive(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
         broker.suback = lambda name: 135 if name == TOPICS.receipt else 1
         async with running(broker) as desk:
             assert desk.alarms == [
-                ("denied", f"The broker does not let this gateway hear {TOPICS.receipt}")
+                ("denied", f"The broker does not allow a subscription to {TOPICS.receipt}")
             ]
             assert desk.known == [True]
 

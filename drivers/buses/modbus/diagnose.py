@@ -100,6 +100,6 @@ def _another(name: str, unit: int, found: int) -> str:
     if not found:
         return ""
     return (
-        f"nobody answers as unit {unit}, but somebody as unit {found}, and none of the devices is"
-        f" called so: set unit = {found} for {name}, or give the meter the address {unit}"
+        f"no device answers as unit {unit}, but one answers as unit {found}, which is not in the"
+        f" site file: set unit = {found} for {name}, or give the meter the address {unit}"
     )

@@ -102,7 +102,7 @@ def model_lines(status: Mapping[str, Any]) -> Section:
             lines.append(f"{model_status.get('model') or name} answers{took}")
         else:
             why = model_status.get("why") or "the model is not loaded yet"
-            lines.append(f"{name}: its rule answers instead: {why}")
+            lines.append(f"{name}: its rule is used instead: {why}")
         if isinstance(model_status, Mapping):
             lines += [f"  {text}" for text in list(live_model_lines(model_status))[1:]]
     return Section("models", tuple(lines))

@@ -212,18 +212,22 @@ class LaneActivity:
 
 def silence_text(ruling: SilenceRuling, idle_s: float, *, ever: bool) -> str:
     """What was seen, and for how long: the first half of a sentence for people."""
-    head = "has seen nothing" if ever else "has not seen anything since it is watched, that is"
+    head = (
+        "has detected nothing"
+        if ever
+        else "has never detected a vehicle since it has been watched,"
+    )
     meanwhile = {
         "beside": f", while {ruling.much:.0f} vehicles passed in {ruling.lane} beside it",
         "along": f", while {ruling.much:.0f} vehicles passed before or after it in {ruling.lane}",
-        "green": f", through {ruling.much / 60.0:.0f} min of green",
-        "week": f", where {ruling.much:.0f} vehicles are usual in these hours of the week",
-        "time": f", where {ruling.much:.0f} vehicles are usual in as long a time",
+        "green": f", which includes {ruling.much / 60.0:.0f} min of green",
+        "week": f", while {ruling.much:.0f} vehicles are usual in these hours of the week",
+        "time": f", while {ruling.much:.0f} vehicles are usual in that time",
     }[ruling.who]
     if ruling.who == "time" and not ever:
         meanwhile = ""
-    looks = "it looks dead, or the lane is closed" if ever else "it looks as if it is not connected"
-    return f"{head} for {span_words(idle_s)}{meanwhile}: {looks}"
+    looks = "it looks dead, or the lane is closed" if ever else "it seems not to be connected"
+    return f"{head} for {span_words(idle_s)}{meanwhile}; {looks}"
 
 
 def span_words(for_s: float) -> str:

@@ -111,17 +111,18 @@ def _coincident(
 
 def _stuck(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
     text = (
-        f"went on at the same moment as {len(keys) - 1} others and all stay on "
-        f"({_loop_names(keys)}): "
-        "look first at what they share, a card, its power or its cable"
+        f"went on at the same moment as {len(keys) - 1} other loops, and all of them stay on "
+        f"({_loop_names(keys)}); "
+        "check first what they share: a loop card, its power or its cable"
     )
     return Ruling("stuck_on", SURE_SCORE, since_ns=since_ns, text=text)
 
 
 def _restarting(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
     text = (
-        f"goes on and off at the same moments as {len(keys) - 1} others ({_loop_names(keys)}), as "
-        "no vehicles do: look first at the power of the card that they share"
+        f"goes on and off at the same moments as {len(keys) - 1} other loops "
+        f"({_loop_names(keys)}), which vehicles cannot cause; "
+        "check first the power of the loop card that they share"
     )
     return Ruling("chatter", SURE_SCORE, since_ns=since_ns, text=text)
 

@@ -10,53 +10,57 @@ from edge.infer.loops.loopjudge import LoopVerdict
 
 FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "stuck_on": (
-        "is occupied all the time while traffic moves elsewhere: it looks stuck",
-        "reset the card, then measure the loop: a dead card and an open loop both look like this",
+        "is occupied all the time while traffic moves elsewhere, it looks stuck on",
+        "reset the loop card, then measure the loop (a failed card and an open "
+        "loop both look like this)",
     ),
     "stuck_off": (
-        "sees nothing while traffic goes by elsewhere: it looks dead",
-        "check that the card has power and that its output reaches the input; then measure the "
-        "loop",
+        "detects nothing while traffic passes elsewhere, it looks dead",
+        "check that the loop card has power and that its output reaches the "
+        "input, then measure the loop",
     ),
     "chatter": (
-        "toggles without vehicles: it looks like a loose splice or a card at its limit",
-        "move the feeder cable while you watch the card, then lower its sensitivity",
+        "switches on and off without vehicles, it looks like a loose splice or "
+        "a loop card at its limit",
+        "move the feeder cable while you watch the loop card, then lower the card's sensitivity",
     ),
     "breakup": (
-        "counts long vehicles several times: it looks too weak for high beds",
-        "raise the card's sensitivity",
+        "counts long vehicles several times, its sensitivity looks too low for high-bed vehicles",
+        "raise the sensitivity of the loop card",
     ),
     "crosstalk": (
-        "counts together with {beside}: it looks like crosstalk",
-        "check that the two cards run on different frequencies and that their feeder cables are "
-        "not in one pair",
+        "counts together with {beside}, it looks like crosstalk",
+        "check that the two loop cards run on different frequencies and that "
+        "their feeders do not share a cable pair",
     ),
     "undercount": (
-        "counts fewer vehicles than pass around it: it looks like too little sensitivity",
-        "raise the card's sensitivity and look whether vehicles miss the loop",
+        "counts fewer vehicles than pass around it, its sensitivity looks too low",
+        "raise the sensitivity of the loop card, and look whether vehicles drive beside the loop",
     ),
     "splashover": (
-        "also counts vehicles of {beside}: it looks as if it reaches into that lane",
-        "lower the card's sensitivity, and look where the loop lies",
+        "also counts vehicles of {beside}, it looks like splashover",
+        "lower the sensitivity of the loop card, and check the position of the loop",
     ),
     "mismatch": (
-        "is occupied for another time than the other loop of its pair: it looks as if their "
-        "sensitivities differ",
-        "set both channels of the pair alike; speeds and lengths are wrong until then",
+        "has other on-times than the other loop of its pair, their sensitivities seem to differ",
+        "set both channels of the pair to the same sensitivity (speeds and "
+        "lengths are wrong until then)",
     ),
     "swapped": (
-        "comes in the wrong order with the other loop of its pair: it looks as if their wires "
-        "are swapped",
-        "exchange the two inputs, or lead and trail in the configuration",
+        "and the other loop of its pair detect vehicles in the wrong order, "
+        "their wires seem to be swapped",
+        "exchange the two inputs, or exchange lead and trail in the configuration",
     ),
     "never_active": (
-        "has not seen anything since it is watched, while traffic goes by elsewhere",
-        "check that lead, trail and active in the configuration name the input that the loop is "
-        "wired to, and that the card has power; then measure the loop",
+        "has never detected a vehicle since it has been watched, while traffic passes elsewhere",
+        "check that lead, trail and active in the configuration agree with the "
+        "input that the loop is wired to, and that the loop card has power, "
+        "then measure the loop",
     ),
     "inverted": (
-        "is free while vehicles pass and occupied between them: its contact works the other way",
-        'exchange "low" and "high" in active of the lane, or the card\'s output between NO and NC',
+        "is off while vehicles pass and on between them, its contact is inverted",
+        'exchange "low" and "high" in active of the lane, or change the output of the loop card '
+        "between NO and NC",
     ),
 }
 EQUIVALENT_FAULTS: Final[Mapping[str, str]] = {
@@ -67,20 +71,20 @@ EXPLAINING_FAULT: Final = "inverted"  # what edge/process finds wrong with such 
 
 def fault_text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
     """The sentences of a verdict; `beside` are the lanes beside its loop."""
-    head = f"{v.lane}, {v.part} loop"
+    head = f"{v.lane}: the {v.part} loop"
     if v.fault is None:
-        return f"{head}: is to be believed again, says the {v.by}."
+        return f"{head} works correctly again, says the {v.by}."
     if v.text is not None:
-        return f"{head}: {v.text}."
+        return f"{head} {v.text}."
     looks, do = FAULT_TEXTS[v.fault]
     others = " or ".join(beside) or "the lane beside it"
-    return f"{head}: {v.evidence or looks.format(beside=others)}: {do}."
+    return f"{head} {v.evidence or looks.format(beside=others)}; {do}."
 
 
 def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] = ()) -> Draft:
     """The event of a turn. `fault` is what goes on, or what is over: `v` may know a better one."""
     on = v.fault == fault
-    better = f"{v.lane}, {v.part} loop: is not {fault} but {v.fault}, says the {v.by}."
+    better = f"{v.lane}: the {v.part} loop is not {fault} but {v.fault}, says the {v.by}."
     body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "on" if on else "off",
@@ -102,7 +106,7 @@ def unwatched_loop_event(at_ns: int, lane: str, part: str, fault: str) -> Draft:
         "state": "off",
         "fault": fault,
         "part": part,
-        "text": f"{lane}, {part} loop: is not watched any more.",
+        "text": f"{lane}: the {part} loop is not watched any more.",
     }
     return Draft(Stream.EVENT, lane, at_ns, at_ns, body)
 

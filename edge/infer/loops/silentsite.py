@@ -111,12 +111,16 @@ class SilentSite:
     def _text(self, fault: str) -> str:
         duration = f"{self._idle_s / 60.0:.0f} min"
         if fault == "never_active":
-            duration = f"{self._idle_s / HOUR_S:.0f} h, as long as it is watched"
-        usual = f", where some {self._missing():.0f} are usual" if fault == "stuck_off" else ""
+            duration = f"{self._idle_s / HOUR_S:.0f} h, ever since it has been watched"
+        usual = (
+            f", while about {self._missing():.0f} vehicles are usual"
+            if fault == "stuck_off"
+            else ""
+        )
         return (
-            f"has seen nothing for {duration}, and neither has any loop of {self._name}{usual}: "
-            "look first at the power of the loop cards and at what their outputs share, unless the "
-            "road is closed"
+            f"has detected nothing for {duration}, nor has any other loop of {self._name}{usual}; "
+            "unless the road is closed, check first the power of the loop cards and what their "
+            "outputs share"
         )
 
     def _lived(self, count: float, length_s: float) -> None:

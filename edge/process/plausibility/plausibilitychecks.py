@@ -20,8 +20,8 @@ from edge.process.registerwindow import RegisterWindow
 MIN_READINGS: Final = 3  # in a window: one may have been cut by a load that steps
 TWO_DEVICES: Final = "two_devices"
 TWO_DEVICES_LOOK: Final = (
-    "its register goes back and forth between two values: look for two devices with one address, or"
-    " two meters on one line"
+    "its register jumps back and forth between two values: look for two "
+    "devices with one address, or two meters on one line"
 )
 TWO_DEVICES_S: Final = 3600.0
 Check = Relation | RegisterCheck

@@ -67,7 +67,7 @@ def point_relations(points: Sequence[Point]) -> list[Relation]:
     found = [*_electric(known), *_sizes(known)]
     heat = ("power", "volume_flow", "temperature_difference")
     if all(key in known for key in heat):
-        look = "look at the temperature sensors, swapped or pulled out, and at the pulse value"
+        look = "check the pulse value, and whether temperature sensors are swapped or pulled out"
         found.append(Relation("heat", "heat", heat, _heat, look))
     ends = ("temperature_difference", "temperature_flow", "temperature_return")
     if all(key in known for key in ends):
@@ -84,7 +84,8 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
         found.append(
             Relation(
                 "phase_sum", "power", sums, _sum(_floor(known["power"])),
-                "a phase or its transformer is another one's, or two devices have one address",
+                "a phase or its transformer belongs to another meter, or two devices have one"
+                " address",
             )
         )  # fmt: skip
     for phase in phases:
@@ -95,8 +96,8 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
         found.append(
             Relation(
                 "phases_swapped", "phases", tuple(swapped), _swapped,
-                "the current of one phase is measured with the voltage of another: look at which"
-                " transformer belongs to which phase",
+                "the current of one phase is measured with the voltage of another: "
+"check which current transformer belongs to which phase",
                 hold_s=900.0,
             )
         )  # fmt: skip
@@ -121,8 +122,8 @@ def _of_phase(known: dict[str, Point], phase: str, suffix: str) -> list[Relation
     found = [
         Relation(
             "apparent_power", "power" + suffix, (key, volts, amps), _carried(_floor(known[key])),
-            "look at the ratio of the current transformers, at which of them belongs to which"
-            " phase, and whether two devices have one address",
+            "check the ratio of the current transformers, which of them belongs to "
+"which phase, and whether two devices have one address",
         )
         for key in ("power" + suffix, "apparent_power" + suffix)
         if key in known and volts in known and amps in known

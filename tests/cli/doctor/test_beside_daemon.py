@@ -49,7 +49,7 @@ def test_a_running_daemon_is_asked_and_no_wire_is_touched(
         daemon.terminate()
         daemon.wait(15)
     assert words.code == said.code == 1
-    assert words.lines[0] == "through the daemon, no wire was touched"
+    assert words.lines[0] == "through the daemon, nothing was sent on the wires"
     assert "fine     hut/hut_air" in words.out
     assert "fine     loops/north_1" in words.out
     assert "can be heard" in told(said, "shop")
@@ -81,7 +81,7 @@ def test_what_the_daemon_knows_is_told(
     assert "held by y | stop that program" in told(said, "north_1")
     assert "the running daemon does not know it" in told(said, "main")
     assert "/dev/ttyNOTHERE is not there" in told(said, "")
-    assert "2 pieces of news were dropped" in told(said, "")
+    assert "2 messages inside the gateway were dropped" in told(said, "")
     assert "dropped" not in kerbstone("doctor", "hut", "--config", file).out
 
 

@@ -52,13 +52,16 @@ async def trouble(bus: ModbusRtu, unit: int) -> str:
 
 
 async def test_silence_says_what_the_neighbours_prove(line: MeterLine, bus: ModbusRtu) -> None:
-    assert "nobody on this line has answered so far; are A and B swapped" in await trouble(bus, 9)
+    assert (
+        "no device on this line has answered so far; check that A and B are not swapped"
+        in await trouble(bus, 9)
+    )
     await bus.read_registers(1, 4, 0, 2)
-    assert "unit 1 on this line can be heard; is this its address" in await trouble(bus, 8)
+    assert "unit 1 on this line can be heard; check its address" in await trouble(bus, 8)
     await bus.read_registers(2, 4, 0, 2)
     assert "units 1, 2 on this line can be heard" in await trouble(bus, 7)
     line.slaves[1].fault = UnitFault("silent")
-    assert "it has answered before; has it lost its supply" in await trouble(bus, 1)
+    assert "it has answered before; check its supply" in await trouble(bus, 1)
 
 
 async def test_the_kernel_s_console_is_said_first(
@@ -148,10 +151,10 @@ def test_a_good_answer_after_a_damaged_one_is_not_two_devices() -> None:
 
 def test_the_sentences_follow_what_the_uart_counted() -> None:
     at = ("/dev/ttyUSB0", "9600 8N1")
-    assert "the parity is not" in noise(*at, UartCounters(10, parity=5))
+    assert "the parity is wrong" in noise(*at, UartCounters(10, parity=5))
     assert "another baud rate" in noise(*at, UartCounters(10, framing=5))
     assert "wrong baud rate or parity (it is 9600 8N1 here)" in noise(*at, UartCounters(10))
-    assert "the parity is not" in damaged(5, 1, *at, UartCounters(10, parity=5), KnownUnits())
+    assert "the parity is wrong" in damaged(5, 1, *at, UartCounters(10, parity=5), KnownUnits())
     assert "no termination" in damaged(5, 3, *at, UartCounters(10), KnownUnits())
 
 
@@ -176,7 +179,7 @@ async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> No
     units[2].fault = UnitFault("silent")
     assert "the connection stands, but no unit behind it has answered so far" in await why(2)
     await bus.read_registers(1, 4, 0, 2)
-    assert "unit 1 there can be heard; is this its address" in await why(2)
+    assert "unit 1 there can be heard; check its address" in await why(2)
     units[1].fault = UnitFault("silent")
     assert "it has answered before" in await why(1)
     bus.close()
@@ -200,9 +203,9 @@ async def test_a_line_that_is_well_is_a_note_for_each(line: MeterLine, bus: Modb
 async def test_a_wrong_address_is_found_where_the_meter_is(bus: ModbusRtu) -> None:
     text = await said(bus, 1, 5, addresses=(1, 4, 3, 2))
     assert "note: m1 answers" in text
-    assert "nobody answers as unit 5, but somebody as unit 3" in text
+    assert "no device answers as unit 5, but one answers as unit 3" in text
     assert "set unit = 3 for m5, or give the meter the address 5" in text
-    assert "is this its address" in await said(bus, 1, 5, addresses=(9,))
+    assert "check its address" in await said(bus, 1, 5, addresses=(9,))
 
 
 async def test_wrong_settings_are_found_by_asking_at_others(far: Far) -> None:
@@ -222,7 +225,7 @@ async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: Far) -> 
     bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5, 6, search=("2400 8N1",))
     assert text.count("fault: ") == 2
-    assert "are A and B swapped" in text
+    assert "that A and B are not swapped" in text
 
 
 async def test_swapped_wires_that_hold_the_line_low_are_heard(far: Far) -> None:

@@ -50,7 +50,7 @@ async def test_a_device_that_is_understood_is_a_note(far: Far, hearing: Hearing)
 
 
 async def test_silence_of_a_talker_is_said_and_of_those_who_wait_is_not(port: SerialPort) -> None:
-    assert "is its TX on our RX" in await said(port)
+    assert "that its TX is on our RX" in await said(port)
     assert await said(port, talks=False) == ""
 
 

@@ -230,7 +230,7 @@ async def test_several_devices_are_asked_by_address_on_one_line(far: Far) -> Non
         if want:
             assert await asked == want
         else:
-            with pytest.raises(BusError, match="has the device its supply and this address"):
+            with pytest.raises(BusError, match="check that the device has supply and this address"):
                 await asked
     port.close()
 

@@ -105,7 +105,7 @@ class LaneMeta(WireStruct, kw_only=True):
         Annotated[
             Amount,
             meaning(
-                "Metres of road in which a loop sees a vehicle, where that is not `loop_m`.", "m"
+                "The effective length of the detection zone, if it differs from `loop_m`.", "m"
             ),
         ]
         | UnsetType
@@ -115,18 +115,20 @@ class LaneMeta(WireStruct, kw_only=True):
         | UnsetType
     ) = UNSET
     tailgate_s: Annotated[Amount, meaning("A gap that is shorter is too short.", "s")]
-    stopped_s: Annotated[Amount, meaning("Who is on a loop for longer has stopped there.", "s")]
+    stopped_s: Annotated[
+        Amount, meaning("A vehicle with a longer presence counts as stopped.", "s")
+    ]
     classes: (
         Annotated[
             list[ClassMeta],
-            meaning("Of a pair of loops: its length classes, the shortest first."),
+            meaning("Length classes, the shortest first; only with a pair of loops."),
         ]
         | UnsetType
     ) = UNSET
 
 
 class SignalMeta(WireStruct, kw_only=True):
-    """The contacts that tell the colour of a signal. What has none is inferred."""
+    """The contacts that tell the colour of a signal. A colour without a contact is inferred."""
 
     red: Annotated[str, meaning("The device that is on while it is red.")] | UnsetType = UNSET
     amber: Annotated[str, meaning("The device that is on while it is amber.")] | UnsetType = UNSET
@@ -137,7 +139,9 @@ class ApproachMeta(WireStruct, kw_only=True):
     """An approach, or a station of a corridor."""
 
     downstream: Annotated[Name | None, meaning("The approach that its traffic reaches next.")]
-    distance_m: Annotated[Amount | None, meaning("From its loops to those of the next.", "m")]
+    distance_m: Annotated[
+        Amount | None, meaning("Distance from its loops to the loops of the next approach.", "m")
+    ]
     signal: Annotated[SignalMeta, meaning("Its signal, where contacts tell it.")] | UnsetType = (
         UNSET
     )

@@ -29,7 +29,7 @@ Column = Annotated[
 
 
 class Raw(Header, kw_only=True):
-    """All sweeps of a while, as columns. It has no source: the tables name them."""
+    """All sweeps of a period, as columns. It has no source: the tables name the sources."""
 
     stream: Annotated[Literal["raw"], meaning("The stream.")]
     n: Annotated[Count, meaning("Number of sweeps.")]
@@ -41,8 +41,8 @@ class Raw(Header, kw_only=True):
         Annotated[
             Count,
             meaning(
-                "Sweeps before these that were given up: more was read than could be committed."
-                " They count in the summaries."
+                "Earlier sweeps that were dropped: more was read than could be committed."
+                " The summaries include them."
             ),
         ]
         | UnsetType
@@ -55,13 +55,13 @@ class Table(WireStruct, kw_only=True):
     rows: Annotated[Count, meaning("Number of sweeps in it.")]
     points: Annotated[list[str], meaning("Keys of the points.")]
     sources: Annotated[list[str], meaning("Names of the devices.")]
-    src: Annotated[Column, meaning("Which of `sources` each row is of, from 0.")]
+    src: Annotated[Column, meaning("Index into `sources` for each row, from 0.")]
     t: Annotated[Column, meaning("CLOCK_MONOTONIC of each row.", "us")]
     cols: Annotated[list[Column], meaning("One per point; units stand in `meta`.")]
     q: Annotated[
         list[tuple[Count, list[Count] | None, str]],
         meaning(
-            "What is not good: row, numbers of the points (null: all), quality. A value that is bad"
-            " is absent, whatever its column holds."
+            "Values that are not good: row, numbers of the points (null: all), quality. A bad value"
+            " is absent, whatever its column has."
         ),
     ]
