@@ -173,7 +173,7 @@ def not_there(name: str, points: Mapping[str, Any]) -> str:
 
 
 def gateway_status(daemon: "Daemon") -> dict[str, Any]:
-    """How the gateway fares, in one map: for `status`, and for people on the box."""
+    """The health of the gateway, in one map: for `status`, and for people on the box."""
     now = daemon.clock.now()
     return {
         "uptime_s": round((now.mono_ns - daemon.started_ns) / 1e9, 1),

@@ -79,7 +79,7 @@ class Bay(Summary, kw_only=True):
             "s",
         ),
     ]
-    quality: Annotated[Qualities, meaning(QUALITIES + "Stays count when they have ended.")]
+    quality: Annotated[Qualities, meaning(QUALITIES + " Stays count when they have ended.")]
     health: Annotated[
         BayHealth,
         meaning(

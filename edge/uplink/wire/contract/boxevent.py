@@ -13,7 +13,7 @@ StreamName = Annotated[str, Meta(pattern=f"^({'|'.join(sorted(STREAMS))})$")]
 StreamOrAll = Annotated[str, Meta(pattern=rf"^(\*|{'|'.join(sorted(STREAMS))})$")]
 
 
-class Former(WireStruct, kw_only=True):
+class PreviousEpoch(WireStruct, kw_only=True):
     """The previous epoch, as far as the outbox knows it."""
 
     epoch: Annotated[Epoch, meaning("The epoch.")]
@@ -40,7 +40,9 @@ class Gap(Event, tag="gap", kw_only=True):
     ]
     boot_before: Annotated[Count | None, meaning("The boot in which the gap began.")]
     former: (
-        Annotated[Former, meaning("The previous epoch. Left out: unknown, as on a new card.")]
+        Annotated[
+            PreviousEpoch, meaning("The previous epoch. Left out: unknown, as on a new card.")
+        ]
         | UnsetType
     ) = UNSET
 

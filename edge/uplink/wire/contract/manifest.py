@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from edge.uplink.wire.contract.boxevent import Former, StreamName
+from edge.uplink.wire.contract.boxevent import PreviousEpoch, StreamName
 from edge.uplink.wire.contract.header import Sourced
 from edge.uplink.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, meaning
 
@@ -41,7 +41,7 @@ class Manifest(Sourced, kw_only=True):
         | UnsetType
     ) = UNSET
     former: (
-        Annotated[Former, meaning("In the first manifest of an epoch: the previous epoch.")]
+        Annotated[PreviousEpoch, meaning("In the first manifest of an epoch: the previous epoch.")]
         | UnsetType
     ) = UNSET
     alg: (

@@ -19,24 +19,30 @@ class Certificate(WireStruct, kw_only=True):
     by: Annotated[str, meaning("Who calibrated it.")]
     on: Annotated[Day, meaning("When.")]
     certificate: Annotated[str, meaning("Its number.")] | UnsetType = UNSET
-    until: Annotated[Day, meaning("The last day (UTC) on which it counts.")] | UnsetType = UNSET
-    offset: Annotated[float, meaning("Added last, in the point's unit.")] | UnsetType = UNSET
-    gain: Annotated[float, meaning("What is measured is times this.")] | UnsetType = UNSET
-    polynomial: Annotated[list[float], meaning("c0, c1, c2 ... in place of both.")] | UnsetType = (
+    until: Annotated[Day, meaning("The last day (UTC) on which it is valid.")] | UnsetType = UNSET
+    offset: Annotated[float, meaning("Added after `gain`, in the point's unit.")] | UnsetType = (
         UNSET
     )
-    kappa: Annotated[float, meaning("How hygroscopic the particles are.")] | UnsetType = UNSET
+    gain: Annotated[float, meaning("Factor for the measured value.")] | UnsetType = UNSET
+    polynomial: (
+        Annotated[list[float], meaning("c0, c1, c2 ... instead of gain and offset.")] | UnsetType
+    ) = UNSET
+    kappa: Annotated[float, meaning("Hygroscopicity of the particles (kappa).")] | UnsetType = UNSET
     humidity: Annotated[str, meaning("DEVICE.POINT of the humidity.")] | UnsetType = UNSET
-    publish: Annotated[Literal["corrected", "both"], meaning("What is published.")] | UnsetType = (
-        UNSET
-    )
-    type: Annotated[str, meaning("Of a gas cell: its type.")] | UnsetType = UNSET
+    publish: (
+        Annotated[Literal["corrected", "both"], meaning("Which values are published.")] | UnsetType
+    ) = UNSET
+    type: Annotated[str, meaning("Type of the gas cell.")] | UnsetType = UNSET
     working: Annotated[str, meaning("Point of the working electrode.")] | UnsetType = UNSET
     auxiliary: Annotated[str, meaning("Point of the auxiliary electrode.")] | UnsetType = UNSET
-    we_electronic_mv: Annotated[float, meaning("Electronic zero.", "mV")] | UnsetType = UNSET
-    ae_electronic_mv: Annotated[float, meaning("Electronic zero.", "mV")] | UnsetType = UNSET
-    we_zero_mv: Annotated[float, meaning("Zero.", "mV")] | UnsetType = UNSET
-    ae_zero_mv: Annotated[float, meaning("Zero.", "mV")] | UnsetType = UNSET
+    we_electronic_mv: (
+        Annotated[float, meaning("Electronic zero, working electrode.", "mV")] | UnsetType
+    ) = UNSET
+    ae_electronic_mv: Annotated[float, meaning("Electronic zero, auxiliary.", "mV")] | UnsetType = (
+        UNSET
+    )
+    we_zero_mv: Annotated[float, meaning("Zero, working electrode.", "mV")] | UnsetType = UNSET
+    ae_zero_mv: Annotated[float, meaning("Zero, auxiliary electrode.", "mV")] | UnsetType = UNSET
     sensitivity_mv_ppb: Annotated[float, meaning("Sensitivity.", "mV/ppb")] | UnsetType = UNSET
     algorithm: Annotated[int, meaning("Of AAN 803; 0 is the preferred one.")] | UnsetType = UNSET
     temperature: Annotated[str, meaning("DEVICE.POINT of the temperature.")] | UnsetType = UNSET
@@ -54,7 +60,9 @@ class PointMeta(WireStruct, kw_only=True):
     quantity: Annotated[QuantityName, meaning("What is measured.")]
     unit: Annotated[Unit, meaning("SenML symbol (RFC 8428, RFC 8798) where there is one.")]
     step: Annotated[Amount, meaning("Resolution of its summaries, in `unit`.")]
-    kind: Annotated[Literal["gauge", "total"], meaning("Summed up by its mean, or by its growth.")]
+    kind: Annotated[
+        Literal["gauge", "total"], meaning("gauge: records have its mean; total: its growth.")
+    ]
     low: Annotated[float, meaning("Lowest plausible value, in `unit`.")] | UnsetType = UNSET
     high: Annotated[float, meaning("Highest plausible value, in `unit`.")] | UnsetType = UNSET
     calibration: Annotated[Certificate, meaning("Its calibration.")] | UnsetType = UNSET
@@ -67,7 +75,7 @@ class DeviceMeta(WireStruct, kw_only=True):
     stream: Annotated[Literal["traffic", "air", "energy"], meaning("Where its records go.")]
     every_s: Annotated[Amount, meaning("How often it is asked.", "s")]
     points: Annotated[dict[str, PointMeta], meaning("Its points.")]
-    serial: Annotated[str, meaning("Its serial number, once told.")] | UnsetType = UNSET
+    serial: Annotated[str, meaning("Its serial number, once it is known.")] | UnsetType = UNSET
     reversed: (
         Annotated[
             Yes,
@@ -158,4 +166,4 @@ class Description(Retained, kw_only=True):
     lanes: Annotated[dict[str, LaneMeta], meaning("Lanes, by source.")]
     approaches: Annotated[dict[str, ApproachMeta], meaning("What lies after each approach.")]
     bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
-    models: Annotated[Models, meaning("Who judges; null: not asked for.")]
+    models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]

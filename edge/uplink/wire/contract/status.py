@@ -35,7 +35,7 @@ class DeviceStatus(WireStruct, kw_only=True):
     ) = UNSET
 
 
-class Beginning(WireStruct, kw_only=True):
+class StartReason(WireStruct, kw_only=True):
     """Why the daemon was started."""
 
     cause: Annotated[RebootCause, meaning(CAUSE)]
@@ -47,7 +47,7 @@ class Box(WireStruct, kw_only=True):
 
     model: Annotated[str | None, meaning("The board; null: not known.")]
     serial: Annotated[str | None, meaning("The board's serial number.")]
-    start: Annotated[Beginning, meaning("Why the daemon was started.")]
+    start: Annotated[StartReason, meaning("Why the daemon was started.")]
     alarms: Annotated[
         dict[BoardCondition, str],
         meaning("Conditions of the box that are on, each with what to do."),
@@ -55,7 +55,7 @@ class Box(WireStruct, kw_only=True):
     health: Annotated[dict[str, Any], meaning("The present values of a health record.")]
 
 
-class Sparing(WireStruct, kw_only=True):
+class DataSaverStatus(WireStruct, kw_only=True):
     """The level of data saving, and the data used this month."""
 
     level: Annotated[
@@ -87,7 +87,7 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
     unmatched_inputs: Annotated[Count, meaning("Contacts and sweeps from unknown sources.")]
     stage_overflow: Annotated[Count, meaning("Entries for which the stage had no room.")]
     models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]
-    data_saver: Annotated[Sparing, meaning("The level of data saving.")] | UnsetType = UNSET
+    data_saver: Annotated[DataSaverStatus, meaning("The level of data saving.")] | UnsetType = UNSET
     rss_kib: Annotated[Count, meaning("Most memory that the daemon has taken.", "KiB")]
 
 

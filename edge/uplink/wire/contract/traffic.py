@@ -116,8 +116,8 @@ class Lane(Summary, kw_only=True):
         Qualities,
         meaning(
             QUALITIES
-            + "With a pair of loops a vehicle counts once it has left. `uncertain:loop`: a vehicle "
-            "counted by a loop in doubt; or, once for a whole window, no vehicle came, or "
+            + " With a pair of loops a vehicle counts once it has left. `uncertain:loop`: a "
+            "vehicle counted by a loop in doubt; or, once for a whole window, no vehicle came, or "
             "(`mismatch`) the occupied time is in doubt. One `bad` says why a value is null."
         ),
     ]
