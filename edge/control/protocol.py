@@ -44,7 +44,7 @@ class ControlServer:
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
-        old = os.umask(0o117)  # the owner and the group kerbstone
+        old = os.umask(0o117)  # mode 0660: the owner and the group kerbstone
         try:
             self._server = await asyncio.start_unix_server(
                 self._client, str(self._path), limit=REQUEST_LIMIT

@@ -216,7 +216,7 @@ class MqttConnection:
         if not self.fits(topic, payload, content_type):
             text = f"{size} bytes of {self.session.max_packet}"
             return BrokerRefusedError(PACKET_TOO_LARGE, "Packet too large", text)
-        retain = retain and self.session.retain
+        retain = retain and self.session.retain  # RetainAvailable 0: without the flag
         info = self._client.publish(topic, payload, 1, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return ConnectionLostError(paho.error_string(info.rc))
