@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--port", type=int, default=8883)
-    parser.add_argument("--provision", type=Path, metavar="HOME", help="of an enrolment server")
+    parser.add_argument("--provision", type=Path, metavar="HOME", help="enrolment server folder")
     args = parser.parse_args(arguments)
     binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:

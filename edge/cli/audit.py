@@ -1,8 +1,8 @@
-"""`kerbstone audit`: is everything in a store that the gateways have numbered, once, and whole?
+"""`kerbstone audit`: prove that a store has each numbered record of the gateways once, unchanged.
 
-Reads what `kerbstone receipts` writes, also while it writes. Says for each gateway and UTC day what
-is there and how many findings are near it; then each finding. Exit codes: 0 complete, 1 findings,
-2 wrong use, 3 the store or the broker cannot be reached.
+It reads what `kerbstone receipts` writes, also during the writing. For each gateway and UTC day it
+prints the counts and the number of findings; then it prints each finding. Exit codes: 0 complete,
+1 findings, 2 wrong use, 3 the store or the broker cannot be reached.
 """
 
 import argparse
@@ -37,28 +37,33 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("--store", type=Path, required=True, metavar="FILE", help="what `receipts` writes")
-    add("--gateway", metavar="GW", help="only this one")
-    add("--day", metavar="DAY", help="only this UTC day, 2026-11-26, and what has no day")
-    add("--json", action="store_true", help="one object a line: days, notes, findings, verdict")
-    add("--keys", type=Path, metavar="FOLDER", help="certificates of gateways: check signatures")
+    add("--store", type=Path, required=True, metavar="FILE", help="the store of `receipts`")
+    add("--gateway", metavar="GW", help="only this gateway")
+    add("--day", metavar="DAY", help="only this UTC day (2026-11-26), and records without a day")
+    add("--json", action="store_true", help="one object per line: days, notes, findings, result")
+    add(
+        "--keys",
+        type=Path,
+        metavar="FOLDER",
+        help="certificates of the gateways, to check signatures",
+    )
     add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site, as for "
         "`receipts`")  # fmt: skip
     add("--unsigned-ok", action="append", default=[], metavar="GW",
-        help="its key lies in a TPM and signs no manifests; may be repeated")  # fmt: skip
-    add("--ask", action="store_true", help="ask the gateways for what is missing (needs --broker)")
+        help="allow unsigned manifests of GW, whose key is in a TPM; may be repeated")  # fmt: skip
+    add("--ask", action="store_true", help="ask the gateways for missing records (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
-        help="for each answer (default 15)")  # fmt: skip
+        help="how long to wait for each answer (default 15)")  # fmt: skip
     broker_options(parser, required=False)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.ask and not args.broker:
-        return _fail("--ask needs --broker: the gateways are asked through it", 2)
+        return _fail("--ask needs --broker: the gateways are asked through the broker", 2)
     if args.day is not None and not DAY.fullmatch(args.day):
-        return _fail(f"{args.day} is no day; write it as 2026-11-26", 2)
+        return _fail(f"{args.day} is not a date; write it as 2026-11-26", 2)
     try:
         source = source_from(args, f"kerbstone-audit-{secrets.token_hex(4)}") if args.ask else None
         keys = _keys(args)
@@ -156,7 +161,7 @@ class _Printer:
         )
         text += f" and no longer has {answer.gone} numbers"
         if answer.not_asked:
-            text += f"; {answer.not_asked} numbers were not asked for yet: run it again"
+            text += f"; {answer.not_asked} numbers were not asked for yet: run the command again"
         if answer.error:
             text = f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
@@ -172,7 +177,7 @@ class _Printer:
         """The last line; the exit code."""
         state = "complete" if not self._findings else f"{self._findings} findings"
         if self._unsealed and not self._findings:
-            state += f" but for {self._unsealed} numbers that no manifest seals yet"
+            state += f" except for {self._unsealed} numbers that no manifest seals yet"
         fields = {
             "audit": "clean" if not self._findings else "findings", "gateways": self.gateways,
             "records": self._records, "unsealed": self._unsealed, "findings": self._findings,

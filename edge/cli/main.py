@@ -20,12 +20,12 @@ VERBS: Final = {
     "doctor": "say what is wrong with a bus or a device, and what to do",
     "scan": "find out what is on the wires, and print it as a configuration",
     "sim": "play a device, alone, on a simulated wire or a real adapter",
-    "subscribe": "show, and check, what a broker gets from gateways",
+    "subscribe": "show or check the messages of gateways at a broker",
     "status": "the state of this gateway, and what you have to do",
-    "receipts": "store what gateways send, and tell them what is stored",
+    "receipts": "store the records of gateways, and send receipts for what is stored",
     "audit": "prove that a store of records is complete",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
-    "provision": "claims for new boxes, and the server that gives them certificates",
+    "provision": "claims for new boxes, and the enrolment server for their certificates",
     "models": "which models judge, what they cost, and how two of them differ",
 }
 

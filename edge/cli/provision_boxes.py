@@ -43,7 +43,7 @@ def pending(args: argparse.Namespace) -> int:
         rows = [approvals.request_map(row) for row in store.pending()]
     words = ("code", "gateway", "site", "role", "claim", "asked", "from")
     lines = ["  ".join(row[word] for word in words) for row in rows]
-    return print_result(args, {"pending": rows}, *(lines or ["no box waits"]))
+    return print_result(args, {"pending": rows}, *(lines or ["no box waits for approval"]))
 
 
 def approve(args: argparse.Namespace) -> int:
@@ -69,7 +69,7 @@ def revoke(args: argparse.Namespace) -> int:
     serials = [f"{each.serial:x}" for each in ended]
     lines = [f"revoked: {each} of {args.id}" for each in serials]
     fields = {"name": args.id, "revoked": serials}
-    return print_result(args, fields, *(lines or [f"{args.id} has nothing left"]))
+    return print_result(args, fields, *(lines or [f"{args.id} has no valid certificate"]))
 
 
 def offline(args: argparse.Namespace) -> int:
@@ -90,7 +90,7 @@ def label(args: argparse.Namespace) -> int:
     text = operatordocs.label_text(home.policy().page, row.gateway, row.spki)
     wanted = args.out is not None
     if wanted and not operatordocs.draw_qr(text, None if str(args.out) == "-" else args.out):
-        print_line("no QR code is drawn without the package `segno`: take the text", 0)
+        print_line("without the package `segno` no QR code is drawn: use the text", 0)
     return print_result(args, {"label": text, "gateway": row.gateway}, text)
 
 

@@ -15,7 +15,7 @@ def ca(args: argparse.Namespace) -> int:
     home = server_folder(args)
     if args.renew:
         made = bootstrap.renew_server(home, home.authority(), args.host, utc_now())
-        advice = "start `serve` again"
+        advice = "restart `serve`"
     else:
         made = bootstrap.bootstrap_server(home, args.name, args.host, utc_now())
         advice = f"keep {home.folder / 'operator.key'} at the operator's desk, not on this machine"
@@ -35,7 +35,7 @@ def issue(args: argparse.Namespace) -> int:
     ends = time_to_text(made.named.ends)
     fields = {"kind": args.kind, "name": args.name, "serial": f"{made.named.serial:x}",
             "ends": ends, "files": files}  # fmt: skip
-    text = f"{args.kind} {args.name} until {ends}; the server keeps no key of it"
+    text = f"{args.kind} {args.name} is valid until {ends}; the server keeps no copy of its key"
     return print_result(args, fields, *files, text)
 
 
@@ -64,9 +64,9 @@ def broker(args: argparse.Namespace) -> int:
     with contextlib.closing(home.store()) as store:
         done = brokerexport.export_for_broker(home, store, args.name, args.out, args.key, utc_now())
     files = [str(each) for each in done.written]
-    todo = "the broker reads it at SIGHUP: systemctl reload mosquitto"
+    todo = "the broker reads the files at SIGHUP: systemctl reload mosquitto"
     if not done.has_key:
-        todo = f"put the key of {args.name} beside it as {brokerexport.KEY}; then start the broker"
+        todo = f"put the key of {args.name} there as {brokerexport.KEY}; then start the broker"
     fields = {"files": files, "serial": f"{done.named.serial:x}", "has_key": done.has_key}
     return print_result(args, fields, *files, todo)
 

@@ -1,7 +1,7 @@
-"""`kerbstone receipts`: store what gateways send, and tell them what is stored.
+"""`kerbstone receipts`: store the records of gateways, and send receipts for what is stored.
 
-The reference for a city platform that gateways with `confirm = "platform"` report to. One process
-writes a store; `kerbstone audit` reads it, also meanwhile. Exit codes: 0 fine, 1 conflicts or
+The reference for a city platform for gateways with `confirm = "platform"`. One process writes a
+store; `kerbstone audit` can read it at the same time. Exit codes: 0 fine, 1 conflicts or
 messages that were refused, 2 wrong use, 3 the broker or the store cannot be reached.
 """
 
@@ -31,7 +31,7 @@ SENTENCES_TOLD: Final = 200  # sentences; more are in the counts
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "receipts", help="store what gateways send, and tell them what is stored",
+        "receipts", help="store the records of gateways, and send receipts for what is stored",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
@@ -42,15 +42,15 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "enrolment server's folder, or a list: on each line a gateway and its sites")  # fmt: skip
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
-        help="end when nothing comes for this time")  # fmt: skip
-    add("--json", action="store_true", help="the counts as one line at the end")
+        help="end when nothing arrives for this time")  # fmt: skip
+    add("--json", action="store_true", help="print the counts as one line at the end")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     chosen = args.filter or f"{args.prefix}/+/+/up/#"
     if (why := receive_refusal(chosen, args.prefix)) is not None:
-        return _fail(f"{chosen} cannot be received: {why}", 2)
+        return _fail(f"{chosen} cannot be used: {why}", 2)
     try:
         sites = AllowedSites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=True)
@@ -71,9 +71,7 @@ def run(args: argparse.Namespace) -> int:
         except UnreachableError as error:
             return _fail(f"{args.broker} cannot be reached: {error}", 3)
         except RecordStoreError as error:
-            text = (
-                "no more receipts are sent, so gateways keep their records; make room and restart"
-            )
+            text = "no more receipts are sent, so gateways keep records; make room and restart"
             listener.verdict()
             return _fail(f"{error}: {text}", 3)
     return listener.verdict()

@@ -48,7 +48,7 @@ class AllowedSites:
         own = self.of(gw)
         if not own or site in own:
             return None
-        return f"{gw} belongs to {', '.join(sorted(own))}, and publishes under {site:.64}"
+        return f"{gw} belongs to {', '.join(sorted(own))}, but publishes under {site:.64}"
 
 
 def read_allowed_sites(path: Path) -> SitesByGateway:
@@ -68,7 +68,7 @@ def parse_site_list(text: str, where: str) -> SitesByGateway:
         match line.partition("#")[0].split():
             case [gw, *sites]:
                 if gw in found:
-                    raise ConfigError(f"{where}:{number}: {gw} stands twice in it; use one line")
+                    raise ConfigError(f"{where}:{number}: {gw} is on two lines; use one line")
                 found[gw] = frozenset(sites)
     return found
 
@@ -84,7 +84,7 @@ def approved_gateways(desk: Path) -> SitesByGateway:
         finally:
             store.close()
     except sqlite3.Error as error:
-        raise ConfigError(f"{path}: {error}; is the enrolment server here?") from None
+        raise ConfigError(f"{path}: {error}; is this the folder of the enrolment server?") from None
     found: dict[str, frozenset[str]] = {}
     for gw, site in rows:
         found[str(gw)] = found.get(str(gw), frozenset()) | {str(site)}

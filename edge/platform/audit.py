@@ -109,7 +109,7 @@ class _GatewayAuditor:
             done.find(finding)
         self._manifests()
         for entry in self._store.conflicts(ledger.gw):
-            text = f"{record_name(*entry.key)} came with two different contents"
+            text = f"{record_name(*entry.key)} arrived with two different contents"
             text += f"; the second at {entry.received}"
             done.find(AuditFinding("conflict", text, entry.key))
         judge = CompletenessCheck(ledger, strict=self._keys is not None)
@@ -118,7 +118,7 @@ class _GatewayAuditor:
         for finding in (*findings, *of_registers):
             done.find(finding)
         if anew:
-            text = "registers began anew: their earlier growth is in no record"
+            text = "registers began again: no record has their earlier growth"
             done.notes.append(f"{ledger.gw}: {anew} {text}")
         if judge.running is not None:
             text = "is open: no later start has reported how it ended"
@@ -133,7 +133,7 @@ class _GatewayAuditor:
         found = unsealed_numbers(ledger)
         done.unsealed = sum(map(count_in_ranges, found.values()))
         if done.unsealed:
-            text = "numbers have come that no manifest seals yet"
+            text = "numbers have arrived that no manifest seals yet"
             done.notes.append(f"{ledger.gw}: {done.unsealed} {text}")
         last = _came(ledger.heard)
         for (epoch, stream), ranges in found.items():
@@ -143,8 +143,8 @@ class _GatewayAuditor:
                     came = _came(entry.received)
                     old += None in (last, came) or came < last - SEALED_AFTER  # type: ignore[operator]
             if old:
-                text = f"{ledger.gw} {epoch}/{stream}: {old} records that came long ago were never"
-                text += f" sealed: nothing proves them ({format_numbers(ranges)})"
+                text = f"{ledger.gw} {epoch}/{stream}: {old} old records were never sealed:"
+                text += f" nothing proves them ({format_numbers(ranges)})"
                 done.find(AuditFinding("unsealed", text, (ledger.gw, epoch, stream, ranges[0][0])))
 
     def _record(self, entry: ReceivedRecord) -> list[AuditFinding]:

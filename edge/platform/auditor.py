@@ -59,7 +59,7 @@ class Auditor:
 
     def lost(self, count: int) -> None:
         """This program was too slow, and threw messages away."""
-        text = f"{count} messages came faster than they could be checked"
+        text = f"{count} messages arrived faster than they could be checked"
         self._find(AuditFinding("overrun", text))
 
     def report(self) -> AuditReport:
@@ -71,16 +71,18 @@ class Auditor:
             report.notes.append(f"{self._hidden} more findings of these kinds are not shown")
         if self._repeats.redelivered:
             count = self._repeats.redelivered
-            report.notes.append(f"{count} messages came again after a reconnection")
+            report.notes.append(f"{count} messages arrived again after a reconnection")
         for gw, ledger in self._ledgers.items():
             findings, _ = judge_completeness(ledger, report.notes)
             report.findings.extend(findings)
             if ledger.sealed and (
                 count := sum(map(count_in_ranges, unsealed_numbers(ledger).values()))
             ):
-                report.notes.append(f"{gw}: {count} numbers have come that no manifest seals yet")
+                report.notes.append(
+                    f"{gw}: {count} numbers have arrived that no manifest seals yet"
+                )
         if self._unproved.waiting:
-            text = "manifests seal records that did not come here, or came too long ago"
+            text = "manifests seal records that did not arrive here, or arrived too long ago"
             report.notes.append(f"{self._unproved.waiting} {text}: their digests are not checked")
         return report
 

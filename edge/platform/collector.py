@@ -197,7 +197,7 @@ class Collector:
                     counts.repeats += 1
                 case "conflict":
                     counts.conflicts += 1
-                    text = "came with another content; both are kept"
+                    text = "arrived again with another content; both are kept"
                     self._say(
                         "conflict", each.entry.key[0], f"{record_name(*each.entry.key)} {text}"
                     )

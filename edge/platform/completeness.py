@@ -105,8 +105,8 @@ class CompletenessCheck:
     def _epochs(self) -> Iterator[AuditFinding]:
         gw, order = self.ledger.gw, self.order
         for epoch, successors in sorted(order.forks.items()):
-            text = f"{gw}: the starts {_epoch_names(successors)} all say that they followed {epoch}"
-            text += ": an older copy of its card was put back, or the card was copied"
+            text = f"{gw}: the starts {_epoch_names(successors)} all name {epoch} as the previous"
+            text += " epoch: an older copy of the card was restored, or the card was copied"
             yield AuditFinding("fork", text, self._near(successors[-1]))
         for epoch, formers in sorted(order.contradictions.items()):
             text = f"{gw}: the start {epoch} names several previous epochs: {_epoch_names(formers)}"
@@ -118,7 +118,7 @@ class CompletenessCheck:
         for epoch in order.ends:
             if epoch not in closed:
                 text = f"{gw}: epoch {epoch} was never closed: no later start knows how it ended."
-                text += " Its card was changed or wiped, and what it had not sent is lost"
+                text += " The card was exchanged or erased, and unsent records are lost"
                 yield AuditFinding("open", text, self._near(epoch))
 
     @property
@@ -142,10 +142,10 @@ class CompletenessCheck:
 
     def _losses(self) -> Iterator[AuditFinding]:
         for lost in self._lost.values():
-            what = "all that it had not delivered" if lost.stream == ALL else lost.stream
+            what = "all undelivered records" if lost.stream == ALL else f"{lost.stream} records"
             text = f"{self.ledger.gw}: the gateway lost {what} of epoch {lost.epoch}"
-            text += " and before" if lost.stream == ALL else ""
-            yield AuditFinding("lost", f"{text}: how much is not known", lost.key)
+            text += " and earlier" if lost.stream == ALL else ""
+            yield AuditFinding("lost", f"{text}: how many is not known", lost.key)
 
     def _numbers(self, notes: list[str], missing: Missing) -> Iterator[AuditFinding]:
         ledger, declared = self.ledger, self.ledger.declared
@@ -159,7 +159,8 @@ class CompletenessCheck:
             known = min(declared.claims.last(epoch, stream), default=None)
             if numbers is not None and known is not None and numbers.last > known:
                 text = f"{gw} {epoch}/{stream} has arrived up to {numbers.last}"
-                text += f", but the gateway knows {known}: its memory was damaged or set back"
+                text += f", but the gateway knows only {known}: its outbox was damaged, or an older"
+                text += " copy was restored"
                 yield AuditFinding("damage", text, (gw, epoch, stream, numbers.last))
             start = 1
             if epoch in self._early:
@@ -173,7 +174,7 @@ class CompletenessCheck:
             yield from self._unexplained((epoch, stream), absent, missing)
         unheard -= {epoch for epoch, _ in ledger.numbers}
         if unheard:
-            text = f"{gw}: no record of epoch {_epoch_names(sorted(unheard))} or before is here"
+            text = f"{gw}: there is no record of epoch {_epoch_names(sorted(unheard))} or earlier"
             notes.append(f"{text}: the store begins with epoch {ledger.joined_epoch}")
 
     def _unexplained(
@@ -201,7 +202,7 @@ class CompletenessCheck:
                 left = subtract_ranges(left, gone)
             for kind, ranges, why in (
                 ("missing", left, ""),
-                ("lost", gone, " (the gateway lost its memory)"),
+                ("lost", gone, " (the gateway lost its outbox)"),
             ):
                 if ranges:
                     text = (
@@ -217,7 +218,7 @@ class CompletenessCheck:
             )
             yield AuditFinding("unsealed", text, (ledger.gw, epoch, stream, doubtful[0][0]))
         if covered > allowed:
-            text = f"{name}: {covered} numbers are missing, and the gateway declared {allowed}"
+            text = f"{name}: {covered} numbers are missing, but the gateway declared only {allowed}"
             yield AuditFinding(
                 "missing", f"{text} as lost", (ledger.gw, epoch, stream, absent[0][0])
             )
@@ -284,8 +285,8 @@ class CompletenessCheck:
             if not any(
                 _gap_leads(gap, before, after, first.from_us, ranks) for gap in mine
             ) and not (self.absent(tail, first.head, stream)):
-                text = f"{gw} {stream}/{source}: no gap event leads from boot {before}"
-                text = f"{text} to its first record of boot {after}"
+                text = f"{gw} {stream}/{source}: no gap event covers the time from boot {before}"
+                text = f"{text} to the first record of boot {after}"
                 yield AuditFinding("hole", text, self._key(stream, first.head))
 
     def _key(self, stream: str, place: RowPlace) -> Key:

@@ -164,10 +164,10 @@ class JsonLinesStore:
                 case {"kind": "store", "v": version, "name": str(name)}:
                     if version == VERSION:
                         return name
-                    text = f"version {version!r:.20} of the store; this program knows {VERSION}"
+                    text = f"the store has version {version!r:.20}; this program reads {VERSION}"
                     raise ConfigError(f"{self._path}: {text}")
             break
-        raise ConfigError(f"{self._path}: this is no store of `receipts`; choose another name")
+        raise ConfigError(f"{self._path}: this is not a store of `receipts`; choose another name")
 
     def _read_all(self) -> None:
         assert self._records is not None

@@ -84,7 +84,7 @@ class ReceivedRanges:
     def _covers(self, key: Key, covers: object) -> Iterator[AuditFinding]:
         _, epoch, stream, seq = key
         if seq in self.covered.get((epoch, stream), ()):
-            text = f"{record_name(*key)} came as a record of its own, and another one covers it"
+            text = f"{record_name(*key)} arrived as a record of its own, and another one covers it"
             yield AuditFinding("conflict", text, key)
         if covers is None:
             return

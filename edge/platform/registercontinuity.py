@@ -86,7 +86,7 @@ class RegisterContinuity:
             else:
                 findings.append(_finding(judge.ledger.gw, step))
         if self._more:
-            text = f"{judge.ledger.gw}: {self._more} more registers do not continue where they were"
+            text = f"{judge.ledger.gw}: {self._more} more registers do not continue as expected"
             findings.append(AuditFinding("register", text))
         return findings, uncounted
 
@@ -178,5 +178,5 @@ def _finding(gw: str, step: RegisterStep) -> AuditFinding:
     where = record_name(gw, right.place[0], stream, right.place[1])
     text = f"{where}: {source}.{point} grew from {right.before * size:g} to {right.last * size:g},"
     text += f" and the record before it ({left.place[0]}/{left.place[1]}) ends at"
-    text += f" {left.last * size:g}: it was counted twice, or not at all"
+    text += f" {left.last * size:g}: the growth was counted twice, or not at all"
     return AuditFinding("register", text, (gw, right.place[0], stream, right.place[1]))

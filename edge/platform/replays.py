@@ -36,7 +36,7 @@ class Replays:
         if first == seal.key:
             return None
         text = (
-            f"{seal.says} says what {record_name(*first)} says, word for word: one of them was put "
-            "in the place of another, which is gone"
+            f"{seal.says} has exactly the content of {record_name(*first)}: a copy has replaced a "
+            "manifest that is missing"
         )
         return AuditFinding("replay", text, seal.key)

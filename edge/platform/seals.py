@@ -60,7 +60,7 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
             if stream not in STREAMS or not 0 <= epoch < MAX_SEQ:
                 raise ValueError("epoch_of or stream_of is invalid")
             if "former" in data and (epoch, key[3]) != (key[1], 1):
-                raise ValueError("it is the first one of an epoch, and stands at another place")
+                raise ValueError("only the first manifest of an epoch may have `former`")
             numbers = decode_steps(seqs)
             if not all(a < b for a, b in pairwise(numbers)):
                 raise ValueError("its numbers do not grow")
@@ -109,7 +109,7 @@ def prove_seal(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> 
 def _differs(seal: Seal) -> AuditFinding:
     ranges = format_numbers([(seal.first, seal.last)])
     text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
-    return AuditFinding("digest", f"{text}, and the records that came are others", seal.key)
+    return AuditFinding("digest", f"{text}, but the records that arrived are different", seal.key)
 
 
 def _steps(seqs: list[Step]) -> tuple[tuple[int, int, int], ...]:

@@ -163,11 +163,9 @@ class SqliteStore:
                 f"INSERT INTO store VALUES ('{secrets.token_hex(8)}');COMMIT;"
             )
         elif application != APPLICATION_ID:
-            raise ConfigError(f"{self._path}: this is a database, but no store of `receipts`")
+            raise ConfigError(f"{self._path}: this is a database, but not a store of `receipts`")
         elif version != USER_VERSION:
-            text = (
-                f"{self._path}: version {version} of the store; this program knows {USER_VERSION}"
-            )
+            text = f"{self._path}: it has version {version}; this program reads {USER_VERSION}"
             raise ConfigError(text)
         if write:  # not before: a database of another program is left as it is
             self._db.execute("PRAGMA journal_mode = WAL")

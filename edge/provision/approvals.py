@@ -64,9 +64,9 @@ def choose_request(store: GatewayStore, word: str) -> ClaimRequest:
         if len(each) == 1:
             return each[0]
     if not found:
-        raise ConfigError(f"{word!r:.80}: no box has asked with this; see `provision pending`")
+        raise ConfigError(f"{word!r:.80}: no such box or claim; see `provision pending`")
     claims = ", ".join(row.claim for row in waiting or live or found)
-    raise ConfigError(f"{word!r:.80} may mean several claims, say which: {claims}")
+    raise ConfigError(f"{word!r:.80} matches several claims, name one: {claims}")
 
 
 def approve_request(
@@ -77,9 +77,9 @@ def approve_request(
     row = choose_request(store, word)
     own = comparison_code(row.spki)
     if code is not None and code.strip().upper().replace("-", "") != own.replace("-", ""):
-        text = f"the box of claim {row.claim} has the code {own}, and not {code!r:.40}"
+        text = f"the box of claim {row.claim} has the code {own}, not {code!r:.40}"
         raise CodeMismatchError(
-            f"{text}: do not approve it; look whose box asks from {row.address}"
+            f"{text}: do not approve it; find out which box asks from {row.address}"
         )
     try:
         former = store.approve(row.claim, now)

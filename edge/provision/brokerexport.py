@@ -70,12 +70,12 @@ def export_for_broker(
 def _good(store: GatewayStore, name: str, now: datetime) -> list[NamedCertificate]:
     known = [each for each in store.roll.find(name) if each.kind is NamedKind.BROKER]
     if not known:
-        raise ConfigError(f"{name!r:.80}: no broker has this name: `provision issue broker` first")
+        raise ConfigError(f"{name!r:.80}: no broker has this name; run `provision issue broker`")
     good = [each for each in known if each.revoked is None and each.ends > now]
     if not good:
         last = known[-1]
-        end = f"ended {time_to_text(last.ends)}" if last.revoked is None else "was revoked"
-        raise ConfigError(f"the certificate of {name} {end}: issue it anew")
+        end = f"expired {time_to_text(last.ends)}" if last.revoked is None else "was revoked"
+        raise ConfigError(f"the certificate of {name} {end}: issue it again")
     return good
 
 
@@ -90,4 +90,4 @@ def _with_key_here(good: list[NamedCertificate], secret: bytes, path: Path) -> N
         if each.spki == spki:
             return each
     name = good[-1].name
-    raise ConfigError(f"{path}: not the key of a certificate of {name}: --key says which it is")
+    raise ConfigError(f"{path}: not the key of a certificate of {name}; name the key with --key")

@@ -104,7 +104,7 @@ class EnrolService:
         except ConfigError as error:
             raise EnrolRefusedError("missing", str(error)) from None
         if found is None:
-            detail = f"no configuration for {old.gateway} yet: `kerbstone provision config`"
+            detail = f"no configuration for {old.gateway} yet: run `kerbstone provision config`"
             raise EnrolRefusedError("missing", detail)
         return HttpAnswer(
             200, found, "application/json", log_text=f"configuration of {old.gateway}"
@@ -139,11 +139,11 @@ class EnrolService:
                     asked.der, ClaimState.PENDING, now, address)  # fmt: skip
         row = self._store.request_of(claim.claim)
         if row is None and claim.expires_at() <= now:
-            raise EnrolRefusedError("expired", f"the claim ended {claim.expires}: write a new one")
+            raise EnrolRefusedError("expired", f"claim expired {claim.expires}: write a new one")
         try:
             row = self._store.add_request(new)
         except ClaimUsedError:
-            detail = f"claim {claim.claim} belongs to another key: refuse it, and write a new one"
+            detail = f"another key has used claim {claim.claim}: revoke it, and write a new one"
             raise EnrolRefusedError("used", detail) from None
         except NameTakenError as error:
             detail = f"{claim.gateway} is the name of {error}: write another claim"
@@ -173,10 +173,8 @@ class EnrolService:
                 "revoked", f"the certificate was revoked {time_to_text(issued.revoked)}"
             )
         if self.now() > issued.ends + grace:
-            detail = f"the certificate ended {time_to_text(issued.ends)}"
-            raise EnrolRefusedError(
-                "expired", f"{detail}: a new claim is needed (or a renewal in time)"
-            )
+            detail = f"the certificate expired {time_to_text(issued.ends)}"
+            raise EnrolRefusedError("expired", f"{detail}: a new claim is needed")
 
     def _issue(
         self,

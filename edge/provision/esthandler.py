@@ -115,7 +115,7 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers or len(lengths) != 1:
             return problem_answer(411, "malformed", "Length required", "send one Content-Length")
         if not re.fullmatch(r"[0-9]{1,12}", lengths[0]):
-            return problem_answer(400, "malformed", "Wrong length", "Content-Length is no number")
+            return problem_answer(400, "malformed", "Wrong length", "invalid Content-Length")
         length = int(lengths[0])
         if length > BODY_LIMIT:
             return problem_answer(

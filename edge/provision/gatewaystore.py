@@ -56,7 +56,7 @@ class GatewayStore:
                 elsewhere = "revoked IS NULL AND gateway = ? AND site != ?"
                 if live := self._issued(elsewhere, new.gateway, new.site):
                     raise NameTakenError(
-                        f"a box at site {live[0].site}, which is to be revoked first"
+                        f"a box at site {live[0].site}, which must be revoked first"
                     )
                 values = (
                     *new[:7],

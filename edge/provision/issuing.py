@@ -61,7 +61,7 @@ def issue_certificate(
     _check(wanted)
     out, name = out.absolute(), wanted.name
     if out.resolve().is_relative_to(home.folder.resolve()):
-        raise ConfigError(f"{out}: keys of others do not lie with the server: choose another --out")
+        raise ConfigError(f"{out}: this is the server's folder: choose another --out")
     if not out.is_dir():
         raise ConfigError(f"{out}: no such folder")
     key = ec.generate_private_key(ec.SECP256R1()) if wanted.csr is None else None
@@ -134,7 +134,7 @@ def _check(wanted: IssueRequest) -> None:
         text = f"3 to 64 of a-z, 0-9 and -, and does not begin with {PLATFORM}"
         raise ConfigError(f"{name!r:.80}: a broker's name has {text}")
     if not wanted.hosts:
-        raise ConfigError(f"{name}: under which names do clients find it? --dns, --ip")
+        raise ConfigError(f"{name}: give the names or addresses that clients use: --dns, --ip")
     operatordocs.parse_hosts(wanted.hosts)
 
 

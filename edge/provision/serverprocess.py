@@ -51,7 +51,7 @@ class CrlPublisher:
                 self._publish()
                 self._known, self._written = count, mono
         except (OSError, EnrolStoreError) as error:
-            self._log(f"the CRL cannot be written: {error}; brokers refuse everybody when it ends")
+            self._log(f"the CRL cannot be written: {error}; brokers refuse everybody after its end")
 
 
 class ServerProcess:

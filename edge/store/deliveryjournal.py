@@ -259,7 +259,7 @@ class DeliveryJournal:
         # without the journal a kill sends some rows twice, marked as such: no reason to stop
         self.trouble = (
             f"{path} cannot be written: {error.strerror}. "
-            "If this process is killed now, some records are sent twice, and say so."
+            "If this process is killed now, some records are sent twice, marked `redelivered`."
         )
         self._close()
         with contextlib.suppress(OSError):  # one that is not there, or a folder that is none

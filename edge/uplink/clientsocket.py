@@ -56,7 +56,7 @@ class ClientSocket:
                 pass
         except PARSE_ERRORS as error:
             # paho would look at the same bytes again and again
-            self._broken(ConnectionLostError(f"the broker sent what is not MQTT: {error}"))
+            self._broken(ConnectionLostError(f"the broker sent data that is not MQTT: {error}"))
             return
         if client.unwritten > UNWRITTEN_PACKETS:
             self._broken(

@@ -124,11 +124,9 @@ def _dates(certificate: dict[str, Any], floor_ns: int | None) -> int:
     if floor_ns is not None:
         text = ""
         if ends_ns <= floor_ns:
-            text = f"the broker's certificate ended on {ends}, before the last known time"
+            text = f"the broker's certificate expired on {ends}, before the last known time"
         elif begins_ns > floor_ns + YEARS_10_NS:
-            text = (
-                f"the broker's certificate begins on {begins}, 10 years after the last known time"
-            )
+            text = f"the broker's certificate begins {begins}, 10 years after the last known time"
         if text:
             raise ssl.SSLCertVerificationError(1, text)
     return begins_ns

@@ -272,7 +272,7 @@ class MqttConnection:
                     )
                 )
                 return
-            text = "the broker closed the connection at once; does it know our certificate?"
+            text = "the broker closed the connection at once; does it accept our certificate?"
             self._end(ConnectionLostError(text if self._broker.tls else text.partition(";")[0]))
         else:
             self._end(ConnectionLostError(f"connection: {reason.getName()}"))
@@ -301,15 +301,13 @@ class MqttConnection:
         verdict = pulse.look(now_s, heard=client.heard, sent=client.spoken)
         client.heard = client.spoken = False
         if verdict == "lost":
-            self._cut(
-                ConnectionLostError(f"nothing heard from the broker for {pulse.silent_s:.0f} s")
-            )
+            self._cut(ConnectionLostError(f"no data from the broker for {pulse.silent_s:.0f} s"))
             return
         if verdict == "ping":
             client.ping()
         waited_s = self._flight.overdue_s(now_s, self._broker.answer_s)
         if waited_s is not None and verdict != "late":
-            self._cut(ConnectionLostError(f"no answer to a message for {waited_s:.0f} s"))
+            self._cut(ConnectionLostError(f"no acknowledgement of a message for {waited_s:.0f} s"))
 
     def _cut(self, error: ConnectionLostError) -> None:
         """End without a goodbye."""
@@ -330,7 +328,7 @@ def _size(topic: str, payload: bytes, content_type: str) -> int:
 def _unusable(properties: Any) -> BrokerRefusedError | None:
     """What a CONNACK announces that lets no record be delivered (MQTT 5, 3.2.2.3)."""
     if getattr(properties, "MaximumQoS", 2) < 1:
-        return BrokerRefusedError(QOS_NOT_SUPPORTED, "QoS not supported", "it takes QoS 0 only")
+        return BrokerRefusedError(QOS_NOT_SUPPORTED, "QoS not supported", "it accepts only QoS 0")
     return None  # a Receive Maximum or Maximum Packet Size of 0 is no CONNACK for paho
 
 

@@ -52,7 +52,7 @@ class CachingResolver:
         except OSError as error:  # TimeoutError is one
             if not known:
                 raise
-            LOG.debug("%s: the name server fails (%s): the last known addresses", host, error)
+            LOG.debug("%s: the name server fails (%s): using the last known addresses", host, error)
             return known
         first = [address for address in known[:1] if address in resolved]
         rest = [address for address in (*resolved, *known) if address not in first]

@@ -45,10 +45,10 @@ DRAIN_STEP_NS: Final = 20_000_000
 IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches sees that we live
 IDLE_SLICE_NS: Final = 30_000_000_000  # the same between two connections
 MISSING_FEATURES: Final = {  # by the reason code
-    QOS_NOT_SUPPORTED: "takes messages without an answer only (Maximum QoS 0), so nothing that is "
-    "sent there can be confirmed. Allow QoS 1",
-    RETAIN_NOT_SUPPORTED: "keeps no retained messages (Retain Available 0), and the status of a "
-    "gateway is one. Allow them",
+    QOS_NOT_SUPPORTED: "accepts only messages without acknowledgement (Maximum QoS 0), so records "
+    "cannot be confirmed. Allow QoS 1",
+    RETAIN_NOT_SUPPORTED: "does not allow retained messages (Retain Available 0), but the status "
+    "of a gateway is retained. Allow them",
 }
 CAUSES_LOGGED: Final = 8  # different failures to connect that are said, before one succeeds
 
@@ -221,12 +221,12 @@ class Sender:
         LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
         self._brokers.failed(self._clock.now().mono_ns, code)
         if code in MISSING_FEATURES:
-            text = f"{broker} {MISSING_FEATURES[code]} there. Records are kept meanwhile."
+            text = f"{broker} {MISSING_FEATURES[code]} there. Until then records are kept."
             self._report("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
             text = (
-                f"{broker} cannot be trusted: {error}. Check uplink.ca and the clock, and whether "
-                "another host answers in its place."
+                f"{broker} cannot be trusted: {error}. Check uplink.ca, the clock, and whether "
+                "another host answers at this address."
             )
             self._report("untrusted", "", text)
 
@@ -314,13 +314,13 @@ class Sender:
                 waits.append(delivery.probing.wait_s(now_ns))
             await self._woken(min(wait_s for wait_s in waits if wait_s is not None))
         if self._lost is None:
-            LOG.info("on to another broker, or back to the first")
+            LOG.info("leaving this broker for another one, or for the first one")
             return
         LOG.warning("%s", self._lost)
         if self._lost.code == SESSION_TAKEN_OVER:
             text = (
                 "Another client has connected under this gateway's name: its card was copied, or "
-                "two boxes have one name. Revoke the certificate if nobody knows of it."
+                "two boxes have the same name. If you cannot explain it, revoke the certificate."
             )
             self._report("taken_over", "", text)
 
@@ -389,7 +389,7 @@ def limit_notice(broker: str, limit: int | None, needed: int, rows: int) -> str:
     """For people: `limit` and `needed` are bytes of a message, `rows` those that wait for it."""
     count = f"{rows} records or more" if rows >= HELD_LIMIT else f"{rows} records"
     return (
-        f"{broker} takes messages of {limit} bytes at most (Maximum Packet Size), and {count} are "
+        f"{broker} accepts messages up to {limit} bytes (Maximum Packet Size), but {count} are "
         f"larger. They are kept until a broker accepts {needed} bytes or "
         "more: raise the limit there."
     )

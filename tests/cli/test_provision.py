@@ -146,7 +146,7 @@ def test_a_box_is_enrolled_by_stick_labelled_and_revoked(
     assert done.code == 0, done.err
     made = x509.load_pem_x509_certificate((folder / approvals.CERTIFICATE).read_bytes())
     assert made.public_key() == box.key.public_key()
-    assert kerbstone("provision", "pending", "--dir", home).out == "no box waits\n"
+    assert kerbstone("provision", "pending", "--dir", home).out == "no box waits for approval\n"
 
     label = kerbstone("provision", "label", "gw-17", "--dir", home).out.strip()
     assert label == f"https://localhost/d/gw-17#{row['spki'][:16]}"

@@ -163,7 +163,7 @@ def test_the_command_makes_what_is_missing(
     assert (tmp_path / "pki/gateways/gw-0002.crt").exists()
     assert "1 revoked" in capsys.readouterr().out
     assert pki.main([words[0], "--check"]) == 0
-    assert "fresh" in capsys.readouterr().out
+    assert "is valid" in capsys.readouterr().out
     for wrong in (["--gateway", "gw/+"], ["--revoke", "../ca"], ["--revoke", "gw-0003"]):
         assert pki.main([words[0], *wrong]) == 2
     assert "gw/+" in capsys.readouterr().err

@@ -130,11 +130,11 @@ def test_what_is_refused_is_told_as_what_it_is_and_has_no_receipt(
     assert '"foreign": 14' in receipts.out
     told = [line for line in receipts.err.splitlines() if "foreign" in line]
     assert len(told) == 6, "a few, and once that there are more"
-    assert f"more from {EVIL}" in told[-1]
+    assert f"further messages of {EVIL}" in told[-1]
     assert tallied(store) == {(EVIL, "foreign"): 14, (EVIL, "undecodable"): 1}
     code, lines = audited(store)
     assert code == 1
-    assert f"{EVIL}: 14 messages named another gateway or site: refused" in str(lines)
+    assert f"{EVIL}: 14 messages were refused: they named another gateway or site" in str(lines)
 
 
 def test_a_gateway_may_not_file_under_the_site_of_another_street(
@@ -152,7 +152,7 @@ def test_a_gateway_may_not_file_under_the_site_of_another_street(
             evil.publish(topic.encode(), record(EVIL, "energy", "m", 900 + len(site)))
         Attack(lambda: client(EVIL), victim(client), store).judge()
         assert receipts.end() == 1
-    assert f"{EVIL} belongs to {SITE}, and publishes under nord" in receipts.err
+    assert f"{EVIL} belongs to {SITE}, but publishes under nord" in receipts.err
     assert {topic.split("/")[2] for _, topic in stored(store)} == {SITE}
     assert tallied(store) == {(EVIL, "foreign"): 1}
 
@@ -180,6 +180,7 @@ def test_contents_without_an_end_under_one_key_fill_no_disk(
     assert [sum(f"{kind}: " in line for line in told) for kind in ("conflict", "excess")] == [6, 6]
     code, lines = audited(store)
     assert code == 1
-    assert f"{sent - 1 - KEPT_PER_KIND} more contents came under numbers that others have" in str(
-        lines
+    assert (
+        f"{sent - 1 - KEPT_PER_KIND} more contents arrived under numbers that were already used"
+        in str(lines)
     )

@@ -226,7 +226,7 @@ def test_what_nobody_can_find_is_said(
     ends = [each for each in street.messages if each.key[:2] != (E3, "manifest")]
     store = kept(tmp_path / "ends.db", ends)
     assert main(["audit", "--store", str(store), "--keys", str(keys)]) == 0
-    assert "complete but for 13 numbers that no manifest seals yet" in capsys.readouterr().out
+    assert "complete except for 13 numbers that no manifest seals yet" in capsys.readouterr().out
 
 
 def test_the_data_cannot_say_that_a_gateway_need_not_sign(

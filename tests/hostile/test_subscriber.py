@@ -120,5 +120,5 @@ def test_receipts_refuses_a_shared_subscription_with_the_reason(city: City, tmp_
             capture_output=True, text=True, cwd=ROOT, timeout=60,
         )  # fmt: skip
         assert done.returncode == 2
-        assert "whoever joins it takes one" in done.stderr
+        assert "any client can join it" in done.stderr
     assert not (tmp_path / "x.db").exists()

@@ -141,7 +141,7 @@ def test_what_no_manifest_seals_is_noted_and_nothing_else_is_no_proof(tmp_path: 
     assert [finding.kind for _, finding in done.findings] == ["nothing"]
     done = stored(tmp_path, [*sealed(record(1), record(2)), record(3), record(4)])
     assert done.findings == []
-    assert done.notes[-1] == f"{GW}: 2 numbers have come that no manifest seals yet"
+    assert done.notes[-1] == f"{GW}: 2 numbers have arrived that no manifest seals yet"
 
 
 def test_a_finding_is_near_a_day(tmp_path: Path) -> None:

@@ -57,12 +57,12 @@ def test_what_came_long_ago_and_is_not_sealed_is_a_finding(
     early, late = entry(record(3), received=came), entry(record(4), received=last)
     done = audited(tmp_path, [*SEALED, early, late])
     assert done.unsealed == 2
-    assert done.notes[-1] == f"{GW}: 2 numbers have come that no manifest seals yet"
+    assert done.notes[-1] == f"{GW}: 2 numbers have arrived that no manifest seals yet"
     assert kinds(done) == ["unsealed"] * old
     if old:
         ((day, finding),) = done.findings
         number = 1 if came.startswith("2026") and last.startswith("2026") else 2
-        text = f"{GW} {E1}/air: {number} records that came long ago were never sealed"
+        text = f"{GW} {E1}/air: {number} old records were never sealed"
         assert finding.text == f"{text}: nothing proves them (3-4)"
         assert (day, finding.place) == ("2026-11-25", (GW, E1, "air", 3))
         assert done.days.day(day).findings == 1
@@ -102,7 +102,7 @@ def test_a_second_content_is_told_with_its_time(tmp_path: Path) -> None:
     other = entry(record(2, body={"x": "other"}), received="then")
     done = audited(tmp_path, [*SEALED, other])
     ((_, finding),) = done.findings
-    text = f"{GW} {E1}/air/2 came with two different contents; the second at then"
+    text = f"{GW} {E1}/air/2 arrived with two different contents; the second at then"
     assert (finding.kind, finding.text) == ("conflict", text)
 
 
@@ -227,7 +227,7 @@ def test_a_register_that_began_anew_is_noted(tmp_path: Path) -> None:
     ]
     done = audited(tmp_path, [entry(each) for each in sealed(*made)])
     assert done.findings == []
-    text = "1 registers began anew: their earlier growth is in no record"
+    text = "1 registers began again: no record has their earlier growth"
     assert done.notes[0] == f"{GW}: {text}"
 
 
@@ -285,7 +285,7 @@ def test_covered_numbers_are_new_once_and_a_conflict_as_records_of_their_own() -
     assert take(5, [[1, 5, 2]]) == (True, [])
     assert take(2) == (True, [])
     assert take(2) == (False, [])
-    own = f"{name}/3 came as a record of its own, and another one covers it"
+    own = f"{name}/3 arrived as a record of its own, and another one covers it"
     assert take(3) == (True, [own])
     assert take(5) == (False, []), "its own number is none that it covers"
     twice = f"{name}/6 covers 2 numbers that other records have or cover too"

@@ -141,7 +141,7 @@ async def test_each_kind_of_message_is_counted_and_records_have_receipts(
         "stored": 3, "repeats": 1, "conflicts": 1, "foreign": 1, "undecodable": 2, "others": 2,
     }  # fmt: skip
     (conflict,) = (text for text in running.told if text.startswith("conflict: "))
-    assert f"{GW} {E1}/air/1 came with another content" in conflict
+    assert f"{GW} {E1}/air/1 arrived again with another content" in conflict
     assert sorted(text.partition(":")[0] for text in running.told) == [
         "conflict", "foreign", "undecodable", "undecodable",
     ]  # fmt: skip
@@ -354,7 +354,7 @@ async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_tol
         await running.until(lambda: len(running.told) == 2)
     lost, foreign = running.told
     assert lost.endswith("the sites that were known before still apply")
-    assert foreign.endswith(f"{GW} belongs to nord, and publishes under stadt")
+    assert foreign.endswith(f"{GW} belongs to nord, but publishes under stadt")
     assert (running.counts["foreign"], list(store.records(GW))) == (1, [])
     assert [(gw, kind) for gw, kind, _ in store.tallies()] == [(GW, "foreign")], "it is written"
 

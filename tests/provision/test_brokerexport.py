@@ -214,13 +214,13 @@ def test_who_is_unknown_ended_or_revoked_gets_nothing(world: World) -> None:
         put(world)
     key = issue(world)
     world.pass_days(731)
-    with pytest.raises(ConfigError, match="issue it anew"):
+    with pytest.raises(ConfigError, match="issue it again"):
         put(world, key)
     world.now = world.home.authority().certificate.not_valid_before_utc
     key = issue(world)
     store = world.home.store()
     issuing.revoke_named(world.home, store, "mq-1", "superseded", world.now)
     store.close()
-    with pytest.raises(ConfigError, match="was revoked: issue it anew"):
+    with pytest.raises(ConfigError, match="was revoked: issue it again"):
         put(world, key)
     assert there(world) == {}

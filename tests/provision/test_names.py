@@ -21,7 +21,7 @@ def test_no_gateway_is_called_as_the_city_is(world: World, name: str) -> None:
     with pytest.raises(ConfigError):
         world.claim(gateway=name)
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
-    with pytest.raises(ConfigError, match="no name of a gateway"):
+    with pytest.raises(ConfigError, match="not a gateway name"):
         authority.create_authority("CA", NOW).gateway(name, key, NOW)
 
 

@@ -59,7 +59,7 @@ async def test_a_command_of_another_epoch_is_a_replay() -> None:
     platform = Platform()
     answer = await platform.ask("a", epoch=EPOCH - 1)
     assert answer["ok"] is False
-    assert f"{EPOCH} runs" in answer["error"]
+    assert f"the current one, {EPOCH}" in answer["error"]
     assert platform.obeyed == 0
     assert platform.gateway.refused == 1
 

@@ -41,7 +41,7 @@ async def test_a_black_hole_is_noticed_without_sending_anything(mosquitto: Make)
         link = await caller.open(replace(make_broker(way.url, "gw"), keepalive_s=1))
         way.hole = True
         await until(lambda: bool(caller.lost))
-        assert "nothing heard" in str(caller.lost[0])
+        assert "no data from" in str(caller.lost[0])
         assert caller.lost[0].code is None
         await link.close()
 
@@ -55,7 +55,7 @@ async def test_a_black_hole_is_noticed_while_messages_are_on_the_way(mosquitto: 
         way.hole = True
         link.publish("x", "t", b"x", TYPE)
         await until(lambda: bool(caller.lost))
-        assert "nothing heard" in str(caller.lost[0])
+        assert "no data from" in str(caller.lost[0])
         assert isinstance(caller.answers[0][1], ConnectionLostError)
         await link.close()
 

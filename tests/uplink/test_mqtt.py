@@ -96,7 +96,7 @@ async def test_a_broker_that_stops_answering_is_noticed(mosquitto: Make) -> None
     broker.send(signal.SIGSTOP)
     link.publish("x", "t", b"x", TYPE)
     await until(lambda: bool(caller.lost), 4)
-    assert "no answer" in str(caller.lost[0])
+    assert "no acknowledgement" in str(caller.lost[0])
     assert isinstance(caller.answers[0][1], ConnectionLostError)
     await link.close()
 

@@ -73,7 +73,7 @@ async def test_what_was_not_looked_for_is_not_called_gone(monkeypatch: pytest.Mo
 
 
 async def test_a_disk_that_does_not_work_is_an_answer() -> None:
-    with pytest.raises(WireError, match="cannot be looked up now"):
+    with pytest.raises(WireError, match="the outbox cannot be read now"):
         await ask(Store([]), [[1, 1]], epoch=666)
 
 

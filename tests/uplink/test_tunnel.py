@@ -65,9 +65,9 @@ async def test_records_go_through_a_proxy_that_knows_the_brokers_name(
         (b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407 Proxy Authentication"),
         (b"HTTP/1.0 503\r\n\r\n", "503"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "does not speak HTTP"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * MAX_RESPONSE_BYTES, "can be read"),
-        (b"HTTP/1.1 200", "can be read"),
-        (b"", "can be read"),
+        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * MAX_RESPONSE_BYTES, "cannot be read"),
+        (b"HTTP/1.1 200", "cannot be read"),
+        (b"", "cannot be read"),
         (b"\xff\x00\n\n", "does not speak HTTP"),
     ],
 )

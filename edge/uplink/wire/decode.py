@@ -67,7 +67,7 @@ def decode(
         raise WireError(f"{len(payload)} bytes; {MAX_PAYLOAD} are allowed")
     data = _load(payload, content_type)
     if data.__class__ is not dict:
-        raise WireError("the payload is no map")
+        raise WireError("the payload is not a map")
     if data.get("gw") != place.gw:
         raise WrongGatewayError(f"gw is {data.get('gw')!r:.40}, the topic says {place.gw}")
     version = data.get("v")
@@ -112,7 +112,7 @@ def _header(data: dict[str, Any], place: Topic) -> None:
             if end < start:
                 raise WireError("mono ends before it begins")
         case _:
-            raise WireError("mono is no pair")
+            raise WireError("mono is not a pair")
     for name in ("from", "to"):
         if data.get(name).__class__ is not str:
             raise WireError(f"{name} is missing")
@@ -131,10 +131,10 @@ def _bounds(bounds: Any, tq: str) -> None:
     if tq not in UNSURE:
         raise WireError(f"bounds are there, and tq is {tq}")
     if bounds.__class__ is not list or len(bounds) != 2 or bounds == [None, None]:
-        raise WireError("bounds are no pair with a time in it")
+        raise WireError("bounds must be a pair with at least one time")
     for end in bounds:
         if end is not None and (end.__class__ is not str or not MOMENT.fullmatch(end)):
-            raise WireError(f"bounds hold {end!r:.40}, which is no time in UTC")
+            raise WireError(f"bounds hold {end!r:.40}, which is not a time in UTC")
     if None not in bounds and bounds[0] > bounds[1]:  # of one form: in order as texts
         raise WireError("bounds end before they begin")
 

@@ -24,7 +24,7 @@ class PreviousEpoch(WireStruct, kw_only=True):
 
 
 class Gap(Event, tag="gap", kw_only=True):
-    """Time in which the gateway observed nothing. The first event after each start is one."""
+    """Time in which the gateway observed nothing. The first event after each start is a gap."""
 
     reason: Annotated[
         Literal["start", "restart", "power"],
@@ -36,7 +36,7 @@ class Gap(Event, tag="gap", kw_only=True):
     sources: Annotated[list[str], meaning("The sources concerned; `*` is all.")]
     gap: Annotated[
         tuple[Count | None, Count],
-        meaning("From (in the time of `boot_before`; null: unknown) to (in that of `boot`).", "us"),
+        meaning("Start (clock of `boot_before`; null: unknown) and end (clock of `boot`).", "us"),
     ]
     boot_before: Annotated[Count | None, meaning("The boot in which the gap began.")]
     former: (
@@ -59,8 +59,10 @@ class ClockCut(Event, tag="clock", kw_only=True):
 class Drop(Event, tag="drop", kw_only=True):
     """Numbers that will never be delivered."""
 
-    epoch_of: Annotated[Epoch, meaning("Their epoch.")]
-    stream_of: Annotated[StreamOrAll, meaning("Their stream; `*`: all streams of the epoch.")]
+    epoch_of: Annotated[Epoch, meaning("The epoch of these numbers.")]
+    stream_of: Annotated[
+        StreamOrAll, meaning("The stream of these numbers; `*`: all streams of the epoch.")
+    ]
     reason: Annotated[
         Literal["full", "size", "refused", "damage", "memory"],
         meaning(
@@ -70,7 +72,7 @@ class Drop(Event, tag="drop", kw_only=True):
     ]
     range: Annotated[
         tuple[Seq, Seq | None],
-        meaning("First and last number; some between may not be lost. Last null: not known."),
+        meaning("First and last number; some between may be delivered. Last null: not known."),
     ]
     count: Annotated[Count | None, meaning("How many numbers are lost; null: not known.")]
 
@@ -95,13 +97,13 @@ class Board(Event, tag="board", kw_only=True):
 
 
 class DataSaver(Event, tag="data_saver", kw_only=True):
-    """The level of data saving changed: the month's data budget runs short, or no longer does."""
+    """The level of data saving changed, according to the month's data budget."""
 
     level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is normal operation.")]
 
 
 class LinkStep(Event, tag="link", kw_only=True):
-    """A step that was taken because no broker could be reached for long, maybe before a reboot."""
+    """A step that was taken because no broker was reached for long, possibly before a reboot."""
 
     step: Annotated[
         Literal["reconnect", "modem", "power", "reboot", "held", "recovered"],
@@ -115,7 +117,7 @@ class LinkStep(Event, tag="link", kw_only=True):
 
 
 class Alarm(Event, kw_only=True):
-    """A problem of the gateway itself that a person should know of, reported once."""
+    """A problem of the gateway itself that a person should know about, reported once."""
 
 
 class Denied(Alarm, tag="denied", kw_only=True):
@@ -160,11 +162,9 @@ class Overload(Event, tag="overload", kw_only=True):
     once, then every 15 min while it lasts, each time for the time since the last report. The
     records account for all of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
 
-    within_s: Annotated[
-        Amount, meaning("The length of time before this moment that is reported.", "s")
-    ]
+    within_s: Annotated[Amount, meaning("How much time before this event it reports.", "s")]
     rested_s: Annotated[
-        Amount, meaning("How long polls were due and not made, all buses together.", "s")
+        Amount, meaning("How long due polls were not made, all buses together.", "s")
     ]
     readings: Annotated[Count, meaning("Sweeps that were read and dropped.")]
     raw: Annotated[Count, meaning("Sweeps that were left out of raw records.")]

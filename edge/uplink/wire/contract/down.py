@@ -10,7 +10,7 @@ from edge.uplink.wire.contract.terms import Count, Epoch, Name, Seq, WireStruct,
 from edge.uplink.wire.down import ID_LIMIT, LONGEST_SPREAD_S
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
-ID = "Chosen by the sender. Repeated in one epoch, it gets the same answer and does nothing."
+ID = "Chosen by the sender. A repeated `id` in one epoch gets the same answer and nothing is done."
 
 
 class Ranges(WireStruct, kw_only=True):
@@ -67,7 +67,9 @@ class Answer(Retained, kw_only=True):
     id: Annotated[Id, meaning("The command's `id`.")]
     verb: Annotated[Name, meaning("The command's verb.")]
     ok: Annotated[bool, meaning("Whether the command was carried out.")]
-    error: Annotated[str, meaning("If it was not: why, for people.")] | UnsetType = UNSET
+    error: (
+        Annotated[str, meaning("If it was not carried out: the reason, for people.")] | UnsetType
+    ) = UNSET
     resent: Annotated[Count, meaning("resend: how many rows are sent again.")] | UnsetType = UNSET
     gone: (
         Annotated[Count, meaning("resend: how many numbers the gateway no longer has.")] | UnsetType

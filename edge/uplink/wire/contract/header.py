@@ -35,11 +35,12 @@ class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
         ),
     ]
     seq: Annotated[Seq, meaning("Number within epoch and stream, over all sources, without gaps.")]
-    boot: Annotated[Count, meaning("Number of the boot; `mono` is on its monotonic clock.")]
+    boot: Annotated[Count, meaning("Number of the boot; `mono` has times of its monotonic clock.")]
     from_: Annotated[
         Time,
         meaning(
-            "Start of the window, UTC; of an event its moment. A later delivery may be better."
+            "Start of the window, UTC; for an event, its time. A later delivery may have a better"
+            " time."
         ),
     ]
     to: Annotated[Time, meaning("End of the window, UTC.")]
@@ -72,7 +73,7 @@ class Sourced(Header, kw_only=True):
     """A record of one source."""
 
     source: Annotated[
-        Name, meaning("The lane, bay, device or part of the gateway that it describes.")
+        Name, meaning("The lane, bay, device or part of the gateway that the record describes.")
     ]
 
 

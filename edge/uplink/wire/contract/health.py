@@ -161,11 +161,11 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
     cpu_temperature: (
         Annotated[float, meaning("Hottest zone of the board.", Quantity.TEMPERATURE)] | UnsetType
     ) = UNSET
-    cpu_frequency_hz: Annotated[Amount, meaning("Clock of the first core.", "Hz")] | UnsetType = (
-        UNSET
-    )
+    cpu_frequency_hz: (
+        Annotated[Amount, meaning("Clock frequency of the first core.", "Hz")] | UnsetType
+    ) = UNSET
     load_1min: (
-        Annotated[Amount, meaning("Processes that run or wait, over a minute.")] | UnsetType
+        Annotated[Amount, meaning("Processes that run or wait, mean of a minute.")] | UnsetType
     ) = UNSET
     memory_available_bytes: Annotated[Count, meaning("Memory available.", "B")] | UnsetType = UNSET
     memory_total_bytes: Annotated[Count, meaning("Memory of the board.", "B")] | UnsetType = UNSET
@@ -175,7 +175,8 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
         Annotated[Count, meaning("Processes killed by the OOM killer since the boot.")] | UnsetType
     ) = UNSET
     memory_high: (
-        Annotated[Count, meaning("Times this unit was throttled at its memory limit.")] | UnsetType
+        Annotated[Count, meaning("How often this unit was throttled at its memory limit.")]
+        | UnsetType
     ) = UNSET
     throttled: Annotated[list[Throttle], meaning("Throttling of the board now.")] | UnsetType = (
         UNSET

@@ -16,9 +16,10 @@ Moment = tuple[
 ]
 Moments = Annotated[list[Moment], Meta(max_length=32)]
 CLOCK = (
-    "Each is `[boot, monotonic, wall, tq, before, after]`, microseconds, wall times Unix: a record"
-    " of that boot has the wall times `mono + wall - monotonic`. If the time is uncertain, `before`"
-    " is the latest known moment of earlier boots, `after` the earliest known start of a later one."
+    "Each is `[boot, monotonic, wall, tq, before, after]` in microseconds; `wall` is Unix time. A"
+    " record of that boot has the wall times `mono + wall - monotonic`. If the time is uncertain,"
+    " `before` is the latest known moment of earlier boots, `after` the earliest known start of a"
+    " later one."
 )
 
 
@@ -27,13 +28,15 @@ class Manifest(Sourced, kw_only=True):
 
     stream: Annotated[Literal["manifest"], meaning("The stream.")]
     epoch_of: Annotated[Epoch, meaning("The epoch of the records that it seals.")]
-    stream_of: Annotated[StreamName, meaning("Their stream; `source` says the same.")]
+    stream_of: Annotated[
+        StreamName, meaning("The stream of these records; `source` has the same name.")
+    ]
     first: Annotated[Seq, meaning("The first number.")]
     last: Annotated[Count, meaning("The last number; 0 when it seals nothing.")]
     count: Annotated[Count, meaning("How many records; 0 in the first manifest of an epoch.")]
-    seqs: Annotated[list[Step], meaning("Their numbers, as steps [first, last, step].")]
+    seqs: Annotated[list[Step], meaning("Numbers of the records, as steps [first, last, step].")]
     sha256: Annotated[Sha256, meaning("End of the digest chain over these records, in order.")]
-    clock: Annotated[Moments, meaning(f"The moments with which they were dated. {CLOCK}")]
+    clock: Annotated[Moments, meaning(f"The moments with which the records were dated. {CLOCK}")]
     clock_redelivered: (
         Annotated[
             Moments, meaning("The same for records that were sent again since the last manifest.")

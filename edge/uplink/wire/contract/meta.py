@@ -44,9 +44,11 @@ class Certificate(WireStruct, kw_only=True):
     we_zero_mv: Annotated[float, meaning("Zero, working electrode.", "mV")] | UnsetType = UNSET
     ae_zero_mv: Annotated[float, meaning("Zero, auxiliary electrode.", "mV")] | UnsetType = UNSET
     sensitivity_mv_ppb: Annotated[float, meaning("Sensitivity.", "mV/ppb")] | UnsetType = UNSET
-    algorithm: Annotated[int, meaning("Of AAN 803; 0 is the preferred one.")] | UnsetType = UNSET
+    algorithm: Annotated[int, meaning("Number in AAN 803; 0 is the preferred one.")] | UnsetType = (
+        UNSET
+    )
     temperature: Annotated[str, meaning("DEVICE.POINT of the temperature.")] | UnsetType = UNSET
-    no2: Annotated[str, meaning("DEVICE.POINT of the NO2.")] | UnsetType = UNSET
+    no2: Annotated[str, meaning("DEVICE.POINT of the NO2 value.")] | UnsetType = UNSET
     no2_mv_ppb: Annotated[float, meaning("Sensitivity to NO2.", "mV/ppb")] | UnsetType = UNSET
 
 
@@ -72,16 +74,16 @@ class DeviceMeta(WireStruct, kw_only=True):
     """A device that is polled."""
 
     driver: Annotated[str, meaning("Name of its driver.")]
-    stream: Annotated[Literal["traffic", "air", "energy"], meaning("Where its records go.")]
-    every_s: Annotated[Amount, meaning("How often it is asked.", "s")]
+    stream: Annotated[Literal["traffic", "air", "energy"], meaning("The stream of its records.")]
+    every_s: Annotated[Amount, meaning("Time between two polls.", "s")]
     points: Annotated[dict[str, PointMeta], meaning("Its points.")]
     serial: Annotated[str, meaning("Its serial number, once it is known.")] | UnsetType = UNSET
     reversed: (
         Annotated[
             Yes,
             meaning(
-                "It is mounted backwards, and turned by the gateway: power and current change their"
-                " sign, import and export registers are exchanged."
+                "The device is mounted backwards. The gateway changes the sign of power and"
+                " current, and exchanges import and export registers."
             ),
         ]
         | UnsetType
@@ -89,10 +91,10 @@ class DeviceMeta(WireStruct, kw_only=True):
 
 
 class ClassMeta(WireStruct, kw_only=True):
-    """A class of vehicles by length, from the end of the class before."""
+    """A class of vehicles by length; it begins where the previous class ends."""
 
-    name: Annotated[Name, meaning("As `classes` of a record has it. NTCIP 1209: zoneClassLabel.")]
-    to_m: Annotated[Amount | None, meaning("Up to this length; null: all that are longer.", "m")]
+    name: Annotated[Name, meaning("Name in `classes` of a record. NTCIP 1209: zoneClassLabel.")]
+    to_m: Annotated[Amount | None, meaning("Up to this length; null: no upper limit.", "m")]
 
 
 class LaneMeta(WireStruct, kw_only=True):
@@ -122,7 +124,7 @@ class LaneMeta(WireStruct, kw_only=True):
         Annotated[Amount, meaning("The speed limit, where it is configured.", Quantity.SPEED)]
         | UnsetType
     ) = UNSET
-    tailgate_s: Annotated[Amount, meaning("A gap that is shorter is too short.", "s")]
+    tailgate_s: Annotated[Amount, meaning("A vehicle with a shorter gap is tailgating.", "s")]
     stopped_s: Annotated[
         Amount, meaning("A vehicle with a longer presence counts as stopped.", "s")
     ]
@@ -136,11 +138,17 @@ class LaneMeta(WireStruct, kw_only=True):
 
 
 class SignalMeta(WireStruct, kw_only=True):
-    """The contacts that tell the colour of a signal. A colour without a contact is inferred."""
+    """The contacts that report the colour of a signal. A colour without a contact is inferred."""
 
-    red: Annotated[str, meaning("The device that is on while it is red.")] | UnsetType = UNSET
-    amber: Annotated[str, meaning("The device that is on while it is amber.")] | UnsetType = UNSET
-    green: Annotated[str, meaning("The device that is on while it is green.")] | UnsetType = UNSET
+    red: Annotated[str, meaning("The device that is on while the signal is red.")] | UnsetType = (
+        UNSET
+    )
+    amber: (
+        Annotated[str, meaning("The device that is on while the signal is amber.")] | UnsetType
+    ) = UNSET
+    green: (
+        Annotated[str, meaning("The device that is on while the signal is green.")] | UnsetType
+    ) = UNSET
 
 
 class ApproachMeta(WireStruct, kw_only=True):
@@ -150,9 +158,9 @@ class ApproachMeta(WireStruct, kw_only=True):
     distance_m: Annotated[
         Amount | None, meaning("Distance from its loops to the loops of the next approach.", "m")
     ]
-    signal: Annotated[SignalMeta, meaning("Its signal, where contacts tell it.")] | UnsetType = (
-        UNSET
-    )
+    signal: (
+        Annotated[SignalMeta, meaning("Its signal, if contacts report the colour.")] | UnsetType
+    ) = UNSET
 
 
 class Description(Retained, kw_only=True):
@@ -164,6 +172,6 @@ class Description(Retained, kw_only=True):
     units: Annotated[dict[QuantityName, Unit], meaning("One unit per quantity.")]
     devices: Annotated[dict[str, DeviceMeta], meaning("Devices that are polled, by source.")]
     lanes: Annotated[dict[str, LaneMeta], meaning("Lanes, by source.")]
-    approaches: Annotated[dict[str, ApproachMeta], meaning("What lies after each approach.")]
+    approaches: Annotated[dict[str, ApproachMeta], meaning("Approaches, by name.")]
     bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
     models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]

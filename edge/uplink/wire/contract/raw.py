@@ -35,7 +35,7 @@ class Raw(Header, kw_only=True):
     n: Annotated[Count, meaning("Number of sweeps.")]
     tables: Annotated[
         bytes,
-        meaning("zlib over a MessagePack list of Table; MessagePack's own bytes, not Base64."),
+        meaning("zlib over a MessagePack list of Table, as MessagePack type bin, not Base64."),
     ]
     given_up: (
         Annotated[
@@ -52,16 +52,16 @@ class Raw(Header, kw_only=True):
 class Table(WireStruct, kw_only=True):
     """Sweeps of all sources that have the same points."""
 
-    rows: Annotated[Count, meaning("Number of sweeps in it.")]
+    rows: Annotated[Count, meaning("Number of sweeps in the table.")]
     points: Annotated[list[str], meaning("Keys of the points.")]
     sources: Annotated[list[str], meaning("Names of the devices.")]
     src: Annotated[Column, meaning("Index into `sources` for each row, from 0.")]
     t: Annotated[Column, meaning("CLOCK_MONOTONIC of each row.", "us")]
-    cols: Annotated[list[Column], meaning("One per point; units stand in `meta`.")]
+    cols: Annotated[list[Column], meaning("One per point; units are in `meta`.")]
     q: Annotated[
         list[tuple[Count, list[Count] | None, str]],
         meaning(
-            "Values that are not good: row, numbers of the points (null: all), quality. A bad value"
-            " is absent, whatever its column has."
+            "Values that are not good: row, numbers of the points (null: all), quality. For a bad"
+            " value, ignore the number in its column."
         ),
     ]

@@ -88,7 +88,7 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
     stage_overflow: Annotated[Count, meaning("Entries for which the stage had no room.")]
     models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]
     data_saver: Annotated[DataSaverStatus, meaning("The level of data saving.")] | UnsetType = UNSET
-    rss_kib: Annotated[Count, meaning("Most memory that the daemon has taken.", "KiB")]
+    rss_kib: Annotated[Count, meaning("Highest memory use of the daemon.", "KiB")]
 
 
 class Offline(Retained, tag_field="state", tag="offline", kw_only=True):
