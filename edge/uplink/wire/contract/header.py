@@ -35,11 +35,14 @@ class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
         ),
     ]
     seq: Annotated[Seq, meaning("Number within epoch and stream, over all sources, without gaps.")]
-    boot: Annotated[Count, meaning("Number of the boot; `mono` is on its monotonic clock.")]
+    boot: Annotated[
+        Count, meaning("Number of the boot; `mono` is on the monotonic clock of this boot.")
+    ]
     from_: Annotated[
         Time,
         meaning(
-            "Start of the window, UTC; of an event its moment. A later delivery may be better."
+            "Start of the window, UTC; for an event, its moment. A later delivery of the record may"
+            " have a better value."
         ),
     ]
     to: Annotated[Time, meaning("End of the window, UTC.")]
@@ -54,8 +57,8 @@ class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
         Annotated[
             tuple[Time | None, Time | None],
             meaning(
-                "If the boot never knew the time: the record lies between these moments (UTC);"
-                " null is a bound that is not known."
+                "If the time was never known in this boot: the record lies between these moments"
+                " (UTC). null is a bound that is not known."
             ),
         ]
         | UnsetType
@@ -72,7 +75,7 @@ class Sourced(Header, kw_only=True):
     """A record of one source."""
 
     source: Annotated[
-        Name, meaning("The lane, bay, device or part of the gateway that it describes.")
+        Name, meaning("The lane, bay, device or part of the gateway that the record describes.")
     ]
 
 

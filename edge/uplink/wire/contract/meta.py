@@ -92,7 +92,7 @@ class ClassMeta(WireStruct, kw_only=True):
     """A class of vehicles by length, from the end of the class before."""
 
     name: Annotated[Name, meaning("As `classes` of a record has it. NTCIP 1209: zoneClassLabel.")]
-    to_m: Annotated[Amount | None, meaning("Up to this length; null: all that are longer.", "m")]
+    to_m: Annotated[Amount | None, meaning("Upper limit of the class; null: no limit.", "m")]
 
 
 class LaneMeta(WireStruct, kw_only=True):
@@ -100,7 +100,7 @@ class LaneMeta(WireStruct, kw_only=True):
 
     approach: Annotated[Name, meaning("The approach.")]
     position: Annotated[
-        Literal["corridor", "advance", "mid", "stop"], meaning("Where its loops lie.")
+        Literal["corridor", "advance", "mid", "stop"], meaning("Where the loops of the lane lie.")
     ]
     mode: Annotated[Literal["presence", "pulse"], meaning("NTCIP 1209: sensorZoneOutputMode.")]
     loops: Annotated[Literal[1, 2], meaning("One loop, or a pair.")]
@@ -122,7 +122,7 @@ class LaneMeta(WireStruct, kw_only=True):
         Annotated[Amount, meaning("The speed limit, where it is configured.", Quantity.SPEED)]
         | UnsetType
     ) = UNSET
-    tailgate_s: Annotated[Amount, meaning("A gap that is shorter is too short.", "s")]
+    tailgate_s: Annotated[Amount, meaning("A shorter gap counts as tailgating.", "s")]
     stopped_s: Annotated[
         Amount, meaning("A vehicle with a longer presence counts as stopped.", "s")
     ]
@@ -138,9 +138,15 @@ class LaneMeta(WireStruct, kw_only=True):
 class SignalMeta(WireStruct, kw_only=True):
     """The contacts that tell the colour of a signal. A colour without a contact is inferred."""
 
-    red: Annotated[str, meaning("The device that is on while it is red.")] | UnsetType = UNSET
-    amber: Annotated[str, meaning("The device that is on while it is amber.")] | UnsetType = UNSET
-    green: Annotated[str, meaning("The device that is on while it is green.")] | UnsetType = UNSET
+    red: Annotated[str, meaning("The device that is on while the signal is red.")] | UnsetType = (
+        UNSET
+    )
+    amber: (
+        Annotated[str, meaning("The device that is on while the signal is amber.")] | UnsetType
+    ) = UNSET
+    green: (
+        Annotated[str, meaning("The device that is on while the signal is green.")] | UnsetType
+    ) = UNSET
 
 
 class ApproachMeta(WireStruct, kw_only=True):
@@ -150,9 +156,9 @@ class ApproachMeta(WireStruct, kw_only=True):
     distance_m: Annotated[
         Amount | None, meaning("Distance from its loops to the loops of the next approach.", "m")
     ]
-    signal: Annotated[SignalMeta, meaning("Its signal, where contacts tell it.")] | UnsetType = (
-        UNSET
-    )
+    signal: (
+        Annotated[SignalMeta, meaning("Its signal, if contacts tell the colour.")] | UnsetType
+    ) = UNSET
 
 
 class Description(Retained, kw_only=True):
@@ -164,6 +170,9 @@ class Description(Retained, kw_only=True):
     units: Annotated[dict[QuantityName, Unit], meaning("One unit per quantity.")]
     devices: Annotated[dict[str, DeviceMeta], meaning("Devices that are polled, by source.")]
     lanes: Annotated[dict[str, LaneMeta], meaning("Lanes, by source.")]
-    approaches: Annotated[dict[str, ApproachMeta], meaning("What lies after each approach.")]
+    approaches: Annotated[
+        dict[str, ApproachMeta],
+        meaning("Approaches: what lies downstream of each, and its signal."),
+    ]
     bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
     models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]
