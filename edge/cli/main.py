@@ -14,7 +14,7 @@ VERBS: Final = {
     "demo": "a simulated intersection, a broker and a subscriber, all on this machine",
     "check": "say everything that is wrong with a configuration",
     "read": "ask one device now",
-    "replay": "run recorded edges through the same code, as fast as it goes",
+    "replay": "run recorded edges through the code of the daemon, at full speed",
     "score": "score a series for anomalies",
     "decode": "say what recorded frames mean",
     "doctor": "say what is wrong with a bus or a device, and what to do",

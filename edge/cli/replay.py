@@ -1,4 +1,4 @@
-"""`kerbstone replay --config FILE --edges CSV`: recorded edges, the same code, no wires."""
+"""`kerbstone replay --config FILE --edges CSV`: recorded edges through the daemon's code."""
 
 import argparse
 import zlib
@@ -22,10 +22,11 @@ TELL_S: Final = 0.5  # between two words of progress
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "replay",
-        help="run recorded edges through",
+        help="replay recorded edges",
         description=__doc__,
-        epilog="Records go to stdout, one JSON object a line. A picture of them is one file that "
-        "needs no network: .html can be pointed at and zoomed, .svg is still.",
+        epilog="Records go to stdout, one JSON object a line. --plot draws them into one file that "
+        "needs no network: .html shows values under the pointer and can be zoomed, .svg is a still "
+        "picture.",
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     parser.add_argument(
@@ -34,13 +35,13 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--start",
         metavar="ISO8601",
-        help="wall time of t_ms = 0; without it, it is 1970 and nothing is judged by the hour",
+        help="wall time of t_ms = 0; by default 1970, and then nothing is judged by the hour",
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw what was replayed: .html or .svg"
     )
     parser.add_argument("--quiet", action="store_true", help="no records to stdout")
-    parser.add_argument("--json", action="store_true", help="as it always is: a record a line")
+    parser.add_argument("--json", action="store_true", help="one record a line (always so)")
     parser.set_defaults(run=run)
 
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         start_ns = _wall_ns("1970-01-01" if args.start is None else args.start)
     except ValueError:
-        return _wrong(f"{args.start!r} is no ISO 8601 time")
+        return _wrong(f"{args.start!r} is not an ISO 8601 time")
     parts = wiring.Wiring.of(site)
     pipeline = parts.pipeline(replayed=True)
     pipeline.load()

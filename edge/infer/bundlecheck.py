@@ -24,7 +24,7 @@ IR: Final = 8
 RUNS: Final = 30
 BATCH: Final = 64
 EXPORT_HINT: Final = f"export it again with opset {OPSET} and IR {IR}"
-WRITE_HINT: Final = "write it beside the manifest: what it was trained on, its scores, its limits"
+WRITE_HINT: Final = "write CARD.md beside the manifest: the training data, the scores, the limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def check_bundle(folder: Path) -> BundleReport:
     try:
         proof.ms, proof.batch_ms = (_median_ms(session, rows) for rows in (1, BATCH))
     except ModelError as error:
-        proof.faults.append(BundleFault(f"with rows that repeat: {error}", "do not use it"))
+        proof.faults.append(BundleFault(f"during the timing runs: {error}", "do not use it"))
     return proof
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-CAUSE_TEXTS: Final = dict(event="shows an event that its neighbours show too") | {
+CAUSE_TEXTS: Final = dict(event="shows an unusual event, and so do its neighbours") | {
     "spike": "jumped",
     "stuck": "repeats exactly the same value",
     "dropout": "dropped to zero",
     "noise": "has become noisy",
     "drift": "drifts away from its usual level",
     "shift": "stays at another level",
-    "scale": "swings more or less than it did",
+    "scale": "swings more or less than before",
 }
 ORIGIN_TEXTS: Final = {
     "sensor": "its neighbours do not show it",

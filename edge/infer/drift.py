@@ -121,7 +121,7 @@ class DriftMonitor:
             if sum(counts) >= MIN_SAMPLES:
                 found.append((psi(counts, one.shares), place))
         if hours < MIN_HOURS or not found:
-            text = f"not known yet: {hours} of {MIN_HOURS} hours are seen"
+            text = f"not known yet: {hours} of {MIN_HOURS} hours have been seen"
             return {"psi": None, "column": None, "hours": hours, "text": text}
         worst, place = max(found)
         one = self._references[place]

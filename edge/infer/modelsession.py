@@ -34,9 +34,9 @@ STATM: Final = Path("/proc/self/statm")
 UPDATE_HINT: Final = (
     "copy the bundle here again; if that does not help, install a newer onnxruntime"
 )
-SMALLER_HINT: Final = "try again while the machine rests; if it stays so, use a smaller model"
+SMALLER_HINT: Final = "try again when the machine is idle; if this repeats, use a smaller model"
 OTHER_MACHINE_HINT: Final = (
-    "do not use it here: this machine computes otherwise than the one that made it"
+    "do not use it here: this machine gives other results than the one that made the model"
 )
 
 

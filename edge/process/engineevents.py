@@ -7,7 +7,10 @@ from edge.core.record import Draft, Stream
 
 FAULT_TEXTS = {
     "stuck_on": ("has been occupied for longer than max_presence_s", "changes again"),
-    "chatter": ("reports more vehicles than can pass", "reports a possible number again"),
+    "chatter": (
+        "reports more vehicles than can pass",
+        "reports a possible number of vehicles again",
+    ),
     "no_activity": ("has not detected anything for too long", "detects vehicles again"),
 }
 
@@ -46,7 +49,7 @@ CONTRADICTIONS: Final[Mapping[str, str]] = {
     "phases_swapped": "two phases export and the third imports, with angles off by 120 degrees",
     "direction": "power has one sign, but the register of the other sign grows",
     "backwards": "power is exported by day and by night",
-    "two_devices": "two different registers answer as one",
+    "two_devices": "two different registers answer under one name",
     "heat": "heat, flow and temperatures do not agree",
     "size_order": "there are more particles in a size range than in a wider range that contains it",
 }
@@ -80,9 +83,9 @@ def contradiction_event(
 
 METER_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "reset": ("started again", "The step is not counted."),
-    "swap": ("belongs to another meter or was set", "The step is not counted."),
+    "swap": ("belongs to another meter, or was set to another value", "The step is not counted."),
     "reversed": (
-        "is now counted the other way round, as configured",
+        "is now counted in the other direction, as configured",
         "It starts again, and the step is not counted.",
     ),
 }

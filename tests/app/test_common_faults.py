@@ -338,7 +338,9 @@ def test_a_site_that_has_never_seen_anything_says_so_after_half_a_day() -> None:
     events = played({f"{a}.{b}": [] for a, b in LOOPS}, 13.0)
     assert sorted(first(events, "never_active")) == sorted(LOOPS)
     assert set(first(events, "never_active").values()) == {720.0}
-    assert all("ever since it has been watched" in text for text in texts(events, "never_active"))
+    assert all(
+        "ever since the gateway began to watch it" in text for text in texts(events, "never_active")
+    )
 
 
 def test_lines_that_are_not_watched_are_no_dead_site() -> None:

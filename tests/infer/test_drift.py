@@ -90,7 +90,7 @@ def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
     told = drift.measured()
     assert told is not None
     assert told["psi"] is None
-    assert told["text"] == "not known yet: 19 of 20 hours are seen"
+    assert told["text"] == "not known yet: 19 of 20 hours have been seen"
     day(drift, UNLIKE, hours=1, at=now)
     assert drift.measured() != told
 

@@ -221,7 +221,7 @@ def test_every_kind_has_a_sentence_for_technicians() -> None:
     assert set(FAULT_TEXTS) == set(loopflag.FAULTS)
     said = fault_text(_turn("on", "crosstalk"), ("north_1", "north_3"))
     assert said.startswith(
-        "north_2: the lead loop counts together with north_1 or north_3, it looks"
+        "north_2: the lead loop detects at the same moments as north_1 or north_3, which looks"
     )
     assert "different frequencies" in said
     assert "{" not in "".join(fault_text(_turn("on", kind)) for kind in loopflag.FAULTS)

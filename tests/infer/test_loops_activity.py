@@ -95,7 +95,7 @@ def test_a_pair_that_never_lived_has_a_word_of_its_own(model: bool) -> None:
         ("north_1", part, "never_active", "on") for part in ("lead", "trail")
     ]
     assert all(minute <= 15 for minute, _, _ in events)
-    assert all("since it has been watched" in body["text"] for _, _, body in events)
+    assert all("since the gateway began to watch it" in body["text"] for _, _, body in events)
 
 
 def test_a_track_of_bicycles_is_flagged_by_the_judge_of_the_loops(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_single_lane_is_told_by_those_along() -> None:
     road.drive(120, {"m_0": 5, "n_0": 5, "o_0": 5})
     road.drive(15, {"m_0": 5, "n_0": 0, "o_0": 5})
     assert road.told.keys() == {"n_0"}
-    assert "before or after it in" in road.told["n_0"][1].evidence
+    assert "vehicles passed in" in road.told["n_0"][1].evidence
 
 
 def test_nobody_is_due_while_it_is_red() -> None:

@@ -50,7 +50,7 @@ def test_a_change_begins_the_registers_anew_and_tells_it_once() -> None:
     assert (one["event"], one["kind"], one["before"], one["after"]) == (
         "meter", "reversed", 5.0, 700.02,
     )  # fmt: skip
-    assert "counted the other way round" in one["text"]
+    assert "counted in the other direction" in one["text"]
     assert not events(started(made, TURNED).close(5 * S))
 
 

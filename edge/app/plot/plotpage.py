@@ -31,7 +31,7 @@ def draw_page(kept: PlotData, heading: Heading, ending: str) -> str:
     rest = picture.draw_others(view)
     named = [(name, picture.alt_text(view, name), inner, high) for name, inner, high in drawn]
     if rest is not None:
-        named.append(("", "Flags and bays of what belongs to no approach.", *rest))
+        named.append(("", "Flags and bays that belong to no approach.", *rest))
     return (_alone if ending == ".svg" else _page)(view, named)
 
 
@@ -89,8 +89,8 @@ def _about(view: View) -> str:
     text = (
         f"{whole}{' UTC' if start is not None else ' since the start'}. Windows of "
         f"{scale.duration_text(kept.period_ns / 1e9)}; a point of a line stands for "
-        f"{scale.duration_text(view.bin_s)}, the pale band goes from its lowest to its highest "
-        "window. A gap in a line: nothing is known."
+        f"{scale.duration_text(view.bin_s)}, the pale band shows the lowest and the highest "
+        "window. Where a line has a gap, nothing is known."
     )
     return f"{text} {view.heading.note}".strip()
 

@@ -212,22 +212,24 @@ class LaneActivity:
 
 def silence_text(ruling: SilenceRuling, idle_s: float, *, ever: bool) -> str:
     """What was seen, and for how long: the first half of a sentence for people."""
+    for_words = span_words(idle_s)
     head = (
-        "has detected nothing"
+        f"has detected nothing for {for_words}"
         if ever
-        else "has never detected a vehicle since it has been watched,"
+        else f"has not detected a vehicle in the {for_words} since the gateway began to watch it"
     )
+    vehicles = f"while {ruling.much:.0f} vehicles"
     meanwhile = {
-        "beside": f", while {ruling.much:.0f} vehicles passed in {ruling.lane} beside it",
-        "along": f", while {ruling.much:.0f} vehicles passed before or after it in {ruling.lane}",
+        "beside": f", {vehicles} passed in {ruling.lane} beside it",
+        "along": f", {vehicles} passed in {ruling.lane} upstream or downstream",
         "green": f", which includes {ruling.much / 60.0:.0f} min of green",
-        "week": f", while {ruling.much:.0f} vehicles are usual in these hours of the week",
-        "time": f", while {ruling.much:.0f} vehicles are usual in that time",
+        "week": f", {vehicles} are usual in these hours of the week",
+        "time": f", {vehicles} are usual in that time",
     }[ruling.who]
     if ruling.who == "time" and not ever:
         meanwhile = ""
-    looks = "it looks dead, or the lane is closed" if ever else "it seems not to be connected"
-    return f"{head} for {span_words(idle_s)}{meanwhile}; {looks}"
+    looks = "looks dead, or the lane is closed" if ever else "seems to be unconnected"
+    return f"{head}{meanwhile}; the loop {looks}"
 
 
 def span_words(for_s: float) -> str:

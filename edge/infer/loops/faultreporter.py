@@ -10,55 +10,58 @@ from edge.infer.loops.loopjudge import LoopVerdict
 
 FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "stuck_on": (
-        "is occupied all the time while traffic moves elsewhere, it looks stuck on",
+        "is occupied all the time while traffic moves elsewhere, so it looks stuck on",
         "reset the loop card, then measure the loop (a failed card and an open "
         "loop both look like this)",
     ),
     "stuck_off": (
-        "detects nothing while traffic passes elsewhere, it looks dead",
+        "detects nothing while traffic passes elsewhere, so it looks dead",
         "check that the loop card has power and that its output reaches the "
         "input, then measure the loop",
     ),
     "chatter": (
-        "switches on and off without vehicles, it looks like a loose splice or "
+        "switches on and off without vehicles, which looks like a loose splice or "
         "a loop card at its limit",
         "move the feeder cable while you watch the loop card, then lower the card's sensitivity",
     ),
     "breakup": (
-        "counts long vehicles several times, its sensitivity looks too low for high-bed vehicles",
+        "counts long vehicles several times, so its sensitivity looks too low for high-bed "
+        "vehicles",
         "raise the sensitivity of the loop card",
     ),
     "crosstalk": (
-        "counts together with {beside}, it looks like crosstalk",
+        "detects at the same moments as {beside}, which looks like crosstalk",
         "check that the two loop cards run on different frequencies and that "
         "their feeders do not share a cable pair",
     ),
     "undercount": (
-        "counts fewer vehicles than pass around it, its sensitivity looks too low",
-        "raise the sensitivity of the loop card, and look whether vehicles drive beside the loop",
+        "counts fewer vehicles than the loops around it, so its sensitivity looks too low",
+        "raise the sensitivity of the loop card, and check whether vehicles pass beside the loop",
     ),
     "splashover": (
-        "also counts vehicles of {beside}, it looks like splashover",
+        "also counts vehicles of {beside}, which looks like splashover",
         "lower the sensitivity of the loop card, and check the position of the loop",
     ),
     "mismatch": (
-        "has other on-times than the other loop of its pair, their sensitivities seem to differ",
+        "has different on-times from the other loop of its pair, so the sensitivities seem to "
+        "differ",
         "set both channels of the pair to the same sensitivity (speeds and "
         "lengths are wrong until then)",
     ),
     "swapped": (
         "and the other loop of its pair detect vehicles in the wrong order, "
-        "their wires seem to be swapped",
+        "so their wires seem to be swapped",
         "exchange the two inputs, or exchange lead and trail in the configuration",
     ),
     "never_active": (
-        "has never detected a vehicle since it has been watched, while traffic passes elsewhere",
+        "has not detected a vehicle since the gateway began to watch it, while traffic passes "
+        "elsewhere",
         "check that lead, trail and active in the configuration agree with the "
         "input that the loop is wired to, and that the loop card has power, "
         "then measure the loop",
     ),
     "inverted": (
-        "is off while vehicles pass and on between them, its contact is inverted",
+        "is off while vehicles pass and on between them, so its contact is inverted",
         'exchange "low" and "high" in active of the lane, or change the output of the loop card '
         "between NO and NC",
     ),

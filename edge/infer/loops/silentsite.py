@@ -111,16 +111,16 @@ class SilentSite:
     def _text(self, fault: str) -> str:
         duration = f"{self._idle_s / 60.0:.0f} min"
         if fault == "never_active":
-            duration = f"{self._idle_s / HOUR_S:.0f} h, ever since it has been watched"
+            duration = f"{self._idle_s / HOUR_S:.0f} h, ever since the gateway began to watch it"
         usual = (
             f", while about {self._missing():.0f} vehicles are usual"
             if fault == "stuck_off"
             else ""
         )
         return (
-            f"has detected nothing for {duration}, nor has any other loop of {self._name}{usual}; "
-            "unless the road is closed, check first the power of the loop cards and what their "
-            "outputs share"
+            f"has detected nothing for {duration}, and neither has any other loop of "
+            f"{self._name}{usual}; if the road is not closed, check first the power of the loop "
+            "cards and what their outputs share"
         )
 
     def _lived(self, count: float, length_s: float) -> None:

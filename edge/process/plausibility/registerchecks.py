@@ -103,9 +103,8 @@ class DirectionCheck:
     given: tuple[str, ...]
     fault: str = "direction"
     look: str = (
-        "a current transformer that is mounted backwards would change both, so "
-        'it is the sign convention of the meter: set positive = "export", or '
-        "remove it if it is set"
+        "a current transformer mounted backwards would change both, so the sign convention "
+        'of the meter is the cause: set positive = "export", or remove positive if it is set'
     )
     hold_s: float = 180.0
     windows: int = 3
@@ -185,7 +184,7 @@ class OneWayCheck:
         if not self.phase:
             return (
                 "if there is no generator, its current transformers or the meter are "
-                "mounted backwards: set reversed = true, or remove it if it is set"
+                "mounted backwards: set reversed = true, or remove reversed if it is set"
             )
         return (
             f"the current transformer of {self.phase[1:].upper()} is mounted backwards: turn it"

@@ -33,12 +33,12 @@ class Bay(Summary, kw_only=True):
 
     stream: Annotated[Literal["bay"], meaning("The stream.")]
     bay: Annotated[Name, meaning("The bay. NTCIP 1209: sensorZoneLabel.")]
-    kind: Annotated[Kind, meaning("What it is for.")]
-    occupied_us: Annotated[Count | None, meaning("For how long it was occupied.", "us")]
+    kind: Annotated[Kind, meaning("What the bay is for.")]
+    occupied_us: Annotated[Count | None, meaning("For how long the bay was occupied.", "us")]
     occupancy: Annotated[
         Share | None,
         meaning(
-            "Share of the watched time for which it was occupied. NTCIP 1209:"
+            "Share of the watched time for which the bay was occupied. NTCIP 1209:"
             " samplePercentOccupancy; DATEX II: TrafficConcentration.occupancy (both in per cent).",
             Quantity.OCCUPANCY,
         ),
@@ -50,7 +50,7 @@ class Bay(Summary, kw_only=True):
             " sampleVolumeData."
         ),
     ]
-    departures: Annotated[Count | None, meaning("Vehicles that left after a stay of that length.")]
+    departures: Annotated[Count | None, meaning("Vehicles that left after such a stay.")]
     stay: Annotated[
         Times | None,
         meaning(
@@ -74,7 +74,7 @@ class Bay(Summary, kw_only=True):
     since_s: Annotated[
         Amount | None,
         meaning(
-            "For how long the bay has been occupied (at least, if it was found occupied); "
+            "For how long the bay has been occupied; a minimum if the gateway found it occupied; "
             "null while it is free.",
             "s",
         ),
@@ -83,7 +83,7 @@ class Bay(Summary, kw_only=True):
     health: Annotated[
         BayHealth,
         meaning(
-            "The worst state of its contact in the window. NTCIP 1209: sampleZoneStatus "
+            "The worst state of the bay's contact in the window. NTCIP 1209: sampleZoneStatus "
             "(chatter is erraticCounts)."
         ),
     ]
@@ -101,7 +101,7 @@ class Bay(Summary, kw_only=True):
 class BayMeta(WireStruct, kw_only=True):
     """A bay with one loop or contact."""
 
-    kind: Annotated[Kind, meaning("What it is for.")]
+    kind: Annotated[Kind, meaning("What the bay is for.")]
     max_stay_min: Annotated[
         Amount | None,
         meaning("A longer stay raises an `overstay` event; null: no limit.", "min"),

@@ -30,7 +30,7 @@ BY = "What made the decision: `model NAME VERSION` or `rule NAME`."
 
 
 class Event(Sourced, tag_field="event", kw_only=True):
-    """Something happened; `from` and `to` are its moment. Always JSON, ahead of all summaries."""
+    """Something happened; `from` and `to` are its moment. Always JSON, sent before summaries."""
 
     stream: Annotated[Literal["event"], meaning("The stream.")]
     text: Annotated[str, meaning("One sentence for people, in English.")]
@@ -41,15 +41,13 @@ class Congestion(Event, tag="congestion", kw_only=True):
 
     state: Annotated[OnOff, meaning("On or off.")]
     approach: Annotated[Name, meaning("The approach.")]
-    p: Annotated[
-        Share | None, meaning("How likely congestion is; null: no loop in good health.", "/")
-    ]
+    p: Annotated[Share | None, meaning("Probability of congestion; null: no healthy loop.", "/")]
     p5: (
         Annotated[
             Share | None,
             meaning(
-                "How likely congestion is in 5 minutes; null: no forecast, because no "
-                "model answers.",
+                "Probability of congestion in 5 minutes; null: no forecast, because no model "
+                "answers.",
                 "/",
             ),
         ]
@@ -59,8 +57,8 @@ class Congestion(Event, tag="congestion", kw_only=True):
         Annotated[
             Share | None,
             meaning(
-                "How likely congestion is in 15 minutes; null: no forecast, because no "
-                "model answers.",
+                "Probability of congestion in 15 minutes; null: no forecast, because no model "
+                "answers.",
                 "/",
             ),
         ]
@@ -78,7 +76,7 @@ class Incident(Event, tag="incident", kw_only=True):
 
     state: Annotated[OnOff, meaning("On or off.")]
     upstream: Annotated[Name, meaning("The approach upstream of the suspected incident.")]
-    downstream: Annotated[Name, meaning("The approach downstream of it.")]
+    downstream: Annotated[Name, meaning("The approach downstream of the suspected incident.")]
     by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
@@ -94,14 +92,16 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
     ]
     score: Annotated[Share, meaning("The anomaly score.", "/")] | UnsetType = UNSET
     onset: (
-        Annotated[Share, meaning("How much the latest value looks like the start of one.", "/")]
+        Annotated[
+            Share, meaning("How much the latest value looks like the start of an anomaly.", "/")
+        ]
         | UnsetType
     ) = UNSET
     cause: (
         Annotated[
             Cause | None,
             meaning(
-                "The kind of anomaly; null when it goes off. scale: the usual course, but "
+                "The kind of anomaly; null when the flag goes off. scale: the usual course with "
                 "larger or smaller swings. event: an unusual event that passes."
             ),
         ]
@@ -124,9 +124,9 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
     """Data of a sensor, a device or a line are in doubt from now on, or can be trusted again."""
 
     state: Annotated[OnOff, meaning("On or off.")]
-    reason: Annotated[Reason, meaning("When it goes on: why there are no values.")] | UnsetType = (
-        UNSET
-    )
+    reason: (
+        Annotated[Reason, meaning("When the fault goes on: why there are no values.")] | UnsetType
+    ) = UNSET
     fault: (
         Annotated[
             Fault,
@@ -135,10 +135,10 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
                 "maxPresence, stuck_off and no_activity are noActivity, chatter and "
                 "breakup are erraticCounts, mismatch and swapped are pairedZoneFault, the "
                 "others are sensorFailure. DATEX II: dataError, reasonForDataError. "
-                "phase: the contact of a signal. Of devices, `by` rule plausibility, "
-                "which of their values contradict each other: phase_sum: the phases do "
-                "not add up; apparent_power: more power than voltage and current can "
-                "carry; power_factor: it does not agree with the powers; phases_swapped: "
+                "phase: the contact of a signal. The others are found in devices by rule "
+                "plausibility, in values that contradict each other. phase_sum: the phases do "
+                "not add up; apparent_power: more power than voltage and current can carry; "
+                "power_factor: the power factor does not agree with the powers; phases_swapped: "
                 "the current of one phase is measured with the voltage of another; "
                 "direction: the sign of power does not agree with the register that "
                 "grows; backwards: power is exported day and night; two_devices: a "
@@ -154,14 +154,14 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
     since_s: (
         Annotated[
             Amount,
-            meaning("When it goes on: for how long before `from` the fault may have lasted.", "s"),
+            meaning("When the fault goes on: how long before `from` it may have begun.", "s"),
         ]
         | UnsetType
     ) = UNSET
     since: (
         Annotated[
             Time,
-            meaning("`from` minus `since_s`: records of this source from then on are in doubt."),
+            meaning("`from` minus `since_s`. From then on, records of this source are in doubt."),
         ]
         | UnsetType
     ) = UNSET
@@ -180,19 +180,21 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
 
 
 class Overstay(Event, tag="overstay", kw_only=True):
-    """A vehicle has reached the limit of its stay in a bay, or has left after that."""
+    """A vehicle has reached the time limit of a bay, or has left after reaching that limit."""
 
     state: Annotated[OnOff, meaning("On when the limit is reached, off when the vehicle has left.")]
     max_stay_min: Annotated[Amount, meaning("The limit.", "min")]
     stay_s: (
-        Annotated[Amount, meaning("How long it had stayed; left out if that is not known.", "s")]
+        Annotated[
+            Amount, meaning("How long the vehicle stayed; left out if that is not known.", "s")
+        ]
         | UnsetType
     ) = UNSET
     by: Annotated[str, meaning(BY)]
 
 
 class Meter(Event, tag="meter", kw_only=True):
-    """A register went back, or grew more than it can, or is counted in the other direction.
+    """A register went back, grew more than it can, or is counted in the other direction.
 
     The step is not counted.
     """
@@ -200,8 +202,8 @@ class Meter(Event, tag="meter", kw_only=True):
     kind: Annotated[
         Literal["reset", "swap", "reversed"],
         meaning(
-            "reset: it began again near zero. swap: it is another register. reversed: `reversed`"
-            " of its device was changed in the configuration, so import and export are exchanged."
+            "reset: the register began again near zero. swap: it is another register. reversed: the"
+            " key `reversed` of the device was changed, so import and export are exchanged."
         ),
     ]
     point: Annotated[str, meaning("The register.")]
@@ -223,11 +225,11 @@ class DeviceHealth(Event, tag="health", kw_only=True):
 
     state: Annotated[
         Literal["on", "off", "flicker", "settled"],
-        meaning("flicker: it changes too often. settled: it is steady again."),
+        meaning("flicker: the condition changes too often. settled: it is steady again."),
     ]
     condition: (
         Annotated[
-            Condition, meaning("A word of the closed list; left out with flicker and settled.")
+            Condition, meaning("A condition of the closed list; left out with flicker and settled.")
         ]
         | UnsetType
     ) = UNSET

@@ -35,12 +35,14 @@ class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
         ),
     ]
     seq: Annotated[Seq, meaning("Number within epoch and stream, over all sources, without gaps.")]
-    boot: Annotated[Count, meaning("Number of the boot; `mono` has times of its monotonic clock.")]
+    boot: Annotated[
+        Count, meaning("Number of the boot; `mono` has times of the monotonic clock of this boot.")
+    ]
     from_: Annotated[
         Time,
         meaning(
-            "Start of the window, UTC; for an event, its time. A later delivery may have a better"
-            " time."
+            "Start of the window, UTC; for an event, its moment. A later delivery of the record may"
+            " have a better value."
         ),
     ]
     to: Annotated[Time, meaning("End of the window, UTC.")]
@@ -55,8 +57,8 @@ class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
         Annotated[
             tuple[Time | None, Time | None],
             meaning(
-                "If the boot never knew the time: the record lies between these moments (UTC);"
-                " null is a bound that is not known."
+                "If the time was never known in this boot: the record lies between these moments"
+                " (UTC). null is a bound that is not known."
             ),
         ]
         | UnsetType

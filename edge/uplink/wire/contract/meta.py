@@ -94,7 +94,7 @@ class ClassMeta(WireStruct, kw_only=True):
     """A class of vehicles by length; it begins where the previous class ends."""
 
     name: Annotated[Name, meaning("Name in `classes` of a record. NTCIP 1209: zoneClassLabel.")]
-    to_m: Annotated[Amount | None, meaning("Up to this length; null: no upper limit.", "m")]
+    to_m: Annotated[Amount | None, meaning("Upper limit of the class; null: no limit.", "m")]
 
 
 class LaneMeta(WireStruct, kw_only=True):
@@ -102,7 +102,7 @@ class LaneMeta(WireStruct, kw_only=True):
 
     approach: Annotated[Name, meaning("The approach.")]
     position: Annotated[
-        Literal["corridor", "advance", "mid", "stop"], meaning("Where its loops lie.")
+        Literal["corridor", "advance", "mid", "stop"], meaning("Where the loops of the lane lie.")
     ]
     mode: Annotated[Literal["presence", "pulse"], meaning("NTCIP 1209: sensorZoneOutputMode.")]
     loops: Annotated[Literal[1, 2], meaning("One loop, or a pair.")]
@@ -124,7 +124,7 @@ class LaneMeta(WireStruct, kw_only=True):
         Annotated[Amount, meaning("The speed limit, where it is configured.", Quantity.SPEED)]
         | UnsetType
     ) = UNSET
-    tailgate_s: Annotated[Amount, meaning("A vehicle with a shorter gap is tailgating.", "s")]
+    tailgate_s: Annotated[Amount, meaning("A shorter gap counts as tailgating.", "s")]
     stopped_s: Annotated[
         Amount, meaning("A vehicle with a longer presence counts as stopped.", "s")
     ]
@@ -172,6 +172,9 @@ class Description(Retained, kw_only=True):
     units: Annotated[dict[QuantityName, Unit], meaning("One unit per quantity.")]
     devices: Annotated[dict[str, DeviceMeta], meaning("Devices that are polled, by source.")]
     lanes: Annotated[dict[str, LaneMeta], meaning("Lanes, by source.")]
-    approaches: Annotated[dict[str, ApproachMeta], meaning("Approaches, by name.")]
+    approaches: Annotated[
+        dict[str, ApproachMeta],
+        meaning("Approaches: what lies downstream of each, and its signal."),
+    ]
     bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
     models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]

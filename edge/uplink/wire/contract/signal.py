@@ -8,14 +8,14 @@ from edge.uplink.wire.contract.terms import Count, WireStruct, meaning
 
 
 class Signal(WireStruct, kw_only=True):
-    """Only of time in which the lead loop was watched and the colour known.
+    """Covers only time in which the lead loop was watched and the colour was known.
 
     After Purdue's measures for signals (ATSPM).
     """
 
     cycles: Annotated[Count, meaning("Number of starts of green.")]
-    green_us: Annotated[Count, meaning("For how long it was green.", "us")]
-    red_us: Annotated[Count, meaning("For how long it was red.", "us")]
+    green_us: Annotated[Count, meaning("For how long the signal was green.", "us")]
+    red_us: Annotated[Count, meaning("For how long the signal was red.", "us")]
     green_on_us: (
         Annotated[
             Count,
@@ -50,9 +50,9 @@ class Signal(WireStruct, kw_only=True):
         Annotated[
             Count,
             meaning(
-                "Of these, the starts of green with a vehicle on an advance loop of the approach, "
-                "too. Left out if there is no advance loop, or if a lead loop of those lanes is "
-                "in doubt."
+                "Of these, the starts of green with a vehicle also on an advance loop of the "
+                "approach. Left out if there is no advance loop, or if a lead loop of those lanes "
+                "is in doubt."
             ),
         ]
         | UnsetType
@@ -61,7 +61,7 @@ class Signal(WireStruct, kw_only=True):
         Annotated[
             Count,
             meaning(
-                "At the stop line: cycles of which the green and the next five seconds of red "
+                "At the stop line: cycles in which the green and the next five seconds of red "
                 "were watched."
             ),
         ]

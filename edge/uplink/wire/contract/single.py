@@ -8,7 +8,7 @@ from edge.uplink.wire.contract.terms import Amount, Count, Positive, WireStruct,
 
 
 class SingleSpeed(WireStruct, kw_only=True):
-    """An estimate from one loop: the effective length divided by the usual on-time of vehicles."""
+    """An estimate from one loop: the effective length divided by the usual on-time of a vehicle."""
 
     kmh: Annotated[
         Amount,
@@ -29,7 +29,7 @@ class SingleSpeed(WireStruct, kw_only=True):
     effective_cm: Annotated[
         Positive,
         meaning(
-            "The effective length that the estimate uses, learnt by this lane. NTCIP 1209: "
+            "The effective length that the estimate uses, learnt on this lane. NTCIP 1209: "
             "sensorZoneAvgVehicleLength and sensorZoneLength together.",
             "cm",
         ),
@@ -40,4 +40,4 @@ class Tailgating(WireStruct, kw_only=True):
     """Gaps between two vehicles that were both moving."""
 
     n: Annotated[Count, meaning("Gaps that are shorter than `tailgate_s` (in `meta`).")]
-    of: Annotated[Positive, meaning("All such gaps.")]
+    of: Annotated[Positive, meaning("All gaps between two moving vehicles.")]

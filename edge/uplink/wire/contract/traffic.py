@@ -47,18 +47,18 @@ class LoopDoubt(WireStruct, kw_only=True):
     fault: Annotated[
         Annotated[LoopFault, Meta(extra_json_schema=GROWS)] | None,
         meaning(
-            "What is wrong with the loop, once that is certain; null before. It stays until "
-            "minutes of traffic have shown that the fault has ended."
+            "What is wrong with the loop; null until that is certain. The fault stays here until "
+            "minutes of traffic have shown that it has ended."
         ),
     ]
 
 
 class Lane(Summary, kw_only=True):
-    """One lane, one period. A value that its loops cannot give, because of their state, is null."""
+    """One lane, one period. A value is null if the state of the loops does not allow it."""
 
     stream: Annotated[Literal["traffic"], meaning("The stream.")]
     lane: Annotated[Name, meaning("The lane. NTCIP 1209: sensorZoneLabel.")]
-    approach: Annotated[Name, meaning("The approach that it belongs to.")]
+    approach: Annotated[Name, meaning("The approach that the lane belongs to.")]
     kind: (
         Annotated[Literal["bicycle"], meaning("What the lane is for, if not for vehicles.")]
         | UnsetType
@@ -75,10 +75,10 @@ class Lane(Summary, kw_only=True):
         Annotated[
             Literal["trail", "both"],
             meaning(
-                "The loop that has counted, if it was not the lead loop, because that one is "
-                "in doubt (see `health`). All values of a single loop then come from this "
-                "loop, and `signal` is left out. `both`: in a record of several windows, "
-                "first one loop has counted and then the other."
+                "The loop that has counted, if the lead loop was in doubt (see `health`). All "
+                "values that need only one loop come from this loop, and `signal` is left out. "
+                "`both`: in a record of several windows, first one loop has counted and then "
+                "the other."
             ),
         ]
         | UnsetType
@@ -116,17 +116,18 @@ class Lane(Summary, kw_only=True):
         Qualities,
         meaning(
             QUALITIES
-            + " With a pair of loops a vehicle counts once it has left. `uncertain:loop`: a "
-            "vehicle counted by a loop in doubt; or, once for a whole window, no vehicle came, or "
-            "(`mismatch`) the occupied time is in doubt. One `bad` says why a value is null."
+            + " With a pair of loops a vehicle counts when it has left. `uncertain:loop`: "
+            "vehicles counted by a loop in doubt, or 1 if that loop counted none. With `mismatch` "
+            "the vehicles are good, and one `uncertain:loop` says that the occupied time is in "
+            "doubt. One `bad` says why a value is null."
         ),
     ]
     health: Annotated[
         LaneHealth,
         meaning(
-            "The worst state of the loops in the window. It is the state of the lead loop; if "
-            "that loop is sound, it is the state of the trail loop, with `trail_` before it "
-            "unless it is a state of the pair. NTCIP 1209: sampleZoneStatus (stuck_on is "
+            "The worst state of the loops in the window: the state of the lead loop or, if that "
+            "loop is sound, the state of the trail loop with the prefix `trail_`. States of the "
+            "pair (mismatch, swapped) have no prefix. NTCIP 1209: sampleZoneStatus (stuck_on is "
             "maxPresence; chatter, breakup, crosstalk and splashover are erraticCounts; "
             "no_activity, stuck_off and never_active are noActivity; all of `trail_`, mismatch "
             "and swapped are pairedZoneFault)."
@@ -138,7 +139,7 @@ class Lane(Summary, kw_only=True):
     breakups: (
         Annotated[
             Count,
-            meaning("Vehicles of which the loop gave several pulses, which were joined into one."),
+            meaning("Vehicles for which the loop gave several pulses; they were joined into one."),
         ]
         | UnsetType
     ) = UNSET
@@ -152,7 +153,7 @@ class Lane(Summary, kw_only=True):
         Annotated[
             dict[Name, Positive],
             meaning(
-                "Vehicles by length class: by length only, never TLS 8+1 or FHWA 13, which "
+                "Vehicles by length class. These are not the classes of TLS 8+1 or FHWA 13, which "
                 "need a signature or axles. The names and limits of the classes are in "
                 "`meta`. Only with a pair of loops; a class without vehicles is left out. "
                 "NTCIP 1209: zoneClassLabel, and sampleVolumeData of a class; DATEX II: "
@@ -223,7 +224,7 @@ class Lane(Summary, kw_only=True):
     p_congested: (
         Annotated[
             Share | None,
-            meaning("How likely its approach is congested; null: no loop in good health.", "/"),
+            meaning("Probability that the approach is congested; null: no healthy loop.", "/"),
         ]
         | UnsetType
     ) = UNSET
@@ -231,7 +232,8 @@ class Lane(Summary, kw_only=True):
         Annotated[
             Share | None,
             meaning(
-                "The same in 5 minutes; left out or null: no forecast, because no model answers.",
+                "Probability that it is congested in 5 minutes; left out or null: no forecast, "
+                "because no model answers.",
                 "/",
             ),
         ]
@@ -241,7 +243,8 @@ class Lane(Summary, kw_only=True):
         Annotated[
             Share | None,
             meaning(
-                "The same in 15 minutes; left out or null: no forecast, because no model answers.",
+                "Probability that it is congested in 15 minutes; left out or null: no forecast, "
+                "because no model answers.",
                 "/",
             ),
         ]
