@@ -157,7 +157,7 @@ def test_what_the_engine_refuses_is_an_error_of_the_configuration(
     ("today", "told"),
     [
         ("2027-01-29", None),
-        ("2027-01-30", "2027-03-01 is the last day on which it counts; have it calibrated again"),
+        ("2027-01-30", "2027-03-01 is the last day on which it is valid; have it calibrated again"),
         ("2027-03-01", "2027-03-01 is the last day"),
         ("2027-03-02", "2027-03-01 has passed: its values are uncertain:calibration; have it"),
     ],
