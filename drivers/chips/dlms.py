@@ -136,7 +136,7 @@ class Dlms:
                 if damage.reason is Reason.CRC:  # twice: the two sides have lost each other
                     readings.stop(damage.reason)
         if not readings.values:
-            raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
+            raise error or DataError("the meter sends no values", Reason.ADDRESS)
 
     async def _look_after(self) -> None:
         """Its error register; a meter without one is not asked again."""

@@ -117,7 +117,7 @@ class Dlt645:
         if not answered:
             if not self._plan:  # it refused all: another kind of meter, or one that will be changed
                 self._plan = [item.block for item in items.ITEMS]
-            raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
+            raise error or DataError("the meter sends no values", Reason.ADDRESS)
 
     def _postpone(self, found: dict[str, Sample]) -> None:
         """The time is over: what was not asked for comes first the next time, or nearly so."""

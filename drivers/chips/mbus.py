@@ -151,7 +151,7 @@ def parse_telegram(frame: bytes) -> MbusTelegram:
     if ci != VARIABLE or len(data) < HEADER:
         raise DataError(f"telegrams of the form {ci:02x} are not understood", Reason.FAULT)
     if data[11] & 0x1F in MODES:
-        raise DataError("the meter encrypts what it says: switch that off", Reason.FAULT)
+        raise DataError("the meter encrypts its telegrams: switch its encryption off", Reason.FAULT)
     maker = int.from_bytes(data[4:6], "little")
     letters = "".join(chr(64 + (maker >> shift & 0x1F)) for shift in (10, 5, 0))
     found, more = parse_records(data[HEADER:])

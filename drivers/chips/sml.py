@@ -35,7 +35,7 @@ FIXED, FIXED_MASK = 0x04, 0xFF  # by these bits a status word is one after FNN
 STATUS: Final = (  # bit, condition, what a person should know
     (9, Condition.TAMPER, "the meter notices a magnet"),  # from memory of the FNN text
     (10, Condition.TAMPER, "the terminal cover is or was open"),
-    (15, Condition.PHASES, "the phases do not follow as L1, L2, L3"),
+    (15, Condition.PHASES, "the phases do not come in the order L1, L2, L3"),
     (17, Condition.DEVICE, "the meter reports a fatal error"),  # from memory of the FNN text
 )
 

@@ -88,7 +88,7 @@ class SunSpec:
             raise
         if len(lost) == len(place.cuts):
             self._place = None
-            raise DataError("however little is asked for, it calls it too much", Reason.FAULT)
+            raise DataError("it refuses even the smallest request as too long", Reason.FAULT)
         for part, at in zip(model_parts(place.model), place.cuts, strict=True) if lost else ():
             if at in lost:
                 count = len(samples[part.points])

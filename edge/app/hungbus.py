@@ -63,7 +63,7 @@ class RestartTrials:
             return f"bus {bus} hangs in a system call again, after it got a new thread"
         others = [name for name, t in self._trials.items() if not t.worked]
         if len(others) >= OTHER_HUNG_LIMIT:
-            return f"bus {bus} hangs in a system call, as {' and '.join(others)} did and do still"
+            return f"bus {bus} hangs in a system call, and so do {' and '.join(others)}"
         self._trials[bus] = _Trial(now_ns)
         self.count += 1
         return ""

@@ -49,7 +49,7 @@ def _print_frames(named: list[str]) -> None:
     """What each frame is, as far as it is sound."""
     for number, text in enumerate(named, 1):
         if text:
-            echo(f"  frame {number} is undamaged: {text}", err=True)
+            echo(f"  frame {number} is intact: {text}", err=True)
 
 
 def _row(point: str, sample: Sample, unit: str) -> dict[str, Any]:

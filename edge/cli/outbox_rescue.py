@@ -179,12 +179,14 @@ def _matching_site(args: argparse.Namespace, owner: str) -> Site:
     mine = f"{site.place.id}/{site.place.gateway}"
     if mine != owner:
         raise WrongUseError(
-            f"{args.file} holds records of {owner}, and {args.config} is of {mine}: nothing of "
-            f"one gateway is sent as another's. Run it with the configuration and the "
-            f"certificate of {owner}, or {EXPORT_HINT}"
+            f"{args.file} holds records of {owner}, and {args.config} is of {mine}: records of one "
+            f"gateway are never sent under the name of another. Run it with the configuration and "
+            f"the certificate of {owner}, or {EXPORT_HINT}"
         )
     if wrong := certificate_mismatch(site):
-        raise WrongUseError(f"{wrong}: the broker would refuse the records, or {EXPORT_HINT}")
+        raise WrongUseError(
+            f"{wrong}, so the broker would refuse the records; correct it, or {EXPORT_HINT}"
+        )
     return site
 
 
