@@ -156,7 +156,7 @@ def test_it_lists_its_faults_and_refuses_others(kerbstone: Command) -> None:
     ("words", "text"),
     [
         (("nothing", "--on", "pty"), "no driver is called 'nothing'"),
-        (("sht4x",), "say where with --on: i2c"),
+        (("sht4x",), "say with --on where the device is to be: i2c"),
         (("sht4x", "--on", "pty"), "does not fit a device wired by i2c"),
         (("sht4x", "--on", "/dev/i2c-1"), "a computer cannot play the device"),
         (("sdm120", "--on", "tcp:x"), "write tcp:HOST:PORT"),
@@ -309,7 +309,7 @@ def test_a_second_bus_has_a_name_of_its_own(
     with simrunner.run_sim(sim_request(drivers.spec("sht4x"), {}), f"i2c:{tmp_path}/mine"):
         said = kerbstone("sim", "sht4x", "--on", f"i2c:{tmp_path}/mine")
     assert said.code == 3
-    assert "end the one that has it, or take another" in said.err
+    assert "end the program that uses it, or take another" in said.err
 
 
 @pytest.mark.parametrize("name", ["loop", "s0", "contact"])

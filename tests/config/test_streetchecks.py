@@ -79,7 +79,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             of('name = "a", to_m = 6', 'name = "b", to_m = 9'),
-            "20: lane.north_1.classes[1].to_m: the last class takes all that is longer",
+            "20: lane.north_1.classes[1].to_m: the last class takes all longer vehicles",
         ),
         (
             of('name = "a", to_m = 6', 'name = "a"'),
@@ -184,7 +184,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             PHASE + PHASE.replace("[device.green]", "[device.two]").replace("GPIO6", "GPIO7"),
-            "25: device.two.phase.colour: device.green tells green of north already; one contact",
+            "25: device.two.phase.colour: device.green tells green of north already; use one",
         ),
         (
             PHASE + 'event = "door"\n',
@@ -238,7 +238,7 @@ def test_red_and_amber_are_enough(read: Read) -> None:
         ),
         (
             'mode = "pulse"\ntailgate_s = 1\n',
-            "17: lane.north_1.tailgate_s: has no effect: a pulse does not tell where",
+            "17: lane.north_1.tailgate_s: has no effect: a pulse does not show where",
         ),
         (
             PHASE,
