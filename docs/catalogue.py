@@ -22,8 +22,8 @@ WIRES: Final = {
 }
 LEVELS: Final = {
     "simulated": "the driver reads a simulator at the other end of a real bus interface, and a"
-    " trace computed from the documents named as its source",
-    "recorded": "it also reads frames that were captured from such a device",
+    " trace computed from the documents named under Source",
+    "recorded": "it also reads frames that were recorded from such a device",
     "proven on hardware": "a user has read the real device with it, and reported so",
 }
 HEAD: Final = """# Drivers

@@ -60,7 +60,8 @@ def _other_frame(driver: str, frame: bytes) -> str:
     try:
         import_module(f"drivers.chips.{driver}").explain([frame])
     except DataError as error:
-        return "a sound frame without values" if error.reason is Reason.SILENT and frame else ""
+        silent = error.reason is Reason.SILENT and frame
+        return "an intact frame without values" if silent else ""
     return "a frame with values"
 
 
@@ -136,7 +137,7 @@ def _of_iec62056(frame: bytes) -> str:
     if text[:1] == SOH:
         return f"a command: {_iec62056.command(frame).decode('ascii', 'replace')!r}"
     if text == NAK:
-        return "a refusal (NAK): say it again"
+        return "a refusal (NAK): send it again"
     if text in (ACK, *(_iec62056.acknowledge(baud) for baud in _iec62056.BAUDS)):
         kind = text[2:3].decode("ascii")
         return f"an acknowledgement: go on at {_iec62056.BAUDS[int(kind)]} baud" if kind else (

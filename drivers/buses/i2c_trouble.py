@@ -39,7 +39,7 @@ def opening_trouble(path: str, error: OSError) -> str:
                 " (usermod -aG i2c USER) and start again"
             )
         case errno.EBUSY:
-            return f"{path} is held by another program: end it"
+            return f"{path} is in use by another program: end it"
         case errno.ENOTTY:
             return f"{path} is no I2C bus"
     return f"{path} cannot be opened: {error.strerror or error}"

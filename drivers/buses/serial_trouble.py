@@ -87,7 +87,7 @@ def host_findings(
     if tty in kernel_consoles:
         findings.append(_kernel_talks(found.name, tty))
     if login is not None:
-        text = f"{login} uses {found.name} as its terminal, and takes what a device sends as typed"
+        text = f"{login} uses {found.name} as its terminal, and takes its bytes for typed text"
         findings.append(fault(text, CONSOLE_REMEDY.format(tty=tty)))
     elif holder is not None:
         text = f"{holder} has {found.name} open"
@@ -156,7 +156,7 @@ def bytes_finding(port: str, settings: str, heard: bytes) -> list[Finding]:
     if share >= MOST:
         return [
             fault(
-                f"{port}: {share:.0%} of what comes are zeros: the line is held low",
+                f"{port}: {share:.0%} of the bytes are zeros: the line is held low",
                 "A and B are swapped, shorted, or the device has no supply: swap A and B",
             )
         ]
@@ -164,7 +164,7 @@ def bytes_finding(port: str, settings: str, heard: bytes) -> list[Finding]:
     if seven and f"7{seven}" not in settings:
         return [
             fault(
-                f"{port}: what comes at {settings} is text of seven bits with parity {seven}",
+                f"{port}: the bytes at {settings} are text of seven bits with parity {seven}",
                 f"the device speaks 7{seven}1: set bits = 7 and parity = {seven!r}",
             )
         ]
@@ -186,7 +186,7 @@ def silent(port: str, settings: str, listen_s: float, asked: bool = False) -> Fi
             " right, and that A and B (or TX and RX) are not swapped"
         )
     else:
-        remedy = "check its supply, that its TX is on our RX, and whether it waits to be asked"
+        remedy = "check its supply, that its TX is on our RX, and whether it sends only when asked"
     return warning(text, remedy)
 
 

@@ -165,7 +165,7 @@ def parse_response(apdu: bytes) -> GetResponse:
         raise _exception(apdu)
     response = _parsed(_library().xdlms.GetResponseFactory.from_bytes, apdu)
     if response is None or response.invoke_id_and_priority.invoke_id != 1:
-        raise DataError(f"this answers something else: {apdu[:64].hex()}")
+        raise DataError(f"this answers another question: {apdu[:64].hex()}")
     if hasattr(response, "error"):
         raise _refusal(int(response.error))
     more = type(response).__name__ == "GetResponseWithBlock"

@@ -44,7 +44,7 @@ class DlmsSession:
             frame = await self._say(snrm, _unnumbered)
         self._open = True
         if frame.control | hdlc.FINAL != hdlc.UA:
-            raise DataError("the meter refuses to be connected", Reason.BUSY)
+            raise DataError("the meter refuses the connection", Reason.BUSY)
         self._room = hdlc.max_information(frame.information)
         cosem.check_aare(await self.ask(cosem.association(password)))
 
@@ -55,7 +55,7 @@ class DlmsSession:
             answer = cosem.parse_response(await self.ask(apdu))
             data += answer.data
             if answer.block != block and (block > 1 or answer.block):
-                raise DataError(f"block {answer.block} comes where {block} was due")
+                raise DataError(f"block {answer.block} came, {block} was expected")
             if not answer.more:
                 return data
             apdu = cosem.get_next(block)
@@ -75,7 +75,7 @@ class DlmsSession:
             part, left = left[: self._room], left[self._room :]
             frame = await self._number(part, bool(left))
             if left and not frame.ready:
-                raise DataError("the meter answers before it was asked")
+                raise DataError("the meter sends an answer before the question")
         data = b""
         for _ in range(FRAMES_AT_MOST):
             if frame.numbered:

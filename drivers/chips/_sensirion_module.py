@@ -108,7 +108,7 @@ class Module:
                 before = found.get(flag.condition)
                 found[flag.condition] = f"{before}; {flag.text}" if before else flag.text
         if self._unset:
-            found[Condition.SETTINGS] = "it did not take its settings and measures without them"
+            found[Condition.SETTINGS] = "it did not accept its settings, and measures without them"
         if self._running and self._fresh <= self._settles_after():
             found[Condition.WARMUP] = "warming up after the start"
         return {**found, **self._doing()}

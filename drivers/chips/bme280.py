@@ -3,8 +3,8 @@
 Source: Bosch BME280 datasheet (memory map, compensation, suggested settings for weather
 monitoring); boschsensortec/BME280_SensorAPI; pimoroni/bme280-python.
 
-Each read starts one measurement of each quantity without oversampling or filter, as Bosch suggests
-for weather: between two reads the chip sleeps and does not warm itself.
+Each read starts one measurement of each quantity, without oversampling or filter, as Bosch suggests
+for weather. Between two reads the chip sleeps and does not warm itself.
 """
 
 import struct

@@ -1,20 +1,20 @@
 """Electricity meters that speak DLMS/COSEM over HDLC, on RS-485 or an optical head.
 
-Source: IEC 62056-46, -53, -61, -62 (DLMS UA Green Book and Blue Book); PyPI dlms-cosem 25.1.0.
-From general knowledge only: which of the two serial numbers a maker fills in, and that the error
-register 0-0:97.97.0 is zero on a meter that is well.
+Source: IEC 62056-46, -53, -61, -62 (DLMS UA Green Book and Blue Book); PyPI dlms-cosem 25.1.0. From
+general knowledge only: which of the two serial numbers a maker fills in, and that the error
+register 0-0:97.97.0 is zero on a meter without a fault.
 
-Needs the Python package dlms-cosem, which is under the Business Source License 1.1, and so neither
-in our package nor in the image: read its terms, then install it by hand (deploy/README.md).
+Needs the Python package dlms-cosem. Its licence is the Business Source License 1.1, so neither our
+package nor the image contains it: read its terms, then install it by hand (deploy/README.md).
 
-Logical names, client with or without a password (low-level security); meters that encrypt are
-refused by name. The sign-on of optical mode E is not done: a meter on an optical head must be set
-to begin with HDLC. 9600 8N1 is usual, some meters have 2400 or 19200.
+The driver uses logical names, and a client with or without a password (low-level security). It
+refuses a meter that encrypts, and says so. It does not support the sign-on of optical mode E: set a
+meter on an optical head to begin with HDLC. 9600 8N1 is usual, some meters have 2400 or 19200.
 
-Each reading is a conversation of its own, from SNRM to DISC, and asks who the meter is before it
-trusts what it knows of it: a register is a number, and its exponent and unit are asked for once.
-What the meter does not have is asked for once, and again when it is opened. What a slow one has not
-told in time is bad:busy, and asked for first the next time.
+Each reading is a connection of its own, from SNRM to DISC, and first asks for the meter's identity.
+If the meter is the same, its known exponents and units are used; they are read only once. A
+register that the meter does not have is asked for once, and again when the device is opened anew. A
+value that a slow meter has not sent in time is bad:busy, and is asked for first the next time.
 """
 
 import asyncio
@@ -136,7 +136,7 @@ class Dlms:
                 if damage.reason is Reason.CRC:  # twice: the two sides have lost each other
                     readings.stop(damage.reason)
         if not readings.values:
-            raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
+            raise error or DataError("the meter sends no values", Reason.ADDRESS)
 
     async def _look_after(self) -> None:
         """Its error register; a meter without one is not asked again."""

@@ -3,9 +3,9 @@
 Source: Sensirion SPS30 datasheet (measured values as floats, device status register,
 specifications, automatic fan cleaning); driver Sensirion/embedded-sps.
 
-Each week of measuring its fan blows itself free for about ten seconds, in which it has nothing new.
-No bit says so: it is concluded from the silence. All zeros, the typical size too, are a module
-that has not seen any air yet.
+After each week of measuring, the fan cleans itself for about ten seconds, and the sensor has no new
+values. No bit reports this: the driver concludes it from the missing values. If all values are
+zero, also the typical size, the module has not drawn in any air yet.
 """
 
 import struct

@@ -1,13 +1,14 @@
 """Sensirion SPS30 on its UART: mass and number of particles and their typical size.
 
 Source: Sensirion SPS30 datasheet, UART interface (SHDLC); drivers Sensirion/embedded-uart-sps and
-avaldebe/PyPMS. The SEL pin stays open. That a module asleep needs a byte 0xFF before the command to
-wake is from Sensirion's drivers. The laser lives more than ten years of continuous work, says the
-datasheet; it stands still while the driver is closed. Fan cleaning and zeros: as in `sps30`.
+avaldebe/PyPMS. The SEL pin stays open. From Sensirion's drivers: a sleeping module needs a byte
+0xFF before the command to wake. The laser lasts more than ten years of continuous work, says the
+datasheet; it is off while the driver is closed. Fan cleaning and zeros: as in `sps30`.
 
-Unverified: the command for the device status register (0xD2), from Sensirion/python-uart-sps30;
-others know it of the SEN44 only, and a firmware before 2.2 has no such register. A module that does
-not answer it is read without; its answers tell that there is an error, and then not which.
+Unverified: the command for the device status register (0xD2), from Sensirion/python-uart-sps30.
+Other sources have it for the SEN44 only, and a firmware before 2.2 has no such register. A module
+that does not answer this command is read without it; its answers then report that there is an
+error, but not which.
 """
 
 import struct

@@ -1,10 +1,10 @@
-"""Winsen ZH03B (also ZH03A): particulate matter, UART, talks by itself or when it is asked.
+"""Winsen ZH03B (also ZH03A): particulate matter, UART, sends by itself or when asked.
 
 Source: Winsen ZH03B manual, serial port protocol; drivers avaldebe/PyPMS, ShaggyDog18/SD_ZH03B,
 Bjk8kds/esphome-zh03b-sensor. Sources differ about the order of the three values in an answer: three
-of them say PM2.5, PM10, PM1, one PM1, PM10, PM2.5. About the frames that it sends by itself, which
-are laid out as those of a Plantower PMS3003, they agree: so `mode = "upload"` is the safer one.
-That it needs 45 s to settle is from a single driver for its sister ZH06.
+say PM2.5, PM10, PM1, one says PM1, PM10, PM2.5. They agree on the frames that the sensor sends by
+itself, which have the layout of a Plantower PMS3003: so `mode = "upload"` is safer. The 45 s to
+settle are from a single driver for the related ZH06.
 """
 
 from collections.abc import Mapping, Sequence

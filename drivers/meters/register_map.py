@@ -58,8 +58,8 @@ def options(table: RegisterMap | None) -> dict[str, Option]:
             float(table.amps) if table else 1.0,
             low=1,
             high=MAX_AMPS,
-            text="the rated current, of current transformers the primary one: the ranges of"
-            " currents, powers and energies follow it, values do not",
+            text="the rated current (of current transformers: the primary one): sets the ranges of"
+            " currents, powers and energies, and does not change values",
         )
     found["positive"] = Option(
         str,

@@ -84,7 +84,7 @@ async def _identify(bus: I2cBus, address: int) -> FoundDevice | str | None:
                 return result
     if not unasked and await _bytes(bus, address, b"", 1) is None:
         return None
-    return "something answers, and is no chip that this program knows"
+    return "a device answers, but this program does not know the chip"
 
 
 async def _bytes(
@@ -113,7 +113,7 @@ async def _put_back(bus: I2cBus, address: int, sent: bytes, before: bytes) -> st
     """Give a chip with one register what it had before. None when it is no such chip."""
     if await _bytes(bus, address, b"", 1) != sent:
         return None
-    problem = "it gives back what it is sent: a multiplexer such as a TCA9548A, or a port"
+    problem = "it returns the byte that it is sent: a multiplexer such as a TCA9548A, or a port"
     try:
         await bus.transfer(address, before)
     except BusError as error:
@@ -187,8 +187,8 @@ async def _ads1115(bus: I2cBus, address: int) -> FoundDevice | str | None:
         return problem
     if low != THRESHOLDS[0] or await _bytes(bus, address, HIGH, 2) != THRESHOLDS[1]:
         return (
-            "something answers, and is no ADS1115 as one comes from the factory; if it is a"
-            f" PCF8591, its control byte is 0x{LOW.hex()} now, until its program sets it again"
+            "a device answers, but not as an ADS1115 with factory settings; if it is a PCF8591, its"
+            f" control byte is 0x{LOW.hex()} now, until its own program sets it again"
         )
     config = await _bytes(bus, address, CONFIG, 2)
     if config is None:

@@ -107,7 +107,7 @@ def _check_values(wish: SimRequest) -> None:
                 for function in FUNCTIONS:
                     unit.image(function)
         except (ArithmeticError, ValueError, struct.error) as error:
-            text = f"--value {key}={value:g} cannot be told by {wish.driver}: {error}"
+            text = f"--value {key}={value:g} cannot be sent by {wish.driver}: {error}"
             raise ValueError(text) from error
 
 

@@ -28,7 +28,7 @@ LOG = logging.getLogger("kerbstone.bus")
 
 HUNG_TEXT: Final = "a call to bus {} has not returned for {:.0f} s"
 REPLACED_TEXT: Final = (
-    "bus {}: its thread hung in a system call for {:.0f} s and was left behind; a new one was "
+    "bus {}: its thread hung in a system call for {:.0f} s and was given up; a new one was "
     "started. If this comes again, look at the adapter, its cable and its driver"
 )
 
@@ -91,7 +91,7 @@ class BusWorkers:
         ended = await asyncio.gather(*(asyncio.to_thread(turn.thread.stop) for turn in turns))
         for turn, fine in zip(turns, ended, strict=True):
             if not fine:
-                LOG.error("bus %s hangs in a system call and is left behind", turn.name)
+                LOG.error("bus %s hangs in a system call and is given up", turn.name)
 
     def error(self) -> BaseException | None:
         """The first fault of ours, in a thread or in what takes what it brings; or HungError."""

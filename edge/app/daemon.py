@@ -211,7 +211,7 @@ class Daemon:
     def _say_troubles(self) -> None:
         """What is counted in the status is worth an event the first time."""
         if self.stage.overflow:
-            text = "the stage is full: a kill would lose what is not in it"
+            text = "the stage is full: if the daemon is killed, entries that are not in it are lost"
             self.intake.alarm_once("stage", text)
         if isinstance(self.clock, SystemClock) and self.clock.floor.overruled is not None:
             self.intake.alarm_once("wrong_time", self.clock.floor.overruled)
@@ -222,7 +222,7 @@ class Daemon:
         """The outbox did not answer at the start and does now: go on from what lies there."""
         why = self.writer.restart
         if why is not None:
-            LOG.warning("%s It stops for that.", why)
+            LOG.warning("%s The daemon stops for this reason.", why)
             now_ns = self.clock.now().mono_ns
             body = {"event": "storage", "state": "off", "text": why}
             self.intake.urgent.append(Draft(Stream.EVENT, "gateway", now_ns, now_ns, body))

@@ -57,7 +57,10 @@ class DataSaver:
     def look(self, now_ns: int) -> None:
         """Time has passed."""
         if self.level.level and now_ns - self.level.set_ns > LEVEL_EXPIRES_NS:
-            self._take(SaverLevel(set_ns=now_ns), "nobody counts the bytes any more: sent as usual")
+            self._take(
+                SaverLevel(set_ns=now_ns),
+                "kerbstone-link no longer counts the bytes: records are sent as usual",
+            )
 
     def _take(self, found: SaverLevel, why: str) -> None:
         changed = found.level != self.level.level

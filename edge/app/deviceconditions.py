@@ -19,7 +19,9 @@ EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions a
 FLICKER_WITHIN_NS: Final = 3_600_000_000_000
 FLICKER_SETTLE_NS: Final = 60_000_000_000
 CONDITION_BY_WORD: Final[Mapping[str, Condition]] = {str(word): word for word in Condition}
-FLICKER_TEXT: Final = "its own reports change too often; they are sent again when it has settled"
+FLICKER_TEXT: Final = (
+    "what it reports about itself changes too often; this is sent again when it has settled"
+)
 SETTLED_TEXT: Final = "has settled, in the state that was reported last"
 OVER_TEXTS: Final = {
     Condition.WARMUP: "warm-up finished",
@@ -115,8 +117,8 @@ def condition_events(
             "event": "swap",
             "before": before.identity,
             "after": now.identity,
-            "text": f"{device} is another device now: serial number {now.identity} in place of "
-            f"{before.identity}. Its registers go on from where the new one stands.",
+            "text": f"{device} was replaced: serial number {now.identity} instead of "
+            f"{before.identity}. Its registers go on from the values of the new device.",
         })  # fmt: skip
     for word in sorted(before.health.keys() | now.health.keys()):
         if (word in before.health) is not (word in now.health):

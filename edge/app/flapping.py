@@ -12,7 +12,7 @@ from typing import Final
 
 from edge.app.deviceconditions import EVENTS_BEFORE_FLICKER, FLICKER_SETTLE_NS, FLICKER_WITHIN_NS
 
-LAST: Final = " It comes and goes: it is told again when it has settled."
+LAST: Final = " It comes and goes: it is reported again when it has settled."
 
 
 @dataclass(slots=True)

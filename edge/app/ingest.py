@@ -17,7 +17,9 @@ from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sw
 
 LOG = logging.getLogger("kerbstone")
 
-UNMATCHED_INPUT_TEXT = "an edge of a line that nobody claims came in; it is counted in the status"
+UNMATCHED_INPUT_TEXT = (
+    "an edge came from a line that belongs to no lane or device; the status counts such edges"
+)
 
 
 class Ingest:

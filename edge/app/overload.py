@@ -15,10 +15,10 @@ REST_SHARE: Final = 0.1  # of the time of one bus: less is no overload
 LOOK_NS: Final = 10_000_000_000
 AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is told so often
 OVERLOAD_TEXT: Final = (
-    "More is asked of this box than it can do: questions were left out for {rested_s:.0f} s of the "
-    "buses' time, {readings} readings, {raw} raw rows and {edges} edges were dropped in the last "
-    "{within_s:.0f} s, and are marked. Ask devices more seldom (every_s), make windows longer "
-    "(period_s), or turn raw off."
+    "This box is overloaded. In the last {within_s:.0f} s, questions were left out for "
+    "{rested_s:.0f} s of the buses' time, and {readings} readings, {raw} raw rows and {edges} "
+    "edges were dropped; the records are marked. Read devices less often (every_s), make windows "
+    "longer (period_s), or switch raw off."
 )
 
 

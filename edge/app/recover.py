@@ -22,24 +22,24 @@ AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off:
 MAX_WINDOW_PERIODS: Final = 1.5  # periods: a window that would be longer begins anew
 GAP_TEXTS: Final = {
     "start": "Nothing is known of the time before this start.",
-    "other": "The daemon was not running in between, and what it had seen does not fit the "
-    "configuration as it is now. Totals begin anew.",
-    "opening": "The daemon was starting: its lines were not open yet.",
-    "lost": "What this gateway knew of the time before is gone with its outbox.",
+    "other": "The daemon was not running in between, and its saved state does not fit the present "
+    "configuration. Totals start again.",
+    "opening": "The daemon was starting: its GPIO lines were not open yet.",
+    "lost": "The outbox is gone, and with it what this gateway knew of the time before.",
     "unread": "The outbox cannot be read at this start, and with it what this gateway knew of the "
-    "time before. Totals begin anew.",
+    "time before. Totals start again.",
     "restart": "The daemon was not running in between.",
-    "power": "The box was off in between: the window that was open is lost, with what had not "
-    "been committed. Totals go on from the registers.",
-    "stage": "The daemon was not running in between, and what it had seen of the window that was "
-    "open cannot be read back. Totals go on from the registers.",
-    "older": "What this gateway knows is older than what it has numbered: the outbox's log was "
-    "damaged, an older copy was put in its place, or another version of this program went on from "
-    "it. Growth of totals up to here is in no record.",
-    "gone": "The configuration has these sources no more, or something else under their names: "
-    "what they had seen of the window that was open is in no record.",
-    "new": "The configuration before this one did not have these sources, or had something else "
-    "under their names: nothing is known of the time before.",
+    "power": "The box was off in between: the open window and all data that were not committed yet "
+    "are lost. Totals go on from the registers.",
+    "stage": "The daemon was not running in between, and the data of the open window cannot be "
+    "read back. Totals go on from the registers.",
+    "older": "The saved state is older than the newest numbers of records: the outbox's log was "
+    "damaged, an older copy was put in its place, or another version of this program used the "
+    "outbox. Growth of totals up to here is in no record.",
+    "gone": "These sources are no longer in the configuration, or their names now stand for "
+    "something else: their data of the open window are in no record.",
+    "new": "These sources were not in the previous configuration, or their names stood for "
+    "something else: nothing is known of the time before.",
 }
 
 GAP_REASONS: Final = {

@@ -185,7 +185,7 @@ def stage_entries(path: Path) -> Iterator[str]:
         for each in _pieces(segment):
             yield json.dumps(each, ensure_ascii=False)
     except (ValueError, TypeError, LookupError) as error:
-        raise DamagedRowError(f"what is in it behind byte {segment.at} is no entry") from error
+        raise DamagedRowError(f"the bytes after byte {segment.at} are no entry") from error
     if left := path.stat().st_size - segment.at:
         raise DamagedRowError(f"its last {left} bytes are not whole entries")
 

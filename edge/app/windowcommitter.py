@@ -44,7 +44,7 @@ STILL_NS: Final = 1_000_000_000  # with more between two ticks (half a second) a
 RECORDS_PER_COMMIT: Final = 1000  # records of windows that have piled up are committed at one time
 WINDOWS_AT_ONCE: Final = 16  # of these: others have their turn in between
 CUT_TEXTS: Final = {
-    "synchronised": "The clock is synchronised now: windows follow the wall.",
+    "synchronised": "The clock is synchronised now: windows follow the wall clock.",
     "step": "The clock was set while it was trusted: the window around it is marked.",
 }
 
@@ -203,7 +203,7 @@ class WindowCommitter:
         segments = find_segments(folder, self._boot_id, since, owner)
         attempts = RecoveryAttempts(folder)
         if not attempts.begin() and segments:
-            LOG.error("starts have died while they read the stage back: it is set aside")
+            LOG.error("starts ended while they read the stage back: it is set aside")
             self._stage.set_aside(segments)
             segments = []
         self._stage.number = max((s.number for s in segments), default=since)
@@ -259,19 +259,19 @@ class WindowCommitter:
             try:
                 self._lessons.restore(states["drivers"])
             except (KeyError, TypeError, ValueError) as error:
-                LOG.warning("what devices had learnt cannot be read: %r", error)
+                LOG.warning("the saved state of the devices cannot be read: %r", error)
             self._lessons.restore_devices(self._epoch.boot, self._clock.now())
         if not states.keys() >= {"app", "engine"}:
             return None
         try:
             before = PreviousRun.restore(states["app"])
         except (KeyError, TypeError, ValueError) as error:
-            LOG.warning("the former state is of no use (%s): starting afresh", error)
+            LOG.warning("the saved state cannot be used (%s): starting without it", error)
             return None
         try:
             self._pipeline.engine.restore(states["engine"])
         except ValueError as error:
-            LOG.warning("what the former process had counted does not fit: %s", error)
+            LOG.warning("the counts of the previous process do not fit: %s", error)
             self._fits = False
         self._intake.problems.update(before.problems)
         self._intake.remember(

@@ -1,4 +1,4 @@
-"""`kerbstone check FILE`: everything that is wrong with a configuration, and what it will read."""
+"""`kerbstone check FILE`: list all errors of a site file, and what the gateway will read."""
 
 import argparse
 import os

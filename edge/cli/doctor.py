@@ -1,7 +1,8 @@
 """`kerbstone doctor [DEVICE|BUS ...]`: what is wrong with each bus and device, and what to do.
 
-While the gateway runs, it is asked, and no wire is touched. Otherwise each device is read once, and
-where that fails it is found out why. Ctrl-C ends it and prints what was found so far.
+While the gateway runs, the doctor asks the gateway and sends nothing on the wires. Otherwise it
+reads each device once, and looks for the cause if that fails. Ctrl-C ends it and prints what was
+found so far.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """`kerbstone outbox --config FILE`: what waits for the platform, and how full the outbox is.
 
-`kerbstone outbox rescue FILE` sends or exports what a file of an outbox still holds.
+`kerbstone outbox rescue FILE` sends or exports the records that a file of an outbox still holds.
 
-Asks the daemon; where none runs it looks at the files, and changes nothing in them. Exit codes: 0
-told, 2 wrong use, 3 the outbox cannot be looked at.
+The command asks the daemon. If no daemon runs, it reads the files, and changes nothing in them.
+Exit codes: 0 done, 2 wrong use, 3 the outbox cannot be read.
 """
 
 import argparse

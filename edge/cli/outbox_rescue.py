@@ -1,11 +1,11 @@
-"""`kerbstone outbox rescue FILE`: send, or export, what a file of an outbox still holds.
+"""`kerbstone outbox rescue FILE`: send or export the records that a file of an outbox still holds.
 
-FILE is a database of an outbox wherever it lies (put aside, damaged, cut, on a card that is
-read-only, of another version), the log of one that was in memory (commit.log), or a stage. It is
-read only. Without --out its records go to the broker of --config under their own keys, if they are
-this gateway's; with --out they are written as `kerbstone receipts` does it, and `kerbstone audit`
-reads that. Exit codes: 0 all of it, 1 something was damaged, refused or not confirmed, 2 wrong use,
-3 the file, the broker or the store cannot be reached.
+FILE is the database of an outbox (put aside, damaged, cut, on a read-only card, or of another
+version), the log of an outbox in memory (commit.log), or a stage. FILE is read and never changed.
+Without --out the records go to the broker of --config under their own keys, if they are this
+gateway's. With --out they are written in the format of `kerbstone receipts`, which `kerbstone
+audit` reads. Exit codes: 0 all done, 1 something was damaged, refused or not confirmed, 2 wrong
+use, 3 the file, the broker or the store cannot be reached.
 """
 
 import argparse
@@ -179,12 +179,14 @@ def _matching_site(args: argparse.Namespace, owner: str) -> Site:
     mine = f"{site.place.id}/{site.place.gateway}"
     if mine != owner:
         raise WrongUseError(
-            f"{args.file} holds records of {owner}, and {args.config} is of {mine}: nothing of "
-            f"one gateway is sent as another's. Run it with the configuration and the "
-            f"certificate of {owner}, or {EXPORT_HINT}"
+            f"{args.file} holds records of {owner}, and {args.config} is of {mine}: records of one "
+            f"gateway are never sent under the name of another. Run it with the configuration and "
+            f"the certificate of {owner}, or {EXPORT_HINT}"
         )
     if wrong := certificate_mismatch(site):
-        raise WrongUseError(f"{wrong}: the broker would refuse the records, or {EXPORT_HINT}")
+        raise WrongUseError(
+            f"{wrong}, so the broker would refuse the records; correct it, or {EXPORT_HINT}"
+        )
     return site
 
 

@@ -1,4 +1,4 @@
-"""`kerbstone read DEVICE --config FILE`: ask one device now, through the daemon when it runs."""
+"""`kerbstone read DEVICE --config FILE`: read one device now, through the daemon if it runs."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`kerbstone run [FILE]`: read the wires of a site and publish, until told to stop."""
+"""`kerbstone run [FILE]`: read the devices of a site and publish their values, until stopped."""
 
 import argparse
 import asyncio
@@ -30,7 +30,7 @@ STATE_HELP = (
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser("run", help="read the wires of a site", description=__doc__)
+    parser = verbs.add_parser("run", help="read the devices of a site", description=__doc__)
     parser.add_argument("config", type=Path, nargs="?", default=find_site_file(), metavar="FILE")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
     parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)

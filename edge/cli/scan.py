@@ -1,8 +1,8 @@
-"""`kerbstone scan [PLACE ...]`: find out what is on the wires, and print it as a configuration.
+"""`kerbstone scan [PLACE ...]`: find the devices on the wires, and print them as a configuration.
 
-Chips are known by their id or serial number, meters by their registers, others by how they speak.
-No setting of a device is written; what a question can do to a stranger tells docs/scan.md.
-Ctrl-C ends it and prints what was found so far.
+Chips are recognised by their id or serial number, meters by their registers, others by their
+frames. Scan writes no setting of a device. docs/scan.md says what a question can do to an unknown
+device. Ctrl-C ends the search and prints what was found so far.
 """
 
 import argparse
@@ -30,7 +30,7 @@ UNITS_MAX: Final = 247
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "scan", help="find out what is on the wires", description=__doc__,
+        "scan", help="find the devices on the wires", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
@@ -42,14 +42,20 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--units", default="1-16", metavar="1-247", help="Modbus units to ask (default 1-16)")
     add("--baud", metavar="9600,19200", help="Modbus: only these rates; default: the usual ones")
     add("--parity", default="N,E", metavar="N,E,O", help="with --baud: these parities")
-    add("--listen", type=float, default=3.0, metavar="SECONDS", help="for those who talk (3)")
-    add("--timeout", type=float, default=0.3, metavar="SECONDS", help="for a Modbus answer (0.3)")
+    add(
+        "--listen", type=float, default=3.0, metavar="SECONDS",
+        help="listen for devices that send without being asked (3)",
+    )  # fmt: skip
+    add(
+        "--timeout", type=float, default=0.3, metavar="SECONDS",
+        help="wait for a Modbus answer (0.3)",
+    )  # fmt: skip
     add(
         "--config",
         type=Path,
         default=find_site_file(),
         metavar="FILE",
-        help="to know which bus is in use",
+        help="to find out which buses are in use",
     )
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)

@@ -1,4 +1,4 @@
-"""`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: play a device, alone, until you stop it."""
+"""`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: play a device, without a gateway, until Ctrl-C."""
 
 import argparse
 import errno
@@ -19,14 +19,14 @@ from edge.core.driver import DriverSpec, SerialLine
 from edge.core.signalevent import SignalEvent
 from edge.terminal import echo, echo_json
 
-IN_USE: Final = ": end the one that has it, or take another"
+IN_USE: Final = ": end the program that uses it, or take another"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "sim",
-        help="play a device, alone",
+        help="play a device without a gateway",
         description=__doc__,
         epilog="On a real adapter it stands in for the device: put a crossed cable, or an RS-485 "
         "adapter, between this machine and the gateway.",
@@ -34,14 +34,17 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add("driver", help=f"one of {', '.join(drivers.names())}")
     add("--on", metavar="PLACE", help="; ".join(WORDS.values()))
-    add("--fault", default="", metavar="NAME", help="misbehave so (see --faults)")
-    add("--faults", action="store_true", help="list the faults it knows, and end")
+    add("--fault", default="", metavar="NAME", help="the fault to show (see --faults)")
+    add("--faults", action="store_true", help="list the faults that the device can show, and end")
     add(
         "--value", action="append", default=[], metavar="POINT=NUMBER",
-        help="what it measures; others are plausible",
+        help="a measured value; other points get plausible values",
     )  # fmt: skip
     add("--address", default="", metavar="N", help="its unit, address or GPIO line")
-    add("--line", metavar='"9600 8N1"', help="of a real port; default: as it leaves the factory")
+    add(
+        "--line", metavar='"9600 8N1"',
+        help="settings of a real port; default: the device's factory setting",
+    )  # fmt: skip
     add("--json", action="store_true", help="one JSON object when it runs")
     parser.set_defaults(run=run)
 
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             )
         if not args.on:
             fitting = "; ".join(WORDS[kind] for kind in FITS[spec.wiring])
-            raise ValueError(f"say where with --on: {fitting}")
+            raise ValueError(f"say with --on where the device is to be: {fitting}")
         wish = sim_request(spec, _values(args.value), args.fault, args.address, args.line)
     except (ValueError, ConfigError) as error:
         echo(f"kerbstone sim: {error}", err=True)

@@ -1,8 +1,8 @@
 """`kerbstone status`: the state of this gateway, and what you have to do, on one page.
 
-The first line is the verdict; below it stands what to do, then each part. Exit codes: 0 fine, 1
-something needs attention, 2 wrong use, 3 the daemon cannot be reached: then it is said how to start
-it, and what can be seen without it.
+The first line is the verdict. Below it are the things to do, then each part of the gateway. Exit
+codes: 0 fine, 1 something needs attention, 2 wrong use, 3 the daemon cannot be reached: the page
+then says how to start it, and shows what can be seen without it.
 """
 
 import argparse

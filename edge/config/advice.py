@@ -103,9 +103,9 @@ def _turned(site: Site) -> Iterator[Problem]:
         if device.reversed and device.options.get("positive") == "export":
             yield site.remark(
                 ("device", name, "reversed"),
-                'with positive = "export" the sign of power is turned twice, and only registers '
-                "are exchanged; where power has the wrong sign and the right register grows, "
-                'positive = "export" alone fits, and where both are wrong, reversed = true alone',
+                'with positive = "export" the sign of power changes twice, and only registers are '
+                'exchanged; if only the sign of power is wrong, write positive = "export" alone; '
+                "if the wrong register grows, too, write reversed = true alone",
             )
 
 
@@ -141,7 +141,7 @@ def _lanes(site: Site) -> Iterator[Problem]:
         if lane.mode == "pulse" and site.written("lane", name, "tailgate_s"):
             yield site.remark(
                 ("lane", name, "tailgate_s"),
-                "has no effect: a pulse does not tell where a vehicle ends",
+                "has no effect: a pulse does not show where a vehicle ends",
             )
 
 
@@ -159,5 +159,5 @@ def _signals(site: Site) -> Iterator[Problem]:
             yield site.remark(
                 path,
                 f"no lane of {approach} has a loop in presence mode at the stop line: queues and "
-                "split failures are not told",
+                "split failures are not reported",
             )

@@ -143,7 +143,8 @@ def _cell(draft: SiteDraft, name: str) -> None:
     working = draft.get(*path, "working")
     if working is not None and working == draft.get(*path, "auxiliary"):
         draft.report(
-            (*path, "auxiliary"), f"{working} is the working electrode's; each has its own"
+            (*path, "auxiliary"),
+            f"{working} is the input of the working electrode; each electrode has its own input",
         )
     device = draft.get(*path, "device")
     driver = draft.driver(device) if device else None

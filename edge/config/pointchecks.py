@@ -79,7 +79,7 @@ def _slow(site: Site, age_s: float) -> Iterator[Problem]:
         if every_s >= age_s:
             yield site.remark(
                 path,
-                f"{source} is read every {every_s:g} s and counts for {age_s:g} s, so it would "
+                f"{source} is read every {every_s:g} s and is valid for {age_s:g} s, so it would "
                 f"often be missing; write every_s = {age_s / 2:g} or less in device.{device}",
             )
 

@@ -64,7 +64,7 @@ def _one_owner(draft: SiteDraft) -> None:
         if other != name:
             draft.report(
                 ("bus", name, key),
-                f"is that of bus.{other} already; put the devices of one wire on one bus",
+                f"is that of bus.{other} already; write all devices of one wire into one bus",
             )
 
 
@@ -121,7 +121,7 @@ def _pair(draft: SiteDraft, lane: str) -> None:
         draft.report(
             ("lane", lane, "spacing_m"),
             f"{spacing_m:g} m are too short for a speed; {LEAST_SPACING_M:g} m are enough "
-            '(loops for bicycles want kind = "bicycle")',
+            '(loops for bicycles need kind = "bicycle")',
         )
 
 

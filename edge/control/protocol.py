@@ -141,7 +141,7 @@ def ask_daemon(
             return dict(answer)
         raise VerbError(str(answer["error"]))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise VerbError("what answers there is no daemon of this version") from error
+        raise VerbError("the program that answers is no daemon of this version") from error
 
 
 def _one_line(link: socket.socket, end_s: float) -> bytes:

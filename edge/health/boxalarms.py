@@ -94,7 +94,7 @@ class BoxAlarms:
                 mono_ns - self._well_ns.setdefault(word, mono_ns) >= HOLD_NS
             ):
                 del self._well_ns[word]
-                yield AlarmChange(word, on=False, text=f"No longer so: {self._on.pop(word)}")
+                yield AlarmChange(word, on=False, text=f"Ended: {self._on.pop(word)}")
 
 
 def alarm_findings(
@@ -114,7 +114,7 @@ def alarm_findings(
         "undervoltage": AlarmFinding(
             vitals.undervoltage,
             "The board's supply voltage is too low: check the power supply, its cable and what "
-            "else hangs on it. Readings go on, but the card may be damaged.",
+            "else it feeds. Readings go on, but the card may be damaged.",
         ),
         "throttled": AlarmFinding(
             None if now is None else bool({"throttled", "frequency_capped"} & {*now}),

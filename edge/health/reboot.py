@@ -116,7 +116,7 @@ def _hard(found: Reset) -> Reboot:
         return Reboot(
             Cause.UNDERVOLTAGE,
             "The supply voltage fell too low and the board was reset: check the power supply, its "
-            "cable and what else hangs on it.",
+            "cable and what else it feeds.",
         )
     if status & CARD_RESET or power & 0x10:
         return Reboot(Cause.WATCHDOG, "The board's watchdog has reset a machine that hung.")

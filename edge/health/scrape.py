@@ -89,8 +89,8 @@ class ScrapeServer:
         try:
             text = self._text()
         except ValueError as error:  # a number that the format cannot say: the others wait for it
-            LOG.error("the metrics cannot be told: %s", error)
-            return _answer("500 Internal Server Error", f"the metrics cannot be told: {error}\n")
+            LOG.error("the metrics cannot be given: %s", error)
+            return _answer("500 Internal Server Error", f"the metrics cannot be given: {error}\n")
         return _answer("200 OK", text, kind=CONTENT_TYPE)
 
 

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     net.add_argument("--claimed", type=Path, default=CLAIMED)
     net.add_argument("--root", type=Path, default=Path("/"))
     net.add_argument("--reload", action="store_true", help="NetworkManager runs: make it read")
-    out = commands.add_parser("egress", help="write whom the daemon may speak to")
+    out = commands.add_parser("egress", help="write the addresses that the daemon may reach")
     out.add_argument("--unit", default="kerbstone.service")
     out.add_argument("--units", type=Path, default=Path("/run/systemd/system"))
     out.add_argument("--known", type=Path, default=Path("/var/lib/kerbstone-egress/known.json"))

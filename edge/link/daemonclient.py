@@ -54,7 +54,7 @@ class DaemonClient:
         except VerbError as error:
             if verb not in self._strange:
                 self._strange.add(verb)
-                log.info("the daemon does not take %r: %s", verb, error)
+                log.info("the daemon does not accept %r: %s", verb, error)
             return None
         except OSError:
             return None

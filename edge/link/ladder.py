@@ -86,7 +86,7 @@ class RecoveryLadder:
         self.rung += 1
         if self.rung == len(self.steps):
             self.rung, self._rest_s = 0, REPEAT_S
-        why = f"no broker for {away_s / 60:.0f} min while the link claims to be up"
+        why = f"no broker for {away_s / 60:.0f} min although the link is reported as up"
         if step == "reboot" and not may_reboot:
             return DueStep("held", f"{why}; a reboot is due, but there was one within a day")
         self._ours = step != "reboot"

@@ -146,7 +146,7 @@ class LinkWatch:
             ledger.record_step(due.step, due.why, "ordered")
             if not parts.state_file.save(ledger):  # it would be done again and again
                 due = DueStep(
-                    "held", f"{due.why}; no reboot, for it could not be counted on the disk"
+                    "held", f"{due.why}; no reboot, because it could not be counted on the disk"
                 )
                 ledger.unreported = ledger.unreported[:-1]
         result = self._do(due.step)

@@ -190,7 +190,7 @@ def test_a_good_day_forgives_a_trial_unless_its_thread_still_hangs() -> None:
 def test_two_buses_may_hang_together_and_a_third_may_not_unless_they_work_again() -> None:
     trials = RestartTrials()
     assert [trials.request_restart(bus, 0) for bus in "ab"] == ["", ""]
-    assert "as a and b did" in trials.request_restart("c", 1)
+    assert "and so do a and b" in trials.request_restart("c", 1)
     trials.mark_worked("b")
     assert trials.request_restart("c", 1) == ""
 

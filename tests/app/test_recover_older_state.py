@@ -46,7 +46,7 @@ def test_a_state_without_the_segment_that_it_names_is_older_if_a_later_one_is_th
     assert first["quality"]["uncertain:gap"] == 1
     assert daemon_lives.grown(box, "main_meter") <= 2 * 30 + 2, "0.002 kWh a second, once"
     texts = [record.body["text"] for record in box.events("gap")]
-    assert any("older than what it has numbered" in text for text in texts)
+    assert any("older than the newest numbers" in text for text in texts)
 
 
 @pytest.mark.parametrize(("past", "grown"), [("older", False), ("doubtful", True)])

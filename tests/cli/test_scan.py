@@ -55,7 +55,7 @@ def test_chips_are_known_by_id_number_or_registers(
         "sht4x", "ads1115", "sgp41", "scd41", "sps30", "sen66", "bme280", "bme688"
     ]  # fmt: skip
     assert place["devices"][0]["serial"] == str(0xCAFE)
-    assert place["unknown"] == ["0x50: something answers, and is no chip that this program knows"]
+    assert place["unknown"] == ["0x50: a device answers, but this program does not know the chip"]
     assert "address = 0x77" in told["toml"]
     _accepted(kerbstone, told["toml"], tmp_path)
     assert all(len(data) <= 2 for _, kind, data in air[0].log if kind == "w"), "questions only"

@@ -120,7 +120,7 @@ def test_it_counts_up_to_its_last_day_if_the_day_is_known(
         ('"OX-B431"', '"NO-B4"', "is for cells of the types OX-A431 and OX-B431, not NO-B4"),
         ('"OX-B431"', '"OX-B43"', "did you mean OX-B431?"),
         ('working = "a"', 'working = "e"', 'gas has no point "e"'),
-        ('auxiliary = "b"', 'auxiliary = "a"', "auxiliary: a is the working electrode's"),
+        ('auxiliary = "b"', 'auxiliary = "a"', "auxiliary: a is the input of the working"),
         ("gain = 1.08", "gain = 0", "calibration.pm.gain: 0 makes every value the same"),
         ("offset = -0.4\ngain = 1.08", "polynomial = [5.0]", "polynomial: makes every value the"),
         ("offset = -0.4\ngain = 1.08", "polynomial = [5.0, 0.0]", "makes every value the same"),

@@ -79,7 +79,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             of('name = "a", to_m = 6', 'name = "b", to_m = 9'),
-            "20: lane.north_1.classes[1].to_m: the last class takes all that is longer",
+            "20: lane.north_1.classes[1].to_m: the last class takes all longer vehicles",
         ),
         (
             of('name = "a", to_m = 6', 'name = "a"'),
@@ -120,7 +120,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         (after("north", "north"), "17: approach.north.downstream: is the approach itself"),
         (
             LANE_SOUTH + after("north", "south") + after("south", "north"),
-            "21: approach.north.downstream: leads back: north -> south -> north; leave one out",
+            "21: approach.north.downstream: makes a circle: north -> south -> north; leave one out",
         ),
         (
             LANE_SOUTH + after("north", "south", 0),
@@ -176,7 +176,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         (PHASE.replace("colour", "color"), "20: device.green.phase.color: unknown key; did you"),
         (
             PHASE.replace('"green" }', '"amber" }'),
-            "20: device.green.phase.colour: amber alone does not tell when north is green; declare",
+            "20: device.green.phase.colour: amber alone does not show when north is green; add",
         ),
         (
             PHASE.replace('{ approach = "north", colour = "green" }', '"green"'),
@@ -184,15 +184,15 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             PHASE + PHASE.replace("[device.green]", "[device.two]").replace("GPIO6", "GPIO7"),
-            "25: device.two.phase.colour: device.green tells green of north already; one contact",
+            "25: device.two.phase.colour: device.green tells green of north already; use one",
         ),
         (
             PHASE + 'event = "door"\n',
-            "21: device.green.event: a phase makes no events; leave this out",
+            "21: device.green.event: a contact with a phase sends no events; leave this out",
         ),
         (
             PHASE.replace('"contact"', '"s0"'),
-            '20: device.green.phase: s0 is no contact; a phase wants driver = "contact"',
+            '20: device.green.phase: s0 is no contact; a phase needs driver = "contact"',
         ),
         (
             PHASE.replace("GPIO6", "GPIO17"),
@@ -209,14 +209,14 @@ def test_a_long_ring_is_told_once(wrong: Wrong) -> None:
     lanes = LANE_SOUTH + LANE_SOUTH.replace("south", "east").replace("GPIO18", "GPIO19")
     ring = after("north", "south") + after("south", "east") + after("east", "north")
     (problem,) = wrong(RIGHT + lanes + ring)
-    assert "leads back: north -> south -> east -> north; leave one out" in problem
+    assert "makes a circle: north -> south -> east -> north; leave one out" in problem
 
 
 def test_a_way_that_leads_into_a_ring_is_not_told_of_it(wrong: Wrong) -> None:
     lanes = LANE_SOUTH + LANE_SOUTH.replace("south", "east").replace("GPIO18", "GPIO19")
     ways = after("north", "south") + after("south", "east") + after("east", "south")
     (problem,) = wrong(RIGHT + lanes + ways)
-    assert "approach.south.downstream: leads back: south -> east -> south" in problem
+    assert "approach.south.downstream: makes a circle: south -> east -> south" in problem
 
 
 def test_red_and_amber_are_enough(read: Read) -> None:
@@ -238,7 +238,7 @@ def test_red_and_amber_are_enough(read: Read) -> None:
         ),
         (
             'mode = "pulse"\ntailgate_s = 1\n',
-            "17: lane.north_1.tailgate_s: has no effect: a pulse does not tell where",
+            "17: lane.north_1.tailgate_s: has no effect: a pulse does not show where",
         ),
         (
             PHASE,

@@ -9,11 +9,11 @@ from tests.faults.matrix import Row, known_to_fail
 Outcome = Literal["passed", "failed", "skipped", "not run"]
 KNOWN: Final = "known to fail"
 HEAD: Final = """\
-# What goes wrong, and what is shown of it
+# Faults, and the tests for them
 
 Made from tests/faults/matrix.toml by `python -m tests.faults.run --write`. `make faults` injects
-each of these and prints the outcomes; `python -m tests.faults.run --short` leaves out the tests
-that are marked *slow* here. Each test is a sentence that is true when it passes.
+each fault and prints the outcomes; `python -m tests.faults.run --short` leaves out the tests that
+are marked *slow* here. The name of a test is a sentence; the sentence is true if the test passes.
 
 | # | Fault | Expected | Injection | Shown by |
 |---|---|---|---|---|

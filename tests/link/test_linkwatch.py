@@ -137,7 +137,7 @@ def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) 
     city.live(150 * LOOK_S, send)
     last = city.told("data_saver")[-1]
     assert (last["level"], last["used"] >= 950 * MB) == (2, True)
-    assert "downsampled" in last["why"]
+    assert "merged into quarter hours" in last["why"]
     city.wall_s += 30 * DAY_S
     city.live(LOOK_S)
     assert city.told("data_saver")[-1]["level"] == 0

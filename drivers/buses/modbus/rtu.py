@@ -138,7 +138,7 @@ class ModbusRtu:
             raise self._damaged(unit, line)
         if found.passed:
             raise AmbiguousAnswerError(
-                f"unit {unit}: what came may be an older answer; {modbustrouble.LATE}"
+                f"unit {unit}: this may be an older answer; {modbustrouble.LATE}"
             )
         self.patience.silent(unit)
         raise self._silent(unit, wait_s, found, line)
@@ -158,7 +158,7 @@ class ModbusRtu:
             return BusError(f"{text}, only noise ({_hex(line)}); {why}", Reason.CRC)
         if found.strangers:
             units = sorted({frame[0] for frame in found.strangers})
-            return BusError(f"{text}; units {units} spoke instead")
+            return BusError(f"{text}; units {units} answered instead")
         why = port.console() or modbustrouble.no_answer(unit, port.settings, self.known)
         return BusError(f"{text}: {why}")
 
@@ -295,8 +295,8 @@ class ModbusRtu:
         if due := self._owed.bars(ask, now_ns):
             rest_s = (due.until_ns - now_ns) / 1e9
             raise AmbiguousAnswerError(
-                f"unit {ask[0]} owes an answer that could be taken for this one; it is asked again"
-                f" in {rest_s:.1f} s: {modbustrouble.LATE}"
+                f"an earlier answer of unit {ask[0]} is missing, and could be taken for this one;"
+                f" the unit is asked again in {rest_s:.1f} s: {modbustrouble.LATE}"
             )
 
 

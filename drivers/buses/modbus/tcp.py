@@ -145,7 +145,7 @@ class ModbusTcp:
                     if strays > STRAYS:
                         self._drop()
                         raise DataError(
-                            f"{self.host}:{self.port} answers other questions than ours"
+                            f"{self.host}:{self.port} sends answers to other questions than ours"
                         )
                     continue
             rest_s = (until_ns - time.monotonic_ns()) / 1e9

@@ -16,7 +16,7 @@ from edge.app.statustext.textform import (
 
 THROTTLE_TEXTS: Final = {
     "undervoltage": "the supply was too low",
-    "frequency_capped": "the clock was held down",
+    "frequency_capped": "the processor clock was limited",
     "throttled": "the board was slowed down",
     "soft_temperature_limit": "it came near its heat limit",
 }
@@ -89,7 +89,7 @@ def card_lines(status: Mapping[str, Any]) -> Section:
     if used is not None:
         lines.append(f"the card reports that {percent_text(used)} of its life is used")
     if spare is not None and spare != "normal":
-        lines.append(f"the card reports that its spare blocks run out ({spare})")
+        lines.append(f"the card reports that its spare blocks are running out ({spare})")
     if health.get("read_only"):
         lines.append("THE FILE SYSTEM IS READ-ONLY")
     if errors := health.get("filesystem_errors"):

@@ -11,7 +11,7 @@ TIME_TEXTS: Final = {
     "floor": "not synchronised{since}: no time server; the real time may be later than shown",
     "rtc": "not synchronised{since}: the time is that of the board's battery clock",
     "ntp": "follows a time server (NTP)",
-    "nts": "follows a time server that proves who it is (NTS)",
+    "nts": "follows a time server with authentication (NTS)",
 }
 SAVER_TEXTS: Final = {
     1: "; records are sent together every quarter of an hour",

@@ -160,7 +160,7 @@ def _dead_letter_lines(found: Any) -> Iterator[str]:
     for each in found[-LETTERS_SHOWN:]:
         letter = as_mapping(each)
         name = f"{letter.get('stream', '?')}/{letter.get('seq', '?')}"
-        yield f"  {name} of {letter.get('source', '?')}: {letter.get('why', 'nobody said why')}"
+        yield f"  {name} of {letter.get('source', '?')}: {letter.get('why', 'no reason is known')}"
     if len(found) > LETTERS_SHOWN:
         yield f"  and {len(found) - LETTERS_SHOWN} older ones"
 

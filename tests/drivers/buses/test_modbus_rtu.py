@@ -162,7 +162,7 @@ async def test_garbage_before_the_answer_is_passed_over(line: MeterLine, bus: Mo
 
 async def test_a_foreign_answer_is_silence_of_ours(line: MeterLine, bus: ModbusRtu) -> None:
     line.slaves[1].fault = UnitFault("foreign", times=1)
-    with pytest.raises(BusError, match=r"units \[2\] spoke instead"):
+    with pytest.raises(BusError, match=r"units \[2\] answered instead"):
         await voltage(bus, 1)
     assert await voltage(bus, 2) == 111.25
 

@@ -80,7 +80,7 @@ def even(text: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("heard", "says"),
     [
-        (bytes(40), "100% of what comes are zeros: the line is held low: A and B"),
+        (bytes(40), "100% of the bytes are zeros: the line is held low: A and B"),
         (even(b"/ELS5\\@V10.04\r\n"), "seven bits with parity E: the device speaks 7E1"),
         (bytes(byte ^ 0x80 for byte in even(b"1-0:1.8.0(0001)")), "with parity O"),
         (bytes.fromhex("f07e00f8e07f01c03f80"), "no frame is in them (f0 7e 00"),
