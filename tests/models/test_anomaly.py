@@ -24,6 +24,7 @@ from models.anomaly.labelledseries import FAULTS, Series, SeriesFault, generate_
 from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start_state
 from models.anomaly.train import VERSION
 from models.graph import NumpyOps
+from tests.long import examples
 
 BUNDLE = BUNDLES / "anomaly"
 MIDNIGHT = 1_767_571_200.0  # Monday, 5 January 2026, UTC
@@ -182,7 +183,7 @@ def test_the_value_after_a_long_gap_is_no_jump() -> None:
     assert not any(1000 <= at < 1005 for at in _turns(Series("gap", gapped, ())))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 10_000), bent=st.booleans())
 def test_lessons_say_where_a_series_was_broken_and_leave_alone_what_was(
     seed: int, bent: bool

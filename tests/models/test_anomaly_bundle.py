@@ -55,11 +55,12 @@ def _watched(series: list[Series], until: int) -> dict[str, object]:
 
 def test_sound_series_of_another_site_are_no_drift_and_series_that_stand_still_are() -> None:
     two_days = 2 * HOURS * 60
-    sound = _watched(sound_weeks(13, 1440), two_days)
+    weeks = sound_weeks(13, 1440)
+    sound = _watched(weeks, two_days)
     assert isinstance(sound["psi"], float)
     assert sound["psi"] < LARGE_PSI
     still = [replace(s, values=np.where(np.arange(len(s.values)) < 1440, s.values, s.values[1440]))
-             for s in sound_weeks(13, 1440)]  # fmt: skip
+             for s in weeks]  # fmt: skip
     frozen = _watched(still, two_days)
     assert isinstance(frozen["psi"], float)
     assert frozen["psi"] > LARGE_PSI
