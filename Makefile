@@ -79,7 +79,7 @@ outage: venv
 # cuts through a VFS that drops, reorders and tears; kills at each system call; damaged files
 crash: venv
 	@.ci/tools
-	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(SHOW) --timeout 1800 -s $(PYTEST) \
+	LONG=1 CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(SHOW) --timeout 1800 -s $(PYTEST) \
 	    tests/crash tests/identity/test_killed_by_signal.py tests/infer/test_judge_kills.py
 
 faults: venv

@@ -57,10 +57,23 @@ SCENES: Final = frozenset({
 FIRST: Final = (
     "models/test_training_smoke.py",
     "cli/test_demo.py",
+    "system/test_one_owner.py",
+    "app/test_common_faults.py",
     "platform/test_subscription.py",
     "uplink/test_connection_loss.py",
+    "cli/test_score_long.py",
+    "system/test_read.py",
+    "crash/test_damage_words.py",
+    "identity/test_killed_by_signal.py",
+    "hostile/test_gateway.py",
+    "app/test_recover.py",
+    "store/test_fillrate.py",
+    "uplink/test_brokerprobe.py",
+    "mutants/test_mutants.py",
+    "models/test_anomaly.py",
     "platform/test_collector.py",
     "link/test_linkwatch.py",
+    "week/test_week.py",
 )
 
 

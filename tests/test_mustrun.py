@@ -86,7 +86,8 @@ def test_every_target_that_shows_something_must_run() -> None:
     shown = {name for name, recipe in recipes if "$(SHOW)" in recipe}
     assert plain == {"test"}
     assert shown == {
-        "scenes", "outage", "crash", "late", "oracle", "kernel-test", "bench", "cluster-test",
+        "long", "scenes", "outage", "crash", "late", "oracle", "kernel-test", "bench",
+        "cluster-test",
     }  # fmt: skip
     assert re.search(r"^SHOW = .*-m pytest -p tests\.mustrun$", text, re.MULTILINE)
     faults = (ROOT / "tests/faults/run.py").read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ from tests.crash.scenes import REPLACED, before_it_is_replaced, replaced_well
 from tests.crash.vfs import CardVfs, library
 from tests.long import more, size
 
-CUTS = int(os.environ.get("CRASH_CUTS") or size(6, 18))
+CUTS = int(os.environ.get("CRASH_CUTS") or size(6, 12))
 DEATHS = 6  # of one outbox
 
 

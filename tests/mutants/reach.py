@@ -13,7 +13,7 @@ from typing import Final
 import coverage
 
 ROOT: Final = Path(__file__).parents[2]
-WITHOUT: Final = "not bench and not kernel and not scene and not long"
+WITHOUT: Final = "not bench and not kernel and not scene"
 TIMEOUT_S: Final = 240  # of one test; coverage makes it slower
 
 
