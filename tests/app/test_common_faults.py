@@ -178,12 +178,14 @@ def test_a_day_of_inverted_loops_is_one_fault_each_and_no_congestion() -> None:
     assert told(events, "congestion") == []
 
 
+@more
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_one_inverted_lane_is_named_and_its_neighbours_are_not(by: str) -> None:
-    spans = street(2.0, always(10.0))
+    hours = size(0.75, 2.0)
+    spans = street(hours, always(10.0))
     for part in ("lead", "trail"):
-        spans[f"north_2.{part}"] = inverted(spans[f"north_2.{part}"], 2.0)
-    events = played(spans, 2.0, pipeline(model=by == "model"))
+        spans[f"north_2.{part}"] = inverted(spans[f"north_2.{part}"], hours)
+    events = played(spans, hours, pipeline(model=by == "model"))
     assert sorted(first(events, "inverted")) == [("north_2", "lead"), ("north_2", "trail")]
     assert max(first(events, "inverted").values()) <= 15.0
     assert {lane for _, lane, *_ in told(events)} == {"north_2"}
@@ -201,10 +203,12 @@ def test_who_asks_the_box_is_told_of_loops_with_a_fault() -> None:
     assert "active of the lane" in found.text
 
 
+@more
 def test_one_inverted_loop_of_a_pair_is_named() -> None:
-    spans = street(2.0, always(10.0))
-    spans["north_2.trail"] = inverted(spans["north_2.trail"], 2.0)
-    events = played(spans, 2.0)
+    hours = size(0.75, 2.0)
+    spans = street(hours, always(10.0))
+    spans["north_2.trail"] = inverted(spans["north_2.trail"], hours)
+    events = played(spans, hours)
     assert list(first(events, "inverted")) == [("north_2", "trail")]
 
 
@@ -245,13 +249,15 @@ def stuck_from(at_s: float, sources: Sequence[str], spans: Spans) -> Spans:
 CARD = ("north_1.lead", "north_1.trail", "north_2.lead", "north_2.trail")
 
 
+@more
 @pytest.mark.parametrize("sources", [CARD, tuple(f"{a}.{b}" for a, b in LOOPS)])
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_loops_that_fail_on_at_one_moment_are_named_together(
     sources: Sequence[str], by: str
 ) -> None:
-    spans = stuck_from(HOUR + 7.0, sources, street(2.0, always(10.0)))
-    events = played(spans, 2.0, pipeline(model=by == "model"))
+    hours = size(1.25, 2.0)
+    spans = stuck_from(HOUR + 7.0, sources, street(hours, always(10.0)))
+    events = played(spans, hours, pipeline(model=by == "model"))
     named = first(events, "stuck_on")
     assert sorted(f"{lane}.{part}" for lane, part in named) == sorted(sources)
     assert max(named.values()) <= 63.0
@@ -312,17 +318,21 @@ def test_a_site_that_falls_silent_by_day_is_dead(wall_s: float | None) -> None:
 def test_a_site_that_dies_at_night_is_dead_in_the_morning() -> None:
     midnight = size(24.0, 48.0)  # hours: one day or two are known of it by then
     spans = silent(street(midnight + 10.0, lambda at: 0.2 * of_a_day(at)), (midnight + 2) * HOUR)
-    named = first(played(spans, midnight + 10.0), "stuck_off")
+    events = played(spans, midnight + 10.0)
+    named = first(events, "stuck_off")
+    assert min(each[0] for each in told(events)) > (midnight + 2) * 60.0, "a word of a sound night"
     assert sorted(named) == sorted(LOOPS)
     assert max(named.values()) <= (midnight + 9) * 60.0
 
 
+@more
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_an_approach_that_falls_silent_beside_one_that_lives_is_named(by: str) -> None:
     """One card for both pairs of it: those beside are as silent, and the site is not."""
-    spans = street(2.0, always(10.0))
+    hours = size(1.5, 2.0)
+    spans = street(hours, always(10.0))
     north = silent({k: v for k, v in spans.items() if k.startswith("north")}, HOUR, 2 * HOUR)
-    events = played(spans | north, 2.0, pipeline(model=by == "model"))
+    events = played(spans | north, hours, pipeline(model=by == "model"))
     named = first(events, "stuck_off")
     assert sorted(named) == [loop for loop in sorted(LOOPS) if loop[0].startswith("north")]
     assert max(named.values()) <= 80
@@ -330,7 +340,7 @@ def test_an_approach_that_falls_silent_beside_one_that_lives_is_named(by: str) -
 
 
 @more
-@pytest.mark.parametrize("share", [0.02, 0.2])
+@pytest.mark.parametrize("share", [0.02, pytest.param(0.2, marks=pytest.mark.long)])
 def test_a_night_is_no_dead_site(share: float) -> None:
     """Nor is the second one, of which the first is known; there are three of them in the whole."""
     hours = size(31.0, 72.0)

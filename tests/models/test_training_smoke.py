@@ -105,9 +105,10 @@ def train(tmp_path_factory: pytest.TempPathFactory, streets: list[SimStreet]) ->
         "congestion": ["--rule", "stop"],
     }
     python = sys.executable if HERE else str(ELSEWHERE)
+    trained: set[str] = set()
 
     def train_once(name: str) -> Path:
-        if (out / name).exists():
+        if name in trained:
             return out
         command = [*POLITE, python, "-m", f"models.{name}.train", "--streets", str(kept)]
         ran = subprocess.run(
@@ -115,6 +116,7 @@ def train(tmp_path_factory: pytest.TempPathFactory, streets: list[SimStreet]) ->
             cwd=ROOT, env=ALONE, capture_output=True, text=True, timeout=200,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
+        trained.add(name)
         return out
 
     return train_once

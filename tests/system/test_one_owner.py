@@ -40,7 +40,7 @@ def second(one: Site, old: str, new: str) -> subprocess.CompletedProcess[str]:
     assert old in text
     other.write_text(text.replace(old, new))
     return subprocess.run(
-        [*KERBSTONE, "run", str(other)], cwd=ROOT, capture_output=True, text=True, timeout=20,
+        [*KERBSTONE, "run", str(other)], cwd=ROOT, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
 
