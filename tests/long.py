@@ -6,11 +6,13 @@ out altogether; a kind of case that has no room in a part is marked `long` by it
 """
 
 import os
+from collections.abc import Callable
 from typing import Final, TypeVar
 
 import pytest
 
 T = TypeVar("T")
+Test = TypeVar("Test", bound=Callable[..., object])
 
 LONG: Final = bool(os.environ.get("LONG"))
 PART: Final = 4  # one of so many examples of a property is tried each time
@@ -26,6 +28,6 @@ def examples(count: int) -> int:
     return count if LONG else max(3, count // PART)
 
 
-def more(test: T) -> T:
+def more(test: Test) -> Test:
     """Marks a test that tries more in `make long`: it is run there, too."""
     return pytest.mark.long(test) if LONG else test
