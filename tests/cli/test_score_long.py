@@ -1,6 +1,6 @@
 """The memory of `kerbstone score` does not grow with the series: a short look at it.
 
-That takes twenty seconds; `test_score` reads from a pipe each time, a row as it comes.
+That takes twenty seconds; `test_score` reads a short one from a pipe each time.
 """
 
 import pytest
