@@ -14,7 +14,7 @@ from edge.store import ClockMark, Outbox
 from edge.store.rowformat import STREAM_LEVELS, OutboxRow
 from edge.store.salvage import Salvage
 from edge.store.sqlitepages import TABLE_LEAF, SqlitePages
-from tests.long import examples
+from tests.long import examples, more, size
 from tests.store.test_outbox import LIMIT, S, drafts
 from tests.store.test_outboxinspector import picture
 
@@ -46,7 +46,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Ou
     return folder / "cut/outbox.db", rows
 
 
-@pytest.mark.parametrize("seed", range(40))
+@more
+@pytest.mark.parametrize("seed", range(size(10, 40)))
 def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
     tmp_path: Path, source: tuple[Path, dict[int, OutboxRow]], seed: int
 ) -> None:
