@@ -217,7 +217,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
 
 @more
 @pytest.mark.parametrize("folder", [None])
-@pytest.mark.parametrize("age", [OLD, None])
+@pytest.mark.parametrize("age", [OLD, pytest.param(None, marks=pytest.mark.long)])
 def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
     street: Gateway, age: int | None
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from models import BUNDLES
 from tests.long import more, size
 
-STEPS = size(2_500, 10_000)  # minutes of a day and a half, or of a week
+STEPS = size(1_500, 10_000)  # minutes of a day, or of a week
 SERIES = 4
 
 
