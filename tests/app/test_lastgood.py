@@ -22,6 +22,7 @@ from edge.app.lastgood import (
 )
 from edge.config import Site
 from edge.core import ConfigError
+from tests.long import examples
 
 NOW_S = EARLIEST_CLOCK_S + 1_000_000
 DAY_S = AGAIN_S
@@ -242,7 +243,7 @@ def test_while_the_last_good_one_runs_the_file_is_tried_when_a_day_is_over(box: 
     assert [box.crash() for _ in range(2)] == ["new", "old"]
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(starts=st.binary(max_size=400), good=st.binary(max_size=400), fine=st.booleans())
 def test_whatever_lies_in_the_state_folder_the_start_goes_on(
     tmp_path: Path, starts: bytes, good: bytes, fine: bool

@@ -16,6 +16,7 @@ from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
 from edge.uplink.wire.clockmoments import Moment
+from tests.long import examples
 
 LIMIT = 16 << 20
 Number = tuple[int, str, int]  # epoch, stream and number
@@ -145,7 +146,7 @@ class Street:
         return found
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(20), suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 30))
 def test_every_number_that_was_handed_over_and_confirmed_is_sealed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

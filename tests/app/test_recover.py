@@ -30,6 +30,7 @@ from tests.app.daemon_lives import (
     volumes,
 )
 from tests.app.virtual_wires import WIRES
+from tests.long import examples, more, size
 from tests.process.make_engine import MS, SINGLE, S, body
 
 AWAY_S = [0.3, 3.1, 13.0]
@@ -49,13 +50,16 @@ def test_the_uninterrupted_run_is_whole(whole: Box) -> None:
     assert [r.body["reason"] for r in whole.events("gap")] == ["start"]
 
 
+@more
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize("away_s", AWAY_S)
 def test_killed_at_any_write_nothing_is_lost_but_what_the_gap_names(
     tmp_path: Path, whole: Box, writes: int, away_s: float, torn: bool
 ) -> None:
-    first = 1 + AWAY_S.index(away_s) + len(AWAY_S) * torn  # all six together: at each write
-    for left, folder in zip(range(first, writes, 6), folders(tmp_path), strict=False):
+    # all six together: at each third write, in `make long` at each
+    step = 6 * size(3, 1)
+    first = 1 + (AWAY_S.index(away_s) + len(AWAY_S) * torn) * size(3, 1)
+    for left, folder in zip(range(first, writes, step), folders(tmp_path), strict=False):
         box = lived(Box(folder), [(left, int(away_s * S))], torn=torn)
         assert box.kills == 1
         check(box, whole)
@@ -66,7 +70,7 @@ def test_killed_at_any_write_nothing_is_lost_but_what_the_gap_names(
             assert length_s <= away_s + 1.0, "a mark each half second bounds what is not known"
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(
     kills=st.lists(
         st.tuples(st.integers(0, 200), st.sampled_from([100, 400, 1900, 4900, 5100, 12_000])),
@@ -145,6 +149,7 @@ def test_killed_between_the_new_segment_and_the_commit_the_window_comes_once(
         box = Box(folder)
         with contextlib.suppress(KilledError):
             Life(box, 0, left).run(3 * PERIOD_NS)
+            break  # later kills do not fall into these windows
         if len(box.stage()) < 2:
             continue
         found += 1

@@ -18,6 +18,7 @@ from edge.cli.main import main
 from edge.core import Contact, Draft
 from tests.cli.conftest import SITE
 from tests.infer.bundles import proven_once
+from tests.long import examples
 
 MORE: Final = """
 [bay.bakery]
@@ -112,7 +113,7 @@ def files(draw: st.DrawFn, *, bad: bool = True) -> bytes:
 LATE: Final = f"{HEADER}1000,a,1\n1300,a,0\n7000,a,1\n7300,a,0\n12000,c,0\n12500,c,1\n".encode()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @example(edges=LATE, cut=56)
 @given(edges=files(), cut=st.integers(0, 2000))
 def test_a_cut_at_any_byte_changes_no_record_before_it(
@@ -126,7 +127,7 @@ def test_a_cut_at_any_byte_changes_no_record_before_it(
         assert ended(short, until_us)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(edges=files(bad=False), cut=st.integers(0, 2000))
 def test_a_last_row_that_is_torn_is_an_error_and_no_edge(
     folder: Path, edges: bytes, cut: int

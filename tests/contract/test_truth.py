@@ -20,6 +20,7 @@ from tests.contract.awaited import AWAITED, AWAITED_EVENTS
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.street import street
+from tests.long import examples
 from tests.process.make_engine import S
 from tests.process.random_site import SITE, World, contacts, split, worlds
 
@@ -164,7 +165,10 @@ def test_every_field_that_is_declared_is_sent_by_some_scene(
 
 
 @settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(25),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(worlds())
 def test_whatever_comes_over_the_wires_what_goes_out_is_declared(world: World) -> None:
@@ -184,7 +188,10 @@ LINES = ("south_1.lead", "south_2.lead", "south_red", "south_green", "bakery")
 
 
 @settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(25),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(st.tuples(*map(contacts, LINES)), st.lists(st.integers(1, 900), min_size=1, max_size=4))
 def test_whatever_a_bay_and_a_signal_hear_what_goes_out_is_declared(

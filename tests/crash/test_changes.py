@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from edge.core import Record, Stream
 from tests.crash.changing import BEGIN_NS, RATE, RUN_S, Box, Life, audit, raw_of
 from tests.crash.configs import BUSES, Config, configs
+from tests.long import size
 
-TRIED = int(os.environ.get("CRASH_CHANGES", "15"))
+TRIED = int(os.environ.get("CRASH_CHANGES") or size(5, 15))
 SLACK_NS = 1_000_000  # gaps are told in microseconds
 PULSES = {"energy_import", "power"}  # of a meter with pulses
 NEVER = 1_000_000

@@ -19,8 +19,9 @@ from tests.crash.card import Card, PowerCut
 from tests.crash.life import Life, Tally, lives
 from tests.crash.scenes import REPLACED, before_it_is_replaced, replaced_well
 from tests.crash.vfs import CardVfs, library
+from tests.long import more, size
 
-CUTS = int(os.environ.get("CRASH_CUTS", "12"))
+CUTS = int(os.environ.get("CRASH_CUTS") or size(6, 12))
 DEATHS = 6  # of one outbox
 
 
@@ -56,6 +57,7 @@ def live(
     return total
 
 
+@more
 @pytest.mark.parametrize("pragma", ["secure_delete = ON", "secure_delete = OFF"])
 def test_no_cut_loses_or_doubles_what_was_acknowledged_and_every_start_succeeds(
     tmp_path: Path, sqlite: ctypes.CDLL, pragma: str, capsys: pytest.CaptureFixture[str]
@@ -74,6 +76,7 @@ def test_no_cut_loses_or_doubles_what_was_acknowledged_and_every_start_succeeds(
         assert tally.inside > CUTS // 20
 
 
+@more
 def test_a_card_that_lies_about_flushes_costs_rows_but_no_start_and_gives_no_wrong_value(
     tmp_path: Path, sqlite: ctypes.CDLL, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -109,11 +112,12 @@ def test_a_card_that_keeps_nothing_is_noticed(tmp_path: Path, sqlite: ctypes.CDL
     assert any("former" in each for each in tally.wrong)
 
 
+@more
 @pytest.mark.parametrize("name", REPLACED)
 def test_a_cut_leaves_a_file_that_is_replaced_as_the_old_one_or_the_new_one(
     tmp_path: Path, name: str
 ) -> None:
-    for seed in range(60):
+    for seed in range(size(20, 60)):
         rng = random.Random(seed)
         card = Card(tmp_path / str(seed), rng)
         with watching(card):

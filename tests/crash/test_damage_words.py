@@ -1,6 +1,6 @@
 """Bits and words in any file of a gateway's folders: it starts, and confirms nothing by itself.
 
-`CRASH_DAMAGE=all` takes a thousand damages, a number so many; without it there are a few dozen.
+`CRASH_DAMAGE=all` takes a thousand damages, a number so many; otherwise each file has one or two.
 """
 
 import os
@@ -25,11 +25,12 @@ from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.drops import nameless_notice
 from tests.crash.harm import WORDS
 from tests.crash.said import everything
+from tests.long import more, size
 from tests.system.site import AIR, CONFIG, LOOPS, ROOT, Street
 from tests.uplink.broker import free_port
 
 ASKED: Final = os.environ.get("CRASH_DAMAGE", "")
-DAMAGES: Final = 1000 if ASKED == "all" else int(ASKED or 24)
+DAMAGES: Final = 1000 if ASKED == "all" else int(ASKED or size(12, 24))
 SEED: Final = 13
 OWNER: Final = "test/gw-1"
 S: Final = 1_000_000_000
@@ -156,6 +157,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
             one.close()
 
 
+@more
 @pytest.mark.timeout(7200)
 def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     known = box.used()

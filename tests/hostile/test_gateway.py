@@ -14,6 +14,7 @@ from tests.hostile.attack import OWN, Attack, impostor_topics, shown_as
 from tests.hostile.attempts import EVIL, SITE, VICTIM, attempts, record
 from tests.hostile.client import Client
 from tests.hostile.platform import audited, listening, stored, tallied
+from tests.long import examples, more
 
 Connect = Callable[[str], Client]
 # a broker cannot be asked again and again for the smallest failure
@@ -48,6 +49,7 @@ def victim(client: Connect) -> Client:
     return made
 
 
+@more
 def test_nothing_that_one_gateway_says_is_stored_receipted_audited_or_shown_as_anothers(
     city: City, client: Connect, tmp_path: Path
 ) -> None:
@@ -57,13 +59,13 @@ def test_nothing_that_one_gateway_says_is_stored_receipted_audited_or_shown_as_a
     ) as receipts:
         attack = Attack(lambda: client(EVIL), victim(client), store)
 
-        @settings(FEW, max_examples=40)
+        @settings(FEW, max_examples=examples(40))
         @given(st.lists(attempts, min_size=1, max_size=12))
         def published(found: list[tuple[str, str, bool]]) -> None:
             attack.publish(found)
             attack.judge()
 
-        @settings(FEW, max_examples=15)
+        @settings(FEW, max_examples=examples(15))
         @given(attempts)
         def died(found: tuple[str, str, bool]) -> None:
             attack.will(*found)

@@ -16,6 +16,7 @@ from tests.identity import traced_process
 from tests.identity.card import everything, tree, wrong
 from tests.identity.city import City
 from tests.identity.real_server import SITE, Town, claim_of
+from tests.long import size
 from tests.provision.enrolment import DER, START
 
 DUE = START + timedelta(days=61)
@@ -192,7 +193,7 @@ class Scene:
     after: Callable[[Town, Box], list[str]]
     least: int  # boundaries
     works: frozenset[str] = frozenset({"identity"})  # of the two, right after the kill
-    handful: int = 2
+    handful: int = size(1, 2)
 
     def words(self, box: Box) -> list[str]:
         more = {

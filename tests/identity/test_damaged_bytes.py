@@ -31,6 +31,7 @@ from edge.identity.names import comparison_code
 from edge.identity.statefolder import CLAIM, PENDING, StateFolder
 from tests.identity.city import Answer, City
 from tests.identity.enrolling_box import Box, JumpingTime
+from tests.long import examples
 
 UNITS = Path(__file__).parents[2] / "systemd"
 RNG = Random(13)
@@ -207,7 +208,7 @@ def test_with_no_other_bundle_it_is_said_what_to_do(
     assert "write a new claim" in box.status
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(st.integers(0, 10**6), st.integers(1, 255), st.sampled_from([PENDING, CLAIM, "next.key"]))
 def test_any_wrong_byte_of_what_waits_is_no_end_either(at: int, flip: int, name: str) -> None:
     """The claim's copy, the key of the next certificate, the time waited."""

@@ -16,6 +16,7 @@ from tests.identity import traced_process
 from tests.identity.card import usable
 from tests.identity.real_server import Town
 from tests.identity.scenes import SCENES
+from tests.long import more
 from tests.memory import in_memory
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
@@ -32,6 +33,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         made.close()
 
 
+@more
 @pytest.mark.parametrize("name", SCENES)
 def test_a_kill_at_any_system_call_leaves_a_claim_or_an_identity_that_works(
     tmp_path: Path, town: Town, name: str, capsys: pytest.CaptureFixture[str]

@@ -14,6 +14,7 @@ from tests.identity.card import copied, usable
 from tests.identity.city import LIFE, NOW, City
 from tests.identity.enrolling_box import Box
 from tests.identity.faults import MODES, Card, Killed, Mode, failing
+from tests.long import more, size
 from tests.memory import in_memory
 
 
@@ -68,8 +69,9 @@ def test_enrolment_survives_a_kill_at_each_operation(
         print(f"\nenrolment, {mode}: {count} operations")
 
 
+@more
 def test_enrolment_survives_kill_after_kill(tmp_path: Path, keys: City) -> None:
-    for seed in range(60):
+    for seed in range(size(20, 60)):
         rng = random.Random(seed)
         box = fresh(tmp_path / "box", keys)
         for _ in range(rng.randrange(2, 6)):

@@ -15,6 +15,7 @@ from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
 from tests.infer.bundles import proven_once
 from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, ticks_of, traffic
+from tests.long import more, size
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"
 ANOMALY, ROBUST = SHIPPED["anomaly"], "rule robust z"
@@ -63,6 +64,7 @@ def _by(street: Street) -> str:
     return str(street.judge.status()["congestion"]["answers"])
 
 
+@more
 @pytest.mark.parametrize("position", ["corridor", "advance", "mid", "stop"])
 @pytest.mark.parametrize("loaded", [True, False])
 def test_a_jam_is_flagged_once_and_cleared_once(position: str, loaded: bool) -> None:
@@ -75,7 +77,7 @@ def test_a_jam_is_flagged_once_and_cleared_once(position: str, loaded: bool) -> 
     verdict = street.roads([0.99, 0.97], 120)
     assert [e["state"] for e in street.events] == ["on"]
     assert all(d.body["p_congested"] > 0.5 for d in verdict.drafts)
-    street.roads([0.05, 0.07], 400)
+    street.roads([0.05, 0.07], size(120, 400))
     assert [e["state"] for e in street.events] == ["on", "off"]
     for event in street.events:
         assert event["event"] == "congestion"

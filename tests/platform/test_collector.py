@@ -14,6 +14,7 @@ from edge.core import Stream
 from edge.platform.collector import encode_receipts_of, merge_numbers
 from edge.platform.recordstore import open_store
 from edge.uplink.wire import JSON, Payload, Topics, decode_receipts, encode
+from tests.long import more, size
 from tests.platform.made_records import (
     COMMAND,
     E1,
@@ -185,6 +186,7 @@ async def test_a_broker_that_comes_back_is_listened_to_again(
     assert "trying again" in err
 
 
+@more
 @pytest.mark.parametrize("name", ["store.db", "store.jsonl"])
 async def test_kill_9_loses_nothing_that_has_a_receipt(
     mosquitto: Make, tmp_path: Path, name: str
@@ -205,7 +207,7 @@ async def test_kill_9_loses_nothing_that_has_a_receipt(
                 again = True
 
         sending = asyncio.create_task(send())
-        for _ in range(5):
+        for _ in range(size(3, 5)):
             with receiving(broker, store) as process:
                 seen = len(sender.receipted) + rng.randrange(1, 150)
                 await until(lambda: sending.done() or len(sender.receipted) >= seen)  # noqa: B023

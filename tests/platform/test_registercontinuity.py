@@ -30,6 +30,7 @@ from edge.platform.registercontinuity import (
 from edge.process.engineevents import meter_event
 from edge.process.merge import merge_bodies
 from edge.process.registerwindow import RegisterWindow
+from tests.long import examples
 from tests.platform.made_records import E1, E2, GW, S, entry, record, sealed
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
@@ -97,7 +98,7 @@ def kinds(records: list[Record]) -> list[str]:
     return [finding.kind for _, finding in done.findings]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 1 << 32), windows=st.integers(2, 40))
 def test_what_the_boxs_own_totals_say_goes_on(seed: int, windows: int) -> None:
     assert kinds(told(Random(seed), windows)) == []
@@ -111,7 +112,7 @@ def growing(count: int) -> list[dict[str, Any]]:
 
 
 @given(at=st.integers(2, 8), moved=st.integers(-9, 9).filter(lambda n: abs(n) > 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_what_does_not_go_on_is_found(at: int, moved: int) -> None:
     points = growing(10)
     for point in points[at:]:

@@ -21,6 +21,7 @@ from edge.store import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.timestamps import Timestamper
 from edge.uplink.wire import decode, encode
 from edge.uplink.wire.clockmoments import Moment, parse_moments, wall_times
+from tests.long import examples
 from tests.platform.made_records import GW, TOPICS
 
 S = 1_000_000_000
@@ -154,7 +155,7 @@ def lived(seed: int) -> list[ReceivedRecord]:
         return asyncio.run(Box(Path(folder), Random(seed)).live())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 1 << 32), data=st.data())
 def test_what_a_gateway_dated_is_never_a_finding_and_what_another_dated_is(
     seed: int, data: st.DataObject

@@ -15,6 +15,7 @@ from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
 from edge.process.gaugewindow import GaugeFigure
 from edge.process.plausibility.relations import point_relations
+from tests.long import more, size
 from tests.process.make_engine import MINUTE, body, engine, events, setup, sweeps
 from tests.process.plausible import Street, Values, faults, points_of, steps
 
@@ -162,8 +163,9 @@ def test_a_heat_meter_need_not_count_below_three_kelvin(
     assert told is doubted
 
 
+@more
 @pytest.mark.parametrize("apart", [2.0, 7.3, 30.0, 110.0])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(size(1, 3)))
 def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: int) -> None:
     """The step between them can have come since: it is that one falls back which tells them."""
     made = engine(

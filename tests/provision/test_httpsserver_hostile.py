@@ -20,6 +20,7 @@ from edge.provision import certrequest
 from edge.provision.enrolservice import EnrolService
 from edge.provision.esthandler import BODY_LIMIT, HEADER_LIMIT, EstHandler
 from edge.provision.httpsserver import ConnectionLimits, client_network
+from tests.long import examples
 from tests.provision.enrolment import Box, World
 
 POST = b"POST /.well-known/est/kerbstone/simpleenroll HTTP/1.1\r\nHost: x\r\n"
@@ -314,7 +315,9 @@ def test_plain_http_gets_nothing(world: World) -> None:
 
 
 same = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -334,7 +337,7 @@ def test_any_claim_and_any_request_are_a_4xx(world: World, claim: bytes, body: b
     assert 400 <= world.enrol(claim, body).status < 500
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(where=st.integers(0, len(CSR) - 1), flip=st.integers(1, 255), cut=st.booleans())
 def test_a_damaged_request_is_a_request_error(where: int, flip: int, cut: bool) -> None:
     data = bytearray(CSR)
@@ -350,7 +353,7 @@ def test_a_damaged_request_is_a_request_error(where: int, flip: int, cut: bool) 
     assert found.csr.tbs_certrequest_bytes == GOOD.csr.tbs_certrequest_bytes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=200))
 def test_any_body_is_a_request_error(data: bytes) -> None:
     for each in (data, base64.b64encode(data), b"-----BEGIN CERTIFICATE REQUEST-----\n" + data):

@@ -16,6 +16,7 @@ from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.downsample import Downsampler, merge_groups
 from edge.store.quarterhours import QuarterHours
 from edge.store.rowformat import SUMMARY_LEVEL, RowHead
+from tests.long import examples
 from tests.store.test_outbox import everything, kill, text
 
 S = 1_000_000_000
@@ -196,7 +197,7 @@ def test_one_transaction_touches_at_most_500_rows(
     outbox.close()
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 30))
 def test_holes_restarts_odd_and_damaged_rows_never_stop_it_and_lose_no_number(
     tmp_path: Path, seed: int

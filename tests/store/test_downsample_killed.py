@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from edge.core import Stream
+from tests.long import more, size
 from tests.store.test_downsample import covered, opened
 from tests.store.test_outbox import everything, kill
 
@@ -21,9 +22,10 @@ for number in range(int(sys.argv[3]), 1 << 30):
 """
 
 
+@more
 def test_a_kill_while_it_thins_loses_no_number_and_doubles_none(tmp_path: Path) -> None:
     number = 0
-    for turn in range(6):
+    for turn in range(0, 6, size(2, 1)):
         process = subprocess.Popen(
             [sys.executable, "-c", LIVE, str(tmp_path), f"b{turn}", str(number)],
             stdout=subprocess.PIPE, cwd=ROOT,

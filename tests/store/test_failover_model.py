@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.store import ClockMark, Outbox, StoredRecord
+from tests.long import examples
 from tests.store.faulty import FaultyDisk, FaultyPlace, away, back
 from tests.store.test_outbox import S, everything, text
 
@@ -199,7 +200,7 @@ STEPS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=examples(EXAMPLES))
 @example([("flood", Stream.AIR), ("fail", sqlite3.SQLITE_IOERR, 16, False), ("kill", False)])
 @given(st.lists(STEPS, min_size=3, max_size=40))
 def test_nothing_is_lost_without_a_word(steps: list[tuple[Any, ...]]) -> None:

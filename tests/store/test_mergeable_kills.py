@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from edge.core import Record
 from edge.store import ClockMark, StoredRecord
 from edge.store.diskoutbox import DiskOutbox
+from tests.long import examples
 from tests.store.test_downsample import SOURCES, WALL, S, covered, minute, opened
 from tests.store.test_outbox import everything
 
@@ -120,7 +121,7 @@ def key(stored: StoredRecord) -> tuple[int, str, int]:
     return found.epoch, str(found.stream), found.seq
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(12), suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 30))
 def test_a_row_that_was_handed_over_is_never_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int

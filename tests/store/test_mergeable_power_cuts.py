@@ -16,9 +16,10 @@ from edge.store.rowformat import INFINITE
 from tests.crash.life import Life
 from tests.crash.said import everything
 from tests.crash.vfs import CardVfs, library
+from tests.long import more, size
 from tests.store.test_downsample import covered
 
-LIVES = int(os.environ.get("HANDED_LIVES", "3"))
+LIVES = int(os.environ.get("HANDED_LIVES") or size(1, 3))
 DEATHS = 5
 
 
@@ -73,6 +74,7 @@ def sqlite(tmp_path: Path) -> ctypes.CDLL:
     return found
 
 
+@more
 def test_no_cut_changes_a_row_that_was_handed_over(tmp_path: Path, sqlite: ctypes.CDLL) -> None:
     merged = handed = 0
     with mock.patch("edge.store.mergeable.STRIDE", 20):

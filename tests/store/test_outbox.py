@@ -2,6 +2,7 @@
 
 import base64
 import random
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,15 @@ def drafts(count: int, stream: Stream = Stream.AIR, size: int = 10, at: int = 0)
 
 def text(seed: int, size: int) -> str:
     """Of so many characters that do not shrink much when they are compressed."""
-    return base64.b85encode(random.Random(seed).randbytes(size))[:size].decode()
+    characters = _characters()
+    begin = seed * 7919 % (len(characters) - size)
+    return characters[begin : begin + size]
+
+
+@cache
+def _characters() -> str:
+    """Made once: that takes longer than to store them."""
+    return base64.b85encode(random.Random(1).randbytes(1 << 19)).decode()
 
 
 def everything(outbox: Outbox) -> list[StoredRecord]:

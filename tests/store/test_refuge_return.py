@@ -11,6 +11,7 @@ from edge.store.commitlog import recover_commit_log
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import DamagedRowError
 from tests.acquire.test_stage_strange import as_nobody
+from tests.long import more, size
 from tests.store.faulty import FaultyDisk
 from tests.store.refuge import IOERR, at
 from tests.store.test_outbox import S, drafts, everything, kill, opened
@@ -178,7 +179,8 @@ def test_what_half_a_return_brought_to_the_disk_leaves_it_once_it_is_confirmed(
         outbox.close()
 
 
-@pytest.mark.parametrize("steps", range(15, 60))
+@more
+@pytest.mark.parametrize("steps", range(15, 60, size(3, 1)))
 def test_a_power_cut_while_memory_is_brought_back_leaves_no_number_unexplained(
     tmp_path: Path, steps: int
 ) -> None:

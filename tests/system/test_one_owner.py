@@ -40,7 +40,7 @@ def second(one: Site, old: str, new: str) -> subprocess.CompletedProcess[str]:
     assert old in text
     other.write_text(text.replace(old, new))
     return subprocess.run(
-        [*KERBSTONE, "run", str(other)], cwd=ROOT, capture_output=True, text=True, timeout=20,
+        [*KERBSTONE, "run", str(other)], cwd=ROOT, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         records = Records(broker, one.folder)
         broker.stop()
         started(one)
-        wait_for(lambda: (ask_daemon(one.folder / "run", "outbox") or {"rows": 0})["rows"] >= 8)
+        wait_for(lambda: (ask_daemon(one.folder / "run", "outbox") or {"rows": 0})["rows"] >= 3)
         status = ask_daemon(one.folder / "run", "status")
         assert status is not None
         old = status["epoch"]
@@ -96,7 +96,7 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         one.config.write_text(one.config.read_text().replace('"gw-1"', '"gw-2"'))
         broker.start()
         started(one)
-        records.wait(lambda r: len([x for x in r.of("air") if x["gw"] == "gw-2"]) >= 3)
+        records.wait(lambda r: len([x for x in r.of("air") if x["gw"] == "gw-2"]) >= 2)
         events = [r for r in records.of("event") if r["gw"] == "gw-2"]
         sent = [r for r in records.all() if r["kind"] == "record"]
         assert not [r for r in sent if r["gw"] == "gw-2" and r["epoch"] == old]

@@ -23,6 +23,7 @@ from edge.core import BusError, DataError, Reason
 from tests.drivers.buses.far import Far
 from tests.drivers.buses.virtual_wire import VirtualWire
 from tests.drivers.patient_port import waiting
+from tests.long import examples
 
 VOLTS = {1: 230.5, 2: 111.25, 3: 50.0}
 BAUD = 38_400
@@ -258,7 +259,9 @@ GOOD = append_crc(bytes.fromhex("010404 43668000"))
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.one_of(

@@ -16,6 +16,7 @@ from drivers.buses.modbus import ModbusTcp, responsetimeout, tcp
 from drivers.buses.modbus.responsetimeout import ResponseTimeout
 from drivers.sim.meter import MeterServer, MeterTcp, UnitFault
 from edge.core import BusError, DataError, Reason
+from tests.long import examples
 
 VOLTS = {1: 230.5, 2: 111.25}
 ENOUGH_S = 20.0  # for an answer that comes, on any machine
@@ -318,7 +319,9 @@ def scripted() -> Iterator[Scripted]:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.one_of(

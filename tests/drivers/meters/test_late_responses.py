@@ -16,12 +16,14 @@ from edge.core import Bad, Reason, Sample, UncertainValue
 from tests.drivers.buses.virtual_wire import VirtualWire
 from tests.drivers.meters.fake import on_a_bus, slave
 from tests.drivers.meters.late_link import BAUD, Cells, Meter, play
+from tests.long import more, size
 
-QUESTIONS = int(os.environ.get("LATE", "600"))
+QUESTIONS = int(os.environ.get("LATE") or size(200, 600))
 SEED = int(os.environ.get("SEED", "7"))
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
+@more
 @pytest.mark.parametrize("name", NAMES)
 async def test_no_value_behind_a_bad_link_is_wrong(name: str) -> None:
     counts = await play(load_register_map(name), QUESTIONS, SEED)
