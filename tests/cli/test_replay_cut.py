@@ -19,7 +19,7 @@ from edge.app.replaying import Replay, read_edge_rows
 from edge.app.wiring import Wiring
 from edge.config import load_site
 from edge.core import Contact, Draft, Edge, Record, Sweep
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
 
 ROOT = Path(__file__).parents[2]
 TRACE = Path(edge.demo.__file__).parent / "trace.csv.gz"

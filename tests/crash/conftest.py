@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.memory import in_memory
+from tests.kit.memory import in_memory
 
 
 @pytest.fixture

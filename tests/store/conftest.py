@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.memory import in_memory
+from tests.kit.memory import in_memory
+from tests.kit.setback import SetBackGateway
 from tests.store.faulty import FaultyDisk, FaultyPlace
-from tests.store.set_back import Box
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
+def box(tmp_path: Path) -> Iterator[SetBackGateway]:
     """It has run before, and runs again."""
-    one = Box(tmp_path)
+    one = SetBackGateway(tmp_path)
     try:
         assert one.start() == "known"
         one.stop()  # so that the database is one without its log, too

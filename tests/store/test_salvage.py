@@ -14,7 +14,7 @@ from edge.store import ClockMark, Outbox
 from edge.store.rowformat import STREAM_LEVELS, OutboxRow
 from edge.store.salvage import Salvage
 from edge.store.sqlitepages import TABLE_LEAF, SqlitePages
-from tests.store.test_outbox import LIMIT, S, drafts
+from tests.kit.outbox import LIMIT, S, drafts
 from tests.store.test_outboxinspector import picture
 
 COLUMNS = len(OutboxRow._fields)

@@ -4,7 +4,7 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 
-from tests.uplink.raw import length
+from tests.kit.rawbroker import length
 
 CONNECT, CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x10, 0x20, 0x30, 0x40, 0x90, 0xD0
 PATIENCE_S = 30.0
@@ -19,7 +19,7 @@ class Will:
 
 
 @dataclass(slots=True)
-class Client:
+class MqttClient:
     """With the certificate in `tls`. What is thrown out connects again with the next word."""
 
     port: int

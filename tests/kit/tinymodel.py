@@ -50,7 +50,7 @@ def tiny(
         "tolerance": 0.002,
         "budget_ms": 50.0,
         "flags": {"on": 0.5, "off": 0.25},
-        "training": {"script": "tests/infer/tiny_model.py", "series": ["none"]},
+        "training": {"script": "tests/kit/tinymodel.py", "series": ["none"]},
         **about,
     }
     bundle.write_bundle(folder, graph.model(name, version), said, cases)

@@ -20,14 +20,14 @@ from paho.mqtt.properties import Properties
 from deploy.broker import start
 from edge.provision import pki
 from edge.uplink.broker import Broker, make_broker
-from tests.deploy.pki_forged import Pair
-from tests.uplink.broker import BINARY, free_port
+from tests.kit.broker import BINARY, free_port
+from tests.kit.forged import Pair
 
 UP, DOWN = "kerbstone/v1/mitte/{}/up/event", "kerbstone/v1/mitte/{}/down/receipt"
 CONNECT = b"\x10\x10\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x03any"
 
 
-class Place:
+class TlsListener:
     """Where a broker listens, and the authority of those it lets in."""
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -76,14 +76,14 @@ class Place:
             return type(error).__name__
 
 
-class City:
+class CityBroker:
     """mosquitto with both listeners, and the PKI in the same folder."""
 
     def __init__(self, folder: Path, gateways: tuple[str, ...] = ("gw-0001", "gw-0002")) -> None:
         self.folder = folder
         self.authority = pki.make_pki(folder, self.now, gateways=gateways)
         ports = free_port(), free_port()
-        self.gateways, self.platforms = (Place(folder, port) for port in ports)
+        self.gateways, self.platforms = (TlsListener(folder, port) for port in ports)
         self._conf = start.configure(folder, ports)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -102,7 +102,7 @@ class City:
     def gateway(self, name: str) -> Pair:
         return self.folder / f"gateways/{name}.crt", self.folder / f"gateways/{name}.key"
 
-    def start(self) -> "City":
+    def start(self) -> "CityBroker":
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen([BINARY, "-c", self._conf], stderr=log)
         end = time.monotonic() + 60
@@ -138,10 +138,10 @@ class City:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[City]:
+def running(folder: Path) -> Iterator[CityBroker]:
     if not Path(BINARY).exists():
         pytest.skip("mosquitto is not installed")
-    city = City(folder).start()
+    city = CityBroker(folder).start()
     try:
         yield city
     finally:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-class Authority:
+class CertificateAuthority:
     def __init__(
         self, folder: Path, name: str = "authority", days: tuple[float, float] = (-1.0, 2.0)
     ) -> None:

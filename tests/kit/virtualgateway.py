@@ -77,7 +77,7 @@ class Commit:
         return "engine" in self.states
 
 
-class Meter:
+class WanderingMeter:
     """What hangs on one circuit: a load that wanders, a mains that trembles."""
 
     def __init__(self, unit: int) -> None:
@@ -106,7 +106,7 @@ class Meter:
         return sweep(self.source, at_ns, struct.unpack("10f", struct.pack("10f", *values)))
 
 
-class Kept:
+class RememberingWriter:
     """What the ledger asks of the outbox's writer; it only remembers."""
 
     untold = False
@@ -128,14 +128,14 @@ class Kept:
 
 
 @dataclass(slots=True)
-class Street:
+class VirtualGateway:
     """`live` lets time pass. It is its own clock. `models`: load them, else their rules answer."""
 
     folder: Path
     raw: bool = False
     models: bool = False
     now_ns: int = MONO_0
-    kept: Kept = field(default_factory=Kept)
+    kept: RememberingWriter = field(default_factory=RememberingWriter)
     swept: int = 0
 
     def now(self) -> Stamp:
@@ -166,7 +166,7 @@ class Street:
         )  # fmt: skip
         done(ledger.recover())
         self.kept.commits.clear()
-        meters = [Meter(unit + 1) for unit in range(DEVICES)]
+        meters = [WanderingMeter(unit + 1) for unit in range(DEVICES)]
         # each is asked once a second, one after the other
         for second in range(minutes * 60 + 1):
             at_ns = MONO_0 + second * S
@@ -191,7 +191,7 @@ def done(coroutine: Coroutine[Any, Any, None]) -> None:
 def lived(minutes: int, *, raw: bool = False, models: bool = False) -> list[Commit]:
     """Commits of so many minutes."""
     with tempfile.TemporaryDirectory(prefix="kerbstone-street-") as folder:
-        return Street(Path(folder), raw, models).live(minutes)
+        return VirtualGateway(Path(folder), raw, models).live(minutes)
 
 
 def summaries(commits: Sequence[Commit]) -> Iterator[Draft]:

@@ -11,7 +11,7 @@ import pytest
 PATIENCE_S = 90.0
 
 
-class Manager:
+class WatchdogManager:
     """The other end of NOTIFY_SOCKET."""
 
     def __init__(self, listener: socket.socket) -> None:
@@ -38,13 +38,13 @@ class Manager:
 
 
 @contextlib.contextmanager
-def manager(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+def manager(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchdogManager]:
     """Daemons that are started meanwhile are to feed it each half second."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(folder / "notify"))
         monkeypatch.setenv("NOTIFY_SOCKET", str(folder / "notify"))
         monkeypatch.setenv("WATCHDOG_USEC", "1000000")
-        yield Manager(listener)
+        yield WatchdogManager(listener)
 
 
 def wait_for(path: Path, why: Callable[[], str]) -> None:

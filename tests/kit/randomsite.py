@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edge.core.edge import Contact
 from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample, Sweep, UncertainValue, sweep
-from tests.process.make_engine import AIR, HEAT, METER, MS, PAIR, SINGLE, car, setup
+from tests.kit.engine import AIR, HEAT, METER, MS, PAIR, SINGLE, car, setup
 
 SITE = setup(PAIR, replace(SINGLE, limit_kmh=50), AIR, METER, HEAT)
 LINES = ("north_1.lead", "north_1.trail", "east_1.lead", "heat")
@@ -17,7 +17,7 @@ Item = Contact | Sweep
 
 
 @dataclass
-class World:
+class SiteInput:
     """Per source the items in the order of time, and the ends of windows."""
 
     sources: dict[str, list[Any]]
@@ -85,7 +85,7 @@ def samples(draw: st.DrawFn, source: str, values: st.SearchStrategy[float]) -> l
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn) -> SiteInput:
     sources: dict[str, list[Any]] = {name: draw(contacts(name)) for name in LINES}
     if draw(st.booleans()):
         sources |= draw(pair())
@@ -94,7 +94,7 @@ def worlds(draw: st.DrawFn) -> World:
     last = max((each[-1].mono_ns for each in sources.values() if each), default=0)
     steps = draw(st.lists(st.integers(1, 60_000), min_size=1, max_size=5))
     ends = [sum(steps[: i + 1]) * MS for i in range(len(steps))]
-    return World(sources, [*ends, max(ends[-1], last) + 60_000 * MS])
+    return SiteInput(sources, [*ends, max(ends[-1], last) + 60_000 * MS])
 
 
 def split(items: Sequence[Item]) -> tuple[list[Contact], list[Sweep]]:

@@ -84,7 +84,7 @@ class Mosquitto:
             self._process.wait(60)
 
 
-class Listener:
+class Subscriber:
     """A mosquitto_sub that prints topic and payload of what comes."""
 
     def __init__(self, broker: Mosquitto, topic: str, *options: str) -> None:

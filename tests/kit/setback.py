@@ -13,7 +13,7 @@ S = 1_000_000_000
 MINUTE = 60 * S
 
 
-class Box:
+class SetBackGateway:
     """One gateway's folders. Its state is how many windows it has closed."""
 
     def __init__(self, folder: Path) -> None:
@@ -98,7 +98,7 @@ class Box:
         return self.store / "outbox.db-wal"
 
 
-def events(box: Box) -> list[str]:
+def events(box: SetBackGateway) -> list[str]:
     """What a start says of the outbox."""
     assert box.outbox is not None
     rows = box.outbox.commit([], {}, (), ClockMark(box.now_ns + S, 0, "none"))

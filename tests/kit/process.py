@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
 
 ROOT: Final = Path(__file__).parents[2]
 BENCH: Final = "tests.bench."
@@ -29,7 +29,7 @@ def environment() -> dict[str, str]:
     return {**env, "PYTHONPYCACHEPREFIX": str(COMPILED)}
 
 
-class Program:
+class MeasuredProgram:
     """`python -m MODULE ARGUMENTS` with its output in `log`; ends with the `with` block."""
 
     def __init__(self, log: Path, module: str, *arguments: object) -> None:
@@ -45,7 +45,7 @@ class Program:
         )
         self.pid = self._process.pid
 
-    def __enter__(self) -> "Program":
+    def __enter__(self) -> "MeasuredProgram":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -38,7 +38,7 @@ class Sent:
         return self.payload["epoch"], self.payload["stream"], self.payload["seq"]
 
 
-class Street:
+class ScriptedGateway:
     """Starts, minutes, seals. `messages` is what has gone out."""
 
     def __init__(self, sign: Sign | None = None) -> None:
@@ -133,9 +133,9 @@ def _times(bounds: tuple[int | None, int | None]) -> tuple[int | None, int | Non
     return low, high
 
 
-def honest(sign: Sign | None = None) -> Street:
+def honest(sign: Sign | None = None) -> ScriptedGateway:
     """Three starts in two boots, all of it sealed but for the last manifests."""
-    street = Street(sign)
+    street = ScriptedGateway(sign)
     street.start(E1)
     street.minutes(6)
     street.seal()

@@ -2,29 +2,19 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from edge.core import Draft, Stamp, Stream
+from edge.core import Draft, Stream
 from edge.store import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
+from tests.kit.clock import RealClock
 
 GW = "gw-0001"
 S = 1_000_000_000
-
-
-class RealClock:
-    """Real brokers need real time."""
-
-    def now(self) -> Stamp:
-        return Stamp(time.monotonic_ns(), time.time_ns(), "ntp")
-
-    async def sleep_until(self, mono_ns: int) -> None:
-        await asyncio.sleep(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))
 
 
 def drafts(first: int, count: int, stream: Stream = Stream.AIR) -> list[Draft]:
@@ -38,7 +28,7 @@ def large(count: int, stream: Stream = Stream.AIR) -> list[Draft]:
     return [Draft(stream, "big", n, n, {"text": "x" * 400, "n": n}) for n in range(count)]
 
 
-class Box:
+class UplinkGateway:
     """What `edge.app` joins: an outbox, and a sender that is fed with its commits."""
 
     def __init__(self, writer: AsyncOutbox, sender: Sender, clock: RealClock) -> None:
@@ -73,7 +63,7 @@ async def box(
     known: Any = None,
     clock: RealClock | None = None,
     **terms: Any,
-) -> AsyncIterator[Box]:
+) -> AsyncIterator[UplinkGateway]:
     writer = await AsyncOutbox.start(
         folder / "outbox", limit_bytes=8 << 20, boot_id="b", run_dir=folder, merge=merge
     )
@@ -99,7 +89,7 @@ async def box(
             sealed=sealed or (lambda record, moment: None),
         ),
     )
-    made = Box(writer, sender, clock)
+    made = UplinkGateway(writer, sender, clock)
     made.alarms = alarms
     try:
         yield made

@@ -1,7 +1,7 @@
 """What an outbox was told and has answered: whose word was given for what.
 
-`Said` hears what `commit` returned, what was handed over and confirmed, and what was under way when
-the process died.
+`OutboxPromises` hears what `commit` returned, what was handed over and confirmed, and what was
+under way when the process died.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ def merge(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
     return {"sum": a["sum"] + b["sum"], "count": a["count"] + b["count"]}
 
 
-class Said:
+class OutboxPromises:
     """One outbox over all of its starts."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ Gaps = Literal["zero", "refuse"]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PeerValue:
     """A value in registers: `raw` is what is packed, a text or a number."""
 
     address: int
@@ -43,7 +43,7 @@ class Row:
     raw: float | str
 
 
-def encoded(row: Row, words: Literal["big", "little"]) -> list[int]:
+def encoded(row: PeerValue, words: Literal["big", "little"]) -> list[int]:
     """Its registers, packed by pymodbus."""
     raw = row.raw if row.type[0] in "ft" else int(row.raw)
     order = "big" if row.type == "text" else words
@@ -52,7 +52,7 @@ def encoded(row: Row, words: Literal["big", "little"]) -> list[int]:
 
 def strict(
     unit: int,
-    rows: Iterable[Row],
+    rows: Iterable[PeerValue],
     words: Literal["big", "little"],
     limit: int = 125,
     gaps: Gaps = "zero",
@@ -119,7 +119,7 @@ def image(table: RegisterMap, values: dict[str, float]) -> dict[int, int]:
     words: dict[int, int] = {}
     order: Literal["big", "little"] = "little" if table.words == "little" else "big"
     for one in table.registers:
-        row = Row(one.address, one.type, table.asks(one), values[one.point.key] / one.scale)
+        row = PeerValue(one.address, one.type, table.asks(one), values[one.point.key] / one.scale)
         words |= dict(enumerate(encoded(row, order), one.address))
     return words
 

@@ -1,7 +1,13 @@
-"""Time under the test's thumb: an hour takes a moment."""
+"""Clocks of a gateway under test: virtual ones, in which an hour takes a moment, and the real one.
+
+clock = VirtualClock()
+task = asyncio.create_task(poller.run())
+await clock.run(3600.0)  # sleepers wake in order
+"""
 
 import asyncio
 import heapq
+import time
 
 from edge.core import Stamp, TimeQuality
 
@@ -38,3 +44,25 @@ class VirtualClock:
                 return
             self.mono_ns, _, woken = heapq.heappop(self._sleepers)
             woken.set()
+
+
+class JumpingClock(VirtualClock):
+    """One who sleeps alone is awake at once: hours pass in a second."""
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        self.mono_ns = max(self.mono_ns, mono_ns)
+        await asyncio.sleep(0)
+
+    def passes(self, seconds: float) -> None:
+        """Whoever uses a line moves the clock on."""
+        self.mono_ns += int(seconds * 1e9)
+
+
+class RealClock:
+    """Real brokers need real time."""
+
+    def now(self) -> Stamp:
+        return Stamp(time.monotonic_ns(), time.time_ns(), "ntp")
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        await asyncio.sleep(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))

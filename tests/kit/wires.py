@@ -6,14 +6,14 @@ from functools import cache
 
 import drivers
 from edge.core import Contact, Sweep, sweep
-from tests.process.make_engine import S, car, presences
+from tests.kit.engine import S, car, presences
 
 DRIVE_S = 22.0  # how long vehicles pass
 ENERGY = "energy_import"
 LINES = {"north_1.lead": "a", "north_1.trail": "b", "east_1.lead": "c", "heat": "d"}
 
 
-class Wires:
+class VirtualWires:
     """What passes on all wires, in the wires' own time; the same in every test."""
 
     def __init__(self) -> None:
@@ -66,4 +66,4 @@ def points(driver: str) -> tuple[str, ...]:
     return tuple(point.key for point in getattr(built, "points"))  # noqa: B009
 
 
-WIRES = Wires()
+WIRES = VirtualWires()

@@ -1,7 +1,8 @@
 """One gateway box through many lives: the daemon's own ledger, intake and stage, without threads.
 
-What survives a kill is in `Box`: the stage in its tmpfs, and what was committed. A `Life` may be
-ended before any write or commit; time is virtual, and the wires go on without it.
+What survives a kill is in `GatewayStorage`: the stage in its tmpfs, and what was committed. A
+`GatewayLife` may be ended before any write or commit; time is virtual, and the wires go on without
+it.
 """
 
 import os
@@ -40,8 +41,8 @@ from edge.store import (
     StoredRecord,
 )
 from edge.uplink.wire import Topics, decode, encode
-from tests.app.virtual_wires import DRIVE_S, ENERGY, LINES, WIRES
-from tests.process.make_engine import MS, S
+from tests.kit.engine import MS, S
+from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES
 
 PERIOD_NS = 5 * S
 TICK_NS = 500 * MS
@@ -115,7 +116,7 @@ def placed(folder: Path, text: str = SITE) -> Site:
 class FragileStage(Stage):
     """A stage whose process is killed before one of its writes; that one may be torn."""
 
-    def __init__(self, folder: Path, boot: str, life: "Life") -> None:
+    def __init__(self, folder: Path, boot: str, life: "GatewayLife") -> None:
         super().__init__(folder, boot, staged=life.box.wiring.staged())
         self._life = life
 
@@ -138,7 +139,7 @@ class FragileStage(Stage):
 class FragileWriter:
     """What the ledger asks of the outbox's writer. The process may be killed before a commit."""
 
-    def __init__(self, box: "Box", life: "Life") -> None:
+    def __init__(self, box: "GatewayStorage", life: "GatewayLife") -> None:
         self._box, self._life = box, life
         box.start()
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
@@ -161,7 +162,7 @@ class FragileWriter:
         return []
 
 
-class Box:
+class GatewayStorage:
     """What is kept while no process runs. `zero_ns` is the wires' time 0 in this boot's time;
     `text` is its configuration."""
 
@@ -237,12 +238,12 @@ class Box:
         return auditor.report()
 
 
-class Life:
+class GatewayLife:
     """One process. `run` lets time pass; it raises KilledError after `left` steps."""
 
     def __init__(
         self,
-        box: Box,
+        box: GatewayStorage,
         now_ns: int,
         left: int | None = None,
         torn: bool = False,
@@ -332,20 +333,22 @@ def done(coroutine: Coroutine[Any, Any, None]) -> None:
     raise AssertionError("it waits for something")
 
 
-def lived(box: Box, kills: Sequence[tuple[int, int]], *, torn: bool = False) -> Box:
+def lived(
+    box: GatewayStorage, kills: Sequence[tuple[int, int]], *, torn: bool = False
+) -> GatewayStorage:
     """A box whose process is killed after so many writes, and away for so many ns; then it lives on
     until all vehicles have passed and their windows are closed."""
     now_ns = 0
     for left, away_ns in kills:
         life = None
         try:
-            life = Life(box, now_ns, left, torn)
+            life = GatewayLife(box, now_ns, left, torn)
             life.run(end_ns(now_ns))
             return closed(life)
         except KilledError:
             # killed while it began: no time has passed for the wires
             now_ns = (life.now_ns if life is not None else now_ns) + away_ns
-    life = Life(box, now_ns)
+    life = GatewayLife(box, now_ns)
     life.run(end_ns(now_ns))
     return closed(life)
 
@@ -354,12 +357,12 @@ def end_ns(now_ns: int) -> int:
     return max(int(DRIVE_S * S), now_ns) + 2 * PERIOD_NS
 
 
-def closed(life: Life) -> Box:
+def closed(life: GatewayLife) -> GatewayStorage:
     life.stop()
     return life.box
 
 
-def volumes(box: Box, lane: str) -> int:
+def volumes(box: GatewayStorage, lane: str) -> int:
     return sum(record.body["volume"] or 0 for record in box.of(lane))
 
 
@@ -369,12 +372,12 @@ def steps_of(record: Record, name: str) -> int | None:
     return None if point[name] is None else round(point[name] / point["step"])
 
 
-def grown(box: Box, source: str) -> int:
+def grown(box: GatewayStorage, source: str) -> int:
     """All growth of the source's energy, in steps."""
     return sum(steps_of(record, "delta") or 0 for record in box.of(source))
 
 
-def ends(box: Box, source: str) -> Iterator[int]:
+def ends(box: GatewayStorage, source: str) -> Iterator[int]:
     """The first and the last value of its register, in steps."""
     for records, name in ((box.of(source), "first"), (box.of(source)[::-1], "last")):
         values = [steps_of(record, name) for record in records]

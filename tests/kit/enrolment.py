@@ -45,7 +45,7 @@ class Reply(NamedTuple):
 
 
 @dataclass
-class Box:
+class DeviceKey:
     """A key, as a device makes it, and the request for it."""
 
     gateway: str = "gw-17"
@@ -67,7 +67,7 @@ class Box:
         return path
 
 
-class World:
+class EnrolmentServer:
     """`now` is what the server believes. Nothing here sleeps."""
 
     def __init__(
@@ -173,7 +173,7 @@ class World:
         return self.ask("simplereenroll", base64.b64encode(csr), identity=identity)
 
     def enrolled(
-        self, box: Box, *, site: str = "s17", role: str = "crossing"
+        self, box: DeviceKey, *, site: str = "s17", role: str = "crossing"
     ) -> tuple[bytes, x509.Certificate, Path]:
         claim = self.claim(site=site, role=role, gateway=box.gateway)
         assert self.enrol(claim, box.csr()).status == 202
