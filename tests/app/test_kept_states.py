@@ -19,16 +19,8 @@ from edge.core import Edge, Reason, Stamp, Stream
 from edge.infer.judge import Judge
 from tests.app import test_boxmonitor as observing
 from tests.kit.engine import MS, S
-from tests.kit.lives import (
-    PERIOD_NS,
-    SITE,
-    GatewayLife,
-    GatewayStorage,
-    closed,
-    done,
-    placed,
-    volumes,
-)
+from tests.kit.lives import PERIOD_NS, SITE, GatewayLife, GatewayStorage, closed, placed, volumes
+from tests.kit.waiting import done
 from tests.kit.wires import WIRES
 
 DOOR = """

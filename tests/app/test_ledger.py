@@ -25,8 +25,8 @@ from tests.kit.lives import (
     GatewayStorage,
     KilledError,
     closed,
-    done,
 )
+from tests.kit.waiting import done
 
 WALL_NS = 1_790_000_001 * S  # a second behind a border
 SHORT_NS = WALL_NS % PERIOD_NS

@@ -16,11 +16,11 @@ from tests.kit.lives import (
     GatewayStorage,
     KilledError,
     closed,
-    done,
     end_ns,
     grown,
     volumes,
 )
+from tests.kit.waiting import done
 from tests.kit.wires import WIRES
 
 

@@ -37,7 +37,8 @@ from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.uplink.wire import Topics, decode, encode, raw_sweeps
 from tests.crash.configs import LINES, Config
 from tests.kit.engine import MS, S
-from tests.kit.lives import KilledError, done
+from tests.kit.lives import KilledError
+from tests.kit.waiting import done
 
 GW: Final = "gw-1"
 TOPICS: Final = Topics("kerbstone/v1", "stadt", GW)

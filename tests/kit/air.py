@@ -1,10 +1,12 @@
 """Air sensors on a simulated I2C bus, in time that the test moves: waits pass at once.
 
-now = Now()
-rig = SensorRig(now, 0x62, sim.Scd41(VALUES, clock=now), Scd41)
-await rig.driver.open()
-now.s += 5
-assert (await rig.read())["co2"] == 612.0
+An example:
+
+    now = Now()
+    rig = SensorRig(now, 0x62, sim.Scd41(VALUES, clock=now), Scd41)
+    await rig.driver.open()
+    now.s += 5
+    assert (await rig.read())["co2"] == 612.0
 """
 
 from collections.abc import Callable

@@ -1,4 +1,12 @@
-"""A mosquitto for one test: own port, own folder, ready when it answers."""
+"""A mosquitto for one test (own port, own folder, ready when it answers), and who listens to it.
+
+    broker = Mosquitto(tmp_path / "broker").start()
+    listener = Subscriber(broker, "kerbstone/v1/+/+/up/air/#")
+    ...
+    lines = listener.stop(count=3)  # topic and payload of each message
+
+Nothing of it imports an MQTT library. For answers that mosquitto never gives see `rawbroker`.
+"""
 
 import re
 import shutil

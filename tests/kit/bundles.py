@@ -1,4 +1,12 @@
-"""The bundles that ship, opened and proved once for all tests of a module."""
+"""The bundles that ship, opened and proved once for all tests of a module.
+
+An example:
+
+    @pytest.fixture(autouse=True, scope="module")
+    def proven() -> Iterator[None]:
+        with proven_once():
+            yield
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

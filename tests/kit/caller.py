@@ -1,4 +1,12 @@
-"""Whoever holds a connection: keeps all that it is told."""
+"""Who holds an MQTT connection of ours, and keeps all that it is told.
+
+An example:
+
+    caller = Caller()
+    link = await caller.open(make_broker(broker.url, "gw"))
+    link.publish("token", "a/topic", b"x", "application/json")
+    await until(lambda: bool(caller.answers))
+"""
 
 from collections.abc import Hashable, Sequence
 

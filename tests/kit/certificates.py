@@ -1,4 +1,10 @@
-"""Certificates for one test: an authority, a server and a client, made in a moment."""
+"""Certificates for one test: an authority, a server and a client, made in a moment.
+
+An example:
+
+    authority = CertificateAuthority(tmp_path)
+    cert, key = authority.issue("server", days=(-1, 2))  # files, valid for 127.0.0.1
+"""
 
 import datetime
 import ipaddress

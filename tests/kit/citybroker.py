@@ -1,4 +1,11 @@
-"""A city for one test: its PKI, and the broker's configuration that ships."""
+"""A city's broker for one test: its PKI, and mosquitto with the configuration that ships.
+
+An example:
+
+    with running(tmp_path / "city") as city:
+        broker = city.gateways.broker(city.gateway("gw-0001"), "gw-0001")
+        city.revoke("gw-0001")
+"""
 
 import contextlib
 import datetime

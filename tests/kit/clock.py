@@ -1,8 +1,10 @@
 """Clocks of a gateway under test: virtual ones, in which an hour takes a moment, and the real one.
 
-clock = VirtualClock()
-task = asyncio.create_task(poller.run())
-await clock.run(3600.0)  # sleepers wake in order
+An example:
+
+    clock = VirtualClock()
+    task = asyncio.create_task(poller.run())
+    await clock.run(3600.0)  # sleepers wake in order
 """
 
 import asyncio

@@ -1,4 +1,11 @@
-"""The command, in this process: its exit code and what it says."""
+"""The command `kerbstone`, in this process: its exit code and what it says.
+
+A conftest takes the fixtures `kerbstone` and `site`:
+
+    def test_it_says_what_is_wrong(kerbstone: Command, site: MakeSite) -> None:
+        said = kerbstone("check", site(period_s=60))
+        assert said.code == 0, said.err
+"""
 
 from collections.abc import Callable
 from pathlib import Path

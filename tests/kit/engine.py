@@ -1,4 +1,11 @@
-"""Small builders for the tests of processing: sites, contacts, sweeps, windows."""
+"""Small pieces for the tests of processing: sites, contacts, sweeps, windows.
+
+An example:
+
+    made = engine(PAIR, AIR)
+    made.contacts(found("north_1.lead", "north_1.trail") + car("north_1", at_s=5, kmh=50))
+    assert body(made.close(MINUTE), "north_1")["volume"] == 1
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

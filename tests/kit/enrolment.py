@@ -1,4 +1,13 @@
-"""An enrolment server on loopback, a clock that is set by hand, and boxes that ask it."""
+"""An enrolment server on loopback, a clock that is set by hand, and boxes that ask it.
+
+An example:
+
+    server = EnrolmentServer(tmp_path)
+    server.start()
+    claim, certificate, identity = server.enrolled(DeviceKey("gw-17"))
+    server.pass_days(40)
+    server.close()
+"""
 
 import base64
 import http.client

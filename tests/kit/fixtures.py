@@ -1,8 +1,10 @@
 """Fixtures that several packages use; a conftest takes those that it wants by their names.
 
-from tests.kit.fixtures import broker, site
+An example:
 
-__all__ = ["broker", "site"]
+    from tests.kit.fixtures import broker, site
+
+    __all__ = ["broker", "site"]
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ import pytest
 
 from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.gateway import GatewayProcess
+from tests.kit.memory import in_memory
 
 # subscriptions and what waits for them survive the broker's stop, as on a city's broker
 PERSISTENT = "allow_anonymous true\npersistence true\npersistence_location {}/\n"
@@ -56,3 +59,10 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
     yield make
     for one in made:
         one.kill()
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """In memory: these tests are about order, not about speed."""
+    with in_memory(tmp_path) as folder:
+        yield folder

@@ -1,4 +1,9 @@
-"""Certificates that the authority would not give: what a lost key or a careless city may make."""
+"""Certificates that the authority would not give: what a lost key or a careless city may make.
+
+An example:
+
+    cert, key = forge(city.authority, tmp_path, "gw-0001", days=(-9, -1))  # has expired
+"""
 
 import datetime
 import warnings

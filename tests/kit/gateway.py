@@ -1,4 +1,18 @@
-"""A whole site for one test: wires, a broker, and `kerbstone run` as a process of its own."""
+"""A gateway under test: `kerbstone run` as a process of its own, and what a subscriber has of it.
+
+Its configuration is of parts (LOOPS, AIR, METER); `street` plays what the parts read.
+
+    gateway = GatewayProcess(tmp_path, broker, LOOPS, AIR, period_s=2)
+    records = Records(broker, tmp_path)
+    with LoopStreet(tmp_path, air=Sen55(VALUES)):
+        gateway.start()
+        records.wait(lambda r: len(r.of("air")) >= 2)
+        gateway.kill()  # -9
+    gateway.close()
+
+The fixture `site` of `fixtures` closes what it made. In process there are `lives` (the daemon's own
+intake and ledger), `uplink` (outbox and sender) and `virtualgateway` (a week in minutes).
+"""
 
 import json
 import signal

@@ -1,4 +1,9 @@
-"""What a bad card does to a file."""
+"""What a bad card does to a file.
+
+An example:
+
+    flipped(folder / "outbox.db", random.Random(7))  # a bit at each of several places
+"""
 
 import random
 from collections.abc import Callable

@@ -1,4 +1,9 @@
-"""Pieces of /sys and /proc as boards show them, laid out below a folder of the test."""
+"""Pieces of /sys and /proc as boards show them, laid out below a folder of the test.
+
+An example:
+
+    root = pi(tmp_path, **{"proc/loadavg": "9.00 9.00 9.00 1/140 2211\\n"})
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

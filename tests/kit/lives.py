@@ -3,11 +3,16 @@
 What survives a kill is in `GatewayStorage`: the stage in its tmpfs, and what was committed. A
 `GatewayLife` may be ended before any write or commit; time is virtual, and the wires go on without
 it.
+
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, now_ns=0, left=7)
+    with contextlib.suppress(KilledError):
+        life.run(60 * S)
 """
 
 import os
 import tempfile
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -42,6 +47,7 @@ from edge.store import (
 )
 from edge.uplink.wire import Topics, decode, encode
 from tests.kit.engine import MS, S
+from tests.kit.waiting import done
 from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES
 
 PERIOD_NS = 5 * S
@@ -322,15 +328,6 @@ class GatewayLife:
         """As systemd stops it: the open window is closed short."""
         done(self.ledger.close(self.now().mono_ns, partial=True, last=True))
         self.stage.close()
-
-
-def done(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run what never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    raise AssertionError("it waits for something")
 
 
 def lived(

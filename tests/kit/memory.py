@@ -1,4 +1,10 @@
-"""A folder in memory, for tests that are about order and not about speed."""
+"""A folder in memory, for tests that are about order and not about speed.
+
+An example:
+
+    with in_memory(tmp_path) as folder:  # tmp_path where there is no /dev/shm
+        ...
+"""
 
 import tempfile
 from collections.abc import Iterator

@@ -1,4 +1,11 @@
-"""A client that speaks MQTT 5 by hand: it says what no library lets pass (MQTT 5.0, chapter 3)."""
+"""A client that speaks MQTT 5 by hand: it says what no library lets pass (MQTT 5.0, chapter 3).
+
+An example:
+
+    client = MqttClient(port, tls_context, "gw-0001")
+    assert client.connect() == 0
+    client.publish(b"a/topic", b"payload", retain=True)  # the reason code, None: thrown out
+"""
 
 import socket
 import ssl

@@ -1,10 +1,12 @@
 """An outbox in a folder of the test: opened small, filled with drafts, read to its end, killed.
 
-outbox = opened(tmp_path)
-outbox.begin()
-outbox.commit(drafts(3))
-kill(outbox)  # as kill -9: what lies on the disk stays
-assert len(everything(opened(tmp_path))) == 3
+An example:
+
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit(drafts(3))
+    kill(outbox)  # as kill -9: what lies on the disk stays
+    assert len(everything(opened(tmp_path))) == 3
 """
 
 import base64

@@ -1,9 +1,11 @@
 """The city's side: `kerbstone receipts` as a process, and a gateway that heeds its receipts.
 
-async with gateway(broker) as one:
-    with platform(broker, tmp_path / "store.db"):
-        await one.publish(record(1))
-        await until(lambda: (E1, "air", 1) in one.receipted)
+An example:
+
+    async with gateway(broker) as one:
+        with platform(broker, tmp_path / "store.db"):
+            await one.publish(record(1))
+            await until(lambda: (E1, "air", 1) in one.receipted)
 """
 
 import asyncio

@@ -1,6 +1,9 @@
 """Ends that nobody may handle: the power goes, or the process is killed, in the middle of a call.
 
 They are no `Exception`, so that code under test cannot catch them and go on.
+
+    with contextlib.suppress(ProcessKilled):
+        daemon.work()  # a patched os.replace raises it
 """
 
 

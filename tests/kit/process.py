@@ -1,4 +1,11 @@
-"""Processes of a benchmark: started, measured from outside, gone at its end."""
+"""Processes that are measured from outside, and are gone at the end of a `with` block.
+
+An example:
+
+    with MeasuredProgram(tmp_path / "log", "tests.bench.meters", table, 1) as meters:
+        port = meters.said()["port"]  # the next line of its output, which is JSON
+        seconds, mib = meters.cpu_s(), meters.rss_mib()
+"""
 
 import json
 import os

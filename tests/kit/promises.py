@@ -2,6 +2,10 @@
 
 `OutboxPromises` hears what `commit` returned, what was handed over and confirmed, and what was
 under way when the process died.
+
+    model = OutboxPromises()
+    wrong = model.begun(outbox.begin())
+    assert not wrong
 """
 
 from collections import defaultdict

@@ -2,6 +2,10 @@
 
 What is in the registers is packed by pymodbus's own encoders, from a list of rows: where a value
 is, of which type, in which order its words are.
+
+    meter = strict(1, [PeerValue(0, "f32", 4, 230.5)], "big")
+    with Peer(lambda: ModbusTcpServer([meter], address=("127.0.0.1", 0))) as peer:
+        bus = ModbusTcp("127.0.0.1", peer.port)
 """
 
 import asyncio

@@ -1,4 +1,10 @@
-"""Random input for a whole site: what wires may bring, in event time, the odd things included."""
+"""Random input for a whole site: what wires may bring, in event time, the odd things included.
+
+An example:
+
+    @given(worlds())
+    def test_nothing_is_counted_twice(world: SiteInput) -> None: ...
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,6 +1,10 @@
 """A broker that answers as it is told: for the answers that mosquitto never gives.
 
 It reads and writes MQTT 5 packets by hand (MQTT 5.0, chapters 2.1.4, 3.1 to 3.4, 3.8, 3.9, 3.14).
+
+    async with raw_broker() as broker:
+        broker.answer = lambda topic, payload: 0x97  # quota exceeded
+        link = await Caller().open(make_broker(broker.url, "gw"))
 """
 
 import asyncio

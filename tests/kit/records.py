@@ -1,4 +1,10 @@
-"""Records as a gateway sends them, and a gateway that holds to the rules of receipts."""
+"""Records as a gateway sends them, and as the platform stores them; no broker is needed.
+
+    first, second = record(1), record(2, stream=Stream.ENERGY, source="meter")
+    store.commit([entry(each) for each in sealed(first, second)], [])
+
+`platform` publishes them to a broker.
+"""
 
 from typing import Any
 

@@ -1,4 +1,12 @@
-"""Outboxes to be rescued, whole and damaged, and what comes out of them."""
+"""Outboxes to be rescued, whole and damaged, and what comes out of them.
+
+An example:
+
+    path = filled(tmp_path)
+    damaged(path, random.Random(7), words=3)
+    assert kerbstone("outbox", "rescue", path, "--out", out).code == 0
+    assert keys(out)
+"""
 
 import json
 import random

@@ -1,6 +1,12 @@
 """A gateway's life as messages, made with its own code for numbers, seals and dates.
 
 Fixed keys and times: the same calls make the same bytes, so what is made can be kept as data.
+
+    gateway = ScriptedGateway()
+    gateway.start(epoch=1 << 32)
+    gateway.minutes(3)
+    gateway.seal()
+    gateway.messages  # topic and payload of each
 """
 
 import base64

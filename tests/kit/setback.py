@@ -1,4 +1,15 @@
-"""A box whose database may be set back: what its store and its run directory know of that."""
+"""A gateway whose database may be set back: what its store and its run directory know of that.
+
+An example:
+
+    gateway = SetBackGateway(tmp_path)
+    gateway.start()
+    copy = gateway.copied()
+    gateway.close_windows(3)
+    gateway.kill()
+    gateway.put_back(copy)
+    assert gateway.start() == "older"
+"""
 
 import shutil
 import struct

@@ -1,4 +1,9 @@
-"""Looking through what a subscriber was given."""
+"""Looking through what `kerbstone subscribe` has given: `Records.all()` of `gateway`.
+
+An example:
+
+    assert states(records.all(), "hut_air") == ["on", "off"]
+"""
 
 from collections.abc import Sequence
 from typing import Any

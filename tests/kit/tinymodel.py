@@ -1,4 +1,10 @@
-"""A bundle of a few nodes, so that tests of what surrounds models wait for no training."""
+"""A bundle of a few nodes, so that tests of what surrounds models wait for no training.
+
+An example:
+
+    folder = tiny(tmp_path / "bundle")
+    session = ModelSession(folder)
+"""
 
 from __future__ import annotations
 

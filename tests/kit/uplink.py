@@ -1,4 +1,12 @@
-"""A sender with a real outbox behind it, for tests."""
+"""The part of a gateway that sends, in process: a real outbox, and a sender behind it.
+
+An example:
+
+    async with box(tmp_path, broker.url) as gateway:
+        gateway.connect()
+        await gateway.commit(drafts(1, 10))
+        await until(lambda: gateway.sender.counts.confirmed >= 10)
+"""
 
 import asyncio
 import contextlib

@@ -1,4 +1,10 @@
-"""Published vectors out of `tests/vectors`: frames with their meaning, numbers with results."""
+"""Published vectors out of `tests/vectors`: frames with their meaning, numbers with results.
+
+An example:
+
+    @pytest.mark.parametrize("each", vectors("sen55"), ids=lambda each: each["id"])
+    def test_as_published(each: Vector) -> None: ...
+"""
 
 import tomllib
 from functools import cache

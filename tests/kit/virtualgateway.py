@@ -2,15 +2,18 @@
 
 Twenty single-phase meters, ten points each, one reading a second, periods of 60 s. What it
 commits is kept as it is: drafts, states, and when.
+
+    commits = lived(minutes=60)
+    assert len(summaries(commits)) == 60 * DEVICES
 """
 
 import random
 import struct
 import tempfile
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import drivers
 from edge.acquire.stage import Stage
@@ -24,6 +27,7 @@ from edge.core import Draft, Stamp, Sweep, sweep
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
 from edge.store import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
+from tests.kit.waiting import done
 
 S: Final = 1_000_000_000
 DEVICES: Final = 20
@@ -177,15 +181,6 @@ class VirtualGateway:
             done(ledger.tick(self.now()))
         stage.close()
         return self.kept.commits
-
-
-def done(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run what never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    raise AssertionError("it waits for something")
 
 
 def lived(minutes: int, *, raw: bool = False, models: bool = False) -> list[Commit]:

@@ -1,13 +1,15 @@
 """To wait for what another thread or process does, and to fail in words when it does not.
 
-await until(lambda: gateway.done)  # in a coroutine
-wait_until(path.exists, "the daemon writes no state")  # anywhere else
+An example:
+
+    await until(lambda: gateway.done)  # in a coroutine
+    wait_until(path.exists, "the daemon writes no state")  # anywhere else
 """
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 Found = TypeVar("Found")
 
@@ -35,3 +37,12 @@ def wait_until(
         assert time.monotonic() < end, what
         time.sleep(0.02)
     return found
+
+
+def done(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run what never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("it waits for something")

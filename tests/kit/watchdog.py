@@ -1,4 +1,11 @@
-"""systemd, as far as the watchdog goes: it hears whether it is fed."""
+"""systemd, as far as the watchdog goes: it hears whether it is fed.
+
+An example:
+
+    with manager(tmp_path, monkeypatch) as systemd:
+        gateway.start()
+        systemd.fed()
+"""
 
 import contextlib
 import socket

@@ -1,4 +1,9 @@
-"""What passes on the wires of a small site: vehicles, pulses, air and a meter, in virtual time."""
+"""What passes on the wires of a small site: vehicles, pulses, air and a meter, in virtual time.
+
+An example:
+
+    contacts, sweeps = VirtualWires().between(0, 60 * S)
+"""
 
 from bisect import bisect_left
 from collections.abc import Iterator

@@ -3,16 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit.memory import in_memory
+from tests.kit.fixtures import tmp_path
 from tests.kit.setback import SetBackGateway
 from tests.store.faulty import FaultyDisk, FaultyPlace
 
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory: these tests are about order, not about speed."""
-    with in_memory(tmp_path) as folder:
-        yield folder
+__all__ = ["tmp_path"]
 
 
 @pytest.fixture
