@@ -16,7 +16,7 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.infer.loops.loopflag import FAULTS, LoopFlag
 from edge.infer.loops.looprules import LoopRule, Ruling
 from edge.process.engine import Engine, EngineSetup, LaneSetup
-from tests.process.make_engine import MINUTE, S, car, found, presences
+from tests.kit.engine import MINUTE, S, car, found, presences
 
 PAGE = Path(__file__).parents[2] / "docs" / "traffic.md"
 Row = tuple[str, ...]

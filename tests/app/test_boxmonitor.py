@@ -36,7 +36,7 @@ WELL = BoxReadings(
 )
 
 
-class Box:
+class MonitoredGateway:
     """A gateway whose every reading is under the test's thumb; time goes in steps of 30 s."""
 
     def __init__(self, health_s: float = 900.0) -> None:
@@ -93,7 +93,7 @@ def records(drafts: list[Draft]) -> list[Draft]:
 
 
 async def test_a_start_tells_its_reason_once() -> None:
-    box = Box()
+    box = MonitoredGateway()
     told = await box.run(14)
     assert [draft.body for draft in told] == [
         {"event": "start", "reason": "power", "text": "The power was cut."}
@@ -102,7 +102,7 @@ async def test_a_start_tells_its_reason_once() -> None:
 
 
 async def test_a_record_is_made_each_quarter_of_an_hour_and_they_meet() -> None:
-    box = Box()
+    box = MonitoredGateway()
     found = records(await box.run(61))
     assert len(found) == 4
     assert all(draft.to_ns - draft.from_ns == 900 * S for draft in found)
@@ -110,7 +110,7 @@ async def test_a_record_is_made_each_quarter_of_an_hour_and_they_meet() -> None:
 
 
 async def test_between_the_looks_nothing_is_read() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(1)
     box.mono_ns -= 1
     box.observer._looking = lambda _: pytest.fail("looked too early")
@@ -118,7 +118,7 @@ async def test_between_the_looks_nothing_is_read() -> None:
 
 
 async def test_a_record_holds_what_is_known_and_nothing_else() -> None:
-    box = Box()
+    box = MonitoredGateway()
     for minute in range(60):
         box.devices = {"hut_air": (minute * 60, minute * 15), "meter": (minute * 60, 0)}
         await box.run(1, write=100_000)
@@ -141,7 +141,7 @@ async def test_a_record_holds_what_is_known_and_nothing_else() -> None:
 
 
 async def test_of_very_many_devices_the_worst_are_told() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.devices = {f"meter_{n}": (0, 0) for n in range(100)}
     await box.run(1)
     box.devices = {f"meter_{n}": (100, n) for n in range(100)}
@@ -151,7 +151,7 @@ async def test_of_very_many_devices_the_worst_are_told() -> None:
 
 
 async def test_a_board_that_tells_nothing_makes_a_short_record() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.look = BoxReadings()
     await box.run(20)
     body = box.observer.body(box.mono_ns)
@@ -160,7 +160,7 @@ async def test_a_board_that_tells_nothing_makes_a_short_record() -> None:
 
 
 async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(1)
     box.vital(undervoltage=True, throttled=("undervoltage",))
     [draft] = [d for d in await box.run(5) if d.body["event"] == "board"]
@@ -175,7 +175,7 @@ async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
 
 
 async def test_a_supply_that_flaps_makes_few_events() -> None:
-    box, told = Box(), []
+    box, told = MonitoredGateway(), []
     for step in range(600):
         box.vital(undervoltage=step % 3 == 0)
         told += conditions(await box.run(0.5))
@@ -183,7 +183,7 @@ async def test_a_supply_that_flaps_makes_few_events() -> None:
 
 
 async def test_a_clock_that_is_not_synchronised_is_told_after_an_hour() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(5)
     box.tq = "rtc"
     assert conditions(await box.run(60)) == []
@@ -194,13 +194,13 @@ async def test_a_clock_that_is_not_synchronised_is_told_after_an_hour() -> None:
 
 
 async def test_a_card_is_said_to_wear_only_after_hours_of_writing() -> None:
-    box = Box()
+    box = MonitoredGateway()
     assert conditions(await box.run(5 * 60, write=1_000_000)) == []
     assert conditions(await box.run(2 * 60, write=1_000_000)) == [("card_worn", "on")]
 
 
 async def test_a_process_that_was_killed_for_memory_is_told() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.vital(oom_kills=2)  # before the daemon started: no news
     assert conditions(await box.run(2)) == []
     box.vital(oom_kills=3)
@@ -209,14 +209,14 @@ async def test_a_process_that_was_killed_for_memory_is_told() -> None:
 
 
 async def test_a_log_that_floods_names_who() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.log = LogCounts(9, 9, 9, "kerbstone.bus: %s")
     [draft] = [d for d in await box.run(2) if d.body["event"] == "board"]
     assert "kerbstone.bus: %s" in draft.body["text"]
 
 
 async def test_alarms_outlive_the_process() -> None:
-    before, after = Box(), Box()
+    before, after = MonitoredGateway(), MonitoredGateway()
     before.vital(cpu_temperature=90.0)
     assert conditions(await before.run(1)) == [("hot", "on")]
     after.observer.restore_alarms(["hot"])
@@ -225,7 +225,7 @@ async def test_alarms_outlive_the_process() -> None:
 
 
 async def test_status_and_metrics_say_the_same_as_the_record() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(1)
     status = box.observer.status(box.mono_ns)
     assert status["start"] == {"cause": "power", "text": "The power was cut."}
@@ -259,7 +259,7 @@ def test_every_count_of_the_parts_has_its_field() -> None:
 
 
 async def test_a_short_period_is_kept() -> None:
-    box = Box(health_s=60)
+    box = MonitoredGateway(health_s=60)
     found = []
     for minute in range(5):
         box.queue = queue_fields(OutboxCounts(rows=minute), 7, 0)
@@ -270,7 +270,7 @@ async def test_a_short_period_is_kept() -> None:
 
 
 async def test_a_look_at_this_machine_is_told_as_it_is(tmp_path: Path) -> None:
-    box = Box()
+    box = MonitoredGateway()
     observer = BoxMonitor(
         box.observer._about, box.observer._sources, tmp_path, Stamp(0, 0, "none"), 60.0
     )

@@ -13,8 +13,8 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine, LaneSetup
 from edge.process.enginesetup import EngineSetup
 from models import BUNDLES
+from tests.kit.engine import MINUTE, S
 from tests.long import more, size
-from tests.process.make_engine import MINUTE, S
 
 Spans = dict[str, list[tuple[float, float]]]
 LANES = ("north_1", "north_2", "south_1")

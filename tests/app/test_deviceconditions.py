@@ -17,7 +17,7 @@ from edge.app.deviceconditions import (
 )
 from edge.app.previousrun import PreviousRun
 from edge.core import Condition, Draft
-from tests.process.make_engine import S
+from tests.kit.engine import S
 
 FAN = {Condition.FAN: "the fan stands still"}
 

@@ -29,7 +29,7 @@ def copied(outbox: Outbox, *, old: Path, new: Path) -> None:
     shutil.copytree(old / "run", new / "run")
 
 
-class Street:
+class ManifestGateway:
     """A daemon that is killed now and then. Manifests stay in the outbox, and are read at the
     end."""
 
@@ -155,7 +155,7 @@ def test_every_number_that_was_handed_over_and_confirmed_is_sealed_once(
 
     async def lives() -> None:
         rng = random.Random(seed)
-        street = Street(Path(mkdtemp(dir=tmp_path)), rng)
+        street = ManifestGateway(Path(mkdtemp(dir=tmp_path)), rng)
         await street.begin()
         acts = [street.close_window, street.hand, street.hand, street.arrive, street.arrive]
         acts += [street.wait]

@@ -23,7 +23,7 @@ NASTY = '</script><svg onload="alert(1)">&amp;\'"'
 VOID_TAGS = {"meta", "br", "tr", "th", "td"}  # of ours: closed by what follows
 
 
-class Reader(HTMLParser):
+class TagReader(HTMLParser):
     """Tags that are open, and every attribute that could fetch something."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ def test_names_and_sentences_are_text_whatever_is_in_them(ending: str) -> None:
         texts = {t.text for t in ET.fromstring(text).iter(f"{SVG}text")}
         assert NASTY in texts
         return
-    reader = Reader()
+    reader = TagReader()
     reader.feed(text)
     assert reader.stack == []
     assert reader.links == []

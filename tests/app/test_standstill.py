@@ -8,23 +8,23 @@ import pytest
 from edge.app.windowcommitter import AGAIN_NS, WAIT_FOR_EDGES_NS, WINDOWS_AT_ONCE
 from edge.app.windowschedule import GRACE_NS
 from edge.core import Draft
-from tests.app.daemon_lives import (
+from tests.kit.engine import MS, S
+from tests.kit.lives import (
     PERIOD_NS,
     SLOT_NS,
-    Box,
+    GatewayLife,
+    GatewayStorage,
     KilledError,
-    Life,
     closed,
-    done,
     end_ns,
     grown,
     volumes,
 )
-from tests.app.virtual_wires import WIRES
-from tests.process.make_engine import MS, S
+from tests.kit.waiting import done
+from tests.kit.wires import WIRES
 
 
-class Stopped(Life):
+class Stopped(GatewayLife):
     """Its main loop has its turn before the thread that reads the lines."""
 
     def stand_still(self, seconds: float, heard_after: int) -> None:
@@ -44,7 +44,7 @@ class Stopped(Life):
         self.ledger.heard_ns = lambda: 1 << 62
 
 
-def of_lines(box: Box) -> list[tuple[str, int, int, object]]:
+def of_lines(box: GatewayStorage) -> list[tuple[str, int, int, object]]:
     return [
         (r.source, r.from_ns, r.to_ns, r.body.get("volume"))
         for name in ("north_1", "east_1")
@@ -54,9 +54,9 @@ def of_lines(box: Box) -> list[tuple[str, int, int, object]]:
 
 @pytest.mark.parametrize("seconds", [3.0, 18.0])
 def test_after_a_stop_edges_count_in_the_window_in_which_they_were(
-    tmp_path: Path, whole: Box, seconds: float
+    tmp_path: Path, whole: GatewayStorage, seconds: float
 ) -> None:
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(int(7.4 * S))
     life.stand_still(seconds, heard_after=3)
@@ -70,11 +70,11 @@ def test_after_a_stop_edges_count_in_the_window_in_which_they_were(
 
 @pytest.mark.parametrize("heard_ns", [2 * PERIOD_NS - 100 * MS, 2 * PERIOD_NS + 100 * MS])
 def test_a_stop_right_after_a_look_at_the_lines_does_not_use_up_their_time(
-    tmp_path: Path, whole: Box, heard_ns: int
+    tmp_path: Path, whole: GatewayStorage, heard_ns: int
 ) -> None:
     """Amid the waiting for edges, or when a window was just closed: what the lines' thread showed
     last is known already, and it stood still as we did."""
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(2 * PERIOD_NS)
     life.ledger.heard_ns = lambda: heard_ns
@@ -90,7 +90,7 @@ def test_a_stop_right_after_a_look_at_the_lines_does_not_use_up_their_time(
 def test_windows_that_have_piled_up_are_one_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(int(7.4 * S))
     commits: list[int] = []
@@ -114,7 +114,7 @@ def test_windows_that_have_piled_up_are_one_commit(
 
 
 def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> None:
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(7 * S)
     life.now_ns += 40 * PERIOD_NS
@@ -127,7 +127,7 @@ def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> No
 
 def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -> None:
     """Its thread hangs: it is given so long once, and not once for each window."""
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(4 * S)
     heard_ns = life.now().mono_ns
@@ -145,7 +145,7 @@ def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -
 
 def test_a_bus_that_never_comes_stops_no_window_of_a_slow_main_loop(tmp_path: Path) -> None:
     """Each of its ticks looks as if it had stood still, and none gives the thread all its time."""
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(4 * S)
     heard_ns = life.now().mono_ns
@@ -157,20 +157,22 @@ def test_a_bus_that_never_comes_stops_no_window_of_a_slow_main_loop(tmp_path: Pa
     assert ends == list(range(PERIOD_NS, 60 * S, PERIOD_NS))
 
 
-def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, whole: Box) -> None:
+def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(
+    tmp_path: Path, whole: GatewayStorage
+) -> None:
     """At each write of closing four windows together."""
     left = 0
     while True:
         folder = tmp_path / str(left)
         folder.mkdir()
-        box = Box(folder)
+        box = GatewayStorage(folder)
         life = Stopped(box, 0)
         life.run(int(7.4 * S))
         life.left = life.steps + left
         try:
             life.stand_still(18.0, heard_after=0)
         except KilledError:
-            back = Life(box, life.now_ns + 300 * MS)
+            back = GatewayLife(box, life.now_ns + 300 * MS)
             back.run(end_ns(0))
             closed(back)
             assert box.audit().clean

@@ -10,13 +10,14 @@ from edge.core import Stamp, Stream
 from edge.process.merge import merge_bodies
 from edge.store import ClockMark
 from edge.uplink.broker import make_broker
-from tests.bench.proxy import Proxy
 from tests.bench.report import Report
-from tests.deploy.pki_city import running
-from tests.uplink.bench import RealClock, box
-from tests.uplink.waiting import until
+from tests.kit.citybroker import running
+from tests.kit.clock import RealClock
+from tests.kit.link import CountingProxy
+from tests.kit.uplink import box
+from tests.kit.virtualgateway import MONO_0, WALL_0, Commit, S, lived
+from tests.kit.waiting import until
 from tests.week.offline import Again
-from tests.week.street import MONO_0, WALL_0, Commit, S, lived
 
 pytestmark = pytest.mark.bench
 
@@ -40,7 +41,7 @@ class Virtual(RealClock):
 async def spent(folder: Path, hour: list[Commit], level: int) -> float:
     """MB of a day, up and down: payload of TCP, without the keep-alive."""
     clock = Virtual()
-    with running(folder / "city") as city, Proxy(city.gateways.port) as line:
+    with running(folder / "city") as city, CountingProxy(city.gateways.port) as line:
         cert, key = city.gateway("gw-0001")
         broker = make_broker(
             f"mqtts://127.0.0.1:{line.port}", "gw-0001",

@@ -14,8 +14,8 @@ import pytest
 
 from models import BUNDLES
 from tests.bench.judging import bundles, judge_of, session_of, windows
-from tests.bench.program import ROOT, environment
 from tests.bench.report import Report
+from tests.kit.process import ROOT, environment
 
 pytestmark = pytest.mark.bench
 

@@ -7,10 +7,10 @@ import pytest
 
 import drivers
 from drivers.sim.dsmr import Dsmr
-from tests.cli.conftest import Command
 from tests.drivers import bench
 from tests.drivers.heard_vectors import by_name
-from tests.drivers.vectors import vector
+from tests.kit.command import Command
+from tests.kit.vectors import vector
 
 POLLED = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]
 LINED = [name for name in drivers.names() if name not in POLLED]

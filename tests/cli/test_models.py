@@ -10,9 +10,9 @@ import pytest
 
 from models import BUNDLES
 from tests.cli.answering_daemon import answering
-from tests.cli.conftest import Command, MakeSite
 from tests.infer.street import copied
-from tests.infer.tiny_model import tiny
+from tests.kit.command import Command, MakeSite
+from tests.kit.tinymodel import tiny
 
 SHIPPED = sorted(path.parent.name for path in BUNDLES.glob("*/manifest.json"))
 

@@ -13,8 +13,8 @@ import pytest
 from edge.store import ClockMark, Outbox
 from edge.store.salvage import Salvage
 from edge.store.storefiles import quarantine
-from tests.cli.conftest import Command
-from tests.cli.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
+from tests.kit.command import Command
+from tests.kit.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
 from tests.long import more, size
 from tests.store.test_outboxinspector import picture
 

@@ -11,8 +11,8 @@ import pytest
 from edge.acquire.stage import FRAME, Stage
 from edge.core import Contact, Sweep, all_good
 from edge.store import ClockMark, Outbox
-from tests.cli.conftest import Command
-from tests.cli.rescued import LIMIT, S, drafts, keys
+from tests.kit.command import Command
+from tests.kit.rescued import LIMIT, S, drafts, keys
 
 
 def test_what_lay_in_memory_and_a_stage_with_an_open_window(

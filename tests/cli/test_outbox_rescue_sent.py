@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
-from tests.cli.rescued import OWNER, damaged, filled, site
-from tests.uplink.broker import BINARY, Mosquitto
+from tests.kit.broker import BINARY, Mosquitto
+from tests.kit.command import Command
+from tests.kit.rescued import OWNER, damaged, filled, site
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from tests.cli.conftest import Command
-from tests.provision.enrolment import Box
+from tests.kit.command import Command
+from tests.kit.enrolment import DeviceKey
 
 HOSTS = ("--dns", "broker.city.example", "--ip", "192.0.2.10")
 
@@ -113,7 +113,7 @@ def test_a_key_is_not_written_into_the_server_s_own_folder(kerbstone: Command, h
 
 @pytest.mark.usefixtures("home")
 def test_a_request_brings_the_key_of_another_machine(kerbstone: Command) -> None:
-    box = Box()
+    box = DeviceKey()
     Path("platform.csr").write_bytes(box.csr(name="platform"))
     said = kerbstone("provision", "issue", "platform", "platform", "--csr", "platform.csr")
     assert said.code == 0, said.err

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from edge.cli.main import VERBS
-from tests.cli.conftest import Command
-from tests.uplink.broker import free_port
+from tests.kit.broker import free_port
+from tests.kit.command import Command
 
 URL = f"mqtt://127.0.0.1:{free_port()}"  # nobody listens there
 

@@ -19,8 +19,8 @@ from edge.app.replaying import Replay, read_edge_rows
 from edge.app.wiring import Wiring
 from edge.config import load_site
 from edge.core import Contact, Draft, Edge, Record, Sweep
+from tests.kit.clock import VirtualClock
 from tests.long import examples
-from tests.virtual import VirtualClock
 
 ROOT = Path(__file__).parents[2]
 TRACE = Path(edge.demo.__file__).parent / "trace.csv.gz"

@@ -11,8 +11,8 @@ import pytest
 import edge.demo
 from edge.cli import replay
 from edge.cli.main import main
-from tests.cli.conftest import Command, MakeSite
 from tests.cli.test_replay import TWO_VEHICLES, traffic, written
+from tests.kit.command import Command, MakeSite
 
 DEMO = Path(edge.demo.__file__).parent / "trace.csv.gz"
 SITE = Path(__file__).parents[2] / "deploy" / "demo.toml"

@@ -24,8 +24,8 @@ from edge.cli.scan import RUN_DIR
 from edge.config import load_site
 from edge.control.locks import BusLock
 from edge.control.protocol import VerbError
-from tests.cli.conftest import Command, MakeSite
 from tests.drivers.scan import played
+from tests.kit.command import Command, MakeSite
 
 MODBUS = ("--timeout", "0.1", "--units", "1,5,7,9")
 HEAD = """

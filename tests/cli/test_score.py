@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.cli.main import main
-from tests.cli.conftest import Command
-from tests.infer.bundles import proven_once
+from tests.kit.bundles import proven_once
+from tests.kit.command import Command
 from tests.long import examples
 
 ROOT = Path(__file__).parents[2]

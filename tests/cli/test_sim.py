@@ -26,8 +26,8 @@ from drivers.sim._responder import Responder
 from drivers.sim.i2c import Nack
 from edge.cli.sim import sim_request, site_tables
 from edge.core import Bad, Reason, Sample, UncertainValue
-from tests.cli.conftest import Command
-from tests.drivers.patient_port import waiting
+from tests.kit.command import Command
+from tests.kit.serialport import waiting
 
 POLLED = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]
 FAST = 115_200  # a pseudo-terminal has no speed; what a port waits between frames goes by it
@@ -53,7 +53,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setitem(simrunner.MORE, name, more)
 
 
-class Hurried(SmbusI2c):
+class HurriedI2c(SmbusI2c):
     """For a chip whose time flies: what it needs is over sooner, if by less than its clock says."""
 
     async def transfer(
@@ -334,7 +334,7 @@ def _bus(keys: Any, name: str, port: type[SerialPort] = SerialPort) -> Any:
     match keys["kind"]:
         case "i2c":
             flies = simrunner.MORE.get(name, {}).get("clock") is _flying
-            return (Hurried if flies else SmbusI2c)(keys["path"])
+            return (HurriedI2c if flies else SmbusI2c)(keys["path"])
         case "modbus-tcp":
             return ModbusTcp(keys["host"], keys["port"])
         case "modbus-rtu":

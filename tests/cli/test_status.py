@@ -25,7 +25,7 @@ from edge.config import Store
 from edge.core import boxfiles
 from edge.store import OutboxCounts
 from tests.cli.answering_daemon import answering
-from tests.cli.conftest import Command, MakeSite
+from tests.kit.command import Command, MakeSite
 
 DAY = 86_400.0
 COUNTS = asdict(OutboxCounts(rows=1204, size=3 << 20, limit=64 << 20, streams={"air": 1204},

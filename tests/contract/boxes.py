@@ -13,7 +13,7 @@ from edge.health.boxreadings import BoxReadings, read_box
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.store import OutboxCounts
-from tests.health.kernel_trees import pi
+from tests.kit.kerneltrees import pi
 
 STEPS: Final = 130  # of CHECK_NS: a little more than an hour
 THERMAL: Final = "sys/class/thermal/thermal_zone0/temp"

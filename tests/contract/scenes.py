@@ -46,14 +46,14 @@ from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_jso
 from edge.uplink.wire.clockmoments import Moment
 from edge.uplink.wire.contract import EVENTS
 from edge.uplink.wire.contract.boxevent import Alarm
-from tests.app.daemon_lives import Box, Life, lived
-from tests.process.make_engine import (
+from tests.kit.certificates import CertificateAuthority
+from tests.kit.engine import (
     PM25,
     TEMPERATURE,
     S,
     sweeps,
 )
-from tests.uplink.certs import Authority
+from tests.kit.lives import GatewayLife, GatewayStorage, lived
 
 GW = "gw-1"
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
@@ -156,17 +156,17 @@ def raw() -> list[Draft]:
 
 def lives(folder: Path) -> list[Record]:
     """The ledger's own records: a start, a kill and a restart, a reboot, alarms, faults."""
-    box = lived(Box(folder), [(40, 400_000_000)])
+    box = lived(GatewayStorage(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
     troubles(life.intake)
     life.run(207 * S)
     life.stop()
     box.reboot(0)
-    Life(box, 300 * S).run(306 * S)
+    GatewayLife(box, 300 * S).run(306 * S)
     return box.records
 
 
-class Synced(Life):
+class Synced(GatewayLife):
     """One whose clock becomes known, and is set while it is trusted."""
 
     def now(self) -> Stamp:
@@ -211,7 +211,7 @@ def _link(intake: Ingest) -> None:
 
 def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
     """Manifests over what a street has said, signed with a device's key."""
-    cert, key = Authority(folder).issue("gw-1")
+    cert, key = CertificateAuthority(folder).issue("gw-1")
     manifests = Manifests(make_signer(key, cert))
     for record in numbered(drafts):
         manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, "ntp"))

@@ -20,9 +20,9 @@ from tests.contract.awaited import AWAITED, AWAITED_EVENTS
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.street import street
+from tests.kit.engine import S
+from tests.kit.randomsite import SITE, SiteInput, contacts, split, worlds
 from tests.long import examples
-from tests.process.make_engine import S
-from tests.process.random_site import SITE, World, contacts, split, worlds
 
 UNSEEN = {  # their twins are seen: the same code says it of other devices and switches
     "loop_card": {"health"}, "energy": {"health"},
@@ -171,7 +171,7 @@ def test_every_field_that_is_declared_is_sent_by_some_scene(
     suppress_health_check=[HealthCheck.too_slow],
 )
 @given(worlds())
-def test_whatever_comes_over_the_wires_what_goes_out_is_declared(world: World) -> None:
+def test_whatever_comes_over_the_wires_what_goes_out_is_declared(world: SiteInput) -> None:
     """Bounce, rage, lost edges, wild values: a range in the contract is a promise."""
     engine = Engine(SITE)
     engine.start(0)

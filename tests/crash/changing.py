@@ -35,9 +35,10 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
 from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.uplink.wire import Topics, decode, encode, raw_sweeps
-from tests.app.daemon_lives import KilledError, done
 from tests.crash.configs import LINES, Config
-from tests.process.make_engine import MS, S
+from tests.kit.engine import MS, S
+from tests.kit.lives import KilledError
+from tests.kit.waiting import done
 
 GW: Final = "gw-1"
 TOPICS: Final = Topics("kerbstone/v1", "stadt", GW)
@@ -70,7 +71,7 @@ def value(point: Point, at_ns: int) -> float:
 
 
 @dataclass(slots=True)
-class Box:
+class ChangingStorage:
     """What is kept while no process runs, and what the wires have brought to any of them."""
 
     folder: Path
@@ -121,17 +122,17 @@ class Box:
         return found
 
 
-def opened(box: Box) -> Outbox:
+def opened(box: ChangingStorage) -> Outbox:
     return Outbox.open(
         box.store, limit_bytes=16 << 20, boot_id=box.boot_id, run_dir=box.folder / "run",
         merge=merge_bodies, ballast_bytes=0,
     )  # fmt: skip
 
 
-class Kept:
+class DyingWriter:
     """What the ledger asks of the writer, of a real outbox; killed before a commit, or after it."""
 
-    def __init__(self, box: Box, life: "Life") -> None:
+    def __init__(self, box: ChangingStorage, life: "ConfiguredLife") -> None:
         self._life = life
         self.outbox = opened(box)
         self.opened = self.outbox.opened
@@ -164,7 +165,7 @@ class Kept:
 class Fragile(Stage):
     """A stage whose process is killed before one of its writes."""
 
-    def __init__(self, life: "Life", wiring: Wiring) -> None:
+    def __init__(self, life: "ConfiguredLife", wiring: Wiring) -> None:
         super().__init__(life.box.folder / "run", life.box.boot_id, staged=wiring.staged())
         self._life = life
 
@@ -177,10 +178,10 @@ class Fragile(Stage):
         super().drop_others()
 
 
-class Life:
+class ConfiguredLife:
     """One process with one configuration; it dies after `left` steps."""
 
-    def __init__(self, box: Box, config: Config, left: int | None = None) -> None:
+    def __init__(self, box: ChangingStorage, config: Config, left: int | None = None) -> None:
         self.box, self.left, self.steps = box, left, 0
         box.starts += 1
         file = box.folder / "site.toml"
@@ -190,7 +191,7 @@ class Life:
         self.pipeline = self.wiring.pipeline()
         self.stage = Fragile(self, self.wiring)
         self.intake = Ingest(self.wiring, self.pipeline, self.stage, self)
-        self.kept = Kept(box, self)
+        self.kept = DyingWriter(box, self)
         writer = cast("AsyncOutbox", self.kept)
         sealing = ManifestSchedule(self.kept.epoch, 900, None, self.now())
         self.kept.riding = sealing.riding

@@ -16,7 +16,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from edge.core import Record, Stream
-from tests.crash.changing import BEGIN_NS, RATE, RUN_S, Box, Life, audit, raw_of
+from tests.crash.changing import (
+    BEGIN_NS,
+    RATE,
+    RUN_S,
+    ChangingStorage,
+    ConfiguredLife,
+    audit,
+    raw_of,
+)
 from tests.crash.configs import BUSES, Config, configs
 from tests.long import size
 
@@ -28,7 +36,7 @@ MOST = 160  # writes of a process, or so
 counted: Counter[str] = Counter()
 
 
-def looked(box: Box, records: Sequence[Record]) -> None:
+def looked(box: ChangingStorage, records: Sequence[Record]) -> None:
     raw = raw_of(records)
     counted.update(records=len(records), raw=len(raw))
     assert Counter(at for at, _ in raw) == Counter(list(box.swept)), (
@@ -42,7 +50,7 @@ def looked(box: Box, records: Sequence[Record]) -> None:
     assert not holes(box, records)
 
 
-def values_of_others(box: Box, records: Sequence[Record]) -> list[str]:
+def values_of_others(box: ChangingStorage, records: Sequence[Record]) -> list[str]:
     """What stands under a key that is not its own: each key has one value, always."""
     pulses = {name for name, _ in box.pulses}  # their power is calculated
     return [
@@ -56,7 +64,7 @@ def values_of_others(box: Box, records: Sequence[Record]) -> list[str]:
     ]
 
 
-def counted_twice(box: Box, records: Sequence[Record]) -> list[str]:
+def counted_twice(box: ChangingStorage, records: Sequence[Record]) -> list[str]:
     """Sums of growth that are more than what came."""
     grown: Counter[tuple[str, str, float]] = Counter()
     for record in records:
@@ -74,7 +82,7 @@ def counted_twice(box: Box, records: Sequence[Record]) -> list[str]:
     return wrong
 
 
-def holes(box: Box, records: Sequence[Record]) -> list[str]:
+def holes(box: ChangingStorage, records: Sequence[Record]) -> list[str]:
     """Time that a source was watched, of which neither a record nor a gap tells."""
     told: dict[str, list[tuple[int, int]]] = {}
     for record in records:
@@ -144,11 +152,11 @@ def lived(
     """All records of a box that was killed after so many writes with each configuration, or in the
     midst of its second window, and then ran with the last one, after they have been looked at."""
     (folder / "run").mkdir()
-    box = Box(folder)
+    box = ChangingStorage(folder)
     for config, left in killed:
-        Life(box, config, left).live(8 if left is None else RUN_S, stop=left is not None)
+        ConfiguredLife(box, config, left).live(8 if left is None else RUN_S, stop=left is not None)
         box.now_ns += int(away_s * 4) * 250_000_000
-    assert Life(box, last).live(RUN_S)
+    assert ConfiguredLife(box, last).live(RUN_S)
     counted.update(pairs=1, kills=box.kills, starts=box.starts)
     records = box.records()
     looked(box, records)

@@ -23,11 +23,12 @@ from edge.core import Draft, Stream
 from edge.core.numbers import decode_steps
 from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.drops import nameless_notice
-from tests.crash.harm import WORDS
-from tests.crash.said import everything
+from tests.kit.broker import free_port
+from tests.kit.gateway import AIR, CONFIG, LOOPS, ROOT
+from tests.kit.harm import WORDS
+from tests.kit.promises import everything
+from tests.kit.street import LoopStreet
 from tests.long import more, size
-from tests.system.site import AIR, CONFIG, LOOPS, ROOT, Street
-from tests.uplink.broker import free_port
 
 ASKED: Final = os.environ.get("CRASH_DAMAGE", "")
 DAMAGES: Final = 1000 if ASKED == "all" else int(ASKED or size(12, 24))
@@ -48,7 +49,7 @@ Said = tuple[tuple[int, str, str], int, int | None]  # a loss, as `Drops` keeps 
 
 
 @dataclass(frozen=True)
-class Known:
+class OutboxContents:
     """What was in the outbox when its process died."""
 
     waiting: frozenset[Place]  # and the city does not have it
@@ -56,7 +57,7 @@ class Known:
     files: tuple[str, ...]
 
 
-class Box:
+class DamagedGateway:
     """Its folders, and the process that starts daemons in them."""
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +92,7 @@ class Box:
             ballast_bytes=0, owner=OWNER,
         )  # fmt: skip
 
-    def used(self) -> Known:
+    def used(self) -> OutboxContents:
         """Daemons were killed here, the last one after its disk had failed: each kind of file that
         there is. Of what was sent, some was confirmed, and the database has not heard of it."""
         for _ in range(2):
@@ -120,7 +121,7 @@ class Box:
             if path.is_file() and path.stat().st_size
         ]
         sent = {place(stored.record.key) for stored in rows[:10]} - confirmed
-        return Known(frozenset(waiting - confirmed), frozenset(sent), tuple(files))
+        return OutboxContents(frozenset(waiting - confirmed), frozenset(sent), tuple(files))
 
     def restore(self) -> None:
         for name in ("store", "run"):
@@ -148,9 +149,9 @@ def _sockets(at: str, names: list[str]) -> list[str]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
-    with Street(tmp_path, Sen55(AIR_HELD, powered_s=86_400)):
-        one = Box(tmp_path)
+def box(tmp_path: Path) -> Iterator[DamagedGateway]:
+    with LoopStreet(tmp_path, Sen55(AIR_HELD, powered_s=86_400)):
+        one = DamagedGateway(tmp_path)
         try:
             yield one
         finally:
@@ -159,7 +160,7 @@ def box(tmp_path: Path) -> Iterator[Box]:
 
 @more
 @pytest.mark.timeout(7200)
-def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_start(box: DamagedGateway, capsys: pytest.CaptureFixture[str]) -> None:
     known = box.used()
     assert {name.partition("/")[2] for name in known.files} >= {
         "epochs", "outbox.db", "outbox.db-wal", "start_history", "delivery.journal", "commit.log",
@@ -197,7 +198,7 @@ def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     assert not unsaid
 
 
-def after(box: Box, known: Known) -> tuple[list[Place], list[Place], bool]:
+def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list[Place], bool]:
     """What the city does not have, and will neither get nor hear of; what was sent before and does
     not say so; and whether a loss was told of which nobody had ever heard, or without a number."""
     outbox = box.outbox()

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from edge.provision import pki
 from edge.provision.authority import PkiError
 from edge.provision.pki import LIST_DAYS, SmallAuthority
-from tests.deploy.pki_forged import CLIENT, SERVER, forge
+from tests.kit.forged import CLIENT, SERVER, forge
 
 NOW = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from drivers.sim._responder import Responder
 from drivers.sim._talker import Talker
 from edge.core import BusError, DataError, Framer
-from tests.drivers.simbus import Now
+from tests.kit.air import Now
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.frames.outcome import Outcome, Tally
+from tests.frames.outcome import FrameTally, Outcome
 from tests.frames.reasons import Reason
 from tests.frames.sets import FOLDER, HERE, Set, peer
 from tests.frames.sources import Package, collections, packages
@@ -52,14 +52,14 @@ NOT_HERE: Final = """\
 """
 
 
-def line(one: Set, tally: Tally) -> str:
+def line(one: Set, tally: FrameTally) -> str:
     """One set at a terminal."""
     counts = ", ".join(f"{tally.count(outcome)} {outcome}" for outcome in Outcome)
     size = f"{tally.frames:4} frames, {len(tally.values):4} values"
     return f"{one.protocol:13} {one.name:24} {size}: {counts}"
 
 
-def wrong(tally: Tally) -> list[str]:
+def wrong(tally: FrameTally) -> list[str]:
     """The values that differ without a reason, as many as a person reads."""
     found = [str(one) for one in tally.values if one.outcome is Outcome.WRONG]
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
@@ -67,7 +67,7 @@ def wrong(tally: Tally) -> list[str]:
 
 
 def document(
-    tallies: Mapping[Set, Tally],
+    tallies: Mapping[Set, FrameTally],
     reasons: Sequence[Reason],
     manifest: Path,
 ) -> str:
@@ -109,7 +109,7 @@ def document(
     return "".join([*parts, "\n", NOT_HERE])
 
 
-def _total(name: str, tallies: Mapping[Set, Tally], kinds: Sequence[str]) -> str:
+def _total(name: str, tallies: Mapping[Set, FrameTally], kinds: Sequence[str]) -> str:
     """Of some kinds together. Frames that are compared again are not counted again."""
     chosen = {one: tally for one, tally in tallies.items() if one.kind in kinds}
     frames = sum(tally.frames for one, tally in chosen.items() if one.kind != "again")
@@ -128,7 +128,7 @@ def _named(one: Set) -> str:
     return f"{one.name} ({place}{made})"
 
 
-def _why(tallies: Mapping[Set, Tally], reasons: Sequence[Reason]) -> list[str]:
+def _why(tallies: Mapping[Set, FrameTally], reasons: Sequence[Reason]) -> list[str]:
     used = Counter(one.reason for tally in tallies.values() for one in tally.values if one.reason)
     return [
         _row(

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.health.reboot import Cause, Reset, read_reset, reboot_cause
-from tests.health.kernel_trees import lay
+from tests.kit.kerneltrees import lay
 
 TREE = "proc/device-tree/chosen/"
 

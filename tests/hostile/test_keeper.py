@@ -17,7 +17,6 @@ import pytest
 from edge.cli.main import VERBS, main
 from edge.platform.recordstore import open_store
 from tests.audit.make import before_and_after_a_new_card
-from tests.audit.street import E1, E2, E3, GW, Sent, Street, device_key, entries, honest
 from tests.audit.tamper import (
     HALF_A_YEAR_US,
     SIGNATURE,
@@ -28,11 +27,12 @@ from tests.audit.tamper import (
     said,
     without,
 )
+from tests.kit.scripted import E1, E2, E3, GW, ScriptedGateway, Sent, device_key, entries, honest
 from tests.long import more, size
 
 SIGN, PEM = device_key()
 Said = tuple[int, list[str], str]
-Tamper = Callable[[Street], list[Sent]]
+Tamper = Callable[[ScriptedGateway], list[Sent]]
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ SHIFTS: dict[str, Tamper] = {
 }  # fmt: skip
 
 
-def _forged(street: Street, body: dict[str, Any]) -> list[Sent]:
+def _forged(street: ScriptedGateway, body: dict[str, Any]) -> list[Sent]:
     """Four records are cut, and an event that nobody sealed excuses it."""
     street.event({**body, "reason": "damage", "text": ""}, "outbox")
     return without(street, *[(E2, "air", n) for n in range(1, 5)])

@@ -43,9 +43,10 @@ from edge.platform.subscription import ArrivedMessage
 from edge.terminal import echo
 from edge.uplink.wire import WireError, encode
 from tests.cli.test_status import FINE
+from tests.kit.broker import Mosquitto
+from tests.kit.platform import COMMAND
+from tests.kit.records import GW, TOPICS, entry, envelope, record
 from tests.long import examples
-from tests.platform.made_records import COMMAND, GW, TOPICS, entry, envelope, record
-from tests.uplink.broker import Mosquitto
 
 INVENTED = "9999 records: complete"
 SEEDS = "\x1b\x07\x08\n\r\t\v\f\x00\x7f\x85\x9b\u200b\u202e\u2028\u2029\u2066\ufeff\ud800"

@@ -18,7 +18,7 @@ from edge.identity.httpsclient import HttpsCall, HttpsReply, HttpsRequest, Serve
 from edge.identity.renew import Renewal
 from edge.identity.statefolder import StateFolder
 from tests.identity import card
-from tests.identity.city import CODE, NOW, Answer, City, spki
+from tests.identity.city import CODE, NOW, Answer, EnrolmentCity, spki
 
 DAY_S = 86_400.0
 
@@ -46,10 +46,10 @@ class JumpingTime:
         self.then()
 
 
-class Wire:
+class CityNetwork:
     """Stands for the network: `changed` may break what the city answers."""
 
-    def __init__(self, city: City, clock: JumpingTime) -> None:
+    def __init__(self, city: EnrolmentCity, clock: JumpingTime) -> None:
         self.city, self.clock = city, clock
         self.down_until_s = 0.0
         self.changed: Callable[[str, Answer], Answer] = lambda name, answer: answer
@@ -75,17 +75,17 @@ class Wire:
         return HttpsReply(status, told, body)
 
 
-class Box:
+class EnrollingGateway:
     """`power` is a start of the process: nothing but the card is kept."""
 
-    def __init__(self, root: Path, city: City, clock: JumpingTime | None = None) -> None:
+    def __init__(self, root: Path, city: EnrolmentCity, clock: JumpingTime | None = None) -> None:
         self.root, self.city = root, city
         self.boot, self.state = root / "boot", root / "state"
         for each in (self.boot, self.state):
             each.mkdir(parents=True, exist_ok=True)
         self.state.chmod(0o700)
         self.clock = clock or JumpingTime()
-        self.wire = Wire(city, self.clock)
+        self.wire = CityNetwork(city, self.clock)
         self.ask: HttpsCall = self.wire
         self.console: list[str] = []
         self.marker = root / "marker"

@@ -17,8 +17,8 @@ import pytest
 
 from edge.core import Draft
 from edge.infer.judge import Judge
-from tests.infer.bundles import proven_once
 from tests.infer.street import air_of, setup, ticks_of, traffic
+from tests.kit.bundles import proven_once
 from tests.long import more, size
 
 MINUTE = 60_000_000_000
@@ -62,7 +62,7 @@ def _street() -> list[list[Draft]]:
 STREET = _street()
 
 
-class Gateway:
+class JudgingGateway:
     """Judges the street; its lives share what is on the card."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -85,7 +85,7 @@ class Gateway:
             self.judge.restore(change(msgpack.unpackb(self.snapshots[-1 - age])))
         self.judge.restore_flags(change(msgpack.unpackb(self.flags[-1])))
 
-    def at(self, window: int) -> "Gateway":
+    def at(self, window: int) -> "JudgingGateway":
         """Its past up to this window, for another future; to be killed first."""
         other = copy.copy(self)
         other.window = window
@@ -161,14 +161,14 @@ def folder(request: pytest.FixtureRequest, nothing: Path) -> Path | None:
 
 
 @cache
-def _whole(folder: Path | None) -> Gateway:
-    gateway = Gateway(folder)
+def _whole(folder: Path | None) -> JudgingGateway:
+    gateway = JudgingGateway(folder)
     gateway.run(LAST)
     return gateway
 
 
 @pytest.fixture
-def street(folder: Path | None) -> Gateway:
+def street(folder: Path | None) -> JudgingGateway:
     """Nobody kills it."""
     return _whole(folder)
 
@@ -183,7 +183,7 @@ def _up(log: Log, window: int) -> dict[Key, int]:
     return up
 
 
-def test_the_street_raises_every_flag(street: Gateway) -> None:
+def test_the_street_raises_every_flag(street: JudgingGateway) -> None:
     _alternates(street.log)
     _ends_off(street.log)
     assert {key for _, key, _ in street.log} == {
@@ -198,7 +198,7 @@ def test_the_street_raises_every_flag(street: Gateway) -> None:
 @more
 @pytest.mark.parametrize("age", [OLD, None])
 def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
-    street: Gateway, age: int | None
+    street: JudgingGateway, age: int | None
 ) -> None:
     expected = _by_key(street.log)
     for k in _at(age):
@@ -219,7 +219,7 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
 @pytest.mark.parametrize("folder", [None])
 @pytest.mark.parametrize("age", [OLD, pytest.param(None, marks=pytest.mark.long)])
 def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
-    street: Gateway, age: int | None
+    street: JudgingGateway, age: int | None
 ) -> None:
     for k in _at(age):
         gateway = street.at(k)
@@ -239,7 +239,7 @@ def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
 @pytest.mark.parametrize("seed", range(size(3, 8)))
 def test_killed_again_and_again_flags_alternate(folder: Path | None, seed: int) -> None:
     rng = random.Random(seed)
-    gateway = Gateway(folder)
+    gateway = JudgingGateway(folder)
     often = rng.choice([1, 2, 5, 20])
     while gateway.window < CALM:
         gateway.run(min(CALM, gateway.window + rng.randint(1, often)))
@@ -252,7 +252,7 @@ def test_killed_again_and_again_flags_alternate(folder: Path | None, seed: int) 
 
 @pytest.mark.parametrize("k", [50, 55, 58, 75])
 def test_killed_before_its_first_window_a_judge_has_forgotten_nothing(
-    street: Gateway, k: int
+    street: JudgingGateway, k: int
 ) -> None:
     """A start commits what it has before any window ends."""
     once, twice = street.at(k), street.at(k)

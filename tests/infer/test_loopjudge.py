@@ -22,9 +22,9 @@ from edge.infer.modelsession import ModelSession
 from edge.infer.sites import LaneSite
 from edge.process.engineevents import sensor_fault_event
 from models import BUNDLES
-from tests.infer.bundles import proven_once
 from tests.infer.street import SHIPPED
 from tests.infer.test_looprules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
+from tests.kit.bundles import proven_once
 
 S = 1_000_000_000
 BUNDLE = BUNDLES / "loopfault"

@@ -19,7 +19,7 @@ from edge.infer.sites import LaneSite
 from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
 from tests.infer.road import slot_of
-from tests.process.make_engine import MINUTE, S, found, presences
+from tests.kit.engine import MINUTE, S, found, presences
 
 DEAD_MIN = 60  # when the pair falls silent
 PAIRS = tuple(f"north_{i}" for i in (1, 2))

@@ -11,8 +11,8 @@ from edge.infer.bundlemanifest import ModelError
 from edge.infer.modelguard import FAILURES_LIMIT, ModelGuard
 from edge.infer.modelsession import ModelSession
 from edge.infer.previousmodel import previous_bundle
-from tests.infer import tiny_model as made
-from tests.infer.tiny_model import tiny
+from tests.kit import tinymodel as made
+from tests.kit.tinymodel import tiny
 
 SECOND = 1_000_000_000
 
@@ -39,7 +39,7 @@ def fed(session: ModelSession, rows: int = 1) -> dict[str, Any]:
     return {**made.feed(*[1.0] * rows), "state": session.started([1.0] * rows)}
 
 
-class Broken(ModelSession):
+class BrokenModel(ModelSession):
     """Proves itself, and fails from then on."""
 
     def run(self, feed: Any) -> Any:
@@ -49,7 +49,7 @@ class Broken(ModelSession):
 
 
 def broken_live(folder: Path) -> ModelSession:
-    return ModelSession(folder) if folder.name.endswith(".previous") else Broken(folder)
+    return ModelSession(folder) if folder.name.endswith(".previous") else BrokenModel(folder)
 
 
 def test_a_model_that_does_not_load_makes_room_for_the_former_one_at_once(folder: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.machine import Machine
+from tests.kernel.machine import GuestMachine
 
 pytestmark = pytest.mark.kernel
 
@@ -12,7 +12,7 @@ SILENT = ["EREMOTEIO", "ENXIO"]  # adapters say the one or the other of what nob
 
 
 @pytest.fixture(scope="module")
-def seen(machine: Machine) -> dict[str, Any]:
+def seen(machine: GuestMachine) -> dict[str, Any]:
     """What guest/air.py saw, scene by scene."""
     found: dict[str, Any] = machine.python("air")
     return found

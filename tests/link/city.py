@@ -26,7 +26,7 @@ MB = 1_000_000
 MEMORY = Path("/dev/shm")
 
 
-class City:
+class LinkSurroundings:
     """Everything around the watch. The box may be rebooted: the disk stays, /run goes."""
 
     def __init__(self, folder: Path, kind: str = "cellular", **options: Any) -> None:

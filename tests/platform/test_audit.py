@@ -20,9 +20,9 @@ from edge.platform.days import UNKNOWN, day_of
 from edge.platform.receivedrecord import WallTimes
 from edge.platform.recordstore import open_store
 from edge.uplink.wire import decode, encode
+from tests.kit.records import E1, GW, TOPICS, entry, envelope, record, sealed
 from tests.long import examples
 from tests.platform.gateway_story import Place, Story, place, tell
-from tests.platform.made_records import E1, GW, TOPICS, entry, envelope, record, sealed
 
 SEEDS = st.integers(0, 2**32)
 

@@ -18,7 +18,7 @@ from edge.platform.recordstore import open_store
 from edge.platform.signatures import CertificateKeys
 from edge.uplink.wire import CHAIN_START, WireError
 from edge.uplink.wire.records import HEADER_KEYS
-from tests.platform.made_records import E1, E2, GW, entry, record, sealed
+from tests.kit.records import E1, E2, GW, entry, record, sealed
 from tests.platform.test_audit import signer
 
 ELSEWHERE = "kerbstone/v1/stadt/gw-evil/up/air/hut"

@@ -20,9 +20,10 @@ from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
 from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
 from edge.uplink.wire import JSON, Payload, encode
-from tests.platform.made_records import E1, GW, TOPICS, Gateway, entry, envelope, gateway, record
-from tests.uplink.broker import Make, Mosquitto, free_port
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Mosquitto, free_port
+from tests.kit.platform import ReceiptedGateway, gateway
+from tests.kit.records import E1, GW, TOPICS, entry, envelope, record
+from tests.kit.waiting import until
 
 ALL = "kerbstone/v1/#"
 UP = "kerbstone/v1/+/+/up/#"
@@ -221,7 +222,7 @@ async def test_one_gateway_does_not_hide_the_sentences_about_another(
 @contextlib.asynccontextmanager
 async def ten_sent(
     mosquitto: Make, store: RecordStore
-) -> AsyncIterator[tuple[Running, Gateway, Gate]]:
+) -> AsyncIterator[tuple[Running, ReceiptedGateway, Gate]]:
     """Nine records have come while the first one is written, which takes until the gate is free."""
     broker, gate = mosquitto(), Gate(store, free=False)
     async with collecting(broker, gate) as running, gateway(broker) as sender:
@@ -280,7 +281,7 @@ async def sent(broker: Mosquitto, one: Record) -> None:
         async with aiomqtt.Client(
             "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5
         ) as client:
-            await Gateway(client).publish(one)
+            await ReceiptedGateway(client).publish(one)
 
 
 async def test_a_receipt_that_could_not_be_sent_is_sent_when_the_broker_is_back(

@@ -14,22 +14,12 @@ from edge.core import Stream
 from edge.platform.collector import encode_receipts_of, merge_numbers
 from edge.platform.recordstore import open_store
 from edge.uplink.wire import JSON, Payload, Topics, decode_receipts, encode
+from tests.kit.broker import Make
+from tests.kit.platform import COMMAND, ROOT, gateway
+from tests.kit.platform import platform as receiving
+from tests.kit.records import E1, E2, GW, TOPICS, entry, envelope, record
+from tests.kit.waiting import until
 from tests.long import more, size
-from tests.platform.made_records import (
-    COMMAND,
-    E1,
-    E2,
-    GW,
-    ROOT,
-    TOPICS,
-    entry,
-    envelope,
-    gateway,
-    record,
-)
-from tests.platform.made_records import platform as receiving
-from tests.uplink.broker import Make
-from tests.uplink.waiting import until
 
 # as the city's broker ought to be: what was acknowledged is on the disk
 DURABLE = "allow_anonymous true\nmax_queued_messages 0\n"

@@ -10,7 +10,7 @@ from edge.platform.receivedrecord import WallTimes
 from edge.platform.walltimecheck import BOUND_US, RedatedMoments, WallTimeCheck
 from edge.uplink.wire.clockmoments import Moment
 from edge.uplink.wire.records import MAX_WALL_NS
-from tests.platform.made_records import E1, GW, entry, record
+from tests.kit.records import E1, GW, entry, record
 from tests.platform.seals import KEY, seal
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)

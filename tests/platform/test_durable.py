@@ -19,7 +19,7 @@ from edge.platform.jsonlinesfile import RECORD_HEAD, JsonLinesFile
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
 from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
 from edge.platform.sqlite_store import SqliteStore
-from tests.platform.made_records import E1, GW, entry, record
+from tests.kit.records import E1, GW, entry, record
 
 FULL = 2  # of `PRAGMA synchronous`
 OTHER = entry(record(1, body={"x": "other"}))

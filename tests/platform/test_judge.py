@@ -20,7 +20,7 @@ from edge.platform.completeness import (
 from edge.platform.declaredlosses import DeclaredGap
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.timeline import SLACK_US
-from tests.platform.made_records import E1, E2, GW
+from tests.kit.records import E1, E2, GW
 from tests.platform.seals import KEY, seal
 
 E3 = (3 << 32) + 1

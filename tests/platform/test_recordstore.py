@@ -16,8 +16,8 @@ from edge.core import ConfigError, Stream
 from edge.platform import keepquota
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from tests.kit.records import E1, E2, GW, KINDS, TOPICS, entry, record
 from tests.long import examples
-from tests.platform.made_records import E1, E2, GW, KINDS, TOPICS, entry, record
 
 
 def verdicts(store: RecordStore, *entries: ReceivedRecord) -> list[str]:

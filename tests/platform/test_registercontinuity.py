@@ -30,8 +30,8 @@ from edge.platform.registercontinuity import (
 from edge.process.engineevents import meter_event
 from edge.process.merge import merge_bodies
 from edge.process.registerwindow import RegisterWindow
+from tests.kit.records import E1, E2, GW, S, entry, record, sealed
 from tests.long import examples
-from tests.platform.made_records import E1, E2, GW, S, entry, record, sealed
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
 POINT = Point("energy_import", Quantity.ENERGY, kind=PointKind.TOTAL, resolution=0.1)

@@ -18,7 +18,7 @@ from edge.platform.recordstore import open_store
 from edge.platform.sitecheck import SITES_SHOWN, SiteCheck, refused_findings
 from edge.provision.gatewaystore import GatewayStore as Desk
 from edge.provision.registryrows import ClaimRequest, ClaimState
-from tests.platform.made_records import E1, GW, TOPICS, entry, record
+from tests.kit.records import E1, GW, TOPICS, entry, record
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

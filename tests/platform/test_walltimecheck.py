@@ -21,8 +21,8 @@ from edge.store import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.timestamps import Timestamper
 from edge.uplink.wire import decode, encode
 from edge.uplink.wire.clockmoments import Moment, parse_moments, wall_times
+from tests.kit.records import GW, TOPICS
 from tests.long import examples
-from tests.platform.made_records import GW, TOPICS
 
 S = 1_000_000_000
 TRUTH = 1_790_000_000 * S  # Unix ns, when the first boot begins
@@ -30,7 +30,7 @@ CAME = "2026-12-24T12:00:00.000Z"
 QUALITIES: tuple[TimeQuality, ...] = ("none", "floor", "rtc", "ntp", "nts")
 
 
-class Box:
+class WallClockGateway:
     """One gateway through its boots. What it sends is lost now and then, and sent again."""
 
     def __init__(self, folder: Path, rng: Random) -> None:
@@ -152,7 +152,7 @@ def judged(entries: list[ReceivedRecord]) -> GatewayAudit:
 
 def lived(seed: int) -> list[ReceivedRecord]:
     with TemporaryDirectory() as folder:
-        return asyncio.run(Box(Path(folder), Random(seed)).live())
+        return asyncio.run(WallClockGateway(Path(folder), Random(seed)).live())
 
 
 @settings(max_examples=examples(25), deadline=None)

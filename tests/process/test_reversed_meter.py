@@ -8,7 +8,7 @@ import pytest
 from edge.core.point import Point, PointKind, Quantity
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
-from tests.process.make_engine import S, body, engine, events, setup, sweeps
+from tests.kit.engine import S, body, engine, events, setup, sweeps
 
 NAME = "main_meter"
 KEYS = ("energy_import", "energy_export", "energy_total")

@@ -10,10 +10,10 @@ import pytest
 
 from edge.core import ConfigError
 from edge.provision import operatordocs
-from tests.provision.enrolment import Box, spki
+from tests.kit.enrolment import DeviceKey, spki
 
 PAGE = "https://enrol.city.example/"
-SPKI = spki(Box().key.public_key())
+SPKI = spki(DeviceKey().key.public_key())
 TEXT = operatordocs.label_text(PAGE, "gw-17", SPKI)
 QUIET = 4  # modules of white around it, as ISO/IEC 18004 asks for
 Matrix = list[list[int]]

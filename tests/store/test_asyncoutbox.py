@@ -7,7 +7,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.store import AsyncOutbox, Outbox, OutboxBusyError, asyncoutbox
-from tests.store.test_outbox import LIMIT, MARK, drafts
+from tests.kit.outbox import LIMIT, MARK, drafts
 
 
 async def start(folder: Path) -> AsyncOutbox:

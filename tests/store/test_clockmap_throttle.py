@@ -7,7 +7,7 @@ import pytest
 
 from edge.store import ClockMark
 from edge.store.clockmap import MARK_NS, SAME_SHIFT_NS, STEP_NS
-from tests.store.test_outbox import drafts, opened
+from tests.kit.outbox import drafts, opened
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S

@@ -11,9 +11,9 @@ import pytest
 from edge.core import Stream
 from edge.store import ClockMark, database, storefiles
 from edge.store.database import DATABASE_NAME
-from tests.memory import in_memory
+from tests.kit.memory import in_memory
+from tests.kit.outbox import MARK, S, drafts, everything
 from tests.store.test_foreign_owner import OURS, opened
-from tests.store.test_outbox import MARK, S, drafts, everything
 
 COLUMNS = {
     "meta": ["value"],

@@ -17,9 +17,9 @@ from edge.store.deliveryjournal import (
     RecoveredJournal,
     recover_journal,
 )
+from tests.kit.memory import in_memory
+from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 from tests.long import examples
-from tests.memory import in_memory
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
 SENT, CONFIRMED, ROWS = range(2, 12), range(5, 9), 20
 

@@ -16,8 +16,8 @@ from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.downsample import Downsampler, merge_groups
 from edge.store.quarterhours import QuarterHours
 from edge.store.rowformat import SUMMARY_LEVEL, RowHead
+from tests.kit.outbox import everything, kill, text
 from tests.long import examples
-from tests.store.test_outbox import everything, kill, text
 
 S = 1_000_000_000
 MINUTE = 60 * S

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from edge.core import Stream
+from tests.kit.outbox import everything, kill
 from tests.long import more, size
 from tests.store.test_downsample import covered, opened
-from tests.store.test_outbox import everything, kill
 
 ROOT = Path(__file__).parents[2]
 LIVE = """

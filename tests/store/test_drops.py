@@ -10,7 +10,7 @@ from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.catchup import merge_drops
 from edge.store.drops import DropRange, PendingDrops
 from edge.store.rowformat import OutboxRow, make_row, pack_body
-from tests.store.test_outbox import S, drafts, everything, opened
+from tests.kit.outbox import S, drafts, everything, opened
 
 
 def declared(rows: list[StoredRecord]) -> list[tuple[str, str, int]]:

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.store import ClockMark, Outbox, StoredRecord
+from tests.kit.outbox import S, everything, text
 from tests.long import examples
 from tests.store.faulty import FaultyDisk, FaultyPlace, away, back
-from tests.store.test_outbox import S, everything, text
 
 LIMIT = 1 << 20  # bytes; a quarter of it in memory
 EXAMPLES = 30  # a few seconds: each opens a dozen databases
 
 
 @dataclass
-class World:
+class FailoverModel:
     """One box over all of its starts."""
 
     folder: Path
@@ -212,7 +212,7 @@ def test_nothing_is_lost_without_a_word(steps: list[tuple[Any, ...]]) -> None:
         mock.patch("edge.store.outbox.OutboxFolder", FaultyPlace),
     ):
         FaultyDisk.heal()
-        world = World(Path(folder))
+        world = FailoverModel(Path(folder))
         try:
             for name, *values in steps:
                 step(world, name, values)
@@ -222,7 +222,7 @@ def test_nothing_is_lost_without_a_word(steps: list[tuple[Any, ...]]) -> None:
             world.kill()
 
 
-def step(world: World, name: str, values: list[Any]) -> None:
+def step(world: FailoverModel, name: str, values: list[Any]) -> None:
     match name:
         case "commit":
             world.commit(*values)

@@ -17,8 +17,8 @@ from edge.store.fillrate import (
 )
 from edge.store.rowcount import count_rows
 from edge.store.rowformat import INFINITE, pack_body
+from tests.kit.outbox import MARK, S, drafts, everything, text
 from tests.store.test_downsample import MINUTE, WALL, live, opened
-from tests.store.test_outbox import MARK, S, drafts, everything, text
 
 
 def minutes(rate: FillRate, first: int, last: int, size: int = 600) -> None:

@@ -10,7 +10,7 @@ from edge.store.deliveryjournal import JOURNAL_ENTRY, JOURNAL_NAME, recover_jour
 from edge.store.drops import PendingDrops
 from edge.store.memoryoutbox import ROW_OVERHEAD_BYTES, MemoryOutbox
 from edge.store.rowformat import make_row, pack_body
-from tests.store.test_outbox import S, drafts, everything, kill, opened
+from tests.kit.outbox import S, drafts, everything, kill, opened
 
 SMALL = 4 << 20
 

@@ -23,8 +23,8 @@ from edge.store.mergeable import (
     union_ranges,
 )
 from edge.store.rowformat import INFINITE
+from tests.kit.outbox import everything, kill
 from tests.store.test_downsample import SOURCES, S, air, covered, live, mark, minute, opened, summed
-from tests.store.test_outbox import everything, kill
 
 START = 1 << 32  # no row of the first start has a lower id
 

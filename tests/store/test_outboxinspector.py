@@ -22,7 +22,7 @@ from edge.store import (
 from edge.store.database import UnusableOutboxError
 from edge.store.diskoutbox import DiskOutbox
 from edge.store.outboxinspector import KEEP_OPEN, _looked
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, kill, opened
+from tests.kit.outbox import LIMIT, MARK, S, drafts, kill, opened
 
 module = importlib.import_module("edge.store.outboxinspector")  # the function has its name
 

@@ -13,14 +13,14 @@ import pytest
 from edge.store import Outbox, StoredRecord, inspect_outbox
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.readonlydisk import READING_NOTICE, is_read_only
+from tests.kit.broker import BINARY, Mosquitto
+from tests.kit.outbox import LIMIT, drafts, everything
+from tests.kit.uplink import box
+from tests.kit.waiting import until
 from tests.store.readonly import card
 from tests.store.refuge import at
-from tests.store.test_outbox import LIMIT, drafts, everything
 from tests.store.test_outboxinspector import picture
 from tests.store.test_rowsearch import find
-from tests.uplink.bench import box
-from tests.uplink.broker import BINARY, Mosquitto
-from tests.uplink.waiting import until
 
 COUNT = 700
 WRITE = """

@@ -12,10 +12,10 @@ from edge.core.numbers import encode_steps
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, UnavailableError, epochs
 from edge.store.rowformat import INFINITE, OutboxRow, make_row, pack_body
 from edge.store.rowsearch import RowSearch
+from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 from tests.store.test_damage import FailingDisk
 from tests.store.test_downsample import SOURCES, WALL, covered, live, mark, minute, summed
 from tests.store.test_downsample import opened as thinning
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
 
 def find(outbox: Outbox, epoch: int, stream: str, first: int, last: int) -> list[StoredRecord]:

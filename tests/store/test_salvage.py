@@ -14,8 +14,8 @@ from edge.store import ClockMark, Outbox
 from edge.store.rowformat import STREAM_LEVELS, OutboxRow
 from edge.store.salvage import Salvage
 from edge.store.sqlitepages import TABLE_LEAF, SqlitePages
+from tests.kit.outbox import LIMIT, S, drafts
 from tests.long import examples, more, size
-from tests.store.test_outbox import LIMIT, S, drafts
 from tests.store.test_outboxinspector import picture
 
 COLUMNS = len(OutboxRow._fields)

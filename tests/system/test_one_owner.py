@@ -11,29 +11,30 @@ from edge.acquire.clock import boot_id
 from edge.acquire.stage import PREFIX, find_segments
 from edge.control.protocol import ask_daemon
 from edge.store import inspect_outbox
-from tests.system.site import AIR, KERBSTONE, LOOPS, ROOT, Records, Site, Street
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import AIR, KERBSTONE, LOOPS, ROOT, GatewayProcess, Records
+from tests.kit.street import LoopStreet
 from tests.system.test_read import wait_for
-from tests.uplink.broker import Mosquitto
 
 AIR_HELD = {"pm2_5": 9.5, "humidity": 45.5, "temperature": 23.5}
 
 
 @pytest.fixture
-def street(tmp_path: Path) -> Street:
-    return Street(tmp_path, Sen55(AIR_HELD, powered_s=86_400))
+def street(tmp_path: Path) -> LoopStreet:
+    return LoopStreet(tmp_path, Sen55(AIR_HELD, powered_s=86_400))
 
 
-def started(one: Site) -> None:
+def started(one: GatewayProcess) -> None:
     one.start()
     wait_for(lambda: ask_daemon(one.folder / "run", "status") is not None)
 
 
-def pid_of(one: Site) -> int:
+def pid_of(one: GatewayProcess) -> int:
     assert one._daemon is not None
     return one._daemon.pid
 
 
-def second(one: Site, old: str, new: str) -> subprocess.CompletedProcess[str]:
+def second(one: GatewayProcess, old: str, new: str) -> subprocess.CompletedProcess[str]:
     """Another daemon, with a configuration that differs so far."""
     other = one.folder / "other.toml"
     text = one.config.read_text()
@@ -47,7 +48,7 @@ def second(one: Site, old: str, new: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("key", ["dir", "run_dir"])
 def test_a_second_daemon_shares_no_folder_with_the_first(
-    broker: Mosquitto, site: Callable[..., Site], street: Street, key: str
+    broker: Mosquitto, site: Callable[..., GatewayProcess], street: LoopStreet, key: str
 ) -> None:
     with street:
         # the first has loops, the second asks another bus and another store: nothing but one
@@ -77,7 +78,7 @@ def test_a_second_daemon_shares_no_folder_with_the_first(
 
 
 def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
-    broker: Mosquitto, site: Callable[..., Site], street: Street
+    broker: Mosquitto, site: Callable[..., GatewayProcess], street: LoopStreet
 ) -> None:
     with street:
         one = site(AIR, period_s=1)

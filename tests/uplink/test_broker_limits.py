@@ -13,10 +13,10 @@ from edge.uplink import oversize
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.oversize import HELD_LIMIT, PROOF_RECORDS, Oversize
 from edge.uplink.reconnect import ReconnectPolicy
-from tests.uplink.bench import GW, S, box, drafts, large
-from tests.uplink.broker import Make
-from tests.uplink.raw import raw_broker
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.rawbroker import raw_broker
+from tests.kit.uplink import GW, S, box, drafts, large
+from tests.kit.waiting import until
 
 SMALL = b"\x27\x00\x00\x00\xc8"  # Maximum Packet Size 200
 NO_QOS, NO_RETAIN = b"\x24\x00", b"\x25\x00"

@@ -10,9 +10,9 @@ import pytest
 from edge.core import Draft, Stream
 from edge.uplink import brokerprobe, delivery
 from edge.uplink.brokerprobe import PROBE_FIRST_NS, PROBE_MAX_NS, BrokerProbe
-from tests.uplink.bench import Box, S, box, drafts
-from tests.uplink.raw import REFUSE_ALL, raw_broker
-from tests.uplink.waiting import until
+from tests.kit.rawbroker import REFUSE_ALL, raw_broker
+from tests.kit.uplink import S, UplinkGateway, box, drafts
+from tests.kit.waiting import until
 
 HOUR_NS = 3600 * S
 
@@ -21,7 +21,7 @@ def alarm(number: int) -> Draft:
     return Draft(Stream.EVENT, "door", S, S, {"event": "tamper", "text": "open", "n": number})
 
 
-async def rests(gateway: Box) -> None:
+async def rests(gateway: UplinkGateway) -> None:
     """Until the broker is left alone for the better part of a minute."""
     await until(lambda: gateway.sender._delivery.paused_ns - time.monotonic_ns() > 30 * S)
 

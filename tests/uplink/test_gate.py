@@ -12,7 +12,7 @@ from edge.uplink.backloggate import (
     SETTLED_NS,
     BacklogGate,
 )
-from tests.uplink.test_delivery import Desk, Store
+from tests.uplink.test_delivery import DeliveryRun, LeavingRows
 
 S = 1_000_000_000
 Q = 1_000_000 * QUARTER_NS + SETTLED_NS  # a quarter has settled at this moment
@@ -20,7 +20,7 @@ NOW = Stamp(0, Q, "ntp")
 NEXT = replace(NOW, wall_ns=Q + QUARTER_NS)
 
 
-class Asked(Store):
+class Asked(LeavingRows):
     """Tells what the gate asks of the store; merging gains `gains` times."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class Asked(Store):
 
 class Door:
     def __init__(self) -> None:
-        self.store, self.desk = Asked(), Desk()
+        self.store, self.desk = Asked(), DeliveryRun()
         self.delivery = self.desk.delivery
         self.gate = BacklogGate(self.store, self.delivery)
         self.beats = 0

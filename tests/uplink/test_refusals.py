@@ -15,15 +15,15 @@ from edge.uplink import delivery
 from edge.uplink import sender as module
 from edge.uplink.broker import make_broker
 from edge.uplink.oversize import PROOF_RECORDS
-from tests.uplink.bench import GW, Box, S, box, drafts, large
-from tests.uplink.broker import Make
-from tests.uplink.raw import REFUSE_ALL, RawBroker, raw_broker
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.rawbroker import REFUSE_ALL, RawBroker, raw_broker
+from tests.kit.uplink import GW, S, UplinkGateway, box, drafts, large
+from tests.kit.waiting import until
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 
 
-def as_events(made: Box) -> None:
+def as_events(made: UplinkGateway) -> None:
     """As the daemon does it: each alarm is committed at once, as an event."""
     tasks: set[asyncio.Task[object]] = set()
 

@@ -17,8 +17,8 @@ from edge.uplink.delivery import NOT_AUTHORIZED
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection
 from edge.uplink.rescuesender import DatedRecord, RescueResult, RescueSender
 from edge.uplink.wire import Receipt, Topics, encode_receipts
-from tests.uplink.raw import DISCONNECT, PUBACK, REFUSE_ALL, RawBroker, publish, raw_broker
-from tests.uplink.waiting import until
+from tests.kit.rawbroker import DISCONNECT, PUBACK, REFUSE_ALL, RawBroker, publish, raw_broker
+from tests.kit.waiting import until
 
 S = 1_000_000_000
 GW, EPOCH = "gw-0001", 5

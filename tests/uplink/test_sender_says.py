@@ -15,17 +15,17 @@ from edge.uplink.broker import make_broker
 from edge.uplink.mqtt import BrokerRefusedError, CertificateRejectedError, MqttConnection
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
 from edge.uplink.wire import Topics, encode_command
-from tests.uplink.bench import GW, box, drafts
-from tests.uplink.raw import RawBroker, publish, raw_broker
-from tests.uplink.test_sendqueue_order import Rows, row
-from tests.uplink.waiting import until
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
+from tests.kit.rawbroker import RawBroker, publish, raw_broker
+from tests.kit.uplink import GW, box, drafts
+from tests.kit.waiting import until
+from tests.uplink.test_sendqueue_order import StoredRows, row
 
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 TAKEN_OVER = b"\xe0\x01\x8e"  # DISCONNECT, reason code 142
 
 
-class Desk:
+class TellingSender:
     """A sender without records of its own, in virtual time, and all that it tells."""
 
     def __init__(self, broker: RawBroker) -> None:
@@ -34,7 +34,7 @@ class Desk:
         self.known: list[bool] = []
         self.states = iter(range(99))
         self.sender = Sender(
-            [make_broker(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]),
+            [make_broker(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, StoredRows([]),
             self.clock, boot=1, epoch=1,
             terms=SenderOptions(encoding="json", receipt_s=60),
             hooks=SenderHooks(
@@ -47,8 +47,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def running(broker: RawBroker) -> AsyncIterator[Desk]:
-    desk = Desk(broker)
+async def running(broker: RawBroker) -> AsyncIterator[TellingSender]:
+    desk = TellingSender(broker)
     task = asyncio.create_task(desk.sender.run())
     try:
         await until(lambda: desk.sender.connected)
@@ -159,7 +159,7 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
         raise error
 
     monkeypatch.setattr(MqttConnection, "open", fails)
-    desk = Desk(RawBroker())
+    desk = TellingSender(RawBroker())
     task = asyncio.create_task(desk.sender.run())
     await desk.clock.run(3600)
     task.cancel()

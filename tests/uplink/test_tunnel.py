@@ -13,9 +13,9 @@ import pytest
 from edge.core import ConfigError
 from edge.uplink.broker import make_broker
 from edge.uplink.tunnel import MAX_RESPONSE_BYTES, open_tunnel, parse_proxy
-from tests.uplink.bench import GW, box, drafts
-from tests.uplink.broker import Make
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.uplink import GW, box, drafts
+from tests.kit.waiting import until
 
 
 @contextlib.asynccontextmanager

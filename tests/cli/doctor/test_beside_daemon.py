@@ -19,8 +19,8 @@ from drivers.sim.meter import UnitFault
 from drivers.sim.meter_rtu import MeterRtu
 from edge.app import passivechecks
 from edge.config import SerialBus
-from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, ROOT, Site, sht4x, told
+from tests.kit.command import Command
 
 
 def test_a_running_daemon_is_asked_and_no_wire_is_touched(

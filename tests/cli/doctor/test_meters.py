@@ -12,9 +12,9 @@ from drivers.sim.meter_server import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.mhz19 import Mhz19
 from edge.app import probe
-from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import METERS, QUICK, VALUES, Site, told, unhurried
-from tests.drivers.buses.far import Far
+from tests.kit.command import Command
+from tests.kit.serialport import FarEnd
 
 
 def test_a_meter_with_another_address_is_found_beside_its_neighbour(
@@ -64,7 +64,7 @@ def test_a_meter_at_another_rate_is_found_by_asking(
     kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "factory_lines", lambda: ("1200 8N1", "9600 8N1", "2400 8N1"))
-    far = Far()
+    far = FarEnd()
 
     def reply(asked: bytes) -> bytes:
         if termios.tcgetattr(far.slave)[4] != termios.B2400:
@@ -87,7 +87,7 @@ def test_a_talker_at_another_rate_is_found_by_listening(
     monkeypatch.setattr("drivers.chips._plantower.SILENT_S", 0.1)
     frame = bytes.fromhex("424d001c" + "0001" * 12 + "0000")
     frame += sum(frame).to_bytes(2)
-    far = Far()
+    far = FarEnd()
 
     def speak() -> bytes:
         right = termios.tcgetattr(far.slave)[4] == termios.B9600
@@ -107,7 +107,7 @@ def test_a_device_that_waits_to_be_asked_is_asked_at_its_factory_rate(
     kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("drivers.chips.mhz19.ANSWER_S", 0.1)
-    far, sensor = Far(), Mhz19({"co2": 612.0}, powered_s=600.0)
+    far, sensor = FarEnd(), Mhz19({"co2": 612.0}, powered_s=600.0)
 
     def reply(asked: bytes) -> bytes:
         right = termios.tcgetattr(far.slave)[4] == termios.B9600

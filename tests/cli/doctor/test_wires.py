@@ -13,8 +13,8 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
 from edge.app.exam import reading_findings
 from edge.core import Bad, Point, Quantity, Reason, sweep
-from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, sht4x, told
+from tests.kit.command import Command
 
 
 def test_a_site_that_is_well_is_fine(

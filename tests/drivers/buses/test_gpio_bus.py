@@ -21,7 +21,7 @@ NAMES = ["LOOP0", "LOOP1", "DOOR", "HEAT"]
 SOON = LineLimits(pause_s=0.03, pause_cap_s=0.12, calm_s=60.0)
 
 
-class Heard:
+class HeardEdges:
     """A bus at work, and what it said. `now_ns` is the clock of bus and wires."""
 
     def __init__(
@@ -69,8 +69,8 @@ class Heard:
 @asynccontextmanager
 async def listening(
     chip: str | GpioChip, lines: list[LineSpec], limits: LineLimits | None = None
-) -> AsyncIterator[Heard]:
-    heard = Heard(chip, lines, limits)
+) -> AsyncIterator[HeardEdges]:
+    heard = HeardEdges(chip, lines, limits)
     task = asyncio.create_task(heard.bus.run())
     await heard.wait(lambda: len({s.line for s in heard.states}) == len(lines))
     yield heard

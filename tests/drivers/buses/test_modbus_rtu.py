@@ -20,9 +20,8 @@ from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 from drivers.sim.meter_line import WHOLE_S, encode_frame
 from drivers.sim.meter_server import UnitReply
 from edge.core import BusError, DataError, Reason
-from tests.drivers.buses.far import Far
 from tests.drivers.buses.virtual_wire import VirtualWire
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import FarEnd, waiting
 from tests.long import examples
 
 VOLTS = {1: 230.5, 2: 111.25, 3: 50.0}
@@ -237,7 +236,7 @@ async def test_an_adapter_that_was_pulled_is_found_by_its_name_again(tmp_path: P
 # --- bytes that no simulator of ours would send -------------------------------------------------
 
 
-class Answering(Far):
+class Answering(FarEnd):
     """The far end answers each request with prepared bytes, at once."""
 
     def __init__(self) -> None:

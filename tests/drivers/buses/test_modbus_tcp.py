@@ -212,7 +212,7 @@ async def test_a_host_without_an_address_is_a_bus_error() -> None:
         await read(ModbusTcp("no-such-host.invalid", 502), 1)
 
 
-class Scripted:
+class ScriptedServer:
     """Accepts, and answers each request with what `make` gives: b"" closes."""
 
     def __init__(self, make: Callable[[bytes], list[bytes]]) -> None:
@@ -264,7 +264,7 @@ def whole(asked: bytes) -> bytes:
 
 
 async def test_an_answer_in_pieces_is_put_together() -> None:
-    peer = Scripted(lambda asked: [whole(asked)[:3], whole(asked)[3:8], whole(asked)[8:]])
+    peer = ScriptedServer(lambda asked: [whole(asked)[:3], whole(asked)[3:8], whole(asked)[8:]])
     bus = ModbusTcp("127.0.0.1", peer.port, ENOUGH_S)
     assert [await read(bus, 1) for _ in range(3)] == [230.5] * 3
     bus.close()
@@ -275,7 +275,7 @@ async def test_an_endpoint_that_closes_each_time_is_a_bus_error_with_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tcp, "BACK_FIRST_S", 5.0)
-    peer = Scripted(lambda asked: [b""])
+    peer = ScriptedServer(lambda asked: [b""])
     bus = ModbusTcp("127.0.0.1", peer.port, ENOUGH_S)
     with pytest.raises(BusError, match="closed the connection"):
         await read(bus, 1)
@@ -287,7 +287,7 @@ async def test_an_endpoint_that_closes_each_time_is_a_bus_error_with_a_pause(
 
 
 async def test_a_flood_of_other_answers_ends_with_a_new_connection() -> None:
-    peer = Scripted(lambda asked: [b"\xff\xff" + whole(asked)[2:] for _ in range(40)])
+    peer = ScriptedServer(lambda asked: [b"\xff\xff" + whole(asked)[2:] for _ in range(40)])
     bus = ModbusTcp("127.0.0.1", peer.port, ENOUGH_S)
     with pytest.raises(DataError, match="other questions"):
         await read(bus, 1)
@@ -298,7 +298,7 @@ async def test_a_flood_of_other_answers_ends_with_a_new_connection() -> None:
 
 
 async def test_a_peer_that_went_deaf_is_connected_to_again() -> None:
-    peer = Scripted(lambda asked: [])
+    peer = ScriptedServer(lambda asked: [])
     bus = ModbusTcp("127.0.0.1", peer.port)
     with impatient(bus, 0.02):
         for unit in range(3):
@@ -312,8 +312,8 @@ async def test_a_peer_that_went_deaf_is_connected_to_again() -> None:
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Iterator[Scripted]:
-    peer = Scripted(lambda asked: [])
+def scripted() -> Iterator[ScriptedServer]:
+    peer = ScriptedServer(lambda asked: [])
     yield peer
     peer.close()
 
@@ -331,7 +331,7 @@ def scripted() -> Iterator[Scripted]:
     )
 )
 async def test_whatever_comes_is_our_answer_or_one_of_two_errors(
-    scripted: Scripted, mutation: tuple[int | None, bytes]
+    scripted: ScriptedServer, mutation: tuple[int | None, bytes]
 ) -> None:
     bit, random = mutation
 

@@ -15,9 +15,8 @@ from drivers.buses.serial_trouble import UartCounters
 from drivers.sim.meter import MeterLine, MeterServer, MeterTcp, UnitFault
 from drivers.sim.meter_line import WHOLE_S
 from edge.core import BusError, DataError, Reason
-from tests.drivers.buses.far import Far
 from tests.drivers.buses.virtual_wire import TURNAROUND_NS, VirtualWire
-from tests.drivers.patient_port import Hearing, waiting
+from tests.kit.serialport import FarEnd, HearingPort, waiting
 
 BAUD = 38_400
 LISTEN_S = 0.02
@@ -208,7 +207,7 @@ async def test_a_wrong_address_is_found_where_the_meter_is(bus: ModbusRtu) -> No
     assert "check its address" in await said(bus, 1, 5, addresses=(9,))
 
 
-async def test_wrong_settings_are_found_by_asking_at_others(far: Far) -> None:
+async def test_wrong_settings_are_found_by_asking_at_others(far: FarEnd) -> None:
     """A meter at 2400 baud does not understand another speed, and keeps silent."""
 
     def reply(asked: bytes) -> bytes:
@@ -221,14 +220,14 @@ async def test_wrong_settings_are_found_by_asking_at_others(far: Far) -> None:
     assert "the device speaks 2400 8E1, and the configuration says 9600 8N1" in text
 
 
-async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: Far) -> None:
+async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: FarEnd) -> None:
     bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5, 6, search=("2400 8N1",))
     assert text.count("fault: ") == 2
     assert "that A and B are not swapped" in text
 
 
-async def test_swapped_wires_that_hold_the_line_low_are_heard(far: Far) -> None:
+async def test_swapped_wires_that_hold_the_line_low_are_heard(far: FarEnd) -> None:
     far.answer(lambda asked: bytes(len(asked)))
     bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5)
@@ -236,15 +235,15 @@ async def test_swapped_wires_that_hold_the_line_low_are_heard(far: Far) -> None:
     assert "A and B swapped" in text
 
 
-async def test_two_meters_with_one_address_are_found(far: Far) -> None:
+async def test_two_meters_with_one_address_are_found(far: FarEnd) -> None:
     far.answer(twins)
     bus = ModbusRtu(waiting(far)(far.path, 115_200), timeout_s=0.1)
     assert "two devices answer as unit 5" in await said(bus, 5)
 
 
-async def test_another_master_is_heard_before_anybody_is_asked(far: Far) -> None:
+async def test_another_master_is_heard_before_anybody_is_asked(far: FarEnd) -> None:
     far.keep_saying(lambda: append_crc(bytes.fromhex("010400000002")), 0.005)
-    bus = ModbusRtu(Hearing(far.path, 300), timeout_s=0.03)
+    bus = ModbusRtu(HearingPort(far.path, 300), timeout_s=0.03)
     assert "nobody asked for" in await said(bus, 5)
 
 

@@ -23,7 +23,7 @@ from edge.core import (
 )
 from tests.drivers.chips.wired import Wired
 from tests.drivers.known import read
-from tests.drivers.vectors import vectors
+from tests.kit.vectors import vectors
 
 HEAD = bytes.fromhex("78563412 422e 01 02 2a 00 0000")
 GOOD = long_frame(8, 1, 0x72, HEAD + bytes.fromhex("0c0356341200"))

@@ -19,8 +19,8 @@ from drivers.chips.sds011 import (
 from drivers.sim.sds011 import Sds011 as Sensor
 from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
-from tests.drivers.simbus import Now
-from tests.drivers.vectors import frame, vector
+from tests.kit.air import Now
+from tests.kit.vectors import frame, vector
 
 GOOD = bytes.fromhex("aac07b00c80158d975ab")
 AIR = {"pm2_5": 12.3, "pm10": 45.6}

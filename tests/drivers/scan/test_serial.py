@@ -17,8 +17,8 @@ from drivers.sim.sds011 import Sds011
 from drivers.sim.zh03b import Zh03b
 from edge.app import tomlsnippet
 from edge.core import BusError, DataError, Framer
-from tests.drivers import patient_port
 from tests.drivers.scan.played import TALKERS, device, no_tick, on_a_port
+from tests.kit import serialport as patient_port
 
 ASKED = {
     "mhz19": "Winsen", "sps30_uart": "SPS30", "canoga": "Canoga", "dlt645": "DL/T 645",

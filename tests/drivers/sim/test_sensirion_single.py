@@ -8,7 +8,7 @@ from drivers.sim.scd41 import Scd41
 from drivers.sim.sen66 import Sen66
 from drivers.sim.sgp41 import Sgp41
 from drivers.sim.sht4x import Sht4x
-from tests.drivers.simbus import Now
+from tests.kit.air import Now
 
 
 @pytest.fixture

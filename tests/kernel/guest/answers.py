@@ -47,8 +47,8 @@ def adapter(name: str) -> str:
     raise FileNotFoundError(f"no adapter is called {name}")
 
 
-class Answers:
-    """The process, seen from another. `with Answers("sen55") as answers: answers("fault", ...)`."""
+class AnsweringProcess:
+    """The process, seen from another. `with AnsweringProcess("sen55") as answers: ...`."""
 
     def __init__(self, *chips: str) -> None:
         self._process = subprocess.Popen(
@@ -64,7 +64,7 @@ class Answers:
         self._say.flush()
         return json.loads(self._hear.readline())
 
-    def __enter__(self) -> "Answers":
+    def __enter__(self) -> "AnsweringProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
