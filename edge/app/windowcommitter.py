@@ -155,7 +155,9 @@ class WindowCommitter:
         self._pipeline.engine.expired(expired_points(self._site, now))
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
-        if self._writer.untold:  # after a power cut nobody would know that it was counted
+        if (
+            self._writer.high_water_unsaved
+        ):  # after a power cut nobody would know that it was counted
             self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq in SYNCED else None

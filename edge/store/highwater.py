@@ -68,38 +68,38 @@ class HighWaterFiles:
             folder / HIGHWATER_NAME,
             None if run_dir is None else run_dir / HIGHWATER_NAME,
         )
-        self._told_ns: int | None = None  # when the card heard of it
+        self._card_ns: int | None = None  # when the card heard of it
         self._unknown = False  # the card has heard that it hears no more
-        self.untold = False  # it should have heard so, and did not take it
+        self.high_water_unsaved = False  # it should have heard so, and did not take it
         self.run = None if self._run is None else _read_mark(self._run, owner)
         card = _read_mark(self._card, owner)
         # of one start the run directory knows the last word
         known = self.run is not None and card is not None and card.epoch == self.run.epoch
         self.found = [each for each in (self.run, None if known else card) if each is not None]
 
-    def commit(self, reached: HighWaterMark, mono_ns: int, *, on_disk: bool) -> None:
+    def commit(self, high_water: HighWaterMark, mono_ns: int, *, on_disk: bool) -> None:
         """So many numbers have been given, and are durable. `on_disk`: in the database, and not
         only in memory, of which a power cut leaves nothing."""
         if self._run is not None:
-            self._write(self._run, reached)
-        told_ns = self._told_ns
-        due = told_ns is None or not 0 <= mono_ns - told_ns < EVERY_NS
+            self._write(self._run, high_water)
+        card_ns = self._card_ns
+        due = card_ns is None or not 0 <= mono_ns - card_ns < EVERY_NS
         if on_disk and (self._unknown or due):
-            self._told_ns, self._unknown = mono_ns, False
-            self._write(self._card, reached, durable=True)
+            self._card_ns, self._unknown = mono_ns, False
+            self._write(self._card, high_water, durable=True)
         elif not on_disk and not self._unknown:
             # a card that fails may not take even this: asked again with the next commit
             self._unknown = self._write(
-                self._card, HighWaterMark(reached.epoch, UNKNOWN), durable=True
+                self._card, HighWaterMark(high_water.epoch, UNKNOWN), durable=True
             )
-        self.untold = not on_disk and not self._unknown
+        self.high_water_unsaved = not on_disk and not self._unknown
 
-    def write_at_end(self, reached: HighWaterMark) -> None:
+    def write_at_end(self, high_water: HighWaterMark) -> None:
         """The last word, of a database that is on disk."""
-        self._write(self._card, reached, durable=True)
+        self._write(self._card, high_water, durable=True)
 
-    def _write(self, path: Path, reached: HighWaterMark, *, durable: bool = False) -> bool:
-        return _write(path, reached.packed(self._owner), durable=durable)
+    def _write(self, path: Path, high_water: HighWaterMark, *, durable: bool = False) -> bool:
+        return _write(path, high_water.packed(self._owner), durable=durable)
 
 
 def _sum(line: str, owner: str) -> int:

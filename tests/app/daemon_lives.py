@@ -146,7 +146,7 @@ class FragileWriter:
         self.handed: list[StoredRecord] = []  # nothing is sent here
         self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
-    untold = False  # its card takes everything
+    high_water_unsaved = False  # its card takes everything
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self._box.states.get(owner)

@@ -103,7 +103,7 @@ class Box:
         self.kills += 1
         kept = self.folder / "kept"
         shutil.copytree(self.store, kept)
-        if (disk := outbox._medium.disk) is not None:
+        if (disk := outbox._storage.disk) is not None:
             disk.close()
         shutil.rmtree(self.store)
         kept.rename(self.store)
@@ -140,8 +140,8 @@ class Kept:
         self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     @property
-    def untold(self) -> bool:
-        return self.outbox.untold
+    def high_water_unsaved(self) -> bool:
+        return self.outbox.high_water_unsaved
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self.outbox.state(owner)
