@@ -64,7 +64,7 @@ def make_sender(daemon: "Daemon") -> Sender:
         daemon.clock,
         boot=daemon.epoch.boot,
         epoch=daemon.epoch.epoch,
-        terms=SenderOptions(
+        options=SenderOptions(
             encoding=site.uplink.encoding,
             receipt_s=site.uplink.receipt_s if site.uplink.confirm == "platform" else None,
         ),

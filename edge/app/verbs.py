@@ -118,14 +118,14 @@ def link_status(daemon: "Daemon") -> dict[str, Any]:
         "brokers": [str(broker) for broker in daemon.brokers],
         "confirm": daemon.site.uplink.confirm,
     }
-    standing = getattr(sender, "standing", None)
-    if standing is not None:
+    connection = getattr(sender, "connection", None)
+    if connection is not None:
         found |= {
-            "broker": standing.broker or None,
-            "for_s": _ago_s(now_ns, standing.since_ns),
-            "failure": standing.failure or None,
-            "trouble": standing.limit_notice or None,
-            "confirmed_s": _ago_s(now_ns, standing.confirmed_ns),
+            "broker": connection.broker or None,
+            "for_s": _ago_s(now_ns, connection.since_ns),
+            "failure": connection.failure or None,
+            "trouble": connection.limit_notice or None,
+            "confirmed_s": _ago_s(now_ns, connection.confirmed_ns),
             "unconfirmed": getattr(sender, "outstanding", None),
         }
     return found

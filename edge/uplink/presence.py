@@ -50,9 +50,9 @@ class PresencePublisher:
         """A record of its source, as it went out; `backfilled`: not right after its commit."""
         self._retained.put_last(record, data, backfilled=backfilled)
 
-    def set_data_saver(self, sparing: bool) -> None:
+    def set_data_saver(self, data_saver: bool) -> None:
         """Records go late from now on, or at once again: no last record is an old one."""
-        self._retained.set_data_saver(sparing)
+        self._retained.set_data_saver(data_saver)
 
     def reply(self, replies: list[Reply]) -> None:
         """Answers that are to be sent; those that find no room wait, over connections too."""

@@ -73,7 +73,7 @@ async def gateway(rabbit: Rabbit, folder: Path, name: str, first: int) -> AsyncI
     )
     sender = Sender(
         rabbit.brokers(name, first), Topics("kerbstone/v1", "mitte", name), name, writer, clock,
-        boot=epoch.boot, epoch=epoch.epoch, terms=SenderOptions(encoding="json"), hooks=hooks,
+        boot=epoch.boot, epoch=epoch.epoch, options=SenderOptions(encoding="json"), hooks=hooks,
     )  # fmt: skip
     box = Box(writer, sender, clock)
     box.alarms = alarms

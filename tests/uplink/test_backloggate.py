@@ -66,7 +66,7 @@ async def minutes(gateway: Box, first: int, last: int) -> None:
 
 
 async def held(gateway: Box) -> None:
-    await until(lambda: gateway.sender._delivery.feed.held)
+    await until(lambda: gateway.sender._delivery.send_queue.held)
 
 
 async def turns(gateway: Box, count: int = 3) -> None:
