@@ -19,7 +19,7 @@ PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the probl
 async def watch_trial(daemon: Daemon, start: LastGood, clock: Clock) -> None:
     """Until the configuration is known to be good; of the last good one, until the other is tried.
 
-    Good health: each owner (buses, ledger, sender) has worked and none is overdue, and the broker
+    Good health: each owner (buses, committer, sender) has worked and none is overdue, and the broker
     was reached, or could not be because no network is plugged in. A daemon that can do all but
     reach its broker is no bad start, and no good one: its URL may be what is wrong.
     """
@@ -50,9 +50,9 @@ async def watch_trial(daemon: Daemon, start: LastGood, clock: Clock) -> None:
 
 def announce(daemon: Daemon, text: str) -> None:
     """Loudly: an event, and a problem that stands in the status as long as this process runs."""
-    daemon.intake.alarm(PROBLEM_KIND, text)
-    daemon.intake.problems[PROBLEM_KIND] = text
-    daemon.intake.changed()
+    daemon.ingest.alarm(PROBLEM_KIND, text)
+    daemon.ingest.problems[PROBLEM_KIND] = text
+    daemon.ingest.changed()
 
 
 def has_carrier(networks: Path = NETWORKS) -> bool:

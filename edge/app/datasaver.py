@@ -67,7 +67,7 @@ class DataSaver:
         daemon = self._daemon
         daemon.sender.set_saver_level(found.level)
         body = {"event": "data_saver", "level": found.level, "text": why or f"level {found.level}"}
-        daemon.intake.add_events([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
+        daemon.ingest.add_events([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
         daemon.sender.publish_status()
 
 
@@ -88,7 +88,7 @@ def link_facts(daemon: "Daemon") -> dict[str, Any]:
     now = daemon.clock.now()
     return {
         "connected": daemon.sender.connected,
-        "faults": len(daemon.intake.problems),
+        "faults": len(daemon.ingest.problems),
         "tq": now.tq,
         "wall_s": now.wall_ns // 1_000_000_000,
     }

@@ -90,7 +90,7 @@ class Doctor:
 
     def findings(self) -> list[ExamFinding]:
         """All that was found so far."""
-        return [said for one in self.exams for said in one.findings()]
+        return [finding for one in self.exams for finding in one.findings()]
 
     def _look(self, one: Exam) -> None:
         def tick(step: str) -> None:

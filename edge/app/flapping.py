@@ -20,7 +20,7 @@ class Fault:
     """One device or line: what the platform was told, and what is so now; None: nothing is wrong.
     `source`, `reason` and `text` are those of the event that would tell it."""
 
-    told: str | None = None
+    reported: str | None = None
     now: str | None = None
     source: str = ""
     reason: str = ""
@@ -34,17 +34,17 @@ class Fault:
     def changes(self, now: str | None, at_ns: int) -> bool:
         """Whether to tell it."""
         self.now, self.changed_ns = now, at_ns
-        return not self.held and self._tell(at_ns)
+        return not self.held and self._report(at_ns)
 
     def rests(self, at_ns: int) -> bool:
         """Whether there is something to tell of one that has settled."""
         if not self.held or at_ns - self.changed_ns <= FLICKER_SETTLE_NS or self._full(at_ns):
             return False
         self.held = False
-        return self.told != self.now and self._tell(at_ns)
+        return self.reported != self.now and self._report(at_ns)
 
-    def _tell(self, at_ns: int) -> bool:
-        self.told = self.now
+    def _report(self, at_ns: int) -> bool:
+        self.reported = self.now
         self.at.append(at_ns)
         self.held = self._full(at_ns)  # this was the last of them
         return True

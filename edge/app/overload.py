@@ -48,8 +48,8 @@ class OverloadMonitor:
     """Looks every ten seconds; says it at once, then every AGAIN_NS while it lasts."""
 
     def __init__(self, now_ns: int) -> None:
-        self._looked = self._told = ShedCounts()
-        self._looked_ns = self._told_ns = now_ns
+        self._looked = self._reported = ShedCounts()
+        self._looked_ns = self._reported_ns = now_ns
         self._quiet = True  # no overload that was told goes on
         self._rested = False  # much, when it was looked last
 
@@ -64,13 +64,13 @@ class OverloadMonitor:
         much = lost or (self._rested and before)  # a start that loads its models is no overload
         if self._quiet and not much:
             if not self._rested:  # a moment's rest now and then is no news
-                self._told, self._told_ns = count, now_ns
+                self._reported, self._reported_ns = count, now_ns
             return []
-        if not self._quiet and now_ns - self._told_ns < AGAIN_NS:
+        if not self._quiet and now_ns - self._reported_ns < AGAIN_NS:
             return []
-        since, passed_ns = count.since(self._told), now_ns - self._told_ns
+        since, passed_ns = count.since(self._reported), now_ns - self._reported_ns
         self._quiet = not much
-        self._told, self._told_ns = count, now_ns
+        self._reported, self._reported_ns = count, now_ns
         if since == ShedCounts():
             return []
         return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, _body(since, passed_ns))]

@@ -230,7 +230,9 @@ class Scan:
                 " site file (--config)"
             )
         elif one.kind == "serial" and not os.path.realpath(one.place).startswith(PTS_PREFIX):
-            found = [str(said) for said in check_port(one.place) if said.severity == "fault"]
+            found = [
+                str(finding) for finding in check_port(one.place) if finding.severity == "fault"
+            ]
             one.refused = "; ".join(found)
         lock = None
         if bus and self._site is not None and not one.refused:
@@ -253,7 +255,7 @@ def not_understood(one: ScanJob) -> list[str]:
         return []
     line, heard = max(one.findings.heard.items(), key=lambda item: len(item[1]))
     if heard:
-        return [str(said) for said in bytes_finding(one.place, line, heard)]
+        return [str(finding) for finding in bytes_finding(one.place, line, heard)]
     tried = ", ".join(one.findings.heard)
     return [
         f"{one.place}: bytes came at {tried}, and no frame was in them: wrong baud rate or parity,"

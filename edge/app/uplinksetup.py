@@ -71,9 +71,9 @@ def make_sender(daemon: "Daemon") -> Sender:
         hooks=SenderHooks(
             status=daemon.status,
             meta=lambda: gateway_meta(daemon),
-            alarm=daemon.intake.alarm,
+            alarm=daemon.ingest.alarm,
             watchdog=partial(daemon.beat, "sender"),
-            sealed=daemon.sealing.manifests.handed,
+            sealed=daemon.manifest_schedule.manifests.handed,
             time_passed=daemon.passed,
             certificate_accepted=_voucher(site),
         ),
@@ -96,7 +96,7 @@ def gateway_meta(daemon: "Daemon") -> Mapping[str, Any]:
             "every_s": d.every_s,
             "points": _points(daemon, d.name),
             **({"reversed": True} if site.devices[d.name].reversed else {}),
-            **_serial(daemon.intake.devices.get(d.name)),
+            **_serial(daemon.ingest.devices.get(d.name)),
         }
         for group in daemon.wiring.polled.values()
         for d in group

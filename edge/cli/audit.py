@@ -140,14 +140,14 @@ class _Printer:
             self.note(note)
         for date, finding in done.findings:
             if self._shown(date):
-                self._told(done.gw, date, finding)
+                self._report_finding(done.gw, date, finding)
         if done.hidden:
             self.note(f"{done.gw}: {done.hidden} more findings are counted but not shown")
 
     def finding(self, gw: str | None, finding: AuditFinding) -> None:
         """One that is in no gateway's days."""
         self._findings += 1
-        self._told(gw, UNKNOWN, finding)
+        self._report_finding(gw, UNKNOWN, finding)
 
     def asked(self, done: GatewayAudit, answer: ResendResult) -> None:
         wanted = sum(count_in_ranges(ranges) for ranges in done.missing.values())
@@ -183,7 +183,7 @@ class _Printer:
     def _shown(self, date: str) -> bool:
         return self._day in (None, date) or date == UNKNOWN
 
-    def _told(self, gw: str | None, date: str, finding: AuditFinding) -> None:
+    def _report_finding(self, gw: str | None, date: str, finding: AuditFinding) -> None:
         fields = {"finding": finding.kind, "gw": gw, "day": date, "text": finding.text}
         self._put(fields, f"{finding.kind}: {finding.text}")
 

@@ -28,7 +28,7 @@ from edge.app.rescuesource import (
     stage_entries,
 )
 from edge.app.uplinksetup import make_brokers
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 from edge.config import Site
 from edge.core import ConfigError
 from edge.platform.recordstore import RecordStoreError, open_store
@@ -171,7 +171,7 @@ def _owner(args: argparse.Namespace, found: RescueSource) -> str:
 
 def _matching_site(args: argparse.Namespace, owner: str) -> Site:
     """The configuration of the gateway whose records these are. Raises WrongUseError."""
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         raise WrongUseError(
             f"{args.config} cannot be used: name another with --config, or {EXPORT_HINT}"

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 
 
 def new(args: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def new(args: argparse.Namespace) -> int:
 def config(args: argparse.Namespace) -> int:
     from edge.provision import operatordocs
 
-    if load_site_or_say(args.file) is None:  # a box would get a file that its daemon refuses
+    if load_site_or_report(args.file) is None:  # a box would get a file that its daemon refuses
         return 2
     key = operatordocs.operator_key(args.key)
     path, serial = operatordocs.sign_config(

@@ -15,7 +15,7 @@ from edge.app.configtrial import watch_trial
 from edge.app.daemon import Daemon
 from edge.app.lastgood import LastGood
 from edge.app.sitelocks import SiteBusyError, SiteFolderError
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     limit.install()
     clock = SystemClock()
     start = _supervised(args)
-    site = load_site_or_say(args.config) if start is None else _choose_site(start, clock)
+    site = load_site_or_report(args.config) if start is None else _choose_site(start, clock)
     if site is None:
         return 2
     for warning in (*site_warnings(site), *expiring_certificates(site, clock.now())):

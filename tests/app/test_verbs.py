@@ -45,7 +45,7 @@ class Daemon(SimpleNamespace):
             writer=SimpleNamespace(counts=counted),
             sender=SimpleNamespace(connected=True, **more),
             brokers=["mqtts://a:8883"],
-            observer=SimpleNamespace(synced_ns=90 * S),
+            box_monitor=SimpleNamespace(synced_ns=90 * S),
             pipeline=SimpleNamespace(judge=Judge(JudgeSetup(()))),
         )
 

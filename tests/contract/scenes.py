@@ -158,7 +158,7 @@ def lives(folder: Path) -> list[Record]:
     """The ledger's own records: a start, a kill and a restart, a reboot, alarms, faults."""
     box = lived(Box(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
-    troubles(life.intake)
+    troubles(life.ingest)
     life.run(207 * S)
     life.stop()
     box.reboot(0)
@@ -196,7 +196,7 @@ def _link(intake: Ingest) -> None:
     """What kerbstone-link tells the daemon."""
     at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
     sender = SimpleNamespace(set_saver_level=lambda level: None, publish_status=lambda: None)
-    daemon: Any = SimpleNamespace(intake=intake, clock=at, sender=sender)
+    daemon: Any = SimpleNamespace(ingest=intake, clock=at, sender=sender)
     told = {
         "level": 2,
         "why": LEVEL_TEXTS[2],
