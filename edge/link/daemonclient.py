@@ -38,17 +38,17 @@ class DaemonClient:
         self._strange: set[str] = set()  # verbs that it refused, told once
 
     def report(self) -> DaemonReport:
-        found = self._say("link_facts")
-        return _reach(found) if found is not None else _of_status(self._say("status"))
+        found = self._ask("link_facts")
+        return _reach(found) if found is not None else _of_status(self._ask("status"))
 
     def set_saver_level(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
         request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
-        return self._say("data_saver", **request) is not None
+        return self._ask("data_saver", **request) is not None
 
     def report_step(self, step: TakenStep) -> bool:
-        return self._say("link_step", **msgspec.structs.asdict(step)) is not None
+        return self._ask("link_step", **msgspec.structs.asdict(step)) is not None
 
-    def _say(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
+    def _ask(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
         try:
             answer = self._ask(self._folder, verb, **arguments)
         except VerbError as error:

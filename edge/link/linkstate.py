@@ -86,9 +86,9 @@ class LinkStateFile:
         self.save(found)
         return found
 
-    def save(self, ledger: LinkState) -> bool:
+    def save(self, state: LinkState) -> bool:
         """Whether it is on the disk now. False must keep a reboot from happening."""
-        body = msgspec.json.encode(ledger)
+        body = msgspec.json.encode(state)
         try:
             write_atomically(self._path, b"%08x\n%s\n" % (zlib.crc32(body), body))
         except OSError as error:
@@ -96,13 +96,13 @@ class LinkStateFile:
                 log.warning("the link state cannot be written, so nothing is rebooted: %s", error)
             self.failure = str(error)
             return False
-        self.failure, self._saved_s = "", ledger.mono_s
+        self.failure, self._saved_s = "", state.mono_s
         return True
 
-    def save_if_due(self, ledger: LinkState) -> None:
+    def save_if_due(self, state: LinkState) -> None:
         """Spare the card."""
-        if ledger.mono_s - self._saved_s >= SAVE_S:
-            self.save(ledger)
+        if state.mono_s - self._saved_s >= SAVE_S:
+            self.save(state)
 
     def _read(self) -> LinkState:
         try:
