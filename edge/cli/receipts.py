@@ -88,7 +88,7 @@ class _CollectorRun:
         self._args, self._filters = args, filters
         self._reported = 0
         self._clock = SystemClock()
-        self._collector = collector(clock=self._clock, tell=self._print_message)
+        self._collector = collector(clock=self._clock, report=self._print_message)
 
     async def run(self, source: BrokerSource) -> None:
         loop = asyncio.get_running_loop()

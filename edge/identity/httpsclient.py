@@ -45,7 +45,7 @@ class UntrustedError(ServerError):
 class HttpsRequest:
     """`name` is the last part of the path; without a body it is a GET."""
 
-    home: EnrolmentTarget
+    target: EnrolmentTarget
     ca: bytes
     name: str
     body: bytes | None = None
@@ -65,25 +65,25 @@ class HttpsReply:
 class HttpsCall(Protocol):
     """Raises ServerError."""
 
-    def __call__(self, question: HttpsRequest, watch: FloorClock) -> HttpsReply: ...
+    def __call__(self, request: HttpsRequest, watch: FloorClock) -> HttpsReply: ...
 
 
-def https_request(question: HttpsRequest, watch: FloorClock) -> HttpsReply:
+def https_request(request: HttpsRequest, watch: FloorClock) -> HttpsReply:
     """Over the network. A redirect is an answer like any other: nobody follows it."""
     try:
-        parts = urlsplit(question.home.enrol)
-        connection = _connection(question, parts.hostname or "", parts.port or PORT)
+        parts = urlsplit(request.target.enrol)
+        connection = _connection(request, parts.hostname or "", parts.port or PORT)
     except ValueError as error:
         raise ServerError(f"the server's address, or the proxy's, is none: {error}") from error
-    path = f"{parts.path.rstrip('/')}/.well-known/est/{question.home.label}/{question.name}"
-    method = "GET" if question.body is None else "POST"
+    path = f"{parts.path.rstrip('/')}/.well-known/est/{request.target.label}/{request.name}"
+    method = "GET" if request.body is None else "POST"
     limit = threading.Timer(TOTAL_TIMEOUT_S, connection.cut)
     limit.daemon = True
     limit.start()
     try:
         connection.connect()
         _note_dates(connection, watch)
-        connection.request(method, path, question.body, dict(question.headers))
+        connection.request(method, path, request.body, dict(request.headers))
         answer = connection.getresponse()
         body = answer.read(REPLY_LIMIT + 1)
         headers = {name.lower(): value for name, value in answer.getheaders()}
@@ -150,10 +150,10 @@ class AbortableConnection(http.client.HTTPSConnection):
             self._wire.close()
 
 
-def _connection(question: HttpsRequest, host: str, port: int) -> AbortableConnection:
-    bundle, proxy = question.identity, question.home.proxy
+def _connection(request: HttpsRequest, host: str, port: int) -> AbortableConnection:
+    bundle, proxy = request.identity, request.target.proxy
     try:
-        made = pinned_context(question.ca, None if bundle is None else (bundle.cert, bundle.key))
+        made = pinned_context(request.ca, None if bundle is None else (bundle.cert, bundle.key))
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         raise UntrustedError(f"key or certificates cannot be loaded: {error}") from error
     if proxy is None:

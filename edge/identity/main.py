@@ -72,16 +72,18 @@ def _run(args: argparse.Namespace) -> int:
         return _forget(store, bool(args.yes))
     if args.verb == "status":
         return _status(store)
-    watch, teller = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
+    watch, status_writer = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
     # jitter has to differ between boxes that got power in the same second
-    box = Enrolment(store, boot, watch, httpsclient.https_request, teller, random.SystemRandom())
+    box = Enrolment(
+        store, boot, watch, httpsclient.https_request, status_writer, random.SystemRandom()
+    )
     if args.verb == "take":
         box.take()
         return 0
     before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
         done: str = Renewal(
-            store, watch, httpsclient.https_request, teller, args.marker, _restart
+            store, watch, httpsclient.https_request, status_writer, args.marker, _restart
         ).run()
     elif args.verb == "offline":
         done = enrol_offline(box, args.folder)
@@ -114,7 +116,7 @@ def _status(store: StateFolder) -> int:
         return 1
     last = bundle.certificate.not_valid_after_utc
     code = comparison_code(certs.certificate_key(bundle.certificate))
-    name = f"{bundle.home.gateway} at {bundle.home.site}"
+    name = f"{bundle.target.gateway} at {bundle.target.site}"
     echo(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
     if damaged:
         echo(f"the next `kerbstone-enrol renew`, or start of the box, takes {bundle.folder.name}")

@@ -47,8 +47,8 @@ def enrol_offline(box: Enrolment, stick: Path) -> Outcome:
     box.store.used_key(bundle)
     config = durablefiles.read_file(stick / CONFIG)
     if config is not None:  # also a newer one, for a box that is enrolled
-        siteconfig.store_signed_config(box.store, config, bundle.home)
-    elif not siteconfig.has_stored_config(box.store, bundle.home):
+        siteconfig.store_signed_config(box.store, config, bundle.target)
+    elif not siteconfig.has_stored_config(box.store, bundle.target):
         raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, then try again")
     if data is not None:
         BootPartition(stick).retire_claim(data)
@@ -74,7 +74,7 @@ def _leave_request(
     if durablefiles.read_file(stick / CLAIM_NAME, CLAIM_LIMIT + 1) != data:
         durablefiles.replace_file(stick / CLAIM_NAME, data)
     durablefiles.replace_file(stick / REQUEST, request.public_bytes(Encoding.PEM), 0o644)
-    box.teller.write(
+    box.status_writer.write(
         EnrolmentStatus(
             "not enrolled", claim.gateway, comparison_code(key.spki()), key.kind,
             waits_for=f"{CERTIFICATE} on the stick",

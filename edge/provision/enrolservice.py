@@ -42,7 +42,7 @@ class EnrolService:
 
     def __init__(
         self,
-        home: ServerDirectory,
+        directory: ServerDirectory,
         policy: Policy,
         store: GatewayStore,
         who: Authority,
@@ -50,7 +50,7 @@ class EnrolService:
     ) -> None:
         self.now = now
         self.label = policy.label
-        self._home = home
+        self._directory = directory
         self._policy = policy
         self._store = store
         self._who = who
@@ -100,7 +100,7 @@ class EnrolService:
         old = self._certificate_of(peer)
         self._check_alive(old, timedelta(0))
         try:
-            found = self._home.config(old.gateway)
+            found = self._directory.config(old.gateway)
         except ConfigError as error:
             raise EnrolRefusedError("missing", str(error)) from None
         if found is None:

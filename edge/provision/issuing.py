@@ -50,7 +50,7 @@ class IssueResult(NamedTuple):
 
 
 def issue_certificate(
-    home: ServerDirectory,
+    directory: ServerDirectory,
     store: GatewayStore,
     who: Authority,
     wanted: IssueRequest,
@@ -60,7 +60,7 @@ def issue_certificate(
     """NAME.crt and ca.crt in `out`, with a new key NAME.key beside them. Raises ConfigError."""
     _check(wanted)
     out, name = out.absolute(), wanted.name
-    if out.resolve().is_relative_to(home.folder.resolve()):
+    if out.resolve().is_relative_to(directory.folder.resolve()):
         raise ConfigError(f"{out}: keys of others do not lie with the server: choose another --out")
     if not out.is_dir():
         raise ConfigError(f"{out}: no such folder")
@@ -84,7 +84,7 @@ def issue_certificate(
         )
     parts.append(atomicfiles.PendingFile(out / f"{name}.crt", made.public_bytes(forms.PEM)))
     try:
-        store.roll.add(named)  # first: what is nowhere written down could not be revoked
+        store.registry.add(named)  # first: what is nowhere written down could not be revoked
     except NameInUseError as error:
         raise ConfigError(str(error)) from None
     atomicfiles.replace_files(parts)
@@ -107,18 +107,18 @@ def has_valid_certificate(store: GatewayStore, name: str, folder: Path, now: dat
 
 
 def revoke_named(
-    home: ServerDirectory, store: GatewayStore, name: str, reason: str, now: datetime
+    directory: ServerDirectory, store: GatewayStore, name: str, reason: str, now: datetime
 ) -> list[NamedCertificate]:
     """All that a broker or a program has, and the list with it. Raises ConfigError, OSError."""
-    policy, who = home.policy(), home.authority()
-    ended = store.roll.revoke(name, reason, now)
-    home.write_crl(store, who, now, policy.crl_days)
+    policy, who = directory.policy(), directory.authority()
+    ended = store.registry.revoke(name, reason, now)
+    directory.write_crl(store, who, now, policy.crl_days)
     return ended
 
 
 def newest_by_name(store: GatewayStore) -> list[NamedCertificate]:
     """Of each name what it should use by now."""
-    return list({each.name: each for each in store.roll.live()}.values())
+    return list({each.name: each for each in store.registry.live()}.values())
 
 
 def _check(wanted: IssueRequest) -> None:
