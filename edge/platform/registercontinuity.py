@@ -73,20 +73,22 @@ class RegisterContinuity:
                 }:  # fmt: skip
                     self._take((key[2], source, str(point)), _reading(key, sent, register))
 
-    def judge(self, judge: CompletenessCheck) -> tuple[list[AuditFinding], int]:
+    def judge(self, check: CompletenessCheck) -> tuple[list[AuditFinding], int]:
         """Findings, and how many registers began anew: what they did before is in no record."""
-        steps = [*self._steps, *self._over(judge)]
+        steps = [*self._steps, *self._over(check)]
         findings: list[AuditFinding] = []
         uncounted = 0
         for step in steps:
-            if _explained(judge, step):
+            if _explained(check, step):
                 continue
             if _began_anew(step):
                 uncounted += 1
             else:
-                findings.append(_finding(judge.ledger.gw, step))
+                findings.append(_finding(check.received.gw, step))
         if self._more:
-            text = f"{judge.ledger.gw}: {self._more} more registers do not continue where they were"
+            text = (
+                f"{check.received.gw}: {self._more} more registers do not continue where they were"
+            )
             findings.append(AuditFinding("register", text))
         return findings, uncounted
 
@@ -106,15 +108,15 @@ class RegisterContinuity:
         run.tail = reading
         run.grown = run.grown or reading.last > reading.before
 
-    def _over(self, judge: CompletenessCheck) -> Iterator[RegisterStep]:
+    def _over(self, check: CompletenessCheck) -> Iterator[RegisterStep]:
         """From one epoch to the next in which the register was read."""
-        circling = {epoch for circle in judge.order.cycles for epoch in circle}
+        circling = {epoch for circle in check.order.cycles for epoch in circle}
         for register, runs in self._runs.items():
             lines: dict[int, list[tuple[int, RegisterRun]]] = {}
             for epoch, run in runs.items():
                 if epoch in circling:
                     continue  # nothing comes before another there
-                line, at = judge.order.place[epoch]
+                line, at = check.order.place[epoch]
                 lines.setdefault(line, []).append((at, run))
             for found in lines.values():
                 found.sort(key=lambda each: each[0])
@@ -152,10 +154,10 @@ def _began_anew(step: RegisterStep) -> bool:
     return not step.grown and right.before > left and right.first in (right.before, left)
 
 
-def _explained(judge: CompletenessCheck, step: RegisterStep) -> bool:
+def _explained(check: CompletenessCheck, step: RegisterStep) -> bool:
     """Records between the two are missing, or an event tells of another register."""
     stream, source, point = step.register
-    if judge.absent(step.left.place, step.right.place, stream):
+    if check.absent(step.left.place, step.right.place, stream):
         return True
     return any(
         meter.source == source
@@ -167,7 +169,7 @@ def _explained(judge: CompletenessCheck, step: RegisterStep) -> bool:
                 (step.right, 0, step.right.at_us),
             )
         )
-        for meter in judge.ledger.declared.meters
+        for meter in check.received.declared.meters
     )
 
 

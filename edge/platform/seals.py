@@ -108,7 +108,7 @@ def prove_seal(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> 
 
 def _differs(seal: Seal) -> AuditFinding:
     ranges = format_numbers([(seal.first, seal.last)])
-    text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
+    text = f"{seal.text} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
     return AuditFinding("digest", f"{text}, and the records that came are others", seal.key)
 
 

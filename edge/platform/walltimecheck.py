@@ -54,9 +54,9 @@ class RedatedMoments:
 
     def of(self, epoch: int, boot: int) -> Sequence[Moment]:
         """Those that can be of this boot of this epoch."""
-        told = self._boots.get(boot, ())
+        moments = self._boots.get(boot, ())
         mine, used = self._lines.get(epoch), self._used.get(boot, ())
-        lines = ((self._lines.get(by), moment) for by, moment in told)
+        lines = ((self._lines.get(by), moment) for by, moment in moments)
         return [moment for line, moment in lines if line == mine or line not in used]
 
 
