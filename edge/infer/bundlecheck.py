@@ -122,12 +122,12 @@ def _complete(manifest: BundleManifest, folder: Path) -> Iterator[BundleFault]:
 def _median_ms(session: ModelSession, rows: int) -> float:
     """Of runs with so many rows, each as the state begins, and with zeros for what is given."""
     manifest = session.manifest
-    feed: Mapping[str, Any] = {
+    inputs: Mapping[str, Any] = {
         **{name: session.tensor([[0.0] * width] * rows) for name, width in manifest.fed.items()},
         **({"state": session.started([0.0] * rows)} if "state" in manifest.inputs else {}),
     }
     took = []
     for _ in range(RUNS):
-        session.run(feed)
+        session.run(inputs)
         took.append(session.took_ms)
     return median(took)

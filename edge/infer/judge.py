@@ -119,11 +119,11 @@ class Judge:
         self._judged_s += self._length_s(end_ns, drafts)
         scores: Mapping[tuple[str, str], float] = {}
         if self._loops is not None:
-            doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts, wall_s)
+            doubts, loop_events = self._loops.step(end_ns, ticks, drafts, wall_s)
             scores = self._loops.loops.weights()
             out = believe(self._loops.without_suppressed(out), self._loops.doubts)
             annotate.annotate_loops(out, doubts)
-            events += told_of_loops
+            events += loop_events
         if self._approaches is not None:
             verdicts = self._approaches.step(end_ns, ticks, scores)
             annotate.annotate_approaches(out, self._lanes, verdicts)
@@ -133,15 +133,15 @@ class Judge:
             events += self._judge_series(end_ns, out, wall_s)
         return Verdict(out, events)
 
-    def _judge_series(self, end_ns: int, out: list[Draft], wall_s: float | None) -> list[Draft]:
+    def _judge_series(self, end_ns: int, drafts: list[Draft], wall_s: float | None) -> list[Draft]:
         assert self._series is not None
         period_s = self._setup.period_ns / 1e9
-        dt_s = self._length_s(end_ns, out)
+        dt_s = self._length_s(end_ns, drafts)
         # a window cut short scatters more than whole ones do, and would raise what is no fault
         whole = dt_s >= WHOLE_WINDOW * period_s
-        now = series_samples(out, period_s, self._lanes) if whole else {}
+        now = series_samples(drafts, period_s, self._lanes) if whole else {}
         verdicts = self._series.step(end_ns, dt_s, now, wall_s)
-        annotate.annotate_series(out, verdicts)
+        annotate.annotate_series(drafts, verdicts)
         return [say.anomaly_event(end_ns, v) for v in verdicts if v.turn]
 
     def missing(self, from_ns: int, to_ns: int) -> None:

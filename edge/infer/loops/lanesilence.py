@@ -153,7 +153,7 @@ class LaneSilence:
         if self._week_due is not None:
             self._week_due = None if usual is None else self._week_due + usual.due
             self._week_sure = self._week_sure and usual is not None and usual.sure
-        ruling = self._told(slot) if self._watched_s >= LEAST_S else None
+        ruling = self._judge(slot) if self._watched_s >= LEAST_S else None
         if ruling is None and self.dead:  # until a vehicle comes
             return SilenceRuling("time", "", self.time.due)
         self.dead = ruling is not None
@@ -201,7 +201,7 @@ class LaneSilence:
     def _week_limit(self) -> float:
         return max(WEEK_DUE, USUAL_TIMES * self._week_most)
 
-    def _told(self, slot: LaneSlot) -> SilenceRuling | None:
+    def _judge(self, slot: LaneSlot) -> SilenceRuling | None:
         if self._green_s == 0.0:  # nobody may drive
             return None
         if self._week_due is not None and self._week_due < EMPTY and self.lived:
