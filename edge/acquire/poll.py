@@ -112,13 +112,13 @@ class Poller:
         deliver: Callable[[Sweep], None],
         report: FaultListener,
         progress: Callable[[], None] = lambda: None,
-        hear: ConditionListener = lambda device, identity, health: None,
+        on_condition: ConditionListener = lambda device, identity, health: None,
         rest_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         """`rest_ns` is how long to give way to others before a question that is overdue."""
         self.devices = {device.name: device for device in devices}
         self._clock, self._deliver = clock, deliver
-        self._report, self._progress, self._hear = report, progress, hear
+        self._report, self._progress, self._on_condition = report, progress, on_condition
         self._rest_ns = rest_ns
         self.rested_ns = 0  # in which questions were due, and others went first
         self._commands: deque[Command] = deque()
@@ -240,20 +240,20 @@ class Poller:
         return result
 
     def _update_conditions(
-        self, device: PollState, telling: SelfReporting, samples: tuple[Sample, ...]
+        self, device: PollState, reporting: SelfReporting, samples: tuple[Sample, ...]
     ) -> tuple[Sample, ...]:
         """Pass on what it says of itself; what its values are worth if it may be another one."""
-        before, identity, health = device.identity, telling.identity, telling.health
+        before, identity, health = device.identity, reporting.identity, reporting.health
         identity = identity or before  # it has not told yet
         if all(sample == WARMING_UP for sample in samples):
             # just started, and not asked how it is: what was wrong before is not over
             health = {**device.health, **health}
         if identity != before or health != device.health:
             device.identity, device.health = identity, dict(health)
-            self._hear(device.name, identity, device.health)
+            self._on_condition(device.name, identity, device.health)
         device.is_other_device |= before not in ("", identity)
         device.reads_without_identity = (
-            0 if telling.identity else max(0, device.reads_without_identity - 1)
+            0 if reporting.identity else max(0, device.reads_without_identity - 1)
         )
         if device.is_other_device:
             return mark_gap(device.polled.points, samples)

@@ -48,7 +48,7 @@ class StageHeader:
     def restore(cls, data: Any) -> "StageHeader":
         """Raises TypeError or ValueError for what is none."""
         sources, raw = data
-        means = {str(name): tuple(map(str, told)) for name, told in dict(sources).items()}
+        means = {str(name): tuple(map(str, meaning)) for name, meaning in dict(sources).items()}
         return cls(means, bool(raw))
 
     def snapshot(self) -> list[Any]:

@@ -1,7 +1,7 @@
 """One thread's work on one bus: its own bus object and drivers, and its own way to the main loop.
 
-A thread that hangs is abandoned with all of this; the next worker shares nothing with it. So what it
-brings when it comes back late reaches nobody.
+A thread that hangs is abandoned with all of this; the next worker shares nothing with it. So what
+it brings when it comes back late reaches nobody.
 """
 
 import asyncio

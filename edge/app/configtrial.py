@@ -19,9 +19,9 @@ PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the probl
 async def watch_trial(daemon: Daemon, start: LastGood, clock: Clock) -> None:
     """Until the configuration is known to be good; of the last good one, until the other is tried.
 
-    Good health: each owner (buses, committer, sender) has worked and none is overdue, and the broker
-    was reached, or could not be because no network is plugged in. A daemon that can do all but
-    reach its broker is no bad start, and no good one: its URL may be what is wrong.
+    Good health: each owner (buses, committer, sender) has worked and none is overdue, and the
+    broker was reached, or could not be because no network is plugged in. A daemon that can do all
+    but reach its broker is no bad start, and no good one: its URL may be what is wrong.
     """
     begun_ns = healthy_ns = clock.now().mono_ns
     reached = announced = False

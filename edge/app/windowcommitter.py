@@ -279,7 +279,7 @@ class WindowCommitter:
             self._fits = False
         self._ingest.problems.update(previous.problems)
         self._ingest.remember(
-            {name: told for name, told in previous.conditions.items() if name in self._points},
+            {name: state for name, state in previous.conditions.items() if name in self._points},
             previous.flickering,
         )
         if previous.boot == self._epoch.boot:  # else they are forgotten with the stage

@@ -22,7 +22,7 @@ KINDS_LIMIT: Final = 256
 BYTES_A_DAY: Final = 4 << 20  # bytes a day; the flash budget is 50 MB
 LINE_LIMIT: Final = 1024  # bytes that a line is taken for when it cannot be formatted
 TEMPLATE_LIMIT: Final = 120  # characters of a template that are kept and told
-KINDS_TOLD: Final = 3  # kinds named in the hourly line
+KINDS_NAMED: Final = 3  # kinds named in the hourly line
 LOGGER: Final = "kerbstone.log"
 
 
@@ -137,7 +137,7 @@ class LogLimit(logging.Filter):
         self._hour_ns = now_ns
         left_out = {key: kind.left_out for key, kind in self._kinds.items() if kind.left_out}
         total = sum(left_out.values()) + self._others
-        most = sorted(left_out, key=lambda key: -left_out[key])[:KINDS_TOLD]
+        most = sorted(left_out, key=lambda key: -left_out[key])[:KINDS_NAMED]
         for kind in self._kinds.values():
             kind.left_out = 0
         self._others = 0

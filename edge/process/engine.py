@@ -119,7 +119,7 @@ class Engine:
         self._fold(start, end_ns)
         ends = (self._slot, slot_ends(self._slot, start, end_ns))
         sources, marks, unobserved = self._sources, self._marks, self._unobserved_ns(start, end_ns)
-        faults = [told for each in sources.signals.values() for told in each.run(start, end_ns)]
+        faults = [event for each in sources.signals.values() for event in each.run(start, end_ns)]
         green = sources.green(start, end_ns)
         closed = [
             *(
@@ -134,7 +134,7 @@ class Engine:
         records = self._signed([record for record, _ in closed])
         if partial:
             records = [_with(each, partial=True) for each in records]
-        events = [each for _, told in closed for each in told] + faults
+        events = [each for _, event in closed for each in event] + faults
         events += self.plain.end_window(end_ns)
         events += [event_draft(name, start, body) for name, body in self._over]
         events.sort(key=lambda each: (each.from_ns, each.source))

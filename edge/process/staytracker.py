@@ -68,7 +68,7 @@ class StayTracker:
 
     def begin(self, at_ns: int) -> None:
         """A first window: nothing is known of who stands there. What is still to be told stays."""
-        kept = [turn._replace(at_ns=at_ns) for turn in self.changes]
+        kept = [change._replace(at_ns=at_ns) for change in self.changes]
         self.next(at_ns)
         self.changes = kept
         if self._over:
@@ -115,7 +115,7 @@ class StayTracker:
         """For a snapshot, between windows. What `begin` has to tell is still to be told."""
         return [
             self._on, self._found_occupied, self._off, self._unobserved, self._counted, self._over,
-            self._bridged, self._mark, [list(turn) for turn in self.changes],
+            self._bridged, self._mark, [list(change) for change in self.changes],
         ]  # fmt: skip
 
     def restore(self, state: Sequence[Any], start_ns: int) -> None:
@@ -127,7 +127,7 @@ class StayTracker:
         self._found_occupied, self._counted = bool(found), bool(counted)
         self._over, self._bridged, self._mark = bool(over), bool(bridged), int(mark)
         self.next(start_ns)
-        self.changes = [OverstayChange(*turn) for turn in turns]
+        self.changes = [OverstayChange(*change) for change in turns]
 
     def _pass(self, at: int) -> None:
         """Time goes on to `at`, and nothing changes on the line."""

@@ -1,4 +1,4 @@
-"""One gateway box through many lives: the daemon's own committer, ingest and stage, without threads.
+"""One box through many lives: the daemon's own committer, ingest and stage, without threads.
 
 What survives a kill is in `Box`: the stage in its tmpfs, and what was committed. A `Life` may be
 ended before any write or commit; time is virtual, and the wires go on without it.

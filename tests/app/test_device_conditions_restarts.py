@@ -1,4 +1,4 @@
-"""What devices say of themselves and what they learn, through the committer and over its restarts."""
+"""What devices report and learn, through the committer and over its restarts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the ledger commits, and when: windows by the wall, raw records, manifests, what hurries."""
+"""What is committed, and when: windows by the wall, raw records, manifests, what hurries."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -28,7 +28,7 @@ class Stopped(Life):
     """Its main loop has its turn before the thread that reads the lines."""
 
     def stand_still(self, seconds: float, heard_after: int) -> None:
-        """SIGSTOP and SIGCONT; the edges come after so many ticks of the ledger."""
+        """SIGSTOP and SIGCONT; the edges come after so many ticks of the committer."""
         from_ns = self.now_ns
         heard_ns = min(self.now().mono_ns, self.committer.heard_ns())
         self.committer.heard_ns = lambda: heard_ns

@@ -50,7 +50,7 @@ class Daemon(SimpleNamespace):
         )
 
     def status(self) -> dict[str, Any]:
-        """What the observer counted minutes ago."""
+        """What the box monitor counted minutes ago."""
         health = {"queue_rows": 1, "queue_age_s": 9.0, "dropped": 0, "sent": 5}
         return {"box": {"health": health}, "devices": {"hut": {"state": "ok"}}}
 
