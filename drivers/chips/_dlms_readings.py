@@ -123,7 +123,7 @@ class DlmsReadings:
             for obis, value in self.values.items()
             if obis in known
         ]
-        found = dict(zip(_KEYS, obis_samples(POINTS, readings, all_told=False), strict=True))
+        found = dict(zip(_KEYS, obis_samples(POINTS, readings, with_registers=False), strict=True))
         found |= {key: Bad(reason) for key, reason in self.spoilt.items()}
         asked = {CODES[obis].key for obis in known} | self._refused | set(self.spoilt)
         return {key: sample for key, sample in found.items() if key in asked or not asked_only}

@@ -184,7 +184,7 @@ def convert(reading: ObisReading, point: Point) -> float | None:
 
 
 def obis_samples(
-    wanted: Sequence[Point], readings: Iterable[ObisReading], all_told: bool = True
+    wanted: Sequence[Point], readings: Iterable[ObisReading], with_registers: bool = True
 ) -> tuple[Sample, ...]:
     """One sample per wanted point; of a code that comes twice the first counts.
 
@@ -199,7 +199,7 @@ def obis_samples(
     for reading in readings:
         if (point_meaning := obis_meaning(reading.obis)) is not None:
             found.setdefault(point_meaning, reading)
-        key = register_of(reading.obis) if all_told else None
+        key = register_of(reading.obis) if with_registers else None
         if key is not None and channels.setdefault(key, reading.obis.b) == reading.obis.b:
             tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
     by_key = {key: _sum(POINTS[key], parts) for key, parts in tariffs.items()}

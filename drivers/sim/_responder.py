@@ -20,7 +20,7 @@ HURRIED_S: Final = 10.0
 FORGETS_S: Final = 0.25  # a USB adapter holds bytes back for 0.016 s; it must not look like this
 
 Values = Mapping[str, float]
-Said = tuple[float, bytes]  # so many seconds after it was asked, these bytes
+TimedReply = tuple[float, bytes]  # so many seconds after it was asked, these bytes
 
 
 class Responder:
@@ -46,7 +46,7 @@ class Responder:
             known = ", ".join(self.faults_known)
             raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """What is not understood yet, and what is said to the rest."""
         raise NotImplementedError
 

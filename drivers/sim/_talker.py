@@ -82,7 +82,7 @@ class Talker:
         """Whether so many bytes were heard."""
         return self.heard >= count
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Put bytes on the wire. What nobody reads is lost, as on a UART."""
         with suppress(BlockingIOError):
             os.write(self._fd, data)
@@ -125,4 +125,4 @@ class Talker:
             if time.monotonic() >= due:
                 due += self.every_s
                 if not self.silent and (data := self.speak()):
-                    self.say(data)
+                    self.send(data)

@@ -61,7 +61,7 @@ class Sgp41(Sensirion):
         given = arguments(data)
         if command in (CONDITION, MEASURE) and len(given) == 4:
             humidity, temperature = int.from_bytes(given[:2]), int.from_bytes(given[2:])
-            self.told = (humidity * 100 / 65535, temperature * 175 / 65535 - 45)
+            self.compensation = (humidity * 100 / 65535, temperature * 175 / 65535 - 45)
             self.hot = True
             values = self.encode(self._measured(now))
             self._answer = with_checksums(values[:2] if command == CONDITION else values)

@@ -27,9 +27,9 @@ class Link(VirtualWire):
         self.both_ways = True
         self.then: Callable[[bytes], list[tuple[float, bytes]]] = lambda told: [(0.0, told)]
 
-    def say(self, first_ns: int, data: bytes) -> None:
+    def send(self, first_ns: int, data: bytes) -> None:
         for late_s, part in self.then(data):
-            super().say(first_ns + int(late_s * 1e9), part)
+            super().send(first_ns + int(late_s * 1e9), part)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ async def test_a_sound_line_gives_nothing_as_old_after_so_many_answers(
     """However seldom the registers change, and though another block never answers."""
     old = []
     for at in range(0, PROVEN, 10):
-        bus._owed.owe((1, 4, 0x60, 3), link.now_ns, 0, damaged=False)
+        bus._pending.owe((1, 4, 0x60, 3), link.now_ns, 0, damaged=False)
         old += await olds(bus, link, 10, lambda now, at=at: 200.0 + (at + now) // each % 50)  # type: ignore[misc]
     proven = PROVEN // 2 + 1  # of two blocks
     assert any(map(any, old[:proven]))

@@ -104,7 +104,7 @@ class Twins(VirtualWire):
     def write(self, data: bytes) -> int:
         end_ns = super().write(data)
         if data[0] == 5 and self.two:
-            self.say(end_ns + TURNAROUND_NS + 9 * self.char_ns + self.after_ns, answer(111.0))
+            self.send(end_ns + TURNAROUND_NS + 9 * self.char_ns + self.after_ns, answer(111.0))
         return end_ns
 
 
@@ -170,10 +170,10 @@ async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> No
     bus = ModbusTcp(server.host, server.port)
 
     async def why(unit: int) -> str:
-        bus.patience.timeout_s = 0.05
+        bus.response_timeout.timeout_s = 0.05
         with pytest.raises(BusError) as caught:
             await bus.read_registers(unit, 4, 0, 2)
-        bus.patience.timeout_s = 20.0
+        bus.response_timeout.timeout_s = 20.0
         return str(caught.value)
 
     units[2].fault = UnitFault("silent")
