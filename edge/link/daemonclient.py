@@ -35,20 +35,20 @@ class DaemonClient:
 
     def __init__(self, folder: Path, ask: Ask = ask_daemon) -> None:
         self._folder, self._ask = folder, ask
-        self._strange: set[str] = set()  # verbs that it refused, told once
+        self._strange: set[str] = set()  # verbs that it refused, each logged once
 
     def report(self) -> DaemonReport:
-        found = self._ask("link_facts")
-        return _reach(found) if found is not None else _of_status(self._ask("status"))
+        found = self._request("link_facts")
+        return _reach(found) if found is not None else _of_status(self._request("status"))
 
     def set_saver_level(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
         request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
-        return self._ask("data_saver", **request) is not None
+        return self._request("data_saver", **request) is not None
 
     def report_step(self, step: TakenStep) -> bool:
-        return self._ask("link_step", **msgspec.structs.asdict(step)) is not None
+        return self._request("link_step", **msgspec.structs.asdict(step)) is not None
 
-    def _ask(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
+    def _request(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
         try:
             answer = self._ask(self._folder, verb, **arguments)
         except VerbError as error:

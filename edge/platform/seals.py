@@ -45,7 +45,7 @@ class Seal:
                 yield from ((number, number) for number in range(first, last + 1, step))
 
     @property
-    def says(self) -> str:
+    def text(self) -> str:
         return f"the manifest {record_name(*self.key)}"
 
 

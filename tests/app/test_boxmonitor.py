@@ -272,7 +272,7 @@ async def test_a_short_period_is_kept() -> None:
 async def test_a_look_at_this_machine_is_told_as_it_is(tmp_path: Path) -> None:
     box = Box()
     box_monitor = BoxMonitor(
-        box.box_monitor._about, box.box_monitor._sources, tmp_path, Stamp(0, 0, "none"), 60.0
+        box.box_monitor._facts, box.box_monitor._sources, tmp_path, Stamp(0, 0, "none"), 60.0
     )
     await box_monitor.observe(Stamp(30 * S, 0, "none"))
     body = box_monitor.body(60 * S)

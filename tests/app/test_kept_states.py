@@ -155,7 +155,7 @@ class Watched(Life):
     def box_monitor(self) -> BoxMonitor | None:
         self.watched = observing.Box()
         self.watched.mono_ns = self.now().mono_ns
-        about, sources = self.watched.box_monitor._about, self.watched.box_monitor._sources
+        about, sources = self.watched.box_monitor._facts, self.watched.box_monitor._sources
         return BoxMonitor(
             about, sources, Path("/"), self.now(), read_box=lambda _: self.watched.look
         )  # fmt: skip
