@@ -190,7 +190,7 @@ def obis_samples(
 
     What the meter does not tell is bad:address; what cannot be, bad:range. A point told as taken
     and given is their difference, unless it is also told whole. A register that is told by tariffs
-    only is their sum, where these are all that the meter has to tell (`all_told`); those of the
+    only is their sum, where the meter sends no other (`with_registers`); those of the
     channel that comes first.
     """
     found: dict[ObisMeaning, ObisReading] = {}

@@ -92,17 +92,17 @@ class Doctor:
         """All that was found so far."""
         return [finding for one in self.exams for finding in one.findings()]
 
-    def _look(self, one: Exam) -> None:
+    def _look(self, exam: Exam) -> None:
         def tick(step: str) -> None:
             if self._stop.is_set():
                 raise StoppedError
-            one.step = step
+            exam.step = step
 
         try:
-            with _holding_lock(one):
-                if not one.refused:
-                    asyncio.run(examine_bus(one, tick))
-            one.finished = True
+            with _holding_lock(exam):
+                if not exam.refused:
+                    asyncio.run(examine_bus(exam, tick))
+            exam.finished = True
         except StoppedError:
             pass
         except BaseException as error:  # noqa: BLE001  a fault of ours: the command ends with it
@@ -114,14 +114,14 @@ class Doctor:
 
 
 @contextlib.contextmanager
-def _holding_lock(one: Exam) -> Iterator[None]:
+def _holding_lock(exam: Exam) -> Iterator[None]:
     """The bus's lock. Says in `refused` why it cannot be had."""
-    lock = BusLock(Path(one.site.store.run_dir), one.bus)
+    lock = BusLock(Path(exam.site.store.run_dir), exam.bus)
     try:
         if not lock.take():
-            one.refused = "another process uses it; try again when that process has ended"
+            exam.refused = "another process uses it; try again when that process has ended"
     except OSError as error:
-        one.refused = f"no access to its lock ({error}); use sudo, or join the group kerbstone"
+        exam.refused = f"no access to its lock ({error}); use sudo, or join the group kerbstone"
     try:
         yield
     finally:

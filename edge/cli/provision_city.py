@@ -30,10 +30,10 @@ def issue(args: argparse.Namespace) -> int:
 
     directory = server_folder(args)
     hosts = (*args.dns, *args.ip)
-    wanted = issuing.IssueRequest(NamedKind(args.kind), args.name, hosts, args.csr, args.days)
+    request = issuing.IssueRequest(NamedKind(args.kind), args.name, hosts, args.csr, args.days)
     with contextlib.closing(directory.store()) as store:
         made = issuing.issue_certificate(
-            directory, store, directory.authority(), wanted, args.out, utc_now()
+            directory, store, directory.authority(), request, args.out, utc_now()
         )
     files = [str(each) for each in made.written]
     ends = time_to_text(made.named.ends)

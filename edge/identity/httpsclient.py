@@ -65,10 +65,10 @@ class HttpsReply:
 class HttpsCall(Protocol):
     """Raises ServerError."""
 
-    def __call__(self, request: HttpsRequest, watch: FloorClock) -> HttpsReply: ...
+    def __call__(self, request: HttpsRequest, clock: FloorClock) -> HttpsReply: ...
 
 
-def https_request(request: HttpsRequest, watch: FloorClock) -> HttpsReply:
+def https_request(request: HttpsRequest, clock: FloorClock) -> HttpsReply:
     """Over the network. A redirect is an answer like any other: nobody follows it."""
     try:
         parts = urlsplit(request.target.enrol)
@@ -82,7 +82,7 @@ def https_request(request: HttpsRequest, watch: FloorClock) -> HttpsReply:
     limit.start()
     try:
         connection.connect()
-        _note_dates(connection, watch)
+        _note_dates(connection, clock)
         connection.request(method, path, request.body, dict(request.headers))
         answer = connection.getresponse()
         body = answer.read(REPLY_LIMIT + 1)
@@ -101,7 +101,7 @@ def https_request(request: HttpsRequest, watch: FloorClock) -> HttpsReply:
         connection.close()
     if len(body) > REPLY_LIMIT:
         raise ServerError(f"{parts.hostname}: the answer is larger than {REPLY_LIMIT} bytes")
-    _date(headers.get("date"), watch)
+    _date(headers.get("date"), clock)
     return HttpsReply(answer.status, headers, body)
 
 
@@ -164,7 +164,7 @@ def _connection(request: HttpsRequest, host: str, port: int) -> AbortableConnect
     return connection
 
 
-def _note_dates(connection: AbortableConnection, watch: FloorClock) -> None:
+def _note_dates(connection: AbortableConnection, clock: FloorClock) -> None:
     """The dates of the server's certificate."""
     assert isinstance(connection.sock, ssl.SSLSocket)
     data = connection.sock.getpeercert(binary_form=True)
@@ -173,15 +173,15 @@ def _note_dates(connection: AbortableConnection, watch: FloorClock) -> None:
     try:
         certificate = x509.load_der_x509_certificate(data)
         first = certificate.not_valid_before_utc
-        wrong = watch.validity_problem(first, certificate.not_valid_after_utc)
+        wrong = clock.validity_problem(first, certificate.not_valid_after_utc)
     except UNREADABLE as error:
         raise UntrustedError(f"{connection.name}: its certificate cannot be read") from error
     if wrong is not None:
         raise UntrustedError(f"{connection.name}: the server's certificate {wrong}")
-    watch.raise_floor(first)
+    clock.raise_floor(first)
 
 
-def _date(text: str | None, watch: FloorClock) -> None:
+def _date(text: str | None, clock: FloorClock) -> None:
     """What the server's clock says; it is believed for planning, not for refusing."""
     if text is None:
         return
@@ -190,4 +190,4 @@ def _date(text: str | None, watch: FloorClock) -> None:
     except (TypeError, ValueError, OverflowError, IndexError):
         return
     if moment.tzinfo is not None:
-        watch.note_server_time(moment)
+        clock.note_server_time(moment)

@@ -72,23 +72,23 @@ def _run(args: argparse.Namespace) -> int:
         return _forget(store, bool(args.yes))
     if args.verb == "status":
         return _status(store)
-    watch, status_writer = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
+    clock, status_writer = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
     # jitter has to differ between boxes that got power in the same second
-    box = Enrolment(
-        store, boot, watch, httpsclient.https_request, status_writer, random.SystemRandom()
+    enrolment = Enrolment(
+        store, boot, clock, httpsclient.https_request, status_writer, random.SystemRandom()
     )
     if args.verb == "take":
-        box.take()
+        enrolment.take()
         return 0
     before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
         done: str = Renewal(
-            store, watch, httpsclient.https_request, status_writer, args.marker, _restart
+            store, clock, httpsclient.https_request, status_writer, args.marker, _restart
         ).run()
     elif args.verb == "offline":
-        done = enrol_offline(box, args.folder)
+        done = enrol_offline(enrolment, args.folder)
     else:
-        done = box.run()
+        done = enrolment.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
     echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start

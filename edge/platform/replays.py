@@ -36,7 +36,7 @@ class Replays:
         if first == seal.key:
             return None
         text = (
-            f"{seal.says} says what {record_name(*first)} says, word for word: one of them was put "
+            f"{seal.text} says what {record_name(*first)} says, word for word: one of them was put "
             "in the place of another, which is gone"
         )
         return AuditFinding("replay", text, seal.key)

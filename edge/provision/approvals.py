@@ -40,18 +40,18 @@ class Decision(NamedTuple):
     revoked: list[IssuedCertificate]
 
 
-def request_map(row: ClaimRequest) -> dict[str, Any]:
+def request_map(request: ClaimRequest) -> dict[str, Any]:
     """A request as an operator sees it."""
     return {
-        "claim": row.claim,
-        "gateway": row.gateway,
-        "site": row.site,
-        "role": row.role,
-        "code": comparison_code(row.spki),
-        "spki": spki_hash(row.spki),
-        "state": str(row.state),
-        "asked": time_to_text(row.requested_at),
-        "from": row.address,
+        "claim": request.claim,
+        "gateway": request.gateway,
+        "site": request.site,
+        "role": request.role,
+        "code": comparison_code(request.spki),
+        "spki": spki_hash(request.spki),
+        "state": str(request.state),
+        "asked": time_to_text(request.requested_at),
+        "from": request.address,
     }
 
 

@@ -48,11 +48,11 @@ def bootstrap_server(
 
 
 def renew_server(
-    directory: ServerDirectory, who: Authority, hosts: Sequence[str], now: datetime
+    directory: ServerDirectory, authority: Authority, hosts: Sequence[str], now: datetime
 ) -> list[Path]:
     """A new key and certificate of the server; `serve` takes them when it starts again."""
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = who.server(operatordocs.parse_hosts(hosts), key.public_key(), now)
+    certificate = authority.server(operatordocs.parse_hosts(hosts), key.public_key(), now)
     atomicfiles.replace_file(
         directory.server_key, forms.private_key_pem(key), atomicfiles.OWNER_MODE
     )

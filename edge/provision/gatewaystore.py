@@ -1,6 +1,6 @@
 """The enrolment server's memory of gateways: who asked, what was decided, what was issued.
 
-Every change is one transaction; `roll` is the same for brokers and the city's programs.
+Every change is one transaction; `registry` is the same for brokers and the city's programs.
 """
 
 from collections.abc import Callable, Sequence

@@ -27,12 +27,12 @@ class CrlPublisher:
         directory: ServerDirectory,
         policy: Policy,
         store: GatewayStore,
-        who: Authority,
+        authority: Authority,
         now: Callable[[], datetime],
         log: Callable[[str], None],
     ) -> None:
         def publish() -> None:
-            directory.write_crl(store, who, now(), policy.crl_days)
+            directory.write_crl(store, authority, now(), policy.crl_days)
 
         self._publish = publish
         self._store = store

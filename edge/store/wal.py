@@ -4,11 +4,11 @@ It takes the frames of a log up to the first one whose checksum is wrong, becaus
 such an end, too. Frames of the same generation (its salts) behind that tell the two apart: a
 transaction begins when the one before it is on the disk, so a cut tears the last one at most. While
 the machine ran on, nothing was torn at all. And a log whose head is damaged is ignored as a whole.
-Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in `frames`.
+Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in `walframes`.
 
 One verdict for both who ask: damage is declared as a loss, and nobody goes on from states that lie
 before it; a last transaction that is torn was under way when the power went, or it is damaged and
-had been sent, so that what is counted on from there is in doubt (`edge.store.rowformat.Past`).
+had been sent, so that what is counted on from there is in doubt (`edge.store.rowformat.PastState`).
 
 Not seen: a log that is shorter than it was by whole transactions.
 """

@@ -50,7 +50,7 @@ class PublishToken:
 
 
 class Delivery:
-    """`awaiting` None: the broker's answer confirms; else the platform's receipt does."""
+    """`receipts` None: the broker's answer confirms; else the platform's receipt does."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ class Wire:
         self.asked: list[tuple[float, str]] = []
         self.date = True
 
-    def __call__(self, request: HttpsRequest, watch: FloorClock) -> HttpsReply:
+    def __call__(self, request: HttpsRequest, clock: FloorClock) -> HttpsReply:
         self.asked.append((self.clock.now_s, request.name))
         if self.clock.now_s < self.down_until_s:
             raise ServerError("localhost: Connection refused")
@@ -71,7 +71,7 @@ class Wire:
             request.name, self.city.answer(request.name, headers, request.body or b"", peer)
         )
         if self.date:
-            watch.note_server_time(self.city.now)
+            clock.note_server_time(self.city.now)
         return HttpsReply(status, told, body)
 
 

@@ -33,7 +33,7 @@ class Broken(VirtualWire):
 
     def write(self, data: bytes) -> int:
         end_ns = super().write(data)
-        self.send(end_ns + max(TURNAROUND_NS, self.silence_ns), self.answer[: self.size])
+        self.say(end_ns + max(TURNAROUND_NS, self.silence_ns), self.answer[: self.size])
         return end_ns
 
 

@@ -27,9 +27,9 @@ class Link(VirtualWire):
         self.both_ways = True
         self.then: Callable[[bytes], list[tuple[float, bytes]]] = lambda told: [(0.0, told)]
 
-    def send(self, first_ns: int, data: bytes) -> None:
+    def say(self, first_ns: int, data: bytes) -> None:
         for late_s, part in self.then(data):
-            super().send(first_ns + int(late_s * 1e9), part)
+            super().say(first_ns + int(late_s * 1e9), part)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ class Twins(VirtualWire):
     def write(self, data: bytes) -> int:
         end_ns = super().write(data)
         if data[0] == 5 and self.two:
-            self.send(end_ns + TURNAROUND_NS + 9 * self.char_ns + self.after_ns, answer(111.0))
+            self.say(end_ns + TURNAROUND_NS + 9 * self.char_ns + self.after_ns, answer(111.0))
         return end_ns
 
 

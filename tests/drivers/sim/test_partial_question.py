@@ -34,7 +34,7 @@ class PairTalker(Talker):
     def hear(self, heard: bytes) -> bytes:
         if len(heard) < 2:
             return heard
-        self.say(heard)
+        self.send(heard)
         return b""
 
 
