@@ -1,4 +1,4 @@
-"""What a DLMS/COSEM meter has told: registers with their exponents and units, and refusals.
+"""What a DLMS/COSEM meter has reported: registers with their exponents and units, and refusals.
 
 Source: as in `_obis`, whose vocabulary of points and codes it uses.
 """
@@ -51,7 +51,7 @@ PARTS: Final = {
 
 
 class DlmsReadings:
-    """What was told in one reading, and what is remembered from one to the next.
+    """What was reported in one reading, and what is remembered from one to the next.
 
     `scales` and what the meter does not have are remembered; `begin` forgets the rest.
     """

@@ -96,7 +96,7 @@ class Module:
 
     @property
     def identity(self) -> str:
-        """Its serial number; "" until it told it."""
+        """Its serial number; "" until it is read."""
         return self._identity
 
     @property

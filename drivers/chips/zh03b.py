@@ -64,11 +64,11 @@ class Zh03b:
     mode: Literal["upload", "asked"] = "upload"
     settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
     _reads: int = field(default=0, init=False, repr=False)
-    _set: bool = field(default=False, init=False, repr=False)  # it was told the mode
+    _set: bool = field(default=False, init=False, repr=False)  # the mode was sent to it
 
     @property
     def identity(self) -> str:
-        """It has no serial number to tell."""
+        """It has no serial number."""
         return ""
 
     @property

@@ -39,7 +39,7 @@ async def scan_port(
 
 
 def _at(line: str, tick: ScanTick) -> ScanTick:
-    """Tell the settings with each step."""
+    """Show the settings with each step."""
 
     def with_line(step: str, seconds: float, more_s: float = 0.0) -> None:
         tick(f"{line} {step}", seconds, more_s)

@@ -51,7 +51,7 @@ class Responder:
         raise NotImplementedError
 
     def tried(self) -> None:
-        """Tell each value once, to nobody. Raises what its encoder does when one does not fit."""
+        """Encode each value once. Raises what its encoder does when one does not fit."""
 
     def due(self) -> str:
         """The fault that the next answer has."""

@@ -97,7 +97,7 @@ def check_request(request: SimRequest, on: str) -> tuple[str, str]:
 
 
 def _check_values(request: SimRequest) -> None:
-    """Each value that is wished for, told once to nobody."""
+    """Each value of the request, encoded once."""
     for key, value in request.values.items():
         try:
             if request.wiring == "serial":

@@ -249,7 +249,7 @@ def open_segment(path: Path) -> StageSegment | None:
 
 
 def _opened(path: Path) -> tuple[str, str, StageSegment] | None:
-    """Its boot, its owner and the segment, as its header tells them."""
+    """Its boot, its owner and the segment, as its header has them."""
     with path.open("rb") as file:
         try:
             header, at = next(_entries(file, 0))

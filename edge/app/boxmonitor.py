@@ -1,4 +1,4 @@
-"""How the box itself fares: gathered from all parts, told as health records, alarms and numbers.
+"""How the box itself fares: gathered from all parts, sent as health records, alarms and numbers.
 
 The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a record is made at the
 first end of a window after `health_s`.
@@ -26,7 +26,7 @@ BOX_SOURCE: Final = "gateway"
 CHECK_NS: Final = 60_000_000_000
 SAMPLE_NS: Final = 300_000_000_000
 MIN_WATCHED_NS: Final = 6 * HOUR_NS  # before a card is said not to last
-DEVICES_LIMIT: Final = 64  # told in one record, the worst first
+DEVICES_LIMIT: Final = 64  # listed in one record, the worst first
 
 
 def _nothing() -> Numbers:
@@ -35,7 +35,7 @@ def _nothing() -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class HealthSources:
-    """What the parts tell, each at once and for nothing, but for the outbox.
+    """What the parts report, each at once and for nothing, but for the outbox.
 
     `queue`, `link` and `losses` give those fields of edge.health.fields that they know;
     `devices` gives (reads, errors) since the start.

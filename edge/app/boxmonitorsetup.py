@@ -65,7 +65,7 @@ def make_metrics(daemon: "Daemon", box_monitor: BoxMonitor) -> ScrapeServer:
 
 
 def _reboot_reason(daemon: "Daemon") -> Reboot:
-    """An outbox that was damaged cannot tell how the former process ended: not well."""
+    """An outbox that was damaged does not show how the former process ended: not well."""
     epoch = daemon.epoch
     return reboot_cause(
         read_reset(),

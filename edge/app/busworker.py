@@ -35,7 +35,7 @@ class BusListener(Protocol):
 
 @dataclass(slots=True)
 class LoopLoad:
-    """What the main loop tells the threads of the buses. `piled_up`: windows wait to be closed."""
+    """What the threads of the buses get of the main loop. `piled_up`: windows wait to be closed."""
 
     piled_up: bool = False
 

@@ -235,7 +235,7 @@ def _device(device: PolledDevice, broken: bool, conditions: DeviceConditions) ->
 
 
 def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollState:
-    """The same device with a new driver: what was counted, told and learnt goes on."""
+    """The same device with a new driver: what was counted, reported and learnt goes on."""
     found = _device(device, True, DeviceConditions(before.identity, before.health))
     found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
     found.kept, found.latest = before.kept, before.latest

@@ -17,7 +17,7 @@ from edge.config import Bay, Device, Lane, Site
 from edge.control.locks import BusLock
 from edge.core.signalevent import SignalEvent
 
-LIMIT_S: Final = 240.0  # of all of it; then what was found so far is told
+LIMIT_S: Final = 240.0  # of all of it; then what was found so far is reported
 ENDED_EARLY: Final = "ended early"  # by Ctrl-C
 LOOK_S: Final = 0.1  # between two looks at how far it is
 JOIN_S: Final = 2.0  # for a step to end when somebody has seen enough

@@ -31,7 +31,7 @@ class Ingest:
         self.urgent: list[Draft] = []  # does not wait for the window's end
         self.raw = RawSweeps()  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
-        self._faults: dict[str, Fault] = {}  # of what was told in this process
+        self._faults: dict[str, Fault] = {}  # of what was reported in this process
         self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unmatched_edges = 0
@@ -103,9 +103,9 @@ class Ingest:
     def remember(
         self, now: Mapping[str, DeviceConditions], reported: Mapping[str, DeviceConditions]
     ) -> None:
-        """What devices had told the process before.
+        """What devices had reported to the process before.
 
-        `reported` is what the platform was told last of those that flicker.
+        `reported` is what was reported last of those that flicker.
         """
         for name, conditions in now.items():
             self.throttles[name] = ConditionThrottle(
@@ -155,7 +155,7 @@ class Ingest:
         self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
 
     def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Summaries of devices that say something of themselves tell it, too."""
+        """Summaries of devices that report conditions have them, too."""
         return [
             replace(draft, body={**draft.body, "health": sorted(conditions.health)})
             if "points" in draft.body and (conditions := self._now(draft.source)).health
@@ -174,7 +174,7 @@ class Ingest:
         if reason is None and self.problems.pop(what, None) is None:
             return
         if reason is not None and self.problems.get(what) == text:
-            return  # told by the process before this one
+            return  # reported by the process before this one
         if reason is not None:
             self.problems[what] = text
         now_ns = self._clock.now().mono_ns
@@ -189,7 +189,7 @@ class Ingest:
         (LOG.info if fault.reported is None else LOG.warning)("%s", text)
         body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": text}
         if fault.reported is not None:
-            # what it told before was read from it: nothing that was sent is in doubt
+            # what it sent before was read from it: nothing that was sent is in doubt
             body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
         self._hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
 
@@ -198,7 +198,7 @@ class Ingest:
         return DeviceConditions() if voice is None else voice.now
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
-        """A device has told the platform something of itself."""
+        """A device has reported something of itself."""
         for draft in events:
             LOG.warning("%s", draft.body["text"])
         self._hurry(events)

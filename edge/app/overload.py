@@ -1,4 +1,4 @@
-"""What is given up when there is more to do than this box can, and who is told.
+"""What is given up when there is more to do than this box can, and how it is reported.
 
 In this order: raw rows, which count in summaries anyway; questions to devices, which count as
 `bad:stale`; sweeps that were read and found no room. Edges of lines come before all of these: what
@@ -13,7 +13,7 @@ from edge.core import Draft, Stream
 
 REST_SHARE: Final = 0.1  # of the time of one bus: less is no overload
 LOOK_NS: Final = 10_000_000_000
-AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is told so often
+AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is reported so often
 OVERLOAD_TEXT: Final = (
     "More is asked of this box than it can do: questions were left out for {rested_s:.0f} s of the "
     "buses' time, {readings} readings, {raw} raw rows and {edges} edges were dropped in the last "
@@ -50,7 +50,7 @@ class OverloadMonitor:
     def __init__(self, now_ns: int) -> None:
         self._looked = self._reported = ShedCounts()
         self._looked_ns = self._reported_ns = now_ns
-        self._quiet = True  # no overload that was told goes on
+        self._quiet = True  # no overload that was reported goes on
         self._rested = False  # much, when it was looked last
 
     def look(self, now_ns: int, count: ShedCounts) -> list[Draft]:

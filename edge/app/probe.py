@@ -135,7 +135,7 @@ async def probe_serial(exam: Exam, port: SerialPort, tick: ProbeTick) -> None:
     port.close()
     for name in wrong:
         listener = listeners[name]
-        # some talk by themselves only once they were told to
+        # some talk by themselves only after a command
         cut = listener.cut or dict(TALKERS).get(exam.site.devices[name].driver)
         if cut is not None:
             wait_s = listener.wait_s if isinstance(errors[name], DataError) else 0.0

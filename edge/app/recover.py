@@ -127,11 +127,11 @@ def recover(
             result.drafts += pipeline.close(segment.start_ns)
         result.segment = segment
         for entry, mine in readback.entries(segment, again=i > 0):
-            result.drafts += opening.take(entry_contacts(entry))  # it was killed before it told
+            result.drafts += opening.take(entry_contacts(entry))  # killed before it sent them
             result.drafts += _feed(pipeline, mine)
             alive_ns = max(alive_ns, watched_until_ns(entry))
         result.count = readback.count
-    if since_ns >= previous.start_ns:  # lines that stay closed for windows are a fault, and told
+    if since_ns >= previous.start_ns:  # lines that stay closed for windows are a fault, and sent
         result.drafts += opening.ended(alive_ns)
     result.drafts.append(_gap("restart", (previous.boot, alive_ns), now_ns, former))
     result.drafts += _gap_drafts_of_gone(readback, boot, alive_ns)
@@ -198,7 +198,7 @@ def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
 class OpeningLines:
     """The lines that are not open yet after a start: what passes meanwhile is seen by nobody.
 
-    `closed` names them by the source of their contacts, until their opening was told.
+    `closed` names them by the source of their contacts, until their opening was reported.
     """
 
     def __init__(self, boot: int, since_ns: int, closed: Iterable[str]) -> None:
@@ -217,7 +217,7 @@ class OpeningLines:
         return self._gap(set(self.closed), at_ns) if self.closed else []
 
     def fault(self, source: str) -> None:
-        """This one fails to open, and that is told."""
+        """This one fails to open, and that is reported."""
         self.closed.discard(source)
 
     def _gap(self, opened: set[str], to_ns: int) -> list[Draft]:

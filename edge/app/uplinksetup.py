@@ -1,4 +1,4 @@
-"""What the daemon tells the city about itself, and the sender that tells it."""
+"""What the daemon publishes about itself, and the sender that publishes it."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -151,7 +151,7 @@ def _lane(name: str, lane: Lane) -> dict[str, Any]:
 
 
 def _approach(site: Site, name: str) -> dict[str, Any]:
-    """What lies after it, and who tells the colour of its signal."""
+    """What lies after it, and what shows the colour of its signal."""
     way = site.ways.get(name)
     phases = {contact: site.devices[contact].phase for contact in site.signals.get(name, ())}
     signal = {phase.colour: contact for contact, phase in phases.items() if phase is not None}

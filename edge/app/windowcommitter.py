@@ -83,7 +83,7 @@ class WindowCommitter:
         self.kept: Callable[[], Mapping[str, bytes]] = dict  # what devices have learnt; as above
         # until when all edges have been taken; as above
         self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
-        self._heard_ns = self._waiting_ns = 0  # as it was told last, and since when
+        self._heard_ns = self._waiting_ns = 0  # as it was reported last, and since when
         self._ticked_ns = self._start_ns
         self._again_ns = 0  # not before: edges of the window that has ended are under way
         polled = (device for group in wiring.polled.values() for device in group)
@@ -181,7 +181,7 @@ class WindowCommitter:
         return drafts, states
 
     def _alarms(self) -> dict[str, Any]:
-        """Those of the box that are on: the next process tells when they are over."""
+        """Those of the box that are on: the next process reports when they are over."""
         return {} if self.box_monitor is None else {"alarms": self.box_monitor.snapshot_alarms()}
 
     async def sealed(self) -> None:

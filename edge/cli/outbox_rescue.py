@@ -122,7 +122,7 @@ def _records(args: argparse.Namespace, source: RescueSource) -> int:
     receipt_s = site.uplink.receipt_s if site.uplink.confirm == "platform" else None
     rescue = RescueSender(topics, gw, site.uplink.encoding, receipt_s, _confirmed)
     why = asyncio.run(_sent(site, rescue, dates))
-    dates.count_rest()  # what it holds is told, though nobody takes it
+    dates.count_rest()  # what it holds is listed, though nobody takes it
     code = _verdict(args, source, owner, sent=rescue.done)
     return _fail(f"{why}. Nothing has changed in {args.file}: run it again", 3) if why else code
 

@@ -1,4 +1,4 @@
-"""`kerbstone receipts`: store what gateways send, and tell them what is stored.
+"""`kerbstone receipts`: store what gateways send, and confirm what is stored.
 
 The reference for a city platform that gateways with `confirm = "platform"` report to. One process
 writes a store; `kerbstone audit` reads it, also meanwhile. Exit codes: 0 fine, 1 conflicts or
@@ -31,7 +31,7 @@ MESSAGES_LIMIT: Final = 200  # sentences; more are in the counts
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "receipts", help="store what gateways send, and tell them what is stored",
+        "receipts", help="store what gateways send, and confirm what is stored",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument

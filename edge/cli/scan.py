@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
-    """Search, show how far it is, tell what was found."""
+    """Search, show how far it is, print what was found."""
     site, at_work = _site(args.config)
     found = Scan(jobs, pace, site, at_work)
     whole = found.run(lambda: _show_progress(found))

@@ -1,4 +1,4 @@
-"""Tell systemd how we are: READY, STATUS, WATCHDOG, STOPPING. Nothing happens without systemd.
+"""Notify systemd how we are: READY, STATUS, WATCHDOG, STOPPING. Nothing happens without systemd.
 
 Source: sd_notify(3), sd_watchdog_enabled(3): one datagram for each message, `@name` is an abstract
 socket.

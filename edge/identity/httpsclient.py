@@ -1,6 +1,6 @@
 """One question to the enrolment server and its answer: HTTPS, TLS 1.3, the pinned authority only.
 
-OpenSSL is told not to look at the dates of the server's certificate (X509_V_FLAG_NO_CHECK_TIME),
+OpenSSL is set not to look at the dates of the server's certificate (X509_V_FLAG_NO_CHECK_TIME),
 because the clock of a new box may say 1970 or 2040; they are looked at here, as far as the time is
 known. What that costs: while it is not known, somebody who has stolen the key of an *expired*
 certificate of the enrolment server can play it. He can not forge an identity, a configuration or a

@@ -132,7 +132,7 @@ def _leave_word(before: IdentityBundle | None, now: IdentityBundle | None, marke
     """For the unit, which starts the daemon, or starts it anew; this process may not.
 
     Anew also when the daemon says that it uses another certificate: the process that has
-    installed this one did not live to tell.
+    installed this one ended before it wrote that.
     """
     folder = os.environ.get("RUNTIME_DIRECTORY")
     if folder is None:

@@ -88,7 +88,7 @@ class Renewal:
             )
 
     def _configure(self, bundle: IdentityBundle, status: EnrolmentStatus) -> Outcome:
-        """What cannot be had, or is not for us, changes nothing; the latter is told."""
+        """What cannot be had, or is not for us, changes nothing; the latter is reported."""
         before, held = self.store.get(SITE), self.store.get(CONFIG)
         try:
             data = est.est_config(self.call, self.watch, bundle)

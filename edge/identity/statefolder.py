@@ -1,4 +1,4 @@
-"""The state folder. What has been done is told by which files are there, and by nothing else.
+"""The state folder. What has been done shows in which files are there, and by nothing else.
 
 | there is | so |
 |---|---|

@@ -49,7 +49,7 @@ class ApproachJudge:
     def __init__(
         self, lanes: Iterable[LaneSite], guard: ModelGuard, sites: Iterable[ApproachSite] = ()
     ) -> None:
-        """`sites` tell which approach comes after which; without them each stands alone."""
+        """`sites` name which approach comes after which; without them each stands alone."""
         self._lanes = {lane.name: lane for lane in lanes}
         self.names = tuple(sorted({lane.approach for lane in self._lanes.values()}))
         below = {site.name: site.downstream for site in sites if site.downstream}

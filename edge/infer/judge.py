@@ -1,4 +1,4 @@
-"""Judges a window: adds what models or rules say to its drafts, and tells what has changed.
+"""Judges a window: adds what models or rules say to its drafts, and reports what has changed.
 
     judge = Judge(setup, None)          # rules answer
     judge.load()                        # after the first sweep: models answer

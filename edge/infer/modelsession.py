@@ -57,7 +57,7 @@ class ModelSession:
         self._timer = timer
         self.took_ms = 0.0  # of the last run
         self.golden = 0  # cases that it has reproduced
-        self.grew_mb: float | None = None  # by loading it; None: this system does not tell
+        self.grew_mb: float | None = None  # by loading it; None: this system does not report it
         try:
             import numpy
             import onnxruntime
@@ -247,7 +247,7 @@ class ModelSession:
 
 
 def resident_bytes() -> int | None:
-    """The memory that this process holds now; None where the system does not tell."""
+    """The memory that this process holds now; None where the system does not report it."""
     try:
         pages = int(STATM.read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

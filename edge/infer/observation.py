@@ -36,7 +36,7 @@ class PositionObservation(NamedTuple):
     stay_s: float  # the middle vehicle's; by its speed where loops are paired; 0: none passed
     standing: float  # share of the time that something stood on the loops
     longest_s: float  # the longest stay, or how long the loop is occupied already
-    green: float | None  # occupancy while the signal was green; None: not told, or never green
+    green: float | None  # occupancy while the signal was green; None: not known, or never green
 
 
 def model_inputs(
@@ -48,7 +48,7 @@ def model_inputs(
 
     Places are the positions, then of the approach after it the loops that a queue reaches first,
     then of the one before it those that vehicles leave it by. The blocks are those of
-    `PositionObservation`, then whether a green phase was told.
+    `PositionObservation`, then whether a green phase was known.
     """
     here = [*(observations.get(position) for position in POSITIONS), _first_position(below, ENTRY),
             _first_position(above, EXIT)]  # fmt: skip
@@ -78,7 +78,7 @@ def observe(
 ) -> dict[str, dict[str, PositionObservation]]:
     """One slot, by approach and position. A lane is its lead loop, or the trail if that is broken.
 
-    Loops in pulse mode tell no occupancy and are left out.
+    Loops in pulse mode give no occupancy and are left out.
     """
     by_approach: dict[str, dict[str, LoopTick]] = {}
     for tick in ticks:

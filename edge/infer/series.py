@@ -60,7 +60,7 @@ class SeriesJudge:
         now: Mapping[SeriesKey, SeriesSample],
         wall_s: float | None = None,
     ) -> list[SeriesVerdict]:
-        """Judge one window that ends at `now_ns`; tells of the series that are odd, or were.
+        """Judge one window that ends at `now_ns`; returns the series that are odd, or were.
 
         `wall_s` is its end in seconds since 1970; None while the clock is not to be trusted: then
         nothing is judged by the hour, and nothing learnt of it.

@@ -1,6 +1,6 @@
-"""What the daemon says, and what it is told, through its control socket.
+"""What the daemon answers, and what is sent to it, through its control socket.
 
-Verbs: `link_facts` (asked), `data_saver` and `link_step` (told). A daemon that does not know
+Verbs: `link_facts` (asked), `data_saver` and `link_step` (sent). A daemon that does not know
 `link_facts` is asked for its `status`; what it does not take is kept, and stays in the journal and
 our state file.
 """

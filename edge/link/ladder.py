@@ -28,7 +28,7 @@ class LinkObservation:
 
 @dataclass(frozen=True, slots=True)
 class DueStep:
-    """A step, and why. `held` and `recovered` are told; there is nothing to do for them."""
+    """A step, and why. `held` and `recovered` are reported; there is nothing to do for them."""
 
     step: LadderStep
     why: str

@@ -1,6 +1,6 @@
-"""What must outlive a reboot: the age of the box, the last reboot ordered, bytes, untold steps.
+"""What must outlive a reboot: the age of the box, the last reboot ordered, bytes, unreported steps.
 
-The age is the sum of all uptimes (CLOCK_BOOTTIME), told apart by the kernel's boot id. It never
+The age is the sum of all uptimes (CLOCK_BOOTTIME), distinguished by the kernel's boot id. It never
 asks the wall clock, and only ever lags: a day by it is at least a day. A new one begins as if a
 reboot had just been ordered: a disk that forgets costs reboots, and never causes a loop of them.
 """
@@ -46,7 +46,7 @@ class LinkState(msgspec.Struct, kw_only=True):
     months: tuple[Month, ...] = ()
     counters: dict[str, Counter] = {}
     unreported: tuple[TakenStep, ...] = ()
-    unreported_lost: int = 0  # steps that nobody was told, there were too many
+    unreported_lost: int = 0  # steps that were never reported, there were too many
 
     def tick(self, mono_s: float) -> None:
         """The box is older now."""

@@ -1,4 +1,4 @@
-"""One look at the link, again and again: count, judge, act, tell. Everything in it is given."""
+"""One look at the link, again and again: count, judge, act, report. Everything in it is given."""
 
 import json
 import logging
@@ -92,7 +92,7 @@ class LinkWatch:
         ) is not None:
             self._act(due)
         if state.unreported and self._report_steps():
-            parts.state_file.save(state)  # else it would be told again after a reboot
+            parts.state_file.save(state)  # else it would be reported again after a reboot
         self._update_led(reach, link)
         parts.state_file.save_if_due(state)
 

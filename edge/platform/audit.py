@@ -28,7 +28,7 @@ from edge.uplink.wire import WireError
 
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
 PROGRESS_EVERY: Final = 10_000  # records, of its progress
-FINDINGS_SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
+FINDINGS_SHOWN: Final = 1000  # findings of one gateway that are listed; all are counted
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class _GatewayAuditor:
     def run(self, progress: Callable[[int], None], *, known: bool) -> GatewayAudit:
         """`known`: with which epoch the store began to hear of it."""
         done, received = self._done, self._received
-        found: list[AuditFinding] = []  # told at the end, when the days are known
+        found: list[AuditFinding] = []  # reported at the end, when the days are known
         if not known:
             text = f"{received.gw}: the store no longer knows with which epoch its records begin"
             found.append(AuditFinding("damage", f"{text}: all earlier numbers are expected too"))
@@ -215,7 +215,7 @@ class _GatewayAuditor:
 
     def _seal(self, entry: ReceivedRecord) -> Seal | AuditFinding | None:
         """A manifest that may be believed: without keys nobody knows better. None for one whose
-        payload is damaged: that was told already."""
+        payload is damaged: that was reported already."""
         keys, gw, sent = self._keys, self._received.gw, _sent(entry)
         if isinstance(sent, AuditFinding):
             return None

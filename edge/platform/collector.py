@@ -76,7 +76,7 @@ class CollectorCounts:
 
 
 class Collector:
-    """`run` until `stop` is set. `tell` gets sentences for people, few about each gateway.
+    """`run` until `stop` is set. `report` gets sentences for people, few about each gateway.
 
     `sites` knows which sites a gateway may file under, None: any.
     """

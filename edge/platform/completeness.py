@@ -86,7 +86,7 @@ class CompletenessCheck:
         return findings, missing
 
     def absent(self, left: RowPlace, right: RowPlace, stream: str) -> bool:
-        """Whether records between the two are missing: then that is told, or was declared."""
+        """Whether records between the two are missing: then that is reported, or was declared."""
         if left[0] == right[0]:
             low, high = sorted((left[1], right[1]))
             return any(self._absent(left[0], stream, low, high))

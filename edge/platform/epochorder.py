@@ -2,7 +2,7 @@
 
 Not by their numbers: a box with a new card counts anew, and a start that saw no disk takes its
 number at random. What the words say is not believed either: two successors of one epoch, and
-epochs that follow each other in a circle, are told.
+epochs that follow each other in a circle, are reported.
 """
 
 from collections.abc import Iterable, Mapping

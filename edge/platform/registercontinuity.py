@@ -15,7 +15,7 @@ from edge.platform.receivedrecord import Key
 from edge.platform.timeline import RowPlace
 
 FINDINGS_LIMIT: Final = 1000  # steps that do not meet, of one gateway; more are findings at once
-NEAR_US: Final = 120_000_000  # an event that tells of a register may come so long before or after
+NEAR_US: Final = 120_000_000  # an event about a register may come so long before or after
 GAPS: Final = ("uncertain:gap", "bad:gap")  # it is another device, or was not watched
 
 Register = tuple[str, str, str]  # stream, source, point
@@ -142,7 +142,7 @@ def _reading(
 
 
 def _is_continuous(left: RegisterReading, right: RegisterReading) -> bool:
-    """Also where nobody can tell: another step, or another device on one of both sides."""
+    """Also where it is not known: another step, or another device on one of both sides."""
     doubted = not (left.sure and right.sure) or left.step != right.step
     return doubted or abs(right.before - left.last) <= 1
 
@@ -155,7 +155,7 @@ def _began_anew(step: RegisterStep) -> bool:
 
 
 def _explained(check: CompletenessCheck, step: RegisterStep) -> bool:
-    """Records between the two are missing, or an event tells of another register."""
+    """Records between the two are missing, or an event reports another register."""
     stream, source, point = step.register
     if check.absent(step.left.place, step.right.place, stream):
         return True

@@ -2,7 +2,7 @@
 
 A gateway calculates them from a moment on both clocks, and names that moment in the manifest. So
 nothing drifts between the two, however long a boot lasts: what differs is rounding to milliseconds,
-and 10 ms up to which two moments are told as one.
+and 10 ms up to which two moments are reported as one.
 """
 
 import json

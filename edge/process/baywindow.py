@@ -7,9 +7,9 @@ after `min_stay_s`, a departure two seconds after the contact opened.
 A bay is one place, so a stay in it is one vehicle's, and can be read from its records: by adding
 up `occupied_us`, from a `stay` of one, from an overstay. That a place is taken, and since when, is
 what it is watched for; a coarser number would not hide it, since `occupied` tells it every period.
-What keeps a vehicle from being followed is that nothing is told of the vehicle itself: no length,
-no speed, nothing by which it could be known again elsewhere. `since_s` and an overstay's `stay_s`
-go in steps of a minute, as nobody needs them finer.
+What keeps a vehicle from being followed is that nothing is published of the vehicle itself: no
+length, no speed, nothing by which it could be known again elsewhere. `since_s` and an overstay's
+`stay_s` go in steps of a minute, as nobody needs them finer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class BayWindow:
         self._durations = HistogramCounts(STAY_BINS)
 
     def begin(self, at_ns: int) -> None:
-        """A first window, with nothing known. A limit that was passed is told to be over."""
+        """A first window, with nothing known. A limit that was passed is reported as over."""
         self._line.forget()
         self._loop.begin(at_ns)
         self._stays.begin(at_ns)

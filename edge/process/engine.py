@@ -45,7 +45,7 @@ class Engine:
         self._slot = 0  # begin of the open slot
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
-        self._over: list[FaultsOver] = []  # what was up at the dropped sources, until that is told
+        self._over: list[FaultsOver] = []  # what was up at dropped sources, until that is reported
         self._signs: Mapping[str, Mapping[str, int]] = {}  # of the window that was closed last
         self._sources = EngineSources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}

@@ -2,7 +2,7 @@
 
 An event that goes out before its window must not go out again when the stage is read back after a
 kill. So the moment of the last one that was told is kept, in the commit that tells it: what is not
-later is a repetition. A contact that flickers is told once, and again when it has settled: at
+later is a repetition. A contact that flickers is sent once, and again when it has settled: at
 its next change, or at the end of the window in which it rests.
 """
 
@@ -36,12 +36,12 @@ class ContactState:
     flickers: bool = False
     changes: deque[int] = field(default_factory=lambda: deque(maxlen=FLICKER_CHANGES))
     seen_ns: int = -1  # of the last contact in this boot
-    unknown_past: bool = False  # what was told of it last is not known: its next level is told
+    unknown_past: bool = False  # what was sent of it last is not known: its next level is sent
 
     def take(self, contact: Contact) -> Draft | None:
         """The event that a contact makes, if any."""
         if contact.mono_ns <= max(self.reported_ns, self.changes[-1] if self.changes else -1):
-            return None  # told, or held back, by the process before this one
+            return None  # sent, or held back, by the process before this one
         self.seen_ns = contact.mono_ns
         silent = contact.initial and self.on is None and not contact.on and not self.unknown_past
         if contact.on is self.on or silent:
@@ -110,13 +110,13 @@ class PlainContacts:
         return [draft for draft in found if draft is not None]
 
     def doubt_past(self) -> None:
-        """What was told of them last is not known: how each is found is told."""
+        """What was sent of them last is not known: how each is found is sent."""
         for state in self._states.values():
             state.on, state.unknown_past = None, True
 
     def snapshot(self) -> dict[str, list[Any]]:
-        """Of each contact that was seen: its level, what was told of it and what was held back.
-        Without a level: that it is not known what was told."""
+        """Of each contact that was seen: its level, what was sent of it and what was held back.
+        Without a level: that it is not known what was sent."""
         return {
             name: [state.on, state.reported_ns, state.flickers, list(state.changes)]
             for name, state in self._states.items()

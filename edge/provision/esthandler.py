@@ -155,7 +155,7 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
         return format_datetime(self.server.service.now(), usegmt=True)
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        """`_send` has told it."""
+        """`_send` has logged it."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """`_send` has told it."""
+        """`_send` has logged it."""

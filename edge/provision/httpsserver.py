@@ -122,7 +122,7 @@ class EnrolServer(socketserver.TCPServer):
             place.at_work = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Of accepting. What a client did is told where it is answered."""
+        """Of accepting. What a client did is logged where it is answered."""
         self.log(f"{client_address[0]}: {CLOSED_TEXT}{sys.exc_info()[1]!r}")
 
     def _make_room(self, wanted_by: str) -> bool:

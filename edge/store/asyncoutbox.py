@@ -104,7 +104,7 @@ class AsyncOutbox:
 
     @property
     def high_water_unsaved(self) -> bool:
-        """The last commit would go with the power, and nothing on the card tells so."""
+        """The last commit would go with the power, and nothing on the card records that."""
         return self._outbox.high_water_unsaved
 
     # -- what the parts of the daemon ask for ------------------------------------------------------

@@ -32,7 +32,7 @@ Attempt = Callable[[DiskOutbox, Callable[[DiskOutbox], None]], None]
 class PendingChanges:
     """What the disk does not know. `drops` grows by what does not fit.
 
-    `unread`: nobody has read what the disk has to declare, so the two are merged. `spared` tells
+    `unread`: nobody has read what the disk has to declare, so the two are merged. `spared` says
     of an owner whether its state on the disk, if there is one, is the better one.
     """
 

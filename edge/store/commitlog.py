@@ -110,7 +110,7 @@ class CommitLog:
             self._failed(self._path, head, logged, error)
 
     def mark_clean(self) -> None:
-        """The process ends as it was told to. Nothing is written any more."""
+        """The process ends in the ordinary way. Nothing is written any more."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):  # then the next start says that it did not
                 self._append(_pack({"clean": True}))
@@ -243,7 +243,7 @@ def read_log(path: Path, memory: MemoryOutbox) -> RecoveredLog:
 
 def _frames(data: bytes) -> Iterator[Any]:
     """One after the other; None for one that is damaged. Behind a length that is damaged nobody
-    can tell where the next one begins."""
+    knows where the next one begins."""
     place = 0
     while place + LOG_HEADER.size <= len(data):
         size, size_crc, crc = LOG_HEADER.unpack_from(data, place)

@@ -15,7 +15,7 @@ from edge.store.storefiles import EpochFile, read_epoch_file, write_epoch_file
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
-# A start that can read neither database nor epoch file is blind: nothing tells how many there were.
+# A start that can read neither database nor epoch file is blind: nothing shows how many there were.
 # It takes its number from here, at random: no ordinary start comes that far by counting, so ids of
 # rows never meet, and it sorts behind all starts before it. Counting goes on from it, so those
 # behind it sort behind it. Boots likewise. Only a second blind start on the same box may sort

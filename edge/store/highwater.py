@@ -1,8 +1,8 @@
-"""How far this gateway has come with its numbers, told outside of its database.
+"""How far this gateway has come with its numbers, kept outside of its database.
 
 A database may be older than what was sent from it: its log lost its end to a flipped bit, or a copy
 of last week was put in its place. What its owners count on from is then of the past, and growth
-would be counted twice. So the numbers that were given are told in two more places: in the run
+would be counted twice. So the numbers that were given are kept in two more places: in the run
 directory with each commit, which wears no card; and beside the database, at the first commit of a
 start, each quarter of an hour and at a goodbye, in place, which is one block of 4 KiB each time.
 Each says no more than what was durable when it was written. Its checksum begins with the owner, so
@@ -60,7 +60,7 @@ class HighWaterMark:
 
 class HighWaterFiles:
     """Both places. Belongs to the thread of the outbox. Raises nothing: one that cannot be written
-    tells of an earlier moment, and what it does not tell is not doubted."""
+    has an earlier moment, and what it does not have is not doubted."""
 
     def __init__(self, folder: Path, run_dir: Path | None, owner: str = "") -> None:
         self._owner = owner
@@ -68,9 +68,9 @@ class HighWaterFiles:
             folder / HIGHWATER_NAME,
             None if run_dir is None else run_dir / HIGHWATER_NAME,
         )
-        self._card_ns: int | None = None  # when the card heard of it
-        self._unknown = False  # the card has heard that it hears no more
-        self.high_water_unsaved = False  # it should have heard so, and did not take it
+        self._card_ns: int | None = None  # when it was last written on the card
+        self._unknown = False  # the card has the mark that nothing more is written there
+        self.high_water_unsaved = False  # that mark is due, and could not be written
         self.run = None if self._run is None else _read_mark(self._run, owner)
         card = _read_mark(self._card, owner)
         # of one start the run directory knows the last word

@@ -31,7 +31,7 @@ class NoticeQueue:
         while self._times and not 0 <= now_ns - self._times[0] < HOUR_NS:
             self._times.popleft()
         free = NOTICES_PER_HOUR - len(self._times)
-        if len(self._notices) > free:  # whatever is left out, the last of them tells how it stands
+        if len(self._notices) > free:  # whatever is left out, the last of them has how it stands
             keep = max(1, free)
             self._held += len(self._notices) - keep
             del self._notices[:-keep]

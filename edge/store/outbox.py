@@ -272,7 +272,7 @@ class Outbox(FailoverStorage):
 
     @property
     def high_water_unsaved(self) -> bool:
-        """What was committed last would go with the power, and nothing on the card tells so: a
+        """What was committed last would go with the power, and nothing on the card has it: a
         start behind that counts on from before it, and knows of no doubt."""
         return self._water.high_water_unsaved
 

@@ -43,7 +43,7 @@ class OutboxRows:
         merge: MergeBodies | None,
     ) -> None:
         self._place, self._storage = place, storage
-        self.journal = journal  # of the thread that sends: here it is only told what to go on from
+        self.journal = journal  # of the thread that sends: here it only gets what to go on from
         self._sent_before = RecoveredJournal()  # by former processes
         self._stats = OutboxStats()
         self._mergeable = MergeableRanges()

@@ -1,4 +1,4 @@
-"""What the broker does to us, told to people: once, though ten thousand rows have one trouble."""
+"""What the broker does to us, logged once, though ten thousand rows have one trouble."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ sentence."""
 class BrokerLogThrottle:
     """Each kind of complaint about each stream once a connection, in the log and as an alarm.
 
-    What happens to an event is told in the log only: its alarm would be an event again, with the
+    What happens to an event is written to the log only: its alarm would be an event again, with the
     same fate.
     """
 
@@ -27,7 +27,7 @@ class BrokerLogThrottle:
         self._reported_ns: dict[tuple[str, str], int] = {}  # kind and stream -> when
 
     def connected(self, now_ns: int) -> None:
-        """A new connection: what was said long ago may be said again."""
+        """A new connection: what was reported long ago may be reported again."""
         self._reported_ns = {
             what: at for what, at in self._reported_ns.items() if now_ns - at < QUIET_NS
         }

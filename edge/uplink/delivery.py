@@ -1,6 +1,6 @@
 """What becomes of each row: handed over, answered, receipted, refused, sent again.
 
-Nothing here talks to the network; the sender asks what may go, and tells what came of it.
+Nothing here talks to the network; the sender asks what may go, and reports what came of it.
 """
 
 from collections import deque

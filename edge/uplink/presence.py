@@ -17,7 +17,7 @@ StatusSource = Callable[[], Mapping[str, Any]]
 
 
 class PresencePublisher:
-    """All that is not a record. `failed(topic kind, text)` is told of what the broker refuses."""
+    """All that is not a record. `failed(topic kind, text)` is called for what is refused."""
 
     def __init__(
         self, topics: Topics, gw: str, boot: int, status: StatusSource, meta: StatusSource,
@@ -71,7 +71,7 @@ class PresencePublisher:
         self._retained.publish(link)
 
     def answered(self, topic: Hashable, answer: PublishAnswer) -> None:
-        """The token of these messages tells their topic."""
+        """The token of these messages names their topic."""
         self._retained.answered(topic, answer)
 
     def publish_offline(self, link: MqttConnection) -> None:

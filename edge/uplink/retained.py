@@ -26,7 +26,7 @@ class ClearedTopic:
 
 
 class RetainedMessages:
-    """What is to be published, the newest of each topic. `failed(topic kind, text)` is told.
+    """What is to be published, the newest of each topic. `failed(topic kind, text)` is called.
 
     A message that was refused, or cannot be written, is not tried again before it is a new one.
     """

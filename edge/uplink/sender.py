@@ -64,7 +64,7 @@ class SenderOptions:
 
 @dataclass(frozen=True, slots=True)
 class SenderHooks:
-    """What the sender asks of the daemon, and tells it. All are called in the loop."""
+    """What the sender asks of the daemon, and reports to it. All are called in the loop."""
 
     status: Callable[[], Mapping[str, Any]]
     meta: Callable[[], Mapping[str, Any]]
@@ -214,7 +214,7 @@ class Sender:
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
         self.connection.failure = str(error)
-        # each cause is told once, the hours between are not
+        # each cause is logged once, the hours between are not
         cause = f"{broker}: {error}"
         new = cause not in reported and len(reported) < CAUSES_LOGGED
         if new:
@@ -326,7 +326,7 @@ class Sender:
             self._report("taken_over", "", text)
 
     def _look_at_its_limit(self, link: MqttConnection, now_ns: int) -> None:
-        """Whether much of what waits is larger than the broker takes: it is held, and told."""
+        """Whether much of what waits is larger than the broker takes: it is held, and reported."""
         oversize = self._delivery.oversize
         if not oversize.too_many(now_ns):
             self.connection.limit_notice = ""

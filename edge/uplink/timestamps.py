@@ -16,7 +16,7 @@ BOOTS_LIMIT: Final = 16  # boots whose clock map is kept
 
 
 class Timestamper:
-    """Asks the store once for each boot; of the one that runs it is told the clock as well."""
+    """Asks the store once for each boot; of the one that runs it is given the clock as well."""
 
     def __init__(self, backlog: Backlog, boot: int) -> None:
         self._backlog, self._boot = backlog, boot
@@ -30,7 +30,7 @@ class Timestamper:
         return self._clock_map.holds(now)
 
     def see(self, now: Stamp) -> None:
-        """What the clocks show; told often, so that a step is dated by when it was. Kept by the
+        """What the clocks show; given often, so that a step is dated by when it was. Kept by the
         store before: a mark that is lost with the power cannot prove what was dated by it."""
         if self._clock_map.see(now):
             # asked once more when the store has surely heard of it, too

@@ -3,7 +3,7 @@
 An answer tells its unit, its function and its length, and not which registers they are. So of one
 unit, function and length (a `Kind`) one question at a time may be without its answer, until that
 has come or cannot come any more. A radio or a bridge may also repeat an answer: a copy is the same
-to the last bit as one that was told lately.
+to the last bit as one that was sent lately.
 """
 
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ class PendingResponse:
 
 
 class PendingResponses:
-    """The answers that one line's units owe, and those that they have told. Times are monotonic.
+    """The answers that one line's units owe, and those that they have sent. Times are monotonic.
 
     `delay_ns` is how long after a question an answer may begin.
     """
@@ -152,7 +152,7 @@ class PendingResponses:
             self._late[unit], self._prompt[unit] = now_ns + LATE_TIMES * self.delay_ns, 0
 
     def wary(self, unit: int, now_ns: int) -> bool:
-        """Whether it has lately been late, or told something twice."""
+        """Whether it has lately been late, or sent something twice."""
         return max(self._late.get(unit, 0), self._repeats.get(unit, 0)) > now_ns
 
     def proven(self, unit: int, now_ns: int) -> bool:

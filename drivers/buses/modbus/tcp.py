@@ -55,7 +55,7 @@ class ModbusTcp:
         self._number = 0
         self._served = False  # this connection has given an answer
         self._deaf = 0
-        self._wait_s = 0.0  # what the socket was last told
+        self._wait_s = 0.0  # what the socket was last set to
         self._failures = 0
         self._retry_ns = 0
         self._why = ""

@@ -37,7 +37,7 @@ def bus_lines(status: Mapping[str, Any]) -> Section:
 
 
 def _lined(status: Mapping[str, Any], bus: str) -> Iterator[str]:
-    """Lanes, bays and signals of a bus: edges tell of them, nobody reads them."""
+    """Lanes, bays and signals of a bus: their edges come unasked, nobody polls them."""
     own = {
         key: {n: as_mapping(d) for n, d in as_mapping(status.get(key)).items()
               if as_mapping(d).get("bus") == bus}

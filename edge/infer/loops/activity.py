@@ -1,4 +1,4 @@
-"""Finds lanes that are dead as a whole: both loops of a pair, of whom no partner can tell.
+"""Finds lanes that are dead as a whole: both loops of a pair, which no partner can show.
 
     activity = LaneActivity(lanes, approaches, fault_of)
     rulings = activity.step(slot, rows, wall_s)

@@ -1,7 +1,7 @@
 """Finds loops that change at one moment: a card without power, or one that starts again.
 
 Vehicles do not come in several lanes within a tenth of a second and all stand there, nor come and
-go on half of a site's loops in one. No configuration tells which loops share a card: that they
+go on half of a site's loops in one. No configuration says which loops share a card: that they
 change together does.
 """
 

@@ -48,7 +48,7 @@ class RoleDefaults(NamedTuple):
     """What is believed of a lane by its role.
 
     `share`: of the next lane's traffic, before any was learned (low: it is learned soon).
-    `times`: as many vehicles must be due. `no_hits_s`: where nobody tells (MnDOT IRIS: 4 h on a
+    `times`: as many vehicles must be due. `no_hits_s`: where nothing is known (MnDOT IRIS: 4 h on a
     mainline, 24 h on an auxiliary lane, up to 72 h by the type of the lane).
     """
 
@@ -124,7 +124,7 @@ class LaneSilence:
         self._lanes_due = LANES_DUE * usual.times
         self._no_hits_s = max(usual.no_hits_s, STOP_HITS_S) if signal else usual.no_hits_s
         self._watched_s = 0.0  # of the silence
-        self._green_s: float | None = None  # of it; None: no signal is told
+        self._green_s: float | None = None  # of it; None: no signal is known
         self._week_due: float | None = 0.0  # None: not all of its hours are known
         self._week_sure = True  # all by more than one week
         self._week_most = 0.0

@@ -266,7 +266,7 @@ class LoopJudge:
         return self._flags.keys()
 
     def beside(self, lane: str, part: str) -> tuple[str, ...]:
-        """Names of the lanes beside a loop, for what is told to people."""
+        """Names of the lanes beside a loop, for what people read."""
         place = self._watch.places.get((lane, part))
         return tuple(other for other, _ in place.beside) if place else ()
 

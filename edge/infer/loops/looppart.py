@@ -1,4 +1,4 @@
-"""Loop health as a part of the judge: what goes into the records, what is told, what is kept."""
+"""Loop health as a part of the judge: what goes into records, what is reported, what is kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LoopNotes = dict[str, dict[str, Any]]  # part: score and fault
 
 
 class LoopPart:
-    """All loops of a site, and what people have been told of them."""
+    """All loops of a site, and what has been reported of them."""
 
     def __init__(
         self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: ModelGuard
@@ -34,7 +34,7 @@ class LoopPart:
         self.doubts: Collection[DoubtedLoop] = ()  # what was up at any time in the last window
         self._notes: dict[str, LoopNotes] = {}
         self._texts: dict[tuple[str, str], str] = {}  # of what is up, since the start
-        self._gone: list[tuple[str, str, str]] = []  # told of loops that are not watched any more
+        self._gone: list[tuple[str, str, str]] = []  # of loops that are not watched any more
 
     @property
     def shadow(self) -> Shadow | None:
@@ -86,7 +86,7 @@ class LoopPart:
         }
 
     def without_suppressed(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """The window's drafts after `step`, but for events of what this judge told already."""
+        """The window's drafts after `step`, but for events of what this judge reported."""
         dropped = {id(draft) for draft in self._fault_reporter.dropped}
         return [draft for draft in drafts if id(draft) not in dropped]
 
@@ -104,7 +104,7 @@ class LoopPart:
         return self.loops.restore(saved)
 
     def snapshot_flags(self) -> dict[str, Any]:
-        """What must be kept with every window: flags that are up, and what was told."""
+        """What must be kept with every window: flags that are up, and what was reported."""
         up = {"model": self.guard.sha256, "raised": self.loops.snapshot_flags()}
         return {**self._fault_reporter.snapshot(), **up}
 
@@ -117,7 +117,7 @@ class LoopPart:
 
 
 def unwatched_loop_events(end_ns: int, saved: Mapping[str, Any]) -> list[Draft]:
-    """Ends all that was told, as of `LoopPart.snapshot_flags`, when nobody judges loops any more.
+    """Ends all that was reported, of `LoopPart.snapshot_flags`, when nobody judges loops any more.
 
     What the rules of edge/process hold up under the same name, they end themselves. Raises
     KeyError, TypeError or ValueError for what is no state.

@@ -1,4 +1,4 @@
-"""One device's checks over its windows: what is doubtful, and what is told of it, once.
+"""One device's checks over its windows: what is doubtful, and what is sent of it, once.
 
 A window whose values contradict each other is uncertain at once, if it has a few readings; told is
 what stays so for three windows and three minutes in a row, and its end likewise. So neither a load
@@ -29,7 +29,7 @@ Check = Relation | RegisterCheck
 
 @dataclass(slots=True)
 class CheckState:
-    """What is told of one check, and since when its windows say the contrary."""
+    """What is reported of one check, and since when its windows say the contrary."""
 
     up: bool = False
     since_ns: int | None = None
@@ -54,7 +54,7 @@ class CheckState:
 
 @dataclass(slots=True)
 class Plausibility:
-    """All checks of one device, and what is told of each of them."""
+    """All checks of one device, and what is reported of each of them."""
 
     device: str
     gauges: Mapping[str, GaugeWindow]
@@ -84,12 +84,12 @@ class Plausibility:
         self._states = {name: CheckState() for name in (*names, TWO_DEVICES)}
 
     def begin(self) -> None:
-        """A first window: what is told stays, moments are forgotten."""
+        """A first window: what is reported stays, moments are forgotten."""
         for standing in self._states.values():
             standing.since_ns, standing.windows = None, 0
 
     def judge(self, start_ns: int, end_ns: int) -> list[Draft]:
-        """Look at the window that ends: doubt what is contradicted, and tell what has turned."""
+        """Look at the window that ends: doubt what is contradicted, and report what has turned."""
         events: list[Draft] = []
         doubted: set[str] = set()
         found_all, apart = self._found(end_ns - start_ns)
@@ -113,7 +113,7 @@ class Plausibility:
         return events + self._doubled(start_ns, end_ns)
 
     def snapshot(self) -> dict[str, Any]:
-        """For a snapshot: of each check what is told, and what it has gathered."""
+        """For a snapshot: of each check what is reported, and what it has gathered."""
         gathered = {each.name: each.snapshot() for each in self.trackers}
         return {
             name: [one.up, one.since_ns, one.windows, gathered.get(name, [])]
@@ -138,7 +138,7 @@ class Plausibility:
     def _found(
         self, window_ns: int
     ) -> tuple[dict[str, list[tuple[Check, Judgement, int]]], list[Relation]]:
-        """What each check says of the window, and of how many readings; by what is told of it.
+        """What each check says of the window, and of how many readings; by what is reported of it.
 
         And those whose points cannot be compared in it.
         """

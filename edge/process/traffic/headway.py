@@ -39,7 +39,7 @@ class HeadwayTracker:
         self._tailgate = round(setup.tailgate_s * 1e9)
         self._stopped = round(setup.stopped_s * 1e9)
         self.last: Presence | None = None
-        self._over = False  # `last` was told
+        self._over = False  # `last` was reported
         self._gap: int | None = None  # between `last` and the one before
         self._before = 0  # on-time of the one before
 

@@ -30,7 +30,7 @@ NS_PER_MS: Final = 1_000_000
 
 
 class TrailWindow(NamedTuple):
-    """The trail loop's part in a window: its changes, those right before, what its lines told."""
+    """The trail loop's part in a window: its changes, those before, what its lines reported."""
 
     before: list[LineEvent]
     changes: list[LineEvent]
@@ -41,7 +41,7 @@ class TrailWindow(NamedTuple):
 
 
 class ClosedWindow(NamedTuple):
-    """The window that was closed last, to be told once more when a judge doubts a loop."""
+    """The window that was closed last, to be recounted when a judge doubts a loop."""
 
     start_ns: int
     end_ns: int
@@ -263,7 +263,7 @@ class LaneWindow:
         return zip(self._loops, self._rates, self._queues, self._slots, strict=True)
 
     def _open(self) -> None:
-        """A window begins; what the one before has counted may still be told again."""
+        """A window begins; what the one before has counted may still be recounted."""
         self._window, self._pairs = LoopWindow(), PairWindow()
         self._headways.window = self._window
 
@@ -278,7 +278,7 @@ class LaneWindow:
             closed.lead.single = single.close(closed.lead.over)
 
     def _run(self, end_ns: int) -> None:
-        """Play what both lines told, in the order of time; the lead loop first where equal."""
+        """Play what both lines reported, in the order of time; the lead loop first where equal."""
         for line in self.lines.values():
             line.end_window(end_ns)
         leads, *others = (line.take(end_ns) for line in self.lines.values())

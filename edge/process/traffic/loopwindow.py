@@ -34,7 +34,7 @@ class LoopWindow:
 
 
 class PairWindow:
-    """What both loops of a lane tell together of a window."""
+    """What both loops of a lane together have of a window."""
 
     __slots__ = ("length", "lengths", "quality", "reversed", "speed")
 

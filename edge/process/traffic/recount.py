@@ -49,7 +49,7 @@ def recount_trail(
     changes: Sequence[LineEvent],
     span: tuple[int, int],
 ) -> LoopWindow:
-    """The window from..to, but for what its Loop and its Queue tell."""
+    """The window from..to, but for what its Loop and its Queue have."""
     start_ns, end_ns = span
     headways = HeadwayTracker(setup, LoopWindow())
     _play(setup, hole_ns, headways, before)

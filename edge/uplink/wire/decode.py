@@ -53,7 +53,7 @@ class DecodedMessage:
 def decode(
     topic: str, payload: bytes, content_type: str | None = None, *, prefix: str = TOPIC_PREFIX
 ) -> list[DecodedMessage]:
-    """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
+    """What a message says. Without a content type (MQTT 3.1.1) the payload shows what it is.
 
     An empty `last` says nothing: what was retained there is taken away.
 
