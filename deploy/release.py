@@ -2,8 +2,8 @@
 
 All reasons to refuse are listed at once, before anything is done. Then: `make check`; the contract
 is sealed as what this version promises, and committed; wheel, package, bundle and SBOM are built
-into dist/, with their SHA256SUMS; the tag comes last, so that whatever has a tag was built. When a build
-fails, the same command begins again.
+into dist/, with their SHA256SUMS; the tag comes last, so that whatever has a tag was built. When a
+build fails, the same command begins again.
 """
 
 import argparse

@@ -196,9 +196,9 @@ def problems(found: Iterable[Distribution], rules: Policy) -> list[str]:
         try:
             if entry and entry.version != each.version:
                 raise UnclearError(f"the list has its licence for version {entry.version} only")
-            said = entry.licence if entry else licence(each)
-            if not allows(said, rules.allowed):
-                wrong.append(f"{each}: {said} is not on the list")
+            name_found = entry.licence if entry else licence(each)
+            if not allows(name_found, rules.allowed):
+                wrong.append(f"{each}: {name_found} is not on the list")
         except UnclearError as why:
             wrong.append(f"{each}: {why}")
         for name in sorted(limits(each.papers) - rules.allowed.keys()):

@@ -43,9 +43,9 @@ def _codes() -> dict[Obis, ObisMeaning]:
 
 
 CODES: Final = _codes()
-WHOLE: Final = {told.key: obis for obis, told in CODES.items() if not told.sign}
+WHOLE: Final = {meaning.key: obis for obis, meaning in CODES.items() if not meaning.sign}
 PARTS: Final = {
-    key: tuple(obis for obis, told in CODES.items() if told.key == key and told.sign)
+    key: tuple(obis for obis, meaning in CODES.items() if meaning.key == key and meaning.sign)
     for key in _KEYS
 }
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import DoubtedLoop, Draft, LoopTick, Stream
-from edge.infer import annotate
-from edge.infer import judgeevents as say
+from edge.infer import annotate, judgeevents
 from edge.infer.approaches import QUIET_S, ApproachJudge
 from edge.infer.incident import Incidents
 from edge.infer.loops.looppart import LoopPart
@@ -127,8 +126,10 @@ class Judge:
         if self._approaches is not None:
             verdicts = self._approaches.step(end_ns, ticks, scores)
             annotate.annotate_approaches(out, self._lanes, verdicts)
-            events += [say.congestion_event(end_ns, v) for v in verdicts if v.turn]
-            events += [say.incident_event(end_ns, v) for v in self._incidents.step(ticks, scores)]
+            events += [judgeevents.congestion_event(end_ns, v) for v in verdicts if v.turn]
+            events += [
+                judgeevents.incident_event(end_ns, v) for v in self._incidents.step(ticks, scores)
+            ]
         if self._series is not None:
             events += self._judge_series(end_ns, out, wall_s)
         return Verdict(out, events)
@@ -142,7 +143,7 @@ class Judge:
         now = series_samples(drafts, period_s, self._lanes) if whole else {}
         verdicts = self._series.step(end_ns, dt_s, now, wall_s)
         annotate.annotate_series(drafts, verdicts)
-        return [say.anomaly_event(end_ns, v) for v in verdicts if v.turn]
+        return [judgeevents.anomaly_event(end_ns, v) for v in verdicts if v.turn]
 
     def missing(self, from_ns: int, to_ns: int) -> None:
         """Nobody watched in between: the models are given missing steps."""
