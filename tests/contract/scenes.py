@@ -177,8 +177,8 @@ class Synced(Life):
         return "ntp" if self.now_ns > 202 * S else "none"
 
 
-def troubles(intake: Ingest) -> None:
-    """All that an ingest hears of, apart from values."""
+def troubles(ingest: Ingest) -> None:
+    """All that ingest hears of, apart from values."""
     ingest.fault("hut_air", Reason.SILENT, "no answer")
     ingest.fault("hut_air", None, "answers again")
     ingest.line("a", Reason.FAULT, "closed", 201 * S)
@@ -192,7 +192,7 @@ def troubles(intake: Ingest) -> None:
     _link(ingest)
 
 
-def _link(intake: Ingest) -> None:
+def _link(ingest: Ingest) -> None:
     """What kerbstone-link tells the daemon."""
     at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
     sender = SimpleNamespace(set_saver_level=lambda level: None, publish_status=lambda: None)
