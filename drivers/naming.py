@@ -145,8 +145,8 @@ def _of_iec62056(frame: bytes) -> str:
     if text[:2] == b"/?" and text.endswith(b"!\r\n"):
         whom = text[2:-3].decode("ascii", "replace")
         return f"a call to the meter {whom}" if whom else "a call to any meter"
-    told_by = _iec62056.ident(frame)
-    return f"an identification: {told_by.maker} {told_by.text}, which offers {told_by.baud} baud"
+    ident = _iec62056.ident(frame)
+    return f"an identification: {ident.maker} {ident.text}, which offers {ident.baud} baud"
 
 
 def _of_hdlc(frame: bytes) -> str:

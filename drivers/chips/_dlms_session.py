@@ -39,9 +39,9 @@ class DlmsSession:
         self._open = False
         snrm = HdlcFrame(self.server, self.client, hdlc.SNRM)
         try:
-            frame = await self._say(snrm, _unnumbered)
+            frame = await self._send(snrm, _unnumbered)
         except DataError:  # it does no harm twice
-            frame = await self._say(snrm, _unnumbered)
+            frame = await self._send(snrm, _unnumbered)
         self._open = True
         if frame.control | hdlc.FINAL != hdlc.UA:
             raise DataError("the meter refuses the connection", Reason.BUSY)
@@ -66,7 +66,7 @@ class DlmsSession:
         if self._open:
             self._open = False
             with suppress(BusError, DataError):
-                await self._say(HdlcFrame(self.server, self.client, hdlc.DISC), _unnumbered)
+                await self._send(HdlcFrame(self.server, self.client, hdlc.DISC), _unnumbered)
 
     async def ask(self, apdu: bytes) -> bytes:
         """What the meter answers to it, in as many segments as either side needs."""
@@ -82,10 +82,10 @@ class DlmsSession:
                 data += frame.information
                 if not frame.more:
                     break
-            frame = await self._say_until_sound(self._ready())
+            frame = await self._send_until_valid(self._ready())
         if not frame.numbered or frame.more:
             raise DataError("an answer that does not end")
-        if data[:3] != cosem.TELL:
+        if data[:3] != cosem.RESPONSE:
             raise DataError(f"no answer of DLMS: {data[:64].hex() or 'nothing'}")
         return data[3:]
 
@@ -94,9 +94,9 @@ class DlmsSession:
         control = self._heard << 5 | hdlc.FINAL | self._sent << 1
         mine = HdlcFrame(self.server, self.client, control, part, more)
         self._sent = (self._sent + 1) % 8
-        frame = await self._say_until_sound(mine)
+        frame = await self._send_until_valid(mine)
         if frame.expected == mine.sent:  # it has not heard it
-            frame = await self._say(mine, self._fits)
+            frame = await self._send(mine, self._fits)
         if frame.expected != self._sent:
             raise DataError(f"the meter waits for frame {frame.expected}, not {self._sent}")
         return frame
@@ -108,14 +108,14 @@ class DlmsSession:
         """No late answer to what was asked before."""
         return not frame.numbered or frame.sent == self._heard
 
-    async def _say_until_sound(self, mine: HdlcFrame) -> HdlcFrame:
+    async def _send_until_valid(self, mine: HdlcFrame) -> HdlcFrame:
         """What comes after it; once more when it was damaged."""
         try:
-            return await self._say(mine, self._fits)
+            return await self._send(mine, self._fits)
         except DataError:
-            return await self._say(self._ready(), self._fits)
+            return await self._send(self._ready(), self._fits)
 
-    async def _say(self, mine: HdlcFrame, fits: Callable[[HdlcFrame], bool]) -> HdlcFrame:
+    async def _send(self, mine: HdlcFrame, fits: Callable[[HdlcFrame], bool]) -> HdlcFrame:
         cut = hdlc.answer_framer(self.client, self.server, fits)
         try:
             heard = await self.bus.frame(cut, self.timeout_s, hdlc.encode(mine))

@@ -105,12 +105,12 @@ def list_meters(found: Iterable[DataSet]) -> list[P1Meter]:
             case (24, 3, 0), (at, _, _, _, _, unit, value, *_):  # DSMR 2, 3: the last in a new line
                 values[code.b] = (at, (parse_amount(value)[0], unit))
     meters: list[P1Meter] = []
-    for channel, (at, told_value) in sorted(values.items()):
+    for channel, (at, value_read) in sorted(values.items()):
         kind = kinds.get(channel, -1)
         if kind in MBUS:
             identity = next((names[key] for key in sorted(names) if key[0] == channel), "")
             read_at = at[:12] if READ_AT.fullmatch(at) else ""
-            meters.append(P1Meter(kind, identity, read_at, told_value))
+            meters.append(P1Meter(kind, identity, read_at, value_read))
     return [
         one for place, one in enumerate(meters) if not _is_same_meter(one, meters[:place], meters)
     ]

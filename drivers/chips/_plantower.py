@@ -160,7 +160,7 @@ class ParticleSensor:
 
     @property
     def identity(self) -> str:
-        """It has no serial number to tell."""
+        """It has no serial number."""
         return ""
 
     @property

@@ -52,8 +52,8 @@ class Dlms:
     timeout_s: Annotated[float, (0.2, 10.0)] = 2.0
     identity: str = field(default="", init=False)
     health: Mapping[Condition, str] = field(default_factory=dict, init=False)
-    _talk: DlmsSession = field(init=False, repr=False)
-    _told: DlmsReadings = field(init=False, repr=False)
+    _session: DlmsSession = field(init=False, repr=False)
+    _readings: DlmsReadings = field(init=False, repr=False)
     _names: list[Attribute] = field(init=False, repr=False)
     _errors: bool = field(init=False, repr=False)
 
@@ -62,7 +62,9 @@ class Dlms:
         if not (self.password.isascii() and len(self.password) <= 64):
             raise ConfigError("password cannot be right: at most 64 plain characters belong here")
         server = hdlc.server_address(self.logical, self.address, self.width == "four")
-        self._talk = DlmsSession(self.bus, hdlc.client_address(self.client), server, self.timeout_s)
+        self._session = DlmsSession(
+            self.bus, hdlc.client_address(self.client), server, self.timeout_s
+        )
         self._forget()
 
     async def open(self) -> None:
@@ -72,22 +74,22 @@ class Dlms:
 
     async def read(self) -> tuple[Sample, ...]:
         """All points. Raises BusError when nobody is there, DataError when nothing was usable."""
-        self._told.begin()
+        self._readings.begin()
         longest_s = TIMEOUTS * self.timeout_s
         try:
             async with asyncio.timeout(longest_s):
-                await self._talk.connect(self.password)
+                await self._session.connect(self.password)
                 await self._recognise()
                 await self._values()
-                if not self._told.broken:
+                if not self._readings.broken:
                     await self._look_after()
         except TimeoutError as late:
-            if not self._told.values:
+            if not self._readings.values:
                 raise BusError(f"no value within {longest_s:g} s") from late
-            self._told.postpone()
+            self._readings.postpone()
         finally:
-            await self._talk.disconnect()
-        found = self._told.samples()
+            await self._session.disconnect()
+        found = self._readings.samples()
         return tuple(found[point.key] for point in self.points)
 
     async def close(self) -> None:
@@ -95,7 +97,7 @@ class Dlms:
 
     def _forget(self) -> None:
         """What is known of a meter, and might be of another one."""
-        self._told = DlmsReadings()
+        self._readings = DlmsReadings()
         self._names = [Attribute(DATA, obis) for obis in NAMES]
         self._errors = True
 
@@ -103,7 +105,7 @@ class Dlms:
         """Its serial number. Another meter has other exponents."""
         for name in tuple(self._names):
             try:
-                device_name = cosem.text(await self._talk.get(name))
+                device_name = cosem.text(await self._session.get(name))
             except DataError as damage:
                 if damage.reason is Reason.CRC:
                     raise
@@ -119,13 +121,13 @@ class Dlms:
 
     async def _values(self) -> None:
         """Ask for every code; a silence ends it, with what there is. Raises what came first."""
-        readings = self._told
+        readings = self._readings
         error: BusError | DataError | None = None
         while (obis := readings.next()) is not None:
             try:
-                readings.value(obis, await self._talk.get(Attribute(REGISTER, obis, VALUE)))
+                readings.value(obis, await self._session.get(Attribute(REGISTER, obis, VALUE)))
                 if obis not in readings.scales:
-                    scale = await self._talk.get(Attribute(REGISTER, obis, SCALER_UNIT))
+                    scale = await self._session.get(Attribute(REGISTER, obis, SCALER_UNIT))
                     readings.scale(obis, scale)
             except BusError as silence:
                 error = error or silence
@@ -143,7 +145,7 @@ class Dlms:
         if not self._errors:
             return
         try:
-            register = cosem.text(await self._talk.get(Attribute(DATA, ERRORS)))
+            register = cosem.text(await self._session.get(Attribute(DATA, ERRORS)))
         except BusError:
             return
         except DataError as damage:
@@ -173,7 +175,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         apdu = whole[3:]
         if whole[:3] == cosem.ASK:
             asked = cosem.parse_get(apdu) or (asked if apdu[:2] == b"\xc0\x02" else None)
-        elif whole[:3] != cosem.TELL:
+        elif whole[:3] != cosem.RESPONSE:
             raise DataError(f"no words of DLMS: {whole[:64].hex()}")
         elif apdu[:1] == bytes((cosem.AARE,)):
             cosem.check_aare(apdu)

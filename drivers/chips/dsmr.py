@@ -78,7 +78,7 @@ UNSURE: Final = "unsure"  # which meter a point was last of; no identifier has s
 
 @dataclass
 class Dsmr:
-    """One meter and what it has on its M-Bus. What it does not tell is bad:address.
+    """One meter and what it has on its M-Bus. What it does not send is bad:address.
 
     `energy_import` and `energy_export` are the sum of both tariffs where the meter has no total.
 

@@ -42,7 +42,7 @@ POINTS: Final = known_points(
 
 @dataclass(slots=True)
 class Iec62056Push:
-    """One meter. What it does not tell is bad:address."""
+    """One meter. What it does not send is bad:address."""
 
     points: ClassVar[Sequence[Point]] = POINTS
     line: ClassVar[str] = "2400 8N1"

@@ -95,7 +95,7 @@ class Scd41(Module):
         """Who finds it measuring knows neither its serial number nor its mode: it starts anew."""
         if not self._met:
             with suppress(BusError):  # who is not there refuses the start, too
-                await self._say(self.profile.stop, self.profile.stop_s)
+                await self._send(self.profile.stop, self.profile.stop_s)
 
     def _named_first(self) -> bool:
         return True

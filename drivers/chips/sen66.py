@@ -127,7 +127,7 @@ class Sen66(AirModule):
         await AirModule._learn(self)
 
     async def _clean(self) -> None:
-        await self._say(self.profile.stop, self.profile.stop_s)
+        await self._send(self.profile.stop, self.profile.stop_s)
         self._taken = self._is_learnt()  # it keeps its state while it is idle
         self._running, self._dusty = False, 0
         if await self._takes(CLEAN):

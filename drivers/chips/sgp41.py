@@ -164,7 +164,7 @@ class Sgp41:
 
     @property
     def identity(self) -> str:
-        """Its serial number; "" until it told it."""
+        """Its serial number; "" until it is read."""
         return self._identity
 
     @property

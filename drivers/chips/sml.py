@@ -51,7 +51,7 @@ POINTS: Final = known_points(
 
 @dataclass(slots=True)
 class Sml:
-    """One meter. What it does not tell is bad:address.
+    """One meter. What it does not send is bad:address.
 
     `dvs74` "auto" puts right the sign of the power of DZG DVS74 meters: those with certain serial
     numbers send positive values in a signed number that is too small, so that they look negative.

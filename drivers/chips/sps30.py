@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 from drivers.chips._sensirion import checked_sample, checked_words
 from drivers.chips._sensirion_module import ParticleModule
-from drivers.chips._sensirion_profile import SAID_CLEANING, Profile, StatusFlag, mark_warming
+from drivers.chips._sensirion_profile import CLEANING_TEXT, Profile, StatusFlag, mark_warming
 from drivers.chips._sensirion_profile import explain as explain_with
 from edge.core import Bad, Condition, Point, Quantity, Reason, Sample
 
@@ -82,7 +82,7 @@ class Sps30(ParticleModule):
 
     def _doing(self) -> Mapping[Condition, str]:
         quiet = self._silence.is_long and not self._status
-        return {Condition.CLEANING: SAID_CLEANING} if quiet else {}
+        return {Condition.CLEANING: CLEANING_TEXT} if quiet else {}
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:

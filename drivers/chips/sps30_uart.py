@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar, Final
 
 from drivers.chips._sensirion import checked_sample, text_serial
 from drivers.chips._sensirion_module import ASKS, ASKS_S, SETTLE_READS, STATUS_EVERY
-from drivers.chips._sensirion_profile import SAID_CLEANING, StaleLimits, apply_status, mark_warming
+from drivers.chips._sensirion_profile import CLEANING_TEXT, StaleLimits, apply_status, mark_warming
 from drivers.chips._shdlc import (
     NOT_ALLOWED,
     ShdlcResponse,
@@ -105,7 +105,7 @@ class Sps30Uart:
                 "it reports an error of its fan or its laser, but not which of them"
             )
         if self._silence.is_long and not found:
-            found[Condition.CLEANING] = SAID_CLEANING
+            found[Condition.CLEANING] = CLEANING_TEXT
         if self._running and self._fresh <= self.settle_reads:
             found[Condition.WARMUP] = "warming up after the start"
         return found
@@ -236,8 +236,8 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
             register = int.from_bytes(response.data[:4])
     if not samples:
         raise DataError("no measured values among the frames", Reason.SILENT)
-    told_of = apply_status(Sps30.profile, samples, register, settled=True)
-    return {point.key: sample for point, sample in zip(POINTS, told_of, strict=True)}
+    applied = apply_status(Sps30.profile, samples, register, settled=True)
+    return {point.key: sample for point, sample in zip(POINTS, applied, strict=True)}
 
 
 DRIVER: Final = Sps30Uart

@@ -64,11 +64,11 @@ class Zh03b:
     mode: Literal["upload", "asked"] = "upload"
     settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
     _reads: int = field(default=0, init=False, repr=False)
-    _set: bool = field(default=False, init=False, repr=False)  # it was told the mode
+    _set: bool = field(default=False, init=False, repr=False)  # the mode was sent to it
 
     @property
     def identity(self) -> str:
-        """It has no serial number to tell."""
+        """It has no serial number."""
         return ""
 
     @property
@@ -82,7 +82,7 @@ class Zh03b:
         self._set = False
         with suppress(BusError, DataError):  # one that is awake may say other things, or nothing
             await self.bus.frame(answer_framer(REST), ANSWER_S, write=WAKE)
-        await self._tell_mode()
+        await self._send_mode()
 
     async def read(self) -> tuple[Sample, ...]:
         """The newest frame, or an answer. Raises BusError on silence, DataError for damage."""
@@ -115,12 +115,12 @@ class Zh03b:
 
     async def _read(self) -> tuple[Sample, ...]:
         if not self._set:
-            await self._tell_mode()
+            await self._send_mode()
         if self.mode == "asked":
             return decode(await self.bus.frame(answer_framer(READ), ANSWER_S, write=ASK))
         return LAYOUT.decode(await self.bus.frame(LAYOUT.cut, UPLOAD_S, newest=True))
 
-    async def _tell_mode(self) -> None:
+    async def _send_mode(self) -> None:
         if self.mode == "asked":
             await self.bus.send(ASKED)
         else:

@@ -96,7 +96,7 @@ class ThreadBridge(Generic[T]):
 
 
 class EdgeBridge(ThreadBridge[Edge]):
-    """Edges that fall out are told as lost with the next edge of their line, as the kernel does."""
+    """Edges that fall out count as lost with the next edge of their line, as in the kernel."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Sequence[Edge]], None]

@@ -64,11 +64,11 @@ class PollState:
     missed: int = 0  # ticks that passed while the bus was busy
     last_value_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
-    identity: str = ""  # its serial number, as it was last told
+    identity: str = ""  # its serial number, as it was last reported
     # readings for which it may still be another one
     reads_without_identity: int = field(default=0, repr=False)
     is_other_device: bool = field(default=False, repr=False)  # it is, and no sweep has said so yet
-    gaps: set[int] = field(default_factory=set, repr=False)  # of points, told to a person only
+    gaps: set[int] = field(default_factory=set, repr=False)  # of points, shown to a person only
     health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
     kept: bytes = b""  # what its algorithm has learnt
     self_reporting: SelfReporting | None = field(init=False, repr=False)
@@ -112,13 +112,13 @@ class Poller:
         deliver: Callable[[Sweep], None],
         report: FaultListener,
         progress: Callable[[], None] = lambda: None,
-        hear: ConditionListener = lambda device, identity, health: None,
+        on_condition: ConditionListener = lambda device, identity, health: None,
         rest_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         """`rest_ns` is how long to give way to others before a question that is overdue."""
         self.devices = {device.name: device for device in devices}
         self._clock, self._deliver = clock, deliver
-        self._report, self._progress, self._hear = report, progress, hear
+        self._report, self._progress, self._on_condition = report, progress, on_condition
         self._rest_ns = rest_ns
         self.rested_ns = 0  # in which questions were due, and others went first
         self._commands: deque[Command] = deque()
@@ -181,7 +181,7 @@ class Poller:
         """One extra reading now, for a person; the schedule goes on as it was.
 
         A sensor that measures once a second has nothing new for whoever asks in between: then it
-        is what it told the poll a moment ago.
+        is what it reported to the poll a moment ago.
         """
         device = self.devices[name]
         result, latest = await self._read(device), device.latest
@@ -240,20 +240,20 @@ class Poller:
         return result
 
     def _update_conditions(
-        self, device: PollState, telling: SelfReporting, samples: tuple[Sample, ...]
+        self, device: PollState, reporting: SelfReporting, samples: tuple[Sample, ...]
     ) -> tuple[Sample, ...]:
         """Pass on what it says of itself; what its values are worth if it may be another one."""
-        before, identity, health = device.identity, telling.identity, telling.health
-        identity = identity or before  # it has not told yet
+        before, identity, health = device.identity, reporting.identity, reporting.health
+        identity = identity or before  # it has not reported it yet
         if all(sample == WARMING_UP for sample in samples):
             # just started, and not asked how it is: what was wrong before is not over
             health = {**device.health, **health}
         if identity != before or health != device.health:
             device.identity, device.health = identity, dict(health)
-            self._hear(device.name, identity, device.health)
+            self._on_condition(device.name, identity, device.health)
         device.is_other_device |= before not in ("", identity)
         device.reads_without_identity = (
-            0 if telling.identity else max(0, device.reads_without_identity - 1)
+            0 if reporting.identity else max(0, device.reads_without_identity - 1)
         )
         if device.is_other_device:
             return mark_gap(device.polled.points, samples)

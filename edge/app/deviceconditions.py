@@ -1,9 +1,9 @@
 """What devices say of themselves beside their values, and the events that come of it.
 
 A bit that flaps, or two meters at one address, would be an event with each reading. So a device
-that has made EVENTS_BEFORE_FLICKER events within an hour is said to flicker; then nothing is told
+that has made EVENTS_BEFORE_FLICKER events within an hour is said to flicker; then nothing is sent
 until it has said the same for FLICKER_SETTLE_NS, and then how it is. All in all no device makes
-more than EVENTS_PER_HOUR events in an hour; the last state is always told, if need be when that
+more than EVENTS_PER_HOUR events in an hour; the last state is always sent, if need be when that
 hour is over.
 """
 
@@ -32,7 +32,7 @@ OVER_TEXTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class DeviceConditions:
-    """One device: its serial number ("" if it tells none), and its conditions with their texts."""
+    """One device: its serial number ("" if none), and its conditions with their texts."""
 
     identity: str = ""
     health: Mapping[Condition, str] = field(default_factory=dict)

@@ -124,10 +124,10 @@ class Replay:
         yield from self._numbered(self._closed(end_ns), numbers)
 
     def _found(self, first: Contact, start_ns: int) -> list[Contact]:
-        """How its line stood at the start of the open window, as the kernel tells at opening."""
+        """How its line stood at the start of the open window, as the kernel reports at opening."""
         on = not first.on and first.mono_ns > start_ns
         if on and first.source in self.pipeline.engine.plain:
-            return []  # that would be an event at once, of a moment that has been told
+            return []  # that would be an event at once, of a moment that has been reported
         return [Contact(first.source, on, start_ns, initial=True)]
 
     def _closed(self, end_ns: int) -> list[Draft]:

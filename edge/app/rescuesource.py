@@ -107,8 +107,8 @@ class RecordDates:
     They are marked as backfilled and as redelivered.
     """
 
-    def __init__(self, found: RescueSource) -> None:
-        self._found, self._rows = found, found.rows()
+    def __init__(self, source: RescueSource) -> None:
+        self._found, self._rows = source, source.rows()
         self._boots: dict[int, tuple[Sequence[ClockMark], tuple[int | None, int | None]]] = {}
 
     def dated(self) -> Iterator[tuple[Record, Envelope]]:

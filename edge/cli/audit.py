@@ -132,40 +132,38 @@ class _Printer:
     def progress(self, records: int) -> None:
         progress(f"{records} records")
 
-    def gateway(self, done: GatewayAudit) -> None:
+    def gateway(self, audit: GatewayAudit) -> None:
         progress("")
         self.gateways += 1
-        self._records += done.records
-        self._unsealed += done.unsealed
-        for date, day in sorted(done.days.days.items()):
+        self._records += audit.records
+        self._unsealed += audit.unsealed
+        for date, day in sorted(audit.days.days.items()):
             if self._shown(date):
                 self._findings += day.findings
-                self._put(_fields(done.gw, date, day), _line(done.gw, date, day))
-        for note in done.notes:
+                self._put(_fields(audit.gw, date, day), _line(audit.gw, date, day))
+        for note in audit.notes:
             self.note(note)
-        for date, finding in done.findings:
+        for date, finding in audit.findings:
             if self._shown(date):
-                self._told(done.gw, date, finding)
-        if done.hidden:
-            self.note(f"{done.gw}: {done.hidden} more findings are counted but not shown")
+                self._report_finding(audit.gw, date, finding)
+        if audit.hidden:
+            self.note(f"{audit.gw}: {audit.hidden} more findings are counted but not shown")
 
     def finding(self, gw: str | None, finding: AuditFinding) -> None:
         """One that is in no gateway's days."""
         self._findings += 1
-        self._told(gw, UNKNOWN, finding)
+        self._report_finding(gw, UNKNOWN, finding)
 
-    def asked(self, done: GatewayAudit, answer: ResendResult) -> None:
-        wanted = sum(count_in_ranges(ranges) for ranges in done.missing.values())
-        text = (
-            f"{quote_name(done.gw)} was asked for {wanted} numbers: it resends {answer.resent} rows"
-        )
-        text += f" and no longer has {answer.gone} numbers"
+    def asked(self, audit: GatewayAudit, answer: ResendResult) -> None:
+        wanted = sum(count_in_ranges(ranges) for ranges in audit.missing.values())
+        text = f"{quote_name(audit.gw)} was asked for {wanted} numbers: it resends"
+        text += f" {answer.resent} rows and no longer has {answer.gone} numbers"
         if answer.not_asked:
             text += f"; {answer.not_asked} numbers were not asked for yet: run the command again"
         if answer.error:
-            text = f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.error}"
+            text = f"{quote_name(audit.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
-            "asked": done.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
+            "asked": audit.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
             "left": answer.not_asked, "error": answer.error,
         }  # fmt: skip
         self._put(fields, text)
@@ -188,7 +186,7 @@ class _Printer:
     def _shown(self, date: str) -> bool:
         return self._day in (None, date) or date == UNKNOWN
 
-    def _told(self, gw: str | None, date: str, finding: AuditFinding) -> None:
+    def _report_finding(self, gw: str | None, date: str, finding: AuditFinding) -> None:
         fields = {"finding": finding.kind, "gw": gw, "day": date, "text": finding.text}
         self._put(fields, f"{finding.kind}: {finding.text}")
 

@@ -14,7 +14,7 @@ from typing import Any
 from edge.app.statustext.outbox import outbox_lines
 from edge.app.statustext.textform import fit_line, render_sections
 from edge.cli import outbox_rescue
-from edge.cli.site_options import load_site_or_say, site_options
+from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
 from edge.store import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
@@ -31,7 +31,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     try:

@@ -36,12 +36,12 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     parser.set_defaults(run=run)
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    _desk(acts)
+    _add_request_commands(acts)
     _server(acts)
     _city(acts)
 
 
-def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_request_commands(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     new = _act(acts, "new", boxes.new, "write a claim for a box; --out is its boot partition")
     for name in ("site", "role", "gateway"):
         new.add_argument(f"--{name}", required=True, metavar="NAME")
@@ -64,30 +64,42 @@ def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 
 def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    found = _home(_act(acts, "ca", city.ca, "make a CA, a server's certificate, an operator's key"))
+    found = _add_directory_option(
+        _act(acts, "ca", city.ca, "make a CA, a server's certificate, an operator's key")
+    )
     found.add_argument("--name", default="Kerbstone CA")
     found.add_argument("--host", action="append", required=True, help="host name; repeatable")
     found.add_argument("--renew", action="store_true", help="renew only the server's certificate")
-    _home(_act(acts, "pending", boxes.pending, "list boxes that wait for approval"))
-    approve = _home(_act(acts, "approve", boxes.approve, "approve a box"))
+    _add_directory_option(_act(acts, "pending", boxes.pending, "list boxes that wait for approval"))
+    approve = _add_directory_option(_act(acts, "approve", boxes.approve, "approve a box"))
     approve.add_argument("id", help=ID)
     approve.add_argument("--code", metavar="XXXX-XXXX", help="what the box shows")
-    revoke = _home(_act(acts, "revoke", boxes.revoke, "refuse a box, or revoke certificates"))
+    revoke = _add_directory_option(
+        _act(acts, "revoke", boxes.revoke, "refuse a box, or revoke certificates")
+    )
     revoke.add_argument("id", help=f"{ID}, or the name of a broker or program")
     revoke.add_argument("--reason", choices=REASONS, default=REASONS[1])
-    label = _home(_act(acts, "label", boxes.label, "draw the QR code for the case; not secret"))
+    label = _add_directory_option(
+        _act(acts, "label", boxes.label, "draw the QR code for the case; not secret")
+    )
     label.add_argument("id", help=ID)
     label.add_argument("--out", type=Path, metavar="FILE",
                        help="NAME.svg, NAME.png, or - for this terminal")  # fmt: skip
-    stick = _home(_act(acts, "offline", boxes.offline, "sign the request on a USB stick"))
+    stick = _add_directory_option(
+        _act(acts, "offline", boxes.offline, "sign the request on a USB stick")
+    )
     stick.add_argument("stick", type=Path, metavar="DIR")
     stick.add_argument("--code", metavar="XXXX-XXXX", help="what the box shows")
-    serve = _home(_act(acts, "serve", city.serve, "run the enrolment server until SIGTERM"))
+    serve = _add_directory_option(
+        _act(acts, "serve", city.serve, "run the enrolment server until SIGTERM")
+    )
     serve.add_argument("--listen", metavar="HOST:PORT")
 
 
 def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    issue = _home(_act(acts, "issue", city.issue, "issue or renew a certificate without a claim"))
+    issue = _add_directory_option(
+        _act(acts, "issue", city.issue, "issue or renew a certificate without a claim")
+    )
     issue.add_argument("kind", choices=[str(kind) for kind in NamedKind])
     issue.add_argument("name", help="name; of a program: platform, or platform-MORE")
     for word, text in (("dns", "DNS name of a broker"), ("ip", "IP address of a broker")):
@@ -99,8 +111,12 @@ def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
                        help=f"validity in days (default {CITY_DAYS})")  # fmt: skip
     issue.add_argument("--out", type=Path, default=Path(), metavar="DIR",
                        help="for NAME.crt, NAME.key, ca.crt (default: this folder)")  # fmt: skip
-    _home(_act(acts, "issued", city.issued, "list certificates; exit 1 if one ends in 30 days"))
-    broker = _home(_act(acts, "broker", city.broker, "install mosquitto's files in its folder"))
+    _add_directory_option(
+        _act(acts, "issued", city.issued, "list certificates; exit 1 if one ends in 30 days")
+    )
+    broker = _add_directory_option(
+        _act(acts, "broker", city.broker, "install mosquitto's files in its folder")
+    )
     broker.add_argument("name")
     broker.add_argument("--out", type=Path, required=True, metavar="DIR")
     broker.add_argument("--key", type=Path, metavar="FILE",
@@ -114,7 +130,7 @@ def _act(acts: Any, name: str, call: Callable[..., int], text: str) -> argparse.
     return parser
 
 
-def _home(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _add_directory_option(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--dir", type=Path, default=Path(os.environ.get(HOME) or FOLDER),
                         metavar="DIR", help=f"the server's folder (default ${HOME}, else {FOLDER})",
     )  # fmt: skip

@@ -26,7 +26,7 @@ from edge.platform.topicfilters import receive_refusal, subscriptions
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 PROGRESS_NS: Final = 2_000_000_000
-SENTENCES_TOLD: Final = 200  # sentences; more are in the counts
+MESSAGES_LIMIT: Final = 200  # sentences; more are in the counts
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -84,9 +84,9 @@ class _CollectorRun:
         self, args: argparse.Namespace, filters: list[str], collector: Callable[..., Collector]
     ) -> None:
         self._args, self._filters = args, filters
-        self._told = 0
+        self._reported = 0
         self._clock = SystemClock()
-        self._collector = collector(clock=self._clock, tell=self._tell)
+        self._collector = collector(clock=self._clock, report=self._print_message)
 
     async def run(self, source: BrokerSource) -> None:
         loop = asyncio.get_running_loop()
@@ -123,11 +123,11 @@ class _CollectorRun:
             f"{counts.receipts} receipts in {counts.commits} commits"
         )
 
-    def _tell(self, text: str) -> None:
-        self._told += 1
-        if self._told <= SENTENCES_TOLD:
+    def _print_message(self, text: str) -> None:
+        self._reported += 1
+        if self._reported <= MESSAGES_LIMIT:
             self._note(text)
-        if self._told == SENTENCES_TOLD:
+        if self._reported == MESSAGES_LIMIT:
             self._note("further messages are counted, but not reported one by one")
 
     def _note(self, text: str) -> None:

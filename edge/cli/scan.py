@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
-    """Search, show how far it is, tell what was found."""
+    """Search, show how far it is, print what was found."""
     site, at_work = _site(args.config)
     found = Scan(jobs, pace, site, at_work)
     whole = found.run(lambda: _show_progress(found))
@@ -198,25 +198,25 @@ def _show_progress(found: Scan) -> None:
     )
 
 
-def _comment_lines(one: ScanJob) -> list[str]:
+def _comment_lines(job: ScanJob) -> list[str]:
     """Comments for a person, in front of the tables."""
-    out = [f"# {one.place}"]
-    out += [f"#   {device.driver}: {device.what}" for device in one.findings.devices]
-    out += [f"#   unknown: {text}" for text in one.findings.unknown]
-    out += [f"#   note: {text}" for text in one.findings.notes]
-    if one.refused:
-        out.append(f"#   not searched: {one.refused}")
-    elif not one.whole:
+    out = [f"# {job.place}"]
+    out += [f"#   {device.driver}: {device.what}" for device in job.findings.devices]
+    out += [f"#   unknown: {text}" for text in job.findings.unknown]
+    out += [f"#   note: {text}" for text in job.findings.notes]
+    if job.refused:
+        out.append(f"#   not searched: {job.refused}")
+    elif not job.whole:
         out.append("#   not searched to the end")
     elif len(out) == 1:
         out.append("#   no device was heard")
     return out
 
 
-def _facts(one: ScanJob) -> dict[str, Any]:
+def _facts(job: ScanJob) -> dict[str, Any]:
     return {
-        "place": one.place,
-        "kind": one.kind,
+        "place": job.place,
+        "kind": job.kind,
         "devices": [
             {
                 "driver": device.driver,
@@ -226,10 +226,10 @@ def _facts(one: ScanJob) -> dict[str, Any]:
                 "also": list(device.also),
                 "line": device.line,
             }
-            for device in one.findings.devices
+            for device in job.findings.devices
         ],
-        "unknown": one.findings.unknown,
-        "notes": one.findings.notes,
-        "refused": one.refused,
-        "whole": one.whole,
+        "unknown": job.findings.unknown,
+        "notes": job.findings.notes,
+        "refused": job.refused,
+        "whole": job.whole,
     }

@@ -162,28 +162,24 @@ def _list(args: argparse.Namespace, faults: tuple[str, ...]) -> int:
     return 0
 
 
-def site_tables(spec: DriverSpec, found: simrunner.RunningSim, line: SerialLine) -> str:
+def site_tables(spec: DriverSpec, sim: simrunner.RunningSim, line: SerialLine) -> str:
     """The tables for the gateway's site file."""
-    set_ = line if found.bus["kind"] == "serial" else None
+    set_ = line if sim.bus["kind"] == "serial" else None
     return tomlsnippet.render_tables(
-        [
-            tomlsnippet.SnippetBus(
-                found.bus, [tomlsnippet.SnippetDevice(spec.name, found.options)], set_
-            )
-        ]
+        [tomlsnippet.SnippetBus(sim.bus, [tomlsnippet.SnippetDevice(spec.name, sim.options)], set_)]
     )
 
 
 def _print_usage(
-    args: argparse.Namespace, spec: DriverSpec, found: simrunner.RunningSim, line: SerialLine
+    args: argparse.Namespace, spec: DriverSpec, sim: simrunner.RunningSim, line: SerialLine
 ) -> None:
-    where = found.bus.get("port") if "host" not in found.bus else None
-    where = where or found.bus.get("path") or found.bus.get("chip")
-    where = where or f"{found.bus['host']}:{found.bus['port']}"
-    text = site_tables(spec, found, line)
+    where = sim.bus.get("port") if "host" not in sim.bus else None
+    where = where or sim.bus.get("path") or sim.bus.get("chip")
+    where = where or f"{sim.bus['host']}:{sim.bus['port']}"
+    text = site_tables(spec, sim, line)
     if args.json:
-        usage: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(found.bus)}
-        echo_json({**usage, "options": dict(found.options), "toml": text})
+        usage: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(sim.bus)}
+        echo_json({**usage, "options": dict(sim.options), "toml": text})
         return
     fault = f", with the fault {args.fault}" if args.fault else ""
     echo(f"# a simulated {spec.name} is at {where}{fault}; Ctrl-C ends it")

@@ -16,7 +16,7 @@ from edge.app.statustext.issues import find_issues
 from edge.app.statustext.outbox import outbox_lines
 from edge.app.statustext.page import status_page
 from edge.app.statustext.textform import Section, fit_line, render_sections
-from edge.cli.site_options import load_site_or_say, site_options
+from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
@@ -45,7 +45,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     if (status := _status_without_site(args.config)) is not None:
         return _print_status(args, status)
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     try:

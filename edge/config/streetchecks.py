@@ -55,7 +55,7 @@ def _rings(draft: SiteDraft) -> None:
         way = [name]
         while (then := after.get(way[-1])) is not None and then not in way:
             way.append(then)
-        # a ring is told once, where its first approach stands in the file
+        # a ring is reported once, where its first approach stands in the file
         if then == name and then != after[then] and not reported & set(way):
             reported |= set(way)
             ring = " -> ".join([*way, name])

@@ -79,17 +79,17 @@ def read_reset(root: Path = ROOT) -> Reset:
     )
 
 
-def reboot_cause(found: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
+def reboot_cause(reset: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
     """`first`: no former start is known. `unclean`: the former one said no goodbye."""
     if first:
         return Reboot(Cause.FIRST, "This is the first start that is known here.")
     if same_boot and not unclean:
         return Reboot(Cause.RESTART, "The daemon was stopped and started again.")
     if same_boot:
-        return Reboot(Cause.CRASH, _crash(found.oom_kills))
+        return Reboot(Cause.CRASH, _crash(reset.oom_kills))
     if not unclean:
         return Reboot(Cause.CLEAN, "The machine was shut down in order and started again.")
-    return _hard(found)
+    return _hard(reset)
 
 
 def _crash(oom_kills: int | None) -> str:
@@ -104,10 +104,10 @@ def _crash(oom_kills: int | None) -> str:
     )
 
 
-def _hard(found: Reset) -> Reboot:
+def _hard(reset: Reset) -> Reboot:
     """The machine went down without a goodbye. What is most certain comes first."""
-    status, power, rsts = found.bootstatus or 0, found.power_reset or 0, found.rsts
-    if found.panics:
+    status, power, rsts = reset.bootstatus or 0, reset.power_reset or 0, reset.rsts
+    if reset.panics:
         return Reboot(
             Cause.PANIC,
             "The kernel panicked; its last messages are in /sys/fs/pstore. Keep them for support.",

@@ -53,7 +53,7 @@ class ScrapeServer:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None or len(self._open) >= 2 * CLIENTS_LIMIT:
-            writer.transport.abort()  # too many even to be told so
+            writer.transport.abort()  # too many even to get that answer
             return
         self._open[task] = writer
         try:

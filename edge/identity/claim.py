@@ -1,4 +1,4 @@
-"""The claim: a small signed file that tells a new box where to ask for its identity.
+"""The claim: a small signed file that names where a new box asks for its identity.
 
 It lies on a partition that anybody can read, so it holds no private key, and it is worth nothing
 twice: its code is taken once, by one key. `parse` finds a torn or an altered file by the signature.

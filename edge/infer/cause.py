@@ -57,7 +57,7 @@ def name_cause(oddity: Sequence[float], value: float, samples: int) -> str:
 
 
 def cause_origin(others: Iterable[float]) -> CauseOrigin | None:
-    """Whose doing it is, by the surprise of the neighbours; None when they do not tell."""
+    """Whose doing it is, by the surprise of the neighbours; None when they do not show it."""
     seen = list(others)
     if not seen:
         return None

@@ -31,7 +31,7 @@ class Month(msgspec.Struct, frozen=True):
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """An interface's bytes as they stood; the index tells a new one of the same name."""
+    """An interface's bytes as they stood; by the index a new one of the same name is known."""
 
     index: int
     value: int

@@ -29,7 +29,7 @@ Resolve = Callable[[str], Sequence[str]]
 
 
 def configured_hosts(site: Mapping[str, Any]) -> list[str]:
-    """Brokers and converters of a site's file, each once; errors are for `check` to tell."""
+    """Brokers and converters of a site's file, each once; errors are for `check` to report."""
     uplink = _table(site, "uplink")
     proxy = PROXY.match(str(uplink.get("proxy", "")))
     fallback = uplink.get("fallback", [])

@@ -28,7 +28,7 @@ class LinkObservation:
 
 @dataclass(frozen=True, slots=True)
 class DueStep:
-    """A step, and why. `held` and `recovered` are told; there is nothing to do for them."""
+    """A step, and why. `held` and `recovered` are reported; there is nothing to do for them."""
 
     step: LadderStep
     why: str
@@ -51,19 +51,19 @@ class RecoveryLadder:
         self._ours = False
         self._rest_s = 0.0  # a full ladder is behind us
 
-    def look(self, seen: LinkObservation, may_reboot: bool) -> DueStep | None:
+    def look(self, observed: LinkObservation, may_reboot: bool) -> DueStep | None:
         """What is due now. Each step is given once; done or not, the next one waits its time."""
-        last, self._last = self._last, seen
-        passed_s = 0.0 if last is None else min(max(0.0, seen.mono_s - last.mono_s), GAP_S)
-        if seen.link == "up":
+        last, self._last = self._last, observed
+        passed_s = 0.0 if last is None else min(max(0.0, observed.mono_s - last.mono_s), GAP_S)
+        if observed.link == "up":
             self._ours = False
-        if seen.broker_connected:
+        if observed.broker_connected:
             return self._good(passed_s if last is not None and last.broker_connected else 0.0)
         self._calm_s = 0.0
-        if seen.link == "no_carrier" or (seen.link == "down" and not self._ours):
+        if observed.link == "no_carrier" or (observed.link == "down" and not self._ours):
             self.away_s = 0.0  # once it is up, the daemon gets its full time to connect
             return None
-        if seen.broker_connected is None or last is None or last.broker_connected is not False:
+        if observed.broker_connected is None or last is None or last.broker_connected is not False:
             return None  # the time stands still
         self.away_s += passed_s
         return self._climb(may_reboot) if self.away_s >= self._wait_s() else None

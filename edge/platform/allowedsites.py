@@ -73,9 +73,9 @@ def parse_site_list(text: str, where: str) -> SitesByGateway:
     return found
 
 
-def approved_gateways(desk: Path) -> SitesByGateway:
+def approved_gateways(enrol_folder: Path) -> SitesByGateway:
     """The gateways of an enrolment server. Raises ConfigError."""
-    path = desk / SERVER_DATABASE
+    path = enrol_folder / SERVER_DATABASE
     try:
         store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:

@@ -45,7 +45,7 @@ class Seal:
                 yield from ((number, number) for number in range(first, last + 1, step))
 
     @property
-    def says(self) -> str:
+    def text(self) -> str:
         return f"the manifest {record_name(*self.key)}"
 
 
@@ -108,7 +108,7 @@ def prove_seal(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> 
 
 def _differs(seal: Seal) -> AuditFinding:
     ranges = format_numbers([(seal.first, seal.last)])
-    text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
+    text = f"{seal.text} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
     return AuditFinding("digest", f"{text}, but the records that arrived are different", seal.key)
 
 

@@ -11,7 +11,7 @@ from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStore
 from edge.uplink.wire import WireError, parse_topic
 
-SITES_SHOWN: Final = 20  # that are told of one gateway
+SITES_SHOWN: Final = 20  # that are listed of one gateway
 TOPICS_LIMIT: Final = 10_000  # that are remembered
 
 

@@ -2,7 +2,7 @@
 
 A gateway calculates them from a moment on both clocks, and names that moment in the manifest. So
 nothing drifts between the two, however long a boot lasts: what differs is rounding to milliseconds,
-and 10 ms up to which two moments are told as one.
+and 10 ms up to which two moments are reported as one.
 """
 
 import json
@@ -54,9 +54,9 @@ class RedatedMoments:
 
     def of(self, epoch: int, boot: int) -> Sequence[Moment]:
         """Those that can be of this boot of this epoch."""
-        told = self._boots.get(boot, ())
+        moments = self._boots.get(boot, ())
         mine, used = self._lines.get(epoch), self._used.get(boot, ())
-        lines = ((self._lines.get(by), moment) for by, moment in told)
+        lines = ((self._lines.get(by), moment) for by, moment in moments)
         return [moment for line, moment in lines if line == mine or line not in used]
 
 

@@ -42,18 +42,18 @@ class EnrolService:
 
     def __init__(
         self,
-        home: ServerDirectory,
+        directory: ServerDirectory,
         policy: Policy,
         store: GatewayStore,
-        who: Authority,
+        authority: Authority,
         now: Callable[[], datetime],
     ) -> None:
         self.now = now
         self.label = policy.label
-        self._home = home
+        self._directory = directory
         self._policy = policy
         self._store = store
-        self._who = who
+        self._who = authority
 
     def answer(self, act: Callable[[], HttpAnswer]) -> HttpAnswer:
         """What it answers, also when it refuses."""
@@ -100,7 +100,7 @@ class EnrolService:
         old = self._certificate_of(peer)
         self._check_alive(old, timedelta(0))
         try:
-            found = self._home.config(old.gateway)
+            found = self._directory.config(old.gateway)
         except ConfigError as error:
             raise EnrolRefusedError("missing", str(error)) from None
         if found is None:
@@ -130,13 +130,13 @@ class EnrolService:
         return claim
 
     def _register_claim(
-        self, claim: Claim, data: bytes, asked: CertificateRequest, address: str
+        self, claim: Claim, data: bytes, request: CertificateRequest, address: str
     ) -> ClaimRequest:
         """The claim's row. An expired claim goes on working for the key that used it in time."""
         now = self.now()
         digest = hashlib.sha256(data).digest()
-        new = ClaimRequest(claim.claim, digest, claim.site, claim.role, claim.gateway, asked.spki,
-                    asked.der, ClaimState.PENDING, now, address)  # fmt: skip
+        new = ClaimRequest(claim.claim, digest, claim.site, claim.role, claim.gateway, request.spki,
+                    request.der, ClaimState.PENDING, now, address)  # fmt: skip
         row = self._store.request_of(claim.claim)
         if row is None and claim.expires_at() <= now:
             raise EnrolRefusedError("expired", f"claim expired {claim.expires}: write a new one")
@@ -179,23 +179,23 @@ class EnrolService:
     def _issue(
         self,
         claim: str,
-        asked: CertificateRequest,
+        request: CertificateRequest,
         names: ClaimRequest | IssuedCertificate,
         again: Callable[[IssuedCertificate], bool],
     ) -> IssuedCertificate:
         try:
-            return self._store.issue(claim, asked.spki, again, lambda: self._make(asked, names))
+            return self._store.issue(claim, request.spki, again, lambda: self._make(request, names))
         except ClaimClosedError as error:
             raise EnrolRefusedError("revoked", str(error)) from None
 
     def _make(
-        self, asked: CertificateRequest, names: ClaimRequest | IssuedCertificate
+        self, request: CertificateRequest, names: ClaimRequest | IssuedCertificate
     ) -> IssuedCertificate:
-        made = self._who.gateway(names.gateway, asked.key, self.now(), self._policy.days)
+        made = self._who.gateway(names.gateway, request.key, self.now(), self._policy.days)
         der = made.public_bytes(serialization.Encoding.DER)
         who = (names.claim, names.gateway, names.site, names.role)
         life = (made.not_valid_before_utc, made.not_valid_after_utc)
-        return IssuedCertificate(made.serial_number, *who, asked.spki, der, *life)
+        return IssuedCertificate(made.serial_number, *who, request.spki, der, *life)
 
     def _rate_exceeded(self, claim: str) -> bool:
         """A box that asks in a loop fills neither the store nor the list of revocations."""

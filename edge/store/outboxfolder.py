@@ -142,8 +142,8 @@ class OutboxFolder:
 
     def _missing(self) -> str | None:
         """Of a new database: whether there must have been another one."""
-        ledger = read_epoch_file(self.folder)
-        if ledger.starts == 0 or self._others(ledger.owner):
+        epoch_file = read_epoch_file(self.folder)
+        if epoch_file.starts == 0 or self._others(epoch_file.owner):
             return None  # the first start of all, or of this gateway
         return "The outbox was missing: there were starts before, and nothing of them is left."
 

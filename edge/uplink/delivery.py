@@ -1,6 +1,6 @@
 """What becomes of each row: handed over, answered, receipted, refused, sent again.
 
-Nothing here talks to the network; the sender asks what may go, and tells what came of it.
+Nothing here talks to the network; the sender asks what may go, and reports what came of it.
 """
 
 from collections import deque
@@ -50,21 +50,21 @@ class PublishToken:
 
 
 class Delivery:
-    """`awaiting` None: the broker's answer confirms; else the platform's receipt does."""
+    """`receipts` None: the broker's answer confirms; else the platform's receipt does."""
 
     def __init__(
         self,
         backlog: Backlog,
         per_s: float,
-        complaints: BrokerLogThrottle,
+        broker_log: BrokerLogThrottle,
         counts: UplinkCounters,
         up: str,
-        awaiting: ReceiptTracker | None,
+        receipts: ReceiptTracker | None,
         sealed: Callable[[SendItem, Moment], None],
     ) -> None:
-        self.feed = SendQueue(backlog, per_s, self._skips)
-        self._backlog, self._complaints, self._counts = backlog, complaints, counts
-        self._up, self._awaiting, self._sealed = up, awaiting, sealed
+        self.send_queue = SendQueue(backlog, per_s, self._skips)
+        self._backlog, self._broker_log, self._counts = backlog, broker_log, counts
+        self._up, self._awaiting, self._sealed = up, receipts, sealed
         self._answers: deque[tuple[PublishToken, PublishAnswer]] = deque()
         self._in_flight: dict[int, str] = {}  # row -> stream
         self._chosen = 0  # of these: not handed over yet
@@ -99,7 +99,7 @@ class Delivery:
 
     def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
         """New rows, right after their commit."""
-        self.feed.offer(rows, now_ns)
+        self.send_queue.offer(rows, now_ns)
         if any(row.record.key.stream in URGENT_STREAMS for row in rows):
             self.probing.probe_now(now_ns)
 
@@ -133,7 +133,7 @@ class Delivery:
         self.oversize.connected()
         self.paused_ns = 0
         self.probing = BrokerProbe()
-        self.feed.restart(now_ns)
+        self.send_queue.restart(now_ns)
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -188,18 +188,18 @@ class Delivery:
             overdue = self._awaiting.take_overdue(now_ns, self._in_flight)
             self._counts.receipts_overdue += len(overdue)
             if overdue:
-                self.feed.rewind(min(overdue) - 1)
+                self.send_queue.rewind(min(overdue) - 1)
             if (row := self._awaiting.take_evicted()) is not None:
-                self.feed.rewind(row - 1)
+                self.send_queue.rewind(row - 1)
         due = [row for row, until in self._retry_at.items() if now_ns >= until]
         for row in due:
             del self._retry_at[row]
         if due:
-            self.feed.rewind(min(due) - 1)
+            self.send_queue.rewind(min(due) - 1)
         for stream, until in list(self._not_authorized.items()):
             if now_ns >= until:
                 del self._not_authorized[stream]
-                self.feed.rewind(0)
+                self.send_queue.rewind(0)
 
     def resend(self, rows: Collection[int]) -> None:
         """The platform asks for them again."""
@@ -229,19 +229,19 @@ class Delivery:
         if self._awaiting is not None:
             self._awaiting.forget(row)
         text = f"A record of {stream} was given up: {why}"
-        self._complaints.report("refused", stream, text, now_ns)
+        self._broker_log.report("refused", stream, text, now_ns)
         await self._backlog.bury(row, why)
-        self.feed.confirmed((row,))  # the page may hold it, too
+        self.send_queue.confirmed((row,))  # the page may hold it, too
 
     async def _refused(self, token: PublishToken, error: BrokerRefusedError, now_ns: int) -> None:
         self._counts.refused += 1
         if error.code == NOT_AUTHORIZED:
             text = f"The broker does not allow {self._up}/{token.stream}: {error}"
-            self._complaints.report("denied", token.stream, text, now_ns)
+            self._broker_log.report("denied", token.stream, text, now_ns)
             self._not_authorized[token.stream] = now_ns + NOT_AUTHORIZED_RETRY_NS
         elif error.code == QUOTA_EXCEEDED:
             text = f"The broker accepts no more messages for now: {error}"
-            self._complaints.report("quota", "", text, now_ns)
+            self._broker_log.report("quota", "", text, now_ns)
             self.paused_ns = now_ns + QUOTA_PAUSE_NS
         else:
             self._back_off(now_ns)
@@ -269,7 +269,7 @@ class Delivery:
     def _confirm(self, rows: Collection[int]) -> None:
         self._counts.confirmed += len(rows)
         self._backlog.confirm(rows)
-        self.feed.confirmed(rows)
+        self.send_queue.confirmed(rows)
         for row in rows:
             self._refusals.pop(row, None)
             self.oversize.forget(row)
@@ -278,7 +278,7 @@ class Delivery:
         if self._awaiting is not None:
             for row in rows:
                 self._awaiting.forget(row)
-        self.feed.rewind(min(rows) - 1)
+        self.send_queue.rewind(min(rows) - 1)
 
     def _skips(self, row: int, stream: str) -> bool:
         waits = self._awaiting is not None and row in self._awaiting

@@ -51,7 +51,7 @@ class RescueSender:
         self._flying: set[Hashable] = set()  # not answered by the broker
         self._waiting: dict[tuple[int, str], set[int]] = {}  # not receipted
         self._lost: ConnectionLostError | None = None
-        self._denied: BrokerRefusedError | None = None
+        self._refused: BrokerRefusedError | None = None
         self._wake = asyncio.Event()
 
     async def run(self, broker: Broker, records: Iterable[DatedRecord]) -> None:
@@ -88,8 +88,8 @@ class RescueSender:
                     self._publish(link, *page.popleft())
             if self._lost is not None:
                 raise self._lost
-            if self._denied is not None:
-                raise self._denied
+            if self._refused is not None:
+                raise self._refused
             try:
                 async with asyncio.timeout(TICK_S):
                     await self._wake.wait()
@@ -129,7 +129,7 @@ class RescueSender:
             self._forget(key)
             self.done.refused[str(answer)] += 1
             if answer.code == NOT_AUTHORIZED:
-                self._denied = answer
+                self._refused = answer
         elif self._receipt_s is None:
             self.done.confirmed += 1
 

@@ -246,7 +246,7 @@ async def test_what_a_device_says_of_itself_is_heard_when_it_changes() -> None:
     clock, ears = VirtualClock(), Ears()
     meter = LearningMeter(clock)
     device = PollState("a", meter, 1_000_000_000)
-    poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, lambda _: None, lambda *_: None, on_condition=ears)
     task = asyncio.create_task(poller.run())
     await clock.run(2.5)
     meter.health = {Condition.FAN: "the fan stands still"}
@@ -266,7 +266,7 @@ async def test_what_was_wrong_is_not_over_before_the_device_has_been_asked() -> 
     clock, ears = VirtualClock(), Ears()
     meter, said = LearningMeter(clock), {Condition.FAN: "the fan stands still"}
     device = PollState("a", meter, 1_000_000_000, identity="1001", health=said)
-    poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, lambda _: None, lambda *_: None, on_condition=ears)
     meter.samples = (Bad(Reason.WARMUP),) * 2
     task = asyncio.create_task(poller.run())
     await clock.run(2.5)
@@ -286,7 +286,7 @@ async def test_the_first_values_of_another_device_come_after_a_gap(known: str) -
     meter = LearningMeter(clock, identity="2002" if known else "1001")
     device = PollState("a", meter, 1_000_000_000, identity=known)
     found: list[Sweep] = []
-    poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, found.append, lambda *_: None, on_condition=ears)
     task = asyncio.create_task(poller.run())
     await clock.run(1.5)
     meter.identity = "2002"
@@ -305,7 +305,7 @@ async def test_a_device_that_forgets_its_number_is_not_another_one() -> None:
     meter = LearningMeter(clock, identity="")
     device = PollState("a", meter, 1_000_000_000, identity="1001")
     found: list[Sweep] = []
-    poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, found.append, lambda *_: None, on_condition=ears)
     task = asyncio.create_task(poller.run())
     await clock.run(1.5)
     task.cancel()

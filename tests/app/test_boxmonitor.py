@@ -44,7 +44,7 @@ class MonitoredGateway:
         self.tq: TimeQuality = "ntp"
         self.log = LogCounts(3, 200, 1, None)
         self.devices: dict[str, tuple[int, int]] = {"hut_air": (0, 0), "meter": (0, 0)}
-        self.told: list[Draft] = []
+        self.active: list[Draft] = []
         self.queue: Numbers = queue_fields(OutboxCounts(rows=4, size=9, limit=99), 7, 0)
         about = BoxFacts(
             "junction", "gw-1", Reboot(Cause.POWER, "The power was cut."), Board("Pi", "00ff")
@@ -56,8 +56,8 @@ class MonitoredGateway:
             lambda: {"stage_overflow": 0, "bus_restarts": None},
             lambda: self.log,
         )
-        self.observer = BoxMonitor(
-            about, sources, Path("/"), self.now, health_s, looking=lambda _: self.look
+        self.box_monitor = BoxMonitor(
+            about, sources, Path("/"), self.now, health_s, read_box=lambda _: self.look
         )
 
     async def _queue(self) -> Numbers:
@@ -71,7 +71,7 @@ class MonitoredGateway:
         """What is told in that time; `write` bytes go to the disk in each step."""
         told: list[Draft] = []
         for _ in range(int(minutes * 2)):
-            told += await self.observer.observe(self.now) + self.observer.due(self.now)
+            told += await self.box_monitor.observe(self.now) + self.box_monitor.due(self.now)
             self.mono_ns += 30 * S
             self.look = replace(self.look, disk_written=(self.look.disk_written or 0) + write)
         return told
@@ -113,8 +113,8 @@ async def test_between_the_looks_nothing_is_read() -> None:
     box = MonitoredGateway()
     await box.run(1)
     box.mono_ns -= 1
-    box.observer._looking = lambda _: pytest.fail("looked too early")
-    assert await box.observer.observe(box.now) == []
+    box.box_monitor._read_box = lambda _: pytest.fail("looked too early")
+    assert await box.box_monitor.observe(box.now) == []
 
 
 async def test_a_record_holds_what_is_known_and_nothing_else() -> None:
@@ -123,7 +123,7 @@ async def test_a_record_holds_what_is_known_and_nothing_else() -> None:
         box.devices = {"hut_air": (minute * 60, minute * 15), "meter": (minute * 60, 0)}
         await box.run(1, write=100_000)
     await box.run(10, write=100_000)
-    body = box.observer.body(box.mono_ns)
+    body = box.box_monitor.body(box.mono_ns)
     assert set(body) <= set(BY_KEY)
     assert body["device_error_ratio"] == {"hut_air": 0.25, "meter": 0.0}
     assert body["flash_written_mb_day"] == 288.0
@@ -146,7 +146,7 @@ async def test_of_very_many_devices_the_worst_are_told() -> None:
     await box.run(1)
     box.devices = {f"meter_{n}": (100, n) for n in range(100)}
     await box.run(10)
-    ratios = box.observer.body(box.mono_ns)["device_error_ratio"]
+    ratios = box.box_monitor.body(box.mono_ns)["device_error_ratio"]
     assert list(ratios.values()) == [n / 100 for n in range(99, 35, -1)]
 
 
@@ -154,9 +154,9 @@ async def test_a_board_that_tells_nothing_makes_a_short_record() -> None:
     box = MonitoredGateway()
     box.look = BoxReadings()
     await box.run(20)
-    body = box.observer.body(box.mono_ns)
+    body = box.box_monitor.body(box.mono_ns)
     assert not {"cpu_temperature", "throttled", "read_only", "disk_free_bytes"} & set(body)
-    assert box.observer.metrics(box.mono_ns).endswith("# EOF\n")
+    assert box.box_monitor.metrics(box.mono_ns).endswith("# EOF\n")
 
 
 async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
@@ -167,11 +167,11 @@ async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
     assert draft.body["condition"] == "undervoltage"
     assert draft.body["state"] == "on"
     assert "power supply" in draft.body["text"]
-    assert box.observer.body(box.mono_ns)["alarms"] == ["undervoltage"]
+    assert box.box_monitor.body(box.mono_ns)["alarms"] == ["undervoltage"]
     box.vital(undervoltage=False, throttled=())
     assert conditions(await box.run(9)) == []
     assert conditions(await box.run(3)) == [("undervoltage", "off")]
-    assert box.observer.body(box.mono_ns)["throttled_seen"] == ["undervoltage"]
+    assert box.box_monitor.body(box.mono_ns)["throttled_seen"] == ["undervoltage"]
 
 
 async def test_a_supply_that_flaps_makes_few_events() -> None:
@@ -187,7 +187,7 @@ async def test_a_clock_that_is_not_synchronised_is_told_after_an_hour() -> None:
     await box.run(5)
     box.tq = "rtc"
     assert conditions(await box.run(60)) == []
-    assert box.observer.body(box.mono_ns)["clock_synchronised"] is False
+    assert box.box_monitor.body(box.mono_ns)["clock_synchronised"] is False
     assert conditions(await box.run(2)) == [("clock_unsynchronised", "on")]
     box.tq = "ntp"
     assert conditions(await box.run(12)) == [("clock_unsynchronised", "off")]
@@ -219,19 +219,19 @@ async def test_alarms_outlive_the_process() -> None:
     before, after = MonitoredGateway(), MonitoredGateway()
     before.vital(cpu_temperature=90.0)
     assert conditions(await before.run(1)) == [("hot", "on")]
-    after.observer.restore_alarms(["hot"])
-    after.observer.restore_alarms(before.observer.snapshot_alarms())
+    after.box_monitor.restore_alarms(["hot"])
+    after.box_monitor.restore_alarms(before.box_monitor.snapshot_alarms())
     assert conditions(await after.run(12)) == [("hot", "off")]
 
 
 async def test_status_and_metrics_say_the_same_as_the_record() -> None:
     box = MonitoredGateway()
     await box.run(1)
-    status = box.observer.status(box.mono_ns)
+    status = box.box_monitor.status(box.mono_ns)
     assert status["start"] == {"cause": "power", "text": "The power was cut."}
     assert (status["model"], status["serial"]) == ("Pi", "00ff")
-    assert status["health"] == box.observer.body(box.mono_ns)
-    lines = box.observer.metrics(box.mono_ns).splitlines()
+    assert status["health"] == box.box_monitor.body(box.mono_ns)
+    lines = box.box_monitor.metrics(box.mono_ns).splitlines()
     assert 'kerbstone_gateway_info{gateway="gw-1",model="Pi",site="junction"} 1' in lines
     assert "kerbstone_queue_rows 4" in lines
     assert "kerbstone_connected 1" in lines
@@ -265,16 +265,16 @@ async def test_a_short_period_is_kept() -> None:
         box.queue = queue_fields(OutboxCounts(rows=minute), 7, 0)
         found += records(await box.run(1))
     assert [draft.body["queue_rows"] for draft in found] == [1, 2, 3, 4]
-    assert box.observer.due(box.now) != []
-    assert box.observer.due(box.now) == []
+    assert box.box_monitor.due(box.now) != []
+    assert box.box_monitor.due(box.now) == []
 
 
 async def test_a_look_at_this_machine_is_told_as_it_is(tmp_path: Path) -> None:
     box = MonitoredGateway()
-    observer = BoxMonitor(
-        box.observer._about, box.observer._sources, tmp_path, Stamp(0, 0, "none"), 60.0
+    box_monitor = BoxMonitor(
+        box.box_monitor._facts, box.box_monitor._sources, tmp_path, Stamp(0, 0, "none"), 60.0
     )
-    await observer.observe(Stamp(30 * S, 0, "none"))
-    body = observer.body(60 * S)
+    await box_monitor.observe(Stamp(30 * S, 0, "none"))
+    body = box_monitor.body(60 * S)
     assert body["memory_total_bytes"] > body["rss_bytes"] > 0
     assert body["disk_total_bytes"] > 0

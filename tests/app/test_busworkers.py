@@ -85,7 +85,7 @@ async def test_what_a_hung_thread_brings_when_it_comes_back_reaches_nobody(
     heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:
         await until(lambda: heard.numbers("of_a"))
-        first, thread = site.wires["a"][0], buses.turns["a"].thread
+        first, thread = site.wires["a"][0], buses.workers["a"].thread
         first.stick()
         await until(lambda: 1.0 in heard.numbers("of_a"))
         seen = len(heard.faults)
@@ -167,10 +167,10 @@ async def test_a_gpio_bus_that_hangs_is_replaced_and_its_lines_are_said_to_be_cl
     try:
         async with running(wiring(), wiring, heard, site.free) as buses:
             await until(lambda: heard.contacts)
-            jam, held = StickyBus(), buses.turns["loops"]
+            jam, held = StickyBus(), buses.workers["loops"]
             jam.stick()
             monkeypatch.setattr(held, "_beat", jam.ask)  # its thread calls this all the time
-            await until(lambda: buses.turns["loops"] is not held)
+            await until(lambda: buses.workers["loops"] is not held)
             await until(lambda: [e.seqno for e in heard.contacts].count(0) == 2)
             assert heard.lines == [("lead", None), ("lead", Reason.SILENT), ("lead", None)]
             jam.free.set()

@@ -1,4 +1,4 @@
-"""What devices say of themselves and what they learn, through the ledger and over its restarts."""
+"""What devices report and learn, through the committer and over its restarts."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ FAN = {Condition.FAN: "the fan stands still"}
 def flap(life: GatewayLife, count: int) -> None:
     """It ends without a fault."""
     for i in range(count):
-        life.intake.conditions("hut_air", "1", FAN if i % 2 == 0 else {})
+        life.ingest.conditions("hut_air", "1", FAN if i % 2 == 0 else {})
 
 
 def health(box: GatewayStorage) -> list[str]:
@@ -31,7 +31,7 @@ def test_a_flapping_bit_costs_the_outbox_no_more_than_its_limit(tmp_path: Path) 
     life.run(20 * PERIOD_NS)
     assert len(health(box)) == EVENTS_BEFORE_FLICKER + 1
     assert health(box)[-2:] == ["flicker", "off"]
-    assert life.intake.devices["hut_air"].health == {}
+    assert life.ingest.devices["hut_air"].health == {}
 
 
 @pytest.mark.parametrize("reboot", [False, True])
@@ -54,7 +54,7 @@ def test_killed_before_it_came_to_rest_the_last_state_is_told_all_the_same(
 def test_a_record_that_is_closed_at_a_start_has_its_health(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    life.intake.conditions("hut_air", "1", FAN)
+    life.ingest.conditions("hut_air", "1", FAN)
     life.run(4 * S)  # and killed, with its window open
     GatewayLife(box, 7 * S).run(12 * S)
     found = [record.body.get("health") for record in box.of("hut_air")]
@@ -69,10 +69,10 @@ def test_a_swap_before_the_power_was_cut_is_no_growth_after_it(
     """The number is in the outbox, and the window in which its register was new is lost."""
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    life.intake.conditions("main_meter", "1", {})
+    life.ingest.conditions("main_meter", "1", {})
     life.run(7 * S)
     if swapped:
-        life.intake.conditions("main_meter", "2", {})
+        life.ingest.conditions("main_meter", "2", {})
     life.run(int(7.6 * S))  # and killed, then the power is cut
     GatewayLife(box, int(7.7 * S)).run(8 * S)
     box.reboot(zero_ns=400 * S)
@@ -89,9 +89,9 @@ def test_a_swap_before_the_power_was_cut_is_no_growth_after_it(
 def test_a_swap_before_the_stage_went_is_no_growth_after_it(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    life.intake.conditions("main_meter", "1", {})
+    life.ingest.conditions("main_meter", "1", {})
     life.run(7 * S)
-    life.intake.conditions("main_meter", "2", {})
+    life.ingest.conditions("main_meter", "2", {})
     life.run(int(7.6 * S))  # and killed
     for path in box.stage():
         path.unlink()
@@ -105,8 +105,8 @@ def test_a_swap_before_the_stage_went_is_no_growth_after_it(tmp_path: Path) -> N
 def test_a_swap_that_is_in_a_closed_window_is_done_with(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    life.intake.conditions("main_meter", "1", {})
-    life.intake.conditions("main_meter", "2", {})
+    life.ingest.conditions("main_meter", "1", {})
+    life.ingest.conditions("main_meter", "2", {})
     life.run(12 * S)
     box.reboot(zero_ns=400 * S)
     GatewayLife(box, 13 * S).run(20 * S)
@@ -134,22 +134,22 @@ def test_what_devices_learn_is_written_each_quarter_of_an_hour_and_at_a_stop(
 ) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    life.ledger._lessons._devices["nose"] = RestoredNose()
+    life.committer._baselines._devices["nose"] = RestoredNose()
     writes, was = 0, None
 
     def kept() -> dict[str, bytes]:
         return {"nose": b"%d" % life.now_ns}
 
-    life.ledger.kept = kept
+    life.committer.kept = kept
     for i in range(2 * BASELINE_NS // PERIOD_NS + 2):
         life.now_ns = (i + 1) * PERIOD_NS + S
-        coroutine = life.ledger.tick(life.now())
+        coroutine = life.committer.tick(life.now())
         with pytest.raises(StopIteration):
             coroutine.send(None)
         now = box.states.get("drivers")
         writes, was = writes + (now != was), now
     assert writes == 2
-    life.ledger.kept = lambda: {"nose": b"last"}
+    life.committer.kept = lambda: {"nose": b"last"}
     life.stop()
     assert learnt(box)["nose"][-1] == b"last"
 

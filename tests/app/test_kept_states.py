@@ -63,7 +63,7 @@ def test_what_was_learnt_is_written_so_often_and_no_more(
         for waits_ns, written in ((every_ns - MS, False), (MS, True)):
             box.states.pop(owner, None)
             life.now_ns += waits_ns
-            done(life.ledger.close(life.now().mono_ns))
+            done(life.committer.close(life.now().mono_ns))
             assert (owner in box.states) is written
     life.stage.close()
 
@@ -90,7 +90,7 @@ def test_what_models_had_learnt_at_a_stop_is_what_the_next_start_begins_with(
 def test_devices_are_given_back_what_they_had_learnt_and_how_long_ago(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path, SITE + NOSE)
     life = GatewayLife(box, 0)
-    life.ledger.kept = lambda: {"nose": b"so far"}
+    life.committer.kept = lambda: {"nose": b"so far"}
     life.run(7 * S)
     life.stop()
     with mock.patch.object(Sgp41, "restore") as restored:
@@ -121,17 +121,17 @@ def test_the_stage_of_another_gateway_is_set_aside_and_nothing_of_it_counts(
 def test_a_door_that_was_opened_before_a_kill_is_told_once(tmp_path: Path, reboot: bool) -> None:
     box = GatewayStorage(tmp_path, SITE + DOOR)
     life = GatewayLife(box, 0)
-    life.intake.edges([Edge("e", False, life.now().mono_ns, 0)])
+    life.ingest.edges([Edge("e", False, life.now().mono_ns, 0)])
     life.run(6 * S)
-    life.intake.edges([Edge("e", True, life.now().mono_ns, 1)])
+    life.ingest.edges([Edge("e", True, life.now().mono_ns, 1)])
     life.run(7 * S)  # told, and committed; killed, with its window open
     if reboot:
         box.reboot(zero_ns=-7 * S)  # this boot's time begins anew
     life = GatewayLife(box, 8 * S)
-    life.intake.edges([Edge("e", True, life.now().mono_ns, 0)])
+    life.ingest.edges([Edge("e", True, life.now().mono_ns, 0)])
     life.run(9 * S)
     assert [event.body["state"] for event in box.events("door")] == ["on"]
-    life.intake.edges([Edge("e", False, life.now().mono_ns, 1)])
+    life.ingest.edges([Edge("e", False, life.now().mono_ns, 1)])
     closed(life)
     assert [event.body["state"] for event in box.events("door")] == ["on", "off"]
 
@@ -139,7 +139,7 @@ def test_a_door_that_was_opened_before_a_kill_is_told_once(tmp_path: Path, reboo
 def test_a_fault_of_what_is_not_configured_any_more_is_over(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path, SITE + NOSE)
     life = GatewayLife(box, 0)
-    life.intake.fault("nose", Reason.SILENT, "it does not answer")
+    life.ingest.fault("nose", Reason.SILENT, "it does not answer")
     life.run(6 * S)  # and killed
     box.site = placed(tmp_path)
     box.wiring = Wiring.of(box.site)
@@ -153,19 +153,19 @@ def test_a_fault_of_what_is_not_configured_any_more_is_over(tmp_path: Path) -> N
 class MonitoredLife(GatewayLife):
     """Its board is watched."""
 
-    def observer(self) -> BoxMonitor | None:
+    def box_monitor(self) -> BoxMonitor | None:
         self.watched = observing.MonitoredGateway()
         self.watched.mono_ns = self.now().mono_ns
-        about, sources = self.watched.observer._about, self.watched.observer._sources
+        about, sources = self.watched.box_monitor._facts, self.watched.box_monitor._sources
         return BoxMonitor(
-            about, sources, Path("/"), self.now(), looking=lambda _: self.watched.look
+            about, sources, Path("/"), self.now(), read_box=lambda _: self.watched.look
         )  # fmt: skip
 
     def observe(self) -> None:
-        assert self.ledger.observer is not None
+        assert self.committer.box_monitor is not None
         with pytest.raises(StopIteration) as told:
-            self.ledger.observer.observe(self.now()).send(None)
-        self.intake.add_events(told.value.value)
+            self.committer.box_monitor.observe(self.now()).send(None)
+        self.ingest.add_events(told.value.value)
 
 
 def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Path) -> None:
@@ -174,12 +174,12 @@ def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Pat
     life.watched.vital(cpu_temperature=99.0)
     life.observe()
     life.run(6 * S)
-    assert life.ledger.observer is not None
-    on = life.ledger.observer.snapshot_alarms()
+    assert life.committer.box_monitor is not None
+    on = life.committer.box_monitor.snapshot_alarms()
     assert on
     again = MonitoredLife(box, 7 * S)  # it was killed
-    assert again.ledger.observer is not None
-    assert again.ledger.observer.snapshot_alarms() == on
+    assert again.committer.box_monitor is not None
+    assert again.committer.box_monitor.snapshot_alarms() == on
     GatewayLife(box, 8 * S).stage.close()  # nobody watches, and nobody minds
 
 
@@ -188,7 +188,7 @@ def test_the_health_of_the_box_rides_in_the_commit_of_a_window(tmp_path: Path) -
     life = MonitoredLife(box, 0)
     life.observe()
     life.now_ns = 901 * S
-    done(life.ledger.close(life.now().mono_ns))
+    done(life.committer.close(life.now().mono_ns))
     (record,) = (record for record in box.records if record.key.stream == Stream.HEALTH)
     assert (record.from_ns, record.to_ns) == (0, 901 * S)
     life.stage.close()

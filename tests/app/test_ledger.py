@@ -1,4 +1,4 @@
-"""What the ledger commits, and when: windows by the wall, raw records, manifests, what hurries."""
+"""What is committed, and when: windows by the wall, raw records, manifests, what hurries."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,7 +112,7 @@ def test_all_that_is_committed_is_offered_to_the_uplink(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     offered: list[object] = []
-    life.ledger.offer = offered.append
+    life.committer.offer = offered.append
     with mock.patch.object(box, "commit", side_effect=box.commit) as commit:
         life.run(11 * S)
     assert len(offered) == commit.call_count >= 2
@@ -137,9 +137,9 @@ def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, change
         mock.patch.object(
             ManifestSchedule, "changed", new_callable=mock.PropertyMock, return_value=changed
         ),
-        mock.patch.object(life.ledger, "_writer", mock.AsyncMock()) as writer,
+        mock.patch.object(life.committer, "_writer", mock.AsyncMock()) as writer,
     ):
-        done(life.ledger.sealed())
+        done(life.committer.sealed())
     assert writer.commit.await_count == int(changed)
     life.stage.close()
 
@@ -148,12 +148,12 @@ def test_a_window_ends_at_the_very_moment_at_which_all_is_heard(tmp_path: Path) 
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     life.run(4 * S)
-    life.ledger.heard_ns = lambda: PERIOD_NS
+    life.committer.heard_ns = lambda: PERIOD_NS
     life.now_ns = PERIOD_NS + GRACE_NS - 1
-    done(life.ledger.tick(life.now()))
+    done(life.committer.tick(life.now()))
     assert not windows(box)
     life.now_ns += 1
-    done(life.ledger.tick(life.now()))
+    done(life.committer.tick(life.now()))
     assert windows(box) == [(0, PERIOD_NS, False)]
     life.stage.close()
 
@@ -186,7 +186,7 @@ def test_what_hurries_is_committed_before_its_window_ends(tmp_path: Path) -> Non
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     life.run(S)
-    life.intake.alarm("storage", "something")
+    life.ingest.alarm("storage", "something")
     life.run(S + TICK_NS)
     assert [event.from_ns for event in box.events("storage")] == [S]
     assert not box.of("east_1")
@@ -200,13 +200,13 @@ def test_a_fault_that_was_told_before_a_kill_is_not_told_again_and_its_end_is(
 ) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    life.intake.fault("hut_air", Reason.SILENT, "it does not answer")
+    life.ingest.fault("hut_air", Reason.SILENT, "it does not answer")
     life.run(6 * S)  # and killed
     life = GatewayLife(box, 7 * S)
-    life.intake.fault("hut_air", Reason.SILENT, "it does not answer")
+    life.ingest.fault("hut_air", Reason.SILENT, "it does not answer")
     life.run(8 * S)
     assert [event.body["state"] for event in box.events("sensor_fault")] == ["on"]
-    life.intake.fault("hut_air", None, "it answers again")
+    life.ingest.fault("hut_air", None, "it answers again")
     life.run(9 * S)
     assert [event.body["state"] for event in box.events("sensor_fault")] == ["on", "off"]
     life.stage.close()
@@ -315,7 +315,7 @@ def test_what_memory_did_not_hold_in_reading_back_is_counted(
     GatewayLife(box, 0, left=20).run(2 * S)  # nothing is committed yet, but its start; and killed
     monkeypatch.setattr(rawdrafts, "WAITING_VALUES", 1)
     life = GatewayLife(box, 3 * S)
-    given_up = life.intake.raw.given_up
+    given_up = life.ingest.raw.given_up
     assert given_up == 3, "of four sweeps the last one is kept"
     assert sum(record.body.get("given_up", 0) for record in raw(box)) == given_up
     life.stage.close()
@@ -342,10 +342,10 @@ def test_windows_with_many_records_are_committed_one_by_one(
 
     monkeypatch.setattr(box, "commit", counted)
     monkeypatch.setattr(windowcommitter, "RECORDS_PER_COMMIT", 5)  # as many as one window has
-    done(life.ledger.tick(life.now()))
+    done(life.committer.tick(life.now()))
     assert [end for _, end, _ in windows(box)] == [PERIOD_NS]
     monkeypatch.setattr(windowcommitter, "RECORDS_PER_COMMIT", 6)
-    done(life.ledger.tick(life.now()))
+    done(life.committer.tick(life.now()))
     assert [end for _, end, _ in windows(box)] == [PERIOD_NS, 2 * PERIOD_NS, 3 * PERIOD_NS]
     life.stage.close()
 
@@ -357,6 +357,6 @@ def test_killed_at_the_very_end_of_a_window_no_record_of_nothing_is_made(tmp_pat
     life.now_ns = PERIOD_NS + GRACE_NS
     life.left = life.steps + 1  # the mark that it was listened to, and no segment after it
     with pytest.raises(KilledError):
-        done(life.ledger.tick(life.now()))
+        done(life.committer.tick(life.now()))
     GatewayLife(box, 23 * S).stage.close()
     assert [(begin, end) for begin, end, _ in windows(box)] == [(0, PERIOD_NS)]

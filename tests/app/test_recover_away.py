@@ -193,7 +193,7 @@ def test_a_line_that_was_closed_is_not_watched_after_a_kill_either(tmp_path: Pat
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     life.run(6 * S)
-    life.intake.line("c", Reason.FAULT, "it chatters and is closed", 6 * S)
+    life.ingest.line("c", Reason.FAULT, "it chatters and is closed", 6 * S)
     life.stage.mark(7 * S - SLOT_NS)  # and killed, before anybody has opened it again
     later = GatewayLife(box, 7 * S)
     later.run(end_ns(0))

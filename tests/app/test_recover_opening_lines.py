@@ -19,7 +19,7 @@ def openings(box: GatewayStorage) -> list[tuple[list[str], list[Any]]]:
 
 def opened(life: GatewayLife, *lines: str) -> None:
     """A chip has found the levels of these."""
-    life.intake.edges([Edge(line, False, life.now().mono_ns, 0) for line in lines])
+    life.ingest.edges([Edge(line, False, life.now().mono_ns, 0) for line in lines])
 
 
 def test_a_gap_in_which_lines_were_not_open_names_their_sources_only(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_ledger_says_so_when_the_outbox_began_in_memory(tmp_path: Path) -> N
 def test_the_daemon_stops_to_go_on_from_the_totals_that_lie_there() -> None:
     daemon: Any = SimpleNamespace(
         writer=SimpleNamespace(restart=None),
-        intake=SimpleNamespace(urgent=[]),
+        ingest=SimpleNamespace(urgent=[]),
         clock=mock.Mock(),
         stop=mock.Mock(),
     )
@@ -45,6 +45,6 @@ def test_the_daemon_stops_to_go_on_from_the_totals_that_lie_there() -> None:
     daemon.stop.assert_not_called()
     daemon.writer.restart = "Restart the daemon."
     Daemon._begin_anew(daemon)
-    (draft,) = daemon.intake.urgent
+    (draft,) = daemon.ingest.urgent
     assert draft.body["text"] == "Restart the daemon."
     daemon.stop.assert_called_once_with()

@@ -28,20 +28,20 @@ class Stopped(GatewayLife):
     """Its main loop has its turn before the thread that reads the lines."""
 
     def stand_still(self, seconds: float, heard_after: int) -> None:
-        """SIGSTOP and SIGCONT; the edges come after so many ticks of the ledger."""
+        """SIGSTOP and SIGCONT; the edges come after so many ticks of the committer."""
         from_ns = self.now_ns
-        heard_ns = min(self.now().mono_ns, self.ledger.heard_ns())
-        self.ledger.heard_ns = lambda: heard_ns
+        heard_ns = min(self.now().mono_ns, self.committer.heard_ns())
+        self.committer.heard_ns = lambda: heard_ns
         self.now_ns += int(seconds * S)
         for _ in range(heard_after):
-            done(self.ledger.tick(self.now()))
+            done(self.committer.tick(self.now()))
             self.now_ns += SLOT_NS
         contacts, _ = WIRES.between(from_ns, self.now_ns)  # nobody asked the meters
         self.take(contacts, [])
         until_ns = self.now().mono_ns
-        self.ledger.heard_ns = lambda: until_ns
-        done(self.ledger.tick(self.now()))
-        self.ledger.heard_ns = lambda: 1 << 62
+        self.committer.heard_ns = lambda: until_ns
+        done(self.committer.tick(self.now()))
+        self.committer.heard_ns = lambda: 1 << 62
 
 
 def of_lines(box: GatewayStorage) -> list[tuple[str, int, int, object]]:
@@ -77,7 +77,7 @@ def test_a_stop_right_after_a_look_at_the_lines_does_not_use_up_their_time(
     box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(2 * PERIOD_NS)
-    life.ledger.heard_ns = lambda: heard_ns
+    life.committer.heard_ns = lambda: heard_ns
     life.run(2 * PERIOD_NS + GRACE_NS + 10 * MS)
     life.stand_still(18.0, heard_after=3)
     life.run(end_ns(0))
@@ -101,14 +101,14 @@ def test_windows_that_have_piled_up_are_one_commit(
         commit(drafts, states)
 
     monkeypatch.setattr(box, "commit", counted)
-    assert not life.ledger.windows_due(life.now())
+    assert not life.committer.windows_due(life.now())
     life.now_ns = 3 * PERIOD_NS + GRACE_NS - 1  # the second window is not over yet
-    assert not life.ledger.windows_due(life.now())
+    assert not life.committer.windows_due(life.now())
     life.now_ns += 1
-    assert life.ledger.windows_due(life.now())
+    assert life.committer.windows_due(life.now())
     life.now_ns = 5 * PERIOD_NS + GRACE_NS  # which it is at this very moment
-    done(life.ledger.tick(life.now()))
-    assert not life.ledger.windows_due(life.now())
+    done(life.committer.tick(life.now()))
+    assert not life.committer.windows_due(life.now())
     assert len(commits) == 1
     assert [r.to_ns // S for r in box.of("east_1")][-4:] == [10, 15, 20, 25]
 
@@ -119,8 +119,8 @@ def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> No
     life.run(7 * S)
     life.now_ns += 40 * PERIOD_NS
     found = [len(box.of("east_1"))]
-    while life.ledger.windows_due(life.now()):
-        done(life.ledger.tick(life.now()))
+    while life.committer.windows_due(life.now()):
+        done(life.committer.tick(life.now()))
         found.append(len(box.of("east_1")))
     assert found == [1, 1 + WINDOWS_AT_ONCE, 1 + 2 * WINDOWS_AT_ONCE, 41]
 
@@ -131,11 +131,11 @@ def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -
     life = Stopped(box, 0)
     life.run(4 * S)
     heard_ns = life.now().mono_ns
-    life.ledger.heard_ns = lambda: heard_ns
+    life.committer.heard_ns = lambda: heard_ns
     life.run(5 * S + GRACE_NS)
     assert not box.of("east_1")
     now_ns = life.now().mono_ns
-    assert now_ns < life.ledger.next_ns <= now_ns + AGAIN_NS, "and nobody looks all the time"
+    assert now_ns < life.committer.next_ns <= now_ns + AGAIN_NS, "and nobody looks all the time"
     life.run(30 * S)
     ends = [r.to_ns for r in box.of("east_1")]
     assert ends[-1] == 25 * S
@@ -149,10 +149,10 @@ def test_a_bus_that_never_comes_stops_no_window_of_a_slow_main_loop(tmp_path: Pa
     life = Stopped(box, 0)
     life.run(4 * S)
     heard_ns = life.now().mono_ns
-    life.ledger.heard_ns = lambda: heard_ns
+    life.committer.heard_ns = lambda: heard_ns
     while life.now_ns < 60 * S:
         life.now_ns += 2 * S
-        done(life.ledger.tick(life.now()))
+        done(life.committer.tick(life.now()))
     ends = [r.to_ns for r in box.of("east_1")]
     assert ends == list(range(PERIOD_NS, 60 * S, PERIOD_NS))
 

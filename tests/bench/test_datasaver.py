@@ -54,8 +54,8 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
             gateway.connect()
             await until(lambda: sender.connected)
             sender.set_saver_level(level)
-            feed = sender._delivery.feed
-            await until(lambda: feed.held or not level)
+            send_queue = sender._delivery.send_queue
+            await until(lambda: send_queue.held or not level)
             before, minutes, made = line.up + line.down, 0, 0
             for commit in Again(hour):
                 clock.mono_ns = commit.at_ns
@@ -68,12 +68,12 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 made += len(rows)
                 minutes += commit.closes
                 if not level:
-                    await until(lambda: not sender.under_way and not feed.fresh)
+                    await until(lambda: not sender.under_way and not send_queue.fresh)
                 elif minutes % 15 == 0 and commit.closes:
                     clock.mono_ns += 11 * S
                     sender._wake.set()
-                    await until(lambda: not feed.held)
-                    await until(lambda: feed.held)
+                    await until(lambda: not send_queue.held)
+                    await until(lambda: send_queue.held)
                 if minutes == MINUTES:
                     break
             return (line.up + line.down - before) * DAYS / 1e6

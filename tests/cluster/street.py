@@ -76,7 +76,7 @@ async def gateway(
     )
     sender = Sender(
         rabbit.brokers(name, first), Topics("kerbstone/v1", "mitte", name), name, writer, clock,
-        boot=epoch.boot, epoch=epoch.epoch, terms=SenderOptions(encoding="json"), hooks=hooks,
+        boot=epoch.boot, epoch=epoch.epoch, options=SenderOptions(encoding="json"), hooks=hooks,
     )  # fmt: skip
     box = UplinkGateway(writer, sender, clock)
     box.alarms = alarms

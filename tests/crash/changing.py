@@ -104,7 +104,7 @@ class ChangingStorage:
         self.kills += 1
         kept = self.folder / "kept"
         shutil.copytree(self.store, kept)
-        if (disk := outbox._medium.disk) is not None:
+        if (disk := outbox._storage.disk) is not None:
             disk.close()
         shutil.rmtree(self.store)
         kept.rename(self.store)
@@ -141,8 +141,8 @@ class DyingWriter:
         self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     @property
-    def untold(self) -> bool:
-        return self.outbox.untold
+    def high_water_unsaved(self) -> bool:
+        return self.outbox.high_water_unsaved
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self.outbox.state(owner)
@@ -190,13 +190,13 @@ class ConfiguredLife:
         self.wiring, self._raw = Wiring.of(site), site.streams.raw
         self.pipeline = self.wiring.pipeline()
         self.stage = Fragile(self, self.wiring)
-        self.intake = Ingest(self.wiring, self.pipeline, self.stage, self)
+        self.ingest = Ingest(self.wiring, self.pipeline, self.stage, self)
         self.kept = DyingWriter(box, self)
         writer = cast("AsyncOutbox", self.kept)
         sealing = ManifestSchedule(self.kept.epoch, 900, None, self.now())
         self.kept.riding = sealing.riding
-        self.ledger = WindowCommitter(
-            self.wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
+        self.committer = WindowCommitter(
+            self.wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing
         )
 
     def now(self) -> Stamp:
@@ -217,7 +217,7 @@ class ConfiguredLife:
         """Whether it was still there at the end, and has stopped in order; else it is killed."""
         box = self.box
         try:
-            done(self.ledger.recover())
+            done(self.committer.recover())
             from_ns = box.now_ns
             self._levels()
             end_ns, tick_ns = box.now_ns + int(seconds * S), box.now_ns
@@ -225,14 +225,14 @@ class ConfiguredLife:
                 box.now_ns += SLOT_NS
                 self._take(box.now_ns - SLOT_NS, box.now_ns)
                 now = self.now()
-                if now.mono_ns >= min(tick_ns + TICK_NS, self.ledger.next_ns):
+                if now.mono_ns >= min(tick_ns + TICK_NS, self.committer.next_ns):
                     tick_ns = now.mono_ns
                     self.stage.mark(now.mono_ns - GRACE_NS)
                     self._watched(from_ns, now.mono_ns - GRACE_NS)
-                    done(self.ledger.tick(now))
+                    done(self.committer.tick(now))
             if not stop:
                 raise KilledError
-            done(self.ledger.close(now.mono_ns, partial=True, last=True))
+            done(self.committer.close(now.mono_ns, partial=True, last=True))
         except KilledError:
             self.stage.close()
             box.killed(self.kept.outbox)
@@ -274,13 +274,13 @@ class ConfiguredLife:
                 key = name, constants[name]
                 self.box.pulses[key] = self.box.pulses.get(key, 0) + 1
         if edges:
-            self.intake.edges(edges)
+            self.ingest.edges(edges)
 
     def stage_first(self, sweeps: Sequence[Sweep]) -> None:
         """What is lost with a kill is what had not reached the stage."""
         steps = self.steps
         try:
-            self.intake.sweeps(sweeps)
+            self.ingest.sweeps(sweeps)
         finally:
             if self.steps > steps and self._raw:
                 for each in sweeps:

@@ -108,7 +108,7 @@ class DamagedGateway:
         )
         kept = self.folder / "kept"  # closing the database would take its log away
         shutil.copytree(self.folder / "store", kept / "store")
-        outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+        outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
         outbox.commit([draft(n) for n in range(20, 60)], clock=ClockMark(2 * S, 2 * S, "none"))
         places = {stored.row: place(stored.record.key) for stored in everything(outbox)}
         outbox.journal.close()
@@ -219,7 +219,7 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
         told.add(str(body.get("text")))
     # what was met above and could not be read is declared now
     said += [(key, drop.first, drop.last) for key, drop in outbox._drops.items()]
-    told |= {text for _, text in outbox._medium.said.due(S)}
+    told |= {text for _, text in outbox._storage.notices.due(S)}
     outbox.journal.close()
     assert outbox._disk is not None, outbox.opened
     outbox._disk.close()
@@ -235,7 +235,7 @@ def on_disk_again(outbox: Outbox) -> list[StoredRecord]:
     memory, and says so; it has mended the database, or put it aside, within a few looks."""
     if outbox._disk is not None:
         return []
-    assert list(outbox._medium.said.due(S)), "in memory without a word"
+    assert list(outbox._storage.notices.due(S)), "in memory without a word"
     for look in range(LOOKS):
         now_ns = (100 + 31 * look) * S
         outbox.commit((), clock=ClockMark(now_ns, now_ns, "none"))

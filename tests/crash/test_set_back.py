@@ -163,8 +163,8 @@ class FailingCardLife(ConfiguredLife):
             mark = self.box.store / MARK
             mark.rename(mark.with_name("kept"))
             mark.mkdir()
-            self.kept.outbox._medium.switch_to_memory(OSError(30, "Read-only file system"))
-            self.kept.outbox._medium.probe = lambda *_, **__: None  # type: ignore[method-assign]
+            self.kept.outbox._storage.switch_to_memory(OSError(30, "Read-only file system"))
+            self.kept.outbox._storage.probe = lambda *_, **__: None  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("commits", [2, 4])

@@ -36,7 +36,7 @@ async def test_it_says_whether_the_broker_takes_the_certificate(tmp_path: Path) 
         ) as gateway:
             gateway.connect()
             await until(lambda: marker.read_text() == f"refused {name}\n")
-            assert "refuses our certificate" in gateway.sender.standing.failure
+            assert "refuses our certificate" in gateway.sender.connection.failure
 
 
 def test_without_a_certificate_nothing_is_said(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ async def test_a_week_without_a_network_leaves_a_handful_of_lines_in_the_log(
     nobody: Any = Emptied()
     gateway = Sender(
         [make_broker("mqtt://192.0.2.1", GW)], Topics("kerbstone/v1", "stadtmitte", GW), GW, nobody,
-        clock, boot=1, epoch=1 << 32, terms=SenderOptions(), hooks=hooks,
+        clock, boot=1, epoch=1 << 32, options=SenderOptions(), hooks=hooks,
     )  # fmt: skip
     running = asyncio.create_task(gateway.run())
     try:

@@ -175,7 +175,9 @@ def test_receipts(evil: str) -> None:
         with contextlib.closing(store):
             args = argparse.Namespace(json=False)
             listener = receipts._CollectorRun(args, [], partial(Collector, store))
-            assert len(said_by(lambda: listener._tell(f"undecodable: {evil}: {evil}"))) == 1
+            assert (
+                len(said_by(lambda: listener._print_message(f"undecodable: {evil}: {evil}"))) == 1
+            )
             assert len(said_by(listener.verdict)) == 1
 
 

@@ -56,22 +56,22 @@ class CityNetwork:
         self.asked: list[tuple[float, str]] = []
         self.date = True
 
-    def __call__(self, question: HttpsRequest, watch: FloorClock) -> HttpsReply:
-        self.asked.append((self.clock.now_s, question.name))
+    def __call__(self, request: HttpsRequest, clock: FloorClock) -> HttpsReply:
+        self.asked.append((self.clock.now_s, request.name))
         if self.clock.now_s < self.down_until_s:
             raise ServerError("localhost: Connection refused")
         peer = None
-        if question.identity is not None:
-            peer = x509.load_pem_x509_certificate(question.identity.cert.read_bytes())
-            key = load_pem_private_key(question.identity.key.read_bytes(), None)
+        if request.identity is not None:
+            peer = x509.load_pem_x509_certificate(request.identity.cert.read_bytes())
+            key = load_pem_private_key(request.identity.key.read_bytes(), None)
             assert spki(key.public_key()) == certs.certificate_key(peer)
             assert peer in self.city.issued, "nobody has issued this"
-        headers = {name.lower(): value for name, value in question.headers.items()}
+        headers = {name.lower(): value for name, value in request.headers.items()}
         status, told, body = self.changed(
-            question.name, self.city.answer(question.name, headers, question.body or b"", peer)
+            request.name, self.city.answer(request.name, headers, request.body or b"", peer)
         )
         if self.date:
-            watch.note_server_time(self.city.now)
+            clock.note_server_time(self.city.now)
         return HttpsReply(status, told, body)
 
 
@@ -103,7 +103,9 @@ class EnrollingGateway:
 
     def renewal(self) -> Renewal:
         box = self.power()
-        return Renewal(box.store, box.watch, self.ask, box.teller, self.marker, has_tpm=False)
+        return Renewal(
+            box.store, box.watch, self.ask, box.status_writer, self.marker, has_tpm=False
+        )
 
     @property
     def status(self) -> str:

@@ -126,9 +126,9 @@ def test_neighbours_are_those_that_the_site_names(monkeypatch: pytest.MonkeyPatc
     given: list[Any] = []
     asked = judge.guard.ask
 
-    def ask(now_ns: int, feed: Mapping[str, Any]) -> Any:
-        given.append(feed)
-        return asked(now_ns, feed)
+    def ask(now_ns: int, inputs: Mapping[str, Any]) -> Any:
+        given.append(inputs)
+        return asked(now_ns, inputs)
 
     monkeypatch.setattr(judge.guard, "ask", ask)
     judge.step(SLOT_NS, [*_ticks(SLOT_NS, 0.2, 0.2), tick("s1", SLOT_NS, 0.9)], {})

@@ -167,10 +167,10 @@ def test_what_is_no_snapshot_is_refused(harm: str, tmp_path: Path) -> None:
 
 def test_the_rule_answers_while_the_model_cannot(tmp_path: Path) -> None:
     class Broken(ModelSession):
-        def run(self, feed: Any) -> Any:
+        def run(self, inputs: Any) -> Any:
             if self.golden == 2 and proven:
                 raise ModelError("broken")
-            return super().run(feed)
+            return super().run(inputs)
 
     proven = False
     guard = ModelGuard("loopfault", BUNDLE, hurry=False, open_session=Broken)

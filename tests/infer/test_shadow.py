@@ -173,10 +173,10 @@ def test_a_candidate_that_takes_other_input_is_refused_with_words(
 
 
 class FailingShadow(ModelSession):
-    def run(self, feed: Any) -> Any:
+    def run(self, inputs: Any) -> Any:
         if self.golden == 3:
             raise ModelError("onset is not a number")
-        return super().run(feed)
+        return super().run(inputs)
 
 
 def test_a_candidate_that_answers_what_cannot_be_is_dropped(live: Path, candidate: Path) -> None:
@@ -265,8 +265,8 @@ def test_a_model_without_a_state_is_stepped_too(tmp_path: Path) -> None:
     shadow = Shadow("flat", tmp_path / "flat")
     assert shadow.load()
     for rows in (["a", "b"], ["a", "b", "a", "b"], ["b"]):  # two slots of a window at once
-        feed = {"x": session.tensor([[1.0, -1.0]] * len(rows))}
-        shadow.see(MINUTE, session.manifest, feed, session.run(feed), rows)
+        inputs = {"x": session.tensor([[1.0, -1.0]] * len(rows))}
+        shadow.see(MINUTE, session.manifest, inputs, session.run(inputs), rows)
     told = shadow.report()
     assert (told["dropped"], told["samples"], told["agree"]) == ("", 7, 7)
     with pytest.raises(ModelError, match="has no state"):

@@ -1,4 +1,4 @@
-"""One gateway box through many lives: the daemon's own ledger, intake and stage, without threads.
+"""One box through many lives: the daemon's own committer, ingest and stage, without threads.
 
 What survives a kill is in `GatewayStorage`: the stage in its tmpfs, and what was committed. A
 `GatewayLife` may be ended before any write or commit; time is virtual, and the wires go on without
@@ -143,7 +143,7 @@ class FragileStage(Stage):
 
 
 class FragileWriter:
-    """What the ledger asks of the outbox's writer. The process may be killed before a commit."""
+    """What the committer asks of the outbox's writer. The process may be killed before a commit."""
 
     def __init__(self, box: "GatewayStorage", life: "GatewayLife") -> None:
         self._box, self._life = box, life
@@ -153,7 +153,7 @@ class FragileWriter:
         self.handed: list[StoredRecord] = []  # nothing is sent here
         self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
-    untold = False  # its card takes everything
+    high_water_unsaved = False  # its card takes everything
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self._box.states.get(owner)
@@ -265,20 +265,20 @@ class GatewayLife:
         judge = Judge(JudgeSetup(lanes, PERIOD_NS))
         self.pipeline = Pipeline(Engine(wiring.setup()), judge)
         self.stage = FragileStage(box.folder, box.boot_id, self)
-        self.intake = Ingest(wiring, self.pipeline, self.stage, self)
+        self.ingest = Ingest(wiring, self.pipeline, self.stage, self)
         writer = cast("AsyncOutbox", FragileWriter(box, self))
         sealing = ManifestSchedule(writer.epoch, 900, None, self.now())
         writer.riding = sealing.riding
-        self.ledger = WindowCommitter(
-            wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
+        self.committer = WindowCommitter(
+            wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing
         )
-        self.ledger.observer = self.observer()
-        done(self.ledger.recover())
+        self.committer.box_monitor = self.box_monitor()
+        done(self.committer.recover())
         self.deaf = opening_ns is None  # its lines never open
         self.now_ns += opening_ns or 0  # a bus takes its time
         self.take(WIRES.levels(self.now_ns), [])
 
-    def observer(self) -> BoxMonitor | None:
+    def box_monitor(self) -> BoxMonitor | None:
         """Who watches the box itself: here nobody."""
         return None
 
@@ -304,29 +304,29 @@ class GatewayLife:
             self.now_ns += SLOT_NS
             self.take(*WIRES.between(self.now_ns - SLOT_NS, self.now_ns))
             now = self.now()
-            if self.now_ns >= tick_ns + TICK_NS or now.mono_ns >= self.ledger.next_ns:
+            if self.now_ns >= tick_ns + TICK_NS or now.mono_ns >= self.committer.next_ns:
                 tick_ns = self.now_ns
                 self.stage.mark(now.mono_ns - GRACE_NS)
-                done(self.ledger.tick(now))
+                done(self.committer.tick(now))
 
     def take(self, contacts: Sequence[Contact], swept: Sequence[Sweep]) -> None:
         """What the wires bring, in their time: all contacts are closed by a high level."""
         zero_ns = self.box.zero_ns
         if contacts and not self.deaf:
-            self.intake.edges(
+            self.ingest.edges(
                 [
                     Edge(LINES[c.source], c.on, c.mono_ns + zero_ns, 0 if c.initial else 1)
                     for c in contacts
                 ]
             )
         if swept:
-            self.intake.sweeps(
+            self.ingest.sweeps(
                 [Sweep(s.source, s.mono_ns + zero_ns, s.values, s.qualities) for s in swept]
             )
 
     def stop(self) -> None:
         """As systemd stops it: the open window is closed short."""
-        done(self.ledger.close(self.now().mono_ns, partial=True, last=True))
+        done(self.committer.close(self.now().mono_ns, partial=True, last=True))
         self.stage.close()
 
 

@@ -66,16 +66,16 @@ class SetBackGateway:
         assert self.outbox is not None
         kept = self.store.with_name("kept")
         shutil.copytree(self.store, kept)
-        assert self.outbox._medium.disk is not None
-        self.outbox._medium.disk.close()
+        assert self.outbox._storage.disk is not None
+        self.outbox._storage.disk.close()
         shutil.rmtree(self.store)
         kept.rename(self.store)
 
     def fall(self) -> None:
         """The disk fails, and goes on failing."""
         assert self.outbox is not None
-        self.outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
-        self.outbox._medium.probe = lambda *_, **__: None  # type: ignore[method-assign]
+        self.outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
+        self.outbox._storage.probe = lambda *_, **__: None  # type: ignore[method-assign]
 
     def stop(self) -> None:
         assert self.outbox is not None
@@ -84,7 +84,7 @@ class SetBackGateway:
     def let_go(self) -> None:
         """A connection that nobody closes is a warning, in whatever test comes then."""
         while self._opened:
-            if (disk := self._opened.pop()._medium.disk) is not None:
+            if (disk := self._opened.pop()._storage.disk) is not None:
                 disk.close()
 
     def copied(self) -> Path:

@@ -87,7 +87,7 @@ async def box(
         clock,
         boot=writer.epoch.boot,
         epoch=writer.epoch.epoch,
-        terms=SenderOptions(encoding=encoding, **terms),
+        options=SenderOptions(encoding=encoding, **terms),
         hooks=SenderHooks(
             status=lambda: {"epoch": writer.epoch.epoch},
             meta=lambda: {"devices": {}},

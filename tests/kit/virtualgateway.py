@@ -113,7 +113,7 @@ class WanderingMeter:
 class RememberingWriter:
     """What the ledger asks of the outbox's writer; it only remembers."""
 
-    untold = False
+    high_water_unsaved = False
 
     def __init__(self) -> None:
         self.epoch = Epoch(1 << 32, 1, False, None, False)

@@ -89,7 +89,7 @@ class LinkSurroundings:
 
     def older(self, seconds: float) -> None:
         """As if it had lived so long, and nothing had happened."""
-        self.watch.ledger.age_s += seconds
+        self.watch.state.age_s += seconds
 
     @property
     def state(self) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def test_what_is_proved_is_counted_by_the_day(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TOLD_EVERY", 2)
+    monkeypatch.setattr(module, "PROGRESS_EVERY", 2)
     seen: list[int] = []
     audited(tmp_path, [entry(record(n)) for n in range(1, 6)], progress=seen.append)
     assert seen == [2, 4]

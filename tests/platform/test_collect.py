@@ -15,7 +15,7 @@ from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
 from edge.platform import collector, inbox, keepquota
 from edge.platform.allowedsites import AllowedSites
-from edge.platform.collector import TOLD_PER_GATEWAY, Collector
+from edge.platform.collector import MESSAGES_PER_GATEWAY, Collector
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
 from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
@@ -99,7 +99,7 @@ async def collecting(
     """One that has subscribed; ended in order if the test has not done so."""
     told: list[str] = []
     ready, stop, clock = asyncio.Event(), asyncio.Event(), Noted()
-    made = Collector(store, clock=clock, tell=told.append, sites=sites)
+    made = Collector(store, clock=clock, report=told.append, sites=sites)
     source = parse_source(broker.url, "city")
     run = made.run(source, [filters], stop, idle_s=idle_s, on_ready=ready.set)
     task = asyncio.create_task(run)
@@ -168,7 +168,7 @@ async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: Re
 async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
     mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "TOLD_PER_GATEWAY", 0)
+    monkeypatch.setattr(collector, "MESSAGES_PER_GATEWAY", 0)
     others = [entry(record(1, body={"x": f"other {n}"})) for n in range(keepquota.KEPT_PER_KIND)]
     store.commit([entry(record(1)), *others], [])
     broker = mosquitto()
@@ -203,18 +203,18 @@ async def test_one_gateway_does_not_hide_the_sentences_about_another(
 ) -> None:
     broker = mosquitto()
     async with collecting(broker, store) as running, gateway(broker) as sender:
-        for _ in range(TOLD_PER_GATEWAY + 1):
+        for _ in range(MESSAGES_PER_GATEWAY + 1):
             await sender.put(AIR, Payload(b"", JSON))
-        await running.until(lambda: len(running.told) == TOLD_PER_GATEWAY + 1)
+        await running.until(lambda: len(running.told) == MESSAGES_PER_GATEWAY + 1)
         for _ in range(2):
             await sender.put(AIR, Payload(b"", JSON))
         for gw in ("gw-2", "x y"):  # the second is no gateway's branch
             await sender.put(AIR.replace(GW, gw), Payload(b"", JSON))
-        await running.until(lambda: running.counts.get("undecodable") == TOLD_PER_GATEWAY + 5)
+        await running.until(lambda: running.counts.get("undecodable") == MESSAGES_PER_GATEWAY + 5)
     told = [text.partition(": ")[2] for text in running.told]
-    assert [text.startswith(AIR) for text in told] == [True] * TOLD_PER_GATEWAY + [False] * 3
+    assert [text.startswith(AIR) for text in told] == [True] * MESSAGES_PER_GATEWAY + [False] * 3
     assert (
-        told[TOLD_PER_GATEWAY]
+        told[MESSAGES_PER_GATEWAY]
         == f"further messages of {GW} are counted, but not reported one by one"
     )
 
@@ -329,7 +329,7 @@ async def test_a_broker_that_was_never_there_is_an_error(
 ) -> None:
     port = free_port()
     source = parse_source(f"mqtt://127.0.0.1:{port}", "city")
-    running = Collector(store, clock=SystemClock(), tell=pytest.fail)
+    running = Collector(store, clock=SystemClock(), report=pytest.fail)
     with pytest.raises(UnreachableError, match=f"127.0.0.1:{port}: "):
         await running.run(source, [UP], asyncio.Event())
 
@@ -381,7 +381,7 @@ async def test_the_first_of_a_group_waits_for_others_a_moment(
             wakes.append(mono_ns // 1_000_000)
             self.mono_ns = mono_ns + late_ns
 
-    running = Collector(store, clock=Late(), tell=pytest.fail)
+    running = Collector(store, clock=Late(), report=pytest.fail)
     for _ in range(2):
         running._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
     await running._wait_for_more()

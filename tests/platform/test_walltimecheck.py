@@ -52,13 +52,13 @@ class WallClockGateway:
             run_dir=self.folder, ballast_bytes=0,
         )  # fmt: skip
         self.dating = Timestamper(self.writer, self.writer.epoch.boot)
-        self.sealing = ManifestSchedule(self.writer.epoch, 900, None, self.now())
-        self.writer.riding = self.sealing.riding
+        self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, self.now())
+        self.writer.riding = self.manifest_schedule.riding
         boots = {stored.record.boot for stored in self.writer.handed}
         clocks = {
             boot: (await self.writer.marks(boot), await self.writer.bounds(boot)) for boot in boots
         }
-        found = self.sealing.begin(
+        found = self.manifest_schedule.begin(
             await self.writer.state(MANIFEST_OWNER), self.writer.handed, clocks, self.now()
         )
         self.waiting = {}
@@ -100,7 +100,7 @@ class WallClockGateway:
             record, redelivered = stored.record, stored.row in self.sent or stored.redelivered
             self.sent.add(stored.row)
             envelope, moment = self.dating.date(record, backfilled=False, redelivered=redelivered)
-            self.sealing.manifests.handed(record, moment)
+            self.manifest_schedule.manifests.handed(record, moment)
             if self.rng.random() < 0.3:
                 continue  # the link is gone before it has left
             topic = TOPICS.record(record.key.stream, record.source)
@@ -116,7 +116,7 @@ class WallClockGateway:
 
     async def stop(self) -> None:
         if self.rng.random() < 0.5:
-            await self.commit(self.sealing.due(self.now(), last=True))
+            await self.commit(self.manifest_schedule.due(self.now(), last=True))
         await self.commit([])
         await self.writer.close()
 
@@ -128,13 +128,13 @@ class WallClockGateway:
                 if self.rng.random() < 0.7:
                     await self.send(self.rng.randrange(1, 6))
                 if self.rng.random() < 0.3:
-                    await self.commit(self.sealing.due(self.now(), last=True))
+                    await self.commit(self.manifest_schedule.due(self.now(), last=True))
             await self.stop()
             await self.start(another=self.rng.random() < 0.5)
         for _ in range(3):  # what seals the last of it is sealed by nobody
             while self.waiting:
                 await self.send(100)
-            await self.commit(self.sealing.due(self.now(), last=True))
+            await self.commit(self.manifest_schedule.due(self.now(), last=True))
         while self.waiting:
             await self.send(100)
         await self.writer.close()

@@ -98,7 +98,7 @@ def test_no_key_is_written_into_the_server_s_folder(world: EnrolmentServer, insi
     who, out = world.home.authority(), world.home.folder / inside
     with pytest.raises(ConfigError, match="another --out"):
         issuing.issue_certificate(world.home, world.running.store, who, BROKER, out, world.now)
-    assert world.running.store.roll.live() == []
+    assert world.running.store.registry.live() == []
 
 
 def test_of_a_request_the_key_counts_and_no_wish(world: EnrolmentServer) -> None:
@@ -143,7 +143,7 @@ def test_what_has_no_name_or_no_place_gets_nothing(
     assert world.running
     with pytest.raises(ConfigError, match=word):
         issue(world, wanted)
-    assert world.running.store.roll.live() == []
+    assert world.running.store.registry.live() == []
 
 
 def test_no_box_has_a_broker_s_name_and_no_broker_a_box_s(world: EnrolmentServer) -> None:

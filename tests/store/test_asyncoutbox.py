@@ -39,14 +39,14 @@ async def test_commits_that_meet_share_a_transaction(
 
 async def test_a_card_that_does_not_take_the_word_of_it_is_known_to(tmp_path: Path) -> None:
     one = await start(tmp_path)
-    assert one.untold is False
+    assert one.high_water_unsaved is False
     (tmp_path / "outbox" / "highwater").mkdir(parents=True, exist_ok=True)
     # in its thread: another one cannot close the database
     await one._call(
-        lambda outbox: outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+        lambda outbox: outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     )
     await one.commit(drafts(1))
-    assert one.untold is True
+    assert one.high_water_unsaved is True
     await one.close()
 
 

@@ -81,7 +81,7 @@ def test_another_database_gets_the_mark_at_once(tmp_path: Path) -> None:
         disk.rows("DELETE FROM clock")
     other = tmp_path / "other"
     other.mkdir()
-    outbox._medium.disk = type(disk)(other, 4 << 20, 1 << 20)
+    outbox._storage.disk = type(disk)(other, 4 << 20, 1 << 20)
     disk.close()
     outbox.commit([], {"x": (1, b"")}, clock=mark(61))
     assert outbox.marks(number) == [mark(61)]

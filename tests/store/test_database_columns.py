@@ -127,7 +127,7 @@ def test_a_damaged_row_with_the_number_of_another_one_declares_none(
     numbers = [s.record.key.seq for s in everything(outbox) if s.record.key.stream == Stream.AIR]
     assert (7 in numbers, 9 in numbers) == (True, False)
     assert {reason for _, _, reason in outbox._drops} == {"refused"}, "7 is not lost"
-    assert any("not even its number" in text for _, text in outbox._medium.said.due(S))
+    assert any("not even its number" in text for _, text in outbox._storage.notices.due(S))
     outbox.close()
 
 

@@ -181,7 +181,7 @@ def test_one_transaction_touches_at_most_500_rows(
         ]
         outbox.commit(drafts, clock=ClockMark((start + 100) * S, WALL + (start + 100) * S, "ntp"))
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(2000 * S, WALL + 2000 * S, "ntp"))
-    disk, thinner = outbox._disk, outbox._thinner
+    disk, thinner = outbox._disk, outbox._downsampler
     assert disk is not None
     assert thinner is not None
     sizes = []
@@ -294,7 +294,7 @@ def test_raw_goes_first_then_health_and_raw_never_thins_what_was_measured(tmp_pa
 
 def test_the_ratio_is_measured(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    thinner = outbox._thinner
+    thinner = outbox._downsampler
     assert isinstance(thinner, Downsampler)
     assert thinner.ratio == 15
     live(outbox, range(900))

@@ -25,8 +25,8 @@ def opened(folder: Path) -> Outbox:
 
 def kill(outbox: Outbox) -> None:
     """As the kernel does it: the files are closed, nothing is said."""
-    if outbox._medium.disk is not None:
-        outbox._medium.disk.close()
+    if outbox._storage.disk is not None:
+        outbox._storage.disk.close()
     outbox.journal.close()
 
 

@@ -117,10 +117,10 @@ class FailoverModel:
             self.left.clear()
             self.owed -= {
                 RecordKey(row.epoch, Stream(row.stream), row.seq)
-                for row in outbox._medium.memory.rows.values()
+                for row in outbox._storage.memory.rows.values()
             }
             known = drops_of(outbox)
-            for stored in outbox._read(list(outbox._medium.memory.rows.values()))[0]:
+            for stored in outbox._read(list(outbox._storage.memory.rows.values()))[0]:
                 known += told_by(stored.record)
             self.owed -= {key for key in self.owed if covers(known, key)}
         self.kill()

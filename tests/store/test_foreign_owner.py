@@ -185,7 +185,7 @@ def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path
     outbox = opened(tmp_path, THEIRS)
     outbox.begin()
     outbox.commit(drafts(2), clock=MARK)
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit(drafts(3), clock=MARK)
     outbox.journal.close()
     outbox = opened(tmp_path)

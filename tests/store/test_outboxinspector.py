@@ -21,7 +21,7 @@ from edge.store import (
 )
 from edge.store.database import UnusableOutboxError
 from edge.store.diskoutbox import DiskOutbox
-from edge.store.outboxinspector import KEEP_OPEN, _looked
+from edge.store.outboxinspector import KEEP_OPEN, _inspect
 from tests.kit.outbox import LIMIT, MARK, S, drafts, kill, opened
 
 module = importlib.import_module("edge.store.outboxinspector")  # the function has its name
@@ -44,7 +44,7 @@ def picture(folder: Path) -> Picture:
 def told_here(folder: Path, limit_bytes: int) -> OutboxInspection:
     """What a process of its own says, and this one says it too."""
     told = inspect_outbox(folder, limit_bytes)
-    assert _looked(folder, limit_bytes) == told
+    assert _inspect(folder, limit_bytes) == told
     disk = KEEP_OPEN.pop()
     assert isinstance(disk, DiskOutbox)
     disk.close()
@@ -197,7 +197,7 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
 
 def looked(folder: Path, limit: int) -> OutboxInspection:
     """Without a process of its own; and the database is closed again."""
-    found: OutboxInspection = module._looked(folder, limit)
+    found: OutboxInspection = module._inspect(folder, limit)
     disk = module.KEEP_OPEN.pop()
     assert isinstance(disk, DiskOutbox)
     disk.close()
@@ -288,7 +288,7 @@ def test_the_process_says_what_stands_in_its_way_and_ends_without_closing_anythi
     def end(code: int) -> None:
         raise EndedError(code)
 
-    monkeypatch.setattr(module, "_looked", fail)
+    monkeypatch.setattr(module, "_inspect", fail)
     monkeypatch.setattr(module.os, "_exit", end)
     monkeypatch.setattr(module.sys, "argv", ["x", "/x", "70"])
     with pytest.raises(EndedError, match="0"):

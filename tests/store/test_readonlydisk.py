@@ -61,7 +61,7 @@ def rows_of(stored: list[StoredRecord]) -> list[int]:
 
 
 def killed(outbox: Outbox) -> None:
-    outbox._medium.readonly_disk.end()
+    outbox._storage.readonly_disk.end()
     outbox.journal.close()
     outbox._commit_log._close()
 
@@ -162,7 +162,7 @@ def test_without_the_right_to_write_it_is_the_same(tmp_path: Path) -> None:
         outbox = Outbox.open(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0)
         outbox.begin()
         assert rows_of(everything(outbox)) == rows
-        outbox._medium.readonly_disk.end()
+        outbox._storage.readonly_disk.end()
     finally:
         if root:
             os.seteuid(0)

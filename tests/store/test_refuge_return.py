@@ -187,7 +187,7 @@ def test_a_power_cut_while_memory_is_brought_back_leaves_no_number_unexplained(
     outbox = opened(tmp_path)  # without a tmpfs: what is in memory goes with the power
     outbox.begin()
     outbox.commit(drafts(2), clock=at(1))
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit([*drafts(3), *drafts(2, Stream.EVENT), *drafts(2, Stream.RAW)], clock=at(2))
     outbox.commit([], clock=at(3))  # the first look again is half a minute later
     FaultyDisk.fail(IOERR, steps)

@@ -218,13 +218,13 @@ def test_urgent_rows_need_no_look_at_the_others(tmp_path: Path) -> None:
 async def test_the_link_is_told_in_order(tmp_path: Path) -> None:
     made = await writer(tmp_path)
     await made.link_up()
-    assert made._outbox._handover.text == ""
+    assert made._outbox._mergeable.text == ""
     going = asyncio.create_task(made.link_up())
     await asyncio.sleep(0)
     made.link_lost((1 << 32) + 77)  # the connection broke before it was told to be up
     await going
     await made.counts()
-    assert made._outbox._handover.text == f"{(1 << 32) + 78}-{INFINITE}"
+    assert made._outbox._mergeable.text == f"{(1 << 32) + 78}-{INFINITE}"
     await made.close()
     made.link_lost(5)
 
@@ -297,7 +297,7 @@ def test_a_link_that_came_up_in_memory_is_written_down_when_the_disk_is_back(
 ) -> None:
     outbox = thinning(tmp_path)
     live(outbox, range(3))
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.linked()
     live(outbox, range(3, 5))
     outbox.commit([minute(5, s) for s in SOURCES], clock=mark(5))

@@ -113,7 +113,7 @@ def garbage(line: MeterLine, dust: Pms5003, seconds: float) -> tuple[int, int]:
             noise = rng.randbytes(rng.randrange(1, 40))
             line.slaves[1].fault = UnitFault(kinds[0], times=1, noise=noise)
             kinds.append(kinds.pop(0))
-        dust.say(rng.randbytes(rng.randrange(60)))
+        dust.send(rng.randbytes(rng.randrange(60)))
         if not dust.faults:
             dust.faults.extend(("garbage", "sum", "half", "sum"))
         time.sleep(0.15)

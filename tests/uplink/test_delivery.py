@@ -59,10 +59,10 @@ class DeliveryRun:
             "up", None if receipt_s is None else ReceiptTracker(receipt_s * S),
             lambda item, moment: None,
         )  # fmt: skip
-        self.delivery.feed.refill(S)
+        self.delivery.send_queue.refill(S)
 
     async def next(self) -> SendItem | None:
-        feed = self.delivery.feed
+        feed = self.delivery.send_queue
         while (item := feed.next_backlog()) is None:
             if not await feed.next_page():
                 return None
@@ -160,7 +160,7 @@ async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker(
     desk.delivery.choose(item)
     desk.delivery.too_large(item, 0)
     assert not desk.delivery.in_flight
-    desk.delivery.feed.rewind(0)
+    desk.delivery.send_queue.rewind(0)
     assert [row for row, _ in await desk.send()] == [2]
     desk.delivery.connected(1)
     assert [row for row, _ in await desk.send()] == [1]

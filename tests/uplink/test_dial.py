@@ -52,7 +52,9 @@ class NameServer:
 @pytest.fixture
 def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     made = NameServer()
-    monkeypatch.setattr(mqtt, "dial", functools.partial(dial, names=CachingResolver(made.look_up)))
+    monkeypatch.setattr(
+        mqtt, "dial", functools.partial(dial, resolver=CachingResolver(made.look_up))
+    )
     yield made
     made.release.set()
 

@@ -234,9 +234,9 @@ async def test_the_spread_is_the_platforms(mosquitto: Make, tmp_path: Path) -> N
         payload = json.dumps({"v": 1, "spread_s": 600})
         await city.client.publish(TOPICS.reconnect_spread, payload, qos=1, retain=True)
         gateway.connect()
-        await until(lambda: gateway.sender._brokers.spread_s == 600.0)
+        await until(lambda: gateway.sender._reconnect.spread_s == 600.0)
         await city.client.publish(TOPICS.reconnect_spread, b"", qos=1, retain=True)
-        await until(lambda: gateway.sender._brokers.spread_s == 0.0)
+        await until(lambda: gateway.sender._reconnect.spread_s == 0.0)
 
 
 async def test_a_fault_of_ours_in_what_comes_ends_the_sender(

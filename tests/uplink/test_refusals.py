@@ -34,7 +34,7 @@ def as_events(made: UplinkGateway) -> None:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    made.sender._complaints._alarm = alarm
+    made.sender._broker_log._alarm = alarm
 
 
 async def test_a_refused_alarm_raises_no_alarm(
@@ -298,7 +298,7 @@ async def test_causes_without_end_do_not_fill_the_log(
     caplog.set_level(logging.WARNING)
     said: set[str] = set()
     async with box(tmp_path, "mqtt://127.0.0.1:1") as gateway:
-        broker = gateway.sender._brokers.next.broker
+        broker = gateway.sender._reconnect.next.broker
         for n in range(100):
             gateway.sender._failed(broker, OSError(f"trouble {n}"), said, None)
     assert len(caplog.records) == len(said) == module.CAUSES_LOGGED

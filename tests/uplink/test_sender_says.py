@@ -36,7 +36,7 @@ class TellingSender:
         self.sender = Sender(
             [make_broker(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, StoredRows([]),
             self.clock, boot=1, epoch=1,
-            terms=SenderOptions(encoding="json", receipt_s=60),
+            options=SenderOptions(encoding="json", receipt_s=60),
             hooks=SenderHooks(
                 status=lambda: {"asked": next(self.states)},
                 meta=lambda: {"asked": next(self.states)},
@@ -69,7 +69,7 @@ async def test_a_name_that_somebody_else_uses_too_is_an_alarm() -> None:
         ((kind, text),) = desk.alarms
         assert (kind, "card was copied" in text) == ("taken_over", True)
         await until(lambda: not desk.sender.connected)
-        assert "taken over" in desk.sender.standing.failure
+        assert "taken over" in desk.sender.connection.failure
 
 
 async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
@@ -109,7 +109,7 @@ async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
         assert done.done(), "nothing is to be waited for"
         sender.offer([row(7)])  # the broker answers; no platform receipts it
         done = asyncio.create_task(sender.drain(5.0))
-        await until(lambda: sender.under_way == 1 and not sender._delivery.feed.fresh)
+        await until(lambda: sender.under_way == 1 and not sender._delivery.send_queue.fresh)
         await clock.run(4.9)
         assert not done.done()
         start_ns = clock.mono_ns
@@ -167,4 +167,4 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
     assert tried == desk.sender.counts.failures > 2
     assert [kind for kind, _ in desk.alarms] == kinds, "once"
     assert desk.known == known * tried
-    assert desk.sender.standing.failure == str(error)
+    assert desk.sender.connection.failure == str(error)

@@ -51,7 +51,7 @@ async def test_a_sender_that_is_kept_away_shows_that_it_lives() -> None:
             clock,
             boot=1,
             epoch=1,
-            terms=SenderOptions(encoding="json"),
+            options=SenderOptions(encoding="json"),
             hooks=SenderHooks(
                 status=dict,
                 meta=dict,

@@ -175,17 +175,17 @@ def _load(ctl: Callable[..., str], definitions: Mapping[str, Any]) -> None:
 def publish_list(crl: Path, folder: Path) -> None:
     """Put the list of revoked certificates where advanced.config looks for it. Raises OSError."""
     folder.mkdir(exist_ok=True)
-    said = subprocess.run(
+    done = subprocess.run(
         ["openssl", "crl", "-hash", "-noout", "-in", crl],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    if not re.fullmatch(r"[0-9a-f]{8}\n", said.stdout):
+    if not re.fullmatch(r"[0-9a-f]{8}\n", done.stdout):
         raise OSError(f"{crl}: openssl finds no revocation list in it")
     new = folder / "new"
     shutil.copyfile(crl, new)
-    new.replace(folder / f"{said.stdout.strip()}.r0")
+    new.replace(folder / f"{done.stdout.strip()}.r0")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

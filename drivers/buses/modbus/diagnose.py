@@ -69,7 +69,9 @@ async def _search(
     port = bus.port
     bus.close()
     for settings in search:
-        other = type(bus)(port.at(port.port, settings), bus.patience.timeout_s, bus.link_delay_s)
+        other = type(bus)(
+            port.at(port.port, settings), bus.response_timeout.timeout_s, bus.link_delay_s
+        )
         try:
             for ask in asks.values():
                 if await _responds(other, ask):

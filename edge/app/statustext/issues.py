@@ -29,7 +29,7 @@ CAUSES: Final = {  # of the last start
     "panic": "the kernel had panicked",
     "undervoltage": "the supply had failed",
 }
-CONFIGURATION_KIND: Final = "configuration"  # the problem that edge.app.configtrial tells
+CONFIGURATION_KIND: Final = "configuration"  # the problem that edge.app.configtrial reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +141,9 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Issue]:
     ratios = as_mapping(
         as_mapping(as_mapping(status.get("box")).get("health")).get("device_error_ratio")
     )
-    told_devices = set()
+    listed_devices = set()
     for what, text in as_mapping(status.get("problems")).items():
-        told_devices.add(what)
+        listed_devices.add(what)
         if what == CONFIGURATION_KIND:
             yield Issue("last good configuration", f"{as_sentence(str(text))} Correct the file.")
             continue
@@ -151,10 +151,10 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Issue]:
         yield _failing(what, state, str(text), what if what in devices else "")
     for name, device in devices.items():
         state, ratio = str(as_mapping(device).get("state", "ok")), ratios.get(name) or 0
-        if name not in told_devices and state != "ok" and state not in TEMPORARY_REASONS:
+        if name not in listed_devices and state != "ok" and state not in TEMPORARY_REASONS:
             text = str(as_mapping(device).get("text") or f"it is {state}")
             yield _failing(name, state, text, name)
-        elif name not in told_devices and ratio >= FAILING_SHARE:
+        elif name not in listed_devices and ratio >= FAILING_SHARE:
             yield Issue(
                 f"{name} fails often",
                 f"{name}: {percent_text(ratio)} of its reads of the last hour failed: `kerbstone "

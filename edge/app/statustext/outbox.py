@@ -46,7 +46,7 @@ YEAR_9999_NS: Final = 253_370_764_800_000_000_000
 def outbox_lines(counts: Mapping[str, Any] | None, *, daemon: bool, whole: bool = False) -> Section:
     """`whole`: with every stream, every loss and every dead letter, as `kerbstone outbox` has it.
 
-    `daemon`: it has told them; else they are what the files say.
+    `daemon`: it has reported them; else they are what the files say.
     """
     if counts is None:
         return Section("outbox", ("It does not answer: the disk may be hanging.",))

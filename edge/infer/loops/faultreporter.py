@@ -1,4 +1,4 @@
-"""Tells people what is wrong with a loop: one sentence of what it looks like, one of what to do."""
+"""Reports what is wrong with a loop: one sentence of what it looks like, one of what to do."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[st
 
 
 def unwatched_loop_event(at_ns: int, lane: str, part: str, fault: str) -> Draft:
-    """A fault was told when the configuration gave up its loop: nobody else would clear it."""
+    """A fault was reported when the configuration gave up its loop: nobody else would clear it."""
     body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "off",
@@ -115,7 +115,7 @@ def unwatched_loop_event(at_ns: int, lane: str, part: str, fault: str) -> Draft:
 
 
 class FaultReporter:
-    """Knows what has been told, by this judge and by the rules of edge/process.
+    """Knows what has been reported, by this judge and by the rules of edge/process.
 
     What those have raised for a loop is not raised a second time, and what was not raised here
     is not cleared here. What they raise while it is up here, and its end, is `dropped`.
@@ -124,7 +124,7 @@ class FaultReporter:
     def __init__(self) -> None:
         self._process_faults: set[tuple[str, str, str]] = set()  # lane, part, fault
         self._own_faults: dict[tuple[str, str], str] = {}
-        self._suppressed: set[tuple[str, str, str]] = set()  # up with them, but not told by them
+        self._suppressed: set[tuple[str, str, str]] = set()  # up with them, not reported by them
         self.dropped: list[Draft] = []  # of the last window's events: not to be passed on
 
     def report(
@@ -152,7 +152,7 @@ class FaultReporter:
         return out
 
     def forget_unwatched(self, watched: Container[tuple[str, str]]) -> list[tuple[str, str, str]]:
-        """Forget what was told of loops that are not watched; gives lane, part and fault."""
+        """Forget what was reported of loops that are not watched; gives lane, part and fault."""
         gone = [(*loop, fault) for loop, fault in self._own_faults.items() if loop not in watched]
         for lane, part, _ in gone:
             del self._own_faults[lane, part]

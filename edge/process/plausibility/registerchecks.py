@@ -268,7 +268,7 @@ class PhaseSumCheck:
         count = max(self._counts)
         if not count or max(whole, *parts) < COUNTS * count:
             return None
-        if not any(parts):  # without a neutral a meter tells no energy of a phase
+        if not any(parts):  # without a neutral a meter has no energy of a phase
             self._begin()
             return None
         slack = TENTH * max(whole, sum(parts)) + sum(count for count in self._counts)

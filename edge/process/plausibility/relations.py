@@ -43,7 +43,7 @@ Judgement = bool | None  # True: they contradict each other; None: nothing can b
 class Relation:
     """Points that are looked at together. `judge` is asked with a figure for each of them.
 
-    What one fault does `where`, as in a phase, is told once, however many relations it hurts.
+    What one fault does `where`, as in a phase, is sent once, however many relations it hurts.
     """
 
     fault: str
@@ -51,7 +51,7 @@ class Relation:
     keys: tuple[str, ...]
     judge: Callable[[Sequence[GaugeFigure]], Judgement]
     look: str  # what a person should look at
-    hold_s: float = 180.0  # so long, and for so many windows, it must be so before it is told
+    hold_s: float = 180.0  # so long, and for so many windows, it must be so before it is sent
     windows: int = 3
     marks: bool = True
 
@@ -166,7 +166,7 @@ def _sizes(known: dict[str, Point]) -> list[Relation]:
 
 
 def _floor(power: Point) -> float:
-    """The power (W) below which a meter tells nothing."""
+    """The power (W) below which a meter reports nothing."""
     wide = power.high >= ANY_SIZE
     return QUIET_W if wide else max(QUIET_W, power.high * RANGE)
 
@@ -186,7 +186,7 @@ def _sum(floor: float) -> Callable[[Sequence[GaugeFigure]], Judgement]:
     def judge(figures: Sequence[GaugeFigure]) -> Judgement:
         whole, *parts = figures
         if not any(part.low or part.high for part in parts):
-            return None  # without a neutral a meter tells no power of a phase
+            return None  # without a neutral a meter has no power of a phase
         off = abs(whole.mean - sum(part.mean for part in parts))
         size = sum(abs(part.mean) for part in parts)
         slack = (

@@ -53,7 +53,7 @@ class DecodedMessage:
 def decode(
     topic: str, payload: bytes, content_type: str | None = None, *, prefix: str = TOPIC_PREFIX
 ) -> list[DecodedMessage]:
-    """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
+    """What a message says. Without a content type (MQTT 3.1.1) the payload shows what it is.
 
     An empty `last` says nothing: what was retained there is taken away.
 
@@ -93,17 +93,17 @@ def _load(payload: bytes, content_type: str | None) -> Any:
     raise WireError(f"unknown content type {content_type!r:.80}")
 
 
-def _header(data: dict[str, Any], place: Topic) -> None:
+def _header(data: dict[str, Any], topic: Topic) -> None:
     for name, low in (("epoch", 0), ("seq", 1), ("boot", 0)):
         _number(data.get(name), name, low)
     stream = data.get("stream")
     if stream.__class__ is not str:
         raise WireError("stream is missing")
-    if place.kind == "record" and stream != place.stream:
-        raise WireError(f"stream is {stream!r:.40}, the topic says {place.stream}")
+    if topic.kind == "record" and stream != topic.stream:
+        raise WireError(f"stream is {stream!r:.40}, the topic says {topic.stream}")
     source = data.get("source", "")
-    if source.__class__ is not str or source != place.source:
-        raise WireError(f"source is {source!r:.40}, the topic says {place.source!r}")
+    if source.__class__ is not str or source != topic.source:
+        raise WireError(f"source is {source!r:.40}, the topic says {topic.source!r}")
     check_identifier(stream)
     match data.get("mono"):
         case [start, end]:

@@ -203,7 +203,7 @@ async def test_a_sound_line_gives_nothing_as_old_after_so_many_answers(
     """However seldom the registers change, and though another block never answers."""
     old = []
     for at in range(0, PROVEN, 10):
-        bus._owed.owe((1, 4, 0x60, 3), link.now_ns, 0, damaged=False)
+        bus._pending.owe((1, 4, 0x60, 3), link.now_ns, 0, damaged=False)
         old += await olds(bus, link, 10, lambda now, at=at: 200.0 + (at + now) // each % 50)  # type: ignore[misc]
     proven = PROVEN // 2 + 1  # of two blocks
     assert any(map(any, old[:proven]))

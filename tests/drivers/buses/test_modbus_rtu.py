@@ -199,7 +199,7 @@ async def test_a_unit_that_is_always_late_never_shifts_the_dialogue(
 
 async def test_a_burst_out_of_the_blue_is_drained(line: MeterLine, bus: ModbusRtu) -> None:
     assert await voltage(bus, 1) == 230.5
-    line.say(
+    line.send(
         encode_frame(UnitReply(1, bytes.fromhex("04 04 44000000")))
     )  # looks just like an answer
     assert select.select([bus.port._fd], [], [], 10.0)[0]

@@ -47,9 +47,9 @@ async def read(bus: ModbusTcp, unit: int, address: int = 0) -> float:
 @contextmanager
 def impatient(bus: ModbusTcp, timeout_s: float = SHORT_S) -> Iterator[None]:
     """So long it waits in here, and afterwards for as long as it takes."""
-    bus.patience = ResponseTimeout(timeout_s)
+    bus.response_timeout = ResponseTimeout(timeout_s)
     yield
-    bus.patience = ResponseTimeout(ENOUGH_S)
+    bus.response_timeout = ResponseTimeout(ENOUGH_S)
 
 
 async def test_units_share_one_connection(server: MeterTcp, bus: ModbusTcp) -> None:
@@ -63,14 +63,14 @@ async def test_a_silent_unit_is_a_bus_error_and_its_neighbours_go_on(
     told = []
     short = ResponseTimeout(SHORT_S)
     for _ in range(2):
-        bus.patience = short
+        bus.response_timeout = short
         start = time.monotonic()
         with pytest.raises(BusError, match=r"unit 9 at .* no answer within") as caught:
             await read(bus, 9)
         told.append(re.findall(r"within ([0-9.]+) s", str(caught.value))[0])
         assert time.monotonic() - start >= float(told[-1])
         assert caught.value.reason is Reason.SILENT
-        bus.patience = ResponseTimeout(ENOUGH_S)
+        bus.response_timeout = ResponseTimeout(ENOUGH_S)
         assert await read(bus, 1) == 230.5
     assert told == ["0.15", "0.1"]
     assert server.connections == 1

@@ -169,10 +169,10 @@ async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> No
     bus = ModbusTcp(server.host, server.port)
 
     async def why(unit: int) -> str:
-        bus.patience.timeout_s = 0.05
+        bus.response_timeout.timeout_s = 0.05
         with pytest.raises(BusError) as caught:
             await bus.read_registers(unit, 4, 0, 2)
-        bus.patience.timeout_s = 20.0
+        bus.response_timeout.timeout_s = 20.0
         return str(caught.value)
 
     units[2].fault = UnitFault("silent")

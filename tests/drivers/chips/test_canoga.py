@@ -92,7 +92,7 @@ def test_rubbish_is_a_data_error_or_four_channels(data: bytes) -> None:
 
 @given(st.binary(max_size=200), st.integers(1, 30))
 def test_a_serial_number_is_found_behind_anything(rubbish: bytes, chunk: int) -> None:
-    good = Card({}, address=7)._told(wire.SERIAL)
+    good = Card({}, address=7)._reply(wire.SERIAL)
     cut, buffer, found = wire.text_framer(wire.SERIAL, 7), b"", b""
     stream = rubbish + b"\0" * wire.LONGEST + good  # half a frame may wait for so much more
     for at in range(0, len(stream), chunk):

@@ -324,9 +324,9 @@ async def test_telegrams_without_end_come_to_an_end() -> None:
 
 async def test_two_meters_that_answer_one_after_the_other_are_noticed() -> None:
     class Swapped(Meter):
-        def _told(self, fault: str) -> bytes:
+        def _reply(self, fault: str) -> bytes:
             self.number = f"{int(self.number) + 1:08d}"
-            return super()._told(fault)
+            return super()._reply(fault)
 
     device = Mbus(Wired(Swapped({"power": 5.0, "voltage": 1.0}, 1, per_telegram=1)), 1)
     with pytest.raises(DataError, match="same address"):

@@ -159,7 +159,7 @@ async def test_with_a_period_it_rests_without_a_fault_and_is_missed_after_one_an
     with pytest.raises(BusError):
         await device.read()
     sensor.silent = False
-    sensor._since, sensor._told = now.s, -1  # it works now
+    sensor._since, sensor._reported = now.s, -1  # it works now
     now.s += 40 if mode == "active" else 0
     assert await device.read() == (12.3, 45.6)
     assert device.health == {}

@@ -10,7 +10,7 @@ import drivers
 from drivers.buses.serial_port import SerialPort
 from drivers.scan import asking, port, talking
 from drivers.scan.found import Findings, Pace, ScanModbus
-from drivers.sim._responder import Responder, Said, SharedLine
+from drivers.sim._responder import Responder, SharedLine, TimedReply
 from drivers.sim.dsmr import Dsmr
 from drivers.sim.mbus import Mbus
 from drivers.sim.sds011 import Sds011
@@ -29,7 +29,7 @@ ASKED = {
 class Mirror(Responder):
     """An adapter that hears itself, on a line where nobody is."""
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         return b"", [(0.0, heard)]
 
 
@@ -145,7 +145,7 @@ class Babel(Responder):
         super().__init__()
         self.said, self.to = said, to
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         self.asked += 1
         return b"", [(0.0, self.said)] if self.to in heard else []
 

@@ -112,15 +112,15 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen(meter: Dsmr
     damaged = []
     for fault in ("", *(f for f in FAULTS if f != "silent")):
         meter.faults.extend([fault] if fault else [])
-        meter.say(meter.speak())
+        meter.send(meter.speak())
         try:
             if fault == "cut" or (fault == "tail" and meter.version < 4):
-                meter.say(meter.speak())
+                meter.send(meter.speak())
             assert await told() == good
         except DataError:
             damaged.append(fault)
         assert not meter.faults
-        meter.say(meter.speak())
+        meter.send(meter.speak())
         assert await told() == good, fault
     assert damaged == (["crc", "flip", "tail"] if meter.version >= 4 else ["flip"])
     assert device.identity == meter.serial

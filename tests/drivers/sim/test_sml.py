@@ -67,20 +67,20 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen(meter: Sml)
     damaged = []
     for fault in ("", *(f for f in FAULTS if f != "silent")):
         meter.faults.extend([fault] if fault else [])
-        meter.say(meter.speak())
+        meter.send(meter.speak())
         try:
             if fault == "cut":
-                meter.say(meter.speak())
+                meter.send(meter.speak())
             assert told(await device.read()) == pytest.approx(VALUES)
         except DataError:
             damaged.append(fault)
         assert not meter.faults
-        meter.say(meter.speak())
+        meter.send(meter.speak())
         assert told(await device.read()) == pytest.approx(VALUES), fault
     assert damaged == ["crc", "message_crc", "flip"]
     assert device.identity == "1KST0003160491"
     meter.pin = False
-    meter.say(meter.speak())
+    meter.send(meter.speak())
     found = told(await device.read())
     assert found.keys() == {key for key in VALUES if key.startswith("energy")}
     port.close()
