@@ -93,7 +93,9 @@ async def _run(daemon: Daemon, last_good: LastGood | None, clock: SystemClock) -
     if last_good is None:
         await daemon.run()
         return
-    watching = asyncio.create_task(watch_trial(daemon, last_good, clock), name="probation")
+    watching = asyncio.create_task(
+        watch_trial(daemon, last_good, clock), name="configuration trial"
+    )
     watching.add_done_callback(lambda task: _raise_if_failed(task, daemon))
     try:
         await daemon.run()

@@ -49,7 +49,7 @@ class RecoveryLadder:
         self._calm_s = 0.0
         self._last: LinkObservation | None = None
         self._ours = False
-        self._rest_s = 0.0  # a full ladder is behind us
+        self._backoff_s = 0.0  # a full ladder is behind us
 
     def look(self, observed: LinkObservation, may_reboot: bool) -> DueStep | None:
         """What is due now. Each step is given once; done or not, the next one waits its time."""
@@ -69,8 +69,8 @@ class RecoveryLadder:
         return self._climb(may_reboot) if self.away_s >= self._wait_s() else None
 
     def _wait_s(self) -> float:
-        if self._rest_s:
-            return self._rest_s
+        if self._backoff_s:
+            return self._backoff_s
         spread_s = self._spread_s if self.rung < len(self.steps) and self._next == "reboot" else 0.0
         return PATIENCE_S + spread_s
 
@@ -81,11 +81,11 @@ class RecoveryLadder:
     def _climb(self, may_reboot: bool) -> DueStep | None:
         if not self.steps:
             return None
-        away_s, self.away_s, self._rest_s = self.away_s, 0.0, 0.0
+        away_s, self.away_s, self._backoff_s = self.away_s, 0.0, 0.0
         step = self._next
         self.rung += 1
         if self.rung == len(self.steps):
-            self.rung, self._rest_s = 0, REPEAT_S
+            self.rung, self._backoff_s = 0, REPEAT_S
         why = f"no broker for {away_s / 60:.0f} min although the link is reported as up"
         if step == "reboot" and not may_reboot:
             return DueStep("held", f"{why}; a reboot is due, but there was one within a day")
@@ -95,8 +95,8 @@ class RecoveryLadder:
     def _good(self, passed_s: float) -> DueStep | None:
         self.away_s = 0.0
         self._calm_s += passed_s
-        if self._calm_s < CALM_S or not (self.rung or self._rest_s):
+        if self._calm_s < CALM_S or not (self.rung or self._backoff_s):
             return None
         done = self.steps[self.rung - 1]
-        self.rung, self._rest_s = 0, 0.0
+        self.rung, self._backoff_s = 0, 0.0
         return DueStep("recovered", f"a broker is connected again; the last step was {done}")

@@ -1,4 +1,4 @@
-"""The verdict over a ledger: which numbers and which times nobody accounts for."""
+"""The verdict over what has arrived: which numbers and which times nobody accounts for."""
 
 from collections.abc import Iterator
 from itertools import pairwise

@@ -204,9 +204,9 @@ class AsyncOutbox:
         sender holds no row, not even one that was just committed."""
         return await self._call(Outbox.downsample)
 
-    async def bury(self, row: int, why: str) -> None:
+    async def dead_letter(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses."""
-        await self._call(partial(Outbox.bury, row=row, why=why))
+        await self._call(partial(Outbox.dead_letter, row=row, why=why))
 
     async def counts(self) -> OutboxCounts:
         """How full the outbox is."""

@@ -53,7 +53,7 @@ def catch_up(
     pending: PendingChanges,
     limit_bytes: int,
     attempt: Attempt,
-    thin: DownsampleStep,
+    downsample: DownsampleStep,
 ) -> tuple[int, set[str]]:
     """How many records were lost for want of room, and whose states were spared.
 
@@ -93,7 +93,7 @@ def catch_up(
         attempt(disk, forget)
     lost = 0
     for batch in _batches(memory):
-        lost += _insert_batch(disk, batch, pending, limit_bytes, attempt, thin)
+        lost += _insert_batch(disk, batch, pending, limit_bytes, attempt, downsample)
 
     def end(disk: DiskOutbox) -> None:
         with disk.transaction():
@@ -139,7 +139,7 @@ def _insert_batch(
     pending: PendingChanges,
     limit_bytes: int,
     attempt: Attempt,
-    thin: DownsampleStep,
+    downsample: DownsampleStep,
 ) -> int:
     """One transaction, and those that make room for it; how many records were lost."""
     memory, drops = pending.memory, pending.drops
@@ -154,7 +154,7 @@ def _insert_batch(
 
     need = EVICT_MARGIN_BYTES + sum(row_bytes(row.body) for row in batch)
     fitting = batch
-    if not evict_rows(disk, need, batch[0].level, limit_bytes, lose, thin):
+    if not evict_rows(disk, need, batch[0].level, limit_bytes, lose, downsample):
         room = disk.room() - EVICT_MARGIN_BYTES
         cut = 0
         while cut < len(batch) and (room := room - row_bytes(batch[cut].body)) >= 0:

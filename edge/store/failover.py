@@ -14,12 +14,12 @@ from edge.store.activestorage import ActiveStorage
 from edge.store.catchup import PendingChanges, catch_up, merge_drops
 from edge.store.commitlog import (
     ABSORBED_KEY,
+    COMMIT_LOG_NAME,
     CommitLog,
     LoggedCommit,
     RecoveredLog,
     recover_commit_log,
 )
-from edge.store.commitlog import COMMIT_LOG_NAME as SPOOL
 from edge.store.deliveryjournal import DeliveryJournal, recover_journal
 from edge.store.diskoutbox import DiskOutbox
 from edge.store.downsample import MergeBodies
@@ -150,7 +150,7 @@ class FailoverStorage(OutboxRows):
         """Of another owner. On the disk, if it works: a tmpfs goes with the power."""
         if self._run_dir is None:
             return
-        path, where = self._run_dir / SPOOL, self._place.folder
+        path, where = self._run_dir / COMMIT_LOG_NAME, self._place.folder
         text = f"{path} is {recovered.owner}'s, with {len(recovered.memory.rows)} records"
         try:
             to = where if self._disk is not None else self._run_dir
@@ -316,7 +316,11 @@ class FailoverStorage(OutboxRows):
     def _catch_up(self, disk: DiskOutbox, pending: PendingChanges) -> set[str]:
         """Whose states were spared. Raises sqlite3.Error."""
         lost, spared = catch_up(
-            disk, pending, self._place.limit_bytes, self._storage.attempt, partial(self._thin, disk)
+            disk,
+            pending,
+            self._place.limit_bytes,
+            self._storage.attempt,
+            partial(self._downsample, disk),
         )
         self._stats.dropped += lost
         return spared
@@ -324,9 +328,9 @@ class FailoverStorage(OutboxRows):
     def downsample(self) -> bool:
         """As below, though there is room: each byte on the way costs. While the sender holds no
         row at all, not even one that was just committed."""
-        return bool(self._ask(lambda disk: self._thin(disk, INFINITE), False))
+        return bool(self._ask(lambda disk: self._downsample(disk, INFINITE), False))
 
-    def _thin(self, disk: DiskOutbox, settled: int | None = None) -> bool:
+    def _downsample(self, disk: DiskOutbox, settled: int | None = None) -> bool:
         """One step of downsampling; whether another one may gain more. Raises sqlite3.Error."""
         downsampler = self._downsampler
         if downsampler is None:

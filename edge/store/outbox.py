@@ -218,7 +218,9 @@ class Outbox(FailoverStorage):
         limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
         spared = flying.__contains__
         crowded: set[int] = self._ask(
-            lambda disk: fit_drafts(disk, fitting, limit, lose, partial(self._thin, disk), spared),
+            lambda disk: fit_drafts(
+                disk, fitting, limit, lose, partial(self._downsample, disk), spared
+            ),
             set(),
         )
         return [places[place] for place in crowded]

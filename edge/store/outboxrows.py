@@ -229,7 +229,7 @@ class OutboxRows:
 
     # -- giving up --------------------------------------------------------------------------------
 
-    def bury(self, row: int, why: str) -> None:
+    def dead_letter(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses; its numbers are declared lost."""
         if self._disk is None:
             found = self._storage.memory.rows.get(row)

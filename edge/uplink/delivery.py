@@ -230,7 +230,7 @@ class Delivery:
             self._awaiting.forget(row)
         text = f"A record of {stream} was given up: {why}"
         self._broker_log.report("refused", stream, text, now_ns)
-        await self._backlog.bury(row, why)
+        await self._backlog.dead_letter(row, why)
         self.send_queue.confirmed((row,))  # the page may hold it, too
 
     async def _refused(self, token: PublishToken, error: BrokerRefusedError, now_ns: int) -> None:

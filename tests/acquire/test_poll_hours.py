@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from edge.acquire.poll import RETRY_LONGEST_S, RETRY_PART, Poller, PollState
+from edge.acquire.poll import BACKOFF_LONGEST_S, BACKOFF_PART, Poller, PollState
 from edge.core import Sweep
 from tests.acquire.test_poll_share import S, dead
 from tests.kit.clock import JumpingClock
@@ -50,7 +50,7 @@ async def test_the_dead_whose_time_outs_are_long_take_their_part_and_no_more(cou
     asked = [len(corpse.log) for corpse in corpses.values()]
     assert min(asked) >= 7  # nearly four times an hour
     # all together: one part in eighty, or what a quarter of an hour allows
-    assert sum(asked) * 2.0 <= 1.2 * 7200 * max(1 / RETRY_PART, 2.0 * count / RETRY_LONGEST_S)
+    assert sum(asked) * 2.0 <= 1.2 * 7200 * max(1 / BACKOFF_PART, 2.0 * count / BACKOFF_LONGEST_S)
 
 
 async def test_the_longest_rest_is_a_quarter_of_an_hour_and_grows_step_by_step() -> None:

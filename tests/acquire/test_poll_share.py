@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 from itertools import pairwise
 
-from edge.acquire.poll import RETRY_PART, Poller, PollState
+from edge.acquire.poll import BACKOFF_PART, Poller, PollState
 from edge.core import BusError, DataError, Reason, Sweep
 from tests.kit.clock import VirtualClock
 from tests.kit.meter import ScriptedMeter
@@ -46,7 +46,7 @@ async def test_one_dead_device_takes_one_part_in_eighty() -> None:
     await polled(clock, 600, dead=corpse, alive=alive)
     gaps_s = [(b - a) / S for a, b in pairwise(corpse.log)]
     assert 2 <= gaps_s[0] < 3
-    assert all(RETRY_PART * 0.5 <= gap_s <= 61 for gap_s in gaps_s[1:])
+    assert all(BACKOFF_PART * 0.5 <= gap_s <= 61 for gap_s in gaps_s[1:])
 
 
 async def test_who_has_no_neighbour_that_answers_is_retried_as_ever() -> None:

@@ -110,7 +110,7 @@ async def test_a_second_daemon_is_turned_away(tmp_path: Path) -> None:
 async def test_dead_rows_are_declared(tmp_path: Path) -> None:
     made = await start(tmp_path)
     first, second = await made.commit(drafts(2))
-    await made.bury(first.row, "nobody wants it")
+    await made.dead_letter(first.row, "nobody wants it")
     made.confirm([second.row])
     (declared,) = await made.commit([], {}, MARK)
     assert declared.record.body["reason"] == "refused"

@@ -35,7 +35,7 @@ def kept() -> Iterator[Path]:
         rows = outbox.commit(
             [*drafts(20), *drafts(3, Stream.EVENT)], {"engine": (1, b"t")}, clock=MARK
         )
-        outbox.bury(rows[0].row, "nobody takes it")
+        outbox.dead_letter(rows[0].row, "nobody takes it")
         outbox.commit(drafts(2, at=30), clock=ClockMark(40 * S, MARK.wall_ns + 35 * S, "ntp"))
         outbox.close()
         yield folder

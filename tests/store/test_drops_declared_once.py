@@ -66,7 +66,7 @@ def test_a_loss_that_was_declared_from_memory_is_not_declared_again(
     outbox = opened(tmp_path)
     outbox.begin()
     commit(outbox)
-    outbox.bury(outbox.pending()[0].row, "nobody takes it")
+    outbox.dead_letter(outbox.pending()[0].row, "nobody takes it")
     with failing(monkeypatch, "insert"):
         commit(outbox, confirmed=(1,))  # somebody listens: the loss becomes an event
     kill(outbox)

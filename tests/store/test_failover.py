@@ -112,7 +112,7 @@ def test_a_row_that_is_refused_in_memory_is_counted(tmp_path: Path) -> None:
     outbox.begin()
     FaultyDisk.fail(IOERR)
     made = outbox.commit(drafts(2), clock=at(1))
-    outbox.bury(made[0].row, "too large")
+    outbox.dead_letter(made[0].row, "too large")
     assert outbox.counts().dropped == 1
     FaultyDisk.heal()
     outbox.commit([], clock=at(10))

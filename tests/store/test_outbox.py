@@ -271,7 +271,7 @@ def test_refused_events_do_not_push_out_what_was_measured(tmp_path: Path) -> Non
     outbox.begin()
     for stream, count in ((Stream.AIR, 20), (Stream.EVENT, 150), (Stream.TRAFFIC, 1)):
         for stored in outbox.commit(drafts(count, stream)):
-            outbox.bury(stored.row, "nobody wants it")
+            outbox.dead_letter(stored.row, "nobody wants it")
     assert outbox._disk is not None
     found = outbox._disk._db.execute("SELECT stream, count(*) FROM dead GROUP BY stream")
     assert dict(found.fetchall()) == {"air": 20, "event": 79, "traffic": 1}

@@ -188,7 +188,7 @@ def test_a_damaged_row_on_a_read_only_card_is_declared_and_not_asked_for_again(
         made = outbox.commit([], confirmed=rows[:1], clock=at(9))
         drop = [each.record.body for each in made if each.record.body["event"] == "drop"]
         assert [(each["reason"], each["range"]) for each in drop] == [("damage", [4, 4])]
-        outbox.bury(rows[9], "no")
+        outbox.dead_letter(rows[9], "no")
         assert rows[9] not in rows_of(everything(outbox))
         killed(outbox)
 

@@ -39,7 +39,7 @@ class LeavingRows(StoredRows):
         super().__init__(range(1, count + 1))
         self.gone: list[tuple[int, str]] = []
 
-    async def bury(self, row: int, why: str) -> None:
+    async def dead_letter(self, row: int, why: str) -> None:
         self.gone.append((row, why))
         self.confirm([row])
 

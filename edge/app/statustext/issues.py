@@ -165,8 +165,8 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Issue]:
                 yield Issue(f"{name} {word}", f"{name} reports: {as_sentence(str(text))}")
 
 
-def _loops(models: Mapping[str, Any]) -> Iterator[Issue]:
-    for name, text in models.items():
+def _loops(doubts: Mapping[str, Any]) -> Iterator[Issue]:
+    for name, text in doubts.items():
         yield Issue(f"loop {name}", as_sentence(str(text)))
 
 
