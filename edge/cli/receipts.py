@@ -31,7 +31,7 @@ MESSAGES_LIMIT: Final = 200  # sentences; more are in the counts
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "receipts", help="store what gateways send, and confirm what is stored",
+        "receipts", help="store what gateways send, and tell them what is stored",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
