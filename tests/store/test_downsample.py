@@ -186,7 +186,7 @@ def test_one_transaction_touches_at_most_500_rows(
     assert thinner is not None
     sizes = []
     rows = 1200
-    while outbox._thin(disk):
+    while outbox._downsample(disk):
         sizes.append(rows - sum(disk.tally().values()) + 1)
         rows = sum(disk.tally().values())
     assert max(sizes) == 500
@@ -220,7 +220,7 @@ def test_holes_restarts_odd_and_damaged_rows_never_stop_it_and_lose_no_number(
         if rng.random() < 0.5:
             disk._db.execute("UPDATE record SET crc = 0 WHERE id % 17 = ?", (rng.randrange(17),))
         steps = 0
-        while outbox._thin(disk):
+        while outbox._downsample(disk):
             steps += 1
             assert steps < 1000
         if rng.random() < 0.5:
@@ -252,7 +252,7 @@ def test_more_sources_than_one_look_holds_do_not_stop_it(
     disk = outbox._disk
     assert disk is not None
     steps = 0
-    while outbox._thin(disk):
+    while outbox._downsample(disk):
         steps += 1
         assert steps < 1000
     assert sorted(n for s in everything(outbox) for n in covered(s)) == list(range(1, 1201))
@@ -331,7 +331,7 @@ def test_after_a_power_cut_what_was_before_merges_when_room_is_needed(tmp_path: 
     outbox = opened(tmp_path, boot="b2")
     disk = outbox._disk
     assert disk is not None
-    while outbox._thin(disk):
+    while outbox._downsample(disk):
         pass
     assert max(len(covered(s)) for s in everything(outbox)) == 15
     outbox.close()

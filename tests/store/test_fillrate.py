@@ -131,7 +131,7 @@ def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
     outbox.unlinked(everything(outbox)[-1].row)
     live(outbox, range(700, 1000))
     some = outbox.counts().forecast_downsampled_s
-    while outbox._disk is not None and outbox._thin(outbox._disk):
+    while outbox._disk is not None and outbox._downsample(outbox._disk):
         pass
     assert some is not None
     assert outbox.counts().forecast_downsampled_s == pytest.approx(some, rel=0.25)

@@ -48,7 +48,7 @@ def test_rows_settle_when_nobody_holds_them_as_live_any_more() -> None:
 
 def thin(outbox: Outbox) -> None:
     assert outbox._disk is not None
-    while outbox._thin(outbox._disk):
+    while outbox._downsample(outbox._disk):
         pass
 
 

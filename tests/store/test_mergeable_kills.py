@@ -89,7 +89,7 @@ class DyingSender:
         disk = self.outbox._disk
         assert disk is not None
         for _ in range(self.rng.randrange(1, 30)):
-            if not self.outbox._thin(disk):
+            if not self.outbox._downsample(disk):
                 break
         self.merged = self.outbox.counts().downsampled
 

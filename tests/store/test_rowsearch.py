@@ -58,7 +58,7 @@ def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> 
     outbox = thinning(tmp_path)
     live(outbox, range(40))
     assert outbox._disk is not None
-    while outbox._thin(outbox._disk):
+    while outbox._downsample(outbox._disk):
         pass
     rows = [s for s in everything(outbox) if s.record.key.stream is Stream.AIR]
     epoch = rows[0].record.key.epoch
@@ -80,7 +80,7 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
             clock=ClockMark((n + 1) * 5 * S, WALL + (n + 1) * 5 * S, "ntp"),
         )
     assert outbox._disk is not None
-    while outbox._thin(outbox._disk):
+    while outbox._downsample(outbox._disk):
         pass
     assert outbox.counts().downsampled > 9000
     epoch = rows[0].record.key.epoch
