@@ -17,7 +17,7 @@ from tests.store.test_downsample import SOURCES, mark, minute, opened
 outbox = opened(Path(sys.argv[1]), boot=sys.argv[2])
 for number in range(int(sys.argv[3]), 1 << 30):
     outbox.commit([minute(number, source) for source in SOURCES], clock=mark(number))
-    if outbox._downsampler.rows or outbox._counting.dropped:
+    if outbox._downsampler.rows or outbox._stats.dropped:
         print(number, flush=True)
 """
 
