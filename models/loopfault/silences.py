@@ -4,7 +4,7 @@
 
 It plays `edge/infer/loops/activity.py` alone, without a model. `--days` are the older simulated
 days (`legacy`), each a site: with all its places, and each place as if the others had no loops.
-`--counts` are logs of signals in Parquet (`silentcounts`). Without either, the road of two lanes
+`--counts` are logs of signals in Parquet (`logsites.py`). Without either, the road of two lanes
 that the tests use: delays by how many pass beside the lane that dies.
 """
 
