@@ -36,7 +36,7 @@ PRODUCT_NAME: Final = SerialQuery(b"\xd0\x14", 16, 0.05, text_serial)  # SEN5x, 
 PRODUCT_TYPE: Final = SerialQuery(b"\xd0\x02", 4, 0.05, text_serial)  # SPS30
 SPS30_TYPE: Final = "00080000"
 BOSCH: Final = {0x60: ("bme280", "BME280"), 0x61: ("bme688", "BME688 or BME680")}
-STRANGERS: Final = {0x58: "a BMP280, which measures no humidity"}
+UNSUPPORTED: Final = {0x58: "a BMP280, which measures no humidity"}
 LOW, HIGH, CONFIG = b"\x02", b"\x03", b"\x01"  # registers of an ADS1115
 THRESHOLDS: Final = (b"\x80\x00", b"\x7f\xff")  # nobody who does not compare changes them
 POWER_ON: Final = b"\x85\x83"
@@ -132,7 +132,7 @@ async def _bosch(bus: I2cBus, address: int) -> FoundDevice | str | None:
         driver, name = BOSCH[answer[0]]
         options = {"address": address}
         return FoundDevice(driver, f"{name}, chip id 0x{answer[0]:02x} at 0x{address:02x}", options)
-    there = STRANGERS.get(answer[0], "no chip that this program knows")
+    there = UNSUPPORTED.get(answer[0], "no chip that this program knows")
     return f"chip id 0x{answer[0]:02x} is {there}"
 
 

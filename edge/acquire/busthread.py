@@ -1,4 +1,4 @@
-"""One thread with a small loop of its own for each bus, and the crossing to the main loop.
+"""One thread with a small loop of its own for each bus, and the bridge to the main loop.
 
 Drivers may block there and nowhere else. What they bring crosses in batches: a wake-up of the
 main loop for each batch, not for each sweep.

@@ -75,7 +75,7 @@ def _run(given: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     kind = _read_text(Path("/") / KIND).strip() or "ethernet"
     supply = _supply(found, ended)
-    lamp = (
+    status_led = (
         None
         if found.status_led is None
         else StatusLed(_line(found.chip, found.status_led, on=False))
@@ -96,17 +96,17 @@ def _run(given: argparse.Namespace) -> int:
             bus=bus,
             state=given.shown,
             modem_power=supply,
-            status_led=lamp,
+            status_led=status_led,
         )
     )
-    if lamp is not None:
-        lamp.start()
+    if status_led is not None:
+        status_led.start()
     while not ended.is_set():
         watch.look(time.clock_gettime(time.CLOCK_BOOTTIME))
         ended.wait(LOOK_S)
     watch.close()
-    if lamp is not None:
-        lamp.close()
+    if status_led is not None:
+        status_led.close()
     bus.close()
     return 0
 

@@ -30,7 +30,7 @@ class CodeMismatchError(Exception):
 
 
 class OfflineDeniedError(Exception):
-    """The desk refused what was on the stick."""
+    """The enrolment service refused what was on the stick."""
 
 
 class Decision(NamedTuple):
@@ -109,7 +109,7 @@ def sign_offline(
 ) -> Decision:
     """For a box without a network: sign the request on a stick, and put the answer beside it.
 
-    It goes through the same desk as a request by HTTPS, so a claim is used once there too.
+    It goes through the same service as a request by HTTPS, so a claim is used once there too.
     Raises CodeMismatchError, OfflineDeniedError, ConfigError, OSError.
     """
     who = directory.authority()

@@ -1,4 +1,4 @@
-"""One HTTP request: read within limits, given to the desk, answered, closed."""
+"""One HTTP request: read within limits, given to the enrolment service, answered, closed."""
 
 import contextlib
 import http.client

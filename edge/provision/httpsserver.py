@@ -1,4 +1,4 @@
-"""HTTPS for the desk: TLS 1.3, a thread for each connection, and an end to everything.
+"""HTTPS for the enrolment service: TLS 1.3, a thread for each connection, and an end to everything.
 
 One request a connection. A slow client holds its own thread, until its time is over, and no other:
 handshakes are not done by the thread that accepts. When all threads are taken, a new client gets
@@ -187,7 +187,7 @@ def client_network(address: str) -> str:
 def tls_context(directory: ServerDirectory) -> ssl.SSLContext:
     """TLS 1.3; a client certificate may come, and then must be from our CA. Raises ConfigError.
 
-    Its dates are left to the desk: an identity that has expired may still renew.
+    Its dates are left to the service: an identity that has expired may still renew.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_3

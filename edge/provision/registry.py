@@ -1,4 +1,4 @@
-"""The roll of brokers and of the city's programs: what each was given, and what has ended."""
+"""The registry of brokers and of the city's programs: what each was given, and what has ended."""
 
 from datetime import datetime
 from typing import Any

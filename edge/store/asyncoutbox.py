@@ -132,7 +132,7 @@ class AsyncOutbox:
             confirmed = frozenset(self._confirmed)
             going = [draft for each in group if not each.done for draft in each.drafts]
             riding, kept = self.riding(going)
-            flying = self._outbox.journal.unanswered()
+            flying = self._outbox.journal.unacknowledged()
             stored = await self._call(
                 partial(_commit, requests=group, riding=riding, confirmed=confirmed, flying=flying)
             )

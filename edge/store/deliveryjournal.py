@@ -169,7 +169,7 @@ class DeliveryJournal:
             entries.append((EntryKind.UP_TO, self._before.sent_up_to))
         self._append(entries)
 
-    def unanswered(self) -> frozenset[int]:
+    def unacknowledged(self) -> frozenset[int]:
         """Sent, and not confirmed yet: a copy, for the thread of the database."""
         return frozenset(self._open)
 

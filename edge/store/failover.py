@@ -194,7 +194,7 @@ class FailoverStorage(OutboxRows):
             self._known = self._known or frozenset()
             self._commit_to_memory((), {}, (), {}, self._drops, None, ())
 
-    def _keep_ledger(self) -> None:
+    def _keep_epoch_file(self) -> None:
         """Behind the database: one that is behind its epoch file has lost its last start."""
         try:
             self._storage.attempt_without_ballast(
@@ -304,7 +304,7 @@ class FailoverStorage(OutboxRows):
         if before != self._sent_before:
             self._sent_before = before
             self.journal.continue_from(before)
-        self._keep_ledger()
+        self._keep_epoch_file()
         self._commit_log.remove()
         self._mergeable.text_on_disk = word
         self._withheld_ns = self._clock.mono_ns if self._clock else 0

@@ -21,7 +21,9 @@ from edge.store.rowformat import OpenReport
 from edge.store.storefiles import probe_device, quarantine, quarantine_usage, read_epoch_file
 
 MIN_DATABASE_BYTES: Final = 1 << 20  # bytes
-STRANGERS: Final = 4  # stores that are put aside at one start, each in the place of the one before
+FOREIGN_MAX: Final = (
+    4  # stores that are put aside at one start, each in the place of the one before
+)
 MIN_SHARE: Final = 4  # one part in so many of the limit is ours whatever is kept beside it
 
 BUSY_CODES: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -66,7 +68,7 @@ class OutboxFolder:
         text: list[str] = []
         newer = isinstance(error, OutboxVersionError)
         try:
-            while len(text) < STRANGERS:
+            while len(text) < FOREIGN_MAX:
                 text.append(error.kept_as(self.quarantine(error)))
                 self._take_back()
                 try:

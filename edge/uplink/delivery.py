@@ -64,7 +64,7 @@ class Delivery:
     ) -> None:
         self.send_queue = SendQueue(backlog, per_s, self._skips)
         self._backlog, self._broker_log, self._counts = backlog, broker_log, counts
-        self._up, self._awaiting, self._sealed = up, receipts, sealed
+        self._up, self._receipt_tracker, self._sealed = up, receipts, sealed
         self._answers: deque[tuple[PublishToken, PublishAnswer]] = deque()
         self._in_flight: dict[int, str] = {}  # row -> stream
         self._chosen = 0  # of these: not handed over yet
@@ -82,7 +82,9 @@ class Delivery:
     @property
     def outstanding(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return len(self._in_flight) + (0 if self._awaiting is None else len(self._awaiting))
+        return len(self._in_flight) + (
+            0 if self._receipt_tracker is None else len(self._receipt_tracker)
+        )
 
     @property
     def in_flight(self) -> bool:
@@ -92,8 +94,10 @@ class Delivery:
     @property
     def stalled(self) -> bool:
         """Nobody stores what is sent, or takes it: more of the backlog would be in vain."""
-        unheard = self._awaiting is not None and self._awaiting.is_full(self._chosen)
-        return unheard or self.oversize.mostly_too_large
+        unconfirmed = self._receipt_tracker is not None and self._receipt_tracker.is_full(
+            self._chosen
+        )
+        return unconfirmed or self.oversize.mostly_too_large
 
     # -- towards the broker ------------------------------------------------------------------------
 
@@ -116,8 +120,8 @@ class Delivery:
         """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
         than a PUBACK."""
         self._chosen -= 1
-        if self._awaiting is not None:
-            self._awaiting.track(item.row, item.record.key, now_ns)
+        if self._receipt_tracker is not None:
+            self._receipt_tracker.track(item.row, item.record.key, now_ns)
         self._counts.redelivered += self.redelivered(item)
         self._handed.add(item.row)
         self._handed.coarsen(HANDED_RANGES)
@@ -162,18 +166,22 @@ class Delivery:
                 self._redeliver((token.row,))
             else:
                 await self._refused(token, answer, now_ns)
-        if confirmed and self._awaiting is None:
+        if confirmed and self._receipt_tracker is None:
             self._confirm(confirmed)
         for row, stream in self.oversize.dead_letters():
             await self._dead_letter(row, stream, "it is larger than the broker accepts", now_ns)
 
     def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
         """The platform has stored these."""
-        if self._awaiting is None:
+        if self._receipt_tracker is None:
             return
-        rows = [row for receipt in receipts for row in self._awaiting.acknowledge(receipt, now_ns)]
+        rows = [
+            row
+            for receipt in receipts
+            for row in self._receipt_tracker.acknowledge(receipt, now_ns)
+        ]
         self._counts.receipts += 1
-        self._counts.receipts_unknown = self._awaiting.unknown
+        self._counts.receipts_unknown = self._receipt_tracker.unknown
         if rows:
             self._confirm(rows)
 
@@ -184,12 +192,12 @@ class Delivery:
 
     def retry_due(self, now_ns: int) -> None:
         """Time has passed: what was not receipted goes again, what was denied is tried."""
-        if self._awaiting is not None:
-            overdue = self._awaiting.take_overdue(now_ns, self._in_flight)
+        if self._receipt_tracker is not None:
+            overdue = self._receipt_tracker.take_overdue(now_ns, self._in_flight)
             self._counts.receipts_overdue += len(overdue)
             if overdue:
                 self.send_queue.rewind(min(overdue) - 1)
-            if (row := self._awaiting.take_evicted()) is not None:
+            if (row := self._receipt_tracker.take_evicted()) is not None:
                 self.send_queue.rewind(row - 1)
         due = [row for row, until in self._retry_at.items() if now_ns >= until]
         for row in due:
@@ -226,8 +234,8 @@ class Delivery:
         self._refusals.pop(row, None)
         self._retry_at.pop(row, None)
         self.oversize.forget(row)
-        if self._awaiting is not None:
-            self._awaiting.forget(row)
+        if self._receipt_tracker is not None:
+            self._receipt_tracker.forget(row)
         text = f"A record of {stream} was given up: {why}"
         self._broker_log.report("refused", stream, text, now_ns)
         await self._backlog.dead_letter(row, why)
@@ -275,12 +283,12 @@ class Delivery:
             self.oversize.forget(row)
 
     def _redeliver(self, rows: Collection[int]) -> None:
-        if self._awaiting is not None:
+        if self._receipt_tracker is not None:
             for row in rows:
-                self._awaiting.forget(row)
+                self._receipt_tracker.forget(row)
         self.send_queue.rewind(min(rows) - 1)
 
     def _skips(self, row: int, stream: str) -> bool:
-        waits = self._awaiting is not None and row in self._awaiting
+        waits = self._receipt_tracker is not None and row in self._receipt_tracker
         held = row in self._retry_at or row in self.oversize
         return waits or held or row in self._in_flight or stream in self._not_authorized

@@ -1,4 +1,4 @@
-"""One connection to a broker, with a window of unanswered messages: paho-mqtt on the event loop.
+"""One connection to a broker, with a window of messages in flight: paho-mqtt on the event loop.
 
 A connection is made once and ends once; for the next one there is a new object and a new paho
 client, so that paho keeps nothing and sends nothing behind our back. The caller's outbox stays in
@@ -144,7 +144,7 @@ class MqttConnection:
         )
 
     async def close(self) -> None:
-        """Say goodbye, so that the will is not published; what is unanswered ends as
+        """Say goodbye, so that the will is not published; what is unacknowledged ends as
         ConnectionLostError."""
         if self._up and not self._closing:
             self._closing = True
@@ -166,16 +166,16 @@ class MqttConnection:
 
     @property
     def room_bytes(self) -> int:
-        """Bytes that may be sent now. While nothing is unanswered, one message of any size may."""
+        """Bytes that may be sent now. While none is in flight, one message of any size may."""
         return self._inflight.room_bytes if self._up and not self._closing else 0
 
     @property
     def limit(self) -> int:
-        """Messages that may be unanswered at one time, as the link is now."""
+        """Messages that may be unacknowledged at one time, as the link is now."""
         return self._inflight.limit
 
     @property
-    def unanswered(self) -> int:
+    def unacknowledged(self) -> int:
         return len(self._inflight)
 
     @property

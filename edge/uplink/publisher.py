@@ -69,7 +69,7 @@ class Publisher:
         share = max(1, link.limit * 3 // 4)
         while len(items) < link.room:
             item = send_queue.alarm() or send_queue.live()
-            if item is None and link.unanswered + len(items) < share and not delivery.stalled:
+            if item is None and link.unacknowledged + len(items) < share and not delivery.stalled:
                 item = send_queue.next_backlog()
             if item is None:
                 break

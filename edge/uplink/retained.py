@@ -37,14 +37,14 @@ class RetainedMessages:
         self._last: dict[str, tuple[int, int]] = {}  # source -> epoch and end of what is retained
         self._data_saver = False
         self._emptied: set[str] = set()  # topics of last records, since bytes are spared
-        self._unanswered: set[str] = set()  # of these: nobody knows yet whether they are empty
+        self._unacknowledged: set[str] = set()  # of these: nobody knows yet whether they are empty
 
     def put(self, topic: str, data: Mapping[str, Any]) -> None:
         self._waiting[topic] = data
 
     def clear(self) -> None:
         """A new connection: nothing waits but what has to be taken away."""
-        self._waiting = dict.fromkeys(self._unanswered)
+        self._waiting = dict.fromkeys(self._unacknowledged)
 
     def set_data_saver(self, data_saver: bool) -> None:
         """Records go late from now on, or at once again."""
@@ -67,14 +67,14 @@ class RetainedMessages:
         if not backfilled and known and self._last.get(source, (0, 0)) < place:
             self._last[source] = place
             topic = self._topics.last(source)
-            self._unanswered.discard(topic)
+            self._unacknowledged.discard(topic)
             self._waiting[topic] = data
 
     def _take_away(self, source: str) -> None:
         topic = self._topics.last(source)
         if topic not in self._emptied and len(self._emptied) < SOURCES_LIMIT:
             self._emptied.add(topic)
-            self._unanswered.add(topic)
+            self._unacknowledged.add(topic)
             self._waiting[topic] = None
 
     def publish(self, link: MqttConnection, only: str | None = None) -> None:
@@ -101,7 +101,7 @@ class RetainedMessages:
         """The token of a retained message is its topic, or `ClearedTopic`."""
         topic = token.topic if isinstance(token, ClearedTopic) else str(token)
         if isinstance(token, ClearedTopic) and not isinstance(answer, ConnectionLostError):
-            self._unanswered.discard(topic)
+            self._unacknowledged.discard(topic)
         if isinstance(answer, BrokerRefusedError):
             self._report(topic, answer)
 

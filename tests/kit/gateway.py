@@ -11,7 +11,7 @@ Its configuration is of parts (LOOPS, AIR, METER); `street` plays what the parts
     gateway.close()
 
 The fixture `site` of `fixtures` closes what it made. In process there are `lives` (the daemon's own
-intake and ledger), `uplink` (outbox and sender) and `virtualgateway` (a week in minutes).
+ingest and window committer), `uplink` (outbox and sender) and `virtualgateway` (a week in minutes).
 """
 
 import json

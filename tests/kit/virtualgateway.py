@@ -1,4 +1,4 @@
-"""A street at the nominal rate in virtual time: the daemon's own pipeline and ledger make records.
+"""A street at the nominal rate in virtual time: the daemon's pipeline and committer make records.
 
 Twenty single-phase meters, ten points each, one reading a second, periods of 60 s. What it
 commits is kept as it is: drafts, states, and when.
@@ -111,7 +111,7 @@ class WanderingMeter:
 
 
 class RememberingWriter:
-    """What the ledger asks of the outbox's writer; it only remembers."""
+    """What the committer asks of the outbox's writer; it only remembers."""
 
     high_water_unsaved = False
 
@@ -163,12 +163,12 @@ class VirtualGateway:
         if self.models:
             pipeline.load()
         stage = Stage(self.folder, "boot")
-        intake = Ingest(wiring, pipeline, stage, self)
-        ledger = WindowCommitter(
-            wiring, pipeline, intake, stage, cast("AsyncOutbox", self.kept), self, "boot",
+        ingest = Ingest(wiring, pipeline, stage, self)
+        committer = WindowCommitter(
+            wiring, pipeline, ingest, stage, cast("AsyncOutbox", self.kept), self, "boot",
             ManifestSchedule(self.kept.epoch, 900, None, self.now()),
         )  # fmt: skip
-        done(ledger.recover())
+        done(committer.recover())
         self.kept.commits.clear()
         meters = [WanderingMeter(unit + 1) for unit in range(DEVICES)]
         # each is asked once a second, one after the other
@@ -176,9 +176,9 @@ class VirtualGateway:
             at_ns = MONO_0 + second * S
             batch = [meter.sweep(at_ns + n * 20_000_000) for n, meter in enumerate(meters)]
             self.now_ns = at_ns + 600_000_000
-            intake.sweeps(batch)
+            ingest.sweeps(batch)
             self.swept += len(batch)
-            done(ledger.tick(self.now()))
+            done(committer.tick(self.now()))
         stage.close()
         return self.kept.commits
 

@@ -26,7 +26,7 @@ def filled(folder: Path) -> tuple[Outbox, int]:
 
 
 def more(outbox: Outbox, n: int) -> int:
-    mark, flying = ClockMark((n + 100) * S, 0, "none"), outbox.journal.unanswered()
+    mark, flying = ClockMark((n + 100) * S, 0, "none"), outbox.journal.unacknowledged()
     outbox.commit(drafts(100, size=700, at=n), clock=mark, flying=flying)
     return n + 100
 

@@ -105,7 +105,7 @@ async def test_an_alarm_that_cannot_be_written_does_not_end_the_trying(
 async def test_while_there_is_no_room_nobody_looks_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker refuses, and then says nothing more, with all that it takes unanswered."""
+    """The broker refuses, and then says nothing more, with all that it takes unacknowledged."""
     monkeypatch.setattr(delivery, "PAUSE_AFTER_REFUSALS", 1)
     beats = 0
 

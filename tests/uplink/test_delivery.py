@@ -136,8 +136,10 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
     assert [row for row, _ in desk.store.gone] == [1]
     assert (desk.counts.dead_letters, desk.counts.refused, desk.alarms) == (1, 5, ["refused"])
     assert (await desk.send(now_ns), desk.delivery.wait_s(now_ns)) == ([], None)
-    assert desk.delivery._awaiting is not None
-    assert 1 not in desk.delivery._awaiting, "nobody waits for a receipt of what was given up"
+    assert desk.delivery._receipt_tracker is not None
+    assert 1 not in desk.delivery._receipt_tracker, (
+        "nobody waits for a receipt of what was given up"
+    )
 
 
 async def test_of_refused_rows_so_many_are_known_and_no_more(

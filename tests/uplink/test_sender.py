@@ -86,7 +86,7 @@ async def test_a_denied_stream_stops_and_the_others_go_on(mosquitto: Make, tmp_p
         await until(lambda: gateway.sender.counts.confirmed == 10)
         link = gateway.sender._link
         assert link is not None
-        await until(lambda: not link.unanswered)  # each refusal of what was on its way has come
+        await until(lambda: not link.unacknowledged)  # each refusal of what was on its way has come
         await gateway.commit([])
         left = await gateway.writer.pending(0, 100)
         assert {stored.record.key.stream for stored in left} == {Stream.ENERGY}

@@ -123,7 +123,7 @@ class ModbusRtu:
             self.response_timeout.answered(unit, max(0, first_ns - sent_ns) / 1e9)
             self.known.good(unit)
             if found.end < len(line):
-                self._came(search_response(line[found.end :], -1, 0, 0).strangers)
+                self._came(search_response(line[found.end :], -1, 0, 0).unmatched)
             if self.known.twins(unit):
                 raise DataError(modbustrouble.two_responses(unit))
         if found.data is not None:
@@ -156,8 +156,8 @@ class ModbusRtu:
         if found.loose:
             why = modbustrouble.noise(port.port, port.settings, port.counted())
             return BusError(f"{text}, only noise ({_hex(line)}); {why}", Reason.CRC)
-        if found.strangers:
-            units = sorted({frame[0] for frame in found.strangers})
+        if found.unmatched:
+            units = sorted({frame[0] for frame in found.unmatched})
             return BusError(f"{text}; units {units} answered instead")
         why = port.console() or modbustrouble.no_answer(unit, port.settings, self.known)
         return BusError(f"{text}: {why}")
@@ -184,8 +184,8 @@ class ModbusRtu:
             until_ns = max(first_end_ns, now_ns + self._torn_ns)
             if len(line) >= whole:
                 found = self._judged(ask, bytes(line), passed, now_ns)
-                self._came([one for one in found.strangers[seen:] if one not in passed])
-                seen = len(found.strangers)
+                self._came([one for one in found.unmatched[seen:] if one not in passed])
+                seen = len(found.unmatched)
                 if found.done:
                     break
                 whole = len(line) + (found.expects or 1)
@@ -198,7 +198,7 @@ class ModbusRtu:
         line += echo.release()
         if not found.done:
             found = self._judged(ask, bytes(line), passed, self._last_ns)
-            self._came([one for one in found.strangers[seen:] if one not in passed])
+            self._came([one for one in found.unmatched[seen:] if one not in passed])
         if passed:
             found = self._last(ask, bytes(line), found, passed)
         return first_ns, found, bytes(line)
@@ -268,7 +268,7 @@ class ModbusRtu:
                     Reason.BUSY,
                 )
         if stray:
-            self._came(search_response(stray, -1, 0, 0).strangers)
+            self._came(search_response(stray, -1, 0, 0).unmatched)
         self._empty_ns = now_ns
 
     def _settle(self, ask: Ask) -> None:
@@ -288,7 +288,7 @@ class ModbusRtu:
         while chunk := self.port.read(give_up_ns):
             now_ns = self._last_ns = self._clock.monotonic_ns()
             late = (late + chunk)[-LIMIT:]
-            if answers := search_response(late, -1, 0, 0).strangers:
+            if answers := search_response(late, -1, 0, 0).unmatched:
                 late = b""
                 self._came(answers)
             if now_ns > give_up_ns or self._pending.bars(ask, now_ns) is None:

@@ -3,7 +3,7 @@
     python3 -m tests.kernel.guest.answers sen55 [NAME ...]
 
 It says `ready`, then obeys lines on its standard input: `fault NAME` with the name of an errno
-(ETIMEDOUT leaves transfers unanswered: a chip that holds the bus low), `once NAME` for one
+(ETIMEDOUT leaves transfers unacknowledged: a chip that holds the bus low), `once NAME` for one
 transfer, `power 0` or `power 1` for the first chip, `asked` to be told the messages of all
 transfers so far. Each is acknowledged by a line of JSON.
 """
