@@ -124,7 +124,7 @@ def recover(
         if i:  # the window before had ended, but its commit had not come
             if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
                 pipeline.lost(alive_ns, segment.start_ns)
-            result.drafts += pipeline.close(segment.start_ns)
+            result.drafts += _close_before(pipeline, segments[i - 1], segment, alive_ns)
         result.segment = segment
         for entry, mine in readback.entries(segment, again=i > 0):
             result.drafts += opening.take(entry_contacts(entry))  # killed before it sent them
@@ -179,6 +179,20 @@ def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) ->
         pipeline.engine.start(now_ns)  # whole windows have passed: they are in the gap
         result.start_ns, result.gap = now_ns, None
     return result
+
+
+def _close_before(
+    pipeline: Pipeline, ended: StageSegment, following: StageSegment, alive_ns: int
+) -> list[Draft]:
+    """The window of `ended`, as it was closed when `following` was begun."""
+    if following.start_ns <= ended.end_ns:
+        return pipeline.close(following.start_ns, partial=following.start_ns < ended.end_ns)
+    # whole windows had passed when a start that was killed came back: see `_go_on`
+    drafts = pipeline.close(ended.end_ns)
+    if alive_ns > ended.end_ns:
+        drafts += pipeline.close(alive_ns + 1, partial=True)
+    pipeline.engine.start(following.start_ns)
+    return drafts
 
 
 def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:

@@ -311,7 +311,7 @@ def test_a_site_that_falls_silent_by_day_is_dead(wall_s: float | None) -> None:
     assert max(named.values()) <= dead_min + 20.0
     for text in texts(events, "stuck_off"):
         assert "any other loop of this site" in text
-        assert "unless the road is closed" in text
+        assert "if the road is not closed" in text
 
 
 @more

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge.acquire.stage import Stage, StageHeader, find_segments
@@ -79,6 +79,10 @@ def test_killed_at_any_write_nothing_is_lost_but_what_the_gap_names(
     ),
     torn=st.booleans(),
 )
+# whole windows pass, and the start after them is killed before its first commit
+@example(kills=[(2, 12_000), (1, 100)], torn=False)
+@example(kills=[(2, 17_300), (1, 100)], torn=False)
+@example(kills=[(150, 12_000), (1, 100)], torn=True)
 def test_killed_again_and_again(
     whole: GatewayStorage, kills: list[tuple[int, int]], torn: bool
 ) -> None:

@@ -199,7 +199,7 @@ def test_what_a_source_had_seen_that_is_gone_is_told_under_its_name(tmp_path: Pa
     records = lived(tmp_path, [(site(METER, PULSE), None)], site(PULSE))
     told = [r.body for r in records if r.body.get("sources") == ["main_meter"]]
     assert [body["event"] for body in told] == ["gap"]
-    assert "no more" in told[0]["text"]
+    assert "no longer in" in told[0]["text"]
 
 
 def test_a_source_that_comes_back_tells_that_it_was_away(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ async def test_two_boxes_of_one_identity_both_tell_of_the_other(
         for one in (gateway, thief):
             ((kind, text),) = one.alarms
             assert kind == "taken_over"
-            assert "Revoke the certificate" in text
+            assert "revoke the certificate" in text
             await one.commit([Draft(Stream.EVENT, "gateway", 0, S, {"event": kind, "text": text})])
         await until(lambda: listener.seen >= 2)
         await gateway.commit(drafts(0, 20))
@@ -144,7 +144,7 @@ async def test_nobody_but_the_city_commands_and_a_command_works_once(
             await send(city, "old", epoch - 1)
             await until(lambda: len(told) == 3)
             assert told[2]["ok"] is False
-            assert "is over" in told[2]["error"]
+            assert "has ended" in told[2]["error"]
             commands = gateway.sender._inbound._commands
             refused = commands.refused
             await send(city, "kept", epoch, retain=True)

@@ -34,7 +34,7 @@ def test_a_claim_that_is_refused_is_said_and_another_one_helps(
     box.clock.then = help_it
     assert box.power().run() == "enrolled"
     assert f"refused ({status})" in told[0]
-    assert "write a new one" in told[0]
+    assert "write a new claim" in told[0]
     assert box.clock.naps[0] >= 900
     assert box.wrong() == []
 

@@ -95,7 +95,7 @@ def test_a_claim_that_a_stranger_has_signed(tmp_path: Path, town: ApprovingServe
     box.insert(town.claim(gateway="gw-0001", key=stranger))
     said = told(box, lambda: box.insert(town.claim(gateway="gw-0001")))
     assert "refused (401)" in said
-    assert "who signed this claim" in said
+    assert "does not know the key that signed this claim" in said
 
 
 def test_a_claim_for_a_site_that_its_operator_has_not(

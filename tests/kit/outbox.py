@@ -47,7 +47,7 @@ def text(seed: int, size: int) -> str:
 @cache
 def _characters() -> str:
     """Made once: that takes longer than to store them."""
-    return base64.b85encode(random.Random(1).randbytes(1 << 19)).decode()
+    return base64.b85encode(random.Random(1).randbytes(1 << 20)).decode()
 
 
 def everything(outbox: Outbox) -> list[StoredRecord]:

@@ -45,9 +45,13 @@ EARLY_S: Final = 120.0  # a flag may be so long before the truth calls it a jam
 
 Train = Callable[[str], Path]
 
-pytestmark = pytest.mark.skipif(
-    not (HERE or ELSEWHERE.exists()), reason="scikit-learn is not here: make models installs it"
-)
+pytestmark = [
+    pytest.mark.timeout(700),
+    pytest.mark.skipif(
+        not (HERE or ELSEWHERE.exists()),
+        reason="scikit-learn is not here: make models installs it",
+    ),
+]
 
 
 def _spans(spans: tuple[Interval, ...], whole_s: float) -> tuple[Interval, ...]:
@@ -113,7 +117,7 @@ def train(tmp_path_factory: pytest.TempPathFactory, streets: list[SimStreet]) ->
         command = [*POLITE, python, "-m", f"models.{name}.train", "--streets", str(kept)]
         ran = subprocess.run(
             [*command, "--out", str(out / name), *small[name]],
-            cwd=ROOT, env=ALONE, capture_output=True, text=True, timeout=200,
+            cwd=ROOT, env=ALONE, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
         trained.add(name)

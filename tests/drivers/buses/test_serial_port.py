@@ -49,7 +49,7 @@ def test_a_character_lasts_as_long_as_its_bits(text: str, bits: int) -> None:
 
 @pytest.mark.parametrize("text", ["9600", "9600 9N1", "9600 8M1", "fast 8N1", "9600 8N", ""])
 def test_settings_that_are_none_are_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"like 9600 8N1|invalid literal"):
+    with pytest.raises(ValueError, match=r"of the form 9600 8N1|invalid literal"):
         SerialPort.at("x", text)
 
 

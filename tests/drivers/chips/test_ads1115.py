@@ -86,7 +86,7 @@ async def test_a_value_that_is_told_in_two_ways_is_none() -> None:
     rig = Ads1115Rig()
     read, answers = rig.chip.read, iter([0, 1, 0])
     rig.chip.read = lambda count: bytes([read(count)[0] ^ next(answers), read(count)[1]])  # type: ignore[method-assign]
-    with pytest.raises(DataError, match="in two ways"):
+    with pytest.raises(DataError, match="gives two values"):
         await rig.driver.read()
 
 
@@ -94,7 +94,7 @@ async def test_a_conversion_without_an_end_and_a_chip_that_is_gone_are_bus_error
     rig = Ads1115Rig()
     await rig.driver.open()
     rig.chip.fault = "endless"
-    with pytest.raises(BusError, match="no end") as caught:
+    with pytest.raises(BusError, match="does not end") as caught:
         await rig.driver.read()
     assert caught.value.reason is Reason.BUSY
     rig.chip.power(False)

@@ -231,7 +231,7 @@ async def test_the_fan_cleans_itself_and_says_so() -> None:
     await rig.bus.transfer(0x69, b"\x56\x07", wait_s=0.02)
     found = await rig.poll(2)
     assert set(found.values()) == {Bad(Reason.STALE)}
-    assert "cleans itself" in rig.driver.health[Condition.CLEANING]
+    assert "is cleaning itself" in rig.driver.health[Condition.CLEANING]
     assert (await rig.poll(30))["pm2_5"] == 9.5
     assert rig.driver.health == {}
 
