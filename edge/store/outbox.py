@@ -133,7 +133,7 @@ class Outbox(FailoverStorage):
             None,
         )
         self._begun()
-        self._keep_ledger()
+        self._keep_epoch_file()
         if self.opened.in_memory:
             storage.add_notice(True, self.opened.in_memory)
         storage.ballast.build()
