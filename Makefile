@@ -15,12 +15,13 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: help demo test scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval lock \
+.PHONY: help demo test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test broker clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
 	@echo "make test          all fast tests; PYTEST='-k name' for some of them"
+	@echo "make long          what make test tries in part, as a whole: all examples, seeds and days"
 	@echo "make scenes        the tests that need real time: kills, hung buses, clocks that are set"
 	@echo "make outage        kill -9 and a broker that is away for a minute, with real processes"
 	@echo "make crash         power cuts, kills at system calls, and damaged files; some 20 minutes"
@@ -57,8 +58,14 @@ venv:
 
 test: venv
 	@.ci/tools
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
-	    -m "not bench and not kernel and not scene" $(PYTEST)
+	TMPDIR=$$(.ci/memory) LONG= $(PY) -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	    -m "not bench and not kernel and not scene and not long" $(PYTEST)
+
+# all examples of each property, all seeds and kinds of what is tried in part each time
+long: venv
+	@.ci/tools
+	TMPDIR=$$(.ci/memory) LONG=1 $(SHOW) -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
+	    --timeout 1200 -m "long and not bench and not kernel and not scene" $(PYTEST)
 
 scenes: venv
 	@.ci/tools
@@ -72,7 +79,7 @@ outage: venv
 # cuts through a VFS that drops, reorders and tears; kills at each system call; damaged files
 crash: venv
 	@.ci/tools
-	CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(SHOW) --timeout 1800 -s $(PYTEST) \
+	LONG=1 CRASH_CUTS=300 CRASH_KILLS=all CRASH_DAMAGE=all CRASH_CHANGES=300 KILLS=all $(SHOW) --timeout 1800 -s $(PYTEST) \
 	    tests/crash tests/identity/test_killed_by_signal.py tests/infer/test_judge_kills.py
 
 faults: venv

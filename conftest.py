@@ -1,13 +1,17 @@
 """Lets tests import `tests.*` and the packages from a checkout that is not installed."""
 
+import gc
 import os
 import signal
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+from tests.long import LONG, examples
 
 # The workers read the same tests, and hundreds of processes are started: each module is compiled
 # once, also where compiled files are not wanted otherwise: to collect the tests takes half as long.
@@ -19,6 +23,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile(
     "kerbstone",
     deadline=None,
+    max_examples=examples(100),
     derandomize=not os.environ.get("EXPLORE"),
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -52,11 +57,35 @@ SCENES: Final = frozenset({
 FIRST: Final = (
     "models/test_training_smoke.py",
     "cli/test_demo.py",
+    "system/test_one_owner.py",
+    "app/test_common_faults.py",
+    "infer/test_judge_kills.py",
     "platform/test_subscription.py",
     "uplink/test_connection_loss.py",
+    "system/test_read.py",
+    "crash/test_damage_words.py",
+    "identity/test_killed_by_signal.py",
+    "hostile/test_gateway.py",
+    "app/test_recover.py",
+    "store/test_fillrate.py",
+    "uplink/test_brokerprobe.py",
+    "mutants/test_mutants.py",
+    "models/test_anomaly.py",
     "platform/test_collector.py",
     "link/test_linkwatch.py",
+    "week/test_week.py",
 )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Nothing of what is made here is garbage soon, and to look for it takes long."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,4 +98,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if name(item) in SCENES:
             item.add_marker(pytest.mark.scene)
+        if LONG and is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.long)  # with all of its examples
     items.sort(key=lambda item: rank.get(name(item), len(rank)))

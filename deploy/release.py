@@ -1,9 +1,9 @@
 """Make a version: `make release VERSION=1.2.3`, from a checkout that is ready for it.
 
-All reasons to refuse are told at once, before anything is done. Then: `make check`; the contract is
-sealed as what this version promises, and committed; wheel, package, bundle and SBOM are built into
-dist/, with their SHA256SUMS; the tag comes last, so that whatever has a tag was built. When a build
-fails, the same command begins again.
+All reasons to refuse are listed at once, before anything is done. Then: `make check`; the contract
+is sealed as what this version promises, and committed; wheel, package, bundle and SBOM are built
+into dist/, with their SHA256SUMS; the tag comes last, so that whatever has a tag was built. When a
+build fails, the same command begins again.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.package import sums
-from deploy.package.errors import BuildError, ended, say
+from deploy.package.errors import BuildError, ended, report
 from deploy.package.lock import ROOT
 
 SEALED: Final = "docs/contract/released"
@@ -81,32 +81,32 @@ def untold(news: str, version: str, today: date) -> list[str]:
     if dated is None or dated[1] != version:
         wanted = f"## {version} ({today})"
         return [f"CHANGELOG.md begins with {head!r}: its first section has to be {wanted!r}"]
-    told = []
+    problems = []
     try:
         if date.fromisoformat(dated[2]) > today:
-            told.append(f"CHANGELOG.md: {version} is of {dated[2]}, which is to come")
+            problems.append(f"CHANGELOG.md: {version} is of {dated[2]}, which is to come")
     except ValueError:
-        told.append(f"CHANGELOG.md: {dated[2]} is no day")
+        problems.append(f"CHANGELOG.md: {dated[2]} is no day")
     if not news[found[0].end() : found[1].start() if len(found) > 1 else None].strip():
-        told.append(f"CHANGELOG.md says nothing of {version}")
+        problems.append(f"CHANGELOG.md says nothing of {version}")
     if [each[1].split(" ")[0] for each in found].count(version) > 1:
-        told.append(f"CHANGELOG.md has more than one section of {version}")
-    return told
+        problems.append(f"CHANGELOG.md has more than one section of {version}")
+    return problems
 
 
 def refusals(root: Path, version: str, today: date) -> list[str]:
     """Every reason why this checkout cannot become this version."""
     if not FORM.fullmatch(version):
         return [f"{version!r} is no version: make release VERSION=1.2.3"]
-    told = []
+    problems = []
     if changes := git(root, "status", "--porcelain").splitlines():
         more = f", and {len(changes) - 3} more" if len(changes) > 3 else ""
-        told.append(f"not all is committed: {', '.join(c.strip() for c in changes[:3])}{more}")
-    told += unlike(root, version)
-    told += untold((root / "CHANGELOG.md").read_text(encoding="utf-8"), version, today)
+        problems.append(f"not all is committed: {', '.join(c.strip() for c in changes[:3])}{more}")
+    problems += unlike(root, version)
+    problems += untold((root / "CHANGELOG.md").read_text(encoding="utf-8"), version, today)
     if git(root, "tag", "--list", f"v{version}"):
-        told.append(f"the tag v{version} is there already: a version is made once")
-    return told
+        problems.append(f"the tag v{version} is there already: a version is made once")
+    return problems
 
 
 # -- what is done --------------------------------------------------------------------------------
@@ -135,8 +135,8 @@ def summed(dist: Path, version: str) -> Path:
 
 def released(root: Path, version: str, today: date, run: Run) -> str:
     """All of it; what to do next. Raises BuildError."""
-    if told := refusals(root, version, today):
-        raise BuildError("\n  ".join(["no version is made:", *told]))
+    if problems := refusals(root, version, today):
+        raise BuildError("\n  ".join(["no version is made:", *problems]))
     run(["make", "check"])
     seal(root, version, run)
     (root / "dist").mkdir(exist_ok=True)
@@ -164,7 +164,7 @@ def runner(root: Path) -> Run:
     """Runs a command in the checkout; what it builds gets the time of the last commit."""
 
     def run(command: Sequence[str]) -> None:
-        say(f"== {' '.join(Path(word).name if word == PYTHON else word for word in command)}")
+        report(f"== {' '.join(Path(word).name if word == PYTHON else word for word in command)}")
         moment = git(root, "log", "-1", "--format=%ct")
         env = {**os.environ, "PYTHONPATH": str(root), "SOURCE_DATE_EPOCH": moment}
         done = subprocess.run(command, cwd=root, env=env, check=False)

@@ -21,25 +21,25 @@ WIRES: Final = {
     "gpio": "GPIO lines",
 }
 LEVELS: Final = {
-    "simulated": "the driver reads a simulator on the other side of a real wire's interface, and a"
-    " trace computed from the documents named as its source",
-    "recorded": "it also reads frames that were captured from such a device",
-    "proven on hardware": "somebody has read the device itself with it, and said so",
+    "simulated": "the driver reads a simulator at the other end of a real bus interface, and a"
+    " trace computed from the documents named under Source",
+    "recorded": "it also reads frames that were recorded from such a device",
+    "proven on hardware": "a user has read the real device with it, and reported so",
 }
 HEAD: Final = """# Drivers
 
-This file is made from the drivers (`make docs`); what is wrong here is wrong there.
+This page is generated from the drivers (`make docs`): correct mistakes there.
 
-A driver is one small file in `chips/`, or one flat table of registers in `meters/`; its name in a
-configuration is the name of that file. [CONTRIBUTING](../CONTRIBUTING.md#add-a-chip) tells how to
-add a device.
+A driver is one small file in `chips/`, or one flat table of registers in `meters/`; the name
+of that file is its name in a configuration. [CONTRIBUTING](../CONTRIBUTING.md#add-a-chip) says how
+to add a device.
 
 **Level** says how far the driver has been proven:
 
 {levels}
 
-No driver has been proven on hardware yet. If yours works (or does not), say so: an issue with the
-output of `kerbstone decode` is enough.
+No driver has been proven on hardware yet. If yours works (or does not), please open an issue
+with the output of `kerbstone decode`.
 """
 
 
@@ -68,7 +68,7 @@ def _device(spec: DriverSpec) -> str:
     lines = [f"### {spec.name}\n", _head(spec.name) + "\n"]
     lines.append(f"- Wiring: {_wiring(spec)}")
     if spec.wiring != "gpio" and spec.every_s != 1:
-        lines.append(f"- Asked every {_number(spec.every_s)} s, unless the configuration says else")
+        lines.append(f"- Read every {_number(spec.every_s)} s, unless `every_s` is set")
     lines.append(f"- Level: {_level(spec.name)}")
     if spec.options:
         told = "; ".join(_option(spec, *item) for item in spec.options.items())
@@ -132,7 +132,7 @@ def _option(spec: DriverSpec, name: str, option: Option) -> str:
         if isinstance(default, int | float) and not isinstance(default, bool):
             default = show(default)
         empty = default in ("", ())
-        said.append("may be left out" if empty else f"`{default}` if not said")
+        said.append("may be left out" if empty else f"default `{default}`")
     return f"`{name}` ({', '.join(said)})"
 
 

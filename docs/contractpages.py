@@ -14,29 +14,29 @@ Examples = Mapping[str, Sequence[Mapping[str, Any]]]
 
 HEAD: Final = """# The contract
 
-What a gateway says and what it listens to. This folder is made from the code (`make docs`, from the declarations in `edge/uplink/wire/contract/`); what is wrong here is wrong there.
+The messages that a gateway publishes and receives. `make docs` generates this folder from the declarations in `edge/uplink/wire/contract/`: correct errors there.
 
 - [asyncapi.json](asyncapi.json): topics, operations and messages, AsyncAPI 3.0.
-- [schemas/](schemas/): a JSON Schema (draft 2020-12) per message, with examples that running code has sent. `x-unit` is the unit of a value.
-- `released/`, once a version is made: the schemas that it promises, sealed by `make release`; a test compares. Until then nothing is promised, and `make check` only says what has changed since the last commit.
+- [schemas/](schemas/): a JSON Schema (draft 2020-12) per message, with examples that were published by running code. `x-unit` is the unit of a value.
+- `released/`, from the first release on: the schemas that a release promises. `make release` writes them, and a test compares. Until then nothing is promised, and `make check` only lists what has changed since the last commit.
 
-Rules: adding a field is free, so ignore what you do not know. A field that goes, another type, unit or topic, a wider range, a value that is null or left out where it was not: only with a new `v`.
-Lists of words are closed (reasons, conditions, states): one more is a new `v`, too. What grows freely are kinds of events (an unknown kind has the header, `text` and no more that is promised), quantities, units, and the lists that a table ends with *and more to come* (`x-grows` in a schema): show a word that you do not know, and do not refuse it.
-For what comes down it is the other way round: the gateway never asks for more, nor takes less, under the same `v`.
+Rules for changes: a field may be added at any time, so ignore fields that you do not know. These changes need a new `v`: a removed field; another type, unit or topic; a wider range; a value that becomes null or optional.
+Lists of words (reasons, conditions, states) are closed: a new word needs a new `v`, too. Some lists may grow at any time: kinds of events (for an unknown kind only the header and `text` are promised), quantities, units, and lists that a table marks with *and more to come* (`x-grows` in a schema). Show a word that you do not know; do not reject the message.
+For messages to the gateway (*down*), the opposite holds: under the same `v` the gateway never requires more than before, and never accepts less.
 
 A message on `up/traffic/{source}` is a `loop_card` when it has `points`, else a `lane`. The stream `register` is reserved: nothing is sent on it yet.
-JSON and MessagePack hold the same map; where a table says *bytes*, only MessagePack can. Fields marked *optional* are left out when there is nothing to tell; others are always there, if need be null.
+JSON and MessagePack hold the same map; a field of type *bytes* exists only in MessagePack. Fields marked *optional* are left out when they do not apply; all other fields are always present, and may be null where the table says so.
 """  # noqa: E501
 TOPICS: Final = """## Topics
 
-All with QoS 1. *up* is sent by the gateway, *down* is received. Before each topic stands `{prefix}/{site}/{gateway}/`; the prefix is `kerbstone/v1` unless configured otherwise.
+All messages have QoS 1. The gateway publishes *up* messages and receives *down* messages. Each topic begins with `{prefix}/{site}/{gateway}/`; the prefix is `kerbstone/v1` unless configured otherwise.
 
 | topic | | retained | message | content type |
 |---|---|---|---|---|
 """  # noqa: E501
 HEADER: Final = """## Header
 
-Every record (lane, loop_card, air, energy, event, health, manifest, raw) begins with these. `(gw, epoch, stream, seq)` is its key: store it under that, and duplicates do no harm.
+Every record (lane, loop_card, air, energy, event, health, manifest, raw) begins with these fields. `(gw, epoch, stream, seq)` is its key: if you store records under this key, duplicates do no harm.
 """  # noqa: E501
 WORDS: Final = "## Closed lists\n"
 LISTS: Final = {"Condition": "conditions", "Reason": "reasons"}  # where they stand on the page
@@ -51,9 +51,9 @@ def page(examples: Examples) -> str:
         parts += _message(message, seen, examples.get(message.name, ()))
     parts += [
         WORDS,
-        _enum("Reasons", "Why a value is not good: `uncertain:REASON`, `bad:REASON`.", Reason),
+        _enum("Reasons", "Why a value is not good: `uncertain:REASON` or `bad:REASON`.", Reason),
     ]
-    parts += [_enum("Conditions", "What a device may say of itself.", Condition), _units()]
+    parts += [_enum("Conditions", "Conditions that a device may report.", Condition), _units()]
     return "\n".join(parts)  # fmt: skip
 
 
@@ -106,7 +106,7 @@ def _message(
 
 def _events(defs: Mapping[str, Schema], names: Sequence[str]) -> str:
     lines = ["An event has one moment (`from` equals `to`), its kind in `event`, and `text`: one"
-             " sentence for people. Fields that it has beside:\n",
+             " sentence for people. It also has these fields:\n",
              "| event | what | fields |\n|---|---|---|"]  # fmt: skip
     for name in names:
         if (kind := _tag(defs[name])) is None:

@@ -107,7 +107,7 @@ def build(
     """
     if backwards:
         if not spec(name).directed:
-            raise ConfigError(f"reversed: {name} tells no direction; leave it out")
+            raise ConfigError(f"reversed: {name} reports no direction; leave it out")
         own = tuple(opposite_key(key) for key in points)
         return reversed_device(typing.cast("Polled", build(name, bus, settings, own)))
     if name in list_maps():

@@ -45,7 +45,9 @@ def reversed_device(device: Polled) -> Polled:
         (p.quantity in SIGNED_QUANTITIES and p.low < 0) or opposite_key(p.key) != p.key
         for p in device.points
     ):
-        raise ConfigError("reversed: it tells no direction, so nothing can be turned; leave it out")
+        raise ConfigError(
+            "reversed: it reports no direction, so nothing can be turned; leave it out"
+        )
     return _Reversed(device)
 
 

@@ -60,7 +60,8 @@ def _other_frame(driver: str, frame: bytes) -> str:
     try:
         import_module(f"drivers.chips.{driver}").explain([frame])
     except DataError as error:
-        return "a sound frame without values" if error.reason is Reason.SILENT and frame else ""
+        silent = error.reason is Reason.SILENT and frame
+        return "an intact frame without values" if silent else ""
     return "a frame with values"
 
 
@@ -136,7 +137,7 @@ def _of_iec62056(frame: bytes) -> str:
     if text[:1] == SOH:
         return f"a command: {_iec62056.command(frame).decode('ascii', 'replace')!r}"
     if text == NAK:
-        return "a refusal (NAK): say it again"
+        return "a refusal (NAK): send it again"
     if text in (ACK, *(_iec62056.acknowledge(baud) for baud in _iec62056.BAUDS)):
         kind = text[2:3].decode("ascii")
         return f"an acknowledgement: go on at {_iec62056.BAUDS[int(kind)]} baud" if kind else (
@@ -144,8 +145,8 @@ def _of_iec62056(frame: bytes) -> str:
     if text[:2] == b"/?" and text.endswith(b"!\r\n"):
         whom = text[2:-3].decode("ascii", "replace")
         return f"a call to the meter {whom}" if whom else "a call to any meter"
-    told_by = _iec62056.ident(frame)
-    return f"an identification: {told_by.maker} {told_by.text}, which offers {told_by.baud} baud"
+    ident = _iec62056.ident(frame)
+    return f"an identification: {ident.maker} {ident.text}, which offers {ident.baud} baud"
 
 
 def _of_hdlc(frame: bytes) -> str:

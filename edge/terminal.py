@@ -85,15 +85,15 @@ def log_faults() -> None:
     library logs where nobody has set a log up.
     """
 
-    def told(
+    def print_error(
         kind: type[BaseException], fault: BaseException | None, trace: TracebackType | None
     ) -> None:
         if fault is not None:
             echo(*_traceback(fault), err=True, fold=False)
 
-    sys.excepthook = told
+    sys.excepthook = print_error
     if threading.excepthook is threading.__excepthook__:  # nobody else wants to know
-        threading.excepthook = lambda args: told(args.exc_type, args.exc_value, None)
+        threading.excepthook = lambda args: print_error(args.exc_type, args.exc_value, None)
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(LineFormatter())
 

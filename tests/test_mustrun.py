@@ -1,5 +1,6 @@
 """A run that exists to show something fails where it could run nothing, and says why."""
 
+import os
 import re
 import subprocess
 import sys
@@ -30,12 +31,13 @@ def run(folder: Path, files: list[str], *options: str) -> tuple[int, str]:
     usual = ["-p", "tests.mustrun", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder)]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *usual, *options, str(folder)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT, env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "workers"])
+@pytest.mark.parametrize("workers", [(), ("-p", "xdist", "-n", "2")], ids=["alone", "workers"])
 def test_skipping_all_is_a_failure_with_each_reason_once(
     tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -62,7 +64,7 @@ def test_choosing_no_test_is_a_failure(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("ran", "workers"),
-    [(PASSES, ()), (PASSES, ("-n", "2")), (KNOWN, ())],
+    [(PASSES, ()), (PASSES, ("-p", "xdist", "-n", "2")), (KNOWN, ())],
     ids=["passed", "passed at a worker", "failed as it should"],
 )
 def test_one_test_that_ran_is_enough(tmp_path: Path, ran: str, workers: tuple[str, ...]) -> None:
@@ -86,7 +88,8 @@ def test_every_target_that_shows_something_must_run() -> None:
     shown = {name for name, recipe in recipes if "$(SHOW)" in recipe}
     assert plain == {"test"}
     assert shown == {
-        "scenes", "outage", "crash", "late", "oracle", "kernel-test", "bench", "cluster-test",
+        "long", "scenes", "outage", "crash", "late", "oracle", "kernel-test", "bench",
+        "cluster-test",
     }  # fmt: skip
     assert re.search(r"^SHOW = .*-m pytest -p tests\.mustrun$", text, re.MULTILINE)
     faults = (ROOT / "tests/faults/run.py").read_text(encoding="utf-8")

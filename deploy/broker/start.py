@@ -59,22 +59,26 @@ def configure(folder: Path, ports: tuple[int, int]) -> Path:
 def join(folder: Path, provision: Path, now: datetime.datetime) -> None:
     """What the broker and a platform need from this enrolment server, as far as it is missing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    home = ServerDirectory(provision)
-    with contextlib.closing(home.store()) as store:
+    directory = ServerDirectory(provision)
+    with contextlib.closing(directory.store()) as store:
         for wanted in (
             IssueRequest(NamedKind.BROKER, BROKER, pki.LOOPBACK),
             IssueRequest(NamedKind.PLATFORM, PLATFORM),
         ):
             if not issuing.has_valid_certificate(store, wanted.name, folder, now):
-                issuing.issue_certificate(home, store, home.authority(), wanted, folder, now)
-        brokerexport.export_for_broker(home, store, BROKER, folder, folder / f"{BROKER}.key", now)
+                issuing.issue_certificate(
+                    directory, store, directory.authority(), wanted, folder, now
+                )
+        brokerexport.export_for_broker(
+            directory, store, BROKER, folder, folder / f"{BROKER}.key", now
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, metavar="DIR")
     parser.add_argument("--port", type=int, default=8883)
-    parser.add_argument("--provision", type=Path, metavar="HOME", help="of an enrolment server")
+    parser.add_argument("--provision", type=Path, metavar="HOME", help="enrolment server folder")
     args = parser.parse_args(arguments)
     binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
     if binary is None:

@@ -30,7 +30,9 @@ def build(args: argparse.Namespace) -> int:
     host.need_tools()
     deb = args.deb or newest(dist)
     version = deb.name.split("_")[1] if deb else "none"
-    host.say(f"kerbstone: {deb or 'no package in ' + str(dist) + ': an image without the program'}")
+    host.report(
+        f"kerbstone: {deb or 'no package in ' + str(dist) + ': an image without the program'}"
+    )
     image = work / f"kerbstone-{version}-arm64.img"
     tree, boot, data = work / "tree", work / "boot", work / "data"
     with host.step("root file system"):
@@ -40,7 +42,7 @@ def build(args: argparse.Namespace) -> int:
         rootfs.clean(tree)
         rootfs.data_tree(tree, data)
     found = scan.findings(tree, boot)
-    host.say("\n".join([*found, f"scan: {len(found)} findings"]))
+    host.report("\n".join([*found, f"scan: {len(found)} findings"]))
     if found:
         return 1
     if deb:
@@ -50,13 +52,13 @@ def build(args: argparse.Namespace) -> int:
         parts = partitions(work, tree, boot, data, epoch)
         disk.join(parts, image)
     raw = outputs.Weight.of(image)
-    host.say(f"image: {raw.size / 1e6:.0f} MB, sha256 {raw.digest}")
+    host.report(f"image: {raw.size / 1e6:.0f} MB, sha256 {raw.digest}")
     status = (tree / "var/lib/dpkg/status").read_text("utf-8")
     if not args.no_pack:
         pack(args, dist, image, version, raw, status, epoch)
     if not args.keep_tree:
         shutil.rmtree(tree)
-    host.say(f"all: {(time.monotonic() - began) / 60:.1f} min")
+    host.report(f"all: {(time.monotonic() - began) / 60:.1f} min")
     return 0
 
 
@@ -96,7 +98,7 @@ def pack(
     with host.step("compress"):
         outputs.compress(image, packed, args.level)
     weight = outputs.Weight.of(packed)
-    host.say(f"{packed.name}: {weight.size / 1e6:.0f} MB")
+    host.report(f"{packed.name}: {weight.size / 1e6:.0f} MB")
     packages = dist / f"{image.name}.packages"
     packages.write_text(outputs.manifest(status), "utf-8")
     name = f"Kerbstone {version}"
@@ -116,7 +118,7 @@ def package(module: str, *words: str) -> None:
     done = subprocess.run(command, cwd=TOP, check=False, capture_output=True, text=True)
     if done.returncode:
         raise host.BuildError(f"deploy.package.{module}: {done.stderr.strip()[-1000:]}")
-    host.say(done.stdout.strip())
+    host.report(done.stdout.strip())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

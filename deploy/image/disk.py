@@ -34,7 +34,7 @@ class Part:
 
 
 def table(sizes: Sequence[tuple[int, str]]) -> str:
-    """What sfdisk is told: partitions one after another from the first MiB on."""
+    """The input of sfdisk: partitions one after another from the first MiB on."""
     rows, at = ["label: dos", f"label-id: {DISK_ID}"], 1
     for number, (mib, kind) in enumerate(sizes):
         flag = ",bootable" if number == 0 else ""

@@ -129,7 +129,7 @@ def run(command: Sequence[str], log: Path, env: dict[str, str] | None = None) ->
                 code = process.wait(30)
                 break
             except subprocess.TimeoutExpired:
-                say(f"  {command[0]}: {time.monotonic() - began:.0f} s")
+                report(f"  {command[0]}: {time.monotonic() - began:.0f} s")
             except BaseException:
                 process.terminate()
                 process.wait()
@@ -139,7 +139,7 @@ def run(command: Sequence[str], log: Path, env: dict[str, str] | None = None) ->
         raise BuildError(f"{command[0]} ended with {code}; the end of {log}:\n{tail}")
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     print(text, flush=True)
 
 
@@ -147,7 +147,7 @@ def say(text: str) -> None:
 def step(name: str) -> Iterator[None]:
     """Says what is being done and how long it took."""
     began = time.monotonic()
-    say(f"{name} ...")
+    report(f"{name} ...")
     yield
-    say(f"{name}: {(time.monotonic() - began) / 60:.1f} min")
+    report(f"{name}: {(time.monotonic() - began) / 60:.1f} min")
     sys.stdout.flush()

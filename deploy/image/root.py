@@ -93,7 +93,7 @@ def make(build: Path, fresh: bool = False) -> tuple[Path, int]:
     epoch = host.mirror_epoch()
     tar = build / f"root-{key(sources, epoch)}.tar"
     if tar.exists() and not fresh:
-        host.say(f"root: cached, {tar.stat().st_size / 1e6:.0f} MB in {tar}")
+        host.report(f"root: cached, {tar.stat().st_size / 1e6:.0f} MB in {tar}")
         return tar, epoch
     host.need_tools()
     build.mkdir(parents=True, exist_ok=True)
@@ -110,5 +110,5 @@ def make(build: Path, fresh: bool = False) -> tuple[Path, int]:
             {"SOURCE_DATE_EPOCH": str(epoch), "LC_ALL": "C.UTF-8"},
         )
     torn.replace(tar)
-    host.say(f"root: {tar.stat().st_size / 1e6:.0f} MB in {tar}")
+    host.report(f"root: {tar.stat().st_size / 1e6:.0f} MB in {tar}")
     return tar, epoch

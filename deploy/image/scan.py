@@ -137,11 +137,11 @@ def _tree(root: Path) -> Iterator[str]:
 
 def _doors(root: Path) -> Iterator[str]:
     if (root / "usr/sbin/sshd").exists():
-        said = " ".join(
+        printed = " ".join(
             _text(path) for path in sorted((root / "etc/ssh/sshd_config.d").glob("*.conf"))
         )
         for line in ("PasswordAuthentication no", "KbdInteractiveAuthentication no"):
-            if line not in said:
+            if line not in printed:
                 yield f"etc/ssh/sshd_config.d does not say {line!r}"
     options = [
         row.split() for row in _text(root / "etc/fstab").splitlines() if not row.startswith("#")
@@ -202,8 +202,8 @@ def _modes(root: Path, system: str) -> None:
         raise ValueError(f"debugfs told of {number + 1} of {len(folders)} folders of {system}")
 
 
-def _out(command: Sequence[str], told: str = "") -> str:
-    done = subprocess.run(command, check=True, capture_output=True, input=told.encode())
+def _out(command: Sequence[str], text: str = "") -> str:
+    done = subprocess.run(command, check=True, capture_output=True, input=text.encode())
     return done.stdout.decode("utf-8", "replace")
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.package.errors import BuildError, say
+from deploy.package.errors import BuildError, report
 from deploy.package.target import Target
 
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
@@ -35,10 +35,10 @@ def interpreter(target: Target) -> str:
 def compiled(site: Path, stage: Path, target: Target) -> None:
     """Writes bytecode beside each module below `site`; `stage` is no part of the paths in it."""
     python = interpreter(target)
-    say(f"compiling with {python}")
+    report(f"compiling with {python}")
     command = [python, "-I", "-m", "compileall", "-q", "-f", "-j", "1"]
     command += ["--invalidation-mode", "unchecked-hash", "-s", str(stage), "-p", "/", str(site)]
     done = subprocess.run(command, capture_output=True, text=True, env={"PYTHONHASHSEED": "0"})
     if done.returncode:
-        say((done.stdout + done.stderr).rstrip())
+        report((done.stdout + done.stderr).rstrip())
         raise BuildError(f"{python} cannot compile a module of the slot; its words are above")

@@ -1,4 +1,4 @@
-"""What Debian is told about the package: control, scripts, changelog, copyright."""
+"""What Debian needs of the package: control, scripts, changelog, copyright."""
 
 import re
 from collections.abc import Mapping, Sequence

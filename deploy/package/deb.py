@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from deploy.package import control, elf, places, project, sbom, slot, wheel
-from deploy.package.errors import BuildError, ended, say
+from deploy.package.errors import BuildError, ended, report
 from deploy.package.lock import ROOT
 
 DOC = Path("usr/share/doc/kerbstone")
@@ -97,15 +97,15 @@ def build(options: argparse.Namespace, tree: Path) -> Path:
     for command in sorted((place / "bin").glob("kerbstone*")):
         (tree / "usr/bin" / command.name).symlink_to(f"/{slot.BASE}/venv/bin/{command.name}")
     libraries = elf.packages(place, target.machine)
-    said = control.control(version, target, size_kb(tree), wheels, libraries)
+    control_text = control.control(version, target, size_kb(tree), wheels, libraries)
     md5 = sums(tree)
     for name, text in control.scripts(project.version(), units).items():
         slot.put(tree / "DEBIAN" / name, text.encode(), 0o755)
-    slot.put(tree / "DEBIAN/control", said.encode())
+    slot.put(tree / "DEBIAN/control", control_text.encode())
     slot.put(tree / "DEBIAN/md5sums", md5.encode())
     slot.settled(tree, moment)
     out: Path = options.out / f"kerbstone_{version}_{target.debian}.deb"
-    say("packing (a minute or two)")
+    report("packing (a minute or two)")
     packed(tree, out, moment)
     return out
 

@@ -43,7 +43,7 @@ def installed(status: str) -> list[Package]:
 
 def distribution(release: str) -> str:
     """From os-release: `debian-13`."""
-    told = dict(RELEASE.findall(release))
-    if "ID" not in told:
+    fields = dict(RELEASE.findall(release))
+    if "ID" not in fields:
         raise BuildError("os-release has no ID: that is no system whose packages have a name")
-    return "-".join(filter(None, (told["ID"], told.get("VERSION_ID", ""))))
+    return "-".join(filter(None, (fields["ID"], fields.get("VERSION_ID", ""))))

@@ -8,7 +8,7 @@ class BuildError(Exception):
     """It cannot be built here; the message says why, and what to do."""
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Progress, beside the output."""
     print(text, file=sys.stderr, flush=True)
 
@@ -18,6 +18,6 @@ def ended(command: Callable[[], None]) -> int:
     try:
         command()
     except BuildError as error:
-        say(f"error: {error}")
+        report(f"error: {error}")
         return 1
     return 0

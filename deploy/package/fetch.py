@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
-from deploy.package.errors import BuildError, say
+from deploy.package.errors import BuildError, report
 from deploy.package.lock import Pin, written
 from deploy.package.target import Target
 
@@ -98,7 +98,7 @@ def download(pins: list[Pin], target: Target, folder: Path) -> None:
             check=False,
         )
     if done.returncode:
-        say(done.stderr.rstrip())
+        report(done.stderr.rstrip())
         raise BuildError(reason(done.stderr, target))
 
 
@@ -107,7 +107,7 @@ def wheels(pins: list[Pin], target: Target, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     found = here(pins, target, folder)
     if missing := [pin for pin in pins if pin.name not in found]:
-        say(f"fetching {len(missing)} of {len(pins)} wheels for {target}")
+        report(f"fetching {len(missing)} of {len(pins)} wheels for {target}")
         download(missing, target, folder)
         found = here(pins, target, folder)
     for pin in pins:

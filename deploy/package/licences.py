@@ -51,7 +51,7 @@ FAMILIES: Final[Mapping[str, frozenset[str]]] = {
     "Python Software Foundation License": frozenset({"PSF-2.0"}),
     "GNU General Public License v3 or later (GPLv3+)": frozenset({"GPL-3.0-or-later"}),
 }
-SAYS_NOTHING: Final = ("OSI Approved", "DFSG approved")
+UNINFORMATIVE: Final = ("OSI Approved", "DFSG approved")
 ONE_LINE: Final = 80  # a longer License is a licence's text, and no name of one
 LIMITED: Final = {
     "business source license": "BUSL-1.1",
@@ -104,9 +104,9 @@ class Policy:
 
 def policy(text: str) -> Policy:
     """The list as it is written: every line with a reason."""
-    told = tomllib.loads(text)
-    stated = {str(canonicalize_name(name)): Stated(**row) for name, row in told["stated"].items()}
-    found = Policy(told["allowed"], stated)
+    table = tomllib.loads(text)
+    stated = {str(canonicalize_name(name)): Stated(**row) for name, row in table["stated"].items()}
+    found = Policy(table["allowed"], stated)
     for name, why in (*found.allowed.items(), *((n, s.reason) for n, s in stated.items())):
         if not why.strip():
             raise BuildError(f"{LIST.name}: {name} has no reason")
@@ -133,12 +133,12 @@ def licence(found: Distribution) -> str:
         if read := spdx(found.expression):
             return read
         raise UnclearError(f"its License-Expression {found.expression!r} is not SPDX")
-    told = found.licence.strip()
-    field = spdx(told) if told else None
-    if told and field is None and "\n" not in told and len(told) <= ONE_LINE:
-        raise UnclearError(f"its License {told!r} is no name that SPDX knows")
+    declared = found.licence.strip()
+    field = spdx(declared) if declared else None
+    if declared and field is None and "\n" not in declared and len(declared) <= ONE_LINE:
+        raise UnclearError(f"its License {declared!r} is no name that SPDX knows")
     words = [each.removeprefix("License :: ") for each in found.classifiers]
-    words = [each.removeprefix("OSI Approved :: ") for each in words if each not in SAYS_NOTHING]
+    words = [each.removeprefix("OSI Approved :: ") for each in words if each not in UNINFORMATIVE]
     families = [FAMILIES.get(each, frozenset()) for each in words]
     if field is not None:
         for word, family in zip(words, families, strict=True):
@@ -190,29 +190,29 @@ def limits(papers: Iterable[str]) -> set[str]:
 
 def problems(found: Iterable[Distribution], rules: Policy) -> list[str]:
     """A sentence for each thing for which a distribution may not go into a box."""
-    told = []
+    wrong = []
     for each in found:
         entry = rules.stated.get(each.name)
         try:
             if entry and entry.version != each.version:
                 raise UnclearError(f"the list has its licence for version {entry.version} only")
-            said = entry.licence if entry else licence(each)
-            if not allows(said, rules.allowed):
-                told.append(f"{each}: {said} is not on the list")
+            name_found = entry.licence if entry else licence(each)
+            if not allows(name_found, rules.allowed):
+                wrong.append(f"{each}: {name_found} is not on the list")
         except UnclearError as why:
-            told.append(f"{each}: {why}")
+            wrong.append(f"{each}: {why}")
         for name in sorted(limits(each.papers) - rules.allowed.keys()):
-            told.append(f"{each}: a licence file of it names {name}, which is not on the list")
+            wrong.append(f"{each}: a licence file of it names {name}, which is not on the list")
         for top in sorted(each.tops & STRANGE):
-            told.append(f"{each}: puts a folder {top!r} beside all packages")
-    return told
+            wrong.append(f"{each}: puts a folder {top!r} beside all packages")
+    return wrong
 
 
 def require(found: Sequence[Distribution]) -> int:
     """Raises BuildError with every problem; else how many were looked at."""
-    if told := problems(found, policy(LIST.read_text(encoding="utf-8"))):
+    if wrong := problems(found, policy(LIST.read_text(encoding="utf-8"))):
         raise BuildError(
-            "\n  ".join(["these may not go into what others are given:", *told])
+            "\n  ".join(["these may not go into what others are given:", *wrong])
             + f"\nLeave them out, or read their licence and write it into {LIST.name} with a reason"
         )
     return len(found)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from deploy.package.errors import BuildError, say
+from deploy.package.errors import BuildError, report
 from deploy.package.lock import ROOT
 
 
@@ -63,7 +63,7 @@ def clean() -> bool:
 def wheel(folder: Path, moment: int) -> Path:
     """Builds the project's own wheel into a folder, with hatchling as it is installed here."""
     if not clean():
-        say("warning: the checkout has changes that are not committed: this is no release")
+        report("warning: the checkout has changes that are not committed: this is no release")
     with tempfile.TemporaryDirectory() as place:
         done = subprocess.run(
             [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place],
@@ -75,7 +75,7 @@ def wheel(folder: Path, moment: int) -> Path:
         )
         built = list(Path(place).glob("kerbstone-*.whl"))
         if done.returncode or len(built) != 1:
-            say((done.stdout + done.stderr).rstrip())
+            report((done.stdout + done.stderr).rstrip())
             raise BuildError(
                 "the project's own wheel was not built. `make venv` installs what it needs"
             )

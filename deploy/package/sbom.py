@@ -153,11 +153,11 @@ def of_slot(
 def of_root(root: Path, moment: int) -> str:
     """The document about a whole system, by what it says of itself."""
     try:
-        told = json.loads((root / INSTALLED).read_text(encoding="utf-8"))
-        own = told["metadata"]["component"]
+        installed = json.loads((root / INSTALLED).read_text(encoding="utf-8"))
+        own = installed["metadata"]["component"]
         slot_parts = Parts(
-            [own, *told["components"]],
-            {need["ref"]: need.get("dependsOn", []) for need in told["dependencies"]},
+            [own, *installed["components"]],
+            {need["ref"]: need.get("dependsOn", []) for need in installed["dependencies"]},
         )
         status = (root / "var/lib/dpkg/status").read_text(encoding="utf-8")
         release = (root / "usr/lib/os-release").read_text(encoding="utf-8")

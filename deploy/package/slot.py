@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from deploy.package import compiled, fetch, licences, lock, project, wheel
-from deploy.package.errors import BuildError, ended, say
+from deploy.package.errors import BuildError, ended, report
 from deploy.package.target import DEBIAN, GLIBC, Target
 
 BASE = Path("opt/kerbstone")
@@ -97,7 +97,7 @@ def build(
         own = found.name == "kerbstone"
         unpacked(found, site, bin_ if own else None, f"/{slot}/bin/python")
         if found.left_out:
-            say(f"{found.name}: {len(found.left_out)} programs and papers are left out")
+            report(f"{found.name}: {len(found.left_out)} programs and papers are left out")
     if bytecode:
         compiled.compiled(site, stage, target)
     link = stage / BASE / "venv"
@@ -140,7 +140,7 @@ def made(options: argparse.Namespace, stage: Path, moment: int) -> tuple[Path, l
     target = aimed(options.arch)
     wheels = collected(options, target, moment)
     licences.require(licences.of_wheels(wheels))
-    say(f"unpacking {len(wheels)} wheels")
+    report(f"unpacking {len(wheels)} wheels")
     place = build(stage, project.version(), target, wheels, not options.no_bytecode)
     settled(stage, moment)
     return place, wheels

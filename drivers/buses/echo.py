@@ -14,15 +14,15 @@ class Echo:
     """
 
     def __init__(self, sent: bytes, bits: int = 8) -> None:
-        self._said, self._seven = sent, bits == 7
+        self._sent, self._seven = sent, bits == 7
         self._held = b""
 
     def without(self, chunk: bytes) -> bytes:
         """What of this came from somebody else."""
-        if not self._said or not chunk:
+        if not self._sent or not chunk:
             return chunk
-        held, size = self._held + chunk, len(self._said)
-        if self._plain(held[:size]) != self._plain(self._said[: len(held)]):
+        held, size = self._held + chunk, len(self._sent)
+        if self._plain(held[:size]) != self._plain(self._sent[: len(held)]):
             return self._end(held)
         if len(held) >= size:
             return self._end(held[size:])
@@ -34,7 +34,7 @@ class Echo:
         return self._end(self._held)
 
     def _end(self, rest: bytes) -> bytes:
-        self._said = self._held = b""
+        self._sent = self._held = b""
         return rest
 
     def _plain(self, data: bytes) -> bytes:

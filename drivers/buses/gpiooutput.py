@@ -1,4 +1,4 @@
-"""A GPIO line that is driven: a lamp, or what switches the supply of a modem. By gpiozero."""
+"""A GPIO line that is driven: a status LED, or what switches the supply of a modem. By gpiozero."""
 
 from gpiozero import GPIOZeroError
 from gpiozero.output_devices import OutputDevice

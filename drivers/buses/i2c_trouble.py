@@ -39,7 +39,7 @@ def opening_trouble(path: str, error: OSError) -> str:
                 " (usermod -aG i2c USER) and start again"
             )
         case errno.EBUSY:
-            return f"{path} is held by another program: end it"
+            return f"{path} is in use by another program: end it"
         case errno.ENOTTY:
             return f"{path} is no I2C bus"
     return f"{path} cannot be opened: {error.strerror or error}"
@@ -51,14 +51,14 @@ def transfer_trouble(
     """Why a transfer failed, and what to do. `heard` are the addresses that have answered."""
     match error.errno:
         case errno.ENXIO | errno.EREMOTEIO:
-            return f"nobody answers at 0x{address:02x} on {path}: {_where(address, heard)}"
+            return f"no device answers at 0x{address:02x} on {path}: {_where(address, heard)}"
         case errno.ETIMEDOUT:
             return (
                 f"{path} is stuck: a device holds SCL or SDA low, or pull-ups are missing;"
                 " switch the sensors off and on"
             )
         case errno.EAGAIN:
-            return f"{path}: another master spoke at the same time, or noise on SDA"
+            return f"{path}: another master sent at the same time, or there is noise on SDA"
         case errno.EBUSY:
             return f"{path} is busy: a kernel driver or another program uses 0x{address:02x}"
         case errno.EIO:
@@ -73,14 +73,14 @@ def transfer_trouble(
 def _where(address: int, heard: Collection[int] | None) -> str:
     """Where to look first when somebody does not acknowledge."""
     if heard is None:
-        return "check wiring, supply and address (i2cdetect -y shows who is there)"
+        return "check wiring, supply and address (i2cdetect -y shows which devices are there)"
     if address in heard:
-        return "it did before; check its plug, its wiring and its supply"
+        return "it answered before; check its plug, its wiring and its supply"
     if heard:
         others = format_addresses(heard)
         return f"{others} on the same wires does; check its address, wiring and supply"
     return (
-        "nobody on this bus has answered yet; check wiring (SDA and SCL swapped?), supply,"
+        "no device on this bus has answered yet; check wiring (SDA and SCL swapped?), supply,"
         " pull-ups and address"
     )
 
@@ -112,7 +112,7 @@ def host_findings(
         return [fault(text, remedy)]
     if holder is not None:  # transfers of two programs do not mix, their conversations do
         text = f"{holder} has {found.name} open, too"
-        return [Finding("warning", text, "end it, unless it speaks with other devices only")]
+        return [Finding("warning", text, "end it, unless it uses other devices only")]
     return []
 
 
@@ -130,24 +130,29 @@ def walk_findings(
     findings = []
     for name, (address, *others) in silent.items():
         if address in heard:
-            text = f"{name}: somebody is at 0x{address:02x} on {path}, and does not answer as it"
-            remedy = "is it another kind of chip, or was it just switched on?"
-            findings.append(fault(f"{text} should", remedy))
+            text = f"{name}: a device answers at 0x{address:02x} on {path}, but not as it should"
+            remedy = "it is another kind of chip, or was just switched on (then try again)"
+            findings.append(fault(text, remedy))
             continue
         elsewhere = sorted(heard & set(others))
         if elsewhere:
-            text = f"{name}: nobody answers at 0x{address:02x} on {path}, but somebody at"
-            remedy = f"set address = 0x{elsewhere[0]:02x}, or its address pin to the other level"
+            text = f"{name}: no device answers at 0x{address:02x} on {path}, but one answers at"
+            remedy = (
+                f"set address = 0x{elsewhere[0]:02x}, or set its address pin to the other level"
+            )
             findings.append(
-                fault(f"{text} {format_addresses(elsewhere)}, where its kind can be", remedy)
+                fault(
+                    f"{text} {format_addresses(elsewhere)}, an address that this kind can have",
+                    remedy,
+                )
             )
         else:
-            text = f"{name}: nobody answers at 0x{address:02x} on {path}"
+            text = f"{name}: no device answers at 0x{address:02x} on {path}"
             findings.append(fault(text, _where(address, heard)))
     if heard:
         findings.append(note(f"{path}: {format_addresses(heard)} answer"))
     elif not silent:
-        findings.append(note(f"{path}: nobody answers a bare read", "some sensors never do"))
+        findings.append(note(f"{path}: no device answers a bare read", "some sensors never do"))
     return findings
 
 

@@ -64,7 +64,8 @@ def not_opened(port: str, settings: str, error: Exception, group: str = "dialout
     if code in (errno.EBUSY, errno.EAGAIN):
         return fault(
             f"{port} is in use by another program",
-            "end it, a line has one master (on a Raspberry Pi the login console may hold it)",
+            "end it, a line can have only one master"
+            " (on a Raspberry Pi the login console may hold it)",
         )
     return fault(f"{port} cannot be opened at {settings}: {error}")
 
@@ -86,11 +87,11 @@ def host_findings(
     if tty in kernel_consoles:
         findings.append(_kernel_talks(found.name, tty))
     if login is not None:
-        text = f"{login} uses {found.name} as its terminal: what a device says is taken as typed"
+        text = f"{login} uses {found.name} as its terminal, and takes its bytes for typed text"
         findings.append(fault(text, CONSOLE_REMEDY.format(tty=tty)))
     elif holder is not None:
         text = f"{holder} has {found.name} open"
-        findings.append(fault(text, "end it, a line has one master"))
+        findings.append(fault(text, "end it, a line can have only one master"))
     if not found.usable:
         text = f"no permission for {found.name}, which belongs to the group {found.group}"
         remedy = f"add the user to it (usermod -aG {found.group} USER) and start again"
@@ -129,8 +130,8 @@ def counter_findings(port: str, settings: str, found: UartCounters) -> list[Find
         findings.append(
             fault(
                 f"{port}: {found.framing} of {found.received} bytes have no stop bit at {settings}",
-                "the device has another baud rate, or two stop bits or parity where we have none"
-                " (9600, 19200 and 2400 are the usual rates); else A and B are swapped",
+                "the device has another baud rate, or two stop bits or parity where none is set"
+                " here (9600, 19200 and 2400 are the usual rates); else A and B are swapped",
             )
         )
     elif found.parity and found.parity >= found.received // 20:
@@ -138,7 +139,7 @@ def counter_findings(port: str, settings: str, found: UartCounters) -> list[Find
             fault(
                 f"{port}: {found.parity} of {found.received} bytes have the wrong parity"
                 f" at {settings}",
-                "the baud rate is right, the parity is not: try the others of N, E and O",
+                "the baud rate is right, the parity is wrong: try the other two of N, E and O",
             )
         )
     if found.overrun:
@@ -155,7 +156,7 @@ def bytes_finding(port: str, settings: str, heard: bytes) -> list[Finding]:
     if share >= MOST:
         return [
             fault(
-                f"{port}: {share:.0%} of what comes are zeros: the line is held low",
+                f"{port}: {share:.0%} of the bytes are zeros: the line is held low",
                 "A and B are swapped, shorted, or the device has no supply: swap A and B",
             )
         ]
@@ -163,7 +164,7 @@ def bytes_finding(port: str, settings: str, heard: bytes) -> list[Finding]:
     if seven and f"7{seven}" not in settings:
         return [
             fault(
-                f"{port}: what comes at {settings} is text of seven bits with parity {seven}",
+                f"{port}: the bytes at {settings} are text of seven bits with parity {seven}",
                 f"the device speaks 7{seven}1: set bits = 7 and parity = {seven!r}",
             )
         ]
@@ -181,11 +182,11 @@ def silent(port: str, settings: str, listen_s: float, asked: bool = False) -> Fi
     text = f"{port}: nothing came within {listen_s:g} s at {settings}"
     if asked:
         remedy = (
-            "has the device its supply and this address, are baud rate and parity its own,"
-            " are A and B (or TX and RX) not swapped"
+            "check that the device has supply and this address, that baud rate and parity are"
+            " right, and that A and B (or TX and RX) are not swapped"
         )
     else:
-        remedy = "has the device its supply, is its TX on our RX, is it one that waits to be asked"
+        remedy = "check its supply, that its TX is on our RX, and whether it sends only when asked"
     return warning(text, remedy)
 
 

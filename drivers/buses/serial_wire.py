@@ -55,7 +55,7 @@ class SerialWire:
         """A port with settings as people write them, "2400 8E1". Raises ValueError for others."""
         baud, _, form = settings.partition(" ")
         if len(form) != 3 or form[0] not in "78" or form[1] not in PARITY_BITS:
-            raise ValueError(f"{settings!r} is not like 9600 8N1")
+            raise ValueError(f"{settings!r} is not of the form 9600 8N1")
         return cls(port, int(baud), form[1], int(form[2]), int(form[0]))
 
     @property

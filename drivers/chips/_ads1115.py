@@ -134,7 +134,7 @@ class Ads1115Chip:
                 break
             wait_s = turn_s * ASKS_SHARE
         else:
-            raise BusError(f"0x{self.address:02x}: its conversion has no end", Reason.BUSY)
+            raise BusError(f"0x{self.address:02x}: its conversion does not end", Reason.BUSY)
         if (now ^ wanted) & ~START:
             raise DataError(
                 f"0x{self.address:02x} has settings 0x{now:04x}, not 0x{wanted:04x}: it lost its"
@@ -143,7 +143,7 @@ class Ads1115Chip:
             )
         data, again = [await self._register(CONVERSION) for _ in range(2)]
         if data != again:
-            raise DataError(f"0x{self.address:02x} tells one value in two ways: check the wires")
+            raise DataError(f"0x{self.address:02x} gives two values for one: check the wires")
         return decode(point, data, self._range_v)
 
     async def _config(self, wait_s: float = 0.0) -> int:
@@ -174,7 +174,7 @@ def explain(
             continue
         answer = next(rest, None)
         if frame not in (CONFIG, CONVERSION) or answer is None or len(answer) != 2:
-            raise DataError(f"{frame.hex()} is nothing that this driver says")
+            raise DataError(f"{frame.hex()} is no message of this driver")
         if frame == CONFIG:
             settings = int.from_bytes(answer)
         elif settings is not None:

@@ -121,7 +121,7 @@ def register_image(frames: Sequence[bytes]) -> dict[int, int]:
     for frame in rest:
         if len(frame) > 1:
             if len(frame) % 2:
-                raise DataError(f"{frame.hex()} is no pairs of register and content")
+                raise DataError(f"{frame.hex()} is not made of pairs of register and content")
             continue
         answer = next(rest, None)
         if answer is None:

@@ -84,7 +84,7 @@ def text(frame: bytes, code: bytes, address: int = ANYBODY) -> str:
     if frame[-3:-1] != b"%02X" % checksum(frame[:-3]):
         raise DataError(f"wrong checksum in {frame.hex()}")
     if frame[4:5] != code or address not in (ANYBODY, frame[3]):
-        raise DataError(f"an answer to another question, or of another card: {frame.hex()}")
+        raise DataError(f"an answer to another question, or from another card: {frame.hex()}")
     text = frame[5:-3].decode("ascii", "replace").strip("\0 ")
     if not text.isprintable() or not text.isascii():
         raise DataError(f"no text in {frame.hex()}")

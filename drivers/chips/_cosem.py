@@ -28,7 +28,7 @@ MISSING: Final = (
     " Business Source License 1.1, which is no open-source licence. If its terms allow your use:"
     " pip install 'dlms-cosem>=25.1'"
 )
-ASK, TELL = b"\xe6\xe6\x00", b"\xe6\xe7\x00"  # LLC: a command, a response
+ASK, RESPONSE = b"\xe6\xe6\x00", b"\xe6\xe7\x00"  # LLC: a command, a response
 AARE, GET, GOT, USER_INFORMATION = 0x61, 0xC0, 0xC4, 0xBE
 REFUSED, EXCEPTION = 0x0E, 0xD8  # confirmed service error, exception response
 NORMAL, BLOCK = 1, 2
@@ -165,7 +165,7 @@ def parse_response(apdu: bytes) -> GetResponse:
         raise _exception(apdu)
     response = _parsed(_library().xdlms.GetResponseFactory.from_bytes, apdu)
     if response is None or response.invoke_id_and_priority.invoke_id != 1:
-        raise DataError(f"this answers something else: {apdu[:64].hex()}")
+        raise DataError(f"this answers another question: {apdu[:64].hex()}")
     if hasattr(response, "error"):
         raise _refusal(int(response.error))
     more = type(response).__name__ == "GetResponseWithBlock"

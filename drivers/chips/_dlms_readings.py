@@ -1,4 +1,4 @@
-"""What a DLMS/COSEM meter has told: registers with their exponents and units, and refusals.
+"""What a DLMS/COSEM meter has reported: registers with their exponents and units, and refusals.
 
 Source: as in `_obis`, whose vocabulary of points and codes it uses.
 """
@@ -43,15 +43,15 @@ def _codes() -> dict[Obis, ObisMeaning]:
 
 
 CODES: Final = _codes()
-WHOLE: Final = {told.key: obis for obis, told in CODES.items() if not told.sign}
+WHOLE: Final = {meaning.key: obis for obis, meaning in CODES.items() if not meaning.sign}
 PARTS: Final = {
-    key: tuple(obis for obis, told in CODES.items() if told.key == key and told.sign)
+    key: tuple(obis for obis, meaning in CODES.items() if meaning.key == key and meaning.sign)
     for key in _KEYS
 }
 
 
 class DlmsReadings:
-    """What was told in one reading, and what is remembered from one to the next.
+    """What was reported in one reading, and what is remembered from one to the next.
 
     `scales` and what the meter does not have are remembered; `begin` forgets the rest.
     """
@@ -123,7 +123,7 @@ class DlmsReadings:
             for obis, value in self.values.items()
             if obis in known
         ]
-        found = dict(zip(_KEYS, obis_samples(POINTS, readings, all_told=False), strict=True))
+        found = dict(zip(_KEYS, obis_samples(POINTS, readings, with_registers=False), strict=True))
         found |= {key: Bad(reason) for key, reason in self.spoilt.items()}
         asked = {CODES[obis].key for obis in known} | self._refused | set(self.spoilt)
         return {key: sample for key, sample in found.items() if key in asked or not asked_only}

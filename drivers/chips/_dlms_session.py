@@ -39,12 +39,12 @@ class DlmsSession:
         self._open = False
         snrm = HdlcFrame(self.server, self.client, hdlc.SNRM)
         try:
-            frame = await self._say(snrm, _unnumbered)
+            frame = await self._send(snrm, _unnumbered)
         except DataError:  # it does no harm twice
-            frame = await self._say(snrm, _unnumbered)
+            frame = await self._send(snrm, _unnumbered)
         self._open = True
         if frame.control | hdlc.FINAL != hdlc.UA:
-            raise DataError("the meter refuses to be connected", Reason.BUSY)
+            raise DataError("the meter refuses the connection", Reason.BUSY)
         self._room = hdlc.max_information(frame.information)
         cosem.check_aare(await self.ask(cosem.association(password)))
 
@@ -55,7 +55,7 @@ class DlmsSession:
             answer = cosem.parse_response(await self.ask(apdu))
             data += answer.data
             if answer.block != block and (block > 1 or answer.block):
-                raise DataError(f"block {answer.block} comes where {block} was due")
+                raise DataError(f"block {answer.block} came, {block} was expected")
             if not answer.more:
                 return data
             apdu = cosem.get_next(block)
@@ -66,7 +66,7 @@ class DlmsSession:
         if self._open:
             self._open = False
             with suppress(BusError, DataError):
-                await self._say(HdlcFrame(self.server, self.client, hdlc.DISC), _unnumbered)
+                await self._send(HdlcFrame(self.server, self.client, hdlc.DISC), _unnumbered)
 
     async def ask(self, apdu: bytes) -> bytes:
         """What the meter answers to it, in as many segments as either side needs."""
@@ -75,17 +75,17 @@ class DlmsSession:
             part, left = left[: self._room], left[self._room :]
             frame = await self._number(part, bool(left))
             if left and not frame.ready:
-                raise DataError("the meter answers before it was asked")
+                raise DataError("the meter sends an answer before the question")
         data = b""
         for _ in range(FRAMES_AT_MOST):
             if frame.numbered:
                 data += frame.information
                 if not frame.more:
                     break
-            frame = await self._say_until_sound(self._ready())
+            frame = await self._send_until_valid(self._ready())
         if not frame.numbered or frame.more:
             raise DataError("an answer that does not end")
-        if data[:3] != cosem.TELL:
+        if data[:3] != cosem.RESPONSE:
             raise DataError(f"no answer of DLMS: {data[:64].hex() or 'nothing'}")
         return data[3:]
 
@@ -94,9 +94,9 @@ class DlmsSession:
         control = self._heard << 5 | hdlc.FINAL | self._sent << 1
         mine = HdlcFrame(self.server, self.client, control, part, more)
         self._sent = (self._sent + 1) % 8
-        frame = await self._say_until_sound(mine)
+        frame = await self._send_until_valid(mine)
         if frame.expected == mine.sent:  # it has not heard it
-            frame = await self._say(mine, self._fits)
+            frame = await self._send(mine, self._fits)
         if frame.expected != self._sent:
             raise DataError(f"the meter waits for frame {frame.expected}, not {self._sent}")
         return frame
@@ -108,14 +108,14 @@ class DlmsSession:
         """No late answer to what was asked before."""
         return not frame.numbered or frame.sent == self._heard
 
-    async def _say_until_sound(self, mine: HdlcFrame) -> HdlcFrame:
+    async def _send_until_valid(self, mine: HdlcFrame) -> HdlcFrame:
         """What comes after it; once more when it was damaged."""
         try:
-            return await self._say(mine, self._fits)
+            return await self._send(mine, self._fits)
         except DataError:
-            return await self._say(self._ready(), self._fits)
+            return await self._send(self._ready(), self._fits)
 
-    async def _say(self, mine: HdlcFrame, fits: Callable[[HdlcFrame], bool]) -> HdlcFrame:
+    async def _send(self, mine: HdlcFrame, fits: Callable[[HdlcFrame], bool]) -> HdlcFrame:
         cut = hdlc.answer_framer(self.client, self.server, fits)
         try:
             heard = await self.bus.frame(cut, self.timeout_s, hdlc.encode(mine))

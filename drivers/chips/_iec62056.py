@@ -111,7 +111,7 @@ class Readout:
         end = text.find(ETX, at)
         last = len(data) if end < 0 else end + 1
         if text.find(STX, at + (not self.data), last) >= 0:
-            raise DataError("the readout begins anew before it has ended")
+            raise DataError("the readout starts again before its end")
         self.data += data[at:last]
         self._ended = end >= 0
         if len(self.data) > LIMIT:

@@ -184,13 +184,13 @@ def convert(reading: ObisReading, point: Point) -> float | None:
 
 
 def obis_samples(
-    wanted: Sequence[Point], readings: Iterable[ObisReading], all_told: bool = True
+    wanted: Sequence[Point], readings: Iterable[ObisReading], with_registers: bool = True
 ) -> tuple[Sample, ...]:
     """One sample per wanted point; of a code that comes twice the first counts.
 
     What the meter does not tell is bad:address; what cannot be, bad:range. A point told as taken
     and given is their difference, unless it is also told whole. A register that is told by tariffs
-    only is their sum, where these are all that the meter has to tell (`all_told`); those of the
+    only is their sum, where the meter sends no other (`with_registers`); those of the
     channel that comes first.
     """
     found: dict[ObisMeaning, ObisReading] = {}
@@ -199,7 +199,7 @@ def obis_samples(
     for reading in readings:
         if (point_meaning := obis_meaning(reading.obis)) is not None:
             found.setdefault(point_meaning, reading)
-        key = register_of(reading.obis) if all_told else None
+        key = register_of(reading.obis) if with_registers else None
         if key is not None and channels.setdefault(key, reading.obis.b) == reading.obis.b:
             tariffs.setdefault(key, {}).setdefault(reading.obis.e, reading)
     by_key = {key: _sum(POINTS[key], parts) for key, parts in tariffs.items()}

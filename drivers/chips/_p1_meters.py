@@ -105,12 +105,12 @@ def list_meters(found: Iterable[DataSet]) -> list[P1Meter]:
             case (24, 3, 0), (at, _, _, _, _, unit, value, *_):  # DSMR 2, 3: the last in a new line
                 values[code.b] = (at, (parse_amount(value)[0], unit))
     meters: list[P1Meter] = []
-    for channel, (at, told_value) in sorted(values.items()):
+    for channel, (at, value_read) in sorted(values.items()):
         kind = kinds.get(channel, -1)
         if kind in MBUS:
             identity = next((names[key] for key in sorted(names) if key[0] == channel), "")
             read_at = at[:12] if READ_AT.fullmatch(at) else ""
-            meters.append(P1Meter(kind, identity, read_at, told_value))
+            meters.append(P1Meter(kind, identity, read_at, value_read))
     return [
         one for place, one in enumerate(meters) if not _is_same_meter(one, meters[:place], meters)
     ]
@@ -187,25 +187,25 @@ def _ambiguous(kind: int, there: Sequence[P1Meter]) -> str:
     words = option.replace("_", " ")
     if "" in names:
         return (
-            f"{len(there)} {words} meters are behind this port, and not all tell an identifier:"
-            f" {first} can be of none of them; have the one that is no longer used taken off"
+            f"{len(there)} {words} meters are behind this port, and not all send an identifier, so"
+            f" {first} has no value; have the meter that is no longer used disconnected"
         )
     if len(names) == 1:
         return (
-            f"two channels tell readings of the {words} meter {names[0]} that cannot both be right;"
-            " have the channel that is no longer used taken off"
+            f"two channels send different readings of the {words} meter {names[0]};"
+            " have the channel that is no longer used removed"
         )
     shown = ", ".join(f'"{name}"' for name in names)
     return (
-        f"{len(names)} {words} meters are behind this port ({', '.join(names)}), and which of them"
-        f" is {first} nobody says; write {option} = [{shown}] in the order that is wanted: the"
-        f" first is {first}, the second {first}_2"
+        f"{len(names)} {words} meters are behind this port ({', '.join(names)}), and the site file"
+        f" does not say which of them is {first}; write {option} = [{shown}] in the order that you"
+        f" want: the first is {first}, the second {first}_2"
     )
 
 
 def _replaced(option: str, lost: Sequence[str], new: Sequence[str]) -> str:
     shown = ", ".join(name or "one without an identifier" for name in new)
     return (
-        f"{option} names {', '.join(lost)}, which the port does not tell of, but it tells of"
-        f" {shown}; if the meter was replaced, write the new identifier in the place of the old one"
+        f"{option} names {', '.join(lost)}, but the port reports {shown} instead;"
+        " if the meter was replaced, write the new identifier in place of the old one"
     )

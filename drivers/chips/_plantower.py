@@ -160,7 +160,7 @@ class ParticleSensor:
 
     @property
     def identity(self) -> str:
-        """It has no serial number to tell."""
+        """It has no serial number."""
         return ""
 
     @property
@@ -172,7 +172,7 @@ class ParticleSensor:
                 f"it reports error {self._error}: look for dust, or replace it"
             )
         if self._reads <= self.settle_reads:
-            found[Condition.WARMUP] = "it was started and has not settled yet"
+            found[Condition.WARMUP] = "warming up after the start"
         return found
 
     async def open(self) -> None:

@@ -21,7 +21,7 @@ class SerialQuery:
 
 
 async def serial_number(bus: I2cBus, address: int, serial: SerialQuery) -> str:
-    """The serial number; "" when the device does not tell it now. Never an error."""
+    """The serial number; "" when the device does not report it now. Never an error."""
     try:
         answer = await bus.transfer(
             address, serial.command, read=3 * serial.words, wait_s=serial.wait_s

@@ -62,7 +62,7 @@ class Module:
         taken = [await self._takes(setting) for setting in self._settings()]
         await self._teach()
         try:
-            await self._say(self._start(), self.profile.start_s)
+            await self._send(self._start(), self.profile.start_s)
         except BusError:
             # it refuses a start while it measures; if it is that, it answers this
             await self._ready()
@@ -92,11 +92,11 @@ class Module:
         if not running or not self._fresh:
             return
         with suppress(BusError):  # it may be gone, and measures no more than we do
-            await self._say(self.profile.stop, self.profile.stop_s)
+            await self._send(self.profile.stop, self.profile.stop_s)
 
     @property
     def identity(self) -> str:
-        """Its serial number; "" until it told it."""
+        """Its serial number; "" until it is read."""
         return self._identity
 
     @property
@@ -108,9 +108,9 @@ class Module:
                 before = found.get(flag.condition)
                 found[flag.condition] = f"{before}; {flag.text}" if before else flag.text
         if self._unset:
-            found[Condition.SETTINGS] = "it did not take its settings and measures without them"
+            found[Condition.SETTINGS] = "it did not accept its settings, and measures without them"
         if self._running and self._fresh <= self._settles_after():
-            found[Condition.WARMUP] = "it was started and has not settled yet"
+            found[Condition.WARMUP] = "warming up after the start"
         return {**found, **self._doing()}
 
     # --- what a module may do in its own way ---------------------------------------------------
@@ -205,19 +205,19 @@ class Module:
             self._status_known = True
             if any(self._status >> flag.bit & 1 for flag in self.profile.flags):
                 # so that the next answer speaks of what comes, not of what was
-                await self._say(CLEAR, self.profile.wait_s)
+                await self._send(CLEAR, self.profile.wait_s)
 
     async def _ask(self, command: bytes, count: int, wait_s: float = 0.0) -> bytes:
         return await self.bus.transfer(
             self.address, command, read=count, wait_s=max(wait_s, self.profile.wait_s)
         )
 
-    async def _say(self, command: bytes, wait_s: float) -> None:
+    async def _send(self, command: bytes, wait_s: float) -> None:
         await self.bus.transfer(self.address, command, wait_s=wait_s)
 
     async def _takes(self, setting: bytes) -> bool:
         try:
-            await self._say(setting, self.profile.wait_s)
+            await self._send(setting, self.profile.wait_s)
         except BusError:
             return False
         return True

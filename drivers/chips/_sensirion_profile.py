@@ -18,7 +18,7 @@ CLEAN: Final = b"\x56\x07"  # the fan blows itself free
 SERIAL: Final = SerialQuery(b"\xd0\x33", 16, 0.05, text_serial)
 ZERO_READS: Final = 5  # however soon a module counts as settled: at first zeros are no clean air
 QUIET_READS: Final = 2  # more than usual
-SAID_CLEANING: Final = "nothing new: its fan may be cleaning itself, for ten seconds of each week"
+CLEANING_TEXT: Final = "no new values: its fan may be cleaning itself, for ten seconds each week"
 
 
 Decode = Callable[[bytes, Reason], tuple[Sample, ...]]

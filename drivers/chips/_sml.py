@@ -110,7 +110,7 @@ def _unescape(data: bytes) -> bytes:
     parts, at = [], 0
     while (found := data.find(ESCAPE, at)) >= 0:
         if data[found + 4 : found + 8] != ESCAPE:
-            raise DataError("an escape amid the messages")
+            raise DataError("an escape in the middle of the messages")
         parts.append(data[at : found + 4])
         at = found + 8
     return b"".join((*parts, data[at:]))
@@ -176,7 +176,7 @@ class SmlReader:
 
     def _byte(self) -> int:
         if self.at >= len(self.data):
-            raise DataError("the frame ends amid a value")
+            raise DataError("the frame ends in the middle of a value")
         self.at += 1
         return self.data[self.at - 1]
 
@@ -194,7 +194,7 @@ def decode(frame: bytes) -> SmlValues:
                     server = server or server_id or b""
                     found += [_entry(value) for value in values]
                 case _:
-                    raise DataError("a list of values is none")
+                    raise DataError("this is no list of values")
     return SmlValues(server, tuple(found))
 
 
@@ -210,7 +210,7 @@ def _entry(node: Node) -> SmlEntry:
             _,
         ]:
             return SmlEntry(name, _plain(status), _plain(unit), _plain(scaler), value)
-    raise DataError("a value in a list is none")
+    raise DataError("an entry in a list is no value")
 
 
 def _plain(node: Node) -> int:

@@ -214,4 +214,4 @@ def event_texts(block: bytes) -> Mapping[Condition, str]:
     """What the meter says is wrong, by the 32 bits at the end of its model."""
     bits = int.from_bytes(block[-4:], "big")
     texts = [EVENTS[bit] for bit in EVENTS if bits >> bit & 1] if bits not in NO_EVENTS else []
-    return {one: "; ".join(says for kind, says in texts if kind is one) for one, _ in texts}
+    return {one: "; ".join(text for kind, text in texts if kind is one) for one, _ in texts}

@@ -50,4 +50,4 @@ def warming_conditions(reads: int, settle_reads: int) -> Mapping[Condition, str]
     """What there is to say of a sensor that says nothing of itself: whether it warms up."""
     if reads > settle_reads:
         return {}
-    return {Condition.WARMUP: "it was started and has not settled yet"}
+    return {Condition.WARMUP: "warming up after the start"}

@@ -3,7 +3,7 @@
 Source: Texas Instruments ADS1115 datasheet (registers, single-shot mode);
 adafruit/Adafruit_CircuitPython_ADS1x15; ESPHome ads1115.
 
-The points are what is at the pins. Gas concentrations are made of them by the calibration.
+The points are the voltages at the pins. The calibration calculates gas concentrations from them.
 """
 
 from collections.abc import Sequence

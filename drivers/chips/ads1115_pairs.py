@@ -3,8 +3,8 @@
 Source: Texas Instruments ADS1115 datasheet (registers, single-shot mode);
 adafruit/Adafruit_CircuitPython_ADS1x15; ESPHome ads1115.
 
-For boards whose outputs have a return wire of their own, as the individual sensor boards of
-Alphasense: working electrode on AIN0 and AIN1, auxiliary electrode on AIN2 and AIN3.
+For boards with a return wire for each output, such as Alphasense's individual sensor boards:
+working electrode on AIN0 and AIN1, auxiliary electrode on AIN2 and AIN3.
 """
 
 from collections.abc import Sequence

@@ -3,8 +3,8 @@
 Source: Bosch BME280 datasheet (memory map, compensation, suggested settings for weather
 monitoring); boschsensortec/BME280_SensorAPI; pimoroni/bme280-python.
 
-Each read starts one measurement of each quantity without oversampling or filter, as Bosch suggests
-for weather: between two reads the chip sleeps and does not warm itself.
+Each read starts one measurement of each quantity, without oversampling or filter, as Bosch suggests
+for weather. Between two reads the chip sleeps and does not warm itself.
 """
 
 import struct
@@ -153,7 +153,7 @@ class Bme280:
         if self._trim is None:
             self._trim = await self._started()
         await self.bus.transfer(self.address, MEASURE, wait_s=MEASURE_S)
-        data = await self._settled(MEASURING, "its measurement has no end")
+        data = await self._settled(MEASURING, "its measurement does not end")
         await verify_again(self.bus, self.address, STATUS, ANSWER, data)
         samples = decode(self._trim, data)
         self._lacking = tuple(
@@ -169,7 +169,7 @@ class Bme280:
     async def _started(self) -> Bme280Trim:
         await expect_chip(self.bus, self.address, ID, "bme280")
         await self.bus.transfer(self.address, RESET, wait_s=RESET_S)
-        await self._settled(COPYING, "it does not come back from its reset")
+        await self._settled(COPYING, "it does not answer after its reset")
         data = await calibration(self.bus, self.address, TRIM)
         self._identity = fingerprint(data)
         return parse_trim(data)

@@ -1,11 +1,12 @@
 """Bosch BME688: temperature, humidity, pressure and the resistance of a heated gas sensor, I2C.
 
 Source: driver boschsensortec/BME68x_SensorAPI (memory map, compensation, heater, forced mode);
-Bosch BME688 datasheet. The variant register that tells it from a BME680 is known from that driver
-alone, the run-in time of the gas sensor from general knowledge.
+Bosch BME688 datasheet. Only that driver documents the variant register, which tells a BME688 from a
+BME680. The run-in time of the gas sensor is general knowledge.
 
-The gas resistance says that the air changed, not what is in it. An index of air quality (IAQ) is
-made of it by Bosch's BSEC library, which is closed and not part of this program.
+The gas resistance shows that the air has changed, not what is in it. Only Bosch's BSEC library
+calculates an index of air quality (IAQ) from it. That library is closed and not part of this
+program.
 """
 
 from collections.abc import Mapping, Sequence

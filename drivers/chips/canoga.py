@@ -1,15 +1,15 @@
 """3M / GTT Canoga C900 loop detector card (C922, C924, C924X) on its serial port, asked.
 
-Source: mnit-rtmc/iris, package comm.canoga: the only public source of the protocol, so all of it is
-single-source. GTT "Canoga C924X Series Installation Manual": 9600 8N1 by default; TIA-232 at the
-front, half-duplex TIA-485 for several cards at the rear.
+Source: mnit-rtmc/iris, package comm.canoga: the only public source of the protocol. GTT "Canoga
+C924X Series Installation Manual": 9600 8N1 by default; TIA-232 at the front, half-duplex TIA-485
+for several cards at the rear.
 
-The card tells of each channel its newest vehicle: when it came (its own clock, ms), how long it
-stayed, a count modulo 256 and a byte of state. It does not tell whether a vehicle is there now, so
-there is no occupancy in an answer: `on_time` grows by the time each vehicle stayed, and its growth
+For each channel the card reports the newest vehicle: when it came (the card's clock, ms), how long
+it stayed, a count modulo 256 and a byte of state. It does not report whether a vehicle is there
+now, so an answer has no occupancy. `on_time` grows by the time that each vehicle stayed. Its growth
 over a window, divided by the window's length, is the occupancy. At 9600 baud a question takes 50 ms
-and the answer's time: with `every_s = 0.25` hardly a vehicle's duration is missed; with 1 s some
-are on a busy lane (counted all the same).
+and the answer's time. With `every_s = 0.25` hardly any vehicle's duration is missed. With 1 s some
+are missed on a busy lane, but all vehicles are counted.
 """
 
 import struct

@@ -1,7 +1,8 @@
 """A plain contact on a GPIO line: door, tamper switch, charger plug.
 
-It changes seldom and its moment matters little, so the kernel debounces the line: an edge is
-stamped when the contact has been at rest for `debounce_ms`, and a shorter flicker is no change.
+A contact changes seldom, and the exact moment matters little. So the kernel debounces the line: an
+edge gets its time when the contact has been at rest for `debounce_ms`, and a shorter flicker is
+ignored.
 
 Source: Linux kernel documentation, GPIO character device userspace API v2 (line attribute for the
 debounce period).

@@ -1,20 +1,20 @@
 """Electricity meters that speak DLMS/COSEM over HDLC, on RS-485 or an optical head.
 
-Source: IEC 62056-46, -53, -61, -62 (DLMS UA Green Book and Blue Book); PyPI dlms-cosem 25.1.0.
-From general knowledge only: which of the two serial numbers a maker fills in, and that the error
-register 0-0:97.97.0 is zero on a meter that is well.
+Source: IEC 62056-46, -53, -61, -62 (DLMS UA Green Book and Blue Book); PyPI dlms-cosem 25.1.0. From
+general knowledge only: which of the two serial numbers a maker fills in, and that the error
+register 0-0:97.97.0 is zero on a meter without a fault.
 
-Needs the Python package dlms-cosem, which is under the Business Source License 1.1, and so neither
-in our package nor in the image: read its terms, then install it by hand (deploy/README.md).
+Needs the Python package dlms-cosem. Its licence is the Business Source License 1.1, so neither our
+package nor the image contains it: read its terms, then install it by hand (deploy/README.md).
 
-Logical names, client with or without a password (low-level security); meters that encrypt are
-refused by name. The sign-on of optical mode E is not done: a meter on an optical head must be set
-to begin with HDLC. 9600 8N1 is usual, some meters have 2400 or 19200.
+The driver uses logical names, and a client with or without a password (low-level security). It
+refuses a meter that encrypts, and says so. It does not support the sign-on of optical mode E: set a
+meter on an optical head to begin with HDLC. 9600 8N1 is usual, some meters have 2400 or 19200.
 
-Each reading is a conversation of its own, from SNRM to DISC, and asks who the meter is before it
-trusts what it knows of it: a register is a number, and its exponent and unit are asked for once.
-What the meter does not have is asked for once, and again when it is opened. What a slow one has not
-told in time is bad:busy, and asked for first the next time.
+Each reading is a connection of its own, from SNRM to DISC, and first asks for the meter's identity.
+If the meter is the same, its known exponents and units are used; they are read only once. A
+register that the meter does not have is asked for once, and again when the device is opened anew. A
+value that a slow meter has not sent in time is bad:busy, and is asked for first the next time.
 """
 
 import asyncio
@@ -52,8 +52,8 @@ class Dlms:
     timeout_s: Annotated[float, (0.2, 10.0)] = 2.0
     identity: str = field(default="", init=False)
     health: Mapping[Condition, str] = field(default_factory=dict, init=False)
-    _talk: DlmsSession = field(init=False, repr=False)
-    _told: DlmsReadings = field(init=False, repr=False)
+    _session: DlmsSession = field(init=False, repr=False)
+    _readings: DlmsReadings = field(init=False, repr=False)
     _names: list[Attribute] = field(init=False, repr=False)
     _errors: bool = field(init=False, repr=False)
 
@@ -62,7 +62,9 @@ class Dlms:
         if not (self.password.isascii() and len(self.password) <= 64):
             raise ConfigError("password cannot be right: at most 64 plain characters belong here")
         server = hdlc.server_address(self.logical, self.address, self.width == "four")
-        self._talk = DlmsSession(self.bus, hdlc.client_address(self.client), server, self.timeout_s)
+        self._session = DlmsSession(
+            self.bus, hdlc.client_address(self.client), server, self.timeout_s
+        )
         self._forget()
 
     async def open(self) -> None:
@@ -72,22 +74,22 @@ class Dlms:
 
     async def read(self) -> tuple[Sample, ...]:
         """All points. Raises BusError when nobody is there, DataError when nothing was usable."""
-        self._told.begin()
+        self._readings.begin()
         longest_s = TIMEOUTS * self.timeout_s
         try:
             async with asyncio.timeout(longest_s):
-                await self._talk.connect(self.password)
+                await self._session.connect(self.password)
                 await self._recognise()
                 await self._values()
-                if not self._told.broken:
+                if not self._readings.broken:
                     await self._look_after()
         except TimeoutError as late:
-            if not self._told.values:
+            if not self._readings.values:
                 raise BusError(f"no value within {longest_s:g} s") from late
-            self._told.postpone()
+            self._readings.postpone()
         finally:
-            await self._talk.disconnect()
-        found = self._told.samples()
+            await self._session.disconnect()
+        found = self._readings.samples()
         return tuple(found[point.key] for point in self.points)
 
     async def close(self) -> None:
@@ -95,7 +97,7 @@ class Dlms:
 
     def _forget(self) -> None:
         """What is known of a meter, and might be of another one."""
-        self._told = DlmsReadings()
+        self._readings = DlmsReadings()
         self._names = [Attribute(DATA, obis) for obis in NAMES]
         self._errors = True
 
@@ -103,7 +105,7 @@ class Dlms:
         """Its serial number. Another meter has other exponents."""
         for name in tuple(self._names):
             try:
-                device_name = cosem.text(await self._talk.get(name))
+                device_name = cosem.text(await self._session.get(name))
             except DataError as damage:
                 if damage.reason is Reason.CRC:
                     raise
@@ -119,13 +121,13 @@ class Dlms:
 
     async def _values(self) -> None:
         """Ask for every code; a silence ends it, with what there is. Raises what came first."""
-        readings = self._told
+        readings = self._readings
         error: BusError | DataError | None = None
         while (obis := readings.next()) is not None:
             try:
-                readings.value(obis, await self._talk.get(Attribute(REGISTER, obis, VALUE)))
+                readings.value(obis, await self._session.get(Attribute(REGISTER, obis, VALUE)))
                 if obis not in readings.scales:
-                    scale = await self._talk.get(Attribute(REGISTER, obis, SCALER_UNIT))
+                    scale = await self._session.get(Attribute(REGISTER, obis, SCALER_UNIT))
                     readings.scale(obis, scale)
             except BusError as silence:
                 error = error or silence
@@ -136,14 +138,14 @@ class Dlms:
                 if damage.reason is Reason.CRC:  # twice: the two sides have lost each other
                     readings.stop(damage.reason)
         if not readings.values:
-            raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
+            raise error or DataError("the meter sends no values", Reason.ADDRESS)
 
     async def _look_after(self) -> None:
         """Its error register; a meter without one is not asked again."""
         if not self._errors:
             return
         try:
-            register = cosem.text(await self._talk.get(Attribute(DATA, ERRORS)))
+            register = cosem.text(await self._session.get(Attribute(DATA, ERRORS)))
         except BusError:
             return
         except DataError as damage:
@@ -173,7 +175,7 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
         apdu = whole[3:]
         if whole[:3] == cosem.ASK:
             asked = cosem.parse_get(apdu) or (asked if apdu[:2] == b"\xc0\x02" else None)
-        elif whole[:3] != cosem.TELL:
+        elif whole[:3] != cosem.RESPONSE:
             raise DataError(f"no words of DLMS: {whole[:64].hex()}")
         elif apdu[:1] == bytes((cosem.AARE,)):
             cosem.check_aare(apdu)

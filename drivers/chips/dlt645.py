@@ -1,13 +1,12 @@
 """Electricity meters that speak DL/T 645-2007, the protocol of Chinese meters, over RS-485.
 
-Source: DL/T 645-2007; public drivers with captured frames; PyPI dlt645 3.2.0. The frame, the
-offset and the formats agree in several of them. From one source, or general knowledge, only:
-the sign in the top bit (verify it on a meter that exports), FF as filling for phases that a meter
-does not have, and the bits of the status words (DL/T 645-2007 annex, as one public summary of it
-tells them).
+Source: DL/T 645-2007; public drivers with captured frames; PyPI dlt645 3.2.0. Several of them agree
+on the frame, the offset and the formats. From one source, or from general knowledge only: the sign
+in the top bit (verify it on a meter that exports); FF for phases that a meter does not have; the
+bits of the status words (from one public summary of the annex of DL/T 645-2007).
 
-2400 8E1 as it leaves the factory (1200 to 9600 is possible). `energy_combined` is import plus or
-minus export, as the meter was set up: it may fall, and is therefore no total.
+The factory setting is 2400 8E1 (1200 to 9600 is possible). `energy_combined` is import plus or
+minus export, depending on the meter's settings. It may fall, and is therefore not a total.
 """
 
 import asyncio
@@ -118,7 +117,7 @@ class Dlt645:
         if not answered:
             if not self._plan:  # it refused all: another kind of meter, or one that will be changed
                 self._plan = [item.block for item in items.ITEMS]
-            raise error or DataError("the meter has nothing to say", Reason.ADDRESS)
+            raise error or DataError("the meter sends no values", Reason.ADDRESS)
 
     def _postpone(self, found: dict[str, Sample]) -> None:
         """The time is over: what was not asked for comes first the next time, or nearly so."""

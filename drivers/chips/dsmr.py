@@ -3,15 +3,16 @@
 Source: Netbeheer Nederland P1 Companion Standard 5.0.2 (telegram, CRC, M-Bus devices);
 ndokter/dsmr_parser for the older telegrams and those of other countries.
 
-A telegram comes every second (5), every ten seconds (4 and before) at 115200 8N1; DSMR 2 and 3
-speak 9600 baud (settings unverified) and have no checksum: there the parity is checked if the port
-is set to 8N1, and a telegram with one damaged line gives nothing. P1 is inverted, and silent until
-its request pin is high: both is done by the cable. Encrypted telegrams are not read.
+A telegram comes every second (DSMR 5), or every ten seconds (4 and before), at 115200 8N1. DSMR 2
+and 3 use 9600 baud (settings unverified) and have no checksum. For these the driver checks the
+parity if the port is set to 8N1, and drops a telegram with a damaged line. P1 is inverted, and
+silent until its request pin is high: the cable takes care of both. Encrypted telegrams are not
+read.
 
-Meters on the M-Bus are known by their identifiers, never by their channels: see `_p1_meters`. A
-value without a unit is bad:range. A device on the M-Bus that was never read is told with zeros
-and a time that cannot be (632525252525S, 700101010000W; seen in issues of dsmr_parser and
-dsmr-reader): that is bad:stale, as is a reading whose time the meter has lost for a while.
+Meters on the M-Bus are told apart by their identifiers, never by their channels: see `_p1_meters`.
+A value without a unit is bad:range. For a device on the M-Bus that was never read, the meter sends
+zeros and an impossible time (632525252525S, 700101010000W; seen in issues of dsmr_parser and
+dsmr-reader). Such a value is bad:stale. So is a reading whose time the meter has lost for a while.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -77,7 +78,7 @@ UNSURE: Final = "unsure"  # which meter a point was last of; no identifier has s
 
 @dataclass
 class Dsmr:
-    """One meter and what it has on its M-Bus. What it does not tell is bad:address.
+    """One meter and what it has on its M-Bus. What it does not send is bad:address.
 
     `energy_import` and `energy_export` are the sum of both tariffs where the meter has no total.
 

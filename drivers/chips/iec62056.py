@@ -1,15 +1,14 @@
-"""Energy meters after IEC 62056-21 (IEC 1107) that are asked: modes A, B and C, optical or RS-485.
+"""Energy meters of IEC 62056-21 (IEC 1107) that answer when asked: modes A, B, C; optical, RS-485.
 
 Source: IEC 62056-21:2002; reaction times, error register and field behaviour as in
 volkszaehler/vzlogger (MeterD0) and pwitab/iec62056-21.
 
 The dialogue begins at 300 baud and goes on at the meter's own speed, so one reading takes from
-three seconds to a minute: `every_s = 60` or more. Characters have 7 bits and even parity. They
-are sent with the parity bit in them, which a port set to 7E1 drops and makes anew; so a port set
-to 8N1 works too, and then their parity is checked here. What the error register F.F means is the
-maker's; that it is not zero is reported. Power without a unit, which could be W or kW, is
-bad:range; energy without one is in kWh, as on all displays. Password and programming mode are not
-used.
+three seconds to a minute: `every_s = 60` or more. Characters have 7 bits and even parity. A port
+set to 7E1 and a port set to 8N1 both work; with 8N1 the driver itself adds and checks the parity.
+The driver reports an error register F.F that is not zero; its meaning is in the maker's manual.
+Power without a unit, which could be W or kW, is bad:range. Energy without a unit is taken as kWh,
+as on all displays. Password and programming mode are not used.
 """
 
 import asyncio

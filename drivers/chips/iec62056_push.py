@@ -1,13 +1,13 @@
-"""Energy meters after IEC 62056-21 mode D: they send their telegram by themselves.
+"""Energy meters of IEC 62056-21 mode D: they send their telegram without being asked.
 
 Source: IEC 62056-21:2002, protocol mode D; status byte and codes of the EasyMeter Q3D as in its
 manual (Voltcraft VSM 102, single source); volkszaehler/vzlogger (MeterD0). Power without a unit
 is bad:range, as in `iec62056`.
 
-There is no checksum. A telegram with one line that is none gives nothing, and so does a wrong
-parity, but only where the parity is to be seen: therefore the port is set to 8N1, which for 7 bits
-and even parity is the same ten bits on the wire. A digit that is lost whole cannot be noticed. The
-standard has 2400 baud (unverified here); meters such as the EasyMeter Q3D send at 9600.
+The telegram has no checksum. The driver drops a telegram with a damaged line or a wrong parity. To
+see the parity, it needs the port set to 8N1, which is the same ten bits on the wire as 7 bits and
+even parity. A digit that is missing altogether cannot be noticed. The standard says 2400 baud
+(unverified here); meters such as the EasyMeter Q3D send at 9600.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ POINTS: Final = known_points(
 
 @dataclass(slots=True)
 class Iec62056Push:
-    """One meter. What it does not tell is bad:address."""
+    """One meter. What it does not send is bad:address."""
 
     points: ClassVar[Sequence[Point]] = POINTS
     line: ClassVar[str] = "2400 8N1"

@@ -2,13 +2,12 @@
 
 The card closes its contact while a vehicle is over the loop (presence mode) or for 125 ms at its
 arrival (pulse mode); most cards switch to ground, so the line is low while occupied. Outputs are
-fail-safe: a card that lost power, its loop or its mind closes the contact and holds it, so a dead
-card looks like constant presence, never like an empty road. A card with normally open contacts
-goes silent instead; only its traffic can tell. The kernel must not debounce the line: that stamps
-edges late and in jiffies, 3 % of speed at 120 km/h; bounce is merged later, from its first edge.
-
-A loop for bicycles is a loop: shorter, and on a card set to a higher sensitivity, which is all that
-the wire knows of it. That its lane is one of bicycles (`kind`) is for the processing.
+fail-safe: a card that has lost its power or its loop, or has failed, closes the contact and holds
+it. So a dead card looks like constant presence, never like an empty road. A card with normally open
+contacts goes silent instead; only the missing traffic shows it. The kernel must not debounce the
+line: edges would get late and coarse times (jiffies), an error of 3 % of speed at 120 km/h. Bounce
+is merged later, from its first edge. A loop for bicycles is shorter, on a card set to a higher
+sensitivity; on the wire there is no other difference. Set `kind` in its lane.
 
 Source: NTCIP 1209, transportation sensor systems (output mode: pulse of 125 ms +- 25 ms, or
 presence; fail-safe mode of each output).

@@ -1,15 +1,15 @@
 """Meters on a wired M-Bus: electricity, heat, cold, water, gas; through a level converter.
 
 Source: EN 13757-2 and EN 13757-3; rscada/libmbus and its frames of real meters; PyPI pyMeterBus
-0.8.5. Meters differ in what they send and mark: a value becomes a point by its unit, when it is of
-now (storage 0, no maximum or minimum) and of the meter itself (subunit 0; what other subunits
-mean, each maker decides). Of several values with one meaning the first counts; one whose
-description stands twice in a telegram, as that of unnamed phases, is bad:contradicted. Phases: see
-`_mbus_records`. Telegrams of the fixed form (CI 73) and encrypted ones are refused. Before there
-was encryption the configuration word was for a signature, and some meters fill it: EN 13757-7 has
-the modes up to 15, and what names another one is plain.
+0.8.5. The unit of a value decides which point it is. Only present values count (storage 0, no
+maximum or minimum), and only those of the meter itself (subunit 0; each maker uses other subunits
+differently). If several values have one meaning, the first counts. If a description comes twice in
+a telegram, as with phases without a name, the value is bad:contradicted. Phases: see
+`_mbus_records`. Telegrams of the fixed form (CI 73) and encrypted ones are refused. Before
+encryption existed, the configuration word held a signature, and some meters still fill it. EN
+13757-7 has encryption modes up to 15; a telegram with a higher mode is taken as not encrypted.
 
-2400 8E1; 300 to 38400 is possible, at 300 a long telegram takes ten seconds: set `timeout_s`.
+2400 8E1; 300 to 38400 is possible. At 300 a long telegram takes ten seconds: set `timeout_s`.
 """
 
 import re
@@ -151,7 +151,7 @@ def parse_telegram(frame: bytes) -> MbusTelegram:
     if ci != VARIABLE or len(data) < HEADER:
         raise DataError(f"telegrams of the form {ci:02x} are not understood", Reason.FAULT)
     if data[11] & 0x1F in MODES:
-        raise DataError("the meter encrypts what it says: switch that off", Reason.FAULT)
+        raise DataError("the meter encrypts its telegrams: switch its encryption off", Reason.FAULT)
     maker = int.from_bytes(data[4:6], "little")
     letters = "".join(chr(64 + (maker >> shift & 0x1F)) for shift in (10, 5, 0))
     found, more = parse_records(data[HEADER:])

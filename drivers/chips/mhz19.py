@@ -1,12 +1,12 @@
-"""Winsen MH-Z19B (also MH-Z19C, MH-Z19): carbon dioxide, UART, speaks when it is asked.
+"""Winsen MH-Z19B (also MH-Z19C, MH-Z19): carbon dioxide, UART, answers when asked.
 
 Source: Winsen MH-Z19B manual, serial port protocol (read, self-calibration, 3 min of preheating);
-drivers avaldebe/PyPMS, ESPHome mhz19. From one source each: that the fifth byte is the inner
-temperature (ESPHome; the manual has it as reserved), and that an answer of zeros is a sensor that
-still starts (PyPMS).
+drivers avaldebe/PyPMS, ESPHome mhz19. From one source each: the fifth byte is the temperature
+inside (ESPHome; the manual calls this byte reserved), and an answer of zeros means that the sensor
+is still starting (PyPMS).
 
-It calibrates itself each day to the lowest value it saw, taken for 400 ppm, unless told otherwise:
-fine outdoors, wrong where air never is fresh. It forgets what it was told with its supply.
+Each day the sensor takes its lowest value as 400 ppm, unless this is switched off: fine outdoors,
+wrong where the air is never fresh. It loses this setting when its supply is cut.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ class Mhz19:
 
     @property
     def identity(self) -> str:
-        """It has no serial number to tell."""
+        """It has no serial number."""
         return ""
 
     @property

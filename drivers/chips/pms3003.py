@@ -1,9 +1,9 @@
-"""Plantower PMS3003 ("G3"): particulate matter, UART, talks by itself and obeys nothing.
+"""Plantower PMS3003 ("G3"): particulate matter, UART, sends without being asked, takes no commands.
 
-Source: Plantower PMS3003 datasheet, transport protocol; driver avaldebe/PyPMS. Frames of 24 bytes,
-without counts of particles and without an error code: three words before the sum are reserved.
-The layout has one public source beside the datasheet. Its laser runs all the time and cannot be
-told to rest: what spares it is its SET pin.
+Source: Plantower PMS3003 datasheet, transport protocol; driver avaldebe/PyPMS. Its frames have 24
+bytes, no counts of particles and no error code: the three words before the sum are reserved.
+Besides the datasheet, one public source has the layout. The laser runs all the time; only the SET
+pin can switch it off.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
-"""Plantower PMS5003 (also PMSA003): particulate matter, UART, talks by itself.
+"""Plantower PMS5003 (also PMSA003): particulate matter, UART, sends without being asked.
 
 Source: Plantower PMS5003 datasheet, transport protocol in active mode; drivers avaldebe/PyPMS,
 pimoroni/pms5003-python, adafruit/Adafruit_CircuitPython_PM25, ESPHome pmsx003.
 
-The PMS5003T looks the same on the wire and means something else: it cannot be told apart here.
-Its laser runs all the time; the datasheet gives it three years on average.
+The PMS5003T sends frames that look the same, with other values in them: the driver cannot tell them
+apart. Its laser runs all the time; the datasheet gives it three years on average.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
-"""Plantower PMS5003T: particulate matter, temperature and humidity, UART, talks by itself.
+"""Plantower PMS5003T: particulate matter, temperature, humidity, UART, sends without being asked.
 
 Source: Plantower PMS5003T datasheet, transport protocol in active mode; drivers avaldebe/PyPMS,
 ESPHome pmsx003.
 
-Its frames have the length of those of a PMS5003, with temperature and humidity in place of the two
-largest sizes: the model cannot be told from a frame, only from the label. The temperature is that
-of its own warm case. Its laser runs all the time; the datasheet gives it three years on average.
+Its frames are as long as those of a PMS5003, with temperature and humidity in place of the two
+largest particle sizes: only the label shows the model. The temperature is that of its own warm
+case. Its laser runs all the time; the datasheet gives it three years on average.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """S0 pulse output of an energy meter (also gas or water) on a GPIO line.
 
-A passive opto-coupler that conducts for at least 30 ms per pulse, with at least 30 ms between
-pulses; wired to ground with a pull-up, the line is low during a pulse. A pulse counts when it
-begins. Contacts and long leads bounce, so the kernel debounces the line, for less than the
-shortest pulse: a shorter disturbance is no pulse. The stamp is late by the same time for each
-pulse, which leaves the distance of pulses, and so the power, as it is.
+The output is a passive opto-coupler that conducts for at least 30 ms per pulse, with at least 30 ms
+between pulses. Wired to ground with a pull-up, the line is low during a pulse. A pulse counts when
+it begins. Contacts and long leads bounce, so the kernel debounces the line, for less than the
+shortest pulse: a shorter disturbance does not count. This delays each pulse by the same time, so
+the time between pulses, and with it the power, stays right.
 
 Source: EN 62053-31:1998 (ton >= 30 ms, toff >= 30 ms, transition < 5 ms; class A 27 V/27 mA,
 class B 15 V/15 mA).

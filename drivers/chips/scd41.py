@@ -3,10 +3,10 @@
 Source: Sensirion SCD4x datasheet (commands, timing, conversion); drivers
 Sensirion/embedded-i2c-scd4x and Sensirion/python-i2c-scd4x; ESPHome scd4x.
 
-While it measures it takes nothing but the questions for news and for values, and the stop. Its
-automatic self-calibration is left as it is, its self-test (10 s, not for a site) is never started,
-and nothing is written to its EEPROM. It has no status register. No air on earth has less than
-250 ppm of CO2; 0 is what it tells before it knows.
+While the sensor measures, it accepts only three commands: are there new values, read them, stop.
+The driver does not change its automatic self-calibration, never starts its self-test (10 s, not for
+a site), and writes nothing to its EEPROM. The sensor has no status register. No air on earth has
+less than 250 ppm of CO2; the sensor sends 0 before its first measurement.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ class Scd41(Module):
         """Who finds it measuring knows neither its serial number nor its mode: it starts anew."""
         if not self._met:
             with suppress(BusError):  # who is not there refuses the start, too
-                await self._say(self.profile.stop, self.profile.stop_s)
+                await self._send(self.profile.stop, self.profile.stop_s)
 
     def _named_first(self) -> bool:
         return True

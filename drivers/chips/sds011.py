@@ -1,9 +1,9 @@
-"""Nova SDS011 (also SDS018, SDS021): particulate matter, UART, asked or talking by itself.
+"""Nova SDS011 (also SDS018, SDS021): particulate matter, UART, sends by itself or when asked.
 
 Source: Nova Fitness "Laser Dust Sensor Control Protocol" V1.3 (frames, reporting mode, working
-period, sleep); drivers avaldebe/PyPMS, menschel/sds011, ESPHome sds011. From one source each: that
-an answer may take a second (TimOrme/sds011lib), and that a sensor which rests between its working
-periods answers with its last values (arendst/Tasmota); others saw silence, so both are allowed.
+period, sleep); drivers avaldebe/PyPMS, menschel/sds011, ESPHome sds011. From one source each: an
+answer may take a second (TimOrme/sds011lib), and a sensor that rests between its working periods
+answers with its last values (arendst/Tasmota). Others saw no answer, so the driver allows both.
 
 Its laser lasts about 8000 hours: eleven months of continuous work. `work_min = 5` makes it work
 for half a minute in five and last nine years.
@@ -132,7 +132,7 @@ class Sds011:
         if self._unsaid:
             found[Condition.SETTINGS] = "; ".join(self._unsaid.values())
         if not self.work_min and self._reads <= self.settle_reads:
-            found[Condition.WARMUP] = "it was started and has not settled yet"
+            found[Condition.WARMUP] = "warming up after the start"
         return found
 
     async def open(self) -> None:

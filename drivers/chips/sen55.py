@@ -49,7 +49,7 @@ class Sen55(AirModule):
                 19,
                 frozenset(MASS),
                 Condition.CLEANING,
-                "the fan cleans itself: nothing new for about ten seconds",
+                "the fan is cleaning itself: no new values for about ten seconds",
                 usable=True,
                 reason=Reason.STALE,
             ),

@@ -1,13 +1,13 @@
 """Sensirion SEN66: particulate matter, humidity, temperature, VOC and NOx index, CO2, I2C.
 
 Source: Sensirion SEN6x datasheet (measured values, device status register); drivers
-Sensirion/embedded-i2c-sen66 and Sensirion/python-i2c-sen66. The numbers of the status bits were
-seen in this one family of drivers only.
+Sensirion/embedded-i2c-sen66 and Sensirion/python-i2c-sen66. Only these drivers document the numbers
+of the status bits.
 
-Its fan is cleaned by a command that it takes when it is idle, never by itself, and must not be
-started again for ten seconds. An SPS30 cleans its fan after each week of measuring, so it is done
-here after as many samples. A driver has no clock, and nobody should hold the bus for ten seconds:
-so the time is what twenty reads are known to wait, half a second each.
+The sensor never cleans its fan by itself. It does so on a command, which it accepts only when it is
+idle, and it must not be started again for ten seconds. An SPS30 cleans its fan after each week of
+measuring; this driver gives the command after as many samples. A driver has no clock and must not
+hold the bus for ten seconds, so it waits for twenty reads of half a second each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -127,7 +127,7 @@ class Sen66(AirModule):
         await AirModule._learn(self)
 
     async def _clean(self) -> None:
-        await self._say(self.profile.stop, self.profile.stop_s)
+        await self._send(self.profile.stop, self.profile.stop_s)
         self._taken = self._is_learnt()  # it keeps its state while it is idle
         self._running, self._dusty = False, 0
         if await self._takes(CLEAN):

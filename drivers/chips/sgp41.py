@@ -3,14 +3,14 @@
 Source: Sensirion SGP41 datasheet (commands, conditioning, humidity compensation); drivers
 Sensirion/embedded-i2c-sgp41 and Sensirion/arduino-i2c-sgp41; Sensirion/gas-index-algorithm.
 
-Its NOx pixel is conditioned after each start, at another temperature than it measures at, and must
-not be for more than ten seconds, which damages it. A driver has no clock, and a neighbour may hold
-the bus for seconds between two polls. So the conditioning is ended in the very read that began it:
-each of the first ten reads conditions for 0.4 s and goes back to measuring, four seconds in all,
-however slow the polls are. That it comes in parts is our choice; the datasheet has it in one piece.
-The algorithm wants a raw value a second all the same.
+After each start the NOx pixel is conditioned, at another temperature than the one for measuring.
+More than ten seconds of conditioning damage it. A driver has no clock, and another device may hold
+the bus for seconds between two polls. So each of the first ten reads conditions for 0.4 s and then
+goes back to measuring: four seconds in all, however slow the polls are. Splitting it up is our
+choice; the datasheet conditions in one piece. The algorithm still needs a raw value every second.
 
-At each opening, idle, it tests itself (320 ms), as ESPHome's sgp4x has it do at each start.
+At each opening the driver starts the idle sensor's self-test (320 ms), as ESPHome's sgp4x does at
+each start.
 """
 
 from collections.abc import Mapping, Sequence
@@ -164,7 +164,7 @@ class Sgp41:
 
     @property
     def identity(self) -> str:
-        """Its serial number; "" until it told it."""
+        """Its serial number; "" until it is read."""
         return self._identity
 
     @property
@@ -176,7 +176,7 @@ class Sgp41:
                 f"its self-test at the start failed (0x{self._broken:x}): replace it"
             )
         if not (self._voc.index and self._nox.index):
-            found[Condition.WARMUP] = "it is conditioned, and its indices need 45 s of air"
+            found[Condition.WARMUP] = "it is being conditioned; its indices need 45 s of measuring"
         return found
 
     def snapshot(self) -> bytes:

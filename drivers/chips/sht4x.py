@@ -1,12 +1,12 @@
 """Sensirion SHT40, SHT41, SHT43, SHT45: air temperature and relative humidity, I2C.
 
 Source: Sensirion SHT4x datasheet (commands, timing, conversion); drivers
-Sensirion/embedded-i2c-sht4x and Sensirion/python-i2c-sht4x; ESPHome sht4x. Its heater is never
-switched on here.
+Sensirion/embedded-i2c-sht4x and Sensirion/python-i2c-sht4x; ESPHome sht4x. This driver never
+switches the heater on.
 
-Its formula gives -6 to 119 %RH, so that tolerance and drift at both ends are seen; the datasheet
-has what is outside 0 to 100 cut to that. Tolerance is a few percent: further outside, at the upper
-end, is a broken sensor, and the lowest word of all is none that is measured.
+The formula gives -6 to 119 %RH, so that tolerance and drift at both ends are seen. The datasheet
+limits values to 0 to 100. The tolerance is a few percent: a value further above 100 means a broken
+sensor, and the lowest raw value of all is never a measurement.
 """
 
 from collections.abc import Mapping, Sequence
@@ -75,7 +75,7 @@ class Sht4x:
 
     @property
     def identity(self) -> str:
-        """Its serial number; "" until it told it."""
+        """Its serial number; "" until it is read."""
         return self._identity
 
     @property

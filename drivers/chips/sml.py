@@ -1,11 +1,11 @@
-"""German smart meters that send SML by themselves through their optical port (EDL21, eHZ, mME).
+"""German smart meters that send SML, without being asked, at their optical port (EDL21, eHZ, mME).
 
 Source: SML 1.04 (BSI TR-03109-1, annex IV b); OBIS codes and status word after FNN Lastenheft
 EDL, as in the manual of the Sagemcom Smarty BZ; volkszaehler/libsml for the fault of the DZG DVS74;
-devZer0/libsml-testing for meters that tell power under other codes; PyPI smllib for its direction.
+devZer0/libsml-testing for meters that send power under other codes; PyPI smllib for its direction.
 
 Power, phases and digits below one kWh are hidden until the customer's PIN is entered at the meter:
-until then those points are bad:address. Meters differ in what they send besides.
+until then those points are bad:address. What else a meter sends depends on its model.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ FIXED, FIXED_MASK = 0x04, 0xFF  # by these bits a status word is one after FNN
 STATUS: Final = (  # bit, condition, what a person should know
     (9, Condition.TAMPER, "the meter notices a magnet"),  # from memory of the FNN text
     (10, Condition.TAMPER, "the terminal cover is or was open"),
-    (15, Condition.PHASES, "the phases do not follow as L1, L2, L3"),
+    (15, Condition.PHASES, "the phases do not come in the order L1, L2, L3"),
     (17, Condition.DEVICE, "the meter reports a fatal error"),  # from memory of the FNN text
 )
 
@@ -51,7 +51,7 @@ POINTS: Final = known_points(
 
 @dataclass(slots=True)
 class Sml:
-    """One meter. What it does not tell is bad:address.
+    """One meter. What it does not send is bad:address.
 
     `dvs74` "auto" puts right the sign of the power of DZG DVS74 meters: those with certain serial
     numbers send positive values in a signed number that is too small, so that they look negative.

@@ -3,9 +3,9 @@
 Source: Sensirion SPS30 datasheet (measured values as floats, device status register,
 specifications, automatic fan cleaning); driver Sensirion/embedded-sps.
 
-Each week of measuring its fan blows itself free for about ten seconds, in which it has nothing new.
-No bit says so: it is concluded from the silence. All zeros, the typical size too, are a module
-that has not seen any air yet.
+After each week of measuring, the fan cleans itself for about ten seconds, and the sensor has no new
+values. No bit reports this: the driver concludes it from the missing values. If all values are
+zero, also the typical size, the module has not drawn in any air yet.
 """
 
 import struct
@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 
 from drivers.chips._sensirion import checked_sample, checked_words
 from drivers.chips._sensirion_module import ParticleModule
-from drivers.chips._sensirion_profile import SAID_CLEANING, Profile, StatusFlag, mark_warming
+from drivers.chips._sensirion_profile import CLEANING_TEXT, Profile, StatusFlag, mark_warming
 from drivers.chips._sensirion_profile import explain as explain_with
 from edge.core import Bad, Condition, Point, Quantity, Reason, Sample
 
@@ -82,7 +82,7 @@ class Sps30(ParticleModule):
 
     def _doing(self) -> Mapping[Condition, str]:
         quiet = self._silence.is_long and not self._status
-        return {Condition.CLEANING: SAID_CLEANING} if quiet else {}
+        return {Condition.CLEANING: CLEANING_TEXT} if quiet else {}
 
 
 def explain(frames: Sequence[bytes]) -> dict[str, Sample]:

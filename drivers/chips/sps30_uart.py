@@ -1,13 +1,14 @@
 """Sensirion SPS30 on its UART: mass and number of particles and their typical size.
 
 Source: Sensirion SPS30 datasheet, UART interface (SHDLC); drivers Sensirion/embedded-uart-sps and
-avaldebe/PyPMS. The SEL pin stays open. That a module asleep needs a byte 0xFF before the command to
-wake is from Sensirion's drivers. The laser lives more than ten years of continuous work, says the
-datasheet; it stands still while the driver is closed. Fan cleaning and zeros: as in `sps30`.
+avaldebe/PyPMS. The SEL pin stays open. From Sensirion's drivers: a sleeping module needs a byte
+0xFF before the command to wake. The laser lasts more than ten years of continuous work, says the
+datasheet; it is off while the driver is closed. Fan cleaning and zeros: as in `sps30`.
 
-Unverified: the command for the device status register (0xD2), from Sensirion/python-uart-sps30;
-others know it of the SEN44 only, and a firmware before 2.2 has no such register. A module that does
-not answer it is read without; its answers tell that there is an error, and then not which.
+Unverified: the command for the device status register (0xD2), from Sensirion/python-uart-sps30.
+Other sources have it for the SEN44 only, and a firmware before 2.2 has no such register. A module
+that does not answer this command is read without it; its answers then report that there is an
+error, but not which.
 """
 
 import struct
@@ -18,7 +19,7 @@ from typing import Annotated, ClassVar, Final
 
 from drivers.chips._sensirion import checked_sample, text_serial
 from drivers.chips._sensirion_module import ASKS, ASKS_S, SETTLE_READS, STATUS_EVERY
-from drivers.chips._sensirion_profile import SAID_CLEANING, StaleLimits, apply_status, mark_warming
+from drivers.chips._sensirion_profile import CLEANING_TEXT, StaleLimits, apply_status, mark_warming
 from drivers.chips._shdlc import (
     NOT_ALLOWED,
     ShdlcResponse,
@@ -57,7 +58,7 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
     response = parse_response(frame)
     if response.error:
         raise DataError(
-            f"it refuses to tell its values (error 0x{response.error:02x})", Reason.FAULT
+            f"it refuses to send its values (error 0x{response.error:02x})", Reason.FAULT
         )
     if not response.data:
         return (Bad(Reason.STALE),) * len(POINTS)
@@ -100,11 +101,13 @@ class Sps30Uart:
             if self._register >> flag.bit & 1:
                 found.setdefault(flag.condition, flag.text)
         if self._flagged and not self._register:
-            found[Condition.DEVICE] = "it reports an error, and does not tell which: fan or laser"
+            found[Condition.DEVICE] = (
+                "it reports an error of its fan or its laser, but not which of them"
+            )
         if self._silence.is_long and not found:
-            found[Condition.CLEANING] = SAID_CLEANING
+            found[Condition.CLEANING] = CLEANING_TEXT
         if self._running and self._fresh <= self.settle_reads:
-            found[Condition.WARMUP] = "it was started and has not settled yet"
+            found[Condition.WARMUP] = "warming up after the start"
         return found
 
     async def open(self) -> None:
@@ -233,8 +236,8 @@ def explain(frames: Sequence[bytes]) -> dict[str, Sample]:
             register = int.from_bytes(response.data[:4])
     if not samples:
         raise DataError("no measured values among the frames", Reason.SILENT)
-    told_of = apply_status(Sps30.profile, samples, register, settled=True)
-    return {point.key: sample for point, sample in zip(POINTS, told_of, strict=True)}
+    applied = apply_status(Sps30.profile, samples, register, settled=True)
+    return {point.key: sample for point, sample in zip(POINTS, applied, strict=True)}
 
 
 DRIVER: Final = Sps30Uart

@@ -1,16 +1,17 @@
 """Any meter with SunSpec models 201..204 (integers) or 211..214 (floats), Modbus RTU or TCP.
 
 Source: the SunSpec Alliance's model definitions (sunspec/models, JSON): common model 1, meters
-201..204 and 211..214; sunspec/pysunspec2 for where to look.
+201..204 and 211..214; sunspec/pysunspec2 for the places to look.
 
-The device is searched: "SunS" at register 40000, 50000 or 0, then one model after another. Which
-points there are is the same for all meters; what a model or a device lacks is bad:address. Ranges
-are wide, for SunSpec is for meters of any size. Power is positive for import in SunSpec; makers of
-inverters ship both ways: see `positive`. The power factor of an integer model is a percentage, as
-the definition says. 0 in a counter that is optional means that it is not there.
+The driver looks for "SunS" at register 40000, 50000 or 0, then for one model after another. All
+meters have the same list of points; a point that a model or a device lacks is bad:address. Ranges
+are wide, because SunSpec is for meters of any size. Power is positive for import in SunSpec, but
+some makers of inverters do the opposite: see `positive`. The power factor of an integer model is a
+percentage, as the definition says. 0 in an optional counter means that the device does not have
+this counter.
 
-A model is read in one request. A device that does not give so much at once is asked for less until
-it answers: values of 32 bits are not cut in two, nor read without their scale factor.
+A model is read in one request. If a device does not answer so much at once, it is asked for less
+until it answers. Values of 32 bits are never cut in two, and never read without their scale factor.
 """
 
 import struct
@@ -87,7 +88,7 @@ class SunSpec:
             raise
         if len(lost) == len(place.cuts):
             self._place = None
-            raise DataError("however little is asked for, it calls it too much", Reason.FAULT)
+            raise DataError("it refuses even the smallest request as too long", Reason.FAULT)
         for part, at in zip(model_parts(place.model), place.cuts, strict=True) if lost else ():
             if at in lost:
                 count = len(samples[part.points])

@@ -1,10 +1,10 @@
-"""Winsen ZH03B (also ZH03A): particulate matter, UART, talks by itself or when it is asked.
+"""Winsen ZH03B (also ZH03A): particulate matter, UART, sends by itself or when asked.
 
 Source: Winsen ZH03B manual, serial port protocol; drivers avaldebe/PyPMS, ShaggyDog18/SD_ZH03B,
 Bjk8kds/esphome-zh03b-sensor. Sources differ about the order of the three values in an answer: three
-of them say PM2.5, PM10, PM1, one PM1, PM10, PM2.5. About the frames that it sends by itself, which
-are laid out as those of a Plantower PMS3003, they agree: so `mode = "upload"` is the safer one.
-That it needs 45 s to settle is from a single driver for its sister ZH06.
+say PM2.5, PM10, PM1, one says PM1, PM10, PM2.5. They agree on the frames that the sensor sends by
+itself, which have the layout of a Plantower PMS3003: so `mode = "upload"` is safer. The 45 s to
+settle are from a single driver for the related ZH06.
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,11 +64,11 @@ class Zh03b:
     mode: Literal["upload", "asked"] = "upload"
     settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
     _reads: int = field(default=0, init=False, repr=False)
-    _set: bool = field(default=False, init=False, repr=False)  # it was told the mode
+    _set: bool = field(default=False, init=False, repr=False)  # the mode was sent to it
 
     @property
     def identity(self) -> str:
-        """It has no serial number to tell."""
+        """It has no serial number."""
         return ""
 
     @property
@@ -82,7 +82,7 @@ class Zh03b:
         self._set = False
         with suppress(BusError, DataError):  # one that is awake may say other things, or nothing
             await self.bus.frame(answer_framer(REST), ANSWER_S, write=WAKE)
-        await self._tell_mode()
+        await self._send_mode()
 
     async def read(self) -> tuple[Sample, ...]:
         """The newest frame, or an answer. Raises BusError on silence, DataError for damage."""
@@ -115,12 +115,12 @@ class Zh03b:
 
     async def _read(self) -> tuple[Sample, ...]:
         if not self._set:
-            await self._tell_mode()
+            await self._send_mode()
         if self.mode == "asked":
             return decode(await self.bus.frame(answer_framer(READ), ANSWER_S, write=ASK))
         return LAYOUT.decode(await self.bus.frame(LAYOUT.cut, UPLOAD_S, newest=True))
 
-    async def _tell_mode(self) -> None:
+    async def _send_mode(self) -> None:
         if self.mode == "asked":
             await self.bus.send(ASKED)
         else:

@@ -34,8 +34,8 @@ def explain(table: RegisterMap, frames: Sequence[bytes]) -> dict[str, Sample]:
             raise DataError(f"frame {at + 2} answers transaction {again}, not {number}")
         for place, sample in _pair(table, asked, answer, at).items():
             cells[place] = sample
-    told_points = zip(table.registers, point_samples(table, cells), strict=True)
-    return {register.point.key: sample for register, sample in told_points if sample is not None}
+    points = zip(table.registers, point_samples(table, cells), strict=True)
+    return {register.point.key: sample for register, sample in points if sample is not None}
 
 
 def _open(frame: bytes, at: int) -> tuple[int, bytes]:

@@ -164,14 +164,14 @@ def _check_head(doc: Mapping[str, Any], wrong: list[str]) -> None:
     gap = doc.get("gap", 0)
     if not is_int(gap) or not 0 <= gap <= MAX_REGISTERS:
         wrong.append(
-            f"gap must be 0..{MAX_REGISTERS}: registers without a point that may be read along"
+            f"gap must be 0..{MAX_REGISTERS}: registers without a point that may be read, too"
         )
     line = doc.get("line", "9600 8N1")
     if not isinstance(line, str) or not _settable(line):
         wrong.append('line must be how the meter leaves the factory, as in line = "9600 8N1"')
     amps = doc.get("amps", 1)
     if not (is_int(amps) or isinstance(amps, float)) or not 0 < amps <= MAX_AMPS:
-        wrong.append("amps must be a number above 0: the largest current the ranges were made for")
+        wrong.append("amps must be a number above 0: the largest current that the ranges are for")
     choices(doc, "absent", ABSENT, wrong)
 
 

@@ -31,29 +31,29 @@ class KnownRefusals:
         """The cheapest requests, as far as is known."""
         return plan_requests(self.map, self._limit, self.holes, self.refused)
 
-    def answered(self, one: RegisterBlock) -> None:
+    def answered(self, block: RegisterBlock) -> None:
         """It gave so many registers."""
-        if one.count > self._fits:
-            self._fits = one.count
+        if block.count > self._fits:
+            self._fits = block.count
             if self._fits > self._most:  # it was not the length that was refused before
                 self._most = self.map.max_registers
 
-    def gone(self, one: RegisterBlock, reason: Reason) -> None:
+    def gone(self, block: RegisterBlock, reason: Reason) -> None:
         """It refuses this point for itself."""
-        self.refused[one.places[0]] = reason
+        self.refused[block.places[0]] = reason
         self._new = True
 
-    def limited(self, one: RegisterBlock) -> None:
+    def limited(self, block: RegisterBlock) -> None:
         """It says that this is too long; whoever has given as much means something else by it."""
-        if one.count > self._fits:
-            self._most = min(self._most, one.count - 1)
+        if block.count > self._fits:
+            self._most = min(self._most, block.count - 1)
 
-    def bare(self, one: RegisterBlock, too_long: bool) -> None:
+    def bare(self, block: RegisterBlock, too_long: bool) -> None:
         """It refuses this with its padding: too long, or registers that it does not have."""
-        if too_long and one.count > self._fits:
-            self._most = min(self._most, one.count - 1)
-        elif one.padding is not None:
-            self.holes.add(one.padding)
+        if too_long and block.count > self._fits:
+            self._most = min(self._most, block.count - 1)
+        elif block.padding is not None:
+            self.holes.add(block.padding)
             self._new = True
 
     def parted(self, left: RegisterBlock, right: RegisterBlock, too_long: bool) -> None:

@@ -58,8 +58,8 @@ def options(table: RegisterMap | None) -> dict[str, Option]:
             float(table.amps) if table else 1.0,
             low=1,
             high=MAX_AMPS,
-            text="the rated current, of current transformers the primary one: the ranges of"
-            " currents, powers and energies follow it, values do not",
+            text="the rated current (of current transformers: the primary one): sets the ranges of"
+            " currents, powers and energies, and does not change values",
         )
     found["positive"] = Option(
         str,
@@ -191,42 +191,46 @@ class ModbusDevice:
             self.identity = metervalues.meter_serial(where, self.map.words, data)
             self._until_asked, self._tries = AGAIN - 1, 0
 
-    async def _block(self, one: RegisterBlock) -> Sequence[Sample]:
+    async def _block(self, block: RegisterBlock) -> Sequence[Sample]:
         """Its samples. Raises DataError when there is not one answer in it."""
         known = self._known
         try:
-            data = await self.bus.read_registers(self.unit, one.function, one.address, one.count)
+            data = await self.bus.read_registers(
+                self.unit, block.function, block.address, block.count
+            )
         except AmbiguousAnswerError:
             raise
         except BusError:
-            if one.padding is None:
+            if block.padding is None:
                 raise
-            known.bare(one, too_long=False)  # some say nothing where others refuse
-            return await self._block(make_block(self.map, one.places))
+            known.bare(block, too_long=False)  # some say nothing where others refuse
+            return await self._block(make_block(self.map, block.places))
         except DataError as error:
             known.refusals += 1
             too_long = isinstance(error, TooLongError)
             if self._stranger or not (too_long or error.reason is Reason.ADDRESS):
                 raise
-            if one.padding is not None:
-                known.bare(one, too_long)
-                return await self._block(make_block(self.map, one.places))
-            if len(one.places) == 1:
-                known.gone(one, error.reason)
+            if block.padding is not None:
+                known.bare(block, too_long)
+                return await self._block(make_block(self.map, block.places))
+            if len(block.places) == 1:
+                known.gone(block, error.reason)
                 raise
             if too_long:
-                known.limited(one)
-            return await self._halves(one, too_long)
-        samples = one.decode(data)
+                known.limited(block)
+            return await self._halves(block, too_long)
+        samples = block.decode(data)
         if isinstance(data, StaleAnswer):
             samples = mark_stale(samples)
-        known.answered(one)
+        known.answered(block)
         return samples
 
-    async def _halves(self, one: RegisterBlock, too_long: bool) -> Sequence[Sample]:
+    async def _halves(self, block: RegisterBlock, too_long: bool) -> Sequence[Sample]:
         """A block that was refused, by two requests, and where one of them is refused by more."""
-        half, refusals = len(one.places) // 2, self._known.refusals
-        left, right = (make_block(self.map, at) for at in (one.places[:half], one.places[half:]))
+        half, refusals = len(block.places) // 2, self._known.refusals
+        left, right = (
+            make_block(self.map, at) for at in (block.places[:half], block.places[half:])
+        )
         samples: list[Sample] = []
         errors: list[DataError] = []
         for part in (left, right):

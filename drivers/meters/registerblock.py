@@ -207,23 +207,24 @@ def _unlike(
 
 
 def _paddings(
-    table: RegisterMap, one: RegisterBlock, limit: int, barred: Collection[Hole]
+    table: RegisterMap, block: RegisterBlock, limit: int, barred: Collection[Hole]
 ) -> Iterator[Hole]:
     """Registers without a cell that may be read along, between it and the next; few first."""
-    cells = [cell for cell in table.cells if table.asks(cell) == one.function]
+    cells = [cell for cell in table.cells if table.asks(cell) == block.function]
     most = PADDING if table.gap is None else min(PADDING, table.gap)
-    behind = min((cell.address for cell in cells if cell.address >= one.end), default=one.end)
-    before = max((cell.end for cell in cells if cell.end <= one.address), default=one.address)
-    for size in range(1, min(most, limit - one.count) + 1):
-        for start, end in ((one.end, one.end + size), (one.address - size, one.address)):
+    behind = min((cell.address for cell in cells if cell.address >= block.end), default=block.end)
+    before = max((cell.end for cell in cells if cell.end <= block.address), default=block.address)
+    for size in range(1, min(most, limit - block.count) + 1):
+        for start, end in ((block.end, block.end + size), (block.address - size, block.address)):
             if (
                 before <= start
                 and end <= behind
                 and not any(
-                    function == one.function and a < end and start < b for function, a, b in barred
+                    function == block.function and a < end and start < b
+                    for function, a, b in barred
                 )
             ):
-                yield one.function, start, end
+                yield block.function, start, end
 
 
 def _cut_blocks(

@@ -69,7 +69,7 @@ def ratio_row(key: str, row: Any, wrong: list[str]) -> Register | None:
     place = _place(row, WORDS, wrong)
     low, high = _range(row, wrong)
     if low < 1:
-        wrong.append("low must be 1 or more: a ratio multiplies, and is never nothing")
+        wrong.append("low must be 1 or more: a ratio multiplies, and is never 0")
     scale = _scale(row, wrong)
     if wrong or place is None:
         return None

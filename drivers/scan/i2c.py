@@ -36,7 +36,7 @@ PRODUCT_NAME: Final = SerialQuery(b"\xd0\x14", 16, 0.05, text_serial)  # SEN5x, 
 PRODUCT_TYPE: Final = SerialQuery(b"\xd0\x02", 4, 0.05, text_serial)  # SPS30
 SPS30_TYPE: Final = "00080000"
 BOSCH: Final = {0x60: ("bme280", "BME280"), 0x61: ("bme688", "BME688 or BME680")}
-STRANGERS: Final = {0x58: "a BMP280, which measures no humidity"}
+UNSUPPORTED: Final = {0x58: "a BMP280, which measures no humidity"}
 LOW, HIGH, CONFIG = b"\x02", b"\x03", b"\x01"  # registers of an ADS1115
 THRESHOLDS: Final = (b"\x80\x00", b"\x7f\xff")  # nobody who does not compare changes them
 POWER_ON: Final = b"\x85\x83"
@@ -84,7 +84,7 @@ async def _identify(bus: I2cBus, address: int) -> FoundDevice | str | None:
                 return result
     if not unasked and await _bytes(bus, address, b"", 1) is None:
         return None
-    return "something answers, and is no chip that this program knows"
+    return "a device answers, but this program does not know the chip"
 
 
 async def _bytes(
@@ -113,7 +113,7 @@ async def _put_back(bus: I2cBus, address: int, sent: bytes, before: bytes) -> st
     """Give a chip with one register what it had before. None when it is no such chip."""
     if await _bytes(bus, address, b"", 1) != sent:
         return None
-    problem = "it gives back what it is sent: a multiplexer such as a TCA9548A, or a port"
+    problem = "it returns the byte that it is sent: a multiplexer such as a TCA9548A, or a port"
     try:
         await bus.transfer(address, before)
     except BusError as error:
@@ -132,7 +132,7 @@ async def _bosch(bus: I2cBus, address: int) -> FoundDevice | str | None:
         driver, name = BOSCH[answer[0]]
         options = {"address": address}
         return FoundDevice(driver, f"{name}, chip id 0x{answer[0]:02x} at 0x{address:02x}", options)
-    there = STRANGERS.get(answer[0], "no chip that this program knows")
+    there = UNSUPPORTED.get(answer[0], "no chip that this program knows")
     return f"chip id 0x{answer[0]:02x} is {there}"
 
 
@@ -187,8 +187,8 @@ async def _ads1115(bus: I2cBus, address: int) -> FoundDevice | str | None:
         return problem
     if low != THRESHOLDS[0] or await _bytes(bus, address, HIGH, 2) != THRESHOLDS[1]:
         return (
-            "something answers, and is no ADS1115 as one comes from the factory; if it is a"
-            f" PCF8591, its control byte is 0x{LOW.hex()} now, until its program sets it again"
+            "a device answers, but not as an ADS1115 with factory settings; if it is a PCF8591, its"
+            f" control byte is 0x{LOW.hex()} now, until its own program sets it again"
         )
     config = await _bytes(bus, address, CONFIG, 2)
     if config is None:

@@ -83,7 +83,7 @@ async def _there(
             return UnitAnswer.SOUND  # it refuses, so it is there
         if not line and not somebody:  # there are no collisions on TCP, and no noise
             raise BusError(
-                f"what is there answers, and not in Modbus TCP ({error}): another service, or a"
+                f"the device answers, but not in Modbus TCP ({error}): another service, or a"
                 " converter that passes the frames of its line on as they are"
             ) from error
         why = "; two devices with one address, or a bad line" if line else ""
@@ -176,7 +176,7 @@ async def identify_unit(bus: ScanModbus, unit: int) -> FoundDevice | None:
     what = f"{best.table.maker} {best.table.model}, unit {unit}"
     what += f", serial number {best.serial}" if best.serial else ""
     if also:
-        what += f"; {', '.join(also)} would fit too: see what is printed on it"
+        what += f"; {', '.join(also)} would fit, too: read its label"
     return FoundDevice(best.table.name, what, serial=best.serial, also=also)
 
 

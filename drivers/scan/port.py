@@ -39,12 +39,12 @@ async def scan_port(
 
 
 def _at(line: str, tick: ScanTick) -> ScanTick:
-    """Tell the settings with each step."""
+    """Show the settings with each step."""
 
-    def told(step: str, seconds: float, more_s: float = 0.0) -> None:
+    def with_line(step: str, seconds: float, more_s: float = 0.0) -> None:
         tick(f"{line} {step}", seconds, more_s)
 
-    return told
+    return with_line
 
 
 def estimate_port_s(pace: Pace) -> float:

@@ -109,8 +109,8 @@ async def listen_for_talkers(
     driver, frame = ear.found
     serial = frame[6:8].hex() if driver == "sds011" else ""
     also = ALSO.get(driver, ())
-    same = f"; {', '.join(also)} look the same here: see what is printed on it" if also else ""
-    what = f"{NAMES[driver]} that talks by itself at {line}{same}"
+    same = f"; {', '.join(also)} look the same on the wire: read its label" if also else ""
+    what = f"{NAMES[driver]} that sends without being asked at {line}{same}"
     options: dict[str, Any] = dict(OPTIONS.get(driver, {}))
     if driver == "dsmr" and (several := dsmr.draft_options(frame)):
         options |= several

@@ -122,7 +122,7 @@ class Plantower(Talker):
                 self._left = self.zeros
             self.asleep = argument == 0
         elif command == READ and not self.asleep:
-            self.say(self._next())
+            self.send(self._next())
             return
         answer = b"\x42\x4d\x00\x04" + bytes([command, argument])
-        self.say(answer + sum(answer).to_bytes(2))
+        self.send(answer + sum(answer).to_bytes(2))

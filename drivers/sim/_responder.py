@@ -20,7 +20,7 @@ HURRIED_S: Final = 10.0
 FORGETS_S: Final = 0.25  # a USB adapter holds bytes back for 0.016 s; it must not look like this
 
 Values = Mapping[str, float]
-Said = tuple[float, bytes]  # so many seconds after it was asked, these bytes
+TimedReply = tuple[float, bytes]  # so many seconds after it was asked, these bytes
 
 
 class Responder:
@@ -46,12 +46,12 @@ class Responder:
             known = ", ".join(self.faults_known)
             raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """What is not understood yet, and what is said to the rest."""
         raise NotImplementedError
 
     def tried(self) -> None:
-        """Tell each value once, to nobody. Raises what its encoder does when one does not fit."""
+        """Encode each value once. Raises what its encoder does when one does not fit."""
 
     def due(self) -> str:
         """The fault that the next answer has."""

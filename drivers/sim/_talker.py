@@ -17,7 +17,7 @@ class Talker:
     """What such devices have in common: a port, a thread, and faults. A context manager.
 
     `speak` of the device gives what it says each `every_s`; `hear` gets all that came, answers
-    through `say`, and gives what is left of it. `fault` is how it misbehaves until told otherwise,
+    through `send`, and gives what is left of it. `fault` is how it misbehaves until told otherwise,
     what is put into `faults` spoils one frame each. `silent` says nothing at all. After a silence
     of `forgets_s` a command that has begun is none any more.
     """
@@ -48,7 +48,7 @@ class Talker:
         raise NotImplementedError
 
     def tried(self) -> None:
-        """Tell all values once, to nobody. Raises what its encoder does when one does not fit."""
+        """Encode all values once. Raises what its encoder does when one does not fit."""
         self.speak()
 
     def due(self) -> str:
@@ -82,7 +82,7 @@ class Talker:
         """Whether so many bytes were heard."""
         return self.heard >= count
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Put bytes on the wire. What nobody reads is lost, as on a UART."""
         with suppress(BlockingIOError):
             os.write(self._fd, data)
@@ -125,4 +125,4 @@ class Talker:
             if time.monotonic() >= due:
                 due += self.every_s
                 if not self.silent and (data := self.speak()):
-                    self.say(data)
+                    self.send(data)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from drivers.sim._responder import NOISE, Responder, Said
+from drivers.sim._responder import NOISE, Responder, TimedReply
 
 Values = Mapping[str, float]
 
@@ -75,19 +75,19 @@ class Canoga(Responder):
         self.channels = [Vehicle(state=each.state) for each in self.channels]
         self.reset_at = self._own_at = self.clock()
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """Questions of 8 bytes that are for it."""
-        replies: list[Said] = []
+        replies: list[TimedReply] = []
         while (at := heard.find(b"<08")) >= 0 and len(heard) - at >= 8:
             question, heard = heard[at : at + 8], heard[at + 8 :]
             if question != _summed(question[:-3]) or question[3] not in (self.address, ANYBODY):
                 continue
-            answer = self._told(question[4:5])
+            answer = self._reply(question[4:5])
             if answer:
                 replies += self._spoilt(answer)
         return heard[-8:], replies
 
-    def _told(self, code: bytes) -> bytes:
+    def _reply(self, code: bytes) -> bytes:
         if code == b"*":
             self._own()
             return _events(self.channels)
@@ -104,7 +104,7 @@ class Canoga(Responder):
             for channel in range(1, CHANNELS + 1):
                 self.passes(channel, max(0, start_ms), int(OWN_S * 1000))
 
-    def _spoilt(self, data: bytes) -> list[Said]:
+    def _spoilt(self, data: bytes) -> list[TimedReply]:
         match self.due():
             case "silent":
                 return []

@@ -18,7 +18,7 @@ from drivers.sim._dlms_hdlc import (
     wrong_hcs,
 )
 from drivers.sim._dlms_registers import ROWS, register
-from drivers.sim._responder import NOISE, Responder, Said, Values
+from drivers.sim._responder import NOISE, Responder, TimedReply, Values
 
 FAULTS: Final = (
     "silent", "crc", "hcs", "cut", "noise", "late", "foreign", "echo", "refused", "disconnected",
@@ -78,10 +78,10 @@ class Dlms(Responder):
         self._request, self._segments, self._last = b"", list[bytes](), b""
         self._blocks: list[bytes] = []
 
-    def hear(self, heard_: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard_: bytes) -> tuple[bytes, list[TimedReply]]:
         """Frames for this meter, answered; others passed over."""
         *frames, rest = split_frames(heard_)
-        replies: list[Said] = []
+        replies: list[TimedReply] = []
         for body in frames:
             parts = parse_frame(body)
             if parts is None or parts[:2] != (self.own, self.client):
@@ -95,7 +95,7 @@ class Dlms(Responder):
         for name, *_ in (row for rows in ROWS.values() for row in rows):
             register(self.values, bytes([1, 0, *map(int, name.split(".")), 255]), 2)
 
-    def _spoilt(self, reply: bytes, question: bytes, fault: str) -> Iterator[Said]:
+    def _spoilt(self, reply: bytes, question: bytes, fault: str) -> Iterator[TimedReply]:
         match fault:
             case "silent":
                 return
@@ -145,7 +145,7 @@ class Dlms(Responder):
         request, self._request = self._request, b""
         if request[:3] != b"\xe6\xe6\x00":
             return encode_frame(self.client, self.own, 0x97)
-        answer = b"\xe6\xe7\x00" + self._told(request[3:], fault)
+        answer = b"\xe6\xe7\x00" + self._reply(request[3:], fault)
         self._segments = [answer[at : at + self.room] for at in range(0, len(answer), self.room)]
         return self._segment(fault)
 
@@ -170,7 +170,7 @@ class Dlms(Responder):
 
     # --- DLMS ---------------------------------------------------------------------------------
 
-    def _told(self, apdu: bytes, fault: str) -> bytes:
+    def _reply(self, apdu: bytes, fault: str) -> bytes:
         if apdu[:1] == b"\x60":
             return self._association(apdu, fault)
         if not self.associated or fault == "exception" or apdu[:1] != b"\xc0":

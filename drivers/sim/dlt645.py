@@ -8,7 +8,7 @@ was built without, single items, its address and number, and its status words; l
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from drivers.sim._responder import NOISE, Responder, Said, Values
+from drivers.sim._responder import NOISE, Responder, TimedReply, Values
 
 FAULTS: Final = ("silent", "crc", "cut", "noise", "late", "foreign", "echo", "refuse", "wrong_item")
 
@@ -83,9 +83,9 @@ class Dlt645(Responder):
         self.words = dict(words or {})
         self.blocks, self.fill, self.chunk, self.turnaround_s = blocks, fill, chunk, turnaround_s
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """Requests for this meter, answered; others passed over."""
-        replies: list[Said] = []
+        replies: list[TimedReply] = []
         while True:
             start = heard.find(b"\x68")
             if start < 0:
@@ -108,14 +108,14 @@ class Dlt645(Responder):
             for key in self.values.keys() & set(keys):
                 encode_bcd(self.values[key], size, steps)
 
-    def _answer(self, one: bytes) -> Iterator[Said]:
+    def _answer(self, one: bytes) -> Iterator[TimedReply]:
         target = one[1:7][::-1].hex()
         control = one[8]
         if target not in (self.address, "a" * 12) or control not in (0x11, 0x12, 0x13):
             return
         data = bytes((value - 0x33) % 256 for value in one[10:-2])
         fault = self.due()
-        reply = encode_frame(self.address, *self._say(control, data, fault))
+        reply = encode_frame(self.address, *self._reply(control, data, fault))
         match fault:
             case "silent":
                 return
@@ -127,12 +127,12 @@ class Dlt645(Responder):
                 reply = NOISE + b"\x68" + reply
             case "foreign":
                 other = f"{(int(self.address) + 1) % 10**12:012d}"
-                reply = encode_frame(other, *self._say(control, data, fault))
+                reply = encode_frame(other, *self._reply(control, data, fault))
             case "echo":
                 reply = one + reply
         yield self.turnaround_s + (self.late_s if fault == "late" else 0.0), reply
 
-    def _say(self, control: int, data: bytes, fault: str) -> tuple[int, bytes]:
+    def _reply(self, control: int, data: bytes, fault: str) -> tuple[int, bytes]:
         if control == 0x13:
             return 0x93, bytes.fromhex(self.address)[::-1]
         if fault == "refuse":

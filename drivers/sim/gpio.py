@@ -52,7 +52,7 @@ class SimChip:
         self._by_name = _names(names)
         self._clock_ns = clock_ns
         self._changed = threading.Condition(threading.RLock())  # a request, a read, an end
-        self._peers: list[ChipConnection] = []
+        self._connections: list[ChipConnection] = []
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._thread: threading.Thread | None = None
@@ -121,10 +121,10 @@ class SimChip:
     def connect(self) -> LocalLink:
         """A link within this process: questions are answered in the caller's thread."""
         mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        peer = ChipConnection(theirs)
+        connection = ChipConnection(theirs)
         with self._changed:
-            self._peers.append(peer)
-        return LocalLink(mine, partial(self.handle, peer), partial(self.leave, peer))
+            self._connections.append(connection)
+        return LocalLink(mine, partial(self.handle, connection), partial(self.leave, connection))
 
     def start(self) -> None:
         """Serve the socket, if there is one. Raises OSError when the path cannot be bound."""
@@ -153,58 +153,62 @@ class SimChip:
             self._thread.join()
             self._thread = None
         with self._changed:
-            for peer in list(self._peers):
-                self.leave(peer)
+            for connection in list(self._connections):
+                self.leave(connection)
         if self._wake_write >= 0:
             self._selector.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
             self._wake_read = self._wake_write = -1
 
-    def handle(self, peer: ChipConnection, packet: bytes) -> None:
+    def handle(self, connection: ChipConnection, packet: bytes) -> None:
         """Answer one packet of a client."""
         with self._changed:
             try:
                 question = json.loads(packet)
                 if not isinstance(question, dict):
                     raise OSError(errno.EINVAL, "not an object")
-                answer = self._answer(peer, question)
+                answer = self._answer(connection, question)
             except OSError as error:
                 answer = _packed({"errno": error.errno})
             except (ValueError, RecursionError):
                 answer = _packed({"errno": errno.EINVAL})
-            peer.told = False
-            peer.say(answer)
-            self._tell(peer)
+            connection.notified = False
+            connection.send(answer)
+            self._notify(connection)
             self._changed.notify_all()
 
-    def leave(self, peer: ChipConnection) -> None:
+    def leave(self, connection: ChipConnection) -> None:
         """A connection has ended, and with it its request."""
         with self._changed:
-            if peer.held is not None:
-                peer.held.end()
-                peer.held = None
-            if peer in self._peers:
-                self._peers.remove(peer)
-                peer.sock.close()
+            if connection.held is not None:
+                connection.held.end()
+                connection.held = None
+            if connection in self._connections:
+                self._connections.remove(connection)
+                connection.sock.close()
             self._changed.notify_all()
 
-    def _answer(self, peer: ChipConnection, question: dict[str, Any]) -> bytes:
+    def _answer(self, connection: ChipConnection, question: dict[str, Any]) -> bytes:
         match question:
-            case {"do": "read", "max": int(most)} if peer.held is not None:
-                events = peer.held.take(max(0, min(most, READ_MAX)))
+            case {"do": "read", "max": int(most)} if connection.held is not None:
+                events = connection.held.take(max(0, min(most, READ_MAX)))
                 return b"E" + b"".join(ROW.pack(e.mono_ns, e.seqno, *e[1:]) for e in events)
-            case {"do": "get"} if peer.held is not None:
+            case {"do": "get"} if connection.held is not None:
                 # `!` follows this answer, perhaps too late for one who looks at once
-                return _packed({"level": int(peer.held.level), "waiting": peer.held.waiting})
-            case {"do": "set", "level": level} if peer.held is not None:
-                settings = peer.held.settings
+                return _packed(
+                    {"level": int(connection.held.level), "waiting": connection.held.waiting}
+                )
+            case {"do": "set", "level": level} if connection.held is not None:
+                settings = connection.held.settings
                 if settings.direction != "output":
                     raise OSError(errno.EPERM, "an input cannot be set")
-                peer.held.settings = RequestSettings("output", settings.bias, level=bool(level))
+                connection.held.settings = RequestSettings(
+                    "output", settings.bias, level=bool(level)
+                )
                 return _packed({})
-            case {"do": "reconfigure", "settings": settings} if peer.held is not None:
-                peer.held.reconfigure(RequestSettings.parse(settings))
+            case {"do": "reconfigure", "settings": settings} if connection.held is not None:
+                connection.held.reconfigure(RequestSettings.parse(settings))
                 return _packed({})
             case {"do": "chip"}:
                 return _packed({"label": self.label, "lines": len(self.lines)})
@@ -218,32 +222,32 @@ class SimChip:
                 "consumer": str(consumer),
                 "buffer": int(buffer),
                 "settings": settings,
-            } if peer.held is None:
-                return self._request(peer, self._numbered(number), consumer, buffer, settings)
+            } if connection.held is None:
+                return self._request(connection, self._numbered(number), consumer, buffer, settings)
         raise OSError(errno.EINVAL, "no such question")
 
     def _request(
-        self, peer: ChipConnection, line: SimLine, consumer: str, buffer: int, settings: Any
+        self, connection: ChipConnection, line: SimLine, consumer: str, buffer: int, settings: Any
     ) -> bytes:
-        for other in list(self._peers):
+        for other in list(self._connections):
             # a process that was killed has let go, even if we have not noticed yet
             if other.held is not None and other.held.line is line and other.gone():
                 other.held.end()
         if line.holder is not None:
             raise OSError(errno.EBUSY, "held by another")
-        peer.held = RequestedLine(
+        connection.held = RequestedLine(
             line,
             consumer[:CONSUMER_MAX] or "?",
             RequestSettings.parse(settings),
             buffer,
-            lambda: self._tell(peer),
+            lambda: self._notify(connection),
         )
         return _packed({})
 
-    def _tell(self, peer: ChipConnection) -> None:
-        if peer.held is not None and peer.held.waiting and not peer.told:
-            peer.told = True
-            peer.say(WAITING)
+    def _notify(self, connection: ChipConnection) -> None:
+        if connection.held is not None and connection.held.waiting and not connection.notified:
+            connection.notified = True
+            connection.send(WAITING)
 
     def _line(self, line: int | str) -> SimLine:
         if isinstance(line, str):
@@ -264,10 +268,10 @@ class SimChip:
                     self._hear(key.data)
                 elif key.fileobj is listener:
                     sock, _ = listener.accept()
-                    peer = ChipConnection(sock)
+                    connection = ChipConnection(sock)
                     with self._changed:
-                        self._peers.append(peer)
-                    self._selector.register(sock, selectors.EVENT_READ, peer)
+                        self._connections.append(connection)
+                    self._selector.register(sock, selectors.EVENT_READ, connection)
                 else:
                     os.read(self._wake_read, 4096)
             if self._clock_ns is not None:
@@ -277,16 +281,16 @@ class SimChip:
         if self.path is not None:
             self.path.unlink(missing_ok=True)
 
-    def _hear(self, peer: ChipConnection) -> None:
+    def _hear(self, connection: ChipConnection) -> None:
         try:
-            packet = peer.sock.recv(PACKET)
+            packet = connection.sock.recv(PACKET)
         except ConnectionResetError:
             packet = b""
         if packet:
-            self.handle(peer, packet)
+            self.handle(connection, packet)
         else:
-            self._selector.unregister(peer.sock)
-            self.leave(peer)
+            self._selector.unregister(connection.sock)
+            self.leave(connection)
 
     def _wake(self) -> None:
         if self._thread is not None:

@@ -16,14 +16,14 @@ class ChipConnection:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.held: RequestedLine | None = None
-        self.told = False  # a `!` is on its way that no answer has followed yet
+        self.notified = False  # a `!` is on its way that no answer has followed yet
 
     def gone(self) -> bool:
         poll = select.poll()
         poll.register(self.sock, HUNG_UP)
         return bool(poll.poll(0))
 
-    def say(self, packet: bytes) -> None:
+    def send(self, packet: bytes) -> None:
         try:
             self.sock.send(packet, socket.MSG_DONTWAIT)
         except OSError:

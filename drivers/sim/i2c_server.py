@@ -1,6 +1,6 @@
 """A simulated I2C bus for another process, behind a Unix socket (the path `sim:SOCKET`).
 
-The protocol is told in `drivers/buses/i2c_remote.py`, which speaks its other side.
+The protocol is described in `drivers/buses/i2c_remote.py`, which speaks its other side.
 """
 
 import errno

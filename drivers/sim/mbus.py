@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from drivers.sim._responder import NOISE, Responder, Said, Values
+from drivers.sim._responder import NOISE, Responder, TimedReply, Values
 
 FAULTS: Final = (
     "silent", "crc", "cut", "noise", "late", "foreign", "no_data", "error", "encrypted", "fixed",
@@ -100,9 +100,9 @@ class Mbus(Responder):
         self.selected = False
         self._turn, self._bit, self._access = -1, -1, 0
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """Requests for this meter, answered; others passed over."""
-        replies: list[Said] = []
+        replies: list[TimedReply] = []
         while heard:
             if heard[0] == 0x10:
                 if len(heard) < 5:
@@ -132,7 +132,7 @@ class Mbus(Responder):
     def _mine(self, address: int) -> bool:
         return address in (self.address, 254) or (address == 253 and self.selected)
 
-    def _select(self, wanted: bytes) -> Iterator[Said]:
+    def _select(self, wanted: bytes) -> Iterator[TimedReply]:
         maker = 0
         for letter in self.maker:
             maker = maker * 32 + ord(letter) - 64
@@ -148,7 +148,7 @@ class Mbus(Responder):
             self._turn, self._bit = -1, -1
             yield from self._ack()
 
-    def _short(self, control: int, address: int) -> Iterator[Said]:
+    def _short(self, control: int, address: int) -> Iterator[TimedReply]:
         if control == 0x40 and address == 253:
             self.selected = False
         elif control == 0x40 and self._mine(address):
@@ -160,14 +160,14 @@ class Mbus(Responder):
                 self._turn, self._bit = self._turn + 1, bit
             yield from self._data()
 
-    def _ack(self) -> Iterator[Said]:
+    def _ack(self) -> Iterator[TimedReply]:
         if self.fault != "silent":
             yield self.turnaround_s, b"\xe5"
 
-    def _data(self) -> Iterator[Said]:
+    def _data(self) -> Iterator[TimedReply]:
         fault = self.due()
         address = self.address + 1 if fault == "foreign" else self.address
-        reply = long_frame(0x08, address, 0x72, self._told(fault))
+        reply = long_frame(0x08, address, 0x72, self._reply(fault))
         match fault:
             case "silent":
                 return
@@ -186,7 +186,7 @@ class Mbus(Responder):
                 reply = long_frame(0x08, address, 0x73, number + bytes(12))
         yield self.turnaround_s + (self.late_s if fault == "late" else 0.0), reply
 
-    def _told(self, fault: str) -> bytes:
+    def _reply(self, fault: str) -> bytes:
         records = [encode_record(key, value) for key, value in self.values.items()]
         records += [PAST, HIGHEST] if self.medium == ELECTRICITY else []
         records += [b"\x02\xfd\x17" + self.flags.to_bytes(2, "little")]

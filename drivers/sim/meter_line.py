@@ -49,7 +49,7 @@ class MeterLine:
 
     def __init__(
         self,
-        slaves: Mapping[int, Unit],
+        units: Mapping[int, Unit],
         baud: int = 9600,
         parity: str = "N",
         stop: int = 1,
@@ -57,7 +57,7 @@ class MeterLine:
         link: Path | None = None,
         step_s: float = STEP_S,
     ) -> None:
-        self.slaves = slaves
+        self.slaves = units
         self.char_ns = (9 + (parity != "N") + stop) * 1_000_000_000 // baud
         self.silence_ns = 1_750_000 if baud > 19_200 else 7 * self.char_ns // 2
         self._turnaround_ns = max(int(turnaround_s * 1e9), self.silence_ns)
@@ -100,7 +100,7 @@ class MeterLine:
         """Whether so many bytes were heard, and all was said to them that is not late by fault."""
         return self.heard >= count and not self._owed
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Put bytes on the line out of the blue, from no unit that was asked."""
         heapq.heappush(self._due, (time.monotonic_ns(), -1, data))
         os.write(self._wake[1], b"!")

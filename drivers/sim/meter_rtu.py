@@ -7,7 +7,7 @@ pseudo-terminal with the true time of a wire there is `meter_line`.)
 from collections.abc import Mapping
 from typing import Final
 
-from drivers.sim._responder import Responder, Said
+from drivers.sim._responder import Responder, TimedReply
 from drivers.sim.meter_line import checksum, encode_frame
 from drivers.sim.meter_unit import Unit
 
@@ -25,9 +25,9 @@ class MeterRtu(Responder):
         self.units = units
         self.turnaround_s = max(SHORTEST_S, SILENCE_CHARS * 11 / baud)
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """Whole requests among what came, each answered by the unit that it is for."""
-        replies: list[Said] = []
+        replies: list[TimedReply] = []
         while len(heard) >= REQUEST:
             asked = heard[:REQUEST]
             if asked[1] not in FUNCTIONS or checksum(asked[:-2]) != asked[-2:]:

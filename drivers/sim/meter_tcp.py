@@ -22,12 +22,12 @@ class MeterTcp:
 
     def __init__(
         self,
-        slaves: Mapping[int, Unit],
+        units: Mapping[int, Unit],
         host: str = "127.0.0.1",
         port: int = 0,
         turnaround_s: float = 0.0,
     ) -> None:
-        self.slaves, self._turnaround_s = slaves, turnaround_s
+        self.slaves, self._turnaround_s = units, turnaround_s
         self._listener = socket.create_server((host, port), backlog=16)
         self._listener.setblocking(False)
         self.host, self.port = self._listener.getsockname()[:2]

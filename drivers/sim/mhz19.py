@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from drivers.sim._responder import Responder, Said
+from drivers.sim._responder import Responder, TimedReply
 from drivers.sim._winsen import SIZE, encode_frame, split_commands, spoil_frame
 
 Values = Mapping[str, float] | Callable[[float], Mapping[str, float]]
@@ -51,20 +51,20 @@ class Mhz19(Responder):
         self._powered_at = self.clock()
         self.self_calibrating = True
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """Answer whole commands."""
-        replies: list[Said] = []
+        replies: list[TimedReply] = []
         left = heard
         for code, argument, rest in split_commands(heard):
             left = rest
             if code == READ:
-                replies += self._told()
+                replies += self._reply()
             elif code == SELF_CALIBRATION and self.fault != "silent":
                 self.self_calibrating = argument == 0xA0
                 replies.append((ANSWER_S, encode_frame(bytes((code, 1)))))
         return left[-SIZE:], replies
 
-    def _told(self) -> list[Said]:
+    def _reply(self) -> list[TimedReply]:
         fault = self.due()
         if fault == "silent":
             return []

@@ -49,7 +49,7 @@ class Sds011(Talker):
         self.period_min = self.writes = 0
         self._left = zeros
         self._since = clock()
-        self._told = -1  # in which of its periods it has reported
+        self._reported = -1  # in which of its periods it has reported
 
     @property
     def resting(self) -> bool:
@@ -64,9 +64,9 @@ class Sds011(Talker):
         if not self.period_min:
             return self._next()
         period, phase_s = divmod(self.clock() - self._since, 60 * self.period_min)
-        if phase_s < WORK_S or self._told == period:
+        if phase_s < WORK_S or self._reported == period:
             return b""
-        self._told = int(period)
+        self._reported = int(period)
         return self._next()
 
     def _next(self) -> bytes:
@@ -106,7 +106,7 @@ class Sds011(Talker):
         if self.resting and not wakes and not (code == QUERY and self.talks_asleep):
             return
         if code == QUERY:
-            self.say(self._next())
+            self.send(self._next())
             return
         if code == MODE:
             self.writes += write
@@ -117,19 +117,19 @@ class Sds011(Talker):
         elif code == PERIOD:
             if write:
                 self.writes += 1
-                self.period_min, self._since, self._told = value, self.clock(), -1
+                self.period_min, self._since, self._reported = value, self.clock(), -1
             settings = [write, self.period_min, 0]
         elif code == FIRMWARE:
             settings = list(DATE)
         else:
             return
         if self.fault != "deaf":
-            self.say(self._framed(REPLY, bytes([code, *settings])))
+            self.send(self._framed(REPLY, bytes([code, *settings])))
 
     def _sleeps(self, value: int) -> int:
         if value == 1 and self.asleep:
             self._left = self.zeros
-            self._since, self._told = self.clock(), -1
+            self._since, self._reported = self.clock(), -1
         self.asleep = value == 0
         return value
 

@@ -24,7 +24,7 @@ CLEAN_AIR: Final = {"voc_ticks": 30000.0, "nox_ticks": 16000.0}
 
 @dataclass
 class Sgp41(Sensirion):
-    """One sensor at 0x59; see `Sensirion` for its faults. `told` is the air it was told last.
+    """One sensor at 0x59; see `Sensirion` for its faults. `compensation` is the air that was set.
 
     The low bits of `failed` are pixels that do not pass its self-test; the fault "sensor" is one.
     """
@@ -39,7 +39,7 @@ class Sgp41(Sensirion):
     hot: bool = False
     damaged: bool = False
     failed: int = 0
-    told: tuple[float, float] = (0.0, 0.0)
+    compensation: tuple[float, float] = (0.0, 0.0)
     _conditioned_at: float | None = field(default=None, init=False, repr=False)
     _conditioned_s: float = field(default=0.0, init=False, repr=False)  # before that
 
@@ -61,7 +61,7 @@ class Sgp41(Sensirion):
         given = arguments(data)
         if command in (CONDITION, MEASURE) and len(given) == 4:
             humidity, temperature = int.from_bytes(given[:2]), int.from_bytes(given[2:])
-            self.told = (humidity * 100 / 65535, temperature * 175 / 65535 - 45)
+            self.compensation = (humidity * 100 / 65535, temperature * 175 / 65535 - 45)
             self.hot = True
             values = self.encode(self._measured(now))
             self._answer = with_checksums(values[:2] if command == CONDITION else values)

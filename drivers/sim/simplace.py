@@ -25,7 +25,7 @@ def parse_place(on: str, wiring: str) -> tuple[str, str]:
     """`tcp:127.0.0.1:5020` as ("tcp", "127.0.0.1:5020"). Raises ValueError for what cannot be."""
     kind, _, rest = ("port", "", on) if on.startswith("/") else on.partition(":")
     if kind == "port" and rest.startswith(("/dev/i2c-", "/dev/gpiochip")):
-        raise ValueError(f"{rest}: on a real bus of this kind no computer can play the device")
+        raise ValueError(f"{rest}: on a real bus of this kind a computer cannot play the device")
     if kind not in FITS[wiring] or (kind == "pty" and rest):
         fitting = "; ".join(WORDS[kind] for kind in FITS[wiring])
         raise ValueError(f"--on {on} does not fit a device wired by {wiring}: use {fitting}")

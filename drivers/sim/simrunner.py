@@ -73,102 +73,104 @@ def list_faults(driver: str, wiring: str, table: bool) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def run_sim(wish: SimRequest, on: str) -> Iterator[RunningSim]:
+def run_sim(request: SimRequest, on: str) -> Iterator[RunningSim]:
     """The device, until the end of the block. Raises ValueError for a wish that cannot be met,
     OSError for a place that cannot be had.
     """
-    kind, rest = check_request(wish, on)
-    make = {"i2c": _i2c, "serial": _serial, "modbus": _modbus, "gpio": _gpio}[wish.wiring]
-    with make(wish, kind, rest) as found:
+    kind, rest = check_request(request, on)
+    make = {"i2c": _i2c, "serial": _serial, "modbus": _modbus, "gpio": _gpio}[request.wiring]
+    with make(request, kind, rest) as found:
         yield found
 
 
-def check_request(wish: SimRequest, on: str) -> tuple[str, str]:
+def check_request(request: SimRequest, on: str) -> tuple[str, str]:
     """What kind of place it is, and its name. Raises ValueError for a wish that cannot be met."""
-    known = list_faults(wish.driver, wish.wiring, wish.table is not None)
-    if wish.fault and wish.fault not in known:
+    known = list_faults(request.driver, request.wiring, request.table is not None)
+    if request.fault and request.fault not in known:
         choices = f"known are {', '.join(known)}" if known else "it has none"
-        raise ValueError(f"{wish.fault!r} is no fault of the simulated {wish.driver}; {choices}")
-    _known_points(wish)
-    _check_values(wish)
-    return parse_place(on, wish.wiring)
+        raise ValueError(
+            f"{request.fault!r} is no fault of the simulated {request.driver}; {choices}"
+        )
+    _known_points(request)
+    _check_values(request)
+    return parse_place(on, request.wiring)
 
 
-def _check_values(wish: SimRequest) -> None:
-    """Each value that is wished for, told once to nobody."""
-    for key, value in wish.values.items():
+def _check_values(request: SimRequest) -> None:
+    """Each value of the request, encoded once."""
+    for key, value in request.values.items():
         try:
-            if wish.wiring == "serial":
-                make: Any = import_module(f"drivers.sim.{wish.driver}").DEVICE
-                others = measured_values(replace(wish, values={}))
-                make({**others, key: value}, **_powered_for(wish.driver, make)).tried()
-            elif wish.wiring == "modbus":
-                unit = _unit(replace(wish, values={key: value}, fault=""))
+            if request.wiring == "serial":
+                make: Any = import_module(f"drivers.sim.{request.driver}").DEVICE
+                others = measured_values(replace(request, values={}))
+                make({**others, key: value}, **_powered_for(request.driver, make)).tried()
+            elif request.wiring == "modbus":
+                unit = _unit(replace(request, values={key: value}, fault=""))
                 for function in FUNCTIONS:
                     unit.image(function)
         except (ArithmeticError, ValueError, struct.error) as error:
-            text = f"--value {key}={value:g} cannot be told by {wish.driver}: {error}"
+            text = f"--value {key}={value:g} cannot be sent by {request.driver}: {error}"
             raise ValueError(text) from error
 
 
-def measured_values(wish: SimRequest) -> dict[str, float]:
+def measured_values(request: SimRequest) -> dict[str, float]:
     """What it measures, as far as that does not change."""
-    found = typical(wish.points)
-    for key in ELSEWHERE.get(wish.driver, ()):
+    found = typical(request.points)
+    for key in ELSEWHERE.get(request.driver, ()):
         found.pop(key, None)
-    return {**found, **wish.values}
+    return {**found, **request.values}
 
 
-def _known_points(wish: SimRequest) -> None:
-    keys = [point.key for point in wish.points]
-    if wish.wiring == "serial":
-        keys += getattr(import_module(f"drivers.sim.{wish.driver}"), "MORE_POINTS", ())
-    if wish.table is not None:
-        keys += [*wish.table.get("ratios", {}), *wish.table.get("conditions", {})]
-    for key in wish.values:
+def _known_points(request: SimRequest) -> None:
+    keys = [point.key for point in request.points]
+    if request.wiring == "serial":
+        keys += getattr(import_module(f"drivers.sim.{request.driver}"), "MORE_POINTS", ())
+    if request.table is not None:
+        keys += [*request.table.get("ratios", {}), *request.table.get("conditions", {})]
+    for key in request.values:
         if key not in keys:
-            raise ValueError(f"{wish.driver} has no point {key!r}; there are {', '.join(keys)}")
+            raise ValueError(f"{request.driver} has no point {key!r}; there are {', '.join(keys)}")
 
 
 @contextlib.contextmanager
-def _i2c(wish: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
-    module: Any = import_module(f"drivers.sim.{wish.driver}")
+def _i2c(request: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
+    module: Any = import_module(f"drivers.sim.{request.driver}")
     chip = module.CHIP(
-        measured_values(wish), fault=wish.fault, **_powered_for(wish.driver, module.CHIP)
+        measured_values(request), fault=request.fault, **_powered_for(request.driver, module.CHIP)
     )
-    address = parse_whole(wish.address) if wish.address else int(module.CHIP.ADDRESS)
+    address = parse_whole(request.address) if request.address else int(module.CHIP.ADDRESS)
     if not 0x08 <= address <= 0x77:
         raise ValueError(f"--address 0x{address:02x}: an I2C address is 0x08 to 0x77")
-    path = socket_path(rest, wish.driver)
+    path = socket_path(rest, request.driver)
     with I2cServer(I2cKernel({address: chip}), path):
         yield RunningSim({"kind": "i2c", "path": f"sim:{path}"}, {"address": address})
 
 
 @contextlib.contextmanager
-def _serial(wish: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
-    make: Any = import_module(f"drivers.sim.{wish.driver}").DEVICE
-    more, options = _powered_for(wish.driver, make), {}
+def _serial(request: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
+    make: Any = import_module(f"drivers.sim.{request.driver}").DEVICE
+    more, options = _powered_for(request.driver, make), {}
     parameters = inspect.signature(make).parameters
     if "address" in parameters:
         default = parameters["address"].default
-        given = wish.address or default
+        given = request.address or default
         options["address"] = more["address"] = (
             parse_whole(given) if type(default) is int else str(given)
         )
-    elif wish.address:
-        raise ValueError(f"{wish.driver} has no address")
-    device = make(measured_values(wish), fault=wish.fault, **more)
+    elif request.address:
+        raise ValueError(f"{request.driver} has no address")
+    device = make(measured_values(request), fault=request.fault, **more)
     options |= getattr(device, "options", {})
-    with _on_port(device, kind, rest, wish.line) as port:
+    with _on_port(device, kind, rest, request.line) as port:
         yield RunningSim({"kind": "serial", "port": port}, options)
 
 
 @contextlib.contextmanager
-def _modbus(wish: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
-    number = parse_whole(wish.address) if wish.address else 1
+def _modbus(request: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
+    number = parse_whole(request.address) if request.address else 1
     if not 1 <= number <= 247:
         raise ValueError(f"--address {number}: a Modbus unit is 1 to 247")
-    units = {number: _unit(wish)}
+    units = {number: _unit(request)}
     if kind == "tcp":
         host, _, port = (rest or "127.0.0.1:0").rpartition(":")
         if not (port.isascii() and port.isdecimal() and host):
@@ -182,33 +184,33 @@ def _modbus(wish: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
         finally:
             server.stop()
         return
-    with _on_port(MeterRtu(units, wish.line.baud), kind, rest, wish.line) as path:
-        line = wish.line
+    with _on_port(MeterRtu(units, request.line.baud), kind, rest, request.line) as path:
+        line = request.line
         bus = {"kind": "modbus-rtu", "port": path, "baud": line.baud, "parity": line.parity}
         yield RunningSim({**bus, "stop": line.stop}, {"unit": number})
 
 
-def _unit(wish: SimRequest) -> Unit:
-    fixed = measured_values(wish)
-    phases = 3 if any(point.key.endswith("_l2") for point in wish.points) else 1
+def _unit(request: SimRequest) -> Unit:
+    fixed = measured_values(request)
+    phases = 3 if any(point.key.endswith("_l2") for point in request.points) else 1
     load = MeterLoad(phases)
     load.reset(KWH)
 
     def values() -> dict[str, float | None]:
-        return {**fixed, **load.values(), **wish.values}
+        return {**fixed, **load.values(), **request.values}
 
-    made = SunSpec(values) if wish.table is None else MeterServer(wish.table, values)
-    if wish.fault:
-        made.fault = UnitFault(KINDS[wish.fault])
+    made = SunSpec(values) if request.table is None else MeterServer(request.table, values)
+    if request.fault:
+        made.fault = UnitFault(KINDS[request.fault])
     return made
 
 
 @contextlib.contextmanager
-def _gpio(wish: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
-    path, line = socket_path(rest, wish.driver), wish.address or "GPIO17"
+def _gpio(request: SimRequest, kind: str, rest: str) -> Iterator[RunningSim]:
+    path, line = socket_path(rest, request.driver), request.address or "GPIO17"
     if line.isdecimal() or not re.fullmatch(r"[A-Za-z0-9_.:/-]{1,64}", line):
         raise ValueError(f"--address {line}: write the name of a line, such as GPIO17")
-    with SimContact(path, line, *PATTERNS.get(wish.driver, PATTERNS["contact"])):
+    with SimContact(path, line, *PATTERNS.get(request.driver, PATTERNS["contact"])):
         yield RunningSim({"kind": "gpio", "chip": f"sim:{path}"}, {"line": line})
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from drivers.sim._responder import Responder, Said
+from drivers.sim._responder import Responder, TimedReply
 
 Values = Mapping[str, float]
 
@@ -66,9 +66,9 @@ class Sps30Uart(Responder):
         self.measuring = self.asleep = False
         self._register = 0
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """Whole frames among what came; what is damaged is not answered."""
-        replies: list[Said] = []
+        replies: list[TimedReply] = []
         if self.asleep and b"\xff" in heard:
             self._pulse_at = self.clock()
         while (start := heard.find(FLAG)) >= 0 and (end := heard.find(FLAG, start + 1)) >= 0:
@@ -81,7 +81,7 @@ class Sps30Uart(Responder):
     def tried(self) -> None:
         struct.pack(">10f", *(self.values.get(key, 0.0) for key in KEYS))
 
-    def _answered(self, body: bytes) -> list[Said]:
+    def _answered(self, body: bytes) -> list[TimedReply]:
         command, data = body[1], body[3:-1]
         if self.asleep and (command != WAKE or self.clock() - self._pulse_at > AWAKE_S):
             self._pulse_at = self.clock()  # the first of two commands to wake is a pulse, too

@@ -74,7 +74,7 @@ class Zh03b(Talker):
                 self._left = self.zeros
             self.asleep = argument == 1
             if self.fault != "deaf":
-                self.say(encode_frame(bytes((REST, 1))))
+                self.send(encode_frame(bytes((REST, 1))))
         elif self.asleep:
             return
         elif code == MODE and argument in (0x40, 0x41):
@@ -82,7 +82,7 @@ class Zh03b(Talker):
         elif code == READ and self.asked:
             fault, (pm1, pm2_5, pm10) = self._next()
             answer = encode_frame(bytes([READ]) + struct.pack(">3H", pm2_5, pm10, pm1))
-            self.say(spoil_frame(fault, answer))
+            self.send(spoil_frame(fault, answer))
 
     def _next(self) -> tuple[str, list[int]]:
         """The fault that is due, and the three counts."""

@@ -1,4 +1,4 @@
-"""One thread with a small loop of its own for each bus, and the crossing to the main loop.
+"""One thread with a small loop of its own for each bus, and the bridge to the main loop.
 
 Drivers may block there and nowhere else. What they bring crosses in batches: a wake-up of the
 main loop for each batch, not for each sweep.
@@ -96,7 +96,7 @@ class ThreadBridge(Generic[T]):
 
 
 class EdgeBridge(ThreadBridge[Edge]):
-    """Edges that fall out are told as lost with the next edge of their line, as the kernel does."""
+    """Edges that fall out count as lost with the next edge of their line, as in the kernel."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, deliver: Callable[[Sequence[Edge]], None]

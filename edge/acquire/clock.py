@@ -66,7 +66,7 @@ def discipline(
 
 
 class SystemClock:
-    """Time as the kernel tells it. May be asked from any thread.
+    """Time as the kernel gives it. May be asked from any thread.
 
     `floor` knows the latest moment that has passed. Time quality: `synced_as` when the kernel says
     synchronised, and nothing speaks against that: only the site knows whether its time service
@@ -88,7 +88,7 @@ class SystemClock:
         self.synced_as: TimeQuality = synced_as
         self._root, self._wall, self._mono, self._kernel = root, wall_ns, mono_ns, kernel
         self.floor = TimeFloor()
-        self.max_error_us: int | None = None  # by the kernel's own account; None: it does not tell
+        self.max_error_us: int | None = None  # by the kernel's own account; None: not known
         self.steps = 0  # how often the wall was seen to jump
         self._checked_ns: int | None = None
         self._tq: TimeQuality = "none"

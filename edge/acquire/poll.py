@@ -29,12 +29,14 @@ from edge.core import (
     sweep,
 )
 
-RETRY_FIRST_S: Final = 2.0
-RETRY_CAP_S: Final = 60.0
-RETRY_LONGEST_S: Final = 900.0  # where a shorter one would cost the neighbours more than their part
-RETRY_CHEAP_CAP_S: Final = 5.0  # of a retry that costs nothing: an adapter that is not there
+BACKOFF_FIRST_S: Final = 2.0
+BACKOFF_CAP_S: Final = 60.0
+BACKOFF_LONGEST_S: Final = (
+    900.0  # where a shorter one would cost the neighbours more than their part
+)
+BACKOFF_CHEAP_CAP_S: Final = 5.0  # of a retry that costs nothing: an adapter that is not there
 CHEAP_S: Final = 0.01
-RETRY_PART: Final = 80  # of the bus's time, one part in so many is for those that do not answer
+BACKOFF_PART: Final = 80  # of the bus's time, one part in so many is for those that do not answer
 SLOW_S: Final = 0.25  # damage that took so long to see costs as much as silence
 DAMAGED_IN_A_ROW: Final = 3  # and then it is treated as such
 PAUSE_NS: Final = 100_000_000  # after an interrupted answer: who is busy with it refuses to stop
@@ -58,17 +60,17 @@ class PollState:
     reason: Reason | None = None  # why the last attempt failed
     text: str = ""  # what is wrong with it, as of the last attempt
     failures: int = 0
-    rest_until_ns: int = 0
+    backoff_until_ns: int = 0
     reads: int = 0
     errors: int = 0
     missed: int = 0  # ticks that passed while the bus was busy
     last_value_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
-    identity: str = ""  # its serial number, as it was last told
+    identity: str = ""  # its serial number, as it was last reported
     # readings for which it may still be another one
     reads_without_identity: int = field(default=0, repr=False)
     is_other_device: bool = field(default=False, repr=False)  # it is, and no sweep has said so yet
-    gaps: set[int] = field(default_factory=set, repr=False)  # of points, told to a person only
+    gaps: set[int] = field(default_factory=set, repr=False)  # of points, shown to a person only
     health: Mapping[Condition, str] = field(default_factory=dict)  # what it last said of itself
     kept: bytes = b""  # what its algorithm has learnt
     self_reporting: SelfReporting | None = field(init=False, repr=False)
@@ -112,13 +114,13 @@ class Poller:
         deliver: Callable[[Sweep], None],
         report: FaultListener,
         progress: Callable[[], None] = lambda: None,
-        hear: ConditionListener = lambda device, identity, health: None,
+        on_condition: ConditionListener = lambda device, identity, health: None,
         rest_ns: Callable[[], int] = lambda: 0,
     ) -> None:
         """`rest_ns` is how long to give way to others before a question that is overdue."""
         self.devices = {device.name: device for device in devices}
         self._clock, self._deliver = clock, deliver
-        self._report, self._progress, self._hear = report, progress, hear
+        self._report, self._progress, self._on_condition = report, progress, on_condition
         self._rest_ns = rest_ns
         self.rested_ns = 0  # in which questions were due, and others went first
         self._commands: deque[Command] = deque()
@@ -181,7 +183,7 @@ class Poller:
         """One extra reading now, for a person; the schedule goes on as it was.
 
         A sensor that measures once a second has nothing new for whoever asks in between: then it
-        is what it told the poll a moment ago.
+        is what it reported to the poll a moment ago.
         """
         device = self.devices[name]
         result, latest = await self._read(device), device.latest
@@ -198,7 +200,7 @@ class Poller:
 
     async def _tick(self, device: PollState) -> None:
         now_ns = self._clock.now().mono_ns
-        if now_ns < device.rest_until_ns:
+        if now_ns < device.backoff_until_ns:
             self._deliver(
                 failed_sweep(
                     device.name, now_ns, len(device.polled.points), device.reason or Reason.SILENT
@@ -235,25 +237,25 @@ class Poller:
         elif result.mono_ns - device.last_value_ns >= _patience_ns(device):
             await self._close(device)  # it answers, and has nothing: it lost power and its mode
         if device.reason is not None:
-            device.reason, device.text, device.failures, device.rest_until_ns = None, "", 0, 0
+            device.reason, device.text, device.failures, device.backoff_until_ns = None, "", 0, 0
             self._report(device.name, None, "answers again")
         return result
 
     def _update_conditions(
-        self, device: PollState, telling: SelfReporting, samples: tuple[Sample, ...]
+        self, device: PollState, reporting: SelfReporting, samples: tuple[Sample, ...]
     ) -> tuple[Sample, ...]:
         """Pass on what it says of itself; what its values are worth if it may be another one."""
-        before, identity, health = device.identity, telling.identity, telling.health
-        identity = identity or before  # it has not told yet
+        before, identity, health = device.identity, reporting.identity, reporting.health
+        identity = identity or before  # it has not reported it yet
         if all(sample == WARMING_UP for sample in samples):
             # just started, and not asked how it is: what was wrong before is not over
             health = {**device.health, **health}
         if identity != before or health != device.health:
             device.identity, device.health = identity, dict(health)
-            self._hear(device.name, identity, device.health)
+            self._on_condition(device.name, identity, device.health)
         device.is_other_device |= before not in ("", identity)
         device.reads_without_identity = (
-            0 if telling.identity else max(0, device.reads_without_identity - 1)
+            0 if reporting.identity else max(0, device.reads_without_identity - 1)
         )
         if device.is_other_device:
             return mark_gap(device.polled.points, samples)
@@ -269,24 +271,24 @@ class Poller:
         # a damaged answer is worth an immediate next try
         hopeless = device.failures >= DAMAGED_IN_A_ROW and took_s >= SLOW_S
         if isinstance(error, BusError) or hopeless:
-            device.rest_until_ns = now_ns + int(self._rest_s(device, took_s) * 1e9)
+            device.backoff_until_ns = now_ns + int(self._backoff_s(device, took_s) * 1e9)
             await self._close(device)
         before, device.reason, device.text = device.reason, error.reason, str(error)
         if before != error.reason:
             self._report(device.name, error.reason, device.text)
         return failed_sweep(device.name, now_ns, len(device.polled.points), error.reason)
 
-    def _rest_s(self, device: PollState, took_s: float) -> float:
+    def _backoff_s(self, device: PollState, took_s: float) -> float:
         """Until the next try: growing, and so long that all the dead together are a small part."""
         # no float holds 2 to the power of what fails for days
-        grown_s = RETRY_FIRST_S * 2.0 ** min(device.failures - 1, 10)
+        grown_s = BACKOFF_FIRST_S * 2.0 ** min(device.failures - 1, 10)
         dead = sum(other.failures > 0 for other in self.devices.values())
         share_s = 0.0
         if device.failures > 1 and dead < len(self.devices):  # there are neighbours to be spared
-            share_s = took_s * dead * RETRY_PART
-        cap_s = RETRY_CAP_S if took_s >= CHEAP_S else RETRY_CHEAP_CAP_S
+            share_s = took_s * dead * BACKOFF_PART
+        cap_s = BACKOFF_CAP_S if took_s >= CHEAP_S else BACKOFF_CHEAP_CAP_S
         # beyond it step by step: all may have been away for a moment, and are back
-        cap_s = min(max(cap_s, min(share_s, grown_s)), RETRY_LONGEST_S)
+        cap_s = min(max(cap_s, min(share_s, grown_s)), BACKOFF_LONGEST_S)
         return min(cap_s, max(share_s, grown_s))
 
     async def _close(self, device: PollState) -> None:

@@ -48,7 +48,7 @@ class StageHeader:
     def restore(cls, data: Any) -> "StageHeader":
         """Raises TypeError or ValueError for what is none."""
         sources, raw = data
-        means = {str(name): tuple(map(str, told)) for name, told in dict(sources).items()}
+        means = {str(name): tuple(map(str, meaning)) for name, meaning in dict(sources).items()}
         return cls(means, bool(raw))
 
     def snapshot(self) -> list[Any]:
@@ -249,7 +249,7 @@ def open_segment(path: Path) -> StageSegment | None:
 
 
 def _opened(path: Path) -> tuple[str, str, StageSegment] | None:
-    """Its boot, its owner and the segment, as its header tells them."""
+    """Its boot, its owner and the segment, as its header has them."""
     with path.open("rb") as file:
         try:
             header, at = next(_entries(file, 0))

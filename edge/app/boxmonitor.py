@@ -1,4 +1,4 @@
-"""How the box itself fares: gathered from all parts, told as health records, alarms and numbers.
+"""How the box itself fares: gathered from all parts, sent as health records, alarms and numbers.
 
 The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a record is made at the
 first end of a window after `health_s`.
@@ -26,7 +26,7 @@ BOX_SOURCE: Final = "gateway"
 CHECK_NS: Final = 60_000_000_000
 SAMPLE_NS: Final = 300_000_000_000
 MIN_WATCHED_NS: Final = 6 * HOUR_NS  # before a card is said not to last
-DEVICES_LIMIT: Final = 64  # told in one record, the worst first
+DEVICES_LIMIT: Final = 64  # listed in one record, the worst first
 
 
 def _nothing() -> Numbers:
@@ -35,7 +35,7 @@ def _nothing() -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class HealthSources:
-    """What the parts tell, each at once and for nothing, but for the outbox.
+    """What the parts report, each at once and for nothing, but for the outbox.
 
     `queue`, `link` and `losses` give those fields of edge.health.fields that they know;
     `devices` gives (reads, errors) since the start.
@@ -63,23 +63,23 @@ class BoxMonitor:
 
     def __init__(
         self,
-        about: BoxFacts,
+        facts: BoxFacts,
         sources: HealthSources,
         folder: Path,
         now: Stamp,
         health_s: float = 900.0,
         endurance_tb: float = ENDURANCE_TB,
-        looking: Callable[[Path], BoxReadings] = read_box,
+        read_box: Callable[[Path], BoxReadings] = read_box,
     ) -> None:
-        self._about, self._sources, self._folder, self._looking = about, sources, folder, looking
+        self._facts, self._sources, self._folder, self._read_box = facts, sources, folder, read_box
         self._every_ns = int(health_s * 1e9)
-        self._started_ns = self._told_ns = self._synced_ns = now.mono_ns
+        self._started_ns = self._reported_ns = self._synced_ns = now.mono_ns
         self._check_ns, self._sample_ns = (
             min(each, self._every_ns) for each in (CHECK_NS, SAMPLE_NS)
         )
         self._checked_ns, self._sampled_ns = now.mono_ns - CHECK_NS, now.mono_ns - SAMPLE_NS
         self._started = False
-        self._look = BoxReadings()
+        self._readings = BoxReadings()
         self._queue: Numbers = {}
         self._oom_kills: int | None = None
         self._seen: set[str] = set()  # what the board held back since the start
@@ -90,7 +90,7 @@ class BoxMonitor:
 
     def snapshot_alarms(self) -> dict[str, str]:
         """The alarms that are on: for the state of the next commit."""
-        return self._alarms.told()
+        return self._alarms.active()
 
     def restore_alarms(self, alarms: Any) -> None:
         """Those of the former process: the platform believes that they are still on."""
@@ -107,32 +107,32 @@ class BoxMonitor:
         self._tq = str(now.tq)
         drafts = [] if self._started else [self._start(now.mono_ns)]
         self._started = True
-        drafts += [_event(now.mono_ns, turn) for turn in self._check(now)]
+        drafts += [_event(now.mono_ns, change) for change in self._check(now)]
         if now.mono_ns - self._sampled_ns >= self._sample_ns:
             self._sampled_ns = now.mono_ns
-            self._flash.see(now.mono_ns, self._look.disk_written, self._look.own_written)
+            self._flash.see(now.mono_ns, self._readings.disk_written, self._readings.own_written)
             self._rates.see(now.mono_ns, self._sources.devices())
             self._queue = await self._sources.queue()
         return drafts
 
     def due(self, now: Stamp) -> list[Draft]:
         """The record of the last `health_s`, when they are over: it rides in a window's commit."""
-        if now.mono_ns - self._told_ns < self._every_ns:
+        if now.mono_ns - self._reported_ns < self._every_ns:
             return []
-        from_ns, self._told_ns = self._told_ns, now.mono_ns
+        from_ns, self._reported_ns = self._reported_ns, now.mono_ns
         return [Draft(Stream.HEALTH, BOX_SOURCE, from_ns, now.mono_ns, self.body(now.mono_ns))]
 
     def _check(self, now: Stamp) -> list[AlarmChange]:
         before = self._oom_kills
-        self._look = self._looking(self._folder)
-        vitals = self._look.vitals
+        self._readings = self._read_box(self._folder)
+        vitals = self._readings.vitals
         self._oom_kills = before if vitals.oom_kills is None else vitals.oom_kills
         self._seen |= {*(vitals.throttled or ()), *(vitals.seen or ())}
         if now.tq in SYNCED:
             self._synced_ns = now.mono_ns
         log = self._sources.log()
         found = alarm_findings(
-            self._look,
+            self._readings,
             self._alarms,
             oom_kills_before=before,
             card_years=self._flash.years(MIN_WATCHED_NS),
@@ -142,7 +142,7 @@ class BoxMonitor:
         return list(self._alarms.see(now.mono_ns, found))
 
     def _start(self, now_ns: int) -> Draft:
-        reboot = self._about.reboot
+        reboot = self._facts.reboot
         body = {"event": "start", "reason": str(reboot.cause), "text": reboot.text}
         return Draft(Stream.EVENT, BOX_SOURCE, now_ns, now_ns, body)
 
@@ -153,7 +153,7 @@ class BoxMonitor:
         devices = self._sources.devices()
         found: dict[str, Any] = {
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
-            "reboot_cause": str(self._about.reboot.cause),
+            "reboot_cause": str(self._facts.reboot.cause),
             "clock_synchronised": self._tq in SYNCED,
             **self._queue,
             **self._sources.link(),
@@ -162,8 +162,10 @@ class BoxMonitor:
             "reads": sum(reads for reads, _ in devices.values()),
             "errors": sum(errors for _, errors in devices.values()),
             **self._of_the_card(),
-            **_of_the_board(self._look.vitals),
-            "throttled_seen": None if self._look.vitals.throttled is None else sorted(self._seen),
+            **_of_the_board(self._readings.vitals),
+            "throttled_seen": None
+            if self._readings.vitals.throttled is None
+            else sorted(self._seen),
             **_of_the_log(self._sources.log()),
             "alarms": list(self._alarms.on),
         }
@@ -176,21 +178,21 @@ class BoxMonitor:
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """For people, and for the retained status."""
-        about = self._about
+        facts = self._facts
         return {
-            "model": about.board.model,
-            "serial": about.board.serial,
-            "start": {"cause": str(about.reboot.cause), "text": about.reboot.text},
-            "alarms": self._alarms.told(),
+            "model": facts.board.model,
+            "serial": facts.board.serial,
+            "start": {"cause": str(facts.reboot.cause), "text": facts.reboot.text},
+            "alarms": self._alarms.active(),
             "health": self.body(now_ns),
         }
 
     def metrics(self, now_ns: int) -> str:
         """The same as OpenMetrics."""
-        about = {"site": self._about.site, "gateway": self._about.gateway}
-        if self._about.board.model:
-            about["model"] = self._about.board.model
-        return render(families(self.body(now_ns), about))
+        facts = {"site": self._facts.site, "gateway": self._facts.gateway}
+        if self._facts.board.model:
+            facts["model"] = self._facts.board.model
+        return render(families(self.body(now_ns), facts))
 
     def _ratios(self) -> dict[str, float]:
         known = {name: rate.ratio for name, rate in self._rates.rates().items()}
@@ -201,19 +203,19 @@ class BoxMonitor:
         return {name: round(ratio, 4) for ratio, name in worst[:DEVICES_LIMIT]}
 
     def _of_the_card(self) -> dict[str, Any]:
-        look, flash = self._look, self._flash
+        readings, flash = self._readings, self._flash
         disk_day, own_day, years = flash.disk_day(), flash.own_day(), flash.years()
         return {
             "flash_written_mb_day": None if disk_day is None else round(disk_day / 1e6, 2),
             "flash_own_mb_day": None if own_day is None else round(own_day / 1e6, 2),
             "card_life_years": None if years is None else round(years, 1),
             "card_endurance_tb": None if years is None else flash.endurance_tb,
-            "card_life_used": look.wear.life_used,
-            "card_pre_eol": look.wear.pre_eol,
-            "filesystem_errors": look.filesystem_errors,
-            "read_only": look.read_only,
-            "disk_free_bytes": None if look.space is None else look.space.free,
-            "disk_total_bytes": None if look.space is None else look.space.total,
+            "card_life_used": readings.wear.life_used,
+            "card_pre_eol": readings.wear.pre_eol,
+            "filesystem_errors": readings.filesystem_errors,
+            "read_only": readings.read_only,
+            "disk_free_bytes": None if readings.space is None else readings.space.free,
+            "disk_total_bytes": None if readings.space is None else readings.space.total,
         }
 
 
@@ -228,11 +230,11 @@ def _of_the_log(log: LogCounts | None) -> Numbers:
     return {"log_lines": log.lines, "log_suppressed": log.suppressed, "log_bytes": log.bytes}
 
 
-def _event(now_ns: int, turn: AlarmChange) -> Draft:
+def _event(now_ns: int, change: AlarmChange) -> Draft:
     body = {
         "event": "board",
-        "condition": turn.word,
-        "state": "on" if turn.on else "off",
-        "text": turn.text,
+        "condition": change.word,
+        "state": "on" if change.on else "off",
+        "text": change.text,
     }
     return Draft(Stream.EVENT, BOX_SOURCE, now_ns, now_ns, body)

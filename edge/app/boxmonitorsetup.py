@@ -1,4 +1,4 @@
-"""The observer of one daemon: which parts it asks, and what it knows from the start."""
+"""The box monitor of one daemon: which parts it asks, and what it knows from the start."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,16 +56,16 @@ def make_box_monitor(daemon: "Daemon", log: LogLimit | None = None) -> BoxMonito
     )
 
 
-def make_metrics(daemon: "Daemon", observer: BoxMonitor) -> ScrapeServer:
+def make_metrics(daemon: "Daemon", box_monitor: BoxMonitor) -> ScrapeServer:
     """What a collector on the box asks."""
     return ScrapeServer(
         Path(daemon.site.store.run_dir),
-        lambda: observer.metrics(daemon.clock.now().mono_ns),
+        lambda: box_monitor.metrics(daemon.clock.now().mono_ns),
     )
 
 
 def _reboot_reason(daemon: "Daemon") -> Reboot:
-    """An outbox that was damaged cannot tell how the former process ended: not well."""
+    """An outbox that was damaged does not show how the former process ended: not well."""
     epoch = daemon.epoch
     return reboot_cause(
         read_reset(),

@@ -1,7 +1,7 @@
-"""One thread's turn on one bus: its own bus object and drivers, and its own way to the main loop.
+"""One thread's work on one bus: its own bus object and drivers, and its own way to the main loop.
 
-A thread that hangs is abandoned with all of this; the next turn shares nothing with it. So what it
-brings when it comes back late reaches nobody.
+A thread that hangs is abandoned with all of this; the next worker shares nothing with it. So what
+it brings when it comes back late reaches nobody.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class BusListener(Protocol):
 
 @dataclass(slots=True)
 class LoopLoad:
-    """What the main loop tells the threads of the buses. `piled_up`: windows wait to be closed."""
+    """What the threads of the buses get of the main loop. `piled_up`: windows wait to be closed."""
 
     piled_up: bool = False
 
@@ -46,7 +46,7 @@ class WorkerContext:
 
     loop: asyncio.AbstractEventLoop
     clock: Clock
-    taker: BusListener
+    listener: BusListener
     progress: Progress
     load: LoopLoad = field(default_factory=LoopLoad)
 
@@ -61,33 +61,33 @@ class BusWorker:
         self,
         name: str,
         bus: Any,
-        main: WorkerContext,
+        context: WorkerContext,
         devices: Sequence[PollState],
         lines: Sequence[LineSpec],
     ) -> None:
         self.name, self.owner, self.lines = name, f"bus-{name}", lines
-        self._main, self._bus = main, bus
-        self._sweeps: ThreadBridge[Sweep] = ThreadBridge(main.loop, main.taker.sweeps)
-        self._edges = EdgeBridge(main.loop, main.taker.edges)
+        self._context, self._bus = context, bus
+        self._sweeps: ThreadBridge[Sweep] = ThreadBridge(context.loop, context.listener.sweeps)
+        self._edges = EdgeBridge(context.loop, context.listener.edges)
         self._error: BaseException | None = None
-        self.abandoned = main.loop.create_future()
+        self.abandoned = context.loop.create_future()
         self.beats = 0  # pieces of work
         self.poller: Poller | None = None
         self.heard_ns: int | None = None  # when a GPIO bus last proved that it listens
         if devices:
             self.poller = Poller(
                 list(devices),
-                main.clock,
+                context.clock,
                 lambda sweep: self._sweeps.put((sweep,)),
-                partial(self._post, main.taker.fault),
+                partial(self._post, context.listener.fault),
                 self._beat,
-                partial(self._post, main.taker.conditions),
+                partial(self._post, context.listener.conditions),
                 self._rest_ns,
             )
             self.thread = BusThread(name, partial(self._poll, self.poller))
         else:
             self._bus = GpioListener(bus, lines, self._edges.put, self._line)
-            self.heard_ns = main.clock.now().mono_ns
+            self.heard_ns = context.clock.now().mono_ns
             self.thread = BusThread(name, partial(self._listen, self._bus))
 
     def start(self) -> None:
@@ -95,8 +95,8 @@ class BusWorker:
 
     def abandon(self) -> None:
         """From the main loop: nobody waits for it any more, and its descriptor is closed."""
-        for crossing in (self._sweeps, self._edges):
-            crossing.cut()
+        for bridge in (self._sweeps, self._edges):
+            bridge.cut()
         if not self.abandoned.done():
             self.abandoned.set_result(None)
         self.thread.abandon()
@@ -139,18 +139,18 @@ class BusWorker:
             finally:
                 reading.cancel()
         count = len(poller.devices[name].polled.points)
-        return failed_sweep(name, self._main.clock.now().mono_ns, count, Reason.SILENT)
+        return failed_sweep(name, self._context.clock.now().mono_ns, count, Reason.SILENT)
 
     # -- in its thread ---------------------------------------------------------------------------
 
     def _rest_ns(self) -> int:
-        return rest_ns(self._sweeps.waited_ns(), self._main.load.piled_up)
+        return rest_ns(self._sweeps.waited_ns(), self._context.load.piled_up)
 
     def _beat(self) -> None:
         """After each piece of work; the watchdog waits for it."""
         if not self.abandoned.done():  # else another one is expected to work
             self.beats += 1
-            self._main.progress.done(self.owner, self._main.clock.now().mono_ns)
+            self._context.progress.done(self.owner, self._context.clock.now().mono_ns)
 
     async def _poll(self, poller: Poller) -> None:
         try:
@@ -160,7 +160,7 @@ class BusWorker:
 
     async def _listen(self, gpio: GpioListener) -> None:
         """Listen, and show that the loop turns: silent lines are no hung thread."""
-        clock = self._main.clock
+        clock = self._context.clock
         listening = asyncio.create_task(gpio.run())
         try:
             while not listening.done():
@@ -179,12 +179,12 @@ class BusWorker:
         self.heard_ns = at_ns
 
     def _line(self, state: LineState) -> None:
-        taker = self._main.taker
-        self._post(taker.line, state.line, state.reason, state.text, state.mono_ns)
+        listener = self._context.listener
+        self._post(listener.line, state.line, state.reason, state.text, state.mono_ns)
 
     def _post(self, call: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the main loop has ended: nobody is there to hear
-            self._main.loop.call_soon_threadsafe(self._guarded, partial(call, *arguments))
+            self._context.loop.call_soon_threadsafe(self._guarded, partial(call, *arguments))
 
     def _guarded(self, call: Callable[[], None]) -> None:
         if self.abandoned.done():

@@ -28,7 +28,7 @@ LOG = logging.getLogger("kerbstone.bus")
 
 HUNG_TEXT: Final = "a call to bus {} has not returned for {:.0f} s"
 REPLACED_TEXT: Final = (
-    "bus {}: its thread hung in a system call for {:.0f} s and was left behind; a new one was "
+    "bus {}: its thread hung in a system call for {:.0f} s and was given up; a new one was "
     "started. If this comes again, look at the adapter, its cable and its driver"
 )
 
@@ -46,7 +46,7 @@ class BusWorkers:
         self,
         wiring: Wiring,
         clock: Clock,
-        taker: BusListener,
+        listener: BusListener,
         progress: Progress,
         broken: Container[str],
         conditions: Mapping[str, DeviceConditions],
@@ -54,62 +54,67 @@ class BusWorkers:
         floor_s: float | None = None,
         again: Callable[[], Wiring] | None = None,
     ) -> None:
-        self._main = WorkerContext(asyncio.get_running_loop(), clock, taker, progress)
-        self._clock, self._wiring, self._progress, self._taker = clock, wiring, progress, taker
+        self._context = WorkerContext(asyncio.get_running_loop(), clock, listener, progress)
+        self._clock, self._wiring, self._progress, self._listener = (
+            clock,
+            wiring,
+            progress,
+            listener,
+        )
         self._floor_s = FLOOR_S if floor_s is None else floor_s
         self._again = again or partial(Wiring.of, wiring.site)
         self._error: BaseException | None = None
         self._trials = RestartTrials()
-        self._left: dict[str, BusWorker] = {}  # abandoned, the latest of each bus
+        self._abandoned: dict[str, BusWorker] = {}  # abandoned, the latest of each bus
         self._waiting: dict[str, BusWorker] = {}  # to be tried at the next look
         self._over = ShedCounts()  # of turns that are over
         self._watching: asyncio.Task[None] | None = None
-        self.turns: dict[str, BusWorker] = {}
+        self.workers: dict[str, BusWorker] = {}
         for bus, devices in wiring.polled.items():
             self._expect(bus)
             made = [
                 _device(d, d.name in broken, conditions.get(d.name, DeviceConditions()))
                 for d in devices
             ]
-            self.turns[bus] = BusWorker(bus, wiring.buses[bus], self._main, made, ())
+            self.workers[bus] = BusWorker(bus, wiring.buses[bus], self._context, made, ())
         for bus, lines in wiring.lines.items():
             self._expect(bus)
-            self.turns[bus] = BusWorker(bus, wiring.buses[bus], self._main, (), lines)
+            self.workers[bus] = BusWorker(bus, wiring.buses[bus], self._context, (), lines)
 
     def start(self) -> None:
-        for turn in self.turns.values():
-            self._expect(turn.name)
-            turn.start()
-        self._watching = self._main.loop.create_task(self._watch(), name="watch-buses")
+        for worker in self.workers.values():
+            self._expect(worker.name)
+            worker.start()
+        self._watching = self._context.loop.create_task(self._watch(), name="watch-buses")
 
     async def stop(self) -> None:
         """Ask all threads to end; one that hangs is left behind, and said so."""
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
-        turns = [turn for name, turn in self.turns.items() if name not in self._waiting]
-        ended = await asyncio.gather(*(asyncio.to_thread(turn.thread.stop) for turn in turns))
-        for turn, fine in zip(turns, ended, strict=True):
+        workers = [worker for name, worker in self.workers.items() if name not in self._waiting]
+        ended = await asyncio.gather(*(asyncio.to_thread(worker.thread.stop) for worker in workers))
+        for worker, fine in zip(workers, ended, strict=True):
             if not fine:
-                LOG.error("bus %s hangs in a system call and is left behind", turn.name)
+                LOG.error("bus %s hangs in a system call and is given up", worker.name)
 
     def error(self) -> BaseException | None:
         """The first fault of ours, in a thread or in what takes what it brings; or HungError."""
-        turns = (turn.error for turn in self.turns.values())
-        return next((error for error in (self._error, *turns) if error is not None), None)
+        workers = (worker.error for worker in self.workers.values())
+        return next((error for error in (self._error, *workers) if error is not None), None)
 
     def watched_until_ns(self) -> int:
         """Until when all GPIO buses have proved to listen; without one nothing limits it."""
-        heard = (turn.heard_ns for turn in self.turns.values())
+        heard = (worker.heard_ns for worker in self.workers.values())
         return min((ns for ns in heard if ns is not None), default=FOREVER_NS)
 
     def set_piled_up(self, windows: bool) -> None:
         """Whether windows wait to be closed: then buses that are late give way."""
-        self._main.load.piled_up = windows
+        self._context.load.piled_up = windows
 
     def shed_counts(self) -> ShedCounts:
         """What was given up since the start, because there was too much to do."""
-        return sum(map(_given_up, self.turns.values()), self._over)
+        return sum(map(_given_up, self.workers.values()), self._over)
 
     def kept(self) -> dict[str, bytes]:
         """What the algorithms of devices have learnt, for the next start."""
@@ -119,7 +124,7 @@ class BusWorkers:
     @property
     def pollers(self) -> dict[str, Poller]:
         """Of each bus with devices that are asked."""
-        return {b: turn.poller for b, turn in self.turns.items() if turn.poller is not None}
+        return {b: worker.poller for b, worker in self.workers.items() if worker.poller is not None}
 
     @property
     def dropped(self) -> int:
@@ -136,7 +141,7 @@ class BusWorkers:
         """One reading now, between two polls. Raises KeyError for a name that is not polled."""
         for bus, poller in self.pollers.items():
             if name in poller.devices:
-                return await self.turns[bus].read(name)
+                return await self.workers[bus].read(name)
         raise KeyError(name)
 
     def health(self, name: str) -> Mapping[Condition, str]:
@@ -168,56 +173,56 @@ class BusWorkers:
             self._error = self._error or error
 
     def _look(self, now_ns: int) -> None:
-        for bus, turn in self._waiting.items():
-            self.turns[bus] = turn
+        for bus, worker in self._waiting.items():
+            self.workers[bus] = worker
             self._expect(bus)
-            turn.start()
+            worker.start()
         self._waiting.clear()
-        for bus, turn in list(self.turns.items()):
-            if turn.beats >= WORKED_BEATS:
+        for bus, worker in list(self.workers.items()):
+            if worker.beats >= WORKED_BEATS:
                 self._trials.mark_worked(bus)
-            silent_s = self._progress.silent_ns(turn.owner, now_ns) / 1e9
-            if silent_s > self._limit_s(bus) and turn.thread.alive:  # one that ended has an error
-                self._handle_hang(turn, silent_s, now_ns)
+            silent_s = self._progress.silent_ns(worker.owner, now_ns) / 1e9
+            if silent_s > self._limit_s(bus) and worker.thread.alive:  # one that ended has an error
+                self._handle_hang(worker, silent_s, now_ns)
 
-    def _handle_hang(self, turn: BusWorker, silent_s: float, now_ns: int) -> None:
-        bus = turn.name
-        left = self._left.get(bus)
+    def _handle_hang(self, worker: BusWorker, silent_s: float, now_ns: int) -> None:
+        bus = worker.name
+        left = self._abandoned.get(bus)
         no_use = self._trials.request_restart(bus, now_ns, left is not None and left.thread.alive)
         if no_use:
-            self._say_silent(turn, HUNG_TEXT.format(bus, silent_s))
-            self._taker.alarm("bus", f"{no_use}: the gateway's process starts again")
+            self._report_silent(worker, HUNG_TEXT.format(bus, silent_s))
+            self._listener.alarm("bus", f"{no_use}: the gateway's process starts again")
             self._error = HungError(no_use)
             return
-        turn.abandon()
-        self._say_silent(turn, HUNG_TEXT.format(bus, silent_s))  # after what it had brought
-        self._left[bus] = turn
-        self._over += _given_up(turn)
-        self._taker.alarm("bus", REPLACED_TEXT.format(bus, silent_s))
-        self._waiting[bus] = self._next(turn, silent_s)
+        worker.abandon()
+        self._report_silent(worker, HUNG_TEXT.format(bus, silent_s))  # after what it had brought
+        self._abandoned[bus] = worker
+        self._over += _given_up(worker)
+        self._listener.alarm("bus", REPLACED_TEXT.format(bus, silent_s))
+        self._waiting[bus] = self._next(worker, silent_s)
         self._expect(bus)
 
-    def _say_silent(self, turn: BusWorker, text: str) -> None:
-        for device in turn.poller.devices.values() if turn.poller is not None else ():
-            self._taker.fault(device.name, Reason.SILENT, text)
-        for spec in turn.lines:
-            self._taker.line(spec.line, Reason.SILENT, text, turn.heard_ns or 0)
+    def _report_silent(self, worker: BusWorker, text: str) -> None:
+        for device in worker.poller.devices.values() if worker.poller is not None else ():
+            self._listener.fault(device.name, Reason.SILENT, text)
+        for spec in worker.lines:
+            self._listener.line(spec.line, Reason.SILENT, text, worker.heard_ns or 0)
 
-    def _next(self, turn: BusWorker, silent_s: float) -> BusWorker:
+    def _next(self, worker: BusWorker, silent_s: float) -> BusWorker:
         """Another one on the same bus: a new bus object, new drivers, the devices as known."""
-        bus, wiring = turn.name, self._again()
+        bus, wiring = worker.name, self._again()
         self._wiring.buses[bus] = wiring.buses[bus]
-        if turn.poller is None:
-            return BusWorker(bus, wiring.buses[bus], self._main, (), wiring.lines[bus])
+        if worker.poller is None:
+            return BusWorker(bus, wiring.buses[bus], self._context, (), wiring.lines[bus])
         self._wiring.polled[bus] = wiring.polled[bus]
-        before = turn.poller.devices
+        before = worker.poller.devices
         made = [_follower(d, before[d.name], silent_s) for d in wiring.polled[bus]]
-        return BusWorker(bus, wiring.buses[bus], self._main, made, ())
+        return BusWorker(bus, wiring.buses[bus], self._context, made, ())
 
 
-def _given_up(turn: BusWorker) -> ShedCounts:
-    readings, edges = turn.dropped
-    rested_ns = 0 if turn.poller is None else turn.poller.rested_ns
+def _given_up(worker: BusWorker) -> ShedCounts:
+    readings, edges = worker.dropped
+    rested_ns = 0 if worker.poller is None else worker.poller.rested_ns
     return ShedCounts(rested_ns=rested_ns, readings=readings, edges=edges)
 
 
@@ -230,7 +235,7 @@ def _device(device: PolledDevice, broken: bool, conditions: DeviceConditions) ->
 
 
 def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollState:
-    """The same device with a new driver: what was counted, told and learnt goes on."""
+    """The same device with a new driver: what was counted, reported and learnt goes on."""
     found = _device(device, True, DeviceConditions(before.identity, before.health))
     found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
     found.kept, found.latest = before.kept, before.latest

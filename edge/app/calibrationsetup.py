@@ -31,7 +31,7 @@ def expiring_certificates(site: Site, now: Stamp) -> list[Problem]:
     for path, until in named:
         if until is None or until - today > EXPIRY_WARNING:
             continue
-        text = f"{until} is the last day on which it counts"
+        text = f"{until} is the last day on which it is valid"
         if until < today:
             text = f"{until} has passed: its values are uncertain:calibration"
         found.append(site.remark((*path, "until"), f"{text}; have it calibrated again"))

@@ -30,7 +30,7 @@ def make_certificate_marker(cert: Path | None, run_dir: Path) -> Callable[[bool]
         return lambda known: None
     name, path, last_word = hashlib.sha256(der).hexdigest(), run_dir / MARKER_NAME, ""
 
-    def say(word: str) -> None:
+    def write_word(word: str) -> None:
         nonlocal last_word
         if word == last_word:
             return
@@ -43,5 +43,5 @@ def make_certificate_marker(cert: Path | None, run_dir: Path) -> Callable[[bool]
         except OSError as error:
             LOG.warning("%s: %s; a renewed certificate will not replace the former", path, error)
 
-    say("uses")
-    return lambda known: say("connected" if known else "refused")
+    write_word("uses")
+    return lambda known: write_word("connected" if known else "refused")

@@ -60,16 +60,16 @@ class Daemon:
         self.stage = Stage(
             Path(site.store.run_dir), self.boot_id, site.place.owner, self.wiring.staged()
         )
-        self.intake = Ingest(self.wiring, self.pipeline, self.stage, clock)
-        self.sparing = DataSaver(self)
+        self.ingest = Ingest(self.wiring, self.pipeline, self.stage, clock)
+        self.data_saver = DataSaver(self)
         self.overload = OverloadMonitor(clock.now().mono_ns)
         self.started_ns = clock.now().mono_ns
         # from `run` on
         self.writer: AsyncOutbox
         self.epoch: Epoch
-        self.sealing: ManifestSchedule
-        self.observer: BoxMonitor
-        self.ledger: WindowCommitter
+        self.manifest_schedule: ManifestSchedule
+        self.box_monitor: BoxMonitor
+        self.committer: WindowCommitter
         self.sender: Sender
         self.buses: BusWorkers
         self._stopping = False
@@ -81,7 +81,7 @@ class Daemon:
 
     def stop(self) -> None:
         self._stopping = True
-        self.intake.wake.set()
+        self.ingest.wake.set()
 
     async def run(self) -> None:
         """Until `stop`. Raises SiteBusyError, SiteFolderError, and whatever fault of ours ended a
@@ -111,47 +111,47 @@ class Daemon:
     async def _with_outbox(self) -> None:
         self.epoch = self.writer.epoch
         await self._know_the_past()
-        self.sealing = ManifestSchedule(
+        self.manifest_schedule = ManifestSchedule(
             self.epoch, self.site.streams.manifest_s, find_signer(self.site), self.clock.now()
         )
-        self.writer.riding = self.sealing.riding
+        self.writer.riding = self.manifest_schedule.riding
         self.sender = make_sender(self)
-        self.ledger = WindowCommitter(
-            self.wiring, self.pipeline, self.intake, self.stage, self.writer, self.clock,
-            self.boot_id, self.sealing,
+        self.committer = WindowCommitter(
+            self.wiring, self.pipeline, self.ingest, self.stage, self.writer, self.clock,
+            self.boot_id, self.manifest_schedule,
         )  # fmt: skip
-        self.ledger.observer = self.observer = make_box_monitor(self, self._log)
-        self.ledger.offer = self.writer.on_rows = self._committed
-        self._expect("ledger", COMMITTER_SILENCE_PERIODS * self.site.period_ns / 1e9 + 60)
-        await self.ledger.recover()
+        self.committer.box_monitor = self.box_monitor = make_box_monitor(self, self._log)
+        self.committer.offer = self.writer.on_rows = self._committed
+        self._expect("committer", COMMITTER_SILENCE_PERIODS * self.site.period_ns / 1e9 + 60)
+        await self.committer.recover()
         self.buses = BusWorkers(
-            self.wiring, self.clock, self.intake, self.progress, self.intake.problems,
-            self.intake.devices,
+            self.wiring, self.clock, self.ingest, self.progress, self.ingest.problems,
+            self.ingest.devices,
         )  # fmt: skip
-        self.ledger.kept, self.ledger.heard_ns = self.buses.kept, self.buses.watched_until_ns
+        self.committer.kept, self.committer.heard_ns = self.buses.kept, self.buses.watched_until_ns
         control = ControlServer(Path(self.site.store.run_dir), control_verbs(self))
         await control.start()
-        metrics = make_metrics(self, self.observer)
+        metrics = make_metrics(self, self.box_monitor)
         await metrics.start()
         self._expect("sender", SENDER_SILENCE_S)
         sending = asyncio.create_task(self.sender.run(), name="sender")
-        self.intake.changed = self.sender.publish_status
-        self.intake.described = self.sender.publish_meta
+        self.ingest.changed = self.sender.publish_status
+        self.ingest.described = self.sender.publish_meta
         try:
             self.buses.start()
             self.notify.ready(self._summary())
             await self._live(sending)
         finally:
             self.notify.stopping("sending what is left")
-            self.intake.changed = self.intake.described = lambda: None
+            self.ingest.changed = self.ingest.described = lambda: None
             await control.close()
             await metrics.close()
             await self.buses.stop()
-            await self.ledger.close(self.clock.now().mono_ns, partial=True, last=True)
+            await self.committer.close(self.clock.now().mono_ns, partial=True, last=True)
             await self.sender.drain(DRAIN_S)
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
-            await self.ledger.sealed()
+            await self.committer.sealed()
 
     async def _know_the_past(self) -> None:
         """A wall clock that lies before what a former boot knew for certain is likely wrong; and
@@ -168,34 +168,34 @@ class Daemon:
         while not self._stopping:
             now = self.clock.now()
             if not self.sender.knows_clock(now):
-                await self.ledger.keep_clock(now)
+                await self.committer.keep_clock(now)
             self.sender.add_mark(now)
             self.stage.mark(min(now.mono_ns - GRACE_NS, self.buses.watched_until_ns()))
             self._load_models()
             self._raise_faults(sending)
-            self._say_troubles()
-            self.buses.set_piled_up(self.ledger.windows_due(now))
-            given_up = self.buses.shed_counts() + ShedCounts(raw=self.intake.raw.given_up)
-            self.intake.add_events(self.overload.look(now.mono_ns, given_up))
-            self.sparing.look(now.mono_ns)
+            self._log_troubles()
+            self.buses.set_piled_up(self.committer.windows_due(now))
+            given_up = self.buses.shed_counts() + ShedCounts(raw=self.ingest.raw.given_up)
+            self.ingest.add_events(self.overload.look(now.mono_ns, given_up))
+            self.data_saver.look(now.mono_ns)
             self._begin_anew()
-            self.intake.add_events(await self.observer.observe(now))
-            await self.ledger.tick(now)
+            self.ingest.add_events(await self.box_monitor.observe(now))
+            await self.committer.tick(now)
             self._feed_watchdog(now)
-            await self._sleep(min(now.mono_ns + TICK_NS, self.ledger.next_ns))
+            await self._sleep(min(now.mono_ns + TICK_NS, self.committer.next_ns))
 
     async def _sleep(self, until_ns: int) -> None:
         """Until then, or until somebody asks to stop, or something urgent came in."""
         sleeping = asyncio.create_task(self.clock.sleep_until(until_ns))
-        waking = asyncio.create_task(self.intake.wake.wait())
+        waking = asyncio.create_task(self.ingest.wake.wait())
         await asyncio.wait((sleeping, waking), return_when=asyncio.FIRST_COMPLETED)
         sleeping.cancel()
         waking.cancel()
-        self.intake.wake.clear()
+        self.ingest.wake.clear()
 
     def _load_models(self) -> None:
         """After the first news, so that the first value is not late; off the loop."""
-        if self.intake.heard and self._loading is None:
+        if self.ingest.heard and self._loading is None:
             loop = asyncio.get_running_loop()
             self._loading = loop.run_in_executor(None, self.pipeline.load)
             self._loading.add_done_callback(lambda _: self.sender.publish_meta())
@@ -208,30 +208,30 @@ class Daemon:
             if part is not None and part.done():
                 part.result()
 
-    def _say_troubles(self) -> None:
+    def _log_troubles(self) -> None:
         """What is counted in the status is worth an event the first time."""
         if self.stage.overflow:
-            text = "the stage is full: a kill would lose what is not in it"
-            self.intake.alarm_once("stage", text)
+            text = "the stage is full: if the daemon is killed, entries that are not in it are lost"
+            self.ingest.alarm_once("stage", text)
         if isinstance(self.clock, SystemClock) and self.clock.floor.overruled is not None:
-            self.intake.alarm_once("wrong_time", self.clock.floor.overruled)
+            self.ingest.alarm_once("wrong_time", self.clock.floor.overruled)
         if self.writer.journal_failure is not None:
-            self.intake.alarm_once("journal", self.writer.journal_failure)
+            self.ingest.alarm_once("journal", self.writer.journal_failure)
 
     def _begin_anew(self) -> None:
         """The outbox did not answer at the start and does now: go on from what lies there."""
         why = self.writer.restart
         if why is not None:
-            LOG.warning("%s It stops for that.", why)
+            LOG.warning("%s The daemon stops for this reason.", why)
             now_ns = self.clock.now().mono_ns
             body = {"event": "storage", "state": "off", "text": why}
-            self.intake.urgent.append(Draft(Stream.EVENT, "gateway", now_ns, now_ns, body))
+            self.ingest.urgent.append(Draft(Stream.EVENT, "gateway", now_ns, now_ns, body))
             self.stop()
 
     def _summary(self) -> str:
         """One line for `systemctl status`."""
         link = "connected" if self.sender.connected else "not connected"
-        broken = f"; broken: {', '.join(self.intake.problems)}" if self.intake.problems else ""
+        broken = f"; broken: {', '.join(self.ingest.problems)}" if self.ingest.problems else ""
         devices, lanes = len(self.wiring.points()), len(self.site.lanes)
         bays = f"{len(self.site.bays)} bays, " if self.site.bays else ""
         return f"{devices} devices, {lanes} lanes, {bays}{link}{broken}"
@@ -242,7 +242,7 @@ class Daemon:
         return gateway_status(self)
 
     def _committed(self, rows: Any) -> None:
-        self.progress.done("ledger", self.clock.now().mono_ns)
+        self.progress.done("committer", self.clock.now().mono_ns)
         self.sender.offer(rows)
 
     def passed(self, wall_ns: int) -> None:

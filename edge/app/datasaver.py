@@ -1,4 +1,4 @@
-"""What kerbstone-link tells the daemon: how far to spare bytes, and what it did to the link."""
+"""What kerbstone-link sends to the daemon: how far to spare bytes, and what it did to the link."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from edge.core import Draft, Stream
 if TYPE_CHECKING:
     from edge.app.daemon import Daemon
 
-LEVEL_EXPIRES_NS: Final = 2_400_000_000_000  # it is told every 10 min: nobody counts bytes any more
+LEVEL_EXPIRES_NS: Final = 2_400_000_000_000  # it is set every 10 min: nobody counts bytes any more
 LEVELS: Final = range(3)
 LINK_STEPS: Final = ("reconnect", "modem", "power", "reboot", "held", "recovered")
 TEXT_LIMIT: Final = 300  # characters of what is passed on
@@ -18,7 +18,7 @@ TEXT_LIMIT: Final = 300  # characters of what is passed on
 
 @dataclass(frozen=True, slots=True)
 class SaverLevel:
-    """As it was told last."""
+    """As it was set last."""
 
     level: int = 0
     used: int = 0
@@ -44,7 +44,7 @@ def parse_saver_request(request: Mapping[str, Any], now_ns: int) -> SaverLevel:
 
 
 class DataSaver:
-    """The level that holds, until it is told otherwise or not at all."""
+    """The level that holds, until another is set, or none for too long."""
 
     def __init__(self, daemon: "Daemon") -> None:
         self._daemon = daemon
@@ -57,7 +57,10 @@ class DataSaver:
     def look(self, now_ns: int) -> None:
         """Time has passed."""
         if self.level.level and now_ns - self.level.set_ns > LEVEL_EXPIRES_NS:
-            self._take(SaverLevel(set_ns=now_ns), "nobody counts the bytes any more: sent as usual")
+            self._take(
+                SaverLevel(set_ns=now_ns),
+                "kerbstone-link no longer counts the bytes: records are sent as usual",
+            )
 
     def _take(self, found: SaverLevel, why: str) -> None:
         changed = found.level != self.level.level
@@ -67,7 +70,7 @@ class DataSaver:
         daemon = self._daemon
         daemon.sender.set_saver_level(found.level)
         body = {"event": "data_saver", "level": found.level, "text": why or f"level {found.level}"}
-        daemon.intake.add_events([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
+        daemon.ingest.add_events([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
         daemon.sender.publish_status()
 
 
@@ -88,7 +91,7 @@ def link_facts(daemon: "Daemon") -> dict[str, Any]:
     now = daemon.clock.now()
     return {
         "connected": daemon.sender.connected,
-        "faults": len(daemon.intake.problems),
+        "faults": len(daemon.ingest.problems),
         "tq": now.tq,
         "wall_s": now.wall_ns // 1_000_000_000,
     }

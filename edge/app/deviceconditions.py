@@ -1,9 +1,9 @@
 """What devices say of themselves beside their values, and the events that come of it.
 
 A bit that flaps, or two meters at one address, would be an event with each reading. So a device
-that has made EVENTS_BEFORE_FLICKER events within an hour is said to flicker; then nothing is told
+that has made EVENTS_BEFORE_FLICKER events within an hour is said to flicker; then nothing is sent
 until it has said the same for FLICKER_SETTLE_NS, and then how it is. All in all no device makes
-more than EVENTS_PER_HOUR events in an hour; the last state is always told, if need be when that
+more than EVENTS_PER_HOUR events in an hour; the last state is always sent, if need be when that
 hour is over.
 """
 
@@ -19,13 +19,20 @@ EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions a
 FLICKER_WITHIN_NS: Final = 3_600_000_000_000
 FLICKER_SETTLE_NS: Final = 60_000_000_000
 CONDITION_BY_WORD: Final[Mapping[str, Condition]] = {str(word): word for word in Condition}
-FLICKER_TEXT: Final = "says now this, now that of itself; it is told again when it has settled"
-SETTLED_TEXT: Final = "has settled, as it was told last"
+FLICKER_TEXT: Final = (
+    "what it reports about itself changes too often; this is sent again when it has settled"
+)
+SETTLED_TEXT: Final = "has settled, in the state that was reported last"
+OVER_TEXTS: Final = {
+    Condition.WARMUP: "warm-up finished",
+    Condition.CLEANING: "cleaning finished",
+    Condition.SLEEPING: "awake again",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceConditions:
-    """One device: its serial number ("" if it tells none), and its conditions with their texts."""
+    """One device: its serial number ("" if none), and its conditions with their texts."""
 
     identity: str = ""
     health: Mapping[Condition, str] = field(default_factory=dict)
@@ -110,19 +117,23 @@ def condition_events(
             "event": "swap",
             "before": before.identity,
             "after": now.identity,
-            "text": f"{device} is another device now: serial number {now.identity} in place of "
-            f"{before.identity}. Its registers go on from where the new one stands.",
+            "text": f"{device} was replaced: serial number {now.identity} instead of "
+            f"{before.identity}. Its registers go on from the values of the new device.",
         })  # fmt: skip
     for word in sorted(before.health.keys() | now.health.keys()):
         if (word in before.health) is not (word in now.health):
             on = word in now.health
-            text = now.health[word] if on else f"over: {before.health[word]}"
+            text = now.health[word] if on else _over_text(word, before.health[word])
             yield _event(device, at_ns, {
                 "event": "health",
                 "state": "on" if on else "off",
                 "condition": str(word),
                 "text": f"{device}: {text}",
             })  # fmt: skip
+
+
+def _over_text(word: Condition, before: str) -> str:
+    return OVER_TEXTS.get(word, f"no longer reported: {before}")
 
 
 def _event(device: str, at_ns: int, body: dict[str, Any]) -> Draft:

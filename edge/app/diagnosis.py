@@ -17,7 +17,7 @@ from edge.config import Bay, Device, Lane, Site
 from edge.control.locks import BusLock
 from edge.core.signalevent import SignalEvent
 
-LIMIT_S: Final = 240.0  # of all of it; then what was found so far is told
+LIMIT_S: Final = 240.0  # of all of it; then what was found so far is reported
 ENDED_EARLY: Final = "ended early"  # by Ctrl-C
 LOOK_S: Final = 0.1  # between two looks at how far it is
 JOIN_S: Final = 2.0  # for a step to end when somebody has seen enough
@@ -90,19 +90,19 @@ class Doctor:
 
     def findings(self) -> list[ExamFinding]:
         """All that was found so far."""
-        return [said for one in self.exams for said in one.findings()]
+        return [finding for one in self.exams for finding in one.findings()]
 
-    def _look(self, one: Exam) -> None:
+    def _look(self, exam: Exam) -> None:
         def tick(step: str) -> None:
             if self._stop.is_set():
                 raise StoppedError
-            one.step = step
+            exam.step = step
 
         try:
-            with _holding_lock(one):
-                if not one.refused:
-                    asyncio.run(examine_bus(one, tick))
-            one.finished = True
+            with _holding_lock(exam):
+                if not exam.refused:
+                    asyncio.run(examine_bus(exam, tick))
+            exam.finished = True
         except StoppedError:
             pass
         except BaseException as error:  # noqa: BLE001  a fault of ours: the command ends with it
@@ -114,14 +114,14 @@ class Doctor:
 
 
 @contextlib.contextmanager
-def _holding_lock(one: Exam) -> Iterator[None]:
+def _holding_lock(exam: Exam) -> Iterator[None]:
     """The bus's lock. Says in `refused` why it cannot be had."""
-    lock = BusLock(Path(one.site.store.run_dir), one.bus)
+    lock = BusLock(Path(exam.site.store.run_dir), exam.bus)
     try:
         if not lock.take():
-            one.refused = "another process works on it; try again when it has ended"
+            exam.refused = "another process uses it; try again when that process has ended"
     except OSError as error:
-        one.refused = f"it cannot be taken ({error}); use sudo, or join the group kerbstone"
+        exam.refused = f"no access to its lock ({error}); use sudo, or join the group kerbstone"
     try:
         yield
     finally:

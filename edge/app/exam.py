@@ -13,15 +13,17 @@ TEMPORARY_REASONS: Final = frozenset(
     {Reason.WARMUP, Reason.STALE, Reason.BUSY}
 )  # it only needs time
 MIN_SENTENCE_WORDS: Final = 4  # of a sentence; what is shorter is no sentence but a prefix
-ALL_SILENT_HINT: Final = "look first at what they share: supply, cable, settings"
+ALL_SILENT_HINT: Final = "check first what they share: supply, cable, settings"
 REMEDIES: Final[dict[Reason, str]] = {
-    Reason.ADDRESS: "this device has not got them: is it another model than the driver's, or leave"
-    " them out (points = [...])",
-    Reason.RANGE: "what it says cannot be: is it this kind of device, is its sensor connected",
+    Reason.ADDRESS: "this device does not have them: check that it is the model that the driver is"
+    " for, or leave them out (points = [...])",
+    Reason.RANGE: "its values are impossible: check the kind of device, and that its sensor is"
+    " connected",
     Reason.CRC: "damaged on the wire: check shield, terminator, and cables beside power lines",
-    Reason.FAULT: "the device says itself that this part is broken: replace it",
-    Reason.SILENT: "it fell silent in the middle: check its supply and its plug",
-    Reason.CONTRADICTED: "several values of it claim to be this one: see what it says of itself",
+    Reason.FAULT: "the device itself reports that this part is broken: replace it",
+    Reason.SILENT: "it stopped answering during the reading: check its supply and its plug",
+    Reason.CONTRADICTED: "the device sends several values for this point: see what it"
+    " reports about itself",
 }
 
 
@@ -121,10 +123,10 @@ class Exam:
         if any(one.severity == "fault" for one in found):
             return found
         if name in self.failed:
-            behind = note(f"it does not answer as long as this is so with {self.bus}")
+            behind = note(f"it cannot answer until the fault of bus {self.bus} is cleared")
             return [*found, behind if self.broken else self.failed[name]]
         if not found and name not in self.answers:
-            return [note("nobody has asked it" + (f": see {self.bus}" if self.broken else ""))]
+            return [note("it was not asked" + (f": see {self.bus}" if self.broken else ""))]
         return found
 
 
@@ -151,10 +153,10 @@ def reading_findings(polled: Polled, result: Sweep) -> Iterator[Finding]:
         shown = ", ".join(keys[:6]) + (" ..." if len(keys) > 6 else "")
         text = f"{len(keys)} of {total} points have no value ({reason}): {shown}"
         if reason in TEMPORARY_REASONS:
-            yield note(text, "it has nothing yet, as some have after power-on: ask again soon")
+            yield note(text, "it has no values yet, which is normal after power-on: try again soon")
         else:
             make = fault if len(keys) == total else warning
-            yield make(text, REMEDIES.get(reason, "what `kerbstone read` says of it tells more"))
+            yield make(text, REMEDIES.get(reason, "`kerbstone read` says more"))
     if isinstance(polled, SelfReporting):
         yield from condition_findings(polled.health)
 

@@ -1,7 +1,7 @@
-"""Faults that come and go without a rest: told so often, and as they stand once they rest.
+"""Faults that come and go without a rest: reported so often, and as they stand once they rest.
 
 A device that is damaged and answers by turns would make two events a pair. After
-EVENTS_BEFORE_FLICKER of them within an hour nothing more is told of it until it has been the same
+EVENTS_BEFORE_FLICKER of them within an hour nothing more is sent of it until it has been the same
 for FLICKER_SETTLE_NS; the status says meanwhile how it stands, and each record says how good its
 values are.
 """
@@ -12,15 +12,15 @@ from typing import Final
 
 from edge.app.deviceconditions import EVENTS_BEFORE_FLICKER, FLICKER_SETTLE_NS, FLICKER_WITHIN_NS
 
-LAST: Final = " It comes and goes: it is told again when it has settled."
+LAST: Final = " It comes and goes: it is reported again when it has settled."
 
 
 @dataclass(slots=True)
 class Fault:
-    """One device or line: what the platform was told, and what is so now; None: nothing is wrong.
-    `source`, `reason` and `text` are those of the event that would tell it."""
+    """One device or line: what was reported, and what is so now; None: nothing is wrong.
+    `source`, `reason` and `text` are those of the event that would report it."""
 
-    told: str | None = None
+    reported: str | None = None
     now: str | None = None
     source: str = ""
     reason: str = ""
@@ -32,19 +32,19 @@ class Fault:
     )  # of its events
 
     def changes(self, now: str | None, at_ns: int) -> bool:
-        """Whether to tell it."""
+        """Whether to report it."""
         self.now, self.changed_ns = now, at_ns
-        return not self.held and self._tell(at_ns)
+        return not self.held and self._report(at_ns)
 
     def rests(self, at_ns: int) -> bool:
-        """Whether there is something to tell of one that has settled."""
+        """Whether there is something to report of one that has settled."""
         if not self.held or at_ns - self.changed_ns <= FLICKER_SETTLE_NS or self._full(at_ns):
             return False
         self.held = False
-        return self.told != self.now and self._tell(at_ns)
+        return self.reported != self.now and self._report(at_ns)
 
-    def _tell(self, at_ns: int) -> bool:
-        self.told = self.now
+    def _report(self, at_ns: int) -> bool:
+        self.reported = self.now
         self.at.append(at_ns)
         self.held = self._full(at_ns)  # this was the last of them
         return True

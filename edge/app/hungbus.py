@@ -60,10 +60,10 @@ class RestartTrials:
         """
         found = self._trials.get(bus)
         if found is not None and (left or now_ns - found.since_ns < FORGET_TRIAL_NS):
-            return f"bus {bus} hangs in a system call again after it was tried anew"
+            return f"bus {bus} hangs in a system call again, after it got a new thread"
         others = [name for name, t in self._trials.items() if not t.worked]
         if len(others) >= OTHER_HUNG_LIMIT:
-            return f"bus {bus} hangs in a system call, as {' and '.join(others)} did and do still"
+            return f"bus {bus} hangs in a system call, and so do {' and '.join(others)}"
         self._trials[bus] = _Trial(now_ns)
         self.count += 1
         return ""

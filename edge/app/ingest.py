@@ -17,7 +17,9 @@ from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sw
 
 LOG = logging.getLogger("kerbstone")
 
-UNMATCHED_INPUT_TEXT = "an edge of a line that nobody claims came in; it is counted in the status"
+UNMATCHED_INPUT_TEXT = (
+    "an edge came from a line that belongs to no lane or device; the status counts such edges"
+)
 
 
 class Ingest:
@@ -31,8 +33,8 @@ class Ingest:
         self.urgent: list[Draft] = []  # does not wait for the window's end
         self.raw = RawSweeps()  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
-        self._faults: dict[str, Fault] = {}  # of what was told in this process
-        self.voices: dict[str, ConditionThrottle] = {}  # what each device has said of itself
+        self._faults: dict[str, Fault] = {}  # of what was reported in this process
+        self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unmatched_edges = 0
         self.heard = False  # something has come in
@@ -40,7 +42,7 @@ class Ingest:
         self.starting: OpeningLines | None = None  # lines that are not open yet
         self.changed: Callable[[], None] = lambda: None  # the problems are others now
         self.described: Callable[[], None] = lambda: None  # a device is another one now
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def edges(self, batch: Sequence[Edge]) -> None:
         contacts: list[Contact] = []
@@ -72,7 +74,7 @@ class Ingest:
 
     def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
         """A device says something else of itself than before."""
-        voice = self.voices.setdefault(device, ConditionThrottle(device))
+        voice = self.throttles.setdefault(device, ConditionThrottle(device))
         if voice.now.identity not in ("", identity):
             self.others[device] = False
         before = voice.reported
@@ -87,44 +89,44 @@ class Ingest:
         """
         self.others = {name: True for name, ended in self.others.items() if not ended}
         now_ns = self._clock.now().mono_ns
-        for voice in self.voices.values():
+        for voice in self.throttles.values():
             before = voice.reported
             if events := voice.settle(now_ns):
                 self._report_conditions(events, voice.reported.identity != before.identity)
         for what, fault in self._faults.items():
             if fault.rests(now_ns):
-                self._say_fault(what, fault, now_ns)
+                self._report_fault(what, fault, now_ns)
 
     @property
     def devices(self) -> dict[str, DeviceConditions]:
         """What each device is now, in its own words."""
-        return {name: voice.now for name, voice in self.voices.items()}
+        return {name: voice.now for name, voice in self.throttles.items()}
 
     def remember(
         self, now: Mapping[str, DeviceConditions], reported: Mapping[str, DeviceConditions]
     ) -> None:
-        """What devices had told the process before.
+        """What devices had reported to the process before.
 
-        `reported` is what the platform was told last of those that flicker.
+        `reported` is what was reported last of those that flicker.
         """
         for name, conditions in now.items():
-            self.voices[name] = ConditionThrottle(
+            self.throttles[name] = ConditionThrottle(
                 name, reported.get(name, conditions), conditions, name in reported
             )
 
-    def told_problems(self) -> dict[str, str]:
+    def reported_problems(self) -> dict[str, str]:
         """What the platform knows to be broken: for a process that goes on from here."""
         found = dict(self.problems)
         for what, fault in self._faults.items():
-            if fault.told is None:
+            if fault.reported is None:
                 found.pop(what, None)
             else:
-                found[what] = fault.told
+                found[what] = fault.reported
         return found
 
     def flickering(self) -> dict[str, DeviceConditions]:
         """What the platform knows of devices that are something else by now."""
-        return {name: voice.reported for name, voice in self.voices.items() if voice.flickering}
+        return {name: voice.reported for name, voice in self.throttles.items() if voice.flickering}
 
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         """A line is closed, or open (again): what is known of its loop ends there."""
@@ -155,7 +157,7 @@ class Ingest:
         self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
 
     def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Summaries of devices that say something of themselves tell it, too."""
+        """Summaries of devices that report conditions have them, too."""
         return [
             replace(draft, body={**draft.body, "health": sorted(conditions.health)})
             if "points" in draft.body and (conditions := self._now(draft.source)).health
@@ -165,8 +167,8 @@ class Ingest:
 
     def alarm_once(self, kind: str, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""
-        if kind not in self._told:
-            self._told.add(kind)
+        if kind not in self._logged:
+            self._logged.add(kind)
             self.alarm(kind, text)
 
     def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
@@ -174,31 +176,31 @@ class Ingest:
         if reason is None and self.problems.pop(what, None) is None:
             return
         if reason is not None and self.problems.get(what) == text:
-            return  # told by the process before this one
+            return  # reported by the process before this one
         if reason is not None:
             self.problems[what] = text
         now_ns = self._clock.now().mono_ns
         fault = self._faults.setdefault(what, Fault())
         fault.source, fault.reason, fault.text = source, str(reason or ""), text
         if fault.changes(None if reason is None else text, now_ns):
-            self._say_fault(what, fault, now_ns)
+            self._report_fault(what, fault, now_ns)
         self.changed()
 
-    def _say_fault(self, what: str, fault: Fault, now_ns: int) -> None:
-        told = f"{what}: {fault.text}{LAST if fault.held else ''}"
-        (LOG.info if fault.told is None else LOG.warning)("%s", told)
-        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": told}
-        if fault.told is not None:
-            # what it told before was read from it: nothing that was sent is in doubt
+    def _report_fault(self, what: str, fault: Fault, now_ns: int) -> None:
+        text = f"{what}: {fault.text}{LAST if fault.held else ''}"
+        (LOG.info if fault.reported is None else LOG.warning)("%s", text)
+        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": text}
+        if fault.reported is not None:
+            # what it sent before was read from it: nothing that was sent is in doubt
             body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
         self._hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
 
     def _now(self, device: str) -> DeviceConditions:
-        voice = self.voices.get(device)
+        voice = self.throttles.get(device)
         return DeviceConditions() if voice is None else voice.now
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
-        """A device has told the platform something of itself."""
+        """A device has reported something of itself."""
         for draft in events:
             LOG.warning("%s", draft.body["text"])
         self._hurry(events)

@@ -8,7 +8,7 @@ another one and can be used; the file is tried again when its bytes have changed
 refused and is not any more (a newer Kerbstone), or after a day: by a wall clock that can be right,
 or of one process's own running.
 
-The state folder cannot come from `store.dir`: a broken file tells no folder. It is what systemd
+The state folder cannot come from `store.dir`: a broken file names no folder. It is what systemd
 says (StateDirectory=, in $STATE_DIRECTORY) or `run --state`; where neither names one nobody
 supervises us, nothing restarts us, and there is no crash loop to end. A person at a terminal gets
 the errors at once, and no other configuration than his own.
@@ -49,7 +49,7 @@ EARLIEST_CLOCK_S: Final = (
 DUE: Final = 1  # in place of a time: the day of the next try has come
 LIMIT: Final = 128 * 1024 + 1  # bytes read of a site file; a longer one is refused by its parser
 LONGEST: Final = 300  # characters of a reason
-UNSTEADY_TEXT: Final = "{} starts with it did not last five minutes in good health"
+UNSTEADY_TEXT: Final = "{} starts with it did not run well for five minutes"
 
 
 @dataclass(frozen=True, slots=True)

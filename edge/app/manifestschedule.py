@@ -48,7 +48,7 @@ class ManifestSchedule:
             try:
                 self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
             except ValueError as error:
-                LOG.warning("what was sealed cannot be read: %s", error)
+                LOG.warning("the state of the manifests cannot be read: %s", error)
         by = {boot: self._moments(boot, clock, now) for boot, clock in clocks.items()}
         for stored in handed:
             self.manifests.handed(stored.record, *by[stored.record.boot])

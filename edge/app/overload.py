@@ -1,4 +1,4 @@
-"""What is given up when there is more to do than this box can, and who is told.
+"""What is given up when there is more to do than this box can, and how it is reported.
 
 In this order: raw rows, which count in summaries anyway; questions to devices, which count as
 `bad:stale`; sweeps that were read and found no room. Edges of lines come before all of these: what
@@ -13,12 +13,12 @@ from edge.core import Draft, Stream
 
 REST_SHARE: Final = 0.1  # of the time of one bus: less is no overload
 LOOK_NS: Final = 10_000_000_000
-AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is told so often
+AGAIN_NS: Final = 900_000_000_000  # an overload that lasts is reported so often
 OVERLOAD_TEXT: Final = (
-    "More is asked of this box than it can do: questions were left out for {rested_s:.0f} s of the "
-    "buses' time, {readings} readings, {raw} raw rows and {edges} edges were dropped in the last "
-    "{within_s:.0f} s, and are marked. Ask devices more seldom (every_s), make windows longer "
-    "(period_s), or turn raw off."
+    "This box is overloaded. In the last {within_s:.0f} s, questions were left out for "
+    "{rested_s:.0f} s of the buses' time, and {readings} readings, {raw} raw rows and {edges} "
+    "edges were dropped; the records are marked. Read devices less often (every_s), make windows "
+    "longer (period_s), or switch raw off."
 )
 
 
@@ -48,9 +48,9 @@ class OverloadMonitor:
     """Looks every ten seconds; says it at once, then every AGAIN_NS while it lasts."""
 
     def __init__(self, now_ns: int) -> None:
-        self._looked = self._told = ShedCounts()
-        self._looked_ns = self._told_ns = now_ns
-        self._quiet = True  # no overload that was told goes on
+        self._looked = self._reported = ShedCounts()
+        self._looked_ns = self._reported_ns = now_ns
+        self._quiet = True  # no overload that was reported goes on
         self._rested = False  # much, when it was looked last
 
     def look(self, now_ns: int, count: ShedCounts) -> list[Draft]:
@@ -64,13 +64,13 @@ class OverloadMonitor:
         much = lost or (self._rested and before)  # a start that loads its models is no overload
         if self._quiet and not much:
             if not self._rested:  # a moment's rest now and then is no news
-                self._told, self._told_ns = count, now_ns
+                self._reported, self._reported_ns = count, now_ns
             return []
-        if not self._quiet and now_ns - self._told_ns < AGAIN_NS:
+        if not self._quiet and now_ns - self._reported_ns < AGAIN_NS:
             return []
-        since, passed_ns = count.since(self._told), now_ns - self._told_ns
+        since, passed_ns = count.since(self._reported), now_ns - self._reported_ns
         self._quiet = not much
-        self._told, self._told_ns = count, now_ns
+        self._reported, self._reported_ns = count, now_ns
         if since == ShedCounts():
             return []
         return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, _body(since, passed_ns))]

@@ -71,7 +71,7 @@ def fill_from_status(exams: Sequence[Exam], status: Mapping[str, Any]) -> list[E
             _lines(one, bus.chip, status.get("problems", {}))
         one.finished = True
     box_findings = []
-    for key, words in (("dropped", "pieces of news were dropped: the gateway is too busy"),
+    for key, words in (("dropped", "messages inside the gateway were dropped: it is too busy"),
                        ("stage_overflow", "entries did not fit into the stage")):  # fmt: skip
         if count := status.get(key, 0):
             remedy = "read less often (every_s), or find out what else runs on this machine"

@@ -13,10 +13,10 @@ class PreviousRun:
 
     `raw` are the segment and the number of its sweeps that are in the outbox as raw records;
     `problems` what was broken, and said so, by device or line; `conditions` what each device has
-    said of itself, and `flickering` what the platform was told of those that said too much;
-    `contacts` how plain contacts stood, and what was told of them; `others` are devices that were
+    said of itself, and `flickering` what was reported of those that sent too much;
+    `contacts` how plain contacts stood, and what was sent of them; `others` are devices that were
     swapped, which the totals of the last committed window do not know yet; `starting` is since
-    when the lines of `closed` were not open, where nobody has been told so; `epoch` is that in
+    when the lines of `closed` were not open, where no event has reported that; `epoch` is that in
     which it was kept.
     """
 

@@ -102,7 +102,7 @@ async def probe_i2c(exam: Exam, bus: SmbusI2c, tick: ProbeTick) -> None:
         if other is not None and site.devices[name].driver not in (other.driver, *other.also):
             text = (
                 f'at 0x{first:02x} on {bus.path} is {other.what}; set driver = "{other.driver}", '
-                "or give it the sensor that the configuration names"
+                "or fit the sensor that the configuration names"
             )
             exam.add(name, split_finding("fault", text))
         elif at[name]:
@@ -127,24 +127,26 @@ def candidate_addresses(driver: str, options: Any) -> tuple[int, ...]:
 
 
 async def probe_serial(exam: Exam, port: SerialPort, tick: ProbeTick) -> None:
-    ears = {name: SpySerialBus(port) for name in exam.names}
-    errors = {name: await probe_read(exam, name, ear, tick) for name, ear in ears.items()}
+    listeners = {name: SpySerialBus(port) for name in exam.names}
+    errors = {
+        name: await probe_read(exam, name, listener, tick) for name, listener in listeners.items()
+    }
     wrong = [name for name, error in errors.items() if error is not None]
     port.close()
     for name in wrong:
-        ear = ears[name]
-        # some talk by themselves only once they were told to
-        cut = ear.cut or dict(TALKERS).get(exam.site.devices[name].driver)
+        listener = listeners[name]
+        # some talk by themselves only after a command
+        cut = listener.cut or dict(TALKERS).get(exam.site.devices[name].driver)
         if cut is not None:
-            wait_s = ear.wait_s if isinstance(errors[name], DataError) else 0.0
+            wait_s = listener.wait_s if isinstance(errors[name], DataError) else 0.0
             await _probe_talker(exam, port, cut, wait_s, tick)
         elif name == wrong[0]:
-            tick("listening to who talks unasked")
+            tick("listening for unasked bytes")
             _open(port)
             exam.wire += await port.diagnose(None, QUIET_S)
         if exam.answers or exam.broken:
             break  # a neighbour proves that the settings are right
-        if ear.asked:
+        if listener.asked:
             await _probe_asked(exam, name, port, tick)
 
 
@@ -209,20 +211,20 @@ async def probe_rtu(exam: Exam, model: ModbusRtuBus, bus: ModbusRtu, tick: Probe
     settings = () if exam.answers else _other_settings(line.settings, *factory_lines())
     answer_s = model.timeout_s if exam.answers else min(model.timeout_s, ANSWER_S)
     tick(f"why, at most {(len(settings) + len(PROBED_UNITS)) * answer_s * len(asks):.0f} s")
-    asker = ModbusRtu(line, answer_s, 2 * answer_s)  # no value of it counts
+    modbus = ModbusRtu(line, answer_s, 2 * answer_s)  # no value of it counts
     _open(line)
-    found = await asker.diagnose(
+    found = await modbus.diagnose(
         {name: ask for name, ask in asks.items() if ask},
         QUIET_S,
         settings,
         [unit for unit in PROBED_UNITS if unit not in known],
     )
     exam.add_all(found)
-    if not exam.broken and not asker.known.answered:
+    if not exam.broken and not modbus.known.answered:
         try:  # at these settings, and then at another address
-            await _probe_other_units(exam, asker, asks, exam.failed, tick)
+            await _probe_other_units(exam, modbus, asks, exam.failed, tick)
         finally:
-            asker.close()
+            modbus.close()
 
 
 async def probe_tcp(exam: Exam, model: ModbusTcpBus, bus: ModbusTcp, tick: ProbeTick) -> None:
@@ -247,7 +249,7 @@ async def _probe_other_units(
         for unit in (one for one in PROBED_UNITS if one not in known and ask is not None):
             tick(f"unit {unit} in place of {name}")
             if ask is not None and await _responds(bus, unit, *ask[1:]):
-                text = f"nobody answers as unit {ask[0]}, but somebody as unit {unit}"
+                text = f"no device answers as unit {ask[0]}, but one answers as unit {unit}"
                 remedy = f"set unit = {unit}, or give the meter the address {ask[0]}"
                 exam.known[name] = [fault(text, remedy)]  # in place of mere silence
                 break

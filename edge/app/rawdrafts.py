@@ -1,7 +1,7 @@
 """Sweeps as raw records: in batches that a record can hold, and no more than memory allows.
 
 Raw rows are the first thing that is given up when a site reads more than can be committed: each of
-them counts in a summary, too. How many went is told in the next raw record, in the same commit.
+them counts in a summary, too. How many went is counted in the next raw record, in the same commit.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ class RawSweeps:
     def __init__(self) -> None:
         self._rows: deque[Sweep] = deque()
         self._values = 0
-        self._given_up = 0  # and not told yet
+        self._given_up = 0  # and not reported yet
         self.given_up = 0  # since the start
 
     @property

@@ -22,24 +22,24 @@ AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off:
 MAX_WINDOW_PERIODS: Final = 1.5  # periods: a window that would be longer begins anew
 GAP_TEXTS: Final = {
     "start": "Nothing is known of the time before this start.",
-    "other": "The daemon was not running in between, and what it had seen does not fit the "
-    "configuration as it is now. Totals begin anew.",
-    "opening": "The daemon was starting: its lines were not open yet.",
-    "lost": "What this gateway knew of the time before is gone with its outbox.",
+    "other": "The daemon was not running in between, and its saved state does not fit the present "
+    "configuration. Totals start again.",
+    "opening": "The daemon was starting: its GPIO lines were not open yet.",
+    "lost": "The outbox is gone, and with it what this gateway knew of the time before.",
     "unread": "The outbox cannot be read at this start, and with it what this gateway knew of the "
-    "time before. Totals begin anew.",
+    "time before. Totals start again.",
     "restart": "The daemon was not running in between.",
-    "power": "The box was off in between: the window that was open is lost, with what had not "
-    "been committed. Totals go on from the registers.",
-    "stage": "The daemon was not running in between, and what it had seen of the window that was "
-    "open cannot be read back. Totals go on from the registers.",
-    "older": "What this gateway knows is older than what it has numbered: the outbox's log was "
-    "damaged, an older copy was put in its place, or another version of this program went on from "
-    "it. Growth of totals up to here is in no record.",
-    "gone": "The configuration has these sources no more, or something else under their names: "
-    "what they had seen of the window that was open is in no record.",
-    "new": "The configuration before this one did not have these sources, or had something else "
-    "under their names: nothing is known of the time before.",
+    "power": "The box was off in between: the open window and all data that were not committed yet "
+    "are lost. Totals go on from the registers.",
+    "stage": "The daemon was not running in between, and the data of the open window cannot be "
+    "read back. Totals go on from the registers.",
+    "older": "The saved state is older than the newest numbers of records: the outbox's log was "
+    "damaged, an older copy was put in its place, or another version of this program used the "
+    "outbox. Growth of totals up to here is in no record.",
+    "gone": "These sources are no longer in the configuration, or their names now stand for "
+    "something else: their data of the open window are in no record.",
+    "new": "These sources were not in the previous configuration, or their names stood for "
+    "something else: nothing is known of the time before.",
 }
 
 GAP_REASONS: Final = {
@@ -68,7 +68,7 @@ class Recovered:
 
 def recover(
     pipeline: Pipeline,
-    before: PreviousRun | None,
+    previous: PreviousRun | None,
     boot: int,
     segments: Sequence[StageSegment],
     now_ns: int,
@@ -86,56 +86,56 @@ def recover(
     a window that is open now ends by the clock; `former` names the former epoch and its last
     numbers.
     """
-    if before is None:
+    if previous is None:
         why = "unread" if unread else "lost" if damaged or past == "older" else "start"
         return _begin_anew(pipeline, _gap(why, None, now_ns, former), now_ns, end_ns)
     if past == "older":  # nobody can say since when nothing is known
-        since_ns = before.start_ns if before.boot == boot else now_ns - AWAY_NS
+        since_ns = previous.start_ns if previous.boot == boot else now_ns - AWAY_NS
         pipeline.judge.missing(min(since_ns, now_ns), now_ns)
         return _begin_anew(pipeline, _gap("older", None, now_ns, former), now_ns, end_ns)
-    pipeline.engine.plain.restore(before.contacts, before.boot == boot)
-    since_ns = before.start_ns if before.starting is None else before.starting
-    if before.boot != boot:
-        pipeline.engine.swap_devices(before.others)
+    pipeline.engine.plain.restore(previous.contacts, previous.boot == boot)
+    since_ns = previous.start_ns if previous.starting is None else previous.starting
+    if previous.boot != boot:
+        pipeline.engine.swap_devices(previous.others)
         pipeline.judge.missing(now_ns - AWAY_NS, now_ns)
-        gap = _gap("power", (before.boot, before.start_ns), now_ns, former)
+        gap = _gap("power", (previous.boot, previous.start_ns), now_ns, former)
         return _begin_anew(pipeline, gap, now_ns, end_ns)
     setup = pipeline.engine.setup
-    back = StageReadback(input_meanings(setup), before.raw)
-    whole = bool(segments) and segments[0].number == before.segment
+    readback = StageReadback(input_meanings(setup), previous.raw)
+    whole = bool(segments) and segments[0].number == previous.segment
     if not fits or not whole:
-        pipeline.engine.swap_devices(before.others)
+        pipeline.engine.swap_devices(previous.others)
         why = "other" if not fits else "older" if segments else "stage"
         if why == "older":  # it knows nothing of a commit for which a segment went
             pipeline.engine.doubt_past(older=True)
-        pipeline.judge.missing(min(before.start_ns, now_ns), now_ns)
-        since = None if why == "older" else (before.boot, before.start_ns)
+        pipeline.judge.missing(min(previous.start_ns, now_ns), now_ns)
+        since = None if why == "older" else (previous.boot, previous.start_ns)
         gap = _gap(why, since, now_ns, former)
         for i, segment in enumerate(segments if whole else ()):
-            for _ in back.entries(segment, again=i > 0):
+            for _ in readback.entries(segment, again=i > 0):
                 pass  # of raw sweeps nobody has to know anything
-        found = _begin_anew(pipeline, gap, now_ns, end_ns, back.raw)
+        found = _begin_anew(pipeline, gap, now_ns, end_ns, readback.raw)
         found.drafts += _new(pipeline.engine.fresh if fits else setup.names(), now_ns)
         return found
-    result = Recovered(now_ns, end_ns, raw=back.raw)
-    alive_ns = before.start_ns
-    opening = OpeningLines(boot, since_ns, before.closed)
+    result = Recovered(now_ns, end_ns, raw=readback.raw)
+    alive_ns = previous.start_ns
+    opening = OpeningLines(boot, since_ns, previous.closed)
     for i, segment in enumerate(segments):
         if i:  # the window before had ended, but its commit had not come
             if alive_ns < segment.start_ns:  # a start that was killed had closed it, in a gap
                 pipeline.lost(alive_ns, segment.start_ns)
-            result.drafts += pipeline.close(segment.start_ns)
+            result.drafts += _close_before(pipeline, segments[i - 1], segment, alive_ns)
         result.segment = segment
-        for entry, mine in back.entries(segment, again=i > 0):
-            result.drafts += opening.take(entry_contacts(entry))  # it was killed before it told
+        for entry, mine in readback.entries(segment, again=i > 0):
+            result.drafts += opening.take(entry_contacts(entry))  # killed before it sent them
             result.drafts += _feed(pipeline, mine)
             alive_ns = max(alive_ns, watched_until_ns(entry))
-        result.count = back.count
-    if since_ns >= before.start_ns:  # lines that stay closed for windows are a fault, and told
+        result.count = readback.count
+    if since_ns >= previous.start_ns:  # lines that stay closed for windows are a fault, and sent
         result.drafts += opening.ended(alive_ns)
-    result.drafts.append(_gap("restart", (before.boot, alive_ns), now_ns, former))
-    result.drafts += _gap_drafts_of_gone(back, boot, alive_ns)
-    result.drafts += _new(back.new.union(pipeline.engine.fresh), now_ns)
+    result.drafts.append(_gap("restart", (previous.boot, alive_ns), now_ns, former))
+    result.drafts += _gap_drafts_of_gone(readback, boot, alive_ns)
+    result.drafts += _new(readback.new.union(pipeline.engine.fresh), now_ns)
     return _go_on(pipeline, result, alive_ns, now_ns)
 
 
@@ -146,10 +146,10 @@ def _begin_anew(
     return Recovered(now_ns, end_ns, [gap], raw or [])
 
 
-def _gap_drafts_of_gone(back: StageReadback, boot: int, alive_ns: int) -> Iterator[Draft]:
+def _gap_drafts_of_gone(readback: StageReadback, boot: int, alive_ns: int) -> Iterator[Draft]:
     """Windows that nobody can close any more, since the configuration was changed."""
-    for from_ns in sorted(set(back.gone.values())):
-        names = sorted(name for name, since_ns in back.gone.items() if since_ns == from_ns)
+    for from_ns in sorted(set(readback.gone.values())):
+        names = sorted(name for name, since_ns in readback.gone.items() if since_ns == from_ns)
         yield _gap("gone", (boot, from_ns), max(from_ns, alive_ns), None, names)
 
 
@@ -181,6 +181,20 @@ def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) ->
     return result
 
 
+def _close_before(
+    pipeline: Pipeline, ended: StageSegment, following: StageSegment, alive_ns: int
+) -> list[Draft]:
+    """The window of `ended`, as it was closed when `following` was begun."""
+    if following.start_ns <= ended.end_ns:
+        return pipeline.close(following.start_ns, partial=following.start_ns < ended.end_ns)
+    # whole windows had passed when a start that was killed came back: see `_go_on`
+    drafts = pipeline.close(ended.end_ns)
+    if alive_ns > ended.end_ns:
+        drafts += pipeline.close(alive_ns + 1, partial=True)
+    pipeline.engine.start(following.start_ns)
+    return drafts
+
+
 def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
     """Feed one entry of a stage; what cannot wait for the window's end comes back."""
     match entry:
@@ -198,7 +212,7 @@ def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
 class OpeningLines:
     """The lines that are not open yet after a start: what passes meanwhile is seen by nobody.
 
-    `closed` names them by the source of their contacts, until their opening was told.
+    `closed` names them by the source of their contacts, until their opening was reported.
     """
 
     def __init__(self, boot: int, since_ns: int, closed: Iterable[str]) -> None:
@@ -217,7 +231,7 @@ class OpeningLines:
         return self._gap(set(self.closed), at_ns) if self.closed else []
 
     def fault(self, source: str) -> None:
-        """This one fails to open, and that is told."""
+        """This one fails to open, and that is reported."""
         self.closed.discard(source)
 
     def _gap(self, opened: set[str], to_ns: int) -> list[Draft]:

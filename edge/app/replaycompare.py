@@ -86,21 +86,21 @@ def _failed(pipeline: Pipeline, name: str) -> str:
 
 def flag_differences(a: ReplayFlags, b: ReplayFlags) -> dict[str, Any]:
     """Turns that only one of them has, and the mean absolute difference of p."""
-    keys = [{turn[:-1] for turn in one.changes} for one in (a, b)]
+    keys = [{change[:-1] for change in one.changes} for one in (a, b)]
     both = a.p.keys() & b.p.keys()
     apart = [abs(a.p[key] - b.p[key]) for key in both]
     return {
         "turns_a": len(a.changes),
         "turns_b": len(b.changes),
-        "only_a": [_turn(turn) for turn in a.changes if turn[:-1] not in keys[1]],
-        "only_b": [_turn(turn) for turn in b.changes if turn[:-1] not in keys[0]],
+        "only_a": [_turn(change) for change in a.changes if change[:-1] not in keys[1]],
+        "only_b": [_turn(change) for change in b.changes if change[:-1] not in keys[0]],
         "windows": len(both),
         "difference": round(sum(apart) / len(apart), 4) if apart else None,
         "largest": round(max(apart), 3) if apart else None,
     }
 
 
-def _turn(turn: FlagChange) -> dict[str, Any]:
-    fields = {**turn._asdict(), "at_s": round(turn.end_ns / 1e9, 3)}
+def _turn(change: FlagChange) -> dict[str, Any]:
+    fields = {**change._asdict(), "at_s": round(change.end_ns / 1e9, 3)}
     del fields["end_ns"]
     return fields

@@ -48,16 +48,18 @@ def read_edge_rows(file: TextIO) -> Iterator[EdgeRow]:
             mono_ns = round(float(t_ms) * 1000) * 1000
             high = {"0": False, "1": True}[level]
         except KeyError:
-            yield EdgeRow(number, None, f"level is 0 or 1, not {cells[2][:80]!r}")
+            yield EdgeRow(number, None, f"level must be 0 or 1, not {cells[2][:80]!r}")
             continue
         except (ValueError, OverflowError):
-            yield EdgeRow(number, None, f"three cells, a number first, are needed: {text[:80]!r}")
+            yield EdgeRow(
+                number, None, f"three cells are needed, the first a number: {text[:80]!r}"
+            )
             continue
         if not 0 <= mono_ns <= TIME_LIMIT_NS:
             yield EdgeRow(number, None, f"t_ms {t_ms[:30]} is not between 0 and a year")
         elif mono_ns < before_ns:
             yield EdgeRow(
-                number, None, f"t_ms {t_ms[:30]} lies before the line above: sort by t_ms"
+                number, None, f"t_ms {t_ms[:30]} is earlier than in the line above: sort by t_ms"
             )
         else:
             before_ns = mono_ns
@@ -122,10 +124,10 @@ class Replay:
         yield from self._numbered(self._closed(end_ns), numbers)
 
     def _found(self, first: Contact, start_ns: int) -> list[Contact]:
-        """How its line stood at the start of the open window, as the kernel tells at opening."""
+        """How its line stood at the start of the open window, as the kernel reports at opening."""
         on = not first.on and first.mono_ns > start_ns
         if on and first.source in self.pipeline.engine.plain:
-            return []  # that would be an event at once, of a moment that has been told
+            return []  # that would be an event at once, of a moment that has been reported
         return [Contact(first.source, on, start_ns, initial=True)]
 
     def _closed(self, end_ns: int) -> list[Draft]:
@@ -139,7 +141,7 @@ class Replay:
         contact = self.wiring.contact(row.edge)
         if contact is None:
             known = ", ".join(sorted(self.wiring.lined))
-            self._refuse(row, f"{row.edge.line[:80]!r} is no line of the site ({known})")
+            self._refuse(row, f"{row.edge.line[:80]!r} is not a line of the site ({known})")
         return contact
 
     def _refuse(self, row: EdgeRow, text: str) -> None:

@@ -107,8 +107,8 @@ class RecordDates:
     They are marked as backfilled and as redelivered.
     """
 
-    def __init__(self, found: RescueSource) -> None:
-        self._found, self._rows = found, found.rows()
+    def __init__(self, source: RescueSource) -> None:
+        self._found, self._rows = source, source.rows()
         self._boots: dict[int, tuple[Sequence[ClockMark], tuple[int | None, int | None]]] = {}
 
     def dated(self) -> Iterator[tuple[Record, Envelope]]:
@@ -185,7 +185,7 @@ def stage_entries(path: Path) -> Iterator[str]:
         for each in _pieces(segment):
             yield json.dumps(each, ensure_ascii=False)
     except (ValueError, TypeError, LookupError) as error:
-        raise DamagedRowError(f"what is in it behind byte {segment.at} is no entry") from error
+        raise DamagedRowError(f"the bytes after byte {segment.at} are no entry") from error
     if left := path.stat().st_size - segment.at:
         raise DamagedRowError(f"its last {left} bytes are not whole entries")
 

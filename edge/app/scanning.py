@@ -167,77 +167,79 @@ class Scan:
         """How long it takes at most from now on."""
         return max((one.estimate_s - one.done_s for one in self.jobs), default=0.0)
 
-    def _search(self, one: ScanJob) -> None:
+    def _search(self, job: ScanJob) -> None:
         try:
-            with self._alone(one):
-                if not one.refused:
-                    asyncio.run(self._searched(one))
+            with self._alone(job):
+                if not job.refused:
+                    asyncio.run(self._searched(job))
         except StoppedError:
-            one.whole = False
+            job.whole = False
         except BusError as error:
-            one.refused = str(error)
+            job.refused = str(error)
         except BaseException as error:  # noqa: BLE001  a fault of ours: the command ends with it
             self.error = error
         finally:
-            one.finished = True
+            job.finished = True
             if all(each.finished for each in self.jobs):
                 self._ended.set()
 
-    async def _searched(self, one: ScanJob) -> None:
+    async def _searched(self, job: ScanJob) -> None:
         def tick(step: str, seconds: float, more_s: float = 0.0) -> None:
             if self._stop.is_set():
                 raise StoppedError
-            one.begin(step, seconds, more_s)
+            job.begin(step, seconds, more_s)
 
-        if one.kind == "i2c":
-            bus = SmbusI2c(one.place)
+        if job.kind == "i2c":
+            bus = SmbusI2c(job.place)
             try:
-                await i2c.scan_i2c(bus, one.findings, tick, kernel_addresses(one.place))
+                await i2c.scan_i2c(bus, job.findings, tick, kernel_addresses(job.place))
             finally:
                 bus.close()
-        elif one.kind == "modbus-tcp":
-            host, tcp_port = parse_tcp_target(one.place)
+        elif job.kind == "modbus-tcp":
+            host, tcp_port = parse_tcp_target(job.place)
             check_tcp(host, tcp_port)
             line = ModbusTcp(host, tcp_port, self._pace.answer_s)
             try:
-                await meters.scan_units(line, "", self._pace, one.findings, tick)
+                await meters.scan_units(line, "", self._pace, job.findings, tick)
             finally:
                 line.close()
         else:
             await port.scan_port(
-                lambda line: SerialPort.at(one.place, line),
+                lambda line: SerialPort.at(job.place, line),
                 lambda line, answer_s: ModbusRtu(
-                    SerialPort.at(one.place, line), answer_s, 2 * answer_s
+                    SerialPort.at(job.place, line), answer_s, 2 * answer_s
                 ),
                 self._pace,
-                one.findings,
+                job.findings,
                 tick,
             )
-            one.findings.unknown += not_understood(one)
+            job.findings.unknown += not_understood(job)
 
     @contextlib.contextmanager
-    def _alone(self, one: ScanJob) -> Iterator[None]:
+    def _alone(self, job: ScanJob) -> Iterator[None]:
         """The place's lock, if it is a bus of the site. Says in `refused` who has it instead."""
-        bus = bus_at(site_targets(self._site), one.place) if self._site is not None else ""
-        if known := bus_at(self._at_work.buses, one.place):
-            one.refused = (
-                f"the running daemon works on it (bus {known}): {STOP_HINT}, or ask it "
-                "(kerbstone read)"
+        bus = bus_at(site_targets(self._site), job.place) if self._site is not None else ""
+        if known := bus_at(self._at_work.buses, job.place):
+            job.refused = (
+                f"the running daemon uses it (bus {known}): {STOP_HINT}, or read its devices "
+                "with kerbstone read"
             )
-        elif one.kind == "i2c" and self._at_work.untold:  # nothing else keeps two masters apart
-            one.refused = (
-                f"a daemon runs that does not tell whether it works on it: {STOP_HINT}, or name its"
+        elif job.kind == "i2c" and self._at_work.untold:  # nothing else keeps two masters apart
+            job.refused = (
+                f"a daemon runs and does not say whether it uses this bus: {STOP_HINT}, or name its"
                 " site file (--config)"
             )
-        elif one.kind == "serial" and not os.path.realpath(one.place).startswith(PTS_PREFIX):
-            found = [str(said) for said in check_port(one.place) if said.severity == "fault"]
-            one.refused = "; ".join(found)
+        elif job.kind == "serial" and not os.path.realpath(job.place).startswith(PTS_PREFIX):
+            found = [
+                str(finding) for finding in check_port(job.place) if finding.severity == "fault"
+            ]
+            job.refused = "; ".join(found)
         lock = None
-        if bus and self._site is not None and not one.refused:
+        if bus and self._site is not None and not job.refused:
             lock = BusLock(Path(self._site.store.run_dir), bus)
             try:
                 if not lock.take():
-                    one.refused = f"another process works on it (bus {bus}): try again later"
+                    job.refused = f"another process uses it (bus {bus}): try again later"
             except OSError:
                 lock = None  # a folder that is not ours: then no command of ours is there either
         try:
@@ -247,15 +249,15 @@ class Scan:
                 lock.release()
 
 
-def not_understood(one: ScanJob) -> list[str]:
+def not_understood(job: ScanJob) -> list[str]:
     """What came on a port and could not be understood; nothing when somebody was found there."""
-    if one.findings.devices or not one.findings.heard:
+    if job.findings.devices or not job.findings.heard:
         return []
-    line, heard = max(one.findings.heard.items(), key=lambda item: len(item[1]))
+    line, heard = max(job.findings.heard.items(), key=lambda item: len(item[1]))
     if heard:
-        return [str(said) for said in bytes_finding(one.place, line, heard)]
-    tried = ", ".join(one.findings.heard)
+        return [str(finding) for finding in bytes_finding(job.place, line, heard)]
+    tried = ", ".join(job.findings.heard)
     return [
-        f"{one.place}: bytes came at {tried}, and no frame was in them: wrong baud rate or parity,"
+        f"{job.place}: bytes came at {tried}, and no frame was in them: wrong baud rate or parity,"
         " A and B swapped, or another kind of device"
     ]

@@ -19,7 +19,7 @@ I2C_SYSFS: Final = Path("/sys/bus/i2c/devices")
 
 @dataclass(frozen=True, slots=True)
 class BusesInUse:
-    """What running daemons work on: bus -> its place. `untold` is set when one does not tell."""
+    """What running daemons work on: bus -> its place. `untold` is set when one does not answer."""
 
     buses: Mapping[str, str] = field(default_factory=dict)
     untold: bool = False

@@ -45,7 +45,7 @@ def bay_setup(name: str, bay: Bay) -> BaySetup:
 
 
 def signal_setups(site: Site) -> tuple[SignalSetup, ...]:
-    """The signals whose colours contacts tell, each with the lanes of its approach."""
+    """The signals whose colours contacts show, each with the lanes of its approach."""
     found = []
     for approach, contacts in site.signals.items():
         phases = ((name, site.devices[name].phase) for name in contacts)

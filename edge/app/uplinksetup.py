@@ -1,4 +1,4 @@
-"""What the daemon tells the city about itself, and the sender that tells it."""
+"""What the daemon publishes about itself, and the sender that publishes it."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -64,16 +64,16 @@ def make_sender(daemon: "Daemon") -> Sender:
         daemon.clock,
         boot=daemon.epoch.boot,
         epoch=daemon.epoch.epoch,
-        terms=SenderOptions(
+        options=SenderOptions(
             encoding=site.uplink.encoding,
             receipt_s=site.uplink.receipt_s if site.uplink.confirm == "platform" else None,
         ),
         hooks=SenderHooks(
             status=daemon.status,
             meta=lambda: gateway_meta(daemon),
-            alarm=daemon.intake.alarm,
+            alarm=daemon.ingest.alarm,
             watchdog=partial(daemon.beat, "sender"),
-            sealed=daemon.sealing.manifests.handed,
+            sealed=daemon.manifest_schedule.manifests.handed,
             time_passed=daemon.passed,
             certificate_accepted=_voucher(site),
         ),
@@ -96,7 +96,7 @@ def gateway_meta(daemon: "Daemon") -> Mapping[str, Any]:
             "every_s": d.every_s,
             "points": _points(daemon, d.name),
             **({"reversed": True} if site.devices[d.name].reversed else {}),
-            **_serial(daemon.intake.devices.get(d.name)),
+            **_serial(daemon.ingest.devices.get(d.name)),
         }
         for group in daemon.wiring.polled.values()
         for d in group
@@ -151,7 +151,7 @@ def _lane(name: str, lane: Lane) -> dict[str, Any]:
 
 
 def _approach(site: Site, name: str) -> dict[str, Any]:
-    """What lies after it, and who tells the colour of its signal."""
+    """What lies after it, and what shows the colour of its signal."""
     way = site.ways.get(name)
     phases = {contact: site.devices[contact].phase for contact in site.signals.get(name, ())}
     signal = {phase.colour: contact for contact, phase in phases.items() if phase is not None}

@@ -43,11 +43,11 @@ def control_verbs(daemon: "Daemon") -> Mapping[str, ControlVerb]:
         return datasaver.link_facts(daemon)
 
     async def spare(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        daemon.sparing.set_level(request)
+        daemon.data_saver.set_level(request)
         return {}
 
     async def link_step(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        daemon.intake.add_events([datasaver.link_step_event(request, daemon.clock.now().mono_ns)])
+        daemon.ingest.add_events([datasaver.link_step_event(request, daemon.clock.now().mono_ns)])
         return {}
 
     return {
@@ -73,7 +73,7 @@ async def outbox_status(daemon: "Daemon") -> dict[str, Any] | None:
 def status_for_people(daemon: "Daemon", outbox: Mapping[str, Any] | None) -> dict[str, Any]:
     """The status as of this moment, with what the platform's does not need: places, link, clock.
 
-    What the observer counted up to five minutes ago gives way to `outbox`.
+    What the box monitor counted up to five minutes ago gives way to `outbox`.
     """
     site, found = daemon.site, daemon.status()
     health = found["box"]["health"]
@@ -118,14 +118,14 @@ def link_status(daemon: "Daemon") -> dict[str, Any]:
         "brokers": [str(broker) for broker in daemon.brokers],
         "confirm": daemon.site.uplink.confirm,
     }
-    standing = getattr(sender, "standing", None)
-    if standing is not None:
+    connection = getattr(sender, "connection", None)
+    if connection is not None:
         found |= {
-            "broker": standing.broker or None,
-            "for_s": _ago_s(now_ns, standing.since_ns),
-            "failure": standing.failure or None,
-            "trouble": standing.limit_notice or None,
-            "confirmed_s": _ago_s(now_ns, standing.confirmed_ns),
+            "broker": connection.broker or None,
+            "for_s": _ago_s(now_ns, connection.since_ns),
+            "failure": connection.failure or None,
+            "trouble": connection.limit_notice or None,
+            "confirmed_s": _ago_s(now_ns, connection.confirmed_ns),
             "unconfirmed": getattr(sender, "outstanding", None),
         }
     return found
@@ -138,7 +138,7 @@ def clock_status(daemon: "Daemon") -> dict[str, Any]:
     for key in ("max_error_us", "steps"):  # of the system's clock; others know nothing of them
         if (value := getattr(daemon.clock, key, None)) is not None:
             found[key] = value
-    synced_ns = getattr(daemon.observer, "synced_ns", None)
+    synced_ns = getattr(daemon.box_monitor, "synced_ns", None)
     if synced_ns is not None:
         found["unsynced_s"] = _ago_s(now.mono_ns, synced_ns)
     return found
@@ -173,15 +173,15 @@ def not_there(name: str, points: Mapping[str, Any]) -> str:
 
 
 def gateway_status(daemon: "Daemon") -> dict[str, Any]:
-    """How the gateway fares, in one map: for `status`, and for people on the box."""
+    """The health of the gateway, in one map: for `status`, and for people on the box."""
     now = daemon.clock.now()
     return {
         "uptime_s": round((now.mono_ns - daemon.started_ns) / 1e9, 1),
         "boot": daemon.epoch.boot,
         "epoch": daemon.epoch.epoch,
         "tq": now.tq,
-        "problems": dict(daemon.intake.problems),
-        "box": daemon.observer.status(now.mono_ns),
+        "problems": dict(daemon.ingest.problems),
+        "box": daemon.box_monitor.status(now.mono_ns),
         "devices": {
             device.name: {
                 "reads": device.reads,
@@ -196,10 +196,10 @@ def gateway_status(daemon: "Daemon") -> dict[str, Any]:
             for device in poller.devices.values()
         },
         "dropped": daemon.buses.dropped,
-        "unmatched_edges": daemon.intake.unmatched_edges,
+        "unmatched_edges": daemon.ingest.unmatched_edges,
         "unmatched_inputs": daemon.pipeline.engine.unmatched_inputs,
         "stage_overflow": daemon.stage.overflow,
         "models": daemon.pipeline.judge.status(),
-        "data_saver": daemon.sparing.level.as_map(),
+        "data_saver": daemon.data_saver.level.as_map(),
         "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

@@ -44,7 +44,7 @@ STILL_NS: Final = 1_000_000_000  # with more between two ticks (half a second) a
 RECORDS_PER_COMMIT: Final = 1000  # records of windows that have piled up are committed at one time
 WINDOWS_AT_ONCE: Final = 16  # of these: others have their turn in between
 CUT_TEXTS: Final = {
-    "synchronised": "The clock is synchronised now: windows follow the wall.",
+    "synchronised": "The clock is synchronised now: windows follow the wall clock.",
     "step": "The clock was set while it was trusted: the window around it is marked.",
 }
 
@@ -56,17 +56,19 @@ class WindowCommitter:
         self,
         wiring: Wiring,
         pipeline: Pipeline,
-        intake: Ingest,
+        ingest: Ingest,
         stage: Stage,
         writer: AsyncOutbox,
         clock: Clock,
         boot_id: str,
-        sealing: ManifestSchedule,
+        manifest_schedule: ManifestSchedule,
     ) -> None:
-        self._sealing = sealing
+        self._manifest_schedule = manifest_schedule
         self._site, self._points = wiring.site, wiring.points()
-        self._keys = {name: [point.key for point in told] for name, told in self._points.items()}
-        self._pipeline, self._intake, self._stage = pipeline, intake, stage
+        self._keys = {
+            name: [point.key for point in points] for name, points in self._points.items()
+        }
+        self._pipeline, self._ingest, self._stage = pipeline, ingest, stage
         self._writer, self._clock, self._boot_id = writer, clock, boot_id
         self._epoch: Epoch = writer.epoch
         self._windows = WindowSchedule(self._site.period_ns, clock.now())
@@ -76,16 +78,16 @@ class WindowCommitter:
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
-        self.observer: BoxMonitor | None = None  # set by the daemon, as the two below
+        self.box_monitor: BoxMonitor | None = None  # set by the daemon, as the two below
         self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
         self.kept: Callable[[], Mapping[str, bytes]] = dict  # what devices have learnt; as above
         # until when all edges have been taken; as above
         self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
-        self._heard_ns = self._waiting_ns = 0  # as it was told last, and since when
+        self._heard_ns = self._waiting_ns = 0  # as it was reported last, and since when
         self._ticked_ns = self._start_ns
         self._again_ns = 0  # not before: edges of the window that has ended are under way
         polled = (device for group in wiring.polled.values() for device in group)
-        self._lessons = Baselines({device.name: device.polled for device in polled})
+        self._baselines = Baselines({device.name: device.polled for device in polled})
 
     @property
     def next_ns(self) -> int:
@@ -105,7 +107,7 @@ class WindowCommitter:
             await self._cut(now, why)
         elif self._is_over(now):
             await self._close_all(now)
-        elif self._intake.urgent or self._raw_is_due(now):
+        elif self._ingest.urgent or self._raw_is_due(now):
             await self._commit((), {})
         self._ticked_ns = self._clock.now().mono_ns
 
@@ -155,15 +157,17 @@ class WindowCommitter:
         self._pipeline.engine.expired(expired_points(self._site, now))
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
-        if self._writer.untold:  # after a power cut nobody would know that it was counted
+        if (
+            self._writer.high_water_unsaved
+        ):  # after a power cut nobody would know that it was counted
             self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq in SYNCED else None
         closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
-        drafts = self._intake.with_health(closed)
-        drafts += self._sealing.due(now, last=last)
-        drafts += self.observer.due(now) if self.observer is not None else []
-        self._intake.settle()
+        drafts = self._ingest.with_health(closed)
+        drafts += self._manifest_schedule.due(now, last=last)
+        drafts += self.box_monitor.due(now) if self.box_monitor is not None else []
+        self._ingest.settle()
         self._windows.opened(Stamp(end_ns, wall_ns, now.tq))
         states: dict[str, Any] = {}
         if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
@@ -171,18 +175,18 @@ class WindowCommitter:
             states["judge"] = self._pipeline.judge.snapshot()
         if last or now.mono_ns - self._learnt_ns >= BASELINE_NS:
             self._learnt_ns = now.mono_ns
-            self._lessons.update(self.kept(), self._epoch.boot, now)
-            states["drivers"] = self._lessons.snapshot()
+            self._baselines.update(self.kept(), self._epoch.boot, now)
+            states["drivers"] = self._baselines.snapshot()
         self._rotate(end_ns)
         return drafts, states
 
     def _alarms(self) -> dict[str, Any]:
-        """Those of the box that are on: the next process tells when they are over."""
-        return {} if self.observer is None else {"alarms": self.observer.snapshot_alarms()}
+        """Those of the box that are on: the next process reports when they are over."""
+        return {} if self.box_monitor is None else {"alarms": self.box_monitor.snapshot_alarms()}
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
-        if self._sealing.changed:
+        if self._manifest_schedule.changed:
             await self._writer.commit(())  # it rides in each commit
 
     # -- after a start ---------------------------------------------------------------------------
@@ -203,7 +207,7 @@ class WindowCommitter:
         segments = find_segments(folder, self._boot_id, since, owner)
         attempts = RecoveryAttempts(folder)
         if not attempts.begin() and segments:
-            LOG.error("starts have died while they read the stage back: it is set aside")
+            LOG.error("starts ended while they read the stage back: it is set aside")
             self._stage.set_aside(segments)
             segments = []
         self._stage.number = max((s.number for s in segments), default=since)
@@ -213,22 +217,22 @@ class WindowCommitter:
             unread=self._writer.opened.in_memory is not None, past=past,
         )  # fmt: skip
         attempts.ended()
-        found.drafts = self._intake.with_health(found.drafts)
+        found.drafts = self._ingest.with_health(found.drafts)
         sealed = await self._writer.state(MANIFEST_OWNER)
         clocks = {
             boot: (await self._writer.marks(boot), await self._writer.bounds(boot))
             for boot in {stored.record.boot for stored in self._writer.handed}
         }
-        found.drafts += self._sealing.begin(sealed, self._writer.handed, clocks, now)
+        found.drafts += self._manifest_schedule.begin(sealed, self._writer.handed, clocks, now)
         self._writer.handed.clear()
         if self._lined:
-            self._intake.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
+            self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)
 
     async def _go_on(self, found: Recovered) -> None:
         self._windows.end_ns = found.end_ns
         for points, rows in found.raw:
-            self._intake.raw.given_up += rows.given_up
+            self._ingest.raw.given_up += rows.given_up
             found.drafts += make_raw_drafts(points, *rows.take())
         if found.segment is None:
             self._rotate(found.start_ns)
@@ -253,42 +257,42 @@ class WindowCommitter:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
-        if "alarms" in states and self.observer is not None:
-            self.observer.restore_alarms(states["alarms"])
+        if "alarms" in states and self.box_monitor is not None:
+            self.box_monitor.restore_alarms(states["alarms"])
         if "drivers" in states:
             try:
-                self._lessons.restore(states["drivers"])
+                self._baselines.restore(states["drivers"])
             except (KeyError, TypeError, ValueError) as error:
-                LOG.warning("what devices had learnt cannot be read: %r", error)
-            self._lessons.restore_devices(self._epoch.boot, self._clock.now())
+                LOG.warning("the saved state of the devices cannot be read: %r", error)
+            self._baselines.restore_devices(self._epoch.boot, self._clock.now())
         if not states.keys() >= {"app", "engine"}:
             return None
         try:
-            before = PreviousRun.restore(states["app"])
+            previous = PreviousRun.restore(states["app"])
         except (KeyError, TypeError, ValueError) as error:
-            LOG.warning("the former state is of no use (%s): starting afresh", error)
+            LOG.warning("the saved state cannot be used (%s): starting without it", error)
             return None
         try:
             self._pipeline.engine.restore(states["engine"])
         except ValueError as error:
-            LOG.warning("what the former process had counted does not fit: %s", error)
+            LOG.warning("the counts of the previous process do not fit: %s", error)
             self._fits = False
-        self._intake.problems.update(before.problems)
-        self._intake.remember(
-            {name: told for name, told in before.conditions.items() if name in self._points},
-            before.flickering,
+        self._ingest.problems.update(previous.problems)
+        self._ingest.remember(
+            {name: state for name, state in previous.conditions.items() if name in self._points},
+            previous.flickering,
         )
-        if before.boot == self._epoch.boot:  # else they are forgotten with the stage
-            self._intake.others = dict.fromkeys(before.others, False)
-        for what in before.problems.keys() - self._known:
-            self._intake.forget_unconfigured(what)
-        return before
+        if previous.boot == self._epoch.boot:  # else they are forgotten with the stage
+            self._ingest.others = dict.fromkeys(previous.others, False)
+        for what in previous.problems.keys() - self._known:
+            self._ingest.forget_unconfigured(what)
+        return previous
 
-    def _past(self, before: PreviousRun | None) -> PastState:
+    def _past(self, previous: PreviousRun | None) -> PastState:
         """What the states are worth. Those of another epoch than numbered last were spared by a
         start that could not read them; it has counted for itself what came meanwhile."""
         past, former = self._epoch.past, self._epoch.former
-        spared = before is not None and former is not None and before.epoch != former.epoch
+        spared = previous is not None and former is not None and previous.epoch != former.epoch
         return "doubtful" if spared and past == "known" else past
 
     # -- commits ---------------------------------------------------------------------------------
@@ -297,7 +301,7 @@ class WindowCommitter:
         """Time became known, or jumped: the open window ends here, and says so."""
         body = {"event": "clock", "reason": why, "text": CUT_TEXTS[why]}
         at_ns = now.mono_ns
-        self._intake.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
+        self._ingest.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
         await self.close(at_ns, partial=True)
 
     def _rotate(self, start_ns: int) -> None:
@@ -315,7 +319,7 @@ class WindowCommitter:
         return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.snapshot_flags()}
 
     def _raw_is_due(self, now: Stamp) -> bool:
-        since_ns = self._intake.raw.since_ns
+        since_ns = self._ingest.raw.since_ns
         due_s = self._site.streams.raw_commit_s
         return since_ns is not None and now.mono_ns >= since_ns + int(due_s * 1e9)
 
@@ -323,23 +327,23 @@ class WindowCommitter:
         self, drafts: Sequence[Draft], states: Mapping[str, Any], now: Stamp | None = None
     ) -> None:
         async with self._committing:
-            intake = self._intake
-            urgent, intake.urgent = intake.urgent, []
-            raw, given_up = intake.raw.take()
+            ingest = self._ingest
+            urgent, ingest.urgent = ingest.urgent, []
+            raw, given_up = ingest.raw.take()
             segment = self._stage.number
-            starting = intake.starting
-            before = PreviousRun(
+            starting = ingest.starting
+            previous = PreviousRun(
                 self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
-                {w: why for w, why in intake.told_problems().items() if w in self._known},
-                intake.devices, self._pipeline.engine.plain.snapshot(), intake.flickering(),
-                tuple(intake.others),
+                {w: why for w, why in ingest.reported_problems().items() if w in self._known},
+                ingest.devices, self._pipeline.engine.plain.snapshot(), ingest.flickering(),
+                tuple(ingest.others),
                 starting.since_ns if starting is not None else None,
                 sorted(starting.closed) if starting is not None else (),
                 self._epoch.epoch,
             )  # fmt: skip
             packed = {
                 owner: (STATE_VERSION, msgpack.packb(state))
-                for owner, state in {**states, **self._alarms(), "app": before.snapshot()}.items()
+                for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
             }
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()

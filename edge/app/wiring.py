@@ -136,7 +136,7 @@ class Wiring:
             self.lined[spec.line] = (source, device)
 
     def setup(self, replayed: bool = False) -> EngineSetup:
-        """What the engine must know. `replayed` leaves out what recorded edges cannot tell."""
+        """What the engine must know. `replayed` leaves out what recorded edges do not show."""
         site = self.site
         devices = [] if replayed else [d for group in self.polled.values() for d in group]
         return EngineSetup(

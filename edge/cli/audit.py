@@ -1,8 +1,8 @@
-"""`kerbstone audit`: is everything in a store that the gateways have numbered, once, and whole?
+"""`kerbstone audit`: prove that a store has each numbered record of the gateways once, unchanged.
 
-Reads what `kerbstone receipts` writes, also while it writes. Says for each gateway and UTC day what
-is there and how many findings are near it; then each finding. Exit codes: 0 complete, 1 findings,
-2 wrong use, 3 the store or the broker cannot be reached.
+It reads what `kerbstone receipts` writes, also during the writing. For each gateway and UTC day it
+prints the counts and the number of findings; then it prints each finding. Exit codes: 0 complete,
+1 findings, 2 wrong use, 3 the store or the broker cannot be reached.
 """
 
 import argparse
@@ -37,28 +37,33 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("--store", type=Path, required=True, metavar="FILE", help="what `receipts` writes")
-    add("--gateway", metavar="GW", help="only this one")
-    add("--day", metavar="DAY", help="only this UTC day, 2026-11-26, and what has no day")
-    add("--json", action="store_true", help="one object a line: days, notes, findings, verdict")
-    add("--keys", type=Path, metavar="FOLDER", help="certificates of gateways: check signatures")
+    add("--store", type=Path, required=True, metavar="FILE", help="the store of `receipts`")
+    add("--gateway", metavar="GW", help="only this gateway")
+    add("--day", metavar="DAY", help="only this UTC day (2026-11-26), and records without a day")
+    add("--json", action="store_true", help="one object per line: days, notes, findings, result")
+    add(
+        "--keys",
+        type=Path,
+        metavar="FOLDER",
+        help="certificates of the gateways, to check signatures",
+    )
     add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site, as for "
         "`receipts`")  # fmt: skip
     add("--unsigned-ok", action="append", default=[], metavar="GW",
-        help="its key lies in a TPM and signs no manifests; may be repeated")  # fmt: skip
-    add("--ask", action="store_true", help="ask the gateways for what is missing (needs --broker)")
+        help="allow unsigned manifests of GW, whose key is in a TPM; may be repeated")  # fmt: skip
+    add("--ask", action="store_true", help="ask the gateways for missing records (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
-        help="for each answer (default 15)")  # fmt: skip
+        help="how long to wait for each answer (default 15)")  # fmt: skip
     broker_options(parser, required=False)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     if args.ask and not args.broker:
-        return _fail("--ask needs --broker: the gateways are asked through it", 2)
+        return _fail("--ask needs --broker: the gateways are asked through the broker", 2)
     if args.day is not None and not DAY.fullmatch(args.day):
-        return _fail(f"{args.day} is no day; write it as 2026-11-26", 2)
+        return _fail(f"{args.day} is not a date; write it as 2026-11-26", 2)
     try:
         source = source_from(args, f"kerbstone-audit-{secrets.token_hex(4)}") if args.ask else None
         keys = _keys(args)
@@ -95,7 +100,7 @@ def _audit(
     for gw, finding in refused_findings(store, args.gateway):
         printer.finding(gw, finding)
     if not printer.gateways:
-        text = f"{args.store}: nothing of {args.gateway or 'anybody'} is in it"
+        text = f"{args.store}: it has no records of {args.gateway or 'any gateway'}"
         printer.finding(args.gateway, AuditFinding("nothing", text))
     if store.damage.lines:
         text = f"{store.damage.lines} lines or rows of the store cannot be read"
@@ -127,40 +132,38 @@ class _Printer:
     def progress(self, records: int) -> None:
         progress(f"{records} records")
 
-    def gateway(self, done: GatewayAudit) -> None:
+    def gateway(self, audit: GatewayAudit) -> None:
         progress("")
         self.gateways += 1
-        self._records += done.records
-        self._unsealed += done.unsealed
-        for date, day in sorted(done.days.days.items()):
+        self._records += audit.records
+        self._unsealed += audit.unsealed
+        for date, day in sorted(audit.days.days.items()):
             if self._shown(date):
                 self._findings += day.findings
-                self._put(_fields(done.gw, date, day), _line(done.gw, date, day))
-        for note in done.notes:
+                self._put(_fields(audit.gw, date, day), _line(audit.gw, date, day))
+        for note in audit.notes:
             self.note(note)
-        for date, finding in done.findings:
+        for date, finding in audit.findings:
             if self._shown(date):
-                self._told(done.gw, date, finding)
-        if done.hidden:
-            self.note(f"{done.gw}: {done.hidden} more findings are counted and not told")
+                self._report_finding(audit.gw, date, finding)
+        if audit.hidden:
+            self.note(f"{audit.gw}: {audit.hidden} more findings are counted but not shown")
 
     def finding(self, gw: str | None, finding: AuditFinding) -> None:
         """One that is in no gateway's days."""
         self._findings += 1
-        self._told(gw, UNKNOWN, finding)
+        self._report_finding(gw, UNKNOWN, finding)
 
-    def asked(self, done: GatewayAudit, answer: ResendResult) -> None:
-        wanted = sum(count_in_ranges(ranges) for ranges in done.missing.values())
-        text = (
-            f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.resent} rows come again"
-        )
-        text += f", {answer.gone} numbers are not there any more"
+    def asked(self, audit: GatewayAudit, answer: ResendResult) -> None:
+        wanted = sum(count_in_ranges(ranges) for ranges in audit.missing.values())
+        text = f"{quote_name(audit.gw)} was asked for {wanted} numbers: it resends"
+        text += f" {answer.resent} rows and no longer has {answer.gone} numbers"
         if answer.not_asked:
-            text += f"; {answer.not_asked} numbers are left for the next time"
+            text += f"; {answer.not_asked} numbers were not asked for yet: run the command again"
         if answer.error:
-            text = f"{quote_name(done.gw)} was asked for {wanted} numbers: {answer.error}"
+            text = f"{quote_name(audit.gw)} was asked for {wanted} numbers: {answer.error}"
         fields: dict[str, Any] = {
-            "asked": done.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
+            "asked": audit.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
             "left": answer.not_asked, "error": answer.error,
         }  # fmt: skip
         self._put(fields, text)
@@ -172,7 +175,7 @@ class _Printer:
         """The last line; the exit code."""
         state = "complete" if not self._findings else f"{self._findings} findings"
         if self._unsealed and not self._findings:
-            state += f" but for {self._unsealed} numbers that no manifest seals yet"
+            state += f" except for {self._unsealed} numbers that no manifest seals yet"
         fields = {
             "audit": "clean" if not self._findings else "findings", "gateways": self.gateways,
             "records": self._records, "unsealed": self._unsealed, "findings": self._findings,
@@ -183,7 +186,7 @@ class _Printer:
     def _shown(self, date: str) -> bool:
         return self._day in (None, date) or date == UNKNOWN
 
-    def _told(self, gw: str | None, date: str, finding: AuditFinding) -> None:
+    def _report_finding(self, gw: str | None, date: str, finding: AuditFinding) -> None:
         fields = {"finding": finding.kind, "gw": gw, "day": date, "text": finding.text}
         self._put(fields, f"{finding.kind}: {finding.text}")
 

@@ -1,4 +1,4 @@
-"""`kerbstone check FILE`: everything that is wrong with a configuration, and what it will read."""
+"""`kerbstone check FILE`: list all errors of a site file, and what the gateway will read."""
 
 import argparse
 import os
@@ -168,7 +168,7 @@ def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
     uplink = site.uplink
     yield f"site    {site.place.id}, gateway {site.place.gateway}, zone {site.place.zone}"
     yield f"uplink  {uplink.url}, MQTT {uplink.protocol}, {uplink.encoding}; a record every " + (
-        f"{site.place.period_s} s, forgotten when the {uplink.confirm} has confirmed it"
+        f"{site.place.period_s} s, deleted when the {uplink.confirm} has confirmed it"
     )
     yield f"store   {site.store.dir}, at most {site.store.limit_mb} MB"
     for name, bus in site.buses.items():

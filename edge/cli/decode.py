@@ -1,4 +1,4 @@
-"""`kerbstone decode DRIVER HEX [HEX ...]`: what recorded frames mean."""
+"""`kerbstone decode DRIVER HEX [HEX ...]`: decode recorded frames."""
 
 import argparse
 from typing import Any
@@ -9,7 +9,7 @@ from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser("decode", help="say what recorded frames mean", description=__doc__)
+    parser = verbs.add_parser("decode", help="decode recorded frames", description=__doc__)
     parser.add_argument("driver", help=f"one of {', '.join(drivers.names())}")
     parser.add_argument(
         "frames", nargs="+", metavar="HEX", help="in the order in which they went over the wire"
@@ -49,7 +49,7 @@ def _print_frames(named: list[str]) -> None:
     """What each frame is, as far as it is sound."""
     for number, text in enumerate(named, 1):
         if text:
-            echo(f"  frame {number} is sound: {text}", err=True)
+            echo(f"  frame {number} is intact: {text}", err=True)
 
 
 def _row(point: str, sample: Sample, unit: str) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from edge.terminal import echo, log_to_stderr
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser("demo", help="a simulated intersection", description=__doc__)
-    parser.add_argument("--seconds", type=float, metavar="N", help="end by itself; default never")
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="end after this time; default: never"
+    )
     parser.set_defaults(run=run)
 
 

@@ -1,7 +1,8 @@
 """`kerbstone doctor [DEVICE|BUS ...]`: what is wrong with each bus and device, and what to do.
 
-While the gateway runs, it is asked, and no wire is touched. Otherwise each device is read once, and
-where that fails it is found out why. Ctrl-C ends it and prints what was found so far.
+While the gateway runs, the doctor asks the gateway and sends nothing on the wires. Otherwise it
+reads each device once, and looks for the cause if that fails. Ctrl-C ends it and prints what was
+found so far.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from typing import Any
 from edge.app.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.app.exam import Exam, ExamFinding
 from edge.app.passivechecks import fill_from_status
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
@@ -32,11 +33,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     try:
-        looked = make_exams(site, args.names)
+        exams = make_exams(site, args.names)
     except ValueError as error:
         echo(f"kerbstone doctor: {error}", err=True)
         return 2
@@ -44,12 +45,12 @@ def run(args: argparse.Namespace) -> int:
     try:
         status = ask_daemon(Path(site.store.run_dir), "status")
         if status is not None:
-            findings = fill_from_status(looked, status)
+            findings = fill_from_status(exams, status)
             findings = (
                 [] if args.names else findings
             )  # what is wrong with the gateway was not asked
         else:
-            doctor = Doctor(looked)
+            doctor = Doctor(exams)
             why = doctor.run(lambda: _show_progress(doctor))
             findings = []
             progress("")
@@ -59,19 +60,23 @@ def run(args: argparse.Namespace) -> int:
     except (VerbError, OSError) as error:
         echo(f"kerbstone doctor: {error}", err=True)
         return 3
-    through = "the wires, no daemon runs" if status is None else "the daemon, no wire was touched"
+    through = (
+        "the wires, no daemon runs"
+        if status is None
+        else "the daemon, nothing was sent on the wires"
+    )
     if args.json:
-        echo_json(_report(looked, findings, through, why), indent=2)
+        echo_json(_report(exams, findings, through, why), indent=2)
     else:
-        echo(f"through {through}", *_lines(looked, findings, args.config.name))
+        echo(f"through {through}", *_lines(exams, findings, args.config.name))
     if why:
         echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
-    everything = [*findings, *(one for exam in looked for one in exam.findings())]
+    everything = [*findings, *(one for exam in exams for one in exam.findings())]
     if why == ENDED_EARLY:
         return 130
     if any(one.finding.severity == "fault" for one in everything):
         return 1
-    return 3 if why or any(exam.refused for exam in looked) else 0
+    return 3 if why or any(exam.refused for exam in exams) else 0
 
 
 def _show_progress(doctor: Doctor) -> None:
@@ -81,10 +86,10 @@ def _show_progress(doctor: Doctor) -> None:
     progress(f"{done} of {len(doctor.exams)} buses, {doctor.took_s:.0f} s  {step}")
 
 
-def _lines(looked: Sequence[Exam], findings: Sequence[ExamFinding], file: str) -> list[str]:
+def _lines(exams: Sequence[Exam], findings: Sequence[ExamFinding], file: str) -> list[str]:
     """A line for each finding, its remedy under it, and one for all that is fine."""
     out = [line for one in findings for line in _line(one, "gateway")]
-    for exam in looked:
+    for exam in exams:
         findings = list(exam.findings())
         for name in ("", *exam.names):
             who = f"{exam.bus}/{name}" if name else exam.bus
@@ -105,14 +110,14 @@ def _line(one: ExamFinding, who: str) -> list[str]:
 
 
 def _report(
-    looked: Sequence[Exam], findings: Sequence[ExamFinding], through: str, why: str
+    exams: Sequence[Exam], findings: Sequence[ExamFinding], through: str, why: str
 ) -> dict[str, Any]:
-    everything = [*findings, *(one for exam in looked for one in exam.findings())]
+    everything = [*findings, *(one for exam in exams for one in exam.findings())]
     return {
         "through": through,
         "whole": not why,
-        "fine": [name for exam in looked for name in exam.names if exam.is_fine(name)],
-        "not_reached": [exam.bus for exam in looked if exam.refused],
+        "fine": [name for exam in exams for name in exam.names if exam.is_fine(name)],
+        "not_reached": [exam.bus for exam in exams if exam.refused],
         "findings": [
             {
                 "bus": one.bus,

@@ -10,22 +10,22 @@ from edge.core import ConfigError
 from edge.terminal import Parser, echo, log_faults
 
 VERBS: Final = {
-    "run": "read the wires of a site and publish what they say",
+    "run": "read the devices of a site and publish their values",
     "demo": "a simulated intersection, a broker and a subscriber, all on this machine",
     "check": "say everything that is wrong with a configuration",
     "read": "ask one device now",
-    "replay": "run recorded edges through the same code, as fast as it goes",
+    "replay": "run recorded edges through the code of the daemon, at full speed",
     "score": "score a series for anomalies",
-    "decode": "say what recorded frames mean",
+    "decode": "decode recorded frames",
     "doctor": "say what is wrong with a bus or a device, and what to do",
-    "scan": "find out what is on the wires, and print it as a configuration",
-    "sim": "play a device, alone, on a simulated wire or a real adapter",
-    "subscribe": "show, and check, what a broker gets from gateways",
-    "status": "how this gateway fares, and what needs a person",
-    "receipts": "store what gateways send, and tell them what is stored",
+    "scan": "find the devices on the wires, and print them as a configuration",
+    "sim": "play a device without a gateway, on a simulated wire or a real adapter",
+    "subscribe": "show or check the messages of gateways at a broker",
+    "status": "the state of this gateway, and what you have to do",
+    "receipts": "store the records of gateways, and send receipts for what is stored",
     "audit": "prove that a store of records is complete",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
-    "provision": "claims for new boxes, and the server that gives them certificates",
+    "provision": "claims for new boxes, and the enrolment server for their certificates",
     "models": "which models judge, what they cost, and how two of them differ",
 }
 

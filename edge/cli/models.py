@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from edge.app.statustext.bundles import agreement_lines, bundle_lines, live_model_lines
 from edge.cli import score
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 from edge.config import Site
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
@@ -76,7 +76,7 @@ def _list(args: argparse.Namespace) -> int:
             echo(*(f"  live: {line}" for line in live_model_lines(status[name])))
     for name in status.keys() - shown:
         echo(f"{name}: no bundle", *(f"  live: {t}" for t in live_model_lines(status[name])))
-    echo(why or "as the daemon says" if site else "shipped with this command; no site is asked")
+    echo(why or "as the daemon reports" if site else "shipped with this command; no site is asked")
     if not proofs:
         return _fail(f"{folder}: no bundle is in it", 1)
     return 0 if all(p.is_sound for p in proofs) else 1
@@ -165,7 +165,7 @@ def _over_edges(args: argparse.Namespace, name: str) -> int:
 
     if args.config is None:
         return _fail("--edges needs --config FILE: the site that they were recorded at", 2)
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     if not getattr(site.models, name, True):
@@ -196,7 +196,7 @@ def _site(config: Path | None) -> tuple[Site | None, int]:
     file = config or find_site_file()
     if config is None and not file.is_file():
         return None, 0
-    site = load_site_or_say(file)
+    site = load_site_or_report(file)
     return site, 0 if site else 2
 
 
@@ -217,23 +217,23 @@ def _status(site: Site | None) -> tuple[dict[str, Any] | None, str]:
     return dict(status.get("models") or {}), ""
 
 
-def _fields(proof: BundleReport) -> dict[str, Any]:
-    known = proof.manifest
+def _fields(report: BundleReport) -> dict[str, Any]:
+    known = report.manifest
     return {
-        "folder": str(proof.folder),
+        "folder": str(report.folder),
         "name": known.name if known else None,
         "version": known.version if known else None,
         "sha256": known.sha256 if known else None,
-        "bytes": proof.bytes,
+        "bytes": report.bytes,
         "inputs": dict(known.inputs) if known else None,
         "outputs": {o.name: o.width for o in known.outputs} if known else None,
         "training": dict(known.training) if known else None,
-        "golden": proof.golden,
-        "ms": proof.ms,
-        "ms_64": proof.batch_ms,
-        "mb": proof.grew_mb,
-        "ok": proof.is_sound,
-        "faults": [dataclasses.asdict(fault) for fault in proof.faults],
+        "golden": report.golden,
+        "ms": report.ms,
+        "ms_64": report.batch_ms,
+        "mb": report.grew_mb,
+        "ok": report.is_sound,
+        "faults": [dataclasses.asdict(fault) for fault in report.faults],
     }
 
 

@@ -1,9 +1,9 @@
 """`kerbstone outbox --config FILE`: what waits for the platform, and how full the outbox is.
 
-`kerbstone outbox rescue FILE` sends or exports what a file of an outbox still holds.
+`kerbstone outbox rescue FILE` sends or exports the records that a file of an outbox still holds.
 
-Asks the daemon; where none runs it looks at the files, and changes nothing in them. Exit codes: 0
-told, 2 wrong use, 3 the outbox cannot be looked at.
+The command asks the daemon. If no daemon runs, it reads the files, and changes nothing in them.
+Exit codes: 0 done, 2 wrong use, 3 the outbox cannot be read.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 from edge.app.statustext.outbox import outbox_lines
 from edge.app.statustext.textform import fit_line, render_sections
 from edge.cli import outbox_rescue
-from edge.cli.site_options import load_site_or_say, site_options
+from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
 from edge.store import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
@@ -31,7 +31,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     try:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         echo_json(counts)
         return 0
-    through = "as the daemon says" if daemon else "from the files; no daemon runs"
+    through = "as the daemon reports" if daemon else "from the files; no daemon runs"
     head = fit_line(f"{site.place.gateway} at {site.place.id}, {through}")
     echo(head, *render_sections([outbox_lines(counts, daemon=daemon, whole=True)]), fold=False)
     return 0

@@ -1,11 +1,11 @@
-"""`kerbstone outbox rescue FILE`: send, or export, what a file of an outbox still holds.
+"""`kerbstone outbox rescue FILE`: send or export the records that a file of an outbox still holds.
 
-FILE is a database of an outbox wherever it lies (put aside, damaged, cut, on a card that is
-read-only, of another version), the log of one that was in memory (commit.log), or a stage. It is
-read only. Without --out its records go to the broker of --config under their own keys, if they are
-this gateway's; with --out they are written as `kerbstone receipts` does it, and `kerbstone audit`
-reads that. Exit codes: 0 all of it, 1 something was damaged, refused or not confirmed, 2 wrong use,
-3 the file, the broker or the store cannot be reached.
+FILE is the database of an outbox (put aside, damaged, cut, on a read-only card, or of another
+version), the log of an outbox in memory (commit.log), or a stage. FILE is read and never changed.
+Without --out the records go to the broker of --config under their own keys, if they are this
+gateway's. With --out they are written in the format of `kerbstone receipts`, which `kerbstone
+audit` reads. Exit codes: 0 all done, 1 something was damaged, refused or not confirmed, 2 wrong
+use, 3 the file, the broker or the store cannot be reached.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from edge.app.rescuesource import (
     stage_entries,
 )
 from edge.app.uplinksetup import make_brokers
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 from edge.config import Site
 from edge.core import ConfigError
 from edge.platform.recordstore import RecordStoreError, open_store
@@ -57,7 +57,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add("file", type=Path, metavar="FILE")
     add("--out", type=Path, metavar="NAME.jsonl", help="write them there instead of sending them")
-    add("--owner", metavar="SITE/GATEWAY", help="whose they are, when FILE does not say so")
+    add("--owner", metavar="SITE/GATEWAY", help="owner of the records, if FILE does not name it")
     # both also before the word `rescue`: the outer parser has the defaults
     add("--config", type=Path, default=argparse.SUPPRESS, metavar="SITE")
     add("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
@@ -87,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
 def _stage(args: argparse.Namespace) -> int:
     if args.out is None:
         raise WrongUseError(
-            f"{args.file} is a stage: readings of a window that no record was made of yet, so "
-            f"there is nothing to be sent; {EXPORT_HINT}"
+            f"{args.file} is a stage: it holds readings of a window, and no records yet, so "
+            f"there is nothing to send; {EXPORT_HINT}"
         )
     count, trouble = 0, None
     with args.out.open("x", encoding="utf-8") as file:
@@ -104,10 +104,10 @@ def _stage(args: argparse.Namespace) -> int:
     return 1 if trouble else 0
 
 
-def _records(args: argparse.Namespace, found: RescueSource) -> int:
-    owner = _owner(args, found)
+def _records(args: argparse.Namespace, source: RescueSource) -> int:
+    owner = _owner(args, source)
     site_id, _, gw = owner.rpartition("/")
-    dates = RecordDates(found)
+    dates = RecordDates(source)
     if args.out is not None:
         with contextlib.closing(open_store(args.out, write=True)) as store:
             topics = Topics(PREFIX, site_id, gw)
@@ -116,14 +116,14 @@ def _records(args: argparse.Namespace, found: RescueSource) -> int:
                 dates.dated(), topics, gw, store, wall_ns,
                 lambda done: _progress("writing", done.written),
             )  # fmt: skip
-        return _verdict(args, found, owner, exported=exported)
+        return _verdict(args, source, owner, exported=exported)
     site = _matching_site(args, owner)
     topics = Topics(site.uplink.prefix, site_id, gw)
     receipt_s = site.uplink.receipt_s if site.uplink.confirm == "platform" else None
     rescue = RescueSender(topics, gw, site.uplink.encoding, receipt_s, _confirmed)
     why = asyncio.run(_sent(site, rescue, dates))
-    dates.count_rest()  # what it holds is told, though nobody takes it
-    code = _verdict(args, found, owner, sent=rescue.done)
+    dates.count_rest()  # what it holds is listed, though nobody takes it
+    code = _verdict(args, source, owner, sent=rescue.done)
     return _fail(f"{why}. Nothing has changed in {args.file}: run it again", 3) if why else code
 
 
@@ -143,7 +143,7 @@ async def _sent(site: Site, rescue: RescueSender, dates: RecordDates) -> str | N
     return why
 
 
-def _owner(args: argparse.Namespace, found: RescueSource) -> str:
+def _owner(args: argparse.Namespace, source: RescueSource) -> str:
     """Site and gateway whose records these are. Raises WrongUseError."""
     named: str | None = args.owner
     if named is not None:
@@ -152,26 +152,26 @@ def _owner(args: argparse.Namespace, found: RescueSource) -> str:
             Topics(PREFIX, site_id, gw)
         except WireError as error:
             raise WrongUseError(f"--owner {named}: write SITE/GATEWAY; {error}") from None
-        if found.owner and found.owner != named:
-            raise WrongUseError(f"{args.file} holds records of {found.owner}, not of {named}")
+        if source.owner and source.owner != named:
+            raise WrongUseError(f"{args.file} holds records of {source.owner}, not of {named}")
         return named
-    if found.owner:
+    if source.owner:
         try:
-            Topics(PREFIX, *found.owner.split("/", 1))
+            Topics(PREFIX, *source.owner.split("/", 1))
         except (WireError, TypeError):
-            raise WrongUseError(f"{args.file} names an owner that cannot be: say --owner") from None
-        return found.owner
+            raise WrongUseError(f"{args.file} names an impossible owner: use --owner") from None
+        return source.owner
     if args.out is not None:
         return UNKNOWN_OWNER
     raise WrongUseError(
         f"{args.file} does not say whose records it holds. Nothing is sent under a guessed name: "
-        f"say --owner SITE/GATEWAY if you know it, or {EXPORT_HINT}"
+        f"use --owner SITE/GATEWAY if you know the owner, or {EXPORT_HINT}"
     )
 
 
 def _matching_site(args: argparse.Namespace, owner: str) -> Site:
     """The configuration of the gateway whose records these are. Raises WrongUseError."""
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         raise WrongUseError(
             f"{args.config} cannot be used: name another with --config, or {EXPORT_HINT}"
@@ -179,33 +179,35 @@ def _matching_site(args: argparse.Namespace, owner: str) -> Site:
     mine = f"{site.place.id}/{site.place.gateway}"
     if mine != owner:
         raise WrongUseError(
-            f"{args.file} holds records of {owner}, and {args.config} is of {mine}: nothing of "
-            f"one gateway is sent as another's. Run it with the configuration and the "
-            f"certificate of {owner}, or {EXPORT_HINT}"
+            f"{args.file} holds records of {owner}, and {args.config} is of {mine}: records of one "
+            f"gateway are never sent under the name of another. Run it with the configuration and "
+            f"the certificate of {owner}, or {EXPORT_HINT}"
         )
     if wrong := certificate_mismatch(site):
-        raise WrongUseError(f"{wrong}: the broker would refuse the records, or {EXPORT_HINT}")
+        raise WrongUseError(
+            f"{wrong}, so the broker would refuse the records; correct it, or {EXPORT_HINT}"
+        )
     return site
 
 
 def _verdict(
-    args: argparse.Namespace, found: RescueSource, owner: str, *,
+    args: argparse.Namespace, source: RescueSource, owner: str, *,
     exported: ExportCounts | None = None, sent: RescueResult | None = None,
 ) -> int:  # fmt: skip
-    whole = found.read + found.found
-    missing = max(0, (found.expected or 0) - whole - found.damaged)
+    whole = source.read + source.found
+    missing = max(0, (source.expected or 0) - whole - source.damaged)
     counts: dict[str, Any] = {
-        "owner": owner, "version": found.version, "read": found.read,
-        "found_on_pages": found.found, "damaged": found.damaged, "missing": missing,
-        "dead_letters": found.dead_letters, "trouble": found.trouble,
+        "owner": owner, "version": source.version, "read": source.read,
+        "found_on_pages": source.found, "damaged": source.damaged, "missing": missing,
+        "dead_letters": source.dead_letters, "trouble": source.trouble,
     }  # fmt: skip
-    lines = [f"{args.file}: records of {owner}", *_found_lines(found, missing)]
-    finding = bool(found.damaged or missing or found.trouble)
+    lines = [f"{args.file}: records of {owner}", *_found_lines(source, missing)]
+    finding = bool(source.damaged or missing or source.trouble)
     if exported is not None:
         counts |= {"written": exported.written, "conflicts": exported.conflicts}
         lines.append(f"{exported.written} records written to {args.out}")
         lines += [f"{n} {what}" for n, what in (
-            (exported.conflicts, "came with another content, too: both are kept"),
+            (exported.conflicts, "exist with two different contents: both are kept"),
             (exported.unwritable, "cannot be written as a message"),
         ) if n]  # fmt: skip
         finding = finding or bool(exported.conflicts or exported.unwritable)
@@ -217,25 +219,26 @@ def _verdict(
         lines += [f"{n} not taken: {why}" for why, n in refused.items()]
         if sent.unacknowledged:
             lines.append(
-                f"{sent.unacknowledged} not confirmed: run it again; what is stored is stored once"
+                f"{sent.unacknowledged} not confirmed: run it again; no record is stored twice"
             )
         finding = finding or bool(refused) or sent.confirmed < whole
     _print_result(args, counts, lines)
     return 1 if finding else 0
 
 
-def _found_lines(found: RescueSource, missing: int) -> Iterator[str]:
-    yield f"{found.read} records read"
-    if found.trouble:
-        yield f"it is damaged: {found.trouble}"
-    if found.found:
-        yield f"{found.found} more records found page by page; some of them may have arrived before"
-    if found.damaged:
-        yield f"{found.damaged} records are damaged, and cannot be read"
+def _found_lines(source: RescueSource, missing: int) -> Iterator[str]:
+    yield f"{source.read} records read"
+    if source.trouble:
+        yield f"it is damaged: {source.trouble}"
+    if source.found:
+        text = "more records found page by page; some of them may have arrived before"
+        yield f"{source.found} {text}"
+    if source.damaged:
+        yield f"{source.damaged} records are damaged, and cannot be read"
     if missing:
-        yield f"{missing} more were there by its own count, and cannot be found"
-    if found.dead_letters:
-        count = found.dead_letters
+        yield f"{missing} more records should be in the file, and cannot be found"
+    if source.dead_letters:
+        count = source.dead_letters
         yield f"{count} dead letters, refused and declared lost before, stay where they are"
 
 

@@ -1,14 +1,14 @@
-"""`kerbstone provision`: who belongs to the city: boxes by claims, brokers and programs by name.
+"""`kerbstone provision`: give certificates to boxes (by claim), brokers and programs (by name).
 
 new      write a claim for a box          ca       make a CA, a server's key, an operator's key
-pending  boxes that wait for approval     serve    the enrolment server
-approve  let a box have its identity      config   sign a box's site.toml
-revoke   take it away, from anybody       offline  the same by a USB stick
-label    the QR code for the case         issue    a certificate for a broker or a program
-broker   what mosquitto needs of it       issued   brokers and programs, and when they end
+pending  list boxes that wait             serve    run the enrolment server
+approve  approve a box                    config   sign a box's site.toml
+revoke   revoke certificates              offline  approve a box by USB stick
+label    draw the QR code for the case    issue    issue a certificate for a broker or program
+broker   install mosquitto's files        issued   list certificates of brokers and programs
 
-Exit codes: 0 fine, 1 a finding (another comparison code, a request that is refused, a certificate
-that ends soon), 2 wrong use, 3 the store or the address cannot be had.
+Exit codes: 0 fine, 1 a finding (another comparison code, a refused request, a certificate that
+expires soon), 2 wrong use, 3 the store cannot be used, or the address is in use.
 """
 
 import argparse
@@ -31,17 +31,17 @@ ID = "claim, or the gateway's name"
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "provision", help="claims for new boxes, and the server that gives them certificates",
+        "provision", help="claims for new boxes, and the enrolment server for their certificates",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.set_defaults(run=run)
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
-    _desk(acts)
+    _add_request_commands(acts)
     _server(acts)
     _city(acts)
 
 
-def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_request_commands(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     new = _act(acts, "new", boxes.new, "write a claim for a box; --out is its boot partition")
     for name in ("site", "role", "gateway"):
         new.add_argument(f"--{name}", required=True, metavar="NAME")
@@ -51,70 +51,86 @@ def _desk(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     new.add_argument("--key", type=Path, required=True, metavar="FILE", help="operator's key")
     new.add_argument("--out", type=Path, required=True, metavar="DIR")
     new.add_argument("--label", default="kerbstone", help=argparse.SUPPRESS)
-    new.add_argument("--days", type=int, default=DAYS, help=f"until it ends (default {DAYS})")
+    new.add_argument("--days", type=int, default=DAYS, help=f"validity in days (default {DAYS})")
     new.add_argument("--network", action="append", default=[], metavar="KEY=VALUE",
                      help="kind=wifi, ssid=..., psk=@FILE: see docs/provision.md")  # fmt: skip
-    config = _act(acts, "config", boxes.config, "sign a box's site.toml, for the server's configs/")
+    config = _act(acts, "config", boxes.config, "sign a box's site.toml, for the folder configs")
     config.add_argument("file", type=Path)
     config.add_argument("--gateway", required=True, metavar="NAME")
     config.add_argument("--key", type=Path, required=True, metavar="FILE")
     config.add_argument("--out", type=Path, required=True, metavar="DIR")
     config.add_argument("--after", type=int, default=0, metavar="N",
-                        help="give it a higher number than this, which its box has")  # fmt: skip
+                        help="use a number above N, the number that the box has")  # fmt: skip
 
 
 def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    found = _home(_act(acts, "ca", city.ca, "make a CA, a server's certificate, an operator's key"))
+    found = _add_directory_option(
+        _act(acts, "ca", city.ca, "make a CA, a server's certificate, an operator's key")
+    )
     found.add_argument("--name", default="Kerbstone CA")
-    found.add_argument("--host", action="append", required=True, help="of the server; repeatable")
-    found.add_argument("--renew", action="store_true", help="only the server's certificate")
-    _home(_act(acts, "pending", boxes.pending, "boxes that wait for approval"))
-    approve = _home(_act(acts, "approve", boxes.approve, "let a box have its identity"))
+    found.add_argument("--host", action="append", required=True, help="host name; repeatable")
+    found.add_argument("--renew", action="store_true", help="renew only the server's certificate")
+    _add_directory_option(_act(acts, "pending", boxes.pending, "list boxes that wait for approval"))
+    approve = _add_directory_option(_act(acts, "approve", boxes.approve, "approve a box"))
     approve.add_argument("id", help=ID)
     approve.add_argument("--code", metavar="XXXX-XXXX", help="what the box shows")
-    revoke = _home(_act(acts, "revoke", boxes.revoke, "refuse a box, or take an identity away"))
+    revoke = _add_directory_option(
+        _act(acts, "revoke", boxes.revoke, "refuse a box, or revoke certificates")
+    )
     revoke.add_argument("id", help=f"{ID}, or the name of a broker or program")
     revoke.add_argument("--reason", choices=REASONS, default=REASONS[1])
-    label = _home(_act(acts, "label", boxes.label, "the QR code for the case; it holds no secret"))
+    label = _add_directory_option(
+        _act(acts, "label", boxes.label, "draw the QR code for the case; not secret")
+    )
     label.add_argument("id", help=ID)
     label.add_argument("--out", type=Path, metavar="FILE",
                        help="NAME.svg, NAME.png, or - for this terminal")  # fmt: skip
-    stick = _home(_act(acts, "offline", boxes.offline, "sign what a box put on a USB stick"))
+    stick = _add_directory_option(
+        _act(acts, "offline", boxes.offline, "sign the request on a USB stick")
+    )
     stick.add_argument("stick", type=Path, metavar="DIR")
     stick.add_argument("--code", metavar="XXXX-XXXX", help="what the box shows")
-    serve = _home(_act(acts, "serve", city.serve, "the enrolment server, until a signal ends it"))
+    serve = _add_directory_option(
+        _act(acts, "serve", city.serve, "run the enrolment server until SIGTERM")
+    )
     serve.add_argument("--listen", metavar="HOST:PORT")
 
 
 def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    issue = _home(_act(acts, "issue", city.issue, "a certificate, or a new one, without a claim"))
+    issue = _add_directory_option(
+        _act(acts, "issue", city.issue, "issue or renew a certificate without a claim")
+    )
     issue.add_argument("kind", choices=[str(kind) for kind in NamedKind])
-    issue.add_argument("name", help="of a program: platform, or platform-MORE")
-    for word, text in (("dns", "a broker's name in the network"), ("ip", "a broker's address")):
+    issue.add_argument("name", help="name; of a program: platform, or platform-MORE")
+    for word, text in (("dns", "DNS name of a broker"), ("ip", "IP address of a broker")):
         issue.add_argument(f"--{word}", action="append", default=[], metavar=word.upper(),
                            help=f"{text}; repeatable")  # fmt: skip
     issue.add_argument("--csr", type=Path, metavar="FILE",
-                       help="a request (PKCS#10) with CN=NAME; its key stays away")  # fmt: skip
+                       help="certificate request (PKCS#10) with CN=NAME")  # fmt: skip
     issue.add_argument("--days", type=_days, default=CITY_DAYS,
-                       help=f"until it ends (default {CITY_DAYS})")  # fmt: skip
+                       help=f"validity in days (default {CITY_DAYS})")  # fmt: skip
     issue.add_argument("--out", type=Path, default=Path(), metavar="DIR",
-                       help="for NAME.crt, NAME.key and ca.crt (default here)")  # fmt: skip
-    _home(_act(acts, "issued", city.issued, "brokers and programs; 1 if one ends within 30 days"))
-    broker = _home(_act(acts, "broker", city.broker, "what mosquitto needs, into its folder"))
+                       help="for NAME.crt, NAME.key, ca.crt (default: this folder)")  # fmt: skip
+    _add_directory_option(
+        _act(acts, "issued", city.issued, "list certificates; exit 1 if one ends in 30 days")
+    )
+    broker = _add_directory_option(
+        _act(acts, "broker", city.broker, "install mosquitto's files in its folder")
+    )
     broker.add_argument("name")
     broker.add_argument("--out", type=Path, required=True, metavar="DIR")
     broker.add_argument("--key", type=Path, metavar="FILE",
-                        help="its key, when it does not lie there as server.key yet")  # fmt: skip
+                        help="key of the broker, if server.key is not there yet")  # fmt: skip
 
 
 def _act(acts: Any, name: str, call: Callable[..., int], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = acts.add_parser(name, help=text, description=text)
-    parser.add_argument("--json", action="store_true", help="the result as one line of JSON")
+    parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
     parser.set_defaults(call=call)
     return parser
 
 
-def _home(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _add_directory_option(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument("--dir", type=Path, default=Path(os.environ.get(HOME) or FOLDER),
                         metavar="DIR", help=f"the server's folder (default ${HOME}, else {FOLDER})",
     )  # fmt: skip

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 
 
 def new(args: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def new(args: argparse.Namespace) -> int:
 def config(args: argparse.Namespace) -> int:
     from edge.provision import operatordocs
 
-    if load_site_or_say(args.file) is None:  # a box would get a file that its daemon refuses
+    if load_site_or_report(args.file) is None:  # a box would get a file that its daemon refuses
         return 2
     key = operatordocs.operator_key(args.key)
     path, serial = operatordocs.sign_config(
@@ -43,15 +43,15 @@ def pending(args: argparse.Namespace) -> int:
         rows = [approvals.request_map(row) for row in store.pending()]
     words = ("code", "gateway", "site", "role", "claim", "asked", "from")
     lines = ["  ".join(row[word] for word in words) for row in rows]
-    return print_result(args, {"pending": rows}, *(lines or ["no box waits"]))
+    return print_result(args, {"pending": rows}, *(lines or ["no box waits for approval"]))
 
 
 def approve(args: argparse.Namespace) -> int:
     from edge.provision import approvals
 
-    home = server_folder(args)
-    with contextlib.closing(home.store()) as store:
-        done = approvals.approve_request(home, store, args.id, args.code, utc_now())
+    directory = server_folder(args)
+    with contextlib.closing(directory.store()) as store:
+        done = approvals.approve_request(directory, store, args.id, args.code, utc_now())
     return _decided(args, done)
 
 
@@ -59,38 +59,38 @@ def revoke(args: argparse.Namespace) -> int:
     """A box, or a broker or program: no two of them have one name."""
     from edge.provision import approvals, issuing
 
-    home = server_folder(args)
-    with contextlib.closing(home.store()) as store:
-        if not store.roll.find(args.id):
+    directory = server_folder(args)
+    with contextlib.closing(directory.store()) as store:
+        if not store.registry.find(args.id):
             return _decided(
-                args, approvals.revoke_box(home, store, args.id, args.reason, utc_now())
+                args, approvals.revoke_box(directory, store, args.id, args.reason, utc_now())
             )
-        ended = issuing.revoke_named(home, store, args.id, args.reason, utc_now())
+        ended = issuing.revoke_named(directory, store, args.id, args.reason, utc_now())
     serials = [f"{each.serial:x}" for each in ended]
     lines = [f"revoked: {each} of {args.id}" for each in serials]
     fields = {"name": args.id, "revoked": serials}
-    return print_result(args, fields, *(lines or [f"{args.id} has nothing left"]))
+    return print_result(args, fields, *(lines or [f"{args.id} has no valid certificate"]))
 
 
 def offline(args: argparse.Namespace) -> int:
     from edge.provision import approvals
 
-    home = server_folder(args)
-    with contextlib.closing(home.store()) as store:
-        done = approvals.sign_offline(home, store, args.stick, args.code, utc_now)
+    directory = server_folder(args)
+    with contextlib.closing(directory.store()) as store:
+        done = approvals.sign_offline(directory, store, args.stick, args.code, utc_now)
     return _decided(args, done)
 
 
 def label(args: argparse.Namespace) -> int:
     from edge.provision import approvals, operatordocs
 
-    home = server_folder(args)
-    with contextlib.closing(home.store()) as store:
+    directory = server_folder(args)
+    with contextlib.closing(directory.store()) as store:
         row = approvals.choose_request(store, args.id)
-    text = operatordocs.label_text(home.policy().page, row.gateway, row.spki)
+    text = operatordocs.label_text(directory.policy().page, row.gateway, row.spki)
     wanted = args.out is not None
     if wanted and not operatordocs.draw_qr(text, None if str(args.out) == "-" else args.out):
-        print_line("no QR code is drawn without the package `segno`: take the text", 0)
+        print_line("without the package `segno` no QR code is drawn: use the text", 0)
     return print_result(args, {"label": text, "gateway": row.gateway}, text)
 
 

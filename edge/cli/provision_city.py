@@ -12,13 +12,15 @@ from edge.terminal import echo
 def ca(args: argparse.Namespace) -> int:
     from edge.provision import bootstrap
 
-    home = server_folder(args)
+    directory = server_folder(args)
     if args.renew:
-        made = bootstrap.renew_server(home, home.authority(), args.host, utc_now())
-        advice = "start `serve` again"
+        made = bootstrap.renew_server(directory, directory.authority(), args.host, utc_now())
+        advice = "restart `serve`"
     else:
-        made = bootstrap.bootstrap_server(home, args.name, args.host, utc_now())
-        advice = f"keep {home.folder / 'operator.key'} at the operator's desk, not on this machine"
+        made = bootstrap.bootstrap_server(directory, args.name, args.host, utc_now())
+        advice = (
+            f"keep {directory.folder / 'operator.key'} at the operator's desk, not on this machine"
+        )
     return print_result(args, {"files": [str(each) for each in made]}, *map(str, made), advice)
 
 
@@ -26,16 +28,18 @@ def issue(args: argparse.Namespace) -> int:
     from edge.provision import issuing
     from edge.provision.registryrows import NamedKind, time_to_text
 
-    home = server_folder(args)
+    directory = server_folder(args)
     hosts = (*args.dns, *args.ip)
-    wanted = issuing.IssueRequest(NamedKind(args.kind), args.name, hosts, args.csr, args.days)
-    with contextlib.closing(home.store()) as store:
-        made = issuing.issue_certificate(home, store, home.authority(), wanted, args.out, utc_now())
+    request = issuing.IssueRequest(NamedKind(args.kind), args.name, hosts, args.csr, args.days)
+    with contextlib.closing(directory.store()) as store:
+        made = issuing.issue_certificate(
+            directory, store, directory.authority(), request, args.out, utc_now()
+        )
     files = [str(each) for each in made.written]
     ends = time_to_text(made.named.ends)
     fields = {"kind": args.kind, "name": args.name, "serial": f"{made.named.serial:x}",
             "ends": ends, "files": files}  # fmt: skip
-    text = f"{args.kind} {args.name} until {ends}; the server keeps no key of it"
+    text = f"{args.kind} {args.name} is valid until {ends}; the server keeps no copy of its key"
     return print_result(args, fields, *files, text)
 
 
@@ -60,13 +64,15 @@ def issued(args: argparse.Namespace) -> int:
 def broker(args: argparse.Namespace) -> int:
     from edge.provision import brokerexport
 
-    home = server_folder(args)
-    with contextlib.closing(home.store()) as store:
-        done = brokerexport.export_for_broker(home, store, args.name, args.out, args.key, utc_now())
+    directory = server_folder(args)
+    with contextlib.closing(directory.store()) as store:
+        done = brokerexport.export_for_broker(
+            directory, store, args.name, args.out, args.key, utc_now()
+        )
     files = [str(each) for each in done.written]
-    todo = "the broker reads it at SIGHUP: systemctl reload mosquitto"
+    todo = "the broker reads the files at SIGHUP: systemctl reload mosquitto"
     if not done.has_key:
-        todo = f"put the key of {args.name} beside it as {brokerexport.KEY}; then start the broker"
+        todo = f"put the key of {args.name} there as {brokerexport.KEY}; then start the broker"
     fields = {"files": files, "serial": f"{done.named.serial:x}", "has_key": done.has_key}
     return print_result(args, fields, *files, todo)
 
@@ -74,11 +80,11 @@ def broker(args: argparse.Namespace) -> int:
 def serve(args: argparse.Namespace) -> int:
     from edge.provision.serverprocess import ServerProcess
 
-    home = server_folder(args)
+    directory = server_folder(args)
     stop = SignalEvent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    server = ServerProcess(home, utc_now, lambda text: echo(text, err=True), args.listen)
+    server = ServerProcess(directory, utc_now, lambda text: echo(text, err=True), args.listen)
     with contextlib.closing(server):
         print_line(f"listening, port {server.port}", 0)
         stop.wait()

@@ -1,25 +1,25 @@
-"""`kerbstone read DEVICE --config FILE`: ask one device now, through the daemon when it runs."""
+"""`kerbstone read DEVICE --config FILE`: read one device now, through the daemon if it runs."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
 from edge.app import standalone
-from edge.cli.site_options import load_site_or_say, site_options
+from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import BusError
 from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser("read", help="ask one device now", description=__doc__)
+    parser = verbs.add_parser("read", help="read one device now", description=__doc__)
     parser.add_argument("device", help="its name in the configuration")
     site_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     try:

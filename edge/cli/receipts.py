@@ -1,7 +1,7 @@
-"""`kerbstone receipts`: store what gateways send, and tell them what is stored.
+"""`kerbstone receipts`: store the records of gateways, and send receipts for what is stored.
 
-The reference for a city platform that gateways with `confirm = "platform"` report to. One process
-writes a store; `kerbstone audit` reads it, also meanwhile. Exit codes: 0 fine, 1 conflicts or
+The reference for a city platform for gateways with `confirm = "platform"`. One process writes a
+store; `kerbstone audit` can read it at the same time. Exit codes: 0 fine, 1 conflicts or
 messages that were refused, 2 wrong use, 3 the broker or the store cannot be reached.
 """
 
@@ -26,12 +26,12 @@ from edge.platform.topicfilters import receive_refusal, subscriptions
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 PROGRESS_NS: Final = 2_000_000_000
-SENTENCES_TOLD: Final = 200  # sentences; more are in the counts
+MESSAGES_LIMIT: Final = 200  # sentences; more are in the counts
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "receipts", help="store what gateways send, and tell them what is stored",
+        "receipts", help="store the records of gateways, and send receipts for what is stored",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
@@ -39,18 +39,18 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--store", type=Path, required=True, metavar="FILE", help="NAME.db or NAME.jsonl")
     add("--filter", metavar="F", help="topic filter (default PREFIX/+/+/up/#)")
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site: the "
-        "enrolment server's folder, or a list, a gateway and its sites a line")  # fmt: skip
+        "enrolment server's folder, or a list: on each line a gateway and its sites")  # fmt: skip
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
-        help="end when nothing comes for this time")  # fmt: skip
-    add("--json", action="store_true", help="the counts as one line at the end")
+        help="end when nothing arrives for this time")  # fmt: skip
+    add("--json", action="store_true", help="print the counts as one line at the end")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     chosen = args.filter or f"{args.prefix}/+/+/up/#"
     if (why := receive_refusal(chosen, args.prefix)) is not None:
-        return _fail(f"{chosen} cannot be received: {why}", 2)
+        return _fail(f"{chosen} cannot be used: {why}", 2)
     try:
         sites = AllowedSites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=True)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         except UnreachableError as error:
             return _fail(f"{args.broker} cannot be reached: {error}", 3)
         except RecordStoreError as error:
-            text = "nothing more is receipted, so the gateways keep it; make room and start again"
+            text = "no more receipts are sent, so gateways keep records; make room and restart"
             listener.verdict()
             return _fail(f"{error}: {text}", 3)
     return listener.verdict()
@@ -84,9 +84,9 @@ class _CollectorRun:
         self, args: argparse.Namespace, filters: list[str], collector: Callable[..., Collector]
     ) -> None:
         self._args, self._filters = args, filters
-        self._told = 0
+        self._reported = 0
         self._clock = SystemClock()
-        self._collector = collector(clock=self._clock, tell=self._tell)
+        self._collector = collector(clock=self._clock, report=self._print_message)
 
     async def run(self, source: BrokerSource) -> None:
         loop = asyncio.get_running_loop()
@@ -117,18 +117,18 @@ class _CollectorRun:
     def _words(self) -> str:
         counts = self._collector.counts
         return (
-            f"{counts.stored} records stored, {counts.repeats} came again, "
+            f"{counts.stored} records stored, {counts.repeats} repeats, "
             f"{counts.conflicts + counts.excess} conflicts, {counts.foreign} foreign, "
             f"{counts.undecodable} could not be read, "
             f"{counts.receipts} receipts in {counts.commits} commits"
         )
 
-    def _tell(self, text: str) -> None:
-        self._told += 1
-        if self._told <= SENTENCES_TOLD:
+    def _print_message(self, text: str) -> None:
+        self._reported += 1
+        if self._reported <= MESSAGES_LIMIT:
             self._note(text)
-        if self._told == SENTENCES_TOLD:
-            self._note("more is counted, and not told one by one")
+        if self._reported == MESSAGES_LIMIT:
+            self._note("further messages are counted, but not reported one by one")
 
     def _note(self, text: str) -> None:
         progress("")
@@ -147,12 +147,10 @@ class _CollectorRun:
 
 def _damage(store: RecordStore) -> None:
     if store.damage.torn_bytes:
-        text = f"{store.damage.torn_bytes} bytes of a last line that was cut are cut off"
-        _fail(f"{text}: it had no receipt, and comes again", 0)
+        text = f"an incomplete last line of {store.damage.torn_bytes} bytes was removed"
+        _fail(f"{text}: it had no receipt, so its record is sent again", 0)
     if store.damage.lines:
-        _fail(
-            f"{store.damage.lines} lines of the store cannot be read: they are left as they are", 0
-        )
+        _fail(f"{store.damage.lines} lines of the store cannot be read: they are left unchanged", 0)
 
 
 def _fail(text: str, code: int) -> int:

@@ -1,4 +1,4 @@
-"""`kerbstone replay --config FILE --edges CSV`: recorded edges, the same code, no wires."""
+"""`kerbstone replay --config FILE --edges CSV`: recorded edges through the daemon's code."""
 
 import argparse
 import zlib
@@ -10,22 +10,23 @@ from typing import Final
 
 from edge.app import plot, wiring
 from edge.app.replaying import EdgeRow, Replay, open_edges, read_edge_rows
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 from edge.core import Envelope, Record
 from edge.terminal import echo, is_terminal, progress
 from edge.uplink import wire
 
 GATEWAY = "replay"
-TELL_S: Final = 0.5  # between two words of progress
+PROGRESS_S: Final = 0.5  # between two words of progress
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "replay",
-        help="run recorded edges through",
+        help="replay recorded edges",
         description=__doc__,
-        epilog="Records go to stdout, one JSON object a line. A picture of them is one file that "
-        "needs no network: .html can be pointed at and zoomed, .svg is still.",
+        epilog="Records go to stdout, one JSON object a line. --plot draws them into one file that "
+        "needs no network: .html shows values under the pointer and can be zoomed, .svg is a still "
+        "picture.",
     )
     parser.add_argument("--config", type=Path, required=True, metavar="FILE")
     parser.add_argument(
@@ -34,18 +35,18 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--start",
         metavar="ISO8601",
-        help="wall time of t_ms = 0; without it, it is 1970 and nothing is judged by the hour",
+        help="wall time of t_ms = 0; by default 1970, and then nothing is judged by the hour",
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw what was replayed: .html or .svg"
     )
     parser.add_argument("--quiet", action="store_true", help="no records to stdout")
-    parser.add_argument("--json", action="store_true", help="as it always is: a record a line")
+    parser.add_argument("--json", action="store_true", help="one record a line (always so)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     if args.plot is not None and args.plot.suffix.lower() not in plot.SUFFIXES:
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         start_ns = _wall_ns("1970-01-01" if args.start is None else args.start)
     except ValueError:
-        return _wrong(f"{args.start!r} is no ISO 8601 time")
+        return _wrong(f"{args.start!r} is not an ISO 8601 time")
     parts = wiring.Wiring.of(site)
     pipeline = parts.pipeline(replayed=True)
     pipeline.load()
@@ -89,11 +90,11 @@ def run(args: argparse.Namespace) -> int:
     return 1 if replay.wrong else 0
 
 
-def _draw_plot(kept: plot.PlotData, args: argparse.Namespace, start_ns: int, site: str) -> bool:
+def _draw_plot(data: plot.PlotData, args: argparse.Namespace, start_ns: int, site: str) -> bool:
     start_s = None if args.start is None else start_ns / 1e9
     heading = plot.Heading(f"{site}: replay of {args.edges.name}", start_s)
     try:
-        text = plot.draw_page(kept, heading, args.plot.suffix.lower())
+        text = plot.draw_page(data, heading, args.plot.suffix.lower())
         args.plot.write_text(text, encoding="utf-8")
     except OSError as error:
         _wrong(f"{args.plot}: {error.strerror}")
@@ -116,7 +117,7 @@ class _Progress:
 
     def __init__(self, quiet: bool) -> None:
         self._shown = quiet or not is_terminal()
-        self._due_s = monotonic() + TELL_S
+        self._due_s = monotonic() + PROGRESS_S
         self._last_ns = 0  # of the file's edges
 
     def read(self, source: Iterator[EdgeRow]) -> None:
@@ -125,17 +126,17 @@ class _Progress:
             if row.edge is not None:
                 self._last_ns = row.edge.mono_ns
                 if self._shown and not row.number % 4096:
-                    self._say(f"reading: {row.number:,} rows")
+                    self._print_progress(f"reading: {row.number:,} rows")
 
     def replayed(self, record: Record) -> None:
         """This is the newest record."""
         if self._shown:
             share = min(1.0, record.to_ns / self._last_ns) if self._last_ns else 1.0
-            self._say(f"{share:4.0%}: {record.to_ns / 3.6e12:.1f} h replayed")
+            self._print_progress(f"{share:4.0%}: {record.to_ns / 3.6e12:.1f} h replayed")
 
-    def _say(self, text: str) -> None:
+    def _print_progress(self, text: str) -> None:
         if monotonic() >= self._due_s:
-            self._due_s = monotonic() + TELL_S
+            self._due_s = monotonic() + PROGRESS_S
             progress(text)
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""`kerbstone run [FILE]`: read the wires of a site and publish, until told to stop."""
+"""`kerbstone run [FILE]`: read the devices of a site and publish their values, until stopped."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ from edge.app.configtrial import watch_trial
 from edge.app.daemon import Daemon
 from edge.app.lastgood import LastGood
 from edge.app.sitelocks import SiteBusyError, SiteFolderError
-from edge.cli.site_options import load_site_or_say
+from edge.cli.site_options import load_site_or_report
 from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
@@ -30,7 +30,7 @@ STATE_HELP = (
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser("run", help="read the wires of a site", description=__doc__)
+    parser = verbs.add_parser("run", help="read the devices of a site", description=__doc__)
     parser.add_argument("config", type=Path, nargs="?", default=find_site_file(), metavar="FILE")
     parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
     parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     limit.install()
     clock = SystemClock()
     start = _supervised(args)
-    site = load_site_or_say(args.config) if start is None else _choose_site(start, clock)
+    site = load_site_or_report(args.config) if start is None else _choose_site(start, clock)
     if site is None:
         return 2
     for warning in (*site_warnings(site), *expiring_certificates(site, clock.now())):
@@ -78,22 +78,24 @@ def _supervised(args: argparse.Namespace) -> LastGood | None:
     return None if folder is None else LastGood(folder, args.config)
 
 
-def _choose_site(start: LastGood, clock: SystemClock) -> Site | None:
+def _choose_site(last_good: LastGood, clock: SystemClock) -> Site | None:
     try:
-        return start.choose(clock.now().wall_ns // 1_000_000_000)
+        return last_good.choose(clock.now().wall_ns // 1_000_000_000)
     except ConfigError as error:
         echo(*error.lines, err=True)
         return None
 
 
-async def _run(daemon: Daemon, start: LastGood | None, clock: SystemClock) -> None:
+async def _run(daemon: Daemon, last_good: LastGood | None, clock: SystemClock) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop)
-    if start is None:
+    if last_good is None:
         await daemon.run()
         return
-    watching = asyncio.create_task(watch_trial(daemon, start, clock), name="probation")
+    watching = asyncio.create_task(
+        watch_trial(daemon, last_good, clock), name="configuration trial"
+    )
     watching.add_done_callback(lambda task: _raise_if_failed(task, daemon))
     try:
         await daemon.run()

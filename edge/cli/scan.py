@@ -1,8 +1,8 @@
-"""`kerbstone scan [PLACE ...]`: find out what is on the wires, and print it as a configuration.
+"""`kerbstone scan [PLACE ...]`: find the devices on the wires, and print them as a configuration.
 
-Chips are known by their id or serial number, meters by their registers, others by how they speak.
-No setting of a device is written; what a question can do to a stranger tells docs/scan.md.
-Ctrl-C ends it and prints what was found so far.
+Chips are recognised by their id or serial number, meters by their registers, others by their
+frames. Scan writes no setting of a device. docs/scan.md says what a question can do to an unknown
+device. Ctrl-C ends the search and prints what was found so far.
 """
 
 import argparse
@@ -30,7 +30,7 @@ UNITS_MAX: Final = 247
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "scan", help="find out what is on the wires", description=__doc__,
+        "scan", help="find the devices on the wires", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
@@ -42,14 +42,20 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--units", default="1-16", metavar="1-247", help="Modbus units to ask (default 1-16)")
     add("--baud", metavar="9600,19200", help="Modbus: only these rates; default: the usual ones")
     add("--parity", default="N,E", metavar="N,E,O", help="with --baud: these parities")
-    add("--listen", type=float, default=3.0, metavar="SECONDS", help="for those who talk (3)")
-    add("--timeout", type=float, default=0.3, metavar="SECONDS", help="for a Modbus answer (0.3)")
+    add(
+        "--listen", type=float, default=3.0, metavar="SECONDS",
+        help="listen for devices that send without being asked (3)",
+    )  # fmt: skip
+    add(
+        "--timeout", type=float, default=0.3, metavar="SECONDS",
+        help="wait for a Modbus answer (0.3)",
+    )  # fmt: skip
     add(
         "--config",
         type=Path,
         default=find_site_file(),
         metavar="FILE",
-        help="to know which bus is in use",
+        help="to find out which buses are in use",
     )
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
@@ -81,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
-    """Search, show how far it is, tell what was found."""
+    """Search, show how far it is, print what was found."""
     site, at_work = _site(args.config)
     found = Scan(jobs, pace, site, at_work)
     whole = found.run(lambda: _show_progress(found))
@@ -93,7 +99,7 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
         echo_json({"places": facts, "whole": whole, "toml": text}, indent=2)
     else:
         echo(*(line for one in jobs for line in _comment_lines(one)))
-        echo("", *(text or "# nobody was found").split("\n"), fold=False)
+        echo("", *(text or "# no device was found").split("\n"), fold=False)
     if not whole:
         echo("kerbstone scan: ended early; this is what was found so far", err=True)
         return 130
@@ -143,8 +149,8 @@ def _site(file: Path) -> tuple[Site | None, BusesInUse]:
             site = load_site(file, drivers.catalogue())
             folder = Path(site.store.run_dir)
         except ConfigError:
-            echo(f"kerbstone scan: {file} is not in order (kerbstone check tells why): a bus that "
-                 "it names is not known", err=True)  # fmt: skip
+            echo(f"kerbstone scan: {file} has mistakes (kerbstone check lists them): its buses "
+                 "are not known", err=True)  # fmt: skip
             folder = _run_dir(file)
     buses: dict[str, str] = {}
     untold = False
@@ -192,25 +198,25 @@ def _show_progress(found: Scan) -> None:
     )
 
 
-def _comment_lines(one: ScanJob) -> list[str]:
+def _comment_lines(job: ScanJob) -> list[str]:
     """Comments for a person, in front of the tables."""
-    out = [f"# {one.place}"]
-    out += [f"#   {device.driver}: {device.what}" for device in one.findings.devices]
-    out += [f"#   unknown: {text}" for text in one.findings.unknown]
-    out += [f"#   note: {text}" for text in one.findings.notes]
-    if one.refused:
-        out.append(f"#   not searched: {one.refused}")
-    elif not one.whole:
+    out = [f"# {job.place}"]
+    out += [f"#   {device.driver}: {device.what}" for device in job.findings.devices]
+    out += [f"#   unknown: {text}" for text in job.findings.unknown]
+    out += [f"#   note: {text}" for text in job.findings.notes]
+    if job.refused:
+        out.append(f"#   not searched: {job.refused}")
+    elif not job.whole:
         out.append("#   not searched to the end")
     elif len(out) == 1:
-        out.append("#   nobody answers or talks")
+        out.append("#   no device was heard")
     return out
 
 
-def _facts(one: ScanJob) -> dict[str, Any]:
+def _facts(job: ScanJob) -> dict[str, Any]:
     return {
-        "place": one.place,
-        "kind": one.kind,
+        "place": job.place,
+        "kind": job.kind,
         "devices": [
             {
                 "driver": device.driver,
@@ -220,10 +226,10 @@ def _facts(one: ScanJob) -> dict[str, Any]:
                 "also": list(device.also),
                 "line": device.line,
             }
-            for device in one.findings.devices
+            for device in job.findings.devices
         ],
-        "unknown": one.findings.unknown,
-        "notes": one.findings.notes,
-        "refused": one.refused,
-        "whole": one.whole,
+        "unknown": job.findings.unknown,
+        "notes": job.findings.notes,
+        "refused": job.refused,
+        "whole": job.whole,
     }

@@ -1,4 +1,4 @@
-"""`kerbstone score SERIES.csv`: how odd each value of a recorded series is, one pass."""
+"""`kerbstone score SERIES.csv`: anomaly scores for each value of a series, in one pass."""
 
 import argparse
 import csv
@@ -25,8 +25,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "score",
         help="score a series for anomalies",
         description=__doc__,
-        epilog="Prints timestamp,value,state,onset; state and onset are 0..1. An empty value or "
-        "NaN is missing. A line that cannot be read is told on stderr and left out.",
+        epilog="Prints timestamp,value,state,onset. state says how anomalous the series is, and "
+        "falls slowly; onset is the alarm for this value. Both are from 0 to 1. An empty value or "
+        "NaN counts as missing. A line that cannot be read is reported on stderr and left out.",
     )
     parser.add_argument("series", metavar="SERIES.csv", help="timestamp,value; - reads stdin")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -56,7 +57,7 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
         return 2
     scorer = Scorer()
     if scorer.why:
-        echo(f"kerbstone score: {scorer.why}; the {scorer.by} scores", err=True)
+        echo(f"kerbstone score: {scorer.why}; the scores come from the {scorer.by}", err=True)
     wrong = 0
     if not as_json:
         echo("timestamp,value,state,onset")

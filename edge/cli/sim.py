@@ -1,4 +1,4 @@
-"""`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: play a device, alone, until you stop it."""
+"""`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: play a device, without a gateway, until Ctrl-C."""
 
 import argparse
 import errno
@@ -19,14 +19,14 @@ from edge.core.driver import DriverSpec, SerialLine
 from edge.core.signalevent import SignalEvent
 from edge.terminal import echo, echo_json
 
-IN_USE: Final = ": end the one that has it, or take another"
+IN_USE: Final = ": end the program that uses it, or take another"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "sim",
-        help="play a device, alone",
+        help="play a device without a gateway",
         description=__doc__,
         epilog="On a real adapter it stands in for the device: put a crossed cable, or an RS-485 "
         "adapter, between this machine and the gateway.",
@@ -34,14 +34,17 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add("driver", help=f"one of {', '.join(drivers.names())}")
     add("--on", metavar="PLACE", help="; ".join(WORDS.values()))
-    add("--fault", default="", metavar="NAME", help="misbehave so (see --faults)")
-    add("--faults", action="store_true", help="list the faults it knows, and end")
+    add("--fault", default="", metavar="NAME", help="the fault to show (see --faults)")
+    add("--faults", action="store_true", help="list the faults that the device can show, and end")
     add(
         "--value", action="append", default=[], metavar="POINT=NUMBER",
-        help="what it measures; others are plausible",
+        help="a measured value; other points get plausible values",
     )  # fmt: skip
     add("--address", default="", metavar="N", help="its unit, address or GPIO line")
-    add("--line", metavar='"9600 8N1"', help="of a real port; default: as it leaves the factory")
+    add(
+        "--line", metavar='"9600 8N1"',
+        help="settings of a real port; default: the device's factory setting",
+    )  # fmt: skip
     add("--json", action="store_true", help="one JSON object when it runs")
     parser.set_defaults(run=run)
 
@@ -55,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             )
         if not args.on:
             fitting = "; ".join(WORDS[kind] for kind in FITS[spec.wiring])
-            raise ValueError(f"say where with --on: {fitting}")
+            raise ValueError(f"say with --on where the device is to be: {fitting}")
         wish = sim_request(spec, _values(args.value), args.fault, args.address, args.line)
     except (ValueError, ConfigError) as error:
         echo(f"kerbstone sim: {error}", err=True)
@@ -159,28 +162,24 @@ def _list(args: argparse.Namespace, faults: tuple[str, ...]) -> int:
     return 0
 
 
-def site_tables(spec: DriverSpec, found: simrunner.RunningSim, line: SerialLine) -> str:
+def site_tables(spec: DriverSpec, sim: simrunner.RunningSim, line: SerialLine) -> str:
     """The tables for the gateway's site file."""
-    set_ = line if found.bus["kind"] == "serial" else None
+    set_ = line if sim.bus["kind"] == "serial" else None
     return tomlsnippet.render_tables(
-        [
-            tomlsnippet.SnippetBus(
-                found.bus, [tomlsnippet.SnippetDevice(spec.name, found.options)], set_
-            )
-        ]
+        [tomlsnippet.SnippetBus(sim.bus, [tomlsnippet.SnippetDevice(spec.name, sim.options)], set_)]
     )
 
 
 def _print_usage(
-    args: argparse.Namespace, spec: DriverSpec, found: simrunner.RunningSim, line: SerialLine
+    args: argparse.Namespace, spec: DriverSpec, sim: simrunner.RunningSim, line: SerialLine
 ) -> None:
-    where = found.bus.get("port") if "host" not in found.bus else None
-    where = where or found.bus.get("path") or found.bus.get("chip")
-    where = where or f"{found.bus['host']}:{found.bus['port']}"
-    text = site_tables(spec, found, line)
+    where = sim.bus.get("port") if "host" not in sim.bus else None
+    where = where or sim.bus.get("path") or sim.bus.get("chip")
+    where = where or f"{sim.bus['host']}:{sim.bus['port']}"
+    text = site_tables(spec, sim, line)
     if args.json:
-        usage: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(found.bus)}
-        echo_json({**usage, "options": dict(found.options), "toml": text})
+        usage: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(sim.bus)}
+        echo_json({**usage, "options": dict(sim.options), "toml": text})
         return
     fault = f", with the fault {args.fault}" if args.fault else ""
     echo(f"# a simulated {spec.name} is at {where}{fault}; Ctrl-C ends it")

@@ -16,7 +16,7 @@ def site_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
-def load_site_or_say(file: Path) -> Site | None:
+def load_site_or_report(file: Path) -> Site | None:
     """The site; or None, when everything that is wrong with the file has been said (exit 2)."""
     try:
         return load_site(file, drivers.catalogue())

@@ -1,8 +1,8 @@
-"""`kerbstone status`: how this gateway fares, and what needs a person, on one page.
+"""`kerbstone status`: the state of this gateway, and what you have to do, on one page.
 
-The first line is the verdict; below it stands what to do, then each part. Exit codes: 0 fine, 1
-something needs attention, 2 wrong use, 3 the daemon cannot be reached: then it is said how to start
-it, and what can be seen without it.
+The first line is the verdict. Below it are the things to do, then each part of the gateway. Exit
+codes: 0 fine, 1 something needs attention, 2 wrong use, 3 the daemon cannot be reached: the page
+then says how to start it, and shows what can be seen without it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from edge.app.statustext.issues import find_issues
 from edge.app.statustext.outbox import outbox_lines
 from edge.app.statustext.page import status_page
 from edge.app.statustext.textform import Section, fit_line, render_sections
-from edge.cli.site_options import load_site_or_say, site_options
+from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
@@ -25,17 +25,17 @@ from edge.terminal import echo, echo_json
 
 START_HINT: Final = (
     "start it: `sudo systemctl start kerbstone`",
-    "what it said last: `journalctl -u kerbstone -n 50`",
-    "is the site file in order: `kerbstone check {file}`",
+    "read its last messages: `journalctl -u kerbstone -n 50`",
+    "check the site file: `kerbstone check {file}`",
 )
 NO_ANSWER_HINT: Final = (
-    "it may still be starting, or stand still: `systemctl status kerbstone` says more",
+    "it may still be starting, or hang: `systemctl status kerbstone` says more",
 )
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "status", help="how this gateway fares, and what needs a person",
+        "status", help="the state of this gateway, and what you have to do",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     site_options(parser)
@@ -45,7 +45,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     if (status := _status_without_site(args.config)) is not None:
         return _print_status(args, status)
-    site = load_site_or_say(args.config)
+    site = load_site_or_report(args.config)
     if site is None:
         return 2
     try:
@@ -86,7 +86,7 @@ def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[st
         found = inspect_outbox(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
     except (OutboxBusyError, OSError, ValueError) as error:
         error_text = getattr(error, "strerror", None) or str(error)
-        section = Section("outbox", (f"cannot be looked at: {error_text}",))
+        section = Section("outbox", (f"cannot be read: {error_text}",))
     else:
         counts = dataclasses.asdict(found)
         section = outbox_lines(counts, daemon=False)

@@ -1,4 +1,4 @@
-"""`kerbstone subscribe`: show, and check, what a broker gets from gateways."""
+"""`kerbstone subscribe`: show or check the messages of gateways at a broker."""
 
 import argparse
 import asyncio
@@ -35,16 +35,16 @@ from edge.uplink.wire import (
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "subscribe", help="show, and check, what a broker gets from gateways", description=__doc__
+        "subscribe", help="show or check the messages of gateways at a broker", description=__doc__
     )
     add = parser.add_argument
     broker_options(parser)
     add("--filter", metavar="F",
         help="topic filter (default PREFIX/#; with --check PREFIX/+/+/up/#)")  # fmt: skip
-    add("--check", action="store_true", help="prove completeness; exit 1 when something is wrong")
-    add("--json", action="store_true", help="one decoded message a line, whatever its encoding")
+    add("--check", action="store_true", help="prove completeness; exit with 1 on a finding")
+    add("--json", action="store_true", help="one decoded message per line, as JSON")
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
-    add("--idle", dest="idle_s", type=float, metavar="SECONDS", help="end when nothing comes")
+    add("--idle", dest="idle_s", type=float, metavar="SECONDS", help="end when nothing arrives")
     parser.set_defaults(run=run)
 
 
@@ -52,14 +52,14 @@ def broker_options(parser: argparse.ArgumentParser, *, required: bool = True) ->
     """Where the broker is and who asks; the same words for every verb that listens."""
     add = parser.add_argument
     add("--broker", required=required, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT")
-    add("--ca", type=Path, metavar="FILE", help="the authority that signed the broker's key")
+    add("--ca", type=Path, metavar="FILE", help="certificate of the authority (CA) of the broker")
     add("--cert", type=Path, metavar="FILE", help="client certificate")
-    add("--key", type=Path, metavar="FILE", help="its key")
+    add("--key", type=Path, metavar="FILE", help="key of the client certificate")
     add("--username", metavar="NAME")
     add(
         "--client-id",
         metavar="NAME",
-        help="where the broker wants a certain one: the certificate's",
+        help="MQTT client id; some brokers require the name in the certificate",
     )
     add("--password-file", type=Path, metavar="FILE")
     prefix_option(parser)

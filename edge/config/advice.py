@@ -27,9 +27,9 @@ def _uplink(site: Site) -> Iterator[Problem]:
     if not site.written("uplink", "confirm"):
         yield site.remark(
             ("uplink", "confirm"),
-            'is not set, so "broker" counts: a record is forgotten when the broker has taken it, '
+            'is not set, so "broker" applies: a record is deleted when the broker has taken it, '
             'and a broker that keeps it only in memory can still lose it. Write confirm = "broker" '
-            "to say that you know",
+            "if that is intended",
         )
     if uplink.confirm == "broker" and site.written("uplink", "receipt_s"):
         yield site.remark(
@@ -49,7 +49,7 @@ def _uplink(site: Site) -> Iterator[Problem]:
     if not broker.tls and not broker.local:
         password = ", the password too" if uplink.password_file else ""
         yield site.remark(
-            ("uplink", "url"), f"everything travels in the clear{password}; mqtts:// encrypts"
+            ("uplink", "url"), f"everything is sent unencrypted{password}; mqtts:// encrypts"
         )
     for key in ("ca", "cert", "key", "password_file"):
         name = getattr(uplink, key)
@@ -68,7 +68,7 @@ def _streams(site: Site) -> Iterator[Problem]:
         )
     if site.models.dir and not FilePath(site.models.dir).is_dir():
         yield site.remark(
-            ("models", "dir"), f"{site.models.dir} is not there; the published rules would judge"
+            ("models", "dir"), f"{site.models.dir} is not there; the published rules would be used"
         )
     if site.models.shadow and not FilePath(site.models.shadow).is_dir():
         yield site.remark(
@@ -94,7 +94,7 @@ def _wires(site: Site) -> Iterator[Problem]:
                 "the names in /dev/serial/by-id or by-path stay",
             )
         if not (site.devices_on(name) or site.lanes_on(name) or site.bays_on(name)):
-            yield site.remark(("bus", name), "nothing sits on this bus")
+            yield site.remark(("bus", name), "no device is on this bus")
 
 
 def _turned(site: Site) -> Iterator[Problem]:
@@ -103,9 +103,9 @@ def _turned(site: Site) -> Iterator[Problem]:
         if device.reversed and device.options.get("positive") == "export":
             yield site.remark(
                 ("device", name, "reversed"),
-                'with positive = "export" the sign of power is turned twice, and only registers '
-                "are exchanged; where power has the wrong sign and the right register grows, "
-                'positive = "export" alone fits, and where both are wrong, reversed = true alone',
+                'with positive = "export" the sign of power changes twice, and only registers are '
+                'exchanged; if only the sign of power is wrong, write positive = "export" alone; '
+                "if the wrong register grows, too, write reversed = true alone",
             )
 
 
@@ -141,7 +141,7 @@ def _lanes(site: Site) -> Iterator[Problem]:
         if lane.mode == "pulse" and site.written("lane", name, "tailgate_s"):
             yield site.remark(
                 ("lane", name, "tailgate_s"),
-                "has no effect: a pulse does not tell where a vehicle ends",
+                "has no effect: a pulse does not show where a vehicle ends",
             )
 
 
@@ -152,12 +152,12 @@ def _signals(site: Site) -> Iterator[Problem]:
         if all(lane.position == "corridor" for lane in lanes.values()):
             yield site.remark(
                 path,
-                f"no lane of {approach} has a position near a signal, so none says anything of it; "
+                f"no lane of {approach} has a position near a signal, so the signal is not judged; "
                 'write position = "stop", "mid" or "advance" in lane.' + next(iter(lanes), "NAME"),
             )
         elif all(lane.position != "stop" or lane.mode == "pulse" for lane in lanes.values()):
             yield site.remark(
                 path,
                 f"no lane of {approach} has a loop in presence mode at the stop line: queues and "
-                "split failures are not told",
+                "split failures are not reported",
             )

@@ -151,13 +151,13 @@ def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> 
     if not spec.directed:
         del rules["reversed"]
         if "reversed" in values:
-            draft.report((*path, "reversed"), f"{spec.name} tells no direction: it has neither a "
+            draft.report((*path, "reversed"), f"{spec.name} reports no direction: it has neither a "
                       "sign nor a register for each way; leave this out")  # fmt: skip
     if spec.wiring == "gpio":
         for key in ("every_s", "points"):
             del rules[key]
             if key in values:
-                draft.report((*path, key), f"{spec.name} speaks by itself; leave this out")
+                draft.report((*path, key), f"{spec.name} is not polled; leave this out")
     else:
         pace = replace(rules["every_s"], default=spec.every_s, high=spec.slowest_s)
         rules["every_s"] = pace

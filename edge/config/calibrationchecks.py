@@ -65,7 +65,7 @@ def _polled(draft: SiteDraft, path: KeyPath, device: str) -> bool:
         return False
     driver = draft.driver(device)
     if driver is not None and driver.wiring == "gpio":
-        draft.report(path, f"{device} sits on a line and has no points")
+        draft.report(path, f"{device} is on a GPIO line and has no points")
         return False
     return driver is not None
 
@@ -87,7 +87,8 @@ def _check_method(draft: SiteDraft, name: str) -> None:
         for key in ("offset", "gain"):
             if key in table:
                 draft.report(
-                    ("calibration", name, key), "polynomial says it all; leave one of them out"
+                    ("calibration", name, key),
+                    "polynomial already includes this; leave one of them out",
                 )
         if len(draft.get("calibration", name, "polynomial") or ()) > POLYNOMIAL_LIMIT:
             draft.report(
@@ -102,11 +103,11 @@ def _check_method(draft: SiteDraft, name: str) -> None:
     elif not {"offset", "gain", "kappa"} & table.keys():
         draft.report(
             ("calibration", name),
-            "says nothing of what to do; offset, gain, polynomial or kappa belongs here",
+            "does not say what to do; offset, gain, polynomial or kappa belongs here",
         )
     if draft.get("calibration", name, "gain") == 0:
         draft.report(
-            ("calibration", name, "gain"), "0 makes every value the same; 1.0 leaves it as it is"
+            ("calibration", name, "gain"), "0 makes every value the same; 1.0 changes nothing"
         )
     _check_together(draft, ("calibration", name), "kappa", "humidity")
 
@@ -128,7 +129,7 @@ def _no2(draft: SiteDraft, name: str) -> None:
     elif device != draft.get("cell", name, "device"):
         draft.report(
             path,
-            f"cell.{point} hangs on another device; wire both cells to one, "
+            f"cell.{point} is wired to another device; wire both cells to one, "
             "so that they are read at the same moment",
         )
 
@@ -142,13 +143,15 @@ def _cell(draft: SiteDraft, name: str) -> None:
     working = draft.get(*path, "working")
     if working is not None and working == draft.get(*path, "auxiliary"):
         draft.report(
-            (*path, "auxiliary"), f"{working} is the working electrode's; each has its own"
+            (*path, "auxiliary"),
+            f"{working} is the input of the working electrode; each electrode has its own input",
         )
     device = draft.get(*path, "device")
     driver = draft.driver(device) if device else None
     if driver is not None and name in driver.points:
         draft.report(
-            path, f"{device} has a point of this name already; the name is the new point's"
+            path,
+            f"{device} has a point of this name already; the new point would have the same name",
         )
 
 

@@ -86,7 +86,7 @@ def _text(path: Path, name: str) -> str:
         raise Problems([Problem(name, line, "file", "this line is not UTF-8 text")]) from error
     for number, line_text in enumerate(text.split("\n"), 1):
         if len(line_text) > LINE_LIMIT:
-            problem = f"this line has more than {LINE_LIMIT} characters; break it"
+            problem = f"this line has more than {LINE_LIMIT} characters; split it"
             raise Problems([Problem(name, number, "file", problem)])
     return text
 

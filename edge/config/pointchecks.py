@@ -79,7 +79,7 @@ def _slow(site: Site, age_s: float) -> Iterator[Problem]:
         if every_s >= age_s:
             yield site.remark(
                 path,
-                f"{source} is read every {every_s:g} s and counts for {age_s:g} s, so it would "
+                f"{source} is read every {every_s:g} s and is valid for {age_s:g} s, so it would "
                 f"often be missing; write every_s = {age_s / 2:g} or less in device.{device}",
             )
 
@@ -99,7 +99,10 @@ def _check_names(site: Site, points: Points) -> Iterator[Problem]:
     """What is made must not be called as something that is there."""
     for name, one in site.cells.items():
         if name in {point.key for point in points.get(one.device, ())}:
-            text = f"{one.device} has a point of this name already; the name is the new point's"
+            text = (
+                f"{one.device} has a point of this name already; "
+                "the new point would have the same name"
+            )
             yield site.remark(("cell", name), text)
     for name, each in site.calibrations.items():
         if each.publish != "both":

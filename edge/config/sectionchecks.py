@@ -79,7 +79,7 @@ def _same(draft: SiteDraft, text: str, broker: Endpoint) -> None:
     """What is encrypted for the first broker is not told to another one in the clear."""
     first = str(draft.get("uplink", "url") or "")
     if first.startswith("mqtts:") and not broker.tls:
-        draft.report(("uplink", "fallback"), f"{text} is in the clear, url is not; use mqtts://")
+        draft.report(("uplink", "fallback"), f"{text} is not encrypted, url is; use mqtts://")
     elif first.startswith("mqtt:") and broker.tls:
         draft.report(("uplink", "fallback"), f"{text} is encrypted, url is not; use one of them")
 
@@ -122,6 +122,6 @@ def _privacy(draft: SiteDraft) -> None:
     if draft.get("streams", "raw") and draft.get("privacy", "passages") is False:
         draft.report(
             ("streams", "raw"),
-            "needs passages = true under [privacy], since it is not summed up; "
+            "needs passages = true under [privacy], since raw readings are not summarised; "
             "or write raw = false",
         )

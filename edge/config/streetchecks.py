@@ -28,17 +28,18 @@ def _approach(draft: SiteDraft, name: str, approaches: set[str]) -> None:
     if name not in approaches:
         draft.report(
             ("approach", name),
-            f"no lane is of approach {show_value(name)}; {_hint(name, approaches)}",
+            f"no lane belongs to approach {show_value(name)}; {_hint(name, approaches)}",
         )
     after = draft.get("approach", name, "downstream")
     if after == name:
         draft.report(
-            ("approach", name, "downstream"), "is the approach itself; its traffic goes on"
+            ("approach", name, "downstream"),
+            "is the approach itself; name the next approach, or leave this out",
         )
     elif after is not None and after not in approaches:
         draft.report(
             ("approach", name, "downstream"),
-            f"no lane is of approach {show_value(after)}; {_hint(after, approaches)}",
+            f"no lane belongs to approach {show_value(after)}; {_hint(after, approaches)}",
         )
 
 
@@ -54,11 +55,11 @@ def _rings(draft: SiteDraft) -> None:
         way = [name]
         while (then := after.get(way[-1])) is not None and then not in way:
             way.append(then)
-        # a ring is told once, where its first approach stands in the file
+        # a ring is reported once, where its first approach stands in the file
         if then == name and then != after[then] and not reported & set(way):
             reported |= set(way)
             ring = " -> ".join([*way, name])
-            draft.report(("approach", name, "downstream"), f"leads back: {ring}; leave one out")
+            draft.report(("approach", name, "downstream"), f"makes a circle: {ring}; leave one out")
 
 
 def _role(draft: SiteDraft, lane: str) -> None:
@@ -80,26 +81,33 @@ def _phases(draft: SiteDraft, approaches: set[str]) -> None:
         driver = draft.driver(name)
         if driver is not None and driver.name != CONTACT_DRIVER:
             draft.report(
-                path, f'{driver.name} is no contact; a phase wants driver = "{CONTACT_DRIVER}"'
+                path, f'{driver.name} is no contact; a phase needs driver = "{CONTACT_DRIVER}"'
             )
         if draft.get("device", name, "event") and "event" in draft.data["device"][name]:
-            draft.report(("device", name, "event"), "a phase makes no events; leave this out")
+            problem = "a contact with a phase sends no events; leave this out"
+            draft.report(("device", name, "event"), problem)
         approach, colour = (phase.get(key) for key in ("approach", "colour"))
         if approach is None or colour is None:
             continue
         if approach not in approaches:
             problem = (
-                f"no lane is of approach {show_value(approach)}; {_hint(approach, approaches)}"
+                f"no lane belongs to approach {show_value(approach)}; {_hint(approach, approaches)}"
             )
             draft.report((*path, "approach"), problem)
         other = seen.setdefault((approach, colour), name)
         if other != name:
-            problem = f"device.{other} tells {colour} of {approach} already; one contact a colour"
+            problem = (
+                f"device.{other} tells {colour} of {approach} already;"
+                " use one contact for each colour"
+            )
             draft.report((*path, "colour"), problem)
         colours.setdefault(approach, set()).add(colour)
     for (approach, _), name in seen.items():
         if colours[approach] == {"amber"}:
-            problem = f"amber alone does not tell when {approach} is green; declare green, or red"
+            problem = (
+                f"amber alone does not show when {approach} is green;"
+                " add a contact for green or red"
+            )
             draft.report(("device", name, "phase", "colour"), problem)
 
 
@@ -120,14 +128,12 @@ def _classes(draft: SiteDraft, lane: str) -> None:
     for index, each in enumerate(classes):
         last = index == len(classes) - 1
         if each.name in names:
-            draft.report((*path, index, "name"), f"{show_value(each.name)} is in it twice")
+            draft.report((*path, index, "name"), f"{show_value(each.name)} is listed twice")
         names.add(each.name)
         if each.to_m is None and not last:
-            draft.report(
-                (*path, index, "to_m"), "is missing; only the last class takes what is longer"
-            )
+            draft.report((*path, index, "to_m"), "is missing; only the last class may leave it out")
         elif each.to_m is not None and last:
-            problem = "the last class takes what is longer, so it has none; leave it out or add one"
+            problem = "the last class takes all longer vehicles; leave to_m out, or add a class"
             draft.report((*path, index, "to_m"), problem)
         elif each.to_m is not None and each.to_m <= below:
             problem = f"{each.to_m:g} m is not above the {below:g} m of the class before"

@@ -100,7 +100,7 @@ class ValueRule:
         found = tuple(one.check(item) for item in value)
         twice = [item for item in found if found.count(item) > 1]
         if twice and self.type is str:
-            raise WrongValueError(f"{show_value(twice[0])} is in it twice")
+            raise WrongValueError(f"{show_value(twice[0])} is listed twice")
         return found
 
     def _typed(self, value: Any) -> Any:

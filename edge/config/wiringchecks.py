@@ -64,7 +64,7 @@ def _one_owner(draft: SiteDraft) -> None:
         if other != name:
             draft.report(
                 ("bus", name, key),
-                f"is that of bus.{other} already; put the devices of one wire on one bus",
+                f"is that of bus.{other} already; write all devices of one wire into one bus",
             )
 
 
@@ -101,7 +101,8 @@ def _pair(draft: SiteDraft, lane: str) -> None:
     lead, trail = draft.get("lane", lane, "lead"), draft.get("lane", lane, "trail")
     if lead and trail and _line(lead) == _line(trail):
         draft.report(
-            ("lane", lane, "trail"), f"{trail} is the line of lead; it is the second loop's"
+            ("lane", lane, "trail"),
+            f"{trail} is already the line of lead; trail is for the second loop",
         )
     if "trail" in table and "spacing_m" not in table:
         draft.report(
@@ -109,7 +110,7 @@ def _pair(draft: SiteDraft, lane: str) -> None:
             "is missing; two loops need the metres from the front edge of one to the other's",
         )
     if "spacing_m" in table and "trail" not in table:
-        draft.report(("lane", lane, "trail"), "is missing; spacing_m speaks of a second loop")
+        draft.report(("lane", lane, "trail"), "is missing; spacing_m is for a second loop")
     bicycles, spacing_m = draft.get("lane", lane, "kind") == "bicycle", table.get("spacing_m")
     if bicycles and "trail" in table and "loop_m" not in table:
         draft.report(
@@ -119,8 +120,8 @@ def _pair(draft: SiteDraft, lane: str) -> None:
     if not bicycles and isinstance(spacing_m, int | float) and 0.5 <= spacing_m < LEAST_SPACING_M:
         draft.report(
             ("lane", lane, "spacing_m"),
-            f"{spacing_m:g} m give no speed of a vehicle; {LEAST_SPACING_M:g} m do "
-            '(loops for bicycles want kind = "bicycle")',
+            f"{spacing_m:g} m are too short for a speed; {LEAST_SPACING_M:g} m are enough "
+            '(loops for bicycles need kind = "bicycle")',
         )
 
 
@@ -138,7 +139,7 @@ def _alone_on_its_port(draft: SiteDraft) -> None:
             one = before if driver.shared else driver
             draft.report(
                 ("device", name, "bus"),
-                f"device.{other} sits on {bus} already; {one.name} has no address, and needs a "
+                f"device.{other} is on {bus} already; {one.name} has no address, and needs a "
                 "serial port of its own",
             )
         elif driver.line != before.line and draft.get("bus", bus, "baud") is None:
@@ -176,7 +177,7 @@ def _lines(draft: SiteDraft) -> None:
         same_lane = other[:2] == path[:2]  # lead is trail: said already
         if other != path and not same_lane:
             owner = ".".join(map(str, other))
-            draft.report(path, f"{line} on {bus} is that of {owner} already")
+            draft.report(path, f"{line} on {bus} is used by {owner} already")
 
 
 def _contacts(draft: SiteDraft) -> Iterator[tuple[KeyPath, str, str]]:

@@ -44,7 +44,7 @@ class ControlServer:
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
-        old = os.umask(0o117)  # the owner and the group kerbstone
+        old = os.umask(0o117)  # mode 0660: the owner and the group kerbstone
         try:
             self._server = await asyncio.start_unix_server(
                 self._client, str(self._path), limit=REQUEST_LIMIT
@@ -141,7 +141,7 @@ def ask_daemon(
             return dict(answer)
         raise VerbError(str(answer["error"]))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise VerbError("what answers there is no daemon of this version") from error
+        raise VerbError("the program that answers is no daemon of this version") from error
 
 
 def _one_line(link: socket.socket, end_s: float) -> bytes:

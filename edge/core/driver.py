@@ -23,7 +23,7 @@ class SerialLine:
         """From how people write it. Raises ValueError with a sentence for what no port can be."""
         found = re.fullmatch(r"([0-9]{1,7}) ([0-9])([A-Z])([0-9])", text)
         if found is None:
-            raise ValueError(f"{text!r} is not like 9600 8N1")
+            raise ValueError(f"{text!r} is not of the form 9600 8N1")
         made = cls(int(found[1]), int(found[2]), found[3], int(found[4]))
         if made.baud not in BAUDS:
             raise ValueError(f"{text!r}: a port has {', '.join(map(str, BAUDS))} baud")

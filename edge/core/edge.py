@@ -1,4 +1,4 @@
-"""What a GPIO line tells: electrical edges, and contacts, which are what a driver makes of them."""
+"""What a GPIO line gives: electrical edges, and contacts, which are what a driver makes of them."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -20,20 +20,20 @@ class Reason(StrEnum):
     CRC = "crc"  # damaged on the wire: checksum, length, framing
     RANGE = "range"  # outside what the device can measure, or not a number
     SILENT = "silent"  # the device did not answer
-    BUSY = "busy"  # the device said: later
+    BUSY = "busy"  # the device answered that it is busy
     ADDRESS = "address"  # the device has no such register
     STALE = "stale"  # the device had nothing new
-    WARMUP = "warmup"  # running, but not settled yet
-    STUCK = "stuck"  # the same for too long
+    WARMUP = "warmup"  # the device is running, but has not settled yet
+    STUCK = "stuck"  # the same value for too long
     FAULT = "fault"  # the device says itself that it is broken
-    CLOCK = "clock"  # the window straddles a step of time
+    CLOCK = "clock"  # the clock was stepped within the window
     CALIBRATION = "calibration"  # calibration expired or missing
-    PARTIAL = "partial"  # the window was not covered whole
-    GAP = "gap"  # something before it was lost
+    PARTIAL = "partial"  # only a part of the window was watched
+    GAP = "gap"  # data before this value were lost
     ESTIMATED = "estimated"  # calculated, not measured
     SUPPRESSED = "suppressed"  # withheld on purpose
-    CONTRADICTED = "contradicted"  # another value of the same site says that it cannot be so
-    LOOP = "loop"  # the loop that counted is not to be believed
+    CONTRADICTED = "contradicted"  # it contradicts another value of the same site
+    LOOP = "loop"  # the loop that counted is in doubt
 
 
 @dataclass(frozen=True, slots=True)

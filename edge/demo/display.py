@@ -113,7 +113,7 @@ class Screen:
         self._board, self._out = board, out
         self.live = out.isatty()
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Something about the demo itself."""
         self._board.notes.append(text)
         self._out.write(f"{printable(text)}\n")

@@ -36,7 +36,9 @@ def run_demo(seconds: float | None, screen: Screen) -> int:
     with tempfile.TemporaryDirectory(prefix="kerbstone-demo-") as name:
         folder = Path(name)
         with run_broker(folder) as (kind, port):
-            screen.say(f"broker: {kind} on 127.0.0.1:{port}; site: {CONFIG.name}, period 5 s")
+            screen.print_line(
+                f"broker: {kind} on 127.0.0.1:{port}; site: {CONFIG.name}, period 5 s"
+            )
             site = _placed(load_site(CONFIG, drivers.catalogue()), folder, port)
             return asyncio.run(_run(site, folder, port, seconds, screen))
 
@@ -46,7 +48,7 @@ async def _run(site: Site, folder: Path, port: int, seconds: float | None, scree
     daemon = Daemon(site, clock)
     daemon.pipeline.load()
     what = f"models warm up on the {WARMUP_S // 60} min before"
-    screen.say(what)
+    screen.print_line(what)
     warm_up(
         daemon.pipeline.judge, daemon.wiring, trace, clock.now().mono_ns,
         lambda share: screen.progress(share, what),
@@ -79,7 +81,7 @@ async def _timeline(
     if until_ns is None or fault_ns < until_ns:
         await clock.sleep_until(fault_ns)
         street.break_sensor()
-        screen.say("the simulated air sensor is given a fault now")
+        screen.print_line("the simulated air sensor is given a fault now")
     if until_ns is None:
         await asyncio.Event().wait()
     else:

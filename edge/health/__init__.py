@@ -1,4 +1,4 @@
-"""How the daemon fares, and who is told: systemd's notify protocol, and what feeds its watchdog."""
+"""How the daemon fares, who hears it: systemd's notify protocol, and what feeds its watchdog."""
 
 from edge.health.notify import Notify
 from edge.health.progress import Progress

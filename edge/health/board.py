@@ -1,6 +1,6 @@
-"""What the board tells of itself: who it is, how warm, how well fed, how much memory is left.
+"""What the board reports of itself: who it is, how warm, how well fed, how much memory is left.
 
-What it does not tell is None, never 0.
+What it does not report is None, never 0.
 
 Sources: Documentation/ABI/testing/sysfs-class-thermal, sysfs-devices-system-cpu and
 admin-guide/cgroup-v2.rst (memory.events) of Linux. `get_throttled`: the Raspberry Pi's property
@@ -68,7 +68,7 @@ class Space:
 
 
 def read_board(root: Path = ROOT) -> Board:
-    """From the device tree; a PC tells its product's name instead."""
+    """From the device tree; a PC has its product's name instead."""
     tree = root / "proc/device-tree"
     model = read_text(tree / "model") or read_text(root / "sys/class/dmi/id/product_name")
     return Board(model or None, read_text(tree / "serial-number") or None)

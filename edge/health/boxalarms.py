@@ -73,10 +73,10 @@ class BoxAlarms:
         return tuple(word for word in ALARM_WORDS if word in self._on)
 
     def remember(self, words: Mapping[str, str]) -> None:
-        """A former process told these; they go off here when they are well."""
+        """A former process reported these; they go off here when they are well."""
         self._on.update({word: str(words[word]) for word in ALARM_WORDS if word in words})
 
-    def told(self) -> dict[str, str]:
+    def active(self) -> dict[str, str]:
         """What is on, with its sentence: for `remember` of the next process."""
         return dict(self._on)
 
@@ -94,11 +94,11 @@ class BoxAlarms:
                 mono_ns - self._well_ns.setdefault(word, mono_ns) >= HOLD_NS
             ):
                 del self._well_ns[word]
-                yield AlarmChange(word, on=False, text=f"Over: {self._on.pop(word)}")
+                yield AlarmChange(word, on=False, text=f"Ended: {self._on.pop(word)}")
 
 
 def alarm_findings(
-    look: BoxReadings,
+    readings: BoxReadings,
     was: BoxAlarms,
     *,
     oom_kills_before: int | None,
@@ -107,18 +107,18 @@ def alarm_findings(
     log_flood: str | None,
 ) -> dict[str, AlarmFinding]:
     """What the box's alarms should be. `card_years` is None until it is worth believing."""
-    vitals, room = look.vitals, look.space
+    vitals, room = readings.vitals, readings.space
     now = vitals.throttled
     free = None if room is None or not room.total else room.free / room.total
     return {
         "undervoltage": AlarmFinding(
             vitals.undervoltage,
             "The board's supply voltage is too low: check the power supply, its cable and what "
-            "else hangs on it. Readings go on, but the card may be damaged.",
+            "else it feeds. Readings go on, but the card may be damaged.",
         ),
         "throttled": AlarmFinding(
             None if now is None else bool({"throttled", "frequency_capped"} & {*now}),
-            "The board runs slower than it could: it is too hot or badly supplied.",
+            "The board is slowed down: it is too hot, or its supply is too weak.",
         ),
         "hot": AlarmFinding(
             above_hysteresis(vitals.cpu_temperature, HOT_LIMITS, "hot" in was),
@@ -131,16 +131,16 @@ def alarm_findings(
             "does not belong there, or lower store.limit_mb.",
         ),
         "read_only": AlarmFinding(
-            look.read_only,
+            readings.read_only,
             "The file system of the outbox is read-only: the card has failed or is about to. "
             "Records are kept in memory; replace the card.",
         ),
-        "memory": _memory(look, "memory" in was, oom_kills_before),
-        "card_worn": _card(look, "card_worn" in was, card_years),
+        "memory": _memory(readings, "memory" in was, oom_kills_before),
+        "card_worn": _card(readings, "card_worn" in was, card_years),
         "clock_unsynchronised": AlarmFinding(
             unsynced_ns > UNSYNCED_NS,
-            "The clock has not been synchronised for more than an hour: records carry doubtful "
-            "wall times. Check the time server and the network.",
+            "The clock has not been synchronised for more than an hour: the wall times "
+            "of records are doubtful. Check the time server and the network.",
         ),
         "log_flood": AlarmFinding(
             log_flood is not None,
@@ -150,8 +150,8 @@ def alarm_findings(
     }  # fmt: skip
 
 
-def _memory(look: BoxReadings, was: bool, kills_before: int | None) -> AlarmFinding:
-    vitals = look.vitals
+def _memory(readings: BoxReadings, was: bool, kills_before: int | None) -> AlarmFinding:
+    vitals = readings.vitals
     total, available = vitals.memory_total_bytes, vitals.memory_available_bytes
     part = available / total if total and available is not None else None
     scarce = below_hysteresis(part, SCARCE_LIMITS, was)
@@ -159,8 +159,8 @@ def _memory(look: BoxReadings, was: bool, kills_before: int | None) -> AlarmFind
         if vitals.oom_kills > kills_before:
             return AlarmFinding(
                 True,
-                "The kernel has killed a process for want of memory: see journalctl -k for which, "
-                "and stop what does not belong on this box.",
+                "The kernel has killed a process for want of memory: journalctl -k shows which. "
+                "Stop what does not belong on this box.",
             )
         scarce = bool(scarce)
     return AlarmFinding(
@@ -170,18 +170,18 @@ def _memory(look: BoxReadings, was: bool, kills_before: int | None) -> AlarmFind
     )
 
 
-def _card(look: BoxReadings, was: bool, years: float | None) -> AlarmFinding:
+def _card(readings: BoxReadings, was: bool, years: float | None) -> AlarmFinding:
     """Worn by its own account, at fault, or written to so fast that it will not last."""
-    wear = look.wear
+    wear = readings.wear
     if wear.pre_eol in ("warning", "urgent") or (wear.life_used or 0) >= LIFE_USED:
         return AlarmFinding(
             True, "The card says that it is nearly worn out: replace it at the next visit."
         )
-    if look.filesystem_errors:
+    if readings.filesystem_errors:
         return AlarmFinding(
             True,
-            f"The file system has found {look.filesystem_errors} errors since it was checked: the "
-            "card may be failing. Check it (e2fsck), and replace it if they come again.",
+            f"The file system has found {readings.filesystem_errors} errors since it was checked: "
+            "the card may be failing. Check it (e2fsck), and replace it if errors come again.",
         )
     short = below_hysteresis(years, YEARS_LIMITS, was)
     return AlarmFinding(

@@ -1,4 +1,4 @@
-"""One look at the box: everything that the kernel tells, read at one time, in one value."""
+"""One look at the box: everything that the kernel reports, read at one time, in one value."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from edge.health.mounts import MountedDisk, disk_of, filesystem_errors, mount_of
 
 @dataclass(frozen=True, slots=True)
 class BoxReadings:
-    """What was seen. None where the kernel does not tell."""
+    """What was seen. None where the kernel does not report it."""
 
     vitals: Vitals = field(default_factory=Vitals)
     space: Space | None = None

@@ -5,7 +5,7 @@ of 512 bytes written. proc_pid_io(5): `write_bytes` is what this process caused 
 the file system's journal adds is not in it. Documentation/driver-api/mmc/mmc-dev-attrs.rst:
 `life_time` and `pre_eol_info` of an eMMC (JEDEC JESD84-B51, EXT_CSD 267 to 269); SD cards have
 nothing like it. Endurance: FAILURES.md section 7, 0.4 to 1 TB of host writes for a consumer card
-of 32 GB: an assumption, and told as one.
+of 32 GB: an assumption, and reported as one.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Files in which the kernel tells about itself: small, there or not, and never worth an exception.
+"""Files in which the kernel describes itself: small, there or not, and never worth an exception.
 
 `root` is "/" on a board; a test hands in a recorded tree.
 """

@@ -1,7 +1,7 @@
 """A log that cannot wear the card out: few lines of a kind, and a budget of bytes a day.
 
 The first line of a kind (logger and template) passes, and nine more; then one a minute. What is
-left out is counted, and told in one line an hour. Once the day's bytes are used up only critical
+left out is counted, and logged in one line an hour. Once the day's bytes are used up only critical
 lines and first ones pass, and at twice the budget none.
 """
 
@@ -21,8 +21,8 @@ A_MINUTE_NS: Final = 60_000_000_000  # until a kind may say one more line
 KINDS_LIMIT: Final = 256
 BYTES_A_DAY: Final = 4 << 20  # bytes a day; the flash budget is 50 MB
 LINE_LIMIT: Final = 1024  # bytes that a line is taken for when it cannot be formatted
-TEMPLATE_LIMIT: Final = 120  # characters of a template that are kept and told
-KINDS_TOLD: Final = 3  # kinds named in the hourly line
+TEMPLATE_LIMIT: Final = 120  # characters of a template that are kept and logged
+KINDS_NAMED: Final = 3  # kinds named in the hourly line
 LOGGER: Final = "kerbstone.log"
 
 
@@ -67,9 +67,9 @@ class LogLimit(logging.Filter):
         self._handler.removeFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this line is written. Tells what was left out when an hour has passed."""
+        """Whether this line is written. Logs what was left out when an hour has passed."""
         size, key = LINE_LIMIT, (record.name, "?")
-        with contextlib.suppress(Exception):  # a line that cannot be said is the handler's to tell
+        with contextlib.suppress(Exception):  # the handler reports one without a form
             key = (record.name, str(record.msg)[:TEMPLATE_LIMIT])
             size = len(self._handler.format(record).encode("utf-8", "replace")) + 1
         now_ns = self._now_ns()
@@ -137,7 +137,7 @@ class LogLimit(logging.Filter):
         self._hour_ns = now_ns
         left_out = {key: kind.left_out for key, kind in self._kinds.items() if kind.left_out}
         total = sum(left_out.values()) + self._others
-        most = sorted(left_out, key=lambda key: -left_out[key])[:KINDS_TOLD]
+        most = sorted(left_out, key=lambda key: -left_out[key])[:KINDS_NAMED]
         for kind in self._kinds.values():
             kind.left_out = 0
         self._others = 0

@@ -42,7 +42,7 @@ def mount_of(folder: str, root: Path = ROOT) -> Mount | None:
 
 
 def disk_of(mount: Mount | None, root: Path = ROOT) -> MountedDisk:
-    """The disk whose counters tell what is written below this mount."""
+    """The disk whose counters have what is written below this mount."""
     if mount is None:
         return MountedDisk(None, why="unknown")
     if mount.device.startswith("0:"):

@@ -1,4 +1,4 @@
-"""Tell systemd how we are: READY, STATUS, WATCHDOG, STOPPING. Nothing happens without systemd.
+"""Notify systemd how we are: READY, STATUS, WATCHDOG, STOPPING. Nothing happens without systemd.
 
 Source: sd_notify(3), sd_watchdog_enabled(3): one datagram for each message, `@name` is an abstract
 socket.
@@ -42,19 +42,19 @@ class Notify:
 
     def ready(self, status: str) -> bool:
         """The start is over."""
-        return self._say(f"READY=1\nSTATUS={_line(status)}")
+        return self._send(f"READY=1\nSTATUS={_line(status)}")
 
     def status(self, text: str) -> bool:
         """One line for `systemctl status`."""
-        return self._say(f"STATUS={_line(text)}")
+        return self._send(f"STATUS={_line(text)}")
 
     def alive(self) -> bool:
         """Feed the watchdog."""
-        return self._say("WATCHDOG=1")
+        return self._send("WATCHDOG=1")
 
     def stopping(self, status: str) -> bool:
         """The end has begun."""
-        return self._say(f"STOPPING=1\nSTATUS={_line(status)}")
+        return self._send(f"STOPPING=1\nSTATUS={_line(status)}")
 
     def close(self) -> None:
         """Say nothing more."""
@@ -62,7 +62,7 @@ class Notify:
             self._socket.close()
             self._socket = None
 
-    def _say(self, message: str) -> bool:
+    def _send(self, message: str) -> bool:
         """True when it was handed over; a full or missing listener is not worth an exception."""
         if self._socket is None:
             return False

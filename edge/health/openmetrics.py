@@ -97,7 +97,7 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Backslash, quote and newline; what cannot be UTF-8 is replaced, what moves a cursor told.
+    """Backslash, quote and newline; what cannot be UTF-8 is replaced, what moves a cursor escaped.
 
     The format has no escape for a carriage return, at which some readers end a line: it is said as
     a newline.

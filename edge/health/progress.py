@@ -7,7 +7,7 @@ when it is done. One owner that hangs is enough to let systemd start the process
 |---|---|---|
 | `bus-NAME`, polled | one device was asked, or one command was served | 90 s or more (1) |
 | `bus-NAME`, GPIO | its loop turned, as it does four times a second | 90 s (1) |
-| `ledger` | a commit is on the card, fsync and all | 2 periods and 60 s |
+| `committer` | a commit is on the card, fsync and all | 2 periods and 60 s |
 | `sender` | its loop turned, connected or not; each attempt to connect has an end | 120 s |
 
 (1) `edge.app.hungbus.silence_s`. Then the bus is abandoned and tried anew once

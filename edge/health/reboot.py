@@ -79,22 +79,22 @@ def read_reset(root: Path = ROOT) -> Reset:
     )
 
 
-def reboot_cause(found: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
+def reboot_cause(reset: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
     """`first`: no former start is known. `unclean`: the former one said no goodbye."""
     if first:
         return Reboot(Cause.FIRST, "This is the first start that is known here.")
     if same_boot and not unclean:
         return Reboot(Cause.RESTART, "The daemon was stopped and started again.")
     if same_boot:
-        return Reboot(Cause.CRASH, _crash(found.oom_kills))
+        return Reboot(Cause.CRASH, _crash(reset.oom_kills))
     if not unclean:
         return Reboot(Cause.CLEAN, "The machine was shut down in order and started again.")
-    return _hard(found)
+    return _hard(reset)
 
 
 def _crash(oom_kills: int | None) -> str:
     sentence_text = (
-        "The daemon ended without a goodbye: it was killed, or failed; see journalctl -u kerbstone."
+        "The daemon ended unexpectedly: it was killed, or failed; see journalctl -u kerbstone."
     )
     if not oom_kills:
         return sentence_text
@@ -104,19 +104,19 @@ def _crash(oom_kills: int | None) -> str:
     )
 
 
-def _hard(found: Reset) -> Reboot:
+def _hard(reset: Reset) -> Reboot:
     """The machine went down without a goodbye. What is most certain comes first."""
-    status, power, rsts = found.bootstatus or 0, found.power_reset or 0, found.rsts
-    if found.panics:
+    status, power, rsts = reset.bootstatus or 0, reset.power_reset or 0, reset.rsts
+    if reset.panics:
         return Reboot(
             Cause.PANIC,
-            "The kernel panicked; its last words are in /sys/fs/pstore. Keep them for support.",
+            "The kernel panicked; its last messages are in /sys/fs/pstore. Keep them for support.",
         )
     if status & POWER_UNDER or power & 0x02:
         return Reboot(
             Cause.UNDERVOLTAGE,
             "The supply voltage fell too low and the board was reset: check the power supply, its "
-            "cable and what else hangs on it.",
+            "cable and what else it feeds.",
         )
     if status & CARD_RESET or power & 0x10:
         return Reboot(Cause.WATCHDOG, "The board's watchdog has reset a machine that hung.")
@@ -128,7 +128,7 @@ def _hard(found: Reset) -> Reboot:
     if rsts is not None and rsts & RSTS_WATCHDOG:
         return Reboot(
             Cause.WATCHDOG,
-            "The board was reset without a goodbye and without a power cut: by its watchdog, or "
+            "The board was reset unexpectedly and without a power cut: by its watchdog, or "
             f"after a panic of the kernel (rsts 0x{rsts:x}).",
         )
     if rsts is not None and rsts & RSTS_POWER:
@@ -136,8 +136,8 @@ def _hard(found: Reset) -> Reboot:
     register_text = "" if rsts is None else f" (rsts 0x{rsts:x})"
     return Reboot(
         Cause.UNKNOWN,
-        "The machine went down without a goodbye: a power cut, a reset, or a kernel that hung; the "
-        f"board does not tell which{register_text}.",
+        "The machine stopped unexpectedly: by a power cut, a reset, or a kernel that hung; the "
+        f"board does not report which{register_text}.",
     )
 
 

@@ -53,7 +53,7 @@ class ScrapeServer:
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None or len(self._open) >= 2 * CLIENTS_LIMIT:
-            writer.transport.abort()  # too many even to be told so
+            writer.transport.abort()  # too many even to get that answer
             return
         self._open[task] = writer
         try:
@@ -89,8 +89,8 @@ class ScrapeServer:
         try:
             text = self._text()
         except ValueError as error:  # a number that the format cannot say: the others wait for it
-            LOG.error("the metrics cannot be told: %s", error)
-            return _answer("500 Internal Server Error", f"the metrics cannot be told: {error}\n")
+            LOG.error("the metrics cannot be given: %s", error)
+            return _answer("500 Internal Server Error", f"the metrics cannot be given: {error}\n")
         return _answer("200 OK", text, kind=CONTENT_TYPE)
 
 

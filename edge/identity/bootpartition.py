@@ -30,7 +30,7 @@ class BootPartition:
             # one byte more than a claim may have: `parse` says so
             return durablefiles.read_file(self.folder / CLAIM_NAME, CLAIM_LIMIT + 1)
         except OSError as error:
-            self._say(error)
+            self._log(error)
             return None
 
     def retire_claim(self, used: bytes) -> bool:
@@ -50,7 +50,7 @@ class BootPartition:
             durablefiles.rename(path, self.folder / USED_CLAIM)
             return True
         except OSError as error:
-            self._say(error)
+            self._log(error)
             return False
 
     def write_status(self, text: str) -> None:
@@ -60,9 +60,9 @@ class BootPartition:
             if self.folder.is_dir() and durablefiles.read_file(path) != data:
                 durablefiles.replace_file(path, data, 0o644)
         except OSError as error:
-            self._say(error)
+            self._log(error)
 
-    def _say(self, error: OSError) -> None:
+    def _log(self, error: OSError) -> None:
         if not self._failed:
             self._failed = True
             LOG.warning("boot partition %s: %s; going on without it", self.folder, error)

@@ -41,17 +41,17 @@ def parse_certificates(body: bytes) -> list[x509.Certificate]:
 
 
 def own_certificate(
-    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: FloorClock
+    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, clock: FloorClock
 ) -> x509.Certificate:
     """The one among them that is for our key, once it is known to be good. CertificateError."""
     try:
-        return _find_own(found, spki, gateway, ca, watch)
+        return _find_own(found, spki, gateway, ca, clock)
     except UNREADABLE as error:
         raise CertificateError("the certificate in the answer is damaged") from error
 
 
 def _find_own(
-    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, watch: FloorClock
+    found: Sequence[x509.Certificate], spki: bytes, gateway: str, ca: bytes, clock: FloorClock
 ) -> x509.Certificate:
     if len(found) > CERTIFICATES_LIMIT:
         raise CertificateError(
@@ -62,7 +62,7 @@ def _find_own(
         raise CertificateError("the certificate in the answer is for somebody else's key")
     newest = max(mine, key=lambda each: each.not_valid_before_utc)
     check_certificate(newest, gateway, ca)
-    wrong = watch.validity_problem(newest.not_valid_before_utc, newest.not_valid_after_utc)
+    wrong = clock.validity_problem(newest.not_valid_before_utc, newest.not_valid_after_utc)
     if wrong is not None:
         raise CertificateError(f"the certificate in the answer {wrong}")
     return newest

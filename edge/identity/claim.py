@@ -1,4 +1,4 @@
-"""The claim: a small signed file that tells a new box where to ask for its identity.
+"""The claim: a small signed file that names where a new box asks for its identity.
 
 It lies on a partition that anybody can read, so it holds no private key, and it is worth nothing
 twice: its code is taken once, by one key. `parse` finds a torn or an altered file by the signature.
@@ -87,7 +87,8 @@ def parse_claim(data: bytes) -> Claim:
     found = SIGNATURE.search(data)
     if found is None or (found.start() and data[found.start() - 1] != 0x0A):
         raise AlteredError(
-            f"{CLAIM_NAME}: the last line is no signature: the file is torn; {WRITE_AGAIN_HINT}"
+            f"{CLAIM_NAME}: the last line is not a signature: the file is incomplete; "
+            f"{WRITE_AGAIN_HINT}"
         )
     body = data[: found.start()]
     claim = _claim(body)
@@ -133,7 +134,7 @@ def _verify(operator: str, signature: bytes, body: bytes) -> None:
         key.verify(signature, body)
     except InvalidSignature:
         raise AlteredError(
-            f"{CLAIM_NAME}: its signature is wrong: the file was altered or is torn; "
+            f"{CLAIM_NAME}: its signature is wrong: the file was altered or is incomplete; "
             f"{WRITE_AGAIN_HINT}"
         ) from None
 

@@ -30,22 +30,20 @@ COUNTED_S: Final = 600  # the time waited is written so often
 
 APPROVAL_TEXT: Final = "the operator's approval"
 COMPARE_HINT: Final = "compare the code with `kerbstone provision pending`, then approve it there"
-LOST_HINT: Final = (
-    "the identity here is damaged, or its key is elsewhere: another TPM, a credential"
-)
+LOST_HINT: Final = "the identity on this box is damaged, or its key is in another TPM or credential"
 KEYLESS_HINT: Final = (
-    "look after the TPM; if it was replaced, `kerbstone-enrol forget` and a new claim"
+    "check the TPM; if it was replaced, use `kerbstone-enrol forget` and a new claim"
 )
 NETWORK_HINT: Final = "check cable, SIM and antenna, and the table `network` of the claim"
-DAMAGED_HINT: Final = "it is asked again; if this stays, report it to whoever runs the server"
+DAMAGED_HINT: Final = "the box asks again; if this stays, report it to the operator of the server"
 HINT_BY_STATUS: Final[dict[int, str]] = {
-    400: "report this: server and box do not understand each other",
-    401: "the server does not know who signed this claim: write a new one",
-    403: "this claim's site or name is not allowed there: write a new one",
-    409: "another box has used this claim: write a new one for this box",
-    410: "this claim has expired or was revoked: write a new one",
+    400: "report this: the box and the server have incompatible versions",
+    401: "the server does not know the key that signed this claim: write a new claim",
+    403: "this claim's site or name is not allowed on this server: write a new claim",
+    409: "another box has used this claim: write a new claim for this box",
+    410: "this claim has expired or was revoked: write a new claim",
 }
-FORGET_HINT: Final = "to give this box another role, `kerbstone-enrol forget` comes first"
+FORGET_HINT: Final = "to give this box another role, run `kerbstone-enrol forget` first"
 Outcome = Literal["enrolled", "no claim", "bad claim", "no key"]
 
 
@@ -56,8 +54,8 @@ class Enrolment:
     store: StateFolder
     boot: BootPartition
     watch: FloorClock
-    ask: HttpsCall
-    teller: StatusWriter
+    call: HttpsCall
+    status_writer: StatusWriter
     rng: random.Random
     has_tpm: bool | None = None  # None: look
     started_s: float = 0.0
@@ -81,11 +79,13 @@ class Enrolment:
                 if data is None:
                     why = LOST_HINT if self.store.numbers() else ""
                     do = f"put {CLAIM_NAME} here and start again"
-                    self.teller.write(EnrolmentStatus("not commissioned", answer=why, action=do))
+                    self.status_writer.write(
+                        EnrolmentStatus("not commissioned", answer=why, action=do)
+                    )
                     return "no claim"
                 claim = parse_claim(data)
             except ClaimError as error:
-                self.teller.write(EnrolmentStatus("not commissioned", answer=str(error)))
+                self.status_writer.write(EnrolmentStatus("not commissioned", answer=str(error)))
                 return "bad claim"
             status = EnrolmentStatus("not enrolled", claim.gateway)
             try:
@@ -93,7 +93,7 @@ class Enrolment:
                 status = replace(status, code=comparison_code(key.spki()), key=key.kind)
                 status, bundle, wait_s = self._try(claim, data, key, status, tries)
             except keys.NoKeyError as error:
-                self.teller.write(
+                self.status_writer.write(
                     replace(status, answer=est.one_line(f"no key: {error}"), action=KEYLESS_HINT)
                 )
                 return "no key"
@@ -138,14 +138,14 @@ class Enrolment:
         self, claim: Claim, data: bytes, key: keys.IdentityKey, status: EnrolmentStatus, tries: int
     ) -> tuple[EnrolmentStatus, IdentityBundle | None, float]:
         """Ask once: what to say, the bundle if there is one now, and how long to wait if not."""
-        home, ca = EnrolmentTarget.of(claim), claim.ca.encode()
+        target, ca = EnrolmentTarget.of(claim), claim.ca.encode()
         try:
-            answer = est.est_enrol(self.ask, self.watch, home, ca, key.csr(claim.gateway), data)
+            answer = est.est_enrol(self.call, self.watch, target, ca, key.csr(claim.gateway), data)
             if isinstance(answer, est.EstIssued):
                 found = certs.own_certificate(
                     certs.parse_certificates(answer.body), key.spki(), claim.gateway, ca, self.watch
                 )
-                bundle = self.store.install(key, found, ca, home)
+                bundle = self.store.install(key, found, ca, target)
                 self.watch.raise_floor(found.not_valid_before_utc)
                 return status, bundle, 0.0
         except (ServerError, certs.CertificateError) as error:
@@ -168,15 +168,15 @@ class Enrolment:
         """The identity is here. It has worked when it has brought the configuration."""
         self.store.used_key(bundle)
         status, tries = _enrolled(bundle), 0
-        while not siteconfig.has_stored_config(self.store, bundle.home):
+        while not siteconfig.has_stored_config(self.store, bundle.target):
             try:
-                data = est.est_config(self.ask, self.watch, bundle)
-                siteconfig.store_signed_config(self.store, data, bundle.home)
+                data = est.est_config(self.call, self.watch, bundle)
+                siteconfig.store_signed_config(self.store, data, bundle.target)
             except (ServerError, ConfigError) as error:
                 status = replace(
                     status, waits_for="its configuration", answer=est.one_line(str(error))
                 )
-                self._pause(status, bundle.home.gateway, self._backoff(tries))
+                self._pause(status, bundle.target.gateway, self._backoff(tries))
                 tries += 1
         self.done(bundle)
 
@@ -191,8 +191,12 @@ class Enrolment:
         elif claim is not None:
             self.store.used()
         if not status.action and self.boot.claim() is not None:
-            status = replace(status, answer=f"{CLAIM_NAME} is not looked at", action=FORGET_HINT)
-        self.teller.write(status)
+            status = replace(
+                status,
+                answer=f"{CLAIM_NAME} is ignored: this box has an identity",
+                action=FORGET_HINT,
+            )
+        self.status_writer.write(status)
 
     def _backoff(self, tries: int) -> float:
         most = min(LONGEST_S, FIRST_S * 2 ** min(tries, 16))
@@ -202,7 +206,7 @@ class Enrolment:
         """Wait, and keep account of it over restarts: a technician wants to know since when."""
         kept, now_s = self.store.pending(claim), self.watch.clock.mono_s()
         waited_s = kept.waited_s + now_s - self.started_s
-        self.teller.write(replace(status, since_s=waited_s))
+        self.status_writer.write(replace(status, since_s=waited_s))
         self.watch.clock.sleep(wait_s)
         waited_s += self.watch.clock.mono_s() - now_s
         if kept.tries == 0 or waited_s - kept.waited_s >= COUNTED_S:
@@ -214,4 +218,4 @@ class Enrolment:
 def _enrolled(bundle: IdentityBundle) -> EnrolmentStatus:
     code = comparison_code(certs.certificate_key(bundle.certificate))
     kind = keys.key_kind(bundle.folder / KEY)
-    return EnrolmentStatus("enrolled", bundle.home.gateway, code, kind)
+    return EnrolmentStatus("enrolled", bundle.target.gateway, code, kind)

@@ -70,7 +70,7 @@ def coarse_age(seconds: float) -> str:
 
 
 class StatusWriter:
-    """Tells both places, each only when there is something new."""
+    """Writes to both places, each only when there is something new."""
 
     def __init__(self, boot: BootPartition, write: Callable[[str], object] = echo) -> None:
         self._boot = boot

@@ -49,7 +49,7 @@ class ProblemDetails(msgspec.Struct, frozen=True):
     detail: str = ""
 
 
-def est_enrol(ask: HttpsCall, watch: FloorClock, home: EnrolmentTarget, ca: bytes, csr: bytes,
+def est_enrol(call: HttpsCall, clock: FloorClock, target: EnrolmentTarget, ca: bytes, csr: bytes,
 claim: bytes) -> (
     EstIssued | EstWait | EstDenied
 ):  # fmt: skip
@@ -58,30 +58,30 @@ claim: bytes) -> (
         "Content-Transfer-Encoding": "base64",
         "Kerbstone-Claim": base64.b64encode(claim).decode("ascii"),
     }
-    question = HttpsRequest(home, ca, "simpleenroll", base64.b64encode(csr), headers)
-    return _answer(ask(question, watch))
+    request = HttpsRequest(target, ca, "simpleenroll", base64.b64encode(csr), headers)
+    return _answer(call(request, clock))
 
 
 def est_renew(
-    ask: HttpsCall, watch: FloorClock, bundle: IdentityBundle, csr: bytes
+    call: HttpsCall, clock: FloorClock, bundle: IdentityBundle, csr: bytes
 ) -> EstIssued | EstWait | EstDenied:
     headers = {"Content-Type": CSR, "Content-Transfer-Encoding": "base64"}
     body = base64.b64encode(csr)
-    question = HttpsRequest(bundle.home, bundle.ca, "simplereenroll", body, headers, bundle)
-    return _answer(ask(question, watch))
+    request = HttpsRequest(bundle.target, bundle.ca, "simplereenroll", body, headers, bundle)
+    return _answer(call(request, clock))
 
 
-def est_config(ask: HttpsCall, watch: FloorClock, bundle: IdentityBundle) -> bytes:
+def est_config(call: HttpsCall, clock: FloorClock, bundle: IdentityBundle) -> bytes:
     """The signed configuration, not verified yet. Raises ServerError."""
-    reply = ask(HttpsRequest(bundle.home, bundle.ca, "config", identity=bundle), watch)
+    reply = call(HttpsRequest(bundle.target, bundle.ca, "config", identity=bundle), clock)
     if reply.status != 200:
         raise ServerError(f"no configuration ({reply.status}): {_problem_text(reply)}")
     return reply.body
 
 
-def est_cacerts(ask: HttpsCall, watch: FloorClock, bundle: IdentityBundle) -> None:
+def est_cacerts(call: HttpsCall, clock: FloorClock, bundle: IdentityBundle) -> None:
     """Asked for its `Date` header: what time it is at least. Raises ServerError."""
-    ask(HttpsRequest(bundle.home, bundle.ca, "cacerts"), watch)
+    call(HttpsRequest(bundle.target, bundle.ca, "cacerts"), clock)
 
 
 def _answer(reply: HttpsReply) -> EstIssued | EstWait | EstDenied:

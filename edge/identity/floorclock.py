@@ -59,7 +59,7 @@ class FloorClock:
         built = datetime(RELEASED.year, RELEASED.month, RELEASED.day, tzinfo=UTC)
         self._built = built
         self.floor = max(built, self._kept() or built)
-        self._told: tuple[datetime, float] | None = None
+        self._stated: tuple[datetime, float] | None = None
 
     def wall(self) -> datetime | None:
         """The time, where it can be believed."""
@@ -73,13 +73,13 @@ class FloorClock:
         ignored.
         """
         if moment <= self._built + 2 * HORIZON:
-            self._told = moment, self.clock.mono_s()
+            self._stated = moment, self.clock.mono_s()
 
     def estimate(self) -> datetime | None:
         """The time for planning: ours, else the server's; None when neither is known."""
         now = self.wall()
-        if now is None and self._told is not None:
-            moment, at_s = self._told
+        if now is None and self._stated is not None:
+            moment, at_s = self._stated
             now = moment + timedelta(seconds=self.clock.mono_s() - at_s)
         return now
 

@@ -1,6 +1,6 @@
 """One question to the enrolment server and its answer: HTTPS, TLS 1.3, the pinned authority only.
 
-OpenSSL is told not to look at the dates of the server's certificate (X509_V_FLAG_NO_CHECK_TIME),
+OpenSSL is set not to look at the dates of the server's certificate (X509_V_FLAG_NO_CHECK_TIME),
 because the clock of a new box may say 1970 or 2040; they are looked at here, as far as the time is
 known. What that costs: while it is not known, somebody who has stolen the key of an *expired*
 certificate of the enrolment server can play it. He can not forge an identity, a configuration or a
@@ -45,7 +45,7 @@ class UntrustedError(ServerError):
 class HttpsRequest:
     """`name` is the last part of the path; without a body it is a GET."""
 
-    home: EnrolmentTarget
+    target: EnrolmentTarget
     ca: bytes
     name: str
     body: bytes | None = None
@@ -65,25 +65,25 @@ class HttpsReply:
 class HttpsCall(Protocol):
     """Raises ServerError."""
 
-    def __call__(self, question: HttpsRequest, watch: FloorClock) -> HttpsReply: ...
+    def __call__(self, request: HttpsRequest, clock: FloorClock) -> HttpsReply: ...
 
 
-def https_request(question: HttpsRequest, watch: FloorClock) -> HttpsReply:
+def https_request(request: HttpsRequest, clock: FloorClock) -> HttpsReply:
     """Over the network. A redirect is an answer like any other: nobody follows it."""
     try:
-        parts = urlsplit(question.home.enrol)
-        connection = _connection(question, parts.hostname or "", parts.port or PORT)
+        parts = urlsplit(request.target.enrol)
+        connection = _connection(request, parts.hostname or "", parts.port or PORT)
     except ValueError as error:
         raise ServerError(f"the server's address, or the proxy's, is none: {error}") from error
-    path = f"{parts.path.rstrip('/')}/.well-known/est/{question.home.label}/{question.name}"
-    method = "GET" if question.body is None else "POST"
+    path = f"{parts.path.rstrip('/')}/.well-known/est/{request.target.label}/{request.name}"
+    method = "GET" if request.body is None else "POST"
     limit = threading.Timer(TOTAL_TIMEOUT_S, connection.cut)
     limit.daemon = True
     limit.start()
     try:
         connection.connect()
-        _note_dates(connection, watch)
-        connection.request(method, path, question.body, dict(question.headers))
+        _note_dates(connection, clock)
+        connection.request(method, path, request.body, dict(request.headers))
         answer = connection.getresponse()
         body = answer.read(REPLY_LIMIT + 1)
         headers = {name.lower(): value for name, value in answer.getheaders()}
@@ -101,7 +101,7 @@ def https_request(question: HttpsRequest, watch: FloorClock) -> HttpsReply:
         connection.close()
     if len(body) > REPLY_LIMIT:
         raise ServerError(f"{parts.hostname}: the answer is larger than {REPLY_LIMIT} bytes")
-    _date(headers.get("date"), watch)
+    _date(headers.get("date"), clock)
     return HttpsReply(answer.status, headers, body)
 
 
@@ -150,10 +150,10 @@ class AbortableConnection(http.client.HTTPSConnection):
             self._wire.close()
 
 
-def _connection(question: HttpsRequest, host: str, port: int) -> AbortableConnection:
-    bundle, proxy = question.identity, question.home.proxy
+def _connection(request: HttpsRequest, host: str, port: int) -> AbortableConnection:
+    bundle, proxy = request.identity, request.target.proxy
     try:
-        made = pinned_context(question.ca, None if bundle is None else (bundle.cert, bundle.key))
+        made = pinned_context(request.ca, None if bundle is None else (bundle.cert, bundle.key))
     except (OSError, ValueError) as error:  # an SSLError is an OSError
         raise UntrustedError(f"key or certificates cannot be loaded: {error}") from error
     if proxy is None:
@@ -164,7 +164,7 @@ def _connection(question: HttpsRequest, host: str, port: int) -> AbortableConnec
     return connection
 
 
-def _note_dates(connection: AbortableConnection, watch: FloorClock) -> None:
+def _note_dates(connection: AbortableConnection, clock: FloorClock) -> None:
     """The dates of the server's certificate."""
     assert isinstance(connection.sock, ssl.SSLSocket)
     data = connection.sock.getpeercert(binary_form=True)
@@ -173,15 +173,15 @@ def _note_dates(connection: AbortableConnection, watch: FloorClock) -> None:
     try:
         certificate = x509.load_der_x509_certificate(data)
         first = certificate.not_valid_before_utc
-        wrong = watch.validity_problem(first, certificate.not_valid_after_utc)
+        wrong = clock.validity_problem(first, certificate.not_valid_after_utc)
     except UNREADABLE as error:
         raise UntrustedError(f"{connection.name}: its certificate cannot be read") from error
     if wrong is not None:
         raise UntrustedError(f"{connection.name}: the server's certificate {wrong}")
-    watch.raise_floor(first)
+    clock.raise_floor(first)
 
 
-def _date(text: str | None, watch: FloorClock) -> None:
+def _date(text: str | None, clock: FloorClock) -> None:
     """What the server's clock says; it is believed for planning, not for refusing."""
     if text is None:
         return
@@ -190,4 +190,4 @@ def _date(text: str | None, watch: FloorClock) -> None:
     except (TypeError, ValueError, OverflowError, IndexError):
         return
     if moment.tzinfo is not None:
-        watch.note_server_time(moment)
+        clock.note_server_time(moment)

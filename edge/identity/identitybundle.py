@@ -41,7 +41,7 @@ class IdentityBundle:
     """One identity: key, certificate and whom to trust, in a folder that never changes."""
 
     folder: Path
-    home: EnrolmentTarget
+    target: EnrolmentTarget
     certificate: x509.Certificate
     ca: bytes
 
@@ -70,14 +70,14 @@ def write_bundle(
     key: keys.IdentityKey,
     certificate: x509.Certificate,
     ca: bytes,
-    home: EnrolmentTarget,
+    target: EnrolmentTarget,
 ) -> None:
     """Write all of it, durably, into a folder that nobody uses yet."""
     if key.kind != "credential":
         durablefiles.write_file(folder / KEY, key.pem)
     durablefiles.write_file(folder / CERT, certificate.public_bytes(Encoding.PEM))
     durablefiles.write_file(folder / CA, ca)
-    durablefiles.write_file(folder / HOME, msgspec.json.encode(home))
+    durablefiles.write_file(folder / HOME, msgspec.json.encode(target))
     durablefiles.fsync_folder(folder)
 
 
@@ -86,16 +86,16 @@ def load_bundle(folder: Path) -> IdentityBundle | None:
     if not NAME.match(folder.name):
         return None
     try:
-        home = msgspec.json.decode(
+        target = msgspec.json.decode(
             durablefiles.read_file(folder / HOME) or b"", type=EnrolmentTarget
         )
         certificate = x509.load_pem_x509_certificate(durablefiles.read_file(folder / CERT) or b"")
         ca = durablefiles.read_file(folder / CA) or b""
         pem = durablefiles.read_file(folder / KEY)
         key = keys.read_credential() if pem is None else keys.parse_key(pem)
-        certs.check_certificate(certificate, home.gateway, ca)
+        certs.check_certificate(certificate, target.gateway, ca)
         if key is None or key.spki() != certs.certificate_key(certificate):
             return None
     except (OSError, ConfigError, *certs.UNREADABLE):  # a MsgspecError is a ValueError
         return None
-    return IdentityBundle(folder, home, certificate, ca)
+    return IdentityBundle(folder, target, certificate, ca)

@@ -1,4 +1,4 @@
-"""The key of a gateway: made here, and never told to anybody.
+"""The key of a gateway: made here, and never given to anybody.
 
 Elliptic curve P-256, which TLS 1.3 and every TPM 2 knows. Where OpenSSL's configuration activates
 the provider `tpm2`, the key is made in the TPM, and the file holds what only that TPM can read

@@ -38,9 +38,9 @@ NO_CLAIM: Final = 4  # of `run`; the unit counts it as success
 UNATTENDED: Final = ("take", "run", "renew")  # a full card may have room tomorrow
 VERBS: Final = {
     "take": "copy the claim and its network from the boot partition; before there is a network",
-    "run": "get an identity with the claim on the boot partition; waits for days if need be",
-    "renew": "renew the certificate when it is time to; take a configuration that was changed",
-    "offline": "ask for an identity, or take one, on a USB stick",
+    "run": "get an identity with the claim on the boot partition; waits for days if necessary",
+    "renew": "renew the certificate when it is due; fetch a changed configuration",
+    "offline": "ask for an identity, or fetch one, on a USB stick",
     "status": "which identity this box has",
     "forget": "factory reset: remove key, certificate and configuration",
 }
@@ -72,21 +72,23 @@ def _run(args: argparse.Namespace) -> int:
         return _forget(store, bool(args.yes))
     if args.verb == "status":
         return _status(store)
-    watch, teller = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
+    clock, status_writer = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
     # jitter has to differ between boxes that got power in the same second
-    box = Enrolment(store, boot, watch, httpsclient.https_request, teller, random.SystemRandom())
+    enrolment = Enrolment(
+        store, boot, clock, httpsclient.https_request, status_writer, random.SystemRandom()
+    )
     if args.verb == "take":
-        box.take()
+        enrolment.take()
         return 0
     before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
         done: str = Renewal(
-            store, watch, httpsclient.https_request, teller, args.marker, _restart
+            store, clock, httpsclient.https_request, status_writer, args.marker, _restart
         ).run()
     elif args.verb == "offline":
-        done = enrol_offline(box, args.folder)
+        done = enrol_offline(enrolment, args.folder)
     else:
-        done = box.run()
+        done = enrolment.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
     echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
@@ -97,7 +99,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _forget(store: StateFolder, sure: bool) -> int:
     if not sure:
-        echo("kerbstone-enrol forget: --yes says that this box shall lose its identity")
+        echo("kerbstone-enrol forget: this removes the identity of this box; confirm it with --yes")
         return 2
     store.forget()
     for word in (ENROLLED, RESTART):
@@ -114,7 +116,7 @@ def _status(store: StateFolder) -> int:
         return 1
     last = bundle.certificate.not_valid_after_utc
     code = comparison_code(certs.certificate_key(bundle.certificate))
-    name = f"{bundle.home.gateway} at {bundle.home.site}"
+    name = f"{bundle.target.gateway} at {bundle.target.site}"
     echo(f"{name}, key {code}, {bundle.folder.name}, until {last:%Y-%m-%d}")
     if damaged:
         echo(f"the next `kerbstone-enrol renew`, or start of the box, takes {bundle.folder.name}")
@@ -130,7 +132,7 @@ def _leave_word(before: IdentityBundle | None, now: IdentityBundle | None, marke
     """For the unit, which starts the daemon, or starts it anew; this process may not.
 
     Anew also when the daemon says that it uses another certificate: the process that has
-    installed this one did not live to tell.
+    installed this one ended before it wrote that.
     """
     folder = os.environ.get("RUNTIME_DIRECTORY")
     if folder is None:
@@ -174,7 +176,7 @@ def _holding_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StateBusyError("another kerbstone-enrol is at work: stop it, or wait") from None
+            raise StateBusyError("another kerbstone-enrol is running: stop it, or wait") from None
         yield
     finally:
         os.close(fd)

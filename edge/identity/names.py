@@ -27,7 +27,7 @@ def is_platform(name: str) -> bool:
 def san(gateway: str) -> str:
     """The URI in the certificate of a gateway."""
     if not is_gateway(gateway):
-        text = f"{gateway!r:.80} is no name of a gateway: 3 to 64 of a-z, 0-9 and -"
+        text = f"{gateway!r:.80} is not a gateway name: 3 to 64 of a-z, 0-9 and -"
         raise ValueError(f"{text}; not {PLATFORM}...")
     return f"{SAN}{gateway}"
 

@@ -29,52 +29,52 @@ class OfflineError(ConfigError):
     """What lies on the stick cannot be used."""
 
 
-def enrol_offline(box: Enrolment, stick: Path) -> Outcome:
+def enrol_offline(enrolment: Enrolment, stick: Path) -> Outcome:
     """Take what is for us; else leave a request. Raises ConfigError, OSError."""
-    box.store.remove_leftovers()
-    bundle = box.store.current() or box.store.use_pending()
-    data = _claim(box, stick, bundle is None)
+    enrolment.store.remove_leftovers()
+    bundle = enrolment.store.current() or enrolment.store.use_pending()
+    data = _claim(enrolment, stick, bundle is None)
     if bundle is None:
         if data is None:
             return "no claim"
         claim = parse_claim(data)
-        key = box.store.next_key(box.has_tpm)
+        key = enrolment.store.next_key(enrolment.has_tpm)
         sent = durablefiles.read_file(stick / CERTIFICATE)
         if sent is None:
-            _leave_request(box, stick, claim, data, key)
+            _leave_request(enrolment, stick, claim, data, key)
             return "asked"
-        bundle = _take_certificate(box, claim, key, sent)
-    box.store.used_key(bundle)
+        bundle = _take_certificate(enrolment, claim, key, sent)
+    enrolment.store.used_key(bundle)
     config = durablefiles.read_file(stick / CONFIG)
     if config is not None:  # also a newer one, for a box that is enrolled
-        siteconfig.store_signed_config(box.store, config, bundle.home)
-    elif not siteconfig.has_stored_config(box.store, bundle.home):
-        raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, and again")
+        siteconfig.store_signed_config(enrolment.store, config, bundle.target)
+    elif not siteconfig.has_stored_config(enrolment.store, bundle.target):
+        raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, then try again")
     if data is not None:
         BootPartition(stick).retire_claim(data)
-    box.done(bundle)
+    enrolment.done(bundle)
     return "enrolled"
 
 
-def _claim(box: Enrolment, stick: Path, wanted: bool) -> bytes | None:
+def _claim(enrolment: Enrolment, stick: Path, wanted: bool) -> bytes | None:
     """That of the card; on a box without one that of the stick."""
-    data = box.claim_file() if wanted else box.store.get(statefolder.CLAIM)
+    data = enrolment.claim_file() if wanted else enrolment.store.get(statefolder.CLAIM)
     if data is None and wanted:
         data = durablefiles.read_file(stick / CLAIM_NAME, CLAIM_LIMIT)
         if data is not None:
             parse_claim(data)
-            box.store.put(statefolder.CLAIM, data)
+            enrolment.store.put(statefolder.CLAIM, data)
     return data
 
 
 def _leave_request(
-    box: Enrolment, stick: Path, claim: Claim, data: bytes, key: keys.IdentityKey
+    enrolment: Enrolment, stick: Path, claim: Claim, data: bytes, key: keys.IdentityKey
 ) -> None:
     request = x509.load_der_x509_csr(key.csr(claim.gateway))
     if durablefiles.read_file(stick / CLAIM_NAME, CLAIM_LIMIT + 1) != data:
         durablefiles.replace_file(stick / CLAIM_NAME, data)
     durablefiles.replace_file(stick / REQUEST, request.public_bytes(Encoding.PEM), 0o644)
-    box.teller.write(
+    enrolment.status_writer.write(
         EnrolmentStatus(
             "not enrolled", claim.gateway, comparison_code(key.spki()), key.kind,
             waits_for=f"{CERTIFICATE} on the stick",
@@ -84,7 +84,7 @@ def _leave_request(
 
 
 def _take_certificate(
-    box: Enrolment, claim: Claim, key: keys.IdentityKey, pem: bytes
+    enrolment: Enrolment, claim: Claim, key: keys.IdentityKey, pem: bytes
 ) -> IdentityBundle:
     try:
         found = x509.load_pem_x509_certificates(pem)
@@ -92,10 +92,10 @@ def _take_certificate(
         raise OfflineError(f"{CERTIFICATE} on the stick holds no certificate in PEM") from error
     ca = claim.ca.encode()
     try:
-        ours = certs.own_certificate(found, key.spki(), claim.gateway, ca, box.watch)
+        ours = certs.own_certificate(found, key.spki(), claim.gateway, ca, enrolment.watch)
     except certs.CertificateError as error:
-        text = f"{CERTIFICATE} on the stick: {error}; is it another box's? Take an empty stick"
+        text = f"{CERTIFICATE} on the stick: {error}; it may be of another box: use an empty stick"
         raise OfflineError(text) from error
-    bundle = box.store.install(key, ours, ca, EnrolmentTarget.of(claim))
-    box.watch.raise_floor(ours.not_valid_before_utc)
+    bundle = enrolment.store.install(key, ours, ca, EnrolmentTarget.of(claim))
+    enrolment.watch.raise_floor(ours.not_valid_before_utc)
     return bundle

@@ -27,7 +27,7 @@ LOG: Final = logging.getLogger(__name__)
 MARKER: Final = Path("/run/kerbstone/identity")
 LINE_LIMIT: Final = 128  # bytes
 SIGN_HINT: Final = "the operator has to sign the configuration of this box again"
-NEW_CLAIM_HINT: Final = "look after the TPM; where there is none, write a new claim for this box"
+NEW_CLAIM_HINT: Final = "check the TPM; if the box has none, write a new claim for this box"
 Outcome = Literal["fine", "renewed", "configured", "went back", "not enrolled", "trouble"]
 
 
@@ -37,8 +37,8 @@ class Renewal:
 
     store: StateFolder
     watch: FloorClock
-    ask: HttpsCall
-    teller: StatusWriter
+    call: HttpsCall
+    status_writer: StatusWriter
     marker: Path = MARKER
     changing: Callable[[], None] = lambda: None  # before the daemon's file is another
     has_tpm: bool | None = None
@@ -60,10 +60,12 @@ class Renewal:
             comparison_code(certs.certificate_key(bundle.certificate)),
             keys.key_kind(bundle.folder / KEY),
         )
-        status = EnrolmentStatus("enrolled", bundle.home.gateway, code, kind)
+        status = EnrolmentStatus("enrolled", bundle.target.gateway, code, kind)
         if damaged:
             LOG.warning("%s; %s is used instead", damaged, bundle.folder.name)
-            self.teller.write(replace(status, answer=f"{damaged}; {bundle.folder.name} is used"))
+            self.status_writer.write(
+                replace(status, answer=f"{damaged}; {bundle.folder.name} is used")
+            )
         try:
             if not self._due(bundle):
                 return self._configure(bundle, status)
@@ -71,36 +73,38 @@ class Renewal:
         except (ServerError, certs.CertificateError) as error:
             answer = str(error)
         if answer is None:
-            self.teller.write(status)
+            self.status_writer.write(status)
             return "renewed"  # a changed configuration can wait for a day
         status = replace(status, waits_for="a new certificate", answer=est.one_line(answer))
         self._configure(bundle, status)
-        self.teller.write(status)
+        self.status_writer.write(status)
         return "trouble"
 
     def _lost(self, damaged: str) -> None:
         if damaged:
             LOG.warning("%s, and there is no other", damaged)
-            self.teller.write(
+            self.status_writer.write(
                 EnrolmentStatus("not commissioned", answer=damaged, action=NEW_CLAIM_HINT)
             )
 
     def _configure(self, bundle: IdentityBundle, status: EnrolmentStatus) -> Outcome:
-        """What cannot be had, or is not for us, changes nothing; the latter is told."""
+        """What cannot be had, or is not for us, changes nothing; the latter is reported."""
         before, held = self.store.get(SITE), self.store.get(CONFIG)
         try:
-            data = est.est_config(self.ask, self.watch, bundle)
+            data = est.est_config(self.call, self.watch, bundle)
         except ServerError as error:
             LOG.warning("the configuration stays as it is: %s", error)
             return "fine"
         try:
-            siteconfig.store_signed_config(self.store, data, bundle.home, self.changing)
+            siteconfig.store_signed_config(self.store, data, bundle.target, self.changing)
         except ConfigError as error:
             LOG.warning("the configuration stays as it is: %s", error)
-            self.teller.write(replace(status, answer=est.one_line(str(error)), action=SIGN_HINT))
+            self.status_writer.write(
+                replace(status, answer=est.one_line(str(error)), action=SIGN_HINT)
+            )
             return "fine"
         if data != held:
-            self.teller.write(status)  # where a refusal may stand
+            self.status_writer.write(status)  # where a refusal may stand
         return "fine" if self.store.get(SITE) == before else "configured"
 
     def _word(self, bundle: IdentityBundle) -> str:
@@ -126,7 +130,7 @@ class Renewal:
         """By our clock, or by the server's where nobody vouches for ours. Raises ServerError."""
         now = self.watch.estimate()
         if now is None:
-            est.est_cacerts(self.ask, self.watch, bundle)
+            est.est_cacerts(self.call, self.watch, bundle)
             now = self.watch.estimate()
         if now is None:
             raise ServerError("neither this box nor the server knows the time")
@@ -134,15 +138,15 @@ class Renewal:
 
     def _renew(self, bundle: IdentityBundle) -> str | None:
         """Why there is no new one yet, or None."""
-        key, home = self.store.next_key(self.has_tpm), bundle.home
-        answer = est.est_renew(self.ask, self.watch, bundle, key.csr(home.gateway))
+        key, target = self.store.next_key(self.has_tpm), bundle.target
+        answer = est.est_renew(self.call, self.watch, bundle, key.csr(target.gateway))
         if isinstance(answer, est.EstWait):
             return "the operator has to approve it"
         if isinstance(answer, est.EstDenied):
             return f"refused ({answer.status}): {answer.text}"
         found = certs.own_certificate(
-            certs.parse_certificates(answer.body), key.spki(), home.gateway, bundle.ca, self.watch
+            certs.parse_certificates(answer.body), key.spki(), target.gateway, bundle.ca, self.watch
         )
-        self.store.install(key, found, bundle.ca, home)
+        self.store.install(key, found, bundle.ca, target)
         self.watch.raise_floor(found.not_valid_before_utc)
         return None

@@ -68,11 +68,11 @@ def signed_by(found: SignedConfig, key: Ed25519PublicKey) -> bool:
     return True
 
 
-def verify_signed_config(data: bytes, home: EnrolmentTarget) -> SignedConfig:
+def verify_signed_config(data: bytes, target: EnrolmentTarget) -> SignedConfig:
     """Raises SignedConfigError."""
     found = parse_signed_config(data)
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(home.operator, validate=True))
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(target.operator, validate=True))
     except ValueError as error:  # binascii's is one
         raise SignedConfigError(f"the operator's key in the claim: {error}") from error
     if not signed_by(found, key):
@@ -83,15 +83,15 @@ def verify_signed_config(data: bytes, home: EnrolmentTarget) -> SignedConfig:
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SignedConfigError(f"the configuration is no TOML: {error}") from error
     named = table if isinstance(table, dict) else {}
-    if found.v != 1 or (named.get("gateway"), named.get("id")) != (home.gateway, home.site):
-        raise SignedConfigError(f"the configuration is not for {home.gateway} at {home.site}")
+    if found.v != 1 or (named.get("gateway"), named.get("id")) != (target.gateway, target.site):
+        raise SignedConfigError(f"the configuration is not for {target.gateway} at {target.site}")
     return found
 
 
 def store_signed_config(
     folder: StateFolder,
     data: bytes,
-    home: EnrolmentTarget,
+    target: EnrolmentTarget,
     changing: Callable[[], None] = lambda: None,
 ) -> None:
     """First as it came, so that it can be verified again; then as the daemon reads it.
@@ -99,12 +99,12 @@ def store_signed_config(
     `changing` is called before the latter changes: who is killed in between has left word.
     Raises SignedConfigError, also where a newer one is here.
     """
-    found, held = verify_signed_config(data, home), _held(folder, home)
+    found, held = verify_signed_config(data, target), _held(folder, target)
     same = held is not None and (found.serial, found.config) == (held.serial, held.config)
     if held and found.serial <= held.serial and not same:
         raise SignedConfigError(
             f"the configuration is number {found.serial}, and {held.serial} is here already: "
-            "an old one comes back only when it is signed again"
+            "to go back to an old one, sign it again"
         )
     site = found.config.encode()
     if folder.get(statefolder.CONFIG) != data:
@@ -114,23 +114,23 @@ def store_signed_config(
         folder.put(statefolder.SITE, site)
 
 
-def has_stored_config(folder: StateFolder, home: EnrolmentTarget) -> bool:
+def has_stored_config(folder: StateFolder, target: EnrolmentTarget) -> bool:
     """Whether a good one is here; what the daemon reads is made from it again if need be."""
     try:
         data = folder.get(statefolder.CONFIG)
         if data is None:
             return False
-        store_signed_config(folder, data, home)
+        store_signed_config(folder, data, target)
     except (OSError, SignedConfigError):
         return False
     return True
 
 
-def _held(folder: StateFolder, home: EnrolmentTarget) -> SignedConfig | None:
+def _held(folder: StateFolder, target: EnrolmentTarget) -> SignedConfig | None:
     """The one that is here, if it is one for this home: another claim begins anew."""
     data = folder.get(statefolder.CONFIG)
     try:
-        return None if data is None else verify_signed_config(data, home)
+        return None if data is None else verify_signed_config(data, target)
     except SignedConfigError:
         return None
 

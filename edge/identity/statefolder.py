@@ -1,4 +1,4 @@
-"""The state folder. What has been done is told by which files are there, and by nothing else.
+"""The state folder. What has been done shows in which files are there, and by nothing else.
 
 | there is | so |
 |---|---|
@@ -94,18 +94,22 @@ class StateFolder:
         return found
 
     def install(
-        self, key: keys.IdentityKey, certificate: x509.Certificate, ca: bytes, home: EnrolmentTarget
+        self,
+        key: keys.IdentityKey,
+        certificate: x509.Certificate,
+        ca: bytes,
+        target: EnrolmentTarget,
     ) -> IdentityBundle:
         """Write a bundle and make it current. The one before it stays."""
         number = max(self.numbers(), default=0) + 1
         new = self.folder / f"bundle-{number}{durablefiles.NEW_SUFFIX}"
         durablefiles.make_private_folder(new)
-        identitybundle.write_bundle(new, key, certificate, ca, home)
+        identitybundle.write_bundle(new, key, certificate, ca, target)
         durablefiles.rename(new, self.folder / f"bundle-{number}")
         durablefiles.point_link(self.folder / CURRENT, f"bundle-{number}")
         durablefiles.remove_file(self.folder / NEXT)
         durablefiles.remove_file(self.folder / PENDING)
-        return IdentityBundle(self.folder / f"bundle-{number}", home, certificate, ca)
+        return IdentityBundle(self.folder / f"bundle-{number}", target, certificate, ca)
 
     def fall_back(
         self, refused: IdentityBundle, good: Callable[[IdentityBundle], bool]

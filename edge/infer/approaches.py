@@ -49,7 +49,7 @@ class ApproachJudge:
     def __init__(
         self, lanes: Iterable[LaneSite], guard: ModelGuard, sites: Iterable[ApproachSite] = ()
     ) -> None:
-        """`sites` tell which approach comes after which; without them each stands alone."""
+        """`sites` name which approach comes after which; without them each stands alone."""
         self._lanes = {lane.name: lane for lane in lanes}
         self.names = tuple(sorted({lane.approach for lane in self._lanes.values()}))
         below = {site.name: site.downstream for site in sites if site.downstream}
@@ -77,21 +77,21 @@ class ApproachJudge:
         fresh: list[Slot] = []
         ruled: list[list[ApproachScore | None]] = []
         for _, dt_s, slot in ticks_by_slot(ticks):
-            seen: Views = observe(slot, self._lanes, scores)
-            fresh.append((seen, dt_s))
-            ruled.append([self._rule(name, seen, dt_s) for name in self.names])
+            observations: Views = observe(slot, self._lanes, scores)
+            fresh.append((observations, dt_s))
+            ruled.append([self._rule(name, observations, dt_s) for name in self.names])
         if not fresh or not self.names:
             return list(self._last.values())
         self._behind.extend(fresh)
         modelled = self._model(now_ns, len(fresh)) if self.guard.is_ready(now_ns) else None
         model = self.guard.manifest.by if self.guard.manifest else ""
         verdicts: list[ApproachVerdict] = []
-        for k, (seen, dt_s) in enumerate(fresh):
+        for k, (observations, dt_s) in enumerate(fresh):
             for i, name in enumerate(self.names):
                 score, by = ruled[k][i], OCCUPANCY
                 if modelled is not None and not self._is_ruled(name, modelled[k][i]):
                     score, by = modelled[k][i], model
-                verdict = self._tell(name, score, dt_s, by, seen.get(name, {}))
+                verdict = self._verdict(name, score, dt_s, by, observations.get(name, {}))
                 if verdict.turn and k < len(fresh) - 1:
                     verdicts.append(verdict)
                 self._last[name] = replace(verdict, turn=None, reason="")
@@ -99,8 +99,8 @@ class ApproachJudge:
                     verdicts.append(verdict)
         return verdicts
 
-    def _rule(self, name: str, seen: Views, dt_s: float) -> ApproachScore | None:
-        p = self._rules[name].step(seen.get(name, {}), dt_s)
+    def _rule(self, name: str, observations: Views, dt_s: float) -> ApproachScore | None:
+        p = self._rules[name].step(observations.get(name, {}), dt_s)
         return None if p is None else ApproachScore(p, p)
 
     def _is_ruled(self, name: str, score: ApproachScore | None) -> bool:
@@ -108,13 +108,13 @@ class ApproachJudge:
             self._ruled.discard(name)
         return name in self._ruled
 
-    def _tell(
+    def _verdict(
         self,
         name: str,
         score: ApproachScore | None,
         dt_s: float,
         by: str,
-        seen: Mapping[str, PositionObservation],
+        observations: Mapping[str, PositionObservation],
     ) -> ApproachVerdict:
         flag = self._flags[name]
         turn = flag.drop() if score is None else flag.step(score.level, score.level, dt_s)
@@ -123,7 +123,7 @@ class ApproachJudge:
         return (
             no_verdict(name, turn, by)
             if score is None
-            else make_verdict(name, score, turn, by, seen)
+            else make_verdict(name, score, turn, by, observations)
         )
 
     def _model(self, now_ns: int, count: int) -> list[list[ApproachScore | None]] | None:
@@ -142,15 +142,15 @@ class ApproachJudge:
         in_time = True
         scores: deque[list[ApproachScore | None]] = deque(maxlen=count)
         while self._behind:
-            seen, dt_s = self._behind.popleft()
-            feed = self._feed(session, seen, dt_s)
-            answer = self.guard.ask(now_ns, feed)
+            observations, dt_s = self._behind.popleft()
+            inputs = self._feed(session, observations, dt_s)
+            answer = self.guard.ask(now_ns, inputs)
             if answer is None:
                 self._state = None  # an answer that cannot be may have come from its state
                 return None
             outputs, quick = answer
             if self.shadow is not None:
-                self.shadow.see(now_ns, session.manifest, feed, outputs, self.names)
+                self.shadow.see(now_ns, session.manifest, inputs, outputs, self.names)
             self._state = outputs[-1]
             scores.append(read_scores(outputs))
             in_time = in_time and quick
@@ -167,8 +167,10 @@ class ApproachJudge:
                     self._ruled.add(name)
         return state
 
-    def _feed(self, session: ModelSession, seen: Views, dt_s: float) -> dict[str, Tensor]:
-        rows = (model_inputs(*(seen.get(name, {}) for name in names)) for names in self._around)
+    def _feed(self, session: ModelSession, observations: Views, dt_s: float) -> dict[str, Tensor]:
+        rows = (
+            model_inputs(*(observations.get(name, {}) for name in names)) for names in self._around
+        )
         x, present = zip(*rows, strict=True)
         assert self._state is not None
         return {

@@ -50,10 +50,10 @@ def make_verdict(
     score: ApproachScore,
     turn: FlagTurn | None,
     by: str,
-    seen: Mapping[str, PositionObservation],
+    observations: Mapping[str, PositionObservation],
 ) -> ApproachVerdict:
     """As it leaves the judge: rounded, and with a reason where its flag turns."""
-    reason = congestion_reason(seen, score.slow) if turn else ""
+    reason = congestion_reason(observations, score.slow) if turn else ""
     return ApproachVerdict(
         name, round(score.p, 3), _rounded(score.p5), _rounded(score.p15), turn, by, reason
     )

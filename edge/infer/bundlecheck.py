@@ -24,7 +24,7 @@ IR: Final = 8
 RUNS: Final = 30
 BATCH: Final = 64
 EXPORT_HINT: Final = f"export it again with opset {OPSET} and IR {IR}"
-WRITE_HINT: Final = "write it beside the manifest: what it was trained on, its scores, its limits"
+WRITE_HINT: Final = "write CARD.md beside the manifest: the training data, the scores, the limits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +63,29 @@ def bundles_in(folder: Path) -> list[Path]:
 
 def check_bundle(folder: Path) -> BundleReport:
     """Load it as the daemon does, and measure it. Raises nothing for what is wrong with it."""
-    proof = BundleReport(folder)
+    report = BundleReport(folder)
     try:
-        proof.manifest = read_manifest(folder)
+        report.manifest = read_manifest(folder)
     except ModelError as error:
-        proof.faults.append(BundleFault(str(error), error.do))
-        return proof
-    proof.faults += _graph(proof, folder / proof.manifest.file)
-    proof.faults += _complete(proof.manifest, folder)
+        report.faults.append(BundleFault(str(error), error.do))
+        return report
+    report.faults += _graph(report, folder / report.manifest.file)
+    report.faults += _complete(report.manifest, folder)
     try:
         session = ModelSession(folder)
     except ModelError as error:
-        proof.faults.append(BundleFault(str(error), error.do))
-        return proof
-    proof.golden, proof.grew_mb = session.golden, session.grew_mb
+        report.faults.append(BundleFault(str(error), error.do))
+        return report
+    report.golden, report.grew_mb = session.golden, session.grew_mb
     try:
-        proof.ms, proof.batch_ms = (_median_ms(session, rows) for rows in (1, BATCH))
+        report.ms, report.batch_ms = (_median_ms(session, rows) for rows in (1, BATCH))
     except ModelError as error:
-        proof.faults.append(BundleFault(f"with rows that repeat: {error}", "do not use it"))
-    return proof
+        report.faults.append(BundleFault(f"during the timing runs: {error}", "do not use it"))
+    return report
 
 
-def _graph(proof: BundleReport, path: Path) -> Iterator[BundleFault]:
-    manifest = proof.manifest
+def _graph(report: BundleReport, path: Path) -> Iterator[BundleFault]:
+    manifest = report.manifest
     assert manifest is not None
     try:
         data = path.read_bytes()
@@ -95,7 +95,7 @@ def _graph(proof: BundleReport, path: Path) -> Iterator[BundleFault]:
     except ValueError as error:
         yield BundleFault(f"{path}: no ONNX file: {error}", COPY_HINT)
         return
-    proof.bytes = len(data)
+    report.bytes = len(data)
     for name, has, most, text in (
         ("opset", found.opset, OPSET, manifest.opset),
         ("IR", found.ir, IR, manifest.ir),
@@ -122,12 +122,12 @@ def _complete(manifest: BundleManifest, folder: Path) -> Iterator[BundleFault]:
 def _median_ms(session: ModelSession, rows: int) -> float:
     """Of runs with so many rows, each as the state begins, and with zeros for what is given."""
     manifest = session.manifest
-    feed: Mapping[str, Any] = {
+    inputs: Mapping[str, Any] = {
         **{name: session.tensor([[0.0] * width] * rows) for name, width in manifest.fed.items()},
         **({"state": session.started([0.0] * rows)} if "state" in manifest.inputs else {}),
     }
     took = []
     for _ in range(RUNS):
-        session.run(feed)
+        session.run(inputs)
         took.append(session.took_ms)
     return median(took)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
-CAUSE_TEXTS: Final = dict(event="shows what its neighbours show too") | {
+CAUSE_TEXTS: Final = dict(event="shows an unusual event, and so do its neighbours") | {
     "spike": "jumped",
     "stuck": "repeats exactly the same value",
-    "dropout": "fell to nothing",
-    "noise": "has become restless",
-    "drift": "drifts away from what it was",
+    "dropout": "dropped to zero",
+    "noise": "has become noisy",
+    "drift": "drifts away from its usual level",
     "shift": "stays at another level",
-    "scale": "moves more or less than it did",
+    "scale": "swings more or less than before",
 }
 ORIGIN_TEXTS: Final = {
     "sensor": "its neighbours do not show it",
@@ -57,7 +57,7 @@ def name_cause(oddity: Sequence[float], value: float, samples: int) -> str:
 
 
 def cause_origin(others: Iterable[float]) -> CauseOrigin | None:
-    """Whose doing it is, by the surprise of the neighbours; None when they do not tell."""
+    """Whose doing it is, by the surprise of the neighbours; None when they do not show it."""
     seen = list(others)
     if not seen:
         return None

@@ -14,7 +14,7 @@ QUEUE: Final = 0.5  # or this share of the slot something stood there
 POSITION_TEXTS: Final = {
     "corridor": "station's",
     "advance": "advance",
-    "mid": "mid",
+    "mid": "mid-block",
     "stop": "stop line",
 }
 SPEED_TEXTS: Final = (
@@ -23,19 +23,21 @@ SPEED_TEXTS: Final = (
 )  # fmt: skip
 
 
-def congestion_reason(seen: Mapping[str, PositionObservation], slow: Sequence[float] = ()) -> str:
+def congestion_reason(
+    observations: Mapping[str, PositionObservation], slow: Sequence[float] = ()
+) -> str:
     """One clause for each thing that is known: occupancy, relative speed, a standing queue.
 
     `slow` holds for each position how much longer than usual vehicles stay, as a logarithm.
     """
-    here = [position for position in POSITIONS if position in seen]
+    here = [position for position in POSITIONS if position in observations]
     if not here:
         return ""
     best = here[0]
-    clauses = [f"occupancy {round(100 * seen[best].mean)} % on the {_loops(best)}"]
-    if slow and any(seen[position].flow > 0 for position in here):
+    clauses = [f"occupancy {round(100 * observations[best].mean)} % on the {_loops(best)}"]
+    if slow and any(observations[position].flow > 0 for position in here):
         clauses.append(f"vehicles at {speed_text(slow[POSITIONS.index(best)])}")
-    stands = [p for p in here if _queue(seen[p])]
+    stands = [p for p in here if _queue(observations[p])]
     if stands:
         clauses.append(f"a queue stands at the {_loops(stands[0])}")
     return ", ".join(clauses)
@@ -48,8 +50,8 @@ def speed_text(slow: float) -> str:
     return f"{word} their usual speed" if word else "their usual speed"
 
 
-def _queue(seen: PositionObservation) -> bool:
-    return seen.standing >= QUEUE or seen.longest_s >= QUEUE_S
+def _queue(observations: PositionObservation) -> bool:
+    return observations.standing >= QUEUE or observations.longest_s >= QUEUE_S
 
 
 def _loops(position: str) -> str:

@@ -60,7 +60,7 @@ class DriftMonitor:
         self._hour_ns: int | None = None  # when the newest bucket began
         self._seen_ns: int | None = None
 
-    def see(self, now_ns: int, feed: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> None:
+    def see(self, now_ns: int, inputs: Mapping[str, Tensor], outputs: Sequence[Tensor]) -> None:
         """Count one batch: every row that its mask lets count."""
         if not self._references:
             return
@@ -70,9 +70,9 @@ class DriftMonitor:
         since_ns, self._seen_ns = self._since_ns(now_ns), now_ns
         counted = False
         for counts, edges, one in zip(self._hours[-1], self._edges, self._references, strict=True):
-            column = self._column(one.tensor, one.column, feed, outputs)
+            column = self._column(one.tensor, one.column, inputs, outputs)
             if one.mask is not None:
-                column = column[self._column(*one.mask, feed, outputs) > 0.5]
+                column = column[self._column(*one.mask, inputs, outputs) > 0.5]
             bins = edges.searchsorted(column)
             counted |= bins.size > 0
             for place, more in enumerate(self._numpy.bincount(bins, minlength=len(counts))):
@@ -86,9 +86,9 @@ class DriftMonitor:
         return since_ns if 0 <= since_ns <= LONGEST_NS else EVERY_NS
 
     def _column(
-        self, tensor: str, column: int, feed: Mapping[str, Tensor], outputs: Sequence[Tensor]
+        self, tensor: str, column: int, inputs: Mapping[str, Tensor], outputs: Sequence[Tensor]
     ) -> Any:
-        whole = feed[tensor] if tensor in self._inputs else outputs[self._outputs[tensor]]
+        whole = inputs[tensor] if tensor in self._inputs else outputs[self._outputs[tensor]]
         return whole[:, column]
 
     def _turn(self, now_ns: int) -> None:
@@ -121,7 +121,7 @@ class DriftMonitor:
             if sum(counts) >= MIN_SAMPLES:
                 found.append((psi(counts, one.shares), place))
         if hours < MIN_HOURS or not found:
-            text = f"not known yet: {hours} of {MIN_HOURS} hours are seen"
+            text = f"not known yet: {hours} of {MIN_HOURS} hours have been seen"
             return {"psi": None, "column": None, "hours": hours, "text": text}
         worst, place = max(found)
         one = self._references[place]

@@ -175,7 +175,9 @@ def _reason(pair: StationPair) -> str:
     if not pair.values:
         return ""
     upper, lower, flow, usual = pair.values
-    clause = f"occupancy {round(100 * upper)} % above and {round(100 * lower)} % below"
+    clause = f"occupancy {round(100 * upper)} % upstream and {round(100 * lower)} % downstream"
     return (
-        f"{clause}, {round(100 * flow / usual)} % of the usual flow below" if usual > 0 else clause
+        f"{clause}, {round(100 * flow / usual)} % of the usual flow downstream"
+        if usual > 0
+        else clause
     )

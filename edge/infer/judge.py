@@ -1,4 +1,4 @@
-"""Judges a window: adds what models or rules say to its drafts, and tells what has changed.
+"""Judges a window: adds what models or rules say to its drafts, and reports what has changed.
 
     judge = Judge(setup, None)          # rules answer
     judge.load()                        # after the first sweep: models answer
@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import DoubtedLoop, Draft, LoopTick, Stream
-from edge.infer import annotate
-from edge.infer import judgeevents as say
+from edge.infer import annotate, judgeevents
 from edge.infer.approaches import QUIET_S, ApproachJudge
 from edge.infer.incident import Incidents
 from edge.infer.loops.looppart import LoopPart
@@ -119,30 +118,32 @@ class Judge:
         self._judged_s += self._length_s(end_ns, drafts)
         scores: Mapping[tuple[str, str], float] = {}
         if self._loops is not None:
-            doubts, told_of_loops = self._loops.step(end_ns, ticks, drafts, wall_s)
+            doubts, loop_events = self._loops.step(end_ns, ticks, drafts, wall_s)
             scores = self._loops.loops.weights()
             out = believe(self._loops.without_suppressed(out), self._loops.doubts)
             annotate.annotate_loops(out, doubts)
-            events += told_of_loops
+            events += loop_events
         if self._approaches is not None:
             verdicts = self._approaches.step(end_ns, ticks, scores)
             annotate.annotate_approaches(out, self._lanes, verdicts)
-            events += [say.congestion_event(end_ns, v) for v in verdicts if v.turn]
-            events += [say.incident_event(end_ns, v) for v in self._incidents.step(ticks, scores)]
+            events += [judgeevents.congestion_event(end_ns, v) for v in verdicts if v.turn]
+            events += [
+                judgeevents.incident_event(end_ns, v) for v in self._incidents.step(ticks, scores)
+            ]
         if self._series is not None:
             events += self._judge_series(end_ns, out, wall_s)
         return Verdict(out, events)
 
-    def _judge_series(self, end_ns: int, out: list[Draft], wall_s: float | None) -> list[Draft]:
+    def _judge_series(self, end_ns: int, drafts: list[Draft], wall_s: float | None) -> list[Draft]:
         assert self._series is not None
         period_s = self._setup.period_ns / 1e9
-        dt_s = self._length_s(end_ns, out)
+        dt_s = self._length_s(end_ns, drafts)
         # a window cut short scatters more than whole ones do, and would raise what is no fault
         whole = dt_s >= WHOLE_WINDOW * period_s
-        now = series_samples(out, period_s, self._lanes) if whole else {}
+        now = series_samples(drafts, period_s, self._lanes) if whole else {}
         verdicts = self._series.step(end_ns, dt_s, now, wall_s)
-        annotate.annotate_series(out, verdicts)
-        return [say.anomaly_event(end_ns, v) for v in verdicts if v.turn]
+        annotate.annotate_series(drafts, verdicts)
+        return [judgeevents.anomaly_event(end_ns, v) for v in verdicts if v.turn]
 
     def missing(self, from_ns: int, to_ns: int) -> None:
         """Nobody watched in between: the models are given missing steps."""

@@ -16,9 +16,9 @@ def congestion_event(end_ns: int, v: ApproachVerdict) -> Draft:
     """The flag of an approach has turned."""
     seen = f", {v.reason}" if v.reason else ""
     if v.turn == "on":
-        text = f"Congestion on {v.approach}: p {v.p:.2f}{seen}, says the {v.by}."
+        text = f"Congestion on {v.approach}: probability {v.p:.2f}{seen}, says the {v.by}."
     elif v.p is None:
-        text = f"Congestion on {v.approach} is not known any more: no healthy loop."
+        text = f"It is no longer known whether {v.approach} is congested: it has no healthy loop."
     else:
         text = f"Traffic on {v.approach} moves again{seen}, says the {v.by}."
     body: dict[str, Any] = {
@@ -63,9 +63,9 @@ def incident_event(end_ns: int, v: IncidentVerdict) -> Draft:
     if v.turn == "on":
         text = f"Something may block the road {between}{seen}, says the {v.by}."
     elif v.reason:
-        text = f"Nothing points to an incident {between} any more{seen}, says the {v.by}."
+        text = f"There is no sign of an incident {between} any more{seen}, says the {v.by}."
     else:
-        text = f"Whether something blocks the road {between} is not known any more."
+        text = f"It is no longer known whether something blocks the road {between}."
     body = {
         "event": "incident",
         "state": v.turn,

@@ -135,11 +135,11 @@ class ModelGuard:
             return False
         return self.session is not None or self.load(now_ns)
 
-    def ask(self, now_ns: int, feed: Mapping[str, Tensor]) -> tuple[list[Any], bool] | None:
+    def ask(self, now_ns: int, inputs: Mapping[str, Tensor]) -> tuple[list[Any], bool] | None:
         """(outputs, in time); None when it answered what cannot be. Only when `is_ready`."""
         assert self.session is not None
         try:
-            answer = self.session.run(feed)
+            answer = self.session.run(inputs)
         except ModelInputError as error:
             self._refuse(str(error))
             return None
@@ -152,7 +152,7 @@ class ModelGuard:
             return None if self.session is None else (answer, False)
         self._mark_sound()
         if self.drift is not None:
-            self.drift.see(now_ns, feed, answer)
+            self.drift.see(now_ns, inputs, answer)
         return answer, True
 
     def _refuse(self, why: str) -> None:

@@ -34,9 +34,9 @@ STATM: Final = Path("/proc/self/statm")
 UPDATE_HINT: Final = (
     "copy the bundle here again; if that does not help, install a newer onnxruntime"
 )
-SMALLER_HINT: Final = "try again while the machine rests; if it stays so, use a smaller model"
+SMALLER_HINT: Final = "try again when the machine is idle; if this repeats, use a smaller model"
 OTHER_MACHINE_HINT: Final = (
-    "do not use it here: this machine computes otherwise than the one that made it"
+    "do not use it here: this machine gives other results than the one that made the model"
 )
 
 
@@ -57,7 +57,7 @@ class ModelSession:
         self._timer = timer
         self.took_ms = 0.0  # of the last run
         self.golden = 0  # cases that it has reproduced
-        self.grew_mb: float | None = None  # by loading it; None: this system does not tell
+        self.grew_mb: float | None = None  # by loading it; None: this system does not report it
         try:
             import numpy
             import onnxruntime
@@ -143,15 +143,15 @@ class ModelSession:
         row: Tensor = rows[0]
         return row
 
-    def run(self, feed: Mapping[str, Tensor]) -> list[Tensor]:
+    def run(self, inputs: Mapping[str, Tensor]) -> list[Tensor]:
         """All outputs, in the manifest's order. Raises ModelError for an answer that cannot be.
 
         ModelInputError, which is one, when the fault is in what was given.
         """
         add = self._numpy.add.reduce
-        rows = len(next(iter(feed.values())))
+        rows = len(next(iter(inputs.values())))
         for name, width in self.manifest.inputs.items():
-            given = feed.get(name)
+            given = inputs.get(name)
             if given is None or given.shape != (rows, width):
                 shape = "missing" if given is None else f"of the shape {given.shape}"
                 raise ModelInputError(f"{self.manifest.name}: its input {name} is {shape}")
@@ -160,7 +160,7 @@ class ModelSession:
                 raise ModelInputError(f"{self.manifest.name}: its input {name} is not a number")
         began = self._timer()
         try:
-            answer: list[Tensor] = self._session.run(self._names, feed)
+            answer: list[Tensor] = self._session.run(self._names, inputs)
         except self._errors as error:
             raise ModelError(f"{self.manifest.name}: {error}") from error
         self.took_ms = (self._timer() - began) / 1e6
@@ -218,10 +218,10 @@ class ModelSession:
             raise ModelError(f"{path}: not golden cases: {error!r}", COPY_HINT) from error
         if not pairs:
             raise ModelError(f"{path}: no golden case", COPY_HINT)
-        for feed, expected in pairs:
+        for inputs, expected in pairs:
             quickest = math.inf
             for _ in range(TRIES):
-                answer = self.run(feed)
+                answer = self.run(inputs)
                 quickest = min(quickest, self.took_ms)
                 if quickest <= self.manifest.budget_ms:
                     break
@@ -247,7 +247,7 @@ class ModelSession:
 
 
 def resident_bytes() -> int | None:
-    """The memory that this process holds now; None where the system does not tell."""
+    """The memory that this process holds now; None where the system does not report it."""
     try:
         pages = int(STATM.read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):

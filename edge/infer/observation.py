@@ -36,11 +36,11 @@ class PositionObservation(NamedTuple):
     stay_s: float  # the middle vehicle's; by its speed where loops are paired; 0: none passed
     standing: float  # share of the time that something stood on the loops
     longest_s: float  # the longest stay, or how long the loop is occupied already
-    green: float | None  # occupancy while the signal was green; None: not told, or never green
+    green: float | None  # occupancy while the signal was green; None: not known, or never green
 
 
 def model_inputs(
-    seen: Mapping[str, PositionObservation],
+    observations: Mapping[str, PositionObservation],
     below: Mapping[str, PositionObservation],
     above: Mapping[str, PositionObservation],
 ) -> tuple[list[float], list[float]]:
@@ -48,9 +48,9 @@ def model_inputs(
 
     Places are the positions, then of the approach after it the loops that a queue reaches first,
     then of the one before it those that vehicles leave it by. The blocks are those of
-    `PositionObservation`, then whether a green phase was told.
+    `PositionObservation`, then whether a green phase was known.
     """
-    here = [*(seen.get(position) for position in POSITIONS), _first_position(below, ENTRY),
+    here = [*(observations.get(position) for position in POSITIONS), _first_position(below, ENTRY),
             _first_position(above, EXIT)]  # fmt: skip
     blocks = [
         [0.0 if one is None else one[i] or 0.0 for one in here]
@@ -61,9 +61,9 @@ def model_inputs(
 
 
 def _first_position(
-    seen: Mapping[str, PositionObservation], order: Sequence[str]
+    observations: Mapping[str, PositionObservation], order: Sequence[str]
 ) -> PositionObservation | None:
-    return next((seen[position] for position in order if position in seen), None)
+    return next((observations[position] for position in order if position in observations), None)
 
 
 def ticks_by_slot(ticks: Sequence[LoopTick]) -> Iterator[tuple[int, float, list[LoopTick]]]:
@@ -78,7 +78,7 @@ def observe(
 ) -> dict[str, dict[str, PositionObservation]]:
     """One slot, by approach and position. A lane is its lead loop, or the trail if that is broken.
 
-    Loops in pulse mode tell no occupancy and are left out.
+    Loops in pulse mode give no occupancy and are left out.
     """
     by_approach: dict[str, dict[str, LoopTick]] = {}
     for tick in ticks:
@@ -92,8 +92,8 @@ def observe(
         found.setdefault((site.approach, site.position), []).append(_lane(site, parts))
     out: dict[str, dict[str, PositionObservation]] = {}
     for (approach, position), here in found.items():
-        told_by = _flowing(here) if position == "corridor" else here
-        out.setdefault(approach, {})[position] = _join_lanes(told_by)
+        shown_lanes = _flowing(here) if position == "corridor" else here
+        out.setdefault(approach, {})[position] = _join_lanes(shown_lanes)
     return out
 
 

@@ -73,10 +73,10 @@ class OccupancyRule:
         self.usual = [THRESHOLDS[position].usual for position in POSITIONS]
         self.learned = [0.0] * len(POSITIONS)  # slots
 
-    def step(self, seen: Mapping[str, PositionObservation], dt_s: float) -> float | None:
+    def step(self, observations: Mapping[str, PositionObservation], dt_s: float) -> float | None:
         answer: float | None = None
         for i, position in enumerate(POSITIONS):
-            rule, now = THRESHOLDS[position], seen.get(position)
+            rule, now = THRESHOLDS[position], observations.get(position)
             if self.age_s[i] >= STALE_S:
                 self.smooth[i] = 0.0
             threshold = rule.moved(self.usual[i])

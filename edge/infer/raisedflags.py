@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core import Draft, Stream
-from edge.infer import judgeevents as say
+from edge.infer import judgeevents
 from edge.infer.approaches import ApproachJudge
 from edge.infer.incident import Incidents
 from edge.infer.judgestate import (
@@ -101,9 +101,9 @@ class RaisedFlags:
             return []
         here = series_samples(drafts, 1.0, self._lanes) if self._series else {}
         lost = [key for key in self._sought if not (self._series and self._series.seek(key, here))]
-        events = [say.unwatched_approach(end_ns, name) for name in self._gone]
-        events += [say.unwatched_incident(end_ns, *pair) for pair in self._gone_pairs]
-        events += [say.unwatched_series(end_ns, key) for key in lost]
+        events = [judgeevents.unwatched_approach(end_ns, name) for name in self._gone]
+        events += [judgeevents.unwatched_incident(end_ns, *pair) for pair in self._gone_pairs]
+        events += [judgeevents.unwatched_series(end_ns, key) for key in lost]
         events += unwatched_loop_events(end_ns, self._gone_loops) if self._gone_loops else []
         self._gone, self._gone_pairs, self._gone_loops, self._sought = {}, [], {}, {}
         return events

@@ -24,7 +24,7 @@ class Scorer:
         folder = (BUNDLES if bundles is None else bundles) / "anomaly"
         self._rule = RobustZRule()
         self._level = 0.0
-        self._feed: dict[str, Any] | None = None
+        self._inputs: dict[str, Any] | None = None
         self.why = ""
         try:
             self._session: ModelSession | None = ModelSession(folder)
@@ -49,8 +49,8 @@ class Scorer:
             assert odd is not None
             self._level = odd.level
             return odd.level, odd.onset
-        if self._feed is None:  # the first value is where the state begins, not a step
-            self._feed = {
+        if self._inputs is None:  # the first value is where the state begins, not a step
+            self._inputs = {
                 "x": self._session.column([value]),
                 "present": self._session.column([1.0]),
                 "quantum": self._session.column([0.0]),
@@ -58,16 +58,16 @@ class Scorer:
                 "state": self._session.started([value]),
             }
             return 0.0, 0.0
-        self._feed["x"][0, 0] = value
-        self._feed["hour"][0, 0] = hour_of(wall_s)
-        onset, level, _oddity, state = self._session.run(self._feed)
-        self._feed["state"] = state
+        self._inputs["x"][0, 0] = value
+        self._inputs["hour"][0, 0] = hour_of(wall_s)
+        onset, level, _oddity, state = self._session.run(self._inputs)
+        self._inputs["state"] = state
         self._level = level.item()
         return self._level, onset.item()
 
     def _count_gap(self) -> None:
         """After a long gap the value before it says nothing about the next one."""
-        if self._feed is not None and self._session is not None:
-            self._feed["present"][0, 0] = 0.0
-            self._feed["state"] = self._session.run(self._feed)[3]
-            self._feed["present"][0, 0] = 1.0
+        if self._inputs is not None and self._session is not None:
+            self._inputs["present"][0, 0] = 0.0
+            self._inputs["state"] = self._session.run(self._inputs)[3]
+            self._inputs["present"][0, 0] = 1.0

@@ -60,7 +60,7 @@ class SeriesJudge:
         now: Mapping[SeriesKey, SeriesSample],
         wall_s: float | None = None,
     ) -> list[SeriesVerdict]:
-        """Judge one window that ends at `now_ns`; tells of the series that are odd, or were.
+        """Judge one window that ends at `now_ns`; returns the series that are odd, or were.
 
         `wall_s` is its end in seconds since 1970; None while the clock is not to be trusted: then
         nothing is judged by the hour, and nothing learnt of it.
@@ -78,13 +78,13 @@ class SeriesJudge:
             outputs, by = self._rule(), ROBUST_Z
         return [
             SeriesVerdict(
-                self._keys[place], odd, self._turn(place, self._told(place, odd, whose, now), dt_s),
-                by, whose,
+                self._keys[place], odd,
+                self._turn(place, self._ruled(place, odd, whose, now), dt_s), by, whose,
             )
             for place, (odd, whose) in outputs.items()
         ]  # fmt: skip
 
-    def _told(
+    def _ruled(
         self,
         place: int,
         odd: Oddity,
@@ -151,30 +151,30 @@ class SeriesJudge:
             flag.on, flag.off = self._thresholds
         in_time, outputs = True, None
         values: list[float | None] = []
-        window: Mapping[SeriesKey, SeriesSample] = {}
-        for hour, window in self._past.unseen(self._model_saw):
+        samples: Mapping[SeriesKey, SeriesSample] = {}
+        for hour, samples in self._past.unseen(self._model_saw):
             lost = hour == FORGOTTEN
             hour = UNKNOWN_HOUR if lost else hour
             for place, hold_s in enumerate(self._rows.grow(session, self._keys)):
                 self._flags[place].hold(hold_s)
-            values, feed = self._rows.feed(session, self._keys, hour, window)
-            answer = self.guard.ask(now_ns, feed)
+            values, inputs = self._rows.feed(session, self._keys, hour, samples)
+            answer = self.guard.ask(now_ns, inputs)
             if answer is None:
                 self._rows.state = None  # an answer that cannot be may have come from its state
                 self._model_saw = self._past.count
                 return None
             outputs, quick = answer
             if self.shadow is not None:
-                self.shadow.see(now_ns, session.manifest, feed, outputs, self._names)
+                self.shadow.see(now_ns, session.manifest, inputs, outputs, self._names)
             self._rows.state = state = outputs[3]
             if lost:
                 held = [place for place, flag in enumerate(self._flags) if flag.raised]
-                state[held] = feed["state"][held]
+                state[held] = inputs["state"][held]
             in_time = in_time and quick
         self._model_saw = self._past.count
         if outputs is None or not in_time:
             return None
-        return read_verdicts(outputs, values, window, self._places, self._since, self._matters)
+        return read_verdicts(outputs, values, samples, self._places, self._since, self._matters)
 
     def missing(self, steps: int, *, forgotten: bool = False) -> None:
         """Nobody watched for so many windows: samples that are missing.

@@ -37,7 +37,7 @@ class SeriesReport:
 def compare_series(a: Path, b: Path, samples: Iterable[Sample]) -> SeriesReport:
     """One pass with both, scored as `kerbstone score` does. Raises ModelError.
 
-    All places where the flags begin to differ are told, not only the last ones.
+    All places where the flags begin to differ are listed, not only the last ones.
     """
     one, two = make_scorer(a), make_scorer(b)
     flags = [(m.on, m.off) for m in (read_manifest(a), read_manifest(b))]

@@ -23,7 +23,7 @@ class SeriesSample:
     """One sample of a series: None is missing. `quantum` is the step of one count, 0 unknown.
 
     Those of one `group` measure the same nearby: they are neighbours. Empty: it has none. Of a
-    `road` only what its neighbours do not show is told: the rest is traffic.
+    `road` only what its neighbours do not show is reported: the rest is traffic.
     """
 
     value: float | None

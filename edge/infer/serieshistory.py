@@ -27,8 +27,8 @@ class SeriesHistory:
     def __len__(self) -> int:
         return len(self._last)
 
-    def add(self, hour: float, window: Mapping[SeriesKey, SeriesSample]) -> None:
-        self._last.append((hour, window))
+    def add(self, hour: float, samples: Mapping[SeriesKey, SeriesSample]) -> None:
+        self._last.append((hour, samples))
         self.count += 1
 
     def missing(self, steps: int, *, forgotten: bool) -> None:

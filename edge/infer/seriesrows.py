@@ -36,10 +36,10 @@ class SeriesRows:
         session: ModelSession,
         keys: Sequence[SeriesKey],
         hour: float,
-        window: Mapping[SeriesKey, SeriesSample],
+        samples: Mapping[SeriesKey, SeriesSample],
     ) -> tuple[list[float | None], dict[str, Tensor]]:
         """The values by place, and what the model takes. Only after `grow`."""
-        rows = [window.get(key, NOTHING) for key in keys]
+        rows = [samples.get(key, NOTHING) for key in keys]
         begun, state = self._begun, self.state
         assert state is not None
         values = [row.value for row in rows]

@@ -36,12 +36,12 @@ class SeriesRules:
         return {key: hold_s for key, (_, hold_s) in waiting.items()}
 
     def step(
-        self, keys: Iterable[SeriesKey], window: Mapping[SeriesKey, SeriesSample]
+        self, keys: Iterable[SeriesKey], samples: Mapping[SeriesKey, SeriesSample]
     ) -> dict[SeriesKey, Oddity]:
         """What they say of one window; a series without a value is left out."""
         oddities = {}
         for key in keys:
-            reading = window.get(key, NOTHING)
+            reading = samples.get(key, NOTHING)
             rule = self._rules.setdefault(key, RobustZRule())
             odd = rule.step(reading.value, reading.quantum)
             if odd is not None:

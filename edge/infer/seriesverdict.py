@@ -28,7 +28,7 @@ class SeriesVerdict:
 def read_verdicts(
     outputs: Sequence[Any],
     values: Sequence[float | None],
-    window: Mapping[SeriesKey, SeriesSample],
+    samples: Mapping[SeriesKey, SeriesSample],
     places: Mapping[SeriesKey, int],
     since: Sequence[int],
     matters: Callable[[int, float, float], bool],
@@ -41,7 +41,7 @@ def read_verdicts(
         value, onset, level = values[place], onsets[place], levels[place]
         if value is not None and matters(place, onset, level):
             row = outputs[2][place].tolist()
-            whose = cause_origin(_neighbour_surprises(key, window, places, surprises))
+            whose = cause_origin(_neighbour_surprises(key, samples, places, surprises))
             why = "event" if whose == "world" else name_cause(row, value, since[place])
             verdicts[place] = Oddity(round(onset, 3), round(level, 3), why), whose
     return verdicts
@@ -49,17 +49,17 @@ def read_verdicts(
 
 def _neighbour_surprises(
     key: SeriesKey,
-    window: Mapping[SeriesKey, SeriesSample],
+    samples: Mapping[SeriesKey, SeriesSample],
     places: Mapping[SeriesKey, int],
     surprises: Sequence[float],
 ) -> list[float]:
     """The surprise of those that measure the same nearby, in this window."""
-    group, place = window[key].group, places[key]
+    group, place = samples[key].group, places[key]
     if not group:
         return []
     return [
         surprises[at]
-        for beside, other in window.items()
+        for beside, other in samples.items()
         if other.group == group
         and other.value is not None
         and (at := places.get(beside, place)) != place

@@ -75,7 +75,7 @@ class Shadow:
         self,
         now_ns: int,
         live: BundleManifest,
-        feed: Mapping[str, Tensor],
+        inputs: Mapping[str, Tensor],
         outputs: Sequence[Tensor],
         rows: Sequence[str],
     ) -> None:
@@ -89,7 +89,7 @@ class Shadow:
             return
         if live is not self._live and not self._fits(live, stepper):
             return
-        fed = {name: feed[name] for name in live.fed}
+        fed = {name: inputs[name] for name in live.fed}
         try:
             answer = stepper.step(fed, rows)
         except ModelInputError:

@@ -11,7 +11,7 @@ Role = Literal["mainline", "turn", "auxiliary", "bus", "bicycle"]
 class LaneSite:
     """A lane. Lanes of one approach and position lie beside each other, in the site's order.
 
-    `paired` lanes have a trail loop `spacing_m` behind the lead. `limit_kmh` None: not told.
+    `paired` lanes have a trail loop `spacing_m` behind the lead. `limit_kmh` None: not known.
     Those for bicycles are watched for silence alone: no model knows anything of them.
     """
 

@@ -25,13 +25,13 @@ class Stepper:
         self._begun: list[bool] = []
         self._state: Tensor | None = None
 
-    def step(self, feed: Mapping[str, Tensor], rows: Sequence[str]) -> list[Any]:
+    def step(self, inputs: Mapping[str, Tensor], rows: Sequence[str]) -> list[Any]:
         """All outputs for a feed without state, a row for each name. Raises ModelError."""
         self._line_up(tuple(rows))
-        given = dict(feed)
+        given = dict(inputs)
         if self._out is not None:
             if not all(self._begun):
-                given["present"] = self._begin(feed)
+                given["present"] = self._begin(inputs)
             assert self._state is not None
             given["state"] = self._state
         answer = self.session.run(given)
@@ -51,12 +51,12 @@ class Stepper:
                 state[i], begun[i] = former[was], self._begun[was]
         self._names, self._state, self._begun = rows, state, begun
 
-    def _begin(self, feed: Mapping[str, Tensor]) -> Tensor:
+    def _begin(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The first value of a row is where its state begins, not a step."""
         assert self._state is not None
-        present = feed["present"].copy()
+        present = inputs["present"].copy()
         for i, begun in enumerate(self._begun):
             if not begun and present[i, 0] > 0.5:
-                self._state[i] = self.session.started([float(feed["x"][i, 0])])[0]
+                self._state[i] = self.session.started([float(inputs["x"][i, 0])])[0]
                 self._begun[i], present[i, 0] = True, 0.0
         return present

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     net.add_argument("--claimed", type=Path, default=CLAIMED)
     net.add_argument("--root", type=Path, default=Path("/"))
     net.add_argument("--reload", action="store_true", help="NetworkManager runs: make it read")
-    out = commands.add_parser("egress", help="write whom the daemon may speak to")
+    out = commands.add_parser("egress", help="write the addresses that the daemon may reach")
     out.add_argument("--unit", default="kerbstone.service")
     out.add_argument("--units", type=Path, default=Path("/run/systemd/system"))
     out.add_argument("--known", type=Path, default=Path("/var/lib/kerbstone-egress/known.json"))
@@ -75,7 +75,7 @@ def _run(given: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     kind = _read_text(Path("/") / KIND).strip() or "ethernet"
     supply = _supply(found, ended)
-    lamp = (
+    status_led = (
         None
         if found.status_led is None
         else StatusLed(_line(found.chip, found.status_led, on=False))
@@ -96,17 +96,17 @@ def _run(given: argparse.Namespace) -> int:
             bus=bus,
             state=given.shown,
             modem_power=supply,
-            status_led=lamp,
+            status_led=status_led,
         )
     )
-    if lamp is not None:
-        lamp.start()
+    if status_led is not None:
+        status_led.start()
     while not ended.is_set():
         watch.look(time.clock_gettime(time.CLOCK_BOOTTIME))
         ended.wait(LOOK_S)
     watch.close()
-    if lamp is not None:
-        lamp.close()
+    if status_led is not None:
+        status_led.close()
     bus.close()
     return 0
 

@@ -16,8 +16,8 @@ MONTHS_KEPT: Final = 4  # months: this one, and those that a clock went to and c
 LEVEL_AT_PERCENT: Final = ((95, 2), (80, 1))  # percent -> level
 LEVEL_TEXTS: Final = (
     "within the budget",
-    "80 % of the month's bytes are used: messages wait longer and go together",
-    "95 % of the month's bytes are used: readings are downsampled",
+    "80 % of the month's bytes are used: records wait and are sent together",
+    "95 % of the month's bytes are used: minutes are merged into quarter hours",
 )
 
 
@@ -31,7 +31,7 @@ class Month(msgspec.Struct, frozen=True):
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """An interface's bytes as they stood; the index tells a new one of the same name."""
+    """An interface's bytes as they stood; by the index a new one of the same name is known."""
 
     index: int
     value: int

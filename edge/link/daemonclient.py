@@ -1,6 +1,6 @@
-"""What the daemon says, and what it is told, through its control socket.
+"""What the daemon answers, and what is sent to it, through its control socket.
 
-Verbs: `link_facts` (asked), `data_saver` and `link_step` (told). A daemon that does not know
+Verbs: `link_facts` (asked), `data_saver` and `link_step` (sent). A daemon that does not know
 `link_facts` is asked for its `status`; what it does not take is kept, and stays in the journal and
 our state file.
 """
@@ -35,26 +35,26 @@ class DaemonClient:
 
     def __init__(self, folder: Path, ask: Ask = ask_daemon) -> None:
         self._folder, self._ask = folder, ask
-        self._strange: set[str] = set()  # verbs that it refused, told once
+        self._strange: set[str] = set()  # verbs that it refused, each logged once
 
     def report(self) -> DaemonReport:
-        found = self._say("link_facts")
-        return _reach(found) if found is not None else _of_status(self._say("status"))
+        found = self._request("link_facts")
+        return _reach(found) if found is not None else _of_status(self._request("status"))
 
     def set_saver_level(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
         request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
-        return self._say("data_saver", **request) is not None
+        return self._request("data_saver", **request) is not None
 
     def report_step(self, step: TakenStep) -> bool:
-        return self._say("link_step", **msgspec.structs.asdict(step)) is not None
+        return self._request("link_step", **msgspec.structs.asdict(step)) is not None
 
-    def _say(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
+    def _request(self, verb: str, **arguments: Any) -> Mapping[str, Any] | None:
         try:
             answer = self._ask(self._folder, verb, **arguments)
         except VerbError as error:
             if verb not in self._strange:
                 self._strange.add(verb)
-                log.info("the daemon does not take %r: %s", verb, error)
+                log.info("the daemon does not accept %r: %s", verb, error)
             return None
         except OSError:
             return None

@@ -29,7 +29,7 @@ Resolve = Callable[[str], Sequence[str]]
 
 
 def configured_hosts(site: Mapping[str, Any]) -> list[str]:
-    """Brokers and converters of a site's file, each once; errors are for `check` to tell."""
+    """Brokers and converters of a site's file, each once; errors are for `check` to report."""
     uplink = _table(site, "uplink")
     proxy = PROXY.match(str(uplink.get("proxy", "")))
     fallback = uplink.get("fallback", [])
@@ -102,7 +102,7 @@ def allowed_addresses(
 
 def render_drop_in(found: KnownAddresses) -> str:
     """The text of the drop-in. The unit itself denies all and allows this machine."""
-    lines = ["# Made of the site's file by `python -m edge.link egress`; a change here is lost."]
+    lines = ["# Made from the site file by `python -m edge.link egress`; a change here is lost."]
     lines.append("[Service]")
     for one in sorted({one for each in found.names.values() for one in each} | {*found.servers}):
         lines.append(f"IPAddressAllow={one}")

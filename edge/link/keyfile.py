@@ -37,8 +37,8 @@ def join_list(values: Sequence[str]) -> str:
 
 
 def render_keyfile(sections: Sections) -> str:
-    """The file. Values come through `text`, `octets` or `listed`, or are ours."""
-    lines = ["# Made of the claim at each boot; a change here is lost."]
+    """The file. Values come through `escape_text`, `ssid_octets` or `join_list`, or are ours."""
+    lines = ["# Made from the claim at each boot; a change here is lost."]
     for name, pairs in sections.items():
         lines += ["", f"[{name}]", *(f"{key}={value}" for key, value in pairs.items())]
     return "\n".join(lines) + "\n"

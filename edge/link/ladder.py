@@ -28,7 +28,7 @@ class LinkObservation:
 
 @dataclass(frozen=True, slots=True)
 class DueStep:
-    """A step, and why. `held` and `recovered` are told; there is nothing to do for them."""
+    """A step, and why. `held` and `recovered` are reported; there is nothing to do for them."""
 
     step: LadderStep
     why: str
@@ -49,28 +49,28 @@ class RecoveryLadder:
         self._calm_s = 0.0
         self._last: LinkObservation | None = None
         self._ours = False
-        self._rest_s = 0.0  # a full ladder is behind us
+        self._backoff_s = 0.0  # a full ladder is behind us
 
-    def look(self, seen: LinkObservation, may_reboot: bool) -> DueStep | None:
+    def look(self, observed: LinkObservation, may_reboot: bool) -> DueStep | None:
         """What is due now. Each step is given once; done or not, the next one waits its time."""
-        last, self._last = self._last, seen
-        passed_s = 0.0 if last is None else min(max(0.0, seen.mono_s - last.mono_s), GAP_S)
-        if seen.link == "up":
+        last, self._last = self._last, observed
+        passed_s = 0.0 if last is None else min(max(0.0, observed.mono_s - last.mono_s), GAP_S)
+        if observed.link == "up":
             self._ours = False
-        if seen.broker_connected:
+        if observed.broker_connected:
             return self._good(passed_s if last is not None and last.broker_connected else 0.0)
         self._calm_s = 0.0
-        if seen.link == "no_carrier" or (seen.link == "down" and not self._ours):
+        if observed.link == "no_carrier" or (observed.link == "down" and not self._ours):
             self.away_s = 0.0  # once it is up, the daemon gets its full time to connect
             return None
-        if seen.broker_connected is None or last is None or last.broker_connected is not False:
+        if observed.broker_connected is None or last is None or last.broker_connected is not False:
             return None  # the time stands still
         self.away_s += passed_s
         return self._climb(may_reboot) if self.away_s >= self._wait_s() else None
 
     def _wait_s(self) -> float:
-        if self._rest_s:
-            return self._rest_s
+        if self._backoff_s:
+            return self._backoff_s
         spread_s = self._spread_s if self.rung < len(self.steps) and self._next == "reboot" else 0.0
         return PATIENCE_S + spread_s
 
@@ -81,12 +81,12 @@ class RecoveryLadder:
     def _climb(self, may_reboot: bool) -> DueStep | None:
         if not self.steps:
             return None
-        away_s, self.away_s, self._rest_s = self.away_s, 0.0, 0.0
+        away_s, self.away_s, self._backoff_s = self.away_s, 0.0, 0.0
         step = self._next
         self.rung += 1
         if self.rung == len(self.steps):
-            self.rung, self._rest_s = 0, REPEAT_S
-        why = f"no broker for {away_s / 60:.0f} min while the link claims to be up"
+            self.rung, self._backoff_s = 0, REPEAT_S
+        why = f"no broker for {away_s / 60:.0f} min although the link is reported as up"
         if step == "reboot" and not may_reboot:
             return DueStep("held", f"{why}; a reboot is due, but there was one within a day")
         self._ours = step != "reboot"
@@ -95,8 +95,8 @@ class RecoveryLadder:
     def _good(self, passed_s: float) -> DueStep | None:
         self.away_s = 0.0
         self._calm_s += passed_s
-        if self._calm_s < CALM_S or not (self.rung or self._rest_s):
+        if self._calm_s < CALM_S or not (self.rung or self._backoff_s):
             return None
         done = self.steps[self.rung - 1]
-        self.rung, self._rest_s = 0, 0.0
+        self.rung, self._backoff_s = 0, 0.0
         return DueStep("recovered", f"a broker is connected again; the last step was {done}")

@@ -1,6 +1,6 @@
-"""What must outlive a reboot: the age of the box, the last reboot ordered, bytes, untold steps.
+"""What must outlive a reboot: the age of the box, the last reboot ordered, bytes, unreported steps.
 
-The age is the sum of all uptimes (CLOCK_BOOTTIME), told apart by the kernel's boot id. It never
+The age is the sum of all uptimes (CLOCK_BOOTTIME), distinguished by the kernel's boot id. It never
 asks the wall clock, and only ever lags: a day by it is at least a day. A new one begins as if a
 reboot had just been ordered: a disk that forgets costs reboots, and never causes a loop of them.
 """
@@ -46,7 +46,7 @@ class LinkState(msgspec.Struct, kw_only=True):
     months: tuple[Month, ...] = ()
     counters: dict[str, Counter] = {}
     unreported: tuple[TakenStep, ...] = ()
-    unreported_lost: int = 0  # steps that nobody was told, there were too many
+    unreported_lost: int = 0  # steps that were never reported, there were too many
 
     def tick(self, mono_s: float) -> None:
         """The box is older now."""
@@ -86,9 +86,9 @@ class LinkStateFile:
         self.save(found)
         return found
 
-    def save(self, ledger: LinkState) -> bool:
+    def save(self, state: LinkState) -> bool:
         """Whether it is on the disk now. False must keep a reboot from happening."""
-        body = msgspec.json.encode(ledger)
+        body = msgspec.json.encode(state)
         try:
             write_atomically(self._path, b"%08x\n%s\n" % (zlib.crc32(body), body))
         except OSError as error:
@@ -96,13 +96,13 @@ class LinkStateFile:
                 log.warning("the link state cannot be written, so nothing is rebooted: %s", error)
             self.failure = str(error)
             return False
-        self.failure, self._saved_s = "", ledger.mono_s
+        self.failure, self._saved_s = "", state.mono_s
         return True
 
-    def save_if_due(self, ledger: LinkState) -> None:
+    def save_if_due(self, state: LinkState) -> None:
         """Spare the card."""
-        if ledger.mono_s - self._saved_s >= SAVE_S:
-            self.save(ledger)
+        if state.mono_s - self._saved_s >= SAVE_S:
+            self.save(state)
 
     def _read(self) -> LinkState:
         try:

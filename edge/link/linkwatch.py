@@ -1,4 +1,4 @@
-"""One look at the link, again and again: count, judge, act, tell. Everything in it is given."""
+"""One look at the link, again and again: count, judge, act, report. Everything in it is given."""
 
 import json
 import logging
@@ -56,12 +56,14 @@ class WatchParts:
     net: Path = NET
 
 
-def available_steps(options: Options, kind: str, supply: ModemPower | None) -> Sequence[LadderStep]:
+def available_steps(
+    options: Options, kind: str, modem_power: ModemPower | None
+) -> Sequence[LadderStep]:
     """What this box can do, in order."""
     found: list[LadderStep] = ["reconnect"]
     if kind == "cellular":
         found.append("modem")
-    if supply is not None:
+    if modem_power is not None:
         found.append("power")
     if options.reboot:
         found.append("reboot")
@@ -73,36 +75,36 @@ class LinkWatch:
 
     def __init__(self, parts: WatchParts) -> None:
         self._parts = parts
-        self.ledger: LinkState = parts.state_file.load()
+        self.state: LinkState = parts.state_file.load()
         self._level = 0
         self._reported_s: float | None = None
         self._counted = 0  # bytes since the link state was last saved for them
         self._last: dict[str, object] = {}
 
     def look(self, mono_s: float) -> None:
-        parts, ledger = self._parts, self.ledger
-        ledger.tick(mono_s)
+        parts, state = self._parts, self.state
+        state.tick(mono_s)
         reach = parts.daemon.report()
         self._count(reach, mono_s)
         link = self._link()
         if (
-            due := parts.ladder.look(LinkObservation(mono_s, link, reach.broker), ledger.may_reboot)
+            due := parts.ladder.look(LinkObservation(mono_s, link, reach.broker), state.may_reboot)
         ) is not None:
             self._act(due)
-        if ledger.unreported and self._report_steps():
-            parts.state_file.save(ledger)  # else it would be told again after a reboot
+        if state.unreported and self._report_steps():
+            parts.state_file.save(state)  # else it would be reported again after a reboot
         self._update_led(reach, link)
-        parts.state_file.save_if_due(ledger)
+        parts.state_file.save_if_due(state)
 
     def close(self) -> None:
-        self._parts.state_file.save(self.ledger)
+        self._parts.state_file.save(self.state)
 
     def _report_steps(self) -> bool:
         """Whether the daemon took any of the steps that it does not know yet."""
-        before = self.ledger.unreported
-        while self.ledger.unreported and self._parts.daemon.report_step(self.ledger.unreported[0]):
-            self.ledger.unreported = self.ledger.unreported[1:]
-        return before != self.ledger.unreported
+        before = self.state.unreported
+        while self.state.unreported and self._parts.daemon.report_step(self.state.unreported[0]):
+            self.state.unreported = self.state.unreported[1:]
+        return before != self.state.unreported
 
     def _link(self) -> LinkCarrier:
         """Only a cable says for certain that it is not there; a radio or a modem may be stuck."""
@@ -115,19 +117,19 @@ class LinkWatch:
         except DBusError:  # no NetworkManager: the kernel's word must do
             return "up" if carrier_state else "down"
 
-    def _count(self, reach: DaemonReport, mono_s: float) -> None:
-        parts, ledger, options = self._parts, self.ledger, self._parts.options
+    def _count(self, report: DaemonReport, mono_s: float) -> None:
+        parts, state, options = self._parts, self.state, self._parts.options
         new = read_counters(options.names(parts.kind), parts.net)
-        delta = bytes_since(ledger.counters, new)
-        ledger.counters = {**ledger.counters, **new}
-        known = None if reach.wall_s is None else month_label(reach.wall_s, options.billing_day)
-        ledger.months = add_bytes(ledger.months, delta, known, ledger.age_s)
-        month, bytes_ = ledger.months[-1].label, month_used(ledger.months)
+        delta = bytes_since(state.counters, new)
+        state.counters = {**state.counters, **new}
+        known = None if report.wall_s is None else month_label(report.wall_s, options.billing_day)
+        state.months = add_bytes(state.months, delta, known, state.age_s)
+        month, bytes_ = state.months[-1].label, month_used(state.months)
         found = saver_level(bytes_, options.budget)
         self._counted += delta
         if options.budget and self._counted * FINE_CHARACTERS >= options.budget:
             self._counted = 0
-            parts.state_file.save(ledger)
+            parts.state_file.save(state)
         changed = found != self._level
         if changed:
             self._level = found
@@ -140,21 +142,21 @@ class LinkWatch:
             self._reported_s = mono_s if accepted else None  # else again at the next look
 
     def _act(self, due: DueStep) -> None:
-        ledger, parts = self.ledger, self._parts
+        state, parts = self.state, self._parts
         if due.step == "reboot":
-            ledger.rebooted_s = ledger.age_s
-            ledger.record_step(due.step, due.why, "ordered")
-            if not parts.state_file.save(ledger):  # it would be done again and again
+            state.rebooted_s = state.age_s
+            state.record_step(due.step, due.why, "ordered")
+            if not parts.state_file.save(state):  # it would be done again and again
                 due = DueStep(
-                    "held", f"{due.why}; no reboot, for it could not be counted on the disk"
+                    "held", f"{due.why}; no reboot, because it could not be counted on the disk"
                 )
-                ledger.unreported = ledger.unreported[:-1]
+                state.unreported = state.unreported[:-1]
         result = self._do(due.step)
         log.warning("%s: %s: %s", due.step, due.why, result)
-        self._last = {"step": due.step, "why": due.why, "result": result, "age_s": ledger.age_s}
+        self._last = {"step": due.step, "why": due.why, "result": result, "age_s": state.age_s}
         if due.step != "reboot" or result.startswith("failed"):
-            ledger.record_step(due.step, due.why, result)
-            parts.state_file.save(ledger)
+            state.record_step(due.step, due.why, result)
+            parts.state_file.save(state)
 
     def _do(self, step: LadderStep) -> str:
         bus, supply = self._parts.bus, self._parts.modem_power
@@ -172,29 +174,29 @@ class LinkWatch:
             return f"failed: {error}"
         return "nothing to do"
 
-    def _update_led(self, reach: DaemonReport, link: LinkCarrier) -> None:
-        parts, ledger, month = self._parts, self.ledger, self.ledger.months[-1]
+    def _update_led(self, report: DaemonReport, link: LinkCarrier) -> None:
+        parts, state, month = self._parts, self.state, self.state.months[-1]
         commissioned = any(path.exists() for path in parts.commissioned)
-        shown = led_state(LedFacts(commissioned, reach.broker, reach.faulty))
+        shown = led_state(LedFacts(commissioned, report.broker, report.faulty))
         if parts.status_led is not None:
             parts.status_led.set_state(shown)
         found = {
             "v": 1,
             "status_led": shown,
             "link": link,
-            "broker": reach.broker,
+            "broker": report.broker,
             "away_s": round(parts.ladder.away_s, 1),
             "steps": parts.ladder.steps,
             "rung": parts.ladder.rung,
             "last": self._last or None,
-            "untold": len(ledger.unreported),
-            "lost": ledger.unreported_lost,
-            "boots": ledger.boots,
-            "age_s": round(ledger.age_s, 1),
+            "untold": len(state.unreported),
+            "lost": state.unreported_lost,
+            "boots": state.boots,
+            "age_s": round(state.age_s, 1),
             "link_state": parts.state_file.failure or "ok",
             "bytes": {
                 "month": month.label or None,
-                "used": month_used(ledger.months),
+                "used": month_used(state.months),
                 "budget": parts.options.budget,
                 "level": self._level,
                 "says": LEVEL_TEXTS[self._level],

@@ -66,7 +66,7 @@ def _main(network: Network) -> Sections:
 
 
 def _forever() -> dict[str, str]:
-    """NetworkManager gives up after four attempts unless it is told otherwise."""
+    """NetworkManager gives up after four attempts unless it is configured otherwise."""
     return {"autoconnect": "true", "autoconnect-priority": "100", "autoconnect-retries": "0"}
 
 

@@ -36,7 +36,7 @@ class AllowedSites:
             self._known, self._lost = read_allowed_sites(self._path), False
         except ConfigError as error:
             was_lost, self._lost = self._lost, True
-            return None if was_lost else f"{error}; what was known of the sites still holds"
+            return None if was_lost else f"{error}; the sites that were known before still apply"
         return None
 
     def of(self, gw: str) -> frozenset[str]:
@@ -48,7 +48,7 @@ class AllowedSites:
         own = self.of(gw)
         if not own or site in own:
             return None
-        return f"{gw} belongs to {', '.join(sorted(own))}, and files under {site:.64}"
+        return f"{gw} belongs to {', '.join(sorted(own))}, but publishes under {site:.64}"
 
 
 def read_allowed_sites(path: Path) -> SitesByGateway:
@@ -68,14 +68,14 @@ def parse_site_list(text: str, where: str) -> SitesByGateway:
         match line.partition("#")[0].split():
             case [gw, *sites]:
                 if gw in found:
-                    raise ConfigError(f"{where}:{number}: {gw} stands twice in it; use one line")
+                    raise ConfigError(f"{where}:{number}: {gw} is on two lines; use one line")
                 found[gw] = frozenset(sites)
     return found
 
 
-def approved_gateways(desk: Path) -> SitesByGateway:
+def approved_gateways(enrol_folder: Path) -> SitesByGateway:
     """The gateways of an enrolment server. Raises ConfigError."""
-    path = desk / SERVER_DATABASE
+    path = enrol_folder / SERVER_DATABASE
     try:
         store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
         try:
@@ -84,7 +84,7 @@ def approved_gateways(desk: Path) -> SitesByGateway:
         finally:
             store.close()
     except sqlite3.Error as error:
-        raise ConfigError(f"{path}: {error}; is the enrolment server here?") from None
+        raise ConfigError(f"{path}: {error}; is this the folder of the enrolment server?") from None
     found: dict[str, frozenset[str]] = {}
     for gw, site in rows:
         found[str(gw)] = found.get(str(gw), frozenset()) | {str(site)}

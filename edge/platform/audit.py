@@ -27,8 +27,8 @@ from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
 from edge.uplink.wire import WireError
 
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
-TOLD_EVERY: Final = 10_000  # records, of its progress
-FINDINGS_SHOWN: Final = 1000  # findings of one gateway that are told; all are counted
+PROGRESS_EVERY: Final = 10_000  # records, of its progress
+FINDINGS_SHOWN: Final = 1000  # findings of one gateway that are listed; all are counted
 
 
 @dataclass(slots=True)
@@ -67,8 +67,8 @@ def audit_store(
     """Gateways in the order of their names. Raises RecordStoreError."""
     for gw, joined in store.gateways():
         if gateway is None or gateway == gw:
-            filed = SiteCheck(gw, prefix, sites)
-            auditing = _GatewayAuditor(store, ReceivedRanges(gw, joined or 0), filed, keys)
+            site_check = SiteCheck(gw, prefix, sites)
+            auditing = _GatewayAuditor(store, ReceivedRanges(gw, joined or 0), site_check, keys)
             yield auditing.run(progress, known=joined is not None)
 
 
@@ -78,95 +78,102 @@ class _GatewayAuditor:
     def __init__(
         self,
         store: RecordStore,
-        ledger: ReceivedRanges,
-        filed: SiteCheck,
+        received: ReceivedRanges,
+        site_check: SiteCheck,
         keys: CertificateKeys | None,
     ) -> None:
-        self._store, self._ledger, self._filed, self._keys = store, ledger, filed, keys
-        self._done = GatewayAudit(ledger.gw)
+        self._store, self._received, self._site_check, self._keys = (
+            store,
+            received,
+            site_check,
+            keys,
+        )
+        self._done = GatewayAudit(received.gw)
         self._registers, self._corrections = RegisterContinuity(), RedatedMoments()
         self._signed = self._unsigned = 0  # manifests
 
     def run(self, progress: Callable[[int], None], *, known: bool) -> GatewayAudit:
         """`known`: with which epoch the store began to hear of it."""
-        done, ledger = self._done, self._ledger
-        found: list[AuditFinding] = []  # told at the end, when the days are known
+        done, received = self._done, self._received
+        found: list[AuditFinding] = []  # reported at the end, when the days are known
         if not known:
-            text = f"{ledger.gw}: the store does not know any more since when it hears of it"
-            found.append(AuditFinding("damage", f"{text}: it is audited as if since ever"))
-        for entry in self._store.records(ledger.gw):
+            text = f"{received.gw}: the store no longer knows with which epoch its records begin"
+            found.append(AuditFinding("damage", f"{text}: all earlier numbers are expected too"))
+        for entry in self._store.records(received.gw):
             done.records += 1
-            if done.records % TOLD_EVERY == 0:
+            if done.records % PROGRESS_EVERY == 0:
                 progress(done.records)
-            if (foreign := self._filed.take(entry)) is not None:
+            if (foreign := self._site_check.take(entry)) is not None:
                 found.append(foreign)
             else:
                 done.branch = done.branch or entry.branch
                 found.extend(self._record(entry))
             while len(found) > FINDINGS_SHOWN:
                 done.find(found.pop())
-        for finding in (*found, *self._filed.findings()):
+        for finding in (*found, *self._site_check.findings()):
             done.find(finding)
         self._manifests()
-        for entry in self._store.conflicts(ledger.gw):
-            text = f"{record_name(*entry.key)} came with two different contents"
+        for entry in self._store.conflicts(received.gw):
+            text = f"{record_name(*entry.key)} arrived with two different contents"
             text += f"; the second at {entry.received}"
             done.find(AuditFinding("conflict", text, entry.key))
-        judge = CompletenessCheck(ledger, strict=self._keys is not None)
-        findings, done.missing = judge.verdict(done.notes)
-        of_registers, anew = self._registers.judge(judge)
+        check = CompletenessCheck(received, strict=self._keys is not None)
+        findings, done.missing = check.verdict(done.notes)
+        of_registers, anew = self._registers.judge(check)
         for finding in (*findings, *of_registers):
             done.find(finding)
         if anew:
-            text = "registers began anew: what they counted before is in no record"
-            done.notes.append(f"{ledger.gw}: {anew} {text}")
-        if judge.running is not None:
-            text = "is open: no later start has told how it ended"
-            done.notes.append(f"{ledger.gw}: epoch {judge.running} {text}")
+            text = "registers began again: no record has their earlier growth"
+            done.notes.append(f"{received.gw}: {anew} {text}")
+        if check.running is not None:
+            text = "is open: no later start has reported how it ended"
+            done.notes.append(f"{received.gw}: epoch {check.running} {text}")
         self._unsealed()
         return done
 
     def _unsealed(self) -> None:
         """The last quarter of an hour is not sealed yet; what came a day before the last record
         should be: its manifests are gone, or there were none."""
-        done, ledger = self._done, self._ledger
-        found = unsealed_numbers(ledger)
+        done, received = self._done, self._received
+        found = unsealed_numbers(received)
         done.unsealed = sum(map(count_in_ranges, found.values()))
         if done.unsealed:
-            text = "numbers have come that no manifest seals yet"
-            done.notes.append(f"{ledger.gw}: {done.unsealed} {text}")
-        last = _came(ledger.heard)
+            text = "numbers have arrived that no manifest seals yet"
+            done.notes.append(f"{received.gw}: {done.unsealed} {text}")
+        last = _came(received.heard)
         for (epoch, stream), ranges in found.items():
             old = 0
             for first, end in ranges:
-                for entry in self._store.record_range((ledger.gw, epoch, stream, first), end):
+                for entry in self._store.record_range((received.gw, epoch, stream, first), end):
                     came = _came(entry.received)
                     old += None in (last, came) or came < last - SEALED_AFTER  # type: ignore[operator]
             if old:
-                text = f"{ledger.gw} {epoch}/{stream}: {old} records that came long ago were never"
-                text += f" sealed: nothing proves them ({format_numbers(ranges)})"
-                done.find(AuditFinding("unsealed", text, (ledger.gw, epoch, stream, ranges[0][0])))
+                text = f"{received.gw} {epoch}/{stream}: {old} old records were never sealed:"
+                text += f" nothing proves them ({format_numbers(ranges)})"
+                done.find(
+                    AuditFinding("unsealed", text, (received.gw, epoch, stream, ranges[0][0]))
+                )
 
     def _record(self, entry: ReceivedRecord) -> list[AuditFinding]:
-        done, ledger = self._done, self._ledger
+        done, received = self._done, self._received
         _, epoch, stream, seq = entry.key
-        ledger.add_number(epoch, stream, seq, entry.received)
+        received.add_number(epoch, stream, seq, entry.received)
         sent = _sent(entry)
         if isinstance(sent, AuditFinding):
             empty = {"mono": (0, 0)}
             done.days.record(entry.key, entry.source, day_of(entry.wall), empty, 1)
             return [sent]
-        found = list(ledger.add_record(entry.source, sent))
+        found = list(received.add_record(entry.source, sent))
         self._registers.take(entry.key, entry.source, sent)
         stands_for = _stands_for(sent)
         done.days.record(entry.key, entry.source, day_of(entry.wall), sent, stands_for)
         return found
 
     def _manifests(self) -> None:
-        done, ledger, store = self._done, self._ledger, self._store
+        done, received, store = self._done, self._received, self._store
         refused: set[Key] = set()
-        for entry in store.records(ledger.gw, "manifest"):
-            if not self._filed.is_own(entry):
+        for entry in store.records(received.gw, "manifest"):
+            if not self._site_check.is_own(entry):
                 refused.add(entry.key)
                 continue
             seal = self._seal(entry)
@@ -176,17 +183,17 @@ class _GatewayAuditor:
             refused.add(entry.key)
             if seal is not None:
                 done.find(seal)
-        self._corrections.judge(ledger.order(), ledger.boots)
-        replays = Replays(frozenset(ledger.resealed))
+        self._corrections.judge(received.order(), received.boots)
+        replays = Replays(frozenset(received.resealed))
         unproved = agree = 0
-        for entry in store.records(ledger.gw, "manifest"):
+        for entry in store.records(received.gw, "manifest"):
             if entry.key in refused:
                 continue
             sent = _map(entry)
             seal = seal_of(entry.key, sent)
-            dates = WallTimeCheck(seal, self._corrections)
-            proof = prove_seal(seal, _sealed(store, ledger.gw, seal, dates))
-            found = proof.finding, dates.finding(), replays.look(seal, sent)
+            wall_times = WallTimeCheck(seal, self._corrections)
+            proof = prove_seal(seal, _sealed(store, received.gw, seal, wall_times))
+            found = proof.finding, wall_times.finding(), replays.look(seal, sent)
             wrong = [each for each in found if each is not None]
             for finding in wrong:
                 done.find(finding)
@@ -197,50 +204,50 @@ class _GatewayAuditor:
                     done.proved += 1
                     done.days.day(day_of(entry.wall)).proved += 1
         if not agree:
-            text = f"{ledger.gw}: no manifest proves anything that is here. If the gateway is new,"
+            text = f"{received.gw}: no manifest proves any of its records. If the gateway is new,"
             done.find(AuditFinding("nothing", f"{text} audit again in half an hour"))
         if unproved:
             text = "manifests seal numbers that are not in the store: their digests are not checked"
-            done.notes.append(f"{ledger.gw}: {unproved} {text}")
+            done.notes.append(f"{received.gw}: {unproved} {text}")
         self._signatures()
 
     def _seal(self, entry: ReceivedRecord) -> Seal | AuditFinding | None:
         """A manifest that may be believed: without keys nobody knows better. None for one whose
-        payload is damaged: that was told already."""
-        keys, gw, sent = self._keys, self._ledger.gw, _sent(entry)
+        payload is damaged: that was reported already."""
+        keys, gw, sent = self._keys, self._received.gw, _sent(entry)
         if isinstance(sent, AuditFinding):
             return None
         signed = "sig" in sent
         self._signed += signed
         self._unsigned += not signed
-        says = f"the manifest {record_name(*entry.key)}"
+        name = f"the manifest {record_name(*entry.key)}"
         if keys is not None and not signed and gw not in keys.unsigned_ok:
-            return AuditFinding("unsigned", f"{says} is not signed", entry.key)
+            return AuditFinding("unsigned", f"{name} is not signed", entry.key)
         if keys is not None and signed and (why := keys.refusal(gw, sent)) is not None:
-            return AuditFinding("signature", f"{says}: {why}", entry.key)
-        return self._ledger.add_seal(entry.key, sent)
+            return AuditFinding("signature", f"{name}: {why}", entry.key)
+        return self._received.add_seal(entry.key, sent)
 
     def _signatures(self) -> None:
-        gw, notes = self._ledger.gw, self._done.notes
+        gw, notes = self._received.gw, self._done.notes
         if self._keys is None:
             if self._signed:
                 text = "manifests are signed; --keys FOLDER with the gateways' certificates checks"
                 notes.append(f"{gw}: {self._signed} {text} them")
         elif self._unsigned and gw in self._keys.unsigned_ok:
-            text = "manifests are not signed, which --unsigned-ok allows (a key in a TPM): who can"
-            text += " write this store can have made them, so they prove nothing"
+            text = "manifests are not signed, which --unsigned-ok allows (a key in a TPM):"
+            text += " anybody who can write this store could have made them, so they prove nothing"
             notes.append(f"{gw}: {self._unsigned} {text}")
 
 
 def _sealed(
-    store: RecordStore, gw: str, seal: Seal, dates: WallTimeCheck
+    store: RecordStore, gw: str, seal: Seal, wall_times: WallTimeCheck
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
     wanted = set(seal.numbers)
     for entry in store.record_range((gw, seal.epoch, seal.stream, seal.first), seal.last):
         if entry.key[3] in wanted:
             sent = _map(entry)
             if sent:
-                dates.look(entry, sent)
+                wall_times.look(entry, sent)
             yield entry.key[3], sent
 
 
@@ -252,7 +259,7 @@ def _sent(entry: ReceivedRecord) -> dict[str, Any] | AuditFinding:
         if header != (*entry.key, entry.boot) or list(entry.mono) != list(sent["mono"]):
             why = "its payload has another key"
         elif sent.get("source", "") != entry.source or not entry.fits_topic:
-            why = "its topic, its source and its payload are not of one record"
+            why = "its topic, its source and its payload do not belong to one record"
         else:
             return sent
     except (WireError, KeyError, TypeError) as error:

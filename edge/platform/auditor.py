@@ -20,9 +20,9 @@ class Auditor:
 
     def __init__(self) -> None:
         self._records = 0
-        self._ledgers: dict[str, ReceivedRanges] = {}
+        self._received: dict[str, ReceivedRanges] = {}
         self._repeats = Repeats()
-        self._unproved = UnsealedRecords()
+        self._unsealed = UnsealedRecords()
         self._found: list[AuditFinding] = []
         self._hidden = 0
 
@@ -31,23 +31,23 @@ class Auditor:
         if message.kind != "record":
             return
         gw, epoch, stream, seq = key = message.key
-        ledger = self._ledgers.setdefault(gw, ReceivedRanges(gw, epoch))
-        new = ledger.add_number(epoch, stream, seq)
+        received = self._received.setdefault(gw, ReceivedRanges(gw, epoch))
+        new = received.add_number(epoch, stream, seq)
         counted, finding = self._repeats.compare(key, message.sent, new)
         if finding is not None:
             self._find(finding)
         if not counted:
             return
         self._records += 1
-        for finding in ledger.add_record(message.topic.source, message.sent):
+        for finding in received.add_record(message.topic.source, message.sent):
             self._find(finding)
         if stream == "manifest":
-            seal = ledger.add_seal(key, message.sent)
-            finding = seal if isinstance(seal, AuditFinding) else self._unproved.add_seal(gw, seal)
+            seal = received.add_seal(key, message.sent)
+            finding = seal if isinstance(seal, AuditFinding) else self._unsealed.add_seal(gw, seal)
             if finding is not None:
                 self._find(finding)
         else:
-            self._unproved.add(key, message.sent)
+            self._unsealed.add(key, message.sent)
 
     def refused(self, kind: str, topic: str, why: str) -> None:
         """A message that names another gateway than its topic, or is not in the wire format."""
@@ -59,29 +59,31 @@ class Auditor:
 
     def lost(self, count: int) -> None:
         """This program was too slow, and threw messages away."""
-        text = f"{count} messages came faster than they could be checked"
+        text = f"{count} messages arrived faster than they could be checked"
         self._find(AuditFinding("overrun", text))
 
     def report(self) -> AuditReport:
         """The verdict over all that has come until now."""
-        for late in self._unproved.retry_waiting():
+        for late in self._unsealed.retry_waiting():
             self._find(late)
-        report = AuditReport(self._records, self._unproved.proved, list(self._found))
+        report = AuditReport(self._records, self._unsealed.proved, list(self._found))
         if self._hidden:
             report.notes.append(f"{self._hidden} more findings of these kinds are not shown")
         if self._repeats.redelivered:
             count = self._repeats.redelivered
-            report.notes.append(f"{count} messages came again after a reconnection")
-        for gw, ledger in self._ledgers.items():
-            findings, _ = judge_completeness(ledger, report.notes)
+            report.notes.append(f"{count} messages arrived again after a reconnection")
+        for gw, received in self._received.items():
+            findings, _ = judge_completeness(received, report.notes)
             report.findings.extend(findings)
-            if ledger.sealed and (
-                count := sum(map(count_in_ranges, unsealed_numbers(ledger).values()))
+            if received.sealed and (
+                count := sum(map(count_in_ranges, unsealed_numbers(received).values()))
             ):
-                report.notes.append(f"{gw}: {count} numbers have come that no manifest seals yet")
-        if self._unproved.waiting:
-            text = "manifests seal records that did not come here, or came too long ago"
-            report.notes.append(f"{self._unproved.waiting} {text}: their digests are not checked")
+                report.notes.append(
+                    f"{gw}: {count} numbers have arrived that no manifest seals yet"
+                )
+        if self._unsealed.waiting:
+            text = "manifests seal records that did not arrive here, or arrived too long ago"
+            report.notes.append(f"{self._unsealed.waiting} {text}: their digests are not checked")
         return report
 
     def _find(self, finding: AuditFinding) -> None:

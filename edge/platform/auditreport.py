@@ -6,7 +6,7 @@ from typing import Any, Final
 from edge.core.numbers import Range
 from edge.platform.receivedrecord import Key
 
-FINDINGS_LIMIT: Final = 200  # findings that are told one by one as they come
+FINDINGS_LIMIT: Final = 200  # findings that are printed one by one as they come
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ MAX_PACKET_BYTES: Final = MAX_PAYLOAD + (64 << 10)  # of one packet: topic and p
 REFUSED_PAYLOAD_KEPT: Final = (
     64 << 10
 )  # bytes that are kept of the payload of a message that is refused
-TOLD_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
+MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class CollectorCounts:
 
 
 class Collector:
-    """`run` until `stop` is set. `tell` gets sentences for people, few about each gateway.
+    """`run` until `stop` is set. `report` gets sentences for people, few about each gateway.
 
     `sites` knows which sites a gateway may file under, None: any.
     """
@@ -86,16 +86,16 @@ class Collector:
         store: RecordStore,
         *,
         clock: Clock,
-        tell: Callable[[str], None],
+        report: Callable[[str], None],
         prefix: str = TOPIC_PREFIX,
         sites: AllowedSites | None = None,
     ) -> None:
         self.counts = CollectorCounts()
-        self._store, self._clock, self._tell = store, clock, tell
+        self._store, self._clock, self._report = store, clock, report
         self._prefix, self._sites = prefix, sites
-        self._told = KeepQuota(TOLD_PER_GATEWAY)
+        self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
         self._inbox = Inbox()
-        self._owed: list[CommittedRecord] = []  # stored, and no receipt sent
+        self._unconfirmed: list[CommittedRecord] = []  # stored, and no receipt sent
 
     async def run(
         self,
@@ -130,7 +130,7 @@ class Collector:
                 if stop.is_set():
                     return
                 self.counts.reconnections += 1
-                self._tell(f"connection lost ({error}), trying again")
+                self._report(f"connection lost ({error}), trying again")
                 await self._clock.sleep_until(self._clock.now().mono_ns + RETRY_NS)
 
     async def _collect(
@@ -179,7 +179,7 @@ class Collector:
         entries: list[ReceivedRecord] = []
         refused: list[RefusedMessage] = []
         if self._sites is not None and (why := self._sites.look(self._clock.now().mono_ns)):
-            self._tell(why)
+            self._report(why)
         received = iso_time(self._clock.now().wall_ns)
         for message in group:
             self._sort(to_arrived(message), received, entries, refused)
@@ -197,18 +197,18 @@ class Collector:
                     counts.repeats += 1
                 case "conflict":
                     counts.conflicts += 1
-                    text = "came with another content; the first is kept, this one beside it"
-                    self._say(
+                    text = "arrived again with another content; both are kept"
+                    self._report_limited(
                         "conflict", each.entry.key[0], f"{record_name(*each.entry.key)} {text}"
                     )
                 case "excess":
                     counts.excess += 1
                     text = (
-                        f"{record_name(*each.entry.key)}: more contents than are kept came under "
-                        "numbers that others have; this one is not kept, and no receipt says so"
+                        f"{record_name(*each.entry.key)}: no more conflicts of this gateway are "
+                        "kept; this content is not stored and gets no receipt"
                     )
-                    self._say("excess", each.entry.key[0], text)
-        self._owed.extend(each for each in done if each.verdict != "excess")
+                    self._report_limited("excess", each.entry.key[0], text)
+        self._unconfirmed.extend(each for each in done if each.verdict != "excess")
         await self._send_receipts(client)
 
     def _sort(
@@ -256,21 +256,24 @@ class Collector:
     ) -> RefusedMessage:
         gw, payload = gateway_of(came.topic, self._prefix), came.payload
         text = f"{why}".encode("utf-8", "backslashreplace").decode()
-        self._say(kind, gw, f"{came.topic:.200}: {text:.200}")
+        self._report_limited(kind, gw, f"{came.topic:.200}: {text:.200}")
         return RefusedMessage(
             kind, gw, came.topic, text, len(payload), payload[:REFUSED_PAYLOAD_KEPT], received
         )
 
-    def _say(self, kind: str, gw: str, text: str) -> None:
+    def _report_limited(self, kind: str, gw: str, text: str) -> None:
         """One gateway must not hide another one's sentences behind its own."""
-        if self._told.keep(gw, kind, 0):
-            self._tell(f"{kind}: {text}")
-        elif self._told.of(gw, kind).not_kept == 1:
-            self._tell(f"{kind}: more from {gw or 'others'} is counted, and not told one by one")
+        if self._reported.keep(gw, kind, 0):
+            self._report(f"{kind}: {text}")
+        elif self._reported.of(gw, kind).not_kept == 1:
+            who = gw or "other senders"
+            self._report(
+                f"{kind}: further messages of {who} are counted, but not reported one by one"
+            )
 
     async def _send_receipts(self, client: aiomqtt.Client) -> None:
         """Of all that is owed. A receipt that is lost costs one repeat, and no more."""
-        messages = encode_receipts_of(each.entry for each in self._owed)
+        messages = encode_receipts_of(each.entry for each in self._unconfirmed)
         results = await asyncio.gather(
             *(
                 client.publish(topic, payload.data, qos=1, properties=_json(payload))
@@ -281,7 +284,7 @@ class Collector:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        self._owed.clear()
+        self._unconfirmed.clear()
         self.counts.receipts += len(messages)
 
 

@@ -9,7 +9,7 @@ from edge.platform.epochorder import EpochClaims
 from edge.platform.receivedrecord import Key
 
 ALL: Final = "*"  # all streams, and all epochs before
-METERS_LIMIT: Final = 10_000  # of one gateway: events that tell of a register; more excuse nothing
+METERS_LIMIT: Final = 10_000  # of one gateway: events about a register; more excuse nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Not by their numbers: a box with a new card counts anew, and a start that saw no disk takes its
 number at random. What the words say is not believed either: two successors of one epoch, and
-epochs that follow each other in a circle, are told.
+epochs that follow each other in a circle, are reported.
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,18 +61,18 @@ class EpochOrder:
         return self.chains[line][first + 1 : last] if line == other else []
 
 
-def order_epochs(known: Iterable[int], words: EpochClaims) -> EpochOrder:
+def order_epochs(known: Iterable[int], claims: EpochClaims) -> EpochOrder:
     """Of the `known` epochs and of those that are only named."""
     before: dict[int, int] = {}
     torn: dict[int, list[int]] = {}
-    nodes = set(known) | set(words.formers)
-    for by, formers in words.formers.items():
+    nodes = set(known) | set(claims.formers)
+    for by, formers in claims.formers.items():
         nodes |= formers
         before[by] = max(formers)
         if len(formers) > 1:
             torn[by] = sorted(formers)
     named = set(before.values())
-    for by, lost in words.lost.items():
+    for by, lost in claims.lost.items():
         nodes |= {by, *lost}
         # A start whose outbox did not know of the last one says so, and names the one before that.
         # What it says later of older epochs is only said again

@@ -29,7 +29,7 @@ class JsonLinesFile:
             self.torn_bytes = size - self.end
             head = os.pread(self._handle, len(RECORD_HEAD), 0)
             if not RECORD_HEAD.startswith(head):
-                raise ConfigError(f"{path}: this is no store of `receipts`; choose another name")
+                raise ConfigError(f"{path}: this is not a store of `receipts`; choose another name")
             if write:
                 os.ftruncate(self._handle, self.end)
                 os.fsync(self._handle)
@@ -99,7 +99,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """One program would take the first of two, and another one the last."""
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a key occurs twice")
     return found
 
 

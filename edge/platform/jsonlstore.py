@@ -67,7 +67,7 @@ class JsonLinesStore:
         self._journals: list[JsonLinesFile] = []
         self._index = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         try:
-            with self._told():
+            with self._store_errors():
                 self._index.executescript(INDEX)
                 self._records = self._journal(path, write)
                 self._conflicts = self._journal(path.with_suffix(".conflict.jsonl"), write)
@@ -91,7 +91,7 @@ class JsonLinesStore:
         """All that is named is on the disk when this returns."""
         done: list[CommittedRecord] = []
         kept, beside, aside = bytearray(), bytearray(), bytearray()
-        with self._told():
+        with self._store_errors():
             self._index.execute("BEGIN")
             try:
                 for entry in entries:
@@ -115,7 +115,7 @@ class JsonLinesStore:
         return done
 
     def gateways(self) -> list[tuple[str, int | None]]:
-        with self._told():
+        with self._store_errors():
             return self._index.execute("SELECT gw, epoch FROM joined ORDER BY gw").fetchall()
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[ReceivedRecord]:
@@ -129,13 +129,13 @@ class JsonLinesStore:
 
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
         rows = f"SELECT place, length FROM conflict WHERE gw = ?{ORDER}"
-        with self._told():
+        with self._store_errors():
             for place, length in self._index.execute(rows, (gw,)):
                 if self._conflicts is not None:
                     yield parse_record_line(self._conflicts.at(place, length))
 
     def tallies(self) -> KeepQuota:
-        with self._told():
+        with self._store_errors():
             return self._counted()
 
     def close(self) -> None:
@@ -164,10 +164,10 @@ class JsonLinesStore:
                 case {"kind": "store", "v": version, "name": str(name)}:
                     if version == VERSION:
                         return name
-                    text = f"version {version!r:.20} of the store; this program knows {VERSION}"
+                    text = f"the store has version {version!r:.20}; this program reads {VERSION}"
                     raise ConfigError(f"{self._path}: {text}")
             break
-        raise ConfigError(f"{self._path}: this is no store of `receipts`; choose another name")
+        raise ConfigError(f"{self._path}: this is not a store of `receipts`; choose another name")
 
     def _read_all(self) -> None:
         assert self._records is not None
@@ -270,12 +270,12 @@ class JsonLinesStore:
 
     def _read(self, sql: str, values: Sequence[Any]) -> Iterator[ReceivedRecord]:
         assert self._records is not None
-        with self._told():
+        with self._store_errors():
             for place, length, *wall in self._index.execute(sql, values):
                 yield parse_record_line(self._records.at(place, length)).dated(WallTimes(*wall))
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, *DAMAGED) as error:

@@ -10,7 +10,7 @@ from typing import Final
 KEPT_PER_KIND: Final = 100  # messages of one gateway and kind
 BYTES_PER_KIND: Final = 4 << 20  # of these together
 GATEWAYS_LIMIT: Final = (
-    10_000  # gateways that are told apart; those after them have one room together
+    10_000  # gateways that are counted each; those after them have one room together
 )
 
 CONFLICT: Final = "conflict"  # a kind beside `foreign` and `undecodable`

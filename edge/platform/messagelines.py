@@ -83,9 +83,9 @@ def _manifest(data: Mapping[str, Any]) -> str:
     if count == 0 and isinstance(former, dict):
         last = former.get("last")
         if not last:
-            return f"first manifest of this start; how the one before ended is not known{signed}"
+            return f"first manifest of this start; how the previous one ended is not known{signed}"
         names = ", ".join(f"{k} {v}" for k, v in last.items()) if isinstance(last, dict) else "-"
-        return f"first manifest of this start; the one before ended with {names}{signed}"
+        return f"first manifest of this start; the previous one ended with {names}{signed}"
     steps = data.get("seqs")
     holes = isinstance(steps, Sequence) and len(steps) > 1
     span = f", {data.get('first')} to {data.get('last')}" + (" with holes" if holes else "")
@@ -103,7 +103,7 @@ def _health(data: Mapping[str, Any]) -> str:
         value = data.get(key)
         if isinstance(value, (int, float)) and abs(value) < MOST:
             parts.append(form(float(value)))
-    return ", ".join(parts) or "nothing known"
+    return ", ".join(parts) or "no values"
 
 
 def _span(seconds: float) -> str:

@@ -84,14 +84,14 @@ class ReceivedRanges:
     def _covers(self, key: Key, covers: object) -> Iterator[AuditFinding]:
         _, epoch, stream, seq = key
         if seq in self.covered.get((epoch, stream), ()):
-            text = f"{record_name(*key)} came as a record of its own, and another one covers it"
+            text = f"{record_name(*key)} arrived as a record of its own, and another one covers it"
             yield AuditFinding("conflict", text, key)
         if covers is None:
             return
         try:
             found = sorted(set(decode_steps(covers)))
             if not found or found[-1] != seq:
-                raise ValueError("they do not end with its own number")
+                raise ValueError("the list does not end with its own number")
         except ValueError as error:
             yield AuditFinding("undecodable", f"{record_name(*key)}: covers: {error}", key)
             return
@@ -112,6 +112,6 @@ class ReceivedRanges:
         boots = self.timelines.setdefault((key[2], source), {})
         timeline = boots.setdefault((key[1], data["boot"]), Timeline())
         if not timeline.add(from_us, to_us, (key[1], key[3])):
-            text = f"{record_name(*key)} speaks of a time of {source}"
-            text = f"{text} that another record has told ({from_us}..{to_us} us)"
+            text = f"{record_name(*key)} covers a time of {source}"
+            text = f"{text} that another record covers too ({from_us}..{to_us} us)"
             yield AuditFinding("overlap", text, key)

@@ -80,7 +80,7 @@ class ReceivedRecord:
         except WireError as error:
             raise WireError(f"it cannot be read: {error!s:.200}") from error
         if not isinstance(found, dict):
-            raise WireError("the stored payload is no map")
+            raise WireError("the stored payload is not a map")
         return found
 
 

@@ -72,7 +72,7 @@ def open_store(path: Path, *, write: bool) -> RecordStore:
     from edge.platform.sqlite_store import SqliteStore
 
     if path.suffix not in SQLITE | LINES:
-        raise ConfigError(f"{path}: a store ends in .db (SQLite) or .jsonl (JSON lines)")
+        raise ConfigError(f"{path}: a store's name ends in .db (SQLite) or .jsonl (JSON lines)")
     if not write and not path.is_file():
         raise ConfigError(f"{path}: there is no such file")
     if write and not path.parent.is_dir():

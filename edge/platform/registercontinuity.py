@@ -15,7 +15,7 @@ from edge.platform.receivedrecord import Key
 from edge.platform.timeline import RowPlace
 
 FINDINGS_LIMIT: Final = 1000  # steps that do not meet, of one gateway; more are findings at once
-NEAR_US: Final = 120_000_000  # an event that tells of a register may come so long before or after
+NEAR_US: Final = 120_000_000  # an event about a register may come so long before or after
 GAPS: Final = ("uncertain:gap", "bad:gap")  # it is another device, or was not watched
 
 Register = tuple[str, str, str]  # stream, source, point
@@ -73,20 +73,20 @@ class RegisterContinuity:
                 }:  # fmt: skip
                     self._take((key[2], source, str(point)), _reading(key, sent, register))
 
-    def judge(self, judge: CompletenessCheck) -> tuple[list[AuditFinding], int]:
+    def judge(self, check: CompletenessCheck) -> tuple[list[AuditFinding], int]:
         """Findings, and how many registers began anew: what they did before is in no record."""
-        steps = [*self._steps, *self._over(judge)]
+        steps = [*self._steps, *self._over(check)]
         findings: list[AuditFinding] = []
         uncounted = 0
         for step in steps:
-            if _explained(judge, step):
+            if _explained(check, step):
                 continue
             if _began_anew(step):
                 uncounted += 1
             else:
-                findings.append(_finding(judge.ledger.gw, step))
+                findings.append(_finding(check.received.gw, step))
         if self._more:
-            text = f"{judge.ledger.gw}: {self._more} more registers do not go on where they were"
+            text = f"{check.received.gw}: {self._more} more registers do not continue as expected"
             findings.append(AuditFinding("register", text))
         return findings, uncounted
 
@@ -106,15 +106,15 @@ class RegisterContinuity:
         run.tail = reading
         run.grown = run.grown or reading.last > reading.before
 
-    def _over(self, judge: CompletenessCheck) -> Iterator[RegisterStep]:
+    def _over(self, check: CompletenessCheck) -> Iterator[RegisterStep]:
         """From one epoch to the next in which the register was read."""
-        circling = {epoch for circle in judge.order.cycles for epoch in circle}
+        circling = {epoch for circle in check.order.cycles for epoch in circle}
         for register, runs in self._runs.items():
             lines: dict[int, list[tuple[int, RegisterRun]]] = {}
             for epoch, run in runs.items():
                 if epoch in circling:
                     continue  # nothing comes before another there
-                line, at = judge.order.place[epoch]
+                line, at = check.order.place[epoch]
                 lines.setdefault(line, []).append((at, run))
             for found in lines.values():
                 found.sort(key=lambda each: each[0])
@@ -140,7 +140,7 @@ def _reading(
 
 
 def _is_continuous(left: RegisterReading, right: RegisterReading) -> bool:
-    """Also where nobody can tell: another step, or another device on one of both sides."""
+    """Also where it is not known: another step, or another device on one of both sides."""
     doubted = not (left.sure and right.sure) or left.step != right.step
     return doubted or abs(right.before - left.last) <= 1
 
@@ -152,10 +152,10 @@ def _began_anew(step: RegisterStep) -> bool:
     return not step.grown and right.before > left and right.first in (right.before, left)
 
 
-def _explained(judge: CompletenessCheck, step: RegisterStep) -> bool:
-    """Records between the two are missing, or an event tells of another register."""
+def _explained(check: CompletenessCheck, step: RegisterStep) -> bool:
+    """Records between the two are missing, or an event reports another register."""
     stream, source, point = step.register
-    if judge.absent(step.left.place, step.right.place, stream):
+    if check.absent(step.left.place, step.right.place, stream):
         return True
     return any(
         meter.source == source
@@ -167,7 +167,7 @@ def _explained(judge: CompletenessCheck, step: RegisterStep) -> bool:
                 (step.right, 0, step.right.at_us),
             )
         )
-        for meter in judge.ledger.declared.meters
+        for meter in check.received.declared.meters
     )
 
 
@@ -178,5 +178,5 @@ def _finding(gw: str, step: RegisterStep) -> AuditFinding:
     where = record_name(gw, right.place[0], stream, right.place[1])
     text = f"{where}: {source}.{point} grew from {right.before * size:g} to {right.last * size:g},"
     text += f" and the record before it ({left.place[0]}/{left.place[1]}) ends at"
-    text += f" {left.last * size:g}: it was counted twice, or not at all"
+    text += f" {left.last * size:g}: the growth was counted twice, or not at all"
     return AuditFinding("register", text, (gw, right.place[0], stream, right.place[1]))

@@ -39,15 +39,15 @@ class Repeats:
             if new:
                 self._latest.append(key)
             elif not redelivered:
-                text = f"{record_name(*key)} came twice, the first time long ago"
+                text = f"{record_name(*key)} arrived twice, the first time long ago"
                 return False, AuditFinding("duplicate", text, key)
             return new, None
         if before[0] != content:
-            text = f"{record_name(*key)} came with two different contents"
+            text = f"{record_name(*key)} arrived with two different contents"
             return False, AuditFinding("conflict", text, key)
         if key in self._forgiven:
             self.redelivered += 1
         elif not (redelivered or before[1]):
-            text = f"{record_name(*key)} came twice, and neither says `redelivered`"
+            text = f"{record_name(*key)} arrived twice, and neither is marked `redelivered`"
             return False, AuditFinding("duplicate", text, key)
         return False, None

@@ -31,12 +31,12 @@ class Replays:
         if seal.count and (seal.epoch, seal.stream, seal.first) not in self._resealed:
             return None
         body = {field: value for field, value in sent.items() if field not in HEADER_KEYS}
-        said = hashlib.sha256(signed_bytes(body)).digest()
-        first = self._first.setdefault(said, seal.key)
+        digest = hashlib.sha256(signed_bytes(body)).digest()
+        first = self._first.setdefault(digest, seal.key)
         if first == seal.key:
             return None
         text = (
-            f"{seal.says} says what {record_name(*first)} says, word for word: one of them was put "
-            "in the place of another, which is gone"
+            f"{seal.text} has exactly the content of {record_name(*first)}: a copy has replaced a "
+            "manifest that is missing"
         )
         return AuditFinding("replay", text, seal.key)

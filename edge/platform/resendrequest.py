@@ -100,7 +100,7 @@ async def _request_in_turn(
             case {"ok": True, "resent": int(more), "gone": int(lost)}:
                 resent, gone = resent + more, gone + lost
             case _:
-                why = str(data.get("error", "an answer that is none"))
+                why = str(data.get("error", "an invalid answer"))
                 return ResendResult(resent, gone, error=f"it refuses: {why:.300}")
     left = sum(
         b - a + 1 for c in commands[COMMANDS_PER_RUN:] for each in c for a, b in each["ranges"]

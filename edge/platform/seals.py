@@ -45,7 +45,7 @@ class Seal:
                 yield from ((number, number) for number in range(first, last + 1, step))
 
     @property
-    def says(self) -> str:
+    def text(self) -> str:
         return f"the manifest {record_name(*self.key)}"
 
 
@@ -58,9 +58,9 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
             "clock": list(clock),
         }:  # fmt: skip
             if stream not in STREAMS or not 0 <= epoch < MAX_SEQ:
-                raise ValueError("epoch_of or stream_of cannot be")
+                raise ValueError("epoch_of or stream_of is invalid")
             if "former" in data and (epoch, key[3]) != (key[1], 1):
-                raise ValueError("it is the first one of an epoch, and stands at another place")
+                raise ValueError("only the first manifest of an epoch may have `former`")
             numbers = decode_steps(seqs)
             if not all(a < b for a, b in pairwise(numbers)):
                 raise ValueError("its numbers do not grow")
@@ -108,8 +108,8 @@ def prove_seal(seal: Seal, records: Iterable[tuple[int, Mapping[str, Any]]]) -> 
 
 def _differs(seal: Seal) -> AuditFinding:
     ranges = format_numbers([(seal.first, seal.last)])
-    text = f"{seal.says} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
-    return AuditFinding("digest", f"{text}, and what came under them is something else", seal.key)
+    text = f"{seal.text} seals {seal.count} numbers of {seal.epoch}/{seal.stream} ({ranges})"
+    return AuditFinding("digest", f"{text}, but the records that arrived are different", seal.key)
 
 
 def _steps(seqs: list[Step]) -> tuple[tuple[int, int, int], ...]:

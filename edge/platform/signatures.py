@@ -96,7 +96,7 @@ def _issued(certificate: "Certificate", authority: "Certificate", file: Path) ->
     try:
         certificate.verify_directly_issued_by(authority)
     except (InvalidSignature, TypeError, ValueError):
-        raise ConfigError(f"{file}: this certificate was not issued by --ca") from None
+        raise ConfigError(f"{file}: this certificate was not issued by --keys-ca") from None
 
 
 def _holder(certificate: "Certificate", file: Path) -> tuple[str, frozenset[str], Any]:

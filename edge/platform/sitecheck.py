@@ -11,7 +11,7 @@ from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStore
 from edge.uplink.wire import WireError, parse_topic
 
-SITES_SHOWN: Final = 20  # that are told of one gateway
+SITES_SHOWN: Final = 20  # that are listed of one gateway
 TOPICS_LIMIT: Final = 10_000  # that are remembered
 
 
@@ -32,7 +32,7 @@ class SiteCheck:
         site = self._site(entry.topic)
         if site is None:
             text = (
-                f"{record_name(*entry.key)} came under {entry.topic!r:.200}, and not under "
+                f"{record_name(*entry.key)} arrived under {entry.topic!r:.200}, not under "
                 f"{self._prefix}/SITE/{self._gw}/up"
             )
             return AuditFinding("foreign", text, entry.key)
@@ -52,15 +52,14 @@ class SiteCheck:
         own = self._own or frozenset([*self._first][:1])
         for site, entry in self._first.items():
             if site not in own:
-                belongs = f"belongs to {', '.join(sorted(own))}"
+                belongs = f"but belongs to {', '.join(sorted(own))}"
                 if not self._own:
-                    belongs = f"files under {', '.join(own)} too"
-                text = (
-                    f"{self._gw} files under {site}, and {belongs}: see {record_name(*entry.key)}"
-                )
+                    belongs = f"and also under {', '.join(own)}"
+                text = f"{self._gw} publishes under {site}, {belongs}"
+                text += f": see {record_name(*entry.key)}"
                 yield AuditFinding("site", text, entry.key)
         if self._more:
-            text = f"{self._more} more of its records came under more than {SITES_SHOWN} sites"
+            text = f"it uses more than {SITES_SHOWN} sites: {self._more} more records"
             yield AuditFinding("site", f"{self._gw}: {text}")
 
     def _site(self, topic: str) -> str | None:
@@ -92,8 +91,8 @@ def refused_findings(
             continue
         who = gw or "nobody's branch"
         if kind == "foreign":
-            text = f"{who}: {tally.total} messages named another gateway or site: refused"
+            text = f"{who}: {tally.total} messages were refused: they named another gateway or site"
             yield gw, AuditFinding("foreign", text)
         elif kind == CONFLICT and tally.not_kept:
-            text = f"{tally.not_kept} more contents came under numbers that others have"
-            yield gw, AuditFinding("conflict", f"{who}: {text}: not kept, and not receipted")
+            text = f"{tally.not_kept} more contents arrived under numbers that were already used"
+            yield gw, AuditFinding("conflict", f"{who}: {text}: not kept, no receipt")

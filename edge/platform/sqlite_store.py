@@ -82,14 +82,14 @@ class SqliteStore:
         self._path = path
         self._lock = StoreLock(path) if write else None
         try:
-            with self._told():
+            with self._store_errors():
                 self._db = _connect(path, write)
         except BaseException:
             if self._lock is not None:
                 self._lock.close()
             raise
         try:
-            with self._told():
+            with self._store_errors():
                 self.name = self._prepare(write)
                 self._tallies = self._counted()
         except BaseException:
@@ -100,7 +100,7 @@ class SqliteStore:
         self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
     ) -> list[CommittedRecord]:
         """All of it or nothing; on the disk when this returns."""
-        with self._told():
+        with self._store_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 done = [CommittedRecord(entry, self._put(entry)) for entry in entries]
@@ -120,7 +120,7 @@ class SqliteStore:
         return done
 
     def gateways(self) -> list[tuple[str, int | None]]:
-        with self._told():
+        with self._store_errors():
             found = self._db.execute(GATEWAYS).fetchall()
         named = [each for each in found if isinstance(each[0], str) and each[0].isascii()]
         if len(named) < len(found):  # rows of a gateway whose name is none
@@ -142,7 +142,7 @@ class SqliteStore:
         return self._read(f"SELECT {COLUMNS} FROM conflict WHERE gw = ?{ORDER}", (gw,))
 
     def tallies(self) -> KeepQuota:
-        with self._told():
+        with self._store_errors():
             return self._counted()
 
     def close(self) -> None:
@@ -163,11 +163,9 @@ class SqliteStore:
                 f"INSERT INTO store VALUES ('{secrets.token_hex(8)}');COMMIT;"
             )
         elif application != APPLICATION_ID:
-            raise ConfigError(f"{self._path}: this is a database, but no store of `receipts`")
+            raise ConfigError(f"{self._path}: this is a database, but not a store of `receipts`")
         elif version != USER_VERSION:
-            text = (
-                f"{self._path}: version {version} of the store; this program knows {USER_VERSION}"
-            )
+            text = f"{self._path}: it has version {version}; this program reads {USER_VERSION}"
             raise ConfigError(text)
         if write:  # not before: a database of another program is left as it is
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -213,7 +211,7 @@ class SqliteStore:
     def _read(
         self, sql: str, values: Sequence[Any], *, counts: bool = False
     ) -> Iterator[ReceivedRecord]:
-        with self._told():
+        with self._store_errors():
             for row in self._db.execute(sql, values):
                 if (entry := _entry(row)) is not None:
                     yield entry
@@ -221,7 +219,7 @@ class SqliteStore:
                     self.damage = StoreDamage(lines=self.damage.lines + 1)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _store_errors(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:

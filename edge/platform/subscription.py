@@ -1,4 +1,4 @@
-"""Listening to a broker until told to stop, over lost connections."""
+"""Listening to a broker until it has to stop, over lost connections."""
 
 import asyncio
 import ssl

@@ -17,16 +17,16 @@ def receive_refusal(topic_filter: str, prefix: str = TOPIC_PREFIX) -> str | None
     levels = topic_filter.split("/")
     if levels[0] in SHARED_PREFIXES:
         return (
-            "a shared subscription gives each of its members a part, and whoever joins it takes"
-            " one: mosquitto refuses nobody, and throws away what he may not read"
+            "each member of a shared subscription gets only a part, and any client can join it:"
+            " mosquitto refuses no member, and discards messages that a member may not read"
         )
     for level, wanted in zip(levels, _branch(prefix), strict=False):
         if level == "#":
             return None
         if wanted is not None and level not in (wanted, "+"):
-            return f"it brings nothing of {prefix}/SITE/GATEWAY/up; end it with /up/#"
+            return f"it matches nothing below {prefix}/SITE/GATEWAY/up; end it with /up/#"
     if len(levels) <= len(_branch(prefix)):
-        return f"it ends above what gateways say; end it with /up/# ({prefix}/SITE/GATEWAY/up/#)"
+        return f"it ends above gateways' topics; end it with /up/# ({prefix}/SITE/GATEWAY/up/#)"
     return None
 
 
@@ -42,7 +42,7 @@ def check_refusal(topic_filter: str, prefix: str = TOPIC_PREFIX) -> str | None:
     if "#" in levels[:depth]:
         return None
     if levels[depth - 1] != "up":
-        return "it does not name what is checked; end it with /up/#"
+        return "it does not include the records; end it with /up/#"
     match levels[depth:]:
         case ["#"] | ["+", "#"]:
             return None

@@ -2,7 +2,7 @@
 
 A gateway calculates them from a moment on both clocks, and names that moment in the manifest. So
 nothing drifts between the two, however long a boot lasts: what differs is rounding to milliseconds,
-and 10 ms up to which two moments are told as one.
+and 10 ms up to which two moments are reported as one.
 """
 
 import json
@@ -54,9 +54,9 @@ class RedatedMoments:
 
     def of(self, epoch: int, boot: int) -> Sequence[Moment]:
         """Those that can be of this boot of this epoch."""
-        told = self._boots.get(boot, ())
+        moments = self._boots.get(boot, ())
         mine, used = self._lines.get(epoch), self._used.get(boot, ())
-        lines = ((self._lines.get(by), moment) for by, moment in told)
+        lines = ((self._lines.get(by), moment) for by, moment in moments)
         return [moment for line, moment in lines if line == mine or line not in used]
 
 
@@ -79,17 +79,15 @@ class WallTimeCheck:
         for wall in walls:
             if not any(_matches(wall, entry, moment) for moment in possible):
                 self.wrong += 1
-                sentence_text = f"{record_name(*entry.key)} says {wall.start} ({wall.tq})"
+                sentence_text = f"{record_name(*entry.key)} has {wall.start} ({wall.tq})"
                 self.first = self.first or f"{sentence_text}, {_map_text(self.seal.clock, entry)}"
                 return
 
     def finding(self) -> AuditFinding | None:
         if not self.wrong:
             return None
-        text = (
-            f"{self.wrong} records that the manifest {record_name(*self.seal.key)} seals have other"
-        )
-        text += f" wall times than the gateway gave them: {self.first}"
+        text = f"{self.wrong} records that the manifest {record_name(*self.seal.key)} seals have"
+        text += f" wall times that differ from those of the gateway: {self.first}"
         return AuditFinding("time", text, self.seal.key)
 
 
@@ -122,7 +120,7 @@ def _map_text(clock: Sequence[Moment], entry: ReceivedRecord) -> str:
     """What the map says instead, for people."""
     mine = [moment for moment in clock if moment.boot == entry.boot]
     if not mine:
-        return f"and the manifest knows no clock of boot {entry.boot}"
+        return f"and the manifest has no clock of boot {entry.boot}"
     return "the gateway " + " or ".join(f"{_iso(each, entry)} ({each.tq})" for each in mine[:3])
 
 

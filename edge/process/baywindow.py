@@ -7,9 +7,9 @@ after `min_stay_s`, a departure two seconds after the contact opened.
 A bay is one place, so a stay in it is one vehicle's, and can be read from its records: by adding
 up `occupied_us`, from a `stay` of one, from an overstay. That a place is taken, and since when, is
 what it is watched for; a coarser number would not hide it, since `occupied` tells it every period.
-What keeps a vehicle from being followed is that nothing is told of the vehicle itself: no length,
-no speed, nothing by which it could be known again elsewhere. `since_s` and an overstay's `stay_s`
-go in steps of a minute, as nobody needs them finer.
+What keeps a vehicle from being followed is that nothing is published of the vehicle itself: no
+length, no speed, nothing by which it could be known again elsewhere. `since_s` and an overstay's
+`stay_s` go in steps of a minute, as nobody needs them finer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class BayWindow:
         self._durations = HistogramCounts(STAY_BINS)
 
     def begin(self, at_ns: int) -> None:
-        """A first window, with nothing known. A limit that was passed is told to be over."""
+        """A first window, with nothing known. A limit that was passed is reported as over."""
         self._line.forget()
         self._loop.begin(at_ns)
         self._stays.begin(at_ns)
@@ -177,25 +177,25 @@ class BayWindow:
         }
         return body | {key: value for key, value in optional.items() if value}
 
-    def _event(self, turn: OverstayChange) -> Draft:
+    def _event(self, change: OverstayChange) -> Draft:
         name, limit = self.setup.name, self.setup.max_stay_min
         body: dict[str, Any] = {
             "event": "overstay",
-            "state": "on" if turn.on else "off",
+            "state": "on" if change.on else "off",
             "by": "rule overstay",
             "max_stay_min": limit,
         }
-        least = "at least " if turn.at_least else ""
-        if turn.on:
+        least = "at least " if change.at_least else ""
+        if change.on:
             text = f"occupied by one vehicle for {least}{limit:g} minutes, which is the limit"
-        elif turn.stay_ns is None:
-            text = "nobody watched it, so when the vehicle left that stayed too long is not known"
+        elif change.stay_ns is None:
+            text = "the bay was not watched, so it is not known when the overstaying vehicle left"
         else:
-            minutes = turn.stay_ns / MINUTE_NS
-            body["stay_s"] = _coarse_s(turn.stay_ns)
+            minutes = change.stay_ns / MINUTE_NS
+            body["stay_s"] = _coarse_s(change.stay_ns)
             text = f"the vehicle left after {least}{minutes:.0f} minutes; the limit is {limit:g}"
         body["text"] = f"{name}: {text}."
-        return event_draft(name, turn.at_ns, body)
+        return event_draft(name, change.at_ns, body)
 
 
 def merge_bays(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:

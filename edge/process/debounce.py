@@ -1,4 +1,4 @@
-"""From the contacts of one line to clean changes: bounce is merged backward, losses are told.
+"""From the contacts of one line to clean changes: bounce is merged backward, losses are reported.
 
 A contact that chatters is one change, stamped at its first edge. Kernel debounce would stamp it
 late and in jiffies. At the end of a window a run that has not settled counts as what its level
@@ -75,7 +75,7 @@ class Debouncer:
 
     def __init__(self, bounce_ns: int) -> None:
         self._bounce = bounce_ns
-        self._level: bool | None = None  # as told by `events`; None: nobody knows
+        self._level: bool | None = None  # as reported by `events`; None: nobody knows
         self._raw = False  # the level after the last edge
         self._run = False  # the last edge may still be part of a bounce
         self._first = 0  # the first edge of the run
@@ -111,7 +111,7 @@ class Debouncer:
                 self._level, self._run, self._first = False, True, at
             elif contact.lost or on is self._raw:
                 if at <= self._last and not contact.lost:
-                    continue  # told before, or part of the level found at opening
+                    continue  # reported before, or part of the level found at opening
                 self._resync(max(at, self._last), contact.lost or 1)
             elif self._run:
                 if at - self._last >= bounce:
@@ -125,7 +125,7 @@ class Debouncer:
             self._last, self._raw = max(at, self._last), on
 
     def end_window(self, end_ns: int) -> None:
-        """A window ends: what is known by now is told."""
+        """A window ends: what is known by now is reported."""
         if self._unobserved and self._unobserved[0] < end_ns:
             self._pass_unobserved(end_ns - 1)
         if self._run and self._first < end_ns:
@@ -136,7 +136,7 @@ class Debouncer:
         self._noise = [(max(a, end_ns), b) for a, b in self._noise if b >= end_ns]
 
     def mark_unobserved(self, at_ns: int) -> None:
-        """From this moment on nobody watched; the next contact tells that somebody does again."""
+        """From this moment on nobody watched; the next contact shows that somebody does again."""
         self._unobserved.append(at_ns)
         self._unobserved.sort()
 

@@ -144,7 +144,7 @@ class DeviceWindow:
         """Back from `snapshot`.
 
         A register that is new, counts in other steps or is corrected otherwise starts fresh; so
-        does one that is counted the other way round now, which is told with its first value.
+        does one that is counted the other way round now, which is reported with its first value.
         """
         for key, total in self._totals.items():
             # one that has no counterpart had its name

@@ -45,7 +45,7 @@ class Engine:
         self._slot = 0  # begin of the open slot
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
-        self._over: list[FaultsOver] = []  # what was up at the dropped sources, until that is told
+        self._over: list[FaultsOver] = []  # what was up at dropped sources, until that is reported
         self._signs: Mapping[str, Mapping[str, int]] = {}  # of the window that was closed last
         self._sources = EngineSources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
@@ -119,7 +119,7 @@ class Engine:
         self._fold(start, end_ns)
         ends = (self._slot, slot_ends(self._slot, start, end_ns))
         sources, marks, unobserved = self._sources, self._marks, self._unobserved_ns(start, end_ns)
-        faults = [told for each in sources.signals.values() for told in each.run(start, end_ns)]
+        faults = [event for each in sources.signals.values() for event in each.run(start, end_ns)]
         green = sources.green(start, end_ns)
         closed = [
             *(
@@ -134,7 +134,7 @@ class Engine:
         records = self._signed([record for record, _ in closed])
         if partial:
             records = [_with(each, partial=True) for each in records]
-        events = [each for _, told in closed for each in told] + faults
+        events = [each for _, event in closed for each in event] + faults
         events += self.plain.end_window(end_ns)
         events += [event_draft(name, start, body) for name, body in self._over]
         events.sort(key=lambda each: (each.from_ns, each.source))

@@ -6,9 +6,12 @@ from typing import Any, Final, Literal
 from edge.core.record import Draft, Stream
 
 FAULT_TEXTS = {
-    "stuck_on": ("has been occupied for longer than anything stands there", "moves again"),
-    "chatter": ("reports more vehicles than can pass", "reports a possible number again"),
-    "no_activity": ("has not seen anything for too long", "sees vehicles again"),
+    "stuck_on": ("has been occupied for longer than max_presence_s", "changes again"),
+    "chatter": (
+        "reports more vehicles than can pass",
+        "reports a possible number of vehicles again",
+    ),
+    "no_activity": ("has not detected anything for too long", "detects vehicles again"),
 }
 
 
@@ -42,13 +45,13 @@ def sensor_fault_event(
 CONTRADICTIONS: Final[Mapping[str, str]] = {
     "phase_sum": "the phases do not add up",
     "apparent_power": "there is more power than voltage and current can carry",
-    "power_factor": "the power factor is not that of the powers",
-    "phases_swapped": "two phases flow backwards and the third does not, out of step by a third",
-    "direction": "power has one sign, and the register of the other one grows",
-    "backwards": "power flows out by day and by night",
-    "two_devices": "two registers answer under one name",
-    "heat": "heat, flow and temperatures do not fit together",
-    "size_order": "there are more particles of a size range than of a range that contains it",
+    "power_factor": "the power factor does not agree with the powers",
+    "phases_swapped": "two phases export and the third imports, with angles off by 120 degrees",
+    "direction": "power has one sign, but the register of the other sign grows",
+    "backwards": "power is exported by day and by night",
+    "two_devices": "two different registers answer under one name",
+    "heat": "heat, flow and temperatures do not agree",
+    "size_order": "there are more particles in a size range than in a wider range that contains it",
 }
 POINTS_SHOWN: Final = 9  # figures in a text
 
@@ -73,17 +76,17 @@ def contradiction_event(
         "by": "rule plausibility",
         "fault": fault,
         "points": list(points),
-        "text": f"{source}: {what if on else f'{points[0]} and its neighbours agree again'}.",
+        "text": f"{source}: {what if on else f'{points[0]} and its related values agree again'}.",
     }
     return event_draft(source, at_ns, body)
 
 
 METER_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
-    "reset": ("began again", "The step is not counted."),
-    "swap": ("belongs to another meter or was set", "The step is not counted."),
+    "reset": ("started again", "The step is not counted."),
+    "swap": ("belongs to another meter, or was set to another value", "The step is not counted."),
     "reversed": (
-        "is counted the other way round from here, as the configuration has it",
-        "It begins anew, and the step is not counted.",
+        "is now counted in the other direction, as configured",
+        "It starts again, and the step is not counted.",
     ),
 }
 

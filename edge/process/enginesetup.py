@@ -78,12 +78,12 @@ class LaneSetup:
 
     @property
     def paired(self) -> bool:
-        """Can this lane tell speeds?"""
+        """Does this lane give speeds?"""
         return self.doubled and self.mode == "presence"
 
     @property
     def zone_m(self) -> float:
-        """The loop's own part of the length that it tells."""
+        """The loop's own part of the length that it gives."""
         return self.loop_m if self.effective_m is None else self.effective_m
 
     @property

@@ -16,7 +16,7 @@ ContactOwner = LaneWindow | PulseWindow | BayWindow | ApproachSignal
 
 
 class EngineSources:
-    """Fresh sources for a setup. `lines` tells who owns the contacts of a source."""
+    """Fresh sources for a setup. `lines` has who owns the contacts of a source."""
 
     def __init__(self, setup: EngineSetup) -> None:
         self.lanes = {each.name: LaneWindow(each) for each in setup.lanes}

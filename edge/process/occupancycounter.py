@@ -1,7 +1,7 @@
 """Whether a contact is closed, for how long, and how much of the window it was watched.
 
 Times in a window are exact: a presence is split at the window's end, and nothing before the
-window's start counts in it, however late it was told.
+window's start counts in it, however late it was reported.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ class OccupancyCounter:
         self.lost: list[tuple[int, int]] = []  # (moment, edges that are missing)
         self.stuck = False
         self.was_stuck = False  # at any time in the open window
-        self.faults: list[tuple[int, bool]] = []  # (moment, stuck from now on?), not told yet
+        self.faults: list[tuple[int, bool]] = []  # (moment, stuck from now on?), not reported yet
 
     def begin(self, at_ns: int) -> None:
         """A first window, with nothing known."""
@@ -53,7 +53,7 @@ class OccupancyCounter:
         self.was_stuck, self.faults = self.stuck, []
 
     def apply(self, event: LineEvent) -> None:
-        """What a line told. FALL and RISE are the common cases."""
+        """What a line reported. FALL and RISE are the common cases."""
         what, at = event.what, event.at_ns
         if what is RISE:
             self.level, self.since = True, at

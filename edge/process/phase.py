@@ -19,7 +19,7 @@ from edge.process.engineevents import event_draft
 Colour = Literal["red", "amber", "green"]
 PhaseFault = Literal["", "stuck", "never_changed"]
 STUCK_AFTER_NS: Final = (
-    600_000_000_000  # no cycle is as long; night programmes that rest are told, too
+    600_000_000_000  # no cycle is as long; night programmes that rest are reported, too
 )
 STUCK_VEHICLES: Final = (
     10  # so many vehicles: the box listens to its loops, and not to this contact
@@ -99,7 +99,7 @@ class ColourContact:
 class PhaseTracker:
     """The signal of one approach. `shown` are its colours in the window that was run last.
 
-    Raises ValueError when its contacts cannot tell red from green.
+    Raises ValueError when its contacts do not distinguish red and green.
     """
 
     def __init__(self, approach: str, setups: Iterable[PhaseSetup]) -> None:
@@ -113,7 +113,7 @@ class PhaseTracker:
         self._known = False  # all of the window
 
     def begin(self, at_ns: int) -> None:
-        """A first window: no colour is known. A fault that was told stays until it is over."""
+        """A first window: no colour is known. A fault that was reported stays until it is over."""
         for lamp in self._lamps.values():
             lamp.begin(at_ns)
         self.shown, self._known = [], False
@@ -191,7 +191,7 @@ class PhaseTracker:
     ) -> None:
         """Back from `snapshot` and `snapshot_never_changed`.
 
-        What is new, or tells another colour, begins anew.
+        What is new, or shows another colour, begins anew.
         """
         for name, lamp in self._lamps.items():
             if name in state and state[name][0] == lamp.setup.colour:
@@ -230,11 +230,11 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: PhaseFault, since_ns: int | Non
     name, minutes = setup.name, STUCK_AFTER_NS // 60_000_000_000
     texts = {
         ("stuck", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
-        "the contact's cable is cut; figures of the signal are left out",
+        "the cable of the contact is cut; figures of the signal are left out",
         ("stuck", False): "changes again",
-        ("never_changed", True): f"has not been heard for {minutes} minutes while vehicles passed: "
+        ("never_changed", True): f"has never changed in {minutes} minutes while vehicles passed: "
         "its line is not connected; figures of the signal are left out",
-        ("never_changed", False): "is heard",
+        ("never_changed", False): "changes now",
     }[fault, on]
     body: dict[str, Any] = {
         "event": "sensor_fault",

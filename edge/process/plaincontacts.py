@@ -2,7 +2,7 @@
 
 An event that goes out before its window must not go out again when the stage is read back after a
 kill. So the moment of the last one that was told is kept, in the commit that tells it: what is not
-later is a repetition. A contact that flickers is told once, and again when it has settled: at
+later is a repetition. A contact that flickers is sent once, and again when it has settled: at
 its next change, or at the end of the window in which it rests.
 """
 
@@ -32,16 +32,16 @@ class ContactState:
 
     setup: ContactSetup
     on: bool | None = None
-    told_ns: int = -1  # of the last event, in the time of this boot
+    reported_ns: int = -1  # of the last event, in the time of this boot
     flickers: bool = False
     changes: deque[int] = field(default_factory=lambda: deque(maxlen=FLICKER_CHANGES))
     seen_ns: int = -1  # of the last contact in this boot
-    unknown_past: bool = False  # what was told of it last is not known: its next level is told
+    unknown_past: bool = False  # what was sent of it last is not known: its next level is sent
 
     def take(self, contact: Contact) -> Draft | None:
         """The event that a contact makes, if any."""
-        if contact.mono_ns <= max(self.told_ns, self.changes[-1] if self.changes else -1):
-            return None  # told, or held back, by the process before this one
+        if contact.mono_ns <= max(self.reported_ns, self.changes[-1] if self.changes else -1):
+            return None  # sent, or held back, by the process before this one
         self.seen_ns = contact.mono_ns
         silent = contact.initial and self.on is None and not contact.on and not self.unknown_past
         if contact.on is self.on or silent:
@@ -53,9 +53,9 @@ class ContactState:
         if len(self.changes) == FLICKER_CHANGES and not rests:
             if self.flickers:
                 return None
-            self.flickers, self.told_ns = True, contact.mono_ns
+            self.flickers, self.reported_ns = True, contact.mono_ns
             return self._event(contact, "flickers: look at the switch and at its cable", "flicker")
-        self.flickers, self.told_ns = False, contact.mono_ns
+        self.flickers, self.reported_ns = False, contact.mono_ns
         text = CONTACT_TEXTS[self.setup.kind][0 if contact.on else 1]
         return self._event(contact, f"{text} (found so at the start)" if contact.initial else text)
 
@@ -70,15 +70,15 @@ class ContactState:
 
     def restore(self, state: Sequence[Any], same_boot: bool) -> None:
         """Back from `snapshot`, or from the shorter one of the version before."""
-        on, told_ns, *storm = state
+        on, reported_ns, *storm = state
         if on is None:
             self.unknown_past = True
             return
         self.on, self.flickers = bool(on), bool(storm and storm[0])
         if same_boot:
-            self.told_ns = int(told_ns)
+            self.reported_ns = int(reported_ns)
             self.changes.extend(int(each) for each in (storm[1] if storm else ()))
-            self.seen_ns = max(self.told_ns, *self.changes, -1)
+            self.seen_ns = max(self.reported_ns, *self.changes, -1)
 
     def _event(self, contact: Contact, text: str, state: str = "") -> Draft:
         body: dict[str, Any] = {
@@ -110,15 +110,15 @@ class PlainContacts:
         return [draft for draft in found if draft is not None]
 
     def doubt_past(self) -> None:
-        """What was told of them last is not known: how each is found is told."""
+        """What was sent of them last is not known: how each is found is sent."""
         for state in self._states.values():
             state.on, state.unknown_past = None, True
 
     def snapshot(self) -> dict[str, list[Any]]:
-        """Of each contact that was seen: its level, what was told of it and what was held back.
-        Without a level: that it is not known what was told."""
+        """Of each contact that was seen: its level, what was sent of it and what was held back.
+        Without a level: that it is not known what was sent."""
         return {
-            name: [state.on, state.told_ns, state.flickers, list(state.changes)]
+            name: [state.on, state.reported_ns, state.flickers, list(state.changes)]
             for name, state in self._states.items()
             if state.on is not None or state.unknown_past
         }

@@ -3,7 +3,7 @@
 Power is sampled every second: what the last interval says, capped by what the time since the last
 pulse still allows (3.6e6 / (k * elapsed)), so that a load that goes away fades. Pulses among edges
 that were lost are known by number, since edges alternate: they count, as uncertain. What would be
-more than a megawatt is a line that chatters: it does not count, and is told as uncertain.
+more than a megawatt is a line that chatters: it does not count, and is sent as uncertain.
 """
 
 from collections.abc import Mapping, Sequence

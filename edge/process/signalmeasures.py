@@ -121,7 +121,7 @@ class SignalMeasures:
         self._until(shown.at_ns)
         before, self._colour = self._colour, shown.colour
         if before is None or before == shown.colour:
-            return  # since when it shows this is not known, or told before
+            return  # since when it shows this is not known, or reported before
         if shown.colour == "green":
             self._add("cycles", self._level is not None)
             onsets[shown.at_ns] = self._level

@@ -23,7 +23,7 @@ class RestoredEngine(NamedTuple):
     slot_ns: int  # begin of the open slot
     gaps: list[tuple[int, int]]
     dropped: tuple[str, ...]  # names that fit nobody
-    over: list[FaultsOver]  # still to be told
+    over: list[FaultsOver]  # still to be reported
     fresh: tuple[str, ...]  # sources of records over time that the snapshot does not know
 
 

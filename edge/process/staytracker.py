@@ -48,7 +48,7 @@ class StayTracker:
         self._off: int | None = None  # the contact opened; it may close again
         self._unobserved: int | None = None  # nobody has watched since
         self._counted = False  # it has lasted long enough to be a stay
-        self._over = False  # it has passed the limit, and that was told
+        self._over = False  # it has passed the limit, and that was reported
         self._bridged = False
         self._mark = 0  # up to here the time beyond the limit has been counted
         self.arrivals = self.departures = self.passers = self.overstays = self.over_us = 0
@@ -67,8 +67,8 @@ class StayTracker:
         return bool(self.arrivals or self.departures or self.passers or self.overstays)
 
     def begin(self, at_ns: int) -> None:
-        """A first window: nothing is known of who stands there. What is still to be told stays."""
-        kept = [turn._replace(at_ns=at_ns) for turn in self.changes]
+        """A first window: nothing is known of who stands there. What is still to be sent stays."""
+        kept = [change._replace(at_ns=at_ns) for change in self.changes]
         self.next(at_ns)
         self.changes = kept
         if self._over:
@@ -76,7 +76,7 @@ class StayTracker:
         self._reset()
 
     def apply(self, event: LineEvent) -> None:
-        """What the line told, in the order of time."""
+        """What the line reported, in the order of time."""
         what, at = event.what, event.at_ns
         self._pass(at if what is not LineChange.LOST else event.since_ns)
         if what is LineChange.RISE or what is LineChange.FOUND_ON:
@@ -112,10 +112,10 @@ class StayTracker:
         self.ended, self.changes = [], []
 
     def snapshot(self) -> list[Any]:
-        """For a snapshot, between windows. What `begin` has to tell is still to be told."""
+        """For a snapshot, between windows. What `begin` has to report is still to be reported."""
         return [
             self._on, self._found_occupied, self._off, self._unobserved, self._counted, self._over,
-            self._bridged, self._mark, [list(turn) for turn in self.changes],
+            self._bridged, self._mark, [list(change) for change in self.changes],
         ]  # fmt: skip
 
     def restore(self, state: Sequence[Any], start_ns: int) -> None:
@@ -127,7 +127,7 @@ class StayTracker:
         self._found_occupied, self._counted = bool(found), bool(counted)
         self._over, self._bridged, self._mark = bool(over), bool(bridged), int(mark)
         self.next(start_ns)
-        self.changes = [OverstayChange(*turn) for turn in turns]
+        self.changes = [OverstayChange(*change) for change in turns]
 
     def _pass(self, at: int) -> None:
         """Time goes on to `at`, and nothing changes on the line."""

@@ -30,7 +30,7 @@ class CodeMismatchError(Exception):
 
 
 class OfflineDeniedError(Exception):
-    """The desk refused what was on the stick."""
+    """The enrolment service refused what was on the stick."""
 
 
 class Decision(NamedTuple):
@@ -40,18 +40,18 @@ class Decision(NamedTuple):
     revoked: list[IssuedCertificate]
 
 
-def request_map(row: ClaimRequest) -> dict[str, Any]:
+def request_map(request: ClaimRequest) -> dict[str, Any]:
     """A request as an operator sees it."""
     return {
-        "claim": row.claim,
-        "gateway": row.gateway,
-        "site": row.site,
-        "role": row.role,
-        "code": comparison_code(row.spki),
-        "spki": spki_hash(row.spki),
-        "state": str(row.state),
-        "asked": time_to_text(row.requested_at),
-        "from": row.address,
+        "claim": request.claim,
+        "gateway": request.gateway,
+        "site": request.site,
+        "role": request.role,
+        "code": comparison_code(request.spki),
+        "spki": spki_hash(request.spki),
+        "state": str(request.state),
+        "asked": time_to_text(request.requested_at),
+        "from": request.address,
     }
 
 
@@ -64,44 +64,44 @@ def choose_request(store: GatewayStore, word: str) -> ClaimRequest:
         if len(each) == 1:
             return each[0]
     if not found:
-        raise ConfigError(f"{word!r:.80}: no box has asked with this; see `provision pending`")
+        raise ConfigError(f"{word!r:.80}: no such box or claim; see `provision pending`")
     claims = ", ".join(row.claim for row in waiting or live or found)
-    raise ConfigError(f"{word!r:.80} may mean several claims, say which: {claims}")
+    raise ConfigError(f"{word!r:.80} matches several claims, name one: {claims}")
 
 
 def approve_request(
-    home: ServerDirectory, store: GatewayStore, word: str, code: str | None, now: datetime
+    directory: ServerDirectory, store: GatewayStore, word: str, code: str | None, now: datetime
 ) -> Decision:
     """Raises CodeMismatchError, ConfigError. With `code` what the box shows is compared."""
-    policy, who = home.policy(), home.authority()
+    policy, who = directory.policy(), directory.authority()
     row = choose_request(store, word)
     own = comparison_code(row.spki)
     if code is not None and code.strip().upper().replace("-", "") != own.replace("-", ""):
-        text = f"the box of claim {row.claim} has the code {own}, and not {code!r:.40}"
+        text = f"the box of claim {row.claim} has the code {own}, not {code!r:.40}"
         raise CodeMismatchError(
-            f"{text}: do not approve it; look whose box asks from {row.address}"
+            f"{text}: do not approve it; find out which box asks from {row.address}"
         )
     try:
         former = store.approve(row.claim, now)
     except ClaimClosedError as error:
         raise ConfigError(str(error)) from None
-    home.write_crl(store, who, now, policy.crl_days)
+    directory.write_crl(store, who, now, policy.crl_days)
     return Decision(row._replace(state=ClaimState.APPROVED), former)
 
 
 def revoke_box(
-    home: ServerDirectory, store: GatewayStore, word: str, reason: str, now: datetime
+    directory: ServerDirectory, store: GatewayStore, word: str, reason: str, now: datetime
 ) -> Decision:
     """Refuse a request that waits, or end what a box has. Raises ConfigError."""
-    policy, who = home.policy(), home.authority()
+    policy, who = directory.policy(), directory.authority()
     row = choose_request(store, word)
     ended = store.refuse(row.claim, now, reason)
-    home.write_crl(store, who, now, policy.crl_days)
+    directory.write_crl(store, who, now, policy.crl_days)
     return Decision(row._replace(state=ClaimState.REFUSED), ended)
 
 
 def sign_offline(
-    home: ServerDirectory,
+    directory: ServerDirectory,
     store: GatewayStore,
     stick: Path,
     code: str | None,
@@ -109,11 +109,11 @@ def sign_offline(
 ) -> Decision:
     """For a box without a network: sign the request on a stick, and put the answer beside it.
 
-    It goes through the same desk as a request by HTTPS, so a claim is used once there too.
+    It goes through the same service as a request by HTTPS, so a claim is used once there too.
     Raises CodeMismatchError, OfflineDeniedError, ConfigError, OSError.
     """
-    who = home.authority()
-    desk = EnrolService(home, home.policy(), store, who, now)
+    who = directory.authority()
+    service = EnrolService(directory, directory.policy(), store, who, now)
     claim = atomicfiles.read_file(stick / CLAIM_NAME, "claim")
     try:
         asked = certrequest.read_csr_file(
@@ -125,21 +125,21 @@ def sign_offline(
     body = base64.b64encode(asked.der)
 
     def ask() -> HttpAnswer:
-        answer = desk.answer(lambda: desk.enrol(header, body, "stick"))
+        answer = service.answer(lambda: service.enrol(header, body, "stick"))
         if answer.status >= 400:
             raise OfflineDeniedError(f"{stick}: {answer.log_text}")
         return answer
 
     ask()
     row = store.claim_of_key(asked.spki)
-    done = approve_request(home, store, row, code, now())
+    done = approve_request(directory, store, row, code, now())
     ask()
     issued = max(
         (each for each in store.certificates(row) if each.spki == asked.spki),
         key=lambda each: each.begins,
     )
     made = x509.load_der_x509_certificate(issued.der)
-    config = desk.answer(lambda: desk.config(issued.der))
+    config = service.answer(lambda: service.config(issued.der))
     if config.status == 200:
         atomicfiles.replace_file(stick / CONFIG, config.body)
     atomicfiles.replace_file(stick / CA_FILE, who.certificate.public_bytes(Encoding.PEM))

@@ -20,7 +20,7 @@ def read_file(path: Path, what: str) -> bytes:
     except OSError as error:
         raise ConfigError(f"{path}: {what} cannot be read: {error.strerror}") from None
     if len(data) > READ_LIMIT:
-        raise ConfigError(f"{path}: this is no {what}: more than {READ_LIMIT} bytes")
+        raise ConfigError(f"{path}: this is not a {what}: more than {READ_LIMIT} bytes")
     return data
 
 

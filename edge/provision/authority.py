@@ -66,9 +66,7 @@ class Authority:
     ) -> x509.Certificate:
         """For what the city connects. Its names begin with `platform`, a gateway's must not."""
         if not is_platform(name):
-            raise PkiError(
-                f"{name!r:.80}: a platform is called {PLATFORM}, or {PLATFORM}- and more"
-            )
+            raise PkiError(f"{name!r:.80}: a program is called {PLATFORM}, or {PLATFORM}-MORE")
         return self._issue(name, key, [], ExtendedKeyUsageOID.CLIENT_AUTH, now, days)
 
     def server(

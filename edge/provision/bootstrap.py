@@ -24,33 +24,37 @@ sites = ["*"]               # or the sites that this operator may claim for
 
 
 def bootstrap_server(
-    home: ServerDirectory, name: str, hosts: Sequence[str], now: datetime
+    directory: ServerDirectory, name: str, hosts: Sequence[str], now: datetime
 ) -> list[Path]:
     """The files of a new enrolment server. Raises ConfigError."""
     hosts = operatordocs.parse_hosts(hosts)
     who = authority.create_authority(name, now)
-    home.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    directory.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     operator = Ed25519PrivateKey.generate()
-    operator_file = home.folder / "operator.key"
+    operator_file = directory.folder / "operator.key"
     policy = POLICY_TEMPLATE.format(host=hosts[0], key=operatordocs.public_key(operator))
     # the CA's certificate first: where it is, nothing of this is done a second time
-    atomicfiles.create_file(home.ca, who.certificate.public_bytes(forms.PEM))
-    atomicfiles.create_file(home.ca_key, forms.private_key_pem(who.key), atomicfiles.OWNER_MODE)
+    atomicfiles.create_file(directory.ca, who.certificate.public_bytes(forms.PEM))
+    atomicfiles.create_file(
+        directory.ca_key, forms.private_key_pem(who.key), atomicfiles.OWNER_MODE
+    )
     atomicfiles.create_file(operator_file, forms.private_key_pem(operator), atomicfiles.OWNER_MODE)
-    atomicfiles.create_file(home.policy_file, policy.encode())
-    made = [home.ca, home.ca_key, operator_file, home.policy_file]
-    made += renew_server(home, who, hosts, now)
-    atomicfiles.replace_file(home.crl, who.crl([], now, Policy().crl_days))
-    home.store().close()  # while nobody else is here: SQLite makes a new file for one at a time
-    return [*made, home.crl]
+    atomicfiles.create_file(directory.policy_file, policy.encode())
+    made = [directory.ca, directory.ca_key, operator_file, directory.policy_file]
+    made += renew_server(directory, who, hosts, now)
+    atomicfiles.replace_file(directory.crl, who.crl([], now, Policy().crl_days))
+    directory.store().close()  # while nobody else is here: SQLite makes a new file for one only
+    return [*made, directory.crl]
 
 
 def renew_server(
-    home: ServerDirectory, who: Authority, hosts: Sequence[str], now: datetime
+    directory: ServerDirectory, authority: Authority, hosts: Sequence[str], now: datetime
 ) -> list[Path]:
     """A new key and certificate of the server; `serve` takes them when it starts again."""
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = who.server(operatordocs.parse_hosts(hosts), key.public_key(), now)
-    atomicfiles.replace_file(home.server_key, forms.private_key_pem(key), atomicfiles.OWNER_MODE)
-    atomicfiles.replace_file(home.server, certificate.public_bytes(forms.PEM))
-    return [home.server_key, home.server]
+    certificate = authority.server(operatordocs.parse_hosts(hosts), key.public_key(), now)
+    atomicfiles.replace_file(
+        directory.server_key, forms.private_key_pem(key), atomicfiles.OWNER_MODE
+    )
+    atomicfiles.replace_file(directory.server, certificate.public_bytes(forms.PEM))
+    return [directory.server_key, directory.server]

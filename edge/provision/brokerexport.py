@@ -38,11 +38,11 @@ class ExportResult(NamedTuple):
 
 
 def export_for_broker(
-    home: ServerDirectory, store: GatewayStore, name: str, out: Path, key: Path | None,
+    directory: ServerDirectory, store: GatewayStore, name: str, out: Path, key: Path | None,
     now: datetime
 ) -> ExportResult:  # fmt: skip
     """The newest certificate of this broker that fits the key. Raises ConfigError, OSError."""
-    policy, who = home.policy(), home.authority()
+    policy, who = directory.policy(), directory.authority()
     good = _good(store, name, now)
     if not out.is_dir():
         raise ConfigError(f"{out}: no such folder; the broker's user must be able to read in it")
@@ -50,7 +50,7 @@ def export_for_broker(
     secret = atomicfiles.read_file(place, "key of the broker") if key or place.exists() else None
     named = good[-1] if secret is None else _with_key_here(good, secret, place)
     made = x509.load_der_x509_certificate(named.der)
-    revoked = home.revocations(store, who, now, policy.crl_days)
+    revoked = directory.revocations(store, who, now, policy.crl_days)
     state = out.stat()
     group = state.st_gid if state.st_mode & 0o010 else None
     parts = [
@@ -63,19 +63,19 @@ def export_for_broker(
     parts.append(atomicfiles.PendingFile(out / CERTIFICATE, made.public_bytes(forms.PEM)))
     atomicset.replace_set(out, parts)
     # last, for kerbstone-crl.path lets the broker read everything when the list changes
-    atomicfiles.replace_file(home.crl, revoked)
+    atomicfiles.replace_file(directory.crl, revoked)
     return ExportResult(named, [part.path for part in parts], secret is not None)
 
 
 def _good(store: GatewayStore, name: str, now: datetime) -> list[NamedCertificate]:
-    known = [each for each in store.roll.find(name) if each.kind is NamedKind.BROKER]
+    known = [each for each in store.registry.find(name) if each.kind is NamedKind.BROKER]
     if not known:
-        raise ConfigError(f"{name!r:.80}: no broker has this name: `provision issue broker` first")
+        raise ConfigError(f"{name!r:.80}: no broker has this name; run `provision issue broker`")
     good = [each for each in known if each.revoked is None and each.ends > now]
     if not good:
         last = known[-1]
-        end = f"ended {time_to_text(last.ends)}" if last.revoked is None else "was revoked"
-        raise ConfigError(f"the certificate of {name} {end}: issue it anew")
+        end = f"expired {time_to_text(last.ends)}" if last.revoked is None else "was revoked"
+        raise ConfigError(f"the certificate of {name} {end}: issue it again")
     return good
 
 
@@ -90,4 +90,4 @@ def _with_key_here(good: list[NamedCertificate], secret: bytes, path: Path) -> N
         if each.spki == spki:
             return each
     name = good[-1].name
-    raise ConfigError(f"{path}: not the key of a certificate of {name}: --key says which it is")
+    raise ConfigError(f"{path}: not the key of a certificate of {name}; name the key with --key")

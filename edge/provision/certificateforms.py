@@ -74,7 +74,7 @@ def parse_host(host: str) -> x509.DNSName | x509.IPAddress:
     try:
         return x509.DNSName(host)
     except ValueError:
-        raise ConfigError(f"{host!r:.80} is no name of a host, and no address") from None
+        raise ConfigError(f"{host!r:.80} is neither a host name nor an address") from None
 
 
 def is_in_subtree(host: x509.DNSName | x509.IPAddress, subtree: x509.GeneralName) -> bool:

@@ -53,7 +53,7 @@ def read_csr_file(data: bytes) -> CertificateRequest:
     try:
         csr = x509.load_pem_x509_csr(data)
     except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion):
-        raise CsrError("this is no certificate request in PEM") from None
+        raise CsrError("this is not a certificate request in PEM") from None
     return read_csr(csr.public_bytes(serialization.Encoding.DER))
 
 
@@ -66,7 +66,7 @@ def read_csr(der: bytes) -> CertificateRequest:
         key = csr.public_key()
         valid = csr.is_signature_valid
     except (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion):
-        raise CsrError("this is no certificate request (PKCS#10)") from None
+        raise CsrError("this is not a certificate request (PKCS#10)") from None
     if not valid:
         raise CsrError("it is not signed with its own key")
     match key:
@@ -77,7 +77,7 @@ def read_csr(der: bytes) -> CertificateRequest:
         case rsa.RSAPublicKey() if key.key_size in RSA_BITS and key.public_numbers().e == 65537:
             pass
         case _:
-            raise CsrError("its key is none of P-256, P-384, Ed25519, RSA of 2048 to 4096 bits")
+            raise CsrError("its key must be P-256, P-384, Ed25519, or RSA of 2048 to 4096 bits")
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     return CertificateRequest(der, key.public_bytes(serialization.Encoding.DER, form), key, csr)
 
@@ -91,7 +91,7 @@ def check_common_name(request: CertificateRequest, name: str) -> None:
         raise CsrError("its names cannot be read") from None
     if names != [name]:
         names_text = ", ".join(names) or "none"
-        raise NameRefusedError(f"its common name is {names_text!r:.100}, and not {name}")
+        raise NameRefusedError(f"its common name is {names_text!r:.100}, not {name}")
 
 
 def check_names(request: CertificateRequest, gateway: str) -> None:
@@ -106,4 +106,4 @@ def check_names(request: CertificateRequest, gateway: str) -> None:
     except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         raise CsrError("its names or extensions cannot be read") from None
     if any(each != x509.UniformResourceIdentifier(san(gateway)) for each in wanted):
-        raise NameRefusedError(f"it asks for alternative names beside {san(gateway)}")
+        raise NameRefusedError(f"it has alternative names other than {san(gateway)}")

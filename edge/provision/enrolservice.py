@@ -42,18 +42,18 @@ class EnrolService:
 
     def __init__(
         self,
-        home: ServerDirectory,
+        directory: ServerDirectory,
         policy: Policy,
         store: GatewayStore,
-        who: Authority,
+        authority: Authority,
         now: Callable[[], datetime],
     ) -> None:
         self.now = now
         self.label = policy.label
-        self._home = home
+        self._directory = directory
         self._policy = policy
         self._store = store
-        self._who = who
+        self._who = authority
 
     def answer(self, act: Callable[[], HttpAnswer]) -> HttpAnswer:
         """What it answers, also when it refuses."""
@@ -100,11 +100,11 @@ class EnrolService:
         old = self._certificate_of(peer)
         self._check_alive(old, timedelta(0))
         try:
-            found = self._home.config(old.gateway)
+            found = self._directory.config(old.gateway)
         except ConfigError as error:
             raise EnrolRefusedError("missing", str(error)) from None
         if found is None:
-            detail = f"no configuration for {old.gateway} yet: `kerbstone provision config`"
+            detail = f"no configuration for {old.gateway} yet: run `kerbstone provision config`"
             raise EnrolRefusedError("missing", detail)
         return HttpAnswer(
             200, found, "application/json", log_text=f"configuration of {old.gateway}"
@@ -130,20 +130,20 @@ class EnrolService:
         return claim
 
     def _register_claim(
-        self, claim: Claim, data: bytes, asked: CertificateRequest, address: str
+        self, claim: Claim, data: bytes, request: CertificateRequest, address: str
     ) -> ClaimRequest:
         """The claim's row. An expired claim goes on working for the key that used it in time."""
         now = self.now()
         digest = hashlib.sha256(data).digest()
-        new = ClaimRequest(claim.claim, digest, claim.site, claim.role, claim.gateway, asked.spki,
-                    asked.der, ClaimState.PENDING, now, address)  # fmt: skip
+        new = ClaimRequest(claim.claim, digest, claim.site, claim.role, claim.gateway, request.spki,
+                    request.der, ClaimState.PENDING, now, address)  # fmt: skip
         row = self._store.request_of(claim.claim)
         if row is None and claim.expires_at() <= now:
-            raise EnrolRefusedError("expired", f"the claim ended {claim.expires}: write a new one")
+            raise EnrolRefusedError("expired", f"claim expired {claim.expires}: write a new one")
         try:
             row = self._store.add_request(new)
         except ClaimUsedError:
-            detail = f"claim {claim.claim} belongs to another key: refuse it, and write a new one"
+            detail = f"another key has used claim {claim.claim}: revoke it, and write a new one"
             raise EnrolRefusedError("used", detail) from None
         except NameTakenError as error:
             detail = f"{claim.gateway} is the name of {error}: write another claim"
@@ -173,31 +173,29 @@ class EnrolService:
                 "revoked", f"the certificate was revoked {time_to_text(issued.revoked)}"
             )
         if self.now() > issued.ends + grace:
-            detail = f"the certificate ended {time_to_text(issued.ends)}"
-            raise EnrolRefusedError(
-                "expired", f"{detail}: a new claim is needed (or a renewal in time)"
-            )
+            detail = f"the certificate expired {time_to_text(issued.ends)}"
+            raise EnrolRefusedError("expired", f"{detail}: a new claim is needed")
 
     def _issue(
         self,
         claim: str,
-        asked: CertificateRequest,
+        request: CertificateRequest,
         names: ClaimRequest | IssuedCertificate,
         again: Callable[[IssuedCertificate], bool],
     ) -> IssuedCertificate:
         try:
-            return self._store.issue(claim, asked.spki, again, lambda: self._make(asked, names))
+            return self._store.issue(claim, request.spki, again, lambda: self._make(request, names))
         except ClaimClosedError as error:
             raise EnrolRefusedError("revoked", str(error)) from None
 
     def _make(
-        self, asked: CertificateRequest, names: ClaimRequest | IssuedCertificate
+        self, request: CertificateRequest, names: ClaimRequest | IssuedCertificate
     ) -> IssuedCertificate:
-        made = self._who.gateway(names.gateway, asked.key, self.now(), self._policy.days)
+        made = self._who.gateway(names.gateway, request.key, self.now(), self._policy.days)
         der = made.public_bytes(serialization.Encoding.DER)
         who = (names.claim, names.gateway, names.site, names.role)
         life = (made.not_valid_before_utc, made.not_valid_after_utc)
-        return IssuedCertificate(made.serial_number, *who, asked.spki, der, *life)
+        return IssuedCertificate(made.serial_number, *who, request.spki, der, *life)
 
     def _rate_exceeded(self, claim: str) -> bool:
         """A box that asks in a loop fills neither the store nor the list of revocations."""

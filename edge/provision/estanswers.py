@@ -1,4 +1,4 @@
-"""What the desk answers: EST's forms, and problems that say what to do (RFC 9457)."""
+"""What the enrolment service answers: EST's forms, and problems that say what to do (RFC 9457)."""
 
 import base64
 from collections.abc import Mapping

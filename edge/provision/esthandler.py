@@ -1,4 +1,4 @@
-"""One HTTP request: read within limits, given to the desk, answered, closed."""
+"""One HTTP request: read within limits, given to the enrolment service, answered, closed."""
 
 import contextlib
 import http.client
@@ -76,7 +76,7 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
 
     def _answer(self, working: contextlib.ExitStack) -> HttpAnswer:
         found = PATH_PATTERN.fullmatch(self.path)
-        if found is None or found[1] != self.server.desk.label or found[2] not in METHODS:
+        if found is None or found[1] != self.server.service.label or found[2] not in METHODS:
             return problem_answer(404, "missing", "There is nothing here", "no such path or label")
         verb = found[2]
         if self.command != METHODS[verb]:
@@ -84,15 +84,15 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
         try:
             act = self._act(verb)  # the body is read, too
             working.enter_context(self.server.at_work(self.connection))
-            return self.server.desk.answer(act)
+            return self.server.service.answer(act)
         except EnrolStoreError as error:
             self.server.log(str(error))
             return problem_answer(503, "busy", "The store cannot be used", "try again later")
 
     def _act(self, verb: str) -> Callable[[], HttpAnswer]:
-        desk = self.server.desk
+        service = self.server.service
         if METHODS[verb] == "GET":
-            return desk.cacerts if verb == "cacerts" else lambda: desk.config(self._peer())
+            return service.cacerts if verb == "cacerts" else lambda: service.config(self._peer())
         if self.headers.get_content_type() != "application/pkcs10":
             return lambda: problem_answer(
                 415, "malformed", "Wrong type", "it must be application/pkcs10"
@@ -102,20 +102,20 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
         if isinstance(body, HttpAnswer):
             return lambda: body
         if verb == "simplereenroll":
-            return lambda: desk.reenrol(self._peer(), body)
+            return lambda: service.reenrol(self._peer(), body)
         if len(claims) > 1:
             return lambda: problem_answer(
                 400, "malformed", "Unclear", f"several headers {CLAIM_HEADER}"
             )
         claim = claims[0] if claims else None
-        return lambda: desk.enrol(claim, body, str(self.client_address[0]))
+        return lambda: service.enrol(claim, body, str(self.client_address[0]))
 
     def _body(self) -> bytes | HttpAnswer:
         lengths = self.headers.get_all("Content-Length", [])
         if "Transfer-Encoding" in self.headers or len(lengths) != 1:
             return problem_answer(411, "malformed", "Length required", "send one Content-Length")
         if not re.fullmatch(r"[0-9]{1,12}", lengths[0]):
-            return problem_answer(400, "malformed", "Wrong length", "Content-Length is no number")
+            return problem_answer(400, "malformed", "Wrong length", "invalid Content-Length")
         length = int(lengths[0])
         if length > BODY_LIMIT:
             return problem_answer(
@@ -152,10 +152,10 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
         )
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        return format_datetime(self.server.desk.now(), usegmt=True)
+        return format_datetime(self.server.service.now(), usegmt=True)
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        """`_send` has told it."""
+        """`_send` has logged it."""
 
     def log_message(self, format: str, *args: Any) -> None:
-        """`_send` has told it."""
+        """`_send` has logged it."""

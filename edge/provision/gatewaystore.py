@@ -1,6 +1,6 @@
 """The enrolment server's memory of gateways: who asked, what was decided, what was issued.
 
-Every change is one transaction; `roll` is the same for brokers and the city's programs.
+Every change is one transaction; `registry` is the same for brokers and the city's programs.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ class GatewayStore:
 
     def __init__(self, path: Path) -> None:
         self._db = EnrolDatabase(path)
-        self.roll = Registry(self._db)
+        self.registry = Registry(self._db)
 
     def close(self) -> None:
         self._db.close()
@@ -51,12 +51,12 @@ class GatewayStore:
         with self._db.transaction():
             old = self._requests("claim = ?", new.claim)
             if not old:
-                if self.roll.knows(new.gateway):
+                if self.registry.knows(new.gateway):
                     raise NameTakenError("a broker or a program of this city")
                 elsewhere = "revoked IS NULL AND gateway = ? AND site != ?"
                 if live := self._issued(elsewhere, new.gateway, new.site):
                     raise NameTakenError(
-                        f"a box at site {live[0].site}, which is to be revoked first"
+                        f"a box at site {live[0].site}, which must be revoked first"
                     )
                 values = (
                     *new[:7],

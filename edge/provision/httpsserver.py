@@ -1,4 +1,4 @@
-"""HTTPS for the desk: TLS 1.3, a thread for each connection, and an end to everything.
+"""HTTPS for the enrolment service: TLS 1.3, a thread for each connection, and an end to everything.
 
 One request a connection. A slow client holds its own thread, until its time is over, and no other:
 handshakes are not done by the thread that accepts. When all threads are taken, a new client gets
@@ -61,7 +61,7 @@ class EnrolServer(socketserver.TCPServer):
         self,
         listen: str,
         context: ssl.SSLContext,
-        desk: EnrolService,
+        service: EnrolService,
         log: Callable[[str], None],
         limits: ConnectionLimits | None = None,
         tick: Callable[[], None] = lambda: None,
@@ -70,7 +70,7 @@ class EnrolServer(socketserver.TCPServer):
         host = host.strip("[]")
         if ":" in host:
             self.address_family = socket.AF_INET6
-        self.desk = desk
+        self.service = service
         self.log = log
         self._context = context
         self._limits = limits or ConnectionLimits()
@@ -122,7 +122,7 @@ class EnrolServer(socketserver.TCPServer):
             place.at_work = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Of accepting. What a client did is told where it is answered."""
+        """Of accepting. What a client did is logged where it is answered."""
         self.log(f"{client_address[0]}: {CLOSED_TEXT}{sys.exc_info()[1]!r}")
 
     def _make_room(self, wanted_by: str) -> bool:
@@ -184,10 +184,10 @@ def client_network(address: str) -> str:
     return str(ipaddress.ip_network((found, 64), strict=False))
 
 
-def tls_context(home: ServerDirectory) -> ssl.SSLContext:
+def tls_context(directory: ServerDirectory) -> ssl.SSLContext:
     """TLS 1.3; a client certificate may come, and then must be from our CA. Raises ConfigError.
 
-    Its dates are left to the desk: an identity that has expired may still renew.
+    Its dates are left to the service: an identity that has expired may still renew.
     """
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     made.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -196,10 +196,11 @@ def tls_context(home: ServerDirectory) -> ssl.SSLContext:
     made.options |= ssl.OP_IGNORE_UNEXPECTED_EOF  # Content-Length says what is torn
     made.num_tickets = 0  # one request a connection: nothing is resumed
     try:
-        made.load_cert_chain(home.server, home.server_key)
-        made.load_verify_locations(home.ca)
+        made.load_cert_chain(directory.server, directory.server_key)
+        made.load_verify_locations(directory.ca)
     except (OSError, ssl.SSLError) as error:
-        text = f"{home.server}, {home.server_key}, {home.ca}: no key and certificates: {error}"
+        files = f"{directory.server}, {directory.server_key}, {directory.ca}"
+        text = f"{files}: no key and certificates: {error}"
         raise ConfigError(f"{text}; `kerbstone provision ca` makes them") from None
     return made
 

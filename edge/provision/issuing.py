@@ -50,32 +50,32 @@ class IssueResult(NamedTuple):
 
 
 def issue_certificate(
-    home: ServerDirectory,
+    directory: ServerDirectory,
     store: GatewayStore,
-    who: Authority,
-    wanted: IssueRequest,
+    authority: Authority,
+    request: IssueRequest,
     out: Path,
     now: datetime,
 ) -> IssueResult:
     """NAME.crt and ca.crt in `out`, with a new key NAME.key beside them. Raises ConfigError."""
-    _check(wanted)
-    out, name = out.absolute(), wanted.name
-    if out.resolve().is_relative_to(home.folder.resolve()):
-        raise ConfigError(f"{out}: keys of others do not lie with the server: choose another --out")
+    _check(request)
+    out, name = out.absolute(), request.name
+    if out.resolve().is_relative_to(directory.folder.resolve()):
+        raise ConfigError(f"{out}: this is the server's folder: choose another --out")
     if not out.is_dir():
         raise ConfigError(f"{out}: no such folder")
-    key = ec.generate_private_key(ec.SECP256R1()) if wanted.csr is None else None
-    public = _requested(wanted) if key is None else key.public_key()
-    if wanted.kind is NamedKind.BROKER:
-        made = who.server(wanted.hosts, public, now, wanted.days, name)
+    key = ec.generate_private_key(ec.SECP256R1()) if request.csr is None else None
+    public = _requested(request) if key is None else key.public_key()
+    if request.kind is NamedKind.BROKER:
+        made = authority.server(request.hosts, public, now, request.days, name)
     else:
-        made = who.platform(name, public, now, wanted.days)
+        made = authority.platform(name, public, now, request.days)
     spki = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     life = (made.not_valid_before_utc, made.not_valid_after_utc)
     named = NamedCertificate(
-        made.serial_number, wanted.kind, name, spki, made.public_bytes(Encoding.DER), *life
+        made.serial_number, request.kind, name, spki, made.public_bytes(Encoding.DER), *life
     )
-    parts = [atomicfiles.PendingFile(out / CA, who.certificate.public_bytes(forms.PEM))]
+    parts = [atomicfiles.PendingFile(out / CA, authority.certificate.public_bytes(forms.PEM))]
     if key is not None:
         parts.append(
             atomicfiles.PendingFile(
@@ -84,7 +84,7 @@ def issue_certificate(
         )
     parts.append(atomicfiles.PendingFile(out / f"{name}.crt", made.public_bytes(forms.PEM)))
     try:
-        store.roll.add(named)  # first: what is nowhere written down could not be revoked
+        store.registry.add(named)  # first: what is nowhere written down could not be revoked
     except NameInUseError as error:
         raise ConfigError(str(error)) from None
     atomicfiles.replace_files(parts)
@@ -107,44 +107,44 @@ def has_valid_certificate(store: GatewayStore, name: str, folder: Path, now: dat
 
 
 def revoke_named(
-    home: ServerDirectory, store: GatewayStore, name: str, reason: str, now: datetime
+    directory: ServerDirectory, store: GatewayStore, name: str, reason: str, now: datetime
 ) -> list[NamedCertificate]:
     """All that a broker or a program has, and the list with it. Raises ConfigError, OSError."""
-    policy, who = home.policy(), home.authority()
-    ended = store.roll.revoke(name, reason, now)
-    home.write_crl(store, who, now, policy.crl_days)
+    policy, who = directory.policy(), directory.authority()
+    ended = store.registry.revoke(name, reason, now)
+    directory.write_crl(store, who, now, policy.crl_days)
     return ended
 
 
 def newest_by_name(store: GatewayStore) -> list[NamedCertificate]:
     """Of each name what it should use by now."""
-    return list({each.name: each for each in store.roll.live()}.values())
+    return list({each.name: each for each in store.registry.live()}.values())
 
 
-def _check(wanted: IssueRequest) -> None:
+def _check(request: IssueRequest) -> None:
     """Raises ConfigError."""
-    name = wanted.name
-    if wanted.kind is NamedKind.PLATFORM:
+    name = request.name
+    if request.kind is NamedKind.PLATFORM:
         if not is_platform(name):
             raise ConfigError(f"{name!r:.80}: a program is called {PLATFORM}, or {PLATFORM}-MORE")
-        if wanted.hosts:
+        if request.hosts:
             raise ConfigError(f"{name}: a program is a client, and has no --dns and no --ip")
         return
     if not is_gateway(name):
         text = f"3 to 64 of a-z, 0-9 and -, and does not begin with {PLATFORM}"
         raise ConfigError(f"{name!r:.80}: a broker's name has {text}")
-    if not wanted.hosts:
-        raise ConfigError(f"{name}: under which names do clients find it? --dns, --ip")
-    operatordocs.parse_hosts(wanted.hosts)
+    if not request.hosts:
+        raise ConfigError(f"{name}: give the names or addresses that clients use: --dns, --ip")
+    operatordocs.parse_hosts(request.hosts)
 
 
-def _requested(wanted: IssueRequest) -> certrequest.PublicKey:
+def _requested(request: IssueRequest) -> certrequest.PublicKey:
     """The key in a request that was brought. Raises ConfigError."""
-    assert wanted.csr is not None
-    data = atomicfiles.read_file(wanted.csr, "certificate request")
+    assert request.csr is not None
+    data = atomicfiles.read_file(request.csr, "certificate request")
     try:
         asked = certrequest.read_csr_file(data)
-        certrequest.check_common_name(asked, wanted.name)
+        certrequest.check_common_name(asked, request.name)
     except (certrequest.CsrError, certrequest.NameRefusedError) as error:
-        raise ConfigError(f"{wanted.csr}: {error}") from None
+        raise ConfigError(f"{request.csr}: {error}") from None
     return asked.key

@@ -61,7 +61,7 @@ def parse_network(pairs: Sequence[str]) -> Network | None:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key in table:
-            raise ConfigError(f"--network {pair!r:.60}: it is KEY=VALUE, each key once")
+            raise ConfigError(f"--network {pair!r:.60}: write KEY=VALUE, each key once")
         if key in SECRET_KEYS and value.startswith("@"):
             value = _secret(key, Path(value[1:]))
         table[key] = value.split(",") if key in LIST_KEYS else value
@@ -96,7 +96,7 @@ def new_claim(
     try:
         claim = msgspec.convert({**fields, **own}, Claim)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"this would be no claim: {error}") from None
+        raise ConfigError(f"this claim would be invalid: {error}") from None
     path = out / CLAIM_NAME
     atomicfiles.create_file(path, sign_claim(claim, key), atomicfiles.OWNER_MODE)
     text = f"{claim.gateway}\n{claim.site} {claim.role}\nclaim {claim.claim}\n"
@@ -106,7 +106,7 @@ def new_claim(
 def label_text(page: str, gateway: str, spki: bytes) -> str:
     """What the QR code on the case says: a name and a key's hash. Neither is a secret."""
     if not is_gateway(gateway):
-        raise ConfigError(f"{gateway!r:.80} is no name of a gateway")
+        raise ConfigError(f"{gateway!r:.80} is not a gateway name")
     return f"{page.rstrip('/')}/d/{gateway}#{spki_hash(spki)[:16]}"
 
 
@@ -145,7 +145,7 @@ def sign_config(
     named = site.get("gateway") if isinstance(site, dict) else None
     if not is_gateway(gateway) or named != gateway:
         raise ConfigError(
-            f"{config}: its gateway is {named!r:.70}, and this is for {gateway!r:.70}"
+            f"{config}: its gateway is {named!r:.70}, but --gateway is {gateway!r:.70}"
         )
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{gateway}.json"
@@ -166,8 +166,8 @@ def _serial(path: Path, key: Ed25519PrivateKey) -> int:
     except siteconfig.SignedConfigError as error:
         raise ConfigError(f"{path}: {error}; remove it") from None
     if not siteconfig.signed_by(found, key.public_key()):
-        text = "not signed with this key; if another operator's is the one in the box's claim, "
-        raise ConfigError(f"{path}: {text}that one has to sign; else remove it")
+        text = "not signed with this key. If the claim names another operator's key, sign with"
+        raise ConfigError(f"{path}: {text} that key; otherwise remove the file")
     return found.serial
 
 
@@ -178,5 +178,5 @@ def parse_hosts(words: Sequence[str]) -> list[str]:
             ipaddress.ip_address(each)
         except ValueError:
             if not each.isascii() or not each.replace("-", "").replace(".", "").isalnum():
-                raise ConfigError(f"{each!r:.80} is no name of a host, and no address") from None
+                raise ConfigError(f"{each!r:.80} is neither a host name nor an address") from None
     return list(words)

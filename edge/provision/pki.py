@@ -82,7 +82,7 @@ class SmallAuthority:
         held = self.revoked
         end = held.next_update_utc if held is not None else None
         if end is None or end <= now:
-            return f"{self.folder}/crl.pem has expired: brokers refuse everybody; sign it anew"
+            return f"{self.folder}/crl.pem has expired: brokers refuse everybody; sign it again"
         if (end - now).days < LIST_DAYS / 2:
             return f"{self.folder}/crl.pem ends on {end:%Y-%m-%d}: then brokers refuse everybody"
         return None
@@ -104,7 +104,7 @@ def make_pki(
     for name in gateways:
         # the name becomes that of a file: refused before there is one
         if not is_gateway(name):
-            raise PkiError(f"{name!r:.80} is no name of a gateway: 3 to 64 of a-z, 0-9 and -")
+            raise PkiError(f"{name!r:.80} is not a gateway name: 3 to 64 of a-z, 0-9 and -")
         _pair(folder / "gateways" / name, partial(who.gateway, name, now=now))
     one.renew_list(now, [_serial(folder, name) for name in revoke])
     return one
@@ -134,16 +134,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = Parser(prog="python -m edge.provision.pki", description=__doc__)
     add = parser.add_argument
     add("folder", type=Path, metavar="DIR")
-    add("--host", action="append", metavar="NAME", help="of the broker; default is this machine")
+    add("--host", action="append", metavar="NAME", help="of the broker (default: this machine)")
     add("--gateway", action="append", default=[], metavar="ID", help="make its key and certificate")
-    add("--revoke", action="append", default=[], metavar="ID", help="put a gateway on the list")
-    add("--check", action="store_true", help="only say whether the list ends soon; then exit 1")
+    add("--revoke", action="append", default=[], metavar="ID", help="revoke this gateway")
+    add("--check", action="store_true", help="check the revocation list; exit 1 if it ends soon")
     args = parser.parse_args(arguments)
     now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - a desk has a clock of its own
     try:
         if args.check:
             text = SmallAuthority.open(args.folder).warning(now)
-            echo(text or "the list of revoked certificates is fresh")
+            echo(text or "the revocation list is valid")
             return 1 if text else 0
         made = make_pki(args.folder, now, args.host or LOOPBACK, args.gateway, args.revoke)
     except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The roll of brokers and of the city's programs: what each was given, and what has ended."""
+"""The registry of brokers and of the city's programs: what each was given, and what has ended."""
 
 from datetime import datetime
 from typing import Any
@@ -21,9 +21,9 @@ class Registry:
         """Raises NameInUseError."""
         with self._db.transaction():
             if self._db.rows("SELECT 1 FROM asked WHERE gateway = ? LIMIT 1", new.name):
-                raise NameInUseError(f"a box is called {new.name}: choose another name")
+                raise NameInUseError(f"a box has the name {new.name}: choose another name")
             if self._named("spki = ? AND revoked IS NOT NULL", new.spki):
-                raise NameInUseError(f"the key for {new.name} was revoked once: make a new key")
+                raise NameInUseError(f"the key of {new.name} was revoked: make a new key")
             life = (time_to_text(new.begins), time_to_text(new.ends))
             values = (f"{new.serial:x}", str(new.kind), *new[2:5], *life, None, None)
             self._db.put("named", values)

@@ -83,16 +83,20 @@ class ServerDirectory:
             raise ConfigError(text)
         return GatewayStore(self.folder / "store.db")
 
-    def revocations(self, store: GatewayStore, who: Authority, now: datetime, days: int) -> bytes:
+    def revocations(
+        self, store: GatewayStore, authority: Authority, now: datetime, days: int
+    ) -> bytes:
         """The CRL of this moment, in PEM."""
         revoked = [
             Revoked(each.serial, each.at, x509.ReasonFlags(each.reason)) for each in store.revoked()
         ]
-        return who.crl(revoked, now, days)
+        return authority.crl(revoked, now, days)
 
-    def write_crl(self, store: GatewayStore, who: Authority, now: datetime, days: int) -> None:
+    def write_crl(
+        self, store: GatewayStore, authority: Authority, now: datetime, days: int
+    ) -> None:
         """Write the CRL, whole. Raises OSError."""
-        atomicfiles.replace_file(self.crl, self.revocations(store, who, now, days))
+        atomicfiles.replace_file(self.crl, self.revocations(store, authority, now, days))
 
     def config(self, gateway: str) -> bytes | None:
         """What an operator signed for this gateway: its box verifies it. Raises ConfigError."""

@@ -24,15 +24,15 @@ class CrlPublisher:
 
     def __init__(
         self,
-        home: ServerDirectory,
+        directory: ServerDirectory,
         policy: Policy,
         store: GatewayStore,
-        who: Authority,
+        authority: Authority,
         now: Callable[[], datetime],
         log: Callable[[str], None],
     ) -> None:
         def publish() -> None:
-            home.write_crl(store, who, now(), policy.crl_days)
+            directory.write_crl(store, authority, now(), policy.crl_days)
 
         self._publish = publish
         self._store = store
@@ -51,7 +51,7 @@ class CrlPublisher:
                 self._publish()
                 self._known, self._written = count, mono
         except (OSError, EnrolStoreError) as error:
-            self._log(f"the CRL cannot be written: {error}; brokers refuse everybody when it ends")
+            self._log(f"the CRL cannot be written: {error}; brokers refuse everybody after its end")
 
 
 class ServerProcess:
@@ -59,20 +59,20 @@ class ServerProcess:
 
     def __init__(
         self,
-        home: ServerDirectory,
+        directory: ServerDirectory,
         now: Callable[[], datetime],
         log: Callable[[str], None],
         listen: str | None = None,
         limits: ConnectionLimits | None = None,
     ) -> None:
-        policy, who = home.policy(), home.authority()
-        tls: ssl.SSLContext = tls_context(home)
-        self.store = home.store()
+        policy, who = directory.policy(), directory.authority()
+        tls: ssl.SSLContext = tls_context(directory)
+        self.store = directory.store()
         try:
-            desk = EnrolService(home, policy, self.store, who, now)
-            publisher = CrlPublisher(home, policy, self.store, who, now, log)
+            service = EnrolService(directory, policy, self.store, who, now)
+            publisher = CrlPublisher(directory, policy, self.store, who, now, log)
             address = listen or policy.listen
-            self.server = EnrolServer(address, tls, desk, log, limits, publisher.tick)
+            self.server = EnrolServer(address, tls, service, log, limits, publisher.tick)
         except BaseException:
             self.store.close()
             raise

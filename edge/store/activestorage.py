@@ -37,7 +37,7 @@ class ActiveStorage:
         self.readonly_disk = ReadOnlyDisk(place)
         if self.disk is None:
             self._open_readonly(None, at_once=False)
-        self.said = NoticeQueue()  # trouble with the disk, not yet an event
+        self.notices = NoticeQueue()  # trouble with the disk, not yet an event
         self._probed_ns = self._looked_ns = 0
         self._failures = 0  # in a row, of a database on a device that has proven to work
         self._error: Exception | None = None  # the last one
@@ -46,7 +46,7 @@ class ActiveStorage:
 
     def add_notice(self, on: bool, text: str) -> None:
         """For an event."""
-        self.said.add(on, text)
+        self.notices.add(on, text)
 
     def switch_to_memory(self, error: Exception) -> None:
         """Go on in memory. Nothing on disk is touched: CORRUPT after an I/O error heals."""

@@ -103,9 +103,9 @@ class AsyncOutbox:
         return self._outbox.restart
 
     @property
-    def untold(self) -> bool:
-        """The last commit would go with the power, and nothing on the card tells so."""
-        return self._outbox.untold
+    def high_water_unsaved(self) -> bool:
+        """The last commit would go with the power, and nothing on the card records that."""
+        return self._outbox.high_water_unsaved
 
     # -- what the parts of the daemon ask for ------------------------------------------------------
 
@@ -121,20 +121,20 @@ class AsyncOutbox:
         pass on what comes back, and each row is offered once. Raises ValueError or TypeError for
         a body that MessagePack cannot say.
         """
-        part = _CommitRequest(drafts, states, clock)
-        self._waiting.append(part)
+        request = _CommitRequest(drafts, states, clock)
+        self._waiting.append(request)
         async with self._writing:
-            if part.done:
+            if request.done:
                 return []
             group, self._waiting = self._waiting, []
-            if part not in group:  # the commit it was to ride in has failed
-                group.insert(0, part)
+            if request not in group:  # the commit it was to ride in has failed
+                group.insert(0, request)
             confirmed = frozenset(self._confirmed)
             going = [draft for each in group if not each.done for draft in each.drafts]
             riding, kept = self.riding(going)
-            flying = self._outbox.journal.unanswered()
+            flying = self._outbox.journal.unacknowledged()
             stored = await self._call(
-                partial(_commit, group=group, riding=riding, confirmed=confirmed, flying=flying)
+                partial(_commit, requests=group, riding=riding, confirmed=confirmed, flying=flying)
             )
             kept()
             self._confirmed -= confirmed
@@ -204,9 +204,9 @@ class AsyncOutbox:
         sender holds no row, not even one that was just committed."""
         return await self._call(Outbox.downsample)
 
-    async def bury(self, row: int, why: str) -> None:
+    async def dead_letter(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses."""
-        await self._call(partial(Outbox.bury, row=row, why=why))
+        await self._call(partial(Outbox.dead_letter, row=row, why=why))
 
     async def counts(self) -> OutboxCounts:
         """How full the outbox is."""
@@ -267,13 +267,13 @@ def _fetch(
 def _commit(
     outbox: Outbox,
     *,
-    group: list[_CommitRequest],
+    requests: list[_CommitRequest],
     riding: OwnerStates,
     confirmed: frozenset[int],
     flying: frozenset[int],
 ) -> list[StoredRecord]:
     """In the thread: several callers' wishes in one transaction."""
-    parts = [part for part in group if not part.done]
+    parts = [part for part in requests if not part.done]
     states: dict[str, tuple[int, bytes]] = {}
     for part in parts:
         states.update(part.states)

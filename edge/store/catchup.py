@@ -32,7 +32,7 @@ Attempt = Callable[[DiskOutbox, Callable[[DiskOutbox], None]], None]
 class PendingChanges:
     """What the disk does not know. `drops` grows by what does not fit.
 
-    `unread`: nobody has read what the disk has to declare, so the two are merged. `spared` tells
+    `unread`: nobody has read what the disk has to declare, so the two are merged. `spared` says
     of an owner whether its state on the disk, if there is one, is the better one.
     """
 
@@ -49,17 +49,21 @@ class PendingChanges:
 
 
 def catch_up(
-    disk: DiskOutbox, news: PendingChanges, limit_bytes: int, attempt: Attempt, thin: DownsampleStep
+    disk: DiskOutbox,
+    pending: PendingChanges,
+    limit_bytes: int,
+    attempt: Attempt,
+    downsample: DownsampleStep,
 ) -> tuple[int, set[str]]:
     """How many records were lost for want of room, and whose states were spared.
 
     Raises sqlite3.Error.
     """
-    memory, drops, start = news.memory, news.drops, news.start
+    memory, drops, start = pending.memory, pending.drops, pending.start
     memory.mark_write_begun()
-    if news.unread:
+    if pending.unread:
         merge_drops(drops, disk.drops())
-    spared = {o for o in memory.states if news.spared(o) and disk.state(o) is not None}
+    spared = {o for o in memory.states if pending.spared(o) and disk.state(o) is not None}
 
     gone = memory.removed.ranges()
 
@@ -76,12 +80,12 @@ def catch_up(
             mark_running(disk, start)
             # what memory has given up leaves with its declaration, never before it
             left = _delete_gone(disk, gone)
-            disk.delete(news.confirmed)
+            disk.delete(pending.confirmed)
             disk.set_states({o: s for o, s in memory.states.items() if o not in spared})
-            if news.mark is not None and in_order:  # else it would bound the wrong boots
-                write_mark(disk, start.boot, news.mark)
+            if pending.mark is not None and in_order:  # else it would bound the wrong boots
+                write_mark(disk, start.boot, pending.mark)
             disk.set_drops(drops)
-            disk.set_meta(news.words)
+            disk.set_meta(pending.words)
         gone = left
 
     attempt(disk, begin)
@@ -89,12 +93,14 @@ def catch_up(
         attempt(disk, forget)
     lost = 0
     for batch in _batches(memory):
-        lost += _insert_batch(disk, batch, news, limit_bytes, attempt, thin)
+        lost += _insert_batch(disk, batch, pending, limit_bytes, attempt, downsample)
 
     def end(disk: DiskOutbox) -> None:
         with disk.transaction():
-            disk.set_counters(start.epoch, start.boot, news.counters)  # of what has left again, too
-            disk.set_meta({ABSORBED_KEY: news.token})
+            disk.set_counters(
+                start.epoch, start.boot, pending.counters
+            )  # of what has left again, too
+            disk.set_meta({ABSORBED_KEY: pending.token})
 
     attempt(disk, end)
     return lost, spared
@@ -130,13 +136,13 @@ def _batches(memory: MemoryOutbox) -> Iterator[list[OutboxRow]]:
 def _insert_batch(
     disk: DiskOutbox,
     batch: list[OutboxRow],
-    news: PendingChanges,
+    pending: PendingChanges,
     limit_bytes: int,
     attempt: Attempt,
-    thin: DownsampleStep,
+    downsample: DownsampleStep,
 ) -> int:
     """One transaction, and those that make room for it; how many records were lost."""
-    memory, drops = news.memory, news.drops
+    memory, drops = pending.memory, pending.drops
     lost = 0
 
     def lose(rows: Sequence[OutboxRow]) -> None:
@@ -148,7 +154,7 @@ def _insert_batch(
 
     need = EVICT_MARGIN_BYTES + sum(row_bytes(row.body) for row in batch)
     fitting = batch
-    if not evict_rows(disk, need, batch[0].level, limit_bytes, lose, thin):
+    if not evict_rows(disk, need, batch[0].level, limit_bytes, lose, downsample):
         room = disk.room() - EVICT_MARGIN_BYTES
         cut = 0
         while cut < len(batch) and (room := room - row_bytes(batch[cut].body)) >= 0:

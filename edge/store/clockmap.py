@@ -6,7 +6,7 @@ before and after a step get the wall time of their side.
 
 A time service may have been wrong. Of marks that contradict each other by more than a day the later
 one counts within a boot; of boots, the latest that knew the time, and the most that agree with it
-and with each other. What is overruled stays on the disk, and is not told: later boots may show that
+and with each other. What is overruled stays on the disk, and is not used: later boots may show that
 it was right after all.
 """
 

@@ -93,24 +93,24 @@ class CommitLog:
         unread: bool,
         size: int,
         commit: LoggedCommit,
-        whole: LoggedCommit,
+        logged: LoggedCommit,
     ) -> None:
-        """Append one commit; `whole` is all that memory holds with it, for a log made anew when
+        """Append one commit; `logged` is all that memory holds with it, for a log made anew when
         this one is much larger than `size` bytes."""
         if self._path is None:
             return
         head = _encode_head(self.token, start, known, unread)
         try:
             if self._fd < 0 or self._size > 2 * size + COMPACT_SLACK_BYTES:
-                self._rewrite(self._path, [head, _frame(whole)])
+                self._rewrite(self._path, [head, _frame(logged)])
             else:
                 self._append(_frame(commit))
             self.trouble = None
         except OSError as error:
-            self._failed(self._path, head, whole, error)
+            self._failed(self._path, head, logged, error)
 
     def mark_clean(self) -> None:
-        """The process ends as it was told to. Nothing is written any more."""
+        """The process ends in the ordinary way. Nothing is written any more."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):  # then the next start says that it did not
                 self._append(_pack({"clean": True}))
@@ -125,16 +125,16 @@ class CommitLog:
             with contextlib.suppress(OSError):  # the disk knows that it has this one
                 self._path.unlink()
 
-    def _failed(self, path: Path, head: bytes, whole: LoggedCommit, error: OSError) -> None:
+    def _failed(self, path: Path, head: bytes, logged: LoggedCommit, error: OSError) -> None:
         """No room for the rows: at least their numbers are kept, as lost if this process ends."""
         self.trouble = (
             f"{path} cannot be written: {error.strerror}. "
             "If this process ends now, what it holds in memory is lost, and declared."
         )
-        drops = whole.drops.copy()
-        for row in whole.rows:
+        drops = logged.drops.copy()
+        for row in logged.rows:
             drops.add(row.epoch, row.stream, row.seq, "memory")
-        few = LoggedCommit((), {}, whole.out, whole.reached, whole.counters, drops, whole.mark)
+        few = LoggedCommit((), {}, logged.out, logged.reached, logged.counters, drops, logged.mark)
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
@@ -228,22 +228,22 @@ def read_log(path: Path, memory: MemoryOutbox) -> RecoveredLog:
     if head is None:
         raise DamagedRowError(f"{path} is neither a log of an outbox in memory nor a database")
     try:
-        left = _recovered_from_head(head, memory)
-        left.damaged = len(data) > READ_LIMIT
+        recovered = _recovered_from_head(head, memory)
+        recovered.damaged = len(data) > READ_LIMIT
         for frame in frames:
             if frame is None:
-                left.damaged = True
+                recovered.damaged = True
             else:
-                _replay(left, frame)
+                _replay(recovered, frame)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         # its sums are right: of another version
         raise DamagedRowError(f"{path}: {error!r}") from error
-    return left
+    return recovered
 
 
 def _frames(data: bytes) -> Iterator[Any]:
     """One after the other; None for one that is damaged. Behind a length that is damaged nobody
-    can tell where the next one begins."""
+    knows where the next one begins."""
     place = 0
     while place + LOG_HEADER.size <= len(data):
         size, size_crc, crc = LOG_HEADER.unpack_from(data, place)
@@ -266,18 +266,20 @@ def _recovered_from_head(head: Any, memory: MemoryOutbox) -> RecoveredLog:
     return RecoveredLog(token, number, epoch, boot, boot_id, former, known, unread, owner, memory)
 
 
-def _replay(left: RecoveredLog, frame: Any) -> None:
+def _replay(recovered: RecoveredLog, frame: Any) -> None:
     if frame.get("clean"):
-        left.clean = True
+        recovered.clean = True
         return
-    memory = left.memory
+    memory = recovered.memory
     memory.reached = max(memory.reached, frame["reached"])
     for first, last in frame["out"]:
         memory.remove_range(int(first), int(last))
     rows = [OutboxRow._make(row) for row in frame["rows"]]
-    left.drops = PendingDrops({(e, s, r): DropRange(*rest) for e, s, r, *rest in frame["drops"]})
+    recovered.drops = PendingDrops(
+        {(e, s, r): DropRange(*rest) for e, s, r, *rest in frame["drops"]}
+    )
     states = {owner: (version, data) for owner, (version, data) in frame["states"].items()}
-    memory.write(rows, states, (), left.drops)
-    left.counters.update(frame["counters"])
+    memory.write(rows, states, (), recovered.drops)
+    recovered.counters.update(frame["counters"])
     if frame["mark"] is not None:
-        left.mark = ClockMark(*frame["mark"])
+        recovered.mark = ClockMark(*frame["mark"])

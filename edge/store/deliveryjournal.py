@@ -2,9 +2,9 @@
 next commit then sends nothing twice.
 
 Twelve bytes an entry: a word of eight and its CRC-32, which begins with the owner, so that nothing
-that another gateway wrote is believed. The upper byte of a word says what it tells of the row in
+that another gateway wrote is believed. The upper byte of a word says what it records of the row in
 the others; the first word names the database. A torn tail is ignored: its rows had not gone yet.
-An entry that is damaged may have told of any row: then each row of a former start counts as one
+An entry that is damaged may have been about any row: then each row of a former start counts as one
 that may have been sent, and none as confirmed but those whose entries are whole.
 
 `recover_journal` is for whoever opens the database. `DeliveryJournal` belongs to one thread, that
@@ -36,7 +36,7 @@ READ_LIMIT: Final = 16 << 20
 
 
 class EntryKind(IntEnum):
-    """What an entry tells of a row."""
+    """What an entry records of a row."""
 
     SENT = 0
     CONFIRMED = 1
@@ -50,7 +50,7 @@ ENTRY_KINDS: Final = frozenset(int(kind) for kind in EntryKind)
 
 @dataclass(frozen=True, slots=True)
 class RecoveredJournal:
-    """What the process before this one had sent and heard, as far as its journal tells."""
+    """What the process before this one had sent and heard, as far as its journal goes."""
 
     token: int | None = None  # of its database; None: there is no journal, or of nobody knows what
     damaged: bool = False
@@ -169,7 +169,7 @@ class DeliveryJournal:
             entries.append((EntryKind.UP_TO, self._before.sent_up_to))
         self._append(entries)
 
-    def unanswered(self) -> frozenset[int]:
+    def unacknowledged(self) -> frozenset[int]:
         """Sent, and not confirmed yet: a copy, for the thread of the database."""
         return frozenset(self._open)
 
@@ -199,7 +199,7 @@ class DeliveryJournal:
         with contextlib.suppress(Empty):
             while True:
                 before = self._handed.get_nowait()
-                # what an earlier one has told was of another database, or is in this one as well
+                # what an earlier one recorded was of another database, or is in this one as well
                 self._confirmed -= self._before.confirmed
                 self._confirmed |= before.confirmed
                 self._open.update(dict.fromkeys(before.sent))
@@ -259,7 +259,7 @@ class DeliveryJournal:
         # without the journal a kill sends some rows twice, marked as such: no reason to stop
         self.trouble = (
             f"{path} cannot be written: {error.strerror}. "
-            "If this process is killed now, some records are sent twice, and say so."
+            "If this process is killed now, some records are sent twice, marked `redelivered`."
         )
         self._close()
         with contextlib.suppress(OSError):  # one that is not there, or a folder that is none

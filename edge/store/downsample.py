@@ -1,4 +1,4 @@
-"""Thinning: minutes that were never handed over merge into quarter hours, before any is dropped.
+"""Downsampling: minutes that were never sent merge into quarter hours, before any is dropped.
 
 Only rows that follow each other without a hole, of one source and one start. The merged row takes
 the number and the place of the last one; `covers` in its body names all numbers it stands for, so

@@ -15,7 +15,7 @@ from edge.store.storefiles import EpochFile, read_epoch_file, write_epoch_file
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
-# A start that can read neither database nor epoch file is blind: nothing tells how many there were.
+# A start that can read neither database nor epoch file is blind: nothing shows how many there were.
 # It takes its number from here, at random: no ordinary start comes that far by counting, so ids of
 # rows never meet, and it sorts behind all starts before it. Counting goes on from it, so those
 # behind it sort behind it. Boots likewise. Only a second blind start on the same box may sort
@@ -32,7 +32,7 @@ STALE_NOTICE: Final = (
     "copy was put in its place, or it went on in memory. What had not been delivered is lost, and "
     "totals do not go on from it."
 )
-UNTOLD: Final = (
+HIGH_WATER_UNSAVED: Final = (
     "The card takes not even the word that the outbox goes on in memory. Should the power be cut "
     "now, what totals grow by would be counted again: until it takes it, their growth is told as "
     "uncertain. Replace the card."
@@ -79,10 +79,10 @@ def plan_epoch(
 
     `former`: the start before, when it is not in the database. Raises sqlite3.Error.
     """
-    ledger = max((read_epoch_file(folder), *others), key=lambda each: each.starts)
-    known = max((ledger, *others), key=lambda each: each.boots)
-    ours = owner is None or ledger.owner in ("", owner)
-    starts, boots, id_, clean = ledger.starts, known.boots, known.boot_id, 1
+    epoch_file = max((read_epoch_file(folder), *others), key=lambda each: each.starts)
+    known = max((epoch_file, *others), key=lambda each: each.boots)
+    ours = owner is None or epoch_file.owner in ("", owner)
+    starts, boots, id_, clean = epoch_file.starts, known.boots, known.boot_id, 1
     behind = False
     if disk is not None:
         # the epoch file is written behind the database: one that is ahead has seen a start whose
@@ -103,9 +103,18 @@ def plan_epoch(
     epoch = number << 32 | secrets.randbits(32)
     boot = boots if same else boots + 1
     unclean = behind or not clean
-    before = ledger.epoch if ours else 0
+    before = epoch_file.epoch if ours else 0
     return EpochStart(
-        number, epoch, boot, boot_id, same, former, unclean, before, behind, owner or ledger.owner
+        number,
+        epoch,
+        boot,
+        boot_id,
+        same,
+        former,
+        unclean,
+        before,
+        behind,
+        owner or epoch_file.owner,
     )
 
 

@@ -30,16 +30,16 @@ def fit_drafts(
     disk: DiskOutbox,
     packed: Sequence[PackedDraft],
     limit_bytes: int,
-    lose: OnEvicted,
-    thin: DownsampleStep,
-    spared: DropLast,
+    on_evicted: OnEvicted,
+    downsample: DownsampleStep,
+    drop_last: DropLast,
 ) -> set[int]:
     """Which drafts cannot be kept, by their places. Raises sqlite3.Error."""
     order = sorted(range(len(packed)), key=lambda place: STREAM_LEVELS[packed[place][0].stream])
     need = EVICT_MARGIN_BYTES + sum(row_bytes(body) for _, body in packed)
     for cut, place in enumerate(order):
         highest = STREAM_LEVELS[packed[order[-1]][0].stream]
-        if evict_rows(disk, need, highest, limit_bytes, lose, thin, spared):
+        if evict_rows(disk, need, highest, limit_bytes, on_evicted, downsample, drop_last):
             return set(order[:cut])
         need -= row_bytes(packed[place][1])
     return set(order)
@@ -55,9 +55,9 @@ def evict_rows(
     need: int,
     highest: int,
     limit_bytes: int,
-    lose: OnEvicted,
-    thin: DownsampleStep,
-    spared: DropLast = lambda row: False,
+    on_evicted: OnEvicted,
+    downsample: DownsampleStep,
+    drop_last: DropLast = lambda row: False,
 ) -> bool:
     """Whether `need` bytes are free in the end. Raises sqlite3.Error."""
     if disk.room() >= need:
@@ -69,11 +69,11 @@ def evict_rows(
         if not any(present.get(stream) for stream in streams):
             continue  # looking for the first of them would read the whole database
         if level == SUMMARY_LEVEL:
-            while disk.room() < goal and thin():
+            while disk.room() < goal and downsample():
                 pass
         while (missing := goal - disk.room()) > 0:
-            victims = disk.oldest(streams, EVICT_BATCH_ROWS, missing, spared)
+            victims = disk.oldest(streams, EVICT_BATCH_ROWS, missing, drop_last)
             if not victims:
                 break
-            lose(victims)
+            on_evicted(victims)
     return disk.room() >= need

@@ -14,12 +14,12 @@ from edge.store.activestorage import ActiveStorage
 from edge.store.catchup import PendingChanges, catch_up, merge_drops
 from edge.store.commitlog import (
     ABSORBED_KEY,
+    COMMIT_LOG_NAME,
     CommitLog,
     LoggedCommit,
     RecoveredLog,
     recover_commit_log,
 )
-from edge.store.commitlog import COMMIT_LOG_NAME as SPOOL
 from edge.store.deliveryjournal import DeliveryJournal, recover_journal
 from edge.store.diskoutbox import DiskOutbox
 from edge.store.downsample import MergeBodies
@@ -60,17 +60,17 @@ class FailoverStorage(OutboxRows):
     def __init__(
         self,
         place: OutboxFolder,
-        medium: ActiveStorage,
+        storage: ActiveStorage,
         merge: MergeBodies | None,
         boot_id: str,
         run_dir: Path | None,
     ) -> None:
         # who asks for nobody's in particular goes on in the journal of whose database it is
-        owner = place.owner or (medium.disk.owner if medium.disk is not None else "")
+        owner = place.owner or (storage.disk.owner if storage.disk is not None else "")
         self._owner = owner
-        super().__init__(place, medium, DeliveryJournal(run_dir, owner), merge)
+        super().__init__(place, storage, DeliveryJournal(run_dir, owner), merge)
         self._sent_before = recover_journal(run_dir, owner)
-        self.opened = medium.opened
+        self.opened = storage.opened
         self.handed: list[StoredRecord] = []  # confirmed before the last process was killed
         self._boot_id, self._run_dir = boot_id, run_dir
         self._row = 0
@@ -95,36 +95,41 @@ class FailoverStorage(OutboxRows):
 
     def _plan(self) -> EpochStart:
         """The next start, with what the one before it has left in memory."""
-        medium, folder = self._medium, self._place.folder
-        left, torn = self._left_in_memory()
-        if left is not None and self._ask(lambda disk: disk.word(ABSORBED_KEY, 0), 0) == left.token:
-            left = None  # it is on disk, and was not removed any more
+        storage, folder = self._storage, self._place.folder
+        recovered, torn = self._left_in_memory()
+        if (
+            recovered is not None
+            and self._ask(lambda disk: disk.word(ABSORBED_KEY, 0), 0) == recovered.token
+        ):
+            recovered = None  # it is on disk, and was not removed any more
         others = [] if self._run_dir is None else [read_epoch_file(self._run_dir)]
         former = None
-        if left is not None:
-            others.append(EpochFile(left.number, left.boot, left.boot_id, left.epoch))
-            former = left.latest()
-            if left.drops_unread:
-                merge_drops(left.drops, self._drops)
+        if recovered is not None:
+            others.append(
+                EpochFile(recovered.number, recovered.boot, recovered.boot_id, recovered.epoch)
+            )
+            former = recovered.latest()
+            if recovered.drops_unread:
+                merge_drops(recovered.drops, self._drops)
             # else it had read them, and has declared some of them since
-            self._unread = self._unread and left.drops_unread
-            self._drops = left.drops
-            self._adopt_commit_log(left)
+            self._unread = self._unread and recovered.drops_unread
+            self._drops = recovered.drops
+            self._adopt_commit_log(recovered)
         try:
             start = plan_epoch(
-                medium.disk, folder, self._boot_id, others, former, self._place.owner
+                storage.disk, folder, self._boot_id, others, former, self._place.owner
             )
         except sqlite3.Error as error:
-            medium.switch_to_memory(error)
+            storage.switch_to_memory(error)
             start = plan_epoch(None, folder, self._boot_id, others, former, self._place.owner)
         if torn:
-            medium.add_notice(True, TORN_NOTICE)
+            storage.add_notice(True, TORN_NOTICE)
             if start.previous_epoch:
                 self._drops[start.previous_epoch, "*", "damage"] = DropRange(1, None, None)
-        if left is not None and medium.disk is None:
-            self._adopt(left)
-            start = replace(start, unclean=not left.clean)
-        elif left is not None or medium.disk is not None:
+        if recovered is not None and storage.disk is None:
+            self._adopt(recovered)
+            start = replace(start, unclean=not recovered.clean)
+        elif recovered is not None or storage.disk is not None:
             self._commit_log.remove()
         return start
 
@@ -133,50 +138,53 @@ class FailoverStorage(OutboxRows):
         another owner's is put aside."""
         owner = self._place.owner
         try:
-            left = recover_commit_log(self._run_dir, self._medium.new_memory())
+            recovered = recover_commit_log(self._run_dir, self._storage.new_memory())
         except DamagedRowError:
             return None, True
-        if left is None or owner is None or left.owner in ("", owner):
-            return left, left is not None and left.damaged
-        self._keep_memory_of(left)
+        if recovered is None or owner is None or recovered.owner in ("", owner):
+            return recovered, recovered is not None and recovered.damaged
+        self._keep_memory_of(recovered)
         return None, False
 
-    def _keep_memory_of(self, left: RecoveredLog) -> None:
+    def _keep_memory_of(self, recovered: RecoveredLog) -> None:
         """Of another owner. On the disk, if it works: a tmpfs goes with the power."""
         if self._run_dir is None:
             return
-        path, where = self._run_dir / SPOOL, self._place.folder
-        text = f"{path} is {left.owner}'s, with {len(left.memory.rows)} records"
+        path, where = self._run_dir / COMMIT_LOG_NAME, self._place.folder
+        text = f"{path} is {recovered.owner}'s, with {len(recovered.memory.rows)} records"
         try:
             to = where if self._disk is not None else self._run_dir
-            kept = set_aside_commit_log(path, to, owner_label(left.owner))
+            kept = set_aside_commit_log(path, to, owner_label(recovered.owner))
         except OSError as error:
-            self._medium.add_notice(True, f"{text}; it cannot be kept: {error.strerror}.")
+            self._storage.add_notice(True, f"{text}; it cannot be kept: {error.strerror}.")
         else:
-            self._medium.add_notice(True, f"{text}: it is kept as {kept}.")
+            self._storage.add_notice(True, f"{text}: it is kept as {kept}.")
 
-    def _adopt_commit_log(self, left: RecoveredLog) -> None:
+    def _adopt_commit_log(self, recovered: RecoveredLog) -> None:
         """To the disk, if it works."""
         start = EpochStart(
-            left.number, left.epoch, left.boot, left.boot_id, False, None, False, 0,
-            owner=left.owner,
+            recovered.number, recovered.epoch, recovered.boot, recovered.boot_id,
+            False, None, False, 0, owner=recovered.owner,
         )  # fmt: skip
-        known = left.trusted_owners
-        words: dict[str, int | str] = {"clean": int(left.clean), META_KEY: ""}
-        news = PendingChanges(
-            start, left.memory, left.counters, self._drops, (), left.mark, left.token,
+        known = recovered.trusted_owners
+        words: dict[str, int | str] = {"clean": int(recovered.clean), META_KEY: ""}
+        pending = PendingChanges(
+            start, recovered.memory, recovered.counters, self._drops, (),
+            recovered.mark, recovered.token,
             spared=lambda owner: known is not None and owner not in known, words=words,
         )  # fmt: skip
-        self._ask(lambda disk: bool(self._catch_up(disk, news)), False)
+        self._ask(lambda disk: bool(self._catch_up(disk, pending)), False)
 
-    def _adopt(self, left: RecoveredLog) -> None:
+    def _adopt(self, recovered: RecoveredLog) -> None:
         """Its rows lie in memory still, and go on lying there."""
-        self._medium.memory = left.memory
+        self._storage.memory = recovered.memory
         self._known = (
-            frozenset(left.memory.states) if left.trusted_owners is None else left.trusted_owners
+            frozenset(recovered.memory.states)
+            if recovered.trusted_owners is None
+            else recovered.trusted_owners
         )
-        for number in sorted(self._sent_before.confirmed & left.memory.rows.keys()):
-            record = try_record(left.memory.rows[number])
+        for number in sorted(self._sent_before.confirmed & recovered.memory.rows.keys()):
+            record = try_record(recovered.memory.rows[number])
             if record is not None:
                 self.handed.append(StoredRecord(number, record, redelivered=True))
 
@@ -186,15 +194,15 @@ class FailoverStorage(OutboxRows):
             self._known = self._known or frozenset()
             self._commit_to_memory((), {}, (), {}, self._drops, None, ())
 
-    def _keep_ledger(self) -> None:
+    def _keep_epoch_file(self) -> None:
         """Behind the database: one that is behind its epoch file has lost its last start."""
         try:
-            self._medium.attempt_without_ballast(
+            self._storage.attempt_without_ballast(
                 partial(update_epoch_file, self._place.folder, self._start)
             )
         except OSError as error:
             text = f"The file of epochs cannot be written: {error.strerror}."
-            self._medium.add_notice(True, text)
+            self._storage.add_notice(True, text)
         if self._run_dir is not None:  # for a start that finds no disk in this boot
             with contextlib.suppress(OSError):
                 update_epoch_file(self._run_dir, self._start)
@@ -231,14 +239,14 @@ class FailoverStorage(OutboxRows):
         flying: Collection[int],
     ) -> None:
         """One commit while the disk does not work."""
-        memory = self._medium.memory
+        memory = self._storage.memory
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or self._row + len(rows)
-        memory.reached = max(memory.reached, self._medium.readonly_disk.top)
+        memory.reached = max(memory.reached, self._storage.readonly_disk.top)
         forgotten = memory.forgotten_count
-        self._counting.dropped += memory.write(rows, states, gone, drops, flying.__contains__)
+        self._stats.dropped += memory.write(rows, states, gone, drops, flying.__contains__)
         if memory.forgotten_count and not forgotten:
-            self._medium.add_notice(
+            self._storage.add_notice(
                 True, "So much was confirmed meanwhile that some of it is sent again."
             )
         out, memory.unlogged_removals = memory.unlogged_removals.ranges(), Numbers()
@@ -257,24 +265,24 @@ class FailoverStorage(OutboxRows):
             ),
         )  # fmt: skip
         if self._commit_log.trouble is not None and was is None:
-            self._medium.add_notice(True, self._commit_log.trouble)
+            self._storage.add_notice(True, self._commit_log.trouble)
 
     # -- a disk that works again ------------------------------------------------------------------
 
     def _retry_disk(self, clock: ClockMark) -> None:
-        medium, self._clock = self._medium, clock
-        medium.rebuild_ballast(clock.mono_ns)
-        disk = medium.probe(clock.mono_ns)
+        storage, self._clock = self._storage, clock
+        storage.rebuild_ballast(clock.mono_ns)
+        disk = storage.probe(clock.mono_ns)
         if disk is not None:
             self._return_to(disk)
-        if medium.disk is None and (disk := medium.replace()) is not None:
-            if medium.lost:
+        if storage.disk is None and (disk := storage.replace()) is not None:
+            if storage.lost:
                 self._drops[self._start.epoch, "*", "damage"] = DropRange(1, None, None)
             self._return_to(disk)
 
     def _retry_disk_at_end(self) -> None:
         """The process ends: what the disk does not take stays in tmpfs, for the next one."""
-        disk = self._medium.probe(self._clock.mono_ns if self._clock else 0, now=True)
+        disk = self._storage.probe(self._clock.mono_ns if self._clock else 0, now=True)
         if disk is not None:
             self._return_to(disk)
         self._commit_log.mark_clean()
@@ -283,49 +291,53 @@ class FailoverStorage(OutboxRows):
         """Raises nothing: when it fails again, all of it stays in memory."""
         word = self._mergeable_text()
         before = self._sent_before.for_start(self._start.number << 32, disk.token)
-        news = PendingChanges(
-            self._start, self._medium.memory, self._next, self._drops, before.confirmed,
+        pending = PendingChanges(
+            self._start, self._storage.memory, self._next, self._drops, before.confirmed,
             self._clock, self._commit_log.token, self._unread,
             self._disk_state_is_better, {META_KEY: word},
         )  # fmt: skip
         spared: set[str] = set()
-        if not self._medium.switch_to_disk(
-            disk, lambda disk: spared.update(self._catch_up(disk, news))
+        if not self._storage.switch_to_disk(
+            disk, lambda disk: spared.update(self._catch_up(disk, pending))
         ):
             return
         if before != self._sent_before:
             self._sent_before = before
             self.journal.continue_from(before)
-        self._keep_ledger()
+        self._keep_epoch_file()
         self._commit_log.remove()
-        self._handover.text_on_disk = word
+        self._mergeable.text_on_disk = word
         self._withheld_ns = self._clock.mono_ns if self._clock else 0
         self._withheld, self._unread, self._known = spared, False, None
         self._missed.clear()
         if self._ask(lambda disk: disk.word("starts", 0), 0) != self._start.number:
-            self._thinner = None  # rows behind ours were handed over, nobody knows how many
+            self._downsampler = None  # rows behind ours were handed over, nobody knows how many
 
-    def _catch_up(self, disk: DiskOutbox, news: PendingChanges) -> set[str]:
+    def _catch_up(self, disk: DiskOutbox, pending: PendingChanges) -> set[str]:
         """Whose states were spared. Raises sqlite3.Error."""
         lost, spared = catch_up(
-            disk, news, self._place.limit_bytes, self._medium.attempt, partial(self._thin, disk)
+            disk,
+            pending,
+            self._place.limit_bytes,
+            self._storage.attempt,
+            partial(self._downsample, disk),
         )
-        self._counting.dropped += lost
+        self._stats.dropped += lost
         return spared
 
     def downsample(self) -> bool:
         """As below, though there is room: each byte on the way costs. While the sender holds no
         row at all, not even one that was just committed."""
-        return bool(self._ask(lambda disk: self._thin(disk, INFINITE), False))
+        return bool(self._ask(lambda disk: self._downsample(disk, INFINITE), False))
 
-    def _thin(self, disk: DiskOutbox, settled: int | None = None) -> bool:
+    def _downsample(self, disk: DiskOutbox, settled: int | None = None) -> bool:
         """One step of downsampling; whether another one may gain more. Raises sqlite3.Error."""
-        thinner = self._thinner
-        if thinner is None:
+        downsampler = self._downsampler
+        if downsampler is None:
             return False
-        spans = self._handover.spans
+        spans = self._mergeable.spans
         if settled == INFINITE and self._start.unclean and not self._start.same_boot:
             # the disk may have been read-only at the end, and rows gone from it: see `ReadOnlyDisk`
             spans = ranges_after(spans, self._start.number << 32)
-        settled = self._handover.settled if settled is None else settled
-        return self._medium.attempt(disk, lambda disk: thinner.step(disk, spans, settled))
+        settled = self._mergeable.settled if settled is None else settled
+        return self._storage.attempt(disk, lambda disk: downsampler.step(disk, spans, settled))

@@ -86,21 +86,21 @@ def forecast_full(room: int, inflow: Inflow) -> float | None:
     return _rounded(room, inflow.summaries + inflow.others, inflow.over_ns)
 
 
-def forecast_drop(room: int, inflow: Inflow, thinning: DownsampleOutlook) -> float | None:
+def forecast_drop(room: int, inflow: Inflow, outlook: DownsampleOutlook) -> float | None:
     """Seconds until the first row is dropped, as above.
 
     Each time that room runs out merging makes `margin` of it, from what waited and what has come
     since; the last time it cannot, and what it has left is of no use.
     """
-    came, ratio = inflow.summaries + inflow.others, thinning.ratio
-    saved = inflow.summaries * (1 - 1 / ratio) if thinning.coming else 0.0
+    came, ratio = inflow.summaries + inflow.others, outlook.ratio
+    saved = inflow.summaries * (1 - 1 / ratio) if outlook.coming else 0.0
     if came <= 0:
         return None
     room = max(0, room)
-    left = thinning.gain + room * saved / came - thinning.margin
+    left = outlook.gain + room * saved / came - outlook.margin
     if left < 0:
         return forecast_full(room, inflow)
-    lasts = room + thinning.margin + left * came / (came - saved)
+    lasts = room + outlook.margin + left * came / (came - saved)
     return _rounded(lasts, came, inflow.over_ns)
 
 

@@ -1,8 +1,8 @@
-"""How far this gateway has come with its numbers, told outside of its database.
+"""How far this gateway has come with its numbers, kept outside of its database.
 
 A database may be older than what was sent from it: its log lost its end to a flipped bit, or a copy
 of last week was put in its place. What its owners count on from is then of the past, and growth
-would be counted twice. So the numbers that were given are told in two more places: in the run
+would be counted twice. So the numbers that were given are kept in two more places: in the run
 directory with each commit, which wears no card; and beside the database, at the first commit of a
 start, each quarter of an hour and at a goodbye, in place, which is one block of 4 KiB each time.
 Each says no more than what was durable when it was written. Its checksum begins with the owner, so
@@ -60,7 +60,7 @@ class HighWaterMark:
 
 class HighWaterFiles:
     """Both places. Belongs to the thread of the outbox. Raises nothing: one that cannot be written
-    tells of an earlier moment, and what it does not tell is not doubted."""
+    has an earlier moment, and what it does not have is not doubted."""
 
     def __init__(self, folder: Path, run_dir: Path | None, owner: str = "") -> None:
         self._owner = owner
@@ -68,38 +68,38 @@ class HighWaterFiles:
             folder / HIGHWATER_NAME,
             None if run_dir is None else run_dir / HIGHWATER_NAME,
         )
-        self._told_ns: int | None = None  # when the card heard of it
-        self._unknown = False  # the card has heard that it hears no more
-        self.untold = False  # it should have heard so, and did not take it
+        self._card_ns: int | None = None  # when it was last written on the card
+        self._unknown = False  # the card has the mark that nothing more is written there
+        self.high_water_unsaved = False  # that mark is due, and could not be written
         self.run = None if self._run is None else _read_mark(self._run, owner)
         card = _read_mark(self._card, owner)
         # of one start the run directory knows the last word
         known = self.run is not None and card is not None and card.epoch == self.run.epoch
         self.found = [each for each in (self.run, None if known else card) if each is not None]
 
-    def commit(self, reached: HighWaterMark, mono_ns: int, *, on_disk: bool) -> None:
+    def commit(self, high_water: HighWaterMark, mono_ns: int, *, on_disk: bool) -> None:
         """So many numbers have been given, and are durable. `on_disk`: in the database, and not
         only in memory, of which a power cut leaves nothing."""
         if self._run is not None:
-            self._write(self._run, reached)
-        told_ns = self._told_ns
-        due = told_ns is None or not 0 <= mono_ns - told_ns < EVERY_NS
+            self._write(self._run, high_water)
+        card_ns = self._card_ns
+        due = card_ns is None or not 0 <= mono_ns - card_ns < EVERY_NS
         if on_disk and (self._unknown or due):
-            self._told_ns, self._unknown = mono_ns, False
-            self._write(self._card, reached, durable=True)
+            self._card_ns, self._unknown = mono_ns, False
+            self._write(self._card, high_water, durable=True)
         elif not on_disk and not self._unknown:
             # a card that fails may not take even this: asked again with the next commit
             self._unknown = self._write(
-                self._card, HighWaterMark(reached.epoch, UNKNOWN), durable=True
+                self._card, HighWaterMark(high_water.epoch, UNKNOWN), durable=True
             )
-        self.untold = not on_disk and not self._unknown
+        self.high_water_unsaved = not on_disk and not self._unknown
 
-    def write_at_end(self, reached: HighWaterMark) -> None:
+    def write_at_end(self, high_water: HighWaterMark) -> None:
         """The last word, of a database that is on disk."""
-        self._write(self._card, reached, durable=True)
+        self._write(self._card, high_water, durable=True)
 
-    def _write(self, path: Path, reached: HighWaterMark, *, durable: bool = False) -> bool:
-        return _write(path, reached.packed(self._owner), durable=durable)
+    def _write(self, path: Path, high_water: HighWaterMark, *, durable: bool = False) -> bool:
+        return _write(path, high_water.packed(self._owner), durable=durable)
 
 
 def _sum(line: str, owner: str) -> int:

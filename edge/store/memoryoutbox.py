@@ -15,7 +15,7 @@ CONFIRMED_LIMIT: Final = 20_000  # ranges of ids of rows on disk to be deleted l
 
 
 class MemoryOutbox:
-    """Rows in order of age, and what the disk is to be told when it works again."""
+    """Rows in order of age, and what is to be written to the disk when it works again."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes

@@ -18,10 +18,10 @@ from edge.store.diskoutbox import DiskOutbox
 from edge.store.downsample import MergeBodies
 from edge.store.drops import DropRange, PendingDrops, storage_event_draft
 from edge.store.epochs import (
+    HIGH_WATER_UNSAVED,
     PAST,
     STALE_NOTICE,
     TORN_COMMIT_NOTICE,
-    UNTOLD,
     EpochStart,
     confirmed_leftovers,
     write_epoch,
@@ -60,8 +60,8 @@ class Outbox(FailoverStorage):
         merge: MergeBodies | None,
         ballast_bytes: int,
     ) -> None:
-        medium = ActiveStorage(place, ballast_bytes)
-        super().__init__(place, medium, merge, boot_id, run_dir)
+        storage = ActiveStorage(place, ballast_bytes)
+        super().__init__(place, storage, merge, boot_id, run_dir)
         self._water = HighWaterFiles(place.folder, run_dir, self._owner)
         self._marking = MarkThrottle()
         self._heard = False  # somebody confirms: a declaration would be heard of
@@ -93,7 +93,7 @@ class Outbox(FailoverStorage):
     def begin(self) -> Epoch:
         """A new epoch. Confirmations that the last process could not commit count from now on, and
         ride in the first commit: `handed` is lost with this process, so it must be found again."""
-        medium, start = self._medium, self._plan()
+        storage, start = self._storage, self._plan()
         self._start, self._row = start, start.number << 32
         found, left = self._past(start), self._left_in_doubt()
         past: PastState = (
@@ -101,12 +101,12 @@ class Outbox(FailoverStorage):
         )
         self._doubted = past != "known"
         if self.opened.foreign:
-            medium.add_notice(True, self.opened.foreign)
+            storage.add_notice(True, self.opened.foreign)
         # what one that had been kept does not know lies beside it
         behind = found == "older" and not self.opened.newer
         damage = self.opened.damage or (STALE_NOTICE if behind else None)
         if damage or past == "doubtful" or (past == left == "older"):
-            medium.add_notice(
+            storage.add_notice(
                 True, damage or (TORN_COMMIT_NOTICE if past == "doubtful" else STALE_NOTICE)
             )
         # of a store that was kept beside another one's the epoch file does not know
@@ -117,33 +117,33 @@ class Outbox(FailoverStorage):
         known = past == "known"
         word = self._ask(lambda disk: str(disk.meta(META_KEY, "")), "") if known else ""
         # a disk that can be read and not written has its journal, too
-        token = self._look(lambda disk: disk.token, None)
+        token = self._query(lambda disk: disk.token, None)
         sent = self._sent_before = self._sent_before.for_start(self._row, token)
         self.journal.continue_from(sent)
-        self._handover.begin(word, self._row, sent.last_sent)
+        self._mergeable.begin(word, self._row, sent.last_sent)
         self._arrived = sent.confirmed
         if token is None:
-            self._arrived &= medium.memory.rows.keys()  # the others are none of this place
-        self.handed += self._look(lambda disk: confirmed_leftovers(disk, self._arrived), [])
+            self._arrived &= storage.memory.rows.keys()  # the others are none of this place
+        self.handed += self._query(lambda disk: confirmed_leftovers(disk, self._arrived), [])
         self.arrived = len(self.handed)
         self._ask(
-            lambda disk: medium.attempt(
+            lambda disk: storage.attempt(
                 disk, lambda disk: write_epoch(disk, start, self._drops, past)
             ),
             None,
         )
         self._begun()
-        self._keep_ledger()
+        self._keep_epoch_file()
         if self.opened.in_memory:
-            medium.add_notice(True, self.opened.in_memory)
-        medium.ballast.build()
+            storage.add_notice(True, self.opened.in_memory)
+        storage.ballast.build()
         before = start.previous_epoch or None if start.former is None else None
         former, unclean = start.former, start.unclean or past != "known"
         return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, before, past)
 
     def _past(self, start: EpochStart) -> PastState:
         """What the database's states are worth. Of memory's nobody doubts: they go with it."""
-        if self._medium.disk is None or not self._medium.disk.used:
+        if self._storage.disk is None or not self._storage.disk.used:
             return "known"
         ahead = any(reached.ahead_of(start.former) for reached in self._water.found)
         if start.stale or ahead or self.opened.log == "damaged":
@@ -177,8 +177,8 @@ class Outbox(FailoverStorage):
         if clock is not None:
             self._retry_disk(clock)
         now_ns = clock.mono_ns if clock else max((draft.to_ns for draft in drafts), default=0)
-        self._handover.tick(now_ns)
-        notices = self._medium.said.due(now_ns) if now_ns else ()
+        self._mergeable.tick(now_ns)
+        notices = self._storage.notices.due(now_ns) if now_ns else ()
         own = [storage_event_draft(now_ns, on, text) for on, text in notices]
         packed = [(draft, pack_body(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
@@ -192,14 +192,14 @@ class Outbox(FailoverStorage):
         self._write(rows, following, states, gone, clock, drops, flying)
         self._arrived, self.arrived = frozenset(), 0
         self._row += len(rows)
-        self._handover.committed(now_ns, self._row)
+        self._mergeable.committed(now_ns, self._row)
         self._next |= following
         if following:
-            self._tell_how_far(now_ns)
+            self._save_high_water(now_ns)
         self._drops = drops
-        self._counting.dropped += len(lost)
-        self._counting.committed(rows, clock.mono_ns if clock else None)
-        self._medium.said.told(len(notices), now_ns)
+        self._stats.dropped += len(lost)
+        self._stats.committed(rows, clock.mono_ns if clock else None)
+        self._storage.notices.mark_reported(len(notices), now_ns)
         self._heard = self._heard and not declared
         return [
             StoredRecord(row.id, record) for row in rows for record in (try_record(row),) if record
@@ -218,7 +218,9 @@ class Outbox(FailoverStorage):
         limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
         spared = flying.__contains__
         crowded: set[int] = self._ask(
-            lambda disk: fit_drafts(disk, fitting, limit, lose, partial(self._thin, disk), spared),
+            lambda disk: fit_drafts(
+                disk, fitting, limit, lose, partial(self._downsample, disk), spared
+            ),
             set(),
         )
         return [places[place] for place in crowded]
@@ -233,7 +235,7 @@ class Outbox(FailoverStorage):
         drops: PendingDrops,
         flying: Collection[int],
     ) -> None:
-        start, handover, word = self._start, self._handover, self._mergeable_text()
+        start, mergeable, word = self._start, self._mergeable, self._mergeable_text()
         durable, marking = self._without_withheld(states, clock), self._marking
         settled = self._doubted and bool(durable) and not self._withheld  # others lie there now
 
@@ -248,11 +250,11 @@ class Outbox(FailoverStorage):
                     write_mark(disk, start.boot, mark)
                 if drops != self._drops:
                     disk.set_drops(drops)
-                if word != handover.text_on_disk:
+                if word != mergeable.text_on_disk:
                     disk.set_meta({META_KEY: word})
                 if settled:
                     disk.set_meta({PAST: "known"})
-            handover.text_on_disk = word
+            mergeable.text_on_disk = word
             self._doubted = self._doubted and not settled
             if mark is not None:
                 marking.written(disk, mark)
@@ -260,21 +262,21 @@ class Outbox(FailoverStorage):
         if rows or following or states or gone or drops != self._drops:
             # when it fails it is unknown whether the transaction is on disk; the same rows with
             # the same numbers go to memory, so both answers are right
-            self._ask(lambda disk: self._medium.attempt(disk, write), None)
+            self._ask(lambda disk: self._storage.attempt(disk, write), None)
         if self._disk is None:
             self._commit_to_memory(rows, states, gone, following, drops, clock, flying)
 
-    def _tell_how_far(self, now_ns: int) -> None:
-        before = self._water.untold
+    def _save_high_water(self, now_ns: int) -> None:
+        before = self._water.high_water_unsaved
         self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
-        if self._water.untold and not before:
-            self._medium.add_notice(True, UNTOLD)
+        if self._water.high_water_unsaved and not before:
+            self._storage.add_notice(True, HIGH_WATER_UNSAVED)
 
     @property
-    def untold(self) -> bool:
-        """What was committed last would go with the power, and nothing on the card tells so: a
+    def high_water_unsaved(self) -> bool:
+        """What was committed last would go with the power, and nothing on the card has it: a
         start behind that counts on from before it, and knows of no doubt."""
-        return self._water.untold
+        return self._water.high_water_unsaved
 
     @property
     def _reached(self) -> HighWaterMark:
@@ -283,7 +285,7 @@ class Outbox(FailoverStorage):
     def close(self) -> None:
         """The goodbye: the next start is not called unclean."""
         self._retry_disk_at_end()
-        self._medium.readonly_disk.end()
+        self._storage.readonly_disk.end()
         disk = self._disk
         if disk is not None:
             try:
@@ -296,5 +298,5 @@ class Outbox(FailoverStorage):
             except sqlite3.Error:
                 pass  # then the next start says so
             disk.close()
-            self._medium.disk = None
+            self._storage.disk = None
         self.journal.close()  # if nobody has: whoever sends has ended

@@ -21,7 +21,9 @@ from edge.store.rowformat import OpenReport
 from edge.store.storefiles import probe_device, quarantine, quarantine_usage, read_epoch_file
 
 MIN_DATABASE_BYTES: Final = 1 << 20  # bytes
-STRANGERS: Final = 4  # stores that are put aside at one start, each in the place of the one before
+FOREIGN_MAX: Final = (
+    4  # stores that are put aside at one start, each in the place of the one before
+)
 MIN_SHARE: Final = 4  # one part in so many of the limit is ours whatever is kept beside it
 
 BUSY_CODES: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -66,7 +68,7 @@ class OutboxFolder:
         text: list[str] = []
         newer = isinstance(error, OutboxVersionError)
         try:
-            while len(text) < STRANGERS:
+            while len(text) < FOREIGN_MAX:
                 text.append(error.kept_as(self.quarantine(error)))
                 self._take_back()
                 try:
@@ -142,8 +144,8 @@ class OutboxFolder:
 
     def _missing(self) -> str | None:
         """Of a new database: whether there must have been another one."""
-        ledger = read_epoch_file(self.folder)
-        if ledger.starts == 0 or self._others(ledger.owner):
+        epoch_file = read_epoch_file(self.folder)
+        if epoch_file.starts == 0 or self._others(epoch_file.owner):
             return None  # the first start of all, or of this gateway
         return "The outbox was missing: there were starts before, and nothing of them is left."
 

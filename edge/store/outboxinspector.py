@@ -146,7 +146,7 @@ def inspect_main() -> None:
     """In a process of its own: the arguments are the folder and the limit, the answer is JSON."""
     folder, limit_bytes = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        result = dataclasses.asdict(_looked(folder, limit_bytes))
+        result = dataclasses.asdict(_inspect(folder, limit_bytes))
     except OutboxBusyError as error:
         result = {"busy": str(error)}
     except (*UNREADABLE, UnusableOutboxError, OSError) as error:
@@ -156,7 +156,7 @@ def inspect_main() -> None:
     os._exit(0)  # the database is not closed: its log stays as it is
 
 
-def _looked(folder: Path, limit_bytes: int) -> OutboxInspection:
+def _inspect(folder: Path, limit_bytes: int) -> OutboxInspection:
     is_safe_to_open(folder)
     with (folder / DATABASE_NAME).open("rb") as file:
         head = file.read(100)
@@ -168,7 +168,7 @@ def _looked(folder: Path, limit_bytes: int) -> OutboxInspection:
     disk = OutboxFolder(folder, limit_bytes).connect(reading=True)
     KEEP_OPEN.append(disk)
     streams, first = disk.tally(), disk.row_heads(0, 1 << 62, 1)
-    mark = _dating(disk, first[0]) if first else None
+    mark = _nearest_mark(disk, first[0]) if first else None
     return OutboxInspection(
         rows=sum(streams.values()),
         streams=streams,
@@ -188,7 +188,7 @@ def _looked(folder: Path, limit_bytes: int) -> OutboxInspection:
     )
 
 
-def _dating(disk: DiskOutbox, head: RowHead) -> ClockMark | None:
+def _nearest_mark(disk: DiskOutbox, head: RowHead) -> ClockMark | None:
     """The mark nearest to a row, of those that can be trusted."""
     known = [mark for mark in read_marks(disk, head.boot) if TIME_QUALITY_RANK[mark.tq] >= TRUSTED]
     return min(known, key=lambda mark: abs(mark.mono_ns - head.from_ns), default=None)

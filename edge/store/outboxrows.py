@@ -38,16 +38,16 @@ class OutboxRows:
     def __init__(
         self,
         place: OutboxFolder,
-        medium: ActiveStorage,
+        storage: ActiveStorage,
         journal: DeliveryJournal,
         merge: MergeBodies | None,
     ) -> None:
-        self._place, self._medium = place, medium
-        self.journal = journal  # of the thread that sends: here it is only told what to go on from
+        self._place, self._storage = place, storage
+        self.journal = journal  # of the thread that sends: here it only gets what to go on from
         self._sent_before = RecoveredJournal()  # by former processes
-        self._counting = OutboxStats()
-        self._handover = MergeableRanges()
-        self._thinner = Downsampler(merge) if merge is not None else None
+        self._stats = OutboxStats()
+        self._mergeable = MergeableRanges()
+        self._downsampler = Downsampler(merge) if merge is not None else None
         self._arrived: frozenset[int] = frozenset()  # confirmed before the start, to be deleted
         self.arrived = 0  # how many of these are there
         self._drops: PendingDrops
@@ -55,7 +55,7 @@ class OutboxRows:
 
     @property
     def _disk(self) -> DiskOutbox | None:
-        return self._medium.disk
+        return self._storage.disk
 
     def _ask(self, question: Callable[[DiskOutbox], T], otherwise: T) -> T:
         """Something of the disk; `otherwise` when it does not work, from now on or already."""
@@ -63,14 +63,14 @@ class OutboxRows:
             try:
                 return question(self._disk)
             except sqlite3.Error as error:
-                self._medium.switch_to_memory(error)
+                self._storage.switch_to_memory(error)
         return otherwise
 
-    def _look(self, question: Callable[[DiskOutbox], T], otherwise: T) -> T:
+    def _query(self, question: Callable[[DiskOutbox], T], otherwise: T) -> T:
         """As `_ask`, of what changes nothing: also of a disk that can be read and not written."""
         found = self._ask(question, None)
         if found is None and self._disk is None:
-            found = self._medium.readonly_disk.ask(question, None)
+            found = self._storage.readonly_disk.ask(question, None)
         return otherwise if found is None else found
 
     # -- reading ----------------------------------------------------------------------------------
@@ -90,13 +90,13 @@ class OutboxRows:
             found, damaged = self._read(rows)
             after_row = rows[-1].id
             if damaged:
-                self._counting.damaged += len(damaged)
+                self._stats.damaged += len(damaged)
                 self._give_up(damaged, "damage", "checksum")
         return found
 
     def _after(self, row: int, limit: int, urgent: bool = False) -> list[OutboxRow]:
         found = self._ask(lambda disk: disk.after(row, limit, urgent), None)
-        return self._medium.after(row, limit, urgent) if found is None else found
+        return self._storage.after(row, limit, urgent) if found is None else found
 
     def _read(self, rows: Sequence[OutboxRow]) -> tuple[list[StoredRecord], list[OutboxRow]]:
         """What can be read, and what cannot."""
@@ -120,12 +120,12 @@ class OutboxRows:
         not all in memory."""
         found = self._ask(search.step, None)
         if found is None:
-            found = self._medium.search(search)
+            found = self._storage.search(search)
         return self._read(found)[0]
 
     def state(self, owner: str) -> tuple[int, bytes] | None:
         """What `owner` kept last: version and bytes. None when there is none, or it is damaged."""
-        found = self._medium.memory.states.get(owner)
+        found = self._storage.memory.states.get(owner)
         if found is not None:
             return found
         kept = self._ask(lambda disk: disk.state(owner), None)
@@ -134,51 +134,53 @@ class OutboxRows:
         try:
             return kept[0], unpack_state(owner, *kept)
         except DamagedRowError:
-            self._counting.damaged += 1
+            self._stats.damaged += 1
             return None
 
     def marks(self, boot: int) -> list[ClockMark]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
         latest first; nothing when there is none."""
-        return self._look(lambda disk: clockmap.read_marks(disk, boot), [])
+        return self._query(lambda disk: clockmap.read_marks(disk, boot), [])
 
     def bounds(self, boot: int) -> tuple[int | None, int | None]:
         """Wall times (Unix ns) that a boot without a clock lies between, as far as others prove."""
         unknown: tuple[int | None, int | None] = (None, None)
-        return self._look(lambda disk: clockmap.boot_bounds(disk, boot), unknown)
+        return self._query(lambda disk: clockmap.boot_bounds(disk, boot), unknown)
 
     def counts(self) -> OutboxCounts:
         """How full it is, and what has happened since the start."""
-        counting, medium, thinner = self._counting, self._medium, self._thinner
+        stats, storage, downsampler = self._stats, self._storage, self._downsampler
         kept, in_quarantine = quarantine_usage(self._place.folder)
         first = self._after(0, 1)
         streams = self._ask(DiskOutbox.tally, None)
         if streams is None:
-            streams = medium.tally()
+            streams = storage.tally()
         unknown: tuple[float | None, float | None] = (None, None)
         plain, downsampled = self._ask(
-            lambda disk: counting.forecasts(
-                disk, self._place.limit_bytes, thinner, self._handover.spans
+            lambda disk: stats.forecasts(
+                disk, self._place.limit_bytes, downsampler, self._mergeable.spans
             ),
             unknown,
         )
         return OutboxCounts(
             rows=sum(streams.values()),
             streams=streams,
-            size=in_quarantine + foreign_bytes(self._place.folder) + self._look(DiskOutbox.size, 0),
+            size=in_quarantine
+            + foreign_bytes(self._place.folder)
+            + self._query(DiskOutbox.size, 0),
             limit=self._place.limit_bytes,
             oldest=(first[0].boot, first[0].from_ns) if first else None,
-            dropped=counting.dropped,
-            damaged=counting.damaged,
-            dead_letters=self._look(DiskOutbox.dead_letter_count, 0),
+            dropped=stats.dropped,
+            damaged=stats.damaged,
+            dead_letters=self._query(DiskOutbox.dead_letter_count, 0),
             quarantined=kept,
             foreign_files=[str(path) for path in others(self._place.folder)],
-            in_memory=medium.in_memory,
-            commits=counting.commits,
-            bytes_in=counting.bytes_in,
-            downsampled=thinner.rows if thinner else 0,
+            in_memory=storage.in_memory,
+            commits=stats.commits,
+            bytes_in=stats.bytes_in,
+            downsampled=downsampler.rows if downsampler else 0,
             wal=self._ask(DiskOutbox.wal_size, 0),
-            ballast=medium.ballast.size,
+            ballast=storage.ballast.size,
             forecast_s=plain,
             forecast_downsampled_s=downsampled,
         )
@@ -192,14 +194,14 @@ class OutboxRows:
     def linked(self, live_from: int = 0) -> None:
         """Before the first row of a new connection is handed over: rows from `live_from` on go in
         any order, so none of them merges any more; those before go by `take` alone."""
-        self._handover.linked(live_from)
+        self._mergeable.linked(live_from)
         self._write_mergeable()
 
     def take(self, after_row: int, limit: int) -> list[StoredRecord]:
         """As `pending`, to be handed over: while a link is up none of these rows will merge."""
         found = self.pending(after_row, limit)
         was_on_disk = self._disk is not None
-        if found and self._handover.note_handed_over(found[-1].row):
+        if found and self._mergeable.note_handed_over(found[-1].row):
             self._write_mergeable()
             if was_on_disk and self._disk is None:
                 return self.pending(after_row, limit)  # what cannot be said must not go
@@ -207,11 +209,11 @@ class OutboxRows:
 
     def unlinked(self, last_row: int) -> None:
         """The connection is down; `last_row` is the last that was ever handed over."""
-        self._handover.unlinked(last_row)
+        self._mergeable.unlinked(last_row)
 
     def _mergeable_text(self) -> str:
         """What is to stand on disk: without downsampling nobody needs to know what was not sent."""
-        return self._handover.text if self._thinner is not None else ""
+        return self._mergeable.text if self._downsampler is not None else ""
 
     def _write_mergeable(self) -> None:
         """Durable on return, if the disk works."""
@@ -220,21 +222,21 @@ class OutboxRows:
         def write(disk: DiskOutbox) -> None:
             with disk.transaction():
                 disk.set_meta({META_KEY: word})
-            self._handover.text_on_disk = word
+            self._mergeable.text_on_disk = word
 
-        if word != self._handover.text_on_disk:
-            self._ask(lambda disk: self._medium.attempt(disk, write), None)
+        if word != self._mergeable.text_on_disk:
+            self._ask(lambda disk: self._storage.attempt(disk, write), None)
 
     # -- giving up --------------------------------------------------------------------------------
 
-    def bury(self, row: int, why: str) -> None:
+    def dead_letter(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses; its numbers are declared lost."""
         if self._disk is None:
-            found = self._medium.memory.rows.get(row)
+            found = self._storage.memory.rows.get(row)
             if found is not None:
-                lost = self._medium.memory.lose(found, "refused", self._drops)
-                self._counting.dropped += lost
-            elif (stranded := self._medium.readonly_disk.row(row)) is not None:
+                lost = self._storage.memory.lose(found, "refused", self._drops)
+                self._stats.dropped += lost
+            elif (stranded := self._storage.readonly_disk.row(row)) is not None:
                 self._give_up([stranded], "refused", why)
             return
         refused = self._ask(lambda disk: disk.row(row), None)
@@ -244,7 +246,7 @@ class OutboxRows:
     def _give_up(self, rows: Sequence[OutboxRow], reason: str, why: str) -> None:
         if self._disk is None:  # it stays where it is, and is not looked at any more
             self._declare(rows, reason)
-            self._medium.memory.declared(row.id for row in rows)
+            self._storage.memory.declared(row.id for row in rows)
             return
         self._ask(lambda _: self._lose(rows, reason, why), None)
 
@@ -257,9 +259,9 @@ class OutboxRows:
         if reason == "damage":
             taken = self._ask(lambda disk: disk.with_numbers_of_others(rows), taken)
         lost = [0 if row.id in taken else self._drops.lose(row, reason) for row in rows]
-        self._counting.dropped += sum(lost)
+        self._stats.dropped += sum(lost)
         if nameless := lost.count(0):
-            self._medium.add_notice(True, nameless_notice(nameless))
+            self._storage.add_notice(True, nameless_notice(nameless))
 
     def _lose(
         self,
@@ -286,8 +288,8 @@ class OutboxRows:
                 disk.set_drops(self._drops)
 
         try:
-            self._medium.attempt(disk, take_out)
+            self._storage.attempt(disk, take_out)
         except sqlite3.Error:
             # declared they are: should they lie on the disk still, they leave it later
-            self._medium.memory.declared(row.id for row in rows)
+            self._storage.memory.declared(row.id for row in rows)
             raise

@@ -31,22 +31,22 @@ class OutboxStats:
         self._rate.add(mono_ns, sum(sizes), others, len(rows))
 
     def forecasts(
-        self, disk: DiskOutbox, limit_bytes: int, thinner: Downsampler | None, spans: RowRanges
+        self, disk: DiskOutbox, limit_bytes: int, downsampler: Downsampler | None, spans: RowRanges
     ) -> tuple[float | None, float | None]:
         """Seconds until there is no room, and until a row is dropped; only rows within `spans` may
         merge. Raises sqlite3.Error."""
         room, inflow = disk.room() - EVICT_MARGIN_BYTES - self._latest, self._rate.inflow()
         plain = forecast_full(room, inflow)
-        if thinner is None:
+        if downsampler is None:
             return plain, plain
-        where = thinner.mergeable_ranges(disk, spans)
+        where = downsampler.mergeable_ranges(disk, spans)
         waiting = count_rows(disk, where)
-        thinner.estimate(disk, where, waiting)
+        downsampler.estimate(disk, where, waiting)
         size = min(waiting * inflow.summaries // max(1, inflow.rows), disk.used_bytes())
-        thinning = DownsampleOutlook(
-            gain=size * (1 - 1 / thinner.ratio),
-            ratio=thinner.ratio,
+        outlook = DownsampleOutlook(
+            gain=size * (1 - 1 / downsampler.ratio),
+            ratio=downsampler.ratio,
             coming=is_open_ended(spans),
             margin=evict_margin(limit_bytes),
         )
-        return plain, forecast_drop(room, inflow, thinning)
+        return plain, forecast_drop(room, inflow, outlook)

@@ -1,4 +1,4 @@
-"""What the store keeps and tells, as plain values; and how a record becomes bytes and back."""
+"""What the store keeps and returns, as plain values; and how a record becomes bytes and back."""
 
 import zlib
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ class Epoch:
 
     @property
     def succeeds(self) -> dict[str, Any] | None:
-        """The epoch before, as this one tells of it, and its last numbers: none when they are lost
+        """The epoch before, as this one names it, and its last numbers: none when they are lost
         with its outbox. None: no epoch is known, at a first start or on a new card."""
         if self.former is not None:
             return {"epoch": self.former.epoch, "last": dict(self.former.last)}

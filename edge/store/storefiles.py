@@ -58,10 +58,10 @@ def read_epoch_file(folder: Path) -> EpochFile:
         return EpochFile()
 
 
-def write_epoch_file(folder: Path, ledger: EpochFile) -> None:
+def write_epoch_file(folder: Path, epoch_file: EpochFile) -> None:
     """Replace the file so that a power cut leaves the old one or the new one. Raises OSError."""
-    counts = f"{ledger.starts} {ledger.boots} {ledger.epoch}"
-    line = f"{counts} {ledger.owner or '-'} {ledger.boot_id}"
+    counts = f"{epoch_file.starts} {epoch_file.boots} {epoch_file.epoch}"
+    line = f"{counts} {epoch_file.owner or '-'} {epoch_file.boot_id}"
     path = folder / f"{EPOCH_FILE}.new"
     for each in (path, folder / EPOCH_FILE):
         if os.path.lexists(each) and not is_regular_file(each):

@@ -1,14 +1,14 @@
-"""What SQLite does not read of a write-ahead log, and does not tell: all behind the first damage.
+"""What SQLite does not read of a write-ahead log, and does not report: all behind the first damage.
 
 It takes the frames of a log up to the first one whose checksum is wrong, because a power cut leaves
-such an end, too. Frames of the same generation (its salts) behind that tell the two apart: a
+such an end, too. Frames of the same generation (its salts) behind that distinguish the two: a
 transaction begins when the one before it is on the disk, so a cut tears the last one at most. While
 the machine ran on, nothing was torn at all. And a log whose head is damaged is ignored as a whole.
-Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in `frames`.
+Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in `walframes`.
 
 One verdict for both who ask: damage is declared as a loss, and nobody goes on from states that lie
 before it; a last transaction that is torn was under way when the power went, or it is damaged and
-had been sent, so that what is counted on from there is in doubt (`edge.store.rowformat.Past`).
+had been sent, so that what is counted on from there is in doubt (`edge.store.rowformat.PastState`).
 
 Not seen: a log that is shorter than it was by whole transactions.
 """
@@ -38,10 +38,10 @@ DAMAGED_NOTICE: Final = (
 
 class WalLog(NamedTuple):
     """A log as it lay there before SQLite took it. `commits` are the places of frames that end a
-    transaction; `last` is the last frame of all, `whole` tells whether the last commit is in one
+    transaction; `last` is the last frame of all, `whole`: whether the last commit is in one
     piece, `followed_by_part` whether the next transaction goes on from it, `ignored` whether there
     are commits that SQLite will not read, for the log's head; `without_header`, that this head is
-    wrong, and nobody can tell what is behind it."""
+    wrong, and nobody knows what is behind it."""
 
     commits: tuple[int, ...] = ()
     last: int = -1

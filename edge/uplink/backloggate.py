@@ -31,12 +31,12 @@ class BacklogGate:
         nothing can go."""
         self._level = level
         if level and not self._up:
-            self._delivery.feed.hold_live()
+            self._delivery.send_queue.hold_live()
 
     async def linked(self, now: Stamp, beat: Callable[[], None]) -> None:
         """A connection is up. Before the first row is handed over."""
         self._up = True
-        if not self._delivery.feed.held:
+        if not self._delivery.send_queue.held:
             await self._open(now)
         elif not self._level or self._at(now) != self._quarter:
             await self._release(now, beat)
@@ -46,17 +46,22 @@ class BacklogGate:
         self._up = False
         self._backlog.link_lost(self._delivery.highest)
         if self._level:
-            self._delivery.feed.hold_live()
+            self._delivery.send_queue.hold_live()
 
     async def update(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Time has passed: open it, or close it behind the last one."""
-        feed, due = self._delivery.feed, self._at(now) != self._quarter
-        if feed.held and (due or not self._level):
+        send_queue, due = self._delivery.send_queue, self._at(now) != self._quarter
+        if send_queue.held and (due or not self._level):
             await self._release(now, beat)
-        elif self._level and not feed.held and feed.is_drained and not self._delivery.in_flight:
+        elif (
+            self._level
+            and not send_queue.held
+            and send_queue.is_drained
+            and not self._delivery.in_flight
+        ):
             if due:  # it has been open all the time
                 self._quarter = self._at(now)
-            feed.hold_live()
+            send_queue.hold_live()
             self._backlog.link_lost(self._delivery.highest)
 
     async def _release(self, now: Stamp, beat: Callable[[], None]) -> None:
@@ -68,10 +73,10 @@ class BacklogGate:
         await self._open(now)
 
     async def _open(self, now: Stamp) -> None:
-        feed = self._delivery.feed
-        feed.held, self._quarter = False, self._at(now)
+        send_queue = self._delivery.send_queue
+        send_queue.held, self._quarter = False, self._at(now)
         # from here on rows may have been handed over
-        await self._backlog.link_up(feed.live_from)
+        await self._backlog.link_up(send_queue.live_from)
 
     @staticmethod
     def _at(now: Stamp) -> int:

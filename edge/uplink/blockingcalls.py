@@ -42,18 +42,18 @@ class BlockingCalls:
                 done.set_exception(error)
 
         def thread() -> None:
-            tell: Callable[[], None]
+            notify: Callable[[], None]
             came: list[T] = []
             try:
                 came.append(work())
-                tell = partial(deliver, came[0])
+                notify = partial(deliver, came[0])
             except (OSError, ValueError) as failed:
                 error = failed if isinstance(failed, OSError) else OSError(22, str(failed))
-                tell = partial(fail, error)
+                notify = partial(fail, error)
             finally:
                 self._free.release()  # before anybody hears of it, and asks again
             try:
-                loop.call_soon_threadsafe(tell)
+                loop.call_soon_threadsafe(notify)
             except RuntimeError:  # the loop has ended meanwhile
                 for result in came:
                     discard(result)

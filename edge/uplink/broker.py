@@ -23,10 +23,10 @@ class Broker:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     keepalive_s: int = 30
-    window: int = 200  # messages that may be unanswered at one time
+    window: int = 200  # messages that may be unacknowledged at one time
     protocol: Protocol = "5"
     connect_s: float = 10.0  # for name look-up, TCP, TLS and CONNACK together
-    answer_s: float = 20.0  # the oldest unanswered message; then the link counts as dead
+    answer_s: float = 20.0  # the oldest unacknowledged message; then the link counts as dead
     floor_ns: Callable[[], int | None] | None = field(default=None, repr=False)
     """The last time (Unix ns) that has certainly passed, while the wall clock is not to be
     trusted; else None. Then certificates are dated by it, and not by the wall clock."""

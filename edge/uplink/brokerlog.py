@@ -1,4 +1,4 @@
-"""What the broker does to us, told to people: once, though ten thousand rows have one trouble."""
+"""What the broker does to us, logged once, though ten thousand rows have one trouble."""
 
 import logging
 from collections.abc import Callable
@@ -18,17 +18,19 @@ sentence."""
 class BrokerLogThrottle:
     """Each kind of complaint about each stream once a connection, in the log and as an alarm.
 
-    What happens to an event is told in the log only: its alarm would be an event again, with the
+    What happens to an event is written to the log only: its alarm would be an event again, with the
     same fate.
     """
 
     def __init__(self, alarm: Alarm) -> None:
         self._alarm = alarm
-        self._said: dict[tuple[str, str], int] = {}  # kind and stream -> when
+        self._reported_ns: dict[tuple[str, str], int] = {}  # kind and stream -> when
 
     def connected(self, now_ns: int) -> None:
-        """A new connection: what was said long ago may be said again."""
-        self._said = {what: at for what, at in self._said.items() if now_ns - at < QUIET_NS}
+        """A new connection: what was reported long ago may be reported again."""
+        self._reported_ns = {
+            what: at for what, at in self._reported_ns.items() if now_ns - at < QUIET_NS
+        }
 
     def report(self, kind: str, stream: str, text: str, now_ns: int) -> None:
         """In the log and as an alarm. `stream` is empty for what concerns all of them."""
@@ -40,8 +42,8 @@ class BrokerLogThrottle:
         self._first_time("", what, text, now_ns)
 
     def _first_time(self, kind: str, stream: str, text: str, now_ns: int) -> bool:
-        if (kind, stream) in self._said:
+        if (kind, stream) in self._reported_ns:
             return False
-        self._said[kind, stream] = now_ns
+        self._reported_ns[kind, stream] = now_ns
         LOG.warning("%s", text)
         return True

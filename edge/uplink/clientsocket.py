@@ -56,10 +56,12 @@ class ClientSocket:
                 pass
         except PARSE_ERRORS as error:
             # paho would look at the same bytes again and again
-            self._broken(ConnectionLostError(f"the broker sent what is not MQTT: {error}"))
+            self._broken(ConnectionLostError(f"the broker sent data that is not MQTT: {error}"))
             return
         if client.unwritten > UNWRITTEN_PACKETS:
-            self._broken(ConnectionLostError("the broker sends on and on, and reads no answer"))
+            self._broken(
+                ConnectionLostError("the broker keeps sending, and does not read our answers")
+            )
 
     def _want_write(self, client: Any, _data: Any, sock: Any) -> None:
         self._loop.add_writer(sock, client.loop_write)

@@ -61,7 +61,9 @@ class CommandHandler:
     async def _obey(self, command: Command) -> dict[str, Any]:
         if command.epoch != self._epoch:
             self.refused += 1
-            return _error(f"epoch {command.epoch} is over; {self._epoch} runs: the status says so")
+            return _error(
+                f"epoch {command.epoch} has ended; the status has the current one, {self._epoch}"
+            )
         act = self._verbs.get(command.verb)
         if act is None:
             return _error(f"unknown verb; known are {', '.join(self._verbs)}")

@@ -1,6 +1,6 @@
 """What becomes of each row: handed over, answered, receipted, refused, sent again.
 
-Nothing here talks to the network; the sender asks what may go, and tells what came of it.
+Nothing here talks to the network; the sender asks what may go, and reports what came of it.
 """
 
 from collections import deque
@@ -50,21 +50,21 @@ class PublishToken:
 
 
 class Delivery:
-    """`awaiting` None: the broker's answer confirms; else the platform's receipt does."""
+    """`receipts` None: the broker's answer confirms; else the platform's receipt does."""
 
     def __init__(
         self,
         backlog: Backlog,
         per_s: float,
-        complaints: BrokerLogThrottle,
+        broker_log: BrokerLogThrottle,
         counts: UplinkCounters,
         up: str,
-        awaiting: ReceiptTracker | None,
+        receipts: ReceiptTracker | None,
         sealed: Callable[[SendItem, Moment], None],
     ) -> None:
-        self.feed = SendQueue(backlog, per_s, self._skips)
-        self._backlog, self._complaints, self._counts = backlog, complaints, counts
-        self._up, self._awaiting, self._sealed = up, awaiting, sealed
+        self.send_queue = SendQueue(backlog, per_s, self._skips)
+        self._backlog, self._broker_log, self._counts = backlog, broker_log, counts
+        self._up, self._receipt_tracker, self._sealed = up, receipts, sealed
         self._answers: deque[tuple[PublishToken, PublishAnswer]] = deque()
         self._in_flight: dict[int, str] = {}  # row -> stream
         self._chosen = 0  # of these: not handed over yet
@@ -82,7 +82,9 @@ class Delivery:
     @property
     def outstanding(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return len(self._in_flight) + (0 if self._awaiting is None else len(self._awaiting))
+        return len(self._in_flight) + (
+            0 if self._receipt_tracker is None else len(self._receipt_tracker)
+        )
 
     @property
     def in_flight(self) -> bool:
@@ -92,14 +94,16 @@ class Delivery:
     @property
     def stalled(self) -> bool:
         """Nobody stores what is sent, or takes it: more of the backlog would be in vain."""
-        unheard = self._awaiting is not None and self._awaiting.is_full(self._chosen)
-        return unheard or self.oversize.mostly_too_large
+        unconfirmed = self._receipt_tracker is not None and self._receipt_tracker.is_full(
+            self._chosen
+        )
+        return unconfirmed or self.oversize.mostly_too_large
 
     # -- towards the broker ------------------------------------------------------------------------
 
     def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
         """New rows, right after their commit."""
-        self.feed.offer(rows, now_ns)
+        self.send_queue.offer(rows, now_ns)
         if any(row.record.key.stream in URGENT_STREAMS for row in rows):
             self.probing.probe_now(now_ns)
 
@@ -116,8 +120,8 @@ class Delivery:
         """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
         than a PUBACK."""
         self._chosen -= 1
-        if self._awaiting is not None:
-            self._awaiting.track(item.row, item.record.key, now_ns)
+        if self._receipt_tracker is not None:
+            self._receipt_tracker.track(item.row, item.record.key, now_ns)
         self._counts.redelivered += self.redelivered(item)
         self._handed.add(item.row)
         self._handed.coarsen(HANDED_RANGES)
@@ -133,7 +137,7 @@ class Delivery:
         self.oversize.connected()
         self.paused_ns = 0
         self.probing = BrokerProbe()
-        self.feed.restart(now_ns)
+        self.send_queue.restart(now_ns)
 
     # -- answers -----------------------------------------------------------------------------------
 
@@ -162,18 +166,22 @@ class Delivery:
                 self._redeliver((token.row,))
             else:
                 await self._refused(token, answer, now_ns)
-        if confirmed and self._awaiting is None:
+        if confirmed and self._receipt_tracker is None:
             self._confirm(confirmed)
         for row, stream in self.oversize.dead_letters():
-            await self._dead_letter(row, stream, "it is larger than the broker takes", now_ns)
+            await self._dead_letter(row, stream, "it is larger than the broker accepts", now_ns)
 
     def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
         """The platform has stored these."""
-        if self._awaiting is None:
+        if self._receipt_tracker is None:
             return
-        rows = [row for receipt in receipts for row in self._awaiting.acknowledge(receipt, now_ns)]
+        rows = [
+            row
+            for receipt in receipts
+            for row in self._receipt_tracker.acknowledge(receipt, now_ns)
+        ]
         self._counts.receipts += 1
-        self._counts.receipts_unknown = self._awaiting.unknown
+        self._counts.receipts_unknown = self._receipt_tracker.unknown
         if rows:
             self._confirm(rows)
 
@@ -184,22 +192,22 @@ class Delivery:
 
     def retry_due(self, now_ns: int) -> None:
         """Time has passed: what was not receipted goes again, what was denied is tried."""
-        if self._awaiting is not None:
-            overdue = self._awaiting.take_overdue(now_ns, self._in_flight)
+        if self._receipt_tracker is not None:
+            overdue = self._receipt_tracker.take_overdue(now_ns, self._in_flight)
             self._counts.receipts_overdue += len(overdue)
             if overdue:
-                self.feed.rewind(min(overdue) - 1)
-            if (row := self._awaiting.take_evicted()) is not None:
-                self.feed.rewind(row - 1)
+                self.send_queue.rewind(min(overdue) - 1)
+            if (row := self._receipt_tracker.take_evicted()) is not None:
+                self.send_queue.rewind(row - 1)
         due = [row for row, until in self._retry_at.items() if now_ns >= until]
         for row in due:
             del self._retry_at[row]
         if due:
-            self.feed.rewind(min(due) - 1)
+            self.send_queue.rewind(min(due) - 1)
         for stream, until in list(self._not_authorized.items()):
             if now_ns >= until:
                 del self._not_authorized[stream]
-                self.feed.rewind(0)
+                self.send_queue.rewind(0)
 
     def resend(self, rows: Collection[int]) -> None:
         """The platform asks for them again."""
@@ -226,22 +234,22 @@ class Delivery:
         self._refusals.pop(row, None)
         self._retry_at.pop(row, None)
         self.oversize.forget(row)
-        if self._awaiting is not None:
-            self._awaiting.forget(row)
+        if self._receipt_tracker is not None:
+            self._receipt_tracker.forget(row)
         text = f"A record of {stream} was given up: {why}"
-        self._complaints.report("refused", stream, text, now_ns)
-        await self._backlog.bury(row, why)
-        self.feed.confirmed((row,))  # the page may hold it, too
+        self._broker_log.report("refused", stream, text, now_ns)
+        await self._backlog.dead_letter(row, why)
+        self.send_queue.confirmed((row,))  # the page may hold it, too
 
     async def _refused(self, token: PublishToken, error: BrokerRefusedError, now_ns: int) -> None:
         self._counts.refused += 1
         if error.code == NOT_AUTHORIZED:
             text = f"The broker does not allow {self._up}/{token.stream}: {error}"
-            self._complaints.report("denied", token.stream, text, now_ns)
+            self._broker_log.report("denied", token.stream, text, now_ns)
             self._not_authorized[token.stream] = now_ns + NOT_AUTHORIZED_RETRY_NS
         elif error.code == QUOTA_EXCEEDED:
-            text = f"The broker takes no more for now: {error}"
-            self._complaints.report("quota", "", text, now_ns)
+            text = f"The broker accepts no more messages for now: {error}"
+            self._broker_log.report("quota", "", text, now_ns)
             self.paused_ns = now_ns + QUOTA_PAUSE_NS
         else:
             self._back_off(now_ns)
@@ -269,18 +277,18 @@ class Delivery:
     def _confirm(self, rows: Collection[int]) -> None:
         self._counts.confirmed += len(rows)
         self._backlog.confirm(rows)
-        self.feed.confirmed(rows)
+        self.send_queue.confirmed(rows)
         for row in rows:
             self._refusals.pop(row, None)
             self.oversize.forget(row)
 
     def _redeliver(self, rows: Collection[int]) -> None:
-        if self._awaiting is not None:
+        if self._receipt_tracker is not None:
             for row in rows:
-                self._awaiting.forget(row)
-        self.feed.rewind(min(rows) - 1)
+                self._receipt_tracker.forget(row)
+        self.send_queue.rewind(min(rows) - 1)
 
     def _skips(self, row: int, stream: str) -> bool:
-        waits = self._awaiting is not None and row in self._awaiting
+        waits = self._receipt_tracker is not None and row in self._receipt_tracker
         held = row in self._retry_at or row in self.oversize
         return waits or held or row in self._in_flight or stream in self._not_authorized

@@ -18,7 +18,7 @@ NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the ssl module has
 YEARS_10_NS: Final = 3653 * 86_400 * 1_000_000_000
 MIN_TIMEOUT_S: Final = 0.1  # for one address, however many there are
 
-_names: Final = CachingResolver()
+_resolver: Final = CachingResolver()
 _dials: Final = BlockingCalls("dial", 2, "earlier connections still wait for TCP or TLS")
 _flags: Final = threading.Lock()
 
@@ -32,14 +32,14 @@ class DialledSocket:
     address: Address
 
 
-async def dial(broker: Broker, names: CachingResolver = _names) -> DialledSocket:
+async def dial(broker: Broker, resolver: CachingResolver = _resolver) -> DialledSocket:
     """Raises OSError. When the caller gives up, the thread closes what it may still open, later."""
     until_s = time.monotonic() + broker.connect_s
     floor_ns = broker.floor_ns() if broker.floor_ns is not None else None
     place = broker.proxy or (broker.host, broker.port)  # a proxy knows the broker's name itself
-    found = await names.find(*place)
+    found = await resolver.find(*place)
     dialled = await _dials.run(lambda: _reach(broker, found, until_s, floor_ns), _discard)
-    names.remember(*place, dialled.address, found)
+    resolver.remember(*place, dialled.address, found)
     return dialled
 
 
@@ -124,11 +124,9 @@ def _dates(certificate: dict[str, Any], floor_ns: int | None) -> int:
     if floor_ns is not None:
         text = ""
         if ends_ns <= floor_ns:
-            text = f"the broker's certificate ended on {ends}, before the last known time"
+            text = f"the broker's certificate expired on {ends}, before the last known time"
         elif begins_ns > floor_ns + YEARS_10_NS:
-            text = (
-                f"the broker's certificate begins on {begins}, 10 years after the last known time"
-            )
+            text = f"the broker's certificate begins {begins}, 10 years after the last known time"
         if text:
             raise ssl.SSLCertVerificationError(1, text)
     return begins_ns

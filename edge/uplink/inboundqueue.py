@@ -66,7 +66,7 @@ class InboundQueue:
         answers: list[CommandAnswer] = []
         for message in self._taken():
             try:
-                answer = await self._look(message, now_ns)
+                answer = await self._handle(message, now_ns)
             except WireError as error:
                 self._counts.strange += 1
                 LOG.debug("%s: %s", message.topic, error)
@@ -75,7 +75,7 @@ class InboundQueue:
                 answers.append(answer)
         return answers
 
-    async def _look(self, message: ArrivedLike, now_ns: int) -> CommandAnswer | None:
+    async def _handle(self, message: ArrivedLike, now_ns: int) -> CommandAnswer | None:
         topic = message.topic
         if topic == self._topics.receipt:
             if self._receipts is not None and not message.retain:

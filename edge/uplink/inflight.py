@@ -6,7 +6,7 @@ from typing import Final
 from edge.uplink.inflightwindow import InFlightWindow
 from edge.uplink.session import ConnectionLostError, OnAnswer, PublishAnswer
 
-IN_FLIGHT_MAX_BYTES: Final = 4 << 20  # that may be unanswered at one time
+IN_FLIGHT_MAX_BYTES: Final = 4 << 20  # that may be unacknowledged at one time
 SLOWEST_BYTES_S: Final = 1000  # bytes/s: what is on the way before a message may take this long
 ALLOWANCE_BYTES: Final = 256 << 10  # bytes on the way for which that holds
 
@@ -26,7 +26,7 @@ class InFlight:
 
     @property
     def limit(self) -> int:
-        """Messages that may be unanswered, as the link is now."""
+        """Messages that may be unacknowledged, as the link is now."""
         return min(self._limit, self._window.limit)
 
     @property

@@ -1,4 +1,4 @@
-"""How much may be unanswered: as much as the link carries, and never more than seconds of queue.
+"""How much may be in flight: as much as the link carries, and never more than seconds of queue.
 
 A window of 200 messages fills a link of 50 ms; on one of 2 kB/s it is half a minute in front of an
 alarm. So the window starts small, doubles with each round trip while answers are quick, and
@@ -45,7 +45,7 @@ class InFlightWindow:
 
     @property
     def limit(self) -> int:
-        """Messages that may be unanswered at one time, as it is now."""
+        """Messages that may be unacknowledged at one time, as it is now."""
         return max(MIN_MESSAGES, int(self._messages))
 
     @property
@@ -57,7 +57,7 @@ class InFlightWindow:
 
     @property
     def room_bytes(self) -> int:
-        """Bytes that may be sent now; when nothing is unanswered one message of any size may."""
+        """Bytes that may be sent now; when none is in flight one message of any size may."""
         return max(0, int(self._bytes) - self._flying_bytes)
 
     @property

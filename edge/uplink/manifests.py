@@ -1,6 +1,6 @@
 """Manifests: what was handed over, sealed by a chain of digests. Decision 13.
 
-Pure: it is told of each record that goes out, and gives drafts when they are due.
+Pure: it is given each record that goes out, and gives drafts when they are due.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end
 SEALED_LIMIT: Final = 64  # epochs and streams of which it is known what was sealed
 SEALED_RANGES_LIMIT: Final = 256  # of each of these
 REDATED_LIMIT: Final = 1024  # moments by which records were dated that went out again
-REDATED_TOLD_LIMIT: Final = 256  # of these it is known that a manifest has told them
+REDATED_LISTED_LIMIT: Final = 256  # of these it is known that a manifest has listed them
 VERSION: Final = 2
 
 SegmentPlace = tuple[int, str]  # epoch and stream
@@ -97,7 +97,7 @@ class Manifests:
         self._leaving: list[tuple[Draft, ManifestSegment]] = []
         self._sealed: dict[SegmentPlace, Numbers] = {}
         self._again: dict[Moment, int] = {}  # by which what goes again is dated; and an epoch of it
-        self._told: list[Moment] = []  # of these, the last that a manifest has said
+        self._listed: list[Moment] = []  # of these, the last that a manifest has listed
         self.changes = 0  # so often has something changed
         self._kept = 0  # `changes` of the last snapshot that was kept
 
@@ -110,7 +110,7 @@ class Manifests:
         """This record goes out, dated by this moment; where nobody knows by which, by one of a
         boot's marks (16 at most, and one more).
 
-        It is sealed the first time. Later it may be dated better: that is told as well.
+        It is sealed the first time. Later it may be dated better: that is listed as well.
         """
         key = record.key
         place = key.epoch, str(key.stream)
@@ -141,7 +141,7 @@ class Manifests:
         ended, self._ended = self._ended, []
         if all_:
             ended, self._open = [*ended, *self._open], []
-        ended += self._told_again(ended, all_=all_)
+        ended += self._list_redated(ended, all_=all_)
         self.changes += bool(ended)
         drafts = [self._draft(segment.stream, segment.body(), now_ns) for segment in ended]
         self._leaving += zip(drafts, ended, strict=True)
@@ -230,15 +230,15 @@ class Manifests:
 
     def _dated_again(self, epoch: int, by: Sequence[Moment]) -> None:
         for moment in by:
-            known = (*self._again, *self._told)
+            known = (*self._again, *self._listed)
             if not any(moment.same(other) for other in known):
                 self.changes += 1
                 self._again[moment] = epoch
                 while len(self._again) > REDATED_LIMIT:
                     del self._again[next(iter(self._again))]
 
-    def _told_again(self, ended: list[ManifestSegment], *, all_: bool) -> list[ManifestSegment]:
-        """What went again is told by the manifests that are due; more of them, if none has room."""
+    def _list_redated(self, ended: list[ManifestSegment], *, all_: bool) -> list[ManifestSegment]:
+        """What went again is listed in manifests that are due; more of them, if none has room."""
         more: list[ManifestSegment] = []
         while self._again and (all_ or len(self._again) >= MOMENTS_LIMIT):
             some = list(self._again)[:MOMENTS_LIMIT]
@@ -251,7 +251,7 @@ class Manifests:
             segment.clock_redelivered = some
             for moment in some:
                 del self._again[moment]
-            self._told = [*self._told, *some][-REDATED_TOLD_LIMIT:]
+            self._listed = [*self._listed, *some][-REDATED_LISTED_LIMIT:]
         return more
 
     def _draft(self, source: str, body: dict[str, Any], now_ns: int) -> Draft:

@@ -1,4 +1,4 @@
-"""One connection to a broker, with a window of unanswered messages: paho-mqtt on the event loop.
+"""One connection to a broker, with a window of messages in flight: paho-mqtt on the event loop.
 
 A connection is made once and ends once; for the next one there is a new object and a new paho
 client, so that paho keeps nothing and sends nothing behind our back. The caller's outbox stays in
@@ -80,8 +80,8 @@ class MqttConnection:
         self._up = self._closing = False
         self._not_before_ns: int | None = None
         self._v5 = broker.protocol == "5"
-        self._pulse = KeepAlive(broker.keepalive_s, self._loop.time())
-        self._flight = InFlight(broker.window, on_answer)
+        self._keepalive = KeepAlive(broker.keepalive_s, self._loop.time())
+        self._inflight = InFlight(broker.window, on_answer)
         self.session = MqttSession(0, None, broker.keepalive_s)
         self.needed = 0
         """Bytes that the broker would have to take, so that all that was tried arrives."""
@@ -90,8 +90,8 @@ class MqttConnection:
         self._client = client = PahoClient(broker, will)
         client.on_connect, client.on_disconnect = self._connack, self._on_disconnect
         client.on_publish, client.on_subscribe = self._puback, self._suback
-        self._attached = ClientSocket(client, self._cut)
-        self._arrivals = ReceiveHandler(client, on_message)
+        self._socket = ClientSocket(client, self._cut)
+        self._receive_handler = ReceiveHandler(client, on_message)
 
     @classmethod
     async def open(
@@ -115,9 +115,9 @@ class MqttConnection:
             async with asyncio.timeout(broker.connect_s):
                 dialled = await dial(broker)
                 self._not_before_ns = dialled.not_before_ns
-                self._attached.start(dialled.sock)
+                self._socket.start(dialled.sock)
                 self.session = await self._connected
-                self._flight = InFlight(self.session.window, on_answer)
+                self._inflight = InFlight(self.session.window, on_answer)
                 if self.session.keepalive_s != broker.keepalive_s:
                     set_user_timeout(dialled.sock, self.session.keepalive_s)
                 if subscribe:
@@ -131,8 +131,8 @@ class MqttConnection:
                 raise TimeoutError(text) from None
             raise
         self._up = True
-        self._pulse = KeepAlive(self.session.keepalive_s, self._loop.time())
-        self._timer = self._loop.call_later(self._pulse.tick_s, self._tick)
+        self._keepalive = KeepAlive(self.session.keepalive_s, self._loop.time())
+        self._timer = self._loop.call_later(self._keepalive.tick_s, self._tick)
         return self
 
     async def _subscribe(self, filters: tuple[str, ...]) -> None:
@@ -144,12 +144,12 @@ class MqttConnection:
         )
 
     async def close(self) -> None:
-        """Say goodbye, so that the will is not published; what is unanswered ends as
+        """Say goodbye, so that the will is not published; what is unacknowledged ends as
         ConnectionLostError."""
         if self._up and not self._closing:
             self._closing = True
             self._reason = ConnectionLostError("closed")
-            self._arrivals.stop()
+            self._receive_handler.stop()
             self._client.send_disconnect()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DISCONNECT_TIMEOUT_S):
@@ -162,31 +162,31 @@ class MqttConnection:
     @property
     def room(self) -> int:
         """Messages of the usual size that may be sent now."""
-        return self._flight.room if self._up and not self._closing else 0
+        return self._inflight.room if self._up and not self._closing else 0
 
     @property
     def room_bytes(self) -> int:
-        """Bytes that may be sent now. While nothing is unanswered, one message of any size may."""
-        return self._flight.room_bytes if self._up and not self._closing else 0
+        """Bytes that may be sent now. While none is in flight, one message of any size may."""
+        return self._inflight.room_bytes if self._up and not self._closing else 0
 
     @property
     def limit(self) -> int:
-        """Messages that may be unanswered at one time, as the link is now."""
-        return self._flight.limit
+        """Messages that may be unacknowledged at one time, as the link is now."""
+        return self._inflight.limit
 
     @property
-    def unanswered(self) -> int:
-        return len(self._flight)
+    def unacknowledged(self) -> int:
+        return len(self._inflight)
 
     @property
     def dropped(self) -> int:
         """Messages from the broker that were too large, or that could not be read."""
-        return self._arrivals.dropped
+        return self._receive_handler.dropped
 
     @property
     def failure(self) -> Exception | None:
         """What `on_message` raised, the first time: a fault of ours."""
-        return self._arrivals.fault
+        return self._receive_handler.fault
 
     def fits(self, topic: str, payload: bytes, content_type: str) -> bool:
         """Whether the broker has announced that it takes a message of this size."""
@@ -216,11 +216,11 @@ class MqttConnection:
         if not self.fits(topic, payload, content_type):
             text = f"{size} bytes of {self.session.max_packet}"
             return BrokerRefusedError(PACKET_TOO_LARGE, "Packet too large", text)
-        retain = retain and self.session.retain
+        retain = retain and self.session.retain  # RetainAvailable 0: without the flag
         info = self._client.publish(topic, payload, 1, retain, properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return ConnectionLostError(paho.error_string(info.rc))
-        self._flight.sent(info.mid, token, size, self._loop.time())
+        self._inflight.sent(info.mid, token, size, self._loop.time())
         return None
 
     # -- paho's callbacks: never raise in them, or paho handles the same packet again --------------
@@ -256,7 +256,7 @@ class MqttConnection:
         self, _client: Any, _data: Any, mid: int, reason: ReasonCode, properties: Any
     ) -> None:
         answer = _connack_error(reason, properties) if reason.is_failure else reason.value
-        self._flight.answered(mid, answer, self._loop.time())
+        self._inflight.answered(mid, answer, self._loop.time())
 
     def _on_disconnect(
         self, _client: Any, _data: Any, flags: Any, reason: ReasonCode, _properties: Any
@@ -272,7 +272,7 @@ class MqttConnection:
                     )
                 )
                 return
-            text = "the broker hung up before it let us in; does it know our certificate?"
+            text = "the broker closed the connection at once; does it accept our certificate?"
             self._end(ConnectionLostError(text if self._broker.tls else text.partition(";")[0]))
         else:
             self._end(ConnectionLostError(f"connection: {reason.getName()}"))
@@ -283,7 +283,7 @@ class MqttConnection:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._flight.fail_all(error)
+        self._inflight.fail_all(error)
         for awaited in (self._connected, self._subscribed):
             if not awaited.done():
                 _fail(awaited, error)
@@ -296,25 +296,25 @@ class MqttConnection:
 
     def _tick(self) -> None:
         """Not paho's loop_misc: its keep-alive ends a link on which only the ping is late."""
-        now_s, client, pulse = self._loop.time(), self._client, self._pulse
-        self._timer = self._loop.call_later(pulse.tick_s, self._tick)
-        verdict = pulse.look(now_s, heard=client.heard, sent=client.spoken)
+        now_s, client, keepalive = self._loop.time(), self._client, self._keepalive
+        self._timer = self._loop.call_later(keepalive.tick_s, self._tick)
+        verdict = keepalive.look(now_s, heard=client.heard, sent=client.spoken)
         client.heard = client.spoken = False
         if verdict == "lost":
             self._cut(
-                ConnectionLostError(f"nothing heard from the broker for {pulse.silent_s:.0f} s")
+                ConnectionLostError(f"no data from the broker for {keepalive.silent_s:.0f} s")
             )
             return
         if verdict == "ping":
             client.ping()
-        waited_s = self._flight.overdue_s(now_s, self._broker.answer_s)
+        waited_s = self._inflight.overdue_s(now_s, self._broker.answer_s)
         if waited_s is not None and verdict != "late":
-            self._cut(ConnectionLostError(f"no answer to a message for {waited_s:.0f} s"))
+            self._cut(ConnectionLostError(f"no acknowledgement of a message for {waited_s:.0f} s"))
 
     def _cut(self, error: ConnectionLostError) -> None:
         """End without a goodbye."""
         self._reason = self._reason or error
-        self._attached.cut()
+        self._socket.cut()
         self._end(error)
 
 
@@ -330,7 +330,7 @@ def _size(topic: str, payload: bytes, content_type: str) -> int:
 def _unusable(properties: Any) -> BrokerRefusedError | None:
     """What a CONNACK announces that lets no record be delivered (MQTT 5, 3.2.2.3)."""
     if getattr(properties, "MaximumQoS", 2) < 1:
-        return BrokerRefusedError(QOS_NOT_SUPPORTED, "QoS not supported", "it takes QoS 0 only")
+        return BrokerRefusedError(QOS_NOT_SUPPORTED, "QoS not supported", "it accepts only QoS 0")
     return None  # a Receive Maximum or Maximum Packet Size of 0 is no CONNACK for paho
 
 

@@ -46,7 +46,7 @@ class PahoClient(paho.Client):
         self.alert = ""  # why TLS was ended from the other side, in OpenSSL's words
         self.too_large = 0  # messages from the broker that were thrown away
         self.max_inflight_messages_set(0)  # paho's own queue costs O(n) for each PUBACK
-        # a TLS refusal after the handshake is told in paho's log only. Not on_log: that would
+        # a TLS refusal after the handshake stands in paho's log only. Not on_log: that would
         # format a line for every packet
         self.enable_logger(LOG)
         if broker.username is not None:

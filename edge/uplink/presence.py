@@ -17,7 +17,7 @@ StatusSource = Callable[[], Mapping[str, Any]]
 
 
 class PresencePublisher:
-    """All that is not a record. `failed(topic kind, text)` is told of what the broker refuses."""
+    """All that is not a record. `failed(topic kind, text)` is called for what is refused."""
 
     def __init__(
         self, topics: Topics, gw: str, boot: int, status: StatusSource, meta: StatusSource,
@@ -50,9 +50,9 @@ class PresencePublisher:
         """A record of its source, as it went out; `backfilled`: not right after its commit."""
         self._retained.put_last(record, data, backfilled=backfilled)
 
-    def set_data_saver(self, sparing: bool) -> None:
+    def set_data_saver(self, data_saver: bool) -> None:
         """Records go late from now on, or at once again: no last record is an old one."""
-        self._retained.set_data_saver(sparing)
+        self._retained.set_data_saver(data_saver)
 
     def reply(self, replies: list[Reply]) -> None:
         """Answers that are to be sent; those that find no room wait, over connections too."""
@@ -71,7 +71,7 @@ class PresencePublisher:
         self._retained.publish(link)
 
     def answered(self, topic: Hashable, answer: PublishAnswer) -> None:
-        """The token of these messages tells their topic."""
+        """The token of these messages names their topic."""
         self._retained.answered(topic, answer)
 
     def publish_offline(self, link: MqttConnection) -> None:

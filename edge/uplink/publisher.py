@@ -22,7 +22,7 @@ class Publisher:
     def __init__(
         self,
         delivery: Delivery,
-        dating: Timestamper,
+        timestamper: Timestamper,
         backlog: Backlog,
         presence: PresencePublisher,
         topics: Topics,
@@ -30,7 +30,7 @@ class Publisher:
         encoding: Literal["json", "msgpack"],
         clock: Clock,
     ) -> None:
-        self._delivery, self._dating, self._backlog = delivery, dating, backlog
+        self._delivery, self._timestamper, self._backlog = delivery, timestamper, backlog
         self._presence, self._topics, self._gw = presence, topics, gw
         self._encoding, self._clock = encoding, clock
 
@@ -43,7 +43,7 @@ class Publisher:
                 await self._publish(link, items)
             elif pages == PAGES_PER_FILL:
                 return False  # others have their turn
-            elif not await delivery.feed.next_page(urgent_only=delivery.stalled):
+            elif not await delivery.send_queue.next_page(urgent_only=delivery.stalled):
                 return True
             else:
                 pages += 1
@@ -53,24 +53,24 @@ class Publisher:
     async def probe(self, link: MqttConnection) -> None:
         """One alarm, to a broker that has refused whatever came: maybe it takes something again."""
         delivery, now_ns = self._delivery, self._clock.now().mono_ns
-        item = delivery.feed.alarm() if link.room else None
+        item = delivery.send_queue.alarm() if link.room else None
         for _ in range(PAGES_PER_FILL if link.room else 0):
-            if item is not None or not await delivery.feed.next_page(urgent_only=True):
+            if item is not None or not await delivery.send_queue.next_page(urgent_only=True):
                 break
-            item = delivery.feed.alarm()
+            item = delivery.send_queue.alarm()
         delivery.probing.sent(None if item is None else item.row, now_ns)
         if item is not None:
             delivery.choose(item)
             await self._publish(link, [item])
 
     def _chosen(self, link: MqttConnection) -> list[SendItem]:
-        feed, delivery = self._delivery.feed, self._delivery
+        send_queue, delivery = self._delivery.send_queue, self._delivery
         items: list[SendItem] = []
         share = max(1, link.limit * 3 // 4)
         while len(items) < link.room:
-            item = feed.alarm() or feed.live()
-            if item is None and link.unanswered + len(items) < share and not delivery.stalled:
-                item = feed.next_backlog()
+            item = send_queue.alarm() or send_queue.live()
+            if item is None and link.unacknowledged + len(items) < share and not delivery.stalled:
+                item = send_queue.next_backlog()
             if item is None:
                 break
             items.append(item)
@@ -79,12 +79,12 @@ class Publisher:
 
     async def _publish(self, link: MqttConnection, items: list[SendItem]) -> None:
         delivery = self._delivery
-        await self._dating.learn({item.record.boot for item in items})
+        await self._timestamper.learn({item.record.boot for item in items})
         self._backlog.sent([item.row for item in items])
         now_ns = self._clock.now().mono_ns
         for item in items:
             record, key = item.record, item.record.key
-            dated, moment = self._dating.date(
+            dated, moment = self._timestamper.date(
                 record, backfilled=item.backfilled, redelivered=delivery.redelivered(item)
             )
             try:

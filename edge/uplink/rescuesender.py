@@ -51,7 +51,7 @@ class RescueSender:
         self._flying: set[Hashable] = set()  # not answered by the broker
         self._waiting: dict[tuple[int, str], set[int]] = {}  # not receipted
         self._lost: ConnectionLostError | None = None
-        self._denied: BrokerRefusedError | None = None
+        self._refused: BrokerRefusedError | None = None
         self._wake = asyncio.Event()
 
     async def run(self, broker: Broker, records: Iterable[DatedRecord]) -> None:
@@ -64,7 +64,7 @@ class RescueSender:
         )  # fmt: skip
         try:
             if link.unsubscribed:
-                raise ConnectionLostError(f"the broker does not let us hear {self._topics.receipt}")
+                raise ConnectionLostError(f"no right to subscribe to {self._topics.receipt}")
             await self._send(link, records)
         finally:
             self.done.unacknowledged = len(self._flying) + self._unreceipted
@@ -88,8 +88,8 @@ class RescueSender:
                     self._publish(link, *page.popleft())
             if self._lost is not None:
                 raise self._lost
-            if self._denied is not None:
-                raise self._denied
+            if self._refused is not None:
+                raise self._refused
             try:
                 async with asyncio.timeout(TICK_S):
                     await self._wake.wait()
@@ -109,7 +109,7 @@ class RescueSender:
             self.done.refused[f"it cannot be written as a message ({error})"] += 1
             return
         if not link.fits(topic, payload.data, payload.content_type):
-            self.done.refused["it is larger than the broker takes"] += 1
+            self.done.refused["it is larger than the broker accepts"] += 1
             return
         if self._receipt_s is not None:
             self._waiting.setdefault((key.epoch, str(key.stream)), set()).add(key.seq)
@@ -129,7 +129,7 @@ class RescueSender:
             self._forget(key)
             self.done.refused[str(answer)] += 1
             if answer.code == NOT_AUTHORIZED:
-                self._denied = answer
+                self._refused = answer
         elif self._receipt_s is None:
             self.done.confirmed += 1
 

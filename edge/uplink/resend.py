@@ -65,7 +65,7 @@ async def _find(
     try:
         return await backlog.find(wanted.epoch, wanted.stream, first, last, most)
     except OSError as error:
-        raise WireError(f"this cannot be looked up now: {error}") from error
+        raise WireError(f"the outbox cannot be read now: {error}") from error
 
 
 def _within(record: Record, ranges: Sequence[Range]) -> int:

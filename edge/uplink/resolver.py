@@ -35,7 +35,7 @@ class CachingResolver:
     def __init__(self, look_up: Resolve = resolve_host) -> None:
         self._look_up = look_up
         busy = "earlier look-ups still wait for the name server; is it reachable?"
-        self._aside = BlockingCalls("lookup", 2, busy)
+        self._lookups = BlockingCalls("lookup", 2, busy)
         self._worked: dict[tuple[str, int], tuple[Address, ...]] = {}
 
     async def find(self, host: str, port: int) -> tuple[Address, ...]:
@@ -48,11 +48,13 @@ class CachingResolver:
             return self._look_up(host, port)
         try:
             async with asyncio.timeout(RESOLVE_TIMEOUT_S if known else None):
-                resolved = await self._aside.run(lambda: self._look_up(host, port), lambda _: None)
+                resolved = await self._lookups.run(
+                    lambda: self._look_up(host, port), lambda _: None
+                )
         except OSError as error:  # TimeoutError is one
             if not known:
                 raise
-            LOG.debug("%s: the name server fails (%s): the last known addresses", host, error)
+            LOG.debug("%s: the name server fails (%s): using the last known addresses", host, error)
             return known
         first = [address for address in known[:1] if address in resolved]
         rest = [address for address in (*resolved, *known) if address not in first]

@@ -26,7 +26,7 @@ class ClearedTopic:
 
 
 class RetainedMessages:
-    """What is to be published, the newest of each topic. `failed(topic kind, text)` is told.
+    """What is to be published, the newest of each topic. `failed(topic kind, text)` is called.
 
     A message that was refused, or cannot be written, is not tried again before it is a new one.
     """
@@ -35,21 +35,21 @@ class RetainedMessages:
         self._topics, self._failed = topics, failed
         self._waiting: dict[str, Mapping[str, Any] | None] = {}  # by topic; None: an empty message
         self._last: dict[str, tuple[int, int]] = {}  # source -> epoch and end of what is retained
-        self._sparing = False
+        self._data_saver = False
         self._emptied: set[str] = set()  # topics of last records, since bytes are spared
-        self._unanswered: set[str] = set()  # of these: nobody knows yet whether they are empty
+        self._unacknowledged: set[str] = set()  # of these: nobody knows yet whether they are empty
 
     def put(self, topic: str, data: Mapping[str, Any]) -> None:
         self._waiting[topic] = data
 
     def clear(self) -> None:
         """A new connection: nothing waits but what has to be taken away."""
-        self._waiting = dict.fromkeys(self._unanswered)
+        self._waiting = dict.fromkeys(self._unacknowledged)
 
-    def set_data_saver(self, sparing: bool) -> None:
+    def set_data_saver(self, data_saver: bool) -> None:
         """Records go late from now on, or at once again."""
-        self._sparing = sparing
-        if not sparing:
+        self._data_saver = data_saver
+        if not data_saver:
             self._emptied.clear()
             return
         for source in self._last:
@@ -60,21 +60,21 @@ class RetainedMessages:
         """A record of a stream in LAST_STREAMS, as it went out; a backfilled one, or one that is
         older than what is retained, stays out."""
         source, place = record.source, (record.key.epoch, record.to_ns)
-        if self._sparing:
+        if self._data_saver:
             self._take_away(source)  # a process before this one may have left one
             return
         known = source in self._last or len(self._last) < SOURCES_LIMIT
         if not backfilled and known and self._last.get(source, (0, 0)) < place:
             self._last[source] = place
             topic = self._topics.last(source)
-            self._unanswered.discard(topic)
+            self._unacknowledged.discard(topic)
             self._waiting[topic] = data
 
     def _take_away(self, source: str) -> None:
         topic = self._topics.last(source)
         if topic not in self._emptied and len(self._emptied) < SOURCES_LIMIT:
             self._emptied.add(topic)
-            self._unanswered.add(topic)
+            self._unacknowledged.add(topic)
             self._waiting[topic] = None
 
     def publish(self, link: MqttConnection, only: str | None = None) -> None:
@@ -101,7 +101,7 @@ class RetainedMessages:
         """The token of a retained message is its topic, or `ClearedTopic`."""
         topic = token.topic if isinstance(token, ClearedTopic) else str(token)
         if isinstance(token, ClearedTopic) and not isinstance(answer, ConnectionLostError):
-            self._unanswered.discard(topic)
+            self._unacknowledged.discard(topic)
         if isinstance(answer, BrokerRefusedError):
             self._report(topic, answer)
 

@@ -45,10 +45,10 @@ DRAIN_STEP_NS: Final = 20_000_000
 IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches sees that we live
 IDLE_SLICE_NS: Final = 30_000_000_000  # the same between two connections
 MISSING_FEATURES: Final = {  # by the reason code
-    QOS_NOT_SUPPORTED: "takes messages without an answer only (Maximum QoS 0), so nothing that is "
-    "sent there can be confirmed. Allow QoS 1",
-    RETAIN_NOT_SUPPORTED: "keeps no retained messages (Retain Available 0), and the status of a "
-    "gateway is one. Allow them",
+    QOS_NOT_SUPPORTED: "accepts only messages without acknowledgement (Maximum QoS 0), so records "
+    "cannot be confirmed. Allow QoS 1",
+    RETAIN_NOT_SUPPORTED: "does not allow retained messages (Retain Available 0), but the status "
+    "of a gateway is retained. Allow them",
 }
 CAUSES_LOGGED: Final = 8  # different failures to connect that are said, before one succeeds
 
@@ -64,7 +64,7 @@ class SenderOptions:
 
 @dataclass(frozen=True, slots=True)
 class SenderHooks:
-    """What the sender asks of the daemon, and tells it. All are called in the loop."""
+    """What the sender asks of the daemon, and reports to it. All are called in the loop."""
 
     status: Callable[[], Mapping[str, Any]]
     meta: Callable[[], Mapping[str, Any]]
@@ -91,21 +91,21 @@ class Sender:
         *,
         boot: int,
         epoch: int,
-        terms: SenderOptions,
+        options: SenderOptions,
         hooks: SenderHooks,
     ) -> None:
         self._backlog, self._clock = backlog, clock
-        self._terms, self._hooks = terms, hooks
+        self._options, self._hooks = options, hooks
         self.counts = UplinkCounters()
-        self.standing = ConnectionState(clock.now().mono_ns)
-        self._complaints = BrokerLogThrottle(hooks.alarm)
+        self.connection = ConnectionState(clock.now().mono_ns)
+        self._broker_log = BrokerLogThrottle(hooks.alarm)
         rng = random.Random(f"{gw}:{epoch}")
-        self._brokers = ReconnectPolicy(brokers, rng, clock.now().mono_ns)
-        waits_ns = None if terms.receipt_s is None else int(terms.receipt_s * 1e9)
+        self._reconnect = ReconnectPolicy(brokers, rng, clock.now().mono_ns)
+        waits_ns = None if options.receipt_s is None else int(options.receipt_s * 1e9)
         self._delivery = Delivery(
             backlog,
-            terms.backlog_per_s,
-            self._complaints,
+            options.backlog_per_s,
+            self._broker_log,
             self.counts,
             topics.up,
             None if waits_ns is None else ReceiptTracker(waits_ns),
@@ -121,14 +121,15 @@ class Sender:
         )
         self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
-            lambda what, text: self._complaints.log(what, text, clock.now().mono_ns),
+            lambda what, text: self._broker_log.log(what, text, clock.now().mono_ns),
         )  # fmt: skip
-        self._dating = Timestamper(backlog, boot)
-        self._filling = Publisher(
-            self._delivery, self._dating, backlog, self._presence, topics, gw, terms.encoding, clock
-        )
-        self._gate = BacklogGate(backlog, self._delivery)
-        self._turn_s = min(IDLE_S, (terms.receipt_s or IDLE_S) / 2)  # sees what is overdue
+        self._timestamper = Timestamper(backlog, boot)
+        self._publisher = Publisher(
+            self._delivery, self._timestamper, backlog, self._presence, topics, gw,
+            options.encoding, clock,
+        )  # fmt: skip
+        self._backlog_gate = BacklogGate(backlog, self._delivery)
+        self._turn_s = min(IDLE_S, (options.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
         self._wake = asyncio.Event()
@@ -155,23 +156,23 @@ class Sender:
 
     def knows_clock(self, now: Stamp) -> bool:
         """Whether records are dated already by what the clocks show."""
-        return self._dating.knows(now)
+        return self._timestamper.knows(now)
 
     def add_mark(self, now: Stamp) -> None:
         """The clocks as they are: a step of the wall is known to dating at once. First keep what
         the sender does not know yet: a power cut takes no mark that something was dated by."""
-        self._dating.see(now)
+        self._timestamper.see(now)
 
     def set_saver_level(self, level: int) -> None:
         """How to spare bytes: 0 not at all, 1 go together each quarter of an hour, 2 merge, too."""
-        self._gate.level(level)
+        self._backlog_gate.level(level)
         self._presence.set_data_saver(level > 0)
         self._wake.set()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self._delivery.feed.fresh or self._delivery.outstanding):
+        while self.connected and (self._delivery.send_queue.fresh or self._delivery.outstanding):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
@@ -191,12 +192,12 @@ class Sender:
         """Connect, send, connect again; ends only by cancellation, with a goodbye."""
         reported: set[str] = set()
         while True:
-            attempt = self._brokers.next
+            attempt = self._reconnect.next
             await self._rest_until(attempt.at_ns)
             try:
                 await self._one_connection(attempt.broker)
                 reported.clear()
-                self._brokers.ended(self._clock.now().mono_ns)
+                self._reconnect.ended(self._clock.now().mono_ns)
             except BrokerRefusedError as error:
                 self._failed(attempt.broker, error, reported, error.code)
             except (
@@ -212,21 +213,21 @@ class Sender:
         self.counts.failures += 1
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
-        self.standing.failure = str(error)
-        # each cause is told once, the hours between are not
+        self.connection.failure = str(error)
+        # each cause is logged once, the hours between are not
         cause = f"{broker}: {error}"
         new = cause not in reported and len(reported) < CAUSES_LOGGED
         if new:
             reported.add(cause)
         LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
-        self._brokers.failed(self._clock.now().mono_ns, code)
+        self._reconnect.failed(self._clock.now().mono_ns, code)
         if code in MISSING_FEATURES:
-            text = f"{broker} {MISSING_FEATURES[code]} there. Records are kept meanwhile."
+            text = f"{broker} {MISSING_FEATURES[code]} there. Until then records are kept."
             self._report("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
             text = (
-                f"{broker} is not to be trusted: {error}. Look at uplink.ca, at the clock, and at "
-                "who stands between."
+                f"{broker} cannot be trusted: {error}. Check uplink.ca, the clock, and whether "
+                "another host answers at this address."
             )
             self._report("untrusted", "", text)
 
@@ -241,7 +242,7 @@ class Sender:
     async def _one_connection(self, broker: Broker) -> None:
         self._hooks.watchdog()
         self._lost = None
-        self.standing.broker = str(broker)
+        self.connection.broker = str(broker)
         link = await MqttConnection.open(
             broker,
             will=self._presence.will,
@@ -256,12 +257,12 @@ class Sender:
             await self._send(link)
         finally:
             self._link = None
-            self.standing.ended(str(self._lost or ""), self._clock.now().mono_ns)
+            self.connection.ended(str(self._lost or ""), self._clock.now().mono_ns)
             if self._lost is None:
                 self._presence.publish_offline(link)
             await link.close()
             await self._delivery.process_answers(self._clock.now().mono_ns)
-            self._gate.unlinked()
+            self._backlog_gate.unlinked()
 
     async def _connected(self, link: MqttConnection) -> None:
         """What is said and done at the begin of each connection."""
@@ -269,16 +270,17 @@ class Sender:
         self.counts.connections += 1
         self._hooks.certificate_accepted(True)
         now_ns = self._clock.now().mono_ns
-        self._brokers.connected(now_ns)
-        self.standing.connected(now_ns)
-        self._complaints.connected(now_ns)
+        self._reconnect.connected(now_ns)
+        self.connection.connected(now_ns)
+        self._broker_log.connected(now_ns)
         for refused in link.unsubscribed:
-            self._report("denied", refused, f"The broker does not let this gateway hear {refused}")
+            text = f"The broker does not allow a subscription to {refused}"
+            self._report("denied", refused, text)
         if link.session.not_before_ns is not None:
             self._hooks.time_passed(link.session.not_before_ns)
         self._presence.publish_birth()
         self._delivery.connected(now_ns)
-        await self._gate.linked(self._clock.now(), self._hooks.watchdog)
+        await self._backlog_gate.linked(self._clock.now(), self._hooks.watchdog)
 
     async def _send(self, link: MqttConnection) -> None:
         delivery, confirmed = self._delivery, self.counts.confirmed
@@ -291,54 +293,56 @@ class Sender:
             self._presence.reply(await self._inbound.work(now_ns))
             await delivery.process_answers(now_ns)
             if self.counts.confirmed != confirmed:
-                confirmed, self.standing.confirmed_ns = self.counts.confirmed, now_ns
+                confirmed, self.connection.confirmed_ns = self.counts.confirmed, now_ns
             delivery.retry_due(now_ns)
             self._look_at_its_limit(link, now_ns)
-            await self._gate.update(self._clock.now(), self._hooks.watchdog)
-            delivery.feed.refill(now_ns)
+            await self._backlog_gate.update(self._clock.now(), self._hooks.watchdog)
+            delivery.send_queue.refill(now_ns)
             self._presence.publish_status_and_replies(link)
             waits: list[float | None] = [self._turn_s, delivery.wait_s(now_ns)]
-            if self._brokers.return_due(now_ns):
+            if self._reconnect.return_due(now_ns):
                 pass  # what is under way comes to its end, and nothing follows
             elif now_ns >= delivery.paused_ns:
                 delivery.paused_ns = 0
-                if not await self._filling.fill(link):
+                if not await self._publisher.fill(link):
                     self._wake.set()
                 self._presence.publish(link)
-                waits.append(delivery.feed.wait_s() if link.room else None)
+                waits.append(delivery.send_queue.wait_s() if link.room else None)
             else:
                 if delivery.probing.due(now_ns):
-                    await self._filling.probe(link)
+                    await self._publisher.probe(link)
                 waits.append((delivery.paused_ns - now_ns) / 1e9)
                 waits.append(delivery.probing.wait_s(now_ns))
             await self._woken(min(wait_s for wait_s in waits if wait_s is not None))
         if self._lost is None:
-            LOG.info("on to another broker, or back to the first")
+            LOG.info("leaving this broker for another one, or for the first one")
             return
         LOG.warning("%s", self._lost)
         if self._lost.code == SESSION_TAKEN_OVER:
             text = (
                 "Another client has connected under this gateway's name: its card was copied, or "
-                "two boxes have one name. Revoke the certificate if nobody knows of it."
+                "two boxes have the same name. If you cannot explain it, revoke the certificate."
             )
             self._report("taken_over", "", text)
 
     def _look_at_its_limit(self, link: MqttConnection, now_ns: int) -> None:
-        """Whether much of what waits is larger than the broker takes: it is held, and told."""
+        """Whether much of what waits is larger than the broker takes: it is held, and reported."""
         oversize = self._delivery.oversize
         if not oversize.too_many(now_ns):
-            self.standing.limit_notice = ""
+            self.connection.limit_notice = ""
             return
-        if not self.standing.limit_notice:
-            self._brokers.reject_limits(now_ns)
-        self.standing.limit_notice = text = limit_notice(
-            self.standing.broker, link.session.max_packet, link.needed, len(oversize)
+        if not self.connection.limit_notice:
+            self._reconnect.reject_limits(now_ns)
+        self.connection.limit_notice = text = limit_notice(
+            self.connection.broker, link.session.max_packet, link.needed, len(oversize)
         )
         self._report("broker_limit", "", text)
 
     def _returns(self) -> bool:
         """It is time for another broker, and nothing is under way at this one."""
-        return self._brokers.return_due(self._clock.now().mono_ns) and not self._delivery.in_flight
+        return (
+            self._reconnect.return_due(self._clock.now().mono_ns) and not self._delivery.in_flight
+        )
 
     async def _woken(self, wait_s: float) -> None:
         if self._wake.is_set():
@@ -363,14 +367,14 @@ class Sender:
         self._inbound.put(message)
 
     def _spread(self, seconds: float) -> None:
-        self._brokers.spread_s = seconds
+        self._reconnect.spread_s = seconds
 
     def _gone(self, error: ConnectionLostError) -> None:
         self._lost = error
         self._wake.set()
 
     def _report(self, kind: str, stream: str, text: str) -> None:
-        self._complaints.report(kind, stream, text, self._clock.now().mono_ns)
+        self._broker_log.report(kind, stream, text, self._clock.now().mono_ns)
 
     # -- commands ----------------------------------------------------------------------------------
 
@@ -388,7 +392,7 @@ def limit_notice(broker: str, limit: int | None, needed: int, rows: int) -> str:
     """For people: `limit` and `needed` are bytes of a message, `rows` those that wait for it."""
     count = f"{rows} records or more" if rows >= HELD_LIMIT else f"{rows} records"
     return (
-        f"{broker} takes messages of {limit} bytes at most (Maximum Packet Size), and {count} are "
-        f"larger. They are kept, and go by themselves to a broker that takes {needed} bytes or "
+        f"{broker} accepts messages up to {limit} bytes (Maximum Packet Size), but {count} are "
+        f"larger. They are kept until a broker accepts {needed} bytes or "
         "more: raise the limit there."
     )

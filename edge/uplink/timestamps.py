@@ -16,23 +16,23 @@ BOOTS_LIMIT: Final = 16  # boots whose clock map is kept
 
 
 class Timestamper:
-    """Asks the store once for each boot; of the one that runs it is told the clock as well."""
+    """Asks the store once for each boot; of the one that runs it is given the clock as well."""
 
     def __init__(self, backlog: Backlog, boot: int) -> None:
         self._backlog, self._boot = backlog, boot
         self._boots: dict[int, MarksAndBounds] = {}
-        self._running = ClockMap()
+        self._clock_map = ClockMap()
         self._stale = False  # this boot has become certain: it bounds those before it
         self._again_ns: int | None = None  # when to ask once more
 
     def knows(self, now: Stamp) -> bool:
         """Whether `see` would learn nothing: what the clocks show dates records already."""
-        return self._running.holds(now)
+        return self._clock_map.holds(now)
 
     def see(self, now: Stamp) -> None:
-        """What the clocks show; told often, so that a step is dated by when it was. Kept by the
+        """What the clocks show; given often, so that a step is dated by when it was. Kept by the
         store before: a mark that is lost with the power cannot prove what was dated by it."""
-        if self._running.see(now):
+        if self._clock_map.see(now):
             # asked once more when the store has surely heard of it, too
             self._stale, self._again_ns = True, now.mono_ns + REREAD_NS
         elif self._again_ns is not None and now.mono_ns >= self._again_ns:
@@ -46,9 +46,9 @@ class Timestamper:
         for boot in boots - self._boots.keys():
             marks, known = await self._backlog.marks(boot), await self._backlog.bounds(boot)
             if boot == self._boot:
-                known_ns = {mark.mono_ns for mark in self._running.marks}
+                known_ns = {mark.mono_ns for mark in self._clock_map.marks}
                 new = [mark for mark in marks if mark.mono_ns not in known_ns]  # asked before, too
-                self._running = ClockMap([*new, *self._running.marks])
+                self._clock_map = ClockMap([*new, *self._clock_map.marks])
             self._boots[boot] = marks, known
         # what is sent now may be of as many boots as the window has places
         spare = [boot for boot in self._boots if boot not in boots]
@@ -61,7 +61,7 @@ class Timestamper:
         """The envelope of a record whose boot has been learnt, and by which moment it is dated."""
         marks, known = self._boots[record.boot]
         if record.boot == self._boot:
-            marks = self._running.marks
+            marks = self._clock_map.marks
         mark = best_mark(marks, record.to_ns)
         dated = envelope_by(
             mark,

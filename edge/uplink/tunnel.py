@@ -15,7 +15,7 @@ def parse_proxy(text: str) -> tuple[str, int]:
     """Host and port of `http://host:port`. Raises ValueError."""
     found = PROXY.fullmatch(text)
     if found is None or not 0 < int(found[2]) < 65_536:
-        raise ValueError(f"{text!r:.80} is no proxy: http://host:port, in lower case")
+        raise ValueError(f"{text!r:.80} is not a proxy: write http://host:port in lower case")
     return found[1].strip("[]"), int(found[2])
 
 
@@ -34,13 +34,13 @@ def open_tunnel(sock: socket.socket, host: str, port: int, until_s: float) -> No
         data = sock.recv(1024)
         head += data
         if not data or len(head) > MAX_RESPONSE_BYTES:
-            raise ConnectionError("the proxy gives no answer to CONNECT that can be read")
+            raise ConnectionError("the proxy's answer to CONNECT cannot be read")
     status = STATUS.match(head)
     if status is None:
-        raise ConnectionError("what answers at the proxy's address does not speak HTTP")
+        raise ConnectionError("the server at the proxy's address does not speak HTTP")
     if not status[1].startswith(b"2"):
         status_text = b" ".join(status.groups(b"")).decode("ascii").strip()
-        raise ConnectionError(f"the proxy lets nobody through to {place}: {status_text}")
+        raise ConnectionError(f"the proxy refuses a connection to {place}: {status_text}")
 
 
 def _wait(sock: socket.socket, until_s: float) -> None:

@@ -123,7 +123,7 @@ def run_steps(
             state[new] = fixed + x[t][new] * times
             begun |= new
             here = here * ~new[:, None]
-        feed = {"x": x[t], "present": here, "quantum": quantum, "hour": hour[t], "state": state}
-        answer = run_session.run(None, feed)
+        inputs = {"x": x[t], "present": here, "quantum": quantum, "hour": hour[t], "state": state}
+        answer = run_session.run(None, inputs)
         state = answer[3]
         keep(t, answer)

@@ -56,7 +56,7 @@ def anomaly_step_in_full(
     r = o.maximum(o.highest(weighed) - grown, 0.0)
     rest = o.clip(p.rest * v.n, p.rest_min, p.rest_max)
     peak = s["peak"] * o.exp(-1.0 / rest)
-    is_told = o.number(r > peak * p.louder)
+    is_raised = o.number(r > peak * p.louder)
     raw = o.sigmoid(p.slope * (r - p.alarm)) * o.number(v.n > p.warm)
     level = o.maximum(raw, s["level"] * p.hold + raw * (1.0 - p.hold))
 
@@ -66,7 +66,7 @@ def anomaly_step_in_full(
     new["peak"], new["level"] = o.maximum(peak, o.minimum(r, p.loudest)), level
     out = o.where(here, o.join([new[name] for name in WIDTHS]), missing_step(o, s))
     oddity = o.join([v.signed, o.clip(v.u, -1e6, 1e6), weighed * (1.0 / p.alarm)])
-    onset = raw * is_told * present
+    onset = raw * is_raised * present
     level = o.where(here, level, s["level"])
     return onset, level, oddity, known, seen, out
 

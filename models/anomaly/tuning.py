@@ -116,11 +116,10 @@ def try_parameters(m: TuningData, p: Params) -> Trial:
     curve = np.zeros(len(GRID))
     ours, count = 0.0, sum(len(f.windows) for f in m.files)
     for file, known, worths in zip(m.files, m.of_files, m.worths, strict=True):
-        told_surprise = surprise_above(surprise(known, p), p)
-        at = np.flatnonzero(told_surprise >= GRID[0])
+        clipped = surprise_above(surprise(known, p), p)
+        at = np.flatnonzero(clipped >= GRID[0])
         *scores, own = (
-            _raw(len(file.windows), at[told_surprise[at] >= limit], worths)
-            for limit in (*GRID, p.alarm)
+            _raw(len(file.windows), at[clipped[at] >= limit], worths) for limit in (*GRID, p.alarm)
         )
         curve += scores
         ours += own

@@ -48,11 +48,11 @@ def congestion_graph(parts: FormulaParts) -> Any:
 
 
 def run_numpy(
-    parts: FormulaParts, feed: Mapping[str, NDArray[np.float32]], o: NumpyOps | None = None
+    parts: FormulaParts, inputs: Mapping[str, NDArray[np.float32]], o: NumpyOps | None = None
 ) -> Feed:
     """The same by numpy, with trees of its own."""
     outputs: Feed = formula.congestion_step(
-        o or TreeEager(), feed["x"], feed["present"], feed["dt"], feed["state"], parts
+        o or TreeEager(), inputs["x"], inputs["present"], inputs["dt"], inputs["state"], parts
     )
     return outputs
 
@@ -95,16 +95,16 @@ def golden_cases(parts: FormulaParts, samples: Sequence[RowSample]) -> list[tupl
         rows = [samples[int(i)].row for i in chosen]
         length = min(len(row.dt_s) for row in rows)
         at = int(random.integers(length // 4, length - 40))
-        feed = _feed(
+        inputs = _feed(
             rows, at, np.tile(np.asarray(formula.start_state(parts.rules), np.float32), (BATCH, 1))
         )
         for i in range(at, at + 40):
-            feed = _feed(rows, i, feed["state"])
-            outputs = run_numpy(parts, feed)
+            inputs = _feed(rows, i, inputs["state"])
+            outputs = run_numpy(parts, inputs)
             if i < at + 39:
-                feed["state"] = outputs["state_out"]
-        if _steady(parts, feed, outputs):
-            cases.append((feed, outputs))
+                inputs["state"] = outputs["state_out"]
+        if _steady(parts, inputs, outputs):
+            cases.append((inputs, outputs))
         if len(cases) == CASES:
             return cases
     raise ValueError(f"only {len(cases)} slots that no rounding error changes")
@@ -119,11 +119,11 @@ def _feed(rows: Sequence[Any], at: int, state: NDArray[np.float32]) -> Feed:
     }
 
 
-def _steady(parts: FormulaParts, feed: Feed, outputs: Feed) -> bool:
+def _steady(parts: FormulaParts, inputs: Feed, outputs: Feed) -> bool:
     for sign in (1.0, -1.0):
-        nudged = dict(feed)
-        nudged["state"] = (feed["state"] * np.float32(1 + sign * NUDGE)).astype(np.float32)
-        nudged["x"] = (feed["x"] * np.float32(1 + sign * NUDGE)).astype(np.float32)
+        nudged = dict(inputs)
+        nudged["state"] = (inputs["state"] * np.float32(1 + sign * NUDGE)).astype(np.float32)
+        nudged["x"] = (inputs["x"] * np.float32(1 + sign * NUDGE)).astype(np.float32)
         other = run_numpy(parts, nudged)
         for name in ("p", "p5", "p15", "level"):
             if np.abs(other[name] - outputs[name]).max() > TOLERANCE / 4:

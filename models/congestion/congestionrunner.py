@@ -63,7 +63,7 @@ def fixed_rule(row: ApproachRow, over_s: float = 60.0) -> Series:
 
 def rules_of(manifest: Mapping[str, Any]) -> dict[str, PositionRule]:
     """The rule as the manifest tells it."""
-    return {position: PositionRule(**told) for position, told in manifest["positions"].items()}
+    return {position: PositionRule(**values) for position, values in manifest["positions"].items()}
 
 
 class ShippedBundle:
@@ -100,17 +100,17 @@ class ShippedBundle:
         names = [name for name in self.outputs if name not in ("state_out", "slow")]
         state = np.tile(np.asarray(self.manifest["state"]["start"], np.float32), (len(rows), 1))
         for x, present, dt in usual_days(rows):
-            feed = {"x": x, "present": present, "dt": dt, "state": state}
-            (state,) = self._session.run(["state_out"], feed)
+            inputs = {"x": x, "present": present, "dt": dt, "state": state}
+            (state,) = self._session.run(["state_out"], inputs)
         outputs = np.zeros((len(names), length, len(rows)), np.float32)
         for i in range(length):
-            feed = {
+            inputs = {
                 "x": np.stack([row.x[i] for row in rows]),
                 "present": np.stack([row.present[i] for row in rows]),
                 "dt": np.full((len(rows), 1), rows[0].dt_s[i], np.float32),
                 "state": state,
             }
-            answer = dict(zip(self.outputs, self._session.run(self.outputs, feed), strict=True))
+            answer = dict(zip(self.outputs, self._session.run(self.outputs, inputs), strict=True))
             state = answer["state_out"]
             for k, name in enumerate(names):
                 outputs[k, i] = answer[name][:, 0]

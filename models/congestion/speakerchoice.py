@@ -88,9 +88,9 @@ def choose_speaker(
     floor = floor_of(mixed_odds, rule, best.limits, rows, at) if best.trees else 0.0
     lines = [best.limits.line]
     for now, ahead_s in zip((mixed_odds, *trees[1:]), AHEAD_S, strict=True):
-        told_true = [row_truth(rows[i], ahead_s) for i in here]
-        z = np.concatenate([now[i][w > 0] for i, (_, w) in zip(here, told_true, strict=True)])
-        y = np.concatenate([y[w > 0] for y, w in told_true])
+        truth = [row_truth(rows[i], ahead_s) for i in here]
+        z = np.concatenate([now[i][w > 0] for i, (_, w) in zip(here, truth, strict=True)])
+        y = np.concatenate([y[w > 0] for y, w in truth])
         lines.append(tuning.platt_scaling(z, y))
     rounded = [(round(a, 4), round(b, 4)) for a, b in lines]
     return SituationSpeaker(best.trees, best.tau_s, floor, *rounded), results

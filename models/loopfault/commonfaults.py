@@ -51,15 +51,15 @@ def fault_turns(
     keys: Sequence[LoopKey], played: Iterable[Slot], wall_s: float | None = None
 ) -> list[Turn]:
     """When each fault of a loop began to be said. `wall_s` is the moment 0, None: no clock."""
-    witnesses = (PolarityRule(keys), BurstRule(keys), SilentSite(keys))
+    rules = (PolarityRule(keys), BurstRule(keys), SilentSite(keys))
     up: set[tuple[str, LoopKey]] = set()
     out: list[Turn] = []
     for slot in played:
         end_s = max(tick.to_ns for tick in slot.values()) / 1e9
         now = {
             (ruling.fault, key)
-            for witness in witnesses
-            for key, ruling in witness.step(
+            for rule in rules
+            for key, ruling in rule.step(
                 slot, {}, None if wall_s is None else wall_s + end_s
             ).items()
             if ruling.fault is not None
@@ -196,19 +196,19 @@ def silence_report(some: Sequence[SimStreet], wall_s: float | None) -> Iterator[
         for i in range(days):
             _first_word(before, day, i * DAY_S, wall_s)
         for hour, found in delays.items():
-            witness, dead_s = SilentSite(keys_of(street)), days * DAY_S + hour * 3600.0
-            witness.restore(before.snapshot())
+            rule, dead_s = SilentSite(keys_of(street)), days * DAY_S + hour * 3600.0
+            rule.restore(before.snapshot())
             dead = [
                 _counts_only(slot) for slot in street_slots(silence_site(street, hour * 3600.0))
             ]
-            found.append((_first_word(witness, dead, days * DAY_S, wall_s) - dead_s) / 60.0)
+            found.append((_first_word(rule, dead, days * DAY_S, wall_s) - dead_s) / 60.0)
     for hour, found in delays.items():
         shown = ", ".join(f"{d:.0f}" for d in sorted(found))
         yield f"silent from {hour:.0f} o'clock, {clock} a clock: named after {shown} min"
 
 
 def _first_word(
-    witness: SilentSite, day: Sequence[Slot], from_s: float, wall_s: float | None
+    rule: SilentSite, day: Sequence[Slot], from_s: float, wall_s: float | None
 ) -> float:
     """The second in which it speaks, on a day that begins at `from_s`."""
     by_ns = round(from_s * 1e9)
@@ -218,7 +218,7 @@ def _first_word(
             key: t._replace(from_ns=t.from_ns + by_ns, to_ns=t.to_ns + by_ns)
             for key, t in slot.items()
         }
-        if witness.step(later, {}, None if wall_s is None else wall_s + end_s):
+        if rule.step(later, {}, None if wall_s is None else wall_s + end_s):
             return end_s
     return np.inf
 
@@ -247,13 +247,13 @@ def count_logs(path: Path) -> Iterator[str]:
                 days = 0.0
                 for i, part in enumerate(parts):
                     keys: list[LoopKey] = [(name, "lead") for name in part]
-                    witness = SilentSite(keys)
+                    rule = SilentSite(keys)
                     up = False
                     for slot in counted_slots(part, i):
                         days += SLOT_S / DAY_S
                         end_ns = next(iter(slot.values())).to_ns
                         wall = None if wall_s is None else wall_s + end_ns / 1e9
-                        now = witness.step(slot, {}, wall)
+                        now = rule.step(slot, {}, wall)
                         counter["silent"] += bool(now) and not up
                         up = bool(now)
                 found = _report_line(counter)

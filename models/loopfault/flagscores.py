@@ -140,7 +140,7 @@ def total_score(scores: Iterable[FlagScore]) -> FlagScore:
 def score_table(s: FlagScore) -> str:
     """For people, in Markdown."""
     lines = [
-        "| kind | faults | found | named | F1 of the word | median delay | false alarms |",
+        "| kind | faults | found | named | F1 of the name | median delay | false alarms |",
         "|---|---|---|---|---|---|---|",
     ]
     for kind in KINDS:

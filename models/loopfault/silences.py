@@ -4,7 +4,7 @@
 
 It plays `edge/infer/loops/activity.py` alone, without a model. `--days` are the older simulated
 days (`legacy`), each a site: with all its places, and each place as if the others had no loops.
-`--counts` are logs of signals in Parquet (`silentcounts`). Without either, the road of two lanes
+`--counts` are logs of signals in Parquet (`logsites.py`). Without either, the road of two lanes
 that the tests use: delays by how many pass beside the lane that dies.
 """
 
@@ -61,23 +61,23 @@ class SilenceAlarm:
     text: str
 
 
-def make_activity(of: SilenceSite) -> LaneActivity:
+def make_activity(site: SilenceSite) -> LaneActivity:
     """A new judge of silence."""
-    return LaneActivity(of.lanes, of.approaches, lambda key: None)
+    return LaneActivity(site.lanes, site.approaches, lambda key: None)
 
 
 def silence_alarms(
-    of: SilenceSite, judge: LaneActivity | None = None, first: int = 0
+    site: SilenceSite, activity: LaneActivity | None = None, first: int = 0
 ) -> Iterator[SilenceAlarm]:
     """Each silence that is called a fault, once."""
-    judge = judge or make_activity(of)
+    activity = activity or make_activity(site)
     up: set[str] = set()
-    for each in of.play(first):
+    for each in site.play(first):
         if isinstance(each, float):
-            judge.missing(each)
+            activity.missing(each)
             continue
         ticks, wall_s = each
-        rulings = judge.step({(t.lane, t.part): t for t in ticks}, {}, wall_s)
+        rulings = activity.step({(t.lane, t.part): t for t in ticks}, {}, wall_s)
         dead = {key[0]: ruling for key, ruling in rulings.items()}
         for lane in dead.keys() - up:
             yield _alarm(lane, ticks[0], dead[lane])
@@ -98,18 +98,18 @@ def silence_lane(ticks: Ticks, lane: str) -> Ticks:
 
 
 def naming_delays(
-    of: SilenceSite, killed_at: Iterable[int]
+    site: SilenceSite, killed_at: Iterable[int]
 ) -> Iterator[tuple[str, float, float, float | None]]:
     """Each lane is killed at each of these slots, alone.
 
     Gives the lane, vehicles a minute beside it, its share of them in the two hours before, and
     the minutes until it is named (None: not within HOURS).
     """
-    judge, at, stops = make_activity(of), 0, set(killed_at)
+    judge, at, stops = make_activity(site), 0, set(killed_at)
     recent: list[dict[str, float]] = []
-    for each in of.play(0):
+    for each in site.play(0):
         if at in stops:
-            yield from _killed(of, judge, at, recent)
+            yield from _killed(site, judge, at, recent)
             stops.discard(at)
         if not stops:
             return
@@ -123,31 +123,31 @@ def naming_delays(
 
 
 def _killed(
-    of: SilenceSite, judge: LaneActivity, at: int, recent: Sequence[Mapping[str, float]]
+    site: SilenceSite, activity: LaneActivity, at: int, recent: Sequence[Mapping[str, float]]
 ) -> Iterator[tuple[str, float, float, float | None]]:
-    kept = judge.snapshot()
+    kept = activity.snapshot()
     places: dict[tuple[str, str], list[str]] = {}
-    for lane in of.lanes:
+    for lane in site.lanes:
         places.setdefault((lane.approach, lane.position), []).append(lane.name)
-    count = {lane.name: sum(slot.get(lane.name, 0.0) for slot in recent) for lane in of.lanes}
-    for lane in of.lanes:
+    count = {lane.name: sum(slot.get(lane.name, 0.0) for slot in recent) for lane in site.lanes}
+    for lane in site.lanes:
         beside = [n for n in places[lane.approach, lane.position] if n != lane.name]
         most = max((count[n] for n in beside), default=0.0)
         if not most or not count[lane.name]:
             continue
-        one = make_activity(of)
+        one = make_activity(site)
         one.restore(kept)
 
         def dying(
             first: int, name: str = lane.name
         ) -> Iterator[tuple[Ticks, float | None] | float]:
-            for i, each in enumerate(of.play(first)):
+            for i, each in enumerate(site.play(first)):
                 if i >= HOURS * 120:
                     return
                 yield each if isinstance(each, float) else (silence_lane(each[0], name), each[1])
 
         named = next(
-            (a for a in silence_alarms(replace(of, play=dying), one, at) if a.lane == lane.name),
+            (a for a in silence_alarms(replace(site, play=dying), one, at) if a.lane == lane.name),
             None,
         )
         yield (

@@ -28,7 +28,7 @@ SYNCED, UNSYNCED = Discipline(True, 1500), Discipline(False, 16_000_000)
 CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
 
 
-class Machine:
+class ClockMachine:
     """Its two clocks, what its kernel says of them, and its files."""
 
     def __init__(self, root: Path, wall_ns: int = TODAY_NS) -> None:
@@ -61,8 +61,8 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
-    return Machine(tmp_path)
+def machine(tmp_path: Path) -> ClockMachine:
+    return ClockMachine(tmp_path)
 
 
 def test_the_structure_is_as_long_as_the_kernel_s() -> None:
@@ -88,7 +88,7 @@ def test_this_version_was_not_released_in_the_future_nor_before_the_last_one() -
     assert all(datetime.date.fromisoformat(day) <= RELEASED for day in days[1:])
 
 
-def test_a_wall_without_a_source_is_only_known_not_to_be_wrong(machine: Machine) -> None:
+def test_a_wall_without_a_source_is_only_known_not_to_be_wrong(machine: ClockMachine) -> None:
     clock = machine.clock()
     assert clock.now().tq == "floor"
     assert clock.wrong() is None
@@ -96,7 +96,9 @@ def test_a_wall_without_a_source_is_only_known_not_to_be_wrong(machine: Machine)
 
 
 @pytest.mark.parametrize("wall_ns", [0, RELEASED_NS - 1, TODAY_NS + HORIZON_NS])
-def test_a_wall_that_cannot_be_right_is_said_to_be_wrong(machine: Machine, wall_ns: int) -> None:
+def test_a_wall_that_cannot_be_right_is_said_to_be_wrong(
+    machine: ClockMachine, wall_ns: int
+) -> None:
     clock = machine.clock()
     machine.wall_ns = wall_ns
     assert clock.now().tq == "none"
@@ -104,7 +106,7 @@ def test_a_wall_that_cannot_be_right_is_said_to_be_wrong(machine: Machine, wall_
 
 
 @pytest.mark.parametrize("word", ["ntp", "nts"])
-def test_a_synchronised_clock_is_what_the_site_says(machine: Machine, word: str) -> None:
+def test_a_synchronised_clock_is_what_the_site_says(machine: ClockMachine, word: str) -> None:
     machine.state = SYNCED
     clock = machine.clock(word)
     assert clock.now().tq == word
@@ -115,7 +117,7 @@ def test_a_synchronised_clock_is_what_the_site_says(machine: Machine, word: str)
     assert clock.max_error_us is None
 
 
-def test_the_floor_only_rises_and_not_beyond_what_can_be(machine: Machine) -> None:
+def test_the_floor_only_rises_and_not_beyond_what_can_be(machine: ClockMachine) -> None:
     clock = machine.clock()
     clock.raise_floor(TODAY_NS)
     clock.raise_floor(TODAY_NS - 1)
@@ -126,14 +128,14 @@ def test_the_floor_only_rises_and_not_beyond_what_can_be(machine: Machine) -> No
     assert clock.now().tq == "none"
 
 
-def test_a_floor_that_rises_counts_at_once(machine: Machine) -> None:
+def test_a_floor_that_rises_counts_at_once(machine: ClockMachine) -> None:
     clock = machine.clock()
     assert clock.now().tq == "floor"
     clock.raise_floor(TODAY_NS + 1)
     assert clock.now().tq == "none"
 
 
-def test_the_file_of_timesyncd_raises_the_floor(machine: Machine) -> None:
+def test_the_file_of_timesyncd_raises_the_floor(machine: ClockMachine) -> None:
     file = machine.root / TIMESYNC
     file.parent.mkdir(parents=True)
     file.touch()
@@ -143,7 +145,7 @@ def test_the_file_of_timesyncd_raises_the_floor(machine: Machine) -> None:
     assert machine.clock().floor.ns == RELEASED_NS
 
 
-def test_an_rtc_counts_when_the_kernel_took_the_time_from_it(machine: Machine) -> None:
+def test_an_rtc_counts_when_the_kernel_took_the_time_from_it(machine: ClockMachine) -> None:
     machine.rtc("rtc0", "0\n")
     assert machine.clock().now().tq == "floor"
     machine.rtc("rtc1", "1\n")
@@ -152,14 +154,14 @@ def test_an_rtc_counts_when_the_kernel_took_the_time_from_it(machine: Machine) -
     assert machine.clock().now().tq == "floor"
 
 
-def test_an_rtc_with_an_empty_battery_is_no_source(machine: Machine) -> None:
+def test_an_rtc_with_an_empty_battery_is_no_source(machine: ClockMachine) -> None:
     machine.rtc("rtc0", "1\n")
     machine.wall_ns = 946_684_800 * S  # 2000
     assert machine.clock().now().tq == "none"
 
 
 def test_a_clock_that_somebody_set_is_not_the_rtc_s_until_it_was_synchronised(
-    machine: Machine,
+    machine: ClockMachine,
 ) -> None:
     machine.rtc("rtc0", "1\n")
     clock = machine.clock()
@@ -177,7 +179,7 @@ def test_a_clock_that_somebody_set_is_not_the_rtc_s_until_it_was_synchronised(
     assert clock.steps == 1
 
 
-def test_an_rtc_whose_driver_comes_late_sets_the_clock(machine: Machine) -> None:
+def test_an_rtc_whose_driver_comes_late_sets_the_clock(machine: ClockMachine) -> None:
     machine.wall_ns = 0
     clock = machine.clock()
     assert clock.now().tq == "none"
@@ -186,7 +188,9 @@ def test_an_rtc_whose_driver_comes_late_sets_the_clock(machine: Machine) -> None
     assert clock.now().tq == "rtc"
 
 
-def test_a_step_is_seen_at_once_and_the_kernel_is_asked_once_a_second(machine: Machine) -> None:
+def test_a_step_is_seen_at_once_and_the_kernel_is_asked_once_a_second(
+    machine: ClockMachine,
+) -> None:
     machine.state = SYNCED
     clock = machine.clock()
     for _ in range(100):
@@ -202,7 +206,7 @@ def test_a_step_is_seen_at_once_and_the_kernel_is_asked_once_a_second(machine: M
     assert clock.steps == 2
 
 
-def test_slewing_is_no_step(machine: Machine) -> None:
+def test_slewing_is_no_step(machine: ClockMachine) -> None:
     clock = machine.clock()
     for _ in range(3600):
         machine.passes(S)

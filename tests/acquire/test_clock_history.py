@@ -45,7 +45,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Boot:
+class ClockBoot:
     """One boot of an honest time service, or of one that is wrong for a while."""
 
     gap_ns: int  # without power, before it
@@ -67,14 +67,14 @@ class Seen:
     wrong_floors: int  # looks at which a certificate of today would be refused
 
 
-class Box:
+class ClockOverBoots:
     """Its outbox outlives its boots. `alone`: nothing but the last boot's marks is kept."""
 
     def __init__(self, *, alone: bool = False) -> None:
         self.map = cast(Database, Table())
         self.true_ns, self.number, self._alone = EPOCH_NS, 0, alone
 
-    def boot(self, boot: Boot) -> Seen:
+    def boot(self, boot: ClockBoot) -> Seen:
         self.number += 1
         self.true_ns += boot.gap_ns
         began_ns, mono_ns = self.true_ns, 10 * S
@@ -115,7 +115,7 @@ class Box:
         return seen
 
 
-HONEST = Boot(HOUR, 3 * HOUR, MINUTE)
+HONEST = ClockBoot(HOUR, 3 * HOUR, MINUTE)
 
 
 def words(seen: Seen) -> list[str]:
@@ -126,7 +126,7 @@ def words(seen: Seen) -> list[str]:
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_boot_that_was_wrong_by_years_costs_the_next_one_an_hour(alone: bool) -> None:
-    box = Box(alone=alone)
+    box = ClockOverBoots(alone=alone)
     box.boot(HONEST)
     wrong = box.boot(replace(HONEST, wrong_ns=14 * YEAR_NS, healed_ns=9 * HOUR))
     assert words(wrong) == ["none", "ntp"]
@@ -146,7 +146,7 @@ def test_a_boot_that_was_wrong_by_years_costs_the_next_one_an_hour(alone: bool) 
 
 
 def test_a_wrong_answer_that_is_corrected_soon_leaves_no_trace() -> None:
-    box = Box()
+    box = ClockOverBoots()
     seen = box.boot(replace(HONEST, wrong_ns=14 * YEAR_NS, healed_ns=90 * S))
     assert words(seen) == ["none", "ntp"]
     assert seen.cuts == 1
@@ -156,7 +156,7 @@ def test_a_wrong_answer_that_is_corrected_soon_leaves_no_trace() -> None:
 
 
 def test_a_box_from_a_drawer_is_certain_after_ten_minutes() -> None:
-    box = Box()
+    box = ClockOverBoots()
     box.boot(HONEST)
     seen = box.boot(replace(HONEST, gap_ns=YEAR_NS))
     assert words(seen) == ["none", "floor", "ntp"]
@@ -166,16 +166,16 @@ def test_a_box_from_a_drawer_is_certain_after_ten_minutes() -> None:
 
 
 def test_two_hundred_boots_after_a_wrong_one_are_right() -> None:
-    box = Box(alone=True)
+    box = ClockOverBoots(alone=True)
     box.boot(replace(HONEST, wrong_ns=14 * YEAR_NS, healed_ns=9 * HOUR))
-    day = Boot(20 * HOUR, 2 * HOUR, MINUTE)
+    day = ClockBoot(20 * HOUR, 2 * HOUR, MINUTE)
     last = [box.boot(day).stamps[-1].tq for _ in range(198)]
     assert set(last) == {"ntp"}
 
 
 BOOTS = st.lists(
     st.builds(
-        Boot,
+        ClockBoot,
         gap_ns=st.sampled_from([MINUTE, HOUR, 3 * DAY_NS, 90 * DAY_NS, 2 * YEAR_NS]),
         length_ns=st.sampled_from([5 * MINUTE, HOUR, 3 * HOUR]),
         synced_ns=st.none() | st.sampled_from([20 * S, 5 * MINUTE, HOUR]),
@@ -186,8 +186,8 @@ BOOTS = st.lists(
 
 
 @given(boots=BOOTS, alone=st.booleans())
-def test_an_honest_history_is_bounded_by_the_truth(boots: list[Boot], alone: bool) -> None:
-    box = Box(alone=alone)
+def test_an_honest_history_is_bounded_by_the_truth(boots: list[ClockBoot], alone: bool) -> None:
+    box = ClockOverBoots(alone=alone)
     seen = [box.boot(boot) for boot in boots]
     for number, each in enumerate(seen, 1):
         assert all(
@@ -214,9 +214,9 @@ def test_an_honest_history_is_bounded_by_the_truth(boots: list[Boot], alone: boo
     alone=st.booleans(),
 )
 def test_a_history_with_one_wrong_boot_heals_in_the_next_that_is_right_for_long_enough(
-    boots: list[Boot], at: int, wrong_ns: int, sign: int, healed_ns: int, alone: bool
+    boots: list[ClockBoot], at: int, wrong_ns: int, sign: int, healed_ns: int, alone: bool
 ) -> None:
-    box, at = Box(alone=alone), min(at, len(boots) - 1)
+    box, at = ClockOverBoots(alone=alone), min(at, len(boots) - 1)
     boots[at] = replace(boots[at], wrong_ns=sign * wrong_ns, healed_ns=healed_ns)
     for number, boot in enumerate(boots):
         seen = box.boot(boot)

@@ -22,42 +22,25 @@ from edge.core import (
     Sweep,
     uncertain,
 )
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
+from tests.kit.meter import ScriptedMeter
 
 POINTS = (Point("power", Quantity.POWER), Point("voltage", Quantity.VOLTAGE))
 
 
 @dataclass
-class Meter:
-    """Answers after `takes_s`; `trouble` is raised instead of an answer."""
+class TwoPointMeter(ScriptedMeter):
+    """Of power and voltage; it answers in half the time."""
 
-    clock: VirtualClock
     takes_s: float = 0.05
     samples: tuple[Sample, ...] = (1.0, 230.0)
-    trouble: Exception | None = None
     points: Sequence[Point] = POINTS
-    opened: int = 0
-    closed: int = 0
-    log: list[int] = field(default_factory=list)
-
-    async def open(self) -> None:
-        self.opened += 1
-
-    async def read(self) -> tuple[Sample, ...]:
-        self.log.append(self.clock.mono_ns)
-        await self.clock.sleep_until(self.clock.mono_ns + int(self.takes_s * 1e9))
-        if self.trouble:
-            raise self.trouble
-        return self.samples
-
-    async def close(self) -> None:
-        self.closed += 1
 
 
 @dataclass
-class Bench:
+class PollBench:
     clock: VirtualClock
-    meters: dict[str, Meter]
+    meters: dict[str, TwoPointMeter]
     sweeps: list[Sweep] = field(default_factory=list)
     reports: list[tuple[str, Reason | None]] = field(default_factory=list)
 
@@ -73,7 +56,7 @@ class Bench:
         return [sweep for sweep in self.sweeps if sweep.source == name]
 
 
-async def run(bench: Bench, seconds: float, poller: Poller | None = None) -> Poller:
+async def run(bench: PollBench, seconds: float, poller: Poller | None = None) -> Poller:
     poller = poller or bench.poller()
     task = asyncio.create_task(poller.run())
     await bench.clock.run(seconds)
@@ -85,7 +68,7 @@ async def run(bench: Bench, seconds: float, poller: Poller | None = None) -> Pol
 
 async def test_each_device_is_asked_once_a_period() -> None:
     clock = VirtualClock()
-    bench = Bench(clock, {"a": Meter(clock), "b": Meter(clock)})
+    bench = PollBench(clock, {"a": TwoPointMeter(clock), "b": TwoPointMeter(clock)})
     await run(bench, 9.9)
     assert len(bench.of("a")) == len(bench.of("b")) == 10
     assert [s.mono_ns for s in bench.of("a")][:2] == [
@@ -97,8 +80,8 @@ async def test_each_device_is_asked_once_a_period() -> None:
 
 async def test_a_silent_device_costs_its_neighbours_nothing_after_its_first_time_outs() -> None:
     clock = VirtualClock()
-    dead = Meter(clock, takes_s=0.5, trouble=BusError("no answer"))
-    bench = Bench(clock, {"dead": dead, "alive": Meter(clock)})
+    dead = TwoPointMeter(clock, takes_s=0.5, trouble=BusError("no answer"))
+    bench = PollBench(clock, {"dead": dead, "alive": TwoPointMeter(clock)})
     await run(bench, 599.9)
     assert len(bench.of("alive")) == 600
     assert len(dead.log) < 20  # 2, 4, 8 .. 60 s: growing and capped
@@ -113,8 +96,8 @@ async def test_a_silent_device_costs_its_neighbours_nothing_after_its_first_time
 
 async def test_a_device_that_comes_back_is_opened_again_and_said_so_once() -> None:
     clock = VirtualClock()
-    meter = Meter(clock, trouble=BusError("no answer"))
-    bench = Bench(clock, {"m": meter})
+    meter = TwoPointMeter(clock, trouble=BusError("no answer"))
+    bench = PollBench(clock, {"m": meter})
     poller = bench.poller()
     task = asyncio.create_task(poller.run())
     await clock.run(20)
@@ -130,8 +113,8 @@ async def test_a_device_that_comes_back_is_opened_again_and_said_so_once() -> No
 
 async def test_a_damaged_answer_is_tried_again_at_the_next_tick() -> None:
     clock = VirtualClock()
-    meter = Meter(clock, trouble=DataError("checksum"))
-    bench = Bench(clock, {"m": meter})
+    meter = TwoPointMeter(clock, trouble=DataError("checksum"))
+    bench = PollBench(clock, {"m": meter})
     await run(bench, 9.9)
     assert len(meter.log) == 10
     assert {str(q) for s in bench.sweeps for q in s.qualities} == {"bad:crc"}
@@ -139,7 +122,7 @@ async def test_a_damaged_answer_is_tried_again_at_the_next_tick() -> None:
 
 async def test_ticks_that_the_bus_had_no_time_for_are_counted_not_caught_up() -> None:
     clock = VirtualClock()
-    bench = Bench(clock, {"slow": Meter(clock, takes_s=2.5)})
+    bench = PollBench(clock, {"slow": TwoPointMeter(clock, takes_s=2.5)})
     poller = await run(bench, 30)
     assert len(bench.of("slow")) == 12  # as fast as the wire goes
     assert poller.devices["slow"].missed + 12 == 30
@@ -147,7 +130,7 @@ async def test_ticks_that_the_bus_had_no_time_for_are_counted_not_caught_up() ->
 
 async def test_a_command_goes_between_two_polls() -> None:
     clock = VirtualClock()
-    bench = Bench(clock, {"m": Meter(clock)})
+    bench = PollBench(clock, {"m": TwoPointMeter(clock)})
     poller = bench.poller()
     asked = asyncio.get_running_loop().create_future()
 
@@ -168,12 +151,12 @@ async def test_a_command_goes_between_two_polls() -> None:
 async def test_a_device_without_news_for_long_is_opened_again() -> None:
     clock = VirtualClock()
 
-    class Blank(Meter):
+    class Blank(TwoPointMeter):
         async def read(self) -> tuple[Sample, ...]:
             return (Bad(Reason.STALE), Bad(Reason.STALE))
 
     meter = Blank(clock)
-    bench = Bench(clock, {"m": meter})
+    bench = PollBench(clock, {"m": meter})
     await run(bench, 59.9)
     assert meter.opened == 4  # at once, and after each 15 s of nothing
 
@@ -210,7 +193,7 @@ async def test_a_device_that_is_interrupted_is_free_again_when_it_is_closed() ->
     """A sensor that is asked something refuses to stop until its answer is ready."""
 
     @dataclass
-    class Busy(Meter):
+    class Busy(TwoPointMeter):
         free_s: float = 0.0
         refused: bool = False
 
@@ -236,7 +219,7 @@ async def test_a_device_that_is_interrupted_is_free_again_when_it_is_closed() ->
 
 
 @dataclass
-class Known(Meter):
+class LearningMeter(TwoPointMeter):
     """A meter that tells its serial number and how it is, and has learnt something."""
 
     identity: str = "1001"
@@ -261,9 +244,9 @@ class Ears:
 
 async def test_what_a_device_says_of_itself_is_heard_when_it_changes() -> None:
     clock, ears = VirtualClock(), Ears()
-    meter = Known(clock)
+    meter = LearningMeter(clock)
     device = PollState("a", meter, 1_000_000_000)
-    poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, lambda _: None, lambda *_: None, on_condition=ears)
     task = asyncio.create_task(poller.run())
     await clock.run(2.5)
     meter.health = {Condition.FAN: "the fan stands still"}
@@ -281,9 +264,9 @@ async def test_what_a_device_says_of_itself_is_heard_when_it_changes() -> None:
 async def test_what_was_wrong_is_not_over_before_the_device_has_been_asked() -> None:
     """After a start it warms up, and the status of its fan is not known yet."""
     clock, ears = VirtualClock(), Ears()
-    meter, said = Known(clock), {Condition.FAN: "the fan stands still"}
+    meter, said = LearningMeter(clock), {Condition.FAN: "the fan stands still"}
     device = PollState("a", meter, 1_000_000_000, identity="1001", health=said)
-    poller = Poller([device], clock, lambda _: None, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, lambda _: None, lambda *_: None, on_condition=ears)
     meter.samples = (Bad(Reason.WARMUP),) * 2
     task = asyncio.create_task(poller.run())
     await clock.run(2.5)
@@ -300,10 +283,10 @@ async def test_what_was_wrong_is_not_over_before_the_device_has_been_asked() -> 
 async def test_the_first_values_of_another_device_come_after_a_gap(known: str) -> None:
     """Whether it was swapped while we looked, or while the box was off."""
     clock, ears = VirtualClock(), Ears()
-    meter = Known(clock, identity="2002" if known else "1001")
+    meter = LearningMeter(clock, identity="2002" if known else "1001")
     device = PollState("a", meter, 1_000_000_000, identity=known)
     found: list[Sweep] = []
-    poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, found.append, lambda *_: None, on_condition=ears)
     task = asyncio.create_task(poller.run())
     await clock.run(1.5)
     meter.identity = "2002"
@@ -319,10 +302,10 @@ async def test_the_first_values_of_another_device_come_after_a_gap(known: str) -
 
 async def test_a_device_that_forgets_its_number_is_not_another_one() -> None:
     clock, ears = VirtualClock(), Ears()
-    meter = Known(clock, identity="")
+    meter = LearningMeter(clock, identity="")
     device = PollState("a", meter, 1_000_000_000, identity="1001")
     found: list[Sweep] = []
-    poller = Poller([device], clock, found.append, lambda *_: None, hear=ears)
+    poller = Poller([device], clock, found.append, lambda *_: None, on_condition=ears)
     task = asyncio.create_task(poller.run())
     await clock.run(1.5)
     task.cancel()

@@ -7,30 +7,23 @@ from itertools import pairwise
 
 import pytest
 
-from edge.acquire.poll import RETRY_LONGEST_S, RETRY_PART, Poller, PollState
+from edge.acquire.poll import BACKOFF_LONGEST_S, BACKOFF_PART, Poller, PollState
 from edge.core import Sweep
-from tests.acquire.test_poll_share import Meter, S, dead
-from tests.virtual import VirtualClock
-
-
-class Jumping(VirtualClock):
-    """One who sleeps alone is awake at once: hours pass in a second."""
-
-    async def sleep_until(self, mono_ns: int) -> None:
-        self.mono_ns = max(self.mono_ns, mono_ns)
-        await asyncio.sleep(0)
+from tests.acquire.test_poll_share import S, dead
+from tests.kit.clock import JumpingClock
+from tests.kit.meter import ScriptedMeter
 
 
 @dataclass
-class Run:
+class PollRun:
     """A poller, and what it delivered."""
 
     poller: Poller
-    clock: Jumping
+    clock: JumpingClock
     sweeps: list[Sweep]
 
     @classmethod
-    def of(cls, clock: Jumping, every_s: float, **meters: Meter) -> "Run":
+    def of(cls, clock: JumpingClock, every_s: float, **meters: ScriptedMeter) -> "PollRun":
         sweeps: list[Sweep] = []
         devices = [PollState(name, meter, int(every_s * S)) for name, meter in meters.items()]
         return cls(Poller(devices, clock, sweeps.append, lambda *_: None), clock, sweeps)
@@ -47,9 +40,9 @@ class Run:
 
 @pytest.mark.parametrize("count", [1, 7])
 async def test_the_dead_whose_time_outs_are_long_take_their_part_and_no_more(count: int) -> None:
-    clock = Jumping()
+    clock = JumpingClock()
     corpses = {f"dead{i}": dead(clock, takes_s=2.0) for i in range(count)}
-    run = Run.of(clock, 15.0, **corpses, alive=Meter(clock, 0.1))
+    run = PollRun.of(clock, 15.0, **corpses, alive=ScriptedMeter(clock, 0.1))
     await run(3600)
     for corpse in corpses.values():
         corpse.log.clear()
@@ -57,23 +50,23 @@ async def test_the_dead_whose_time_outs_are_long_take_their_part_and_no_more(cou
     asked = [len(corpse.log) for corpse in corpses.values()]
     assert min(asked) >= 7  # nearly four times an hour
     # all together: one part in eighty, or what a quarter of an hour allows
-    assert sum(asked) * 2.0 <= 1.2 * 7200 * max(1 / RETRY_PART, 2.0 * count / RETRY_LONGEST_S)
+    assert sum(asked) * 2.0 <= 1.2 * 7200 * max(1 / BACKOFF_PART, 2.0 * count / BACKOFF_LONGEST_S)
 
 
 async def test_the_longest_rest_is_a_quarter_of_an_hour_and_grows_step_by_step() -> None:
     """A line that was cut for a minute is not blind for a quarter of an hour."""
-    clock = Jumping()
+    clock = JumpingClock()
     corpse = dead(clock, takes_s=20.0)
-    await Run.of(clock, 10.0, dead=corpse, alive=Meter(clock, 0.1))(2 * 3600)
+    await PollRun.of(clock, 10.0, dead=corpse, alive=ScriptedMeter(clock, 0.1))(2 * 3600)
     rests_s = [(b - a) / S - 20 for a, b in pairwise(corpse.log)]
     assert all(b <= max(2.1 * a, 71) for a, b in pairwise(rests_s))
     assert 890 <= rests_s[-1] <= 911
 
 
 async def test_who_is_read_for_a_person_and_answers_need_not_wait_any_longer() -> None:
-    clock = Jumping()
+    clock = JumpingClock()
     meter = dead(clock, takes_s=2.0)
-    run = Run.of(clock, 1.0, meter=meter, alive=Meter(clock, 0.1))
+    run = PollRun.of(clock, 1.0, meter=meter, alive=ScriptedMeter(clock, 0.1))
     await run(600)
     meter.trouble = None
     assert (await run.poller.read("meter")).values == (1.0,)

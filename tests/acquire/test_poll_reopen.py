@@ -11,7 +11,7 @@ from drivers.sim.i2c import Nack
 from drivers.sim.scd41 import Scd41
 from edge.acquire.poll import Poller, PollState
 from edge.core import Bad, BusError, Condition, Point, Quantity, Reason, Sample, Sweep
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
 
 S = 1_000_000_000
 POINTS = (Point("pm2_5", Quantity.MASS_CONCENTRATION),)

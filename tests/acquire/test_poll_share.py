@@ -1,44 +1,18 @@
 """Retries of dead devices share a small part of the bus's time, however many are dead."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import pairwise
 
-from edge.acquire.poll import RETRY_PART, Poller, PollState
-from edge.core import BusError, DataError, Point, Quantity, Reason, Sample, Sweep
-from tests.virtual import VirtualClock
+from edge.acquire.poll import BACKOFF_PART, Poller, PollState
+from edge.core import BusError, DataError, Reason, Sweep
+from tests.kit.clock import VirtualClock
+from tests.kit.meter import ScriptedMeter
 
 S = 1_000_000_000
-POINTS = (Point("power", Quantity.POWER),)
 
 
-@dataclass
-class Meter:
-    """Answers after `takes_s`; `troubles` are raised instead, each once, and then `trouble`."""
-
-    clock: VirtualClock
-    takes_s: float = 0.1
-    trouble: Exception | None = None
-    troubles: list[Exception] = field(default_factory=list)
-    points: Sequence[Point] = POINTS
-    log: list[int] = field(default_factory=list)
-
-    async def open(self) -> None: ...
-
-    async def read(self) -> tuple[Sample, ...]:
-        self.log.append(self.clock.mono_ns)
-        trouble = self.troubles.pop(0) if self.troubles else self.trouble
-        await self.clock.sleep_until(self.clock.mono_ns + int(self.takes_s * S))
-        if trouble:
-            raise trouble
-        return (1.0,)
-
-    async def close(self) -> None: ...
-
-
-async def polled(clock: VirtualClock, seconds: float, **meters: Meter) -> list[Sweep]:
+async def polled(clock: VirtualClock, seconds: float, **meters: ScriptedMeter) -> list[Sweep]:
     """What comes when all are asked as fast as they answer."""
     sweeps: list[Sweep] = []
     devices = [PollState(name, meter, 10_000_000) for name, meter in meters.items()]
@@ -51,13 +25,13 @@ async def polled(clock: VirtualClock, seconds: float, **meters: Meter) -> list[S
     return sweeps
 
 
-def dead(clock: VirtualClock, takes_s: float = 0.1) -> Meter:
-    return Meter(clock, takes_s, BusError("no answer"))
+def dead(clock: VirtualClock, takes_s: float = 0.1) -> ScriptedMeter:
+    return ScriptedMeter(clock, takes_s, BusError("no answer"))
 
 
 async def test_seven_dead_devices_leave_the_eighth_its_line() -> None:
     clock = VirtualClock()
-    alive = Meter(clock, takes_s=0.2)
+    alive = ScriptedMeter(clock, takes_s=0.2)
     corpses = {f"dead{i}": dead(clock) for i in range(7)}
     await polled(clock, 600, **corpses, alive=alive)
     later = [at_ns for at_ns in alive.log if at_ns > alive.log[0] + 5 * S]  # after two time-outs
@@ -68,11 +42,11 @@ async def test_seven_dead_devices_leave_the_eighth_its_line() -> None:
 
 async def test_one_dead_device_takes_one_part_in_eighty() -> None:
     clock = VirtualClock()
-    corpse, alive = dead(clock, takes_s=0.5), Meter(clock, takes_s=0.1)
+    corpse, alive = dead(clock, takes_s=0.5), ScriptedMeter(clock, takes_s=0.1)
     await polled(clock, 600, dead=corpse, alive=alive)
     gaps_s = [(b - a) / S for a, b in pairwise(corpse.log)]
     assert 2 <= gaps_s[0] < 3
-    assert all(RETRY_PART * 0.5 <= gap_s <= 61 for gap_s in gaps_s[1:])
+    assert all(BACKOFF_PART * 0.5 <= gap_s <= 61 for gap_s in gaps_s[1:])
 
 
 async def test_who_has_no_neighbour_that_answers_is_retried_as_ever() -> None:
@@ -84,16 +58,16 @@ async def test_who_has_no_neighbour_that_answers_is_retried_as_ever() -> None:
 
 async def test_a_single_time_out_costs_two_seconds_whoever_else_is_dead() -> None:
     clock = VirtualClock()
-    shaky = Meter(clock, troubles=[BusError("once")])
-    await polled(clock, 60, dead=dead(clock, 0.5), shaky=shaky, alive=Meter(clock))
+    shaky = ScriptedMeter(clock, troubles=[BusError("once")])
+    await polled(clock, 60, dead=dead(clock, 0.5), shaky=shaky, alive=ScriptedMeter(clock))
     assert 2 <= max(b - a for a, b in pairwise(shaky.log)) / S < 3
 
 
 async def test_damage_is_tried_again_at_once_unless_each_try_costs_a_time_out() -> None:
     clock = VirtualClock()
-    quick = Meter(clock, 0.1, DataError("check sum"))
-    slow = Meter(clock, 0.5, DataError("no frame among the bytes"))
-    alive = Meter(clock, 0.1)
+    quick = ScriptedMeter(clock, 0.1, DataError("check sum"))
+    slow = ScriptedMeter(clock, 0.5, DataError("no frame among the bytes"))
+    alive = ScriptedMeter(clock, 0.1)
     await polled(clock, 60, quick=quick, slow=slow, alive=alive)
     assert len(slow.log) <= 5
     assert len(quick.log) >= 0.9 * len(alive.log)
@@ -116,7 +90,7 @@ async def test_what_has_been_dead_for_days_is_still_retried_each_minute() -> Non
 async def test_what_fails_at_once_is_tried_again_soon_however_long_it_has_failed() -> None:
     """An adapter that was pulled out is read again seconds after it is back, not a minute after."""
     clock = VirtualClock()
-    gone, alive = dead(clock, takes_s=0.001), Meter(clock)
+    gone, alive = dead(clock, takes_s=0.001), ScriptedMeter(clock)
     await polled(clock, 120, gone=gone, alive=alive)
     gaps_s = [(b - a) / S for a, b in pairwise(gone.log)]
     assert 2 <= gaps_s[0] < 3
@@ -125,7 +99,9 @@ async def test_what_fails_at_once_is_tried_again_soon_however_long_it_has_failed
 
 async def test_what_is_wrong_is_known_as_of_the_last_attempt_and_reported_once() -> None:
     clock = VirtualClock()
-    meter = Meter(clock, 0.1, BusError("units 2, 3 can be heard"), [BusError("nobody so far")])
+    meter = ScriptedMeter(
+        clock, 0.1, BusError("units 2, 3 can be heard"), [BusError("nobody so far")]
+    )
     device, reports = PollState("meter", meter, 1 * S), []
     poller = Poller([device], clock, lambda _: None, lambda *told: reports.append(told))
     task = asyncio.create_task(poller.run())

@@ -23,6 +23,7 @@ from edge.acquire.stage import (
     open_segment,
 )
 from edge.core import Bad, Contact, Reason, UncertainValue, failed_sweep, sweep
+from tests.long import examples
 
 CONTACTS = [Contact("a.lead", True, 5, 0, True), Contact("a.lead", False, 9, 3)]
 SWEEPS = [
@@ -108,7 +109,7 @@ def test_another_boot_speaks_in_another_time(tmp_path: Path) -> None:
 
 
 @given(cut=st.integers(0, 400), flip=st.integers(0, 400))
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_damage_ends_the_reading_and_is_no_error(
     tmp_path_factory: pytest.TempPathFactory, cut: int, flip: int
 ) -> None:

@@ -1,8 +1,6 @@
 """A meter is swapped: whatever is heard of it first, and when, no foreign register is counted."""
 
 import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from edge.acquire.swappeddevice import UNTOLD_READS
 from edge.core import (
     Bad,
     BusError,
-    Condition,
     DataError,
     Point,
     PointKind,
@@ -25,7 +22,8 @@ from edge.core import (
     UncertainValue,
 )
 from edge.process.engine import DeviceSetup, Engine, EngineSetup
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
+from tests.kit.meter import FixedMeter
 
 S = 1_000_000_000
 TABLE = load_register_map("sdm630").only(["energy_import"])
@@ -36,7 +34,7 @@ POINTS = (
 )
 
 
-class Line:
+class SwappedMeterLine:
     """A Modbus line with one meter; its number is refused as `refusals` say, in this order."""
 
     def __init__(self) -> None:
@@ -54,23 +52,7 @@ class Line:
         return struct.pack(">f", self.kwh) * (count // 2)
 
 
-@dataclass
-class Told:
-    """A device that says what it is told to say."""
-
-    samples: tuple[Sample, ...] = (1000.0, 5.0)
-    identity: str = "1"
-    health: Mapping[Condition, str] = field(default_factory=dict)
-    points: Sequence[Point] = POINTS
-
-    async def open(self) -> None: ...
-    async def read(self) -> tuple[Sample, ...]:
-        return self.samples
-
-    async def close(self) -> None: ...
-
-
-class Bench:
+class SwapBench:
     """One device at its poller, tick by tick, and the window that becomes of it."""
 
     def __init__(self, polled: Any, known: str = "") -> None:
@@ -109,8 +91,8 @@ BUSY: list[Exception] = [DataError("busy", Reason.BUSY)]
 async def test_a_new_meter_that_is_slow_to_tell_its_number_is_waited_for(
     refusals: list[Exception], grades: list[str]
 ) -> None:
-    line = Line()
-    bench = Bench(ModbusDevice(line, TABLE, 1))
+    line = SwappedMeterLine()
+    bench = SwapBench(ModbusDevice(line, TABLE, 1))
     assert await bench.ticks(3) == ["good"] * 3
     line.silent = True
     await bench.ticks(200)
@@ -122,8 +104,8 @@ async def test_a_new_meter_that_is_slow_to_tell_its_number_is_waited_for(
 
 
 async def test_the_same_meter_that_is_slow_to_tell_its_number_loses_nothing() -> None:
-    line = Line()
-    bench = Bench(ModbusDevice(line, TABLE, 1))
+    line = SwappedMeterLine()
+    bench = SwapBench(ModbusDevice(line, TABLE, 1))
     await bench.ticks(3)
     line.silent = True
     await bench.ticks(200)
@@ -134,19 +116,21 @@ async def test_the_same_meter_that_is_slow_to_tell_its_number_loses_nothing() ->
 
 
 async def test_a_number_that_never_comes_is_given_up() -> None:
-    bench = Bench(Told(identity=""), known="1")
+    bench = SwapBench(FixedMeter((1000.0, 5.0), POINTS, identity=""), known="1")
     held = UNTOLD_READS - 1
     assert await bench.ticks(UNTOLD_READS + 2) == ["uncertain:warmup"] * held + ["good"] * 3
     assert {str(sweep.qualities[1]) for sweep in bench.sweeps} == {"good"}, "power is no register"
-    assert set(await Bench(Told(identity="")).ticks(5)) == {"good"}, "it never told any"
+    assert set(await SwapBench(FixedMeter((1000.0, 5.0), POINTS, identity="")).ticks(5)) == {
+        "good"
+    }, "it never told any"
 
 
 @pytest.mark.parametrize("value", [Bad(Reason.BUSY), float("nan"), 5e7])
 async def test_a_register_that_has_no_value_when_its_number_is_heard_is_waited_for(
     value: Sample,
 ) -> None:
-    meter = Told()
-    bench = Bench(meter)
+    meter = FixedMeter((1000.0, 5.0), POINTS, identity="1")
+    bench = SwapBench(meter)
     await bench.ticks(2)
     meter.identity, meter.samples = "2", (value, 5.0)
     await bench.ticks(1)
@@ -159,8 +143,8 @@ async def test_a_register_that_has_no_value_when_its_number_is_heard_is_waited_f
 
 
 async def test_a_number_that_a_person_hears_first_is_not_lost() -> None:
-    meter = Told()
-    bench = Bench(meter)
+    meter = FixedMeter((1000.0, 5.0), POINTS, identity="1")
+    bench = SwapBench(meter)
     await bench.ticks(2)
     meter.identity, meter.samples = "2", (1002.0, 5.0)
     await bench.poller.read("m")
@@ -168,8 +152,8 @@ async def test_a_number_that_a_person_hears_first_is_not_lost() -> None:
 
 
 async def test_a_gap_of_one_point_that_a_person_hears_first_is_not_lost() -> None:
-    meter = Told()
-    bench = Bench(meter)
+    meter = FixedMeter((1000.0, 5.0), POINTS, identity="1")
+    bench = SwapBench(meter)
     await bench.ticks(2)
     meter.samples = (UncertainValue(1834.0, Reason.GAP), 5.0)
     await bench.poller.read("m")
@@ -184,8 +168,8 @@ async def test_a_gap_of_one_point_that_a_person_hears_first_is_not_lost() -> Non
 
 async def test_a_new_meter_that_is_busy_for_too_long_is_known_in_the_end() -> None:
     """Its number was given up; it is asked for again, later."""
-    line = Line()
-    bench = Bench(ModbusDevice(line, TABLE, 1))
+    line = SwappedMeterLine()
+    bench = SwapBench(ModbusDevice(line, TABLE, 1))
     await bench.ticks(3)
     line.silent = True
     await bench.ticks(100)

@@ -17,21 +17,21 @@ from edge.acquire.timefloor import (
     YEAR_NS,
 )
 from edge.core.release import RELEASED_NS
-from tests.acquire.test_clock import SYNCED, TODAY_NS, UNSYNCED, Machine
+from tests.acquire.test_clock import SYNCED, TODAY_NS, UNSYNCED, ClockMachine
 
 S = 1_000_000_000
 WRONG_NS = 14 * YEAR_NS
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> ClockMachine:
     """It is synchronised, and its wall is right."""
-    made = Machine(tmp_path)
+    made = ClockMachine(tmp_path)
     made.state = SYNCED
     return made
 
 
-def held_ns(machine: Machine, clock: object, most_ns: int = 3 * 60 * MINUTE_NS) -> int | None:
+def held_ns(machine: ClockMachine, clock: object, most_ns: int = 3 * 60 * MINUTE_NS) -> int | None:
     """After which time the clock is certain; None when that takes too long."""
     began_ns = machine.mono_ns
     while machine.mono_ns - began_ns <= most_ns:
@@ -44,7 +44,7 @@ def held_ns(machine: Machine, clock: object, most_ns: int = 3 * 60 * MINUTE_NS) 
 # -- beyond what is known ------------------------------------------------------------------------
 
 
-def test_what_is_near_the_floor_is_believed_at_once(machine: Machine) -> None:
+def test_what_is_near_the_floor_is_believed_at_once(machine: ClockMachine) -> None:
     machine.wall_ns = RELEASED_NS + FAR_NS
     clock = machine.clock()
     assert clock.now().tq == "ntp"
@@ -52,7 +52,7 @@ def test_what_is_near_the_floor_is_believed_at_once(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(("ahead_ns", "word"), [(YEAR_NS, "floor"), (WRONG_NS, "none")])
-def test_a_far_time_is_watched_first(machine: Machine, ahead_ns: int, word: str) -> None:
+def test_a_far_time_is_watched_first(machine: ClockMachine, ahead_ns: int, word: str) -> None:
     """A box that lay in a drawer, or a time service that is wrong: nobody can tell at first."""
     machine.wall_ns += ahead_ns
     clock = machine.clock()
@@ -63,14 +63,14 @@ def test_a_far_time_is_watched_first(machine: Machine, ahead_ns: int, word: str)
     assert (clock.wrong(), clock.floor.doubt, clock.floor.overruled) == (None, None, None)
 
 
-def test_a_far_time_of_an_rtc_is_the_rtc_s_until_it_is_believed(machine: Machine) -> None:
+def test_a_far_time_of_an_rtc_is_the_rtc_s_until_it_is_believed(machine: ClockMachine) -> None:
     machine.rtc("rtc0", "1\n")
     machine.wall_ns += YEAR_NS
     assert machine.clock().now().tq == "rtc"
 
 
 @pytest.mark.parametrize("ahead_ns", [-40 * DAY_NS, 0, YEAR_NS, WRONG_NS])
-def test_signed_time_is_believed_at_once_if_it_can_be(machine: Machine, ahead_ns: int) -> None:
+def test_signed_time_is_believed_at_once_if_it_can_be(machine: ClockMachine, ahead_ns: int) -> None:
     machine.wall_ns = RELEASED_NS + 50 * DAY_NS + ahead_ns
     clock = machine.clock("nts")
     clock.raise_floor(RELEASED_NS + 50 * DAY_NS)
@@ -79,7 +79,7 @@ def test_signed_time_is_believed_at_once_if_it_can_be(machine: Machine, ahead_ns
     assert clock.now().tq == "none"
 
 
-def test_one_wrong_answer_is_never_certain(machine: Machine) -> None:
+def test_one_wrong_answer_is_never_certain(machine: ClockMachine) -> None:
     clock = machine.clock()
     assert clock.now().tq == "ntp"
     machine.wall_ns += WRONG_NS
@@ -92,7 +92,7 @@ def test_one_wrong_answer_is_never_certain(machine: Machine) -> None:
     assert clock.floor.ns == RELEASED_NS
 
 
-def test_a_time_that_was_believed_is_not_watched_again(machine: Machine) -> None:
+def test_a_time_that_was_believed_is_not_watched_again(machine: ClockMachine) -> None:
     """The box runs for years without a restart, and its time service is away now and then."""
     clock = machine.clock()
     assert clock.now().tq == "ntp"
@@ -102,7 +102,7 @@ def test_a_time_that_was_believed_is_not_watched_again(machine: Machine) -> None
         assert clock.now().tq == ("floor" if day % 5 == 0 else "ntp")
 
 
-def test_a_former_process_has_watched_for_this_one(machine: Machine) -> None:
+def test_a_former_process_has_watched_for_this_one(machine: ClockMachine) -> None:
     machine.wall_ns += YEAR_NS
     first = machine.clock()
     assert held_ns(machine, first) == SETTLE_NS
@@ -115,7 +115,7 @@ def test_a_former_process_has_watched_for_this_one(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["step", "lost"])
-def test_what_does_not_hold_is_watched_anew(machine: Machine, spoil: str) -> None:
+def test_what_does_not_hold_is_watched_anew(machine: ClockMachine, spoil: str) -> None:
     machine.wall_ns += WRONG_NS
     clock = machine.clock()
     for _ in range(10):
@@ -131,7 +131,7 @@ def test_what_does_not_hold_is_watched_anew(machine: Machine, spoil: str) -> Non
     assert held_ns(machine, clock) == SETTLE_NS
 
 
-def test_what_leaves_the_time_that_can_be_is_watched_anew(machine: Machine) -> None:
+def test_what_leaves_the_time_that_can_be_is_watched_anew(machine: ClockMachine) -> None:
     machine.wall_ns += WRONG_NS
     clock = machine.clock()
     assert held_ns(machine, clock, SETTLE_NS - S) is None
@@ -142,7 +142,9 @@ def test_what_leaves_the_time_that_can_be_is_watched_anew(machine: Machine) -> N
     assert held_ns(machine, clock) == SETTLE_NS
 
 
-def test_a_floor_that_rises_above_what_is_watched_makes_it_wait_longer(machine: Machine) -> None:
+def test_a_floor_that_rises_above_what_is_watched_makes_it_wait_longer(
+    machine: ClockMachine,
+) -> None:
     machine.wall_ns += YEAR_NS
     clock = machine.clock()
     assert held_ns(machine, clock, SETTLE_NS - S) is None
@@ -150,7 +152,7 @@ def test_a_floor_that_rises_above_what_is_watched_makes_it_wait_longer(machine: 
     assert held_ns(machine, clock) == OVERRULE_NS
 
 
-def test_small_corrections_do_not_begin_it_anew(machine: Machine) -> None:
+def test_small_corrections_do_not_begin_it_anew(machine: ClockMachine) -> None:
     machine.wall_ns += YEAR_NS
     clock = machine.clock()
     clock.now()
@@ -165,14 +167,14 @@ def test_small_corrections_do_not_begin_it_anew(machine: Machine) -> None:
 # -- below what was certain ----------------------------------------------------------------------
 
 
-def test_a_correction_by_hours_is_believed_at_once(machine: Machine) -> None:
+def test_a_correction_by_hours_is_believed_at_once(machine: ClockMachine) -> None:
     clock = machine.clock()
     clock.raise_floor(TODAY_NS + CORRECTION_NS)
     assert clock.now().tq == "ntp"
     assert clock.floor.ns == TODAY_NS + CORRECTION_NS
 
 
-def test_a_certainty_that_was_wrong_is_overruled_after_an_hour(machine: Machine) -> None:
+def test_a_certainty_that_was_wrong_is_overruled_after_an_hour(machine: ClockMachine) -> None:
     clock = machine.clock()
     clock.raise_floor(TODAY_NS + WRONG_NS)
     assert clock.now().tq == "none"
@@ -188,7 +190,7 @@ def test_a_certainty_that_was_wrong_is_overruled_after_an_hour(machine: Machine)
     assert clock.now().tq == "floor"
 
 
-def test_nothing_before_the_signed_floor_is_ever_believed(machine: Machine) -> None:
+def test_nothing_before_the_signed_floor_is_ever_believed(machine: ClockMachine) -> None:
     """Neither before this program, nor before a certificate that was verified."""
     clock = machine.clock()
     clock.raise_floor(TODAY_NS + YEAR_NS, signed=True)
@@ -199,7 +201,7 @@ def test_nothing_before_the_signed_floor_is_ever_believed(machine: Machine) -> N
     assert clock.now().tq == "ntp"
 
 
-def test_a_certificate_that_cannot_be_raises_no_floor(machine: Machine) -> None:
+def test_a_certificate_that_cannot_be_raises_no_floor(machine: ClockMachine) -> None:
     clock = machine.clock()
     clock.raise_floor(CEILING_NS + 1, signed=True)
     assert clock.floor.ns == RELEASED_NS
@@ -208,7 +210,7 @@ def test_a_certificate_that_cannot_be_raises_no_floor(machine: Machine) -> None:
     assert (clock.floor.signed_ns, clock.floor.ns) == (TODAY_NS, TODAY_NS + WRONG_NS)
 
 
-def test_without_a_time_service_the_floor_stays(machine: Machine) -> None:
+def test_without_a_time_service_the_floor_stays(machine: ClockMachine) -> None:
     machine.state = UNSYNCED
     clock = machine.clock()
     clock.raise_floor(TODAY_NS + 2 * DAY_NS)
@@ -219,7 +221,7 @@ def test_without_a_time_service_the_floor_stays(machine: Machine) -> None:
     assert clock.now().tq == "none"
 
 
-def test_a_wall_that_no_calendar_knows_has_a_doubt_as_well(machine: Machine) -> None:
+def test_a_wall_that_no_calendar_knows_has_a_doubt_as_well(machine: ClockMachine) -> None:
     machine.wall_ns = 1 << 90
     clock = machine.clock()
     assert clock.now().tq == "none"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from edge.app.recover import MAX_WINDOW_PERIODS
 from edge.core import Record, Stream
-from tests.app.daemon_lives import PERIOD_NS, Box, ends, grown, volumes
-from tests.app.virtual_wires import WIRES
+from tests.kit.lives import PERIOD_NS, GatewayStorage, ends, grown, volumes
+from tests.kit.wires import WIRES
 
 SOURCES = ("north_1", "east_1", "hut_air", "main_meter", "heat")
 LOOPS = {"north_1": "north_1.lead", "east_1": "east_1.lead"}
@@ -21,7 +21,7 @@ def folders(place: Path) -> Iterator[Path]:
         yield folder
 
 
-def check(box: Box, whole: Box) -> None:
+def check(box: GatewayStorage, whole: GatewayStorage) -> None:
     """Everything is there, once, but for what gap events name."""
     report = box.audit()
     assert report.clean, [finding.text for finding in report.findings]
@@ -44,7 +44,7 @@ def inside(at_ns: int, holes: Sequence[tuple[int, int]]) -> bool:
     return any(begin < at_ns < end for begin, end in holes)
 
 
-def undisturbed(box: Box, whole: Box, until_ns: int) -> None:
+def undisturbed(box: GatewayStorage, whole: GatewayStorage, until_ns: int) -> None:
     """Records of windows that ended before the first gap are those of the uninterrupted run."""
     for source in SOURCES:
         wanted = {r.from_ns: bare(r) for r in whole.of(source)}

@@ -3,13 +3,13 @@
 import pytest
 
 from edge.infer.judge import Judge
-from tests.app.daemon_lives import Box, lived
+from tests.kit.lives import GatewayStorage, lived
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Box:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> GatewayStorage:
     """The uninterrupted run."""
-    return lived(Box(tmp_path_factory.mktemp("whole")), [])
+    return lived(GatewayStorage(tmp_path_factory.mktemp("whole")), [])
 
 
 @pytest.fixture

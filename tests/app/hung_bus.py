@@ -1,9 +1,8 @@
 """A small site whose buses can be made to hang, and what the main loop hears of them."""
 
-import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +13,7 @@ from edge.core import Condition, Edge, Point, Quantity, Reason, Sample, Stream, 
 EVERY_S = 0.05
 
 
-class Wire:
+class StickyBus:
     """A bus: whoever asks while it is `stuck` hangs until it is not, whatever else happens."""
 
     def __init__(self) -> None:
@@ -44,7 +43,7 @@ class Probe:
 
     points: Sequence[Point] = (Point("temperature", Quantity.TEMPERATURE, low=-40, high=999),)
 
-    def __init__(self, wire: Wire, number: int) -> None:
+    def __init__(self, wire: StickyBus, number: int) -> None:
         self.wire, self.number = wire, number
         self.restored: tuple[bytes, float] | None = None
 
@@ -64,7 +63,7 @@ class Probe:
 
 
 @dataclass
-class Heard:
+class BusReadings:
     """Takes what the buses bring, with the time at which it came."""
 
     values: dict[str, list[tuple[float, float | None]]] = field(default_factory=dict)
@@ -97,12 +96,12 @@ class Heard:
         return [value for _, value in self.values.get(device, [])]
 
 
-class Site:
+class ProbedSite:
     """Buses of one probe each: bus `a` has the device `of_a`. `again` builds new ones."""
 
     def __init__(self, *names: str) -> None:
         self.names, self.built = names, 0
-        self.wires: dict[str, list[Wire]] = {name: [] for name in names}  # of each build
+        self.wires: dict[str, list[StickyBus]] = {name: [] for name in names}  # of each build
         self.probes: dict[str, list[Probe]] = {name: [] for name in names}
         self.sticky: set[str] = set()  # a new wire of these is stuck, too
 
@@ -110,7 +109,7 @@ class Site:
         buses: dict[str, Any] = {}
         polled: dict[str, list[PolledDevice]] = {}
         for name in self.names:
-            wire = buses[name] = Wire()
+            wire = buses[name] = StickyBus()
             if name in self.sticky:
                 wire.stick()
             probe = Probe(wire, self.built)
@@ -128,11 +127,3 @@ class Site:
         for wires in self.wires.values():
             for wire in wires:
                 wire.free.set()
-
-
-async def until(true: Callable[[], Any], timeout_s: float = 60.0) -> None:
-    """Wait for something that other threads do."""
-    end = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < end, "it has not come true"
-        await asyncio.sleep(0.01)

@@ -4,10 +4,10 @@ from typing import Any
 
 from edge.app.baselines import Baselines
 from edge.core import Stamp
-from tests.process.make_engine import S
+from tests.kit.engine import S
 
 
-class Nose:
+class LearningNose:
     def __init__(self) -> None:
         self.given: list[tuple[bytes, float]] = []
 
@@ -19,9 +19,9 @@ class Nose:
 
 
 def age_s(boot: int, now: Stamp, tq: Any = "ntp") -> float:
-    former = Baselines({"nose": Nose(), "gone": Nose(), "deaf": Nose()})
+    former = Baselines({"nose": LearningNose(), "gone": LearningNose(), "deaf": LearningNose()})
     former.update({"nose": b"k", "gone": b"k", "deaf": b"k"}, 4, Stamp(100 * S, 5000 * S, tq))
-    nose = Nose()
+    nose = LearningNose()
     lessons = Baselines({"nose": nose, "deaf": object()})
     lessons.restore(former.snapshot())
     lessons.restore_devices(boot, now)
@@ -39,13 +39,13 @@ def test_how_old_it_is_is_told_by_the_clock_that_can() -> None:
 
 
 def test_who_is_silent_after_a_start_keeps_what_it_had_and_its_age() -> None:
-    former = Baselines({"a": Nose(), "b": Nose()})
+    former = Baselines({"a": LearningNose(), "b": LearningNose()})
     former.update({"a": b"A", "b": b"B"}, 4, Stamp(100 * S, 0, "none"))
-    lessons, last = Baselines({"a": Nose(), "b": Nose()}), Nose()
+    lessons, last = Baselines({"a": LearningNose(), "b": LearningNose()}), LearningNose()
     lessons.restore(former.snapshot())
     lessons.update({"a": b"A2", "b": b""}, 4, Stamp(900 * S, 0, "none"))
     lessons.update({"a": b"A2"}, 4, Stamp(1800 * S, 0, "none"))  # it fell silent, too
-    ages = Nose()
+    ages = LearningNose()
     again = Baselines({"a": ages, "b": last})
     again.restore(lessons.snapshot())
     again.restore_devices(4, Stamp(2000 * S, 0, "none"))

@@ -16,7 +16,7 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.infer.loops.loopflag import FAULTS, LoopFlag
 from edge.infer.loops.looprules import LoopRule, Ruling
 from edge.process.engine import Engine, EngineSetup, LaneSetup
-from tests.process.make_engine import MINUTE, S, car, found, presences
+from tests.kit.engine import MINUTE, S, car, found, presences
 
 PAGE = Path(__file__).parents[2] / "docs" / "traffic.md"
 Row = tuple[str, ...]
@@ -25,7 +25,7 @@ Mode = Literal["presence", "pulse"]
 
 def tables() -> Iterator[list[Row]]:
     """Those of the section, without their headers' lines."""
-    text = PAGE.read_text(encoding="utf-8").split("## What a record says of doubted loops")[1]
+    text = PAGE.read_text(encoding="utf-8").split("## Records of loops in doubt")[1]
     rows: list[Row] = []
     for line in [*text.split("\n## ")[0].splitlines(), ""]:
         if line.startswith("|---"):

@@ -15,7 +15,7 @@ from tests.app.test_common_faults import (
     street,
     told,
 )
-from tests.process.make_engine import MINUTE
+from tests.kit.engine import MINUTE
 
 LANE = "north_2"
 HOURS = 2.5

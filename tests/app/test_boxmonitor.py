@@ -36,7 +36,7 @@ WELL = BoxReadings(
 )
 
 
-class Box:
+class MonitoredGateway:
     """A gateway whose every reading is under the test's thumb; time goes in steps of 30 s."""
 
     def __init__(self, health_s: float = 900.0) -> None:
@@ -44,7 +44,7 @@ class Box:
         self.tq: TimeQuality = "ntp"
         self.log = LogCounts(3, 200, 1, None)
         self.devices: dict[str, tuple[int, int]] = {"hut_air": (0, 0), "meter": (0, 0)}
-        self.told: list[Draft] = []
+        self.active: list[Draft] = []
         self.queue: Numbers = queue_fields(OutboxCounts(rows=4, size=9, limit=99), 7, 0)
         about = BoxFacts(
             "junction", "gw-1", Reboot(Cause.POWER, "The power was cut."), Board("Pi", "00ff")
@@ -56,8 +56,8 @@ class Box:
             lambda: {"stage_overflow": 0, "bus_restarts": None},
             lambda: self.log,
         )
-        self.observer = BoxMonitor(
-            about, sources, Path("/"), self.now, health_s, looking=lambda _: self.look
+        self.box_monitor = BoxMonitor(
+            about, sources, Path("/"), self.now, health_s, read_box=lambda _: self.look
         )
 
     async def _queue(self) -> Numbers:
@@ -71,7 +71,7 @@ class Box:
         """What is told in that time; `write` bytes go to the disk in each step."""
         told: list[Draft] = []
         for _ in range(int(minutes * 2)):
-            told += await self.observer.observe(self.now) + self.observer.due(self.now)
+            told += await self.box_monitor.observe(self.now) + self.box_monitor.due(self.now)
             self.mono_ns += 30 * S
             self.look = replace(self.look, disk_written=(self.look.disk_written or 0) + write)
         return told
@@ -93,7 +93,7 @@ def records(drafts: list[Draft]) -> list[Draft]:
 
 
 async def test_a_start_tells_its_reason_once() -> None:
-    box = Box()
+    box = MonitoredGateway()
     told = await box.run(14)
     assert [draft.body for draft in told] == [
         {"event": "start", "reason": "power", "text": "The power was cut."}
@@ -102,7 +102,7 @@ async def test_a_start_tells_its_reason_once() -> None:
 
 
 async def test_a_record_is_made_each_quarter_of_an_hour_and_they_meet() -> None:
-    box = Box()
+    box = MonitoredGateway()
     found = records(await box.run(61))
     assert len(found) == 4
     assert all(draft.to_ns - draft.from_ns == 900 * S for draft in found)
@@ -110,20 +110,20 @@ async def test_a_record_is_made_each_quarter_of_an_hour_and_they_meet() -> None:
 
 
 async def test_between_the_looks_nothing_is_read() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(1)
     box.mono_ns -= 1
-    box.observer._looking = lambda _: pytest.fail("looked too early")
-    assert await box.observer.observe(box.now) == []
+    box.box_monitor._read_box = lambda _: pytest.fail("looked too early")
+    assert await box.box_monitor.observe(box.now) == []
 
 
 async def test_a_record_holds_what_is_known_and_nothing_else() -> None:
-    box = Box()
+    box = MonitoredGateway()
     for minute in range(60):
         box.devices = {"hut_air": (minute * 60, minute * 15), "meter": (minute * 60, 0)}
         await box.run(1, write=100_000)
     await box.run(10, write=100_000)
-    body = box.observer.body(box.mono_ns)
+    body = box.box_monitor.body(box.mono_ns)
     assert set(body) <= set(BY_KEY)
     assert body["device_error_ratio"] == {"hut_air": 0.25, "meter": 0.0}
     assert body["flash_written_mb_day"] == 288.0
@@ -141,41 +141,41 @@ async def test_a_record_holds_what_is_known_and_nothing_else() -> None:
 
 
 async def test_of_very_many_devices_the_worst_are_told() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.devices = {f"meter_{n}": (0, 0) for n in range(100)}
     await box.run(1)
     box.devices = {f"meter_{n}": (100, n) for n in range(100)}
     await box.run(10)
-    ratios = box.observer.body(box.mono_ns)["device_error_ratio"]
+    ratios = box.box_monitor.body(box.mono_ns)["device_error_ratio"]
     assert list(ratios.values()) == [n / 100 for n in range(99, 35, -1)]
 
 
 async def test_a_board_that_tells_nothing_makes_a_short_record() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.look = BoxReadings()
     await box.run(20)
-    body = box.observer.body(box.mono_ns)
+    body = box.box_monitor.body(box.mono_ns)
     assert not {"cpu_temperature", "throttled", "read_only", "disk_free_bytes"} & set(body)
-    assert box.observer.metrics(box.mono_ns).endswith("# EOF\n")
+    assert box.box_monitor.metrics(box.mono_ns).endswith("# EOF\n")
 
 
 async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(1)
     box.vital(undervoltage=True, throttled=("undervoltage",))
     [draft] = [d for d in await box.run(5) if d.body["event"] == "board"]
     assert draft.body["condition"] == "undervoltage"
     assert draft.body["state"] == "on"
     assert "power supply" in draft.body["text"]
-    assert box.observer.body(box.mono_ns)["alarms"] == ["undervoltage"]
+    assert box.box_monitor.body(box.mono_ns)["alarms"] == ["undervoltage"]
     box.vital(undervoltage=False, throttled=())
     assert conditions(await box.run(9)) == []
     assert conditions(await box.run(3)) == [("undervoltage", "off")]
-    assert box.observer.body(box.mono_ns)["throttled_seen"] == ["undervoltage"]
+    assert box.box_monitor.body(box.mono_ns)["throttled_seen"] == ["undervoltage"]
 
 
 async def test_a_supply_that_flaps_makes_few_events() -> None:
-    box, told = Box(), []
+    box, told = MonitoredGateway(), []
     for step in range(600):
         box.vital(undervoltage=step % 3 == 0)
         told += conditions(await box.run(0.5))
@@ -183,24 +183,24 @@ async def test_a_supply_that_flaps_makes_few_events() -> None:
 
 
 async def test_a_clock_that_is_not_synchronised_is_told_after_an_hour() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(5)
     box.tq = "rtc"
     assert conditions(await box.run(60)) == []
-    assert box.observer.body(box.mono_ns)["clock_synchronised"] is False
+    assert box.box_monitor.body(box.mono_ns)["clock_synchronised"] is False
     assert conditions(await box.run(2)) == [("clock_unsynchronised", "on")]
     box.tq = "ntp"
     assert conditions(await box.run(12)) == [("clock_unsynchronised", "off")]
 
 
 async def test_a_card_is_said_to_wear_only_after_hours_of_writing() -> None:
-    box = Box()
+    box = MonitoredGateway()
     assert conditions(await box.run(5 * 60, write=1_000_000)) == []
     assert conditions(await box.run(2 * 60, write=1_000_000)) == [("card_worn", "on")]
 
 
 async def test_a_process_that_was_killed_for_memory_is_told() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.vital(oom_kills=2)  # before the daemon started: no news
     assert conditions(await box.run(2)) == []
     box.vital(oom_kills=3)
@@ -209,29 +209,29 @@ async def test_a_process_that_was_killed_for_memory_is_told() -> None:
 
 
 async def test_a_log_that_floods_names_who() -> None:
-    box = Box()
+    box = MonitoredGateway()
     box.log = LogCounts(9, 9, 9, "kerbstone.bus: %s")
     [draft] = [d for d in await box.run(2) if d.body["event"] == "board"]
     assert "kerbstone.bus: %s" in draft.body["text"]
 
 
 async def test_alarms_outlive_the_process() -> None:
-    before, after = Box(), Box()
+    before, after = MonitoredGateway(), MonitoredGateway()
     before.vital(cpu_temperature=90.0)
     assert conditions(await before.run(1)) == [("hot", "on")]
-    after.observer.restore_alarms(["hot"])
-    after.observer.restore_alarms(before.observer.snapshot_alarms())
+    after.box_monitor.restore_alarms(["hot"])
+    after.box_monitor.restore_alarms(before.box_monitor.snapshot_alarms())
     assert conditions(await after.run(12)) == [("hot", "off")]
 
 
 async def test_status_and_metrics_say_the_same_as_the_record() -> None:
-    box = Box()
+    box = MonitoredGateway()
     await box.run(1)
-    status = box.observer.status(box.mono_ns)
+    status = box.box_monitor.status(box.mono_ns)
     assert status["start"] == {"cause": "power", "text": "The power was cut."}
     assert (status["model"], status["serial"]) == ("Pi", "00ff")
-    assert status["health"] == box.observer.body(box.mono_ns)
-    lines = box.observer.metrics(box.mono_ns).splitlines()
+    assert status["health"] == box.box_monitor.body(box.mono_ns)
+    lines = box.box_monitor.metrics(box.mono_ns).splitlines()
     assert 'kerbstone_gateway_info{gateway="gw-1",model="Pi",site="junction"} 1' in lines
     assert "kerbstone_queue_rows 4" in lines
     assert "kerbstone_connected 1" in lines
@@ -259,22 +259,22 @@ def test_every_count_of_the_parts_has_its_field() -> None:
 
 
 async def test_a_short_period_is_kept() -> None:
-    box = Box(health_s=60)
+    box = MonitoredGateway(health_s=60)
     found = []
     for minute in range(5):
         box.queue = queue_fields(OutboxCounts(rows=minute), 7, 0)
         found += records(await box.run(1))
     assert [draft.body["queue_rows"] for draft in found] == [1, 2, 3, 4]
-    assert box.observer.due(box.now) != []
-    assert box.observer.due(box.now) == []
+    assert box.box_monitor.due(box.now) != []
+    assert box.box_monitor.due(box.now) == []
 
 
 async def test_a_look_at_this_machine_is_told_as_it_is(tmp_path: Path) -> None:
-    box = Box()
-    observer = BoxMonitor(
-        box.observer._about, box.observer._sources, tmp_path, Stamp(0, 0, "none"), 60.0
+    box = MonitoredGateway()
+    box_monitor = BoxMonitor(
+        box.box_monitor._facts, box.box_monitor._sources, tmp_path, Stamp(0, 0, "none"), 60.0
     )
-    await observer.observe(Stamp(30 * S, 0, "none"))
-    body = observer.body(60 * S)
+    await box_monitor.observe(Stamp(30 * S, 0, "none"))
+    body = box_monitor.body(60 * S)
     assert body["memory_total_bytes"] > body["rss_bytes"] > 0
     assert body["disk_total_bytes"] > 0

@@ -12,7 +12,8 @@ from edge.app.busworkers import BusWorkers
 from edge.app.wiring import Wiring
 from edge.core import LineSpec
 from edge.health.progress import Progress
-from tests.app.hung_bus import Heard, until
+from tests.app.hung_bus import BusReadings
+from tests.kit.waiting import until
 
 STANDS_S = 3 * BEAT_NS / 1e9
 
@@ -29,7 +30,7 @@ async def test_while_the_main_loop_stands_nothing_is_proved_of_edges_that_wait_f
             polled={}, lines={"loops": [LineSpec("lead")]}, lined={},
         ),
     )  # fmt: skip
-    heard = Heard()
+    heard = BusReadings()
     with SimChip(("lead",), tmp_path / "gpio.sock") as chip:
         buses = BusWorkers(wiring, SystemClock(), heard, Progress(), (), {})
         buses.start()

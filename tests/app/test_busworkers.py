@@ -21,7 +21,8 @@ from edge.app.hungbus import FORGET_TRIAL_NS, HungError, RestartTrials, hang_tim
 from edge.app.wiring import Wiring
 from edge.core import LineSpec, Reason
 from edge.health.progress import Progress
-from tests.app.hung_bus import EVERY_S, Heard, Site, Wire, until
+from tests.app.hung_bus import EVERY_S, BusReadings, ProbedSite, StickyBus
+from tests.kit.waiting import until
 
 LIMIT_S = 1.0
 
@@ -33,7 +34,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(
-    wiring: Wiring, again: Callable[[], Wiring], heard: Heard, release: Callable[[], None]
+    wiring: Wiring, again: Callable[[], Wiring], heard: BusReadings, release: Callable[[], None]
 ) -> AsyncIterator[BusWorkers]:
     """Time in which the main loop stood for a quarter of a second is nobody's silence."""
     progress = Progress(late_s=0.25)
@@ -47,14 +48,14 @@ async def running(
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    made = Site("a", "b", "c", "d")
+def site() -> Iterator[ProbedSite]:
+    made = ProbedSite("a", "b", "c", "d")
     yield made
     made.free()
 
 
-async def test_a_hung_bus_is_replaced_once_and_the_neighbours_go_on(site: Site) -> None:
-    heard = Heard()
+async def test_a_hung_bus_is_replaced_once_and_the_neighbours_go_on(site: ProbedSite) -> None:
+    heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:
         await until(lambda: len(heard.values) == 4)
         first = site.wires["a"][0]
@@ -78,11 +79,13 @@ async def test_a_hung_bus_is_replaced_once_and_the_neighbours_go_on(site: Site) 
         assert buses.pollers["a"].devices["of_a"].reads > 0
 
 
-async def test_what_a_hung_thread_brings_when_it_comes_back_reaches_nobody(site: Site) -> None:
-    heard = Heard()
+async def test_what_a_hung_thread_brings_when_it_comes_back_reaches_nobody(
+    site: ProbedSite,
+) -> None:
+    heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:
         await until(lambda: heard.numbers("of_a"))
-        first, thread = site.wires["a"][0], buses.turns["a"].thread
+        first, thread = site.wires["a"][0], buses.workers["a"].thread
         first.stick()
         await until(lambda: 1.0 in heard.numbers("of_a"))
         seen = len(heard.faults)
@@ -97,8 +100,8 @@ async def test_what_a_hung_thread_brings_when_it_comes_back_reaches_nobody(site:
         assert buses.error() is None
 
 
-async def test_a_bus_that_hangs_again_ends_the_process(site: Site) -> None:
-    heard = Heard()
+async def test_a_bus_that_hangs_again_ends_the_process(site: ProbedSite) -> None:
+    heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:
         await until(lambda: len(heard.values) == 4)
         site.sticky.add("a")
@@ -113,9 +116,9 @@ async def test_a_bus_that_hangs_again_ends_the_process(site: Site) -> None:
 
 
 async def test_a_third_bus_that_hangs_after_two_without_success_ends_it_at_once(
-    site: Site,
+    site: ProbedSite,
 ) -> None:
-    heard = Heard()
+    heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:
         await until(lambda: len(heard.values) == 4)
         for name in "abc":
@@ -127,8 +130,8 @@ async def test_a_third_bus_that_hangs_after_two_without_success_ends_it_at_once(
         assert set(heard.numbers("of_d")) == {0.0}
 
 
-async def test_who_asks_a_bus_that_hangs_is_told_so(site: Site) -> None:
-    heard = Heard()
+async def test_who_asks_a_bus_that_hangs_is_told_so(site: ProbedSite) -> None:
+    heard = BusReadings()
     async with running(site.wiring(), site.wiring, heard, site.free) as buses:
         await until(lambda: heard.numbers("of_a"))
         site.wires["a"][0].stick()
@@ -144,7 +147,7 @@ async def test_who_asks_a_bus_that_hangs_is_told_so(site: Site) -> None:
 async def test_a_gpio_bus_that_hangs_is_replaced_and_its_lines_are_said_to_be_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heard, site = Heard(), Site("a")
+    heard, site = BusReadings(), ProbedSite("a")
     chip = SimChip(("lead",), tmp_path / "gpio.sock")
     chip.start()
 
@@ -164,10 +167,10 @@ async def test_a_gpio_bus_that_hangs_is_replaced_and_its_lines_are_said_to_be_cl
     try:
         async with running(wiring(), wiring, heard, site.free) as buses:
             await until(lambda: heard.contacts)
-            jam, held = Wire(), buses.turns["loops"]
+            jam, held = StickyBus(), buses.workers["loops"]
             jam.stick()
             monkeypatch.setattr(held, "_beat", jam.ask)  # its thread calls this all the time
-            await until(lambda: buses.turns["loops"] is not held)
+            await until(lambda: buses.workers["loops"] is not held)
             await until(lambda: [e.seqno for e in heard.contacts].count(0) == 2)
             assert heard.lines == [("lead", None), ("lead", Reason.SILENT), ("lead", None)]
             jam.free.set()
@@ -190,7 +193,7 @@ def test_a_good_day_forgives_a_trial_unless_its_thread_still_hangs() -> None:
 def test_two_buses_may_hang_together_and_a_third_may_not_unless_they_work_again() -> None:
     trials = RestartTrials()
     assert [trials.request_restart(bus, 0) for bus in "ab"] == ["", ""]
-    assert "as a and b did" in trials.request_restart("c", 1)
+    assert "and so do a and b" in trials.request_restart("c", 1)
     trials.mark_worked("b")
     assert trials.request_restart("c", 1) == ""
 

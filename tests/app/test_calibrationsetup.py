@@ -101,10 +101,10 @@ def test_what_fits_is_an_engine(read: Read) -> None:
         ("[cell.no2]", "[cell.no2]\nalgorithm = 4",
          "cell.no2.algorithm: algorithm 4 has no table for NO2-B43F: 1 and 3 have"),
         ('driver = "sht4x"', 'driver = "sht4x"\nevery_s = 600',
-         "calibration.pm.humidity: yard.humidity is read every 600 s and counts for 300 s, so it "
+         "calibration.pm.humidity: yard.humidity is read every 600 s and is valid for 300 s, so it "
          "would often be missing; write every_s = 150 or less in device.yard"),
         ('driver = "sen55"', 'driver = "sen55"\nevery_s = 300',
-         "cell.no2.temperature: hut.temperature is read every 300 s and counts for 300 s"),
+         "cell.no2.temperature: hut.temperature is read every 300 s and is valid for 300 s"),
     ],
 )  # fmt: skip
 def test_one_thing_does_not_fit(read: Read, old: str, new: str, told: str | None) -> None:
@@ -157,7 +157,7 @@ def test_what_the_engine_refuses_is_an_error_of_the_configuration(
     ("today", "told"),
     [
         ("2027-01-29", None),
-        ("2027-01-30", "2027-03-01 is the last day on which it counts; have it calibrated again"),
+        ("2027-01-30", "2027-03-01 is the last day on which it is valid; have it calibrated again"),
         ("2027-03-01", "2027-03-01 is the last day"),
         ("2027-03-02", "2027-03-01 has passed: its values are uncertain:calibration; have it"),
     ],

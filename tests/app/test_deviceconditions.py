@@ -17,7 +17,7 @@ from edge.app.deviceconditions import (
 )
 from edge.app.previousrun import PreviousRun
 from edge.core import Condition, Draft
-from tests.process.make_engine import S
+from tests.kit.engine import S
 
 FAN = {Condition.FAN: "the fan stands still"}
 
@@ -32,6 +32,10 @@ def test_a_condition_is_an_event_when_it_comes_and_when_it_goes() -> None:
     assert came["text"] == "hut: the fan stands still"
     (gone,) = bodies(DeviceConditions("1", FAN), DeviceConditions("1"))
     assert (gone["state"], gone["condition"]) == ("off", "fan")
+    assert gone["text"] == "hut: no longer reported: the fan stands still"
+    warm = {Condition.WARMUP: "warming up after the start"}
+    (settled,) = bodies(DeviceConditions("1", warm), DeviceConditions("1"))
+    assert settled["text"] == "hut: warm-up finished"
     assert (
         bodies(DeviceConditions("1", FAN), DeviceConditions("1", {Condition.FAN: "in other words"}))
         == []

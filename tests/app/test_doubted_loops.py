@@ -13,7 +13,7 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.infer.seriesfeatures import series_samples
 from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
-from tests.process.make_engine import MINUTE, S, car, found, presences
+from tests.kit.engine import MINUTE, S, car, found, presences
 
 NAMES = ("n_1", "n_2")
 Lines = dict[str, list[Contact]]

@@ -4,42 +4,42 @@ from itertools import pairwise
 from pathlib import Path
 
 from edge.core import Draft, Reason, Stream
-from tests.app.daemon_lives import Box, Life
-from tests.process.make_engine import S
+from tests.kit.engine import S
+from tests.kit.lives import GatewayLife, GatewayStorage
 
 METER, LINE = "main_meter", "line d"
 HOUR_S = 3600
 
 
-def flap(life: Life, times: int, *, broken: bool) -> list[Draft]:
+def flap(life: GatewayLife, times: int, *, broken: bool) -> list[Draft]:
     """So often, a second apart; at last it is `broken`, or not. What was told."""
     for n in range(times):
         life.now_ns += S
         fails = n % 2 == (times - 1) % 2 if broken else n % 2 != (times - 1) % 2
-        life.intake.fault(METER, Reason.CRC if fails else None, f"damage {n}" if fails else "works")
+        life.ingest.fault(METER, Reason.CRC if fails else None, f"damage {n}" if fails else "works")
     return taken(life)
 
 
-def taken(life: Life) -> list[Draft]:
-    told, life.intake.urgent = life.intake.urgent, []
+def taken(life: GatewayLife) -> list[Draft]:
+    told, life.ingest.urgent = life.ingest.urgent, []
     return [d for d in told if d.source == METER and d.body["event"] == "sensor_fault"]
 
 
-def rested(life: Life, seconds: int) -> list[Draft]:
+def rested(life: GatewayLife, seconds: int) -> list[Draft]:
     """Windows end, and nothing changes."""
     for _ in range(0, seconds, 60):
         life.now_ns += 60 * S
-        life.intake.settle()
+        life.ingest.settle()
     return taken(life)
 
 
 def test_a_device_that_answers_and_fails_by_turns_floods_nobody(tmp_path: Path) -> None:
-    life = Life(Box(tmp_path), 0)
+    life = GatewayLife(GatewayStorage(tmp_path), 0)
     told = flap(life, 7001, broken=True)
     assert 2 <= len(told) <= 40, "two hours of a second each"
     assert all(each.stream is Stream.EVENT for each in told)
     assert any("comes and goes" in each.body["text"] for each in told)
-    assert life.intake.problems.keys() == {METER}, "the status says how it stands"
+    assert life.ingest.problems.keys() == {METER}, "the status says how it stands"
     [last] = rested(life, 2 * HOUR_S) or told[-1:]
     assert last.body["state"] == "on"
     assert rested(life, 3 * HOUR_S) == [], "that was told"
@@ -48,9 +48,9 @@ def test_a_device_that_answers_and_fails_by_turns_floods_nobody(tmp_path: Path) 
 
 
 def test_the_last_state_is_told_when_it_has_come_to_rest(tmp_path: Path) -> None:
-    life = Life(Box(tmp_path), 0)
+    life = GatewayLife(GatewayStorage(tmp_path), 0)
     told = flap(life, 501, broken=True)
-    life.intake.fault(METER, None, "works")
+    life.ingest.fault(METER, None, "works")
     assert taken(life) == []
     states = [each.body["state"] for each in (*told, *rested(life, 2 * HOUR_S))]
     assert states[-1] == "off"
@@ -58,19 +58,19 @@ def test_the_last_state_is_told_when_it_has_come_to_rest(tmp_path: Path) -> None
 
 
 def test_what_the_platform_knows_outlives_a_kill(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    life = Life(box, 0)
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, 0)
     told = flap(life, 301, broken=False)
     knows = told[-1].body["state"]
     life.run(life.now_ns + 12 * S)
     life.stage.close()
-    again = Life(box, life.now_ns)
-    again.intake.fault(METER, None, "works")
+    again = GatewayLife(box, life.now_ns)
+    again.ingest.fault(METER, None, "works")
     assert [each.body["state"] for each in taken(again)] == (["off"] if knows == "on" else [])
 
 
 def test_the_device_beside_it_is_told_at_once(tmp_path: Path) -> None:
-    life = Life(Box(tmp_path), 0)
+    life = GatewayLife(GatewayStorage(tmp_path), 0)
     flap(life, 301, broken=True)
-    life.intake.line(LINE.removeprefix("line "), Reason.FAULT, "closed", life.now_ns)
-    assert any(d.body["event"] == "sensor_fault" for d in life.intake.urgent)
+    life.ingest.line(LINE.removeprefix("line "), Reason.FAULT, "closed", life.now_ns)
+    assert any(d.body["event"] == "sensor_fault" for d in life.ingest.urgent)

@@ -18,9 +18,10 @@ from edge.app.wiring import Wiring
 from edge.core import Edge, Reason, Stamp, Stream
 from edge.infer.judge import Judge
 from tests.app import test_boxmonitor as observing
-from tests.app.daemon_lives import PERIOD_NS, SITE, Box, Life, closed, done, placed, volumes
-from tests.app.virtual_wires import WIRES
-from tests.process.make_engine import MS, S
+from tests.kit.engine import MS, S
+from tests.kit.lives import PERIOD_NS, SITE, GatewayLife, GatewayStorage, closed, placed, volumes
+from tests.kit.waiting import done
+from tests.kit.wires import WIRES
 
 DOOR = """
 [device.door]
@@ -56,13 +57,13 @@ OVER_NS = int(datetime.datetime(2027, 3, 2, tzinfo=datetime.UTC).timestamp()) * 
 def test_what_was_learnt_is_written_so_often_and_no_more(
     tmp_path: Path, owner: str, every_ns: int
 ) -> None:
-    box = Box(tmp_path)
-    life = Life(box, 0)
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, 0)
     for _ in range(2):
         for waits_ns, written in ((every_ns - MS, False), (MS, True)):
             box.states.pop(owner, None)
             life.now_ns += waits_ns
-            done(life.ledger.close(life.now().mono_ns))
+            done(life.committer.close(life.now().mono_ns))
             assert (owner in box.states) is written
     life.stage.close()
 
@@ -70,8 +71,8 @@ def test_what_was_learnt_is_written_so_often_and_no_more(
 def test_what_models_had_learnt_at_a_stop_is_what_the_next_start_begins_with(
     tmp_path: Path,
 ) -> None:
-    box = Box(tmp_path)
-    life = Life(box, 0)
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, 0)
     life.run(12 * S)
     assert "judge" not in box.states
     life.stop()
@@ -81,32 +82,32 @@ def test_what_models_had_learnt_at_a_stop_is_what_the_next_start_begins_with(
         mock.patch.object(Judge, "restore") as restored,
         mock.patch.object(Judge, "restore_flags") as flags,
     ):
-        Life(box, 13 * S).stage.close()
+        GatewayLife(box, 13 * S).stage.close()
     restored.assert_called_once_with(learnt)
     flags.assert_called_once_with(raised)
 
 
 def test_devices_are_given_back_what_they_had_learnt_and_how_long_ago(tmp_path: Path) -> None:
-    box = Box(tmp_path, SITE + NOSE)
-    life = Life(box, 0)
-    life.ledger.kept = lambda: {"nose": b"so far"}
+    box = GatewayStorage(tmp_path, SITE + NOSE)
+    life = GatewayLife(box, 0)
+    life.committer.kept = lambda: {"nose": b"so far"}
     life.run(7 * S)
     life.stop()
     with mock.patch.object(Sgp41, "restore") as restored:
-        Life(box, 9 * S).stage.close()
+        GatewayLife(box, 9 * S).stage.close()
     restored.assert_called_once_with(b"so far", 2.0)
 
 
 def test_the_stage_of_another_gateway_is_set_aside_and_nothing_of_it_counts(
     tmp_path: Path,
 ) -> None:
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     other = Stage(tmp_path, box.boot_id, "stadt/gw-2", staged=box.wiring.staged())
     other.rotate(0, PERIOD_NS, [], [])
     other.add_contacts(WIRES.between(0, S)[0])
     other.close()
     (segment,) = box.stage()
-    life = Life(box, 2 * S)
+    life = GatewayLife(box, 2 * S)
     assert [path.name for path in tmp_path.glob("set_aside.*")] == [f"set_aside.{segment.name}"]
     life.run(PERIOD_NS + S)
     closed(life)
@@ -118,82 +119,82 @@ def test_the_stage_of_another_gateway_is_set_aside_and_nothing_of_it_counts(
 
 @pytest.mark.parametrize("reboot", [False, True])
 def test_a_door_that_was_opened_before_a_kill_is_told_once(tmp_path: Path, reboot: bool) -> None:
-    box = Box(tmp_path, SITE + DOOR)
-    life = Life(box, 0)
-    life.intake.edges([Edge("e", False, life.now().mono_ns, 0)])
+    box = GatewayStorage(tmp_path, SITE + DOOR)
+    life = GatewayLife(box, 0)
+    life.ingest.edges([Edge("e", False, life.now().mono_ns, 0)])
     life.run(6 * S)
-    life.intake.edges([Edge("e", True, life.now().mono_ns, 1)])
+    life.ingest.edges([Edge("e", True, life.now().mono_ns, 1)])
     life.run(7 * S)  # told, and committed; killed, with its window open
     if reboot:
         box.reboot(zero_ns=-7 * S)  # this boot's time begins anew
-    life = Life(box, 8 * S)
-    life.intake.edges([Edge("e", True, life.now().mono_ns, 0)])
+    life = GatewayLife(box, 8 * S)
+    life.ingest.edges([Edge("e", True, life.now().mono_ns, 0)])
     life.run(9 * S)
     assert [event.body["state"] for event in box.events("door")] == ["on"]
-    life.intake.edges([Edge("e", False, life.now().mono_ns, 1)])
+    life.ingest.edges([Edge("e", False, life.now().mono_ns, 1)])
     closed(life)
     assert [event.body["state"] for event in box.events("door")] == ["on", "off"]
 
 
 def test_a_fault_of_what_is_not_configured_any_more_is_over(tmp_path: Path) -> None:
-    box = Box(tmp_path, SITE + NOSE)
-    life = Life(box, 0)
-    life.intake.fault("nose", Reason.SILENT, "it does not answer")
+    box = GatewayStorage(tmp_path, SITE + NOSE)
+    life = GatewayLife(box, 0)
+    life.ingest.fault("nose", Reason.SILENT, "it does not answer")
     life.run(6 * S)  # and killed
     box.site = placed(tmp_path)
     box.wiring = Wiring.of(box.site)
-    closed(Life(box, 7 * S))
+    closed(GatewayLife(box, 7 * S))
     on, off = box.events("sensor_fault")
     assert (on.source, on.body["state"]) == ("nose", "on")
     assert (off.source, off.body["state"]) == ("nose", "off")
     assert "is not configured any more" in off.body["text"]
 
 
-class Watched(Life):
+class MonitoredLife(GatewayLife):
     """Its board is watched."""
 
-    def observer(self) -> BoxMonitor | None:
-        self.watched = observing.Box()
+    def box_monitor(self) -> BoxMonitor | None:
+        self.watched = observing.MonitoredGateway()
         self.watched.mono_ns = self.now().mono_ns
-        about, sources = self.watched.observer._about, self.watched.observer._sources
+        about, sources = self.watched.box_monitor._facts, self.watched.box_monitor._sources
         return BoxMonitor(
-            about, sources, Path("/"), self.now(), looking=lambda _: self.watched.look
+            about, sources, Path("/"), self.now(), read_box=lambda _: self.watched.look
         )  # fmt: skip
 
     def observe(self) -> None:
-        assert self.ledger.observer is not None
+        assert self.committer.box_monitor is not None
         with pytest.raises(StopIteration) as told:
-            self.ledger.observer.observe(self.now()).send(None)
-        self.intake.add_events(told.value.value)
+            self.committer.box_monitor.observe(self.now()).send(None)
+        self.ingest.add_events(told.value.value)
 
 
 def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    life = Watched(box, 0)
+    box = GatewayStorage(tmp_path)
+    life = MonitoredLife(box, 0)
     life.watched.vital(cpu_temperature=99.0)
     life.observe()
     life.run(6 * S)
-    assert life.ledger.observer is not None
-    on = life.ledger.observer.snapshot_alarms()
+    assert life.committer.box_monitor is not None
+    on = life.committer.box_monitor.snapshot_alarms()
     assert on
-    again = Watched(box, 7 * S)  # it was killed
-    assert again.ledger.observer is not None
-    assert again.ledger.observer.snapshot_alarms() == on
-    Life(box, 8 * S).stage.close()  # nobody watches, and nobody minds
+    again = MonitoredLife(box, 7 * S)  # it was killed
+    assert again.committer.box_monitor is not None
+    assert again.committer.box_monitor.snapshot_alarms() == on
+    GatewayLife(box, 8 * S).stage.close()  # nobody watches, and nobody minds
 
 
 def test_the_health_of_the_box_rides_in_the_commit_of_a_window(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    life = Watched(box, 0)
+    box = GatewayStorage(tmp_path)
+    life = MonitoredLife(box, 0)
     life.observe()
     life.now_ns = 901 * S
-    done(life.ledger.close(life.now().mono_ns))
+    done(life.committer.close(life.now().mono_ns))
     (record,) = (record for record in box.records if record.key.stream == Stream.HEALTH)
     assert (record.from_ns, record.to_ns) == (0, 901 * S)
     life.stage.close()
 
 
-class Dated(Life):
+class Dated(GatewayLife):
     """It knows the day, but not to the second: windows follow the boot. At 0 it is five periods
     before a certificate is over."""
 
@@ -205,7 +206,7 @@ class Dated(Life):
 def test_a_calibration_that_runs_out_is_said_from_the_window_on_in_which_it_did(
     tmp_path: Path,
 ) -> None:
-    box = Box(tmp_path, SITE + CALIBRATED)
+    box = GatewayStorage(tmp_path, SITE + CALIBRATED)
     life = Dated(box, 0)
     life.run(8 * PERIOD_NS)
     closed(life)
@@ -218,7 +219,7 @@ def test_a_calibration_that_runs_out_is_said_from_the_window_on_in_which_it_did(
 def test_a_window_that_a_start_closes_says_that_its_calibration_had_run_out(
     tmp_path: Path,
 ) -> None:
-    box = Box(tmp_path, SITE + CALIBRATED)
+    box = GatewayStorage(tmp_path, SITE + CALIBRATED)
     Dated(box, 6 * PERIOD_NS).run(7 * PERIOD_NS + 3 * S)  # and killed
     life = Dated(box, 8 * PERIOD_NS + S)
     life.run(9 * PERIOD_NS)

@@ -22,6 +22,7 @@ from edge.app.lastgood import (
 )
 from edge.config import Site
 from edge.core import ConfigError
+from tests.long import examples
 
 NOW_S = EARLIEST_CLOCK_S + 1_000_000
 DAY_S = AGAIN_S
@@ -51,7 +52,7 @@ def loaded(file: Path) -> Site:
     return cast("Site", SimpleNamespace(text=text))
 
 
-class Box:
+class RestartingGateway:
     """A box that starts again and again."""
 
     def __init__(self, folder: Path) -> None:
@@ -77,20 +78,24 @@ class Box:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
-    return Box(tmp_path)
+def box(tmp_path: Path) -> RestartingGateway:
+    return RestartingGateway(tmp_path)
 
 
-def test_after_three_crashes_the_last_good_one_runs_and_says_why(box: Box) -> None:
+def test_after_three_crashes_the_last_good_one_runs_and_says_why(box: RestartingGateway) -> None:
     box.good("old")
     assert [box.crash("new") for _ in range(3)] == ["new"] * 3
     one, runs = box.start()
     assert runs == "old"
-    assert "site.toml is not used: 3 starts with it did not last five minutes" in one.fallback
+    assert (
+        "site.toml is not used: 3 starts with it did not run well for five minutes" in one.fallback
+    )
     assert box.start()[1] == "old", "and at the next start, too"
 
 
-def test_a_file_that_is_refused_three_times_gives_way_with_the_line_of_its_error(box: Box) -> None:
+def test_a_file_that_is_refused_three_times_gives_way_with_the_line_of_its_error(
+    box: RestartingGateway,
+) -> None:
     box.good("old")
     assert [box.crash("bad word") for _ in range(3)] == ["refused"] * 3
     one, runs = box.start()
@@ -98,7 +103,7 @@ def test_a_file_that_is_refused_three_times_gives_way_with_the_line_of_its_error
     assert "site.toml:7: device.x: bad word (and 1 more)" in one.fallback
 
 
-def test_a_file_that_is_missing_gives_way_too(box: Box) -> None:
+def test_a_file_that_is_missing_gives_way_too(box: RestartingGateway) -> None:
     box.good("old")
     box.file.unlink()
     one = LastGood(box.state, box.file, read_site, load_usable_site)
@@ -110,7 +115,7 @@ def test_a_file_that_is_missing_gives_way_too(box: Box) -> None:
     assert "cannot be read" in one.fallback
 
 
-def test_a_changed_file_is_tried_at_once(box: Box) -> None:
+def test_a_changed_file_is_tried_at_once(box: RestartingGateway) -> None:
     box.good("old")
     for _ in range(4):
         box.crash("bad")
@@ -118,7 +123,7 @@ def test_a_changed_file_is_tried_at_once(box: Box) -> None:
     assert box.start("bad")[1] == "refused", "and an old mistake is a new one"
 
 
-def test_the_same_file_is_tried_once_after_a_day(box: Box) -> None:
+def test_the_same_file_is_tried_once_after_a_day(box: RestartingGateway) -> None:
     box.good("old")
     assert [box.crash("new") for _ in range(4)][-1] == "old"
     box.now_s += DAY_S - 1
@@ -133,7 +138,9 @@ def test_the_same_file_is_tried_once_after_a_day(box: Box) -> None:
     assert box.crash() == "new", "it is the last good one itself"
 
 
-def test_a_clock_that_stands_in_the_past_tries_nothing_and_stops_nothing(box: Box) -> None:
+def test_a_clock_that_stands_in_the_past_tries_nothing_and_stops_nothing(
+    box: RestartingGateway,
+) -> None:
     box.good("old")
     for _ in range(4):
         box.crash("new")
@@ -141,7 +148,7 @@ def test_a_clock_that_stands_in_the_past_tries_nothing_and_stops_nothing(box: Bo
     assert box.crash() == "old"
 
 
-def test_a_boot_in_1970_does_not_make_a_day_of_a_moment(box: Box) -> None:
+def test_a_boot_in_1970_does_not_make_a_day_of_a_moment(box: RestartingGateway) -> None:
     box.good("old")
     box.now_s = 5
     assert [box.crash("new") for _ in range(4)][-1] == "old"
@@ -153,7 +160,9 @@ def test_a_boot_in_1970_does_not_make_a_day_of_a_moment(box: Box) -> None:
     assert [box.crash() for _ in range(2)] == ["new", "old"]
 
 
-def test_a_box_that_never_knows_the_time_tries_again_after_a_day_of_running(box: Box) -> None:
+def test_a_box_that_never_knows_the_time_tries_again_after_a_day_of_running(
+    box: RestartingGateway,
+) -> None:
     box.good("old")
     box.now_s = 5
     for _ in range(4):
@@ -166,7 +175,7 @@ def test_a_box_that_never_knows_the_time_tries_again_after_a_day_of_running(box:
 
 
 def test_a_file_that_a_newer_program_accepts_is_tried_at_once(
-    box: Box, monkeypatch: pytest.MonkeyPatch
+    box: RestartingGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     box.good("old")
     assert [box.crash("bad, as it seems") for _ in range(4)][-1] == "old"
@@ -175,7 +184,7 @@ def test_a_file_that_a_newer_program_accepts_is_tried_at_once(
     assert box.crash() == "old"
 
 
-def test_starts_that_were_stopped_in_order_are_no_bad_ones(box: Box) -> None:
+def test_starts_that_were_stopped_in_order_are_no_bad_ones(box: RestartingGateway) -> None:
     box.good("old")
     for _ in range(9):
         one, runs = box.start("new")
@@ -184,7 +193,9 @@ def test_starts_that_were_stopped_in_order_are_no_bad_ones(box: Box) -> None:
     assert [box.crash() for _ in range(4)] == ["new", "new", "new", "old"]
 
 
-def test_a_stop_of_the_last_good_one_does_not_bring_the_bad_one_back(box: Box) -> None:
+def test_a_stop_of_the_last_good_one_does_not_bring_the_bad_one_back(
+    box: RestartingGateway,
+) -> None:
     box.good("old")
     for _ in range(3):
         box.crash("new")
@@ -196,7 +207,7 @@ def test_a_stop_of_the_last_good_one_does_not_bring_the_bad_one_back(box: Box) -
     assert (box.state / GOOD_NAME).read_text() == "old"
 
 
-def test_without_another_good_one_a_bad_one_is_tried_for_ever(box: Box) -> None:
+def test_without_another_good_one_a_bad_one_is_tried_for_ever(box: RestartingGateway) -> None:
     assert [box.crash("new") for _ in range(9)] == ["new"] * 9
     assert [box.crash("bad") for _ in range(9)] == ["refused"] * 9
     box.good("old")
@@ -204,7 +215,7 @@ def test_without_another_good_one_a_bad_one_is_tried_for_ever(box: Box) -> None:
     assert [box.crash("new") for _ in range(9)] == ["new"] * 9
 
 
-def test_the_last_good_one_is_written_only_when_it_is_another_one(box: Box) -> None:
+def test_the_last_good_one_is_written_only_when_it_is_another_one(box: RestartingGateway) -> None:
     box.good("old")
     before = (box.state / GOOD_NAME).stat().st_ino
     box.good("old")
@@ -215,7 +226,9 @@ def test_the_last_good_one_is_written_only_when_it_is_another_one(box: Box) -> N
     assert (box.state / GOOD_NAME).read_text() == "old", "nobody knows which of the two ran"
 
 
-def test_while_the_last_good_one_runs_the_file_is_tried_when_it_is_mended(box: Box) -> None:
+def test_while_the_last_good_one_runs_the_file_is_tried_when_it_is_mended(
+    box: RestartingGateway,
+) -> None:
     box.good("old")
     for _ in range(3):
         box.crash("new")
@@ -228,7 +241,9 @@ def test_while_the_last_good_one_runs_the_file_is_tried_when_it_is_mended(box: B
     assert box.start()[1] == "mended"
 
 
-def test_while_the_last_good_one_runs_the_file_is_tried_when_a_day_is_over(box: Box) -> None:
+def test_while_the_last_good_one_runs_the_file_is_tried_when_a_day_is_over(
+    box: RestartingGateway,
+) -> None:
     box.good("old")
     for _ in range(3):
         box.crash("new")
@@ -240,12 +255,12 @@ def test_while_the_last_good_one_runs_the_file_is_tried_when_a_day_is_over(box: 
     assert [box.crash() for _ in range(2)] == ["new", "old"]
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(starts=st.binary(max_size=400), good=st.binary(max_size=400), fine=st.booleans())
 def test_whatever_lies_in_the_state_folder_the_start_goes_on(
     tmp_path: Path, starts: bytes, good: bytes, fine: bool
 ) -> None:
-    box = Box(tmp_path)
+    box = RestartingGateway(tmp_path)
     box.state.mkdir(exist_ok=True)
     (box.state / STARTS_NAME).write_bytes(starts)
     (box.state / GOOD_NAME).write_bytes(good)
@@ -283,7 +298,7 @@ def test_what_was_counted_is_read_back_and_damage_counts_as_nothing(
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "endless link", "no folder"])
-def test_what_is_no_file_stops_nothing_either(box: Box, kind: str) -> None:
+def test_what_is_no_file_stops_nothing_either(box: RestartingGateway, kind: str) -> None:
     box.state.mkdir()
     for name in (STARTS_NAME, GOOD_NAME, f"{STARTS_NAME}.new", f"{GOOD_NAME}.new"):
         path = box.state / name
@@ -304,7 +319,7 @@ def test_what_is_no_file_stops_nothing_either(box: Box, kind: str) -> None:
         one.stopped()
 
 
-def test_the_configuration_that_ran_well_is_a_daemons_own(box: Box) -> None:
+def test_the_configuration_that_ran_well_is_a_daemons_own(box: RestartingGateway) -> None:
     box.file.write_text(FINE)
     one = LastGood(box.state, box.file)
     one.choose(NOW_S)

@@ -16,6 +16,7 @@ from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
 from edge.uplink.wire.clockmoments import Moment
+from tests.long import examples
 
 LIMIT = 16 << 20
 Number = tuple[int, str, int]  # epoch, stream and number
@@ -28,7 +29,7 @@ def copied(outbox: Outbox, *, old: Path, new: Path) -> None:
     shutil.copytree(old / "run", new / "run")
 
 
-class Street:
+class ManifestGateway:
     """A daemon that is killed now and then. Manifests stay in the outbox, and are read at the
     end."""
 
@@ -46,8 +47,8 @@ class Street:
             self.home / "outbox", limit_bytes=LIMIT, boot_id=boot, run_dir=self.home / "run",
             ballast_bytes=0,
         )  # fmt: skip
-        self.sealing = ManifestSchedule(self.writer.epoch, 900, None, Stamp(0, 0, "none"))
-        self.writer.riding = self.sealing.riding
+        self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, Stamp(0, 0, "none"))
+        self.writer.riding = self.manifest_schedule.riding
         self.queue: list[StoredRecord] = []
         self.handed: list[StoredRecord] = []
         self.tasks: list[asyncio.Task[Any]] = []
@@ -55,7 +56,7 @@ class Street:
         state = await self.writer.state(MANIFEST_OWNER)
         boots = {stored.record.boot for stored in self.writer.handed}
         clocks = {boot: (await self.writer.marks(boot), (None, None)) for boot in boots}
-        found = self.sealing.begin(state, self.writer.handed, clocks, Stamp(0, 0, "none"))
+        found = self.manifest_schedule.begin(state, self.writer.handed, clocks, Stamp(0, 0, "none"))
         if self.rng.random() < 0.3:
             await self.kill()  # while it reads back
             return
@@ -74,7 +75,7 @@ class Street:
     async def close_window(self) -> None:
         self.made += 1
         drafts = [Draft(Stream.AIR, "hut", n, n + 1, {"n": self.made}) for n in range(15)]
-        drafts += self.sealing.due(Stamp(1, 0, "none"), last=self.rng.random() < 0.5)
+        drafts += self.manifest_schedule.due(Stamp(1, 0, "none"), last=self.rng.random() < 0.5)
         self.tasks.append(asyncio.create_task(self._commit(drafts)))
         if self.rng.random() < 0.5:
             await asyncio.sleep(0)  # it is in the thread, or before it
@@ -83,7 +84,9 @@ class Street:
         rows = self.queue[: self.rng.randrange(1, 25)]
         del self.queue[: len(rows)]
         for stored in rows:
-            self.sealing.manifests.handed(stored.record, Moment(stored.record.boot, 0, 0, "none"))
+            self.manifest_schedule.manifests.handed(
+                stored.record, Moment(stored.record.boot, 0, 0, "none")
+            )
         self.writer.sent([stored.row for stored in rows])
         self.handed += rows
 
@@ -101,7 +104,7 @@ class Street:
     async def spoil(self) -> None:
         """A commit that fails, and with it the process; a flush may have tried it, too."""
         bad = Draft(Stream.AIR, "hut", 0, 1, {"x": object()})
-        drafts = [*self.sealing.due(Stamp(1, 0, "none"), last=True), bad]
+        drafts = [*self.manifest_schedule.due(Stamp(1, 0, "none"), last=True), bad]
         await self.arrive()
         with pytest.raises(TypeError):
             await self.writer.commit(drafts)
@@ -132,7 +135,7 @@ class Street:
             await self.hand()
         while self.handed:
             await self.arrive()
-        await self._commit(self.sealing.due(Stamp(1, 0, "none"), last=True))
+        await self._commit(self.manifest_schedule.due(Stamp(1, 0, "none"), last=True))
         found: list[Number] = []
         after = 0
         while rows := await self.writer.pending(after, 100):
@@ -145,7 +148,7 @@ class Street:
         return found
 
 
-@settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(20), suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 30))
 def test_every_number_that_was_handed_over_and_confirmed_is_sealed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
@@ -154,7 +157,7 @@ def test_every_number_that_was_handed_over_and_confirmed_is_sealed_once(
 
     async def lives() -> None:
         rng = random.Random(seed)
-        street = Street(Path(mkdtemp(dir=tmp_path)), rng)
+        street = ManifestGateway(Path(mkdtemp(dir=tmp_path)), rng)
         await street.begin()
         acts = [street.close_window, street.hand, street.hand, street.arrive, street.arrive]
         acts += [street.wait]

@@ -16,8 +16,8 @@ from edge.process.engine import Engine
 from edge.process.enginesetup import DeviceSetup, EngineSetup
 from edge.uplink.wire import raw_sweeps
 from edge.uplink.wire.contract.boxevent import Overload as Declared
-from tests.process.make_engine import MS, S
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
+from tests.kit.engine import MS, S
 
 POINTS = (Point("power", Quantity.POWER),)
 KEYS = [point.key for point in POINTS]
@@ -25,7 +25,7 @@ PERIOD_NS = 10 * S
 
 
 @dataclass
-class Meter:
+class NumberingMeter:
     """Answers after 2 ms, with the number of its answer."""
 
     clock: VirtualClock
@@ -43,7 +43,7 @@ class Meter:
 
 
 @dataclass
-class Box:
+class CrowdedBus:
     """Fifty meters, each due fifty times a second, on one bus; a main loop that is told how long
     things wait for it."""
 
@@ -54,7 +54,7 @@ class Box:
 
     def __post_init__(self) -> None:
         self.start_ns = self.clock.mono_ns
-        self.meters = {f"m{n}": Meter(self.clock) for n in range(50)}
+        self.meters = {f"m{n}": NumberingMeter(self.clock) for n in range(50)}
         self.poller = Poller(
             [PollState(name, meter, 20 * MS) for name, meter in self.meters.items()],
             self.clock,
@@ -85,7 +85,7 @@ class Box:
 
 
 async def test_a_bus_that_is_late_gives_way_and_each_question_that_is_left_out_is_told() -> None:
-    free, busy, piled = Box(), Box(waited_ns=120 * MS), Box(piled_up=True)
+    free, busy, piled = CrowdedBus(), CrowdedBus(waited_ns=120 * MS), CrowdedBus(piled_up=True)
     for box in (free, busy, piled):
         await box.run()
     assert free.poller.rested_ns == 0
@@ -101,7 +101,7 @@ async def test_a_bus_that_is_late_gives_way_and_each_question_that_is_left_out_i
 
 
 async def test_a_bus_that_keeps_to_its_schedule_gives_nothing_up() -> None:
-    box = Box(waited_ns=LONGEST_NS, piled_up=True)
+    box = CrowdedBus(waited_ns=LONGEST_NS, piled_up=True)
     for device in box.poller.devices.values():
         device.every_ns = S
     del box.poller.devices["m0"]

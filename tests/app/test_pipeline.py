@@ -17,7 +17,7 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from models import BUNDLES
-from tests.process.make_engine import (
+from tests.kit.engine import (
     AIR,
     HEAT,
     METER,

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from edge.acquire.stage import Stage, StageHeader, find_segments
@@ -18,19 +18,20 @@ from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from edge.process.inputmeanings import input_meanings
 from tests.app.adding_up import check, folders
-from tests.app.daemon_lives import (
+from tests.kit.engine import MS, SINGLE, S, body
+from tests.kit.lives import (
     PERIOD_NS,
     SLOT_NS,
-    Box,
+    GatewayLife,
+    GatewayStorage,
     KilledError,
-    Life,
     closed,
     end_ns,
     lived,
     volumes,
 )
-from tests.app.virtual_wires import WIRES
-from tests.process.make_engine import MS, SINGLE, S, body
+from tests.kit.wires import WIRES
+from tests.long import examples, more, size
 
 AWAY_S = [0.3, 3.1, 13.0]
 
@@ -38,25 +39,28 @@ AWAY_S = [0.3, 3.1, 13.0]
 @pytest.fixture(scope="module")
 def writes(tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many moments there are at which the uninterrupted run may be killed."""
-    life = Life(Box(tmp_path_factory.mktemp("writes")), 0)
+    life = GatewayLife(GatewayStorage(tmp_path_factory.mktemp("writes")), 0)
     life.run(end_ns(0))
     return life.steps
 
 
-def test_the_uninterrupted_run_is_whole(whole: Box) -> None:
+def test_the_uninterrupted_run_is_whole(whole: GatewayStorage) -> None:
     check(whole, whole)
     assert volumes(whole, "north_1") == len(WIRES.rises("north_1.lead")) > 10
     assert [r.body["reason"] for r in whole.events("gap")] == ["start"]
 
 
+@more
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize("away_s", AWAY_S)
 def test_killed_at_any_write_nothing_is_lost_but_what_the_gap_names(
-    tmp_path: Path, whole: Box, writes: int, away_s: float, torn: bool
+    tmp_path: Path, whole: GatewayStorage, writes: int, away_s: float, torn: bool
 ) -> None:
-    first = 1 + AWAY_S.index(away_s) + len(AWAY_S) * torn  # all six together: at each write
-    for left, folder in zip(range(first, writes, 6), folders(tmp_path), strict=False):
-        box = lived(Box(folder), [(left, int(away_s * S))], torn=torn)
+    # all six together: at each third write, in `make long` at each
+    step = 6 * size(3, 1)
+    first = 1 + (AWAY_S.index(away_s) + len(AWAY_S) * torn) * size(3, 1)
+    for left, folder in zip(range(first, writes, step), folders(tmp_path), strict=False):
+        box = lived(GatewayStorage(folder), [(left, int(away_s * S))], torn=torn)
         assert box.kills == 1
         check(box, whole)
         last = box.events("gap")[-1].body
@@ -66,7 +70,7 @@ def test_killed_at_any_write_nothing_is_lost_but_what_the_gap_names(
             assert length_s <= away_s + 1.0, "a mark each half second bounds what is not known"
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(
     kills=st.lists(
         st.tuples(st.integers(0, 200), st.sampled_from([100, 400, 1900, 4900, 5100, 12_000])),
@@ -75,18 +79,26 @@ def test_killed_at_any_write_nothing_is_lost_but_what_the_gap_names(
     ),
     torn=st.booleans(),
 )
-def test_killed_again_and_again(whole: Box, kills: list[tuple[int, int]], torn: bool) -> None:
+# whole windows pass, and the start after them is killed before its first commit
+@example(kills=[(2, 12_000), (1, 100)], torn=False)
+@example(kills=[(2, 17_300), (1, 100)], torn=False)
+@example(kills=[(150, 12_000), (1, 100)], torn=True)
+def test_killed_again_and_again(
+    whole: GatewayStorage, kills: list[tuple[int, int]], torn: bool
+) -> None:
     with tempfile.TemporaryDirectory() as name:
-        box = Box(Path(name))
+        box = GatewayStorage(Path(name))
         lived(box, [(left, away_ms * MS) for left, away_ms in kills], torn=torn)
     check(box, whole)
 
 
-def test_killed_twice_within_one_window_both_gaps_are_named(tmp_path: Path, whole: Box) -> None:
-    box = Box(tmp_path)
+def test_killed_twice_within_one_window_both_gaps_are_named(
+    tmp_path: Path, whole: GatewayStorage
+) -> None:
+    box = GatewayStorage(tmp_path)
     for from_s, to_s in ((0.0, 6.5), (7.0, 8.0)):
-        Life(box, int(from_s * S)).run(int(to_s * S))  # and killed
-    life = Life(box, int(8.4 * S))
+        GatewayLife(box, int(from_s * S)).run(int(to_s * S))  # and killed
+    life = GatewayLife(box, int(8.4 * S))
     life.run(end_ns(0))
     closed(life)
     check(box, whole)
@@ -99,20 +111,20 @@ def test_killed_twice_within_one_window_both_gaps_are_named(tmp_path: Path, whol
 
 @pytest.mark.parametrize("gone_s", [7.2, 7.75, 7.95, 9.4, 12.3])
 def test_killed_before_it_could_tell_how_long_its_lines_were_closed_the_next_start_tells(
-    tmp_path: Path, whole: Box, gone_s: float
+    tmp_path: Path, whole: GatewayStorage, gone_s: float
 ) -> None:
     """A start at 7 s whose lines open at 7.7 s is killed before the commit that says so."""
-    box = Box(tmp_path)
-    Life(box, 0).run(int(6.5 * S))  # and killed
+    box = GatewayStorage(tmp_path)
+    GatewayLife(box, 0).run(int(6.5 * S))  # and killed
     if gone_s < 7.7:
         with contextlib.suppress(KilledError):
-            Life(box, 7 * S, 2).run(8 * S)  # with its lines closed
+            GatewayLife(box, 7 * S, 2).run(8 * S)  # with its lines closed
     else:
-        second = Life(box, 7 * S, opening_ns=700 * MS)
+        second = GatewayLife(box, 7 * S, opening_ns=700 * MS)
         second.left = second.steps  # before its next write
         with contextlib.suppress(KilledError):
             second.run(int(gone_s * S))
-    life = Life(box, int((gone_s + 0.4) * S))
+    life = GatewayLife(box, int((gone_s + 0.4) * S))
     life.run(end_ns(0))
     closed(life)
     check(box, whole)
@@ -120,15 +132,15 @@ def test_killed_before_it_could_tell_how_long_its_lines_were_closed_the_next_sta
 
 @pytest.mark.parametrize("back_s", [7.0, 10.3])
 def test_killed_while_it_recovers_the_first_gap_is_not_forgotten(
-    tmp_path: Path, whole: Box, back_s: float
+    tmp_path: Path, whole: GatewayStorage, back_s: float
 ) -> None:
     """At each write of a start that goes on with an open window, or comes after its end."""
     for left, folder in zip(range(10), folders(tmp_path), strict=False):
-        box = Box(folder)
-        Life(box, 0).run(6 * S)  # and killed
+        box = GatewayStorage(folder)
+        GatewayLife(box, 0).run(6 * S)  # and killed
         with contextlib.suppress(KilledError):
-            Life(box, int(back_s * S), left).run(int((back_s + 1) * S))
-        last = Life(box, int((back_s + 2) * S))
+            GatewayLife(box, int(back_s * S), left).run(int((back_s + 1) * S))
+        last = GatewayLife(box, int((back_s + 2) * S))
         last.run(end_ns(0))
         closed(last)
         check(box, whole)
@@ -137,20 +149,21 @@ def test_killed_while_it_recovers_the_first_gap_is_not_forgotten(
 
 
 def test_killed_between_the_new_segment_and_the_commit_the_window_comes_once(
-    tmp_path: Path, whole: Box, writes: int
+    tmp_path: Path, whole: GatewayStorage, writes: int
 ) -> None:
     """The record of the window that had ended is made again, and only once."""
     found = 0
     for left, folder in zip(range(1, writes), folders(tmp_path), strict=False):
-        box = Box(folder)
+        box = GatewayStorage(folder)
         with contextlib.suppress(KilledError):
-            Life(box, 0, left).run(3 * PERIOD_NS)
+            GatewayLife(box, 0, left).run(3 * PERIOD_NS)
+            break  # later kills do not fall into these windows
         if len(box.stage()) < 2:
             continue
         found += 1
         ended_ns = max((r.to_ns for r in box.of("north_1")), default=0)
         now_ns = ended_ns + PERIOD_NS + 800 * MS
-        life = Life(box, now_ns)
+        life = GatewayLife(box, now_ns)
         life.run(end_ns(now_ns))
         closed(life)
         check(box, whole)
@@ -160,13 +173,13 @@ def test_killed_between_the_new_segment_and_the_commit_the_window_comes_once(
 
 
 def test_killed_in_a_rotation_and_again_soon_after_what_came_early_is_not_lost(
-    tmp_path: Path, whole: Box, writes: int
+    tmp_path: Path, whole: GatewayStorage, writes: int
 ) -> None:
     """A segment that was begun and not filled must not become the only memory of a window."""
     found = 0
     for left, folder in zip(range(1, writes), folders(tmp_path), strict=False):
-        box = Box(folder)
-        first = Life(box, 0)
+        box = GatewayStorage(folder)
+        first = GatewayLife(box, 0)
         first.left = first.steps + left
         with contextlib.suppress(KilledError):
             first.run(PERIOD_NS + 500 * MS)
@@ -175,12 +188,12 @@ def test_killed_in_a_rotation_and_again_soon_after_what_came_early_is_not_lost(
                 break
             continue
         found += 1
-        second = Life(box, first.now_ns + SLOT_NS)
+        second = GatewayLife(box, first.now_ns + SLOT_NS)
         assert len(box.stage()) == 1, "what was committed is forgotten"
         with contextlib.suppress(KilledError):
             second.left = second.steps
             second.run(second.now_ns + S)
-        third = Life(box, second.now_ns + SLOT_NS)
+        third = GatewayLife(box, second.now_ns + SLOT_NS)
         third.run(end_ns(0))
         closed(third)
         check(box, whole)
@@ -189,8 +202,8 @@ def test_killed_in_a_rotation_and_again_soon_after_what_came_early_is_not_lost(
 
 def test_an_edge_under_way_at_the_kill_is_lost_within_the_gap(tmp_path: Path) -> None:
     """Buses bring what they have independently: a sweep may be staged before an older edge."""
-    box = Box(tmp_path)
-    life = Life(box, 0)
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, 0)
     life.run(1 * S)
     edge = next(c for c in WIRES.contacts if c.on and c.mono_ns >= S and c.source == "east_1.lead")
     _, swept = WIRES.between(edge.mono_ns, edge.mono_ns + S)
@@ -198,7 +211,7 @@ def test_an_edge_under_way_at_the_kill_is_lost_within_the_gap(tmp_path: Path) ->
     before = [c for c in WIRES.between(S, life.now_ns)[0] if c.mono_ns < edge.mono_ns]
     life.take(before, [])
     life.take([], swept[:1])  # and killed: the edge had not crossed yet
-    later = Life(box, life.now_ns + SLOT_NS)
+    later = GatewayLife(box, life.now_ns + SLOT_NS)
     later.run(end_ns(0))
     closed(later)
     (gap,) = box.gaps()

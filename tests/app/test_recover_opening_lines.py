@@ -5,26 +5,26 @@ from typing import Any
 
 from edge.app.recover import GAP_TEXTS, OpeningLines
 from edge.core import Contact, Edge
-from tests.app.daemon_lives import Box, Life, closed
-from tests.process.make_engine import MS, S
+from tests.kit.engine import MS, S
+from tests.kit.lives import GatewayLife, GatewayStorage, closed
 
 LINED = ["east_1", "heat", "north_1"]
 
 
-def openings(box: Box) -> list[tuple[list[str], list[Any]]]:
+def openings(box: GatewayStorage) -> list[tuple[list[str], list[Any]]]:
     """Who was not open, and when, in ms."""
     told = (r.body for r in box.events("gap") if r.body["text"] == GAP_TEXTS["opening"])
     return [(body["sources"], [at // 1000 for at in body["gap"]]) for body in told]
 
 
-def opened(life: Life, *lines: str) -> None:
+def opened(life: GatewayLife, *lines: str) -> None:
     """A chip has found the levels of these."""
-    life.intake.edges([Edge(line, False, life.now().mono_ns, 0) for line in lines])
+    life.ingest.edges([Edge(line, False, life.now().mono_ns, 0) for line in lines])
 
 
 def test_a_gap_in_which_lines_were_not_open_names_their_sources_only(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    life = Life(box, 7 * S, opening_ns=700 * MS)
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, 7 * S, opening_ns=700 * MS)
     life.run(20 * S)
     closed(life)
     assert openings(box) == [(LINED, [7000, 7700])]
@@ -33,8 +33,8 @@ def test_a_gap_in_which_lines_were_not_open_names_their_sources_only(tmp_path: P
 
 def test_a_chip_that_opens_later_tells_its_own_lines(tmp_path: Path) -> None:
     """Of a lane whose loops hang on two chips, the second one ends what nobody saw."""
-    box = Box(tmp_path)
-    life = Life(box, 7 * S, opening_ns=None)
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, 7 * S, opening_ns=None)
     life.run(int(7.5 * S))
     opened(life, "a", "c")
     life.run(int(9.5 * S))
@@ -48,12 +48,12 @@ def test_a_chip_that_opens_later_tells_its_own_lines(tmp_path: Path) -> None:
 
 
 def test_killed_between_two_chips_the_next_start_tells_of_the_second(tmp_path: Path) -> None:
-    box = Box(tmp_path)
-    life = Life(box, 7 * S, opening_ns=None)
+    box = GatewayStorage(tmp_path)
+    life = GatewayLife(box, 7 * S, opening_ns=None)
     life.run(int(7.5 * S))
     opened(life, "a", "c")
     life.run(int(9.5 * S))  # told, and committed; killed
-    life = Life(box, 10 * S)
+    life = GatewayLife(box, 10 * S)
     life.run(12 * S)
     closed(life)
     first, second = openings(box)

@@ -8,7 +8,7 @@ from unittest import mock
 from edge.app.daemon import Daemon
 from edge.app.recover import recover
 from edge.store import OpenReport
-from tests.app import daemon_lives
+from tests.kit import lives as daemon_lives
 
 
 def said(**how: Any) -> Any:
@@ -28,7 +28,7 @@ def test_an_outbox_that_does_not_answer_is_no_first_start() -> None:
 def test_the_ledger_says_so_when_the_outbox_began_in_memory(tmp_path: Path) -> None:
     opened = OpenReport(in_memory="The card does not answer.")
     with mock.patch.object(daemon_lives, "OpenReport", return_value=opened):
-        life = daemon_lives.Life(daemon_lives.Box(tmp_path), 0)
+        life = daemon_lives.GatewayLife(daemon_lives.GatewayStorage(tmp_path), 0)
     (gap,) = life.box.events("gap")
     assert "cannot be read" in gap.body["text"]
     life.stage.close()
@@ -37,7 +37,7 @@ def test_the_ledger_says_so_when_the_outbox_began_in_memory(tmp_path: Path) -> N
 def test_the_daemon_stops_to_go_on_from_the_totals_that_lie_there() -> None:
     daemon: Any = SimpleNamespace(
         writer=SimpleNamespace(restart=None),
-        intake=SimpleNamespace(urgent=[]),
+        ingest=SimpleNamespace(urgent=[]),
         clock=mock.Mock(),
         stop=mock.Mock(),
     )
@@ -45,6 +45,6 @@ def test_the_daemon_stops_to_go_on_from_the_totals_that_lie_there() -> None:
     daemon.stop.assert_not_called()
     daemon.writer.restart = "Restart the daemon."
     Daemon._begin_anew(daemon)
-    (draft,) = daemon.intake.urgent
+    (draft,) = daemon.ingest.urgent
     assert draft.body["text"] == "Restart the daemon."
     daemon.stop.assert_called_once_with()

@@ -16,8 +16,9 @@ from edge.app import replaying
 from edge.app.pipeline import Pipeline
 from edge.cli.main import main
 from edge.core import Contact, Draft
-from tests.cli.conftest import SITE
-from tests.infer.bundles import proven_once
+from tests.kit.bundles import proven_once
+from tests.kit.command import SITE
+from tests.long import examples
 
 MORE: Final = """
 [bay.bakery]
@@ -45,7 +46,7 @@ HEADER: Final = "t_ms,line,level\n"
 BAD: Final = ["", "7,a", "7,a,on", "9000,a,1,1", "8000,zz,1", "9000,b,10", "9000,ä,1"]
 
 
-class Said(NamedTuple):
+class ReplayResult(NamedTuple):
     code: int
     records: list[str]
     err: str
@@ -65,17 +66,17 @@ def proven() -> Iterator[None]:
         yield
 
 
-def replayed(folder: Path, edges: bytes, name: str = "edges.csv") -> Said:
+def replayed(folder: Path, edges: bytes, name: str = "edges.csv") -> ReplayResult:
     """The command itself, in this process."""
     (folder / name).write_bytes(edges)
     out, err = io.StringIO(), io.StringIO()
     words = ["replay", "--config", str(folder / "site.toml"), "--edges", str(folder / name)]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(words)
-    return Said(code, out.getvalue().splitlines(), err.getvalue())
+    return ReplayResult(code, out.getvalue().splitlines(), err.getvalue())
 
 
-def ended(said: Said, until_us: int) -> list[str]:
+def ended(said: ReplayResult, until_us: int) -> list[str]:
     """What was told of windows that ended by then. A moment at the border is of the next one."""
     spans = [(line, *json.loads(line)["mono"]) for line in said.records]
     return [line for line, begin, end in spans if begin < until_us and end <= until_us]
@@ -112,7 +113,7 @@ def files(draw: st.DrawFn, *, bad: bool = True) -> bytes:
 LATE: Final = f"{HEADER}1000,a,1\n1300,a,0\n7000,a,1\n7300,a,0\n12000,c,0\n12500,c,1\n".encode()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @example(edges=LATE, cut=56)
 @given(edges=files(), cut=st.integers(0, 2000))
 def test_a_cut_at_any_byte_changes_no_record_before_it(
@@ -126,7 +127,7 @@ def test_a_cut_at_any_byte_changes_no_record_before_it(
         assert ended(short, until_us)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(edges=files(bad=False), cut=st.integers(0, 2000))
 def test_a_last_row_that_is_torn_is_an_error_and_no_edge(
     folder: Path, edges: bytes, cut: int
@@ -144,11 +145,11 @@ def test_a_last_row_that_is_torn_is_an_error_and_no_edge(
         assert said.records == replayed(folder, kept + b"\n").records
 
 
-def lanes(said: Said, lane: str) -> list[dict[str, Any]]:
+def lanes(said: ReplayResult, lane: str) -> list[dict[str, Any]]:
     return [r for r in map(json.loads, said.records) if r.get("lane") == lane]
 
 
-def told(said: Said, lane: str) -> list[tuple[Any, ...]]:
+def told(said: ReplayResult, lane: str) -> list[tuple[Any, ...]]:
     return [(r["volume"], r["covered_s"], r["health"]) for r in lanes(said, lane)]
 
 

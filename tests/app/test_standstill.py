@@ -8,43 +8,43 @@ import pytest
 from edge.app.windowcommitter import AGAIN_NS, WAIT_FOR_EDGES_NS, WINDOWS_AT_ONCE
 from edge.app.windowschedule import GRACE_NS
 from edge.core import Draft
-from tests.app.daemon_lives import (
+from tests.kit.engine import MS, S
+from tests.kit.lives import (
     PERIOD_NS,
     SLOT_NS,
-    Box,
+    GatewayLife,
+    GatewayStorage,
     KilledError,
-    Life,
     closed,
-    done,
     end_ns,
     grown,
     volumes,
 )
-from tests.app.virtual_wires import WIRES
-from tests.process.make_engine import MS, S
+from tests.kit.waiting import done
+from tests.kit.wires import WIRES
 
 
-class Stopped(Life):
+class Stopped(GatewayLife):
     """Its main loop has its turn before the thread that reads the lines."""
 
     def stand_still(self, seconds: float, heard_after: int) -> None:
-        """SIGSTOP and SIGCONT; the edges come after so many ticks of the ledger."""
+        """SIGSTOP and SIGCONT; the edges come after so many ticks of the committer."""
         from_ns = self.now_ns
-        heard_ns = min(self.now().mono_ns, self.ledger.heard_ns())
-        self.ledger.heard_ns = lambda: heard_ns
+        heard_ns = min(self.now().mono_ns, self.committer.heard_ns())
+        self.committer.heard_ns = lambda: heard_ns
         self.now_ns += int(seconds * S)
         for _ in range(heard_after):
-            done(self.ledger.tick(self.now()))
+            done(self.committer.tick(self.now()))
             self.now_ns += SLOT_NS
         contacts, _ = WIRES.between(from_ns, self.now_ns)  # nobody asked the meters
         self.take(contacts, [])
         until_ns = self.now().mono_ns
-        self.ledger.heard_ns = lambda: until_ns
-        done(self.ledger.tick(self.now()))
-        self.ledger.heard_ns = lambda: 1 << 62
+        self.committer.heard_ns = lambda: until_ns
+        done(self.committer.tick(self.now()))
+        self.committer.heard_ns = lambda: 1 << 62
 
 
-def of_lines(box: Box) -> list[tuple[str, int, int, object]]:
+def of_lines(box: GatewayStorage) -> list[tuple[str, int, int, object]]:
     return [
         (r.source, r.from_ns, r.to_ns, r.body.get("volume"))
         for name in ("north_1", "east_1")
@@ -54,9 +54,9 @@ def of_lines(box: Box) -> list[tuple[str, int, int, object]]:
 
 @pytest.mark.parametrize("seconds", [3.0, 18.0])
 def test_after_a_stop_edges_count_in_the_window_in_which_they_were(
-    tmp_path: Path, whole: Box, seconds: float
+    tmp_path: Path, whole: GatewayStorage, seconds: float
 ) -> None:
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(int(7.4 * S))
     life.stand_still(seconds, heard_after=3)
@@ -70,14 +70,14 @@ def test_after_a_stop_edges_count_in_the_window_in_which_they_were(
 
 @pytest.mark.parametrize("heard_ns", [2 * PERIOD_NS - 100 * MS, 2 * PERIOD_NS + 100 * MS])
 def test_a_stop_right_after_a_look_at_the_lines_does_not_use_up_their_time(
-    tmp_path: Path, whole: Box, heard_ns: int
+    tmp_path: Path, whole: GatewayStorage, heard_ns: int
 ) -> None:
     """Amid the waiting for edges, or when a window was just closed: what the lines' thread showed
     last is known already, and it stood still as we did."""
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(2 * PERIOD_NS)
-    life.ledger.heard_ns = lambda: heard_ns
+    life.committer.heard_ns = lambda: heard_ns
     life.run(2 * PERIOD_NS + GRACE_NS + 10 * MS)
     life.stand_still(18.0, heard_after=3)
     life.run(end_ns(0))
@@ -90,7 +90,7 @@ def test_a_stop_right_after_a_look_at_the_lines_does_not_use_up_their_time(
 def test_windows_that_have_piled_up_are_one_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(int(7.4 * S))
     commits: list[int] = []
@@ -101,41 +101,41 @@ def test_windows_that_have_piled_up_are_one_commit(
         commit(drafts, states)
 
     monkeypatch.setattr(box, "commit", counted)
-    assert not life.ledger.windows_due(life.now())
+    assert not life.committer.windows_due(life.now())
     life.now_ns = 3 * PERIOD_NS + GRACE_NS - 1  # the second window is not over yet
-    assert not life.ledger.windows_due(life.now())
+    assert not life.committer.windows_due(life.now())
     life.now_ns += 1
-    assert life.ledger.windows_due(life.now())
+    assert life.committer.windows_due(life.now())
     life.now_ns = 5 * PERIOD_NS + GRACE_NS  # which it is at this very moment
-    done(life.ledger.tick(life.now()))
-    assert not life.ledger.windows_due(life.now())
+    done(life.committer.tick(life.now()))
+    assert not life.committer.windows_due(life.now())
     assert len(commits) == 1
     assert [r.to_ns // S for r in box.of("east_1")][-4:] == [10, 15, 20, 25]
 
 
 def test_however_many_have_piled_up_others_have_their_turn(tmp_path: Path) -> None:
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(7 * S)
     life.now_ns += 40 * PERIOD_NS
     found = [len(box.of("east_1"))]
-    while life.ledger.windows_due(life.now()):
-        done(life.ledger.tick(life.now()))
+    while life.committer.windows_due(life.now()):
+        done(life.committer.tick(life.now()))
         found.append(len(box.of("east_1")))
     assert found == [1, 1 + WINDOWS_AT_ONCE, 1 + 2 * WINDOWS_AT_ONCE, 41]
 
 
 def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -> None:
     """Its thread hangs: it is given so long once, and not once for each window."""
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(4 * S)
     heard_ns = life.now().mono_ns
-    life.ledger.heard_ns = lambda: heard_ns
+    life.committer.heard_ns = lambda: heard_ns
     life.run(5 * S + GRACE_NS)
     assert not box.of("east_1")
     now_ns = life.now().mono_ns
-    assert now_ns < life.ledger.next_ns <= now_ns + AGAIN_NS, "and nobody looks all the time"
+    assert now_ns < life.committer.next_ns <= now_ns + AGAIN_NS, "and nobody looks all the time"
     life.run(30 * S)
     ends = [r.to_ns for r in box.of("east_1")]
     assert ends[-1] == 25 * S
@@ -145,32 +145,34 @@ def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -
 
 def test_a_bus_that_never_comes_stops_no_window_of_a_slow_main_loop(tmp_path: Path) -> None:
     """Each of its ticks looks as if it had stood still, and none gives the thread all its time."""
-    box = Box(tmp_path)
+    box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(4 * S)
     heard_ns = life.now().mono_ns
-    life.ledger.heard_ns = lambda: heard_ns
+    life.committer.heard_ns = lambda: heard_ns
     while life.now_ns < 60 * S:
         life.now_ns += 2 * S
-        done(life.ledger.tick(life.now()))
+        done(life.committer.tick(life.now()))
     ends = [r.to_ns for r in box.of("east_1")]
     assert ends == list(range(PERIOD_NS, 60 * S, PERIOD_NS))
 
 
-def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(tmp_path: Path, whole: Box) -> None:
+def test_killed_amid_windows_that_have_piled_up_nothing_is_lost(
+    tmp_path: Path, whole: GatewayStorage
+) -> None:
     """At each write of closing four windows together."""
     left = 0
     while True:
         folder = tmp_path / str(left)
         folder.mkdir()
-        box = Box(folder)
+        box = GatewayStorage(folder)
         life = Stopped(box, 0)
         life.run(int(7.4 * S))
         life.left = life.steps + left
         try:
             life.stand_still(18.0, heard_after=0)
         except KilledError:
-            back = Life(box, life.now_ns + 300 * MS)
+            back = GatewayLife(box, life.now_ns + 300 * MS)
             back.run(end_ns(0))
             closed(back)
             assert box.audit().clean

@@ -45,12 +45,12 @@ class Daemon(SimpleNamespace):
             writer=SimpleNamespace(counts=counted),
             sender=SimpleNamespace(connected=True, **more),
             brokers=["mqtts://a:8883"],
-            observer=SimpleNamespace(synced_ns=90 * S),
+            box_monitor=SimpleNamespace(synced_ns=90 * S),
             pipeline=SimpleNamespace(judge=Judge(JudgeSetup(()))),
         )
 
     def status(self) -> dict[str, Any]:
-        """What the observer counted minutes ago."""
+        """What the box monitor counted minutes ago."""
         health = {"queue_rows": 1, "queue_age_s": 9.0, "dropped": 0, "sent": 5}
         return {"box": {"health": health}, "devices": {"hut": {"state": "ok"}}}
 
@@ -93,11 +93,11 @@ async def test_a_disk_that_hangs_does_not_hide_the_rest(monkeypatch: pytest.Monk
 
 
 async def test_the_link_says_since_when_and_what_is_under_way() -> None:
-    standing = SimpleNamespace(
+    connection = SimpleNamespace(
         broker="mqtts://a:8883", since_ns=40 * S, failure="", limit_notice="it takes 200 bytes",
         confirmed_ns=97 * S,
     )  # fmt: skip
-    daemon = Daemon(OutboxCounts(), standing=standing, outstanding=12)
+    daemon = Daemon(OutboxCounts(), connection=connection, outstanding=12)
     found = await control_verbs(daemon)["status"]({})  # type: ignore[arg-type]
     assert found["link"] == {
         "connected": True, "brokers": ["mqtts://a:8883"], "confirm": "platform",
@@ -105,6 +105,6 @@ async def test_the_link_says_since_when_and_what_is_under_way() -> None:
         "trouble": "it takes 200 bytes",
         "unconfirmed": 12,
     }  # fmt: skip
-    standing.confirmed_ns = None
+    connection.confirmed_ns = None
     found = await control_verbs(daemon)["status"]({})  # type: ignore[arg-type]
     assert found["link"]["confirmed_s"] is None

@@ -54,7 +54,7 @@ def test_a_step_of_a_known_wall_cuts_the_window_and_slewing_does_not() -> None:
 
 @pytest.mark.parametrize("jump_ns", [-10 * YEAR, 20 * YEAR, -3600 * S, 2 * S, -2 * S])
 def test_a_clock_that_was_set_while_it_was_trusted_cuts_once(jump_ns: int) -> None:
-    run = Run(MINUTE, trusted(1800 * S))
+    run = WindowRun(MINUTE, trusted(1800 * S))
     run.go(90 * S)
     run.offset_ns += jump_ns
     run.go(600 * S)
@@ -64,7 +64,7 @@ def test_a_clock_that_was_set_while_it_was_trusted_cuts_once(jump_ns: int) -> No
 
 def test_a_clock_is_set_by_unsynchronising_it_first_and_is_cut_all_the_same() -> None:
     """The kernel says `not synchronised` from the step on, until the time service speaks again."""
-    run = Run(MINUTE, trusted(1800 * S))
+    run = WindowRun(MINUTE, trusted(1800 * S))
     run.go(90 * S)
     run.offset_ns, run.tq = run.offset_ns + 3600 * S, "floor"
     run.go(70 * S)
@@ -76,7 +76,7 @@ def test_a_clock_is_set_by_unsynchronising_it_first_and_is_cut_all_the_same() ->
 
 @pytest.mark.parametrize("jump_ns", [-10 * YEAR, 20 * YEAR, -3600 * S, S])
 def test_a_clock_that_nobody_trusts_may_jump_as_it_likes(jump_ns: int) -> None:
-    run = Run(MINUTE, Stamp(100 * S, 1800 * S, "floor"))
+    run = WindowRun(MINUTE, Stamp(100 * S, 1800 * S, "floor"))
     run.go(90 * S)
     run.offset_ns += jump_ns
     run.go(600 * S)
@@ -85,7 +85,7 @@ def test_a_clock_that_nobody_trusts_may_jump_as_it_likes(jump_ns: int) -> None:
 
 
 def test_a_lost_time_service_moves_no_boundary() -> None:
-    run = Run(MINUTE, trusted(1810 * S))
+    run = WindowRun(MINUTE, trusted(1810 * S))
     run.go(90 * S)
     run.tq = "floor"
     run.go(300 * S)
@@ -98,7 +98,7 @@ def test_a_lost_time_service_moves_no_boundary() -> None:
 @pytest.mark.parametrize("period_ns", [S, 5 * S, MINUTE, 15 * MINUTE])
 @pytest.mark.parametrize("second", [-1, 1])
 def test_a_leap_second_does_no_harm(period_ns: int, second: int) -> None:
-    run = Run(period_ns, trusted(86_400 * S - 3 * period_ns))
+    run = WindowRun(period_ns, trusted(86_400 * S - 3 * period_ns))
     run.go(3 * period_ns)
     run.offset_ns += second * S + second * MS  # and a little that was slewed meanwhile
     run.go(3 * period_ns)
@@ -107,7 +107,7 @@ def test_a_leap_second_does_no_harm(period_ns: int, second: int) -> None:
 
 
 def test_hours_of_slewing_are_no_step() -> None:
-    run = Run(MINUTE, trusted(1800 * S))
+    run = WindowRun(MINUTE, trusted(1800 * S))
     for _ in range(3 * 3600):
         run.offset_ns += 500_000
         run.go(S)
@@ -154,7 +154,7 @@ def test_a_daemon_that_lags_marks_no_window_that_had_ended_before() -> None:
 
 
 def test_a_clock_that_flaps_cuts_at_most_once_a_second_and_some_times_an_hour() -> None:
-    run = Run(5 * S, trusted(1800 * S))
+    run = WindowRun(5 * S, trusted(1800 * S))
     for _ in range(4 * 3600):
         run.offset_ns += (-1) ** _ * 5 * S
         run.go(S)
@@ -181,7 +181,7 @@ def test_whatever_the_wall_does_windows_tile_monotonic_time(
     period_ns: int, first: tuple[int, int, TimeQuality], moments: list[tuple[int, int, TimeQuality]]
 ) -> None:
     """No hole, no overlap; none is short but what was cut (and the first), and none is long."""
-    run = Run(period_ns, Stamp(*first))
+    run = WindowRun(period_ns, Stamp(*first))
     for passes_ns, jump_ns, run.tq in moments:
         run.go(passes_ns)
         run.offset_ns += jump_ns
@@ -195,7 +195,7 @@ def test_whatever_the_wall_does_windows_tile_monotonic_time(
     assert run.why.count("synchronised") <= 1
 
 
-class Run:
+class WindowRun:
     """The daemon's loop, as far as windows are concerned: a look each half second."""
 
     def __init__(self, period_ns: int, now: Stamp) -> None:

@@ -12,7 +12,6 @@ from typing import Final
 
 from edge.core import Record, RecordKey, Stream
 from edge.store.drops import DropRange
-from tests.audit.street import E1, E2, E3, E4, NOON_US, S, Sent, Street, device_key, honest
 from tests.audit.tamper import (
     HALF_A_YEAR_US,
     hidden,
@@ -23,6 +22,7 @@ from tests.audit.tamper import (
     said,
     without,
 )
+from tests.kit.scripted import E1, E2, E3, E4, NOON_US, S, ScriptedGateway, Sent, device_key, honest
 
 FOLDER: Final = Path(__file__).parent / "vectors"
 SIGN, PEM = device_key()
@@ -49,14 +49,14 @@ class Vector:
         return f'{json.dumps(head)[:-1]}, "messages": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def before_and_after_a_new_card() -> tuple[Street, Street]:
+def before_and_after_a_new_card() -> tuple[ScriptedGateway, ScriptedGateway]:
     """Half a year later its boots are counted anew, and its first record goes out again, dated by a
     moment of boot 1 that is the old card's plus half a year."""
-    old = Street(SIGN)
+    old = ScriptedGateway(SIGN)
     old.start(E4)
     old.minutes(6)
     old.seal()
-    new = Street(SIGN)
+    new = ScriptedGateway(SIGN)
     new.began = HALF_A_YEAR_US // 1_000_000 - 1
     new.start(E1)
     new.minutes(3)
@@ -78,7 +78,7 @@ def whole() -> Vector:
 
 
 def declared() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E1)
     street.minutes(2)
     street.lose(Stream.ENERGY)
@@ -131,7 +131,7 @@ def cut_at_the_end() -> Vector:
 
 
 def memory_lost() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E1)
     street.minutes(3)
     street.seal()
@@ -148,7 +148,7 @@ def memory_lost() -> Vector:
 
 
 def wiped() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E1)
     street.minutes(6)
     street.seal()
@@ -164,7 +164,7 @@ def wiped() -> Vector:
 
 
 def new_card_counts_anew() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E4)
     street.minutes(3)
     street.seal()
@@ -179,7 +179,7 @@ def new_card_counts_anew() -> Vector:
 
 
 def new_card_and_a_cut() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E4)
     street.minutes(3)
     street.seal()
@@ -195,7 +195,7 @@ def new_card_and_a_cut() -> Vector:
 
 
 def older_copy() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E1)
     street.minutes(3)
     street.seal()
@@ -212,7 +212,7 @@ def older_copy() -> Vector:
 
 
 def set_back() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E1)
     street.minutes(6)
     street.seal()
@@ -227,7 +227,7 @@ def set_back() -> Vector:
 
 
 def circle() -> Vector:
-    street = Street()
+    street = ScriptedGateway()
     street.start(E1, former=E2, last={})
     street.minutes(2)
     street.seal()
@@ -240,7 +240,7 @@ def circle() -> Vector:
 
 
 def counted_twice() -> Vector:
-    street = Street(SIGN)
+    street = ScriptedGateway(SIGN)
     street.start(E1)
     street.minutes(3)
     street.register -= 1.0  # and the next record's growth is told from there on
@@ -283,8 +283,8 @@ def corrected_by_nobody() -> Vector:
     return Vector(about, messages, {"time"})
 
 
-def _without_a_clock() -> Street:
-    street = Street(SIGN)
+def _without_a_clock() -> ScriptedGateway:
+    street = ScriptedGateway(SIGN)
     street.tq = "none"
     street.start(E1)
     street.minutes(2)
@@ -295,7 +295,7 @@ def _without_a_clock() -> Street:
     return street
 
 
-def _first(street: Street) -> Record:
+def _first(street: ScriptedGateway) -> Record:
     body = {"covered_s": 60.0, "points": {}}
     return Record(RecordKey(E1, Stream.AIR, 1), "hut", street.boot, 0, 60 * S, body)
 

@@ -23,19 +23,19 @@ from typing import Any, Final, Protocol
 
 from edge.cli.main import VERBS, main
 from edge.platform.recordstore import open_store
-from tests.audit.street import GW, Sent, entries
+from tests.kit.scripted import GW, Sent, entries
 
 FOLDER: Final = Path(__file__).parent / "vectors"
 
 
-class Platform(Protocol):
+class AuditedPlatform(Protocol):
     """What is put to the test."""
 
     def put(self, store: Path, messages: Sequence[dict[str, Any]]) -> None: ...
     def audit(self, store: Path, keys: Sequence[str]) -> tuple[int, str]: ...
 
 
-class Ours:
+class OurAudit:
     """`kerbstone receipts` and `kerbstone audit`, without their broker."""
 
     def put(self, store: Path, messages: Sequence[dict[str, Any]]) -> None:
@@ -70,7 +70,7 @@ class Theirs:
         return done.returncode, done.stdout
 
 
-def failures(platform: Platform, vector: Path, suffix: str) -> list[str]:
+def failures(platform: AuditedPlatform, vector: Path, suffix: str) -> list[str]:
     """What this platform finds otherwise."""
     told = json.loads(vector.read_text(encoding="utf-8"))
     found = []
@@ -100,7 +100,7 @@ def run() -> int:
     parser.add_argument("--suffix", default=".db", help="of the store's name")
     args = parser.parse_args()
     ours = args.put is None or args.audit is None
-    platform: Platform = Ours() if ours else Theirs(args.put, args.audit)
+    platform: AuditedPlatform = OurAudit() if ours else Theirs(args.put, args.audit)
     vectors = sorted(FOLDER.glob("*.json"))
     wrong = [text for each in vectors for text in failures(platform, each, args.suffix)]
     for text in wrong:

@@ -7,17 +7,17 @@ from typing import Any, Final
 from edge.store.drops import DropRange
 from edge.uplink.wire import CHAIN_START, chain_map, iso_time
 from edge.uplink.wire.records import HEADER_KEYS
-from tests.audit.street import E1, Sent, Street
+from tests.kit.scripted import E1, ScriptedGateway, Sent
 
 HALF_A_YEAR_US: Final = 182 * 86_400 * 1_000_000
 SIGNATURE: Final = ("alg", "sig", "cert_sha256")
 
 
-def without(street: Street, *keys: tuple[int, str, int]) -> list[Sent]:
+def without(street: ScriptedGateway, *keys: tuple[int, str, int]) -> list[Sent]:
     return [each for each in street.messages if each.key not in keys]
 
 
-def said(street: Street, of: tuple[int, str, int], **more: Any) -> list[Sent]:
+def said(street: ScriptedGateway, of: tuple[int, str, int], **more: Any) -> list[Sent]:
     """One record says something else."""
     return [
         replace(each, payload={**each.payload, **more}) if each.key == of else each
@@ -62,7 +62,7 @@ def iso_us(us: int) -> str:
     return iso_time(us * 1000)
 
 
-def hidden(street: Street) -> list[Sent]:
+def hidden(street: ScriptedGateway) -> list[Sent]:
     """Four records, the manifest over them and all manifests over manifests are gone; events that
     nobody seals declare each of these numbers as lost."""
     gone = [each.key for each in street.messages if _proves(each, "air")]
@@ -75,7 +75,7 @@ def hidden(street: Street) -> list[Sent]:
     return street.messages
 
 
-def replayed(street: Street) -> list[Sent]:
+def replayed(street: ScriptedGateway) -> list[Sent]:
     """A record says something else, and in the places of all manifests that could tell stand copies
     of another one, whose signature holds."""
     good = next(each.payload for each in street.messages if each.key == (E1, "manifest", 1))

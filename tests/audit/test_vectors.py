@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.make import FOLDER, vectors
-from tests.audit.runner import Ours, Theirs, failures
+from tests.audit.runner import OurAudit, Theirs, failures
 
 NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
 
@@ -19,7 +19,7 @@ def test_the_data_are_what_the_gateways_own_code_makes() -> None:
 @pytest.mark.parametrize("suffix", [".db", ".jsonl"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_vector(name: str, suffix: str) -> None:
-    assert failures(Ours(), FOLDER / f"{name}.json", suffix) == []
+    assert failures(OurAudit(), FOLDER / f"{name}.json", suffix) == []
 
 
 def test_another_platform_is_two_commands(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ TOOLS: Final = ("mkfs.ext4", "mount", "umount", "losetup")
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class CountedCard:
     """`folder` lies on it. Without root it is an ordinary folder, and nothing is counted."""
 
     folder: Path
@@ -31,14 +31,14 @@ class Card:
 
 
 @contextmanager
-def card(folder: Path, options: str = "noatime") -> Iterator[Card]:
+def card(folder: Path, options: str = "noatime") -> Iterator[CountedCard]:
     """Gone after the block."""
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / "card"
     place.mkdir(exist_ok=True)
     device = _mounted(folder / "card.img", place, options)
     try:
-        yield Card(place, device)
+        yield CountedCard(place, device)
     finally:
         if device is not None:
             _run("umount", "--lazy", place)

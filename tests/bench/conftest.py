@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.nominal import Used, measure
+from tests.bench.nominal import NominalUse, measure
 from tests.bench.outage import Week
 from tests.bench.outage import week as made_week
-from tests.bench.program import COMPILED, ROOT, environment
 from tests.bench.report import Report
 from tests.bench.rig import forget_folders, memory_folder
-from tests.uplink.broker import BINARY
+from tests.kit.broker import BINARY
+from tests.kit.process import COMPILED, ROOT, environment
 
 
 def warm_up() -> None:
@@ -44,6 +44,6 @@ def week(tmp_path_factory: pytest.TempPathFactory) -> Week:
 
 
 @pytest.fixture(scope="session")
-def nominal(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Used]:
+def nominal(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NominalUse]:
     """Some minutes of the nominal street, lived through by the first who asks."""
     return measure(tmp_path_factory.mktemp("nominal") / "street")

@@ -13,7 +13,8 @@ from typing import Final
 
 from drivers.buses.modbus.responsetimeout import ResponseTimeout
 from edge.acquire.poll import Poller, PollState
-from edge.core import BusError, Point, Polled, Quantity, Sample, Stamp
+from edge.core import BusError, Point, Polled, Quantity, Sample
+from tests.kit.clock import JumpingClock
 
 HOUR_S: Final = 3600.0
 FIRST_S: Final = 60.0  # the first attempts follow each other fast; they are no long run
@@ -56,28 +57,11 @@ class Hour:
 
 
 @dataclass(slots=True)
-class Jumping:
-    """A clock that whoever uses the line moves on."""
-
-    mono_ns: int = 0
-
-    def now(self) -> Stamp:
-        return Stamp(self.mono_ns, self.mono_ns, "none")
-
-    async def sleep_until(self, mono_ns: int) -> None:
-        self.mono_ns = max(self.mono_ns, mono_ns)
-        await asyncio.sleep(0)
-
-    def passes(self, seconds: float) -> None:
-        self.mono_ns += int(seconds * 1e9)
-
-
-@dataclass(slots=True)
-class Far:
+class SilentMeter:
     """A meter that answers in `turn_s`, or is silent as long as is waited for it."""
 
     unit: int
-    clock: Jumping
+    clock: JumpingClock
     patience: ResponseTimeout
     turn_s: float
     silent_s: Mapping[bool, float]  # whether it was waited for in full -> how long that took
@@ -114,11 +98,11 @@ def hour(
     silent_s: Mapping[bool, float],
 ) -> Hour:
     """An hour of the poller with these meters, asked as fast as the line goes."""
-    clock, patience, found = Jumping(), ResponseTimeout(timeout_s), Hour()
+    clock, patience, found = JumpingClock(0), ResponseTimeout(timeout_s), Hour()
     devices = [
         PollState(
             f"m{unit}",
-            Far(unit, clock, patience, turn_s, silent_s if unit in silent else {}, found),
+            SilentMeter(unit, clock, patience, turn_s, silent_s if unit in silent else {}, found),
             every_ns=1_000_000,
         )
         for unit in units

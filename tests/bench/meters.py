@@ -41,7 +41,7 @@ def images(table: Mapping[str, Any], rng: random.Random) -> list[bytes]:
     return made
 
 
-class Meters:
+class ModbusMeters:
     """`units` alike meters; `silent` are those that do not answer. Counts what it was asked."""
 
     def __init__(self, table: Mapping[str, Any], units: int) -> None:
@@ -88,7 +88,7 @@ class Meters:
 def main() -> None:
     """Serve until SIGTERM."""
     table = tomllib.loads(Path(sys.argv[1]).read_text("utf-8"))
-    meters = Meters(table, int(sys.argv[2]))
+    meters = ModbusMeters(table, int(sys.argv[2]))
     signals = {signal.SIGTERM, signal.SIGINT, signal.SIGUSR1}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     threading.Thread(target=meters.serve, daemon=True).start()

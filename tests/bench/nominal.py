@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from edge.config.model import Streams
 from edge.store.outbox import Outbox
-from tests.bench.card import Card, card
-from tests.bench.program import Program, quiet_broker
-from tests.bench.proxy import Proxy
-from tests.bench.rig import BUS, METER, TABLES, Heard, Listener, write_site
+from tests.bench.card import CountedCard, card
+from tests.bench.rig import BUS, METER, TABLES, BenchSubscriber, HeardMessage, write_site
+from tests.kit.link import CountingProxy
+from tests.kit.process import MeasuredProgram, quiet_broker
+from tests.kit.virtualgateway import lived
 from tests.week.offline import Again, mark
-from tests.week.street import lived
 
 UNITS: Final = 20
 POINTS: Final = 10
@@ -41,7 +41,7 @@ OURS: Final[dict[str, dict[str, Any]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class NominalUse:
     """In MINUTES minutes."""
 
     up: int  # bytes towards the broker, with all of MQTT in them
@@ -51,25 +51,25 @@ class Used:
     records: int  # messages of meters that came
 
 
-class Lane:
+class GatewayLane:
     """One gateway with its broker, line and listener."""
 
     def __init__(self, stack: ExitStack, folder: Path, meters_port: int) -> None:
         folder.mkdir()
         self.folder, self._meters_port = folder, meters_port
         broker = stack.enter_context(quiet_broker(folder))
-        self.listener = Listener(folder, broker.port)
+        self.listener = BenchSubscriber(folder, broker.port)
         stack.enter_context(self.listener.program)
         self.listener.program.said()
-        self.proxy = stack.enter_context(Proxy(broker.port))
-        self.card: Card = stack.enter_context(card(folder / "disk"))
-        self.gateway: Program
+        self.proxy = stack.enter_context(CountingProxy(broker.port))
+        self.card: CountedCard = stack.enter_context(card(folder / "disk"))
+        self.gateway: MeasuredProgram
 
     def start(self, stack: ExitStack, name: str) -> None:
         """The gateway, when its kind is known."""
         if name == "script":
             arguments = (TABLE, UNITS, 1.0, self._meters_port, self.proxy.port)
-            made = Program(self.folder / "log", "tests.bench.script", *arguments)
+            made = MeasuredProgram(self.folder / "log", "tests.bench.script", *arguments)
         else:
             words = dict(OURS[name])
             more = words.pop("more", "")
@@ -80,7 +80,7 @@ class Lane:
             text = text.replace("[uplink]\n", more or "[uplink]\n")
             ours = self.folder / "ours"
             site.write_text(text.replace(f"{ours}/store", f"{self.card.folder}/store"), "utf-8")
-            made = Program(self.folder / "log", "tests.bench.launch", "run", site)
+            made = MeasuredProgram(self.folder / "log", "tests.bench.launch", "run", site)
         self.gateway = stack.enter_context(made)
 
     def reading(self) -> tuple[int, int, int]:
@@ -108,13 +108,13 @@ def to_the_middle(period_s: int) -> None:
     time.sleep(period_s - now_s % period_s + AFTER_S)
 
 
-def measure(folder: Path) -> dict[str, Used]:
+def measure(folder: Path) -> dict[str, NominalUse]:
     """All four, for MINUTES whole windows."""
     folder.mkdir()
     with ExitStack() as stack:
-        meters = Program(folder / "meters.log", "tests.bench.meters", TABLE, UNITS)
+        meters = MeasuredProgram(folder / "meters.log", "tests.bench.meters", TABLE, UNITS)
         port = stack.enter_context(meters).said()["port"]
-        lanes = {name: Lane(stack, folder / name, port) for name in (*OURS, "script")}
+        lanes = {name: GatewayLane(stack, folder / name, port) for name in (*OURS, "script")}
         for name, lane in lanes.items():
             if name in OURS:
                 grow_log(lane.card.folder / "store")
@@ -127,9 +127,9 @@ def measure(folder: Path) -> dict[str, Used]:
         for name, lane in lanes.items():
             heard = [m for m in lane.listener.heard() if begin_ns <= m.at_ns < end_ns]
             up, own, device = (b - a for a, b in zip(before[name], after[name], strict=True))
-            found[name] = Used(up, last(heard), own, device, sum(m.values for m in heard))
+            found[name] = NominalUse(up, last(heard), own, device, sum(m.values for m in heard))
     return found
 
 
-def last(heard: list[Heard]) -> int:
+def last(heard: list[HeardMessage]) -> int:
     return sum(len(m.topic) + len(m.payload) for m in heard if "/up/last/" in m.topic)

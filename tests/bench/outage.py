@@ -9,8 +9,8 @@ from edge.config.model import Store
 from edge.process.merge import merge_bodies
 from edge.store import OutboxCounts
 from edge.store.outbox import Outbox
+from tests.kit.virtualgateway import S, lived
 from tests.week.offline import Account, Again, Fed, account
-from tests.week.street import S, lived
 
 MINUTES: Final = 7 * 1440
 ASKED: Final = 1440  # minutes: after a day it is asked how long its room lasts

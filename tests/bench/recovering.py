@@ -11,29 +11,30 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from tests.bench.program import Program, quiet_broker
-from tests.bench.rig import BUS, METER, TABLES, Listener, write_site
-from tests.oracle.proxy import FaultProxy
+from tests.bench.rig import BUS, METER, TABLES, BenchSubscriber, write_site
+from tests.kit.link import FaultProxy
+from tests.kit.process import MeasuredProgram, quiet_broker
+from tests.kit.waiting import wait_until
 
 EVERY_S: Final = 0.2
 PATIENCE_S: Final = 150.0
 SETTLED_S: Final = 6.0  # between two outages: a connection of less than 5 s counts as a failure
 
 
-class Box:
+class OutageRig:
     """A gateway with all that it needs. `platform`: receipts confirm."""
 
     def __init__(self, stack: ExitStack, folder: Path, *, platform: bool = False) -> None:
         folder.mkdir()
         self._stack, self._folder = stack, folder
         self.broker = stack.enter_context(quiet_broker(folder))
-        self.listener = Listener(folder, self.broker.port)
+        self.listener = BenchSubscriber(folder, self.broker.port)
         stack.enter_context(self.listener.program)
         self.listener.program.said()
         self.proxy = FaultProxy(self.broker.port).start()
         stack.callback(self.proxy.stop)
         table = TABLES / "meter10.toml"
-        meters = Program(folder / "meters.log", "tests.bench.meters", table, 1)
+        meters = MeasuredProgram(folder / "meters.log", "tests.bench.meters", table, 1)
         port = stack.enter_context(meters).said()["port"]
         parts = (BUS.format(port=port), METER.format(unit=1, table="meter10", every_s=EVERY_S))
         self._site, _ = write_site(folder, self.proxy.port, *parts, raw_commit_s=0, period_s=900)
@@ -44,15 +45,17 @@ class Box:
         self.gateway = self._gateway()
         self.fresh_s(time.monotonic_ns())
 
-    def _gateway(self) -> Program:
+    def _gateway(self) -> MeasuredProgram:
         log = self._folder / "gateway.log"
-        return self._stack.enter_context(Program(log, "tests.bench.launch", "run", self._site))
+        return self._stack.enter_context(
+            MeasuredProgram(log, "tests.bench.launch", "run", self._site)
+        )
 
-    def _receipts(self) -> Program:
+    def _receipts(self) -> MeasuredProgram:
         url, store = f"mqtt://127.0.0.1:{self.broker.port}", self._folder / "platform.db"
         words = ("receipts", "--broker", url, "--store", store)
         log = self._folder / "platform.log"
-        return self._stack.enter_context(Program(log, "tests.bench.launch", *words))
+        return self._stack.enter_context(MeasuredProgram(log, "tests.bench.launch", *words))
 
     # -- outages: each gives the seconds from its end to the first fresh record --------------------
 
@@ -71,7 +74,7 @@ class Box:
         """Both ends stay open and nothing comes through: also when the gateway has noticed."""
         begin_s, before = time.monotonic(), self.proxy.connections
         self.proxy.set("hole")
-        until(lambda: self.proxy.connections > before)
+        wait_until(lambda: self.proxy.connections > before, seconds=PATIENCE_S)
         noticed_s = time.monotonic() - begin_s
         time.sleep(max(0.0, hole_s - noticed_s))
         self.proxy.set("fine")
@@ -94,7 +97,7 @@ class Box:
     # -- what came ---------------------------------------------------------------------------------
 
     def fresh_s(self, since_ns: int) -> float:
-        """Seconds until a reading arrives that was made after this moment."""
+        """Seconds wait_until a reading arrives that was made after this moment."""
         found = self._first_s(since_ns, self._fresh_at)
         time.sleep(SETTLED_S)
         return found
@@ -122,13 +125,6 @@ class Box:
 
 
 @contextmanager
-def box(folder: Path, *, platform: bool = False) -> Iterator[Box]:
+def box(folder: Path, *, platform: bool = False) -> Iterator[OutageRig]:
     with ExitStack() as stack:
-        yield Box(stack, folder, platform=platform)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end_s, "it did not happen in time"
-        time.sleep(0.02)
+        yield OutageRig(stack, folder, platform=platform)

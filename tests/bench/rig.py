@@ -14,7 +14,7 @@ import msgpack
 
 from edge.core import Sweep
 from edge.uplink.wire import raw_sweeps
-from tests.bench.program import Program, quiet_broker
+from tests.kit.process import MeasuredProgram, quiet_broker
 
 TABLES: Final = Path(__file__).parent / "tables"
 METERS: Final = 10
@@ -60,7 +60,7 @@ every_s = {every_s}
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class HeardMessage:
     """One message, as the listener got it."""
 
     at_ns: int
@@ -86,44 +86,44 @@ class Heard:
         return found
 
 
-class Listener:
+class BenchSubscriber:
     """The subscriber's process and its file."""
 
     def __init__(self, folder: Path, broker_port: int) -> None:
         self._file = folder / "heard"
         arguments = ("tests.bench.listen", broker_port, self._file)
-        self.program = Program(folder / "listen.log", *arguments)
+        self.program = MeasuredProgram(folder / "listen.log", *arguments)
 
-    def heard(self) -> list[Heard]:
+    def heard(self) -> list[HeardMessage]:
         """Everything so far."""
         found = []
         with self._file.open("rb") as file:
             for at_ns, topic, payload in msgpack.Unpacker(file, max_buffer_size=0):
-                found.append(Heard(at_ns, topic, payload))
+                found.append(HeardMessage(at_ns, topic, payload))
         return found
 
 
-class World:
+class MeterBench:
     """Meters, broker and listener; `start` puts a gateway between them."""
 
-    def __init__(self, folder: Path, table: str, broker_port: int, meters: Program) -> None:
+    def __init__(self, folder: Path, table: str, broker_port: int, meters: MeasuredProgram) -> None:
         self.folder, self.table, self.broker_port = folder, table, broker_port
         self.meters = meters
         self.meters_port: int = meters.said()["port"]
-        self.listener = Listener(folder, broker_port)
+        self.listener = BenchSubscriber(folder, broker_port)
         self.listener.program.said()
 
-    def gateway(self, who: Who, every_s: float, **words: Any) -> Program:
+    def gateway(self, who: Who, every_s: float, **words: Any) -> MeasuredProgram:
         """A gateway that has not said anything yet; `words` are for the site of ours."""
         log, port = self.folder / f"{who}.log", words.pop("broker_port", self.broker_port)
         if who == "script":
             table = TABLES / f"{self.table}.toml"
             arguments = (table, METERS, every_s, self.meters_port, port)
-            return Program(log, "tests.bench.script", *arguments)
+            return MeasuredProgram(log, "tests.bench.script", *arguments)
         site = self.site(every_s=every_s, broker=port, **words)
-        return Program(log, "tests.bench.launch", "run", site)
+        return MeasuredProgram(log, "tests.bench.launch", "run", site)
 
-    def first_value_ns(self, gateway: Program, timeout_s: float = 20.0) -> int:
+    def first_value_ns(self, gateway: MeasuredProgram, timeout_s: float = 20.0) -> int:
         """Wait for the first message with values; returns when it came."""
         end = time.monotonic() + timeout_s
         while True:
@@ -155,21 +155,21 @@ def write_site(folder: Path, broker: int, *parts: str, **words: Any) -> tuple[Pa
 
 
 @contextmanager
-def world(folder: Path, table: str = "meter20") -> Iterator[World]:
+def world(folder: Path, table: str = "meter20") -> Iterator[MeterBench]:
     """In a new folder; everything has ended and is gone after the block."""
     folder.mkdir()
     with ExitStack() as stack:
         broker = stack.enter_context(quiet_broker(folder))
-        meters = Program(
+        meters = MeasuredProgram(
             folder / "meters.log", "tests.bench.meters", TABLES / f"{table}.toml", METERS
         )
         stack.enter_context(meters)
-        made = World(folder, table, broker.port, meters)
+        made = MeterBench(folder, table, broker.port, meters)
         stack.enter_context(made.listener.program)
         yield made
 
 
-def values_between(who: Who, heard: Sequence[Heard], begin: "Moment", end: "Moment") -> int:
+def values_between(who: Who, heard: Sequence[HeardMessage], begin: "Moment", end: "Moment") -> int:
     """How many values were read within the time, of those that arrived."""
     count = 0
     for each in heard:
@@ -225,6 +225,6 @@ def forget_folders() -> None:
 
 
 __all__ = [
-    "LONG_S", "METERS", "VALUES", "Heard", "Moment", "Who", "World",
+    "LONG_S", "METERS", "VALUES", "HeardMessage", "MeterBench", "Moment", "Who",
     "clear_of_long_windows", "values_between", "world", "write_site",
 ]  # fmt: skip

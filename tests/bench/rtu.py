@@ -19,7 +19,7 @@ from edge.acquire.poll import Poller, PollState
 from edge.core import Polled, Sweep
 from tests.bench.dead import Timed
 from tests.bench.meter_bus import TABLE, TURNAROUND_S, UNITS
-from tests.bench.program import Program
+from tests.kit.process import MeasuredProgram
 
 REGISTERS: Final = 40
 VALUES: Final = 20
@@ -27,7 +27,7 @@ TIMEOUT_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Wire:
+class LineTiming:
     """A line of this speed, 8N1, on which each meter is asked for 40 registers in one request."""
 
     baud: int
@@ -48,10 +48,10 @@ class Wire:
         return 100 * self.busy_s / self.turn_s
 
 
-class Line:
+class LineProcess:
     """The simulated line as a process of its own."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: MeasuredProgram) -> None:
         self._program = program
         self.port: str = program.said()["pty"]
 
@@ -62,11 +62,11 @@ class Line:
 
 
 @contextmanager
-def line(folder: Path, wire: Wire, silent: Sequence[int] = ()) -> Iterator[Line]:
+def line(folder: Path, wire: LineTiming, silent: Sequence[int] = ()) -> Iterator[LineProcess]:
     """Eight meters; `silent` units do not answer. Nobody broke the silence between frames."""
     arguments = (wire.baud, *silent)
-    with Program(folder / "line.log", "tests.bench.meter_bus", *arguments) as program:
-        one = Line(program)
+    with MeasuredProgram(folder / "line.log", "tests.bench.meter_bus", *arguments) as program:
+        one = LineProcess(program)
         yield one
         seen = one.seen()
     assert seen["requests"]
@@ -74,7 +74,7 @@ def line(folder: Path, wire: Wire, silent: Sequence[int] = ()) -> Iterator[Line]
 
 
 @dataclass(slots=True)
-class Used:
+class LineUse:
     """What came when (monotonic ns), and what CPU its thread had taken by then (s)."""
 
     answers: list[int] = field(default_factory=list)
@@ -91,7 +91,7 @@ class Used:
         """From the first answer on: what a start costs is another matter."""
         return 1e6 * (self.cpu_s[-1] - self.cpu_s[0]) / (VALUES * (len(self.answers) - 1))
 
-    def shares(self, wire: Wire, runs: int, turns: int) -> list[float]:
+    def shares(self, wire: LineTiming, runs: int, turns: int) -> list[float]:
         """Of the ceiling, in so many runs of so many turns each; those before them warm up."""
         first = len(self.answers) - runs * turns - 1
         assert first >= 0, f"only {len(self.answers)} answers"
@@ -99,11 +99,11 @@ class Used:
         return [turns * wire.turn_s * 1e9 / (end - begin) for begin, end in pairwise(marks)]
 
 
-def ours(wire: Wire, port: str, seconds: float, silent: Sequence[int] = ()) -> Used:
+def ours(wire: LineTiming, port: str, seconds: float, silent: Sequence[int] = ()) -> LineUse:
     """The poller of one bus, asked to go as fast as the line does. Who is `silent` is timed."""
     table = parse_register_map(TABLE.read_text("utf-8"), TABLE)
     bus = ModbusRtu(SerialPort(port, wire.baud), TIMEOUT_S)
-    used = Used()
+    used = LineUse()
     meters: dict[int, Polled] = {unit: ModbusDevice(bus, table, unit) for unit in UNITS}
     meters |= {unit: Timed(meters[unit], used.silences_s) for unit in silent}
     devices = [PollState(f"m{unit}", meter, every_ns=1_000_000) for unit, meter in meters.items()]
@@ -128,10 +128,10 @@ def ours(wire: Wire, port: str, seconds: float, silent: Sequence[int] = ()) -> U
     return used
 
 
-def script(wire: Wire, port: str, seconds: float) -> Used:
+def script(wire: LineTiming, port: str, seconds: float) -> LineUse:
     """The same by pymodbus, one meter after the other."""
     client = ModbusSerialClient(port, baudrate=wire.baud, timeout=TIMEOUT_S, retries=0)
-    used = Used()
+    used = LineUse()
     try:
         assert client.connect()
         end_ns = time.monotonic_ns() + int(seconds * 1e9)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from tests.bench.program import ROOT
+from tests.kit.process import ROOT
 
 CHUNK = 5000  # rows that are written at once
 

@@ -67,7 +67,7 @@ async def main(words: dict[str, Any]) -> None:
         clock,
         boot=writer.epoch.boot,
         epoch=writer.epoch.epoch,
-        terms=usual if per_s is None else SenderOptions(receipt_s=receipt_s, backlog_per_s=per_s),
+        options=usual if per_s is None else SenderOptions(receipt_s=receipt_s, backlog_per_s=per_s),
         hooks=SenderHooks(
             status=lambda: {"epoch": writer.epoch.epoch},
             meta=lambda: {"devices": {}},

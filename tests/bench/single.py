@@ -18,13 +18,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.core import Envelope, Record, RecordKey
 from edge.uplink.wire import encode
-from tests.week.street import lived, summaries
+from tests.kit.virtualgateway import lived, summaries
 
 TOPIC = "site/meter"
 TELL_S = 0.5
 
 
-class Told:
+class ConfirmedCount:
     """Counts, and says so now and then."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ def with_paho(port: int) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    told = Told()
+    told = ConfirmedCount()
     for payload in payloads():
         client.publish(TOPIC, payload, qos=1).wait_for_publish()
         told()
@@ -63,7 +63,7 @@ def with_paho(port: int) -> None:
 
 async def with_aiomqtt(port: int) -> None:
     async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        told = Told()
+        told = ConfirmedCount()
         for payload in payloads():
             await client.publish(TOPIC, payload, qos=1)
             told()

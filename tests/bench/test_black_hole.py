@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.program import ROOT
 from tests.bench.report import Report
+from tests.kit.process import ROOT
 
 pytestmark = pytest.mark.bench
 

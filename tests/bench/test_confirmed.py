@@ -11,12 +11,12 @@ import pytest
 from edge.core import Draft
 from edge.process.merge import merge_bodies
 from edge.store.outbox import Outbox
-from tests.bench.program import Program, quiet_broker
 from tests.bench.report import Report
 from tests.bench.rig import memory_folder
 from tests.bench.test_drain import after
+from tests.kit.process import MeasuredProgram, quiet_broker
+from tests.kit.virtualgateway import lived
 from tests.week.offline import Again, mark
-from tests.week.street import lived
 
 pytestmark = pytest.mark.bench
 
@@ -27,7 +27,7 @@ TRIPS_S: Final = (0.0, 0.05)
 PEERS: Final = ("paho", "aiomqtt")
 
 
-class Run(NamedTuple):
+class ConfirmedRate(NamedTuple):
     per_s: float
     cpu_us: float  # of a record
 
@@ -51,31 +51,31 @@ def outbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measure(folder: Path, who: str, outbox: Path, trip_s: float) -> Run:
+def measure(folder: Path, who: str, outbox: Path, trip_s: float) -> ConfirmedRate:
     folder.mkdir()
     with ExitStack() as stack:
         port = stack.enter_context(quiet_broker(folder)).port
         if trip_s:
-            line = Program(folder / "line.log", "tests.bench.delay", port, trip_s / 2)
+            line = MeasuredProgram(folder / "line.log", "tests.bench.delay", port, trip_s / 2)
             port = stack.enter_context(line).said()["port"]
         program = stack.enter_context(publisher(folder, who, outbox, port))
         begin, end = after(program, WARM_S), after(program, SECONDS)
     confirmed = end["confirmed"] - begin["confirmed"]
     took_s = (end["at_ns"] - begin["at_ns"]) / 1e9
     assert confirmed, "nothing was confirmed"
-    return Run(confirmed / took_s, 1e6 * (end["cpu_s"] - begin["cpu_s"]) / confirmed)
+    return ConfirmedRate(confirmed / took_s, 1e6 * (end["cpu_s"] - begin["cpu_s"]) / confirmed)
 
 
-def publisher(folder: Path, who: str, outbox: Path, port: int) -> Program:
+def publisher(folder: Path, who: str, outbox: Path, port: int) -> MeasuredProgram:
     log = folder / "publisher.log"
     if who != "ours":
-        return Program(log, "tests.bench.single", who, port)
+        return MeasuredProgram(log, "tests.bench.single", who, port)
     own = shutil.copytree(outbox, folder / "outbox")
     words = {
         "folder": str(own), "run": str(memory_folder(folder)), "port": port,
         "receipt_s": None, "per_s": 1e6, "live_s": 0,
     }  # fmt: skip
-    return Program(log, "tests.bench.sending", json.dumps(words))
+    return MeasuredProgram(log, "tests.bench.sending", json.dumps(words))
 
 
 def test_confirmed_records_and_their_cpu(tmp_path: Path, outbox: Path, report: Report) -> None:
@@ -89,7 +89,7 @@ def test_confirmed_records_and_their_cpu(tmp_path: Path, outbox: Path, report: R
             rows(report, where, peer, ours, other)
 
 
-def rows(report: Report, where: str, peer: str, ours: Run, other: Run) -> None:
+def rows(report: Report, where: str, peer: str, ours: ConfirmedRate, other: ConfirmedRate) -> None:
     how = f"{SECONDS:.0f} s; ours: window 200, each record read from and deleted on disk"
     against = f"{peer}, one at a time"
     report.add(f"confirmed, {where}", ours.per_s, other.per_s, "records/s", against, how)

@@ -10,13 +10,14 @@ from edge.core import Stamp, Stream
 from edge.process.merge import merge_bodies
 from edge.store import ClockMark
 from edge.uplink.broker import make_broker
-from tests.bench.proxy import Proxy
 from tests.bench.report import Report
-from tests.deploy.pki_city import running
-from tests.uplink.bench import RealClock, box
-from tests.uplink.waiting import until
+from tests.kit.citybroker import running
+from tests.kit.clock import RealClock
+from tests.kit.link import CountingProxy
+from tests.kit.uplink import box
+from tests.kit.virtualgateway import MONO_0, WALL_0, Commit, S, lived
+from tests.kit.waiting import until
 from tests.week.offline import Again
-from tests.week.street import MONO_0, WALL_0, Commit, S, lived
 
 pytestmark = pytest.mark.bench
 
@@ -40,7 +41,7 @@ class Virtual(RealClock):
 async def spent(folder: Path, hour: list[Commit], level: int) -> float:
     """MB of a day, up and down: payload of TCP, without the keep-alive."""
     clock = Virtual()
-    with running(folder / "city") as city, Proxy(city.gateways.port) as line:
+    with running(folder / "city") as city, CountingProxy(city.gateways.port) as line:
         cert, key = city.gateway("gw-0001")
         broker = make_broker(
             f"mqtts://127.0.0.1:{line.port}", "gw-0001",
@@ -53,8 +54,8 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
             gateway.connect()
             await until(lambda: sender.connected)
             sender.set_saver_level(level)
-            feed = sender._delivery.feed
-            await until(lambda: feed.held or not level)
+            send_queue = sender._delivery.send_queue
+            await until(lambda: send_queue.held or not level)
             before, minutes, made = line.up + line.down, 0, 0
             for commit in Again(hour):
                 clock.mono_ns = commit.at_ns
@@ -67,12 +68,12 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 made += len(rows)
                 minutes += commit.closes
                 if not level:
-                    await until(lambda: not sender.under_way and not feed.fresh)
+                    await until(lambda: not sender.under_way and not send_queue.fresh)
                 elif minutes % 15 == 0 and commit.closes:
                     clock.mono_ns += 11 * S
                     sender._wake.set()
-                    await until(lambda: not feed.held)
-                    await until(lambda: feed.held)
+                    await until(lambda: not send_queue.held)
+                    await until(lambda: send_queue.held)
                 if minutes == MINUTES:
                     break
             return (line.up + line.down - before) * DAYS / 1e6

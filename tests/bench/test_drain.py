@@ -14,10 +14,10 @@ import msgpack
 import pytest
 
 from tests.bench.outage import Week
-from tests.bench.program import Program, quiet_broker
 from tests.bench.report import Report
-from tests.bench.rig import Listener, memory_folder
-from tests.week.street import DEVICES, PERIOD_S
+from tests.bench.rig import BenchSubscriber, memory_folder
+from tests.kit.process import MeasuredProgram, quiet_broker
+from tests.kit.virtualgateway import DEVICES, PERIOD_S
 
 pytestmark = pytest.mark.bench
 
@@ -34,7 +34,7 @@ KINDS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class Run(NamedTuple):
+class DrainRate(NamedTuple):
     per_s: float
     late_s: list[float]  # of live records, from before their commit to the subscriber
     cpu_percent: float
@@ -46,7 +46,7 @@ def platform(folder: Path, port: int) -> Iterator[None]:
     url, store = f"mqtt://127.0.0.1:{port}", folder / "platform.db"
     words = ("receipts", "--broker", url, "--store", store)
     log = folder / "platform.log"
-    with Program(log, "tests.bench.launch", *words):
+    with MeasuredProgram(log, "tests.bench.launch", *words):
         end = time.monotonic() + 30
         while "listening" not in log.read_text():
             assert time.monotonic() < end, log.read_text()
@@ -54,7 +54,7 @@ def platform(folder: Path, port: int) -> Iterator[None]:
         yield
 
 
-def live_times(listener: Listener, begin_ns: int, end_ns: int) -> list[float]:
+def live_times(listener: BenchSubscriber, begin_ns: int, end_ns: int) -> list[float]:
     """Seconds of each live record that was committed in this time."""
     found = []
     for heard in listener.heard():
@@ -65,14 +65,14 @@ def live_times(listener: Listener, begin_ns: int, end_ns: int) -> list[float]:
     return found
 
 
-def measure(folder: Path, outbox: Path, words: dict[str, Any]) -> Run:
+def measure(folder: Path, outbox: Path, words: dict[str, Any]) -> DrainRate:
     folder.mkdir()
     with ExitStack() as stack:
         broker = stack.enter_context(quiet_broker(folder))
-        listener = Listener(folder, broker.port)
+        listener = BenchSubscriber(folder, broker.port)
         stack.enter_context(listener.program)
         listener.program.said()
-        line = Program(folder / "line.log", "tests.bench.delay", broker.port, WAY_S)
+        line = MeasuredProgram(folder / "line.log", "tests.bench.delay", broker.port, WAY_S)
         stack.enter_context(line)
         if words["receipt_s"] is not None:
             stack.enter_context(platform(folder, broker.port))
@@ -80,7 +80,7 @@ def measure(folder: Path, outbox: Path, words: dict[str, Any]) -> Run:
             "folder": str(outbox), "run": str(memory_folder(folder)),
             "port": line.said()["port"], "live_s": LIVE_S, **words,
         }  # fmt: skip
-        sender = Program(folder / "sender.log", "tests.bench.sending", json.dumps(told))
+        sender = MeasuredProgram(folder / "sender.log", "tests.bench.sending", json.dumps(told))
         stack.enter_context(sender)
         begin = after(sender, WARM_S)
         end = after(sender, SECONDS)
@@ -89,10 +89,10 @@ def measure(folder: Path, outbox: Path, words: dict[str, Any]) -> Run:
     took_s = (end["at_ns"] - begin["at_ns"]) / 1e9
     drained = (end["confirmed"] - begin["confirmed"]) / took_s - len(late_s) / took_s
     cpu = 100 * (end["cpu_s"] - begin["cpu_s"]) / took_s
-    return Run(drained, late_s, cpu)
+    return DrainRate(drained, late_s, cpu)
 
 
-def after(program: Program, seconds: float) -> dict[str, Any]:
+def after(program: MeasuredProgram, seconds: float) -> dict[str, Any]:
     """What it says when so much time has passed."""
     first = found = program.said()
     while found["at_ns"] - first["at_ns"] < seconds * 1e9:
@@ -100,7 +100,7 @@ def after(program: Program, seconds: float) -> dict[str, Any]:
     return found
 
 
-def ms(run: Run, percent: int) -> float:
+def ms(run: DrainRate, percent: int) -> float:
     return 1000 * quantiles(run.late_s, n=100)[percent - 1]
 
 

@@ -14,9 +14,9 @@ from drivers.sim.gpio import SimChip
 from edge.acquire.clock import boot_id
 from edge.acquire.stage import find_segments
 from edge.core import Contact
-from tests.bench.program import Program, bare_rss_mib, quiet_broker
 from tests.bench.report import Report
 from tests.bench.rig import LONG_S, OWNER, clear_of_long_windows, write_site
+from tests.kit.process import MeasuredProgram, bare_rss_mib, quiet_broker
 
 pytestmark = pytest.mark.bench
 
@@ -51,7 +51,7 @@ def chip(folder: Path) -> Iterator[SimChip]:
         yield made
 
 
-def drive(one: SimChip, reader: Program) -> tuple[float, int]:
+def drive(one: SimChip, reader: MeasuredProgram) -> tuple[float, int]:
     """Seconds of CPU that the reader took, and how many edges there were."""
     requested = one.wait_requested(names(), 20)
     reader.alive()
@@ -77,14 +77,14 @@ def drive(one: SimChip, reader: Program) -> tuple[float, int]:
 def bare(folder: Path) -> tuple[float, int]:
     with chip(folder) as one:
         arguments = ("tests.bench.edges", folder / "chip.sock", LINES)
-        with Program(folder / "bare.log", *arguments) as reader:
+        with MeasuredProgram(folder / "bare.log", *arguments) as reader:
             cpu_s, count = drive(one, reader)
             reader.send(signal.SIGTERM)
             assert reader.said()["edges"] == count
     return cpu_s, count
 
 
-class Ours(NamedTuple):
+class OurEdges(NamedTuple):
     cpu_s: float
     edges: int
     lost: int
@@ -101,21 +101,21 @@ def staged(run: Path) -> tuple[int, int]:
     return came, sum(c.lost for c in contacts if isinstance(c, Contact))
 
 
-def ours(folder: Path) -> Ours:
+def ours(folder: Path) -> OurEdges:
     clear_of_long_windows(SECONDS + 10)
     with chip(folder) as one, quiet_broker(folder) as broker:
         lanes = [LANE.format(number=number) for number in range(LINES)]
         loops = LOOPS.format(path=folder / "chip.sock")
         site, run = write_site(folder, broker.port, loops, *lanes, period_s=LONG_S, models="true")
-        with Program(folder / "ours.log", "edge.cli.main", "run", site) as daemon:
+        with MeasuredProgram(folder / "ours.log", "edge.cli.main", "run", site) as daemon:
             cpu_s, count = drive(one, daemon)
             rss_mib = daemon.rss_mib()
     came, lost = staged(run)
     assert came + lost == count
-    return Ours(cpu_s, count, lost, rss_mib)
+    return OurEdges(cpu_s, count, lost, rss_mib)
 
 
-def burst(one: SimChip, reader: Program) -> int:
+def burst(one: SimChip, reader: MeasuredProgram) -> int:
     """So many edges on one line; between the bursts it is quiet, as a storming line never is."""
     assert one.wait_requested(["loop0"], 20)
     reader.alive()
@@ -143,7 +143,7 @@ def test_a_burst_of_5_khz_through_the_queue(tmp_path: Path, report: Report) -> N
         loops = LOOPS.format(path=tmp_path / "wire" / "chip.sock")
         lane = LANE.format(number=0)
         site, run = write_site(tmp_path, broker.port, loops, lane, period_s=LONG_S)
-        with Program(tmp_path / "ours.log", "edge.cli.main", "run", site) as daemon:
+        with MeasuredProgram(tmp_path / "ours.log", "edge.cli.main", "run", site) as daemon:
             count = burst(one, daemon)
     came, lost = staged(run)
     assert (came, lost) == (count, 0)

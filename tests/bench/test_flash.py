@@ -10,10 +10,10 @@ import pytest
 from edge.process.merge import merge_bodies
 from edge.store.outbox import Outbox
 from tests.bench.card import card
-from tests.bench.nominal import MINUTES, Used
+from tests.bench.nominal import MINUTES, NominalUse
 from tests.bench.report import Report
+from tests.kit.virtualgateway import Commit, lived
 from tests.week.offline import Again, Fed, mark
-from tests.week.street import Commit, lived
 
 pytestmark = pytest.mark.bench
 
@@ -69,7 +69,7 @@ def without(hour: list[Commit], owners: frozenset[str]) -> list[Commit]:
 
 
 def test_bytes_to_the_card_in_a_day(
-    tmp_path: Path, nominal: dict[str, Used], report: Report
+    tmp_path: Path, nominal: dict[str, NominalUse], report: Report
 ) -> None:
     hour = lived(60, models=True)
     runs = {

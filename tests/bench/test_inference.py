@@ -14,8 +14,8 @@ import pytest
 
 from models import BUNDLES
 from tests.bench.judging import bundles, judge_of, session_of, windows
-from tests.bench.program import ROOT, environment
 from tests.bench.report import Report
+from tests.kit.process import ROOT, environment
 
 pytestmark = pytest.mark.bench
 
@@ -52,11 +52,11 @@ def test_a_batch(name: str, report: Report) -> None:
     bare = bare_of(name, session.manifest.file)
     outputs = [output.name for output in session.manifest.outputs]
     (case, *_) = json.loads((BUNDLES / name / "golden.json").read_text())["cases"]
-    feed = {key: session.tensor((rows * ROWS)[:ROWS]) for key, rows in case["inputs"].items()}
+    inputs = {key: session.tensor((rows * ROWS)[:ROWS]) for key, rows in case["inputs"].items()}
     ours, alone = [], []
     for _ in range(ROUNDS):  # turn by turn: both meet the same machine
-        ours.append(us_of(lambda: session.run(feed)))
-        alone.append(us_of(lambda: bare.run(outputs, feed)))
+        ours.append(us_of(lambda: session.run(inputs)))
+        alone.append(us_of(lambda: bare.run(outputs, inputs)))
     how = f"{ROWS} rows; median of {ROUNDS} x {CALLS} calls"
     report.add(f"inference, {name}", median(ours), median(alone), "us", "session.run", how)
 
@@ -74,9 +74,9 @@ def test_a_window(name: str, rows: int, report: Report) -> None:
     feeds: list[Any] = []
     asked = session.run
 
-    def run(feed: Any) -> Any:
-        feeds.append(feed)
-        return asked(feed)
+    def run(inputs: Any) -> Any:
+        feeds.append(inputs)
+        return asked(inputs)
 
     source = windows(name, rows, WARM + ROUNDS * CALLS + 1)
     for end_ns, drafts, ticks in islice(source, WARM):

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from edge.config.model import Uplink
-from tests.bench.recovering import Box, box
+from tests.bench.recovering import OutageRig, box
 from tests.bench.report import Report
 
 pytestmark = pytest.mark.bench
@@ -24,19 +24,19 @@ AWAY_S: Final = 20.0
 class Outage(NamedTuple):
     name: str
     rounds: int
-    one: Callable[[Box], float]
+    one: Callable[[OutageRig], float]
     limit_s: float
     against: str
     platform: bool = False
 
 
 OUTAGES: Final = (
-    Outage("connection reset", 7, Box.reset, FIRST_S, "longest first wait"),
+    Outage("connection reset", 7, OutageRig.reset, FIRST_S, "longest first wait"),
     Outage("broker killed, away 1 s", 7, lambda b: b.broker_killed(1), 2.0, "second wait"),
     Outage(
         "broker killed, away 20 s", 3, lambda b: b.broker_killed(AWAY_S), LONGEST_S, "longest wait"
     ),
-    Outage("daemon killed (-9), started", 7, Box.killed, START_S, "budget of a start"),
+    Outage("daemon killed (-9), started", 7, OutageRig.killed, START_S, "budget of a start"),
     Outage(
         "platform away 20 s: first receipt", 3, lambda b: b.platform_away(AWAY_S), 1.0,
         "a second", platform=True,

@@ -10,7 +10,7 @@ import pytest
 from tests.bench.dead import HOUR_S, hour, split
 from tests.bench.meter_bus import UNITS
 from tests.bench.report import Report
-from tests.bench.rtu import TIMEOUT_S, VALUES, Used, Wire, line, ours, script
+from tests.bench.rtu import TIMEOUT_S, VALUES, LineTiming, LineUse, line, ours, script
 
 pytestmark = pytest.mark.bench
 
@@ -26,7 +26,7 @@ def load() -> str:
 
 @pytest.mark.parametrize("baud", [9600, 19_200])
 def test_use_of_the_line(tmp_path: Path, report: Report, baud: int) -> None:
-    wire = Wire(baud)
+    wire = LineTiming(baud)
     with line(tmp_path, wire) as one:
         used = ours(wire, one.port, (RUNS * TURNS + WARM_TURNS) * wire.turn_s * 1.05)
     with line(tmp_path, wire) as one:
@@ -47,7 +47,7 @@ def test_use_of_the_line(tmp_path: Path, report: Report, baud: int) -> None:
 
 @pytest.mark.parametrize("silent", [1, 7])
 def test_use_of_the_line_with_silent_meters(tmp_path: Path, report: Report, silent: int) -> None:
-    wire = Wire(9600)
+    wire = LineTiming(9600)
     # the first time-outs, and 2 s later the second ones; both are over before it is measured
     first_s = 2 * silent * (TIMEOUT_S + 0.02) + 2.5
     dead = tuple(UNITS)[-silent:]
@@ -68,7 +68,7 @@ def test_use_of_the_line_with_silent_meters(tmp_path: Path, report: Report, sile
     report.add(f"{what}, long run", long.answers / HOUR_S, 1 / wire.turn_s, "/s", limit, how)
 
 
-def _turns(used: Used) -> list[float]:
+def _turns(used: LineUse) -> list[float]:
     """What each answer in the last SILENT_S took (s)."""
     begin_ns = used.answers[-1] - int(SILENT_S * 1e9)
     return [(at - before) / 1e9 for before, at in pairwise(used.answers) if at > begin_ns]

@@ -8,20 +8,20 @@ from typing import Any, NamedTuple
 import pytest
 
 from edge.config.model import Streams
-from tests.bench.program import Program, bare_rss_mib
-from tests.bench.proxy import Proxy
 from tests.bench.report import Report
 from tests.bench.rig import (
     LONG_S,
     METERS,
     VALUES,
+    MeterBench,
     Moment,
     Who,
-    World,
     clear_of_long_windows,
     values_between,
     world,
 )
+from tests.kit.link import CountingProxy
+from tests.kit.process import MeasuredProgram, bare_rss_mib
 
 pytestmark = pytest.mark.bench
 
@@ -37,7 +37,7 @@ KINDS: dict[str, tuple[Who, dict[str, Any]]] = {
 }
 
 
-class Used(NamedTuple):
+class SteadyUse(NamedTuple):
     cpu_percent: float
     rss_mib: float
     written_per_s: float
@@ -46,14 +46,14 @@ class Used(NamedTuple):
     values_per_s: float
 
 
-def measure(folder: Path) -> dict[str, Used]:
+def measure(folder: Path) -> dict[str, SteadyUse]:
     """All three side by side, each with meters, a broker and a counted line of its own."""
     clear_of_long_windows(WARM_S + 2 * PERIOD_S + SECONDS)
     with ExitStack() as stack:
-        running: dict[str, tuple[World, Proxy, Program]] = {}
+        running: dict[str, tuple[MeterBench, CountingProxy, MeasuredProgram]] = {}
         for kind, (who, words) in KINDS.items():
             one = stack.enter_context(world(folder / kind))
-            proxy = stack.enter_context(Proxy(one.broker_port))
+            proxy = stack.enter_context(CountingProxy(one.broker_port))
             gateway = one.gateway(who, 1.0, broker_port=proxy.port, **words)
             running[kind] = one, proxy, stack.enter_context(gateway)
         time.sleep(WARM_S)
@@ -78,11 +78,11 @@ def measure(folder: Path) -> dict[str, Used]:
                 if "/up/last/" in message.topic and begin.mono_ns <= message.at_ns < end.mono_ns
             )
             per_s = (written / SECONDS, up / SECONDS, last / SECONDS, values / SECONDS)
-            found[kind] = Used(100 * cpu_s / SECONDS, rss[kind], *per_s)
+            found[kind] = SteadyUse(100 * cpu_s / SECONDS, rss[kind], *per_s)
     return found
 
 
-def reading(proxy: Proxy, gateway: Program) -> tuple[float, float, float]:
+def reading(proxy: CountingProxy, gateway: MeasuredProgram) -> tuple[float, float, float]:
     return gateway.cpu_s(), gateway.written(), proxy.up
 
 

@@ -20,13 +20,13 @@ FASTEST_S = 0.001  # the shortest period that a site may ask for
 SETTLE_S = 2.5  # what was read last is committed and sent
 
 
-class Run(NamedTuple):
+class ValueRate(NamedTuple):
     per_s: float
     cpu_ms: float  # for 1,000 values
     cores: float  # that it used
 
 
-def measure(folder: Path, who: Who) -> Run:
+def measure(folder: Path, who: Who) -> ValueRate:
     with world(folder) as one:
         every_s = FASTEST_S if who == "ours" else 0.0
         with one.gateway(who, every_s, raw_commit_s=1.0) as gateway:
@@ -38,7 +38,7 @@ def measure(folder: Path, who: Who) -> Run:
             values = values_between(who, one.listener.heard(), begin, end)
         took_s = (end.mono_ns - begin.mono_ns) / 1e9
     assert values
-    return Run(values / took_s, 1e6 * cpu_s / values, cpu_s / took_s)
+    return ValueRate(values / took_s, 1e6 * cpu_s / values, cpu_s / took_s)
 
 
 def ceiling(folder: Path) -> float:

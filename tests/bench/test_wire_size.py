@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.nominal import MINUTES, POINTS, READINGS, UNITS, Used
+from tests.bench.nominal import MINUTES, POINTS, READINGS, UNITS, NominalUse
 from tests.bench.report import Report
 
 pytestmark = pytest.mark.bench
@@ -11,7 +11,7 @@ SUMMARIES = UNITS * POINTS * MINUTES  # points of all records of this time
 HOW = f"20 meters x 10 points, 1 s, {MINUTES} min; all bytes up, MQTT among them"
 
 
-def test_bytes_of_a_value(nominal: dict[str, Used], report: Report) -> None:
+def test_bytes_of_a_value(nominal: dict[str, NominalUse], report: Report) -> None:
     script = nominal["script"].up / READINGS
     against = "JSON a meter, QoS 1"
     for name, what in (("summaries", "MessagePack"), ("json", "JSON")):

@@ -8,9 +8,9 @@ import pytest
 from edge.cli.main import VERBS
 from edge.platform.recordstore import open_store
 from edge.uplink.manifests import Manifests
-from tests.cli.conftest import Command
-from tests.platform.made_records import GW, entry, moment, record
-from tests.uplink.broker import free_port
+from tests.kit.broker import free_port
+from tests.kit.command import Command
+from tests.kit.records import GW, entry, moment, record
 
 
 @pytest.fixture(autouse=True)

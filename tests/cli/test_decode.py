@@ -7,10 +7,10 @@ import pytest
 
 import drivers
 from drivers.sim.dsmr import Dsmr
-from tests.cli.conftest import Command
 from tests.drivers import bench
 from tests.drivers.heard_vectors import by_name
-from tests.drivers.vectors import vector
+from tests.kit.command import Command
+from tests.kit.vectors import vector
 
 POLLED = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]
 LINED = [name for name in drivers.names() if name not in POLLED]
@@ -131,14 +131,14 @@ def test_a_sound_request_command_or_refusal_is_named_and_not_called_damaged(
     said = kerbstone("decode", name, frame)
     assert (said.code, said.out) == (1, "")
     assert "no values" in said.err
-    assert f"frame 1 is sound: {what}" in said.err
+    assert f"frame 1 is intact: {what}" in said.err
     assert "damaged" not in said.err.replace("its CRC does not match", "")
     whole = bytes.fromhex(frame)
     if len(whole) > 1:  # one bit of it turned round, or its end lost
         for spoilt in (bytes([*whole[:-1], whole[-1] ^ 0x10]), whole[:-1]):
             said = kerbstone("decode", name, spoilt.hex())
             assert (said.code, said.out) == (1, "")
-            assert f"frame 1 is sound: {what}" not in said.err
+            assert f"frame 1 is intact: {what}" not in said.err
 
 
 @pytest.mark.parametrize("name", POLLED)
@@ -167,14 +167,14 @@ def test_a_question_of_ours_is_sound(kerbstone: Command, name: str) -> None:
 def test_what_may_be_damaged_is_not_called_sound(kerbstone: Command, name: str, frame: str) -> None:
     said = kerbstone("decode", name, frame)
     assert (said.code, said.out) == (1, "")
-    assert "is sound" not in said.err
+    assert "is intact" not in said.err
 
 
 def test_a_conversation_tells_which_frame_is_sound(kerbstone: Command) -> None:
     said = kerbstone("decode", "mbus", "1040014116", "e5", "107b017c16", "6838386808")
     assert said.code == 1
     assert "damaged frame (crc)" in said.err
-    assert "frame 3 is sound: a request for data" in said.err
+    assert "frame 3 is intact: a request for data" in said.err
     assert "frame 4" not in said.err
 
 

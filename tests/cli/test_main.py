@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command, MakeSite
+from tests.kit.command import Command, MakeSite
 
 ROOT = Path(__file__).parents[2]
 VERBS = (

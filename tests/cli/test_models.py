@@ -10,9 +10,9 @@ import pytest
 
 from models import BUNDLES
 from tests.cli.answering_daemon import answering
-from tests.cli.conftest import Command, MakeSite
 from tests.infer.street import copied
-from tests.infer.tiny_model import tiny
+from tests.kit.command import Command, MakeSite
+from tests.kit.tinymodel import tiny
 
 SHIPPED = sorted(path.parent.name for path in BUNDLES.glob("*/manifest.json"))
 
@@ -74,7 +74,7 @@ def test_check_says_that_all_can_be_used(kerbstone: Command, tmp_path: Path) -> 
     said = kerbstone("models", "check", tmp_path)
     assert (said.code, said.err) == (0, "")
     assert said.lines[-1] == "1 checked: all can be used"
-    assert "note: it has no CARD.md: write it" in said.out
+    assert "note: it has no CARD.md: write CARD.md" in said.out
     assert "budget_mb" not in said.out
 
 
@@ -107,8 +107,8 @@ def damage(folder: Path, how: str) -> None:
         ("manifest", "not a manifest", "copy the bundle here again"),
         ("golden", "a golden case gives another onset", "do not use it here"),
         ("opset", "has opset 17; its manifest says 21", "copy the bundle here again"),
-        ("time", "0 are allowed", "try again while the machine rests"),
-        ("memory", "-1 are allowed", "try again while the machine rests"),
+        ("time", "0 are allowed", "try again when the machine is idle"),
+        ("memory", "-1 are allowed", "try again when the machine is idle"),
     ],
 )
 def test_what_is_wrong_with_a_bundle_is_said_with_what_to_do(

@@ -73,13 +73,13 @@ def test_the_daemon_tells_it_in_words(
     assert max(map(len, said.splitlines())) <= 80
     words = " ".join(said.split())
     for part in (
-        "g at s, as the daemon says",
+        "g at s, as the daemon reports",
         "4 records waiting; 2.0 MB of 16 MB used (12%)",
         "the oldest has waited 2 h 1 min",
         "25 h; with downsampling 10 days at the present rate",
         "air 3 event 1",
         "7 records lost since the start; 9 merged into quarter hours",
-        "lost, and not declared by an event yet: 7 records of raw, numbers 3 to 9: there was no",
+        "lost, and not yet reported by an event: 7 records of raw, numbers 3 to 9: there was no",
         "1 dead letter (refused for good), no files in quarantine",
         "air/5 of hut: Packet too large (149)",
         "odd: not known without the daemon",

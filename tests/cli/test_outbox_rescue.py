@@ -13,8 +13,9 @@ import pytest
 from edge.store import ClockMark, Outbox
 from edge.store.salvage import Salvage
 from edge.store.storefiles import quarantine
-from tests.cli.conftest import Command
-from tests.cli.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
+from tests.kit.command import Command
+from tests.kit.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
+from tests.long import more, size
 from tests.store.test_outboxinspector import picture
 
 # -- export ---------------------------------------------------------------------------------------
@@ -41,7 +42,8 @@ def test_what_is_exported_is_a_store_that_audit_reads(tmp_path: Path, kerbstone:
     assert "is there already" in again.err
 
 
-@pytest.mark.parametrize("seed", range(12))
+@more
+@pytest.mark.parametrize("seed", range(size(4, 12)))
 def test_of_a_damaged_database_all_but_the_damaged_rows_come_out(
     tmp_path: Path, kerbstone: Command, seed: int
 ) -> None:

@@ -11,8 +11,8 @@ import pytest
 from edge.acquire.stage import FRAME, Stage
 from edge.core import Contact, Sweep, all_good
 from edge.store import ClockMark, Outbox
-from tests.cli.conftest import Command
-from tests.cli.rescued import LIMIT, S, drafts, keys
+from tests.kit.command import Command
+from tests.kit.rescued import LIMIT, S, drafts, keys
 
 
 def test_what_lay_in_memory_and_a_stage_with_an_open_window(
@@ -24,7 +24,7 @@ def test_what_lay_in_memory_and_a_stage_with_an_open_window(
         tmp_path / "o", limit_bytes=LIMIT, boot_id="b", run_dir=run, ballast_bytes=0
     )
     outbox.begin()
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit(drafts(20), clock=ClockMark(400 * S, 1_790_000_400 * S, "ntp"))
     said = kerbstone("outbox", "rescue", run / "commit.log", "--out", tmp_path / "m.jsonl")
     assert said.code == 0
@@ -52,7 +52,7 @@ def in_memory(folder: Path) -> Path:
     run.mkdir()
     outbox = Outbox.open(folder / "o", limit_bytes=LIMIT, boot_id="b", run_dir=run, ballast_bytes=0)
     outbox.begin()
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     for first in range(0, 120, 20):
         outbox.commit(drafts(20, first), clock=ClockMark(400 * S, 1_790_000_400 * S, "ntp"))
     shutil.copy(run / "commit.log", folder / "kept.log")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
-from tests.cli.rescued import OWNER, damaged, filled, site
-from tests.uplink.broker import BINARY, Mosquitto
+from tests.kit.broker import BINARY, Mosquitto
+from tests.kit.command import Command
+from tests.kit.rescued import OWNER, damaged, filled, site
 
 
 @pytest.fixture
@@ -28,13 +28,14 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 @contextmanager
 def receipts(broker: Mosquitto, store: Path) -> "Iterator[subprocess.Popen[str]]":
     """The city's side, as a process of its own."""
-    words = ["receipts", "--broker", broker.url, "--store", str(store), "--idle", "4"]
+    words = ["receipts", "--broker", broker.url, "--store", str(store)]
     with subprocess.Popen(
         [sys.executable, "-m", "edge.cli.main", *words], stderr=subprocess.PIPE, text=True
     ) as city:
         assert city.stderr is not None
         assert "listening" in city.stderr.readline()
         yield city
+        city.terminate()  # what was confirmed is stored
         assert city.wait(60) == 0
 
 

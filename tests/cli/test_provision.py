@@ -16,8 +16,8 @@ from edge.identity import siteconfig
 from edge.identity.claim import CLAIM_NAME, parse_claim
 from edge.identity.names import comparison_code
 from edge.provision import approvals
-from tests.cli.conftest import Command, Said
-from tests.provision.enrolment import Box, spki
+from tests.kit.command import Command, CommandResult
+from tests.kit.enrolment import DeviceKey, spki
 
 
 @pytest.fixture(autouse=True)
@@ -33,14 +33,14 @@ def home(kerbstone: Command, tmp_path: Path) -> Path:
     return folder
 
 
-def new(kerbstone: Command, home: Path, out: Path, *more: object) -> Said:
+def new(kerbstone: Command, home: Path, out: Path, *more: object) -> CommandResult:
     words = {"--site": "s17", "--role": "crossing", "--gateway": "gw-17",
              "--enrol": "https://localhost:8443", "--broker": "mqtts://localhost:8883",
              "--ca": home / "ca.pem", "--key": home / "operator.key", "--out": out}  # fmt: skip
     return kerbstone("provision", "new", *(w for pair in words.items() for w in pair), *more)
 
 
-def stick(kerbstone: Command, home: Path, folder: Path, box: Box) -> Path:
+def stick(kerbstone: Command, home: Path, folder: Path, box: DeviceKey) -> Path:
     assert new(kerbstone, home, folder).code == 0
     (folder / approvals.REQUEST).write_bytes(box.csr())
     return folder
@@ -132,7 +132,7 @@ def test_an_operator_s_key_that_others_may_read_is_not_used(
 def test_a_box_is_enrolled_by_stick_labelled_and_revoked(
     kerbstone: Command, home: Path, tmp_path: Path
 ) -> None:
-    box = Box()
+    box = DeviceKey()
     folder = stick(kerbstone, home, tmp_path / "stick", box)
     wrong = kerbstone("provision", "offline", folder, "--dir", home, "--code", "AAAA-AAAA")
     assert wrong.code == 1
@@ -146,7 +146,7 @@ def test_a_box_is_enrolled_by_stick_labelled_and_revoked(
     assert done.code == 0, done.err
     made = x509.load_pem_x509_certificate((folder / approvals.CERTIFICATE).read_bytes())
     assert made.public_key() == box.key.public_key()
-    assert kerbstone("provision", "pending", "--dir", home).out == "no box waits\n"
+    assert kerbstone("provision", "pending", "--dir", home).out == "no box waits for approval\n"
 
     label = kerbstone("provision", "label", "gw-17", "--dir", home).out.strip()
     assert label == f"https://localhost/d/gw-17#{row['spki'][:16]}"
@@ -161,7 +161,7 @@ def test_a_box_is_enrolled_by_stick_labelled_and_revoked(
 def test_approve_by_name_and_by_the_beginning_of_the_claim(
     kerbstone: Command, home: Path, tmp_path: Path
 ) -> None:
-    box = Box()
+    box = DeviceKey()
     folder = stick(kerbstone, home, tmp_path / "stick", box)
     kerbstone("provision", "offline", folder, "--dir", home, "--code", "x")
     claim = parse_claim((folder / CLAIM_NAME).read_bytes()).claim

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Command, MakeSite, Said
+from tests.kit.command import Command, CommandResult, MakeSite
 
 ROOT = Path(__file__).parents[2]
 OTHER = ROOT / ".venv-3.13" / "bin" / "python"
@@ -45,11 +45,11 @@ def traffic(t_ms: float = 0, count: int = 40) -> list[Row]:
     return sorted(rows, key=lambda row: float(row[0]))
 
 
-def records(said: Said) -> list[dict[str, Any]]:
+def records(said: CommandResult) -> list[dict[str, Any]]:
     return [json.loads(line) for line in said.lines]
 
 
-def of(said: Said, source: str) -> list[dict[str, Any]]:
+def of(said: CommandResult, source: str) -> list[dict[str, Any]]:
     return [r for r in records(said) if r.get("source") == source and r["stream"] != "event"]
 
 

@@ -19,13 +19,14 @@ from edge.app.replaying import Replay, read_edge_rows
 from edge.app.wiring import Wiring
 from edge.config import load_site
 from edge.core import Contact, Draft, Edge, Record, Sweep
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
+from tests.long import examples
 
 ROOT = Path(__file__).parents[2]
 TRACE = Path(edge.demo.__file__).parent / "trace.csv.gz"
 SITE = ROOT / "deploy" / "demo.toml"
 PERIOD_NS = 5_000_000_000
-FEW = settings(max_examples=3, deadline=None)  # each is the whole trace
+FEW = settings(max_examples=examples(3), deadline=None)  # each is the whole trace
 Said = tuple[str, str, int, int, object]
 
 

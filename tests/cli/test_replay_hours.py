@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge.infer.modelguard import ModelGuard
-from tests.cli.conftest import Command, MakeSite
+from tests.kit.command import Command, MakeSite
 
 pytest.importorskip("onnxruntime")
 

@@ -11,8 +11,8 @@ import pytest
 import edge.demo
 from edge.cli import replay
 from edge.cli.main import main
-from tests.cli.conftest import Command, MakeSite
 from tests.cli.test_replay import TWO_VEHICLES, traffic, written
+from tests.kit.command import Command, MakeSite
 
 DEMO = Path(edge.demo.__file__).parent / "trace.csv.gz"
 SITE = Path(__file__).parents[2] / "deploy" / "demo.toml"
@@ -93,7 +93,7 @@ def test_progress_is_told_on_a_terminal_and_nowhere_else(
     plain = written(tmp_path / "edges.csv", traffic(count=700))
     path.write_bytes(gzip.compress(plain.read_bytes()))
     err = Terminal() if screen else io.StringIO()
-    monkeypatch.setattr(replay, "TELL_S", 0.0)
+    monkeypatch.setattr(replay, "PROGRESS_S", 0.0)
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     assert main(["replay", "--config", str(site()), "--edges", str(path)]) == 0

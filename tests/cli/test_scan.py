@@ -24,8 +24,8 @@ from edge.cli.scan import RUN_DIR
 from edge.config import load_site
 from edge.control.locks import BusLock
 from edge.control.protocol import VerbError
-from tests.cli.conftest import Command, MakeSite
 from tests.drivers.scan import played
+from tests.kit.command import Command, MakeSite
 
 MODBUS = ("--timeout", "0.1", "--units", "1,5,7,9")
 HEAD = """
@@ -55,7 +55,7 @@ def test_chips_are_known_by_id_number_or_registers(
         "sht4x", "ads1115", "sgp41", "scd41", "sps30", "sen66", "bme280", "bme688"
     ]  # fmt: skip
     assert place["devices"][0]["serial"] == str(0xCAFE)
-    assert place["unknown"] == ["0x50: something answers, and is no chip that this program knows"]
+    assert place["unknown"] == ["0x50: a device answers, but this program does not know the chip"]
     assert "address = 0x77" in told["toml"]
     _accepted(kerbstone, told["toml"], tmp_path)
     assert all(len(data) <= 2 for _, kind, data in air[0].log if kind == "w"), "questions only"
@@ -129,16 +129,14 @@ def test_a_bus_of_the_running_daemon_is_left_to_it(
     )
     said = kerbstone("scan", air[1], "--config", file)
     assert said.code == 3
-    assert "the running daemon works on it (bus hut)" in said.out
+    assert "the running daemon uses it (bus hut)" in said.out
     assert not air[0].log
     other = f"sim:{tmp_path}/nothing"
     assert "daemon" not in kerbstone("scan", other, "--config", file).out
     monkeypatch.setattr("edge.cli.scan.ask_daemon", lambda *_: None)
     lock = BusLock(tmp_path, "hut")
     assert lock.take()
-    assert (
-        "another process works on it (bus hut)" in kerbstone("scan", air[1], "--config", file).out
-    )
+    assert "another process uses it (bus hut)" in kerbstone("scan", air[1], "--config", file).out
     lock.release()
     said = kerbstone("scan", air[1], "--config", file)
     assert "[bus.i2c]" in said.out

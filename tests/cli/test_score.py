@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.cli.main import main
-from tests.cli.conftest import Command
-from tests.infer.bundles import proven_once
+from tests.kit.bundles import proven_once
+from tests.kit.command import Command
+from tests.long import examples
 
 ROOT = Path(__file__).parents[2]
 HEADER = "timestamp,value,state,onset"
@@ -95,7 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("score")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(
     odd=st.lists(st.tuples(st.integers(0, 119), st.sampled_from(ODD)), max_size=8),
     ends=st.sampled_from(["\n", "\r\n"]),

@@ -26,8 +26,8 @@ from drivers.sim._responder import Responder
 from drivers.sim.i2c import Nack
 from edge.cli.sim import sim_request, site_tables
 from edge.core import Bad, Reason, Sample, UncertainValue
-from tests.cli.conftest import Command
-from tests.drivers.patient_port import waiting
+from tests.kit.command import Command
+from tests.kit.serialport import waiting
 
 POLLED = [name for name in drivers.names() if drivers.spec(name).wiring != "gpio"]
 FAST = 115_200  # a pseudo-terminal has no speed; what a port waits between frames goes by it
@@ -53,7 +53,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setitem(simrunner.MORE, name, more)
 
 
-class Hurried(SmbusI2c):
+class HurriedI2c(SmbusI2c):
     """For a chip whose time flies: what it needs is over sooner, if by less than its clock says."""
 
     async def transfer(
@@ -156,14 +156,14 @@ def test_it_lists_its_faults_and_refuses_others(kerbstone: Command) -> None:
     ("words", "text"),
     [
         (("nothing", "--on", "pty"), "no driver is called 'nothing'"),
-        (("sht4x",), "say where with --on: i2c"),
+        (("sht4x",), "say with --on where the device is to be: i2c"),
         (("sht4x", "--on", "pty"), "does not fit a device wired by i2c"),
-        (("sht4x", "--on", "/dev/i2c-1"), "no computer can play the device"),
+        (("sht4x", "--on", "/dev/i2c-1"), "a computer cannot play the device"),
         (("sdm120", "--on", "tcp:x"), "write tcp:HOST:PORT"),
         (("sdm120", "--on", "pty", "--value", "voltage=3"), "has no point 'voltage'"),
         (("sdm120", "--on", "pty", "--value", "voltage_l1"), "write it as"),
         (("sdm120", "--on", "pty", "--address", "248"), "a Modbus unit is 1 to 247"),
-        (("sdm120", "--on", "pty", "--line", "fast"), "is not like 9600 8N1"),
+        (("sdm120", "--on", "pty", "--line", "fast"), "is not of the form 9600 8N1"),
         (("mhz19", "--on", "pty", "--address", "2"), "mhz19 has no address"),
         (("sdm120", "--on", "pty", "--line", "9600 5N1"), "7 or 8 bits"),
         (("sdm120", "--on", "pty", "--line", "9600 8X1"), "parity N, E or O"),
@@ -174,13 +174,13 @@ def test_it_lists_its_faults_and_refuses_others(kerbstone: Command) -> None:
         (("sdm120", "--on", "tcp:0.0.0.0:²"), "write tcp:HOST:PORT"),
         (("pms5003", "--on", "pty", "--value", "pm2_5=nan"), "a finite number"),
         (("pms5003", "--on", "pty", "--value", "pm2_5=inf"), "a finite number"),
-        (("mbus", "--on", "pty", "--value", "power=1e30"), "power=1e+30 cannot be told"),
-        (("sml", "--on", "pty", "--value", "energy_import=-5"), "cannot be told"),
-        (("sdm120", "--on", "pty", "--value", "voltage_l1=1e300"), "cannot be told"),
-        (("dlt645", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be told"),
-        (("dlms", "--on", "pty", "--value", "voltage_l1=-1"), "cannot be told"),
-        (("iec62056", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be told"),
-        (("dsmr", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be told"),
+        (("mbus", "--on", "pty", "--value", "power=1e30"), "power=1e+30 cannot be sent"),
+        (("sml", "--on", "pty", "--value", "energy_import=-5"), "cannot be sent"),
+        (("sdm120", "--on", "pty", "--value", "voltage_l1=1e300"), "cannot be sent"),
+        (("dlt645", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be sent"),
+        (("dlms", "--on", "pty", "--value", "voltage_l1=-1"), "cannot be sent"),
+        (("iec62056", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be sent"),
+        (("dsmr", "--on", "pty", "--value", "voltage_l1=5000"), "cannot be sent"),
         (("canoga", "--on", "pty", "--address", "99"), "0 to 15 (slot) or 128"),
         (("mbus", "--on", "pty", "--address", "300"), "mbus has 0 to 250"),
         (("dlt645", "--on", "pty", "--address", "abc"), "the 12 digits"),
@@ -309,7 +309,7 @@ def test_a_second_bus_has_a_name_of_its_own(
     with simrunner.run_sim(sim_request(drivers.spec("sht4x"), {}), f"i2c:{tmp_path}/mine"):
         said = kerbstone("sim", "sht4x", "--on", f"i2c:{tmp_path}/mine")
     assert said.code == 3
-    assert "end the one that has it, or take another" in said.err
+    assert "end the program that uses it, or take another" in said.err
 
 
 @pytest.mark.parametrize("name", ["loop", "s0", "contact"])
@@ -334,7 +334,7 @@ def _bus(keys: Any, name: str, port: type[SerialPort] = SerialPort) -> Any:
     match keys["kind"]:
         case "i2c":
             flies = simrunner.MORE.get(name, {}).get("clock") is _flying
-            return (Hurried if flies else SmbusI2c)(keys["path"])
+            return (HurriedI2c if flies else SmbusI2c)(keys["path"])
         case "modbus-tcp":
             return ModbusTcp(keys["host"], keys["port"])
         case "modbus-rtu":

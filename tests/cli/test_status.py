@@ -25,7 +25,7 @@ from edge.config import Store
 from edge.core import boxfiles
 from edge.store import OutboxCounts
 from tests.cli.answering_daemon import answering
-from tests.cli.conftest import Command, MakeSite
+from tests.kit.command import Command, MakeSite
 
 DAY = 86_400.0
 COUNTS = asdict(OutboxCounts(rows=1204, size=3 << 20, limit=64 << 20, streams={"air": 1204},
@@ -122,7 +122,7 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
         "memory: 210 MB of 420 MB free (50%)",
         "The power was cut",
         "48.2 MB a day written, by all programs; 31.0 MB a day by the daemon",
-        "a new card lasts 22 years at that rate, if it bears 0.4 TB (an assumption",
+        "a new card lasts 22 years at that rate, if 0.4 TB can be written to it (an assumption",
         "congestion 1.0.0 answers",
         "anomaly: off",
     ):
@@ -144,11 +144,12 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
          "no link to the broker", "No link to the broker for 2 h (timed out): check modem"),
         ({"link__confirm": "broker", "box__health__no_subscribers": 5}, "nobody subscribes",
          "5 records"),
-        ({"problems": {"hut_air": "nobody answers at 0x69"}, "devices__hut_air__state": "silent"},
-         "hut_air silent", "hut_air: nobody answers at 0x69. Check its supply"),
+        ({"problems": {"hut_air": "no device answers at 0x69"},
+          "devices__hut_air__state": "silent"},
+         "hut_air silent", "hut_air: no device answers at 0x69. Check its supply"),
         ({"problems": {"line a": "is busy"}}, "line a", "line a: is busy."),
         ({"problems": {"configuration": "site.toml is not used"}}, "last good configuration",
-         "Mend the file."),
+         "Correct the file."),
         ({"devices__hut_air__state": "crc", "devices__hut_air__text": "3 of 8"}, "hut_air crc",
          "hut_air: 3 of 8. Damaged on the wire"),
         ({"box__health__device_error_ratio": {"hut_air": 0.25}}, "hut_air fails often", "25%"),
@@ -159,12 +160,12 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
         ({"box__health__throttled_seen": ["undervoltage"]}, "undervoltage seen", "at some time"),
         ({"box__start": {"cause": "watchdog", "text": "It hung."}}, "the watchdog had reset",
          "Started 2 h 1 min ago, because the watchdog had reset the board: It hung."),
-        ({"dropped": 3}, "too busy", "3 pieces of news dropped"),
+        ({"dropped": 3}, "too busy", "3 messages inside the gateway dropped"),
         ({"stage_overflow": 1}, "stage full", "1 entry"),
         ({"loops": {"north_1 lead": "north_1, lead loop: is silent: measure it."}},
          "loop north_1 lead", "north_1, lead loop: is silent: measure it."),
-        ({"unmatched_edges": 2}, "edges nobody claims", "compare the site file"),
-        ({"box__health__bus_restarts": 1}, "a bus hung", "begun anew 1 time"),
+        ({"unmatched_edges": 2}, "edges of unknown lines", "compare the site file"),
+        ({"box__health__bus_restarts": 1}, "a bus hung", "restarted 1 time"),
         ({"models__congestion": {"answers": "rule", "why": "late: 900 ms"}},
          "model congestion fails", "late: 900 ms."),
     ],
@@ -196,7 +197,7 @@ def test_what_only_needs_time_is_shown_and_needs_nobody(parts: dict[str, Any]) -
     assert find_issues(changed(**parts)) == []
 
 
-@pytest.mark.parametrize(("level", "says"), [(0, "in 2026-11"), (2, "become quarter hours")])
+@pytest.mark.parametrize(("level", "says"), [(0, "in 2026-11"), (2, "merged into quarter hours")])
 def test_a_byte_budget_is_told_where_there_is_one(level: int, says: str) -> None:
     data_saver = {"level": level, "used": 480_000_000, "budget": 500_000_000, "month": "2026-11"}
     told = flat(changed(data_saver=data_saver))

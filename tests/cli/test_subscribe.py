@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Command
-from tests.uplink.broker import free_port
+from tests.kit.broker import free_port
+from tests.kit.command import Command
 
 UP = "kerbstone/v1/test/gw-1/up"
 CANNOT = {

@@ -16,7 +16,7 @@ from tests.cluster.street import Key
 FILTERS = [("kerbstone/v1/+/+/up/+", 1), ("kerbstone/v1/+/+/up/+/+", 1)]  # with their QoS
 
 
-class Platform:
+class ClusterPlatform:
     """Goes to the next node when one fails."""
 
     def __init__(self, rabbit: Rabbit) -> None:

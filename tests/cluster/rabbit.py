@@ -14,9 +14,9 @@ from deploy.broker.rabbitmq.cluster import BINARIES, COUNT, Cluster, Node, Ports
 from edge.platform.subscription import SESSION_S, BrokerSource, make_client
 from edge.provision import pki
 from edge.uplink.broker import Broker
-from tests.deploy.pki_city import Place
-from tests.deploy.pki_forged import Pair
-from tests.uplink.broker import free_port
+from tests.kit.broker import free_port
+from tests.kit.citybroker import TlsListener
+from tests.kit.forged import Pair
 
 GATEWAYS = ("gw-0001", "gw-0002", "gw-0003")
 
@@ -31,7 +31,7 @@ class Rabbit:
         mqtt, between = (tuple(next(ports) for _ in range(COUNT)) for _ in range(2))
         self.cluster = Cluster(folder, Ports(mqtt, between, next(ports)))
         self.cluster.configure(changes)
-        self.places = [Place(folder, port) for port in mqtt]
+        self.places = [TlsListener(folder, port) for port in mqtt]
 
     @property
     def now(self) -> datetime.datetime:

@@ -12,13 +12,14 @@ from edge.store import AsyncOutbox
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 from tests.cluster.rabbit import GATEWAYS, Rabbit
-from tests.uplink.bench import Box, RealClock, drafts
+from tests.kit.clock import RealClock
+from tests.kit.uplink import UplinkGateway, drafts
 
 Key = tuple[str, int]
 """A gateway, and a number of its stream `air`: each names one record, for ever."""
 
 
-class Watched(AsyncOutbox):
+class ConfirmedOutbox(AsyncOutbox):
     """An outbox that remembers what the sender told it to forget, and when."""
 
     gone: set[int]
@@ -36,10 +37,10 @@ class Watched(AsyncOutbox):
 
 
 @dataclass(slots=True)
-class Gateway:
+class ClusterGateway:
     name: str
-    box: Box
-    writer: Watched
+    box: UplinkGateway
+    writer: ConfirmedOutbox
     rows: dict[int, int] = field(default_factory=dict)
     """What was committed: its number in the stream, by row."""
 
@@ -58,11 +59,13 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(rabbit: Rabbit, folder: Path, name: str, first: int) -> AsyncIterator[Gateway]:
+async def gateway(
+    rabbit: Rabbit, folder: Path, name: str, first: int
+) -> AsyncIterator[ClusterGateway]:
     """Confirmed is what the broker has answered. `first`: the node that it prefers."""
     folder.mkdir(parents=True)
-    writer = await Watched.start(folder, limit_bytes=64 << 20, boot_id="b", run_dir=folder)
-    assert isinstance(writer, Watched)
+    writer = await ConfirmedOutbox.start(folder, limit_bytes=64 << 20, boot_id="b", run_dir=folder)
+    assert isinstance(writer, ConfirmedOutbox)
     writer.gone, writer.longest_s, writer.last_s = set(), 0.0, None
     alarms: list[tuple[str, str]] = []
     clock, epoch = RealClock(), writer.epoch
@@ -73,27 +76,27 @@ async def gateway(rabbit: Rabbit, folder: Path, name: str, first: int) -> AsyncI
     )
     sender = Sender(
         rabbit.brokers(name, first), Topics("kerbstone/v1", "mitte", name), name, writer, clock,
-        boot=epoch.boot, epoch=epoch.epoch, terms=SenderOptions(encoding="json"), hooks=hooks,
+        boot=epoch.boot, epoch=epoch.epoch, options=SenderOptions(encoding="json"), hooks=hooks,
     )  # fmt: skip
-    box = Box(writer, sender, clock)
+    box = UplinkGateway(writer, sender, clock)
     box.alarms = alarms
     box.connect()
     try:
-        yield Gateway(name, box, writer)
+        yield ClusterGateway(name, box, writer)
     finally:
         await box.disconnect()
         await writer.close()
 
 
-class Street:
+class ClusterGateways:
     """Three gateways, each at home at another node."""
 
-    def __init__(self, gateways: list[Gateway]) -> None:
+    def __init__(self, gateways: list[ClusterGateway]) -> None:
         self.gateways = gateways
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def of(cls, rabbit: Rabbit, folder: Path) -> AsyncIterator["Street"]:
+    async def of(cls, rabbit: Rabbit, folder: Path) -> AsyncIterator["ClusterGateways"]:
         async with contextlib.AsyncExitStack() as stack:
             yield cls([
                 await stack.enter_async_context(gateway(rabbit, folder / name, name, first))

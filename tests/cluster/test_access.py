@@ -9,10 +9,10 @@ import pytest
 from edge.provision import pki
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from tests.cluster.rabbit import Rabbit
-from tests.deploy.pki_city import DOWN, UP, Place
-from tests.deploy.pki_forged import SERVER, Pair, forge
-from tests.uplink.caller import Caller
-from tests.uplink.waiting import until
+from tests.kit.caller import Caller
+from tests.kit.citybroker import DOWN, UP, TlsListener
+from tests.kit.forged import SERVER, Pair, forge
+from tests.kit.waiting import until
 
 TYPE = "application/json"
 OWN, OTHER = UP.format("gw-0001"), UP.format("gw-0002")
@@ -20,7 +20,7 @@ BAD_ID, NOBODY, TAKEN_OVER = 133, 134, 142
 LET_IN = "connack 133"  # TLS was fine, and only the client id is not: `Place.answer` says "any"
 
 
-async def publish(place: Place, pair: Pair, name: str, topic: str) -> PublishAnswer:
+async def publish(place: TlsListener, pair: Pair, name: str, topic: str) -> PublishAnswer:
     caller = Caller()
     link = await caller.open(place.broker(pair, name))
     assert link.publish(topic, topic, b"{}", TYPE) is None

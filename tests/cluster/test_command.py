@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from deploy.broker.rabbitmq import cluster
-from tests.deploy.pki_city import Place
-from tests.uplink.broker import free_port
-from tests.uplink.caller import Caller
+from tests.kit.broker import free_port
+from tests.kit.caller import Caller
+from tests.kit.citybroker import TlsListener
 
 PROGRAM = Path(cluster.__file__)
 
@@ -43,7 +43,7 @@ async def test_one_command_makes_a_cluster_and_ends_it(tmp_path: Path) -> None:
             pair = folder / "gateways/gw-0007.crt", folder / "gateways/gw-0007.key"
             for port in range(base, base + 3):
                 caller = Caller()
-                link = await caller.open(Place(folder, port).broker(pair, "gw-0007"))
+                link = await caller.open(TlsListener(folder, port).broker(pair, "gw-0007"))
                 await link.close()
         finally:
             process.send_signal(signal.SIGTERM)

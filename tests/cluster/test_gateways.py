@@ -9,9 +9,9 @@ import pytest
 from deploy.broker.rabbitmq import gateways
 from edge.uplink.mqtt import BrokerRefusedError
 from tests.cluster.rabbit import GATEWAYS, Rabbit
-from tests.deploy.pki_city import UP
-from tests.uplink.caller import Caller
-from tests.uplink.waiting import until
+from tests.kit.caller import Caller
+from tests.kit.citybroker import UP
+from tests.kit.waiting import until
 
 TYPE = "application/json"
 OWN = UP.format("gw-0001")

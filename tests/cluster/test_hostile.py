@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from edge.uplink.wire import gateway_of
 from tests.cluster.rabbit import GATEWAYS, Rabbit
-from tests.deploy.pki_forged import Pair
 from tests.hostile.attack import OWN, Attack, impostor_topics, shown_as
 from tests.hostile.attempts import EVIL, SITE, VICTIM, attempts, record
-from tests.hostile.client import Client
 from tests.hostile.platform import audited, listening, stored, tallied
+from tests.kit.forged import Pair
+from tests.kit.mqttclient import MqttClient
 
 FEW = settings(deadline=None, database=None, phases=[Phase.generate])
 SHARES = [
@@ -26,16 +26,16 @@ DOWN = b"kerbstone/v1/+/gw-0002/down/#"
 
 NOT_AUTHORIZED = 135
 
-Connect = Callable[[Pair, str], Client]
+Connect = Callable[[Pair, str], MqttClient]
 
 
 @pytest.fixture
 def client(rabbit: Rabbit) -> Iterator[Connect]:
     """Makes clients with a certificate; all are gone after the test."""
-    made: list[Client] = []
+    made: list[MqttClient] = []
 
-    def connect(pair: Pair, name: str) -> Client:
-        made.append(Client(rabbit.places[0].port, rabbit.places[0].context(pair), name))
+    def connect(pair: Pair, name: str) -> MqttClient:
+        made.append(MqttClient(rabbit.places[0].port, rabbit.places[0].context(pair), name))
         return made[-1]
 
     yield connect

@@ -3,9 +3,9 @@
 import asyncio
 from pathlib import Path
 
-from tests.cluster.platform import Platform
+from tests.cluster.platform import ClusterPlatform
 from tests.cluster.rabbit import Rabbit
-from tests.cluster.street import Street
+from tests.cluster.street import ClusterGateways
 
 BEFORE_S, WITHOUT_S = 4.0, 10.0
 
@@ -14,8 +14,8 @@ async def test_every_confirmed_record_arrives_whichever_node_is_killed(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
     """The platform's own node, and the leader of its session's queue, are among them."""
-    platform = Platform(rabbit)
-    async with Street.of(rabbit, tmp_path) as street, platform.listening(0):
+    platform = ClusterPlatform(rabbit)
+    async with ClusterGateways.of(rabbit, tmp_path) as street, platform.listening(0):
         async with street.busy():
             for node in rabbit.nodes:
                 await asyncio.sleep(BEFORE_S)
@@ -38,14 +38,14 @@ async def test_what_is_confirmed_while_the_platform_is_away_waits_for_it(
 ) -> None:
     """Its session began while a node was away; then each is killed once, at the end all at once."""
     rabbit.forget_session()
-    platform, absent = Platform(rabbit), rabbit.nodes[2]
+    platform, absent = ClusterPlatform(rabbit), rabbit.nodes[2]
     absent.kill()
     async with platform.listening(1):
         pass
     absent.start()
     await asyncio.to_thread(absent.wait)
     await asyncio.to_thread(rabbit.settle)
-    async with Street.of(rabbit, tmp_path) as street:
+    async with ClusterGateways.of(rabbit, tmp_path) as street:
         for node in rabbit.nodes:
             async with street.busy():
                 await asyncio.sleep(2)
@@ -73,8 +73,8 @@ async def test_while_two_nodes_are_away_nothing_is_confirmed_and_nothing_lost(
     rabbit: Rabbit, tmp_path: Path
 ) -> None:
     """The third one sees no majority: it stops serving, and does not go on alone."""
-    platform = Platform(rabbit)
-    async with Street.of(rabbit, tmp_path) as street, platform.listening(0):
+    platform = ClusterPlatform(rabbit)
+    async with ClusterGateways.of(rabbit, tmp_path) as street, platform.listening(0):
         async with street.busy():
             await asyncio.sleep(2)
             for node in rabbit.nodes[:2]:
@@ -94,7 +94,7 @@ async def test_while_two_nodes_are_away_nothing_is_confirmed_and_nothing_lost(
         assert street.nobody == 0
 
 
-def say(what: str, street: Street, platform: Platform) -> None:
+def say(what: str, street: ClusterGateways, platform: ClusterPlatform) -> None:
     print(
         f"\n{what}: {len(street.sent)} sent, {len(street.confirmed)} confirmed, "
         f"{len(platform.seen)} received, {platform.twice} of them twice; longest gap "

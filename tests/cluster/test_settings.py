@@ -13,12 +13,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection, Will
-from tests.cluster.platform import FILTERS, Platform
+from tests.cluster.platform import FILTERS, ClusterPlatform
 from tests.cluster.rabbit import Rabbit
-from tests.cluster.street import Street
-from tests.deploy.pki_city import UP
-from tests.uplink.caller import Caller
-from tests.uplink.waiting import until
+from tests.cluster.street import ClusterGateways
+from tests.kit.caller import Caller
+from tests.kit.citybroker import UP
+from tests.kit.waiting import until
 
 TYPE = "application/json"
 UNSPECIFIC, QUOTA = 131, 151
@@ -103,8 +103,8 @@ async def test_with_a_limit_for_sessions_one_that_is_full_stops_the_gateways(cit
 async def test_a_full_disk_stops_confirmations_and_loses_nothing(
     city: Rabbit, tmp_path: Path
 ) -> None:
-    platform = Platform(city)
-    async with Street.of(city, tmp_path) as street, platform.listening(1):
+    platform = ClusterPlatform(city)
+    async with ClusterGateways.of(city, tmp_path) as street, platform.listening(1):
         async with street.busy():
             await asyncio.sleep(2)
             await asyncio.to_thread(city.nodes[0].ctl, "set_disk_free_limit", "900000GB")
@@ -192,8 +192,8 @@ async def test_with_classic_queues_nothing_is_confirmed_while_one_node_is_away(
     city = Rabbit(tmp_path / "city", [(quorum, quorum.replace("quorum", "classic"))])
     try:
         city.start()
-        platform = Platform(city)
-        async with Street.of(city, tmp_path / "street") as street:
+        platform = ClusterPlatform(city)
+        async with ClusterGateways.of(city, tmp_path / "street") as street:
             async with platform.listening(0):
                 async with street.busy():
                     await asyncio.sleep(2)

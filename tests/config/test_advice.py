@@ -20,10 +20,10 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ('confirm = "broker"\n', "", '5: uplink.confirm: is not set, so "broker" counts'),
+        ('confirm = "broker"\n', "", '5: uplink.confirm: is not set, so "broker" applies'),
         ("[uplink]", "[uplink]\nprotocol = '3.1.1'", "6: uplink.protocol: in MQTT 3.1.1 a refused"),
         ("[uplink]", "[uplink]\nencoding = 'json'", "6: uplink.encoding: json takes more bytes"),
-        ("//localhost", "//broker", "6: uplink.url: everything travels in the clear; mqtts://"),
+        ("//localhost", "//broker", "6: uplink.url: everything is sent unencrypted; mqtts://"),
         ("mqtt://localhost", "mqtts://b'\nca = '/no/ca", "uplink.ca: /no/ca is not there"),
         ("[site]", "[models]\ndir = '/no'\n[site]", "models.dir: /no is not there"),
         (
@@ -48,7 +48,7 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
             "bus = 'm'\nunit = 1\nreversed = true\npositive = 'export'\n[bus.loops]",
             "16: device.d.reversed: with positive",
         ),
-        ("[bus.loops]", "[bus.i]\nkind = 'i2c'\n[bus.loops]", "9: bus.i: nothing sits on this bus"),
+        ("[bus.loops]", "[bus.i]\nkind = 'i2c'\n[bus.loops]", "9: bus.i: no device is on this bus"),
         (
             'lead = "GPIO17"',
             "lead = 'A'\ntrail = 'B'\nspacing_m = 1.9",
@@ -78,7 +78,7 @@ def test_a_password_in_the_clear_is_told(read: Read, tmp_path: Path) -> None:
         'url = "mqtt://localhost"',
         f'url = "mqtt://broker"\nusername = "u"\npassword_file = "{secret}"',
     )
-    assert "in the clear, the password too" in remarks(read, text)[0]
+    assert "unencrypted, the password too" in remarks(read, text)[0]
 
 
 @pytest.mark.parametrize(

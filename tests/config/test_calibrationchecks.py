@@ -103,13 +103,13 @@ def test_it_counts_up_to_its_last_day_if_the_day_is_known(
     ("old", "new", "told"),
     [
         ('device = "hut"', 'device = "hutt"', "calibration.pm.device: no device is called"),
-        ('device = "hut"', 'device = "door"', "door sits on a line and has no points"),
+        ('device = "hut"', 'device = "door"', "door is on a GPIO line and has no points"),
         ('point = "pm2_5"', 'point = "pm25"', "did you mean pm2_5?"),
         ('humidity = "hut.humidity"', 'humidity = "hut.rh"', 'hut has no point "rh"'),
         ('humidity = "hut.humidity"', 'humidity = "humidity"', "a device and a point of it"),
         ("kappa = 0.35\n", "", "calibration.pm.kappa: is missing; humidity needs it"),
         ("kappa = 0.35", "kappa = 3.5", "kappa: 3.5 is not between 0.01 and 1.5"),
-        ("gain = 1.08", "polynomial = [0.0, 1.0]", "offset: polynomial says it all"),
+        ("gain = 1.08", "polynomial = [0.0, 1.0]", "offset: polynomial already includes this"),
         ("2027-03-01", "2025-03-01", "until: 2025-03-01 lies before 2026-03-02"),
         ("2027-03-01", '"2027-03-01"', "a date such as 2027-03-31, without quotes"),
         ("2027-03-01", "2027-03-01T00:00:00Z", "a date such as 2027-03-31, without quotes"),
@@ -120,7 +120,7 @@ def test_it_counts_up_to_its_last_day_if_the_day_is_known(
         ('"OX-B431"', '"NO-B4"', "is for cells of the types OX-A431 and OX-B431, not NO-B4"),
         ('"OX-B431"', '"OX-B43"', "did you mean OX-B431?"),
         ('working = "a"', 'working = "e"', 'gas has no point "e"'),
-        ('auxiliary = "b"', 'auxiliary = "a"', "auxiliary: a is the working electrode's"),
+        ('auxiliary = "b"', 'auxiliary = "a"', "auxiliary: a is the input of the working"),
         ("gain = 1.08", "gain = 0", "calibration.pm.gain: 0 makes every value the same"),
         ("offset = -0.4\ngain = 1.08", "polynomial = [5.0]", "polynomial: makes every value the"),
         ("offset = -0.4\ngain = 1.08", "polynomial = [5.0, 0.0]", "makes every value the same"),
@@ -145,12 +145,12 @@ def test_cells_that_need_each_other_hang_on_one_device(wrong: Wrong) -> None:
     (problem,) = wrong(
         RIGHT + BUSES + other + NO2 + OX.replace('device = "gas"', 'device = "gas2"')
     )
-    assert "cell.o3.no2: cell.no2 hangs on another device; wire both cells to one" in problem
+    assert "cell.o3.no2: cell.no2 is wired to another device; wire both cells to one" in problem
 
 
 def test_a_calibration_that_does_nothing_is_an_error(wrong: Wrong) -> None:
     nothing = PM.split("offset")[0]
-    assert "says nothing of what to do" in wrong(RIGHT + BUSES + nothing)[0]
+    assert "does not say what to do" in wrong(RIGHT + BUSES + nothing)[0]
 
 
 def test_a_polynomial_has_an_end(wrong: Wrong) -> None:

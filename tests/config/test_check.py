@@ -93,7 +93,7 @@ def test_what_a_driver_refuses_of_one_key_stands_at_its_line(
     path.write_text("\n".join(lines))
     assert main(["check", str(path)]) == 2
     err = capsys.readouterr().err
-    assert f"{path}:{len(lines)}: device.meter.reversed: it tells no direction" in err
+    assert f"{path}:{len(lines)}: device.meter.reversed: it reports no direction" in err
 
 
 def test_json_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -106,7 +106,8 @@ period_s = 1
         '10: uplink.encoding: "msgpak" is not one of "msgpack", "json"; did you mean msgpack?',
         '11: uplink.keepalive_s: "30" does not fit; a whole number from 5 to 3600 belongs here',
         "12: uplink.window: 0 is not between 1 and 2000",
-        "15: streams.raw: needs passages = true under [privacy], since it is not summed up; "
+        "15: streams.raw: needs passages = true under [privacy], since raw readings are not "
+        "summarised; "
         "or write raw = false",
         '17: bus.air.kind: "i2cc" is not one of "gpio", "i2c", "serial", "modbus-rtu", '
         '"modbus-tcp"; did you mean i2c?',
@@ -115,7 +116,7 @@ period_s = 1
         "25: device.meter_2.unit: 300 is not between 1 and 247",
         "26: lane.north_1.spacing_m: is missing; two loops need the metres from the front edge "
         "of one to the other's",
-        "30: lane.north_1.trail: 17 is the line of lead; it is the second loop's",
+        "30: lane.north_1.trail: 17 is already the line of lead; trail is for the second loop",
         "31: lane.north_1.loop_m: nan is not between 0.2 and 20.0",
         "32: lane.north_1.period_s: unknown key here; it belongs to [site]",
     ]

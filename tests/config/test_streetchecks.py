@@ -75,15 +75,15 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             of('name = "a"', 'name = "b"'),
-            "19: lane.north_1.classes[0].to_m: is missing; only the last class takes what is",
+            "19: lane.north_1.classes[0].to_m: is missing; only the last class may",
         ),
         (
             of('name = "a", to_m = 6', 'name = "b", to_m = 9'),
-            "20: lane.north_1.classes[1].to_m: the last class takes what is longer, so it has none",
+            "20: lane.north_1.classes[1].to_m: the last class takes all longer vehicles",
         ),
         (
             of('name = "a", to_m = 6', 'name = "a"'),
-            '20: lane.north_1.classes[1].name: "a" is in it twice',
+            '20: lane.north_1.classes[1].name: "a" is listed twice',
         ),
         (of("to_m = 6", 'name = "a"'), "19: lane.north_1.classes[0].name: is missing; 1 to 64 of"),
         (
@@ -111,16 +111,16 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         # approaches
         (
             after("nort", "north"),
-            '16: approach.nort: no lane is of approach "nort"; did you mean north?',
+            '16: approach.nort: no lane belongs to approach "nort"; did you mean north?',
         ),
         (
             after("north", "bridge"),
-            '17: approach.north.downstream: no lane is of approach "bridge"; known are north',
+            '17: approach.north.downstream: no lane belongs to approach "bridge"; known are north',
         ),
         (after("north", "north"), "17: approach.north.downstream: is the approach itself"),
         (
             LANE_SOUTH + after("north", "south") + after("south", "north"),
-            "21: approach.north.downstream: leads back: north -> south -> north; leave one out",
+            "21: approach.north.downstream: makes a circle: north -> south -> north; leave one out",
         ),
         (
             LANE_SOUTH + after("north", "south", 0),
@@ -142,11 +142,11 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             BAY.replace("GPIO25", "17"),
-            "18: bay.bakery.line: 17 on loops is that of lane.north_1.lead already",
+            "18: bay.bakery.line: 17 on loops is used by lane.north_1.lead already",
         ),
         (
             BAY + BAY.replace("bakery", "baker"),
-            "22: bay.baker.line: GPIO25 on loops is that of bay.bakery.line already",
+            "22: bay.baker.line: GPIO25 on loops is used by bay.bakery.line already",
         ),
         (
             BAY.replace("bakery", "north_1"),
@@ -168,14 +168,15 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         # signals
         (
             PHASE.replace("north", "nort"),
-            '20: device.green.phase.approach: no lane is of approach "nort"; did you mean north?',
+            '20: device.green.phase.approach: no lane belongs to approach "nort"; did you mean '
+            "north?",
         ),
         (PHASE.replace('"green" }', '"grene" }'), "did you mean green?"),
         (PHASE.replace(', colour = "green"', ""), "20: device.green.phase.colour: is missing; one"),
         (PHASE.replace("colour", "color"), "20: device.green.phase.color: unknown key; did you"),
         (
             PHASE.replace('"green" }', '"amber" }'),
-            "20: device.green.phase.colour: amber alone does not tell when north is green; declare",
+            "20: device.green.phase.colour: amber alone does not show when north is green; add",
         ),
         (
             PHASE.replace('{ approach = "north", colour = "green" }', '"green"'),
@@ -183,19 +184,19 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             PHASE + PHASE.replace("[device.green]", "[device.two]").replace("GPIO6", "GPIO7"),
-            "25: device.two.phase.colour: device.green tells green of north already; one contact",
+            "25: device.two.phase.colour: device.green tells green of north already; use one",
         ),
         (
             PHASE + 'event = "door"\n',
-            "21: device.green.event: a phase makes no events; leave this out",
+            "21: device.green.event: a contact with a phase sends no events; leave this out",
         ),
         (
             PHASE.replace('"contact"', '"s0"'),
-            '20: device.green.phase: s0 is no contact; a phase wants driver = "contact"',
+            '20: device.green.phase: s0 is no contact; a phase needs driver = "contact"',
         ),
         (
             PHASE.replace("GPIO6", "GPIO17"),
-            "15: lane.north_1.lead: GPIO17 on loops is that of device.green.line already",
+            "15: lane.north_1.lead: GPIO17 on loops is used by device.green.line already",
         ),
     ],
 )
@@ -208,14 +209,14 @@ def test_a_long_ring_is_told_once(wrong: Wrong) -> None:
     lanes = LANE_SOUTH + LANE_SOUTH.replace("south", "east").replace("GPIO18", "GPIO19")
     ring = after("north", "south") + after("south", "east") + after("east", "north")
     (problem,) = wrong(RIGHT + lanes + ring)
-    assert "leads back: north -> south -> east -> north; leave one out" in problem
+    assert "makes a circle: north -> south -> east -> north; leave one out" in problem
 
 
 def test_a_way_that_leads_into_a_ring_is_not_told_of_it(wrong: Wrong) -> None:
     lanes = LANE_SOUTH + LANE_SOUTH.replace("south", "east").replace("GPIO18", "GPIO19")
     ways = after("north", "south") + after("south", "east") + after("east", "south")
     (problem,) = wrong(RIGHT + lanes + ways)
-    assert "approach.south.downstream: leads back: south -> east -> south" in problem
+    assert "approach.south.downstream: makes a circle: south -> east -> south" in problem
 
 
 def test_red_and_amber_are_enough(read: Read) -> None:
@@ -237,12 +238,12 @@ def test_red_and_amber_are_enough(read: Read) -> None:
         ),
         (
             'mode = "pulse"\ntailgate_s = 1\n',
-            "17: lane.north_1.tailgate_s: has no effect: a pulse does not tell where",
+            "17: lane.north_1.tailgate_s: has no effect: a pulse does not show where",
         ),
         (
             PHASE,
-            "20: device.green.phase: no lane of north has a position near a signal, so none says "
-            'anything of it; write position = "stop", "mid" or "advance" in lane.north_1',
+            "20: device.green.phase: no lane of north has a position near a signal, so the "
+            'signal is not judged; write position = "stop", "mid" or "advance" in lane.north_1',
         ),
         (
             'position = "advance"\n' + PHASE,

@@ -76,12 +76,12 @@ port = "/dev/ttyS1"
         (
             'lead = "GPIO17"',
             'lead = "GPIO17"\nspacing_m = 4.0',
-            "lane.north_1.trail: is missing; spacing_m speaks of a second loop",
+            "lane.north_1.trail: is missing; spacing_m is for a second loop",
         ),
         (
             'lead = "GPIO17"',
             'lead = "GPIO17"\ntrail = "GPIO18"\nspacing_m = 1.5\nloop_m = 1.0',
-            "lane.north_1.spacing_m: 1.5 m give no speed of a vehicle; 1.83 m do",
+            "lane.north_1.spacing_m: 1.5 m are too short for a speed; 1.83 m are enough",
         ),
         (
             'lead = "GPIO17"',
@@ -128,23 +128,24 @@ def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None
         ("driver = ['sen55']\nbus = 'air'", "a list does not fit; text in quotes belongs here"),
         (
             "driver = 's0'\nbus = 'loops'\nline = 'GPIO17'",
-            "GPIO17 on loops is that of device.x.line already",
+            "GPIO17 on loops is used by device.x.line already",
         ),
         (
             "driver = 's0'\nbus = 'loops'\nline = '17'",
-            "GPIO17 on loops is that of device.x.line already",
+            "GPIO17 on loops is used by device.x.line already",
         ),
-        ("driver = 's0'\nbus = 'loops'\nline = 'A'\nevery_s = 1", "s0 speaks by itself; leave"),
+        ("driver = 's0'\nbus = 'loops'\nline = 'A'\nevery_s = 1", "s0 is not polled; leave"),
         ("driver = 's0'\nbus = 'loops'\nline = 'A'\nactive = 'hi'", "did you mean high?"),
         ("driver = 's0'\nbus = 'loops'\nline = 'A'\ndebounce_s = 0.03", "between 0.0 and 0.029"),
         (
             "driver = 'sen55'\nbus = 'air'\nreversed = true",
-            "14: device.x.reversed: sen55 tells no direction: it has neither a sign nor a register"
+            "14: device.x.reversed: sen55 reports no direction: it has neither a sign nor a "
+            "register"
             " for each way; leave this out",
         ),
         (
             "driver = 's0'\nbus = 'loops'\nline = 'A'\nreversed = true",
-            "device.x.reversed: s0 tells no direction",
+            "device.x.reversed: s0 reports no direction",
         ),
         (
             "driver = 'sdm120'\nbus = 'meters'\nunit = 1\nreversed = 'l1'",
@@ -179,11 +180,11 @@ def test_a_device_is_wrong(wrong: Wrong, device: str, told: str) -> None:
         ),
         (
             "a = {driver='pms5003', bus='dust'}\nb = {driver='pms5003', bus='dust'}",
-            "device.a sits on dust already; pms5003 has no address",
+            "device.a is on dust already; pms5003 has no address",
         ),
         (
             "a = {driver='mbus', bus='dust'}\nb = {driver='pms5003', bus='dust'}",
-            "device.a sits on dust already; pms5003 has no address",
+            "device.a is on dust already; pms5003 has no address",
         ),
         (
             "a = {driver='mbus', bus='dust', address=3}\n"
@@ -197,7 +198,7 @@ def test_a_device_is_wrong(wrong: Wrong, device: str, told: str) -> None:
         (
             "a = {driver='s0', bus='loops', line='4'}\n"
             "b = {driver='s0', bus='loops', line='GPIO4'}",
-            "device.b.line: GPIO4 on loops is that of device.a.line already",
+            "device.b.line: GPIO4 on loops is used by device.a.line already",
         ),
         ("north_1 = {driver='sen55', bus='air'}", "lane.north_1: a device has this name already"),
     ],
@@ -230,7 +231,7 @@ def test_a_serial_port_is_set_as_its_device_leaves_the_factory(read: Read) -> No
     [
         ("['voltage_l2']", "did you mean voltage_l1?"),
         ("[]", "a list of 1 to 128 belongs here"),
-        ("['power', 'power']", "is in it twice"),
+        ("['power', 'power']", "is listed twice"),
         ("'power'", "a list of texts in quotes belongs here"),
         ("[1]", "1 does not fit; one of"),
     ],

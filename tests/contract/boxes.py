@@ -13,7 +13,7 @@ from edge.health.boxreadings import BoxReadings, read_box
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.store import OutboxCounts
-from tests.health.kernel_trees import pi
+from tests.kit.kerneltrees import pi
 
 STEPS: Final = 130  # of CHECK_NS: a little more than an hour
 THERMAL: Final = "sys/class/thermal/thermal_zone0/temp"
@@ -53,7 +53,7 @@ async def _box(root: Path) -> list[Draft]:
         queue, devices, lambda: link, lambda: {"stage_overflow": 0, "bus_restarts": 0},
         lambda: LogCounts(31, 3122, 0, None),
     )  # fmt: skip
-    observer = BoxMonitor(about, sources, root, Stamp(0, 0, "ntp"), looking=seen)
+    observer = BoxMonitor(about, sources, root, Stamp(0, 0, "ntp"), read_box=seen)
     drafts: list[Draft] = []
     for step in range(1, STEPS):
         reads += 30

@@ -22,9 +22,9 @@ from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.daemon import live
 from tests.contract.street import street
-from tests.system.conftest import PERSISTENT
-from tests.system.site import Site
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.fixtures import PERSISTENT
+from tests.kit.gateway import GatewayProcess
 
 KEPT: Final = 2
 MORE: Final = {"lane": 4, "bay": 3}
@@ -74,10 +74,10 @@ def everything() -> Iterator[tuple[str, str, Example]]:
 
 def watched(folder: Path) -> list[ArrivedMessage]:
     broker = Mosquitto(folder / "broker", PERSISTENT.format(folder / "broker")).start()
-    sites: list[Site] = []
+    sites: list[GatewayProcess] = []
 
-    def make(*parts: str, **words: Any) -> Site:
-        sites.append(Site(folder, broker, *parts, **words))
+    def make(*parts: str, **words: Any) -> GatewayProcess:
+        sites.append(GatewayProcess(folder, broker, *parts, **words))
         return sites[-1]
 
     try:

@@ -1,3 +1,3 @@
-from tests.system.conftest import broker, site
+from tests.kit.fixtures import broker, site
 
 __all__ = ["broker", "site"]

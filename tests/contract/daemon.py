@@ -10,8 +10,9 @@ from typing import Any
 from drivers.sim.sen55 import Sen55
 from edge.platform.subscription import ArrivedMessage
 from edge.uplink.wire import encode_command
-from tests.system.site import AIR, LOOPS, Site, Street
-from tests.uplink.broker import SUBSCRIBER, Mosquitto
+from tests.kit.broker import SUBSCRIBER, Mosquitto
+from tests.kit.gateway import AIR, LOOPS, GatewayProcess
+from tests.kit.street import LoopStreet
 
 PUBLISHER = SUBSCRIBER.replace("_sub", "_pub")
 TOPIC = "kerbstone/v1/test/gw-1/#"
@@ -19,7 +20,7 @@ RAW = "[streams]\nraw = true\n[privacy]\npassages = true\n"
 PARTS = ("traffic/north_1", "air/hut_air", "event/gateway", "raw", "status", "meta", "last/hut_air")
 
 
-class Ear:
+class MessageRecorder:
     """A mosquitto_sub: topic, content type and payload of all that passes, up and down."""
 
     def __init__(self, broker: Mosquitto, folder: Path, topic: str = TOPIC) -> None:
@@ -68,11 +69,11 @@ class Ear:
 
 
 def live(
-    folder: Path, broker: Mosquitto, site: Callable[..., Site], encoding: str
+    folder: Path, broker: Mosquitto, site: Callable[..., GatewayProcess], encoding: str
 ) -> list[ArrivedMessage]:
     """Loops, air and raw readings through a start and a stop of the daemon."""
-    ear = Ear(broker, folder)
-    with Street(folder, Sen55({"pm2_5": 9.5, "temperature": 23.5}, powered_s=86_400)) as street:
+    ear = MessageRecorder(broker, folder)
+    with LoopStreet(folder, Sen55({"pm2_5": 9.5, "temperature": 23.5}, powered_s=86_400)) as street:
         one = site(LOOPS, AIR, RAW, encoding=encoding)
         one.start()
         street.drive()
@@ -88,13 +89,15 @@ def live(
     return ear.heard()
 
 
-def epoch(ear: Ear) -> int:
+def epoch(ear: MessageRecorder) -> int:
     """The one that runs, as the status tells it."""
     told = [json.loads(each.payload) for each in ear.heard() if each.topic.endswith("/up/status")]
     return int(next(each["epoch"] for each in reversed(told) if "epoch" in each))
 
 
-def command(broker: Mosquitto, ear: Ear, verb: str, arguments: Mapping[str, Any]) -> None:
+def command(
+    broker: Mosquitto, ear: MessageRecorder, verb: str, arguments: Mapping[str, Any]
+) -> None:
     """As the platform publishes it."""
     payload = encode_command("gw-1", epoch(ear), f"test-{verb}", arguments).data
     topic = f"{TOPIC.removesuffix('/#')}/down/cmd/{verb}"

@@ -8,7 +8,7 @@ from edge.process.approachsignal import SignalSetup
 from edge.process.baywindow import BaySetup
 from edge.process.engine import LaneSetup
 from edge.process.phase import PhaseSetup
-from tests.process.make_engine import S, presences
+from tests.kit.engine import S, presences
 
 STOP = LaneSetup("south_1", "south", limit_kmh=50.0)
 AHEAD = LaneSetup("south_2", "south")

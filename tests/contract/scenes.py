@@ -46,14 +46,14 @@ from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_jso
 from edge.uplink.wire.clockmoments import Moment
 from edge.uplink.wire.contract import EVENTS
 from edge.uplink.wire.contract.boxevent import Alarm
-from tests.app.daemon_lives import Box, Life, lived
-from tests.process.make_engine import (
+from tests.kit.certificates import CertificateAuthority
+from tests.kit.engine import (
     PM25,
     TEMPERATURE,
     S,
     sweeps,
 )
-from tests.uplink.certs import Authority
+from tests.kit.lives import GatewayLife, GatewayStorage, lived
 
 GW = "gw-1"
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
@@ -156,17 +156,17 @@ def raw() -> list[Draft]:
 
 def lives(folder: Path) -> list[Record]:
     """The ledger's own records: a start, a kill and a restart, a reboot, alarms, faults."""
-    box = lived(Box(folder), [(40, 400_000_000)])
+    box = lived(GatewayStorage(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
-    troubles(life.intake)
+    troubles(life.ingest)
     life.run(207 * S)
     life.stop()
     box.reboot(0)
-    Life(box, 300 * S).run(306 * S)
+    GatewayLife(box, 300 * S).run(306 * S)
     return box.records
 
 
-class Synced(Life):
+class Synced(GatewayLife):
     """One whose clock becomes known, and is set while it is trusted."""
 
     def now(self) -> Stamp:
@@ -177,26 +177,26 @@ class Synced(Life):
         return "ntp" if self.now_ns > 202 * S else "none"
 
 
-def troubles(intake: Ingest) -> None:
-    """All that an intake hears of, apart from values."""
-    intake.fault("hut_air", Reason.SILENT, "no answer")
-    intake.fault("hut_air", None, "answers again")
-    intake.line("a", Reason.FAULT, "closed", 201 * S)
+def troubles(ingest: Ingest) -> None:
+    """All that ingest hears of, apart from values."""
+    ingest.fault("hut_air", Reason.SILENT, "no answer")
+    ingest.fault("hut_air", None, "answers again")
+    ingest.line("a", Reason.FAULT, "closed", 201 * S)
     for i in range(30):
         health = {Condition.SETTINGS: "not as they should be"} if i % 2 else {}
-        intake.conditions("hut_air", "123", health)
+        ingest.conditions("hut_air", "123", health)
     for kind, declared in EVENTS.items():
         if issubclass(declared, Alarm):
-            intake.alarm(kind, f"what a person should hear of {kind}")
-    intake.add_events(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
-    _link(intake)
+            ingest.alarm(kind, f"what a person should hear of {kind}")
+    ingest.add_events(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
+    _link(ingest)
 
 
-def _link(intake: Ingest) -> None:
+def _link(ingest: Ingest) -> None:
     """What kerbstone-link tells the daemon."""
     at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
     sender = SimpleNamespace(set_saver_level=lambda level: None, publish_status=lambda: None)
-    daemon: Any = SimpleNamespace(intake=intake, clock=at, sender=sender)
+    daemon: Any = SimpleNamespace(ingest=ingest, clock=at, sender=sender)
     told = {
         "level": 2,
         "why": LEVEL_TEXTS[2],
@@ -206,12 +206,12 @@ def _link(intake: Ingest) -> None:
     }
     DataSaver(daemon).set_level(told)
     taken = Taken("reboot", "no broker for 40 min", "ordered", 12, 8_640_000.0)
-    intake.add_events([link_step_event(asdict(taken), 201 * S)])
+    ingest.add_events([link_step_event(asdict(taken), 201 * S)])
 
 
 def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
     """Manifests over what a street has said, signed with a device's key."""
-    cert, key = Authority(folder).issue("gw-1")
+    cert, key = CertificateAuthority(folder).issue("gw-1")
     manifests = Manifests(make_signer(key, cert))
     for record in numbered(drafts):
         manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, "ntp"))

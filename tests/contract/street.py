@@ -21,7 +21,7 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import DeviceSetup, Engine, EngineSetup, LaneSetup
 from edge.process.enginesetup import ContactSetup
 from tests.contract import roads
-from tests.process.make_engine import (
+from tests.kit.engine import (
     AIR,
     HEAT,
     METER,

@@ -6,12 +6,12 @@ from pathlib import Path
 from edge.uplink.wire import decode
 from tests.contract.conform import conforms
 from tests.contract.daemon import live
-from tests.system.site import Site
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import GatewayProcess
 
 
 def test_every_message_of_a_daemon_is_declared(
-    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site]
+    tmp_path: Path, broker: Mosquitto, site: Callable[..., GatewayProcess]
 ) -> None:
     kinds = set()
     for each in live(tmp_path, broker, site, "msgpack"):

@@ -20,8 +20,9 @@ from tests.contract.awaited import AWAITED, AWAITED_EVENTS
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.street import street
-from tests.process.make_engine import S
-from tests.process.random_site import SITE, World, contacts, split, worlds
+from tests.kit.engine import S
+from tests.kit.randomsite import SITE, SiteInput, contacts, split, worlds
+from tests.long import examples
 
 UNSEEN = {  # their twins are seen: the same code says it of other devices and switches
     "loop_card": {"health"}, "energy": {"health"},
@@ -164,10 +165,13 @@ def test_every_field_that_is_declared_is_sent_by_some_scene(
 
 
 @settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(25),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(worlds())
-def test_whatever_comes_over_the_wires_what_goes_out_is_declared(world: World) -> None:
+def test_whatever_comes_over_the_wires_what_goes_out_is_declared(world: SiteInput) -> None:
     """Bounce, rage, lost edges, wild values: a range in the contract is a promise."""
     engine = Engine(SITE)
     engine.start(0)
@@ -184,7 +188,10 @@ LINES = ("south_1.lead", "south_2.lead", "south_red", "south_green", "bakery")
 
 
 @settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(25),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(st.tuples(*map(contacts, LINES)), st.lists(st.integers(1, 900), min_size=1, max_size=4))
 def test_whatever_a_bay_and_a_signal_hear_what_goes_out_is_declared(

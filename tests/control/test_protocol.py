@@ -14,17 +14,12 @@ import pytest
 from edge.control import protocol
 from edge.control.locks import BusLock
 from edge.control.protocol import CLIENTS_LIMIT, SOCKET_NAME, ControlServer, VerbError, ask_daemon
+from tests.kit.waiting import until
 
 
 def clients() -> int:
     """How many the server has."""
     return sum("ControlServer._client" in repr(task) for task in asyncio.all_tasks())
-
-
-async def until(found: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not found():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture

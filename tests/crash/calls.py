@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.crash.card import Card
+from tests.crash.card import PowerCutCard
 
 SYNCS: Final = ("fsync", "fdatasync")
 CHANGES: Final = (
@@ -17,7 +17,7 @@ CHANGES: Final = (
 
 
 @contextlib.contextmanager
-def watching(card: Card) -> Iterator[None]:
+def watching(card: PowerCutCard) -> Iterator[None]:
     """Whoever calls them knows nothing of this. Not for two cards at a time."""
     names = (*SYNCS, *CHANGES, "pwrite")
     real: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in names}

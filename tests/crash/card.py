@@ -13,12 +13,10 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from tests.kit.power import PowerCut
+
 SECTOR: Final = 512
 FOLDER: Final = 0  # in the place of a file's number
-
-
-class PowerCut(BaseException):
-    """No OSError: nobody may handle it and go on."""
 
 
 class File:
@@ -91,7 +89,7 @@ class File:
         return data + old[len(data) :]
 
 
-class Card:
+class PowerCutCard:
     """All below `root / "card"`. `lie`: the share of syncs that are only said to be done."""
 
     def __init__(self, root: Path, rng: random.Random, lie: float = 0.0) -> None:

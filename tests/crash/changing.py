@@ -35,9 +35,10 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
 from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.uplink.wire import Topics, decode, encode, raw_sweeps
-from tests.app.daemon_lives import KilledError, done
 from tests.crash.configs import LINES, Config
-from tests.process.make_engine import MS, S
+from tests.kit.engine import MS, S
+from tests.kit.lives import KilledError
+from tests.kit.waiting import done
 
 GW: Final = "gw-1"
 TOPICS: Final = Topics("kerbstone/v1", "stadt", GW)
@@ -70,7 +71,7 @@ def value(point: Point, at_ns: int) -> float:
 
 
 @dataclass(slots=True)
-class Box:
+class ChangingStorage:
     """What is kept while no process runs, and what the wires have brought to any of them."""
 
     folder: Path
@@ -103,7 +104,7 @@ class Box:
         self.kills += 1
         kept = self.folder / "kept"
         shutil.copytree(self.store, kept)
-        if (disk := outbox._medium.disk) is not None:
+        if (disk := outbox._storage.disk) is not None:
             disk.close()
         shutil.rmtree(self.store)
         kept.rename(self.store)
@@ -121,17 +122,17 @@ class Box:
         return found
 
 
-def opened(box: Box) -> Outbox:
+def opened(box: ChangingStorage) -> Outbox:
     return Outbox.open(
         box.store, limit_bytes=16 << 20, boot_id=box.boot_id, run_dir=box.folder / "run",
         merge=merge_bodies, ballast_bytes=0,
     )  # fmt: skip
 
 
-class Kept:
+class DyingWriter:
     """What the ledger asks of the writer, of a real outbox; killed before a commit, or after it."""
 
-    def __init__(self, box: Box, life: "Life") -> None:
+    def __init__(self, box: ChangingStorage, life: "ConfiguredLife") -> None:
         self._life = life
         self.outbox = opened(box)
         self.opened = self.outbox.opened
@@ -140,8 +141,8 @@ class Kept:
         self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     @property
-    def untold(self) -> bool:
-        return self.outbox.untold
+    def high_water_unsaved(self) -> bool:
+        return self.outbox.high_water_unsaved
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self.outbox.state(owner)
@@ -164,7 +165,7 @@ class Kept:
 class Fragile(Stage):
     """A stage whose process is killed before one of its writes."""
 
-    def __init__(self, life: "Life", wiring: Wiring) -> None:
+    def __init__(self, life: "ConfiguredLife", wiring: Wiring) -> None:
         super().__init__(life.box.folder / "run", life.box.boot_id, staged=wiring.staged())
         self._life = life
 
@@ -177,10 +178,10 @@ class Fragile(Stage):
         super().drop_others()
 
 
-class Life:
+class ConfiguredLife:
     """One process with one configuration; it dies after `left` steps."""
 
-    def __init__(self, box: Box, config: Config, left: int | None = None) -> None:
+    def __init__(self, box: ChangingStorage, config: Config, left: int | None = None) -> None:
         self.box, self.left, self.steps = box, left, 0
         box.starts += 1
         file = box.folder / "site.toml"
@@ -189,13 +190,13 @@ class Life:
         self.wiring, self._raw = Wiring.of(site), site.streams.raw
         self.pipeline = self.wiring.pipeline()
         self.stage = Fragile(self, self.wiring)
-        self.intake = Ingest(self.wiring, self.pipeline, self.stage, self)
-        self.kept = Kept(box, self)
+        self.ingest = Ingest(self.wiring, self.pipeline, self.stage, self)
+        self.kept = DyingWriter(box, self)
         writer = cast("AsyncOutbox", self.kept)
         sealing = ManifestSchedule(self.kept.epoch, 900, None, self.now())
         self.kept.riding = sealing.riding
-        self.ledger = WindowCommitter(
-            self.wiring, self.pipeline, self.intake, self.stage, writer, self, box.boot_id, sealing
+        self.committer = WindowCommitter(
+            self.wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing
         )
 
     def now(self) -> Stamp:
@@ -216,7 +217,7 @@ class Life:
         """Whether it was still there at the end, and has stopped in order; else it is killed."""
         box = self.box
         try:
-            done(self.ledger.recover())
+            done(self.committer.recover())
             from_ns = box.now_ns
             self._levels()
             end_ns, tick_ns = box.now_ns + int(seconds * S), box.now_ns
@@ -224,14 +225,14 @@ class Life:
                 box.now_ns += SLOT_NS
                 self._take(box.now_ns - SLOT_NS, box.now_ns)
                 now = self.now()
-                if now.mono_ns >= min(tick_ns + TICK_NS, self.ledger.next_ns):
+                if now.mono_ns >= min(tick_ns + TICK_NS, self.committer.next_ns):
                     tick_ns = now.mono_ns
                     self.stage.mark(now.mono_ns - GRACE_NS)
                     self._watched(from_ns, now.mono_ns - GRACE_NS)
-                    done(self.ledger.tick(now))
+                    done(self.committer.tick(now))
             if not stop:
                 raise KilledError
-            done(self.ledger.close(now.mono_ns, partial=True, last=True))
+            done(self.committer.close(now.mono_ns, partial=True, last=True))
         except KilledError:
             self.stage.close()
             box.killed(self.kept.outbox)
@@ -273,13 +274,13 @@ class Life:
                 key = name, constants[name]
                 self.box.pulses[key] = self.box.pulses.get(key, 0) + 1
         if edges:
-            self.intake.edges(edges)
+            self.ingest.edges(edges)
 
     def stage_first(self, sweeps: Sequence[Sweep]) -> None:
         """What is lost with a kill is what had not reached the stage."""
         steps = self.steps
         try:
-            self.intake.sweeps(sweeps)
+            self.ingest.sweeps(sweeps)
         finally:
             if self.steps > steps and self._raw:
                 for each in sweeps:

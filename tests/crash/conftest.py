@@ -1,13 +1,3 @@
-from collections.abc import Iterator
-from pathlib import Path
+from tests.kit.fixtures import tmp_path
 
-import pytest
-
-from tests.memory import in_memory
-
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory: these tests are about order, not about speed."""
-    with in_memory(tmp_path) as folder:
-        yield folder
+__all__ = ["tmp_path"]

@@ -13,16 +13,16 @@ from typing import Any, Final
 
 from edge.control.protocol import ask_daemon
 from edge.store import Outbox
-from tests.crash.said import everything
-from tests.system.site import AIR, KERBSTONE, LOOPS, ROOT, Site
-from tests.uplink.broker import SUBSCRIBER, Mosquitto
+from tests.kit.broker import SUBSCRIBER, Mosquitto
+from tests.kit.gateway import AIR, KERBSTONE, LOOPS, ROOT, GatewayProcess
+from tests.kit.promises import everything
 
 Place = tuple[int, str, int]  # epoch, stream, number
 LATE_S: Final = 15.0  # for records that may come yet
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class StartReport:
     """What one start has come to."""
 
     ready_s: float
@@ -34,7 +34,7 @@ class Life:
     lost: int  # records that lay in the folder and did not come within a while
 
 
-class Gateway(Site):
+class DamagedSite(GatewayProcess):
     """Its broker is persistent, so that a subscriber misses nothing."""
 
     def __init__(self, folder: Path, broker: Mosquitto) -> None:
@@ -107,7 +107,7 @@ class Gateway(Site):
             assert time.monotonic() < end, f"{what}:\n{self.log.read_text()[-2000:]}"
             time.sleep(0.05)
 
-    def live(self, within_s: float) -> Life:
+    def live(self, within_s: float) -> StartReport:
         """One start after which two records of the air have come, and what it says of itself."""
         self._before = Path(self._heard.name).stat().st_size
         ready_s = self.begin(within_s)
@@ -124,7 +124,7 @@ class Gateway(Site):
         status, counts = self.answer("status"), self.answer("outbox")
         events = self.fresh(epoch, "event")
         self.end()
-        return Life(
+        return StartReport(
             ready_s,
             frozenset(f"{event['event']} {event.get('reason', '')}" for event in events),
             frozenset(status["problems"]),

@@ -14,10 +14,11 @@ from unittest import mock
 from edge.core import Draft, Stream
 from edge.store import ClockMark, Outbox, StoredRecord
 from tests.crash.calls import watching
-from tests.crash.card import Card, PowerCut
-from tests.crash.model import Found, Model
-from tests.crash.said import Wish, everything, merge
+from tests.crash.card import PowerCutCard
+from tests.crash.model import CheckFindings, Model
 from tests.crash.vfs import CardVfs
+from tests.kit.power import PowerCut
+from tests.kit.promises import Wish, everything, merge
 
 LIMIT: Final = 1 << 20  # bytes: the smallest, so that room runs out
 S: Final = 1_000_000_000
@@ -30,7 +31,7 @@ RARE: Final = [Stream.EVENT, Stream.REGISTER, Stream.MANIFEST, Stream.HEALTH, St
 
 
 @dataclass(slots=True)
-class Tally:
+class LifeTally:
     """What many lives have come to."""
 
     cuts: int = 0
@@ -49,7 +50,7 @@ class Tally:
     doubtful: int = 0  # starts behind a commit that was torn
     wrong: list[str] = field(default_factory=list)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "LifeTally") -> None:
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -58,7 +59,7 @@ class Tally:
         return ", ".join(f"{name} {getattr(self, name)}" for name in names)
 
 
-class Life:
+class OutboxLife:
     """`live` for so many deaths. Everything follows from the seed."""
 
     def __init__(
@@ -70,12 +71,12 @@ class Life:
         pragmas: Sequence[str] = (),
     ) -> None:
         self.rng = random.Random(seed)
-        self.card = Card(root, self.rng, lie)
+        self.card = PowerCutCard(root, self.rng, lie)
         self.vfs = CardVfs(sqlite, self.card)
         self.folder, self.run_dir = self.card.folder / "store", root / "run"
         self.run_dir.mkdir()
         self.model = Model()
-        self.tally = Tally()
+        self.tally = LifeTally()
         self.lies = lie > 0
         self._seed, self._pragmas = seed, pragmas
         self._boots = 0
@@ -86,7 +87,7 @@ class Life:
         self._busy = 0.0
         self._taken = 0  # the last row that the present link has had
 
-    def live(self, deaths: int) -> Tally:
+    def live(self, deaths: int) -> LifeTally:
         with self.powered():
             for _ in range(deaths):
                 self._until_death()
@@ -209,7 +210,7 @@ class Life:
         self.vfs.close()
         self._waiting, self._taken = [], 0
 
-    def _add(self, found: Found) -> None:
+    def _add(self, found: CheckFindings) -> None:
         self._say(found.wrong)
         self.tally.lost += found.lost
         self.tally.twice += found.twice
@@ -281,12 +282,12 @@ def lives(
     deaths: int,
     lie: float = 0.0,
     pragmas: Sequence[str] = (),
-) -> Tally:
+) -> LifeTally:
     """Several lives, one after the other, in one folder."""
-    total = Tally()
+    total = LifeTally()
     for seed in seeds:
         home = root / f"life-{seed}"
         home.mkdir()
-        total.add(Life(sqlite, home, seed, lie, pragmas).live(deaths))
+        total.add(OutboxLife(sqlite, home, seed, lie, pragmas).live(deaths))
         shutil.rmtree(home)
     return total

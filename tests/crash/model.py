@@ -8,11 +8,11 @@ from edge.core import Record, RecordKey
 from edge.core.numbers import decode_steps
 from edge.store import Epoch, Outbox, StoredRecord
 from edge.store.drops import PendingDrops
-from tests.crash.said import Place, Said, everything, ours, packed
+from tests.kit.promises import OutboxPromises, Place, everything, ours, packed
 
 
 @dataclass(slots=True)
-class Found:
+class CheckFindings:
     """What a check has seen."""
 
     wrong: list[str] = field(default_factory=list)
@@ -23,16 +23,18 @@ class Found:
     merged: int = 0  # numbers that another record covers
 
 
-class Model(Said):
+class Model(OutboxPromises):
     """One outbox over all of its starts, and what is found in it after each death."""
 
-    def check(self, outbox: Outbox, epoch: Epoch, *, killed: bool, lies: bool = False) -> Found:
+    def check(
+        self, outbox: Outbox, epoch: Epoch, *, killed: bool, lies: bool = False
+    ) -> CheckFindings:
         """Everything that is there against everything that was said; then the new truth.
 
         `killed`: the process was, with power on, so that the journal knows what was confirmed.
         `lies`: of a card that lies only wrong values are wrong, and numbers may go back.
         """
-        found = Found()
+        found = CheckFindings()
         there = list(everything(outbox))
         self._twice(there, found, killed=killed, lies=lies)
         self._values(there, found, lies=lies)
@@ -49,7 +51,7 @@ class Model(Said):
         return found
 
     def _twice(
-        self, there: Sequence[StoredRecord], found: Found, *, killed: bool, lies: bool
+        self, there: Sequence[StoredRecord], found: CheckFindings, *, killed: bool, lies: bool
     ) -> None:
         counted = Counter(each.record.key for each in there)
         found.twice = sum(count - 1 for count in counted.values())
@@ -62,7 +64,7 @@ class Model(Said):
         if ids != sorted(set(ids)):
             found.wrong.append("rows are not in order")
 
-    def _values(self, there: Sequence[StoredRecord], found: Found, *, lies: bool) -> None:
+    def _values(self, there: Sequence[StoredRecord], found: CheckFindings, *, lies: bool) -> None:
         """Every record is what was committed, or is part of a commit that was under way."""
         wishes = {packed(draft) for wish in self.under_way for draft in wish.drafts}
         for each in there:
@@ -73,7 +75,7 @@ class Model(Said):
             elif packed(record) not in (said, *wishes) and not (said is None and ours(record)):
                 found.wrong.append(f"{record} is not what was committed")
 
-    def _merged(self, record: Record, found: Found, *, lies: bool) -> None:
+    def _merged(self, record: Record, found: CheckFindings, *, lies: bool) -> None:
         """A record that others were merged into: what it covers was never handed over, and it is
         their sum. Parts of a commit under way are not known by their numbers."""
         key, covers = record.key, decode_steps(record.body["covers"])
@@ -89,7 +91,7 @@ class Model(Said):
             found.wrong.append(f"{record} covers what never was")
 
     def _numbers(
-        self, there: Sequence[StoredRecord], outbox: Outbox, epoch: Epoch, found: Found
+        self, there: Sequence[StoredRecord], outbox: Outbox, epoch: Epoch, found: CheckFindings
     ) -> None:
         present: dict[Place, set[int]] = defaultdict(set)
         for each in there:
@@ -160,7 +162,7 @@ class Model(Said):
             ranges[place].append(tuple(body["range"]))
         return counts, ranges
 
-    def _states(self, outbox: Outbox, found: Found, *, lies: bool) -> None:
+    def _states(self, outbox: Outbox, found: CheckFindings, *, lies: bool) -> None:
         for owner, ever in self._ever.items():
             kept = outbox.state(owner)
             right = {self.states.get(owner)}

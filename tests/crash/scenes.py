@@ -21,7 +21,7 @@ from edge.store import ClockMark, Outbox
 from edge.store.deliveryjournal import COMPACT_BYTES
 from edge.store.eviction import EVICT_MARGIN_BYTES
 from edge.store.storefiles import EpochFile, read_epoch_file, write_epoch_file
-from tests.crash.said import merge
+from tests.kit.promises import merge
 
 LIMIT: Final = 1 << 20
 S: Final = 1_000_000_000
@@ -40,7 +40,7 @@ class Act:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class OutboxScene:
     """`before` makes the folder, in the test; `acts` follow open and begin, in the child."""
 
     acts: Sequence[Act]
@@ -123,9 +123,9 @@ def _harm(folder: Path) -> None:
     (folder / "store" / "outbox.db-wal").write_bytes(b"what was left of it")
 
 
-SCENES: Final[dict[str, Scene]] = {
-    "first start": Scene([Act(drafts(3, 5000), {"x": (1, b"1")})]),
-    "commit": Scene(
+SCENES: Final[dict[str, OutboxScene]] = {
+    "first start": OutboxScene([Act(drafts(3, 5000), {"x": (1, b"1")})]),
+    "commit": OutboxScene(
         [
             Act(drafts(4, 5000), {"x": (1, b"1"), "y": (1, b"1" * 900)}, 3),
             Act([*drafts(1, 5100, Stream.EVENT), *drafts(2, 5200, Stream.RAW)], {"x": (1, b"2")}),
@@ -133,26 +133,26 @@ SCENES: Final[dict[str, Scene]] = {
         ],
         _some,
     ),
-    "making room": Scene(
+    "making room": OutboxScene(
         [
             Act(drafts(20, 50_000, size=900), {"x": (1, b"1")}),
             Act(drafts(20, 50_100, size=900), {"x": (1, b"2")}),
         ],
         _full,
     ),
-    "thinning": Scene(
+    "thinning": OutboxScene(
         [
             Act([d for at in range(50_000, 50_030) for d in minutes(at)], {"x": (1, b"1")}),
             Act([d for at in range(51_000, 51_030) for d in minutes(at)], {"x": (1, b"2")}),
         ],
         _week,
     ),
-    "quarantine": Scene(
+    "quarantine": OutboxScene(
         [Act(drafts(2, 5000), {"x": (1, b"1")}), Act(drafts(2, 5100), {"x": (1, b"2")}, 1)],
         _some,
         _harm,
     ),
-    "journal rewrite": Scene(
+    "journal rewrite": OutboxScene(
         [Act(drafts(2, 5000), {"x": (1, b"1")}, 3), Act(drafts(2, 5100), {"x": (1, b"2")}, 2)],
         _some,
         long_journal=True,
@@ -203,7 +203,7 @@ def replaced_well(name: str, folder: Path) -> list[str]:
     return wrong
 
 
-def play(scene: Scene, folder: Path, far: mmap.mmap) -> None:
+def play(scene: OutboxScene, folder: Path, far: mmap.mmap) -> None:
     """In the child."""
     outbox = opened(folder)
     outbox.begin()

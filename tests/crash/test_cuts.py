@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from tests.crash.calls import watching
-from tests.crash.card import Card, PowerCut
-from tests.crash.life import Life, Tally, lives
+from tests.crash.card import PowerCutCard
+from tests.crash.life import LifeTally, OutboxLife, lives
 from tests.crash.scenes import REPLACED, before_it_is_replaced, replaced_well
 from tests.crash.vfs import CardVfs, library
+from tests.kit.power import PowerCut
+from tests.long import more, size
 
-CUTS = int(os.environ.get("CRASH_CUTS", "12"))
+CUTS = int(os.environ.get("CRASH_CUTS") or size(6, 12))
 DEATHS = 6  # of one outbox
 
 
@@ -34,7 +36,7 @@ def sqlite(tmp_path: Path) -> ctypes.CDLL:
     return found
 
 
-def counted(what: str, tally: Tally, capsys: pytest.CaptureFixture[str]) -> None:
+def counted(what: str, tally: LifeTally, capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print(f"\n{what}: {tally}")
         print("\n".join(tally.wrong))
@@ -47,15 +49,16 @@ def live(
     first: int,
     lie: float = 0.0,
     pragmas: Sequence[str] = (),
-) -> Tally:
+) -> LifeTally:
     """Lives with growing seeds until there were so many cuts."""
-    total = Tally()
+    total = LifeTally()
     while total.cuts < cuts:
         total.add(lives(sqlite, folder, [first], DEATHS, lie, pragmas))
         first += 1
     return total
 
 
+@more
 @pytest.mark.parametrize("pragma", ["secure_delete = ON", "secure_delete = OFF"])
 def test_no_cut_loses_or_doubles_what_was_acknowledged_and_every_start_succeeds(
     tmp_path: Path, sqlite: ctypes.CDLL, pragma: str, capsys: pytest.CaptureFixture[str]
@@ -74,6 +77,7 @@ def test_no_cut_loses_or_doubles_what_was_acknowledged_and_every_start_succeeds(
         assert tally.inside > CUTS // 20
 
 
+@more
 def test_a_card_that_lies_about_flushes_costs_rows_but_no_start_and_gives_no_wrong_value(
     tmp_path: Path, sqlite: ctypes.CDLL, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,7 +97,7 @@ def test_what_arrives_when_the_card_dies_in_a_checkpoint_is_not_lost(
     that one, so rows were handed over and confirmed after it."""
     reached = 0
     for after in range(1, 16):
-        life = Life(sqlite, tmp_path / str(after), 1)
+        life = OutboxLife(sqlite, tmp_path / str(after), 1)
         reached += life.linked_while_it_dies(after)
         assert not life.tally.wrong, f"after {after}"
         assert life.tally.lost == 0
@@ -102,20 +106,21 @@ def test_what_arrives_when_the_card_dies_in_a_checkpoint_is_not_lost(
 
 def test_a_card_that_keeps_nothing_is_noticed(tmp_path: Path, sqlite: ctypes.CDLL) -> None:
     """What the others assert can fail."""
-    life = Life(sqlite, tmp_path, 1, lie=1.0)
+    life = OutboxLife(sqlite, tmp_path, 1, lie=1.0)
     life.lies = False  # nobody is told
     tally = life.live(DEATHS)
     assert tally.lost > 0
     assert any("former" in each for each in tally.wrong)
 
 
+@more
 @pytest.mark.parametrize("name", REPLACED)
 def test_a_cut_leaves_a_file_that_is_replaced_as_the_old_one_or_the_new_one(
     tmp_path: Path, name: str
 ) -> None:
-    for seed in range(60):
+    for seed in range(size(20, 60)):
         rng = random.Random(seed)
-        card = Card(tmp_path / str(seed), rng)
+        card = PowerCutCard(tmp_path / str(seed), rng)
         with watching(card):
             before_it_is_replaced(card.folder)
             card.settle()

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from drivers.sim.sen55 import Sen55
-from tests.crash.gateway import Gateway, Life
-from tests.crash.harm import HARMS
-from tests.system.conftest import PERSISTENT
-from tests.system.site import Street
-from tests.uplink.broker import BINARY, Mosquitto
+from tests.crash.gateway import DamagedSite, StartReport
+from tests.kit.broker import BINARY, Mosquitto
+from tests.kit.fixtures import PERSISTENT
+from tests.kit.harm import HARMS
+from tests.kit.street import LoopStreet
 
 WHOLE = os.environ.get("CRASH_DAMAGE") == "all"
 SHORT = [
@@ -29,13 +29,13 @@ AIR_HELD = {
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
+def gateway(tmp_path: Path) -> Iterator[DamagedSite]:
     if not Path(BINARY).exists():
         pytest.skip("mosquitto is not installed: apt-get install mosquitto mosquitto-clients")
     folder = tmp_path / "broker"
     broker = Mosquitto(folder, PERSISTENT.format(folder)).start()
-    with Street(tmp_path, Sen55(AIR_HELD, powered_s=86_400)):
-        one = Gateway(tmp_path, broker)
+    with LoopStreet(tmp_path, Sen55(AIR_HELD, powered_s=86_400)):
+        one = DamagedSite(tmp_path, broker)
         try:
             yield one
         finally:
@@ -43,7 +43,7 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
             broker.kill()
 
 
-def used(gateway: Gateway) -> list[str]:
+def used(gateway: DamagedSite) -> list[str]:
     """Folders of a daemon that was killed while nobody took its records; their files."""
     gateway.broker.stop()
     gateway.begin(60)
@@ -58,7 +58,7 @@ def used(gateway: Gateway) -> list[str]:
 
 
 def test_damage_to_any_file_is_survived_and_counted(
-    gateway: Gateway, capsys: pytest.CaptureFixture[str]
+    gateway: DamagedSite, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = used(gateway)
     sound = gateway.live(60)
@@ -66,7 +66,7 @@ def test_damage_to_any_file_is_survived_and_counted(
     # a machine that is busy with other things is slow at everything
     within_s = max(START_S, 4 * sound.ready_s)
     cases = [(file, harm) for file in files for harm in HARMS] if WHOLE else SHORT
-    lives: dict[tuple[str, str], Life] = {}
+    lives: dict[tuple[str, str], StartReport] = {}
     failed: dict[tuple[str, str], str] = {}
     for file, harm in cases:
         gateway.restore()
@@ -92,7 +92,7 @@ def test_damage_to_any_file_is_survived_and_counted(
     assert not [case for case, life in lives.items() if life.in_memory]
 
 
-def counted(life: Life, sound: Life) -> bool:
+def counted(life: StartReport, sound: StartReport) -> bool:
     """Whether it says anything that it would not say after an ordinary kill."""
     return bool(
         life.quarantined

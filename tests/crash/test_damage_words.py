@@ -1,6 +1,6 @@
 """Bits and words in any file of a gateway's folders: it starts, and confirms nothing by itself.
 
-`CRASH_DAMAGE=all` takes a thousand damages, a number so many; without it there are a few dozen.
+`CRASH_DAMAGE=all` takes a thousand damages, a number so many; otherwise each file has one or two.
 """
 
 import os
@@ -23,13 +23,15 @@ from edge.core import Draft, Stream
 from edge.core.numbers import decode_steps
 from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.drops import nameless_notice
-from tests.crash.harm import WORDS
-from tests.crash.said import everything
-from tests.system.site import AIR, CONFIG, LOOPS, ROOT, Street
-from tests.uplink.broker import free_port
+from tests.kit.broker import free_port
+from tests.kit.gateway import AIR, CONFIG, LOOPS, ROOT
+from tests.kit.harm import WORDS
+from tests.kit.promises import everything
+from tests.kit.street import LoopStreet
+from tests.long import more, size
 
 ASKED: Final = os.environ.get("CRASH_DAMAGE", "")
-DAMAGES: Final = 1000 if ASKED == "all" else int(ASKED or 24)
+DAMAGES: Final = 1000 if ASKED == "all" else int(ASKED or size(12, 24))
 SEED: Final = 13
 OWNER: Final = "test/gw-1"
 S: Final = 1_000_000_000
@@ -47,7 +49,7 @@ Said = tuple[tuple[int, str, str], int, int | None]  # a loss, as `Drops` keeps 
 
 
 @dataclass(frozen=True)
-class Known:
+class OutboxContents:
     """What was in the outbox when its process died."""
 
     waiting: frozenset[Place]  # and the city does not have it
@@ -55,7 +57,7 @@ class Known:
     files: tuple[str, ...]
 
 
-class Box:
+class DamagedGateway:
     """Its folders, and the process that starts daemons in them."""
 
     def __init__(self, folder: Path) -> None:
@@ -90,7 +92,7 @@ class Box:
             ballast_bytes=0, owner=OWNER,
         )  # fmt: skip
 
-    def used(self) -> Known:
+    def used(self) -> OutboxContents:
         """Daemons were killed here, the last one after its disk had failed: each kind of file that
         there is. Of what was sent, some was confirmed, and the database has not heard of it."""
         for _ in range(2):
@@ -106,7 +108,7 @@ class Box:
         )
         kept = self.folder / "kept"  # closing the database would take its log away
         shutil.copytree(self.folder / "store", kept / "store")
-        outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+        outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
         outbox.commit([draft(n) for n in range(20, 60)], clock=ClockMark(2 * S, 2 * S, "none"))
         places = {stored.row: place(stored.record.key) for stored in everything(outbox)}
         outbox.journal.close()
@@ -119,7 +121,7 @@ class Box:
             if path.is_file() and path.stat().st_size
         ]
         sent = {place(stored.record.key) for stored in rows[:10]} - confirmed
-        return Known(frozenset(waiting - confirmed), frozenset(sent), tuple(files))
+        return OutboxContents(frozenset(waiting - confirmed), frozenset(sent), tuple(files))
 
     def restore(self) -> None:
         for name in ("store", "run"):
@@ -147,17 +149,18 @@ def _sockets(at: str, names: list[str]) -> list[str]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
-    with Street(tmp_path, Sen55(AIR_HELD, powered_s=86_400)):
-        one = Box(tmp_path)
+def box(tmp_path: Path) -> Iterator[DamagedGateway]:
+    with LoopStreet(tmp_path, Sen55(AIR_HELD, powered_s=86_400)):
+        one = DamagedGateway(tmp_path)
         try:
             yield one
         finally:
             one.close()
 
 
+@more
 @pytest.mark.timeout(7200)
-def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_start(box: DamagedGateway, capsys: pytest.CaptureFixture[str]) -> None:
     known = box.used()
     assert {name.partition("/")[2] for name in known.files} >= {
         "epochs", "outbox.db", "outbox.db-wal", "start_history", "delivery.journal", "commit.log",
@@ -195,7 +198,7 @@ def test_damage_start(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     assert not unsaid
 
 
-def after(box: Box, known: Known) -> tuple[list[Place], list[Place], bool]:
+def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list[Place], bool]:
     """What the city does not have, and will neither get nor hear of; what was sent before and does
     not say so; and whether a loss was told of which nobody had ever heard, or without a number."""
     outbox = box.outbox()
@@ -216,7 +219,7 @@ def after(box: Box, known: Known) -> tuple[list[Place], list[Place], bool]:
         told.add(str(body.get("text")))
     # what was met above and could not be read is declared now
     said += [(key, drop.first, drop.last) for key, drop in outbox._drops.items()]
-    told |= {text for _, text in outbox._medium.said.due(S)}
+    told |= {text for _, text in outbox._storage.notices.due(S)}
     outbox.journal.close()
     assert outbox._disk is not None, outbox.opened
     outbox._disk.close()
@@ -232,7 +235,7 @@ def on_disk_again(outbox: Outbox) -> list[StoredRecord]:
     memory, and says so; it has mended the database, or put it aside, within a few looks."""
     if outbox._disk is not None:
         return []
-    assert list(outbox._medium.said.due(S)), "in memory without a word"
+    assert list(outbox._storage.notices.due(S)), "in memory without a word"
     for look in range(LOOKS):
         now_ns = (100 + 31 * look) * S
         outbox.commit((), clock=ClockMark(now_ns, now_ns, "none"))

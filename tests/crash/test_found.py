@@ -12,9 +12,9 @@ from edge.store import Outbox
 from edge.store import deliveryjournal as journals
 from edge.store.deliveryjournal import DeliveryJournal, RecoveredJournal
 from edge.store.storefiles import QUARANTINE
-from tests.crash.card import PowerCut
-from tests.crash.said import everything
 from tests.crash.scenes import drafts, mark, opened
+from tests.kit.power import PowerCut
+from tests.kit.promises import everything
 
 
 @pytest.fixture

@@ -16,18 +16,18 @@ from edge.core import Record, RecordKey
 from edge.store import Epoch, Outbox, StoredRecord
 from tests.crash.killing import STRACE, Stage
 from tests.crash.model import Model
-from tests.crash.said import Wish, everything
 from tests.crash.scenes import (
     ENDED,
     REPLACED,
     SCENES,
-    Scene,
+    OutboxScene,
     before_it_is_replaced,
     drafts,
     mark,
     opened,
     replaced_well,
 )
+from tests.kit.promises import Wish, everything
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
 HANDFUL = 6
@@ -98,7 +98,7 @@ def test_a_file_that_is_replaced_is_the_old_one_or_the_new_one(
         print(f"\n{name}: {len(boundaries)} boundaries, {len(chosen)} kills")
 
 
-def prepared(scene: Scene, folder: Path) -> Model:
+def prepared(scene: OutboxScene, folder: Path) -> Model:
     """What is in the folder before the scene."""
     model = Model()
     if scene.before is None:
@@ -121,7 +121,7 @@ def fresh(tmp_path: Path, made: Path) -> Path:
     return folder
 
 
-def looked(scene: Scene, folder: Path, model: Model, far: int) -> list[str]:
+def looked(scene: OutboxScene, folder: Path, model: Model, far: int) -> list[str]:
     """The next start of all: what is wrong with it."""
     outbox = opened(folder)
     try:
@@ -142,7 +142,7 @@ def looked(scene: Scene, folder: Path, model: Model, far: int) -> list[str]:
         outbox.close()
 
 
-def replay(scene: Scene, model: Model, epoch: Epoch, far: int, there: set[RecordKey]) -> None:
+def replay(scene: OutboxScene, model: Model, epoch: Epoch, far: int, there: set[RecordKey]) -> None:
     """Tell the model what the child has done."""
     if epoch.former is None:
         return
@@ -167,7 +167,7 @@ def replay(scene: Scene, model: Model, epoch: Epoch, far: int, there: set[Record
         model.returned(rows, following, gone)
 
 
-def damaged(scene: Scene, outbox: Outbox, far: int) -> list[str]:
+def damaged(scene: OutboxScene, outbox: Outbox, far: int) -> list[str]:
     """A database of no use: put aside, kept and declared, and what came after it is there."""
     there = [stored.record for stored in everything(outbox)]
     bodies = [record.body for record in there]

@@ -15,9 +15,9 @@ import pytest
 from edge.core import Record, Stream
 from edge.store import StoredRecord
 from edge.store.highwater import HIGHWATER_NAME as MARK
-from tests.crash.changing import RATE, RUN_S, Box, Life, high
+from tests.crash.changing import RATE, RUN_S, ChangingStorage, ConfiguredLife, high
 from tests.crash.configs import BUSES, Config
-from tests.store.set_back import commits, flip
+from tests.kit.setback import commits, flip
 
 METER = '[device.main_meter]\ndriver = "sdm120"\nbus = "meters"\nunit = 1\n'
 PULSES = '[device.heat]\nbus = "loops"\nactive = "high"\ndriver = "s0"\nline = "a"\n'
@@ -26,7 +26,7 @@ SITE = Config(5, raw=False, raw_commit_s=60, models=False, parts=(METER, PULSES,
 GOOD = {"good"}
 
 
-class Copied(Life):
+class Copied(ConfiguredLife):
     """Keeps a copy of the store after each commit."""
 
     def committed(self) -> None:
@@ -35,11 +35,11 @@ class Copied(Life):
         shutil.copytree(self.box.store, folder / f"{len(list(folder.iterdir())):03}")
 
 
-def prepared(folder: Path) -> tuple[Box, list[Path], list[Record]]:
+def prepared(folder: Path) -> tuple[ChangingStorage, list[Path], list[Record]]:
     """A box that was killed in its second start, the copies of that start, and what was sent."""
     (folder / "run").mkdir()
-    box = Box(folder)
-    assert Life(box, SITE).live(RUN_S)
+    box = ChangingStorage(folder)
+    assert ConfiguredLife(box, SITE).live(RUN_S)
     box.now_ns += 500_000_000
     assert not Copied(box, SITE).live(4 * RUN_S, stop=False)
     kept = folder / "kept"
@@ -67,7 +67,7 @@ def summaries(records: Sequence[Record]) -> list[Record]:
     return [r for r in records if "points" in r.body]
 
 
-def true_kwh(box: Box, begin_ns: int) -> dict[str, float]:
+def true_kwh(box: ChangingStorage, begin_ns: int) -> dict[str, float]:
     """What there was in all this time."""
     step = 10_000_000
     rises = sum(
@@ -76,7 +76,7 @@ def true_kwh(box: Box, begin_ns: int) -> dict[str, float]:
     return {"main_meter": RATE * ((box.now_ns - begin_ns) / 1e9 + 1), "heat": rises / 1000}
 
 
-def looked(box: Box, sent: Sequence[Record], begin_ns: int) -> list[Record]:
+def looked(box: ChangingStorage, sent: Sequence[Record], begin_ns: int) -> list[Record]:
     """All records; none counts more than there was, and the doubt is told."""
     new = box.records()
     both = by_key(sent, new)
@@ -102,7 +102,7 @@ def harmed(whole: Path, copies: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
     tmp_path: Path, reboot: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    begin_ns = Box(tmp_path).now_ns
+    begin_ns = ChangingStorage(tmp_path).now_ns
     box, copies, sent = prepared(tmp_path)
     now_ns, run, whole = box.now_ns, tmp_path / "run-kept", tmp_path / "whole"
     shutil.copytree(tmp_path / "run", run)
@@ -119,7 +119,7 @@ def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
         box.now_ns, box.boot = now_ns + 3_000_000_000, 1
         if reboot:
             box.reboot()
-        life = Life(box, SITE)
+        life = ConfiguredLife(box, SITE)
         past = life.kept.epoch.past
         pasts[past] = pasts.get(past, 0) + 1
         assert not life.live(RUN_S, stop=False), what
@@ -141,11 +141,11 @@ def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
     assert pasts.keys() >= {"older"}
 
 
-class Failing(Life):
+class FailingCardLife(ConfiguredLife):
     """Its card takes nothing any more after some commits, not even a word; `sent` is all that was
     committed, wherever it lay."""
 
-    def __init__(self, box: Box, config: Config, commits_left: int) -> None:
+    def __init__(self, box: ChangingStorage, config: Config, commits_left: int) -> None:
         super().__init__(box, config)
         self.sent: list[Record] = []
         self._commits_left, commit = commits_left, self.kept.outbox.commit
@@ -163,8 +163,8 @@ class Failing(Life):
             mark = self.box.store / MARK
             mark.rename(mark.with_name("kept"))
             mark.mkdir()
-            self.kept.outbox._medium.switch_to_memory(OSError(30, "Read-only file system"))
-            self.kept.outbox._medium.probe = lambda *_, **__: None  # type: ignore[method-assign]
+            self.kept.outbox._storage.switch_to_memory(OSError(30, "Read-only file system"))
+            self.kept.outbox._storage.probe = lambda *_, **__: None  # type: ignore[method-assign]
 
 
 @pytest.mark.parametrize("commits", [2, 4])
@@ -173,17 +173,17 @@ def test_a_power_cut_on_a_card_that_took_not_even_the_word_counts_nothing_twice(
 ) -> None:
     """Nothing on it tells that growth was counted, and sent, that it does not know."""
     (tmp_path / "run").mkdir()
-    box = Box(tmp_path)
+    box = ChangingStorage(tmp_path)
     begin_ns = box.now_ns
-    assert Life(box, SITE).live(RUN_S)
+    assert ConfiguredLife(box, SITE).live(RUN_S)
     box.now_ns += 500_000_000
-    failing = Failing(box, SITE, commits)
+    failing = FailingCardLife(box, SITE, commits)
     assert not failing.live(5 * RUN_S, stop=False)
     (box.store / MARK).rmdir()
     (box.store / "kept").rename(box.store / MARK)
     box.reboot()
     box.now_ns += 3_000_000_000
-    assert not Life(box, SITE).live(RUN_S, stop=False)
+    assert not ConfiguredLife(box, SITE).live(RUN_S, stop=False)
     both = summaries(by_key(failing.sent, box.records()))
     for source, true in true_kwh(box, begin_ns).items():
         # the window in whose commit it failed had been made when nobody knew

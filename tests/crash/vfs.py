@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tests.crash.card import Card, File
+from tests.crash.card import File, PowerCutCard
 
 OK: Final = 0
 IOERR_WRITE, IOERR_FSYNC, IOERR_TRUNCATE, IOERR_DELETE = 778, 1034, 1546, 2570
@@ -74,7 +74,7 @@ class Opened:
 class CardVfs:
     """Made for one card. It is the default from `installed` on."""
 
-    def __init__(self, sqlite: ctypes.CDLL, card: Card) -> None:
+    def __init__(self, sqlite: ctypes.CDLL, card: PowerCutCard) -> None:
         self._sqlite, self._card = sqlite, card
         sqlite.sqlite3_vfs_find.restype = Pointer
         sqlite.sqlite3_vfs_find.argtypes = [ctypes.c_char_p]
@@ -101,7 +101,7 @@ class CardVfs:
     @classmethod
     def reaches(cls, sqlite: ctypes.CDLL, folder: Path) -> bool:
         """Whether `sqlite3` runs on that library, and not on another copy of it."""
-        card = Card(folder / "trial", random.Random(0))
+        card = PowerCutCard(folder / "trial", random.Random(0))
         vfs = cls(sqlite, card)
         with vfs.installed():
             sqlite3.connect(card.folder / "trial.db").execute("CREATE TABLE t (x)")

@@ -15,10 +15,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.uplink.mqtt import MqttConnection
-from tests.deploy.pki_city import UP, City, running
-from tests.uplink.bench import box, drafts
-from tests.uplink.caller import Caller
-from tests.uplink.waiting import until
+from tests.kit.caller import Caller
+from tests.kit.citybroker import UP, CityBroker, running
+from tests.kit.uplink import box, drafts
+from tests.kit.waiting import until
 
 TYPE = "application/json"
 OWN = UP.format("gw-0001")
@@ -28,12 +28,12 @@ LAST = 1000
 
 
 @pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
+def city(tmp_path: Path) -> Iterator[CityBroker]:
     with running(tmp_path / "city") as city:
         yield city
 
 
-async def test_what_was_confirmed_waits_through_kill_9(city: City) -> None:
+async def test_what_was_confirmed_waits_through_kill_9(city: CityBroker) -> None:
     """For a subscriber that has a session, and is away. Killed a second after the last PUBACK."""
     await leave_a_session(city)
     caller, link = await publish(city, range(50))
@@ -48,7 +48,7 @@ async def test_what_was_confirmed_waits_through_kill_9(city: City) -> None:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 async def test_killed_between_the_answer_and_its_file_it_has_lost_what_it_answered(
-    city: City,
+    city: CityBroker,
 ) -> None:
     """Nothing helps at the broker: it answers, and writes its file at the end of the same turn."""
     await leave_a_session(city)
@@ -85,7 +85,7 @@ async def test_killed_between_the_answer_and_its_file_it_has_lost_what_it_answer
 
 
 async def test_what_a_connected_subscriber_has_not_acknowledged_is_lost_with_the_broker(
-    city: City,
+    city: CityBroker,
 ) -> None:
     """Only what waits for a place in the subscriber's window is a change for `autosave`."""
     idle = paho.Client(
@@ -119,12 +119,12 @@ async def test_what_a_connected_subscriber_has_not_acknowledged_is_lost_with_the
     assert await kept(city) == []
 
 
-async def leave_a_session(city: City) -> None:
+async def leave_a_session(city: CityBroker) -> None:
     async with city.platforms.client(city.platform, "store", fresh=False) as away:
         await away.subscribe(FILTER, qos=1)
 
 
-async def publish(city: City, numbers: range) -> tuple[Caller, MqttConnection]:
+async def publish(city: CityBroker, numbers: range) -> tuple[Caller, MqttConnection]:
     caller = Caller()
     link = await caller.open(city.gateways.broker(city.gateway("gw-0001"), "any"))
     for sent in numbers:
@@ -133,7 +133,7 @@ async def publish(city: City, numbers: range) -> tuple[Caller, MqttConnection]:
     return caller, link
 
 
-async def kept(city: City) -> list[int]:
+async def kept(city: CityBroker) -> list[int]:
     """What the session still has: all that comes before a message that is sent now."""
     found: list[int] = []
     async with asyncio.timeout(60), city.platforms.client(city.platform, "s", fresh=False) as back:
@@ -147,7 +147,9 @@ async def kept(city: City) -> list[int]:
     return sorted(found)
 
 
-async def test_the_uplink_delivers_a_record_to_the_platform(city: City, tmp_path: Path) -> None:
+async def test_the_uplink_delivers_a_record_to_the_platform(
+    city: CityBroker, tmp_path: Path
+) -> None:
     place = city.gateways.broker(city.gateway("gw-0001"), "gw-0001")
     async with (
         city.platforms.client(city.platform, "store") as platform,

@@ -8,10 +8,10 @@ import pytest
 
 from edge.provision import pki
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
-from tests.deploy.pki_city import DOWN, UP, City, Place, running
-from tests.deploy.pki_forged import SERVER, Pair, forge
-from tests.uplink.caller import Caller
-from tests.uplink.waiting import until
+from tests.kit.caller import Caller
+from tests.kit.citybroker import DOWN, UP, CityBroker, TlsListener, running
+from tests.kit.forged import SERVER, Pair, forge
+from tests.kit.waiting import until
 
 TYPE = "application/json"
 OWN, OTHER = UP.format("gw-0001"), UP.format("gw-0002")
@@ -19,12 +19,12 @@ REFUSED = 135
 
 
 @pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
+def city(tmp_path: Path) -> Iterator[CityBroker]:
     with running(tmp_path / "city") as city:
         yield city
 
 
-async def publish(place: Place, pair: Pair, *topics: str) -> dict[str, int]:
+async def publish(place: TlsListener, pair: Pair, *topics: str) -> dict[str, int]:
     """The reason code of each."""
     caller = Caller()
     link = await caller.open(place.broker(pair, "any"))
@@ -43,7 +43,7 @@ def codes(caller: Caller) -> dict[str, int]:
     return found
 
 
-async def test_a_gateway_writes_its_own_branch_and_no_other(city: City) -> None:
+async def test_a_gateway_writes_its_own_branch_and_no_other(city: CityBroker) -> None:
     elsewhere = OWN.replace("v1", "v2")
     found = await publish(
         city.gateways, city.gateway("gw-0001"), OWN, OTHER, DOWN.format("gw-0001"), elsewhere,
@@ -54,7 +54,7 @@ async def test_a_gateway_writes_its_own_branch_and_no_other(city: City) -> None:
     assert set(found.values()) == {REFUSED}
 
 
-async def test_who_asks_for_everything_gets_what_is_meant_for_him(city: City) -> None:
+async def test_who_asks_for_everything_gets_what_is_meant_for_him(city: CityBroker) -> None:
     eager, platform = Caller(), Caller()
     link = await eager.open(
         city.gateways.broker(city.gateway("gw-0001"), "any"), subscribe=["#", "$SYS/#"]
@@ -74,7 +74,7 @@ async def test_who_asks_for_everything_gets_what_is_meant_for_him(city: City) ->
     await other.close()
 
 
-async def test_a_gateway_at_the_platforms_door_is_what_it_is_at_its_own(city: City) -> None:
+async def test_a_gateway_at_the_platforms_door_is_what_it_is_at_its_own(city: CityBroker) -> None:
     """Also its client id is forced there: it can take nobody's session over but its own."""
     pair, platform, eager = city.gateway("gw-0001"), Caller(), Caller()
     held = await platform.open(city.platforms.broker(city.platform, "any"))
@@ -91,7 +91,9 @@ async def test_a_gateway_at_the_platforms_door_is_what_it_is_at_its_own(city: Ci
     await held.close()
 
 
-def test_only_a_valid_certificate_of_this_authority_is_let_in(city: City, tmp_path: Path) -> None:
+def test_only_a_valid_certificate_of_this_authority_is_let_in(
+    city: CityBroker, tmp_path: Path
+) -> None:
     make, place = city.authority, city.gateways
     stranger = tmp_path / "stranger"
     pki.make_pki(stranger, city.now)
@@ -109,14 +111,14 @@ def test_only_a_valid_certificate_of_this_authority_is_let_in(city: City, tmp_pa
         assert [each.answer(pair) for pair, _ in cases] == [answer for _, answer in cases]
 
 
-def test_tls_below_1_3_is_refused(city: City) -> None:
+def test_tls_below_1_3_is_refused(city: CityBroker) -> None:
     for place in (city.gateways, city.platforms):
         context = place.context(city.gateway("gw-0001"))
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         assert place.answer(None, context) == "TLSV1_ALERT_PROTOCOL_VERSION"
 
 
-async def test_a_revoked_gateway_stays_until_it_is_kicked(city: City, tmp_path: Path) -> None:
+async def test_a_revoked_gateway_stays_until_it_is_kicked(city: CityBroker, tmp_path: Path) -> None:
     """The city kicks: with a new certificate in the gateway's name it takes the session over."""
     pair, caller = city.gateway("gw-0001"), Caller()
     link = await caller.open(city.gateways.broker(pair, "any"))
@@ -134,7 +136,7 @@ async def test_a_revoked_gateway_stays_until_it_is_kicked(city: City, tmp_path: 
     await link.close()
 
 
-async def test_a_denial_in_the_acl_silences_an_open_session_at_once(city: City) -> None:
+async def test_a_denial_in_the_acl_silences_an_open_session_at_once(city: CityBroker) -> None:
     caller = Caller()
     pair = city.gateway("gw-0001")
     link = await caller.open(city.gateways.broker(pair, "any"), subscribe=["#"])
@@ -155,7 +157,7 @@ async def test_a_denial_in_the_acl_silences_an_open_session_at_once(city: City) 
     await platform.close()
 
 
-async def test_a_restart_ends_the_session_of_a_revoked_gateway(city: City) -> None:
+async def test_a_restart_ends_the_session_of_a_revoked_gateway(city: CityBroker) -> None:
     caller = Caller()
     link = await caller.open(city.gateways.broker(city.gateway("gw-0001"), "any"))
     city.revoke("gw-0001")
@@ -166,7 +168,7 @@ async def test_a_restart_ends_the_session_of_a_revoked_gateway(city: City) -> No
     await link.close()
 
 
-async def test_two_with_one_identity_are_both_told(city: City) -> None:
+async def test_two_with_one_identity_are_both_told(city: CityBroker) -> None:
     """Whatever client id they say: the broker takes the one in the certificate."""
     pair, first, second = city.gateway("gw-0001"), Caller(), Caller()
     one = await first.open(city.gateways.broker(pair, "one"))
@@ -181,7 +183,7 @@ async def test_two_with_one_identity_are_both_told(city: City) -> None:
 
 @pytest.mark.parametrize("name", ["gw/+", "gw#", "+", "#", "..", "", "a" * 65, "$SYS", "gw-0001/x"])
 async def test_a_dangerous_name_that_was_signed_reaches_nobody_else(
-    city: City, tmp_path: Path, name: str
+    city: CityBroker, tmp_path: Path, name: str
 ) -> None:
     pair = forge(city.authority, tmp_path, name)
     eager = Caller()

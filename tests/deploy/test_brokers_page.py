@@ -17,7 +17,7 @@ import pytest
 
 from edge.provision import bootstrap
 from edge.provision.serverdir import ServerDirectory
-from tests.uplink.broker import BINARY, SUBSCRIBER
+from tests.kit.broker import BINARY, SUBSCRIBER
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs/brokers.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from edge.provision import pki
 from edge.provision.authority import PkiError
 from edge.provision.pki import LIST_DAYS, SmallAuthority
-from tests.deploy.pki_forged import CLIENT, SERVER, forge
+from tests.kit.forged import CLIENT, SERVER, forge
 
 NOW = datetime.datetime(2026, 11, 26, 12, tzinfo=datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -163,7 +163,7 @@ def test_the_command_makes_what_is_missing(
     assert (tmp_path / "pki/gateways/gw-0002.crt").exists()
     assert "1 revoked" in capsys.readouterr().out
     assert pki.main([words[0], "--check"]) == 0
-    assert "fresh" in capsys.readouterr().out
+    assert "is valid" in capsys.readouterr().out
     for wrong in (["--gateway", "gw/+"], ["--revoke", "../ca"], ["--revoke", "gw-0003"]):
         assert pki.main([words[0], *wrong]) == 2
     assert "gw/+" in capsys.readouterr().err

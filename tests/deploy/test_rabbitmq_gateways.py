@@ -19,7 +19,7 @@ def test_a_dangerous_name_is_never_sent_to_the_cluster() -> None:
         raise AssertionError(words)
 
     for name in ("gw/+", "gw-000.", ".*", "platform", "a b", ""):
-        with pytest.raises(ConfigError, match="no name of a gateway"):
+        with pytest.raises(ConfigError, match="not a gateway name"):
             gateways.sync({name: ()}, ctl)
 
 
@@ -38,5 +38,5 @@ def test_who_is_approved_stands_in_the_store_of_the_enrolment_server(tmp_path: P
     mitte = frozenset({"mitte"})
     assert approved_gateways(tmp_path) == {"gw-0001": mitte, "gw-0003": mitte}
     store.close()
-    with pytest.raises(ConfigError, match="is the enrolment server here"):
+    with pytest.raises(ConfigError, match="is this the folder of the enrolment server"):
         approved_gateways(tmp_path / "elsewhere")

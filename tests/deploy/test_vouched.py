@@ -6,9 +6,9 @@ from pathlib import Path
 
 from edge.app.certmarker import MARKER_NAME, make_certificate_marker
 from edge.identity.renew import MARKER
-from tests.deploy.pki_city import running
-from tests.uplink.bench import box
-from tests.uplink.waiting import until
+from tests.kit.citybroker import running
+from tests.kit.uplink import box
+from tests.kit.waiting import until
 
 
 async def test_it_says_whether_the_broker_takes_the_certificate(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ async def test_it_says_whether_the_broker_takes_the_certificate(tmp_path: Path) 
         ) as gateway:
             gateway.connect()
             await until(lambda: marker.read_text() == f"refused {name}\n")
-            assert "refuses our certificate" in gateway.sender.standing.failure
+            assert "refuses our certificate" in gateway.sender.connection.failure
 
 
 def test_without_a_certificate_nothing_is_said(tmp_path: Path) -> None:

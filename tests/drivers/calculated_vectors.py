@@ -13,8 +13,8 @@ from edge.process.aan803 import AlphasenseCell, coefficient, compensate, correct
 from edge.process.engine import PulseSetup
 from edge.process.traffic.histogram import SPEED_BINS, HistogramCounts
 from edge.process.traffic.passage import Passage, SpeedTrap, measure_passage
-from tests.drivers.vectors import frame
-from tests.process.make_engine import MINUTE, SINGLE, body, engine, found, presences
+from tests.kit.engine import MINUTE, SINGLE, body, engine, found, presences
+from tests.kit.vectors import frame
 
 Numbers = Mapping[str, Any]
 FOOT_MM: Final = 304.8

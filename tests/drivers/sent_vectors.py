@@ -14,11 +14,11 @@ from drivers.chips._telegram import strip_parity
 from drivers.sim.typical import typical
 from edge.core import Polled
 from tests.drivers.serialsim import SimSerial
-from tests.drivers.simbus import Now, SimI2c
+from tests.kit.air import Now, SimI2c
 
 
 @dataclass(frozen=True)
-class Run:
+class DriverRun:
     """One driver and one device: options of both, and what is different about the device."""
 
     driver: str
@@ -28,20 +28,20 @@ class Run:
     reads: int = 2
 
 
-def _run(driver: str, /, device: dict[str, Any] | None = None, **options: Any) -> Run:
-    return Run(driver, tuple(options.items()), tuple((device or {}).items()))
+def _run(driver: str, /, device: dict[str, Any] | None = None, **options: Any) -> DriverRun:
+    return DriverRun(driver, tuple(options.items()), tuple((device or {}).items()))
 
 
 SDS011 = (_run("sds011"),)
 SPS30_UART = (_run("sps30_uart"),)
 ZH03B = _run("zh03b", mode="asked")
 MBUS = (_run("mbus", {"per_telegram": 4}, address=1),)  # it has more to say than one telegram
-SAID: dict[str, tuple[Run, ...]] = {
+SAID: dict[str, tuple[DriverRun, ...]] = {
     "sds011-cmd-wake": SDS011,
     "sds011-cmd-query-mode": SDS011,
     "sds011-cmd-query": SDS011,
     "sds011-cmd-sleep": SDS011,
-    "sds011-cmd-active": (Run("sds011", (("mode", "active"),), found=(("query", True),)),),
+    "sds011-cmd-active": (DriverRun("sds011", (("mode", "active"),), found=(("query", True),)),),
     "sps30-i2c-start-float": (_run("sps30"),),
     "sps30-shdlc-read": SPS30_UART,
     "sps30-shdlc-stop": SPS30_UART,
@@ -92,7 +92,7 @@ class Port(SimSerial):
         self.baud = baud or 300
 
 
-async def written(run: Run) -> set[bytes]:
+async def written(run: DriverRun) -> set[bytes]:
     """All that the driver wrote, without the parity and the FE that only carry it."""
     now = Now()
     module: Any = import_module(f"drivers.sim.{run.driver}")
@@ -115,7 +115,7 @@ async def written(run: Run) -> set[bytes]:
     return {text.lstrip(b"\xfe") for text in texts}
 
 
-async def _use(run: Run, bus: Any, now: Now) -> None:
+async def _use(run: DriverRun, bus: Any, now: Now) -> None:
     device = cast(Polled, drivers.build(run.driver, bus, dict(run.options)))
     now.s += 1  # it has its supply
     await device.open()

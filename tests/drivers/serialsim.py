@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from drivers.sim._responder import Responder
 from drivers.sim._talker import Talker
 from edge.core import BusError, DataError, Framer
-from tests.drivers.simbus import Now
+from tests.kit.air import Now
 
 
 @dataclass
@@ -33,7 +33,7 @@ class SimSerial:
         self.device, self._speaks_s, self._heard = device, math.inf, b""
         if isinstance(device, Talker):
             self._speaks_s = self.now.s + device.every_s
-            device.say = self._says  # type: ignore[method-assign]
+            device.send = self._says  # type: ignore[method-assign]
 
     async def frame(
         self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False

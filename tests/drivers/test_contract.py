@@ -26,11 +26,13 @@ from edge.core import (
 )
 from tests.drivers import bench
 from tests.drivers.bench import Case
+from tests.long import more, size
 
-# Of a long conversation one injury in seven is tried, with THOROUGH=1 all. Seven visits each bit of
-# a byte in turn, and each kind of injury.
+# Of a long conversation one injury in 23 is tried, in `make long` one in seven, with THOROUGH=1
+# all.
+# Either visits each bit of a byte in turn, and each kind of injury.
 LONG = 128  # bytes
-SOME = 1 if os.environ.get("THOROUGH") else 7
+SOME = 1 if os.environ.get("THOROUGH") else size(23, 7)
 
 NAMES = drivers.names()
 LINED = [name for name in NAMES if drivers.spec(name).wiring == "gpio"]
@@ -182,6 +184,7 @@ async def test_two_reads_agree(name: str, case: Case) -> None:
     assert all(a == b for a, b in pairwise(seen))
 
 
+@more
 @pytest.mark.parametrize(("name", "case"), CASES)
 async def test_a_frame_that_is_cut_at_any_byte_is_one_clear_word_and_no_number(
     name: str, case: Case
@@ -194,21 +197,21 @@ async def test_a_frame_that_is_cut_at_any_byte_is_one_clear_word_and_no_number(
     place = max(said or range(1, len(frames), 2), key=lambda at: len(frames[at]))
     start = place if talks else 0
     before = _numbers(name, frames[start:place]) | _numbers(name, frames[start : place - 1])
-    for size in range(len(frames[place])):
+    for upto in range(len(frames[place])):
         try:
-            told = drivers.explain(name, [*frames[start:place], frames[place][:size]])
+            told = drivers.explain(name, [*frames[start:place], frames[place][:upto]])
         except DataError as error:
             _is_clear(error)
             continue
         found = {key: s for key, (s, _) in told.items() if not isinstance(s, Bad)}
-        assert found.items() <= before.items(), size
+        assert found.items() <= before.items(), upto
     longest = max(range(len(wire.replies)), key=lambda at: len(wire.replies[at]))
     whole = wire.replies[longest]
-    for size in range(len(whole)):
+    for upto in range(0, len(whole), size(_step([whole]), 1)):
         device, wire = bench.build(name, case)
         if name in ONE_FRAME:
             wire.replies[:] = wire.replies[longest : longest + 1]
-        wire.replies[longest if len(wire.replies) > 1 else 0] = whole[:size]
+        wire.replies[longest if len(wire.replies) > 1 else 0] = whole[:upto]
         try:
             samples = await _open_and_read(device)
         except (BusError, DataError) as error:
@@ -218,9 +221,10 @@ async def test_a_frame_that_is_cut_at_any_byte_is_one_clear_word_and_no_number(
             await device.close()
         assert name not in ONE_FRAME
         differing = [s for s, good in zip(samples, clean, strict=True) if s != good]
-        assert all(isinstance(s, Bad) for s in differing), size
+        assert all(isinstance(s, Bad) for s in differing), upto
 
 
+@more
 @pytest.mark.parametrize(("name", "case"), CASES)
 async def test_a_damaged_reply_never_becomes_a_wild_value(name: str, case: Case) -> None:
     device, wire = bench.build(name, case)
@@ -239,6 +243,7 @@ async def test_a_damaged_reply_never_becomes_a_wild_value(name: str, case: Case)
         wire.replies[place] = good
 
 
+@more
 @pytest.mark.parametrize(
     ("name", "case"), [p for p in CASES if bench.trace(str(p.values[0])).get("checked")]
 )
@@ -337,11 +342,11 @@ def _step(replies: Sequence[bytes]) -> int:
 
 def _damaged(good: bytes, step: int) -> Iterator[bytes]:
     """Cut off anywhere, with nothing or with an idle wire behind; and bits turned round."""
-    size = len(good)
-    for k in range(0, 3 * size, step):
+    whole = len(good)
+    for k in range(0, 3 * whole, step):
         cut = good[: k // 3]
-        yield (cut, cut.ljust(size, b"\xff"), cut.ljust(size, b"\x00"))[k % 3]
-    for k in range(0, 4 * size, step):
+        yield (cut, cut.ljust(whole, b"\xff"), cut.ljust(whole, b"\x00"))[k % 3]
+    for k in range(0, 4 * whole, step):
         at, bit = k // 4, (1, 16, 64, 128)[k % 4]
         yield good[:at] + bytes([good[at] ^ bit]) + good[at + 1 :]
     yield good + good

@@ -1,8 +1,6 @@
 """A meter that is mounted backwards, turned: what it tells is what flows, under the right name."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pytest
 
@@ -24,33 +22,21 @@ from edge.core import (
 )
 from edge.core.point import SIGNED_QUANTITIES, is_directed, opposite_key
 from tests.drivers.meters.fake import SimBus
+from tests.kit.meter import FixedMeter
 
 DIRECTED = [name for name in drivers.names() if drivers.spec(name).directed]
 
 
-@dataclass(slots=True)
-class Meter:
-    """Tells what it is given."""
-
-    points: ClassVar[Sequence[Point]] = (
-        Point("power", Quantity.POWER, -1e4, 2e4),
-        Point("power_max", Quantity.POWER, 0, 2e4),
-        Point("current", Quantity.CURRENT, -50, 100),
-        Point("voltage", Quantity.VOLTAGE, 0, 300),
-        Point("energy_import", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
-        Point("energy_export", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
-        Point("energy_import_l1", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
-        Point("reactive_energy_q1_l2", Quantity.REACTIVE_ENERGY, 0, 1e6, kind=PointKind.TOTAL),
-    )
-    samples: tuple[Sample, ...]
-    identity: str = "SN-1"
-    health: Mapping[Any, str] = field(default_factory=dict)
-
-    async def open(self) -> None: ...
-    async def read(self) -> tuple[Sample, ...]:
-        return self.samples
-
-    async def close(self) -> None: ...
+POINTS = (
+    Point("power", Quantity.POWER, -1e4, 2e4),
+    Point("power_max", Quantity.POWER, 0, 2e4),
+    Point("current", Quantity.CURRENT, -50, 100),
+    Point("voltage", Quantity.VOLTAGE, 0, 300),
+    Point("energy_import", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+    Point("energy_export", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+    Point("energy_import_l1", Quantity.ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+    Point("reactive_energy_q1_l2", Quantity.REACTIVE_ENERGY, 0, 1e6, kind=PointKind.TOTAL),
+)
 
 
 async def told(meter: Polled) -> dict[str, Sample]:
@@ -58,7 +44,7 @@ async def told(meter: Polled) -> dict[str, Sample]:
 
 
 async def test_power_changes_its_sign_and_registers_their_names() -> None:
-    meter = reversed_device(Meter((-1000.0, 5.0, -4.5, 230.0, 7.0, 345.0, 3.0, 2.0)))
+    meter = reversed_device(FixedMeter((-1000.0, 5.0, -4.5, 230.0, 7.0, 345.0, 3.0, 2.0), POINTS))
     assert await told(meter) == {
         "power": 1000.0, "power_max": 5.0, "current": 4.5, "voltage": 230.0,
         "energy_export": 7.0, "energy_import": 345.0,
@@ -72,16 +58,16 @@ async def test_power_changes_its_sign_and_registers_their_names() -> None:
 
 async def test_what_is_bad_or_doubtful_stays_so() -> None:
     bad, doubt = Bad(Reason.RANGE), UncertainValue(-3.0, Reason.WARMUP)
-    meter = reversed_device(Meter((bad, bad, doubt, bad, bad, bad, bad, bad)))
+    meter = reversed_device(FixedMeter((bad, bad, doubt, bad, bad, bad, bad, bad), POINTS))
     found = await told(meter)
     assert (found["power"], found["current"]) == (bad, UncertainValue(3.0, Reason.WARMUP))
-    still = reversed_device(Meter((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)))
+    still = reversed_device(FixedMeter((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), POINTS))
     assert str((await told(still))["power"]) == "0.0"
 
 
 async def test_a_current_without_a_sign_gets_none() -> None:
     """The range allows one, and this device never tells it: 4 A are no -4 A."""
-    device = Meter((-1000.0, 5.0, 4.0, 230.0, 7.0, 345.0, 3.0, 2.0))
+    device = FixedMeter((-1000.0, 5.0, 4.0, 230.0, 7.0, 345.0, 3.0, 2.0), POINTS)
     meter = reversed_device(device)
     assert (await told(meter))["current"] == 4.0
     device.samples = (-1000.0, 5.0, -4.0, 230.0, 7.0, 345.0, 3.0, 2.0)
@@ -148,7 +134,7 @@ def test_points_are_chosen_by_the_names_they_have_then() -> None:
 @pytest.mark.parametrize("name", ["sht4x", "pms5003", "pzem004t", "canoga", "ads1115_pairs"])
 def test_what_tells_no_direction_cannot_be_turned(name: str) -> None:
     assert not drivers.spec(name).directed
-    with pytest.raises(ConfigError, match=f"reversed: {name} tells no direction; leave it out"):
+    with pytest.raises(ConfigError, match=f"reversed: {name} reports no direction; leave it out"):
         drivers.build(name, None, {}, backwards=True)
 
 
@@ -165,7 +151,7 @@ def test_one_register_can_be_chosen_of_a_meter_that_is_mounted_backwards(
 
 
 def test_chosen_points_without_a_direction_can_be_turned_with_their_device() -> None:
-    some = with_points(Meter(()), ["energy_import", "energy_export"])
+    some = with_points(FixedMeter((), POINTS), ["energy_import", "energy_export"])
     assert [p.key for p in reversed_device(some).points] == ["energy_export", "energy_import"]
-    with pytest.raises(ConfigError, match="tells no direction"):
-        reversed_device(with_points(Meter(()), ["voltage"]))
+    with pytest.raises(ConfigError, match="reports no direction"):
+        reversed_device(with_points(FixedMeter((), POINTS), ["voltage"]))

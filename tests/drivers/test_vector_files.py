@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.drivers.vectors import FOLDER, everything, frame
+from tests.kit.vectors import FOLDER, everything, frame
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(FOLDER.glob("*/*.toml"))

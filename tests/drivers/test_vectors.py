@@ -12,8 +12,8 @@ from edge.core import Bad, DataError, Reason, crc8
 from tests.drivers import bench
 from tests.drivers.calculated_vectors import CALCULATED
 from tests.drivers.heard_vectors import HEARD, Talk, Values
-from tests.drivers.sent_vectors import SAID, UNSAID, Run, written
-from tests.drivers.vectors import everything, frame, vector, vectors
+from tests.drivers.sent_vectors import SAID, UNSAID, DriverRun, written
+from tests.kit.vectors import everything, frame, vector, vectors
 
 HERE = {"sensirion-crc8-beef", "nox-index-constant", "voc-index-blackout"}  # at the end
 # judgements on traffic, no devices: tests/infer/test_loops_published.py
@@ -90,7 +90,7 @@ async def test_what_is_sent_is_what_others_send(name: str) -> None:
 async def test_what_is_never_sent_is_passed_over(name: str) -> None:
     driver, _ = UNSAID[name]
     runs = {run for each in SAID.values() for run in each if run.driver == driver}
-    for run in runs or {Run(driver)}:
+    for run in runs or {DriverRun(driver)}:
         assert frame(name) not in await written(run)
     good = bench.build(driver, bench.cases(driver)[0])[1].frames()
     assert drivers.explain(driver, [frame(name), *good]) == drivers.explain(driver, good)

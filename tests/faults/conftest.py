@@ -1,4 +1,3 @@
-from tests.system.conftest import broker, site
-from tests.uplink.conftest import mosquitto
+from tests.kit.fixtures import broker, mosquitto, site
 
 __all__ = ["broker", "mosquitto", "site"]

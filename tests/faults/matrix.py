@@ -12,7 +12,7 @@ FILE: Final = Path(__file__).with_name("matrix.toml")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FaultRow:
     """One fault. Tests are node ids without parameters, from the repository's root."""
 
     number: int
@@ -28,7 +28,7 @@ class Row:
 
 
 @cache
-def matrix() -> tuple[Row, ...]:
+def matrix() -> tuple[FaultRow, ...]:
     """All rows, in order. Raises TypeError for a key that no row has."""
     with FILE.open("rb") as file:
         found = tomllib.load(file)["row"]
@@ -44,9 +44,9 @@ def _row(
     expected: str,
     injection: str,
     not_here: str = "",
-) -> Row:
+) -> FaultRow:
     quick, others = (tuple(f"tests/{name}" for name in names) for names in (tests, slow))
-    return Row(number, fault, expected, injection, quick, others, not_here)
+    return FaultRow(number, fault, expected, injection, quick, others, not_here)
 
 
 def node_ids(*, short: bool) -> list[str]:

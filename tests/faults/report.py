@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from tests.faults.matrix import Row, known_to_fail
+from tests.faults.matrix import FaultRow, known_to_fail
 
 Outcome = Literal["passed", "failed", "skipped", "not run"]
 KNOWN: Final = "known to fail"
 HEAD: Final = """\
-# What goes wrong, and what is shown of it
+# Faults, and the tests for them
 
 Made from tests/faults/matrix.toml by `python -m tests.faults.run --write`. `make faults` injects
-each of these and prints the outcomes; `python -m tests.faults.run --short` leaves out the tests
-that are marked *slow* here. Each test is a sentence that is true when it passes.
+each fault and prints the outcomes; `python -m tests.faults.run --short` leaves out the tests that
+are marked *slow* here. The name of a test is a sentence; the sentence is true if the test passes.
 
 | # | Fault | Expected | Injection | Shown by |
 |---|---|---|---|---|
@@ -28,7 +28,7 @@ class Result:
     why: str = ""
 
 
-def judged(row: Row, results: Mapping[str, Result], *, short: bool) -> tuple[str, str]:
+def judged(row: FaultRow, results: Mapping[str, Result], *, short: bool) -> tuple[str, str]:
     """The outcome of a row in a word, and what should be said with it."""
     names = row.shown_by(short=short)
     found = {name: results.get(name, Result("not run")) for name in names}
@@ -50,7 +50,7 @@ def judged(row: Row, results: Mapping[str, Result], *, short: bool) -> tuple[str
     return word, "; ".join(dict.fromkeys(notes))
 
 
-def table(rows: Sequence[Row], results: Mapping[str, Result], *, short: bool) -> str:
+def table(rows: Sequence[FaultRow], results: Mapping[str, Result], *, short: bool) -> str:
     """For people at a terminal: three lines a row at the most."""
     lines = []
     for row in rows:
@@ -63,12 +63,12 @@ def table(rows: Sequence[Row], results: Mapping[str, Result], *, short: bool) ->
     return "\n".join(lines)
 
 
-def document(rows: Sequence[Row]) -> str:
+def document(rows: Sequence[FaultRow]) -> str:
     """docs/faults.md."""
     return HEAD + "".join(_line(row) for row in rows)
 
 
-def _line(row: Row) -> str:
+def _line(row: FaultRow) -> str:
     shown = [_shown(name) for name in row.tests]
     shown += [f"{_shown(name)} (slow)" for name in row.slow]
     shown += [f"*Not here:* {row.not_here}."] if row.not_here else []

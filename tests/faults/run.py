@@ -65,6 +65,7 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     if not options.short:
         os.environ["FAULTS"] = "all"
+        os.environ["LONG"] = "1"
     chosen = [name for name in node_ids(short=options.short) if not name.startswith(FOLDER)]
     outcomes = Outcomes()
     usual = ["-q", "--timeout", "1800", "-p", "no:cacheprovider", "-p", "tests.mustrun"]

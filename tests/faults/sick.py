@@ -16,15 +16,15 @@ LEAK: Final = 4 << 20
 
 if __name__ == "__main__":
     folder, kept = Path(os.environ["SICK"]), list[bytearray]()
-    say = Daemon._say_troubles
+    log_troubles = Daemon._log_troubles
 
-    def _say(daemon: Daemon) -> None:
+    def _log(daemon: Daemon) -> None:
         if (folder / "block").exists():
             (folder / "blocked").touch()
             os.close(os.open(folder / "never", os.O_RDONLY))
         if (folder / "leak").exists():
             kept.append(bytearray(os.urandom(LEAK)))  # written to, or it takes no memory
-        say(daemon)
+        log_troubles(daemon)
 
-    Daemon._say_troubles = _say  # type: ignore[method-assign,assignment]
+    Daemon._log_troubles = _log  # type: ignore[method-assign,assignment]
     sys.exit(main())

@@ -10,9 +10,9 @@ import pytest
 
 from tests.faults.slowly import only_with_all
 from tests.faults.traced import EVERY_S, UP, TracedSite, needs_strace, polls, sensor
-from tests.system.found import events
-from tests.system.site import Records
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import Records
+from tests.kit.subscribed import events
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
 from edge.uplink.broker import Broker, make_broker
-from tests.uplink.bench import GW, box, drafts
-from tests.uplink.broker import Listener, Make
-from tests.uplink.certs import Authority
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Subscriber
+from tests.kit.certificates import CertificateAuthority
+from tests.kit.uplink import GW, box, drafts
+from tests.kit.waiting import until
 
 DAYS = {"expired": (-9.0, -1.0), "not_begun": (1.0, 9.0), "revoked": (-1.0, 2.0)}
 
 
 def write_list(
-    authority: Authority, path: Path, revoked: Sequence[Path], days: tuple[float, float]
+    authority: CertificateAuthority, path: Path, revoked: Sequence[Path], days: tuple[float, float]
 ) -> None:
     """A list of revoked certificates that is valid from and to, in days from now."""
     now = datetime.datetime.now(datetime.UTC)
@@ -43,11 +43,11 @@ def write_list(
     path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
 
 
-class City:
+class RevokingBroker:
     """An authority and a broker that lets in whom the authority knows."""
 
     def __init__(self, mosquitto: Make, folder: Path) -> None:
-        self.folder, self.authority = folder, Authority(folder)
+        self.folder, self.authority = folder, CertificateAuthority(folder)
         cert, key = self.authority.issue("server")
         self.list = folder / "crl.pem"
         write_list(self.authority, self.list, [], (-1, 7))
@@ -75,8 +75,8 @@ class City:
             assert time.monotonic() < end, f"the broker does not say {said}:\n{self.broker.log}"
             time.sleep(0.02)
 
-    def listener(self, cert: Path, key: Path) -> Listener:
-        return Listener(
+    def listener(self, cert: Path, key: Path) -> Subscriber:
+        return Subscriber(
             self.broker, "kerbstone/v1/+/+/up/air/#", "--cafile", str(self.authority.path),
             "--cert", str(cert), "--key", str(key),
         )  # fmt: skip
@@ -87,7 +87,7 @@ async def test_a_certificate_that_does_not_count_is_refused_and_another_one_send
     mosquitto: Make, tmp_path: Path, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Both sides see it: nothing is let in, sampling goes on, the reason is said once."""
-    city = City(mosquitto, tmp_path)
+    city = RevokingBroker(mosquitto, tmp_path)
     cert, key = city.authority.issue("gw-old", days=DAYS[why])
     if why == "revoked":
         city.publish([cert])
@@ -113,7 +113,7 @@ async def test_a_list_of_revoked_ones_that_has_ended_locks_all_out_and_life_goes
     mosquitto: Make, tmp_path: Path
 ) -> None:
     """The broker's mistake: good certificates are refused until the list is renewed."""
-    city = City(mosquitto, tmp_path)
+    city = RevokingBroker(mosquitto, tmp_path)
     gateways = [city.place(*city.authority.issue(f"gw-{number}")) for number in range(3)]
     city.publish([], days=(-9, -1))
     for number, place in enumerate(gateways):

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 from drivers.sim.gpio import SimChip
-from tests.system.found import events
-from tests.system.site import Records, Site
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import GatewayProcess, Records
+from tests.kit.subscribed import events
 
 DOOR = """
 [bus.contacts]
@@ -29,7 +29,7 @@ def test_a_door_that_is_opened_offline_is_kept_with_its_moment_over_a_kill(
     """In the outbox long before its window ends, and there after a kill -9: told with its time."""
     with SimChip(("door",), tmp_path / "gpio", clock_ns=time.monotonic_ns) as chip:
         chip.drive("door", False, time.monotonic_ns())
-        one = Site(tmp_path, broker, DOOR, period_s=300)
+        one = GatewayProcess(tmp_path, broker, DOOR, period_s=300)
         records = Records(broker, tmp_path, "--check", "--filter", "kerbstone/v1/test/gw-1/up/#")
         try:
             one.start()
@@ -56,7 +56,7 @@ def test_a_door_that_is_opened_offline_is_kept_with_its_moment_over_a_kill(
     assert code == 0, said
 
 
-def time_until_kept(one: Site, since_ns: int) -> float:
+def time_until_kept(one: GatewayProcess, since_ns: int) -> float:
     """Seconds until the outbox has a row."""
     while not json.loads(one.ask("outbox").stdout)["rows"]:
         assert time.monotonic_ns() - since_ns < 60e9, "it is nowhere"

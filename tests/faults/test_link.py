@@ -19,11 +19,11 @@ from edge.uplink.broker import Broker, make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 from tests.faults.slowly import only_with_all
-from tests.uplink.bench import GW, S, box, drafts
-from tests.uplink.broker import Listener, Make
-from tests.uplink.faulty_proxy import line
-from tests.uplink.waiting import until
-from tests.virtual import VirtualClock
+from tests.kit.broker import Make, Subscriber
+from tests.kit.clock import VirtualClock
+from tests.kit.link import impaired_link
+from tests.kit.uplink import GW, S, box, drafts
+from tests.kit.waiting import until
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 DAY_S = 86_400
@@ -83,7 +83,7 @@ async def test_a_week_without_a_network_leaves_a_handful_of_lines_in_the_log(
     nobody: Any = Emptied()
     gateway = Sender(
         [make_broker("mqtt://192.0.2.1", GW)], Topics("kerbstone/v1", "stadtmitte", GW), GW, nobody,
-        clock, boot=1, epoch=1 << 32, terms=SenderOptions(), hooks=hooks,
+        clock, boot=1, epoch=1 << 32, options=SenderOptions(), hooks=hooks,
     )  # fmt: skip
     running = asyncio.create_task(gateway.run())
     try:
@@ -136,7 +136,7 @@ async def radio(port: int, seed: int) -> AsyncIterator[str]:
 @only_with_all
 async def test_a_bad_radio_link_drains_and_doubles_nothing(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/#")
+    listener = Subscriber(broker, f"{UP}/#")
     async with radio(broker.port, 15) as url, box(tmp_path, url) as gateway:
         await gateway.commit(drafts(0, 60))
         gateway.connect()
@@ -153,8 +153,8 @@ async def test_an_alarm_overtakes_a_backlog_on_2_kilobytes_a_second(
     for name in ("TARGET_S", "QUEUE_S"):
         monkeypatch.setattr(inflightwindow, name, getattr(inflightwindow, name) / TIMES)
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/#")
-    async with line(broker.port) as way, box(tmp_path, way.url) as gateway:
+    listener = Subscriber(broker, f"{UP}/#")
+    async with impaired_link(broker.port) as way, box(tmp_path, way.url) as gateway:
         await gateway.commit(drafts(0, 500))
         way.rate = 2000.0 * TIMES
         gateway.connect()
@@ -176,7 +176,7 @@ async def test_an_alarm_overtakes_a_backlog_on_2_kilobytes_a_second(
     assert sorted(seqs(listener.stop(502))) == list(range(1, 501)), "and the rest came after them"
 
 
-def events(listener: Listener) -> list[str]:
+def events(listener: Subscriber) -> list[str]:
     return [text for text in list(listener._lines) if f"{UP}/event/" in text]
 
 

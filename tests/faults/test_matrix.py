@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.faults.matrix import ROOT, Row, exists, functions, known_to_fail, matrix, node_ids
+from tests.faults.matrix import ROOT, FaultRow, exists, functions, known_to_fail, matrix, node_ids
 from tests.faults.report import Result, document, judged, table
 from tests.faults.run import DOCUMENT, Outcomes
 
-ROW = Row(1, "f", "e", "i", ("tests/a.py::test_x", "tests/a.py::test_y"), ("tests/a.py::test_z",))
+ROW = FaultRow(
+    1, "f", "e", "i", ("tests/a.py::test_x", "tests/a.py::test_y"), ("tests/a.py::test_z",)
+)
 X, Y, Z = (*ROW.tests, *ROW.slow)
 
 
@@ -17,7 +19,7 @@ def test_the_matrix_has_52_rows_in_order() -> None:
 
 
 @pytest.mark.parametrize("row", matrix(), ids=lambda row: str(row.number))
-def test_a_row_has_tests_that_exist_or_a_reason(row: Row) -> None:
+def test_a_row_has_tests_that_exist_or_a_reason(row: FaultRow) -> None:
     names = row.shown_by(short=False)
     assert all((row.fault, row.expected, row.injection))
     assert names or row.not_here
@@ -62,7 +64,7 @@ def test_a_row_is_as_good_as_its_worst_test() -> None:
     assert judged(ROW, {X: skipped, Y: skipped}, short=True)[0] == "skipped"
     known = Result("skipped", "known to fail: a bug")
     assert judged(ROW, {X: passed, Y: known}, short=True) == ("in part", "y: known to fail: a bug")
-    assert judged(Row(1, "f", "e", "i", not_here="no"), {}, short=True) == (
+    assert judged(FaultRow(1, "f", "e", "i", not_here="no"), {}, short=True) == (
         "not injected", "not here: no",
     )  # fmt: skip
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from edge.uplink.broker import make_broker
-from tests.uplink.bench import GW, box, drafts
-from tests.uplink.broker import Make
-from tests.uplink.certs import Authority
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.certificates import CertificateAuthority
+from tests.kit.uplink import GW, box, drafts
+from tests.kit.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ async def test_a_server_of_another_authority_is_told_nothing(
 ) -> None:
     """Right name, wrong authority. It hears no name, no password and no record."""
     caplog.set_level(logging.WARNING)
-    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    ours, theirs = CertificateAuthority(tmp_path, "ours"), CertificateAuthority(tmp_path, "theirs")
     cert, key = ours.issue("server")
     broker = mosquitto(f"allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n")
     url = broker.url.replace("mqtt:", "mqtts:")
@@ -76,7 +76,7 @@ async def test_a_server_of_another_authority_is_told_nothing(
 
 
 async def test_a_server_of_another_authority_is_an_alarm(tmp_path: Path) -> None:
-    ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
+    ours, theirs = CertificateAuthority(tmp_path, "ours"), CertificateAuthority(tmp_path, "theirs")
     middle = Middle(*theirs.issue("portal"))
     place = make_broker(f"mqtts://127.0.0.1:{await middle.start()}", GW, ca=ours.path)
     assert middle.server is not None

@@ -13,16 +13,16 @@ import pytest
 
 from tests.faults.slowly import ALL, only_with_all
 from tests.faults.traced import AIR, EVERY_S, UP, polls, sensor
-from tests.system.found import events
-from tests.system.manager import manager, wait_for
-from tests.system.site import Records, Site
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import GatewayProcess, Records
+from tests.kit.subscribed import events
+from tests.kit.watchdog import manager, wait_for
 
 STOPPED_S: Final = 60.0 if ALL else 4.0
 ROOM: Final = 24 << 20  # bytes that a process may still take before its group is full
 
 
-class SickSite(Site):
+class SickSite(GatewayProcess):
     command = (sys.executable, "-m", "tests.faults.sick")
 
     @property

@@ -11,8 +11,8 @@ import pytest
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
-from tests.system.site import KERBSTONE, Records, Site
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import KERBSTONE, GatewayProcess, Records
 
 STRACE: Final = shutil.which("strace") or "/usr/bin/strace"
 SYNCS: Final = "fsync,fdatasync"
@@ -34,7 +34,7 @@ every_s = {EVERY_S}
 """
 
 
-class TracedSite(Site):
+class TracedSite(GatewayProcess):
     """The process is the daemon: strace lives beside it (-D), and stops it at these calls only."""
 
     def __init__(

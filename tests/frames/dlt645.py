@@ -72,7 +72,7 @@ def ours(frame: bytes) -> Mapping[str, Sample] | str:
         return str(damage)
 
 
-class Answers:
+class ReadyAnswer:
     """Stands in for the package's connection: the answer is already there."""
 
     reply = b""
@@ -85,9 +85,9 @@ class Answers:
 
 
 @cache
-def _client() -> tuple[Any, Answers]:
+def _client() -> tuple[Any, ReadyAnswer]:
     """The package's own client; making one takes it a second."""
-    answers = Answers()
+    answers = ReadyAnswer()
     service = importlib.import_module("dlt645.service.clientsvc.client_service")
     return service.MeterClientService(answers), answers
 

@@ -51,7 +51,7 @@ NOW: Final = ("Instantaneous value", "Actual value", "FunctionType.INSTANTANEOUS
 REFUSES: Final = "refuses it"
 
 
-class Told(NamedTuple):
+class ForeignRecord(NamedTuple):
     """A record as another implementation tells it."""
 
     function: str
@@ -122,11 +122,11 @@ def ours(frame: bytes) -> Mapping[str, Sample] | str:
         return str(damage)
 
 
-def normalised(xml: bytes) -> list[Told]:
+def normalised(xml: bytes) -> list[ForeignRecord]:
     """The records of libmbus' normalised decoding, which is UTF-8 whatever its head says."""
     text = xml.decode("utf-8").partition("?>")[2]
     return [
-        Told(
+        ForeignRecord(
             row.findtext("Function", ""), int(row.findtext("StorageNumber") or 0),
             int(row.findtext("Tariff") or 0), int(row.findtext("Device") or 0),
             row.findtext("Quantity", ""), row.findtext("Unit", ""),
@@ -147,7 +147,7 @@ def pymeterbus(frame: bytes) -> dict[str, float | None] | str:
     for row in rows:
         quantity, unit = PEER.get(str(row["type"]), ("", ""))
         found.append(
-            Told(
+            ForeignRecord(
                 str(row["function"]), int(row["storage_number"]), int(row.get("tariff", 0)),
                 int(row.get("device", 0)), quantity, unit, _number(str(row["value"])),
             )
@@ -163,7 +163,7 @@ def _number(text: str) -> Decimal | None:
     return value if value.is_finite() else None
 
 
-def points(told: Iterable[Told], frame: bytes) -> dict[str, float | None]:
+def points(told: Iterable[ForeignRecord], frame: bytes) -> dict[str, float | None]:
     """Their records under our points: values of now, of the meter itself, the first of each."""
     electric, mine = _read(frame)
     found: dict[str, float | None] = {}

@@ -58,7 +58,7 @@ class Compared:
 
 
 @dataclass(slots=True)
-class Tally:
+class FrameTally:
     """One set: what was compared, and which reasons it needed."""
 
     name: str

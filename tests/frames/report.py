@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.frames.outcome import Outcome, Tally
+from tests.frames.outcome import FrameTally, Outcome
 from tests.frames.reasons import Reason
 from tests.frames.sets import FOLDER, HERE, Set, peer
 from tests.frames.sources import Package, collections, packages
@@ -15,51 +15,51 @@ SHOWN: Final = 20  # wrong values of a set that are listed
 HEAD: Final = """\
 # Frames of real meters, against other implementations
 
-Made by `python -m tests.frames.run --frames DIR --write`. `make frames FRAMES=DIR` compares the
-same, and fails on a value that differs without a reason, on a damaged file, and on too few frames:
-at least 100 of M-Bus (those that are refused count), 200 of SML and 13 telegrams of DSMR are wanted
-of the folder. Without a folder, those of source packages and of this repository are compared, and a
-set that is not there is named; it fails if not one of a source package was.
+Made by `python -m tests.frames.run --frames DIR --write`. `make frames FRAMES=DIR` makes the same
+comparison. It fails on a value that differs without a reason, on a damaged file, and on too few
+frames: the folder must hold at least 100 frames of M-Bus (refused frames count), 200 of SML and 13
+telegrams of DSMR. Without a folder, only the frames of source packages and of this repository are
+compared, and the missing sets are named. Without any frame of a source package it fails.
 
-Each value is compared with what another implementation makes of the same bytes: *same*; *ours
-better*, where they differ or only ours gives one, and the table below says why ours is right;
-*refused*, where only the other gives one and ours says why there is none; *wrong*, which must be 0.
-A frame that both refuse counts as one value that is the same. Values that are no point of ours
-(past months, dates, maxima) are not tried. What is *calculated* was not recorded at a meter: values
-that the other implementation encodes, conversations of this repository, and simulated meters that
-another program's register map reads right, where a line counts maps. A frame that is compared with
-two implementations is one frame, and two values.
+Another implementation decodes the same bytes, and each value is compared. *Same*: the values are
+equal. *Ours better*: they differ, or only our driver gives one, and the table below says why ours
+is right. *Refused*: only the other program gives a value, and ours says why it gives none. *Wrong*
+must be 0. A frame that both refuse counts as one value that is the same. Values for which we have
+no point (past months, dates, maxima) are not compared. *Calculated* frames were not recorded at a
+meter: the other implementation encoded them, or this repository made them, or a simulated meter
+gives them that another program reads right with its register map (these lines count maps). A frame
+that is compared with two implementations counts as one frame and two values.
 
-Each frame that was recorded is also cut at each of its bytes and given to the driver (*cut*: how
-many beginnings); one that gives a number fails the run.
+Each recorded frame is also cut off at each of its bytes and given to the driver (*cut*: how many
+pieces). If a piece gives a number, the run fails.
 
 """
 NOT_HERE: Final = """\
 ## What there is not
 
-- The source package of dlt645 holds no frame of a meter, that of dsmr-parser one telegram of its
-  thirteen examples, that of iec62056-21 no readout: it is their parsers that are taken.
-- No map was found in mbmd or evcc for `adl400`, `pzem004t` and `umg96rm`.
-- pyMeterBus and libmbus tell no phase of a record, nor which way it counts. There our own reading
-  names the point, and only value, unit, tariff and storage are theirs.
-- smllib does not say which way power flows that has no sign: it gives the meter's status word, of
-  which a bit is taken.
-- dlt645 reads single values only: those of a block are given to it one by one.
-- mbmd and evcc are Go programs. Their registers, types and scales stand in `tests/frames/maps.toml`
-  as facts; a simulated meter that their map reads right is read by ours.
-- Of DL/T 645 and of readouts of IEC 62056-21 there is no public collection: single frames stand in
+- Only the parsers of these source packages are used: dlt645 holds no frame of a meter, dsmr-parser
+  one of its thirteen example telegrams, iec62056-21 no readout.
+- mbmd and evcc have no map for `adl400`, `pzem004t` and `umg96rm`.
+- pyMeterBus and libmbus give neither the phase of a record nor its direction. So our decoding
+  chooses the point, and only value, unit, tariff and storage are compared with theirs.
+- smllib gives no direction for power without a sign. A bit of the meter's status word, which smllib
+  gives, is used.
+- dlt645 reads single values only, so the values of a block are given to it one by one.
+- mbmd and evcc are Go programs. `tests/frames/maps.toml` lists their registers, types and scales.
+  Our driver reads a simulated meter that their map reads right.
+- There is no public collection of DL/T 645 frames or of IEC 62056-21 readouts. Single frames are in
   `tests/frames/dlt645.toml` and `tests/frames/readouts.toml`, with their sources.
 """
 
 
-def line(one: Set, tally: Tally) -> str:
+def line(one: Set, tally: FrameTally) -> str:
     """One set at a terminal."""
     counts = ", ".join(f"{tally.count(outcome)} {outcome}" for outcome in Outcome)
     size = f"{tally.frames:4} frames, {len(tally.values):4} values"
     return f"{one.protocol:13} {one.name:24} {size}: {counts}"
 
 
-def wrong(tally: Tally) -> list[str]:
+def wrong(tally: FrameTally) -> list[str]:
     """The values that differ without a reason, as many as a person reads."""
     found = [str(one) for one in tally.values if one.outcome is Outcome.WRONG]
     more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
@@ -67,7 +67,7 @@ def wrong(tally: Tally) -> list[str]:
 
 
 def document(
-    tallies: Mapping[Set, Tally],
+    tallies: Mapping[Set, FrameTally],
     reasons: Sequence[Reason],
     manifest: Path,
 ) -> str:
@@ -109,7 +109,7 @@ def document(
     return "".join([*parts, "\n", NOT_HERE])
 
 
-def _total(name: str, tallies: Mapping[Set, Tally], kinds: Sequence[str]) -> str:
+def _total(name: str, tallies: Mapping[Set, FrameTally], kinds: Sequence[str]) -> str:
     """Of some kinds together. Frames that are compared again are not counted again."""
     chosen = {one: tally for one, tally in tallies.items() if one.kind in kinds}
     frames = sum(tally.frames for one, tally in chosen.items() if one.kind != "again")
@@ -128,7 +128,7 @@ def _named(one: Set) -> str:
     return f"{one.name} ({place}{made})"
 
 
-def _why(tallies: Mapping[Set, Tally], reasons: Sequence[Reason]) -> list[str]:
+def _why(tallies: Mapping[Set, FrameTally], reasons: Sequence[Reason]) -> list[str]:
     used = Counter(one.reason for tally in tallies.values() for one in tally.values if one.reason)
     return [
         _row(

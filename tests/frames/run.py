@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.frames import report, sources
-from tests.frames.outcome import Outcome, Tally
+from tests.frames.outcome import FrameTally, Outcome
 from tests.frames.reasons import Reason, reasons
 from tests.frames.sets import FOLDER, HERE, SETS, Files, Set
 
@@ -53,16 +53,16 @@ class Shelf:
         return had
 
 
-def compared(shelf: Shelf, why: Sequence[Reason], sets: Sequence[Set]) -> dict[Set, Tally]:
+def compared(shelf: Shelf, why: Sequence[Reason], sets: Sequence[Set]) -> dict[Set, FrameTally]:
     """Every set that is here; says of each what came of it. Raises DamagedError."""
-    found: dict[Set, Tally] = {}
+    found: dict[Set, FrameTally] = {}
     for one in sets:
         try:
             files = shelf.files(one)
         except sources.MissingError as missing:
             print(f"{one.protocol:13} {one.name:24} not here: {missing}", flush=True)
             continue
-        found[one] = tally = Tally(one.name)
+        found[one] = tally = FrameTally(one.name)
         try:
             for case in one.cases(files):
                 tally.add(case, why)
@@ -77,7 +77,7 @@ def compared(shelf: Shelf, why: Sequence[Reason], sets: Sequence[Set]) -> dict[S
 
 
 def faults(
-    tallies: Mapping[Set, Tally], why: Sequence[Reason], sets: Sequence[Set]
+    tallies: Mapping[Set, FrameTally], why: Sequence[Reason], sets: Sequence[Set]
 ) -> Iterator[str]:
     """All that makes a run fail."""
     for one, tally in tallies.items():
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _write(manifest: Path, tallies: Mapping[Set, Tally], why: Sequence[Reason]) -> int:
+def _write(manifest: Path, tallies: Mapping[Set, FrameTally], why: Sequence[Reason]) -> int:
     if missing := [one.name for one in SETS if one not in tallies]:
         print(f"docs/frames.md is not written: {', '.join(missing)} not here", file=sys.stderr)
         return 1

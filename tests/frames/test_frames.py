@@ -20,7 +20,7 @@ from edge.core import Bad, Sample, UncertainValue
 from edge.core import Reason as Why
 from tests.frames import dlt645, dsmr, mbus, modbus, report, run, sml, sources
 from tests.frames.literals import literals
-from tests.frames.outcome import Case, Outcome, Tally, compare
+from tests.frames.outcome import Case, FrameTally, Outcome, compare
 from tests.frames.reasons import Reason, reasons
 from tests.frames.sets import FOLDER, HERE, SETS, Set
 
@@ -82,7 +82,7 @@ def test_a_frame_that_gives_a_number_when_it_is_cut_is_found() -> None:
     def hasty(frame: bytes) -> dict[str, Sample] | str:
         return {"power": 1.0 if len(frame) > 3 else Bad(Why.RANGE)} if frame else "nothing"
 
-    one, found = replace(SHORT[0], origin=FOLDER, floor=1, name="set"), Tally("set")
+    one, found = replace(SHORT[0], origin=FOLDER, floor=1, name="set"), FrameTally("set")
     found.add(Case("frame", {"power": 1.0}, {"power": 1.0}, raw=b"12345", again=hasty), [])
     assert (found.cuts, found.told) == (5, ["frame, the first 4 of 5 bytes"])
     assert "set: 1 frames that were cut give a number" in list(run.faults({one: found}, [], [one]))
@@ -97,7 +97,7 @@ def test_a_reason_explains_what_it_names_and_nothing_else() -> None:
     assert outcomes(differs, replace(REASON, ours=("1",), theirs=("2",))) == want
     assert outcomes(differs, replace(REASON, theirs=("3",)))["power"] is Outcome.WRONG
     assert outcomes(differs, replace(REASON, outcome="refused"))["power"] is Outcome.WRONG
-    other = Tally("other")
+    other = FrameTally("other")
     other.add(differs, [REASON])
     assert other.count(Outcome.WRONG) == 2, "it is of another set"
 
@@ -158,8 +158,8 @@ def dsmr_telegram() -> Iterator[Case]:
     )
 
 
-def tally(cases: Iterator[Case]) -> Tally:
-    found = Tally("planted")
+def tally(cases: Iterator[Case]) -> FrameTally:
+    found = FrameTally("planted")
     for case in cases:
         found.add(case, [])
     return found
@@ -261,7 +261,7 @@ def test_a_set_that_is_not_here_is_named_and_nothing_at_all_fails(
 
 def test_too_few_frames_no_value_and_an_idle_reason_are_faults() -> None:
     one = replace(SHORT[0], origin=FOLDER, floor=2, name="set")
-    few = Tally("set")
+    few = FrameTally("set")
     few.add(Case("frame 1", {"power": 1.0}, {"power": 1.0}), [])
     assert list(run.faults({one: few}, [], [one])) == ["set: 1 frames, at least 2 are wanted"]
     few.add(Case("frame 2", {"power": 1.0}, {"power": 1.0}), [])
@@ -271,7 +271,7 @@ def test_too_few_frames_no_value_and_an_idle_reason_are_faults() -> None:
     assert len(list(run.faults({one: few}, [replace(REASON, sets=("sett",))], [one]))) == 1
     few.add(Case("frame 3", {"power": 1.0}, {"power": 1.1}), [])
     assert any("differ without a reason" in fault for fault in run.faults({one: few}, [], [one]))
-    empty = Tally("set", frames=5)
+    empty = FrameTally("set", frames=5)
     assert any("was anything compared" in fault for fault in run.faults({one: empty}, [], [one]))
 
 

@@ -11,7 +11,7 @@ from drivers.meters.register_map import list_maps
 from edge.core import Bad, BusError, DataError, Polled, Sample, UncertainValue
 from tests.drivers import bench
 from tests.fuzz.mutate import mutated
-from tests.fuzz.wires import Wire
+from tests.fuzz.wires import FuzzedBus
 
 TABLES = "tables"  # one interpreter reads all tables of registers, so it is one decoder
 
@@ -50,7 +50,9 @@ class Target:
         for name in names:
             for case in bench.cases(name):
                 _, wire = bench.build(name, case)
-                device = drivers.build(name, Wire(wire.replies, random), bench.options(name, case))
+                device = drivers.build(
+                    name, FuzzedBus(wire.replies, random), bench.options(name, case)
+                )
                 self.attacks.append((name, wire.frames(), cast(Polled, device)))
 
     def close(self) -> None:

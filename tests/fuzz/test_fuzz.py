@@ -11,6 +11,7 @@ import drivers
 from drivers.meters.register_map import list_maps
 from tests.fuzz.run import fire
 from tests.fuzz.target import TABLES, Target, decoders, packed, unpacked
+from tests.long import examples, more
 
 
 @pytest.mark.parametrize("decoder", decoders())
@@ -19,11 +20,12 @@ def test_injured_frames_are_errors_or_bad_values(decoder: str) -> None:
     assert not fired.error, fired.error
 
 
+@more
 @pytest.mark.parametrize("decoder", decoders())
 def test_any_bytes_are_errors_or_bad_values(decoder: str) -> None:
     target = Target(decoder, Random(0))
 
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples(40), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(0, 255), st.lists(st.binary(max_size=80), max_size=4))
     def explain(pick: int, frames: list[bytes]) -> None:
         target.explain(pick, frames)

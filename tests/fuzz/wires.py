@@ -7,7 +7,7 @@ from edge.core import BusError, DataError, Framer, Reason, TooLongError
 from tests.fuzz.mutate import mutated
 
 
-class Wire:
+class FuzzedBus:
     """All that a driver may ask of a bus of any kind; every second answer is as it was recorded."""
 
     def __init__(self, replies: Sequence[bytes], random: Random) -> None:

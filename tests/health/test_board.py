@@ -14,7 +14,7 @@ from edge.health.board import (
     read_vitals,
 )
 from edge.health.boxreadings import read_box
-from tests.health.kernel_trees import lay, pi
+from tests.kit.kerneltrees import lay, pi
 
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
 

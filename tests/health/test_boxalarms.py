@@ -135,13 +135,13 @@ def test_an_alarm_goes_off_only_after_a_rest() -> None:
     assert list(alarms.see(HOLD_NS, {"hot": AlarmFinding(True, "hot!")})) == []
     assert list(alarms.see(HOLD_NS + 1, {"hot": AlarmFinding(False)})) == []
     [turn] = alarms.see(2 * HOLD_NS + 1, {"hot": AlarmFinding(False)})
-    assert (turn.on, turn.text) == (False, "Over: hot!")
+    assert (turn.on, turn.text) == (False, "Ended: hot!")
 
 
 def test_what_a_former_process_told_goes_off_here() -> None:
     alarms = BoxAlarms()
     alarms.remember({"hot": "it was hot", "of a later version": "?"})
-    assert alarms.told() == {"hot": "it was hot"}
+    assert alarms.active() == {"hot": "it was hot"}
     assert list(alarms.see(0, {"hot": AlarmFinding(False)})) == []
     [turn] = alarms.see(HOLD_NS, {"hot": AlarmFinding(False)})
-    assert turn.text == "Over: it was hot"
+    assert turn.text == "Ended: it was hot"

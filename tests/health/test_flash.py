@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edge.health.countergrowth import DAY_NS, HOUR_NS, CounterGrowth, ErrorRate, ErrorRates
 from edge.health.flash import FlashMeter, disk_bytes_written, life_years, own_written, read_wear
 from edge.health.mounts import disk_of, filesystem_errors, mount_of
-from tests.health.kernel_trees import lay, pi
+from tests.kit.kerneltrees import lay, pi
 
 QUARTER_NS = HOUR_NS // 4
 

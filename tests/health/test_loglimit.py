@@ -24,7 +24,7 @@ class Lines(logging.Handler):
         self.lines.append(self.format(record))
 
 
-class Bench:
+class LimitedLog:
     """A logger, its handler, its limit, and a clock that stands."""
 
     def __init__(self, budget: int) -> None:
@@ -45,14 +45,14 @@ class Bench:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    made = Bench(4 << 20)
+def bench() -> Iterator[LimitedLog]:
+    made = LimitedLog(4 << 20)
     yield made
     made.limit.remove()
     assert made.handler.filters == []
 
 
-def test_ten_of_a_kind_pass_then_one_a_minute(bench: Bench) -> None:
+def test_ten_of_a_kind_pass_then_one_a_minute(bench: LimitedLog) -> None:
     for number in range(100):
         bench.log.warning("meter %d is silent", number)
     assert len(bench.lines) == 10
@@ -65,7 +65,7 @@ def test_ten_of_a_kind_pass_then_one_a_minute(bench: Bench) -> None:
     assert bench.lines[-1] == "WARNING kerbstone.bus: another kind"
 
 
-def test_what_is_left_out_is_told_once_an_hour(bench: Bench) -> None:
+def test_what_is_left_out_is_told_once_an_hour(bench: LimitedLog) -> None:
     for _ in range(50):
         bench.log.warning("meter %d is silent", 1)
     bench.log.warning("once")
@@ -83,7 +83,7 @@ def test_what_is_left_out_is_told_once_an_hour(bench: Bench) -> None:
 
 
 def test_a_day_of_any_flood_costs_its_budget_and_no_more() -> None:
-    bench = Bench(20_000)
+    bench = LimitedLog(20_000)
     for step in range(5000):
         bench.now_ns += DAY_NS // 5001
         bench.log.error("kind %d of many " % (step % 400) + "x" * 50)  # noqa: UP031
@@ -104,7 +104,7 @@ def test_a_day_of_any_flood_costs_its_budget_and_no_more() -> None:
 
 
 def test_the_loudest_is_the_loudest_of_today() -> None:
-    bench = Bench(2_000)
+    bench = LimitedLog(2_000)
     for day in ("monday", "tuesday"):
         for number in range(10 if day == "monday" else 8):
             bench.log.info(day + " %d " + "x" * 300, number)
@@ -115,7 +115,7 @@ def test_the_loudest_is_the_loudest_of_today() -> None:
 
 
 def test_first_lines_and_critical_ones_pass_a_budget_that_is_used_up() -> None:
-    bench = Bench(2_000)
+    bench = LimitedLog(2_000)
     for number in range(10):
         bench.log.info("%d " + "x" * 300, number)
     assert bench.limit.counts().flood is not None
@@ -127,7 +127,7 @@ def test_first_lines_and_critical_ones_pass_a_budget_that_is_used_up() -> None:
     assert len(bench.lines) == before + 2
 
 
-def test_the_number_of_kinds_that_are_kept_has_an_end(bench: Bench) -> None:
+def test_the_number_of_kinds_that_are_kept_has_an_end(bench: LimitedLog) -> None:
     for _ in range(20):
         bench.log.warning("the oldest")
     for number in range(3 * KINDS_LIMIT):
@@ -139,7 +139,7 @@ def test_the_number_of_kinds_that_are_kept_has_an_end(bench: Bench) -> None:
     assert "10 lines were left out" in bench.lines[-1]
 
 
-def test_a_line_that_cannot_be_said_is_no_exception_of_the_filter(bench: Bench) -> None:
+def test_a_line_that_cannot_be_said_is_no_exception_of_the_filter(bench: LimitedLog) -> None:
     record = logging.LogRecord("k", logging.ERROR, "", 0, "%d", ("no number",), None)
     assert bench.limit.filter(record)
 
@@ -150,7 +150,7 @@ def test_a_line_that_cannot_be_said_is_no_exception_of_the_filter(bench: Bench) 
     assert bench.limit.filter(logging.LogRecord("k", logging.ERROR, "", 0, Odd(), (), None))
 
 
-def test_a_template_cannot_break_the_hourly_line(bench: Bench) -> None:
+def test_a_template_cannot_break_the_hourly_line(bench: LimitedLog) -> None:
     for _ in range(20):
         bench.log.warning("two\nlines\x1b[31m")
     bench.now_ns += HOUR_NS
@@ -159,7 +159,7 @@ def test_a_template_cannot_break_the_hourly_line(bench: Bench) -> None:
     assert "\x1b" not in bench.lines[-1]
 
 
-def test_threads_may_log_at_the_same_time(bench: Bench) -> None:
+def test_threads_may_log_at_the_same_time(bench: LimitedLog) -> None:
     def much() -> None:
         for _ in range(200):
             bench.log.warning("from a thread")

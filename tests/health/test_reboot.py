@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.health.reboot import Cause, Reset, read_reset, reboot_cause
-from tests.health.kernel_trees import lay
+from tests.kit.kerneltrees import lay
 
 TREE = "proc/device-tree/chosen/"
 
@@ -60,7 +60,7 @@ def test_the_outbox_alone_tells_most(
         (Reset(power_reset=0x10), Cause.WATCHDOG, "watchdog"),
         (Reset(bootstatus=0x01), Cause.UNKNOWN, "too hot"),
         (Reset(panics=1, bootstatus=0x20), Cause.PANIC, "panicked"),
-        (Reset(bootstatus=0), Cause.UNKNOWN, "does not tell"),
+        (Reset(bootstatus=0), Cause.UNKNOWN, "does not report"),
     ],
 )
 def test_after_an_end_without_a_goodbye_the_board_is_asked(

@@ -111,7 +111,7 @@ async def test_numbers_that_the_format_cannot_say_are_an_answer_and_no_fault(
         await server.close()
     assert answer.startswith(b"HTTP/1.1 500")
     assert b"kerbstone_rows is there twice" in answer
-    assert "cannot be told" in caplog.text
+    assert "cannot be given" in caplog.text
     assert "Unhandled" not in caplog.text
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge.uplink.wire import decode_receipts
 from tests.hostile.attempts import EPOCH, EVIL, SITE, VICTIM, record, said
-from tests.hostile.client import Client, Will
 from tests.hostile.platform import stored
+from tests.kit.mqttclient import MqttClient, Will
 
 OWN = f"kerbstone/v1/{SITE}/{EVIL}/up/energy/hut"
 DOWN = b"kerbstone/v1/+/%s/down/#"
@@ -19,14 +19,14 @@ Attempts = Iterable[tuple[str, str, bool]]
 class Attack:
     """`evil` tries, `victim` is silent and listens; `receipts` writes `store` meanwhile."""
 
-    def __init__(self, evil: Callable[[], Client], victim: Client, store: Path) -> None:
+    def __init__(self, evil: Callable[[], MqttClient], victim: MqttClient, store: Path) -> None:
         self._make, self._store = evil, store
         self.victim = victim
         self._numbers = itertools.count(1)
         self.allowed = self.refused = 0
         self._evil = self._new()
 
-    def _new(self) -> Client:
+    def _new(self) -> MqttClient:
         made = self._make()
         made.wishes = (DOWN % EVIL.encode(),)
         assert made.connect() == 0

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from edge.platform.recordstore import open_store
-from tests.deploy.pki_city import Place
-from tests.deploy.pki_forged import Pair
+from tests.kit.citybroker import TlsListener
+from tests.kit.forged import Pair
 
 ROOT = Path(__file__).parents[2]
 UNREACHABLE = 3
 COMMAND = [sys.executable, "-m", "edge.cli.main"]
 
 
-class Program:
+class ListeningVerb:
     """A verb that listens, with what it has said until now."""
 
     def __init__(self, folder: Path, process: "subprocess.Popen[bytes]", name: str) -> None:
@@ -39,7 +39,9 @@ class Program:
 
 
 @contextlib.contextmanager
-def listening(place: Place, pair: Pair, folder: Path, verb: str, *words: str) -> Iterator[Program]:
+def listening(
+    place: TlsListener, pair: Pair, folder: Path, verb: str, *words: str
+) -> Iterator[ListeningVerb]:
     """`kerbstone receipts` or `subscribe`, which has subscribed."""
     cert, key = pair
     url = f"mqtts://127.0.0.1:{place.port}"
@@ -50,7 +52,7 @@ def listening(place: Place, pair: Pair, folder: Path, verb: str, *words: str) ->
         end = time.monotonic() + 240
         while True:
             process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
-            made = Program(folder, process, name)
+            made = ListeningVerb(folder, process, name)
             while "listening to" not in made.err and process.poll() is None:
                 time.sleep(0.02)
             # a cluster on a busy machine may need longer for its queues than a client waits

@@ -9,31 +9,32 @@ from hypothesis import strategies as st
 
 from edge.platform.keepquota import KEPT_PER_KIND
 from edge.platform.recordstore import open_store
-from tests.deploy.pki_city import City, running
 from tests.hostile.attack import OWN, Attack, impostor_topics, shown_as
 from tests.hostile.attempts import EVIL, SITE, VICTIM, attempts, record
-from tests.hostile.client import Client
 from tests.hostile.platform import audited, listening, stored, tallied
+from tests.kit.citybroker import CityBroker, running
+from tests.kit.mqttclient import MqttClient
+from tests.long import examples, more
 
-Connect = Callable[[str], Client]
+Connect = Callable[[str], MqttClient]
 # a broker cannot be asked again and again for the smallest failure
 FEW = settings(deadline=None, database=None, phases=[Phase.generate])
 
 
 @pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
+def city(tmp_path: Path) -> Iterator[CityBroker]:
     with running(tmp_path / "city") as city:
         yield city
 
 
 @pytest.fixture
-def client(city: City) -> Iterator[Connect]:
+def client(city: CityBroker) -> Iterator[Connect]:
     """Makes clients with the certificate of a gateway; all are gone after the test."""
-    made: list[Client] = []
+    made: list[MqttClient] = []
 
-    def connect(name: str) -> Client:
+    def connect(name: str) -> MqttClient:
         tls = city.gateways.context(city.gateway(name))
-        made.append(Client(city.gateways.port, tls, name))
+        made.append(MqttClient(city.gateways.port, tls, name))
         return made[-1]
 
     yield connect
@@ -41,15 +42,16 @@ def client(city: City) -> Iterator[Connect]:
         each.drop()
 
 
-def victim(client: Connect) -> Client:
+def victim(client: Connect) -> MqttClient:
     made = client(VICTIM)
     assert made.connect() == 0
     assert made.subscribe(b"#") == [1]
     return made
 
 
+@more
 def test_nothing_that_one_gateway_says_is_stored_receipted_audited_or_shown_as_anothers(
-    city: City, client: Connect, tmp_path: Path
+    city: CityBroker, client: Connect, tmp_path: Path
 ) -> None:
     store = tmp_path / "city.db"
     with listening(
@@ -57,13 +59,13 @@ def test_nothing_that_one_gateway_says_is_stored_receipted_audited_or_shown_as_a
     ) as receipts:
         attack = Attack(lambda: client(EVIL), victim(client), store)
 
-        @settings(FEW, max_examples=40)
+        @settings(FEW, max_examples=examples(40))
         @given(st.lists(attempts, min_size=1, max_size=12))
         def published(found: list[tuple[str, str, bool]]) -> None:
             attack.publish(found)
             attack.judge()
 
-        @settings(FEW, max_examples=15)
+        @settings(FEW, max_examples=examples(15))
         @given(attempts)
         def died(found: tuple[str, str, bool]) -> None:
             attack.will(*found)
@@ -96,7 +98,7 @@ def test_nothing_that_one_gateway_says_is_stored_receipted_audited_or_shown_as_a
         assert f"gw is '{VICTIM}'" in shown.err, "and it is told"
 
 
-def test_a_topic_alias_changes_nothing(city: City, client: Connect, tmp_path: Path) -> None:
+def test_a_topic_alias_changes_nothing(city: CityBroker, client: Connect, tmp_path: Path) -> None:
     """An empty topic with an alias is that of the alias: also for the ACL."""
     store = tmp_path / "city.jsonl"
     other = f"kerbstone/v1/{SITE}/{VICTIM}/up/energy/m"
@@ -112,7 +114,7 @@ def test_a_topic_alias_changes_nothing(city: City, client: Connect, tmp_path: Pa
 
 @pytest.mark.parametrize("name", ["city.db", "city.jsonl"])
 def test_what_is_refused_is_told_as_what_it_is_and_has_no_receipt(
-    city: City, client: Connect, tmp_path: Path, name: str
+    city: CityBroker, client: Connect, tmp_path: Path, name: str
 ) -> None:
     store, own = tmp_path / name, f"kerbstone/v1/{SITE}/{EVIL}/up"
     with listening(
@@ -130,15 +132,15 @@ def test_what_is_refused_is_told_as_what_it_is_and_has_no_receipt(
     assert '"foreign": 14' in receipts.out
     told = [line for line in receipts.err.splitlines() if "foreign" in line]
     assert len(told) == 6, "a few, and once that there are more"
-    assert f"more from {EVIL}" in told[-1]
+    assert f"further messages of {EVIL}" in told[-1]
     assert tallied(store) == {(EVIL, "foreign"): 14, (EVIL, "undecodable"): 1}
     code, lines = audited(store)
     assert code == 1
-    assert f"{EVIL}: 14 messages named another gateway or site: refused" in str(lines)
+    assert f"{EVIL}: 14 messages were refused: they named another gateway or site" in str(lines)
 
 
 def test_a_gateway_may_not_file_under_the_site_of_another_street(
-    city: City, client: Connect, tmp_path: Path
+    city: CityBroker, client: Connect, tmp_path: Path
 ) -> None:
     store, sites = tmp_path / "city.db", tmp_path / "sites"
     sites.write_text(f"# gateway, sites\n{EVIL} {SITE}\n{VICTIM} nord sued\n")
@@ -152,14 +154,14 @@ def test_a_gateway_may_not_file_under_the_site_of_another_street(
             evil.publish(topic.encode(), record(EVIL, "energy", "m", 900 + len(site)))
         Attack(lambda: client(EVIL), victim(client), store).judge()
         assert receipts.end() == 1
-    assert f"{EVIL} belongs to {SITE}, and files under nord" in receipts.err
+    assert f"{EVIL} belongs to {SITE}, but publishes under nord" in receipts.err
     assert {topic.split("/")[2] for _, topic in stored(store)} == {SITE}
     assert tallied(store) == {(EVIL, "foreign"): 1}
 
 
 @pytest.mark.parametrize("name", ["city.db", "city.jsonl"])
 def test_contents_without_an_end_under_one_key_fill_no_disk(
-    city: City, client: Connect, tmp_path: Path, name: str
+    city: CityBroker, client: Connect, tmp_path: Path, name: str
 ) -> None:
     """The report's case: 199 contents under one key were all kept."""
     store, sent = tmp_path / name, 199
@@ -180,6 +182,7 @@ def test_contents_without_an_end_under_one_key_fill_no_disk(
     assert [sum(f"{kind}: " in line for line in told) for kind in ("conflict", "excess")] == [6, 6]
     code, lines = audited(store)
     assert code == 1
-    assert f"{sent - 1 - KEPT_PER_KIND} more contents came under numbers that others have" in str(
-        lines
+    assert (
+        f"{sent - 1 - KEPT_PER_KIND} more contents arrived under numbers that were already used"
+        in str(lines)
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.pki_city import City, Place, running
-from tests.deploy.pki_forged import Pair
 from tests.hostile.attempts import EVIL, SITE, VICTIM, record
-from tests.hostile.client import Client
 from tests.hostile.platform import COMMAND, ROOT, listening, stored
+from tests.kit.citybroker import CityBroker, TlsListener, running
+from tests.kit.forged import Pair
+from tests.kit.mqttclient import MqttClient
 
 SENT = 21
 PLAIN, SHARED = b"kerbstone/v1/+/+/up/+/+", b"$share/city/kerbstone/v1/+/+/up/+/+"
@@ -24,11 +24,11 @@ WISHES = [
     b"$queue/kerbstone/v1/+/+/up/+/+", b"$share/city/kerbstone/v1/+/gw-0002/down/#",
 ]  # fmt: skip
 
-Connect = Callable[[Place, Pair, str], Client]
+Connect = Callable[[TlsListener, Pair, str], MqttClient]
 
 
 @pytest.fixture
-def city(tmp_path: Path) -> Iterator[City]:
+def city(tmp_path: Path) -> Iterator[CityBroker]:
     with running(tmp_path / "city") as city:
         yield city
 
@@ -36,10 +36,10 @@ def city(tmp_path: Path) -> Iterator[City]:
 @pytest.fixture
 def client() -> Iterator[Connect]:
     """Makes clients with a certificate; all are gone after the test."""
-    made: list[Client] = []
+    made: list[MqttClient] = []
 
-    def connect(place: Place, pair: Pair, name: str) -> Client:
-        made.append(Client(place.port, place.context(pair), name))
+    def connect(place: TlsListener, pair: Pair, name: str) -> MqttClient:
+        made.append(MqttClient(place.port, place.context(pair), name))
         assert made[-1].connect() == 0
         return made[-1]
 
@@ -48,7 +48,7 @@ def client() -> Iterator[Connect]:
         each.drop()
 
 
-def send(city: City, client: Connect) -> None:
+def send(city: CityBroker, client: Connect) -> None:
     """What a gateway says, acknowledged by the broker."""
     sender = client(city.gateways, city.gateway(VICTIM), VICTIM)
     topic = f"kerbstone/v1/{SITE}/{VICTIM}/up/energy/m".encode()
@@ -59,7 +59,7 @@ def send(city: City, client: Connect) -> None:
 
 @pytest.mark.parametrize("door", ["gateways", "platforms"])
 def test_who_asks_for_everything_hears_nothing_and_takes_nothing(
-    city: City, client: Connect, tmp_path: Path, door: str
+    city: CityBroker, client: Connect, tmp_path: Path, door: str
 ) -> None:
     """Also of what is for another gateway: its receipts all come, and only to it."""
     store = tmp_path / "city.db"
@@ -87,7 +87,7 @@ def test_who_asks_for_everything_hears_nothing_and_takes_nothing(
     [(True, PLAIN, SENT, SENT), (True, SHARED, 0, 0), (False, SHARED, 9, 12)],
 )
 def test_a_share_that_a_gateway_joins_is_lost_without_the_mount_point(
-    city: City, client: Connect, mounted: bool, wish: bytes, least: int, most: int
+    city: CityBroker, client: Connect, mounted: bool, wish: bytes, least: int, most: int
 ) -> None:
     """mosquitto gives it in turn to each of a group, also to one that may not read it.
 
@@ -111,7 +111,9 @@ def test_a_share_that_a_gateway_joins_is_lost_without_the_mount_point(
     assert least <= len(platform.received) <= most
 
 
-def test_receipts_refuses_a_shared_subscription_with_the_reason(city: City, tmp_path: Path) -> None:
+def test_receipts_refuses_a_shared_subscription_with_the_reason(
+    city: CityBroker, tmp_path: Path
+) -> None:
     url = f"mqtts://127.0.0.1:{city.platforms.port}"
     for group in ("$share/city/", "$queue/"):
         words = ["receipts", "--broker", url, "--store", str(tmp_path / "x.db")]
@@ -120,5 +122,5 @@ def test_receipts_refuses_a_shared_subscription_with_the_reason(city: City, tmp_
             capture_output=True, text=True, cwd=ROOT, timeout=60,
         )  # fmt: skip
         assert done.returncode == 2
-        assert "whoever joins it takes one" in done.stderr
+        assert "any client can join it" in done.stderr
     assert not (tmp_path / "x.db").exists()

@@ -43,8 +43,10 @@ from edge.platform.subscription import ArrivedMessage
 from edge.terminal import echo
 from edge.uplink.wire import WireError, encode
 from tests.cli.test_status import FINE
-from tests.platform.made_records import COMMAND, GW, TOPICS, entry, envelope, record
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.platform import COMMAND
+from tests.kit.records import GW, TOPICS, entry, envelope, record
+from tests.long import examples
 
 INVENTED = "9999 records: complete"
 SEEDS = "\x1b\x07\x08\n\r\t\v\f\x00\x7f\x85\x9b\u200b\u202e\u2028\u2029\u2066\ufeff\ud800"
@@ -53,7 +55,7 @@ EVIL = st.builds(
     "{}{}{}{}{}".format, TEXT, st.sampled_from(["\n", "\r", "\r\n", "\x85", "\u2028", "\v", ""]),
     st.just(INVENTED), st.sampled_from(["\n", "\r", "\x1b[1A", ""]), TEXT,
 )  # fmt: skip
-QUICK = settings(max_examples=40, deadline=None,
+QUICK = settings(max_examples=examples(40), deadline=None,
                  suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 EVENT = {"event": "drop", "reason": "full", "class": "low", "ranges": [[1, 2]], "stream_of": "air",
          "text": "two numbers", "state": "on", "by": "rule", "point": "x"}  # fmt: skip
@@ -142,7 +144,7 @@ def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, aud
     assert not audits or len(verdict) >= 1
 
 
-@settings(QUICK, max_examples=15)
+@settings(QUICK, max_examples=examples(15))
 @given(EVIL, st.sampled_from(BODIES), st.data(), st.sampled_from(["store.db", "store.jsonl"]))
 def test_audit(evil: str, body: Any, data: st.DataObject, kind: str) -> None:
     path, as_key = data.draw(st.sampled_from(list(places(body))))
@@ -173,7 +175,9 @@ def test_receipts(evil: str) -> None:
         with contextlib.closing(store):
             args = argparse.Namespace(json=False)
             listener = receipts._CollectorRun(args, [], partial(Collector, store))
-            assert len(said_by(lambda: listener._tell(f"undecodable: {evil}: {evil}"))) == 1
+            assert (
+                len(said_by(lambda: listener._print_message(f"undecodable: {evil}: {evil}"))) == 1
+            )
             assert len(said_by(listener.verdict)) == 1
 
 
@@ -310,27 +314,33 @@ def test_a_gateway_cannot_write_in_the_terminal_of_the_city(tmp_path: Path) -> N
     """Through a real broker and the real commands, with what the issue shows: an invented line."""
     evil = f"x\n{INVENTED}\x1b[2J\x9b1A\u202e"
     broker = Mosquitto(tmp_path).start()
-    try:
-        for verb in (["subscribe"], ["subscribe", "--check"], ["subscribe", "--json"],
-                     ["receipts", "--store", str(tmp_path / "city.db")]):  # fmt: skip
-            words = [*COMMAND, *verb, "--broker", broker.url, "--idle", "3"]
-            with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as city:
-                assert city.stdout is not None
-                first = city.stdout.readline()
-                assert b"listening" in first, first
-                for topic, body in hostile(evil):
-                    publish = ["mosquitto_pub", "-p", broker.url.rpartition(":")[2], "-q", "1",
-                               "-t", topic, "-s"]  # fmt: skip
-                    subprocess.run(publish, input=body, check=True)
-                rest = city.stdout.read()
+    verbs = (["subscribe"], ["subscribe", "--check"], ["subscribe", "--json"],
+             ["receipts", "--store", str(tmp_path / "city.db")])  # fmt: skip
+    with contextlib.ExitStack() as stack:
+        stack.callback(broker.stop)
+        cities = []
+        for verb in verbs:  # all of them listen at the same time
+            words = [*COMMAND, *verb, "--broker", broker.url, "--idle", "5"]
+            city = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            cities.append(stack.enter_context(city))
+        firsts = []
+        for city in cities:
+            assert city.stdout is not None
+            firsts.append(city.stdout.readline())
+        assert all(b"listening" in first for first in firsts), firsts
+        for topic, body in hostile(evil):
+            publish = ["mosquitto_pub", "-p", broker.url.rpartition(":")[2], "-q", "1",
+                       "-t", topic, "-s"]  # fmt: skip
+            subprocess.run(publish, input=body, check=True)
+        for city, first in zip(cities, firsts, strict=True):
+            assert city.stdout is not None
+            rest = city.stdout.read()
             lines = checked((first + rest).decode())
             assert len(lines) >= 2
             assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", rest.decode())
         audited = subprocess.run([*COMMAND, "audit", "--store", str(tmp_path / "city.db")],
                                  capture_output=True, check=False)  # fmt: skip
         checked((audited.stdout + audited.stderr).decode())
-    finally:
-        broker.stop()
 
 
 def hostile(evil: str) -> Iterator[tuple[str, bytes]]:

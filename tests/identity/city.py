@@ -30,7 +30,7 @@ def spki(public: Any) -> bytes:
     return data
 
 
-class Authority:
+class CityAuthority:
     """A root that signs everything itself."""
 
     def __init__(self, name: str = "city") -> None:
@@ -78,10 +78,10 @@ class Authority:
 
 
 @dataclass
-class City:
+class EnrolmentCity:
     """Which keys it has seen with which claim, and what it has issued."""
 
-    authority: Authority = field(default_factory=Authority)
+    authority: CityAuthority = field(default_factory=CityAuthority)
     operator: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     now: datetime = NOW
     approves: bool = True

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.identity.city import City
-from tests.identity.enrolling_box import Box
+from tests.identity.city import EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway
 
 
 @pytest.fixture(autouse=True)
@@ -20,18 +20,18 @@ def umask() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def keys() -> City:
-    return City()
+def keys() -> EnrolmentCity:
+    return EnrolmentCity()
 
 
 @pytest.fixture
-def city(keys: City) -> City:
-    return City(keys.authority, keys.operator)
+def city(keys: EnrolmentCity) -> EnrolmentCity:
+    return EnrolmentCity(keys.authority, keys.operator)
 
 
 @pytest.fixture
-def box(tmp_path: Path, city: City) -> Box:
-    made = Box(tmp_path, city)
+def box(tmp_path: Path, city: EnrolmentCity) -> EnrollingGateway:
+    made = EnrollingGateway(tmp_path, city)
     made.insert(city.claim())
     return made
 

@@ -18,7 +18,7 @@ from edge.identity.httpsclient import HttpsCall, HttpsReply, HttpsRequest, Serve
 from edge.identity.renew import Renewal
 from edge.identity.statefolder import StateFolder
 from tests.identity import card
-from tests.identity.city import CODE, NOW, Answer, City, spki
+from tests.identity.city import CODE, NOW, Answer, EnrolmentCity, spki
 
 DAY_S = 86_400.0
 
@@ -46,46 +46,46 @@ class JumpingTime:
         self.then()
 
 
-class Wire:
+class CityNetwork:
     """Stands for the network: `changed` may break what the city answers."""
 
-    def __init__(self, city: City, clock: JumpingTime) -> None:
+    def __init__(self, city: EnrolmentCity, clock: JumpingTime) -> None:
         self.city, self.clock = city, clock
         self.down_until_s = 0.0
         self.changed: Callable[[str, Answer], Answer] = lambda name, answer: answer
         self.asked: list[tuple[float, str]] = []
         self.date = True
 
-    def __call__(self, question: HttpsRequest, watch: FloorClock) -> HttpsReply:
-        self.asked.append((self.clock.now_s, question.name))
+    def __call__(self, request: HttpsRequest, clock: FloorClock) -> HttpsReply:
+        self.asked.append((self.clock.now_s, request.name))
         if self.clock.now_s < self.down_until_s:
             raise ServerError("localhost: Connection refused")
         peer = None
-        if question.identity is not None:
-            peer = x509.load_pem_x509_certificate(question.identity.cert.read_bytes())
-            key = load_pem_private_key(question.identity.key.read_bytes(), None)
+        if request.identity is not None:
+            peer = x509.load_pem_x509_certificate(request.identity.cert.read_bytes())
+            key = load_pem_private_key(request.identity.key.read_bytes(), None)
             assert spki(key.public_key()) == certs.certificate_key(peer)
             assert peer in self.city.issued, "nobody has issued this"
-        headers = {name.lower(): value for name, value in question.headers.items()}
+        headers = {name.lower(): value for name, value in request.headers.items()}
         status, told, body = self.changed(
-            question.name, self.city.answer(question.name, headers, question.body or b"", peer)
+            request.name, self.city.answer(request.name, headers, request.body or b"", peer)
         )
         if self.date:
-            watch.note_server_time(self.city.now)
+            clock.note_server_time(self.city.now)
         return HttpsReply(status, told, body)
 
 
-class Box:
+class EnrollingGateway:
     """`power` is a start of the process: nothing but the card is kept."""
 
-    def __init__(self, root: Path, city: City, clock: JumpingTime | None = None) -> None:
+    def __init__(self, root: Path, city: EnrolmentCity, clock: JumpingTime | None = None) -> None:
         self.root, self.city = root, city
         self.boot, self.state = root / "boot", root / "state"
         for each in (self.boot, self.state):
             each.mkdir(parents=True, exist_ok=True)
         self.state.chmod(0o700)
         self.clock = clock or JumpingTime()
-        self.wire = Wire(city, self.clock)
+        self.wire = CityNetwork(city, self.clock)
         self.ask: HttpsCall = self.wire
         self.console: list[str] = []
         self.marker = root / "marker"
@@ -103,7 +103,9 @@ class Box:
 
     def renewal(self) -> Renewal:
         box = self.power()
-        return Renewal(box.store, box.watch, self.ask, box.teller, self.marker, has_tpm=False)
+        return Renewal(
+            box.store, box.watch, self.ask, box.status_writer, self.marker, has_tpm=False
+        )
 
     @property
     def status(self) -> str:

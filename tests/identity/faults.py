@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from tests.kit.power import ProcessKilled
+
 OPERATIONS = (
     "open",
     "write",
@@ -27,11 +29,7 @@ MODES: tuple[Mode, ...] = ("kill", "torn", "cut", "cut all")
 Tree = dict[str, bytes | str | None]
 
 
-class Killed(BaseException):
-    """Nobody may handle it and go on."""
-
-
-class Card:
+class SyncedCard:
     """`roots`: the file systems. The first one holds the state, the second one is FAT."""
 
     def __init__(self, roots: tuple[Path, ...]) -> None:
@@ -69,7 +67,7 @@ class Card:
 
 
 @contextmanager
-def failing(card: Card, at: int, mode: Mode) -> Iterator[None]:
+def failing(card: SyncedCard, at: int, mode: Mode) -> Iterator[None]:
     """The `at`-th operation is the last one, and is not done; 0: only count."""
     real: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in OPERATIONS}
     card.count, card.at = 0, at
@@ -86,7 +84,7 @@ def failing(card: Card, at: int, mode: Mode) -> Iterator[None]:
             if card.count == card.at:
                 if name == "write" and mode == "torn":
                     real[name](target, values[0][: len(values[0]) // 2])
-                raise Killed
+                raise ProcessKilled
             done = real[name](target, *values, **words)
             if name == "write":
                 card.dirty.add(_inode(os.fstat(target)))

@@ -9,13 +9,13 @@ from edge.identity.claim import CLAIM_NAME, Claim, parse_claim
 from edge.provision import operatordocs
 from edge.provision.registryrows import IssuedCertificate
 from edge.provision.serverprocess import ServerProcess
-from tests.provision.enrolment import World
+from tests.kit.enrolment import EnrolmentServer
 
 WAITS: Final = re.compile(r"(\S+) waits for approval")
 SITE: Final = '[site]\nid = "s17"\ngateway = "{}"\n'
 
 
-class Town(World):
+class ApprovingServer(EnrolmentServer):
     """`patient` boxes wait for a word; any other is approved before it has its first answer."""
 
     _own = 0

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 PIECE: Final = 65536
 
 
-class Heard(ssl.SSLSocket):
+class TappedSocket(ssl.SSLSocket):
     """The server's side of TLS; keeps what comes out of it."""
 
     plain: ClassVar[list[bytes]] = []
@@ -25,7 +25,7 @@ class Heard(ssl.SSLSocket):
         return count
 
 
-class Relay:
+class TlsRelay:
     """Between box and server; keeps what passes, both ways. One connection after another."""
 
     def __init__(self, port: int) -> None:

@@ -14,15 +14,16 @@ from edge.provision.registryrows import IssuedCertificate
 from tests.identity import enrolling_box as here
 from tests.identity import traced_process
 from tests.identity.card import everything, tree, wrong
-from tests.identity.city import City
-from tests.identity.real_server import SITE, Town, claim_of
-from tests.provision.enrolment import DER, START
+from tests.identity.city import EnrolmentCity
+from tests.identity.real_server import SITE, ApprovingServer, claim_of
+from tests.kit.enrolment import DER, START
+from tests.long import size
 
 DUE = START + timedelta(days=61)
 
 
 @dataclass(frozen=True)
-class Box:
+class ClaimedFolder:
     root: Path
     claim: Claim
 
@@ -39,20 +40,20 @@ class Box:
         return self.claim.gateway
 
 
-def quick(root: Path) -> here.Box:
+def quick(root: Path) -> here.EnrollingGateway:
     """The same box in this process, for what comes before the scene."""
-    made = here.Box(root, City(), here.JumpingTime(here.date(1970)))
+    made = here.EnrollingGateway(root, EnrolmentCity(), here.JumpingTime(here.date(1970)))
     made.ask = httpsclient.https_request
     return made
 
 
-def blank(town: Town, root: Path) -> Box:
+def blank(town: ApprovingServer, root: Path) -> ClaimedFolder:
     town.now = START
     town.card(root, f"gw-{len(list(town.home.configs.glob('*.json'))):04}")
-    return Box(root, claim_of(root))
+    return ClaimedFolder(root, claim_of(root))
 
 
-def enrolled(town: Town, root: Path) -> Box:
+def enrolled(town: ApprovingServer, root: Path) -> ClaimedFolder:
     """It has a certificate of which two thirds are over."""
     box = blank(town, root)
     assert quick(root).power().run() == "enrolled"
@@ -60,7 +61,7 @@ def enrolled(town: Town, root: Path) -> Box:
     return box
 
 
-def renewed(town: Town, root: Path) -> Box:
+def renewed(town: ApprovingServer, root: Path) -> ClaimedFolder:
     """The daemon has connected with the new certificate: the old one may go."""
     box = enrolled(town, root)
     assert quick(root).renewal().run() == "renewed"
@@ -70,7 +71,9 @@ def renewed(town: Town, root: Path) -> Box:
     return box
 
 
-def whole(town: Town, box: Box, good: list[IssuedCertificate], older: bool = False) -> list[str]:
+def whole(
+    town: ApprovingServer, box: ClaimedFolder, good: list[IssuedCertificate], older: bool = False
+) -> list[str]:
     """What must be true of every enrolled box, and of what the server thinks that it has."""
     state, found = box.root / "state", wrong(box.root, box.claim.code, older)
     bundle = StateFolder(state).current()
@@ -85,20 +88,20 @@ def whole(town: Town, box: Box, good: list[IssuedCertificate], older: bool = Fal
     return found
 
 
-def refused(town: Town, root: Path) -> Box:
+def refused(town: ApprovingServer, root: Path) -> ClaimedFolder:
     """The broker does not take the new certificate."""
     box = renewed(town, root)
     box.marker.write_text(box.marker.read_text().replace("connected", "refused"))
     return box
 
 
-def with_a_stick(town: Town, root: Path) -> Box:
+def with_a_stick(town: ApprovingServer, root: Path) -> ClaimedFolder:
     box = blank(town, root)
     box.stick.mkdir()
     return box
 
 
-def asked(town: Town, root: Path) -> Box:
+def asked(town: ApprovingServer, root: Path) -> ClaimedFolder:
     """A stick with its request, which the operator has signed."""
     box = with_a_stick(town, root)
     assert traced_process.awake(root, "offline", str(box.stick)).code == 0
@@ -106,12 +109,12 @@ def asked(town: Town, root: Path) -> Box:
     return box
 
 
-def signs(town: Town, box: Box) -> None:
+def signs(town: ApprovingServer, box: ClaimedFolder) -> None:
     assert town.running is not None
     approvals.sign_offline(town.home, town.running.store, box.stick, None, lambda: town.now)
 
 
-def after_run(town: Town, box: Box) -> list[str]:
+def after_run(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     """Enrolled, with the only certificate that this claim has given."""
     done, good = traced_process.awake(box.root, "run"), town.issued(box.claim)
     if done.code or len(good) != 1:
@@ -119,7 +122,7 @@ def after_run(town: Town, box: Box) -> list[str]:
     return whole(town, box, good)
 
 
-def after_asking(town: Town, box: Box) -> list[str]:
+def after_asking(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     """The stick, once more, has all that the operator needs; and then the box."""
     done = traced_process.awake(box.root, "offline", str(box.stick))
     if done.code:
@@ -128,7 +131,7 @@ def after_asking(town: Town, box: Box) -> list[str]:
     return after_taking(town, box)
 
 
-def after_taking(town: Town, box: Box) -> list[str]:
+def after_taking(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     """Enrolled by the stick alone."""
     done, good = traced_process.awake(box.root, "offline", str(box.stick)), town.issued(box.claim)
     if done.code or len(good) != 1:
@@ -138,7 +141,7 @@ def after_taking(town: Town, box: Box) -> list[str]:
     return whole(town, box, good)
 
 
-def after_renewal(town: Town, box: Box) -> list[str]:
+def after_renewal(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     """Renewed once: the new one and the one before, which stays good until its end; no third.
 
     Killed when the new bundle had its name and was not current yet, it is installed twice.
@@ -151,7 +154,7 @@ def after_renewal(town: Town, box: Box) -> list[str]:
     return whole(town, box, good, older=True)
 
 
-def after_connection(town: Town, box: Box) -> list[str]:
+def after_connection(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     """The new one alone is there."""
     done, good = (
         traced_process.awake(box.root, "renew", "--marker", str(box.marker)),
@@ -163,7 +166,7 @@ def after_connection(town: Town, box: Box) -> list[str]:
     return whole(town, box, good)
 
 
-def after_refusal(town: Town, box: Box) -> list[str]:
+def after_refusal(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     """Back to the one before; or, the day after, to a third one. Always to one that is good."""
     done, good = (
         traced_process.awake(box.root, *SCENES["refused"].words(box)),
@@ -177,7 +180,7 @@ def after_refusal(town: Town, box: Box) -> list[str]:
     return wrong(box.root, box.claim.code, older=True)
 
 
-def after_reset(town: Town, box: Box) -> list[str]:
+def after_reset(town: ApprovingServer, box: ClaimedFolder) -> list[str]:
     """Not begun, or finished by the next start: then nothing is left."""
     traced_process.awake(box.root, "run")
     if StateFolder(box.root / "state").current() is not None:
@@ -186,15 +189,15 @@ def after_reset(town: Town, box: Box) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Scene:
+class EnrolmentScene:
     verb: str
-    before: Callable[[Town, Path], Box]
-    after: Callable[[Town, Box], list[str]]
+    before: Callable[[ApprovingServer, Path], ClaimedFolder]
+    after: Callable[[ApprovingServer, ClaimedFolder], list[str]]
     least: int  # boundaries
     works: frozenset[str] = frozenset({"identity"})  # of the two, right after the kill
-    handful: int = 2
+    handful: int = size(1, 2)
 
-    def words(self, box: Box) -> list[str]:
+    def words(self, box: ClaimedFolder) -> list[str]:
         more = {
             "renew": ["--marker", str(box.marker)],
             "forget": ["--yes"],
@@ -204,13 +207,17 @@ class Scene:
 
 
 SCENES = {
-    "enrolment": Scene("run", blank, after_run, 150, frozenset({"claim", "identity"}), 4),
-    "a stick goes out": Scene("offline", with_a_stick, after_asking, 20, frozenset({"claim"}), 1),
-    "a stick comes in": Scene(
+    "enrolment": EnrolmentScene("run", blank, after_run, 150, frozenset({"claim", "identity"}), 4),
+    "a stick goes out": EnrolmentScene(
+        "offline", with_a_stick, after_asking, 20, frozenset({"claim"}), 1
+    ),
+    "a stick comes in": EnrolmentScene(
         "offline", asked, after_taking, 60, frozenset({"claim", "identity"}), 1
     ),
-    "renewal": Scene("renew", enrolled, after_renewal, 60),
-    "the old one goes": Scene("renew", renewed, after_connection, 10, handful=1),
-    "refused": Scene("renew", refused, after_refusal, 10, handful=1),
-    "factory reset": Scene("forget", enrolled, after_reset, 20, frozenset({"identity", ""}), 1),
+    "renewal": EnrolmentScene("renew", enrolled, after_renewal, 60),
+    "the old one goes": EnrolmentScene("renew", renewed, after_connection, 10, handful=1),
+    "refused": EnrolmentScene("renew", refused, after_refusal, 10, handful=1),
+    "factory reset": EnrolmentScene(
+        "forget", enrolled, after_reset, 20, frozenset({"identity", ""}), 1
+    ),
 }

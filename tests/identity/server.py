@@ -13,15 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.identity.city import NOW, Answer, Authority, City
+from tests.identity.city import NOW, Answer, CityAuthority, EnrolmentCity
 
 Change = Callable[[str, Answer], Answer]
 
 
-class Server:
+class HttpsServer:
     def __init__(
         self,
-        city: City,
+        city: EnrolmentCity,
         root: Path,
         certificate: x509.Certificate,
         key: ec.EllipticCurvePrivateKey,
@@ -95,9 +95,9 @@ class Server:
 
 
 @contextmanager
-def server(city: City, root: Path, kind: str = "good") -> Iterator[Server]:
+def server(city: EnrolmentCity, root: Path, kind: str = "good") -> Iterator[HttpsServer]:
     key = ec.generate_private_key(ec.SECP256R1())
-    authority = Authority() if kind == "other authority" else city.authority
+    authority = CityAuthority() if kind == "other authority" else city.authority
     host = "elsewhere" if kind == "other name" else "localhost"
     use = (
         ExtendedKeyUsageOID.CLIENT_AUTH if kind == "a client's" else ExtendedKeyUsageOID.SERVER_AUTH
@@ -105,7 +105,7 @@ def server(city: City, root: Path, kind: str = "good") -> Iterator[Server]:
     first = NOW - timedelta(days=800 if kind == "expired" else 60)
     made = authority.server(host, key.public_key(), first, first + timedelta(days=120), use)
     most = ssl.TLSVersion.TLSv1_2 if kind == "TLS 1.2" else ssl.TLSVersion.TLSv1_3
-    one = Server(city, root, made, key, most)
+    one = HttpsServer(city, root, made, key, most)
     try:
         yield one
     finally:

@@ -21,6 +21,7 @@ from edge.identity.claim import (
 )
 from edge.identity.network import Network
 from edge.provision import authority
+from tests.long import examples
 
 KEY = Ed25519PrivateKey.generate()
 CA = authority.create_authority("CA", datetime(2026, 1, 1, tzinfo=UTC)).certificate
@@ -76,14 +77,14 @@ def test_a_table_in_the_other_form_of_toml_is_read_too() -> None:
     assert parse_claim(signed(text)).network == Network(kind="cellular", apn="iot.city")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(cut=st.integers(0, len(DATA) - 1))
 def test_a_torn_file_is_refused(cut: int) -> None:
     with pytest.raises(AlteredError):
         parse_claim(DATA[:cut])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(where=st.integers(0, len(DATA) - 1), flip=st.integers(1, 255))
 def test_a_file_with_one_byte_altered_is_refused(where: int, flip: int) -> None:
     data = bytearray(DATA)
@@ -98,14 +99,14 @@ def test_zeros_as_a_card_leaves_them_after_a_power_cut_are_refused() -> None:
             parse_claim(DATA[:cut] + bytes(len(DATA) - cut))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(data=st.binary(max_size=2000))
 def test_any_bytes_are_a_claim_error(data: bytes) -> None:
     with pytest.raises(ClaimError):
         parse_claim(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(text=st.text(max_size=300))
 def test_any_signed_text_is_a_claim_error(text: str) -> None:
     with pytest.raises(ClaimError):
@@ -190,7 +191,7 @@ TEXT = st.text(
 )  # of an SSID: whatever somebody called a network
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(ssid=TEXT, psk=PSK, ahead=st.timedeltas(timedelta(0), timedelta(9999)))
 def test_any_network_s_name_survives(ssid: str, psk: str, ahead: timedelta) -> None:
     when = (datetime(2026, 1, 1, tzinfo=UTC) + ahead).strftime("%Y-%m-%dT%H:%M:%SZ")

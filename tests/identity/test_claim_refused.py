@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.statefolder import StateFolder
-from tests.identity.city import NOW, Answer, Authority, City, spki
-from tests.identity.enrolling_box import Box
+from tests.identity.city import NOW, Answer, CityAuthority, EnrolmentCity, spki
+from tests.identity.enrolling_box import EnrollingGateway
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from tests.identity.enrolling_box import Box
     ],
 )
 def test_a_claim_that_is_refused_is_said_and_another_one_helps(
-    box: Box, changes: dict[str, str], status: int
+    box: EnrollingGateway, changes: dict[str, str], status: int
 ) -> None:
     box.insert(box.city.claim(1, **changes))
     told = []
@@ -34,13 +34,13 @@ def test_a_claim_that_is_refused_is_said_and_another_one_helps(
     box.clock.then = help_it
     assert box.power().run() == "enrolled"
     assert f"refused ({status})" in told[0]
-    assert "write a new one" in told[0]
+    assert "write a new claim" in told[0]
     assert box.clock.naps[0] >= 900
     assert box.wrong() == []
 
 
-def test_a_claim_that_another_box_has_used_is_said(tmp_path: Path, city: City) -> None:
-    first, second = Box(tmp_path / "1", city), Box(tmp_path / "2", city)
+def test_a_claim_that_another_box_has_used_is_said(tmp_path: Path, city: EnrolmentCity) -> None:
+    first, second = EnrollingGateway(tmp_path / "1", city), EnrollingGateway(tmp_path / "2", city)
     claim = city.claim()
     first.insert(claim)
     second.insert(claim)
@@ -57,7 +57,7 @@ def test_a_claim_that_another_box_has_used_is_said(tmp_path: Path, city: City) -
 
 
 @pytest.mark.parametrize("harm", ["altered", "torn", "empty", "huge", "binary"])
-def test_a_damaged_claim_is_refused_and_left_alone(box: Box, harm: str) -> None:
+def test_a_damaged_claim_is_refused_and_left_alone(box: EnrollingGateway, harm: str) -> None:
     whole = box.city.claim()
     data = {
         "altered": whole.replace(b"s17", b"s18"),
@@ -73,16 +73,16 @@ def test_a_damaged_claim_is_refused_and_left_alone(box: Box, harm: str) -> None:
     assert box.wire.asked == []
 
 
-def other(city: City, kind: str, answer: Answer) -> Answer:
+def other(city: EnrolmentCity, kind: str, answer: Answer) -> Answer:
     key = city.issued[-1].public_key()
     stranger = ec.generate_private_key(ec.SECP256R1()).public_key()
     authority = city.authority
     if kind == "somebody else's":
         return city.certificates(authority.gateway("gw-0001", stranger))
     if kind == "another authority's":
-        return city.certificates(Authority().gateway("gw-0001", key))
+        return city.certificates(CityAuthority().gateway("gw-0001", key))
     if kind == "a forged issuer's":
-        return city.certificates(Authority("city").gateway("gw-0001", key))
+        return city.certificates(CityAuthority("city").gateway("gw-0001", key))
     if kind == "another name":
         return city.certificates(authority.gateway("gw-0002", key))
     if kind == "another URI":
@@ -102,7 +102,9 @@ def other(city: City, kind: str, answer: Answer) -> Answer:
     ["somebody else's", "another authority's", "a forged issuer's", "another name", "another URI",
      "a server's", "expired long ago", "rubbish", "a hotel's page"],
 )  # fmt: skip
-def test_a_certificate_that_is_not_ours_is_never_installed(box: Box, kind: str) -> None:
+def test_a_certificate_that_is_not_ours_is_never_installed(
+    box: EnrollingGateway, kind: str
+) -> None:
     def change(name: str, answer: Answer) -> Answer:
         wrong = name == "simpleenroll" and len(box.clock.naps) < 3
         return other(box.city, kind, answer) if wrong else answer
@@ -117,8 +119,8 @@ def test_a_certificate_that_is_not_ours_is_never_installed(box: Box, kind: str) 
 @pytest.mark.parametrize(
     "kind", ["stranger", "other gateway", "other site", "rubbish", "deep", "404"]
 )
-def test_a_configuration_that_is_not_for_us_is_never_kept(box: Box, kind: str) -> None:
-    strange = City(box.city.authority)
+def test_a_configuration_that_is_not_for_us_is_never_kept(box: EnrollingGateway, kind: str) -> None:
+    strange = EnrolmentCity(box.city.authority)
     bodies = {
         "stranger": strange.config("gw-0001"),
         "other gateway": box.city.config("gw-0002"),

@@ -12,8 +12,8 @@ import pytest
 from edge.identity.statefolder import StateFolder
 from tests.identity import traced_process
 from tests.identity.card import wrong
-from tests.identity.real_server import Town, claim_of
-from tests.provision.enrolment import DER, START
+from tests.identity.real_server import ApprovingServer, claim_of
+from tests.kit.enrolment import DER, START
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 SYNCHRONISED = 0
@@ -21,18 +21,18 @@ YEARS = {year: datetime(year, 1, 2, tzinfo=UTC) for year in (1970, 2040)}
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(tmp_path: Path) -> Iterator[ApprovingServer]:
     if FAKETIME is None:
         pytest.skip("libfaketime is not here: apt install libfaketime")
     if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
-    made = Town(tmp_path)
+    made = ApprovingServer(tmp_path)
     made.start()
     yield made
     made.close()
 
 
-class Wall:
+class FakedWall:
     """A file that says how far beside the true time a process's clock stands."""
 
     def __init__(self, path: Path) -> None:
@@ -53,7 +53,7 @@ class Wall:
         }  # fmt: skip
 
 
-def seen(wall: Wall) -> datetime:
+def seen(wall: FakedWall) -> datetime:
     """What time a process believes that it is."""
     said = subprocess.run(
         [sys.executable, "-c", "import time; print(time.time())"],
@@ -62,7 +62,7 @@ def seen(wall: Wall) -> datetime:
     return datetime.fromtimestamp(float(said), UTC)
 
 
-def lives(town: Town, root: Path, wall: Wall, first: datetime, clock: int) -> None:
+def lives(town: ApprovingServer, root: Path, wall: FakedWall, first: datetime, clock: int) -> None:
     """It enrols, and renews when two thirds are over by the server's clock; not before."""
 
     def act(verb: str) -> str:
@@ -90,18 +90,18 @@ def lives(town: Town, root: Path, wall: Wall, first: datetime, clock: int) -> No
 
 @pytest.mark.parametrize(("year", "clock"), [(1970, traced_process.UNKNOWN), (2040, SYNCHRONISED)])
 def test_a_process_in_another_year_enrols_and_renews(
-    tmp_path: Path, town: Town, year: int, clock: int
+    tmp_path: Path, town: ApprovingServer, year: int, clock: int
 ) -> None:
-    wall = Wall(tmp_path / "wall")
+    wall = FakedWall(tmp_path / "wall")
     wall.set(YEARS[year])
     assert seen(wall).year == year
     lives(town, town.card(tmp_path / "box", "gw-0001"), wall, YEARS[year], clock)
 
 
 def test_a_process_whose_clock_jumps_at_each_answer_enrols_and_renews(
-    tmp_path: Path, town: Town
+    tmp_path: Path, town: ApprovingServer
 ) -> None:
-    wall = Wall(tmp_path / "wall")
+    wall = FakedWall(tmp_path / "wall")
     times = cycle([YEARS[2040], YEARS[1970], None])  # None: the right time
     town.heard = lambda text: wall.set(next(times) or town.now)
     lives(town, town.card(tmp_path / "box", "gw-0001"), wall, YEARS[1970], SYNCHRONISED)

@@ -14,9 +14,9 @@ from edge.identity import certs, keys
 from edge.identity.statefolder import StateFolder
 from tests.identity import traced_process
 from tests.identity.card import copied, everything, wrong
-from tests.identity.real_server import Town, claim_of
+from tests.identity.real_server import ApprovingServer, claim_of
 from tests.identity.secret import forms
-from tests.provision.enrolment import START
+from tests.kit.enrolment import START
 
 CREDS = shutil.which("systemd-creds")
 MADE = re.compile(r"```sh\n(openssl genpkey .*?systemd-creds encrypt .*?)```", re.DOTALL)
@@ -24,16 +24,16 @@ PLACE = "/etc/kerbstone/identity.key.cred"
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(tmp_path: Path) -> Iterator[ApprovingServer]:
     if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
-    made = Town(tmp_path)
+    made = ApprovingServer(tmp_path)
     made.start()
     yield made
     made.close()
 
 
-class Manager:
+class CredentialManager:
     """What systemd does with a credential; `secret` is the key of one installation."""
 
     def __init__(self, folder: Path) -> None:
@@ -67,9 +67,9 @@ class Manager:
 
 
 def test_a_credential_enrols_and_renews_and_is_never_written(
-    tmp_path: Path, town: Town, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, town: ApprovingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own, other = Manager(tmp_path / "own"), Manager(tmp_path / "other")
+    own, other = CredentialManager(tmp_path / "own"), CredentialManager(tmp_path / "other")
     root, file = town.card(tmp_path / "box", "gw-0001"), tmp_path / "box/identity.key.cred"
     code = claim_of(root).code
     own.encrypt(file)
@@ -100,4 +100,7 @@ def test_a_credential_enrols_and_renews_and_is_never_written(
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
     stolen = copied(root, tmp_path / "stolen")
     assert traced_process.awake(stolen, "run").code == 4
-    assert "its key is elsewhere" in (stolen / "boot/kerbstone-status.txt").read_text()
+    assert (
+        "its key is in another TPM or credential"
+        in (stolen / "boot/kerbstone-status.txt").read_text()
+    )

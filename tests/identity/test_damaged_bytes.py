@@ -29,8 +29,9 @@ from edge.identity.identitybundle import CA, CERT, HOME, KEY
 from edge.identity.main import NO_CLAIM, main
 from edge.identity.names import comparison_code
 from edge.identity.statefolder import CLAIM, PENDING, StateFolder
-from tests.identity.city import Answer, City
-from tests.identity.enrolling_box import Box, JumpingTime
+from tests.identity.city import Answer, EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
+from tests.long import examples
 
 UNITS = Path(__file__).parents[2] / "systemd"
 RNG = Random(13)
@@ -50,13 +51,13 @@ def answering(status: int, headers: dict[str, str], body: bytes) -> Callable[[st
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
-    made = Box(tmp_path, City())
+def box(tmp_path: Path) -> EnrollingGateway:
+    made = EnrollingGateway(tmp_path, EnrolmentCity())
     made.insert(made.city.claim())
     return made
 
 
-def test_every_wrong_byte_of_an_answer_is_asked_for_again(box: Box) -> None:
+def test_every_wrong_byte_of_an_answer_is_asked_for_again(box: EnrollingGateway) -> None:
     """One was enough to end with a traceback, for which the unit had no second try."""
     enrolment = box.power()
     enrolment.take()
@@ -89,7 +90,9 @@ def test_every_wrong_byte_of_an_answer_is_asked_for_again(box: Box) -> None:
     assert again > 300
 
 
-def test_a_box_that_gets_damaged_answers_is_enrolled_by_the_first_whole_one(box: Box) -> None:
+def test_a_box_that_gets_damaged_answers_is_enrolled_by_the_first_whole_one(
+    box: EnrollingGateway,
+) -> None:
     left = 6
 
     def damaged(name: str, answer: Answer) -> Answer:
@@ -107,7 +110,7 @@ def test_a_box_that_gets_damaged_answers_is_enrolled_by_the_first_whole_one(box:
     assert left == 0
 
 
-def test_every_wrong_byte_of_a_renewal_is_trouble_and_another_day(box: Box) -> None:
+def test_every_wrong_byte_of_a_renewal_is_trouble_and_another_day(box: EnrollingGateway) -> None:
     assert box.power().run() == "enrolled"
     box.clock.now_s += 45 * 86_400
     box.city.now += timedelta(days=45)
@@ -132,7 +135,7 @@ def test_every_wrong_byte_of_a_renewal_is_trouble_and_another_day(box: Box) -> N
 
 
 @pytest.fixture
-def two(box: Box) -> Box:
+def two(box: EnrollingGateway) -> EnrollingGateway:
     """It has renewed its certificate, and no broker has seen the new one: both bundles are there"""
     assert box.power().run() == "enrolled"
     box.clock.now_s += 45 * 86_400
@@ -143,7 +146,7 @@ def two(box: Box) -> Box:
 
 
 @pytest.mark.parametrize("name", [CERT, KEY, CA, HOME])
-def test_any_wrong_byte_of_a_bundle_leaves_the_other_one(two: Box, name: str) -> None:
+def test_any_wrong_byte_of_a_bundle_leaves_the_other_one(two: EnrollingGateway, name: str) -> None:
     """No exception, whatever byte it is; and what is used is whole."""
     path, store = two.state / "bundle-2" / name, StateFolder(two.state)
     whole, tried, other = path.read_bytes(), 0, 0
@@ -164,7 +167,7 @@ def test_any_wrong_byte_of_a_bundle_leaves_the_other_one(two: Box, name: str) ->
 
 @pytest.mark.parametrize("name", [CERT, KEY, CA])
 def test_status_and_renew_go_to_the_other_bundle_and_say_so(
-    two: Box, name: str, capsys: pytest.CaptureFixture[str]
+    two: EnrollingGateway, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = two.state / "bundle-2" / name
     whole = path.read_bytes()
@@ -194,7 +197,7 @@ def test_status_and_renew_go_to_the_other_bundle_and_say_so(
 
 
 def test_with_no_other_bundle_it_is_said_what_to_do(
-    box: Box, capsys: pytest.CaptureFixture[str]
+    box: EnrollingGateway, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert box.power().run() == "enrolled"
     (box.state / "bundle-1" / CERT).write_bytes(b"")
@@ -207,12 +210,12 @@ def test_with_no_other_bundle_it_is_said_what_to_do(
     assert "write a new claim" in box.status
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=examples(20))
 @given(st.integers(0, 10**6), st.integers(1, 255), st.sampled_from([PENDING, CLAIM, "next.key"]))
 def test_any_wrong_byte_of_what_waits_is_no_end_either(at: int, flip: int, name: str) -> None:
     """The claim's copy, the key of the next certificate, the time waited."""
     with TemporaryDirectory() as folder:
-        box = Box(Path(folder), City(approves=False))
+        box = EnrollingGateway(Path(folder), EnrolmentCity(approves=False))
         box.insert(box.city.claim())
         box.clock.then = lambda: setattr(box.city, "approves", box.clock.now_s > 40)
         enrolment = box.power()
@@ -229,7 +232,7 @@ def test_any_wrong_byte_of_what_waits_is_no_end_either(at: int, flip: int, name:
 
 
 @pytest.mark.parametrize("waited", ["1e400", "-5", "1" * 400, "null", "\udcff"])
-def test_a_time_waited_that_cannot_be_is_none(box: Box, waited: str) -> None:
+def test_a_time_waited_that_cannot_be_is_none(box: EnrollingGateway, waited: str) -> None:
     data = f'{{"claim":"{"0" * 15}1","waited_s":{waited}}}'.encode("utf-8", "surrogateescape")
     (box.state / PENDING).write_bytes(data)
     assert StateFolder(box.state).pending("0" * 15 + "1").waited_s == 0
@@ -278,7 +281,7 @@ def test_any_date_of_a_server_leaves_a_time_to_plan_by(text: str) -> None:
 @pytest.mark.parametrize(
     "enrol", ["https://[", "https://localhost:8x43", "https://:1", "", "\udcff"]
 )
-def test_an_address_that_is_none_is_asked_another_time(two: Box, enrol: str) -> None:
+def test_an_address_that_is_none_is_asked_another_time(two: EnrollingGateway, enrol: str) -> None:
     found = StateFolder(two.state).current()
     assert found is not None
     home = identitybundle.EnrolmentTarget(
@@ -318,7 +321,7 @@ def test_any_bytes_are_a_claim_or_a_claim_error(data: bytes) -> None:
         parse_claim(data)
 
 
-CLAIMED = City().claim()
+CLAIMED = EnrolmentCity().claim()
 
 
 def flip_claim(at: int, flip: int) -> bytes:
@@ -353,7 +356,7 @@ def test_no_claim_is_a_success_that_is_not_tried_again() -> None:
 
 
 def test_a_card_that_is_full_is_tried_again(
-    box: Box, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    box: EnrollingGateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

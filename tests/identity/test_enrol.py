@@ -7,11 +7,11 @@ import pytest
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.names import comparison_code
 from edge.identity.statefolder import StateFolder
-from tests.identity.city import CODE, City
-from tests.identity.enrolling_box import DAY_S, Box, JumpingTime, date
+from tests.identity.city import CODE, EnrolmentCity
+from tests.identity.enrolling_box import DAY_S, EnrollingGateway, JumpingTime, date
 
 
-def test_a_claim_becomes_an_identity_and_is_blanked(box: Box) -> None:
+def test_a_claim_becomes_an_identity_and_is_blanked(box: EnrollingGateway) -> None:
     assert box.power().run() == "enrolled"
     assert box.wrong() == []
     used = (box.boot / "kerbstone-claim.used").read_text()
@@ -21,20 +21,20 @@ def test_a_claim_becomes_an_identity_and_is_blanked(box: Box) -> None:
     assert "enrolled" in box.status
 
 
-def test_without_a_claim_it_says_what_to_do(tmp_path: Path, city: City) -> None:
-    box = Box(tmp_path, city)
+def test_without_a_claim_it_says_what_to_do(tmp_path: Path, city: EnrolmentCity) -> None:
+    box = EnrollingGateway(tmp_path, city)
     assert box.power().run() == "no claim"
     assert CLAIM_NAME in box.status
 
 
-def test_a_second_start_asks_nobody(box: Box) -> None:
+def test_a_second_start_asks_nobody(box: EnrollingGateway) -> None:
     box.power().run()
     box.wire.asked.clear()
     assert box.power().run() == "enrolled"
     assert box.wire.asked == []
 
 
-def test_it_waits_for_the_operator_and_shows_the_code(box: Box) -> None:
+def test_it_waits_for_the_operator_and_shows_the_code(box: EnrollingGateway) -> None:
     box.city.approves = False
 
     def approve() -> None:
@@ -53,7 +53,9 @@ def test_it_waits_for_the_operator_and_shows_the_code(box: Box) -> None:
     assert box.wrong() == []
 
 
-def test_a_server_that_is_away_for_three_days_is_asked_seldom_and_found(box: Box) -> None:
+def test_a_server_that_is_away_for_three_days_is_asked_seldom_and_found(
+    box: EnrollingGateway,
+) -> None:
     box.wire.down_until_s = 3 * DAY_S
     seen = []
     box.clock.then = lambda: seen.append(box.status)
@@ -65,7 +67,7 @@ def test_a_server_that_is_away_for_three_days_is_asked_seldom_and_found(box: Box
     assert box.wrong() == []
 
 
-def test_the_time_it_has_waited_survives_restarts(box: Box) -> None:
+def test_the_time_it_has_waited_survives_restarts(box: EnrollingGateway) -> None:
     box.wire.down_until_s = 3 * DAY_S
 
     class Off(BaseException):
@@ -89,15 +91,17 @@ def test_the_time_it_has_waited_survives_restarts(box: Box) -> None:
 
 @pytest.mark.parametrize("year", [1970, 2040])
 @pytest.mark.parametrize("known", [False, True])
-def test_a_wrong_clock_does_not_stop_it(tmp_path: Path, city: City, year: int, known: bool) -> None:
-    box = Box(tmp_path, city, JumpingTime(date(year), known))
+def test_a_wrong_clock_does_not_stop_it(
+    tmp_path: Path, city: EnrolmentCity, year: int, known: bool
+) -> None:
+    box = EnrollingGateway(tmp_path, city, JumpingTime(date(year), known))
     box.insert(city.claim())
     assert box.power().run() == "enrolled"
     assert box.wrong() == []
     assert box.renewal().run() == "fine"
 
 
-def test_a_claim_that_tears_later_is_there_as_a_copy(box: Box) -> None:
+def test_a_claim_that_tears_later_is_there_as_a_copy(box: EnrollingGateway) -> None:
     box.city.approves = False
 
     def tear() -> None:
@@ -110,7 +114,7 @@ def test_a_claim_that_tears_later_is_there_as_a_copy(box: Box) -> None:
 
 
 def test_a_boot_partition_that_cannot_be_written_does_not_stop_it(
-    box: Box, monkeypatch: pytest.MonkeyPatch
+    box: EnrollingGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def readonly(path: Path, data: bytes, mode: int = 0o600) -> None:
         raise OSError(30, "Read-only file system")
@@ -124,7 +128,7 @@ def test_a_boot_partition_that_cannot_be_written_does_not_stop_it(
     assert box.wrong() == []
 
 
-def test_a_new_claim_on_an_enrolled_box_is_left_alone_and_said(box: Box) -> None:
+def test_a_new_claim_on_an_enrolled_box_is_left_alone_and_said(box: EnrollingGateway) -> None:
     box.power().run()
     box.insert(box.city.claim(2))
     assert box.power().run() == "enrolled"

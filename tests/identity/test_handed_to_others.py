@@ -13,34 +13,36 @@ from edge.identity.main import ENROLLED, RESTART, _leave_word, _ready, main
 from edge.identity.network import Network
 from edge.identity.statefolder import NETWORK, StateFolder
 from edge.link import linkoptions
-from tests.identity.city import City
-from tests.identity.enrolling_box import Box
+from tests.identity.city import EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway
 
 ROOT = Path(__file__).parents[2]
 WIFI = Network(kind="wifi", ssid="depot", psk="correct horse")
 
 
 @pytest.fixture(scope="module")
-def keys() -> City:
-    return City()
+def keys() -> EnrolmentCity:
+    return EnrolmentCity()
 
 
 @pytest.fixture
-def box(tmp_path: Path, keys: City) -> Box:
-    made = Box(tmp_path, City(keys.authority, keys.operator))
+def box(tmp_path: Path, keys: EnrolmentCity) -> EnrollingGateway:
+    made = EnrollingGateway(tmp_path, EnrolmentCity(keys.authority, keys.operator))
     made.insert(made.city.claim(network=WIFI))
     return made
 
 
-def take(box: Box) -> int:
+def take(box: EnrollingGateway) -> int:
     return main(["take", "--state", str(box.state), "--boot", str(box.boot)])
 
 
-def claimed(box: Box) -> Network | None:
+def claimed(box: EnrollingGateway) -> Network | None:
     return linkoptions.load_claimed_network(box.state / NETWORK)
 
 
-def test_the_network_is_there_before_anybody_is_asked_and_outlives_the_claim(box: Box) -> None:
+def test_the_network_is_there_before_anybody_is_asked_and_outlives_the_claim(
+    box: EnrollingGateway,
+) -> None:
     assert take(box) == 0
     found = claimed(box)
     assert found is not None
@@ -52,7 +54,7 @@ def test_the_network_is_there_before_anybody_is_asked_and_outlives_the_claim(box
     assert claimed(box) == found
 
 
-def test_a_new_claim_brings_its_own_network_or_takes_it_away(box: Box) -> None:
+def test_a_new_claim_brings_its_own_network_or_takes_it_away(box: EnrollingGateway) -> None:
     take(box)
     box.insert(box.city.claim(network=Network(kind="ethernet")))
     take(box)
@@ -62,7 +64,7 @@ def test_a_new_claim_brings_its_own_network_or_takes_it_away(box: Box) -> None:
     assert claimed(box) is None
 
 
-def test_a_claim_for_an_enrolled_box_changes_nothing(box: Box) -> None:
+def test_a_claim_for_an_enrolled_box_changes_nothing(box: EnrollingGateway) -> None:
     box.power().run()
     before = claimed(box)
     box.insert(box.city.claim(network=Network(kind="ethernet")))
@@ -70,7 +72,7 @@ def test_a_claim_for_an_enrolled_box_changes_nothing(box: Box) -> None:
     assert claimed(box) == before
 
 
-def test_a_torn_claim_takes_no_network_away(box: Box) -> None:
+def test_a_torn_claim_takes_no_network_away(box: EnrollingGateway) -> None:
     take(box)
     before = claimed(box)
     box.insert(box.city.claim()[:200])
@@ -79,7 +81,7 @@ def test_a_torn_claim_takes_no_network_away(box: Box) -> None:
 
 
 def test_the_unit_hears_of_each_identity_once(
-    box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    box: EnrollingGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -101,7 +103,7 @@ def test_the_unit_hears_of_each_identity_once(
     assert (run / RESTART).exists()
 
 
-def test_without_a_configuration_the_daemon_is_not_started(box: Box) -> None:
+def test_without_a_configuration_the_daemon_is_not_started(box: EnrollingGateway) -> None:
     box.power().run()
     (box.state / "site.toml").unlink()
     assert _ready(StateFolder(box.state)) is None
@@ -115,7 +117,7 @@ BARE = ("setpriv", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all")
 )
 @pytest.mark.parametrize("mode", [0o640, 0o600])
 def test_root_without_any_capability_hears_the_daemon_by_its_group(
-    box: Box, tmp_path: Path, mode: int
+    box: EnrollingGateway, tmp_path: Path, mode: int
 ) -> None:
     """As the unit runs it. What it cannot read keeps it from nothing."""
     box.power().run()

@@ -6,20 +6,20 @@ import pytest
 
 from edge.identity import httpsclient
 from edge.identity.statefolder import StateFolder
-from tests.identity.city import Answer, City
-from tests.identity.enrolling_box import Box, JumpingTime, date
+from tests.identity.city import Answer, EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway, JumpingTime, date
 from tests.identity.secret import decoded, forms
 from tests.identity.server import server
 
 
-def boxed(root: Path, city: City, port: int, number: int = 1) -> Box:
-    box = Box(root, city, JumpingTime(date(1970)))
+def boxed(root: Path, city: EnrolmentCity, port: int, number: int = 1) -> EnrollingGateway:
+    box = EnrollingGateway(root, city, JumpingTime(date(1970)))
     box.ask = httpsclient.https_request
     box.insert(city.claim(number, enrol=f"https://localhost:{port}"))
     return box
 
 
-def key_of(box: Box) -> bytes:
+def key_of(box: EnrollingGateway) -> bytes:
     bundle = StateFolder(box.state).current()
     assert bundle is not None
     return bundle.key.read_bytes()
@@ -27,7 +27,7 @@ def key_of(box: Box) -> bytes:
 
 @pytest.mark.parametrize("year", [1970, 2040])
 def test_two_boxes_enrol_and_their_keys_stay(tmp_path: Path, year: int) -> None:
-    city = City()
+    city = EnrolmentCity()
     with server(city, tmp_path) as one:
         boxes = [boxed(tmp_path / str(n), city, one.port, n) for n in (1, 2)]
         for box in boxes:
@@ -53,7 +53,7 @@ def test_a_wrong_server_hears_nothing(tmp_path: Path, kind: str) -> None:
     def enough() -> None:
         raise Enough
 
-    city = City()
+    city = EnrolmentCity()
     with server(city, tmp_path, kind) as one:
         box = boxed(tmp_path / "box", city, one.port)
         box.clock.then = enough
@@ -65,7 +65,7 @@ def test_a_wrong_server_hears_nothing(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["redirect", "huge"])
 def test_a_redirect_and_a_huge_answer_are_refused(tmp_path: Path, kind: str) -> None:
-    city = City()
+    city = EnrolmentCity()
     with server(city, tmp_path) as one:
         box = boxed(tmp_path / "box", city, one.port)
         told = []

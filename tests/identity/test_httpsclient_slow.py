@@ -20,8 +20,8 @@ import pytest
 
 from edge.identity import httpsclient
 from edge.identity.network import Network
-from tests.identity.city import Answer, City
-from tests.identity.enrolling_box import Box, JumpingTime, date
+from tests.identity.city import Answer, EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway, JumpingTime, date
 from tests.identity.server import server
 
 QUIET_S, WHOLE_S = 0.2, 0.4
@@ -98,14 +98,16 @@ RUBBISH = {
 KINDS = {**DRIPS, **FLOODS, **RUBBISH}
 
 
-def boxed(root: Path, city: City, port: int, network: Network | None = None) -> Box:
-    box = Box(root, city, JumpingTime(date(1970)))
+def boxed(
+    root: Path, city: EnrolmentCity, port: int, network: Network | None = None
+) -> EnrollingGateway:
+    box = EnrollingGateway(root, city, JumpingTime(date(1970)))
     box.ask = httpsclient.https_request
     box.insert(city.claim(enrol=f"https://localhost:{port}", network=network))
     return box
 
 
-class Ended(NamedTuple):
+class SlowEnd(NamedTuple):
     """What has become of a box that met such a server: peak of bytes, seconds, its pauses."""
 
     outcome: str
@@ -115,10 +117,10 @@ class Ended(NamedTuple):
     wrong: list[str]
 
 
-def meet(root: Path, kind: str, asked: str) -> Ended:
+def meet(root: Path, kind: str, asked: str) -> SlowEnd:
     """One question of a box is answered so, and the next as it should be."""
     httpsclient.IDLE_TIMEOUT_S, httpsclient.TOTAL_TIMEOUT_S = QUIET_S, WHOLE_S  # type: ignore[misc]
-    city = City()
+    city = EnrolmentCity()
     bad: list[str] = []
     with server(city, root) as one:
 
@@ -139,7 +141,7 @@ def meet(root: Path, kind: str, asked: str) -> Ended:
             most = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-    return Ended(outcome, most, time.monotonic() - start_s, len(box.clock.naps), box.wrong())
+    return SlowEnd(outcome, most, time.monotonic() - start_s, len(box.clock.naps), box.wrong())
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +176,7 @@ def test_whatever_a_server_sends_it_is_left_and_asked_again(
     ["9" * 20, "9999999", "-1", "0", "1e9", "²", "", "Fri, 01 Jan 2100", "x" * 999],
 )  # fmt: skip
 def test_a_server_cannot_make_a_box_wait_for_ever_or_never(tmp_path: Path, after: str) -> None:
-    city = City()
+    city = EnrolmentCity()
     with server(city, tmp_path) as one:
         box = boxed(tmp_path / "box", city, one.port)
 
@@ -230,7 +232,7 @@ def test_a_proxy_of_any_kind_is_left_in_time(tmp_path: Path, kind: str) -> None:
     def enough() -> None:
         raise Enough
 
-    city = City()
+    city = EnrolmentCity()
     with proxy(PROXIES[kind]) as port:
         network = Network(kind="ethernet", proxy=f"http://127.0.0.1:{port}")
         box = boxed(tmp_path / "box", city, 8443, network=network)

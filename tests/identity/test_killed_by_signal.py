@@ -14,27 +14,29 @@ import pytest
 
 from tests.identity import traced_process
 from tests.identity.card import usable
-from tests.identity.real_server import Town
+from tests.identity.real_server import ApprovingServer
 from tests.identity.scenes import SCENES
-from tests.memory import in_memory
+from tests.kit.memory import in_memory
+from tests.long import more
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
 
 
 @pytest.fixture(scope="module")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovingServer]:
     if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
     with in_memory(tmp_path_factory.mktemp("town")) as folder:
-        made = Town(folder)
+        made = ApprovingServer(folder)
         made.start()
         yield made
         made.close()
 
 
+@more
 @pytest.mark.parametrize("name", SCENES)
 def test_a_kill_at_any_system_call_leaves_a_claim_or_an_identity_that_works(
-    tmp_path: Path, town: Town, name: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, town: ApprovingServer, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scene = SCENES[name]
     box = scene.before(town, tmp_path / "0")

@@ -11,10 +11,12 @@ import pytest
 from edge.identity import certs
 from edge.identity.statefolder import StateFolder
 from tests.identity.card import copied, usable
-from tests.identity.city import LIFE, NOW, City
-from tests.identity.enrolling_box import Box
-from tests.identity.faults import MODES, Card, Killed, Mode, failing
-from tests.memory import in_memory
+from tests.identity.city import LIFE, NOW, EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway
+from tests.identity.faults import MODES, Mode, SyncedCard, failing
+from tests.kit.memory import in_memory
+from tests.kit.power import ProcessKilled
+from tests.long import more, size
 
 
 @pytest.fixture
@@ -24,30 +26,32 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def keys() -> City:
-    return City()
+def keys() -> EnrolmentCity:
+    return EnrolmentCity()
 
 
-def fresh(root: Path, keys: City) -> Box:
+def fresh(root: Path, keys: EnrolmentCity) -> EnrollingGateway:
     shutil.rmtree(root, ignore_errors=True)
-    box = Box(root, City(keys.authority, keys.operator))
+    box = EnrollingGateway(root, EnrolmentCity(keys.authority, keys.operator))
     box.insert(keys.claim())
     return box
 
 
-def killed(box: Box, at: int, mode: Mode, act: Callable[[], object]) -> tuple[bool, int]:
-    card = Card((box.state, box.boot))
+def killed(
+    box: EnrollingGateway, at: int, mode: Mode, act: Callable[[], object]
+) -> tuple[bool, int]:
+    card = SyncedCard((box.state, box.boot))
     try:
         with failing(card, at, mode):
             act()
-    except Killed:
+    except ProcessKilled:
         return True, card.count
     return False, card.count
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_enrolment_survives_a_kill_at_each_operation(
-    tmp_path: Path, keys: City, mode: Mode, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, keys: EnrolmentCity, mode: Mode, capsys: pytest.CaptureFixture[str]
 ) -> None:
     box = fresh(tmp_path / "box", keys)
     _, count = killed(box, 0, mode, lambda: box.power().run())
@@ -68,8 +72,9 @@ def test_enrolment_survives_a_kill_at_each_operation(
         print(f"\nenrolment, {mode}: {count} operations")
 
 
-def test_enrolment_survives_kill_after_kill(tmp_path: Path, keys: City) -> None:
-    for seed in range(60):
+@more
+def test_enrolment_survives_kill_after_kill(tmp_path: Path, keys: EnrolmentCity) -> None:
+    for seed in range(size(20, 60)):
         rng = random.Random(seed)
         box = fresh(tmp_path / "box", keys)
         for _ in range(rng.randrange(2, 6)):
@@ -82,17 +87,17 @@ def test_enrolment_survives_kill_after_kill(tmp_path: Path, keys: City) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_renewal_survives_a_kill_at_each_operation(
-    tmp_path: Path, keys: City, mode: Mode, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, keys: EnrolmentCity, mode: Mode, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = fresh(tmp_path / "made", keys)
     made.power().run()
 
-    def ready() -> Box:
-        city = City(keys.authority, keys.operator, issued=list(made.city.issued))
+    def ready() -> EnrollingGateway:
+        city = EnrolmentCity(keys.authority, keys.operator, issued=list(made.city.issued))
         city.now = NOW + LIFE * 0.7
-        return Box(copied(made.root, tmp_path / "box"), city)
+        return EnrollingGateway(copied(made.root, tmp_path / "box"), city)
 
-    def whole(box: Box) -> None:
+    def whole(box: EnrollingGateway) -> None:
         """Two timers' worth: it is renewed, the daemon connects, the old one goes."""
         box.renewal().run()
         bundle = StateFolder(box.state).current()
@@ -116,12 +121,14 @@ def test_renewal_survives_a_kill_at_each_operation(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_factory_reset_is_whole_or_not_begun(tmp_path: Path, keys: City, mode: Mode) -> None:
+def test_a_factory_reset_is_whole_or_not_begun(
+    tmp_path: Path, keys: EnrolmentCity, mode: Mode
+) -> None:
     made = fresh(tmp_path / "made", keys)
     made.power().run()
 
-    def ready() -> Box:
-        return Box(copied(made.root, tmp_path / "box"), made.city)
+    def ready() -> EnrollingGateway:
+        return EnrollingGateway(copied(made.root, tmp_path / "box"), made.city)
 
     box = ready()
     _, count = killed(box, 0, mode, lambda: StateFolder(box.state).forget())
@@ -138,7 +145,7 @@ def test_a_factory_reset_is_whole_or_not_begun(tmp_path: Path, keys: City, mode:
 
 
 def test_renewal_waits_until_two_thirds_and_not_all_boxes_at_once(
-    tmp_path: Path, keys: City
+    tmp_path: Path, keys: EnrolmentCity
 ) -> None:
     authority = keys.authority
     days = [
@@ -154,7 +161,9 @@ def test_renewal_waits_until_two_thirds_and_not_all_boxes_at_once(
     assert box.renewal().run() == "fine"
 
 
-def test_a_refused_certificate_leads_back_to_the_one_before(tmp_path: Path, keys: City) -> None:
+def test_a_refused_certificate_leads_back_to_the_one_before(
+    tmp_path: Path, keys: EnrolmentCity
+) -> None:
     box = fresh(tmp_path / "box", keys)
     box.power().run()
     box.city.now = NOW + timedelta(days=45)

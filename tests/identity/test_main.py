@@ -13,19 +13,20 @@ from edge.identity.claim import CLAIM_NAME
 from edge.identity.main import NO_CLAIM, main
 from edge.identity.statefolder import StateFolder
 from tests.identity import traced_process
-from tests.identity.real_server import Town
+from tests.identity.real_server import ApprovingServer
+from tests.kit.waiting import wait_until
 
 # its certificates are old enough to be renewed, also by the clock of this machine
 LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=61)
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApprovingServer]:
     monkeypatch.setattr(
         "edge.identity.floorclock.SystemTimeSource.sleep", lambda self, seconds: None
     )
     mask = os.umask(0o022)
-    made = Town(tmp_path, start=LONG_AGO)
+    made = ApprovingServer(tmp_path, start=LONG_AGO)
     made.start()
     yield made
     made.close()
@@ -33,11 +34,11 @@ def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
 
 
 @pytest.fixture
-def root(tmp_path: Path, town: Town) -> Path:
+def root(tmp_path: Path, town: ApprovingServer) -> Path:
     return town.card(tmp_path / "box", "gw-0001")
 
 
-class Said:
+class EnrolCommand:
     """What one call has said, on both streams."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,15 +52,17 @@ class Said:
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Said:
-    return Said(capsys)
+def said(capsys: pytest.CaptureFixture[str]) -> EnrolCommand:
+    return EnrolCommand(capsys)
 
 
-def renews(root: Path, said: Said) -> tuple[int, str]:
+def renews(root: Path, said: EnrolCommand) -> tuple[int, str]:
     return said(root, "renew", "--marker", str(root / "marker"))
 
 
-def test_the_whole_life_of_an_identity(root: Path, town: Town, said: Said) -> None:
+def test_the_whole_life_of_an_identity(
+    root: Path, town: ApprovingServer, said: EnrolCommand
+) -> None:
     assert said(root, "status") == (1, "no identity\n")
     assert renews(root, said)[0] == 1
     code, text = said(root, "run")
@@ -88,7 +91,7 @@ def test_the_whole_life_of_an_identity(root: Path, town: Town, said: Said) -> No
 
 
 def test_a_server_that_is_away_or_refuses_is_trouble_and_tried_another_day(
-    root: Path, town: Town, said: Said
+    root: Path, town: ApprovingServer, said: EnrolCommand
 ) -> None:
     assert said(root, "run")[0] == 0
     town.now += timedelta(days=61)
@@ -104,9 +107,12 @@ def test_a_server_that_is_away_or_refuses_is_trouble_and_tried_another_day(
 
 
 @pytest.mark.parametrize(
-    ("data", "word"), [(b"rubbish", "torn"), (b"", "torn"), (b"x" * 16_385, "more than")]
+    ("data", "word"),
+    [(b"rubbish", "incomplete"), (b"", "incomplete"), (b"x" * 16_385, "more than")],
 )
-def test_a_claim_of_no_use_is_wrong_use(root: Path, said: Said, data: bytes, word: str) -> None:
+def test_a_claim_of_no_use_is_wrong_use(
+    root: Path, said: EnrolCommand, data: bytes, word: str
+) -> None:
     (root / "boot" / CLAIM_NAME).write_bytes(data)
     code, text = said(root, "run")
     assert code == 2
@@ -114,13 +120,13 @@ def test_a_claim_of_no_use_is_wrong_use(root: Path, said: Said, data: bytes, wor
     assert "kerbstone provision new" in text, "what to do"
 
 
-def test_a_stick_that_is_not_there_is_wrong_use(root: Path, said: Said) -> None:
+def test_a_stick_that_is_not_there_is_wrong_use(root: Path, said: EnrolCommand) -> None:
     code, text = said(root, "offline", str(root / "nowhere"))
     assert code == 2
     assert "nowhere" in text
 
 
-def test_a_stick_asks_and_without_a_claim_says_so(root: Path, said: Said) -> None:
+def test_a_stick_asks_and_without_a_claim_says_so(root: Path, said: EnrolCommand) -> None:
     code, text = said(root, "offline", str(root))
     assert code == 0
     assert text.endswith("kerbstone-enrol offline: asked\n")
@@ -132,14 +138,16 @@ def test_a_stick_asks_and_without_a_claim_says_so(root: Path, said: Said) -> Non
     assert text.endswith("kerbstone-enrol offline: no claim\n")
 
 
-def test_a_state_that_cannot_be_made_is_wrong_use(tmp_path: Path, said: Said) -> None:
+def test_a_state_that_cannot_be_made_is_wrong_use(tmp_path: Path, said: EnrolCommand) -> None:
     (tmp_path / "state").write_text("a file")
     code, text = said(tmp_path, "status")
     assert code == 2
     assert "state" in text
 
 
-def test_what_it_makes_belongs_to_its_owner_only(tmp_path: Path, said: Said, town: Town) -> None:
+def test_what_it_makes_belongs_to_its_owner_only(
+    tmp_path: Path, said: EnrolCommand, town: ApprovingServer
+) -> None:
     assert said(tmp_path / "new", "status")[0] == 1
     assert (tmp_path / "new/state").stat().st_mode & 0o777 == 0o700
 
@@ -151,15 +159,17 @@ def test_wrong_words_are_wrong_use(words: list[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_there_is_one_at_a_time_and_a_signal_ends_it(root: Path, town: Town, said: Said) -> None:
+def test_there_is_one_at_a_time_and_a_signal_ends_it(
+    root: Path, town: ApprovingServer, said: EnrolCommand
+) -> None:
     town.patient = frozenset({"gw-0001"})
     with traced_process.begin(["run", *traced_process.plain(root)]) as process:
         try:
             page = root / "boot/kerbstone-status.txt"
-            traced_process.until(lambda: page.exists() and "approval" in page.read_text())
+            wait_until(lambda: page.exists() and "approval" in page.read_text())
             code, text = said(root, "renew")
             assert code == 3
-            assert "another kerbstone-enrol is at work" in text
+            assert "another kerbstone-enrol is running" in text
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 130
         finally:

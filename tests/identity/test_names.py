@@ -9,7 +9,7 @@ def test_names_of_gateways() -> None:
     assert is_gateway("gw-17")
     assert not is_gateway("gw-17\n")
     assert san("gw-17") == "urn:kerbstone:gw:gw-17"
-    with pytest.raises(ValueError, match="no name of a gateway"):
+    with pytest.raises(ValueError, match="not a gateway name"):
         san("gw/17")
 
 

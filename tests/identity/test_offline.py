@@ -16,17 +16,17 @@ from edge.identity.offline import CERTIFICATE, CONFIG, REQUEST
 from edge.identity.statefolder import StateFolder
 from edge.provision import operatordocs
 from tests.identity.card import everything, tree, wrong
-from tests.identity.city import City
-from tests.identity.enrolling_box import Box, JumpingTime
-from tests.identity.real_server import SITE, Town, claim_of
+from tests.identity.city import EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
+from tests.identity.real_server import SITE, ApprovingServer, claim_of
 from tests.identity.secret import decoded, forms
 
 NOW = datetime.now(UTC).replace(microsecond=0)  # the operator's command has a clock of its own
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    made = Town(tmp_path, start=NOW)
+def town(tmp_path: Path) -> Iterator[ApprovingServer]:
+    made = ApprovingServer(tmp_path, start=NOW)
     made.patient = frozenset({"gw-0001", "gw-0002"})
     made.start()
     yield made
@@ -34,30 +34,30 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 
 @pytest.fixture
-def box(tmp_path: Path, town: Town) -> Box:
+def box(tmp_path: Path, town: ApprovingServer) -> EnrollingGateway:
     return boxed(tmp_path / "box", town, "gw-0001")
 
 
-def boxed(root: Path, town: Town, gateway: str) -> Box:
-    made = Box(town.card(root, gateway), City(), JumpingTime())
+def boxed(root: Path, town: ApprovingServer, gateway: str) -> EnrollingGateway:
+    made = EnrollingGateway(town.card(root, gateway), EnrolmentCity(), JumpingTime())
     made.ask = lambda question, watch: pytest.fail("it has no network")
     return made
 
 
-def insert(box: Box, stick: Path) -> offline.Outcome:
+def insert(box: EnrollingGateway, stick: Path) -> offline.Outcome:
     return offline.enrol_offline(box.power(), stick)
 
 
-def signs(town: Town, stick: Path, *more: str) -> int:
+def signs(town: ApprovingServer, stick: Path, *more: str) -> int:
     return kerbstone(["provision", "offline", str(stick), "--dir", str(town.home.folder), *more])
 
 
-def code(box: Box) -> str:
+def code(box: EnrollingGateway) -> str:
     return comparison_code(StateFolder(box.state).next_key(False).spki())
 
 
 def test_an_identity_comes_on_a_stick_and_the_key_never_goes_there(
-    box: Box, town: Town, stick: Path
+    box: EnrollingGateway, town: ApprovingServer, stick: Path
 ) -> None:
     secret = claim_of(box.root).code
     assert insert(box, stick) == "asked"
@@ -77,14 +77,16 @@ def test_an_identity_comes_on_a_stick_and_the_key_never_goes_there(
     assert tree(box.root) == before
 
 
-def test_another_code_signs_nothing(box: Box, town: Town, stick: Path) -> None:
+def test_another_code_signs_nothing(
+    box: EnrollingGateway, town: ApprovingServer, stick: Path
+) -> None:
     assert insert(box, stick) == "asked"
     assert signs(town, stick, "--code", "AAAA-AAAA") == 1
     assert {each.name for each in stick.iterdir()} == {CLAIM_NAME, REQUEST}
 
 
 def test_a_box_whose_card_is_empty_takes_the_claim_of_the_stick(
-    box: Box, town: Town, stick: Path
+    box: EnrollingGateway, town: ApprovingServer, stick: Path
 ) -> None:
     (box.boot / CLAIM_NAME).rename(stick / CLAIM_NAME)
     assert insert(box, stick) == "asked"
@@ -94,20 +96,20 @@ def test_a_box_whose_card_is_empty_takes_the_claim_of_the_stick(
     assert (stick / "kerbstone-claim.used").exists()
 
 
-def test_without_a_claim_anywhere_it_says_so(box: Box, stick: Path) -> None:
+def test_without_a_claim_anywhere_it_says_so(box: EnrollingGateway, stick: Path) -> None:
     (box.boot / CLAIM_NAME).unlink()
     assert insert(box, stick) == "no claim"
     assert list(stick.iterdir()) == []
 
 
 def test_the_stick_of_another_box_is_refused_and_left_as_it_is(
-    tmp_path: Path, box: Box, town: Town, stick: Path
+    tmp_path: Path, box: EnrollingGateway, town: ApprovingServer, stick: Path
 ) -> None:
     other = boxed(tmp_path / "other", town, "gw-0002")
     assert insert(other, stick) == "asked"
     assert signs(town, stick) == 0
     before = tree(stick)
-    with pytest.raises(offline.OfflineError, match="Take an empty stick"):
+    with pytest.raises(offline.OfflineError, match="use an empty stick"):
         insert(box, stick)
     assert tree(stick) == before
     assert StateFolder(box.state).numbers() == set()
@@ -115,7 +117,7 @@ def test_the_stick_of_another_box_is_refused_and_left_as_it_is(
 
 
 def test_what_was_good_for_a_former_key_is_not_taken_again(
-    box: Box, town: Town, stick: Path
+    box: EnrollingGateway, town: ApprovingServer, stick: Path
 ) -> None:
     assert insert(box, stick) == "asked"
     assert signs(town, stick) == 0
@@ -131,7 +133,9 @@ def test_what_was_good_for_a_former_key_is_not_taken_again(
     assert signs(town, stick) == 1, "the claim belongs to the key that is gone"
 
 
-def test_a_claim_that_has_expired_is_signed_by_nobody(box: Box, town: Town, stick: Path) -> None:
+def test_a_claim_that_has_expired_is_signed_by_nobody(
+    box: EnrollingGateway, town: ApprovingServer, stick: Path
+) -> None:
     town.now = NOW - timedelta(days=40)
     (box.boot / CLAIM_NAME).write_bytes(town.claim(gateway="gw-0001", days=28))
     assert insert(box, stick) == "asked"
@@ -141,7 +145,7 @@ def test_a_claim_that_has_expired_is_signed_by_nobody(box: Box, town: Town, stic
 
 @pytest.mark.parametrize("kind", ["torn", "empty", "of another site", "of nobody", "missing"])
 def test_a_configuration_that_is_not_for_us_is_asked_for_again(
-    box: Box, town: Town, stick: Path, kind: str
+    box: EnrollingGateway, town: ApprovingServer, stick: Path, kind: str
 ) -> None:
     insert(box, stick)
     assert signs(town, stick) == 0
@@ -150,7 +154,7 @@ def test_a_configuration_that_is_not_for_us_is_asked_for_again(
     altered = {**signed, "config": signed["config"].replace("s17", "s18")}
     bad = {
         "torn": good[: len(good) // 2], "empty": b"", "of nobody": json.dumps(altered).encode(),
-        "of another site": City().config("gw-0001", town.operator, site="s18"),
+        "of another site": EnrolmentCity().config("gw-0001", town.operator, site="s18"),
     }  # fmt: skip
     (stick / CONFIG).unlink()
     if kind in bad:
@@ -164,7 +168,9 @@ def test_a_configuration_that_is_not_for_us_is_asked_for_again(
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 300])
-def test_a_torn_certificate_is_refused(box: Box, town: Town, stick: Path, cut: int) -> None:
+def test_a_torn_certificate_is_refused(
+    box: EnrollingGateway, town: ApprovingServer, stick: Path, cut: int
+) -> None:
     insert(box, stick)
     assert signs(town, stick) == 0
     good = (stick / CERTIFICATE).read_bytes()
@@ -179,7 +185,9 @@ def test_a_torn_certificate_is_refused(box: Box, town: Town, stick: Path, cut: i
     assert certs.certificate_key(bundle.certificate)
 
 
-def test_a_changed_configuration_comes_on_a_stick_too(box: Box, town: Town, stick: Path) -> None:
+def test_a_changed_configuration_comes_on_a_stick_too(
+    box: EnrollingGateway, town: ApprovingServer, stick: Path
+) -> None:
     insert(box, stick)
     assert signs(town, stick) == 0
     assert insert(box, stick) == "enrolled"

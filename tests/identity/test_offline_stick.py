@@ -11,16 +11,16 @@ from edge.identity.claim import CLAIM_NAME
 from edge.identity.offline import CERTIFICATE, CONFIG, REQUEST
 from edge.identity.statefolder import StateFolder
 from tests.identity.card import everything, tree
-from tests.identity.city import City
-from tests.identity.enrolling_box import Box, JumpingTime
+from tests.identity.city import EnrolmentCity
+from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
 
 NAMES = (CLAIM_NAME, REQUEST, CERTIFICATE, CONFIG)
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
-    city = City()
-    made = Box(tmp_path / "box", city, JumpingTime())
+def box(tmp_path: Path) -> EnrollingGateway:
+    city = EnrolmentCity()
+    made = EnrollingGateway(tmp_path / "box", city, JumpingTime())
     made.insert(city.claim())
     made.ask = lambda question, watch: pytest.fail("it has no network")
     return made
@@ -54,7 +54,7 @@ KINDS = (
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", [*NAMES, f"{REQUEST}.new", f"{CLAIM_NAME}.new"])
 def test_nothing_but_files_is_read_and_nothing_is_written_through_a_link(
-    tmp_path: Path, box: Box, stick: Path, name: str, kind: str
+    tmp_path: Path, box: EnrollingGateway, stick: Path, name: str, kind: str
 ) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"root:secret-of-somebody:\n")
@@ -74,7 +74,9 @@ def test_nothing_but_files_is_read_and_nothing_is_written_through_a_link(
     assert b"secret-of-somebody" not in everything(box.state) + everything(box.boot)
 
 
-def test_a_link_to_the_box_s_own_key_carries_nothing_away(box: Box, stick: Path) -> None:
+def test_a_link_to_the_box_s_own_key_carries_nothing_away(
+    box: EnrollingGateway, stick: Path
+) -> None:
     assert offline.enrol_offline(box.power(), stick) == "asked"
     key = (box.state / "next.key").read_bytes()
     for name in (CERTIFICATE, CLAIM_NAME, REQUEST):

@@ -14,27 +14,27 @@ from edge.identity import httpsclient
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.statefolder import StateFolder
 from tests.identity import card
-from tests.identity.city import City
-from tests.identity.enrolling_box import DAY_S, Box, JumpingTime, date
-from tests.identity.real_server import Town, claim_of
-from tests.provision.enrolment import START
+from tests.identity.city import EnrolmentCity
+from tests.identity.enrolling_box import DAY_S, EnrollingGateway, JumpingTime, date
+from tests.identity.real_server import ApprovingServer, claim_of
+from tests.kit.enrolment import START
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    made = Town(tmp_path)
+def town(tmp_path: Path) -> Iterator[ApprovingServer]:
+    made = ApprovingServer(tmp_path)
     made.start()
     yield made
     made.close()
 
 
-def boxed(town: Town, root: Path, gateway: str = "gw-0001") -> Box:
-    made = Box(town.card(root, gateway), City(), JumpingTime(date(1970)))
+def boxed(town: ApprovingServer, root: Path, gateway: str = "gw-0001") -> EnrollingGateway:
+    made = EnrollingGateway(town.card(root, gateway), EnrolmentCity(), JumpingTime(date(1970)))
     made.ask = httpsclient.https_request
     return made
 
 
-def told(box: Box, then: Callable[[], None]) -> str:
+def told(box: EnrollingGateway, then: Callable[[], None]) -> str:
     """What it says at its first pause, where somebody does `then`; it is enrolled in the end."""
     said: list[str] = []
 
@@ -48,7 +48,7 @@ def told(box: Box, then: Callable[[], None]) -> str:
     return said[0]
 
 
-def test_a_claim_that_another_box_has_used(tmp_path: Path, town: Town) -> None:
+def test_a_claim_that_another_box_has_used(tmp_path: Path, town: ApprovingServer) -> None:
     first, second = boxed(town, tmp_path / "1"), boxed(town, tmp_path / "2")
     used = (first.boot / CLAIM_NAME).read_bytes()
     second.insert(used)
@@ -59,7 +59,9 @@ def test_a_claim_that_another_box_has_used(tmp_path: Path, town: Town) -> None:
     assert len(second.clock.naps) <= 3
 
 
-def test_a_box_that_was_reset_cannot_use_its_claim_again(tmp_path: Path, town: Town) -> None:
+def test_a_box_that_was_reset_cannot_use_its_claim_again(
+    tmp_path: Path, town: ApprovingServer
+) -> None:
     box = boxed(town, tmp_path / "1")
     used = (box.boot / CLAIM_NAME).read_bytes()
     assert box.power().run() == "enrolled"
@@ -69,7 +71,7 @@ def test_a_box_that_was_reset_cannot_use_its_claim_again(tmp_path: Path, town: T
     assert "refused (409)" in said
 
 
-def test_a_claim_that_has_expired(tmp_path: Path, town: Town) -> None:
+def test_a_claim_that_has_expired(tmp_path: Path, town: ApprovingServer) -> None:
     box = boxed(town, tmp_path / "1")
     town.now = START + timedelta(days=29)
     said = told(box, lambda: box.insert(town.claim(gateway="gw-0001")))
@@ -77,7 +79,7 @@ def test_a_claim_that_has_expired(tmp_path: Path, town: Town) -> None:
     assert "expired" in said
 
 
-def test_a_claim_that_was_altered_goes_nowhere(tmp_path: Path, town: Town) -> None:
+def test_a_claim_that_was_altered_goes_nowhere(tmp_path: Path, town: ApprovingServer) -> None:
     box = boxed(town, tmp_path / "1")
     whole = (box.boot / CLAIM_NAME).read_bytes()
     box.insert(whole.replace(b'site = "s17"', b'site = "s18"'))
@@ -88,15 +90,17 @@ def test_a_claim_that_was_altered_goes_nowhere(tmp_path: Path, town: Town) -> No
     assert box.power().run() == "enrolled"
 
 
-def test_a_claim_that_a_stranger_has_signed(tmp_path: Path, town: Town) -> None:
+def test_a_claim_that_a_stranger_has_signed(tmp_path: Path, town: ApprovingServer) -> None:
     box, stranger = boxed(town, tmp_path / "1"), Ed25519PrivateKey.generate()
     box.insert(town.claim(gateway="gw-0001", key=stranger))
     said = told(box, lambda: box.insert(town.claim(gateway="gw-0001")))
     assert "refused (401)" in said
-    assert "who signed this claim" in said
+    assert "does not know the key that signed this claim" in said
 
 
-def test_a_claim_for_a_site_that_its_operator_has_not(tmp_path: Path, town: Town) -> None:
+def test_a_claim_for_a_site_that_its_operator_has_not(
+    tmp_path: Path, town: ApprovingServer
+) -> None:
     policy = town.home.policy_file
     policy.write_text(policy.read_text().replace('sites = ["*"]', 'sites = ["s17"]'))
     town.close()
@@ -108,7 +112,7 @@ def test_a_claim_for_a_site_that_its_operator_has_not(tmp_path: Path, town: Town
     assert "s18" in said
 
 
-def test_a_server_that_is_away_for_three_days(tmp_path: Path, town: Town) -> None:
+def test_a_server_that_is_away_for_three_days(tmp_path: Path, town: ApprovingServer) -> None:
     box = boxed(town, tmp_path / "1")
     code = claim_of(box.root).code
     town.close()
@@ -131,7 +135,9 @@ def test_a_server_that_is_away_for_three_days(tmp_path: Path, town: Town) -> Non
     assert card.wrong(box.root, code) == []
 
 
-def test_a_box_that_was_dark_for_three_days_while_it_waited(tmp_path: Path, town: Town) -> None:
+def test_a_box_that_was_dark_for_three_days_while_it_waited(
+    tmp_path: Path, town: ApprovingServer
+) -> None:
     town.patient = frozenset({"gw-0001"})
     box = boxed(town, tmp_path / "1")
     claim = claim_of(box.root)

@@ -18,26 +18,26 @@ from edge.provision.httpsserver import tls_context
 from edge.provision.serverdir import ServerDirectory
 from tests.identity import traced_process
 from tests.identity.card import everything, tree, wrong
-from tests.identity.real_server import Town, claim_of
-from tests.identity.relay import Heard, Relay
+from tests.identity.real_server import ApprovingServer, claim_of
+from tests.identity.relay import TappedSocket, TlsRelay
 from tests.identity.secret import decoded, forms, shared
 from tests.identity.tpm import Tpm, missing
-from tests.provision.enrolment import START
+from tests.kit.enrolment import START
 
 
 @pytest.fixture
-def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApprovingServer]:
     if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
 
     def listened(home: ServerDirectory) -> ssl.SSLContext:
         made = tls_context(home)
-        made.sslsocket_class = Heard
+        made.sslsocket_class = TappedSocket
         return made
 
     monkeypatch.setattr("edge.provision.serverprocess.tls_context", listened)
-    Heard.plain.clear()
-    made = Town(tmp_path)
+    TappedSocket.plain.clear()
+    made = ApprovingServer(tmp_path)
     made.start()
     yield made
     made.close()
@@ -57,7 +57,7 @@ def wrapped(pem: bytes) -> list[bytes]:
 
 @pytest.mark.parametrize("kind", ["file", "tpm"])
 def test_the_key_is_neither_on_the_wire_nor_on_the_boot_partition(
-    tmp_path: Path, town: Town, kind: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, town: ApprovingServer, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "tpm":
         if missing():
@@ -65,7 +65,7 @@ def test_the_key_is_neither_on_the_wire_nor_on_the_boot_partition(
         tpm = Tpm(tmp_path / "tpm")
         for name, value in tpm.env.items():
             monkeypatch.setenv(name, value)
-    relay = Relay(town.port)
+    relay = TlsRelay(town.port)
     try:
         town.door = relay.port
         root = town.card(tmp_path / "box", "gw-0001")
@@ -84,7 +84,7 @@ def test_the_key_is_neither_on_the_wire_nor_on_the_boot_partition(
         if kind == "tpm":
             tpm.close()
 
-    plain = b"".join(Heard.plain)
+    plain = b"".join(TappedSocket.plain)
     assert plain.count(b"HTTP/1.1\r\n") == plain.count(b"/.well-known/est/") >= 4
     assert b"Kerbstone-Claim: " in plain, "it was decrypted"
     assert claim.code.encode() in decoded(plain)
@@ -98,7 +98,7 @@ def test_the_key_is_neither_on_the_wire_nor_on_the_boot_partition(
         assert [form for form in found if form in heard] == [], name
 
 
-def public(town: Town, card: Path) -> list[bytes]:
+def public(town: ApprovingServer, card: Path) -> list[bytes]:
     """What anybody may know: of the city, of a third box, and what every key looks like."""
     form = ec.generate_private_key(ec.SECP256R1())
     pem = form.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -111,7 +111,7 @@ def public(town: Town, card: Path) -> list[bytes]:
 
 
 def test_two_boxes_share_no_secret_neither_as_cards_nor_enrolled(
-    tmp_path: Path, town: Town
+    tmp_path: Path, town: ApprovingServer
 ) -> None:
     one, other, third = (town.card(tmp_path / f"box-{n}", f"gw-{n:04}") for n in (1, 2, 3))
     known = public(town, third)

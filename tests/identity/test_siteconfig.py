@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.identity.statefolder import StateFolder
 from tests.identity.city import Answer
-from tests.identity.enrolling_box import Box
+from tests.identity.enrolling_box import EnrollingGateway
 
 
 def test_a_configuration_that_was_changed_is_taken_and_one_that_is_not_ours_is_not(
-    box: Box,
+    box: EnrollingGateway,
 ) -> None:
     box.power().run()
     assert box.renewal().run() == "fine"
@@ -33,7 +33,7 @@ def test_a_configuration_that_was_changed_is_taken_and_one_that_is_not_ours_is_n
 
 @pytest.mark.parametrize("step", [-1, 0])
 def test_a_configuration_that_was_replaced_does_not_come_back(
-    box: Box, step: int, caplog: pytest.LogCaptureFixture
+    box: EnrollingGateway, step: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The server has all that an operator ever signed; only an operator may go back to it."""
     box.power().run()
@@ -49,7 +49,7 @@ def test_a_configuration_that_was_replaced_does_not_come_back(
     assert box.wrong() == []
 
 
-def test_the_number_of_a_configuration_is_signed(box: Box) -> None:
+def test_the_number_of_a_configuration_is_signed(box: EnrollingGateway) -> None:
     box.power().run()
     old, genuine = json.loads(box.city.config("gw-0001")), box.city.config
     old["serial"] += 100
@@ -59,7 +59,7 @@ def test_the_number_of_a_configuration_is_signed(box: Box) -> None:
     assert (box.state / "config.json").read_bytes() == held == genuine("gw-0001")
 
 
-def test_word_is_left_before_the_daemons_file_is_another(box: Box) -> None:
+def test_word_is_left_before_the_daemons_file_is_another(box: EnrollingGateway) -> None:
     """Who is killed in between has left it; else the daemon would run the former for ever."""
     box.power().run()
     site, seen = box.state / "site.toml", []
@@ -72,7 +72,9 @@ def test_word_is_left_before_the_daemons_file_is_another(box: Box) -> None:
     assert seen == [former]
 
 
-def test_a_box_whose_renewal_is_refused_still_takes_its_configuration(box: Box) -> None:
+def test_a_box_whose_renewal_is_refused_still_takes_its_configuration(
+    box: EnrollingGateway,
+) -> None:
     def refused(name: str, answer: Answer) -> Answer:
         return (503, {}, b"") if name == "simplereenroll" else answer
 

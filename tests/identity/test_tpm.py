@@ -15,9 +15,10 @@ from edge.identity.main import NO_CLAIM
 from edge.identity.statefolder import StateFolder
 from tests.identity import traced_process
 from tests.identity.card import copied, everything, wrong
-from tests.identity.real_server import Town, claim_of
+from tests.identity.real_server import ApprovingServer, claim_of
 from tests.identity.tpm import Tpm, missing
-from tests.uplink.broker import Listener, Mosquitto, free_port
+from tests.kit.broker import Mosquitto, Subscriber, free_port
+from tests.kit.waiting import wait_until
 
 pytestmark = [pytest.mark.scene, pytest.mark.skipif(bool(missing()), reason=missing())]
 NOW = datetime.now(UTC).replace(microsecond=0)  # a broker's clock is the true one
@@ -57,10 +58,10 @@ encoding = "json"
 
 
 @pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
+def town(tmp_path: Path) -> Iterator[ApprovingServer]:
     if not Path(traced_process.STRACE).exists():
         pytest.skip("strace is not installed: apt-get install strace")
-    made = Town(tmp_path, start=NOW - LIFE)
+    made = ApprovingServer(tmp_path, start=NOW - LIFE)
     made.start()
     yield made
     made.close()
@@ -83,7 +84,7 @@ def pem(root: Path) -> bytes:
     return (root / "state/current/key.pem").read_bytes()
 
 
-def doors(town: Town, inner: int) -> str:
+def doors(town: ApprovingServer, inner: int) -> str:
     """Mutual TLS 1.3 with the city's authority; and another listener, for who looks on."""
     home = town.home
     return (
@@ -125,7 +126,10 @@ def daemon(folder: Path, url: str, identity: Path, tpm: Tpm) -> Iterator[None]:
 
 
 def test_a_key_in_a_tpm_enrols_renews_and_connects(
-    tmp_path: Path, town: Town, tpms: Callable[[str], Tpm], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    town: ApprovingServer,
+    tpms: Callable[[str], Tpm],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tpm, root = tpms("tpm"), town.card(tmp_path / "box", "gw-0001")
     for name, value in tpm.env.items():
@@ -147,13 +151,13 @@ def test_a_key_in_a_tpm_enrols_renews_and_connects(
     broker = Mosquitto(tmp_path / "broker", doors(town, inner := free_port())).start()
     try:
         broker.port, outer = inner, broker.port  # who looks on comes in by the other door
-        listener = Listener(broker, "#")
+        listener = Subscriber(broker, "#")
         url = f"mqtts://localhost:{outer}"
         for text, number in (("the new one", 2), ("the one before", 1)):
             folder = root / f"state/bundle-{number}"
             assert connected(url, folder, town.home.ca, tpm, text) == ""
         with daemon(tmp_path / "daemon", url, root / "state/current", tpm):
-            traced_process.until(lambda: broker.log.count("PUBLISH from gw-0001") > 4)
+            wait_until(lambda: broker.log.count("PUBLISH from gw-0001") > 4)
         lines = listener.stop(3)
         assert lines[:2] == ["from/gw-0001 the new one", "from/gw-0001 the one before"]
         assert any("/s17/gw-0001/" in line for line in lines[2:]), "the daemon itself"
@@ -163,7 +167,7 @@ def test_a_key_in_a_tpm_enrols_renews_and_connects(
 
 
 def test_a_card_of_one_tpm_is_of_no_use_with_another(
-    tmp_path: Path, town: Town, tpms: Callable[[str], Tpm]
+    tmp_path: Path, town: ApprovingServer, tpms: Callable[[str], Tpm]
 ) -> None:
     own, other = tpms("own"), tpms("other")
     root = town.card(tmp_path / "box", "gw-0001")
@@ -183,13 +187,13 @@ def test_a_card_of_one_tpm_is_of_no_use_with_another(
 
 
 def test_without_its_tpm_a_box_makes_no_key_at_all(
-    tmp_path: Path, town: Town, tpms: Callable[[str], Tpm]
+    tmp_path: Path, town: ApprovingServer, tpms: Callable[[str], Tpm]
 ) -> None:
     late, root = tpms("late"), town.card(tmp_path / "box", "gw-0001")
     late.close()
     done = traced_process.awake(root, "run", env=late.env)
     assert done.code == 3, "systemd starts it again"
-    assert "look after the TPM" in (root / "boot/kerbstone-status.txt").read_text()
+    assert "check the TPM" in (root / "boot/kerbstone-status.txt").read_text()
     assert not (root / "state/next.key").exists()
     assert town.log == []
     there = tpms("there")

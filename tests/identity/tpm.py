@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.identity.traced_process import ROOT, until
+from tests.identity.traced_process import ROOT
+from tests.kit.waiting import wait_until
 
 SWTPM: Final = shutil.which("swtpm")
 PROVIDER: Final = next(iter(sorted(Path("/usr/lib").glob("*/ossl-modules/tpm2.so"))), None)
@@ -42,7 +43,7 @@ class Tpm:
              "--flags", "not-need-init,startup-clear", "--log", f"file={self.log}"],
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        until(lambda: door.exists() and door.with_name("tpm.ctrl").exists())
+        wait_until(lambda: door.exists() and door.with_name("tpm.ctrl").exists())
 
     def close(self) -> None:
         self._process.terminate()

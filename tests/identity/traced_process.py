@@ -5,9 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,7 +32,7 @@ CLOCK: Final = "adjtimex,clock_adjtime"
 UNKNOWN: Final = 5  # TIME_ERROR
 
 
-class Ended(NamedTuple):
+class TracedEnd(NamedTuple):
     """How the process ended, and what it said."""
 
     code: int
@@ -54,7 +53,7 @@ def plain(root: Path) -> list[str]:
 
 def start(
     words: Sequence[str], trace: Sequence[str] = (), env: Mapping[str, str] | None = None
-) -> Ended:
+) -> TracedEnd:
     """`python -m edge.identity WORDS` to its end; with `trace` under strace."""
     with begin(words, trace, env) as process:
         try:
@@ -62,7 +61,7 @@ def start(
         except subprocess.TimeoutExpired:
             process.terminate()  # strace ends what it traces
             raise
-    return Ended(process.returncode, out, said)
+    return TracedEnd(process.returncode, out, said)
 
 
 def begin(
@@ -78,16 +77,9 @@ def begin(
     )  # fmt: skip
 
 
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.02)
-
-
 def awake(
     root: Path, verb: str, *more: str, env: Mapping[str, str] | None = None, clock: int = UNKNOWN
-) -> Ended:
+) -> TracedEnd:
     """To its end, without the waiting. `clock`: what the kernel says of it; 0 is synchronised."""
     return start([verb, *plain(root), *more], [*QUICK, "-o /dev/null", *_trace("", clock)], env)
 
@@ -100,7 +92,7 @@ def _trace(calls: str, clock: int = UNKNOWN) -> list[str]:
     ]
 
 
-def boundaries(root: Path, verb: str, *more: str) -> tuple[list[Boundary], Ended]:
+def boundaries(root: Path, verb: str, *more: str) -> tuple[list[Boundary], TracedEnd]:
     """Run it to its end: each call that changes one of its files, or talks to somebody."""
     log = root.with_name(root.name + ".calls")
     ended = start([verb, *plain(root), *more], ["-y", f"-o {log}", *_trace(CALLS)])

@@ -11,7 +11,7 @@ LARGER_MB: Final = 2048
 SECTOR: Final = 512
 
 
-class Card:
+class ImageCard:
     """Only what is changed takes space; the image itself stays as it is."""
 
     def __init__(self, image: Path, folder: Path, larger_mb: int = LARGER_MB) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tests.image.card import Card
+from tests.image.card import ImageCard
 from tests.image.names import Names
 
 BINARY: Final = "qemu-system-aarch64"
@@ -24,7 +24,7 @@ QUIET: Final = (
 SHELL: Final = "systemd.debug_shell=hvc0"
 
 
-class GuestError(Exception):
+class ImageGuestError(Exception):
     """It did not do what was waited for. The text has the end of its console."""
 
 
@@ -33,7 +33,7 @@ class Guest:
 
     def __init__(
         self,
-        card: Card,
+        card: ImageCard,
         folder: Path,
         *,
         memory_mb: int = 512,
@@ -95,9 +95,9 @@ class Guest:
             if found:
                 return found
             if self._qemu.poll() is not None:
-                raise GuestError(f"{what}: it went off\n{self._tail()}")
+                raise ImageGuestError(f"{what}: it went off\n{self._tail()}")
             if time.monotonic() > end:
-                raise GuestError(f"{what}: not within {timeout_s:.0f} s\n{self._tail()}")
+                raise ImageGuestError(f"{what}: not within {timeout_s:.0f} s\n{self._tail()}")
             time.sleep(0.5)
 
     def run(self, command: str, timeout_s: float = 120.0, check: bool = True) -> str:
@@ -113,7 +113,7 @@ class Guest:
         text, code = said
         text = text.replace("\r", "").strip("\n")
         if check and code != "0":
-            raise GuestError(f"{command}: ended with {code}\n{text[-3000:]}")
+            raise ImageGuestError(f"{command}: ended with {code}\n{text[-3000:]}")
         return text
 
     def reboot(self) -> None:
@@ -125,7 +125,7 @@ class Guest:
         try:
             self._qemu.wait(300)
         except subprocess.TimeoutExpired:
-            raise GuestError(f"it does not go down\n{self._tail()}") from None
+            raise ImageGuestError(f"it does not go down\n{self._tail()}") from None
         self.kill()
 
     def kill(self) -> None:
@@ -146,7 +146,7 @@ class Guest:
             try:
                 self._read(r"shell-is-(up)\r?\n", 10)
                 return
-            except GuestError:
+            except ImageGuestError:
                 if time.monotonic() > end:
                     raise
 
@@ -172,7 +172,7 @@ class Guest:
                 return text, found.group(1).decode()
             left = end - time.monotonic()
             if left <= 0:
-                raise GuestError(
+                raise ImageGuestError(
                     f"no answer within {timeout_s:.0f} s: {self._rest[-2000:]!r}\n{self._tail()}"
                 )
             self._socket.settimeout(left)
@@ -181,7 +181,7 @@ class Guest:
             except TimeoutError:
                 continue
             if not heard:
-                raise GuestError(f"its shell has ended\n{self._tail()}")
+                raise ImageGuestError(f"its shell has ended\n{self._tail()}")
             self._rest += heard
 
     def _tail(self) -> str:

@@ -1,10 +1,13 @@
-"""What a technician with a shell would look at. Each says what it saw, or raises GuestError."""
+"""What a technician with a shell would look at.
+
+Each says what it saw, or raises ImageGuestError.
+"""
 
 import re
 from collections.abc import Callable
 from typing import Final
 
-from tests.image.guest import Guest, GuestError
+from tests.image.guest import Guest, ImageGuestError
 from tests.image.town import BROKER
 
 # a client of DHCP has a socket too: UDP 68 and 546
@@ -26,7 +29,7 @@ def state(guest: Guest) -> str:
     failed = guest.run("systemctl --failed --no-legend --plain", check=False)
     if said.strip() != "running":
         log = guest.run("journalctl -b -p warning --no-hostname -n 40", 300, check=False)
-        raise GuestError(f"the system is {said}; failed: {failed}\n{log}")
+        raise ImageGuestError(f"the system is {said}; failed: {failed}\n{log}")
     return said.strip()
 
 
@@ -38,7 +41,7 @@ def steady(guest: Guest) -> str:
         said = guest.run(f"systemctl show {wanted} {unit} | sort", 120)
         fields = dict(row.split("=", 1) for row in said.splitlines() if "=" in row)
         if fields["ActiveState"] != "active" or fields.get("NRestarts", "0") != "0":
-            raise GuestError(f"{unit}: {fields}")
+            raise ImageGuestError(f"{unit}: {fields}")
         found.append(f"{unit.removesuffix('.service')} {fields['SubState']}")
     return ", ".join(found)
 
@@ -54,7 +57,7 @@ def ports(guest: Guest) -> str:
     rows = guest.run("ss -H -lntup", 120).splitlines()
     open_ = [row for row in rows if row.strip() and not CLIENTS.search(row.split()[4])]
     if open_:
-        raise GuestError("it listens:\n" + "\n".join(open_))
+        raise ImageGuestError("it listens:\n" + "\n".join(open_))
     return f"none ({len(rows)} of a DHCP client)"
 
 
@@ -62,14 +65,14 @@ def mounts(guest: Guest) -> str:
     """The root is read-only, and nothing can be written there."""
     root = guest.run("findmnt -n -o OPTIONS /")
     if "ro" not in root.split(","):
-        raise GuestError(f"the root is not read-only: {root}")
+        raise ImageGuestError(f"the root is not read-only: {root}")
     for path in ("/usr/x", "/etc/x", "/opt/kerbstone/x"):
         said = guest.run(f"touch {path}", check=False)
         if "Read-only" not in said:
-            raise GuestError(f"{path} can be written: {said}")
+            raise ImageGuestError(f"{path} can be written: {said}")
     data = guest.run("findmnt -n -o OPTIONS /data")
     if "noatime" not in data or "commit=300" not in data:
-        raise GuestError(f"/data is mounted with {data}")
+        raise ImageGuestError(f"/data is mounted with {data}")
     return "root read-only"
 
 
@@ -79,7 +82,7 @@ def grown(guest: Guest) -> str:
     start = int(guest.run("cat /sys/class/block/vda3/start"))
     blocks = int(guest.run("stat -f -c '%b' /data")) * int(guest.run("stat -f -c '%S' /data"))
     if disk - start - part > 4096 or blocks < part * 512 * 0.93:
-        raise GuestError(f"disk {disk}, partition {part} sectors, file system {blocks} bytes")
+        raise ImageGuestError(f"disk {disk}, partition {part} sectors, file system {blocks} bytes")
     return f"{blocks / 1e6:.0f} MB of a card of {disk * 512 / 1e6:.0f} MB"
 
 
@@ -88,7 +91,7 @@ def swap(guest: Guest) -> str:
         "swapon --noheadings; ls /var/log/journal 2>/dev/null; ls -d /run/log/journal/*"
     ).split()
     if len(said) != 1:
-        raise GuestError(f"swap or a journal on the card: {said}")
+        raise ImageGuestError(f"swap or a journal on the card: {said}")
     return "no swap, journal in memory"
 
 
@@ -96,7 +99,7 @@ def watched(guest: Guest) -> str:
     """The board's watchdog would be armed; this machine has none."""
     said = guest.run("systemctl show -p RuntimeWatchdogUSec -p RebootWatchdogUSec --value").split()
     if said != ["15s", "15s"]:
-        raise GuestError(f"watchdog: {said}")
+        raise ImageGuestError(f"watchdog: {said}")
     return "15 s"
 
 
@@ -114,7 +117,7 @@ def rights(guest: Guest) -> str:
         said = guest.run(f"systemd-analyze security --no-pager {unit} | tail -1", 300)
         level = re.search(r": ([0-9.]+) ", said)
         if level is None or float(level[1]) > most:
-            raise GuestError(f"{unit}: {said}; at most {most} is wanted")
+            raise ImageGuestError(f"{unit}: {said}; at most {most} is wanted")
         found.append(f"{unit.removesuffix('.service')} {level[1]}")
     return ", ".join(found)
 
@@ -125,10 +128,10 @@ def files(guest: Guest) -> str:
         "stat -c '%a %U' /data/kerbstone-identity /data/kerbstone-identity/current/key.pem"
     ).split()
     if said != ["700", "root", "600", "root"]:
-        raise GuestError(f"the identity is open: {said}")
+        raise ImageGuestError(f"the identity is open: {said}")
     shadow = guest.run("grep -vc '^[^:]*:[!*]' /etc/shadow", check=False).strip()
     if shadow != "0":
-        raise GuestError(f"{shadow} accounts have a password")
+        raise ImageGuestError(f"{shadow} accounts have a password")
     return "the key is root's, no account has a password"
 
 
@@ -136,7 +139,7 @@ def journal(guest: Guest) -> str:
     """What our units have said last, when something has gone wrong."""
     try:
         return guest.run("journalctl -u 'kerbstone*' --no-hostname -n 80", 300, check=False)
-    except GuestError as error:
+    except ImageGuestError as error:
         return str(error)
 
 
@@ -148,7 +151,7 @@ def egress(guest: Guest, broker_port: int) -> str:
     said = guest.run(inside + _reach("10.0.2.100", 7777), 300, check=False)
     # packets are dropped; where the kernel tells, it says that it is not permitted
     if not re.search("(timed out|not permitted)$", said):
-        raise GuestError(f"the daemon could talk to 10.0.2.100: {said}")
+        raise ImageGuestError(f"the daemon could talk to 10.0.2.100: {said}")
     return guest.run(
         "cat /run/systemd/system/kerbstone.service.d/*.conf | grep IPAddressAllow"
     ).replace("\n", " ")

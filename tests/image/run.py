@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.image import inside
-from tests.image.guest import GuestError
-from tests.image.scene import GATEWAY, Scene, check, missing_none
+from tests.image.guest import ImageGuestError
+from tests.image.scene import GATEWAY, ImageScene, check, missing_none
 
 BUILD: Final = Path(__file__).parents[2] / "build/image"
 TOOLS: Final = {
@@ -37,7 +37,7 @@ RECORD_S: Final = 600.0
 PERIOD_S: Final = 5  # of the second configuration
 
 
-def claimed(scene: Scene) -> None:
+def claimed(scene: ImageScene) -> None:
     """First boot: the claim is taken, the code on the console is the one that the server shows."""
     scene.card.put("kerbstone-claim.toml", scene.town.claim(GATEWAY))
     scene.town.open()
@@ -54,7 +54,7 @@ def claimed(scene: Scene) -> None:
     scene.say(f"enrolled, {scene.guest.age_s:.0f} s after power came")
 
 
-def first_record(scene: Scene) -> None:
+def first_record(scene: ImageScene) -> None:
     """The daemon has started by itself, and what the meter says is at the broker."""
     found = scene.guest.until(scene.records, "a record of the meter at the broker", RECORD_S)
     point = found[0]["points"]["voltage_l1"]
@@ -65,14 +65,14 @@ def first_record(scene: Scene) -> None:
     check(f"u'{GATEWAY}'" in log, "the broker knows it by its certificate")
 
 
-def looked_at(scene: Scene) -> None:
+def looked_at(scene: ImageScene) -> None:
     """What is there from inside: ports, mounts, rights, memory."""
     for name, look in inside.LOOKS.items():
         scene.say(f"{name}: {look(scene.guest)}")
     scene.say(f"closed to others: {inside.egress(scene.guest, scene.town.broker_port)}")
 
 
-def secrets_stay(scene: Scene) -> None:
+def secrets_stay(scene: ImageScene) -> None:
     """Nothing of the key is on the boot partition or on the wire; the claim's code is gone."""
     key = scene.guest.run("cat /var/lib/kerbstone-identity/current/key.pem")
     body = "".join(row for row in key.splitlines() if not row.startswith("-"))
@@ -94,7 +94,7 @@ def secrets_stay(scene: Scene) -> None:
     )
 
 
-def configured(scene: Scene) -> None:
+def configured(scene: ImageScene) -> None:
     """A signed configuration that was changed is taken, and the daemon starts anew with it."""
     began = "systemctl show -P ExecMainStartTimestampMonotonic kerbstone.service"
     before = scene.guest.run(began)
@@ -113,7 +113,7 @@ def configured(scene: Scene) -> None:
     scene.say(f"records of {PERIOD_S} s, without a hand at the box")
 
 
-def again(scene: Scene, how: str) -> None:
+def again(scene: ImageScene, how: str) -> None:
     """After a restart it is the same gateway, without a claim, and goes on with its records."""
     machine = scene.guest.run("cat /etc/machine-id")
     if how == "reboot":
@@ -132,7 +132,7 @@ def again(scene: Scene, how: str) -> None:
     scene.say(f"{missing_none(scene.records())} records so far, none is missing")
 
 
-def by_ssh(scene: Scene) -> None:
+def by_ssh(scene: ImageScene) -> None:
     """With a public key on the boot partition, not before, ssh lets its owner in; no password."""
     said = knock(scene, "id -un")
     check(said.returncode != 0, f"ssh answers without a key on the boot partition: {said}")
@@ -158,7 +158,7 @@ def by_ssh(scene: Scene) -> None:
 
 
 def knock(
-    scene: Scene, command: str, *more: str, user: str = "technician"
+    scene: ImageScene, command: str, *more: str, user: str = "technician"
 ) -> subprocess.CompletedProcess[str]:
     """Run it on the box, by ssh."""
     words = ["-i", str(scene.folder / "key"), "-p", str(scene.ssh_port), "-o", "BatchMode=yes"]
@@ -168,7 +168,7 @@ def knock(
     return subprocess.run(run, capture_output=True, text=True, check=False, timeout=300)
 
 
-STEPS: Final[dict[str, Callable[[Scene], None]]] = {
+STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
     "first boot with a claim": claimed,
     "a record over mutual TLS": first_record,
     "from inside": looked_at,
@@ -196,7 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing of it stays
     folder = Path(tempfile.mkdtemp(prefix="kerbstone-image-"))
-    scene = Scene(image, folder)
+    scene = ImageScene(image, folder)
     sizes = (
         f"{image.stat().st_size / 1e6:.0f} MB, {scene.card.taken_mb():.0f} MB of it on this disk"
     )
@@ -205,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for name, step in STEPS.items():
             scene.say(f"== {name}")
             step(scene)
-    except (GuestError, RuntimeError) as error:
+    except (ImageGuestError, RuntimeError) as error:
         scene.say(f"FAILED: {error}")
         print(inside.journal(scene.guest) if scene.boots else "")
         print(f"all that was said is in {folder}", file=sys.stderr)

@@ -4,22 +4,22 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from tests.image.card import Card
-from tests.image.guest import Guest, GuestError
-from tests.image.town import Town, free_port
+from tests.image.card import ImageCard
+from tests.image.guest import Guest, ImageGuestError
+from tests.image.town import ImageTown, free_port
 
 GATEWAY: Final = "gw-17"
 TOPIC: Final = f"kerbstone/v1/s17/{GATEWAY}/up/energy/main_meter"
 
 
-class Scene:
+class ImageScene:
     """A town, a card and the guest that has it; what was measured."""
 
     def __init__(self, image: Path, folder: Path) -> None:
         self.folder = folder
         self.began = time.monotonic()
-        self.town = Town(folder / "town")
-        self.card = Card(image, folder)
+        self.town = ImageTown(folder / "town")
+        self.card = ImageCard(image, folder)
         self.boots = 0
         self.ssh_port = free_port()
         self.guest: Guest
@@ -51,4 +51,4 @@ def missing_none(records: list[dict[str, Any]]) -> int:
 
 def check(right: bool, what: str) -> None:
     if not right:
-        raise GuestError(what)
+        raise ImageGuestError(what)

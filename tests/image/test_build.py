@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.image import disk, host, outputs, root, scan
-from tests.image.card import Card
+from tests.image.card import ImageCard
 
 TARGETS = """\
 http://mirror.example/debian-security|trixie-security|Debian|/usr/share/keyrings/d.pgp
@@ -198,7 +198,7 @@ def test_a_card_is_larger_than_its_image_and_its_boot_partition_can_be_written(
     image = built(tmp_path)
     before = digest(image)
     (tmp_path / "card").mkdir()
-    card = Card(image, tmp_path / "card")
+    card = ImageCard(image, tmp_path / "card")
     card.put("kerbstone-claim.toml", b"v = 1\n")
     assert card.get("kerbstone-claim.toml") == b"v = 1\n"
     assert "kerbstone-claim.toml" in card.names()

@@ -52,7 +52,7 @@ every_s = 2.0
 """
 
 
-class Town:
+class ImageTown:
     """Built: keys and files are there. `open`: it answers."""
 
     def __init__(self, folder: Path) -> None:

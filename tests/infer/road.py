@@ -9,7 +9,7 @@ from edge.core.looptick import LoopTick, Stay
 from edge.infer.loops.activity import LaneActivity
 from edge.infer.loops.looprules import Ruling
 from edge.infer.sites import ApproachSite, LaneSite
-from tests.process.make_engine import S
+from tests.kit.engine import S
 
 THREE = tuple(LaneSite(f"a_{i}", "a", "corridor") for i in (0, 1, 2))
 Paces = Mapping[str, float]
@@ -31,7 +31,7 @@ def slot_of(number: int, counts: Paces, on: Iterable[str] = (), **more: Any) -> 
     ]  # fmt: skip
 
 
-class Road:
+class ActivityRoad:
     """Feeds a rule: so many vehicles in each slot."""
 
     def __init__(

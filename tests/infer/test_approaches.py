@@ -114,7 +114,7 @@ def test_a_turn_has_a_reason(loaded: bool) -> None:
     judge = _approaches(loaded=loaded)
     told = _run(judge, 0, 60, 0.06, 0.05) + _run(judge, 60, 60, 0.97, 0.95)
     (on,) = (v for v in told if v.turn)
-    assert on.reason.startswith("occupancy 96 % on the mid loops")
+    assert on.reason.startswith("occupancy 96 % on the mid-block loops")
     assert "a queue stands" not in on.reason or "mid" in on.reason
     assert all(not v.reason for v in told if not v.turn)
 
@@ -126,9 +126,9 @@ def test_neighbours_are_those_that_the_site_names(monkeypatch: pytest.MonkeyPatc
     given: list[Any] = []
     asked = judge.guard.ask
 
-    def ask(now_ns: int, feed: Mapping[str, Any]) -> Any:
-        given.append(feed)
-        return asked(now_ns, feed)
+    def ask(now_ns: int, inputs: Mapping[str, Any]) -> Any:
+        given.append(inputs)
+        return asked(now_ns, inputs)
 
     monkeypatch.setattr(judge.guard, "ask", ask)
     judge.step(SLOT_NS, [*_ticks(SLOT_NS, 0.2, 0.2), tick("s1", SLOT_NS, 0.9)], {})
@@ -150,7 +150,7 @@ def test_reasons_in_words() -> None:
         "a queue stands at the advance loops"
     )
     assert congestion_reason({"mid": _seen(0.62)}, slow) == (
-        "occupancy 62 % on the mid loops, vehicles at a third of their usual speed"
+        "occupancy 62 % on the mid-block loops, vehicles at a third of their usual speed"
     )
     assert congestion_reason({"stop": _seen(0.9, longest_s=40.0)}) == (
         "occupancy 90 % on the stop line loops, a queue stands at the stop line loops"

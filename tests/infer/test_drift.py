@@ -19,8 +19,8 @@ from edge.infer.bundlemanifest import (
 from edge.infer.drift import HOUR_NS, HOURS, LARGE_PSI, MIN_HOURS, DriftMonitor, psi
 from edge.infer.modelguard import ModelGuard
 from models import bundle
-from tests.infer import tiny_model as made
-from tests.infer.tiny_model import tiny
+from tests.kit import tinymodel as made
+from tests.kit.tinymodel import tiny
 
 MINUTE = 60_000_000_000
 COUNTS = st.lists(st.integers(0, 10_000), min_size=2, max_size=12).filter(any)
@@ -90,7 +90,7 @@ def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
     told = drift.measured()
     assert told is not None
     assert told["psi"] is None
-    assert told["text"] == "not known yet: 19 of 20 hours are seen"
+    assert told["text"] == "not known yet: 19 of 20 hours have been seen"
     day(drift, UNLIKE, hours=1, at=now)
     assert drift.measured() != told
 

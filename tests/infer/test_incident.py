@@ -17,7 +17,7 @@ SITES = (ApproachSite("up", "down", 500.0), ApproachSite("down", "end", 500.0), 
 LANES = tuple(LaneSite(f"{name}_1", name, "corridor") for name in ("up", "down", "end"))
 
 
-class Road:
+class IncidentRoad:
     """Three stations; each slot with the occupancies that a test says."""
 
     def __init__(self, incidents: Incidents | None = None) -> None:
@@ -38,8 +38,8 @@ class Road:
         return [(v.upstream, v.downstream, v.turn) for v in self.told]
 
 
-def _road(incidents: Incidents | None = None) -> Road:
-    return Road(incidents)
+def _road(incidents: Incidents | None = None) -> IncidentRoad:
+    return IncidentRoad(incidents)
 
 
 def test_a_jam_above_an_empty_road_is_suspicious_until_it_dissolves() -> None:
@@ -48,7 +48,7 @@ def test_a_jam_above_an_empty_road_is_suspicious_until_it_dissolves() -> None:
     assert road.told == []
     road.run(20, 0.7, 0.04, 0.04, scores={})
     assert road.turns() == [("up", "down", "on")]
-    assert "above" in road.told[0].reason
+    assert "upstream" in road.told[0].reason
     road.run(40, 0.15, 0.15, 0.15, scores={})
     assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
 

@@ -13,8 +13,9 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
-from tests.infer.bundles import proven_once
 from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, ticks_of, traffic
+from tests.kit.bundles import proven_once
+from tests.long import more, size
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"
 ANOMALY, ROBUST = SHIPPED["anomaly"], "rule robust z"
@@ -26,7 +27,7 @@ def proven() -> Iterator[None]:
         yield
 
 
-class Street:
+class JudgedStreet:
     """Feeds a judge, window after window, and keeps what it told."""
 
     def __init__(self, judge: Judge) -> None:
@@ -51,31 +52,32 @@ class Street:
 
 
 @pytest.fixture(params=["model", "rule"])
-def street(request: pytest.FixtureRequest, tmp_path: Path) -> Street:
+def street(request: pytest.FixtureRequest, tmp_path: Path) -> JudgedStreet:
     if request.param == "rule":
-        return Street(Judge(setup(), tmp_path / "none"))
+        return JudgedStreet(Judge(setup(), tmp_path / "none"))
     judge = Judge(setup())
     judge.load()
-    return Street(judge)
+    return JudgedStreet(judge)
 
 
-def _by(street: Street) -> str:
+def _by(street: JudgedStreet) -> str:
     return str(street.judge.status()["congestion"]["answers"])
 
 
+@more
 @pytest.mark.parametrize("position", ["corridor", "advance", "mid", "stop"])
 @pytest.mark.parametrize("loaded", [True, False])
 def test_a_jam_is_flagged_once_and_cleared_once(position: str, loaded: bool) -> None:
     judge = Judge(setup(position))
     if loaded:
         judge.load()
-    street = Street(judge)
+    street = JudgedStreet(judge)
     street.roads([0.06, 0.09], 60)
     assert street.events == []
     verdict = street.roads([0.99, 0.97], 120)
     assert [e["state"] for e in street.events] == ["on"]
     assert all(d.body["p_congested"] > 0.5 for d in verdict.drafts)
-    street.roads([0.05, 0.07], 400)
+    street.roads([0.05, 0.07], size(120, 400))
     assert [e["state"] for e in street.events] == ["on", "off"]
     for event in street.events:
         assert event["event"] == "congestion"
@@ -88,7 +90,7 @@ def test_a_jam_is_flagged_once_and_cleared_once(position: str, loaded: bool) -> 
 def test_a_queue_that_comes_and_goes_with_the_signal_is_no_congestion(position: str) -> None:
     judge = Judge(setup(position))
     judge.load()
-    street = Street(judge)
+    street = JudgedStreet(judge)
     for _ in range(25):  # a cycle of 90 s: red with a standing vehicle on one loop, then green
         standing = 0.9 if position == "stop" else 0.6
         street.roads([standing, 0.05], 1)
@@ -96,7 +98,7 @@ def test_a_queue_that_comes_and_goes_with_the_signal_is_no_congestion(position: 
     assert street.events == []
 
 
-def test_without_a_healthy_loop_an_approach_is_not_judged(street: Street) -> None:
+def test_without_a_healthy_loop_an_approach_is_not_judged(street: JudgedStreet) -> None:
     street.roads([0.99, 0.99], 60)
     verdict = street.roads([None, None], 9)
     assert verdict.drafts[0].body["p_congested"] > 0.5  # for five minutes what was known stands
@@ -132,7 +134,7 @@ def test_a_spike_is_an_anomaly_with_a_name(loaded: bool) -> None:
     judge = Judge(setup())
     if loaded:
         judge.load()
-    street, rng = Street(judge), random.Random(1)
+    street, rng = JudgedStreet(judge), random.Random(1)
     for _ in range(360):
         street.air(pm2_5=_calm(rng), humidity=50 + _calm(rng))
     assert street.events == []
@@ -159,7 +161,7 @@ def test_a_spike_is_an_anomaly_with_a_name(loaded: bool) -> None:
 def test_a_fault_is_named_within_a_minute(fault: Any, cause: str) -> None:
     judge = Judge(setup())
     judge.load()
-    street, rng = Street(judge), random.Random(2)
+    street, rng = JudgedStreet(judge), random.Random(2)
     for _ in range(360):
         street.air(pm2_5=_calm(rng))
     assert street.events == []
@@ -168,13 +170,13 @@ def test_a_fault_is_named_within_a_minute(fault: Any, cause: str) -> None:
     assert [(e["state"], e["cause"]) for e in street.events] == [("on", cause)]
 
 
-def test_nothing_is_flagged_before_enough_is_known(street: Street) -> None:
+def test_nothing_is_flagged_before_enough_is_known(street: JudgedStreet) -> None:
     for value in (10.0, 10.1, 9.9, 90.0, 10.0, 0.0, 10.2, 500.0):
         street.air(pm2_5=value)
     assert street.events == []
 
 
-def test_a_series_that_never_moves_is_not_stuck(street: Street) -> None:
+def test_a_series_that_never_moves_is_not_stuck(street: JudgedStreet) -> None:
     for _ in range(400):
         street.air(nox_index=1.0)
     assert street.events == []
@@ -194,7 +196,7 @@ def test_growth_is_judged_not_the_total() -> None:
     assert [e.body["point"] for e in verdict.events] == ["energy_import"]
 
 
-def test_missing_values_change_nothing(street: Street) -> None:
+def test_missing_values_change_nothing(street: JudgedStreet) -> None:
     rng = random.Random(4)
     for _ in range(100):
         street.air(pm2_5=_calm(rng))
@@ -206,7 +208,7 @@ def test_missing_values_change_nothing(street: Street) -> None:
     assert street.events == []
 
 
-def test_values_that_no_sensor_can_have_break_nothing(street: Street) -> None:
+def test_values_that_no_sensor_can_have_break_nothing(street: JudgedStreet) -> None:
     rng = random.Random(6)
     for value in (1e300, -1e300, float("nan"), float("inf"), 0.0, 1e-300) * 20:
         street.air(pm2_5=value, humidity=_calm(rng))
@@ -286,7 +288,7 @@ def test_a_damaged_snapshot_is_discarded(damage: dict[str, Any]) -> None:
     assert _fed(judge, 1, 5, 9)
 
 
-def test_a_gap_is_given_to_the_models(street: Street) -> None:
+def test_a_gap_is_given_to_the_models(street: JudgedStreet) -> None:
     first = street.roads([0.1, 0.1], 1).drafts[0].body["p_congested"]
     jammed = street.roads([0.99, 0.99], 60).drafts[0].body["p_congested"]
     street.judge.missing(street.end_ns, street.end_ns + 3_600_000_000_000)

@@ -17,8 +17,9 @@ import pytest
 
 from edge.core import Draft
 from edge.infer.judge import Judge
-from tests.infer.bundles import proven_once
 from tests.infer.street import air_of, setup, ticks_of, traffic
+from tests.kit.bundles import proven_once
+from tests.long import more, size
 
 MINUTE = 60_000_000_000
 JAM = range(48, 62)
@@ -28,9 +29,10 @@ CALM = 90  # from here on nothing was up
 LAST = 125
 JAMMED = ("congestion", "north", "")
 OLD = 15  # windows that a snapshot may be older than the flags
-# Kills: at every sixth window where flags are up, and at some before; without the state at those
-# between. With KILLS=all at every third window, with and without it.
+# Kills: at every twelfth window where flags are up, in `make long` every sixth, and at some before;
+# without the state at those between. With KILLS=all at every third window, with and without it.
 WHOLE = os.environ.get("KILLS") == "all"
+EVERY = size(12, 6)
 
 Key = tuple[str, ...]
 Log = list[tuple[int, Key, str]]  # window, what, on or off
@@ -60,7 +62,7 @@ def _street() -> list[list[Draft]]:
 STREET = _street()
 
 
-class Gateway:
+class JudgingGateway:
     """Judges the street; its lives share what is on the card."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -83,7 +85,7 @@ class Gateway:
             self.judge.restore(change(msgpack.unpackb(self.snapshots[-1 - age])))
         self.judge.restore_flags(change(msgpack.unpackb(self.flags[-1])))
 
-    def at(self, window: int) -> "Gateway":
+    def at(self, window: int) -> "JudgingGateway":
         """Its past up to this window, for another future; to be killed first."""
         other = copy.copy(self)
         other.window = window
@@ -91,7 +93,8 @@ class Gateway:
         other.flags, other.snapshots = self.flags[:window], self.snapshots[:window]
         return other
 
-    def run(self, until: int) -> None:
+    def run(self, until: int, *, kept: bool = True) -> None:
+        """`kept`: what is on the card after each window; who is not killed again needs none."""
         while self.window < until:
             if self.loads_in:
                 self.loads_in -= 1
@@ -101,8 +104,9 @@ class Gateway:
             end_ns = (self.window + 1) * MINUTE
             verdict = self.judge.judge(end_ns, drafts, ticks_of(drafts))
             self.log += [(self.window, _key(each), each.body["state"]) for each in verdict.events]
-            self.flags.append(msgpack.packb(self.judge.snapshot_flags()))
-            self.snapshots.append(msgpack.packb(self.judge.snapshot()))
+            if kept:
+                self.flags.append(msgpack.packb(self.judge.snapshot_flags()))
+                self.snapshots.append(msgpack.packb(self.judge.snapshot()))
             self.window += 1
 
 
@@ -113,7 +117,7 @@ def _key(draft: Draft) -> Key:
 def _at(age: int | None) -> list[int]:
     if WHOLE:
         return list(range(1, CALM, 3))
-    return [*range(1, 40, 13), *range(40 if age is None else 43, CALM, 6)]
+    return [*range(1, 40, 13), *range(40 if age is None else 40 + EVERY // 2, CALM, EVERY)]
 
 
 def _another_model(state: dict[str, Any]) -> dict[str, Any]:
@@ -157,14 +161,14 @@ def folder(request: pytest.FixtureRequest, nothing: Path) -> Path | None:
 
 
 @cache
-def _whole(folder: Path | None) -> Gateway:
-    gateway = Gateway(folder)
+def _whole(folder: Path | None) -> JudgingGateway:
+    gateway = JudgingGateway(folder)
     gateway.run(LAST)
     return gateway
 
 
 @pytest.fixture
-def street(folder: Path | None) -> Gateway:
+def street(folder: Path | None) -> JudgingGateway:
     """Nobody kills it."""
     return _whole(folder)
 
@@ -179,7 +183,7 @@ def _up(log: Log, window: int) -> dict[Key, int]:
     return up
 
 
-def test_the_street_raises_every_flag(street: Gateway) -> None:
+def test_the_street_raises_every_flag(street: JudgingGateway) -> None:
     _alternates(street.log)
     _ends_off(street.log)
     assert {key for _, key, _ in street.log} == {
@@ -191,16 +195,17 @@ def test_the_street_raises_every_flag(street: Gateway) -> None:
     assert max(window for window, _, _ in street.log) < CALM
 
 
+@more
 @pytest.mark.parametrize("age", [OLD, None])
 def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
-    street: Gateway, age: int | None
+    street: JudgingGateway, age: int | None
 ) -> None:
     expected = _by_key(street.log)
     for k in _at(age):
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age)
-        gateway.run(LAST)
+        gateway.run(LAST, kept=False)
         _alternates(gateway.log)
         if street.folder is None:  # the rule, anew amid a fault, may take the fault for usual
             _ends_off(gateway.log)
@@ -210,16 +215,17 @@ def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
         assert _by_key(gateway.log)[JAMMED] == expected[JAMMED]
 
 
+@more
 @pytest.mark.parametrize("folder", [None])
-@pytest.mark.parametrize("age", [OLD, None])
+@pytest.mark.parametrize("age", [OLD, pytest.param(None, marks=pytest.mark.long)])
 def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
-    street: Gateway, age: int | None
+    street: JudgingGateway, age: int | None
 ) -> None:
     for k in _at(age):
         gateway = street.at(k)
         before = len(gateway.log)
         gateway.kill(age, _another_model)
-        gateway.run(LAST)
+        gateway.run(LAST, kept=False)
         _alternates(gateway.log)
         _ends_off(gateway.log)
         later = _by_key(gateway.log[before:])
@@ -229,23 +235,24 @@ def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
         assert len(_by_key(gateway.log)[JAMMED]) == 2
 
 
-@pytest.mark.parametrize("seed", range(8))
+@more
+@pytest.mark.parametrize("seed", range(size(3, 8)))
 def test_killed_again_and_again_flags_alternate(folder: Path | None, seed: int) -> None:
     rng = random.Random(seed)
-    gateway = Gateway(folder)
+    gateway = JudgingGateway(folder)
     often = rng.choice([1, 2, 5, 20])
     while gateway.window < CALM:
         gateway.run(min(CALM, gateway.window + rng.randint(1, often)))
         change: Change = _another_model if rng.random() < 0.3 else dict
         gateway.kill(rng.choice([0, 4, OLD, None]), change, loads_in=rng.choice([0, 0, 1, 3]))
-    gateway.run(LAST)
+    gateway.run(LAST, kept=False)
     _alternates(gateway.log)
     assert [state for _, state in _by_key(gateway.log)[JAMMED]] == ["on", "off"]
 
 
 @pytest.mark.parametrize("k", [50, 55, 58, 75])
 def test_killed_before_its_first_window_a_judge_has_forgotten_nothing(
-    street: Gateway, k: int
+    street: JudgingGateway, k: int
 ) -> None:
     """A start commits what it has before any window ends."""
     once, twice = street.at(k), street.at(k)
@@ -259,6 +266,6 @@ def test_killed_before_its_first_window_a_judge_has_forgotten_nothing(
         twice.kill(0, loads_in=loads_in)
     assert twice.judge.snapshot_flags() == kept
     assert twice.judge.snapshot() == once.judge.snapshot()
-    once.run(LAST)
-    twice.run(LAST)
+    once.run(LAST, kept=False)
+    twice.run(LAST, kept=False)
     assert twice.log == once.log

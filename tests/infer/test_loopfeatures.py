@@ -12,6 +12,7 @@ from edge.core.looptick import LoopTick, Stay
 from edge.infer.loops.loopfeatures import FEATURES, LoopFeatures
 from edge.infer.loops.surroundings import loop_surroundings
 from edge.infer.sites import ApproachSite, LaneSite
+from tests.long import examples
 
 S = 1_000_000_000
 LANES = (
@@ -68,7 +69,7 @@ def slots(draw: st.DrawFn) -> list[list[LoopTick]]:
     return out
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(slots())
 def test_a_row_is_finite_and_of_one_width_whatever_the_loops_do(
     street: list[list[LoopTick]],
@@ -82,7 +83,7 @@ def test_a_row_is_finite_and_of_one_width_whatever_the_loops_do(
             assert all(math.isfinite(v) and abs(v) < 1e4 for v in row)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(slots(), st.randoms())
 def test_the_order_of_ticks_does_not_matter(
     street: list[list[LoopTick]], shuffler: random.Random
@@ -94,7 +95,7 @@ def test_the_order_of_ticks_does_not_matter(
         assert one.step(ticks) == other.step(mixed)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(slots())
 def test_a_snapshot_is_taken_up_whole(street: list[list[LoopTick]]) -> None:
     one, other = LoopFeatures(LANES, SITES), LoopFeatures(LANES, SITES)

@@ -22,9 +22,9 @@ from edge.infer.modelsession import ModelSession
 from edge.infer.sites import LaneSite
 from edge.process.engineevents import sensor_fault_event
 from models import BUNDLES
-from tests.infer.bundles import proven_once
 from tests.infer.street import SHIPPED
 from tests.infer.test_looprules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
+from tests.kit.bundles import proven_once
 
 S = 1_000_000_000
 BUNDLE = BUNDLES / "loopfault"
@@ -167,10 +167,10 @@ def test_what_is_no_snapshot_is_refused(harm: str, tmp_path: Path) -> None:
 
 def test_the_rule_answers_while_the_model_cannot(tmp_path: Path) -> None:
     class Broken(ModelSession):
-        def run(self, feed: Any) -> Any:
+        def run(self, inputs: Any) -> Any:
             if self.golden == 2 and proven:
                 raise ModelError("broken")
-            return super().run(feed)
+            return super().run(inputs)
 
     proven = False
     guard = ModelGuard("loopfault", BUNDLE, hurry=False, open_session=Broken)
@@ -220,7 +220,9 @@ def _turn(turn: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
 def test_every_kind_has_a_sentence_for_technicians() -> None:
     assert set(FAULT_TEXTS) == set(loopflag.FAULTS)
     said = fault_text(_turn("on", "crosstalk"), ("north_1", "north_3"))
-    assert said.startswith("north_2, lead loop: counts together with north_1 or north_3: it looks")
+    assert said.startswith(
+        "north_2: the lead loop detects at the same moments as north_1 or north_3, which looks"
+    )
     assert "different frequencies" in said
     assert "{" not in "".join(fault_text(_turn("on", kind)) for kind in loopflag.FAULTS)
 

@@ -111,7 +111,7 @@ def test_damaged_flags_of_loops_leave_the_others_alone(tmp_path: Path) -> None:
     assert after.snapshot_flags()["loops"]["ours"] == []
 
 
-class Scripted:
+class ScriptedRule:
     """A rule of a loop that says what it is told to say, slot by slot."""
 
     def __init__(self, *faults: str | None) -> None:
@@ -129,7 +129,7 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     script = ["chatter", *quiet, "splashover", *quiet, "breakup", None]
     slots = slots[: len(script)]
     for part in (apart, whole):
-        part.loops._rules[HURT] = Scripted(*script)  # type: ignore[assignment]
+        part.loops._rules[HURT] = ScriptedRule(*script)  # type: ignore[assignment]
     told = [e for slot in slots for e in apart.step(slot[0].to_ns, slot, ())[1]]
     # the first slot is a window of its own; one window has all others
     _, first = whole.step(slots[0][0].to_ns, slots[0], ())

@@ -19,7 +19,7 @@ from edge.infer.sites import LaneSite
 from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
 from tests.infer.road import slot_of
-from tests.process.make_engine import MINUTE, S, found, presences
+from tests.kit.engine import MINUTE, S, found, presences
 
 DEAD_MIN = 60  # when the pair falls silent
 PAIRS = tuple(f"north_{i}" for i in (1, 2))
@@ -95,7 +95,7 @@ def test_a_pair_that_never_lived_has_a_word_of_its_own(model: bool) -> None:
         ("north_1", part, "never_active", "on") for part in ("lead", "trail")
     ]
     assert all(minute <= 15 for minute, _, _ in events)
-    assert all("since it is watched" in body["text"] for _, _, body in events)
+    assert all("since the gateway began to watch it" in body["text"] for _, _, body in events)
 
 
 def test_a_track_of_bicycles_is_flagged_by_the_judge_of_the_loops(tmp_path: Path) -> None:

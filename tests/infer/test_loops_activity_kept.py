@@ -7,12 +7,12 @@ import math
 import random
 from typing import Any
 
-from tests.infer.road import MONDAY_S, STATIONS, THREE, WAYS, Road
-from tests.process.make_engine import S
+from tests.infer.road import MONDAY_S, STATIONS, THREE, WAYS, ActivityRoad
+from tests.kit.engine import S
 
 
 def test_a_restart_in_a_silence_goes_on_with_it() -> None:
-    whole, cut = Road(), Road()
+    whole, cut = ActivityRoad(), ActivityRoad()
     for road in (whole, cut):
         road.drive(120, {"a_0": 5, "a_1": 5, "a_2": 5})
         road.drive(5, {"a_0": 5, "a_1": 0, "a_2": 5})
@@ -27,7 +27,7 @@ def test_a_restart_in_a_silence_goes_on_with_it() -> None:
 
 
 def test_a_lane_that_never_lived_stays_so_over_restarts_until_its_first_vehicle() -> None:
-    road = Road(THREE[:2])
+    road = ActivityRoad(THREE[:2])
     road.drive(30, {"a_0": 5, "a_1": 0})
     assert road.told["a_1"][1].fault == "never_active"
     kept = json.loads(json.dumps(road.rule.snapshot()))
@@ -54,7 +54,7 @@ def damaged(saved: Any, chance: random.Random) -> Any:
 
 
 def test_a_damaged_state_is_refused_or_harmless() -> None:
-    road = Road(STATIONS, WAYS)
+    road = ActivityRoad(STATIONS, WAYS)
     road.drive(60, dict.fromkeys((lane.name for lane in STATIONS), 4), MONDAY_S)
     whole = json.loads(json.dumps(road.rule.snapshot()))
     refused = 0
@@ -71,6 +71,6 @@ def test_a_damaged_state_is_refused_or_harmless() -> None:
 
 
 def test_a_state_is_small() -> None:
-    road = Road()
+    road = ActivityRoad()
     road.drive(3000, {"a_0": 5, "a_1": 5, "a_2": 5}, MONDAY_S)
     assert len(json.dumps(road.rule.snapshot())) / 3 < 4000

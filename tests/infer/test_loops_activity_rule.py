@@ -7,19 +7,19 @@ import pytest
 from edge.infer.loops.expectedcount import BANDS
 from edge.infer.loops.weekhours import WeekHours
 from edge.infer.sites import LaneSite
-from tests.infer.road import MONDAY_S, STATIONS, THREE, WAYS, Road, slot_of
-from tests.process.make_engine import S
+from tests.infer.road import MONDAY_S, STATIONS, THREE, WAYS, ActivityRoad, slot_of
+from tests.kit.engine import S
 
 
 def test_two_dead_lanes_of_three_hide_neither() -> None:
-    road = Road()
+    road = ActivityRoad()
     road.drive(120, {"a_0": 5, "a_1": 5, "a_2": 5})
     road.drive(15, {"a_0": 5, "a_1": 0, "a_2": 0})
     assert road.told.keys() == {"a_1", "a_2"}
 
 
 def test_a_lane_that_dies_later_does_not_excuse_the_one_before() -> None:
-    road = Road()
+    road = ActivityRoad()
     road.drive(120, {"a_0": 5, "a_1": 5, "a_2": 5})
     road.drive(3, {"a_0": 5, "a_1": 5, "a_2": 0})
     road.drive(15, {"a_0": 5, "a_1": 0, "a_2": 0})
@@ -27,7 +27,7 @@ def test_a_lane_that_dies_later_does_not_excuse_the_one_before() -> None:
 
 
 def test_who_is_not_to_be_believed_accuses_nobody() -> None:
-    road = Road(THREE[:2], doubted=["a_0"])
+    road = ActivityRoad(THREE[:2], doubted=["a_0"])
     road.drive(120, {"a_0": 5, "a_1": 5})
     road.drive(60, {"a_0": 20, "a_1": 0})
     assert road.told == {}
@@ -38,7 +38,7 @@ def test_who_is_not_to_be_believed_accuses_nobody() -> None:
 
 
 def test_one_that_counts_ghosts_is_contradicted_by_one_that_lives() -> None:
-    road = Road()
+    road = ActivityRoad()
     for _ in range(60):
         road.drive(1.5, {"a_0": 2, "a_1": 2, "a_2": 2})
         road.drive(0.5, {"a_0": 0, "a_1": 0, "a_2": 2})
@@ -50,7 +50,7 @@ def test_one_that_counts_ghosts_is_contradicted_by_one_that_lives() -> None:
 
 def test_a_closed_lane_whose_vehicles_pass_beside_it_is_not_dead() -> None:
     even = dict.fromkeys((lane.name for lane in STATIONS), 4)
-    road = Road(STATIONS, WAYS)
+    road = ActivityRoad(STATIONS, WAYS)
     road.drive(240, even)
     road.drive(60, {**even, "n_0": 0, "n_1": 8})
     assert road.told == {}
@@ -61,16 +61,16 @@ def test_a_closed_lane_whose_vehicles_pass_beside_it_is_not_dead() -> None:
 
 def test_a_single_lane_is_told_by_those_along() -> None:
     lanes = tuple(LaneSite(f"{a}_0", a, "corridor") for a in "mno")
-    road = Road(lanes, WAYS)
+    road = ActivityRoad(lanes, WAYS)
     road.drive(120, {"m_0": 5, "n_0": 5, "o_0": 5})
     road.drive(15, {"m_0": 5, "n_0": 0, "o_0": 5})
     assert road.told.keys() == {"n_0"}
-    assert "before or after it in" in road.told["n_0"][1].evidence
+    assert "vehicles passed in" in road.told["n_0"][1].evidence
 
 
 def test_nobody_is_due_while_it_is_red() -> None:
     lanes = (*THREE[:2],)
-    road = Road(lanes)
+    road = ActivityRoad(lanes)
     road.drive(120, {"a_0": 5, "a_1": 5}, green_ns=15 * S)
     road.drive(30, {"a_0": 5, "a_1": 0}, green_ns=0)  # its neighbour turns on an arrow
     assert road.told == {}
@@ -79,7 +79,7 @@ def test_nobody_is_due_while_it_is_red() -> None:
 
 
 def test_a_lane_alone_is_told_by_the_green_that_passed() -> None:
-    road = Road(THREE[:1])
+    road = ActivityRoad(THREE[:1])
     road.drive(240, {"a_0": 2}, green_ns=15 * S)
     road.drive(45, {"a_0": 0}, green_ns=15 * S)
     minute, ruling = road.told["a_0"]
@@ -88,13 +88,13 @@ def test_a_lane_alone_is_told_by_the_green_that_passed() -> None:
 
 
 def test_one_that_stands_on_a_loop_is_no_silence() -> None:
-    road = Road(THREE[:2])
+    road = ActivityRoad(THREE[:2])
     road.drive(120, {"a_0": 5, "a_1": 5})
     road.drive(60, {"a_0": 5, "a_1": 0}, on=["a_1"])
     assert road.told == {}
 
 
-def days(road: Road, count: int) -> None:
+def days(road: ActivityRoad, count: int) -> None:
     """Eighty an hour from six to twenty o'clock, and nobody by night."""
     for hour in range(count * 24):
         n = 20 if 6 <= hour % 24 < 20 else 0
@@ -104,7 +104,7 @@ def days(road: Road, count: int) -> None:
 
 
 def test_a_lane_alone_is_told_by_the_hours_of_the_week_if_the_clock_is_trusted() -> None:
-    road = Road((LaneSite("a_0", "a", "stop"),))
+    road = ActivityRoad((LaneSite("a_0", "a", "stop"),))
     days(road, 15)
     assert road.told == {}
     kept, slot = road.rule.snapshot(), road.slot
@@ -137,7 +137,7 @@ def test_bicycles_are_judged_by_bicycles_alone() -> None:
         LaneSite("track_0", "a", "corridor", role="bicycle"),
         LaneSite("track_1", "a", "corridor", role="bicycle"),
     )
-    road = Road(lanes)
+    road = ActivityRoad(lanes)
     road.drive(240, {"a_0": 5, "a_1": 5, "track_0": 2, "track_1": 2})
     road.drive(120, {"a_0": 5, "a_1": 5, "track_0": 0, "track_1": 0})
     assert road.told == {}
@@ -147,7 +147,7 @@ def test_bicycles_are_judged_by_bicycles_alone() -> None:
 
 
 def test_what_nobody_watched_is_in_doubt_and_proves_nothing() -> None:
-    road = Road()
+    road = ActivityRoad()
     road.drive(120, {"a_0": 5, "a_1": 5, "a_2": 5})
     road.rule.missing(3600.0)
     road.drive(9.5, {"a_0": 5, "a_1": 0, "a_2": 5})
@@ -158,7 +158,7 @@ def test_what_nobody_watched_is_in_doubt_and_proves_nothing() -> None:
 
 
 def test_a_lane_that_is_not_watched_is_not_silent() -> None:
-    road = Road(THREE[:2])
+    road = ActivityRoad(THREE[:2])
     road.drive(120, {"a_0": 5, "a_1": 5})
     for _ in range(120):
         ticks = slot_of(road.slot, {"a_0": 5, "a_1": 0})
@@ -169,7 +169,7 @@ def test_a_lane_that_is_not_watched_is_not_silent() -> None:
 
 def test_what_was_taken_for_a_fault_teaches_little() -> None:
     """A lane that was closed for a day, and is open again, dies: it is named as before."""
-    road = Road(THREE[:2])
+    road = ActivityRoad(THREE[:2])
     road.drive(240, {"a_0": 5, "a_1": 5})
     road.drive(1440, {"a_0": 5, "a_1": 0})
     road.drive(60, {"a_0": 5, "a_1": 5})
@@ -180,7 +180,7 @@ def test_what_was_taken_for_a_fault_teaches_little() -> None:
 
 def test_a_dead_lane_teaches_those_beside_it_no_share() -> None:
     """It is mended after a day: what it counts then makes no more due beside it than before."""
-    road = Road(THREE[:2])
+    road = ActivityRoad(THREE[:2])
     road.drive(240, {"a_0": 5, "a_1": 1})
     before = [road.rule._quiet["a_0"].beside["a_1"].share(band) for band in range(BANDS)]
     road.drive(1440, {"a_0": 5, "a_1": 0})
@@ -189,7 +189,7 @@ def test_a_dead_lane_teaches_those_beside_it_no_share() -> None:
 
 
 def test_a_lane_stays_dead_until_its_first_vehicle() -> None:
-    road = Road(THREE[:2])
+    road = ActivityRoad(THREE[:2])
     road.drive(120, {"a_0": 5, "a_1": 5})
     road.drive(15, {"a_0": 5, "a_1": 0})
     assert road.told.keys() == {"a_1"}

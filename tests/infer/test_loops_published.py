@@ -18,7 +18,7 @@ from edge.infer.loops.published import (
     pems_status,
     tls_failures,
 )
-from tests.drivers.vectors import vectors
+from tests.kit.vectors import vectors
 
 PLAIN = TlsRecord(20, 4, 16, 88, 80, 90, 25, 60, 12, 87)
 

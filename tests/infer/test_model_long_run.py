@@ -6,8 +6,9 @@ import random
 import pytest
 
 from models import BUNDLES
+from tests.long import more, size
 
-STEPS = 10_000  # a week of minutes
+STEPS = size(1_500, 10_000)  # minutes of a day, or of a week
 SERIES = 4
 
 
@@ -21,6 +22,7 @@ def values(n: int, chance: random.Random) -> list[float]:
     ]
 
 
+@more
 def test_the_forecaster_of_the_anomaly_model_stays_sound_for_a_week() -> None:
     """A forecast in units of the series' deviation needs weights of about 1, never of thousands."""
     pytest.importorskip("onnxruntime")

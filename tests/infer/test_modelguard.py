@@ -138,8 +138,8 @@ def test_an_answer_that_is_not_a_number_is_not_taken(monkeypatch: pytest.MonkeyP
     real = session._session
 
     class Spoilt:
-        def run(self, names: list[str], feed: object) -> list[object]:
-            answer = real.run(names, feed)
+        def run(self, names: list[str], inputs: object) -> list[object]:
+            answer = real.run(names, inputs)
             answer[0][:] = float("nan")
             return list(answer)
 

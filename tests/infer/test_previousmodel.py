@@ -11,8 +11,8 @@ from edge.infer.bundlemanifest import ModelError
 from edge.infer.modelguard import FAILURES_LIMIT, ModelGuard
 from edge.infer.modelsession import ModelSession
 from edge.infer.previousmodel import previous_bundle
-from tests.infer import tiny_model as made
-from tests.infer.tiny_model import tiny
+from tests.kit import tinymodel as made
+from tests.kit.tinymodel import tiny
 
 SECOND = 1_000_000_000
 
@@ -39,17 +39,17 @@ def fed(session: ModelSession, rows: int = 1) -> dict[str, Any]:
     return {**made.feed(*[1.0] * rows), "state": session.started([1.0] * rows)}
 
 
-class Broken(ModelSession):
+class BrokenModel(ModelSession):
     """Proves itself, and fails from then on."""
 
-    def run(self, feed: Any) -> Any:
+    def run(self, inputs: Any) -> Any:
         if self.golden == 3:
             raise ModelError("out of its mind")
-        return super().run(feed)
+        return super().run(inputs)
 
 
 def broken_live(folder: Path) -> ModelSession:
-    return ModelSession(folder) if folder.name.endswith(".previous") else Broken(folder)
+    return ModelSession(folder) if folder.name.endswith(".previous") else BrokenModel(folder)
 
 
 def test_a_model_that_does_not_load_makes_room_for_the_former_one_at_once(folder: Path) -> None:
@@ -198,17 +198,17 @@ def test_a_feed_that_cannot_be_is_refused_before_it_reaches_the_model(
     guard = ModelGuard("anomaly", tiny(tmp_path / "anomaly"))
     assert guard.load()
     assert guard.session is not None
-    feed = fed(guard.session, rows=3)
+    inputs = fed(guard.session, rows=3)
     match spoil:
         case "missing":
-            del feed["spare"]
+            del inputs["spare"]
         case "narrow":
-            feed["spare"] = feed["spare"][:, :-1]
+            inputs["spare"] = inputs["spare"][:, :-1]
         case "short":
-            feed["spare"] = feed["spare"][:2]
+            inputs["spare"] = inputs["spare"][:2]
         case _:
-            feed["present"][1, 0] = float("inf")
-    assert guard.ask(0, feed) is None
+            inputs["present"][1, 0] = float("inf")
+    assert guard.ask(0, inputs) is None
     assert (guard.failures, guard.refused) == (0, 1)
 
 

@@ -13,8 +13,8 @@ import pytest
 from edge.core import Draft
 from edge.infer.hysteresis import HysteresisFlag
 from edge.infer.judge import ApproachSite, Judge, JudgeSetup, LaneSite
-from tests.infer.bundles import proven_once
 from tests.infer.street import PERIOD_NS, air, setup, ticks_of, traffic
+from tests.kit.bundles import proven_once
 
 SECOND = 1_000_000_000
 
@@ -25,7 +25,7 @@ def proven() -> Iterator[None]:
         yield
 
 
-class Site:
+class FlaggedSite:
     """Two lanes and an air sensor, window after window."""
 
     def __init__(self, judge: Judge) -> None:
@@ -51,7 +51,7 @@ def _loaded(what: JudgeSetup, folder: Path | None = None) -> Judge:
 @pytest.fixture(scope="module")
 def up() -> dict[str, Any]:
     """The flags of a judge that has flagged a jam and a sensor, through msgpack."""
-    site = Site(_loaded(setup()))
+    site = FlaggedSite(_loaded(setup()))
     assert site.run(60) == []
     events = site.run(100, 0.95, 0.0)
     assert {event.body["event"] for event in events} == {"congestion", "anomaly"}
@@ -70,7 +70,7 @@ def _told(events: list[Draft]) -> list[tuple[str, str, str]]:
 
 def test_what_is_kept_with_every_window_is_small(up: dict[str, Any]) -> None:
     assert len(msgpack.packb(up)) < 3000
-    calm = Site(_loaded(setup()))
+    calm = FlaggedSite(_loaded(setup()))
     calm.run(60)
     assert len(msgpack.packb(calm.judge.snapshot_flags())) < 1200
     assert calm.judge.snapshot_flags()["series"] == []
@@ -82,7 +82,7 @@ def test_a_flag_whose_approach_is_gone_goes_off_once_and_says_why(up: dict[str, 
     judge.restore_flags(up)
     again = _loaded(replace(setup(), lanes=lanes))
     again.restore_flags(judge.snapshot_flags())  # killed before it could say so
-    site = Site(again)
+    site = FlaggedSite(again)
     (event,) = site.run(1, pm=0.0)
     assert (event.source, event.body["state"]) == ("north", "off")
     assert event.body["text"] == "Congestion on north is not watched any more."
@@ -97,7 +97,7 @@ def test_a_flag_of_a_model_that_is_switched_off_goes_off_once(
 ) -> None:
     judge = _loaded(replace(setup(), congestion=what != "congestion", anomaly=what != "anomaly"))
     judge.restore_flags(up)
-    site = Site(judge)
+    site = FlaggedSite(judge)
     (event,) = site.run(1, 0.95, 0.0)
     assert (event.body["event"], event.body["state"]) == (what, "off")
     assert event.body["text"].endswith("is not watched any more.")
@@ -127,7 +127,7 @@ def test_a_series_that_is_silent_is_still_watched(up: dict[str, Any]) -> None:
 
 
 def test_flags_are_newer_than_the_state_that_says_otherwise(up: dict[str, Any]) -> None:
-    jammed = Site(_loaded(setup()))
+    jammed = FlaggedSite(_loaded(setup()))
     jammed.run(60)
     jammed.run(100, 0.95, 0.0)
     old = jammed.judge.snapshot()
@@ -135,7 +135,7 @@ def test_flags_are_newer_than_the_state_that_says_otherwise(up: dict[str, Any]) 
     judge = _loaded(setup())
     judge.restore(old)
     judge.restore_flags(jammed.judge.snapshot_flags())
-    site = Site(judge)
+    site = FlaggedSite(judge)
     assert site.run(100) == []
 
 
@@ -181,7 +181,7 @@ def _damaged(state: dict[str, Any]) -> dict[str, list[Any]]:
 @pytest.fixture(scope="module")
 def all_up() -> dict[str, Any]:
     """As `up`, and a loop and two stations of a road on which an incident is suspected."""
-    site = Site(_loaded(setup()))
+    site = FlaggedSite(_loaded(setup()))
     site.run(60)
     site.run(100, 0.95, 0.0)
     road = Judge(WIDE)
@@ -260,7 +260,7 @@ def test_a_memory_that_does_not_fit_costs_no_flag(
     for folder in (None, tmp_path):
         judge = _loaded(setup(), folder)
         judge.restore_flags(state)
-        site = Site(judge)
+        site = FlaggedSite(judge)
         assert site.run(10, 0.95, 0.0) == []
         assert sorted(_told(site.run(300))) == [
             ("anomaly", "hut_air", "off"),
@@ -271,7 +271,7 @@ def test_a_memory_that_does_not_fit_costs_no_flag(
 def test_a_model_that_begins_anew_amid_a_jam_does_not_call_it_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    site = Site(_loaded(setup()))
+    site = FlaggedSite(_loaded(setup()))
     site.run(60)
     assert len(site.run(60, 0.95, 0.0)) == 2
     for part in (site.judge._approaches, site.judge._series):
@@ -300,13 +300,13 @@ def test_a_jam_that_outlasts_a_gap_is_not_called_over(up: dict[str, Any], gap_s:
     judge = _loaded(setup())
     judge.restore_flags(up)
     judge.missing(0, gap_s * SECOND)
-    site = Site(judge)
+    site = FlaggedSite(judge)
     assert _told(site.run(100, 0.95, 0.0)) == []
     assert len(site.run(300)) == 2
 
 
 def test_a_state_that_waits_for_its_model_is_in_the_next_snapshot() -> None:
-    site = Site(_loaded(setup()))
+    site = FlaggedSite(_loaded(setup()))
     site.run(60)
     saved = site.judge.snapshot()
     waiting = Judge(setup())
@@ -321,7 +321,7 @@ def test_a_snapshot_with_impossible_numbers_is_refused_whole(key: str) -> None:
         saved["congestion"][key] = [bad]
         judge = Judge(setup())
         assert not judge.restore(saved)
-        assert Site(judge).run(2) == []
+        assert FlaggedSite(judge).run(2) == []
 
 
 def test_a_held_flag_goes_off_only_after_its_hold_and_its_quiet() -> None:

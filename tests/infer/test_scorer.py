@@ -51,7 +51,7 @@ def test_every_row_is_scored(by: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert scores[250][1] >= 0.5
     assert all(onset < 0.5 for _, onset in scores[:250])
     assert scores[251][0] > scores[249][0]  # the state lasts longer than the onset
-    assert ("rule robust z scores" in err) is (by == "rule")
+    assert ("the scores come from the rule robust z" in err) is (by == "rule")
 
 
 def test_a_row_never_depends_on_a_later_one(

@@ -16,13 +16,13 @@ from edge.infer.shadow import LATE, Shadow, candidate_of
 from edge.infer.stepper import Stepper
 from models import bundle
 from models.graph import GraphOps
-from tests.infer.tiny_model import feed, tiny
+from tests.kit.tinymodel import feed, tiny
 
 MINUTE = 60_000_000_000
 ROWS = ("air.no2", "air.pm25")
 
 
-class Street:
+class ShadowedModel:
     """A live model over two series, with its shadow."""
 
     def __init__(self, shadow: Shadow, live: Path) -> None:
@@ -65,10 +65,10 @@ def candidate(tmp_path: Path) -> Path:
     return tiny(tmp_path / "candidate")
 
 
-def watched(live: Path, candidate: Path) -> Street:
+def watched(live: Path, candidate: Path) -> ShadowedModel:
     shadow = Shadow("anomaly", candidate)
     assert shadow.load()
-    return Street(shadow, live)
+    return ShadowedModel(shadow, live)
 
 
 def test_the_same_model_agrees_with_itself(live: Path, candidate: Path) -> None:
@@ -102,7 +102,7 @@ def test_flags_that_differ_are_told_with_row_and_time(live: Path, candidate: Pat
 def test_what_the_live_model_says_is_the_same_with_and_without_a_shadow(
     live: Path, candidate: Path
 ) -> None:
-    with_one, without = watched(live, candidate), Street(Shadow("anomaly", candidate), live)
+    with_one, without = watched(live, candidate), ShadowedModel(Shadow("anomaly", candidate), live)
     for a, b in values(60):
         for one, two in zip(with_one.step(a, b), without.step(a, b), strict=True):
             np.testing.assert_array_equal(one, two)
@@ -152,7 +152,7 @@ def test_a_candidate_that_does_not_prove_itself_is_dropped_and_said_once(
     (candidate / "anomaly.onnx").write_bytes(b"damaged")
     shadow = Shadow("anomaly", candidate)
     assert not shadow.load()
-    street = Street(shadow, live)
+    street = ShadowedModel(shadow, live)
     for a, b in values(5):
         street.step(a, b)
     assert "checksum" in shadow.report()["dropped"]
@@ -166,23 +166,23 @@ def test_a_candidate_that_takes_other_input_is_refused_with_words(
 ) -> None:
     shadow = Shadow("anomaly", tiny(tmp_path / "wide", wide=2))
     assert shadow.load()
-    Street(shadow, live).step(1.0, 2.0)
+    ShadowedModel(shadow, live).step(1.0, 2.0)
     assert shadow.report()["dropped"] == (
         "it takes present 1, spare 2, x 1; the live model takes present 1, spare 1, x 1"
     )
 
 
-class Failing(ModelSession):
-    def run(self, feed: Any) -> Any:
+class FailingShadow(ModelSession):
+    def run(self, inputs: Any) -> Any:
         if self.golden == 3:
             raise ModelError("onset is not a number")
-        return super().run(feed)
+        return super().run(inputs)
 
 
 def test_a_candidate_that_answers_what_cannot_be_is_dropped(live: Path, candidate: Path) -> None:
-    shadow = Shadow("anomaly", candidate, open_session=Failing)
+    shadow = Shadow("anomaly", candidate, open_session=FailingShadow)
     assert shadow.load()
-    street = Street(shadow, live)
+    street = ShadowedModel(shadow, live)
     for a, b in values(5):
         street.step(a, b)
     assert shadow.report()["dropped"] == "onset is not a number"
@@ -243,7 +243,7 @@ def test_candidates_are_found_by_name(tmp_path: Path) -> None:
 def test_of_classes_the_first_says_that_nothing_is_wrong(live: Path, candidate: Path) -> None:
     shadow = Shadow("anomaly", candidate, score="others")
     assert shadow.load()
-    street = Street(shadow, live)
+    street = ShadowedModel(shadow, live)
     street.step(10.0, 400.0)
     street.step(10.0, 400.0)  # onset 0: read as a class that is sound, it is all wrong
     assert shadow.report()["on_live"] == shadow.report()["on_candidate"] == 2
@@ -265,8 +265,8 @@ def test_a_model_without_a_state_is_stepped_too(tmp_path: Path) -> None:
     shadow = Shadow("flat", tmp_path / "flat")
     assert shadow.load()
     for rows in (["a", "b"], ["a", "b", "a", "b"], ["b"]):  # two slots of a window at once
-        feed = {"x": session.tensor([[1.0, -1.0]] * len(rows))}
-        shadow.see(MINUTE, session.manifest, feed, session.run(feed), rows)
+        inputs = {"x": session.tensor([[1.0, -1.0]] * len(rows))}
+        shadow.see(MINUTE, session.manifest, inputs, session.run(inputs), rows)
     told = shadow.report()
     assert (told["dropped"], told["samples"], told["agree"]) == ("", 7, 7)
     with pytest.raises(ModelError, match="has no state"):

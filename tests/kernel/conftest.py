@@ -11,7 +11,7 @@ import pytest
 from drivers.sim.meter import MeterLine, MeterServer
 from tests.kernel.build import Built, build
 from tests.kernel.held import METER, USB_METER
-from tests.kernel.machine import Machine
+from tests.kernel.machine import GuestMachine
 from tests.kernel.offer import Unavailable
 
 
@@ -40,9 +40,9 @@ def usb() -> Iterator[MeterLine]:
 
 
 @pytest.fixture(scope="session")
-def machine(built: Built, line: MeterLine, usb: MeterLine) -> Iterator[Machine]:
+def machine(built: Built, line: MeterLine, usb: MeterLine) -> Iterator[GuestMachine]:
     began = time.monotonic()
-    one = Machine(built, line.path, usb.path)
+    one = GuestMachine(built, line.path, usb.path)
     print(f"it booted in {one.boot_s:.0f} s", flush=True)
     yield one
     one.close()

@@ -31,7 +31,7 @@ class GuestError(Exception):
     """A command in the guest failed, or took too long. The text has what the guest said."""
 
 
-class Machine:
+class GuestMachine:
     """A running guest. `serial` is a pseudo-terminal for its ttyS1, `usb` one for an adapter.
 
     The adapter is not plugged in; `plug` and `unplug` do that.

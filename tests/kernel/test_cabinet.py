@@ -10,8 +10,8 @@ import pytest
 from drivers.chips.s0 import SHORTEST_PULSE_S
 from drivers.sim.meter import MeterLine
 from tests.kernel.held import METER
-from tests.kernel.machine import Machine
-from tests.uplink.broker import BINARY, Listener, Mosquitto
+from tests.kernel.machine import GuestMachine
+from tests.kit.broker import BINARY, Mosquitto, Subscriber
 
 pytestmark = pytest.mark.kernel
 
@@ -28,9 +28,9 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 def test_the_daemon_tells_what_passed_its_wires(
-    machine: Machine, line: MeterLine, broker: Mosquitto
+    machine: GuestMachine, line: MeterLine, broker: Mosquitto
 ) -> None:
-    listener = Listener(broker, "kerbstone/v1/kernel/gw-1/up/#")
+    listener = Subscriber(broker, "kerbstone/v1/kernel/gw-1/up/#")
     told = machine.python("cabinet", f"mqtt://{HOST}:{broker.port}", timeout_s=400.0)
     broker.wait_for_acknowledgements()  # a busy host is slow to hand on the last records
     records: dict[str, list[dict[str, Any]]] = {}

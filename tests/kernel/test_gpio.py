@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.machine import Machine
+from tests.kernel.machine import GuestMachine
 
 pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture(scope="module")
-def seen(machine: Machine) -> dict[str, Any]:
+def seen(machine: GuestMachine) -> dict[str, Any]:
     """What guest/edges.py saw, scene by scene."""
     found: dict[str, Any] = machine.python("edges")
     print(f"at {found['steady']['rate']} edges/s: {found['steady']['got']} of 2000 came")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.machine import Machine
+from tests.kernel.machine import GuestMachine
 
 pytestmark = pytest.mark.kernel
 
@@ -12,7 +12,7 @@ SILENT = ["EREMOTEIO", "ENXIO"]  # adapters say the one or the other of what nob
 
 
 @pytest.fixture(scope="module")
-def seen(machine: Machine) -> dict[str, Any]:
+def seen(machine: GuestMachine) -> dict[str, Any]:
     """What guest/air.py saw, scene by scene."""
     found: dict[str, Any] = machine.python("air")
     return found
@@ -44,11 +44,11 @@ def test_a_write_and_a_read_without_a_wait_are_one_transfer(seen: dict[str, Any]
 def test_a_chip_without_supply_does_not_answer(seen: dict[str, Any], code: str) -> None:
     told = seen["faults"][code]
     assert told["reason"] == "silent"
-    assert "nobody answers at 0x69" in told["text"]
+    assert "no device answers at 0x69" in told["text"]
 
 
 def test_an_address_with_nobody_does_not_answer(seen: dict[str, Any]) -> None:
-    assert "nobody answers at 0x33" in seen["sensors"]["nobody"]["text"]
+    assert "no device answers at 0x33" in seen["sensors"]["nobody"]["text"]
 
 
 def test_a_hung_bus_costs_a_quarter_of_a_second_and_works_again_afterwards(

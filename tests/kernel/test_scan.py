@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from tests.kernel.machine import Machine
+from tests.kernel.machine import GuestMachine
 
 pytestmark = pytest.mark.kernel
 
 
 @pytest.fixture(scope="module")
-def seen(machine: Machine) -> dict[str, Any]:
+def seen(machine: GuestMachine) -> dict[str, Any]:
     """What it printed, as JSON."""
     found: dict[str, Any] = machine.python("search")
     return found

@@ -8,7 +8,7 @@ import pytest
 
 from drivers.sim.meter import MeterLine
 from tests.kernel.held import METER, USB_METER
-from tests.kernel.machine import Machine
+from tests.kernel.machine import GuestMachine
 from tests.kernel.qmp import QmpError
 
 pytestmark = pytest.mark.kernel
@@ -17,7 +17,7 @@ READS = 6
 
 
 @pytest.fixture(scope="module")
-def on_uart(machine: Machine, line: MeterLine) -> dict[str, Any]:
+def on_uart(machine: GuestMachine, line: MeterLine) -> dict[str, Any]:
     """What guest/meter.py found on ttyS1."""
     before = line.damaged
     found: dict[str, Any] = machine.python("meter", "/dev/ttyS1", 9600, "E", 1, READS)
@@ -26,7 +26,7 @@ def on_uart(machine: Machine, line: MeterLine) -> dict[str, Any]:
 
 
 @pytest.fixture
-def no_adapter(machine: Machine) -> Iterator[None]:
+def no_adapter(machine: GuestMachine) -> Iterator[None]:
     """None is plugged in before, and none after."""
     yield
     with suppress(QmpError):
@@ -57,7 +57,7 @@ def test_nobody_else_opens_a_port_that_is_ours(on_uart: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("kind", "again_at"), [("by-id", 2), ("by-path", 1)])
 def test_an_adapter_that_was_unplugged_is_opened_again_by_its_name(
-    machine: Machine, no_adapter: None, kind: str, again_at: int
+    machine: GuestMachine, no_adapter: None, kind: str, again_at: int
 ) -> None:
     machine.plug(1)
     machine.start(f"python3 -m tests.kernel.guest.unplugged {kind}")

@@ -26,7 +26,7 @@ MB = 1_000_000
 MEMORY = Path("/dev/shm")
 
 
-class City:
+class LinkSurroundings:
     """Everything around the watch. The box may be rebooted: the disk stays, /run goes."""
 
     def __init__(self, folder: Path, kind: str = "cellular", **options: Any) -> None:
@@ -89,7 +89,7 @@ class City:
 
     def older(self, seconds: float) -> None:
         """As if it had lived so long, and nothing had happened."""
-        self.watch.ledger.age_s += seconds
+        self.watch.state.age_s += seconds
 
     @property
     def state(self) -> dict[str, Any]:

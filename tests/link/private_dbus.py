@@ -32,7 +32,7 @@ METHODS: Final = {  # interface.Method -> in, out
 }
 
 
-class Desk:
+class DbusServices:
     """The services' side. `calls` is what was done; `refuse` are methods that polkit forbids."""
 
     def __init__(self, folder: Path, names: tuple[str, ...] = (NM, MM, LOGIND)) -> None:

@@ -8,7 +8,7 @@ from edge.link.budget import Counter
 from edge.link.linkstate import DAY_S, SAVE_S, UNREPORTED_LIMIT, LinkState, LinkStateFile
 
 
-class Box:
+class RebootingGateway:
     """A box with a disk: boots, lives, loses power."""
 
     def __init__(self, folder: Path) -> None:
@@ -32,11 +32,11 @@ class Box:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Box:
-    return Box(tmp_path)
+def box(tmp_path: Path) -> RebootingGateway:
+    return RebootingGateway(tmp_path)
 
 
-def test_the_age_is_the_sum_of_all_uptimes(box: Box) -> None:
+def test_the_age_is_the_sum_of_all_uptimes(box: RebootingGateway) -> None:
     book, ledger = box.boot()
     box.live(ledger, 1_000)
     book.save(ledger)
@@ -44,7 +44,7 @@ def test_the_age_is_the_sum_of_all_uptimes(box: Box) -> None:
     assert (ledger.age_s, ledger.boots) == (1_040, 2)
 
 
-def test_a_restart_of_the_process_counts_nothing_twice(box: Box) -> None:
+def test_a_restart_of_the_process_counts_nothing_twice(box: RebootingGateway) -> None:
     book, ledger = box.boot()
     box.live(ledger, 1_000)
     book.save(ledger)
@@ -53,7 +53,7 @@ def test_a_restart_of_the_process_counts_nothing_twice(box: Box) -> None:
     assert (ledger.age_s, ledger.boots) == (1_025, 1)
 
 
-def test_one_reboot_a_day_over_boots(box: Box) -> None:
+def test_one_reboot_a_day_over_boots(box: RebootingGateway) -> None:
     book, ledger = box.boot()
     assert not ledger.may_reboot, "a new ledger knows nothing, so it waits a day"
     box.live(ledger, DAY_S)
@@ -68,7 +68,7 @@ def test_one_reboot_a_day_over_boots(box: Box) -> None:
     assert ledger.may_reboot
 
 
-def test_a_disk_that_forgets_cannot_make_a_loop_of_reboots(box: Box) -> None:
+def test_a_disk_that_forgets_cannot_make_a_loop_of_reboots(box: RebootingGateway) -> None:
     for _ in range(5):
         box.path.unlink(missing_ok=True)
         _, ledger = box.boot()
@@ -77,7 +77,7 @@ def test_a_disk_that_forgets_cannot_make_a_loop_of_reboots(box: Box) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 8, 9, 10, 60, -1, -2])
-def test_a_torn_file_is_put_aside_and_waits_a_day(box: Box, cut: int) -> None:
+def test_a_torn_file_is_put_aside_and_waits_a_day(box: RebootingGateway, cut: int) -> None:
     book, ledger = box.boot()
     box.live(ledger, 9 * DAY_S)
     book.save(ledger)
@@ -88,7 +88,7 @@ def test_a_torn_file_is_put_aside_and_waits_a_day(box: Box, cut: int) -> None:
     assert box.path.with_suffix(".damaged").read_bytes() == whole[:cut]
 
 
-def test_each_flipped_bit_is_noticed(box: Box) -> None:
+def test_each_flipped_bit_is_noticed(box: RebootingGateway) -> None:
     book, ledger = box.boot()
     ledger.counters = {"wwan0": Counter(3, 1_000)}
     box.live(ledger, 9 * DAY_S)
@@ -100,7 +100,7 @@ def test_each_flipped_bit_is_noticed(box: Box) -> None:
         assert not found.may_reboot, place
 
 
-def test_counters_of_another_boot_are_forgotten(box: Box) -> None:
+def test_counters_of_another_boot_are_forgotten(box: RebootingGateway) -> None:
     book, ledger = box.boot()
     ledger.counters = {"wwan0": Counter(3, 1_000)}
     book.save(ledger)
@@ -108,7 +108,7 @@ def test_counters_of_another_boot_are_forgotten(box: Box) -> None:
     assert box.boot()[1].counters == {}
 
 
-def test_the_card_is_written_twice_an_hour(box: Box) -> None:
+def test_the_card_is_written_twice_an_hour(box: RebootingGateway) -> None:
     book, ledger = box.boot()
     written = 0
     for _ in range(int(3_600 / 30)):
@@ -119,7 +119,7 @@ def test_the_card_is_written_twice_an_hour(box: Box) -> None:
     assert written == 3_600 / SAVE_S
 
 
-def test_a_disk_that_cannot_be_written_says_so(box: Box) -> None:
+def test_a_disk_that_cannot_be_written_says_so(box: RebootingGateway) -> None:
     book, ledger = box.boot()
     box.path.with_name(".link_state.new").mkdir()
     assert not book.save(ledger)

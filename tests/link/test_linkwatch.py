@@ -9,15 +9,15 @@ import pytest
 from edge.link.ladder import LadderStep
 from edge.link.linkwatch import LOOK_S, available_steps
 from edge.link.modempower import OFF_S, SwitchedPower
-from tests.link.city import DAY_S, MB, NM, NOVEMBER_S, City
+from tests.link.city import DAY_S, MB, NM, NOVEMBER_S, LinkSurroundings
 
 
 @pytest.fixture
-def city(tmp_path: Path) -> City:
-    return City(tmp_path)
+def city(tmp_path: Path) -> LinkSurroundings:
+    return LinkSurroundings(tmp_path)
 
 
-def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: City) -> None:
+def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: LinkSurroundings) -> None:
     ledger, writes, last = city.folder / "link_state", 0, b""
 
     def count() -> None:
@@ -30,7 +30,7 @@ def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: City) -> None:
     assert city.state["status_led"] == "fine"
 
 
-def test_the_ladder_is_climbed_and_all_of_it_is_told(city: City) -> None:
+def test_the_ladder_is_climbed_and_all_of_it_is_told(city: LinkSurroundings) -> None:
     city.older(DAY_S)
     city.broker = False
     assert city.live(1_900) == ["ActivateConnection", "Reset", "Reboot"]
@@ -43,14 +43,14 @@ def test_the_ladder_is_climbed_and_all_of_it_is_told(city: City) -> None:
     assert [one["boots"] for one in told] == [1, 1, 1]
 
 
-def test_days_without_a_broker_reboot_once_a_day_at_most(city: City) -> None:
+def test_days_without_a_broker_reboot_once_a_day_at_most(city: LinkSurroundings) -> None:
     city.older(DAY_S)
     city.broker = False
     done = city.live(3 * DAY_S)
     assert 2 <= done.count("Reboot") <= 3
 
 
-def test_reboots_are_rare_even_if_the_clock_runs_wild(city: City) -> None:
+def test_reboots_are_rare_even_if_the_clock_runs_wild(city: LinkSurroundings) -> None:
     city.older(DAY_S)
     city.broker = False
 
@@ -60,7 +60,9 @@ def test_reboots_are_rare_even_if_the_clock_runs_wild(city: City) -> None:
     assert city.live(2 * DAY_S, wild).count("Reboot") <= 2
 
 
-def test_a_reboot_that_cannot_be_counted_does_not_happen_and_is_told(city: City) -> None:
+def test_a_reboot_that_cannot_be_counted_does_not_happen_and_is_told(
+    city: LinkSurroundings,
+) -> None:
     city.older(DAY_S)
     city.broker = False
     (city.folder / ".link_state.new").mkdir()  # the disk takes nothing any more
@@ -70,14 +72,14 @@ def test_a_reboot_that_cannot_be_counted_does_not_happen_and_is_told(city: City)
     assert city.state["link_state"] != "ok"
 
 
-def test_a_link_that_is_down_by_itself_is_left_alone(city: City) -> None:
+def test_a_link_that_is_down_by_itself_is_left_alone(city: LinkSurroundings) -> None:
     city.broker, city.active = False, False
     assert city.live(DAY_S + 3_600) == []  # a reboot may be ordered after a day
     assert city.state["link"] == "down"
 
 
 def test_a_cable_that_is_out_is_left_alone(tmp_path: Path) -> None:
-    city = City(tmp_path, "ethernet")
+    city = LinkSurroundings(tmp_path, "ethernet")
     city.net.interface("eth0", carrier="0")
     city.broker = False
     assert city.live(DAY_S + 3_600) == []  # a reboot may be ordered after a day
@@ -85,7 +87,7 @@ def test_a_cable_that_is_out_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_without_networkmanager_the_carrier_counts_and_each_failure_is_told(tmp_path: Path) -> None:
-    city = City(tmp_path, "ethernet", reboot=False)
+    city = LinkSurroundings(tmp_path, "ethernet", reboot=False)
     city.net.interface("eth0", carrier="1")
     city.broker, city.faulty = False, {NM}
     city.live(700)
@@ -94,7 +96,7 @@ def test_without_networkmanager_the_carrier_counts_and_each_failure_is_told(tmp_
 
 
 def test_the_supply_is_switched_between_the_modems_reset_and_the_reboot(tmp_path: Path) -> None:
-    city = City(tmp_path)
+    city = LinkSurroundings(tmp_path)
     waited, levels = list[float](), list[bool]()
 
     class Relay:
@@ -110,7 +112,7 @@ def test_the_supply_is_switched_between_the_modems_reset_and_the_reboot(tmp_path
     assert (levels, waited) == ([False, True], [OFF_S])
 
 
-def sender(city: City, way: str = "rx") -> Callable[[], None]:
+def sender(city: LinkSurroundings, way: str = "rx") -> Callable[[], None]:
     """A megabyte with each look, counted from the boot on."""
     sent = count(MB, MB)
 
@@ -122,7 +124,7 @@ def sender(city: City, way: str = "rx") -> Callable[[], None]:
 
 
 def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) -> None:
-    city = City(tmp_path, budget_mb=1_000)
+    city = LinkSurroundings(tmp_path, budget_mb=1_000)
     city.live(500 * LOOK_S, sender(city))
     assert (city.state["bytes"]["used"], city.state["bytes"]["level"]) == (500 * MB, 0)
     city.watch.close()
@@ -137,14 +139,14 @@ def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) 
     city.live(150 * LOOK_S, send)
     last = city.told("data_saver")[-1]
     assert (last["level"], last["used"] >= 950 * MB) == (2, True)
-    assert "downsampled" in last["why"]
+    assert "merged into quarter hours" in last["why"]
     city.wall_s += 30 * DAY_S
     city.live(LOOK_S)
     assert city.told("data_saver")[-1]["level"] == 0
 
 
 def test_a_power_cut_costs_a_two_hundredth_of_the_budget_at_most(tmp_path: Path) -> None:
-    city = City(tmp_path, budget_mb=1_000)
+    city = LinkSurroundings(tmp_path, budget_mb=1_000)
     city.live(23 * LOOK_S, sender(city, "tx"))
     city.net.interface("wwan0")
     city.boot()  # nobody closed the book
@@ -153,7 +155,7 @@ def test_a_power_cut_costs_a_two_hundredth_of_the_budget_at_most(tmp_path: Path)
 
 
 def test_a_daemon_that_starts_anew_is_told_the_level_again(tmp_path: Path) -> None:
-    city = City(tmp_path, budget_mb=1)
+    city = LinkSurroundings(tmp_path, budget_mb=1)
     city.net.interface("wwan0", rx=MB)
     city.daemon_runs = False
     city.live(3_600)
@@ -165,7 +167,9 @@ def test_a_daemon_that_starts_anew_is_told_the_level_again(tmp_path: Path) -> No
     assert 5 <= len(city.told("data_saver")) <= 7
 
 
-def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(city: City) -> None:
+def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(
+    city: LinkSurroundings,
+) -> None:
     city.verbs = {"status"}
     city.broker = False
     assert city.live(700) == ["ActivateConnection"]
@@ -176,7 +180,7 @@ def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(c
     assert city.state["untold"] == 0
 
 
-def test_the_lamp_knows_all_four(city: City) -> None:
+def test_the_lamp_knows_all_four(city: LinkSurroundings) -> None:
     city.daemon_runs = False
     city.live(LOOK_S)
     assert city.state["status_led"] == "not_commissioned"

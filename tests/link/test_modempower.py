@@ -7,7 +7,7 @@ import pytest
 from edge.link.modempower import OFF_S, SwitchedPower, UsbPortPower
 
 
-class Relay:
+class RelayLevels:
     def __init__(self) -> None:
         self.levels: list[bool] = []
 
@@ -16,13 +16,13 @@ class Relay:
 
 
 def test_a_line_is_off_for_its_time_and_on_again() -> None:
-    relay, waited = Relay(), list[float]()
+    relay, waited = RelayLevels(), list[float]()
     assert "10 s" in SwitchedPower(relay, waited.append).power_cycle()
     assert (relay.levels, waited) == ([False, True], [OFF_S])
 
 
 def test_an_interrupted_cycle_leaves_the_modem_on() -> None:
-    relay = Relay()
+    relay = RelayLevels()
 
     def interrupted(_: float) -> None:
         raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from edge.link import profile
 from edge.link.atomicwrite import sync_files
 from edge.link.keyfile import escape_text, ssid_octets
 from tests.link.profiles import NASTY, networks, texts
+from tests.long import examples
 
 KEYS = {
     "connection": {
@@ -108,7 +109,7 @@ def through(nmcli: str, content: str) -> dict[str, dict[str, str]]:
     return read(done.stdout)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(network=networks())
 def test_networkmanager_reads_the_same(nmcli: str, network: Network) -> None:
     main = through(nmcli, profile.profile_files(network)[profile.MAIN_CONNECTION])

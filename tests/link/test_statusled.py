@@ -9,7 +9,7 @@ import pytest
 from edge.link.statusled import PATTERNS, LedFacts, LedState, StatusLed, led_state
 
 
-class Wire:
+class LampLine:
     """A line, a clock and a waiting that takes no time. `late_s` is how late each wake-up is."""
 
     def __init__(self, seconds: float, late_s: float = 0.0) -> None:
@@ -49,11 +49,11 @@ class Wire:
     ],
 )
 def test_each_pattern_is_as_documented(shown: LedState, on: list[float]) -> None:
-    assert Wire(10.5).play(shown) == on
+    assert LampLine(10.5).play(shown) == on
 
 
 def test_each_flash_ends_and_the_lamp_is_dark_at_the_end() -> None:
-    wire = Wire(30.0)
+    wire = LampLine(30.0)
     wire.play("sensor_fault")
     levels = [on for _, on in wire.edges]
     assert levels[0] is False
@@ -62,14 +62,14 @@ def test_each_flash_ends_and_the_lamp_is_dark_at_the_end() -> None:
 
 
 def test_late_wake_ups_do_not_add_up() -> None:
-    wire = Wire(3_200.0, late_s=0.004)
+    wire = LampLine(3_200.0, late_s=0.004)
     on = wire.play("fine")
     assert len(on) == 1_000 - 1 or len(on) == 1_000
     assert on[-1] - (3.0 + 3.2 * (len(on) - 1)) < 0.01
 
 
 def test_a_new_state_begins_at_once_with_dark() -> None:
-    wire = Wire(9.0)
+    wire = LampLine(9.0)
     wire.at = [(3.1, "no_broker")]
     wire.play("fine")
     assert (3.1, False) in wire.edges

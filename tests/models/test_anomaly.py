@@ -24,6 +24,7 @@ from models.anomaly.labelledseries import FAULTS, Series, SeriesFault, generate_
 from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start_state
 from models.anomaly.train import VERSION
 from models.graph import NumpyOps
+from tests.long import examples, more, size
 
 BUNDLE = BUNDLES / "anomaly"
 MIDNIGHT = 1_767_571_200.0  # Monday, 5 January 2026, UTC
@@ -53,16 +54,18 @@ def test_the_columns_that_causes_are_named_by_are_those_of_the_model() -> None:
     assert COLUMNS == ODDITY
 
 
+@more
 def test_formula_and_graph_agree_over_many_steps() -> None:
     params, net = anomalyrunner.read_params(BUNDLE), anomalyrunner.read_net(BUNDLE)
     series = [s for s in generate_series(5) if s.faults][:3]
-    short = [replace(s, values=s.values[:700]) for s in series]
+    steps = size(300, 700)
+    short = [replace(s, values=s.values[:steps]) for s in series]
     by_graph = anomalyrunner.run_series(_session(), short)
     fixed, times = (np.asarray(row, np.float32) for row in start_state())
     quantum = np.asarray([[s.quantum] for s in short], np.float32)
     x = np.stack([s.values for s in short], axis=1).astype(np.float32)[:, :, None]
     state, one = fixed + x[0] * times, np.ones_like(x[0])
-    for t in range(1, 700):
+    for t in range(1, steps):
         onset, level, oddity, state = formula.anomaly_step(
             NumpyOps(), x[t], one, quantum, -one, state, params, net
         )
@@ -74,10 +77,12 @@ def test_formula_and_graph_agree_over_many_steps() -> None:
     assert state.dtype == np.float32
 
 
+@more
 def test_what_is_tuned_is_what_the_graph_says() -> None:
     """The trials of tuning weigh the same way as the graph."""
     params, net = anomalyrunner.read_params(BUNDLE), anomalyrunner.read_net(BUNDLE)
-    series = [replace(s, values=s.values[:1500]) for s in generate_series(6) if s.faults]
+    steps = size(750, 1500)
+    series = [replace(s, values=s.values[:steps]) for s in generate_series(6) if s.faults]
     rows: list[list[np.ndarray]] = [[] for _ in series]
 
     def keep(_: int, answer: object) -> None:
@@ -142,33 +147,38 @@ def _days(count: int, seed: int) -> Series:
     return Series("days", values, (), 0.1, np.asarray(MIDNIGHT + 300.0 * at, np.float64))
 
 
-def _turns(series: Series) -> list[int]:
-    ((onset, level),) = anomalyrunner.run_series(_shipped(), [series])
-    return [int(at) for at in faultscores.alarm_samples(onset, level)]
+NIGHT = 14 * DAY + 12  # one o'clock
+SEEDS = range(1, size(5, 13))
 
 
-def test_a_value_that_is_usual_at_noon_is_odd_at_night() -> None:
-    """Each night; and sound weeks have no more false alarms than the manifest says of courses."""
-    sound, night = [_days(15, seed) for seed in range(1, 13)], 14 * DAY + 12  # one o'clock
+@pytest.fixture(scope="module")
+def told() -> list[np.ndarray]:
+    """The alarms of a fortnight of each seed, then of each with what is usual at noon at night."""
+    sound = [_days(15, seed) for seed in SEEDS]
     wrong = []
     for s in sound:
         values = s.values.copy()
-        values[night : night + 24] = s.values[night + DAY // 2 : night + DAY // 2 + 24]
+        values[NIGHT : NIGHT + 24] = s.values[NIGHT + DAY // 2 : NIGHT + DAY // 2 + 24]
         wrong.append(replace(s, values=values))
-    told = [
+    return [
         faultscores.alarm_samples(*pair)
         for pair in anomalyrunner.run_series(_shipped(), [*sound, *wrong])
     ]
-    false = sum(int((at >= 8 * DAY).sum()) for at in told[: len(sound)])
+
+
+@more
+def test_a_value_that_is_usual_at_noon_is_odd_at_night(told: list[np.ndarray]) -> None:
+    """Each night; and sound weeks have no more false alarms than the manifest says of courses."""
+    false = sum(int((at >= 8 * DAY).sum()) for at in told[: len(SEEDS)])
     raw = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
-    assert false / (7 * len(sound)) <= raw["false_alarms_per_series_day"]["courses"]
-    assert all(((at >= night) & (at < night + 24)).any() for at in told[len(sound) :])
+    assert false / (7 * len(SEEDS)) <= raw["false_alarms_per_series_day"]["courses"]
+    assert all(((at >= NIGHT) & (at < NIGHT + 24)).any() for at in told[len(SEEDS) :])
 
 
-def test_nights_that_repeat_the_same_value_are_not_stuck() -> None:
-    sound = _days(15, 2)
-    assert (np.diff(sound.values) == 0).mean() > 0.4
-    assert [at for at in _turns(sound) if at >= 8 * DAY] == []
+def test_nights_that_repeat_the_same_value_are_not_stuck(told: list[np.ndarray]) -> None:
+    seed = 2
+    assert (np.diff(_days(15, seed).values) == 0).mean() > 0.4
+    assert [at for at in told[SEEDS.index(seed)] if at >= 8 * DAY] == []
 
 
 def test_the_value_after_a_long_gap_is_no_jump() -> None:
@@ -178,11 +188,15 @@ def test_the_value_after_a_long_gap_is_no_jump() -> None:
     whole = level + wander
     gapped = whole.copy()
     gapped[900:1000] = np.nan
-    assert any(1000 <= at < 1010 for at in _turns(Series("jump", whole, ())))
-    assert not any(1000 <= at < 1005 for at in _turns(Series("gap", gapped, ())))
+    pair = [Series("jump", whole, ()), Series("gap", gapped, ())]
+    jump, gap = (
+        faultscores.alarm_samples(*row) for row in anomalyrunner.run_series(_shipped(), pair)
+    )
+    assert any(1000 <= at < 1010 for at in jump)
+    assert not any(1000 <= at < 1005 for at in gap)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(seed=st.integers(0, 10_000), bent=st.booleans())
 def test_lessons_say_where_a_series_was_broken_and_leave_alone_what_was(
     seed: int, bent: bool

@@ -57,8 +57,10 @@ class Approach:
         self.parts = parts
         self.state = np.asarray([formula.start_state(parts.rules)], np.float32)
 
-    def step(self, seen: dict[str, PositionObservation], dt_s: float = 30.0) -> dict[str, float]:
-        x, present = model_inputs(seen, {}, {})
+    def step(
+        self, observations: dict[str, PositionObservation], dt_s: float = 30.0
+    ) -> dict[str, float]:
+        x, present = model_inputs(observations, {}, {})
         dt = np.full((1, 1), dt_s, np.float32)
         return self.feed(np.asarray([x], np.float32), np.asarray([present], np.float32), dt)
 

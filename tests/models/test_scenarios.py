@@ -25,6 +25,7 @@ from models.congestion.scenarios.simstreet import (
     split_events,
     trail_of,
 )
+from tests.long import examples
 
 STREETS = load_streets(SAMPLE)
 
@@ -85,7 +86,7 @@ def test_a_corridor_has_pairs_whose_trail_follows_the_lead() -> None:
                 assert 3.58 / 35 < np.median(later) < 3.58 / 1.5
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(first=edges(), second=edges())
 def test_a_street_comes_back_as_it_was_saved(
     tmp_path_factory: pytest.TempPathFactory, first: list[float], second: list[float]
@@ -126,7 +127,7 @@ def naive(times: list[float], windows: list[float]) -> list[tuple[float, float]]
     return list(zip(told[::2], told[1::2], strict=True))
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(times=edges(), period_s=st.sampled_from([5, 20, 30, 60, 90]))
 def test_slots_are_what_one_counts_by_hand(times: list[float], period_s: int) -> None:
     green = np.array([[0.0, 25.0], [70.0, 130.5]])
@@ -150,7 +151,7 @@ def test_slots_are_what_one_counts_by_hand(times: list[float], period_s: int) ->
         assert tick.green_on_ns == pytest.approx(both * 1e9, abs=10)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(first=edges(), second=edges(), period_s=st.sampled_from([5, 20, 60, 75, 180]))
 def test_the_engine_tells_the_same_ticks(
     first: list[float], second: list[float], period_s: int

@@ -6,6 +6,7 @@ They need scikit-learn: of this environment, or of the one that `make models` ha
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,11 +29,13 @@ from models.congestion.scenarios.simstreet import (
     save_street,
 )
 from models.loopfault.playedstreets import site_of_street
+from tests.long import more
 
 ROOT: Final = Path(__file__).parents[2]
 ELSEWHERE: Final = ROOT / ".venv-train/bin/python"
 HERE: Final = find_spec("sklearn") is not None
-TRAINED: Final = ("loopfault", "congestion")
+# playing faults takes most of a minute; `test_loopfault` trains on less each time
+TRAINED: Final = (pytest.param("loopfault", marks=pytest.mark.long), "congestion")
 TIMES: Final = 2  # that the sample is played: 25 minutes alone are too short for golden cases
 # more threads only wait for cores, and tests beside this one watch real time
 ALONE: Final = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -40,9 +43,15 @@ POLITE: Final = ("nice", "-n", "10")
 PERIOD_S: Final = 60
 EARLY_S: Final = 120.0  # a flag may be so long before the truth calls it a jam
 
-pytestmark = pytest.mark.skipif(
-    not (HERE or ELSEWHERE.exists()), reason="scikit-learn is not here: make models installs it"
-)
+Train = Callable[[str], Path]
+
+pytestmark = [
+    pytest.mark.timeout(700),
+    pytest.mark.skipif(
+        not (HERE or ELSEWHERE.exists()),
+        reason="scikit-learn is not here: make models installs it",
+    ),
+]
 
 
 def _spans(spans: tuple[Interval, ...], whole_s: float) -> tuple[Interval, ...]:
@@ -77,8 +86,9 @@ def streets() -> list[SimStreet]:
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory, streets: list[SimStreet]) -> Path:
-    """The folder of both bundles, written by the commands that `make models` runs."""
+def train(tmp_path_factory: pytest.TempPathFactory, streets: list[SimStreet]) -> Train:
+    """Writes the bundle of a model once, by the command that `make models` runs, into the folder
+    that it returns: the others that a test needs stand beside it."""
     kept, out = tmp_path_factory.mktemp("streets"), tmp_path_factory.mktemp("bundles")
     for street in streets:
         save_street(street, kept / street.name)
@@ -99,19 +109,27 @@ def bundles(tmp_path_factory: pytest.TempPathFactory, streets: list[SimStreet]) 
         "congestion": ["--rule", "stop"],
     }
     python = sys.executable if HERE else str(ELSEWHERE)
-    for name, options in small.items():
+    trained: set[str] = set()
+
+    def train_once(name: str) -> Path:
+        if name in trained:
+            return out
         command = [*POLITE, python, "-m", f"models.{name}.train", "--streets", str(kept)]
         ran = subprocess.run(
-            [*command, "--out", str(out / name), *options],
-            cwd=ROOT, env=ALONE, capture_output=True, text=True, timeout=200,
+            [*command, "--out", str(out / name), *small[name]],
+            cwd=ROOT, env=ALONE, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
         assert ran.returncode == 0, ran.stderr
-    return out
+        trained.add(name)
+        return out
+
+    return train_once
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_what_was_trained_proves_itself_to_the_gateway(name: str, bundles: Path) -> None:
-    guard = ModelGuard(name, bundles / name, hurry=False)
+def test_what_was_trained_proves_itself_to_the_gateway(name: str, train: Train) -> None:
+    bundle = train(name) / name
+    guard = ModelGuard(name, bundle, hurry=False)
     assert guard.load(), guard.why  # its checksum, its shapes, and all golden cases
     assert guard.manifest is not None
     assert (
@@ -142,9 +160,11 @@ def _judged(
     ]
 
 
+@more
 def test_it_finds_the_jams_of_the_sample_and_no_others(
-    bundles: Path, streets: list[SimStreet]
+    train: Train, streets: list[SimStreet]
 ) -> None:
+    bundles = train("congestion")
     found = true = 0
     for street in streets:
         events = {link.name: link.events for link in street.links}
@@ -157,9 +177,11 @@ def test_it_finds_the_jams_of_the_sample_and_no_others(
     assert found >= 5, found
 
 
+@pytest.mark.long
 def test_it_names_loops_that_are_stuck_and_no_sound_ones(
-    bundles: Path, streets: list[SimStreet]
+    train: Train, streets: list[SimStreet]
 ) -> None:
+    bundles = train("loopfault")
     words: list[tuple[str, str]] = []
     for street in streets:
         assert _judged(street, bundles, "sensor_fault") == []

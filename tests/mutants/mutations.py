@@ -8,8 +8,9 @@ and types do nothing.
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 COMPARISONS: Final[dict[type[ast.cmpop], tuple[str, str]]] = {
@@ -55,7 +56,8 @@ class Mutant:
         return source[: self.start] + self.new.encode() + source[self.end :]
 
 
-def mutants(path: str, source: bytes) -> list[Mutant]:
+@cache
+def mutants(path: str, source: bytes) -> Sequence[Mutant]:
     """Every change of one file, in the order of its text. A few are no Python any more."""
     found = sorted(_Finder(path, source).all(), key=lambda each: (each.start, each.end, each.new))
     seen: Counter[tuple[str, str, str]] = Counter()

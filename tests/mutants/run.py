@@ -6,6 +6,7 @@ and when one that survives has no reason in docs/mutants.md.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="those whose name holds this, all of them")
     options = parser.parse_args(arguments)
     print(f"seed {options.seed}, {options.count} mutants", flush=True)
+    os.environ["LONG"] = "1"  # a rare case may be the one that notices
     special = list(planted())
     chosen = [*(each.mutant for each in special), *drawn(options.seed, options.count)]
     chosen = [mutant for mutant in chosen if options.only in mutant.name]

@@ -104,7 +104,7 @@ def test_a_mutant_is_killed_by_the_test_that_notices_it_and_by_no_other(tmp_path
         same = copy.trial(path, source + b"\n# nothing else\n", tests, [1.0])
         assert same.fate is Fate.SURVIVED
         asleep = b"import time\ntime.sleep(600)\n" + source
-        assert copy.trial(path, asleep, tests, [-14.0]).fate is Fate.HUNG
+        assert copy.trial(path, asleep, tests, [-14.75]).fate is Fate.HUNG
         assert copy.trial(path, source, [], []).fate is Fate.UNREACHED
         # one that fails anyhow has noticed nothing
         (copy.root / "tests/core/test_always.py").write_text(

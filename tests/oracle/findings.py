@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from tests.oracle.found import Row, Span
+from tests.oracle.found import PlatformRow, Span
 
 
 @dataclass(slots=True)
-class Verdict:
+class OracleVerdict:
     """`findings` are sentences; `figures` counts."""
 
     findings: list[str] = field(default_factory=list)
@@ -34,5 +34,5 @@ def inside(start_us: int, end_us: int, gaps: Sequence[Span]) -> int:
     return sum(max(0, min(end_us, b) - max(start_us, a)) for a, b in gaps)
 
 
-def name_of(row: Row) -> str:
+def name_of(row: PlatformRow) -> str:
     return f"{row.epoch >> 32}/{row.stream}/{row.seq}"

@@ -37,7 +37,7 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlatformRow:
     """One stored record; `came_us` is when the platform had it, on the monotonic clock."""
 
     epoch: int
@@ -50,20 +50,20 @@ class Row:
 
 
 @dataclass(slots=True)
-class Found:
+class PlatformFindings:
     """`kept` are numbers that are still in the outbox: row -> when it was made (us)."""
 
-    rows: list[Row]
+    rows: list[PlatformRow]
     conflicts: int
     undecodable: int
     counters: dict[Line, int] = field(default_factory=dict)
     kept: dict[tuple[int, str, int], int] = field(default_factory=dict)
     undeclared: int = 0
 
-    def of(self, *streams: str) -> Iterator[Row]:
+    def of(self, *streams: str) -> Iterator[PlatformRow]:
         return (row for row in self.rows if row.stream in streams)
 
-    def events(self, kind: str) -> Iterator[Row]:
+    def events(self, kind: str) -> Iterator[PlatformRow]:
         return (row for row in self.of("event") if row.body["event"] == kind)
 
 
@@ -80,13 +80,13 @@ def truth(folder: Path) -> Truth:
     return Truth(answers, vehicles)
 
 
-def stored(store: Path, wall_minus_mono_us: int) -> Found:
+def stored(store: Path, wall_minus_mono_us: int) -> PlatformFindings:
     """The platform's store; nothing yet while there is none."""
     if not store.exists():
-        return Found([], 0, 0)
+        return PlatformFindings([], 0, 0)
     db = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
     rows = [
-        Row(
+        PlatformRow(
             epoch, stream, seq, source, (start, end),
             round(datetime.fromisoformat(received).timestamp() * 1e6) - wall_minus_mono_us,
             _body(payload),
@@ -98,10 +98,10 @@ def stored(store: Path, wall_minus_mono_us: int) -> Found:
     (conflicts,) = db.execute("SELECT count(*) FROM conflict").fetchone()
     (undecodable,) = db.execute("SELECT count(*) FROM refused").fetchone()
     db.close()
-    return Found(rows, conflicts, undecodable)
+    return PlatformFindings(rows, conflicts, undecodable)
 
 
-def with_outbox(found: Found, outbox: Path, scratch: Path) -> Found:
+def with_outbox(found: PlatformFindings, outbox: Path, scratch: Path) -> PlatformFindings:
     """And what the gateway still has, read from a copy."""
     shutil.rmtree(scratch, ignore_errors=True)
     shutil.copytree(outbox, scratch)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tests.oracle.schedule import Fault, Kind
-from tests.oracle.world import FAKETIME, World
+from tests.oracle.world import FAKETIME, OracleRun
 
 TICK_S = 0.05
 
 
-def possible(world: World) -> tuple[list[Kind], dict[str, str]]:
+def possible(world: OracleRun) -> tuple[list[Kind], dict[str, str]]:
     """What can be injected here; and what cannot, with the reason."""
     kinds: list[Kind] = [
         "broker_kill", "reset", "hole", "slow", "daemon_kill", "daemon_stop", "power_cut",
@@ -35,7 +35,9 @@ def possible(world: World) -> tuple[list[Kind], dict[str, str]]:
 class Injector:
     """Plays a schedule; `done` counts what was injected, `last_ns` is when the last one ended."""
 
-    def __init__(self, world: World, faults: Sequence[Fault], tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, world: OracleRun, faults: Sequence[Fault], tell: Callable[[str], None]
+    ) -> None:
         self._world, self._tell = world, tell
         steps: list[tuple[float, int, bool, Fault]] = []
         for number, fault in enumerate(faults):

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.oracle.findings import Verdict
-from tests.oracle.found import Found
+from tests.oracle.findings import OracleVerdict
+from tests.oracle.found import PlatformFindings
 from tests.oracle.inject import Injector
-from tests.oracle.world import World
+from tests.oracle.world import OracleRun
 
 RECORD: Final = re.compile(
     r"Received PUBLISH from .*'kerbstone/v1/[^/]+/[^/]+/(?:up|down)/"
@@ -17,7 +17,11 @@ RECORD: Final = re.compile(
 
 
 def figures(
-    world: World, found: Found, injector: Injector, verdict: Verdict, fresh_us: int
+    world: OracleRun,
+    found: PlatformFindings,
+    injector: Injector,
+    verdict: OracleVerdict,
+    fresh_us: int,
 ) -> dict[str, Any]:
     """All counts."""
     log = world.broker.log

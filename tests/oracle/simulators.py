@@ -27,7 +27,7 @@ SPACING_M: Final = 4.0
 LOOP_M: Final = 2.0
 
 
-class Meters:
+class LoggedMeters:
     """At one Modbus TCP endpoint. Unit u grows by 1 + u/4 Wh a second."""
 
     def __init__(self, log: Path, units: int) -> None:
@@ -75,7 +75,7 @@ class Meters:
         return struct.pack(">HHBBB", 0, 3 + len(words), unit, function, len(words)) + words
 
 
-class Lane(threading.Thread):
+class DrivenLane(threading.Thread):
     """Vehicles pass over a pair of loops, one after the other, until the event is set."""
 
     def __init__(self, name: str, chip: SimChip, rng: random.Random, end: threading.Event) -> None:
@@ -101,13 +101,13 @@ def main() -> None:
     folder, units, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    meters = Meters(folder / "answers", units)
+    meters = LoggedMeters(folder / "answers", units)
     threading.Thread(target=meters.serve, daemon=True).start()
     chip = SimChip([f"{lane}_{loop}" for lane in LANES for loop in ("lead", "trail")],
                    folder / "gpio.sock")  # fmt: skip
     chip.start()
     end = threading.Event()
-    lanes = [Lane(name, chip, random.Random(f"{seed}{name}"), end) for name in LANES]
+    lanes = [DrivenLane(name, chip, random.Random(f"{seed}{name}"), end) for name in LANES]
     for lane in lanes:
         lane.start()
     print(json.dumps({"port": meters.port}), flush=True)

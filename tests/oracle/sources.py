@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Final
 
-from tests.oracle.findings import Verdict, inside, name_of
-from tests.oracle.found import Row, Span, Truth
+from tests.oracle.findings import OracleVerdict, inside, name_of
+from tests.oracle.found import PlatformRow, Span, Truth
 from tests.oracle.world import EVERY_S
 
 NEAR_US: Final = 50_000  # from a meter's answer to the moment that it is on the stage
@@ -14,7 +14,11 @@ FORGIVEN: Final = 2  # polls at the borders of a window
 
 
 def check_meter(
-    rows: Sequence[Row], unit: int, truth: Truth, gaps: Sequence[Span], verdict: Verdict
+    rows: Sequence[PlatformRow],
+    unit: int,
+    truth: Truth,
+    gaps: Sequence[Span],
+    verdict: OracleVerdict,
 ) -> None:
     """Its power is the number of its answer: which answers are in which record, and their energy.
 
@@ -68,7 +72,11 @@ def check_meter(
 
 
 def check_lane(
-    lane: str, rows: Sequence[Row], truth: Truth, gaps: Sequence[Span], verdict: Verdict
+    lane: str,
+    rows: Sequence[PlatformRow],
+    truth: Truth,
+    gaps: Sequence[Span],
+    verdict: OracleVerdict,
 ) -> None:
     """Vehicles away from gaps are counted; those in gaps or near them may be. At each window's end
     the sum so far is right, but for who is just passing."""

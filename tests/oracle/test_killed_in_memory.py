@@ -39,7 +39,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def kill(outbox: Outbox) -> None:
     """As the kernel does it: the files are closed, nothing is said."""
-    disk = outbox._medium.disk
+    disk = outbox._storage.disk
     if disk is not None:
         disk.close()
     outbox.journal.close()

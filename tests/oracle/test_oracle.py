@@ -17,13 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle.found import Found, stored, truth, with_outbox
+from tests.kit.broker import BINARY
+from tests.oracle.found import PlatformFindings, stored, truth, with_outbox
 from tests.oracle.inject import Injector, possible
 from tests.oracle.report import figures, table
 from tests.oracle.schedule import schedule
 from tests.oracle.verdict import judge
-from tests.oracle.world import World
-from tests.uplink.broker import BINARY
+from tests.oracle.world import OracleRun
 
 SECONDS = float(os.environ.get("ORACLE_S") or "20")
 SEED = int(os.environ.get("SEED") or "4")
@@ -35,13 +35,13 @@ FRESH_S = 60.0
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[OracleRun]:
     if not Path(BINARY).exists():
         pytest.skip("mosquitto is not installed: apt-get install mosquitto")
     words = {"period_s": 5, "receipt_s": 10, "manifest_s": 30}
     if not LONG:
         words = {"period_s": 2, "receipt_s": 5, "manifest_s": 5}
-    one = World(tmp_path, SEED, **words)
+    one = OracleRun(tmp_path, SEED, **words)
     yield one
     one.close()
     if KEEP:
@@ -50,7 +50,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 
 @pytest.mark.timeout(SECONDS + 900)
-def test_every_number_reading_and_vehicle_is_there_once_or_declared(world: World) -> None:
+def test_every_number_reading_and_vehicle_is_there_once_or_declared(world: OracleRun) -> None:
     kinds, skipped = possible(world)
     kinds = [kind for kind in kinds if ONLY is None or kind in ONLY.split(",")]
     faults = schedule(SEED, SECONDS, kinds)
@@ -86,7 +86,7 @@ def test_every_number_reading_and_vehicle_is_there_once_or_declared(world: World
     assert judge_notices(world, wall_us, stopped_us, found)
 
 
-def until_fresh(world: World, last_us: int) -> int:
+def until_fresh(world: OracleRun, last_us: int) -> int:
     """Us from the last fault to the arrival of the first record made after it."""
     end = time.monotonic() + FRESH_S
     while time.monotonic() < end:
@@ -99,7 +99,7 @@ def until_fresh(world: World, last_us: int) -> int:
     return -1
 
 
-def wait_until_receipted(world: World, last_ns: int) -> None:
+def wait_until_receipted(world: OracleRun, last_ns: int) -> None:
     """Until only what was made after the last fault waits."""
     end = time.monotonic() + PATIENCE_S
     while True:
@@ -114,7 +114,7 @@ def wait_until_receipted(world: World, last_ns: int) -> None:
         time.sleep(0.2)
 
 
-def wait_for_the_platform(world: World) -> None:
+def wait_for_the_platform(world: OracleRun) -> None:
     """Until it stores nothing more."""
     before, size = -1, -2
     while before != size:
@@ -124,7 +124,7 @@ def wait_for_the_platform(world: World) -> None:
         db.close()
 
 
-def judge_notices(world: World, wall_us: int, stopped_us: int, found: Found) -> bool:
+def judge_notices(world: OracleRun, wall_us: int, stopped_us: int, found: PlatformFindings) -> bool:
     """That this judge can find something: a record less, or one twice, is a finding each."""
     true = truth(world.folder)
     taken = found.rows.pop(len(found.rows) // 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.oracle.found import Answer, Found, Row, Truth
+from tests.oracle.found import Answer, PlatformFindings, PlatformRow, Truth
 from tests.oracle.verdict import judge
 
 S = 1_000_000
@@ -21,7 +21,9 @@ def answers() -> dict[int, Answer]:
     return {n: Answer(1000 + n * 2 // 5, (n - 1) * S // 5 + 1) for n in range(1, 151)}
 
 
-def energy(epoch: int, seq: int, start: int, end: int, numbers: list[int], before: int) -> Row:
+def energy(
+    epoch: int, seq: int, start: int, end: int, numbers: list[int], before: int
+) -> PlatformRow:
     told = answers()
     wh = told[numbers[-1]].wh
     watched = end - start - max(0, min(end, BACK_US) - max(start, KILLED_US))
@@ -34,16 +36,16 @@ def energy(epoch: int, seq: int, start: int, end: int, numbers: list[int], befor
         "energy_import": {"last": wh / 1000, "delta": (wh - before) / 1000},
     }  # fmt: skip
     body = {"covered_s": watched / S, "points": points}
-    return Row(epoch, "energy", seq, "m1", (start, end), end, body)
+    return PlatformRow(epoch, "energy", seq, "m1", (start, end), end, body)
 
 
-def lane(epoch: int, seq: int, start: int, end: int, volume: int) -> Row:
+def lane(epoch: int, seq: int, start: int, end: int, volume: int) -> PlatformRow:
     watched = end - start - max(0, min(end, BACK_US) - max(start, KILLED_US))
     body = {"covered_s": watched / S, "volume": volume, "quality": {"good": 1}}
-    return Row(epoch, "traffic", seq, "north", (start, end), end, body)
+    return PlatformRow(epoch, "traffic", seq, "north", (start, end), end, body)
 
 
-def whole() -> Found:
+def whole() -> PlatformFindings:
     """Six windows of 5 s, a kill in the third; the second epoch is told by its outbox."""
     told = answers()
     rows, last = [], told[1].wh
@@ -58,9 +60,9 @@ def whole() -> Found:
         last = told[inside[-1]].wh
     former = {"epoch": EPOCH, "last": {"energy": 2, "traffic": 2}}
     gap = {"event": "gap", "gap": [KILLED_US, BACK_US], "former": former}
-    rows.append(Row(NEXT, "event", 1, "gateway", (BACK_US, BACK_US), BACK_US, gap))
+    rows.append(PlatformRow(NEXT, "event", 1, "gateway", (BACK_US, BACK_US), BACK_US, gap))
     counters = {(NEXT, "energy"): 4, (NEXT, "traffic"): 4, (NEXT, "event"): 1}
-    return Found(rows, 0, 0, counters)
+    return PlatformFindings(rows, 0, 0, counters)
 
 
 def truth() -> Truth:
@@ -68,15 +70,15 @@ def truth() -> Truth:
     return Truth({1: answers()}, {"north": vehicles})
 
 
-def place(found: Found, stream: str, seq: int, epoch: int = NEXT) -> int:
+def place(found: PlatformFindings, stream: str, seq: int, epoch: int = NEXT) -> int:
     return next(i for i, r in enumerate(found.rows)
                 if (r.epoch, r.stream, r.seq) == (epoch, stream, seq))  # fmt: skip
 
 
-def changed(stream: str, **words: Any) -> Callable[[Found], None]:
+def changed(stream: str, **words: Any) -> Callable[[PlatformFindings], None]:
     """A record whose body says something else."""
 
-    def harm(found: Found) -> None:
+    def harm(found: PlatformFindings) -> None:
         at = place(found, stream, 3)
         row = found.rows[at]
         found.rows[at] = replace(row, body={**row.body, **words})
@@ -84,53 +86,53 @@ def changed(stream: str, **words: Any) -> Callable[[Found], None]:
     return harm
 
 
-def point(key: str, **words: Any) -> Callable[[Found], None]:
-    def harm(found: Found) -> None:
+def point(key: str, **words: Any) -> Callable[[PlatformFindings], None]:
+    def harm(found: PlatformFindings) -> None:
         points = found.rows[place(found, "energy", 3)].body["points"]
         points[key] = {**points[key], **words}
 
     return harm
 
 
-def lose(stream: str, seq: int, epoch: int = NEXT) -> Callable[[Found], None]:
-    def harm(found: Found) -> None:
+def lose(stream: str, seq: int, epoch: int = NEXT) -> Callable[[PlatformFindings], None]:
+    def harm(found: PlatformFindings) -> None:
         del found.rows[place(found, stream, seq, epoch)]
 
     return harm
 
 
-def other_window(found: Found) -> None:
+def other_window(found: PlatformFindings) -> None:
     for seq, volume in ((1, 2), (2, 0)):
         at = place(found, "traffic", seq, EPOCH)
         row = found.rows[at]
         found.rows[at] = replace(row, body={**row.body, "volume": volume})
 
 
-def twice(found: Found) -> None:
+def twice(found: PlatformFindings) -> None:
     found.rows.append(found.rows[0])
 
 
-def twice_under_another_number(found: Found) -> None:
+def twice_under_another_number(found: PlatformFindings) -> None:
     found.rows.append(replace(found.rows[place(found, "energy", 3)], seq=5))
     found.counters[NEXT, "energy"] = 5
 
 
-def beyond(found: Found) -> None:
+def beyond(found: PlatformFindings) -> None:
     found.rows[place(found, "event", 1)].body["former"]["last"]["energy"] = 1
 
 
-def old_row_left(found: Found) -> None:
+def old_row_left(found: PlatformFindings) -> None:
     found.kept[NEXT, "energy", 5] = 30 * S
     found.counters[NEXT, "energy"] = 5
 
 
-def dropped_but_there(found: Found) -> None:
+def dropped_but_there(found: PlatformFindings) -> None:
     body = {"event": "drop", "epoch_of": EPOCH, "stream_of": "energy", "range": [1, 1], "count": 1}
-    found.rows.append(Row(NEXT, "event", 2, "outbox", (20 * S, 20 * S), 20 * S, body))
+    found.rows.append(PlatformRow(NEXT, "event", 2, "outbox", (20 * S, 20 * S), 20 * S, body))
     found.counters[NEXT, "event"] = 2
 
 
-HARMS: dict[str, tuple[Callable[[Found], None], str]] = {
+HARMS: dict[str, tuple[Callable[[PlatformFindings], None], str]] = {
     "a record is missing": (lose("energy", 3), "no drop says so"),
     "the last of a former epoch is missing": (lose("traffic", 2, EPOCH), "no drop says so"),
     "the gap is not declared": (lose("event", 1), "gaps name less"),

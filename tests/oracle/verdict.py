@@ -5,17 +5,17 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
-from tests.oracle.findings import Verdict, inside, joined, name_of
-from tests.oracle.found import Found, Line, Row, Span, Truth, numbers
+from tests.oracle.findings import OracleVerdict, inside, joined, name_of
+from tests.oracle.found import Line, PlatformFindings, PlatformRow, Span, Truth, numbers
 from tests.oracle.sources import check_lane, check_meter
 
 SLACK_US: Final = 1000  # times are rounded
 TIMED: Final = ("energy", "traffic")
 
 
-def judge(found: Found, truth: Truth, stopped_us: int) -> Verdict:
+def judge(found: PlatformFindings, truth: Truth, stopped_us: int) -> OracleVerdict:
     """`stopped_us` is when the gateway was told to end: what it made from then on may be there."""
-    verdict = Verdict()
+    verdict = OracleVerdict()
     if found.conflicts:
         verdict.say(f"{found.conflicts} records came with another content under the same number")
     if found.undecodable:
@@ -32,7 +32,7 @@ def judge(found: Found, truth: Truth, stopped_us: int) -> Verdict:
     gaps = joined(spans(found))
     verdict.figures["gaps"] = len(list(found.events("gap")))
     verdict.figures["gap_ms"] = sum(end - start for start, end in gaps) // 1000
-    by_source: dict[tuple[str, str], list[Row]] = {}
+    by_source: dict[tuple[str, str], list[PlatformRow]] = {}
     for row in sorted(found.of(*TIMED), key=lambda row: row.span):
         by_source.setdefault((row.stream, row.source), []).append(row)
     for (stream, source), rows in by_source.items():
@@ -46,7 +46,7 @@ def judge(found: Found, truth: Truth, stopped_us: int) -> Verdict:
     return verdict
 
 
-def check_numbers(found: Found, verdict: Verdict) -> None:
+def check_numbers(found: PlatformFindings, verdict: OracleVerdict) -> None:
     """Each number up to the last is there once, or covered once, or declared as dropped."""
     there, drops, lasts = _there(found, verdict), _drops(found, verdict), _lasts(found)
     for line in sorted(there.keys() | lasts.keys() | drops.keys()):
@@ -71,7 +71,7 @@ def check_numbers(found: Found, verdict: Verdict) -> None:
             verdict.say(f"{line}: {text}")
 
 
-def _there(found: Found, verdict: Verdict) -> dict[Line, Counter[int]]:
+def _there(found: PlatformFindings, verdict: OracleVerdict) -> dict[Line, Counter[int]]:
     """How often each number has come, alone or covered, or waits in the outbox."""
     there: dict[Line, Counter[int]] = {}
     for row in found.rows:
@@ -85,7 +85,9 @@ def _there(found: Found, verdict: Verdict) -> dict[Line, Counter[int]]:
     return there
 
 
-def _drops(found: Found, verdict: Verdict) -> dict[Line, list[tuple[int, int, int]]]:
+def _drops(
+    found: PlatformFindings, verdict: OracleVerdict
+) -> dict[Line, list[tuple[int, int, int]]]:
     """First, last and count of what was declared to be lost."""
     drops: dict[Line, list[tuple[int, int, int]]] = {}
     for event in found.events("drop"):
@@ -100,7 +102,7 @@ def _drops(found: Found, verdict: Verdict) -> dict[Line, list[tuple[int, int, in
     return drops
 
 
-def _lasts(found: Found) -> dict[Line, int]:
+def _lasts(found: PlatformFindings) -> dict[Line, int]:
     """The last number of each epoch and stream, as the gateway tells it."""
     lasts = dict(found.counters)
     for row in found.of("event", "manifest"):
@@ -111,7 +113,7 @@ def _lasts(found: Found) -> dict[Line, int]:
     return lasts
 
 
-def spans(found: Found) -> Iterator[Span]:
+def spans(found: PlatformFindings) -> Iterator[Span]:
     """What gap events name. One clock runs through all boots here."""
     for event in found.events("gap"):
         start, end = event.body["gap"]
@@ -119,7 +121,9 @@ def spans(found: Found) -> Iterator[Span]:
             yield start, end
 
 
-def check_time(source: str, rows: Sequence[Row], gaps: Sequence[Span], verdict: Verdict) -> None:
+def check_time(
+    source: str, rows: Sequence[PlatformRow], gaps: Sequence[Span], verdict: OracleVerdict
+) -> None:
     """No moment twice; each moment without a record, or not watched within one, is in a gap."""
     for before, after in pairwise(rows):
         start, end = before.span[1], after.span[0]

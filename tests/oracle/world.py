@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tests.oracle.proxy import FaultProxy
+from tests.kit.broker import Mosquitto
+from tests.kit.link import FaultProxy
 from tests.oracle.simulators import LANES
-from tests.uplink.broker import Mosquitto
 
 ROOT: Final = Path(__file__).parents[2]
 KERBSTONE: Final = (sys.executable, "-m", "tests.oracle.launch")
@@ -75,7 +75,7 @@ every_s = {every_s}
 """
 
 
-class Process:
+class SupervisedProcess:
     """Started, killed, started again; what it says is in one file."""
 
     def __init__(self, log: Path, command: Sequence[object], **env: object) -> None:
@@ -126,7 +126,7 @@ class Process:
         return self._process.wait(90)
 
 
-class World:
+class OracleRun:
     """All processes and places of one run."""
 
     def __init__(self, folder: Path, seed: int, *, period_s: int, receipt_s: int, manifest_s: int):
@@ -151,11 +151,11 @@ class World:
         lanes = [LANE.format(name=name) for name in LANES]
         meters = [METER.format(unit=unit, every_s=EVERY_S) for unit in range(1, UNITS + 1)]
         self.config.write_text(SITE.format(**words) + "".join([*lanes, *meters]))
-        self.daemon = Process(
+        self.daemon = SupervisedProcess(
             folder / "daemon.log", [*KERBSTONE, "run", "-v", self.config],
             ORACLE_BOOT=self.boot(1), **self._faked(),
         )  # fmt: skip
-        self.platform = Process(
+        self.platform = SupervisedProcess(
             folder / "platform.log",
             [*KERBSTONE, "receipts", "--json", "--broker", self.broker.url, "--store", self.store],
             ORACLE_BOOT=self.folder / "boot_id",

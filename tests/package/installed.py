@@ -43,7 +43,7 @@ def run(*command: str | Path) -> str:
     return done.stdout
 
 
-class Box:
+class InstalledRoot:
     """A root with its own processes, as far as a chroot has them."""
 
     def __init__(self, root: Path) -> None:
@@ -108,7 +108,7 @@ def same(what: str, found: object, wanted: object) -> None:
     print(f"ok  {what}")
 
 
-def story(box: Box, deb: Path, later: Path) -> None:
+def story(box: InstalledRoot, deb: Path, later: Path) -> None:
     """All that happens to a package in its life."""
     both = {"kerbstone", "kerbstone-link"}
     box.install(deb)
@@ -164,7 +164,7 @@ def story(box: Box, deb: Path, later: Path) -> None:
     same("and not used", (box.root / "opt/kerbstone/venv").is_symlink(), True)
 
 
-def running(box: Box, deb: Path, later: Path) -> None:
+def running(box: InstalledRoot, deb: Path, later: Path) -> None:
     """The same where systemd runs, as far as it is asked."""
     box("dpkg", "--purge", "kerbstone")
     shutil.rmtree(box.root / "etc/kerbstone")
@@ -233,8 +233,8 @@ def main() -> None:
         root.mkdir()
         run("tar", "-C", root, "-xf", tar)
         later = newer(options.deb, folder)
-        story(Box(root), options.deb, later)
-        running(Box(root), options.deb, later)
+        story(InstalledRoot(root), options.deb, later)
+        running(InstalledRoot(root), options.deb, later)
 
 
 if __name__ == "__main__":

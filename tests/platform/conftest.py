@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from edge.platform.recordstore import RecordStore, open_store
-from tests.platform.made_records import KINDS
-from tests.uplink.conftest import mosquitto
+from tests.kit.fixtures import mosquitto
+from tests.kit.records import KINDS
 
 __all__ = ["mosquitto"]
 

@@ -12,7 +12,7 @@ from typing import Any
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.core.numbers import encode_steps
 from edge.uplink.manifests import Manifests
-from tests.platform.made_records import S, moment
+from tests.kit.records import S, moment
 
 Place = tuple[int, str, int]  # epoch, stream, number
 PERIOD = 60

@@ -1,11 +1,11 @@
-"""Seals as manifests carry them, over records of `tests.platform.made_records`."""
+"""Seals as manifests carry them, over records of `tests.kit.records`."""
 
 from dataclasses import replace
 from typing import Any
 
 from edge.platform.seals import Seal
 from edge.uplink.wire import CHAIN_START, chain_map
-from tests.platform.made_records import E1, GW, entry, record
+from tests.kit.records import E1, GW, entry, record
 
 KEY = GW, E1, "manifest", 1
 

@@ -20,8 +20,9 @@ from edge.platform.days import UNKNOWN, day_of
 from edge.platform.receivedrecord import WallTimes
 from edge.platform.recordstore import open_store
 from edge.uplink.wire import decode, encode
+from tests.kit.records import E1, GW, TOPICS, entry, envelope, record, sealed
+from tests.long import examples
 from tests.platform.gateway_story import Place, Story, place, tell
-from tests.platform.made_records import E1, GW, TOPICS, entry, envelope, record, sealed
 
 SEEDS = st.integers(0, 2**32)
 
@@ -66,7 +67,7 @@ def came(story: Story, lost: set[Place], rng: Random) -> list[Record]:
     return [found.pop(first), *found]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=SEEDS)
 def test_all_of_it_in_any_order_and_any_number_of_times_is_clean(seed: int) -> None:
     rng = Random(seed)
@@ -84,13 +85,13 @@ def test_all_of_it_in_any_order_and_any_number_of_times_is_clean(seed: int) -> N
     assert done.findings == []
     assert done.proved == manifests
     last = max(r.key.epoch for r in order)
-    assert done.notes == [f"{GW}: epoch {last} is open: no later start has told how it ended"]
+    assert done.notes == [f"{GW}: epoch {last} is open: no later start has reported how it ended"]
     assert sum(day.records for day in done.days.days.values()) == len(order)
     numbers = {n for r in order for n in story.numbers_of(r)}
     assert sum(day.numbers for day in done.days.days.values()) == len(numbers)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(seed=SEEDS, share=st.floats(0.02, 0.6))
 def test_what_is_lost_is_missing_to_the_number(seed: int, share: float) -> None:
     rng = Random(seed)
@@ -112,7 +113,7 @@ def test_what_is_lost_is_missing_to_the_number(seed: int, share: float) -> None:
     assert len(report.findings) == len(done.missing)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=SEEDS)
 def test_one_other_content_breaks_the_digest_of_its_manifest(seed: int) -> None:
     rng = Random(seed)
@@ -141,7 +142,7 @@ def test_what_no_manifest_seals_is_noted_and_nothing_else_is_no_proof(tmp_path: 
     assert [finding.kind for _, finding in done.findings] == ["nothing"]
     done = stored(tmp_path, [*sealed(record(1), record(2)), record(3), record(4)])
     assert done.findings == []
-    assert done.notes[-1] == f"{GW}: 2 numbers have come that no manifest seals yet"
+    assert done.notes[-1] == f"{GW}: 2 numbers have arrived that no manifest seals yet"
 
 
 def test_a_finding_is_near_a_day(tmp_path: Path) -> None:
@@ -267,7 +268,7 @@ def test_a_manifest_that_was_changed_has_a_wrong_signature() -> None:
     assert keys.refusal(GW, {**sent, "sig": "?"}) == "its signature is wrong"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=SEEDS, data=st.data())
 def test_bytes_that_rot_in_the_store_are_findings_and_never_a_crash(
     seed: int, data: st.DataObject

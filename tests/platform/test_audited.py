@@ -18,7 +18,7 @@ from edge.platform.recordstore import open_store
 from edge.platform.signatures import CertificateKeys
 from edge.uplink.wire import CHAIN_START, WireError
 from edge.uplink.wire.records import HEADER_KEYS
-from tests.platform.made_records import E1, E2, GW, entry, record, sealed
+from tests.kit.records import E1, E2, GW, entry, record, sealed
 from tests.platform.test_audit import signer
 
 ELSEWHERE = "kerbstone/v1/stadt/gw-evil/up/air/hut"
@@ -57,12 +57,12 @@ def test_what_came_long_ago_and_is_not_sealed_is_a_finding(
     early, late = entry(record(3), received=came), entry(record(4), received=last)
     done = audited(tmp_path, [*SEALED, early, late])
     assert done.unsealed == 2
-    assert done.notes[-1] == f"{GW}: 2 numbers have come that no manifest seals yet"
+    assert done.notes[-1] == f"{GW}: 2 numbers have arrived that no manifest seals yet"
     assert kinds(done) == ["unsealed"] * old
     if old:
         ((day, finding),) = done.findings
         number = 1 if came.startswith("2026") and last.startswith("2026") else 2
-        text = f"{GW} {E1}/air: {number} records that came long ago were never sealed"
+        text = f"{GW} {E1}/air: {number} old records were never sealed"
         assert finding.text == f"{text}: nothing proves them (3-4)"
         assert (day, finding.place) == ("2026-11-25", (GW, E1, "air", 3))
         assert done.days.day(day).findings == 1
@@ -74,13 +74,13 @@ def test_what_is_proved_is_counted_by_the_day(tmp_path: Path) -> None:
     assert (done.gw, done.findings, done.hidden, done.missing) == (GW, [], 0, {})
     assert (done.records, done.proved, done.unsealed, seen) == (3, 1, 0, [])
     assert done.branch == f"kerbstone/v1/stadt/{GW}"
-    assert done.notes == [f"{GW}: epoch {E1} is open: no later start has told how it ended"]
+    assert done.notes == [f"{GW}: epoch {E1} is open: no later start has reported how it ended"]
     ((date, day),) = done.days.days.items()
     assert (date, day.records, day.numbers, day.proved) == ("2026-11-25", 3, 3, 1)
 
 
 def test_progress_is_told_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TOLD_EVERY", 2)
+    monkeypatch.setattr(module, "PROGRESS_EVERY", 2)
     seen: list[int] = []
     audited(tmp_path, [entry(record(n)) for n in range(1, 6)], progress=seen.append)
     assert seen == [2, 4]
@@ -102,7 +102,7 @@ def test_a_second_content_is_told_with_its_time(tmp_path: Path) -> None:
     other = entry(record(2, body={"x": "other"}), received="then")
     done = audited(tmp_path, [*SEALED, other])
     ((_, finding),) = done.findings
-    text = f"{GW} {E1}/air/2 came with two different contents; the second at then"
+    text = f"{GW} {E1}/air/2 arrived with two different contents; the second at then"
     assert (finding.kind, finding.text) == ("conflict", text)
 
 
@@ -205,8 +205,9 @@ def test_what_is_not_signed_is_believed_only_where_the_operator_says_so(tmp_path
     allowed = CertificateKeys(folder, unsigned_ok=[GW])
     done = audited(tmp_path, SEALED, keys=allowed)
     assert (done.findings, done.proved) == ([], 0)
-    text = "1 manifests are not signed, which --unsigned-ok allows (a key in a TPM): who can write"
-    assert done.notes[0] == (f"{GW}: {text} this store can have made them, so they prove nothing")
+    text = "1 manifests are not signed, which --unsigned-ok allows (a key in a TPM): anybody"
+    rest = "who can write this store could have made them, so they prove nothing"
+    assert done.notes[0] == f"{GW}: {text} {rest}"
     signed = manifest(
         1, **sign({k: v for k, v in SEALED[2].sent().items() if k not in HEADER_KEYS})
     )
@@ -226,7 +227,7 @@ def test_a_register_that_began_anew_is_noted(tmp_path: Path) -> None:
     ]
     done = audited(tmp_path, [entry(each) for each in sealed(*made)])
     assert done.findings == []
-    text = "1 registers began anew: what they counted before is in no record"
+    text = "1 registers began again: no record has their earlier growth"
     assert done.notes[0] == f"{GW}: {text}"
 
 
@@ -284,7 +285,7 @@ def test_covered_numbers_are_new_once_and_a_conflict_as_records_of_their_own() -
     assert take(5, [[1, 5, 2]]) == (True, [])
     assert take(2) == (True, [])
     assert take(2) == (False, [])
-    own = f"{name}/3 came as a record of its own, and another one covers it"
+    own = f"{name}/3 arrived as a record of its own, and another one covers it"
     assert take(3) == (True, [own])
     assert take(5) == (False, []), "its own number is none that it covers"
     twice = f"{name}/6 covers 2 numbers that other records have or cover too"

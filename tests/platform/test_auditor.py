@@ -9,8 +9,8 @@ from edge.core import Stream
 from edge.platform.auditor import Auditor
 from edge.store.drops import DropRange, PendingDrops
 from edge.uplink.wire import DecodedMessage, decode, is_down
+from tests.kit.records import E1, GW, TOPICS
 from tests.platform.checked import audit, drop, gap, kinds, manifest, message
-from tests.platform.made_records import E1, GW, TOPICS
 
 
 def test_a_complete_stream_is_clean_in_any_order() -> None:

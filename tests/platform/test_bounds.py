@@ -7,7 +7,7 @@ from edge.platform import auditor, repeats, unsealedrecords
 from edge.platform.auditor import Auditor
 from edge.platform.repeats import Repeats
 from edge.platform.unsealedrecords import OVERHEAD, UnsealedRecords
-from tests.platform.made_records import E1, GW
+from tests.kit.records import E1, GW
 from tests.platform.seals import key, seal, sent
 
 

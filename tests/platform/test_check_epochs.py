@@ -2,8 +2,8 @@
 
 from edge.core import Stream
 from edge.uplink.wire import CHAIN_START
+from tests.kit.records import E1, E2
 from tests.platform.checked import E3, audit, gap, kinds, message, start
-from tests.platform.made_records import E1, E2
 
 
 def test_a_later_epoch_has_to_be_there_from_its_first_number() -> None:

@@ -15,14 +15,15 @@ from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
 from edge.platform import collector, inbox, keepquota
 from edge.platform.allowedsites import AllowedSites
-from edge.platform.collector import TOLD_PER_GATEWAY, Collector
+from edge.platform.collector import MESSAGES_PER_GATEWAY, Collector
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
 from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
 from edge.uplink.wire import JSON, Payload, encode
-from tests.platform.made_records import E1, GW, TOPICS, Gateway, entry, envelope, gateway, record
-from tests.uplink.broker import Make, Mosquitto, free_port
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Mosquitto, free_port
+from tests.kit.platform import ReceiptedGateway, gateway
+from tests.kit.records import E1, GW, TOPICS, entry, envelope, record
+from tests.kit.waiting import until
 
 ALL = "kerbstone/v1/#"
 UP = "kerbstone/v1/+/+/up/#"
@@ -98,7 +99,7 @@ async def collecting(
     """One that has subscribed; ended in order if the test has not done so."""
     told: list[str] = []
     ready, stop, clock = asyncio.Event(), asyncio.Event(), Noted()
-    made = Collector(store, clock=clock, tell=told.append, sites=sites)
+    made = Collector(store, clock=clock, report=told.append, sites=sites)
     source = parse_source(broker.url, "city")
     run = made.run(source, [filters], stop, idle_s=idle_s, on_ready=ready.set)
     task = asyncio.create_task(run)
@@ -141,7 +142,7 @@ async def test_each_kind_of_message_is_counted_and_records_have_receipts(
         "stored": 3, "repeats": 1, "conflicts": 1, "foreign": 1, "undecodable": 2, "others": 2,
     }  # fmt: skip
     (conflict,) = (text for text in running.told if text.startswith("conflict: "))
-    assert f"{GW} {E1}/air/1 came with another content" in conflict
+    assert f"{GW} {E1}/air/1 arrived again with another content" in conflict
     assert sorted(text.partition(":")[0] for text in running.told) == [
         "conflict", "foreign", "undecodable", "undecodable",
     ]  # fmt: skip
@@ -167,7 +168,7 @@ async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: Re
 async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
     mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "TOLD_PER_GATEWAY", 0)
+    monkeypatch.setattr(collector, "MESSAGES_PER_GATEWAY", 0)
     others = [entry(record(1, body={"x": f"other {n}"})) for n in range(keepquota.KEPT_PER_KIND)]
     store.commit([entry(record(1)), *others], [])
     broker = mosquitto()
@@ -175,7 +176,7 @@ async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
         for x in ("other 1", "one more", "and more", "other 2"):
             await sender.publish(record(1, body={"x": x}))
         await running.until(lambda: running.counts.get("conflicts") == 2)
-    more = f"more from {GW} is counted, and not told one by one"
+    more = f"further messages of {GW} are counted, but not reported one by one"
     assert running.told == [f"conflict: {more}", f"excess: {more}"]
     assert running.counts["excess"] == 2
 
@@ -193,8 +194,8 @@ async def test_what_is_more_than_is_kept_has_no_receipt(
     counts = running.counts
     assert (counts["excess"], counts["stored"], "conflicts" in counts) == (1, 1, False)
     (told,) = running.told
-    assert told.startswith(f"excess: {GW} {E1}/air/1: more contents than are kept came")
-    assert told.endswith("this one is not kept, and no receipt says so")
+    assert told.startswith(f"excess: {GW} {E1}/air/1: no more conflicts of this gateway are kept")
+    assert told.endswith("this content is not stored and gets no receipt")
 
 
 async def test_one_gateway_does_not_hide_the_sentences_about_another(
@@ -202,23 +203,26 @@ async def test_one_gateway_does_not_hide_the_sentences_about_another(
 ) -> None:
     broker = mosquitto()
     async with collecting(broker, store) as running, gateway(broker) as sender:
-        for _ in range(TOLD_PER_GATEWAY + 1):
+        for _ in range(MESSAGES_PER_GATEWAY + 1):
             await sender.put(AIR, Payload(b"", JSON))
-        await running.until(lambda: len(running.told) == TOLD_PER_GATEWAY + 1)
+        await running.until(lambda: len(running.told) == MESSAGES_PER_GATEWAY + 1)
         for _ in range(2):
             await sender.put(AIR, Payload(b"", JSON))
         for gw in ("gw-2", "x y"):  # the second is no gateway's branch
             await sender.put(AIR.replace(GW, gw), Payload(b"", JSON))
-        await running.until(lambda: running.counts.get("undecodable") == TOLD_PER_GATEWAY + 5)
+        await running.until(lambda: running.counts.get("undecodable") == MESSAGES_PER_GATEWAY + 5)
     told = [text.partition(": ")[2] for text in running.told]
-    assert [text.startswith(AIR) for text in told] == [True] * TOLD_PER_GATEWAY + [False] * 3
-    assert told[TOLD_PER_GATEWAY] == f"more from {GW} is counted, and not told one by one"
+    assert [text.startswith(AIR) for text in told] == [True] * MESSAGES_PER_GATEWAY + [False] * 3
+    assert (
+        told[MESSAGES_PER_GATEWAY]
+        == f"further messages of {GW} are counted, but not reported one by one"
+    )
 
 
 @contextlib.asynccontextmanager
 async def ten_sent(
     mosquitto: Make, store: RecordStore
-) -> AsyncIterator[tuple[Running, Gateway, Gate]]:
+) -> AsyncIterator[tuple[Running, ReceiptedGateway, Gate]]:
     """Nine records have come while the first one is written, which takes until the gate is free."""
     broker, gate = mosquitto(), Gate(store, free=False)
     async with collecting(broker, gate) as running, gateway(broker) as sender:
@@ -277,7 +281,7 @@ async def sent(broker: Mosquitto, one: Record) -> None:
         async with aiomqtt.Client(
             "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5
         ) as client:
-            await Gateway(client).publish(one)
+            await ReceiptedGateway(client).publish(one)
 
 
 async def test_a_receipt_that_could_not_be_sent_is_sent_when_the_broker_is_back(
@@ -325,7 +329,7 @@ async def test_a_broker_that_was_never_there_is_an_error(
 ) -> None:
     port = free_port()
     source = parse_source(f"mqtt://127.0.0.1:{port}", "city")
-    running = Collector(store, clock=SystemClock(), tell=pytest.fail)
+    running = Collector(store, clock=SystemClock(), report=pytest.fail)
     with pytest.raises(UnreachableError, match=f"127.0.0.1:{port}: "):
         await running.run(source, [UP], asyncio.Event())
 
@@ -350,8 +354,8 @@ async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_tol
         await sender.publish(record(1))
         await running.until(lambda: len(running.told) == 2)
     lost, foreign = running.told
-    assert lost.endswith("what was known of the sites still holds")
-    assert foreign.endswith(f"{GW} belongs to nord, and files under stadt")
+    assert lost.endswith("the sites that were known before still apply")
+    assert foreign.endswith(f"{GW} belongs to nord, but publishes under stadt")
     assert (running.counts["foreign"], list(store.records(GW))) == (1, [])
     assert [(gw, kind) for gw, kind, _ in store.tallies()] == [(GW, "foreign")], "it is written"
 
@@ -377,7 +381,7 @@ async def test_the_first_of_a_group_waits_for_others_a_moment(
             wakes.append(mono_ns // 1_000_000)
             self.mono_ns = mono_ns + late_ns
 
-    running = Collector(store, clock=Late(), tell=pytest.fail)
+    running = Collector(store, clock=Late(), report=pytest.fail)
     for _ in range(2):
         running._inbox.put_nowait(aiomqtt.Message("x", b"", 1, False, 1, None))
     await running._wait_for_more()

@@ -10,7 +10,7 @@ from edge.platform.receivedrecord import WallTimes
 from edge.platform.walltimecheck import BOUND_US, RedatedMoments, WallTimeCheck
 from edge.uplink.wire.clockmoments import Moment
 from edge.uplink.wire.records import MAX_WALL_NS
-from tests.platform.made_records import E1, GW, entry, record
+from tests.kit.records import E1, GW, entry, record
 from tests.platform.seals import KEY, seal
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -88,7 +88,7 @@ def test_corrections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     looking.look(replace(entry(record(1)), boot=3), {})
     finding = looking.finding()
     assert finding is not None
-    assert "knows no clock of boot 3" in finding.text
+    assert "has no clock of boot 3" in finding.text
     assert finding.text.startswith("1 records")
 
 
@@ -102,8 +102,8 @@ def test_the_first_that_is_wrong_is_told_with_what_would_be_right() -> None:
     assert finding is not None
     assert finding.place == KEY
     assert finding.text == (
-        f"2 records that the manifest {GW} {E1}/manifest/1 seals have other wall times than the"
-        f" gateway gave them: {GW} {E1}/air/1 says 2026-11-25T11:00:00+00:00 (rtc), the gateway"
+        f"2 records that the manifest {GW} {E1}/manifest/1 seals have wall times that differ from"
+        f" those of the gateway: {GW} {E1}/air/1 has 2026-11-25T11:00:00+00:00 (rtc), the gateway"
         " 2026-11-25T12:00:00.000+00:00 (ntp) or 2026-11-25T12:00:01.000+00:00 (ntp) or"
         " 2026-11-25T12:00:02.000+00:00 (ntp)"
     )

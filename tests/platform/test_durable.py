@@ -19,7 +19,7 @@ from edge.platform.jsonlinesfile import RECORD_HEAD, JsonLinesFile
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
 from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
 from edge.platform.sqlite_store import SqliteStore
-from tests.platform.made_records import E1, GW, entry, record
+from tests.kit.records import E1, GW, entry, record
 
 FULL = 2  # of `PRAGMA synchronous`
 OTHER = entry(record(1, body={"x": "other"}))
@@ -119,7 +119,7 @@ def test_a_database_of_another_program_that_is_still_empty_is_none_of_ours(
     db.execute("PRAGMA application_id = 77")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(ConfigError, match="no store"):
+    with pytest.raises(ConfigError, match="not a store"):
         open_store(path, write=write)
     assert path.read_bytes() == before
 
@@ -134,7 +134,7 @@ def test_a_newer_version_is_told_and_left_alone(path: Path) -> None:
         path.write_bytes(path.read_bytes().replace(b'"v":2', b'"v":9'))
     before = path.read_bytes()
     for write in (True, True, False):  # who is refused gives the lock back
-        with pytest.raises(ConfigError, match="version 9 of the store; this program knows 2"):
+        with pytest.raises(ConfigError, match="has version 9; this program reads 2"):
             open_store(path, write=write)
     assert path.read_bytes() == before
 
@@ -146,7 +146,7 @@ def test_a_database_that_has_tables_of_another_program_gets_none_of_ours(tmp_pat
     db.close()
     before = path.read_bytes()
     for write in (True, True, False):
-        with pytest.raises(ConfigError, match="no store"):
+        with pytest.raises(ConfigError, match="not a store"):
             open_store(path, write=write)
     assert path.read_bytes() == before
 
@@ -170,7 +170,7 @@ def test_a_store_that_was_closed_is_one_file_again(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_no_store_yet(path: Path) -> None:
     path.touch()
-    with pytest.raises(ConfigError, match="no store"):
+    with pytest.raises(ConfigError, match="not a store"):
         open_store(path, write=False)
     assert path.read_bytes() == b""
     open_store(path, write=True).close()
@@ -325,7 +325,7 @@ def test_a_head_stands_first(tmp_path: Path) -> None:
     head, line = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(line + head)
     for write in (True, False):
-        with pytest.raises(ConfigError, match="no store"):
+        with pytest.raises(ConfigError, match="not a store"):
             open_store(path, write=write)
     assert path.read_bytes() == line + head
 

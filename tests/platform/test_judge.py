@@ -20,7 +20,7 @@ from edge.platform.completeness import (
 from edge.platform.declaredlosses import DeclaredGap
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.timeline import SLACK_US
-from tests.platform.made_records import E1, E2, GW
+from tests.kit.records import E1, E2, GW
 from tests.platform.seals import KEY, seal
 
 E3 = (3 << 32) + 1
@@ -84,10 +84,10 @@ def test_forks_name_their_starts() -> None:
     follows(made, E3, E1, air=1)
     (kind, text), open_ = found(made)
     assert (kind, open_[0]) == ("fork", "open")
-    assert text.startswith(f"the starts {E2}, {E3} all say that they followed {E1}")
+    assert text.startswith(f"the starts {E2}, {E3} all name {E1} as the previous epoch")
     assert open_[1].startswith(f"epoch {E2} was never closed")
     event(made, E3, 2, event="gap", gap=[0, 0], sources=[], former={"epoch": E2, "last": {}})
-    assert ("fork", f"the start {E3} names several before it: {E1}, {E2}") in found(made)
+    assert ("fork", f"the start {E3} names several previous epochs: {E1}, {E2}") in found(made)
     circle = ledger({E1: [1], E2: [1]})
     follows(circle, E2, E1)
     follows(circle, E1, E2)
@@ -106,18 +106,18 @@ def test_losses_say_of_what() -> None:
     made = ledger({E1: [1, 4]})
     event(made, E1, event="drop", epoch_of=E1, stream_of="air")
     assert found(made) == [
-        ("lost", f"the gateway lost air of epoch {E1}: how much, nobody knows"),
-        ("lost", f"{GW} {E1}/air: 2 numbers are missing (the gateway lost its memory): 2-3"),
+        ("lost", f"the gateway lost air records of epoch {E1}: how many is not known"),
+        ("lost", f"{GW} {E1}/air: 2 numbers are missing (the gateway lost its outbox): 2-3"),
     ]
     made.sealed[E1, "air"] = ledger({E1: [2]}).numbers[E1, "air"]
     assert [text for _, text in found(made)][1:] == [
         f"{GW} {E1}/air: 1 numbers are missing: 2",
-        f"{GW} {E1}/air: 1 numbers are missing (the gateway lost its memory): 3",
+        f"{GW} {E1}/air: 1 numbers are missing (the gateway lost its outbox): 3",
     ]
     every = ledger({E1: [1]})
     event(every, E1, event="drop", epoch_of=E1, stream_of="*")
-    text = f"the gateway lost all that it had not delivered of epoch {E1} and before"
-    assert found(every) == [("lost", f"{text}: how much, nobody knows")]
+    text = f"the gateway lost all undelivered records of epoch {E1} and earlier"
+    assert found(every) == [("lost", f"{text}: how many is not known")]
 
 
 def test_all_before_a_lost_epoch_is_lost_too_and_nothing_after() -> None:
@@ -153,7 +153,8 @@ def test_what_came_beyond_the_last_that_is_known_is_damage() -> None:
     ((kind, text),) = found(made)
     assert (kind, text) == (
         "damage",
-        f"{GW} {E1}/air has come up to 3, the gateway knows 2: its memory was damaged or set back",
+        f"{GW} {E1}/air has arrived up to 3, but the gateway knows only 2: its outbox was damaged,"
+        " or an older copy was restored",
     )
 
 
@@ -162,7 +163,7 @@ def test_epochs_before_the_one_we_joined_in_are_a_note() -> None:
     made = ledger({E2: [1]}, joined=E2)
     follows(made, E2, E1, air=5)
     assert judge_completeness(made, notes) == ([], {})
-    text = f"{GW}: of epoch {E1} and before nothing is here: the store begins with epoch {E2}"
+    text = f"{GW}: there is no record of epoch {E1} or earlier: the store begins with epoch {E2}"
     assert notes == [text]
 
 
@@ -198,7 +199,7 @@ def test_more_may_not_be_missing_than_was_declared() -> None:
         event(made, E1, event="drop", epoch_of=E1, stream_of="air", range=[2, 4], count=count)
         findings, missing = judge_completeness(made, [])
         assert ([each.kind for each in findings], missing) == (kinds, {})
-    assert "3 numbers are missing where the gateway declared 2 as lost" in findings[0].text
+    assert "3 numbers are missing, but the gateway declared only 2 as lost" in findings[0].text
     assert findings[0].place == (GW, E1, "air", 2)
 
 
@@ -295,7 +296,7 @@ def test_a_time_that_two_epochs_tell_is_an_overlap() -> None:
     (finding,) = judge_completeness(made, [])[0]
     assert (finding.kind, finding.place) == ("overlap", (GW, E2, "air", 1))
     assert finding.text == (
-        f"{GW} air/hut: records of epoch {E2} speak of a time of boot 1 that another epoch has told"
+        f"{GW} air/hut: records of epoch {E2} cover a time of boot 1 that another epoch covers too"
         " (59000000..90000000 us)"
     )
 
@@ -316,7 +317,8 @@ def test_boots_come_in_the_order_of_their_epochs_whenever_they_are_heard() -> No
             (finding,) = findings
             assert (finding.kind, finding.place) == ("hole", (GW, E3, "air", 1))
             assert finding.text == (
-                f"{GW} air/hut: no gap event leads from boot 2 to its first record of boot 3"
+                f"{GW} air/hut: no gap event covers the time from boot 2 to the first"
+                " record of boot 3"
             )
 
 

@@ -24,8 +24,9 @@ from edge.platform.subscription import (
     to_arrived,
 )
 from edge.uplink.wire import JSON, Payload
-from tests.platform.made_records import TOPICS, gateway
-from tests.uplink.broker import Make, free_port
+from tests.kit.broker import Make, free_port
+from tests.kit.platform import gateway
+from tests.kit.records import TOPICS
 
 UP = [f"{TOPICS.up}/#"]
 

@@ -13,10 +13,11 @@ from random import Random
 
 from edge.core import Stream
 from edge.uplink.wire import decode_command, parse_ranges
+from tests.kit.broker import Make
+from tests.kit.platform import COMMAND, ROOT, gateway
+from tests.kit.records import record, sealed
+from tests.kit.waiting import until
 from tests.platform.gateway_story import place, tell
-from tests.platform.made_records import COMMAND, ROOT, gateway, record, sealed
-from tests.uplink.broker import Make
-from tests.uplink.waiting import until
 
 PAGE = (ROOT / "docs" / "platform.md").read_text(encoding="utf-8")
 

@@ -16,7 +16,8 @@ from edge.core import ConfigError, Stream
 from edge.platform import keepquota
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
-from tests.platform.made_records import E1, E2, GW, KINDS, TOPICS, entry, record
+from tests.kit.records import E1, E2, GW, KINDS, TOPICS, entry, record
+from tests.long import examples
 
 
 def verdicts(store: RecordStore, *entries: ReceivedRecord) -> list[str]:
@@ -268,7 +269,7 @@ CAME = st.tuples(
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(groups=st.lists(st.lists(CAME, max_size=8), max_size=5))
 def test_a_store_is_the_first_content_of_each_key(
     name: str, groups: list[list[tuple[int, Stream, int, str, str]]]

@@ -30,7 +30,8 @@ from edge.platform.registercontinuity import (
 from edge.process.engineevents import meter_event
 from edge.process.merge import merge_bodies
 from edge.process.registerwindow import RegisterWindow
-from tests.platform.made_records import E1, E2, GW, S, entry, record, sealed
+from tests.kit.records import E1, E2, GW, S, entry, record, sealed
+from tests.long import examples
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
 POINT = Point("energy_import", Quantity.ENERGY, kind=PointKind.TOTAL, resolution=0.1)
@@ -97,7 +98,7 @@ def kinds(records: list[Record]) -> list[str]:
     return [finding.kind for _, finding in done.findings]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 1 << 32), windows=st.integers(2, 40))
 def test_what_the_boxs_own_totals_say_goes_on(seed: int, windows: int) -> None:
     assert kinds(told(Random(seed), windows)) == []
@@ -111,7 +112,7 @@ def growing(count: int) -> list[dict[str, Any]]:
 
 
 @given(at=st.integers(2, 8), moved=st.integers(-9, 9).filter(lambda n: abs(n) > 1))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 def test_what_does_not_go_on_is_found(at: int, moved: int) -> None:
     points = growing(10)
     for point in points[at:]:
@@ -228,9 +229,9 @@ def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     findings, anew = seen.judge(CompletenessCheck(ledger))
     places = [(GW, E1, "energy", 2), (GW, E1, "energy", 3), None]
     assert [each.place for each in findings] == places
-    assert findings[-1].text == f"{GW}: 3 more registers do not go on where they were"
+    assert findings[-1].text == f"{GW}: 3 more registers do not continue as expected"
     text = f"{GW} {E1}/energy/2: hut.energy_import grew from 20 to 21, and the record before it"
-    assert findings[0].text.startswith(f"{text} ({E1}/1) ends at 11: it was counted twice")
+    assert findings[0].text.startswith(f"{text} ({E1}/1) ends at 11: the growth was counted twice")
     assert anew == 0
 
 

@@ -7,7 +7,7 @@ import pytest
 from edge.platform.contentdigest import content_digest
 from edge.platform.seals import prove_seal, seal_of
 from edge.uplink.wire.clockmoments import Moment
-from tests.platform.made_records import E1, GW
+from tests.kit.records import E1, GW
 from tests.platform.seals import KEY, seal, sent
 
 
@@ -44,9 +44,9 @@ def test_a_seal_is_proved_by_all_of_its_records_and_no_other() -> None:
     assert proof.finding is not None
     assert proof.finding.kind == "digest"
     assert proof.finding.text == (
-        f"{made.says} seals 3 numbers of {E1}/air (2-6), and what came under them is something else"
+        f"{made.text} seals 3 numbers of {E1}/air (2-6), but the records that arrived are different"
     )
-    assert made.says == f"the manifest {GW} {E1}/manifest/1"
+    assert made.text == f"the manifest {GW} {E1}/manifest/1"
     unreadable = prove_seal(made, [(2, {}), *here[2:]])
     assert unreadable == proof
     assert list(made.ranges) == [(2, 2), (4, 4), (6, 6)]

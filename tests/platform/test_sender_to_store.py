@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edge.uplink.manifests import Manifests
-from tests.platform.made_records import COMMAND, ROOT
-from tests.platform.made_records import platform as receiving
-from tests.uplink.bench import GW, S, box, drafts
-from tests.uplink.broker import Make
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.platform import COMMAND, ROOT
+from tests.kit.platform import platform as receiving
+from tests.kit.uplink import GW, S, box, drafts
+from tests.kit.waiting import until
 
 
 def audit(store: Path, *options: str) -> tuple[int, list[Any]]:

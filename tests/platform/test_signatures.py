@@ -82,7 +82,9 @@ def test_with_a_ca_each_must_have_been_issued_by_it(tmp_path: Path) -> None:
     assert keys.unsigned_ok == {"gw-7"}
     put(tmp_path / "keys" / "other.crt", certificate(key, "gw-1", "city", other))
     CertificateKeys(tmp_path / "keys")
-    with pytest.raises(ConfigError, match=r"other\.crt: this certificate was not issued by --ca"):
+    with pytest.raises(
+        ConfigError, match=r"other\.crt: this certificate was not issued by --keys-ca"
+    ):
         CertificateKeys(tmp_path / "keys", tmp_path / "ca.pem")
     put(tmp_path / "keys" / "other.crt", certificate(other, "gw-1"))
     with pytest.raises(ConfigError, match="not issued"):

@@ -18,7 +18,7 @@ from edge.platform.recordstore import open_store
 from edge.platform.sitecheck import SITES_SHOWN, SiteCheck, refused_findings
 from edge.provision.gatewaystore import GatewayStore as Desk
 from edge.provision.registryrows import ClaimRequest, ClaimState
-from tests.platform.made_records import E1, GW, TOPICS, entry, record
+from tests.kit.records import E1, GW, TOPICS, entry, record
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -45,7 +45,7 @@ def test_two_sites_of_one_gateway_are_a_finding(tmp_path: Path) -> None:
     store.commit([at(1, "stadt"), at(2, "nord"), at(3, "nord"), at(4, "stadt")], [])
     (done,) = audit_store(store)
     (finding,) = [each for _, each in done.findings if each.kind == "site"]
-    assert finding.text == f"{GW} files under nord, and files under stadt too: see {GW} {E1}/air/2"
+    assert finding.text == f"{GW} publishes under nord, and also under stadt: see {GW} {E1}/air/2"
     assert finding.place == (GW, E1, "air", 2)
     assert done.branch == TOPICS.up.removesuffix("/up")
     store.close()
@@ -56,7 +56,7 @@ def test_one_site_is_none_and_a_known_one_counts_before_the_first(tmp_path: Path
     sites = known(tmp_path / "sites", f"{GW} nord")
     ((kind, text),) = found(at(1, "stadt"), at(2, "nord"), sites=sites)
     assert kind == "site"
-    assert text.startswith(f"{GW} files under stadt, and belongs to nord:")
+    assert text.startswith(f"{GW} publishes under stadt, but belongs to nord:")
     assert (
         found(at(1, "stadt"), at(2, "nord"), sites=known(tmp_path / "s", f"{GW} nord stadt")) == []
     )
@@ -67,7 +67,7 @@ def test_a_gateway_that_makes_up_sites_is_told_in_few_sentences() -> None:
     assert len(told) == SITES_SHOWN
     assert (
         told[-1][1]
-        == f"{GW}: {499 - SITES_SHOWN} more of its records came under more than {SITES_SHOWN} sites"
+        == f"{GW}: it uses more than {SITES_SHOWN} sites: {499 - SITES_SHOWN} more records"
     )
 
 
@@ -120,7 +120,9 @@ def test_contents_that_were_not_kept_are_a_finding(tmp_path: Path) -> None:
     store.commit([entry(record(1, body={"x": "more"}))], [])
     ((gw, finding),) = refused_findings(store)
     assert (gw, finding.kind) == (GW, "conflict")
-    assert finding.text.startswith(f"{GW}: 1 more contents came under numbers that others have")
+    assert finding.text.startswith(
+        f"{GW}: 1 more contents arrived under numbers that were already used"
+    )
     store.close()
 
 
@@ -146,7 +148,7 @@ def test_the_sites_stand_in_a_list_or_in_the_store_of_the_enrolment_server(tmp_p
         desk.approve(asked.claim, NOW)
     sites = AllowedSites(tmp_path)
     assert sites.refusal("gw-0000", "mitte") is None
-    assert sites.refusal("gw-0000", "nord") == "gw-0000 belongs to mitte, and files under nord"
+    assert sites.refusal("gw-0000", "nord") == "gw-0000 belongs to mitte, but publishes under nord"
     assert sites.refusal("gw-9", "anywhere") is None, "nothing is known of it"
     desk.refuse("claim0", NOW, "keyCompromise")
     assert sites.look(REREAD_NS) is None

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.uplink.bench import GW, Box, box, drafts
-from tests.uplink.broker import Make, Mosquitto
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Mosquitto
+from tests.kit.uplink import GW, UplinkGateway, box, drafts
+from tests.kit.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "subscribe.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def start(
     )  # fmt: skip
 
 
-async def published(made: Box, broker: Mosquitto) -> None:
+async def published(made: UplinkGateway, broker: Mosquitto) -> None:
     await until(lambda: "Sending SUBACK" in broker.log, 10)
     made.connect()
     await made.commit(drafts(0, 1))

@@ -14,9 +14,9 @@ import pytest
 
 from edge.core import Draft, Stream, Sweep, all_good
 from edge.uplink.wire import raw_body
-from tests.uplink.bench import GW, Box, S, box, drafts
-from tests.uplink.broker import Make, Mosquitto, free_port
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Mosquitto, free_port
+from tests.kit.uplink import GW, S, UplinkGateway, box, drafts
+from tests.kit.waiting import until
 
 ROOT = Path(__file__).parents[2]
 MAIN = [sys.executable, "-m", "edge.cli.main", "subscribe", "--broker"]
@@ -43,7 +43,7 @@ def subscriber(broker: Mosquitto, *options: str) -> Iterator[subprocess.Popen[st
 
 
 @contextlib.asynccontextmanager
-async def gateway(folder: Path, broker: Mosquitto) -> AsyncIterator[Box]:
+async def gateway(folder: Path, broker: Mosquitto) -> AsyncIterator[UplinkGateway]:
     async with box(folder, broker.url, "msgpack") as made:
         made.connect()
         await until(lambda: made.sender.connected)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.platform import timeline
 from edge.platform.timeline import Timeline, uncovered
-from tests.platform.made_records import E1
+from tests.kit.records import E1
 
 
 def test_stretches_that_touch_are_one_and_keep_their_ends() -> None:

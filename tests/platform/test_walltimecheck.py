@@ -21,7 +21,8 @@ from edge.store import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.timestamps import Timestamper
 from edge.uplink.wire import decode, encode
 from edge.uplink.wire.clockmoments import Moment, parse_moments, wall_times
-from tests.platform.made_records import GW, TOPICS
+from tests.kit.records import GW, TOPICS
+from tests.long import examples
 
 S = 1_000_000_000
 TRUTH = 1_790_000_000 * S  # Unix ns, when the first boot begins
@@ -29,7 +30,7 @@ CAME = "2026-12-24T12:00:00.000Z"
 QUALITIES: tuple[TimeQuality, ...] = ("none", "floor", "rtc", "ntp", "nts")
 
 
-class Box:
+class WallClockGateway:
     """One gateway through its boots. What it sends is lost now and then, and sent again."""
 
     def __init__(self, folder: Path, rng: Random) -> None:
@@ -51,13 +52,13 @@ class Box:
             run_dir=self.folder, ballast_bytes=0,
         )  # fmt: skip
         self.dating = Timestamper(self.writer, self.writer.epoch.boot)
-        self.sealing = ManifestSchedule(self.writer.epoch, 900, None, self.now())
-        self.writer.riding = self.sealing.riding
+        self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, self.now())
+        self.writer.riding = self.manifest_schedule.riding
         boots = {stored.record.boot for stored in self.writer.handed}
         clocks = {
             boot: (await self.writer.marks(boot), await self.writer.bounds(boot)) for boot in boots
         }
-        found = self.sealing.begin(
+        found = self.manifest_schedule.begin(
             await self.writer.state(MANIFEST_OWNER), self.writer.handed, clocks, self.now()
         )
         self.waiting = {}
@@ -99,7 +100,7 @@ class Box:
             record, redelivered = stored.record, stored.row in self.sent or stored.redelivered
             self.sent.add(stored.row)
             envelope, moment = self.dating.date(record, backfilled=False, redelivered=redelivered)
-            self.sealing.manifests.handed(record, moment)
+            self.manifest_schedule.manifests.handed(record, moment)
             if self.rng.random() < 0.3:
                 continue  # the link is gone before it has left
             topic = TOPICS.record(record.key.stream, record.source)
@@ -115,7 +116,7 @@ class Box:
 
     async def stop(self) -> None:
         if self.rng.random() < 0.5:
-            await self.commit(self.sealing.due(self.now(), last=True))
+            await self.commit(self.manifest_schedule.due(self.now(), last=True))
         await self.commit([])
         await self.writer.close()
 
@@ -127,13 +128,13 @@ class Box:
                 if self.rng.random() < 0.7:
                     await self.send(self.rng.randrange(1, 6))
                 if self.rng.random() < 0.3:
-                    await self.commit(self.sealing.due(self.now(), last=True))
+                    await self.commit(self.manifest_schedule.due(self.now(), last=True))
             await self.stop()
             await self.start(another=self.rng.random() < 0.5)
         for _ in range(3):  # what seals the last of it is sealed by nobody
             while self.waiting:
                 await self.send(100)
-            await self.commit(self.sealing.due(self.now(), last=True))
+            await self.commit(self.manifest_schedule.due(self.now(), last=True))
         while self.waiting:
             await self.send(100)
         await self.writer.close()
@@ -151,10 +152,10 @@ def judged(entries: list[ReceivedRecord]) -> GatewayAudit:
 
 def lived(seed: int) -> list[ReceivedRecord]:
     with TemporaryDirectory() as folder:
-        return asyncio.run(Box(Path(folder), Random(seed)).live())
+        return asyncio.run(WallClockGateway(Path(folder), Random(seed)).live())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(seed=st.integers(0, 1 << 32), data=st.data())
 def test_what_a_gateway_dated_is_never_a_finding_and_what_another_dated_is(
     seed: int, data: st.DataObject

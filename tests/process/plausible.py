@@ -14,8 +14,8 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample, sweep
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
-from tests.process.make_engine import MINUTE, S, events
-from tests.process.make_engine import setup as of
+from tests.kit.engine import MINUTE, S, events
+from tests.kit.engine import setup as of
 
 ABSENT: Final = Bad(Reason.ADDRESS)
 GRAINS: Final[Mapping[str, Mapping[str, float]]] = {  # what a telegram does not tell any finer
@@ -49,7 +49,7 @@ class Coarse(MeterLoad):
 
 
 @dataclass
-class Street:
+class SweptMeter:
     """One device at a load, in virtual time; `twist` is what is wrong with how it is installed."""
 
     driver: str

@@ -18,7 +18,7 @@ from edge.process.aan803 import (
     corrected_mv,
     without_no2,
 )
-from tests.drivers.vectors import vector_file, vectors
+from tests.kit.vectors import vector_file, vectors
 
 NO2 = AlphasenseCell("NO2-A43F", 224, 226, 10, 5, 0.223)
 NAMES = {"A4_NO2": "NO2-A43F", "A4_OX": "OX-A431", "B4_NO2": "NO2-B43F", "B4_OX": "OX-B431"}

@@ -9,12 +9,12 @@ import pytest
 from edge.core.edge import Contact
 from edge.core.record import Draft, Stream
 from edge.process.baywindow import BaySetup, BayWindow, merge_bays
-from tests.process.make_engine import MINUTE, MS, S, found, presences
+from tests.kit.engine import MINUTE, MS, S, found, presences
 
 SETUP = BaySetup("bay_1", "loading", max_stay_min=10.0)
 
 
-class World:
+class BayRun:
     """One bay, closed every minute; what it told."""
 
     def __init__(self, setup: BaySetup = SETUP) -> None:
@@ -45,17 +45,17 @@ class World:
     def states(self) -> list[tuple[float, str]]:
         return [(each.from_ns / S, each.body["state"]) for each in self.events]
 
-    def reborn(self) -> "World":
+    def reborn(self) -> "BayRun":
         """The same bay in another process, from a snapshot on a disk."""
-        other = World(self.bay.setup)
+        other = BayRun(self.bay.setup)
         state = msgspec.msgpack.decode(msgspec.msgpack.encode(self.bay.snapshot()))
         other.bay.restore(state, self.start)
         other.start, other.bodies, other.events = self.start, self.bodies, self.events
         return other
 
 
-def watched(setup: BaySetup = SETUP, on: bool = False) -> World:
-    world = World(setup)
+def watched(setup: BaySetup = SETUP, on: bool = False) -> BayRun:
+    world = BayRun(setup)
     world.fold(*found("bay_1", on=on))
     return world
 

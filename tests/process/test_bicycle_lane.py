@@ -11,7 +11,7 @@ from edge.core.edge import Contact
 from edge.process.engine import LaneSetup
 from edge.process.merge import merge_bodies
 from edge.process.traffic.passage import BICYCLE_LIMITS, SpeedTrap, measure_passage
-from tests.process.make_engine import MINUTE, S, body, engine, events, found, presences
+from tests.kit.engine import MINUTE, S, body, engine, events, found, presences
 
 TRACK = LaneSetup("track", "quay", spacing_m=1.5, loop_m=0.8, kind="bicycle")
 LINES = ("track.lead", "track.trail")

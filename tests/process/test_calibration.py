@@ -11,7 +11,7 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, UncertainValue
 from edge.process.calibration import CalibrationInputs, Calibrator, Correction, GasCell, InputPoint
 from edge.process.calibration.correction import evaluate_polynomial, humidity_growth
-from tests.process.make_engine import MINUTE, PM25, S, body, engine
+from tests.kit.engine import MINUTE, PM25, S, body, engine
 from tests.process.weather import (
     CELLS,
     DRY,

@@ -12,7 +12,7 @@ from edge.process.aan803 import compensate, compensate_ozone
 from edge.process.calibration import CalibrationInputs, Correction
 from edge.process.calibration.correction import humidity_growth
 from edge.process.engine import DeviceSetup, Engine, EngineSetup
-from tests.process.make_engine import MINUTE, S, body, engine, sweeps
+from tests.kit.engine import MINUTE, S, body, engine, sweeps
 from tests.process.weather import (
     CELLS,
     DRY,

@@ -7,7 +7,7 @@ from edge.core.quality import GOOD, Reason
 from edge.core.reading import Bad, Sweep, UncertainValue, failed_sweep
 from edge.core.record import Stream
 from edge.process.engine import DeviceSetup
-from tests.process.make_engine import AIR, MINUTE, PM25, S, body, engine, sweeps
+from tests.kit.engine import AIR, MINUTE, PM25, S, body, engine, sweeps
 
 HUT = "hut_air"
 

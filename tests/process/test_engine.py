@@ -12,7 +12,7 @@ from edge.core.edge import Contact
 from edge.core.quality import Reason
 from edge.core.record import Stream
 from edge.process.engine import Engine
-from tests.process.make_engine import (
+from tests.kit.engine import (
     AIR,
     HEAT,
     METER,
@@ -28,19 +28,19 @@ from tests.process.make_engine import (
     setup,
     sweeps,
 )
-from tests.process.random_site import World, worlds
+from tests.kit.randomsite import SiteInput, worlds
 from tests.process.windows import SLOW, run
 
 
 @SLOW
 @given(worlds(), st.randoms(use_true_random=False))
-def test_the_result_does_not_depend_on_batches(world: World, chance: random.Random) -> None:
+def test_the_result_does_not_depend_on_batches(world: SiteInput, chance: random.Random) -> None:
     assert run(world, chance) == run(world)
 
 
 @SLOW
 @given(worlds())
-def test_bodies_are_json_and_msgpack(world: World) -> None:
+def test_bodies_are_json_and_msgpack(world: SiteInput) -> None:
     for text in run(world):
         for _, _, begin, end, record in json.loads(text):
             assert begin <= end
@@ -51,7 +51,7 @@ def test_bodies_are_json_and_msgpack(world: World) -> None:
 
 @SLOW
 @given(worlds())
-def test_no_summary_claims_what_cannot_be(world: World) -> None:
+def test_no_summary_claims_what_cannot_be(world: SiteInput) -> None:
     for text, begin, end in zip(run(world), [0, *world.ends], world.ends, strict=False):
         for stream, _, start, stop, record in json.loads(text):
             if stream == Stream.EVENT:
@@ -70,7 +70,7 @@ def test_no_summary_claims_what_cannot_be(world: World) -> None:
                 assert 0 < record.get("speed_single", {"kmh": 1})["kmh"] <= 200
 
 
-STAYS = World(
+STAYS = SiteInput(
     {"east_1.lead": [Contact("east_1.lead", True, 2 * S)]}, [*range(MINUTE, 7 * MINUTE, MINUTE)]
 )
 """A vehicle that came and was still there after more than `max_presence_s`."""
@@ -79,13 +79,13 @@ STAYS = World(
 @SLOW
 @given(worlds())
 @example(STAYS)
-def test_a_window_more_changes_no_sum(world: World) -> None:
+def test_a_window_more_changes_no_sum(world: SiteInput) -> None:
     """Vehicles, speeds and pulses belong to one window each, wherever the borders are."""
 
     def sums(ends: list[int]) -> tuple[int, ...]:
         records = [
             record
-            for text in run(World(quiet, ends))
+            for text in run(SiteInput(quiet, ends))
             for stream, _, _, _, record in json.loads(text)
             if stream in (Stream.TRAFFIC, Stream.ENERGY)
         ]

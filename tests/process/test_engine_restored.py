@@ -15,7 +15,7 @@ from edge.process.approachsignal import SignalSetup
 from edge.process.baywindow import BaySetup
 from edge.process.engine import Engine, EngineSetup
 from edge.process.phase import PhaseSetup
-from tests.process.make_engine import (
+from tests.kit.engine import (
     AIR,
     HEAT,
     METER,
@@ -33,14 +33,14 @@ from tests.process.make_engine import (
     setup,
     sweeps,
 )
-from tests.process.random_site import SITE, World, worlds
+from tests.kit.randomsite import SITE, SiteInput, worlds
 from tests.process.windows import SLOW, packed, run
 
 
 @SLOW
 @given(worlds(), st.randoms(use_true_random=False), st.sampled_from([msgpack, json]))
 def test_a_restored_engine_goes_on_to_the_bit(
-    world: World, chance: random.Random, way: Any
+    world: SiteInput, chance: random.Random, way: Any
 ) -> None:
     """At any moment, with what was pending fed again: as after a kill, from state and stage."""
     stage: list[Any] = []

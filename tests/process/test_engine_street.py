@@ -15,7 +15,7 @@ from edge.process.engine import Engine, EngineSetup, LaneSetup
 from edge.process.enginesetup import ContactSetup
 from edge.process.merge import merge_bodies
 from edge.process.phase import PhaseSetup
-from tests.process.make_engine import MINUTE, S, body, events, found, presences
+from tests.kit.engine import MINUTE, S, body, events, found, presences
 
 GREEN = PhaseSetup("north_green", "north", "green")
 SETUP = EngineSetup(

@@ -14,7 +14,7 @@ from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
 from edge.process.enginesetup import PulseSetup
 from edge.process.growthbounds import full_scale_power_w, growth_per_hour
-from tests.process.make_engine import (
+from tests.kit.engine import (
     MINUTE,
     S,
     body,

@@ -7,7 +7,7 @@ import pytest
 
 from edge.core.edge import Contact
 from edge.process.traffic.classes import LENGTH_CLASSES, count_by_class
-from tests.process.make_engine import (
+from tests.kit.engine import (
     MINUTE,
     MS,
     PAIR,

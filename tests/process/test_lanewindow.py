@@ -7,7 +7,7 @@ import pytest
 
 from edge.core.edge import Contact
 from edge.process.engine import Engine, LaneSetup
-from tests.process.make_engine import (
+from tests.kit.engine import (
     MINUTE,
     PAIR,
     SINGLE,

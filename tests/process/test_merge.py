@@ -16,7 +16,7 @@ from edge.process.engine import Engine
 from edge.process.merge import merge_bodies
 from edge.process.traffic.loopselection import HEALTH_STATES, STATES
 from edge.process.traffic.singleloopspeed import single_speed_body as single_body
-from tests.process.make_engine import (
+from tests.kit.engine import (
     AIR,
     HEAT,
     METER,
@@ -30,23 +30,23 @@ from tests.process.make_engine import (
     presences,
     sweeps,
 )
-from tests.process.random_site import SITE, World, worlds
+from tests.kit.randomsite import SITE, SiteInput, worlds
 from tests.process.windows import SLOW, run
 
 
-def bodies(world: World) -> dict[str, list[dict[str, Any]]]:
+def bodies(world: SiteInput) -> dict[str, list[dict[str, Any]]]:
     """Per source the records of three windows at least."""
     last = world.ends[-1]
     ends = sorted({*world.ends, last // 3 + 1, last // 2 + 2})
     told: dict[str, list[dict[str, Any]]] = {}
-    for text in run(World(world.sources, ends)):
+    for text in run(SiteInput(world.sources, ends)):
         for stream, source, _, _, record in json.loads(text):
             if stream != "event":
                 told.setdefault(source, []).append(record)
     return told
 
 
-def judged(world: World, chance: random.Random) -> list[list[dict[str, Any]]]:
+def judged(world: SiteInput, chance: random.Random) -> list[list[dict[str, Any]]]:
     """With what models add to some records."""
     told = list(bodies(world).values())
     for record in (record for records in told for record in records):
@@ -67,7 +67,7 @@ def judged(world: World, chance: random.Random) -> list[list[dict[str, Any]]]:
 
 @SLOW
 @given(worlds(), st.randoms(use_true_random=False))
-def test_merging_is_associative_to_the_bit(world: World, chance: random.Random) -> None:
+def test_merging_is_associative_to_the_bit(world: SiteInput, chance: random.Random) -> None:
     for records in judged(world, chance):
         for a, b, c in zip(records, records[1:], records[2:], strict=False):
             left, right = merge_bodies(merge_bodies(a, b), c), merge_bodies(a, merge_bodies(b, c))
@@ -150,7 +150,7 @@ DOUBTS = st.lists(
 )
 
 
-def doubted(world: World, doubts: list[list[DoubtedLoop]]) -> list[dict[str, Any]]:
+def doubted(world: SiteInput, doubts: list[list[DoubtedLoop]]) -> list[dict[str, Any]]:
     """Records of a lane whose loops are doubted in some windows."""
     made = Engine(SITE)
     made.start(0)
@@ -169,7 +169,7 @@ def doubted(world: World, doubts: list[list[DoubtedLoop]]) -> list[dict[str, Any
 @SLOW
 @given(worlds(), st.lists(DOUBTS, min_size=3, max_size=5))
 def test_a_doubted_part_takes_nothing_and_gives_nothing(
-    world: World, doubts: list[list[DoubtedLoop]]
+    world: SiteInput, doubts: list[list[DoubtedLoop]]
 ) -> None:
     records = doubted(world, doubts)
     for a, b, c in zip(records, records[1:], records[2:], strict=False):

@@ -9,7 +9,7 @@ from edge.core.edge import Contact
 from edge.process.approachsignal import SignalSetup
 from edge.process.engine import Engine, EngineSetup
 from edge.process.phase import PhaseSetup, PhaseTracker
-from tests.process.make_engine import MINUTE, SINGLE, S, events, found, presences
+from tests.kit.engine import MINUTE, SINGLE, S, events, found, presences
 
 GREEN = PhaseSetup("north_green", "north", "green")
 RED = PhaseSetup("north_red", "north", "red")
@@ -117,8 +117,8 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
         "by": "rule phase",
         "fault": "phase",
         "text": "north_green: the contact for green of north has not changed for 10 minutes: the "
-        "signal is off or flashes, or the contact's cable is cut; figures of the signal are left "
-        "out.",
+        "signal is off or flashes, or the cable of the contact is cut; figures of the signal are "
+        "left out.",
         "since_s": 600.0,
     }
     assert made.green(10 * MINUTE, 11 * MINUTE) is None
@@ -143,7 +143,7 @@ def test_a_contact_that_nobody_watches_is_not_silent() -> None:
     assert [each.from_ns for each in told] == [2410 * S]  # ten minutes, all of them watched
 
 
-class Street:
+class SignalledLane:
     """A lane and its signal, a window a minute; `told` are the events of the signal's contacts."""
 
     def __init__(self, *setups: PhaseSetup, position: str = "stop") -> None:
@@ -178,7 +178,7 @@ class Street:
 
 @pytest.mark.parametrize("kills", [False, True])
 def test_a_contact_that_was_never_heard_while_vehicles_pass_is_a_fault_once(kills: bool) -> None:
-    street = Street(GREEN, RED)
+    street = SignalledLane(GREEN, RED)
     for minute in range(1, 31):
         street.run(minute, *(found("north_red") if minute == 1 else ()),
                    *presences("north_red", (minute * 60 - 50, minute * 60 - 20)))  # fmt: skip
@@ -186,19 +186,19 @@ def test_a_contact_that_was_never_heard_while_vehicles_pass_is_a_fault_once(kill
             street.killed()
     assert street.told == [(600.0, "north_green", "on")]
     assert street.texts == [
-        "north_green: the contact for green of north has not been heard for 10 minutes while "
+        "north_green: the contact for green of north has never changed in 10 minutes while "
         "vehicles passed: its line is not connected; figures of the signal are left out."
     ]
     green = [*found("north_green", at_s=1810), *presences("north_green", (1830, 1850))]
     street.run(31, *green)
     assert street.told[1:] == [(1810.0, "north_green", "off")]
-    assert street.texts[1] == "north_green: the contact for green of north is heard."
+    assert street.texts[1] == "north_green: the contact for green of north changes now."
     street.run(39)
     assert len(street.told) == 2
 
 
 def test_where_nothing_passes_nobody_knows_whether_a_contact_is_heard() -> None:
-    street = Street(GREEN)
+    street = SignalledLane(GREEN)
     street.run(40, every_s=None)
     assert street.told == []
     street.run(43)
@@ -208,7 +208,7 @@ def test_where_nothing_passes_nobody_knows_whether_a_contact_is_heard() -> None:
 
 
 def test_a_contact_whose_line_is_closed_was_told_already() -> None:
-    street = Street(GREEN)
+    street = SignalledLane(GREEN)
     street.run(2, *found("north_green"), *presences("north_green", (10, 30)))
     street.engine.closed("north_green", 130 * S)  # whoever closed it said so
     street.run(15)
@@ -223,7 +223,7 @@ def test_a_contact_whose_line_is_closed_was_told_already() -> None:
 
 
 def test_a_fault_that_was_up_before_the_gap_is_not_told_again() -> None:
-    street = Street(GREEN)
+    street = SignalledLane(GREEN)
     street.run(12, *found("north_green"))
     assert street.told == [(600.0, "north_green", "on")]
     street.engine.start(1000 * S)
@@ -235,6 +235,6 @@ def test_a_fault_that_was_up_before_the_gap_is_not_told_again() -> None:
 
 
 def test_without_a_loop_by_the_signal_nothing_is_known_of_its_contacts() -> None:
-    street = Street(GREEN, position="corridor")
+    street = SignalledLane(GREEN, position="corridor")
     street.run(30)
     assert street.told == []

@@ -10,7 +10,7 @@ from edge.core.record import Draft
 from edge.process.engine import Engine, EngineSetup
 from edge.process.enginesetup import ContactSetup
 from edge.process.plaincontacts import FLICKER_CHANGES, FLICKER_NS, PlainContacts
-from tests.process.make_engine import S
+from tests.kit.engine import S
 
 DOOR = ContactSetup("cabinet", "door")
 

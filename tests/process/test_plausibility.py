@@ -13,8 +13,9 @@ from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.calibration import Correction
 from edge.process.engine import DeviceSetup, Engine
-from tests.process.make_engine import MINUTE, body, engine, events, setup, sweeps
-from tests.process.plausible import LOADS, Street, Twist, Values, faults, points_of
+from tests.kit.engine import MINUTE, body, engine, events, setup, sweeps
+from tests.long import more, size
+from tests.process.plausible import LOADS, SweptMeter, Twist, Values, faults, points_of
 
 DOUBT = "uncertain:contradicted"
 THREE = ("sdm630", "em24", "em340", "b23", "janitza_b23", "umg96rm", "iem3000", "adl400", "adw300")
@@ -81,11 +82,14 @@ PLANTED: list[tuple[str, str, Twist, str, int]] = [
     *((name, "phases_swapped", other_voltage, "power_l1", 30)
       for name in (*THREE, "sunspec", "sml", "iec62056", "dlt645", "mbus", "dlms")),
     *((name, "direction", sign, "power", 150) for name in ELECTRIC if name != "pzem004t"),
+    ("sdm630", "backwards", turned_l2, "power_l2", 27 * 60),
+    # a day of each kind of device takes two seconds
     *((name, "backwards", turned_l2, "power_l2", 27 * 60)
-      for name in ("sdm630", "sunspec", "sml", "dsmr", "mbus")),
+      for name in size((), ("sunspec", "sml", "dsmr", "mbus"))),
 ]  # fmt: skip
 
 
+@more
 @pytest.mark.parametrize(
     ("driver", "fault", "twist", "key", "minutes"),
     PLANTED,
@@ -95,7 +99,7 @@ def test_a_planted_contradiction_is_caught(
     driver: str, fault: str, twist: Twist, key: str, minutes: int
 ) -> None:
     phases = 1 if driver in ("sdm120", "sdm230", "em111", "pzem004t") else 3
-    street = Street(driver, twist=twist, phases=phases, every_s=20 if minutes < 1000 else 60)
+    street = SweptMeter(driver, twist=twist, phases=phases, every_s=20 if minutes < 1000 else 60)
     told = street.run(minutes)
     assert (fault, "on") in faults(told)
     said = [(one.body["fault"], *one.body["points"]) for one in told if "fault" in one.body]
@@ -107,7 +111,7 @@ def test_a_planted_contradiction_is_caught(
 
 
 def test_the_first_window_that_contradicts_is_not_called_good() -> None:
-    street = Street("sdm630", twist=times("power", 0.3))
+    street = SweptMeter("sdm630", twist=times("power", 0.3))
     assert street.run(1) == []
     assert street.windows[0]["power_l2"]["quality"] == {DOUBT: 6}
     assert street.windows[0]["power_l2"]["grade"] == "uncertain"
@@ -115,7 +119,7 @@ def test_the_first_window_that_contradicts_is_not_called_good() -> None:
 
 
 def test_the_end_is_told_once_too() -> None:
-    street = Street("sdm630", twist=times("power", 0.3))
+    street = SweptMeter("sdm630", twist=times("power", 0.3))
     street.run(10)
     street.twist = lambda values, _: values
     assert faults(street.run(20)) == [("phase_sum", "off")]
@@ -123,7 +127,7 @@ def test_the_end_is_told_once_too() -> None:
 
 
 def test_a_restart_tells_nothing_again_and_forgets_no_end() -> None:
-    street = Street("sdm630", twist=times("power", 0.3))
+    street = SweptMeter("sdm630", twist=times("power", 0.3))
     assert faults(street.run(10)) == [("phase_sum", "on")]
     again = Engine(setup(street.setup))
     again.restore(street.engine.snapshot())
@@ -135,7 +139,7 @@ def test_a_restart_tells_nothing_again_and_forgets_no_end() -> None:
 
 
 def test_what_is_not_checked_any_more_ends() -> None:
-    street = Street("sdm630", twist=times("power", 0.3))
+    street = SweptMeter("sdm630", twist=times("power", 0.3))
     street.run(10)
     less = replace(street.setup, points=tuple(p for p in street.points if p.key != "power_l3"))
     for now in (less, replace(less, name="other")):
@@ -150,11 +154,11 @@ def test_what_is_not_checked_any_more_ends() -> None:
 
 def test_a_sign_convention_and_a_turned_meter_are_told_apart() -> None:
     """Sign and register disagree: the sign. They agree, day and night: the transformers."""
-    street = Street("sdm630", twist=sign, every_s=20)
+    street = SweptMeter("sdm630", twist=sign, every_s=20)
     (event,) = (each for each in street.run(400) if each.body["fault"] == "direction")
     assert 'positive = "export"' in event.body["text"]
     assert "reversed" not in event.body["text"]
-    street = Street("sdm630", twist=turned_all, every_s=60)
+    street = SweptMeter("sdm630", twist=turned_all, every_s=60)
     (event,) = street.run(27 * 60)
     assert (event.body["fault"], event.body["points"][0]) == ("backwards", "power")
     assert "reversed = true" in event.body["text"]
@@ -167,7 +171,7 @@ def test_a_load_that_steps_within_one_reading_is_no_contradiction() -> None:
     def torn(values: Values, at_s: float) -> Values:
         return {**values, "power": values["power"] - (900.0 if at_s % 60 < 5 else 0.0)}
 
-    assert Street("sdm630", twist=torn).run(60) == []
+    assert SweptMeter("sdm630", twist=torn).run(60) == []
 
 
 def heat(**more: float) -> dict[str, float]:
@@ -251,27 +255,29 @@ def test_points_without_a_neighbour_cost_nothing(name: str) -> None:
 
 
 ALL_LOADS = ("sdm630", "sunspec", "dsmr", "sdm120")
-DAYS = [("sdm630", "sunny", 26), ("dsmr", "sunny", 26), ("dsmr", "steps", 26)]
-DAYS += [(name, load, 8) for name in ALL_LOADS for load in LOADS]
+DAYS = [("dsmr", "steps", 26)]
 DAYS += [
-    (name, list(LOADS)[at % len(LOADS)], 8)
+    (name, list(LOADS)[at % len(LOADS)], size(2, 8))
     for at, name in enumerate(ELECTRIC)
-    if name not in ALL_LOADS
+    if name not in size((), ALL_LOADS)
 ]
+MORE_DAYS = [("sdm630", "sunny", 26), ("dsmr", "sunny", 26)]
+MORE_DAYS += [(name, load, 8) for name in ALL_LOADS for load in LOADS]
 
 
-@pytest.mark.parametrize(("driver", "load", "hours"), DAYS)
+@more
+@pytest.mark.parametrize(("driver", "load", "hours"), DAYS + size([], MORE_DAYS))
 def test_simulated_hours_bring_no_false_alarm(driver: str, load: str, hours: int) -> None:
     phases = 1 if driver in ("sdm120", "sdm230", "em111", "pzem004t") else 3
     amps = LOADS[load]
-    street = Street(driver, lambda at: amps(at)[:phases], phases=phases, every_s=30)
+    street = SweptMeter(driver, lambda at: amps(at)[:phases], phases=phases, every_s=30)
     assert [each.body["text"] for each in street.run(hours * 60)] == []
     assert not any(DOUBT in point["quality"] for one in street.windows for point in one.values())
 
 
 @pytest.mark.parametrize("driver", ["mbus", "dlms", "iec62056"])
 def test_a_meter_that_is_read_each_quarter_of_an_hour_brings_none(driver: str) -> None:
-    street = Street(driver, LOADS["sunny"], every_s=900)
+    street = SweptMeter(driver, LOADS["sunny"], every_s=900)
     assert [each.body["text"] for each in street.run(2 * 1440)] == []
 
 

@@ -15,8 +15,9 @@ from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
 from edge.process.gaugewindow import GaugeFigure
 from edge.process.plausibility.relations import point_relations
-from tests.process.make_engine import MINUTE, body, engine, events, setup, sweeps
-from tests.process.plausible import Street, Values, faults, points_of, steps
+from tests.kit.engine import MINUTE, body, engine, events, setup, sweeps
+from tests.long import more, size
+from tests.process.plausible import SweptMeter, Values, faults, points_of, steps
 
 DOUBT = "uncertain:contradicted"
 
@@ -37,7 +38,7 @@ def told_less(values: Values, _: float) -> Values:
 
 def test_what_is_in_doubt_stays_so_where_a_reading_is_lost() -> None:
     """One answer of L2 is lost in each minute: nothing can be compared, and nothing is mended."""
-    street = Street("sdm630", twist=told_less)
+    street = SweptMeter("sdm630", twist=told_less)
     assert faults(street.run(10)) == [("phase_sum", "on")]
     whole = street.sample
 
@@ -57,7 +58,7 @@ def test_what_is_in_doubt_stays_so_where_a_reading_is_lost() -> None:
 def test_the_power_of_three_phases_is_not_held_against_the_current_of_one(driver: str) -> None:
     """`points` names three of a meter's points: nothing says how many phases there are."""
 
-    class Few(Street):
+    class Few(SweptMeter):
         @property
         def setup(self) -> DeviceSetup:
             return DeviceSetup("meter", Stream.ENERGY, self.few, self.every_s)
@@ -82,7 +83,7 @@ def test_a_meter_of_three_wires_tells_nothing_of_its_phases(driver: str) -> None
         none = {k: 0.0 for k in values if k[-3:-1] == "_l" and k.split("_")[0] in own}
         return {**values, **none}
 
-    street = Street(driver, twist=three_wires)
+    street = SweptMeter(driver, twist=three_wires)
     assert street.run(240) == []
     assert street.quality("power") == street.quality("energy_import") == {"good": 6}
 
@@ -123,14 +124,14 @@ def test_a_load_that_steps_all_the_time_is_no_contradiction(period_s: int, on_s:
         late = [one for one in phases if draw.random() < 0.5]
         return {**values, **before, **{f"power{n}": values[f"power{n}"] * then / now for n in late}}
 
-    street = Street("sdm630", amps, twist=torn, every_s=5)
+    street = SweptMeter("sdm630", amps, twist=torn, every_s=5)
     assert street.run(120) == []
     doubted = sum(DOUBT in one["power"]["quality"] for one in street.windows)
     assert doubted <= 2
 
 
 def test_a_contradiction_is_found_between_the_steps_of_a_load() -> None:
-    street = Street("sdm630", steps, twist=told_less)
+    street = SweptMeter("sdm630", steps, twist=told_less)
     assert faults(street.run(60)) == [("phase_sum", "on")]
 
 
@@ -141,13 +142,13 @@ def test_a_battery_that_feeds_the_other_phases_is_no_turned_transformer() -> Non
         two, three = 2.0 + (at_s % 7200 < 1800), 1.0
         return 0.05 - two - three, two, three
 
-    street = Street("sdm630", balanced, every_s=60)
+    street = SweptMeter("sdm630", balanced, every_s=60)
     assert street.run(30 * 60) == []
     assert street.quality("power_l1") == {"good": 1}
 
 
 def test_a_meter_that_tells_no_voltage_against_neutral_is_right_without() -> None:
-    street = Street("sdm630", twist=lambda values, _: {**values, "voltage_l1": 0.0})
+    street = SweptMeter("sdm630", twist=lambda values, _: {**values, "voltage_l1": 0.0})
     assert street.run(10) == []
 
 
@@ -162,8 +163,9 @@ def test_a_heat_meter_need_not_count_below_three_kelvin(
     assert told is doubted
 
 
+@more
 @pytest.mark.parametrize("apart", [2.0, 7.3, 30.0, 110.0])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(size(1, 3)))
 def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: int) -> None:
     """The step between them can have come since: it is that one falls back which tells them."""
     made = engine(
@@ -227,7 +229,7 @@ def test_what_two_devices_with_one_address_measure_is_in_doubt_too(apart: float)
         less = {key: values[key] / 3 for key in values if key.startswith(("power", "current"))}
         return {**values, **less, **more}
 
-    street = Street("sdm630", twist=other)
+    street = SweptMeter("sdm630", twist=other)
     assert ("two_devices", "on") in faults(street.run(180))
     for key in ("power", "voltage_l1", "current_l2", "energy_import"):
         assert set(street.quality(key)) <= {DOUBT, "uncertain:range"}, key
@@ -242,7 +244,7 @@ def test_a_power_factor_of_three_phases_is_defined_in_many_ways(driver: str) -> 
         vector = math.hypot(values["power"], values["reactive_power"])
         return {**values, "apparent_power": vector, "power_factor": sum(factors) / 3}
 
-    street = Street(driver, lambda at: (-9.0, 2.0, 2.0 if at % 600 < 300 else 14.0), twist=mean)
+    street = SweptMeter(driver, lambda at: (-9.0, 2.0, 2.0 if at % 600 < 300 else 14.0), twist=mean)
     assert street.run(60) == []
 
 

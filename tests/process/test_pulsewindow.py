@@ -5,7 +5,7 @@ import pytest
 from edge.core.edge import Contact
 from edge.process.engine import Engine, PulseSetup
 from edge.process.pulsewindow import PulseWindow
-from tests.process.make_engine import HEAT, MINUTE, S, body, engine, events, found, presences
+from tests.kit.engine import HEAT, MINUTE, S, body, engine, events, found, presences
 
 
 def pulses(*at_s: float, name: str = "heat") -> list[Contact]:

@@ -17,7 +17,7 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup
-from tests.process.make_engine import MINUTE, engine, events, sweeps
+from tests.kit.engine import MINUTE, engine, events, sweeps
 
 RECORDED = Path(os.environ.get("RECORDED", "."))
 HOUSE = RECORDED / "energy_household_sample/household_first10000min.csv.gz"

@@ -22,7 +22,7 @@ from edge.process.traffic.loopselection import (
     select_loop,
     worst_state,
 )
-from tests.process.make_engine import (
+from tests.kit.engine import (
     MINUTE,
     MS,
     SINGLE,
@@ -34,8 +34,8 @@ from tests.process.make_engine import (
     found,
     presences,
 )
-from tests.process.make_engine import PAIR as LANE
-from tests.process.random_site import contacts
+from tests.kit.engine import PAIR as LANE
+from tests.kit.randomsite import contacts
 from tests.process.windows import SLOW, packed
 
 ALONE = replace(SINGLE, name="x")

@@ -14,7 +14,7 @@ from edge.core.reading import Bad
 from edge.core.record import Draft, Stream
 from edge.process.calibration import Correction
 from edge.process.engine import DeviceSetup, Engine
-from tests.process.make_engine import METER, MINUTE, S, body, engine, events, sweeps
+from tests.kit.engine import METER, MINUTE, S, body, engine, events, sweeps
 
 NAME = "main_meter"
 

@@ -8,7 +8,7 @@ from edge.core.edge import Contact
 from edge.core.record import Draft
 from edge.process.engine import Engine, EngineSetup
 from edge.process.enginesetup import ContactSetup
-from tests.process.make_engine import HEAT, METER, MINUTE, S, body, engine, found, presences, sweeps
+from tests.kit.engine import HEAT, METER, MINUTE, S, body, engine, found, presences, sweeps
 
 DOOR = ContactSetup("door", "door")
 

@@ -10,7 +10,7 @@ from edge.core.reading import Bad, Sample, UncertainValue, Value
 from edge.core.record import Draft
 from edge.process.calibration import Correction
 from edge.process.engine import Engine
-from tests.process.make_engine import METER, S, engine, events, sweeps
+from tests.kit.engine import METER, S, engine, events, sweeps
 from tests.process.test_registerwindow import NAME, energy, feed
 
 

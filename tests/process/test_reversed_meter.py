@@ -8,7 +8,7 @@ import pytest
 from edge.core.point import Point, PointKind, Quantity
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
-from tests.process.make_engine import S, body, engine, events, setup, sweeps
+from tests.kit.engine import S, body, engine, events, setup, sweeps
 
 NAME = "main_meter"
 KEYS = ("energy_import", "energy_export", "energy_total")
@@ -50,7 +50,7 @@ def test_a_change_begins_the_registers_anew_and_tells_it_once() -> None:
     assert (one["event"], one["kind"], one["before"], one["after"]) == (
         "meter", "reversed", 5.0, 700.02,
     )  # fmt: skip
-    assert "counted the other way round" in one["text"]
+    assert "counted in the other direction" in one["text"]
     assert not events(started(made, TURNED).close(5 * S))
 
 

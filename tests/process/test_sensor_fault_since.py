@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from edge.core import Stream
-from tests.process.make_engine import MINUTE, SINGLE, engine, events, found, presences
+from tests.kit.engine import MINUTE, SINGLE, engine, events, found, presences
 
 
 def test_each_fault_that_goes_on_says_since_when() -> None:

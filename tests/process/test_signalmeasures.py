@@ -13,13 +13,13 @@ from edge.process.approachsignal import ApproachSignal, SignalSetup
 from edge.process.debounce import Debouncer, LineEvent
 from edge.process.phase import PhaseSetup
 from edge.process.signalmeasures import SignalLane, merge_measures
-from tests.process.make_engine import MINUTE, MS, S, found, presences
+from tests.kit.engine import MINUTE, MS, S, found, presences
 
 GREEN = PhaseSetup("north_green", "north", "green")
 MINUTES = (MINUTE, 2 * MINUTE, 3 * MINUTE)
 
 
-class World:
+class SignalRun:
     """A signal with lanes whose lead loops are given as presences; a window is a minute."""
 
     def __init__(self, *lanes: SignalLane, on: bool = False) -> None:
@@ -60,7 +60,7 @@ STOP, FAR = SignalLane("stop_1", "stop"), SignalLane("far_1", "advance")
 
 
 def test_arrivals_and_occupancy_are_told_by_colour() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((20, 50))
     world.loop("stop_1", (5, 22), (30, 30.5), (30.53, 31), (55, 56.25))
     assert world.to(MINUTE) == {
@@ -80,7 +80,7 @@ def test_arrivals_and_occupancy_are_told_by_colour() -> None:
 
 
 def test_a_queue_that_reaches_the_advance_loop_is_told() -> None:
-    world = World(STOP, FAR)
+    world = SignalRun(STOP, FAR)
     world.lamp((10, 15), (30, 35), (50, 55))
     world.loop("stop_1", (5, 12), (25, 32))
     world.loop("far_1", (8, 14), (49, 51))
@@ -98,7 +98,7 @@ def test_a_split_failure_wants_four_fifths_of_green_and_of_five_seconds_of_red(
     pair: tuple[float, float], failed: int
 ) -> None:
     """Green for 30 s from second 20 on; red from second 50 on."""
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((20, 50))
     world.loop("stop_1", pair)
     told = world.to(MINUTE)["stop_1"]
@@ -106,13 +106,13 @@ def test_a_split_failure_wants_four_fifths_of_green_and_of_five_seconds_of_red(
 
 
 def test_red_of_less_than_five_seconds_is_not_judged() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((10, 30), (34, 50))
     assert world.to(MINUTE)["stop_1"]["cycles_judged"] == 1
 
 
 def test_a_cycle_over_windows_and_a_restart_is_judged_once() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((50, 118))
     world.loop("stop_1", (45, 130))
     first = world.to(MINUTE)["stop_1"]
@@ -125,7 +125,7 @@ def test_a_cycle_over_windows_and_a_restart_is_judged_once() -> None:
 
 
 def test_a_green_that_was_found_is_not_judged() -> None:
-    world = World(STOP, on=True)
+    world = SignalRun(STOP, on=True)
     world.signal.fold("north_green", [Contact("north_green", False, 20 * S)], 0)
     world.loop("stop_1", (1, 40))
     told = world.to(MINUTE)["stop_1"]
@@ -133,7 +133,7 @@ def test_a_green_that_was_found_is_not_judged() -> None:
 
 
 def test_a_loop_that_nobody_watched_has_no_figures_of_that_time() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((10, 50))
     world.lines["stop_1"].mark_unobserved(30 * S)
     told = world.to(MINUTE)["stop_1"]
@@ -142,7 +142,7 @@ def test_a_loop_that_nobody_watched_has_no_figures_of_that_time() -> None:
 
 
 def test_a_green_that_began_unwatched_is_no_cycle_of_the_lane() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((10, 50))
     world.lines["stop_1"].mark_unobserved(5 * S)
     told = world.to(MINUTE)["stop_1"]
@@ -150,7 +150,7 @@ def test_a_green_that_began_unwatched_is_no_cycle_of_the_lane() -> None:
 
 
 def test_who_arrives_as_it_turns_green_arrives_on_green() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((20, 50))
     world.loop("stop_1", (20, 22), (50, 52))
     told = world.to(MINUTE)["stop_1"]
@@ -158,7 +158,7 @@ def test_who_arrives_as_it_turns_green_arrives_on_green() -> None:
 
 
 def test_lost_edges_of_a_loop_leave_the_cycle_unjudged() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.lamp((20, 50))
     world.loop("stop_1", (5, 25))
     world.lines["stop_1"].fold([Contact("stop_1", True, 30 * S, lost=2)], 0)
@@ -167,7 +167,7 @@ def test_lost_edges_of_a_loop_leave_the_cycle_unjudged() -> None:
 
 
 def test_a_loop_in_pulse_mode_has_arrivals_only() -> None:
-    world = World(SignalLane("stop_1", "stop", presence=False, merge_ns=0))
+    world = SignalRun(SignalLane("stop_1", "stop", presence=False, merge_ns=0))
     world.lamp((10, 50))
     world.loop("stop_1", (20, 20.125), (55, 55.125))
     assert world.to(MINUTE) == {
@@ -182,7 +182,7 @@ def test_a_loop_in_pulse_mode_has_arrivals_only() -> None:
 
 
 def test_without_a_colour_there_are_no_figures() -> None:
-    world = World(STOP)
+    world = SignalRun(STOP)
     world.signal.mark_unobserved(30 * S)
     world.signal.fold("north_green", found("north_green", at_s=50, on=True), 0)
     assert world.to(MINUTE) == {}
@@ -202,7 +202,7 @@ def test_windows_restarts_and_merging_change_nothing(
     """Three windows merged, in either order, are the one long window."""
 
     def play(ends: Sequence[int]) -> list[dict[str, Any]]:
-        world = World(STOP, FAR)
+        world = SignalRun(STOP, FAR)
         world.lamp(*[(a, b) for a, b in green if b - a > 0.02])
         world.loop("stop_1", *[(a, b) for a, b in on if b - a > 0.02])
         told = []

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.core.edge import Contact
 from edge.process.engine import Engine, LaneSetup
 from edge.process.traffic.singleloopspeed import GROUP_VEHICLES, MIN_VEHICLES, SingleLoopSpeed
-from tests.process.make_engine import MINUTE, PAIR, SINGLE, S, body, car, engine, found, presences
+from tests.kit.engine import MINUTE, PAIR, SINGLE, S, body, car, engine, found, presences
 from tests.process.windows import packed
 
 Vehicle = tuple[float, float, float]  # when, km/h, metres

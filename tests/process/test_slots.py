@@ -15,7 +15,7 @@ from edge.process.debounce import Debouncer, LineChange, LineEvent
 from edge.process.engine import Engine, LaneSetup
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.traffic.slots import SLOT_NS, LoopSlots, slot_ends
-from tests.process.make_engine import (
+from tests.kit.engine import (
     MINUTE,
     MS,
     PAIR,
@@ -27,12 +27,12 @@ from tests.process.make_engine import (
     found,
     presences,
 )
-from tests.process.random_site import SITE, World, worlds
+from tests.kit.randomsite import SITE, SiteInput, worlds
 from tests.process.windows import SLOW, feed, packed
 
 
 def play(
-    world: World, chance: random.Random | None = None, *, kills: bool = False
+    world: SiteInput, chance: random.Random | None = None, *, kills: bool = False
 ) -> tuple[list[LoopTick], list[dict[str, int]]]:
     """The ticks of a world, and of each window the on time of its lanes, where it is known."""
     made = Engine(SITE)
@@ -73,14 +73,14 @@ def play(
 @SLOW
 @given(worlds(), st.randoms(use_true_random=False), st.booleans())
 def test_the_ticks_do_not_depend_on_batches_and_kills(
-    world: World, chance: random.Random, kills: bool
+    world: SiteInput, chance: random.Random, kills: bool
 ) -> None:
     assert play(world, chance, kills=kills) == play(world)
 
 
 @SLOW
 @given(worlds())
-def test_the_slots_of_a_loop_follow_each_other_and_add_up(world: World) -> None:
+def test_the_slots_of_a_loop_follow_each_other_and_add_up(world: SiteInput) -> None:
     ticks, on_us = play(world)
     for lane, part in (("north_1", "lead"), ("north_1", "trail"), ("east_1", "lead")):
         mine = [each for each in ticks if (each.lane, each.part) == (lane, part)]

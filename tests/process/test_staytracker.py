@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edge.core.edge import Contact
 from edge.process.baywindow import merge_bays
-from tests.process.make_engine import MINUTE, MS, S
-from tests.process.test_baywindow import World
+from tests.kit.engine import MINUTE, MS, S
+from tests.process.test_baywindow import BayRun
 
 # Moments in milliseconds; a level, or None where nobody watches from there on.
 CHANGES = st.lists(
@@ -33,9 +33,9 @@ def contacts(changes: Sequence[tuple[int, bool | None]]) -> list[tuple[int, Cont
     return told
 
 
-def played(told: Sequence[tuple[int, Contact | None]], cuts: Sequence[int], restart: int) -> World:
+def played(told: Sequence[tuple[int, Contact | None]], cuts: Sequence[int], restart: int) -> BayRun:
     """Twenty minutes of them; `cuts` say how many come at once; born again after `restart`."""
-    world = World()
+    world = BayRun()
     at = 0
     for minute in range(1, 21):
         while at < len(told) and told[at][0] < minute * MINUTE:

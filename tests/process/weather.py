@@ -6,7 +6,7 @@ from edge.core.record import Stream
 from edge.process.aan803 import AlphasenseCell
 from edge.process.calibration import Correction, GasCell, InputPoint
 from edge.process.engine import DeviceSetup
-from tests.process.make_engine import PM25, TEMPERATURE, S
+from tests.kit.engine import PM25, TEMPERATURE, S
 
 HUMIDITY = Point("humidity", Quantity.RELATIVE_HUMIDITY, low=0, high=100)
 VOLTS = tuple(Point(f"ain{n}", Quantity.VOLTAGE, -5, 5, resolution=0.0001) for n in range(4))

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from edge.core.record import Draft
 from edge.process.engine import Engine
-from tests.process.random_site import SITE, World, split
+from tests.kit.randomsite import SITE, SiteInput, split
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -28,7 +28,7 @@ def feed(made: Engine, items: list[Any]) -> None:
 
 
 def run(
-    world: World,
+    world: SiteInput,
     chance: random.Random | None = None,
     between: Callable[[Engine], Engine] = lambda made: made,
 ) -> list[str]:

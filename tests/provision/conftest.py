@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.provision.enrolment import World
+from tests.kit.enrolment import EnrolmentServer
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    made = World(tmp_path)
+def world(tmp_path: Path) -> Iterator[EnrolmentServer]:
+    made = EnrolmentServer(tmp_path)
     made.start()
     yield made
     made.close()

@@ -10,12 +10,12 @@ from edge.identity.claim import parse_claim
 from edge.identity.floorclock import FloorClock
 from edge.identity.identitybundle import EnrolmentTarget
 from edge.provision import operatordocs
-from tests.provision.enrolment import World
+from tests.kit.enrolment import EnrolmentServer
 
 SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
 
 
-class Clock:
+class WrongClock:
     """Of a box: wrong, or not there."""
 
     def __init__(self, wall: datetime | None) -> None:
@@ -35,11 +35,11 @@ class Clock:
     "wall", [None, datetime(1970, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)], ids=str
 )
 def test_a_box_enrols_is_configured_and_renews(
-    world: World, tmp_path: Path, wall: datetime | None
+    world: EnrolmentServer, tmp_path: Path, wall: datetime | None
 ) -> None:
     folder = tmp_path / "identity"
     folder.mkdir()
-    state, watch = statefolder.StateFolder(folder), FloorClock(Clock(wall), folder)
+    state, watch = statefolder.StateFolder(folder), FloorClock(WrongClock(wall), folder)
     data = world.claim(site="s17")
     claim = parse_claim(data)
     home, ca, key = EnrolmentTarget.of(claim), claim.ca.encode(), keys.make_key(False)

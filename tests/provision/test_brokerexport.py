@@ -13,21 +13,22 @@ from edge.provision import atomicfiles, brokerexport, issuing
 from edge.provision.brokerexport import ExportResult
 from edge.provision.issuing import IssueRequest
 from edge.provision.registryrows import NamedKind
-from tests.provision.enrolment import World
+from tests.kit.enrolment import EnrolmentServer
+from tests.kit.power import ProcessKilled
 
 BROKER = IssueRequest(NamedKind.BROKER, "mq-1", ("localhost",))
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
+def world(tmp_path: Path) -> EnrolmentServer:
     """Without its server: nothing here listens."""
-    made = World(tmp_path)
+    made = EnrolmentServer(tmp_path)
     (tmp_path / "desk").mkdir()
     (tmp_path / "broker").mkdir(mode=0o700)
     return made
 
 
-def issue(world: World) -> Path:
+def issue(world: EnrolmentServer) -> Path:
     """The broker's new key."""
     store, who = world.home.store(), world.home.authority()
     try:
@@ -37,7 +38,7 @@ def issue(world: World) -> Path:
     return world.folder / "desk/mq-1.key"
 
 
-def put(world: World, key: Path | None = None, name: str = "mq-1") -> ExportResult:
+def put(world: EnrolmentServer, key: Path | None = None, name: str = "mq-1") -> ExportResult:
     store = world.home.store()
     try:
         return brokerexport.export_for_broker(
@@ -47,13 +48,13 @@ def put(world: World, key: Path | None = None, name: str = "mq-1") -> ExportResu
         store.close()
 
 
-def there(world: World) -> dict[str, bytes]:
+def there(world: EnrolmentServer) -> dict[str, bytes]:
     """What a broker finds under the names of its configuration."""
     files = sorted((world.folder / "broker").iterdir())
     return {path.name: path.read_bytes() for path in files if path.is_file()}
 
 
-def test_the_names_are_those_of_the_broker_s_configuration(world: World) -> None:
+def test_the_names_are_those_of_the_broker_s_configuration(world: EnrolmentServer) -> None:
     put(world, issue(world))
     text = Path("deploy/broker/mosquitto/kerbstone.conf").read_text()
     assert set(there(world)) == {"ca.crt", "crl.pem", "server.crt", "server.key"}
@@ -61,7 +62,7 @@ def test_the_names_are_those_of_the_broker_s_configuration(world: World) -> None
         assert text.count(f" /etc/mosquitto/kerbstone/{name}\n") == 2
 
 
-def test_the_list_is_signed_anew(world: World) -> None:
+def test_the_list_is_signed_anew(world: EnrolmentServer) -> None:
     key = issue(world)
     world.pass_days(40)  # the list that `ca` wrote has ended
     put(world, key)
@@ -71,7 +72,7 @@ def test_the_list_is_signed_anew(world: World) -> None:
     assert there(world)["crl.pem"] == world.home.crl.read_bytes()
 
 
-def test_a_key_that_stays_with_the_broker_is_left_there(world: World) -> None:
+def test_a_key_that_stays_with_the_broker_is_left_there(world: EnrolmentServer) -> None:
     key = issue(world)
     assert not put(world).has_key
     assert "server.key" not in there(world)
@@ -80,7 +81,7 @@ def test_a_key_that_stays_with_the_broker_is_left_there(world: World) -> None:
 
 
 @pytest.mark.parametrize("where", ["in its folder", "brought"])
-def test_a_key_that_does_not_fit_replaces_nothing(world: World, where: str) -> None:
+def test_a_key_that_does_not_fit_replaces_nothing(world: EnrolmentServer, where: str) -> None:
     put(world, issue(world))
     other = world.folder / "other.key"
     if where == "in its folder":
@@ -95,7 +96,9 @@ def test_a_key_that_does_not_fit_replaces_nothing(world: World, where: str) -> N
     assert {**there(world), "server.key": b""} == {**before, "server.key": b""}
 
 
-def test_a_renewal_that_is_not_carried_yet_does_not_keep_the_list_away(world: World) -> None:
+def test_a_renewal_that_is_not_carried_yet_does_not_keep_the_list_away(
+    world: EnrolmentServer,
+) -> None:
     put(world, issue(world))
     before = there(world)
     issue(world)
@@ -105,7 +108,7 @@ def test_a_renewal_that_is_not_carried_yet_does_not_keep_the_list_away(world: Wo
     assert {name for name in before if before[name] != after[name]} == {"crl.pem"}
 
 
-def test_a_renewal_replaces_key_and_certificate(world: World) -> None:
+def test_a_renewal_replaces_key_and_certificate(world: EnrolmentServer) -> None:
     put(world, issue(world))
     before = there(world)
     key = issue(world)
@@ -116,7 +119,9 @@ def test_a_renewal_replaces_key_and_certificate(world: World) -> None:
     assert after["ca.crt"] == before["ca.crt"]
 
 
-def test_a_full_disk_leaves_what_was_there(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_what_was_there(
+    world: EnrolmentServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(world, issue(world))
     before, key, stage = there(world), issue(world), atomicfiles.stage_file
 
@@ -136,10 +141,6 @@ def fits(found: dict[str, bytes]) -> bool:
     return key == x509.load_pem_x509_certificate(found["server.crt"]).public_key()
 
 
-class Killed(BaseException):
-    """From then on nothing can be changed any more."""
-
-
 CHANGES = ("replace", "rename", "symlink", "unlink", "mkdir", "rmdir", "link")
 
 
@@ -153,7 +154,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         def wrapped(*values: object, **words: object) -> object:
             asked.append(name)
             if len(asked) >= step:
-                raise Killed
+                raise ProcessKilled
             return real(*values, **words)
 
         monkeypatch.setattr(os, name, wrapped)
@@ -165,7 +166,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("before_it", ["put here", "a key by hand", "files by hand"])
 def test_a_renewal_is_read_whole_or_not_at_all_at_any_moment(
-    world: World, before_it: str, monkeypatch: pytest.MonkeyPatch
+    world: EnrolmentServer, before_it: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reload that comes between two steps, or a kill: the key fits the certificate, always."""
     folder = world.folder / "broker"
@@ -185,7 +186,7 @@ def test_a_renewal_is_read_whole_or_not_at_all_at_any_moment(
     for step in range(1, 200):
         with monkeypatch.context() as patch:
             asked = killed_at(step, patch)
-            with contextlib.suppress(Killed):
+            with contextlib.suppress(ProcessKilled):
                 put(world, key)
         now = there(world)
         assert fits(now), f"killed before step {step}, {asked[-1]}"
@@ -199,7 +200,7 @@ def test_a_renewal_is_read_whole_or_not_at_all_at_any_moment(
     assert len(list(folder.iterdir())) == 6, "four names, and what they lead to; no remains"
 
 
-def test_a_broker_of_a_group_reads_its_key_and_nobody_else_does(world: World) -> None:
+def test_a_broker_of_a_group_reads_its_key_and_nobody_else_does(world: EnrolmentServer) -> None:
     key, folder = issue(world), world.folder / "broker"
     put(world, key)
     assert (folder / "server.key").stat().st_mode & 0o777 == 0o600
@@ -209,18 +210,18 @@ def test_a_broker_of_a_group_reads_its_key_and_nobody_else_does(world: World) ->
     assert (folder / "server.key").stat().st_gid == folder.stat().st_gid
 
 
-def test_who_is_unknown_ended_or_revoked_gets_nothing(world: World) -> None:
+def test_who_is_unknown_ended_or_revoked_gets_nothing(world: EnrolmentServer) -> None:
     with pytest.raises(ConfigError, match="issue broker"):
         put(world)
     key = issue(world)
     world.pass_days(731)
-    with pytest.raises(ConfigError, match="issue it anew"):
+    with pytest.raises(ConfigError, match="issue it again"):
         put(world, key)
     world.now = world.home.authority().certificate.not_valid_before_utc
     key = issue(world)
     store = world.home.store()
     issuing.revoke_named(world.home, store, "mq-1", "superseded", world.now)
     store.close()
-    with pytest.raises(ConfigError, match="was revoked: issue it anew"):
+    with pytest.raises(ConfigError, match="was revoked: issue it again"):
         put(world, key)
     assert there(world) == {}

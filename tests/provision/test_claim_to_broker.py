@@ -8,8 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +18,11 @@ from cryptography import x509
 
 from deploy.broker import start
 from edge.identity.statefolder import StateFolder
-from tests.cli.conftest import Command, kerbstone
-from tests.deploy.pki_city import CONNECT, Place
-from tests.deploy.pki_forged import Pair
-from tests.uplink.broker import BINARY, SUBSCRIBER
+from tests.kit.broker import BINARY, SUBSCRIBER
+from tests.kit.citybroker import CONNECT, TlsListener
+from tests.kit.command import Command, kerbstone
+from tests.kit.forged import Pair
+from tests.kit.waiting import wait_until
 
 __all__ = ["kerbstone"]  # the fixture
 
@@ -34,13 +34,6 @@ pytestmark = pytest.mark.skipif(
     not Path(BINARY).exists() or not Path(PUBLISHER).exists(),
     reason="needs mosquitto and mosquitto-clients",
 )
-
-
-def until(true: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 @contextmanager
@@ -69,7 +62,7 @@ def two_ports() -> int:
             return port
 
 
-class City:
+class OperatorRun:
     """The operator's desk, and what it has started."""
 
     def __init__(self, folder: Path, run: Command, stack: ExitStack) -> None:
@@ -80,7 +73,7 @@ class City:
         self.act("ca", "--host", "localhost")
         words = ("-m", "edge.cli.main", "provision", "serve", "--listen", "127.0.0.1:0")
         self.start("server", *words, "--dir", self.home)
-        until(lambda: "listening, port" in self.log("server"), "the server does not listen")
+        wait_until(lambda: "listening, port" in self.log("server"), "the server does not listen")
 
     def start(self, name: str, *words: object) -> subprocess.Popen[bytes]:
         return self._stack.enter_context(process(self.folder / f"{name}.log", *words))
@@ -113,7 +106,9 @@ class City:
         words = ("-m", "edge.identity.main", "run", "--state", self.state, "--boot", self.card)
         first = self.start("first", *words)
         status = self.card / "kerbstone-status.txt"
-        until(lambda: status.exists() and "approval" in status.read_text(), "the box asks nothing")
+        wait_until(
+            lambda: status.exists() and "approval" in status.read_text(), "the box asks nothing"
+        )
         first.kill()
         found = re.search(r"\b[A-Z2-7]{4}-[A-Z2-7]{4}\b", status.read_text())
         assert found
@@ -128,7 +123,7 @@ class City:
         script = ROOT / "deploy/broker/start.py"
         made = self.start("broker", script, self.broker, "--port", self.port,
                           "--provision", self.home)  # fmt: skip
-        until(lambda: "running" in self.log("broker"), "the broker does not start")
+        wait_until(lambda: "running" in self.log("broker"), "the broker does not start")
         return made
 
     def client(self, program: str, pair: Pair, port: int, *words: str) -> list[str]:
@@ -140,16 +135,18 @@ class City:
     def reload(self, broker: subprocess.Popen[bytes]) -> None:
         before = self.log("broker").count("Reloading config")
         broker.send_signal(signal.SIGHUP)
-        until(lambda: self.log("broker").count("Reloading config") > before, "it does not reload")
+        wait_until(
+            lambda: self.log("broker").count("Reloading config") > before, "it does not reload"
+        )
 
 
 @pytest.fixture
-def city(tmp_path: Path, kerbstone: Command) -> Iterator[City]:
+def city(tmp_path: Path, kerbstone: Command) -> Iterator[OperatorRun]:
     with ExitStack() as stack:
-        yield City(tmp_path, kerbstone, stack)
+        yield OperatorRun(tmp_path, kerbstone, stack)
 
 
-def test_a_box_enrols_publishes_and_is_refused_once_it_is_revoked(city: City) -> None:
+def test_a_box_enrols_publishes_and_is_refused_once_it_is_revoked(city: OperatorRun) -> None:
     city.claim()
     broker = city.start_broker()
     box = city.enrol()
@@ -164,11 +161,11 @@ def test_a_box_enrols_publishes_and_is_refused_once_it_is_revoked(city: City) ->
             subprocess.run(publish, check=True, timeout=60)
             return subscriber.poll() is not None
 
-        until(heard, "the platform hears nothing")
+        wait_until(heard, "the platform hears nothing")
         assert subscriber.stdout
         assert subscriber.stdout.read() == b"from the wall\n"
 
-    boxes, platforms = Place(city.broker, city.port), Place(city.broker, city.port + 1)
+    boxes, platforms = TlsListener(city.broker, city.port), TlsListener(city.broker, city.port + 1)
     assert boxes.answer(box) == "connack 0"
     city.act("revoke", "gw-17", "--reason", "keyCompromise")
     city.act("broker", "broker-loopback", "--out", city.broker)
@@ -177,14 +174,14 @@ def test_a_box_enrols_publishes_and_is_refused_once_it_is_revoked(city: City) ->
     assert platforms.answer(platform) == "connack 0"
 
 
-def test_a_broker_takes_its_renewed_certificate_when_it_is_told(city: City) -> None:
+def test_a_broker_takes_its_renewed_certificate_when_it_is_told(city: OperatorRun) -> None:
     broker, desk = city.start_broker(), city.folder / "desk"
     desk.mkdir()
     words = ("broker", "broker-loopback", "--ip", "127.0.0.1", "--out", desk, "--json")
     said = json.loads(city.act("issue", *words))
     assert f"{_serial(city):x}" != said["serial"]
     platform = city.broker / "platform.crt", city.broker / "platform.key"
-    context = Place(city.broker, city.port).context(platform)
+    context = TlsListener(city.broker, city.port).context(platform)
     plain = socket.create_connection(("127.0.0.1", city.port + 1), 30)
     with plain, context.wrap_socket(plain, server_hostname="127.0.0.1") as session:
         session.sendall(CONNECT)
@@ -197,7 +194,7 @@ def test_a_broker_takes_its_renewed_certificate_when_it_is_told(city: City) -> N
     assert f"{_serial(city):x}" == said["serial"]
 
 
-def test_a_second_start_of_the_broker_issues_nothing(city: City) -> None:
+def test_a_second_start_of_the_broker_issues_nothing(city: OperatorRun) -> None:
     now = datetime.now(UTC)
     start.join(city.broker, city.home, now)
     before = {path.name: path.read_bytes() for path in city.broker.glob("[!.]*.*")}
@@ -207,7 +204,7 @@ def test_a_second_start_of_the_broker_issues_nothing(city: City) -> None:
 
 
 def test_a_folder_that_cannot_be_the_broker_s_is_exit_2(
-    city: City, capfd: pytest.CaptureFixture[str]
+    city: OperatorRun, capfd: pytest.CaptureFixture[str]
 ) -> None:
     none = str(city.folder / "none")
     assert start.main([str(city.broker), "--provision", none]) == 2
@@ -217,7 +214,7 @@ def test_a_folder_that_cannot_be_the_broker_s_is_exit_2(
     assert "choose another" in capfd.readouterr().err
 
 
-def _serial(city: City) -> int:
+def _serial(city: OperatorRun) -> int:
     context = ssl.create_default_context(cafile=city.broker / "ca.crt")
     context.load_cert_chain(city.broker / "platform.crt", city.broker / "platform.key")
     with (

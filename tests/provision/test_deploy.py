@@ -11,7 +11,7 @@ import pytest
 from edge.provision import brokerexport
 from edge.provision.registryrows import FOLDER
 from edge.provision.serverdir import ServerDirectory
-from tests.provision.enrolment import World
+from tests.kit.enrolment import EnrolmentServer
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy/provision"
@@ -103,7 +103,7 @@ def test_the_list_goes_from_where_it_is_written_to_where_the_broker_reads_it() -
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 @pytest.mark.parametrize("there", ["a list", "a link", "no list"])
 def test_a_list_is_copied_and_a_link_or_rubbish_is_not(
-    there: str, tmp_path: Path, world: World
+    there: str, tmp_path: Path, world: EnrolmentServer
 ) -> None:
     """The steps of the unit, run: the folder is the server user's, who is not root."""
     source, broker = tmp_path / "kerbstone-provision", tmp_path / "kerbstone"

@@ -19,8 +19,8 @@ from cryptography import x509
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.names import comparison_code
 from edge.provision import approvals
-from tests.provision.enrolment import Box, spki
-from tests.uplink.broker import free_port
+from tests.kit.broker import free_port
+from tests.kit.enrolment import DeviceKey, spki
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/provision.md").read_text(encoding="utf-8")
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-class Reader:
+class PageFollower:
     """Who follows the page: at a desk, with the server's machine beside it."""
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Reader:
         for each in (self.home, self.desk, self.boot, self.stick, self.broker, folder / "bin"):
             each.mkdir()
         self.port = free_port()
-        self.box, self.other = Box("gw-17"), Box("gw-17")
+        self.box, self.other = DeviceKey("gw-17"), DeviceKey("gw-17")
         self.server: subprocess.Popen[bytes] | None = None
         program = folder / "bin/kerbstone"
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m edge.cli.main "$@"\n')
@@ -111,7 +111,7 @@ class Reader:
         (self.stick / approvals.REQUEST).write_bytes(self.other.csr())
 
 
-def test_the_page_is_followed_from_the_first_command_to_the_last(reader: Reader) -> None:
+def test_the_page_is_followed_from_the_first_command_to_the_last(reader: PageFollower) -> None:
     code, other = (
         comparison_code(spki(each.key.public_key())) for each in (reader.box, reader.other)
     )
@@ -164,8 +164,8 @@ def test_the_page_names_every_act() -> None:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    made = Reader(tmp_path)
+def reader(tmp_path: Path) -> Iterator[PageFollower]:
+    made = PageFollower(tmp_path)
     yield made
     if made.server is not None:
         made.server.terminate()

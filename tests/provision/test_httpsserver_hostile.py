@@ -20,31 +20,32 @@ from edge.provision import certrequest
 from edge.provision.enrolservice import EnrolService
 from edge.provision.esthandler import BODY_LIMIT, HEADER_LIMIT, EstHandler
 from edge.provision.httpsserver import ConnectionLimits, client_network
-from tests.provision.enrolment import Box, World
+from tests.kit.enrolment import DeviceKey, EnrolmentServer
+from tests.long import examples
 
 POST = b"POST /.well-known/est/kerbstone/simpleenroll HTTP/1.1\r\nHost: x\r\n"
 TYPE = b"Content-Type: application/pkcs10\r\n"
-CSR = Box().csr()
+CSR = DeviceKey().csr()
 GOOD = certrequest.read_csr(CSR)
 
 
 @pytest.fixture
-def narrow(tmp_path: Path) -> Iterator[World]:
+def narrow(tmp_path: Path) -> Iterator[EnrolmentServer]:
     """Two connections at a time of one address, three in all, a fifth of a second for each."""
-    made = World(tmp_path, ConnectionLimits(idle_s=20.0, total_s=0.2, threads=3, each=2))
+    made = EnrolmentServer(tmp_path, ConnectionLimits(idle_s=20.0, total_s=0.2, threads=3, each=2))
     made.start()
     yield made
     made.close()
 
 
-def served(world: World) -> bool:
+def served(world: EnrolmentServer) -> bool:
     """Sooner or later: a thread that was cut off takes a moment to go."""
     while True:
         with contextlib.suppress(OSError):
             return world.ask("cacerts").status == 200
 
 
-def said(world: World, data: bytes) -> bytes:
+def said(world: EnrolmentServer, data: bytes) -> bytes:
     with world.raw() as stream:
         stream.sendall(data)
         got = b""
@@ -53,13 +54,13 @@ def said(world: World, data: bytes) -> bytes:
     return got
 
 
-def test_a_body_too_large_is_refused_and_told(world: World) -> None:
+def test_a_body_too_large_is_refused_and_told(world: EnrolmentServer) -> None:
     reply = world.ask("simpleenroll", b"x" * (BODY_LIMIT + 1), {"Kerbstone-Claim": "x"})
     assert reply.status == 413
     assert world.ask("simpleenroll", b"x" * BODY_LIMIT, {"Kerbstone-Claim": "x"}).status == 400
 
 
-def test_a_length_that_is_promised_only_holds_nobody(world: World) -> None:
+def test_a_length_that_is_promised_only_holds_nobody(world: EnrolmentServer) -> None:
     huge = POST + TYPE + b"Content-Length: 999999999999\r\n\r\n"
     assert b" 413 " in said(world, huge)
     assert world.ask("cacerts").status == 200
@@ -74,13 +75,13 @@ def test_a_length_that_is_promised_only_holds_nobody(world: World) -> None:
     ],
     ids=["one long", "many", "no end"],
 )
-def test_a_header_too_large_is_refused(world: World, header: bytes) -> None:
+def test_a_header_too_large_is_refused(world: EnrolmentServer, header: bytes) -> None:
     answer = said(world, POST + header + b"\r\n")
     assert answer.split(b"\r\n")[0].split()[1] in (b"431", b"400")
     assert b"problem+json" in answer
 
 
-def test_the_largest_claim_fits_into_a_header(world: World) -> None:
+def test_the_largest_claim_fits_into_a_header(world: EnrolmentServer) -> None:
     from edge.identity.claim import CLAIM_LIMIT
 
     header = {"Kerbstone-Claim": base64.b64encode(b"x" * CLAIM_LIMIT).decode()}
@@ -102,13 +103,13 @@ def test_the_largest_claim_fits_into_a_header(world: World) -> None:
         (b"Content-Length: 4\r\nKerbstone-Claim: \xff\xfe\r\n", b"400"),
     ],
 )
-def test_what_is_unclear_is_refused(world: World, lines: bytes, status: bytes) -> None:
+def test_what_is_unclear_is_refused(world: EnrolmentServer, lines: bytes, status: bytes) -> None:
     answer = said(world, POST + TYPE + lines + b"\r\neA==")
     assert answer.split(b"\r\n")[0].split()[1] == status
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-def test_a_body_that_ends_early_is_torn(world: World) -> None:
+def test_a_body_that_ends_early_is_torn(world: EnrolmentServer) -> None:
     with world.raw() as stream:
         stream.sendall(POST + TYPE + b"Content-Length: 100\r\n\r\nhalf")
         socket.socket.shutdown(stream, socket.SHUT_WR)
@@ -128,17 +129,17 @@ def test_a_body_that_ends_early_is_torn(world: World) -> None:
     ],
 )
 def test_there_are_four_paths_and_a_method_for_each(
-    world: World, method: str, path: str, status: int
+    world: EnrolmentServer, method: str, path: str, status: int
 ) -> None:
     body = b"x" if method == "POST" else None
     assert world.ask("", body, method=method, path=path).status == status
 
 
-def test_another_type_is_refused(world: World) -> None:
+def test_another_type_is_refused(world: EnrolmentServer) -> None:
     assert world.ask("simpleenroll", b"x", {"Content-Type": "text/html"}).status == 415
 
 
-def test_tls_1_2_is_refused(world: World) -> None:
+def test_tls_1_2_is_refused(world: EnrolmentServer) -> None:
     context = world.tls()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -147,7 +148,7 @@ def test_tls_1_2_is_refused(world: World) -> None:
         context.wrap_socket(plain, server_hostname="localhost")
 
 
-def test_a_slow_client_does_not_hold_up_others(world: World) -> None:
+def test_a_slow_client_does_not_hold_up_others(world: EnrolmentServer) -> None:
     silent = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(5)]
     half = world.raw()
     half.sendall(POST)
@@ -156,7 +157,7 @@ def test_a_slow_client_does_not_hold_up_others(world: World) -> None:
         each.close()
 
 
-def test_a_slow_client_is_cut_off_and_an_address_has_a_share(narrow: World) -> None:
+def test_a_slow_client_is_cut_off_and_an_address_has_a_share(narrow: EnrolmentServer) -> None:
     slow = [socket.create_connection(("127.0.0.1", narrow.port), timeout=20) for _ in range(4)]
     for each in slow:
         assert (
@@ -166,7 +167,7 @@ def test_a_slow_client_is_cut_off_and_an_address_has_a_share(narrow: World) -> N
     assert served(narrow)
 
 
-def test_somebody_who_drips_is_cut_off_all_the_same(narrow: World) -> None:
+def test_somebody_who_drips_is_cut_off_all_the_same(narrow: EnrolmentServer) -> None:
     with narrow.raw() as stream:
         stream.settimeout(0.01)
         while True:  # a byte at a time never is silence
@@ -181,12 +182,12 @@ def test_somebody_who_drips_is_cut_off_all_the_same(narrow: World) -> None:
     assert served(narrow)
 
 
-def silent(world: World, address: str) -> socket.socket:
+def silent(world: EnrolmentServer, address: str) -> socket.socket:
     """A connection, and nothing on it."""
     return socket.create_connection(("127.0.0.1", world.port), 20, (address, 0))
 
 
-def half_open(world: World, address: str) -> socket.socket:
+def half_open(world: EnrolmentServer, address: str) -> socket.socket:
     """It has said hello in TLS, and does not go on."""
     out = ssl.MemoryBIO()
     hello = world.tls().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
@@ -197,14 +198,14 @@ def half_open(world: World, address: str) -> socket.socket:
     return link
 
 
-def dripping(world: World, address: str) -> socket.socket:
+def dripping(world: EnrolmentServer, address: str) -> socket.socket:
     """All of TLS, and a byte of the request; another one comes in time, as often as it takes."""
     link = world.tls().wrap_socket(silent(world, address), server_hostname="localhost")
     link.sendall(POST[:1])
     return link
 
 
-def lingering(world: World, address: str) -> socket.socket:
+def lingering(world: EnrolmentServer, address: str) -> socket.socket:
     """It has its answer, and does not hang up."""
     link = world.tls().wrap_socket(silent(world, address), server_hostname="localhost")
     link.sendall(b"GET /.well-known/est/kerbstone/cacerts HTTP/1.1\r\n\r\n")
@@ -214,7 +215,7 @@ def lingering(world: World, address: str) -> socket.socket:
 @pytest.mark.parametrize("kind", [silent, half_open, dripping, lingering])
 @pytest.mark.parametrize("addresses", [1, 8, 64])
 def test_connections_that_ask_for_nothing_lock_nobody_out(
-    world: World, kind: Callable[[World, str], socket.socket], addresses: int
+    world: EnrolmentServer, kind: Callable[[EnrolmentServer, str], socket.socket], addresses: int
 ) -> None:
     """64 of them were enough, and sixteen for those who share an address with them."""
     with contextlib.ExitStack() as links:
@@ -223,11 +224,11 @@ def test_connections_that_ask_for_nothing_lock_nobody_out(
             with contextlib.suppress(OSError):  # another one has its place already
                 links.enter_context(kind(world, address))
         began_s = time.monotonic()
-        world.enrolled(Box())
+        world.enrolled(DeviceKey())
         assert time.monotonic() - began_s < 8.0
 
 
-def test_one_who_comes_again_and_again_puts_out_himself_only(world: World) -> None:
+def test_one_who_comes_again_and_again_puts_out_himself_only(world: EnrolmentServer) -> None:
     ends = threading.Event()
 
     def flood() -> None:
@@ -244,7 +245,7 @@ def test_one_who_comes_again_and_again_puts_out_himself_only(world: World) -> No
     flooding.start()
     try:
         for number in range(5):
-            world.enrolled(Box(f"gw-{number:03}"))
+            world.enrolled(DeviceKey(f"gw-{number:03}"))
     finally:
         ends.set()
         flooding.join()
@@ -252,7 +253,7 @@ def test_one_who_comes_again_and_again_puts_out_himself_only(world: World) -> No
 
 @pytest.mark.parametrize("held", [(EnrolService, "cacerts"), (EstHandler, "end_headers")])
 def test_who_is_being_answered_keeps_his_place(
-    world: World, monkeypatch: pytest.MonkeyPatch, held: tuple[type, str]
+    world: EnrolmentServer, monkeypatch: pytest.MonkeyPatch, held: tuple[type, str]
 ) -> None:
     """His request is here: what he asked for is not thrown away, and no half of it."""
     if world.running is None:
@@ -276,7 +277,7 @@ def test_who_is_being_answered_keeps_his_place(
 
 
 def test_a_machine_without_threads_counts_no_connection_for_ever(
-    narrow: World, monkeypatch: pytest.MonkeyPatch
+    narrow: EnrolmentServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none_left(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -305,7 +306,7 @@ def test_whose_a_connection_is(one: str, other: str, same: bool) -> None:
     assert (client_network(one) == client_network(other)) is same
 
 
-def test_plain_http_gets_nothing(world: World) -> None:
+def test_plain_http_gets_nothing(world: EnrolmentServer) -> None:
     with socket.create_connection(("127.0.0.1", world.port), timeout=20) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with contextlib.suppress(ConnectionResetError):
@@ -314,13 +315,15 @@ def test_plain_http_gets_nothing(world: World) -> None:
 
 
 same = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
 @same
 @given(data=st.binary(max_size=400))
-def test_any_bytes_leave_the_server_standing(world: World, data: bytes) -> None:
+def test_any_bytes_leave_the_server_standing(world: EnrolmentServer, data: bytes) -> None:
     with world.raw() as stream:
         stream.sendall(data)
         socket.socket.shutdown(stream, socket.SHUT_WR)
@@ -330,11 +333,13 @@ def test_any_bytes_leave_the_server_standing(world: World, data: bytes) -> None:
 
 @same
 @given(claim=st.binary(max_size=300), body=st.binary(max_size=300))
-def test_any_claim_and_any_request_are_a_4xx(world: World, claim: bytes, body: bytes) -> None:
+def test_any_claim_and_any_request_are_a_4xx(
+    world: EnrolmentServer, claim: bytes, body: bytes
+) -> None:
     assert 400 <= world.enrol(claim, body).status < 500
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(where=st.integers(0, len(CSR) - 1), flip=st.integers(1, 255), cut=st.booleans())
 def test_a_damaged_request_is_a_request_error(where: int, flip: int, cut: bool) -> None:
     data = bytearray(CSR)
@@ -350,7 +355,7 @@ def test_a_damaged_request_is_a_request_error(where: int, flip: int, cut: bool) 
     assert found.csr.tbs_certrequest_bytes == GOOD.csr.tbs_certrequest_bytes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=200))
 def test_any_body_is_a_request_error(data: bytes) -> None:
     for each in (data, base64.b64encode(data), b"-----BEGIN CERTIFICATE REQUEST-----\n" + data):
@@ -363,7 +368,7 @@ def test_any_body_is_a_request_error(data: bytes) -> None:
 def test_extensions_that_cannot_be_read_are_malformed() -> None:
     odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x03\x01")
     with pytest.raises(certrequest.CsrError):
-        certrequest.check_names(certrequest.read_csr(Box().csr(odd)), "gw-17")
+        certrequest.check_names(certrequest.read_csr(DeviceKey().csr(odd)), "gw-17")
 
 
 def test_a_version_that_is_none_is_malformed() -> None:

@@ -16,14 +16,14 @@ from edge.provision.enroldatabase import APPLICATION_ID, MIGRATIONS
 from edge.provision.gatewaystore import GatewayStore
 from edge.provision.issuing import IssueRequest, IssueResult
 from edge.provision.registryrows import NamedKind
-from tests.provision.enrolment import PEM, Box, World
+from tests.kit.enrolment import PEM, DeviceKey, EnrolmentServer
 
 HOSTS = ("broker.city.example", "192.0.2.10")
 BROKER = IssueRequest(NamedKind.BROKER, "mq-1", HOSTS)
 PLATFORM = IssueRequest(NamedKind.PLATFORM, "platform-2")
 
 
-def issue(world: World, wanted: IssueRequest) -> IssueResult:
+def issue(world: EnrolmentServer, wanted: IssueRequest) -> IssueResult:
     assert world.running
     out = world.folder / "out"
     out.mkdir(exist_ok=True)
@@ -31,22 +31,22 @@ def issue(world: World, wanted: IssueRequest) -> IssueResult:
     return issuing.issue_certificate(world.home, world.running.store, who, wanted, out, world.now)
 
 
-def revoke(world: World, name: str) -> list[int]:
+def revoke(world: EnrolmentServer, name: str) -> list[int]:
     assert world.running
     store = world.running.store
     ended = issuing.revoke_named(world.home, store, name, "keyCompromise", world.now)
     return [each.serial for each in ended]
 
 
-def certificate(world: World, name: str) -> x509.Certificate:
+def certificate(world: EnrolmentServer, name: str) -> x509.Certificate:
     return x509.load_pem_x509_certificate((world.folder / f"out/{name}.crt").read_bytes())
 
 
 def request(
-    world: World, name: str, *extensions: x509.ExtensionType, box: Box | None = None
+    world: EnrolmentServer, name: str, *extensions: x509.ExtensionType, box: DeviceKey | None = None
 ) -> Path:
     path = world.folder / f"{name}.csr"
-    path.write_bytes((box or Box()).csr(*extensions, name=name))
+    path.write_bytes((box or DeviceKey()).csr(*extensions, name=name))
     return path
 
 
@@ -59,7 +59,9 @@ def alternatives(made: x509.Certificate) -> Sequence[str]:
     return [str(each.value) for each in found]
 
 
-def test_a_broker_is_a_server_and_a_program_is_a_client_of_the_same_ca(world: World) -> None:
+def test_a_broker_is_a_server_and_a_program_is_a_client_of_the_same_ca(
+    world: EnrolmentServer,
+) -> None:
     issue(world, BROKER)
     issue(world, PLATFORM)
     ca = x509.load_pem_x509_certificate(world.home.ca.read_bytes())
@@ -77,7 +79,7 @@ def test_a_broker_is_a_server_and_a_program_is_a_client_of_the_same_ca(world: Wo
         alternatives(program)
 
 
-def test_the_key_is_its_owner_s_and_the_server_has_no_copy(world: World) -> None:
+def test_the_key_is_its_owner_s_and_the_server_has_no_copy(world: EnrolmentServer) -> None:
     path = next(each for each in issue(world, BROKER).written if each.suffix == ".key")
     assert path.stat().st_mode & 0o777 == 0o600
     key = load_pem_private_key(path.read_bytes(), None)
@@ -90,17 +92,17 @@ def test_the_key_is_its_owner_s_and_the_server_has_no_copy(world: World) -> None
 
 
 @pytest.mark.parametrize("inside", [".", "configs"])
-def test_no_key_is_written_into_the_server_s_folder(world: World, inside: str) -> None:
+def test_no_key_is_written_into_the_server_s_folder(world: EnrolmentServer, inside: str) -> None:
     assert world.running
     world.home.configs.mkdir()
     who, out = world.home.authority(), world.home.folder / inside
     with pytest.raises(ConfigError, match="another --out"):
         issuing.issue_certificate(world.home, world.running.store, who, BROKER, out, world.now)
-    assert world.running.store.roll.live() == []
+    assert world.running.store.registry.live() == []
 
 
-def test_of_a_request_the_key_counts_and_no_wish(world: World) -> None:
-    box = Box()
+def test_of_a_request_the_key_counts_and_no_wish(world: EnrolmentServer) -> None:
+    box = DeviceKey()
     wishes = (
         x509.BasicConstraints(ca=True, path_length=3),
         x509.SubjectAlternativeName([x509.DNSName("other.example")]),
@@ -113,9 +115,9 @@ def test_of_a_request_the_key_counts_and_no_wish(world: World) -> None:
     assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
-def test_a_request_of_another_or_of_nobody_is_refused(world: World) -> None:
+def test_a_request_of_another_or_of_nobody_is_refused(world: EnrolmentServer) -> None:
     torn = world.folder / "torn.csr"
-    torn.write_bytes(Box().csr(name="mq-1")[:-9])
+    torn.write_bytes(DeviceKey().csr(name="mq-1")[:-9])
     for path, word in ((request(world, "mq-2"), "common name"), (torn, "PKCS#10")):
         with pytest.raises(ConfigError, match=word):
             issue(world, BROKER._replace(csr=path))
@@ -131,29 +133,29 @@ def test_a_request_of_another_or_of_nobody_is_refused(world: World) -> None:
             for name in ("mq-1", "Platform", "platform/x")
         ),
         (BROKER._replace(hosts=()), "--dns, --ip"),
-        (BROKER._replace(hosts=("broker city",)), "no name of a host"),
+        (BROKER._replace(hosts=("broker city",)), "neither a host name"),
         (PLATFORM._replace(hosts=HOSTS), "is a client"),
     ],
 )
 def test_what_has_no_name_or_no_place_gets_nothing(
-    world: World, wanted: IssueRequest, word: str
+    world: EnrolmentServer, wanted: IssueRequest, word: str
 ) -> None:
     assert world.running
     with pytest.raises(ConfigError, match=word):
         issue(world, wanted)
-    assert world.running.store.roll.live() == []
+    assert world.running.store.registry.live() == []
 
 
-def test_no_box_has_a_broker_s_name_and_no_broker_a_box_s(world: World) -> None:
+def test_no_box_has_a_broker_s_name_and_no_broker_a_box_s(world: EnrolmentServer) -> None:
     issue(world, BROKER)
-    reply = world.enrol(world.claim(gateway="mq-1"), Box("mq-1").csr())
+    reply = world.enrol(world.claim(gateway="mq-1"), DeviceKey("mq-1").csr())
     assert (reply.status, reply.code) == (403, "forbidden")
-    world.enrolled(Box("gw-17"))
-    with pytest.raises(ConfigError, match="a box is called gw-17"):
+    world.enrolled(DeviceKey("gw-17"))
+    with pytest.raises(ConfigError, match="a box has the name gw-17"):
         issue(world, BROKER._replace(name="gw-17"))
 
 
-def test_who_renews_has_both_until_all_are_revoked(world: World) -> None:
+def test_who_renews_has_both_until_all_are_revoked(world: EnrolmentServer) -> None:
     assert world.running
     first = issue(world, PLATFORM).named
     second = issue(world, PLATFORM).named
@@ -169,16 +171,16 @@ def test_who_renews_has_both_until_all_are_revoked(world: World) -> None:
     assert not _listed(world, third.serial)
 
 
-def test_a_revoked_key_does_not_come_back_with_a_request(world: World) -> None:
-    wanted = PLATFORM._replace(csr=request(world, "platform-2", box=Box()))
+def test_a_revoked_key_does_not_come_back_with_a_request(world: EnrolmentServer) -> None:
+    wanted = PLATFORM._replace(csr=request(world, "platform-2", box=DeviceKey()))
     issue(world, wanted)
     revoke(world, "platform-2")
-    with pytest.raises(ConfigError, match="was revoked once"):
+    with pytest.raises(ConfigError, match="was revoked: make"):
         issue(world, wanted)
 
 
-def test_revoking_a_box_and_a_broker_ends_in_one_list(world: World) -> None:
-    _, box, _ = world.enrolled(Box())
+def test_revoking_a_box_and_a_broker_ends_in_one_list(world: EnrolmentServer) -> None:
+    _, box, _ = world.enrolled(DeviceKey())
     broker = issue(world, BROKER).named
     world.revoke("gw-17")
     revoke(world, "mq-1")
@@ -187,19 +189,19 @@ def test_revoking_a_box_and_a_broker_ends_in_one_list(world: World) -> None:
     assert len(x509.load_pem_x509_crl(world.home.crl.read_bytes())) == 2
 
 
-def test_a_program_s_certificate_is_no_identity_of_a_box(world: World) -> None:
+def test_a_program_s_certificate_is_no_identity_of_a_box(world: EnrolmentServer) -> None:
     issue(world, PLATFORM)
     out = world.folder / "out"
     both = world.folder / "both.pem"
     both.write_bytes((out / "platform-2.key").read_bytes() + (out / "platform-2.crt").read_bytes())
-    assert world.renew(both, Box("platform-2").csr()).code == "unknown"
+    assert world.renew(both, DeviceKey("platform-2").csr()).code == "unknown"
     assert world.ask("config", identity=both).code == "unknown"
 
 
 def test_a_store_of_the_version_before_keeps_its_rows_and_learns_the_new_ones(
-    world: World,
+    world: EnrolmentServer,
 ) -> None:
-    claim, made, _ = world.enrolled(Box())
+    claim, made, _ = world.enrolled(DeviceKey())
     world.revoke("gw-17")
     world.close()
     with sqlite3.connect(world.home.folder / "store.db") as db:
@@ -209,7 +211,7 @@ def test_a_store_of_the_version_before_keeps_its_rows_and_learns_the_new_ones(
     issue(world, BROKER)
     revoke(world, "mq-1")
     assert _listed(world, made.serial_number)
-    assert world.enrol(claim, Box().csr()).code == "used"
+    assert world.enrol(claim, DeviceKey().csr()).code == "used"
 
 
 def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
@@ -224,12 +226,12 @@ def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
         GatewayStore(path)
 
 
-def test_the_request_s_own_text_is_read_from_pem_too(world: World) -> None:
+def test_the_request_s_own_text_is_read_from_pem_too(world: EnrolmentServer) -> None:
     path = request(world, "platform-2")
     path.write_bytes(x509.load_der_x509_csr(path.read_bytes()).public_bytes(PEM))
     assert issue(world, PLATFORM._replace(csr=path)).named.kind is NamedKind.PLATFORM
 
 
-def _listed(world: World, serial: int) -> bool:
+def _listed(world: EnrolmentServer, serial: int) -> bool:
     crl = x509.load_pem_x509_crl(world.home.crl.read_bytes())
     return crl.get_revoked_certificate_by_serial_number(serial) is not None

@@ -10,10 +10,10 @@ import pytest
 
 from edge.core import ConfigError
 from edge.provision import operatordocs
-from tests.provision.enrolment import Box, spki
+from tests.kit.enrolment import DeviceKey, spki
 
 PAGE = "https://enrol.city.example/"
-SPKI = spki(Box().key.public_key())
+SPKI = spki(DeviceKey().key.public_key())
 TEXT = operatordocs.label_text(PAGE, "gw-17", SPKI)
 QUIET = 4  # modules of white around it, as ISO/IEC 18004 asks for
 Matrix = list[list[int]]
@@ -25,7 +25,7 @@ def test_a_label_says_a_name_and_the_beginning_of_a_key_s_hash() -> None:
 
 @pytest.mark.parametrize("name", ["platform", "../x", "gw 17", ""])
 def test_who_is_no_gateway_has_no_label(name: str) -> None:
-    with pytest.raises(ConfigError, match="no name of a gateway"):
+    with pytest.raises(ConfigError, match="not a gateway name"):
         operatordocs.label_text(PAGE, name, SPKI)
 
 

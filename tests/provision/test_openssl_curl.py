@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.provision.enrolment import Box, World
+from tests.kit.enrolment import DeviceKey, EnrolmentServer
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None or shutil.which("curl") is None,
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def today(tmp_path: Path) -> Iterator[World]:
+def today(tmp_path: Path) -> Iterator[EnrolmentServer]:
     """Its clock is the machine's, for curl looks at that one."""
-    made = World(tmp_path, start=datetime.now(UTC))
+    made = EnrolmentServer(tmp_path, start=datetime.now(UTC))
     made.start()
     yield made
     made.close()
@@ -35,12 +35,12 @@ def call(*words: object, data: bytes = b"") -> str:
     return text
 
 
-def curl(world: World, verb: str, *words: object) -> str:
+def curl(world: EnrolmentServer, verb: str, *words: object) -> str:
     url = f"https://localhost:{world.port}/.well-known/est/kerbstone/{verb}"
     return call("curl", "-sS", "--noproxy", "*", "--cacert", world.home.ca, *words, url)
 
 
-def test_curl_and_openssl_enrol_and_renew(today: World, tmp_path: Path) -> None:
+def test_curl_and_openssl_enrol_and_renew(today: EnrolmentServer, tmp_path: Path) -> None:
     world = today
     key, pem, der = (tmp_path / name for name in ("box.key", "box.csr", "box.der"))
     call("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
@@ -89,7 +89,7 @@ def test_curl_and_openssl_enrol_and_renew(today: World, tmp_path: Path) -> None:
     assert curl(world, "simplereenroll", *words[2:], "--cert", own, "--key", key).endswith("\n410")
 
 
-def test_openssl_verifies_the_server_and_gets_tls_1_3_only(world: World) -> None:
+def test_openssl_verifies_the_server_and_gets_tls_1_3_only(world: EnrolmentServer) -> None:
     at = ("-attime", str(int(world.now.timestamp()) + 5))
     where = ("-connect", f"localhost:{world.port}", "-CAfile", world.home.ca)
     text = call("openssl", "s_client", *where, *at, "-verify_hostname", "localhost",
@@ -105,7 +105,7 @@ def test_openssl_verifies_the_server_and_gets_tls_1_3_only(world: World) -> None
     assert old.returncode != 0
 
 
-def test_openssl_verifies_the_signature_of_a_claim(world: World, tmp_path: Path) -> None:
+def test_openssl_verifies_the_signature_of_a_claim(world: EnrolmentServer, tmp_path: Path) -> None:
     claim = world.claim()
     cut = claim.rindex(b"signature = ")
     (tmp_path / "body").write_bytes(claim[:cut])
@@ -119,6 +119,6 @@ def test_openssl_verifies_the_signature_of_a_claim(world: World, tmp_path: Path)
 
 def test_openssl_reads_a_request_of_these_tests(tmp_path: Path) -> None:
     path = tmp_path / "csr"
-    path.write_bytes(Box().csr())
+    path.write_bytes(DeviceKey().csr())
     assert "CN=gw-17" in call("openssl", "req", "-inform", "DER", "-in", path, "-noout", "-text",
                               "-verify")  # fmt: skip

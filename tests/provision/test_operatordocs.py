@@ -14,7 +14,7 @@ NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
 SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
 
 
-class Desk:
+class ConfigSigner:
     def __init__(self, folder: Path) -> None:
         self.key, self.out = Ed25519PrivateKey.generate(), folder / "configs"
         self.site = folder / "site.toml"
@@ -27,11 +27,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
+def desk(tmp_path: Path) -> ConfigSigner:
+    return ConfigSigner(tmp_path)
 
 
-def test_the_number_is_the_time_and_grows_whatever_the_clock_says(desk: Desk) -> None:
+def test_the_number_is_the_time_and_grows_whatever_the_clock_says(desk: ConfigSigner) -> None:
     first = desk.sign()
     assert first == int(NOW.timestamp())
     assert desk.sign() == first + 1
@@ -40,11 +40,13 @@ def test_the_number_is_the_time_and_grows_whatever_the_clock_says(desk: Desk) ->
     assert desk.sign() == 4070908801
 
 
-def test_where_the_former_one_is_lost_the_boxs_number_is_counted_on_from(desk: Desk) -> None:
+def test_where_the_former_one_is_lost_the_boxs_number_is_counted_on_from(
+    desk: ConfigSigner,
+) -> None:
     assert desk.sign(after=4070908800) == 4070908801
 
 
-def test_a_number_that_nobody_signed_does_not_count(desk: Desk) -> None:
+def test_a_number_that_nobody_signed_does_not_count(desk: ConfigSigner) -> None:
     """Else who can write there uses up all numbers, and the box takes no configuration again."""
     desk.sign()
     stranger = Ed25519PrivateKey.generate()
@@ -59,7 +61,7 @@ def test_a_number_that_nobody_signed_does_not_count(desk: Desk) -> None:
         desk.sign()
 
 
-def test_a_number_that_no_box_would_read_is_not_signed(desk: Desk) -> None:
+def test_a_number_that_no_box_would_read_is_not_signed(desk: ConfigSigner) -> None:
     with pytest.raises(ConfigError, match="at most"):
         desk.sign(after=siteconfig.SERIAL_MAX)
     assert not (desk.out / "gw-17.json").exists()

@@ -24,7 +24,7 @@ def test_the_example_names_every_key_with_its_default(tmp_path: Path) -> None:
 
 def test_a_key_of_the_ca_that_others_may_read_is_not_used(tmp_path: Path) -> None:
     from edge.provision import bootstrap
-    from tests.provision.enrolment import START
+    from tests.kit.enrolment import START
 
     home = ServerDirectory(tmp_path / "home")
     bootstrap.bootstrap_server(home, "CA", ["localhost"], START)
@@ -35,7 +35,7 @@ def test_a_key_of_the_ca_that_others_may_read_is_not_used(tmp_path: Path) -> Non
 
 def test_the_store_is_there_before_two_can_open_it_at_once(tmp_path: Path) -> None:
     from edge.provision import bootstrap
-    from tests.provision.enrolment import START
+    from tests.kit.enrolment import START
 
     home = ServerDirectory(tmp_path / "home")
     bootstrap.bootstrap_server(home, "CA", ["localhost"], START)

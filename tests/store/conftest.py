@@ -3,16 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.memory import in_memory
+from tests.kit.fixtures import tmp_path
+from tests.kit.setback import SetBackGateway
 from tests.store.faulty import FaultyDisk, FaultyPlace
-from tests.store.set_back import Box
 
-
-@pytest.fixture
-def tmp_path(tmp_path: Path) -> Iterator[Path]:
-    """In memory: these tests are about order, not about speed."""
-    with in_memory(tmp_path) as folder:
-        yield folder
+__all__ = ["tmp_path"]
 
 
 @pytest.fixture
@@ -26,9 +21,9 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[Box]:
+def box(tmp_path: Path) -> Iterator[SetBackGateway]:
     """It has run before, and runs again."""
-    one = Box(tmp_path)
+    one = SetBackGateway(tmp_path)
     try:
         assert one.start() == "known"
         one.stop()  # so that the database is one without its log, too

@@ -17,7 +17,7 @@ def run(*command: object) -> bool:
     return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
-class Card:
+class MountedCard:
     """`folder` is where it is mounted."""
 
     def __init__(self, folder: Path, fault: Path | None = None) -> None:
@@ -37,7 +37,7 @@ class Card:
 
 
 @contextmanager
-def card(folder: Path, *, ext4: bool = False) -> Iterator[Card]:
+def card(folder: Path, *, ext4: bool = False) -> Iterator[MountedCard]:
     if os.geteuid() != 0 or not all(map(shutil.which, TOOLS)):
         pytest.skip("needs root, to mount")
     place, image = folder / "card", folder / "card.img"
@@ -52,7 +52,7 @@ def card(folder: Path, *, ext4: bool = False) -> Iterator[Card]:
     if not done:
         pytest.skip("nothing can be mounted here")
     try:
-        yield Card(place, _fault(image) if ext4 else None)
+        yield MountedCard(place, _fault(image) if ext4 else None)
     finally:
         run("umount", "--lazy", place)
 

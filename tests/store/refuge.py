@@ -5,8 +5,8 @@ from pathlib import Path
 
 from edge.store import ClockMark, Outbox
 from edge.store.database import DATABASE_NAME
+from tests.kit.outbox import S, opened
 from tests.store.faulty import away, back
-from tests.store.test_outbox import S, opened
 
 IOERR, CORRUPT = sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT
 

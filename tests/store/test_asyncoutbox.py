@@ -7,7 +7,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.store import AsyncOutbox, Outbox, OutboxBusyError, asyncoutbox
-from tests.store.test_outbox import LIMIT, MARK, drafts
+from tests.kit.outbox import LIMIT, MARK, drafts
 
 
 async def start(folder: Path) -> AsyncOutbox:
@@ -39,14 +39,14 @@ async def test_commits_that_meet_share_a_transaction(
 
 async def test_a_card_that_does_not_take_the_word_of_it_is_known_to(tmp_path: Path) -> None:
     one = await start(tmp_path)
-    assert one.untold is False
+    assert one.high_water_unsaved is False
     (tmp_path / "outbox" / "highwater").mkdir(parents=True, exist_ok=True)
     # in its thread: another one cannot close the database
     await one._call(
-        lambda outbox: outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+        lambda outbox: outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     )
     await one.commit(drafts(1))
-    assert one.untold is True
+    assert one.high_water_unsaved is True
     await one.close()
 
 
@@ -110,7 +110,7 @@ async def test_a_second_daemon_is_turned_away(tmp_path: Path) -> None:
 async def test_dead_rows_are_declared(tmp_path: Path) -> None:
     made = await start(tmp_path)
     first, second = await made.commit(drafts(2))
-    await made.bury(first.row, "nobody wants it")
+    await made.dead_letter(first.row, "nobody wants it")
     made.confirm([second.row])
     (declared,) = await made.commit([], {}, MARK)
     assert declared.record.body["reason"] == "refused"

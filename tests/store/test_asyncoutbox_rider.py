@@ -8,7 +8,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.store import AsyncOutbox, OwnerStates, asyncoutbox
-from tests.store.test_outbox import LIMIT, MARK, drafts
+from tests.kit.outbox import LIMIT, MARK, drafts
 
 
 async def start(folder: Path) -> AsyncOutbox:
@@ -102,7 +102,7 @@ async def test_the_details_name_losses_and_dead_letters(tmp_path: Path) -> None:
     made = await start(tmp_path)
     first, _ = await made.commit(drafts(2))
     assert await made.details() == {"undeclared": [], "letters": []}
-    await made.bury(first.row, "nobody wants it")
+    await made.dead_letter(first.row, "nobody wants it")
     details = await made.details()
     (loss,), (letter,) = details["undeclared"], details["letters"]
     assert (loss["reason"], loss["first"], loss["count"]) == ("refused", 1, 1)

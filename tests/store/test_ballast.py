@@ -12,8 +12,8 @@ import pytest
 from edge.core import Stream
 from edge.store import Outbox
 from edge.store.ballast import CHUNK, Ballast, free_bytes, write_zeros
+from tests.kit.outbox import drafts, everything, kill
 from tests.store.refuge import at
-from tests.store.test_outbox import drafts, everything, kill
 
 SIZE = 1 << 20
 DISK = 8 << 20

@@ -6,7 +6,7 @@ import pytest
 
 from edge.store import AsyncOutbox, ClockMark, Outbox
 from edge.store.clockmap import BOOTS, WHOLE_BOOTS
-from tests.store.test_outbox import drafts, opened
+from tests.kit.outbox import drafts, opened
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edge.store import ClockMark
 from edge.store.clockmap import BOOTS, CORRECTION_NS, Anchor, consistent_anchors
+from tests.kit.outbox import drafts, opened
 from tests.store.test_clockmap import WALL, S, mark, marks, told
-from tests.store.test_outbox import drafts, opened
 
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S

@@ -7,7 +7,7 @@ import pytest
 
 from edge.store import ClockMark
 from edge.store.clockmap import MARK_NS, SAME_SHIFT_NS, STEP_NS
-from tests.store.test_outbox import drafts, opened
+from tests.kit.outbox import drafts, opened
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
@@ -81,7 +81,7 @@ def test_another_database_gets_the_mark_at_once(tmp_path: Path) -> None:
         disk.rows("DELETE FROM clock")
     other = tmp_path / "other"
     other.mkdir()
-    outbox._medium.disk = type(disk)(other, 4 << 20, 1 << 20)
+    outbox._storage.disk = type(disk)(other, 4 << 20, 1 << 20)
     disk.close()
     outbox.commit([], {"x": (1, b"")}, clock=mark(61))
     assert outbox.marks(number) == [mark(61)]

@@ -16,7 +16,7 @@ from edge.store import ClockMark, Outbox
 from edge.store.diskoutbox import DiskOutbox
 from edge.store.outboxfolder import OutboxFolder
 from edge.store.storefiles import read_epoch_file
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
+from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
 
 def used(folder: Path) -> Path:

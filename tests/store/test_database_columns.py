@@ -11,9 +11,9 @@ import pytest
 from edge.core import Stream
 from edge.store import ClockMark, database, storefiles
 from edge.store.database import DATABASE_NAME
-from tests.memory import in_memory
+from tests.kit.memory import in_memory
+from tests.kit.outbox import MARK, S, drafts, everything
 from tests.store.test_foreign_owner import OURS, opened
-from tests.store.test_outbox import MARK, S, drafts, everything
 
 COLUMNS = {
     "meta": ["value"],
@@ -35,7 +35,7 @@ def kept() -> Iterator[Path]:
         rows = outbox.commit(
             [*drafts(20), *drafts(3, Stream.EVENT)], {"engine": (1, b"t")}, clock=MARK
         )
-        outbox.bury(rows[0].row, "nobody takes it")
+        outbox.dead_letter(rows[0].row, "nobody takes it")
         outbox.commit(drafts(2, at=30), clock=ClockMark(40 * S, MARK.wall_ns + 35 * S, "ntp"))
         outbox.close()
         yield folder
@@ -127,7 +127,7 @@ def test_a_damaged_row_with_the_number_of_another_one_declares_none(
     numbers = [s.record.key.seq for s in everything(outbox) if s.record.key.stream == Stream.AIR]
     assert (7 in numbers, 9 in numbers) == (True, False)
     assert {reason for _, _, reason in outbox._drops} == {"refused"}, "7 is not lost"
-    assert any("not even its number" in text for _, text in outbox._medium.said.due(S))
+    assert any("not even its number" in text for _, text in outbox._storage.notices.due(S))
     outbox.close()
 
 

@@ -17,8 +17,9 @@ from edge.store.deliveryjournal import (
     RecoveredJournal,
     recover_journal,
 )
-from tests.memory import in_memory
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
+from tests.kit.memory import in_memory
+from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
+from tests.long import examples
 
 SENT, CONFIRMED, ROWS = range(2, 12), range(5, 9), 20
 
@@ -69,7 +70,7 @@ def test_no_flipped_bit_confirms_a_row_or_hides_that_it_was_sent(tmp_path: Path)
 
 
 @settings(
-    max_examples=50,
+    max_examples=examples(50),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -16,7 +16,8 @@ from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.downsample import Downsampler, merge_groups
 from edge.store.quarterhours import QuarterHours
 from edge.store.rowformat import SUMMARY_LEVEL, RowHead
-from tests.store.test_outbox import everything, kill, text
+from tests.kit.outbox import everything, kill, text
+from tests.long import examples
 
 S = 1_000_000_000
 MINUTE = 60 * S
@@ -180,12 +181,12 @@ def test_one_transaction_touches_at_most_500_rows(
         ]
         outbox.commit(drafts, clock=ClockMark((start + 100) * S, WALL + (start + 100) * S, "ntp"))
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(2000 * S, WALL + 2000 * S, "ntp"))
-    disk, thinner = outbox._disk, outbox._thinner
+    disk, thinner = outbox._disk, outbox._downsampler
     assert disk is not None
     assert thinner is not None
     sizes = []
     rows = 1200
-    while outbox._thin(disk):
+    while outbox._downsample(disk):
         sizes.append(rows - sum(disk.tally().values()) + 1)
         rows = sum(disk.tally().values())
     assert max(sizes) == 500
@@ -196,7 +197,7 @@ def test_one_transaction_touches_at_most_500_rows(
     outbox.close()
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 30))
 def test_holes_restarts_odd_and_damaged_rows_never_stop_it_and_lose_no_number(
     tmp_path: Path, seed: int
@@ -219,7 +220,7 @@ def test_holes_restarts_odd_and_damaged_rows_never_stop_it_and_lose_no_number(
         if rng.random() < 0.5:
             disk._db.execute("UPDATE record SET crc = 0 WHERE id % 17 = ?", (rng.randrange(17),))
         steps = 0
-        while outbox._thin(disk):
+        while outbox._downsample(disk):
             steps += 1
             assert steps < 1000
         if rng.random() < 0.5:
@@ -251,7 +252,7 @@ def test_more_sources_than_one_look_holds_do_not_stop_it(
     disk = outbox._disk
     assert disk is not None
     steps = 0
-    while outbox._thin(disk):
+    while outbox._downsample(disk):
         steps += 1
         assert steps < 1000
     assert sorted(n for s in everything(outbox) for n in covered(s)) == list(range(1, 1201))
@@ -293,7 +294,7 @@ def test_raw_goes_first_then_health_and_raw_never_thins_what_was_measured(tmp_pa
 
 def test_the_ratio_is_measured(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    thinner = outbox._thinner
+    thinner = outbox._downsampler
     assert isinstance(thinner, Downsampler)
     assert thinner.ratio == 15
     live(outbox, range(900))
@@ -330,7 +331,7 @@ def test_after_a_power_cut_what_was_before_merges_when_room_is_needed(tmp_path: 
     outbox = opened(tmp_path, boot="b2")
     disk = outbox._disk
     assert disk is not None
-    while outbox._thin(disk):
+    while outbox._downsample(disk):
         pass
     assert max(len(covered(s)) for s in everything(outbox)) == 15
     outbox.close()

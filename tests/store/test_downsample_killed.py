@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 from edge.core import Stream
+from tests.kit.outbox import everything, kill
+from tests.long import more, size
 from tests.store.test_downsample import covered, opened
-from tests.store.test_outbox import everything, kill
 
 ROOT = Path(__file__).parents[2]
 LIVE = """
@@ -16,14 +17,15 @@ from tests.store.test_downsample import SOURCES, mark, minute, opened
 outbox = opened(Path(sys.argv[1]), boot=sys.argv[2])
 for number in range(int(sys.argv[3]), 1 << 30):
     outbox.commit([minute(number, source) for source in SOURCES], clock=mark(number))
-    if outbox._thinner.rows or outbox._counting.dropped:
+    if outbox._downsampler.rows or outbox._stats.dropped:
         print(number, flush=True)
 """
 
 
+@more
 def test_a_kill_while_it_thins_loses_no_number_and_doubles_none(tmp_path: Path) -> None:
     number = 0
-    for turn in range(6):
+    for turn in range(0, 6, size(2, 1)):
         process = subprocess.Popen(
             [sys.executable, "-c", LIVE, str(tmp_path), f"b{turn}", str(number)],
             stdout=subprocess.PIPE, cwd=ROOT,

@@ -17,10 +17,11 @@ from edge.store import ClockMark
 from edge.store.downsample import fold_rows, merge_records
 from edge.store.quarterhours import QuarterHours
 from edge.store.rowformat import OutboxRow, make_row, pack_body, row_to_record
-from tests.process.random_site import World, worlds
+from tests.kit.outbox import text
+from tests.kit.randomsite import SiteInput, worlds
+from tests.long import examples
 from tests.process.test_merge import bodies
 from tests.store.test_downsample import MINUTE, WALL, S, summed
-from tests.store.test_outbox import text
 
 
 def record(number: int, body: Mapping[str, Any], source: str = "x") -> Record:
@@ -33,10 +34,10 @@ def as_bytes(told: Record) -> bytes:
     return repr((told.key, told.from_ns, told.to_ns)).encode() + packed
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
 @given(worlds(), st.integers(1, 9), st.integers(1, 5))
 def test_merging_is_associative_to_the_bit_with_what_it_covers(
-    world: World, first: int, step: int
+    world: SiteInput, first: int, step: int
 ) -> None:
     for told in bodies(world).values():
         records = [record(first + step * n, msgpack.unpackb(msgpack.packb(b)))

@@ -10,7 +10,7 @@ from edge.store import ClockMark, Outbox, StoredRecord
 from edge.store.catchup import merge_drops
 from edge.store.drops import DropRange, PendingDrops
 from edge.store.rowformat import OutboxRow, make_row, pack_body
-from tests.store.test_outbox import S, drafts, everything, opened
+from tests.kit.outbox import S, drafts, everything, opened
 
 
 def declared(rows: list[StoredRecord]) -> list[tuple[str, str, int]]:
@@ -25,7 +25,7 @@ def lost_five(tmp_path: Path) -> tuple[Outbox, StoredRecord]:
     outbox.begin()
     rows = outbox.commit(drafts(9), clock=ClockMark(1 * S, 0, "none"))
     for stored in rows[:5]:
-        outbox.bury(stored.row, "no")
+        outbox.dead_letter(stored.row, "no")
     made = outbox.commit([], confirmed=[rows[5].row], clock=ClockMark(2 * S, 0, "none"))
     assert declared(made) == [("air", "refused", 5)]
     return outbox, made[-1]
@@ -38,8 +38,8 @@ def again(outbox: Outbox, at: int) -> list[tuple[str, str, int]]:
 
 def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Path) -> None:
     outbox, event = lost_five(tmp_path)
-    outbox.bury(event.row, "135")
-    outbox.bury(everything(outbox)[0].row, "no")
+    outbox.dead_letter(event.row, "135")
+    outbox.dead_letter(everything(outbox)[0].row, "no")
     assert again(outbox, 3) == [("air", "refused", 6), ("event", "refused", 1)]
     assert again(outbox, 4) == [], "once"
     outbox.close()

@@ -25,8 +25,8 @@ def opened(folder: Path) -> Outbox:
 
 def kill(outbox: Outbox) -> None:
     """As the kernel does it: the files are closed, nothing is said."""
-    if outbox._medium.disk is not None:
-        outbox._medium.disk.close()
+    if outbox._storage.disk is not None:
+        outbox._storage.disk.close()
     outbox.journal.close()
 
 
@@ -66,7 +66,7 @@ def test_a_loss_that_was_declared_from_memory_is_not_declared_again(
     outbox = opened(tmp_path)
     outbox.begin()
     commit(outbox)
-    outbox.bury(outbox.pending()[0].row, "nobody takes it")
+    outbox.dead_letter(outbox.pending()[0].row, "nobody takes it")
     with failing(monkeypatch, "insert"):
         commit(outbox, confirmed=(1,))  # somebody listens: the loss becomes an event
     kill(outbox)

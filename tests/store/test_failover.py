@@ -8,9 +8,9 @@ from edge.core import Stream
 from edge.store.database import DATABASE_NAME
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.storefiles import QUARANTINE_KEEP, quarantine, quarantine_usage
+from tests.kit.outbox import LIMIT, drafts, everything, opened
 from tests.store.faulty import FaultyDisk
 from tests.store.refuge import CORRUPT, IOERR, at, rows_in
-from tests.store.test_outbox import LIMIT, drafts, everything, opened
 
 pytestmark = pytest.mark.usefixtures("faulty")
 
@@ -112,7 +112,7 @@ def test_a_row_that_is_refused_in_memory_is_counted(tmp_path: Path) -> None:
     outbox.begin()
     FaultyDisk.fail(IOERR)
     made = outbox.commit(drafts(2), clock=at(1))
-    outbox.bury(made[0].row, "too large")
+    outbox.dead_letter(made[0].row, "too large")
     assert outbox.counts().dropped == 1
     FaultyDisk.heal()
     outbox.commit([], clock=at(10))

@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.store import ClockMark, Outbox, StoredRecord
+from tests.kit.outbox import S, everything, text
+from tests.long import examples
 from tests.store.faulty import FaultyDisk, FaultyPlace, away, back
-from tests.store.test_outbox import S, everything, text
 
 LIMIT = 1 << 20  # bytes; a quarter of it in memory
 EXAMPLES = 30  # a few seconds: each opens a dozen databases
 
 
 @dataclass
-class World:
+class FailoverModel:
     """One box over all of its starts."""
 
     folder: Path
@@ -116,10 +117,10 @@ class World:
             self.left.clear()
             self.owed -= {
                 RecordKey(row.epoch, Stream(row.stream), row.seq)
-                for row in outbox._medium.memory.rows.values()
+                for row in outbox._storage.memory.rows.values()
             }
             known = drops_of(outbox)
-            for stored in outbox._read(list(outbox._medium.memory.rows.values()))[0]:
+            for stored in outbox._read(list(outbox._storage.memory.rows.values()))[0]:
                 known += told_by(stored.record)
             self.owed -= {key for key in self.owed if covers(known, key)}
         self.kill()
@@ -199,7 +200,7 @@ STEPS = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=examples(EXAMPLES))
 @example([("flood", Stream.AIR), ("fail", sqlite3.SQLITE_IOERR, 16, False), ("kill", False)])
 @given(st.lists(STEPS, min_size=3, max_size=40))
 def test_nothing_is_lost_without_a_word(steps: list[tuple[Any, ...]]) -> None:
@@ -211,7 +212,7 @@ def test_nothing_is_lost_without_a_word(steps: list[tuple[Any, ...]]) -> None:
         mock.patch("edge.store.outbox.OutboxFolder", FaultyPlace),
     ):
         FaultyDisk.heal()
-        world = World(Path(folder))
+        world = FailoverModel(Path(folder))
         try:
             for name, *values in steps:
                 step(world, name, values)
@@ -221,7 +222,7 @@ def test_nothing_is_lost_without_a_word(steps: list[tuple[Any, ...]]) -> None:
             world.kill()
 
 
-def step(world: World, name: str, values: list[Any]) -> None:
+def step(world: FailoverModel, name: str, values: list[Any]) -> None:
     match name:
         case "commit":
             world.commit(*values)

@@ -17,8 +17,8 @@ from edge.store.fillrate import (
 )
 from edge.store.rowcount import count_rows
 from edge.store.rowformat import INFINITE, pack_body
+from tests.kit.outbox import MARK, S, drafts, everything, text
 from tests.store.test_downsample import MINUTE, WALL, live, opened
-from tests.store.test_outbox import MARK, S, drafts, everything, text
 
 
 def minutes(rate: FillRate, first: int, last: int, size: int = 600) -> None:
@@ -92,7 +92,7 @@ def five(outbox: Outbox, number: int) -> None:
 def test_it_comes_true_while_it_fills_while_it_thins_and_when_all_is_thin(tmp_path: Path) -> None:
     """To within a quarter of what is left."""
     outbox = opened(tmp_path, 3 << 20)
-    thinner = outbox._thinner
+    thinner = outbox._downsampler
     assert thinner is not None
     told: dict[int, tuple[float, float]] = {}  # after so many rows: rows until full, until a drop
     full = dropped = number = 0
@@ -101,8 +101,8 @@ def test_it_comes_true_while_it_fills_while_it_thins_and_when_all_is_thin(tmp_pa
         five(outbox, number)
         number += 1
         full = full or number * bool(thinner.rows)
-        if outbox._counting.dropped > dropped:
-            dropped = outbox._counting.dropped
+        if outbox._stats.dropped > dropped:
+            dropped = outbox._stats.dropped
             drops.append(number)
         if number % 50 == 0 or number in drops:
             counts = outbox.counts()
@@ -131,18 +131,18 @@ def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
     outbox.unlinked(everything(outbox)[-1].row)
     live(outbox, range(700, 1000))
     some = outbox.counts().forecast_downsampled_s
-    while outbox._disk is not None and outbox._thin(outbox._disk):
+    while outbox._disk is not None and outbox._downsample(outbox._disk):
         pass
     assert some is not None
     assert outbox.counts().forecast_downsampled_s == pytest.approx(some, rel=0.25)
     outbox.close()
     outbox = opened(tmp_path, 16 << 20)
     live(outbox, range(1000, 1030))
-    disk, thinner = outbox._disk, outbox._thinner
+    disk, thinner = outbox._disk, outbox._downsampler
     assert disk is not None
     assert thinner is not None
-    assert count_rows(disk, outbox._handover.spans) > 900
-    assert count_rows(disk, thinner.mergeable_ranges(disk, outbox._handover.spans)) < 150, (
+    assert count_rows(disk, outbox._mergeable.spans) > 900
+    assert count_rows(disk, thinner.mergeable_ranges(disk, outbox._mergeable.spans)) < 150, (
         "of the former start too"
     )
     outbox.counts()

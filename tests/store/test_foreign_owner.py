@@ -12,7 +12,7 @@ from edge.store.database import DATABASE_NAME, OWNER_KEY, decode_owner, encode_o
 from edge.store.foreign import foreign_bytes, foreign_name, owner_label, set_aside_commit_log
 from edge.store.outboxinspector import inspect_outbox
 from edge.store.storefiles import EpochFile, read_epoch_file, write_epoch_file
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill
+from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill
 
 OURS, THEIRS = "town/gw-1", "town/gw-2"
 
@@ -185,7 +185,7 @@ def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path
     outbox = opened(tmp_path, THEIRS)
     outbox.begin()
     outbox.commit(drafts(2), clock=MARK)
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit(drafts(3), clock=MARK)
     outbox.journal.close()
     outbox = opened(tmp_path)

@@ -8,8 +8,8 @@ from edge.app.statustext.issues import find_issues
 from edge.store import Outbox, inspect_outbox
 from edge.store.foreign import foreign_name, list_foreign
 from edge.store.storefiles import quarantine
-from tests.cli.rescued import named
-from tests.store.test_outbox import LIMIT, MARK, drafts, everything, opened
+from tests.kit.outbox import LIMIT, MARK, drafts, everything, opened
+from tests.kit.rescued import named
 
 MODULES = ("edge.store.database", "edge.store.foreign")
 

@@ -10,7 +10,7 @@ from edge.store.deliveryjournal import JOURNAL_ENTRY, JOURNAL_NAME, recover_jour
 from edge.store.drops import PendingDrops
 from edge.store.memoryoutbox import ROW_OVERHEAD_BYTES, MemoryOutbox
 from edge.store.rowformat import make_row, pack_body
-from tests.store.test_outbox import S, drafts, everything, kill, opened
+from tests.kit.outbox import S, drafts, everything, kill, opened
 
 SMALL = 4 << 20
 
@@ -26,7 +26,7 @@ def filled(folder: Path) -> tuple[Outbox, int]:
 
 
 def more(outbox: Outbox, n: int) -> int:
-    mark, flying = ClockMark((n + 100) * S, 0, "none"), outbox.journal.unanswered()
+    mark, flying = ClockMark((n + 100) * S, 0, "none"), outbox.journal.unacknowledged()
     outbox.commit(drafts(100, size=700, at=n), clock=mark, flying=flying)
     return n + 100
 

@@ -23,8 +23,8 @@ from edge.store.mergeable import (
     union_ranges,
 )
 from edge.store.rowformat import INFINITE
+from tests.kit.outbox import everything, kill
 from tests.store.test_downsample import SOURCES, S, air, covered, live, mark, minute, opened, summed
-from tests.store.test_outbox import everything, kill
 
 START = 1 << 32  # no row of the first start has a lower id
 
@@ -48,7 +48,7 @@ def test_rows_settle_when_nobody_holds_them_as_live_any_more() -> None:
 
 def thin(outbox: Outbox) -> None:
     assert outbox._disk is not None
-    while outbox._thin(outbox._disk):
+    while outbox._downsample(outbox._disk):
         pass
 
 
@@ -107,12 +107,12 @@ def test_the_word_on_disk_is_never_behind_what_was_handed_over(tmp_path: Path) -
     assert first == f"{START + 1}-{INFINITE}", "nothing of this start was handed over"
 
     outbox = opened(tmp_path)
-    assert outbox._handover.text == first, "nor of the former one"
+    assert outbox._mergeable.text == first, "nor of the former one"
     outbox.linked()
     kill(outbox)
     assert word(tmp_path) == ""
     outbox = opened(tmp_path)
-    assert outbox._handover.text == f"{5 * START + 1}-{INFINITE}", "nobody knows what it took"
+    assert outbox._mergeable.text == f"{5 * START + 1}-{INFINITE}", "nobody knows what it took"
 
     outbox.linked()
     stored = outbox.commit([minute(9, "hut")], clock=mark(9))
@@ -153,8 +153,8 @@ def test_the_backlog_costs_a_write_for_a_thousand_rows(tmp_path: Path) -> None:
     while rows := outbox.take(after, 200):
         after = rows[-1].row
         taken += len(rows)
-        assert all(first > after for first, _ in outbox._handover.spans)
-        assert outbox._handover.text_on_disk == outbox._handover.text
+        assert all(first > after for first, _ in outbox._mergeable.spans)
+        assert outbox._mergeable.text_on_disk == outbox._mergeable.text
     assert taken == 3000
     assert outbox._disk._db.total_changes == changes + 3
     outbox.close()
@@ -231,7 +231,7 @@ async def test_the_writer_hands_over_what_was_said_and_in_order(tmp_path: Path) 
     )
     for number in range(4):
         await writer.commit([minute(number, s) for s in SOURCES], clock=mark(number))
-    handover = writer._outbox._handover
+    handover = writer._outbox._mergeable
     assert [s.row for s in await writer.pending(0, 5)] == [START + n for n in range(1, 6)]
     assert handover.spans == ((START + 1, INFINITE),), "without a link nobody hands over"
     await writer.link_up(INFINITE)

@@ -11,33 +11,31 @@ from hypothesis import strategies as st
 from edge.core import Record
 from edge.store import ClockMark, StoredRecord
 from edge.store.diskoutbox import DiskOutbox
+from tests.kit.outbox import everything
+from tests.kit.power import PowerCut
+from tests.long import examples
 from tests.store.test_downsample import SOURCES, WALL, S, covered, minute, opened
-from tests.store.test_outbox import everything
 
 
-class PowerCut(BaseException):
-    """Nothing that comes later reaches the card."""
-
-
-class Card(DiskOutbox):
+class DarkDisk(DiskOutbox):
     """Goes dark after so many statements."""
 
     left = 1 << 60
 
     def change(self, statement: str, values: object) -> int:
-        Card.left -= 1
-        if Card.left < 0:
+        DarkDisk.left -= 1
+        if DarkDisk.left < 0:
             raise PowerCut
         return super().change(statement, values)  # type: ignore[arg-type]
 
     def set_meta(self, values: object) -> None:
-        Card.left -= 1
-        if Card.left < 0:
+        DarkDisk.left -= 1
+        if DarkDisk.left < 0:
             raise PowerCut
         super().set_meta(values)  # type: ignore[arg-type]
 
 
-class Street:
+class DyingSender:
     """A daemon with a sender that does what it may, and remembers what it has handed over."""
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
@@ -48,7 +46,7 @@ class Street:
         self.begin()
 
     def begin(self) -> None:
-        Card.left = 1 << 60
+        DarkDisk.left = 1 << 60
         self.outbox = opened(self.folder, 8 << 20, boot=f"b{self.rng.randrange(3)}")
         self.queue: list[StoredRecord] = []  # held as live
         self.up, self.after, self.highest = False, 0, 0
@@ -91,7 +89,7 @@ class Street:
         disk = self.outbox._disk
         assert disk is not None
         for _ in range(self.rng.randrange(1, 30)):
-            if not self.outbox._thin(disk):
+            if not self.outbox._downsample(disk):
                 break
         self.merged = self.outbox.counts().downsampled
 
@@ -120,20 +118,20 @@ def key(stored: StoredRecord) -> tuple[int, str, int]:
     return found.epoch, str(found.stream), found.seq
 
 
-@settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(12), suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 1 << 30))
 def test_a_row_that_was_handed_over_is_never_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr("edge.store.outboxfolder.DiskOutbox", Card)
+    monkeypatch.setattr("edge.store.outboxfolder.DiskOutbox", DarkDisk)
     monkeypatch.setattr("edge.store.mergeable.STRIDE", 20)
     rng = random.Random(seed)
     folder = tmp_path / str(seed)
-    street = Street(folder, rng)
+    street = DyingSender(folder, rng)
     acts = [street.live] * 3 + [street.link, street.drain, street.drain, street.thin, street.arrive]
     for _ in range(60):
         if rng.random() < 0.1:
-            Card.left = rng.randrange(1, 40)
+            DarkDisk.left = rng.randrange(1, 40)
         try:
             rng.choice(acts)()
         except PowerCut:
@@ -141,7 +139,7 @@ def test_a_row_that_was_handed_over_is_never_merged(
         if rng.random() < 0.05:
             street.die()
         street.check()
-    Card.left = 1 << 60
+    DarkDisk.left = 1 << 60
     street.outbox.close()
     shutil.rmtree(folder)
 
@@ -150,7 +148,7 @@ def test_such_a_life_does_merge_and_hand_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("edge.store.mergeable.STRIDE", 20)
-    street = Street(tmp_path, random.Random(5))
+    street = DyingSender(tmp_path, random.Random(5))
     for act in (street.live, street.link, street.drain, street.live, street.link, street.live):
         act()
         street.thin()

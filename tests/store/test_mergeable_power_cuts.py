@@ -13,16 +13,17 @@ import pytest
 from edge.core import Record
 from edge.store import Outbox
 from edge.store.rowformat import INFINITE
-from tests.crash.life import Life
-from tests.crash.said import everything
+from tests.crash.life import OutboxLife
 from tests.crash.vfs import CardVfs, library
+from tests.kit.promises import everything
+from tests.long import more, size
 from tests.store.test_downsample import covered
 
-LIVES = int(os.environ.get("HANDED_LIVES", "3"))
+LIVES = int(os.environ.get("HANDED_LIVES") or size(1, 3))
 DEATHS = 5
 
 
-class Slow(Life):
+class BackloggedLife(OutboxLife):
     """Links are up for long, and of the backlog a few rows go at each commit."""
 
     def __init__(self, sqlite: ctypes.CDLL, root: Path, seed: int) -> None:
@@ -73,13 +74,14 @@ def sqlite(tmp_path: Path) -> ctypes.CDLL:
     return found
 
 
+@more
 def test_no_cut_changes_a_row_that_was_handed_over(tmp_path: Path, sqlite: ctypes.CDLL) -> None:
     merged = handed = 0
     with mock.patch("edge.store.mergeable.STRIDE", 20):
         for seed in range(LIVES):
             home = tmp_path / str(seed)
             home.mkdir()
-            life = Slow(sqlite, home, seed)
+            life = BackloggedLife(sqlite, home, seed)
             tally = life.live(DEATHS)
             assert not tally.wrong
             merged += tally.merged

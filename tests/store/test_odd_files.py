@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.store import Outbox
+from tests.kit.outbox import LIMIT, MARK, drafts, kill, opened
 from tests.store.test_damage import used
-from tests.store.test_outbox import LIMIT, MARK, drafts, kill, opened
 
 
 @contextlib.contextmanager
@@ -32,7 +32,7 @@ def within(seconds: int) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Life:
+class OutboxStart:
     damage: str | None
     in_memory: str | None
     rows: int
@@ -41,7 +41,7 @@ class Life:
     trouble: str | None
 
 
-def lived(tmp_path: Path) -> Life:
+def lived(tmp_path: Path) -> OutboxStart:
     """A start, a commit, what the sender does, and a stop."""
     run = tmp_path / "run"
     run.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ def lived(tmp_path: Path) -> Life:
         outbox.journal.sent([made[0].row])
         outbox.journal.confirmed([made[0].row])
         counts = outbox.counts()
-        told = Life(
+        told = OutboxStart(
             outbox.opened.damage, counts.in_memory, counts.rows, len(made), counts.quarantined,
             outbox.journal.trouble,
         )  # fmt: skip

@@ -1,52 +1,13 @@
 """The outbox: numbers without gaps, nothing lost that was committed, bounded in bytes."""
 
-import base64
-import random
 from pathlib import Path
 
 import pytest
 
 from edge.core import Draft, Stream
-from edge.store import ClockMark, Outbox, OutboxBusyError, StoredRecord, inspect_outbox
+from edge.store import ClockMark, OutboxBusyError, inspect_outbox
 from edge.store.rowformat import pack_body
-
-S = 1_000_000_000
-MARK = ClockMark(5 * S, 1_790_000_000 * S, "ntp")
-LIMIT = 8 << 20
-
-
-def opened(
-    folder: Path, *, limit: int = LIMIT, boot: str = "b1", run: Path | None = None
-) -> Outbox:
-    return Outbox.open(
-        folder / "outbox", limit_bytes=limit, boot_id=boot, run_dir=run, ballast_bytes=0
-    )
-
-
-def drafts(count: int, stream: Stream = Stream.AIR, size: int = 10, at: int = 0) -> list[Draft]:
-    return [
-        Draft(stream, f"s{n % 3}", (at + n) * S, (at + n + 1) * S, {"n": n, "text": text(n, size)})
-        for n in range(count)
-    ]
-
-
-def text(seed: int, size: int) -> str:
-    """Of so many characters that do not shrink much when they are compressed."""
-    return base64.b85encode(random.Random(seed).randbytes(size))[:size].decode()
-
-
-def everything(outbox: Outbox) -> list[StoredRecord]:
-    found: list[StoredRecord] = []
-    while rows := outbox.pending(found[-1].row if found else 0, 100):
-        found += rows
-    return found
-
-
-def kill(outbox: Outbox) -> None:
-    """As kill -9: the files are left as they are."""
-    assert outbox._disk is not None
-    outbox._disk.close()
-    outbox.journal.close()
+from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
 
 def test_numbers_run_per_stream_and_start_at_one(tmp_path: Path) -> None:
@@ -310,7 +271,7 @@ def test_refused_events_do_not_push_out_what_was_measured(tmp_path: Path) -> Non
     outbox.begin()
     for stream, count in ((Stream.AIR, 20), (Stream.EVENT, 150), (Stream.TRAFFIC, 1)):
         for stored in outbox.commit(drafts(count, stream)):
-            outbox.bury(stored.row, "nobody wants it")
+            outbox.dead_letter(stored.row, "nobody wants it")
     assert outbox._disk is not None
     found = outbox._disk._db.execute("SELECT stream, count(*) FROM dead GROUP BY stream")
     assert dict(found.fetchall()) == {"air": 20, "event": 79, "traffic": 1}

@@ -21,8 +21,8 @@ from edge.store import (
 )
 from edge.store.database import UnusableOutboxError
 from edge.store.diskoutbox import DiskOutbox
-from edge.store.outboxinspector import KEEP_OPEN, _looked
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, kill, opened
+from edge.store.outboxinspector import KEEP_OPEN, _inspect
+from tests.kit.outbox import LIMIT, MARK, S, drafts, kill, opened
 
 module = importlib.import_module("edge.store.outboxinspector")  # the function has its name
 
@@ -44,7 +44,7 @@ def picture(folder: Path) -> Picture:
 def told_here(folder: Path, limit_bytes: int) -> OutboxInspection:
     """What a process of its own says, and this one says it too."""
     told = inspect_outbox(folder, limit_bytes)
-    assert _looked(folder, limit_bytes) == told
+    assert _inspect(folder, limit_bytes) == told
     disk = KEEP_OPEN.pop()
     assert isinstance(disk, DiskOutbox)
     disk.close()
@@ -126,7 +126,7 @@ def test_what_only_a_daemon_knows_is_not_said_and_what_is_on_disk_is(tmp_path: P
             drafts(100, size=1000, at=number * 100),
             clock=ClockMark((number + 1) * 100 * S, 0, "none"),
         )
-    outbox.bury(rows[3].row, "135 not authorized")
+    outbox.dead_letter(rows[3].row, "135 not authorized")
     outbox.commit([])
     dropped = outbox.counts().dropped
     oldest = outbox.pending(0, 1)[0]
@@ -182,7 +182,7 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
     outbox.begin()
     rows = outbox.commit(drafts(3), clock=MARK)
     for stored in rows[:2]:
-        outbox.bury(stored.row, "no")
+        outbox.dead_letter(stored.row, "no")
     assert outbox._disk is not None
     outbox._disk._db.execute("UPDATE dead SET why = x'ff00' WHERE id = ?", (rows[0].row,))
     outbox._disk._db.execute("UPDATE dropped SET first = 'x'")
@@ -197,7 +197,7 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
 
 def looked(folder: Path, limit: int) -> OutboxInspection:
     """Without a process of its own; and the database is closed again."""
-    found: OutboxInspection = module._looked(folder, limit)
+    found: OutboxInspection = module._inspect(folder, limit)
     disk = module.KEEP_OPEN.pop()
     assert isinstance(disk, DiskOutbox)
     disk.close()
@@ -211,7 +211,7 @@ def test_all_that_is_said_is_what_is_there(tmp_path: Path, monkeypatch: pytest.M
     first = outbox.commit(drafts(2, at=40), clock=ClockMark(41 * S, 5, "none"))
     outbox.commit(drafts(1, Stream.EVENT), clock=ClockMark(60 * S, wall_ns + 60 * S, "rtc"))
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, "ntp"))
-    outbox.bury(first[1].row, "no")
+    outbox.dead_letter(first[1].row, "no")
     outbox.commit([])
     folder = tmp_path / "outbox"
     outbox.close()
@@ -288,7 +288,7 @@ def test_the_process_says_what_stands_in_its_way_and_ends_without_closing_anythi
     def end(code: int) -> None:
         raise EndedError(code)
 
-    monkeypatch.setattr(module, "_looked", fail)
+    monkeypatch.setattr(module, "_inspect", fail)
     monkeypatch.setattr(module.os, "_exit", end)
     monkeypatch.setattr(module.sys, "argv", ["x", "/x", "70"])
     with pytest.raises(EndedError, match="0"):

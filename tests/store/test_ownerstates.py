@@ -9,7 +9,7 @@ import pytest
 from edge.store.deflate import DEFLATE_MARKER, compress
 from edge.store.ownerstates import COMPRESS_STATE_FROM, MAX_STATE, pack_state, unpack_state
 from edge.store.rowformat import DamagedRowError, row_checksum
-from tests.store.test_outbox import opened
+from tests.kit.outbox import opened
 
 LONG = bytes(range(256)) * 40
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.store.sqlitepages import PAYLOAD_LIMIT, SqlitePages, _varint
+from tests.long import examples
 
 PAGE = 1024
 VALUES: list[Any] = [
@@ -44,7 +45,7 @@ def test_all_kinds_of_values_come_back(tmp_path: Path, page: int) -> None:
     assert [type(found[key]) for key in rows] == [type(value) for value in rows.values()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.integers(900, 1100) | st.integers(2000, 2200) | st.integers(0, 5000)))
 def test_bodies_of_any_length_come_back(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int]

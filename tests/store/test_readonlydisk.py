@@ -13,14 +13,14 @@ import pytest
 from edge.store import Outbox, StoredRecord, inspect_outbox
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.readonlydisk import READING_NOTICE, is_read_only
+from tests.kit.broker import BINARY, Mosquitto
+from tests.kit.outbox import LIMIT, drafts, everything
+from tests.kit.uplink import box
+from tests.kit.waiting import until
 from tests.store.readonly import card
 from tests.store.refuge import at
-from tests.store.test_outbox import LIMIT, drafts, everything
 from tests.store.test_outboxinspector import picture
 from tests.store.test_rowsearch import find
-from tests.uplink.bench import box
-from tests.uplink.broker import BINARY, Mosquitto
-from tests.uplink.waiting import until
 
 COUNT = 700
 WRITE = """
@@ -61,7 +61,7 @@ def rows_of(stored: list[StoredRecord]) -> list[int]:
 
 
 def killed(outbox: Outbox) -> None:
-    outbox._medium.readonly_disk.end()
+    outbox._storage.readonly_disk.end()
     outbox.journal.close()
     outbox._commit_log._close()
 
@@ -162,7 +162,7 @@ def test_without_the_right_to_write_it_is_the_same(tmp_path: Path) -> None:
         outbox = Outbox.open(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0)
         outbox.begin()
         assert rows_of(everything(outbox)) == rows
-        outbox._medium.readonly_disk.end()
+        outbox._storage.readonly_disk.end()
     finally:
         if root:
             os.seteuid(0)
@@ -188,7 +188,7 @@ def test_a_damaged_row_on_a_read_only_card_is_declared_and_not_asked_for_again(
         made = outbox.commit([], confirmed=rows[:1], clock=at(9))
         drop = [each.record.body for each in made if each.record.body["event"] == "drop"]
         assert [(each["reason"], each["range"]) for each in drop] == [("damage", [4, 4])]
-        outbox.bury(rows[9], "no")
+        outbox.dead_letter(rows[9], "no")
         assert rows[9] not in rows_of(everything(outbox))
         killed(outbox)
 

@@ -11,9 +11,10 @@ from edge.store.commitlog import recover_commit_log
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import DamagedRowError
 from tests.acquire.test_stage_strange import as_nobody
+from tests.kit.outbox import S, drafts, everything, kill, opened
+from tests.long import more, size
 from tests.store.faulty import FaultyDisk
 from tests.store.refuge import IOERR, at
-from tests.store.test_outbox import S, drafts, everything, kill, opened
 
 pytestmark = pytest.mark.usefixtures("faulty")
 
@@ -178,14 +179,15 @@ def test_what_half_a_return_brought_to_the_disk_leaves_it_once_it_is_confirmed(
         outbox.close()
 
 
-@pytest.mark.parametrize("steps", range(15, 60))
+@more
+@pytest.mark.parametrize("steps", range(15, 60, size(3, 1)))
 def test_a_power_cut_while_memory_is_brought_back_leaves_no_number_unexplained(
     tmp_path: Path, steps: int
 ) -> None:
     outbox = opened(tmp_path)  # without a tmpfs: what is in memory goes with the power
     outbox.begin()
     outbox.commit(drafts(2), clock=at(1))
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit([*drafts(3), *drafts(2, Stream.EVENT), *drafts(2, Stream.RAW)], clock=at(2))
     outbox.commit([], clock=at(3))  # the first look again is half a minute later
     FaultyDisk.fail(IOERR, steps)

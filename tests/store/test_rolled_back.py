@@ -11,10 +11,10 @@ import pytest
 
 from edge.store import ClockMark
 from edge.store.highwater import HIGHWATER_NAME
-from tests.store.set_back import Box, S, events
+from tests.kit.setback import S, SetBackGateway, events
 
 
-def stopped_and_set_back(box: Box) -> None:
+def stopped_and_set_back(box: SetBackGateway) -> None:
     """A stop in order, and then the copy of an earlier start."""
     box.close_windows(3)
     box.kill()
@@ -25,7 +25,9 @@ def stopped_and_set_back(box: Box) -> None:
     box.put_back(copy)
 
 
-def test_a_copy_that_is_put_back_after_a_stop_is_seen_even_after_a_reboot(box: Box) -> None:
+def test_a_copy_that_is_put_back_after_a_stop_is_seen_even_after_a_reboot(
+    box: SetBackGateway,
+) -> None:
     stopped_and_set_back(box)
     box.reboot()
     assert box.start() == "older"
@@ -33,7 +35,7 @@ def test_a_copy_that_is_put_back_after_a_stop_is_seen_even_after_a_reboot(box: B
 
 
 def test_a_copy_of_some_minutes_ago_that_is_put_back_after_a_stop_is_seen_after_a_reboot(
-    box: Box,
+    box: SetBackGateway,
 ) -> None:
     box.close_windows(3)
     copy = box.copied()
@@ -45,7 +47,7 @@ def test_a_copy_of_some_minutes_ago_that_is_put_back_after_a_stop_is_seen_after_
     assert box.state == 3
 
 
-def test_a_copy_of_the_same_start_is_seen(box: Box) -> None:
+def test_a_copy_of_the_same_start_is_seen(box: SetBackGateway) -> None:
     """A box runs for months in one start: the count of starts says nothing then."""
     box.close_windows(3)
     copy = box.copied()
@@ -57,7 +59,7 @@ def test_a_copy_of_the_same_start_is_seen(box: Box) -> None:
     box.kill()
 
 
-def test_a_copy_of_an_hour_ago_is_seen_after_a_power_cut(box: Box) -> None:
+def test_a_copy_of_an_hour_ago_is_seen_after_a_power_cut(box: SetBackGateway) -> None:
     box.close_windows(3)
     copy = box.copied()
     box.close_windows(70)
@@ -69,7 +71,7 @@ def test_a_copy_of_an_hour_ago_is_seen_after_a_power_cut(box: Box) -> None:
     assert box.start() == "older"
 
 
-def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(box: Box) -> None:
+def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(box: SetBackGateway) -> None:
     """The count of starts told of it, and the first start has moved that on."""
     stopped_and_set_back(box)
     (box.store / HIGHWATER_NAME).unlink()
@@ -84,7 +86,7 @@ def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(box: Box) 
 
 
 @pytest.mark.parametrize("reboot", [False, True])
-def test_an_ordinary_kill_leaves_no_doubt(box: Box, reboot: bool) -> None:
+def test_an_ordinary_kill_leaves_no_doubt(box: SetBackGateway, reboot: bool) -> None:
     for _ in range(4):
         box.close_windows(5)
         box.kill()
@@ -97,7 +99,7 @@ def test_an_ordinary_kill_leaves_no_doubt(box: Box, reboot: bool) -> None:
     assert box.start() == "known"
 
 
-def test_a_power_cut_while_the_outbox_is_in_memory_is_seen(box: Box) -> None:
+def test_a_power_cut_while_the_outbox_is_in_memory_is_seen(box: SetBackGateway) -> None:
     box.close_windows(3)
     box.fall()
     box.close_windows(3)
@@ -106,7 +108,9 @@ def test_a_power_cut_while_the_outbox_is_in_memory_is_seen(box: Box) -> None:
     assert box.state == 3
 
 
-def test_a_card_that_takes_no_word_at_first_is_told_as_soon_as_it_takes_one(box: Box) -> None:
+def test_a_card_that_takes_no_word_at_first_is_told_as_soon_as_it_takes_one(
+    box: SetBackGateway,
+) -> None:
     box.close_windows(3)
     box.fall()
     mark = box.store / HIGHWATER_NAME
@@ -120,7 +124,7 @@ def test_a_card_that_takes_no_word_at_first_is_told_as_soon_as_it_takes_one(box:
     assert box.start() == "older"
 
 
-def test_a_kill_while_the_outbox_is_in_memory_leaves_no_doubt(box: Box) -> None:
+def test_a_kill_while_the_outbox_is_in_memory_leaves_no_doubt(box: SetBackGateway) -> None:
     box.close_windows(3)
     box.fall()
     box.close_windows(3)

@@ -11,12 +11,12 @@ from edge.store.database import PAGE_SIZE
 from edge.store.diskoutbox import DiskOutbox
 from edge.store.eviction import EVICT_BATCH_ROWS, evict_margin, evict_rows
 from edge.store.rowformat import STREAM_LEVELS
-from tests.store.test_outbox import opened
+from tests.kit.outbox import opened
 
 LIMIT = 10_000  # its hundredth is made free beyond what is needed
 
 
-class Rows:
+class EvictableRows:
     """Stands for the database: so many rows of 100 bytes of each stream."""
 
     def __init__(self, free: int, **rows: int) -> None:
@@ -57,7 +57,7 @@ class Rows:
 
 
 def test_where_there_is_just_enough_nothing_is_touched() -> None:
-    disk = Rows(500, air=9)
+    disk = EvictableRows(500, air=9)
     assert disk.make(500, 4)
     assert (disk.asked, disk.left) == (0, {"air": 9})
     assert disk.make(501, 4)
@@ -65,7 +65,7 @@ def test_where_there_is_just_enough_nothing_is_touched() -> None:
 
 
 def test_what_may_go_first_goes_first_and_nothing_above_what_needs_the_room() -> None:
-    disk = Rows(0, raw=2, health=1, air=3, manifest=9, event=5)
+    disk = EvictableRows(0, raw=2, health=1, air=3, manifest=9, event=5)
     assert disk.make(400, STREAM_LEVELS[Stream.AIR])
     assert disk.left == {"raw": 0, "health": 0, "air": 1, "manifest": 9, "event": 5}
     assert not disk.make(700, STREAM_LEVELS[Stream.AIR])
@@ -75,17 +75,17 @@ def test_what_may_go_first_goes_first_and_nothing_above_what_needs_the_room() ->
 
 
 def test_what_can_merge_merges_before_any_of_it_goes() -> None:
-    disk = Rows(0, air=9)
+    disk = EvictableRows(0, air=9)
     assert disk.make(400, STREAM_LEVELS[Stream.AIR], gains=50)
     assert (disk.left["air"], disk.free, disk.gains) == (9, 400 + evict_margin(LIMIT), 45)
-    disk = Rows(0, air=9)
+    disk = EvictableRows(0, air=9)
     assert disk.make(400, STREAM_LEVELS[Stream.AIR], gains=2)
     assert disk.left["air"] == 6
 
 
 @pytest.mark.parametrize("missing", [1, 100, 101])
 def test_a_margin_is_made_free_too(missing: int) -> None:
-    disk = Rows(0, raw=99)
+    disk = EvictableRows(0, raw=99)
     assert disk.make(missing, 0)
     assert disk.free - missing >= evict_margin(LIMIT) == 100
     assert disk.free - missing < evict_margin(LIMIT) + 100

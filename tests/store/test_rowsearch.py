@@ -12,10 +12,10 @@ from edge.core.numbers import encode_steps
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, UnavailableError, epochs
 from edge.store.rowformat import INFINITE, OutboxRow, make_row, pack_body
 from edge.store.rowsearch import RowSearch
+from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 from tests.store.test_damage import FailingDisk
 from tests.store.test_downsample import SOURCES, WALL, covered, live, mark, minute, summed
 from tests.store.test_downsample import opened as thinning
-from tests.store.test_outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 
 
 def find(outbox: Outbox, epoch: int, stream: str, first: int, last: int) -> list[StoredRecord]:
@@ -58,7 +58,7 @@ def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> 
     outbox = thinning(tmp_path)
     live(outbox, range(40))
     assert outbox._disk is not None
-    while outbox._thin(outbox._disk):
+    while outbox._downsample(outbox._disk):
         pass
     rows = [s for s in everything(outbox) if s.record.key.stream is Stream.AIR]
     epoch = rows[0].record.key.epoch
@@ -80,7 +80,7 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
             clock=ClockMark((n + 1) * 5 * S, WALL + (n + 1) * 5 * S, "ntp"),
         )
     assert outbox._disk is not None
-    while outbox._thin(outbox._disk):
+    while outbox._downsample(outbox._disk):
         pass
     assert outbox.counts().downsampled > 9000
     epoch = rows[0].record.key.epoch
@@ -218,13 +218,13 @@ def test_urgent_rows_need_no_look_at_the_others(tmp_path: Path) -> None:
 async def test_the_link_is_told_in_order(tmp_path: Path) -> None:
     made = await writer(tmp_path)
     await made.link_up()
-    assert made._outbox._handover.text == ""
+    assert made._outbox._mergeable.text == ""
     going = asyncio.create_task(made.link_up())
     await asyncio.sleep(0)
     made.link_lost((1 << 32) + 77)  # the connection broke before it was told to be up
     await going
     await made.counts()
-    assert made._outbox._handover.text == f"{(1 << 32) + 78}-{INFINITE}"
+    assert made._outbox._mergeable.text == f"{(1 << 32) + 78}-{INFINITE}"
     await made.close()
     made.link_lost(5)
 
@@ -297,7 +297,7 @@ def test_a_link_that_came_up_in_memory_is_written_down_when_the_disk_is_back(
 ) -> None:
     outbox = thinning(tmp_path)
     live(outbox, range(3))
-    outbox._medium.switch_to_memory(OSError(5, "Input/output error"))
+    outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.linked()
     live(outbox, range(3, 5))
     outbox.commit([minute(5, s) for s in SOURCES], clock=mark(5))

@@ -14,7 +14,8 @@ from edge.store import ClockMark, Outbox
 from edge.store.rowformat import STREAM_LEVELS, OutboxRow
 from edge.store.salvage import Salvage
 from edge.store.sqlitepages import TABLE_LEAF, SqlitePages
-from tests.store.test_outbox import LIMIT, S, drafts
+from tests.kit.outbox import LIMIT, S, drafts
+from tests.long import examples, more, size
 from tests.store.test_outboxinspector import picture
 
 COLUMNS = len(OutboxRow._fields)
@@ -45,7 +46,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Ou
     return folder / "cut/outbox.db", rows
 
 
-@pytest.mark.parametrize("seed", range(40))
+@more
+@pytest.mark.parametrize("seed", range(size(10, 40)))
 def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
     tmp_path: Path, source: tuple[Path, dict[int, OutboxRow]], seed: int
 ) -> None:
@@ -75,7 +77,9 @@ def test_random_words_cost_the_rows_that_they_hit_and_invent_none(
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(300),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.binary(max_size=6000), log=st.none() | st.binary(max_size=3000))
 def test_any_bytes_are_pages_with_nothing_on_them_or_something(
@@ -92,7 +96,9 @@ def test_any_bytes_are_pages_with_nothing_on_them_or_something(
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     harm=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(min_size=1, max_size=8))),

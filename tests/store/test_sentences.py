@@ -7,7 +7,7 @@ S = 1_000_000_000
 
 def told(sentences: NoticeQueue, now_ns: int) -> list[str]:
     due = sentences.due(now_ns)
-    sentences.told(len(due), now_ns)
+    sentences.mark_reported(len(due), now_ns)
     return [text for _, text in due]
 
 
@@ -45,9 +45,9 @@ def test_what_is_said_while_events_are_made_waits_for_the_next_ones() -> None:
     sentences.add(True, "a.")
     due = sentences.due(0)
     sentences.add(False, "b.")
-    sentences.told(len(due), 0)
+    sentences.mark_reported(len(due), 0)
     assert told(sentences, 1) == ["b."]
-    sentences.told(0, 2)
+    sentences.mark_reported(0, 2)
     assert told(sentences, 2) == []
 
 

@@ -15,11 +15,11 @@ from edge.store.database import DATABASE_NAME as DB
 from edge.store.highwater import HIGHWATER_NAME
 from edge.store.rowformat import LogTail
 from edge.store.wal import classify_wal, inspect_wal
-from tests.store.set_back import Box, S, commits, events, flip
+from tests.kit.setback import S, SetBackGateway, commits, events, flip
 
 
 @pytest.mark.parametrize("back", [1, 5])
-def test_a_bit_in_the_log_is_seen_in_the_same_boot(box: Box, back: int) -> None:
+def test_a_bit_in_the_log_is_seen_in_the_same_boot(box: SetBackGateway, back: int) -> None:
     box.close_windows(10)
     box.kill()
     flip(box.log, commits(box.log)[-back] + 40)
@@ -29,7 +29,9 @@ def test_a_bit_in_the_log_is_seen_in_the_same_boot(box: Box, back: int) -> None:
     assert "totals do not go on from it" in text
 
 
-def test_a_bit_in_the_log_is_seen_after_a_reboot_if_another_commit_follows(box: Box) -> None:
+def test_a_bit_in_the_log_is_seen_after_a_reboot_if_another_commit_follows(
+    box: SetBackGateway,
+) -> None:
     box.close_windows(10)
     box.kill()
     flip(box.log, commits(box.log)[-5] + 40)
@@ -40,7 +42,9 @@ def test_a_bit_in_the_log_is_seen_after_a_reboot_if_another_commit_follows(box: 
     assert "log of the outbox is damaged" in text
 
 
-def test_a_bit_in_the_last_commit_leaves_the_past_in_doubt_after_a_reboot(box: Box) -> None:
+def test_a_bit_in_the_last_commit_leaves_the_past_in_doubt_after_a_reboot(
+    box: SetBackGateway,
+) -> None:
     """It may be what was under way when the power went."""
     box.close_windows(10)
     box.kill()
@@ -55,7 +59,7 @@ def test_a_bit_in_the_last_commit_leaves_the_past_in_doubt_after_a_reboot(box: B
 @pytest.mark.parametrize("lost_mark", [False, True])
 @pytest.mark.parametrize("back", [1, 2, 6])
 def test_one_damage_is_one_event_and_one_loss(
-    box: Box, back: int, lost_mark: bool, reboot: bool
+    box: SetBackGateway, back: int, lost_mark: bool, reboot: bool
 ) -> None:
     """Whoever finds it: the log itself, or the numbers that were given and are not there."""
     box.close_windows(10)
@@ -74,7 +78,9 @@ def test_one_damage_is_one_event_and_one_loss(
 
 
 @pytest.mark.parametrize("at", [2, 9, 17, 22, 25])
-def test_a_bit_in_the_head_of_the_log_leaves_the_past_in_doubt(box: Box, at: int) -> None:
+def test_a_bit_in_the_head_of_the_log_leaves_the_past_in_doubt(
+    box: SetBackGateway, at: int
+) -> None:
     box.close_windows(3)
     box.kill()
     flip(box.log, at)
@@ -82,7 +88,7 @@ def test_a_bit_in_the_head_of_the_log_leaves_the_past_in_doubt(box: Box, at: int
     assert box.start() in ("doubtful", "older")
 
 
-def test_any_bit_of_the_log_is_known_or_harmless(box: Box, tmp_path: Path) -> None:
+def test_any_bit_of_the_log_is_known_or_harmless(box: SetBackGateway, tmp_path: Path) -> None:
     """Whatever SQLite forgets for it, nobody goes on from it as if nothing had been."""
     box.close_windows(4)
     box.kill()
@@ -101,7 +107,7 @@ def test_any_bit_of_the_log_is_known_or_harmless(box: Box, tmp_path: Path) -> No
     assert seen.keys() >= {"older", "doubtful"}, seen
 
 
-def test_a_kill_before_the_first_commit_forgets_no_doubt(box: Box) -> None:
+def test_a_kill_before_the_first_commit_forgets_no_doubt(box: SetBackGateway) -> None:
     box.close_windows(10)
     box.kill()
     flip(box.log, commits(box.log)[-3] + 40)
@@ -113,7 +119,7 @@ def test_a_kill_before_the_first_commit_forgets_no_doubt(box: Box) -> None:
 @pytest.mark.parametrize("reboot", [False, True])
 @pytest.mark.parametrize("back", [1, 5])
 def test_a_second_power_cut_before_the_first_commit_forgets_no_doubt(
-    box: Box, back: int, reboot: bool
+    box: SetBackGateway, back: int, reboot: bool
 ) -> None:
     """What told of it was the log, and each start empties that."""
     box.close_windows(10)
@@ -147,7 +153,7 @@ def tail(log: Path, ends: Sequence[int]) -> LogTail:
 
 
 def test_a_log_that_is_cut_within_a_commit_is_torn_and_at_its_end_whole(
-    box: Box, tmp_path: Path
+    box: SetBackGateway, tmp_path: Path
 ) -> None:
     box.close_windows(3)
     box.kill()

@@ -19,6 +19,7 @@ from edge.store.drops import DropRange, PendingDrops
 from edge.store.epochs import EpochStart
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import ClockMark, OutboxRow, PreviousStart, make_row, pack_body
+from tests.long import examples
 
 LARGE = 64 << 20  # bytes: nothing is dropped, and no log is made anew
 NUMBERS = st.integers(1, 40)
@@ -66,7 +67,7 @@ def told(left: RecoveredLog) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 @given(starts, known, st.booleans(), st.lists(commits, min_size=1, max_size=4), st.booleans())
 def test_all_that_was_committed_comes_back(
     start: EpochStart,

@@ -25,8 +25,8 @@ from edge.store.walframes import (
     wal_checksum,
     wal_frames,
 )
-from tests.crash.harm import HARMS
-from tests.store.test_outbox import MARK, drafts, everything, opened
+from tests.kit.harm import HARMS
+from tests.kit.outbox import MARK, drafts, everything, opened
 
 COMMITS = 12
 SAME = "b1"  # the boot

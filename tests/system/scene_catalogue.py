@@ -20,9 +20,9 @@ from drivers.sim.meter_unit import UnitFault
 from drivers.sim.sen55 import Sen55
 from drivers.sim.sht4x import Sht4x
 from drivers.sim.sps30 import Sps30
-from tests.system.found import ALL, events
-from tests.system.site import KERBSTONE, ROOT, Records, Site
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import KERBSTONE, ROOT, GatewayProcess, Records
+from tests.kit.subscribed import ALL, events
 
 HELD: dict[str, dict[str, float]] = {  # by the name that a scan gives
     "sht4x": {"temperature": 21.5, "humidity": 40.0},
@@ -80,14 +80,14 @@ THREE_HOURS_S = 3 * 3600.0
 LIMIT_S = 60.0  # for anything to happen; it is a matter of seconds
 
 
-class Hurried(Site):
+class HurriedGateway(GatewayProcess):
     """Its daemon counts three readings as three hours, and trusts the clock."""
 
     command = (sys.executable, "-m", "tests.system.hurried")
 
 
 @dataclass
-class Wires:
+class CatalogueDevices:
     """The devices, and where a scan finds them."""
 
     sen55: Sen55
@@ -135,7 +135,7 @@ class Catalogue:
 
 
 @contextmanager
-def cabinet(folder: Path) -> Iterator[Wires]:
+def cabinet(folder: Path) -> Iterator[CatalogueDevices]:
     """All wires with their devices: sensors that have had their supply since yesterday."""
     with ExitStack() as stack:
         sen55 = Sen55(HELD["sen55"], powered_s=86_400, serial="AIR-1")
@@ -154,7 +154,7 @@ def cabinet(folder: Path) -> Iterator[Wires]:
         places = [f"sim:{folder}/air", f"sim:{folder}/dust", dust, dlt645.port]
         places += [f"tcp:{network.host}:{network.port}"]
         gpio.drive("door", False, time.monotonic_ns())
-        wires = Wires(sen55, sps30, modbus, dlt645, places, gpio)
+        wires = CatalogueDevices(sen55, sps30, modbus, dlt645, places, gpio)
         sen55.clock = lambda: time.monotonic() + wires.hours_s
         yield wires
 
@@ -216,7 +216,7 @@ def live_through(folder: Path) -> Catalogue:
             outcome.scan = told("scan", *wires.places, *PATIENT)
             tables = edited(outcome.scan[1]) + DOOR.format(folder) + CALIBRATIONS
             tables = tables.replace("{", "{{").replace("}", "}}")  # for it is filled in
-            site = Hurried(folder, broker, tables, period_s=1)
+            site = HurriedGateway(folder, broker, tables, period_s=1)
             outcome.checked = told("check", str(site.config))
             records = Records(broker, folder, *ALL)
             try:
@@ -232,7 +232,9 @@ def live_through(folder: Path) -> Catalogue:
     return outcome
 
 
-def _run(outcome: Catalogue, wires: Wires, site: Site, records: Records) -> None:
+def _run(
+    outcome: Catalogue, wires: CatalogueDevices, site: GatewayProcess, records: Records
+) -> None:
     def wait(done: Callable[[Records], Any]) -> None:
         def either(r: Records) -> Any:
             assert site.running, site.log.read_text()

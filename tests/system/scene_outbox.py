@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.system.conftest import PERSISTENT
-from tests.system.found import ALL
-from tests.system.site import LOOPS, Records, Site, Street
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.fixtures import PERSISTENT
+from tests.kit.gateway import LOOPS, GatewayProcess, Records
+from tests.kit.street import LoopStreet
+from tests.kit.subscribed import ALL
 
 
 def garbage_file(path: Path) -> None:
@@ -75,8 +76,8 @@ def live_through(folder: Path) -> Outbox:
     """Again and again: killed with a backlog, and the backlog is destroyed."""
     outcome, place = Outbox(), folder / "broker"
     broker = Mosquitto(place, PERSISTENT.format(place)).start()
-    with Street(folder) as street:
-        site = Site(folder, broker, LOOPS, period_s=1)
+    with LoopStreet(folder) as street:
+        site = GatewayProcess(folder, broker, LOOPS, period_s=1)
         store = folder / "store"
         try:
             records = Records(broker, folder, *ALL)

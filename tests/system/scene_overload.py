@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgpack
 
 from drivers.sim.gpio import SimChip
-from tests.bench.program import Program, quiet_broker
-from tests.bench.rig import TABLES, Listener, forget_folders, write_site
+from tests.bench.rig import TABLES, BenchSubscriber, forget_folders, write_site
+from tests.kit.process import MeasuredProgram, quiet_broker
 
 BUSES: Final = 4
 EACH: Final = 25  # devices of a bus
@@ -30,7 +30,7 @@ IMP_PER_KWH: Final = 1000
 class Overloaded:
     """The running site. `made` counts the pulses of each line."""
 
-    def __init__(self, chip: SimChip, daemon: Program, listener: Listener) -> None:
+    def __init__(self, chip: SimChip, daemon: MeasuredProgram, listener: BenchSubscriber) -> None:
         self.daemon, self._chip, self._listener = daemon, chip, listener
         self.made: Counter[str] = Counter()
         self._high = dict.fromkeys((*SLOW, FAST), True)
@@ -115,7 +115,7 @@ def overloaded(folder: Path) -> Iterator[Overloaded]:
         parts = [f'[bus.lines]\nkind = "gpio"\nchip = "sim:{folder / "chip.sock"}"\n']
         for bus in range(BUSES):
             meters = stack.enter_context(
-                Program(folder / f"meters{bus}.log", "tests.bench.meters",
+                MeasuredProgram(folder / f"meters{bus}.log", "tests.bench.meters",
                         TABLES / "meter10.toml", EACH)
             )  # fmt: skip
             parts.append(
@@ -133,13 +133,13 @@ def overloaded(folder: Path) -> Iterator[Overloaded]:
             for line in lines
         ]
         site, _ = write_site(folder, broker.port, *parts, period_s=PERIOD_S, raw="false")
-        listener = Listener(folder, broker.port)
+        listener = BenchSubscriber(folder, broker.port)
         stack.enter_context(listener.program)
         listener.program.said()
         for line in lines:
             chip.drive(line, True, time.monotonic_ns())  # at rest
         daemon = stack.enter_context(
-            Program(folder / "ours.log", "tests.bench.launch", "run", site)
+            MeasuredProgram(folder / "ours.log", "tests.bench.launch", "run", site)
         )
         assert chip.wait_requested(lines, STARTED_S)
         time.sleep(1.0)

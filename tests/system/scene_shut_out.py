@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.system.found import ALL, end_us
-from tests.system.site import LOOPS, Records, Site, Street
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import LOOPS, GatewayProcess, Records
+from tests.kit.street import LoopStreet
+from tests.kit.subscribed import ALL, end_us
 
 LATE_S = 14.0  # what has waited for ten seconds is late: some windows are older, and by far
 
@@ -55,10 +56,10 @@ def shut_out(folder: Path) -> Closed:
         (folder / name).write_text(f"{word}\n")
         (folder / name).chmod(0o600)
     login = f'username = "gw"\npassword_file = "{folder}/gw"\n'
-    site = Site(folder, broker, login, LOOPS, period_s=1)
+    site = GatewayProcess(folder, broker, login, LOOPS, period_s=1)
     city = ("--username", "city", "--password-file", str(folder / "city"))
     try:
-        with Street(folder) as street:
+        with LoopStreet(folder) as street:
             site.start()
             street.drive(every_s=1.0)  # more than 37 in 30 s are chatter
             opened_s = time.monotonic()

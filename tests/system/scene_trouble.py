@@ -14,9 +14,10 @@ from drivers.sim.pms5003 import Pms5003
 from drivers.sim.sen55 import Sen55
 from edge.core.looptick import SLOT_S
 from models import BUNDLES
-from tests.system.found import ALL, end_us, events, states
-from tests.system.site import AIR, LOOPS, Records, Site, Street
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import AIR, LOOPS, GatewayProcess, Records
+from tests.kit.street import LoopStreet
+from tests.kit.subscribed import ALL, end_us, events, states
 
 AIR_HELD = {
     "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.5,
@@ -70,7 +71,7 @@ class Trouble:
     """What one daemon was put through, and what came of it."""
 
     found: list[dict[str, Any]] = field(default_factory=list)
-    street: Street | None = None
+    street: LoopStreet | None = None
     check: tuple[int, str] = (-1, "")
     code: int = -1
     log: str = ""
@@ -91,7 +92,7 @@ def corrupt_models(folder: Path) -> None:
     other.write_bytes(other.read_bytes()[:1000])
 
 
-def flood(street: Street, line: str, per_s: int, seconds: float) -> tuple[int, int]:
+def flood(street: LoopStreet, line: str, per_s: int, seconds: float) -> tuple[int, int]:
     """So many edges, each with its exact stamp; ends low. Gives its time in us."""
     start_ns, step_ns = time.monotonic_ns(), 1_000_000_000 // per_s
     count = int(per_s * seconds) // 2 * 2
@@ -112,7 +113,7 @@ def garbage(line: MeterLine, dust: Pms5003, seconds: float) -> tuple[int, int]:
             noise = rng.randbytes(rng.randrange(1, 40))
             line.slaves[1].fault = UnitFault(kinds[0], times=1, noise=noise)
             kinds.append(kinds.pop(0))
-        dust.say(rng.randbytes(rng.randrange(60)))
+        dust.send(rng.randbytes(rng.randrange(60)))
         if not dust.faults:
             dust.faults.extend(("garbage", "sum", "half", "sum"))
         time.sleep(0.15)
@@ -121,7 +122,7 @@ def garbage(line: MeterLine, dust: Pms5003, seconds: float) -> tuple[int, int]:
     return start_ns // 1000, time.monotonic_ns() // 1000
 
 
-def pass_over(street: Street, line: str, count: int) -> None:
+def pass_over(street: LoopStreet, line: str, count: int) -> None:
     for _ in range(count):
         for level in (True, False):
             street.chip.drive(line, level, time.monotonic_ns())
@@ -142,8 +143,8 @@ def put_through(folder: Path) -> Trouble:
     corrupt_models(folder / "models")
     lines = ("lead", "trail", "heat", "south", "west")
     sensor = Sen55(AIR_HELD, powered_s=86_400)
-    with Street(folder, sensor, lines) as street, Pms5003(DUST_HELD, 0.4, zeros=0) as dust:
-        site = Site(
+    with LoopStreet(folder, sensor, lines) as street, Pms5003(DUST_HELD, 0.4, zeros=0) as dust:
+        site = GatewayProcess(
             folder, broker, LOOPS, MORE_LANES, AIR, MORE_DEVICES, MODELS,
             meter=meters.path, dust=dust.port,
         )  # fmt: skip

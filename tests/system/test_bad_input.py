@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from tests.system.found import end_us, events, once
+from tests.kit.broker import BINARY
+from tests.kit.gateway import KERBSTONE, LOOPS, ROOT
+from tests.kit.subscribed import end_us, events, once
 from tests.system.scene_outbox import DAMAGES, Outbox, live_through
 from tests.system.scene_shut_out import Closed, shut_out
 from tests.system.scene_trouble import DUST_HELD, Trouble, put_through
-from tests.system.site import KERBSTONE, LOOPS, ROOT
-from tests.uplink.broker import BINARY
 
 
 class Scenes:

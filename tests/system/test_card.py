@@ -22,9 +22,10 @@ from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.statefolder import StateFolder
-from tests.cli.conftest import Command, kerbstone
-from tests.provision.test_claim_to_broker import ROOT, City, until
-from tests.uplink.broker import BINARY
+from tests.kit.broker import BINARY
+from tests.kit.command import Command, kerbstone
+from tests.kit.waiting import wait_until
+from tests.provision.test_claim_to_broker import ROOT, OperatorRun
 
 __all__ = ["kerbstone"]  # the fixture
 
@@ -54,7 +55,7 @@ pytestmark = pytest.mark.skipif(not Path(BINARY).exists(), reason="needs mosquit
 class Technician:
     """At the desk, with the page, a card, and a box whose enrolment runs."""
 
-    def __init__(self, city: City, folder: Path) -> None:
+    def __init__(self, city: OperatorRun, folder: Path) -> None:
         self.city, self.desk, self.box = city, folder / "desk", folder / "wall"
         for each in (
             self.desk,
@@ -95,7 +96,7 @@ class Technician:
         return done.stdout
 
     def watch(self, word: str, awaited: str) -> bool:
-        """The one command that does not end by itself, until it shows this."""
+        """The one command that does not end by itself, wait_until it shows this."""
         command = ["sh", "-eu", "-c", f"exec {self.block(word)}"]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=self.environment, cwd=self.desk
@@ -145,7 +146,7 @@ BLOCKS_RUN: set[str] = set()
 @pytest.fixture
 def technician(tmp_path: Path, kerbstone: Command) -> Iterator[Technician]:
     with ExitStack() as stack:
-        city = City(tmp_path, kerbstone, stack)
+        city = OperatorRun(tmp_path, kerbstone, stack)
         city.start_broker()
         air = I2cKernel({0x44: Sht4x({"temperature": 20.0}, powered_s=9.0)})
         made = Technician(city, tmp_path)
@@ -162,7 +163,7 @@ def test_a_technician_follows_the_page(technician: Technician) -> None:
     technician.run("provision new")
     technician.power()
     status = technician.city.card / "kerbstone-status.txt"
-    until(lambda: status.exists() and "approval" in status.read_text(), "it asks nothing")
+    wait_until(lambda: status.exists() and "approval" in status.read_text(), "it asks nothing")
     technician.enrolment.kill()  # a power cut, while it waits
     shown = re.search(r"\b[A-Z2-7]{4}-[A-Z2-7]{4}\b", technician.run("kerbstone-status.txt"))
     assert shown
@@ -175,7 +176,7 @@ def test_a_technician_follows_the_page(technician: Technician) -> None:
     assert (card / "kerbstone-claim.used").exists()
     technician.hand_over()
     marker = technician.box / "run/identity"
-    until(
+    wait_until(
         lambda: marker.exists() and marker.read_text().startswith("connected "),
         "the daemon does not connect",
     )

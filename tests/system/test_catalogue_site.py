@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.found import events, once
+from tests.kit.broker import BINARY
+from tests.kit.subscribed import events, once
 from tests.system.scene_catalogue import (
     AFTER,
     BEFORE,
@@ -19,7 +20,6 @@ from tests.system.scene_catalogue import (
     Catalogue,
     live_through,
 )
-from tests.uplink.broker import BINARY
 
 PLAIN = [name for name in HELD if name != "sht4x"]  # that one is corrected
 STREAMS = {name: "energy" if name in NUMBERS else "air" for name in HELD}

@@ -27,9 +27,10 @@ from edge.core import Stamp
 from edge.core.release import RELEASED_NS
 from edge.store import AsyncOutbox, ClockMark
 from edge.uplink.sender import Sender
-from tests.system.found import ALL, end_us, events, once
-from tests.system.site import LOOPS, Records, Site, Street
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import LOOPS, GatewayProcess, Records
+from tests.kit.street import LoopStreet
+from tests.kit.subscribed import ALL, end_us, events, once
 
 S = 1_000_000_000
 HOUR, DAY = 3600 * S, 86_400 * S
@@ -47,7 +48,7 @@ sys.exit(main())
 """
 
 
-class Wall:
+class SteppedWall:
     """A wall clock that stands `shift_ns` beside the true one, and a kernel that trusts it or not.
 
     It starts in 1970 and is not trusted, as that of a board without a battery.
@@ -89,10 +90,10 @@ STEPS = [  # how far beside, and what is thought of it when the kernel says that
 async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
     tmp_path: Path,
     broker: Mosquitto,
-    site: Callable[..., Site],
+    site: Callable[..., GatewayProcess],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wall, aside = Wall(), asyncio.to_thread  # what blocks must not block the daemon
+    wall, aside = SteppedWall(), asyncio.to_thread  # what blocks must not block the daemon
     one = site(LOOPS, period_s=1)
     daemon = Daemon(load_site(one.config, drivers.catalogue()), wall.clock(tmp_path))
     seen: list[bool] = []
@@ -106,7 +107,7 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
 
     monkeypatch.setattr(Sender, "add_mark", see)
     records = await aside(Records, broker, tmp_path, *ALL)
-    with Street(tmp_path):
+    with LoopStreet(tmp_path):
         running = asyncio.create_task(daemon.run())
         try:
             await aside(records.wait, lambda r: r.of("traffic"))
@@ -176,7 +177,7 @@ def quality(record: dict[str, Any]) -> str:
 
 async def test_a_restart_in_a_boot_that_was_certain_does_not_watch_again(tmp_path: Path) -> None:
     """The box slept for a year, was certain after minutes, and its program is replaced."""
-    wall = Wall()
+    wall = SteppedWall()
     wall.shift_ns, wall.synced = YEAR, True
     for certain in (False, True):
         began_ns = wall.true_ns + wall.shift_ns
@@ -191,7 +192,7 @@ async def test_a_restart_in_a_boot_that_was_certain_does_not_watch_again(tmp_pat
         await writer.close()
 
 
-class Faked(Site):
+class Faked(GatewayProcess):
     """A daemon whose wall stands where a file says, while monotonic time is real.
 
     Its time service is an authentic one, so that it is believed at once.
@@ -219,7 +220,7 @@ def test_a_process_whose_clock_is_set_goes_on(tmp_path: Path, broker: Mosquitto)
     records = Records(broker, tmp_path, *ALL)
     one = Faked(tmp_path, broker, LOOPS, period_s=1)
     try:
-        with Street(tmp_path):
+        with LoopStreet(tmp_path):
             one.start()
             records.wait(lambda r: r.of("traffic"))
             for shift in ("+20y", "-10y", "+0"):

@@ -18,10 +18,10 @@ import pytest
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import GatewayProcess, Records
+from tests.kit.watchdog import manager, wait_for
 from tests.system.hanging import FLOOR_S, LATE_S
-from tests.system.manager import manager, wait_for
-from tests.system.site import Records, Site
-from tests.uplink.broker import Mosquitto
 
 BUSES = """
 [privacy]
@@ -48,7 +48,7 @@ HELD = {"temperature": 21.0, "humidity": 50.0}
 UP = "kerbstone/v1/test/gw-1/up/#"
 
 
-class Hanging(Site):
+class Hanging(GatewayProcess):
     command = (sys.executable, "-m", "tests.system.hanging")
 
     @property

@@ -12,8 +12,8 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
 from edge.app.lastgood import GOOD_NAME, STARTS_NAME, StartHistory
-from tests.system.site import Records, Site, Tail
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import GatewayProcess, Records, Tail
 
 AIR = """
 [bus.hut]
@@ -26,7 +26,7 @@ bus = "hut"
 UP = "kerbstone/v1/test/gw-1/up/"
 
 
-class Impatient(Site):
+class Impatient(GatewayProcess):
     command = (sys.executable, "-m", "tests.system.impatient")
 
     @property

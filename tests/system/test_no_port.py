@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.system.site import AIR, LOOPS, Site
+from tests.kit.gateway import AIR, LOOPS, GatewayProcess
 
 LISTENS = "0A"  # TCP_LISTEN of the kernel's include/net/tcp_states.h
 
@@ -34,7 +34,7 @@ def open_ports(pid: int) -> list[str]:
     return found
 
 
-def test_the_daemon_listens_at_no_port(site: Callable[..., Site]) -> None:
+def test_the_daemon_listens_at_no_port(site: Callable[..., GatewayProcess]) -> None:
     one = site(AIR, LOOPS)
     one.start()
     end = time.monotonic() + 60

@@ -11,43 +11,44 @@ from edge.acquire.clock import boot_id
 from edge.acquire.stage import PREFIX, find_segments
 from edge.control.protocol import ask_daemon
 from edge.store import inspect_outbox
-from tests.system.site import AIR, KERBSTONE, LOOPS, ROOT, Records, Site, Street
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import AIR, KERBSTONE, LOOPS, ROOT, GatewayProcess, Records
+from tests.kit.street import LoopStreet
 from tests.system.test_read import wait_for
-from tests.uplink.broker import Mosquitto
 
 AIR_HELD = {"pm2_5": 9.5, "humidity": 45.5, "temperature": 23.5}
 
 
 @pytest.fixture
-def street(tmp_path: Path) -> Street:
-    return Street(tmp_path, Sen55(AIR_HELD, powered_s=86_400))
+def street(tmp_path: Path) -> LoopStreet:
+    return LoopStreet(tmp_path, Sen55(AIR_HELD, powered_s=86_400))
 
 
-def started(one: Site) -> None:
+def started(one: GatewayProcess) -> None:
     one.start()
     wait_for(lambda: ask_daemon(one.folder / "run", "status") is not None)
 
 
-def pid_of(one: Site) -> int:
+def pid_of(one: GatewayProcess) -> int:
     assert one._daemon is not None
     return one._daemon.pid
 
 
-def second(one: Site, old: str, new: str) -> subprocess.CompletedProcess[str]:
+def second(one: GatewayProcess, old: str, new: str) -> subprocess.CompletedProcess[str]:
     """Another daemon, with a configuration that differs so far."""
     other = one.folder / "other.toml"
     text = one.config.read_text()
     assert old in text
     other.write_text(text.replace(old, new))
     return subprocess.run(
-        [*KERBSTONE, "run", str(other)], cwd=ROOT, capture_output=True, text=True, timeout=20,
+        [*KERBSTONE, "run", str(other)], cwd=ROOT, capture_output=True, text=True, timeout=60,
         check=False,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("key", ["dir", "run_dir"])
 def test_a_second_daemon_shares_no_folder_with_the_first(
-    broker: Mosquitto, site: Callable[..., Site], street: Street, key: str
+    broker: Mosquitto, site: Callable[..., GatewayProcess], street: LoopStreet, key: str
 ) -> None:
     with street:
         # the first has loops, the second asks another bus and another store: nothing but one
@@ -77,14 +78,14 @@ def test_a_second_daemon_shares_no_folder_with_the_first(
 
 
 def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
-    broker: Mosquitto, site: Callable[..., Site], street: Street
+    broker: Mosquitto, site: Callable[..., GatewayProcess], street: LoopStreet
 ) -> None:
     with street:
         one = site(AIR, period_s=1)
         records = Records(broker, one.folder)
         broker.stop()
         started(one)
-        wait_for(lambda: (ask_daemon(one.folder / "run", "outbox") or {"rows": 0})["rows"] >= 8)
+        wait_for(lambda: (ask_daemon(one.folder / "run", "outbox") or {"rows": 0})["rows"] >= 3)
         status = ask_daemon(one.folder / "run", "status")
         assert status is not None
         old = status["epoch"]
@@ -96,7 +97,7 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         one.config.write_text(one.config.read_text().replace('"gw-1"', '"gw-2"'))
         broker.start()
         started(one)
-        records.wait(lambda r: len([x for x in r.of("air") if x["gw"] == "gw-2"]) >= 3)
+        records.wait(lambda r: len([x for x in r.of("air") if x["gw"] == "gw-2"]) >= 2)
         events = [r for r in records.of("event") if r["gw"] == "gw-2"]
         sent = [r for r in records.all() if r["kind"] == "record"]
         assert not [r for r in sent if r["gw"] == "gw-2" and r["epoch"] == old]

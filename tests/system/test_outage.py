@@ -16,10 +16,11 @@ from pymodbus.server import ModbusSerialServer
 from drivers.meters.register_map import load_register_map as load_table
 from drivers.sim.meter import MeterLoad
 from drivers.sim.sen55 import Sen55
-from tests.drivers.meters.ptypair import PtyPair
-from tests.drivers.meters.pymodbus_peer import Peer, living
-from tests.system.site import AIR, LOOPS, METER, Records, Site, Street, gaps
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import AIR, LOOPS, METER, GatewayProcess, Records, gaps
+from tests.kit.pymodbuspeer import Peer, living
+from tests.kit.serialport import PtyPair
+from tests.kit.street import LoopStreet
 
 OUTAGE_S = float(os.environ.get("OUTAGE_S", "6"))
 TABLE = load_table("sdm630")
@@ -39,7 +40,7 @@ def kwh(records: list[dict[str, Any]]) -> float:
 
 @pytest.mark.parametrize("encoding", ["msgpack", "json"])
 def test_nothing_is_lost_but_what_a_gap_names(
-    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site], encoding: str
+    tmp_path: Path, broker: Mosquitto, site: Callable[..., GatewayProcess], encoding: str
 ) -> None:
     if encoding == "json" and OUTAGE_S < 60:
         pytest.skip("one encoding is enough here; `make outage` runs both")
@@ -50,7 +51,7 @@ def test_nothing_is_lost_but_what_a_gap_names(
         living(TABLE, load.values, 1), framer=FramerType.RTU, port=ptys.a, baudrate=38_400
     )
     sensor = Sen55(AIR_HELD, powered_s=86_400)
-    with Peer(server), Street(tmp_path, sensor) as street:
+    with Peer(server), LoopStreet(tmp_path, sensor) as street:
         records = Records(broker, tmp_path, "--check", "--filter", "kerbstone/v1/test/gw-1/up/#")
         one = site(LOOPS, AIR, METER, meter=ptys.b, encoding=encoding)
         one.start()
@@ -125,7 +126,7 @@ def once(records: list[dict[str, Any]], stream: str) -> list[dict[str, Any]]:
     return list({(r["epoch"], r["seq"]): r for r in records if is_of(r, stream)}.values())
 
 
-def check_vehicles(records: list[dict[str, Any]], street: Street) -> None:
+def check_vehicles(records: list[dict[str, Any]], street: LoopStreet) -> None:
     counted = sum(r["volume"] for r in once(records, "traffic"))
     holes = list(gaps(records))
     border = int(SETTLE_S * 1e9)

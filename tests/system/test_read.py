@@ -11,8 +11,8 @@ import pytest
 
 from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 from drivers.sim.meter_line import WHOLE_S
-from tests.system.site import KERBSTONE, METER, ROOT, Site
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import KERBSTONE, METER, ROOT, GatewayProcess
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def line() -> Iterator[MeterLine]:
 
 
 def test_read_goes_through_the_daemon(
-    broker: Mosquitto, site: Callable[..., Site], line: MeterLine
+    broker: Mosquitto, site: Callable[..., GatewayProcess], line: MeterLine
 ) -> None:
     one = site(METER, meter=line.path)
     one.start()
@@ -55,7 +55,7 @@ def test_read_goes_through_the_daemon(
 
 
 def test_read_works_alone_without_a_daemon_and_says_so(
-    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site], line: MeterLine
+    tmp_path: Path, broker: Mosquitto, site: Callable[..., GatewayProcess], line: MeterLine
 ) -> None:
     one = site(METER, meter=line.path)
     answer = one.ask("read", "main_meter")
@@ -69,7 +69,7 @@ def test_read_works_alone_without_a_daemon_and_says_so(
 
 
 def test_two_daemons_do_not_share_a_bus(
-    broker: Mosquitto, site: Callable[..., Site], line: MeterLine
+    broker: Mosquitto, site: Callable[..., GatewayProcess], line: MeterLine
 ) -> None:
     one = site(METER, meter=line.path)
     one.start()

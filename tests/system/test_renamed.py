@@ -6,9 +6,9 @@ from pathlib import Path
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
-from tests.system.site import Records, Site
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import GatewayProcess, Records
 from tests.system.test_last_good import AIR
-from tests.uplink.broker import Mosquitto
 
 RAW = """
 [streams]
@@ -28,7 +28,7 @@ def test_what_a_device_said_before_it_was_renamed_is_sent_under_its_old_name(
 ) -> None:
     kernel = I2cKernel({0x44: Sht4x({"temperature": 21.0, "humidity": 50.0})})
     with I2cServer(kernel, tmp_path / "hut.sock"):
-        site = Site(tmp_path, broker, RAW, AIR, period_s=60)
+        site = GatewayProcess(tmp_path, broker, RAW, AIR, period_s=60)
         records = Records(broker, tmp_path)
         try:
             site.start()

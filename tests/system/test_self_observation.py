@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from drivers.sim.sen55 import Sen55
-from tests.system.site import AIR, Records, Site, Street, Tail
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import AIR, GatewayProcess, Records, Tail
+from tests.kit.street import LoopStreet
 
 HELD = {
     "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.5,
@@ -35,9 +36,9 @@ def starts(records: Records) -> list[str]:
 
 
 def test_the_box_tells_how_it_fares_and_why_it_was_started(
-    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site]
+    tmp_path: Path, broker: Mosquitto, site: Callable[..., GatewayProcess]
 ) -> None:
-    with Street(tmp_path, Sen55(HELD, powered_s=86_400)):
+    with LoopStreet(tmp_path, Sen55(HELD, powered_s=86_400)):
         records = Records(broker, tmp_path, "--check", "--filter", "kerbstone/v1/test/gw-1/up/#")
         one = site(AIR, OFTEN)
         one.start()

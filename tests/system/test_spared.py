@@ -1,7 +1,6 @@
 """kerbstone-link and the daemon: what one tells the other, through the real socket."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,22 @@ import pytest
 from edge.control.protocol import VerbError, ask_daemon
 from edge.link.daemonclient import DaemonClient, DaemonReport
 from edge.link.linkstate import TakenStep
-from tests.system.site import AIR, Site
-from tests.uplink.broker import Listener, Mosquitto
+from tests.kit.broker import Mosquitto, Subscriber
+from tests.kit.gateway import AIR, GatewayProcess
+from tests.kit.waiting import wait_until
 
 EVENTS = "kerbstone/v1/test/gw-1/up/event/gateway"
 
 
-def until(found: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 60
-    while not (value := found()):
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
-    return value
-
-
 def test_the_link_asks_and_tells(
-    site: Callable[..., Site], broker: Mosquitto, tmp_path: Path
+    site: Callable[..., GatewayProcess], broker: Mosquitto, tmp_path: Path
 ) -> None:
-    listener = Listener(broker, EVENTS)
+    listener = Subscriber(broker, EVENTS)
     one = site(AIR)
     link = DaemonClient(one.folder / "run")
     assert link.report() == DaemonReport(), "no daemon is no evidence"
     one.start()
-    reach = until(lambda: (found := link.report()).broker and found)
+    reach: Any = wait_until(lambda: (found := link.report()).broker and found)
     assert reach.faulty is None or isinstance(reach.faulty, bool)
     assert link.set_saver_level(1, "80 % are used", 80_000_000, 100_000_000, "2026-11")
     assert link.set_saver_level(1, "80 % are used", 81_000_000, 100_000_000, "2026-11")

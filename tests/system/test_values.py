@@ -11,10 +11,11 @@ from pymodbus.server import ModbusSerialServer
 from drivers.chips.sen55 import DRIVER as SEN55
 from drivers.meters.register_map import load_register_map
 from drivers.sim.sen55 import Sen55
-from tests.drivers.meters.ptypair import PtyPair
-from tests.drivers.meters.pymodbus_peer import Peer, device
-from tests.system.site import AIR, LOOPS, METER, Site, Street, Tail
-from tests.uplink.broker import Mosquitto
+from tests.kit.broker import Mosquitto
+from tests.kit.gateway import AIR, LOOPS, METER, GatewayProcess, Tail
+from tests.kit.pymodbuspeer import Peer, device
+from tests.kit.serialport import PtyPair
+from tests.kit.street import LoopStreet
 
 AIR_HELD = {
     "pm1_0": 5.2, "pm2_5": 9.5, "pm4_0": 12.6, "pm10": 13.3, "humidity": 45.5,
@@ -37,7 +38,7 @@ def meter_held() -> dict[str, float]:
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 def test_every_point_arrives_as_the_devices_held_it(
-    tmp_path: Path, broker: Mosquitto, site: Callable[..., Site], encoding: str
+    tmp_path: Path, broker: Mosquitto, site: Callable[..., GatewayProcess], encoding: str
 ) -> None:
     held = meter_held()
     ptys = PtyPair()
@@ -45,7 +46,7 @@ def test_every_point_arrives_as_the_devices_held_it(
         device(TABLE, held, 1), framer=FramerType.RTU, port=ptys.a, baudrate=38_400
     )
     sensor = Sen55(AIR_HELD, powered_s=86_400)  # since yesterday: its gas sensors have settled
-    with Peer(server), Street(tmp_path, sensor) as street:
+    with Peer(server), LoopStreet(tmp_path, sensor) as street:
         # the records themselves where they are JSON; the retained last ones are JSON always
         prefix = {"json": ("energy/", "air/", "traffic/"), "msgpack": ("last/",) * 3}[encoding]
         wanted = {"json": "+/+", "msgpack": "last/+"}[encoding]

@@ -16,10 +16,11 @@ from edge.uplink.broker import Broker, make_broker
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from edge.uplink.retained import RetainedMessages
 from edge.uplink.wire import Topics
+from tests.kit.broker import Make, Mosquitto, Subscriber
+from tests.kit.clock import RealClock
+from tests.kit.uplink import GW, UplinkGateway, box
+from tests.kit.waiting import until
 from tests.store.test_downsample import MINUTE, WALL
-from tests.uplink.bench import GW, Box, RealClock, box
-from tests.uplink.broker import Listener, Make, Mosquitto
-from tests.uplink.waiting import until
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 
@@ -52,11 +53,11 @@ def patient(broker: Mosquitto) -> Broker:
     return make_broker(broker.url, GW, keepalive_s=7200)
 
 
-def records(listener: Listener, count: int) -> list[dict[str, Any]]:
+def records(listener: Subscriber, count: int) -> list[dict[str, Any]]:
     return [json.loads(line.partition(" ")[2]) for line in listener.stop(count)]
 
 
-async def minutes(gateway: Box, first: int, last: int) -> None:
+async def minutes(gateway: UplinkGateway, first: int, last: int) -> None:
     """As the daemon does: each minute is committed when it has passed."""
     clock = gateway.clock
     assert isinstance(clock, Moved)
@@ -65,11 +66,11 @@ async def minutes(gateway: Box, first: int, last: int) -> None:
         await gateway.commit([minute(number)])
 
 
-async def held(gateway: Box) -> None:
-    await until(lambda: gateway.sender._delivery.feed.held)
+async def held(gateway: UplinkGateway) -> None:
+    await until(lambda: gateway.sender._delivery.send_queue.held)
 
 
-async def turns(gateway: Box, count: int = 3) -> None:
+async def turns(gateway: UplinkGateway, count: int = 3) -> None:
     """The sender has looked around so many times."""
     for _ in range(count):
         gateway.sender._wake.set()
@@ -80,7 +81,7 @@ async def test_what_can_wait_goes_together_and_an_alarm_at_once(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/air/#", "-t", f"{UP}/event/#")
+    listener = Subscriber(broker, f"{UP}/air/#", "-t", f"{UP}/event/#")
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         counts = gateway.sender.counts
         gateway.connect()
@@ -105,7 +106,7 @@ async def test_what_can_wait_goes_together_and_an_alarm_at_once(
 
 async def test_with_more_of_it_minutes_become_quarters(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/air/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
@@ -130,7 +131,7 @@ async def test_after_an_outage_minutes_merge_before_they_go(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/air/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
@@ -151,7 +152,7 @@ async def test_asked_for_while_nothing_can_go_it_holds_at_once(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/air/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         await minutes(gateway, 0, 15)
         gateway.sender.set_saver_level(2)
@@ -179,7 +180,7 @@ async def test_a_lost_connection_opens_no_gate_and_a_new_process_knows_of_none(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/air/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
@@ -201,7 +202,7 @@ async def test_a_lost_connection_opens_no_gate_and_a_new_process_knows_of_none(
 
 def retained(broker: Mosquitto) -> dict[str, int]:
     """The last records that somebody finds who comes now: source and number."""
-    lines = Listener(broker, f"{UP}/#", "--retained-only", "-W", "2").stop(2)  # status, meta
+    lines = Subscriber(broker, f"{UP}/#", "--retained-only", "-W", "2").stop(2)  # status, meta
     pairs = [line.partition(" ")[::2] for line in lines if f"{UP}/last/" in line]
     return {topic.rpartition("/")[2]: json.loads(payload)["seq"] for topic, payload in pairs}
 
@@ -258,7 +259,7 @@ async def test_what_the_process_before_left_is_taken_away_too(
         assert retained(broker) == {}
 
 
-class Wire:
+class PublishLog:
     """Takes what is published; answers come when the test says so."""
 
     room = 99
@@ -273,7 +274,7 @@ class Wire:
 def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> None:
     record = Record(RecordKey(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
     kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
-    link: Any = Wire()
+    link: Any = PublishLog()
     kept.put_last(record, {"seq": 7}, backfilled=False)
     kept.publish(link)
     kept.set_data_saver(True)
@@ -304,7 +305,7 @@ def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
 ) -> None:
     monkeypatch.setattr(retained_module, "SOURCES_LIMIT", 2)
     kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
-    link: Any = Wire()
+    link: Any = PublishLog()
     for seq, source in enumerate(("hut", "mast", "door", "hut", "hut"), 1):
         end_ns = MINUTE * (1 if seq == 5 else seq)  # the fifth is older than the fourth
         record = Record(RecordKey(1, Stream.AIR, seq), source, 1, 0, end_ns, {})
@@ -324,7 +325,7 @@ def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> No
     kept = RetainedMessages(
         Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: told.append(kind)
     )
-    link: Any = Wire()
+    link: Any = PublishLog()
     kept.put(f"{UP}/last/hut", {"x": float("nan")})
     kept.put(f"{UP}/status", {})
     kept.publish(link)
@@ -342,7 +343,7 @@ def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> No
 
 def test_with_a_topic_only_that_one_goes() -> None:
     kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
-    link: Any = Wire()
+    link: Any = PublishLog()
     kept.put(f"{UP}/meta", {})
     kept.publish(link, only=f"{UP}/status")
     assert link.sent == []

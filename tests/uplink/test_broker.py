@@ -6,7 +6,7 @@ import pytest
 
 from edge.core import ConfigError
 from edge.uplink.broker import make_broker
-from tests.uplink.certs import Authority
+from tests.kit.certificates import CertificateAuthority
 
 TLS = "mqtts://broker.example"
 
@@ -14,7 +14,7 @@ TLS = "mqtts://broker.example"
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """An authority, a certificate of it, and what is none of these."""
-    authority = Authority(tmp_path)
+    authority = CertificateAuthority(tmp_path)
     cert, key = authority.issue("gw")
     text = tmp_path / "text"
     text.write_text("no certificate")

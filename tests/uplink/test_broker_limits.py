@@ -13,10 +13,10 @@ from edge.uplink import oversize
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.oversize import HELD_LIMIT, PROOF_RECORDS, Oversize
 from edge.uplink.reconnect import ReconnectPolicy
-from tests.uplink.bench import GW, S, box, drafts, large
-from tests.uplink.broker import Make
-from tests.uplink.raw import raw_broker
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.rawbroker import raw_broker
+from tests.kit.uplink import GW, S, box, drafts, large
+from tests.kit.waiting import until
 
 SMALL = b"\x27\x00\x00\x00\xc8"  # Maximum Packet Size 200
 NO_QOS, NO_RETAIN = b"\x24\x00", b"\x25\x00"
@@ -36,19 +36,19 @@ async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_o
     async with box(tmp_path, broker.url) as gateway:
         await gateway.commit([*drafts(0, 60), *drafts(0, 30, Stream.EVENT)])
         gateway.connect()
-        await until(lambda: gateway.sender.standing.limit_notice != "")
+        await until(lambda: gateway.sender.connection.limit_notice != "")
         await asyncio.sleep(1)
         assert gateway.sender.counts.dead_letters == 0
         assert (await gateway.writer.counts()).rows == 90
         ((kind, text),) = gateway.alarms
         assert kind == "broker_limit"
-        assert "200 bytes at most" in text
+        assert "up to 200 bytes" in text
         needed = int(text.rpartition(" bytes or more")[0].rpartition(" ")[2])
         broker.kill()
         broker._conf = f"allow_anonymous true\nmax_packet_size {needed}\n"
         broker.start()
         await until(lambda: gateway.sender.counts.confirmed == 90)
-        assert gateway.sender.standing.limit_notice == ""
+        assert gateway.sender.connection.limit_notice == ""
 
 
 async def test_the_smallest_limit_that_would_do_does(mosquitto: Make, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_the_smallest_limit_that_would_do_does(mosquitto: Make, tmp_path: 
     async with box(tmp_path, broker.url) as gateway:
         await gateway.commit(large(3))
         gateway.connect()
-        await until(lambda: gateway.sender.standing.limit_notice != "")
+        await until(lambda: gateway.sender.connection.limit_notice != "")
         link = gateway.sender._link
         assert link is not None
         assert 600 < link.needed < 1200
@@ -69,7 +69,7 @@ async def test_what_fits_goes_on_beside_what_does_not(mosquitto: Make, tmp_path:
         gateway.connect()
         await gateway.commit([*large(40), *drafts(0, 5), *drafts(0, 2, Stream.EVENT)])
         await until(lambda: gateway.sender.counts.confirmed == 7)
-        await until(lambda: gateway.sender.standing.limit_notice != "")
+        await until(lambda: gateway.sender.connection.limit_notice != "")
         await gateway.commit(drafts(5, 1))
         await until(lambda: gateway.sender.counts.confirmed == 8)
         assert gateway.sender.counts.dead_letters == 0
@@ -88,7 +88,7 @@ async def test_one_among_many_that_arrive_is_given_up_and_told(
         await gateway.commit(drafts(200, 2))
         await until(lambda: gateway.sender.counts.dead_letters == 1)
         assert [kind for kind, _ in gateway.alarms] == ["refused"]
-        assert gateway.sender.standing.limit_notice == ""
+        assert gateway.sender.connection.limit_notice == ""
 
 
 async def test_the_next_broker_is_tried_at_once_when_the_first_takes_too_little(
@@ -131,13 +131,16 @@ async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: 
             gateway.connect()
             await until(lambda: gateway.sender.counts.confirmed == 3, 20)
             (text,) = [text for kind, text in gateway.alarms if kind == "broker_limit"]
-            assert "no retained messages" in text
+            assert "does not allow retained messages" in text
 
 
 def test_the_status_says_what_a_broker_takes_too_little_of() -> None:
     told = {"link": {"connected": True, "trouble": "it takes 200 bytes"}}
-    assert [each.short for each in find_issues(told)] == ["broker takes too little"]
-    assert any("IT TAKES TOO LITTLE: it takes 200 bytes" in line for line in link_lines(told).lines)
+    assert [each.short for each in find_issues(told)] == ["broker's limits too low"]
+    assert any(
+        "THE BROKER'S LIMITS ARE TOO LOW: it takes 200 bytes" in line
+        for line in link_lines(told).lines
+    )
 
 
 async def test_without_retained_messages_the_records_arrive(tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ async def test_a_backlog_that_does_not_fit_is_not_read_through_to_its_end(
         broker.connack_properties = SMALL
         await gateway.writer.commit(drafts(0, 3000))
         gateway.connect()
-        await until(lambda: gateway.sender.standing.limit_notice != "")
+        await until(lambda: gateway.sender.connection.limit_notice != "")
         await asyncio.sleep(0.3)
         assert len(gateway.sender._delivery.oversize) == 100
         assert gateway.sender._delivery.stalled

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Stream
-from edge.uplink import delivery
+from edge.uplink import brokerprobe, delivery
 from edge.uplink.brokerprobe import PROBE_FIRST_NS, PROBE_MAX_NS, BrokerProbe
-from tests.uplink.bench import Box, S, box, drafts
-from tests.uplink.raw import REFUSE_ALL, raw_broker
-from tests.uplink.waiting import until
+from tests.kit.rawbroker import REFUSE_ALL, raw_broker
+from tests.kit.uplink import S, UplinkGateway, box, drafts
+from tests.kit.waiting import until
 
 HOUR_NS = 3600 * S
 
@@ -21,7 +21,7 @@ def alarm(number: int) -> Draft:
     return Draft(Stream.EVENT, "door", S, S, {"event": "tamper", "text": "open", "n": number})
 
 
-async def rests(gateway: Box) -> None:
+async def rests(gateway: UplinkGateway) -> None:
     """Until the broker is left alone for the better part of a minute."""
     await until(lambda: gateway.sender._delivery.paused_ns - time.monotonic_ns() > 30 * S)
 
@@ -56,6 +56,9 @@ async def test_an_alarm_of_the_backlog_is_tried_too(
 ) -> None:
     """It was refused with the rest, and no new one comes."""
     monkeypatch.setattr(delivery, "PAUSE_AFTER_REFUSALS", 1)
+    # its tries alone make the rest long: ten times as often, they do so in seconds
+    monkeypatch.setattr(brokerprobe, "PROBE_FIRST_NS", PROBE_FIRST_NS // 10)
+    monkeypatch.setattr(brokerprobe, "PROBE_MAX_NS", PROBE_MAX_NS // 10)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic or "/event/" in topic else 0
         await gateway.writer.commit([alarm(1), *drafts(0, 20)])
@@ -102,7 +105,7 @@ async def test_an_alarm_that_cannot_be_written_does_not_end_the_trying(
 async def test_while_there_is_no_room_nobody_looks_all_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The broker refuses, and then says nothing more, with all that it takes unanswered."""
+    """The broker refuses, and then says nothing more, with all that it takes unacknowledged."""
     monkeypatch.setattr(delivery, "PAUSE_AFTER_REFUSALS", 1)
     beats = 0
 

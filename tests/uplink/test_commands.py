@@ -13,7 +13,7 @@ S = 1_000_000_000
 EPOCH = 77
 
 
-class Platform:
+class CommandingPlatform:
     """Sends commands to a gateway of one verb, and counts how often it is obeyed."""
 
     def __init__(self) -> None:
@@ -43,46 +43,46 @@ class Platform:
 
 
 async def test_a_command_is_obeyed_and_answered() -> None:
-    platform = Platform()
+    platform = CommandingPlatform()
     answer = await platform.ask("a", colour="red")
     assert answer == {"id": "a", "verb": "light", "ok": True, "lit": "red"}
 
 
 async def test_the_same_id_gets_the_same_answer_and_does_nothing() -> None:
-    platform = Platform()
+    platform = CommandingPlatform()
     first = await platform.ask("a", colour="red")
     assert await platform.ask("a", colour="green") == first
     assert platform.obeyed == 1
 
 
 async def test_a_command_of_another_epoch_is_a_replay() -> None:
-    platform = Platform()
+    platform = CommandingPlatform()
     answer = await platform.ask("a", epoch=EPOCH - 1)
     assert answer["ok"] is False
-    assert f"{EPOCH} runs" in answer["error"]
+    assert f"the current one, {EPOCH}" in answer["error"]
     assert platform.obeyed == 0
     assert platform.gateway.refused == 1
 
 
 async def test_a_retained_command_gets_no_answer() -> None:
-    platform = Platform()
+    platform = CommandingPlatform()
     assert await platform.ask("a", retained=True) is None
     assert platform.obeyed == 0
 
 
 async def test_an_unknown_verb_is_told_which_there_are() -> None:
-    answer = await Platform().ask("a", verb="dance")
+    answer = await CommandingPlatform().ask("a", verb="dance")
     assert "known are light" in answer["error"]
 
 
 async def test_what_a_verb_cannot_do_is_an_answer_and_may_be_tried_again() -> None:
-    platform = Platform()
+    platform = CommandingPlatform()
     assert (await platform.ask("a", colour="blue"))["error"] == "there is no blue"
     assert (await platform.ask("a", colour="red"))["ok"] is True
 
 
 async def test_a_flood_is_dropped_and_counted() -> None:
-    platform = Platform()
+    platform = CommandingPlatform()
     payloads = [encode_command("gw", EPOCH, str(n), {}).data for n in range(100)]
     answers = [await platform.gateway.take("light", p, False, S) for p in payloads]
     assert sum(answer is not None for answer in answers) == COMMANDS_BURST
@@ -91,7 +91,7 @@ async def test_a_flood_is_dropped_and_counted() -> None:
 
 
 async def test_remembered_answers_are_bounded() -> None:
-    platform = Platform()
+    platform = CommandingPlatform()
     for number in range(ID_LIMIT + 20):
         await platform.ask(str(number))
     assert len(platform.gateway._answers) == ID_LIMIT
@@ -100,10 +100,10 @@ async def test_remembered_answers_are_bounded() -> None:
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", json.dumps({"v": 1, "gw": "x"}).encode()])
 async def test_what_is_no_command_is_a_wire_error(payload: bytes) -> None:
     with pytest.raises(WireError):
-        await Platform().gateway.take("light", payload, False, S)
+        await CommandingPlatform().gateway.take("light", payload, False, S)
 
 
-class Link:
+class RoomyLink:
     """A connection with room for so many messages more."""
 
     def __init__(self, room: int) -> None:
@@ -122,7 +122,7 @@ class Link:
 
 def hurried(presence: PresencePublisher, room: int) -> list[Any]:
     """What goes over a new connection with so much room."""
-    link: Any = Link(room)
+    link: Any = RoomyLink(room)
     for _ in range(2):
         presence.publish_status_and_replies(link)
     return list(link.went)

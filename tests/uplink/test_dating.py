@@ -6,13 +6,13 @@ from edge.core import Record, RecordKey, Stamp, Stream
 from edge.store import ClockMark
 from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
 from edge.uplink.wire.clockmoments import Moment
-from tests.uplink.test_sendqueue_order import Rows
+from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
 
 
-class Store(Rows):
+class MarkedRows(StoredRows):
     """Each boot but 0 has a mark; `asked` tells the boots whose map was fetched, in order."""
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ def record(boot: int) -> Record:
 
 
 async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
-    store = Store()
+    store = MarkedRows()
     dating = Timestamper(store, 9)
     for boots in ({1, 9}, {1, 9}, {1}):
         await dating.learn(boots)
@@ -41,7 +41,7 @@ async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
 
 async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice() -> None:
     """At once, and when the store has surely heard of it: it bounds what they can have been."""
-    store = Store()
+    store = MarkedRows()
     dating = Timestamper(store, 9)
     await dating.learn({1})
     known = Stamp(50 * S, WALL + 59 * S, "ntp")
@@ -53,7 +53,7 @@ async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice
 
 
 async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_their_number() -> None:
-    store = Store()
+    store = MarkedRows()
     dating = Timestamper(store, 99)
     for boot in range(1, BOOTS_LIMIT + 3):
         await dating.learn({boot})
@@ -72,7 +72,7 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
     assert manifest_moment(3, ClockMark(2_000, 9_000, "rtc"), (5_000, None)) == Moment(
         3, 2, 9, "rtc"
     )
-    dating = Timestamper(Store(), 9)
+    dating = Timestamper(MarkedRows(), 9)
     await dating.learn({0})
     dated, by = dating.date(record(0), backfilled=False, redelivered=True)
     assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.redelivered) == ("none", S, True)
@@ -82,7 +82,7 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
 @pytest.mark.parametrize("before", [True, False])
 async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: bool) -> None:
     """Whether its map was fetched before the clock was set, or after."""
-    dating = Timestamper(Store(), 9)
+    dating = Timestamper(MarkedRows(), 9)
     if before:
         await dating.learn({9})
     dating.see(Stamp(60 * S, WALL + 100 * S, "nts"))  # set on by 40 s

@@ -25,21 +25,21 @@ from edge.uplink.receipttracker import ReceiptTracker
 from edge.uplink.sendqueue import SendItem
 from edge.uplink.wire import Receipt
 from edge.uplink.wire.clockmoments import Moment
-from tests.uplink.test_sendqueue_order import Rows
+from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000
 NTP = Moment(1, 0, 1_790_000_000_000_000, "ntp")
 LOST = ConnectionLostError("hung up")
 
 
-class Store(Rows):
+class LeavingRows(StoredRows):
     """Rows of the streams air and event, in turn; what is confirmed or dead has left."""
 
     def __init__(self, count: int) -> None:
         super().__init__(range(1, count + 1))
         self.gone: list[tuple[int, str]] = []
 
-    async def bury(self, row: int, why: str) -> None:
+    async def dead_letter(self, row: int, why: str) -> None:
         self.gone.append((row, why))
         self.confirm([row])
 
@@ -47,11 +47,11 @@ class Store(Rows):
         self.rows = [each for each in self.rows if each.row not in rows]
 
 
-class Desk:
+class DeliveryRun:
     """A delivery at its begin; `sent` has what was handed over, in order."""
 
     def __init__(self, count: int = 3, receipt_s: int | None = 10) -> None:
-        self.counts, self.store = UplinkCounters(), Store(count)
+        self.counts, self.store = UplinkCounters(), LeavingRows(count)
         self.alarms: list[str] = []
         self.delivery = Delivery(
             self.store, 1e6, BrokerLogThrottle(lambda kind, text: self.alarms.append(kind)),
@@ -59,10 +59,10 @@ class Desk:
             "up", None if receipt_s is None else ReceiptTracker(receipt_s * S),
             lambda item, moment: None,
         )  # fmt: skip
-        self.delivery.feed.refill(S)
+        self.delivery.send_queue.refill(S)
 
     async def next(self) -> SendItem | None:
-        feed = self.delivery.feed
+        feed = self.delivery.send_queue
         while (item := feed.next_backlog()) is None:
             if not await feed.next_page():
                 return None
@@ -87,7 +87,7 @@ class Desk:
 @pytest.mark.parametrize("receipt_s", [None, 10])
 async def test_a_row_whose_answer_was_lost_is_sent_again_and_says_so(receipt_s: int | None) -> None:
     """Nobody knows whether it arrived: not one may be taken for delivered."""
-    desk = Desk(receipt_s=receipt_s)
+    desk = DeliveryRun(receipt_s=receipt_s)
     assert await desk.send() == [(1, False), (2, False), (3, False)]
     await desk.answer(1, r1=0, r2=LOST, r3=LOST)
     assert (desk.counts.unacknowledged, desk.delivery.in_flight) == (2, False)
@@ -95,7 +95,7 @@ async def test_a_row_whose_answer_was_lost_is_sent_again_and_says_so(receipt_s: 
 
 
 async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> None:
-    plain, receipted = Desk(receipt_s=None), Desk()
+    plain, receipted = DeliveryRun(receipt_s=None), DeliveryRun()
     for desk, after in ((plain, 2), (receipted, 5)):
         await desk.send()
         await desk.answer(1, r1=0)
@@ -105,7 +105,7 @@ async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> 
 
 
 async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
-    desk = Desk(receipt_s=None)
+    desk = DeliveryRun(receipt_s=None)
     await desk.send()
     await desk.answer(5, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=0, r3=0)
     assert desk.alarms == ["denied"]
@@ -117,7 +117,7 @@ async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
 
 
 async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_the_end() -> None:
-    desk, now_ns, waits = Desk(2, receipt_s=1000), 0, []
+    desk, now_ns, waits = DeliveryRun(2, receipt_s=1000), 0, []
     await desk.send()
     for refusal in range(1, REFUSALS_LIMIT + 1):
         # between two refusals the broker has taken another one: the record itself is at fault
@@ -136,15 +136,17 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
     assert [row for row, _ in desk.store.gone] == [1]
     assert (desk.counts.dead_letters, desk.counts.refused, desk.alarms) == (1, 5, ["refused"])
     assert (await desk.send(now_ns), desk.delivery.wait_s(now_ns)) == ([], None)
-    assert desk.delivery._awaiting is not None
-    assert 1 not in desk.delivery._awaiting, "nobody waits for a receipt of what was given up"
+    assert desk.delivery._receipt_tracker is not None
+    assert 1 not in desk.delivery._receipt_tracker, (
+        "nobody waits for a receipt of what was given up"
+    )
 
 
 async def test_of_refused_rows_so_many_are_known_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "TRACKED_REFUSALS", 3)
-    desk = Desk(6)
+    desk = DeliveryRun(6)
     await desk.send()
     refused = BrokerRefusedError(131, "Implementation specific")
     await desk.answer(0, **{f"r{row}": refused for row in range(1, 7)})
@@ -154,20 +156,20 @@ async def test_of_refused_rows_so_many_are_known_and_no_more(
 
 
 async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker() -> None:
-    desk = Desk(2)
+    desk = DeliveryRun(2)
     item = await desk.next()
     assert item is not None
     desk.delivery.choose(item)
     desk.delivery.too_large(item, 0)
     assert not desk.delivery.in_flight
-    desk.delivery.feed.rewind(0)
+    desk.delivery.send_queue.rewind(0)
     assert [row for row, _ in await desk.send()] == [2]
     desk.delivery.connected(1)
     assert [row for row, _ in await desk.send()] == [1]
 
 
 async def test_a_new_connection_begins_anew() -> None:
-    desk = Desk(receipt_s=None)
+    desk = DeliveryRun(receipt_s=None)
     fresh = desk.delivery
     assert (fresh.paused_ns, fresh.highest, fresh.in_flight, fresh.stalled) == (0, 0, False, False)
     await desk.send()
@@ -188,7 +190,7 @@ async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "PAUSE_AFTER_REFUSALS", 2)
-    desk, refused = Desk(1), BrokerRefusedError(131, "Implementation specific")
+    desk, refused = DeliveryRun(1), BrokerRefusedError(131, "Implementation specific")
     pauses = []
     for _ in range(24):
         await desk.answer(5, r1=refused)
@@ -205,7 +207,7 @@ async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
 
 
 async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -> None:
-    desk = Desk()
+    desk = DeliveryRun()
     await desk.send()
     await desk.answer(1, r1=0, r2=0)
     desk.delivery.resend([3])
@@ -215,7 +217,7 @@ async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -
 
 
 def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
-    desk = Desk()
+    desk = DeliveryRun()
     probing = desk.delivery.probing
     probing.sent(9, 0)
     probing.answered(9, False, 0)

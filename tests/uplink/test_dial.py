@@ -21,11 +21,11 @@ from edge.uplink.blockingcalls import BlockingCalls
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.dial import dial
 from edge.uplink.resolver import Address, CachingResolver
-from tests.uplink.broker import Make, Mosquitto
-from tests.uplink.caller import Caller
-from tests.uplink.certs import Authority
-from tests.uplink.raw import raw_broker
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Mosquitto
+from tests.kit.caller import Caller
+from tests.kit.certificates import CertificateAuthority
+from tests.kit.rawbroker import raw_broker
+from tests.kit.waiting import until
 
 HOST = "broker.example"
 
@@ -52,7 +52,9 @@ class NameServer:
 @pytest.fixture
 def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     made = NameServer()
-    monkeypatch.setattr(mqtt, "dial", functools.partial(dial, names=CachingResolver(made.look_up)))
+    monkeypatch.setattr(
+        mqtt, "dial", functools.partial(dial, resolver=CachingResolver(made.look_up))
+    )
     yield made
     made.release.set()
 
@@ -103,7 +105,7 @@ async def test_a_name_server_that_is_a_black_hole_does_not_stop_the_loop(
 async def test_a_listener_that_says_nothing_under_tls_does_not_stop_the_loop(
     tmp_path: Path,
 ) -> None:
-    ca = Authority(tmp_path).path
+    ca = CertificateAuthority(tmp_path).path
     with socket.create_server(("127.0.0.1", 0), backlog=16) as silent:
         url = f"mqtts://127.0.0.1:{silent.getsockname()[1]}"
         heart = Heartbeat()
@@ -151,7 +153,7 @@ async def test_a_name_server_that_lies_is_not_the_last_word(name_server: NameSer
 async def test_an_old_address_must_show_the_right_name_too(
     name_server: NameServer, mosquitto: Make, tmp_path: Path
 ) -> None:
-    authority = Authority(tmp_path)
+    authority = CertificateAuthority(tmp_path)
     cert, key = authority.issue("server", host=HOST)
     good = mosquitto(f"allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n")
     url = good.url.replace("mqtt:", "mqtts:")
@@ -174,7 +176,7 @@ async def test_an_old_address_must_show_the_right_name_too(
 async def test_an_address_that_swallows_everything_leaves_time_for_the_next(
     name_server: NameServer, mosquitto: Make, tmp_path: Path
 ) -> None:
-    authority = Authority(tmp_path)
+    authority = CertificateAuthority(tmp_path)
     cert, key = authority.issue("server", host=HOST)
     good = mosquitto(f"allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n")
     with socket.create_server(("127.0.0.2", good.port)):
@@ -257,7 +259,7 @@ async def test_what_comes_after_giving_up_is_thrown_away() -> None:
 async def test_a_refused_client_certificate_is_said_in_words(
     mosquitto: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    authority = Authority(tmp_path)
+    authority = CertificateAuthority(tmp_path)
     cert, key = authority.issue("server")
     broker = mosquitto(
         f"cafile {authority.path}\ncertfile {cert}\nkeyfile {key}\nrequire_certificate true\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from edge.uplink.broker import Broker, make_broker
-from tests.uplink.broker import Make
-from tests.uplink.caller import Caller
-from tests.uplink.certs import Authority
+from tests.kit.broker import Make
+from tests.kit.caller import Caller
+from tests.kit.certificates import CertificateAuthority
 
 DAY_NS = 86_400 * 1_000_000_000
 
@@ -19,7 +19,9 @@ def now(days: float = 0.0) -> int:
     return time.time_ns() + int(days * DAY_NS)
 
 
-def serve(mosquitto: Make, authority: Authority, host: str, days: tuple[float, float]) -> Broker:
+def serve(
+    mosquitto: Make, authority: CertificateAuthority, host: str, days: tuple[float, float]
+) -> Broker:
     cert, key = authority.issue(f"server{days[0]}{host}", host=host, days=days)
     broker = mosquitto(f"allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n")
     return make_broker(broker.url.replace("mqtt:", "mqtts:"), "gw", ca=authority.path)
@@ -35,7 +37,7 @@ async def test_a_clock_that_is_behind_does_not_lock_the_box_out(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     """The authority and the server begin tomorrow, by this machine's clock."""
-    authority = Authority(tmp_path, days=(1, 40))
+    authority = CertificateAuthority(tmp_path, days=(1, 40))
     broker = serve(mosquitto, authority, "127.0.0.1", (2, 30))
     with pytest.raises(ssl.SSLCertVerificationError, match="not yet valid"):
         await try_with(broker, None)
@@ -52,14 +54,14 @@ async def test_a_certificate_that_ended_before_the_floor_is_refused(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     """By this machine's clock, which is behind, it would be good."""
-    broker = serve(mosquitto, Authority(tmp_path), "127.0.0.1", (-1, 2))
+    broker = serve(mosquitto, CertificateAuthority(tmp_path), "127.0.0.1", (-1, 2))
     assert await try_with(broker, None) is not None
-    with pytest.raises(ssl.SSLCertVerificationError, match=r"ended on .* before the last known"):
+    with pytest.raises(ssl.SSLCertVerificationError, match=r"expired on .* before the last known"):
         await try_with(broker, now(3))
 
 
 async def test_a_certificate_from_a_far_future_is_refused(mosquitto: Make, tmp_path: Path) -> None:
-    authority = Authority(tmp_path, days=(-1, 9000))
+    authority = CertificateAuthority(tmp_path, days=(-1, 9000))
     broker = serve(mosquitto, authority, "127.0.0.1", (11 * 365.25, 8000))
     with pytest.raises(ssl.SSLCertVerificationError, match="10 years after"):
         await try_with(broker, now())
@@ -69,11 +71,11 @@ async def test_a_certificate_from_a_far_future_is_refused(mosquitto: Make, tmp_p
 async def test_without_the_clock_the_name_and_the_authority_still_count(
     mosquitto: Make, tmp_path: Path
 ) -> None:
-    authority = Authority(tmp_path)
+    authority = CertificateAuthority(tmp_path)
     broker = serve(mosquitto, authority, "other.example", (-1, 2))
     with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
         await try_with(broker, now())
-    stranger = Authority(tmp_path, "stranger")
+    stranger = CertificateAuthority(tmp_path, "stranger")
     cheat = serve(mosquitto, stranger, "127.0.0.1", (-1, 2))
     with pytest.raises(ssl.SSLCertVerificationError, match="verify failed"):
         await try_with(replace(cheat, tls=broker.tls), now())

@@ -78,10 +78,10 @@ def test_wrong_types_are_wire_errors(epoch: object, stream: object, ranges: obje
         ({"gw": "gw-2"}, "this is gw-1"),
         ({"v": 2}, "reads 1"),
         ({"v": True}, "reads 1"),
-        ({"receipts": {}}, "no list"),
+        ({"receipts": {}}, "not a list"),
         ({"receipts": [{"epoch": -1, "stream": "air", "ranges": []}]}, "has no epoch"),
         ({"receipts": [{"epoch": 1, "stream": "x", "ranges": []}]}, "has no epoch"),
-        ({"receipts": [{"epoch": 1, "stream": "air", "ranges": [[2, 1]]}]}, "no pair"),
+        ({"receipts": [{"epoch": 1, "stream": "air", "ranges": [[2, 1]]}]}, "not a pair"),
         ({"receipts": [{"epoch": 1, "stream": "air", "ranges": [[1, 1]] * 2001}]}, "more than"),
     ],
 )

@@ -11,7 +11,7 @@ DAY = 86_400 * S
 T0 = 1_790_000_000 * S
 
 
-class Boot:
+class OutboxBoot:
     """One boot of the box, with its outbox open. `began_ns`: its wall's idea of when it began."""
 
     def __init__(self, writer: AsyncOutbox) -> None:
@@ -19,7 +19,7 @@ class Boot:
         self.dating = Timestamper(writer, self.number)
 
     @classmethod
-    async def start(cls, folder: Path, name: str) -> "Boot":
+    async def start(cls, folder: Path, name: str) -> "OutboxBoot":
         return cls(
             await AsyncOutbox.start(
                 folder / "outbox", limit_bytes=8 << 20, boot_id=name, run_dir=folder
@@ -42,11 +42,11 @@ class Boot:
 async def test_a_boot_that_never_knew_the_time_is_bounded_as_soon_as_another_does(
     tmp_path: Path,
 ) -> None:
-    first = await Boot.start(tmp_path, "a")
+    first = await OutboxBoot.start(tmp_path, "a")
     known = await first.record(100, "ntp", T0)
     await first.writer.close()
 
-    second = await Boot.start(tmp_path, "b")
+    second = await OutboxBoot.start(tmp_path, "b")
     lost = await second.record(500, "none", 0)
     low_ns = T0 + 100 * S + 499 * S
     assert await second.dated(known) == Envelope(T0 + 99 * S, T0 + 100 * S, "ntp")
@@ -55,7 +55,7 @@ async def test_a_boot_that_never_knew_the_time_is_bounded_as_soon_as_another_doe
     )
     await second.writer.close()
 
-    third = await Boot.start(tmp_path, "c")
+    third = await OutboxBoot.start(tmp_path, "c")
     assert (await third.dated(lost)).bounds_ns == (low_ns, None)
     early = await third.record(10, "floor", T0)
     assert (await third.dated(early)).tq == "floor"
@@ -70,11 +70,11 @@ async def test_what_a_wrong_time_service_dated_is_dated_anew_when_it_is_known(
 ) -> None:
     """In the boot that heals, also for the boot before; a record that is sent again tells it."""
     wrong_ns = T0 + 14 * 365 * DAY
-    first = await Boot.start(tmp_path, "a")
+    first = await OutboxBoot.start(tmp_path, "a")
     known = await first.record(100, "ntp", T0)
     await first.writer.close()
 
-    second = await Boot.start(tmp_path, "b")
+    second = await OutboxBoot.start(tmp_path, "b")
     early = await second.record(5, "none", 0)
     spoilt = await second.record(50, "ntp", wrong_ns)
     for each in (early, spoilt):
@@ -82,7 +82,7 @@ async def test_what_a_wrong_time_service_dated_is_dated_anew_when_it_is_known(
         assert (await second.dated(each)).from_wall_ns == wrong_ns + each.from_ns
     await second.writer.close()
 
-    third = await Boot.start(tmp_path, "c")
+    third = await OutboxBoot.start(tmp_path, "c")
     waiting = await third.record(60, "none", T0 + DAY)
     assert (await third.dated(waiting)).tq == "none"
     await third.record(3700, "ntp", T0 + DAY)
@@ -98,18 +98,18 @@ async def test_what_a_wrong_time_service_dated_is_dated_anew_when_it_is_known(
 async def test_a_wrong_time_that_is_corrected_in_the_same_boot_dates_nothing(
     tmp_path: Path,
 ) -> None:
-    boot = await Boot.start(tmp_path, "a")
+    boot = await OutboxBoot.start(tmp_path, "a")
     early = await boot.record(10, "ntp", T0 + 14 * 365 * DAY)
     await boot.record(100, "ntp", T0)
     for _ in range(2):
         assert await boot.dated(early) == Envelope(T0 + 9 * S, T0 + 10 * S, "ntp")
         await boot.writer.close()
-        boot = await Boot.start(tmp_path, "a")
+        boot = await OutboxBoot.start(tmp_path, "a")
     await boot.writer.close()
 
 
 async def test_after_a_restart_each_side_of_a_step_keeps_its_date(tmp_path: Path) -> None:
-    boot = await Boot.start(tmp_path, "a")
+    boot = await OutboxBoot.start(tmp_path, "a")
     before = await boot.record(100, "ntp", T0)
     cut = await boot.record(150, "ntp", T0 + DAY)  # the clock was set; this window ends there
     after = await boot.record(200, "ntp", T0 + DAY)
@@ -118,5 +118,5 @@ async def test_after_a_restart_each_side_of_a_step_keeps_its_date(tmp_path: Path
         assert (await boot.dated(cut)).to_wall_ns == T0 + 150 * S
         assert (await boot.dated(after)).to_wall_ns == T0 + DAY + 200 * S
         await boot.writer.close()
-        boot = await Boot.start(tmp_path, "a")
+        boot = await OutboxBoot.start(tmp_path, "a")
     await boot.writer.close()

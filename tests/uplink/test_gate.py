@@ -12,7 +12,7 @@ from edge.uplink.backloggate import (
     SETTLED_NS,
     BacklogGate,
 )
-from tests.uplink.test_delivery import Desk, Store
+from tests.uplink.test_delivery import DeliveryRun, LeavingRows
 
 S = 1_000_000_000
 Q = 1_000_000 * QUARTER_NS + SETTLED_NS  # a quarter has settled at this moment
@@ -20,7 +20,7 @@ NOW = Stamp(0, Q, "ntp")
 NEXT = replace(NOW, wall_ns=Q + QUARTER_NS)
 
 
-class Asked(Store):
+class Asked(LeavingRows):
     """Tells what the gate asks of the store; merging gains `gains` times."""
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class Asked(Store):
 
 class Door:
     def __init__(self) -> None:
-        self.store, self.desk = Asked(), Desk()
+        self.store, self.desk = Asked(), DeliveryRun()
         self.delivery = self.desk.delivery
         self.gate = BacklogGate(self.store, self.delivery)
         self.beats = 0
 
     @property
     def held(self) -> bool:
-        return self.delivery.feed.held
+        return self.delivery.send_queue.held
 
     def beat(self) -> None:
         self.beats += 1
@@ -70,7 +70,7 @@ class Door:
         """All that may go has gone, and has its answer."""
         rows = [row for row, _ in await self.desk.send()]
         await self.desk.answer(1, **{f"r{row}": 0 for row in rows})
-        while await self.delivery.feed.next_page():
+        while await self.delivery.send_queue.next_page():
             pass
 
 
@@ -90,7 +90,7 @@ async def test_it_closes_behind_what_has_gone_and_opens_with_the_next_quarter() 
     door.gate.level(1)
     assert (await door.look(), door.held) == ([], False), "what waits goes first"
     rows = [row for row, _ in await door.desk.send()]
-    while await door.delivery.feed.next_page():
+    while await door.delivery.send_queue.next_page():
         pass
     assert (await door.look(), door.held) == ([], False), "and has its answer"
     await door.desk.answer(1, **{f"r{row}": 0 for row in rows})

@@ -23,7 +23,7 @@ def receipt(*, retain: bool) -> Message:
     return message(TOPICS.receipt, payload.data, retain=retain)
 
 
-class Desk:
+class InboundRun:
     """An `InboundQueue`, and all that it has passed on."""
 
     def __init__(self, receipted: bool = True) -> None:
@@ -49,7 +49,7 @@ class Desk:
 
 async def test_a_retained_receipt_confirms_nothing() -> None:
     """A broker that keeps one would hand it to each start, of rows that were never sent."""
-    desk = Desk()
+    desk = InboundRun()
     await desk.take(receipt(retain=True))
     assert (desk.told, desk.counts.strange) == ([], 0)
     await desk.take(receipt(retain=False))
@@ -57,15 +57,19 @@ async def test_a_retained_receipt_confirms_nothing() -> None:
 
 
 async def test_who_waits_for_no_receipts_asks_for_none_and_believes_none() -> None:
-    desk = Desk(receipted=False)
+    desk = InboundRun(receipted=False)
     assert desk.inbound.filters == (TOPICS.commands, TOPICS.reconnect_spread)
     await desk.take(receipt(retain=False))
     assert (desk.told, desk.counts.strange) == ([], 0)
-    assert Desk().inbound.filters == (TOPICS.receipt, TOPICS.commands, TOPICS.reconnect_spread)
+    assert InboundRun().inbound.filters == (
+        TOPICS.receipt,
+        TOPICS.commands,
+        TOPICS.reconnect_spread,
+    )
 
 
 async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_at() -> None:
-    desk = Desk()
+    desk = InboundRun()
     command = encode_command(GW, EPOCH, "one", {}).data
     answers = await desk.take(
         message(f"{TOPICS.down}/else"),
@@ -81,7 +85,7 @@ async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_a
 
 
 async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
-    desk = Desk()
+    desk = InboundRun()
     for _ in range(2):  # room is there again when it was looked at
         await desk.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
     assert (len(desk.told), desk.counts.strange) == (2 * QUEUE_MESSAGES, 6)

@@ -10,10 +10,10 @@ from edge.uplink import clientsocket
 from edge.uplink.broker import Protocol, make_broker
 from edge.uplink.mqtt import ConnectionLostError, InboundMessage, MqttConnection
 from edge.uplink.pahoclient import MAX_RECEIVE_BYTES
-from tests.uplink.broker import Make
-from tests.uplink.caller import Caller
-from tests.uplink.raw import PUBACK, length, publish, raw_broker
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.caller import Caller
+from tests.kit.rawbroker import PUBACK, length, publish, raw_broker
+from tests.kit.waiting import until
 
 TYPE = "application/json"
 

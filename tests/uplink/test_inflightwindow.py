@@ -20,7 +20,7 @@ from edge.uplink.inflightwindow import (
 
 
 @dataclass
-class Link:
+class SlowLink:
     """A queue of `rate` bytes/s and a round trip; there is always more to send."""
 
     window: InFlightWindow
@@ -58,7 +58,7 @@ class Link:
 
 
 def test_a_round_trip_of_50_ms_has_its_200_messages_within_half_a_second() -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
     link.run(0.5)
     assert link.window.limit == 200
     link.run(10)
@@ -71,7 +71,7 @@ def test_a_round_trip_of_50_ms_has_its_200_messages_within_half_a_second() -> No
 def test_2_kilobytes_a_second_never_hide_an_alarm_behind_3_seconds(
     round_trip_s: float, size: int
 ) -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=2000, round_trip_s=round_trip_s, size=size)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=2000, round_trip_s=round_trip_s, size=size)
     link.run(10)
     # at the start nothing is known: 8 messages, and two more until the first late answer
     assert link.longest_queue() <= max(3.0, (START_MESSAGES + 2) * size / 2000)
@@ -83,7 +83,7 @@ def test_2_kilobytes_a_second_never_hide_an_alarm_behind_3_seconds(
 
 
 def test_large_messages_are_bounded_by_their_bytes() -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=2000, round_trip_s=0.3, size=2000)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=2000, round_trip_s=0.3, size=2000)
     link.run(30)
     link.run(270)
     assert link.longest_queue(since=30) <= 3.0
@@ -98,7 +98,7 @@ def test_a_message_larger_than_the_window_goes_alone() -> None:
 
 
 def test_a_link_that_slows_down_is_understood_with_the_first_late_answers() -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=1e6, round_trip_s=0.05)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=1e6, round_trip_s=0.05)
     link.run(5)
     assert link.window.limit == 200
     link.rate = 2000
@@ -112,7 +112,7 @@ def test_a_link_that_slows_down_is_understood_with_the_first_late_answers() -> N
 
 
 def test_a_broker_that_pauses_for_5_seconds_is_forgiven_within_3() -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
     link.run(2)
     link.free_s = link.now + 5
     link.run(5.06)
@@ -123,14 +123,14 @@ def test_a_broker_that_pauses_for_5_seconds_is_forgiven_within_3() -> None:
 
 def test_a_satellite_is_not_taken_for_a_queue() -> None:
     """A round trip of 2.5 s is above the target; the least that was seen raises it."""
-    link = Link(InFlightWindow(200, 4 << 20), rate=100_000, round_trip_s=2.5)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=100_000, round_trip_s=2.5)
     link.run(120)
     assert link.window.target_s == pytest.approx(2.5 + QUEUE_S, abs=0.2)
     assert link.window.limit == 200
 
 
 def test_one_message_now_and_then_says_nothing_about_many() -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=2000, round_trip_s=0.3)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=2000, round_trip_s=0.3)
     for _ in range(500):
         link.fill(most=1)
         assert link.answers
@@ -140,7 +140,7 @@ def test_one_message_now_and_then_says_nothing_about_many() -> None:
 
 
 def test_after_a_pause_the_window_starts_small() -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
     link.run(2)
     while link.answers:
         link.now, sent_s = heapq.heappop(link.answers)
@@ -152,7 +152,7 @@ def test_after_a_pause_the_window_starts_small() -> None:
 
 def test_the_brokers_limit_stands() -> None:
     for limit in (1, 7, 20):
-        link = Link(InFlightWindow(limit, 4 << 20), rate=10e6, round_trip_s=0.05)
+        link = SlowLink(InFlightWindow(limit, 4 << 20), rate=10e6, round_trip_s=0.05)
         link.run(5)
         assert link.window.limit == limit
 
@@ -181,7 +181,7 @@ def test_whatever_happens_it_can_go_on(steps: list[tuple[float, int, bool]], lim
 
 
 def test_one_delay_counts_once_however_many_messages_it_held_up() -> None:
-    link = Link(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
     link.run(2)
     held = link.answers
     for _, sent_s in held:
@@ -191,7 +191,7 @@ def test_one_delay_counts_once_however_many_messages_it_held_up() -> None:
 
 def test_after_a_pause_it_doubles_again() -> None:
     """Nobody knows the link then: it starts small, but must not grow by quarters from there."""
-    link = Link(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
+    link = SlowLink(InFlightWindow(200, 4 << 20), rate=10e6, round_trip_s=0.05)
     link.run(1)
     while link.answers:  # all late: the doubling is over
         link.now, sent_s = heapq.heappop(link.answers)

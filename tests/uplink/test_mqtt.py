@@ -14,11 +14,11 @@ import pytest
 from edge.core import ConfigError
 from edge.uplink.broker import make_broker
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
-from tests.uplink.broker import Make, Mosquitto
-from tests.uplink.caller import Caller
-from tests.uplink.certs import Authority
-from tests.uplink.raw import raw_broker
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Mosquitto
+from tests.kit.caller import Caller
+from tests.kit.certificates import CertificateAuthority
+from tests.kit.rawbroker import raw_broker
+from tests.kit.waiting import until
 
 TYPE = "application/json"
 
@@ -96,7 +96,7 @@ async def test_a_broker_that_stops_answering_is_noticed(mosquitto: Make) -> None
     broker.send(signal.SIGSTOP)
     link.publish("x", "t", b"x", TYPE)
     await until(lambda: bool(caller.lost), 4)
-    assert "no answer" in str(caller.lost[0])
+    assert "no acknowledgement" in str(caller.lost[0])
     assert isinstance(caller.answers[0][1], ConnectionLostError)
     await link.close()
 
@@ -168,8 +168,8 @@ async def test_garbage_from_the_broker_ends_the_connection(mosquitto: Make) -> N
 
 
 @pytest.fixture
-def secure(mosquitto: Make, tmp_path: Path) -> tuple[Mosquitto, Authority]:
-    authority = Authority(tmp_path)
+def secure(mosquitto: Make, tmp_path: Path) -> tuple[Mosquitto, CertificateAuthority]:
+    authority = CertificateAuthority(tmp_path)
     cert, key = authority.issue("server")
     broker = mosquitto(
         f"cafile {authority.path}\ncertfile {cert}\nkeyfile {key}\nrequire_certificate true\n"
@@ -178,7 +178,9 @@ def secure(mosquitto: Make, tmp_path: Path) -> tuple[Mosquitto, Authority]:
     return broker, authority
 
 
-async def test_tls_with_a_client_certificate(secure: tuple[Mosquitto, Authority]) -> None:
+async def test_tls_with_a_client_certificate(
+    secure: tuple[Mosquitto, CertificateAuthority],
+) -> None:
     broker, authority = secure
     cert, key = authority.issue("gw-0001")
     url = broker.url.replace("mqtt:", "mqtts:")
@@ -194,11 +196,11 @@ async def test_tls_with_a_client_certificate(secure: tuple[Mosquitto, Authority]
 
 
 async def test_wrong_certificates_are_errors(
-    secure: tuple[Mosquitto, Authority], tmp_path: Path
+    secure: tuple[Mosquitto, CertificateAuthority], tmp_path: Path
 ) -> None:
     broker, authority = secure
     url = broker.url.replace("mqtt:", "mqtts:")
-    other = Authority(tmp_path, "other")
+    other = CertificateAuthority(tmp_path, "other")
     cert, key = other.issue("evil")
     with pytest.raises(OSError):
         await Caller().open(make_broker(url, "a", ca=authority.path, cert=cert, key=key))

@@ -17,14 +17,14 @@ import pytest
 from edge.core import Stream
 from edge.uplink import receipttracker as module
 from edge.uplink.wire import Receipt, Topics, encode_command, encode_receipts
-from tests.uplink.bench import GW, Box, box, drafts
-from tests.uplink.broker import Make, Mosquitto
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Mosquitto
+from tests.kit.uplink import GW, UplinkGateway, box, drafts
+from tests.kit.waiting import until
 
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 
 
-class Platform:
+class ReceiptingPlatform:
     """Stores records by their keys and receipts them, if `answers` says so."""
 
     def __init__(self, client: aiomqtt.Client) -> None:
@@ -62,10 +62,10 @@ class Platform:
 
 
 @contextlib.asynccontextmanager
-async def platform(broker: Mosquitto) -> AsyncIterator[Platform]:
+async def platform(broker: Mosquitto) -> AsyncIterator[ReceiptingPlatform]:
     async with aiomqtt.Client("127.0.0.1", broker.port) as client:
         await client.subscribe("kerbstone/v1/+/+/up/#", qos=1)
-        made = Platform(client)
+        made = ReceiptingPlatform(client)
         task = asyncio.create_task(made.run())
         try:
             yield made
@@ -75,7 +75,7 @@ async def platform(broker: Mosquitto) -> AsyncIterator[Platform]:
                 await asyncio.wait({task}, timeout=1)
 
 
-async def rows(gateway: Box) -> int:
+async def rows(gateway: UplinkGateway) -> int:
     """What is still there once all that is confirmed is committed."""
     await gateway.commit([])
     return (await gateway.writer.counts()).rows
@@ -234,9 +234,9 @@ async def test_the_spread_is_the_platforms(mosquitto: Make, tmp_path: Path) -> N
         payload = json.dumps({"v": 1, "spread_s": 600})
         await city.client.publish(TOPICS.reconnect_spread, payload, qos=1, retain=True)
         gateway.connect()
-        await until(lambda: gateway.sender._brokers.spread_s == 600.0)
+        await until(lambda: gateway.sender._reconnect.spread_s == 600.0)
         await city.client.publish(TOPICS.reconnect_spread, b"", qos=1, retain=True)
-        await until(lambda: gateway.sender._brokers.spread_s == 0.0)
+        await until(lambda: gateway.sender._reconnect.spread_s == 0.0)
 
 
 async def test_a_fault_of_ours_in_what_comes_ends_the_sender(

@@ -15,15 +15,15 @@ from edge.uplink import delivery
 from edge.uplink import sender as module
 from edge.uplink.broker import make_broker
 from edge.uplink.oversize import PROOF_RECORDS
-from tests.uplink.bench import GW, Box, S, box, drafts, large
-from tests.uplink.broker import Make
-from tests.uplink.raw import REFUSE_ALL, RawBroker, raw_broker
-from tests.uplink.waiting import until
+from tests.kit.broker import Make
+from tests.kit.rawbroker import REFUSE_ALL, RawBroker, raw_broker
+from tests.kit.uplink import GW, S, UplinkGateway, box, drafts, large
+from tests.kit.waiting import until
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 
 
-def as_events(made: Box) -> None:
+def as_events(made: UplinkGateway) -> None:
     """As the daemon does it: each alarm is committed at once, as an event."""
     tasks: set[asyncio.Task[object]] = set()
 
@@ -34,7 +34,7 @@ def as_events(made: Box) -> None:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    made.sender._complaints._alarm = alarm
+    made.sender._broker_log._alarm = alarm
 
 
 async def test_a_refused_alarm_raises_no_alarm(
@@ -298,7 +298,7 @@ async def test_causes_without_end_do_not_fill_the_log(
     caplog.set_level(logging.WARNING)
     said: set[str] = set()
     async with box(tmp_path, "mqtt://127.0.0.1:1") as gateway:
-        broker = gateway.sender._brokers.next.broker
+        broker = gateway.sender._reconnect.next.broker
         for n in range(100):
             gateway.sender._failed(broker, OSError(f"trouble {n}"), said, None)
     assert len(caplog.records) == len(said) == module.CAUSES_LOGGED

@@ -15,7 +15,7 @@ from edge.uplink.resend import cluster_ranges, find_for_resend
 from edge.uplink.wire import Command, WireError
 
 
-class Store:
+class NumberedRows:
     """Holds these numbers of stream air, and counts how often it is looked through."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
@@ -49,7 +49,7 @@ def test_clusters_hold_the_same_numbers_in_order(pairs: list[tuple[int, int]]) -
 
 
 async def test_near_ranges_are_one_walk() -> None:
-    store = Store(range(1, 100))
+    store = NumberedRows(range(1, 100))
     answer, rows = await ask(store, [[n, n] for n in range(1, 99, 2)])
     assert answer == {"resent": 49, "gone": 0}
     assert rows == list(range(1, 99, 2))
@@ -57,26 +57,27 @@ async def test_near_ranges_are_one_walk() -> None:
 
 
 async def test_what_is_not_here_is_gone() -> None:
-    answer, rows = await ask(Store([2, 3]), [[1, 4]])
+    answer, rows = await ask(NumberedRows([2, 3]), [[1, 4]])
     assert (answer, rows) == ({"resent": 2, "gone": 2}, [2, 3])
 
 
 async def test_what_was_not_looked_for_is_not_called_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RESEND_LIMIT", 10)
-    answer, rows = await ask(Store(range(1, 31)), [[1, 30]])
+    answer, rows = await ask(NumberedRows(range(1, 31)), [[1, 30]])
     assert (answer, len(rows)) == ({"resent": 10, "gone": 0, "left": 20}, 10)
-    answer, _ = await ask(Store([*range(1, 7), *range(2001, 2011)]), [[1, 6], [2001, 2010]])
+    answer, _ = await ask(NumberedRows([*range(1, 7), *range(2001, 2011)]), [[1, 6], [2001, 2010]])
     assert answer == {"resent": 10, "gone": 0, "left": 6}
     monkeypatch.setattr(module, "SEARCH_LIMIT", 2)
-    answer, _ = await ask(Store([1]), [[1, 1], [2000, 2000], [4000, 4001]])
+    answer, _ = await ask(NumberedRows([1]), [[1, 1], [2000, 2000], [4000, 4001]])
     assert answer == {"resent": 1, "gone": 1, "left": 2}
 
 
 async def test_a_disk_that_does_not_work_is_an_answer() -> None:
-    with pytest.raises(WireError, match="cannot be looked up now"):
-        await ask(Store([]), [[1, 1]], epoch=666)
+    with pytest.raises(WireError, match="the outbox cannot be read now"):
+        await ask(NumberedRows([]), [[1, 1]], epoch=666)
 
 
 async def test_wrong_ranges_are_refused() -> None:
+    command = Command("resend", 5, "x", json.loads('{"ranges": 5}'))
     with pytest.raises(WireError):
-        await find_for_resend(Store([]), Command("resend", 5, "x", json.loads('{"ranges": 5}')))  # type: ignore[arg-type]
+        await find_for_resend(NumberedRows([]), command)  # type: ignore[arg-type]

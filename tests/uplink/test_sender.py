@@ -10,16 +10,16 @@ from typing import Any
 from edge.core import Draft, Stream
 from edge.uplink.broker import make_broker
 from edge.uplink.oversize import PROOF_RECORDS
-from tests.uplink.bench import GW, S, box, drafts, numbers
-from tests.uplink.broker import Listener, Make
-from tests.uplink.waiting import until
+from tests.kit.broker import Make, Subscriber
+from tests.kit.uplink import GW, S, box, drafts, numbers
+from tests.kit.waiting import until
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 
 
 async def test_records_arrive_as_json_and_are_forgotten(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    listener = Listener(broker, "kerbstone/#")
+    listener = Subscriber(broker, "kerbstone/#")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         await gateway.commit(drafts(0, 20))
@@ -48,7 +48,7 @@ async def test_status_meta_and_last_are_retained(mosquitto: Make, tmp_path: Path
         await gateway.commit(drafts(0, 3))
         # nobody listens: that is a success, and it is counted
         await until(lambda: gateway.sender.counts.no_subscribers == 3)
-        lines = Listener(broker, "kerbstone/#").stop(3)
+        lines = Subscriber(broker, "kerbstone/#").stop(3)
     topics = {line.partition(" ")[0]: json.loads(line.partition(" ")[2]) for line in lines}
     assert set(topics) == {f"{UP}/status", f"{UP}/meta", f"{UP}/last/hut_air"}
     assert topics[f"{UP}/last/hut_air"]["seq"] == 3
@@ -57,7 +57,7 @@ async def test_status_meta_and_last_are_retained(mosquitto: Make, tmp_path: Path
 
 async def test_a_killed_gateway_is_reported_by_its_will(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/status")
+    listener = Subscriber(broker, f"{UP}/status")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
@@ -86,7 +86,7 @@ async def test_a_denied_stream_stops_and_the_others_go_on(mosquitto: Make, tmp_p
         await until(lambda: gateway.sender.counts.confirmed == 10)
         link = gateway.sender._link
         assert link is not None
-        await until(lambda: not link.unanswered)  # each refusal of what was on its way has come
+        await until(lambda: not link.unacknowledged)  # each refusal of what was on its way has come
         await gateway.commit([])
         left = await gateway.writer.pending(0, 100)
         assert {stored.record.key.stream for stored in left} == {Stream.ENERGY}
@@ -115,7 +115,7 @@ async def test_kill_of_the_broker_loses_nothing(mosquitto: Make, tmp_path: Path)
         assert gateway.sender.counts.unacknowledged == 15  # the retained `last` is no record
         await gateway.commit(drafts(25, 5))
         broker.start()
-        listener = Listener(broker, f"{UP}/#")
+        listener = Subscriber(broker, f"{UP}/#")
         await until(lambda: gateway.sender.counts.confirmed == 30, 20)
         await gateway.commit([])
         assert (await gateway.writer.counts()).rows == 0
@@ -128,7 +128,7 @@ async def test_kill_of_the_broker_loses_nothing(mosquitto: Make, tmp_path: Path)
 
 async def test_the_backlog_comes_late_and_live_comes_first(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto("allow_anonymous true\nmax_inflight_messages 20\n")
-    listener = Listener(broker, f"{UP}/air/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     async with box(tmp_path, broker.url, backlog_per_s=200.0) as gateway:
         await gateway.writer.commit(drafts(0, 100))  # of a former time: not offered
         gateway.connect()
@@ -145,7 +145,7 @@ async def test_the_backlog_comes_late_and_live_comes_first(mosquitto: Make, tmp_
 
 async def test_what_is_too_large_is_buried_and_declared(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto("allow_anonymous true\nmax_packet_size 2000\n")
-    listener = Listener(broker, f"{UP}/event/#")
+    listener = Subscriber(broker, f"{UP}/event/#")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         large = Draft(Stream.AIR, "hut_air", 0, S, {"text": "x" * 3000})
@@ -168,7 +168,7 @@ async def test_a_kill_between_puback_and_commit_sends_nothing_twice(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/air/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     async with box(tmp_path, broker.url) as gateway:
         gateway.connect()
         await gateway.commit(drafts(0, 8))
@@ -185,7 +185,7 @@ async def test_a_kill_between_puback_and_commit_sends_nothing_twice(
 
 async def test_an_old_protocol_is_said(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    listener = Listener(broker, f"{UP}/air/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     old = make_broker(broker.url, GW, protocol="3.1.1")
     async with box(tmp_path, old) as gateway:
         assert [kind for kind, _ in gateway.alarms] == ["old_protocol"]

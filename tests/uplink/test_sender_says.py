@@ -15,17 +15,17 @@ from edge.uplink.broker import make_broker
 from edge.uplink.mqtt import BrokerRefusedError, CertificateRejectedError, MqttConnection
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
 from edge.uplink.wire import Topics, encode_command
-from tests.uplink.bench import GW, box, drafts
-from tests.uplink.raw import RawBroker, publish, raw_broker
-from tests.uplink.test_sendqueue_order import Rows, row
-from tests.uplink.waiting import until
-from tests.virtual import VirtualClock
+from tests.kit.clock import VirtualClock
+from tests.kit.rawbroker import RawBroker, publish, raw_broker
+from tests.kit.uplink import GW, box, drafts
+from tests.kit.waiting import until
+from tests.uplink.test_sendqueue_order import StoredRows, row
 
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 TAKEN_OVER = b"\xe0\x01\x8e"  # DISCONNECT, reason code 142
 
 
-class Desk:
+class TellingSender:
     """A sender without records of its own, in virtual time, and all that it tells."""
 
     def __init__(self, broker: RawBroker) -> None:
@@ -34,9 +34,9 @@ class Desk:
         self.known: list[bool] = []
         self.states = iter(range(99))
         self.sender = Sender(
-            [make_broker(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, Rows([]),
+            [make_broker(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, StoredRows([]),
             self.clock, boot=1, epoch=1,
-            terms=SenderOptions(encoding="json", receipt_s=60),
+            options=SenderOptions(encoding="json", receipt_s=60),
             hooks=SenderHooks(
                 status=lambda: {"asked": next(self.states)},
                 meta=lambda: {"asked": next(self.states)},
@@ -47,8 +47,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def running(broker: RawBroker) -> AsyncIterator[Desk]:
-    desk = Desk(broker)
+async def running(broker: RawBroker) -> AsyncIterator[TellingSender]:
+    desk = TellingSender(broker)
     task = asyncio.create_task(desk.sender.run())
     try:
         await until(lambda: desk.sender.connected)
@@ -69,7 +69,7 @@ async def test_a_name_that_somebody_else_uses_too_is_an_alarm() -> None:
         ((kind, text),) = desk.alarms
         assert (kind, "card was copied" in text) == ("taken_over", True)
         await until(lambda: not desk.sender.connected)
-        assert "taken over" in desk.sender.standing.failure
+        assert "taken over" in desk.sender.connection.failure
 
 
 async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
@@ -77,7 +77,7 @@ async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
         broker.suback = lambda name: 135 if name == TOPICS.receipt else 1
         async with running(broker) as desk:
             assert desk.alarms == [
-                ("denied", f"The broker does not let this gateway hear {TOPICS.receipt}")
+                ("denied", f"The broker does not allow a subscription to {TOPICS.receipt}")
             ]
             assert desk.known == [True]
 
@@ -109,7 +109,7 @@ async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
         assert done.done(), "nothing is to be waited for"
         sender.offer([row(7)])  # the broker answers; no platform receipts it
         done = asyncio.create_task(sender.drain(5.0))
-        await until(lambda: sender.under_way == 1 and not sender._delivery.feed.fresh)
+        await until(lambda: sender.under_way == 1 and not sender._delivery.send_queue.fresh)
         await clock.run(4.9)
         assert not done.done()
         start_ns = clock.mono_ns
@@ -159,7 +159,7 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
         raise error
 
     monkeypatch.setattr(MqttConnection, "open", fails)
-    desk = Desk(RawBroker())
+    desk = TellingSender(RawBroker())
     task = asyncio.create_task(desk.sender.run())
     await desk.clock.run(3600)
     task.cancel()
@@ -167,4 +167,4 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
     assert tried == desk.sender.counts.failures > 2
     assert [kind for kind, _ in desk.alarms] == kinds, "once"
     assert desk.known == known * tried
-    assert desk.sender.standing.failure == str(error)
+    assert desk.sender.connection.failure == str(error)

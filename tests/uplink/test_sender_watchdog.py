@@ -11,12 +11,12 @@ from edge.uplink.broker import make_broker
 from edge.uplink.reconnect import REFUSED_BACKOFF_S, REFUSED_JITTER_S
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
-from tests.uplink.bench import GW, RealClock, box, drafts
-from tests.uplink.broker import Make
-from tests.uplink.raw import raw_broker
-from tests.uplink.test_sendqueue_order import Rows
-from tests.uplink.waiting import until
-from tests.virtual import VirtualClock
+from tests.kit.broker import Make
+from tests.kit.clock import RealClock, VirtualClock
+from tests.kit.rawbroker import raw_broker
+from tests.kit.uplink import GW, box, drafts
+from tests.kit.waiting import until
+from tests.uplink.test_sendqueue_order import StoredRows
 
 
 async def test_an_idle_sender_shows_that_it_lives(
@@ -47,11 +47,11 @@ async def test_a_sender_that_is_kept_away_shows_that_it_lives() -> None:
             [make_broker(broker.url, GW)],
             Topics("kerbstone/v1", "stadtmitte", GW),
             GW,
-            Rows([]),
+            StoredRows([]),
             clock,
             boot=1,
             epoch=1,
-            terms=SenderOptions(encoding="json"),
+            options=SenderOptions(encoding="json"),
             hooks=SenderHooks(
                 status=dict,
                 meta=dict,

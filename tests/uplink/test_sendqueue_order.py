@@ -38,7 +38,7 @@ def row(number: int) -> StoredRecord:
     return StoredRecord(number, Record(RecordKey(1, Stream.AIR, number), "a", 1, 0, 1, {}))
 
 
-class Rows:
+class StoredRows:
     """A store that holds these rows."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
@@ -65,13 +65,13 @@ class Rows:
     async def downsample(self) -> bool:
         return False
 
-    async def bury(self, row: int, why: str) -> None: ...
+    async def dead_letter(self, row: int, why: str) -> None: ...
     def sent(self, rows: Collection[int]) -> None: ...
     def confirm(self, rows: Collection[int]) -> None: ...
 
 
 def feed(numbers: Sequence[int], per_s: float = 1e6, flying: Collection[int] = ()) -> SendQueue:
-    made = SendQueue(Rows(numbers), per_s, lambda number, _stream: number in flying)
+    made = SendQueue(StoredRows(numbers), per_s, lambda number, _stream: number in flying)
     made.refill(S)
     return made
 
@@ -107,7 +107,7 @@ async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The store has read it by then, and does not know that it has arrived."""
-    store = Rows([1, 2, 3])
+    store = StoredRows([1, 2, 3])
     pages = BacklogReader(store, urgent=False)
 
     async def pending(after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
@@ -121,7 +121,7 @@ async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
 
 
 async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None:
-    pages = BacklogReader(Rows([1, 2, 3]), urgent=False)
+    pages = BacklogReader(StoredRows([1, 2, 3]), urgent=False)
     await pages.next_page()
     assert pages.next() == row(1)
     pages.rewind(0)
@@ -130,7 +130,7 @@ async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None
 
 
 async def test_confirmations_are_remembered_only_for_a_page_that_may_hold_them() -> None:
-    pages = BacklogReader(Rows([1, 2, 3]), urgent=False)
+    pages = BacklogReader(StoredRows([1, 2, 3]), urgent=False)
     pages.confirmed([7])
     assert not pages._done, "no page was asked for"
     await pages.next_page()

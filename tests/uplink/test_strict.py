@@ -35,7 +35,7 @@ PAST: list[tuple[Any, Any, str]] = [
     (MAX_INT - 1, MAX_INT, "64 bits"),
     (-MAX_INT, -MAX_INT - 1, "64 bits"),
     (1.5, float("inf"), "not a number"),
-    ({"1": 2}, {1: 2}, "key that is no text"),
+    ({"1": 2}, {1: 2}, "key that is not text"),
     ({"ä": 1}, {"\ud800": 1}, "half a surrogate pair"),
     ("ä", "\ud800", "half a surrogate pair"),
     ([None, True, b"x", (1,)], [{1}], "a value of type set"),
@@ -67,7 +67,7 @@ def test_an_array_is_as_long_as_it_may_be_and_no_longer() -> None:
 
 def test_a_key_stands_once_in_either_encoding() -> None:
     for load, data in ((load_json, b'{"a":1,"a":2}'), (load_msgpack, b"\x82\xa1a\x01\xa1a\x02")):
-        with pytest.raises(WireError, match=r"^a key stands twice"):
+        with pytest.raises(WireError, match=r"^a key occurs twice"):
             load(data)
 
 
@@ -97,11 +97,11 @@ def test_ranges_are_pairs_in_order_and_not_without_end() -> None:
     assert parse_ranges(ranges([1, 1], [5, 9], epoch=0), "x")[0].ranges == ((1, 1), (5, 9))
     pairs: list[list[Any]] = [[0, 1], [2, 1], [1], [1, "2"]]
     for pair in pairs:
-        with pytest.raises(WireError, match="no pair of numbers"):
+        with pytest.raises(WireError, match="not a pair of numbers"):
             parse_ranges(ranges(pair), "x")
     wrong: list[Any] = [ranges(epoch=-1), ranges(stream="aire"), ranges(epoch=1 << 63), [[]]]
     for found in wrong:
         with pytest.raises(WireError, match="no epoch, stream and ranges"):
             parse_ranges(found, "x")
-    with pytest.raises(WireError, match="x is no list"):
+    with pytest.raises(WireError, match="x is not a list"):
         parse_ranges({}, "x")

@@ -37,6 +37,7 @@ from edge.uplink.wire import (
     raw_body,
     raw_sweeps,
 )
+from tests.long import examples
 
 S = 1_000_000_000
 GW = "gw-0001"
@@ -170,7 +171,7 @@ def _order(sweep: Sweep) -> tuple[int, str, str]:
     return sweep.mono_ns, sweep.source, repr(numbers)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(sweeps())
 def test_batches_come_back_as_they_were(given_sweeps: list[Sweep]) -> None:
     body = raw_body(POINTS, given_sweeps)
@@ -232,7 +233,7 @@ TYPES = st.sampled_from([None, "", JSON, MSGPACK, RAW, "application/json", "text
 PLACES = st.sampled_from([AIR, RAW_TOPIC, TOPICS.status, TOPICS.last("hut")])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(PLACES | st.text(max_size=40), st.binary(max_size=200), TYPES)
 def test_any_bytes_end_in_the_one_error(topic: str, data: bytes, kind: str | None) -> None:
     with contextlib.suppress(WireError):
@@ -256,7 +257,7 @@ RAW_HEADER = msgpack.unpackb(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.sampled_from(sorted(HEADER)), JSONLIKE)
 def test_any_value_in_any_field_ends_in_the_one_error_or_is_shown(name: str, value: Any) -> None:
     try:
@@ -270,7 +271,7 @@ def test_any_value_in_any_field_ends_in_the_one_error_or_is_shown(name: str, val
     json.dumps(message.data, default=bytes.hex, allow_nan=False)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.fixed_dictionaries(
         {

@@ -13,7 +13,7 @@ from edge.core import Draft, Stream
 from edge.process.resolution import resolution_of
 from edge.store import ClockMark, StoredRecord
 from edge.store.outbox import Outbox
-from tests.week.street import MONO_0, WALL_0, Commit, S, summaries
+from tests.kit.virtualgateway import MONO_0, WALL_0, Commit, S, summaries
 
 QUARTER: Final = 15  # minutes between two health records
 FAULT_EVERY: Final = 37  # minutes: then a meter falls silent, and answers again

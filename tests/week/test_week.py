@@ -12,8 +12,8 @@ import pytest
 from edge.config.model import Store
 from edge.process.merge import merge_bodies
 from edge.store.outbox import Outbox
+from tests.kit.virtualgateway import Commit, S, lived
 from tests.week.offline import Again, Fed, account
-from tests.week.street import Commit, S, lived
 
 DAY = 1440  # minutes
 WEEK = 7

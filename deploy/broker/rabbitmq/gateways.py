@@ -103,10 +103,12 @@ def sync(
     wanted = set(gateways)
     for name, sites in gateways.items():
         if not is_gateway(name):
-            raise ConfigError(f"{name!r:.80} is no name of a gateway: 3 to 64 of a-z, 0-9 and -")
+            raise ConfigError(f"{name!r:.80} is not a gateway name: 3 to 64 of a-z, 0-9 and -")
         for site in sites:
             if not re.match(SITE, site):
-                raise ConfigError(f"{name}: {site!r:.80} is no site: 1 to 64 of a-z, 0-9, _ and -")
+                raise ConfigError(
+                    f"{name}: {site!r:.80} is not a site name: 1 to 64 of a-z, 0-9, _ and -"
+                )
     users = _listed(ctl, "list_users")
     held = {each["user"] for each in users if TAG in each["tags"]}
     if others := sorted(wanted & {each["user"] for each in users} - held):
@@ -173,17 +175,17 @@ def _load(ctl: Callable[..., str], definitions: Mapping[str, Any]) -> None:
 def publish_list(crl: Path, folder: Path) -> None:
     """Put the list of revoked certificates where advanced.config looks for it. Raises OSError."""
     folder.mkdir(exist_ok=True)
-    said = subprocess.run(
+    done = subprocess.run(
         ["openssl", "crl", "-hash", "-noout", "-in", crl],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    if not re.fullmatch(r"[0-9a-f]{8}\n", said.stdout):
-        raise OSError(f"{crl}: openssl finds no list of revoked certificates in it")
+    if not re.fullmatch(r"[0-9a-f]{8}\n", done.stdout):
+        raise OSError(f"{crl}: openssl finds no revocation list in it")
     new = folder / "new"
     shutil.copyfile(crl, new)
-    new.replace(folder / f"{said.stdout.strip()}.r0")
+    new.replace(folder / f"{done.stdout.strip()}.r0")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -193,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--desk", type=Path, metavar="DIR", help="folder of the enrolment server")
     source.add_argument("--names", type=Path, metavar="FILE")
-    parser.add_argument("--many", action="store_true", help="remove also more than a tenth")
+    parser.add_argument("--many", action="store_true", help="allow to remove more than a tenth")
     parser.add_argument("--ctl", type=Path, default=Path("/usr/sbin/rabbitmqctl"), metavar="FILE")
     args = parser.parse_args(arguments)
     try:

@@ -32,7 +32,7 @@ class _ListenedLine:
         self.line = WatchedLine(spec, limits)
         self.failures = 0
         self.opened_ns: int | None = None
-        self.said: tuple[str, str] | None = None  # state and text last reported
+        self.reported: tuple[str, str] | None = None  # state and text last reported
 
     def pause_s(self, now_ns: int, limits: LineLimits) -> float:
         """How long to stay away after one more failure: growing, capped."""
@@ -150,7 +150,7 @@ class GpioListener:
         entry.opened_ns = self._clock_ns()
         self._loop.add_reader(line.fd, self._mark_ready, entry)
         name = line.spec.line
-        self._say(entry, LineState(name, "open", f"line {name} is open", edges[0].mono_ns))
+        self._report_line(entry, LineState(name, "open", f"line {name} is open", edges[0].mono_ns))
         if line.raging:
             self._storm(entry, edges[-1].mono_ns)
         return edges
@@ -220,7 +220,9 @@ class GpioListener:
         self._timers[entry] = self._loop.call_later(pause_s, self._mark_due, entry)
         at_ns = now_ns if mono_ns is None else mono_ns
         name = entry.line.spec.line
-        self._say(entry, LineState(name, trouble.state, trouble.text, at_ns, trouble.reason))
+        self._report_line(
+            entry, LineState(name, trouble.state, trouble.text, at_ns, trouble.reason)
+        )
 
     def _shut(self, entry: _ListenedLine) -> None:
         self._ready.pop(entry, None)
@@ -229,8 +231,8 @@ class GpioListener:
                 self._loop.remove_reader(entry.line.fd)
             entry.line.close()
 
-    def _say(self, entry: _ListenedLine, state: LineState) -> None:
+    def _report_line(self, entry: _ListenedLine, state: LineState) -> None:
         """The first time, and when it changes; not the hours between."""
-        if entry.said != (state.state, state.text):
-            entry.said = (state.state, state.text)
+        if entry.reported != (state.state, state.text):
+            entry.reported = (state.state, state.text)
             self._news.append(state)

@@ -69,7 +69,9 @@ async def _search(
     port = bus.port
     bus.close()
     for settings in search:
-        other = type(bus)(port.at(port.port, settings), bus.patience.timeout_s, bus.link_delay_s)
+        other = type(bus)(
+            port.at(port.port, settings), bus.response_timeout.timeout_s, bus.link_delay_s
+        )
         try:
             for ask in asks.values():
                 if await _responds(other, ask):
@@ -100,6 +102,6 @@ def _another(name: str, unit: int, found: int) -> str:
     if not found:
         return ""
     return (
-        f"nobody answers as unit {unit}, but somebody as unit {found}, and none of the devices is"
-        f" called so: set unit = {found} for {name}, or give the meter the address {unit}"
+        f"no device answers as unit {unit}, but one answers as unit {found}, which is not in the"
+        f" site file: set unit = {found} for {name}, or give the meter the address {unit}"
     )

@@ -72,7 +72,7 @@ class ResponseSearch:
 
     data: bytes | None = None  # the registers
     code: int | None = None  # or the exception
-    strangers: list[bytes] = field(default_factory=list)  # whole answers that are not ours
+    unmatched: list[bytes] = field(default_factory=list)  # whole answers that are not ours
     expects: int = 0  # bytes still missing of what looks like our answer; 0: nothing does
     spoilt: bool = False  # what looks like our answer is all there, and its check sum is wrong
     loose: int = 0  # bytes that belong to no whole frame
@@ -108,7 +108,7 @@ def search_response(
             elif line[at] == unit and kind == function | EXCEPTION:
                 found.code, found.begin, found.end = line[at + 2], at, at + length
                 return found
-            found.strangers.append(line[at : at + length])
+            found.unmatched.append(line[at : at + length])
             at += length
             continue
         if not found.expects:

@@ -13,8 +13,8 @@ TWICE: Final = 2  # second answers in a row: one may be a late answer to an olde
 DAMAGED: Final = 3  # damaged answers in a row that are no accident
 SHOWN: Final = 8  # units that a sentence names at most
 LATE: Final = (
-    "answers come late or twice on this line, or are lost; is timeout_s too short for a radio or a"
-    " converter, or link_delay_s longer than it needs to be"
+    "answers come late or twice on this line, or are lost; timeout_s may be too short for a radio"
+    " or a converter, or link_delay_s longer than necessary"
 )
 
 
@@ -64,27 +64,27 @@ class KnownUnits:
 def no_answer(unit: int, settings: str, known: KnownUnits) -> str:
     """What to look at when nothing came at all."""
     if unit in known.answered:
-        return "it has answered before; has it lost its supply, or its wire"
+        return "it has answered before; check its supply and its wire"
     if others := known.others(unit):
         return (
-            f"{_units(others)} on this line can be heard; is this its address, has it its supply,"
-            f" is it set to {settings} as the others are, are its A and B not swapped"
+            f"{_units(others)} on this line can be heard; check its address and its supply, that"
+            f" it is set to {settings} like the others, and that its A and B are not swapped"
         )
     return (
-        "nobody on this line has answered so far; are A and B swapped, are the meters set to"
-        f" {settings}, and have they their supply"
+        "no device on this line has answered so far; check that A and B are not swapped,"
+        f" that the meters are set to {settings}, and that they have supply"
     )
 
 
 def no_answer_behind(unit: int, answered: set[int]) -> str:
     """The same where a connection stands, and a converter with a line of its own may be behind."""
     if unit in answered:
-        return "it has answered before; has it lost its supply, or its wire"
+        return "it has answered before; check its supply and its wire"
     if others := sorted(answered):
-        return f"{_units(others)} there can be heard; is this its address, has it its supply"
+        return f"{_units(others)} there can be heard; check its address and its supply"
     return (
-        "the connection stands, but no unit behind it has answered so far; is this its address, are"
-        " the converter's baud rate and parity those of the meters, are A and B swapped"
+        "the connection stands, but no unit behind it has answered so far; check its address, that"
+        " the converter has the meters' baud rate and parity, and that A and B are not swapped"
     )
 
 

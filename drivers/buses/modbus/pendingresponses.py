@@ -3,7 +3,7 @@
 An answer tells its unit, its function and its length, and not which registers they are. So of one
 unit, function and length (a `Kind`) one question at a time may be without its answer, until that
 has come or cannot come any more. A radio or a bridge may also repeat an answer: a copy is the same
-to the last bit as one that was told lately.
+to the last bit as one that was sent lately.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,9 @@ LATE_TIMES: Final = 10  # a unit that was late may be so again: wary for so many
 REPEATS_NS: Final = 3600 * 1_000_000_000  # and for so long after a copy
 PROVEN: Final = 200  # answers, none late or twice: then damage is mere damage, the same no copy
 DOUBTS: Final = 4  # answers, of who is neither late nor tells twice, after which none is shifted
-TOLD: Final = 256  # answers of one kind that are kept; more within a delay is no line of meters
+ANSWERS_LIMIT: Final = (
+    256  # answers of one kind that are kept; more within a delay is no line of meters
+)
 KINDS: Final = 1024
 
 Kind = tuple[int, int, int]
@@ -51,7 +53,7 @@ class PendingResponse:
 
 
 class PendingResponses:
-    """The answers that one line's units owe, and those that they have told. Times are monotonic.
+    """The answers that one line's units owe, and those that they have sent. Times are monotonic.
 
     `delay_ns` is how long after a question an answer may begin.
     """
@@ -60,7 +62,7 @@ class PendingResponses:
         self.delay_ns = delay_ns
         self._due: dict[Kind, PendingResponse] = {}
         # answer -> question -> until when a copy may come; the latest is the last
-        self._told: dict[Kind, dict[bytes, dict[Ask, int]]] = {}
+        self._answers: dict[Kind, dict[bytes, dict[Ask, int]]] = {}
         self._last: dict[Ask, tuple[bytes, bool]] = {}  # and whether it differs from the one before
         self._late: dict[int, int] = {}  # unit -> until when it counts as one that is late
         self._repeats: dict[int, int] = {}  # or that tells an answer twice
@@ -94,12 +96,14 @@ class PendingResponses:
         """Of what fits `ask`: registers, or the code of an exception. It came after `since_ns`."""
         unit, function = ask[:2]
         if data is None:  # an exception fits every question that has no answer
-            told_by = self._tellers(_exception_kind(unit, function), bytes((code or 0,)), since_ns)
-            unsure = self._open(unit, function, now_ns) or (told_by and self.wary(unit, now_ns))
+            answerers = self._answerers(
+                _exception_kind(unit, function), bytes((code or 0,)), since_ns
+            )
+            unsure = self._open(unit, function, now_ns) or (answerers and self.wary(unit, now_ns))
             return ResponseTrust.NONE if unsure else ResponseTrust.SOUND
-        tellers = self._tellers(_kind(ask), data, since_ns)
-        if tellers:
-            if self._repeats.get(unit, 0) > now_ns or ask not in tellers:
+        answerers = self._answerers(_kind(ask), data, since_ns)
+        if answerers:
+            if self._repeats.get(unit, 0) > now_ns or ask not in answerers:
                 return ResponseTrust.NONE  # what other registers hold is rarely the same
             if self._late.get(unit, 0) > now_ns:
                 return ResponseTrust.OLD
@@ -116,13 +120,13 @@ class PendingResponses:
         self._prompt[unit] = self._prompt.get(unit, 0) + 1
         until_ns = sent_ns + self.delay_ns + long_ns
         if data is None:
-            self._tell(_exception_kind(unit, ask[1]), bytes((code or 0,)), ask, until_ns)
+            self._record(_exception_kind(unit, ask[1]), bytes((code or 0,)), ask, until_ns)
             return
         due = self._due.pop(_kind(ask), None)
         doubts = DOUBTS if due is None or self.wary(unit, sent_ns) else due.doubts
         if isinstance(data, StaleAnswer) and doubts > 1:
             self._due[_kind(ask)] = PendingResponse(ask, sent_ns, until_ns, True, doubts - 1)
-        self._tell(_kind(ask), data, ask, until_ns)
+        self._record(_kind(ask), data, ask, until_ns)
         before = self._last.get(ask)
         if len(self._last) >= KINDS:
             self._last.clear()
@@ -139,16 +143,16 @@ class PendingResponses:
         else:
             kind, code = (unit, function, frame[2]), frame[3:-2]
         due = self._due.get(kind)
-        if self._tellers(kind, code, since_ns):  # or registers that have not changed: who knows
+        if self._answerers(kind, code, since_ns):  # or registers that have not changed: who knows
             if due is None or due.until_ns <= now_ns:
                 self._repeats[unit], self._prompt[unit] = now_ns + REPEATS_NS, 0
         elif due is not None and due.until_ns > now_ns:
             del self._due[kind]
-            self._tell(kind, code, due.ask, due.until_ns)
+            self._record(kind, code, due.ask, due.until_ns)
             self._late[unit], self._prompt[unit] = now_ns + LATE_TIMES * self.delay_ns, 0
 
     def wary(self, unit: int, now_ns: int) -> bool:
-        """Whether it has lately been late, or told something twice."""
+        """Whether it has lately been late, or sent something twice."""
         return max(self._late.get(unit, 0), self._repeats.get(unit, 0)) > now_ns
 
     def proven(self, unit: int, now_ns: int) -> bool:
@@ -163,24 +167,27 @@ class PendingResponses:
             for kind, due in self._due.items()
         )
 
-    def _tellers(self, kind: Kind, data: bytes, since_ns: int) -> Sequence[Ask]:
+    def _answerers(self, kind: Kind, data: bytes, since_ns: int) -> Sequence[Ask]:
         """Whose answer this was, so lately that a copy could come after `since_ns`."""
-        tellers = self._told.get(kind, {}).get(data)
-        if tellers is None:
+        answerers = self._answers.get(kind, {}).get(data)
+        if answerers is None:
             return ()
-        return [ask for ask, until_ns in tellers.items() if until_ns > since_ns]
+        return [ask for ask, until_ns in answerers.items() if until_ns > since_ns]
 
-    def _tell(self, kind: Kind, data: bytes, ask: Ask, until_ns: int) -> None:
-        records = self._told.get(kind)
+    def _record(self, kind: Kind, data: bytes, ask: Ask, until_ns: int) -> None:
+        records = self._answers.get(kind)
         if records is None:
-            if len(self._told) >= KINDS:
-                self._told.clear()
-            records = self._told[kind] = {}
-        tellers = records.pop(data, None) or {}
-        tellers[ask] = until_ns
-        records[data] = tellers
+            if len(self._answers) >= KINDS:
+                self._answers.clear()
+            records = self._answers[kind] = {}
+        answerers = records.pop(data, None) or {}
+        answerers[ask] = until_ns
+        records[data] = answerers
         oldest = next(iter(records))
-        while len(records) > TOLD or max(records[oldest].values()) <= until_ns - 2 * self.delay_ns:
+        while (
+            len(records) > ANSWERS_LIMIT
+            or max(records[oldest].values()) <= until_ns - 2 * self.delay_ns
+        ):
             del records[oldest]
             oldest = next(iter(records))
 

@@ -64,13 +64,13 @@ class ModbusRtu:
         clock: LineClock | None = None,
     ) -> None:
         self.port, self.link_delay_s = port, link_delay_s
-        self.patience = ResponseTimeout(timeout_s)
+        self.response_timeout = ResponseTimeout(timeout_s)
         self.silence_ns = FAST_SILENCE_NS if port.baud > FAST_BAUD else (7 * port.char_ns + 1) // 2
         self._clock: LineClock = clock or time
         self._torn_ns = max(self.silence_ns, TORN_NS)
         self._last_ns = 0  # when the line was last heard, or will have been used by us
         self._empty_ns = 0  # when nothing waited to be read: what is found now came later
-        self._owed = PendingResponses(int(max(timeout_s, link_delay_s) * 1e9))
+        self._pending = PendingResponses(int(max(timeout_s, link_delay_s) * 1e9))
         self._requests: dict[Ask, bytes] = {}
         self.known = KnownUnits()
 
@@ -115,15 +115,15 @@ class ModbusRtu:
         self._settle(ask)
         self._quiet()
         sent_ns = self._last_ns = port.write(sealed)
-        wait_s = self.patience.wait_s(unit)
+        wait_s = self.response_timeout.wait_s(unit)
         first_ns, found, line = self._listen(sealed, ask, sent_ns + int(wait_s * 1e9))
         self.known.judge()
         if found.done:
-            self._owed.answered(ask, found.data, found.code, sent_ns, self._long_ns(ask[3]))
-            self.patience.answered(unit, max(0, first_ns - sent_ns) / 1e9)
+            self._pending.answered(ask, found.data, found.code, sent_ns, self._long_ns(ask[3]))
+            self.response_timeout.answered(unit, max(0, first_ns - sent_ns) / 1e9)
             self.known.good(unit)
             if found.end < len(line):
-                self._came(search_response(line[found.end :], -1, 0, 0).strangers)
+                self._came(search_response(line[found.end :], -1, 0, 0).unmatched)
             if self.known.twins(unit):
                 raise DataError(modbustrouble.two_responses(unit))
         if found.data is not None:
@@ -133,14 +133,14 @@ class ModbusRtu:
         damaged = found.loose == OVERHEAD + 2 * ask[3] or (
             found.loose > 0 and may_begin(line, unit, ask[1])
         )
-        self._owed.owe(ask, sent_ns, self._long_ns(ask[3]), damaged and not found.passed)
+        self._pending.owe(ask, sent_ns, self._long_ns(ask[3]), damaged and not found.passed)
         if damaged:
             raise self._damaged(unit, line)
         if found.passed:
             raise AmbiguousAnswerError(
-                f"unit {unit}: what came may be an older answer; {modbustrouble.LATE}"
+                f"unit {unit}: this may be an older answer; {modbustrouble.LATE}"
             )
-        self.patience.silent(unit)
+        self.response_timeout.silent(unit)
         raise self._silent(unit, wait_s, found, line)
 
     def _damaged(self, unit: int, line: bytes) -> DataError:
@@ -156,9 +156,9 @@ class ModbusRtu:
         if found.loose:
             why = modbustrouble.noise(port.port, port.settings, port.counted())
             return BusError(f"{text}, only noise ({_hex(line)}); {why}", Reason.CRC)
-        if found.strangers:
-            units = sorted({frame[0] for frame in found.strangers})
-            return BusError(f"{text}; units {units} spoke instead")
+        if found.unmatched:
+            units = sorted({frame[0] for frame in found.unmatched})
+            return BusError(f"{text}; units {units} answered instead")
         why = port.console() or modbustrouble.no_answer(unit, port.settings, self.known)
         return BusError(f"{text}: {why}")
 
@@ -184,8 +184,8 @@ class ModbusRtu:
             until_ns = max(first_end_ns, now_ns + self._torn_ns)
             if len(line) >= whole:
                 found = self._judged(ask, bytes(line), passed, now_ns)
-                self._came([one for one in found.strangers[seen:] if one not in passed])
-                seen = len(found.strangers)
+                self._came([one for one in found.unmatched[seen:] if one not in passed])
+                seen = len(found.unmatched)
                 if found.done:
                     break
                 whole = len(line) + (found.expects or 1)
@@ -198,7 +198,7 @@ class ModbusRtu:
         line += echo.release()
         if not found.done:
             found = self._judged(ask, bytes(line), passed, self._last_ns)
-            self._came([one for one in found.strangers[seen:] if one not in passed])
+            self._came([one for one in found.unmatched[seen:] if one not in passed])
         if passed:
             found = self._last(ask, bytes(line), found, passed)
         return first_ns, found, bytes(line)
@@ -210,7 +210,7 @@ class ModbusRtu:
             found = search_response(line, unit, function, count, passed)
             if not found.done:
                 return found
-            worth = self._owed.worth(ask, found.data, found.code, now_ns, self._empty_ns)
+            worth = self._pending.worth(ask, found.data, found.code, now_ns, self._empty_ns)
             if worth is ResponseTrust.OLD and found.data is not None:
                 found.data = StaleAnswer(found.data)
             if worth is not ResponseTrust.NONE:
@@ -225,8 +225,8 @@ class ModbusRtu:
         now_ns = self._clock.monotonic_ns()
         if found.done:
             for copy in passed:
-                self._owed.came(copy, now_ns, self._empty_ns)
-        elif self._owed.proven(unit, now_ns):
+                self._pending.came(copy, now_ns, self._empty_ns)
+        elif self._pending.proven(unit, now_ns):
             return search_response(line, unit, function, count)
         return found
 
@@ -235,7 +235,7 @@ class ModbusRtu:
         if answers:
             now_ns = self._clock.monotonic_ns()
             for answer in answers:
-                self._owed.came(answer, now_ns, self._empty_ns)
+                self._pending.came(answer, now_ns, self._empty_ns)
             self.known.stray([answer[0] for answer in answers])
 
     def _long_ns(self, count: int) -> int:
@@ -268,7 +268,7 @@ class ModbusRtu:
                     Reason.BUSY,
                 )
         if stray:
-            self._came(search_response(stray, -1, 0, 0).strangers)
+            self._came(search_response(stray, -1, 0, 0).unmatched)
         self._empty_ns = now_ns
 
     def _settle(self, ask: Ask) -> None:
@@ -277,26 +277,28 @@ class ModbusRtu:
         It is not waited for longer than twice the time-out: the line has others.
         """
         now_ns = self._clock.monotonic_ns()
-        due = self._owed.bars(ask, now_ns)
+        due = self._pending.bars(ask, now_ns)
         if due is None:
             return
-        give_up_ns = due.sent_ns + int(2 * self.patience.timeout_s * 1e9) + self._long_ns(ask[3])
+        give_up_ns = (
+            due.sent_ns + int(2 * self.response_timeout.timeout_s * 1e9) + self._long_ns(ask[3])
+        )
         give_up_ns = min(due.until_ns, give_up_ns)
         late = b""
         while chunk := self.port.read(give_up_ns):
             now_ns = self._last_ns = self._clock.monotonic_ns()
             late = (late + chunk)[-LIMIT:]
-            if answers := search_response(late, -1, 0, 0).strangers:
+            if answers := search_response(late, -1, 0, 0).unmatched:
                 late = b""
                 self._came(answers)
-            if now_ns > give_up_ns or self._owed.bars(ask, now_ns) is None:
+            if now_ns > give_up_ns or self._pending.bars(ask, now_ns) is None:
                 break
         now_ns = self._clock.monotonic_ns()
-        if due := self._owed.bars(ask, now_ns):
+        if due := self._pending.bars(ask, now_ns):
             rest_s = (due.until_ns - now_ns) / 1e9
             raise AmbiguousAnswerError(
-                f"unit {ask[0]} owes an answer that could be taken for this one; it is asked again"
-                f" in {rest_s:.1f} s: {modbustrouble.LATE}"
+                f"an earlier answer of unit {ask[0]} is missing, and could be taken for this one;"
+                f" the unit is asked again in {rest_s:.1f} s: {modbustrouble.LATE}"
             )
 
 

@@ -49,33 +49,33 @@ class ModbusTcp:
 
     def __init__(self, host: str, port: int = 502, timeout_s: float = 0.5) -> None:
         self.host, self.port = host, port
-        self.patience = ResponseTimeout(timeout_s)
+        self.response_timeout = ResponseTimeout(timeout_s)
         self._socket: socket.socket | None = None
         self._rest = b""  # the beginning of an answer that is not whole yet
         self._number = 0
         self._served = False  # this connection has given an answer
         self._deaf = 0
-        self._wait_s = 0.0  # what the socket was last told
+        self._wait_s = 0.0  # what the socket was last set to
         self._failures = 0
         self._retry_ns = 0
         self._why = ""
         self._abandoned = False
-        self._shapes: dict[tuple[int, int, int, int], PreparedRequest] = {}
+        self._prepared: dict[tuple[int, int, int, int], PreparedRequest] = {}
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         """2 * count bytes, as on the wire. Raises BusError on silence, DataError for the rest."""
-        shape = self._shapes.get((unit, function, address, count))
-        if shape is None:
-            shape = self._shape(unit, function, address, count)
+        prepared = self._prepared.get((unit, function, address, count))
+        if prepared is None:
+            prepared = self._shape(unit, function, address, count)
         try:
-            return self._ask(shape)
+            return self._ask(prepared)
         except ConnectionError:  # converters drop idle connections: a read may be asked twice
             again = self._served
             self._drop()
             if not again:
                 raise self._failed(f"{self.host}:{self.port} closed the connection") from None
         try:
-            return self._ask(shape)
+            return self._ask(prepared)
         except ConnectionError:
             self._drop()
             raise self._failed(f"{self.host}:{self.port} closes each connection") from None
@@ -93,20 +93,24 @@ class ModbusTcp:
                 sock.shutdown(socket.SHUT_RDWR)
             force_close(sock.fileno(), sock)
 
-    def _ask(self, shape: PreparedRequest) -> bytes:
+    def _ask(self, prepared: PreparedRequest) -> bytes:
         sock = self._socket or self._connect()
-        unit = shape.unit
-        wait_s = self.patience.wait_s(unit)
+        unit = prepared.unit
+        wait_s = self.response_timeout.wait_s(unit)
         if wait_s != self._wait_s:
-            self._tell(sock, wait_s)
+            self._send(sock, wait_s)
         self._number = (self._number + 1) & 0xFFFF
         number = self._number.to_bytes(2, "big")
         sent_ns = time.monotonic_ns()
         try:
-            sock.send(number + shape.request)
+            sock.send(number + prepared.request)
             got = sock.recv(BUFFER)
-            if len(got) != shape.length or self._rest or not got.startswith(number + shape.head):
-                got = self._sift(sock, got, number, shape, sent_ns + int(wait_s * 1e9))
+            if (
+                len(got) != prepared.length
+                or self._rest
+                or not got.startswith(number + prepared.head)
+            ):
+                got = self._sift(sock, got, number, prepared, sent_ns + int(wait_s * 1e9))
         except BlockingIOError:
             raise self._silent(unit, wait_s) from None
         except ConnectionError:
@@ -114,15 +118,20 @@ class ModbusTcp:
         except OSError as error:
             self._drop()
             raise self._failed(f"{self.host}:{self.port}: {error}") from error
-        self.patience.answered(unit, (time.monotonic_ns() - sent_ns) / 1e9)
+        self.response_timeout.answered(unit, (time.monotonic_ns() - sent_ns) / 1e9)
         self._served = True
         self._deaf = self._failures = 0
-        if len(got) != shape.length:
+        if len(got) != prepared.length:
             raise exception_error(unit, got[8])
         return got[9:]
 
     def _sift(
-        self, sock: socket.socket, got: bytes, number: bytes, shape: PreparedRequest, until_ns: int
+        self,
+        sock: socket.socket,
+        got: bytes,
+        number: bytes,
+        prepared: PreparedRequest,
+        until_ns: int,
     ) -> bytes:
         """Our answer where it is not simply the next thing: refusals, pieces, late answers."""
         if not got:
@@ -140,12 +149,12 @@ class ModbusTcp:
                     frame, stream = stream[: 6 + length], stream[6 + length :]
                     self._rest = stream
                     if frame.startswith(number):
-                        return _response_or_refusal(frame, shape)
+                        return _response_or_refusal(frame, prepared)
                     strays += 1
                     if strays > STRAYS:
                         self._drop()
                         raise DataError(
-                            f"{self.host}:{self.port} answers other questions than ours"
+                            f"{self.host}:{self.port} sends answers to other questions than ours"
                         )
                     continue
             rest_s = (until_ns - time.monotonic_ns()) / 1e9
@@ -160,18 +169,18 @@ class ModbusTcp:
     def _shape(self, unit: int, function: int, address: int, count: int) -> PreparedRequest:
         asked = struct.pack(">HH", 0, 6) + read_request(unit, function, address, count)
         head = struct.pack(">HHBBB", 0, 3 + 2 * count, unit, function, 2 * count)
-        if len(self._shapes) >= SHAPES:
-            self._shapes.clear()
-        shape = PreparedRequest(asked, head, 9 + 2 * count, unit, function)
-        self._shapes[unit, function, address, count] = shape
-        return shape
+        if len(self._prepared) >= SHAPES:
+            self._prepared.clear()
+        prepared = PreparedRequest(asked, head, 9 + 2 * count, unit, function)
+        self._prepared[unit, function, address, count] = prepared
+        return prepared
 
     def _silent(self, unit: int, wait_s: float) -> BusError:
-        self.patience.silent(unit)
+        self.response_timeout.silent(unit)
         self._deaf += 1
         if self._deaf >= DEAF:
             self._drop()
-        why = no_answer_behind(unit, self.patience.heard())
+        why = no_answer_behind(unit, self.response_timeout.heard())
         text = f"unit {unit} at {self.host}:{self.port}: no answer within {wait_s:g} s"
         return BusError(f"{text}: {why}")
 
@@ -205,7 +214,7 @@ class ModbusTcp:
                 sock.settimeout(None)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-                self._tell(sock, self.patience.timeout_s)
+                self._send(sock, self.response_timeout.timeout_s)
             except TimeoutError:
                 sock.close()
                 why = "it does not answer"
@@ -220,7 +229,7 @@ class ModbusTcp:
             f"no connection to {name}: {why}; is the address right, the converter on?"
         )
 
-    def _tell(self, sock: socket.socket, wait_s: float) -> None:
+    def _send(self, sock: socket.socket, wait_s: float) -> None:
         """The kernel watches the time: then a read needs no second system call."""
         seconds, rest = divmod(int(wait_s * 1e6), 1_000_000)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", seconds, rest))
@@ -240,10 +249,10 @@ class ModbusTcp:
         self._socket, self._rest, self._served = None, b"", False
 
 
-def _response_or_refusal(frame: bytes, shape: PreparedRequest) -> bytes:
+def _response_or_refusal(frame: bytes, prepared: PreparedRequest) -> bytes:
     """A frame that bears our number, if it is the answer or a refusal. Raises DataError."""
-    if len(frame) == 9 and frame[6] == shape.unit and frame[7] == shape.function | EXCEPTION:
+    if len(frame) == 9 and frame[6] == prepared.unit and frame[7] == prepared.function | EXCEPTION:
         return frame
-    if frame[2:9] != shape.head or len(frame) != shape.length:
-        raise DataError(f"unit {shape.unit}: the answer does not fit: {frame[:16].hex(' ')}")
+    if frame[2:9] != prepared.head or len(frame) != prepared.length:
+        raise DataError(f"unit {prepared.unit}: the answer does not fit: {frame[:16].hex(' ')}")
     return frame

@@ -71,10 +71,10 @@ class View:
     bin_s: float
 
     @classmethod
-    def of(cls, kept: PlotData, heading: Heading) -> "View":
+    def of(cls, data: PlotData, heading: Heading) -> "View":
         """The whole of it."""
-        to_s = max(kept.end_ns, kept.width_ns) / 1e9
-        return cls(kept, heading, TimeFrame(0.0, to_s), scale.bin_s(to_s, kept.width_ns / 1e9))
+        to_s = max(data.end_ns, data.width_ns) / 1e9
+        return cls(data, heading, TimeFrame(0.0, to_s), scale.bin_s(to_s, data.width_ns / 1e9))
 
     def points(self, table: ColumnTable, kind: str) -> svgpaths.Points:
         """At this view's resolution."""
@@ -97,11 +97,11 @@ def axis_tops(view: View) -> dict[str, float]:
 
 def draw_approach(view: View, name: str, ends: dict[str, float]) -> tuple[str, float]:
     """The inside of a picture of this approach, and its height."""
-    sheet, lanes = SvgParts(), view.kept.members(name)
-    _legend(sheet, view, name, lanes)
+    svg, lanes = SvgParts(), view.kept.members(name)
+    _legend(svg, view, name, lanes)
     spans = view.kept.flags.of([name, *(lane.name for lane in lanes)])
-    sheet.y, drawn = strips.draw_flags(view, spans, sheet.y)
-    sheet.parts += drawn
+    svg.y, drawn = strips.draw_flags(view, spans, svg.y)
+    svg.parts += drawn
     jams = strips.draw_jams(view, spans)
     probable = view.kept.approaches.get(name)
     if probable is not None and probable.has("now"):
@@ -110,15 +110,15 @@ def draw_approach(view: View, name: str, ends: dict[str, float]) -> tuple[str, f
                 view.points(probable, kind), *_steps(view), P.height, 1.0))
             for kind in P.kinds if probable.has(kind)
         ]  # fmt: skip
-        _panel(sheet, P, 1.0, jams, content)
+        _panel(svg, P, 1.0, jams, content)
     for panel in PANELS:
         if any(_has(lane.table, kind) for lane in lanes for kind in panel.kinds):
             content = [part for part in _lanes(view, panel, lanes, ends[panel.kind])]
-            _panel(sheet, panel, ends[panel.kind], jams, content)
-    sheet.y, drawn = strips.draw_health(view, lanes, sheet.y)
-    sheet.parts += drawn
-    _times(sheet, view)
-    return "".join(sheet.parts), sheet.y
+            _panel(svg, panel, ends[panel.kind], jams, content)
+    svg.y, drawn = strips.draw_health(view, lanes, svg.y)
+    svg.parts += drawn
+    _times(svg, view)
+    return "".join(svg.parts), svg.y
 
 
 def draw_others(view: View) -> tuple[str, float] | None:
@@ -128,15 +128,15 @@ def draw_others(view: View) -> tuple[str, float] | None:
     spans = [span for span in kept.flags.spans if span.source not in known]
     if not spans and not kept.bays:
         return None
-    sheet = SvgParts()
-    sheet.text(0, 18, "bays and other devices" if kept.bays else "other devices", "head")
-    sheet.y += 28
-    sheet.y, drawn = strips.draw_flags(view, spans, sheet.y)
-    sheet.parts += drawn
-    sheet.y, drawn = strips.draw_bays(view, sheet.y)
-    sheet.parts += drawn
-    _times(sheet, view)
-    return "".join(sheet.parts), sheet.y
+    svg = SvgParts()
+    svg.text(0, 18, "bays and other devices" if kept.bays else "other devices", "head")
+    svg.y += 28
+    svg.y, drawn = strips.draw_flags(view, spans, svg.y)
+    svg.parts += drawn
+    svg.y, drawn = strips.draw_bays(view, svg.y)
+    svg.parts += drawn
+    _times(svg, view)
+    return "".join(svg.parts), svg.y
 
 
 def alt_text(view: View, name: str) -> str:
@@ -163,9 +163,9 @@ def _count_text(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _legend(sheet: SvgParts, view: View, name: str, lanes: Sequence[LaneData]) -> None:
+def _legend(svg: SvgParts, view: View, name: str, lanes: Sequence[LaneData]) -> None:
     title = f"approach {name}"
-    sheet.text(0, 18, title, "head")
+    svg.text(0, 18, title, "head")
     probable = view.kept.approaches.get(name)
     shown = [(f"l{i % style.LANES}", lane.name, i) for i, lane in enumerate(lanes)]
     if probable is not None and any(probable.has(kind) for kind, _ in PROBABILITIES[1:]):
@@ -175,12 +175,12 @@ def _legend(sheet: SvgParts, view: View, name: str, lanes: Sequence[LaneData]) -
     x = max(LEFT, len(title) * 9.0 + 20)
     for css, text, _ in shown:
         if x + len(text) * LETTER + KEY > WIDTH:
-            x, sheet.y = LEFT, sheet.y + 17
-        at, y = short_number(round(x, 1)), short_number(sheet.y + 14)
-        sheet.parts.append(f'<path class="line key {css}" d="M{at} {y}h24"/>')
-        sheet.text(x + 29, 18, text)
+            x, svg.y = LEFT, svg.y + 17
+        at, y = short_number(round(x, 1)), short_number(svg.y + 14)
+        svg.parts.append(f'<path class="line key {css}" d="M{at} {y}h24"/>')
+        svg.text(x + 29, 18, text)
         x += len(text) * LETTER + KEY
-    sheet.y += 30
+    svg.y += 30
 
 
 def _lanes(view: View, panel: Panel, lanes: Sequence[LaneData], end: float) -> Iterator[str]:
@@ -204,41 +204,41 @@ def _path(kind: str, css: str, path: str, lane: int | None = None) -> str:
 
 
 def _panel(
-    sheet: SvgParts, panel: Panel, end: float, jams: Sequence[str], content: Sequence[str]
+    svg: SvgParts, panel: Panel, end: float, jams: Sequence[str], content: Sequence[str]
 ) -> None:
     height = panel.height
-    sheet.text(0, 16, panel.title, "name")
-    sheet.text(0, 32, panel.unit, "muted")
+    svg.text(0, 16, panel.title, "name")
+    svg.text(0, 32, panel.unit, "muted")
     numbers = [0, 0.5, 1] if panel is P else scale.axis_numbers(end)
     rules = []
-    sheet.parts.append(f'<g class="numbers" data-kind="{panel.kind}">')
+    svg.parts.append(f'<g class="numbers" data-kind="{panel.kind}">')
     for number in numbers:
         y = height - 2 - (height - 4) * number / end
-        sheet.text(LEFT - 7, y + 4, short_number(number), "small muted end")
+        svg.text(LEFT - 7, y + 4, short_number(number), "small muted end")
         rules.append(
             f'<path class="rule" d="M0 {short_number(round(y, 1))}H{short_number(PLOT)}"/>'
         )
-    sheet.parts.append("</g>")
+    svg.parts.append("</g>")
     size = f'width="{short_number(PLOT)}" height="{short_number(height)}"'
-    where = f'x="{short_number(LEFT)}" y="{short_number(sheet.y)}"'
-    sheet.parts.append(f'<svg class="panel" data-kind="{panel.kind}" {where} {size}>')
-    sheet.parts += [f'<rect class="back" {size}/>', *jams]
-    sheet.parts += ['<g class="rules">', *rules, "</g>", *content]
-    sheet.parts.append(f'<rect class="frame" {size}/></svg>')
-    sheet.y += height + GAP
+    where = f'x="{short_number(LEFT)}" y="{short_number(svg.y)}"'
+    svg.parts.append(f'<svg class="panel" data-kind="{panel.kind}" {where} {size}>')
+    svg.parts += [f'<rect class="back" {size}/>', *jams]
+    svg.parts += ['<g class="rules">', *rules, "</g>", *content]
+    svg.parts.append(f'<rect class="frame" {size}/></svg>')
+    svg.y += height + GAP
 
 
-def _times(sheet: SvgParts, view: View) -> None:
-    sheet.parts.append(f'<g class="times" data-y="{short_number(sheet.y)}">')
+def _times(svg: SvgParts, view: View) -> None:
+    svg.parts.append(f'<g class="times" data-y="{short_number(svg.y)}">')
     for at_s, text in scale.time_marks(view.frame, view.heading.start_s):
         x = LEFT + view.frame.x(at_s)
-        y = short_number(sheet.y - 2)
-        sheet.parts.append(f'<path class="rule" d="M{short_number(round(x, 1))} {y}v5"/>')
-        sheet.text(x, 16, text, "small muted mid")
-    sheet.parts.append("</g>")
+        y = short_number(svg.y - 2)
+        svg.parts.append(f'<path class="rule" d="M{short_number(round(x, 1))} {y}v5"/>')
+        svg.text(x, 16, text, "small muted mid")
+    svg.parts.append("</g>")
     known = view.heading.start_s is not None
-    sheet.text(0, 16, "time, UTC" if known else "since the start, h:min", "small muted")
-    sheet.y += 26
+    svg.text(0, 16, "time, UTC" if known else "since the start, h:min", "small muted")
+    svg.y += 26
 
 
 def _steps(view: View) -> tuple[float, float]:

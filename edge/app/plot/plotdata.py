@@ -48,7 +48,7 @@ AHEAD: Final = {"now": "p_congested", "in5": "p_congested_5", "in15": "p_congest
 
 @dataclass(slots=True)
 class LaneData:
-    """One lane. `loops`: its records tell of each loop."""
+    """One lane. `loops`: its records have each loop."""
 
     name: str
     approach: str
@@ -136,7 +136,7 @@ def _apart(word: str, *, nothing: bool) -> tuple[str, str]:
     """The lane's word as that of lead and trail; `nothing`: neither has counted."""
     if word.startswith("trail_"):
         return "ok", word.removeprefix("trail_")
-    if word in PAIR_STATES:  # which of them has it, the judge tells
+    if word in PAIR_STATES:  # which of them has it, the judge decides
         return "ok", "ok"
     return word, word if word == "unobserved" and nothing else "ok"
 

@@ -23,15 +23,15 @@ SCRIPTS: Final = tuple(
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def draw_page(kept: PlotData, heading: Heading, ending: str) -> str:
+def draw_page(data: PlotData, heading: Heading, ending: str) -> str:
     """As a text of one of SUFFIXES."""
-    view = View.of(kept, heading)
+    view = View.of(data, heading)
     ends = picture.axis_tops(view)
-    drawn = [(name, *picture.draw_approach(view, name, ends)) for name in kept.approaches]
+    drawn = [(name, *picture.draw_approach(view, name, ends)) for name in data.approaches]
     rest = picture.draw_others(view)
     named = [(name, picture.alt_text(view, name), inner, high) for name, inner, high in drawn]
     if rest is not None:
-        named.append(("", "Flags and bays of what belongs to no approach.", *rest))
+        named.append(("", "Flags and bays that belong to no approach.", *rest))
     return (_alone if ending == ".svg" else _page)(view, named)
 
 
@@ -89,8 +89,8 @@ def _about(view: View) -> str:
     text = (
         f"{whole}{' UTC' if start is not None else ' since the start'}. Windows of "
         f"{scale.duration_text(kept.period_ns / 1e9)}; a point of a line stands for "
-        f"{scale.duration_text(view.bin_s)}, the pale band goes from its lowest to its highest "
-        "window. A gap in a line: nothing is known."
+        f"{scale.duration_text(view.bin_s)}, the pale band shows the lowest and the highest "
+        "window. Where a line has a gap, nothing is known."
     )
     return f"{text} {view.heading.note}".strip()
 
@@ -163,9 +163,9 @@ def _data(view: View) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _lane(lane: LaneData, kept: PlotData) -> dict[str, Any]:
-    table, width_s = lane.table, kept.width_ns / 1e9
-    folded = kept.width_ns > kept.period_ns
+def _lane(lane: LaneData, data: PlotData) -> dict[str, Any]:
+    table, width_s = lane.table, data.width_ns / 1e9
+    folded = data.width_ns > data.period_ns
     covered = _text(table, "covered", 10, same=width_s)
     found: dict[str, Any] = {
         "name": lane.name,

@@ -24,7 +24,7 @@ class StateCodes:
         self.words: dict[int, str] = {}
 
     def code(self, word: str) -> int:
-        """A word that nobody told us of is a fault."""
+        """An unknown word is a fault."""
         if word not in self._codes:
             grade = GRADES.index(GRADE_OF_STATE.get(word, "fault"))
             code = grade * FACTOR + min(len(self._codes), FACTOR - 1)

@@ -92,7 +92,7 @@ def draw_jams(view: View, spans: Sequence[FlagSpan]) -> list[str]:
 
 
 def draw_health(view: View, lanes: Sequence[LaneData], y: float) -> tuple[float, list[str]]:
-    """A strip for each loop of which records tell, else one for the lane."""
+    """A strip for each loop that records have, else one for the lane."""
     parts = [_label("loop health", y + 12, "name")]
     y += STRIP + 2
     for i, lane in enumerate(lanes):

@@ -16,12 +16,12 @@ from edge.app.statustext.textform import (
 
 THROTTLE_TEXTS: Final = {
     "undervoltage": "the supply was too low",
-    "frequency_capped": "the clock was held down",
+    "frequency_capped": "the processor clock was limited",
     "throttled": "the board was slowed down",
     "soft_temperature_limit": "it came near its heat limit",
 }
 NO_SENSORS_TEXT: Final = (
-    "the board does not tell whether its supply is good, or whether it is slowed down"
+    "the board does not report whether its supply is good, or whether it is slowed down"
 )
 
 
@@ -54,10 +54,10 @@ def _supply(health: Mapping[str, Any]) -> Iterator[str]:
         return
     other = [word for word in now if word != "undervoltage"]
     if other:
-        yield f"held back now: {', '.join(other).replace('_', ' ')}"
+        yield f"limited now: {', '.join(other).replace('_', ' ')}"
     past = [THROTTLE_TEXTS.get(word, word) for word in seen or () if word not in now]
     if past:
-        yield f"since the start: {', '.join(past)} at some time"
+        yield f"at some time since the start: {', '.join(past)}"
     if not other and not past and not health.get("undervoltage"):
         yield "supply good, not slowed down, now and since the start"
 
@@ -82,14 +82,14 @@ def card_lines(status: Mapping[str, Any]) -> Section:
     years, endurance = health.get("card_life_years"), health.get("card_endurance_tb")
     if years is not None:
         lines.append(
-            f"a new card lasts {span_text(years * YEAR)} at that rate, if it bears {endurance:g} "
-            "TB (an assumption: store.card_tb)"
+            f"a new card lasts {span_text(years * YEAR)} at that rate, if {endurance:g} TB can be "
+            "written to it (an assumption: store.card_tb)"
         )
     used, spare = health.get("card_life_used"), health.get("card_pre_eol")
     if used is not None:
-        lines.append(f"it says itself that {percent_text(used)} of its life is used")
+        lines.append(f"the card reports that {percent_text(used)} of its life is used")
     if spare is not None and spare != "normal":
-        lines.append(f"it says itself that its spare blocks run out ({spare})")
+        lines.append(f"the card reports that its spare blocks are running out ({spare})")
     if health.get("read_only"):
         lines.append("THE FILE SYSTEM IS READ-ONLY")
     if errors := health.get("filesystem_errors"):
@@ -103,5 +103,5 @@ def _written(health: Mapping[str, Any], uptime_s: float | None) -> str:
     if disk is not None:
         return f"{disk:.1f} MB a day written, by all programs" + (f"; {mine}" if mine else "")
     if (uptime_s or 0) < 3900:
-        return "how much is written to it is told after an hour"
-    return f"{mine or 'what is written to it'}; the disk itself does not tell"
+        return "writing rate: known after 1 h"
+    return f"{mine or 'writing rate not known'}; the disk does not report what all programs write"

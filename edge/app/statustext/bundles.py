@@ -11,30 +11,30 @@ from edge.infer.bundlecheck import BATCH, BundleReport
 NAMES: Final = 4  # of what it was trained on, in full
 
 
-def bundle_lines(proof: BundleReport) -> Iterator[str]:
+def bundle_lines(report: BundleReport) -> Iterator[str]:
     """The head, then what goes in and out, where it comes from, what it costs here, its faults."""
-    known = proof.manifest
+    known = report.manifest
     if known is None:
-        yield f"{proof.folder.name}: no model"
+        yield f"{report.folder.name}: no model"
     else:
-        size = "no graph" if proof.bytes is None else f"{proof.bytes / 1000:.1f} kB"
+        size = "no graph" if report.bytes is None else f"{report.bytes / 1000:.1f} kB"
         yield f"{known.name} {known.version}  sha256 {known.sha256[:12]}  {size}"
-        yield f"  from {proof.folder}"
+        yield f"  from {report.folder}"
         yield f"  takes {_widths(known.fed)}; a state of {len(known.start)}"
         yield f"  gives {_widths({o.name: o.width for o in known.outputs})}"
         yield f"  trained on {training_text(known.training)}"
-        if proof.golden:
-            yield f"  {count_text(proof.golden, 'golden case')} reproduced; {_cost(proof)}"
-    for fault in proof.faults:
+        if report.golden:
+            yield f"  {count_text(report.golden, 'golden case')} reproduced; {_cost(report)}"
+    for fault in report.faults:
         yield f"  {'note' if fault.mild else 'WRONG'}: {fault.text}: {fault.do or 'leave it out'}"
 
 
-def _cost(proof: BundleReport) -> str:
+def _cost(report: BundleReport) -> str:
     parts = []
-    if proof.ms is not None and proof.batch_ms is not None:
-        parts.append(f"{proof.ms:.2f} ms for a row, {proof.batch_ms:.2f} ms for {BATCH}")
-    if proof.grew_mb is not None:
-        parts.append(f"{proof.grew_mb:.1f} MB")
+    if report.ms is not None and report.batch_ms is not None:
+        parts.append(f"{report.ms:.2f} ms for a row, {report.batch_ms:.2f} ms for {BATCH}")
+    if report.grew_mb is not None:
+        parts.append(f"{report.grew_mb:.1f} MB")
     return ", ".join(parts)
 
 

@@ -37,7 +37,7 @@ def bus_lines(status: Mapping[str, Any]) -> Section:
 
 
 def _lined(status: Mapping[str, Any], bus: str) -> Iterator[str]:
-    """Lanes, bays and signals of a bus: edges tell of them, nobody reads them."""
+    """Lanes, bays and signals of a bus: their edges come unasked, nobody polls them."""
     own = {
         key: {n: as_mapping(d) for n, d in as_mapping(status.get(key)).items()
               if as_mapping(d).get("bus") == bus}
@@ -45,7 +45,7 @@ def _lined(status: Mapping[str, Any], bus: str) -> Iterator[str]:
     }  # fmt: skip
     if lanes := list(own["lanes"]):
         yield f"  {'lane' if len(lanes) == 1 else 'lanes'} {', '.join(lanes)}"
-    if bays := [f"{name} ({told.get('kind')})" for name, told in own["bays"].items()]:
+    if bays := [f"{name} ({state.get('kind')})" for name, state in own["bays"].items()]:
         yield f"  {'bay' if len(bays) == 1 else 'bays'} {', '.join(bays)}"
     signals: dict[str, list[str]] = {}
     for name, bay_status in own["signals"].items():
@@ -55,7 +55,7 @@ def _lined(status: Mapping[str, Any], bus: str) -> Iterator[str]:
 
 
 def _devices(devices: Mapping[str, Any], ratios: Mapping[str, Any]) -> Iterator[str]:
-    quiet = [name for name, told in devices.items() if _is_well(told, ratios.get(name))]
+    quiet = [name for name, state in devices.items() if _is_well(state, ratios.get(name))]
     for name, status in devices.items():
         if len(quiet) <= FINE_SHOWN or name not in quiet:
             yield from _device(name, status, ratios.get(name))
@@ -102,7 +102,7 @@ def model_lines(status: Mapping[str, Any]) -> Section:
             lines.append(f"{model_status.get('model') or name} answers{took}")
         else:
             why = model_status.get("why") or "the model is not loaded yet"
-            lines.append(f"{name}: its rule answers instead: {why}")
+            lines.append(f"{name}: its rule is used instead: {why}")
         if isinstance(model_status, Mapping):
             lines += [f"  {text}" for text in list(live_model_lines(model_status))[1:]]
     return Section("models", tuple(lines))

@@ -29,7 +29,7 @@ CAUSES: Final = {  # of the last start
     "panic": "the kernel had panicked",
     "undervoltage": "the supply had failed",
 }
-CONFIGURATION_KIND: Final = "configuration"  # the problem that edge.app.configtrial tells
+CONFIGURATION_KIND: Final = "configuration"  # the problem that edge.app.configtrial reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,36 +76,36 @@ def _outbox(counts: Mapping[str, Any]) -> Iterator[Issue]:
     if dropped := counts.get("dropped"):
         yield Issue(
             f"{dropped:,} records lost",
-            f"{count_text(dropped, 'record')} lost for good since the start, and declared so to "
-            "the platform: `kerbstone outbox` says of which streams waits how much. Mend the link, "
-            "or give the outbox more room (store.limit_mb).",
+            f"{count_text(dropped, 'record')} lost for good since the start; the platform is told "
+            "which. `kerbstone outbox` shows what waits in each stream. Repair the link, or "
+            "give the outbox more room (store.limit_mb).",
         )
     size, limit = counts.get("size"), counts.get("limit")
     if size and limit and size / limit >= FULL_SHARE:
         yield Issue(
             f"outbox {percent_text(size / limit)} full",
             f"The outbox holds {megabytes_text(size)} of {megabytes_text(limit)}: the oldest "
-            "records are merged, then dropped. Mend the link, or raise store.limit_mb.",
+            "records are merged, then dropped. Repair the link, or raise store.limit_mb.",
         )
     if dead := counts.get("dead_letters"):
         yield Issue(
             count_text(dead, "dead letter"),
             f"The broker refused {count_text(dead, 'record')} for good: `kerbstone outbox` says "
-            "why. Mostly its access rules or its size limit are wrong.",
+            "why. The usual cause: the broker's access rules or its size limit.",
         )
     if aside := counts.get("quarantined"):
         yield Issue(
             "damaged outbox put aside",
             f"{count_text(aside, 'file')} of a damaged outbox put aside in the folder quarantine: "
-            "`kerbstone outbox rescue FILE` sends what can be read of it; then remove it. The card "
-            "may be failing.",
+            "`kerbstone outbox rescue FILE` sends the records that can be read; then remove the "
+            "file. The card may be failing.",
         )
     for path in counts.get("foreign_files") or ():
         yield Issue(
             "outbox of another version",
-            f"An outbox that another version of this program has written is kept, {path}: install "
-            f"that version again, or let `kerbstone outbox rescue` send what it holds; then remove "
-            "it.",
+            f"The outbox {path} was written by another version of this program, and is kept: "
+            "install that version again, or send its records with `kerbstone outbox rescue FILE`, "
+            "then remove the file.",
         )
 
 
@@ -121,19 +121,19 @@ def _link(status: Mapping[str, Any]) -> Iterator[Issue]:
             + _forecast_hint(counts),
         )
     if trouble := link.get("trouble"):
-        yield Issue("broker takes too little", as_sentence(without_errno(trouble)))
+        yield Issue("broker's limits too low", as_sentence(without_errno(trouble)))
     if link.get("confirm") == "broker" and (count := health.get("no_subscribers")):
         yield Issue(
             "nobody subscribes",
-            f"The broker took {count_text(count, 'record')} that nobody had subscribed to: they "
-            'are gone. Start the platform\'s side, or set uplink.confirm = "platform".',
+            f"The broker took {count_text(count, 'record')} without a subscriber: they are "
+            'lost. Start the platform\'s side, or set uplink.confirm = "platform".',
         )
 
 
 def _forecast_hint(counts: Mapping[str, Any]) -> str:
     if counts.get("dropped") != 0 or counts.get("forecast_s") is None:
         return ""
-    return f" Nothing is lost meanwhile: there is space for {forecast_text(counts)}."
+    return f" Nothing is lost yet: there is space for {forecast_text(counts)}."
 
 
 def _wires(status: Mapping[str, Any]) -> Iterator[Issue]:
@@ -141,20 +141,20 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Issue]:
     ratios = as_mapping(
         as_mapping(as_mapping(status.get("box")).get("health")).get("device_error_ratio")
     )
-    told_devices = set()
+    listed_devices = set()
     for what, text in as_mapping(status.get("problems")).items():
-        told_devices.add(what)
+        listed_devices.add(what)
         if what == CONFIGURATION_KIND:
-            yield Issue("last good configuration", f"{as_sentence(str(text))} Mend the file.")
+            yield Issue("last good configuration", f"{as_sentence(str(text))} Correct the file.")
             continue
         state = str(as_mapping(devices.get(what)).get("state", ""))
         yield _failing(what, state, str(text), what if what in devices else "")
     for name, device in devices.items():
         state, ratio = str(as_mapping(device).get("state", "ok")), ratios.get(name) or 0
-        if name not in told_devices and state != "ok" and state not in TEMPORARY_REASONS:
+        if name not in listed_devices and state != "ok" and state not in TEMPORARY_REASONS:
             text = str(as_mapping(device).get("text") or f"it is {state}")
             yield _failing(name, state, text, name)
-        elif name not in told_devices and ratio >= FAILING_SHARE:
+        elif name not in listed_devices and ratio >= FAILING_SHARE:
             yield Issue(
                 f"{name} fails often",
                 f"{name}: {percent_text(ratio)} of its reads of the last hour failed: `kerbstone "
@@ -165,8 +165,8 @@ def _wires(status: Mapping[str, Any]) -> Iterator[Issue]:
                 yield Issue(f"{name} {word}", f"{name} reports: {as_sentence(str(text))}")
 
 
-def _loops(models: Mapping[str, Any]) -> Iterator[Issue]:
-    for name, text in models.items():
+def _loops(doubts: Mapping[str, Any]) -> Iterator[Issue]:
+    for name, text in doubts.items():
         yield Issue(f"loop {name}", as_sentence(str(text)))
 
 
@@ -193,7 +193,7 @@ def _box(status: Mapping[str, Any]) -> Iterator[Issue]:
         yield Issue(
             "undervoltage seen",
             "The board's supply was too low at some time since the start: check the power supply, "
-            "its cable and what else hangs on it.",
+            "its cable and what else it feeds.",
         )
     cause, up_s = str(start.get("cause")), status.get("uptime_s") or 0
     if cause in CAUSES and up_s < FRESH_S:
@@ -209,21 +209,21 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Issue]:
     if count := status.get("dropped"):
         yield Issue(
             "too busy",
-            f"{count_text(count, 'piece')} of news dropped, the gateway is too busy: {busy}.",
+            f"{count_text(count, 'message')} inside the gateway dropped, it is too busy: {busy}.",
         )
     if count := status.get("stage_overflow"):
-        yield Issue("stage full", f"{count_text(count, 'entry', 'entries')} found the stage full: "
-                     f"{busy}.")  # fmt: skip
+        entries = count_text(count, "entry", "entries")
+        yield Issue("stage full", f"{entries} did not fit into the stage: {busy}.")
     if count := status.get("unmatched_edges"):
         yield Issue(
-            "edges nobody claims",
-            f"{count_text(count, 'edge')} came from lines that no lane or device claims: compare "
-            "the site file with the wiring.",
+            "edges of unknown lines",
+            f"{count_text(count, 'edge')} came from lines that belong to no lane or device: "
+            "compare the site file with the wiring.",
         )
     if count := health.get("bus_restarts"):
         yield Issue(
             "a bus hung",
-            f"The thread of a bus hung and was begun anew {count_text(count, 'time')}: look at the "
+            f"The thread of a bus hung and was restarted {count_text(count, 'time')}: look at the "
             "adapter, its cable and its driver.",
         )
     for name, model_status in as_mapping(status.get("models")).items():
@@ -234,7 +234,7 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Issue]:
         ):
             yield Issue(
                 f"model {name} fails",
-                f"The model {name} does not answer, its rule stands in: "
+                f"The model {name} does not answer, so its rule is used: "
                 f"{as_sentence(model_status['why'])}",
             )
 
@@ -245,8 +245,8 @@ def _models(status: Mapping[str, Any]) -> Iterator[Issue]:
             continue
         if instead := one.get("instead"):
             yield Issue(
-                f"model {name} was taken back",
-                f"The previous model {name} answers: {as_sentence(instead)} "
+                f"model {name} was withdrawn",
+                f"The previous model {name} is used: {as_sentence(instead)} "
                 "`kerbstone models check` says what is wrong with the new one.",
             )
         drift = as_mapping(one.get("drift"))

@@ -7,15 +7,15 @@ from typing import Any, Final
 from edge.app.statustext.textform import Section, as_mapping, count_text, span_text, without_errno
 
 TIME_TEXTS: Final = {
-    "none": "not synchronised{since}: the time is not known, what the clock shows cannot be right",
-    "floor": "not synchronised{since}: no time server is followed, it may be later than it shows",
+    "none": "not synchronised{since}: the time is not known, and the clock is wrong",
+    "floor": "not synchronised{since}: no time server; the real time may be later than shown",
     "rtc": "not synchronised{since}: the time is that of the board's battery clock",
     "ntp": "follows a time server (NTP)",
-    "nts": "follows a time server that proves who it is (NTS)",
+    "nts": "follows a time server with authentication (NTS)",
 }
 SAVER_TEXTS: Final = {
-    1: "; records go together each quarter of an hour",
-    2: "; minutes become quarter hours before they go",
+    1: "; records are sent together every quarter of an hour",
+    2: "; minutes are merged into quarter hours before they are sent",
 }
 
 
@@ -35,11 +35,11 @@ def _connection_lines(link: Mapping[str, Any]) -> Iterator[str]:
     if link.get("connected"):
         yield f"connected to {broker}{since}"
         if trouble := link.get("trouble"):
-            yield f"IT TAKES TOO LITTLE: {without_errno(trouble)}"
+            yield f"THE BROKER'S LIMITS ARE TOO LOW: {without_errno(trouble)}"
     else:
-        yield f"NOT CONNECTED{since}; {broker} is tried again and again"
+        yield f"NOT CONNECTED{since}; still trying {broker}"
         if failure := link.get("failure"):
-            yield f"the last attempt: {without_errno(failure)}"
+            yield f"the last attempt failed: {without_errno(failure)}"
 
 
 def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str
         late = count_text(overdue, "receipt")
         yield f"{late} did not come in time, and the records were sent again"
     if platform is False and (count := health.get("no_subscribers")):
-        yield f"{count_text(count, 'record')} that the broker took, but nobody has subscribed to"
+        yield f"{count_text(count, 'record')} taken by the broker, but without a subscriber"
     if failures := health.get("connection_failures"):
         made = count_text(health.get("connections"), "connection")
         yield f"{made}, {count_text(failures, 'failed attempt')} since the start"
@@ -91,7 +91,7 @@ def clock_lines(status: Mapping[str, Any]) -> Section:
     if (wall_s := found.get("wall_s")) is not None:
         lines.append(f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%d %H:%M:%S} UTC")
     if steps := found.get("steps"):
-        lines.append(f"it was set by hand or by a jump {count_text(steps, 'time')} since the start")
+        lines.append(f"set by hand or by a jump {count_text(steps, 'time')} since the start")
     return Section("clock", tuple(lines))
 
 

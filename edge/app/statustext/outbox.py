@@ -46,7 +46,7 @@ YEAR_9999_NS: Final = 253_370_764_800_000_000_000
 def outbox_lines(counts: Mapping[str, Any] | None, *, daemon: bool, whole: bool = False) -> Section:
     """`whole`: with every stream, every loss and every dead letter, as `kerbstone outbox` has it.
 
-    `daemon`: it has told them; else they are what the files say.
+    `daemon`: it has reported them; else they are what the files say.
     """
     if counts is None:
         return Section("outbox", ("It does not answer: the disk may be hanging.",))
@@ -66,9 +66,9 @@ def _fullness(counts: Mapping[str, Any], daemon: bool) -> Iterator[str]:
     if waiting:
         yield f"the oldest {_age(counts, daemon)}"
     if daemon:
-        yield f"space for what comes while there is no link: {forecast_text(counts)}"
+        yield f"offline buffer: {forecast_text(counts)}"
     else:
-        yield f"how long the space lasts: {NOT_KNOWN_TEXT}"
+        yield f"offline buffer: {NOT_KNOWN_TEXT}"
     if counts.get("in_memory"):
         yield f"KEPT IN MEMORY, not on the card: {counts['in_memory']}"
 
@@ -92,7 +92,7 @@ def _age(counts: Mapping[str, Any], daemon: bool) -> str:
         moment = datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC)
         return f"has waited since {moment:%Y-%m-%d %H:%M} UTC ({counts.get('oldest_tq')})"
     if not isinstance(oldest, Sequence) or not oldest:
-        return "has waited for a time that is not known"
+        return "has waited for an unknown time"
     if daemon:
         now = counts.get("boot", "later")
         return f"is of boot {oldest[0]}, before the machine's last start (boot {now})"
@@ -112,17 +112,17 @@ def _losses(counts: Mapping[str, Any], daemon: bool, whole: bool) -> Iterator[st
         counts.get(key) for key in ("dropped", "damaged", "downsampled")
     )
     if dropped is None or not daemon:
-        yield f"what was lost or merged since the last start: {NOT_KNOWN_TEXT}"
+        yield f"records lost or merged since the last start: {NOT_KNOWN_TEXT}"
     else:
         line = f"{count_text(dropped, 'record') if dropped else 'nothing'} lost since the start"
         line += f", {damaged:,} unreadable" if damaged else ""
         yield line + (f"; {downsampled:,} merged into quarter hours" if downsampled else "")
     undeclared = counts.get("undeclared")
     if undeclared:
-        yield "lost, and not declared by an event yet:"
+        yield "lost, and not yet reported by an event:"
         yield from _loss_lines(undeclared)
     elif whole and undeclared is not None:
-        yield "every loss is declared by an event"
+        yield "every loss is reported by an event"
     dead, aside = counts.get("dead_letters"), counts.get("quarantined")
     if whole or dead or aside:
         letters = count_text(
@@ -130,7 +130,7 @@ def _losses(counts: Mapping[str, Any], daemon: bool, whole: bool) -> Iterator[st
         )
         yield f"{letters}, {count_text(aside, 'file')} in quarantine"
     for path in counts.get("foreign_files") or ():
-        yield f"of another version of this program: {path}"
+        yield f"outbox of another version of this program: {path}"
     if whole:
         yield from _dead_letter_lines(counts.get("letters"))
         yield from _quarantine_lines(counts.get("quarantined_files"))
@@ -160,7 +160,7 @@ def _dead_letter_lines(found: Any) -> Iterator[str]:
     for each in found[-LETTERS_SHOWN:]:
         letter = as_mapping(each)
         name = f"{letter.get('stream', '?')}/{letter.get('seq', '?')}"
-        yield f"  {name} of {letter.get('source', '?')}: {letter.get('why', 'nobody said why')}"
+        yield f"  {name} of {letter.get('source', '?')}: {letter.get('why', 'no reason is known')}"
     if len(found) > LETTERS_SHOWN:
         yield f"  and {len(found) - LETTERS_SHOWN} older ones"
 
@@ -177,8 +177,8 @@ def _quarantine_lines(found: Any) -> Iterator[str]:
 
 def _other_lines(counts: Mapping[str, Any], daemon: bool) -> Iterator[str]:
     for key, name in (
-        ("wal", "of that, SQLite's log"),
-        ("ballast", "beside it, set aside for a full disk"),
+        ("wal", "of the space used, SQLite's log"),
+        ("ballast", "in addition, reserved for a full disk"),
     ):
         if counts.get(key) is not None:
             yield f"{name}: {megabytes_text(counts[key])}"

@@ -1,4 +1,4 @@
-"""The whole sheet: verdict, what to do, then each part."""
+"""The whole status text: verdict, what to do, then each part."""
 
 from collections.abc import Mapping
 from typing import Any

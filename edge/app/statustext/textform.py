@@ -19,7 +19,7 @@ MINUTE, HOUR, DAY, YEAR = 60.0, 3600.0, 86_400.0, 31_557_600.0
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One part of the sheet: its name, and its lines, each wrapped by itself.
+    """One part of the status text: its name, and its lines, each wrapped by itself.
 
     A line that begins with blanks keeps them.
     """
@@ -29,7 +29,7 @@ class Section:
 
 
 def render_sections(sections: Iterable[Section], width: int = WIDTH) -> list[str]:
-    """The sheet: names at the left, everything else beside them."""
+    """The status text: names at the left, everything else beside them."""
     out: list[str] = []
     for section in sections:
         head = f"{section.name:<{LABEL_WIDTH}}"

@@ -23,9 +23,9 @@ class I2cBus(Struct, frozen=True, kw_only=True):
 
 
 class SerialBus(Struct, frozen=True, kw_only=True):
-    """A serial port with a device that talks in frames, or with several that have addresses.
+    """A serial port with one device that sends frames, or with several that have addresses.
 
-    What is left out is as its device leaves the factory.
+    Settings that are left out are the factory settings of its device.
     """
 
     kind: ClassVar[str] = "serial"
@@ -59,9 +59,9 @@ class ModbusRtuBus(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.1,
             le=60.0,
-            description="How long after its question an answer may still come, in seconds: behind"
-            " a radio, or a converter to Ethernet. Until then nothing is asked whose answer could"
-            " be taken for it.",
+            description="Seconds after a request within which a late answer may still "
+            "come, as behind a radio or an Ethernet converter. Until then "
+            "no request is sent whose answer could be confused with it.",
         ),
     ] = 5.0
 

@@ -22,14 +22,14 @@ class Certificate(Struct, frozen=True, kw_only=True):
     """Who calibrated what, when, and until when it counts."""
 
     by: Annotated[Note, Meta(description="Who calibrated it.")]
-    on: Annotated[datetime.date, Meta(description="When.")]
+    on: Annotated[datetime.date, Meta(description="The date of the calibration.")]
     certificate: Annotated[Note, Meta(description="The certificate's number.")] | None = None
     until: (
         Annotated[
             datetime.date,
             Meta(
-                description="The last day (UTC) on which it counts. Later, values are "
-                "`uncertain:calibration`."
+                description="The last day (UTC) on which it is valid. After that, values "
+                "are `uncertain:calibration`."
             ),
         ]
         | None
@@ -50,7 +50,9 @@ class Calibration(Certificate, frozen=True, kw_only=True):
         | None
     ) = None
     gain: (
-        Annotated[float, Meta(ge=-1e6, le=1e6, description="What is measured is times this.")]
+        Annotated[
+            float, Meta(ge=-1e6, le=1e6, description="The measured value is multiplied by this.")
+        ]
         | None
     ) = None
     polynomial: (
@@ -66,7 +68,7 @@ class Calibration(Certificate, frozen=True, kw_only=True):
             Meta(
                 ge=0.01,
                 le=1.5,
-                description="How hygroscopic the particles are; in cities 0.3 to 0.4.",
+                description="How hygroscopic the particles are; 0.3 to 0.4 in cities.",
             ),
         ]
         | None
@@ -108,11 +110,20 @@ class Cell(Certificate, frozen=True, kw_only=True):
         float, Meta(ge=0.001, le=100.0, description="Millivolts for one ppb of its gas.")
     ]
     algorithm: Annotated[
-        int, Meta(ge=0, le=4, description="Of the application note; 0 is the one it prefers.")
+        int,
+        Meta(
+            ge=0,
+            le=4,
+            description="The algorithm of the application note; 0 is the one that the "
+            "note prefers.",
+        ),
     ] = 0
     temperature: Annotated[Where, Meta(description="Where the temperature is measured.")]
     no2: (
-        Annotated[Where, Meta(description="For an OX cell, which sees NO2 too: where it is.")]
+        Annotated[
+            Where,
+            Meta(description="For an OX cell, which also reacts to NO2: where NO2 is measured."),
+        ]
         | None
     ) = None
     no2_mv_ppb: (

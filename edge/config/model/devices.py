@@ -14,18 +14,20 @@ class Phase(Struct, frozen=True, kw_only=True):
     colour: Annotated[
         Literal["red", "amber", "green"],
         Meta(
-            description="What the signal shows while the contact is on. Without one for green, "
-            "what is neither red nor amber is green; without one for red, what is neither green "
-            "nor amber is red. Amber alone is not enough."
+            description="What the signal shows while the contact is on. Without a "
+            "contact for green, time that is neither red nor amber is "
+            "taken as green; without one for red, time that is neither "
+            "green nor amber is taken as red. A contact for amber alone "
+            "is not enough."
         ),
     ]
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """A device on a bus. Its driver may want further keys: those are its options."""
+    """A device on a bus. Its driver may have further keys, its options."""
 
-    driver: Annotated[str, Meta(description="What it is: the name of its driver.")]
-    bus: Annotated[str, Meta(description="The bus it sits on.")]
+    driver: Annotated[str, Meta(description="The name of its driver.")]
+    bus: Annotated[str, Meta(description="The bus that it is connected to.")]
     every_s: Annotated[
         float,
         Meta(
@@ -38,8 +40,8 @@ class Device(Struct, frozen=True, kw_only=True):
         Annotated[
             tuple[str, ...],
             Meta(
-                description="Which of its points are read; without this, all. Not for devices on "
-                "GPIO lines."
+                description="Which of its points are read; all, if left out. Not for "
+                "devices on GPIO lines."
             ),
         ]
         | None
@@ -47,11 +49,12 @@ class Device(Struct, frozen=True, kw_only=True):
     reversed: Annotated[
         bool,
         Meta(
-            description="Its current transformers, or the whole meter, are mounted backwards: "
-            "power and current change their sign, and import and export registers are exchanged, "
-            "those of phases and tariffs and reactive ones too. Not for a meter whose sign alone "
-            'is the other way: that is `positive = "export"`. Only for devices that tell a '
-            "direction.",
+            description="Its current transformers, or the whole meter, are mounted "
+            "backwards. The gateway then changes the sign of power and "
+            "current, and exchanges import and export registers, also "
+            "those of phases, of tariffs and of reactive energy. If only "
+            "the sign convention of the meter differs, use `positive = "
+            '"export"` instead. Only for devices that give a direction.',
         ),
     ] = False
     phase: (
@@ -59,9 +62,10 @@ class Device(Struct, frozen=True, kw_only=True):
             Phase,
             Meta(
                 extra={"form": 'a table such as { approach = "north", colour = "green" }'},
-                description="Of driver `contact` only: it tells the colour of a signal. Lanes of "
-                "that approach then say what they did with their green, and the contact makes no "
-                "events.",
+                description="Only with driver `contact`: the contact tells the colour of "
+                "a signal. Records of the lanes of that approach then have "
+                "`signal` (arrivals on green, split failures), and the "
+                "contact sends no events of its own.",
             ),
         ]
         | None
@@ -72,15 +76,15 @@ class Device(Struct, frozen=True, kw_only=True):
 class Class(Struct, frozen=True, kw_only=True):
     """A class of vehicles by length: from the class before it up to `to_m`."""
 
-    name: Annotated[Name, Meta(description="How records call it.")]
+    name: Annotated[Name, Meta(description="Its name in records.")]
     to_m: (
         Annotated[
             float,
             Meta(
                 ge=0.5,
                 le=50.0,
-                description="Metres up to which a vehicle is of this class. The last class has "
-                "none: it takes what is longer.",
+                description="Metres up to which a vehicle is of this class. The last "
+                "class has none: it takes all longer vehicles.",
             ),
         ]
         | None
@@ -91,12 +95,17 @@ class Lane(Struct, frozen=True, kw_only=True):
     """A lane or a cycle track with one loop, or with a pair that gives speed and length as well."""
 
     approach: Annotated[
-        Name, Meta(description="The approach it belongs to; lanes of one are judged together.")
+        Name,
+        Meta(
+            description="The approach that the lane belongs to; lanes of one approach "
+            "are judged together."
+        ),
     ]
-    bus: Annotated[str, Meta(description="The GPIO bus its loop cards are wired to.")]
+    bus: Annotated[str, Meta(description="The GPIO bus that its loop cards are wired to.")]
     lead: Annotated[Line, Meta(description="The line of the loop that a vehicle reaches first.")]
     trail: (
-        Annotated[Line, Meta(description="The line of the second loop, if there is one.")] | None
+        Annotated[Line, Meta(description="The line of the second loop of a pair, if there is one.")]
+        | None
     ) = None
     spacing_m: (
         Annotated[
@@ -104,35 +113,43 @@ class Lane(Struct, frozen=True, kw_only=True):
             Meta(
                 ge=0.5,
                 le=50.0,
-                description="Metres from the front edge of the first loop to that of the second. "
-                "A pair needs it.",
+                description="Metres from the front edge of the first loop to the front "
+                "edge of the second. A pair needs it.",
             ),
         ]
         | None
     ) = None
     loop_m: Annotated[
-        float, Meta(ge=0.2, le=20.0, description="Metres of one loop along the lane.")
+        float, Meta(ge=0.2, le=20.0, description="Length of one loop along the lane, in metres.")
     ] = 2.0
     mode: Annotated[
         Literal["presence", "pulse"],
-        Meta(description="The loop card's output: closed while occupied, or a short pulse."),
+        Meta(
+            description="The output mode of the loop card: `presence` is closed while "
+            "the loop is occupied, `pulse` is a short pulse for each "
+            "vehicle."
+        ),
     ] = "presence"
     kind: Annotated[
         Literal["vehicle", "bicycle"],
         Meta(
-            description="What its loops are made for. Bicycles are slower and shorter, their loops "
-            "lie closer together (0.5 m at least, vehicles 1.83 m), and they are not judged for "
-            "congestion. A pair tells the wrong way as long as a bicycle covers both loops."
+            description="What its loops detect. Bicycles are slower and shorter, and "
+            "their loops may lie closer together (at least 0.5 m; for "
+            "vehicles 1.83 m). They are not judged for congestion. A pair "
+            "detects a bicycle that goes the wrong way only if the "
+            "bicycle covers both loops at once."
         ),
     ] = "vehicle"
     role: (
         Annotated[
             Literal["mainline", "turn", "auxiliary", "bus", "bicycle"],
             Meta(
-                description="What the lane is for: how much traffic it may have beside the next "
-                "one, and how long none at all, before its loops are taken for dead. An auxiliary "
-                "lane begins and ends here, such as one to leave or enter the road. Without it a "
-                "lane is `mainline`, and one of kind `bicycle` is `bicycle`."
+                description="What the lane is for. It decides how little traffic the lane "
+                "may have, compared with the adjacent lane, and for how long "
+                "it may have none, before its loops are taken for dead. An "
+                "auxiliary lane begins and ends here, such as an exit or "
+                "entry lane. If left out, a lane is `mainline`, and a lane of "
+                "kind `bicycle` is `bicycle`."
             ),
         ]
         | None
@@ -143,26 +160,34 @@ class Lane(Struct, frozen=True, kw_only=True):
     ] = "low"
     bias: Annotated[
         Literal["up", "down", "none"],
-        Meta(description="The resistor of the GPIO chip; a contact to ground needs `up`."),
+        Meta(
+            description="The pull-up or pull-down resistor of the GPIO chip; a "
+            "contact to ground needs `up`."
+        ),
     ] = "up"
     position: Annotated[
         Literal["corridor", "advance", "mid", "stop"],
         Meta(
-            description="Where the loops lie: on a road without signals near, in advance of the "
-            "stop line, mid-block, or at the stop line."
+            description="Where the loops lie: on a road with no signals nearby, in "
+            "advance of the stop line, mid-block, or at the stop line."
         ),
     ] = "corridor"
     max_presence_s: Annotated[
         float,
-        Meta(ge=10.0, le=3600.0, description="A loop occupied for longer is taken to be stuck."),
+        Meta(
+            ge=10.0,
+            le=3600.0,
+            description="Seconds of continuous presence after which a loop is taken "
+            "to be stuck on.",
+        ),
     ] = 300.0
     stopped_s: Annotated[
         float,
         Meta(
             ge=3.0,
             le=600.0,
-            description="A vehicle that occupies a loop for longer has stopped there. At most "
-            "`max_presence_s`.",
+            description="Seconds of presence after which a vehicle counts as stopped "
+            "on the loop. At most `max_presence_s`.",
         ),
     ] = 10.0
     tailgate_s: Annotated[
@@ -170,8 +195,8 @@ class Lane(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.1,
             le=10.0,
-            description="Who follows with less than this many seconds between its front and the "
-            "rear before it follows too close.",
+            description="A vehicle whose time gap to the vehicle in front is shorter "
+            "than this counts as tailgating. In seconds.",
         ),
     ] = 0.9
     effective_m: (
@@ -180,9 +205,9 @@ class Lane(Struct, frozen=True, kw_only=True):
             Meta(
                 ge=0.2,
                 le=20.0,
-                description="Metres of road in which a loop sees a vehicle, where that is not "
-                "`loop_m`: a loop's field is not as long as its wire. Lengths come out right with "
-                "it.",
+                description="The effective length of the detection zone in metres, if it "
+                "differs from `loop_m`: a loop's field is not as long as its "
+                "wire. Vehicle lengths are calculated with it.",
             ),
         ]
         | None
@@ -193,8 +218,8 @@ class Lane(Struct, frozen=True, kw_only=True):
             Meta(
                 ge=5.0,
                 le=200.0,
-                description="The speed limit here. A lane with one loop scales its estimate of "
-                "speeds by it.",
+                description="The speed limit here, in km/h. A lane with one loop scales "
+                "its speed estimate by it.",
             ),
         ]
         | None
@@ -207,9 +232,10 @@ class Lane(Struct, frozen=True, kw_only=True):
                     "form": 'a list of tables such as { name = "short", to_m = 6.0 }, the shortest '
                     "first"
                 },
-                description="Classes by length, for a pair of loops; up to eight. Loops do not see "
-                "axles: these are no classes of TLS or FHWA. Without them: shortest, very_short, "
-                "short, medium, medium_long, long.",
+                description="Length classes, for a pair of loops; up to eight. Loops do "
+                "not detect axles, so these are not classes of TLS or FHWA. "
+                "If left out: shortest, very_short, short, medium, "
+                "medium_long, long.",
             ),
         ]
         | None
@@ -217,38 +243,51 @@ class Lane(Struct, frozen=True, kw_only=True):
 
 
 class Approach(Struct, frozen=True, kw_only=True):
-    """What lies after an approach, so that a queue can be followed to where it comes from.
+    """What lies downstream of an approach, so that a queue can be followed to its origin.
 
-    It is needed only for approaches with another one downstream. Its name is that of its lanes.
+    It is needed only for approaches with another one downstream. NAME is the `approach` of lanes.
     """
 
     downstream: Annotated[
-        Name, Meta(description="The approach that its traffic reaches next, of lanes of this site.")
+        Name,
+        Meta(
+            description="The approach that its traffic reaches next; lanes of this "
+            "site must belong to it."
+        ),
     ]
     distance_m: Annotated[
-        float, Meta(ge=1.0, le=20000.0, description="Metres from its loops to those of the next.")
+        float,
+        Meta(
+            ge=1.0,
+            le=20000.0,
+            description="Metres from its loops to the loops of the next approach.",
+        ),
     ]
 
 
 class Bay(Struct, frozen=True, kw_only=True):
     """A loading, charging or parking bay with one loop or contact."""
 
-    bus: Annotated[str, Meta(description="The GPIO bus it is wired to.")]
+    bus: Annotated[str, Meta(description="The GPIO bus that it is wired to.")]
     line: Annotated[Line, Meta(description="The line of its loop or contact.")]
     kind: Annotated[Literal["loading", "charging", "parking"], Meta(description="What it is for.")]
     active: Annotated[
-        Literal["low", "high"], Meta(description="The level of the line while it is occupied.")
+        Literal["low", "high"], Meta(description="The level of the line while the bay is occupied.")
     ] = "low"
     bias: Annotated[
         Literal["up", "down", "none"],
-        Meta(description="The resistor of the GPIO chip; a contact to ground needs `up`."),
+        Meta(
+            description="The pull-up or pull-down resistor of the GPIO chip; a "
+            "contact to ground needs `up`."
+        ),
     ] = "up"
     max_stay_min: Annotated[
         float,
         Meta(
             ge=0.0,
             le=10080.0,
-            description="Minutes after which who stays is told to stay too long. 0: no limit.",
+            description="Minutes after which a vehicle in the bay counts as an "
+            "overstay. 0: no limit.",
         ),
     ] = 0.0
     min_stay_s: Annotated[
@@ -256,6 +295,7 @@ class Bay(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.0,
             le=600.0,
-            description="Seconds that make a stay. What leaves sooner only passed by.",
+            description="Seconds of presence that count as a stay. A vehicle that "
+            "leaves sooner only passed by.",
         ),
     ] = 10.0

@@ -16,8 +16,9 @@ class SiteTable(Struct, frozen=True, kw_only=True):
     gateway: Annotated[
         Name,
         Meta(
-            description="This box. No two gateways may share a name. Once it or the site is "
-            "changed, what waits under the old names is kept in `store.dir` and not sent."
+            description="This box. No two gateways may share a name. If it or the "
+            "site is changed, records that wait under the old names are "
+            "kept in `store.dir` and not sent."
         ),
     ]
     zone: Annotated[
@@ -25,7 +26,7 @@ class SiteTable(Struct, frozen=True, kw_only=True):
         Meta(
             pattern=r"[A-Za-z0-9_+/-]{1,64}",
             extra={"form": 'a time zone such as "Europe/Berlin"'},
-            description="The time zone, told to the platform. Records are in UTC.",
+            description="The time zone of the site, for the platform. Records are in UTC.",
         ),
     ] = "UTC"
     period_s: Annotated[
@@ -33,14 +34,16 @@ class SiteTable(Struct, frozen=True, kw_only=True):
         Meta(
             ge=1,
             le=900,
-            description="Seconds of one record; a whole number of them makes an hour.",
+            description="Length of the window of one record, in seconds. An hour must "
+            "be a whole number of windows.",
         ),
     ] = 60
     time: Annotated[
         Literal["ntp", "nts"],
         Meta(
-            description="What a synchronised clock is worth. `nts` says that this box's time "
-            "service takes servers with NTS only; nobody else can tell."
+            description="How far a synchronised clock can be trusted. `nts` states "
+            "that the time service of this box uses servers with NTS "
+            "only; the gateway cannot check this."
         ),
     ] = "ntp"
 
@@ -60,15 +63,16 @@ class Store(Struct, frozen=True, kw_only=True):
         Folder, Meta(description="The stage and the control socket: in memory (tmpfs).")
     ] = "/run/kerbstone"
     limit_mb: Annotated[
-        int, Meta(ge=8, le=65536, description="The most the outbox may take on disk, in MB.")
+        int, Meta(ge=8, le=65536, description="The largest size of the outbox on disk, in MB.")
     ] = 256
     ballast_mb: Annotated[
         int,
         Meta(
             ge=0,
             le=1024,
-            description="MB beside the limit that are kept in reserve, and given up when something "
-            "else has filled the disk. 0 keeps none.",
+            description="MB on top of the limit that are kept in reserve, and "
+            "released when something else has filled the disk. 0 keeps "
+            "none.",
         ),
     ] = 16
     card_tb: Annotated[
@@ -76,14 +80,15 @@ class Store(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.001,
             le=10000.0,
-            description="TB that the card can be written with before it is worn, for the forecast "
-            "of its life. Consumer cards: 0.4 to 1 (an assumption, makers do not say).",
+            description="TB that can be written to the card before it is worn out, "
+            "for the forecast of its life. Consumer cards: 0.4 to 1 (an "
+            "assumption, because makers do not state it).",
         ),
     ] = 0.4
 
 
 class Streams(Struct, frozen=True, kw_only=True):
-    """What is sent beside the summaries."""
+    """What is sent in addition to the summaries."""
 
     raw: Annotated[
         bool,
@@ -97,8 +102,9 @@ class Streams(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.0,
             le=60.0,
-            description="Seconds of readings in one batch of `raw`. 0 commits at once: the "
-            "shortest delay, and a write to the card for each batch.",
+            description="Seconds of readings in one batch of `raw`. 0 commits at "
+            "once: the shortest delay, but one write to the card for each "
+            "batch.",
         ),
     ] = 10.0
     health_s: Annotated[
@@ -109,36 +115,43 @@ class Streams(Struct, frozen=True, kw_only=True):
         Meta(
             ge=5,
             le=86400,
-            description="Seconds after which manifests say what was handed over since.",
+            description="Seconds between two manifests, which list the records handed "
+            "over since the last one.",
         ),
     ] = 900
 
 
 class Privacy(Struct, frozen=True, kw_only=True):
-    """What may be told about single vehicles."""
+    """What may be sent about single vehicles."""
 
     passages: Annotated[
         bool,
         Meta(
-            description="Single passages may leave this box. Summaries hold counts and sums; a bay "
-            "is one place, so its own show each stay."
+            description="Records of single vehicles may leave this box. Summaries "
+            "hold only counts and sums; but a bay is one place, so its "
+            "summaries show each stay."
         ),
     ] = False
 
 
 class Models(Struct, frozen=True, kw_only=True):
-    """Which models judge. Without one, its published rule does; the flag says who did."""
+    """Which models are used. Without a model its published rule decides; the flag says which."""
 
     congestion: Annotated[
         bool, Meta(description="Flag congestion for each approach, and incidents between two.")
     ] = True
-    anomaly: Annotated[bool, Meta(description="Flag odd behaviour in each series.")] = True
+    anomaly: Annotated[bool, Meta(description="Flag anomalies in each series.")] = True
     loopfault: Annotated[
-        bool, Meta(description="Judge each loop; one that is faulty is masked for congestion.")
+        bool,
+        Meta(
+            description="Judge the health of each loop; the congestion model does not "
+            "use a faulty loop."
+        ),
     ] = True
     dir: (
         Annotated[
-            Folder, Meta(description="Models from this folder instead of those that were shipped.")
+            Folder,
+            Meta(description="A folder with models to use instead of those that were shipped."),
         ]
         | None
     ) = None
@@ -146,8 +159,9 @@ class Models(Struct, frozen=True, kw_only=True):
         Annotated[
             Folder,
             Meta(
-                description="A folder of candidates, arranged as `dir`. Each runs beside the model "
-                "that answers, is compared with it, and never raises a flag."
+                description="A folder of candidate models, with the same layout as `dir`. "
+                "Each candidate runs beside the live model and is compared "
+                "with it, and never raises a flag."
             ),
         ]
         | None

@@ -16,27 +16,29 @@ USB: Final = r"\A[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,5}\Z"  # as the kernel na
 
 
 class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Read by `kerbstone-link`, see [link.md](link.md): without it nothing costs, and no modem is
-    switched."""
+    """Read by `kerbstone-link`, see [link.md](link.md): without it, bytes are not limited
+    and no modem is switched."""
 
     budget_mb: Annotated[
         int,
         Meta(
             ge=0,
             le=10_000_000,
-            description="MB (of 1,000,000 bytes) a month, in and out. From 80 % on records go "
-            "together each quarter of an hour, from 95 % on minutes become quarters. 0 is none.",
+            description="MB (of 1,000,000 bytes) a month, in and out together. From "
+            "80 % on records are sent together every quarter of an hour; "
+            "from 95 % on minutes are merged into quarter hours. 0: no "
+            "limit.",
         ),
     ] = 0
     billing_day: Annotated[
-        int, Meta(ge=1, le=28, description="Of the month, when the contract begins anew.")
+        int, Meta(ge=1, le=28, description="The day of the month on which the budget starts again.")
     ] = 1
     interfaces: (
         Annotated[
             tuple[str, ...],
             Meta(
-                description="Interfaces that count, such as `wwan*`; else those that are usual for "
-                "the kind of the network."
+                description="Interfaces whose bytes count, such as `wwan*`; if left out, "
+                "the usual ones for the kind of network."
             ),
         ]
         | None
@@ -47,7 +49,8 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             Meta(
                 pattern=USB,
                 extra={"form": 'a port of USB as the kernel names it, such as "1-1.2"'},
-                description="The modem's port of USB: it is taken off and back when it is stuck.",
+                description="The modem's USB port: a modem that hangs is removed from it "
+                "and added again.",
             ),
         ]
         | None
@@ -69,7 +72,10 @@ class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "/dev/gpiochip0"
     reboot: Annotated[
-        bool, Meta(description="The box may restart, once a day at most, when all else has failed.")
+        bool,
+        Meta(
+            description="The box may restart when everything else has failed, at most once a day."
+        ),
     ] = True
 
     @property

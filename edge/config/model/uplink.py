@@ -1,4 +1,4 @@
-"""The broker, and how it is spoken to."""
+"""The broker, and how to connect to it."""
 
 from typing import Annotated, Literal
 
@@ -9,7 +9,7 @@ from edge.core import TOPIC_PREFIX, Endpoint, endpoint
 
 
 class Uplink(Struct, frozen=True, kw_only=True):
-    """The broker, and how it is spoken to."""
+    """The broker, and how to connect to it."""
 
     url: Annotated[
         str,
@@ -18,8 +18,9 @@ class Uplink(Struct, frozen=True, kw_only=True):
     confirm: Annotated[
         Literal["broker", "platform"],
         Meta(
-            description="Who must confirm a record before it is forgotten: the broker (it has "
-            "taken it, and may still lose it) or the platform (a receipt says that it is stored)."
+            description="Who must confirm a record before it is deleted here: the "
+            "broker (it has accepted the record, and may still lose it) "
+            "or the platform (a receipt says that the record is stored)."
         ),
     ] = "broker"
     receipt_s: Annotated[
@@ -47,14 +48,14 @@ class Uplink(Struct, frozen=True, kw_only=True):
             Meta(
                 pattern=r"http://(\[[0-9a-f:.]+\]|[a-z0-9.-]+):[0-9]{1,5}/?",
                 extra={"form": "a proxy of the form http://host:port, in lower case"},
-                description="An HTTP proxy that is asked for the way to the brokers (CONNECT).",
+                description="An HTTP proxy through which the brokers are reached (CONNECT).",
             ),
         ]
         | None
     ) = None
     encoding: Annotated[
         Literal["msgpack", "json"],
-        Meta(description="How records are written. `json` can be read as it is, and is larger."),
+        Meta(description="The encoding of records. `json` can be read by people, and is larger."),
     ] = "msgpack"
     protocol: Annotated[
         Literal["5", "3.1.1"],
@@ -65,7 +66,7 @@ class Uplink(Struct, frozen=True, kw_only=True):
         Meta(
             pattern=r"(?=.{1,128}$)[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*",
             extra={"form": 'words with / between them, such as "kerbstone/v1"'},
-            description="What all topics begin with.",
+            description="The beginning of all topics.",
         ),
     ] = TOPIC_PREFIX
     username: Annotated[str, Meta(description="The user's name at the broker.")] | None = None
@@ -81,7 +82,10 @@ class Uplink(Struct, frozen=True, kw_only=True):
     ca: (
         Annotated[
             Folder,
-            Meta(description="PEM file of who signs the broker's certificate; else the system's."),
+            Meta(
+                description="PEM file of the authority that signs the broker's "
+                "certificate; if left out, the system's authorities."
+            ),
         ]
         | None
     ) = None
@@ -93,10 +97,22 @@ class Uplink(Struct, frozen=True, kw_only=True):
         | None
     ) = None
     keepalive_s: Annotated[
-        int, Meta(ge=5, le=3600, description="Seconds of silence after which the broker is asked.")
+        int,
+        Meta(
+            ge=5,
+            le=3600,
+            description="Seconds without traffic on the connection after which the "
+            "broker is pinged.",
+        ),
     ] = 30
     window: Annotated[
-        int, Meta(ge=1, le=2000, description="Records under way at once; the broker may lower it.")
+        int,
+        Meta(
+            ge=1,
+            le=2000,
+            description="The most records that may be sent and not yet answered; the "
+            "broker may lower it.",
+        ),
     ] = 200
 
     @property

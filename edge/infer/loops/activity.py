@@ -1,4 +1,4 @@
-"""Finds lanes that are dead as a whole: both loops of a pair, of whom no partner can tell.
+"""Finds lanes that are dead as a whole: both loops of a pair, which no partner can show.
 
     activity = LaneActivity(lanes, approaches, fault_of)
     rulings = activity.step(slot, rows, wall_s)
@@ -105,7 +105,7 @@ class LaneActivity:
         length_s = next(iter(slot.values())).length_s if slot else 0.0
         dense = {lane: self._density[lane].step(n, length_s) for lane, n in counted.items()}
         silent = {lane for lane, quiet in self._quiet.items() if quiet.idle_s >= LIVING_S}
-        out: dict[LoopKey, Ruling] = {}
+        rulings: dict[LoopKey, Ruling] = {}
         for lane, quiet in self._quiet.items():
             tick = seen.get(lane)
             if tick is None:
@@ -129,8 +129,8 @@ class LaneActivity:
                 )
             )
             if ruling is not None:
-                out |= self._rulings(lane, quiet, ruling, rows, tick.to_ns)
-        return out
+                rulings |= self._rulings(lane, quiet, ruling, rows, tick.to_ns)
+        return rulings
 
     def _look(
         self,
@@ -141,19 +141,19 @@ class LaneActivity:
         active: set[str],
     ) -> None:
         """What a lane did: counted by the first of its loops that is to be believed."""
-        telling = self._telling(lane)
+        reliable = self._reliable(lane)
         for tick in ticks:
             key, passed = (lane, tick.part), len(tick.stays) + tick.stays_left_out
             if passed:
                 self._lived.add(key)
-            if key in telling and (passed or tick.on_ns or tick.since_ns is not None):
+            if key in reliable and (passed or tick.on_ns or tick.since_ns is not None):
                 active.add(lane)
             if tick.seen_ns > UNSEEN * (tick.to_ns - tick.from_ns):
                 seen.setdefault(lane, tick)
                 if lane not in counted and self._fault_of(key) in (None, *COUNT_FAULTS):
                     counted[lane] = min(float(passed), CAP * max(1.0, tick.length_s / 30.0))
 
-    def _telling(self, lane: str) -> tuple[LoopKey, ...]:
+    def _reliable(self, lane: str) -> tuple[LoopKey, ...]:
         """The loops whose silence is the lane's: without those that are active whatever comes."""
         keys = self._keys[lane]
         if len(keys) == 1:
@@ -178,14 +178,14 @@ class LaneActivity:
     ) -> dict[LoopKey, Ruling]:
         ever = any(key in self._lived for key in self._keys[lane])
         seen = silence_text(ruling, quiet.idle_s, ever=ever)
-        out: dict[LoopKey, Ruling] = {}
-        for key in self._telling(lane):
+        rulings: dict[LoopKey, Ruling] = {}
+        for key in self._reliable(lane):
             # a loop may be silent for longer than its lane, whose other loop died later
             own_s = math.expm1(rows[key][COLUMN["idle"]]) if key in rows else 0.0
             since_ns = to_ns - round(max(quiet.idle_s, own_s) * NS)
             fault = "stuck_off" if key in self._lived else "never_active"
-            out[key] = Ruling(fault, SURE_SCORE, True, since_ns, seen)
-        return out
+            rulings[key] = Ruling(fault, SURE_SCORE, True, since_ns, seen)
+        return rulings
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched for `gap_s`."""
@@ -212,18 +212,24 @@ class LaneActivity:
 
 def silence_text(ruling: SilenceRuling, idle_s: float, *, ever: bool) -> str:
     """What was seen, and for how long: the first half of a sentence for people."""
-    head = "has seen nothing" if ever else "has not seen anything since it is watched, that is"
+    for_words = span_words(idle_s)
+    head = (
+        f"has detected nothing for {for_words}"
+        if ever
+        else f"has not detected a vehicle in the {for_words} since the gateway began to watch it"
+    )
+    vehicles = f"while {ruling.much:.0f} vehicles"
     meanwhile = {
-        "beside": f", while {ruling.much:.0f} vehicles passed in {ruling.lane} beside it",
-        "along": f", while {ruling.much:.0f} vehicles passed before or after it in {ruling.lane}",
-        "green": f", through {ruling.much / 60.0:.0f} min of green",
-        "week": f", where {ruling.much:.0f} vehicles are usual in these hours of the week",
-        "time": f", where {ruling.much:.0f} vehicles are usual in as long a time",
+        "beside": f", {vehicles} passed in {ruling.lane} beside it",
+        "along": f", {vehicles} passed in {ruling.lane} upstream or downstream",
+        "green": f", which includes {ruling.much / 60.0:.0f} min of green",
+        "week": f", {vehicles} are usual in these hours of the week",
+        "time": f", {vehicles} are usual in that time",
     }[ruling.who]
     if ruling.who == "time" and not ever:
         meanwhile = ""
-    looks = "it looks dead, or the lane is closed" if ever else "it looks as if it is not connected"
-    return f"{head} for {span_words(idle_s)}{meanwhile}: {looks}"
+    looks = "looks dead, or the lane is closed" if ever else "seems to be unconnected"
+    return f"{head}{meanwhile}; the loop {looks}"
 
 
 def span_words(for_s: float) -> str:

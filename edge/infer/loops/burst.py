@@ -1,7 +1,7 @@
 """Finds loops that change at one moment: a card without power, or one that starts again.
 
 Vehicles do not come in several lanes within a tenth of a second and all stand there, nor come and
-go on half of a site's loops in one. No configuration tells which loops share a card: that they
+go on half of a site's loops in one. No configuration says which loops share a card: that they
 change together does.
 """
 
@@ -46,15 +46,15 @@ class BurstRule:
             self._blind_ns.setdefault(key, tick.from_ns)
             if tick.seen_ns < tick.to_ns - tick.from_ns:
                 self._blind_ns[key] = tick.to_ns
-        out: dict[LoopKey, Ruling] = {}
+        rulings: dict[LoopKey, Ruling] = {}
         for keys, since_ns in _coincident(self._standing(slot), STANDING_NS, LOOPS):
-            out |= dict.fromkeys(keys, _stuck(keys, since_ns))
+            rulings |= dict.fromkeys(keys, _stuck(keys, since_ns))
         for keys, on_ns in _coincident(self._brief(slot), BRIEF_TOGETHER_NS, self._half):
             self._bursts.append(on_ns)
             first_ns = self._bursts[0]
             if len(self._bursts) == BURSTS and on_ns - first_ns <= WITHIN_NS:
-                out = dict.fromkeys(keys, _restarting(keys, first_ns)) | out
-        return out
+                rulings = dict.fromkeys(keys, _restarting(keys, first_ns)) | rulings
+        return rulings
 
     def _standing(self, slot: Mapping[LoopKey, LoopTick]) -> list[Span]:
         """What was seen to go on, and stays on. What was on already began together with us."""
@@ -111,17 +111,18 @@ def _coincident(
 
 def _stuck(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
     text = (
-        f"went on at the same moment as {len(keys) - 1} others and all stay on "
-        f"({_loop_names(keys)}): "
-        "look first at what they share, a card, its power or its cable"
+        f"went on at the same moment as {len(keys) - 1} other loops, and all of them stay on "
+        f"({_loop_names(keys)}); "
+        "check first what they share: a loop card, its power or its cable"
     )
     return Ruling("stuck_on", SURE_SCORE, since_ns=since_ns, text=text)
 
 
 def _restarting(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
     text = (
-        f"goes on and off at the same moments as {len(keys) - 1} others ({_loop_names(keys)}), as "
-        "no vehicles do: look first at the power of the card that they share"
+        f"goes on and off at the same moments as {len(keys) - 1} other loops "
+        f"({_loop_names(keys)}), which vehicles cannot cause; "
+        "check first the power of the loop card that they share"
     )
     return Ruling("chatter", SURE_SCORE, since_ns=since_ns, text=text)
 

@@ -106,7 +106,10 @@ def loop_stays(tick: LoopTick, tail: Sequence[Stay]) -> LoopStays:
 
 
 def slot_sums(
-    key: LoopKey, all_heard: Mapping[LoopKey, LoopStays], place: LoopSurroundings, usual_ns: float
+    key: LoopKey,
+    all_heard: Mapping[LoopKey, LoopStays],
+    surroundings: LoopSurroundings,
+    usual_ns: float,
 ) -> Sums:
     """The slot's sums of one loop. `usual_ns` is how long it is usually occupied, 0 unknown."""
     h = all_heard[key]
@@ -117,15 +120,15 @@ def slot_sums(
     out[E.ON] = tick.on_ns / NS
     out[E.SEEN] = tick.seen_ns / NS
     out[E.CAPPED] = min(out[E.N], CAP * max(1.0, tick.length_s / 30.0))
-    presence = place.mode == "presence"
+    presence = surroundings.mode == "presence"
     if presence:
         _lengths(out, h, usual_ns)
-    beside = [all_heard[k] for k in place.beside if k in all_heard]
+    beside = [all_heard[k] for k in surroundings.beside if k in all_heard]
     near, midst = [False] * n, [False] * n
     for other in beside:
         _add_beside(out, h, other, near, midst, presence)
     out[E.NEAR], out[E.MIDST] = float(sum(near)), float(sum(midst))
-    mate = all_heard.get(place.partner) if place.partner is not None else None
+    mate = all_heard.get(surroundings.partner) if surroundings.partner is not None else None
     if mate is not None and presence:
         free_ns = min(FREE_NS, 1.3 * usual_ns) if usual_ns else FREE_NS
         _pair(out, h, mate, near, midst, key[1] == "trail", free_ns)

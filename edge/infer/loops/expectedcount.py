@@ -1,6 +1,6 @@
 """How many vehicles a silent lane should have had, by what somebody else counted meanwhile.
 
-What another lane counts tells what is due here by the share that this lane usually has of it. The
+What another lane counts shows what is due here by the share that this lane usually has of it. The
 share differs by how dense the traffic is: an overtaking lane carries half by day and nothing by
 night. Counts of a silence are learned only when it has ended by itself, with a vehicle: so a lane
 that is dead never teaches that it is dead.
@@ -53,7 +53,7 @@ class TrafficDensity:
 
 
 class ExpectedCount:
-    """One who tells what is due in a lane: a lane beside it or along, the green, or time itself.
+    """One source of what is due in a lane: a lane beside it or along, the green, or time itself.
 
     `prior` is the share that is believed before anything was learned. `due` are vehicles since
     the lane fell silent, `passed` what the other counted meanwhile, `most` the largest due of a

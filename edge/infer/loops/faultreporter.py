@@ -1,4 +1,4 @@
-"""Tells people what is wrong with a loop: one sentence of what it looks like, one of what to do."""
+"""Reports what is wrong with a loop: one sentence of what it looks like, one of what to do."""
 
 from __future__ import annotations
 
@@ -10,53 +10,60 @@ from edge.infer.loops.loopjudge import LoopVerdict
 
 FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "stuck_on": (
-        "is occupied all the time while traffic moves elsewhere: it looks stuck",
-        "reset the card, then measure the loop: a dead card and an open loop both look like this",
+        "is occupied all the time while traffic moves elsewhere, so it looks stuck on",
+        "reset the loop card, then measure the loop (a failed card and an open "
+        "loop both look like this)",
     ),
     "stuck_off": (
-        "sees nothing while traffic goes by elsewhere: it looks dead",
-        "check that the card has power and that its output reaches the input; then measure the "
-        "loop",
+        "detects nothing while traffic passes elsewhere, so it looks dead",
+        "check that the loop card has power and that its output reaches the "
+        "input, then measure the loop",
     ),
     "chatter": (
-        "toggles without vehicles: it looks like a loose splice or a card at its limit",
-        "move the feeder cable while you watch the card, then lower its sensitivity",
+        "switches on and off without vehicles, which looks like a loose splice or "
+        "a loop card at its limit",
+        "move the feeder cable while you watch the loop card, then lower the card's sensitivity",
     ),
     "breakup": (
-        "counts long vehicles several times: it looks too weak for high beds",
-        "raise the card's sensitivity",
+        "counts long vehicles several times, so its sensitivity looks too low for high-bed "
+        "vehicles",
+        "raise the sensitivity of the loop card",
     ),
     "crosstalk": (
-        "counts together with {beside}: it looks like crosstalk",
-        "check that the two cards run on different frequencies and that their feeder cables are "
-        "not in one pair",
+        "detects at the same moments as {beside}, which looks like crosstalk",
+        "check that the two loop cards run on different frequencies and that "
+        "their feeders do not share a cable pair",
     ),
     "undercount": (
-        "counts fewer vehicles than pass around it: it looks like too little sensitivity",
-        "raise the card's sensitivity and look whether vehicles miss the loop",
+        "counts fewer vehicles than the loops around it, so its sensitivity looks too low",
+        "raise the sensitivity of the loop card, and check whether vehicles pass beside the loop",
     ),
     "splashover": (
-        "also counts vehicles of {beside}: it looks as if it reaches into that lane",
-        "lower the card's sensitivity, and look where the loop lies",
+        "also counts vehicles of {beside}, which looks like splashover",
+        "lower the sensitivity of the loop card, and check the position of the loop",
     ),
     "mismatch": (
-        "is occupied for another time than the other loop of its pair: it looks as if their "
-        "sensitivities differ",
-        "set both channels of the pair alike; speeds and lengths are wrong until then",
+        "has different on-times from the other loop of its pair, so the sensitivities seem to "
+        "differ",
+        "set both channels of the pair to the same sensitivity (speeds and "
+        "lengths are wrong until then)",
     ),
     "swapped": (
-        "comes in the wrong order with the other loop of its pair: it looks as if their wires "
-        "are swapped",
-        "exchange the two inputs, or lead and trail in the configuration",
+        "and the other loop of its pair detect vehicles in the wrong order, "
+        "so their wires seem to be swapped",
+        "exchange the two inputs, or exchange lead and trail in the configuration",
     ),
     "never_active": (
-        "has not seen anything since it is watched, while traffic goes by elsewhere",
-        "check that lead, trail and active in the configuration name the input that the loop is "
-        "wired to, and that the card has power; then measure the loop",
+        "has not detected a vehicle since the gateway began to watch it, while traffic passes "
+        "elsewhere",
+        "check that lead, trail and active in the configuration agree with the "
+        "input that the loop is wired to, and that the loop card has power, "
+        "then measure the loop",
     ),
     "inverted": (
-        "is free while vehicles pass and occupied between them: its contact works the other way",
-        'exchange "low" and "high" in active of the lane, or the card\'s output between NO and NC',
+        "is off while vehicles pass and on between them, so its contact is inverted",
+        'exchange "low" and "high" in active of the lane, or change the output of the loop card '
+        "between NO and NC",
     ),
 }
 EQUIVALENT_FAULTS: Final[Mapping[str, str]] = {
@@ -67,20 +74,20 @@ EXPLAINING_FAULT: Final = "inverted"  # what edge/process finds wrong with such 
 
 def fault_text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
     """The sentences of a verdict; `beside` are the lanes beside its loop."""
-    head = f"{v.lane}, {v.part} loop"
+    head = f"{v.lane}: the {v.part} loop"
     if v.fault is None:
-        return f"{head}: is to be believed again, says the {v.by}."
+        return f"{head} works correctly again, says the {v.by}."
     if v.text is not None:
-        return f"{head}: {v.text}."
+        return f"{head} {v.text}."
     looks, do = FAULT_TEXTS[v.fault]
     others = " or ".join(beside) or "the lane beside it"
-    return f"{head}: {v.evidence or looks.format(beside=others)}: {do}."
+    return f"{head} {v.evidence or looks.format(beside=others)}; {do}."
 
 
 def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] = ()) -> Draft:
     """The event of a turn. `fault` is what goes on, or what is over: `v` may know a better one."""
     on = v.fault == fault
-    better = f"{v.lane}, {v.part} loop: is not {fault} but {v.fault}, says the {v.by}."
+    better = f"{v.lane}: the {v.part} loop is not {fault} but {v.fault}, says the {v.by}."
     body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "on" if on else "off",
@@ -96,19 +103,19 @@ def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[st
 
 
 def unwatched_loop_event(at_ns: int, lane: str, part: str, fault: str) -> Draft:
-    """A fault was told when the configuration gave up its loop: nobody else would clear it."""
+    """A fault was reported when the configuration gave up its loop: nobody else would clear it."""
     body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "off",
         "fault": fault,
         "part": part,
-        "text": f"{lane}, {part} loop: is not watched any more.",
+        "text": f"{lane}: the {part} loop is not watched any more.",
     }
     return Draft(Stream.EVENT, lane, at_ns, at_ns, body)
 
 
 class FaultReporter:
-    """Knows what has been told, by this judge and by the rules of edge/process.
+    """Knows what has been reported, by this judge and by the rules of edge/process.
 
     What those have raised for a loop is not raised a second time, and what was not raised here
     is not cleared here. What they raise while it is up here, and its end, is `dropped`.
@@ -117,7 +124,7 @@ class FaultReporter:
     def __init__(self) -> None:
         self._process_faults: set[tuple[str, str, str]] = set()  # lane, part, fault
         self._own_faults: dict[tuple[str, str], str] = {}
-        self._suppressed: set[tuple[str, str, str]] = set()  # up with them, but not told by them
+        self._suppressed: set[tuple[str, str, str]] = set()  # up with them, not reported by them
         self.dropped: list[Draft] = []  # of the last window's events: not to be passed on
 
     def report(
@@ -145,7 +152,7 @@ class FaultReporter:
         return out
 
     def forget_unwatched(self, watched: Container[tuple[str, str]]) -> list[tuple[str, str, str]]:
-        """Forget what was told of loops that are not watched; gives lane, part and fault."""
+        """Forget what was reported of loops that are not watched; gives lane, part and fault."""
         gone = [(*loop, fault) for loop, fault in self._own_faults.items() if loop not in watched]
         for lane, part, _ in gone:
             del self._own_faults[lane, part]

@@ -55,7 +55,7 @@ def add_flow(
     row: list[float],
     m: LoopMemory,
     i: int,
-    place: LoopSurroundings,
+    surroundings: LoopSurroundings,
     around: Mapping[LoopKey, LoopMemory],
     mate: LoopMemory | None,
     across: float,
@@ -67,8 +67,8 @@ def add_flow(
         row += (pair, 0.0, 0.0, across, pair, pair)
         return
     z = {key: m.shares[key].z(own, other.scales[i][E.CAPPED]) for key, other in around.items()}
-    beside = [z[key] for key in place.beside if key in z]
-    along = [z[key] for key in place.along if key in z]
+    beside = [z[key] for key in surroundings.beside if key in z]
+    along = [z[key] for key in surroundings.along if key in z]
     whole = [*beside, *along, pair] if mate is not None else [*beside, *along]
     row += (
         pair,

@@ -48,7 +48,7 @@ class RoleDefaults(NamedTuple):
     """What is believed of a lane by its role.
 
     `share`: of the next lane's traffic, before any was learned (low: it is learned soon).
-    `times`: as many vehicles must be due. `no_hits_s`: where nobody tells (MnDOT IRIS: 4 h on a
+    `times`: as many vehicles must be due. `no_hits_s`: where nothing is known (MnDOT IRIS: 4 h on a
     mainline, 24 h on an auxiliary lane, up to 72 h by the type of the lane).
     """
 
@@ -124,7 +124,7 @@ class LaneSilence:
         self._lanes_due = LANES_DUE * usual.times
         self._no_hits_s = max(usual.no_hits_s, STOP_HITS_S) if signal else usual.no_hits_s
         self._watched_s = 0.0  # of the silence
-        self._green_s: float | None = None  # of it; None: no signal is told
+        self._green_s: float | None = None  # of it; None: no signal is known
         self._week_due: float | None = 0.0  # None: not all of its hours are known
         self._week_sure = True  # all by more than one week
         self._week_most = 0.0
@@ -153,7 +153,7 @@ class LaneSilence:
         if self._week_due is not None:
             self._week_due = None if usual is None else self._week_due + usual.due
             self._week_sure = self._week_sure and usual is not None and usual.sure
-        ruling = self._told(slot) if self._watched_s >= LEAST_S else None
+        ruling = self._judge(slot) if self._watched_s >= LEAST_S else None
         if ruling is None and self.dead:  # until a vehicle comes
             return SilenceRuling("time", "", self.time.due)
         self.dead = ruling is not None
@@ -201,7 +201,7 @@ class LaneSilence:
     def _week_limit(self) -> float:
         return max(WEEK_DUE, USUAL_TIMES * self._week_most)
 
-    def _told(self, slot: LaneSlot) -> SilenceRuling | None:
+    def _judge(self, slot: LaneSlot) -> SilenceRuling | None:
         if self._green_s == 0.0:  # nobody may drive
             return None
         if self._week_due is not None and self._week_due < EMPTY and self.lived:

@@ -97,7 +97,7 @@ class LoopFlag:
         return "off"
 
     def put_down(self) -> None:
-        """It is known to be over; nothing is told."""
+        """It is known to be over; nothing is reported."""
         self.fault, self.since_ns, self.low_s, self.doubt_s = None, None, 0.0, 0.0
         self.smooth = [1.0] + [0.0] * len(FAULTS)
 

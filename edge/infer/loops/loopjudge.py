@@ -99,7 +99,7 @@ class LoopJudge:
         self._polarity = PolarityRule(self._watch.places)
         self._activity = LaneActivity(sites.values(), ways, self._fault)
         # by the name under which they are kept; what the first says of a loop counts
-        self._witnesses: dict[str, SiteRule] = {
+        self._site_rules: dict[str, SiteRule] = {
             "polarity": self._polarity,
             "burst": BurstRule(tuple(self._watch.places)),
             "site": SilentSite(tuple(self._watch.places)),
@@ -143,7 +143,7 @@ class LoopJudge:
         known = self.guard.manifest
         by = known.by if rule_answers is not None and known else RULE_NAME
         turned: dict[LoopKey, LoopVerdict] = {}  # with its last turn
-        out: list[LoopVerdict] = []
+        verdicts: list[LoopVerdict] = []
         spoken_by: dict[LoopKey, str] = {}  # by whom, where not by the model
         at = 0
         for (slot, rows), ruled, over in zip(slots, rulings, heard, strict=True):
@@ -171,7 +171,7 @@ class LoopJudge:
                 )
                 if turn is not None:
                     if key in turned:
-                        out.append(turned[key])
+                        verdicts.append(turned[key])
                     who = RULE_NAME if key in spoken_by else by
                     found = over.get(key, SOUND_RULING)
                     found = found if found.fault == flag.fault else SOUND_RULING
@@ -189,8 +189,8 @@ class LoopJudge:
                     *key, round(f.score, 3), f.fault, f.since_ns, None, spoken_by.get(key, by)
                 )
                 last = turned.get(key)
-                out.append(now if last is None else last._replace(score=now.score, by=now.by))
-        return out
+                verdicts.append(now if last is None else last._replace(score=now.score, by=now.by))
+        return verdicts
 
     def _fault(self, key: LoopKey) -> str | None:
         return self._flags[key].fault
@@ -211,11 +211,11 @@ class LoopJudge:
         """What witnesses say of a slot; of two that speak of one loop the first counts."""
         ends = {tick.to_ns for tick in slot.values()}
         at_s = None if wall_s is None or not ends else wall_s - (now_ns - max(ends)) / 1e9
-        out: dict[LoopKey, Ruling] = {}
-        for witness in self._witnesses.values():
-            for key, ruling in witness.step(slot, rows, at_s).items():
-                out.setdefault(key, ruling)
-        return out
+        rulings: dict[LoopKey, Ruling] = {}
+        for rule in self._site_rules.values():
+            for key, ruling in rule.step(slot, rows, at_s).items():
+                rulings.setdefault(key, ruling)
+        return rulings
 
     def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
         """What the model says of each row: probabilities of `sound` and of each kind."""
@@ -224,13 +224,13 @@ class LoopJudge:
         session = self.guard.session
         assert session is not None
         self._follow(session.manifest)
-        feed = {"x": session.tensor(rows)}
-        answer = self.guard.ask(now_ns, feed)
+        inputs = {"x": session.tensor(rows)}
+        answer = self.guard.ask(now_ns, inputs)
         if answer is None:
             return None
         (outputs, in_time) = answer
         if self.shadow is not None:
-            self.shadow.see(now_ns, session.manifest, feed, outputs, names)
+            self.shadow.see(now_ns, session.manifest, inputs, outputs, names)
         p: list[Row] = outputs[0].tolist()
         return p if in_time and len(p[0]) == WIDTH else None
 
@@ -266,15 +266,15 @@ class LoopJudge:
         return self._flags.keys()
 
     def beside(self, lane: str, part: str) -> tuple[str, ...]:
-        """Names of the lanes beside a loop, for what is told to people."""
+        """Names of the lanes beside a loop, for what people read."""
         place = self._watch.places.get((lane, part))
         return tuple(other for other, _ in place.beside) if place else ()
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched for `gap_s`."""
         self._watch.missing(gap_s)
-        for witness in self._witnesses.values():
-            witness.missing(gap_s)
+        for rule in self._site_rules.values():
+            rule.missing(gap_s)
         for flag in self._flags.values():
             flag.low_s = 0.0
 
@@ -286,7 +286,7 @@ class LoopJudge:
             "watch": self._watch.snapshot(),
             "flags": {"|".join(key): flag.snapshot() for key, flag in self._flags.items()},
             "rules": {"|".join(key): rule.snapshot() for key, rule in self._rules.items()},
-            "witnesses": {name: each.snapshot() for name, each in self._witnesses.items()},
+            "witnesses": {name: each.snapshot() for name, each in self._site_rules.items()},
         }
 
     def restore(self, saved: Mapping[str, Any]) -> bool:
@@ -298,9 +298,9 @@ class LoopJudge:
             raise ValueError(f"version {saved['v']!r}")
         same = bool(saved["model"] == self.guard.sha256)
         self._watch.restore(saved["watch"])
-        for name, witness in self._witnesses.items():
+        for name, rule in self._site_rules.items():
             if name in saved["witnesses"]:
-                witness.restore(saved["witnesses"][name])
+                rule.restore(saved["witnesses"][name])
         for key, flag in self._flags.items():
             name = "|".join(key)
             if name in saved["flags"]:

@@ -66,9 +66,9 @@ class LoopMemory:
         "scales", "shares", "since_ns", "tail",
     )  # fmt: skip
 
-    def __init__(self, place: LoopSurroundings) -> None:
+    def __init__(self, surroundings: LoopSurroundings) -> None:
         self.scales: list[Sums] = [[0.0] * SIZE for _ in SCALES_S]
-        self.shares = {key: UsualRatio() for key in (*place.beside, *place.along)}
+        self.shares = {key: UsualRatio() for key in (*surroundings.beside, *surroundings.along)}
         self.log = self.quick = 0.0  # over a day: sum of log seconds of quick stays, their count
         self.pace, self.age_s = 0.0, 0.0  # vehicles a second over a day; how long it was seen
         self.tail: list[Stay] = []
@@ -125,16 +125,16 @@ def remember(m: LoopMemory, h: LoopStays, new: Sums) -> None:
 def compare(
     m: LoopMemory,
     h: LoopStays,
-    place: LoopSurroundings,
+    surroundings: LoopSurroundings,
     new: Mapping[LoopKey, Sums],
     old: _Memories,
 ) -> None:
     """Add what the others did meanwhile. All of `old` have had this slot added."""
     tick = h.tick
     length_s = tick.length_s
-    partner = place.partner
+    partner = surroundings.partner
     mate = new[partner][E.CAPPED] if partner is not None and partner in new else 0.0
-    beside = [new[key][E.CAPPED] for key in place.beside if key in new]
+    beside = [new[key][E.CAPPED] for key in surroundings.beside if key in new]
     if tick.since_ns is None or tick.since_ns != m.since_ns:
         m.since_ns, m.met = tick.since_ns, [0.0] * 3
     else:
@@ -146,14 +146,14 @@ def compare(
         m.idle_s, m.due = 0.0, [0.0] * 4
     elif tick.seen_ns > UNSEEN * length_s * NS:
         m.idle_s = min(LONG_S, m.idle_s + length_s)
-        beside_due, along_due = _due(m, place.beside, new), _due(m, place.along, new)
+        beside_due, along_due = _due(m, surroundings.beside, new), _due(m, surroundings.along, new)
         around = [new[key][E.CAPPED] for key in m.shares if key in new]
         if not around or max(around) > 0.0:  # when all stand, nobody is due
             m.due[0] += m.pace * length_s
         m.due[2] += beside_due
         m.due[3] += along_due
         # without a pair the others speak for it, so that the same number means the same
-        m.due[1] += mate if place.partner in new else max(beside_due, along_due)
+        m.due[1] += mate if surroundings.partner in new else max(beside_due, along_due)
     own = m.scales[1][E.CAPPED]
     for key, share in m.shares.items():
         if key in new:
@@ -169,18 +169,18 @@ def _due(m: LoopMemory, keys: Sequence[LoopKey], new: Mapping[LoopKey, Sums]) ->
     return min(due, default=0.0)
 
 
-def snapshot_ratios(shares: Mapping[tuple[str, str], UsualRatio]) -> list[list[Any]]:
+def snapshot_ratios(ratios: Mapping[tuple[str, str], UsualRatio]) -> list[list[Any]]:
     """JSON-like."""
-    return [[*key, _short(s.ratio), _short(s.spread), _short(s.age_s)] for key, s in shares.items()]
+    return [[*key, _short(s.ratio), _short(s.spread), _short(s.age_s)] for key, s in ratios.items()]
 
 
-def restore_ratios(shares: dict[tuple[str, str], UsualRatio], saved: Sequence[Any]) -> None:
+def restore_ratios(ratios: dict[tuple[str, str], UsualRatio], saved: Sequence[Any]) -> None:
     """Back from `snapshot_ratios`, of those that there are. Raises TypeError or ValueError."""
     for one, other, *numbers in saved:
         ratio, spread, age_s = _numbers(numbers, 3)
-        if (one, other) in shares:
+        if (one, other) in ratios:
             learned = UsualRatio(ratio, max(0.0005, spread), min(max(0.0, age_s), DAY_S))
-            shares[one, other] = learned
+            ratios[one, other] = learned
 
 
 def snapshot_memory(m: LoopMemory) -> list[Any]:
@@ -198,10 +198,10 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def restore_memory(saved: Sequence[Any], place: LoopSurroundings) -> LoopMemory:
+def restore_memory(saved: Sequence[Any], surroundings: LoopSurroundings) -> LoopMemory:
     """Back from `snapshot_memory`. Raises TypeError or ValueError for what is none."""
     scales, shares, since, rest = saved
-    m = LoopMemory(place)
+    m = LoopMemory(surroundings)
     m.scales = [_numbers(scale, SIZE) for scale in scales]
     if len(m.scales) != len(SCALES_S):
         raise ValueError(f"{len(m.scales)} sets of sums")

@@ -1,4 +1,4 @@
-"""Loop health as a part of the judge: what goes into the records, what is told, what is kept."""
+"""Loop health as a part of the judge: what goes into records, what is reported, what is kept."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ LoopNotes = dict[str, dict[str, Any]]  # part: score and fault
 
 
 class LoopPart:
-    """All loops of a site, and what people have been told of them."""
+    """All loops of a site, and what has been reported of them."""
 
     def __init__(
         self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: ModelGuard
     ) -> None:
         self.loops = LoopJudge(lanes, approaches, guard)
         self.guard = guard
-        self._teller = FaultReporter()
+        self._fault_reporter = FaultReporter()
         self.doubts: Collection[DoubtedLoop] = ()  # what was up at any time in the last window
         self._notes: dict[str, LoopNotes] = {}
         self._texts: dict[tuple[str, str], str] = {}  # of what is up, since the start
-        self._gone: list[tuple[str, str, str]] = []  # told of loops that are not watched any more
+        self._gone: list[tuple[str, str, str]] = []  # of loops that are not watched any more
 
     @property
     def shadow(self) -> Shadow | None:
@@ -70,8 +70,8 @@ class LoopPart:
                 self._texts[v.lane, v.part] = fault_text(v, self.loops.beside(v.lane, v.part))
         for tick in ticks:
             if tick.since_ns is None and tick.seen_ns >= tick.to_ns - tick.from_ns:
-                self._teller.mark_free(tick.lane, tick.part)
-        loop_events = self._teller.report(end_ns, verdicts, events, self.loops.beside)
+                self._fault_reporter.mark_free(tick.lane, tick.part)
+        loop_events = self._fault_reporter.report(end_ns, verdicts, events, self.loops.beside)
         loop_events += [unwatched_loop_event(end_ns, *gone) for gone in self._gone]
         self._gone = []
         return {lane: dict(note) for lane, note in self._notes.items() if note}, loop_events
@@ -86,8 +86,8 @@ class LoopPart:
         }
 
     def without_suppressed(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """The window's drafts after `step`, but for events of what this judge told already."""
-        dropped = {id(draft) for draft in self._teller.dropped}
+        """The window's drafts after `step`, but for events of what this judge reported."""
+        dropped = {id(draft) for draft in self._fault_reporter.dropped}
         return [draft for draft in drafts if id(draft) not in dropped]
 
     def missing(self, gap_s: float) -> None:
@@ -104,20 +104,20 @@ class LoopPart:
         return self.loops.restore(saved)
 
     def snapshot_flags(self) -> dict[str, Any]:
-        """What must be kept with every window: flags that are up, and what was told."""
+        """What must be kept with every window: flags that are up, and what was reported."""
         up = {"model": self.guard.sha256, "raised": self.loops.snapshot_flags()}
-        return {**self._teller.snapshot(), **up}
+        return {**self._fault_reporter.snapshot(), **up}
 
     def restore_flags(self, saved: Mapping[str, Any]) -> None:
         """Know again what is up. Raises KeyError, TypeError or ValueError for what is no state."""
-        self._teller.restore(saved)
+        self._fault_reporter.restore(saved)
         same = saved.get("model") == self.guard.sha256
         self.loops.restore_flags(saved["raised"], same_model=same)
-        self._gone = self._teller.forget_unwatched(self.loops.watched_loops)
+        self._gone = self._fault_reporter.forget_unwatched(self.loops.watched_loops)
 
 
 def unwatched_loop_events(end_ns: int, saved: Mapping[str, Any]) -> list[Draft]:
-    """Ends all that was told, as of `LoopPart.snapshot_flags`, when nobody judges loops any more.
+    """Ends all that was reported, of `LoopPart.snapshot_flags`, when nobody judges loops any more.
 
     What the rules of edge/process hold up under the same name, they end themselves. Raises
     KeyError, TypeError or ValueError for what is no state.

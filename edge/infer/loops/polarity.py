@@ -50,13 +50,13 @@ class PolarityRule:
         wall_s: float | None,
     ) -> dict[LoopKey, Ruling]:
         """Which loops are inverted. Once one is, it stays so until the contrary is seen."""
-        out: dict[LoopKey, Ruling] = {}
+        rulings: dict[LoopKey, Ruling] = {}
         for key, tick in slot.items():
             loop = self._loops.get(key)
             if loop is not None and loop.step(tick):
                 since_ns = tick.to_ns - round(loop.for_s * NS)
-                out[key] = Ruling("inverted", SURE_SCORE, since_ns=since_ns)
-        return out
+                rulings[key] = Ruling("inverted", SURE_SCORE, since_ns=since_ns)
+        return rulings
 
     def mark_inverted(self, key: LoopKey) -> None:
         """It is known to be inverted: after `restore`, which may be older."""

@@ -20,13 +20,13 @@ from edge.infer.loops.published import NO_HITS_QUEUE_S
 
 DUE: Final = 60.0  # counts of all leading loops that are missing
 SILENT_S: Final = 900.0  # a level crossing and a crash close a road for less
-LONGER: Final = 3.0  # than the longest silence before, where the hour tells nothing
+LONGER: Final = 3.0  # than the longest silence before, where the hour shows nothing
 GROWS: Final = 4.0  # so many times, at most, for one that was called a fault
 FORGET_S: Final = 7.0 * DAY_S  # of that one
 RECENT_S: Final = 2700.0  # the pace of the last hours
 WEEK: Final = 168
 HOUR_S: Final = 3600.0
-KNOWN_S: Final = 2700.0  # of an hour, before it tells anything
+KNOWN_S: Final = 2700.0  # of an hour, before it shows anything
 KEPT_S: Final = 4 * HOUR_S  # of each hour of the week: a month
 STANDING_S: Final = 3600.0  # who is occupied for so long is not asked
 SHARE: Final = 0.5  # of the loops that must be watched
@@ -97,7 +97,7 @@ class SilentSite:
     def _missing(self) -> float:
         """Counts that did not come, as far as that is unusual.
 
-        The pace of the last hour tells of a day that breaks off, that of a whole day of a night
+        The pace of the last hour shows a day that breaks off, that of a whole day of a night
         that does not end.
         """
         if self._by_hours:
@@ -111,12 +111,16 @@ class SilentSite:
     def _text(self, fault: str) -> str:
         duration = f"{self._idle_s / 60.0:.0f} min"
         if fault == "never_active":
-            duration = f"{self._idle_s / HOUR_S:.0f} h, as long as it is watched"
-        usual = f", where some {self._missing():.0f} are usual" if fault == "stuck_off" else ""
+            duration = f"{self._idle_s / HOUR_S:.0f} h, ever since the gateway began to watch it"
+        usual = (
+            f", while about {self._missing():.0f} vehicles are usual"
+            if fault == "stuck_off"
+            else ""
+        )
         return (
-            f"has seen nothing for {duration}, and neither has any loop of {self._name}{usual}: "
-            "look first at the power of the loop cards and at what their outputs share, unless the "
-            "road is closed"
+            f"has detected nothing for {duration}, and neither has any other loop of "
+            f"{self._name}{usual}; if the road is not closed, check first the power of the loop "
+            "cards and what their outputs share"
         )
 
     def _lived(self, count: float, length_s: float) -> None:

@@ -26,7 +26,7 @@ def loop_surroundings(
     for lane in lanes:
         groups.setdefault((lane.approach, lane.position), []).append(lane)
     after = {a.name: a.downstream for a in approaches if a.downstream is not None}
-    out: dict[LoopKey, LoopSurroundings] = {}
+    surroundings: dict[LoopKey, LoopSurroundings] = {}
     for group, here in groups.items():
         there = [groups[other] for other in _next_to(group, groups, after)][:ALONG]
         for i, lane in enumerate(here):
@@ -38,8 +38,10 @@ def loop_surroundings(
                     if 0 <= j < len(here) and (part == LEAD or here[j].paired)
                 )
                 partner = (lane.name, other) if lane.paired else None
-                out[lane.name, part] = LoopSurroundings(beside, partner, along, group, lane.mode)
-    return out
+                surroundings[lane.name, part] = LoopSurroundings(
+                    beside, partner, along, group, lane.mode
+                )
+    return surroundings
 
 
 def neighbour_groups(

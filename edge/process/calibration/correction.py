@@ -1,4 +1,4 @@
-"""What a calibration does to one value. Pure functions, and what they have to be told.
+"""What a calibration does to one value. Pure functions, and what they need.
 
 Humidity: an optical counter sees particles that have taken up water. By kappa-Koehler theory the
 mass of wet particles is that of dry ones times 1 + (kappa / density) / (1 / a - 1), where a is the

@@ -1,4 +1,4 @@
-"""One device's checks over its windows: what is doubtful, and what is told of it, once.
+"""One device's checks over its windows: what is doubtful, and what is sent of it, once.
 
 A window whose values contradict each other is uncertain at once, if it has a few readings; told is
 what stays so for three windows and three minutes in a row, and its end likewise. So neither a load
@@ -20,8 +20,8 @@ from edge.process.registerwindow import RegisterWindow
 MIN_READINGS: Final = 3  # in a window: one may have been cut by a load that steps
 TWO_DEVICES: Final = "two_devices"
 TWO_DEVICES_LOOK: Final = (
-    "its register goes back and forth between two values: look for two devices with one address, or"
-    " two meters on one line"
+    "its register jumps back and forth between two values: look for two "
+    "devices with one address, or two meters on one line"
 )
 TWO_DEVICES_S: Final = 3600.0
 Check = Relation | RegisterCheck
@@ -29,7 +29,7 @@ Check = Relation | RegisterCheck
 
 @dataclass(slots=True)
 class CheckState:
-    """What is told of one check, and since when its windows say the contrary."""
+    """What is reported of one check, and since when its windows say the contrary."""
 
     up: bool = False
     since_ns: int | None = None
@@ -54,14 +54,14 @@ class CheckState:
 
 @dataclass(slots=True)
 class Plausibility:
-    """All checks of one device, and what is told of each of them."""
+    """All checks of one device, and what is reported of each of them."""
 
     device: str
     gauges: Mapping[str, GaugeWindow]
     totals: Mapping[str, RegisterWindow]
     relations: Sequence[Relation]
     trackers: Sequence[RegisterCheck]
-    _standings: dict[str, CheckState] = field(init=False)
+    _states: dict[str, CheckState] = field(init=False)
     _two: list[str] = field(init=False, default_factory=list)  # registers that were two
 
     @classmethod
@@ -81,64 +81,64 @@ class Plausibility:
 
     def __post_init__(self) -> None:
         names = [*(each.name for each in self.relations), *(each.name for each in self.trackers)]
-        self._standings = {name: CheckState() for name in (*names, TWO_DEVICES)}
+        self._states = {name: CheckState() for name in (*names, TWO_DEVICES)}
 
     def begin(self) -> None:
-        """A first window: what is told stays, moments are forgotten."""
-        for standing in self._standings.values():
+        """A first window: what is reported stays, moments are forgotten."""
+        for standing in self._states.values():
             standing.since_ns, standing.windows = None, 0
 
     def judge(self, start_ns: int, end_ns: int) -> list[Draft]:
-        """Look at the window that ends: doubt what is contradicted, and tell what has turned."""
+        """Look at the window that ends: doubt what is contradicted, and report what has turned."""
         events: list[Draft] = []
         doubted: set[str] = set()
         found_all, apart = self._found(end_ns - start_ns)
         for name, checks in found_all.items():
-            standing = self._standings[name]
+            standing = self._states[name]
             verdicts = [found for _, found, _ in checks]
             found = True if True in verdicts else None if None in verdicts else False
             first = next((each for each, verdict, _ in checks if verdict), checks[0][0])
             hurt = [check for check, verdict, _ in checks if verdict is found]
             hold_ns = round(first.hold_s * 1e9)
             if standing.step(found, start_ns, end_ns, hold_ns, first.windows):
-                events.append(self._told(first.fault, standing.up, end_ns, hurt, first.look))
+                events.append(self._fault_event(first.fault, standing.up, end_ns, hurt, first.look))
             for check, verdict, readings in checks:
                 certain = readings >= MIN_READINGS or standing.up
                 if check.marks and ((verdict and certain) or (standing.up and found is None)):
                     doubted.update(check.keys)
         for relation in apart:
-            if relation.marks and self._standings[relation.name].up:
+            if relation.marks and self._states[relation.name].up:
                 doubted.update(relation.keys)
         self._doubt(doubted)
         return events + self._doubled(start_ns, end_ns)
 
     def snapshot(self) -> dict[str, Any]:
-        """For a snapshot: of each check what is told, and what it has gathered."""
+        """For a snapshot: of each check what is reported, and what it has gathered."""
         gathered = {each.name: each.snapshot() for each in self.trackers}
         return {
             name: [one.up, one.since_ns, one.windows, gathered.get(name, [])]
-            for name, one in self._standings.items()
+            for name, one in self._states.items()
             if one.up or one.windows or name in gathered
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Back from `snapshot`."""
         for name, (up, since, windows, _) in state.items():
-            if name in self._standings:
+            if name in self._states:
                 since_ns = None if since is None else int(since)
-                self._standings[name] = CheckState(bool(up), since_ns, int(windows))
+                self._states[name] = CheckState(bool(up), since_ns, int(windows))
         for each in self.trackers:
             if each.name in state and state[each.name][3]:
                 each.restore(state[each.name][3])
 
     def knows(self, name: str) -> bool:
         """Is this one of its checks?"""
-        return name in self._standings
+        return name in self._states
 
     def _found(
         self, window_ns: int
     ) -> tuple[dict[str, list[tuple[Check, Judgement, int]]], list[Relation]]:
-        """What each check says of the window, and of how many readings; by what is told of it.
+        """What each check says of the window, and of how many readings; by what is reported of it.
 
         And those whose points cannot be compared in it.
         """
@@ -167,10 +167,14 @@ class Plausibility:
             found[tracker.name] = [(tracker, tracker.step(figure, grown, window_ns), 0)]
         return found, apart
 
-    def _told(self, fault: str, on: bool, at_ns: int, checks: Iterable[Check], look: str) -> Draft:
+    def _fault_event(
+        self, fault: str, on: bool, at_ns: int, checks: Iterable[Check], look: str
+    ) -> Draft:
         keys = dict.fromkeys(key for check in checks for key in check.keys)
         known = [key for key in keys if key in self.gauges or key in self.totals]
-        return contradiction_event(self.device, at_ns, fault, on, known, self._said(known), look)
+        return contradiction_event(
+            self.device, at_ns, fault, on, known, self._point_values(known), look
+        )
 
     def _doubt(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -182,7 +186,7 @@ class Plausibility:
     def _doubled(self, start_ns: int, end_ns: int) -> list[Draft]:
         keys = [key for key, total in self.totals.items() if total.doubled]
         self._two = keys or self._two or list(self.totals)  # after a restart it could be any
-        standing = self._standings[TWO_DEVICES]
+        standing = self._states[TWO_DEVICES]
         hold_ns = 0 if keys else round(TWO_DEVICES_S * 1e9)
         turned = standing.step(bool(keys), start_ns, end_ns, hold_ns, 1)
         if standing.up:
@@ -192,14 +196,14 @@ class Plausibility:
                 self._doubt(self.gauges)
         if not turned:
             return []
-        named, point_values = self._two, self._said(self._two)
+        named, point_values = self._two, self._point_values(self._two)
         return [
             contradiction_event(
                 self.device, end_ns, TWO_DEVICES, standing.up, named, point_values, TWO_DEVICES_LOOK
             )
         ]
 
-    def _said(self, keys: Iterable[str]) -> dict[str, float]:
+    def _point_values(self, keys: Iterable[str]) -> dict[str, float]:
         """What the gauges among these say, for a person."""
         figures = ((key, self.gauges[key].figure()) for key in keys if key in self.gauges)
         return {key: figure.mean for key, figure in figures if figure is not None}

@@ -103,8 +103,8 @@ class DirectionCheck:
     given: tuple[str, ...]
     fault: str = "direction"
     look: str = (
-        "a transformer that is mounted backwards would turn both, so it is the meter's sign: "
-        'set positive = "export", or take it out where it is set'
+        "a current transformer mounted backwards would change both, so the sign convention "
+        'of the meter is the cause: set positive = "export", or remove positive if it is set'
     )
     hold_s: float = 180.0
     windows: int = 3
@@ -183,12 +183,12 @@ class OneWayCheck:
     def look(self) -> str:
         if not self.phase:
             return (
-                "where nothing generates, its transformers or the meter are mounted backwards: set"
-                " reversed = true, or take it out where it is set"
+                "if there is no generator, its current transformers or the meter are "
+                "mounted backwards: set reversed = true, or remove reversed if it is set"
             )
         return (
             f"the current transformer of {self.phase[1:].upper()} is mounted backwards: turn it"
-            " round, for the meter adds the phases before it tells them"
+            " round, because the meter itself adds up the phases"
         )
 
     @property
@@ -237,7 +237,9 @@ class PhaseSumCheck:
     parts: tuple[str, ...]
     other: str
     fault: str = "phase_sum"
-    look: str = "a phase or its transformer is another one's, or two devices have one address"
+    look: str = (
+        "a phase or its transformer belongs to another meter, or two devices have one address"
+    )
     hold_s: float = 180.0
     windows: int = 3
     marks: bool = True
@@ -266,7 +268,7 @@ class PhaseSumCheck:
         count = max(self._counts)
         if not count or max(whole, *parts) < COUNTS * count:
             return None
-        if not any(parts):  # without a neutral a meter tells no energy of a phase
+        if not any(parts):  # without a neutral a meter has no energy of a phase
             self._begin()
             return None
         slack = TENTH * max(whole, sum(parts)) + sum(count for count in self._counts)

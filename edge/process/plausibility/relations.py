@@ -43,7 +43,7 @@ Judgement = bool | None  # True: they contradict each other; None: nothing can b
 class Relation:
     """Points that are looked at together. `judge` is asked with a figure for each of them.
 
-    What one fault does `where`, as in a phase, is told once, however many relations it hurts.
+    What one fault does `where`, as in a phase, is sent once, however many relations it hurts.
     """
 
     fault: str
@@ -51,7 +51,7 @@ class Relation:
     keys: tuple[str, ...]
     judge: Callable[[Sequence[GaugeFigure]], Judgement]
     look: str  # what a person should look at
-    hold_s: float = 180.0  # so long, and for so many windows, it must be so before it is told
+    hold_s: float = 180.0  # so long, and for so many windows, it must be so before it is sent
     windows: int = 3
     marks: bool = True
 
@@ -67,7 +67,7 @@ def point_relations(points: Sequence[Point]) -> list[Relation]:
     found = [*_electric(known), *_sizes(known)]
     heat = ("power", "volume_flow", "temperature_difference")
     if all(key in known for key in heat):
-        look = "look at the temperature sensors, swapped or pulled out, and at the pulse value"
+        look = "check the pulse value, and whether temperature sensors are swapped or pulled out"
         found.append(Relation("heat", "heat", heat, _heat, look))
     ends = ("temperature_difference", "temperature_flow", "temperature_return")
     if all(key in known for key in ends):
@@ -84,7 +84,8 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
         found.append(
             Relation(
                 "phase_sum", "power", sums, _sum(_floor(known["power"])),
-                "a phase or its transformer is another one's, or two devices have one address",
+                "a phase or its transformer belongs to another meter, or two devices have one"
+                " address",
             )
         )  # fmt: skip
     for phase in phases:
@@ -95,8 +96,8 @@ def _electric(known: dict[str, Point]) -> list[Relation]:
         found.append(
             Relation(
                 "phases_swapped", "phases", tuple(swapped), _swapped,
-                "the current of one phase is measured with the voltage of another: look at which"
-                " transformer belongs to which phase",
+                "the current of one phase is measured with the voltage of another: "
+"check which current transformer belongs to which phase",
                 hold_s=900.0,
             )
         )  # fmt: skip
@@ -121,8 +122,8 @@ def _of_phase(known: dict[str, Point], phase: str, suffix: str) -> list[Relation
     found = [
         Relation(
             "apparent_power", "power" + suffix, (key, volts, amps), _carried(_floor(known[key])),
-            "look at the ratio of the current transformers, at which of them belongs to which"
-            " phase, and whether two devices have one address",
+            "check the ratio of the current transformers, which of them belongs to "
+"which phase, and whether two devices have one address",
         )
         for key in ("power" + suffix, "apparent_power" + suffix)
         if key in known and volts in known and amps in known
@@ -165,7 +166,7 @@ def _sizes(known: dict[str, Point]) -> list[Relation]:
 
 
 def _floor(power: Point) -> float:
-    """The power (W) below which a meter tells nothing."""
+    """The power (W) below which a meter reports nothing."""
     wide = power.high >= ANY_SIZE
     return QUIET_W if wide else max(QUIET_W, power.high * RANGE)
 
@@ -185,7 +186,7 @@ def _sum(floor: float) -> Callable[[Sequence[GaugeFigure]], Judgement]:
     def judge(figures: Sequence[GaugeFigure]) -> Judgement:
         whole, *parts = figures
         if not any(part.low or part.high for part in parts):
-            return None  # without a neutral a meter tells no power of a phase
+            return None  # without a neutral a meter has no power of a phase
         off = abs(whole.mean - sum(part.mean for part in parts))
         size = sum(abs(part.mean) for part in parts)
         slack = (

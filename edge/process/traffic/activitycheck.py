@@ -1,4 +1,4 @@
-"""Too many vehicles, or none: what a loop's rises tell about its health."""
+"""Too many vehicles, or none: what a loop's rises show of its health."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -60,11 +60,11 @@ class ActivityCheck:
 
     @property
     def since_s(self) -> Mapping[str, float]:
-        """For how long each fault has been so when it is told."""
+        """For how long each fault has been so when it is reported."""
         return {"chatter": CHATTER_NS / 1e9, "no_activity": self._quiet_ns / 1e9}
 
     def run(self, changes: Sequence[LineEvent], *, whole: bool) -> None:
-        """All changes of a window at once: most windows have nothing to tell.
+        """All changes of a window at once: most windows have nothing to report.
 
         `whole`: somebody watched all the time.
         """

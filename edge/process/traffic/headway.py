@@ -39,7 +39,7 @@ class HeadwayTracker:
         self._tailgate = round(setup.tailgate_s * 1e9)
         self._stopped = round(setup.stopped_s * 1e9)
         self.last: Presence | None = None
-        self._over = False  # `last` was told
+        self._over = False  # `last` was reported
         self._gap: int | None = None  # between `last` and the one before
         self._before = 0  # on-time of the one before
 
@@ -55,7 +55,7 @@ class HeadwayTracker:
             window.gap.add(gap // NS_PER_MS)
             window.headway.add((at - last.on) // NS_PER_MS if at > last.on else 0)
             if not self._over:
-                self._tell(last.on, last.off)
+                self._report(last.on, last.off)
         window.volume += 1
         self._gap, self._over = gap, False
         self.last = Presence(at)
@@ -75,13 +75,13 @@ class HeadwayTracker:
         if last is None or last.off is None or self._over:
             return
         if now - last.off >= self._hold:
-            self._tell(last.on, last.off)
+            self._report(last.on, last.off)
 
     def forget(self) -> None:
         """Nobody watched for a while: the next vehicle has none before it."""
         last, self.last = self.last, None
         if last is not None and last.off is not None and not self._over:
-            self._tell(last.on, last.off)
+            self._report(last.on, last.off)
 
     def snapshot(self) -> list[Any]:
         """For a snapshot, without `last`."""
@@ -94,7 +94,7 @@ class HeadwayTracker:
         self._over, self._before = bool(over), int(before)
         self._gap = None if gap is None else int(gap)
 
-    def _tell(self, on: int, off: int) -> None:
+    def _report(self, on: int, off: int) -> None:
         time, gap, window = off - on, self._gap, self.window
         if gap is not None and time < MOVING_NS and self._before < MOVING_NS:
             window.followed += 1

@@ -30,7 +30,7 @@ NS_PER_MS: Final = 1_000_000
 
 
 class TrailWindow(NamedTuple):
-    """The trail loop's part in a window: its changes, those right before, what its lines told."""
+    """The trail loop's part in a window: its changes, those before, what its lines reported."""
 
     before: list[LineEvent]
     changes: list[LineEvent]
@@ -41,7 +41,7 @@ class TrailWindow(NamedTuple):
 
 
 class ClosedWindow(NamedTuple):
-    """The window that was closed last, to be told once more when a judge doubts a loop."""
+    """The window that was closed last, to be recounted when a judge doubts a loop."""
 
     start_ns: int
     end_ns: int
@@ -72,9 +72,11 @@ class LaneWindow:
         self._single: SingleLoopSpeed | None = None
         if setup.kind == "vehicle" and setup.mode == "presence":
             self._single = SingleLoopSpeed(setup.zone_m, None if setup.paired else setup.limit_kmh)
-        self._follow = HeadwayTracker(setup, self._window)
+        self._headways = HeadwayTracker(setup, self._window)
         self._slots = [LoopSlots(setup.name, part) for part, _ in zip(PARTS, sources, strict=False)]
-        self._trails: list[LineEvent] = []  # of the trail loop, in the window that was closed last
+        self._trail_changes: list[
+            LineEvent
+        ] = []  # of the trail loop, in the window that was closed last
         self._before: list[LineEvent] = []  # and the last ones before it
         self._closed: ClosedWindow | None = None
         self.changes: list[LineEvent] = []  # of the lead loop, in the window that was closed last
@@ -88,10 +90,10 @@ class LaneWindow:
         if self._single is not None:
             self._single.forget()
         self._open()
-        self._trails, self._before, self._closed, self.ticks = [], [], None, []
-        for loop, rate, queue, slots in self._each:
+        self._trail_changes, self._before, self._closed, self.ticks = [], [], None, []
+        for loop, activity, queue, slots in self._each:
             loop.begin(at_ns)
-            rate.begin(at_ns)
+            activity.begin(at_ns)
             queue.last = None
             slots.begin()
 
@@ -122,19 +124,19 @@ class LaneWindow:
         self._run(end_ns)
         self.ticks, ends = [], ends or (start_ns, ())
         late: list[int] = []
-        for line, (loop, rate, _, slots) in zip(self.lines.values(), self._each, strict=True):
+        for line, (loop, activity, _, slots) in zip(self.lines.values(), self._each, strict=True):
             loop.end_window(end_ns)
             bounced = line.bounces(end_ns)
             self.ticks.append(slots.close(loop, bounced, (start_ns, end_ns), ends, green))
-            rate.tick(end_ns)
+            activity.tick(end_ns)
             late.append(line.late)
             line.late = 0
         closed = self._closed = self._close(start_ns, end_ns, late, tuple(marks))
         self._measure(closed)
         events = loop_fault_events(self.setup.name, self._loops, self._rates)
-        for loop, rate, _, _ in self._each:
+        for loop, activity, _, _ in self._each:
             loop.next(end_ns)
-            rate.next(end_ns)
+            activity.next(end_ns)
         self._open()
         return self._record(closed, closed.states), events
 
@@ -161,7 +163,7 @@ class LaneWindow:
             pairs.passed(pairing.passages, pairing.single, pairing.reversed)
             qualitycounts.add_count(pairs.quality, qualitycounts.UNCERTAIN_GAP, late[1])
             pairing.next()
-        self._follow.settle(end_ns)
+        self._headways.settle(end_ns)
         queues = [
             queue.close(loop, start_ns, end_ns)
             for queue, loop in zip(self._queues, self._loops, strict=True)
@@ -171,25 +173,32 @@ class LaneWindow:
         lead.covered_us, lead.on_us, lead.queue_ns = covered[0], on[0], queues[0]
         trail: TrailWindow | None = None
         if self.setup.doubled:
-            trail = TrailWindow(self._before, self._trails, covered[1], on[1], queues[1], late[1])
-            self._before = recount.changes_to_keep(self._merge, self._before, self._trails)
+            trail = TrailWindow(
+                self._before, self._trail_changes, covered[1], on[1], queues[1], late[1]
+            )
+            self._before = recount.changes_to_keep(self._merge, self._before, self._trail_changes)
         lost = sum(edges for loop in self._loops for _, edges in loop.lost)
         lines = self.lines.values()
         states = tuple(
-            loop_state(loop, rate, line.noisy)
-            for loop, rate, line in zip(self._loops, self._rates, lines, strict=True)
+            loop_state(loop, activity, line.noisy)
+            for loop, activity, line in zip(self._loops, self._rates, lines, strict=True)
         )
         return ClosedWindow(start_ns, end_ns, states, lead, trail, pairs, lost, marks)
 
     def _record(self, closed: ClosedWindow, states: Sequence[str]) -> Draft:
         """The record, when its loops are in these states."""
-        belief = _selection(closed, states)
+        selection = _selection(closed, states)
         window = closed.lead
-        if belief.counting_loop == "trail" and closed.trail is not None:
+        if selection.counting_loop == "trail" and closed.trail is not None:
             window = self._recounted(closed, closed.trail)
-        if belief.counting_loop and window.single is None and self._single and not belief.pair:
+        if (
+            selection.counting_loop
+            and window.single is None
+            and self._single
+            and not selection.pair
+        ):
             window.single = self._single.alone(window.over)
-        body = lane_body(self.setup, belief, window, closed.pairs, closed.lost, closed.marks)
+        body = lane_body(self.setup, selection, window, closed.pairs, closed.lost, closed.marks)
         return Draft(Stream.TRAFFIC, self.setup.name, closed.start_ns, closed.end_ns, body)
 
     def _recounted(self, closed: ClosedWindow, trail: TrailWindow) -> LoopWindow:
@@ -202,7 +211,7 @@ class LaneWindow:
 
     def snapshot(self) -> dict[str, Any]:
         """For a snapshot, right after a close."""
-        last = self._follow.last
+        last = self._headways.last
         return {
             "lines": {name: line.snapshot() for name, line in self.lines.items()},
             "loops": [loop.snapshot() for loop in self._loops],
@@ -211,7 +220,7 @@ class LaneWindow:
             "trail": self._snapshot_trail(),
             "last": None if last is None else [last.on, last.off],
             "pairing": None if self._pairing is None else self._pairing.snapshot(last),
-            "follow": self._follow.snapshot(),
+            "follow": self._headways.snapshot(),
             "queue": self._queues[0].last,
             "single": None if self._single is None else self._single.snapshot(),
         }
@@ -230,13 +239,13 @@ class LaneWindow:
             # One and the same object, so that the pairing sees its end, too.
             last = self._pairing.restore(state["pairing"]) or last
         # A state from before there were these says nothing of them.
-        self._follow.restore(state.get("follow", (True, None, 0)), last)
+        self._headways.restore(state.get("follow", (True, None, 0)), last)
         self._queues[0].restore(state.get("queue"))
         if self._single is not None and state.get("single"):
             self._single.restore(state["single"])
         if self.setup.doubled and state.get("trail"):
-            rate, queue, before = state["trail"]
-            self._rates[1].restore(rate, start_ns)
+            activity, queue, before = state["trail"]
+            self._rates[1].restore(activity, start_ns)
             self._queues[1].restore(queue)
             self._before = recount.restore_changes(before)
 
@@ -254,27 +263,27 @@ class LaneWindow:
         return zip(self._loops, self._rates, self._queues, self._slots, strict=True)
 
     def _open(self) -> None:
-        """A window begins; what the one before has counted may still be told again."""
+        """A window begins; what the one before has counted may still be recounted."""
         self._window, self._pairs = LoopWindow(), PairWindow()
-        self._follow.window = self._window
+        self._headways.window = self._window
 
     def _measure(self, closed: ClosedWindow) -> None:
         """Speed from the lead loop alone, and what that learns of a pair."""
         single, lengths = self._single, closed.pairs.lengths
-        belief = _selection(closed, closed.states)
-        if single is None or belief.counting_loop != "lead":
+        selection = _selection(closed, closed.states)
+        if single is None or selection.counting_loop != "lead":
             return
         single.paired(lengths)
-        if not lengths or (closed.trail and not belief.pair):  # else nobody asks the lead alone
+        if not lengths or (closed.trail and not selection.pair):  # else nobody asks the lead alone
             closed.lead.single = single.close(closed.lead.over)
 
     def _run(self, end_ns: int) -> None:
-        """Play what both lines told, in the order of time; the lead loop first where equal."""
+        """Play what both lines reported, in the order of time; the lead loop first where equal."""
         for line in self.lines.values():
             line.end_window(end_ns)
         leads, *others = (line.take(end_ns) for line in self.lines.values())
         self.changes = leads
-        trails = self._trails = others[0] if others else []
+        trails = self._trail_changes = others[0] if others else []
         at, count = 0, len(trails)
         for event in leads:
             while at < count and trails[at].at_ns < event.at_ns:
@@ -300,7 +309,7 @@ class LaneWindow:
         if what is FALL:
             self._leave(at)
             if len(self._lead.faults) > faults:
-                self._follow.last = None  # what was stuck was no vehicle: no headway to it
+                self._headways.last = None  # what was stuck was no vehicle: no headway to it
             return
         if what is LOST:
             qualitycounts.add_count(self._window.quality, qualitycounts.UNCERTAIN_GAP)
@@ -325,26 +334,26 @@ class LaneWindow:
             )
 
     def _enter(self, at: int) -> None:
-        follow, pairing = self._follow, self._pairing
+        headways, pairing = self._headways, self._pairing
         if pairing is None:
-            follow.count(at, self._merge)
+            headways.count(at, self._merge)
             return
-        last, hole = follow.last, self._merge
+        last, hole = headways.last, self._merge
         if last is not None and last.off is not None:
             hole = pairing.merge(last, hole)
-        vehicle = follow.count(at, hole)
+        vehicle = headways.count(at, hole)
         if vehicle is not None:
             pairing.expire(at)
             pairing.enter(vehicle)
 
     def _leave(self, at: int) -> None:
-        time = self._follow.leave(at)
+        time = self._headways.leave(at)
         if time is not None and self.setup.mode == "pulse":
             qualitycounts.add_count(self._window.quality, pulse_quality(time))
 
     def _forget(self) -> None:
         """The thread is lost: what is on the loops now has no beginning."""
-        self._follow.forget()
+        self._headways.forget()
         if self._pairing is not None:
             qualitycounts.add_count(
                 self._pairs.quality, qualitycounts.UNCERTAIN_GAP, self._pairing.forget()

@@ -12,19 +12,19 @@ from edge.process.traffic.activitycheck import ActivityCheck
 PARTS: Final[tuple[LoopPartName, ...]] = ("lead", "trail")
 
 
-def loop_state(loop: OccupancyCounter, rate: ActivityCheck, flooded: bool) -> str:
+def loop_state(loop: OccupancyCounter, activity: ActivityCheck, flooded: bool) -> str:
     """The worst that was true of a loop in the window, right after its border."""
     if loop.was_stuck:
         return "stuck_on"
-    if rate.was_chatter or flooded:
+    if activity.was_chatter or flooded:
         return "chatter"
     if loop.seen_ns < 1000:
         return "unobserved"
-    return "no_activity" if rate.silent else "ok"
+    return "no_activity" if activity.silent else "ok"
 
 
 def loop_fault_events(
-    lane: str, loops: Sequence[OccupancyCounter], rates: Sequence[ActivityCheck]
+    lane: str, loops: Sequence[OccupancyCounter], activities: Sequence[ActivityCheck]
 ) -> list[Draft]:
     """What began or ended in the window, as events; the lead loop is first."""
     fault_events = [
@@ -33,7 +33,7 @@ def loop_fault_events(
         for at, on in loop.faults
     ]
     return fault_events + [
-        sensor_fault_event(lane, at, fault, on, part, rate.since_s[fault])
-        for part, rate in zip(PARTS, rates, strict=False)
-        for at, fault, on in rate.faults
+        sensor_fault_event(lane, at, fault, on, part, activity.since_s[fault])
+        for part, activity in zip(PARTS, activities, strict=False)
+        for at, fault, on in activity.faults
     ]

@@ -12,7 +12,7 @@ from edge.process import qualitycounts
 
 OK: Final = "ok"
 PAIR_STATES: Final = ("swapped", "mismatch")
-"""The two loops do not fit each other: either counts each vehicle, and together they tell none."""
+"""The two loops do not fit each other: either counts each vehicle, and together they give none."""
 UNCERTAIN_STATES: Final = ("splashover", "crosstalk", "undercount", "breakup")
 """What such a loop counts is a number, and not the right one."""
 STATE_QUALITIES: Final[Mapping[str, str]] = {
@@ -42,7 +42,7 @@ class LoopSelection(NamedTuple):
     """What is made of a lane's window. `counting_loop` is the one that counts; None: neither can.
 
     `sure`: its count is right. `timed`: so is for how long it was occupied. `pair`: both loops
-    together tell speed and length. `reason` is the quality of what is null, if anything is.
+    together give speed and length. `reason` is the quality of what is null, if anything is.
     """
 
     counting_loop: LoopPartName | None

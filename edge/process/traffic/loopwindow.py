@@ -34,7 +34,7 @@ class LoopWindow:
 
 
 class PairWindow:
-    """What both loops of a lane tell together of a window."""
+    """What both loops of a lane together have of a window."""
 
     __slots__ = ("length", "lengths", "quality", "reversed", "speed")
 
@@ -57,7 +57,7 @@ class PairWindow:
 
 def lane_body(
     setup: LaneSetup,
-    belief: LoopSelection,
+    selection: LoopSelection,
     window: LoopWindow,
     pairs: PairWindow,
     lost: int,
@@ -67,9 +67,9 @@ def lane_body(
 
     `window` is that of the loop that counts, `lost` are edges, `marks` qualities of the whole.
     """
-    known = belief.counting_loop is not None
+    known = selection.counting_loop is not None
     presence = known and setup.mode == "presence"
-    paired = presence and setup.paired and belief.pair
+    paired = presence and setup.paired and selection.pair
     covered_us, on_us = window.covered_us, window.on_us
     body: dict[str, Any] = {
         "lane": setup.name,
@@ -82,15 +82,15 @@ def lane_body(
         "length": pairs.length.body() if paired else None,
         "headway": window.headway.body() if known else None,
         "gap": window.gap.body() if presence else None,
-        "quality": _quality(setup, belief, window, pairs, marks),
-        "health": belief.health,
+        "quality": _quality(setup, selection, window, pairs, marks),
+        "health": selection.health,
     }
     if setup.kind != "vehicle":
         body["kind"] = setup.kind
     vehicles = setup.kind == "vehicle"
     gaps = {"n": window.tailgaters, "of": window.followed}
     optional = {
-        "counted_by": belief.counting_loop if belief.counting_loop == "trail" else None,
+        "counted_by": selection.counting_loop if selection.counting_loop == "trail" else None,
         "classes": count_by_class(setup.classes, pairs.lengths) if paired and vehicles else None,
         "speed_single": window.single if presence else None,
         "tailgating": gaps if presence and vehicles and window.followed else None,
@@ -106,32 +106,32 @@ def lane_body(
 
 def _quality(
     setup: LaneSetup,
-    belief: LoopSelection,
+    selection: LoopSelection,
     window: LoopWindow,
     pairs: PairWindow,
     marks: Sequence[str],
 ) -> qualitycounts.QualityCounts:
     quality: qualitycounts.QualityCounts = {}
-    if belief.counting_loop is not None:
+    if selection.counting_loop is not None:
         quality = dict(window.quality)
         if setup.mode == "pulse":
             qualitycounts.add_count(
                 quality, qualitycounts.BAD_SUPPRESSED
             )  # a pulse says that, not for how long
-        elif belief.pair:
+        elif selection.pair:
             quality = qualitycounts.sum_counts(quality, pairs.quality)
         else:
             qualitycounts.add_count(quality, qualitycounts.GOOD_WORD, window.volume)
-        if not belief.sure:  # a zero is doubtful, too
+        if not selection.sure:  # a zero is doubtful, too
             qualitycounts.add_count(
                 quality,
                 qualitycounts.UNCERTAIN_LOOP,
                 max(1, quality.pop(qualitycounts.GOOD_WORD, 0)),
             )
-        elif not belief.timed and setup.mode == "presence":
+        elif not selection.timed and setup.mode == "presence":
             qualitycounts.add_count(quality, qualitycounts.UNCERTAIN_LOOP)
-    if belief.reason and not (belief.counting_loop and setup.mode == "pulse"):
-        qualitycounts.add_count(quality, belief.reason)
+    if selection.reason and not (selection.counting_loop and setup.mode == "pulse"):
+        qualitycounts.add_count(quality, selection.reason)
     for mark in marks:
         qualitycounts.add_count(quality, mark)
     return qualitycounts.sum_counts(quality, {})

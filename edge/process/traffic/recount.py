@@ -49,37 +49,37 @@ def recount_trail(
     changes: Sequence[LineEvent],
     span: tuple[int, int],
 ) -> LoopWindow:
-    """The window from..to, but for what its Loop and its Queue tell."""
+    """The window from..to, but for what its Loop and its Queue have."""
     start_ns, end_ns = span
-    follow = HeadwayTracker(setup, LoopWindow())
-    _play(setup, hole_ns, follow, before)
-    follow.settle(start_ns)
-    follow.window = window = LoopWindow()
-    _play(setup, hole_ns, follow, changes)
-    follow.settle(end_ns)
+    headways = HeadwayTracker(setup, LoopWindow())
+    _play(setup, hole_ns, headways, before)
+    headways.settle(start_ns)
+    headways.window = window = LoopWindow()
+    _play(setup, hole_ns, headways, changes)
+    headways.settle(end_ns)
     return window
 
 
 def _play(
-    setup: LaneSetup, hole_ns: int, follow: HeadwayTracker, changes: Sequence[LineEvent]
+    setup: LaneSetup, hole_ns: int, headways: HeadwayTracker, changes: Sequence[LineEvent]
 ) -> None:
     stuck_ns = round(setup.max_presence_s * 1e9)
     for change in changes:
         what, at = change.what, change.at_ns
         if what is RISE:
-            follow.count(at, hole_ns)
+            headways.count(at, hole_ns)
         elif what is FALL:
-            time = follow.leave(at)
+            time = headways.leave(at)
             if time is None:
                 continue
             if setup.mode == "pulse":
-                qualitycounts.add_count(follow.window.quality, pulse_quality(time))
+                qualitycounts.add_count(headways.window.quality, pulse_quality(time))
             if time >= stuck_ns:
-                follow.last = None  # what was stuck was no vehicle: no headway to it
+                headways.last = None  # what was stuck was no vehicle: no headway to it
         else:
             if what is LOST:
-                qualitycounts.add_count(follow.window.quality, qualitycounts.UNCERTAIN_GAP)
-            follow.forget()
+                qualitycounts.add_count(headways.window.quality, qualitycounts.UNCERTAIN_GAP)
+            headways.forget()
 
 
 def snapshot_changes(before: Sequence[LineEvent]) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""What one loop did in slots of about thirty seconds, from what its window tells.
+"""What one loop did in slots of about thirty seconds, from what its window has.
 
 A slot always ends at the end of a window or divides one; it never cuts a window that is closed.
 So windows of five seconds gather in a slot of thirty, and a window of a minute makes two of them.
@@ -194,7 +194,7 @@ def _spread_on(
     at, index, last = max(since, borders[0]), 0, len(slots) - 1
     while index < last and at >= borders[index + 1]:
         index += 1
-    # What falls at the very border is told by the next slot: up to there it was occupied.
+    # What falls at the very border is counted in the next slot: up to there it was occupied.
     while index < last and off >= borders[index + 1]:
         slots[index].on_ns += borders[index + 1] - at
         sinces[index] = since

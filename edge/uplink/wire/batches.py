@@ -67,7 +67,7 @@ def raw_sweeps(body: Mapping[str, Any]) -> tuple[dict[str, tuple[str, ...]], lis
         raise WireError("a batch needs n and tables")
     tables = load_msgpack(_inflate(packed))
     if tables.__class__ is not list:
-        raise WireError("tables is no list")
+        raise WireError("tables is not a list")
     points: dict[str, tuple[str, ...]] = {}
     sweeps: list[Sweep] = []
     room = MAX_VALUES
@@ -204,7 +204,7 @@ def _inflate(packed: bytes) -> bytes:
 
 def _rows(table: Any, points: dict[str, tuple[str, ...]], sweeps: list[Sweep], room: int) -> int:
     if table.__class__ is not dict:
-        raise WireError("a table is no map")
+        raise WireError("a table is not a map")
     keys, sources = _check_names(table, "points"), _check_names(table, "sources")
     if not sources:
         raise WireError("a table without a source")
@@ -244,7 +244,7 @@ def _rows(table: Any, points: dict[str, tuple[str, ...]], sweeps: list[Sweep], r
 def _check_names(table: dict[str, Any], field: str) -> tuple[str, ...]:
     found = table.get(field)
     if found.__class__ is not list or not all(name.__class__ is str for name in found):
-        raise WireError(f"{field} is no list of names")
+        raise WireError(f"{field} is not a list of names")
     if len(found) > MAX_NAMES:
         raise WireError(f"{field} holds {len(found)} names; {MAX_NAMES} are allowed")
     return tuple(found)
@@ -272,7 +272,7 @@ def _unpack(column: Any, count: int) -> Sequence[Any]:
 
 def _json_values(values: list[Any]) -> list[Any]:
     if not all(value.__class__ in PLAIN for value in values):
-        raise WireError("a column of what is no value")
+        raise WireError("a column with an invalid value")
     return values
 
 
@@ -294,7 +294,7 @@ def _check_indices(values: Sequence[Any], end: int, name: str) -> Sequence[int]:
 
 def _qualities(faults: Any, values: list[list[Any]], width: int) -> dict[int, list[Quality]]:
     if faults.__class__ is not list:
-        raise WireError("q is no list")
+        raise WireError("q is not a list")
     found: dict[int, list[Quality]] = {}
     known: dict[str, Quality] = {}
     for fault in faults:

@@ -111,9 +111,9 @@ def _moment(found: object) -> Moment:
         ] if tq in TRUST:  # fmt: skip
             made = Moment(boot, mono, wall, tq, before, after)
         case _:
-            raise ValueError(f"{found!r:.80} is no [boot, monotonic, wall, tq, before, after]")
+            raise ValueError(f"{found!r:.80} is not [boot, monotonic, wall, tq, before, after]")
     if not all(0 <= each < LATEST for each in _numbers(made)):
-        raise ValueError(f"{found!r:.80} is no moment")
+        raise ValueError(f"{found!r:.80} is not a moment")
     return made
 
 

@@ -53,7 +53,7 @@ class DecodedMessage:
 def decode(
     topic: str, payload: bytes, content_type: str | None = None, *, prefix: str = TOPIC_PREFIX
 ) -> list[DecodedMessage]:
-    """What a message says. Without a content type (MQTT 3.1.1) the payload tells what it is.
+    """What a message says. Without a content type (MQTT 3.1.1) the payload shows what it is.
 
     An empty `last` says nothing: what was retained there is taken away.
 
@@ -67,7 +67,7 @@ def decode(
         raise WireError(f"{len(payload)} bytes; {MAX_PAYLOAD} are allowed")
     data = _load(payload, content_type)
     if data.__class__ is not dict:
-        raise WireError("the payload is no map")
+        raise WireError("the payload is not a map")
     if data.get("gw") != place.gw:
         raise WrongGatewayError(f"gw is {data.get('gw')!r:.40}, the topic says {place.gw}")
     version = data.get("v")
@@ -93,17 +93,17 @@ def _load(payload: bytes, content_type: str | None) -> Any:
     raise WireError(f"unknown content type {content_type!r:.80}")
 
 
-def _header(data: dict[str, Any], place: Topic) -> None:
+def _header(data: dict[str, Any], topic: Topic) -> None:
     for name, low in (("epoch", 0), ("seq", 1), ("boot", 0)):
         _number(data.get(name), name, low)
     stream = data.get("stream")
     if stream.__class__ is not str:
         raise WireError("stream is missing")
-    if place.kind == "record" and stream != place.stream:
-        raise WireError(f"stream is {stream!r:.40}, the topic says {place.stream}")
+    if topic.kind == "record" and stream != topic.stream:
+        raise WireError(f"stream is {stream!r:.40}, the topic says {topic.stream}")
     source = data.get("source", "")
-    if source.__class__ is not str or source != place.source:
-        raise WireError(f"source is {source!r:.40}, the topic says {place.source!r}")
+    if source.__class__ is not str or source != topic.source:
+        raise WireError(f"source is {source!r:.40}, the topic says {topic.source!r}")
     check_identifier(stream)
     match data.get("mono"):
         case [start, end]:
@@ -112,7 +112,7 @@ def _header(data: dict[str, Any], place: Topic) -> None:
             if end < start:
                 raise WireError("mono ends before it begins")
         case _:
-            raise WireError("mono is no pair")
+            raise WireError("mono is not a pair")
     for name in ("from", "to"):
         if data.get(name).__class__ is not str:
             raise WireError(f"{name} is missing")
@@ -131,10 +131,10 @@ def _bounds(bounds: Any, tq: str) -> None:
     if tq not in UNSURE:
         raise WireError(f"bounds are there, and tq is {tq}")
     if bounds.__class__ is not list or len(bounds) != 2 or bounds == [None, None]:
-        raise WireError("bounds are no pair with a time in it")
+        raise WireError("bounds must be a pair with at least one time")
     for end in bounds:
         if end is not None and (end.__class__ is not str or not MOMENT.fullmatch(end)):
-            raise WireError(f"bounds hold {end!r:.40}, which is no time in UTC")
+            raise WireError(f"bounds hold {end!r:.40}, which is not a time in UTC")
     if None not in bounds and bounds[0] > bounds[1]:  # of one form: in order as texts
         raise WireError("bounds end before they begin")
 

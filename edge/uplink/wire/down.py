@@ -66,7 +66,7 @@ def decode_receipts(payload: bytes, gw: str) -> list[Receipt]:
 def parse_ranges(found: Any, where: str) -> list[Receipt]:
     """A list of `{"epoch", "stream", "ranges"}`, of a receipt or a command. Raises WireError."""
     if not isinstance(found, list):
-        raise WireError(f"{where} is no list")
+        raise WireError(f"{where} is not a list")
     receipts: list[Receipt] = []
     left = MAX_RANGES
     for each in found:
@@ -110,7 +110,7 @@ def decode_reconnect_spread(payload: bytes) -> float:
             not isinstance(seconds, bool) and 0 <= seconds <= LONGEST_SPREAD_S
         ):
             return float(seconds)
-    raise WireError(f"spread_s is no number from 0 to {LONGEST_SPREAD_S}")
+    raise WireError(f"spread_s is not a number from 0 to {LONGEST_SPREAD_S}")
 
 
 def _load(payload: bytes, gw: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _load(payload: bytes, gw: str) -> dict[str, Any]:
         raise WireError(f"{len(payload)} bytes; {MAX_DOWN} are allowed")
     data = load_json(payload)
     if not isinstance(data, dict):
-        raise WireError("the payload is no map")
+        raise WireError("the payload is not a map")
     if data.get("gw") != gw:
         raise WireError(f"gw is {data.get('gw')!r:.40}, this is {gw}")
     version = data.get("v")
@@ -131,4 +131,4 @@ def _range(pair: Any) -> tuple[int, int]:
     match pair:
         case [int(first), int(last)] if 1 <= first <= last < MAX_SEQ:
             return first, last
-    raise WireError(f"{pair!r:.60} is no pair of numbers")
+    raise WireError(f"{pair!r:.60} is not a pair of numbers")

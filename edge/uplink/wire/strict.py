@@ -44,7 +44,7 @@ def check_value(value: Any) -> Any:
             elif kind is dict:
                 for key in item:
                     if key.__class__ is not str:
-                        raise WireError(f"a key that is no text: {key!r:.40}")
+                        raise WireError(f"a key that is not text: {key!r:.40}")
                     _text(key)
                 deeper.extend(item.values())
             elif kind is list or kind is tuple:
@@ -103,5 +103,5 @@ def _constant(word: str) -> NoReturn:
 def _pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise WireError("a key stands twice in one map")
+        raise WireError("a key occurs twice in one map")
     return found

@@ -95,7 +95,7 @@ def parse_topic(topic: str, prefix: str = TOPIC_PREFIX) -> Topic:
                 source = tail[1] if len(tail) == 2 else ""
                 stream = tail[0] if kind == "record" else ""
                 return Topic(prefix, site, gw, kind, stream, source)
-    raise WireError(f"{topic!r:.200} is no topic of a gateway ({prefix}/SITE/GATEWAY/up/...)")
+    raise WireError(f"{topic!r:.200} is not a topic of a gateway ({prefix}/SITE/GATEWAY/up/...)")
 
 
 def gateway_of(topic: str, prefix: str = TOPIC_PREFIX) -> str:

@@ -1,6 +1,6 @@
 """Injures loops of a street as real ones fail: what the judge of loop health has to find.
 
-What a fault does to the stays is in `injuries`. Here is chosen which loops have one, and when.
+What a fault does to the stays is in `faulteffects`. Here is chosen which loops have one, and when.
 """
 
 from __future__ import annotations

@@ -167,11 +167,11 @@ def load_street(folder: Path) -> SimStreet:
     """A saved street. FileNotFoundError if it is none."""
     meta: dict[str, Any] = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     with np.load(folder / "stays.npz") as arrays:
-        links = tuple(_link(i, told, arrays) for i, told in enumerate(meta["links"]))
+        links = tuple(_link(i, values, arrays) for i, values in enumerate(meta["links"]))
         steps = arrays["steps"].astype(np.int64)
         ends = np.cumsum(arrays["count"].astype(np.int64) * 2)
     stays = tuple(np.cumsum(part).reshape(-1, 2) * _GRAIN_S for part in np.split(steps, ends[:-1]))
-    loops = tuple(LoopPlace(**told) for told in meta["loops"])
+    loops = tuple(LoopPlace(**values) for values in meta["loops"])
     head = {key: meta[key] for key in ("name", "kind", "split", "seed", "hours", "about")}
     return SimStreet(links=links, loops=loops, stays=stays[: len(loops)], **head)
 

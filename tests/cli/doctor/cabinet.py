@@ -9,9 +9,9 @@ import pytest
 
 from drivers.sim.sht4x import Sht4x
 from edge.app import busfactory, probe
-from tests.cli.conftest import Said
-from tests.drivers import patient_port
-from tests.drivers.patient_port import Other
+from tests.kit import serialport as patient_port
+from tests.kit.command import CommandResult
+from tests.kit.serialport import Other
 
 ROOT = Path(__file__).parents[3]
 HEAD = """
@@ -93,7 +93,7 @@ def sht4x() -> Any:
     return Sht4x({"temperature": 20.0}, powered_s=9.0)
 
 
-def told(said: Said, device: str) -> str:
+def told(said: CommandResult, device: str) -> str:
     found = json.loads(said.out)["findings"]
     return "\n".join(
         f"{f['severity']}: {f['sentence']} | {f['remedy']}" for f in found if f["device"] == device

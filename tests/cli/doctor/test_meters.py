@@ -12,9 +12,9 @@ from drivers.sim.meter_server import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.mhz19 import Mhz19
 from edge.app import probe
-from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import METERS, QUICK, VALUES, Site, told, unhurried
-from tests.drivers.buses.far import Far
+from tests.kit.command import Command
+from tests.kit.serialport import FarEnd
 
 
 def test_a_meter_with_another_address_is_found_beside_its_neighbour(
@@ -24,7 +24,7 @@ def test_a_meter_with_another_address_is_found_beside_its_neighbour(
     said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)), "--json")
     assert said.code == 1
     assert json.loads(said.out)["fine"] == ["main"]
-    assert "nobody answers as unit 12, but somebody as unit 7" in told(said, "shop")
+    assert "no device answers as unit 12, but one answers as unit 7" in told(said, "shop")
     assert told(said, "main") == ""
 
 
@@ -37,13 +37,13 @@ def test_a_meter_with_another_address_is_found_when_it_is_alone(
     file = wired(alone, words=(meters.port,))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
-    assert "nobody answers as unit 1, but somebody as unit 7" in told(said, "main")
+    assert "no device answers as unit 1, but one answers as unit 7" in told(said, "main")
     assert "set unit = 7" in told(said, "main")
     meters.units = {}
     said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)))
     assert said.code == 1
-    assert ": none of its devices answers as configured\n         look first at" in said.out
-    assert said.out.count("nobody on this line has answered so far") == 2
+    assert ": none of its devices answers as configured\n         check first what" in said.out
+    assert said.out.count("no device on this line has answered so far") == 2
     assert "fine" not in said.out
 
 
@@ -64,7 +64,7 @@ def test_a_meter_at_another_rate_is_found_by_asking(
     kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "factory_lines", lambda: ("1200 8N1", "9600 8N1", "2400 8N1"))
-    far = Far()
+    far = FarEnd()
 
     def reply(asked: bytes) -> bytes:
         if termios.tcgetattr(far.slave)[4] != termios.B2400:
@@ -78,7 +78,7 @@ def test_a_meter_at_another_rate_is_found_by_asking(
     far.close()
     assert said.code == 1
     assert "the device speaks 2400 8N1, and the configuration says 9600 8N1" in told(said, "")
-    assert "as long as this is so with meters" in told(said, "main")
+    assert "until the fault of bus meters is cleared" in told(said, "main")
 
 
 def test_a_talker_at_another_rate_is_found_by_listening(
@@ -87,7 +87,7 @@ def test_a_talker_at_another_rate_is_found_by_listening(
     monkeypatch.setattr("drivers.chips._plantower.SILENT_S", 0.1)
     frame = bytes.fromhex("424d001c" + "0001" * 12 + "0000")
     frame += sum(frame).to_bytes(2)
-    far = Far()
+    far = FarEnd()
 
     def speak() -> bytes:
         right = termios.tcgetattr(far.slave)[4] == termios.B9600
@@ -107,7 +107,7 @@ def test_a_device_that_waits_to_be_asked_is_asked_at_its_factory_rate(
     kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("drivers.chips.mhz19.ANSWER_S", 0.1)
-    far, sensor = Far(), Mhz19({"co2": 612.0}, powered_s=600.0)
+    far, sensor = FarEnd(), Mhz19({"co2": 612.0}, powered_s=600.0)
 
     def reply(asked: bytes) -> bytes:
         right = termios.tcgetattr(far.slave)[4] == termios.B9600
@@ -120,14 +120,14 @@ def test_a_device_that_waits_to_be_asked_is_asked_at_its_factory_rate(
     far.close()
     assert said.code == 1
     assert "the device speaks 9600 8N1, and the configuration says 4800 8N1" in told(said, "")
-    assert "as long as this is so with hall" in told(said, "co2")
+    assert "until the fault of bus hall is cleared" in told(said, "co2")
 
 
 def test_a_port_that_is_not_there(kerbstone: Command, wired: Site) -> None:
     said = kerbstone("doctor", "--config", wired(METERS, words=("/dev/ttyNOTHERE",)))
     assert said.code == 1
     assert "/dev/ttyNOTHERE is not there\n         plug the adapter in" in said.out
-    assert "nobody has asked it: see meters" in said.out
+    assert "it was not asked: see meters" in said.out
 
 
 def test_a_converter_that_is_off_and_a_unit_behind_one_that_is_on(
@@ -138,7 +138,7 @@ def test_a_converter_that_is_off_and_a_unit_behind_one_that_is_on(
     server = MeterTcp({3: MeterServer("sdm120", VALUES)}).start()
     said = kerbstone("doctor", "--config", wired(tcp, words=(server.port,)), "--json")
     server.stop()
-    assert "nobody answers as unit 12, but somebody as unit 3" in told(said, "shop")
+    assert "no device answers as unit 12, but one answers as unit 3" in told(said, "shop")
     assert said.code == 1
     off = kerbstone("doctor", "--config", wired(tcp, words=(1,)), "--json")
     assert off.code == 1

@@ -21,8 +21,8 @@ from edge.app.exam import split_finding
 from edge.app.spybus import first_question
 from edge.config import Device
 from edge.control.locks import BusLock
-from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import AIR, METERS, QUICK, ROOT, Site, sht4x
+from tests.kit.command import Command
 
 # somebody who has seen enough need not wait long for a step that does not end anyway
 COMMAND = (

@@ -13,8 +13,8 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
 from edge.app.exam import reading_findings
 from edge.core import Bad, Point, Quantity, Reason, sweep
-from tests.cli.conftest import Command
 from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, sht4x, told
+from tests.kit.command import Command
 
 
 def test_a_site_that_is_well_is_fine(
@@ -40,7 +40,7 @@ def test_a_sensor_at_its_other_address_is_found_there(
     said = kerbstone("doctor", "--config", file)
     assert said.code == 1
     line = file.read_text().splitlines().index("[device.hut_air]") + 1
-    assert f"fault    hut/hut_air (site.toml:{line}): nobody answers at 0x44" in said.out
+    assert f"fault    hut/hut_air (site.toml:{line}): no device answers at 0x44" in said.out
     assert "\n         set address = 0x45" in said.out
 
 
@@ -63,7 +63,9 @@ def test_a_stuck_bus_is_said_once_and_its_devices_point_to_it(
     said = kerbstone("doctor", "--config", wired(AIR), "--json")
     assert said.code == 1
     assert "is stuck: a device holds SCL or SDA low" in told(said, "")
-    assert told(said, "hut_air") == "note: it does not answer as long as this is so with hut | "
+    assert (
+        told(said, "hut_air") == "note: it cannot answer until the fault of bus hut is cleared | "
+    )
 
 
 def test_a_line_that_somebody_holds_and_a_chip_that_is_not_there(
@@ -76,7 +78,7 @@ def test_a_line_that_somebody_holds_and_a_chip_that_is_not_there(
     chip.close()
     said = kerbstone("doctor", "--config", file, "--json")
     assert "no simulator serves" in told(said, "")
-    assert "nobody has asked it: see loops" in told(said, "north_1")
+    assert "it was not asked: see loops" in told(said, "north_1")
 
 
 def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
@@ -98,7 +100,7 @@ def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
     [
         ((1.0, Bad(Reason.ADDRESS)), "warning", "1 of 2 points have no value (address): b"),
         ((Bad(Reason.FAULT), Bad(Reason.FAULT)), "fault", "2 of 2 points have no value (fault)"),
-        ((Bad(Reason.STALE), Bad(Reason.STALE)), "note", "it has nothing yet"),
+        ((Bad(Reason.STALE), Bad(Reason.STALE)), "note", "it has no values yet"),
     ],
 )
 def test_points_without_a_value_are_named(

@@ -2,11 +2,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.drivers.buses.far import Far
+from tests.kit.serialport import FarEnd
 
 
 @pytest.fixture
-def far() -> Iterator[Far]:
-    end = Far()
+def far() -> Iterator[FarEnd]:
+    end = FarEnd()
     yield end
     end.close()

@@ -17,7 +17,7 @@ from drivers.buses.serial_port import SerialPort
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from edge.core import BusError
-from tests.drivers.meters.ptypair import PtyPair
+from tests.kit.serialport import PtyPair
 
 
 def hang_in(fd: int) -> threading.Thread:

@@ -1,7 +1,6 @@
 """Edges from a chip to the daemon: stamps, numbers, losses, storms and lines in trouble."""
 
 import asyncio
-import errno
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -9,12 +8,8 @@ from pathlib import Path
 
 import gpiod
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from drivers.buses.gpio import GpioChip, GpioListener, LineLimits, LineState, open_chip
-from drivers.buses.gpio.linetrouble import no_chip, no_line
-from drivers.buses.gpio.listener import _ListenedLine
 from drivers.buses.gpio.remote_chip import RemoteChip
 from drivers.buses.gpio.watchedline import StormDetector
 from drivers.sim.gpio import SimChip
@@ -26,7 +21,7 @@ NAMES = ["LOOP0", "LOOP1", "DOOR", "HEAT"]
 SOON = LineLimits(pause_s=0.03, pause_cap_s=0.12, calm_s=60.0)
 
 
-class Heard:
+class HeardEdges:
     """A bus at work, and what it said. `now_ns` is the clock of bus and wires."""
 
     def __init__(
@@ -74,8 +69,8 @@ class Heard:
 @asynccontextmanager
 async def listening(
     chip: str | GpioChip, lines: list[LineSpec], limits: LineLimits | None = None
-) -> AsyncIterator[Heard]:
-    heard = Heard(chip, lines, limits)
+) -> AsyncIterator[HeardEdges]:
+    heard = HeardEdges(chip, lines, limits)
     task = asyncio.create_task(heard.bus.run())
     await heard.wait(lambda: len({s.line for s in heard.states}) == len(lines))
     yield heard
@@ -371,34 +366,3 @@ async def test_chips_that_cannot_be_opened_are_explained(tmp_path: Path) -> None
         async with listening(chip, [LineSpec("LOOP0")]) as bus:
             assert bus.states[0].state == "missing"
             assert text in bus.states[0].text
-
-
-def test_a_missing_right_names_the_group() -> None:
-    trouble = no_chip("/dev/gpiochip0", PermissionError(errno.EACCES, "Permission denied"))
-    assert trouble.state == "denied"
-    assert "group gpio" in trouble.text
-
-
-def test_other_errors_of_a_line_name_it_and_what_was_asked() -> None:
-    spec = LineSpec("HEAT", "up", 0.01)
-    refused = no_line("/dev/gpiochip0", spec, OSError(errno.EINVAL, "Invalid argument"), "")
-    assert "HEAT of /dev/gpiochip0 cannot be set to bias up and debounce 0.01 s" in refused.text
-    other = no_line("/dev/gpiochip0", spec, OSError(errno.EIO, "Input/output error"), "")
-    assert (other.state, other.reason) == ("failed", Reason.SILENT)
-    assert "HEAT" in other.text
-    assert "Input/output error" in other.text
-    closed = no_chip("/dev/gpiochip0", OSError(errno.EIO, "Input/output error"))
-    assert closed.text == "/dev/gpiochip0 cannot be opened: Input/output error"
-
-
-@given(st.integers(min_value=1, max_value=2_000))
-def test_pauses_grow_and_are_capped(failures: int) -> None:
-    entry = _ListenedLine(LineSpec("0"), LineLimits())
-    pauses = [entry.pause_s(0, LineLimits()) for _ in range(failures)]
-    assert pauses == sorted(pauses)
-    assert pauses[0] == 2.0
-    assert pauses[-1] <= 300.0
-    entry.opened_ns = 0
-    assert entry.pause_s(59_000 * MS, LineLimits()) >= pauses[-1]  # opened, but not for long
-    entry.opened_ns = 0
-    assert entry.pause_s(60_000 * MS, LineLimits()) == 2.0

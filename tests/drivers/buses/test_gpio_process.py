@@ -44,7 +44,7 @@ asyncio.run(main())
 """
 
 
-class Process:
+class GpioProcess:
     """The bus at work; `edges` are those that it delivered."""
 
     def __init__(self, *arguments: str) -> None:
@@ -95,8 +95,8 @@ def sim(tmp_path: Path) -> Iterator[SimChip]:
         yield chip
 
 
-def started(sim: SimChip, *more: str) -> Process:
-    process = Process(f"sim:{sim.path}", *more)
+def started(sim: SimChip, *more: str) -> GpioProcess:
+    process = GpioProcess(f"sim:{sim.path}", *more)
     process.until(lambda: len(process.edges) == 2)
     assert sim.wait_requested([0, 1])
     return process
@@ -134,7 +134,7 @@ def test_a_process_killed_with_9_lets_go_and_the_next_counts_from_1(sim: SimChip
 
 def test_a_second_process_waits_until_the_first_is_gone(sim: SimChip) -> None:
     first = started(sim)
-    second = Process(f"sim:{sim.path}")
+    second = GpioProcess(f"sim:{sim.path}")
     second.until(lambda: len(second.states) == 2)
     assert set(second.states) == {("GPIO0", "busy"), ("GPIO1", "busy")}
     first.end(signal.SIGKILL)

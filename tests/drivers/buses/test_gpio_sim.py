@@ -23,7 +23,7 @@ from drivers.sim.gpio import SimChip
 BOTH = gpiod.LineSettings(direction=Direction.INPUT, edge_detection=Edge.BOTH)
 
 
-class Client:
+class ChipClient:
     """A process's side of the chip; `close` is its end."""
 
     def __init__(self, chip: GpioChip) -> None:
@@ -44,21 +44,21 @@ class Client:
 
 
 @pytest.fixture(params=["here", "socket"])
-def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimChip, Client]]:
+def wires(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[SimChip, ChipClient]]:
     path = tmp_path / "gpio.sock" if request.param == "socket" else None
     with SimChip(["A", "B", ""], path) as sim:
         chip = RemoteChip(sim.connect) if path is None else open_chip(f"sim:{path}")
-        with closing(Client(chip)) as client:
+        with closing(ChipClient(chip)) as client:
             yield sim, client
 
 
 @pytest.fixture
-def serving(tmp_path: Path) -> Iterator[tuple[SimChip, Client]]:
+def serving(tmp_path: Path) -> Iterator[tuple[SimChip, ChipClient]]:
     """Over the socket, with a clock."""
     path = tmp_path / "gpio.sock"
     with (
         SimChip(["A", "B"], path, clock_ns=time.monotonic_ns) as sim,
-        closing(Client(open_chip(f"sim:{path}"))) as client,
+        closing(ChipClient(open_chip(f"sim:{path}"))) as client,
     ):
         yield sim, client
 
@@ -67,7 +67,7 @@ def readable(fd: int, timeout_s: float = 0.0) -> bool:
     return bool(select.select([fd], [], [], timeout_s)[0])
 
 
-def test_the_chip_tells_its_lines(wires: tuple[SimChip, Client]) -> None:
+def test_the_chip_tells_its_lines(wires: tuple[SimChip, ChipClient]) -> None:
     _, client = wires
     assert client.chip.get_info().num_lines == 3
     assert [client.chip.get_line_info(i).name for i in range(3)] == ["A", "B", ""]
@@ -77,7 +77,7 @@ def test_the_chip_tells_its_lines(wires: tuple[SimChip, Client]) -> None:
 
 
 def test_events_are_those_of_gpiod_and_the_descriptor_says_when(
-    wires: tuple[SimChip, Client],
+    wires: tuple[SimChip, ChipClient],
 ) -> None:
     sim, client = wires
     request = client.request(0)
@@ -99,7 +99,9 @@ def test_events_are_those_of_gpiod_and_the_descriptor_says_when(
     assert request.read_edge_events() == []
 
 
-def test_an_edge_before_the_level_was_read_is_known_at_once(wires: tuple[SimChip, Client]) -> None:
+def test_an_edge_before_the_level_was_read_is_known_at_once(
+    wires: tuple[SimChip, ChipClient],
+) -> None:
     """A bus looks without waiting, to tell the level at opening from the edges after it."""
     sim, client = wires
     for i in range(100):
@@ -113,7 +115,7 @@ def test_an_edge_before_the_level_was_read_is_known_at_once(wires: tuple[SimChip
 
 
 def test_reading_the_level_does_not_swallow_the_news_of_an_edge(
-    wires: tuple[SimChip, Client],
+    wires: tuple[SimChip, ChipClient],
 ) -> None:
     sim, client = wires
     request = client.request(0)
@@ -128,7 +130,7 @@ def test_reading_the_level_does_not_swallow_the_news_of_an_edge(
     ("asked", "kept"), [(0, 16), (16, 16), (17, 32), (1024, 1024), (9999, 1024)]
 )
 def test_a_full_buffer_drops_the_oldest(
-    wires: tuple[SimChip, Client], asked: int, kept: int
+    wires: tuple[SimChip, ChipClient], asked: int, kept: int
 ) -> None:
     sim, client = wires
     request = client.request(0, buffer=asked)
@@ -141,7 +143,7 @@ def test_a_full_buffer_drops_the_oldest(
 
 
 def test_numbers_go_on_over_a_reconfiguration_and_start_anew_with_a_request(
-    wires: tuple[SimChip, Client],
+    wires: tuple[SimChip, ChipClient],
 ) -> None:
     sim, client = wires
     request = client.request(0)
@@ -159,7 +161,7 @@ def test_numbers_go_on_over_a_reconfiguration_and_start_anew_with_a_request(
     assert [(e.timestamp_ns, e.line_seqno) for e in request.read_edge_events()] == [(6, 1)]
 
 
-def test_bias_is_what_an_open_wire_shows(wires: tuple[SimChip, Client]) -> None:
+def test_bias_is_what_an_open_wire_shows(wires: tuple[SimChip, ChipClient]) -> None:
     sim, client = wires
     up = gpiod.LineSettings(direction=Direction.INPUT, bias=Bias.PULL_UP)
     down = gpiod.LineSettings(direction=Direction.INPUT, bias=Bias.PULL_DOWN)
@@ -173,7 +175,7 @@ def test_bias_is_what_an_open_wire_shows(wires: tuple[SimChip, Client]) -> None:
         request.set_value(1, Value.ACTIVE)
 
 
-def test_debounce_ends_by_itself_with_a_clock(serving: tuple[SimChip, Client]) -> None:
+def test_debounce_ends_by_itself_with_a_clock(serving: tuple[SimChip, ChipClient]) -> None:
     sim, client = serving
     slow = gpiod.LineSettings(
         direction=Direction.INPUT,
@@ -191,7 +193,7 @@ def test_debounce_ends_by_itself_with_a_clock(serving: tuple[SimChip, Client]) -
     assert request.get_value(0) is Value.ACTIVE
 
 
-def test_a_line_is_requested_once(wires: tuple[SimChip, Client]) -> None:
+def test_a_line_is_requested_once(wires: tuple[SimChip, ChipClient]) -> None:
     sim, client = wires
     first = client.request(0, consumer="first")
     for _ in range(3):
@@ -209,14 +211,16 @@ def test_a_line_is_requested_once(wires: tuple[SimChip, Client]) -> None:
     assert sim.consumer("A") == "second"
 
 
-def test_a_client_that_hung_up_holds_nothing(serving: tuple[SimChip, Client]) -> None:
+def test_a_client_that_hung_up_holds_nothing(serving: tuple[SimChip, ChipClient]) -> None:
     """Its end and the next request may come in one wake-up of the simulator, in any order."""
     _, client = serving
     for _ in range(200):
         client.request(0).release()
 
 
-def test_a_simulator_that_ends_is_a_device_that_is_gone(serving: tuple[SimChip, Client]) -> None:
+def test_a_simulator_that_ends_is_a_device_that_is_gone(
+    serving: tuple[SimChip, ChipClient],
+) -> None:
     sim, client = serving
     request = client.request(0)
     sim.close()
@@ -282,7 +286,7 @@ REQUEST = {"do": "request", "line": 0, "consumer": "x", "buffer": 16, "settings"
 
 
 def test_rude_clients_are_answered_with_an_error_and_harm_nobody(
-    serving: tuple[SimChip, Client],
+    serving: tuple[SimChip, ChipClient],
 ) -> None:
     sim, client = serving
     assert sim.path is not None
@@ -322,7 +326,9 @@ def ask_for_ever(sock: socket.socket) -> None:
         sock.send(b'{"do": "chip"}')
 
 
-def test_a_client_that_asks_and_never_listens_is_dropped(serving: tuple[SimChip, Client]) -> None:
+def test_a_client_that_asks_and_never_listens_is_dropped(
+    serving: tuple[SimChip, ChipClient],
+) -> None:
     sim, client = serving
     assert sim.path is not None
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:

@@ -66,7 +66,7 @@ async def said(bus: SmbusI2c, **silent: tuple[int, ...]) -> str:
 
 async def test_a_wrong_address_is_found_where_the_device_is(kernel: Kernel, bus: SmbusI2c) -> None:
     kernel.chips = {0x77: Registers()}
-    assert "weather: nobody answers at 0x76" in await said(bus, weather=(0x76, 0x77))
+    assert "weather: no device answers at 0x76" in await said(bus, weather=(0x76, 0x77))
     assert "set address = 0x77" in await said(bus, weather=(0x76, 0x77))
     assert set(kernel.shapes()) == {"r"}
 

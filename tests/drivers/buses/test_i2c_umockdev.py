@@ -70,5 +70,5 @@ def test_two_sensors_and_an_empty_address_over_real_ioctls() -> None:
     assert client["Sen55"] == "SIMULATED"
     assert [round(value) for value in client["values"]] == [20, 50]
     assert client["probed"][1] is False
-    assert "nobody answers at 0x50 on /dev/i2c-1" in client["error"]
+    assert "no device answers at 0x50 on /dev/i2c-1" in client["error"]
     assert adapter == {"timeout_s": 0.25, "retries": 1, "addresses": [0x44, 0x69]}

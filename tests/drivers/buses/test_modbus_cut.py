@@ -24,7 +24,7 @@ def _is_clear(error: Exception, size: int) -> None:
     assert len(str(error)) > 9
 
 
-class Broken(VirtualWire):
+class CutWire(VirtualWire):
     """Unit 5 says the first `size` bytes of its answer."""
 
     def __init__(self, answer: bytes, baud: int) -> None:
@@ -41,7 +41,7 @@ class Broken(VirtualWire):
 @pytest.mark.parametrize("kind", BODIES)
 async def test_rtu(kind: str, baud: int) -> None:
     answer = append_crc(BODIES[kind])
-    wire = Broken(answer, baud)
+    wire = CutWire(answer, baud)
     bus = ModbusRtu(wire, timeout_s=0.2, link_delay_s=0.2, clock=wire)
     for size in range(len(answer)):
         wire.size = size
@@ -58,7 +58,7 @@ async def test_rtu(kind: str, baud: int) -> None:
             await bus.read_registers(5, 4, 0, 2)
 
 
-class Server:
+class CutServer:
     """Says the first `size` bytes of its answer; then hangs up, or says no more."""
 
     def __init__(self, body: bytes, hangs_up: bool) -> None:
@@ -87,7 +87,7 @@ class Server:
 @pytest.mark.parametrize("hangs_up", [True, False])
 @pytest.mark.parametrize("kind", BODIES)
 async def test_tcp(kind: str, hangs_up: bool) -> None:
-    server = Server(BODIES[kind], hangs_up)
+    server = CutServer(BODIES[kind], hangs_up)
     try:
         for size in range(6 + len(BODIES[kind])):
             server.size = size

@@ -62,7 +62,7 @@ def test_an_exception_is_found() -> None:
 )
 def test_a_whole_frame_that_is_not_ours_gives_nothing(asked: tuple[int, int, int]) -> None:
     found = search_response(ANSWER, *asked)
-    assert (found.done, found.strangers) == (False, [ANSWER])
+    assert (found.done, found.unmatched) == (False, [ANSWER])
 
 
 def test_what_has_begun_says_how_much_is_missing() -> None:
@@ -103,7 +103,7 @@ def test_one_flipped_bit_is_never_a_value(before: bytes, bit: int, after: bytes)
 @given(st.binary(max_size=40), st.binary(min_size=250, max_size=250))
 def test_the_answer_is_found_behind_noise_that_holds_no_frame(noise: bytes, data: bytes) -> None:
     answer = append_crc(bytes((1, 4, 250)) + data)
-    if not search_response(noise, 1, 4, 125).strangers:
+    if not search_response(noise, 1, 4, 125).unmatched:
         assert search_response(noise + answer, 1, 4, 125).data in (data, None)
         quiet = bytes(byte & 0xF0 for byte in noise)  # no function 3 or 4 in it: no false start
         assert search_response(quiet + answer, 1, 4, 125).data == data

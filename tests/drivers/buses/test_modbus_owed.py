@@ -4,9 +4,9 @@ import pytest
 
 from drivers.buses.modbus.frame import append_crc
 from drivers.buses.modbus.pendingresponses import (
+    ANSWERS_LIMIT,
     DOUBTS,
     KINDS,
-    TOLD,
     PendingResponses,
     ResponseTrust,
 )
@@ -87,13 +87,13 @@ def test_one_answer_more_settles_whose_it_is_and_that_they_come_late() -> None:
 
 def test_what_is_remembered_has_an_end() -> None:
     owed = PendingResponses(5 * S)
-    for at in range(3 * TOLD):
+    for at in range(3 * ANSWERS_LIMIT):
         owed.answered(VOLTS, at.to_bytes(4, "big"), None, at, 0)
     for at in range(3 * KINDS):
         owed.answered((at % 247, 4, at, 1 + at % 125), b"\0\0", None, at, 0)
-    assert len(owed._told) <= KINDS
+    assert len(owed._answers) <= KINDS
     assert len(owed._last) <= KINDS
-    assert all(len(told) <= TOLD for told in owed._told.values())
+    assert all(len(told) <= ANSWERS_LIMIT for told in owed._answers.values())
     assert owed.worth(VOLTS, b"new!", None, 0, 0) is ResponseTrust.SOUND
 
 

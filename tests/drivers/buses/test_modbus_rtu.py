@@ -20,9 +20,9 @@ from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 from drivers.sim.meter_line import WHOLE_S, encode_frame
 from drivers.sim.meter_server import UnitReply
 from edge.core import BusError, DataError, Reason
-from tests.drivers.buses.far import Far
 from tests.drivers.buses.virtual_wire import VirtualWire
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import FarEnd, waiting
+from tests.long import examples
 
 VOLTS = {1: 230.5, 2: 111.25, 3: 50.0}
 BAUD = 38_400
@@ -162,7 +162,7 @@ async def test_garbage_before_the_answer_is_passed_over(line: MeterLine, bus: Mo
 
 async def test_a_foreign_answer_is_silence_of_ours(line: MeterLine, bus: ModbusRtu) -> None:
     line.slaves[1].fault = UnitFault("foreign", times=1)
-    with pytest.raises(BusError, match=r"units \[2\] spoke instead"):
+    with pytest.raises(BusError, match=r"units \[2\] answered instead"):
         await voltage(bus, 1)
     assert await voltage(bus, 2) == 111.25
 
@@ -199,7 +199,7 @@ async def test_a_unit_that_is_always_late_never_shifts_the_dialogue(
 
 async def test_a_burst_out_of_the_blue_is_drained(line: MeterLine, bus: ModbusRtu) -> None:
     assert await voltage(bus, 1) == 230.5
-    line.say(
+    line.send(
         encode_frame(UnitReply(1, bytes.fromhex("04 04 44000000")))
     )  # looks just like an answer
     assert select.select([bus.port._fd], [], [], 10.0)[0]
@@ -236,7 +236,7 @@ async def test_an_adapter_that_was_pulled_is_found_by_its_name_again(tmp_path: P
 # --- bytes that no simulator of ours would send -------------------------------------------------
 
 
-class Answering(Far):
+class Answering(FarEnd):
     """The far end answers each request with prepared bytes, at once."""
 
     def __init__(self) -> None:
@@ -258,7 +258,9 @@ GOOD = append_crc(bytes.fromhex("010404 43668000"))
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.one_of(

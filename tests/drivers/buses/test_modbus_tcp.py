@@ -16,6 +16,7 @@ from drivers.buses.modbus import ModbusTcp, responsetimeout, tcp
 from drivers.buses.modbus.responsetimeout import ResponseTimeout
 from drivers.sim.meter import MeterServer, MeterTcp, UnitFault
 from edge.core import BusError, DataError, Reason
+from tests.long import examples
 
 VOLTS = {1: 230.5, 2: 111.25}
 ENOUGH_S = 20.0  # for an answer that comes, on any machine
@@ -46,9 +47,9 @@ async def read(bus: ModbusTcp, unit: int, address: int = 0) -> float:
 @contextmanager
 def impatient(bus: ModbusTcp, timeout_s: float = SHORT_S) -> Iterator[None]:
     """So long it waits in here, and afterwards for as long as it takes."""
-    bus.patience = ResponseTimeout(timeout_s)
+    bus.response_timeout = ResponseTimeout(timeout_s)
     yield
-    bus.patience = ResponseTimeout(ENOUGH_S)
+    bus.response_timeout = ResponseTimeout(ENOUGH_S)
 
 
 async def test_units_share_one_connection(server: MeterTcp, bus: ModbusTcp) -> None:
@@ -62,14 +63,14 @@ async def test_a_silent_unit_is_a_bus_error_and_its_neighbours_go_on(
     told = []
     short = ResponseTimeout(SHORT_S)
     for _ in range(2):
-        bus.patience = short
+        bus.response_timeout = short
         start = time.monotonic()
         with pytest.raises(BusError, match=r"unit 9 at .* no answer within") as caught:
             await read(bus, 9)
         told.append(re.findall(r"within ([0-9.]+) s", str(caught.value))[0])
         assert time.monotonic() - start >= float(told[-1])
         assert caught.value.reason is Reason.SILENT
-        bus.patience = ResponseTimeout(ENOUGH_S)
+        bus.response_timeout = ResponseTimeout(ENOUGH_S)
         assert await read(bus, 1) == 230.5
     assert told == ["0.15", "0.1"]
     assert server.connections == 1
@@ -211,7 +212,7 @@ async def test_a_host_without_an_address_is_a_bus_error() -> None:
         await read(ModbusTcp("no-such-host.invalid", 502), 1)
 
 
-class Scripted:
+class ScriptedServer:
     """Accepts, and answers each request with what `make` gives: b"" closes."""
 
     def __init__(self, make: Callable[[bytes], list[bytes]]) -> None:
@@ -263,7 +264,7 @@ def whole(asked: bytes) -> bytes:
 
 
 async def test_an_answer_in_pieces_is_put_together() -> None:
-    peer = Scripted(lambda asked: [whole(asked)[:3], whole(asked)[3:8], whole(asked)[8:]])
+    peer = ScriptedServer(lambda asked: [whole(asked)[:3], whole(asked)[3:8], whole(asked)[8:]])
     bus = ModbusTcp("127.0.0.1", peer.port, ENOUGH_S)
     assert [await read(bus, 1) for _ in range(3)] == [230.5] * 3
     bus.close()
@@ -274,7 +275,7 @@ async def test_an_endpoint_that_closes_each_time_is_a_bus_error_with_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(tcp, "BACK_FIRST_S", 5.0)
-    peer = Scripted(lambda asked: [b""])
+    peer = ScriptedServer(lambda asked: [b""])
     bus = ModbusTcp("127.0.0.1", peer.port, ENOUGH_S)
     with pytest.raises(BusError, match="closed the connection"):
         await read(bus, 1)
@@ -286,7 +287,7 @@ async def test_an_endpoint_that_closes_each_time_is_a_bus_error_with_a_pause(
 
 
 async def test_a_flood_of_other_answers_ends_with_a_new_connection() -> None:
-    peer = Scripted(lambda asked: [b"\xff\xff" + whole(asked)[2:] for _ in range(40)])
+    peer = ScriptedServer(lambda asked: [b"\xff\xff" + whole(asked)[2:] for _ in range(40)])
     bus = ModbusTcp("127.0.0.1", peer.port, ENOUGH_S)
     with pytest.raises(DataError, match="other questions"):
         await read(bus, 1)
@@ -297,7 +298,7 @@ async def test_a_flood_of_other_answers_ends_with_a_new_connection() -> None:
 
 
 async def test_a_peer_that_went_deaf_is_connected_to_again() -> None:
-    peer = Scripted(lambda asked: [])
+    peer = ScriptedServer(lambda asked: [])
     bus = ModbusTcp("127.0.0.1", peer.port)
     with impatient(bus, 0.02):
         for unit in range(3):
@@ -311,14 +312,16 @@ async def test_a_peer_that_went_deaf_is_connected_to_again() -> None:
 
 
 @pytest.fixture(scope="module")
-def scripted() -> Iterator[Scripted]:
-    peer = Scripted(lambda asked: [])
+def scripted() -> Iterator[ScriptedServer]:
+    peer = ScriptedServer(lambda asked: [])
     yield peer
     peer.close()
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.one_of(
@@ -328,7 +331,7 @@ def scripted() -> Iterator[Scripted]:
     )
 )
 async def test_whatever_comes_is_our_answer_or_one_of_two_errors(
-    scripted: Scripted, mutation: tuple[int | None, bytes]
+    scripted: ScriptedServer, mutation: tuple[int | None, bytes]
 ) -> None:
     bit, random = mutation
 

@@ -15,9 +15,8 @@ from drivers.buses.serial_trouble import UartCounters
 from drivers.sim.meter import MeterLine, MeterServer, MeterTcp, UnitFault
 from drivers.sim.meter_line import WHOLE_S
 from edge.core import BusError, DataError, Reason
-from tests.drivers.buses.far import Far
 from tests.drivers.buses.virtual_wire import TURNAROUND_NS, VirtualWire
-from tests.drivers.patient_port import Hearing, waiting
+from tests.kit.serialport import FarEnd, HearingPort, waiting
 
 BAUD = 38_400
 LISTEN_S = 0.02
@@ -52,13 +51,16 @@ async def trouble(bus: ModbusRtu, unit: int) -> str:
 
 
 async def test_silence_says_what_the_neighbours_prove(line: MeterLine, bus: ModbusRtu) -> None:
-    assert "nobody on this line has answered so far; are A and B swapped" in await trouble(bus, 9)
+    assert (
+        "no device on this line has answered so far; check that A and B are not swapped"
+        in await trouble(bus, 9)
+    )
     await bus.read_registers(1, 4, 0, 2)
-    assert "unit 1 on this line can be heard; is this its address" in await trouble(bus, 8)
+    assert "unit 1 on this line can be heard; check its address" in await trouble(bus, 8)
     await bus.read_registers(2, 4, 0, 2)
     assert "units 1, 2 on this line can be heard" in await trouble(bus, 7)
     line.slaves[1].fault = UnitFault("silent")
-    assert "it has answered before; has it lost its supply" in await trouble(bus, 1)
+    assert "it has answered before; check its supply" in await trouble(bus, 1)
 
 
 async def test_the_kernel_s_console_is_said_first(
@@ -148,10 +150,10 @@ def test_a_good_answer_after_a_damaged_one_is_not_two_devices() -> None:
 
 def test_the_sentences_follow_what_the_uart_counted() -> None:
     at = ("/dev/ttyUSB0", "9600 8N1")
-    assert "the parity is not" in noise(*at, UartCounters(10, parity=5))
+    assert "the parity is wrong" in noise(*at, UartCounters(10, parity=5))
     assert "another baud rate" in noise(*at, UartCounters(10, framing=5))
     assert "wrong baud rate or parity (it is 9600 8N1 here)" in noise(*at, UartCounters(10))
-    assert "the parity is not" in damaged(5, 1, *at, UartCounters(10, parity=5), KnownUnits())
+    assert "the parity is wrong" in damaged(5, 1, *at, UartCounters(10, parity=5), KnownUnits())
     assert "no termination" in damaged(5, 3, *at, UartCounters(10), KnownUnits())
 
 
@@ -167,16 +169,16 @@ async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> No
     bus = ModbusTcp(server.host, server.port)
 
     async def why(unit: int) -> str:
-        bus.patience.timeout_s = 0.05
+        bus.response_timeout.timeout_s = 0.05
         with pytest.raises(BusError) as caught:
             await bus.read_registers(unit, 4, 0, 2)
-        bus.patience.timeout_s = 20.0
+        bus.response_timeout.timeout_s = 20.0
         return str(caught.value)
 
     units[2].fault = UnitFault("silent")
     assert "the connection stands, but no unit behind it has answered so far" in await why(2)
     await bus.read_registers(1, 4, 0, 2)
-    assert "unit 1 there can be heard; is this its address" in await why(2)
+    assert "unit 1 there can be heard; check its address" in await why(2)
     units[1].fault = UnitFault("silent")
     assert "it has answered before" in await why(1)
     bus.close()
@@ -200,12 +202,12 @@ async def test_a_line_that_is_well_is_a_note_for_each(line: MeterLine, bus: Modb
 async def test_a_wrong_address_is_found_where_the_meter_is(bus: ModbusRtu) -> None:
     text = await said(bus, 1, 5, addresses=(1, 4, 3, 2))
     assert "note: m1 answers" in text
-    assert "nobody answers as unit 5, but somebody as unit 3" in text
+    assert "no device answers as unit 5, but one answers as unit 3" in text
     assert "set unit = 3 for m5, or give the meter the address 5" in text
-    assert "is this its address" in await said(bus, 1, 5, addresses=(9,))
+    assert "check its address" in await said(bus, 1, 5, addresses=(9,))
 
 
-async def test_wrong_settings_are_found_by_asking_at_others(far: Far) -> None:
+async def test_wrong_settings_are_found_by_asking_at_others(far: FarEnd) -> None:
     """A meter at 2400 baud does not understand another speed, and keeps silent."""
 
     def reply(asked: bytes) -> bytes:
@@ -218,14 +220,14 @@ async def test_wrong_settings_are_found_by_asking_at_others(far: Far) -> None:
     assert "the device speaks 2400 8E1, and the configuration says 9600 8N1" in text
 
 
-async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: Far) -> None:
+async def test_swapped_wires_are_guessed_when_nobody_says_anything(far: FarEnd) -> None:
     bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5, 6, search=("2400 8N1",))
     assert text.count("fault: ") == 2
-    assert "are A and B swapped" in text
+    assert "that A and B are not swapped" in text
 
 
-async def test_swapped_wires_that_hold_the_line_low_are_heard(far: Far) -> None:
+async def test_swapped_wires_that_hold_the_line_low_are_heard(far: FarEnd) -> None:
     far.answer(lambda asked: bytes(len(asked)))
     bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5)
@@ -233,15 +235,15 @@ async def test_swapped_wires_that_hold_the_line_low_are_heard(far: Far) -> None:
     assert "A and B swapped" in text
 
 
-async def test_two_meters_with_one_address_are_found(far: Far) -> None:
+async def test_two_meters_with_one_address_are_found(far: FarEnd) -> None:
     far.answer(twins)
     bus = ModbusRtu(waiting(far)(far.path, 115_200), timeout_s=0.1)
     assert "two devices answer as unit 5" in await said(bus, 5)
 
 
-async def test_another_master_is_heard_before_anybody_is_asked(far: Far) -> None:
+async def test_another_master_is_heard_before_anybody_is_asked(far: FarEnd) -> None:
     far.keep_saying(lambda: append_crc(bytes.fromhex("010400000002")), 0.005)
-    bus = ModbusRtu(Hearing(far.path, 300), timeout_s=0.03)
+    bus = ModbusRtu(HearingPort(far.path, 300), timeout_s=0.03)
     assert "nobody asked for" in await said(bus, 5)
 
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from drivers.buses.serial_port import FULL, SerialPort
-from tests.drivers.buses.far import Far, cut
+from tests.kit.serialport import FarEnd, cut
 
 
 def piled_up(port: SerialPort, count: int) -> None:
@@ -17,7 +17,9 @@ def piled_up(port: SerialPort, count: int) -> None:
 
 
 @pytest.mark.parametrize("frames", [64, 2000])  # all that the kernel keeps, and more than that
-async def test_where_new_bytes_were_lost_a_new_frame_is_waited_for(far: Far, frames: int) -> None:
+async def test_where_new_bytes_were_lost_a_new_frame_is_waited_for(
+    far: FarEnd, frames: int
+) -> None:
     port = SerialPort(far.path, 115_200)
     port.open()
     for _ in range(frames):
@@ -29,7 +31,7 @@ async def test_where_new_bytes_were_lost_a_new_frame_is_waited_for(far: Far, fra
     port.close()
 
 
-async def test_what_waits_without_a_loss_is_not_waited_for(far: Far) -> None:
+async def test_what_waits_without_a_loss_is_not_waited_for(far: FarEnd) -> None:
     port = SerialPort(far.path, 115_200)
     port.open()
     for number in range(20):
@@ -39,7 +41,7 @@ async def test_what_waits_without_a_loss_is_not_waited_for(far: Far) -> None:
     port.close()
 
 
-async def test_what_is_left_of_a_frame_is_not_joined_to_a_new_one(far: Far) -> None:
+async def test_what_is_left_of_a_frame_is_not_joined_to_a_new_one(far: FarEnd) -> None:
     port = SerialPort(far.path, 115_200)
     port.open()
     far.say(b"<1><half of an old")

@@ -13,21 +13,20 @@ from drivers.buses import serial_diagnose, serial_wire
 from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_trouble import UartCounters
 from edge.core import BusError, DataError
-from tests.drivers.buses.far import Far
-from tests.drivers.patient_port import Hearing
+from tests.kit.serialport import FarEnd, HearingPort
 
 LISTEN_S = 0.08
 
 
 @pytest.fixture
-def port(far: Far) -> SerialPort:
+def port(far: FarEnd) -> SerialPort:
     return SerialPort(far.path)
 
 
 @pytest.fixture
-def hearing(far: Far) -> Hearing:
+def hearing(far: FarEnd) -> HearingPort:
     """Where the far end keeps talking."""
-    return Hearing(far.path)
+    return HearingPort(far.path)
 
 
 def cut(data: bytes) -> tuple[bytes | None, int]:
@@ -42,7 +41,7 @@ async def said(port: SerialPort, *search: str, talks: bool = True) -> str:
     return "\n".join(f"{one.severity}: {one}" for one in found)
 
 
-async def test_a_device_that_is_understood_is_a_note(far: Far, hearing: Hearing) -> None:
+async def test_a_device_that_is_understood_is_a_note(far: FarEnd, hearing: HearingPort) -> None:
     far.keep_saying(lambda: b"<pm 3>", 0.01)
     assert (await said(hearing)).startswith("note: ")
     assert "whole frames came at 9600 8N1" in await said(hearing)
@@ -50,24 +49,24 @@ async def test_a_device_that_is_understood_is_a_note(far: Far, hearing: Hearing)
 
 
 async def test_silence_of_a_talker_is_said_and_of_those_who_wait_is_not(port: SerialPort) -> None:
-    assert "is its TX on our RX" in await said(port)
+    assert "that its TX is on our RX" in await said(port)
     assert await said(port, talks=False) == ""
 
 
-async def test_a_second_master_is_heard(far: Far, hearing: Hearing) -> None:
+async def test_a_second_master_is_heard(far: FarEnd, hearing: HearingPort) -> None:
     far.keep_saying(lambda: bytes.fromhex("0104000000 02 71cb"), 0.02)
     text = await said(hearing, talks=False)
     assert "nobody asked for (01 04 00 00 00 02 71 cb" in text
     assert "another master" in text
 
 
-async def test_a_line_held_low_is_swapped_wires(far: Far, hearing: Hearing) -> None:
+async def test_a_line_held_low_is_swapped_wires(far: FarEnd, hearing: HearingPort) -> None:
     far.keep_saying(lambda: bytes(4))
     assert "are zeros: the line is held low: A and B are swapped" in await said(hearing)
 
 
 async def test_the_right_settings_are_found_by_listening_at_others(
-    far: Far, hearing: Hearing
+    far: FarEnd, hearing: HearingPort
 ) -> None:
     """The far end speaks 2400 baud: it is garbage to who listens at another speed."""
 
@@ -82,7 +81,7 @@ async def test_the_right_settings_are_found_by_listening_at_others(
 
 
 async def test_what_the_uart_counted_goes_before_what_the_bytes_look_like(
-    far: Far, hearing: Hearing, monkeypatch: pytest.MonkeyPatch
+    far: FarEnd, hearing: HearingPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pseudo-terminal has no stop bits: the counters are another UART's."""
     at_open, before, after = (
@@ -97,7 +96,7 @@ async def test_what_the_uart_counted_goes_before_what_the_bytes_look_like(
 
 
 async def test_the_error_of_a_reading_tells_what_the_uart_counted(
-    far: Far, port: SerialPort, monkeypatch: pytest.MonkeyPatch
+    far: FarEnd, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(SerialPort, "counters", lambda self: UartCounters(0, parity=len(seen)))
     seen: list[int] = []
@@ -110,7 +109,7 @@ async def test_the_error_of_a_reading_tells_what_the_uart_counted(
 
 
 async def test_the_kernel_s_console_is_why_a_question_stays_unanswered(
-    far: Far, port: SerialPort, monkeypatch: pytest.MonkeyPatch
+    far: FarEnd, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     console = far.path.removeprefix("/dev/")
     monkeypatch.setattr(serial_wire, "kernel_consoles", lambda cmdline: [console])
@@ -119,7 +118,7 @@ async def test_the_kernel_s_console_is_why_a_question_stays_unanswered(
     port.close()
 
 
-async def test_a_login_on_the_port_is_found_by_this_kernel(far: Far, port: SerialPort) -> None:
+async def test_a_login_on_the_port_is_found_by_this_kernel(far: FarEnd, port: SerialPort) -> None:
     """A real process takes it as its terminal, as agetty does."""
     code = (
         "import fcntl, os, sys, termios\n"
@@ -136,7 +135,7 @@ async def test_a_login_on_the_port_is_found_by_this_kernel(far: Far, port: Seria
     assert "raspi-config" in text
 
 
-async def test_a_program_that_has_it_open_is_named(far: Far, port: SerialPort) -> None:
+async def test_a_program_that_has_it_open_is_named(far: FarEnd, port: SerialPort) -> None:
     code = "import sys\nf = open(sys.argv[1])\nprint('ready', flush=True)\nsys.stdin.read()\n"
     command = [sys.executable, "-c", code, far.path]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
@@ -156,7 +155,9 @@ async def test_a_port_that_is_not_there_says_which_are(
     assert "/dev/serial/by-id/usb-FTDI-if00" in text
 
 
-async def test_a_port_that_goes_while_it_is_listened_to_is_said(far: Far, hearing: Hearing) -> None:
+async def test_a_port_that_goes_while_it_is_listened_to_is_said(
+    far: FarEnd, hearing: HearingPort
+) -> None:
     far.say(b"<")
 
     def pull() -> None:

@@ -11,12 +11,11 @@ from drivers.buses.echo import Echo
 from drivers.buses.modbus.rtu import ModbusRtu
 from drivers.buses.serial_port import SerialPort
 from edge.core import BusError, Polled, Reason
-from tests.drivers.buses.far import Far
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import FarEnd, waiting
 
 
 @pytest.fixture
-def port(far: Far) -> Iterator[SerialPort]:
+def port(far: FarEnd) -> Iterator[SerialPort]:
     opened = waiting(far)(far.path, 115_200)
     yield opened
     opened.close()
@@ -56,17 +55,17 @@ def test_the_parity_of_seven_bits_is_not_compared() -> None:
     assert Echo(said, 8).without(b"/?!\r\n/ABC") == b"/?!\r\n/ABC"
 
 
-async def test_behind_an_echo_comes_the_answer(far: Far, port: SerialPort) -> None:
+async def test_behind_an_echo_comes_the_answer(far: FarEnd, port: SerialPort) -> None:
     far.answer(lambda asked: asked + b"<answer>")
     assert await port.frame(cut, 20.0, write=b"<question>") == b"<answer>"
 
 
-async def test_an_answer_that_equals_its_question_is_one(far: Far, port: SerialPort) -> None:
+async def test_an_answer_that_equals_its_question_is_one(far: FarEnd, port: SerialPort) -> None:
     far.answer(lambda asked: asked + asked)
     assert await port.frame(cut, 20.0, write=b"<same>") == b"<same>"
 
 
-async def test_an_answer_that_begins_as_its_question_is_one(far: Far, port: SerialPort) -> None:
+async def test_an_answer_that_begins_as_its_question_is_one(far: FarEnd, port: SerialPort) -> None:
     far.answer(lambda asked: b"<12>")
     assert await port.frame(lambda data: (data[:3], 3) if data else (None, 0), 0.2, b"<123") == (
         b"<12"
@@ -74,7 +73,7 @@ async def test_an_answer_that_begins_as_its_question_is_one(far: Far, port: Seri
 
 
 async def test_an_answer_that_is_the_beginning_of_its_question_is_one(
-    far: Far, port: SerialPort
+    far: FarEnd, port: SerialPort
 ) -> None:
     far.answer(lambda asked: b"<1>")
     assert await port.frame(cut, 0.2, write=b"<1>more") == b"<1>"
@@ -89,7 +88,7 @@ QUIET: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", QUIET)
 async def test_who_is_dead_on_an_adapter_that_hears_itself_is_silent(
-    far: Far, port: SerialPort, monkeypatch: pytest.MonkeyPatch, name: str
+    far: FarEnd, port: SerialPort, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     real = port.frame
     said: list[float] = []
@@ -110,7 +109,7 @@ async def test_who_is_dead_on_an_adapter_that_hears_itself_is_silent(
 
 
 def test_a_modbus_unit_that_is_dead_on_such_an_adapter_is_silent(
-    far: Far, port: SerialPort
+    far: FarEnd, port: SerialPort
 ) -> None:
     far.answer(lambda asked: asked)
     master = ModbusRtu(port, 0.05)

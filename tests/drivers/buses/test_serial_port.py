@@ -20,14 +20,13 @@ from drivers.buses import serial_wire
 from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_wire import LIMIT
 from edge.core import BusError, DataError, Reason, SerialBus
-from tests.drivers.buses.far import Far, cut
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import FarEnd, cut, waiting
 
 TIOCGEXCL = 0x80045440  # asks the kernel whether a terminal is exclusive
 
 
 @pytest.fixture
-def port(far: Far) -> Iterator[SerialPort]:
+def port(far: FarEnd) -> Iterator[SerialPort]:
     opened = SerialPort(far.path)
     yield opened
     opened.close()
@@ -50,13 +49,13 @@ def test_a_character_lasts_as_long_as_its_bits(text: str, bits: int) -> None:
 
 @pytest.mark.parametrize("text", ["9600", "9600 9N1", "9600 8M1", "fast 8N1", "9600 8N", ""])
 def test_settings_that_are_none_are_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"like 9600 8N1|invalid literal"):
+    with pytest.raises(ValueError, match=r"of the form 9600 8N1|invalid literal"):
         SerialPort.at("x", text)
 
 
 @pytest.mark.parametrize("text", ["9600 8N1", "19200 8E1", "2400 8N2", "300 7E1", "1200 7O2"])
 def test_a_real_port_is_set_as_its_settings_say(
-    far: Far, monkeypatch: pytest.MonkeyPatch, text: str
+    far: FarEnd, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     """What pyserial is told; that a pseudo-terminal cannot be told it is why it is not there."""
     told: dict[str, object] = {}
@@ -85,21 +84,21 @@ def test_an_adapter_that_can_is_told_to_hold_no_byte_back(
     assert told == [True]
 
 
-async def test_a_frame_is_cut_out_of_what_comes(far: Far, port: SerialPort) -> None:
+async def test_a_frame_is_cut_out_of_what_comes(far: FarEnd, port: SerialPort) -> None:
     port.open()
     far.say(b"rubbish<one><two>")
     assert await port.frame(cut, 20.0) == b"<one>"
     assert await port.frame(cut, 20.0) == b"<two>"  # it was already there
 
 
-async def test_a_frame_in_pieces_is_waited_for(far: Far, port: SerialPort) -> None:
+async def test_a_frame_in_pieces_is_waited_for(far: FarEnd, port: SerialPort) -> None:
     port.open()
     far.say(b"<on")
     far.say_later(b"e>", 0.15)
     assert await port.frame(cut, 20.0) == b"<one>"
 
 
-async def test_the_newest_of_what_has_piled_up_counts(far: Far, port: SerialPort) -> None:
+async def test_the_newest_of_what_has_piled_up_counts(far: FarEnd, port: SerialPort) -> None:
     port.open()
     far.say(b"<old><new><unfinished")
     assert await port.frame(cut, 20.0, newest=True) == b"<new>"
@@ -107,7 +106,7 @@ async def test_the_newest_of_what_has_piled_up_counts(far: Far, port: SerialPort
     assert await port.frame(cut, 20.0, newest=True) == b"<unfinished>"
 
 
-async def test_a_question_forgets_what_was_said_before_it(far: Far, port: SerialPort) -> None:
+async def test_a_question_forgets_what_was_said_before_it(far: FarEnd, port: SerialPort) -> None:
     port.open()
     far.say(b"<stale>")
     assert select.select([port._fd], [], [], 20.0)[0]
@@ -123,7 +122,7 @@ async def test_silence_is_a_bus_error(port: SerialPort) -> None:
 
 
 async def test_bytes_without_a_frame_are_a_data_error_that_names_the_settings(
-    far: Far, port: SerialPort
+    far: FarEnd, port: SerialPort
 ) -> None:
     port.open()
     far.say(b"rubbish")
@@ -131,7 +130,7 @@ async def test_bytes_without_a_frame_are_a_data_error_that_names_the_settings(
         await port.frame(cut, 0.5)
 
 
-async def test_rubbish_never_grows_the_buffer(far: Far, port: SerialPort) -> None:
+async def test_rubbish_never_grows_the_buffer(far: FarEnd, port: SerialPort) -> None:
     port.open()
     for _ in range(3):
         with suppress(DataError):
@@ -144,7 +143,7 @@ async def test_rubbish_never_grows_the_buffer(far: Far, port: SerialPort) -> Non
     assert b"<good>" in await port.frame(cut, 20.0)
 
 
-async def test_a_flood_does_not_hold_the_caller(far: Far, port: SerialPort) -> None:
+async def test_a_flood_does_not_hold_the_caller(far: FarEnd, port: SerialPort) -> None:
     port.open()
     end = threading.Event()
 
@@ -164,7 +163,7 @@ async def test_a_flood_does_not_hold_the_caller(far: Far, port: SerialPort) -> N
     assert took < 20  # it does come back
 
 
-async def test_waiting_lets_the_loop_of_the_bus_run(far: Far, port: SerialPort) -> None:
+async def test_waiting_lets_the_loop_of_the_bus_run(far: FarEnd, port: SerialPort) -> None:
     waiting = asyncio.ensure_future(port.frame(cut, 30.0))
     await asyncio.sleep(0.01)
     waiting.cancel()
@@ -172,7 +171,7 @@ async def test_waiting_lets_the_loop_of_the_bus_run(far: Far, port: SerialPort) 
         await waiting
 
 
-async def test_what_nothing_answers_is_sent_once_the_line_is_free(far: Far) -> None:
+async def test_what_nothing_answers_is_sent_once_the_line_is_free(far: FarEnd) -> None:
     port = SerialPort(far.path, 300)  # 33 ms for a character
     start = time.monotonic()
     await port.send(b"ab")
@@ -186,7 +185,7 @@ async def test_what_nothing_answers_is_sent_once_the_line_is_free(far: Far) -> N
     port.close()
 
 
-async def test_the_speed_changes_when_all_has_left_and_back(far: Far) -> None:
+async def test_the_speed_changes_when_all_has_left_and_back(far: FarEnd) -> None:
     port = SerialPort(far.path, 300)
     await port.speed(300)  # as it is
     start = time.monotonic()
@@ -214,7 +213,7 @@ def addressed(unit: int) -> Callable[[bytes], tuple[bytes | None, int]]:
     return of_unit
 
 
-async def test_several_devices_are_asked_by_address_on_one_line(far: Far) -> None:
+async def test_several_devices_are_asked_by_address_on_one_line(far: FarEnd) -> None:
     """One of them is dead, one answers so late that its neighbour is being asked already."""
     port = waiting(far)(far.path)
     last = bytearray(b"?")
@@ -230,12 +229,14 @@ async def test_several_devices_are_asked_by_address_on_one_line(far: Far) -> Non
         if want:
             assert await asked == want
         else:
-            with pytest.raises(BusError, match="has the device its supply and this address"):
+            with pytest.raises(BusError, match="check that the device has supply and this address"):
                 await asked
     port.close()
 
 
-async def test_a_late_answer_that_has_begun_is_heard_to_its_end(far: Far, port: SerialPort) -> None:
+async def test_a_late_answer_that_has_begun_is_heard_to_its_end(
+    far: FarEnd, port: SerialPort
+) -> None:
     with pytest.raises(BusError):
         await port.frame(cut, 0.03, write=b"1")
     far.say(b"<la")
@@ -244,7 +245,7 @@ async def test_a_late_answer_that_has_begun_is_heard_to_its_end(far: Far, port: 
     assert await port.frame(cut, 20.0, write=b"2") == b"<good>"
 
 
-async def test_a_line_that_is_never_quiet_is_not_asked(far: Far) -> None:
+async def test_a_line_that_is_never_quiet_is_not_asked(far: FarEnd) -> None:
     port = SerialPort(far.path, 50)  # 700 ms of silence are never to be had
     port.open()
     far.say(b"\x55")
@@ -281,7 +282,7 @@ def test_why_a_port_does_not_open_says_what_to_do(
         SerialPort("/dev/ttyX").open()
 
 
-def test_a_port_belongs_to_one(far: Far, port: SerialPort) -> None:
+def test_a_port_belongs_to_one(far: FarEnd, port: SerialPort) -> None:
     port.open()
     with pytest.raises(BusError, match="in use by another program"):
         SerialPort(far.path).open()
@@ -292,7 +293,7 @@ def test_a_port_belongs_to_one(far: Far, port: SerialPort) -> None:
 
 
 def test_a_real_port_is_marked_exclusive_for_everybody(
-    far: Far, port: SerialPort, monkeypatch: pytest.MonkeyPatch
+    far: FarEnd, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exclusive() -> bool:
         return bool(struct.unpack("i", fcntl.ioctl(far.slave, TIOCGEXCL, bytes(4)))[0])
@@ -304,7 +305,7 @@ def test_a_real_port_is_marked_exclusive_for_everybody(
     assert not exclusive()
 
 
-def test_it_never_becomes_the_controlling_terminal(far: Far) -> None:
+def test_it_never_becomes_the_controlling_terminal(far: FarEnd) -> None:
     code = (
         "import os, sys\n"
         "from drivers.buses.serial_port import SerialPort\n"
@@ -322,7 +323,7 @@ def test_it_never_becomes_the_controlling_terminal(far: Far) -> None:
 
 
 @pytest.mark.parametrize("parity", ["N", "E", "O"])
-def test_a_pseudo_terminal_opens_again_and_again_with_any_parity(far: Far, parity: str) -> None:
+def test_a_pseudo_terminal_opens_again_and_again_with_any_parity(far: FarEnd, parity: str) -> None:
     for _ in range(3):
         port = SerialPort(far.path, 19_200, parity)
         port.open()
@@ -330,7 +331,7 @@ def test_a_pseudo_terminal_opens_again_and_again_with_any_parity(far: Far, parit
         port.close()
 
 
-def test_a_name_that_is_a_link_is_followed(far: Far, tmp_path: Path) -> None:
+def test_a_name_that_is_a_link_is_followed(far: FarEnd, tmp_path: Path) -> None:
     link = tmp_path / "usb-Adapter-if00"
     link.symlink_to(far.path)
     port = SerialPort(str(link), 9600, "E")
@@ -339,7 +340,7 @@ def test_a_name_that_is_a_link_is_followed(far: Far, tmp_path: Path) -> None:
 
 
 async def test_a_port_that_vanished_is_said_so_and_opened_again(tmp_path: Path) -> None:
-    first, link = Far(), tmp_path / "port"
+    first, link = FarEnd(), tmp_path / "port"
     link.symlink_to(first.path)
     port = SerialPort(str(link))
     port.open()
@@ -349,7 +350,7 @@ async def test_a_port_that_vanished_is_said_so_and_opened_again(tmp_path: Path) 
     link.unlink()
     with pytest.raises(BusError, match="is not there"):
         await port.frame(cut, 0.5)
-    second = Far()
+    second = FarEnd()
     link.symlink_to(second.path)
     second.keep_saying(lambda: b"<back>", 0.02)
     assert await port.frame(cut, 20.0) == b"<back>"

@@ -44,7 +44,7 @@ SERIAL0 = DeviceNode("/dev/serial0", "/dev/ttyAMA0", True, usable=True, group="d
             "have no stop bit at 9600 8N1: the device has another baud",
         ),
         (UartCounters(0, framing=3), "have no stop bit"),
-        (UartCounters(100, parity=50), "the baud rate is right, the parity is not"),
+        (UartCounters(100, parity=50), "the baud rate is right, the parity is wrong"),
         (UartCounters(10, framing=5, breaks=30), "the line is held low (30 breaks): A and B"),
         (UartCounters(100, overrun=4), "lost before this program could read them"),
     ],
@@ -80,7 +80,7 @@ def even(text: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("heard", "says"),
     [
-        (bytes(40), "100% of what comes are zeros: the line is held low: A and B"),
+        (bytes(40), "100% of the bytes are zeros: the line is held low: A and B"),
         (even(b"/ELS5\\@V10.04\r\n"), "seven bits with parity E: the device speaks 7E1"),
         (bytes(byte ^ 0x80 for byte in even(b"1-0:1.8.0(0001)")), "with parity O"),
         (bytes.fromhex("f07e00f8e07f01c03f80"), "no frame is in them (f0 7e 00"),
@@ -90,7 +90,7 @@ def test_what_bytes_without_a_frame_look_like(heard: bytes, says: str) -> None:
     [found] = bytes_finding(*AT, heard)
     assert says in str(found)
     assert damaged(*AT, heard, len(heard), UartCounters()) == str(found)
-    assert "parity is not" in damaged(*AT, heard, len(heard), UartCounters(10, parity=9))
+    assert "parity is wrong" in damaged(*AT, heard, len(heard), UartCounters(10, parity=9))
 
 
 def test_few_bytes_prove_nothing() -> None:
@@ -108,8 +108,8 @@ def test_whatever_comes_gets_at_most_one_sentence(heard: bytes) -> None:
 
 
 def test_silence_says_something_else_to_who_asks_than_to_who_listens() -> None:
-    assert "are A and B (or TX and RX) not swapped" in str(silent(*AT, 1.0, asked=True))
-    assert "is its TX on our RX" in str(silent(*AT, 1.0))
+    assert "that A and B (or TX and RX) are not swapped" in str(silent(*AT, 1.0, asked=True))
+    assert "that its TX is on our RX" in str(silent(*AT, 1.0))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_silence_says_something_else_to_who_asks_than_to_who_listens() -> None:
     [
         (errno.ENOENT, "plug the adapter in; /dev/serial/by-id has its name"),
         (errno.EACCES, "usermod -aG uucp USER"),
-        (errno.EBUSY, "a line has one master"),
+        (errno.EBUSY, "a line can have only one master"),
     ],
 )
 def test_a_port_that_does_not_open_has_a_remedy(code: int, remedy: str) -> None:
@@ -143,7 +143,7 @@ def test_a_login_a_foreign_program_and_a_missing_group_are_said() -> None:
     assert "raspi-config" in found.remedy
     [found] = host_findings(PORT, (), None, NodeUser(9, "minicom"))
     assert str(found) == (
-        "minicom (process 9) has /dev/ttyUSB0 open: end it, a line has one master"
+        "minicom (process 9) has /dev/ttyUSB0 open: end it, a line can have only one master"
     )
     locked = DeviceNode("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=False, group="dialout")
     [found] = host_findings(locked)

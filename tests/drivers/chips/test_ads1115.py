@@ -11,20 +11,17 @@ from drivers.chips.ads1115_pairs import Ads1115Pairs
 from drivers.sim import ads1115 as sim
 from drivers.sim.ads1115_pairs import Ads1115Pairs as SimPairs
 from edge.core import Bad, BusError, Condition, DataError, Polled, Reason
-from tests.drivers.simbus import Now, SimI2c
-from tests.drivers.vectors import vectors
+from tests.kit.air import Now, SensorRig, SimI2c
+from tests.kit.vectors import vectors
 
 CELLS = {"ain0": 0.26013, "ain1": 0.24512, "ain2": 0.3321, "ain3": 0.0}
 
 
-class Rig:
-    """A driver, its bus, its chip."""
-
+class Ads1115Rig(SensorRig[sim.Ads1115, Ads1115]):
     def __init__(self, **options: float) -> None:
-        self.now = Now()
-        self.chip = sim.Ads1115(CELLS, clock=self.now)
-        self.bus = SimI2c(self.now, {0x48: self.chip})
-        self.driver = Ads1115(self.bus, **options)  # type: ignore[arg-type]
+        now = Now()
+        chip = sim.Ads1115(CELLS, clock=now)
+        super().__init__(now, 0x48, chip, lambda bus: Ads1115(bus, **options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("range_v", [0.4, 0.512, 1.0, 3.3, 6.144])
@@ -32,7 +29,7 @@ class Rig:
 async def test_each_pin_is_measured_with_the_range_that_just_holds_it(
     range_v: float, rate_sps: int
 ) -> None:
-    rig = Rig(range_v=range_v, rate_sps=rate_sps)
+    rig = Ads1115Rig(range_v=range_v, rate_sps=rate_sps)
     device: Polled = rig.driver
     await device.open()
     before = rig.now.s
@@ -44,7 +41,7 @@ async def test_each_pin_is_measured_with_the_range_that_just_holds_it(
 
 
 async def test_an_input_beyond_the_range_is_bad_and_says_what_to_do() -> None:
-    rig = Rig(range_v=0.3)
+    rig = Ads1115Rig(range_v=0.3)
     rig.chip.bias = {"ain0": 0.3, "ain3": -0.9}
     await rig.driver.open()
     found = await rig.driver.read()
@@ -74,7 +71,7 @@ async def test_a_chip_that_lost_its_settings_gives_no_value(pairs: bool) -> None
 
 
 async def test_another_channel_than_was_asked_for_is_no_value() -> None:
-    rig = Rig()
+    rig = Ads1115Rig()
     write = rig.chip.write
 
     def meddled(data: bytes) -> None:
@@ -86,18 +83,18 @@ async def test_another_channel_than_was_asked_for_is_no_value() -> None:
 
 
 async def test_a_value_that_is_told_in_two_ways_is_none() -> None:
-    rig = Rig()
+    rig = Ads1115Rig()
     read, answers = rig.chip.read, iter([0, 1, 0])
     rig.chip.read = lambda count: bytes([read(count)[0] ^ next(answers), read(count)[1]])  # type: ignore[method-assign]
-    with pytest.raises(DataError, match="in two ways"):
+    with pytest.raises(DataError, match="gives two values"):
         await rig.driver.read()
 
 
 async def test_a_conversion_without_an_end_and_a_chip_that_is_gone_are_bus_errors() -> None:
-    rig = Rig()
+    rig = Ads1115Rig()
     await rig.driver.open()
     rig.chip.fault = "endless"
-    with pytest.raises(BusError, match="no end") as caught:
+    with pytest.raises(BusError, match="does not end") as caught:
         await rig.driver.read()
     assert caught.value.reason is Reason.BUSY
     rig.chip.power(False)

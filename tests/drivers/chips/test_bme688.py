@@ -11,7 +11,7 @@ from drivers.chips.bme688 import ANSWER, Bme688, decode, explain
 from drivers.sim import bme688 as sim
 from edge.core import Bad, BusError, Condition, DataError, Polled, Reason, Sample, UncertainValue
 from tests.drivers.chips import bosch_formulas as bosch
-from tests.drivers.simbus import Now, SimI2c
+from tests.kit.air import Now, SensorRig
 
 VALUES = {"temperature": 11.4, "humidity": 81.2, "pressure": 98_765.0, "gas_resistance": 51_200.0}
 TRIM = Bme688Trim(*sim.T, *sim.P, *sim.H, *sim.G, sim.HEAT_VALUE, sim.HEAT_RANGE)
@@ -102,23 +102,21 @@ def test_hostile_frames_are_a_data_error(frames: list[bytes]) -> None:
         explain(frames)
 
 
-class Rig:
-    """A driver, its bus, its chip."""
-
+class Bme688Rig(SensorRig[sim.Bme688, Bme688]):
     def __init__(self, fault: str = "", settle_reads: int = 0, **options: int) -> None:
-        self.now = Now()
-        self.chip = sim.Bme688(VALUES, clock=self.now, fault=fault)
-        self.bus = SimI2c(self.now, {0x76: self.chip})
-        self.driver = Bme688(self.bus, settle_reads=settle_reads, **options)
+        now = Now()
+        chip = sim.Bme688(VALUES, clock=now, fault=fault)
+        super().__init__(
+            now, 0x76, chip, lambda bus: Bme688(bus, settle_reads=settle_reads, **options)
+        )
 
     async def poll(self) -> dict[str, Sample]:
         self.now.s += 1
-        found = await self.driver.read()
-        return dict(zip([p.key for p in Bme688.points], found, strict=True))
+        return await self.read()
 
 
 async def test_what_there_is_is_what_is_measured() -> None:
-    rig = Rig()
+    rig = Bme688Rig()
     device: Polled = rig.driver
     await device.open()
     assert await rig.poll() == pytest.approx(VALUES, rel=2e-3)
@@ -130,7 +128,7 @@ async def test_what_there_is_is_what_is_measured() -> None:
 async def test_the_heater_gets_as_hot_as_it_should_once_the_air_is_known(
     target: int, ms: int
 ) -> None:
-    rig = Rig(heater_cel=target, heater_ms=ms)
+    rig = Bme688Rig(heater_cel=target, heater_ms=ms)
     await rig.driver.open()
     await rig.poll()
     before = rig.now.s + 1
@@ -140,7 +138,7 @@ async def test_the_heater_gets_as_hot_as_it_should_once_the_air_is_known(
 
 
 async def test_the_gas_is_in_doubt_until_it_has_settled_and_the_air_is_not() -> None:
-    rig = Rig(settle_reads=3)
+    rig = Bme688Rig(settle_reads=3)
     await rig.driver.open()
     for _ in range(3):
         found = await rig.poll()
@@ -151,7 +149,7 @@ async def test_the_gas_is_in_doubt_until_it_has_settled_and_the_air_is_not() -> 
 
 
 async def test_a_heater_that_stays_cold_is_told_and_comes_back() -> None:
-    rig = Rig()
+    rig = Bme688Rig()
     await rig.driver.open()
     rig.chip.fault = "cold"
     for _ in range(3):
@@ -164,7 +162,7 @@ async def test_a_heater_that_stays_cold_is_told_and_comes_back() -> None:
 
 @pytest.mark.parametrize(("fault", "key"), [("open", "gas_resistance"), ("dry", "humidity")])
 async def test_a_part_that_gives_nothing_is_named(fault: str, key: str) -> None:
-    rig = Rig(fault)
+    rig = Bme688Rig(fault)
     await rig.driver.open()
     found = await rig.poll()
     assert {k for k, s in found.items() if s == Bad(Reason.STALE)} == {key}
@@ -173,12 +171,12 @@ async def test_a_part_that_gives_nothing_is_named(fault: str, key: str) -> None:
 
 async def test_a_bme680_is_refused_by_its_name() -> None:
     with pytest.raises(DataError, match="is a BME680") as caught:
-        await Rig("bme680").driver.open()
+        await Bme688Rig("bme680").driver.open()
     assert caught.value.reason is Reason.ADDRESS
 
 
 async def test_a_chip_that_forgets_gives_nothing_and_one_without_supply_is_silent() -> None:
-    rig = Rig()
+    rig = Bme688Rig()
     await rig.driver.open()
     first = await rig.poll()
     rig.chip.fault = "forgetful"

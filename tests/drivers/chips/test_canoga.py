@@ -30,11 +30,11 @@ from edge.core import (
     UncertainValue,
 )
 from tests.drivers.serialsim import SimSerial
-from tests.drivers.simbus import Now
-from tests.drivers.vectors import frame, vector
+from tests.kit.air import Now
+from tests.kit.vectors import frame, vector
 
 
-class Road:
+class CanogaRig:
     """A card with a vehicle now and then, and the driver that asks it."""
 
     def __init__(self, **options: int) -> None:
@@ -92,7 +92,7 @@ def test_rubbish_is_a_data_error_or_four_channels(data: bytes) -> None:
 
 @given(st.binary(max_size=200), st.integers(1, 30))
 def test_a_serial_number_is_found_behind_anything(rubbish: bytes, chunk: int) -> None:
-    good = Card({}, address=7)._told(wire.SERIAL)
+    good = Card({}, address=7)._reply(wire.SERIAL)
     cut, buffer, found = wire.text_framer(wire.SERIAL, 7), b"", b""
     stream = rubbish + b"\0" * wire.LONGEST + good  # half a frame may wait for so much more
     for at in range(0, len(stream), chunk):
@@ -114,7 +114,7 @@ def test_an_address_that_no_card_has_is_a_config_error() -> None:
 
 
 async def test_vehicles_and_their_time_are_counted() -> None:
-    road = Road()
+    road = CanogaRig()
     assert isinstance(road.device, SelfReporting)
     await road.device.open()
     assert road.device.identity == "C924-0012345"
@@ -132,7 +132,7 @@ async def test_vehicles_and_their_time_are_counted() -> None:
 
 
 async def test_its_count_and_its_clock_begin_anew_and_nothing_is_lost() -> None:
-    road = Road()
+    road = CanogaRig()
     road.card.reset_at = road.now.s - (wire.CLOCK_MS / 1000 - 200)  # 200 s before it starts again
     road.car()
     assert (await road.told())[0] == 1
@@ -143,7 +143,7 @@ async def test_its_count_and_its_clock_begin_anew_and_nothing_is_lost() -> None:
 
 
 async def test_what_came_while_nobody_asked_is_counted_unless_it_can_be_too_many() -> None:
-    road = Road()
+    road = CanogaRig()
     road.car()
     await road.told()
     road.card.fault = "silent"
@@ -165,7 +165,7 @@ async def test_what_came_while_nobody_asked_is_counted_unless_it_can_be_too_many
 
 
 async def test_a_reset_is_not_believed_at_once_and_costs_no_count() -> None:
-    road = Road()
+    road = CanogaRig()
     await road.told()
     for _ in range(5):
         road.car()
@@ -179,7 +179,7 @@ async def test_a_reset_is_not_believed_at_once_and_costs_no_count() -> None:
 
 
 async def test_a_first_byte_that_was_lost_is_noticed_though_the_checksum_is_right() -> None:
-    road = Road()
+    road = CanogaRig()
     await road.told()
     for _ in range(3):
         road.car(on_ms=1000)
@@ -191,7 +191,7 @@ async def test_a_first_byte_that_was_lost_is_noticed_though_the_checksum_is_righ
 
 
 async def test_each_fault_of_the_line_is_seen_and_it_recovers() -> None:
-    road = Road()
+    road = CanogaRig()
     road.car()
     good = await road.told()
     road.card.late_s = 0.4
@@ -204,7 +204,7 @@ async def test_each_fault_of_the_line_is_seen_and_it_recovers() -> None:
 
 
 async def test_a_loop_whose_state_says_so_is_a_fault() -> None:
-    road = Road(fault_mask=0x80)
+    road = CanogaRig(fault_mask=0x80)
     road.car(channel=2)
     assert await road.told(2) == (1, 0.0)
     road.card.channels[1] = replace(road.card.channels[1], state=0x81)
@@ -227,7 +227,7 @@ async def test_cards_on_one_line_answer_to_their_addresses() -> None:
 
 
 async def test_totals_survive_a_restart() -> None:
-    road = Road()
+    road = CanogaRig()
     assert isinstance(road.device, Stateful)
     await road.told()
     for _ in range(300):

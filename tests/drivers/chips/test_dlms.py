@@ -245,7 +245,7 @@ async def test_blocks_out_of_order_are_not_put_together() -> None:
     device = Dlms(Wired(meter))
     await read(device)
     meter.faults.extend(["", "", "", "", "wrong_block"])  # SNRM, AARQ, its number, half a number
-    with pytest.raises(DataError, match="block 3 comes where 2 was due"):
+    with pytest.raises(DataError, match="block 3 came, 2 was expected"):
         await read(device)
 
 

@@ -11,7 +11,7 @@ from drivers.sim.dlt645 import Dlt645 as Meter
 from drivers.sim.dlt645 import encode_frame
 from edge.core import Bad, Condition, ConfigError, DataError, Reason, SelfReporting
 from tests.drivers.chips.wired import Wired
-from tests.drivers.vectors import vectors
+from tests.kit.vectors import vectors
 
 ADDRESS = "202311250042"
 REQUEST = wire.encode_frame(ADDRESS, wire.READ, bytes.fromhex("0000 0100"))

@@ -13,7 +13,7 @@ from edge.core import Bad, BusError, DataError, Sample, SelfReporting, Stateful
 from tests.drivers.bench import SerialWire
 from tests.drivers.chips.p1 import ADDRESS, GAS, RANGE, one, telegram
 from tests.drivers.known import read
-from tests.drivers.vectors import vectors
+from tests.kit.vectors import vectors
 
 VALUES = {"energy_import_t1": 10.5, "energy_import_t2": 0.25, "power": -750.0, "gas_volume": 12.75}
 

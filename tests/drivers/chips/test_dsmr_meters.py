@@ -119,7 +119,7 @@ async def test_of_named_meters_one_may_fall_silent_or_be_replaced() -> None:
     never = port(gas(2, A, 0.0, "632525252525S"), gas(1, B, 0.5))
     assert await read(device, never) == {"gas_volume": STALE, "gas_volume_2": 0.5}
     assert await read(device, port(gas(2, C, 9.0), gas(1, B, 0.5))) == {"gas_volume_2": 0.5}
-    assert f"gas names {A}, which the port does not tell of" in device.health[Condition.SETTINGS]
+    assert f"gas names {A}, but the port reports" in device.health[Condition.SETTINGS]
     assert C in device.health[Condition.SETTINGS]
 
 
@@ -163,7 +163,7 @@ async def test_meters_without_an_identifier_cannot_be_told_apart() -> None:
         device = Dsmr(SerialWire([]))
         frame = port(gas(1, names[0], 5.0), gas(2, names[1], 5.0))
         assert await read(device, frame) == {"gas_volume": CONTRADICTED}
-        assert "not all tell an identifier" in device.health[Condition.SETTINGS]
+        assert "not all send an identifier" in device.health[Condition.SETTINGS]
         assert draft_options(frame) == {}
     device = Dsmr(SerialWire([]), gas=(A,))
     assert await read(device, port(gas(1, A, 5.0), gas(2, None, 6.0))) == {"gas_volume": 5.0}
@@ -227,7 +227,7 @@ async def test_a_meter_on_two_channels_is_one_by_its_later_reading() -> None:
         assert await read(device, port(*lines)) == {"gas_volume": 5.0}
     torn = port(gas(1, A, 4.0), gas(2, A, 5.0))
     assert await read(device, torn) == {"gas_volume": CONTRADICTED}
-    assert f"of the gas meter {A} that cannot both be right" in device.health[Condition.SETTINGS]
+    assert f"different readings of the gas meter {A}" in device.health[Condition.SETTINGS]
     assert await read(Dsmr(SerialWire([]), gas=(A,)), torn) == {"gas_volume": CONTRADICTED}
 
 

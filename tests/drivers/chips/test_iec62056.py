@@ -40,7 +40,7 @@ ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 TICK_S = 0.005
 
 
-class Line:
+class Iec62056Line:
     """A `SerialBus` in virtual time with a simulated meter; each character takes its ten bits."""
 
     def __init__(self, meter: Meter) -> None:
@@ -99,7 +99,7 @@ class Line:
 @pytest.mark.parametrize("speed", [*"0123456", *"ABCDEF", "9", "Z", "~", "("])
 async def test_meters_of_all_modes_and_speeds_are_read(speed: str) -> None:
     meter = Meter(VALUES, speed=speed)
-    line = Line(meter)
+    line = Iec62056Line(meter)
     device = Iec62056(line)
     assert await read(device) == pytest.approx(VALUES)
     mode = "0123456".find(speed) if speed.isdigit() else "ABCDEF".find(speed) + 1
@@ -112,7 +112,7 @@ async def test_meters_of_all_modes_and_speeds_are_read(speed: str) -> None:
 
 
 async def test_more_speed_than_the_head_can_follow_is_refused() -> None:
-    line = Line(Meter(VALUES, speed="6"))
+    line = Iec62056Line(Meter(VALUES, speed="6"))
     assert await read(Iec62056(line, fastest=9600)) == pytest.approx(VALUES)
     assert check_parity(line.sent[1][1]) == b"\x06000\r\n"
     assert set(line.speeds) == {300}
@@ -125,7 +125,7 @@ async def test_more_speed_than_the_head_can_follow_is_refused() -> None:
 async def test_the_reaction_times_of_both_sides_are_kept(
     maker: str, reaction_s: float, least_s: float, most_s: float
 ) -> None:
-    line = Line(Meter(VALUES, reaction_s=reaction_s, maker=maker))
+    line = Iec62056Line(Meter(VALUES, reaction_s=reaction_s, maker=maker))
     assert await read(Iec62056(line)) == pytest.approx(VALUES)
     (called, call), (acknowledged, _) = line.sent
     named = called + 10 * len(call) / 300 + reaction_s + 10 * len("/KST5SIM-3\r\n") / 300
@@ -133,7 +133,7 @@ async def test_the_reaction_times_of_both_sides_are_kept(
 
 
 async def test_one_of_several_is_called_by_its_number() -> None:
-    line = Line(Meter(VALUES, "0815"))
+    line = Iec62056Line(Meter(VALUES, "0815"))
     assert await Iec62056(line, address="0815").read()
     with pytest.raises(BusError):
         await Iec62056(line, address="0816").read()
@@ -145,7 +145,7 @@ async def test_one_of_several_is_called_by_its_number() -> None:
 
 @pytest.mark.parametrize("fault", [f for f in FAULTS if f != "silent"])
 async def test_each_fault_is_noticed_and_costs_one_reading(fault: str) -> None:
-    line = Line(Meter(VALUES, speed="4"))
+    line = Iec62056Line(Meter(VALUES, speed="4"))
     device = Iec62056(line)
     line.meter.faults.append(fault)
     if fault in ("noise", "error"):
@@ -164,7 +164,7 @@ async def test_each_fault_is_noticed_and_costs_one_reading(fault: str) -> None:
 
 async def test_identity_and_health_outlive_a_failure_and_follow_a_swap() -> None:
     meter = Meter(VALUES, fault="error")
-    device = Iec62056(Line(meter))
+    device = Iec62056(Iec62056Line(meter))
     await device.read()
     meter.silent = True
     with pytest.raises(BusError):
@@ -190,7 +190,7 @@ async def test_a_readout_without_an_end_comes_to_one(
 ) -> None:
     monkeypatch.setattr(chip, "LONGEST_S", 0.05 if error is BusError else 30.0)
 
-    class Endless(Line):
+    class Endless(Iec62056Line):
         async def frame(
             self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
         ) -> bytes:

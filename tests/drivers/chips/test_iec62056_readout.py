@@ -9,7 +9,7 @@ from drivers.chips import _iec62056 as wire
 from drivers.chips._telegram import add_parity, bcc, check_parity
 from drivers.chips.iec62056 import DRIVER, explain
 from edge.core import Bad, DataError, Reason, Sample
-from tests.drivers.vectors import vectors
+from tests.kit.vectors import vectors
 
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 

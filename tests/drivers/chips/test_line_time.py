@@ -15,7 +15,7 @@ from edge.core import Bad, BusError, DataError, Framer, Reason
 ADDRESS = "202311250042"
 
 
-class Line:
+class AnsweringLine:
     """A line with one meter. `spoil` makes something else of its answer.
 
     The time of a reading is over once, at the question after `left` others.
@@ -46,11 +46,11 @@ class Line:
     async def speed(self, baud: int = 0) -> None: ...
 
 
-def on_a_line(module: ModuleType, **values: float) -> tuple[Any, Line]:
+def on_a_line(module: ModuleType, **values: float) -> tuple[Any, AnsweringLine]:
     if module is dlms:
-        line = Line(Dlms(values, 17, turnaround_s=0.0))
+        line = AnsweringLine(Dlms(values, 17, turnaround_s=0.0))
         return dlms.Dlms(line, 17), line
-    line = Line(Dlt645(values, ADDRESS, turnaround_s=0.0))
+    line = AnsweringLine(Dlt645(values, ADDRESS, turnaround_s=0.0))
     return dlt645.Dlt645(line, ADDRESS), line
 
 
@@ -70,7 +70,7 @@ async def test_who_has_not_answered_yet_is_not_asked_on_and_on(
 
 
 async def test_a_meter_that_is_alone_costs_one_short_question_more() -> None:
-    line = Line(Dlt645({"energy_import": 1.0}, ADDRESS, turnaround_s=0.0))
+    line = AnsweringLine(Dlt645({"energy_import": 1.0}, ADDRESS, turnaround_s=0.0))
     device = dlt645.Dlt645(line)
     line.spoil = lambda said: b""
     with pytest.raises(BusError):  # noqa: PT012

@@ -23,7 +23,7 @@ from edge.core import (
 )
 from tests.drivers.chips.wired import Wired
 from tests.drivers.known import read
-from tests.drivers.vectors import vectors
+from tests.kit.vectors import vectors
 
 HEAD = bytes.fromhex("78563412 422e 01 02 2a 00 0000")
 GOOD = long_frame(8, 1, 0x72, HEAD + bytes.fromhex("0c0356341200"))
@@ -324,9 +324,9 @@ async def test_telegrams_without_end_come_to_an_end() -> None:
 
 async def test_two_meters_that_answer_one_after_the_other_are_noticed() -> None:
     class Swapped(Meter):
-        def _told(self, fault: str) -> bytes:
+        def _reply(self, fault: str) -> bytes:
             self.number = f"{int(self.number) + 1:08d}"
-            return super()._told(fault)
+            return super()._reply(fault)
 
     device = Mbus(Wired(Swapped({"power": 5.0, "voltage": 1.0}, 1, per_telegram=1)), 1)
     with pytest.raises(DataError, match="same address"):

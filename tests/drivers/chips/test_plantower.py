@@ -15,8 +15,8 @@ from drivers.sim import pms7003 as sim7003
 from drivers.sim._plantower import Plantower, WordLayout
 from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
-from tests.drivers.simbus import Now
-from tests.drivers.vectors import frame, vector
+from tests.kit.air import Now
+from tests.kit.vectors import frame, vector
 
 MASSES = {"pm1_0": 5, "pm2_5": 8, "pm10": 11}
 VALUES = {

@@ -8,30 +8,22 @@ from drivers.chips.scd41 import Scd41, decode, explain
 from drivers.sim import scd41 as sim
 from drivers.sim._sensirion import with_checksums
 from edge.core import Bad, BusError, Condition, DataError, Reason, Sample
-from tests.drivers.simbus import Now, SimI2c
-from tests.drivers.vectors import vectors
+from tests.kit.air import Now, SensorRig
+from tests.kit.vectors import vectors
 
 VALUES = {"co2": 612.0, "temperature": 21.25, "humidity": 44.0}
 TICK = {"co2": 0.5, "temperature": 175 / 65535, "humidity": 100 / 65535}
 
 
-class Rig:
-    """A driver, its bus, its sensor."""
-
+class Scd41Rig(SensorRig[sim.Scd41, Scd41]):
     def __init__(self, **options: object) -> None:
-        self.now = Now()
-        self.chip = sim.Scd41(VALUES, clock=self.now, powered_s=3600)
-        self.bus = SimI2c(self.now, {0x62: self.chip})
-        self.driver = Scd41(self.bus, **options)  # type: ignore[arg-type]
+        now = Now()
+        chip = sim.Scd41(VALUES, clock=now, powered_s=3600)
+        super().__init__(now, 0x62, chip, lambda bus: Scd41(bus, **options))  # type: ignore[arg-type]
 
     async def after(self, seconds: float) -> tuple[Sample, ...]:
         self.now.s += seconds
         return await self.driver.read()
-
-    async def reopen(self) -> None:
-        """As the poller does after silence."""
-        await self.driver.close()
-        await self.driver.open()
 
 
 def right(found: tuple[Sample, ...]) -> bool:
@@ -40,7 +32,7 @@ def right(found: tuple[Sample, ...]) -> bool:
 
 
 async def test_a_sample_each_five_seconds_and_nothing_between() -> None:
-    rig = Rig()
+    rig = Scd41Rig()
     await rig.driver.open()
     assert set(await rig.after(1)) == {Bad(Reason.WARMUP)}
     assert set(rig.driver.health) == {Condition.WARMUP}
@@ -51,14 +43,14 @@ async def test_a_sample_each_five_seconds_and_nothing_between() -> None:
 
 
 async def test_low_power_takes_thirty() -> None:
-    rig = Rig(mode="low_power")
+    rig = Scd41Rig(mode="low_power")
     await rig.driver.open()
     assert set(await rig.after(28)) == {Bad(Reason.WARMUP)}
     assert right(await rig.after(3))
 
 
 async def test_it_is_told_its_altitude_before_it_starts_and_gives_its_number() -> None:
-    rig = Rig(altitude_m=1500)
+    rig = Scd41Rig(altitude_m=1500)
     await rig.driver.open()
     assert rig.chip.altitude_m == 1500
     assert rig.driver.identity == str(rig.chip.serial)
@@ -66,7 +58,7 @@ async def test_it_is_told_its_altitude_before_it_starts_and_gives_its_number() -
 
 
 async def test_one_that_measures_already_is_stopped_and_started_anew() -> None:
-    rig = Rig()
+    rig = Scd41Rig()
     await rig.driver.open()
     other = Scd41(rig.bus, altitude_m=300)  # as after a crash
     await other.open()
@@ -77,7 +69,7 @@ async def test_one_that_measures_already_is_stopped_and_started_anew() -> None:
 
 
 async def test_a_disturbance_does_not_start_it_anew() -> None:
-    rig = Rig()
+    rig = Scd41Rig()
     await rig.driver.open()
     assert right(await rig.after(5))
     rig.chip.nacks = 1
@@ -90,7 +82,7 @@ async def test_a_disturbance_does_not_start_it_anew() -> None:
 
 
 async def test_closing_stops_it_once_it_has_given_something() -> None:
-    rig = Rig()
+    rig = Scd41Rig()
     await rig.driver.open()
     await rig.driver.close()
     assert rig.chip.measuring  # who polls in haste would never see a value else
@@ -102,7 +94,7 @@ async def test_closing_stops_it_once_it_has_given_something() -> None:
 
 
 async def test_another_sensor_after_a_power_cut_is_another_one() -> None:
-    rig = Rig()
+    rig = Scd41Rig()
     await rig.driver.open()
     assert right(await rig.after(5))
     rig.chip.power(False)
@@ -117,7 +109,7 @@ async def test_another_sensor_after_a_power_cut_is_another_one() -> None:
 
 
 async def test_who_does_not_take_the_altitude_says_so() -> None:
-    rig = Rig(altitude_m=800)
+    rig = Scd41Rig(altitude_m=800)
 
     def deaf(command: int, data: bytes, now: float) -> bool:
         return command != sim.ALTITUDE and sim.Scd41._does(rig.chip, command, data, now)

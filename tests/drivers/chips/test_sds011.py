@@ -19,8 +19,8 @@ from drivers.chips.sds011 import (
 from drivers.sim.sds011 import Sds011 as Sensor
 from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
-from tests.drivers.simbus import Now
-from tests.drivers.vectors import frame, vector
+from tests.kit.air import Now
+from tests.kit.vectors import frame, vector
 
 GOOD = bytes.fromhex("aac07b00c80158d975ab")
 AIR = {"pm2_5": 12.3, "pm10": 45.6}
@@ -159,7 +159,7 @@ async def test_with_a_period_it_rests_without_a_fault_and_is_missed_after_one_an
     with pytest.raises(BusError):
         await device.read()
     sensor.silent = False
-    sensor._since, sensor._told = now.s, -1  # it works now
+    sensor._since, sensor._reported = now.s, -1  # it works now
     now.s += 40 if mode == "active" else 0
     assert await device.read() == (12.3, 45.6)
     assert device.health == {}

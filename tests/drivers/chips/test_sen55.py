@@ -16,8 +16,8 @@ from edge.core import (
     Stateful,
     UncertainValue,
 )
-from tests.drivers.simbus import Now, SimI2c
-from tests.drivers.vectors import vector
+from tests.kit.air import Now, SensorRig
+from tests.kit.vectors import vector
 
 VALUES = {
     "pm1_0": 5.2,
@@ -33,32 +33,26 @@ KEYS = [point.key for point in Sen55.points]
 MASS = KEYS[:4]
 
 
-class Rig:
-    """A driver, its bus, its module; `poll` is one read a second."""
+class Sen55Rig(SensorRig[sim.Sen55, Sen55]):
+    """`poll` is one read a second."""
 
     def __init__(self, settle_reads: int = 30, **options: object) -> None:
-        self.now = Now()
-        self.chip = sim.Sen55(VALUES, clock=self.now, powered_s=3600, **options)  # type: ignore[arg-type]
-        self.bus = SimI2c(self.now, {0x69: self.chip})
-        self.driver = Sen55(self.bus, settle_reads)
-        self.due = self.now.s
+        now = Now()
+        chip = sim.Sen55(VALUES, clock=now, powered_s=3600, **options)  # type: ignore[arg-type]
+        super().__init__(now, 0x69, chip, lambda bus: Sen55(bus, settle_reads))
+        self.due = now.s
 
     async def poll(self, times: int = 1) -> dict[str, Sample]:
-        found: tuple[Sample, ...] = ()
+        found: dict[str, Sample] = {}
         for _ in range(times):
             self.due = max(self.due + 1.0, self.now.s)
             self.now.s = self.due
-            found = await self.driver.read()
-        return dict(zip(KEYS, found, strict=True))
-
-    async def reopen(self) -> None:
-        """As the poller does after silence."""
-        await self.driver.close()
-        await self.driver.open()
+            found = await self.read()
+        return found
 
 
 async def test_values_are_those_of_the_module_to_the_wires_resolution() -> None:
-    rig = Rig(settle_reads=0)
+    rig = Sen55Rig(settle_reads=0)
     device: Polled = rig.driver
     await device.open()
     found = await rig.poll()
@@ -67,7 +61,7 @@ async def test_values_are_those_of_the_module_to_the_wires_resolution() -> None:
 
 
 async def test_particles_are_in_doubt_for_thirty_samples_and_the_rest_is_not() -> None:
-    rig = Rig()
+    rig = Sen55Rig()
     await rig.driver.open()
     for _ in range(30):
         found = await rig.poll()
@@ -77,7 +71,7 @@ async def test_particles_are_in_doubt_for_thirty_samples_and_the_rest_is_not() -
 
 
 async def test_before_the_first_sample_nothing_is_there_and_later_it_is_stale() -> None:
-    rig = Rig()
+    rig = Sen55Rig()
     await rig.driver.open()
     assert set(await rig.driver.read()) == {Bad(Reason.WARMUP)}
     await rig.poll()
@@ -85,7 +79,7 @@ async def test_before_the_first_sample_nothing_is_there_and_later_it_is_stale() 
 
 
 async def test_after_power_on_the_indices_still_learn() -> None:
-    rig = Rig()
+    rig = Sen55Rig()
     rig.chip.power(False)
     rig.chip.power(True)
     rig.now.s += 0.2
@@ -98,7 +92,7 @@ async def test_after_power_on_the_indices_still_learn() -> None:
 
 
 async def test_a_poll_a_second_misses_nothing_while_the_clocks_drift() -> None:
-    rig = Rig(settle_reads=0)
+    rig = Sen55Rig(settle_reads=0)
     await rig.driver.open()
     await rig.poll()
     stale = 0
@@ -110,7 +104,7 @@ async def test_a_poll_a_second_misses_nothing_while_the_clocks_drift() -> None:
 
 @pytest.mark.parametrize("lenient", [False, True])
 async def test_a_module_that_lost_power_is_started_again_by_open(lenient: bool) -> None:
-    rig = Rig(settle_reads=2, lenient=lenient)
+    rig = Sen55Rig(settle_reads=2, lenient=lenient)
     await rig.driver.open()
     assert (await rig.poll(3))["pm10"] == 13.3
     rig.chip.power(False)
@@ -123,7 +117,7 @@ async def test_a_module_that_lost_power_is_started_again_by_open(lenient: bool) 
 
 
 async def test_a_module_that_forgot_its_mode_unseen_is_stale_until_it_is_opened_again() -> None:
-    rig = Rig(lenient=True)
+    rig = Sen55Rig(lenient=True)
     await rig.driver.open()
     await rig.poll(3)
     rig.chip.power(False)
@@ -134,7 +128,7 @@ async def test_a_module_that_forgot_its_mode_unseen_is_stale_until_it_is_opened_
 
 
 async def test_a_disturbance_does_not_make_it_warm_up_again() -> None:
-    rig = Rig(settle_reads=5)
+    rig = Sen55Rig(settle_reads=5)
     await rig.driver.open()
     await rig.poll(6)
     rig.chip.nacks = 1
@@ -151,7 +145,7 @@ async def test_a_disturbance_does_not_make_it_warm_up_again() -> None:
 
 
 async def test_a_module_that_measures_already_is_taken_over() -> None:
-    rig = Rig()
+    rig = Sen55Rig()
     await rig.driver.open()
     await rig.poll()
     other = Sen55(rig.bus, settle_reads=0)
@@ -161,7 +155,7 @@ async def test_a_module_that_measures_already_is_taken_over() -> None:
 
 
 async def test_closing_stops_it_and_opening_right_after_works() -> None:
-    rig = Rig(settle_reads=0)
+    rig = Sen55Rig(settle_reads=0)
     await rig.driver.open()
     await rig.poll(2)
     assert rig.chip.measuring
@@ -176,7 +170,7 @@ async def test_closing_stops_it_and_opening_right_after_works() -> None:
 async def test_who_polls_in_haste_and_reopens_when_nothing_comes_still_gets_values(
     lenient: bool,
 ) -> None:
-    rig = Rig(lenient=lenient)
+    rig = Sen55Rig(lenient=lenient)
     found = []
     for i in range(40):
         if i % 3 == 0:
@@ -189,7 +183,7 @@ async def test_who_polls_in_haste_and_reopens_when_nothing_comes_still_gets_valu
 
 
 async def test_a_fan_that_stands_still_spoils_the_particles_until_it_turns_again() -> None:
-    rig = Rig(settle_reads=0)
+    rig = Sen55Rig(settle_reads=0)
     await rig.driver.open()
     await rig.poll(2)
     rig.chip.errors.add(4)
@@ -202,7 +196,7 @@ async def test_a_fan_that_stands_still_spoils_the_particles_until_it_turns_again
 
 
 async def test_a_part_that_gives_nothing_any_more_is_asked_why_at_once() -> None:
-    rig = Rig(settle_reads=0)
+    rig = Sen55Rig(settle_reads=0)
     await rig.driver.open()
     await rig.poll(2)
     rig.chip.values = {k: v for k, v in VALUES.items() if k not in ("humidity", "temperature")}
@@ -217,7 +211,7 @@ async def test_a_part_that_gives_nothing_any_more_is_asked_why_at_once() -> None
 
 
 async def test_a_flipped_bit_spoils_one_point_only() -> None:
-    rig = Rig(settle_reads=0)
+    rig = Sen55Rig(settle_reads=0)
     await rig.driver.open()
     await rig.poll()
     answers = iter([b for b in (0, 1)])
@@ -231,19 +225,19 @@ async def test_a_flipped_bit_spoils_one_point_only() -> None:
 
 
 async def test_the_fan_cleans_itself_and_says_so() -> None:
-    rig = Rig(settle_reads=0)
+    rig = Sen55Rig(settle_reads=0)
     await rig.driver.open()
     await rig.poll(2)
     await rig.bus.transfer(0x69, b"\x56\x07", wait_s=0.02)
     found = await rig.poll(2)
     assert set(found.values()) == {Bad(Reason.STALE)}
-    assert "cleans itself" in rig.driver.health[Condition.CLEANING]
+    assert "is cleaning itself" in rig.driver.health[Condition.CLEANING]
     assert (await rig.poll(30))["pm2_5"] == 9.5
     assert rig.driver.health == {}
 
 
 async def test_status_words_and_warm_up_become_health() -> None:
-    rig = Rig(settle_reads=3)
+    rig = Sen55Rig(settle_reads=3)
     told: SelfReporting = rig.driver
     assert told.health == {}
     await rig.driver.open()
@@ -261,7 +255,7 @@ async def test_status_words_and_warm_up_become_health() -> None:
 
 
 async def test_the_state_of_the_voc_algorithm_survives_a_restart() -> None:
-    rig = Rig()
+    rig = Sen55Rig()
     keeping: Stateful = rig.driver
     await rig.driver.open()
     await rig.poll(60)
@@ -291,7 +285,7 @@ async def test_the_state_of_the_voc_algorithm_survives_a_restart() -> None:
 async def test_a_state_that_is_old_or_of_another_module_is_not_used(
     age_s: float, serial: str, spoil: bytes
 ) -> None:
-    rig = Rig(serial=serial)
+    rig = Sen55Rig(serial=serial)
     rig.driver.restore(pack_state("SIMULATED", (12_000).to_bytes(8)) + spoil, age_s)
     await rig.driver.open()
     await rig.poll(61)
@@ -309,7 +303,7 @@ def test_decode_agrees_with_the_published_vectors(name: str) -> None:
 
 
 async def test_zeros_after_a_start_are_no_clean_air_and_later_they_are() -> None:
-    rig = Rig(settle_reads=0, zeros=2)
+    rig = Sen55Rig(settle_reads=0, zeros=2)
     await rig.driver.open()
     for _ in range(2):
         found = await rig.poll()
@@ -321,7 +315,7 @@ async def test_zeros_after_a_start_are_no_clean_air_and_later_they_are() -> None
 
 
 async def test_clean_air_is_not_bad_for_ever_after_a_start() -> None:
-    rig = Rig(settle_reads=8)
+    rig = Sen55Rig(settle_reads=8)
     rig.chip.values = VALUES | dict.fromkeys(MASS, 0.0)
     await rig.driver.open()
     assert (await rig.poll(8))["pm2_5"] == Bad(Reason.WARMUP)

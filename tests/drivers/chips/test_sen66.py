@@ -7,8 +7,8 @@ from drivers.chips.sen66 import WEEK_READS, Sen66, decode
 from drivers.sim import sen66 as sim
 from drivers.sim._sensirion import with_checksums
 from edge.core import Bad, BusError, Condition, Reason, Sample, UncertainValue
-from tests.drivers.simbus import Now, SimI2c
-from tests.drivers.vectors import vector
+from tests.kit.air import Now, SensorRig
+from tests.kit.vectors import vector
 
 KEYS = [point.key for point in Sen66.points]
 VALUES = {
@@ -17,8 +17,8 @@ VALUES = {
 }  # fmt: skip
 
 
-class Rig:
-    """A driver, its bus, its module; `poll` is one read a second."""
+class Sen66Rig(SensorRig[sim.Sen66, Sen66]):
+    """`poll` is one read a second."""
 
     def __init__(
         self,
@@ -27,28 +27,29 @@ class Rig:
         powered_s: float = 3600,
         clean_reads: int = WEEK_READS,
     ) -> None:
-        self.now = Now()
-        self.chip = sim.Sen66(VALUES, clock=self.now, powered_s=powered_s)
-        self.bus = SimI2c(self.now, {0x6B: self.chip})
-        self.driver = Sen66(self.bus, settle_reads, altitude_m, clean_reads)
+        now = Now()
+        chip = sim.Sen66(VALUES, clock=now, powered_s=powered_s)
+        super().__init__(
+            now, 0x6B, chip, lambda bus: Sen66(bus, settle_reads, altitude_m, clean_reads)
+        )
 
     async def poll(self, times: int = 1) -> dict[str, Sample]:
-        found: tuple[Sample, ...] = ()
+        found: dict[str, Sample] = {}
         for _ in range(times):
             self.now.s = float(int(self.now.s + 1)) + 0.3  # its first sample takes 1.1 s
-            found = await self.driver.read()
-        return dict(zip(KEYS, found, strict=True))
+            found = await self.read()
+        return found
 
 
 async def test_values_are_those_of_the_module_to_the_wires_resolution() -> None:
-    rig = Rig()
+    rig = Sen66Rig()
     await rig.driver.open()
     assert await rig.poll(3) == pytest.approx(VALUES, abs=1e-9)
     assert rig.driver.identity == "SIMULATED"
 
 
 async def test_after_power_on_gases_come_one_after_the_other() -> None:
-    rig = Rig(settle_reads=2, powered_s=0.2)
+    rig = Sen66Rig(settle_reads=2, powered_s=0.2)
     await rig.driver.open()
     found = await rig.poll(2)
     assert found["pm10"] == UncertainValue(13.3, Reason.WARMUP)
@@ -61,7 +62,7 @@ async def test_after_power_on_gases_come_one_after_the_other() -> None:
 
 
 async def test_its_altitude_is_told_at_each_start_since_it_forgets_it() -> None:
-    rig = Rig(altitude_m=1500)
+    rig = Sen66Rig(altitude_m=1500)
     await rig.driver.open()
     assert rig.chip.altitude_m == 1500
     await rig.poll(3)
@@ -86,7 +87,7 @@ async def test_its_altitude_is_told_at_each_start_since_it_forgets_it() -> None:
 async def test_each_status_bit_spoils_its_own_and_names_the_part(
     bit: int, condition: Condition, bad: set[str], doubt: set[str]
 ) -> None:
-    rig = Rig()
+    rig = Sen66Rig()
     await rig.driver.open()
     await rig.poll(2)
     rig.chip.errors.add(bit)
@@ -100,11 +101,11 @@ async def test_each_status_bit_spoils_its_own_and_names_the_part(
 
 
 async def test_the_state_of_its_voc_algorithm_is_given_back_after_a_power_cut() -> None:
-    rig = Rig()
+    rig = Sen66Rig()
     rig.driver.restore(pack_state("SIMULATED", (12_000).to_bytes(8)), 30.0)
     await rig.driver.open()
     assert rig.chip.learnt_s >= 12_000
-    other = Rig()
+    other = Sen66Rig()
     other.driver.restore(pack_state("ANOTHER", (12_000).to_bytes(8)), 30.0)
     await other.driver.open()
     assert other.chip.learnt_s < 1
@@ -132,7 +133,7 @@ def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
 
 
 async def test_its_fan_is_cleaned_after_a_week_and_it_says_so_and_goes_on() -> None:
-    rig = Rig(clean_reads=100)
+    rig = Sen66Rig(clean_reads=100)
     await rig.driver.open()
     await rig.poll(100)
     assert rig.driver.health == {}
@@ -155,7 +156,7 @@ async def test_its_fan_is_cleaned_after_a_week_and_it_says_so_and_goes_on() -> N
 
 @pytest.mark.parametrize("pace_s", [0.05, 60.0])
 async def test_however_fast_it_is_polled_its_fan_has_ten_seconds(pace_s: float) -> None:
-    rig = Rig(clean_reads=3)
+    rig = Sen66Rig(clean_reads=3)
     await rig.driver.open()
     await rig.poll(3)
     began = 0.0
@@ -170,11 +171,11 @@ async def test_however_fast_it_is_polled_its_fan_has_ten_seconds(pace_s: float) 
 
 
 async def test_no_cleaning_where_none_is_wanted_or_taken() -> None:
-    rig = Rig(clean_reads=0)
+    rig = Sen66Rig(clean_reads=0)
     await rig.driver.open()
     await rig.poll(50)
     assert rig.chip.cleanings == []
-    rig = Rig(clean_reads=3)
+    rig = Sen66Rig(clean_reads=3)
     rig.chip.refuses_cleaning = True
     await rig.driver.open()
     await rig.poll(4)
@@ -184,7 +185,7 @@ async def test_no_cleaning_where_none_is_wanted_or_taken() -> None:
 
 
 async def test_a_module_that_is_gone_while_its_fan_is_cleaned_is_silent() -> None:
-    rig = Rig(clean_reads=30)
+    rig = Sen66Rig(clean_reads=30)
     await rig.driver.open()
     await rig.poll(32)
     assert Condition.CLEANING in rig.driver.health
@@ -202,12 +203,12 @@ async def test_a_module_that_is_gone_while_its_fan_is_cleaned_is_silent() -> Non
 
 
 async def test_its_dust_is_remembered_over_a_restart_however_long_it_was() -> None:
-    rig = Rig(clean_reads=2 * 3600)
+    rig = Sen66Rig(clean_reads=2 * 3600)
     await rig.driver.open()
     await rig.poll(3600)
     kept = rig.driver.snapshot()
     assert kept
-    rig = Rig(clean_reads=2 * 3600)
+    rig = Sen66Rig(clean_reads=2 * 3600)
     rig.driver.restore(kept, 1e6)
     await rig.driver.open()
     await rig.poll(3600)
@@ -221,7 +222,7 @@ async def test_its_dust_is_remembered_over_a_restart_however_long_it_was() -> No
     [b"dust", b"dust \n", b"dust x\n", b"dust 99999\n", b"dust -1\nvoc 1\n", b"\n", b"\xff" * 99],
 )
 async def test_what_cannot_be_used_is_not(kept: bytes) -> None:
-    rig = Rig(clean_reads=3600)
+    rig = Sen66Rig(clean_reads=3600)
     rig.driver.restore(kept, 1.0)
     await rig.driver.open()
     await rig.poll(20)
@@ -229,7 +230,7 @@ async def test_what_cannot_be_used_is_not(kept: bytes) -> None:
 
 
 async def test_what_it_has_learnt_is_worth_keeping_after_a_cleaning_too() -> None:
-    rig = Rig(clean_reads=200)
+    rig = Sen66Rig(clean_reads=200)
     rig.driver.restore(b"dust 0\n" + pack_state("SIMULATED", (12_000).to_bytes(8)), 30.0)
     await rig.driver.open()
     await rig.poll(61)

@@ -7,7 +7,7 @@ from drivers.chips._sensirion_profile import CLEAR, STATUS
 from drivers.chips.sen55 import Sen55
 from drivers.sim import sen55 as sim
 from edge.core import Bad, BusError, Condition, DataError, Reason
-from tests.drivers.simbus import Now, SimI2c
+from tests.kit.air import Now, SimI2c
 
 VALUES = {point.key: 9.0 for point in Sen55.points}
 

@@ -13,8 +13,8 @@ from drivers.chips.sgp41 import CONDITION, MEASURE, Sgp41, decode, encode_reques
 from drivers.sim import sgp41 as sim
 from drivers.sim.i2c import Nack
 from edge.core import Bad, BusError, Condition, ConfigError, DataError, Reason, Sample, Stateful
-from tests.drivers.simbus import Now, SimI2c
-from tests.drivers.vectors import vectors
+from tests.kit.air import Now, SensorRig
+from tests.kit.vectors import vectors
 
 WARM = Bad(Reason.WARMUP)
 
@@ -24,15 +24,14 @@ def air(at: float) -> dict[str, float]:
     return {"voc_ticks": 30000 - 40 * (at % 37), "nox_ticks": 16000 + 25 * (at % 23)}
 
 
-class Rig:
-    """A driver, its bus, its sensor; `poll` is one read a second."""
+class Sgp41Rig(SensorRig[sim.Sgp41, Sgp41]):
+    """`poll` is one read a second."""
 
     def __init__(self) -> None:
         pytest.importorskip("sensirion_gas_index_algorithm")
-        self.now = Now()
-        self.chip = sim.Sgp41(lambda at: air(int(at)), clock=self.now, powered_s=1)
-        self.bus = SimI2c(self.now, {0x59: self.chip})
-        self.driver = Sgp41(self.bus)
+        now = Now()
+        chip = sim.Sgp41(lambda at: air(int(at)), clock=now, powered_s=1)
+        super().__init__(now, 0x59, chip, Sgp41)
 
     async def poll(self, times: int = 1) -> tuple[Sample, ...]:
         found: tuple[Sample, ...] = ()
@@ -43,7 +42,7 @@ class Rig:
 
 
 async def test_first_it_is_conditioned_then_ticks_come_and_after_45_s_indices() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     await rig.driver.open()
     assert rig.driver.identity == str(0x1234567)
     seen = [await rig.poll() for _ in range(60)]
@@ -59,7 +58,7 @@ async def test_first_it_is_conditioned_then_ticks_come_and_after_45_s_indices() 
 
 
 async def test_the_indices_are_those_of_the_algorithm() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     voc, nox = GasIndex("voc"), GasIndex("nox")
     await rig.driver.open()
     for _ in range(200):
@@ -71,7 +70,7 @@ async def test_the_indices_are_those_of_the_algorithm() -> None:
 
 
 async def test_however_often_it_is_opened_it_is_not_conditioned_for_more_than_it_bears() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     for turn in range(60):
         if turn % 7 == 0:
             await rig.driver.open()
@@ -84,7 +83,7 @@ async def test_however_often_it_is_opened_it_is_not_conditioned_for_more_than_it
 
 
 async def test_an_opening_that_cannot_stop_the_conditioning_fails() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     await rig.driver.open()
     await rig.poll(3)
     rig.chip.nacks = 1
@@ -96,7 +95,7 @@ async def test_an_opening_that_cannot_stop_the_conditioning_fails() -> None:
 
 
 async def test_closing_lets_it_cool_down_and_a_dead_one_is_closed_in_peace() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     await rig.driver.open()
     await rig.poll(12)
     assert rig.chip.hot
@@ -107,7 +106,7 @@ async def test_closing_lets_it_cool_down_and_a_dead_one_is_closed_in_peace() -> 
 
 
 async def test_a_lost_second_repeats_the_index_and_a_damaged_word_is_bad() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     await rig.driver.open()
     await rig.poll(60)
     rig.chip.damage = sim.flip_bit(26)
@@ -121,7 +120,7 @@ async def test_a_lost_second_repeats_the_index_and_a_damaged_word_is_bad() -> No
 
 async def test_what_it_has_learnt_survives_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sgp41, "LEARNT_READS", 600)
-    rig = Rig()
+    rig = Sgp41Rig()
     keeping: Stateful = rig.driver
     await rig.driver.open()
     await rig.poll(599)
@@ -159,7 +158,7 @@ async def test_what_it_has_learnt_survives_a_restart(monkeypatch: pytest.MonkeyP
     ],
 )
 async def test_what_cannot_be_used_is_not(kept: bytes, age_s: float) -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     rig.driver.restore(kept, age_s)
     await rig.driver.open()
     assert rig.driver.identity == "19088743"
@@ -168,7 +167,7 @@ async def test_what_cannot_be_used_is_not(kept: bytes, age_s: float) -> None:
 
 
 async def test_another_sensor_begins_anew() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     await rig.driver.open()
     await rig.poll(60)
     rig.chip.serial = 8
@@ -207,7 +206,7 @@ def test_the_published_vectors() -> None:
 async def test_however_slow_a_neighbour_makes_the_polls_it_is_not_conditioned_for_long(
     pace_s: float,
 ) -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     await rig.driver.open()
     for _ in range(30):
         rig.now.s += pace_s
@@ -217,7 +216,7 @@ async def test_however_slow_a_neighbour_makes_the_polls_it_is_not_conditioned_fo
 
 
 async def test_a_conditioning_that_gives_nothing_is_ended_all_the_same() -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     await rig.driver.open()
     answers = iter(range(9))
 
@@ -235,7 +234,7 @@ async def test_a_conditioning_that_gives_nothing_is_ended_all_the_same() -> None
 
 @pytest.mark.parametrize(("failed", "told"), [(0, ""), (1, "0x1"), (3, "0x3"), (0xF0, "")])
 async def test_it_tests_itself_when_it_is_opened(failed: int, told: str) -> None:
-    rig = Rig()
+    rig = Sgp41Rig()
     rig.chip.failed = failed
     await rig.driver.open()
     assert told in rig.driver.health.get(Condition.SELF_TEST, "")

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from drivers.chips.sht4x import Sht4x, decode, explain
 from drivers.sim import sht4x as sim
 from edge.core import Bad, BusError, DataError, Reason
-from tests.drivers.simbus import Now, SimI2c
-from tests.drivers.vectors import vectors
+from tests.kit.air import Now, SimI2c
+from tests.kit.vectors import vectors
 
 
 def rig(**values: float) -> tuple[Now, sim.Sht4x, SimI2c]:

@@ -5,8 +5,8 @@ import pytest
 from drivers.chips.sps30 import POINTS, Sps30, decode
 from drivers.sim import sps30 as sim
 from edge.core import Bad, BusError, Condition, Polled, Reason, Sample, UncertainValue
-from tests.drivers.simbus import Now, SimI2c
-from tests.drivers.vectors import vector
+from tests.kit.air import Now, SimI2c
+from tests.kit.vectors import vector
 
 VALUES = {
     "pm1_0": 5.25,

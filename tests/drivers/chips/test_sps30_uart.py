@@ -14,8 +14,8 @@ from drivers.sim.sps30_uart import KEYS
 from drivers.sim.sps30_uart import Sps30Uart as Module
 from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
-from tests.drivers.simbus import Now
-from tests.drivers.vectors import frame, vector
+from tests.kit.air import Now
+from tests.kit.vectors import frame, vector
 
 VALUES = dict(zip(KEYS, (1.5, 8.25, 10.125, 11.0, 12.75, 17.0, 17.5, 17.625, 17.75, 0.5),
                   strict=True))  # fmt: skip

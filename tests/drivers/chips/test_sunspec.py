@@ -29,7 +29,7 @@ from edge.core import (
     UncertainValue,
 )
 from tests.drivers.meters.fake import FakeModbus, SimBus
-from tests.drivers.meters.pymodbus_peer import Peer
+from tests.kit.pymodbuspeer import Peer
 
 ADDRESS, RANGE = Bad(Reason.ADDRESS), Bad(Reason.RANGE)
 KEYS = [point.key for point in _sunspec.POINTS]

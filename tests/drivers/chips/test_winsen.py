@@ -15,8 +15,8 @@ from drivers.sim.mhz19 import Mhz19 as Co2Sensor
 from drivers.sim.zh03b import Zh03b as DustSensor
 from edge.core import Bad, BusError, Condition, DataError, Reason, SelfReporting, UncertainValue
 from tests.drivers.serialsim import SimSerial
-from tests.drivers.simbus import Now
-from tests.drivers.vectors import frame, vector
+from tests.kit.air import Now
+from tests.kit.vectors import frame, vector
 
 GOOD = bytes.fromhex("ff86008500960065fa")
 DUST = {"pm1_0": 101, "pm2_5": 133, "pm10": 150}

@@ -6,13 +6,13 @@ from typing import Generic, Protocol, TypeVar
 from edge.core import BusError, DataError, Framer
 
 
-class Hearing(Protocol):
+class SimulatedMeter(Protocol):
     """A simulated meter."""
 
     def hear(self, heard: bytes, /) -> tuple[bytes, Sequence[tuple[float, bytes]]]: ...
 
 
-Meter = TypeVar("Meter", bound=Hearing)
+Meter = TypeVar("Meter", bound=SimulatedMeter)
 
 
 class Wired(Generic[Meter]):

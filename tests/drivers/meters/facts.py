@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from tests.drivers.vectors import FOLDER, everything, vector_file
+from tests.kit.vectors import FOLDER, everything, vector_file
 
 LISTS: Final[Path] = FOLDER / "meters"
 TYPES = {"uint16": "u16", "int16": "i16", "uint32": "u32", "int32": "i32", "float32": "f32",

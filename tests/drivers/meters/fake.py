@@ -48,7 +48,7 @@ class SimBus:
 
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
         if address in self.owed:
-            raise AmbiguousAnswerError(f"unit {unit} owes an answer")
+            raise AmbiguousAnswerError(f"an earlier answer of unit {unit} is missing")
         self.log.append((address, count))
         asked = read_request(unit, function, address, count)
         reply = self.units[unit].answer(unit, asked[1:]) if unit in self.units else None

@@ -45,7 +45,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Link:
+class LinkFaults:
     """How bad it is. Shares are of the answers; a delay is at most so long."""
 
     delay_s: float
@@ -57,7 +57,7 @@ class Link:
     soon: bool = False  # a copy comes right behind, and not at any time
 
     @classmethod
-    def any(cls, random: Random) -> "Link":
+    def any(cls, random: Random) -> "LinkFaults":
         def share(*of: float) -> float:
             return random.choice(of)
 
@@ -120,7 +120,7 @@ class Cells:
         return data
 
 
-class Meter(Unit):
+class CellMeter(Unit):
     """A unit that holds what `Cells` say; an idle one holds always the same."""
 
     def __init__(self, cells: Cells, idle: bool) -> None:
@@ -150,7 +150,7 @@ class Meter(Unit):
 class LateWire(VirtualWire):
     """The link: what is answered comes when, and as, and as often as it likes."""
 
-    def __init__(self, units: Mapping[int, Unit], link: Link, random: Random) -> None:
+    def __init__(self, units: Mapping[int, Unit], link: LinkFaults, random: Random) -> None:
         super().__init__(units, BAUD)
         self.link, self.random, self.both_ways, self.answers = link, random, True, 0
 
@@ -187,11 +187,11 @@ class LateWire(VirtualWire):
 
 
 @dataclass
-class Watched:
+class JudgedMeter:
     """A meter at work, and what its values are worth."""
 
     device: ModbusDevice
-    meter: Meter
+    meter: CellMeter
     cells: Cells
     counts: Counts = field(default_factory=Counts)
 
@@ -234,10 +234,10 @@ async def play(table: RegisterMap, questions: int, seed: int) -> Counts:
     random, total, cells = Random(seed), Counts(), Cells(table)
     life = min(LIFE, questions // 4)
     while total.questions < questions:
-        meters = {unit: Meter(cells, random.random() < IDLE) for unit in UNITS}
-        wire = LateWire(meters, Link.any(random), random)
+        meters = {unit: CellMeter(cells, random.random() < IDLE) for unit in UNITS}
+        wire = LateWire(meters, LinkFaults.any(random), random)
         bus = ModbusRtu(wire, TIMEOUT_S, LINK_DELAY_S, wire)
-        devices = [Watched(ModbusDevice(bus, table, u), meters[u], cells) for u in UNITS]
+        devices = [JudgedMeter(ModbusDevice(bus, table, u), meters[u], cells) for u in UNITS]
         for one in devices:
             await one.device.open()
         pause_s = random.choice((0.0, 0.3, 1.0, 6.0))

@@ -15,13 +15,15 @@ from drivers.sim.meter import MeterServer
 from edge.core import Bad, Reason, Sample, UncertainValue
 from tests.drivers.buses.virtual_wire import VirtualWire
 from tests.drivers.meters.fake import on_a_bus, slave
-from tests.drivers.meters.late_link import BAUD, Cells, Meter, play
+from tests.drivers.meters.late_link import BAUD, CellMeter, Cells, play
+from tests.long import more, size
 
-QUESTIONS = int(os.environ.get("LATE", "600"))
+QUESTIONS = int(os.environ.get("LATE") or size(200, 600))
 SEED = int(os.environ.get("SEED", "7"))
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 
 
+@more
 @pytest.mark.parametrize("name", NAMES)
 async def test_no_value_behind_a_bad_link_is_wrong(name: str) -> None:
     counts = await play(load_register_map(name), QUESTIONS, SEED)
@@ -50,7 +52,7 @@ async def test_a_sound_line_of_who_never_changes_is_believed_after_15_s(
 ) -> None:
     """What is doubted at a start is over, and takes no other with it."""
     table = load_register_map(name)
-    wire = VirtualWire({1: Meter(kind(table), idle=True)}, BAUD)
+    wire = VirtualWire({1: CellMeter(kind(table), idle=True)}, BAUD)
     device = ModbusDevice(ModbusRtu(wire, clock=wire), table, 1)
     await device.open()
     for _ in range(15):
@@ -61,7 +63,7 @@ async def test_a_sound_line_of_who_never_changes_is_believed_after_15_s(
         wire.sleep(1.0)
 
 
-class Slow(VirtualWire):
+class LateUnit(VirtualWire):
     """Answers to the questions of these numbers come late by so many seconds; None: never."""
 
     def __init__(self, one: MeterServer, late_s: dict[int, float | None]) -> None:
@@ -74,7 +76,7 @@ class Slow(VirtualWire):
             super().say(first_ns + int(late_s * 1e9), data)
 
 
-def meter(name: str, late_s: dict[int, float | None]) -> tuple[ModbusDevice, Slow]:
+def meter(name: str, late_s: dict[int, float | None]) -> tuple[ModbusDevice, LateUnit]:
     ticks = {"now": 0}
 
     def values() -> dict[str, float | None]:
@@ -82,7 +84,7 @@ def meter(name: str, late_s: dict[int, float | None]) -> tuple[ModbusDevice, Slo
         return {key: row["low"] + ticks["now"] for key, row in one.table["points"].items()}
 
     one = MeterServer(name, values)
-    wire = Slow(one, late_s)
+    wire = LateUnit(one, late_s)
     return ModbusDevice(ModbusRtu(wire, clock=wire), load_register_map(name), 1), wire
 
 

@@ -25,8 +25,8 @@ from drivers.meters.register_map import ModbusDevice, load_register_map
 from drivers.meters.registerblock import plan_requests
 from edge.core import Bad, ModbusBus, Reason, UncertainValue
 from tests.drivers.meters.facts import FILES, LISTS, TYPES, WORDS, facts
-from tests.drivers.meters.ptypair import PtyPair
-from tests.drivers.meters.pymodbus_peer import Gaps, Peer, Row, strict
+from tests.kit.pymodbuspeer import Gaps, Peer, PeerValue, strict
+from tests.kit.serialport import PtyPair
 
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 GAPS: tuple[Gaps, ...] = ("zero", "refuse")
@@ -53,18 +53,18 @@ def of_table(name: str, gaps: Gaps) -> tuple[SimDevice, Held]:
     for place, row in enumerate(doc["points"].values()):
         function, scale = row.get("function", doc["function"]), row.get("scale", 1)
         number = raw(place, row["type"], scale, row["low"], row["high"])
-        rows.append(Row(row["address"], row["type"], function, number))
+        rows.append(PeerValue(row["address"], row["type"], function, number))
         held[function, row["address"]] = number * scale
         for ratio in row.get("times", ()):
             held[function, row["address"]] *= RATIOS[ratio]
     for key, row in doc.get("ratios", {}).items():
-        rows.append(Row(row["address"], row["type"], doc["function"], RATIOS[key]))
+        rows.append(PeerValue(row["address"], row["type"], doc["function"], RATIOS[key]))
     for row in doc.get("conditions", {}).values():
-        rows.append(Row(row["address"], row["type"], doc["function"], row["normal"]))
+        rows.append(PeerValue(row["address"], row["type"], doc["function"], row["normal"]))
     if who := doc.get("identity"):
         number_ = TEXT.ljust(2 * who["length"], "\0") if who["type"] == "text" else SERIAL
         function = who.get("function", doc["function"])
-        rows.append(Row(who["address"], who["type"], function, number_))
+        rows.append(PeerValue(who["address"], who["type"], function, number_))
     unit = UNITS[name, gaps]
     return strict(unit, rows, doc["words"], doc["max_registers"], gaps), held
 
@@ -84,7 +84,7 @@ def of_facts(name: str, gaps: Gaps) -> tuple[SimDevice, Held]:
             low, high = mine.low, mine.high
         number = raw(place, TYPES[row["type"]], row["scale"], low, high)
         for function in doc["modbus"]["read_functions"]:
-            rows.append(Row(row["address"], TYPES[row["type"]], function, number))
+            rows.append(PeerValue(row["address"], TYPES[row["type"]], function, number))
         value = number * row["scale"]
         for ratio in ratios:
             value *= RATIOS[ratio]
@@ -92,9 +92,9 @@ def of_facts(name: str, gaps: Gaps) -> tuple[SimDevice, Held]:
             held[doc["modbus"]["read_functions"][0], row["address"]] = value
     for row in doc.get("config_register", ()):
         if row["quantity"] in ("pt_ratio", "ct_ratio"):
-            rows.append(Row(row["address"], "u16", 3, RATIOS[row["quantity"][:2]]))
+            rows.append(PeerValue(row["address"], "u16", 3, RATIOS[row["quantity"][:2]]))
         elif row["quantity"] == "serial_number":
-            rows.append(Row(row["address"], "u32", 3, SERIAL))
+            rows.append(PeerValue(row["address"], "u32", 3, SERIAL))
     limit = doc["modbus"]["max_registers_per_request"]
     return strict(UNITS[name, gaps], rows, words, limit, gaps), held
 

@@ -13,8 +13,8 @@ from drivers.meters.register_map import ModbusDevice, RegisterMap, load_register
 from drivers.sim.meter import MeterLine, MeterLoad, MeterServer, MeterTcp
 from drivers.sim.meter_line import WHOLE_S
 from edge.core import Bad, ModbusBus, Reason
-from tests.drivers.meters.pymodbus_peer import Peer
-from tests.drivers.patient_port import waiting
+from tests.kit.pymodbuspeer import Peer
+from tests.kit.serialport import waiting
 
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 

@@ -16,7 +16,7 @@ from tests.drivers.scan import played
 from tests.drivers.scan.played import no_tick
 
 
-class Clock:
+class KernelClock:
     """A chip with an address that a driver of the kernel has."""
 
     def write(self, data: bytes) -> None:
@@ -136,7 +136,7 @@ async def test_a_switch_has_the_channels_that_it_had(air: tuple[I2cKernel, str])
     assert (switch.held, other.held) == (0x01, 0x44)
     assert not findings.devices
     at48, at76, at77 = findings.unknown
-    assert "0x48: it gives back what it is sent" in at48
+    assert "0x48: it returns the byte that it is sent" in at48
     assert "such as a TCA9548A" in at76
     assert "has 0x01 again" in at76
     assert "has 0xd0 now instead of 0x02" in at77
@@ -157,7 +157,7 @@ async def test_a_control_byte_that_cannot_be_read_is_said_to_be_changed(
 
 async def test_an_address_of_the_kernel_is_left_alone(air: tuple[I2cKernel, str]) -> None:
     chips: dict[int, I2cChip] = dict(air[0].chips)
-    chips[0x68] = Clock()
+    chips[0x68] = KernelClock()
     air[0].chips = chips
     findings = Findings()
     await scan_i2c(SmbusI2c(air[1]), findings, no_tick, {0x68: "the kernel's driver rtc-ds1307"})

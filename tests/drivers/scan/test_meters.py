@@ -93,7 +93,7 @@ async def test_a_server_that_is_no_modbus_ends_its_place_with_one_sentence(said:
         thread.start()
         bus = ModbusTcp("127.0.0.1", listener.getsockname()[1], 0.3)
         findings = Findings()
-        with pytest.raises(BusError, match="answers, and not in Modbus TCP"):
+        with pytest.raises(BusError, match="answers, but not in Modbus TCP"):
             await meters.scan_units(bus, "", Pace(), findings, no_tick)
         bus.close()
         listener.shutdown(socket.SHUT_RDWR)

@@ -10,15 +10,15 @@ import drivers
 from drivers.buses.serial_port import SerialPort
 from drivers.scan import asking, port, talking
 from drivers.scan.found import Findings, Pace, ScanModbus
-from drivers.sim._responder import Responder, Said, SharedLine
+from drivers.sim._responder import Responder, SharedLine, TimedReply
 from drivers.sim.dsmr import Dsmr
 from drivers.sim.mbus import Mbus
 from drivers.sim.sds011 import Sds011
 from drivers.sim.zh03b import Zh03b
 from edge.app import tomlsnippet
 from edge.core import BusError, DataError, Framer
-from tests.drivers import patient_port
 from tests.drivers.scan.played import TALKERS, device, no_tick, on_a_port
+from tests.kit import serialport as patient_port
 
 ASKED = {
     "mhz19": "Winsen", "sps30_uart": "SPS30", "canoga": "Canoga", "dlt645": "DL/T 645",
@@ -29,7 +29,7 @@ ASKED = {
 class Mirror(Responder):
     """An adapter that hears itself, on a line where nobody is."""
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         return b"", [(0.0, heard)]
 
 
@@ -145,7 +145,7 @@ class Babel(Responder):
         super().__init__()
         self.said, self.to = said, to
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         self.asked += 1
         return b"", [(0.0, self.said)] if self.to in heard else []
 

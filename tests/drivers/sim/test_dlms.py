@@ -14,7 +14,7 @@ from drivers.sim._responder import SharedLine
 from drivers.sim.dlms import FAULTS, Dlms
 from edge.core import BusError, DataError
 from tests.drivers.known import read
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 VALUES = {

@@ -12,8 +12,7 @@ from drivers.chips.dlt645 import Dlt645 as Driver
 from drivers.sim._responder import SharedLine
 from drivers.sim.dlt645 import FAULTS, Dlt645
 from edge.core import Bad, BusError, DataError, Reason
-from tests.drivers.meters.ptypair import PtyPair
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import PtyPair, waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 ADDRESS = "202311250042"

@@ -16,7 +16,7 @@ from drivers.sim.mbus import Mbus
 from drivers.sim.mhz19 import Mhz19
 from drivers.sim.sps30_uart import Sps30Uart
 from edge.core import BusError, DataError, Polled
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import waiting
 
 FAST = 115_200
 MADE: dict[str, tuple[Callable[[], Responder], dict[str, Any]]] = {

@@ -65,7 +65,7 @@ async def test_five_devices_on_one_bus_and_one_that_dies(
     dead = chips[0x76]
     assert isinstance(dead, Bme280)
     dead.power(False)
-    with pytest.raises(BusError, match="nobody answers at 0x76"):
+    with pytest.raises(BusError, match="no device answers at 0x76"):
         await made["bme280"].read()
     for name in ("sht4x", "ads1115", "bme688"):
         assert await made[name].read()

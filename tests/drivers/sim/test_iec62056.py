@@ -10,7 +10,7 @@ from drivers.chips.iec62056 import Iec62056 as Driver
 from drivers.sim.iec62056 import Iec62056
 from edge.core import BusError, Condition, DataError
 from tests.drivers.known import read
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import waiting
 
 VALUES = {
     "energy_import": 1234.567,

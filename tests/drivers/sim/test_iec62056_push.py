@@ -39,15 +39,15 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen() -> None:
         damaged = []
         for fault in ("", *(f for f in FAULTS if f != "silent")):
             meter.faults.extend([fault] if fault else [])
-            meter.say(meter.speak())
+            meter.send(meter.speak())
             try:
                 if fault == "cut":
-                    meter.say(meter.speak())
+                    meter.send(meter.speak())
                 assert await told() == pytest.approx(VALUES)
             except DataError:
                 damaged.append(fault)
             assert not meter.faults
-            meter.say(meter.speak())
+            meter.send(meter.speak())
             assert await told() == pytest.approx(VALUES), fault
         assert damaged == ["parity", "line"]
         assert device.identity == meter.serial

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from drivers.sim._responder import Responder, Said, SharedLine
+from drivers.sim._responder import Responder, SharedLine, TimedReply
 from drivers.sim._talker import Talker
 from drivers.sim.dlt645 import Dlt645
 from drivers.sim.iec62056 import Iec62056
@@ -19,7 +19,7 @@ class Pair(Responder):
 
     forgets_s = SILENCE_S
 
-    def hear(self, heard: bytes) -> tuple[bytes, list[Said]]:
+    def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         return (b"", [(0.0, heard)]) if len(heard) >= 2 else (heard, [])
 
 
@@ -34,7 +34,7 @@ class PairTalker(Talker):
     def hear(self, heard: bytes) -> bytes:
         if len(heard) < 2:
             return heard
-        self.say(heard)
+        self.send(heard)
         return b""
 
 

@@ -43,7 +43,7 @@ def port(sensor: Pms5003) -> Iterator[SerialPort]:
 
 async def told(sensor: Pms5003, device: Driver) -> tuple[Sample, ...]:
     """What is read of its next frame."""
-    sensor.say(sensor.speak())
+    sensor.send(sensor.speak())
     return await device.read()
 
 
@@ -72,14 +72,14 @@ async def test_spoiled_frames_are_skipped_or_refused_and_the_next_is_read(
     await told(sensor, device)
     for fault in ("half", "garbage", "sum", "garbage", "half"):
         sensor.faults.append(fault)
-        sensor.say(sensor.speak())
+        sensor.send(sensor.speak())
         if fault == "sum":
             with pytest.raises(DataError) as caught:
                 await device.read()
             assert caught.value.reason is Reason.CRC
         else:
             if fault == "half":
-                sensor.say(sensor.speak())
+                sensor.send(sensor.speak())
             assert await device.read() == pytest.approx(SETTLED)
         assert not sensor.faults
         assert await told(sensor, device) == pytest.approx(SETTLED)

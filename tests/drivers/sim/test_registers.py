@@ -6,7 +6,7 @@ from drivers.sim.ads1115 import Ads1115
 from drivers.sim.bme280 import Bme280
 from drivers.sim.bme688 import Bme688
 from drivers.sim.i2c import Nack
-from tests.drivers.simbus import Now
+from tests.kit.air import Now
 
 AIR = {"temperature": 21.0, "humidity": 50.0, "pressure": 100_000.0, "gas_resistance": 5e4}
 NOTHING = bytes.fromhex("8000008000008000")

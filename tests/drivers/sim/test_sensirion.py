@@ -6,7 +6,7 @@ from drivers.sim._sensirion import flip_bit, with_checksums
 from drivers.sim.i2c import I2cChip, Nack
 from drivers.sim.sen55 import Sen55
 from drivers.sim.sps30 import Sps30
-from tests.drivers.simbus import Now
+from tests.kit.air import Now
 
 READY, VALUES, STATUS = b"\x02\x02", b"\x03\xc4", b"\xd2\x06"
 NEWS, NO_NEWS = with_checksums(b"\0\1"), with_checksums(b"\0\0")

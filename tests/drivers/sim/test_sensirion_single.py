@@ -8,7 +8,7 @@ from drivers.sim.scd41 import Scd41
 from drivers.sim.sen66 import Sen66
 from drivers.sim.sgp41 import Sgp41
 from drivers.sim.sht4x import Sht4x
-from tests.drivers.simbus import Now
+from tests.kit.air import Now
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_an_sgp41_wants_the_air_it_corrects_for_and_rests_when_told(now: Now) ->
         with pytest.raises(Nack):
             chip.write(wrong)
     chip.write(bytes.fromhex("261973330150756b"))
-    assert chip.told == pytest.approx((45, 10), abs=0.01)
+    assert chip.compensation == pytest.approx((45, 10), abs=0.01)
     with pytest.raises(Nack):  # 50 ms
         chip.read(6)
     now.s += 0.06

@@ -14,6 +14,7 @@ from drivers.chips.sml import Sml as Driver
 from drivers.chips.sml import explain
 from drivers.sim.sml import FAULTS, ROWS, Sml, crc, encode_frame
 from edge.core import Bad, DataError, Reason, Sample
+from tests.long import examples
 
 FAST = 115200
 VALUES = {
@@ -66,20 +67,20 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen(meter: Sml)
     damaged = []
     for fault in ("", *(f for f in FAULTS if f != "silent")):
         meter.faults.extend([fault] if fault else [])
-        meter.say(meter.speak())
+        meter.send(meter.speak())
         try:
             if fault == "cut":
-                meter.say(meter.speak())
+                meter.send(meter.speak())
             assert told(await device.read()) == pytest.approx(VALUES)
         except DataError:
             damaged.append(fault)
         assert not meter.faults
-        meter.say(meter.speak())
+        meter.send(meter.speak())
         assert told(await device.read()) == pytest.approx(VALUES), fault
     assert damaged == ["crc", "message_crc", "flip"]
     assert device.identity == "1KST0003160491"
     meter.pin = False
-    meter.say(meter.speak())
+    meter.send(meter.speak())
     found = told(await device.read())
     assert found.keys() == {key for key in VALUES if key.startswith("energy")}
     port.close()
@@ -103,7 +104,7 @@ def test_another_implementation_reads_all_of_it(check: Check) -> None:
     assert ours == pytest.approx(values)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 @given(st.floats(0, 1e7), st.floats(-2e4, 2e4), st.booleans(), st.sampled_from(["x25", "kermit"]))
 def test_both_read_the_same_of_any_frame(
     energy: float, power: float, pin: bool, check: Check
@@ -118,7 +119,7 @@ def test_both_read_the_same_of_any_frame(
         assert ours["power"] == pytest.approx(entries[1].get_value())
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=examples(150))
 @given(st.integers(0, 2000), st.integers(1, 255))
 def test_of_a_frame_that_was_forged_ours_reads_what_the_peer_reads_or_nothing(
     at: int, change: int

@@ -17,7 +17,7 @@ from drivers.sim import sps30_uart as sim_sps30_uart
 from drivers.sim import zh03b as sim_zh03b
 from drivers.sim._responder import SharedLine
 from edge.core import BusError, Sample
-from tests.drivers.patient_port import waiting
+from tests.kit.serialport import waiting
 
 FAST = 115200  # what a port waits between frames goes by its speed; a pty has none
 TALKS = {"every_s": 0.03, "zeros": 0}

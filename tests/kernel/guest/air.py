@@ -12,7 +12,7 @@ from typing import Any, cast
 import drivers
 from drivers.buses.i2c import SmbusI2c
 from edge.core import Bad, BusError, DataError, Polled, Sample, UncertainValue
-from tests.kernel.guest.answers import HELD, Answers, adapter
+from tests.kernel.guest.answers import HELD, AnsweringProcess, adapter
 
 DEVICES = Path("/sys/bus/i2c/devices")
 PARAMETERS = Path("/sys/module/kerbstone_i2c/parameters")
@@ -86,7 +86,7 @@ def opened(path: str) -> Iterator[SmbusI2c]:
 async def sensors(path: str) -> dict[str, Any]:
     """Two chips on one bus, and an address where there is none."""
     told: dict[str, Any] = {}
-    with Answers("sen55", "sht4x") as answers, opened(path) as bus:
+    with AnsweringProcess("sen55", "sht4x") as answers, opened(path) as bus:
         told["sen55"] = await values("sen55", bus, settle_reads=0)
         told["sht4x"] = await values("sht4x", bus)
         told["asked"] = len(answers("asked"))
@@ -97,7 +97,7 @@ async def sensors(path: str) -> dict[str, Any]:
 async def faults(path: str) -> dict[str, Any]:
     """A chip without supply, a bus held low, other masters, an adapter whose far end is gone."""
     told: dict[str, Any] = {}
-    with Answers("sen55") as answers, opened(path) as bus:
+    with AnsweringProcess("sen55") as answers, opened(path) as bus:
 
         async def ready() -> bytes:
             return await bus.transfer(0x69, STATUS, read=6, wait_s=0.05)
@@ -129,7 +129,7 @@ async def faults(path: str) -> dict[str, Any]:
 
 async def repeated_start(path: str) -> list[int]:
     """How many messages each transfer had: one for a write alone, two with a repeated start."""
-    with Answers("sen55") as answers, opened(path) as bus:
+    with AnsweringProcess("sen55") as answers, opened(path) as bus:
         await asyncio.sleep(0.2)
         await bus.transfer(0x69, STATUS, read=6, wait_s=0.05)
         await trouble(bus.transfer(0x69, STATUS, read=6))  # it needs 20 ms: it refuses that
@@ -142,7 +142,7 @@ def by_kernel(path: str) -> dict[str, float]:
     number = path.removeprefix("/dev/i2c-")
     bus = DEVICES / f"i2c-{number}"
     subprocess.run(["modprobe", "sht4x"], check=True)
-    with Answers("sht4x"):
+    with AnsweringProcess("sht4x"):
         (bus / "new_device").write_text("sht4x 0x44")
         sensor = next((DEVICES / f"{number}-0044/hwmon").iterdir())
         told = {

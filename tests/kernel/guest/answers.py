@@ -3,7 +3,7 @@
     python3 -m tests.kernel.guest.answers sen55 [NAME ...]
 
 It says `ready`, then obeys lines on its standard input: `fault NAME` with the name of an errno
-(ETIMEDOUT leaves transfers unanswered: a chip that holds the bus low), `once NAME` for one
+(ETIMEDOUT leaves transfers unacknowledged: a chip that holds the bus low), `once NAME` for one
 transfer, `power 0` or `power 1` for the first chip, `asked` to be told the messages of all
 transfers so far. Each is acknowledged by a line of JSON.
 """
@@ -47,8 +47,8 @@ def adapter(name: str) -> str:
     raise FileNotFoundError(f"no adapter is called {name}")
 
 
-class Answers:
-    """The process, seen from another. `with Answers("sen55") as answers: answers("fault", ...)`."""
+class AnsweringProcess:
+    """The process, seen from another. `with AnsweringProcess("sen55") as answers: ...`."""
 
     def __init__(self, *chips: str) -> None:
         self._process = subprocess.Popen(
@@ -64,7 +64,7 @@ class Answers:
         self._say.flush()
         return json.loads(self._hear.readline())
 
-    def __enter__(self) -> "Answers":
+    def __enter__(self) -> "AnsweringProcess":
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -18,7 +18,7 @@ import gpiod
 
 from drivers.sim.loops import LineLevel, LoopPair, SimVehicle
 from tests.kernel.guest.air import BUS
-from tests.kernel.guest.answers import HELD, Answers, adapter
+from tests.kernel.guest.answers import HELD, AnsweringProcess, adapter
 from tests.kernel.guest.bank import Bank
 from tests.kernel.guest.play import play
 
@@ -134,7 +134,7 @@ def main(url: str) -> None:
     Path("/tmp/run").mkdir(exist_ok=True)
     words = {"url": url, "chip": bank.path, "i2c": adapter(BUS)}
     site.write_text(SITE.format(**words, period_s=PERIOD_S, spacing_m=SPACING_M))
-    with Answers(*AIR.values()), log.open("w") as said:
+    with AnsweringProcess(*AIR.values()), log.open("w") as said:
         daemon = subprocess.Popen(
             [sys.executable, "-m", "edge.cli.main", "run", "-v", str(site)],
             stdout=said, stderr=said,

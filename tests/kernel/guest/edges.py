@@ -28,7 +28,7 @@ PATIENCE_S = 60.0
 
 
 @dataclass
-class Ear:
+class EdgeRecorder:
     """What a bus delivers and reports."""
 
     edges: list[Edge] = field(default_factory=list)
@@ -64,9 +64,9 @@ async def until(done: Callable[[], bool], timeout_s: float = PATIENCE_S) -> bool
 @asynccontextmanager
 async def listening(
     bank: Bank, lines: Sequence[LineSpec], limits: LineLimits | None = None
-) -> AsyncIterator[Ear]:
+) -> AsyncIterator[EdgeRecorder]:
     """A bus that listens, and what it hears. Ends when each line has said something."""
-    ear = Ear()
+    ear = EdgeRecorder()
     bus = GpioListener(bank.path, lines, ear.deliver, ear.states.append, limits=limits)
     task = asyncio.create_task(bus.run())
     try:

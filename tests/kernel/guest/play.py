@@ -11,14 +11,14 @@ SETTLE_S: Final = 0.05  # after that the kernel has so long for what waits, as a
 GIVE_UP_S: Final = 90.0
 
 
-class Wires(Protocol):
+class DrivenWires(Protocol):
     """What is driven."""
 
     def drive(self, line: int | str, level: bool | None, mono_ns: int) -> None: ...
 
 
 def play(
-    wires: Wires,
+    wires: DrivenWires,
     rows: Iterable[LineLevel],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from tests.kernel.guest.air import BUS
-from tests.kernel.guest.answers import Answers, adapter
+from tests.kernel.guest.answers import AnsweringProcess, adapter
 
 SCAN = (sys.executable, "-m", "edge.cli.main", "scan", "--json")
 NARROW = ("--baud", "9600", "--parity", "E", "--units", "1-3", "--timeout", "1", "--listen", "1")
@@ -16,7 +16,7 @@ NARROW = ("--baud", "9600", "--parity", "E", "--units", "1-3", "--timeout", "1",
 
 def main() -> None:
     """Two chips on the bus, one meter on the line."""
-    with Answers("sen55", "sht4x"):
+    with AnsweringProcess("sen55", "sht4x"):
         command = [*SCAN, *NARROW, adapter(BUS), "/dev/ttyS1"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stderr)

@@ -33,7 +33,7 @@ def named(kind: str) -> Path:
     raise TimeoutError(f"udev has made no /dev/serial/{kind}")
 
 
-class Meter:
+class PortMeter:
     """One meter by a name of its port; remembers what went wrong."""
 
     def __init__(self, port: Path) -> None:
@@ -79,7 +79,7 @@ async def main(kind: str) -> None:
     before = os.path.realpath(port)
     # somebody else who does not let go of the old device: the next one gets another number
     holder = os.open(before, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-    meter = Meter(port)
+    meter = PortMeter(port)
     first = await meter.back()
     start = len(meter.troubles)
     print("it reads", flush=True)

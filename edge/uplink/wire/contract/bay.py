@@ -26,19 +26,19 @@ Kind = Annotated[BayKind, Meta(extra_json_schema=GROWS)]
 
 
 class Bay(Summary, kw_only=True):
-    """One bay, one period. What its contact does not allow to say is null, never 0 or free.
+    """One bay, one period. A value that its contact cannot give is null, never 0 or free.
 
-    A bay is one place: a stay can be read from its records, but nothing of the vehicle itself.
+    A bay is one place, so its records show each stay, but nothing about the vehicle.
     """
 
     stream: Annotated[Literal["bay"], meaning("The stream.")]
     bay: Annotated[Name, meaning("The bay. NTCIP 1209: sensorZoneLabel.")]
-    kind: Annotated[Kind, meaning("What it is for.")]
-    occupied_us: Annotated[Count | None, meaning("For how long it was occupied.", "us")]
+    kind: Annotated[Kind, meaning("What the bay is for.")]
+    occupied_us: Annotated[Count | None, meaning("For how long the bay was occupied.", "us")]
     occupancy: Annotated[
         Share | None,
         meaning(
-            "Share of the watched time for which it was occupied. NTCIP 1209:"
+            "Share of the watched time for which the bay was occupied. NTCIP 1209:"
             " samplePercentOccupancy; DATEX II: TrafficConcentration.occupancy (both in per cent).",
             Quantity.OCCUPANCY,
         ),
@@ -53,35 +53,42 @@ class Bay(Summary, kw_only=True):
     departures: Annotated[Count | None, meaning("Vehicles that left after such a stay.")]
     stay: Annotated[
         Times | None,
-        meaning("For how long those had stayed that left, where both ends of the stay were seen."),
+        meaning(
+            "Durations of the stays that ended, if both the arrival and the departure were seen."
+        ),
     ]
     overstays: Annotated[
-        Count | None, meaning("Vehicles that passed `max_stay_min` (in `meta`), each once.")
+        Count | None,
+        meaning("Vehicles that exceeded `max_stay_min` (in `meta`), each counted once."),
     ]
     overstay_us: Annotated[
-        Count | None, meaning("For how long it was seen occupied beyond it.", "us")
+        Count | None, meaning("For how long the bay was seen occupied beyond that limit.", "us")
     ]
     occupied: Annotated[
         Literal[0, 1] | None,
         meaning(
-            "Whether somebody stands there at the window's end; null: nobody knows. DATEX II:"
-            " parkingSpaceOccupied."
+            "Whether the bay is occupied at the end of the window; null: not known. DATEX II: "
+            "parkingSpaceOccupied."
         ),
     ]
     since_s: Annotated[
         Amount | None,
-        meaning("For how long, or at least, if it was found occupied; null while it is free.", "s"),
+        meaning(
+            "For how long the bay has been occupied; a minimum if the gateway found it occupied; "
+            "null while it is free.",
+            "s",
+        ),
     ]
-    quality: Annotated[Qualities, meaning(QUALITIES + " Stays count when they are over.")]
+    quality: Annotated[Qualities, meaning(QUALITIES + " Stays count when they have ended.")]
     health: Annotated[
         BayHealth,
         meaning(
-            "State of its contact; the worst in the window. NTCIP 1209: sampleZoneStatus (chatter"
-            " is erraticCounts)."
+            "The worst state of the bay's contact in the window. NTCIP 1209: sampleZoneStatus "
+            "(chatter is erraticCounts)."
         ),
     ]
     void_s: (
-        Annotated[Amount, meaning("Watched time in which nothing was a number.", "s")] | UnsetType
+        Annotated[Amount, meaning("Watched time in which all values were null.", "s")] | UnsetType
     ) = UNSET
     passers: Annotated[Positive, meaning("Vehicles that left before `min_stay_s`.")] | UnsetType = (
         UNSET
@@ -94,9 +101,9 @@ class Bay(Summary, kw_only=True):
 class BayMeta(WireStruct, kw_only=True):
     """A bay with one loop or contact."""
 
-    kind: Annotated[Kind, meaning("What it is for.")]
+    kind: Annotated[Kind, meaning("What the bay is for.")]
     max_stay_min: Annotated[
         Amount | None,
-        meaning("Who stays longer is told in an `overstay` event; null: no limit.", "min"),
+        meaning("A longer stay raises an `overstay` event; null: no limit.", "min"),
     ]
-    min_stay_s: Annotated[Amount, meaning("Who leaves sooner only passed by.", "s")]
+    min_stay_s: Annotated[Amount, meaning("A vehicle that leaves sooner only passed by.", "s")]

@@ -1,4 +1,4 @@
-"""Events of the gateway itself: what was not seen, what is lost, and what gives it trouble."""
+"""Events of the gateway itself: gaps in observation, lost records, and faults."""
 
 from typing import Annotated, Literal
 
@@ -13,8 +13,8 @@ StreamName = Annotated[str, Meta(pattern=f"^({'|'.join(sorted(STREAMS))})$")]
 StreamOrAll = Annotated[str, Meta(pattern=rf"^(\*|{'|'.join(sorted(STREAMS))})$")]
 
 
-class Former(WireStruct, kw_only=True):
-    """The epoch before, as far as the outbox knows it."""
+class PreviousEpoch(WireStruct, kw_only=True):
+    """The previous epoch, as far as the outbox knows it."""
 
     epoch: Annotated[Epoch, meaning("The epoch.")]
     last: Annotated[
@@ -24,63 +24,67 @@ class Former(WireStruct, kw_only=True):
 
 
 class Gap(Event, tag="gap", kw_only=True):
-    """Nobody watched: what every record after a start refers to."""
+    """Time in which the gateway observed nothing. The first event after each start is a gap."""
 
     reason: Annotated[
         Literal["start", "restart", "power"],
         meaning(
-            "start: nothing is known before. restart: the daemon did not run. power: the box was"
-            " off; the open window and what was not committed are lost."
+            "start: no earlier start is known. restart: the daemon did not run. power: the box was"
+            " off; the open window and uncommitted data are lost."
         ),
     ]
-    sources: Annotated[list[str], meaning("Who is concerned; `*` is all.")]
+    sources: Annotated[list[str], meaning("The sources concerned; `*` is all.")]
     gap: Annotated[
         tuple[Count | None, Count],
-        meaning("From (in the time of `boot_before`; null: unknown) to (in that of `boot`).", "us"),
+        meaning("Start (clock of `boot_before`; null: unknown) and end (clock of `boot`).", "us"),
     ]
     boot_before: Annotated[Count | None, meaning("The boot in which the gap began.")]
     former: (
-        Annotated[Former, meaning("The epoch before. Left out: unknown, as on a new card.")]
+        Annotated[
+            PreviousEpoch, meaning("The previous epoch. Left out: unknown, as on a new card.")
+        ]
         | UnsetType
     ) = UNSET
 
 
 class ClockCut(Event, tag="clock", kw_only=True):
-    """The open window ended here, because time became known or jumped."""
+    """The open window ended here, because the time became known or jumped."""
 
     reason: Annotated[
         Literal["synchronised", "step"],
-        meaning("The clock is known now, or was set while it was trusted."),
+        meaning("synchronised: the time is known now. step: a trusted clock was set."),
     ]
 
 
 class Drop(Event, tag="drop", kw_only=True):
     """Numbers that will never be delivered."""
 
-    epoch_of: Annotated[Epoch, meaning("Their epoch.")]
-    stream_of: Annotated[StreamOrAll, meaning("Their stream; `*`: all of the epoch.")]
+    epoch_of: Annotated[Epoch, meaning("The epoch of these numbers.")]
+    stream_of: Annotated[
+        StreamOrAll, meaning("The stream of these numbers; `*`: all streams of the epoch.")
+    ]
     reason: Annotated[
         Literal["full", "size", "refused", "damage", "memory"],
         meaning(
-            "full: no room. size: too large to be sent. refused: by the broker, again and again."
+            "full: no room. size: too large to be sent. refused: the broker refused it repeatedly."
             " damage: not readable from the disk. memory: the disk failed and memory was full."
         ),
     ]
     range: Annotated[
         tuple[Seq, Seq | None],
-        meaning("First and last number; not all between need be lost. Last null: nobody knows."),
+        meaning("First and last number; some between may be delivered. Last null: not known."),
     ]
-    count: Annotated[Count | None, meaning("How many; null: nobody knows.")]
+    count: Annotated[Count | None, meaning("How many numbers are lost; null: not known.")]
 
 
 class Storage(Event, tag="storage", kw_only=True):
-    """The disk gives trouble (records are kept in memory), or works again."""
+    """The disk fails (records are kept in memory), or works again."""
 
     state: Annotated[OnOff, meaning("On or off.")]
 
 
 class Start(Event, tag="start", kw_only=True):
-    """Why the daemon was started, as far as the board tells."""
+    """Why the daemon was started, as far as the board reports it."""
 
     reason: Annotated[RebootCause, meaning(CAUSE)]
 
@@ -89,60 +93,60 @@ class Board(Event, tag="board", kw_only=True):
     """A condition of the box itself goes on or off; `text` says what to do."""
 
     state: Annotated[OnOff, meaning("On or off.")]
-    condition: Annotated[BoardCondition, meaning("What it is.")]
+    condition: Annotated[BoardCondition, meaning("The condition.")]
 
 
 class DataSaver(Event, tag="data_saver", kw_only=True):
-    """The month's bytes run out, or do not any more."""
+    """The level of data saving changed, according to the month's data budget."""
 
-    level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is as usual.")]
+    level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is normal operation.")]
 
 
 class LinkStep(Event, tag="link", kw_only=True):
-    """No broker could be reached for long: what was done, maybe before a reboot."""
+    """A step that was taken because no broker was reached for long, possibly before a reboot."""
 
     step: Annotated[
         Literal["reconnect", "modem", "power", "reboot", "held", "recovered"],
         meaning(
-            "What was done; held: no reboot, because it could not be counted on the disk;"
+            "The step. held: no reboot, because it could not be counted on the disk."
             " recovered: a broker is connected again."
         ),
     ]
-    boots: Annotated[Count, meaning("How often the box had started then.")]
-    age_s: Annotated[Amount, meaning("How long it had lived then, over all its starts.", "s")]
+    boots: Annotated[Count, meaning("How often the box had booted at that time.")]
+    age_s: Annotated[Amount, meaning("How long it had run at that time, over all its boots.", "s")]
 
 
 class Alarm(Event, kw_only=True):
-    """A trouble of the gateway itself that a person should hear, once."""
+    """A problem of the gateway itself that a person should know about, reported once."""
 
 
 class Denied(Alarm, tag="denied", kw_only=True):
-    """The broker does not allow a stream (reason code 135). It is tried again every 5 min."""
+    """The broker does not allow a stream (reason code 135). It is retried every 5 min."""
 
 
 class Refused(Alarm, tag="refused", kw_only=True):
-    """A record was given up: the broker refused it again and again, or takes none of its size."""
+    """A record was given up: the broker refused it repeatedly, or it is too large."""
 
 
 class Quota(Alarm, tag="quota", kw_only=True):
-    """The broker takes no more for now (reason code 151)."""
+    """The broker accepts no more messages for now (reason code 151)."""
 
 
 class BrokerLimit(Alarm, tag="broker_limit", kw_only=True):
-    """The broker takes less than records need: messages that are too small, no QoS 1, or nothing
-    retained. Nothing is given up; `text` says what would do."""
+    """The broker's limits are too small for the records: the maximum packet size is too small, or
+    QoS 1 or retained messages are not available. Records are kept; `text` says what to change."""
 
 
 class Untrusted(Alarm, tag="untrusted", kw_only=True):
-    """Who answers at the broker's address has no certificate that this gateway believes."""
+    """The server at the broker's address has no certificate that this gateway trusts."""
 
 
 class TakenOver(Alarm, tag="taken_over", kw_only=True):
-    """Another client has connected under this gateway's name (reason code 142): a theft?"""
+    """Another client has connected under this gateway's name (reason code 142): possible theft."""
 
 
 class WrongTime(Alarm, tag="wrong_time", kw_only=True):
-    """A time that was taken for certain was wrong; the clock has been corrected."""
+    """A time that was considered certain was wrong; the clock has been corrected."""
 
 
 class OldProtocol(Alarm, tag="old_protocol", kw_only=True):
@@ -150,17 +154,17 @@ class OldProtocol(Alarm, tag="old_protocol", kw_only=True):
 
 
 class Unclaimed(Alarm, tag="unclaimed", kw_only=True):
-    """An edge of a line that nobody claims."""
+    """An edge on a line that the configuration does not use."""
 
 
 class Overload(Event, tag="overload", kw_only=True):
-    """More was asked of this box than it can do, and something was given up (decision 34). Told at
-    once, and while it lasts every 15 min, each time of what was since. The records account for all
-    of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
+    """The load exceeded what this box can handle, and data was dropped (decision 34). Reported at
+    once, then every 15 min while it lasts, each time for the time since the last report. The
+    records account for all of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
 
-    within_s: Annotated[Amount, meaning("In how long before this moment all of it was.", "s")]
+    within_s: Annotated[Amount, meaning("How much time before this event it reports.", "s")]
     rested_s: Annotated[
-        Amount, meaning("For how long questions were due and not asked, all buses together.", "s")
+        Amount, meaning("How long due polls were not made, all buses together.", "s")
     ]
     readings: Annotated[Count, meaning("Sweeps that were read and dropped.")]
     raw: Annotated[Count, meaning("Sweeps that were left out of raw records.")]
@@ -168,19 +172,19 @@ class Overload(Event, tag="overload", kw_only=True):
 
 
 class StageFull(Alarm, tag="stage", kw_only=True):
-    """The stage is full: a kill would lose what is not in it."""
+    """The stage is full: a kill would lose the input that no longer fits in it."""
 
 
 class Journal(Alarm, tag="journal", kw_only=True):
-    """What is lost cannot be written down: the journal of drops gives trouble."""
+    """Losses cannot be recorded: the journal of drops cannot be written."""
 
 
 class Bus(Alarm, tag="bus", kw_only=True):
-    """A bus hung: its thread was abandoned, or the gateway's process starts again."""
+    """A bus hung: its thread was abandoned, or the gateway's process restarts."""
 
 
 class Configuration(Alarm, tag="configuration", kw_only=True):
-    """The configuration failed again and again: the last good one runs."""
+    """The configuration failed repeatedly: the last good one is in use."""
 
 
 BOX_EVENTS: tuple[type[Event], ...] = (

@@ -1,4 +1,4 @@
-"""What comes down to a gateway, and what it answers. Decisions 12 and 14; strict JSON, 64 KiB."""
+"""Messages to a gateway, and its answers. Decisions 12 and 14; strict JSON, 64 KiB."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from edge.uplink.wire.contract.terms import Count, Epoch, Name, Seq, WireStruct,
 from edge.uplink.wire.down import ID_LIMIT, LONGEST_SPREAD_S
 
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
-ID = "Chosen by the sender; the same again in an epoch gets the same answer and does nothing."
+ID = "Chosen by the sender. A repeated `id` in one epoch gets the same answer and nothing is done."
 
 
 class Ranges(WireStruct, kw_only=True):
@@ -24,7 +24,7 @@ class Ranges(WireStruct, kw_only=True):
 
 
 class Receipt(Retained, kw_only=True):
-    """Numbers that the platform has stored durably: only then rows leave the outbox."""
+    """Numbers that the platform has stored durably. The gateway then deletes these records."""
 
     receipts: Annotated[
         list[Ranges],
@@ -33,14 +33,14 @@ class Receipt(Retained, kw_only=True):
 
 
 class Command(Retained, kw_only=True):
-    """A command. Retained ones are refused; another epoch than the running one is stale."""
+    """A command. A retained command is refused; one that names another epoch is stale."""
 
-    epoch: Annotated[Epoch, meaning("The epoch that runs, as the retained status tells it.")]
+    epoch: Annotated[Epoch, meaning("The current epoch, as in the retained status.")]
     id: Annotated[Id, meaning(ID)]
 
 
 class Resend(Command, kw_only=True):
-    """Send these numbers again, as far as they are still here."""
+    """Send these numbers again, as far as the gateway still has them."""
 
     ranges: Annotated[
         list[Ranges], meaning("What is missing. Ranges and entries together are at most 2,000.")
@@ -48,11 +48,12 @@ class Resend(Command, kw_only=True):
 
 
 class AskStatus(Command, kw_only=True):
-    """Publish the retained status anew."""
+    """Publish the retained status again."""
 
 
 class ReconnectSpread(WireStruct, kw_only=True):
-    """How long reconnections spread after a loss. Retained; an empty payload takes it back."""
+    """Over how long gateways spread their reconnections after a loss. Retained; an empty payload
+    deletes it."""
 
     v: Annotated[Literal[1], meaning("Version of the wire format.")]
     spread_s: Annotated[
@@ -63,15 +64,17 @@ class ReconnectSpread(WireStruct, kw_only=True):
 class Answer(Retained, kw_only=True):
     """The answer to a command: JSON, not retained."""
 
-    id: Annotated[Id, meaning("That of the command.")]
-    verb: Annotated[Name, meaning("That of the command.")]
-    ok: Annotated[bool, meaning("Whether it was done.")]
-    error: Annotated[str, meaning("When it was not: why, for people.")] | UnsetType = UNSET
-    resent: Annotated[Count, meaning("resend: how many rows go out again.")] | UnsetType = UNSET
+    id: Annotated[Id, meaning("The command's `id`.")]
+    verb: Annotated[Name, meaning("The command's verb.")]
+    ok: Annotated[bool, meaning("Whether the command was carried out.")]
+    error: (
+        Annotated[str, meaning("If it was not carried out: the reason, for people.")] | UnsetType
+    ) = UNSET
+    resent: Annotated[Count, meaning("resend: how many rows are sent again.")] | UnsetType = UNSET
     gone: (
-        Annotated[Count, meaning("resend: how many numbers are not here any more.")] | UnsetType
+        Annotated[Count, meaning("resend: how many numbers the gateway no longer has.")] | UnsetType
     ) = UNSET
     left: (
-        Annotated[Count, meaning("resend: how many numbers were not looked for yet; ask again.")]
+        Annotated[Count, meaning("resend: how many numbers were not searched yet; ask again.")]
         | UnsetType
     ) = UNSET

@@ -26,11 +26,11 @@ Cause = Annotated[
     Literal["spike", "stuck", "dropout", "noise", "drift", "shift", "scale", "event"],
     Meta(extra_json_schema=GROWS),
 ]
-BY = "Who says so: `model NAME VERSION` or `rule NAME`."
+BY = "What made the decision: `model NAME VERSION` or `rule NAME`."
 
 
 class Event(Sourced, tag_field="event", kw_only=True):
-    """Something happened; `from` and `to` are its moment. Always JSON, ahead of all summaries."""
+    """Something happened; `from` and `to` are its moment. Always JSON, sent before summaries."""
 
     stream: Annotated[Literal["event"], meaning("The stream.")]
     text: Annotated[str, meaning("One sentence for people, in English.")]
@@ -41,27 +41,42 @@ class Congestion(Event, tag="congestion", kw_only=True):
 
     state: Annotated[OnOff, meaning("On or off.")]
     approach: Annotated[Name, meaning("The approach.")]
-    p: Annotated[Share | None, meaning("How likely; null: no healthy loop knows.", "/")]
+    p: Annotated[Share | None, meaning("Probability of congestion; null: no healthy loop.", "/")]
     p5: (
-        Annotated[Share | None, meaning("How likely in 5 minutes; null: no model knows.", "/")]
+        Annotated[
+            Share | None,
+            meaning(
+                "Probability of congestion in 5 minutes; null: no forecast, because no model "
+                "answers.",
+                "/",
+            ),
+        ]
         | UnsetType
     ) = UNSET
     p15: (
-        Annotated[Share | None, meaning("How likely in 15 minutes; null: no model knows.", "/")]
+        Annotated[
+            Share | None,
+            meaning(
+                "Probability of congestion in 15 minutes; null: no forecast, because no model "
+                "answers.",
+                "/",
+            ),
+        ]
         | UnsetType
     ) = UNSET
     reason: (
-        Annotated[str, meaning("What was seen when it turned, in words; may be empty.")] | UnsetType
+        Annotated[str, meaning("What was measured when the flag changed, in words; may be empty.")]
+        | UnsetType
     ) = UNSET
     by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
 class Incident(Event, tag="incident", kw_only=True):
-    """Something may block the road between two stations: the upper one jams, below it is empty."""
+    """A suspected incident between two stations: congestion upstream, little traffic downstream."""
 
     state: Annotated[OnOff, meaning("On or off.")]
-    upstream: Annotated[Name, meaning("The approach before it.")]
-    downstream: Annotated[Name, meaning("The approach after it.")]
+    upstream: Annotated[Name, meaning("The approach upstream of the suspected incident.")]
+    downstream: Annotated[Name, meaning("The approach downstream of the suspected incident.")]
     by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
@@ -75,16 +90,19 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
             "The point of the device that `source` names; of a lane: volume, occupancy or speed."
         ),
     ]
-    score: Annotated[Share, meaning("How odd it is.", "/")] | UnsetType = UNSET
-    onset: Annotated[Share, meaning("How much it looks like the begin of it.", "/")] | UnsetType = (
-        UNSET
-    )
+    score: Annotated[Share, meaning("The anomaly score.", "/")] | UnsetType = UNSET
+    onset: (
+        Annotated[
+            Share, meaning("How much the latest value looks like the start of an anomaly.", "/")
+        ]
+        | UnsetType
+    ) = UNSET
     cause: (
         Annotated[
             Cause | None,
             meaning(
-                "What is odd; null when it goes off. scale: in step with its usual course, but"
-                " larger or smaller. event: something passes that is not usual."
+                "The kind of anomaly; null when the flag goes off. scale: the usual course with "
+                "larger or smaller swings. event: an unusual event that passes."
             ),
         ]
         | UnsetType
@@ -93,8 +111,8 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
         Annotated[
             Literal["sensor", "world"] | None,
             meaning(
-                "What it is taken for: a sensor that is wrong, or a world that is unusual; null:"
-                " nobody knows."
+                "Where the anomaly comes from: a wrong sensor, or unusual real conditions "
+                "(world); null: not known."
             ),
         ]
         | UnsetType
@@ -103,25 +121,30 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
 
 
 class SensorFault(Event, tag="sensor_fault", kw_only=True):
-    """A sensor, a device or a line is not to be believed from now on, or is again."""
+    """Data of a sensor, a device or a line are in doubt from now on, or can be trusted again."""
 
     state: Annotated[OnOff, meaning("On or off.")]
-    reason: Annotated[Reason, meaning("Why it gives nothing; when it goes on.")] | UnsetType = UNSET
+    reason: (
+        Annotated[Reason, meaning("When the fault goes on: why there are no values.")] | UnsetType
+    ) = UNSET
     fault: (
         Annotated[
             Fault,
             meaning(
-                "What a rule or a model found. NTCIP 1209, sensorZoneStatus: stuck_on is"
-                " maxPresence, stuck_off and no_activity are noActivity, chatter and breakup"
-                " erraticCounts, mismatch and swapped pairedZoneFault, the others sensorFailure."
-                " DATEX II: dataError, reasonForDataError. phase: a signal's contact."
-                " Of devices, `by` rule plausibility, what their points contradict: phase_sum: the"
-                " phases do not add up; apparent_power: more power than voltage and current carry;"
-                " power_factor: not that of the powers; phases_swapped: current of one phase,"
-                " voltage of another; direction: the sign of power against the register that grows;"
-                " backwards: power flows out day and night; two_devices: a register goes back and"
-                " forth between two; heat: heat against flow and temperatures; size_order: a part"
-                " of the particles is more than all.",
+                "What a rule or a model found. NTCIP 1209, sensorZoneStatus: stuck_on is "
+                "maxPresence, stuck_off and no_activity are noActivity, chatter and "
+                "breakup are erraticCounts, mismatch and swapped are pairedZoneFault, the "
+                "others are sensorFailure. DATEX II: dataError, reasonForDataError. "
+                "phase: the contact of a signal. The others are found in devices by rule "
+                "plausibility, in values that contradict each other. phase_sum: the phases do "
+                "not add up; apparent_power: more power than voltage and current can carry; "
+                "power_factor: the power factor does not agree with the powers; phases_swapped: "
+                "the current of one phase is measured with the voltage of another; "
+                "direction: the sign of power does not agree with the register that "
+                "grows; backwards: power is exported day and night; two_devices: a "
+                "register jumps back and forth between two values; heat: heat does not "
+                "agree with flow and temperatures; size_order: more particles in a size "
+                "range than in a wider one that contains it.",
                 **GROWS,
             ),
         ]
@@ -131,16 +154,14 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
     since_s: (
         Annotated[
             Amount,
-            meaning("When it goes on: for how long it may have been so before `from`.", "s"),
+            meaning("When the fault goes on: how long before `from` it may have begun.", "s"),
         ]
         | UnsetType
     ) = UNSET
     since: (
         Annotated[
             Time,
-            meaning(
-                "`from` less `since_s`: what was sent of this source from then on is in doubt."
-            ),
+            meaning("`from` minus `since_s`. From then on, records of this source are in doubt."),
         ]
         | UnsetType
     ) = UNSET
@@ -152,25 +173,28 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
         | UnsetType
     ) = UNSET
     score: (
-        Annotated[Share, meaning("How likely the loop is not to be believed.", "/")] | UnsetType
+        Annotated[Share, meaning("How likely it is that the loop gives wrong data.", "/")]
+        | UnsetType
     ) = UNSET
     by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
 class Overstay(Event, tag="overstay", kw_only=True):
-    """A vehicle has been in a bay for as long as it may stay, or it has left after that."""
+    """A vehicle has reached the time limit of a bay, or has left after reaching that limit."""
 
-    state: Annotated[OnOff, meaning("On when the limit is reached, off when it has left.")]
+    state: Annotated[OnOff, meaning("On when the limit is reached, off when the vehicle has left.")]
     max_stay_min: Annotated[Amount, meaning("The limit.", "min")]
     stay_s: (
-        Annotated[Amount, meaning("How long it had stayed; left out when nobody knows.", "s")]
+        Annotated[
+            Amount, meaning("How long the vehicle stayed; left out if that is not known.", "s")
+        ]
         | UnsetType
     ) = UNSET
     by: Annotated[str, meaning(BY)]
 
 
 class Meter(Event, tag="meter", kw_only=True):
-    """A register went back, or forward further than it can, or is counted the other way round.
+    """A register went back, grew more than it can, or is counted in the other direction.
 
     The step is not counted.
     """
@@ -178,8 +202,8 @@ class Meter(Event, tag="meter", kw_only=True):
     kind: Annotated[
         Literal["reset", "swap", "reversed"],
         meaning(
-            "It began again near zero; is another register; or `reversed` of its device was"
-            " changed in the configuration, so that import and export are exchanged."
+            "reset: the register began again near zero. swap: it is another register. reversed: the"
+            " key `reversed` of the device was changed, so import and export are exchanged."
         ),
     ]
     point: Annotated[str, meaning("The register.")]
@@ -190,21 +214,23 @@ class Meter(Event, tag="meter", kw_only=True):
 
 
 class Swap(Event, tag="swap", kw_only=True):
-    """A device tells another serial number than before."""
+    """A device reports another serial number than before."""
 
     before: Annotated[str, meaning("Serial number.")]
     after: Annotated[str, meaning("Serial number.")]
 
 
 class DeviceHealth(Event, tag="health", kw_only=True):
-    """What a device says of itself comes or goes."""
+    """A condition that a device reports goes on or off."""
 
     state: Annotated[
         Literal["on", "off", "flicker", "settled"],
-        meaning("flicker: it says now this, now that, and is told again once it has settled."),
+        meaning("flicker: the condition changes too often. settled: it is steady again."),
     ]
     condition: (
-        Annotated[Condition, meaning("Of the closed list; not with flicker and settled.")]
+        Annotated[
+            Condition, meaning("A condition of the closed list; left out with flicker and settled.")
+        ]
         | UnsetType
     ) = UNSET
 
@@ -214,7 +240,7 @@ class Switch(Event, kw_only=True):
 
     state: Annotated[
         Literal["on", "off", "flicker"],
-        meaning("flicker: too many changes; told again once it has settled."),
+        meaning("flicker: too many changes; the state is reported once it has settled."),
     ]
     lost_edges: Annotated[Count, meaning("Edges lost before this one.")] | UnsetType = UNSET
 
@@ -224,11 +250,11 @@ class Door(Switch, tag="door", kw_only=True):
 
 
 class Tamper(Switch, tag="tamper", kw_only=True):
-    """The tamper switch; on: somebody may be tampering."""
+    """The tamper switch; on: somebody may be tampering with the box."""
 
 
 class Plug(Switch, tag="plug", kw_only=True):
-    """A charger's plug; on is in."""
+    """A charger's plug; on is plugged in."""
 
 
 class PlainContact(Switch, tag="contact", kw_only=True):

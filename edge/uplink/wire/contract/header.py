@@ -1,4 +1,4 @@
-"""The header that every record begins with: what names it, where and when it was made."""
+"""The header of every record: its key, and where and when it was made."""
 
 from typing import Annotated, Literal
 
@@ -23,44 +23,49 @@ Microseconds = Annotated[int, Meta(ge=0, le=MAX_INT)]
 
 
 class Header(WireStruct, rename={"from_": "from"}, kw_only=True):
-    """What every record begins with. `(gw, epoch, stream, seq)` names it for ever."""
+    """The header of every record. `(gw, epoch, stream, seq)` is its permanent key."""
 
     v: Annotated[Literal[1], meaning("Version of the wire format.")]
     gw: Annotated[Name, meaning("The gateway.")]
     epoch: Annotated[
         Epoch,
         meaning(
-            "One start of the daemon: start counter (modulo 2^21) * 2^32 + 32 random bits. Unsent"
-            " records keep theirs."
+            "One start of the daemon: start counter (modulo 2^21) * 2^32 + 32 random bits. Records"
+            " that are sent after a later start keep their epoch."
         ),
     ]
-    seq: Annotated[Seq, meaning("Number in its epoch and stream, over all sources, without gaps.")]
-    boot: Annotated[Count, meaning("Number of the boot whose monotonic clock `mono` is of.")]
+    seq: Annotated[Seq, meaning("Number within epoch and stream, over all sources, without gaps.")]
+    boot: Annotated[
+        Count, meaning("Number of the boot; `mono` has times of the monotonic clock of this boot.")
+    ]
     from_: Annotated[
         Time,
-        meaning("Begin of the window, UTC; of an event its moment. A later envelope is better."),
+        meaning(
+            "Start of the window, UTC; for an event, its moment. A later delivery of the record may"
+            " have a better value."
+        ),
     ]
     to: Annotated[Time, meaning("End of the window, UTC.")]
     tq: Annotated[
         TimeQuality,
         meaning(
-            "How far `from` and `to` can be trusted: none (nobody knows; 1970 may stand there),"
-            " floor (not before), rtc, ntp, nts."
+            "How far `from` and `to` can be trusted: none (not known; may be 1970), floor (the"
+            " earliest possible time), rtc, ntp, nts."
         ),
     ]
     bounds: (
         Annotated[
             tuple[Time | None, Time | None],
             meaning(
-                "Of a record whose boot never knew the time: it lies between these moments (UTC);"
-                " null is an end that is not known."
+                "If the time was never known in this boot: the record lies between these moments"
+                " (UTC). null is a bound that is not known."
             ),
         ]
         | UnsetType
     ) = UNSET
     mono: Annotated[
         tuple[Microseconds, Microseconds],
-        meaning("Begin and end of the window on CLOCK_MONOTONIC of this boot.", "us"),
+        meaning("Start and end of the window on CLOCK_MONOTONIC of this boot.", "us"),
     ]
     backfilled: Annotated[Yes, meaning("Sent from the backlog, not live.")] | UnsetType = UNSET
     redelivered: Annotated[Yes, meaning("May have been sent before.")] | UnsetType = UNSET
@@ -70,7 +75,7 @@ class Sourced(Header, kw_only=True):
     """A record of one source."""
 
     source: Annotated[
-        Name, meaning("The lane, bay, device or part of the gateway that it is about.")
+        Name, meaning("The lane, bay, device or part of the gateway that the record describes.")
     ]
 
 
@@ -79,11 +84,11 @@ class Summary(Sourced, kw_only=True):
 
     covered_s: Annotated[
         Amount,
-        meaning("How much of the window was watched. The rest is in a `gap` event.", "s"),
+        meaning("Observed part of the window. `gap` events report the rest.", "s"),
     ]
     partial: (
         Annotated[
-            Yes, meaning("The window was cut short: a stop, or the time became known or jumped.")
+            Yes, meaning("The window ended early: a stop, or the time became known or jumped.")
         ]
         | UnsetType
     ) = UNSET
@@ -91,8 +96,8 @@ class Summary(Sourced, kw_only=True):
         Annotated[
             Steps,
             meaning(
-                "A merged record: exactly the numbers that it stands for, its own among them, as"
-                " steps [first, last, step] (decision 11)."
+                "In a merged record: the numbers that it replaces and its own, as steps"
+                " [first, last, step] (decision 11)."
             ),
         ]
         | UnsetType

@@ -1,7 +1,7 @@
-"""Health: how the gateway itself fares, as a record of its own stream.
+"""Health: the state of the gateway itself, as a record of its own stream.
 
-A field that nobody could measure is left out, never 0. More fields may be there: what a board tells
-is not known beforehand.
+A field that could not be measured is left out, never 0. There may be more fields: which values a
+board reports is not known beforehand.
 """
 
 from typing import Annotated, Literal
@@ -16,8 +16,8 @@ RebootCause = Literal[
     "first", "clean", "restart", "crash", "power", "watchdog", "panic", "undervoltage", "unknown"
 ]
 CAUSE = (
-    "first: no start is known before. clean: the machine was shut down in order. restart, crash: of"
-    " the daemon alone."
+    "first: no earlier start is known. clean: the machine was shut down properly. restart, crash:"
+    " only the daemon."
 )
 BoardCondition = Literal[
     "undervoltage", "throttled", "hot", "disk_full", "read_only", "memory", "card_worn",
@@ -29,7 +29,7 @@ Throttle = Literal[
 
 
 class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
-    """What the gateway counts and measures of itself, every 15 min. Counters run since the start
+    """Counters and measurements of the gateway itself, every 15 min. Counters run since the start
     of the daemon; the source is `gateway`.
     """
 
@@ -39,21 +39,17 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
     clock_synchronised: (
         Annotated[bool, meaning("True while the wall clock follows a time server.")] | UnsetType
     ) = UNSET
-    queue_rows: Annotated[Count, meaning("Records that wait in the outbox.")] | UnsetType = UNSET
-    queue_bytes: Annotated[Count, meaning("Bytes of all files of the outbox.", "B")] | UnsetType = (
+    queue_rows: Annotated[Count, meaning("Records waiting in the outbox.")] | UnsetType = UNSET
+    queue_bytes: Annotated[Count, meaning("Size of all outbox files.", "B")] | UnsetType = UNSET
+    queue_limit_bytes: Annotated[Count, meaning("Size limit of the outbox.", "B")] | UnsetType = (
         UNSET
     )
-    queue_limit_bytes: (
-        Annotated[Count, meaning("The most the outbox may take.", "B")] | UnsetType
-    ) = UNSET
     queue_age_s: (
-        Annotated[
-            Amount, meaning("Age of the oldest record that waits, if it is of this boot.", "s")
-        ]
+        Annotated[Amount, meaning("Age of the oldest waiting record, if it is of this boot.", "s")]
         | UnsetType
     ) = UNSET
     queue_forecast_s: (
-        Annotated[Amount, meaning("How long the outbox has room for at the present rate.", "s")]
+        Annotated[Amount, meaning("How long the outbox has room at the present rate.", "s")]
         | UnsetType
     ) = UNSET
     queue_forecast_downsampled_s: (
@@ -75,60 +71,56 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
         Annotated[bool, meaning("True while records are kept in memory, because the disk failed.")]
         | UnsetType
     ) = UNSET
-    connected: Annotated[bool, meaning("True while the link to the broker stands.")] | UnsetType = (
+    connected: Annotated[bool, meaning("True while connected to a broker.")] | UnsetType = UNSET
+    connections: Annotated[Count, meaning("Connections made to a broker.")] | UnsetType = UNSET
+    connection_failures: Annotated[Count, meaning("Failed attempts to connect.")] | UnsetType = (
         UNSET
     )
-    connections: Annotated[Count, meaning("Connections made to a broker.")] | UnsetType = UNSET
-    connection_failures: (
-        Annotated[Count, meaning("Attempts to connect that failed.")] | UnsetType
-    ) = UNSET
-    sent: Annotated[Count, meaning("Records handed to the network.")] | UnsetType = UNSET
+    sent: Annotated[Count, meaning("Records published.")] | UnsetType = UNSET
     sent_redelivered: (
-        Annotated[Count, meaning("Of the sent: they may have been sent before.")] | UnsetType
+        Annotated[Count, meaning("Sent records that may have been sent before.")] | UnsetType
     ) = UNSET
-    sent_backfilled: Annotated[Count, meaning("Of the sent: from the backlog.")] | UnsetType = UNSET
+    sent_backfilled: Annotated[Count, meaning("Sent records from the backlog.")] | UnsetType = UNSET
     confirmed: Annotated[Count, meaning("Records confirmed.")] | UnsetType = UNSET
     refused: Annotated[Count, meaning("Records that the broker refused.")] | UnsetType = UNSET
     no_subscribers: (
-        Annotated[Count, meaning("Records that nobody had subscribed to (reason code 16).")]
+        Annotated[Count, meaning("Records that had no matching subscriber (reason code 16).")]
         | UnsetType
     ) = UNSET
     unacknowledged: (
-        Annotated[Count, meaning("Records without an answer when a connection ended.")] | UnsetType
+        Annotated[Count, meaning("Records not acknowledged when a connection ended.")] | UnsetType
     ) = UNSET
-    receipts: Annotated[Count, meaning("Receipts that came from the platform.")] | UnsetType = UNSET
+    receipts: Annotated[Count, meaning("Receipts from the platform.")] | UnsetType = UNSET
     receipts_unknown: (
-        Annotated[Count, meaning("Numbers in receipts that nothing had waited for.")] | UnsetType
+        Annotated[Count, meaning("Numbers in receipts for which no record was waiting.")]
+        | UnsetType
     ) = UNSET
     receipts_overdue: (
-        Annotated[Count, meaning("Records whose receipt did not come in time.")] | UnsetType
+        Annotated[Count, meaning("Records whose receipt did not arrive in time.")] | UnsetType
     ) = UNSET
-    commands: Annotated[Count, meaning("Commands that came from the platform.")] | UnsetType = UNSET
+    commands: Annotated[Count, meaning("Commands from the platform.")] | UnsetType = UNSET
     malformed_messages: (
-        Annotated[Count, meaning("Messages to us that are not what they should be.")] | UnsetType
+        Annotated[Count, meaning("Invalid messages to the gateway.")] | UnsetType
     ) = UNSET
     device_error_ratio: (
         Annotated[
             dict[Name, Share],
-            meaning(
-                "Part of the reads of the last hour that failed, by device; the worst 64.", "/"
-            ),
+            meaning("Share of failed reads in the last hour, by device; the worst 64.", "/"),
         ]
         | UnsetType
     ) = UNSET
     reads: Annotated[Count, meaning("Reads of all devices.")] | UnsetType = UNSET
     errors: Annotated[Count, meaning("Reads of all devices that failed.")] | UnsetType = UNSET
     bus_restarts: (
-        Annotated[Count, meaning("Threads of buses that were abandoned and begun anew.")]
-        | UnsetType
+        Annotated[Count, meaning("Bus threads that were abandoned and replaced.")] | UnsetType
     ) = UNSET
     overload_dropped: (
-        Annotated[Count, meaning("Sweeps and edges dropped, the main loop was too busy.")]
+        Annotated[Count, meaning("Sweeps and edges dropped: the main loop was too busy.")]
         | UnsetType
     ) = UNSET
-    stage_overflow: Annotated[Count, meaning("Entries that found the stage full.")] | UnsetType = (
-        UNSET
-    )
+    stage_overflow: (
+        Annotated[Count, meaning("Entries for which the stage had no room.")] | UnsetType
+    ) = UNSET
     flash_written_mb_day: (
         Annotated[Amount, meaning("Written to the disk, all processes, over the last day.", "MB/d")]
         | UnsetType
@@ -140,20 +132,21 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
         Annotated[Amount, meaning("How long a new card lasts at this rate.", "a")] | UnsetType
     ) = UNSET
     card_endurance_tb: (
-        Annotated[Amount, meaning("Assumed: what a card bears (10**12 bytes).", "TB")] | UnsetType
+        Annotated[Amount, meaning("Assumed endurance of the card (10**12 bytes).", "TB")]
+        | UnsetType
     ) = UNSET
     card_life_used: (
-        Annotated[Amount, meaning("What an eMMC says of its life: the used part.", "/")] | UnsetType
+        Annotated[Amount, meaning("Used part of its life, as an eMMC reports it.", "/")] | UnsetType
     ) = UNSET
     card_pre_eol: (
         Annotated[
             Literal["normal", "warning", "urgent"],
-            meaning("What an eMMC says of its spare blocks."),
+            meaning("State of its spare blocks, as an eMMC reports it."),
         ]
         | UnsetType
     ) = UNSET
     filesystem_errors: (
-        Annotated[Count, meaning("Errors that ext4 has found since it was checked.")] | UnsetType
+        Annotated[Count, meaning("Errors that ext4 has found since the last check.")] | UnsetType
     ) = UNSET
     read_only: (
         Annotated[bool, meaning("True while the file system of the outbox is read-only.")]
@@ -168,35 +161,32 @@ class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
     cpu_temperature: (
         Annotated[float, meaning("Hottest zone of the board.", Quantity.TEMPERATURE)] | UnsetType
     ) = UNSET
-    cpu_frequency_hz: Annotated[Amount, meaning("Clock of the first core.", "Hz")] | UnsetType = (
-        UNSET
-    )
+    cpu_frequency_hz: (
+        Annotated[Amount, meaning("Clock frequency of the first core.", "Hz")] | UnsetType
+    ) = UNSET
     load_1min: (
-        Annotated[Amount, meaning("Processes that run or wait, over a minute.")] | UnsetType
+        Annotated[Amount, meaning("Processes that run or wait, mean of a minute.")] | UnsetType
     ) = UNSET
-    memory_available_bytes: (
-        Annotated[Count, meaning("Memory that can be had.", "B")] | UnsetType
-    ) = UNSET
+    memory_available_bytes: Annotated[Count, meaning("Memory available.", "B")] | UnsetType = UNSET
     memory_total_bytes: Annotated[Count, meaning("Memory of the board.", "B")] | UnsetType = UNSET
-    swap_used_bytes: Annotated[Count, meaning("Memory that was swapped out.", "B")] | UnsetType = (
-        UNSET
-    )
+    swap_used_bytes: Annotated[Count, meaning("Memory swapped out.", "B")] | UnsetType = UNSET
     rss_bytes: Annotated[Count, meaning("Memory of the daemon.", "B")] | UnsetType = UNSET
     oom_kills: (
-        Annotated[Count, meaning("Processes killed for want of memory since the boot.")] | UnsetType
+        Annotated[Count, meaning("Processes killed by the OOM killer since the boot.")] | UnsetType
     ) = UNSET
     memory_high: (
-        Annotated[Count, meaning("Times this unit was held back for its memory.")] | UnsetType
+        Annotated[Count, meaning("How often this unit was throttled at its memory limit.")]
+        | UnsetType
     ) = UNSET
-    throttled: Annotated[list[Throttle], meaning("What the board holds back now.")] | UnsetType = (
+    throttled: Annotated[list[Throttle], meaning("Throttling of the board now.")] | UnsetType = (
         UNSET
     )
     throttled_seen: (
-        Annotated[list[Throttle], meaning("What the board has held back since the daemon started.")]
+        Annotated[list[Throttle], meaning("Throttling of the board since the daemon started.")]
         | UnsetType
     ) = UNSET
     log_lines: Annotated[Count, meaning("Lines written to the log.")] | UnsetType = UNSET
-    log_suppressed: Annotated[Count, meaning("Lines kept out of the log.")] | UnsetType = UNSET
+    log_suppressed: Annotated[Count, meaning("Lines suppressed from the log.")] | UnsetType = UNSET
     log_bytes: Annotated[Count, meaning("Bytes written to the log.", "B")] | UnsetType = UNSET
     alarms: (
         Annotated[list[BoardCondition], meaning("Alarms of the gateway itself that are on.")]

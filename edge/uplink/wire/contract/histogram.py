@@ -11,12 +11,14 @@ Sum = Annotated[int, Meta(ge=0, le=MAX_INT)]
 
 
 class Histogram(WireStruct, kw_only=True):
-    """Fixed bins; adding two of one scale is exact. All but counts and sums is derived."""
+    """Fixed bins, so histograms add up exactly. All but counts and sums is calculated from them."""
 
     width: Annotated[Amount, meaning("Width of a bin, in `unit`.")]
-    bins: Annotated[Count, meaning("Number of bins; one more holds everything beyond.")]
-    first: Annotated[Count, meaning("The bin that `counts` begins with.")]
-    counts: Annotated[list[Count], meaning("Values per bin, only the filled stretch.")]
+    bins: Annotated[Count, meaning("Number of bins; one additional bin holds all larger values.")]
+    first: Annotated[Count, meaning("The bin of the first entry in `counts`.")]
+    counts: Annotated[
+        list[Count], meaning("Values per bin, from the first filled bin to the last.")
+    ]
     n: Annotated[Count, meaning("Number of values.")]
     step: Annotated[Amount, meaning("One step of `sum`, in `unit`.")]
     sum: Annotated[Sum, meaning("Sum of all values, in steps.")]
@@ -39,7 +41,7 @@ class Speeds(Histogram, kw_only=True):
     harmonic: Annotated[
         Amount | None,
         meaning(
-            "Space-mean speed: the harmonic mean over the vehicles that passed, the one for flow"
+            "Space-mean speed: the harmonic mean over the vehicles that passed, for use in flow"
             " relations. DATEX II: averageVehicleSpeed, computationalMethod harmonic.",
             Quantity.SPEED,
         ),

@@ -1,4 +1,4 @@
-"""Manifests: what was handed to the network, so that completeness is proven without asking.
+"""Manifests: which records were sent, so that completeness is proved without asking.
 
 Decision 13; `wire.seal` calculates the chain of digests on both sides.
 """
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from edge.uplink.wire.contract.boxevent import Former, StreamName
+from edge.uplink.wire.contract.boxevent import PreviousEpoch, StreamName
 from edge.uplink.wire.contract.header import Sourced
 from edge.uplink.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, meaning
 
@@ -16,36 +16,41 @@ Moment = tuple[
 ]
 Moments = Annotated[list[Moment], Meta(max_length=32)]
 CLOCK = (
-    "Each is `[boot, monotonic, wall, tq, before, after]`, microseconds, wall times Unix: a record"
-    " of that boot has the wall times `mono + wall - monotonic`. `before` and `after` are what is"
-    " certain of the boots around (its latest moment, its earliest start), where time is unsure."
+    "Each is `[boot, monotonic, wall, tq, before, after]` in microseconds; `wall` is Unix time. A"
+    " record of that boot has the wall times `mono + wall - monotonic`. If the time is uncertain,"
+    " `before` is the latest known moment of earlier boots, `after` the earliest known start of a"
+    " later one."
 )
 
 
 class Manifest(Sourced, kw_only=True):
-    """One segment of a stream's numbers, each 15 min, after 2,000 records and at a clean stop."""
+    """One segment of a stream's numbers: every 15 min, after 2,000 records and at a clean stop."""
 
     stream: Annotated[Literal["manifest"], meaning("The stream.")]
     epoch_of: Annotated[Epoch, meaning("The epoch of the records that it seals.")]
-    stream_of: Annotated[StreamName, meaning("Their stream; `source` says the same.")]
+    stream_of: Annotated[
+        StreamName, meaning("The stream of these records; `source` has the same name.")
+    ]
     first: Annotated[Seq, meaning("The first number.")]
     last: Annotated[Count, meaning("The last number; 0 when it seals nothing.")]
     count: Annotated[Count, meaning("How many records; 0 in the first manifest of an epoch.")]
-    seqs: Annotated[list[Step], meaning("Their numbers, as steps [first, last, step].")]
-    sha256: Annotated[Sha256, meaning("End of the chain of digests over them, in their order.")]
-    clock: Annotated[Moments, meaning(f"The moments by which they were dated. {CLOCK}")]
+    seqs: Annotated[list[Step], meaning("Numbers of the records, as steps [first, last, step].")]
+    sha256: Annotated[Sha256, meaning("End of the digest chain over these records, in order.")]
+    clock: Annotated[Moments, meaning(f"The moments with which the records were dated. {CLOCK}")]
     clock_redelivered: (
-        Annotated[Moments, meaning("The same of records that went out again since the last one.")]
+        Annotated[
+            Moments, meaning("The same for records that were sent again since the last manifest.")
+        ]
         | UnsetType
     ) = UNSET
     former: (
-        Annotated[Former, meaning("In the first manifest of an epoch: the epoch before.")]
+        Annotated[PreviousEpoch, meaning("In the first manifest of an epoch: the previous epoch.")]
         | UnsetType
     ) = UNSET
     alg: (
         Annotated[
             Literal["ed25519", "ecdsa-sha256", "rsa-pss-sha256"],
-            meaning("Signature algorithm: that of the device's key."),
+            meaning("Signature algorithm of the device's key."),
         ]
         | UnsetType
     ) = UNSET
@@ -56,4 +61,6 @@ class Manifest(Sourced, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    cert_sha256: Annotated[Sha256, meaning("The device's certificate.")] | UnsetType = UNSET
+    cert_sha256: Annotated[Sha256, meaning("Digest of the device's certificate.")] | UnsetType = (
+        UNSET
+    )

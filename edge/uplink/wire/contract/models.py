@@ -1,4 +1,4 @@
-"""Who judges: which model answers, how far its input is from its training, who is on trial."""
+"""The models in use: which answers, how far its input is from its training, which is on trial."""
 
 from typing import Annotated, Literal
 
@@ -8,25 +8,25 @@ from edge.uplink.wire.contract.terms import Amount, Count, OnOff, WireStruct, me
 
 
 class Drift(WireStruct, kw_only=True):
-    """How far what a model sees, and answers, is from what it was trained on: the worst column."""
+    """How far inputs and answers of a model are from its training data: the worst column."""
 
     psi: Annotated[
         Amount | None, meaning("Population stability index over the last day; null: not known yet.")
     ]
-    column: Annotated[str | None, meaning("Of which input or answer.")]
-    hours: Annotated[Count, meaning("Hours of the last day that were seen.")]
-    text: Annotated[str, meaning("What is to be said of it; empty when all is as in training.")]
+    column: Annotated[str | None, meaning("The input or answer that is farthest from it.")]
+    hours: Annotated[Count, meaning("Hours of the last day that are covered.")]
+    text: Annotated[str, meaning("The finding, for people; empty if there is none.")]
 
 
-class Apart(WireStruct, kw_only=True):
+class Disagreement(WireStruct, kw_only=True):
     """Live model and candidate disagreed about a flag."""
 
-    before_s: Annotated[Amount, meaning("So long before the latest window.", "s")]
+    before_s: Annotated[Amount, meaning("How long before the latest window.", "s")]
     row: Annotated[str, meaning("The approach, the series or the loop.")]
-    live: Annotated[OnOff, meaning("The live model's flag.")]
-    candidate: Annotated[OnOff, meaning("The candidate's.")]
-    live_score: Annotated[float, meaning("What the live model said.")]
-    candidate_score: Annotated[float, meaning("What the candidate said.")]
+    live: Annotated[OnOff, meaning("Flag of the live model.")]
+    candidate: Annotated[OnOff, meaning("Flag of the candidate.")]
+    live_score: Annotated[float, meaning("Score of the live model.")]
+    candidate_score: Annotated[float, meaning("Score of the candidate.")]
 
 
 class Candidate(WireStruct, kw_only=True):
@@ -34,16 +34,16 @@ class Candidate(WireStruct, kw_only=True):
 
     model: Annotated[str | None, meaning("Name and version.")]
     sha256: Annotated[str, meaning("First 12 digits of its digest; empty when it was dropped.")]
-    dropped: Annotated[str, meaning("Why it runs no more; empty while it does.")]
-    ms: Annotated[Amount | None, meaning("What an answer took, on the average.", "ms")]
-    most_ms: Annotated[Amount | None, meaning("What the slowest one took.", "ms")]
+    dropped: Annotated[str, meaning("Why it was stopped; empty while it runs.")]
+    ms: Annotated[Amount | None, meaning("Mean time of an answer.", "ms")]
+    most_ms: Annotated[Amount | None, meaning("Time of the slowest answer.", "ms")]
     samples: Annotated[Count, meaning("Answers that were compared since the start.")]
     agree: Annotated[Count, meaning("Of these, those with the same flag.")] | UnsetType = UNSET
     only_live: (
-        Annotated[Count, meaning("Those in which just the live model's was up.")] | UnsetType
+        Annotated[Count, meaning("Those in which only the live model's flag was on.")] | UnsetType
     ) = UNSET
     only_candidate: (
-        Annotated[Count, meaning("Those in which just the candidate's was up.")] | UnsetType
+        Annotated[Count, meaning("Those in which only the candidate's flag was on.")] | UnsetType
     ) = UNSET
     on_live: Annotated[Count, meaning("How often the live model's flag went on.")] | UnsetType = (
         UNSET
@@ -54,7 +54,7 @@ class Candidate(WireStruct, kw_only=True):
     difference: (
         Annotated[Amount | None, meaning("Mean absolute difference of their scores.")] | UnsetType
     ) = UNSET
-    last: Annotated[list[Apart], meaning("The latest disagreements.")]
+    last: Annotated[list[Disagreement], meaning("The latest disagreements.")]
 
 
 class Model(WireStruct, kw_only=True):
@@ -62,15 +62,15 @@ class Model(WireStruct, kw_only=True):
 
     model: Annotated[str | None, meaning("Name and version; null: there is no bundle.")]
     sha256: Annotated[str, meaning("First 12 digits of the model's digest; empty without one.")]
-    answers: Annotated[Literal["model", "rule"], meaning("Who answers now.")]
-    why: Annotated[str, meaning("Why the rule answers; empty when the model does.")]
-    instead: Annotated[
-        str, meaning("Which model made room for this one, and why; empty if none has.")
+    answers: Annotated[
+        Literal["model", "rule"], meaning("Whether the model or its rule answers now.")
     ]
-    ms: Annotated[Amount | None, meaning("What the last answer took.", "ms")]
-    mb: Annotated[Amount | None, meaning("What memory grew by when it was loaded.", "MB")]
+    why: Annotated[str, meaning("Why the rule answers; empty when the model does.")]
+    instead: Annotated[str, meaning("Which model this one has replaced, and why; empty if none.")]
+    ms: Annotated[Amount | None, meaning("Time of the last answer.", "ms")]
+    mb: Annotated[Amount | None, meaning("Memory that it took when it was loaded.", "MB")]
     drift: Annotated[
-        Drift | None, meaning("How far the world is from its training; null: not told.")
+        Drift | None, meaning("How far its inputs are from its training data; null: not reported.")
     ]
     shadow: Annotated[Candidate, meaning("The model on trial beside it.")] | UnsetType = UNSET
 

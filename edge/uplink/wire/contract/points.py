@@ -18,25 +18,27 @@ from edge.uplink.wire.contract.terms import (
 )
 
 Steps64 = Annotated[int, Meta(ge=-MAX_INT - 1, le=MAX_INT)]
-METER = "Its unit stands in `meta`."
+METER = "`meta` has its unit."
 
 
 class Gauge(WireStruct, kw_only=True):
-    """A value that is summed up by its mean. Integers in `step` about an origin: merging is exact.
+    """A measured value: its mean and extremes. Sums are integers in `step`, so merging is exact.
 
     mean = (origin + sum / n) * step; variance = (sq / n - (sum / n)^2) * step^2.
     """
 
-    mean: Annotated[float | None, meaning(f"Of the good values; null without any. {METER}")]
+    mean: Annotated[
+        float | None, meaning(f"Mean of the good values; null if there is none. {METER}")
+    ]
     n: Annotated[Count, meaning("Number of values in mean, min, max and sums.")]
-    min: Annotated[float | None, meaning("Smallest.")]
-    max: Annotated[float | None, meaning("Largest.")]
+    min: Annotated[float | None, meaning("Smallest value.")]
+    max: Annotated[float | None, meaning("Largest value.")]
     sum: Annotated[Steps64, meaning("Sum of (value - origin), in steps.")]
     sq: Annotated[
         Annotated[int, Meta(ge=0, le=MAX_INT)] | None,
         meaning("Sum of (value - origin)^2, in steps^2; null when it is beyond 64 bits."),
     ]
-    origin: Annotated[Steps64, meaning("What the sums are about, in steps.")]
+    origin: Annotated[Steps64, meaning("The value from which the sums count, in steps.")]
     step: Annotated[Amount, meaning("The resolution, in the point's unit.")]
     quality: Annotated[Qualities, meaning(QUALITIES)]
     grade: (
@@ -73,15 +75,13 @@ class Device(Summary, kw_only=True):
 
     points: Annotated[
         dict[Annotated[str, Meta(min_length=1, max_length=64)], PointSummary],
-        meaning("Each point by its key: a Gauge or a Total. `meta` tells units and ranges."),
+        meaning("Each point by its key: a Gauge or a Total. `meta` has units and ranges."),
     ]
     quality: (
-        Annotated[Qualities, meaning("What is true of the window as a whole: uncertain:clock.")]
-        | UnsetType
+        Annotated[Qualities, meaning("Quality of the whole window: uncertain:clock.")] | UnsetType
     ) = UNSET
     health: (
-        Annotated[Conditions, meaning("What the device says of itself now, of the closed list.")]
-        | UnsetType
+        Annotated[Conditions, meaning("Conditions that the device reports now.")] | UnsetType
     ) = UNSET
 
 
@@ -91,7 +91,7 @@ class Judged(Device, kw_only=True):
     anomaly: (
         Annotated[
             dict[str, Share],
-            meaning("Points that behave oddly, each with how much; only those above 0.05.", "/"),
+            meaning("Points with an anomaly, each with its score; only scores above 0.05.", "/"),
         ]
         | UnsetType
     ) = UNSET

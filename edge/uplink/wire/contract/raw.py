@@ -29,20 +29,20 @@ Column = Annotated[
 
 
 class Raw(Header, kw_only=True):
-    """All sweeps of a while, as columns. It has no source: the tables name them."""
+    """All sweeps of a period, as columns. It has no source: the tables name the sources."""
 
     stream: Annotated[Literal["raw"], meaning("The stream.")]
     n: Annotated[Count, meaning("Number of sweeps.")]
     tables: Annotated[
         bytes,
-        meaning("zlib over a MessagePack list of Table; MessagePack's own bytes, not Base64."),
+        meaning("zlib over a MessagePack list of Table, as MessagePack type bin, not Base64."),
     ]
     given_up: (
         Annotated[
             Count,
             meaning(
-                "Sweeps before these that were given up: more was read than could be committed."
-                " They count in the summaries."
+                "Earlier sweeps that were dropped: more was read than could be committed."
+                " The summaries include them."
             ),
         ]
         | UnsetType
@@ -52,16 +52,16 @@ class Raw(Header, kw_only=True):
 class Table(WireStruct, kw_only=True):
     """Sweeps of all sources that have the same points."""
 
-    rows: Annotated[Count, meaning("Number of sweeps in it.")]
+    rows: Annotated[Count, meaning("Number of sweeps in the table.")]
     points: Annotated[list[str], meaning("Keys of the points.")]
     sources: Annotated[list[str], meaning("Names of the devices.")]
-    src: Annotated[Column, meaning("Which of `sources` each row is of, from 0.")]
+    src: Annotated[Column, meaning("Index into `sources` for each row, from 0.")]
     t: Annotated[Column, meaning("CLOCK_MONOTONIC of each row.", "us")]
-    cols: Annotated[list[Column], meaning("One per point; units stand in `meta`.")]
+    cols: Annotated[list[Column], meaning("One per point; units are in `meta`.")]
     q: Annotated[
         list[tuple[Count, list[Count] | None, str]],
         meaning(
-            "What is not good: row, numbers of the points (null: all), quality. A value that is bad"
-            " is absent, whatever its column holds."
+            "Values that are not good: row, numbers of the points (null: all), quality. For a bad"
+            " value, ignore the number in its column."
         ),
     ]

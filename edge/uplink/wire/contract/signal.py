@@ -8,20 +8,20 @@ from edge.uplink.wire.contract.terms import Count, WireStruct, meaning
 
 
 class Signal(WireStruct, kw_only=True):
-    """Only of time in which the lead loop was watched and the colour known.
+    """Covers only time in which the lead loop was watched and the colour was known.
 
     After Purdue's measures for signals (ATSPM).
     """
 
-    cycles: Annotated[Count, meaning("Beginnings of green.")]
-    green_us: Annotated[Count, meaning("For how long it was green.", "us")]
-    red_us: Annotated[Count, meaning("For how long it was red.", "us")]
+    cycles: Annotated[Count, meaning("Number of starts of green.")]
+    green_us: Annotated[Count, meaning("For how long the signal was green.", "us")]
+    red_us: Annotated[Count, meaning("For how long the signal was red.", "us")]
     green_on_us: (
         Annotated[
             Count,
             meaning(
-                "For how long the lead loop was occupied in green. Over `green_us`: the green"
-                " occupancy ratio.",
+                "For how long the lead loop was occupied in green. Divided by `green_us`: the "
+                "green occupancy ratio.",
                 "us",
             ),
         ]
@@ -31,14 +31,18 @@ class Signal(WireStruct, kw_only=True):
         Annotated[Count, meaning("For how long the lead loop was occupied in red.", "us")]
         | UnsetType
     ) = UNSET
-    arrivals: Annotated[Count, meaning("Vehicles that came onto the lead loop.")]
+    arrivals: Annotated[Count, meaning("Vehicles that arrived on the lead loop.")]
     arrivals_on_green: Annotated[
-        Count, meaning("Of these, in green. Over `arrivals`: per cent arrivals on green.")
+        Count,
+        meaning(
+            "Of these, the vehicles that arrived in green. Divided by `arrivals`: per cent "
+            "arrivals on green."
+        ),
     ]
     queue_at_green: (
         Annotated[
             Count,
-            meaning("At the stop line: beginnings of green with a vehicle on the loop."),
+            meaning("At the stop line: starts of green with a vehicle on the loop."),
         ]
         | UnsetType
     ) = UNSET
@@ -46,8 +50,9 @@ class Signal(WireStruct, kw_only=True):
         Annotated[
             Count,
             meaning(
-                "Of these, with one on an advance loop of the approach, too; if it has any, and"
-                " their lead loops are to be believed."
+                "Of these, the starts of green with a vehicle also on an advance loop of the "
+                "approach. Left out if there is no advance loop, or if a lead loop of those lanes "
+                "is in doubt."
             ),
         ]
         | UnsetType
@@ -55,7 +60,10 @@ class Signal(WireStruct, kw_only=True):
     cycles_judged: (
         Annotated[
             Count,
-            meaning("At the stop line: cycles whose green and next five seconds of red were seen."),
+            meaning(
+                "At the stop line: cycles in which the green and the next five seconds of red "
+                "were watched."
+            ),
         ]
         | UnsetType
     ) = UNSET
@@ -63,8 +71,8 @@ class Signal(WireStruct, kw_only=True):
         Annotated[
             Count,
             meaning(
-                "Of these, with the loop occupied for 80 % or more of both: the green did not"
-                " serve the queue."
+                "Of these, the cycles in which the loop was occupied for 80 % or more of the "
+                "green and of those five seconds: the green did not serve the queue."
             ),
         ]
         | UnsetType

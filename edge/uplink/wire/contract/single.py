@@ -8,7 +8,7 @@ from edge.uplink.wire.contract.terms import Amount, Count, Positive, WireStruct,
 
 
 class SingleSpeed(WireStruct, kw_only=True):
-    """An estimate from one loop: an effective length over the usual on-time of some vehicles."""
+    """An estimate from one loop: the effective length divided by the usual on-time of a vehicle."""
 
     kmh: Annotated[
         Amount,
@@ -19,19 +19,25 @@ class SingleSpeed(WireStruct, kw_only=True):
         ),
     ]
     n: Annotated[Positive, meaning("Number of vehicles.")]
-    isum: Annotated[Sum, meaning("Sum of their paces: with `n` two windows add up.", "ns/m")]
+    isum: Annotated[
+        Sum,
+        meaning(
+            "Sum of the paces of these vehicles; with `n` it allows two windows to be merged.",
+            "ns/m",
+        ),
+    ]
     effective_cm: Annotated[
         Positive,
         meaning(
-            "The effective length that it relies on, learnt by this lane. NTCIP 1209:"
-            " sensorZoneAvgVehicleLength and sensorZoneLength together.",
+            "The effective length that the estimate uses, learnt on this lane. NTCIP 1209: "
+            "sensorZoneAvgVehicleLength and sensorZoneLength together.",
             "cm",
         ),
     ]
 
 
 class Tailgating(WireStruct, kw_only=True):
-    """Gaps between vehicles of which both were moving."""
+    """Gaps between two vehicles that were both moving."""
 
-    n: Annotated[Count, meaning("Those that are shorter than `tailgate_s` in `meta`.")]
-    of: Annotated[Positive, meaning("All of them.")]
+    n: Annotated[Count, meaning("Gaps that are shorter than `tailgate_s` (in `meta`).")]
+    of: Annotated[Positive, meaning("All gaps between two moving vehicles.")]

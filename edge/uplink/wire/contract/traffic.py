@@ -37,37 +37,37 @@ LaneHealth = Literal[
     "splashover", "crosstalk", "undercount", "breakup",
     "no_activity", "unobserved", "stuck_off", "never_active", "inverted", "chatter", "stuck_on",
 ]  # fmt: skip
-"""The worst last. `trail_`: the lead loop is sound, and its trail loop is not."""
+"""The worst last. `trail_`: the lead loop is sound, the trail loop is not."""
 
 
 class LoopDoubt(WireStruct, kw_only=True):
-    """How far a loop is to be believed."""
+    """How far the data of a loop can be trusted."""
 
-    score: Annotated[Share, meaning("How likely it is not to be believed.", "/")]
+    score: Annotated[Share, meaning("How likely it is that the loop gives wrong data.", "/")]
     fault: Annotated[
         Annotated[LoopFault, Meta(extra_json_schema=GROWS)] | None,
         meaning(
-            "What is wrong with it, once that is sure; null before. It stays until traffic has"
-            " shown for minutes that it is over."
+            "What is wrong with the loop; null until that is certain. The fault stays here until "
+            "minutes of traffic have shown that it has ended."
         ),
     ]
 
 
 class Lane(Summary, kw_only=True):
-    """One lane, one period. What the state of its loops does not allow to say is null, never 0."""
+    """One lane, one period. A value is null if the state of the loops does not allow it."""
 
     stream: Annotated[Literal["traffic"], meaning("The stream.")]
     lane: Annotated[Name, meaning("The lane. NTCIP 1209: sensorZoneLabel.")]
-    approach: Annotated[Name, meaning("The approach that it belongs to.")]
+    approach: Annotated[Name, meaning("The approach that the lane belongs to.")]
     kind: (
-        Annotated[Literal["bicycle"], meaning("What the lane is for, where not for vehicles.")]
+        Annotated[Literal["bicycle"], meaning("What the lane is for, if not for vehicles.")]
         | UnsetType
     ) = UNSET
     volume: Annotated[
         Count | None,
         meaning(
-            "Vehicles that came onto the lead loop, or onto the trail loop (see `counted_by`)."
-            " NTCIP 1209: sampleVolumeData; DATEX II: TrafficFlow.vehicleFlow, which is per hour.",
+            "Vehicles that arrived on the lead loop, or on the trail loop (see `counted_by`). "
+            "NTCIP 1209: sampleVolumeData; DATEX II: TrafficFlow.vehicleFlow, which is per hour.",
             Quantity.COUNT,
         ),
     ]
@@ -75,9 +75,10 @@ class Lane(Summary, kw_only=True):
         Annotated[
             Literal["trail", "both"],
             meaning(
-                "Which loop has counted, where it was not the lead, which is not to be believed"
-                " (see `health`): all that one loop tells is then of this one, and `signal` is left"
-                " out. `both`, one after the other: in a record of several windows."
+                "The loop that has counted, if the lead loop was in doubt (see `health`). All "
+                "values that need only one loop come from this loop, and `signal` is left out. "
+                "`both`: in a record of several windows, first one loop has counted and then "
+                "the other."
             ),
         ]
         | UnsetType
@@ -91,46 +92,59 @@ class Lane(Summary, kw_only=True):
         ),
     ]
     on_us: Annotated[Count | None, meaning("For how long the loop was occupied.", "us")]
-    speed: Annotated[Speeds | None, meaning("Of a pair of loops. NTCIP 1209: sampleSpeedData.")]
-    length: Annotated[Lengths | None, meaning("Of a pair of loops. DATEX II: vehicleLength.")]
+    speed: Annotated[
+        Speeds | None, meaning("Speeds; only with a pair of loops. NTCIP 1209: sampleSpeedData.")
+    ]
+    length: Annotated[
+        Lengths | None,
+        meaning("Vehicle lengths; only with a pair of loops. DATEX II: vehicleLength."),
+    ]
     headway: Annotated[
         Times | None,
         meaning(
-            "From the front of one vehicle to the front of the next. DATEX II: TrafficHeadway"
-            ".averageTimeHeadway."
+            "Time from the front of one vehicle to the front of the next. DATEX II: "
+            "TrafficHeadway.averageTimeHeadway."
         ),
     ]
     gap: Annotated[
         Times | None,
-        meaning("From the end of one vehicle to the front of the next. DATEX II: averageTimeGap."),
+        meaning(
+            "Time from the rear of one vehicle to the front of the next. DATEX II: averageTimeGap."
+        ),
     ]
     quality: Annotated[
         Qualities,
         meaning(
-            QUALITIES + " Vehicles of a pair count once they are over. `uncertain:loop`: counted by"
-            " a loop that is doubted; of a whole window, where nothing came or (`mismatch`) for how"
-            " long the loop was occupied is in doubt. One `bad` says why a value is null."
+            QUALITIES
+            + " With a pair of loops a vehicle counts when it has left. `uncertain:loop`: "
+            "vehicles counted by a loop in doubt, or 1 if that loop counted none. With `mismatch` "
+            "the vehicles are good, and one `uncertain:loop` says that the occupied time is in "
+            "doubt. One `bad` says why a value is null."
         ),
     ]
     health: Annotated[
         LaneHealth,
         meaning(
-            "State of the loops; the worst in the window: the lead loop's, and where that is sound"
-            " the trail loop's, with `trail_` before it unless it speaks of the pair. NTCIP 1209:"
-            " sampleZoneStatus (stuck_on is maxPresence; chatter, breakup, crosstalk and splashover"
-            " erraticCounts; no_activity, stuck_off and never_active noActivity; all of `trail_`,"
-            " mismatch and swapped pairedZoneFault)."
+            "The worst state of the loops in the window: the state of the lead loop or, if that "
+            "loop is sound, the state of the trail loop with the prefix `trail_`. States of the "
+            "pair (mismatch, swapped) have no prefix. NTCIP 1209: sampleZoneStatus (stuck_on is "
+            "maxPresence; chatter, breakup, crosstalk and splashover are erraticCounts; "
+            "no_activity, stuck_off and never_active are noActivity; all of `trail_`, mismatch "
+            "and swapped are pairedZoneFault)."
         ),
     ]
     void_s: (
-        Annotated[Amount, meaning("Watched time in which nothing was a number.", "s")] | UnsetType
+        Annotated[Amount, meaning("Watched time in which all values were null.", "s")] | UnsetType
     ) = UNSET
     breakups: (
-        Annotated[Count, meaning("Vehicles that a loop had broken up, and that were joined.")]
+        Annotated[
+            Count,
+            meaning("Vehicles for which the loop gave several pulses; they were joined into one."),
+        ]
         | UnsetType
     ) = UNSET
     wrong_way: (
-        Annotated[Count, meaning("Vehicles that came over the trail loop first.")] | UnsetType
+        Annotated[Count, meaning("Vehicles that crossed the trail loop first.")] | UnsetType
     ) = UNSET
     lost_edges: (
         Annotated[Count, meaning("Edges that did not fit in the kernel's buffer.")] | UnsetType
@@ -139,11 +153,11 @@ class Lane(Summary, kw_only=True):
         Annotated[
             dict[Name, Positive],
             meaning(
-                "Vehicles by length class: by length only, never TLS 8+1 or FHWA 13, which need a"
-                " signature, or axles. Their names and limits stand in `meta`. A pair of loops"
-                " only; without those of which none came. NTCIP 1209: zoneClassLabel, and"
-                " sampleVolumeData of a class; DATEX II: vehicleFlow by VehicleCharacteristics"
-                ".lengthCharacteristic."
+                "Vehicles by length class. These are not the classes of TLS 8+1 or FHWA 13, which "
+                "need a signature or axles. The names and limits of the classes are in "
+                "`meta`. Only with a pair of loops; a class without vehicles is left out. "
+                "NTCIP 1209: zoneClassLabel, and sampleVolumeData of a class; DATEX II: "
+                "vehicleFlow by VehicleCharacteristics.lengthCharacteristic."
             ),
         ]
         | UnsetType
@@ -151,20 +165,21 @@ class Lane(Summary, kw_only=True):
     speed_single: (
         Annotated[
             SingleSpeed,
-            meaning("Where no pair tells a speed: what one loop alone lets one estimate."),
+            meaning("The speed estimated from a single loop, if no pair measures it."),
         ]
         | UnsetType
     ) = UNSET
     tailgating: (
         Annotated[
-            Tailgating, meaning("How many follow too closely; while vehicles follow each other.")
+            Tailgating,
+            meaning("How many vehicles follow too closely, of those that follow another."),
         ]
         | UnsetType
     ) = UNSET
     stopped: (
         Annotated[
             Positive,
-            meaning("Vehicles that stood on the loop for longer than `stopped_s` in `meta`."),
+            meaning("Vehicles that stood on the loop for longer than `stopped_s` (in `meta`)."),
         ]
         | UnsetType
     ) = UNSET
@@ -172,8 +187,8 @@ class Lane(Summary, kw_only=True):
         Annotated[
             Positive,
             meaning(
-                "For how long a queue stood on the loop: vehicles that stay longer than 3 s,"
-                " with less than 4 s between them.",
+                "For how long a queue stood on the loop: vehicles that each stay longer than 3 s, "
+                "with gaps of less than 4 s.",
                 "us",
             ),
         ]
@@ -183,8 +198,8 @@ class Lane(Summary, kw_only=True):
         Annotated[
             Signal,
             meaning(
-                "What its traffic did with its green; where contacts tell the signal's colour, and"
-                " the lead loop has counted."
+                "Signal performance measures of the lane; only if contacts tell the signal's "
+                "colour and the lead loop has counted."
             ),
         ]
         | UnsetType
@@ -193,8 +208,8 @@ class Lane(Summary, kw_only=True):
         Annotated[
             dict[LoopPart, LoopDoubt],
             meaning(
-                "Loops that are not fully believed. NTCIP 1209: sensorZoneStatus other than oK;"
-                " DATEX II: dataError, supplierCalculatedDataQuality."
+                "Loops in doubt. NTCIP 1209: sensorZoneStatus other than oK; DATEX II: dataError, "
+                "supplierCalculatedDataQuality."
             ),
         ]
         | UnsetType
@@ -202,26 +217,36 @@ class Lane(Summary, kw_only=True):
     anomaly: (
         Annotated[
             dict[Literal["volume", "occupancy", "speed"], Share],
-            meaning("Series that behave oddly, each with how much; only those above 0.05.", "/"),
+            meaning("Series with an anomaly, each with its score; only scores above 0.05.", "/"),
         ]
         | UnsetType
     ) = UNSET
     p_congested: (
         Annotated[
             Share | None,
-            meaning("How likely its approach is congested; null: no healthy loop.", "/"),
+            meaning("Probability that the approach is congested; null: no healthy loop.", "/"),
         ]
         | UnsetType
     ) = UNSET
     p_congested_5: (
         Annotated[
-            Share | None, meaning("The same in 5 minutes; left out or null: no model knows.", "/")
+            Share | None,
+            meaning(
+                "Probability that it is congested in 5 minutes; left out or null: no forecast, "
+                "because no model answers.",
+                "/",
+            ),
         ]
         | UnsetType
     ) = UNSET
     p_congested_15: (
         Annotated[
-            Share | None, meaning("The same in 15 minutes; left out or null: no model knows.", "/")
+            Share | None,
+            meaning(
+                "Probability that it is congested in 15 minutes; left out or null: no forecast, "
+                "because no model answers.",
+                "/",
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -1,0 +1,68 @@
+"""Fixtures that several packages use; a conftest takes those that it wants by their names.
+
+An example:
+
+    from tests.kit.fixtures import broker, site
+
+    __all__ = ["broker", "site"]
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.broker import BINARY, Mosquitto
+from tests.kit.gateway import GatewayProcess
+from tests.kit.memory import in_memory
+
+# subscriptions and what waits for them survive the broker's stop, as on a city's broker
+PERSISTENT = "allow_anonymous true\npersistence true\npersistence_location {}/\n"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    if not Path(BINARY).exists():
+        pytest.skip("mosquitto is not installed: apt-get install mosquitto mosquitto-clients")
+    folder = tmp_path / "broker"
+    one = Mosquitto(folder, PERSISTENT.format(folder)).start()
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def site(tmp_path: Path, broker: Mosquitto) -> Iterator[Callable[..., GatewayProcess]]:
+    """Makes a site: `site(LOOPS, AIR, period_s=2)`; its daemon is gone after the test."""
+    made: list[GatewayProcess] = []
+
+    def make(*parts: str, **words: Any) -> GatewayProcess:
+        made.append(GatewayProcess(tmp_path, broker, *parts, **words))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """Makes brokers: `mosquitto()` or `mosquitto(conf)`; all are gone after the test."""
+    if not Path(BINARY).exists():
+        pytest.skip("mosquitto is not installed")
+    made: list[Mosquitto] = []
+
+    def make(conf: str = "allow_anonymous true\n") -> Mosquitto:
+        made.append(Mosquitto(tmp_path / f"broker{len(made)}", conf).start())
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.kill()
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """In memory: these tests are about order, not about speed."""
+    with in_memory(tmp_path) as folder:
+        yield folder
