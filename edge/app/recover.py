@@ -174,9 +174,7 @@ def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) ->
     result.drafts += pipeline.close(planned_ns)
     result.start_ns = planned_ns
     if result.end_ns - planned_ns > MAX_WINDOW_PERIODS * pipeline.period_ns:
-        if alive_ns > planned_ns:  # the next window had begun
-            result.drafts += pipeline.close(alive_ns + 1, partial=True)
-        pipeline.engine.start(now_ns)  # whole windows have passed: they are in the gap
+        result.drafts += _skip_windows(pipeline, planned_ns, alive_ns, now_ns)
         result.start_ns, result.gap = now_ns, None
     return result
 
@@ -187,11 +185,17 @@ def _close_before(
     """The window of `ended`, as it was closed when `following` was begun."""
     if following.start_ns <= ended.end_ns:
         return pipeline.close(following.start_ns, partial=following.start_ns < ended.end_ns)
-    # whole windows had passed when a start that was killed came back: see `_go_on`
+    # whole windows had passed when a start that was killed came back
     drafts = pipeline.close(ended.end_ns)
-    if alive_ns > ended.end_ns:
-        drafts += pipeline.close(alive_ns + 1, partial=True)
-    pipeline.engine.start(following.start_ns)
+    return drafts + _skip_windows(pipeline, ended.end_ns, alive_ns, following.start_ns)
+
+
+def _skip_windows(pipeline: Pipeline, planned_ns: int, alive_ns: int, now_ns: int) -> list[Draft]:
+    """Windows after the one that ended at `planned_ns` are in the gap; the next begins now."""
+    drafts: list[Draft] = []
+    if alive_ns > planned_ns:  # the next window had begun
+        drafts = pipeline.close(alive_ns + 1, partial=True)
+    pipeline.engine.start(now_ns)
     return drafts
 
 

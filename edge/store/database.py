@@ -32,9 +32,7 @@ PAGE_SIZE: Final = 1024  # a commit touches nine pages or so: with 4096 it write
 IMMUTABLE_URI: Final = "?mode=ro&immutable=1"
 READ_ONLY_URI: Final = "?mode=ro&vfs=unix-none"
 LOCK_BYTES: Final = (510, 0x40000002)  # bytes that SQLite locks: how many, and from where on
-INTEGRITY_CHECK_LIMIT: Final = (
-    64 << 20
-)  # bytes; larger databases are checked when they give trouble
+INTEGRITY_CHECK_LIMIT: Final = 64 << 20  # bytes; larger ones are checked when they give trouble
 
 # a database is known by this very text: with another one goes another USER_VERSION
 SCHEMA: Final = """

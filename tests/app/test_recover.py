@@ -169,7 +169,35 @@ def test_killed_between_the_new_segment_and_the_commit_the_window_comes_once(
         check(box, whole)
         windows = [r.from_ns for r in box.of("north_1")]
         assert len(windows) == len(set(windows))
+        cut = [r.to_ns for r in box.of("north_1") if r.body.get("partial")]
+        assert cut in ([], [max(r.to_ns for r in box.of("north_1"))]), "only by the stop at the end"
     assert found >= 2, "no kill fell between a rotation and its commit"
+
+
+def test_killed_before_the_commit_of_a_window_that_was_cut_its_record_says_so(
+    tmp_path: Path, whole: GatewayStorage
+) -> None:
+    """The daemon is stopped in the middle of a window: the next segment is there, no record yet."""
+    found = 0
+    for left, folder in zip(range(10), folders(tmp_path), strict=False):
+        box = GatewayStorage(folder)
+        life = GatewayLife(box, 0)
+        life.run(PERIOD_NS + 2 * S)
+        life.left = life.steps + left
+        with contextlib.suppress(KilledError):
+            life.stop()
+            break
+        last = GatewayLife(box, PERIOD_NS + 3 * S)
+        last.run(end_ns(0))
+        closed(last)
+        check(box, whole)
+        [record] = [r for r in box.of("north_1") if r.from_ns == PERIOD_NS]
+        if record.to_ns == PERIOD_NS + 2 * S:
+            assert record.body["partial"]
+            found += 1
+        else:  # the next segment was not begun: the window went on
+            assert record.to_ns == 2 * PERIOD_NS
+    assert found, "no kill fell between the rotation and its commit"
 
 
 def test_killed_in_a_rotation_and_again_soon_after_what_came_early_is_not_lost(

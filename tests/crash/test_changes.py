@@ -26,7 +26,7 @@ from tests.crash.changing import (
     raw_of,
 )
 from tests.crash.configs import BUSES, Config, configs
-from tests.long import size
+from tests.long import more, size
 
 TRIED = int(os.environ.get("CRASH_CHANGES") or size(5, 15))
 SLACK_NS = 1_000_000  # gaps are told in microseconds
@@ -107,6 +107,7 @@ def holes(box: ChangingStorage, records: Sequence[Record]) -> list[str]:
     return wrong
 
 
+@more
 def test_any_configuration_goes_on_from_what_any_other_left_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ class Drift(WireStruct, kw_only=True):
     text: Annotated[str, meaning("The finding, for people; empty if there is none.")]
 
 
-class Disagreement(WireStruct, kw_only=True):
+class DisagreementStatus(WireStruct, kw_only=True):
     """Live model and candidate disagreed about a flag."""
 
     before_s: Annotated[Amount, meaning("How long before the latest window.", "s")]
@@ -54,7 +54,7 @@ class Candidate(WireStruct, kw_only=True):
     difference: (
         Annotated[Amount | None, meaning("Mean absolute difference of their scores.")] | UnsetType
     ) = UNSET
-    last: Annotated[list[Disagreement], meaning("The latest disagreements.")]
+    last: Annotated[list[DisagreementStatus], meaning("The latest disagreements.")]
 
 
 class Model(WireStruct, kw_only=True):
