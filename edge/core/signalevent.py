@@ -3,11 +3,15 @@
 `threading.Event` is neither: the thread that waits holds its lock for a moment, and a signal's
 handler runs in that very thread. A handler that calls `set` then waits for its own thread for ever,
 and a Ctrl-C leaves the lock in a state that the next `with` does not expect (RuntimeError).
-`queue.SimpleQueue` says of itself that it is reentrant, and is written in C: nothing interrupts
-it half-way.
+`queue.SimpleQueue` is reentrant, but its `get` of 3.11 waits for ever once its timeout has passed
+between two looks of its own. A bare lock has neither fault: who sets, releases it.
 """
 
-from queue import Empty, SimpleQueue
+from contextlib import suppress
+from threading import Lock
+from time import monotonic
+
+LOOK_S = 1.0  # a signal that arrives just before the wait wakes nobody: it is seen at the next look
 
 
 class SignalEvent:
@@ -15,12 +19,14 @@ class SignalEvent:
 
     def __init__(self) -> None:
         self._set = False
-        self._wake: SimpleQueue[None] = SimpleQueue()
+        self._lock = Lock()
+        self._lock.acquire()
 
     def set(self) -> None:
         """It has happened."""
         self._set = True
-        self._wake.put(None)
+        with suppress(RuntimeError):  # set a second time, or by two at once
+            self._lock.release()
 
     def is_set(self) -> bool:
         """Whether it has happened."""
@@ -28,9 +34,10 @@ class SignalEvent:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Until it happens, or for `timeout_s`. Says whether it has. Raises KeyboardInterrupt."""
-        if not self._set:
-            try:
-                self._wake.get(timeout=timeout_s)
-            except Empty:
-                return self._set
-        return True
+        end = None if timeout_s is None else monotonic() + timeout_s
+        while not self._set:
+            left_s = LOOK_S if end is None else min(LOOK_S, end - monotonic())
+            if left_s <= 0:
+                break
+            self._lock.acquire(timeout=left_s)
+        return self._set

@@ -23,29 +23,39 @@ for _ in range(4000):
     done += 1
 print(done)
 """
+AIMED = """
+import random, signal
+from edge.core import signalevent
+{make}
+signalevent.LOOK_S = 0.01
+done = 0
+for _ in range(200):
+    event = make()
+    signal.signal(signal.SIGALRM, lambda *_: event.set())
+    signal.setitimer(signal.ITIMER_REAL, random.uniform(0.000001, 0.00002))
+    event.wait()
+    done += 1
+print(done)
+"""
 INTERRUPTED = """
 import os, signal, threading, time
 {make}
-event, over = make(), []
+event, heard = make(), -1
 def press():
-    while not over:
-        time.sleep(0.0002)
+    for pressed in range(300):
+        while heard < pressed:
+            time.sleep(0.0002)
         os.kill(os.getpid(), signal.SIGINT)
 def wait():
     while True:
         event.wait(0.0)
 threading.Thread(target=press, daemon=True).start()
-heard = 0
 while heard < 300:
     try:
-        try:
-            wait()
-        except KeyboardInterrupt:
-            heard += 1
+        heard = max(heard, 0)
+        wait()
     except KeyboardInterrupt:
         heard += 1
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-over.append(1)
 print(heard)
 """
 OURS = "from edge.core.signalevent import SignalEvent as make"
@@ -73,9 +83,16 @@ def test_it_is_set_once_and_for_all() -> None:
     assert event.is_set()
 
 
-@pytest.mark.parametrize(("script", "times"), [(HANDLED, "4000"), (INTERRUPTED, "300")])
+@pytest.mark.parametrize(
+    ("script", "times"),
+    [(HANDLED, "4000"), (AIMED, "200"), (INTERRUPTED, "300")],
+    ids=["handled", "aimed", "interrupted"],
+)
 def test_no_moment_is_a_wrong_one_for_a_signal(script: str, times: str) -> None:
-    """With `threading.Event` the first one stands still for ever and the second one raises."""
+    """With `threading.Event` the first two stand still for ever and the last one raises.
+
+    The second one aims at the moment before the wait, when a signal wakes nobody yet.
+    """
     said = played(script, OURS)
     assert said.stdout.strip() == times, said.stderr
 
