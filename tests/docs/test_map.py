@@ -179,6 +179,9 @@ def test_a_page_of_the_map_can_be_read_at_a_sitting(page: Path) -> None:
 def test_the_readme_is_read_in_two_minutes() -> None:
     told = text(README)
     assert len(told.splitlines()) <= 120
+    assert len(told.split()) <= 850  # with picture and tables
+    sentences = [line for line in prose(README).splitlines() if not line.startswith("|")]
+    assert sum(len(line.split()) for line in sentences) <= 520
     for target in ("demo", "test"):
         assert f"\nmake {target} " in told
 
