@@ -13,6 +13,10 @@ from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.long import LONG, examples
 
+# The workers fill the cores; threads of a library only wait for one another there, and spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # The workers read the same tests, and hundreds of processes are started: each module is compiled
 # once, also where compiled files are not wanted otherwise: to collect the tests takes half as long.
 sys.dont_write_bytecode = False
@@ -89,15 +93,13 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    tests = Path(__file__).parent / "tests"
-    rank = {name: place for place, name in enumerate(FIRST)}
-
-    def name(item: pytest.Item) -> str:
-        return item.path.relative_to(tests).as_posix() if tests in item.path.parents else ""
-
-    for item in items:
-        if name(item) in SCENES:
+    tests = f"{Path(__file__).parent / 'tests'}/"
+    rank = {tests + name: place for place, name in enumerate(FIRST)}
+    scenes = {tests + name for name in SCENES}
+    paths = {item: str(item.path) for item in items}
+    for item, path in paths.items():
+        if path in scenes:
             item.add_marker(pytest.mark.scene)
         if LONG and is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.long)  # with all of its examples
-    items.sort(key=lambda item: rank.get(name(item), len(rank)))
+    items.sort(key=lambda item: rank.get(paths[item], len(rank)))

@@ -1,5 +1,7 @@
 """A pair of which one loop has a fault already when the other dies: engine and judge."""
 
+from itertools import product
+
 import pytest
 
 from edge.core import Draft, Stream
@@ -16,11 +18,16 @@ from tests.app.test_common_faults import (
     told,
 )
 from tests.kit.engine import MINUTE
+from tests.long import more, size
 
 LANE = "north_2"
 HOURS = 2.5
 FAULT_S, DEATH_S = 0.5 * HOUR, 1.25 * HOUR
 NEVER_AGAIN = ("dead", "stuck_on", "inverted", "chatter")
+PAIRS = (("lead", "trail"), ("trail", "lead"))
+KINDS = ("model", "rule")
+# a third of them has each fault, either pair and either kind
+CASES = [(*pair, *rest) for pair, *rest in product(PAIRS, NEVER_AGAIN, KINDS)][:: size(3, 1)]
 
 
 def with_fault(spans: Spans, part: str, fault: str) -> Spans:
@@ -48,15 +55,14 @@ def lived(spans: Spans, *, model: bool) -> list[Draft]:
     return out
 
 
-@pytest.mark.parametrize("model", [True, False], ids=["model", "rule"])
-@pytest.mark.parametrize("fault", NEVER_AGAIN)
-@pytest.mark.parametrize(("first", "second"), [("lead", "trail"), ("trail", "lead")])
+@more
+@pytest.mark.parametrize(("first", "second", "fault", "by"), CASES)
 def test_when_the_other_loop_dies_as_well_there_is_no_number(
-    first: str, second: str, fault: str, model: bool
+    first: str, second: str, fault: str, by: str
 ) -> None:
     spans = with_fault(street(HOURS, always(10.0)), first, fault)
     spans[f"{LANE}.{second}"] = [s for s in spans[f"{LANE}.{second}"] if s[1] < DEATH_S]
-    out = lived(spans, model=model)
+    out = lived(spans, model=by == "model")
     events = [d for d in out if d.stream is Stream.EVENT]
     (dead,) = {at for at, lane, part, what, state in told(events)
                if (lane, part, what, state) == (LANE, second, "stuck_off", "on")}  # fmt: skip

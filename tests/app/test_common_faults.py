@@ -298,7 +298,7 @@ def silent(spans: Spans, from_s: float, to_s: float = 1e9) -> Spans:
 
 
 @more
-@pytest.mark.parametrize("wall_s", [None, MONDAY_S])
+@pytest.mark.parametrize("wall_s", [pytest.param(None, marks=pytest.mark.long), MONDAY_S])
 def test_a_site_that_falls_silent_by_day_is_dead(wall_s: float | None) -> None:
     hours = size(10.0, 34.0)  # until ten o'clock: of the first day, or of the second
     dead_min = hours * 60.0
@@ -314,9 +314,9 @@ def test_a_site_that_falls_silent_by_day_is_dead(wall_s: float | None) -> None:
         assert "if the road is not closed" in text
 
 
-@more
+@pytest.mark.long
 def test_a_site_that_dies_at_night_is_dead_in_the_morning() -> None:
-    midnight = size(24.0, 48.0)  # hours: one day or two are known of it by then
+    midnight = 48.0  # hours: two days are known of it by then
     spans = silent(street(midnight + 10.0, lambda at: 0.2 * of_a_day(at)), (midnight + 2) * HOUR)
     named = first(played(spans, midnight + 10.0), "stuck_off")
     assert sorted(named) == sorted(LOOPS)

@@ -84,7 +84,13 @@ def _assigned(node: ast.stmt) -> Iterator[str]:
 @cache
 def own(path: Path) -> frozenset[str]:
     """All names of one file."""
-    return frozenset(name for name, _ in _names(source.tree(path)))
+    return frozenset(name for name, _ in names(path))
+
+
+@cache
+def names(path: Path) -> frozenset[tuple[str, bool]]:
+    """As `_names` of a file."""
+    return frozenset(_names(source.tree(path)))
 
 
 @cache
@@ -95,7 +101,7 @@ def known() -> frozenset[str]:
     for path in source.files(*FOLDERS, "tests"):
         found.update(path.relative_to(ROOT).with_suffix("").parts)
     for path in source.files(*FOLDERS):
-        found.update(name for name, local in _names(source.tree(path)) if not local)
+        found.update(name for name, local in names(path) if not local)
     for folder in ("systemd", *FOLDERS):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in TEXT and path.is_file():

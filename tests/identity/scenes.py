@@ -207,7 +207,9 @@ class EnrolmentScene:
 
 
 SCENES = {
-    "enrolment": EnrolmentScene("run", blank, after_run, 150, frozenset({"claim", "identity"}), 4),
+    "enrolment": EnrolmentScene(
+        "run", blank, after_run, 150, frozenset({"claim", "identity"}), size(2, 4)
+    ),
     "a stick goes out": EnrolmentScene(
         "offline", with_a_stick, after_asking, 20, frozenset({"claim"}), 1
     ),

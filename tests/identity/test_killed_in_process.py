@@ -49,6 +49,13 @@ def killed(
     return False, card.count
 
 
+def tried(count: int, mode: Mode) -> range:
+    """At which operation it is killed: at each, or at a third of them, with each mode at others."""
+    step = size(3, 1)
+    return range(1 + MODES.index(mode) % step, count + 1, step)
+
+
+@more
 @pytest.mark.parametrize("mode", MODES)
 def test_enrolment_survives_a_kill_at_each_operation(
     tmp_path: Path, keys: EnrolmentCity, mode: Mode, capsys: pytest.CaptureFixture[str]
@@ -57,7 +64,7 @@ def test_enrolment_survives_a_kill_at_each_operation(
     _, count = killed(box, 0, mode, lambda: box.power().run())
     assert count > 60
     seen = set()
-    for at in range(1, count + 1):
+    for at in tried(count, mode):
         box = fresh(tmp_path / "box", keys)
         died, _ = killed(box, at, mode, lambda box=box: box.power().run())  # type: ignore[misc]
         assert died
@@ -85,6 +92,7 @@ def test_enrolment_survives_kill_after_kill(tmp_path: Path, keys: EnrolmentCity)
         assert 409 not in box.city.statuses, seed
 
 
+@more
 @pytest.mark.parametrize("mode", MODES)
 def test_renewal_survives_a_kill_at_each_operation(
     tmp_path: Path, keys: EnrolmentCity, mode: Mode, capsys: pytest.CaptureFixture[str]
@@ -108,7 +116,7 @@ def test_renewal_survives_a_kill_at_each_operation(
     box = ready()
     _, count = killed(box, 0, mode, lambda: whole(box))
     assert count > 30
-    for at in range(1, count + 1):
+    for at in tried(count, mode):
         box = ready()
         died, _ = killed(box, at, mode, lambda box=box: whole(box))  # type: ignore[misc]
         assert died

@@ -29,13 +29,11 @@ from models.congestion.scenarios.simstreet import (
     save_street,
 )
 from models.loopfault.playedstreets import site_of_street
-from tests.long import more
 
 ROOT: Final = Path(__file__).parents[2]
 ELSEWHERE: Final = ROOT / ".venv-train/bin/python"
 HERE: Final = find_spec("sklearn") is not None
-# playing faults takes most of a minute; `test_loopfault` trains on less each time
-TRAINED: Final = (pytest.param("loopfault", marks=pytest.mark.long), "congestion")
+TRAINED: Final = ("loopfault", "congestion")
 TIMES: Final = 2  # that the sample is played: 25 minutes alone are too short for golden cases
 # more threads only wait for cores, and tests beside this one watch real time
 ALONE: Final = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -46,6 +44,7 @@ EARLY_S: Final = 120.0  # a flag may be so long before the truth calls it a jam
 Train = Callable[[str], Path]
 
 pytestmark = [
+    pytest.mark.long,  # `test_loopfault`, `test_trees` and `test_congestion` fit less each time
     pytest.mark.timeout(700),
     pytest.mark.skipif(
         not (HERE or ELSEWHERE.exists()),
@@ -160,7 +159,6 @@ def _judged(
     ]
 
 
-@more
 def test_it_finds_the_jams_of_the_sample_and_no_others(
     train: Train, streets: list[SimStreet]
 ) -> None:

@@ -92,8 +92,10 @@ PLANTED: list[tuple[str, str, Twist, str, int]] = [
 @more
 @pytest.mark.parametrize(
     ("driver", "fault", "twist", "key", "minutes"),
-    PLANTED,
-    ids=[f"{name}-{fault}-{key}" for name, fault, _, key, _ in PLANTED],
+    [
+        pytest.param(*each, id=f"{each[0]}-{each[1]}-{each[3]}")
+        for each in PLANTED[size(1, 0) :: size(2, 1)]
+    ],
 )
 def test_a_planted_contradiction_is_caught(
     driver: str, fault: str, twist: Twist, key: str, minutes: int
