@@ -39,19 +39,16 @@ class PreviousRun:
         segment, count = state["raw"]
         boot, number, start_ns = (int(state[key]) for key in ("boot", "segment", "start_ns"))
         conditions, held = (
-            {
-                name: DeviceConditions.restore(each)
-                for name, each in dict(state.get(key, {})).items()
-            }
+            {name: DeviceConditions.restore(each) for name, each in dict(state[key]).items()}
             for key in ("told", "held")
         )
         problems = dict(state["problems"])
-        contacts = dict(state.get("contacts", {}))
-        others = tuple(map(str, state.get("others", ())))
+        contacts = dict(state["contacts"])
+        others = tuple(map(str, state["others"]))
         raw = int(segment), int(count)
-        since = state.get("starting")
+        since = state["starting"]
         starting = None if since is None else int(since)
-        closed = tuple(map(str, state.get("closed", ())))
+        closed = tuple(map(str, state["closed"]))
         return cls(
             boot, number, start_ns, raw, problems, conditions, contacts, held, others, starting,
             closed, int(state["epoch"]),

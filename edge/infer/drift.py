@@ -31,7 +31,7 @@ MIN_HOURS: Final = 20  # of the last day: a night alone differs from any trainin
 MIN_SAMPLES: Final = 200  # samples of a column; with fewer the index is mostly chance
 LARGE_PSI: Final = 0.25
 MIN_SHARE: Final = 1e-4  # a share that is none: its logarithm must stay a number
-VERSION: Final = 2  # of before: each start was an hour
+VERSION: Final = 2
 
 
 def psi(now: Sequence[float], then: Sequence[float]) -> float:
@@ -138,13 +138,11 @@ class DriftMonitor:
         }
 
     def restore(self, saved: Mapping[str, Any]) -> bool:
-        """Go on with what was saved; False when that is of other columns or older: left alone.
+        """Go on with what was saved; False when that is of other columns: left alone.
 
         Raises KeyError, TypeError or ValueError for what is not a snapshot. How long nobody
         watched is not known: the hours before a start count as the hours just before it.
         """
-        if saved["v"] == 1:
-            return False
         if saved["v"] != VERSION:
             raise ValueError(f"version {saved['v']!r}")
         hours = [[[_count(n) for n in counts] for counts in hour] for hour in saved["hours"]]

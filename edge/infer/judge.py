@@ -236,7 +236,7 @@ class Judge:
 
 
 def _seconds(saved: object) -> float:
-    """As it was kept; a state of before, or a damaged one, has none."""
+    """As it was kept; a damaged state has none."""
     return saved if isinstance(saved, float) and 0.0 <= saved < 1e12 else 0.0
 
 

@@ -124,7 +124,7 @@ class RaisedFlags:
         self._sought = kept
 
     def _take_loops(self, state: Mapping[str, Any]) -> None:
-        if "loops" not in state:  # of before there was loop health, or nobody judged it
+        if "loops" not in state:  # nobody judged it
             return
         if self._loops is not None:
             self._loops.restore_flags(state["loops"])
@@ -133,7 +133,7 @@ class RaisedFlags:
             self._gone_loops = state["loops"]
 
     def _take_incidents(self, state: Mapping[str, Any]) -> None:
-        self._gone_pairs = self._incidents.restore(state.get("incidents", ()))
+        self._gone_pairs = self._incidents.restore(state["incidents"])
 
     def _models(self) -> tuple[str, str]:
         parts = (self._approaches, self._series)

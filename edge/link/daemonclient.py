@@ -1,8 +1,7 @@
 """What the daemon answers, and what is sent to it, through its control socket.
 
-Verbs: `link_facts` (asked), `data_saver` and `link_step` (sent). A daemon that does not know
-`link_facts` is asked for its `status`; what it does not take is kept, and stays in the journal and
-our state file.
+Verbs: `link_facts` (asked), `data_saver` and `link_step` (sent). What the daemon does not take is
+kept, and stays in the journal and our state file.
 """
 
 import logging
@@ -38,8 +37,7 @@ class DaemonClient:
         self._strange: set[str] = set()  # verbs that it refused, each logged once
 
     def report(self) -> DaemonReport:
-        found = self._request("link_facts")
-        return _reach(found) if found is not None else _of_status(self._request("status"))
+        return _reach(self._request("link_facts") or {})
 
     def set_saver_level(self, level: int, why: str, used: int, budget: int, month: str) -> bool:
         request = {"level": level, "why": why, "used": used, "budget": budget, "month": month}
@@ -71,11 +69,3 @@ def _reach(found: Mapping[str, Any]) -> DaemonReport:
         faults > 0 if isinstance(faults, int) else None,
         wall_s if synced else None,
     )
-
-
-def _of_status(found: Mapping[str, Any] | None) -> DaemonReport:
-    if found is None:
-        return DaemonReport()
-    link, clock, devices = (found.get(key) or {} for key in ("link", "clock", "devices"))
-    faults = sum(1 for device in devices.values() if device.get("state") != "ok")
-    return _reach({"connected": link.get("connected"), "faults": faults, **clock})

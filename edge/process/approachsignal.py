@@ -82,7 +82,7 @@ class ApproachSignal:
 
     def restore(self, state: Mapping[str, Any], start_ns: int) -> None:
         """Back from `snapshot`, at the start of a window."""
-        self._phase.restore(state["phase"], start_ns, state.get("never_changed"))
+        self._phase.restore(state["phase"], start_ns, state["never_changed"])
         for name, cycles in self._cycles.items():
             if name in state["cycles"]:
                 cycles.restore(state["cycles"][name])

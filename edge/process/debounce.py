@@ -188,7 +188,7 @@ class Debouncer:
         self._unobserved = [int(at) for at in state["deaf"]]
         self._bounce_budget = int(state["debt"])
         self._noise = [(int(begin), int(end)) for begin, end in state["noise"]]
-        self.bounced = [(int(at), int(count)) for at, count in state.get("bounced", ())]
+        self.bounced = [(int(at), int(count)) for at, count in state["bounced"]]
         self.events = [
             LineEvent(at, LineChange(what), since, lost, rises)
             for at, what, since, lost, rises in state["events"]

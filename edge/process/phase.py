@@ -91,8 +91,7 @@ class ColourContact:
         line, level, fault, changed = state
         self.line.restore(line)
         self.level = None if level is None else bool(level)
-        # an older state says true or false
-        self.fault = "never_changed" if fault == "never_changed" else "stuck" if fault else ""
+        self.fault = fault
         self.changed_ns = int(changed)
 
 
@@ -187,7 +186,7 @@ class PhaseTracker:
         return {name: [lamp.passed, lamp.closed_ns] for name, lamp in self._lamps.items()}
 
     def restore(
-        self, state: Mapping[str, Any], start_ns: int, unheard: Mapping[str, Any] | None = None
+        self, state: Mapping[str, Any], start_ns: int, never_changed: Mapping[str, Any]
     ) -> None:
         """Back from `snapshot` and `snapshot_never_changed`.
 
@@ -196,7 +195,7 @@ class PhaseTracker:
         for name, lamp in self._lamps.items():
             if name in state and state[name][0] == lamp.setup.colour:
                 lamp.restore(state[name][1:])
-                passed, closed = (unheard or {}).get(name, (0, None))
+                passed, closed = never_changed[name]
                 lamp.passed, lamp.closed_ns = int(passed), None if closed is None else int(closed)
             else:
                 lamp.begin(start_ns)

@@ -69,15 +69,15 @@ class ContactState:
         return self._event(Contact(self.setup.name, on, end_ns), text)
 
     def restore(self, state: Sequence[Any], same_boot: bool) -> None:
-        """Back from `snapshot`, or from the shorter one of the version before."""
-        on, reported_ns, *storm = state
+        """Back from `snapshot`."""
+        on, reported_ns, flickers, changes = state
         if on is None:
             self.unknown_past = True
             return
-        self.on, self.flickers = bool(on), bool(storm and storm[0])
+        self.on, self.flickers = bool(on), bool(flickers)
         if same_boot:
             self.reported_ns = int(reported_ns)
-            self.changes.extend(int(each) for each in (storm[1] if storm else ()))
+            self.changes.extend(int(each) for each in changes)
             self.seen_ns = max(self.reported_ns, *self.changes, -1)
 
     def _event(self, contact: Contact, text: str, state: str = "") -> Draft:

@@ -40,8 +40,6 @@ RETURNS: Final = 3  # so often another register came back: then there are two
 RETURN_NS: Final = 2 * HOUR_NS  # within which it has to come back each time
 APART_NS: Final = HOUR_NS // 2  # of registers closer than this one may have grown to the other
 GONE_AFTER_NS: Final = HOUR_NS  # of two registers one has gone, when the other one stayed so long
-# the state of one that nobody saw
-NO_STATE: Final = (None, None, None, True, None, None, 0, None, False)
 
 
 class RegisterJump(NamedTuple):
@@ -106,7 +104,7 @@ class RegisterWindow:
 
     def reverse(self, state: Sequence[Any]) -> None:
         """It is counted the other way round now: begin anew; `state` is that of before."""
-        was = state[0] if state[0] is not None else _full(state)[7]
+        was = state[0] if state[0] is not None else state[7]
         self._was = _whole_or_none(was)
 
     def mark_uncertain(self) -> None:
@@ -171,8 +169,8 @@ class RegisterWindow:
         ]  # fmt: skip
 
     def restore(self, state: Sequence[Any]) -> None:
-        """Back from `snapshot`, or from a shorter one of an older version."""
-        last, changed, suspect, sure, seen, other, returns, was, past = _full(state)
+        """Back from `snapshot`."""
+        last, changed, suspect, sure, seen, other, returns, was, past = state
         self._last, self._changed = _whole_or_none(last), _whole_or_none(changed)
         self._suspect, self._other = _moment(suspect), _moment(other)
         self._sure, self._seen, self._past = bool(sure), _whole_or_none(seen), bool(past)
@@ -327,13 +325,6 @@ def _is_one_count(before: int, after: int) -> bool:
     if not before:
         return str(after).strip("0") == "1"
     return 0 < after - before <= 2 * gcd(before, after)
-
-
-def _full(state: Sequence[Any]) -> list[Any]:
-    """That of an older version is shorter. Raises ValueError for what is none."""
-    if len(state) < 3:
-        raise ValueError(f"{state!r:.80} is no state of a register")
-    return [*state, *NO_STATE[len(state) :]]
 
 
 def _whole_or_none(value: Any) -> int | None:

@@ -66,12 +66,12 @@ def restore_engine(state: Mapping[str, Any], sources: EngineSources) -> Restored
         raise ValueError("this state is of another version")
     try:
         at = int(state["at"])
-        slot = min(at, int(state.get("slot", at)))
+        slot = min(at, int(state["slot"]))
         gaps = [(int(begin), int(end)) for begin, end in state["gaps"]]
         fits = _fill(state, at, sources)
-        over = [(str(name), dict(body)) for name, body in state.get("over", ())]
+        over = [(str(name), dict(body)) for name, body in state["over"]]
         over += _over(state, sources)
-        saved_names = [name for kind in SOURCE_KINDS for name in state.get(kind, ())]
+        saved_names = [name for kind in SOURCE_KINDS for name in state[kind]]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ValueError(f"this state is damaged: {error!r}") from error
     if saved_names and not fits:
@@ -95,14 +95,14 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: EngineSources) -> set[s
             device.restore(state["devices"][name])
             fits.add(name)
         if device.plausibility is not None:
-            device.plausibility.restore(state.get("plausibility", {}).get(name, {}))
-    sources.inputs.restore(state.get("inputs", ()))
+            device.plausibility.restore(state["plausibility"].get(name, {}))
+    sources.inputs.restore(state["inputs"])
     for name, meter in sources.pulses.items():
         if name in state["pulses"]:
             meter.restore(state["pulses"][name], at_ns)
             fits.add(name)
     for kind, owners in (("bays", sources.bays), ("signals", sources.signals)):
-        lane_state = state.get(kind, {})
+        lane_state = state[kind]
         for name, owner in owners.items():
             if name in lane_state:
                 owner.restore(lane_state[name], at_ns)
@@ -118,30 +118,30 @@ def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOv
         for part, loop in zip(PARTS, lane["loops"], strict=False):
             if loop[3]:
                 yield _fault_over(name, "stuck_on", part)
-        trail = lane.get("trail")
+        trail = lane["trail"]
         for part, rate in zip(PARTS, (lane["rate"], *(trail or ())[:1]), strict=False):
             *_, chatter, silent = rate
             for fault, up in (("chatter", chatter), ("no_activity", silent)):
                 if up:
                     yield _fault_over(name, fault, part)
-    for name, checks in state.get("plausibility", {}).items():
+    for name, checks in state["plausibility"].items():
         device = sources.devices.get(name)
         for fault in faults_over(checks, device.plausibility if device else None):
             yield _fault_over(name, fault, by="plausibility")
     for name, meter in state["pulses"].items():
         if name not in sources.pulses and meter["loop"][3]:
             yield _fault_over(name, "stuck_on")
-    for name, bay in state.get("bays", {}).items():
+    for name, bay in state["bays"].items():
         # the end of one may have been waiting to be told
         if name not in sources.bays and (bay["stay"][5] or bay["stay"][8]):
             body = {
                 "event": "overstay",
                 "state": "off",
                 "by": "rule overstay",
-                "max_stay_min": bay.get("limit", 0.0),  # an older state does not say it
+                "max_stay_min": bay["limit"],
             }
             yield name, {**body, "text": f"{name}: the bay is not watched any more."}
-    for approach, signal in state.get("signals", {}).items():
+    for approach, signal in state["signals"].items():
         owner = sources.signals.get(approach)
         fits = {each.name: each.colour for each in owner.setup.contacts} if owner else {}
         for name, (colour, _, _, silent, _) in signal["phase"].items():

@@ -1,4 +1,4 @@
-"""The SQLite file of the enrolment server: opened, made, brought up to date, and locked.
+"""The SQLite file of the enrolment server: opened, made and locked.
 
 asked   a claim, and the one key that asked with it; its state is what the operator decided
 issued  every certificate of a gateway, also when it has been revoked or has expired
@@ -18,25 +18,21 @@ from edge.core import ConfigError
 
 APPLICATION_ID: Final = 0x4B65_7250  # "KerP"
 BUSY_TIMEOUT_MS: Final = 10_000
-# what each version adds to the one before; a file of an older one is brought up when it is opened
-MIGRATIONS: Final = (
-    (
-        """CREATE TABLE asked (claim TEXT PRIMARY KEY, digest BLOB NOT NULL, site TEXT NOT NULL,
+USER_VERSION: Final = 1
+SCHEMA: Final = (
+    """CREATE TABLE asked (claim TEXT PRIMARY KEY, digest BLOB NOT NULL, site TEXT NOT NULL,
         role TEXT NOT NULL, gateway TEXT NOT NULL, spki BLOB NOT NULL, csr BLOB NOT NULL,
         state TEXT NOT NULL, asked TEXT NOT NULL, address TEXT NOT NULL, decided TEXT)
         WITHOUT ROWID""",
-        """CREATE TABLE issued (serial TEXT PRIMARY KEY, claim TEXT NOT NULL,
+    """CREATE TABLE issued (serial TEXT PRIMARY KEY, claim TEXT NOT NULL,
         gateway TEXT NOT NULL, site TEXT NOT NULL, role TEXT NOT NULL, spki BLOB NOT NULL,
         der BLOB NOT NULL, begins TEXT NOT NULL, ends TEXT NOT NULL, revoked TEXT, reason TEXT)
         WITHOUT ROWID""",
-        "CREATE INDEX issued_claim ON issued (claim)",
-    ),
-    (
-        """CREATE TABLE named (serial TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,
+    "CREATE INDEX issued_claim ON issued (claim)",
+    """CREATE TABLE named (serial TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,
         spki BLOB NOT NULL, der BLOB NOT NULL, begins TEXT NOT NULL, ends TEXT NOT NULL,
         revoked TEXT, reason TEXT)""",  # its ROWID says what is newer within a second
-        "CREATE INDEX named_name ON named (name)",
-    ),
+    "CREATE INDEX named_name ON named (name)",
 )
 Rows = list[tuple[Any, ...]]
 
@@ -55,10 +51,11 @@ class EnrolDatabase:
             self._db = _connect(path)
         try:
             with self.read():
-                version = self._version()
-            if version < len(MIGRATIONS):
+                empty = self._is_empty()
+            if empty:
                 with self.transaction():
-                    self._extend(self._version())
+                    if self._is_empty():  # nobody else has made it meanwhile
+                        self._create()
         except BaseException:
             self._db.close()
             raise
@@ -92,22 +89,23 @@ class EnrolDatabase:
         """Inside of `transaction` only."""
         self._db.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
 
-    def _version(self) -> int:
+    def _is_empty(self) -> bool:
+        """Raises ConfigError for what is no store of this version."""
         ((application,),) = self.rows("PRAGMA application_id")
         ((version,),) = self.rows("PRAGMA user_version")
         ((tables,),) = self.rows("SELECT count(*) FROM sqlite_schema")
         if not application and not tables:
-            return 0
-        if application != APPLICATION_ID or not 0 < version <= len(MIGRATIONS):
-            text = f"no store of an enrolment server, version 1 to {len(MIGRATIONS)}"
+            return True
+        if application != APPLICATION_ID or version != USER_VERSION:
+            text = f"no store of an enrolment server, version {USER_VERSION}"
             raise ConfigError(f"{self._path}: {text}")
-        return int(version)
+        return False
 
-    def _extend(self, version: int) -> None:
-        for statement in (each for step in MIGRATIONS[version:] for each in step):
+    def _create(self) -> None:
+        for statement in SCHEMA:
             self._db.execute(statement)
         self._db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        self._db.execute(f"PRAGMA user_version = {USER_VERSION}")
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:

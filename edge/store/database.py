@@ -41,7 +41,6 @@ CREATE TABLE counter (epoch INTEGER, stream TEXT, boot INTEGER, next INTEGER,
     PRIMARY KEY (epoch, stream)) WITHOUT ROWID;
 CREATE TABLE record (id INTEGER PRIMARY KEY, level INTEGER, epoch INTEGER, stream TEXT,
     seq INTEGER, source TEXT, boot INTEGER, from_ns INTEGER, to_ns INTEGER, body BLOB, crc INTEGER);
-CREATE TABLE tally (stream TEXT PRIMARY KEY, rows INTEGER) WITHOUT ROWID;
 CREATE TABLE state (owner TEXT PRIMARY KEY, version INTEGER, data BLOB, crc INTEGER) WITHOUT ROWID;
 CREATE TABLE clock (boot INTEGER, which TEXT, mono_ns INTEGER, wall_ns INTEGER, tq TEXT,
     PRIMARY KEY (boot, which)) WITHOUT ROWID;

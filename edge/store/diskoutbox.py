@@ -18,7 +18,7 @@ DEAD_LETTER_LIMIT: Final = 100
 DROP_LAST_LIMIT: Final = 50  # rows that are taken at one time although they are to be spared
 FETCH_BYTES: Final = 1 << 20  # bytes of bodies read at one time
 # no epoch: how many rows a stream has lies beside its counter, whose page each commit writes
-# anyway. What a table of its own held before stands, and is added
+# anyway; a table of its own would be another page
 COUNTER_ROW: Final = -1
 COUNT_LIMIT: Final = 1 << 53  # what is not below it was never counted
 
@@ -268,9 +268,7 @@ class DiskOutbox(Database):
     def tally(self) -> dict[str, int]:
         """Rows of each stream."""
         found = self.rows(
-            "SELECT stream, sum(rows) FROM (SELECT stream, rows FROM tally UNION ALL"
-            f" SELECT stream, next FROM counter WHERE epoch = {COUNTER_ROW})"
-            " GROUP BY stream HAVING sum(rows) > 0"
+            f"SELECT stream, next FROM counter WHERE epoch = {COUNTER_ROW} AND next > 0"
         )
         return {
             stream: rows

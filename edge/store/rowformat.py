@@ -15,7 +15,6 @@ from edge.store.deflate import DEFLATE_MARKER, compress, decompress
 
 MAX_BODY: Final = 900_000  # bytes; the wire takes 1 MiB
 COMPRESS_FROM_BYTES: Final = 256  # bytes; from there on it is worth compressing, to spare the card
-ZLIB_MARKER: Final = b"\x78"  # what a body began with before there was a dictionary
 
 # What is dropped first when there is no room: the lowest number.
 STREAM_LEVELS: Final[Mapping[str, int]] = {
@@ -191,15 +190,10 @@ def pack_body(draft: Draft) -> bytes:
 
 
 def _unpack(body: bytes) -> Any:
-    """Raises ValueError, zlib.error or msgpack.UnpackException."""
+    """Raises ValueError or msgpack.UnpackException."""
     if body[:1] == DEFLATE_MARKER:
         body = decompress(body, MAX_BODY)
         return msgpack.unpackb(body, strict_map_key=False, ext_hook=unpack_decimal)
-    if body[:1] == ZLIB_MARKER:
-        engine = zlib.decompressobj()
-        body = engine.decompress(body, MAX_BODY)
-        if not engine.eof:
-            raise ValueError("a compressed body that is cut short, or too long")
     return msgpack.unpackb(body, strict_map_key=False)
 
 
@@ -218,7 +212,7 @@ def row_to_record(row: OutboxRow) -> Record:
     try:
         key = RecordKey(row.epoch, Stream(row.stream), row.seq)
         body = _unpack(row.body)
-    except (ValueError, zlib.error, msgpack.UnpackException) as error:
+    except (ValueError, msgpack.UnpackException) as error:
         raise DamagedRowError(f"row {row.id}: {error}") from error
     return Record(key, row.source, row.boot, row.from_ns, row.to_ns, body)
 
@@ -246,7 +240,7 @@ def row_body(row: OutboxRow) -> Any:
     """Whatever the checksum says, and whatever it is. Raises ValueError."""
     try:
         return _unpack(row.body)
-    except (TypeError, zlib.error, msgpack.UnpackException) as error:
+    except (TypeError, msgpack.UnpackException) as error:
         raise ValueError(f"row {row.id}: {error}") from error
 
 

@@ -98,11 +98,7 @@ class Salvage:
         self.version = self.query("PRAGMA user_version")[0][0]
         self.owner = _owner(self._one("SELECT value FROM meta WHERE key = 'owner'"))
         self.dead_letters = self._one("SELECT count(*) FROM dead") or 0
-        counted = (
-            "SELECT sum(n) FROM (SELECT sum(rows) n FROM tally UNION ALL"
-            " SELECT sum(next) FROM counter WHERE epoch = -1)"
-        )
-        expected = self._one(counted)
+        expected = self._one("SELECT sum(next) FROM counter WHERE epoch = -1")
         self.expected = expected if isinstance(expected, int) else None
 
     def _one(self, statement: str) -> Any:

@@ -201,15 +201,10 @@ def test_windows_of_a_quarter_of_an_hour_are_watched_all_the_time() -> None:
     assert hours_of(drift) == HOURS
 
 
-def test_a_state_of_before_in_which_starts_count_as_hours_is_left_alone() -> None:
-    drift = DriftMonitor(model(HALVES))
-    assert not drift.restore({"v": 1, "hours": [[[1, 2, 1]]] * HOURS})
-    assert hours_of(drift) == 0
-
-
 @pytest.mark.parametrize(
     "saved",
-    [{}, {"v": 3, "hours": [], "seen_s": []}, {"v": 2, "hours": []}, {"v": 2, "seen_s": []},
+    [{}, {"v": 1, "hours": []}, {"v": 3, "hours": [], "seen_s": []}, {"v": 2, "hours": []},
+     {"v": 2, "seen_s": []},
      {"v": 2, "hours": [[[-1, 0, 0]]], "seen_s": [1]}, {"v": 2, "hours": 3, "seen_s": []},
      {"v": 2, "hours": [[["a", 0, 0]]], "seen_s": [1]}, {"v": 2, "hours": [], "seen_s": [1]},
      {"v": 2, "hours": [[[1, 0, 0]]], "seen_s": [-1]},

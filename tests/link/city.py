@@ -44,7 +44,7 @@ class LinkSurroundings:
         self.tq = "ntp"
         self.wall_s: float = NOVEMBER_S
         self.daemon_runs = True
-        self.verbs: set[str] = {"link_facts", "data_saver", "link_step", "status"}
+        self.verbs: set[str] = {"link_facts", "data_saver", "link_step"}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.active = True
         self.faulty: set[str] = set()
@@ -125,9 +125,7 @@ class LinkSurroundings:
         if verb not in self.verbs:
             raise VerbError(f"unknown verb; known are {self.verbs}")
         self.asked.append((verb, arguments))
-        link = {"connected": self.broker}
+        if verb != "link_facts":
+            return {}
         clock = {"tq": self.tq, "wall_s": self.wall_s}
-        if verb == "status":
-            state = "silent" if self.faults else "ok"
-            return {"link": link, "clock": clock, "devices": {"air": {"state": state}}}
-        return {**link, **clock, "faults": self.faults} if verb == "link_facts" else {}
+        return {"connected": self.broker, "faults": self.faults, **clock}

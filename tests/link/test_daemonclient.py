@@ -44,14 +44,10 @@ async def test_it_asks_and_tells_through_the_socket(folder: Path) -> None:
 
 
 async def test_a_clock_that_is_not_synchronised_says_no_time(folder: Path) -> None:
-    async def status(_: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {
-            "link": {"connected": True},
-            "clock": {"tq": "rtc", "wall_s": 1},
-            "devices": {"air": {"state": "silent"}, "hut": {"state": "ok"}},
-        }
+    async def reach(_: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"connected": True, "faults": 1, "tq": "rtc", "wall_s": 1}
 
-    server = ControlServer(folder, {"status": status})
+    server = ControlServer(folder, {"link_facts": reach})
     await server.start()
     daemon = DaemonClient(folder)
     assert await asyncio.to_thread(daemon.report) == DaemonReport(True, True, None)

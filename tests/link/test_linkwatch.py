@@ -167,10 +167,8 @@ def test_a_daemon_that_starts_anew_is_told_the_level_again(tmp_path: Path) -> No
     assert 5 <= len(city.told("data_saver")) <= 7
 
 
-def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(
-    city: LinkSurroundings,
-) -> None:
-    city.verbs = {"status"}
+def test_steps_that_the_daemon_does_not_take_are_kept(city: LinkSurroundings) -> None:
+    city.verbs = {"link_facts"}
     city.broker = False
     assert city.live(700) == ["ActivateConnection"]
     assert city.state["untold"] == 1

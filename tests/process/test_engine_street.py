@@ -156,12 +156,11 @@ def test_a_partial_window_is_marked_on_bays_too() -> None:
     assert body(engine.close(30 * S, partial=True), "bakery")["partial"] is True
 
 
-def test_an_old_snapshot_has_no_bays_and_is_read() -> None:
+def test_a_bay_that_the_snapshot_does_not_know_begins_unobserved() -> None:
     engine = started()
     engine.close(MINUTE)
-    state = {k: v for k, v in engine.snapshot().items() if k not in ("bays", "signals")}
     other = Engine(SETUP)
-    other.restore(state)
+    other.restore({**engine.snapshot(), "bays": {}, "signals": {}})
     assert body(other.close(2 * MINUTE), "bakery")["health"] == "unobserved"
 
 

@@ -79,16 +79,3 @@ def test_that_it_is_another_meter_is_known_over_a_restart() -> None:
     again.restore(made.snapshot())
     feed(again, (2, 1000.5), (3, 1000.501))
     assert energy(again.close(4 * S))["delta"] == 0.001
-
-
-def test_a_state_of_the_version_before_is_read() -> None:
-    made = engine(METER)
-    feed(made, (0, 5.0), (1, 5.001))
-    made.close(2 * S)
-    state = made.snapshot()
-    (meaning, last, changed, suspect, *_) = state["devices"][NAME]["energy_import"]
-    state["devices"][NAME]["energy_import"] = [meaning, last, changed, suspect]
-    again = Engine(made.setup)
-    again.restore(state)
-    feed(again, (2, 5.003))
-    assert energy(again.close(3 * S))["delta"] == 0.002

@@ -94,13 +94,3 @@ def test_nothing_is_told_when_nothing_was_turned(now: DeviceSetup) -> None:
     drafts = made.close(3 * S)
     assert not events(drafts)
     assert grown(drafts)["energy_export"] == 0.01
-
-
-def test_a_state_of_an_older_version_was_not_turned() -> None:
-    state = before().snapshot()
-    devices = state["devices"][NAME]
-    old = {**state, "devices": {NAME: {key: told[:5] for key, told in devices.items()}}}
-    made = Engine(setup(TURNED))
-    made.restore(old)
-    feed(made, (2, 5.0, 700.02, 705.02))
-    assert [each.body["kind"] for each in events(made.close(3 * S))] == ["reversed", "reversed"]

@@ -1,6 +1,5 @@
 """Slots of thirty seconds: what every loop did, to the nanosecond, however its edges came."""
 
-import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -256,19 +255,6 @@ def test_ticks_come_in_the_order_of_time_then_lane_then_lead_before_trail() -> N
     assert not made.ticks
     made.close(100 * S)
     assert [each.from_ns for each in made.ticks] == [70 * S] * 3
-
-
-def test_a_state_from_before_there_were_slots_is_taken() -> None:
-    made = single()
-    made.close(10 * S)
-    state = json.loads(json.dumps(made.snapshot()))
-    del state["slot"], state["lanes"]["east_1"][1]["slots"]
-    del state["lanes"]["east_1"][1]["lines"]["east_1.lead"]["bounced"]
-    again = Engine(made.setup)
-    again.restore(state)
-    again.close(40 * S)
-    (tick,) = again.ticks
-    assert (tick.from_ns, tick.seen_ns) == (10 * S, 30 * S)
 
 
 SPANS = st.lists(st.integers(0, 60_000), max_size=24, unique=True).map(

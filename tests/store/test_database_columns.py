@@ -20,7 +20,6 @@ COLUMNS = {
     "counter": ["epoch", "boot", "next"],
     "clock": ["boot", "mono_ns", "wall_ns"],
     "dropped": ["epoch", "stream", "reason", "first", "last", "count"],
-    "tally": ["stream", "rows"],
     "dead": ["epoch", "stream", "seq", "source", "why"],
     "state": ["version", "data", "crc"],
 }

@@ -18,7 +18,6 @@ from edge.store.deflate import DEFLATE_MARKER, DICTIONARY, compress, decompress
 from edge.store.rowformat import (
     COMPRESS_FROM_BYTES,
     MAX_BODY,
-    ZLIB_MARKER,
     DamagedRowError,
     make_row,
     pack_body,
@@ -67,10 +66,8 @@ def test_the_dictionary_is_what_it_was_when_the_rows_on_disk_were_written() -> N
     assert hashlib.sha256(DICTIONARY).hexdigest() == DICTIONARY_SHA256, "it never changes"
 
 
-def test_a_body_that_was_compressed_without_a_dictionary_can_still_be_read() -> None:
-    packed = msgpack.packb(LONG.body)
-    for old in (packed, zlib.compress(packed, 1)):
-        assert row_to_record(make_row(1, KEY, LONG, 3, old)).body == LONG.body
+def test_a_long_body_that_was_not_compressed_is_read_as_it_is() -> None:
+    assert row_to_record(make_row(1, KEY, LONG, 3, msgpack.packb(LONG.body))).body == LONG.body
 
 
 @pytest.mark.parametrize("name", ["air", "energy", "lane", "health"])
@@ -186,11 +183,11 @@ def test_floats_deep_down_stay_as_they_are() -> None:
     ("body", "told"),
     [
         (pack_body(Draft(Stream.AIR, "hut", 0, 1, {"n": 1})), {"n": 1}),
-        (b"\xc1", {}), (b"", {}), (b"\x01", {}), (msgpack.packb([1]), {}), (ZLIB_MARKER + b"?", {}),
-        (DEFLATE_MARKER + b"?", {}), (ZLIB_MARKER + zlib.compress(msgpack.packb({"n": 1}))[1:],
-        {"n": 1}),
-        (zlib.compress(msgpack.packb({"n": "x" * 99}))[:-5], {}),
-        (zlib.compress(msgpack.packb({"n": b"x" * 2 * MAX_BODY})), {}),
+        (b"\xc1", {}), (b"", {}), (b"\x01", {}), (msgpack.packb([1]), {}),
+        (DEFLATE_MARKER + b"?", {}), (compress(msgpack.packb({"n": 1})), {"n": 1}),
+        (compress(msgpack.packb({"n": "x" * 99}))[:-5], {}),
+        (compress(msgpack.packb({"n": b"x" * 2 * MAX_BODY})), {}),
+        (zlib.compress(msgpack.packb({"n": 1})), {}),  # a number, and bytes behind it
     ],
 )  # fmt: skip
 def test_of_a_body_as_much_is_told_as_can_be_read(body: bytes, told: dict[str, Any]) -> None:

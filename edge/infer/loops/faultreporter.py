@@ -197,5 +197,5 @@ class FaultReporter:
         """Raises KeyError, TypeError or ValueError for what is no snapshot."""
         theirs = {(str(a), str(b), str(c)) for a, b, c in saved["theirs"]}
         ours = {(str(a), str(b)): str(c) for a, b, c in saved["ours"]}
-        unsaid = {(str(a), str(b), str(c)) for a, b, c in saved.get("dropped", ())}
+        unsaid = {(str(a), str(b), str(c)) for a, b, c in saved["dropped"]}
         self._process_faults, self._own_faults, self._suppressed = theirs, ours, unsaid

@@ -111,7 +111,7 @@ class LoopPart:
     def restore_flags(self, saved: Mapping[str, Any]) -> None:
         """Know again what is up. Raises KeyError, TypeError or ValueError for what is no state."""
         self._fault_reporter.restore(saved)
-        same = saved.get("model") == self.guard.sha256
+        same = saved["model"] == self.guard.sha256
         self.loops.restore_flags(saved["raised"], same_model=same)
         self._gone = self._fault_reporter.forget_unwatched(self.loops.watched_loops)
 
@@ -122,7 +122,7 @@ def unwatched_loop_events(end_ns: int, saved: Mapping[str, Any]) -> list[Draft]:
     What the rules of edge/process hold up under the same name, they end themselves. Raises
     KeyError, TypeError or ValueError for what is no state.
     """
-    theirs = {(str(a), str(b), str(c)) for a, b, c in saved.get("dropped", ())}
+    theirs = {(str(a), str(b), str(c)) for a, b, c in saved["dropped"]}
     ours = [(str(a), str(b), str(c)) for a, b, c in saved["ours"]]
     return [
         unwatched_loop_event(end_ns, *fault)

@@ -231,19 +231,18 @@ class LaneWindow:
             line.restore(state["lines"][name])
         for loop, each in zip(self._loops, state["loops"], strict=True):
             loop.restore(each, start_ns)
-        for slots, saved in zip(self._slots, state.get("slots", ()), strict=False):
+        for slots, saved in zip(self._slots, state["slots"], strict=True):
             slots.restore(saved)
         self._rate.restore(state["rate"], start_ns)
         last = None if state["last"] is None else Presence(*state["last"])
         if self._pairing is not None:
             # One and the same object, so that the pairing sees its end, too.
             last = self._pairing.restore(state["pairing"]) or last
-        # A state from before there were these says nothing of them.
-        self._headways.restore(state.get("follow", (True, None, 0)), last)
-        self._queues[0].restore(state.get("queue"))
-        if self._single is not None and state.get("single"):
+        self._headways.restore(state["follow"], last)
+        self._queues[0].restore(state["queue"])
+        if self._single is not None and state["single"]:
             self._single.restore(state["single"])
-        if self.setup.doubled and state.get("trail"):
+        if self.setup.doubled and state["trail"]:
             activity, queue, before = state["trail"]
             self._rates[1].restore(activity, start_ns)
             self._queues[1].restore(queue)
