@@ -1,7 +1,7 @@
 """What is wrong with a configuration: where it stands, and what would be right."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,13 @@ from edge.core.printable import printable
 
 PROBLEMS_SHOWN: Final = 100  # problems printed in one text; a file with more is not a configuration
 VALUE_WIDTH: Final = 60  # characters of a value repeated in a text
+# keys that were renamed, for the sentence that refuses the former name: it is not similar enough
+RENAMED_KEYS: Final[Mapping[str, str]] = {
+    "day": "billing_day",
+    "supply": "modem_power_line",
+    "cut": "power_off_level",
+    "lamp": "status_led",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,8 @@ def show_value(value: Any, key: str = "") -> str:
 def suggest(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: a suggestion, or what is known."""
     words = sorted(known)
+    if RENAMED_KEYS.get(word) in words:
+        return f"did you mean {RENAMED_KEYS[word]}?"
     by_lower = {w.lower(): w for w in words}
     found = difflib.get_close_matches(word[:VALUE_WIDTH].lower(), by_lower, 1)
     if found:

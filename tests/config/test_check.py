@@ -9,6 +9,12 @@ import pytest
 from edge.cli.main import main
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/site.example.toml"
+RENAMED = [
+    ("day", "billing_day", "3"),
+    ("supply", "modem_power_line", '"GPIO5"'),
+    ("cut", "power_off_level", '"low"'),
+    ("lamp", "status_led", '"GPIO6"'),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +50,22 @@ def test_a_bad_file_is_exit_2_and_everything_is_on_stderr(
     line = next(n for n, t in enumerate(text.split("\n"), 1) if t.startswith("spacing_m"))
     assert f"{path}:{line}: lane.north_1.spacing: unknown key; did you mean spacing_m?" in err
     assert err.rstrip().endswith("cannot be used: 4 errors")
+
+
+@pytest.mark.parametrize(("former", "key", "value"), RENAMED)
+def test_a_key_by_its_former_name_is_refused_with_the_new_one(
+    former: str, key: str, value: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "site.toml"
+    text = EXAMPLE.read_text(encoding="utf-8")
+    commented = next(line for line in text.split("\n") if line.startswith(f"# {key} = "))
+    path.write_text(text.replace(commented, f"{key} = {value}"))
+    assert main(["check", str(path)]) == 0
+    path.write_text(text.replace(commented, f"{former} = {value}"))
+    assert main(["check", str(path)]) == 2
+    line = text.split("\n").index(commented) + 1
+    err = capsys.readouterr().err
+    assert f"{path}:{line}: link.{former}: unknown key; did you mean {key}?" in err
 
 
 def test_what_a_driver_refuses_itself_is_an_error_with_a_line(
