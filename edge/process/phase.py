@@ -9,7 +9,7 @@ make no events of their own: a cycle takes some 90 s.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from edge.core.edge import Contact
 from edge.core.record import Draft
@@ -91,6 +91,8 @@ class ColourContact:
         line, level, fault, changed = state
         self.line.restore(line)
         self.level = None if level is None else bool(level)
+        if fault not in get_args(PhaseFault):
+            raise ValueError(f"{fault!r:.40} is no fault of a signal's contact")
         self.fault = fault
         self.changed_ns = int(changed)
 

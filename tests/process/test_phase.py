@@ -238,3 +238,15 @@ def test_without_a_loop_by_the_signal_nothing_is_known_of_its_contacts() -> None
     street = SignalledLane(GREEN, position="corridor")
     street.run(30)
     assert street.told == []
+
+
+@pytest.mark.parametrize("fault", [True, None, "broken", ["stuck"], {}])
+def test_a_fault_that_there_is_not_is_a_damaged_state(fault: object) -> None:
+    made = phase(GREEN)
+    whole = made.snapshot()
+    _, *contact, _, changed = whole["north_green"]
+    never_changed = made.snapshot_never_changed()
+    again = PhaseTracker("north", (GREEN,))
+    again.restore({"north_green": ["green", *contact, "stuck", changed]}, 0, never_changed)
+    with pytest.raises(ValueError, match="no fault of a signal's contact"):
+        again.restore({"north_green": ["green", *contact, fault, changed]}, 0, never_changed)
