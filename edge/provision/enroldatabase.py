@@ -98,9 +98,13 @@ class EnrolDatabase:
         ((tables,),) = self.rows("SELECT count(*) FROM sqlite_schema")
         if not application and not tables:
             return 0
-        if application != APPLICATION_ID or not 0 < version <= len(MIGRATIONS):
-            text = f"no store of an enrolment server, version 1 to {len(MIGRATIONS)}"
-            raise ConfigError(f"{self._path}: {text}")
+        if application != APPLICATION_ID or version < 1:
+            raise ConfigError(f"{self._path} is not the database of an enrolment server.")
+        if version > len(MIGRATIONS):
+            raise ConfigError(
+                f"A later version of Kerbstone wrote the database {self._path} in format {version}."
+                f" This version reads formats 1 to {len(MIGRATIONS)}."
+            )
         return int(version)
 
     def _extend(self, version: int) -> None:
