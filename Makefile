@@ -41,7 +41,7 @@ help:
 	@echo "make lock          resolve requirements/*.txt again; UPGRADE=1 for newer versions"
 	@echo "make wheel         dist/kerbstone-*.whl"
 	@echo "make deb           dist/kerbstone_*_arm64.deb; ARCH=amd64. make bundle, sbom, sums: deploy/package"
-	@echo "make release       checks, seals the contract, builds all of these, tags; VERSION=1.2.3"
+	@echo "make release       checks, tests, seals the contract, builds all of these, tags; VERSION=1.2.3"
 	@echo "make deb-test      install, upgrade and purge it in a Debian of its own; root; DEB=FILE"
 	@echo "make image         dist/kerbstone-*-arm64.img.xz, a card for a Raspberry Pi; root"
 	@echo "make image-test    boot it in QEMU: claim, enrolment, a record at the city's broker"

@@ -1,9 +1,9 @@
 """Make a version: `make release VERSION=1.2.3`, from a checkout that is ready for it.
 
-All reasons to refuse are listed at once, before anything is done. Then: `make check`; the contract
-is sealed as what this version promises, and committed; wheel, package, bundle and SBOM are built
-into dist/, with their SHA256SUMS; the tag comes last, so that whatever has a tag was built. When a
-build fails, the same command begins again.
+All reasons to refuse are listed at once, before anything is done. Then: `make check` and `make
+test`; the contract is sealed as what this version promises, and committed; wheel, package, bundle
+and SBOM are built into dist/, with their SHA256SUMS; the tag comes last, so that whatever has a tag
+was tested and built. When a test or a build fails, the same command begins again.
 """
 
 import argparse
@@ -138,6 +138,7 @@ def released(root: Path, version: str, today: date, run: Run) -> str:
     if problems := refusals(root, version, today):
         raise BuildError("\n  ".join(["no version is made:", *problems]))
     run(["make", "check"])
+    run(["make", "test", "PYTEST="])  # all of them, whatever `make release` was given
     seal(root, version, run)
     (root / "dist").mkdir(exist_ok=True)
     for command in builds(root, version):

@@ -51,7 +51,7 @@ def chip(name: str) -> ModuleType:
         module = entry.load()
         if isinstance(module, ModuleType):
             return module
-    raise ConfigError(f"no driver is called {name!r}; known are {', '.join(names())}")
+    raise ConfigError(f"no driver is called {name!r}; choose from {', '.join(names())}")
 
 
 @cache

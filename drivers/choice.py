@@ -29,7 +29,7 @@ def with_points(device: Polled, keys: Sequence[str]) -> Polled:
     for key in keys:
         if key not in known:
             hint = get_close_matches(key, known, 1)
-            meant = f"did you mean {hint[0]!r}?" if hint else f"there are {', '.join(known)}"
+            meant = f"did you mean {hint[0]!r}?" if hint else f"choose from {', '.join(known)}"
             raise ConfigError(f"it has no point {key!r}; {meant}")
     return _PointSubset(device, tuple(place for place, key in enumerate(known) if key in keys))
 

@@ -40,12 +40,12 @@ class GasIndex:
         self.fed += 1
         return self.index
 
-    def state(self) -> bytes:
-        """What it has learnt."""
+    def snapshot(self) -> bytes:
+        """What it has learnt: mean and deviation of the raw ticks, as STATE packs them."""
         return STATE.pack(*self._algorithm.get_states())
 
-    def learn(self, state: bytes) -> bool:
-        """Take a state over, before the first feed. False for one that cannot be."""
+    def restore(self, state: bytes) -> bool:
+        """Back from `snapshot`, before the first feed. False for a state that cannot be."""
         if len(state) != STATE.size:
             return False
         mean, deviation = STATE.unpack(state)

@@ -182,7 +182,9 @@ class Sgp41:
     def snapshot(self) -> bytes:
         """What the VOC algorithm has learnt; b"" before it is worth keeping."""
         learnt = self._skilled or self._voc.fed >= LEARNT_READS
-        return pack_state(self._identity, self._voc.state()) if learnt and self._voc.index else b""
+        return (
+            pack_state(self._identity, self._voc.snapshot()) if learnt and self._voc.index else b""
+        )
 
     def restore(self, kept: bytes, age_s: float) -> None:
         """Take back what `snapshot` gave `age_s` seconds ago; ignored when it is too old."""
@@ -198,7 +200,7 @@ class Sgp41:
     def _recall(self) -> None:
         kept, self._given = self._given, b""
         if not self._voc.fed:  # else it has learnt more since
-            self._skilled = self._voc.learn(unpack_state(kept, self._identity)) or self._skilled
+            self._skilled = self._voc.restore(unpack_state(kept, self._identity)) or self._skilled
 
 
 def _index(point: Point, algorithm: GasIndex, ticks: Sample) -> Sample:

@@ -46,7 +46,7 @@ def load_register_map(name: str) -> RegisterMap:
     """The table of this name. Raises ConfigError with all mistakes in it, or if nobody has it."""
     found = list_maps()
     if name not in found:
-        raise ConfigError(f"no meter is called {name!r}; known are {', '.join(sorted(found))}")
+        raise ConfigError(f"no meter is called {name!r}; choose from {', '.join(sorted(found))}")
     return parse_register_map(_text(found[name]), found[name])
 
 

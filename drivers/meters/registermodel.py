@@ -106,10 +106,12 @@ class RegisterMap:
         for key in wanted:
             if key not in known:
                 hint = get_close_matches(key, known, 1)
-                meant = f"did you mean {hint[0]!r}?" if hint else f"there are {', '.join(known)}"
+                meant = f"did you mean {hint[0]!r}?" if hint else f"choose from {', '.join(known)}"
                 raise ConfigError(f"{self.name} has no point {key!r}; {meant}")
         if not wanted:
-            raise ConfigError(f"{self.name}: name at least one point; there are {', '.join(known)}")
+            raise ConfigError(
+                f"{self.name}: name at least one point; choose from {', '.join(known)}"
+            )
         chosen = tuple(register for register in self.registers if register.point.key in wanted)
         needed = {name for register in chosen for name in register.times}
         ratios = {name: ratio for name, ratio in self.ratios.items() if name in needed}

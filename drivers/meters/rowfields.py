@@ -67,6 +67,6 @@ def unknown_keys(row: Mapping[str, Any], known: Iterable[str]) -> list[str]:
     for key in row:
         if key not in known:
             hint = get_close_matches(key, known, 1)
-            meant = f"; did you mean {hint[0]!r}?" if hint else f"; known are {', '.join(known)}"
+            meant = f"; did you mean {hint[0]!r}?" if hint else f"; choose from {', '.join(known)}"
             wrong.append(f"{key} is not known here{meant}")
     return wrong

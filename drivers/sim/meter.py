@@ -50,7 +50,7 @@ def fault(text: str) -> tuple[int, UnitFault]:
     unit, _, kind = text.partition(":")
     kinds: dict[str, Kind] = {known: known for known in get_args(Kind)}
     if kind not in kinds:
-        raise argparse.ArgumentTypeError(f"{kind!r} is no fault; known are {', '.join(kinds)}")
+        raise argparse.ArgumentTypeError(f"{kind!r} is no fault; choose from {', '.join(kinds)}")
     return int(unit), UnitFault(kinds[kind])
 
 

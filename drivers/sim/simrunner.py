@@ -87,7 +87,7 @@ def check_request(request: SimRequest, on: str) -> tuple[str, str]:
     """What kind of place it is, and its name. Raises ValueError for a wish that cannot be met."""
     known = list_faults(request.driver, request.wiring, request.table is not None)
     if request.fault and request.fault not in known:
-        choices = f"known are {', '.join(known)}" if known else "it has none"
+        choices = f"choose from {', '.join(known)}" if known else "it has no faults"
         raise ValueError(
             f"{request.fault!r} is no fault of the simulated {request.driver}; {choices}"
         )
@@ -129,7 +129,9 @@ def _known_points(request: SimRequest) -> None:
         keys += [*request.table.get("ratios", {}), *request.table.get("conditions", {})]
     for key in request.values:
         if key not in keys:
-            raise ValueError(f"{request.driver} has no point {key!r}; there are {', '.join(keys)}")
+            raise ValueError(
+                f"{request.driver} has no point {key!r}; choose from {', '.join(keys)}"
+            )
 
 
 @contextlib.contextmanager

@@ -90,12 +90,12 @@ class BoxMonitor:
 
     def snapshot_alarms(self) -> dict[str, str]:
         """The alarms that are on: for the state of the next commit."""
-        return self._alarms.active()
+        return self._alarms.snapshot()
 
     def restore_alarms(self, alarms: Any) -> None:
         """Those of the former process: the platform believes that they are still on."""
         if isinstance(alarms, Mapping):
-            self._alarms.remember(alarms)
+            self._alarms.restore(alarms)
 
     # -- as time passes ----------------------------------------------------------------------------
 
@@ -183,7 +183,7 @@ class BoxMonitor:
             "model": facts.board.model,
             "serial": facts.board.serial,
             "start": {"cause": str(facts.reboot.cause), "text": facts.reboot.text},
-            "alarms": self._alarms.active(),
+            "alarms": self._alarms.snapshot(),
             "health": self.body(now_ns),
         }
 

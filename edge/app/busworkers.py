@@ -116,8 +116,8 @@ class BusWorkers:
         """What was given up since the start, because there was too much to do."""
         return sum(map(_given_up, self.workers.values()), self._over)
 
-    def kept(self) -> dict[str, bytes]:
-        """What the algorithms of devices have learnt, for the next start."""
+    def snapshot_devices(self) -> dict[str, bytes]:
+        """What the algorithms of devices have learnt, for `Baselines`: device -> its snapshot."""
         devices = (d for poller in self.pollers.values() for d in poller.devices.values())
         return {device.name: device.kept for device in devices if device.kept}
 

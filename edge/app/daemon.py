@@ -128,7 +128,8 @@ class Daemon:
             self.wiring, self.clock, self.ingest, self.progress, self.ingest.problems,
             self.ingest.devices,
         )  # fmt: skip
-        self.committer.kept, self.committer.heard_ns = self.buses.kept, self.buses.watched_until_ns
+        self.committer.snapshot_devices = self.buses.snapshot_devices
+        self.committer.heard_ns = self.buses.watched_until_ns
         control = ControlServer(Path(self.site.store.run_dir), control_verbs(self))
         await control.start()
         metrics = make_metrics(self, self.box_monitor)

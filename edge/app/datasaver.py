@@ -26,7 +26,8 @@ class SaverLevel:
     month: str = ""
     set_ns: int = 0
 
-    def as_map(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
+        """For `status`: the level (0..2), bytes used and allowed, and the month they are of."""
         return {
             "level": self.level, "used": self.used, "budget": self.budget,
             "month": self.month or None,

@@ -102,7 +102,7 @@ class Ingest:
         """What each device is now, in its own words."""
         return {name: voice.now for name, voice in self.throttles.items()}
 
-    def remember(
+    def restore_conditions(
         self, now: Mapping[str, DeviceConditions], reported: Mapping[str, DeviceConditions]
     ) -> None:
         """What devices had reported to the process before.

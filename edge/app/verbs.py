@@ -200,6 +200,6 @@ def gateway_status(daemon: "Daemon") -> dict[str, Any]:
         "unmatched_inputs": daemon.pipeline.engine.unmatched_inputs,
         "stage_overflow": daemon.stage.overflow,
         "models": daemon.pipeline.judge.status(),
-        "data_saver": daemon.data_saver.level.as_map(),
+        "data_saver": daemon.data_saver.level.status(),
         "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }

@@ -80,7 +80,7 @@ class WindowCommitter:
         self._committing = asyncio.Lock()
         self.box_monitor: BoxMonitor | None = None  # set by the daemon, as the two below
         self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
-        self.kept: Callable[[], Mapping[str, bytes]] = dict  # what devices have learnt; as above
+        self.snapshot_devices: Callable[[], Mapping[str, bytes]] = dict  # as above
         # until when all edges have been taken; as above
         self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
         self._heard_ns = self._waiting_ns = 0  # as it was reported last, and since when
@@ -175,7 +175,7 @@ class WindowCommitter:
             states["judge"] = self._pipeline.judge.snapshot()
         if last or now.mono_ns - self._learnt_ns >= BASELINE_NS:
             self._learnt_ns = now.mono_ns
-            self._baselines.update(self.kept(), self._epoch.boot, now)
+            self._baselines.update(self.snapshot_devices(), self._epoch.boot, now)
             states["drivers"] = self._baselines.snapshot()
         self._rotate(end_ns)
         return drafts, states
@@ -278,7 +278,7 @@ class WindowCommitter:
             LOG.warning("the counts of the previous process do not fit: %s", error)
             self._fits = False
         self._ingest.problems.update(previous.problems)
-        self._ingest.remember(
+        self._ingest.restore_conditions(
             {name: state for name, state in previous.conditions.items() if name in self._points},
             previous.flickering,
         )

@@ -87,4 +87,4 @@ def suggest(word: str, known: Iterable[str]) -> str:
     found = difflib.get_close_matches(word[:VALUE_WIDTH].lower(), by_lower, 1)
     if found:
         return f"did you mean {by_lower[found[0]]}?"
-    return f"known are {', '.join(words)}" if words else "there is none"
+    return f"choose from {', '.join(words)}" if words else "there is none"

@@ -16,12 +16,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from edge.core.printable import printable
+
 VERSION: Final = 1
 REQUEST_LIMIT: Final = 64 * 1024
 CLIENTS_LIMIT: Final = 16
 IDLE_S: Final = 60.0  # a client that says nothing for so long is put out
 READ_S: Final = 5.0  # so is one that does not read its answer
 ANSWER_LIMIT: Final = 4 << 20  # bytes of an answer that are read
+SHOWN_VERB: Final = 64  # characters of an unknown verb that an answer repeats
 FULL_TEXT: Final = "too many clients; try again later"
 SOCKET_NAME: Final = "control.sock"
 
@@ -99,9 +102,12 @@ class ControlServer:
             return {"ok": False, "error": f"not JSON: {error}"}
         if not isinstance(request, dict) or request.get("v") != VERSION:
             return {"ok": False, "error": f"this daemon speaks version {VERSION} of the protocol"}
-        verb = self._verbs.get(str(request.get("verb")))
+        asked = str(request.get("verb"))
+        verb = self._verbs.get(asked)
         if verb is None:
-            return {"ok": False, "error": f"unknown verb; known are {', '.join(self._verbs)}"}
+            word, known = printable(asked, SHOWN_VERB), ", ".join(self._verbs)
+            text = f'Unknown command "{word}". Known commands: {known}.'
+            return {"ok": False, "error": text}
         try:
             return {"ok": True, **await verb(request)}
         except VerbError as error:

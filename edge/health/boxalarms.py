@@ -72,12 +72,12 @@ class BoxAlarms:
     def on(self) -> tuple[str, ...]:
         return tuple(word for word in ALARM_WORDS if word in self._on)
 
-    def remember(self, words: Mapping[str, str]) -> None:
-        """A former process reported these; they go off here when they are well."""
+    def restore(self, words: Mapping[str, str]) -> None:
+        """What a former process had reported; they go off here when they are well."""
         self._on.update({word: str(words[word]) for word in ALARM_WORDS if word in words})
 
-    def active(self) -> dict[str, str]:
-        """What is on, with its sentence: for `remember` of the next process."""
+    def snapshot(self) -> dict[str, str]:
+        """What is on, with its sentence: for records, and for `restore` of the next process."""
         return dict(self._on)
 
     def see(self, mono_ns: int, findings: Mapping[str, AlarmFinding]) -> Iterator[AlarmChange]:

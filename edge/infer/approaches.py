@@ -252,7 +252,7 @@ class ApproachJudge:
             self._rules[name].smooth = list(one.smooth)
             self._rules[name].age_s = list(one.age_s)
             if one.usual:
-                self._rules[name].learn(one.usual, one.learned)
+                self._rules[name].restore_usual(one.usual, one.learned)
             if same and one.row:
                 self._saved[name] = one.row
         self._state = None

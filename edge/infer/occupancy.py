@@ -93,8 +93,8 @@ class OccupancyRule:
                 answer = 1.0 / (1.0 + math.exp(-odds))
         return answer
 
-    def learn(self, usual: Sequence[float], learned: Sequence[float]) -> None:
-        """Take up what was learned before: a number for each position."""
+    def restore_usual(self, usual: Sequence[float], learned: Sequence[float]) -> None:
+        """What a former process had learned: for each position an occupancy, and slots."""
         self.usual, self.learned = list(usual), list(learned)
 
     def _learn(self, i: int, slots: float) -> None:

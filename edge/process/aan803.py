@@ -79,7 +79,7 @@ class AlphasenseCell:
     def __post_init__(self) -> None:
         tables = TABLES.get(self.type)
         if tables is None:
-            raise ConfigError(f"no cell is called {self.type!r}; known are {', '.join(TABLES)}")
+            raise ConfigError(f"no cell is called {self.type!r}; choose from {', '.join(TABLES)}")
         if self.algorithm and self.algorithm not in tables:
             known = " and ".join(str(number) for number in sorted(tables))
             raise ConfigError(

@@ -96,9 +96,13 @@ class EnrolDatabase:
         ((tables,),) = self.rows("SELECT count(*) FROM sqlite_schema")
         if not application and not tables:
             return True
-        if application != APPLICATION_ID or version != USER_VERSION:
-            text = f"no store of an enrolment server, version {USER_VERSION}"
-            raise ConfigError(f"{self._path}: {text}")
+        if application != APPLICATION_ID or version < 1:
+            raise ConfigError(f"{self._path} is not the database of an enrolment server.")
+        if version != USER_VERSION:
+            raise ConfigError(
+                f"A later version of Kerbstone wrote the database {self._path} in format {version}."
+                f" This version reads format {USER_VERSION}."
+            )
         return False
 
     def _create(self) -> None:

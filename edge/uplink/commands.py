@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from edge.core.printable import printable
 from edge.uplink.wire import Command, WireError, decode_command
 
 ID_LIMIT: Final = 256  # answers
+SHOWN_VERB: Final = 64  # characters of an unknown verb that an answer repeats
 COMMANDS_BURST: Final = 10  # commands at once; then one a second
 SECOND_NS: Final = 1_000_000_000
 
@@ -66,7 +68,8 @@ class CommandHandler:
             )
         act = self._verbs.get(command.verb)
         if act is None:
-            return _error(f"unknown verb; known are {', '.join(self._verbs)}")
+            word, known = printable(command.verb, SHOWN_VERB), ", ".join(self._verbs)
+            return _error(f'Unknown command "{word}". Known commands: {known}.')
         try:
             return {"ok": True, **await act(command)}
         except WireError as error:

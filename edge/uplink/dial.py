@@ -39,7 +39,7 @@ async def dial(broker: Broker, resolver: CachingResolver = _resolver) -> Dialled
     place = broker.proxy or (broker.host, broker.port)  # a proxy knows the broker's name itself
     found = await resolver.find(*place)
     dialled = await _dials.run(lambda: _reach(broker, found, until_s, floor_ns), _discard)
-    resolver.remember(*place, dialled.address, found)
+    resolver.mark_worked(*place, dialled.address, found)
     return dialled
 
 

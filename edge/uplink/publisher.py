@@ -79,7 +79,7 @@ class Publisher:
 
     async def _publish(self, link: MqttConnection, items: list[SendItem]) -> None:
         delivery = self._delivery
-        await self._timestamper.learn({item.record.boot for item in items})
+        await self._timestamper.load_boots({item.record.boot for item in items})
         self._backlog.sent([item.row for item in items])
         now_ns = self._clock.now().mono_ns
         for item in items:

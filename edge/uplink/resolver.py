@@ -60,7 +60,9 @@ class CachingResolver:
         rest = [address for address in (*resolved, *known) if address not in first]
         return tuple(dict.fromkeys(first + rest))[:CACHE_ADDRESSES]
 
-    def remember(self, host: str, port: int, address: Address, tried: tuple[Address, ...]) -> None:
+    def mark_worked(
+        self, host: str, port: int, address: Address, tried: tuple[Address, ...]
+    ) -> None:
         """`address`, one of those `tried`, led to the broker."""
         others = [other for other in tried if other != address]
         self._worked.pop((host, port), None)

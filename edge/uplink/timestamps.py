@@ -38,8 +38,8 @@ class Timestamper:
         elif self._again_ns is not None and now.mono_ns >= self._again_ns:
             self._stale, self._again_ns = True, None
 
-    async def learn(self, boots: set[int]) -> None:
-        """Fetch what is not known yet."""
+    async def load_boots(self, boots: set[int]) -> None:
+        """Read the clock marks of these boots from the outbox, where they are not known yet."""
         if self._stale:
             self._stale = False
             self._boots.clear()

@@ -140,7 +140,7 @@ def test_what_devices_learn_is_written_each_quarter_of_an_hour_and_at_a_stop(
     def kept() -> dict[str, bytes]:
         return {"nose": b"%d" % life.now_ns}
 
-    life.committer.kept = kept
+    life.committer.snapshot_devices = kept
     for i in range(2 * BASELINE_NS // PERIOD_NS + 2):
         life.now_ns = (i + 1) * PERIOD_NS + S
         coroutine = life.committer.tick(life.now())
@@ -149,7 +149,7 @@ def test_what_devices_learn_is_written_each_quarter_of_an_hour_and_at_a_stop(
         now = box.states.get("drivers")
         writes, was = writes + (now != was), now
     assert writes == 2
-    life.committer.kept = lambda: {"nose": b"last"}
+    life.committer.snapshot_devices = lambda: {"nose": b"last"}
     life.stop()
     assert learnt(box)["nose"][-1] == b"last"
 

@@ -90,7 +90,7 @@ def test_what_models_had_learnt_at_a_stop_is_what_the_next_start_begins_with(
 def test_devices_are_given_back_what_they_had_learnt_and_how_long_ago(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path, SITE + NOSE)
     life = GatewayLife(box, 0)
-    life.committer.kept = lambda: {"nose": b"so far"}
+    life.committer.snapshot_devices = lambda: {"nose": b"so far"}
     life.run(7 * S)
     life.stop()
     with mock.patch.object(Sgp41, "restore") as restored:

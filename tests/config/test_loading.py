@@ -112,7 +112,7 @@ period_s = 1
         '17: bus.air.kind: "i2cc" is not one of "gpio", "i2c", "serial", "modbus-rtu", '
         '"modbus-tcp"; did you mean i2c?',
         '19: device.meter.driver: no driver is called "sdm360"; did you mean sdm630?',
-        '20: device.meter.bus: no bus is called "metres"; known are air',
+        '20: device.meter.bus: no bus is called "metres"; choose from air',
         "25: device.meter_2.unit: 300 is not between 1 and 247",
         "26: lane.north_1.spacing_m: is missing; two loops need the metres from the front edge "
         "of one to the other's",

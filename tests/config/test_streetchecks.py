@@ -96,7 +96,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             of('name = "a", upto = 3, to_m = 3', 'name = "b"'),
-            "19: lane.north_1.classes[0].upto: unknown key; known are name, to_m",
+            "19: lane.north_1.classes[0].upto: unknown key; choose from name, to_m",
         ),
         # the other keys of a lane
         ("limit_kmh = 0\n", "16: lane.north_1.limit_kmh: 0 is not between 5.0 and 200.0"),
@@ -115,7 +115,8 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
         (
             after("north", "bridge"),
-            '17: approach.north.downstream: no lane belongs to approach "bridge"; known are north',
+            '17: approach.north.downstream: no lane belongs to approach "bridge"; '
+            "choose from north",
         ),
         (after("north", "north"), "17: approach.north.downstream: is the approach itself"),
         (

@@ -122,7 +122,7 @@ def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None
         ("driver = 'sdm120'\nbus = 'meters'\nunit = 0", "0 is not between 1 and 247"),
         ("driver = 'sht3x'\nbus = 'air'\naddress = 0x50", "0x50 is not between 0x44 and 0x45"),
         ("driver = 'sen55'\nbus = 'air'\nevery_s = 0", "0 is not between 0.001 and 3600.0"),
-        ("driver = 'sen55'\nbus = 'air'\nadress = 1", "device.x.adress: unknown key; known are"),
+        ("driver = 'sen55'\nbus = 'air'\nadress = 1", "device.x.adress: unknown key; choose from"),
         ("bus = 'air'", "device.x.driver: is missing; text in quotes belongs here"),
         ("driver = 'sen54'\nbus = 'air'", 'no driver is called "sen54"; did you mean sen55?'),
         ("driver = ['sen55']\nbus = 'air'", "a list does not fit; text in quotes belongs here"),

@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import os
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import pairwise
@@ -28,11 +27,10 @@ from tests.drivers import bench
 from tests.drivers.bench import Case
 from tests.long import more, size
 
-# Of a long conversation one injury in 23 is tried, in `make long` one in seven, with THOROUGH=1
-# all.
-# Either visits each bit of a byte in turn, and each kind of injury.
+# Of a long conversation one injury in 23 is tried, in `make long` all. Either visits each bit of a
+# byte in turn, and each kind of injury.
 LONG = 128  # bytes
-SOME = 1 if os.environ.get("THOROUGH") else size(23, 7)
+SOME = size(23, 1)
 
 NAMES = drivers.names()
 LINED = [name for name in NAMES if drivers.spec(name).wiring == "gpio"]

@@ -140,8 +140,8 @@ def test_an_alarm_goes_off_only_after_a_rest() -> None:
 
 def test_what_a_former_process_told_goes_off_here() -> None:
     alarms = BoxAlarms()
-    alarms.remember({"hot": "it was hot", "of a later version": "?"})
-    assert alarms.active() == {"hot": "it was hot"}
+    alarms.restore({"hot": "it was hot", "of a later version": "?"})
+    assert alarms.snapshot() == {"hot": "it was hot"}
     assert list(alarms.see(0, {"hot": AlarmFinding(False)})) == []
     [turn] = alarms.see(HOLD_NS, {"hot": AlarmFinding(False)})
     assert turn.text == "Ended: it was hot"

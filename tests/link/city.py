@@ -123,7 +123,9 @@ class LinkSurroundings:
         if not self.daemon_runs:
             return None
         if verb not in self.verbs:
-            raise VerbError(f"unknown verb; known are {self.verbs}")
+            raise VerbError(
+                f'Unknown command "{verb}". Known commands: {", ".join(sorted(self.verbs))}.'
+            )
         self.asked.append((verb, arguments))
         if verb != "link_facts":
             return {}

@@ -39,35 +39,57 @@ class Reach:
         return sum(self.seconds[test] for test in tests)
 
 
-def measure(suites: Sequence[str], files: Sequence[str], cache: Path, workers: int) -> Reach:
+def measure(
+    suites: Sequence[str], files: Sequence[str], cache: Path, workers: int, root: Path = ROOT
+) -> Reach:
     """Run the suites, or read what they said the last time if nothing has changed since.
 
-    Raises ReachError.
+    Raises ReachError, with the names of all tests that fail: they would notice no mutant, and what
+    only they notice would seem to survive. Nothing is kept of such a run.
     """
     folder = cache / _state(suites)
     if not (folder / "done").exists():
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
             old.unlink()
-        command = [
-            *(sys.executable, "-m", "pytest", "-q", "-p", "tests.mutants.reaching"),
-            *("-n", str(workers), "--dist", "loadfile", "-p", "no:cacheprovider"),
-            *("--timeout", str(TIMEOUT_S), "-m", WITHOUT, *suites),
-        ]
         print("which test reaches which line:", *suites, flush=True)
-        ran = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, "REACH": str(folder)}, check=False
-        )
-        if ran.returncode not in (0, 1):
-            raise ReachError(f"the suites could not be run: pytest ended with {ran.returncode}")
+        code = _run(root, folder, ["-n", str(workers), "--dist", "loadfile", *suites])
+        if failed := _failed(folder):
+            print("once more, alone:", *failed, flush=True)
+            code = _run(root, folder, ["-n", "0", *failed])
+            failed = _failed(folder)
+        if failed:
+            some = "1 test fails" if len(failed) == 1 else f"{len(failed)} tests fail"
+            head = f"{some} on the unchanged code, so no mutant was tried:"
+            raise ReachError("\n  ".join([head, *failed]))
+        if code:
+            raise ReachError(f"the suites could not be run: pytest ended with {code}")
         (folder / "done").touch()
     return _read(folder, files)
+
+
+def _run(root: Path, folder: Path, what: Sequence[str]) -> int:
+    """With what pytest ended. A worker of another run may start this one: its name is not ours."""
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "tests.mutants.reaching"),
+        *("-p", "no:cacheprovider", "--timeout", str(TIMEOUT_S), "-m", WITHOUT, *what),
+    ]
+    outer = {name: said for name, said in os.environ.items() if "PYTEST_XDIST" not in name}
+    env = {**outer, "REACH": str(folder), "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=root, env=env, check=False).returncode
+
+
+def _failed(folder: Path) -> list[str]:
+    """Of all processes those that did not pass later, each name once."""
+    told = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    passed = {name for each in told for name in each["passed"]}
+    return sorted({name for each in told for name in each["failed"]} - passed)
 
 
 def _read(folder: Path, files: Sequence[str]) -> Reach:
     reach = Reach()
     for told in folder.glob("*.json"):
-        reach.seconds |= json.loads(told.read_text(encoding="utf-8"))
+        reach.seconds |= json.loads(told.read_text(encoding="utf-8"))["passed"]
     for measured in folder.glob("*.coverage"):
         data = coverage.CoverageData(str(measured))
         data.read()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.mutants.drawing import PARTS, drawn, files, planted
 from tests.mutants.mutations import Mutant, mutants, parses
-from tests.mutants.reach import ROOT, Reach
+from tests.mutants.reach import ROOT, Reach, ReachError, measure
 from tests.mutants.run import PAGE, faults, reasons, summary
 from tests.mutants.trial import Bench, Fate, Verdict
 
@@ -112,6 +112,68 @@ def test_a_mutant_is_killed_by_the_test_that_notices_it_and_by_no_other(tmp_path
         )
         both = ["tests/core/test_always.py", *tests]
         assert copy.trial(path, source + b"\n", both, [1.0, 1.0]).fate is Fate.SURVIVED
+
+
+SUITE = """\
+import pytest
+from edge.core.numbers import decode_steps
+@pytest.fixture
+def broken():
+    assert {fixed}
+def test_passes():
+    decode_steps([])
+def test_fails():
+    assert {fixed}
+def test_has_no_fixture(broken):
+    pass
+@pytest.mark.skip
+def test_skipped():
+    pass
+@pytest.mark.xfail
+def test_expected_to_fail():
+    assert False
+"""
+
+
+def test_tests_that_fail_on_the_unchanged_code_are_named_and_nothing_is_measured(
+    tmp_path: Path,
+) -> None:
+    """They would notice no mutant, and what only they notice would survive."""
+    suite, path = tmp_path / "test_some.py", "edge/core/numbers.py"
+
+    def measured(fixed: bool) -> Reach:
+        suite.write_text(SUITE.format(fixed=fixed))
+        return measure([str(suite)], [path], tmp_path / "cache", 1, tmp_path)
+
+    with pytest.raises(ReachError) as told:
+        measured(False)
+    head, *named = str(told.value).splitlines()
+    assert head == "2 tests fail on the unchanged code, so no mutant was tried:"
+    assert [name.partition("::")[2] for name in named] == ["test_fails", "test_has_no_fixture"]
+    reach = measured(True)  # it has not kept what it measured then
+    assert "test_fails" in {name.partition("::")[2] for name in reach.seconds}
+    assert {"test_some.py::test_passes"} in reach.lines[path].values()
+
+
+def test_a_test_that_passes_when_it_is_tried_alone_counts(tmp_path: Path) -> None:
+    """One that a busy machine has made fail is no reason to begin anew."""
+    suite, path = tmp_path / "test_some.py", "edge/core/numbers.py"
+    suite.write_text("""
+from pathlib import Path
+from edge.core.numbers import decode_steps
+def test_fails_once():
+    decode_steps([])
+    tried = Path(__file__).with_name("tried")
+    before = tried.exists()
+    tried.touch()
+    assert before
+def test_passes():
+    pass
+""")
+    reach = measure([str(suite)], [path], tmp_path / "cache", 1, tmp_path)
+    assert len(reach.seconds) == 2
+    (only,) = set().union(*reach.lines[path].values())
+    assert only.endswith("test_fails_once")
 
 
 def test_tests_of_the_same_part_and_quick_ones_come_first() -> None:

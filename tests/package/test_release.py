@@ -1,4 +1,4 @@
-"""`make release` refuses what is not ready; what it has tagged was checked, sealed and built."""
+"""`make release` refuses what is not ready; what it has tagged was tested, sealed and built."""
 
 import subprocess
 from collections.abc import Callable, Sequence
@@ -15,6 +15,7 @@ VERSION = "1.2.3"
 NEWS = "# Changelog\n\n## 1.2.3 (2026-12-01)\n\n- It reads.\n\n## 1.2.2 (2026-11-01)\n\n- It did.\n"
 PROJECT = '[project]\nname = "kerbstone"\nversion = "1.2.3"\n'
 SEAL = "docs/contract/released/v1/RELEASE"
+STEPS = ["check", "test", "--release", "hatchling", ".deb", ".bundle", ".sbom"]
 
 
 def git(place: Path, *words: str) -> str:
@@ -48,7 +49,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Steps:
-    """In place of `make check` and of builds that take minutes: leaves what they leave."""
+    """In place of checks, tests and builds that take minutes: leaves what they leave."""
 
     def __init__(self, root: Path, fails: str = "") -> None:
         self.root, self.fails = root, fails
@@ -56,9 +57,10 @@ class Steps:
 
     def __call__(self, command: Sequence[str]) -> None:
         text = " ".join(command)
-        what = ["check", "--release", "hatchling", ".deb", ".bundle", ".sbom"]
-        step = next(word for word in what if word in command[1:] or f"package{word}" in text)
+        step = next(word for word in STEPS if word in command[1:] or f"package{word}" in text)
         self.ran.append(step)
+        if step == "test":
+            assert "PYTEST=" in command, "not some of the tests only"
         assert git(self.root, "tag") == "", "the tag comes last"
         if step == self.fails:
             raise BuildError(f"{step} failed")
@@ -66,9 +68,9 @@ class Steps:
             path = self.root / SEAL
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"{VERSION}\n")
-        elif step != "check":
+        elif step not in ("check", "test"):
             assert git(self.root, "show", f"HEAD:{SEAL}") == VERSION, "the seal is in what is built"
-            name = release.files(VERSION)[what.index(step) - 2]
+            name = release.files(VERSION)[STEPS.index(step) - 3]
             (self.root / "dist" / name).write_text(step)
 
 
@@ -174,12 +176,12 @@ def test_a_folder_without_git_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         release.refusals(tmp_path, VERSION, TODAY)
 
 
-def test_a_version_is_checked_sealed_built_summed_and_then_tagged(clone: Path) -> None:
+def test_a_version_is_checked_tested_sealed_built_summed_and_then_tagged(clone: Path) -> None:
     steps = Steps(clone)
     (clone / "dist").mkdir()
     (clone / "dist/kerbstone-1.2.2-py3-none-any.whl").write_text("of another version")
     told = made(clone, steps)
-    assert steps.ran == ["check", "--release", "hatchling", ".deb", ".bundle", ".sbom"]
+    assert steps.ran == STEPS
     assert git(clone, "cat-file", "-t", "v1.2.3") == "tag", "annotated"
     assert git(clone, "rev-parse", "v1.2.3^{commit}") == git(clone, "rev-parse", "HEAD")
     assert git(clone, "log", "-1", "--format=%s") == "Seal the contract as 1.2.3 promises it"
@@ -193,7 +195,7 @@ def test_a_version_is_checked_sealed_built_summed_and_then_tagged(clone: Path) -
     assert listed.strip() in told
 
 
-@pytest.mark.parametrize("step", ["check", "--release", "hatchling", ".deb", ".bundle", ".sbom"])
+@pytest.mark.parametrize("step", STEPS)
 def test_what_fails_on_the_way_leaves_no_tag_and_can_be_started_again(
     step: str, clone: Path
 ) -> None:

@@ -95,7 +95,7 @@ class WallClockGateway:
     async def send(self, most: int) -> None:
         rows = [self.waiting[row] for row in sorted(self.waiting)[:most]]
         self.dating.see(self.now())
-        await self.dating.learn({stored.record.boot for stored in rows})
+        await self.dating.load_boots({stored.record.boot for stored in rows})
         for stored in rows:
             record, redelivered = stored.record, stored.row in self.sent or stored.redelivered
             self.sent.add(stored.row)

@@ -198,15 +198,19 @@ def test_a_program_s_certificate_is_no_identity_of_a_box(world: EnrolmentServer)
     assert world.ask("config", identity=both).code == "unknown"
 
 
-def test_a_store_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+def test_a_foreign_database_and_one_of_a_later_version_are_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     with sqlite3.connect(path) as db:
+        db.executescript("CREATE TABLE x (y); PRAGMA user_version = 1")
+    db.close()
+    with pytest.raises(ConfigError, match=r"store\.db is not the database of an enrolment server"):
+        GatewayStore(path)
+    with sqlite3.connect(path) as db:
         db.executescript(
-            f"CREATE TABLE x (y); PRAGMA application_id = {APPLICATION_ID};"
-            f"PRAGMA user_version = {USER_VERSION + 1}"
+            f"PRAGMA application_id = {APPLICATION_ID};PRAGMA user_version = {USER_VERSION + 1}"
         )
     db.close()
-    with pytest.raises(ConfigError, match="no store of an enrolment server"):
+    with pytest.raises(ConfigError, match=rf"in format {USER_VERSION + 1}\. This version reads"):
         GatewayStore(path)
 
 

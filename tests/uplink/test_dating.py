@@ -32,7 +32,7 @@ async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
     store = MarkedRows()
     dating = Timestamper(store, 9)
     for boots in ({1, 9}, {1, 9}, {1}):
-        await dating.learn(boots)
+        await dating.load_boots(boots)
     assert sorted(store.asked) == [1, 9]
     dated, by = dating.date(record(1), backfilled=True, redelivered=False)
     assert (dated.from_wall_ns, dated.tq, dated.backfilled) == (WALL + 2 * S, "ntp", True)
@@ -43,12 +43,12 @@ async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice
     """At once, and when the store has surely heard of it: it bounds what they can have been."""
     store = MarkedRows()
     dating = Timestamper(store, 9)
-    await dating.learn({1})
+    await dating.load_boots({1})
     known = Stamp(50 * S, WALL + 59 * S, "ntp")
     dating.see(known)
     for ahead_ns, times in ((0, 2), (1, 2), (REREAD_NS - 1, 2), (REREAD_NS, 3), (2 * REREAD_NS, 3)):
         dating.see(Stamp(known.mono_ns + ahead_ns, known.wall_ns + ahead_ns, "ntp"))
-        await dating.learn({1})
+        await dating.load_boots({1})
         assert store.asked.count(1) == times, ahead_ns
 
 
@@ -56,13 +56,13 @@ async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_thei
     store = MarkedRows()
     dating = Timestamper(store, 99)
     for boot in range(1, BOOTS_LIMIT + 3):
-        await dating.learn({boot})
-    await dating.learn({BOOTS_LIMIT + 2})
-    await dating.learn({1})  # had to make room
-    await dating.learn({4})  # had not
+        await dating.load_boots({boot})
+    await dating.load_boots({BOOTS_LIMIT + 2})
+    await dating.load_boots({1})  # had to make room
+    await dating.load_boots({4})  # had not
     assert (store.asked.count(1), store.asked.count(4)) == (2, 1)
     many = set(range(100, 100 + 2 * BOOTS_LIMIT))
-    await dating.learn(many)
+    await dating.load_boots(many)
     for boot in many:
         dating.date(record(boot), backfilled=False, redelivered=False)
 
@@ -73,7 +73,7 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
         3, 2, 9, "rtc"
     )
     dating = Timestamper(MarkedRows(), 9)
-    await dating.learn({0})
+    await dating.load_boots({0})
     dated, by = dating.date(record(0), backfilled=False, redelivered=True)
     assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.redelivered) == ("none", S, True)
     assert by == Moment(0, 0, 0, "none")
@@ -84,9 +84,9 @@ async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: boo
     """Whether its map was fetched before the clock was set, or after."""
     dating = Timestamper(MarkedRows(), 9)
     if before:
-        await dating.learn({9})
+        await dating.load_boots({9})
     dating.see(Stamp(60 * S, WALL + 100 * S, "nts"))  # set on by 40 s
-    await dating.learn({9})
+    await dating.load_boots({9})
     late = Record(RecordKey(1, Stream.AIR, 2), "hut", 9, 70 * S, 80 * S, {})
     assert dating.date(late, backfilled=False, redelivered=False)[0].from_wall_ns == WALL + 110 * S
     early = Record(RecordKey(1, Stream.AIR, 1), "hut", 9, 10 * S, 20 * S, {})

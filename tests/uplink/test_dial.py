@@ -200,7 +200,7 @@ async def test_what_worked_comes_first_then_what_is_said_now_then_what_was_said_
         return tuple(said)
 
     known = CachingResolver(look_up)
-    known.remember(HOST, 1883, b, (a, b))
+    known.mark_worked(HOST, 1883, b, (a, b))
     said[:] = [c, a, b]
     assert await known.find(HOST, 1883) == (b, c, a)
     said[:] = [c]
@@ -233,7 +233,7 @@ async def test_few_hosts_are_remembered() -> None:
     known = CachingResolver()
     for number in range(50):
         address = (socket.AF_INET, ("192.0.2.1", number))
-        known.remember(f"host{number}", 1, address, (address,))
+        known.mark_worked(f"host{number}", 1, address, (address,))
     assert len(known._worked) == resolver.CACHE_HOSTS
     assert ("host49", 1) in known._worked
 

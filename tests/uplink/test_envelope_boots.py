@@ -35,7 +35,7 @@ class OutboxBoot:
         return stored.record
 
     async def dated(self, record: Record) -> Envelope:
-        await self.dating.learn({record.boot})
+        await self.dating.load_boots({record.boot})
         return self.dating.date(record, backfilled=False, redelivered=False)[0]
 
 

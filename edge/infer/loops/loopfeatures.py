@@ -27,8 +27,8 @@ from edge.infer.loops.groupflow import GroupFlow
 from edge.infer.loops.loopmemory import (
     SCALES_S,
     LoopMemory,
+    add_slot,
     compare,
-    remember,
     restore_memory,
     snapshot_memory,
 )
@@ -94,7 +94,7 @@ class LoopFeatures:
             for key in stays
         }
         for key, h in stays.items():
-            remember(self.memory[key], h, new[key])
+            add_slot(self.memory[key], h, new[key])
         for key, h in stays.items():
             compare(self.memory[key], h, self.places[key], new, self.memory)
         length_s = ticks[0].length_s if ticks else 0.0

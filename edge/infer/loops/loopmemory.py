@@ -101,7 +101,7 @@ def _fading(length_s: float) -> tuple[float, ...]:
     return tuple(math.exp(-length_s / tau) for tau in (*SCALES_S, DAY_S))
 
 
-def remember(m: LoopMemory, h: LoopStays, new: Sums) -> None:
+def add_slot(m: LoopMemory, h: LoopStays, new: Sums) -> None:
     """Add a slot to a loop's sums, and to what is usual of it."""
     tick = h.tick
     length_s = tick.length_s

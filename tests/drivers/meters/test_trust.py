@@ -161,7 +161,7 @@ async def test_only_what_is_wanted_is_asked_for_with_the_ratios_it_needs() -> No
     ("wanted", "says"),
     [
         (["powr"], "sdm120 has no point 'powr'; did you mean 'power'?"),
-        (["power", "x9"], "there are voltage_l1, current_l1"),
+        (["power", "x9"], "choose from voltage_l1, current_l1"),
         ([], "name at least one point"),
     ],
 )
