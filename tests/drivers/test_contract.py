@@ -27,10 +27,10 @@ from tests.drivers import bench
 from tests.drivers.bench import Case
 from tests.long import more, size
 
-# Of a long conversation one injury in 23 is tried, in `make long` all. Either visits each bit of a
+# Of a long conversation one injury in 61 is tried, in `make long` all. Either visits each bit of a
 # byte in turn, and each kind of injury.
 LONG = 128  # bytes
-SOME = size(23, 1)
+SOME = size(61, 1)
 
 NAMES = drivers.names()
 LINED = [name for name in NAMES if drivers.spec(name).wiring == "gpio"]
