@@ -13,7 +13,7 @@ from edge.core import Stream
 from edge.store import Outbox
 from edge.store.ballast import CHUNK, Ballast, free_bytes, write_zeros
 from tests.kit.outbox import drafts, everything, kill
-from tests.store.refuge import at
+from tests.store.failover import at
 
 SIZE = 1 << 20
 DISK = 8 << 20

@@ -8,7 +8,7 @@ import pytest
 from edge.store import highwater
 from edge.store.highwater import EVERY_NS, HIGHWATER_NAME, UNKNOWN, HighWaterFiles, HighWaterMark
 from edge.store.rowformat import PreviousStart
-from tests.kit.setback import S, SetBackGateway
+from tests.kit.rolledback import RolledBackGateway, S
 
 EPOCH = 5 << 32
 
@@ -126,7 +126,7 @@ def test_the_card_hears_at_once_of_numbers_that_are_on_it_again(tmp_path: Path) 
 
 
 def test_the_card_hears_of_it_at_a_start_and_each_quarter_of_an_hour(
-    box: SetBackGateway, monkeypatch: pytest.MonkeyPatch
+    box: RolledBackGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Path] = []
     write = Path(f"{box.store / HIGHWATER_NAME}")
@@ -160,7 +160,7 @@ def test_marks_say_what_is_ahead() -> None:
 
 
 @pytest.mark.parametrize("harm", [b"", b"\0" * 64, b"1 2", b"\xff" * 64, b"9" * 5000])
-def test_a_mark_that_is_none_is_not_believed(box: SetBackGateway, harm: bytes) -> None:
+def test_a_mark_that_is_none_is_not_believed(box: RolledBackGateway, harm: bytes) -> None:
     box.close_windows(3)
     box.kill()
     for folder in (box.store, box.run):
@@ -168,7 +168,7 @@ def test_a_mark_that_is_none_is_not_believed(box: SetBackGateway, harm: bytes) -
     assert box.start() == "known"
 
 
-def test_a_folder_in_the_place_of_a_mark_is_no_reason_to_stop(box: SetBackGateway) -> None:
+def test_a_folder_in_the_place_of_a_mark_is_no_reason_to_stop(box: RolledBackGateway) -> None:
     box.kill()
     for folder in (box.store, box.run):
         (folder / HIGHWATER_NAME).unlink(missing_ok=True)

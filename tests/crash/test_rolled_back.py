@@ -1,4 +1,4 @@
-"""The outbox is set back while the wires go on: energy is counted once, or said to be uncertain.
+"""The outbox is rolled back while the wires go on: energy is counted once, or said to be uncertain.
 
 A store is put back to how it lay after each of its commits, a bit of its log flips at each commit;
 the run directory stays (killed and started again) or is gone (the power was cut). What was
@@ -17,7 +17,7 @@ from edge.store import StoredRecord
 from edge.store.highwater import HIGHWATER_NAME as MARK
 from tests.crash.changing import RATE, RUN_S, ChangingStorage, ConfiguredLife, high
 from tests.crash.configs import BUSES, Config
-from tests.kit.setback import commits, flip
+from tests.kit.rolledback import commits, flip
 
 METER = '[device.main_meter]\ndriver = "sdm120"\nbus = "meters"\nunit = 1\n'
 PULSES = '[device.heat]\nbus = "loops"\nactive = "high"\ndriver = "s0"\nline = "a"\n'
@@ -86,7 +86,7 @@ def looked(box: ChangingStorage, sent: Sequence[Record], begin_ns: int) -> list[
 
 
 def harmed(whole: Path, copies: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Each way in which the store can be set back, and the store that it leaves."""
+    """Each way in which the store can be rolled back, and the store that it leaves."""
     for number, copy in enumerate(copies[:-1]):
         yield f"copy {number}", copy
     ends = commits(whole / "outbox.db-wal")
@@ -99,7 +99,7 @@ def harmed(whole: Path, copies: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.parametrize("reboot", [False, True])
-def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
+def test_energy_is_not_counted_twice_whatever_the_store_is_rolled_back_to(
     tmp_path: Path, reboot: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin_ns = ChangingStorage(tmp_path).now_ns
@@ -137,7 +137,7 @@ def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
         if past == "older":
             assert "door" in told, what
     with capsys.disabled():
-        print(f"\nset back: {pasts}")
+        print(f"\nrolled back: {pasts}")
     assert pasts.keys() >= {"older"}
 
 

@@ -10,11 +10,11 @@ from edge.store.commitlog import COMMIT_LOG_NAME as SPOOL
 from edge.store.commitlog import recover_commit_log
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import DamagedRowError
-from tests.acquire.test_stage_strange import as_nobody
+from tests.acquire.test_stage_odd_files import as_nobody
 from tests.kit.outbox import S, drafts, everything, kill, opened
 from tests.long import more, size
+from tests.store.failover import IOERR, at
 from tests.store.faulty import FaultyDisk
-from tests.store.refuge import IOERR, at
 
 pytestmark = pytest.mark.usefixtures("faulty")
 
