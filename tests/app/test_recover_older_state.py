@@ -23,11 +23,11 @@ def believed(monkeypatch: pytest.MonkeyPatch, past: PastState) -> None:
     """What the outbox says of its states, from now on."""
     made = daemon_lives.FragileWriter.__init__
 
-    def doubted(self: daemon_lives.FragileWriter, box: GatewayStorage, life: GatewayLife) -> None:
+    def with_past(self: daemon_lives.FragileWriter, box: GatewayStorage, life: GatewayLife) -> None:
         made(self, box, life)
         self.epoch = replace(self.epoch, past=past)
 
-    monkeypatch.setattr(daemon_lives.FragileWriter, "__init__", doubted)
+    monkeypatch.setattr(daemon_lives.FragileWriter, "__init__", with_past)
 
 
 def test_a_state_without_the_segment_that_it_names_is_older_if_a_later_one_is_there(

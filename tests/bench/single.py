@@ -21,7 +21,7 @@ from edge.uplink.wire import encode
 from tests.kit.virtualgateway import lived, summaries
 
 TOPIC = "site/meter"
-TELL_S = 0.5
+REPORT_S = 0.5
 
 
 class ConfirmedCount:
@@ -34,7 +34,7 @@ class ConfirmedCount:
         self.count += 1
         now_s = time.monotonic()
         if now_s >= self._due_s:
-            self._due_s = now_s + TELL_S
+            self._due_s = now_s + REPORT_S
             found = {"at_ns": time.monotonic_ns(), "confirmed": self.count,
                      "cpu_s": time.process_time()}  # fmt: skip
             print(json.dumps(found), flush=True)

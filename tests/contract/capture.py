@@ -57,7 +57,7 @@ def everything() -> Iterator[tuple[str, str, Example]]:
     others = [*scenes.outbox(), *scenes.devices(), *scenes.raw()]
     yield from records(scenes.sent(hour, "json"))
     yield from records(scenes.sent(hour, "msgpack"))
-    yield from records(scenes.again(scenes.thinned(hour), "json"))
+    yield from records(scenes.again(scenes.downsampled(hour), "json"))
     yield from records(scenes.sent(others, "json"))
     with tempfile.TemporaryDirectory() as folder:
         yield from records(scenes.arrived(each, "json") for each in scenes.lives(Path(folder)))

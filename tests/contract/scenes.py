@@ -97,7 +97,7 @@ def _packed(record: Record, times: Envelope, encoding: Encoding) -> ArrivedMessa
     return ArrivedMessage(topic, payload.data, payload.content_type, False)
 
 
-def thinned(drafts: Sequence[Draft]) -> list[Record]:
+def downsampled(drafts: Sequence[Draft]) -> list[Record]:
     """Three records of each source as one, as an outbox without room makes them."""
     merged = []
     for source in MERGED:
@@ -155,7 +155,7 @@ def raw() -> list[Draft]:
 
 
 def lives(folder: Path) -> list[Record]:
-    """The ledger's own records: a start, a kill and a restart, a reboot, alarms, faults."""
+    """The committer's own records: a start, a kill and a restart, a reboot, alarms, faults."""
     box = lived(GatewayStorage(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
     troubles(life.ingest)

@@ -54,7 +54,7 @@ def test_all_that_a_street_says_is_declared(hour: list[Draft], encoding: Any) ->
 
 
 def test_merged_records_of_a_boot_without_a_clock_are_declared(hour: list[Draft]) -> None:
-    messages = list(decoded(scenes.again(scenes.thinned(hour), "json")))
+    messages = list(decoded(scenes.again(scenes.downsampled(hour), "json")))
     assert len(messages) == len(scenes.MERGED)
     for message in messages:
         conforms(message)
@@ -75,7 +75,7 @@ def test_manifests_are_declared(hour: list[Draft], tmp_path: Path) -> None:
     assert all("sig" in m.sent for m in messages)
 
 
-def test_what_the_ledger_says_over_kills_and_reboots_is_declared(tmp_path: Path) -> None:
+def test_what_the_committer_writes_over_kills_and_reboots_is_declared(tmp_path: Path) -> None:
     records = scenes.lives(tmp_path)
     for message in decoded(scenes.arrived(record, "json") for record in records):
         conforms(message)
@@ -138,7 +138,7 @@ def test_every_field_that_is_declared_is_sent_by_some_scene(
     drafts = [*hour, *scenes.outbox(), *scenes.devices()]
     arrived = [
         *scenes.sent(drafts, "json"),
-        *scenes.again(scenes.thinned(hour), "json"),
+        *scenes.again(scenes.downsampled(hour), "json"),
         *scenes.sent(scenes.seals(hour, tmp_path), "json"),
         *(scenes.arrived(record, "json") for record in scenes.lives(tmp_path)),
     ]

@@ -185,10 +185,10 @@ def test_damage_start(box: DamagedGateway, capsys: pytest.CaptureFixture[str]) -
         if not ended.startswith("ready"):
             failed.append(f"{name}: {ended}: {box.log[-1500:]}")
             continue
-        lost, quiet, strange = after(box, known)
+        lost, quiet, unknown = after(box, known)
         if file != SILENT:
             # who cannot read a row's own number declares the one that stands there now
-            silent += [f"{name}: {row}" for row in lost if not (strange and row in rewritten)]
+            silent += [f"{name}: {row}" for row in lost if not (unknown and row in rewritten)]
         unsaid += [f"{name}: {row}" for row in quiet]
     with capsys.disabled():
         print(f"\n{DAMAGES} damages tried in {len(known.files)} files, {len(failed)} starts failed")
@@ -225,9 +225,9 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
     outbox._disk.close()
     left = known.waiting - there
     known_to = known.waiting | known.sent
-    strange = any(not any(_means(each, one) for one in known_to) for each in said)
-    strange = strange or not told.isdisjoint(map(nameless_notice, range(1, 9)))
-    return sorted(one for one in left if not _declared(one, said)), quiet, strange
+    unknown = any(not any(_means(each, one) for one in known_to) for each in said)
+    unknown = unknown or not told.isdisjoint(map(nameless_notice, range(1, 9)))
+    return sorted(one for one in left if not _declared(one, said)), quiet, unknown
 
 
 def on_disk_again(outbox: Outbox) -> list[StoredRecord]:

@@ -201,8 +201,8 @@ def test_a_flag_needs_minutes_of_sound_traffic_to_go_off() -> None:
     for _ in range(100):
         assert flag.step(_p(None, 0.0), 2, 30.0, traffic=False, at_once=True) is None
     for i in range(int(QUIET_S / 30)):
-        turn = flag.step(_p(None, 0.0), 3, 30.0, traffic=True, at_once=True)
-        assert turn == ("off" if i == QUIET_S / 30 - 1 else None)
+        change = flag.step(_p(None, 0.0), 3, 30.0, traffic=True, at_once=True)
+        assert change == ("off" if i == QUIET_S / 30 - 1 else None)
     assert flag.fault is None
 
 
@@ -213,23 +213,23 @@ def test_one_odd_slot_raises_nothing() -> None:
     assert flag.since_ns == 2
 
 
-def _turn(turn: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
-    return LoopVerdict(lane, "lead", 0.9, fault, 5 if fault else None, turn, SHIPPED["loopfault"])
+def _change(change: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
+    return LoopVerdict(lane, "lead", 0.9, fault, 5 if fault else None, change, SHIPPED["loopfault"])
 
 
 def test_every_kind_has_a_sentence_for_technicians() -> None:
     assert set(FAULT_TEXTS) == set(loopflag.FAULTS)
-    said = fault_text(_turn("on", "crosstalk"), ("north_1", "north_3"))
+    said = fault_text(_change("on", "crosstalk"), ("north_1", "north_3"))
     assert said.startswith(
         "north_2: the lead loop detects at the same moments as north_1 or north_3, which looks"
     )
     assert "different frequencies" in said
-    assert "{" not in "".join(fault_text(_turn("on", kind)) for kind in loopflag.FAULTS)
+    assert "{" not in "".join(fault_text(_change("on", kind)) for kind in loopflag.FAULTS)
 
 
 def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
-    teller = FaultReporter()
-    (draft,) = teller.report(9, [_turn("on", "crosstalk")], (), lambda lane, part: ("north_1",))
+    reporter = FaultReporter()
+    (draft,) = reporter.report(9, [_change("on", "crosstalk")], (), lambda lane, part: ("north_1",))
     assert (draft.stream, draft.source, draft.from_ns) == (Stream.EVENT, "north_2", 9)
     assert {**draft.body, "text": ""} == {
         "event": "sensor_fault", "state": "on", "by": SHIPPED["loopfault"],
@@ -239,13 +239,13 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
         sensor_fault_event("north_3", 3, "stuck_on", True, "lead"),
         sensor_fault_event("north_4", 3, "no_activity", True),
     ]
-    assert teller.report(10, [], theirs) == []
-    known = [_turn("on", "stuck_on", "north_3"), _turn("on", "stuck_off", "north_4")]
-    assert teller.report(11, known) == []
+    assert reporter.report(10, [], theirs) == []
+    known = [_change("on", "stuck_on", "north_3"), _change("on", "stuck_off", "north_4")]
+    assert reporter.report(11, known) == []
     again = FaultReporter()
-    again.restore(json.loads(json.dumps(teller.snapshot())))
-    assert again.report(12, [_turn("off", None, "north_3")]) == []  # it was not raised here
-    (off,) = again.report(13, [_turn("off", None)])
+    again.restore(json.loads(json.dumps(reporter.snapshot())))
+    assert again.report(12, [_change("off", None, "north_3")]) == []  # it was not raised here
+    (off,) = again.report(13, [_change("off", None)])
     assert (off.body["state"], off.body["fault"]) == ("off", "crosstalk")
 
 

@@ -57,8 +57,8 @@ def road(gaps_s: list[tuple[float, float]], closed: tuple[float, float] | None =
             coming.append((at, i))
     for at, i in sorted(coming):
         for a, later in (("m", 0.0), ("n", 30.0), ("o", 60.0)):
-            aside = a == "n" and i == 0 and closed and closed[0] <= at + later < closed[1]
-            lane = 1 if aside else i
+            diverted = a == "n" and i == 0 and closed and closed[0] <= at + later < closed[1]
+            lane = 1 if diverted else i
             begin = max(at + later, last[a, lane] + 1.0)
             last[a, lane] = begin + 0.3
             out[f"{a}_{lane}", "lead"].append((begin, begin + 0.3))

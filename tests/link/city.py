@@ -32,7 +32,7 @@ class LinkSurroundings:
     def __init__(self, folder: Path, kind: str = "cellular", **options: Any) -> None:
         self.kind, self.options = kind, Options(**options)
         # all of it is in memory: a disk takes half a millisecond for each look of a virtual week,
-        # and several for each time that the ledger is saved
+        # and several for each time that the link state is saved
         place = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else folder))
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         self.folder, self.run = folder, run = place / "disk", place / "run"

@@ -18,11 +18,11 @@ def city(tmp_path: Path) -> LinkSurroundings:
 
 
 def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: LinkSurroundings) -> None:
-    ledger, writes, last = city.folder / "link_state", 0, b""
+    state_file, writes, last = city.folder / "link_state", 0, b""
 
     def count() -> None:
         nonlocal writes, last
-        now = ledger.read_bytes()
+        now = state_file.read_bytes()
         writes, last = writes + (now != last), now
 
     assert city.live(DAY_S, count) == []
@@ -180,7 +180,7 @@ def test_a_daemon_without_our_verbs_is_asked_for_its_status_and_steps_are_kept(
     assert city.state["untold"] == 0
 
 
-def test_the_lamp_knows_all_four(city: LinkSurroundings) -> None:
+def test_the_led_shows_all_four(city: LinkSurroundings) -> None:
     city.daemon_runs = False
     city.live(LOOK_S)
     assert city.state["status_led"] == "not_commissioned"

@@ -67,7 +67,7 @@ class _Epoch:
             body = {"covered_s": float(PERIOD), "x": self.rng.random(), "n": at}
             self.waiting.append(self.number(Draft(stream, source, at * S, (at + PERIOD) * S, body)))
 
-    def thin(self) -> None:
+    def downsample(self) -> None:
         """The waiting records of one source become one."""
         mine = [r for r in self.waiting if r.source == "s0"]
         if len(mine) < 2:
@@ -139,7 +139,7 @@ def tell(
             life.period(at, sources)
             at += PERIOD
             if rng.random() < 0.2:
-                life.thin()
+                life.downsample()
             if rng.random() < 0.2:
                 life.drop(at)
             if rng.random() < 0.6:

@@ -75,7 +75,7 @@ def told(rng: Random, windows: int) -> list[Record]:
 
 
 def _merged(rng: Random, records: list[Record]) -> list[Record]:
-    """Some neighbours as one, as an outbox thins them."""
+    """Some neighbours as one, as an outbox downsamples them."""
     found: list[Record] = []
     for record_ in records:
         each = record_
@@ -159,24 +159,24 @@ def test_an_event_explains_a_register_near_it(
     """The step leads from 2 in boot 1 to boot 3; times are in units of what is near."""
     body = {"event": "meter", "source": "hut", "point": "energy_import", "boot": 1, **event}
     at_us = body.pop("at") * NEAR_US + body.pop("more_us", 0)
-    ledger = ReceivedRanges(GW, E1)
+    received = ReceivedRanges(GW, E1)
     for number in (1, 2, 3):
-        ledger.add_number(E1, "energy", number)
-    ledger.declared.event((GW, E1, "event", 1), {**body, "mono": [0, at_us]})
+        received.add_number(E1, "energy", number)
+    received.declared.event((GW, E1, "event", 1), {**body, "mono": [0, at_us]})
     right = reading(3, 9, 12, boot=3, at_us=right_at * NEAR_US)
     step = RegisterStep(ENERGY, reading(2, 0, 5), right, grown=True)
-    assert _explained(CompletenessCheck(ledger), step) == explained
+    assert _explained(CompletenessCheck(received), step) == explained
 
 
 def test_records_that_are_missing_between_explain_it_too() -> None:
-    ledger = ReceivedRanges(GW, E1)
+    received = ReceivedRanges(GW, E1)
     for number in (1, 4):
-        ledger.add_number(E1, "energy", number)
+        received.add_number(E1, "energy", number)
     step = RegisterStep(ENERGY, reading(1, 0, 5), reading(4, 9, 12), grown=True)
-    assert _explained(CompletenessCheck(ledger), step)
+    assert _explained(CompletenessCheck(received), step)
     for number in (2, 3):
-        ledger.add_number(E1, "energy", number)
-    assert not _explained(CompletenessCheck(ledger), step)
+        received.add_number(E1, "energy", number)
+    assert not _explained(CompletenessCheck(received), step)
 
 
 def test_readings_meet_within_a_step_and_where_nobody_can_tell() -> None:
@@ -219,14 +219,14 @@ def test_what_is_no_reading_is_passed_over() -> None:
 
 def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registercontinuity, "FINDINGS_LIMIT", 2)
-    seen, ledger = RegisterContinuity(), ReceivedRanges(GW, E1)
+    seen, received = RegisterContinuity(), ReceivedRanges(GW, E1)
     for n in range(1, 7):
-        ledger.add_number(E1, "energy", n)
+        received.add_number(E1, "energy", n)
         point = {"first": n * 10, "last": n * 10 + 1, "delta": 1, "step": 1}
         body = {"boot": 1, "mono": [n, n + 1], "points": {"energy_import": point, "x": None}}
         seen.take((GW, E1, "energy", n), "hut", body)
     seen.take((GW, E1, "energy", 7), "hut", {"points": 7})
-    findings, anew = seen.judge(CompletenessCheck(ledger))
+    findings, anew = seen.judge(CompletenessCheck(received))
     places = [(GW, E1, "energy", 2), (GW, E1, "energy", 3), None]
     assert [each.place for each in findings] == places
     assert findings[-1].text == f"{GW}: 3 more registers do not continue as expected"
@@ -240,15 +240,15 @@ Told = tuple[int, int, int, int, int]  # epoch, number, first, last, delta
 
 def fed(*told: Told, words: dict[int, int] | None = None) -> tuple[list[int], int]:
     """The numbers of the findings, and how many registers began anew."""
-    seen, ledger = RegisterContinuity(), ReceivedRanges(GW, told[0][0])
+    seen, received = RegisterContinuity(), ReceivedRanges(GW, told[0][0])
     for epoch, number, first, last, delta in told:
-        ledger.add_number(epoch, "energy", number)
+        received.add_number(epoch, "energy", number)
         point = {"first": first, "last": last, "delta": delta, "step": 1}
         body = {"boot": 1, "mono": [0, 1], "points": {"energy_import": point}}
         seen.take((GW, epoch, "energy", number), "hut", body)
     for by, of in (words or {}).items():
-        ledger.declared.claims.former(by, of, {"energy": 1})
-    findings, anew = seen.judge(CompletenessCheck(ledger))
+        received.declared.claims.former(by, of, {"energy": 1})
+    findings, anew = seen.judge(CompletenessCheck(received))
     return [each.place[3] for each in findings if each.place is not None], anew
 
 

@@ -28,7 +28,7 @@ def brings(topic_filter: str) -> set[str]:
 
 
 @given(FILTERS | st.builds("{}/{}".format, BRANCH, FILTERS) | BRANCH)
-def test_a_filter_is_unheard_when_no_topic_of_a_gateway_matches(topic_filter: str) -> None:
+def test_a_filter_receives_nothing_when_no_topic_of_a_gateway_matches(topic_filter: str) -> None:
     tail = topic_filter.split("/")[5:]
     if len(tail) <= 2:  # what lies deeper, nobody publishes
         anything = topic_filter.split("/")[:5] + ["+"] * len(tail)

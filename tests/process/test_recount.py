@@ -40,7 +40,7 @@ from tests.process.windows import SLOW, packed
 
 ALONE = replace(SINGLE, name="x")
 BEHIND = replace(LANE, name="x", approach="east")
-ASIDE = {"health", "counted_by", "quality", "speed_single"}
+NOT_COMPARED = {"health", "counted_by", "quality", "speed_single"}
 
 
 @st.composite
@@ -84,8 +84,8 @@ def test_a_trail_loop_counts_as_a_lead_loop_does(
             assert two["volume"] is None
             continue
         assert two["counted_by"] == "trail"
-        assert {k: v for k, v in one.items() if k not in ASIDE} == {
-            k: v for k, v in two.items() if k not in ASIDE
+        assert {k: v for k, v in one.items() if k not in NOT_COMPARED} == {
+            k: v for k, v in two.items() if k not in NOT_COMPARED
         }
         if mode == "presence":
             assert {**one["quality"], "bad:gap": 1} == two["quality"]

@@ -148,7 +148,7 @@ def test_a_log_without_its_database_is_kept_for_people(tmp_path: Path, left: byt
 
 
 @pytest.mark.parametrize("thing", THINGS)
-def test_instead_of_the_ledger(tmp_path: Path, thing: Thing) -> None:
+def test_instead_of_the_epoch_file(tmp_path: Path, thing: Thing) -> None:
     used(tmp_path)
     for name in ("epochs", "epochs.new"):
         (tmp_path / "outbox" / name).unlink(missing_ok=True)

@@ -35,15 +35,15 @@ class Asked(LeavingRows):
         self.told.append(f"unlinked {row}")
 
     async def downsample(self) -> bool:
-        self.told.append("thin")
+        self.told.append("downsample")
         self.gains -= 1
         return self.gains >= 0
 
 
 class Door:
     def __init__(self) -> None:
-        self.store, self.desk = Asked(), DeliveryRun()
-        self.delivery = self.desk.delivery
+        self.store, self.run = Asked(), DeliveryRun()
+        self.delivery = self.run.delivery
         self.gate = BacklogGate(self.store, self.delivery)
         self.beats = 0
 
@@ -68,8 +68,8 @@ class Door:
 
     async def sent(self) -> None:
         """All that may go has gone, and has its answer."""
-        rows = [row for row, _ in await self.desk.send()]
-        await self.desk.answer(1, **{f"r{row}": 0 for row in rows})
+        rows = [row for row, _ in await self.run.send()]
+        await self.run.answer(1, **{f"r{row}": 0 for row in rows})
         while await self.delivery.send_queue.next_page():
             pass
 
@@ -89,11 +89,11 @@ async def test_it_closes_behind_what_has_gone_and_opens_with_the_next_quarter() 
     await door.linked()
     door.gate.level(1)
     assert (await door.look(), door.held) == ([], False), "what waits goes first"
-    rows = [row for row, _ in await door.desk.send()]
+    rows = [row for row, _ in await door.run.send()]
     while await door.delivery.send_queue.next_page():
         pass
     assert (await door.look(), door.held) == ([], False), "and has its answer"
-    await door.desk.answer(1, **{f"r{row}": 0 for row in rows})
+    await door.run.answer(1, **{f"r{row}": 0 for row in rows})
     assert (await door.look(), door.held) == (["unlinked 3"], True)
     before = replace(NEXT, wall_ns=NEXT.wall_ns - 1)
     assert (await door.look(before), door.held) == ([], True)
@@ -145,5 +145,5 @@ async def test_with_more_saving_what_waits_merges_before_it_goes(gains: int, ste
     door = Door()
     door.store.gains = gains
     door.gate.level(DOWNSAMPLE_LEVEL)
-    assert await door.linked() == ["thin"] * steps + ["linked"]
+    assert await door.linked() == ["downsample"] * steps + ["linked"]
     assert door.beats == steps

@@ -9,12 +9,12 @@ from edge.uplink.brokerlog import QUIET_NS, BrokerLogThrottle
 
 def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes() -> None:
     told: list[tuple[str, str]] = []
-    complaints = BrokerLogThrottle(lambda kind, text: told.append((kind, text)))
+    throttle = BrokerLogThrottle(lambda kind, text: told.append((kind, text)))
 
     def say(now_ns: int, kind: str = "denied", stream: str = "air") -> int:
-        complaints.connected(now_ns)
+        throttle.connected(now_ns)
         for _ in range(3):
-            complaints.report(kind, stream, f"{kind} {stream}", now_ns)
+            throttle.report(kind, stream, f"{kind} {stream}", now_ns)
         return len(told)
 
     assert [say(7), say(8), say(6 + QUIET_NS), say(7 + QUIET_NS)] == [1, 1, 1, 2]
@@ -24,9 +24,9 @@ def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes(
 
 def test_what_happens_to_an_event_makes_no_event(caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
-    complaints = BrokerLogThrottle(lambda kind, text: told.append(kind))
+    throttle = BrokerLogThrottle(lambda kind, text: told.append(kind))
     with caplog.at_level(logging.WARNING):
-        complaints.report("refused", "event", "an event", 0)
-        complaints.log("last", "no record", 0)
-        complaints.log("last", "no record", 0)
+        throttle.report("refused", "event", "an event", 0)
+        throttle.log("last", "no record", 0)
+        throttle.log("last", "no record", 0)
     assert (told, caplog.messages) == ([], ["an event", "no record"])
