@@ -62,8 +62,8 @@ def test_what_the_outbox_says_of_its_states_is_believed(
     again.run(30 * S)
     closed(again)
     first = after(box, box.epoch)[0]
-    told = first.body["points"]["energy_import"]
-    assert told["quality"]["uncertain:gap"] == 1
+    reported = first.body["points"]["energy_import"]
+    assert reported["quality"]["uncertain:gap"] == 1
     assert ((daemon_lives.steps_of(first, "delta") or 0) > 15) is grown, "what came in between"
 
 

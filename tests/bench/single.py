@@ -55,18 +55,18 @@ def with_paho(port: int) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    told = ConfirmedCount()
+    result = ConfirmedCount()
     for payload in payloads():
         client.publish(TOPIC, payload, qos=1).wait_for_publish()
-        told()
+        result()
 
 
 async def with_aiomqtt(port: int) -> None:
     async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        told = ConfirmedCount()
+        result = ConfirmedCount()
         for payload in payloads():
             await client.publish(TOPIC, payload, qos=1)
-            told()
+            result()
 
 
 if __name__ == "__main__":

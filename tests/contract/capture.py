@@ -109,8 +109,8 @@ def shown(topic: str, content_type: str | None, data: Mapping[str, Any]) -> Exam
         for key, value in data.items()
     }
     if "box" in payload:
-        told = {k: v for k, v in payload["box"]["health"].items() if not k.startswith(MACHINE)}
-        payload["box"] = {**payload["box"], "model": None, "serial": None, "health": told}
+        reported = {k: v for k, v in payload["box"]["health"].items() if not k.startswith(MACHINE)}
+        payload["box"] = {**payload["box"], "model": None, "serial": None, "health": reported}
     if "models" in payload:  # why one does not answer may name a file of this checkout
         payload["models"] = json.loads(json.dumps(payload["models"]).replace(f"{ROOT}/", ""))
     return {"topic": topic, "content_type": content_type, "payload": payload}

@@ -44,8 +44,8 @@ def test_every_message_has_an_example() -> None:
 
 
 def test_every_kind_of_event_has_an_example() -> None:
-    told = {each["payload"]["event"] for each in EXAMPLES["event"]}
-    assert told == EVENTS.keys() - NOT_YET_SENT_EVENTS
+    reported = {each["payload"]["event"] for each in EXAMPLES["event"]}
+    assert reported == EVENTS.keys() - NOT_YET_SENT_EVENTS
 
 
 def test_an_example_holds_nothing_of_the_machine_that_it_was_captured_on() -> None:

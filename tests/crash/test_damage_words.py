@@ -206,7 +206,7 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
     there: set[Place] = set()
     quiet: list[Place] = []
     said: list[Said] = []
-    told: set[str] = set()
+    reported: set[str] = set()
     for stored in (*everything(outbox), *on_disk_again(outbox)):
         key, body = stored.record.key, stored.record.body
         numbers = decode_steps(body["covers"]) if "covers" in body else [key.seq]
@@ -216,17 +216,17 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
         if body.get("event") == "drop":
             first, last = body["range"]
             said.append(((body["epoch_of"], body["stream_of"], ""), first, last))
-        told.add(str(body.get("text")))
+        reported.add(str(body.get("text")))
     # what was met above and could not be read is declared now
     said += [(key, drop.first, drop.last) for key, drop in outbox._drops.items()]
-    told |= {text for _, text in outbox._storage.notices.due(S)}
+    reported |= {text for _, text in outbox._storage.notices.due(S)}
     outbox.journal.close()
     assert outbox._disk is not None, outbox.opened
     outbox._disk.close()
     left = known.waiting - there
     known_to = known.waiting | known.sent
     unknown = any(not any(_means(each, one) for one in known_to) for each in said)
-    unknown = unknown or not told.isdisjoint(map(nameless_notice, range(1, 9)))
+    unknown = unknown or not reported.isdisjoint(map(nameless_notice, range(1, 9)))
     return sorted(one for one in left if not _declared(one, said)), quiet, unknown
 
 

@@ -128,14 +128,14 @@ def test_energy_is_not_counted_twice_whatever_the_store_is_rolled_back_to(
             assert what.startswith("copy"), what
             continue
         new = looked(box, sent, begin_ns)
-        told = [r.body["event"] for r in new if r.key.stream is Stream.EVENT]
-        assert "storage" in told, what
-        assert "gap" in told, what
+        reported = [r.body["event"] for r in new if r.key.stream is Stream.EVENT]
+        assert "storage" in reported, what
+        assert "gap" in reported, what
         for source in ("main_meter", "heat"):
             first = next(r for r in new if r.source == source and "points" in r.body)
             assert "uncertain:gap" in first.body["points"]["energy_import"]["quality"], what
         if past == "older":
-            assert "door" in told, what
+            assert "door" in reported, what
     with capsys.disabled():
         print(f"\nrolled back: {pasts}")
     assert pasts.keys() >= {"older"}
@@ -150,8 +150,8 @@ class FailingCardLife(ConfiguredLife):
         self.sent: list[Record] = []
         self._commits_left, commit = commits_left, self.kept.outbox.commit
 
-        def seen(*args: Any, **told: Any) -> list[StoredRecord]:
-            stored = commit(*args, **told)
+        def seen(*args: Any, **reported: Any) -> list[StoredRecord]:
+            stored = commit(*args, **reported)
             self.sent += (each.record for each in stored)
             return stored
 
@@ -190,7 +190,7 @@ def test_a_power_cut_on_a_card_that_took_not_even_the_word_counts_nothing_twice(
         window = RATE * SITE.period_s if source == "main_meter" else 0.005
         assert grown(both, source, good=True) <= true + window + 1e-9, source
     doubted = [r for r in summaries(failing.sent) if r.source == "main_meter"][-5:]
-    told = [each.body["points"]["energy_import"]["quality"] for each in doubted]
-    assert all(each.keys() == {"good", "uncertain:gap"} for each in told), told
+    reported = [each.body["points"]["energy_import"]["quality"] for each in doubted]
+    assert all(each.keys() == {"good", "uncertain:gap"} for each in reported), reported
     texts = [r.body["text"] for r in failing.sent if r.body.get("event") == "storage"]
     assert sum("not even" in text for text in texts) == 1, texts

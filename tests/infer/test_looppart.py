@@ -130,11 +130,11 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     slots = slots[: len(script)]
     for part in (apart, whole):
         part.loops._rules[HURT] = ScriptedRule(*script)  # type: ignore[assignment]
-    told = [e for slot in slots for e in apart.step(slot[0].to_ns, slot, ())[1]]
+    reported = [e for slot in slots for e in apart.step(slot[0].to_ns, slot, ())[1]]
     # the first slot is a window of its own; one window has all others
     _, first = whole.step(slots[0][0].to_ns, slots[0], ())
     notes, rest = whole.step(slots[-1][0].to_ns, [t for s in slots[1:] for t in s], ())
-    turns = [(e.body["state"], e.body["fault"]) for e in told if e.source == "m_0"]
+    turns = [(e.body["state"], e.body["fault"]) for e in reported if e.source == "m_0"]
     assert turns == [
         ("on", "chatter"), ("off", "chatter"), ("on", "splashover"), ("off", "splashover"),
         ("on", "breakup"),

@@ -114,13 +114,13 @@ def test_half_a_site_that_nobody_watches_is_no_silence() -> None:
 def test_a_loop_that_is_stuck_does_not_hide_a_dead_site() -> None:
     site = SilentSite(KEYS)
     until(site, 0, 4 * 3600, lambda at: 5, None)
-    told: dict[LoopKey, Any] = {}
+    reported: dict[LoopKey, Any] = {}
     for end_s in range(4 * 3600 + SLOT, 8 * 3600, SLOT):
         here = slot(end_s)
         here[KEYS[2]] = here[KEYS[2]]._replace(since_ns=3 * 3600 * S, on_ns=SLOT * S)
-        told = site.step(here, {}, None)
-    assert set(told) == set(KEYS[:2])
-    assert all(ruling.since_ns >= 4 * 3600 * S for ruling in told.values())
+        reported = site.step(here, {}, None)
+    assert set(reported) == set(KEYS[:2])
+    assert all(ruling.since_ns >= 4 * 3600 * S for ruling in reported.values())
 
 
 def test_a_dead_site_is_dead_after_a_restart_and_a_silence_begins_anew() -> None:

@@ -96,7 +96,7 @@ class LinkSurroundings:
         found: dict[str, Any] = json.loads((self.run / "state.json").read_text())
         return found
 
-    def told(self, verb: str) -> list[dict[str, Any]]:
+    def reported(self, verb: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments in self.asked if name == verb]
 
     def call(

@@ -66,8 +66,8 @@ def measure(suites: Sequence[str], files: Sequence[str], cache: Path, workers: i
 
 def _read(folder: Path, files: Sequence[str]) -> Reach:
     reach = Reach()
-    for told in folder.glob("*.json"):
-        reach.seconds |= json.loads(told.read_text(encoding="utf-8"))
+    for result in folder.glob("*.json"):
+        reach.seconds |= json.loads(result.read_text(encoding="utf-8"))
     for measured in folder.glob("*.coverage"):
         data = coverage.CoverageData(str(measured))
         data.read()
@@ -92,8 +92,8 @@ def _state(suites: Sequence[str]) -> str:
 def tracked() -> list[str]:
     """Every file of the repository, those that are not committed yet too."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
-    names = sorted(set(filter(None, told.decode().split("\0"))))
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    names = sorted(set(filter(None, result.decode().split("\0"))))
     return [name for name in names if (ROOT / name).is_file()]
 
 

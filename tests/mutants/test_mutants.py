@@ -133,8 +133,8 @@ def test_a_survivor_needs_a_reason_and_one_that_was_planted_is_never_excused(
     verdicts[special[0].mutant] = Verdict(Fate.KILLED)
     assert list(faults(verdicts, special, {})) == []
     verdicts[all_[0]] = Verdict(Fate.SURVIVED)
-    (told,) = [one for one in faults(verdicts, special, {}) if "fewer" not in one]
-    assert all_[0].name in told
+    (result,) = [one for one in faults(verdicts, special, {}) if "fewer" not in one]
+    assert all_[0].name in result
     name = all_[0].name.replace("|", "\\|")
     page = tmp_path / "mutants.md"
     page.write_text(f"| mutant | why |\n|---|---|\n| `{name}` | It changes nothing. |\n")

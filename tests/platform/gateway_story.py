@@ -87,12 +87,12 @@ class _Epoch:
         lost = mine[0]
         self.waiting.remove(lost)
         seq = lost.key.seq
-        told = self.event(at, {
+        reported = self.event(at, {
             "event": "drop", "epoch_of": self.epoch, "stream_of": "energy", "reason": "full",
             "range": [seq, seq], "count": 1, "text": "",
         })  # fmt: skip
-        self.story.dropped[place(lost)] = place(told)
-        self.waiting.append(told)
+        self.story.dropped[place(lost)] = place(reported)
+        self.waiting.append(reported)
 
     def flush(self) -> None:
         backlog, self.waiting = self.waiting, []
@@ -132,9 +132,9 @@ def tell(
                 "event": "gap", "sources": ["*"], "reason": "restart", "boot_before": before,
                 "gap": [start * 1_000_000, at * 1_000_000], "text": "",
             }  # fmt: skip
-            told = life.event(at, gap)
-            life.hand_over(told)
-            story.keep |= {place(opening), place(told)}
+            reported = life.event(at, gap)
+            life.hand_over(reported)
+            story.keep |= {place(opening), place(reported)}
         for _ in range(rng.randrange(1, 7)):
             life.period(at, sources)
             at += PERIOD

@@ -242,8 +242,8 @@ def test_records_are_absent_between_two_of_one_epoch_or_of_several() -> None:
 def test_a_gap_leads_from_a_boot_to_the_first_record_of_the_next(
     gap: dict[str, int], leads: bool
 ) -> None:
-    told = {"epoch": E1, "boot": 2, "from_us": 0, "to_us": 5000, "boot_before": 1, **gap}
-    assert _gap_leads(DeclaredGap(("*",), **told), 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
+    reported = {"epoch": E1, "boot": 2, "from_us": 0, "to_us": 5000, "boot_before": 1, **gap}
+    assert _gap_leads(DeclaredGap(("*",), **reported), 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
 
 
 def test_what_stands_before_a_number() -> None:

@@ -37,7 +37,7 @@ DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
 POINT = Point("energy_import", Quantity.ENERGY, kind=PointKind.TOTAL, resolution=0.1)
 
 
-def told(rng: Random, windows: int) -> list[Record]:
+def reported(rng: Random, windows: int) -> list[Record]:
     """A meter's windows of a minute: it stands still, grows, jumps, is reset, and is doubted."""
     total = RegisterWindow(POINT, 10.0)
     reading = rng.choice((0.0, 1234.5))
@@ -101,7 +101,7 @@ def kinds(records: list[Record]) -> list[str]:
 @settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 1 << 32), windows=st.integers(2, 40))
 def test_what_the_boxs_own_totals_say_goes_on(seed: int, windows: int) -> None:
-    assert kinds(told(Random(seed), windows)) == []
+    assert kinds(reported(Random(seed), windows)) == []
 
 
 def growing(count: int) -> list[dict[str, Any]]:
@@ -203,18 +203,20 @@ def test_a_register_that_began_anew_is_told_from_one_that_was_counted_twice() ->
 
 def test_what_is_no_reading_is_passed_over() -> None:
     sent = {"boot": 4, "mono": [1, 9]}
-    told = {"first": 1.0, "last": 1.5, "delta": 0.4, "step": 0.1}
+    reported = {"first": 1.0, "last": 1.5, "delta": 0.4, "step": 0.1}
     key = GW, E1, "energy", 3
-    assert _reading(key, sent, told) == RegisterReading((E1, 3), 4, 9, 0.1, 10, 15, 11, sure=True)
+    assert _reading(key, sent, reported) == RegisterReading(
+        (E1, 3), 4, 9, 0.1, 10, 15, 11, sure=True
+    )
     for quality, sure in (
         ({"good": 1}, True), (None, True), ({"uncertain:gap": 1}, False), ({"bad:gap": 2}, False),
         ("uncertain:gap", True),
     ):  # fmt: skip
-        found = _reading(key, sent, {**told, "quality": quality})
+        found = _reading(key, sent, {**reported, "quality": quality})
         assert found is not None
         assert found.sure == sure
     for wrong in ({"step": 0}, {"last": float("inf")}, {"delta": float("nan")}):
-        assert _reading(key, sent, {**told, **wrong}) is None
+        assert _reading(key, sent, {**reported, **wrong}) is None
 
 
 def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,13 +237,13 @@ def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert anew == 0
 
 
-Told = tuple[int, int, int, int, int]  # epoch, number, first, last, delta
+Reported = tuple[int, int, int, int, int]  # epoch, number, first, last, delta
 
 
-def fed(*told: Told, words: dict[int, int] | None = None) -> tuple[list[int], int]:
+def fed(*reported: Reported, words: dict[int, int] | None = None) -> tuple[list[int], int]:
     """The numbers of the findings, and how many registers began anew."""
-    seen, received = RegisterContinuity(), ReceivedRanges(GW, told[0][0])
-    for epoch, number, first, last, delta in told:
+    seen, received = RegisterContinuity(), ReceivedRanges(GW, reported[0][0])
+    for epoch, number, first, last, delta in reported:
         received.add_number(epoch, "energy", number)
         point = {"first": first, "last": last, "delta": delta, "step": 1}
         body = {"boot": 1, "mono": [0, 1], "points": {"energy_import": point}}

@@ -57,7 +57,7 @@ starts = st.builds(
 known = st.none() | st.frozensets(st.sampled_from("abc"))
 
 
-def told(left: RecoveredLog) -> tuple[object, ...]:
+def reported(left: RecoveredLog) -> tuple[object, ...]:
     memory = left.memory
     return (
         left.token, left.number, left.epoch, left.boot, left.boot_id, left.former,
@@ -91,7 +91,7 @@ def test_all_that_was_committed_comes_back(
             log.mark_clean()
         found = recover_commit_log(folder, MemoryOutbox(LARGE))
         assert found is not None
-        assert told(found) == told(expected)
+        assert reported(found) == reported(expected)
         assert found.latest() == (
             PreviousStart(start.epoch, start.boot, {s: n - 1 for s, n in expected.counters.items()})
             if expected.counters

@@ -284,8 +284,14 @@ def test_raw_goes_first_then_health_and_raw_never_downsamples_what_was_measured(
     raw_left, had = counts.streams["raw"], []
     for number in range(300, 1500):
         live(outbox, [number])
-        told = outbox.counts()
-        had.append((told.streams.get("raw", 0), told.streams.get("health", 0), told.downsampled))
+        reported = outbox.counts()
+        had.append(
+            (
+                reported.streams.get("raw", 0),
+                reported.streams.get("health", 0),
+                reported.downsampled,
+            )
+        )
     assert raw_left > had[0][0] - 1
     for raw_rows, health_rows, downsampled in had:
         assert health_rows == 100 or raw_rows == 0, "raw before health"

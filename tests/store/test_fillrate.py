@@ -94,7 +94,9 @@ def test_it_comes_true_while_it_fills_while_it_downsamples_and_after_that(tmp_pa
     outbox = opened(tmp_path, 3 << 20)
     downsampler = outbox._downsampler
     assert downsampler is not None
-    told: dict[int, tuple[float, float]] = {}  # after so many rows: rows until full, until a drop
+    reported: dict[
+        int, tuple[float, float]
+    ] = {}  # after so many rows: rows until full, until a drop
     full = dropped = number = 0
     drops: list[int] = []
     while len(drops) < 6:
@@ -108,16 +110,16 @@ def test_it_comes_true_while_it_fills_while_it_downsamples_and_after_that(tmp_pa
             counts = outbox.counts()
             assert counts.forecast_s is not None
             assert counts.forecast_downsampled_s is not None
-            told[number] = counts.forecast_s / 300, counts.forecast_downsampled_s / 300
-    filling = [at for at in told if 350 <= at < full * 0.9]
-    downsampling = [at for at in told if full <= at < drops[0] * 0.95]
+            reported[number] = counts.forecast_s / 300, counts.forecast_downsampled_s / 300
+    filling = [at for at in reported if 350 <= at < full * 0.9]
+    downsampling = [at for at in reported if full <= at < drops[0] * 0.95]
     assert min(len(filling), len(downsampling)) > 20
     for at in filling:
-        assert told[at] == pytest.approx((full - at, drops[0] - at), rel=0.25)
+        assert reported[at] == pytest.approx((full - at, drops[0] - at), rel=0.25)
     for at in downsampling:
-        assert told[at][1] == pytest.approx(drops[0] - at, rel=0.25)
+        assert reported[at][1] == pytest.approx(drops[0] - at, rel=0.25)
     for at, then in itertools.pairwise(drops):  # now it is downsampled
-        assert told[at][1] == pytest.approx(then - at, rel=0.25)
+        assert reported[at][1] == pytest.approx(then - at, rel=0.25)
     outbox.close()
 
 
@@ -195,8 +197,8 @@ def test_what_a_row_takes_is_known_before(tmp_path: Path, size: int) -> None:
     outbox.commit(drafts(300, Stream.RAW, size), clock=MARK)
     before = disk.used_bytes()
     made = outbox.commit(drafts(1000, Stream.RAW, size), clock=MARK)
-    told = sum(row_bytes(pack_body(drafts(1, Stream.RAW, size)[0])) for _ in made)
-    assert told == pytest.approx(disk.used_bytes() - before, rel=0.15)
+    reported = sum(row_bytes(pack_body(drafts(1, Stream.RAW, size)[0])) for _ in made)
+    assert reported == pytest.approx(disk.used_bytes() - before, rel=0.15)
     outbox.close()
 
 

@@ -290,6 +290,6 @@ def test_a_damage_that_nobody_could_tell_of_is_told_when_its_owner_comes_back(
     outbox = opened(tmp_path)
     assert outbox.begin().past == "older"
     assert outbox.state("engine") not in (None, (1, b"3"))
-    told = [row.record.body["event"] for row in outbox.commit([], {}, [1], MARK)]
-    assert sorted(told) == ["drop", "storage", "storage"], "what is beside it, and the damage"
+    reported = [row.record.body["event"] for row in outbox.commit([], {}, [1], MARK)]
+    assert sorted(reported) == ["drop", "storage", "storage"], "what is beside it, and the damage"
     outbox.close()

@@ -109,8 +109,10 @@ class DyingSender:
         for stored in everything(self.outbox):
             for number in covered(stored):
                 epoch, stream, _ = key(stored)
-                told = self.handed.get((epoch, stream, number))
-                assert told is None or told == stored.record, "it has gone as something else"
+                reported = self.handed.get((epoch, stream, number))
+                assert reported is None or reported == stored.record, (
+                    "it has gone as something else"
+                )
 
 
 def key(stored: StoredRecord) -> tuple[int, str, int]:

@@ -73,8 +73,8 @@ def test_one_damage_is_one_event_and_one_loss(
     assert box.start() == ("doubtful" if torn else "older")
     assert box.outbox is not None
     rows = box.outbox.commit([], {}, [1], ClockMark(box.now_ns + S, 0, "none"))
-    told = sorted(row.record.body["event"] for row in rows)
-    assert told == (["storage"] if torn else ["drop", "storage"])
+    reported = sorted(row.record.body["event"] for row in rows)
+    assert reported == (["storage"] if torn else ["drop", "storage"])
 
 
 @pytest.mark.parametrize("at", [2, 9, 17, 22, 25])

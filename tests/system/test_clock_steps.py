@@ -68,8 +68,8 @@ class SteppedWall:
 
     def beside_ns(self, record: dict[str, Any]) -> int:
         """How far beside the true time a record is dated."""
-        told_ns = round(datetime.fromisoformat(record["to"]).timestamp() * 1000) * 1_000_000
-        return told_ns - end_us(record) * 1000 - self.true_ns
+        reported_ns = round(datetime.fromisoformat(record["to"]).timestamp() * 1000) * 1_000_000
+        return reported_ns - end_us(record) * 1000 - self.true_ns
 
 
 def came_since(records: Records, at_ns: int) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
     check_marked(found)
     dated = [wall.beside_ns(r) for r in once(found, "traffic") if r["tq"] == "ntp"]
     believed = [shift_ns for shift_ns, tq in STEPS if tq == "ntp"]
-    assert all(any(abs(told - one) < NEAR for one in believed) for told in dated)
+    assert all(any(abs(reported - one) < NEAR for one in believed) for reported in dated)
     assert once(found, "traffic")[0]["tq"] == "none"
     assert len(seen) >= len(STEPS)
     assert all(seen), "a power cut would have taken what dated records"

@@ -25,17 +25,17 @@ class Asked(LeavingRows):
 
     def __init__(self) -> None:
         super().__init__(3)
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.gains = 0
 
     async def link_up(self, live_from: int = 0) -> None:
-        self.told.append("linked")
+        self.reported.append("linked")
 
     def link_lost(self, row: int) -> None:
-        self.told.append(f"unlinked {row}")
+        self.reported.append(f"unlinked {row}")
 
     async def downsample(self) -> bool:
-        self.told.append("downsample")
+        self.reported.append("downsample")
         self.gains -= 1
         return self.gains >= 0
 
@@ -63,8 +63,8 @@ class Door:
         return self.heard()
 
     def heard(self) -> list[str]:
-        told, self.store.told = self.store.told, []
-        return told
+        reported, self.store.reported = self.store.reported, []
+        return reported
 
     async def sent(self) -> None:
         """All that may go has gone, and has its answer."""

@@ -321,24 +321,24 @@ def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
 
 
 def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> None:
-    told: list[str] = []
+    reported: list[str] = []
     kept = RetainedMessages(
-        Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: told.append(kind)
+        Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: reported.append(kind)
     )
     link: Any = PublishLog()
     kept.put(f"{UP}/last/hut", {"x": float("nan")})
     kept.put(f"{UP}/status", {})
     kept.publish(link)
     assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]
-    assert told == ["last"]
+    assert reported == ["last"]
     kept.answered(f"{UP}/status", BrokerRefusedError(135, "Not authorized"))
     kept.answered(f"{UP}/status", ConnectionLostError("gone"))
     kept.answered(f"{UP}/status", 0)
-    assert told == ["last", "status"]
+    assert reported == ["last", "status"]
     link.publish = lambda *_args, **_more: BrokerRefusedError(149, "Packet too large")
     kept.put(f"{UP}/meta", {})
     kept.publish(link)
-    assert told == ["last", "status", "meta"], "also when the answer comes at once"
+    assert reported == ["last", "status", "meta"], "also when the answer comes at once"
 
 
 def test_with_a_topic_only_that_one_goes() -> None:

@@ -50,9 +50,9 @@ async def test_without_a_thread_it_fails_and_the_place_is_free_again(
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Thread", NoneLeft)
         for _ in range(2):
-            with pytest.raises(OSError, match="new thread") as told:
+            with pytest.raises(OSError, match="new thread") as reported:
                 await calls.run(lambda: 1, lambda _: None)
-            assert told.value.errno == errno.EAGAIN
+            assert reported.value.errno == errno.EAGAIN
     assert await calls.run(lambda: 1, lambda _: None) == 1
 
 

@@ -28,14 +28,14 @@ class InboundRun:
 
     def __init__(self, receipted: bool = True) -> None:
         self.counts = UplinkCounters()
-        self.told: list[tuple[list[Receipt], int]] = []
+        self.reported: list[tuple[list[Receipt], int]] = []
         self.spread: list[float] = []
 
         async def status(_command: object) -> dict[str, Any]:
             return {}
 
         def store(receipts: Sequence[Receipt], now_ns: int) -> None:
-            self.told.append((list(receipts), now_ns))
+            self.reported.append((list(receipts), now_ns))
 
         commands = CommandHandler(GW, EPOCH, {"status": status})
         stores: Callable[[Sequence[Receipt], int], None] | None = store if receipted else None
@@ -51,16 +51,16 @@ async def test_a_retained_receipt_confirms_nothing() -> None:
     """A broker that keeps one would hand it to each start, of rows that were never sent."""
     run = InboundRun()
     await run.take(receipt(retain=True))
-    assert (run.told, run.counts.strange) == ([], 0)
+    assert (run.reported, run.counts.strange) == ([], 0)
     await run.take(receipt(retain=False))
-    assert run.told == [([STORED], 42)]
+    assert run.reported == [([STORED], 42)]
 
 
 async def test_who_waits_for_no_receipts_asks_for_none_and_believes_none() -> None:
     run = InboundRun(receipted=False)
     assert run.inbound.filters == (TOPICS.commands, TOPICS.reconnect_spread)
     await run.take(receipt(retain=False))
-    assert (run.told, run.counts.strange) == ([], 0)
+    assert (run.reported, run.counts.strange) == ([], 0)
     assert InboundRun().inbound.filters == (
         TOPICS.receipt,
         TOPICS.commands,
@@ -88,9 +88,9 @@ async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
     run = InboundRun()
     for _ in range(2):  # room is there again when it was looked at
         await run.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
-    assert (len(run.told), run.counts.strange) == (2 * QUEUE_MESSAGES, 6)
-    told = b'{"v": 1, "spread_s": 3}'
-    half = message(TOPICS.reconnect_spread, told.ljust(QUEUE_BYTES // 2), retain=True)
+    assert (len(run.reported), run.counts.strange) == (2 * QUEUE_MESSAGES, 6)
+    reported = b'{"v": 1, "spread_s": 3}'
+    half = message(TOPICS.reconnect_spread, reported.ljust(QUEUE_BYTES // 2), retain=True)
     for _ in range(2):  # an empty one has room where one byte has none
         await run.take(
             half, half, message(TOPICS.reconnect_spread, b" "), message(TOPICS.reconnect_spread)

@@ -9,22 +9,22 @@ from edge.uplink.session import ConnectionLostError, PublishAnswer
 
 
 def in_flight(limit: int = 200) -> tuple[InFlight, list[tuple[object, PublishAnswer]]]:
-    told: list[tuple[object, PublishAnswer]] = []
-    return InFlight(limit, lambda token, answer: told.append((token, answer))), told
+    reported: list[tuple[object, PublishAnswer]] = []
+    return InFlight(limit, lambda token, answer: reported.append((token, answer))), reported
 
 
 def test_each_message_has_one_answer_and_others_have_none() -> None:
-    made, told = in_flight()
+    made, reported = in_flight()
     for number in (1, 2, 3):
         made.sent(number, f"m{number}", 100, 0.0)
     made.answered(2, 0, 0.1)
     made.answered(2, 0, 0.1)
     made.answered(9, 0, 0.1)
-    assert (told, len(made)) == ([("m2", 0)], 2)
+    assert (reported, len(made)) == ([("m2", 0)], 2)
     lost = ConnectionLostError("gone")
     made.fail_all(lost)
     made.fail_all(lost)
-    assert told == [("m2", 0), ("m1", lost), ("m3", lost)]
+    assert reported == [("m2", 0), ("m1", lost), ("m3", lost)]
     assert len(made) == 0
 
 
