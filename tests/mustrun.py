@@ -45,8 +45,8 @@ class MustRun:
 
 def _reason(said: object) -> str:
     """What `pytest.skip` was given."""
-    told = str(said[2]) if isinstance(said, tuple) else str(said)
-    return told.removeprefix("Skipped: ")
+    reported = str(said[2]) if isinstance(said, tuple) else str(said)
+    return reported.removeprefix("Skipped: ")
 
 
 def pytest_configure(config: pytest.Config) -> None:

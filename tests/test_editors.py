@@ -25,8 +25,8 @@ def test_an_editor_indents_make_s_recipes_with_tabs_and_all_else_with_spaces() -
 
 
 def test_the_hook_before_a_commit_runs_make_check_and_fetches_nothing() -> None:
-    told = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
-    assert re.findall(r"entry: (.*)", told) == ["make check"]
-    assert re.findall(r"repo: (.*)", told) == ["local"]
+    stated = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert re.findall(r"entry: (.*)", stated) == ["make check"]
+    assert re.findall(r"repo: (.*)", stated) == ["local"]
     for line in ("pass_filenames: false", "always_run: true", "language: system"):
-        assert line in told
+        assert line in stated

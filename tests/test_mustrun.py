@@ -43,8 +43,8 @@ def test_skipping_all_is_a_failure_with_each_reason_once(
 ) -> None:
     code, said = run(tmp_path, [SKIPPED, OTHER], *workers)
     assert code == 1, said
-    told = [line for line in said.splitlines() if line.startswith("nothing was shown: ")]
-    assert told == [
+    stated = [line for line in said.splitlines() if line.startswith("nothing was shown: ")]
+    assert stated == [
         f"nothing was shown: {MISSING} (3 skipped)",
         "nothing was shown: no broker (1 skipped)",
     ]

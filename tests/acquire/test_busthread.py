@@ -13,11 +13,11 @@ from edge.core import Edge
 
 async def test_items_cross_in_order_and_in_batches() -> None:
     got: list[Sequence[int]] = []
-    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.append)
+    bridge: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.append)
 
     async def main() -> None:
         for i in range(1000):
-            crossing.put([i])
+            bridge.put([i])
         await asyncio.Event().wait()
 
     thread = BusThread("x", main)
@@ -34,13 +34,13 @@ async def test_a_busy_main_loop_costs_the_oldest_and_they_are_counted(
 ) -> None:
     monkeypatch.setattr(busthread, "QUEUE_ITEMS", 10)
     got: list[Sequence[int]] = []
-    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.append)
+    bridge: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.append)
     for i in range(25):
-        crossing.put([i])
+        bridge.put([i])
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert got == [list(range(15, 25))]
-    assert crossing.dropped == 15
+    assert bridge.dropped == 15
 
 
 async def test_edges_that_fall_out_are_lost_edges_of_their_line(
@@ -48,9 +48,9 @@ async def test_edges_that_fall_out_are_lost_edges_of_their_line(
 ) -> None:
     monkeypatch.setattr(busthread, "QUEUE_ITEMS", 4)
     got: list[Edge] = []
-    crossing = EdgeBridge(asyncio.get_running_loop(), got.extend)
+    bridge = EdgeBridge(asyncio.get_running_loop(), got.extend)
     for i in range(6):
-        crossing.put([Edge("a", bool(i % 2), i, i + 1), Edge("b", True, i, i + 1, lost=2)])
+        bridge.put([Edge("a", bool(i % 2), i, i + 1), Edge("b", True, i, i + 1, lost=2)])
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert [(e.line, e.seqno, e.lost) for e in got] == [
@@ -65,11 +65,11 @@ async def test_what_the_main_loop_cannot_take_is_a_fault_of_ours() -> None:
     def deliver(items: Sequence[int]) -> None:
         raise ZeroDivisionError
 
-    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), deliver)
-    crossing.put([1])
+    bridge: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), deliver)
+    bridge.put([1])
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert isinstance(crossing.error, ZeroDivisionError)
+    assert isinstance(bridge.error, ZeroDivisionError)
 
 
 async def test_a_call_runs_on_the_bus_and_a_fault_is_kept() -> None:
@@ -96,13 +96,13 @@ async def test_a_call_runs_on_the_bus_and_a_fault_is_kept() -> None:
 
 async def test_what_crosses_after_the_cut_reaches_nobody() -> None:
     got: list[int] = []
-    crossing: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.extend)
-    crossing.put([1])
-    crossing.cut()
+    bridge: ThreadBridge[int] = ThreadBridge(asyncio.get_running_loop(), got.extend)
+    bridge.put([1])
+    bridge.cut()
     assert got == [1], "it was brought in time"
-    crossing.put([2])
-    crossing._items.append(3)  # a thread that had looked just before the cut
-    crossing._drain()
+    bridge.put([2])
+    bridge._items.append(3)  # a thread that had looked just before the cut
+    bridge._drain()
     await asyncio.sleep(0)
     assert got == [1]
 

@@ -72,6 +72,6 @@ async def test_who_is_read_for_a_person_and_answers_need_not_wait_any_longer() -
     assert (await run.poller.read("meter")).values == (1.0,)
     run.sweeps.clear()
     await run(10)
-    told = [sweep.values for sweep in run.sweeps if sweep.source == "meter"]
-    assert told
-    assert set(told) == {(1.0,)}
+    reported = [sweep.values for sweep in run.sweeps if sweep.source == "meter"]
+    assert reported
+    assert set(reported) == {(1.0,)}

@@ -103,7 +103,7 @@ async def test_what_is_wrong_is_known_as_of_the_last_attempt_and_reported_once()
         clock, 0.1, BusError("units 2, 3 can be heard"), [BusError("nobody so far")]
     )
     device, reports = PollState("meter", meter, 1 * S), []
-    poller = Poller([device], clock, lambda _: None, lambda *told: reports.append(told))
+    poller = Poller([device], clock, lambda _: None, lambda *reported: reports.append(reported))
     task = asyncio.create_task(poller.run())
     await clock.run(10)
     task.cancel()

@@ -244,7 +244,7 @@ HEADER: dict[str, Any] = {
     "v": staging.VERSION, "boot": "boot", "owner": "", "window": [0, 60], "carried": 0,
     "staged": [{"m": ["device"]}, True],
 }  # fmt: skip
-STRANGE: tuple[Any, ...] = (
+MALFORMED: tuple[Any, ...] = (
     None, True, -1, 2**64 - 1, float("inf"), float("nan"), "x", b"\xff", [], [1], [1, 2, 3],
     ["a", "b"], [[1], [2]], [{"m": 1}, 0], [{"m": [1]}, 0], [{"m": None}, 0], [{}, 0], {}, {"v": 2},
 )  # fmt: skip
@@ -265,10 +265,10 @@ def test_a_header_that_says_something_else_ends_no_start(tmp_path: Path) -> None
     assert (known.start_ns, known.end_ns, known.number, known.staged) == (0, 60, 1, staged)
     for key in HEADER:
         assert segment_of(path, msgpack.packb({k: v for k, v in HEADER.items() if k != key})) == []
-        for value in STRANGE:
+        for value in MALFORMED:
             for segment in segment_of(path, msgpack.packb({**HEADER, key: value})):
                 assert list(segment.read()) == []
-    for value in STRANGE:
+    for value in MALFORMED:
         assert segment_of(path, msgpack.packb(value)) == []
     for body in (b"", b"\xc1", b"\x92", b"\x81\xa1v\x02\xff"):  # no msgpack, or not all of it
         assert segment_of(path, body) == []

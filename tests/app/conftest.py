@@ -15,12 +15,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> GatewayStorage:
 @pytest.fixture
 def dark(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """From when to when models were told that nobody watched."""
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     missing = Judge.missing
 
     def heard(judge: Judge, from_ns: int, to_ns: int) -> None:
-        told.append((from_ns, to_ns))
+        reported.append((from_ns, to_ns))
         missing(judge, from_ns, to_ns)
 
     monkeypatch.setattr(Judge, "missing", heard)
-    return told
+    return reported

@@ -78,8 +78,8 @@ class BusReadings:
     def sweeps(self, batch: Sequence[Sweep]) -> None:
         for one in batch:
             value = one.values[0]
-            told = None if value is None else float(value)
-            self.values.setdefault(one.source, []).append((time.monotonic(), told))
+            reported = None if value is None else float(value)
+            self.values.setdefault(one.source, []).append((time.monotonic(), reported))
 
     def fault(self, device: str, reason: Reason | None, text: str) -> None:
         self.faults.append((device, reason, text))

@@ -13,13 +13,13 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def lane(name: str, at_s: int, period_s: int = 60, **body: Any) -> Record:
-    told = {
+    reported = {
         "lane": name, "approach": "north", "covered_s": float(period_s), "volume": 10,
         "occupancy": 0.1, "health": "ok", "p_congested": 0.25,
         "speed": {"n": 10, "mean": 50.0}, **body,
     }  # fmt: skip
     key = RecordKey(0, Stream.TRAFFIC, 1)
-    return Record(key, name, 0, at_s * S, (at_s + period_s) * S, told)
+    return Record(key, name, 0, at_s * S, (at_s + period_s) * S, reported)
 
 
 def event(source: str, at_s: float, **body: Any) -> Record:

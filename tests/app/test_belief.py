@@ -111,7 +111,7 @@ def raised(judge: Judge, states: Mapping[str, str]) -> None:
     judge.restore_flags({**flags, "loops": {**flags["loops"], "raised": up}})
 
 
-def told(states: Mapping[str, str], mode: Mode, folder: Path) -> Mapping[str, Any]:
+def reported(states: Mapping[str, str], mode: Mode, folder: Path) -> Mapping[str, Any]:
     """The record of the third minute."""
     spacing_m = 4.0 if "trail" in states else None
     lane = LaneSetup(
@@ -185,7 +185,7 @@ def test_a_record_says_what_its_cell_says(
     lead: str, trail: str, mode: Mode, tmp_path: Path
 ) -> None:
     states = {"lead": lead} if trail == "none" else {"lead": lead, "trail": trail}
-    body = told(states, mode, tmp_path)
+    body = reported(states, mode, tmp_path)
     assert said(body) == expected(CELLS[lead, trail], states, mode)
     for key in ("speed_single", "classes", "wrong_way", "tailgating", "stopped", "queue_us"):
         assert body["volume"] is not None or key not in body

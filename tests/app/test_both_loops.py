@@ -14,8 +14,8 @@ from tests.app.test_common_faults import (
     inverted,
     left,
     pipeline,
+    reported,
     street,
-    told,
 )
 from tests.kit.engine import MINUTE
 from tests.long import more, size
@@ -64,7 +64,7 @@ def test_when_the_other_loop_dies_as_well_there_is_no_number(
     spans[f"{LANE}.{second}"] = [s for s in spans[f"{LANE}.{second}"] if s[1] < DEATH_S]
     out = lived(spans, model=by == "model")
     events = [d for d in out if d.stream is Stream.EVENT]
-    (dead,) = {at for at, lane, part, what, state in told(events)
+    (dead,) = {at for at, lane, part, what, state in reported(events)
                if (lane, part, what, state) == (LANE, second, "stuck_off", "on")}  # fmt: skip
     assert dead <= DEATH_S / 60 + 15.0
     after = [d for d in out if d.stream is Stream.TRAFFIC and d.to_ns >= dead * MINUTE]

@@ -69,12 +69,12 @@ class MonitoredGateway:
 
     async def run(self, minutes: float, write: int = 0) -> list[Draft]:
         """What is told in that time; `write` bytes go to the disk in each step."""
-        told: list[Draft] = []
+        reported: list[Draft] = []
         for _ in range(int(minutes * 2)):
-            told += await self.box_monitor.observe(self.now) + self.box_monitor.due(self.now)
+            reported += await self.box_monitor.observe(self.now) + self.box_monitor.due(self.now)
             self.mono_ns += 30 * S
             self.look = replace(self.look, disk_written=(self.look.disk_written or 0) + write)
-        return told
+        return reported
 
     def vital(self, **values: Any) -> None:
         self.look = replace(self.look, vitals=replace(self.look.vitals, **values))
@@ -94,11 +94,11 @@ def records(drafts: list[Draft]) -> list[Draft]:
 
 async def test_a_start_tells_its_reason_once() -> None:
     box = MonitoredGateway()
-    told = await box.run(14)
-    assert [draft.body for draft in told] == [
+    reported = await box.run(14)
+    assert [draft.body for draft in reported] == [
         {"event": "start", "reason": "power", "text": "The power was cut."}
     ]
-    assert (told[0].stream, told[0].source) == (Stream.EVENT, "gateway")
+    assert (reported[0].stream, reported[0].source) == (Stream.EVENT, "gateway")
 
 
 async def test_a_record_is_made_each_quarter_of_an_hour_and_they_meet() -> None:
@@ -175,11 +175,11 @@ async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
 
 
 async def test_a_supply_that_flaps_makes_few_events() -> None:
-    box, told = MonitoredGateway(), []
+    box, reported = MonitoredGateway(), []
     for step in range(600):
         box.vital(undervoltage=step % 3 == 0)
-        told += conditions(await box.run(0.5))
-    assert told == [("undervoltage", "on")]
+        reported += conditions(await box.run(0.5))
+    assert reported == [("undervoltage", "on")]
 
 
 async def test_a_clock_that_is_not_synchronised_is_told_after_an_hour() -> None:

@@ -88,7 +88,7 @@ def test_what_fits_is_an_engine(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('"yard.humidity"', '"hut.pm10"',
          "calibration.pm.humidity: hut.pm10 is mass concentration in ug/m3, not relative humidity; "
@@ -107,10 +107,10 @@ def test_what_fits_is_an_engine(read: Read) -> None:
          "cell.no2.temperature: hut.temperature is read every 300 s and is valid for 300 s"),
     ],
 )  # fmt: skip
-def test_one_thing_does_not_fit(read: Read, old: str, new: str, told: str | None) -> None:
+def test_one_thing_does_not_fit(read: Read, old: str, new: str, message: str | None) -> None:
     assert ALL.count(old) == 1
     text = ALL.replace(old, new)
-    if told is None:  # the file alone tells it
+    if message is None:  # the file alone tells it
         with pytest.raises(Problems):
             read(text)
         return
@@ -118,7 +118,7 @@ def test_one_thing_does_not_fit(read: Read, old: str, new: str, told: str | None
     with pytest.raises(Problems) as caught:
         Wiring.of(site).pipeline()
     (problem,) = caught.value.problems
-    assert f"{problem.key}: {problem.text}".startswith(told)
+    assert f"{problem.key}: {problem.text}".startswith(message)
     named = text.split("\n")[problem.line - 1]
     assert named.split(" = ")[0] == problem.key.rpartition(".")[2]
     Wiring.of(site).pipeline(replayed=True)  # recorded edges need none of it
@@ -154,7 +154,7 @@ def test_what_the_engine_refuses_is_an_error_of_the_configuration(
 
 
 @pytest.mark.parametrize(
-    ("today", "told"),
+    ("today", "message"),
     [
         ("2027-01-29", None),
         ("2027-01-30", "2027-03-01 is the last day on which it is valid; have it calibrated again"),
@@ -162,14 +162,14 @@ def test_what_the_engine_refuses_is_an_error_of_the_configuration(
         ("2027-03-02", "2027-03-01 has passed: its values are uncertain:calibration; have it"),
     ],
 )
-def test_a_certificate_is_renewed_in_time(read: Read, today: str, told: str | None) -> None:
+def test_a_certificate_is_renewed_in_time(read: Read, today: str, message: str | None) -> None:
     wall = datetime.datetime.fromisoformat(f"{today}T12:00:00+00:00").timestamp()
     found = expiring_certificates(read(SITE + PM + CELL), Stamp(0, int(wall * 1e9), "none"))
-    if told is None:
+    if message is None:
         assert found == []
         return
     assert [p.key for p in found] == ["calibration.pm.until", "cell.no2.until"]
-    assert all(p.text.startswith(told) and p.line for p in found)
+    assert all(p.text.startswith(message) and p.line for p in found)
 
 
 def test_the_limit_of_age_is_the_one_that_is_told() -> None:

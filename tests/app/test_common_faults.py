@@ -113,10 +113,10 @@ def played(
     return out
 
 
-Told = list[tuple[float, str, str, str, str]]
+Reported = list[tuple[float, str, str, str, str]]
 
 
-def told(events: Sequence[Draft], kind: str = "sensor_fault") -> Told:
+def reported(events: Sequence[Draft], kind: str = "sensor_fault") -> Reported:
     """(minute, lane, part, fault, state) of each event."""
     return [
         (d.to_ns / MINUTE, d.source, str(d.body.get("part")), str(d.body.get("fault")),
@@ -129,7 +129,7 @@ def told(events: Sequence[Draft], kind: str = "sensor_fault") -> Told:
 def first(events: Sequence[Draft], fault: str) -> dict[tuple[str, str], float]:
     """The minute in which each loop was first said to have this fault."""
     out: dict[tuple[str, str], float] = {}
-    for minute, lane, part, what, state in told(events):
+    for minute, lane, part, what, state in reported(events):
         if (what, state) == (fault, "on"):
             out.setdefault((lane, part), minute)
     return out
@@ -142,7 +142,7 @@ def texts(events: Sequence[Draft], fault: str) -> list[Any]:
 
 def left(events: Sequence[Draft]) -> dict[tuple[str, str, str], str]:
     """The last word of each fault of each loop."""
-    return {(lane, part, fault): state for _, lane, part, fault, state in told(events)}
+    return {(lane, part, fault): state for _, lane, part, fault, state in reported(events)}
 
 
 # --- polarity -------------------------------------------------------------------------------------
@@ -173,9 +173,9 @@ def test_a_day_of_inverted_loops_is_one_fault_each_and_no_congestion() -> None:
     events = played(wrong, hours)
     assert sorted(first(events, "inverted")) == sorted(LOOPS)
     known = max(first(events, "inverted").values())
-    assert [each for each in told(events) if each[3] == "inverted" and each[4] == "off"] == []
-    assert [each for each in told(events) if each[0] > known + 5.0] == []
-    assert told(events, "congestion") == []
+    assert [each for each in reported(events) if each[3] == "inverted" and each[4] == "off"] == []
+    assert [each for each in reported(events) if each[0] > known + 5.0] == []
+    assert reported(events, "congestion") == []
 
 
 @more
@@ -188,7 +188,7 @@ def test_one_inverted_lane_is_named_and_its_neighbours_are_not(by: str) -> None:
     events = played(spans, hours, pipeline(model=by == "model"))
     assert sorted(first(events, "inverted")) == [("north_2", "lead"), ("north_2", "trail")]
     assert max(first(events, "inverted").values()) <= 15.0
-    assert {lane for _, lane, *_ in told(events)} == {"north_2"}
+    assert {lane for _, lane, *_ in reported(events)} == {"north_2"}
 
 
 def test_who_asks_the_box_is_told_of_loops_with_a_fault() -> None:
@@ -218,7 +218,7 @@ def test_a_loop_that_is_mended_is_believed_again() -> None:
     before = [span for span in inverted(spans[source], 3.0) if span[1] < HOUR]
     spans[source] = [*before, *(span for span in spans[source] if span[0] > HOUR)]
     events = played(spans, 3.0)
-    minutes = {state: at for at, *_, fault, state in told(events) if fault == "inverted"}
+    minutes = {state: at for at, *_, fault, state in reported(events) if fault == "inverted"}
     assert minutes["on"] < 15.0
     assert 60.0 < minutes["off"] < 80.0
 
@@ -265,14 +265,14 @@ def test_loops_that_fail_on_at_one_moment_are_named_together(
     for text in texts(events, "stuck_on"):
         assert f"as {len(sources) - 1} other loops" in text
         assert all(f"{lane} {part}" in text for lane, part in named)
-    assert {fault for _, _, _, fault, _ in told(events)} == {"stuck_on"}
+    assert {fault for _, _, _, fault, _ in reported(events)} == {"stuck_on"}
 
 
 def test_loops_that_are_on_when_they_are_first_seen_did_not_go_on_together() -> None:
     spans = street(2.0, always(10.0))
     waiting = {f"{a}.{b}": [(0.0, 140.0), *(s for s in spans[f"{a}.{b}"] if s[0] > 150.0)]
                for a, b in LOOPS}  # fmt: skip
-    assert told(played(waiting, 2.0)) == []
+    assert reported(played(waiting, 2.0)) == []
 
 
 def test_a_card_that_starts_again_and_again_is_chatter() -> None:
@@ -306,7 +306,7 @@ def test_a_site_that_falls_silent_by_day_is_dead(wall_s: float | None) -> None:
     events = played(spans, hours + 1.0, wall_s=wall_s)
     named = first(events, "stuck_off")
     assert sorted(named) == sorted(LOOPS)
-    assert {state for *_, state in told(events)} == {"on"}  # no word before
+    assert {state for *_, state in reported(events)} == {"on"}  # no word before
     assert dead_min + 15.0 <= min(named.values())
     assert max(named.values()) <= dead_min + 20.0
     for text in texts(events, "stuck_off"):
@@ -343,7 +343,7 @@ def test_a_night_is_no_dead_site(share: float) -> None:
     """Nor is the second one, of which the first is known; there are three of them in the whole."""
     hours = size(31.0, 72.0)
     spans = street(hours, lambda at: share * of_a_day(at))
-    assert told(played(spans, hours)) == []
+    assert reported(played(spans, hours)) == []
 
 
 @pytest.mark.parametrize("by", ["model", "rule"])
@@ -370,4 +370,4 @@ def test_lines_that_are_not_watched_are_no_dead_site() -> None:
     for minute in range(61, 240):
         one.lost((minute - 1) * MINUTE, minute * MINUTE - 1)
         events += [d for d in one.close(minute * MINUTE) if d.stream is Stream.EVENT]
-    assert told(events) == []
+    assert reported(events) == []

@@ -129,7 +129,7 @@ def test_the_device_beside_it_is_told_at_once() -> None:
 def test_events_are_bounded_and_the_last_state_is_always_told(
     words: list[tuple[int, str, set[Condition]]],
 ) -> None:
-    voice, at_s, told, found = (
+    voice, at_s, reported, found = (
         ConditionThrottle("m", DeviceConditions("1")),
         0,
         DeviceConditions("1"),
@@ -138,10 +138,10 @@ def test_events_are_bounded_and_the_last_state_is_always_told(
     for wait_s, identity, health in words:
         at_s += wait_s
         found += voice.settle(at_s * S)
-        told = DeviceConditions(identity, dict.fromkeys(health, "x"))
-        found += voice.update(told, at_s * S)
+        reported = DeviceConditions(identity, dict.fromkeys(health, "x"))
+        found += voice.update(reported, at_s * S)
     found += voice.settle(at_s * S + FLICKER_WITHIN_NS + FLICKER_SETTLE_NS)
-    assert (voice.reported, voice.flickering) == (told, False)
+    assert (voice.reported, voice.flickering) == (reported, False)
     times = [draft.from_ns for draft in found]
     assert all(
         b - a >= FLICKER_WITHIN_NS for a, b in zip(times, times[EVENTS_PER_HOUR:], strict=False)
@@ -156,4 +156,4 @@ def test_events_are_bounded_and_the_last_state_is_always_told(
                 known["health"] = {*known["health"], word}
             case {"state": "off", "condition": word}:
                 known["health"] = {*known["health"]} - {word}
-    assert known == {"swap": told.identity, "health": {str(word) for word in told.health}}
+    assert known == {"swap": reported.identity, "health": {str(word) for word in reported.health}}

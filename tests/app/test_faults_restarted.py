@@ -13,9 +13,9 @@ from tests.app.test_common_faults import (
     left,
     pipeline,
     played,
+    reported,
     silent,
     street,
-    told,
 )
 from tests.kit.engine import MINUTE
 
@@ -59,7 +59,7 @@ def test_a_loop_that_is_inverted_stays_so_over_a_start(model: bool) -> None:
     spans = street(2.0, always(10.0))
     spans[f"{LANE}.lead"] = inverted(spans[f"{LANE}.lead"], 2.0)
     out = lived(spans, 120, start_at=63, state_of=1, model=model)
-    turns = [state for _, _, _, fault, state in told(events(out)) if fault == "inverted"]
+    turns = [state for _, _, _, fault, state in reported(events(out)) if fault == "inverted"]
     assert turns == ["on"]
     late = [d.body for d in out if d.stream is Stream.TRAFFIC and d.source == LANE][20:]
     assert {each["health"] for each in late} == {"inverted"}
@@ -80,7 +80,7 @@ def test_a_lane_that_died_is_not_said_to_have_never_lived() -> None:
     spans |= silent({f"north_2.{p}": spans[f"north_2.{p}"] for p in ("lead", "trail")}, HOUR)
     out = lived(spans, 150, start_at=80, state_of=0)
     assert {
-        (what, state) for _, lane, _, what, state in told(events(out)) if lane == "north_2"
+        (what, state) for _, lane, _, what, state in reported(events(out)) if lane == "north_2"
     } == {("stuck_off", "on")}
 
 
@@ -113,8 +113,8 @@ def test_what_began_before_a_boot_is_said_to_have_begun_then(what: str) -> None:
         before[name] = [*(s for s in before[name] if s[1] < 57 * 60.0), *wrong]
         after[name] = inverted(after[name], 0.6)
     one, new = pipeline(), pipeline()
-    told_before = played(before, 1.0, one)
-    assert told(told_before) == []
+    reported_before = played(before, 1.0, one)
+    assert reported(reported_before) == []
     new.judge.restore(one.judge.snapshot())
     new.judge.restore_flags(one.judge.snapshot_flags())
     new.judge.missing(0, MINUTE)

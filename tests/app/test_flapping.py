@@ -21,8 +21,8 @@ def flap(life: GatewayLife, times: int, *, broken: bool) -> list[Draft]:
 
 
 def taken(life: GatewayLife) -> list[Draft]:
-    told, life.ingest.urgent = life.ingest.urgent, []
-    return [d for d in told if d.source == METER and d.body["event"] == "sensor_fault"]
+    reported, life.ingest.urgent = life.ingest.urgent, []
+    return [d for d in reported if d.source == METER and d.body["event"] == "sensor_fault"]
 
 
 def rested(life: GatewayLife, seconds: int) -> list[Draft]:
@@ -35,24 +35,24 @@ def rested(life: GatewayLife, seconds: int) -> list[Draft]:
 
 def test_a_device_that_answers_and_fails_by_turns_floods_nobody(tmp_path: Path) -> None:
     life = GatewayLife(GatewayStorage(tmp_path), 0)
-    told = flap(life, 7001, broken=True)
-    assert 2 <= len(told) <= 40, "two hours of a second each"
-    assert all(each.stream is Stream.EVENT for each in told)
-    assert any("comes and goes" in each.body["text"] for each in told)
+    reported = flap(life, 7001, broken=True)
+    assert 2 <= len(reported) <= 40, "two hours of a second each"
+    assert all(each.stream is Stream.EVENT for each in reported)
+    assert any("comes and goes" in each.body["text"] for each in reported)
     assert life.ingest.problems.keys() == {METER}, "the status says how it stands"
-    [last] = rested(life, 2 * HOUR_S) or told[-1:]
+    [last] = rested(life, 2 * HOUR_S) or reported[-1:]
     assert last.body["state"] == "on"
     assert rested(life, 3 * HOUR_S) == [], "that was told"
-    told = flap(life, 1, broken=False)
-    assert [each.body["state"] for each in told] == ["off"]
+    reported = flap(life, 1, broken=False)
+    assert [each.body["state"] for each in reported] == ["off"]
 
 
 def test_the_last_state_is_told_when_it_has_come_to_rest(tmp_path: Path) -> None:
     life = GatewayLife(GatewayStorage(tmp_path), 0)
-    told = flap(life, 501, broken=True)
+    reported = flap(life, 501, broken=True)
     life.ingest.fault(METER, None, "works")
     assert taken(life) == []
-    states = [each.body["state"] for each in (*told, *rested(life, 2 * HOUR_S))]
+    states = [each.body["state"] for each in (*reported, *rested(life, 2 * HOUR_S))]
     assert states[-1] == "off"
     assert all(one != two for one, two in pairwise(states)), "by turns"
 
@@ -60,8 +60,8 @@ def test_the_last_state_is_told_when_it_has_come_to_rest(tmp_path: Path) -> None
 def test_what_the_platform_knows_outlives_a_kill(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    told = flap(life, 301, broken=False)
-    knows = told[-1].body["state"]
+    reported = flap(life, 301, broken=False)
+    knows = reported[-1].body["state"]
     life.run(life.now_ns + 12 * S)
     life.stage.close()
     again = GatewayLife(box, life.now_ns)

@@ -163,9 +163,9 @@ class MonitoredLife(GatewayLife):
 
     def observe(self) -> None:
         assert self.committer.box_monitor is not None
-        with pytest.raises(StopIteration) as told:
+        with pytest.raises(StopIteration) as reported:
             self.committer.box_monitor.observe(self.now()).send(None)
-        self.ingest.add_events(told.value.value)
+        self.ingest.add_events(reported.value.value)
 
 
 def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ class CrowdedBus:
         engine = Engine(EngineSetup(devices=setups, period_ns=PERIOD_NS))
         engine.start(self.start_ns)
         engine.sweeps(self.sweeps)
-        told = [d.body["points"]["power"]["quality"] for d in engine.close(self.clock.mono_ns)]
-        return sum(q.get("good", 0) for q in told), sum(q.get("bad:stale", 0) for q in told)
+        reported = [d.body["points"]["power"]["quality"] for d in engine.close(self.clock.mono_ns)]
+        return sum(q.get("good", 0) for q in reported), sum(q.get("bad:stale", 0) for q in reported)
 
 
 async def test_a_bus_that_is_late_gives_way_and_each_question_that_is_left_out_is_told() -> None:
@@ -139,8 +139,8 @@ def test_raw_rows_that_cannot_be_committed_are_counted_in_the_next_record(
         rows.add(made)
         raw, given_up = rows.take()
         drafts = make_raw_drafts({"m": KEYS}, raw, given_up)
-        told = [draft.body.get("given_up", 0) for draft in drafts]
-        assert sum(told) == given_up == told[0]
+        reported = [draft.body.get("given_up", 0) for draft in drafts]
+        assert sum(reported) == given_up == reported[0]
         kept = [sweep for draft in drafts for sweep in raw_sweeps(draft.body)[1]]
         assert [s.mono_ns for s in kept] == [s.mono_ns for s in made[given_up:]], "the newest stay"
         assert len(kept) + given_up == len(made)
@@ -153,17 +153,17 @@ def test_raw_rows_that_cannot_be_committed_are_counted_in_the_next_record(
 
 
 def test_an_overload_is_told_at_once_and_then_seldom_and_the_sum_is_right() -> None:
-    overload, told, at_ns = OverloadMonitor(0), [], 0
+    overload, reported, at_ns = OverloadMonitor(0), [], 0
     for second in range(3600):
         at_ns = second * S
         given = ShedCounts(min(second, 1800) * 800 * MS, min(second, 1800) * 3, second // 2000, 0)
-        told += overload.look(at_ns, given)
-    assert [draft.to_ns // S for draft in told] == [10, 910, 1810, 2000]
-    assert sum(draft.body["readings"] for draft in told) == 5400
-    assert sum(draft.body["raw"] for draft in told) == 1
-    assert sum(draft.body["rested_s"] for draft in told) == pytest.approx(1440.0)
-    assert [draft.body["within_s"] for draft in told] == [10.0, 900.0, 900.0, 10.0]
-    assert "every_s" in told[0].body["text"]
+        reported += overload.look(at_ns, given)
+    assert [draft.to_ns // S for draft in reported] == [10, 910, 1810, 2000]
+    assert sum(draft.body["readings"] for draft in reported) == 5400
+    assert sum(draft.body["raw"] for draft in reported) == 1
+    assert sum(draft.body["rested_s"] for draft in reported) == pytest.approx(1440.0)
+    assert [draft.body["within_s"] for draft in reported] == [10.0, 900.0, 900.0, 10.0]
+    assert "every_s" in reported[0].body["text"]
     fields = {field.name for field in msgspec.structs.fields(Declared)}
     assert {"within_s", "rested_s", "readings", "raw", "edges"} <= fields
 
@@ -176,15 +176,15 @@ def test_a_start_that_loads_its_models_is_no_overload() -> None:
         [],
     ]
     assert overload.look(40 * S, ShedCounts(rested_ns=8 * S)) == []
-    (told,) = overload.look(50 * S, ShedCounts(rested_ns=11 * S))
-    assert (told.body["rested_s"], told.body["within_s"]) == (6.0, 20.0)
+    (reported,) = overload.look(50 * S, ShedCounts(rested_ns=11 * S))
+    assert (reported.body["rested_s"], reported.body["within_s"]) == (6.0, 20.0)
 
 
 def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
     overload = OverloadMonitor(0)
     for second in range(0, 1000, 10):
         assert overload.look(second * S, ShedCounts(rested_ns=second * 50 * MS)) == []
-    (told,) = overload.look(1000 * S, ShedCounts(rested_ns=50 * S, edges=1))
-    assert told.body["edges"] == 1
-    assert told.from_ns == told.to_ns == 1000 * S
-    assert told.body["within_s"] == 10.0
+    (reported,) = overload.look(1000 * S, ShedCounts(rested_ns=50 * S, edges=1))
+    assert reported.body["edges"] == 1
+    assert reported.from_ns == reported.to_ns == 1000 * S
+    assert reported.body["within_s"] == 10.0

@@ -152,8 +152,8 @@ def test_a_corrupt_model_is_said_and_its_rule_answers(
         assert raised, f"the {rule} saw nothing"
         assert {flag["by"] for flag in raised} == {rule}
         assert all(rule in flag["text"] for flag in raised)
-        told = one.judge.status()[name]
-        assert (told["answers"], bool(told["why"])) == ("rule", True)
+        reported = one.judge.status()[name]
+        assert (reported["answers"], bool(reported["why"])) == ("rule", True)
         assert [r for r in caplog.records if f"model {name}" in r.getMessage()], "nobody is told"
     lanes = [d for d in drafts if d.source == "east_1" and d.stream is Stream.TRAFFIC]
     assert len(lanes) == MINUTES
@@ -217,12 +217,12 @@ def test_every_source_has_a_record_in_every_window() -> None:
 
 
 def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None:
-    one, told = pipeline(), list[tuple[int, int]]()
-    monkeypatch.setattr(one.judge, "missing", lambda a, b: told.append((a, b)))
+    one, reported = pipeline(), list[tuple[int, int]]()
+    monkeypatch.setattr(one.judge, "missing", lambda a, b: reported.append((a, b)))
     one.contacts(found("east_1.lead"))
     one.lost(20 * S, 50 * S)
     lane = next(d for d in one.close(MINUTE) if d.source == "east_1")
-    assert told == [(20 * S, 50 * S)]
+    assert reported == [(20 * S, 50 * S)]
     assert lane.body["covered_s"] <= 20.0
 
 

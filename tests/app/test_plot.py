@@ -136,8 +136,8 @@ def test_what_comes_later_is_drawn_when_it_is_there() -> None:
 
 
 def test_bays_are_drawn_and_so_are_flags_of_other_devices() -> None:
-    key, told = RecordKey(0, Stream.BAY, 1), {"bay": "b1", "covered_s": 60.0, "occupancy": 1.0}
-    bay = [Record(key, "b1", 0, 60 * m * S, 60 * (m + 1) * S, told) for m in range(60)]
+    key, reported = RecordKey(0, Stream.BAY, 1), {"bay": "b1", "covered_s": 60.0, "occupancy": 1.0}
+    bay = [Record(key, "b1", 0, 60 * m * S, 60 * (m + 1) * S, reported) for m in range(60)]
     odd = event("heat", 600, event="anomaly", state="on", point="power", text="It jumped.")
     root = svg(taken(*hour(), *bay, odd))
     texts = {t.text for t in root.iter(f"{SVG}text")}

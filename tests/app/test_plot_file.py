@@ -142,7 +142,7 @@ def test_a_day_of_windows_of_5_s_on_8_lanes_is_below_5_mb() -> None:
     """Each time a quarter of it."""
     lanes = size(2, 8)
     made = PlotData(5 * S)
-    told = {
+    reported = {
         "speed": {"n": 3, "mean": 47.3},
         "p_congested_5": 0.123,
         "p_congested_15": 0.456,
@@ -152,7 +152,7 @@ def test_a_day_of_windows_of_5_s_on_8_lanes_is_below_5_mb() -> None:
         share = window * 7919 % 10_000 / 10_000
         for i in range(lanes):
             made.take(lane(f"lane_{i}", 5 * window, 5, occupancy=share, volume=window % 4,
-                           approach=f"approach_{i // 2}", queue_us=window, **told))  # fmt: skip
+                           approach=f"approach_{i // 2}", queue_us=window, **reported))  # fmt: skip
     assert made.width_ns == 5 * S
     page = draw_page(made, Heading("t"), ".html")
     assert len(page.encode()) < 5_000_000 * lanes // 8

@@ -23,11 +23,11 @@ def believed(monkeypatch: pytest.MonkeyPatch, past: PastState) -> None:
     """What the outbox says of its states, from now on."""
     made = daemon_lives.FragileWriter.__init__
 
-    def doubted(self: daemon_lives.FragileWriter, box: GatewayStorage, life: GatewayLife) -> None:
+    def with_past(self: daemon_lives.FragileWriter, box: GatewayStorage, life: GatewayLife) -> None:
         made(self, box, life)
         self.epoch = replace(self.epoch, past=past)
 
-    monkeypatch.setattr(daemon_lives.FragileWriter, "__init__", doubted)
+    monkeypatch.setattr(daemon_lives.FragileWriter, "__init__", with_past)
 
 
 def test_a_state_without_the_segment_that_it_names_is_older_if_a_later_one_is_there(
@@ -62,8 +62,8 @@ def test_what_the_outbox_says_of_its_states_is_believed(
     again.run(30 * S)
     closed(again)
     first = after(box, box.epoch)[0]
-    told = first.body["points"]["energy_import"]
-    assert told["quality"]["uncertain:gap"] == 1
+    reported = first.body["points"]["energy_import"]
+    assert reported["quality"]["uncertain:gap"] == 1
     assert ((daemon_lives.steps_of(first, "delta") or 0) > 15) is grown, "what came in between"
 
 

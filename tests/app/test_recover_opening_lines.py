@@ -13,8 +13,8 @@ LINED = ["east_1", "heat", "north_1"]
 
 def openings(box: GatewayStorage) -> list[tuple[list[str], list[Any]]]:
     """Who was not open, and when, in ms."""
-    told = (r.body for r in box.events("gap") if r.body["text"] == GAP_TEXTS["opening"])
-    return [(body["sources"], [at // 1000 for at in body["gap"]]) for body in told]
+    reported = (r.body for r in box.events("gap") if r.body["text"] == GAP_TEXTS["opening"])
+    return [(body["sources"], [at // 1000 for at in body["gap"]]) for body in reported]
 
 
 def opened(life: GatewayLife, *lines: str) -> None:

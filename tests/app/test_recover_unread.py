@@ -25,7 +25,7 @@ def test_an_outbox_that_does_not_answer_is_no_first_start() -> None:
     assert "gone" in said(damaged=True)["text"]
 
 
-def test_the_ledger_says_so_when_the_outbox_began_in_memory(tmp_path: Path) -> None:
+def test_the_epoch_file_says_so_when_the_outbox_began_in_memory(tmp_path: Path) -> None:
     opened = OpenReport(in_memory="The card does not answer.")
     with mock.patch.object(daemon_lives, "OpenReport", return_value=opened):
         life = daemon_lives.GatewayLife(daemon_lives.GatewayStorage(tmp_path), 0)

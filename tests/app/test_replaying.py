@@ -149,25 +149,25 @@ def lanes(said: ReplayResult, lane: str) -> list[dict[str, Any]]:
     return [r for r in map(json.loads, said.records) if r.get("lane") == lane]
 
 
-def told(said: ReplayResult, lane: str) -> list[tuple[Any, ...]]:
+def reported(said: ReplayResult, lane: str) -> list[tuple[Any, ...]]:
     return [(r["volume"], r["covered_s"], r["health"]) for r in lanes(said, lane)]
 
 
 def test_nobody_has_heard_a_line_before_the_window_of_its_first_row(folder: Path) -> None:
     said = replayed(folder, LATE)
-    assert told(said, "north_1")[0] == (1, 5.0, "trail_unobserved")
-    assert told(said, "east_1") == [(None, 0.0, "unobserved")] * 2 + [(1, 5.0, "ok")]
+    assert reported(said, "north_1")[0] == (1, 5.0, "trail_unobserved")
+    assert reported(said, "east_1") == [(None, 0.0, "unobserved")] * 2 + [(1, 5.0, "ok")]
 
 
 def test_a_row_at_0_says_that_a_line_at_rest_was_watched_from_the_start(folder: Path) -> None:
     edges = LATE.decode().replace(HEADER, f"{HEADER}0,c,1\n0,f,0\n")  # c is active low
     said = replayed(folder, edges.encode())
-    assert told(said, "east_1") == [(0, 5.0, "ok")] * 2 + [(1, 5.0, "ok")]
+    assert reported(said, "east_1") == [(0, 5.0, "ok")] * 2 + [(1, 5.0, "ok")]
     assert not [r for r in said.records if '"door"' in r]  # it is shut, as it was
 
 
 def test_a_vehicle_that_comes_at_0_is_one(folder: Path) -> None:
-    assert told(replayed(folder, f"{HEADER}0,c,0\n600,c,1\n".encode()), "east_1") == [
+    assert reported(replayed(folder, f"{HEADER}0,c,0\n600,c,1\n".encode()), "east_1") == [
         (1, 5.0, "ok")
     ]
 

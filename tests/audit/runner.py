@@ -72,23 +72,23 @@ class Theirs:
 
 def failures(platform: AuditedPlatform, vector: Path, suffix: str) -> list[str]:
     """What this platform finds otherwise."""
-    told = json.loads(vector.read_text(encoding="utf-8"))
+    stated = json.loads(vector.read_text(encoding="utf-8"))
     found = []
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "keys").mkdir()
-        (folder / "keys" / "gateway.pem").write_text(told["certificate"])
+        (folder / "keys" / "gateway.pem").write_text(stated["certificate"])
         store = folder / f"store{suffix}"
-        platform.put(store, told["messages"])
+        platform.put(store, stated["messages"])
         keys = ["--keys", str(folder / "keys")]
-        if told["unsigned_ok"]:
+        if stated["unsigned_ok"]:
             keys += ["--unsigned-ok", GW]
         for options, expected in (([], "findings"), (keys, "findings_with_keys")):
             code, said = platform.audit(store, options)
             lines = (json.loads(line) for line in said.splitlines())
             kinds = sorted({line["finding"] for line in lines if "finding" in line})
-            if (code, kinds) != (bool(told[expected]), told[expected]):
-                text = f"{vector.stem}: {expected} are {told[expected]}"
+            if (code, kinds) != (bool(stated[expected]), stated[expected]):
+                text = f"{vector.stem}: {expected} are {stated[expected]}"
                 found.append(f"{text}; it says {kinds}, and ends with {code}")
     return found
 

@@ -23,7 +23,7 @@ from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.uplink.wire import Topics
 
 GW: Final = "gw"
-TELL_S: Final = 0.5
+REPORT_S: Final = 0.5
 
 
 def summary(mono_ns: int) -> Draft:
@@ -93,7 +93,7 @@ async def main(words: dict[str, Any]) -> None:
                 ),
                 flush=True,
             )
-            await clock.sleep_until(clock.now().mono_ns + int(TELL_S * 1e9))
+            await clock.sleep_until(clock.now().mono_ns + int(REPORT_S * 1e9))
             # as a daemon does each minute: what is confirmed leaves, with all that rides along
             if not words["live_s"]:
                 sender.offer(await writer.commit(()))

@@ -21,7 +21,7 @@ from edge.uplink.wire import encode
 from tests.kit.virtualgateway import lived, summaries
 
 TOPIC = "site/meter"
-TELL_S = 0.5
+REPORT_S = 0.5
 
 
 class ConfirmedCount:
@@ -34,7 +34,7 @@ class ConfirmedCount:
         self.count += 1
         now_s = time.monotonic()
         if now_s >= self._due_s:
-            self._due_s = now_s + TELL_S
+            self._due_s = now_s + REPORT_S
             found = {"at_ns": time.monotonic_ns(), "confirmed": self.count,
                      "cpu_s": time.process_time()}  # fmt: skip
             print(json.dumps(found), flush=True)
@@ -55,18 +55,18 @@ def with_paho(port: int) -> None:
     client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
     client.connect("127.0.0.1", port)
     client.loop_start()
-    told = ConfirmedCount()
+    result = ConfirmedCount()
     for payload in payloads():
         client.publish(TOPIC, payload, qos=1).wait_for_publish()
-        told()
+        result()
 
 
 async def with_aiomqtt(port: int) -> None:
     async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
-        told = ConfirmedCount()
+        result = ConfirmedCount()
         for payload in payloads():
             await client.publish(TOPIC, payload, qos=1)
-            told()
+            result()
 
 
 if __name__ == "__main__":

@@ -94,10 +94,10 @@ def test_connecting_never_blocks(tmp_path: Path, report: Report) -> None:
     threading.Thread(target=watch, daemon=True).start()
     mount = f"mount --bind {tmp_path}/resolv.conf /etc/resolv.conf"
     run = f"exec {sys.executable} -m edge.cli.main run {tmp_path}/site.toml"
-    told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": f"{WATCHDOG_S}000000"}
+    notify = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": f"{WATCHDOG_S}000000"}
     daemon = subprocess.Popen(
         ["unshare", "-m", "sh", "-c", f"{mount} && {run}"],
-        cwd=ROOT, env={**os.environ, **told}, stderr=subprocess.DEVNULL,
+        cwd=ROOT, env={**os.environ, **notify}, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     time.sleep(SECONDS)
     daemon.terminate()

@@ -76,11 +76,11 @@ def measure(folder: Path, outbox: Path, words: dict[str, Any]) -> DrainRate:
         stack.enter_context(line)
         if words["receipt_s"] is not None:
             stack.enter_context(platform(folder, broker.port))
-        told = {
+        result = {
             "folder": str(outbox), "run": str(memory_folder(folder)),
             "port": line.said()["port"], "live_s": LIVE_S, **words,
         }  # fmt: skip
-        sender = MeasuredProgram(folder / "sender.log", "tests.bench.sending", json.dumps(told))
+        sender = MeasuredProgram(folder / "sender.log", "tests.bench.sending", json.dumps(result))
         stack.enter_context(sender)
         begin = after(sender, WARM_S)
         end = after(sender, SECONDS)

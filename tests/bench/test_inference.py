@@ -103,12 +103,12 @@ def test_the_memory_of_all_models(report: Report) -> None:
     sizes = {}
     for loaded in ("yes", "no"):
         command = [sys.executable, "-m", "tests.bench.loaded", loaded]
-        told = [
+        result = [
             int(subprocess.run(command, cwd=ROOT, env=environment(), check=True, text=True,
                                capture_output=True, timeout=120).stdout)
             for _ in range(3)
         ]  # fmt: skip
-        sizes[loaded] = median(told) / MB_KIB
+        sizes[loaded] = median(result) / MB_KIB
     how = f"VmRSS of a judge with {', '.join(bundles())}; the rest is onnxruntime and numpy"
     report.add("memory with all models", sizes["yes"], sizes["no"], "MiB", "rules alone", how)
     assert sizes["yes"] > sizes["no"]

@@ -21,10 +21,10 @@ def answering(folder: Path, answers: Mapping[str, Mapping[str, Any]]) -> Iterato
         loops.append((asyncio.get_running_loop(), stop))
 
         def verb(answer: Mapping[str, Any]) -> Any:
-            async def told(_: Mapping[str, Any]) -> Mapping[str, Any]:
+            async def reported(_: Mapping[str, Any]) -> Mapping[str, Any]:
                 return answer
 
-            return told
+            return reported
 
         server = ControlServer(folder, {name: verb(answer) for name, answer in answers.items()})
         await server.start()

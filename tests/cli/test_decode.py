@@ -217,11 +217,11 @@ def test_a_device_on_a_gpio_line_has_no_frames(kerbstone: Command, name: str) ->
 
 
 def test_a_module_agrees_with_what_others_made_of_its_answer(kerbstone: Command) -> None:
-    told = vector("sen55-read")
-    said = kerbstone("decode", "sen55", "03c4", told["raw_hex"], "--json")
+    reported = vector("sen55-read")
+    said = kerbstone("decode", "sen55", "03c4", reported["raw_hex"], "--json")
     assert said.code == 0, said.err
     found = {point: row["value"] for point, row in rows(said.out).items()}
-    assert found == pytest.approx(by_name(told["decoded"]))
+    assert found == pytest.approx(by_name(reported["decoded"]))
 
 
 @pytest.mark.parametrize(

@@ -58,15 +58,15 @@ def test_each_shipped_bundle_is_listed_and_proves_itself(kerbstone: Command) -> 
 @pytest.mark.parametrize("words", [["models", "--json"], ["models", "list", "--json"]])
 def test_list_for_programs(kerbstone: Command, words: list[str]) -> None:
     said = kerbstone(*words)
-    told = json.loads(said.out)
-    assert [one["name"] for one in told["bundles"]] == SHIPPED
-    for one in told["bundles"]:
+    reported = json.loads(said.out)
+    assert [one["name"] for one in reported["bundles"]] == SHIPPED
+    for one in reported["bundles"]:
         assert one["ok"]
         assert one["golden"] >= 2
         assert one["ms"] > 0
         assert 0 < one["ms_64"] < 50
         assert len(one["sha256"]) == 64
-    assert told["live"] is None
+    assert reported["live"] is None
 
 
 def test_check_says_that_all_can_be_used(kerbstone: Command, tmp_path: Path) -> None:
@@ -120,9 +120,11 @@ def test_what_is_wrong_with_a_bundle_is_said_with_what_to_do(
     wrong = [line for line in said.lines if line.startswith("  WRONG: ")]
     assert any(says in line and do in line for line in wrong), wrong
     assert said.lines[-1] == "1 checked: 1 cannot"
-    (told,) = [json.loads(line) for line in kerbstone("models", "check", tmp_path, "--json").lines]
-    assert not told["ok"]
-    assert says in str(told["faults"])
+    (reported,) = [
+        json.loads(line) for line in kerbstone("models", "check", tmp_path, "--json").lines
+    ]
+    assert not reported["ok"]
+    assert says in str(reported["faults"])
 
 
 def test_one_bundle_may_be_named_itself(kerbstone: Command, tmp_path: Path) -> None:
@@ -149,13 +151,13 @@ def test_while_the_daemon_runs_it_is_asked_how_they_fare(
         "last": [{"before_s": 60.0, "row": "air.no2", "live": "on", "candidate": "off",
                   "live_score": 0.7, "candidate_score": 0.2}],
     }  # fmt: skip
-    told = {
+    reported = {
         "model": "anomaly 0.9.0", "answers": "model", "why": "", "ms": 0.14, "shadow": shadow,
         "instead": "model anomaly 1.0.0: out of its mind",
         "drift": {"psi": 0.31, "column": "level", "hours": 24,
                   "text": "answers differ from what it was trained on: level"},
     }  # fmt: skip
-    answers = {"status": {"models": {"anomaly": told, "congestion": None}}}
+    answers = {"status": {"models": {"anomaly": reported, "congestion": None}}}
     with answering(tmp_path / "run", answers):
         said = kerbstone("models", "--config", file)
         for_programs = json.loads(kerbstone("models", "list", "--config", file, "--json").out)
@@ -195,10 +197,10 @@ def test_where_two_bundles_differ_is_told_with_the_timestamp(
     said = kerbstone(*words)
     assert said.code == 1
     assert "  from 200: A on (" in said.out
-    told = [json.loads(line) for line in kerbstone(*words, "--json").lines]
-    assert len(told) == 2
-    assert told[0]["differs"][0]["timestamp"] == "200"
-    assert told[0]["only_live"] > 0
+    reported = [json.loads(line) for line in kerbstone(*words, "--json").lines]
+    assert len(reported) == 2
+    assert reported[0]["differs"][0]["timestamp"] == "200"
+    assert reported[0]["only_live"] > 0
 
 
 @pytest.mark.parametrize(
@@ -249,10 +251,10 @@ def test_two_bundles_are_compared_over_recorded_edges(
     said = kerbstone("models", "compare", shipped, other, *words)
     assert said.code == 1
     assert "only A: congestion east" in said.out
-    told = json.loads(kerbstone("models", "compare", shipped, other, *words, "--json").out)
-    assert told["turns_a"] > told["turns_b"]
-    assert told["only_a"][0]["state"] == "on"
-    assert told["windows"] > 50
+    reported = json.loads(kerbstone("models", "compare", shipped, other, *words, "--json").out)
+    assert reported["turns_a"] > reported["turns_b"]
+    assert reported["only_a"][0]["state"] == "on"
+    assert reported["windows"] > 50
 
 
 @pytest.mark.parametrize("first", [False, True])

@@ -37,9 +37,9 @@ async def test_without_a_daemon_the_file_itself_is_looked_at(
     (tmp_path / "run").mkdir()
     await fill(tmp_path)
     assert main(["outbox", "--config", str(config), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["rows"], told["streams"]) == (3, {"air": 3})
-    assert 0 < told["size"] < told["limit"]
+    reported = json.loads(capsys.readouterr().out)
+    assert (reported["rows"], reported["streams"]) == (3, {"air": 3})
+    assert 0 < reported["size"] < reported["limit"]
     assert main(["outbox", "--config", str(config)]) == 0
     said = capsys.readouterr().out
     assert said.startswith("g at s, from the files; no daemon runs\n")

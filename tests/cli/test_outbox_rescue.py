@@ -52,12 +52,12 @@ def test_of_a_damaged_database_all_but_the_damaged_rows_come_out(
     before = picture(path.parent)
     out = tmp_path / "out.jsonl"
     said = kerbstone("outbox", "rescue", path, "--out", out, "--owner", OWNER, "--json")
-    told = json.loads(said.out)
+    reported = json.loads(said.out)
     found = keys(out)
-    assert len(set(found)) == len(found) == told["written"]
+    assert len(set(found)) == len(found) == reported["written"]
     # a word hits one row, or the head of a page that holds a handful of them
     assert len(found) >= 301 - 12 * 6
-    assert said.code == (0 if len(found) == 301 and not told["trouble"] else 1)
+    assert said.code == (0 if len(found) == 301 and not reported["trouble"] else 1)
     assert picture(path.parent) == before
 
 
@@ -74,9 +74,9 @@ def test_a_database_without_its_first_page_and_one_that_was_cut(
     place = quarantine(path.parent, "outbox.db", len(data) // 2)
     out = tmp_path / "b.jsonl"
     said = kerbstone("outbox", "rescue", place / "outbox.db", "--out", out, "--json")
-    told = json.loads(said.out)
+    reported = json.loads(said.out)
     assert said.code == 1
-    assert 20 < told["written"] < 301
+    assert 20 < reported["written"] < 301
 
 
 def test_rows_that_are_in_the_log_alone_and_behind_a_torn_frame(
@@ -159,9 +159,9 @@ def test_a_log_whose_database_is_gone_is_read(
     before = picture(tmp_path / "alone")
     out = tmp_path / "a.jsonl"
     said = kerbstone("outbox", "rescue", tmp_path / "alone" / name, "--out", out, "--json")
-    told = json.loads(said.out)
-    assert (said.code, told["found_on_pages"]) == (1, 200)
-    assert "gone" in told["trouble"]
+    reported = json.loads(said.out)
+    assert (said.code, reported["found_on_pages"]) == (1, 200)
+    assert "gone" in reported["trouble"]
     assert len(set(keys(out))) == 200
     assert picture(tmp_path / "alone") == before
 

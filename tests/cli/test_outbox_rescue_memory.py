@@ -68,9 +68,9 @@ def test_a_log_of_memory_with_a_damaged_commit_is_not_called_whole(
     data[len(data) // 2] ^= 1
     log.write_bytes(data)
     said = kerbstone("outbox", "rescue", log, "--out", tmp_path / "a.jsonl", "--json")
-    told = json.loads(said.out)
-    assert (said.code, told["written"]) == (1, 101)
-    assert "cannot be read" in told["trouble"]
+    reported = json.loads(said.out)
+    assert (said.code, reported["written"]) == (1, 101)
+    assert "cannot be read" in reported["trouble"]
 
 
 def staged_file(folder: Path, *entries: object) -> Path:
@@ -105,6 +105,6 @@ def test_a_stage_that_cannot_be_read_to_its_end_is_not_called_whole(
     data[-16] ^= 1  # in the last but one
     path.write_bytes(data)
     said = kerbstone("outbox", "rescue", path, "--out", tmp_path / "a.jsonl", "--json")
-    told = json.loads(said.out)
-    assert (said.code, told["entries"]) == (1, 2)
-    assert "bytes" in told["trouble"]
+    reported = json.loads(said.out)
+    assert (said.code, reported["entries"]) == (1, 2)
+    assert "bytes" in reported["trouble"]

@@ -50,14 +50,16 @@ def test_what_is_sent_is_receipted_and_audited(
     with receipts(broker, store):
         said = kerbstone("outbox", "rescue", path, "--config", config, "--owner", OWNER, "--json")
         twice = kerbstone("outbox", "rescue", path, "--config", config, "--owner", OWNER, "--json")
-    told = json.loads(said.out)
-    assert told["confirmed"] == told["sent"] == told["read"] + told["found_on_pages"]
+    reported = json.loads(said.out)
+    assert (
+        reported["confirmed"] == reported["sent"] == reported["read"] + reported["found_on_pages"]
+    )
     assert said.code == twice.code == int(harm)
-    assert (told["sent"] == 301) is not harm
+    assert (reported["sent"] == 301) is not harm
     audit = kerbstone("audit", "--store", store, "--json")
     lines = [json.loads(line) for line in audit.out.splitlines()]
     verdict = lines[-1]
-    assert verdict["records"] == told["sent"], "what came twice is stored once"
+    assert verdict["records"] == reported["sent"], "what came twice is stored once"
     kinds = {line["finding"] for line in lines if "finding" in line}
     assert ("missing" in kinds) is harm, "what was damaged is found missing"
     # no manifest was made; a record that cannot be read leaves its time, too

@@ -81,8 +81,8 @@ def test_a_claim_is_written_once_with_its_network(
     assert claim.network
     assert claim.network.psk == "secretsecret"
     assert claim.network.ntp == ("a.city", "b.city")
-    told = json.loads(said.out)
-    assert told["claim"] == claim.claim
+    reported = json.loads(said.out)
+    assert reported["claim"] == claim.claim
     assert claim.code not in said.out
     assert "secretsecret" not in said.out
     assert new(kerbstone, home, tmp_path / "card").code == 2

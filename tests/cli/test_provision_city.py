@@ -33,9 +33,9 @@ def test_a_broker_and_a_program_are_issued_listed_and_revoked(
     assert kerbstone("provision", "issued").out == "no broker and no program has a certificate\n"
     said = kerbstone("provision", "issue", "broker", "mq-1", *HOSTS, "--json")
     assert said.code == 0, said.err
-    told = json.loads(said.out)
-    assert told["serial"] == f"{made('mq-1').serial_number:x}"
-    assert {Path(each).name for each in told["files"]} == {"mq-1.crt", "mq-1.key", "ca.crt"}
+    reported = json.loads(said.out)
+    assert reported["serial"] == f"{made('mq-1').serial_number:x}"
+    assert {Path(each).name for each in reported["files"]} == {"mq-1.crt", "mq-1.key", "ca.crt"}
     assert "BEGIN" not in said.out
     assert kerbstone("provision", "issue", "platform", "platform").code == 0
 

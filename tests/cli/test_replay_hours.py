@@ -38,7 +38,7 @@ def edges(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("start", "told"),
+    ("start", "reported"),
     [
         ([], [UNKNOWN] * 6),
         (["--start", "1970-01-01"], [0.0] * 3 + [1.0] * 3),  # a Thursday
@@ -49,9 +49,9 @@ def edges(path: Path) -> Path:
 )
 def test_the_hour_is_judged_where_the_start_is_said_and_nowhere_else(
     kerbstone: Command, site: MakeSite, tmp_path: Path, hours: list[float], start: list[str],
-    told: list[float],
+    reported: list[float],
 ) -> None:  # fmt: skip
     words = ["replay", "--config", site(period_s=900, models=True), "--edges"]
     said = kerbstone(*words, edges(tmp_path / "e.csv"), *start)
     assert said.code == 0, said.err
-    assert hours == told
+    assert hours == reported

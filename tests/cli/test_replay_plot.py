@@ -100,7 +100,7 @@ def test_progress_is_told_on_a_terminal_and_nowhere_else(
     if not screen:
         assert err.getvalue() == ""
         return
-    told = err.getvalue().split("\r\033[K")
-    assert any(text.startswith("reading: ") for text in told)
-    assert any(re.match(r" *\d+%: [\d.]+ h replayed", text) for text in told)
-    assert told[-1] == ""  # nothing is left of it
+    reported = err.getvalue().split("\r\033[K")
+    assert any(text.startswith("reading: ") for text in reported)
+    assert any(re.match(r" *\d+%: [\d.]+ h replayed", text) for text in reported)
+    assert reported[-1] == ""  # nothing is left of it

@@ -49,15 +49,15 @@ def test_chips_are_known_by_id_number_or_registers(
 ) -> None:
     said = kerbstone("scan", air[1], "--json")
     assert said.code == 1  # for there is something that nobody knows
-    told = json.loads(said.out)
-    (place,) = told["places"]
+    reported = json.loads(said.out)
+    (place,) = reported["places"]
     assert [device["driver"] for device in place["devices"]] == [
         "sht4x", "ads1115", "sgp41", "scd41", "sps30", "sen66", "bme280", "bme688"
     ]  # fmt: skip
     assert place["devices"][0]["serial"] == str(0xCAFE)
     assert place["unknown"] == ["0x50: a device answers, but this program does not know the chip"]
-    assert "address = 0x77" in told["toml"]
-    _accepted(kerbstone, told["toml"], tmp_path)
+    assert "address = 0x77" in reported["toml"]
+    _accepted(kerbstone, reported["toml"], tmp_path)
     assert all(len(data) <= 2 for _, kind, data in air[0].log if kind == "w"), "questions only"
 
 
@@ -74,16 +74,16 @@ def test_a_site_is_found_on_all_its_ports_at_once(
             played.on_a_line({1: "sdm630", 5: "em340", 9: "pzem004t"})
         )
         said = kerbstone("scan", *places.values(), "--json", "--listen", "0.3", *MODBUS)
-    told = json.loads(said.out)
+    reported = json.loads(said.out)
     found = {
-        one["place"]: [device["driver"] for device in one["devices"]] for one in told["places"]
+        one["place"]: [device["driver"] for device in one["devices"]] for one in reported["places"]
     }
     assert found == {
         **{places[name]: [name] for name in names},
         places["line"]: ["sdm630", "em340", "pzem004t"],
     }
     assert said.code == 0
-    _accepted(kerbstone, told["toml"], tmp_path)
+    _accepted(kerbstone, reported["toml"], tmp_path)
 
 
 def test_a_stuck_bus_ends_it_at_once(air: tuple[I2cKernel, str], kerbstone: Command) -> None:
@@ -184,11 +184,11 @@ def test_the_daemon_tells_where_its_buses_are(site: MakeSite) -> None:
     more = '[bus.net]\nkind = "modbus-tcp"\nhost = "10.0.0.7"\n[bus.hut]\nkind = "i2c"\n'
     more += '[device.m]\ndriver = "sdm120"\nbus = "net"\nunit = 1\n'
     more += '[device.a]\ndriver = "sht4x"\nbus = "hut"\n'
-    told = scantargets.site_targets(load_site(site(more=more), drivers.catalogue()))
-    assert told == {"loops": "/dev/gpiochip0", "net": "tcp:10.0.0.7:502", "hut": "/dev/i2c-1"}
-    assert scantargets.bus_at(told, "tcp:10.0.0.7") == "net"
-    assert scantargets.bus_at(told, "tcp:10.0.0.8") == ""
-    assert scantargets.bus_at(told, "/dev/../dev/i2c-1") == "hut"
+    reported = scantargets.site_targets(load_site(site(more=more), drivers.catalogue()))
+    assert reported == {"loops": "/dev/gpiochip0", "net": "tcp:10.0.0.7:502", "hut": "/dev/i2c-1"}
+    assert scantargets.bus_at(reported, "tcp:10.0.0.7") == "net"
+    assert scantargets.bus_at(reported, "tcp:10.0.0.8") == ""
+    assert scantargets.bus_at(reported, "/dev/../dev/i2c-1") == "hut"
 
 
 def test_ctrl_c_gives_what_was_found_so_far(air: tuple[I2cKernel, str]) -> None:

@@ -108,8 +108,12 @@ async def test_every_driver_reads_its_counterpart(
         for p, s in zip(device.points, samples, strict=True)
         if not isinstance(s, Bad)
     }
-    told = simrunner.measured_values(wish)
-    same = [k for k in good if k in told and good[k] == pytest.approx(told[k], rel=0.02, abs=0.6)]
+    reported = simrunner.measured_values(wish)
+    same = [
+        k
+        for k in good
+        if k in reported and good[k] == pytest.approx(reported[k], rel=0.02, abs=0.6)
+    ]
     assert same or name in UNTOLD
     assert len(good) >= len(device.points) / 3
 
@@ -132,8 +136,8 @@ def test_it_runs_on_a_port_until_it_is_told_to_end(tmp_path: Path) -> None:
     command += ["--on", os.ttyname(theirs), "--value", "co2=700", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        assert told["at"] == os.ttyname(theirs)
+        reported = json.loads(process.stdout.readline())
+        assert reported["at"] == os.ttyname(theirs)
         os.write(ours, bytes.fromhex("ff0186000000000079"))
         answer = b""
         while len(answer) < 9:
@@ -206,8 +210,8 @@ def test_a_port_that_is_not_there_is_not_reachable(kerbstone: Command) -> None:
 def test_what_it_cannot_tell_is_refused_and_nothing_else_falls(name: str, tmp_path: Path) -> None:
     """Whatever is not refused at the start must not be the end of a thread later."""
     spec = drivers.spec(name)
-    told = simrunner.measured_values(sim_request(spec, {}))
-    for key in list(told)[:3] + list(told)[-1:]:
+    reported = simrunner.measured_values(sim_request(spec, {}))
+    for key in list(reported)[:3] + list(reported)[-1:]:
         for value in (1e300, -1e300, 1e9, -1.0, 0.0):
             on = f"i2c:{tmp_path}/bus" if spec.wiring == "i2c" else "pty"
             try:
@@ -280,12 +284,12 @@ def test_read_says_what_a_device_says_of_itself(kerbstone: Command, tmp_path: Pa
         text = site_tables(spec, found, wish.line)
         site.write_text(head + store + text.replace("\ngas = ", "\n# gas = "), encoding="utf-8")
         plain = kerbstone("read", "dsmr", "--config", site)
-        told = json.loads(kerbstone("read", "dsmr", "--config", site, "--json").out)
+        reported = json.loads(kerbstone("read", "dsmr", "--config", site, "--json").out)
         site.write_text(head + store + text, encoding="utf-8")
         named = json.loads(kerbstone("read", "dsmr", "--config", site, "--json").out)
     assert "settings: 2 gas meters are behind this port" in plain.out
-    assert "S00300000000" in told["health"]["settings"]
-    values = {row["point"]: row for row in told["readings"]}
+    assert "S00300000000" in reported["health"]["settings"]
+    values = {row["point"]: row for row in reported["readings"]}
     assert (values["gas_volume"]["value"], values["gas_volume"]["quality"]) == (
         None, "bad:contradicted"
     )  # fmt: skip

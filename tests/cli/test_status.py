@@ -200,9 +200,9 @@ def test_what_only_needs_time_is_shown_and_needs_nobody(parts: dict[str, Any]) -
 @pytest.mark.parametrize(("level", "says"), [(0, "in 2026-11"), (2, "merged into quarter hours")])
 def test_a_byte_budget_is_told_where_there_is_one(level: int, says: str) -> None:
     data_saver = {"level": level, "used": 480_000_000, "budget": 500_000_000, "month": "2026-11"}
-    told = flat(changed(data_saver=data_saver))
-    assert "480 of 500 MB used" in told
-    assert says in told
+    reported = flat(changed(data_saver=data_saver))
+    assert "480 of 500 MB used" in reported
+    assert says in reported
     assert "MB used in" not in flat(changed(data_saver={**data_saver, "budget": 0}))
 
 
@@ -289,9 +289,9 @@ def test_a_daemon_that_is_well_is_exit_0(kerbstone: Command, config: Path, tmp_p
 def test_something_to_attend_to_is_exit_1(kerbstone: Command, config: Path, tmp_path: Path) -> None:
     with answering(tmp_path / "run", {"status": changed(outbox__dropped=2)}):
         said = kerbstone("status", "--config", config)
-        told = kerbstone("status", "--config", config, "--json")
-    assert said.code == told.code == 1
-    found = json.loads(told.out)
+        reported = kerbstone("status", "--config", config, "--json")
+    assert said.code == reported.code == 1
+    found = json.loads(reported.out)
     assert found["ok"] is False
     assert [issue["short"] for issue in found["issues"]] == ["2 records lost"]
     assert found["box"] == FINE["box"]

@@ -18,7 +18,7 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('confirm = "broker"\n', "", '5: uplink.confirm: is not set, so "broker" applies'),
         ("[uplink]", "[uplink]\nprotocol = '3.1.1'", "6: uplink.protocol: in MQTT 3.1.1 a refused"),
@@ -56,11 +56,11 @@ def test_a_site_with_nothing_odd_has_no_remarks(read: Read) -> None:
         ),
     ],
 )
-def test_one_remark(read: Read, old: str, new: str, told: str) -> None:
+def test_one_remark(read: Read, old: str, new: str, message: str) -> None:
     assert RIGHT.count(old) == 1
     text = RIGHT.replace(f'"{old}"', f"'{new}'") if f'"{old}"' in RIGHT else RIGHT.replace(old, new)
     (remark,) = remarks(read, text)
-    assert told in remark
+    assert message in remark
 
 
 def test_a_site_that_reads_nothing_is_told(read: Read) -> None:

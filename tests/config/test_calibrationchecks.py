@@ -100,7 +100,7 @@ def test_it_counts_up_to_its_last_day_if_the_day_is_known(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('device = "hut"', 'device = "hutt"', "calibration.pm.device: no device is called"),
         ('device = "hut"', 'device = "door"', "door is on a GPIO line and has no points"),
@@ -129,15 +129,17 @@ def test_it_counts_up_to_its_last_day_if_the_day_is_known(
         ("NO2-B43F", "NO-B4", "cell.o3.no2: cell.no2 is of the type NO-B4; NO2-A43F or NO2-B43F"),
     ],
 )  # fmt: skip
-def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None:
+def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, message: str) -> None:
     problems = wrong(ALL.replace(old, new, 1))
-    if told == "is no point of":  # the cell is called as an input of its own; the ozone misses it
+    if (
+        message == "is no point of"
+    ):  # the cell is called as an input of its own; the ozone misses it
         assert len(problems) == 2
         assert any("has a point of this name already" in problem for problem in problems)
         assert any('cell.o3.no2: gas has no point "no2"' in problem for problem in problems)
         return
     assert len(problems) == 1, problems
-    assert told in problems[0]
+    assert message in problems[0]
 
 
 def test_cells_that_need_each_other_hang_on_one_device(wrong: Wrong) -> None:

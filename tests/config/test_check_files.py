@@ -64,10 +64,10 @@ def test_what_only_built_devices_tell_is_told_by_check_as_by_run(
 ) -> None:
     file = tmp_path / "site.toml"
     file.write_text(SITE.format(tmp_path))
-    told = f"{file}:22: calibration.pm.humidity: hut.pm10 is mass concentration in ug/m3, not"
+    message = f"{file}:22: calibration.pm.humidity: hut.pm10 is mass concentration in ug/m3, not"
     for verb in ("check", "run"):
         assert main([verb, str(file)]) == 2
-        assert capsys.readouterr().err.startswith(told)
+        assert capsys.readouterr().err.startswith(message)
     assert not (tmp_path / "outbox").exists()
 
 
@@ -94,5 +94,5 @@ def test_a_certificate_that_ends_soon_is_a_warning(
     on_day(today)
     assert main(["check", str(file)]) == 0
     err = capsys.readouterr().err
-    told = f"warning: {file}:20: calibration.pm.until: 2027-03-01 is the last day on which it"
-    assert err.count("warning: ") == err.count(told) == warnings
+    message = f"warning: {file}:20: calibration.pm.until: 2027-03-01 is the last day on which it"
+    assert err.count("warning: ") == err.count(message) == warnings

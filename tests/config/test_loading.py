@@ -141,7 +141,7 @@ def test_an_empty_file_is_told_what_it_needs(wrong: Wrong) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "message"),
     [
         ("[site\nid = 1\n", 1, "this is not TOML: Expected ']'"),
         ("a = 1\nb = \n", 2, "this is not TOML: Invalid value (column 5)"),
@@ -153,11 +153,11 @@ def test_an_empty_file_is_told_what_it_needs(wrong: Wrong) -> None:
     ],
 )
 def test_what_is_no_toml_is_told_with_its_line(
-    wrong: Wrong, text: str, line: int, told: str
+    wrong: Wrong, text: str, line: int, message: str
 ) -> None:
     (problem,) = wrong(text)
     assert problem.startswith(f"{line}: file: ")
-    assert told in problem
+    assert message in problem
 
 
 @pytest.mark.parametrize("version", ["2", "'1'", "true", "1.0", "99999999999999999999999999"])
@@ -176,28 +176,28 @@ def test_a_mark_and_carriage_returns_of_other_editors_do_no_harm(read: Read) -> 
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"[site]\nid = '\xff'\n", "site.toml:2: file: this line is not UTF-8 text"),
         (b"#" * 90 + b"\n" + b"# x\n" * 40_000, "site.toml: file: has more than 128 kB"),
     ],
 )
-def test_bytes_that_are_no_configuration(tmp_path: Path, data: bytes, told: str) -> None:
+def test_bytes_that_are_no_configuration(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "site.toml"
     path.write_bytes(data)
     with pytest.raises(Problems) as caught:
         load_site(path, CATALOGUE)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_what_is_no_file_does_not_stop_us(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    for path, told in (
+    for path, message in (
         (tmp_path / "pipe", "is not a file"),
         (tmp_path, "cannot be read: Is a directory"),
         (tmp_path / "none.toml", "cannot be read: No such file"),
     ):
-        with pytest.raises(Problems, match=told):
+        with pytest.raises(Problems, match=message):
             load_site(path, CATALOGUE)
 
 

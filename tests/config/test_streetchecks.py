@@ -59,7 +59,7 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("added", "told"),
+    ("added", "message"),
     [
         # classes
         (PAIR + "classes = 3\n", "18: lane.north_1.classes: 3 does not fit; a list of tables"),
@@ -201,9 +201,9 @@ def test_what_is_left_out_has_a_default(read: Read) -> None:
         ),
     ],
 )
-def test_one_thing_is_wrong(wrong: Wrong, added: str, told: str) -> None:
+def test_one_thing_is_wrong(wrong: Wrong, added: str, message: str) -> None:
     problems = wrong(RIGHT + added)
-    assert len([each for each in problems if told in each]) == 1, problems
+    assert len([each for each in problems if message in each]) == 1, problems
 
 
 def test_a_long_ring_is_told_once(wrong: Wrong) -> None:
@@ -227,7 +227,7 @@ def test_red_and_amber_are_enough(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("added", "told"),
+    ("added", "message"),
     [
         (
             'classes = [{ name = "any" }]\n',
@@ -254,9 +254,9 @@ def test_red_and_amber_are_enough(read: Read) -> None:
         ('[models]\nshadow = "/"\ndir = "/"\n', "17: models.shadow: is the same as dir; a model"),
     ],
 )
-def test_what_may_surprise_is_said(read: Read, added: str, told: str) -> None:
+def test_what_may_surprise_is_said(read: Read, added: str, message: str) -> None:
     (remark,) = (f"{p.line}: {p.key}: {p.text}" for p in site_warnings(read(RIGHT + added)))
-    assert remark.startswith(told)
+    assert remark.startswith(message)
 
 
 def test_a_site_of_bays_alone_is_a_site(read: Read) -> None:

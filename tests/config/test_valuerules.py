@@ -21,7 +21,7 @@ port = "/dev/ttyS1"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ('gateway = "gw-0001"', 'gateway = "gw/1"', '3: site.gateway: "gw/1" is not'),
         ('gateway = "gw-0001"', 'gateway = ""', '3: site.gateway: "" is not'),
@@ -62,9 +62,9 @@ port = "/dev/ttyS1"
                 "[bus.loops]",
                 f"[bus.m]\nkind = 'modbus-rtu'\nport = '/dev/x'\nlink_delay_s = {given}\n"
                 "[bus.loops]",
-                f"link_delay_s: {told}",
+                f"link_delay_s: {message}",
             )
-            for given, told in (
+            for given, message in (
                 ("0.05", "0.05 is not between 0.1 and 60.0"),
                 ("61", "61 is not between 0.1 and 60.0"),
                 ("'5'", '"5" does not fit'),
@@ -101,14 +101,14 @@ port = "/dev/ttyS1"
         ),
     ],
 )
-def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None:
+def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, message: str) -> None:
     assert RIGHT.count(old) == 1
     problems = wrong(RIGHT.replace(old, new))
-    assert len([p for p in problems if told in p]) == 1, problems
+    assert len([p for p in problems if message in p]) == 1, problems
 
 
 @pytest.mark.parametrize(
-    ("device", "told"),
+    ("device", "message"),
     [
         (
             "driver = 'sen55'\nbus = 'meters'",
@@ -162,14 +162,14 @@ def test_one_thing_is_wrong(wrong: Wrong, old: str, new: str, told: str) -> None
         ),
     ],
 )
-def test_a_device_is_wrong(wrong: Wrong, device: str, told: str) -> None:
+def test_a_device_is_wrong(wrong: Wrong, device: str, message: str) -> None:
     problems = wrong(f"{BUSES}\n[device.x]\n{device}\n{RIGHT}")
     assert len(problems) == 1, problems
-    assert told in problems[0]
+    assert message in problems[0]
 
 
 @pytest.mark.parametrize(
-    ("devices", "told"),
+    ("devices", "message"),
     [
         ("a = {driver='sen55', bus='air'}\nb = {driver='sps30', bus='air'}", "has address 0x69"),
         ("a = {driver='sht3x', bus='air'}\nb = {driver='sht3x', bus='air'}", "has address 0x44"),
@@ -203,9 +203,9 @@ def test_a_device_is_wrong(wrong: Wrong, device: str, told: str) -> None:
         ("north_1 = {driver='sen55', bus='air'}", "lane.north_1: a device has this name already"),
     ],
 )
-def test_two_cannot_be_at_one_place(wrong: Wrong, devices: str, told: str) -> None:
+def test_two_cannot_be_at_one_place(wrong: Wrong, devices: str, message: str) -> None:
     (problem,) = wrong(f"{BUSES}\n[device]\n{devices}\n{RIGHT}")
-    assert told in problem
+    assert message in problem
 
 
 def test_a_serial_port_is_set_as_its_device_leaves_the_factory(read: Read) -> None:
@@ -227,7 +227,7 @@ def test_a_serial_port_is_set_as_its_device_leaves_the_factory(read: Read) -> No
 
 
 @pytest.mark.parametrize(
-    ("points", "told"),
+    ("points", "message"),
     [
         ("['voltage_l2']", "did you mean voltage_l1?"),
         ("[]", "a list of 1 to 128 belongs here"),
@@ -236,11 +236,11 @@ def test_a_serial_port_is_set_as_its_device_leaves_the_factory(read: Read) -> No
         ("[1]", "1 does not fit; one of"),
     ],
 )
-def test_points_are_those_of_the_driver(wrong: Wrong, points: str, told: str) -> None:
+def test_points_are_those_of_the_driver(wrong: Wrong, points: str, message: str) -> None:
     device = f"a = {{driver='sdm120', bus='meters', unit=3, points={points}}}"
     (problem,) = wrong(f"{BUSES}\n[device]\n{device}\n{RIGHT}")
     assert "device.a.points: " in problem
-    assert told in problem
+    assert message in problem
 
 
 def test_some_points_are_enough(read: Read) -> None:

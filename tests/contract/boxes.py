@@ -1,4 +1,4 @@
-"""A scene of the box itself: a Pi that grows hot, told by the observer of the daemon."""
+"""A scene of the box itself: a Pi that grows hot, told by the box monitor of the daemon."""
 
 import asyncio
 from collections.abc import Mapping
@@ -53,12 +53,12 @@ async def _box(root: Path) -> list[Draft]:
         queue, devices, lambda: link, lambda: {"stage_overflow": 0, "bus_restarts": 0},
         lambda: LogCounts(31, 3122, 0, None),
     )  # fmt: skip
-    observer = BoxMonitor(about, sources, root, Stamp(0, 0, "ntp"), read_box=seen)
+    monitor = BoxMonitor(about, sources, root, Stamp(0, 0, "ntp"), read_box=seen)
     drafts: list[Draft] = []
     for step in range(1, STEPS):
         reads += 30
         if step == STEPS // 2:
             (root / THERMAL).write_text("86312\n", encoding="utf-8")
         now = Stamp(step * CHECK_NS, 0, "ntp")
-        drafts += [*await observer.observe(now), *observer.due(now)]
+        drafts += [*await monitor.observe(now), *monitor.due(now)]
     return drafts

@@ -57,7 +57,7 @@ def everything() -> Iterator[tuple[str, str, Example]]:
     others = [*scenes.outbox(), *scenes.devices(), *scenes.raw()]
     yield from records(scenes.sent(hour, "json"))
     yield from records(scenes.sent(hour, "msgpack"))
-    yield from records(scenes.again(scenes.thinned(hour), "json"))
+    yield from records(scenes.again(scenes.downsampled(hour), "json"))
     yield from records(scenes.sent(others, "json"))
     with tempfile.TemporaryDirectory() as folder:
         yield from records(scenes.arrived(each, "json") for each in scenes.lives(Path(folder)))
@@ -109,8 +109,8 @@ def shown(topic: str, content_type: str | None, data: Mapping[str, Any]) -> Exam
         for key, value in data.items()
     }
     if "box" in payload:
-        told = {k: v for k, v in payload["box"]["health"].items() if not k.startswith(MACHINE)}
-        payload["box"] = {**payload["box"], "model": None, "serial": None, "health": told}
+        reported = {k: v for k, v in payload["box"]["health"].items() if not k.startswith(MACHINE)}
+        payload["box"] = {**payload["box"], "model": None, "serial": None, "health": reported}
     if "models" in payload:  # why one does not answer may name a file of this checkout
         payload["models"] = json.loads(json.dumps(payload["models"]).replace(f"{ROOT}/", ""))
     return {"topic": topic, "content_type": content_type, "payload": payload}

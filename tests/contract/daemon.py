@@ -91,8 +91,10 @@ def live(
 
 def epoch(ear: MessageRecorder) -> int:
     """The one that runs, as the status tells it."""
-    told = [json.loads(each.payload) for each in ear.heard() if each.topic.endswith("/up/status")]
-    return int(next(each["epoch"] for each in reversed(told) if "epoch" in each))
+    reported = [
+        json.loads(each.payload) for each in ear.heard() if each.topic.endswith("/up/status")
+    ]
+    return int(next(each["epoch"] for each in reversed(reported) if "epoch" in each))
 
 
 def command(

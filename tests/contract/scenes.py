@@ -97,7 +97,7 @@ def _packed(record: Record, times: Envelope, encoding: Encoding) -> ArrivedMessa
     return ArrivedMessage(topic, payload.data, payload.content_type, False)
 
 
-def thinned(drafts: Sequence[Draft]) -> list[Record]:
+def downsampled(drafts: Sequence[Draft]) -> list[Record]:
     """Three records of each source as one, as an outbox without room makes them."""
     merged = []
     for source in MERGED:
@@ -118,12 +118,12 @@ def outbox() -> list[Draft]:
 def devices() -> list[Draft]:
     """What devices say of themselves, and what their values say of each other."""
     before = DeviceConditions("123", {Condition.FAN: "the fan stands still"})
-    told = list(
+    reported = list(
         condition_events(
             "hut_air", before, DeviceConditions("124", {Condition.LASER: "worn"}), 9 * S
         )
     )
-    return told + contradicting()
+    return reported + contradicting()
 
 
 def contradicting() -> list[Draft]:
@@ -132,13 +132,13 @@ def contradicting() -> list[Draft]:
     points = tuple(Point(key, Quantity.POWER, -30_000, 30_000) for key in keys)
     engine = Engine(EngineSetup(devices=(DeviceSetup("lamps", Stream.ENERGY, points, 1.0),)))
     engine.start(0)
-    told: list[Draft] = []
+    reported: list[Draft] = []
     for minute in range(10):
         whole = 3000.0 if minute < 5 else 2400.0
         rows = [(minute * 60.0 + n, (whole, 700.0, 800.0, 900.0)) for n in range(60)]
         engine.sweeps(sweeps("lamps", rows))
-        told += [d for d in engine.close((minute + 1) * 60 * S) if d.stream is Stream.EVENT]
-    return told
+        reported += [d for d in engine.close((minute + 1) * 60 * S) if d.stream is Stream.EVENT]
+    return reported
 
 
 def raw() -> list[Draft]:
@@ -155,7 +155,7 @@ def raw() -> list[Draft]:
 
 
 def lives(folder: Path) -> list[Record]:
-    """The ledger's own records: a start, a kill and a restart, a reboot, alarms, faults."""
+    """The committer's own records: a start, a kill and a restart, a reboot, alarms, faults."""
     box = lived(GatewayStorage(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
     troubles(life.ingest)
@@ -197,14 +197,14 @@ def _link(ingest: Ingest) -> None:
     at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
     sender = SimpleNamespace(set_saver_level=lambda level: None, publish_status=lambda: None)
     daemon: Any = SimpleNamespace(ingest=ingest, clock=at, sender=sender)
-    told = {
+    reported = {
         "level": 2,
         "why": LEVEL_TEXTS[2],
         "used": 480 * MB,
         "budget": 500 * MB,
         "month": "2026-09",
     }
-    DataSaver(daemon).set_level(told)
+    DataSaver(daemon).set_level(reported)
     taken = Taken("reboot", "no broker for 40 min", "ordered", 12, 8_640_000.0)
     ingest.add_events([link_step_event(asdict(taken), 201 * S)])
 

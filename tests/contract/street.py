@@ -140,9 +140,9 @@ def _measured(minute: int) -> Iterator[Sweep]:
     dust = 900.0 if minute == 50 else 9.0 + minute % 3
     for second in range(0, 60, 5):
         at = 60 * minute + second
-        told: Sample = Bad(Reason.CRC) if minute == 5 else dust
+        reported: Sample = Bad(Reason.CRC) if minute == 5 else dust
         warm: Sample = UncertainValue(17.5, Reason.WARMUP) if minute == 0 else 17.5
-        yield from sweeps("hut_air", [(at + 0.2, (told, warm))])
+        yield from sweeps("hut_air", [(at + 0.2, (reported, warm))])
         register = 5230 + at / 1000 if minute < 20 else at / 1000 - 1200
         yield from sweeps("main_meter", [(at + 0.3, (600.0 + second, max(register, 0.0)))])
         yield from sweeps("card", [(at + 0.4, (float(at // 10), 1.0))])

@@ -220,8 +220,10 @@ def test_before_a_release_changes_are_told_by_the_last_commit_and_fail_nothing(
     monkeypatch.setattr(generate, "DOCUMENTS", {})
     monkeypatch.setattr(generate, "OURS", ())
     assert generate.main(["--check"]) == 0
-    told = capsys.readouterr().out
-    assert told == "the contract has changed since the last commit: lane: flow: the field is gone\n"
+    output = capsys.readouterr().out
+    assert (
+        output == "the contract has changed since the last commit: lane: flow: the field is gone\n"
+    )
     assert promise.seal() == []
     assert promise.changed() == [], "from then on it is what was sealed that counts"
 

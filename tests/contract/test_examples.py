@@ -10,8 +10,8 @@ import pytest
 from docs import promise
 from edge.uplink.wire import decode
 from edge.uplink.wire.contract import BY_NAME, EVENTS, schema_of
-from tests.contract.awaited import AWAITED_EVENTS
 from tests.contract.conform import conforms, conforms_down, named
+from tests.contract.notyetsent import NOT_YET_SENT_EVENTS
 
 EXAMPLES = promise.examples()
 ALL = [(name, number) for name, found in EXAMPLES.items() for number in range(len(found))]
@@ -44,8 +44,8 @@ def test_every_message_has_an_example() -> None:
 
 
 def test_every_kind_of_event_has_an_example() -> None:
-    told = {each["payload"]["event"] for each in EXAMPLES["event"]}
-    assert told == EVENTS.keys() - AWAITED_EVENTS
+    reported = {each["payload"]["event"] for each in EXAMPLES["event"]}
+    assert reported == EVENTS.keys() - NOT_YET_SENT_EVENTS
 
 
 def test_an_example_holds_nothing_of_the_machine_that_it_was_captured_on() -> None:

@@ -21,11 +21,11 @@ def site() -> Site:
 
 
 def test_all_of_it_is_declared(site: Site) -> None:
-    told = street_meta(site)
-    assert told.keys() == FORMS.keys()
+    reported = street_meta(site)
+    assert reported.keys() == FORMS.keys()
     for key, form in FORMS.items():
-        assert told[key]
-        msgspec.convert(told[key], dict[str, form])  # type: ignore[valid-type]
+        assert reported[key]
+        msgspec.convert(reported[key], dict[str, form])  # type: ignore[valid-type]
 
 
 def test_a_lane_tells_its_limits_and_classes(site: Site) -> None:

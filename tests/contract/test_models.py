@@ -24,17 +24,17 @@ def test_a_rule_a_model_and_its_drift(tmp_path: Path) -> None:
 def test_a_candidate_that_was_dropped(tmp_path: Path) -> None:
     shadow = Shadow("anomaly", tmp_path / "none")
     assert not shadow.load()
-    told = msgspec.convert(shadow.report(), Candidate)
-    assert told.dropped
-    assert told.samples == 0
+    reported = msgspec.convert(shadow.report(), Candidate)
+    assert reported.dropped
+    assert reported.samples == 0
 
 
 def test_a_candidate_that_was_compared(tmp_path: Path) -> None:
     shadow = Shadow("anomaly", tmp_path)
     compared = shadow._compared = ModelComparison((0.5, 0.3), (0.9, 0.3))
     compared.row(0, "hut.pm2_5", ModelFlags(0.8, 0.8), ModelFlags(0.6, 0.6), 60.0)
-    told: dict[str, Any] = shadow.report()
-    found = msgspec.convert(told, Candidate)
+    reported: dict[str, Any] = shadow.report()
+    found = msgspec.convert(reported, Candidate)
     assert (found.samples, found.agree, found.on_live) == (1, 0, 1)
     assert found.last[0].live == "on"
-    assert told.keys() == set(Candidate.__struct_encode_fields__), "each field of it"
+    assert reported.keys() == set(Candidate.__struct_encode_fields__), "each field of it"

@@ -16,9 +16,9 @@ from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
 from edge.uplink.wire.contract.health import Health
 from edge.uplink.wire.records import HEADER
 from tests.contract import roads, scenes
-from tests.contract.awaited import AWAITED, AWAITED_EVENTS
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named
+from tests.contract.notyetsent import NOT_YET_SENT, NOT_YET_SENT_EVENTS
 from tests.contract.street import street
 from tests.kit.engine import S
 from tests.kit.randomsite import SITE, SiteInput, contacts, split, worlds
@@ -54,7 +54,7 @@ def test_all_that_a_street_says_is_declared(hour: list[Draft], encoding: Any) ->
 
 
 def test_merged_records_of_a_boot_without_a_clock_are_declared(hour: list[Draft]) -> None:
-    messages = list(decoded(scenes.again(scenes.thinned(hour), "json")))
+    messages = list(decoded(scenes.again(scenes.downsampled(hour), "json")))
     assert len(messages) == len(scenes.MERGED)
     for message in messages:
         conforms(message)
@@ -75,7 +75,7 @@ def test_manifests_are_declared(hour: list[Draft], tmp_path: Path) -> None:
     assert all("sig" in m.sent for m in messages)
 
 
-def test_what_the_ledger_says_over_kills_and_reboots_is_declared(tmp_path: Path) -> None:
+def test_what_the_committer_writes_over_kills_and_reboots_is_declared(tmp_path: Path) -> None:
     records = scenes.lives(tmp_path)
     for message in decoded(scenes.arrived(record, "json") for record in records):
         conforms(message)
@@ -138,7 +138,7 @@ def test_every_field_that_is_declared_is_sent_by_some_scene(
     drafts = [*hour, *scenes.outbox(), *scenes.devices()]
     arrived = [
         *scenes.sent(drafts, "json"),
-        *scenes.again(scenes.thinned(hour), "json"),
+        *scenes.again(scenes.downsampled(hour), "json"),
         *scenes.sent(scenes.seals(hour, tmp_path), "json"),
         *(scenes.arrived(record, "json") for record in scenes.lives(tmp_path)),
     ]
@@ -155,13 +155,13 @@ def test_every_field_that_is_declared_is_sent_by_some_scene(
             - seen[name]
             - {"backfilled", "redelivered", "bounds"}
         )
-        awaited = AWAITED.get(name, set())
-        assert unseen <= UNSEEN.get(name, set()) | awaited, name
-        assert not awaited & seen[name], f"{name}: it is said now: strike it out of AWAITED"
-    assert EVENTS.keys() - seen.keys() <= {"start", "board"} | AWAITED_EVENTS, (
+        ahead = NOT_YET_SENT.get(name, set())
+        assert unseen <= UNSEEN.get(name, set()) | ahead, name
+        assert not ahead & seen[name], f"{name}: it is sent now: take it out of the list"
+    assert EVENTS.keys() - seen.keys() <= {"start", "board"} | NOT_YET_SENT_EVENTS, (
         "those of the box have their own scene"
     )
-    assert not AWAITED_EVENTS & seen.keys(), "it is said now: strike it out of AWAITED_EVENTS"
+    assert not NOT_YET_SENT_EVENTS & seen.keys(), "it is sent now: take it out of the list"
 
 
 @settings(

@@ -152,7 +152,7 @@ async def test_who_is_being_answered_keeps_his_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "told"),
+    ("said", "message"),
     [
         (b"", "hung up"),
         (b'{"ok":', "hung up"),
@@ -164,7 +164,7 @@ async def test_who_is_being_answered_keeps_his_place(tmp_path: Path) -> None:
         (b"[" * 100_000 + b"\n", "no daemon of this version"),
     ],
 )
-async def test_an_answer_that_is_none_is_told(tmp_path: Path, said: bytes, told: str) -> None:
+async def test_an_answer_that_is_none_is_told(tmp_path: Path, said: bytes, message: str) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readline()
         writer.write(said)
@@ -173,7 +173,7 @@ async def test_an_answer_that_is_none_is_told(tmp_path: Path, said: bytes, told:
     async with await asyncio.start_unix_server(answer, str(tmp_path / SOCKET_NAME)):
         with pytest.raises(VerbError) as error:
             await asyncio.to_thread(ask_daemon, tmp_path, "echo")
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 async def test_an_answer_that_drips_is_not_waited_for(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One box whose configuration is changed between two processes: the real pipeline, ledger, stage
+"""One box whose configuration is changed between two processes: the real pipeline, committer, stage
 and outbox in virtual time, killed before or behind any write.
 
 The wires go on whatever is configured: each line has its own traffic, each bus its own devices.
@@ -130,7 +130,7 @@ def opened(box: ChangingStorage) -> Outbox:
 
 
 class DyingWriter:
-    """What the ledger asks of the writer, of a real outbox; killed before a commit, or after it."""
+    """What the committer asks of the writer, of a real outbox; killed before a commit, or after."""
 
     def __init__(self, box: ChangingStorage, life: "ConfiguredLife") -> None:
         self._life = life

@@ -52,7 +52,7 @@ class Config:
 
     def text(self, folder: Path) -> str:
         words = {name: str(value).lower() for name, value in self._words().items()}
-        buses = (f"[bus.{name}]\n{told}" for name, told in self.buses.items())
+        buses = (f"[bus.{name}]\n{reported}" for name, reported in self.buses.items())
         return HEAD.format(folder=folder, **words) + "".join((*buses, *self.parts))
 
     def _words(self) -> dict[str, Any]:
@@ -83,8 +83,8 @@ def configs(draw: st.DrawFn) -> Config:
 def _part(
     draw: st.DrawFn, name: str, kind: str, number: int, lines: Iterator[str], buses: dict[str, str]
 ) -> str:
-    def one(*told: str) -> str:
-        return draw(st.sampled_from(told))
+    def one(*reported: str) -> str:
+        return draw(st.sampled_from(reported))
 
     if kind == "air":
         bus = f"air{number}"
@@ -102,11 +102,11 @@ def _part(
     buses["loops"] = BUSES["loops"]
     head = 'bus = "loops"\nactive = "high"\n'
     if kind == "s0":
-        told = f'driver = "s0"\nline = "{next(lines)}"\nimp_per_kwh = {one("500", "1000")}\n'
-        return f"[device.{name}]\n{head}{told}"
+        reported = f'driver = "s0"\nline = "{next(lines)}"\nimp_per_kwh = {one("500", "1000")}\n'
+        return f"[device.{name}]\n{head}{reported}"
     if kind == "contact":
-        told = f'driver = "contact"\nline = "{next(lines)}"\nevent = "{one("door", "plug")}"\n'
-        return f"[device.{name}]\n{head}{told}"
+        reported = f'driver = "contact"\nline = "{next(lines)}"\nevent = "{one("door", "plug")}"\n'
+        return f"[device.{name}]\n{head}{reported}"
     if kind == "bay":
         return f'[bay.{name}]\n{head}line = "{next(lines)}"\nkind = "loading"\nmin_stay_s = 0\n'
     trail = f'trail = "{next(lines)}"\nspacing_m = {one("3.5", "4.0")}\n' if one("pair", "") else ""

@@ -113,7 +113,7 @@ class OutboxLife:
                 outbox._disk.rows("PRAGMA wal_autocheckpoint = 1")
             self.card.arm(after)
             self._confirm(outbox)
-            reached = self.card.dead and len(self.model.told) > 0
+            reached = self.card.dead and len(self.model.reported) > 0
             self._kill()
             self._look()
         return reached

@@ -41,10 +41,10 @@ class Model(OutboxPromises):
         if not lies:
             self._numbers(there, outbox, epoch, found)
         self._states(outbox, found, lies=lies)
-        self.told -= {each.record.key for each in there}  # a power cut: to be confirmed again
+        self.reported -= {each.record.key for each in there}  # a power cut: to be confirmed again
         if lies:  # what it has lost is lost; what it still has is the new truth
             self.rows.clear()
-            self.told.clear()
+            self.reported.clear()
             self.settled.clear()
         self._keep(each.record for each in there)
         self.under_way.clear()
@@ -56,7 +56,7 @@ class Model(OutboxPromises):
         counted = Counter(each.record.key for each in there)
         found.twice = sum(count - 1 for count in counted.values())
         if not lies:
-            gone = self.told if killed else self.settled
+            gone = self.reported if killed else self.settled
             found.twice += len(gone & counted.keys())
         if found.twice:
             found.wrong.append(f"{found.twice} rows are there twice, or again after they had left")
@@ -102,7 +102,7 @@ class Model(OutboxPromises):
                 found.wrong.append(f"{each.record.key} covers what is there as well")
             present[place] |= covered
             found.merged += len(covered) - 1
-        for key in self.told:
+        for key in self.reported:
             present[key.epoch, str(key.stream)].add(key.seq)
             present[key.epoch, str(key.stream)] |= self._covers.get(key, set())
         declared, ranges = self._declared(there, outbox)
@@ -138,7 +138,9 @@ class Model(OutboxPromises):
             for wish in self.under_way
             if wish.epoch == place[0]
         )
-        return wished + sum((key.epoch, key.stream) == place for key in self.told - self.settled)
+        return wished + sum(
+            (key.epoch, key.stream) == place for key in self.reported - self.settled
+        )
 
     def _declared(
         self, there: Sequence[StoredRecord], outbox: Outbox
@@ -146,11 +148,11 @@ class Model(OutboxPromises):
         """Losses by events that are on their way or have arrived, and those not yet an event."""
         counts: Counter[Place] = Counter()
         ranges: dict[Place, list[tuple[int, int]]] = defaultdict(list)
-        bodies = [body for key, body in self._drops.items() if key in self.told]
+        bodies = [body for key, body in self._drops.items() if key in self.reported]
         bodies += [
             each.record.body
             for each in there
-            if each.record.body.get("event") == "drop" and each.record.key not in self.told
+            if each.record.body.get("event") == "drop" and each.record.key not in self.reported
         ]
         waiting: PendingDrops = outbox._drops
         bodies += [draft.body for draft in waiting.event_drafts(1)]

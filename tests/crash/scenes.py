@@ -140,7 +140,7 @@ SCENES: Final[dict[str, OutboxScene]] = {
         ],
         _full,
     ),
-    "thinning": OutboxScene(
+    "downsampling": OutboxScene(
         [
             Act([d for at in range(50_000, 50_030) for d in minutes(at)], {"x": (1, b"1")}),
             Act([d for at in range(51_000, 51_030) for d in minutes(at)], {"x": (1, b"2")}),
@@ -171,13 +171,13 @@ def _no_site(file: Path) -> Any:
     return None
 
 
-def next_ledger(folder: Path) -> None:
+def next_epoch_file(folder: Path) -> None:
     write_epoch_file(folder / "store", EpochFile(8, 3, "b2", 800))
 
 
 REPLACED: Final[dict[str, Callable[[Path], None]]] = {
     "last good configuration": become_good,
-    "ledger": next_ledger,
+    "epoch_file": next_epoch_file,
 }
 
 
@@ -193,10 +193,10 @@ def before_it_is_replaced(folder: Path) -> None:
 def replaced_well(name: str, folder: Path) -> list[str]:
     """What is neither the old one nor the new one."""
     store, wrong = folder / "store", []
-    if read_epoch_file(store).epoch not in ({700, 800} if name == "ledger" else {700}):
-        wrong.append(f"the ledger is {read_epoch_file(store)}")
+    if read_epoch_file(store).epoch not in ({700, 800} if name == "epoch_file" else {700}):
+        wrong.append(f"the epoch file is {read_epoch_file(store)}")
     good = (store / "last_good.toml").read_bytes()
-    if good not in ((OLD,) if name == "ledger" else (OLD, NEW)):
+    if good not in ((OLD,) if name == "epoch_file" else (OLD, NEW)):
         wrong.append(f"the last good configuration is {good!r:.60}")
     if not StartHistory.parse((store / "start_history").read_bytes()).digest:
         wrong.append("what the starts came to is gone")

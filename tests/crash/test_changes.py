@@ -54,13 +54,13 @@ def values_of_others(box: ChangingStorage, records: Sequence[Record]) -> list[st
     """What stands under a key that is not its own: each key has one value, always."""
     pulses = {name for name, _ in box.pulses}  # their power is calculated
     return [
-        f"{record.source}.{key}: {told} is none of {box.said[key]}"
+        f"{record.source}.{key}: {reported} is none of {box.said[key]}"
         for record in records
-        for key, told in record.body.get("points", {}).items()
-        if key in box.said and told.get("max") is not None
+        for key, reported in record.body.get("points", {}).items()
+        if key in box.said and reported.get("max") is not None
         if not (record.source in pulses and record.body["points"].keys() == PULSES)
-        for off in (told["min"], told["max"])
-        if all(abs(off - said) > told["step"] for said in box.said[key])
+        for off in (reported["min"], reported["max"])
+        if all(abs(off - said) > reported["step"] for said in box.said[key])
     ]
 
 
@@ -68,9 +68,11 @@ def counted_twice(box: ChangingStorage, records: Sequence[Record]) -> list[str]:
     """Sums of growth that are more than what came."""
     grown: Counter[tuple[str, str, float]] = Counter()
     for record in records:
-        for key, told in record.body.get("points", {}).items():
-            if told.get("delta") is not None:
-                grown[record.source, key, told["step"]] += round(told["delta"] / told["step"])
+        for key, reported in record.body.get("points", {}).items():
+            if reported.get("delta") is not None:
+                grown[record.source, key, reported["step"]] += round(
+                    reported["delta"] / reported["step"]
+                )
     most_s = (box.now_ns - BEGIN_NS) / 1e9
     wrong = []
     for (source, key, step), steps in grown.items():
@@ -84,19 +86,19 @@ def counted_twice(box: ChangingStorage, records: Sequence[Record]) -> list[str]:
 
 def holes(box: ChangingStorage, records: Sequence[Record]) -> list[str]:
     """Time that a source was watched, of which neither a record nor a gap tells."""
-    told: dict[str, list[tuple[int, int]]] = {}
+    reported: dict[str, list[tuple[int, int]]] = {}
     for record in records:
         body = record.body
         if body.get("event") == "gap":
             from_us, to_us = body["gap"]
             for source in body["sources"] if from_us is not None else ():
-                told.setdefault(source, []).append((from_us * 1000, to_us * 1000))
+                reported.setdefault(source, []).append((from_us * 1000, to_us * 1000))
         elif record.key.stream not in (Stream.EVENT, Stream.RAW):
-            told.setdefault(record.source, []).append((record.from_ns, record.to_ns))
+            reported.setdefault(record.source, []).append((record.from_ns, record.to_ns))
     wrong = []
     for source, from_ns, to_ns in box.watched:
         at_ns = from_ns
-        for begin, end in sorted([*told.get(source, ()), *told.get("*", ())]):
+        for begin, end in sorted([*reported.get(source, ()), *reported.get("*", ())]):
             if begin > at_ns + SLACK_NS:
                 break
             at_ns = max(at_ns, end)
@@ -198,13 +200,13 @@ def test_pulses_of_a_meter_are_not_counted_by_the_constant_of_another(tmp_path: 
 
 def test_what_a_source_had_seen_that_is_gone_is_told_under_its_name(tmp_path: Path) -> None:
     records = lived(tmp_path, [(site(METER, PULSE), None)], site(PULSE))
-    told = [r.body for r in records if r.body.get("sources") == ["main_meter"]]
-    assert [body["event"] for body in told] == ["gap"]
-    assert "no longer in" in told[0]["text"]
+    reported = [r.body for r in records if r.body.get("sources") == ["main_meter"]]
+    assert [body["event"] for body in reported] == ["gap"]
+    assert "no longer in" in reported[0]["text"]
 
 
 def test_a_source_that_comes_back_tells_that_it_was_away(tmp_path: Path) -> None:
     whole, without = site(METER, PULSE), site(PULSE)
     records = lived(tmp_path, [(whole, None), (without, None)], whole)
-    told = [r.body for r in records if r.body.get("sources") == ["main_meter"]]
-    assert any(body["gap"][0] is None for body in told)
+    reported = [r.body for r in records if r.body.get("sources") == ["main_meter"]]
+    assert any(body["gap"][0] is None for body in reported)

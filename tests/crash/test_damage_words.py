@@ -185,10 +185,10 @@ def test_damage_start(box: DamagedGateway, capsys: pytest.CaptureFixture[str]) -
         if not ended.startswith("ready"):
             failed.append(f"{name}: {ended}: {box.log[-1500:]}")
             continue
-        lost, quiet, strange = after(box, known)
+        lost, quiet, unknown = after(box, known)
         if file != SILENT:
             # who cannot read a row's own number declares the one that stands there now
-            silent += [f"{name}: {row}" for row in lost if not (strange and row in rewritten)]
+            silent += [f"{name}: {row}" for row in lost if not (unknown and row in rewritten)]
         unsaid += [f"{name}: {row}" for row in quiet]
     with capsys.disabled():
         print(f"\n{DAMAGES} damages tried in {len(known.files)} files, {len(failed)} starts failed")
@@ -206,7 +206,7 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
     there: set[Place] = set()
     quiet: list[Place] = []
     said: list[Said] = []
-    told: set[str] = set()
+    reported: set[str] = set()
     for stored in (*everything(outbox), *on_disk_again(outbox)):
         key, body = stored.record.key, stored.record.body
         numbers = decode_steps(body["covers"]) if "covers" in body else [key.seq]
@@ -216,18 +216,18 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
         if body.get("event") == "drop":
             first, last = body["range"]
             said.append(((body["epoch_of"], body["stream_of"], ""), first, last))
-        told.add(str(body.get("text")))
+        reported.add(str(body.get("text")))
     # what was met above and could not be read is declared now
     said += [(key, drop.first, drop.last) for key, drop in outbox._drops.items()]
-    told |= {text for _, text in outbox._storage.notices.due(S)}
+    reported |= {text for _, text in outbox._storage.notices.due(S)}
     outbox.journal.close()
     assert outbox._disk is not None, outbox.opened
     outbox._disk.close()
     left = known.waiting - there
     known_to = known.waiting | known.sent
-    strange = any(not any(_means(each, one) for one in known_to) for each in said)
-    strange = strange or not told.isdisjoint(map(nameless_notice, range(1, 9)))
-    return sorted(one for one in left if not _declared(one, said)), quiet, strange
+    unknown = any(not any(_means(each, one) for one in known_to) for each in said)
+    unknown = unknown or not reported.isdisjoint(map(nameless_notice, range(1, 9)))
+    return sorted(one for one in left if not _declared(one, said)), quiet, unknown
 
 
 def on_disk_again(outbox: Outbox) -> list[StoredRecord]:

@@ -28,7 +28,7 @@ def dying() -> Iterator[list[Outbox]]:
         outbox.journal.close()
 
 
-def test_a_first_start_that_ends_behind_its_ledger_has_lost_nothing(
+def test_a_first_start_that_ends_behind_its_epoch_file_has_lost_nothing(
     tmp_path: Path, dying: list[Outbox]
 ) -> None:
     dying.append(opened(tmp_path))

@@ -75,7 +75,7 @@ def did(name: str, folder: Path) -> bool:
     lost = any(reason == "full" for _, _, reason in outbox._drops)
     kept = outbox.counts().quarantined
     outbox.close()
-    if name == "thinning":
+    if name == "downsampling":
         return any("covers" in body for body in bodies) and not lost
     return {"making room": lost, "quarantine": kept == 1}.get(name, bool(bodies))
 

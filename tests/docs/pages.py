@@ -34,9 +34,9 @@ def prose(page: Path) -> str:
     return FENCE.sub("", text(page))
 
 
-def spans(told: str) -> Iterator[str]:
+def spans(page_text: str) -> Iterator[str]:
     """What stands between single backquotes."""
-    for found in SPAN.finditer(told):
+    for found in SPAN.finditer(page_text):
         yield found[1]
 
 

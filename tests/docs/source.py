@@ -97,9 +97,9 @@ def words() -> frozenset[str]:
             elif kind is ast.Expr:
                 prose.add(id(node.value))  # type: ignore[attr-defined]
             elif kind in NAMES:
-                told = getattr(node, NAMES[kind])
-                if told is not None:
-                    found.add(told)
+                stated = getattr(node, NAMES[kind])
+                if stated is not None:
+                    found.add(stated)
     return frozenset(found)
 
 
@@ -137,10 +137,10 @@ def threads() -> frozenset[str]:
 def _thread(call: ast.Call) -> Iterator[str]:
     made = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     key = {"Thread": "name", "ThreadPoolExecutor": "thread_name_prefix"}.get(made)
-    told = [each.value for each in call.keywords if each.arg == key] if key else []
+    stated = [each.value for each in call.keywords if each.arg == key] if key else []
     if made == "BlockingCalls":  # runs blocking work in threads that it names
-        told = call.args[:1]
-    for value in told:
+        stated = call.args[:1]
+    for value in stated:
         if isinstance(value, ast.JoinedStr):
             value = value.values[0]
         if isinstance(value, ast.Constant) and isinstance(value.value, str):

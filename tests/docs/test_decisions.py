@@ -18,9 +18,9 @@ def pages() -> dict[int, Path]:
 
 
 def index() -> dict[int, list[str]]:
-    told = [cells for cells in rows(DECISIONS) if len(cells) == NUMBERED and cells[0].isdecimal()]
-    assert len(told) == len({cells[0] for cells in told})
-    return {int(cells[0]): cells for cells in told}
+    stated = [cells for cells in rows(DECISIONS) if len(cells) == NUMBERED and cells[0].isdecimal()]
+    assert len(stated) == len({cells[0] for cells in stated})
+    return {int(cells[0]): cells for cells in stated}
 
 
 def numbers(cell: str) -> set[int]:
@@ -41,20 +41,20 @@ def test_each_under_its_own_number_and_title() -> None:
 
 
 def test_what_changes_what_is_told_at_both() -> None:
-    told = index()
-    changes = {(n, old) for n, cells in told.items() for old in numbers(cells[4])}
-    changed = {(new, n) for n, cells in told.items() for new in numbers(cells[3])}
+    stated = index()
+    changes = {(n, old) for n, cells in stated.items() for old in numbers(cells[4])}
+    changed = {(new, n) for n, cells in stated.items() for new in numbers(cells[3])}
     assert changes == changed
     assert all(new > old for new, old in changes)
 
 
 def test_a_page_that_says_what_it_replaces_is_believed() -> None:
-    told = index()
+    stated = index()
     seen = 0
     for number, page in pages().items():
         for said in re.findall(r"^Replaces .*?\n\n", text(page), re.MULTILINE | re.DOTALL):
             plain = re.sub(r"\]\([^)]*\)", "]", said)
             named = {int(n) for n in re.findall(r"decisions? (\d+)", plain)}
             seen += 1
-            assert named <= numbers(told[number][4]), (number, said)
+            assert named <= numbers(stated[number][4]), (number, said)
     assert seen >= 2

@@ -46,9 +46,9 @@ SETTING: Final = re.compile(r"^(?:[A-Z]+=\S+ )+|(?:^|(?<= ))\.venv/bin/")  # bef
 MADE: Final = re.compile(r"[A-Z]{3,}|[0-9]{4,}|[<>{}*]")  # what stands for something in a name
 
 
-def wrong(told: str) -> str:
+def wrong(stated: str) -> str:
     """Why there is no such thing; "" when there is, or when it is nothing of ours."""
-    span = SETTING.sub("", told)
+    span = SETTING.sub("", stated)
     if found := PLACE.fullmatch(span):
         path, name, member = ROOT / found[1], found[2], found[3] or ""
         if not path.is_file():
@@ -116,8 +116,8 @@ def test_a_folder_in_a_picture_exists(page: Path) -> None:
 
 
 def test_every_package_stands_in_the_map() -> None:
-    told = {next(spans(cells[0]), "") for cells in rows(MAP)}
-    assert source.packages() - told == set()
+    stated = {next(spans(cells[0]), "") for cells in rows(MAP)}
+    assert source.packages() - stated == set()
 
 
 def test_every_package_of_the_daemons_path_stands_in_the_picture() -> None:
@@ -127,10 +127,10 @@ def test_every_package_of_the_daemons_path_stands_in_the_picture() -> None:
 
 
 def test_every_thread_has_a_place_in_the_map() -> None:
-    told = set(spans(prose(MAP)))
+    stated = set(spans(prose(MAP)))
     made = source.threads()
     assert {"bus-", "outbox", "dial", "lookup", "status_led"} <= made  # what is looked for is found
-    assert {name for name in made if not any(one.startswith(name) for one in told)} == set()
+    assert {name for name in made if not any(one.startswith(name) for one in stated)} == set()
 
 
 def test_every_unit_stands_in_the_map() -> None:
@@ -140,14 +140,14 @@ def test_every_unit_stands_in_the_map() -> None:
 
 
 def test_the_rules_between_packages_are_those_that_are_checked() -> None:
-    told = [cells[0] for cells in rows(MAP) if cells[0] in source.contracts()]
-    assert tuple(told) == source.contracts()
+    stated = [cells[0] for cells in rows(MAP) if cells[0] in source.contracts()]
+    assert tuple(stated) == source.contracts()
 
 
 def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
     table = prose(STATE).partition("## State in the outbox")[2].partition("\n## ")[0]
-    told = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    assert sorted(told) == sorted([*committer.STATE_OWNERS, manifestschedule.MANIFEST_OWNER])
+    stated = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert sorted(stated) == sorted([*committer.STATE_OWNERS, manifestschedule.MANIFEST_OWNER])
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_every_file_of_the_daemon_stands_in_the_page(name: str) -> None:
 
 
 def test_every_command_stands_in_the_page_of_commands() -> None:
-    told = [next(spans(cells[0])).split()[1] for cells in rows(COMMANDS)]
-    assert sorted(told) == sorted(VERBS)
+    stated = [next(spans(cells[0])).split()[1] for cells in rows(COMMANDS)]
+    assert sorted(stated) == sorted(VERBS)
 
 
 @pytest.mark.parametrize("page", [MAP, PATHS, STATE, GLOSSARY])
@@ -177,13 +177,13 @@ def test_a_page_of_the_map_can_be_read_at_a_sitting(page: Path) -> None:
 
 
 def test_the_readme_is_read_in_two_minutes() -> None:
-    told = text(README)
-    assert len(told.splitlines()) <= 120
-    assert len(told.split()) <= 850  # with picture and tables
+    stated = text(README)
+    assert len(stated.splitlines()) <= 120
+    assert len(stated.split()) <= 850  # with picture and tables
     sentences = [line for line in prose(README).splitlines() if not line.startswith("|")]
     assert sum(len(line.split()) for line in sentences) <= 520
     for target in ("demo", "test"):
-        assert f"\nmake {target} " in told
+        assert f"\nmake {target} " in stated
 
 
 @pytest.mark.parametrize("page", [README, CONTRIBUTING])
@@ -193,8 +193,8 @@ def test_who_arrives_is_led_to_the_map(page: Path) -> None:
 
 
 def test_the_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
-    told = [cells for cells in rows(README) if re.search(r"\d", cells[1]) and len(cells) == 3]
+    stated = [cells for cells in rows(README) if re.search(r"\d", cells[1]) and len(cells) == 3]
     measured = set(re.findall(r"[\d.,]*\d", text(ROOT / "docs/benchmarks.md")))
-    assert len(told) >= 5
-    for cells in told:
+    assert len(stated) >= 5
+    for cells in stated:
         assert set(re.findall(r"[\d.,]*\d", " ".join(cells[1:]))) <= measured, cells

@@ -40,15 +40,15 @@ def test_pages_by_task_come_before_pages_by_part() -> None:
 
 
 def test_the_start_page_says_of_each_command_where_it_runs() -> None:
-    told: dict[str, set[str]] = {}
+    stated: dict[str, set[str]] = {}
     for where, runs in (cells for cells in rows(START) if len(cells) == 2):
         for span in spans(runs):
             if verb := re.fullmatch(r"kerbstone (\w+)", span):
-                told.setdefault(verb[1], set()).add(where)
+                stated.setdefault(verb[1], set()).add(where)
     known: dict[str, set[str]] = {}
     for command, where, *_ in rows(COMMANDS):
         known[command.strip("`").removeprefix("kerbstone ")] = set(where.split(", "))
-    assert told == known
+    assert stated == known
 
 
 def test_the_navigation_has_every_page_once() -> None:

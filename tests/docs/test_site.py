@@ -23,8 +23,8 @@ def site(tmp_path: Path) -> Path:
 
 def index(documents: list[str], words: dict[str, str]) -> str:
     terms = {word: documents.index(page) for word, page in words.items()}
-    told = {"docnames": documents, "terms": terms, "titleterms": {}}
-    return f"Search.setIndex({json.dumps(told)})\n"
+    stated = {"docnames": documents, "terms": terms, "titleterms": {}}
+    return f"Search.setIndex({json.dumps(stated)})\n"
 
 
 def test_a_site_that_is_whole_is_left_in_peace(site: Path) -> None:

@@ -32,9 +32,9 @@ def near(value: float, **more: Any) -> Any:
 def _no2(given: Numbers, want: Numbers) -> None:
     zeros = given["WEe_mV"], given["AEe_mV"], 0, 0
     one = AlphasenseCell("NO2-A43F", *zeros, given["sens_mV_per_ppb"])
-    told = given["WEu_mV"] / 1000, given["AEu_mV"] / 1000, given["T_c"]
-    assert corrected_mv(one, *told) == near(want["WEc_mV"])
-    assert compensate(one, *told) == near(want["ppb"], abs=5e-5)
+    reported = given["WEu_mV"] / 1000, given["AEu_mV"] / 1000, given["T_c"]
+    assert corrected_mv(one, *reported) == near(want["WEc_mV"])
+    assert compensate(one, *reported) == near(want["ppb"], abs=5e-5)
 
 
 def _factor(given: Numbers, want: Numbers) -> None:
@@ -49,8 +49,8 @@ def _ozone(given: Numbers, want: Numbers) -> None:
 
 
 def _packing(given: Numbers, want: Numbers) -> None:
-    told = parse_trim(b"\x01" * 26 + bytes.fromhex(given["block_e1_hex"]))._asdict()
-    assert {key: told[key.lower()] for key in want} == want
+    reported = parse_trim(b"\x01" * 26 + bytes.fromhex(given["block_e1_hex"]))._asdict()
+    assert {key: reported[key.lower()] for key in want} == want
 
 
 def _bosch(given: Numbers, want: Numbers) -> None:
@@ -86,9 +86,9 @@ def _pulses(given: Numbers, want: Numbers) -> None:
     made = engine(PulseSetup("heat", given["imp_per_kwh"]))
     times = ((at * every_s, at * every_s + 0.03) for at in range(count))
     made.contacts([*found("heat"), *presences("heat", *times)])
-    told = body(made.close(MINUTE), "heat")["points"]
-    assert told["power"]["max"] == want["power_w"]
-    assert told["energy_import"]["delta"] == near(count * want["energy_per_pulse_wh"] / 1000)
+    reported = body(made.close(MINUTE), "heat")["points"]
+    assert reported["power"]["max"] == want["power_w"]
+    assert reported["energy_import"]["delta"] == near(count * want["energy_per_pulse_wh"] / 1000)
 
 
 def _trapped(given: Numbers) -> Passage | None:
@@ -100,17 +100,17 @@ def _trapped(given: Numbers) -> Passage | None:
 
 
 def _constant(given: Numbers, want: Numbers) -> None:
-    told = _trapped(given)
-    assert told is not None
-    assert told.speed == round(10 * want["speed_kmh"]) == round(10 * want["speed_trailing_kmh"])
-    assert told.length == round(100 * want["length_m"])
+    reported = _trapped(given)
+    assert reported is not None
+    assert reported.speed == round(10 * want["speed_kmh"]) == round(10 * want["speed_trailing_kmh"])
+    assert reported.length == round(100 * want["length_m"])
 
 
 def _accelerating(given: Numbers, want: Numbers) -> None:
-    told = _trapped(given)
-    assert told is not None
+    reported = _trapped(given)
+    assert reported is not None
     between = 2 / (1 / want["speed_lead_kmh"] + 1 / want["speed_trail_kmh"])  # of the times
-    assert told.speed == round(10 * between)
+    assert reported.speed == round(10 * between)
 
 
 def _reverse(given: Numbers, want: Numbers) -> None:
@@ -122,8 +122,10 @@ def _iris(given: Numbers, want: Numbers) -> None:
     edges = []
     for one in (given["upstream_ms"], given["downstream_ms"]):
         edges += [one["start"] * 1_000_000, (one["start"] + one["dur"]) * 1_000_000]
-    told = measure_passage(SpeedTrap(round(given["spacing_ft"] * FOOT_MM), IRIS_LOOP_MM), *edges)
-    mph = 0 if told is None else round(told.speed / 10 / KMH_PER_MPH)
+    reported = measure_passage(
+        SpeedTrap(round(given["spacing_ft"] * FOOT_MM), IRIS_LOOP_MM), *edges
+    )
+    mph = 0 if reported is None else round(reported.speed / 10 / KMH_PER_MPH)
     assert mph == want["speed_mph"]
 
 
@@ -134,19 +136,19 @@ def _straddle(given: Numbers, want: Numbers) -> None:
     made.contacts(found("east_1.lead"))
     made.contacts(presences("east_1.lead", *zip(times[::2], times[1::2], strict=True)))
     for number in (0, 1):
-        told = body(made.close((number + 1) * length_ns), "east_1")
+        reported = body(made.close((number + 1) * length_ns), "east_1")
         asked = want[f"interval_{number}"]
-        assert told["volume"] == asked["count_by_rising_edge"]
-        assert told["occupancy"] == near(asked["occupancy"], abs=5e-5)
+        assert reported["volume"] == asked["count_by_rising_edge"]
+        assert reported["occupancy"] == near(asked["occupancy"], abs=5e-5)
 
 
 def _means(given: Numbers, want: Numbers) -> None:
     histogram = HistogramCounts(SPEED_BINS)
     for kmh in given["speeds_kmh"]:
         histogram.add(round(10 * kmh), round(3.6e9 / kmh))
-    told = histogram.body()
-    assert told["mean"] == near(want["time_mean"], abs=5e-3)
-    assert told["harmonic"] == near(want["space_mean_harmonic"], abs=5e-3)
+    reported = histogram.body()
+    assert reported["mean"] == near(want["time_mean"], abs=5e-3)
+    assert reported["harmonic"] == near(want["space_mean_harmonic"], abs=5e-3)
 
 
 CALCULATED: Final[dict[str, Callable[[Numbers, Numbers], None]]] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.core import Bad, Reason, Sample
 
-Told = Mapping[str, Any]
+Reported = Mapping[str, Any]
 Values = dict[str, Sample]
 
 # -- what their names mean here: our point, and how many of its unit one of theirs is --------------
@@ -50,24 +50,24 @@ DLT645 = {  # their data identifier -> our points
 MBUS = {"V": "voltage", "A": "current", "W": "power"}
 
 
-def by_name(told: Told) -> Values:
+def by_name(reported: Reported) -> Values:
     """Each value that is told; a name that is neither known nor set aside is an error."""
-    rest = {key: value for key, value in told.items() if key not in NO_POINTS}
+    rest = {key: value for key, value in reported.items() if key not in NO_POINTS}
     return {
         NAMES[key][0]: Bad(Reason.WARMUP) if value is None else NAMES[key][1] * value
         for key, value in rest.items()
     }
 
 
-def by_identifier(told: Told) -> Values:
-    factor = 1000 if told["unit"] in ("kW", "kvar") else 1
-    values = told.get("values", [told.get("value")])
-    return {k: factor * v for k, v in zip(DLT645[told["di"]], values, strict=True)}
+def by_identifier(reported: Reported) -> Values:
+    factor = 1000 if reported["unit"] in ("kW", "kvar") else 1
+    values = reported.get("values", [reported.get("value")])
+    return {k: factor * v for k, v in zip(DLT645[reported["di"]], values, strict=True)}
 
 
-def by_channel(told: Told) -> Values:
+def by_channel(reported: Reported) -> Values:
     found: Values = {}
-    for number, one in enumerate(told["channels"], 1):
+    for number, one in enumerate(reported["channels"], 1):
         found |= {f"ch{number}_volume": one["count_mod_256"], f"ch{number}_state": one["state"]}
     return found
 
@@ -79,7 +79,7 @@ class Talk:
     driver: str
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    means: Callable[[Told], Values] = by_name
+    means: Callable[[Reported], Values] = by_name
     besides: Values = field(default_factory=dict)  # what we say and they do not, or otherwise
     abs: float = 1e-9  # to how much they have rounded
     refused: Reason | None = None
@@ -87,7 +87,7 @@ class Talk:
 
 SCD41 = ("ec05", "scd4x-read-measurement")
 ASKED_SGP41 = ("26198000a2666693",)
-NOTHING: Callable[[Told], Values] = lambda told: {}  # noqa: E731
+NOTHING: Callable[[Reported], Values] = lambda reported: {}  # noqa: E731
 CO2: Values = {"co2": 500}
 ENERGY: Values = {"energy_import": 1234.567}
 HEARD: dict[str, Talk] = {
@@ -98,12 +98,12 @@ HEARD: dict[str, Talk] = {
     "pms5003-warming-up": Talk("pms5003", means=NOTHING, besides={"pm10": Bad(Reason.WARMUP)}),
     "sds011-captured-1": Talk("sds011"),
     "sds011-captured-2": Talk("sds011"),
-    "zh0xx-test": Talk("zh03b", means=lambda told: dict(
-        zip(("pm2_5", "pm10", "pm1_0"), told["words_be"], strict=True)
+    "zh0xx-test": Talk("zh03b", means=lambda reported: dict(
+        zip(("pm2_5", "pm10", "pm1_0"), reported["words_be"], strict=True)
     )),
     "mhz19b-500": Talk("mhz19"),
-    "mhz19b-captured": Talk("mhz19", means=lambda told: {
-        "co2": told["co2_ppm"], "inner_temperature": told["temperature_c"],
+    "mhz19b-captured": Talk("mhz19", means=lambda reported: {
+        "co2": reported["co2_ppm"], "inner_temperature": reported["temperature_c"],
     }),
     "sps30-i2c-read": Talk("sps30", ("0300",)),
     "sps30-shdlc-read-captured": Talk("sps30_uart", ("sps30-shdlc-read",), abs=6e-5),
@@ -138,8 +138,8 @@ HEARD: dict[str, Talk] = {
     "mbus-emu_emu-professional-375-m-bus": Talk("mbus"),
     "mbus-electricity-meter-1": Talk("mbus"),
     # each stands several times, of which phase nobody says: tests/drivers/chips/test_mbus.py
-    "mbus-eastron_sdm630": Talk("mbus", means=lambda told: {
-        MBUS[unit]: Bad(Reason.CONTRADICTED) for unit, _ in told["records"]
+    "mbus-eastron_sdm630": Talk("mbus", means=lambda reported: {
+        MBUS[unit]: Bad(Reason.CONTRADICTED) for unit, _ in reported["records"]
     }),
     "canoga-events-own": Talk("canoga", ("canoga-req-events-0",), means=by_channel),
 }  # fmt: skip

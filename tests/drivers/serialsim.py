@@ -23,7 +23,7 @@ class SimSerial:
     _coming: list[tuple[float, int, bytes]] = field(default_factory=list)
     _speaks_s: float = math.inf
     _came: int = 0  # bytes
-    _told: int = 0  # answers
+    _reported: int = 0  # answers
 
     def __post_init__(self) -> None:
         self.plug(self.device)
@@ -62,15 +62,15 @@ class SimSerial:
             self._heard = self.device.hear(self._heard + data)
             return
         self._heard, said = self.device.hear(self._heard + data)
-        for after_s, told in said:
-            self._says(told, after_s)
+        for after_s, reported in said:
+            self._says(reported, after_s)
 
     async def speed(self, baud: int = 0) -> None:
         raise AssertionError("the speed stays")
 
     def _says(self, data: bytes, after_s: float = 0.0) -> None:
-        self._told += 1
-        heapq.heappush(self._coming, (self.now.s + after_s, self._told, data))
+        self._reported += 1
+        heapq.heappush(self._coming, (self.now.s + after_s, self._reported, data))
 
     def _next_s(self) -> float:
         return min(self._speaks_s, self._coming[0][0] if self._coming else math.inf)

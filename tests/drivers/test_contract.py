@@ -113,13 +113,13 @@ async def test_explain_agrees_with_read(name: str, case: Case) -> None:
     await device.open()
     read = _by_key(device, await device.read())
     await device.close()
-    told = drivers.explain(name, wire.frames())
-    assert case["expect"].keys() <= told.keys() <= read.keys()  # a recording may be of a part
-    assert {k: bench.settled(s) for k, (s, _) in told.items()} == {
-        k: bench.settled(read[k]) for k in told
+    reported = drivers.explain(name, wire.frames())
+    assert case["expect"].keys() <= reported.keys() <= read.keys()  # a recording may be of a part
+    assert {k: bench.settled(s) for k, (s, _) in reported.items()} == {
+        k: bench.settled(read[k]) for k in reported
     }
     units = {point.key: point.quantity.unit for point in device.points}
-    assert {k: unit for k, (_, unit) in told.items()} == {k: units[k] for k in told}
+    assert {k: unit for k, (_, unit) in reported.items()} == {k: units[k] for k in reported}
 
 
 @pytest.mark.parametrize("name", POLLED)
@@ -197,11 +197,11 @@ async def test_a_frame_that_is_cut_at_any_byte_is_one_clear_word_and_no_number(
     before = _numbers(name, frames[start:place]) | _numbers(name, frames[start : place - 1])
     for upto in range(len(frames[place])):
         try:
-            told = drivers.explain(name, [*frames[start:place], frames[place][:upto]])
+            reported = drivers.explain(name, [*frames[start:place], frames[place][:upto]])
         except DataError as error:
             _is_clear(error)
             continue
-        found = {key: s for key, (s, _) in told.items() if not isinstance(s, Bad)}
+        found = {key: s for key, (s, _) in reported.items() if not isinstance(s, Bad)}
         assert found.items() <= before.items(), upto
     longest = max(range(len(wire.replies)), key=lambda at: len(wire.replies[at]))
     whole = wire.replies[longest]
@@ -314,10 +314,10 @@ async def _open_and_read(device: Polled) -> tuple[Sample, ...]:
 
 def _numbers(name: str, frames: list[bytes]) -> dict[str, Sample]:
     try:
-        told = drivers.explain(name, frames)
+        reported = drivers.explain(name, frames)
     except DataError:
         return {}
-    return {key: sample for key, (sample, _) in told.items() if not isinstance(sample, Bad)}
+    return {key: sample for key, (sample, _) in reported.items() if not isinstance(sample, Bad)}
 
 
 def _is_clear(error: BusError | DataError) -> None:

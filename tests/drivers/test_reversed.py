@@ -39,13 +39,13 @@ POINTS = (
 )
 
 
-async def told(meter: Polled) -> dict[str, Sample]:
+async def reported(meter: Polled) -> dict[str, Sample]:
     return dict(zip((p.key for p in meter.points), await meter.read(), strict=True))
 
 
 async def test_power_changes_its_sign_and_registers_their_names() -> None:
     meter = reversed_device(FixedMeter((-1000.0, 5.0, -4.5, 230.0, 7.0, 345.0, 3.0, 2.0), POINTS))
-    assert await told(meter) == {
+    assert await reported(meter) == {
         "power": 1000.0, "power_max": 5.0, "current": 4.5, "voltage": 230.0,
         "energy_export": 7.0, "energy_import": 345.0,
         "energy_export_l1": 3.0,  # it has no counterpart: it counts what it counts, named so
@@ -59,21 +59,21 @@ async def test_power_changes_its_sign_and_registers_their_names() -> None:
 async def test_what_is_bad_or_doubtful_stays_so() -> None:
     bad, doubt = Bad(Reason.RANGE), UncertainValue(-3.0, Reason.WARMUP)
     meter = reversed_device(FixedMeter((bad, bad, doubt, bad, bad, bad, bad, bad), POINTS))
-    found = await told(meter)
+    found = await reported(meter)
     assert (found["power"], found["current"]) == (bad, UncertainValue(3.0, Reason.WARMUP))
     still = reversed_device(FixedMeter((0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0), POINTS))
-    assert str((await told(still))["power"]) == "0.0"
+    assert str((await reported(still))["power"]) == "0.0"
 
 
 async def test_a_current_without_a_sign_gets_none() -> None:
     """The range allows one, and this device never tells it: 4 A are no -4 A."""
     device = FixedMeter((-1000.0, 5.0, 4.0, 230.0, 7.0, 345.0, 3.0, 2.0), POINTS)
     meter = reversed_device(device)
-    assert (await told(meter))["current"] == 4.0
+    assert (await reported(meter))["current"] == 4.0
     device.samples = (-1000.0, 5.0, -4.0, 230.0, 7.0, 345.0, 3.0, 2.0)
-    assert (await told(meter))["current"] == 4.0
+    assert (await reported(meter))["current"] == 4.0
     device.samples = (1000.0, 5.0, 4.0, 230.0, 7.0, 345.0, 3.0, 2.0)
-    assert (await told(meter))["current"] == -4.0, "this one does give it a sign"
+    assert (await reported(meter))["current"] == -4.0, "this one does give it a sign"
 
 
 @pytest.mark.parametrize("name", ["sdm630", "sdm120", "b23", "em340", "iem3000", "em24"])
@@ -97,7 +97,7 @@ async def test_a_shipped_meter_that_is_mounted_backwards_tells_what_flows(name: 
                                      backwards=backwards))
         for each, backwards in zip(both, (False, True), strict=True)
     )  # fmt: skip
-    plain, turned_ = await told(right), await told(wrong)
+    plain, turned_ = await reported(right), await reported(wrong)
     for key in ("power", "power_l1", "power_l3", "energy_import", "energy_export"):
         if key in plain:
             assert turned_[key] == pytest.approx(plain[key], rel=1e-3, abs=0.1), key

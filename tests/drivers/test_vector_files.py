@@ -23,12 +23,12 @@ MOST_LINES = 200
 def test_a_file_is_short_and_names_its_sources(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MOST_LINES
-    told: dict[str, Any] = tomllib.loads(text)
-    assert len(told["title"]) > 10
-    assert all(re.fullmatch(r"https://\S+", each) for each in told.get("addresses", ()))
+    stated: dict[str, Any] = tomllib.loads(text)
+    assert len(stated["title"]) > 10
+    assert all(re.fullmatch(r"https://\S+", each) for each in stated.get("addresses", ()))
     if path.parent.name == "meters":
-        assert told["meter"]["sources"]
-        assert told.get("register") or told.get("point")
+        assert stated["meter"]["sources"]
+        assert stated.get("register") or stated.get("point")
 
 
 def test_every_vector_has_its_source_and_says_how_it_came_about() -> None:

@@ -35,9 +35,9 @@ def test_every_vector_is_looked_at() -> None:
     parts: list[set[str]] = [set(HEARD), set(SAID), set(UNSAID), set(CALCULATED), HERE, judged]
     assert known == set.union(*parts)
     assert sum(map(len, parts)) == len(known), "each once"
-    told = {each["id"]: each.get("direction") for each in everything()}
-    assert {told[name] for name in HEARD} == {"rx"}
-    assert {told[name] for name in (*SAID, *UNSAID)} == {"tx"}
+    reported = {each["id"]: each.get("direction") for each in everything()}
+    assert {reported[name] for name in HEARD} == {"rx"}
+    assert {reported[name] for name in (*SAID, *UNSAID)} == {"tx"}
 
 
 @pytest.mark.parametrize("name", HEARD)
@@ -104,16 +104,16 @@ def test_what_is_calculated_from_its_numbers_is_what_others_calculated(name: str
 
 def test_the_checksum_of_sensirion() -> None:
     known = vector("sensirion-crc8-beef")
-    told, want = known["inputs"]["bytes_hex"], known["expected"]["crc_hex"]
-    assert crc8(bytes.fromhex(told)) == int(want, 16)
+    reported, want = known["inputs"]["bytes_hex"], known["expected"]["crc_hex"]
+    assert crc8(bytes.fromhex(reported)) == int(want, 16)
 
 
 def test_the_gas_index_of_steady_air() -> None:
     pytest.importorskip("sensirion_gas_index_algorithm")
     voc, nox = GasIndex("voc"), GasIndex("nox")
     want = vector("voc-index-blackout")["expected"]
-    told = [voc.feed(30_000) for _ in range(120)]
-    assert told.index(next(filter(None, told))) == want["zero_outputs_at_start"]
-    assert told[-1] == want["index_after_120"]
+    reported = [voc.feed(30_000) for _ in range(120)]
+    assert reported.index(next(filter(None, reported))) == want["zero_outputs_at_start"]
+    assert reported[-1] == want["index_after_120"]
     want = vector("nox-index-constant")["expected"]
     assert [nox.feed(1337) for _ in range(201)][-1] == want["last_index"]

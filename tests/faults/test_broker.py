@@ -122,11 +122,11 @@ async def test_nobody_but_the_city_commands_and_a_command_works_once(
         gateway.connect()
         await until(lambda: gateway.sender.connected)
         counts, epoch = gateway.sender.counts, gateway.writer.epoch.epoch
-        told: list[dict[str, Any]] = []
+        reported: list[dict[str, Any]] = []
 
         async def hear() -> None:
             async for message in city.messages:
-                told.append(json.loads(bytes(message.payload)))
+                reported.append(json.loads(bytes(message.payload)))
 
         async def send(by: aiomqtt.Client, id_: str, of: int, retain: bool = False) -> None:
             data = encode_command(GW, of, id_, {}).data
@@ -136,15 +136,15 @@ async def test_nobody_but_the_city_commands_and_a_command_works_once(
         async with client(broker, "gw-0002") as neighbour:
             await send(neighbour, "theirs", epoch)
             await send(city, "ours", epoch)
-            await until(lambda: len(told) == 1)
-            assert (told[0]["id"], told[0]["ok"]) == ("ours", True)
+            await until(lambda: len(reported) == 1)
+            assert (reported[0]["id"], reported[0]["ok"]) == ("ours", True)
             await send(city, "ours", epoch)  # recorded, and played again
-            await until(lambda: len(told) == 2)
-            assert told[1] == told[0]
+            await until(lambda: len(reported) == 2)
+            assert reported[1] == reported[0]
             await send(city, "old", epoch - 1)
-            await until(lambda: len(told) == 3)
-            assert told[2]["ok"] is False
-            assert "has ended" in told[2]["error"]
+            await until(lambda: len(reported) == 3)
+            assert reported[2]["ok"] is False
+            assert "has ended" in reported[2]["error"]
             commands = gateway.sender._inbound._commands
             refused = commands.refused
             await send(city, "kept", epoch, retain=True)
@@ -157,7 +157,7 @@ async def test_nobody_but_the_city_commands_and_a_command_works_once(
             await until(lambda: counts.confirmed == 5)
         hearing.cancel()
         await asyncio.gather(hearing, return_exceptions=True)
-        assert not {"theirs", "kept"} & {answer["id"] for answer in told}
+        assert not {"theirs", "kept"} & {answer["id"] for answer in reported}
 
 
 async def test_commands_that_are_refused_are_counted_where_people_look(

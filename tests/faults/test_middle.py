@@ -71,8 +71,8 @@ async def test_a_server_of_another_authority_is_told_nothing(
         broker.start()
         await until(lambda: gateway.sender.counts.confirmed == 20)
     assert middle.heard == b""
-    told = [r.message for r in caplog.records if "certificate" in r.message.lower()]
-    assert len(told) == 2, "said once as a cause, with the reason, and once as an alarm"
+    reported = [r.message for r in caplog.records if "certificate" in r.message.lower()]
+    assert len(reported) == 2, "said once as a cause, with the reason, and once as an alarm"
 
 
 async def test_a_server_of_another_authority_is_an_alarm(tmp_path: Path) -> None:

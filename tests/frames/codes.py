@@ -53,11 +53,11 @@ UNITS: Final[dict[str, int | Decimal]] = {
 }  # fmt: skip
 SUMS: Final = ("energy_import", "energy_export")
 
-Told = tuple[tuple[int, int, int], Decimal | None, str]
+Decoded = tuple[tuple[int, int, int], Decimal | None, str]
 """A value of another implementation: its code, its number, its unit."""
 
 
-def named(values: Iterable[Told]) -> dict[str, float | None]:
+def named(values: Iterable[Decoded]) -> dict[str, float | None]:
     """Their values under our points; the first of each code counts, as it does for a reader.
 
     Taken and given become one number with a sign, tariffs a total where there is none: sums of

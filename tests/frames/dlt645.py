@@ -95,18 +95,18 @@ def _client() -> tuple[Any, ReadyAnswer]:
 def package(frame: bytes) -> dict[str, float | None] | str:
     """What the package makes of an answer. A block it does not know: it gets the values singly."""
     try:
-        told = _protocol().deserialize(frame)
+        decoded = _protocol().deserialize(frame)
     except ValueError as error:
         return str(error)
-    di, data = int.from_bytes(told.data[:4], "little"), told.data[4:]
+    di, data = int.from_bytes(decoded.data[:4], "little"), decoded.data[4:]
     if di >> 8 & 0xFF != ALL:
-        return _read(told.addr, di, data)
+        return _read(decoded.addr, di, data)
     found: dict[str, float | None] = {}
     size = {0x00: 4, 0x02: 2 if di >> 16 in (0x0201, 0x0206) else 3}.get(di >> 24, len(data))
     first = 1 if di >> 16 in (0x0201, 0x0202) else 0
     for place in range(len(data) // size):
         single = di & ~0xFF00 | (first + place) << 8
-        found |= _read(told.addr, single, data[place * size :][:size])
+        found |= _read(decoded.addr, single, data[place * size :][:size])
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from drivers.chips import dsmr, iec62056_push
 from drivers.chips._telegram import next_telegram
 from edge.core import DataError, Sample
-from tests.frames.codes import Told, named
+from tests.frames.codes import Decoded, named
 from tests.frames.literals import literals
 from tests.frames.outcome import Case
 
@@ -111,7 +111,7 @@ def dsmr_parser(text: str, specification: str) -> dict[str, float | None] | str:
         telegram = parser(rules).parse(text, throw_ex=True)
     except Exception as raised:  # noqa: BLE001  whatever it raises, it refuses
         return f"{type(raised).__name__}: {raised}"
-    values: list[Told] = []
+    values: list[Decoded] = []
     found: dict[str, float | None] = {}
     for name, item in telegram:
         if name in NAMED:
@@ -128,9 +128,9 @@ def dsmr_parser(text: str, specification: str) -> dict[str, float | None] | str:
 
 def _device(device: Any) -> tuple[str, float | None]:
     """Its point and its reading; without a unit it was never read."""
-    told = dict(iter(device))
-    kind = next((told[name].value for name in told if name.endswith("DEVICE_TYPE")), None)
-    reading = next((told[name] for name in told if READING.match(name)), None)
+    decoded = dict(iter(device))
+    kind = next((decoded[name].value for name in decoded if name.endswith("DEVICE_TYPE")), None)
+    reading = next((decoded[name] for name in decoded if READING.match(name)), None)
     key = KINDS.get(int(kind)) if kind is not None else None
     if key is None or reading is None:
         return "", None

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from drivers.chips import iec62056, iec62056_push
 from edge.core import DataError, Sample
-from tests.frames.codes import Told, named
+from tests.frames.codes import Decoded, named
 from tests.frames.literals import literals
 from tests.frames.outcome import Case
 
@@ -83,7 +83,7 @@ def _readout(messages: Any, frame: bytes) -> dict[str, float | None] | str:
         message = messages.ReadoutDataMessage.from_representation(frame.decode("latin-1"))
     except Exception as raised:  # noqa: BLE001  whatever it raises, it refuses
         return f"{type(raised).__name__}: {raised}"
-    return named(_told(message.data_block))
+    return named(_decoded(message.data_block))
 
 
 def _block(messages: Any, body: str) -> dict[str, float | None] | str:
@@ -91,10 +91,10 @@ def _block(messages: Any, body: str) -> dict[str, float | None] | str:
         block = messages.DataBlock.from_representation(body)
     except Exception as raised:  # noqa: BLE001  whatever it raises, it refuses
         return f"{type(raised).__name__}: {raised}"
-    return named(_told(block))
+    return named(_decoded(block))
 
 
-def _told(block: Any) -> Iterator[Told]:
+def _decoded(block: Any) -> Iterator[Decoded]:
     for line in block.data_lines:
         for one in line.data_sets:
             code = CODE.fullmatch(one.address or "")

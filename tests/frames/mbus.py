@@ -139,8 +139,8 @@ def normalised(xml: bytes) -> list[ForeignRecord]:
 def pymeterbus(frame: bytes) -> dict[str, float | None] | str:
     """What pyMeterBus makes of it, or what it raises: some of it is no error of its own."""
     try:
-        told = importlib.import_module("meterbus").load(frame).body.bodyPayload.records
-        rows = [record.interpreted for record in told]
+        decoded = importlib.import_module("meterbus").load(frame).body.bodyPayload.records
+        rows = [record.interpreted for record in decoded]
     except Exception as error:  # noqa: BLE001  it raises IndexError and KeyError too
         return f"{type(error).__name__}: {error}"
     found = []
@@ -163,11 +163,11 @@ def _number(text: str) -> Decimal | None:
     return value if value.is_finite() else None
 
 
-def points(told: Iterable[ForeignRecord], frame: bytes) -> dict[str, float | None]:
+def points(decoded: Iterable[ForeignRecord], frame: bytes) -> dict[str, float | None]:
     """Their records under our points: values of now, of the meter itself, the first of each."""
     electric, mine = _read(frame)
     found: dict[str, float | None] = {}
-    for place, row in enumerate(told):
+    for place, row in enumerate(decoded):
         point = POINTS.get((row.quantity, row.unit))
         if row.function not in NOW or row.storage or row.subunit or point is None:
             continue

@@ -38,24 +38,26 @@ class Memory:
 
 def maps(peer: str) -> Iterator[Case]:
     """One case for each meter that this program has a map of, and we a table."""
-    for told in tomllib.loads(FILE.read_text("utf-8"))["map"]:
-        if told["peer"] == peer:
-            yield asyncio.run(_case(told))
+    for decoded in tomllib.loads(FILE.read_text("utf-8"))["map"]:
+        if decoded["peer"] == peer:
+            yield asyncio.run(_case(decoded))
 
 
-async def _case(told: Mapping[str, Any]) -> Case:
-    table = load_register_map(told["meter"])
+async def _case(decoded: Mapping[str, Any]) -> Case:
+    table = load_register_map(decoded["meter"])
     points = {register.point.key: register.point for register in table.registers}
-    functions = (3, 4) if table.maker == "Carlo Gavazzi" else (told["function"],)
+    functions = (3, 4) if table.maker == "Carlo Gavazzi" else (decoded["function"],)
     memory = Memory(functions)
     theirs: dict[str, float | None] = {}
-    for place, (key, row) in enumerate(told["points"].items()):
+    for place, (key, row) in enumerate(decoded["points"].items()):
         if key in points:
-            theirs[key] = _put(memory, row, told["words"], points[key], PLACES[place % len(PLACES)])
+            theirs[key] = _put(
+                memory, row, decoded["words"], points[key], PLACES[place % len(PLACES)]
+            )
     device = ModbusDevice(memory, table)
     read = dict(zip((point.key for point in device.points), await device.read(), strict=True))
     ours: dict[str, Sample] = {key: read[key] for key in theirs}
-    return Case(told["meter"], ours, theirs)
+    return Case(decoded["meter"], ours, theirs)
 
 
 def _put(memory: Memory, row: Mapping[str, Any], words: str, point: Point, part: float) -> float:

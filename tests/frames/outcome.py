@@ -65,7 +65,7 @@ class FrameTally:
     frames: int = 0
     values: list[Compared] = field(default_factory=list)
     cuts: int = 0  # beginnings of frames that were given to the driver
-    told: list[str] = field(default_factory=list)  # those that gave a number
+    decoded: list[str] = field(default_factory=list)  # those that gave a number
 
     def count(self, outcome: Outcome) -> int:
         return sum(one.outcome is outcome for one in self.values)
@@ -75,10 +75,12 @@ class FrameTally:
         self.values += compare(case, [one for one in reasons if self.name in one.sets])
         for size in range(len(case.raw) if case.again else 0):
             assert case.again is not None
-            told = case.again(case.raw[:size])
+            decoded = case.again(case.raw[:size])
             self.cuts += 1
-            if not isinstance(told, str) and any(not isinstance(s, Bad) for s in told.values()):
-                self.told.append(f"{case.frame}, the first {size} of {len(case.raw)} bytes")
+            if not isinstance(decoded, str) and any(
+                not isinstance(s, Bad) for s in decoded.values()
+            ):
+                self.decoded.append(f"{case.frame}, the first {size} of {len(case.raw)} bytes")
 
 
 def compare(case: Case, reasons: Sequence[Reason]) -> Iterator[Compared]:
@@ -92,10 +94,10 @@ def compare(case: Case, reasons: Sequence[Reason]) -> Iterator[Compared]:
         for key, said in (numbers or {"": _said(None)}).items():
             yield _judged(case, key, ours[:LINE], said, Outcome.REFUSED, reasons)
     elif isinstance(theirs, str):
-        told = {key: sample for key, sample in ours.items() if not isinstance(sample, Bad)}
-        for key, sample in told.items():
+        decoded = {key: sample for key, sample in ours.items() if not isinstance(sample, Bad)}
+        for key, sample in decoded.items():
             yield _judged(case, key, _said(sample), theirs[:LINE], Outcome.BETTER, reasons)
-        if not told:
+        if not decoded:
             yield Compared(case.frame, "", "no value", theirs[:LINE], Outcome.SAME)
     else:
         yield from _values(case, ours, theirs, reasons)
@@ -107,8 +109,8 @@ def _values(
     theirs: Mapping[str, float | None],
     reasons: Sequence[Reason],
 ) -> Iterator[Compared]:
-    told = [key for key, sample in ours.items() if not isinstance(sample, Bad)]
-    for key in dict.fromkeys((*(key for key in theirs if key in ours), *told)):
+    decoded = [key for key, sample in ours.items() if not isinstance(sample, Bad)]
+    for key in dict.fromkeys((*(key for key in theirs if key in ours), *decoded)):
         sample, other = ours.get(key), theirs.get(key)
         mine = sample.value if isinstance(sample, UncertainValue) else sample
         number = None if mine is None or isinstance(mine, Bad) else float(mine)

@@ -39,8 +39,8 @@ def reasons(text: str | None = None) -> list[Reason]:
     """All of them. Raises ValueError for one that does not say what it should."""
     found = []
     for row in tomllib.loads(FILE.read_text("utf-8") if text is None else text)["reason"]:
-        if strange := row.keys() - KEYS:
-            raise ValueError(f"{row.get('name')}: {', '.join(sorted(strange))} mean nothing here")
+        if unknown := row.keys() - KEYS:
+            raise ValueError(f"{row.get('name')}: {', '.join(sorted(unknown))} mean nothing here")
         lists = {key: tuple(row[key]) for key in ("ours", "theirs") if key in row}
         one = Reason(
             row["name"], tuple(row["sets"]), tuple(row["frames"]), tuple(row["points"]),

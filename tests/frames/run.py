@@ -85,9 +85,9 @@ def faults(
             yield f"{one.name}: {tally.frames} frames, at least {one.floor} are wanted"
         if not any(value.outcome is Outcome.SAME for value in tally.values):
             yield f"{one.name}: nothing in it is the same: was anything compared?"
-        if tally.told:
-            yield f"{one.name}: {len(tally.told)} frames that were cut give a number"
-            yield from (f"    {text}" for text in tally.told[: report.SHOWN])
+        if tally.decoded:
+            yield f"{one.name}: {len(tally.decoded)} frames that were cut give a number"
+            yield from (f"    {text}" for text in tally.decoded[: report.SHOWN])
         if count := tally.count(Outcome.WRONG):
             yield f"{one.name}: {count} values differ without a reason"
             yield from (f"    {text}" for text in report.wrong(tally))

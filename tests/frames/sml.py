@@ -9,7 +9,7 @@ from typing import Any, Final
 from drivers.chips import _sml as wire
 from drivers.chips import sml
 from edge.core import DataError, Sample
-from tests.frames.codes import Told, named
+from tests.frames.codes import Decoded, named
 from tests.frames.literals import literals
 from tests.frames.outcome import Case
 
@@ -106,13 +106,13 @@ def smllib(frame: bytes) -> dict[str, float | None] | str:
         reader.add(frame)
         try:
             got = reader.get_frame()
-            told = None if got is None else got.parse_frame()
+            decoded = None if got is None else got.parse_frame()
         except errors.CrcError:
             continue
         except Exception as raised:  # noqa: BLE001  whatever it raises, it refuses
             return f"{type(raised).__name__}: {raised}"
-        if told is not None:
-            return named(_values(list(_entries(told))))
+        if decoded is not None:
+            return named(_values(list(_entries(decoded))))
     return "no frame with a right checksum"
 
 
@@ -121,21 +121,21 @@ def _entries(messages: Any) -> Iterator[Any]:
         yield from getattr(message.message_body, "val_list", None) or ()
 
 
-def _values(entries: list[Any]) -> list[Told]:
+def _values(entries: list[Any]) -> list[Decoded]:
     """Their values. Power under another code than the usual ones is taken for power.
 
     Which way it flows smllib does not say of what has no sign: it gives the word where it stands.
     """
-    told = [_told(entry) for entry in entries]
-    codes = {code: (value, unit) for code, value, unit in reversed(told)}
+    decoded = [_decoded(entry) for entry in entries]
+    codes = {code: (value, unit) for code, value, unit in reversed(decoded)}
     if not codes.keys() & USUAL and (power := codes.get(ABSOLUTE) or codes.get(OF_A_TARIFF)):
         value, unit = power
         gives = any((entry.status or 0) & GIVES for entry in entries if ABSOLUTE in codes)
-        told.append(((16, 7, 0), value if value is None or not gives else -value, unit))
-    return told
+        decoded.append(((16, 7, 0), value if value is None or not gives else -value, unit))
+    return decoded
 
 
-def _told(entry: Any) -> Told:
+def _decoded(entry: Any) -> Decoded:
     a, b, c, d, e, f = bytes.fromhex(str(entry.obis))
     ours_too = a == 1 and b <= 1 and f == 255 and isinstance(entry.value, int)
     code = (c, d, 0 if e == 255 else e) if ours_too else (0, 0, 0)

@@ -84,9 +84,9 @@ def test_a_frame_that_gives_a_number_when_it_is_cut_is_found() -> None:
 
     one, found = replace(SHORT[0], origin=FOLDER, floor=1, name="set"), FrameTally("set")
     found.add(Case("frame", {"power": 1.0}, {"power": 1.0}, raw=b"12345", again=hasty), [])
-    assert (found.cuts, found.told) == (5, ["frame, the first 4 of 5 bytes"])
+    assert (found.cuts, found.decoded) == (5, ["frame, the first 4 of 5 bytes"])
     assert "set: 1 frames that were cut give a number" in list(run.faults({one: found}, [], [one]))
-    assert not list(run.faults({one: replace(found, told=[])}, [], [one]))
+    assert not list(run.faults({one: replace(found, decoded=[])}, [], [one]))
 
 
 def test_a_reason_explains_what_it_names_and_nothing_else() -> None:
@@ -130,8 +130,8 @@ def recorded(name: str) -> Iterator[bytes]:
     """What the trace of a driver has from the wire."""
     for case in tomllib.loads((TRACES / f"{name}.toml").read_text("utf-8"))["case"]:
         for turn in case.get("dialogue", ()):
-            if told := turn.get("reply"):
-                yield bytes.fromhex(told)
+            if decoded := turn.get("reply"):
+                yield bytes.fromhex(decoded)
         for heard in case.get("frames", ()):
             yield bytes.fromhex(heard)
 
@@ -184,8 +184,8 @@ def test_a_number_that_is_planted_is_found(
     right = driver.explain
 
     def planted(frames: list[bytes]) -> Mapping[str, Sample]:
-        told = right(frames)
-        return {k: 1.001 * s if isinstance(s, float) else s for k, s in told.items()}
+        decoded = right(frames)
+        return {k: 1.001 * s if isinstance(s, float) else s for k, s in decoded.items()}
 
     monkeypatch.setattr(driver, "explain", planted)
     broken = tally(cases())

@@ -40,14 +40,14 @@ WELL = BoxReadings(
 
 
 def seen(look: BoxReadings, was: BoxAlarms | None = None, **other: Any) -> dict[str, AlarmFinding]:
-    told: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "oom_kills_before": 0,
         "card_years": 10.0,
         "unsynced_ns": 0,
         "log_flood": None,
         **other,
     }
-    return alarm_findings(look, was or BoxAlarms(), **told)
+    return alarm_findings(look, was or BoxAlarms(), **reported)
 
 
 def wrong(look: BoxReadings, **other: Any) -> list[str]:

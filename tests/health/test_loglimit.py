@@ -71,8 +71,8 @@ def test_what_is_left_out_is_told_once_an_hour(bench: LimitedLog) -> None:
     bench.log.warning("once")
     bench.now_ns += HOUR_NS
     bench.limit.tick()
-    told = [line for line in bench.lines if "left out" in line]
-    assert told == [
+    reported = [line for line in bench.lines if "left out" in line]
+    assert reported == [
         "WARNING kerbstone.log: 40 lines were left out of the log since the last such line: "
         "40 of kerbstone.bus: 'meter %d is silent'"
     ]

@@ -130,9 +130,9 @@ def test_what_is_refused_is_told_as_what_it_is_and_has_no_receipt(
         assert evil.received == []
         assert receipts.end() == 1
     assert '"foreign": 14' in receipts.out
-    told = [line for line in receipts.err.splitlines() if "foreign" in line]
-    assert len(told) == 6, "a few, and once that there are more"
-    assert f"further messages of {EVIL}" in told[-1]
+    reported = [line for line in receipts.err.splitlines() if "foreign" in line]
+    assert len(reported) == 6, "a few, and once that there are more"
+    assert f"further messages of {EVIL}" in reported[-1]
     assert tallied(store) == {(EVIL, "foreign"): 14, (EVIL, "undecodable"): 1}
     code, lines = audited(store)
     assert code == 1
@@ -178,8 +178,11 @@ def test_contents_without_an_end_under_one_key_fill_no_disk(
     reader = open_store(store, write=False)
     assert len(list(reader.conflicts(EVIL))) == KEPT_PER_KIND
     reader.close()
-    told = receipts.err.splitlines()
-    assert [sum(f"{kind}: " in line for line in told) for kind in ("conflict", "excess")] == [6, 6]
+    reported = receipts.err.splitlines()
+    assert [sum(f"{kind}: " in line for line in reported) for kind in ("conflict", "excess")] == [
+        6,
+        6,
+    ]
     code, lines = audited(store)
     assert code == 1
     assert (

@@ -67,12 +67,12 @@ class CityNetwork:
             assert spki(key.public_key()) == certs.certificate_key(peer)
             assert peer in self.city.issued, "nobody has issued this"
         headers = {name.lower(): value for name, value in request.headers.items()}
-        status, told, body = self.changed(
+        status, reported, body = self.changed(
             request.name, self.city.answer(request.name, headers, request.body or b"", peer)
         )
         if self.date:
             clock.note_server_time(self.city.now)
-        return HttpsReply(status, told, body)
+        return HttpsReply(status, reported, body)
 
 
 class EnrollingGateway:

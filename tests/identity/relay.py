@@ -53,10 +53,10 @@ class TlsRelay:
                 self._pass(box, server)
                 back.join(30)
 
-    def _pass(self, giver: socket.socket, taker: socket.socket) -> None:
+    def _pass(self, sender: socket.socket, receiver: socket.socket) -> None:
         with suppress(OSError):
-            while data := giver.recv(PIECE):
+            while data := sender.recv(PIECE):
                 self.wire += data
-                taker.sendall(data)
+                receiver.sendall(data)
         with suppress(OSError):
-            taker.shutdown(socket.SHUT_WR)
+            receiver.shutdown(socket.SHUT_WR)

@@ -75,7 +75,7 @@ class HttpsServer:
             return
         shown = peer.getpeercert(binary_form=True)
         name = first.split(" ")[1].rpartition("/")[2]
-        status, told, made = self.change(
+        status, reported, made = self.change(
             name,
             self.city.answer(
                 name,
@@ -85,7 +85,7 @@ class HttpsServer:
             ),
         )
         lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(made)}"]
-        lines += [f"{k}: {v}" for k, v in told.items()]
+        lines += [f"{k}: {v}" for k, v in reported.items()]
         peer.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + made)
 
     def close(self) -> None:

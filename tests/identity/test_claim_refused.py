@@ -24,17 +24,17 @@ def test_a_claim_that_is_refused_is_said_and_another_one_helps(
     box: EnrollingGateway, changes: dict[str, str], status: int
 ) -> None:
     box.insert(box.city.claim(1, **changes))
-    told = []
+    reported = []
 
     def help_it() -> None:
-        told.append(box.status)
+        reported.append(box.status)
         if len(box.clock.naps) == 3:
             box.insert(box.city.claim(2))
 
     box.clock.then = help_it
     assert box.power().run() == "enrolled"
-    assert f"refused ({status})" in told[0]
-    assert "write a new claim" in told[0]
+    assert f"refused ({status})" in reported[0]
+    assert "write a new claim" in reported[0]
     assert box.clock.naps[0] >= 900
     assert box.wrong() == []
 
@@ -45,15 +45,15 @@ def test_a_claim_that_another_box_has_used_is_said(tmp_path: Path, city: Enrolme
     first.insert(claim)
     second.insert(claim)
     assert first.power().run() == "enrolled"
-    told = []
+    reported = []
 
     def help_it() -> None:
-        told.append(second.status)
+        reported.append(second.status)
         second.insert(city.claim(2))
 
     second.clock.then = help_it
     assert second.power().run() == "enrolled"
-    assert "refused (409)" in told[0]
+    assert "refused (409)" in reported[0]
 
 
 @pytest.mark.parametrize("harm", ["altered", "torn", "empty", "huge", "binary"])

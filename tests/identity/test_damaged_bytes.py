@@ -74,18 +74,18 @@ def test_every_wrong_byte_of_an_answer_is_asked_for_again(box: EnrollingGateway)
     for der in flipped(base64.b64decode(body)):
         wrong = base64.encodebytes(der)
         box.wire.changed = answering(status, headers, wrong)
-        told, made, wait_s = enrolment._try(claim, data, key, said, 0)
+        reported, made, wait_s = enrolment._try(claim, data, key, said, 0)
         tried += 1
         if made is None:  # else it was a byte of the envelope, and the certificate is whole
             again += 1
             assert wait_s > 0
-            assert (told.waits_for, told.action) == ("the enrolment server", DAMAGED_HINT)
-            assert "certificate" in told.answer
+            assert (reported.waits_for, reported.action) == ("the enrolment server", DAMAGED_HINT)
+            assert "certificate" in reported.answer
     for wrong in flipped(body, 4):
         box.wire.changed = answering(status, headers, wrong)
-        told, made, _ = enrolment._try(claim, data, key, said, 0)
+        reported, made, _ = enrolment._try(claim, data, key, said, 0)
         tried += 1
-        assert made is not None or told.action == DAMAGED_HINT
+        assert made is not None or reported.action == DAMAGED_HINT
     print(f"{tried} answers with a wrong byte, {again} of the first kind asked for again")
     assert again > 300
 

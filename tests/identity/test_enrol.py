@@ -82,9 +82,9 @@ def test_the_time_it_has_waited_survives_restarts(box: EnrollingGateway) -> None
         with pytest.raises(Off):
             box.power().run()
     hours = box.clock.now_s / 3600
-    told = StateFolder(box.state).pending("0000000000000001").waited_s / 3600
+    reported = StateFolder(box.state).pending("0000000000000001").waited_s / 3600
     assert hours > 8
-    assert told > hours * 0.3  # each start may lose its last naps
+    assert reported > hours * 0.3  # each start may lose its last naps
     box.clock.then = lambda: None
     assert box.power().run() == "enrolled"
 

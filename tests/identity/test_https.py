@@ -68,7 +68,7 @@ def test_a_redirect_and_a_huge_answer_are_refused(tmp_path: Path, kind: str) -> 
     city = EnrolmentCity()
     with server(city, tmp_path) as one:
         box = boxed(tmp_path / "box", city, one.port)
-        told = []
+        reported = []
 
         def change(name: str, answer: Answer) -> Answer:
             if box.clock.naps:
@@ -78,6 +78,6 @@ def test_a_redirect_and_a_huge_answer_are_refused(tmp_path: Path, kind: str) -> 
             return 302, {"Location": "https://elsewhere.example/"}, b""
 
         one.change = change
-        box.clock.then = lambda: told.append(box.status)
+        box.clock.then = lambda: reported.append(box.status)
         assert box.power().run() == "enrolled"
-    assert ("redirect" if kind == "redirect" else "larger") in told[0]
+    assert ("redirect" if kind == "redirect" else "larger") in reported[0]

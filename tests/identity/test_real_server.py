@@ -34,7 +34,7 @@ def boxed(town: ApprovingServer, root: Path, gateway: str = "gw-0001") -> Enroll
     return made
 
 
-def told(box: EnrollingGateway, then: Callable[[], None]) -> str:
+def reported(box: EnrollingGateway, then: Callable[[], None]) -> str:
     """What it says at its first pause, where somebody does `then`; it is enrolled in the end."""
     said: list[str] = []
 
@@ -53,7 +53,7 @@ def test_a_claim_that_another_box_has_used(tmp_path: Path, town: ApprovingServer
     used = (first.boot / CLAIM_NAME).read_bytes()
     second.insert(used)
     assert first.power().run() == "enrolled"
-    said = told(second, lambda: second.insert(town.claim(gateway="gw-0001", role="other")))
+    said = reported(second, lambda: second.insert(town.claim(gateway="gw-0001", role="other")))
     assert "refused (409)" in said
     assert "another box has used this claim" in said
     assert len(second.clock.naps) <= 3
@@ -67,14 +67,14 @@ def test_a_box_that_was_reset_cannot_use_its_claim_again(
     assert box.power().run() == "enrolled"
     StateFolder(box.state).forget()
     box.insert(used)
-    said = told(box, lambda: box.insert(town.claim(gateway="gw-0001")))
+    said = reported(box, lambda: box.insert(town.claim(gateway="gw-0001")))
     assert "refused (409)" in said
 
 
 def test_a_claim_that_has_expired(tmp_path: Path, town: ApprovingServer) -> None:
     box = boxed(town, tmp_path / "1")
     town.now = START + timedelta(days=29)
-    said = told(box, lambda: box.insert(town.claim(gateway="gw-0001")))
+    said = reported(box, lambda: box.insert(town.claim(gateway="gw-0001")))
     assert "refused (410)" in said
     assert "expired" in said
 
@@ -93,7 +93,7 @@ def test_a_claim_that_was_altered_goes_nowhere(tmp_path: Path, town: ApprovingSe
 def test_a_claim_that_a_stranger_has_signed(tmp_path: Path, town: ApprovingServer) -> None:
     box, stranger = boxed(town, tmp_path / "1"), Ed25519PrivateKey.generate()
     box.insert(town.claim(gateway="gw-0001", key=stranger))
-    said = told(box, lambda: box.insert(town.claim(gateway="gw-0001")))
+    said = reported(box, lambda: box.insert(town.claim(gateway="gw-0001")))
     assert "refused (401)" in said
     assert "does not know the key that signed this claim" in said
 
@@ -107,7 +107,7 @@ def test_a_claim_for_a_site_that_its_operator_has_not(
     town.start()
     box = boxed(town, tmp_path / "1")
     box.insert(town.claim(gateway="gw-0001", site="s18"))
-    said = told(box, lambda: box.insert(town.claim(gateway="gw-0001")))
+    said = reported(box, lambda: box.insert(town.claim(gateway="gw-0001")))
     assert "refused (403)" in said
     assert "s18" in said
 

@@ -102,12 +102,12 @@ def public(town: ApprovingServer, card: Path) -> list[bytes]:
     """What anybody may know: of the city, of a third box, and what every key looks like."""
     form = ec.generate_private_key(ec.SECP256R1())
     pem = form.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    told = [
+    reported = [
         re.sub(rb'code = "[A-Z2-7]+"', b'code = ""', data)
         for name, data in tree(card).items()
         if not name.endswith("key.pem")
     ]
-    return [town.home.ca.read_bytes(), pem, *told]
+    return [town.home.ca.read_bytes(), pem, *reported]
 
 
 def test_two_boxes_share_no_secret_neither_as_cards_nor_enrolled(

@@ -44,7 +44,7 @@ class ActivityRoad:
         self.doubted = set(doubted)
         self.rule = self.new()
         self.slot = 0
-        self.told: dict[str, tuple[float, Ruling]] = {}  # minutes and what was said first
+        self.reported: dict[str, tuple[float, Ruling]] = {}  # minutes and what was said first
 
     def new(self) -> LaneActivity:
         return LaneActivity(
@@ -61,7 +61,7 @@ class ActivityRoad:
             for key, ruling in self.rule.step(
                 {(t.lane, t.part): t for t in ticks}, {}, wall
             ).items():
-                self.told.setdefault(key[0], (self.slot / 2.0, ruling))
+                self.reported.setdefault(key[0], (self.slot / 2.0, ruling))
 
 
 STATIONS = tuple(LaneSite(f"{a}_{i}", a, "corridor") for a in "mno" for i in (0, 1))

@@ -41,15 +41,15 @@ def _run(
     judge: ApproachJudge, first: int, count: int, *occupancy: float, **scores: float
 ) -> list[ApproachVerdict]:
     broken = {(lane, "lead"): score for lane, score in scores.items()}
-    told = []
+    reported = []
     for k in range(first, first + count):
         end_ns = (k + 1) * SLOT_NS
-        told += judge.step(end_ns, _ticks(end_ns, *occupancy), broken)
-    return told
+        reported += judge.step(end_ns, _ticks(end_ns, *occupancy), broken)
+    return reported
 
 
-def _turns(told: list[ApproachVerdict]) -> list[str]:
-    return [v.turn for v in told if v.turn]
+def _turns(reported: list[ApproachVerdict]) -> list[str]:
+    return [v.turn for v in reported if v.turn]
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -57,10 +57,10 @@ def test_without_a_slot_nothing_turns_and_what_was_said_holds(loaded: bool) -> N
     judge = _approaches(loaded=loaded)
     (nothing,) = judge.step(1, [], {})
     assert (nothing.p, nothing.turn) == (None, None)
-    told = _run(judge, 0, 40, 0.97, 0.95)
+    reported = _run(judge, 0, 40, 0.97, 0.95)
     (held,) = judge.step(40 * SLOT_NS + 5, [], {})
-    assert (held.p, held.p5, held.p15) == (told[-1].p, told[-1].p5, told[-1].p15)
-    assert (held.turn, held.reason, held.by) == (None, "", told[-1].by)
+    assert (held.p, held.p5, held.p15) == (reported[-1].p, reported[-1].p5, reported[-1].p15)
+    assert (held.turn, held.reason, held.by) == (None, "", reported[-1].by)
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -74,14 +74,14 @@ def test_slots_of_one_window_are_as_slots_of_many(loaded: bool) -> None:
         end_ns = 4 * k * SLOT_NS
         ends = [end_ns - (3 - j) * SLOT_NS for j in range(4)]
         many = [t for end, pair in zip(ends, pairs, strict=True) for t in _ticks(end, *pair)]
-        told = one.step(end_ns, many, {})
+        reported = one.step(end_ns, many, {})
         apart = [
             v
             for end, pair in zip(ends, pairs, strict=True)
             for v in two.step(end, _ticks(end, *pair), {})
         ]
-        assert told[-1] == apart[-1]
-        assert _turns(told) == _turns(apart)
+        assert reported[-1] == apart[-1]
+        assert _turns(reported) == _turns(apart)
 
 
 @pytest.mark.parametrize("loaded", [True, False])
@@ -94,9 +94,9 @@ def test_a_loop_that_is_not_believed_is_left_out(loaded: bool) -> None:
 def test_when_no_loop_is_believed_for_long_nothing_is_known() -> None:
     judge = _approaches()
     assert _turns(_run(judge, 0, 40, 0.97, 0.95)) == ["on"]
-    told = _run(judge, 40, 12, 0.97, 0.95, n1=1.0, n2=1.0)
-    assert [v.p is None for v in told] == [False] * 9 + [True] * 3
-    assert _turns(told) == ["off"]
+    reported = _run(judge, 40, 12, 0.97, 0.95, n1=1.0, n2=1.0)
+    assert [v.p is None for v in reported] == [False] * 9 + [True] * 3
+    assert _turns(reported) == ["off"]
 
 
 def test_the_model_forecasts_and_the_rule_does_not() -> None:
@@ -112,11 +112,11 @@ def test_the_model_forecasts_and_the_rule_does_not() -> None:
 @pytest.mark.parametrize("loaded", [True, False])
 def test_a_turn_has_a_reason(loaded: bool) -> None:
     judge = _approaches(loaded=loaded)
-    told = _run(judge, 0, 60, 0.06, 0.05) + _run(judge, 60, 60, 0.97, 0.95)
-    (on,) = (v for v in told if v.turn)
+    reported = _run(judge, 0, 60, 0.06, 0.05) + _run(judge, 60, 60, 0.97, 0.95)
+    (on,) = (v for v in reported if v.turn)
     assert on.reason.startswith("occupancy 96 % on the mid-block loops")
     assert "a queue stands" not in on.reason or "mid" in on.reason
-    assert all(not v.reason for v in told if not v.turn)
+    assert all(not v.reason for v in reported if not v.turn)
 
 
 def test_neighbours_are_those_that_the_site_names(monkeypatch: pytest.MonkeyPatch) -> None:

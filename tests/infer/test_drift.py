@@ -69,48 +69,48 @@ def test_what_is_as_in_training_is_no_drift_and_what_is_not_is_named() -> None:
     now = day(drift, LIKE)
     assert drift.measured() == {"psi": 0.0, "column": "speed", "hours": HOURS, "text": ""}
     day(drift, UNLIKE, at=now)
-    told = drift.measured()
-    assert told is not None
-    assert told["psi"] > LARGE_PSI
-    assert told["text"] == "inputs differ from what it was trained on: speed"
+    reported = drift.measured()
+    assert reported is not None
+    assert reported["psi"] > LARGE_PSI
+    assert reported["text"] == "inputs differ from what it was trained on: speed"
 
 
 def test_answers_are_measured_too() -> None:
     drift = DriftMonitor(model(HALVES, SCORES))
     day(drift, LIKE, p=0.9)
-    told = drift.measured()
-    assert told is not None
-    assert told["column"] == "p of congestion"
-    assert told["text"] == "answers differ from what it was trained on: p of congestion"
+    reported = drift.measured()
+    assert reported is not None
+    assert reported["column"] == "p of congestion"
+    assert reported["text"] == "answers differ from what it was trained on: p of congestion"
 
 
 def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
     drift = DriftMonitor(model(HALVES))
     now = day(drift, UNLIKE, hours=MIN_HOURS - 1)
-    told = drift.measured()
-    assert told is not None
-    assert told["psi"] is None
-    assert told["text"] == "not known yet: 19 of 20 hours have been seen"
+    reported = drift.measured()
+    assert reported is not None
+    assert reported["psi"] is None
+    assert reported["text"] == "not known yet: 19 of 20 hours have been seen"
     day(drift, UNLIKE, hours=1, at=now)
-    assert drift.measured() != told
+    assert drift.measured() != reported
 
 
 def test_what_is_older_than_a_day_is_forgotten() -> None:
     drift = DriftMonitor(model(HALVES))
     now = day(drift, UNLIKE)
     day(drift, LIKE, at=now)
-    told = drift.measured()
-    assert told is not None
-    assert told["psi"] == 0.0
+    reported = drift.measured()
+    assert reported is not None
+    assert reported["psi"] == 0.0
 
 
 def test_a_night_without_power_is_empty_hours_and_not_old_ones() -> None:
     drift = DriftMonitor(model(HALVES))
     now = day(drift, UNLIKE)
     day(drift, LIKE, hours=1, at=now + 30 * HOUR_NS)
-    told = drift.measured()
-    assert told is not None
-    assert told["hours"] == 1
+    reported = drift.measured()
+    assert reported is not None
+    assert reported["hours"] == 1
 
 
 def test_rows_whose_mask_is_down_do_not_count() -> None:
@@ -118,9 +118,9 @@ def test_rows_whose_mask_is_down_do_not_count() -> None:
     for minute in range(60 * HOURS):
         rows = [*LIKE, *UNLIKE]
         drift.see(minute * MINUTE, feed(rows, [1.0] * 4 + [0.0] * 4), out(rows))
-    told = drift.measured()
-    assert told is not None
-    assert told["psi"] == 0.0
+    reported = drift.measured()
+    assert reported is not None
+    assert reported["psi"] == 0.0
 
 
 def test_short_windows_cost_and_count_one_look_a_minute() -> None:
@@ -150,9 +150,9 @@ def restarted(drift: DriftMonitor) -> DriftMonitor:
 
 
 def hours_of(drift: DriftMonitor) -> int:
-    told = drift.measured()
-    assert told is not None
-    return int(told["hours"])
+    reported = drift.measured()
+    assert reported is not None
+    return int(reported["hours"])
 
 
 def test_a_box_that_starts_anew_every_minute_has_seen_minutes_and_not_hours() -> None:
@@ -181,9 +181,9 @@ def test_a_model_that_is_asked_once_an_hour_has_not_been_watched_for_a_day() -> 
     drift = DriftMonitor(model(HALVES))
     for hour in range(HOURS):
         drift.see(hour * HOUR_NS, feed(UNLIKE * 60), out(UNLIKE * 60))
-    told = drift.measured()
-    assert told is not None
-    assert (told["psi"], told["hours"]) == (None, 0)
+    reported = drift.measured()
+    assert reported is not None
+    assert (reported["psi"], reported["hours"]) == (None, 0)
 
 
 def test_hours_in_which_no_row_counted_were_not_seen() -> None:

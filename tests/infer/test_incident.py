@@ -23,7 +23,7 @@ class IncidentRoad:
     def __init__(self, incidents: Incidents | None = None) -> None:
         self.incidents = incidents or Incidents(SITES, LANES)
         self.end_ns = 0
-        self.told: list[IncidentVerdict] = []
+        self.reported: list[IncidentVerdict] = []
 
     def run(self, count: int, *occupancy: float, scores: dict[tuple[str, str], float]) -> None:
         for _ in range(count):
@@ -32,10 +32,10 @@ class IncidentRoad:
             ticks: list[LoopTick] = [
                 tick(name, self.end_ns, value) for name, value in zip(names, occupancy, strict=True)
             ]
-            self.told += self.incidents.step(ticks, scores)
+            self.reported += self.incidents.step(ticks, scores)
 
     def turns(self) -> list[tuple[str, str, str]]:
-        return [(v.upstream, v.downstream, v.turn) for v in self.told]
+        return [(v.upstream, v.downstream, v.turn) for v in self.reported]
 
 
 def _road(incidents: Incidents | None = None) -> IncidentRoad:
@@ -45,10 +45,10 @@ def _road(incidents: Incidents | None = None) -> IncidentRoad:
 def test_a_jam_above_an_empty_road_is_suspicious_until_it_dissolves() -> None:
     road = _road()
     road.run(60, 0.15, 0.15, 0.15, scores={})
-    assert road.told == []
+    assert road.reported == []
     road.run(20, 0.7, 0.04, 0.04, scores={})
     assert road.turns() == [("up", "down", "on")]
-    assert "upstream" in road.told[0].reason
+    assert "upstream" in road.reported[0].reason
     road.run(40, 0.15, 0.15, 0.15, scores={})
     assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
 
@@ -64,7 +64,7 @@ def test_a_bottleneck_whose_flow_stays_is_no_incident() -> None:
     road = _road()
     road.run(60, 0.2, 0.2, 0.2, scores={})
     road.run(60, 0.7, 0.2, 0.2, scores={})
-    assert road.told == []
+    assert road.reported == []
 
 
 def test_half_a_minute_of_it_is_not_enough() -> None:
@@ -72,7 +72,7 @@ def test_half_a_minute_of_it_is_not_enough() -> None:
     road.run(60, 0.15, 0.15, 0.15, scores={})
     road.run(1, 0.5, 0.04, 0.15, scores={})
     road.run(30, 0.15, 0.15, 0.15, scores={})
-    assert road.told == []
+    assert road.reported == []
 
 
 def test_a_broken_loop_is_not_believed_and_a_station_without_one_ends_the_suspicion() -> None:
@@ -80,14 +80,14 @@ def test_a_broken_loop_is_not_believed_and_a_station_without_one_ends_the_suspic
     road.run(60, 0.15, 0.15, 0.15, scores={})
     broken = {("up_1", "lead"): 1.0}
     road.run(60, 1.0, 0.04, 0.04, scores=broken)
-    assert road.told == []
+    assert road.reported == []
     road.run(30, 0.15, 0.15, 0.15, scores={})
     road.run(20, 0.7, 0.04, 0.04, scores={})
     road.run(9, 0.7, 0.04, 0.04, scores=broken)
     assert road.turns() == [("up", "down", "on")]
     road.run(2, 0.7, 0.04, 0.04, scores=broken)
     assert road.turns() == [("up", "down", "on"), ("up", "down", "off")]
-    assert road.told[-1].reason == ""
+    assert road.reported[-1].reason == ""
 
 
 def test_signals_are_no_incidents() -> None:
@@ -95,7 +95,7 @@ def test_signals_are_no_incidents() -> None:
     road = _road(Incidents(SITES, lanes))
     road.run(60, 0.15, 0.15, 0.15, scores={})
     road.run(60, 0.9, 0.01, 0.01, scores={})
-    assert road.told == []
+    assert road.reported == []
 
 
 @pytest.mark.parametrize("at", range(0, 24, 3))
@@ -110,7 +110,7 @@ def test_killed_at_any_time_it_goes_on_as_if_nothing_had_been(at: int) -> None:
     for road in (whole, second):
         road.run(24 - at, 0.7, 0.04, 0.04, scores={})
         road.run(40, 0.15, 0.15, 0.15, scores={})
-    assert first.told + second.told == whole.told
+    assert first.reported + second.reported == whole.reported
 
 
 def test_a_pair_that_is_gone_is_told_when_its_flag_was_up() -> None:
@@ -160,7 +160,7 @@ class Judged:
         self.judge = Judge(setup, Path("nowhere"))  # its rules answer
         if flags is not None:
             self.judge.restore_flags(msgpack.unpackb(msgpack.packb(flags)))
-        self.told: list[Draft] = []
+        self.reported: list[Draft] = []
 
     def run(self, first: int, last: int, *occupancy: float) -> None:
         for slot in range(first, last):
@@ -172,7 +172,7 @@ class Judged:
             ]
             ticks = [tick(lane.name, end_ns, value) for lane, value in pairs]
             events = self.judge.judge(end_ns, drafts, ticks).events
-            self.told += [each for each in events if each.body["event"] == "incident"]
+            self.reported += [each for each in events if each.body["event"] == "incident"]
 
     def jam(self) -> None:
         self.run(0, 60, 0.15, 0.15, 0.15)
@@ -183,7 +183,7 @@ class Judged:
 def test_without_congestion_no_incident_is_suspected(congestion: bool) -> None:
     road = Judged(congestion=congestion)
     road.jam()
-    assert [each.body["state"] for each in road.told] == (["on"] if congestion else [])
+    assert [each.body["state"] for each in road.reported] == (["on"] if congestion else [])
     assert bool(road.judge.snapshot_flags()["incidents"]) is congestion
 
 
@@ -194,9 +194,9 @@ def test_an_incident_that_is_up_when_congestion_is_switched_off_goes_off_once_an
     road.jam()
     after = Judged(congestion=False, flags=road.judge.snapshot_flags())
     after.run(80, 90, 0.7, 0.04, 0.04)
-    (event,) = after.told
+    (event,) = after.reported
     assert (event.body["state"], event.to_ns) == ("off", 81 * SLOT_NS)
     assert event.body["text"].endswith("is not watched any more.")
     again = Judged(congestion=True, flags=after.judge.snapshot_flags())
     again.run(90, 100, 0.15, 0.15, 0.15)
-    assert again.told == []
+    assert again.reported == []

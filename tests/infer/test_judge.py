@@ -220,7 +220,7 @@ def test_values_that_no_sensor_can_have_break_nothing(street: JudgedStreet) -> N
 
 def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
     rng = random.Random(seed)
-    told = []
+    reported = []
     for i in range(1, last):
         end_ns = i * PERIOD_NS
         drafts = [
@@ -229,8 +229,8 @@ def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
         ]
         if i >= first:
             verdict = judge.judge(end_ns, drafts, ticks_of(drafts))
-            told += [json.dumps(dict(d.body)) for d in (*verdict.drafts, *verdict.events)]
-    return told
+            reported += [json.dumps(dict(d.body)) for d in (*verdict.drafts, *verdict.events)]
+    return reported
 
 
 @pytest.mark.parametrize("load_first", [True, False])

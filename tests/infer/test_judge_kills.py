@@ -128,20 +128,20 @@ def _another_model(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_key(log: Log) -> Mapping[Key, list[tuple[int, str]]]:
-    told: dict[Key, list[tuple[int, str]]] = defaultdict(list)
+    reported: dict[Key, list[tuple[int, str]]] = defaultdict(list)
     for window, key, state in log:
-        told[key].append((window, state))
-    return told
+        reported[key].append((window, state))
+    return reported
 
 
 def _alternates(log: Log) -> None:
-    for key, told in _by_key(log).items():
-        states = [state for _, state in told]
-        assert states == (["on", "off"] * len(told))[: len(told)], (key, told)
+    for key, reported in _by_key(log).items():
+        states = [state for _, state in reported]
+        assert states == (["on", "off"] * len(reported))[: len(reported)], (key, reported)
 
 
 def _ends_off(log: Log) -> None:
-    assert {key for key, told in _by_key(log).items() if told[-1][1] == "on"} == set()
+    assert {key for key, reported in _by_key(log).items() if reported[-1][1] == "on"} == set()
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -176,8 +176,8 @@ def street(folder: Path | None) -> JudgingGateway:
 def _up(log: Log, window: int) -> dict[Key, int]:
     """Flags that are up before this window, and where they go off."""
     up: dict[Key, int] = {}
-    for key, told in _by_key(log).items():
-        for (on, _), (off, _) in zip(told[::2], told[1::2], strict=True):
+    for key, reported in _by_key(log).items():
+        for (on, _), (off, _) in zip(reported[::2], reported[1::2], strict=True):
             if on < window <= off:
                 up[key] = off
     return up

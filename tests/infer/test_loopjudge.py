@@ -70,17 +70,17 @@ def hurt(fault: str) -> list[list[LoopTick]]:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path) -> None:
-    told = judged(modelled() if by == "model" else ruled(tmp_path), hurt(fault))
+    reported = judged(modelled() if by == "model" else ruled(tmp_path), hurt(fault))
     if fault == "stuck_off":
         fault = "never_active"  # it is hurt from the beginning on
     pair = ("mismatch", "swapped")
     loops = [HURT, ("m_0", "trail")] if fault in pair else [HURT]
-    turns = [(v.change, v.fault) for loop in loops for v in told[loop] if v.change]
+    turns = [(v.change, v.fault) for loop in loops for v in reported[loop] if v.change]
     assert ("on", fault) in turns
     assert len(turns) <= len(loops)
-    last = max((told[loop][-1] for loop in loops), key=lambda v: v.score)
+    last = max((reported[loop][-1] for loop in loops), key=lambda v: v.score)
     assert last.score > 0.6
-    for v in (v for loop in loops for v in told[loop] if v.change):  # hurt since the beginning
+    for v in (v for loop in loops for v in reported[loop] if v.change):  # hurt since the beginning
         assert v.since_ns is not None
         assert v.doubt_ns is not None
         assert v.doubt_ns <= v.since_ns - 30 * S
@@ -88,16 +88,16 @@ def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path
             assert v.doubt_ns == pytest.approx(0, abs=120 * S)
     model = SHIPPED["loopfault"] if by == "model" and fault not in ALONE else RULE_NAME
     assert last.by in ({model, RULE_NAME} if fault in ALWAYS else {model})
-    assert not [v for key, vs in told.items() if key[0] != "m_0" for v in vs if v.fault]
+    assert not [v for key, vs in reported.items() if key[0] != "m_0" for v in vs if v.fault]
 
 
 @pytest.mark.parametrize("gap_s", [3.0, 8.0, 300.0])
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_a_sound_street_gives_nothing(gap_s: float, by: str, tmp_path: Path) -> None:
-    told = judged(
+    reported = judged(
         modelled() if by == "model" else ruled(tmp_path), ticks(street(2.0, gap_s, 3), 2.0)
     )
-    assert not [v for vs in told.values() for v in vs if v.fault]
+    assert not [v for vs in reported.values() for v in vs if v.fault]
 
 
 def test_loops_without_a_neighbour_a_pair_or_any_traffic_are_sound(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_several_slots_in_one_call_are_judged_one_after_the_other(tmp_path: Path
     slots = hurt("crosstalk")
     apart = judged(one, slots)
     for i in range(0, len(slots), 2):
-        told = other.step(slots[i + 1][0].to_ns, [*slots[i], *slots[i + 1]])
-    assert [(v.lane, v.part, v.score, v.fault, v.since_ns) for v in told] == [
+        reported = other.step(slots[i + 1][0].to_ns, [*slots[i], *slots[i + 1]])
+    assert [(v.lane, v.part, v.score, v.fault, v.since_ns) for v in reported] == [
         (v.lane, v.part, v.score, v.fault, v.since_ns) for v in (vs[-1] for vs in apart.values())
     ]
     assert other.weights() == one.weights()
@@ -182,9 +182,9 @@ def test_the_rule_answers_while_the_model_cannot(tmp_path: Path) -> None:
     (there,) = {v.by for v in loops.step(slots[1][0].to_ns, slots[1])}
     assert there == SHIPPED["loopfault"]
     proven = True
-    told = judged(loops, slots[2:30])
-    assert {v.by for vs in told.values() for v in vs} == {RULE_NAME}
-    assert told[HURT][-1].fault == "stuck_on"
+    reported = judged(loops, slots[2:30])
+    assert {v.by for vs in reported.values() for v in vs} == {RULE_NAME}
+    assert reported[HURT][-1].fault == "stuck_on"
 
 
 def _p(kind: str | None, p: float) -> list[float]:
@@ -201,8 +201,8 @@ def test_a_flag_needs_minutes_of_sound_traffic_to_go_off() -> None:
     for _ in range(100):
         assert flag.step(_p(None, 0.0), 2, 30.0, traffic=False, at_once=True) is None
     for i in range(int(QUIET_S / 30)):
-        turn = flag.step(_p(None, 0.0), 3, 30.0, traffic=True, at_once=True)
-        assert turn == ("off" if i == QUIET_S / 30 - 1 else None)
+        change = flag.step(_p(None, 0.0), 3, 30.0, traffic=True, at_once=True)
+        assert change == ("off" if i == QUIET_S / 30 - 1 else None)
     assert flag.fault is None
 
 
@@ -213,23 +213,23 @@ def test_one_odd_slot_raises_nothing() -> None:
     assert flag.since_ns == 2
 
 
-def _turn(turn: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
-    return LoopVerdict(lane, "lead", 0.9, fault, 5 if fault else None, turn, SHIPPED["loopfault"])
+def _change(change: Any, fault: str | None, lane: str = "north_2") -> LoopVerdict:
+    return LoopVerdict(lane, "lead", 0.9, fault, 5 if fault else None, change, SHIPPED["loopfault"])
 
 
 def test_every_kind_has_a_sentence_for_technicians() -> None:
     assert set(FAULT_TEXTS) == set(loopflag.FAULTS)
-    said = fault_text(_turn("on", "crosstalk"), ("north_1", "north_3"))
+    said = fault_text(_change("on", "crosstalk"), ("north_1", "north_3"))
     assert said.startswith(
         "north_2: the lead loop detects at the same moments as north_1 or north_3, which looks"
     )
     assert "different frequencies" in said
-    assert "{" not in "".join(fault_text(_turn("on", kind)) for kind in loopflag.FAULTS)
+    assert "{" not in "".join(fault_text(_change("on", kind)) for kind in loopflag.FAULTS)
 
 
 def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
-    teller = FaultReporter()
-    (draft,) = teller.report(9, [_turn("on", "crosstalk")], (), lambda lane, part: ("north_1",))
+    reporter = FaultReporter()
+    (draft,) = reporter.report(9, [_change("on", "crosstalk")], (), lambda lane, part: ("north_1",))
     assert (draft.stream, draft.source, draft.from_ns) == (Stream.EVENT, "north_2", 9)
     assert {**draft.body, "text": ""} == {
         "event": "sensor_fault", "state": "on", "by": SHIPPED["loopfault"],
@@ -239,19 +239,19 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
         sensor_fault_event("north_3", 3, "stuck_on", True, "lead"),
         sensor_fault_event("north_4", 3, "no_activity", True),
     ]
-    assert teller.report(10, [], theirs) == []
-    known = [_turn("on", "stuck_on", "north_3"), _turn("on", "stuck_off", "north_4")]
-    assert teller.report(11, known) == []
+    assert reporter.report(10, [], theirs) == []
+    known = [_change("on", "stuck_on", "north_3"), _change("on", "stuck_off", "north_4")]
+    assert reporter.report(11, known) == []
     again = FaultReporter()
-    again.restore(json.loads(json.dumps(teller.snapshot())))
-    assert again.report(12, [_turn("off", None, "north_3")]) == []  # it was not raised here
-    (off,) = again.report(13, [_turn("off", None)])
+    again.restore(json.loads(json.dumps(reporter.snapshot())))
+    assert again.report(12, [_change("off", None, "north_3")]) == []  # it was not raised here
+    (off,) = again.report(13, [_change("off", None)])
     assert (off.body["state"], off.body["fault"]) == ("off", "crosstalk")
 
 
 def test_the_model_has_a_column_for_every_feature_and_kind() -> None:
-    told = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
-    assert tuple(told["features"]) == FEATURES
-    assert tuple(told["classes"]) == ("sound", *LEARNED_FAULTS)
-    assert told["outputs"]["p"]["width"] == WIDTH
+    reported = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
+    assert tuple(reported["features"]) == FEATURES
+    assert tuple(reported["classes"]) == ("sound", *LEARNED_FAULTS)
+    assert reported["outputs"]["p"]["width"] == WIDTH
     assert (BUNDLE / "loopfault.onnx").stat().st_size < 500_000

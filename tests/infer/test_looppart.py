@@ -130,11 +130,11 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     slots = slots[: len(script)]
     for part in (apart, whole):
         part.loops._rules[HURT] = ScriptedRule(*script)  # type: ignore[assignment]
-    told = [e for slot in slots for e in apart.step(slot[0].to_ns, slot, ())[1]]
+    reported = [e for slot in slots for e in apart.step(slot[0].to_ns, slot, ())[1]]
     # the first slot is a window of its own; one window has all others
     _, first = whole.step(slots[0][0].to_ns, slots[0], ())
     notes, rest = whole.step(slots[-1][0].to_ns, [t for s in slots[1:] for t in s], ())
-    turns = [(e.body["state"], e.body["fault"]) for e in told if e.source == "m_0"]
+    turns = [(e.body["state"], e.body["fault"]) for e in reported if e.source == "m_0"]
     assert turns == [
         ("on", "chatter"), ("off", "chatter"), ("on", "splashover"), ("off", "splashover"),
         ("on", "breakup"),
@@ -159,32 +159,34 @@ def _verdict(turn: FlagTurn | None, fault: str | None) -> LoopVerdict:
 def test_what_the_model_told_first_the_rules_do_not_tell_again(
     fault: str, theirs: str, part: str, killed: bool
 ) -> None:
-    teller = FaultReporter()
+    reporter = FaultReporter()
     on, off = (sensor_fault_event("m_0", at, theirs, at == 2, part) for at in (2, 4))
     other = sensor_fault_event("m_1", 2, theirs, True, part)
-    assert len(teller.report(1, [_verdict("on", fault)])) == 1
-    assert teller.report(2, [], [other, on]) == []
-    assert teller.dropped == [on]
-    assert len(teller.report(3, [_verdict("off", None)])) == 1
-    assert teller.dropped == []
+    assert len(reporter.report(1, [_verdict("on", fault)])) == 1
+    assert reporter.report(2, [], [other, on]) == []
+    assert reporter.dropped == [on]
+    assert len(reporter.report(3, [_verdict("off", None)])) == 1
+    assert reporter.dropped == []
     if killed:
-        saved = msgpack.unpackb(msgpack.packb(teller.snapshot()))
-        teller = FaultReporter()
-        teller.restore(saved)
-    assert teller.report(4, [], [off]) == []
-    assert teller.dropped == [off]
-    assert teller.report(5, [], [on, off]) == []
-    assert teller.dropped == []  # nothing of ours is up any more: they speak
+        saved = msgpack.unpackb(msgpack.packb(reporter.snapshot()))
+        reporter = FaultReporter()
+        reporter.restore(saved)
+    assert reporter.report(4, [], [off]) == []
+    assert reporter.dropped == [off]
+    assert reporter.report(5, [], [on, off]) == []
+    assert reporter.dropped == []  # nothing of ours is up any more: they speak
 
 
 def test_what_was_dropped_may_be_told_again_here_while_theirs_is_up() -> None:
-    teller = FaultReporter()
-    teller.report(1, [_verdict("on", "stuck_on")])
+    reporter = FaultReporter()
+    reporter.report(1, [_verdict("on", "stuck_on")])
     on, off = (sensor_fault_event("m_0", at, "stuck_on", at == 2, "lead") for at in (2, 4))
-    teller.report(2, [_verdict("off", None)], [on])
-    assert len(teller.report(3, [_verdict("on", "stuck_on")])) == 1
-    assert teller.report(4, [], [off, sensor_fault_event("m_0", 4, "chatter", True, "lead")]) == []
-    assert teller.dropped == [off]
+    reporter.report(2, [_verdict("off", None)], [on])
+    assert len(reporter.report(3, [_verdict("on", "stuck_on")])) == 1
+    assert (
+        reporter.report(4, [], [off, sensor_fault_event("m_0", 4, "chatter", True, "lead")]) == []
+    )
+    assert reporter.dropped == [off]
 
 
 def test_the_drafts_of_a_window_without_what_was_told_already(tmp_path: Path) -> None:

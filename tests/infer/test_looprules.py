@@ -105,13 +105,13 @@ def run(stays: dict[LoopKey, Spans], hours: float) -> dict[LoopKey, list[str | N
     """What the rule says of each loop, slot by slot."""
     watch = LoopFeatures(LANES, SITES)
     rules = {key: LoopRule("corridor", "presence") for key in watch.places}
-    told: dict[LoopKey, list[str | None]] = {key: [] for key in watch.places}
+    reported: dict[LoopKey, list[str | None]] = {key: [] for key in watch.places}
     for slot in ticks(stays, hours):
         rows = watch.step(slot)
         for tick in slot:
             key: Any = (tick.lane, tick.part)
-            told[key].append(rules[key].step(rows[key], tick).fault)
-    return told
+            reported[key].append(rules[key].step(rows[key], tick).fault)
+    return reported
 
 
 HOURS = 1.0
@@ -137,17 +137,17 @@ def test_a_plain_fault_is_named_by_a_rule(fault: str) -> None:
         whole[HURT] = street(HOURS)["m_0", "trail"]
     else:
         whole[HURT] = FAULTS[fault](whole)
-    told = run(whole, HOURS)
-    said = told[HURT][len(told[HURT]) // 2 :]
+    reported = run(whole, HOURS)
+    said = reported[HURT][len(reported[HURT]) // 2 :]
     assert said.count(fault) > 0.8 * len(said)
-    sound = [key for key in told if key[0] != "m_0"]
-    assert not any(word for key in sound for word in told[key])
+    sound = [key for key in reported if key[0] != "m_0"]
+    assert not any(word for key in sound for word in reported[key])
 
 
 @pytest.mark.parametrize("gap_s", [3.0, 6.0, 60.0, 600.0])
 def test_a_sound_street_gives_nothing(gap_s: float) -> None:
-    told = run(street(2.0, gap_s), 2.0)
-    assert not any(word for words in told.values() for word in words)
+    reported = run(street(2.0, gap_s), 2.0)
+    assert not any(word for words in reported.values() for word in words)
 
 
 def _standing(green_s: float | None, slots: int, position: str) -> str | None:

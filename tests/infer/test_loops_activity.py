@@ -64,10 +64,10 @@ def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[i
         yield minute + 1, [*verdict.drafts, *verdict.events]
 
 
-def faults(told: Iterable[tuple[int, list[Draft]]]) -> list[tuple[int, str, dict[str, Any]]]:
+def faults(reported: Iterable[tuple[int, list[Draft]]]) -> list[tuple[int, str, dict[str, Any]]]:
     return [
         (minute, draft.source, dict(draft.body))
-        for minute, drafts in told
+        for minute, drafts in reported
         for draft in drafts
         if draft.stream is Stream.EVENT and draft.body["event"] == "sensor_fault"
     ]

@@ -22,23 +22,23 @@ def test_a_restart_in_a_silence_goes_on_with_it() -> None:
             road.rule.restore(kept)
         road.drive(10, {"a_0": 5, "a_1": 0, "a_2": 5})
     for road in (whole, cut):
-        ((lane, (minute, ruling)),) = road.told.items()
+        ((lane, (minute, ruling)),) = road.reported.items()
         assert (lane, minute, ruling.since_ns) == ("a_1", 130.0, 120 * 60 * S)
 
 
 def test_a_lane_that_never_lived_stays_so_over_restarts_until_its_first_vehicle() -> None:
     road = ActivityRoad(THREE[:2])
     road.drive(30, {"a_0": 5, "a_1": 0})
-    assert road.told["a_1"][1].fault == "never_active"
+    assert road.reported["a_1"][1].fault == "never_active"
     kept = json.loads(json.dumps(road.rule.snapshot()))
-    road.rule, road.told = road.new(), {}
+    road.rule, road.reported = road.new(), {}
     road.rule.restore(kept)
     road.drive(1, {"a_0": 5, "a_1": 0})
-    assert road.told["a_1"][1].fault == "never_active"
+    assert road.reported["a_1"][1].fault == "never_active"
     road.drive(120, {"a_0": 5, "a_1": 5})
-    road.told = {}
+    road.reported = {}
     road.drive(15, {"a_0": 5, "a_1": 0})
-    assert road.told["a_1"][1].fault == "stuck_off"
+    assert road.reported["a_1"][1].fault == "stuck_off"
 
 
 def damaged(saved: Any, chance: random.Random) -> Any:

@@ -15,7 +15,7 @@ def test_two_dead_lanes_of_three_hide_neither() -> None:
     road = ActivityRoad()
     road.drive(120, {"a_0": 5, "a_1": 5, "a_2": 5})
     road.drive(15, {"a_0": 5, "a_1": 0, "a_2": 0})
-    assert road.told.keys() == {"a_1", "a_2"}
+    assert road.reported.keys() == {"a_1", "a_2"}
 
 
 def test_a_lane_that_dies_later_does_not_excuse_the_one_before() -> None:
@@ -23,18 +23,18 @@ def test_a_lane_that_dies_later_does_not_excuse_the_one_before() -> None:
     road.drive(120, {"a_0": 5, "a_1": 5, "a_2": 5})
     road.drive(3, {"a_0": 5, "a_1": 5, "a_2": 0})
     road.drive(15, {"a_0": 5, "a_1": 0, "a_2": 0})
-    assert road.told.keys() == {"a_1", "a_2"}
+    assert road.reported.keys() == {"a_1", "a_2"}
 
 
 def test_who_is_not_to_be_believed_accuses_nobody() -> None:
     road = ActivityRoad(THREE[:2], doubted=["a_0"])
     road.drive(120, {"a_0": 5, "a_1": 5})
     road.drive(60, {"a_0": 20, "a_1": 0})
-    assert road.told == {}
+    assert road.reported == {}
     road.doubted.clear()
     road.drive(20, {"a_0": 5, "a_1": 5})
     road.drive(15, {"a_0": 5, "a_1": 0})
-    assert road.told.keys() == {"a_1"}
+    assert road.reported.keys() == {"a_1"}
 
 
 def test_one_that_counts_ghosts_is_contradicted_by_one_that_lives() -> None:
@@ -45,7 +45,7 @@ def test_one_that_counts_ghosts_is_contradicted_by_one_that_lives() -> None:
     for _ in range(5):  # nobody drives but a vehicle now and then, and a_2 counts on
         road.drive(4.0, {"a_0": 0, "a_1": 0, "a_2": 2})
         road.drive(0.5, {"a_0": 1, "a_1": 0, "a_2": 2})
-    assert road.told == {}
+    assert road.reported == {}
 
 
 def test_a_closed_lane_whose_vehicles_pass_beside_it_is_not_dead() -> None:
@@ -53,10 +53,10 @@ def test_a_closed_lane_whose_vehicles_pass_beside_it_is_not_dead() -> None:
     road = ActivityRoad(STATIONS, WAYS)
     road.drive(240, even)
     road.drive(60, {**even, "n_0": 0, "n_1": 8})
-    assert road.told == {}
+    assert road.reported == {}
     road.drive(60, even)
     road.drive(15, {**even, "n_0": 0})
-    assert road.told.keys() == {"n_0"}
+    assert road.reported.keys() == {"n_0"}
 
 
 def test_a_single_lane_is_told_by_those_along() -> None:
@@ -64,8 +64,8 @@ def test_a_single_lane_is_told_by_those_along() -> None:
     road = ActivityRoad(lanes, WAYS)
     road.drive(120, {"m_0": 5, "n_0": 5, "o_0": 5})
     road.drive(15, {"m_0": 5, "n_0": 0, "o_0": 5})
-    assert road.told.keys() == {"n_0"}
-    assert "vehicles passed in" in road.told["n_0"][1].evidence
+    assert road.reported.keys() == {"n_0"}
+    assert "vehicles passed in" in road.reported["n_0"][1].evidence
 
 
 def test_nobody_is_due_while_it_is_red() -> None:
@@ -73,16 +73,16 @@ def test_nobody_is_due_while_it_is_red() -> None:
     road = ActivityRoad(lanes)
     road.drive(120, {"a_0": 5, "a_1": 5}, green_ns=15 * S)
     road.drive(30, {"a_0": 5, "a_1": 0}, green_ns=0)  # its neighbour turns on an arrow
-    assert road.told == {}
+    assert road.reported == {}
     road.drive(1, {"a_0": 5, "a_1": 0}, green_ns=15 * S)
-    assert road.told.keys() == {"a_1"}
+    assert road.reported.keys() == {"a_1"}
 
 
 def test_a_lane_alone_is_told_by_the_green_that_passed() -> None:
     road = ActivityRoad(THREE[:1])
     road.drive(240, {"a_0": 2}, green_ns=15 * S)
     road.drive(45, {"a_0": 0}, green_ns=15 * S)
-    minute, ruling = road.told["a_0"]
+    minute, ruling = road.reported["a_0"]
     assert 265 <= minute <= 285
     assert "min of green" in ruling.evidence
 
@@ -91,7 +91,7 @@ def test_one_that_stands_on_a_loop_is_no_silence() -> None:
     road = ActivityRoad(THREE[:2])
     road.drive(120, {"a_0": 5, "a_1": 5})
     road.drive(60, {"a_0": 5, "a_1": 0}, on=["a_1"])
-    assert road.told == {}
+    assert road.reported == {}
 
 
 def days(road: ActivityRoad, count: int) -> None:
@@ -106,14 +106,14 @@ def days(road: ActivityRoad, count: int) -> None:
 def test_a_lane_alone_is_told_by_the_hours_of_the_week_if_the_clock_is_trusted() -> None:
     road = ActivityRoad((LaneSite("a_0", "a", "stop"),))
     days(road, 15)
-    assert road.told == {}
+    assert road.reported == {}
     kept, slot = road.rule.snapshot(), road.slot
     road.drive(7 * 60, {"a_0": 0})
-    assert road.told == {}  # nobody knows the hour
+    assert road.reported == {}  # nobody knows the hour
     road.rule, road.slot = road.new(), slot
     road.rule.restore(kept)
     road.drive(7 * 60, {"a_0": 0}, MONDAY_S)
-    minute, ruling = road.told["a_0"]
+    minute, ruling = road.reported["a_0"]
     assert 6 * 60 < minute - 15 * 1440 <= 7 * 60  # nobody is due by night
     assert "usual in these hours of the week" in ruling.evidence
 
@@ -140,10 +140,10 @@ def test_bicycles_are_judged_by_bicycles_alone() -> None:
     road = ActivityRoad(lanes)
     road.drive(240, {"a_0": 5, "a_1": 5, "track_0": 2, "track_1": 2})
     road.drive(120, {"a_0": 5, "a_1": 5, "track_0": 0, "track_1": 0})
-    assert road.told == {}
+    assert road.reported == {}
     road.drive(30, {"a_0": 5, "a_1": 5, "track_0": 2, "track_1": 2})
     road.drive(60, {"a_0": 5, "a_1": 5, "track_0": 0, "track_1": 2})
-    assert road.told.keys() == {"track_0"}
+    assert road.reported.keys() == {"track_0"}
 
 
 def test_what_nobody_watched_is_in_doubt_and_proves_nothing() -> None:
@@ -151,9 +151,9 @@ def test_what_nobody_watched_is_in_doubt_and_proves_nothing() -> None:
     road.drive(120, {"a_0": 5, "a_1": 5, "a_2": 5})
     road.rule.missing(3600.0)
     road.drive(9.5, {"a_0": 5, "a_1": 0, "a_2": 5})
-    assert road.told == {}
+    assert road.reported == {}
     road.drive(1.0, {"a_0": 5, "a_1": 0, "a_2": 5})
-    ((_, ruling),) = road.told.values()
+    ((_, ruling),) = road.reported.values()
     assert ruling.since_ns == (120 - 60) * 60 * S
 
 
@@ -173,9 +173,9 @@ def test_what_was_taken_for_a_fault_teaches_little() -> None:
     road.drive(240, {"a_0": 5, "a_1": 5})
     road.drive(1440, {"a_0": 5, "a_1": 0})
     road.drive(60, {"a_0": 5, "a_1": 5})
-    road.told, began = {}, road.slot / 2.0
+    road.reported, began = {}, road.slot / 2.0
     road.drive(15, {"a_0": 5, "a_1": 0})
-    assert road.told["a_1"][0] - began <= 15.0
+    assert road.reported["a_1"][0] - began <= 15.0
 
 
 def test_a_dead_lane_teaches_those_beside_it_no_share() -> None:
@@ -192,11 +192,11 @@ def test_a_lane_stays_dead_until_its_first_vehicle() -> None:
     road = ActivityRoad(THREE[:2])
     road.drive(120, {"a_0": 5, "a_1": 5})
     road.drive(15, {"a_0": 5, "a_1": 0})
-    assert road.told.keys() == {"a_1"}
+    assert road.reported.keys() == {"a_1"}
     road.doubted |= {"a_0", "a_1"}  # nobody is believed any more
-    road.told = {}
+    road.reported = {}
     road.drive(0.5, {"a_0": 5, "a_1": 0})
-    assert road.told.keys() == {"a_1"}
-    road.told = {}
+    assert road.reported.keys() == {"a_1"}
+    road.reported = {}
     road.drive(5, {"a_0": 5, "a_1": 1})
-    assert road.told == {}
+    assert road.reported == {}

@@ -53,19 +53,19 @@ def test_the_public_pems_cases_have_their_status(v: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("v", _vectors("iris-autofail"))
 def test_the_thresholds_are_those_of_iris(v: dict[str, Any]) -> None:
-    told = v["expected"]
-    assert told["chatter"] == f"more than {CHATTER} vehicles in 30 s"
-    assert told["locked_on_mainline_s"] == LOCKED_ON_S
-    assert told["no_hits_mainline_h"] * 3600 == NO_HITS_S["corridor"]
+    reported = v["expected"]
+    assert reported["chatter"] == f"more than {CHATTER} vehicles in 30 s"
+    assert reported["locked_on_mainline_s"] == LOCKED_ON_S
+    assert reported["no_hits_mainline_h"] * 3600 == NO_HITS_S["corridor"]
 
 
 @pytest.mark.parametrize("v", _vectors("pems-daily"))
 def test_the_thresholds_are_those_of_pems(v: dict[str, Any]) -> None:
-    told = v["expected"]
-    assert told["insufficient_below"] == int(FEWEST * MOST_SAMPLES)
-    assert told["card_off_zero_occ_at_least"] == CARD_OFF["urban"]
-    assert told["high_value_occ_gt"] == HIGH_OCCUPANCY
-    assert told["high_value_share_at_least"] == HIGH_SHARE
+    reported = v["expected"]
+    assert reported["insufficient_below"] == int(FEWEST * MOST_SAMPLES)
+    assert reported["card_off_zero_occ_at_least"] == CARD_OFF["urban"]
+    assert reported["high_value_occ_gt"] == HIGH_OCCUPANCY
+    assert reported["high_value_share_at_least"] == HIGH_SHARE
 
 
 @pytest.mark.parametrize(

@@ -57,8 +57,8 @@ def road(gaps_s: list[tuple[float, float]], closed: tuple[float, float] | None =
             coming.append((at, i))
     for at, i in sorted(coming):
         for a, later in (("m", 0.0), ("n", 30.0), ("o", 60.0)):
-            aside = a == "n" and i == 0 and closed and closed[0] <= at + later < closed[1]
-            lane = 1 if aside else i
+            diverted = a == "n" and i == 0 and closed and closed[0] <= at + later < closed[1]
+            lane = 1 if diverted else i
             begin = max(at + later, last[a, lane] + 1.0)
             last[a, lane] = begin + 0.3
             out[f"{a}_{lane}", "lead"].append((begin, begin + 0.3))
@@ -86,9 +86,9 @@ def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_a_loop_that_dies_by_day_is_found_within_minutes(judge: Path) -> None:
     stays = road([(0.0, DAY_S)])
     stays[HURT] = [stay for stay in stays[HURT] if stay[1] < FROM_S]
-    told = flags(stays, judge)
-    assert list(told) == [HURT]
-    ((when, fault),) = told[HURT]
+    reported = flags(stays, judge)
+    assert list(reported) == [HURT]
+    ((when, fault),) = reported[HURT]
     assert fault == "stuck_off"
     assert when - FROM_S <= 300.0
 
@@ -112,8 +112,8 @@ def test_a_lane_is_no_fault_where_traffic_stands(judge: Path) -> None:
         standing = [(FROM_S + 5.0 + len(key[0]), FROM_S + 2400.0)]
         after = [stay for stay in spans if stay[0] > FROM_S + 2405.0]
         stays[key] = [*before, *([] if key == HURT else standing), *after]
-    told = flags(stays, judge)
-    assert not [f for _, f in told.get(HURT, []) if f == "stuck_off"]
+    reported = flags(stays, judge)
+    assert not [f for _, f in reported.get(HURT, []) if f == "stuck_off"]
 
 
 def _row(**columns: float) -> list[float]:
@@ -208,9 +208,9 @@ def test_a_loop_that_never_saw_a_vehicle_has_nothing_due() -> None:
 def test_a_word_that_does_not_count_goes_to_sound(p: list[float]) -> None:
     off = 1 + LEARNED_FAULTS.index("stuck_off")
     assert without_unproven_silence(p, silent=True) == p
-    told = without_unproven_silence(p, silent=False)
-    assert told[off] == 0.0
-    assert sum(told) == pytest.approx(sum(p))
-    assert [told[i] for i in range(1, WIDTH) if i != off] == [
+    reported = without_unproven_silence(p, silent=False)
+    assert reported[off] == 0.0
+    assert sum(reported) == pytest.approx(sum(p))
+    assert [reported[i] for i in range(1, WIDTH) if i != off] == [
         p[i] for i in range(1, WIDTH) if i != off
     ]

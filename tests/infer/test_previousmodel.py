@@ -59,10 +59,14 @@ def test_a_model_that_does_not_load_makes_room_for_the_former_one_at_once(folder
     assert guard.load()
     assert guard.manifest is not None
     assert guard.manifest.by == "model anomaly 0.9.0"
-    told = guard.status()
-    assert (told["answers"], told["model"], told["why"]) == ("model", "anomaly 0.9.0", "")
-    assert told["instead"].startswith("model anomaly 1.0.0: ")
-    assert "checksum" in told["instead"]
+    reported = guard.status()
+    assert (reported["answers"], reported["model"], reported["why"]) == (
+        "model",
+        "anomaly 0.9.0",
+        "",
+    )
+    assert reported["instead"].startswith("model anomaly 1.0.0: ")
+    assert "checksum" in reported["instead"]
     assert guard.lineage == before  # the same graph: what is kept of it is still good
 
 
@@ -96,9 +100,9 @@ def test_a_model_that_fails_thrice_in_a_row_makes_room_for_the_former_one(
     answer = guard.ask(now_s * SECOND, fed(guard.session))
     assert answer is not None
     assert answer[1]
-    told = guard.status()
-    assert (told["model"], told["answers"]) == ("anomaly 0.9.0", "model")
-    assert told["instead"] == "model anomaly 1.0.0: out of its mind"
+    reported = guard.status()
+    assert (reported["model"], reported["answers"]) == ("anomaly 0.9.0", "model")
+    assert reported["instead"] == "model anomaly 1.0.0: out of its mind"
     assert [r.getMessage() for r in caplog.records] == [
         "model anomaly: out of its mind; its rule answers",
         "model anomaly 1.0.0: out of its mind; the previous model is tried",

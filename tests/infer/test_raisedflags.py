@@ -64,7 +64,7 @@ def _judged(judge: Judge, end_ns: int, drafts: list[Draft]) -> list[Draft]:
     return judge.judge(end_ns, drafts, ticks_of(drafts)).events
 
 
-def _told(events: list[Draft]) -> list[tuple[str, str, str]]:
+def _reported(events: list[Draft]) -> list[tuple[str, str, str]]:
     return [(e.body["event"], e.source, e.body["state"]) for e in events]
 
 
@@ -262,7 +262,7 @@ def test_a_memory_that_does_not_fit_costs_no_flag(
         judge.restore_flags(state)
         site = FlaggedSite(judge)
         assert site.run(10, 0.95, 0.0) == []
-        assert sorted(_told(site.run(300))) == [
+        assert sorted(_reported(site.run(300))) == [
             ("anomaly", "hut_air", "off"),
             ("congestion", "north", "off"),
         ]
@@ -283,9 +283,9 @@ def test_a_model_that_begins_anew_amid_a_jam_does_not_call_it_over(
         assert part.guard.failures == 1
     assert site.run(7, 0.95, 0.0) == []  # 60 s later it is asked again
     # what has stayed the same since then is all that the model of the series knows
-    assert _told(site.run(100, 0.95, 0.0)) in ([], [("anomaly", "hut_air", "off")])
+    assert _reported(site.run(100, 0.95, 0.0)) in ([], [("anomaly", "hut_air", "off")])
     assert site.judge.status()["congestion"]["answers"] == "model"
-    assert ("congestion", "north", "off") in _told(site.run(300))
+    assert ("congestion", "north", "off") in _reported(site.run(300))
 
 
 def _spoilt(run: Any) -> Any:
@@ -301,7 +301,7 @@ def test_a_jam_that_outlasts_a_gap_is_not_called_over(up: dict[str, Any], gap_s:
     judge.restore_flags(up)
     judge.missing(0, gap_s * SECOND)
     site = FlaggedSite(judge)
-    assert _told(site.run(100, 0.95, 0.0)) == []
+    assert _reported(site.run(100, 0.95, 0.0)) == []
     assert len(site.run(300)) == 2
 
 

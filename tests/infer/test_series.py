@@ -34,36 +34,40 @@ def _air(rng: random.Random, **more: float) -> dict[SeriesKey, SeriesSample]:
 
 def _warmed(judge: SeriesJudge, rng: random.Random, minutes: int = 400) -> int:
     for i in range(1, minutes + 1):
-        told = judge.step(i * MINUTE_NS, 60.0, _air(rng), MONDAY + 60.0 * i)
-        assert not any(v.turn for v in told)
+        reported = judge.step(i * MINUTE_NS, 60.0, _air(rng), MONDAY + 60.0 * i)
+        assert not any(v.turn for v in reported)
     return minutes
 
 
-def _on(told: list[SeriesVerdict]) -> list[SeriesVerdict]:
-    return [v for v in told if v.turn == "on"]
+def _on(reported: list[SeriesVerdict]) -> list[SeriesVerdict]:
+    return [v for v in reported if v.turn == "on"]
 
 
 def test_what_one_shows_alone_is_its_sensor() -> None:
     judge, rng = _judge(), random.Random(1)
     at = _warmed(judge, rng)
-    (told,) = _on(judge.step((at + 1) * MINUTE_NS, 60.0, _air(rng, a=60.0)))
-    assert (told.key, told.meant, told.odd.cause) == (("hut_a", "pm2_5"), "sensor", "spike")
+    (reported,) = _on(judge.step((at + 1) * MINUTE_NS, 60.0, _air(rng, a=60.0)))
+    assert (reported.key, reported.meant, reported.odd.cause) == (
+        ("hut_a", "pm2_5"),
+        "sensor",
+        "spike",
+    )
 
 
 def test_what_all_show_is_the_world() -> None:
     judge, rng = _judge(), random.Random(2)
     at = _warmed(judge, rng)
-    told = _on(judge.step((at + 1) * MINUTE_NS, 60.0, _air(rng, a=60.0, b=55.0, c=62.0)))
-    assert len(told) == 3
-    assert {(v.meant, v.odd.cause) for v in told} == {("world", "event")}
+    reported = _on(judge.step((at + 1) * MINUTE_NS, 60.0, _air(rng, a=60.0, b=55.0, c=62.0)))
+    assert len(reported) == 3
+    assert {(v.meant, v.odd.cause) for v in reported} == {("world", "event")}
 
 
 def test_without_neighbours_nobody_knows() -> None:
     judge, rng = _judge(), random.Random(3)
     for i in range(1, 400):
         judge.step(i * MINUTE_NS, 60.0, {("hut", "no2"): SeriesSample(20 + rng.gauss(0, 1), 0.0)})
-    (told,) = _on(judge.step(400 * MINUTE_NS, 60.0, {("hut", "no2"): SeriesSample(90.0, 0.0)}))
-    assert told.meant is None
+    (reported,) = _on(judge.step(400 * MINUTE_NS, 60.0, {("hut", "no2"): SeriesSample(90.0, 0.0)}))
+    assert reported.meant is None
 
 
 @pytest.mark.parametrize(
@@ -91,10 +95,10 @@ def test_a_clock_that_steps_raises_no_alarm() -> None:
         value = 400 + 300 * (0.3 < day < 0.8) + rng.gauss(0, 20)
         if i == 6 * 288 + 100:
             steps_s = 9 * 3600.0
-        told = judge.step(
+        reported = judge.step(
             now_ns, 300.0, {key: SeriesSample(value, 0.0)}, MONDAY + now_ns / 1e9 + steps_s
         )
-        events += [i for v in told if v.turn == "on"]
+        events += [i for v in reported if v.turn == "on"]
     assert [i for i in events if i >= 6 * 288 + 100] == []
 
 
@@ -128,11 +132,11 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
     draft = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, body)
     lanes = {"north_1": LaneSite("north_1", "north", "stop")}
     assert series_samples([draft], 60.0) == {}
-    told = series_samples([draft], 60.0, lanes)
-    assert {key[1]: one.value for key, one in told.items()} == {
+    reported = series_samples([draft], 60.0, lanes)
+    assert {key[1]: one.value for key, one in reported.items()} == {
         "volume": 840.0, "occupancy": 0.12, "speed": 48.5,
     }  # fmt: skip
-    assert {one.group for one in told.values()} == {
+    assert {one.group for one in reported.values()} == {
         "north/stop/volume", "north/stop/occupancy", "north/stop/speed",
     }  # fmt: skip
     silent = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, {**body, "speed": None, "volume": None})
@@ -147,8 +151,8 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
 def test_what_a_doubted_loop_has_counted_is_no_reading(quality: dict[str, int]) -> None:
     body = {"covered_s": 60.0, "volume": 7, "occupancy": 0.12, "speed": None, "quality": quality}
     draft = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, body)
-    told = series_samples([draft], 60.0, {"north_1": LaneSite("north_1", "north", "stop")})
-    assert [one.value for one in told.values()] == [None, None, None]
+    reported = series_samples([draft], 60.0, {"north_1": LaneSite("north_1", "north", "stop")})
+    assert [one.value for one in reported.values()] == [None, None, None]
 
 
 def test_points_of_one_name_are_neighbours() -> None:

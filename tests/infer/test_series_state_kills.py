@@ -23,14 +23,14 @@ def loaded() -> Judge:
 
 def window(minute: int) -> list[Draft]:
     """Temperatures of ten huts, each with a day's course of its own."""
-    told = []
+    reported = []
     for hut in range(10):
         course = 12 + 8 * math.sin(2 * math.pi * (minute / 1440 + hut / 10))
         mean = round(course + 0.05 * math.sin(1.7 * minute + hut), 2)
         body = {"covered_s": 60.0, "points": {"temperature": {"mean": mean, "step": 0.01}}}
         at_ns = minute * MINUTE_NS
-        told.append(Draft(Stream.AIR, f"hut_{hut}", at_ns, at_ns + MINUTE_NS, body))
-    return told
+        reported.append(Draft(Stream.AIR, f"hut_{hut}", at_ns, at_ns + MINUTE_NS, body))
+    return reported
 
 
 def judged(judge: Judge, first: int, last: int) -> list[str]:

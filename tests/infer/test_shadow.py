@@ -75,13 +75,13 @@ def test_the_same_model_agrees_with_itself(live: Path, candidate: Path) -> None:
     street = watched(live, candidate)
     for i, (a, b) in enumerate(values(200)):
         street.step(a + (60 if i == 150 else 0), b)
-    told = street.shadow.report()
-    assert told["samples"] == told["agree"] == 400
-    assert told["on_live"] == told["on_candidate"] >= 1
-    assert told["difference"] < 0.002
-    assert told["last"] == []
-    assert told["dropped"] == ""
-    assert told["ms"] > 0
+    reported = street.shadow.report()
+    assert reported["samples"] == reported["agree"] == 400
+    assert reported["on_live"] == reported["on_candidate"] >= 1
+    assert reported["difference"] < 0.002
+    assert reported["last"] == []
+    assert reported["dropped"] == ""
+    assert reported["ms"] > 0
 
 
 def test_flags_that_differ_are_told_with_row_and_time(live: Path, candidate: Path) -> None:
@@ -89,11 +89,11 @@ def test_flags_that_differ_are_told_with_row_and_time(live: Path, candidate: Pat
     street = watched(live, candidate)
     for i, (a, b) in enumerate(values(200)):
         street.step(a, b + (15 if i == 150 else 0))
-    told = street.shadow.report()
-    assert told["on_live"] >= 1
-    assert told["on_candidate"] == 0
-    assert told["only_live"] == told["samples"] - told["agree"] > 0
-    last = told["last"][0]
+    reported = street.shadow.report()
+    assert reported["on_live"] >= 1
+    assert reported["on_candidate"] == 0
+    assert reported["only_live"] == reported["samples"] - reported["agree"] > 0
+    last = reported["last"][0]
     assert (last["row"], last["live"], last["candidate"]) == (ROWS[1], "on", "off")
     assert last["before_s"] == 49 * 60.0
     assert last["live_score"] >= 0.5
@@ -194,9 +194,9 @@ def test_a_candidate_that_is_late_again_and_again_is_dropped(live: Path, candida
     assert stepper is not None
     ticks = iter(range(0, 10**15, 60_000_000))
     stepper.session._timer = lambda: next(ticks)
-    told = [street.shadow.dropped for pair in values(LATE + 2) if street.step(*pair)]
-    assert told[: LATE - 1] == [""] * (LATE - 1)
-    assert told[-1] == "late 3 times in a row: 60 ms, 50 are allowed"
+    reported = [street.shadow.dropped for pair in values(LATE + 2) if street.step(*pair)]
+    assert reported[: LATE - 1] == [""] * (LATE - 1)
+    assert reported[-1] == "late 3 times in a row: 60 ms, 50 are allowed"
 
 
 def test_another_live_model_begins_the_counts_anew(
@@ -267,7 +267,7 @@ def test_a_model_without_a_state_is_stepped_too(tmp_path: Path) -> None:
     for rows in (["a", "b"], ["a", "b", "a", "b"], ["b"]):  # two slots of a window at once
         inputs = {"x": session.tensor([[1.0, -1.0]] * len(rows))}
         shadow.see(MINUTE, session.manifest, inputs, session.run(inputs), rows)
-    told = shadow.report()
-    assert (told["dropped"], told["samples"], told["agree"]) == ("", 7, 7)
+    reported = shadow.report()
+    assert (reported["dropped"], reported["samples"], reported["agree"]) == ("", 7, 7)
     with pytest.raises(ModelError, match="has no state"):
         session.revived(b"")

@@ -23,9 +23,9 @@ def test_a_former_model_is_heard_with_its_own_thresholds(tmp_path: Path) -> None
         for folder in (tmp_path / name, tmp_path / f"{name}.previous"):
             shutil.copytree(BUNDLES / name, folder)
         path = tmp_path / f"{name}.previous" / "manifest.json"
-        told = json.loads(path.read_text(encoding="utf-8"))
-        told["flags"] = {"on": 0.875, "off": 0.125}
-        path.write_text(json.dumps(told), encoding="utf-8")
+        stated = json.loads(path.read_text(encoding="utf-8"))
+        stated["flags"] = {"on": 0.875, "off": 0.125}
+        path.write_text(json.dumps(stated), encoding="utf-8")
         (tmp_path / name / f"{name}.onnx").write_bytes(b"no model")
         guards[name] = ModelGuard(name, tmp_path / name)
     site = LaneSite("m", "m", "mid")

@@ -234,8 +234,8 @@ def _run(*command: str | Path, cwd: Path | None = None) -> None:
         command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        told = (done.stderr or done.stdout)[-3000:]
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{told}")
+        reported = (done.stderr or done.stdout)[-3000:]
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}:\n{reported}")
 
 
 def _digest(*files: Path) -> str:

@@ -81,7 +81,7 @@ class GuestMachine:
                 return found
             if line.startswith("-- "):
                 break
-        raise GuestError(self._told(f"{pattern!r} did not come", passed))
+        raise GuestError(self._reported(f"{pattern!r} did not come", passed))
 
     def finish(self, timeout_s: float = 120.0) -> str:
         """The rest of what the command printed. Raises GuestError unless it ended with 0."""
@@ -89,10 +89,10 @@ class GuestMachine:
         for line in self._lines(timeout_s):
             if line.startswith(self._mark):
                 if line.removeprefix(self._mark) != "0":
-                    raise GuestError(self._told(line, said))
+                    raise GuestError(self._reported(line, said))
                 return "\n".join(said).rstrip("\n")
             said.append(line)
-        raise GuestError(self._told(f"not done within {timeout_s:.0f} s", said))
+        raise GuestError(self._reported(f"not done within {timeout_s:.0f} s", said))
 
     def python(self, module: str, *arguments: object, timeout_s: float = 180.0) -> Any:
         """Run a module of tests/kernel/guest; what its last line of JSON says."""
@@ -145,18 +145,18 @@ class GuestMachine:
             except TimeoutError:
                 return
             if not heard:
-                raise GuestError(self._told("the guest has ended", []))
+                raise GuestError(self._reported("the guest has ended", []))
             self._rest += heard
 
-    def _told(self, what: str, said: list[str]) -> str:
+    def _reported(self, what: str, said: list[str]) -> str:
         console = self.log.read_text(errors="replace") if self.log.exists() else ""
-        told = {
+        reported = {
             "guest": "\n".join(said[-60:]),
             "not read": self._rest[-500:].decode(errors="replace"),
             "console": console.partition("Kernel panic")[0][-2000:],  # what follows are addresses
             "QEMU": (self.folder / "qemu").read_text(errors="replace")[-2000:],
         }
-        return "\n".join([what, *(f"{who}: {text}" for who, text in told.items() if text)])
+        return "\n".join([what, *(f"{who}: {text}" for who, text in reported.items() if text)])
 
 
 def _command(built: Built, folder: Path, first: Path, serial: str, usb: str) -> list[str]:

@@ -31,30 +31,32 @@ def test_the_daemon_tells_what_passed_its_wires(
     machine: GuestMachine, line: MeterLine, broker: Mosquitto
 ) -> None:
     listener = Subscriber(broker, "kerbstone/v1/kernel/gw-1/up/#")
-    told = machine.python("cabinet", f"mqtt://{HOST}:{broker.port}", timeout_s=400.0)
+    reported = machine.python("cabinet", f"mqtt://{HOST}:{broker.port}", timeout_s=400.0)
     broker.wait_for_acknowledgements()  # a busy host is slow to hand on the last records
     records: dict[str, list[dict[str, Any]]] = {}
     for message in listener.stop():
         topic, _, payload = message.partition(" ")
         records.setdefault(topic.partition("/up/")[2], []).append(json.loads(payload))
-    assert told["exit"] == 0
+    assert reported["exit"] == 0
 
     traffic = records["traffic/north_1"]
-    assert sum(record["volume"] for record in traffic) == told["vehicles"]
+    assert sum(record["volume"] for record in traffic) == reported["vehicles"]
     speeds = [record["speed"] for record in traffic]
     judged = sum(speed["n"] for speed in speeds)
     mean = sum(speed["sum"] * speed["step"] for speed in speeds) / judged
     # where the host stops the one who plays for long, a vehicle crawls, and has no speed
-    assert told["vehicles"] - 2 <= judged <= told["vehicles"]
-    exact = judged == told["vehicles"]
-    assert mean == pytest.approx(told["speed_kmh"], rel=0.02 if exact else 0.3)
+    assert reported["vehicles"] - 2 <= judged <= reported["vehicles"]
+    exact = judged == reported["vehicles"]
+    assert mean == pytest.approx(reported["speed_kmh"], rel=0.02 if exact else 0.3)
 
-    assert told["shortest_s"] >= SHORTEST_PULSE_S  # otherwise it is no pulse, and not to be counted
+    assert (
+        reported["shortest_s"] >= SHORTEST_PULSE_S
+    )  # otherwise it is no pulse, and not to be counted
     pulses = [record["points"]["energy_import"] for record in records["energy/heat"]]
-    assert pulses[-1]["last"] == pytest.approx(told["pulses"] / 1000)
-    assert sum(p["delta"] for p in pulses) == pytest.approx(told["pulses"] / 1000)
+    assert pulses[-1]["last"] == pytest.approx(reported["pulses"] / 1000)
+    assert sum(p["delta"] for p in pulses) == pytest.approx(reported["pulses"] / 1000)
 
-    for device, held in told["air"].items():
+    for device, held in reported["air"].items():
         # in the first window it warms up; a poll after a late one may find nothing new
         check(records[f"air/{device}"][1], held, {"bad:stale"})
     # a busy host cuts questions on the serial line; then nobody answers, and what is damaged puts

@@ -20,12 +20,12 @@ def seen(machine: GuestMachine) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("chip", "identity"), [("sen55", "SIMULATED"), ("sht4x", "186395966")])
 def test_a_sensor_reads_what_it_holds(seen: dict[str, Any], chip: str, identity: str) -> None:
-    told = seen["sensors"][chip]
-    assert told["values"] == {
-        key: pytest.approx(value, abs=0.01) for key, value in told["held"].items()
+    reported = seen["sensors"][chip]
+    assert reported["values"] == {
+        key: pytest.approx(value, abs=0.01) for key, value in reported["held"].items()
     }
-    assert told["identity"] == identity
-    assert told["failures"] == []
+    assert reported["identity"] == identity
+    assert reported["failures"] == []
 
 
 def test_the_kernels_own_driver_reads_the_same_from_the_simulated_chip(
@@ -42,9 +42,9 @@ def test_a_write_and_a_read_without_a_wait_are_one_transfer(seen: dict[str, Any]
 
 @pytest.mark.parametrize("code", SILENT)
 def test_a_chip_without_supply_does_not_answer(seen: dict[str, Any], code: str) -> None:
-    told = seen["faults"][code]
-    assert told["reason"] == "silent"
-    assert "no device answers at 0x69" in told["text"]
+    reported = seen["faults"][code]
+    assert reported["reason"] == "silent"
+    assert "no device answers at 0x69" in reported["text"]
 
 
 def test_an_address_with_nobody_does_not_answer(seen: dict[str, Any]) -> None:
@@ -54,19 +54,19 @@ def test_an_address_with_nobody_does_not_answer(seen: dict[str, Any]) -> None:
 def test_a_hung_bus_costs_a_quarter_of_a_second_and_works_again_afterwards(
     seen: dict[str, Any],
 ) -> None:
-    told = seen["faults"]
-    assert told["stuck"]["reason"] == "silent"
-    assert "is stuck" in told["stuck"]["text"]
-    assert told["timeout_ms"] == pytest.approx(250, abs=10)  # the adapter's own is a second
-    assert told["after"] == told["fine"]
+    reported = seen["faults"]
+    assert reported["stuck"]["reason"] == "silent"
+    assert "is stuck" in reported["stuck"]["text"]
+    assert reported["timeout_ms"] == pytest.approx(250, abs=10)  # the adapter's own is a second
+    assert reported["after"] == reported["fine"]
 
 
 def test_a_lost_arbitration_is_tried_again_by_the_kernel(seen: dict[str, Any]) -> None:
-    told = seen["faults"]
-    assert told["once_lost"]["text"] == "it worked"
-    assert told["asked_again"] == 3  # a write, the same again, a read
-    assert told["lost"]["reason"] == "busy"
-    assert "another master" in told["lost"]["text"]
+    reported = seen["faults"]
+    assert reported["once_lost"]["text"] == "it worked"
+    assert reported["asked_again"] == 3  # a write, the same again, a read
+    assert reported["lost"]["reason"] == "busy"
+    assert "another master" in reported["lost"]["text"]
 
 
 def test_a_bus_whose_far_end_is_gone_is_silent(seen: dict[str, Any]) -> None:

@@ -65,11 +65,11 @@ def test_an_adapter_that_was_unplugged_is_opened_again_by_its_name(
     machine.unplug()
     machine.expect("^it is absent$", 120)
     machine.plug(again_at)  # by-id names the adapter wherever it is, by-path the port
-    told = machine.answer()
-    assert f"/dev/serial/{kind}/" in told["port"]
+    reported = machine.answer()
+    assert f"/dev/serial/{kind}/" in reported["port"]
     # somebody held the old device: it is another one now, and only the name has stayed
-    assert (told["before"], told["after"]) == ("/dev/ttyUSB0", "/dev/ttyUSB1")
-    assert told["values"] == [USB_METER] * 2
-    first, *others = told["troubles"]
+    assert (reported["before"], reported["after"]) == ("/dev/ttyUSB0", "/dev/ttyUSB1")
+    assert reported["values"] == [USB_METER] * 2
+    first, *others = reported["troubles"]
     assert "vanished" in first
     assert any("is not there" in trouble for trouble in others)

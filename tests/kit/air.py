@@ -47,14 +47,14 @@ class SimI2c:
         self.now.s += 0.001
         answer = b""
         asked = [I2cMessage(address, I2C_M_RD, read)] if read else []
-        told = [I2cMessage(address, 0, len(write), write)] if write else []
-        for part in [told, asked] if wait_s else [told + asked]:
+        reported = [I2cMessage(address, 0, len(write), write)] if write else []
+        for part in [reported, asked] if wait_s else [reported + asked]:
             if part:
                 code, got = self.kernel.transfer(part)
                 if code < 0:
                     raise BusError(f"errno {-code}")
                 answer += got
-            if part is told:
+            if part is reported:
                 self.now.s += wait_s
         return answer
 

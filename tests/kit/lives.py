@@ -225,8 +225,8 @@ class GatewayStorage:
         Without `lines` not those in which only lines were not open yet. Before the first start
         nobody watched: that is a gap from -1 on. What overlaps is one.
         """
-        told = (r.body for r in self.events("gap"))
-        pairs = [body["gap"] for body in told if lines or body["text"] != GAP_TEXTS["opening"]]
+        reported = (r.body for r in self.events("gap"))
+        pairs = [body["gap"] for body in reported if lines or body["text"] != GAP_TEXTS["opening"]]
         found: list[tuple[int, int]] = []
         for begin, end in sorted((-1 if a is None else a * 1000, b * 1000) for a, b in pairs):
             if found and begin <= found[-1][1]:

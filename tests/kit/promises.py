@@ -45,7 +45,7 @@ class OutboxPromises:
 
     def __init__(self) -> None:
         self.rows: dict[RecordKey, bytes] = {}  # whatever was acknowledged
-        self.told: set[RecordKey] = set()  # confirmed, and perhaps not yet committed
+        self.reported: set[RecordKey] = set()  # confirmed, and perhaps not yet committed
         self.settled: set[RecordKey] = set()  # confirmed, and a commit returned
         self.handed: dict[RecordKey, bytes] = {}  # seen by the sender
         self.states: dict[str, tuple[int, bytes]] = {}
@@ -96,7 +96,7 @@ class OutboxPromises:
         self.settled.update(gone)
 
     def confirmed(self, keys: Sequence[RecordKey]) -> None:
-        self.told.update(keys)
+        self.reported.update(keys)
 
     def sent(self, rows: Iterable[StoredRecord]) -> None:
         for each in rows:

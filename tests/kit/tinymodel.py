@@ -41,8 +41,8 @@ def tiny(
     cases = []
     for value in (1.0, 9.0, 40.0):
         inputs = feed(value, 2.0, wide=wide) | {"state": np.ones((2, 1), np.float32)}
-        told = _step(NumpyOps(), inputs["x"], inputs["present"], inputs["state"], scale)
-        cases.append((inputs, dict(zip(("onset", "level", "state_out"), told, strict=True))))
+        reported = _step(NumpyOps(), inputs["x"], inputs["present"], inputs["state"], scale)
+        cases.append((inputs, dict(zip(("onset", "level", "state_out"), reported, strict=True))))
     said: dict[str, Any] = {
         "name": name,
         "version": version,

@@ -53,23 +53,23 @@ def frame(name: str) -> bytes:
     return bytes.fromhex(vector(name)["raw_hex"])
 
 
-def _whole(told: Vector, group: str, file: dict[str, Any]) -> Vector:
+def _whole(stated: Vector, group: str, file: dict[str, Any]) -> Vector:
     """With what the file says for all of its vectors, and the frame as hexadecimal digits only."""
-    whole = {"group": group, "source": file.get("source"), **told}
-    if "raw_text" in told:
-        text: str = told["raw_text"]
+    whole = {"group": group, "source": file.get("source"), **stated}
+    if "raw_text" in stated:
+        text: str = stated["raw_text"]
         whole["raw_hex"] = text.replace("\n", "\r\n").encode("ascii").hex()
-    elif "raw_hex" in told:
-        whole["raw_hex"] = "".join(told["raw_hex"].split())
+    elif "raw_hex" in stated:
+        whole["raw_hex"] = "".join(stated["raw_hex"].split())
     return whole
 
 
-def _without_nan(told: Any) -> Any:
-    match told:
+def _without_nan(stated: Any) -> Any:
+    match stated:
         case dict():
-            return {key: _without_nan(value) for key, value in told.items()}
+            return {key: _without_nan(value) for key, value in stated.items()}
         case list():
-            return [_without_nan(value) for value in told]
-        case float() if isnan(told):
+            return [_without_nan(value) for value in stated]
+        case float() if isnan(stated):
             return None
-    return told
+    return stated

@@ -32,7 +32,7 @@ class LinkSurroundings:
     def __init__(self, folder: Path, kind: str = "cellular", **options: Any) -> None:
         self.kind, self.options = kind, Options(**options)
         # all of it is in memory: a disk takes half a millisecond for each look of a virtual week,
-        # and several for each time that the ledger is saved
+        # and several for each time that the link state is saved
         place = Path(tempfile.mkdtemp(dir=MEMORY if MEMORY.is_dir() else folder))
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         self.folder, self.run = folder, run = place / "disk", place / "run"
@@ -96,7 +96,7 @@ class LinkSurroundings:
         found: dict[str, Any] = json.loads((self.run / "state.json").read_text())
         return found
 
-    def told(self, verb: str) -> list[dict[str, Any]]:
+    def reported(self, verb: str) -> list[dict[str, Any]]:
         return [arguments for name, arguments in self.asked if name == verb]
 
     def call(

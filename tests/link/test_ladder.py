@@ -29,7 +29,7 @@ class LadderRun:
         self.now_s = 100.0
         self.may_reboot = True
         self.done: list[tuple[float, LadderStep]] = []
-        self.told: list[DueStep] = []
+        self.reported: list[DueStep] = []
 
     def live(self, seconds: float, link: LinkCarrier, broker: bool | None) -> list[LadderStep]:
         """The steps of this time."""
@@ -39,7 +39,7 @@ class LadderRun:
             due = self.ladder.look(LinkObservation(self.now_s, link, broker), self.may_reboot)
             if due is not None:
                 self.done.append((self.now_s, due.step))
-                self.told.append(due)
+                self.reported.append(due)
         return [step for _, step in self.done[before:]]
 
 
@@ -51,7 +51,7 @@ def test_ten_minutes_without_a_broker_reconnect_and_not_earlier() -> None:
     street = LadderRun()
     assert street.live(PATIENCE_S, "up", False) == []
     assert street.live(LOOK_S, "up", False) == ["reconnect"]
-    assert "no broker for 10 min although the link is reported as up" in street.told[0].why
+    assert "no broker for 10 min although the link is reported as up" in street.reported[0].why
 
 
 def test_the_steps_come_one_after_the_other_and_then_from_the_start() -> None:
@@ -107,7 +107,7 @@ def test_a_lasting_connection_is_told_and_begins_the_ladder_anew() -> None:
     street = LadderRun()
     street.live(PATIENCE_S + LOOK_S, "up", False)
     assert street.live(CALM_S + LOOK_S, "up", True) == ["recovered"]
-    assert "reconnect" in street.told[-1].why
+    assert "reconnect" in street.reported[-1].why
     assert street.live(86_400, "up", True) == [], "told once"
     assert street.live(PATIENCE_S + LOOK_S, "up", False) == ["reconnect"]
 
@@ -116,7 +116,7 @@ def test_a_second_reboot_within_a_day_is_held_and_told() -> None:
     street = LadderRun()
     street.may_reboot = False
     assert street.live(4 * PATIENCE_S + LOOK_S, "up", False)[-1] == "held"
-    assert "within a day" in street.told[-1].why
+    assert "within a day" in street.reported[-1].why
 
 
 def test_the_reboot_of_each_box_waits_its_own_time() -> None:

@@ -18,11 +18,11 @@ def city(tmp_path: Path) -> LinkSurroundings:
 
 
 def test_a_good_day_does_nothing_and_writes_the_card_rarely(city: LinkSurroundings) -> None:
-    ledger, writes, last = city.folder / "link_state", 0, b""
+    state_file, writes, last = city.folder / "link_state", 0, b""
 
     def count() -> None:
         nonlocal writes, last
-        now = ledger.read_bytes()
+        now = state_file.read_bytes()
         writes, last = writes + (now != last), now
 
     assert city.live(DAY_S, count) == []
@@ -37,10 +37,10 @@ def test_the_ladder_is_climbed_and_all_of_it_is_told(city: LinkSurroundings) -> 
     assert city.boots == 2
     city.broker = True
     city.live(60)
-    told = city.told("link_step")
-    assert [one["step"] for one in told] == ["reconnect", "modem", "reboot"]
-    assert all("10 min" in one["why"] for one in told)
-    assert [one["boots"] for one in told] == [1, 1, 1]
+    reported = city.reported("link_step")
+    assert [one["step"] for one in reported] == ["reconnect", "modem", "reboot"]
+    assert all("10 min" in one["why"] for one in reported)
+    assert [one["boots"] for one in reported] == [1, 1, 1]
 
 
 def test_days_without_a_broker_reboot_once_a_day_at_most(city: LinkSurroundings) -> None:
@@ -67,8 +67,8 @@ def test_a_reboot_that_cannot_be_counted_does_not_happen_and_is_told(
     city.broker = False
     (city.folder / ".link_state.new").mkdir()  # the disk takes nothing any more
     assert "Reboot" not in city.live(DAY_S)
-    told = city.told("link_step")
-    assert any(one["step"] == "held" and "counted" in one["why"] for one in told)
+    reported = city.reported("link_step")
+    assert any(one["step"] == "held" and "counted" in one["why"] for one in reported)
     assert city.state["link_state"] != "ok"
 
 
@@ -91,8 +91,8 @@ def test_without_networkmanager_the_carrier_counts_and_each_failure_is_told(tmp_
     city.net.interface("eth0", carrier="1")
     city.broker, city.faulty = False, {NM}
     city.live(700)
-    (told,) = city.told("link_step")
-    assert told["result"].startswith("failed")
+    (reported,) = city.reported("link_step")
+    assert reported["result"].startswith("failed")
 
 
 def test_the_supply_is_switched_between_the_modems_reset_and_the_reboot(tmp_path: Path) -> None:
@@ -135,14 +135,14 @@ def test_the_budget_is_kept_over_reboots_and_said_at_each_level(tmp_path: Path) 
     assert city.state["bytes"]["level"] == 0
     city.live(LOOK_S, send)
     assert city.state["bytes"]["level"] == 1
-    assert city.told("data_saver")[-1]["level"] == 1
+    assert city.reported("data_saver")[-1]["level"] == 1
     city.live(150 * LOOK_S, send)
-    last = city.told("data_saver")[-1]
+    last = city.reported("data_saver")[-1]
     assert (last["level"], last["used"] >= 950 * MB) == (2, True)
     assert "merged into quarter hours" in last["why"]
     city.wall_s += 30 * DAY_S
     city.live(LOOK_S)
-    assert city.told("data_saver")[-1]["level"] == 0
+    assert city.reported("data_saver")[-1]["level"] == 0
 
 
 def test_a_power_cut_costs_a_two_hundredth_of_the_budget_at_most(tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_a_daemon_that_starts_anew_is_told_the_level_again(tmp_path: Path) -> No
     city.live(3_600)
     city.daemon_runs = True
     city.live(2 * LOOK_S)
-    assert city.told("data_saver")[0]["level"] == 2
+    assert city.reported("data_saver")[0]["level"] == 2
     city.asked.clear()
     city.live(3_600)
-    assert 5 <= len(city.told("data_saver")) <= 7
+    assert 5 <= len(city.reported("data_saver")) <= 7
 
 
 def test_steps_that_the_daemon_does_not_take_are_kept(city: LinkSurroundings) -> None:
@@ -178,7 +178,7 @@ def test_steps_that_the_daemon_does_not_take_are_kept(city: LinkSurroundings) ->
     assert city.state["untold"] == 0
 
 
-def test_the_lamp_knows_all_four(city: LinkSurroundings) -> None:
+def test_the_led_shows_all_four(city: LinkSurroundings) -> None:
     city.daemon_runs = False
     city.live(LOOK_S)
     assert city.state["status_led"] == "not_commissioned"

@@ -1,4 +1,4 @@
-"""What the lamp says, in virtual time; a person with a watch could tell the four apart."""
+"""What the LED says, in virtual time; a person with a watch could tell the four apart."""
 
 import threading
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ import pytest
 from edge.link.statusled import PATTERNS, LedFacts, LedState, StatusLed, led_state
 
 
-class LampLine:
+class LedLine:
     """A line, a clock and a waiting that takes no time. `late_s` is how late each wake-up is."""
 
     def __init__(self, seconds: float, late_s: float = 0.0) -> None:
         self.now_s, self.late_s, self._end_s = 0.0, late_s, seconds
         self.edges: list[tuple[float, bool]] = []
-        self.lamp = StatusLed(self, self.wait, lambda: self.now_s)
+        self.led = StatusLed(self, self.wait, lambda: self.now_s)
         self.at: list[tuple[float, LedState]] = []
 
     def set(self, on: bool) -> None:
@@ -25,17 +25,17 @@ class LampLine:
         until_s = self.now_s + seconds
         if self.at and self.at[0][0] <= until_s:
             self.now_s, shown = self.at.pop(0)
-            self.lamp.set_state(shown)
+            self.led.set_state(shown)
         else:
             self.now_s = until_s + self.late_s
         if self.now_s >= self._end_s:
-            self.lamp.close()
+            self.led.close()
         return event.is_set()
 
     def play(self, *shown: LedState) -> Sequence[float]:
         for one in shown:
-            self.lamp.set_state(one)
-        self.lamp.run()
+            self.led.set_state(one)
+        self.led.run()
         return [when for when, on in self.edges if on]
 
 
@@ -49,11 +49,11 @@ class LampLine:
     ],
 )
 def test_each_pattern_is_as_documented(shown: LedState, on: list[float]) -> None:
-    assert LampLine(10.5).play(shown) == on
+    assert LedLine(10.5).play(shown) == on
 
 
-def test_each_flash_ends_and_the_lamp_is_dark_at_the_end() -> None:
-    wire = LampLine(30.0)
+def test_each_flash_ends_and_the_led_is_off_at_the_end() -> None:
+    wire = LedLine(30.0)
     wire.play("sensor_fault")
     levels = [on for _, on in wire.edges]
     assert levels[0] is False
@@ -62,14 +62,14 @@ def test_each_flash_ends_and_the_lamp_is_dark_at_the_end() -> None:
 
 
 def test_late_wake_ups_do_not_add_up() -> None:
-    wire = LampLine(3_200.0, late_s=0.004)
+    wire = LedLine(3_200.0, late_s=0.004)
     on = wire.play("fine")
     assert len(on) == 1_000 - 1 or len(on) == 1_000
     assert on[-1] - (3.0 + 3.2 * (len(on) - 1)) < 0.01
 
 
 def test_a_new_state_begins_at_once_with_dark() -> None:
-    wire = LampLine(9.0)
+    wire = LedLine(9.0)
     wire.at = [(3.1, "no_broker")]
     wire.play("fine")
     assert (3.1, False) in wire.edges

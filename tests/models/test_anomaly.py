@@ -152,7 +152,7 @@ SEEDS = range(1, size(5, 13))
 
 
 @pytest.fixture(scope="module")
-def told() -> list[np.ndarray]:
+def result() -> list[np.ndarray]:
     """The alarms of a fortnight of each seed, then of each with what is usual at noon at night."""
     sound = [_days(15, seed) for seed in SEEDS]
     wrong = []
@@ -167,18 +167,18 @@ def told() -> list[np.ndarray]:
 
 
 @more
-def test_a_value_that_is_usual_at_noon_is_odd_at_night(told: list[np.ndarray]) -> None:
+def test_a_value_that_is_usual_at_noon_is_odd_at_night(result: list[np.ndarray]) -> None:
     """Each night; and sound weeks have no more false alarms than the manifest says of courses."""
-    false = sum(int((at >= 8 * DAY).sum()) for at in told[: len(SEEDS)])
+    false = sum(int((at >= 8 * DAY).sum()) for at in result[: len(SEEDS)])
     raw = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
     assert false / (7 * len(SEEDS)) <= raw["false_alarms_per_series_day"]["courses"]
-    assert all(((at >= NIGHT) & (at < NIGHT + 24)).any() for at in told[len(SEEDS) :])
+    assert all(((at >= NIGHT) & (at < NIGHT + 24)).any() for at in result[len(SEEDS) :])
 
 
-def test_nights_that_repeat_the_same_value_are_not_stuck(told: list[np.ndarray]) -> None:
+def test_nights_that_repeat_the_same_value_are_not_stuck(result: list[np.ndarray]) -> None:
     seed = 2
     assert (np.diff(_days(15, seed).values) == 0).mean() > 0.4
-    assert [at for at in told[SEEDS.index(seed)] if at >= 8 * DAY] == []
+    assert [at for at in result[SEEDS.index(seed)] if at >= 8 * DAY] == []
 
 
 def test_the_value_after_a_long_gap_is_no_jump() -> None:
@@ -206,14 +206,14 @@ def test_lessons_say_where_a_series_was_broken_and_leave_alone_what_was(
     avoid = faultinjection.marked_samples(series)
     rng = np.random.default_rng(seed)
     if bent:
-        told = faultinjection.training_series(series, avoid, rng)
-        assert len(told.series.values) == len(told.truth) == len(told.weight)
+        result = faultinjection.training_series(series, avoid, rng)
+        assert len(result.series.values) == len(result.truth) == len(result.weight)
         return
-    told = faultinjection._injured(series, avoid, rng)
-    changed = told.series.values != values
+    result = faultinjection._injured(series, avoid, rng)
+    changed = result.series.values != values
     assert not changed[avoid].any()
-    assert (told.truth[changed & (np.arange(3000) >= faultinjection.YOUNG)] == 1).all()
-    assert (told.truth[avoid] == -1).all()
+    assert (result.truth[changed & (np.arange(3000) >= faultinjection.YOUNG)] == 1).all()
+    assert (result.truth[avoid] == -1).all()
 
 
 def test_the_learned_part_learns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,21 +22,21 @@ def mean(parts: Sequence[float]) -> float:
 def test_the_score_is_that_of_all_parts_and_the_limits_lie_in_their_range(
     parts: list[float],
 ) -> None:
-    told = bootstrap_interval(parts, mean, draws=50)
-    assert told.value == mean(parts)
+    result = bootstrap_interval(parts, mean, draws=50)
+    assert result.value == mean(parts)
     if len(parts) == 1:
-        assert math.isnan(told.low)
+        assert math.isnan(result.low)
         return
-    assert min(parts) - 1e-6 <= told.low <= told.high <= max(parts) + 1e-6
-    assert told == bootstrap_interval(parts, mean, draws=50)
+    assert min(parts) - 1e-6 <= result.low <= result.high <= max(parts) + 1e-6
+    assert result == bootstrap_interval(parts, mean, draws=50)
 
 
 def test_it_is_as_wide_as_statistics_say() -> None:
     parts = np.random.default_rng(1).normal(10, 2, 400).tolist()
-    told = bootstrap_interval(parts, mean)
-    assert (told.high - told.low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.15)
+    result = bootstrap_interval(parts, mean)
+    assert (result.high - result.low) / 2 == pytest.approx(1.96 * 2 / 20, rel=0.15)
     wider = bootstrap_interval(parts[:100], mean)
-    assert wider.high - wider.low > 1.5 * (told.high - told.low)
+    assert wider.high - wider.low > 1.5 * (result.high - result.low)
 
 
 def test_a_scenario_stays_whole() -> None:
@@ -48,9 +48,9 @@ def test_a_scenario_stays_whole() -> None:
         seen.add(mean(all_of))
         return mean(all_of)
 
-    told = bootstrap_interval([[1] * 100, [0] * 100], share, draws=200)
+    result = bootstrap_interval([[1] * 100, [0] * 100], share, draws=200)
     assert seen == {0.0, 0.5, 1.0}
-    assert (told.low, told.high) == (0.0, 1.0)
+    assert (result.low, result.high) == (0.0, 1.0)
 
 
 def test_another_seed_is_another_interval_and_no_parts_are_an_error() -> None:
@@ -63,18 +63,18 @@ def test_another_seed_is_another_interval_and_no_parts_are_an_error() -> None:
 
 
 def test_draws_without_a_score_are_left_out() -> None:
-    told = bootstrap_interval(
+    result = bootstrap_interval(
         [math.nan, 1.0], lambda p: mean([v for v in p if v == v] or [math.nan])
     )
-    assert (told.low, told.high) == (1.0, 1.0)
-    told = bootstrap_interval([math.nan, math.nan], mean)
-    assert math.isnan(told.low)
-    assert told.shown() == "nan"
+    assert (result.low, result.high) == (1.0, 1.0)
+    result = bootstrap_interval([math.nan, math.nan], mean)
+    assert math.isnan(result.low)
+    assert result.shown() == "nan"
 
 
 def test_how_it_is_shown() -> None:
-    told = bootstrap_interval([0.0, 1.0], mean)
-    assert told.shown() == "0.50 (0.00 to 1.00)"
+    result = bootstrap_interval([0.0, 1.0], mean)
+    assert result.shown() == "0.50 (0.00 to 1.00)"
     assert bootstrap_interval([0.25], mean).shown(3) == "0.250"
 
 

@@ -32,7 +32,7 @@ from models.trees import Forest, Tree, TreeEager
 LINE = (1.0, 0.0)
 BY_RULE = SituationSpeaker(0.0, 0.0, 0.0, LINE, LINE, LINE, LINE)
 MANIFEST = json.loads((BUNDLES / "congestion" / "manifest.json").read_text())
-RULES = [PositionRule(**told) for told in MANIFEST["positions"].values()]
+RULES = [PositionRule(**each) for each in MANIFEST["positions"].values()]
 
 
 def _leaf(value: float) -> Forest:
@@ -66,9 +66,9 @@ class Approach:
 
     def feed(self, x: Any, present: Any, dt: Any) -> dict[str, float]:
         feed = {"x": x, "present": present, "dt": dt, "state": self.state}
-        told = congestionbundle.run_numpy(self.parts, feed)
-        self.state = told["state_out"]
-        return {name: float(told[name][0, 0]) for name in ("p", "known", "p5", "p15", "level")}
+        result = congestionbundle.run_numpy(self.parts, feed)
+        self.state = result["state_out"]
+        return {name: float(result[name][0, 0]) for name in ("p", "known", "p5", "p15", "level")}
 
 
 def test_the_rule_inside_is_the_rule_that_answers_when_the_model_cannot() -> None:
@@ -76,10 +76,10 @@ def test_the_rule_inside_is_the_rule_that_answers_when_the_model_cannot() -> Non
     for _ in range(300):
         here = {name: _seen(rng.random()) for name in POSITIONS if rng.random() > 0.5}
         dt_s = rng.choice([30.0, 45.0, 400.0])
-        p, told = rule.step(here, dt_s), approach.step(here, dt_s)
-        assert told["known"] == float(p is not None)
+        p, result = rule.step(here, dt_s), approach.step(here, dt_s)
+        assert result["known"] == float(p is not None)
         if p is not None:
-            assert told["level"] == pytest.approx(p, abs=0.001)
+            assert result["level"] == pytest.approx(p, abs=0.001)
 
 
 def test_a_threshold_follows_what_is_usual_at_the_site_within_bounds() -> None:
@@ -105,10 +105,10 @@ def test_no_site_falls_silent() -> None:
         approach = Approach(_parts())
         approach.state[:, congestionstate.STATE + OWN : congestionstate.STATE + 2 * OWN] = usual
         for _ in range(60):
-            told = approach.step(
+            result = approach.step(
                 dict.fromkeys(POSITIONS, PositionObservation(1, 1, 1, 0, 0, 1, 300, None))
             )
-        assert told["level"] > 0.5
+        assert result["level"] > 0.5
 
 
 def test_what_is_tuned_moves_as_the_graph_does() -> None:
@@ -124,12 +124,12 @@ def test_what_is_tuned_moves_as_the_graph_does() -> None:
     approach = Approach(replace(_parts(), rules=[rule] * OWN))
     for x, present, dt in treelearning.usual_days([row]):
         approach.feed(x, present, dt)
-    told = [
+    result = [
         approach.feed(row.x[[i]], row.present[[i]], row.dt_s[[i], None])["level"]
         for i in range(len(row.dt_s))
     ]
     odds, cold = rule_odds([row, replace(row, before=None)], rules)
-    np.testing.assert_allclose(told, 1 / (1 + np.exp(-odds)), atol=1e-3)
+    np.testing.assert_allclose(result, 1 / (1 + np.exp(-odds)), atol=1e-3)
     assert abs(odds - cold).max() > 0.1
 
 
@@ -137,12 +137,12 @@ def test_the_rule_is_the_floor_of_what_the_trees_say() -> None:
     speaker = replace(BY_RULE, trees=1.0, floor=2.0)
     silent = Approach(_parts(speaker, -9.0))
     for _ in range(60):
-        told = silent.step({"corridor": _seen(0.02)})
-    assert told["level"] < 0.05
+        result = silent.step({"corridor": _seen(0.02)})
+    assert result["level"] < 0.05
     for _ in range(60):
-        told = silent.step({"corridor": _seen(1.0)})
-    assert told["p"] < 0.01
-    assert told["level"] > 0.5
+        result = silent.step({"corridor": _seen(1.0)})
+    assert result["p"] < 0.01
+    assert result["level"] > 0.5
 
 
 def test_smoothed_odds_are_those_that_were_tuned() -> None:
@@ -153,8 +153,8 @@ def test_smoothed_odds_are_those_that_were_tuned() -> None:
     said, now, known = [], [], []
     for i in range(120):
         here = {} if 50 < i < 65 else {"corridor": _seen(rng.random())}
-        told, p = approach.step(here), rule.step(here, 30.0)
-        said.append(told["p"])
+        result, p = approach.step(here), rule.step(here, 30.0)
+        said.append(result["p"])
         known.append(p is not None)
         odds = np.log(p / (1 - p)) if p else 0.0
         now.append(float(formula.mix_odds(NumpyOps(), 1.5, np.float32(odds), 0.7)))
@@ -191,9 +191,9 @@ def test_the_free_stay_is_learned_between_bounds_and_a_jam_does_not_unlearn_it()
 def test_gaps_hold_what_was_known_and_then_end_it() -> None:
     approach = Approach(_parts())
     for _ in range(60):
-        told = approach.step({"mid": _seen(0.9)})
+        result = approach.step({"mid": _seen(0.9)})
     held = approach.step({}, 299.0)
-    assert held["p"] == pytest.approx(told["p"], abs=1e-6)
+    assert held["p"] == pytest.approx(result["p"], abs=1e-6)
     assert held["known"] == 1.0
     assert approach.step({}, 1.0)["known"] == 0.0
     assert approach.step({"mid": _seen(0.0)})["p"] < 0.5  # it begins anew
@@ -273,12 +273,12 @@ def _tried(good: dict[int, str], names: str) -> list[list[EventTally]]:
 
 def test_a_choice_is_not_scored_on_the_streets_that_it_was_made_on() -> None:
     tried = _tried({10: "a", 40: "b"}, "ab")
-    _, told = speakerchoice.nested_choice(tried, "ab", [frozenset("a"), frozenset("b")])
-    assert total_tally(told).found == 0
-    chosen, told = speakerchoice.nested_choice(
+    _, result = speakerchoice.nested_choice(tried, "ab", [frozenset("a"), frozenset("b")])
+    assert total_tally(result).found == 0
+    chosen, result = speakerchoice.nested_choice(
         _tried({10: "ab"}, "ab"), "ab", [frozenset("a"), frozenset("b")]
     )
-    assert total_tally(told).found == 2
+    assert total_tally(result).found == 2
     assert chosen == speakerchoice.CHOICES[10]
 
 

@@ -79,10 +79,10 @@ def test_boosted_trees_are_exported_as_they_were_fitted() -> None:
     y = np.where(x[:, 0] > 0.3, 4, np.where(x[:, 1] > 0, 2, 0))
     fitted = ensemble.HistGradientBoostingClassifier(max_iter=5, max_leaf_nodes=6).fit(x, y)
     trees = of_boosting(fitted, 6)
-    told = trees.probabilities(x)
-    np.testing.assert_allclose(told[:, [0, 2, 4]], fitted.predict_proba(x), atol=1e-5)
-    assert told[:, [1, 3, 5]].max() < 1e-9  # kinds that training has not met
-    np.testing.assert_allclose(_run(ensemble_graph(trees, "t", "1"), x), told, atol=1e-5)
+    result = trees.probabilities(x)
+    np.testing.assert_allclose(result[:, [0, 2, 4]], fitted.predict_proba(x), atol=1e-5)
+    assert result[:, [1, 3, 5]].max() < 1e-9  # kinds that training has not met
+    np.testing.assert_allclose(_run(ensemble_graph(trees, "t", "1"), x), result, atol=1e-5)
 
 
 def small_street(hours: float = 0.5) -> SimStreet:
@@ -108,9 +108,9 @@ def test_kinds_are_those_of_the_gateway() -> None:
 
 
 def test_a_street_is_played_row_by_row_with_its_truth() -> None:
-    hurt, told = inject_faults(small_street(), 1, 0.2, ["stuck_on"])
-    p = play_street(hurt, told)
-    (fault,) = told
+    hurt, result = inject_faults(small_street(), 1, 0.2, ["stuck_on"])
+    p = play_street(hurt, result)
+    (fault,) = result
     assert p.rows.shape == (60, 4, WIDTH)
     assert p.keys == (("l0", "lead"), ("l0", "trail"), ("l1", "lead"), ("l1", "trail"))
     column = p.keys.index((fault.lane, fault.part))
@@ -139,9 +139,9 @@ def test_flags_in_numpy_are_those_of_the_gateway(at_once: bool) -> None:
     p = (p / p.sum(axis=2, keepdims=True)).astype(np.float32)
     blank.traffic[:] = random.random((400, 5)) < 0.8
     short = replace(blank, ends_s=blank.ends_s[:90], traffic=blank.traffic[:90])
-    told, cut = flag_alarms([blank, short], [p, p[:90]], 0.6, 0.3, at_once=at_once)
+    result, cut = flag_alarms([blank, short], [p, p[:90]], 0.6, 0.3, at_once=at_once)
     assert [a.from_s for key in cut for a in cut[key]] == [
-        a.from_s for key in told for a in told[key] if a.from_s <= 2700
+        a.from_s for key in result for a in result[key] if a.from_s <= 2700
     ]
     for column, key in enumerate(blank.keys):
         flag, raised = LoopFlag(0.6, 0.3), []
@@ -152,8 +152,8 @@ def test_flags_in_numpy_are_those_of_the_gateway(at_once: bool) -> None:
             )  # fmt: skip
             if turn == "on":
                 raised.append(((i + 1) * 30.0, flag.fault))
-        assert [(a.from_s, a.word) for a in told[key]] == raised
-    assert sum(len(found) for found in told.values()) > 5
+        assert [(a.from_s, a.word) for a in result[key]] == raised
+    assert sum(len(found) for found in result.values()) > 5
 
 
 def _fault(kind: str, from_s: float, to_s: float, part: str = "lead", lane: str = "a") -> LoopFault:
@@ -193,13 +193,13 @@ def test_training_takes_the_beginning_of_every_fault_and_is_repeatable() -> None
     pytest.importorskip("sklearn")
     from models.loopfault import train
 
-    hurt, told = inject_faults(small_street(2.0), 1, 0.6)
-    p = play_street(hurt, told)
+    hurt, result = inject_faults(small_street(2.0), 1, 0.6)
+    p = play_street(hurt, result)
     samples = [train.draw_sample(p, np.random.default_rng(1)) for _ in range(2)]
     for one, other in zip(*samples, strict=True):
         np.testing.assert_array_equal(one, other)
     labels = samples[0][1]
-    for kind in {CLASSES.index(f.kind) for f in told}:
+    for kind in {CLASSES.index(f.kind) for f in result}:
         assert (labels == kind).sum() >= min(train.FIRST_SLOTS, (p.kinds == kind).sum())
     bytes_ = [
         ensemble_graph(
@@ -216,25 +216,25 @@ def test_the_shipped_graph_tells_the_golden_cases_apart() -> None:
     x = np.array(first["inputs"]["x"], np.float32)
     run = GraphRunner((folder / "loopfault.onnx").read_bytes())
     whole = replace(_blank(1, len(x)), rows=x[None])
-    told = run.answer(whole)[0]
-    np.testing.assert_allclose(told.sum(axis=1), 1.0, atol=1e-5)
-    assert len(set(told.argmax(axis=1))) >= 6
-    assert told[:, [CLASSES.index(kind) for kind in ALONE]].max() < 1e-6  # the rule's own
+    result = run.answer(whole)[0]
+    np.testing.assert_allclose(result.sum(axis=1), 1.0, atol=1e-5)
+    assert len(set(result.argmax(axis=1))) >= 6
+    assert result[:, [CLASSES.index(kind) for kind in ALONE]].max() < 1e-6  # the rule's own
 
 
 def test_of_some_kinds_the_rule_speaks_where_the_model_finds_nothing() -> None:
     p = np.zeros((1, 3, len(CLASSES)), np.float32)
     p[0, 0, 0] = p[0, 1, CLASSES.index("crosstalk")] = p[0, 2, 0] = 1.0
     ruled = np.array([[CLASSES.index(k) for k in ("mismatch", "mismatch", "undercount")]], np.int8)
-    told = floor_by_rule(p, ruled)[0].argmax(axis=1)
-    assert [CLASSES[k] for k in told] == ["mismatch", "crosstalk", "sound"]
+    result = floor_by_rule(p, ruled)[0].argmax(axis=1)
+    assert [CLASSES[k] for k in result] == ["mismatch", "crosstalk", "sound"]
 
 
 def test_a_dead_loop_counts_only_where_it_is_silent_as_it_is_in_the_gateway() -> None:
     p = np.random.default_rng(5).dirichlet(np.ones(len(CLASSES)), (3, 4)).astype(np.float32)
     silent = np.random.default_rng(6).random((3, 4)) < 0.5
-    told = without_unproven_silence(p, silent)
-    assert (told[~silent][:, CLASSES.index("stuck_off")] == 0.0).all()
+    result = without_unproven_silence(p, silent)
+    assert (result[~silent][:, CLASSES.index("stuck_off")] == 0.0).all()
     for at in np.ndindex(silent.shape):
         expected = heeded_by_gateway(p[at].tolist(), silent=bool(silent[at]))
-        np.testing.assert_allclose(told[at], expected, atol=1e-6)
+        np.testing.assert_allclose(result[at], expected, atol=1e-6)

@@ -28,12 +28,12 @@ def test_tables_are_of_held_out_streets_where_there_are_some(
 
     monkeypatch.setattr(evaluate, "load_street", street)
     args = argparse.Namespace(streets=tmp_path, bundle=BUNDLES / "loopfault", quick=True)
-    told = list(evaluate.tables(args))
+    result = list(evaluate.tables(args))
     assert asked == ["b"]
-    assert [line for line in told if line.startswith("held out")] == [
+    assert [line for line in result if line.startswith("held out")] == [
         "held out, model: 1 streets, 0.0 sound detector-days",
         "held out, rules: 1 streets, 0.0 sound detector-days",
     ]
-    assert sum(line.startswith("| all |") for line in told) == 2
+    assert sum(line.startswith("| all |") for line in result) == 2
     with pytest.raises(FileNotFoundError, match="meta"):
         list(evaluate.tables(argparse.Namespace(**{**vars(args), "streets": tmp_path / "none"})))

@@ -169,9 +169,9 @@ def test_a_scenario_that_fails_says_where_the_words_of_sumo_are(
     monkeypatch.setattr(sumo, "find_sumo", lambda: tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    told = make_scenario(next(tasks(1, 1)), tmp_path / "out")
-    assert "netconvert failed" in told
-    log = Path(told.rsplit(" ", 1)[1])
+    result = make_scenario(next(tasks(1, 1)), tmp_path / "out")
+    assert "netconvert failed" in result
+    log = Path(result.rsplit(" ", 1)[1])
     assert "no such node" in log.read_text(encoding="utf-8")
     assert not list((tmp_path / "out").rglob("meta.json"))
 

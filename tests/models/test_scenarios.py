@@ -115,16 +115,16 @@ def test_a_street_that_is_still_being_written_is_not_there(tmp_path: Path) -> No
 
 def naive(times: list[float], windows: list[float]) -> list[tuple[float, float]]:
     """Stays after bounce, edge by edge: what the line of a loop tells."""
-    told: list[float] = [t for t in times[:1] if t == 0]
+    result: list[float] = [t for t in times[:1] if t == 0]
     run: list[float] = []
-    for t in times[len(told) :]:
+    for t in times[len(result) :]:
         border = run and any(run[-1] < w <= t for w in windows)
         if run and (t - run[-1] >= BOUNCE_MS / 1000 - 1e-9 or border):
-            told += run[:1] if len(run) % 2 else []
+            result += run[:1] if len(run) % 2 else []
             run = []
         run.append(t)
-    told += run[:1] if len(run) % 2 else []
-    return list(zip(told[::2], told[1::2], strict=True))
+    result += run[:1] if len(run) % 2 else []
+    return list(zip(result[::2], result[1::2], strict=True))
 
 
 @settings(max_examples=examples(150))
@@ -190,9 +190,9 @@ def test_a_trail_is_where_its_lead_says() -> None:
 
 
 def test_near_events_are_one_and_short_ones_do_not_count() -> None:
-    told = [(1000.0, 1100.0), (1399.0, 1500.0), (2000.0, 2119.0)]
-    assert merge_events(told) == [(1000.0, 1500.0), (2000.0, 2119.0)]
-    assert split_events(told) == (((1000.0, 1500.0),), ((2000.0, 2119.0),))
+    result = [(1000.0, 1100.0), (1399.0, 1500.0), (2000.0, 2119.0)]
+    assert merge_events(result) == [(1000.0, 1500.0), (2000.0, 2119.0)]
+    assert split_events(result) == (((1000.0, 1500.0),), ((2000.0, 2119.0),))
 
 
 def test_a_link_is_congested_from_slow_and_dense_until_it_is_faster() -> None:

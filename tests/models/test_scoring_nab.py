@@ -149,15 +149,15 @@ def test_scores_that_do_not_fit_the_file_are_refused(corpus: Path) -> None:
 def test_ours_agrees_with_nabs_own_code(corpus: Path, only: str) -> None:
     files = nab.load_nab_files(corpus)
     scores = lot(files, seed=4)
-    told = nabrepo.official_scores(corpus, scores, threshold=0.9, only=only, python=PYTHON)
+    result = nabrepo.official_scores(corpus, scores, threshold=0.9, only=only, python=PYTHON)
     mine = [f for f in files if f.series.name.startswith(only)]
     values = [scores[f.series.name] for f in mine]
-    assert told.frozen == pytest.approx(
+    assert result.frozen == pytest.approx(
         nab.normalised_score(mine, [nab.detections_at(0.9, v) for v in values]), abs=0.1
     )
     threshold, top = nab.best_threshold(mine, values)
-    assert told.optimised == pytest.approx(top, abs=0.1)
+    assert result.optimised == pytest.approx(top, abs=0.1)
     assert nab.normalised_score(
-        mine, [nab.detections_at(told.threshold, v) for v in values]
-    ) == pytest.approx(told.optimised, abs=0.1)
-    assert threshold == pytest.approx(told.threshold)
+        mine, [nab.detections_at(result.threshold, v) for v in values]
+    ) == pytest.approx(result.optimised, abs=0.1)
+    assert threshold == pytest.approx(result.threshold)

@@ -22,8 +22,8 @@ def dying(a_minute: float, share: float, seed: int, role: Role = "mainline") -> 
     pace = {"beside": a_minute, "dying": a_minute * share}
     beside: Role = "bicycle" if role == "bicycle" else "mainline"
     of = random_road(lambda _: pace, 0.5 + HOURS / 24.0, seed, {"dying": role, "beside": beside})
-    (told,) = [m for lane, _, _, m in naming_delays(of, [DAY // 2]) if lane == "dying"]
-    return told
+    (result,) = [m for lane, _, _, m in naming_delays(of, [DAY // 2]) if lane == "dying"]
+    return result
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def dying(a_minute: float, share: float, seed: int, role: Role = "mainline") -> 
 )  # fmt: skip
 def test_a_dead_lane_is_named_in_time(a_minute: float, share: float, most: float) -> None:
     for seed in range(4):
-        told = dying(a_minute, share, seed)
-        assert told is not None
-        assert told <= most
+        result = dying(a_minute, share, seed)
+        assert result is not None
+        assert result <= most
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_a_dead_lane_is_named_in_time(a_minute: float, share: float, most: float
 def test_lanes_of_other_roles_are_named_by_their_share(
     role: Role, share: float, least: float, most: float
 ) -> None:
-    told = dying(10.0, share, 1, role)
-    assert told is not None
-    assert least <= told <= most
+    result = dying(10.0, share, 1, role)
+    assert result is not None
+    assert least <= result <= most
 
 
 def by_day(hour: float) -> Mapping[str, float]:
@@ -72,7 +72,7 @@ def test_a_lane_that_dies_by_night_is_named_in_the_morning() -> None:
         for i, (ticks, wall_s) in enumerate(of.play(first)):  # type: ignore[misc]
             yield (silence_lane(ticks, "over") if i >= from_slot else ticks), wall_s
 
-    (told,) = silence_alarms(SilenceSite("road", of.lanes, (), 3.0, play))
-    hour = told.at_s / 3600.0 % 24.0
-    assert told.lane == "over"
+    (result,) = silence_alarms(SilenceSite("road", of.lanes, (), 3.0, play))
+    hour = result.at_s / 3600.0 % 24.0
+    assert result.lane == "over"
     assert 5.5 < hour < 8.0

@@ -147,14 +147,14 @@ def _judged(
     )  # fmt: skip
     judge = Judge(setup, bundles)
     judge.load()
-    told = [
+    result = [
         draft
         for end_s, ticks in play_ticks(street, PERIOD_S)
         for draft in judge.judge(round(end_s * 1e9), [], ticks).events
     ]
     return [
         (draft.source, draft.to_ns / 1e9, dict(draft.body))
-        for draft in told
+        for draft in result
         if draft.body["event"] == event and draft.body["state"] == "on"
     ]
 

@@ -61,14 +61,14 @@ def drawn(seed: int, count: int) -> list[Mutant]:
 
 def planted() -> Iterator[Planted]:
     """Raises ValueError where the text that is to be changed is not there once."""
-    for name, told in tomllib.loads(PLANTED.read_text(encoding="utf-8")).items():
-        source = _source(told["path"])
-        old, new = told["old"], told["new"]
+    for name, entry in tomllib.loads(PLANTED.read_text(encoding="utf-8")).items():
+        source = _source(entry["path"])
+        old, new = entry["old"], entry["new"]
         if source.count(old.encode()) != 1:
-            raise ValueError(f"{PLANTED.name}: {name}: {old!r} stands not once in {told['path']}")
+            raise ValueError(f"{PLANTED.name}: {name}: {old!r} stands not once in {entry['path']}")
         start = source.index(old.encode())
         line = source[:start].count(b"\n") + 1
-        mutant = Mutant(told["path"], name, line, start, start + len(old.encode()), old, new)
+        mutant = Mutant(entry["path"], name, line, start, start + len(old.encode()), old, new)
         yield Planted(name, mutant)
 
 

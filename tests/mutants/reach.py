@@ -81,15 +81,15 @@ def _run(root: Path, folder: Path, what: Sequence[str]) -> int:
 
 def _failed(folder: Path) -> list[str]:
     """Of all processes those that did not pass later, each name once."""
-    told = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
-    passed = {name for each in told for name in each["passed"]}
-    return sorted({name for each in told for name in each["failed"]} - passed)
+    reported = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")]
+    passed = {name for each in reported for name in each["passed"]}
+    return sorted({name for each in reported for name in each["failed"]} - passed)
 
 
 def _read(folder: Path, files: Sequence[str]) -> Reach:
     reach = Reach()
-    for told in folder.glob("*.json"):
-        reach.seconds |= json.loads(told.read_text(encoding="utf-8"))["passed"]
+    for reported in folder.glob("*.json"):
+        reach.seconds |= json.loads(reported.read_text(encoding="utf-8"))["passed"]
     for measured in folder.glob("*.coverage"):
         data = coverage.CoverageData(str(measured))
         data.read()
@@ -114,8 +114,8 @@ def _state(suites: Sequence[str]) -> str:
 def tracked() -> list[str]:
     """Every file of the repository, those that are not committed yet too."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    told = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
-    names = sorted(set(filter(None, told.decode().split("\0"))))
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    names = sorted(set(filter(None, result.decode().split("\0"))))
     return [name for name in names if (ROOT / name).is_file()]
 
 

@@ -47,5 +47,5 @@ def pytest_sessionfinish() -> None:
     with warnings.catch_warnings(action="ignore"):  # a process may have run nothing of ours
         _MEASURE.save()
     passed = {name: took for name, took in _SECONDS.items() if name not in _NOT_PASSED}
-    told = json.dumps({"passed": passed, "failed": sorted(_FAILED)})
-    (_FOLDER / f"{_NAME}.json").write_text(told, encoding="utf-8")
+    result = json.dumps({"passed": passed, "failed": sorted(_FAILED)})
+    (_FOLDER / f"{_NAME}.json").write_text(result, encoding="utf-8")

@@ -104,8 +104,8 @@ def summary(verdicts: Verdicts) -> Iterator[str]:
     for part in PARTS:
         mine = [verdict for mutant, verdict in verdicts.items() if mutant.path in files(part)]
         counts = Counter(verdict.fate for verdict in mine)
-        told = ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
-        yield f"{part:9} {len(mine):4} mutants: {told}"
+        result = ", ".join(f"{counts[fate]} {fate}" for fate in Fate if counts[fate])
+        yield f"{part:9} {len(mine):4} mutants: {result}"
     noticed = sum(verdict.noticed for verdict in verdicts.values())
     yield f"{noticed} of {len(verdicts)} noticed, {100 * noticed / len(verdicts):.1f} %"
 

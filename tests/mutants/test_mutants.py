@@ -145,9 +145,9 @@ def test_tests_that_fail_on_the_unchanged_code_are_named_and_nothing_is_measured
         suite.write_text(SUITE.format(fixed=fixed))
         return measure([str(suite)], [path], tmp_path / "cache", 1, tmp_path)
 
-    with pytest.raises(ReachError) as told:
+    with pytest.raises(ReachError) as reported:
         measured(False)
-    head, *named = str(told.value).splitlines()
+    head, *named = str(reported.value).splitlines()
     assert head == "2 tests fail on the unchanged code, so no mutant was tried:"
     assert [name.partition("::")[2] for name in named] == ["test_fails", "test_has_no_fixture"]
     reach = measured(True)  # it has not kept what it measured then
@@ -195,8 +195,8 @@ def test_a_survivor_needs_a_reason_and_one_that_was_planted_is_never_excused(
     verdicts[special[0].mutant] = Verdict(Fate.KILLED)
     assert list(faults(verdicts, special, {})) == []
     verdicts[all_[0]] = Verdict(Fate.SURVIVED)
-    (told,) = [one for one in faults(verdicts, special, {}) if "fewer" not in one]
-    assert all_[0].name in told
+    (result,) = [one for one in faults(verdicts, special, {}) if "fewer" not in one]
+    assert all_[0].name in result
     name = all_[0].name.replace("|", "\\|")
     page = tmp_path / "mutants.md"
     page.write_text(f"| mutant | why |\n|---|---|\n| `{name}` | It changes nothing. |\n")

@@ -72,10 +72,10 @@ def truth(folder: Path) -> Truth:
     answers: dict[int, dict[int, Answer]] = {}
     for unit, number, wh, at_ns in ANSWER.iter_unpack((folder / "answers").read_bytes()):
         answers.setdefault(unit, {})[number] = Answer(wh, at_ns // 1000)
-    told = json.loads((folder / "vehicles.json").read_text())
+    reported = json.loads((folder / "vehicles.json").read_text())
     vehicles = {
         lane: [(first // 1000, last // 1000) for first, last in passed]
-        for lane, passed in told.items()
+        for lane, passed in reported.items()
     }
     return Truth(answers, vehicles)
 

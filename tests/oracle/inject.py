@@ -36,9 +36,9 @@ class Injector:
     """Plays a schedule; `done` counts what was injected, `last_ns` is when the last one ended."""
 
     def __init__(
-        self, world: OracleRun, faults: Sequence[Fault], tell: Callable[[str], None]
+        self, world: OracleRun, faults: Sequence[Fault], report: Callable[[str], None]
     ) -> None:
-        self._world, self._tell = world, tell
+        self._world, self._report = world, report
         steps: list[tuple[float, int, bool, Fault]] = []
         for number, fault in enumerate(faults):
             steps.append((fault.at_s, number, True, fault))
@@ -56,7 +56,7 @@ class Injector:
                 at_s, _, begins, fault = self._steps.pop(0)
                 what = "begins" if begins else "ends"
                 if begins or fault.lasts_s:
-                    self._tell(f"{now_s:7.1f} s (planned {at_s:.1f}): {fault.kind} {what}")
+                    self._report(f"{now_s:7.1f} s (planned {at_s:.1f}): {fault.kind} {what}")
                 (self._begin if begins else self._end)(fault)
                 self.last_ns = time.monotonic_ns()
             if self._filling:

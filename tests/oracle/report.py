@@ -49,8 +49,10 @@ def figures(
     }  # fmt: skip
 
 
-def table(told: Mapping[str, Any], faults: Mapping[Any, int], skipped: Mapping[str, str]) -> str:
+def table(
+    reported: Mapping[str, Any], faults: Mapping[Any, int], skipped: Mapping[str, str]
+) -> str:
     lines = [f"  {kind:<42} {count:>10}" for kind, count in sorted(faults.items())]
     lines += [f"  {kind:<42} {'-':>10}  {why}" for kind, why in skipped.items()]
-    lines += [""] + [f"  {name:<42} {value!s:>10}" for name, value in told.items()]
+    lines += [""] + [f"  {name:<42} {value!s:>10}" for name, value in reported.items()]
     return "\n".join(["", *lines])

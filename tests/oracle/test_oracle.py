@@ -74,9 +74,9 @@ def test_every_number_reading_and_vehicle_is_there_once_or_declared(world: Oracl
     found = with_outbox(stored(world.store, wall_us), world.state / "store", world.folder / "copy")
     verdict = judge(found, truth(world.folder), stopped_us)
     audit = world.audit()
-    told = figures(world, found, injector, verdict, fresh_us)
-    print(table(told, injector.done, skipped))
-    print(json.dumps({"seed": SEED, "seconds": SECONDS, "faults": injector.done, **told}))
+    reported = figures(world, found, injector, verdict, fresh_us)
+    print(table(reported, injector.done, skipped))
+    print(json.dumps({"seed": SEED, "seconds": SECONDS, "faults": injector.done, **reported}))
     print(*verdict.findings[:60], sep="\n")
     assert verdict.findings == []
     assert code == 0, world.daemon.codes
@@ -103,11 +103,11 @@ def wait_until_receipted(world: OracleRun, last_ns: int) -> None:
     """Until only what was made after the last fault waits."""
     end = time.monotonic() + PATIENCE_S
     while True:
-        told = world.outbox()
-        if told and (told["oldest"] is None or told["oldest"][1] > last_ns):
+        reported = world.outbox()
+        if reported and (reported["oldest"] is None or reported["oldest"][1] > last_ns):
             return
         if time.monotonic() > end:
-            print(f"after {PATIENCE_S:.0f} s older rows have no receipt: {told}")
+            print(f"after {PATIENCE_S:.0f} s older rows have no receipt: {reported}")
             return
         world.daemon.watch()
         world.platform.watch()

@@ -24,8 +24,8 @@ def answers() -> dict[int, Answer]:
 def energy(
     epoch: int, seq: int, start: int, end: int, numbers: list[int], before: int
 ) -> PlatformRow:
-    told = answers()
-    wh = told[numbers[-1]].wh
+    reported = answers()
+    wh = reported[numbers[-1]].wh
     watched = end - start - max(0, min(end, BACK_US) - max(start, KILLED_US))
     points = {
         "power": {
@@ -47,17 +47,17 @@ def lane(epoch: int, seq: int, start: int, end: int, volume: int) -> PlatformRow
 
 def whole() -> PlatformFindings:
     """Six windows of 5 s, a kill in the third; the second epoch is told by its outbox."""
-    told = answers()
-    rows, last = [], told[1].wh
+    reported = answers()
+    rows, last = [], reported[1].wh
     for i in range(6):
         start, end, epoch = 5 * i * S, 5 * (i + 1) * S, EPOCH if i < 2 else NEXT
         seq = i + 1 if i < 2 else i - 1
-        inside = [n for n, answer in told.items() if start <= answer.at_us < end
+        inside = [n for n, answer in reported.items() if start <= answer.at_us < end
                   and not KILLED_US <= answer.at_us < BACK_US]  # fmt: skip
         rows += [energy(epoch, seq, start, end, inside, last)]
         rows += [lane(epoch, seq, start, end, i != 3)]  # the fourth passes in the gap
 
-        last = told[inside[-1]].wh
+        last = reported[inside[-1]].wh
     former = {"epoch": EPOCH, "last": {"energy": 2, "traffic": 2}}
     gap = {"event": "gap", "gap": [KILLED_US, BACK_US], "former": former}
     rows.append(PlatformRow(NEXT, "event", 1, "gateway", (BACK_US, BACK_US), BACK_US, gap))

@@ -51,21 +51,21 @@ def check_numbers(found: PlatformFindings, verdict: OracleVerdict) -> None:
     there, drops, lasts = _there(found, verdict), _drops(found, verdict), _lasts(found)
     for line in sorted(there.keys() | lasts.keys() | drops.keys()):
         seqs: Counter[int] = there.get(line, Counter())
-        told = drops.get(line, [])
+        reported = drops.get(line, [])
         twice = sorted(seq for seq, times in seqs.items() if times > 1)
         if twice:
             verdict.say(f"{line}: numbers {twice[:10]} are told twice")
-        last = max([lasts.get(line, 0), *(drop[1] for drop in told)])
+        last = max([lasts.get(line, 0), *(drop[1] for drop in reported)])
         beyond = sorted(seq for seq in seqs if seq > last)
         if line in lasts and beyond:
             verdict.say(f"{line}: the gateway says that {last} was the last, {beyond[:10]} came")
         missing = [seq for seq in range(1, max([last, *seqs]) + 1) if seq not in seqs]
-        silent = [m for m in missing if not any(first <= m <= end for first, end, _ in told)]
+        silent = [m for m in missing if not any(first <= m <= end for first, end, _ in reported)]
         verdict.figures["numbers"] += len(seqs)
         if silent:
             text = f"{len(silent)} numbers are missing, and no drop says so"
             verdict.say(f"{line}: {text}: {silent[:10]}")
-        declared = sum(count for *_, count in told)
+        declared = sum(count for *_, count in reported)
         if declared != len(missing) - len(silent):
             text = f"drops of {declared} numbers are declared, {len(missing)} are missing"
             verdict.say(f"{line}: {text}")
@@ -76,9 +76,9 @@ def _there(found: PlatformFindings, verdict: OracleVerdict) -> dict[Line, Counte
     there: dict[Line, Counter[int]] = {}
     for row in found.rows:
         covers = row.body.get("covers")
-        told = [row.seq] if covers is None else list(numbers(covers))
-        verdict.figures["covered"] += len(told) - 1
-        there.setdefault((row.epoch, row.stream), Counter()).update(told)
+        reported = [row.seq] if covers is None else list(numbers(covers))
+        verdict.figures["covered"] += len(reported) - 1
+        there.setdefault((row.epoch, row.stream), Counter()).update(reported)
     came = {(row.epoch, row.stream, row.seq) for row in found.rows}
     for epoch, stream, seq in found.kept.keys() - came:  # its receipt was lost, or is late
         there.setdefault((epoch, stream), Counter())[seq] += 1

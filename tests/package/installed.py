@@ -127,8 +127,8 @@ def story(box: InstalledRoot, deb: Path, later: Path) -> None:
     debian = [part for part in parts if part["purl"].startswith("pkg:deb/")]
     same("the SBOM has each other package of Debian", len(debian), len(there) - 1)
     same("it has its users", box.users(), both)
-    told = box("stat", "-c", "%U:%G %a", "/etc/kerbstone", "/var/lib/kerbstone-identity")
-    same("and its folders", told.split("\n")[:2], ["root:kerbstone 750", "root:root 700"])
+    result = box("stat", "-c", "%U:%G %a", "/etc/kerbstone", "/var/lib/kerbstone-identity")
+    same("and its folders", result.split("\n")[:2], ["root:kerbstone 750", "root:root 700"])
     units = box.wanted()
     same("its units are on", {"kerbstone.service", "kerbstone-enrol.service"} <= units, True)
     box.install(deb)
@@ -193,9 +193,9 @@ def running(box: InstalledRoot, deb: Path, later: Path) -> None:
     (box.root / "etc/kerbstone/site.toml").write_text("")
     box.install(later)
     asked = box.asked()
-    told = [line for line in asked if "reload" in line or line.endswith("t kerbstone.service")]
+    result = [line for line in asked if "reload" in line or line.endswith("t kerbstone.service")]
     wanted = ["systemctl --system daemon-reload", "deb-systemd-invoke restart kerbstone.service"]
-    same("an upgrade reloads, then restarts the daemon", told[-2:], wanted)
+    same("an upgrade reloads, then restarts the daemon", result[-2:], wanted)
     box("dpkg", "--remove", "kerbstone")
     stopped = [line.split()[-1] for line in box.asked() if " stop " in line]
     same("removing stops timers first", stopped[0].endswith(".timer"), True)

@@ -89,8 +89,8 @@ def test_debian_reads_what_it_is_told(packages: list[Path], tmp_path: Path) -> N
         check=False,
     )
     assert checked.returncode == 0, checked.stderr
-    told = json.loads((tmp_path / "raw/usr/share/kerbstone/sbom.cdx.json").read_text())
-    assert [part["name"] for part in told["components"]] == ["lamp"]
+    result = json.loads((tmp_path / "raw/usr/share/kerbstone/sbom.cdx.json").read_text())
+    assert [part["name"] for part in result["components"]] == ["lamp"]
     papers = (tmp_path / "raw/usr/share/doc/kerbstone/copyright").read_text()
     assert "lamp 1.0: MIT" in papers
     assert "Copyright 2023 " in papers

@@ -18,8 +18,8 @@ def test_it_reads_what_readelf_reads() -> None:
         pytest.skip("readelf is not here; apt install binutils")
     for path in (MODULE, Path("/bin/sh").resolve()):
         command = ["readelf", "--dynamic", "--wide", str(path)]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        wanted = [x.split("[")[1].rstrip("]") for x in told.splitlines() if "(NEEDED)" in x]
+        result = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        wanted = [x.split("[")[1].rstrip("]") for x in result.splitlines() if "(NEEDED)" in x]
         assert list(elf.needed(path.read_bytes())) == wanted
 
 

@@ -90,8 +90,8 @@ def test_one_side_of_an_or_and_both_of_an_and_must_be_on_the_list(
 
 
 def test_a_licence_file_that_limits_use_is_believed_over_the_metadata() -> None:
-    (told,) = problems([says("MIT", papers=(BUSINESS,))], RULES)
-    assert told == "lamp 1.0: a licence file of it names BUSL-1.1, which is not on the list"
+    (result,) = problems([says("MIT", papers=(BUSINESS,))], RULES)
+    assert result == "lamp 1.0: a licence file of it names BUSL-1.1, which is not on the list"
     allowed = Policy({**RULES.allowed, "BUSL-1.1": "bought"}, {})
     assert problems([says("MIT", papers=(BUSINESS,))], allowed) == []
 
@@ -99,8 +99,8 @@ def test_a_licence_file_that_limits_use_is_believed_over_the_metadata() -> None:
 def test_what_a_person_has_looked_up_counts_for_one_version() -> None:
     rules = Policy(RULES.allowed, {"lamp": Stated("1.0", "BSD-3-Clause", "looked")})
     assert problems([says("", "BSD")], rules) == []
-    (told,) = problems([Distribution("lamp", "1.1", "", "BSD")], rules)
-    assert "for version 1.0 only" in told
+    (result,) = problems([Distribution("lamp", "1.1", "", "BSD")], rules)
+    assert "for version 1.0 only" in result
     rules = Policy(RULES.allowed, {"lamp": Stated("1.0", "GPL-3.0-only", "looked")})
     assert problems([says()], rules) == ["lamp 1.0: GPL-3.0-only is not on the list"]
 
@@ -191,11 +191,11 @@ def test_no_distribution_of_the_box_takes_a_name_that_belongs_to_nobody() -> Non
 
 def test_the_lock_with_dlms_is_refused_for_each_of_its_reasons() -> None:
     found = licences.of_lock(lock.ROOT / "requirements/dlms.txt")
-    told = problems(found, LISTED)
-    assert [each.partition(":")[0] for each in told] == ["dlms-cosem 25.1.0"] * 3
-    assert "MIT" in told[0]
-    assert "BUSL-1.1" in told[1]
-    assert "'tests'" in told[2]
+    result = problems(found, LISTED)
+    assert [each.partition(":")[0] for each in result] == ["dlms-cosem 25.1.0"] * 3
+    assert "MIT" in result[0]
+    assert "BUSL-1.1" in result[1]
+    assert "'tests'" in result[2]
 
 
 # -- the command --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from deploy.package import places
 from deploy.package.errors import BuildError
 
 FILES = sorted(path for path in places.UNITS.rglob("*") if path.is_file())
-TOLD = re.compile(r"Install to\s+(/usr/[\w./-]+?)\.?(?:\s|$)")
+RESULT = re.compile(r"Install to\s+(/usr/[\w./-]+?)\.?(?:\s|$)")
 
 
 def test_nothing_in_systemd_is_left_out_or_changed() -> None:
@@ -21,8 +21,8 @@ def test_a_file_goes_where_its_head_says() -> None:
     for path in FILES:
         goal = Path("/" + places.place(path.relative_to(places.UNITS).as_posix()))
         head = re.sub(r"\n(#|//) ?", " ", path.read_text().partition("[")[0])
-        for told in TOLD.findall(head):
-            assert told in (str(goal), str(goal.parent)), path
+        for result in RESULT.findall(head):
+            assert result in (str(goal), str(goal.parent)), path
             said += 1
     assert said >= 5
 

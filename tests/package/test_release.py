@@ -144,9 +144,9 @@ def test_what_is_not_ready_is_refused_and_nothing_is_done(what: str, clone: Path
     change(clone)
     before = git(clone, "rev-parse", "HEAD"), git(clone, "tag"), git(clone, "status", "--porcelain")
     steps = Steps(clone)
-    with pytest.raises(BuildError, match=sentence) as told:
+    with pytest.raises(BuildError, match=sentence) as result:
         made(clone, steps)
-    assert str(told.value).count("\n") == 1, "one reason"
+    assert str(result.value).count("\n") == 1, "one reason"
     assert steps.ran == []
     after = git(clone, "rev-parse", "HEAD"), git(clone, "tag"), git(clone, "status", "--porcelain")
     assert (before, (clone / "dist").exists()) == (after, False)
@@ -165,9 +165,9 @@ def test_all_reasons_are_told_at_once(clone: Path) -> None:
     for number in range(5):
         (clone / f"new{number}").touch()
     git(clone, "tag", "v1.2.9")
-    told = release.refusals(clone, "1.2.9", TODAY)
-    assert [each.split()[0] for each in told] == ["not", "pyproject.toml", "CHANGELOG.md", "the"]
-    assert told[0].endswith(", and 2 more")
+    result = release.refusals(clone, "1.2.9", TODAY)
+    assert [each.split()[0] for each in result] == ["not", "pyproject.toml", "CHANGELOG.md", "the"]
+    assert result[0].endswith(", and 2 more")
 
 
 def test_a_folder_without_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +180,7 @@ def test_a_version_is_checked_tested_sealed_built_summed_and_then_tagged(clone: 
     steps = Steps(clone)
     (clone / "dist").mkdir()
     (clone / "dist/kerbstone-1.2.2-py3-none-any.whl").write_text("of another version")
-    told = made(clone, steps)
+    result = made(clone, steps)
     assert steps.ran == STEPS
     assert git(clone, "cat-file", "-t", "v1.2.3") == "tag", "annotated"
     assert git(clone, "rev-parse", "v1.2.3^{commit}") == git(clone, "rev-parse", "HEAD")
@@ -191,8 +191,8 @@ def test_a_version_is_checked_tested_sealed_built_summed_and_then_tagged(clone: 
     subprocess.run(check, cwd=clone / "dist", check=True)
     listed = (clone / "dist/SHA256SUMS").read_text()
     assert sorted(line.split()[1] for line in listed.splitlines()) == sorted(release.files(VERSION))
-    assert "git push origin HEAD v1.2.3" in told
-    assert listed.strip() in told
+    assert "git push origin HEAD v1.2.3" in result
+    assert listed.strip() in result
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -51,20 +51,20 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def references(told: sbom.Json) -> list[str]:
-    return [part["bom-ref"] for part in (told["metadata"]["component"], *told["components"])]
+def references(result: sbom.Json) -> list[str]:
+    return [part["bom-ref"] for part in (result["metadata"]["component"], *result["components"])]
 
 
 def test_it_names_each_distribution_with_the_hash_of_its_wheel(tmp_path: Path) -> None:
-    told = json.loads(slot_document(tmp_path))
-    (lamp,) = told["components"]
+    result = json.loads(slot_document(tmp_path))
+    (lamp,) = result["components"]
     wheel_hash = sha256(tmp_path / "lamp-1.0-py3-none-any.whl")
     assert lamp["purl"] == "pkg:pypi/lamp@1.0"
     assert lamp["hashes"] == [{"alg": "SHA-256", "content": wheel_hash}]
     assert lamp["licenses"] == [{"expression": "MIT"}]
-    assert told["metadata"]["component"]["purl"] == "pkg:generic/kerbstone@0.1.0"
-    assert told["metadata"]["timestamp"] == "2023-11-14T22:13:20Z"
-    assert told["dependencies"] == [
+    assert result["metadata"]["component"]["purl"] == "pkg:generic/kerbstone@0.1.0"
+    assert result["metadata"]["timestamp"] == "2023-11-14T22:13:20Z"
+    assert result["dependencies"] == [
         {"ref": "pkg:generic/kerbstone@0.1.0", "dependsOn": ["pkg:pypi/lamp@1.0"]},
         {"ref": "pkg:pypi/lamp@1.0"},
     ]
@@ -79,23 +79,23 @@ def test_the_same_parts_give_the_same_bytes_and_others_another_serial(tmp_path: 
 
 
 def test_a_system_is_its_packages_and_the_slot(root: Path) -> None:
-    told = json.loads(sbom.of_root(root, 1))
+    result = json.loads(sbom.of_root(root, 1))
     libc = "pkg:deb/debian/libc6@2.41-12%2Bdeb13u4?arch=arm64&distro=debian-13"
-    assert references(told) == [
+    assert references(result) == [
         "pkg:generic/kerbstone-image@0.1.0",
         libc,
         "pkg:generic/kerbstone@0.1.0",
         "pkg:pypi/lamp@1.0",
     ]
-    main = next(need for need in told["dependencies"] if "kerbstone-image" in need["ref"])
-    assert main["dependsOn"] == references(told)[1:]
+    main = next(need for need in result["dependencies"] if "kerbstone-image" in need["ref"])
+    assert main["dependsOn"] == references(result)[1:]
 
 
 def test_each_reference_leads_to_a_part(root: Path) -> None:
-    told = json.loads(sbom.of_root(root, 1))
-    known = references(told)
+    result = json.loads(sbom.of_root(root, 1))
+    known = references(result)
     assert len(set(known)) == len(known)
-    for need in told["dependencies"]:
+    for need in result["dependencies"]:
         assert {need["ref"], *need.get("dependsOn", [])} <= set(known)
 
 

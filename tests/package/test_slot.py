@@ -25,7 +25,7 @@ def made(place: Path, wheels: list[Path], bytecode: bool = True) -> Path:
     return built
 
 
-def told(tree: Path) -> dict[str, tuple[str, int, int]]:
+def result(tree: Path) -> dict[str, tuple[str, int, int]]:
     """All that an archive of the tree would hold."""
     found = {}
     for path in sorted(tree.rglob("*")):
@@ -46,8 +46,8 @@ def test_the_same_wheels_make_the_same_slot(tmp_path: Path) -> None:
         made(tmp_path / "two/deeper", wheels)
     finally:
         os.umask(old)
-    first = told(tmp_path / "one")
-    assert first == told(tmp_path / "two/deeper")
+    first = result(tmp_path / "one")
+    assert first == result(tmp_path / "two/deeper")
     assert any(name.endswith(".pyc") for name in first)
     # no byte tells where it was built
     for path in (tmp_path / "one").rglob("*.pyc"):

@@ -39,8 +39,8 @@ def test_programs_of_others_are_left_out_and_said(lamp: Path) -> None:
 
 def test_what_is_installed_lists_itself(lamp: Path) -> None:
     found = wheel.read(lamp)
-    told = wheel.listed(wheel.record(found, {"../bin/lamp": b"x"}).decode())
-    assert told == {
+    result = wheel.listed(wheel.record(found, {"../bin/lamp": b"x"}).decode())
+    assert result == {
         **{name: wheel.digest(body) for name, body in found.files.items()},
         "../bin/lamp": wheel.digest(b"x"),
         f"{INFO}/RECORD": "",

@@ -67,7 +67,7 @@ class _Epoch:
             body = {"covered_s": float(PERIOD), "x": self.rng.random(), "n": at}
             self.waiting.append(self.number(Draft(stream, source, at * S, (at + PERIOD) * S, body)))
 
-    def thin(self) -> None:
+    def downsample(self) -> None:
         """The waiting records of one source become one."""
         mine = [r for r in self.waiting if r.source == "s0"]
         if len(mine) < 2:
@@ -87,12 +87,12 @@ class _Epoch:
         lost = mine[0]
         self.waiting.remove(lost)
         seq = lost.key.seq
-        told = self.event(at, {
+        reported = self.event(at, {
             "event": "drop", "epoch_of": self.epoch, "stream_of": "energy", "reason": "full",
             "range": [seq, seq], "count": 1, "text": "",
         })  # fmt: skip
-        self.story.dropped[place(lost)] = place(told)
-        self.waiting.append(told)
+        self.story.dropped[place(lost)] = place(reported)
+        self.waiting.append(reported)
 
     def flush(self) -> None:
         backlog, self.waiting = self.waiting, []
@@ -132,14 +132,14 @@ def tell(
                 "event": "gap", "sources": ["*"], "reason": "restart", "boot_before": before,
                 "gap": [start * 1_000_000, at * 1_000_000], "text": "",
             }  # fmt: skip
-            told = life.event(at, gap)
-            life.hand_over(told)
-            story.keep |= {place(opening), place(told)}
+            reported = life.event(at, gap)
+            life.hand_over(reported)
+            story.keep |= {place(opening), place(reported)}
         for _ in range(rng.randrange(1, 7)):
             life.period(at, sources)
             at += PERIOD
             if rng.random() < 0.2:
-                life.thin()
+                life.downsample()
             if rng.random() < 0.2:
                 life.drop(at)
             if rng.random() < 0.6:

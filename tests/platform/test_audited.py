@@ -262,24 +262,24 @@ def test_seconds_gaps_and_drops_are_added_up() -> None:
     assert (day.gaps, day.drops, day.records, day.numbers) == (2, 1, 11, 17)
 
 
-# -- ledgers ---------------------------------------------------------------------------------------
+# -- received ranges ------------------------------------------------------------------------------
 
 
 def test_the_epoch_that_was_heard_last_is_known_by_its_time() -> None:
-    ledger = ReceivedRanges(GW, E1)
-    assert (ledger.latest, ledger.heard) == (E1, "")
+    received = ReceivedRanges(GW, E1)
+    assert (received.latest, received.heard) == (E1, "")
     for epoch, heard, latest in ((E2, "b", E2), (E1, "a", E2), (E1, "b", E1), (E2, "", E1)):
-        ledger.add_number(epoch, "air", 1, heard)
-        assert ledger.latest == latest
+        received.add_number(epoch, "air", 1, heard)
+        assert received.latest == latest
 
 
 def test_covered_numbers_are_new_once_and_a_conflict_as_records_of_their_own() -> None:
-    ledger = ReceivedRanges(GW, E1)
+    received = ReceivedRanges(GW, E1)
 
     def take(seq: int, covers: Any = None) -> tuple[bool, list[str]]:
-        new = ledger.add_number(E1, "raw", seq)
+        new = received.add_number(E1, "raw", seq)
         data = {"stream": "raw", "epoch": E1, "seq": seq, "boot": 7, "covers": covers}
-        return new, [each.text for each in ledger.add_record("", data)]
+        return new, [each.text for each in received.add_record("", data)]
 
     name = f"{GW} {E1}/raw"
     assert take(5, [[1, 5, 2]]) == (True, [])
@@ -293,4 +293,4 @@ def test_covered_numbers_are_new_once_and_a_conflict_as_records_of_their_own() -
     for covers in ([], [[1, 2, 1]], [[8, 6, 1]], 7):
         _, (text,) = take(7, covers)
         assert text.startswith(f"{name}/7: covers: ")
-    assert ledger.boots == {E1: 7}
+    assert received.boots == {E1: 7}

@@ -114,8 +114,8 @@ def test_a_merged_record_accounts_for_all_that_it_covers() -> None:
 def test_a_number_that_is_covered_twice_is_a_conflict() -> None:
     whole = merged(3, [[1, 3, 1]], (0, 180))
     own = message(2, at=(300, 360))
-    gap_told = gap(1, 180, 300)
-    for order in permutations([whole, own, gap_told]):
+    gap_reported = gap(1, 180, 300)
+    for order in permutations([whole, own, gap_reported]):
         assert kinds(*order) == ["conflict"]
     again = merged(4, [[3, 4, 1]], (180, 240))
     assert kinds(whole, again) == ["conflict"]

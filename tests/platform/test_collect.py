@@ -70,7 +70,7 @@ class Noted(SystemClock):
 @dataclass
 class Running:
     collector: Collector
-    told: list[str]
+    reported: list[str]
     clock: Noted
     stop: asyncio.Event
     task: "asyncio.Task[None]"
@@ -97,15 +97,15 @@ async def collecting(
     idle_s: float | None = None,
 ) -> AsyncIterator[Running]:  # fmt: skip
     """One that has subscribed; ended in order if the test has not done so."""
-    told: list[str] = []
+    reported: list[str] = []
     ready, stop, clock = asyncio.Event(), asyncio.Event(), Noted()
-    made = Collector(store, clock=clock, report=told.append, sites=sites)
+    made = Collector(store, clock=clock, report=reported.append, sites=sites)
     source = parse_source(broker.url, "city")
     run = made.run(source, [filters], stop, idle_s=idle_s, on_ready=ready.set)
     task = asyncio.create_task(run)
     try:
         await until(lambda: ready.is_set() or task.done())
-        running = Running(made, told, clock, stop, task)
+        running = Running(made, reported, clock, stop, task)
         yield running
         await running.end()
     finally:
@@ -141,9 +141,9 @@ async def test_each_kind_of_message_is_counted_and_records_have_receipts(
     assert counts == {
         "stored": 3, "repeats": 1, "conflicts": 1, "foreign": 1, "undecodable": 2, "others": 2,
     }  # fmt: skip
-    (conflict,) = (text for text in running.told if text.startswith("conflict: "))
+    (conflict,) = (text for text in running.reported if text.startswith("conflict: "))
     assert f"{GW} {E1}/air/1 arrived again with another content" in conflict
-    assert sorted(text.partition(":")[0] for text in running.told) == [
+    assert sorted(text.partition(":")[0] for text in running.reported) == [
         "conflict", "foreign", "undecodable", "undecodable",
     ]  # fmt: skip
     assert "Received PUBLISH from city (d0, q1" in broker.log
@@ -162,7 +162,7 @@ async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: Re
         await sender.put(TOPICS.last("hut"), Payload(b"", JSON))
         await sender.publish(record(1))
         await running.until(lambda: sender.receipted == {(E1, "air", 1)})
-    assert (running.counts["stored"], running.told) == (1, [])
+    assert (running.counts["stored"], running.reported) == (1, [])
 
 
 async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
@@ -177,7 +177,7 @@ async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
             await sender.publish(record(1, body={"x": x}))
         await running.until(lambda: running.counts.get("conflicts") == 2)
     more = f"further messages of {GW} are counted, but not reported one by one"
-    assert running.told == [f"conflict: {more}", f"excess: {more}"]
+    assert running.reported == [f"conflict: {more}", f"excess: {more}"]
     assert running.counts["excess"] == 2
 
 
@@ -193,9 +193,11 @@ async def test_what_is_more_than_is_kept_has_no_receipt(
         await running.until(lambda: sender.receipted == {(E1, "air", 2)})
     counts = running.counts
     assert (counts["excess"], counts["stored"], "conflicts" in counts) == (1, 1, False)
-    (told,) = running.told
-    assert told.startswith(f"excess: {GW} {E1}/air/1: no more conflicts of this gateway are kept")
-    assert told.endswith("this content is not stored and gets no receipt")
+    (reported,) = running.reported
+    assert reported.startswith(
+        f"excess: {GW} {E1}/air/1: no more conflicts of this gateway are kept"
+    )
+    assert reported.endswith("this content is not stored and gets no receipt")
 
 
 async def test_one_gateway_does_not_hide_the_sentences_about_another(
@@ -205,16 +207,18 @@ async def test_one_gateway_does_not_hide_the_sentences_about_another(
     async with collecting(broker, store) as running, gateway(broker) as sender:
         for _ in range(MESSAGES_PER_GATEWAY + 1):
             await sender.put(AIR, Payload(b"", JSON))
-        await running.until(lambda: len(running.told) == MESSAGES_PER_GATEWAY + 1)
+        await running.until(lambda: len(running.reported) == MESSAGES_PER_GATEWAY + 1)
         for _ in range(2):
             await sender.put(AIR, Payload(b"", JSON))
         for gw in ("gw-2", "x y"):  # the second is no gateway's branch
             await sender.put(AIR.replace(GW, gw), Payload(b"", JSON))
         await running.until(lambda: running.counts.get("undecodable") == MESSAGES_PER_GATEWAY + 5)
-    told = [text.partition(": ")[2] for text in running.told]
-    assert [text.startswith(AIR) for text in told] == [True] * MESSAGES_PER_GATEWAY + [False] * 3
+    reported = [text.partition(": ")[2] for text in running.reported]
+    assert [text.startswith(AIR) for text in reported] == [True] * MESSAGES_PER_GATEWAY + [
+        False
+    ] * 3
     assert (
-        told[MESSAGES_PER_GATEWAY]
+        reported[MESSAGES_PER_GATEWAY]
         == f"further messages of {GW} are counted, but not reported one by one"
     )
 
@@ -303,8 +307,8 @@ async def test_a_receipt_that_could_not_be_sent_is_sent_when_the_broker_is_back(
             await sender.publish(record(2))
             await running.until(lambda: sender.receipted == {(E1, "air", 2)})
     assert running.counts == {"stored": 2, "commits": 2, "receipts": 2, "reconnections": 1}
-    (told,) = running.told
-    assert told.startswith("connection lost (")
+    (reported,) = running.reported
+    assert reported.startswith("connection lost (")
     assert max(running.clock.slept) > RETRY_NS // 2, "a broker that starts is not hammered"
 
 
@@ -321,7 +325,7 @@ async def test_told_to_end_without_a_connection_it_ends(
         gate.before = end
         await sent(broker, record(1))
         await asyncio.wait_for(asyncio.shield(running.task), 60)
-    assert (running.counts, running.told) == ({"stored": 1, "commits": 1}, [])
+    assert (running.counts, running.reported) == ({"stored": 1, "commits": 1}, [])
 
 
 async def test_a_broker_that_was_never_there_is_an_error(
@@ -352,8 +356,8 @@ async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_tol
     broker = mosquitto()
     async with collecting(broker, store, sites=sites) as running, gateway(broker) as sender:
         await sender.publish(record(1))
-        await running.until(lambda: len(running.told) == 2)
-    lost, foreign = running.told
+        await running.until(lambda: len(running.reported) == 2)
+    lost, foreign = running.reported
     assert lost.endswith("the sites that were known before still apply")
     assert foreign.endswith(f"{GW} belongs to nord, but publishes under stadt")
     assert (running.counts["foreign"], list(store.records(GW))) == (1, [])

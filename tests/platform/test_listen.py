@@ -35,9 +35,9 @@ async def test_what_comes_too_fast_is_counted_once(
     mosquitto: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "QUEUE_MESSAGES", 3)
-    broker, told, ready = mosquitto(), list[int](), asyncio.Event()
+    broker, reported, ready = mosquitto(), list[int](), asyncio.Event()
     source = parse_source(broker.url, "reader")
-    messages = listen(source, UP, SystemClock(), on_ready=ready.set, on_overrun=told.append)
+    messages = listen(source, UP, SystemClock(), on_ready=ready.set, on_overrun=reported.append)
     async with contextlib.aclosing(messages), gateway(broker) as sender:
         first = asyncio.ensure_future(anext(messages))
         await asyncio.wait_for(ready.wait(), 60)
@@ -47,7 +47,7 @@ async def test_what_comes_too_fast_is_counted_once(
                 assert await first == ArrivedMessage(TOPICS.status, b"1", JSON, retained=False)
         await asyncio.to_thread(broker.wait_for_acknowledgements)
         assert [(await anext(messages)).payload for _ in range(3)] == [b"2", b"3", b"4"]
-    assert told == [7]
+    assert reported == [7]
 
 
 async def test_a_loss_is_told_and_after_a_while_it_listens_again(mosquitto: Make) -> None:

@@ -37,7 +37,7 @@ DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
 POINT = Point("energy_import", Quantity.ENERGY, kind=PointKind.TOTAL, resolution=0.1)
 
 
-def told(rng: Random, windows: int) -> list[Record]:
+def reported(rng: Random, windows: int) -> list[Record]:
     """A meter's windows of a minute: it stands still, grows, jumps, is reset, and is doubted."""
     total = RegisterWindow(POINT, 10.0)
     reading = rng.choice((0.0, 1234.5))
@@ -75,7 +75,7 @@ def told(rng: Random, windows: int) -> list[Record]:
 
 
 def _merged(rng: Random, records: list[Record]) -> list[Record]:
-    """Some neighbours as one, as an outbox thins them."""
+    """Some neighbours as one, as an outbox downsamples them."""
     found: list[Record] = []
     for record_ in records:
         each = record_
@@ -101,7 +101,7 @@ def kinds(records: list[Record]) -> list[str]:
 @settings(max_examples=examples(60), deadline=None)
 @given(seed=st.integers(0, 1 << 32), windows=st.integers(2, 40))
 def test_what_the_boxs_own_totals_say_goes_on(seed: int, windows: int) -> None:
-    assert kinds(told(Random(seed), windows)) == []
+    assert kinds(reported(Random(seed), windows)) == []
 
 
 def growing(count: int) -> list[dict[str, Any]]:
@@ -159,24 +159,24 @@ def test_an_event_explains_a_register_near_it(
     """The step leads from 2 in boot 1 to boot 3; times are in units of what is near."""
     body = {"event": "meter", "source": "hut", "point": "energy_import", "boot": 1, **event}
     at_us = body.pop("at") * NEAR_US + body.pop("more_us", 0)
-    ledger = ReceivedRanges(GW, E1)
+    received = ReceivedRanges(GW, E1)
     for number in (1, 2, 3):
-        ledger.add_number(E1, "energy", number)
-    ledger.declared.event((GW, E1, "event", 1), {**body, "mono": [0, at_us]})
+        received.add_number(E1, "energy", number)
+    received.declared.event((GW, E1, "event", 1), {**body, "mono": [0, at_us]})
     right = reading(3, 9, 12, boot=3, at_us=right_at * NEAR_US)
     step = RegisterStep(ENERGY, reading(2, 0, 5), right, grown=True)
-    assert _explained(CompletenessCheck(ledger), step) == explained
+    assert _explained(CompletenessCheck(received), step) == explained
 
 
 def test_records_that_are_missing_between_explain_it_too() -> None:
-    ledger = ReceivedRanges(GW, E1)
+    received = ReceivedRanges(GW, E1)
     for number in (1, 4):
-        ledger.add_number(E1, "energy", number)
+        received.add_number(E1, "energy", number)
     step = RegisterStep(ENERGY, reading(1, 0, 5), reading(4, 9, 12), grown=True)
-    assert _explained(CompletenessCheck(ledger), step)
+    assert _explained(CompletenessCheck(received), step)
     for number in (2, 3):
-        ledger.add_number(E1, "energy", number)
-    assert not _explained(CompletenessCheck(ledger), step)
+        received.add_number(E1, "energy", number)
+    assert not _explained(CompletenessCheck(received), step)
 
 
 def test_readings_meet_within_a_step_and_where_nobody_can_tell() -> None:
@@ -203,30 +203,32 @@ def test_a_register_that_began_anew_is_told_from_one_that_was_counted_twice() ->
 
 def test_what_is_no_reading_is_passed_over() -> None:
     sent = {"boot": 4, "mono": [1, 9]}
-    told = {"first": 1.0, "last": 1.5, "delta": 0.4, "step": 0.1}
+    reported = {"first": 1.0, "last": 1.5, "delta": 0.4, "step": 0.1}
     key = GW, E1, "energy", 3
-    assert _reading(key, sent, told) == RegisterReading((E1, 3), 4, 9, 0.1, 10, 15, 11, sure=True)
+    assert _reading(key, sent, reported) == RegisterReading(
+        (E1, 3), 4, 9, 0.1, 10, 15, 11, sure=True
+    )
     for quality, sure in (
         ({"good": 1}, True), (None, True), ({"uncertain:gap": 1}, False), ({"bad:gap": 2}, False),
         ("uncertain:gap", True),
     ):  # fmt: skip
-        found = _reading(key, sent, {**told, "quality": quality})
+        found = _reading(key, sent, {**reported, "quality": quality})
         assert found is not None
         assert found.sure == sure
     for wrong in ({"step": 0}, {"last": float("inf")}, {"delta": float("nan")}):
-        assert _reading(key, sent, {**told, **wrong}) is None
+        assert _reading(key, sent, {**reported, **wrong}) is None
 
 
 def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registercontinuity, "FINDINGS_LIMIT", 2)
-    seen, ledger = RegisterContinuity(), ReceivedRanges(GW, E1)
+    seen, received = RegisterContinuity(), ReceivedRanges(GW, E1)
     for n in range(1, 7):
-        ledger.add_number(E1, "energy", n)
+        received.add_number(E1, "energy", n)
         point = {"first": n * 10, "last": n * 10 + 1, "delta": 1, "step": 1}
         body = {"boot": 1, "mono": [n, n + 1], "points": {"energy_import": point, "x": None}}
         seen.take((GW, E1, "energy", n), "hut", body)
     seen.take((GW, E1, "energy", 7), "hut", {"points": 7})
-    findings, anew = seen.judge(CompletenessCheck(ledger))
+    findings, anew = seen.judge(CompletenessCheck(received))
     places = [(GW, E1, "energy", 2), (GW, E1, "energy", 3), None]
     assert [each.place for each in findings] == places
     assert findings[-1].text == f"{GW}: 3 more registers do not continue as expected"
@@ -235,20 +237,20 @@ def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert anew == 0
 
 
-Told = tuple[int, int, int, int, int]  # epoch, number, first, last, delta
+Reported = tuple[int, int, int, int, int]  # epoch, number, first, last, delta
 
 
-def fed(*told: Told, words: dict[int, int] | None = None) -> tuple[list[int], int]:
+def fed(*reported: Reported, words: dict[int, int] | None = None) -> tuple[list[int], int]:
     """The numbers of the findings, and how many registers began anew."""
-    seen, ledger = RegisterContinuity(), ReceivedRanges(GW, told[0][0])
-    for epoch, number, first, last, delta in told:
-        ledger.add_number(epoch, "energy", number)
+    seen, received = RegisterContinuity(), ReceivedRanges(GW, reported[0][0])
+    for epoch, number, first, last, delta in reported:
+        received.add_number(epoch, "energy", number)
         point = {"first": first, "last": last, "delta": delta, "step": 1}
         body = {"boot": 1, "mono": [0, 1], "points": {"energy_import": point}}
         seen.take((GW, epoch, "energy", number), "hut", body)
     for by, of in (words or {}).items():
-        ledger.declared.claims.former(by, of, {"energy": 1})
-    findings, anew = seen.judge(CompletenessCheck(ledger))
+        received.declared.claims.former(by, of, {"energy": 1})
+    findings, anew = seen.judge(CompletenessCheck(received))
     return [each.place[3] for each in findings if each.place is not None], anew
 
 

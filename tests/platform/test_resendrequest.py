@@ -109,9 +109,9 @@ async def test_a_gateway_that_cannot_is_told(
     wait = "0.5" if answer is None else "30"
     async with answering(broker, answer, status):
         code, lines, _ = await audit(store, "--ask", "--broker", broker.url, "--wait", wait)
-    (told,) = [line for line in lines if "asked" in line]
+    (reported,) = [line for line in lines if "asked" in line]
     assert code == 1
-    assert says in told["error"]
+    assert says in reported["error"]
 
 
 async def test_nobody_is_asked_when_nothing_is_missing(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
         {"ok": True, "resent": 1, "gone": 4},
     ]
     refusing = [answers[0], {"ok": False, "error": "not today"}]
-    for told, wanted in (
+    for reported, wanted in (
         (answers, ResendResult(resent=3, gone=5, not_asked=11)),
         (refusing, ResendResult(resent=2, gone=1, error="it refuses: not today")),
     ):
@@ -152,7 +152,7 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
             await client.publish(TOPICS.status, encode_json(said), 1, retain=True)
             asking = asyncio.create_task(request_resend(source, branch, missing, 60.0))
             ranges = []
-            for answer in told:
+            for answer in reported:
                 came = await anext(client.messages)
                 assert isinstance(came.payload, bytes)
                 command = decode_command("resend", came.payload, GW)

@@ -63,10 +63,10 @@ def test_one_site_is_none_and_a_known_one_counts_before_the_first(tmp_path: Path
 
 
 def test_a_gateway_that_makes_up_sites_is_told_in_few_sentences() -> None:
-    told = found(*(at(number, f"s{number}") for number in range(1, 500)))
-    assert len(told) == SITES_SHOWN
+    reported = found(*(at(number, f"s{number}") for number in range(1, 500)))
+    assert len(reported) == SITES_SHOWN
     assert (
-        told[-1][1]
+        reported[-1][1]
         == f"{GW}: it uses more than {SITES_SHOWN} sites: {499 - SITES_SHOWN} more records"
     )
 

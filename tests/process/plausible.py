@@ -66,7 +66,7 @@ class SweptMeter:
         self.grains = GRAINS.get(self.driver, {})
         self.engine = Engine(of(self.setup))
         self.engine.start(0)
-        self.told: list[Draft] = []
+        self.reported: list[Draft] = []
         self.windows: list[Mapping[str, Any]] = []
 
     @property
@@ -98,7 +98,7 @@ class SweptMeter:
 
     def run(self, minutes: int) -> list[Draft]:
         """Go on for so long; all events of that time."""
-        told: list[Draft] = []
+        reported: list[Draft] = []
         first = len(self.windows)
         for minute in range(first, first + minutes):
             count = round(60 / self.every_s) if self.every_s <= 60 else 0
@@ -109,17 +109,17 @@ class SweptMeter:
             drafts = self.engine.close((minute + 1) * MINUTE)
             (record,) = [each for each in drafts if each.stream is not Stream.EVENT]
             self.windows.append(record.body["points"])
-            told += events(drafts)
-        self.told += told
-        return told
+            reported += events(drafts)
+        self.reported += reported
+        return reported
 
     def quality(self, key: str) -> Mapping[str, int]:
         """Of the last window."""
         return self.windows[-1][key]["quality"]  # type: ignore[no-any-return]
 
 
-def faults(told: list[Draft]) -> list[tuple[str, str]]:
-    return [(each.body["fault"], each.body["state"]) for each in told if "fault" in each.body]
+def faults(reported: list[Draft]) -> list[tuple[str, str]]:
+    return [(each.body["fault"], each.body["state"]) for each in reported if "fault" in each.body]
 
 
 def steps(at_s: float) -> tuple[float, float, float]:

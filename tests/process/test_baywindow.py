@@ -119,8 +119,8 @@ def test_a_single_stay_is_told_in_whole_minutes(ms: int) -> None:
     world = watched()
     world.fold(*presences("bay_1", (60 - ms / 1000, 720 + ms / 2000)))
     world.to(13 * MINUTE)
-    told = [body["since_s"] for body in world.bodies]
-    assert told == [60.0 * n for n in range(12)] + [None]
+    reported = [body["since_s"] for body in world.bodies]
+    assert reported == [60.0 * n for n in range(12)] + [None]
     assert world.events[1].body["stay_s"] == 660.0 + 60.0 * (ms * 1.5 > 30_000)
 
 

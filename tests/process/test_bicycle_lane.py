@@ -27,7 +27,7 @@ def bike(at_s: float, kmh: float, length_m: float = 1.8, wrong: bool = False) ->
     )
 
 
-def told(*contacts: list[Contact], setup: LaneSetup = TRACK) -> dict[str, object]:
+def reported(*contacts: list[Contact], setup: LaneSetup = TRACK) -> dict[str, object]:
     made = engine(setup)
     made.contacts(found(*LINES))
     made.contacts(sorted(chain(*contacts), key=lambda each: each.mono_ns))
@@ -35,7 +35,7 @@ def told(*contacts: list[Contact], setup: LaneSetup = TRACK) -> dict[str, object
 
 
 def test_a_pair_tells_speed_and_length_of_bicycles() -> None:
-    said = told(bike(5, 18), bike(10, 27, 1.6), bike(15, 4, 2.6), bike(30, 59))
+    said = reported(bike(5, 18), bike(10, 27, 1.6), bike(15, 4, 2.6), bike(30, 59))
     assert said["kind"] == "bicycle"
     assert said["volume"] == 4
     speed, length = said["speed"], said["length"]
@@ -48,21 +48,21 @@ def test_a_pair_tells_speed_and_length_of_bicycles() -> None:
 
 @pytest.mark.parametrize(("kmh", "length_m"), [(2.5, 1.8), (62, 1.8), (30, 4.6), (15, 0.3)])
 def test_what_is_no_bicycle_counts_and_has_no_speed(kmh: float, length_m: float) -> None:
-    said = told(bike(5, 18), bike(15, kmh, length_m))
+    said = reported(bike(5, 18), bike(15, kmh, length_m))
     assert said["volume"] == 2
     assert said["speed"]["n"] == 1  # type: ignore[index]
     assert said["quality"] == {"good": 1, "bad:range": 1}
 
 
 def test_the_wrong_way_is_counted_and_has_no_speed() -> None:
-    said = told(bike(5, 18), bike(10, 18, wrong=True), bike(15, 22, wrong=True), bike(20, 25))
+    said = reported(bike(5, 18), bike(10, 18, wrong=True), bike(15, 22, wrong=True), bike(20, 25))
     assert (said["volume"], said["wrong_way"]) == (4, 2)
     assert said["speed"]["n"] == 2  # type: ignore[index]
 
 
 def test_a_lane_of_vehicles_says_nothing_of_its_kind_and_has_other_limits() -> None:
     vehicles = replace(TRACK, kind="vehicle", spacing_m=4.0)
-    assert "kind" not in told(setup=vehicles)
+    assert "kind" not in reported(setup=vehicles)
     with pytest.raises(ValueError, match=r"1\.8288 to 100"):
         replace(TRACK, kind="vehicle")
     with pytest.raises(ValueError, match=r"0\.5 to 100"):
@@ -73,7 +73,7 @@ def test_a_school_class_is_no_chatter_and_a_loose_wire_is() -> None:
     def ridden(count: int, every_s: float) -> list[Contact]:
         return list(chain(*(bike(1 + i * every_s, 20) for i in range(count))))
 
-    assert told(ridden(60, 0.7))["health"] == "ok"
+    assert reported(ridden(60, 0.7))["health"] == "ok"
     made = engine(replace(TRACK, spacing_m=None))
     made.contacts(found(LINES[0]))
     made.contacts(presences(LINES[0], *((1 + i * 0.2, 1.1 + i * 0.2) for i in range(120))))
@@ -84,7 +84,7 @@ def test_a_school_class_is_no_chatter_and_a_loose_wire_is() -> None:
 
 
 def test_records_are_merged_with_their_like() -> None:
-    one, two = told(bike(5, 18)), told(bike(8, 24), bike(10, 18, wrong=True))
+    one, two = reported(bike(5, 18)), reported(bike(8, 24), bike(10, 18, wrong=True))
     both = merge_bodies(one, two)
     assert (both["kind"], both["volume"], both["wrong_way"]) == ("bicycle", 3, 1)
     with pytest.raises(ValueError, match="two lanes"):

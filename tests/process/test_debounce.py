@@ -17,10 +17,10 @@ def play(*edges: tuple[bool, float], end_ms: float = 10_000) -> list[tuple[str, 
     line.fold([Contact("x", False, 0, initial=True)], 0)
     line.fold([Contact("x", on, round(at * MS)) for on, at in edges], 0)
     line.end_window(round(end_ms * MS))
-    return told(line, end_ms)
+    return reported(line, end_ms)
 
 
-def told(line: Debouncer, end_ms: float) -> list[tuple[str, float]]:
+def reported(line: Debouncer, end_ms: float) -> list[tuple[str, float]]:
     return [(each.what.name, each.at_ns / MS) for each in line.take(round(end_ms * MS))]
 
 
@@ -43,12 +43,12 @@ def test_an_edge_right_before_the_border_counts_before_it() -> None:
     line = Debouncer(15 * MS)
     line.fold([Contact("x", False, 0, initial=True), Contact("x", True, 995 * MS)], 0)
     line.end_window(1000 * MS)
-    assert told(line, 1000) == [("FOUND_OFF", 0), ("RISE", 995)]
+    assert reported(line, 1000) == [("FOUND_OFF", 0), ("RISE", 995)]
     # What bounces over the border is no change of its own.
     line.fold([Contact("x", False, 1001 * MS), Contact("x", True, 1002 * MS)], 1000 * MS)
     line.fold([Contact("x", False, 1400 * MS)], 1000 * MS)
     line.end_window(2000 * MS)
-    assert told(line, 2000) == [("FALL", 1400)]
+    assert reported(line, 2000) == [("FALL", 1400)]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +66,8 @@ def test_lost_edges_are_told_with_the_rises_among_them(before: bool, lost: int, 
     after = before if lost % 2 else not before
     line.fold([Contact("x", after, 900 * MS, lost=lost)], 0)
     line.end_window(1000 * MS)
-    (told,) = [each for each in line.take(1000 * MS) if each.what is LineChange.LOST]
-    assert (told.since_ns, told.lost, told.rises) == (100 * MS, lost, rises)
+    (reported,) = [each for each in line.take(1000 * MS) if each.what is LineChange.LOST]
+    assert (reported.since_ns, reported.lost, reported.rises) == (100 * MS, lost, rises)
 
 
 def test_time_that_runs_backward_is_held() -> None:
@@ -90,10 +90,10 @@ def test_a_line_that_was_played_beyond_the_border_is_saved_as_it_is() -> None:
         if each is again:
             again.restore(line.snapshot())
         each.end_window(1000 * MS)
-        assert told(each, 1000) == [("FOUND_OFF", 0)] * (each is line)
+        assert reported(each, 1000) == [("FOUND_OFF", 0)] * (each is line)
     for each in (line, again):
         each.end_window(2000 * MS)
-        assert told(each, 2000) == [("RISE", 1500), ("FALL", 1800)]
+        assert reported(each, 2000) == [("RISE", 1500), ("FALL", 1800)]
 
 
 def test_an_edge_older_than_the_border_and_the_edge_before_it_is_held_and_counted() -> None:
@@ -102,7 +102,7 @@ def test_an_edge_older_than_the_border_and_the_edge_before_it_is_held_and_counte
     line.end_window(1000 * MS)
     line.fold([Contact("x", False, 50 * MS)], 1000 * MS)
     line.end_window(2000 * MS)
-    assert told(line, 2000) == [("FOUND_OFF", 0), ("RISE", 100), ("FALL", 100)]
+    assert reported(line, 2000) == [("FOUND_OFF", 0), ("RISE", 100), ("FALL", 100)]
     assert line.late == 1
 
 
@@ -123,7 +123,7 @@ def test_a_first_edge_tells_what_was_before_it() -> None:
     line = Debouncer(15 * MS)
     line.fold([Contact("x", False, 50 * MS), Contact("x", True, 200 * MS)], 0)
     line.end_window(1000 * MS)
-    assert told(line, 1000) == [("FOUND_OFF", 50), ("RISE", 200)]
+    assert reported(line, 1000) == [("FOUND_OFF", 50), ("RISE", 200)]
 
 
 def test_after_a_gap_the_level_is_found_again() -> None:
@@ -132,7 +132,7 @@ def test_after_a_gap_the_level_is_found_again() -> None:
     line.mark_unobserved(200 * MS)
     line.fold([Contact("x", True, 700 * MS, initial=True), Contact("x", False, 800 * MS)], 0)
     line.end_window(1000 * MS)
-    assert told(line, 1000) == [
+    assert reported(line, 1000) == [
         ("FOUND_OFF", 0), ("RISE", 100), ("UNOBSERVED", 200), ("FOUND_ON", 700), ("FALL", 800),
     ]  # fmt: skip
 
@@ -154,7 +154,7 @@ def test_more_bounce_than_a_contact_can_explain_is_a_flood(edges: int, flooded: 
     line = watched()
     shaken(line, edges, 0.2)
     line.end_window(1000 * MS)
-    assert told(line, 1000) == [("FOUND_OFF", 0)], "all of it is swallowed"
+    assert reported(line, 1000) == [("FOUND_OFF", 0)], "all of it is swallowed"
     assert line.noisy is flooded
     line.end_window(2000 * MS)
     assert not line.noisy, "it was in the window before"
@@ -165,7 +165,7 @@ def test_spikes_without_end_are_a_flood_too() -> None:
     for n in range(300):  # 2 ms long, ten a second
         shaken(line, 2, 2, 100 + n * 100)
     line.end_window(31_000 * MS)
-    assert told(line, 31_000) == [("FOUND_OFF", 0)]
+    assert reported(line, 31_000) == [("FOUND_OFF", 0)]
     assert line.noisy
 
 
@@ -185,7 +185,7 @@ def test_bad_contacts_under_the_densest_traffic_are_no_flood() -> None:
             on = (n + at) % 2 == 0
             line.fold([Contact("x", on, round((100 + n * 400 + at * 0.5) * MS))], 0)
     line.end_window(31_000 * MS)
-    assert len(told(line, 31_000)) == 75
+    assert len(reported(line, 31_000)) == 75
     assert not line.noisy
 
 

@@ -15,15 +15,15 @@ HUT = "hut_air"
 def test_a_mean_with_its_inputs() -> None:
     made = engine(AIR)
     made.sweeps(sweeps(HUT, ((i, (9.0 + 0.1 * (i % 10), 21.5)) for i in range(60))))
-    told = body(made.close(MINUTE), HUT)
-    assert told["covered_s"] == 60
-    assert told["points"]["pm2_5"] == {
+    reported = body(made.close(MINUTE), HUT)
+    assert reported["covered_s"] == 60
+    assert reported["points"]["pm2_5"] == {
         "mean": 9.45, "n": 60, "min": 9.0, "max": 9.9, "sum": 270, "sq": 1710, "origin": 90,
         "step": 0.1, "quality": {"good": 60},
     }  # fmt: skip
-    assert told["points"]["temperature"]["mean"] == 21.5
-    assert "partial" not in told
-    assert "quality" not in told
+    assert reported["points"]["temperature"]["mean"] == 21.5
+    assert "partial" not in reported
+    assert "quality" not in reported
 
 
 def test_only_good_values_make_the_mean() -> None:
@@ -39,10 +39,10 @@ def test_only_good_values_make_the_mean() -> None:
             ],
         )
     )
-    told = body(made.close(MINUTE), HUT)["points"]["pm2_5"]
-    assert (told["mean"], told["n"], told["max"]) == (10.0, 20, 10.0)
-    assert told["quality"] == {"bad:crc": 5, "good": 20, "uncertain:warmup": 35}
-    assert "grade" not in told
+    reported = body(made.close(MINUTE), HUT)["points"]["pm2_5"]
+    assert (reported["mean"], reported["n"], reported["max"]) == (10.0, 20, 10.0)
+    assert reported["quality"] == {"bad:crc": 5, "good": 20, "uncertain:warmup": 35}
+    assert "grade" not in reported
 
 
 def test_with_no_good_value_the_uncertain_ones_speak_and_it_is_said() -> None:
@@ -50,26 +50,26 @@ def test_with_no_good_value_the_uncertain_ones_speak_and_it_is_said() -> None:
     made.sweeps(
         sweeps(HUT, ((i, (UncertainValue(5.0 + i, Reason.WARMUP), 20.0)) for i in range(3)))
     )
-    told = body(made.close(3 * S), HUT)["points"]["pm2_5"]
-    assert (told["mean"], told["n"], told["grade"]) == (6.0, 3, "uncertain")
+    reported = body(made.close(3 * S), HUT)["points"]["pm2_5"]
+    assert (reported["mean"], reported["n"], reported["grade"]) == (6.0, 3, "uncertain")
 
 
 def test_with_no_value_there_is_no_mean() -> None:
     made = engine(AIR)
     made.sweeps([failed_sweep(HUT, i * S, 2, Reason.SILENT) for i in range(60)])
-    told = body(made.close(MINUTE), HUT)["points"]["pm2_5"]
-    assert told["mean"] is told["min"] is told["max"] is None
-    assert (told["n"], told["quality"]) == (0, {"bad:silent": 60})
+    reported = body(made.close(MINUTE), HUT)["points"]["pm2_5"]
+    assert reported["mean"] is reported["min"] is reported["max"] is None
+    assert (reported["n"], reported["quality"]) == (0, {"bad:silent": 60})
 
 
 @pytest.mark.parametrize("wild", [1000.1, -0.1, float("nan"), float("inf"), 1e300, "text"])
 def test_what_cannot_be_is_bad_and_not_in_the_mean(wild: float | str) -> None:
     made = engine(AIR)
     made.sweeps(sweeps(HUT, [(0, (10.0, 20.0)), (1, (wild, 20.0)), (2, (12.0, 20.0))]))
-    told = body(made.close(3 * S), HUT)["points"]
-    assert (told["pm2_5"]["mean"], told["pm2_5"]["n"]) == (11.0, 2)
-    assert told["pm2_5"]["quality"] == {"bad:range": 1, "good": 2}
-    assert told["temperature"]["quality"] == {"good": 3}
+    reported = body(made.close(3 * S), HUT)["points"]
+    assert (reported["pm2_5"]["mean"], reported["pm2_5"]["n"]) == (11.0, 2)
+    assert reported["pm2_5"]["quality"] == {"bad:range": 1, "good": 2}
+    assert reported["temperature"]["quality"] == {"good": 3}
 
 
 def test_a_number_without_a_value_is_no_number() -> None:
@@ -81,8 +81,8 @@ def test_a_number_without_a_value_is_no_number() -> None:
 def test_sweeps_that_never_came_are_stale() -> None:
     made = engine(AIR)
     made.sweeps(sweeps(HUT, ((i, (9.0, 21.0)) for i in range(40))))
-    told = body(made.close(MINUTE), HUT)["points"]["pm2_5"]
-    assert told["quality"] == {"bad:stale": 20, "good": 40}
+    reported = body(made.close(MINUTE), HUT)["points"]["pm2_5"]
+    assert reported["quality"] == {"bad:stale": 20, "good": 40}
     made.sweeps(sweeps(HUT, ((60 + i, (9.0, 21.0)) for i in range(59))))  # one is forgiven
     assert body(made.close(2 * MINUTE), HUT)["points"]["pm2_5"]["quality"] == {"good": 59}
 
@@ -92,8 +92,8 @@ def test_a_gap_is_not_covered_and_nothing_is_expected_of_it() -> None:
     made.mark_gap(10 * S, 40 * S)
     made.mark_gap(30 * S, 45 * S)
     made.sweeps(sweeps(HUT, ((i, (9.0, 21.0)) for i in (*range(10), *range(45, 60)))))
-    told = body(made.close(MINUTE), HUT)
-    assert (told["covered_s"], told["points"]["pm2_5"]["quality"]) == (25, {"good": 25})
+    reported = body(made.close(MINUTE), HUT)
+    assert (reported["covered_s"], reported["points"]["pm2_5"]["quality"]) == (25, {"good": 25})
 
 
 def test_a_gap_over_the_border_takes_from_both_windows() -> None:
@@ -106,15 +106,15 @@ def test_a_late_value_is_doubtful() -> None:
     made = engine(AIR)
     made.close(MINUTE)
     made.sweeps(sweeps(HUT, [(59, (99.0, 20.0)), (61, (10.0, 20.0))]))
-    told = body(made.close(62 * S), HUT)["points"]["pm2_5"]
-    assert (told["mean"], told["quality"]) == (10.0, {"good": 1, "uncertain:gap": 1})
+    reported = body(made.close(62 * S), HUT)["points"]["pm2_5"]
+    assert (reported["mean"], reported["quality"]) == (10.0, {"good": 1, "uncertain:gap": 1})
 
 
 def test_a_sum_of_squares_that_no_reader_can_hold_is_null() -> None:
     made = engine(DeviceSetup("wild", Stream.AIR, (Point("x", Quantity.COUNT),), 1.0))
     made.sweeps(sweeps("wild", [(0, (0,)), (1, (2**44,))]))
-    told = body(made.close(2 * S), "wild")["points"]["x"]
-    assert (told["sum"], told["sq"], told["mean"]) == (2**44, None, 2.0**43)
+    reported = body(made.close(2 * S), "wild")["points"]["x"]
+    assert (reported["sum"], reported["sq"], reported["mean"]) == (2**44, None, 2.0**43)
 
 
 def test_integers_and_truth_values_are_numbers() -> None:

@@ -189,8 +189,8 @@ def troubled() -> Engine:
     made.contacts([*found(*lines), *found("north_1.trail", at_s=1), *stuck])
     flood = [(690 + i * 0.6, 690.2 + i * 0.6) for i in range(45)]
     made.contacts(presences("east_1.lead", *flood))
-    told = [each for i in range(12) for each in events(made.close((i + 1) * MINUTE))]
-    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in told} == {
+    reported = [each for i in range(12) for each in events(made.close((i + 1) * MINUTE))]
+    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in reported} == {
         ("north_1", "stuck_on", "on"),
         ("east_1", "chatter", "on"),
         ("east_2", "no_activity", "on"),
@@ -215,9 +215,9 @@ def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
         other.restore(packed(made.snapshot()))
         made = other
     start = made.snapshot()["at"]
-    told = events(made.close(start + MINUTE))
-    assert {each.from_ns for each in told} == {start}
-    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in told} == {
+    reported = events(made.close(start + MINUTE))
+    assert {each.from_ns for each in reported} == {start}
+    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in reported} == {
         ("north_1", "stuck_on", "off"),
         ("east_1", "chatter", "off"),
         ("east_2", "no_activity", "off"),
@@ -225,10 +225,10 @@ def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
         ("north_green", "phase", "off"),
         ("bakery", None, "off"),
     }
-    texts = {each.source: each.body["text"] for each in told}
+    texts = {each.source: each.body["text"] for each in reported}
     assert texts["bakery"] == "bakery: the bay is not watched any more."
     assert texts["north_1"] == "north_1: the trail loop is not watched any more."
-    bay = next(each.body for each in told if each.source == "bakery")
+    bay = next(each.body for each in reported if each.source == "bakery")
     assert bay == {
         "event": "overstay",
         "state": "off",
@@ -251,8 +251,8 @@ def test_a_contact_of_a_signal_that_shows_another_colour_ends_its_fault() -> Non
     made = Engine(replace(BAD, signals=(SignalSetup("north", (red,)),)))
     made.restore(packed(troubled().snapshot()))
     assert made.dropped == ()
-    told = events(made.close(13 * MINUTE))
-    (off,) = (each for each in told if each.source == "north_green")
+    reported = events(made.close(13 * MINUTE))
+    (off,) = (each for each in reported if each.source == "north_green")
     assert (off.source, off.body["state"]) == ("north_green", "off")
     assert off.body["text"] == (
         "north_green: the contact for green of north is not watched any more."

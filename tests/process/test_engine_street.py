@@ -40,7 +40,7 @@ def started(setup: EngineSetup = SETUP) -> Engine:
 
 def street() -> list[Contact]:
     """Three minutes: three greens, a queue at the second, a delivery, and a door."""
-    told = [
+    reported = [
         *presences("north_green", (20, 50), (80, 110), (140, 170)),
         *presences("stop_1.lead", (30, 31), (70, 118), (150, 151)),
         *presences("far_1.lead", (28, 28.5), (79, 82), (149, 149.5)),
@@ -48,16 +48,16 @@ def street() -> list[Contact]:
         *presences("bakery", (10, 170)),
         Contact("door", True, 5 * S),
     ]
-    return sorted(told, key=lambda each: each.mono_ns)
+    return sorted(reported, key=lambda each: each.mono_ns)
 
 
-def play(engine: Engine, told: Sequence[Contact], size: int, again: int = 0) -> list[Draft]:
+def play(engine: Engine, reported: Sequence[Contact], size: int, again: int = 0) -> list[Draft]:
     """Three minutes, in batches of `size`; born again from a snapshot after minute `again`."""
     drafts: list[Draft] = []
     at = 0
     for minute in (1, 2, 3):
-        while at < len(told) and told[at].mono_ns < minute * MINUTE:
-            drafts += engine.contacts(told[at : at + size])
+        while at < len(reported) and reported[at].mono_ns < minute * MINUTE:
+            drafts += engine.contacts(reported[at : at + size])
             at += size
         drafts += engine.close(minute * MINUTE)
         if minute == again:
@@ -108,8 +108,8 @@ def test_a_phase_that_rests_is_told_with_its_window() -> None:
     drafts = [draft for i in range(1, 12) for draft in engine.close(i * MINUTE)]
     (fault,) = events(drafts)
     assert (fault.source, fault.body["fault"], fault.from_ns) == ("north_green", "phase", 601 * S)
-    told = ["signal" in each.body for each in drafts if each.source == "stop_1"]
-    assert told == [False, *[True] * 9, False]
+    reported = ["signal" in each.body for each in drafts if each.source == "stop_1"]
+    assert reported == [False, *[True] * 9, False]
 
 
 def test_the_slots_of_a_lane_with_a_signal_tell_green() -> None:
@@ -118,20 +118,20 @@ def test_the_slots_of_a_lane_with_a_signal_tell_green() -> None:
     engine.close(MINUTE)
     assert {each.green_ns for each in engine.ticks} == {None}  # not known from its begin
     engine.close(2 * MINUTE)
-    told = {
+    reported = {
         (each.lane, each.from_ns // S): (each.green_ns, each.green_on_ns) for each in engine.ticks
     }
-    assert told[("stop_1", 60)] == (10 * S, 10 * S)
-    assert told[("stop_1", 90)] == (20 * S, 20 * S)
-    assert told[("far_1", 60)] == (10 * S, 2 * S)
+    assert reported[("stop_1", 60)] == (10 * S, 10 * S)
+    assert reported[("stop_1", 90)] == (20 * S, 20 * S)
+    assert reported[("far_1", 60)] == (10 * S, 2 * S)
 
 
 def test_a_lane_that_is_not_to_be_believed_has_no_figures_of_its_signal() -> None:
     engine = started()
     engine.contacts([Contact("stop_1.lead", True, 10 * S)])
     for minute in range(1, 7):
-        told = presences("north_green", (minute * 60 - 40, minute * 60 - 10))
-        engine.contacts(told)
+        reported = presences("north_green", (minute * 60 - 40, minute * 60 - 10))
+        engine.contacts(reported)
         drafts = engine.close(minute * MINUTE)
     assert body(drafts, "stop_1")["health"] == "stuck_on"
     assert "signal" not in body(drafts, "stop_1")
@@ -144,11 +144,11 @@ def test_who_stands_in_a_bay_is_there_after_a_gap() -> None:
     engine.close(MINUTE)
     engine.mark_gap(70 * S, 90 * S)
     engine.contacts(found("bakery", at_s=90, on=True))
-    told = body(engine.close(2 * MINUTE), "bakery")
-    assert (told["covered_s"], told["occupied"], told["since_s"]) == (40.0, 1, 120.0)
+    reported = body(engine.close(2 * MINUTE), "bakery")
+    assert (reported["covered_s"], reported["occupied"], reported["since_s"]) == (40.0, 1, 120.0)
     engine.closed("bakery", 130 * S)
-    told = body(engine.close(3 * MINUTE), "bakery")
-    assert (told["covered_s"], told["occupied"]) == (10.0, None)
+    reported = body(engine.close(3 * MINUTE), "bakery")
+    assert (reported["covered_s"], reported["occupied"]) == (10.0, None)
 
 
 def test_a_partial_window_is_marked_on_bays_too() -> None:

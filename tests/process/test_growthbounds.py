@@ -69,9 +69,9 @@ def test_what_cannot_have_come_is_not_counted(quantity: Quantity, changed: bool)
     at = 1234.0 + step * changed
     made = engine(device(quantity))
     feed(made, (0, 1234.0), *moved, (10, at + much), (11, at), (12, at))
-    told = register(made.close(13 * S))
-    assert told["delta"] == pytest.approx(step * changed)
-    assert told["quality"]["uncertain:range"] == 1
+    reported = register(made.close(13 * S))
+    assert reported["delta"] == pytest.approx(step * changed)
+    assert reported["quality"]["uncertain:range"] == 1
     feed(made, *((20.0 + n, at + much + 0.3) for n in range(3)))
     drafts = made.close(30 * S)
     assert register(drafts)["delta"] == 0
@@ -100,9 +100,9 @@ def test_no_register_of_a_driver_grows_without_a_bound(driver: str) -> None:
         made = engine(DeviceSetup(NAME, Stream.ENERGY, points, 10.0))
         made.sweeps(sweeps(NAME, rows))
         drafts = made.close(30 * S)
-        told = body(drafts, NAME)["points"][point.key]
-        assert told["quality"]["uncertain:range"] == 1, point.key
-        assert told["delta"] <= 3 * point.step, point.key
+        reported = body(drafts, NAME)["points"][point.key]
+        assert reported["quality"]["uncertain:range"] == 1, point.key
+        assert reported["delta"] <= 3 * point.step, point.key
         assert [each.body["kind"] for each in events(drafts)] == ["swap"], point.key
 
 
@@ -144,7 +144,7 @@ def test_two_devices_with_one_address_count_nothing_wrong_and_are_told_once(
     shuffled: bool,
 ) -> None:
     """734.607 m3 lie between them, and each change was counted."""
-    made, told, counted, doubted = engine(device(Quantity.VOLUME, every_s=10)), [], 0.0, 0
+    made, reported, counted, doubted = engine(device(Quantity.VOLUME, every_s=10)), [], 0.0, 0
     random.seed(12)
     for minute in range(180):
         rows = []
@@ -154,17 +154,17 @@ def test_two_devices_with_one_address_count_nothing_wrong_and_are_told_once(
             rows.append((float(at), round(100 + at * 1e-4 + (734.607 if other else 0), 3)))
         feed(made, *rows)
         drafts = made.close((minute + 1) * MINUTE)
-        told += events(drafts)
+        reported += events(drafts)
         found = register(drafts)
         counted += found["delta"] or 0.0
         if minute > 10:
             doubted += found["quality"].get("good", 0)
     assert counted <= 1.081, "what one of them has grown in three hours, or less"
     assert doubted == 0
-    faults = [each.body for each in told if each.body["event"] == "sensor_fault"]
+    faults = [each.body for each in reported if each.body["event"] == "sensor_fault"]
     assert [(one["fault"], one["state"]) for one in faults] == [("two_devices", "on")]
     assert "two devices with one address" in faults[0]["text"]
-    swaps = [each for each in told if each.body["event"] == "meter"]
+    swaps = [each for each in reported if each.body["event"] == "meter"]
     assert len(swaps) <= (3 if shuffled else 0)
 
 
@@ -175,17 +175,19 @@ def test_two_devices_are_told_again_after_a_restart_and_their_end_too() -> None:
     assert [each.body["state"] for each in events(made.close(600 * S))] == ["on"]
     again = Engine(setup(setup_))
     again.restore(made.snapshot())
-    told = []
+    reported = []
     for minute in range(10, 400):
         feed(again, *((minute * 60.0 + 10 * n, 100.0 + minute * 1e-3) for n in range(6)))
-        told += events(again.close((minute + 1) * MINUTE))
-    assert [(each.body["fault"], each.body["state"]) for each in told] == [("two_devices", "off")]
+        reported += events(again.close((minute + 1) * MINUTE))
+    assert [(each.body["fault"], each.body["state"]) for each in reported] == [
+        ("two_devices", "off")
+    ]
 
 
 def test_a_wild_value_near_the_register_is_no_second_one() -> None:
     """Ten kilowatts pass by a value that was not believed."""
     power = Point("power", Quantity.POWER, -50_000, 50_000)
-    made, told = engine(device(Quantity.ENERGY, power)), []
+    made, reported = engine(device(Quantity.ENERGY, power)), []
     for minute in range(180):
         rows = []
         for n in range(6):
@@ -193,8 +195,8 @@ def test_a_wild_value_near_the_register_is_no_second_one() -> None:
             kwh = 1002.0 if at == 60 else round(1000 + at * 10 / 3600, 3)
             rows.append((float(at), (10_000.0, kwh)))
         made.sweeps(sweeps(NAME, ((at, values[::-1]) for at, values in rows)))
-        told += events(made.close((minute + 1) * MINUTE))
-    assert not told
+        reported += events(made.close((minute + 1) * MINUTE))
+    assert not reported
 
 
 @pytest.mark.parametrize(("imp", "apart_s"), [(1, 1.0), (10, 0.1)])
@@ -202,16 +204,16 @@ def test_pulses_beyond_a_megawatt_are_a_line_that_chatters(imp: float, apart_s: 
     made = engine(PulseSetup("heat", imp))
     edges = [(1.0 + n * apart_s, 1.03 + n * apart_s) for n in range(10)]
     made.contacts([*found("heat"), *presences("heat", *edges)])
-    told = body(made.close(MINUTE), "heat")["points"]
-    assert told["energy_import"]["quality"]["uncertain:range"] >= 6
-    assert told["energy_import"]["delta"] <= 4 / imp
-    assert (told["power"]["max"] or 0) <= 1e6
+    reported = body(made.close(MINUTE), "heat")["points"]
+    assert reported["energy_import"]["quality"]["uncertain:range"] >= 6
+    assert reported["energy_import"]["delta"] <= 4 / imp
+    assert (reported["power"]["max"] or 0) <= 1e6
 
 
 def test_lost_pulses_are_bounded_too() -> None:
     made = engine(PulseSetup("heat", 1))
     made.contacts([*found("heat"), *presences("heat", (1.0, 1.05))])
     made.contacts([Contact("heat", True, 11 * S, lost=2000)])
-    told = body(made.close(MINUTE), "heat")["points"]["energy_import"]
-    assert told["delta"] <= 4
-    assert told["quality"]["uncertain:range"] > 900
+    reported = body(made.close(MINUTE), "heat")["points"]["energy_import"]
+    assert reported["delta"] <= 4
+    assert reported["quality"]["uncertain:range"] > 900

@@ -47,12 +47,12 @@ def test_a_pair_tells_classes_by_length() -> None:
         *car("north_1", 5, 50), *car("north_1", 10, 80, 16.5), *car("north_1", 15, 50, 12),
         *car("north_1", 20, 30, 1.9), *car("north_1", 25, 50),
     )  # fmt: skip
-    told = body(made.close(MINUTE), "north_1")
-    assert told["classes"] == {"long": 1, "medium_long": 1, "short": 2, "very_short": 1}
+    reported = body(made.close(MINUTE), "north_1")
+    assert reported["classes"] == {"long": 1, "medium_long": 1, "short": 2, "very_short": 1}
     own = replace(PAIR, classes=(("small", 500), ("big", 501)))
-    told = body(north(*car("north_1", 5, 50), *car("north_1", 10, 50, 9), setup=own).close(MINUTE),
-                "north_1")  # fmt: skip
-    assert told["classes"] == {"big": 1, "small": 1}
+    made = north(*car("north_1", 5, 50), *car("north_1", 10, 50, 9), setup=own)
+    reported = body(made.close(MINUTE), "north_1")
+    assert reported["classes"] == {"big": 1, "small": 1}
 
 
 def test_the_effective_length_of_the_loop_is_what_is_subtracted() -> None:
@@ -69,15 +69,15 @@ def test_the_effective_length_of_the_loop_is_what_is_subtracted() -> None:
 
 
 def test_who_follows_too_close_is_counted_among_those_that_follow() -> None:
-    told = east((1, 1.5), (2.3, 2.8), (3.7, 4.2), (14, 14.5))
-    assert told["tailgating"] == {"n": 1, "of": 3}  # gaps of 0.8, 0.9 and 9.8 s
+    reported = east((1, 1.5), (2.3, 2.8), (3.7, 4.2), (14, 14.5))
+    assert reported["tailgating"] == {"n": 1, "of": 3}  # gaps of 0.8, 0.9 and 9.8 s
     assert "tailgating" not in east((1, 1.5))
     assert east((1, 1.5), (2.3, 2.8), tailgate_s=0.7)["tailgating"] == {"n": 0, "of": 1}
 
 
 def test_moving_up_in_a_queue_is_not_tailgating() -> None:
-    told = east((1, 1.5), (2, 8), (8.5, 14), (14.5, 15), (15.4, 15.9))
-    assert told["tailgating"] == {"n": 1, "of": 1}  # of the last two only
+    reported = east((1, 1.5), (2, 8), (8.5, 14), (14.5, 15), (15.4, 15.9))
+    assert reported["tailgating"] == {"n": 1, "of": 1}  # of the last two only
 
 
 def test_a_vehicle_that_breaks_up_has_no_gap() -> None:
@@ -96,10 +96,10 @@ def test_who_stood_is_counted_where_he_left() -> None:
 def test_a_stuck_loop_is_no_vehicle_that_stood() -> None:
     made = engine(replace(SINGLE, max_presence_s=90))
     made.contacts([*found("east_1.lead"), *presences("east_1.lead", (30, 200), (210, 211))])
-    told = [body(made.close(n * MINUTE), "east_1") for n in range(1, 6)]
-    assert not any("stopped" in each for each in told)
-    assert told[0]["queue_us"] == 30_000_000
-    assert not any("queue_us" in each for each in told[1:])  # nobody knows
+    reported = [body(made.close(n * MINUTE), "east_1") for n in range(1, 6)]
+    assert not any("stopped" in each for each in reported)
+    assert reported[0]["queue_us"] == 30_000_000
+    assert not any("queue_us" in each for each in reported[1:])  # nobody knows
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_a_queue_over_the_border_counts_in_both_windows() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
     made.contacts(presences("east_1.lead", (50, 59), (61, 65), (118, 130)))
-    told = [body(made.close(n * MINUTE), "east_1").get("queue_us") for n in (1, 2, 3)]
+    reported = [body(made.close(n * MINUTE), "east_1").get("queue_us") for n in (1, 2, 3)]
     # what was not known at a border to be a queue counts from the border on
-    assert told == [9_000_000, 5_000_000, 10_000_000]
+    assert reported == [9_000_000, 5_000_000, 10_000_000]
 
 
 def test_ticks_keep_what_the_lane_joins_and_turns_round() -> None:
@@ -134,8 +134,13 @@ def test_ticks_keep_what_the_lane_joins_and_turns_round() -> None:
     broken = [*presences(NORTH[0], (20, 20.2), (20.25, 20.468)),
               *presences(NORTH[1], (20.288, 20.756))]  # fmt: skip
     made = north(*wrong, *broken)
-    told = body(made.close(MINUTE), "north_1")
-    assert (told["volume"], told["wrong_way"], told["breakups"], told["speed"]["n"]) == (2, 1, 1, 1)
+    reported = body(made.close(MINUTE), "north_1")
+    assert (
+        reported["volume"],
+        reported["wrong_way"],
+        reported["breakups"],
+        reported["speed"]["n"],
+    ) == (2, 1, 1, 1)
     lead, trail = made.ticks[:2]
     assert [(each.on_ns // MS, each.off_ns // MS) for each in lead.stays] == [
         (10_288, 10_756), (20_000, 20_200), (20_250, 20_468),

@@ -23,29 +23,33 @@ def made(values: list[int], bins: Bins = SPEED_BINS) -> HistogramCounts:
 
 
 def test_time_mean_and_space_mean_differ() -> None:
-    told = made([500, 800, 1000]).body()  # space-mean-speed: 50, 80, 100 km/h
-    assert told["mean"] == 76.67
-    assert told["harmonic"] == 70.59
-    assert (told["n"], told["first"], told["counts"]) == (3, 10, [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1])
+    reported = made([500, 800, 1000]).body()  # space-mean-speed: 50, 80, 100 km/h
+    assert reported["mean"] == 76.67
+    assert reported["harmonic"] == 70.59
+    assert (reported["n"], reported["first"], reported["counts"]) == (
+        3,
+        10,
+        [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1],
+    )
 
 
 def test_an_empty_histogram_has_no_numbers() -> None:
-    told = made([]).body()
-    assert (told["n"], told["counts"], told["sum"]) == (0, [], 0)
-    assert told["mean"] is told["harmonic"] is told["p15"] is told["p85"] is None
+    reported = made([]).body()
+    assert (reported["n"], reported["counts"], reported["sum"]) == (0, [], 0)
+    assert reported["mean"] is reported["harmonic"] is reported["p15"] is reported["p85"] is None
 
 
 def test_percentiles_are_interpolated_within_a_bin() -> None:
-    told = made([520] * 10).body()  # all in 50..55
-    assert (told["p15"], told["p50"], told["p85"]) == (50.75, 52.5, 54.25)
+    reported = made([520] * 10).body()  # all in 50..55
+    assert (reported["p15"], reported["p50"], reported["p85"]) == (50.75, 52.5, 54.25)
 
 
 def test_what_is_beyond_the_last_bin_is_counted_there() -> None:
-    told = made([400, 7_200_000], TIME_BINS).body()  # 0.4 s, and two hours at night
-    assert told["counts"][-1] == 1
-    assert told["first"] + len(told["counts"]) - 1 == told["bins"] == 60
-    assert told["p85"] == 30
-    assert told["sum"] == 7_200_400
+    reported = made([400, 7_200_000], TIME_BINS).body()  # 0.4 s, and two hours at night
+    assert reported["counts"][-1] == 1
+    assert reported["first"] + len(reported["counts"]) - 1 == reported["bins"] == 60
+    assert reported["p85"] == 30
+    assert reported["sum"] == 7_200_400
 
 
 def test_another_scale_does_not_merge() -> None:

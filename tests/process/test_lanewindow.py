@@ -46,22 +46,25 @@ def test_a_presence_is_split_at_the_border_and_the_vehicle_counts_where_it_rises
 
 def test_a_pair_tells_speed_and_length() -> None:
     made = north(*car("north_1", 5, 50), *car("north_1", 10, 80, 16.5), *car("north_1", 15, 100))
-    told = body(made.close(MINUTE), "north_1")
-    assert told["volume"] == told["speed"]["n"] == 3
-    assert (told["speed"]["mean"], told["speed"]["harmonic"]) == (76.67, 70.59)
-    assert told["length"]["sum"] == 450 + 1650 + 450
-    assert told["quality"] == {"good": 3}
-    assert told["health"] == "ok"
-    assert told["on_us"] == 468_000 + 832_500 + 234_000
+    reported = body(made.close(MINUTE), "north_1")
+    assert reported["volume"] == reported["speed"]["n"] == 3
+    assert (reported["speed"]["mean"], reported["speed"]["harmonic"]) == (76.67, 70.59)
+    assert reported["length"]["sum"] == 450 + 1650 + 450
+    assert reported["quality"] == {"good": 3}
+    assert reported["health"] == "ok"
+    assert reported["on_us"] == 468_000 + 832_500 + 234_000
 
 
 def test_a_vehicle_that_breaks_up_is_one_vehicle() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
     made.contacts(presences("east_1.lead", (1, 1.3), (1.35, 1.8), (1.87, 2.2)))
-    told = body(made.close(MINUTE), "east_1")
-    assert (told["volume"], told["breakups"]) == (2, 1)  # 50 ms is one vehicle, 70 ms are two
-    assert told["on_us"] == 1_080_000
+    reported = body(made.close(MINUTE), "east_1")
+    assert (reported["volume"], reported["breakups"]) == (
+        2,
+        1,
+    )  # 50 ms is one vehicle, 70 ms are two
+    assert reported["on_us"] == 1_080_000
 
 
 def test_at_speed_a_longer_hole_is_still_one_vehicle() -> None:
@@ -73,24 +76,24 @@ def test_at_speed_a_longer_hole_is_still_one_vehicle() -> None:
         ]
         return north(*chain(*holed))
 
-    told = body(truck(0.080).close(MINUTE), "north_1")
-    assert (told["volume"], told["breakups"], told["speed"]["n"]) == (1, 1, 1)
-    assert told["length"]["sum"] == pytest.approx(1650, abs=3)
+    reported = body(truck(0.080).close(MINUTE), "north_1")
+    assert (reported["volume"], reported["breakups"], reported["speed"]["n"]) == (1, 1, 1)
+    assert reported["length"]["sum"] == pytest.approx(1650, abs=3)
     assert body(truck(0.090).close(MINUTE), "north_1")["volume"] == 2
 
 
 def test_a_vehicle_without_a_believable_speed_counts_and_has_none() -> None:
     made = north(*car("north_1", 5, 50), *presences(NORTH[0], (20, 20.4)))
-    told = body(made.close(MINUTE), "north_1")
-    assert (told["volume"], told["speed"]["n"]) == (2, 1)
-    assert told["quality"] == {"bad:range": 1, "good": 1}
+    reported = body(made.close(MINUTE), "north_1")
+    assert (reported["volume"], reported["speed"]["n"]) == (2, 1)
+    assert reported["quality"] == {"bad:range": 1, "good": 1}
 
 
 def test_a_vehicle_that_the_second_loop_missed_does_not_spoil_the_next() -> None:
     made = north(*presences(NORTH[0], (20, 20.468)), *car("north_1", 22, 50))
-    told = body(made.close(MINUTE), "north_1")
-    assert (told["speed"]["n"], told["speed"]["mean"]) == (1, 50)
-    assert told["quality"] == {"bad:range": 1, "good": 1}
+    reported = body(made.close(MINUTE), "north_1")
+    assert (reported["speed"]["n"], reported["speed"]["mean"]) == (1, 50)
+    assert reported["quality"] == {"bad:range": 1, "good": 1}
 
 
 def test_the_wrong_way_is_counted_and_has_no_speed() -> None:
@@ -98,9 +101,9 @@ def test_the_wrong_way_is_counted_and_has_no_speed() -> None:
         *presences(NORTH[0], (10.288, 10.756)),
         *presences(NORTH[1], (10, 10.468)),
     ]
-    told = body(north(*wrong, *car("north_1", 20, 60)).close(MINUTE), "north_1")
-    assert (told["volume"], told["wrong_way"], told["speed"]["n"]) == (2, 1, 1)
-    assert told["speed"]["mean"] == 60
+    reported = body(north(*wrong, *car("north_1", 20, 60)).close(MINUTE), "north_1")
+    assert (reported["volume"], reported["wrong_way"], reported["speed"]["n"]) == (2, 1, 1)
+    assert reported["speed"]["mean"] == 60
 
 
 def test_a_passage_over_the_border_is_told_once() -> None:
@@ -116,12 +119,12 @@ def test_a_dead_card_is_an_event_and_never_a_number() -> None:
     made.contacts(found("east_1.lead"))
     made.contacts([Contact("east_1.lead", True, 30 * S), Contact("east_1.lead", False, 200 * S)])
     drafts = [made.close(minute * MINUTE) for minute in range(1, 6)]
-    told = [body(each, "east_1") for each in drafts]
-    assert [each["health"] for each in told] == ["ok", "stuck_on", "stuck_on", "stuck_on", "ok"]
-    assert [each["volume"] for each in told] == [1, None, None, None, 0]
-    assert [each["occupancy"] for each in told] == [0.5, None, None, None, 0]
-    assert told[1]["quality"] == {"bad:stuck": 1}
-    assert (told[1]["covered_s"], told[1]["void_s"]) == (60, 60)
+    reported = [body(each, "east_1") for each in drafts]
+    assert [each["health"] for each in reported] == ["ok", "stuck_on", "stuck_on", "stuck_on", "ok"]
+    assert [each["volume"] for each in reported] == [1, None, None, None, 0]
+    assert [each["occupancy"] for each in reported] == [0.5, None, None, None, 0]
+    assert reported[1]["quality"] == {"bad:stuck": 1}
+    assert (reported[1]["covered_s"], reported[1]["void_s"]) == (60, 60)
     begin, end = (event for each in drafts for event in events(each))
     assert (begin.from_ns, begin.body["state"], begin.body["fault"]) == (120 * S, "on", "stuck_on")
     assert (end.from_ns, end.body["state"]) == (200 * S, "off")
@@ -136,9 +139,13 @@ def test_a_dead_second_loop_takes_the_speed_and_leaves_the_count() -> None:
         setup=replace(PAIR, max_presence_s=30),
     )
     drafts = made.close(MINUTE)
-    told = body(drafts, "north_1")
-    assert (told["volume"], told["speed"], told["health"]) == (2, None, "trail_stuck_on")
-    assert told["quality"]["bad:stuck"] == 1
+    reported = body(drafts, "north_1")
+    assert (reported["volume"], reported["speed"], reported["health"]) == (
+        2,
+        None,
+        "trail_stuck_on",
+    )
+    assert reported["quality"]["bad:stuck"] == 1
     (event,) = events(drafts)
     assert event.body["part"] == "trail"
 
@@ -160,8 +167,8 @@ def test_thirty_seven_in_thirty_seconds_are_believed() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
     made.contacts(presences("east_1.lead", *((10 + i * 0.75, 10.2 + i * 0.75) for i in range(37))))
-    told = body(made.close(MINUTE), "east_1")
-    assert (told["volume"], told["health"]) == (37, "ok")
+    reported = body(made.close(MINUTE), "east_1")
+    assert (reported["volume"], reported["health"]) == (37, "ok")
 
 
 def rage(source: str, at_s: float, edges: int, per_s: int = 5000) -> list[Contact]:
@@ -184,14 +191,14 @@ def test_a_flood_is_no_empty_road(batch: int) -> None:
     made.contacts([*found("east_1.lead", at_s=63), *presences("east_1.lead", (70, 71))])
     second, third = made.close(2 * MINUTE), made.close(3 * MINUTE)
     for drafts in (first, second):
-        told = body(drafts, "east_1")
-        assert told["health"] == "chatter"
-        assert told["quality"] == {"bad:fault": 1}
+        reported = body(drafts, "east_1")
+        assert reported["health"] == "chatter"
+        assert reported["quality"] == {"bad:fault": 1}
         for key in ("volume", "occupancy", "on_us", "headway", "gap"):
-            assert told[key] is None
-        assert told["void_s"] == told["covered_s"] > 0
-    told = body(third, "east_1")
-    assert (told["health"], told["volume"], told["occupancy"]) == ("ok", 0, 0)
+            assert reported[key] is None
+        assert reported["void_s"] == reported["covered_s"] > 0
+    reported = body(third, "east_1")
+    assert (reported["health"], reported["volume"], reported["occupancy"]) == ("ok", 0, 0)
 
 
 def test_silence_is_a_fault_only_where_the_site_says_so() -> None:
@@ -211,11 +218,13 @@ def test_pulse_mode_counts_and_measures_nothing_else() -> None:
     made = engine(replace(SINGLE, mode="pulse"))
     made.contacts(found("east_1.lead"))
     made.contacts(presences("east_1.lead", (5, 5.125), (7, 7.125), (9, 9.3)))
-    told = body(made.close(MINUTE), "east_1")
-    assert told["volume"] == 3
-    assert told["occupancy"] is told["on_us"] is told["speed"] is told["gap"] is None
-    assert told["headway"]["sum"] == 4000
-    assert told["quality"] == {"bad:suppressed": 1, "good": 2, "uncertain:range": 1}
+    reported = body(made.close(MINUTE), "east_1")
+    assert reported["volume"] == 3
+    assert (
+        reported["occupancy"] is reported["on_us"] is reported["speed"] is reported["gap"] is None
+    )
+    assert reported["headway"]["sum"] == 4000
+    assert reported["quality"] == {"bad:suppressed": 1, "good": 2, "uncertain:range": 1}
 
 
 def test_lost_edges_are_told_and_the_count_goes_on() -> None:
@@ -224,11 +233,11 @@ def test_lost_edges_are_told_and_the_count_goes_on() -> None:
     made.contacts(presences("east_1.lead", (5, 6)))
     made.contacts([Contact("east_1.lead", True, 20 * S, lost=6)])
     made.contacts([Contact("east_1.lead", False, 21 * S)])
-    told = body(made.close(MINUTE), "east_1")
-    assert (told["volume"], told["lost_edges"], told["on_us"]) == (2, 6, 2_000_000)
-    assert told["quality"] == {"good": 2, "uncertain:gap": 1}
-    assert told["covered_s"] == 46  # nobody knows what was between 6 s and 20 s
-    assert told["headway"]["n"] == 0
+    reported = body(made.close(MINUTE), "east_1")
+    assert (reported["volume"], reported["lost_edges"], reported["on_us"]) == (2, 6, 2_000_000)
+    assert reported["quality"] == {"good": 2, "uncertain:gap": 1}
+    assert reported["covered_s"] == 46  # nobody knows what was between 6 s and 20 s
+    assert reported["headway"]["n"] == 0
 
 
 def test_a_line_is_covered_from_the_moment_it_is_seen() -> None:
@@ -240,9 +249,9 @@ def test_a_line_is_covered_from_the_moment_it_is_seen() -> None:
     }  # fmt: skip
     made.contacts(found("east_1.lead", at_s=75, on=True))
     made.contacts([Contact("east_1.lead", False, 90 * S)])
-    told = body(made.close(2 * MINUTE), "east_1")
+    reported = body(made.close(2 * MINUTE), "east_1")
     # The vehicle was there before anybody looked: it occupies, and was not counted.
-    assert (told["covered_s"], told["volume"], told["occupancy"]) == (45, 0, 0.3333)
+    assert (reported["covered_s"], reported["volume"], reported["occupancy"]) == (45, 0, 0.3333)
 
 
 def test_a_closed_line_is_not_covered() -> None:
@@ -266,10 +275,10 @@ def test_vehicles_are_forgotten_when_nobody_listened() -> None:
     made.mark_gap(11 * S, 41 * S)
     made.contacts(found(*NORTH, at_s=41))
     made.contacts(car("north_1", 50, 50))
-    told = body(made.close(MINUTE), "north_1")
-    assert (told["covered_s"], told["volume"], told["speed"]["n"]) == (30, 2, 1)
-    assert told["on_us"] == 1_468_000
-    assert told["quality"] == {"good": 1, "uncertain:gap": 1}
+    reported = body(made.close(MINUTE), "north_1")
+    assert (reported["covered_s"], reported["volume"], reported["speed"]["n"]) == (30, 2, 1)
+    assert reported["on_us"] == 1_468_000
+    assert reported["quality"] == {"good": 1, "uncertain:gap": 1}
 
 
 def test_a_late_contact_is_counted_and_said_so() -> None:
@@ -277,9 +286,9 @@ def test_a_late_contact_is_counted_and_said_so() -> None:
     made.contacts(found("east_1.lead"))
     assert body(made.close(MINUTE), "east_1")["volume"] == 0
     made.contacts(presences("east_1.lead", (59, 61)))
-    told = body(made.close(2 * MINUTE), "east_1")
-    assert (told["volume"], told["on_us"]) == (1, 1_000_000)  # its second before is gone
-    assert told["quality"] == {"good": 1, "uncertain:gap": 1}
+    reported = body(made.close(2 * MINUTE), "east_1")
+    assert (reported["volume"], reported["on_us"]) == (1, 1_000_000)  # its second before is gone
+    assert reported["quality"] == {"good": 1, "uncertain:gap": 1}
 
 
 def test_setups_that_cannot_work_are_refused() -> None:

@@ -38,18 +38,18 @@ def bodies(world: SiteInput) -> dict[str, list[dict[str, Any]]]:
     """Per source the records of three windows at least."""
     last = world.ends[-1]
     ends = sorted({*world.ends, last // 3 + 1, last // 2 + 2})
-    told: dict[str, list[dict[str, Any]]] = {}
+    reported: dict[str, list[dict[str, Any]]] = {}
     for text in run(SiteInput(world.sources, ends)):
         for stream, source, _, _, record in json.loads(text):
             if stream != "event":
-                told.setdefault(source, []).append(record)
-    return told
+                reported.setdefault(source, []).append(record)
+    return reported
 
 
 def judged(world: SiteInput, chance: random.Random) -> list[list[dict[str, Any]]]:
     """With what models add to some records."""
-    told = list(bodies(world).values())
-    for record in (record for records in told for record in records):
+    reported = list(bodies(world).values())
+    for record in (record for records in reported for record in records):
         if chance.random() < 0.5 and "lane" in record:
             record["p_congested"] = chance.randrange(1000) / 1000
             record["p_congested_15"] = chance.randrange(1000) / 1000
@@ -62,7 +62,7 @@ def judged(world: SiteInput, chance: random.Random) -> list[list[dict[str, Any]]
             record["anomaly"] = {
                 key: chance.randrange(1, 4) / 4 for key in chance.sample(("b", "a", "c"), 2)
             }
-    return told
+    return reported
 
 
 @SLOW
@@ -98,8 +98,8 @@ VALUES = st.lists(st.floats(0, 999), min_size=32, max_size=60)
 def test_two_windows_of_a_gauge_are_one(values: list[float]) -> None:
     rows = [(i * 2, (v, Bad(Reason.CRC) if i % 3 else 20.0)) for i, v in enumerate(values)]
     merged, whole = both(AIR, lambda made: made.sweeps(sweeps("hut_air", rows)))
-    for told in (merged, whole):
-        for point in told["points"].values():
+    for reported in (merged, whole):
+        for point in reported["points"].values():
             point["quality"].pop("bad:stale", None)  # each window forgives one sweep
     assert merged == whole
 
@@ -120,10 +120,10 @@ def test_good_values_outweigh_uncertain_ones_over_windows_too() -> None:
     )
     good, doubtful = (dict(body(made.close(i * MINUTE), "hut_air")) for i in (1, 2))
     for merged in (merge_bodies(good, doubtful), merge_bodies(doubtful, good)):
-        told = merged["points"]["pm2_5"]
-        assert (told["n"], told["mean"], told["max"]) == (1, 10.0, 10.0)
-        assert told["quality"] == {"bad:stale": 118, "good": 1, "uncertain:warmup": 1}
-        assert "grade" not in told
+        reported = merged["points"]["pm2_5"]
+        assert (reported["n"], reported["mean"], reported["max"]) == (1, 10.0, 10.0)
+        assert reported["quality"] == {"bad:stale": 118, "good": 1, "uncertain:warmup": 1}
+        assert "grade" not in reported
     assert merge_bodies(doubtful, doubtful)["points"]["pm2_5"]["grade"] == "uncertain"
 
 
@@ -159,11 +159,11 @@ def doubted(world: SiteInput, doubts: list[list[DoubtedLoop]]) -> list[dict[str,
     )
     last = world.ends[-1]
     ends = sorted({*world.ends, last // 3 + 1, last // 2 + 2})
-    told = []
+    reported = []
     for at, end_ns in enumerate(ends):
         drafts = made.recount_without(made.close(end_ns), doubts[at % len(doubts)])
-        told.append(dict(body(drafts, "north_1")))
-    return told
+        reported.append(dict(body(drafts, "north_1")))
+    return reported
 
 
 @SLOW
@@ -219,12 +219,12 @@ def test_what_is_rarely_told_merges_to_the_bit(a: Any, b: Any, c: Any) -> None:
     assert json.dumps(left) == json.dumps(right)
     for key in ("stopped", "queue_us"):
         assert left.get(key, 0) == sum(each.get(key, 0) for each in (a, b, c))
-    told = [each["speed_single"] for each in (a, b, c) if "speed_single" in each]
-    if told:
+    reported = [each["speed_single"] for each in (a, b, c) if "speed_single" in each]
+    if reported:
         merged = left["speed_single"]
-        assert merged["n"] == sum(each["n"] for each in told)
-        assert merged["effective_cm"] == told[-1]["effective_cm"]
-        slowest, fastest = (f(each["kmh"] for each in told) for f in (min, max))
+        assert merged["n"] == sum(each["n"] for each in reported)
+        assert merged["effective_cm"] == reported[-1]["effective_cm"]
+        slowest, fastest = (f(each["kmh"] for each in reported) for f in (min, max))
         assert slowest - 0.01 <= merged["kmh"] <= fastest + 0.01
 
 
@@ -247,26 +247,30 @@ def test_a_void_window_takes_nothing_from_its_neighbour() -> None:
         "quality": {"bad:stuck": 1}, "health": "stuck_on",
     }  # fmt: skip
     del void["classes"]
-    for told in (merge_bodies(good, void), merge_bodies(void, good)):
-        assert (told["volume"], told["occupancy"]) == (1, good["occupancy"])
-        assert (told["covered_s"], told["void_s"], told["health"]) == (120, 60, "stuck_on")
-        assert told["quality"] == {"bad:stuck": 1, "good": 1}
-        assert told["speed"] == good["speed"]
+    for reported in (merge_bodies(good, void), merge_bodies(void, good)):
+        assert (reported["volume"], reported["occupancy"]) == (1, good["occupancy"])
+        assert (reported["covered_s"], reported["void_s"], reported["health"]) == (
+            120,
+            60,
+            "stuck_on",
+        )
+        assert reported["quality"] == {"bad:stuck": 1, "good": 1}
+        assert reported["speed"] == good["speed"]
 
 
 def test_what_models_said_of_the_worst_minute_stays() -> None:
     lane, air = (dict(body(engine(part).close(S), part.name)) for part in (PAIR, AIR))
-    told = merge_bodies({**lane, "p_congested": 0.25}, {**lane, "p_congested": 0.75})
-    assert told["p_congested"] == merge_bodies(told, lane)["p_congested"] == 0.75
+    reported = merge_bodies({**lane, "p_congested": 0.25}, {**lane, "p_congested": 0.75})
+    assert reported["p_congested"] == merge_bodies(reported, lane)["p_congested"] == 0.75
     assert "p_congested" not in merge_bodies(lane, lane)
     one, two = {"score": 0.75, "fault": "chatter"}, {"score": 0.25, "fault": None}
-    told = merge_bodies(
+    reported = merge_bodies(
         {**lane, "loops": {"lead": two, "trail": two}}, {**lane, "loops": {"lead": one}}
     )
-    assert told["loops"] == merge_bodies(told, lane)["loops"] == {"lead": one, "trail": two}
+    assert reported["loops"] == merge_bodies(reported, lane)["loops"] == {"lead": one, "trail": two}
     one, two = {"pm2_5": 0.5}, {"pm2_5": 0.25, "temperature": 0.75}
-    told = merge_bodies({**air, "anomaly": one}, {**air, "anomaly": two})
-    assert told["anomaly"] == {"pm2_5": 0.5, "temperature": 0.75}
+    reported = merge_bodies({**air, "anomaly": one}, {**air, "anomaly": two})
+    assert reported["anomaly"] == {"pm2_5": 0.5, "temperature": 0.75}
     assert "anomaly" not in merge_bodies(air, air)
 
 

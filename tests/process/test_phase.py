@@ -106,8 +106,8 @@ def test_lost_edges_leave_the_window_without_a_colour() -> None:
 def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
     made = phase(GREEN)
     made.fold("north_green", presences("north_green", (10, 30)), 0)
-    told = [made.run(i * MINUTE, (i + 1) * MINUTE) for i in range(10)]
-    assert told == [[]] * 10
+    reported = [made.run(i * MINUTE, (i + 1) * MINUTE) for i in range(10)]
+    assert reported == [[]] * 10
     (fault,) = made.run(10 * MINUTE, 11 * MINUTE)
     assert fault.from_ns == 630 * S
     assert fault.source == "north_green"
@@ -132,19 +132,19 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
 def test_a_contact_that_nobody_watches_is_not_silent() -> None:
     made = PhaseTracker("north", [GREEN])
     made.begin(0)  # not heard yet
-    told = [each for i in range(12) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
+    reported = [each for i in range(12) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
     made.fold("north_green", found("north_green", at_s=750), 12 * MINUTE)
-    told += made.run(12 * MINUTE, 13 * MINUTE)
+    reported += made.run(12 * MINUTE, 13 * MINUTE)
     made.mark_unobserved(800 * S)
-    told += [each for i in range(13, 30) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
-    assert told == []
+    reported += [each for i in range(13, 30) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
+    assert reported == []
     made.fold("north_green", found("north_green", at_s=1810), 30 * MINUTE)
-    told += [each for i in range(30, 41) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
-    assert [each.from_ns for each in told] == [2410 * S]  # ten minutes, all of them watched
+    reported += [each for i in range(30, 41) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
+    assert [each.from_ns for each in reported] == [2410 * S]  # ten minutes, all of them watched
 
 
 class SignalledLane:
-    """A lane and its signal, a window a minute; `told` are the events of the signal's contacts."""
+    """A lane and its signal, a window a minute; `reported` are events of the signal's contacts."""
 
     def __init__(self, *setups: PhaseSetup, position: str = "stop") -> None:
         signal = SignalSetup("north", setups, ((SINGLE.name, position),))
@@ -153,7 +153,7 @@ class SignalledLane:
         self.engine.start(0)
         self.engine.contacts(found("east_1.lead"))
         self.minute = 0
-        self.told: list[tuple[float, str, str]] = []
+        self.reported: list[tuple[float, str, str]] = []
         self.texts: list[str] = []
 
     def run(self, until: int, *contacts: Contact, every_s: float | None = 20.0) -> None:
@@ -167,7 +167,7 @@ class SignalledLane:
             self.minute += 1
             for each in events(self.engine.close(self.minute * MINUTE)):
                 assert each.body["fault"] == "phase"
-                self.told.append((each.from_ns / S, each.source, each.body["state"]))
+                self.reported.append((each.from_ns / S, each.source, each.body["state"]))
                 self.texts.append(each.body["text"])
 
     def killed(self) -> None:
@@ -184,27 +184,27 @@ def test_a_contact_that_was_never_heard_while_vehicles_pass_is_a_fault_once(kill
                    *presences("north_red", (minute * 60 - 50, minute * 60 - 20)))  # fmt: skip
         if kills:
             street.killed()
-    assert street.told == [(600.0, "north_green", "on")]
+    assert street.reported == [(600.0, "north_green", "on")]
     assert street.texts == [
         "north_green: the contact for green of north has never changed in 10 minutes while "
         "vehicles passed: its line is not connected; figures of the signal are left out."
     ]
     green = [*found("north_green", at_s=1810), *presences("north_green", (1830, 1850))]
     street.run(31, *green)
-    assert street.told[1:] == [(1810.0, "north_green", "off")]
+    assert street.reported[1:] == [(1810.0, "north_green", "off")]
     assert street.texts[1] == "north_green: the contact for green of north changes now."
     street.run(39)
-    assert len(street.told) == 2
+    assert len(street.reported) == 2
 
 
 def test_where_nothing_passes_nobody_knows_whether_a_contact_is_heard() -> None:
     street = SignalledLane(GREEN)
     street.run(40, every_s=None)
-    assert street.told == []
+    assert street.reported == []
     street.run(43)
     street.killed()
     street.run(45)
-    assert street.told == [(44 * 60.0, "north_green", "on")]  # after ten vehicles
+    assert street.reported == [(44 * 60.0, "north_green", "on")]  # after ten vehicles
 
 
 def test_a_contact_whose_line_is_closed_was_told_already() -> None:
@@ -214,30 +214,30 @@ def test_a_contact_whose_line_is_closed_was_told_already() -> None:
     street.run(15)
     street.killed()
     street.run(30)
-    assert street.told == []
+    assert street.reported == []
     street.run(31, *found("north_green", at_s=1810))
     street.engine.mark_gap(1870 * S, 1871 * S)
     street.run(32, *found("east_1.lead", at_s=1871))
     street.run(50)  # it is not heard after the gap, and nobody said that its line is closed
-    assert street.told == [(1870 + 600.0, "north_green", "on")]
+    assert street.reported == [(1870 + 600.0, "north_green", "on")]
 
 
 def test_a_fault_that_was_up_before_the_gap_is_not_told_again() -> None:
     street = SignalledLane(GREEN)
     street.run(12, *found("north_green"))
-    assert street.told == [(600.0, "north_green", "on")]
+    assert street.reported == [(600.0, "north_green", "on")]
     street.engine.start(1000 * S)
     street.minute = 17
     street.run(40, *found("east_1.lead", at_s=1021))
-    assert len(street.told) == 1
+    assert len(street.reported) == 1
     street.run(42, *found("north_green", at_s=2410), *presences("north_green", (2430, 2450)))
-    assert street.told[1:] == [(2430.0, "north_green", "off")]
+    assert street.reported[1:] == [(2430.0, "north_green", "off")]
 
 
 def test_without_a_loop_by_the_signal_nothing_is_known_of_its_contacts() -> None:
     street = SignalledLane(GREEN, position="corridor")
     street.run(30)
-    assert street.told == []
+    assert street.reported == []
 
 
 @pytest.mark.parametrize("fault", [True, None, "broken", ["stuck"], {}])

@@ -15,7 +15,9 @@ from tests.kit.engine import S
 DOOR = ContactSetup("cabinet", "door")
 
 
-def told(contacts: PlainContacts, *seen: tuple[float, bool], initial: bool = False) -> list[str]:
+def reported(
+    contacts: PlainContacts, *seen: tuple[float, bool], initial: bool = False
+) -> list[str]:
     drafts = (
         contacts.take(Contact("cabinet", on, round(at * S), initial=initial)) for at, on in seen
     )
@@ -24,16 +26,18 @@ def told(contacts: PlainContacts, *seen: tuple[float, bool], initial: bool = Fal
 
 def test_each_change_is_told_at_its_moment() -> None:
     made = PlainContacts([DOOR])
-    assert told(made, (1, False), initial=True) == []
-    assert told(made, (5, True), (9.5, False), (9.6, False)) == ["5 on", "9.5 off"]
+    assert reported(made, (1, False), initial=True) == []
+    assert reported(made, (5, True), (9.5, False), (9.6, False)) == ["5 on", "9.5 off"]
 
 
 def test_how_it_is_found_is_told_when_it_matters() -> None:
-    assert told(PlainContacts([DOOR]), (1, True), initial=True) == ["1 on"]
+    assert reported(PlainContacts([DOOR]), (1, True), initial=True) == ["1 on"]
     made = PlainContacts([DOOR])
     made.restore({"cabinet": [True, 77 * S, False, []]}, same_boot=False)
-    assert told(made, (1, True), initial=True) == []
-    assert told(made, (2, False), initial=True) == ["2 off"], "it was shut while the box was off"
+    assert reported(made, (1, True), initial=True) == []
+    assert reported(made, (2, False), initial=True) == ["2 off"], (
+        "it was shut while the box was off"
+    )
 
 
 def test_the_words_are_those_of_its_kind() -> None:
@@ -48,11 +52,11 @@ def test_the_words_are_those_of_its_kind() -> None:
 def test_one_that_flickers_is_told_once_and_again_when_it_rests() -> None:
     made = PlainContacts([DOOR])
     many = [(1 + i / 10, i % 2 == 0) for i in range(200)]
-    found = told(made, *many)
+    found = reported(made, *many)
     assert len(found) == FLICKER_CHANGES
     assert found[-1].endswith("flicker")
     later = many[-1][0] + FLICKER_NS / S + 1
-    assert told(made, (later, True)) == [f"{later:g} on"]
+    assert reported(made, (later, True)) == [f"{later:g} on"]
 
 
 def test_one_that_flickered_is_told_as_it_rests_when_a_window_closes() -> None:
@@ -72,10 +76,10 @@ def test_one_that_flickered_is_told_as_it_rests_when_a_window_closes() -> None:
 
 def test_one_that_flickered_when_the_power_was_cut_is_told_as_it_rests() -> None:
     made = PlainContacts([DOOR])
-    told(made, *[(1 + i / 10, i % 2 == 0) for i in range(41)])
+    reported(made, *[(1 + i / 10, i % 2 == 0) for i in range(41)])
     again = PlainContacts([DOOR])
     again.restore(made.snapshot(), same_boot=False)
-    assert told(again, (3, True), initial=True) == []
+    assert reported(again, (3, True), initial=True) == []
     (rests,) = again.end_window(3 * S + FLICKER_NS + 1)
     assert rests.body["state"] == "on"
 

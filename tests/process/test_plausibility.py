@@ -35,36 +35,36 @@ def sign(values: Values, _: float) -> Values:
 
 def other_voltage(values: Values, _: float) -> Values:
     """The transformers of L1 and L2 were taken for each other: each current is a third off."""
-    told = dict(values)
+    reported = dict(values)
     angle = math.acos(0.95)
     for phase, off in (("l1", 120), ("l2", -120)):
         apparent = values[f"voltage_{phase}"] * values[f"current_{phase}"]
-        told[f"power_{phase}"] = apparent * math.cos(angle + math.radians(off))
-        told[f"reactive_power_{phase}"] = apparent * math.sin(angle + math.radians(off))
-        told[f"power_factor_{phase}"] = math.cos(angle + math.radians(off))
-    told["power"] = sum(told[f"power_l{n}"] for n in (1, 2, 3))
-    told["reactive_power"] = sum(told[f"reactive_power_l{n}"] for n in (1, 2, 3))
-    return told
+        reported[f"power_{phase}"] = apparent * math.cos(angle + math.radians(off))
+        reported[f"reactive_power_{phase}"] = apparent * math.sin(angle + math.radians(off))
+        reported[f"power_factor_{phase}"] = math.cos(angle + math.radians(off))
+    reported["power"] = sum(reported[f"power_l{n}"] for n in (1, 2, 3))
+    reported["reactive_power"] = sum(reported[f"reactive_power_l{n}"] for n in (1, 2, 3))
+    return reported
 
 
 def turned_l2(values: Values, _: float) -> Values:
-    told = {**values, "power_l2": -values["power_l2"]}
-    told["power"] = sum(told[f"power_l{n}"] for n in (1, 2, 3))
-    told["energy_import"] = values["energy_import_l1"] + values["energy_import_l3"]
-    told["energy_import"] -= values["energy_import_l2"]
-    told["energy_import_t1"] = told["energy_import"]
-    told["energy_import_l2"], told["energy_export_l2"] = 0.0, values["energy_import_l2"]
-    return told
+    reported = {**values, "power_l2": -values["power_l2"]}
+    reported["power"] = sum(reported[f"power_l{n}"] for n in (1, 2, 3))
+    reported["energy_import"] = values["energy_import_l1"] + values["energy_import_l3"]
+    reported["energy_import"] -= values["energy_import_l2"]
+    reported["energy_import_t1"] = reported["energy_import"]
+    reported["energy_import_l2"], reported["energy_export_l2"] = 0.0, values["energy_import_l2"]
+    return reported
 
 
 def turned_all(values: Values, _: float) -> Values:
-    told = sign(values, 0)
+    reported = sign(values, 0)
     for key in values:
         if key.startswith("energy_import"):
             other = key.replace("import", "export")
             if other in values:
-                told[key], told[other] = values[other], values[key]
-    return told
+                reported[key], reported[other] = values[other], values[key]
+    return reported
 
 
 PLANTED: list[tuple[str, str, Twist, str, int]] = [
@@ -102,11 +102,11 @@ def test_a_planted_contradiction_is_caught(
 ) -> None:
     phases = 1 if driver in ("sdm120", "sdm230", "em111", "pzem004t") else 3
     street = SweptMeter(driver, twist=twist, phases=phases, every_s=20 if minutes < 1000 else 60)
-    told = street.run(minutes)
-    assert (fault, "on") in faults(told)
-    said = [(one.body["fault"], *one.body["points"]) for one in told if "fault" in one.body]
+    reported = street.run(minutes)
+    assert (fault, "on") in faults(reported)
+    said = [(one.body["fault"], *one.body["points"]) for one in reported if "fault" in one.body]
     assert len(set(said)) == len(said), "told once"
-    one = next(each.body for each in told if each.body.get("fault") == fault)
+    one = next(each.body for each in reported if each.body.get("fault") == fault)
     assert key in one["points"]
     assert len(one["text"]) > 60
     assert set(street.quality(key)) <= {DOUBT, "uncertain:range"}
@@ -178,32 +178,32 @@ def test_a_load_that_steps_within_one_reading_is_no_contradiction() -> None:
 
 def heat(**more: float) -> dict[str, float]:
     kelvin, flow = 30.41, 0.813
-    told = {
+    reported = {
         "power": 1163 * kelvin * flow, "volume_flow": flow, "temperature_flow": 70.4,
         "temperature_return": 40.0, "temperature_difference": kelvin, "energy": 1000.0,
         "volume": 55.0,
     }  # fmt: skip
-    return {**told, **more}
+    return {**reported, **more}
 
 
 def of_values(driver: str, values: dict[str, float], minutes: int = 10) -> tuple[Any, list[Draft]]:
     """The last window and the events of a device that always tells the same."""
     points = points_of(driver)
     made = engine(DeviceSetup("device", Stream.AIR, points, 10.0))
-    told: list[Draft] = []
+    reported: list[Draft] = []
     row: list[Sample] = [values.get(point.key, Bad(Reason.ADDRESS)) for point in points]
     for minute in range(minutes):
         made.sweeps(sweeps("device", [(minute * 60 + n * 10, tuple(row)) for n in range(6)]))
         drafts = made.close((minute + 1) * MINUTE)
-        told += events(drafts)
-    return body(drafts, "device")["points"], told
+        reported += events(drafts)
+    return body(drafts, "device")["points"], reported
 
 
 @pytest.mark.parametrize("wrong", [{"power": 9123.0}, {"temperature_return": 20.0}])
 def test_heat_that_does_not_fit_its_flow_is_caught(wrong: dict[str, float]) -> None:
     assert of_values("mbus", heat())[1] == []
-    points, told = of_values("mbus", heat(**wrong))
-    assert faults(told) == [("heat", "on")]
+    points, reported = of_values("mbus", heat(**wrong))
+    assert faults(reported) == [("heat", "on")]
     assert points[next(iter(wrong))]["quality"] == {DOUBT: 6}
 
 
@@ -227,8 +227,8 @@ def test_heat_that_does_not_fit_its_flow_is_caught(wrong: dict[str, float]) -> N
 def test_particles_of_a_part_are_not_more_than_all(driver: str, part: str, whole: str) -> None:
     values = typical(points_of(driver))
     assert of_values(driver, values)[1] == []
-    points, told = of_values(driver, {**values, part: values[whole] * 2}, 70)
-    assert ("size_order", "on") in faults(told)
+    points, reported = of_values(driver, {**values, part: values[whole] * 2}, 70)
+    assert ("size_order", "on") in faults(reported)
     assert points[part]["quality"] == points[whole]["quality"] == {DOUBT: 6}
 
 
@@ -238,11 +238,11 @@ def test_a_corrected_point_need_not_fit_one_that_is_not() -> None:
     )
     half = Correction("pm10", (0.0, 0.5))
     made = engine(DeviceSetup("air", Stream.AIR, points, 10.0, corrections=(half,)))
-    told = []
+    reported = []
     for minute in range(10):
         made.sweeps(sweeps("air", [(minute * 60 + n, (20.0, 22.0)) for n in range(6)]))
-        told += events(made.close((minute + 1) * MINUTE))
-    assert not told
+        reported += events(made.close((minute + 1) * MINUTE))
+    assert not reported
 
 
 @pytest.mark.parametrize("name", ["sht4x", "bme280", "scd41", "s0"])

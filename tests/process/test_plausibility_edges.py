@@ -32,13 +32,13 @@ def judged(fault: str, **means: float) -> bool:
     return relation.judge(figures) is True
 
 
-def told_less(values: Values, _: float) -> Values:
+def reported_less(values: Values, _: float) -> Values:
     return {**values, "power": values["power"] * 0.3}
 
 
 def test_what_is_in_doubt_stays_so_where_a_reading_is_lost() -> None:
     """One answer of L2 is lost in each minute: nothing can be compared, and nothing is mended."""
-    street = SweptMeter("sdm630", twist=told_less)
+    street = SweptMeter("sdm630", twist=reported_less)
     assert faults(street.run(10)) == [("phase_sum", "on")]
     whole = street.sample
 
@@ -92,7 +92,7 @@ def test_heat_that_comes_and_goes_within_a_window_fits() -> None:
     """The mean of a product is not the product of the means: a burner, a pump, half the time."""
     points = points_of("mbus")
     made = engine(DeviceSetup("device", Stream.AIR, points, 10.0))
-    told: list[Draft] = []
+    reported: list[Draft] = []
     for minute in range(20):
         rows = []
         for n in range(6):
@@ -103,8 +103,8 @@ def test_heat_that_comes_and_goes_within_a_window_fits() -> None:
             rows.append((minute * 60.0 + n * 10, row))
         made.sweeps(sweeps("device", rows))
         drafts = made.close((minute + 1) * MINUTE)
-        told += events(drafts)
-    assert not told
+        reported += events(drafts)
+    assert not reported
     assert body(drafts, "device")["points"]["power"]["quality"] == {"good": 6}
 
 
@@ -131,7 +131,7 @@ def test_a_load_that_steps_all_the_time_is_no_contradiction(period_s: int, on_s:
 
 
 def test_a_contradiction_is_found_between_the_steps_of_a_load() -> None:
-    street = SweptMeter("sdm630", steps, twist=told_less)
+    street = SweptMeter("sdm630", steps, twist=reported_less)
     assert faults(street.run(60)) == [("phase_sum", "on")]
 
 
@@ -159,8 +159,8 @@ def test_a_heat_meter_need_not_count_below_three_kelvin(
     kelvin: float, power: float, doubted: bool
 ) -> None:
     """EN 1434: the least difference for which it is made is up to 3 K."""
-    told = judged("heat", power=power, volume_flow=2.0, temperature_difference=kelvin)
-    assert told is doubted
+    reported = judged("heat", power=power, volume_flow=2.0, temperature_difference=kelvin)
+    assert reported is doubted
 
 
 @more
@@ -177,7 +177,7 @@ def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: i
         )
     )
     draw, other = random.Random(seed), False
-    told: list[Draft] = []
+    reported: list[Draft] = []
     counted, good = 0.0, 0
     for minute in range(1440):
         rows = []
@@ -190,10 +190,10 @@ def test_two_registers_that_lie_close_are_two_all_the_same(apart: float, seed: i
         found = body(drafts, "water")["points"]["v"]
         counted += found["delta"] or 0.0
         good += found["quality"].get("good", 0) if minute > 120 else 0
-        told += events(drafts)
+        reported += events(drafts)
     assert counted <= 0.864 + 2 * apart, "before the second fall nobody can know"
-    assert (faults(told), good) == ([("two_devices", "on")], 0)
-    assert len(told) <= 10, "each change was an event"
+    assert (faults(reported), good) == ([("two_devices", "on")], 0)
+    assert len(reported) <= 10, "each change was an event"
 
 
 def test_two_devices_are_in_doubt_until_their_end_is_told_over_a_new_boot_too() -> None:
@@ -261,9 +261,9 @@ def test_a_register_that_stood_still_for_a_month_counts_no_wild_value(stays: boo
     rows = [(month * 60.0 + 10 * n, (value,)) for n, value in enumerate(values)]
     made.sweeps(sweeps("meter", rows))
     drafts = made.close((month + 1) * MINUTE)
-    told = body(drafts, "meter")["points"]["e"]
-    assert (told["delta"], events(drafts)) == (8000.122 if stays else 0.0, [])
-    assert told["quality"]["uncertain:range"] == 1
+    reported = body(drafts, "meter")["points"]["e"]
+    assert (reported["delta"], events(drafts)) == (8000.122 if stays else 0.0, [])
+    assert reported["quality"]["uncertain:range"] == 1
 
 
 @pytest.mark.parametrize("shake", [0, 3])
@@ -271,7 +271,7 @@ def test_a_register_that_is_passed_by_its_wild_value_and_shakes_is_one(shake: in
     """float32: beyond 4,194 kWh it shakes by its last bits."""
     point = Point("e", Quantity.ENERGY, 0, 1e8, kind=PointKind.TOTAL)
     made = engine(DeviceSetup("meter", Stream.ENERGY, (point,), 10.0))
-    start, told, grown = 12_345.678, [], 0.0
+    start, reported, grown = 12_345.678, [], 0.0
     for minute in range(600):
         rows = []
         for n in range(6):
@@ -283,24 +283,28 @@ def test_a_register_that_is_passed_by_its_wild_value_and_shakes_is_one(shake: in
         made.sweeps(sweeps("meter", rows))
         drafts = made.close((minute + 1) * MINUTE)
         grown += body(drafts, "meter")["points"]["e"]["delta"] or 0.0
-        told += events(drafts)
+        reported += events(drafts)
     if shake == 0:
-        assert not told
+        assert not reported
         assert grown == pytest.approx(100.0, abs=0.05)
     else:
-        assert faults(told) == []
+        assert faults(reported) == []
 
 
 WRONG: tuple[Any, ...] = (None, "x", "5", math.nan, math.inf, -1, [], {}, [1], 2**70, True)
 
 
-def damaged(told: Any) -> list[Any]:
+def damaged(reported: Any) -> list[Any]:
     """It, with each of its parts damaged or cut off."""
-    if not isinstance(told, list):
+    if not isinstance(reported, list):
         return list(WRONG)
-    cut = [told[:n] for n in range(len(told))]
-    inside = [[*told[:n], w, *told[n + 1 :]] for n in range(len(told)) for w in damaged(told[n])]
-    return [*WRONG, *cut, [*told, 1.0], *inside]
+    cut = [reported[:n] for n in range(len(reported))]
+    inside = [
+        [*reported[:n], w, *reported[n + 1 :]]
+        for n in range(len(reported))
+        for w in damaged(reported[n])
+    ]
+    return [*WRONG, *cut, [*reported, 1.0], *inside]
 
 
 @pytest.mark.parametrize("section", ["plausibility", "devices"])

@@ -26,25 +26,25 @@ def test_the_time_between_pulses_is_power(imp_per_kwh: float, interval_s: float)
     made = heat(
         *pulses(*(i * interval_s for i in range(count))), setup=PulseSetup("heat", imp_per_kwh)
     )
-    told = body(made.close(MINUTE), "heat")["points"]
-    assert told["power"]["mean"] == pytest.approx(1000, rel=0.01)  # capped late in the window
-    assert told["power"]["max"] == 1000.0
-    assert told["energy_import"]["delta"] == count / imp_per_kwh
-    assert told["energy_import"]["quality"] == {"good": count}
+    reported = body(made.close(MINUTE), "heat")["points"]
+    assert reported["power"]["mean"] == pytest.approx(1000, rel=0.01)  # capped late in the window
+    assert reported["power"]["max"] == 1000.0
+    assert reported["energy_import"]["delta"] == count / imp_per_kwh
+    assert reported["energy_import"]["quality"] == {"good": count}
 
 
 def test_a_load_that_goes_away_fades() -> None:
     made = heat(*pulses(0, 3.6, 7.2))
-    told = body(made.close(MINUTE), "heat")["points"]["power"]
-    assert told["min"] == pytest.approx(3600 / 52.8, abs=0.1)  # 3.6e6 / (1000 * 52.8 s)
-    assert told["n"] == 57  # from 4 s on there is an interval; 60 s is a sample of this window
+    reported = body(made.close(MINUTE), "heat")["points"]["power"]
+    assert reported["min"] == pytest.approx(3600 / 52.8, abs=0.1)  # 3.6e6 / (1000 * 52.8 s)
+    assert reported["n"] == 57  # from 4 s on there is an interval; 60 s is a sample of this window
     assert body(made.close(2 * MINUTE), "heat")["points"]["power"]["max"] < 69
 
 
 def test_before_two_pulses_there_is_no_power() -> None:
-    told = body(heat(*pulses(30)).close(MINUTE), "heat")["points"]
-    assert told["power"]["mean"] is None
-    assert told["energy_import"] == {
+    reported = body(heat(*pulses(30)).close(MINUTE), "heat")["points"]
+    assert reported["power"]["mean"] is None
+    assert reported["energy_import"] == {
         "first": 0, "last": 0.001, "delta": 0.001, "step": 0.001, "quality": {"good": 1},
     }  # fmt: skip
 
@@ -57,17 +57,17 @@ def test_a_bouncing_contact_is_one_pulse() -> None:
 
 def test_pulses_among_lost_edges_count_as_uncertain() -> None:
     made = heat(*pulses(1, 2), Contact("heat", True, 9 * S, lost=6), Contact("heat", False, 10 * S))
-    told = body(made.close(MINUTE), "heat")
-    assert told["points"]["energy_import"]["delta"] == 0.006  # two, three that were lost, one
-    assert told["points"]["energy_import"]["quality"] == {"good": 3, "uncertain:gap": 3}
-    assert told["lost_edges"] == 6
+    reported = body(made.close(MINUTE), "heat")
+    assert reported["points"]["energy_import"]["delta"] == 0.006  # two, three that were lost, one
+    assert reported["points"]["energy_import"]["quality"] == {"good": 3, "uncertain:gap": 3}
+    assert reported["lost_edges"] == 6
 
 
 def test_a_line_that_nobody_watched_has_no_numbers() -> None:
-    told = body(engine(HEAT).close(MINUTE), "heat")
-    assert told["covered_s"] == 0
-    assert told["points"]["energy_import"]["delta"] is None
-    assert told["points"]["energy_import"]["quality"] == {"bad:gap": 1}
+    reported = body(engine(HEAT).close(MINUTE), "heat")
+    assert reported["covered_s"] == 0
+    assert reported["points"]["energy_import"]["delta"] is None
+    assert reported["points"]["energy_import"]["quality"] == {"bad:gap": 1}
 
 
 def test_a_welded_contact_is_an_event() -> None:
@@ -86,16 +86,16 @@ def test_the_count_goes_on_over_a_restart() -> None:
     again.restore(made.snapshot())
     again.start(0)
     again.contacts([*found("heat"), *pulses(5)])
-    told = body(again.close(MINUTE), "heat")["points"]["energy_import"]
-    assert (told["first"], told["last"], told["delta"]) == (0.003, 0.004, 0.001)
+    reported = body(again.close(MINUTE), "heat")["points"]["energy_import"]
+    assert (reported["first"], reported["last"], reported["delta"]) == (0.003, 0.004, 0.001)
 
 
 def test_an_odd_constant_stays_exact() -> None:
     setup = PulseSetup("heat", 375)
     made = heat(*pulses(*range(0, 50)), setup=setup)
-    told = body(made.close(MINUTE), "heat")["points"]["energy_import"]
-    assert told["delta"] == 50 / 375
-    assert round(told["delta"] / told["step"]) == 50
+    reported = body(made.close(MINUTE), "heat")["points"]["energy_import"]
+    assert reported["delta"] == 50 / 375
+    assert round(reported["delta"] / reported["step"]) == 50
 
 
 def test_setups_that_cannot_work_are_refused() -> None:

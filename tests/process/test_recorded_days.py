@@ -46,11 +46,11 @@ def number(text: str) -> Sample:
 
 
 def alarms(
-    points: Sequence[Point], minutes: int, told: Iterator[tuple[Sample, ...]]
+    points: Sequence[Point], minutes: int, reported: Iterator[tuple[Sample, ...]]
 ) -> list[Draft]:
     """Of a device that is read so often, a window a reading."""
     made, found = engine(DeviceSetup("device", Stream.ENERGY, tuple(points), minutes * 60)), []
-    for n, values in enumerate(told):
+    for n, values in enumerate(reported):
         made.sweeps(sweeps("device", [(n * minutes * 60, values)]))
         found += events(made.close((n + 1) * minutes * MINUTE))
     return found
@@ -75,8 +75,8 @@ def test_a_house_brings_no_false_alarm() -> None:
 def test_stations_bring_at_most_one_false_alarm_a_month() -> None:
     count, hours = 0, 0
     for path in STATIONS:
-        told = [(number(row["PM2.5"]), number(row["PM10"])) for row in rows(path)]
-        found = [one for one in alarms(SENSOR, 60, iter(told)) if one.body["state"] == "on"]
-        print(path.name, len(told), "hours", len(found), "alarms")
-        count, hours = count + len(found), hours + len(told)
+        reported = [(number(row["PM2.5"]), number(row["PM10"])) for row in rows(path)]
+        found = [one for one in alarms(SENSOR, 60, iter(reported)) if one.body["state"] == "on"]
+        print(path.name, len(reported), "hours", len(found), "alarms")
+        count, hours = count + len(found), hours + len(reported)
     assert count <= hours / 24 / 30

@@ -40,7 +40,7 @@ from tests.process.windows import SLOW, packed
 
 ALONE = replace(SINGLE, name="x")
 BEHIND = replace(LANE, name="x", approach="east")
-ASIDE = {"health", "counted_by", "quality", "speed_single"}
+NOT_COMPARED = {"health", "counted_by", "quality", "speed_single"}
 
 
 @st.composite
@@ -84,8 +84,8 @@ def test_a_trail_loop_counts_as_a_lead_loop_does(
             assert two["volume"] is None
             continue
         assert two["counted_by"] == "trail"
-        assert {k: v for k, v in one.items() if k not in ASIDE} == {
-            k: v for k, v in two.items() if k not in ASIDE
+        assert {k: v for k, v in one.items() if k not in NOT_COMPARED} == {
+            k: v for k, v in two.items() if k not in NOT_COMPARED
         }
         if mode == "presence":
             assert {**one["quality"], "bad:gap": 1} == two["quality"]
@@ -133,9 +133,9 @@ def test_a_trail_loop_that_chatters_is_told_and_takes_the_speeds_only() -> None:
     made.contacts(presences("north_1.lead", (5, 6), (9, 10)))
     made.contacts(presences("north_1.trail", *((30 + i / 2, 30.2 + i / 2) for i in range(45))))
     first = made.close(MINUTE)
-    told = body(first, "north_1")
-    assert (told["volume"], told["speed"], told["health"]) == (2, None, "trail_chatter")
-    assert told["quality"] == {"bad:fault": 1, "good": 2}
+    reported = body(first, "north_1")
+    assert (reported["volume"], reported["speed"], reported["health"]) == (2, None, "trail_chatter")
+    assert reported["quality"] == {"bad:fault": 1, "good": 2}
     (on,) = events(first)
     assert (on.body["fault"], on.body["part"], on.body["state"]) == ("chatter", "trail", "on")
     again = Engine(made.setup)
@@ -177,24 +177,27 @@ def test_what_is_told_again_is_told_of_the_same_window() -> None:
     made = passed()
     drafts = made.close(MINUTE)
     state = made.snapshot()
-    told = made.recount_without(
+    reported = made.recount_without(
         drafts, [doubt("lead", "breakup"), DoubtedLoop("of another site", "lead", "x")]
     )
-    assert body(told, "north_1")["counted_by"] == "trail"
-    assert body(told, "north_1")["volume"] == 5
+    assert body(reported, "north_1")["counted_by"] == "trail"
+    assert body(reported, "north_1")["volume"] == 5
     assert body(drafts, "north_1")["health"] == "ok"
     assert made.recount_without(drafts, []) == drafts
-    assert made.recount_without(drafts, [doubt("lead", "breakup")]) == told
+    assert made.recount_without(drafts, [doubt("lead", "breakup")]) == reported
     assert made.snapshot() == state, "what is believed of it changes nothing that comes after"
-    assert [(d.from_ns, d.to_ns) for d in told] == [(d.from_ns, d.to_ns) for d in drafts]
+    assert [(d.from_ns, d.to_ns) for d in reported] == [(d.from_ns, d.to_ns) for d in drafts]
 
 
 def test_of_several_doubts_the_worst_counts() -> None:
     made = passed()
     drafts = made.close(MINUTE)
     both = [doubt("lead", "stuck_off"), doubt("lead", "breakup"), doubt("trail", "breakup")]
-    told = body(made.recount_without(drafts, both), "north_1")
-    assert (told["health"], told["quality"]) == ("stuck_off", {"bad:loop": 1, "uncertain:loop": 5})
+    reported = body(made.recount_without(drafts, both), "north_1")
+    assert (reported["health"], reported["quality"]) == (
+        "stuck_off",
+        {"bad:loop": 1, "uncertain:loop": 5},
+    )
 
 
 def test_a_window_that_was_cut_short_still_is_when_it_is_told_again() -> None:
@@ -209,11 +212,11 @@ def test_a_window_that_was_cut_short_still_is_when_it_is_told_again() -> None:
 def test_a_doubted_zero_is_marked() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
-    told = body(
+    reported = body(
         made.recount_without(made.close(MINUTE), [DoubtedLoop("east_1", "lead", "undercount")]),
         "east_1",
     )
-    assert (told["volume"], told["quality"]) == (0, {"uncertain:loop": 1})
+    assert (reported["volume"], reported["quality"]) == (0, {"uncertain:loop": 1})
 
 
 STOP, AHEAD = replace(LANE, name="stop"), replace(LANE, name="ahead")
@@ -248,8 +251,8 @@ def test_figures_of_a_signal_are_those_of_lead_loops_that_count(
     made.contacts([*car("stop", 5, 30), *car("ahead", 5, 30)])
     drafts = made.close(MINUTE)
     events_too = [Draft(Stream.EVENT, "stop", MINUTE, MINUTE, {"event": "sensor_fault"}), *drafts]
-    told = made.recount_without(events_too, [DoubtedLoop(*each) for each in doubts])
-    here, there = body(told, "stop"), body(told, "ahead")
+    reported = made.recount_without(events_too, [DoubtedLoop(*each) for each in doubts])
+    here, there = body(reported, "stop"), body(reported, "ahead")
     assert ("signal" in here, "signal" in there) == (stop, ahead)
     if queue is not None:
         assert ("queue_to_advance" in here["signal"]) is queue
@@ -261,9 +264,9 @@ def test_an_advance_loop_that_is_stuck_tells_of_no_queue() -> None:
     made.contacts(found("green", "stop.lead", "stop.trail", "ahead.lead", "ahead.trail"))
     made.contacts([Contact("ahead.lead", True, 2 * S), *presences("stop.lead", (28, 33))])
     made.contacts(presences("green", (30, 50)))
-    told = body(made.close(MINUTE), "stop")
-    assert told["signal"]["queue_at_green"] == 1
-    assert "queue_to_advance" not in told["signal"]
+    reported = body(made.close(MINUTE), "stop")
+    assert reported["signal"]["queue_at_green"] == 1
+    assert "queue_to_advance" not in reported["signal"]
 
 
 @given(st.sampled_from(STATES), st.sampled_from([None, *STATES]))

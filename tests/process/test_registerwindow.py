@@ -53,9 +53,9 @@ def test_a_reset_is_an_event_and_only_what_is_certain_is_counted() -> None:
     made = engine(METER)
     feed(made, (0, 500.0), (1, 500.01), (2, 0.0), (3, 0.001), (4, 0.002))
     drafts = made.close(5 * S)
-    told = energy(drafts)
-    assert (told["delta"], told["first"], told["last"]) == (0.012, 500.0, 0.002)
-    assert told["quality"] == {"good": 4, "uncertain:range": 1}
+    reported = energy(drafts)
+    assert (reported["delta"], reported["first"], reported["last"]) == (0.012, 500.0, 0.002)
+    assert reported["quality"] == {"good": 4, "uncertain:range": 1}
     (event,) = events(drafts)
     assert event.from_ns == event.to_ns == 2 * S
     assert event.source == NAME
@@ -76,10 +76,10 @@ def test_one_wild_value_changes_nothing() -> None:
     made = engine(METER)
     feed(made, (0, 500.0), (1, 500.001), (2, 0.0), (3, 500.002), (4, 9e5), (5, 500.003))
     drafts = made.close(6 * S)
-    told = energy(drafts)
+    reported = energy(drafts)
     assert not events(drafts)
-    assert (told["delta"], told["last"]) == (0.003, 500.003)
-    assert told["quality"] == {"good": 4, "uncertain:range": 2}
+    assert (reported["delta"], reported["last"]) == (0.003, 500.003)
+    assert reported["quality"] == {"good": 4, "uncertain:range": 2}
 
 
 def test_two_wild_values_with_good_ones_between_do_not_confirm_each_other() -> None:
@@ -169,9 +169,9 @@ def test_a_register_whose_calibration_has_expired_is_billed_all_the_same() -> No
     made = engine(replace(METER, corrections=(Correction("energy_import", (0.0, 2.0)),)))
     made.expired({NAME: {"energy_import"}})
     feed(made, (0, 100.0), (1, 100.001))
-    told = energy(made.close(2 * S))
-    assert (told["first"], told["last"], told["delta"]) == (200.0, 200.002, 0.002)
-    assert told["quality"] == {"uncertain:calibration": 2}
+    reported = energy(made.close(2 * S))
+    assert (reported["first"], reported["last"], reported["delta"]) == (200.0, 200.002, 0.002)
+    assert reported["quality"] == {"uncertain:calibration": 2}
     made.expired({})
     feed(made, (2, 100.002))
     assert energy(made.close(3 * S))["delta"] == 0.002, "only what came since"

@@ -43,23 +43,23 @@ def set_back(*, older: bool, kills: int = 0) -> Engine:
 def test_growth_from_an_older_register_is_in_no_delta(kills: int) -> None:
     made = set_back(older=True, kills=kills)
     read(made, (121, 6.0), (150, 6.1), (179, 6.2))
-    told = energy(made.close(3 * MINUTE), "main_meter")
-    assert (told["first"], told["last"], told["delta"]) == (6.0, 6.2, 0.2)
-    assert told["quality"]["uncertain:gap"] == 1
-    assert told["quality"]["good"] == 2
+    reported = energy(made.close(3 * MINUTE), "main_meter")
+    assert (reported["first"], reported["last"], reported["delta"]) == (6.0, 6.2, 0.2)
+    assert reported["quality"]["uncertain:gap"] == 1
+    assert reported["quality"]["good"] == 2
     read(made, (181, 6.3))
-    told = energy(made.close(4 * MINUTE), "main_meter")
-    assert told["delta"] == 0.1
-    assert "uncertain:gap" not in told["quality"], "the doubt is over"
+    reported = energy(made.close(4 * MINUTE), "main_meter")
+    assert reported["delta"] == 0.1
+    assert "uncertain:gap" not in reported["quality"], "the doubt is over"
 
 
 @pytest.mark.parametrize("kills", [0, 1])
 def test_growth_from_a_doubtful_register_counts_and_is_uncertain(kills: int) -> None:
     made = set_back(older=False, kills=kills)
     read(made, (121, 5.01), (179, 5.02))
-    told = energy(made.close(3 * MINUTE), "main_meter")
-    assert told["delta"] == 0.02
-    assert told["quality"]["uncertain:gap"] == 1
+    reported = energy(made.close(3 * MINUTE), "main_meter")
+    assert reported["delta"] == 0.02
+    assert reported["quality"]["uncertain:gap"] == 1
 
 
 def test_a_value_that_is_not_believed_leaves_the_doubt() -> None:
@@ -77,9 +77,9 @@ def test_pulses_count_from_zero_when_their_count_is_older(
 ) -> None:
     made = set_back(older=older, kills=kills)
     made.contacts([*found("heat", at_s=121), *presences("heat", (130, 130.05), (140, 140.05))])
-    told = energy(made.close(3 * MINUTE), "heat")
-    assert (told["first"], told["delta"]) == (first, 0.002)
-    assert told["quality"]["uncertain:gap"] == 1
+    reported = energy(made.close(3 * MINUTE), "heat")
+    assert (reported["first"], reported["delta"]) == (first, 0.002)
+    assert reported["quality"]["uncertain:gap"] == 1
     made.contacts(presences("heat", (190, 190.05)))
     assert energy(made.close(4 * MINUTE), "heat")["quality"] == {"good": 1}
 

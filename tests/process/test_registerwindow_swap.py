@@ -23,9 +23,9 @@ def test_a_meter_that_says_it_is_another_one_goes_on_from_where_it_stands() -> N
     feed(made, (3, 500.003), (4, 500.004))
     drafts = made.close(5 * S)
     assert not events(drafts)
-    told = energy(drafts)
-    assert told["delta"] == 0.003, "of the former one 0.001, of the new one 0.002"
-    assert told["quality"] == {"good": 4, "uncertain:gap": 1}
+    reported = energy(drafts)
+    assert reported["delta"] == 0.003, "of the former one 0.001, of the new one 0.002"
+    assert reported["quality"] == {"good": 4, "uncertain:gap": 1}
     made.sweeps(sweeps(NAME, [(6, (UncertainValue(100.0, doubt), UncertainValue(3.0, doubt)))]))
     feed(made, (7, 3.0), (8, 3.001))
     drafts = made.close(10 * S)
@@ -44,9 +44,9 @@ def heard(*values: Sample) -> tuple[Any, list[Draft]]:
 @pytest.mark.parametrize("first", [5e7, -1.0, float("nan"), float("inf"), "text"])
 def test_another_meters_first_value_that_cannot_be_is_no_register(first: Value) -> None:
     """What follows is its first: no growth up to it, and no jump either."""
-    told, jumps = heard(1000.0, 1000.0, UncertainValue(first, Reason.GAP), 1000.5, 1000.501)
-    assert (told["first"], told["last"], told["delta"]) == (1000.0, 1000.501, 0.001)
-    assert told["quality"] == {"good": 4, "uncertain:gap": 1}
+    reported, jumps = heard(1000.0, 1000.0, UncertainValue(first, Reason.GAP), 1000.5, 1000.501)
+    assert (reported["first"], reported["last"], reported["delta"]) == (1000.0, 1000.501, 0.001)
+    assert reported["quality"] == {"good": 4, "uncertain:gap": 1}
     assert not jumps
 
 
@@ -59,22 +59,24 @@ def test_another_meters_first_value_is_known_as_such_when_its_correction_drops_i
 
 
 def test_another_meter_that_has_no_value_at_first_begins_with_the_one_that_it_has() -> None:
-    told, jumps = heard(1000.0, Bad(Reason.GAP), Bad(Reason.BUSY), 1000.5, 1000.501)
-    assert (told["delta"], jumps) == (0.001, [])
-    assert told["quality"] == {"bad:busy": 1, "bad:gap": 1, "good": 3}
+    reported, jumps = heard(1000.0, Bad(Reason.GAP), Bad(Reason.BUSY), 1000.5, 1000.501)
+    assert (reported["delta"], jumps) == (0.001, [])
+    assert reported["quality"] == {"bad:busy": 1, "bad:gap": 1, "good": 3}
 
 
 def test_another_meter_that_says_nought_before_it_knows_is_not_swapped_again() -> None:
-    told, jumps = heard(1000.0, UncertainValue(0.0, Reason.GAP), 1010.0, 1010.001)
-    assert (told["last"], told["delta"], jumps) == (1010.001, 0.001, [])
+    reported, jumps = heard(1000.0, UncertainValue(0.0, Reason.GAP), 1010.0, 1010.001)
+    assert (reported["last"], reported["delta"], jumps) == (1010.001, 0.001, [])
 
 
 def test_that_it_is_another_meter_is_known_over_a_restart() -> None:
     made = engine(METER)
     feed(made, (0, 1000.0))
     made.sweeps(sweeps(NAME, [(1, (1.0, Bad(Reason.GAP)))]))
-    told = energy(made.close(2 * S))
-    assert (told["last"], told["delta"]) == (1000.0, 0.0), "a value that was, and is not unsaid"
+    reported = energy(made.close(2 * S))
+    assert (reported["last"], reported["delta"]) == (1000.0, 0.0), (
+        "a value that was, and is not unsaid"
+    )
     again = Engine(made.setup)
     again.restore(made.snapshot())
     feed(again, (2, 1000.5), (3, 1000.501))

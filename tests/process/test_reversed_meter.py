@@ -44,9 +44,9 @@ def test_a_change_begins_the_registers_anew_and_tells_it_once() -> None:
     feed(made, (2, 5.0, 700.02, 705.02), (3, 5.0, 700.03, 705.03))
     drafts = made.close(4 * S)
     assert grown(drafts) == {"energy_export": 0.0, "energy_import": 0.01, "energy_total": 0.02}
-    told = {each.body["point"]: each.body for each in events(drafts)}
-    assert told.keys() == {"energy_import", "energy_export"}, "the total of both goes on"
-    one = told["energy_import"]
+    reported = {each.body["point"]: each.body for each in events(drafts)}
+    assert reported.keys() == {"energy_import", "energy_export"}, "the total of both goes on"
+    one = reported["energy_import"]
     assert (one["event"], one["kind"], one["before"], one["after"]) == (
         "meter", "reversed", 5.0, 700.02,
     )  # fmt: skip
@@ -67,10 +67,10 @@ def test_back_again_before_there_was_a_value_is_a_change_as_well() -> None:
     made = started(started(before(), TURNED), AS_IT_WAS)
     feed(made, (5, 5.0, 700.5, 705.5))
     drafts = made.close(6 * S)
-    told = {
+    reported = {
         each.body["point"]: (each.body["before"], each.body["after"]) for each in events(drafts)
     }
-    assert told == {"energy_import": (5.0, 5.0), "energy_export": (700.01, 700.5)}
+    assert reported == {"energy_import": (5.0, 5.0), "energy_export": (700.01, 700.5)}
     assert grown(drafts)["energy_export"] == 0.0
 
 

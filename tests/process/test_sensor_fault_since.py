@@ -9,8 +9,8 @@ from tests.kit.engine import MINUTE, SINGLE, engine, events, found, presences
 def test_each_fault_that_goes_on_says_since_when() -> None:
     made = engine(replace(SINGLE, max_presence_s=120.0, no_activity_s=600.0))
     drafts = made.contacts(found("east_1.lead"))
-    told = [(10.0 + i / 2, 10.2 + i / 2) for i in range(50)]  # more than can pass
-    made.contacts(presences("east_1.lead", *told, (100.0, 290.0)))
+    reported = [(10.0 + i / 2, 10.2 + i / 2) for i in range(50)]  # more than can pass
+    made.contacts(presences("east_1.lead", *reported, (100.0, 290.0)))
     for minute in range(1, 20):
         drafts += made.close(minute * MINUTE)
     on = {

@@ -45,9 +45,9 @@ class SignalRun:
         for name, line in self.lines.items():
             line.end_window(end_ns)
             changes[name] = line.take(end_ns)
-        told = self.signal.figures(self.start, end_ns, changes)
+        reported = self.signal.figures(self.start, end_ns, changes)
         self.start = end_ns
-        return told
+        return reported
 
     def reborn(self) -> None:
         state = msgspec.json.decode(msgspec.json.encode(self.signal.snapshot()))
@@ -84,10 +84,10 @@ def test_a_queue_that_reaches_the_advance_loop_is_told() -> None:
     world.lamp((10, 15), (30, 35), (50, 55))
     world.loop("stop_1", (5, 12), (25, 32))
     world.loop("far_1", (8, 14), (49, 51))
-    told = world.to(MINUTE)
-    assert (told["stop_1"]["queue_at_green"], told["stop_1"]["queue_to_advance"]) == (2, 1)
-    assert "queue_at_green" not in told["far_1"]
-    assert told["far_1"]["arrivals"] == 2
+    reported = world.to(MINUTE)
+    assert (reported["stop_1"]["queue_at_green"], reported["stop_1"]["queue_to_advance"]) == (2, 1)
+    assert "queue_at_green" not in reported["far_1"]
+    assert reported["far_1"]["arrivals"] == 2
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_a_split_failure_wants_four_fifths_of_green_and_of_five_seconds_of_red(
     world = SignalRun(STOP)
     world.lamp((20, 50))
     world.loop("stop_1", pair)
-    told = world.to(MINUTE)["stop_1"]
-    assert (told["cycles_judged"], told["split_failures"]) == (1, failed)
+    reported = world.to(MINUTE)["stop_1"]
+    assert (reported["cycles_judged"], reported["split_failures"]) == (1, failed)
 
 
 def test_red_of_less_than_five_seconds_is_not_judged() -> None:
@@ -128,33 +128,41 @@ def test_a_green_that_was_found_is_not_judged() -> None:
     world = SignalRun(STOP, on=True)
     world.signal.fold("north_green", [Contact("north_green", False, 20 * S)], 0)
     world.loop("stop_1", (1, 40))
-    told = world.to(MINUTE)["stop_1"]
-    assert (told["green_us"], told["cycles"], told["cycles_judged"]) == (20_000_000, 0, 0)
+    reported = world.to(MINUTE)["stop_1"]
+    assert (reported["green_us"], reported["cycles"], reported["cycles_judged"]) == (
+        20_000_000,
+        0,
+        0,
+    )
 
 
 def test_a_loop_that_nobody_watched_has_no_figures_of_that_time() -> None:
     world = SignalRun(STOP)
     world.lamp((10, 50))
     world.lines["stop_1"].mark_unobserved(30 * S)
-    told = world.to(MINUTE)["stop_1"]
-    assert told["green_us"] == 20_000_000
-    assert told["cycles_judged"] == 0
+    reported = world.to(MINUTE)["stop_1"]
+    assert reported["green_us"] == 20_000_000
+    assert reported["cycles_judged"] == 0
 
 
 def test_a_green_that_began_unwatched_is_no_cycle_of_the_lane() -> None:
     world = SignalRun(STOP)
     world.lamp((10, 50))
     world.lines["stop_1"].mark_unobserved(5 * S)
-    told = world.to(MINUTE)["stop_1"]
-    assert (told["cycles"], told["red_us"]) == (0, 5_000_000)
+    reported = world.to(MINUTE)["stop_1"]
+    assert (reported["cycles"], reported["red_us"]) == (0, 5_000_000)
 
 
 def test_who_arrives_as_it_turns_green_arrives_on_green() -> None:
     world = SignalRun(STOP)
     world.lamp((20, 50))
     world.loop("stop_1", (20, 22), (50, 52))
-    told = world.to(MINUTE)["stop_1"]
-    assert (told["arrivals"], told["arrivals_on_green"], told["queue_at_green"]) == (2, 1, 0)
+    reported = world.to(MINUTE)["stop_1"]
+    assert (reported["arrivals"], reported["arrivals_on_green"], reported["queue_at_green"]) == (
+        2,
+        1,
+        0,
+    )
 
 
 def test_lost_edges_of_a_loop_leave_the_cycle_unjudged() -> None:
@@ -162,8 +170,8 @@ def test_lost_edges_of_a_loop_leave_the_cycle_unjudged() -> None:
     world.lamp((20, 50))
     world.loop("stop_1", (5, 25))
     world.lines["stop_1"].fold([Contact("stop_1", True, 30 * S, lost=2)], 0)
-    told = world.to(MINUTE)["stop_1"]
-    assert (told["cycles"], told["cycles_judged"]) == (1, 0)
+    reported = world.to(MINUTE)["stop_1"]
+    assert (reported["cycles"], reported["cycles_judged"]) == (1, 0)
 
 
 def test_a_loop_in_pulse_mode_has_arrivals_only() -> None:
@@ -186,8 +194,8 @@ def test_without_a_colour_there_are_no_figures() -> None:
     world.signal.mark_unobserved(30 * S)
     world.signal.fold("north_green", found("north_green", at_s=50, on=True), 0)
     assert world.to(MINUTE) == {}
-    told = world.to(2 * MINUTE)["stop_1"]
-    assert (told["cycles"], told["green_us"]) == (0, 60_000_000)  # nobody saw it begin
+    reported = world.to(2 * MINUTE)["stop_1"]
+    assert (reported["cycles"], reported["green_us"]) == (0, 60_000_000)  # nobody saw it begin
 
 
 PAIRS = st.lists(st.integers(1, 179_000), min_size=2, max_size=24, unique=True).map(
@@ -205,12 +213,12 @@ def test_windows_restarts_and_merging_change_nothing(
         world = SignalRun(STOP, FAR)
         world.lamp(*[(a, b) for a, b in green if b - a > 0.02])
         world.loop("stop_1", *[(a, b) for a, b in on if b - a > 0.02])
-        told = []
+        reported = []
         for end in ends:
-            told.append(world.to(end)["stop_1"])
+            reported.append(world.to(end)["stop_1"])
             if again:
                 world.reborn()
-        return told
+        return reported
 
     (whole,) = play(MINUTES[-1:])
     a, b, c = play(MINUTES)

@@ -42,11 +42,11 @@ def errors(setup: LaneSetup, vehicles: list[Vehicle], loop_m: float = 2.0) -> li
     made.contacts([*found(setup.lead), *over(setup.lead, vehicles, loop_m)])
     wrong = []
     for minute in range(1, int(vehicles[-1][0] // 60) + 1):
-        told = body(made.close(minute * MINUTE), setup.name).get("speed_single")
+        reported = body(made.close(minute * MINUTE), setup.name).get("speed_single")
         true = [kmh for at, kmh, _ in vehicles if minute * 60 - 60 <= at < minute * 60]
         if len(true) >= 5:
-            assert told is not None
-            wrong.append(told["kmh"] - len(true) / sum(1 / kmh for kmh in true))
+            assert reported is not None
+            wrong.append(reported["kmh"] - len(true) / sum(1 / kmh for kmh in true))
     return wrong
 
 
@@ -74,20 +74,20 @@ def test_a_jam_is_seen_in_its_minute() -> None:
     vehicles += [(270 + at, kmh, length) for at, kmh, length in jam]
     made = engine(SINGLE)
     made.contacts([*found("east_1.lead"), *over("east_1.lead", vehicles)])
-    told = [body(made.close(n * MINUTE), "east_1")["speed_single"]["kmh"] for n in range(1, 9)]
-    assert all(kmh > 60 for kmh in told[:4])
-    assert all(kmh < 20 for kmh in told[5:])
+    reported = [body(made.close(n * MINUTE), "east_1")["speed_single"]["kmh"] for n in range(1, 9)]
+    assert all(kmh > 60 for kmh in reported[:4])
+    assert all(kmh < 20 for kmh in reported[5:])
 
 
 def test_the_vector_of_a_car_at_fifty() -> None:
     # single-loop-speed: 4.5 m and a zone of 2 m are on for 0.468 s; ours is 0.2 m longer
     made = engine(SINGLE)
     made.contacts([*found("east_1.lead"), *presences("east_1.lead", (5, 5.468))])
-    told = body(made.close(MINUTE), "east_1")["speed_single"]
-    assert told["effective_cm"] == 670
-    assert told["kmh"] * 6.5 / 6.7 == pytest.approx(50, abs=0.01)
-    assert told["isum"] == pytest.approx(3.6e9 / told["kmh"], rel=1e-3)
-    assert told["n"] == 1
+    reported = body(made.close(MINUTE), "east_1")["speed_single"]
+    assert reported["effective_cm"] == 670
+    assert reported["kmh"] * 6.5 / 6.7 == pytest.approx(50, abs=0.01)
+    assert reported["isum"] == pytest.approx(3.6e9 / reported["kmh"], rel=1e-3)
+    assert reported["n"] == 1
 
 
 def test_a_limit_moves_the_length_a_little_and_the_loop_is_its_own_part() -> None:
@@ -122,10 +122,10 @@ def test_it_is_never_wild(
         window.append((at, at + time))
         at += time + gap
         if gap % 7 == 0:
-            told = single.close(window)
-            assert told is not None
-            assert told["n"] == len(window)
-            assert 0 < told["kmh"] <= 200
+            reported = single.close(window)
+            assert reported is not None
+            assert reported["n"] == len(window)
+            assert 0 < reported["kmh"] <= 200
             window = []
         if gap % 11 == 0:
             single.forget()
@@ -150,18 +150,18 @@ def test_while_the_trail_loop_is_dead_the_lead_loop_tells_with_the_length_that_t
     assert last["speed"]["n"] == 11
     made.contacts([Contact("north_1.trail", True, 3601 * S)])
     made.contacts(over("north_1.lead", [(3605 + i * 5.0, 50, 5.5) for i in range(11)]))
-    told = body(made.close(61 * MINUTE), "north_1")
-    assert (told["health"], told["speed"]) == ("trail_stuck_on", None)
-    assert "classes" not in told
-    assert told["speed_single"]["effective_cm"] > 720
-    assert told["speed_single"]["kmh"] == pytest.approx(50, abs=2)
+    reported = body(made.close(61 * MINUTE), "north_1")
+    assert (reported["health"], reported["speed"]) == ("trail_stuck_on", None)
+    assert "classes" not in reported
+    assert reported["speed_single"]["effective_cm"] > 720
+    assert reported["speed_single"]["kmh"] == pytest.approx(50, abs=2)
     # in the window in which it dies, too
     dying = engine(setup)
     dying.contacts([*found("north_1.lead", "north_1.trail"), *car("north_1", 5, 50)])
     dying.contacts(over("north_1.lead", [(20, 50, 4.5)]))
     dying.contacts([Contact("north_1.trail", True, 20 * S)])
-    told = body(dying.close(MINUTE), "north_1")
-    assert (told["health"], told["speed_single"]["n"]) == ("trail_stuck_on", 2)
+    reported = body(dying.close(MINUTE), "north_1")
+    assert (reported["health"], reported["speed_single"]["n"]) == ("trail_stuck_on", 2)
     # a trail loop that says nothing at all
     silent = engine(PAIR)
     silent.contacts([*found("north_1.lead", "north_1.trail")])
@@ -173,10 +173,10 @@ def test_pulses_and_bicycles_have_none() -> None:
     for lane in (replace(SINGLE, mode="pulse"), replace(SINGLE, kind="bicycle")):
         made = engine(lane)
         made.contacts([*found("east_1.lead"), *presences("east_1.lead", (5, 5.125))])
-        told = body(made.close(MINUTE), "east_1")
-        assert told["volume"] == 1
-        assert "speed_single" not in told
-        assert "tailgating" not in told
+        reported = body(made.close(MINUTE), "east_1")
+        assert reported["volume"] == 1
+        assert "speed_single" not in reported
+        assert "tailgating" not in reported
 
 
 def test_what_it_has_learnt_outlives_a_restart() -> None:
@@ -189,9 +189,11 @@ def test_what_it_has_learnt_outlives_a_restart() -> None:
     again = Engine(made.setup)
     again.restore(packed(made.snapshot()))
     again.contacts(made.pending()[0])
-    told = [body(each.close((cut + 60) * S), "east_1")["speed_single"] for each in (made, again)]
-    assert told[0] == told[1]
-    assert told[0]["effective_cm"] != 670
+    reported = [
+        body(each.close((cut + 60) * S), "east_1")["speed_single"] for each in (made, again)
+    ]
+    assert reported[0] == reported[1]
+    assert reported[0]["effective_cm"] != 670
 
 
 def test_a_median_is_filled_up_with_what_was_just_before_and_no_older() -> None:
@@ -200,18 +202,18 @@ def test_a_median_is_filled_up_with_what_was_just_before_and_no_older() -> None:
     for wait_s, slow in ((20, False), (90, True)):
         single = SingleLoopSpeed(2.0, None)
         single.close(fast)
-        told = single.close([(at + wait_s * S, at + wait_s * S + 4 * S)])
-        assert told is not None
-        assert (told["kmh"] < 10) is slow
+        reported = single.close([(at + wait_s * S, at + wait_s * S + 4 * S)])
+        assert reported is not None
+        assert (reported["kmh"] < 10) is slow
 
 
 def test_a_first_window_knows_no_vehicle_before_it() -> None:
     single = SingleLoopSpeed(2.0, None)
     single.close([(n * 2 * S, n * 2 * S + S // 4) for n in range(MIN_VEHICLES)])
     single.forget()
-    told = single.close([(20 * S, 24 * S)])  # of another clock
-    assert told is not None
-    assert told["kmh"] < 10
+    reported = single.close([(20 * S, 24 * S)])  # of another clock
+    assert reported is not None
+    assert reported["kmh"] < 10
     made = engine(SINGLE)
     made.contacts([*found("east_1.lead"), *over("east_1.lead", road(1, 1, 80, 12))])
     made.close(MINUTE)

@@ -93,12 +93,12 @@ def test_the_slots_of_a_loop_follow_each_other_and_add_up(world: SiteInput) -> N
     # All windows before the last slot's end, if none of them was void.
     lead = [each for each in ticks if (each.lane, each.part) == ("east_1", "lead")]
     over = [
-        told.get("east_1") for told, end in zip(on_us, world.ends, strict=True)
+        reported.get("east_1") for reported, end in zip(on_us, world.ends, strict=True)
         if lead and end <= lead[-1].to_ns
     ]  # fmt: skip
     if over and None not in over:
-        told_us = sum(each for each in over if each is not None)
-        assert abs(sum(each.on_ns for each in lead) / 1000 - told_us) <= len(over)
+        reported_us = sum(each for each in over if each is not None)
+        assert abs(sum(each.on_ns for each in lead) / 1000 - reported_us) <= len(over)
 
 
 @given(st.integers(0, 10**15), st.lists(st.integers(1, 400 * S), min_size=1, max_size=30))

@@ -22,25 +22,27 @@ CHANGES = st.lists(
 
 def contacts(changes: Sequence[tuple[int, bool | None]]) -> list[tuple[int, Contact | None]]:
     """What the line brings: after a gap the level found, equal levels left out."""
-    told: list[tuple[int, Contact | None]] = [(0, Contact("bay_1", False, 0, initial=True))]
+    reported: list[tuple[int, Contact | None]] = [(0, Contact("bay_1", False, 0, initial=True))]
     level: bool | None = False
     for ms, on in changes:
         if on is None:
-            told.append((ms * MS, None))
+            reported.append((ms * MS, None))
         elif level is None or on is not level:
-            told.append((ms * MS, Contact("bay_1", on, ms * MS, initial=level is None)))
+            reported.append((ms * MS, Contact("bay_1", on, ms * MS, initial=level is None)))
         level = on
-    return told
+    return reported
 
 
-def played(told: Sequence[tuple[int, Contact | None]], cuts: Sequence[int], restart: int) -> BayRun:
+def played(
+    reported: Sequence[tuple[int, Contact | None]], cuts: Sequence[int], restart: int
+) -> BayRun:
     """Twenty minutes of them; `cuts` say how many come at once; born again after `restart`."""
     world = BayRun()
     at = 0
     for minute in range(1, 21):
-        while at < len(told) and told[at][0] < minute * MINUTE:
+        while at < len(reported) and reported[at][0] < minute * MINUTE:
             count = cuts[at % len(cuts)] if cuts else 1
-            for ns, contact in told[at : at + count]:
+            for ns, contact in reported[at : at + count]:
                 if ns >= minute * MINUTE:
                     break
                 if contact is None:
@@ -58,8 +60,8 @@ def played(told: Sequence[tuple[int, Contact | None]], cuts: Sequence[int], rest
 def test_restarts_and_batches_change_nothing(
     changes: list[tuple[int, bool | None]], restart: int, cuts: list[int]
 ) -> None:
-    told = contacts(changes)
-    one, other = played(told, (), 0), played(told, cuts, restart)
+    reported = contacts(changes)
+    one, other = played(reported, (), 0), played(reported, cuts, restart)
     assert one.bodies == other.bodies
     assert one.events == other.events
     states = [each.body["state"] for each in one.events]
@@ -71,9 +73,11 @@ def test_restarts_and_batches_change_nothing(
 def test_the_parts_of_a_stay_add_up(changes: list[tuple[int, bool | None]]) -> None:
     """Against a plain count of the stays, where all was watched and no edge is near another."""
     kept = [each for i, each in enumerate(changes) if i == 0 or each[0] - changes[i - 1][0] > 2500]
-    told = [each for each in contacts([(ms, on) for ms, on in kept if on is not None]) if each[1]]
-    world = played(told, (), 0)
-    edges = [c.mono_ns for _, c in told if c is not None and not c.initial]
+    reported = [
+        each for each in contacts([(ms, on) for ms, on in kept if on is not None]) if each[1]
+    ]
+    world = played(reported, (), 0)
+    edges = [c.mono_ns for _, c in reported if c is not None and not c.initial]
     edges += [20 * MINUTE] * (len(edges) % 2)
     spans = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
     assert world.total("occupied_us") == sum(b - a for a, b in spans) // 1000

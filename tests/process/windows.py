@@ -15,7 +15,7 @@ from tests.kit.randomsite import SITE, SiteInput, split
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def told(drafts: list[Draft]) -> str:
+def reported(drafts: list[Draft]) -> str:
     return json.dumps(
         [[each.stream, each.source, each.from_ns, each.to_ns, each.body] for each in drafts]
     )
@@ -49,7 +49,7 @@ def run(
                 feed(made, items[:size])
                 del items[:size]
         made = between(made)
-        out.append(told(made.close(end)))
+        out.append(reported(made.close(end)))
     return out
 
 

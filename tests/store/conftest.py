@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.fixtures import tmp_path
-from tests.kit.setback import SetBackGateway
+from tests.kit.rolledback import RolledBackGateway
 from tests.store.faulty import FaultyDisk, FaultyPlace
 
 __all__ = ["tmp_path"]
@@ -21,9 +21,9 @@ def faulty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Iterator[SetBackGateway]:
+def box(tmp_path: Path) -> Iterator[RolledBackGateway]:
     """It has run before, and runs again."""
-    one = SetBackGateway(tmp_path)
+    one = RolledBackGateway(tmp_path)
     try:
         assert one.start() == "known"
         one.stop()  # so that the database is one without its log, too

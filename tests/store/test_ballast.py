@@ -13,7 +13,7 @@ from edge.core import Stream
 from edge.store import Outbox
 from edge.store.ballast import CHUNK, Ballast, free_bytes, write_zeros
 from tests.kit.outbox import drafts, everything, kill
-from tests.store.refuge import at
+from tests.store.failover import at
 
 SIZE = 1 << 20
 DISK = 8 << 20
@@ -73,7 +73,7 @@ def rows(outbox: Outbox) -> list[int]:
     return [s.record.key.seq for s in everything(outbox) if s.record.key.stream is Stream.AIR]
 
 
-def told(outbox: Outbox) -> list[tuple[str, str]]:
+def reported(outbox: Outbox) -> list[tuple[str, str]]:
     return [
         (s.record.body["state"], s.record.body["text"])
         for s in everything(outbox)
@@ -94,7 +94,7 @@ def test_a_full_disk_is_survived_on_the_ballast(disk: Path) -> None:
     counts = outbox.counts()
     assert (counts.in_memory, counts.ballast) == (None, 0)
     assert rows(outbox) == list(range(1, count + 1))
-    ((state, text),) = told(outbox)
+    ((state, text),) = reported(outbox)
     assert state == "on"
     assert "is full" in text
     assert "1024 KiB that were set aside" in text
@@ -115,7 +115,7 @@ def test_a_start_on_a_full_disk_gives_up_the_ballast(disk: Path) -> None:
     outbox.commit(drafts(40, size=1000), clock=at(2))
     counts = outbox.counts()
     assert (counts.in_memory, counts.ballast, counts.streams["air"]) == (None, 0, 80)
-    assert [state for state, _ in told(outbox)] == ["on"]
+    assert [state for state, _ in reported(outbox)] == ["on"]
     outbox.close()
 
 
@@ -146,7 +146,7 @@ def test_when_the_ballast_is_used_up_it_goes_on_in_memory_and_back(disk: Path) -
         outbox.commit(drafts(1), clock=at(second))
     assert outbox.counts().ballast == SIZE, "built again"
     outbox.commit([], clock=at(170))
-    assert [state for state, _ in told(outbox)] == ["on", "on", "off", "off"]
+    assert [state for state, _ in reported(outbox)] == ["on", "on", "off", "off"]
     assert sorted(rows(outbox)) == list(range(1, 39 * 50 + 4))
     outbox.close()
 
@@ -187,7 +187,7 @@ def test_a_disk_that_was_too_full_at_the_start_gets_one_later(disk: Path) -> Non
     outbox.commit([], clock=at(100))
     assert outbox.counts().ballast == SIZE
     outbox.commit(drafts(1), clock=at(101))
-    assert told(outbox) == [], "nothing has happened"
+    assert reported(outbox) == [], "nothing has happened"
     outbox.close()
 
 

@@ -16,7 +16,7 @@ def mark(second: int, tq: str, wall_s: float = 0) -> ClockMark:
     return ClockMark(second * S, WALL + second * S + int(wall_s * S), tq)  # type: ignore[arg-type]
 
 
-def told(folder: Path, marks: list[ClockMark], boot: str = "b1") -> int:
+def reported(folder: Path, marks: list[ClockMark], boot: str = "b1") -> int:
     outbox = opened(folder, boot=boot)
     number = outbox.begin().boot
     for each in marks:
@@ -37,13 +37,13 @@ def test_each_side_of_a_step_keeps_a_mark(tmp_path: Path) -> None:
     before = [mark(n, "rtc") for n in range(1, 5)]
     between = [mark(n, "ntp", 30) for n in range(5, 9)]
     after = [mark(n, "ntp", 30 - 3600) for n in range(9, 12)]
-    number = told(tmp_path, [*before, *between, *after])
+    number = reported(tmp_path, [*before, *between, *after])
     assert marks(tmp_path, number) == [after[-1], after[0], between[0], before[0]]
 
 
 def test_drift_and_slewing_are_no_steps_until_they_are_a_second(tmp_path: Path) -> None:
     given = [mark(n, "ntp", n * 0.3) for n in range(1, 8)]
-    number = told(tmp_path, given)
+    number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[6], given[4], given[0]]
 
 
@@ -52,13 +52,13 @@ def test_the_first_trusted_mark_is_kept_and_untrusted_steps_are_not(tmp_path: Pa
         mark(1, "none"), mark(2, "floor", 500), mark(3, "none", -500), mark(4, "ntp", 9),
         mark(5, "none", 700), mark(6, "ntp", 9.5), mark(7, "floor"),
     ]  # fmt: skip
-    number = told(tmp_path, given)
+    number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[5], given[3], given[6], given[0]]
 
 
 def test_a_clock_that_jumps_for_ever_costs_sixteen_marks(tmp_path: Path) -> None:
     given = [mark(n, "ntp", n % 7 * 100) for n in range(1, 200)]
-    number = told(tmp_path, given)
+    number = reported(tmp_path, given)
     found = marks(tmp_path, number)
     assert len(found) <= 16
     assert found == [*sorted(given[-13:], reverse=True), given[0]]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from edge.store import ClockMark
 from edge.store.clockmap import BOOTS, CORRECTION_NS, Anchor, consistent_anchors
 from tests.kit.outbox import drafts, opened
-from tests.store.test_clockmap import WALL, S, mark, marks, told
+from tests.store.test_clockmap import WALL, S, mark, marks, reported
 
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S
@@ -119,7 +119,7 @@ def test_very_many_boots_are_compared(tmp_path: Path) -> None:
 
 def test_within_a_boot_the_later_certainty_overrules_the_earlier(tmp_path: Path) -> None:
     wrong, right = mark(10, "ntp", 14 * YEAR_S), mark(100, "ntp")
-    number = told(tmp_path, [mark(1, "none", -9999), wrong, right])
+    number = reported(tmp_path, [mark(1, "none", -9999), wrong, right])
     assert marks(tmp_path, number) == [right, mark(1, "none", -9999)]
     outbox = opened(tmp_path, boot="next")
     assert outbox.bounds(outbox.begin().boot) == (right.wall_ns, None)
@@ -128,7 +128,7 @@ def test_within_a_boot_the_later_certainty_overrules_the_earlier(tmp_path: Path)
 
 def test_a_step_by_hours_overrules_nothing(tmp_path: Path) -> None:
     given_ = [mark(10, "ntp", 3600), mark(100, "ntp"), mark(200, "ntp", DAY_S)]
-    number = told(tmp_path, given_)
+    number = reported(tmp_path, given_)
     assert marks(tmp_path, number) == given_[::-1]
 
 

@@ -127,9 +127,9 @@ def test_a_file_that_is_gone_is_declared_as_lost(
     assert outbox.opened.damage is None, "said once"
     outbox.begin()
     (declared,) = outbox.commit([], confirmed=[made[0].row], clock=MARK)
-    told = declared.record.body
-    assert (told["event"], told["reason"], told["count"]) == ("drop", "damage", None)
-    assert (told["epoch_of"], told["stream_of"]) == (former, "*")
+    reported = declared.record.body
+    assert (reported["event"], reported["reason"], reported["count"]) == ("drop", "damage", None)
+    assert (reported["epoch_of"], reported["stream_of"]) == (former, "*")
     outbox.close()
     outbox = opened(tmp_path)
     outbox.begin()
@@ -241,8 +241,8 @@ def test_no_disk_at_all_means_memory_and_back(tmp_path: Path) -> None:
     assert "memory" in str([s.record.body for s in made[3:]])
     assert everything(outbox) == made
     assert outbox.counts().in_memory is not None
-    told = outbox.commit([], confirmed=[made[0].row], clock=ClockMark(20 * S, 0, "none"))
-    assert ["not even" in s.record.body["text"] for s in told] == [True]
+    reported = outbox.commit([], confirmed=[made[0].row], clock=ClockMark(20 * S, 0, "none"))
+    assert ["not even" in s.record.body["text"] for s in reported] == [True]
 
     blocker.unlink()
     blocker.mkdir()

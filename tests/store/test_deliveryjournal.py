@@ -119,7 +119,7 @@ def test_what_nobody_knows_after_a_power_cut_is_not_known_after_a_kill(tmp_path:
 
 
 def test_no_process_has_sent_rows_of_a_start_that_only_begins(tmp_path: Path) -> None:
-    """A store that was set back with its epoch file: the same numbers come a second time."""
+    """A store that was rolled back with its epoch file: the same numbers come a second time."""
     killed(tmp_path)
     for path in (tmp_path / "outbox").iterdir():
         path.unlink()

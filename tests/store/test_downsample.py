@@ -1,4 +1,4 @@
-"""Thinning: minutes become quarter hours bit for bit, every number stays accounted for."""
+"""Downsampling: minutes become quarter hours bit for bit, every number stays accounted for."""
 
 import itertools
 import random
@@ -181,9 +181,9 @@ def test_one_transaction_touches_at_most_500_rows(
         ]
         outbox.commit(drafts, clock=ClockMark((start + 100) * S, WALL + (start + 100) * S, "ntp"))
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(2000 * S, WALL + 2000 * S, "ntp"))
-    disk, thinner = outbox._disk, outbox._downsampler
+    disk, downsampler = outbox._disk, outbox._downsampler
     assert disk is not None
-    assert thinner is not None
+    assert downsampler is not None
     sizes = []
     rows = 1200
     while outbox._downsample(disk):
@@ -268,7 +268,9 @@ def test_without_a_merger_nothing_is_downsampled(tmp_path: Path) -> None:
     outbox.close()
 
 
-def test_raw_goes_first_then_health_and_raw_never_thins_what_was_measured(tmp_path: Path) -> None:
+def test_raw_goes_first_then_health_and_raw_never_downsamples_what_was_measured(
+    tmp_path: Path,
+) -> None:
     outbox = opened(tmp_path)
     live(outbox, range(200))
     health = [Draft(Stream.HEALTH, "h", 0, 1, {"text": text(n, 300)}) for n in range(100)]
@@ -282,23 +284,29 @@ def test_raw_goes_first_then_health_and_raw_never_thins_what_was_measured(tmp_pa
     raw_left, had = counts.streams["raw"], []
     for number in range(300, 1500):
         live(outbox, [number])
-        told = outbox.counts()
-        had.append((told.streams.get("raw", 0), told.streams.get("health", 0), told.downsampled))
+        reported = outbox.counts()
+        had.append(
+            (
+                reported.streams.get("raw", 0),
+                reported.streams.get("health", 0),
+                reported.downsampled,
+            )
+        )
     assert raw_left > had[0][0] - 1
-    for raw_rows, health_rows, thinned in had:
+    for raw_rows, health_rows, downsampled in had:
         assert health_rows == 100 or raw_rows == 0, "raw before health"
-        assert thinned == 0 or health_rows == 0, "health before thinning"
+        assert downsampled == 0 or health_rows == 0, "health before downsampling"
     assert had[-1][2] > 0
     outbox.close()
 
 
 def test_the_ratio_is_measured(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    thinner = outbox._downsampler
-    assert isinstance(thinner, Downsampler)
-    assert thinner.ratio == 15
+    downsampler = outbox._downsampler
+    assert isinstance(downsampler, Downsampler)
+    assert downsampler.ratio == 15
     live(outbox, range(900))
-    assert 10 < thinner.ratio < 15.01
+    assert 10 < downsampler.ratio < 15.01
     outbox.close()
 
 

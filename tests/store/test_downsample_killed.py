@@ -1,4 +1,4 @@
-"""Killed while it thins and drops: each number is in one row, or declared, or was never there."""
+"""Killed while it downsamples or drops: each number is in a row, or declared, or never was."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ for number in range(int(sys.argv[3]), 1 << 30):
 
 
 @more
-def test_a_kill_while_it_thins_loses_no_number_and_doubles_none(tmp_path: Path) -> None:
+def test_a_kill_while_it_downsamples_loses_no_number_and_doubles_none(tmp_path: Path) -> None:
     number = 0
     for turn in range(0, 6, size(2, 1)):
         process = subprocess.Popen(
@@ -31,7 +31,7 @@ def test_a_kill_while_it_thins_loses_no_number_and_doubles_none(tmp_path: Path) 
             stdout=subprocess.PIPE, cwd=ROOT,
         )  # fmt: skip
         assert process.stdout is not None
-        for _ in range(1 + 23 * turn):  # it thins now, or has done so a few commits ago
+        for _ in range(1 + 23 * turn):  # it downsamples now, or has done so a few commits ago
             number = int(process.stdout.readline())
         process.kill()
         said = [int(line) for line in process.stdout.read().split()]

@@ -29,9 +29,11 @@ def record(number: int, body: Mapping[str, Any], source: str = "x") -> Record:
     return Record(key, source, 1, number * MINUTE, (number + 1) * MINUTE, body)
 
 
-def as_bytes(told: Record) -> bytes:
-    packed = pack_body(Draft(told.key.stream, told.source, told.from_ns, told.to_ns, told.body))
-    return repr((told.key, told.from_ns, told.to_ns)).encode() + packed
+def as_bytes(reported: Record) -> bytes:
+    packed = pack_body(
+        Draft(reported.key.stream, reported.source, reported.from_ns, reported.to_ns, reported.body)
+    )
+    return repr((reported.key, reported.from_ns, reported.to_ns)).encode() + packed
 
 
 @settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.too_slow])
@@ -39,9 +41,9 @@ def as_bytes(told: Record) -> bytes:
 def test_merging_is_associative_to_the_bit_with_what_it_covers(
     world: SiteInput, first: int, step: int
 ) -> None:
-    for told in bodies(world).values():
+    for reported in bodies(world).values():
         records = [record(first + step * n, msgpack.unpackb(msgpack.packb(b)))
-                   for n, b in enumerate(told)]  # fmt: skip
+                   for n, b in enumerate(reported)]  # fmt: skip
         both = functools.partial(merge_records, merge=merge_bodies)
         left = functools.reduce(both, records)
         right = functools.reduce(lambda b, a: both(a, b), reversed(records))
@@ -55,9 +57,11 @@ def test_merging_is_associative_to_the_bit_with_what_it_covers(
 
 
 def row(number: int, body: Mapping[str, Any]) -> OutboxRow:
-    told = record(number, body)
-    draft = Draft(told.key.stream, told.source, told.from_ns, told.to_ns, told.body)
-    return make_row(number, told.key, draft, told.boot, pack_body(draft))
+    reported = record(number, body)
+    draft = Draft(
+        reported.key.stream, reported.source, reported.from_ns, reported.to_ns, reported.body
+    )
+    return make_row(number, reported.key, draft, reported.boot, pack_body(draft))
 
 
 @given(st.lists(st.sampled_from("....od"), min_size=1, max_size=12))
@@ -78,10 +82,10 @@ def test_what_cannot_merge_or_be_read_stays_as_it_is(kinds: list[str]) -> None:
         run for run in expected if len(run) > 1
     ]
     for parts, made in folded:
-        told = row_to_record(made)
-        assert made.id == parts[-1].id == told.key.seq
-        assert (told.from_ns, told.to_ns) == (parts[0].from_ns, parts[-1].to_ns)
-        assert decode_steps(told.body["covers"]) == [part.seq for part in parts]
+        reported = row_to_record(made)
+        assert made.id == parts[-1].id == reported.key.seq
+        assert (reported.from_ns, reported.to_ns) == (parts[0].from_ns, parts[-1].to_ns)
+        assert decode_steps(reported.body["covers"]) == [part.seq for part in parts]
 
 
 def test_what_would_be_too_large_to_be_sent_is_not_merged() -> None:

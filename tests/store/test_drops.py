@@ -58,7 +58,7 @@ def test_one_that_makes_room_is_made_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reported"),
     [
         ("crc = 0", [("air", "refused", 5)]),
         ("body = replace(body, '5 air', '6 air')", []),  # one of two that say it
@@ -69,13 +69,13 @@ def test_one_that_makes_room_is_made_again(tmp_path: Path) -> None:
     ],
 )
 def test_one_that_is_damaged_is_made_again_if_it_can_be_believed(
-    tmp_path: Path, change: str, told: list[tuple[str, str, int]]
+    tmp_path: Path, change: str, reported: list[tuple[str, str, int]]
 ) -> None:
     outbox, event = lost_five(tmp_path)
     assert outbox._disk is not None
     outbox._disk._db.execute(f"UPDATE record SET {change} WHERE id = ?", (event.row,))
     assert event.row not in [s.row for s in everything(outbox)]
-    assert again(outbox, 3) == [*told, ("event", "damage", 1)]
+    assert again(outbox, 3) == [*reported, ("event", "damage", 1)]
     outbox.close()
 
 

@@ -32,7 +32,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> Synced:
     return found
 
 
-def test_a_ledger_is_durable_with_its_name(tmp_path: Path, synced: Synced) -> None:
+def test_an_epoch_file_is_durable_with_its_name(tmp_path: Path, synced: Synced) -> None:
     write_epoch_file(tmp_path, EpochFile(3, 2, "b", 7, "s/gw"))
     assert synced == [(f"{tmp_path}/{EPOCH_FILE}.new", []), (str(tmp_path), [EPOCH_FILE])]
 

@@ -9,8 +9,8 @@ from edge.store.database import DATABASE_NAME
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.storefiles import QUARANTINE_KEEP, quarantine, quarantine_usage
 from tests.kit.outbox import LIMIT, drafts, everything, opened
+from tests.store.failover import CORRUPT, IOERR, at, rows_in
 from tests.store.faulty import FaultyDisk
-from tests.store.refuge import CORRUPT, IOERR, at, rows_in
 
 pytestmark = pytest.mark.usefixtures("faulty")
 

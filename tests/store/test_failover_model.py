@@ -84,8 +84,8 @@ class FailoverModel:
             self.see(stored.record)
             self.owed.add(stored.record.key)
 
-    def confirm(self, count: int, told: bool) -> None:
-        """`told`: the outbox has a commit to say so, and not only its journal."""
+    def confirm(self, count: int, reported: bool) -> None:
+        """`reported`: the outbox has a commit to say so, and not only its journal."""
         taken = self.under_way or self.outbox.pending(0, count)
         rows = tuple(stored.row for stored in taken)
         self.outbox.journal.sent(rows)
@@ -94,14 +94,14 @@ class FailoverModel:
             self.see(stored.record)
             self.arrived(stored)
         self.now += S
-        if told:
+        if reported:
             self.committed([], rows)
             self.left |= {stored.record.key for stored in taken}
-        self.under_way = self.outbox.pending(0, count) if told else []  # for the next time
+        self.under_way = self.outbox.pending(0, count) if reported else []  # for the next time
 
     def arrived(self, stored: StoredRecord) -> None:
         self.owed.discard(stored.record.key)
-        self.declared += told_by(stored.record)
+        self.declared += reported_by(stored.record)
 
     def kill(self) -> None:
         outbox = self.outbox
@@ -121,7 +121,7 @@ class FailoverModel:
             }
             known = drops_of(outbox)
             for stored in outbox._read(list(outbox._storage.memory.rows.values()))[0]:
-                known += told_by(stored.record)
+                known += reported_by(stored.record)
             self.owed -= {key for key in self.owed if covers(known, key)}
         self.kill()
         shutil.rmtree(self.folder / "run")
@@ -158,7 +158,7 @@ class FailoverModel:
         self.outbox.close()
 
 
-def told_by(record: Record) -> list[tuple[int, str, int, int | None]]:
+def reported_by(record: Record) -> list[tuple[int, str, int, int | None]]:
     body = record.body
     if body.get("event") != "drop":
         return []

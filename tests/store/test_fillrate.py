@@ -60,7 +60,7 @@ def merging(gain: float = 0.0, ratio: float = 15.0, **other: bool) -> Downsample
     return DownsampleOutlook(gain, ratio, other.get("coming", True), 100)
 
 
-def test_thinning_makes_it_last_longer() -> None:
+def test_downsampling_makes_it_last_longer() -> None:
     inflow = Inflow(600 * S, 15_000, 0, 1)
     # room for 600 s, in which come 14,000 that can be saved; each 100 of it last another 60 s,
     # until the last 100, which last 4 s
@@ -89,18 +89,20 @@ def five(outbox: Outbox, number: int) -> None:
     outbox.commit([draft], clock=ClockMark(now_ns, WALL + now_ns, "ntp"))
 
 
-def test_it_comes_true_while_it_fills_while_it_thins_and_when_all_is_thin(tmp_path: Path) -> None:
+def test_it_comes_true_while_it_fills_while_it_downsamples_and_after_that(tmp_path: Path) -> None:
     """To within a quarter of what is left."""
     outbox = opened(tmp_path, 3 << 20)
-    thinner = outbox._downsampler
-    assert thinner is not None
-    told: dict[int, tuple[float, float]] = {}  # after so many rows: rows until full, until a drop
+    downsampler = outbox._downsampler
+    assert downsampler is not None
+    reported: dict[
+        int, tuple[float, float]
+    ] = {}  # after so many rows: rows until full, until a drop
     full = dropped = number = 0
     drops: list[int] = []
     while len(drops) < 6:
         five(outbox, number)
         number += 1
-        full = full or number * bool(thinner.rows)
+        full = full or number * bool(downsampler.rows)
         if outbox._stats.dropped > dropped:
             dropped = outbox._stats.dropped
             drops.append(number)
@@ -108,16 +110,16 @@ def test_it_comes_true_while_it_fills_while_it_thins_and_when_all_is_thin(tmp_pa
             counts = outbox.counts()
             assert counts.forecast_s is not None
             assert counts.forecast_downsampled_s is not None
-            told[number] = counts.forecast_s / 300, counts.forecast_downsampled_s / 300
-    filling = [at for at in told if 350 <= at < full * 0.9]
-    thinning = [at for at in told if full <= at < drops[0] * 0.95]
-    assert min(len(filling), len(thinning)) > 20
+            reported[number] = counts.forecast_s / 300, counts.forecast_downsampled_s / 300
+    filling = [at for at in reported if 350 <= at < full * 0.9]
+    downsampling = [at for at in reported if full <= at < drops[0] * 0.95]
+    assert min(len(filling), len(downsampling)) > 20
     for at in filling:
-        assert told[at] == pytest.approx((full - at, drops[0] - at), rel=0.25)
-    for at in thinning:
-        assert told[at][1] == pytest.approx(drops[0] - at, rel=0.25)
-    for at, then in itertools.pairwise(drops):  # now it is thin
-        assert told[at][1] == pytest.approx(then - at, rel=0.25)
+        assert reported[at] == pytest.approx((full - at, drops[0] - at), rel=0.25)
+    for at in downsampling:
+        assert reported[at][1] == pytest.approx(drops[0] - at, rel=0.25)
+    for at, then in itertools.pairwise(drops):  # now it is downsampled
+        assert reported[at][1] == pytest.approx(then - at, rel=0.25)
     outbox.close()
 
 
@@ -138,15 +140,17 @@ def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
     outbox.close()
     outbox = opened(tmp_path, 16 << 20)
     live(outbox, range(1000, 1030))
-    disk, thinner = outbox._disk, outbox._downsampler
+    disk, downsampler = outbox._disk, outbox._downsampler
     assert disk is not None
-    assert thinner is not None
+    assert downsampler is not None
     assert count_rows(disk, outbox._mergeable.spans) > 900
-    assert count_rows(disk, thinner.mergeable_ranges(disk, outbox._mergeable.spans)) < 150, (
+    assert count_rows(disk, downsampler.mergeable_ranges(disk, outbox._mergeable.spans)) < 150, (
         "of the former start too"
     )
     outbox.counts()
-    assert thinner.ratio > 10, "what is thin already does not say how much the rest shrinks"
+    assert downsampler.ratio > 10, (
+        "what is downsampled already does not say how much the rest shrinks"
+    )
     outbox.close()
 
 
@@ -193,8 +197,8 @@ def test_what_a_row_takes_is_known_before(tmp_path: Path, size: int) -> None:
     outbox.commit(drafts(300, Stream.RAW, size), clock=MARK)
     before = disk.used_bytes()
     made = outbox.commit(drafts(1000, Stream.RAW, size), clock=MARK)
-    told = sum(row_bytes(pack_body(drafts(1, Stream.RAW, size)[0])) for _ in made)
-    assert told == pytest.approx(disk.used_bytes() - before, rel=0.15)
+    reported = sum(row_bytes(pack_body(drafts(1, Stream.RAW, size)[0])) for _ in made)
+    assert reported == pytest.approx(disk.used_bytes() - before, rel=0.15)
     outbox.close()
 
 

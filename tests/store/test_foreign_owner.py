@@ -157,7 +157,7 @@ def test_a_damaged_name_puts_no_store_of_ours_aside(tmp_path: Path, damage: obje
     assert (decode_owner(word), decode_owner(f"{word}x")) == (OURS, "")
 
 
-def test_where_its_name_is_damaged_the_ledger_knows_whose_it_is(tmp_path: Path) -> None:
+def test_where_its_name_is_damaged_the_epoch_file_knows_whose_it_is(tmp_path: Path) -> None:
     left_by(tmp_path, THEIRS)
     database = sqlite3.connect(tmp_path / "outbox" / DATABASE_NAME)
     database.execute("UPDATE meta SET value = 'x' WHERE key = ?", (OWNER_KEY,))
@@ -259,7 +259,7 @@ def test_a_lost_outbox_leaves_the_name_of_its_epoch(tmp_path: Path) -> None:
     outbox.close()
 
 
-def test_an_owner_in_the_ledger_survives_and_damage_to_it_is_known(tmp_path: Path) -> None:
+def test_an_owner_in_the_epoch_file_survives_and_damage_to_it_is_known(tmp_path: Path) -> None:
     write_epoch_file(tmp_path, EpochFile(7, 3, "b2", 700, OURS))
     assert read_epoch_file(tmp_path) == EpochFile(7, 3, "b2", 700, OURS)
     data = bytearray((tmp_path / "epochs").read_bytes())
@@ -290,6 +290,6 @@ def test_a_damage_that_nobody_could_tell_of_is_told_when_its_owner_comes_back(
     outbox = opened(tmp_path)
     assert outbox.begin().past == "older"
     assert outbox.state("engine") not in (None, (1, b"3"))
-    told = [row.record.body["event"] for row in outbox.commit([], {}, [1], MARK)]
-    assert sorted(told) == ["drop", "storage", "storage"], "what is beside it, and the damage"
+    reported = [row.record.body["event"] for row in outbox.commit([], {}, [1], MARK)]
+    assert sorted(reported) == ["drop", "storage", "storage"], "what is beside it, and the damage"
     outbox.close()

@@ -28,7 +28,7 @@ def used(folder: Path, count: int = 50) -> list[int]:
     return rows
 
 
-def told(outbox: Outbox) -> str:
+def reported(outbox: Outbox) -> str:
     made = outbox.commit([], clock=MARK)
     return " ".join(str(each.record.body.get("text")) for each in made)
 
@@ -43,7 +43,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert (outbox.opened.damage, outbox.opened.quarantined, outbox.opened.in_memory) == (None,) * 3
     first = outbox.begin()
     path = tmp_path / "outbox" / foreign_name("v2")
-    said = told(outbox)
+    said = reported(outbox)
     assert f"kerbstone outbox rescue {path}" in said
     assert "version 2" in said
     older = [each.row for each in outbox.commit(drafts(7), clock=MARK)]
@@ -59,7 +59,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
 
     outbox = opened(tmp_path)
     outbox.begin()
-    assert "version 2" not in told(outbox), "the event comes once, the status goes on"
+    assert "version 2" not in reported(outbox), "the event comes once, the status goes on"
     assert outbox.counts().foreign_files
     outbox.close()
 
@@ -70,7 +70,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert back.past == "older", "the other version has counted on meanwhile"
     assert set(newer) <= {each.row for each in everything(outbox)}
     assert "damage" not in {drop[2] for drop in outbox._drops}
-    assert "lost" not in told(outbox)
+    assert "lost" not in reported(outbox)
     assert outbox.counts().foreign_files == [str(tmp_path / "outbox" / foreign_name("v1"))]
     outbox.close()
 
@@ -171,12 +171,12 @@ def test_a_disk_that_comes_late_with_another_versions_store_costs_no_record(
         outbox.begin()
         assert outbox.opened.in_memory
         outbox.commit(drafts(3), confirmed=[1], clock=MARK)
-    told: list[str] = []
+    reported: list[str] = []
     for n in range(1, 5):
         later = MARK._replace(mono_ns=MARK.mono_ns + n * 40_000_000_000)
         made = outbox.commit(drafts(1, at=500 + n), confirmed=[1], clock=later)
-        told += [str(each.record.body.get("event")) for each in made]
+        reported += [str(each.record.body.get("event")) for each in made]
     assert outbox.counts().in_memory is None, "it is on disk again"
     assert [path.name for path in list_foreign(tmp_path / "outbox")] == ["outbox.v2.db"]
-    assert "drop" not in told
+    assert "drop" not in reported
     outbox.close()

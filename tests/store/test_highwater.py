@@ -8,12 +8,12 @@ import pytest
 from edge.store import highwater
 from edge.store.highwater import EVERY_NS, HIGHWATER_NAME, UNKNOWN, HighWaterFiles, HighWaterMark
 from edge.store.rowformat import PreviousStart
-from tests.kit.setback import S, SetBackGateway
+from tests.kit.rolledback import RolledBackGateway, S
 
 EPOCH = 5 << 32
 
 
-def told(folder: Path, owner: str = "") -> int | None:
+def reported(folder: Path, owner: str = "") -> int | None:
     """What the card says to the next start."""
     found = HighWaterFiles(folder, None, owner).found
     return found[0].count if found else None
@@ -27,9 +27,9 @@ def test_the_card_hears_at_first_and_then_each_quarter_of_an_hour(tmp_path: Path
         (4, 7, 6),
     ):  # fmt: skip
         mark.commit(HighWaterMark(EPOCH, count), now_ns, on_disk=True)
-        assert told(tmp_path) == said
+        assert reported(tmp_path) == said
     mark.write_at_end(HighWaterMark(EPOCH, 8))
-    assert told(tmp_path) == 8
+    assert reported(tmp_path) == 8
 
 
 def test_what_goes_on_in_memory_is_said_at_once_and_so_is_its_end(tmp_path: Path) -> None:
@@ -37,11 +37,11 @@ def test_what_goes_on_in_memory_is_said_at_once_and_so_is_its_end(tmp_path: Path
     mark = HighWaterFiles(tmp_path, None)
     mark.commit(HighWaterMark(EPOCH, 1), 0, on_disk=True)
     mark.commit(HighWaterMark(EPOCH, 2), 1, on_disk=False)
-    assert told(tmp_path) == UNKNOWN
+    assert reported(tmp_path) == UNKNOWN
     mark.commit(HighWaterMark(EPOCH, 3), 2, on_disk=True)
-    assert told(tmp_path) == 3
+    assert reported(tmp_path) == 3
     mark.commit(HighWaterMark(EPOCH, 4), 3, on_disk=True)
-    assert told(tmp_path) == 3, "and then seldom again"
+    assert reported(tmp_path) == 3, "and then seldom again"
 
 
 def test_a_card_that_does_not_take_the_word_is_asked_again_with_the_next_commit(
@@ -56,12 +56,12 @@ def test_a_card_that_does_not_take_the_word_is_asked_again_with_the_next_commit(
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
         mark.commit(HighWaterMark(EPOCH, 2), 1, on_disk=False)
-    assert told(tmp_path) == 1
+    assert reported(tmp_path) == 1
     mark.commit(HighWaterMark(EPOCH, 2), 2, on_disk=False)
-    assert told(tmp_path) == UNKNOWN
+    assert reported(tmp_path) == UNKNOWN
     (tmp_path / HIGHWATER_NAME).unlink()
     mark.commit(HighWaterMark(EPOCH, 2), 3, on_disk=False)
-    assert told(tmp_path) is None, "it has heard it: no block more for each commit"
+    assert reported(tmp_path) is None, "it has heard it: no block more for each commit"
 
 
 def test_the_run_directory_hears_of_each_and_is_believed_before_the_card(tmp_path: Path) -> None:
@@ -84,12 +84,12 @@ def test_the_run_directory_hears_of_each_and_is_believed_before_the_card(tmp_pat
 
 def test_what_is_not_whole_or_not_ours_says_nothing(tmp_path: Path) -> None:
     HighWaterFiles(tmp_path, None, "site/gw").write_at_end(HighWaterMark(EPOCH, 3))
-    assert (told(tmp_path, "site/gw"), told(tmp_path, "site/other")) == (3, None)
+    assert (reported(tmp_path, "site/gw"), reported(tmp_path, "site/other")) == (3, None)
     path = tmp_path / HIGHWATER_NAME
     whole = path.read_bytes()
     for place in range(len(whole.rstrip())):
         path.write_bytes(whole[:place] + bytes((whole[place] ^ 1,)) + whole[place + 1 :])
-        assert told(tmp_path, "site/gw") in (None, 3)
+        assert reported(tmp_path, "site/gw") in (None, 3)
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
     HighWaterFiles(tmp_path, None, "site/gw").write_at_end(HighWaterMark(EPOCH, 4))
@@ -116,9 +116,9 @@ def test_a_database_that_knows_less_than_was_numbered_is_older(
 def test_the_card_hears_at_once_of_numbers_that_are_on_it_again(tmp_path: Path) -> None:
     """Not only a quarter of an hour later: until then it would say that nobody knows."""
     water = HighWaterFiles(tmp_path, None)
-    told = [(10, True), (11, False), (12, False), (13, True), (14, True)]
+    reported = [(10, True), (11, False), (12, False), (13, True), (14, True)]
     heard = []
-    for second, (count, on_disk) in enumerate(told):
+    for second, (count, on_disk) in enumerate(reported):
         water.commit(HighWaterMark(1 << 32, count), second * S, on_disk=on_disk)
         (found,) = HighWaterFiles(tmp_path, None).found
         heard.append(found.count)
@@ -126,20 +126,20 @@ def test_the_card_hears_at_once_of_numbers_that_are_on_it_again(tmp_path: Path) 
 
 
 def test_the_card_hears_of_it_at_a_start_and_each_quarter_of_an_hour(
-    box: SetBackGateway, monkeypatch: pytest.MonkeyPatch
+    box: RolledBackGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[Path] = []
+    reported: list[Path] = []
     write = Path(f"{box.store / HIGHWATER_NAME}")
     real = highwater._write
 
     def counted(path: Path, block: bytes, *, durable: bool = False) -> bool:
         if durable:
-            told.append(path)
+            reported.append(path)
         return real(path, block, durable=durable)
 
     monkeypatch.setattr(highwater, "_write", counted)
     box.close_windows(60 * 24)
-    assert told == [write] * 24 * 4
+    assert reported == [write] * 24 * 4
     assert write.stat().st_size == 64
 
 
@@ -160,7 +160,7 @@ def test_marks_say_what_is_ahead() -> None:
 
 
 @pytest.mark.parametrize("harm", [b"", b"\0" * 64, b"1 2", b"\xff" * 64, b"9" * 5000])
-def test_a_mark_that_is_none_is_not_believed(box: SetBackGateway, harm: bytes) -> None:
+def test_a_mark_that_is_none_is_not_believed(box: RolledBackGateway, harm: bytes) -> None:
     box.close_windows(3)
     box.kill()
     for folder in (box.store, box.run):
@@ -168,7 +168,7 @@ def test_a_mark_that_is_none_is_not_believed(box: SetBackGateway, harm: bytes) -
     assert box.start() == "known"
 
 
-def test_a_folder_in_the_place_of_a_mark_is_no_reason_to_stop(box: SetBackGateway) -> None:
+def test_a_folder_in_the_place_of_a_mark_is_no_reason_to_stop(box: RolledBackGateway) -> None:
     box.kill()
     for folder in (box.store, box.run):
         (folder / HIGHWATER_NAME).unlink(missing_ok=True)

@@ -31,22 +31,22 @@ START = 1 << 32  # no row of the first start has a lower id
 
 def test_rows_settle_when_nobody_holds_them_as_live_any_more() -> None:
     """Each commit by itself; of more than are remembered the last ones together, later."""
-    handover = MergeableRanges()
-    handover.begin("", 0, 0)
+    ranges = MergeableRanges()
+    ranges.begin("", 0, 0)
     for n in range(COMMITS + 50):
-        handover.committed(n, n + 1)
-        assert handover.settled == 0
-    assert len(handover._commits) == COMMITS
+        ranges.committed(n, n + 1)
+        assert ranges.settled == 0
+    assert len(ranges._commits) == COMMITS
     last = COMMITS + 49
     settled = []
     for mono_ns in (LIVE_NS - 1, LIVE_NS, LIVE_NS + 7, LIVE_NS + last - 1, LIVE_NS + last):
-        handover.tick(mono_ns)
-        settled.append(handover.settled)
+        ranges.tick(mono_ns)
+        settled.append(ranges.settled)
     assert settled == [0, 1, 8, COMMITS - 1, last + 1]
-    assert not handover._commits
+    assert not ranges._commits
 
 
-def thin(outbox: Outbox) -> None:
+def downsample(outbox: Outbox) -> None:
     assert outbox._disk is not None
     while outbox._downsample(outbox._disk):
         pass
@@ -181,13 +181,13 @@ def test_a_row_that_the_sender_may_hold_as_live_does_not_merge(tmp_path: Path) -
     outbox = opened(tmp_path)
     live(outbox, range(30))
     newest = [s.row for s in outbox.commit([minute(30, s) for s in SOURCES], clock=mark(30))]
-    thin(outbox)
+    downsample(outbox)
     rows = everything(outbox)
     assert [s.row for s in rows[-3:]] == newest
     assert [len(covered(s)) for s in rows] == [15] * 6 + [1] * 3
     outbox.linked(INFINITE)  # whoever links says that he holds nothing: such a row counts as live
     live(outbox, range(31, 46))
-    thin(outbox)
+    downsample(outbox)
     assert [len(covered(s)) for s in everything(outbox)] == [15] * 6 + [1] * 48
     outbox.close()
 
@@ -197,7 +197,7 @@ def test_nor_does_one_of_the_first_minute_of_a_start(tmp_path: Path) -> None:
     made = [
         s for n in range(3) for s in outbox.commit([minute(n, "hut")], clock=ClockMark(S, S, "ntp"))
     ]
-    thin(outbox)
+    downsample(outbox)
     assert everything(outbox) == made
     outbox.close()
 
@@ -214,7 +214,7 @@ def test_what_waited_before_a_link_and_what_comes_behind_it_both_merge_when_it_i
     highest = everything(outbox)[-1].row
     outbox.unlinked(highest)
     live(outbox, range(660, 700))
-    thin(outbox)
+    downsample(outbox)
     lengths = {s.row: len(covered(s)) for s in everything(outbox)}
     assert {lengths[s.row] for s in taken} == {1}
     assert {n for row, n in lengths.items() if held.row <= row <= highest} == {1}
@@ -231,18 +231,18 @@ async def test_the_writer_hands_over_what_was_said_and_in_order(tmp_path: Path) 
     )
     for number in range(4):
         await writer.commit([minute(number, s) for s in SOURCES], clock=mark(number))
-    handover = writer._outbox._mergeable
+    ranges = writer._outbox._mergeable
     assert [s.row for s in await writer.pending(0, 5)] == [START + n for n in range(1, 6)]
-    assert handover.spans == ((START + 1, INFINITE),), "without a link nobody hands over"
+    assert ranges.spans == ((START + 1, INFINITE),), "without a link nobody hands over"
     await writer.link_up(INFINITE)
-    assert handover.spans == ((START + 1, START + 9),), "the last three may be held as live"
+    assert ranges.spans == ((START + 1, START + 9),), "the last three may be held as live"
     await writer.urgent()
-    assert handover.spans, "alarms go before their turn; they never merge"
+    assert ranges.spans, "alarms go before their turn; they never merge"
     await writer.pending(0, 2)
-    assert handover.text == ""
+    assert ranges.text == ""
     writer.link_lost(START + 12)
     await writer.counts()
-    assert handover.spans == ((START + 13, INFINITE),)
+    assert ranges.spans == ((START + 13, INFINITE),)
     await writer.close()
 
 
@@ -277,38 +277,38 @@ def test_a_word_that_nobody_wrote_says_that_everything_may_have_gone(text: objec
 
 
 def test_a_link_that_is_only_told_to_be_down_changes_nothing() -> None:
-    handover = MergeableRanges()
-    handover.begin("10-20,30-9223372036854775807", 40, 0)
-    handover.unlinked(99)
-    assert handover.text == "10-20,30-9223372036854775807"
-    assert not handover.note_handed_over(15), "nor does the backlog without a link"
-    handover.linked(35)
-    handover.linked(50)
-    assert handover.text == "10-20,30-34"
-    assert handover.note_handed_over(9) is False
-    assert handover.note_handed_over(12) is True
-    assert handover.text == ""
+    ranges = MergeableRanges()
+    ranges.begin("10-20,30-9223372036854775807", 40, 0)
+    ranges.unlinked(99)
+    assert ranges.text == "10-20,30-9223372036854775807"
+    assert not ranges.note_handed_over(15), "nor does the backlog without a link"
+    ranges.linked(35)
+    ranges.linked(50)
+    assert ranges.text == "10-20,30-34"
+    assert ranges.note_handed_over(9) is False
+    assert ranges.note_handed_over(12) is True
+    assert ranges.text == ""
     assert STRIDE > 100
-    handover.unlinked(33)
-    assert handover.text == f"34-{INFINITE}"
+    ranges.unlinked(33)
+    assert ranges.text == f"34-{INFINITE}"
 
 
 def test_a_kill_leaves_what_the_journal_knows_alone() -> None:
-    handover = MergeableRanges()
-    handover.begin(f"10-20,30-{INFINITE}", 40, 35)
-    assert handover.text == f"10-20,36-{INFINITE}"
+    ranges = MergeableRanges()
+    ranges.begin(f"10-20,30-{INFINITE}", 40, 35)
+    assert ranges.text == f"10-20,36-{INFINITE}"
 
 
-def links(handover: MergeableRanges, ends: Iterable[int]) -> None:
+def links(ranges: MergeableRanges, ends: Iterable[int]) -> None:
     for end in ends:
-        handover.linked(end)
-        handover.unlinked(end + 3)
+        ranges.linked(end)
+        ranges.unlinked(end + 3)
 
 
 def test_many_short_links_keep_the_word_short_and_the_longest_spans() -> None:
-    handover = MergeableRanges()
-    handover.begin(f"10-5000,6000-{INFINITE}", 7000, 0)
-    handover.settled = INFINITE
-    links(handover, range(8000, 9000, 7))
-    spans = parse_row_ranges(handover.text)
+    ranges = MergeableRanges()
+    ranges.begin(f"10-5000,6000-{INFINITE}", 7000, 0)
+    ranges.settled = INFINITE
+    links(ranges, range(8000, 9000, 7))
+    spans = parse_row_ranges(ranges.text)
     assert (len(spans), spans[0], spans[-1][1]) == (RANGES_LIMIT, (10, 5000), INFINITE)

@@ -85,7 +85,7 @@ class DyingSender:
             self.handed[key.epoch, str(key.stream), key.seq] = stored.record
             self.highest = max(self.highest, stored.row)
 
-    def thin(self) -> None:
+    def downsample(self) -> None:
         disk = self.outbox._disk
         assert disk is not None
         for _ in range(self.rng.randrange(1, 30)):
@@ -109,8 +109,10 @@ class DyingSender:
         for stored in everything(self.outbox):
             for number in covered(stored):
                 epoch, stream, _ = key(stored)
-                told = self.handed.get((epoch, stream, number))
-                assert told is None or told == stored.record, "it has gone as something else"
+                reported = self.handed.get((epoch, stream, number))
+                assert reported is None or reported == stored.record, (
+                    "it has gone as something else"
+                )
 
 
 def key(stored: StoredRecord) -> tuple[int, str, int]:
@@ -128,7 +130,13 @@ def test_a_row_that_was_handed_over_is_never_merged(
     rng = random.Random(seed)
     folder = tmp_path / str(seed)
     street = DyingSender(folder, rng)
-    acts = [street.live] * 3 + [street.link, street.drain, street.drain, street.thin, street.arrive]
+    acts = [street.live] * 3 + [
+        street.link,
+        street.drain,
+        street.drain,
+        street.downsample,
+        street.arrive,
+    ]
     for _ in range(60):
         if rng.random() < 0.1:
             DarkDisk.left = rng.randrange(1, 40)
@@ -151,7 +159,7 @@ def test_such_a_life_does_merge_and_hand_over(
     street = DyingSender(tmp_path, random.Random(5))
     for act in (street.live, street.link, street.drain, street.live, street.link, street.live):
         act()
-        street.thin()
+        street.downsample()
         street.check()
     assert street.merged > 0
     assert street.handed

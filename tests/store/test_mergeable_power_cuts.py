@@ -61,8 +61,8 @@ class BackloggedLife(OutboxLife):
         for stored in everything(outbox):
             key = stored.record.key
             for number in covered(stored):
-                told = self.handed.get((key.epoch, str(key.stream), number))
-                if told is not None and told != stored.record:
+                reported = self.handed.get((key.epoch, str(key.stream), number))
+                if reported is not None and reported != stored.record:
                     self._say([f"{number} of {key.stream} has gone, and is in {key} now"])
 
 

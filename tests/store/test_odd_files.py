@@ -54,12 +54,12 @@ def lived(tmp_path: Path) -> OutboxStart:
         outbox.journal.sent([made[0].row])
         outbox.journal.confirmed([made[0].row])
         counts = outbox.counts()
-        told = OutboxStart(
+        reported = OutboxStart(
             outbox.opened.damage, counts.in_memory, counts.rows, len(made), counts.quarantined,
             outbox.journal.trouble,
         )  # fmt: skip
         outbox.close()
-    return told
+    return reported
 
 
 def folder(path: Path) -> None:
@@ -105,9 +105,9 @@ def test_instead_of_the_database(tmp_path: Path, thing: Thing) -> None:
     path = used(tmp_path)
     path.unlink()
     thing(path)
-    told = lived(tmp_path)
-    assert "could not be read" in str(told.damage)
-    assert (told.in_memory, told.made, told.quarantined) == (None, 2, 1)
+    reported = lived(tmp_path)
+    assert "could not be read" in str(reported.damage)
+    assert (reported.in_memory, reported.made, reported.quarantined) == (None, 2, 1)
     assert os.path.lexists(tmp_path / "outbox" / "quarantine" / "000001" / "outbox.db")
     assert lived(tmp_path).damage is None
 
@@ -116,17 +116,17 @@ def test_instead_of_the_database(tmp_path: Path, thing: Thing) -> None:
 def test_instead_of_its_log(tmp_path: Path, thing: Thing) -> None:
     used(tmp_path)
     thing(tmp_path / "outbox" / "outbox.db-wal")
-    told = lived(tmp_path)
-    assert "outbox.db-wal is" in str(told.damage)
-    assert (told.in_memory, told.made, told.quarantined) == (None, 2, 1)
+    reported = lived(tmp_path)
+    assert "outbox.db-wal is" in str(reported.damage)
+    assert (reported.in_memory, reported.made, reported.quarantined) == (None, 2, 1)
 
 
 def test_a_log_that_is_garbage_costs_nothing_and_is_told(tmp_path: Path) -> None:
     """Nobody knows what was in it: one more row says so."""
     used(tmp_path)
     garbage(tmp_path / "outbox" / "outbox.db-wal")
-    told = lived(tmp_path)
-    assert (told.damage, told.in_memory, told.rows) == (None, None, 222)
+    reported = lived(tmp_path)
+    assert (reported.damage, reported.in_memory, reported.rows) == (None, None, 222)
 
 
 @pytest.mark.parametrize("left", [None, b""])
@@ -140,23 +140,23 @@ def test_a_log_without_its_database_is_kept_for_people(tmp_path: Path, left: byt
     if left is not None:
         (tmp_path / "outbox" / "outbox.db").write_bytes(left)
     (tmp_path / "outbox" / "outbox.db-wal").write_bytes(log)
-    told = lived(tmp_path)
-    assert "only its log is left" in str(told.damage)
-    assert (told.in_memory, told.made, told.quarantined) == (None, 2, 1)
+    reported = lived(tmp_path)
+    assert "only its log is left" in str(reported.damage)
+    assert (reported.in_memory, reported.made, reported.quarantined) == (None, 2, 1)
     kept = tmp_path / "outbox" / "quarantine" / "000001" / "outbox.db-wal"
     assert kept.read_bytes() == log
 
 
 @pytest.mark.parametrize("thing", THINGS)
-def test_instead_of_the_ledger(tmp_path: Path, thing: Thing) -> None:
+def test_instead_of_the_epoch_file(tmp_path: Path, thing: Thing) -> None:
     used(tmp_path)
     for name in ("epochs", "epochs.new"):
         (tmp_path / "outbox" / name).unlink(missing_ok=True)
         thing(tmp_path / "outbox" / name)
-    told = lived(tmp_path)
-    assert (told.damage, told.in_memory, told.rows) == (None, None, 221)
+    reported = lived(tmp_path)
+    assert (reported.damage, reported.in_memory, reported.rows) == (None, None, 221)
     assert (tmp_path / "outbox" / "epochs").is_file()
-    assert told.quarantined == (0 if thing is garbage else 2)
+    assert reported.quarantined == (0 if thing is garbage else 2)
 
 
 @pytest.mark.parametrize("thing", THINGS)
@@ -164,9 +164,9 @@ def test_instead_of_the_quarantine(tmp_path: Path, thing: Thing) -> None:
     path = used(tmp_path)
     path.write_text("damaged")
     thing(tmp_path / "outbox" / "quarantine")
-    told = lived(tmp_path)
-    assert told.damage is not None
-    assert (told.in_memory, told.quarantined) == (None, 1)
+    reported = lived(tmp_path)
+    assert reported.damage is not None
+    assert (reported.in_memory, reported.quarantined) == (None, 1)
 
 
 @pytest.mark.parametrize("thing", THINGS)
@@ -175,24 +175,24 @@ def test_instead_of_the_journal(tmp_path: Path, thing: Thing) -> None:
     (tmp_path / "run").mkdir()
     for name in ("delivery.journal", "delivery.new"):
         thing(tmp_path / "run" / name)
-    told = lived(tmp_path)
-    assert (told.damage, told.in_memory, told.rows) == (None, None, 221)
-    assert (told.trouble is None) is (thing is not folder)
+    reported = lived(tmp_path)
+    assert (reported.damage, reported.in_memory, reported.rows) == (None, None, 221)
+    assert (reported.trouble is None) is (thing is not folder)
 
 
 @pytest.mark.parametrize("thing", THINGS)
 def test_instead_of_the_folder(tmp_path: Path, thing: Thing) -> None:
     thing(tmp_path / "outbox")
-    told = lived(tmp_path)
-    assert told.made >= 1
-    assert (told.in_memory is None) is (thing is folder), "there is no disk: memory"
+    reported = lived(tmp_path)
+    assert reported.made >= 1
+    assert (reported.in_memory is None) is (thing is folder), "there is no disk: memory"
 
 
 def test_missing_folders_are_made(tmp_path: Path) -> None:
     (tmp_path / "outbox").symlink_to(tmp_path / "a" / "b")
-    told = lived(tmp_path)
-    assert told.made >= 1, "a link to nowhere: the disk is not mounted"
-    assert "memory" in str(told.in_memory)
+    reported = lived(tmp_path)
+    assert reported.made >= 1, "a link to nowhere: the disk is not mounted"
+    assert "memory" in str(reported.in_memory)
     (tmp_path / "outbox").unlink()
     assert lived(tmp_path).in_memory is None
 

@@ -41,14 +41,14 @@ def picture(folder: Path) -> Picture:
     }
 
 
-def told_here(folder: Path, limit_bytes: int) -> OutboxInspection:
+def reported_here(folder: Path, limit_bytes: int) -> OutboxInspection:
     """What a process of its own says, and this one says it too."""
-    told = inspect_outbox(folder, limit_bytes)
-    assert _inspect(folder, limit_bytes) == told
+    reported = inspect_outbox(folder, limit_bytes)
+    assert _inspect(folder, limit_bytes) == reported
     disk = KEEP_OPEN.pop()
     assert isinstance(disk, DiskOutbox)
     disk.close()
-    return told
+    return reported
 
 
 def copied(folder: Path, to: Path) -> Path:
@@ -136,24 +136,27 @@ def test_what_only_a_daemon_knows_is_not_said_and_what_is_on_disk_is(tmp_path: P
     (place / "outbox.db").write_bytes(bytes(70_000))
     (place / "link").symlink_to(place / "outbox.db")
 
-    told = told_here(tmp_path / "outbox", 1 << 20)
+    reported = reported_here(tmp_path / "outbox", 1 << 20)
     unknown = (
-        told.dropped, told.damaged, told.downsampled, told.commits, told.bytes_in, told.in_memory,
-        told.forecast_s, told.forecast_downsampled_s,
+        reported.dropped, reported.damaged, reported.downsampled, reported.commits,
+        reported.bytes_in, reported.in_memory,
+        reported.forecast_s, reported.forecast_downsampled_s,
     )  # fmt: skip
     assert unknown == (None,) * 8
-    full, refused = told.undeclared
+    full, refused = reported.undeclared
     assert (full.epoch, full.stream, full.reason, full.first) == (epoch, "air", "full", 1)
     assert (full.count, refused.reason, refused.count) == (dropped - 1, "refused", 1)
-    assert (told.dead_letters, len(told.letters)) == (1, 1)
-    letter = told.letters[0]
+    assert (reported.dead_letters, len(reported.letters)) == (1, 1)
+    letter = reported.letters[0]
     assert (letter.row, letter.epoch, letter.stream) == (rows[3].row, epoch, "air")
     assert (letter.seq, letter.source, letter.why) == (2904, "s0", "135 not authorized")
     assert letter.size > 500
-    assert told.quarantined == 1
-    assert told.quarantined_files == (QuarantinedFile("quarantine/000001/outbox.db", 70_000),)
-    assert told.oldest == (1, oldest.record.from_ns)
-    assert (told.oldest_wall_ns, told.oldest_tq) == (None, None), "that boot never learnt the time"
+    assert reported.quarantined == 1
+    assert reported.quarantined_files == (QuarantinedFile("quarantine/000001/outbox.db", 70_000),)
+    assert reported.oldest == (1, oldest.record.from_ns)
+    assert (reported.oldest_wall_ns, reported.oldest_tq) == (None, None), (
+        "that boot never learnt the time"
+    )
 
 
 def test_the_oldest_row_is_dated_by_the_trusted_mark_next_to_it(tmp_path: Path) -> None:
@@ -164,17 +167,17 @@ def test_the_oldest_row_is_dated_by_the_trusted_mark_next_to_it(tmp_path: Path) 
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, "rtc"))
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, "ntp"))
     outbox.close()
-    told = told_here(tmp_path / "outbox", LIMIT)
-    assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 40 * S, "rtc")
+    reported = reported_here(tmp_path / "outbox", LIMIT)
+    assert (reported.oldest_wall_ns, reported.oldest_tq) == (wall_ns + 40 * S, "rtc")
 
 
 def test_an_empty_outbox_has_nothing_to_say(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()
     outbox.close()
-    told = told_here(tmp_path / "outbox", LIMIT)
-    assert (told.rows, told.oldest, told.oldest_wall_ns) == (0, None, None)
-    assert (told.undeclared, told.letters, told.quarantined_files) == ((), (), ())
+    reported = reported_here(tmp_path / "outbox", LIMIT)
+    assert (reported.rows, reported.oldest, reported.oldest_wall_ns) == (0, None, None)
+    assert (reported.undeclared, reported.letters, reported.quarantined_files) == ((), (), ())
 
 
 def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> None:
@@ -187,9 +190,9 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
     outbox._disk._db.execute("UPDATE dead SET why = x'ff00' WHERE id = ?", (rows[0].row,))
     outbox._disk._db.execute("UPDATE dropped SET first = 'x'")
     outbox.close()
-    told = told_here(tmp_path / "outbox", LIMIT)
-    assert [letter.row for letter in told.letters] == [rows[1].row]
-    assert (told.dead_letters, told.undeclared) == (2, ())
+    reported = reported_here(tmp_path / "outbox", LIMIT)
+    assert [letter.row for letter in reported.letters] == [rows[1].row]
+    assert (reported.dead_letters, reported.undeclared) == (2, ())
 
 
 # -- as the process does it, in this one -----------------------------------------------------------
@@ -225,19 +228,19 @@ def test_all_that_is_said_is_what_is_there(tmp_path: Path, monkeypatch: pytest.M
     (place / "link").symlink_to(place / "outbox.db")
     (folder / "outbox.v2.db").write_bytes(bytes(500))
     size = (folder / "outbox.db").stat().st_size
-    told = looked(folder, LIMIT)
-    assert (told.rows, told.streams) == (2, {"air": 1, "event": 1})
-    assert (told.size, told.limit) == (size + told.wal + 7500, LIMIT)
-    assert told.oldest == (1, 40 * S)
-    assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 40 * S, "rtc")
-    assert told.undeclared == (Loss(epoch, "air", "refused", 2, 2, 1),)
-    (letter,) = told.letters
-    assert (told.dead_letters, letter.row, letter.seq, letter.why) == (1, first[1].row, 2, "no")
-    assert (told.quarantined, told.quarantined_files) == (
+    reported = looked(folder, LIMIT)
+    assert (reported.rows, reported.streams) == (2, {"air": 1, "event": 1})
+    assert (reported.size, reported.limit) == (size + reported.wal + 7500, LIMIT)
+    assert reported.oldest == (1, 40 * S)
+    assert (reported.oldest_wall_ns, reported.oldest_tq) == (wall_ns + 40 * S, "rtc")
+    assert reported.undeclared == (Loss(epoch, "air", "refused", 2, 2, 1),)
+    (letter,) = reported.letters
+    assert (reported.dead_letters, letter.row, letter.seq, letter.why) == (1, first[1].row, 2, "no")
+    assert (reported.quarantined, reported.quarantined_files) == (
         1,
         (QuarantinedFile("quarantine/000001/outbox.db", 7000),),
     )
-    assert (told.foreign_files, told.ballast) == ((str(folder / "outbox.v2.db"),), 0)
+    assert (reported.foreign_files, reported.ballast) == ((str(folder / "outbox.v2.db"),), 0)
 
 
 def test_a_later_mark_dates_the_oldest_row_when_it_is_nearer(tmp_path: Path) -> None:
@@ -247,16 +250,21 @@ def test_a_later_mark_dates_the_oldest_row_when_it_is_nearer(tmp_path: Path) -> 
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, "rtc"))
     outbox.commit(drafts(1, at=850), clock=ClockMark(900 * S, wall_ns + 999 * S, "ntp"))
     outbox.close()
-    told = looked(tmp_path / "outbox", LIMIT)
-    assert (told.oldest_wall_ns, told.oldest_tq) == (wall_ns + 949 * S, "ntp")
+    reported = looked(tmp_path / "outbox", LIMIT)
+    assert (reported.oldest_wall_ns, reported.oldest_tq) == (wall_ns + 949 * S, "ntp")
 
 
 def test_an_outbox_without_rows_has_no_oldest(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()
     outbox.close()
-    told = looked(tmp_path / "outbox", LIMIT)
-    assert (told.rows, told.oldest, told.oldest_wall_ns, told.oldest_tq) == (0, None, None, None)
+    reported = looked(tmp_path / "outbox", LIMIT)
+    assert (reported.rows, reported.oldest, reported.oldest_wall_ns, reported.oldest_tq) == (
+        0,
+        None,
+        None,
+        None,
+    )
     (tmp_path / "outbox" / "outbox.db").write_bytes(bytes(4096))
     with pytest.raises(UnusableOutboxError, match="no outbox"):
         looked(tmp_path / "outbox", LIMIT)

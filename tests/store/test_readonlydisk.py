@@ -17,8 +17,8 @@ from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.outbox import LIMIT, drafts, everything
 from tests.kit.uplink import box
 from tests.kit.waiting import until
+from tests.store.failover import at
 from tests.store.readonly import card
-from tests.store.refuge import at
 from tests.store.test_outboxinspector import picture
 from tests.store.test_rowsearch import find
 

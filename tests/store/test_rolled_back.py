@@ -11,10 +11,10 @@ import pytest
 
 from edge.store import ClockMark
 from edge.store.highwater import HIGHWATER_NAME
-from tests.kit.setback import S, SetBackGateway, events
+from tests.kit.rolledback import RolledBackGateway, S, events
 
 
-def stopped_and_set_back(box: SetBackGateway) -> None:
+def stopped_and_rolled_back(box: RolledBackGateway) -> None:
     """A stop in order, and then the copy of an earlier start."""
     box.close_windows(3)
     box.kill()
@@ -26,16 +26,16 @@ def stopped_and_set_back(box: SetBackGateway) -> None:
 
 
 def test_a_copy_that_is_put_back_after_a_stop_is_seen_even_after_a_reboot(
-    box: SetBackGateway,
+    box: RolledBackGateway,
 ) -> None:
-    stopped_and_set_back(box)
+    stopped_and_rolled_back(box)
     box.reboot()
     assert box.start() == "older"
     assert box.state == 3
 
 
 def test_a_copy_of_some_minutes_ago_that_is_put_back_after_a_stop_is_seen_after_a_reboot(
-    box: SetBackGateway,
+    box: RolledBackGateway,
 ) -> None:
     box.close_windows(3)
     copy = box.copied()
@@ -47,7 +47,7 @@ def test_a_copy_of_some_minutes_ago_that_is_put_back_after_a_stop_is_seen_after_
     assert box.state == 3
 
 
-def test_a_copy_of_the_same_start_is_seen(box: SetBackGateway) -> None:
+def test_a_copy_of_the_same_start_is_seen(box: RolledBackGateway) -> None:
     """A box runs for months in one start: the count of starts says nothing then."""
     box.close_windows(3)
     copy = box.copied()
@@ -59,7 +59,7 @@ def test_a_copy_of_the_same_start_is_seen(box: SetBackGateway) -> None:
     box.kill()
 
 
-def test_a_copy_of_an_hour_ago_is_seen_after_a_power_cut(box: SetBackGateway) -> None:
+def test_a_copy_of_an_hour_ago_is_seen_after_a_power_cut(box: RolledBackGateway) -> None:
     box.close_windows(3)
     copy = box.copied()
     box.close_windows(70)
@@ -71,9 +71,11 @@ def test_a_copy_of_an_hour_ago_is_seen_after_a_power_cut(box: SetBackGateway) ->
     assert box.start() == "older"
 
 
-def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(box: SetBackGateway) -> None:
+def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(
+    box: RolledBackGateway,
+) -> None:
     """The count of starts told of it, and the first start has moved that on."""
-    stopped_and_set_back(box)
+    stopped_and_rolled_back(box)
     (box.store / HIGHWATER_NAME).unlink()
     box.reboot()
     assert box.start() == "older"
@@ -86,7 +88,7 @@ def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(box: SetBa
 
 
 @pytest.mark.parametrize("reboot", [False, True])
-def test_an_ordinary_kill_leaves_no_doubt(box: SetBackGateway, reboot: bool) -> None:
+def test_an_ordinary_kill_leaves_no_doubt(box: RolledBackGateway, reboot: bool) -> None:
     for _ in range(4):
         box.close_windows(5)
         box.kill()
@@ -99,7 +101,7 @@ def test_an_ordinary_kill_leaves_no_doubt(box: SetBackGateway, reboot: bool) -> 
     assert box.start() == "known"
 
 
-def test_a_power_cut_while_the_outbox_is_in_memory_is_seen(box: SetBackGateway) -> None:
+def test_a_power_cut_while_the_outbox_is_in_memory_is_seen(box: RolledBackGateway) -> None:
     box.close_windows(3)
     box.fall()
     box.close_windows(3)
@@ -109,7 +111,7 @@ def test_a_power_cut_while_the_outbox_is_in_memory_is_seen(box: SetBackGateway) 
 
 
 def test_a_card_that_takes_no_word_at_first_is_told_as_soon_as_it_takes_one(
-    box: SetBackGateway,
+    box: RolledBackGateway,
 ) -> None:
     box.close_windows(3)
     box.fall()
@@ -124,7 +126,7 @@ def test_a_card_that_takes_no_word_at_first_is_told_as_soon_as_it_takes_one(
     assert box.start() == "older"
 
 
-def test_a_kill_while_the_outbox_is_in_memory_leaves_no_doubt(box: SetBackGateway) -> None:
+def test_a_kill_while_the_outbox_is_in_memory_leaves_no_doubt(box: RolledBackGateway) -> None:
     box.close_windows(3)
     box.fall()
     box.close_windows(3)

@@ -180,7 +180,7 @@ def test_floats_deep_down_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "reported"),
     [
         (pack_body(Draft(Stream.AIR, "hut", 0, 1, {"n": 1})), {"n": 1}),
         (b"\xc1", {}), (b"", {}), (b"\x01", {}), (msgpack.packb([1]), {}),
@@ -190,17 +190,17 @@ def test_floats_deep_down_stay_as_they_are() -> None:
         (zlib.compress(msgpack.packb({"n": 1})), {}),  # a number, and bytes behind it
     ],
 )  # fmt: skip
-def test_of_a_body_as_much_is_told_as_can_be_read(body: bytes, told: dict[str, Any]) -> None:
+def test_of_a_body_as_much_is_told_as_can_be_read(body: bytes, reported: dict[str, Any]) -> None:
     key = RecordKey(1, Stream.AIR, 7)
     row = make_row(1, key, Draft(Stream.AIR, "hut", 0, 1, {}), 1, body)
-    if told:
-        assert row_body(row) == told
+    if reported:
+        assert row_body(row) == reported
     elif body != msgpack.packb([1]):  # which is none of ours, and can be read
         with pytest.raises(ValueError):
             row_body(row)
     assert row_numbers(row) == [7]
-    if told:
-        assert row_to_record(row).body == told
+    if reported:
+        assert row_to_record(row).body == reported
     elif body != b"\x01" and body != msgpack.packb([1]):
         with pytest.raises(DamagedRowError):
             row_to_record(row)

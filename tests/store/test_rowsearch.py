@@ -15,7 +15,7 @@ from edge.store.rowsearch import RowSearch
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 from tests.store.test_damage import FailingDisk
 from tests.store.test_downsample import SOURCES, WALL, covered, live, mark, minute, summed
-from tests.store.test_downsample import opened as thinning
+from tests.store.test_downsample import opened as downsampling
 
 
 def find(outbox: Outbox, epoch: int, stream: str, first: int, last: int) -> list[StoredRecord]:
@@ -55,7 +55,7 @@ def test_rows_are_found_by_epoch_stream_and_number(tmp_path: Path) -> None:
 
 
 def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> None:
-    outbox = thinning(tmp_path)
+    outbox = downsampling(tmp_path)
     live(outbox, range(40))
     assert outbox._disk is not None
     while outbox._downsample(outbox._disk):
@@ -71,7 +71,7 @@ def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> 
 
 def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> None:
     """Thirty sources at five seconds: 5,400 rows lie between a number and what covers it."""
-    outbox = thinning(tmp_path, 64 << 20)
+    outbox = downsampling(tmp_path, 64 << 20)
     sources = [f"s{n}" for n in range(30)]
     for n in range(400):
         body = {"from": n, "to": n + 1, "n": 1, "text": "x"}
@@ -104,7 +104,7 @@ def test_of_rows_beside_the_disk_those_are_found_that_stand_for_a_number() -> No
 
 
 def test_the_search_ends_two_hours_behind_the_last_number(tmp_path: Path) -> None:
-    outbox = thinning(tmp_path, 64 << 20)
+    outbox = downsampling(tmp_path, 64 << 20)
     live(outbox, range(1000))
     search = RowSearch(outbox.pending()[0].record.key.epoch, "air", 1, 2)
     steps = []
@@ -295,7 +295,7 @@ async def test_the_writer_gives_what_was_handed_back(tmp_path: Path) -> None:
 def test_a_link_that_came_up_in_memory_is_written_down_when_the_disk_is_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox = thinning(tmp_path)
+    outbox = downsampling(tmp_path)
     live(outbox, range(3))
     outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.linked()

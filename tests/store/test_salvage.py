@@ -141,10 +141,10 @@ def test_a_file_that_was_cut_at_its_beginning_has_rows_on_its_first_page(
 def test_a_long_rescue_says_how_far_it_has_come(
     tmp_path: Path, source: tuple[Path, dict[int, OutboxRow]]
 ) -> None:
-    told: list[tuple[str, int]] = []
-    with closing(Salvage(source[0], lambda *word: told.append(word))) as salvage:
+    reported: list[tuple[str, int]] = []
+    with closing(Salvage(source[0], lambda *word: reported.append(word))) as salvage:
         assert len(list(salvage.rows())) == 1003
-    assert told == [("reading", 1000), ("checking the file", 1003)]
+    assert reported == [("reading", 1000), ("checking the file", 1003)]
 
 
 def test_what_it_finds_on_single_pages_is_told_too(
@@ -152,12 +152,12 @@ def test_what_it_finds_on_single_pages_is_told_too(
 ) -> None:
     monkeypatch.setattr("edge.store.salvage.PROGRESS_EVERY_ROWS", 300)
     (tmp_path / "x.db").write_bytes(bytes(100) + source[0].read_bytes()[100:])
-    told: list[tuple[str, int]] = []
-    with closing(Salvage(tmp_path / "x.db", lambda *word: told.append(word))) as salvage:
+    reported: list[tuple[str, int]] = []
+    with closing(Salvage(tmp_path / "x.db", lambda *word: reported.append(word))) as salvage:
         found = len(list(salvage.rows()))
         assert (salvage.read, salvage.found, salvage.damaged) == (0, found, 0)
     assert 600 <= found < 900
-    assert told == [("looking at single pages", 300), ("looking at single pages", 600)]
+    assert reported == [("looking at single pages", 300), ("looking at single pages", 600)]
 
 
 def test_a_view_in_the_place_of_the_table_is_not_asked(tmp_path: Path) -> None:

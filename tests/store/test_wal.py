@@ -147,24 +147,24 @@ def test_no_bit_takes_rows_away_in_silence_and_none_is_declared_for_nothing(
 ) -> None:
     """Only of the very last transaction it cannot be told after a power cut."""
     rng = random.Random(boot)
-    told = 0
+    reported = 0
     for n in range(150):
         log = again(left, tmp_path / str(n))
         at = rng.randrange(log.stat().st_size if n % 3 else WAL_HEADER.size)
         ends = commits(log)
         latest = ends[-1] if boot == SAME else ends[-2] + FRAME_HEADER.size + 1024
-        told_so = at < latest and not parted(log, at)
+        reported_so = at < latest and not parted(log, at)
         flip(log, at, rng.randrange(8))
         outbox, rows = start(tmp_path / str(n), boot)
         gone = 3 * COMMITS - rows
-        if told_so:
+        if reported_so:
             assert (gone > 0) == (outbox.opened.damage is not None), f"{n}: byte {at}, {gone} rows"
         else:
             assert gone <= 6, f"{n}: byte {at}"
-        told += outbox.opened.damage is not None
+        reported += outbox.opened.damage is not None
         outbox.close()
         shutil.rmtree(tmp_path / str(n))
-    assert told > 50
+    assert reported > 50
 
 
 @pytest.mark.parametrize("zero", [True, False])

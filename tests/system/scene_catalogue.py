@@ -174,7 +174,7 @@ def played(name: str, held: Mapping[str, float], *arguments: str) -> Iterator[st
         process.stdout.close()
 
 
-def told(*arguments: str) -> tuple[int, str]:
+def reported(*arguments: str) -> tuple[int, str]:
     """Exit code, and what a command said."""
     command = [*KERBSTONE, *arguments]
     done = subprocess.run(
@@ -213,11 +213,11 @@ def live_through(folder: Path) -> Catalogue:
     broker = Mosquitto(folder / "broker").start()
     try:
         with cabinet(folder) as wires:
-            outcome.scan = told("scan", *wires.places, *PATIENT)
+            outcome.scan = reported("scan", *wires.places, *PATIENT)
             tables = edited(outcome.scan[1]) + DOOR.format(folder) + CALIBRATIONS
             tables = tables.replace("{", "{{").replace("}", "}}")  # for it is filled in
             site = HurriedGateway(folder, broker, tables, period_s=1)
-            outcome.checked = told("check", str(site.config))
+            outcome.checked = reported("check", str(site.config))
             records = Records(broker, folder, *ALL)
             try:
                 if outcome.scan[0] == outcome.checked[0] == 0:
@@ -294,5 +294,5 @@ def stands(records: Records, name: str, kwh: float) -> bool:
 
 def fan(records: Records) -> list[str]:
     """What was told of it: on, off, ..."""
-    told = events(records.all(), "health", "sps30")
-    return [e["state"] for e in told if e["condition"] == "fan"]
+    reported = events(records.all(), "health", "sps30")
+    return [e["state"] for e in reported if e["condition"] == "fan"]

@@ -82,7 +82,7 @@ class Overloaded:
             if "/up/energy/" in each.topic or "/up/event/" in each.topic
         ]
 
-    def told(self, records: Sequence[dict[str, Any]]) -> Counter[str]:
+    def reported(self, records: Sequence[dict[str, Any]]) -> Counter[str]:
         """Pulses of each line in records."""
         found: Counter[str] = Counter()
         for each in records:
@@ -91,14 +91,14 @@ class Overloaded:
                 found[each["source"]] += round((delta or 0) * IMP_PER_KWH)
         return found
 
-    def wait_told(self, timeout_s: float) -> list[dict[str, Any]]:
+    def wait_reported(self, timeout_s: float) -> list[dict[str, Any]]:
         """Until each pulse is in a record and the overload, which has to last, in an event; or the
         time is over."""
         end = time.monotonic() + timeout_s
         while True:
             found = self.records()
             overload = any(each.get("event") == "overload" for each in found)
-            if (overload and self.told(found) == self.made) or time.monotonic() > end:
+            if (overload and self.reported(found) == self.made) or time.monotonic() > end:
                 return found
             self.daemon.alive()
             time.sleep(1.0)

@@ -111,11 +111,11 @@ def test_a_broken_configuration_is_exit_2_and_everything_is_told_at_once(tmp_pat
     lines = done.stderr.splitlines()
     for key, (place, remedy) in WRONG.items():
         number = text[: text.index(place)].count("\n") + 1
-        told = [
+        reported = [
             line for line in lines if f"{key}" in line and line.startswith(f"{config}:{number}:")
         ]
-        assert told, (key, number, lines)
-        assert any(remedy in line for line in told), (key, told)
+        assert reported, (key, number, lines)
+        assert any(remedy in line for line in reported), (key, reported)
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "store").exists(), "nothing is begun"
 
@@ -162,14 +162,14 @@ def test_the_description_says_which_models_do_not_answer_and_why(trouble: Troubl
     last = [r for r in trouble.found if r["kind"] in ("meta", "status") and "models" in r]
     assert last
     for model in ("congestion", "anomaly"):
-        told = last[-1]["models"][model]
-        assert told["answers"] == "rule"
-        assert "checksum" in told["why"]
+        reported = last[-1]["models"][model]
+        assert reported["answers"] == "rule"
+        assert "checksum" in reported["why"]
 
 
 def test_a_flooded_line_is_closed_and_said_so_and_opened_again(trouble: Trouble) -> None:
-    told = events(trouble.found, "sensor_fault", "south_1")
-    line = [e for e in told if "line south" in e["text"]]
+    reported = events(trouble.found, "sensor_fault", "south_1")
+    line = [e for e in reported if "line south" in e["text"]]
     assert [e["state"] for e in line] == ["on", "off"]
     assert line[0]["reason"] == "fault"
     assert "is closed" in line[0]["text"]
@@ -179,8 +179,8 @@ def test_a_flooded_line_is_closed_and_said_so_and_opened_again(trouble: Trouble)
 
 def closing_us(trouble: Trouble) -> tuple[int, int]:
     """When the flooded line was closed, and when it was open again."""
-    told = events(trouble.found, "sensor_fault", "south_1")
-    on, off = (e["mono"][0] for e in told if "line south" in e["text"])
+    reported = events(trouble.found, "sensor_fault", "south_1")
+    on, off = (e["mono"][0] for e in reported if "line south" in e["text"])
     return on, off
 
 
@@ -228,10 +228,10 @@ def test_a_flood_does_not_fill_the_memory(trouble: Trouble) -> None:
 
 def good_share(records: list[dict[str, Any]], key: str) -> float:
     """How many of a point's polls gave a good value."""
-    told = [record["points"][key]["quality"] for record in records]
-    polls: int = sum(sum(words.values()) for words in told)
+    reported = [record["points"][key]["quality"] for record in records]
+    polls: int = sum(sum(words.values()) for words in reported)
     assert polls, "nobody asked"
-    good: int = sum(words.get("good", 0) for words in told)
+    good: int = sum(words.get("good", 0) for words in reported)
     return good / polls
 
 

@@ -114,11 +114,11 @@ def test_a_meter_that_is_exchanged_is_missed_and_found_again(lived: Catalogue) -
 
 
 def test_a_blocked_fan_is_told_until_it_turns_again(lived: Catalogue) -> None:
-    told = [e for e in events(lived.found, "health", "sps30") if e["condition"] == "fan"]
-    assert [e["state"] for e in told] == ["on", "off"]
-    assert "fan stands still" in told[0]["text"]
-    assert told[0]["mono"][0] < lived.down_us
-    assert told[1]["mono"][0] > lived.up_us, "it was on the card when the daemon ended"
+    reported = [e for e in events(lived.found, "health", "sps30") if e["condition"] == "fan"]
+    assert [e["state"] for e in reported] == ["on", "off"]
+    assert "fan stands still" in reported[0]["text"]
+    assert reported[0]["mono"][0] < lived.down_us
+    assert reported[1]["mono"][0] > lived.up_us, "it was on the card when the daemon ended"
     marked = [r for r in of(lived, "sps30") if "fan" in r.get("health", [])]
     assert marked
     assert "good" not in words(points(marked, "pm2_5"))
@@ -131,8 +131,8 @@ def test_warming_up_is_a_quality_and_over_soon(lived: Catalogue, name: str) -> N
     assert words(found[:1]) <= {"bad:warmup", "uncertain:warmup"}
     assert found[0]["mean"] is None or found[0]["grade"] == "uncertain"
     assert words(found[-1:]) <= {"good"}
-    told = [e for e in events(lived.found, "health", name) if e["condition"] == "warmup"]
-    assert alternate([e["state"] for e in told])
+    reported = [e for e in events(lived.found, "health", name) if e["condition"] == "warmup"]
+    assert alternate([e["state"] for e in reported])
 
 
 def test_a_contact_is_told_at_once_and_in_its_own_words(lived: Catalogue) -> None:
@@ -165,8 +165,8 @@ def test_a_valid_calibration_corrects_and_is_told_with_its_certificate(lived: Ca
     check(means(valid), CORRECTED["humidity"])
     check(means(raw), HELD["sht4x"]["humidity"])
     meta = [r for r in lived.found if r["kind"] == "meta"][-1]
-    told = meta["devices"]["sht4x"]["points"]["humidity"]["calibration"]
-    assert (told["by"], told["certificate"]) == ("City laboratory", "K-1")
+    reported = meta["devices"]["sht4x"]["points"]["humidity"]["calibration"]
+    assert (reported["by"], reported["certificate"]) == ("City laboratory", "K-1")
 
 
 def test_the_description_names_the_meters_that_are_there_now(lived: Catalogue) -> None:

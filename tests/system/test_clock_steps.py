@@ -68,8 +68,8 @@ class SteppedWall:
 
     def beside_ns(self, record: dict[str, Any]) -> int:
         """How far beside the true time a record is dated."""
-        told_ns = round(datetime.fromisoformat(record["to"]).timestamp() * 1000) * 1_000_000
-        return told_ns - end_us(record) * 1000 - self.true_ns
+        reported_ns = round(datetime.fromisoformat(record["to"]).timestamp() * 1000) * 1_000_000
+        return reported_ns - end_us(record) * 1000 - self.true_ns
 
 
 def came_since(records: Records, at_ns: int) -> list[dict[str, Any]]:
@@ -93,7 +93,7 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
     site: Callable[..., GatewayProcess],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    wall, aside = SteppedWall(), asyncio.to_thread  # what blocks must not block the daemon
+    wall, in_thread = SteppedWall(), asyncio.to_thread  # what blocks must not block the daemon
     one = site(LOOPS, period_s=1)
     daemon = Daemon(load_site(one.config, drivers.catalogue()), wall.clock(tmp_path))
     seen: list[bool] = []
@@ -106,11 +106,11 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
         dates(sender, now)
 
     monkeypatch.setattr(Sender, "add_mark", see)
-    records = await aside(Records, broker, tmp_path, *ALL)
+    records = await in_thread(Records, broker, tmp_path, *ALL)
     with LoopStreet(tmp_path):
         running = asyncio.create_task(daemon.run())
         try:
-            await aside(records.wait, lambda r: r.of("traffic"))
+            await in_thread(records.wait, lambda r: r.of("traffic"))
             for wall.shift_ns, tq in STEPS:
                 wall.synced, at_ns = True, time.monotonic_ns()
 
@@ -122,13 +122,13 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
                         for r in came_since(so_far, at_ns)
                     )
 
-                await aside(records.wait, is_dated)
+                await in_thread(records.wait, is_dated)
                 assert not running.done()
         finally:
             daemon.stop()
             await running
     found = list(records.all())
-    code, said = await aside(records.stop)
+    code, said = await in_thread(records.stop)
     assert code == 0, said
     check_windows(found, period_us=1_000_000)
     why = [event["reason"] for event in events(found, "clock")]
@@ -136,7 +136,7 @@ async def test_a_clock_that_is_set_while_the_daemon_runs_does_no_harm(
     check_marked(found)
     dated = [wall.beside_ns(r) for r in once(found, "traffic") if r["tq"] == "ntp"]
     believed = [shift_ns for shift_ns, tq in STEPS if tq == "ntp"]
-    assert all(any(abs(told - one) < NEAR for one in believed) for told in dated)
+    assert all(any(abs(reported - one) < NEAR for one in believed) for reported in dated)
     assert once(found, "traffic")[0]["tq"] == "none"
     assert len(seen) >= len(STEPS)
     assert all(seen), "a power cut would have taken what dated records"

@@ -77,7 +77,7 @@ def polls(records: Records, device: str) -> list[float]:
     return [s["mono"] / 1e6 for s in sweeps if s["values"][0] is not None]
 
 
-def told(records: Records, kind: str) -> list[str]:
+def reported(records: Records, kind: str) -> list[str]:
     return [r["text"] for r in records.of("event") if r["event"] == kind]
 
 
@@ -94,14 +94,14 @@ def test_a_hung_bus_is_replaced_and_a_second_hang_ends_the_process(
     one.process.send_signal(signal.SIGCONT)
     count = len(polls(records, "hut_air"))
     records.wait(lambda r: len(polls(r, "hut_air")) > count + 4)
-    assert told(records, "bus") == [], "nobody had hung"
-    assert told(records, "sensor_fault") == []
+    assert reported(records, "bus") == [], "nobody had hung"
+    assert reported(records, "sensor_fault") == []
 
     begun_s = time.monotonic()
     hang.touch()
-    records.wait(lambda r: told(r, "bus"))
+    records.wait(lambda r: reported(r, "bus"))
     hang.unlink()
-    assert "bus hut: its thread hung in a system call" in told(records, "bus")[0]
+    assert "bus hut: its thread hung in a system call" in reported(records, "bus")[0]
     replaced_s = time.monotonic()
     records.wait(lambda r: polls(r, "hut_air")[-1] > replaced_s)  # it is back
     faults = [r for r in records.of("event") if r["event"] == "sensor_fault"]
@@ -113,7 +113,7 @@ def test_a_hung_bus_is_replaced_and_a_second_hang_ends_the_process(
     hang.touch()  # and now it hangs for good
     assert one.process.wait(120) not in (0, 2), one.log.read_text()
     assert "HungError: bus hut hangs in a system call again" in one.log.read_text()
-    records.wait(lambda r: len(told(r, "bus")) == 2)
+    records.wait(lambda r: len(reported(r, "bus")) == 2)
     assert len({r["epoch"] for r in records.of("event")}) == 1, "one process all the time"
 
     # the neighbour was polled all the time: no pause to speak of, no fault

@@ -116,6 +116,6 @@ def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
         (one.folder / "kept").mkdir()
         kept.rename(one.folder / "kept" / "outbox.db")
         assert inspect_outbox(one.folder / "kept", 16 << 20).rows == waiting, "all of it is there"
-        aside = list((one.folder / "run").glob("set_aside.*"))
-        assert [path.name for path in aside] == [f"set_aside.{segment[0].path.name}"]
+        set_aside = list((one.folder / "run").glob("set_aside.*"))
+        assert [path.name for path in set_aside] == [f"set_aside.{segment[0].path.name}"]
         records.stop()

@@ -23,13 +23,13 @@ def test_ten_thousand_questions_a_second_and_stops_cost_readings_and_no_edge(
             site.stop(edges)
             site.drive(4.0)
         site.end()
-        records = site.wait_told(DRAINED_S)
-        told = site.told(records)
-    assert told == site.made, "each pulse is counted once"
+        records = site.wait_reported(DRAINED_S)
+        reported = site.reported(records)
+    assert reported == site.made, "each pulse is counted once"
     lines: dict[str, list[dict[str, Any]]] = {}
     devices: dict[str, list[dict[str, Any]]] = {}
     for one in (each for each in records if "points" in each):
-        kind = lines if one["source"] in told else devices
+        kind = lines if one["source"] in reported else devices
         kind.setdefault(one["source"], []).append(one)
     for line in SLOW:
         qualities = sum((_quality(one, "energy_import") for one in lines[line]), Counter())

@@ -41,9 +41,9 @@ def test_read_goes_through_the_daemon(
         thread.join()
     for answer in answers:
         assert answer.returncode == 0, answer.stderr
-        told = json.loads(answer.stdout)
-        assert told["through"] == "the daemon"
-        values = {r["point"]: r for r in told["readings"]}
+        reported = json.loads(answer.stdout)
+        assert reported["through"] == "the daemon"
+        values = {r["point"]: r for r in reported["readings"]}
         assert values["voltage_l1"]["value"] == 231.5
         assert values["voltage_l1"]["unit"] == "V"
     waiting = one.ask("outbox")

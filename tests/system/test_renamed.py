@@ -44,8 +44,10 @@ def test_what_a_device_said_before_it_was_renamed_is_sent_under_its_old_name(
             site.start()
             records.wait(lambda each: "hut_air" in sources(each))
             assert site.running, site.log.read_text()
-            told = [event["sources"] for event in records.of("event") if event["event"] == "gap"]
-            assert ["cellar"] in told
+            reported = [
+                event["sources"] for event in records.of("event") if event["event"] == "gap"
+            ]
+            assert ["cellar"] in reported
             site.stop()
             records.wait(lambda each: "cellar" in sources(each))
         finally:

@@ -55,8 +55,8 @@ def test_the_box_tells_how_it_fares_and_why_it_was_started(
         assert "kerbstone_connected 1\n" in text
         assert "kerbstone_queue_rows " in text
         assert 'kerbstone_reboot_cause_info{word="first"} 1\n' in text
-        told = Tail(broker, "kerbstone/v1/test/gw-1/up/#", tmp_path).wait({"status"})["status"]
-        assert told["box"]["start"]["cause"] == "first"
+        reported = Tail(broker, "kerbstone/v1/test/gw-1/up/#", tmp_path).wait({"status"})["status"]
+        assert reported["box"]["start"]["cause"] == "first"
 
         one.kill()
         one.start()

@@ -62,17 +62,17 @@ def test_the_service_is_clean(stage: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
         ("WatchdogSec=", "WatchdogSek=", "Unknown key"),
         ("venv/bin/kerbstone", "venv/bin/kerbston", "not executable"),
     ],
 )
-def test_a_broken_service_would_be_found(stage: Path, old: str, new: str, told: str) -> None:
+def test_a_broken_service_would_be_found(stage: Path, old: str, new: str, message: str) -> None:
     unit = stage / SYSTEM / SERVICE.name
     unit.write_text(unit.read_text().replace(old, new))
     _, text = verify(stage)  # an unknown key is told, but does not change the code
-    assert told in text
+    assert message in text
 
 
 def test_its_exposure_is_at_most_1_7() -> None:

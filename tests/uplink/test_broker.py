@@ -52,9 +52,9 @@ def test_what_cannot_work_is_said_with_its_key_and_why(
 ) -> None:
     named = {**files, "missing": tmp_path / "missing"}
     places = {name: named[what] for name, what in given.items()}
-    with pytest.raises(ConfigError, match=why) as told:
+    with pytest.raises(ConfigError, match=why) as reported:
         make_broker(url, "gw", **places)  # type: ignore[arg-type]
-    assert "None" not in str(told.value)
+    assert "None" not in str(reported.value)
 
 
 def test_a_password_needs_a_name_and_a_proxy_an_address() -> None:

@@ -118,8 +118,8 @@ async def test_a_broker_that_cannot_do_it_is_left_for_one_that_can(
             await until(lambda: gateway.sender.counts.confirmed == 20, 20)
             assert not broker.published
             assert gateway.sender.counts.dead_letters == 0
-            told = [text for kind, text in gateway.alarms if kind == "broker_limit"]
-            assert len(told) == (lacking == NO_QOS)
+            reported = [text for kind, text in gateway.alarms if kind == "broker_limit"]
+            assert len(reported) == (lacking == NO_QOS)
 
 
 async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: 
 
 
 def test_the_status_says_what_a_broker_takes_too_little_of() -> None:
-    told = {"link": {"connected": True, "trouble": "it takes 200 bytes"}}
-    assert [each.short for each in find_issues(told)] == ["broker's limits too low"]
+    reported = {"link": {"connected": True, "trouble": "it takes 200 bytes"}}
+    assert [each.short for each in find_issues(reported)] == ["broker's limits too low"]
     assert any(
         "THE BROKER'S LIMITS ARE TOO LOW: it takes 200 bytes" in line
-        for line in link_lines(told).lines
+        for line in link_lines(reported).lines
     )
 
 

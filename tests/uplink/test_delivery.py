@@ -87,143 +87,139 @@ class DeliveryRun:
 @pytest.mark.parametrize("receipt_s", [None, 10])
 async def test_a_row_whose_answer_was_lost_is_sent_again_and_says_so(receipt_s: int | None) -> None:
     """Nobody knows whether it arrived: not one may be taken for delivered."""
-    desk = DeliveryRun(receipt_s=receipt_s)
-    assert await desk.send() == [(1, False), (2, False), (3, False)]
-    await desk.answer(1, r1=0, r2=LOST, r3=LOST)
-    assert (desk.counts.unacknowledged, desk.delivery.in_flight) == (2, False)
-    assert await desk.send() == [(2, True), (3, True)]
+    run = DeliveryRun(receipt_s=receipt_s)
+    assert await run.send() == [(1, False), (2, False), (3, False)]
+    await run.answer(1, r1=0, r2=LOST, r3=LOST)
+    assert (run.counts.unacknowledged, run.delivery.in_flight) == (2, False)
+    assert await run.send() == [(2, True), (3, True)]
 
 
 async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> None:
     plain, receipted = DeliveryRun(receipt_s=None), DeliveryRun()
-    for desk, after in ((plain, 2), (receipted, 5)):
-        await desk.send()
-        await desk.answer(1, r1=0)
-        assert desk.delivery.outstanding == after
+    for run, after in ((plain, 2), (receipted, 5)):
+        await run.send()
+        await run.answer(1, r1=0)
+        assert run.delivery.outstanding == after
     receipted.delivery.receipts([Receipt(1, "air", ((1, 3),))], 2)
     assert (receipted.delivery.outstanding, receipted.counts.confirmed) == (2, 3)
 
 
 async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
-    desk = DeliveryRun(receipt_s=None)
-    await desk.send()
-    await desk.answer(5, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=0, r3=0)
-    assert desk.alarms == ["denied"]
+    run = DeliveryRun(receipt_s=None)
+    await run.send()
+    await run.answer(5, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=0, r3=0)
+    assert run.alarms == ["denied"]
     for now_ns in (5, 4 + NOT_AUTHORIZED_RETRY_NS):
-        desk.delivery.retry_due(now_ns)
-        assert await desk.send() == []
-    desk.delivery.retry_due(5 + NOT_AUTHORIZED_RETRY_NS)
-    assert await desk.send() == [(1, True)]
+        run.delivery.retry_due(now_ns)
+        assert await run.send() == []
+    run.delivery.retry_due(5 + NOT_AUTHORIZED_RETRY_NS)
+    assert await run.send() == [(1, True)]
 
 
 async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_the_end() -> None:
-    desk, now_ns, waits = DeliveryRun(2, receipt_s=1000), 0, []
-    await desk.send()
+    run, now_ns, waits = DeliveryRun(2, receipt_s=1000), 0, []
+    await run.send()
     for refusal in range(1, REFUSALS_LIMIT + 1):
         # between two refusals the broker has taken another one: the record itself is at fault
-        await desk.answer(now_ns, r1=BrokerRefusedError(131, "Implementation specific"), r2=0)
+        await run.answer(now_ns, r1=BrokerRefusedError(131, "Implementation specific"), r2=0)
         if refusal < REFUSALS_LIMIT:
-            assert await desk.next() is None
-            wait_s = desk.delivery.wait_s(now_ns)
+            assert await run.next() is None
+            wait_s = run.delivery.wait_s(now_ns)
             assert wait_s is not None
             waits.append(wait_s)
             now_ns += int(wait_s * S)
-            desk.delivery.retry_due(now_ns - 1)
-            assert await desk.next() is None
-            desk.delivery.retry_due(now_ns)
-            assert await desk.send(now_ns) == [(1, True)]
+            run.delivery.retry_due(now_ns - 1)
+            assert await run.next() is None
+            run.delivery.retry_due(now_ns)
+            assert await run.send(now_ns) == [(1, True)]
     assert waits == [1.0, 2.0, 4.0, 8.0]
-    assert [row for row, _ in desk.store.gone] == [1]
-    assert (desk.counts.dead_letters, desk.counts.refused, desk.alarms) == (1, 5, ["refused"])
-    assert (await desk.send(now_ns), desk.delivery.wait_s(now_ns)) == ([], None)
-    assert desk.delivery._receipt_tracker is not None
-    assert 1 not in desk.delivery._receipt_tracker, (
-        "nobody waits for a receipt of what was given up"
-    )
+    assert [row for row, _ in run.store.gone] == [1]
+    assert (run.counts.dead_letters, run.counts.refused, run.alarms) == (1, 5, ["refused"])
+    assert (await run.send(now_ns), run.delivery.wait_s(now_ns)) == ([], None)
+    assert run.delivery._receipt_tracker is not None
+    assert 1 not in run.delivery._receipt_tracker, "nobody waits for a receipt of what was given up"
 
 
 async def test_of_refused_rows_so_many_are_known_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "TRACKED_REFUSALS", 3)
-    desk = DeliveryRun(6)
-    await desk.send()
+    run = DeliveryRun(6)
+    await run.send()
     refused = BrokerRefusedError(131, "Implementation specific")
-    await desk.answer(0, **{f"r{row}": refused for row in range(1, 7)})
-    assert sorted(desk.delivery._refusals) == sorted(desk.delivery._retry_at) == [4, 5, 6]
+    await run.answer(0, **{f"r{row}": refused for row in range(1, 7)})
+    assert sorted(run.delivery._refusals) == sorted(run.delivery._retry_at) == [4, 5, 6]
     # those that nobody remembers do not wait, and are not lost
-    assert [row for row, _ in await desk.send()] == [1, 2, 3]
+    assert [row for row, _ in await run.send()] == [1, 2, 3]
 
 
 async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker() -> None:
-    desk = DeliveryRun(2)
-    item = await desk.next()
+    run = DeliveryRun(2)
+    item = await run.next()
     assert item is not None
-    desk.delivery.choose(item)
-    desk.delivery.too_large(item, 0)
-    assert not desk.delivery.in_flight
-    desk.delivery.send_queue.rewind(0)
-    assert [row for row, _ in await desk.send()] == [2]
-    desk.delivery.connected(1)
-    assert [row for row, _ in await desk.send()] == [1]
+    run.delivery.choose(item)
+    run.delivery.too_large(item, 0)
+    assert not run.delivery.in_flight
+    run.delivery.send_queue.rewind(0)
+    assert [row for row, _ in await run.send()] == [2]
+    run.delivery.connected(1)
+    assert [row for row, _ in await run.send()] == [1]
 
 
 async def test_a_new_connection_begins_anew() -> None:
-    desk = DeliveryRun(receipt_s=None)
-    fresh = desk.delivery
+    run = DeliveryRun(receipt_s=None)
+    fresh = run.delivery
     assert (fresh.paused_ns, fresh.highest, fresh.in_flight, fresh.stalled) == (0, 0, False, False)
-    await desk.send()
+    await run.send()
     quota = BrokerRefusedError(QUOTA_EXCEEDED, "Quota exceeded")
-    await desk.answer(
-        0, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=quota, r3=quota
-    )
-    assert desk.delivery.paused_ns == QUOTA_PAUSE_NS
-    assert (desk.alarms, await desk.send()) == (["denied", "quota"], [])
-    desk.delivery.probing.sent(None, 0)
-    desk.delivery.connected(1)
-    assert (desk.delivery.paused_ns, desk.delivery.probing.due(1)) == (0, True)
-    assert await desk.send() == [(1, True), (2, True), (3, True)]
-    assert desk.delivery.highest == 3
+    await run.answer(0, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=quota, r3=quota)
+    assert run.delivery.paused_ns == QUOTA_PAUSE_NS
+    assert (run.alarms, await run.send()) == (["denied", "quota"], [])
+    run.delivery.probing.sent(None, 0)
+    run.delivery.connected(1)
+    assert (run.delivery.paused_ns, run.delivery.probing.due(1)) == (0, True)
+    assert await run.send() == [(1, True), (2, True), (3, True)]
+    assert run.delivery.highest == 3
 
 
 async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "PAUSE_AFTER_REFUSALS", 2)
-    desk, refused = DeliveryRun(1), BrokerRefusedError(131, "Implementation specific")
+    run, refused = DeliveryRun(1), BrokerRefusedError(131, "Implementation specific")
     pauses = []
     for _ in range(24):
-        await desk.answer(5, r1=refused)
-        pauses.append(desk.delivery.paused_ns - 5 if desk.delivery.paused_ns else 0)
+        await run.answer(5, r1=refused)
+        pauses.append(run.delivery.paused_ns - 5 if run.delivery.paused_ns else 0)
     assert pauses[:7] == [0, S, S, 2 * S, 2 * S, 4 * S, 4 * S]
     assert pauses[-1] == RETRY_MAX_NS
-    assert (desk.counts.dead_letters, desk.counts.refused) == (0, 24), (
+    assert (run.counts.dead_letters, run.counts.refused) == (0, 24), (
         "it is not the record that is wrong"
     )
-    await desk.answer(6, r1=0)
-    desk.delivery.paused_ns = 0
-    await desk.answer(7, r1=refused)
-    assert desk.delivery.paused_ns == 0, "one that was taken ends the count"
+    await run.answer(6, r1=0)
+    run.delivery.paused_ns = 0
+    await run.answer(7, r1=refused)
+    assert run.delivery.paused_ns == 0, "one that was taken ends the count"
 
 
 async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -> None:
-    desk = DeliveryRun()
-    await desk.send()
-    await desk.answer(1, r1=0, r2=0)
-    desk.delivery.resend([3])
-    assert await desk.send() == []
-    desk.delivery.resend([2, 3])
-    assert await desk.send() == [(2, True)]
+    run = DeliveryRun()
+    await run.send()
+    await run.answer(1, r1=0, r2=0)
+    run.delivery.resend([3])
+    assert await run.send() == []
+    run.delivery.resend([2, 3])
+    assert await run.send() == [(2, True)]
 
 
 def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
-    desk = DeliveryRun()
-    probing = desk.delivery.probing
+    run = DeliveryRun()
+    probing = run.delivery.probing
     probing.sent(9, 0)
     probing.answered(9, False, 0)
     probing.sent(9, S)
     probing.answered(9, False, S)
     for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
         row = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))
-        desk.delivery.offer([row], S)
+        run.delivery.offer([row], S)
         assert probing.wait_s(S) == wait_s

@@ -239,21 +239,21 @@ async def test_few_hosts_are_remembered() -> None:
 
 
 async def test_what_comes_after_giving_up_is_thrown_away() -> None:
-    aside, gate, thrown = BlockingCalls("test", 1, "busy"), threading.Event(), list[int]()
+    calls, gate, thrown = BlockingCalls("test", 1, "busy"), threading.Event(), list[int]()
 
     def work() -> int:
         gate.wait(60)
         return 7
 
-    task = asyncio.create_task(aside.run(work, thrown.append))
+    task = asyncio.create_task(calls.run(work, thrown.append))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     with pytest.raises(OSError, match="busy"):
-        await aside.run(work, thrown.append)
+        await calls.run(work, thrown.append)
     gate.set()
     await until(lambda: thrown == [7])
-    assert await aside.run(work, thrown.append) == 7
+    assert await calls.run(work, thrown.append) == 7
 
 
 async def test_a_refused_client_certificate_is_said_in_words(

@@ -258,7 +258,7 @@ def sent(bounds: Any, encoding: Any = "json") -> Any:
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 @pytest.mark.parametrize(
-    ("bounds", "told"),
+    ("bounds", "reported"),
     [
         ((T0, T0 + S), [iso_time(T0), iso_time(T0 + S)]),
         ((T0, None), [iso_time(T0), None]),
@@ -266,10 +266,10 @@ def sent(bounds: Any, encoding: Any = "json") -> Any:
         ((T0, T0), [iso_time(T0), iso_time(T0)]),
     ],
 )
-def test_bounds_come_back_as_they_were_sent(bounds: Any, told: Any, encoding: str) -> None:
+def test_bounds_come_back_as_they_were_sent(bounds: Any, reported: Any, encoding: str) -> None:
     payload = sent(bounds, encoding)
     (message,) = decode(TOPICS.record(Stream.AIR, "hut"), payload.data, payload.content_type)
-    assert message.data["bounds"] == told
+    assert message.data["bounds"] == reported
     assert list(message.data)[:11] == [
         "v", "gw", "epoch", "stream", "seq", "source", "boot", "from", "to", "tq", "bounds",
     ]  # fmt: skip

@@ -30,7 +30,7 @@ class ReceiptingPlatform:
     def __init__(self, client: aiomqtt.Client) -> None:
         self.client = client
         self.got: list[dict[str, Any]] = []  # records as they came
-        self.told: list[dict[str, Any]] = []  # answers to commands
+        self.reported: list[dict[str, Any]] = []  # answers to commands
         self.answers: Callable[[dict[str, Any]], bool] = lambda record: True
 
     def seqs(self) -> list[int]:
@@ -43,7 +43,7 @@ class ReceiptingPlatform:
             data = json.loads(payload)
             topic = str(message.topic)
             if "/up/answer/" in topic:
-                self.told.append(data)
+                self.reported.append(data)
             elif "/up/air/" in topic or "/up/event/" in topic:
                 self.got.append(data)
                 if self.answers(data):
@@ -54,11 +54,11 @@ class ReceiptingPlatform:
             await self.client.publish(TOPICS.receipt, payload.data, qos=1)
 
     async def command(self, verb: str, epoch: int, id_: str, **more: Any) -> dict[str, Any]:
-        before = len(self.told)
+        before = len(self.reported)
         payload = encode_command(GW, epoch, id_, more)
         await self.client.publish(f"{TOPICS.down}/cmd/{verb}", payload.data, qos=1)
-        await until(lambda: len(self.told) > before)
-        return self.told[-1]
+        await until(lambda: len(self.reported) > before)
+        return self.reported[-1]
 
 
 @contextlib.asynccontextmanager

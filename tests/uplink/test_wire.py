@@ -63,12 +63,12 @@ def test_a_record_says_what_the_contract_says() -> None:
 
 
 @pytest.mark.parametrize(("encoding", "kind"), [("json", JSON), ("msgpack", MSGPACK)])
-@pytest.mark.parametrize("told", [True, False])
-def test_both_encodings_say_the_same(encoding: Any, kind: str, told: bool) -> None:
+@pytest.mark.parametrize("reported", [True, False])
+def test_both_encodings_say_the_same(encoding: Any, kind: str, reported: bool) -> None:
     marked = Envelope(0, S, "none", backfilled=True, redelivered=True)
     payload = encode(record(), marked, GW, encoding)
     assert payload.content_type == kind
-    (message,) = decode(AIR, payload.data, payload.content_type if told else None)
+    (message,) = decode(AIR, payload.data, payload.content_type if reported else None)
     assert message.key == (GW, (1 << 32) + 5, "air", 7)
     assert message.data["backfilled"] is True
     assert message.data["redelivered"] is True

@@ -93,7 +93,7 @@ def sht4x() -> Any:
     return Sht4x({"temperature": 20.0}, powered_s=9.0)
 
 
-def told(said: CommandResult, device: str) -> str:
+def reported(said: CommandResult, device: str) -> str:
     found = json.loads(said.out)["findings"]
     return "\n".join(
         f"{f['severity']}: {f['sentence']} | {f['remedy']}" for f in found if f["device"] == device

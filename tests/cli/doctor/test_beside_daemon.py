@@ -19,7 +19,7 @@ from drivers.sim.meter import UnitFault
 from drivers.sim.meter_rtu import MeterRtu
 from edge.app import passivechecks
 from edge.config import SerialBus
-from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, ROOT, Site, sht4x, told
+from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, ROOT, Site, reported, sht4x
 from tests.kit.command import Command
 
 
@@ -42,7 +42,7 @@ def test_a_running_daemon_is_asked_and_no_wire_is_touched(
             if not (tmp_path / "run" / "control.sock").exists():
                 continue
             said = kerbstone("doctor", "--config", file, "--json")
-            if "no answer" in told(said, "shop") and len(json.loads(said.out)["fine"]) == 3:
+            if "no answer" in reported(said, "shop") and len(json.loads(said.out)["fine"]) == 3:
                 break
         words = kerbstone("doctor", "--config", file)
     finally:
@@ -52,8 +52,8 @@ def test_a_running_daemon_is_asked_and_no_wire_is_touched(
     assert words.lines[0] == "through the daemon, nothing was sent on the wires"
     assert "fine     hut/hut_air" in words.out
     assert "fine     loops/north_1" in words.out
-    assert "can be heard" in told(said, "shop")
-    assert told(said, "main") == ""
+    assert "can be heard" in reported(said, "shop")
+    assert reported(said, "main") == ""
 
 
 def _touched(*_: object, **__: object) -> None:
@@ -76,12 +76,14 @@ def test_what_the_daemon_knows_is_told(
     file = wired(AIR, LOOPS, METERS, words=("/dev/ttyNOTHERE",))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
-    assert "warning: it is broken" in told(said, "hut_air")
-    assert "the bus is too slow for every_s = 1: 9 readings were left out" in told(said, "hut_air")
-    assert "held by y | stop that program" in told(said, "north_1")
-    assert "the running daemon does not know it" in told(said, "main")
-    assert "/dev/ttyNOTHERE is not there" in told(said, "")
-    assert "2 messages inside the gateway were dropped" in told(said, "")
+    assert "warning: it is broken" in reported(said, "hut_air")
+    assert "the bus is too slow for every_s = 1: 9 readings were left out" in reported(
+        said, "hut_air"
+    )
+    assert "held by y | stop that program" in reported(said, "north_1")
+    assert "the running daemon does not know it" in reported(said, "main")
+    assert "/dev/ttyNOTHERE is not there" in reported(said, "")
+    assert "2 messages inside the gateway were dropped" in reported(said, "")
     assert "dropped" not in kerbstone("doctor", "hut", "--config", file).out
 
 

@@ -12,7 +12,7 @@ from drivers.sim.meter_server import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.mhz19 import Mhz19
 from edge.app import probe
-from tests.cli.doctor.cabinet import METERS, QUICK, VALUES, Site, told, unhurried
+from tests.cli.doctor.cabinet import METERS, QUICK, VALUES, Site, reported, unhurried
 from tests.kit.command import Command
 from tests.kit.serialport import FarEnd
 
@@ -24,8 +24,8 @@ def test_a_meter_with_another_address_is_found_beside_its_neighbour(
     said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)), "--json")
     assert said.code == 1
     assert json.loads(said.out)["fine"] == ["main"]
-    assert "no device answers as unit 12, but one answers as unit 7" in told(said, "shop")
-    assert told(said, "main") == ""
+    assert "no device answers as unit 12, but one answers as unit 7" in reported(said, "shop")
+    assert reported(said, "main") == ""
 
 
 def test_a_meter_with_another_address_is_found_when_it_is_alone(
@@ -37,8 +37,8 @@ def test_a_meter_with_another_address_is_found_when_it_is_alone(
     file = wired(alone, words=(meters.port,))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
-    assert "no device answers as unit 1, but one answers as unit 7" in told(said, "main")
-    assert "set unit = 7" in told(said, "main")
+    assert "no device answers as unit 1, but one answers as unit 7" in reported(said, "main")
+    assert "set unit = 7" in reported(said, "main")
     meters.units = {}
     said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)))
     assert said.code == 1
@@ -54,9 +54,9 @@ def test_a_silent_meter_beside_one_that_answers_is_no_fault_of_the_line(
     file = wired(QUICK, words=(meters.port,))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
-    assert "fault: unit 12: no answer within" in told(said, "shop")
-    assert "unit 1 on this line can be heard" in told(said, "shop")
-    assert told(said, "main") + told(said, "") == ""
+    assert "fault: unit 12: no answer within" in reported(said, "shop")
+    assert "unit 1 on this line can be heard" in reported(said, "shop")
+    assert reported(said, "main") + reported(said, "") == ""
     assert kerbstone("doctor", "main", "--config", file).code == 0  # the other was not asked about
 
 
@@ -77,8 +77,8 @@ def test_a_meter_at_another_rate_is_found_by_asking(
     said = kerbstone("doctor", "--config", wired(QUICK, words=(far.path,)), "--json")
     far.close()
     assert said.code == 1
-    assert "the device speaks 2400 8N1, and the configuration says 9600 8N1" in told(said, "")
-    assert "until the fault of bus meters is cleared" in told(said, "main")
+    assert "the device speaks 2400 8N1, and the configuration says 9600 8N1" in reported(said, "")
+    assert "until the fault of bus meters is cleared" in reported(said, "main")
 
 
 def test_a_talker_at_another_rate_is_found_by_listening(
@@ -100,7 +100,7 @@ def test_a_talker_at_another_rate_is_found_by_listening(
     assert far.heard() == b""  # it was only listened to
     far.close()
     assert said.code == 1
-    assert "the device speaks 9600 8N1, and the configuration says 2400 8N1" in told(said, "")
+    assert "the device speaks 9600 8N1, and the configuration says 2400 8N1" in reported(said, "")
 
 
 def test_a_device_that_waits_to_be_asked_is_asked_at_its_factory_rate(
@@ -119,8 +119,8 @@ def test_a_device_that_waits_to_be_asked_is_asked_at_its_factory_rate(
     said = kerbstone("doctor", "--config", wired(hall, words=(far.path,)), "--json")
     far.close()
     assert said.code == 1
-    assert "the device speaks 9600 8N1, and the configuration says 4800 8N1" in told(said, "")
-    assert "until the fault of bus hall is cleared" in told(said, "co2")
+    assert "the device speaks 9600 8N1, and the configuration says 4800 8N1" in reported(said, "")
+    assert "until the fault of bus hall is cleared" in reported(said, "co2")
 
 
 def test_a_port_that_is_not_there(kerbstone: Command, wired: Site) -> None:
@@ -138,11 +138,11 @@ def test_a_converter_that_is_off_and_a_unit_behind_one_that_is_on(
     server = MeterTcp({3: MeterServer("sdm120", VALUES)}).start()
     said = kerbstone("doctor", "--config", wired(tcp, words=(server.port,)), "--json")
     server.stop()
-    assert "no device answers as unit 12, but one answers as unit 3" in told(said, "shop")
+    assert "no device answers as unit 12, but one answers as unit 3" in reported(said, "shop")
     assert said.code == 1
     off = kerbstone("doctor", "--config", wired(tcp, words=(1,)), "--json")
     assert off.code == 1
-    assert "cannot be reached" in told(off, "")
+    assert "cannot be reached" in reported(off, "")
 
 
 def test_a_meter_that_refuses_is_another_kind_and_so_it_is_said(
@@ -151,5 +151,5 @@ def test_a_meter_that_refuses_is_another_kind_and_so_it_is_said(
     meters.units[12].fault = UnitFault("exception", code=2)
     said = kerbstone("doctor", "shop", "--config", wired(QUICK, words=(meters.port,)), "--json")
     assert said.code == 1
-    assert "unit 12 refuses: " in told(said, "shop")
-    assert "(exception 2)" in told(said, "shop")
+    assert "unit 12 refuses: " in reported(said, "shop")
+    assert "(exception 2)" in reported(said, "shop")

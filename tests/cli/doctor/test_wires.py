@@ -13,7 +13,7 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
 from edge.app.exam import reading_findings
 from edge.core import Bad, Point, Quantity, Reason, sweep
-from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, sht4x, told
+from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, reported, sht4x
 from tests.kit.command import Command
 
 
@@ -52,8 +52,8 @@ def test_another_chip_at_the_address_is_named(
         "doctor", "--config", wired(AIR.replace('"sht4x"', '"bme688"')), "--json", "hut"
     )
     assert said.code == 1
-    assert "at 0x76" in told(said, "hut_air")
-    assert 'set driver = "bme280"' in told(said, "hut_air")
+    assert "at 0x76" in reported(said, "hut_air")
+    assert 'set driver = "bme280"' in reported(said, "hut_air")
 
 
 def test_a_stuck_bus_is_said_once_and_its_devices_point_to_it(
@@ -62,9 +62,10 @@ def test_a_stuck_bus_is_said_once_and_its_devices_point_to_it(
     air.fault = errno.ETIMEDOUT
     said = kerbstone("doctor", "--config", wired(AIR), "--json")
     assert said.code == 1
-    assert "is stuck: a device holds SCL or SDA low" in told(said, "")
+    assert "is stuck: a device holds SCL or SDA low" in reported(said, "")
     assert (
-        told(said, "hut_air") == "note: it cannot answer until the fault of bus hut is cleared | "
+        reported(said, "hut_air")
+        == "note: it cannot answer until the fault of bus hut is cleared | "
     )
 
 
@@ -74,11 +75,11 @@ def test_a_line_that_somebody_holds_and_a_chip_that_is_not_there(
     file = wired(LOOPS.replace('"lead"', '"gone"'))
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
-    assert "line gone" in told(said, "north_1")
+    assert "line gone" in reported(said, "north_1")
     chip.close()
     said = kerbstone("doctor", "--config", file, "--json")
-    assert "no simulator serves" in told(said, "")
-    assert "it was not asked: see loops" in told(said, "north_1")
+    assert "no simulator serves" in reported(said, "")
+    assert "it was not asked: see loops" in reported(said, "north_1")
 
 
 def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
@@ -90,7 +91,7 @@ def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
     file = wired(LOOPS, PLACES.replace('"spare"', '"gone"'))
     said = kerbstone("doctor", "bakery", "--config", file, "--json")
     assert said.code == 1
-    assert "line gone" in told(said, "bakery")
+    assert "line gone" in reported(said, "bakery")
     [line] = {f["line"] for f in json.loads(said.out)["findings"] if f["device"] == "bakery"}
     assert file.read_text(encoding="utf-8").split("\n")[line - 1] == "[bay.bakery]"
 

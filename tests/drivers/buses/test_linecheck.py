@@ -36,14 +36,14 @@ def test_free_missing_and_doubled_lines_are_told_apart(sim: SimChip) -> None:
 
 def test_who_holds_a_line_is_named_unless_it_is_us(sim: SimChip) -> None:
     chip = open_chip(f"sim:{sim.path}")
-    told = []
+    reported = []
     for consumer in ("gpiomon", "kerbstone-1"):
         request = chip.request_lines({0: gpiod.LineSettings()}, consumer, 16)
-        told += said(sim, "LOOP0", ours="kerbstone")
+        reported += said(sim, "LOOP0", ours="kerbstone")
         request.release()
     chip.close()
-    assert "held by gpiomon: stop that program" in told[0]
-    assert told[1].endswith("is there and ours")
+    assert "held by gpiomon: stop that program" in reported[0]
+    assert reported[1].endswith("is there and ours")
 
 
 def test_a_chip_that_is_not_there_is_all_that_is_said() -> None:

@@ -25,7 +25,7 @@ class DelayedWire(VirtualWire):
         units = {unit: MeterServer("sdm120", lambda: self.now) for unit in (1, 2)}
         super().__init__(units, 38_400)
         self.both_ways = True
-        self.then: Callable[[bytes], list[tuple[float, bytes]]] = lambda told: [(0.0, told)]
+        self.then: Callable[[bytes], list[tuple[float, bytes]]] = lambda reported: [(0.0, reported)]
 
     def say(self, first_ns: int, data: bytes) -> None:
         for late_s, part in self.then(data):
@@ -55,11 +55,11 @@ async def prove(bus: ModbusRtu, link: DelayedWire) -> None:
 
 
 def late(seconds: float) -> Callable[[bytes], list[tuple[float, bytes]]]:
-    return lambda told: [(seconds, told)]
+    return lambda reported: [(seconds, reported)]
 
 
 def twice(seconds: float) -> Callable[[bytes], list[tuple[float, bytes]]]:
-    return lambda told: [(0.0, told), (seconds, told)]
+    return lambda reported: [(0.0, reported), (seconds, reported)]
 
 
 def once(link: DelayedWire) -> None:
@@ -109,7 +109,7 @@ async def test_who_owes_an_answer_keeps_the_line_from_nobody(
 async def test_what_never_comes_is_waited_for_no_longer_than_the_bound(
     link: DelayedWire, bus: ModbusRtu
 ) -> None:
-    link.then = lambda told: []
+    link.then = lambda reported: []
     with pytest.raises(BusError):
         await asked(bus)
     began_ns = link.now_ns

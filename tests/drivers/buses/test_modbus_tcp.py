@@ -60,19 +60,19 @@ async def test_units_share_one_connection(server: MeterTcp, bus: ModbusTcp) -> N
 async def test_a_silent_unit_is_a_bus_error_and_its_neighbours_go_on(
     server: MeterTcp, bus: ModbusTcp
 ) -> None:
-    told = []
+    reported = []
     short = ResponseTimeout(SHORT_S)
     for _ in range(2):
         bus.response_timeout = short
         start = time.monotonic()
         with pytest.raises(BusError, match=r"unit 9 at .* no answer within") as caught:
             await read(bus, 9)
-        told.append(re.findall(r"within ([0-9.]+) s", str(caught.value))[0])
-        assert time.monotonic() - start >= float(told[-1])
+        reported.append(re.findall(r"within ([0-9.]+) s", str(caught.value))[0])
+        assert time.monotonic() - start >= float(reported[-1])
         assert caught.value.reason is Reason.SILENT
         bus.response_timeout = ResponseTimeout(ENOUGH_S)
         assert await read(bus, 1) == 230.5
-    assert told == ["0.15", "0.1"]
+    assert reported == ["0.15", "0.1"]
     assert server.connections == 1
 
 

@@ -28,7 +28,7 @@ def cut(data: bytes) -> tuple[bytes | None, int]:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "told", "held"),
+    ("pieces", "reported", "held"),
     [
         ((b"question",), b"", b""),
         ((b"que", b"stion", b"answer"), b"answer", b""),
@@ -41,10 +41,10 @@ def cut(data: bytes) -> tuple[bytes | None, int]:
     ],
 )
 def test_one_whole_copy_that_comes_first_is_an_echo(
-    pieces: tuple[bytes, ...], told: bytes, held: bytes
+    pieces: tuple[bytes, ...], reported: bytes, held: bytes
 ) -> None:
     echo = Echo(b"question")
-    assert b"".join(map(echo.without, pieces)) == told
+    assert b"".join(map(echo.without, pieces)) == reported
     assert echo.release() == held
     assert echo.release() == b""
 

@@ -58,11 +58,11 @@ def test_a_real_port_is_set_as_its_settings_say(
     far: FarEnd, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     """What pyserial is told; that a pseudo-terminal cannot be told it is why it is not there."""
-    told: dict[str, object] = {}
+    reported: dict[str, object] = {}
     real = serial.Serial
 
     def opened(path: str, baud: int, **settings: object) -> serial.Serial:
-        told.update(settings, baud=baud)
+        reported.update(settings, baud=baud)
         return real(path, baud, timeout=0)
 
     monkeypatch.setattr(serial_wire, "is_pty", lambda path: False)
@@ -70,18 +70,18 @@ def test_a_real_port_is_set_as_its_settings_say(
     port = SerialPort.at(far.path, text)
     port.open()
     port.close()
-    assert told["exclusive"] is True
-    found = f"{told['baud']} {told['bytesize']}{told['parity']}{told['stopbits']}"
+    assert reported["exclusive"] is True
+    found = f"{reported['baud']} {reported['bytesize']}{reported['parity']}{reported['stopbits']}"
     assert found == text
 
 
 def test_an_adapter_that_can_is_told_to_hold_no_byte_back(
     port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[bool] = []
-    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", lambda _, on: told.append(on))
+    reported: list[bool] = []
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", lambda _, on: reported.append(on))
     port.open()
-    assert told == [True]
+    assert reported == [True]
 
 
 async def test_a_frame_is_cut_out_of_what_comes(far: FarEnd, port: SerialPort) -> None:

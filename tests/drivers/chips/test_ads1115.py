@@ -47,9 +47,9 @@ async def test_an_input_beyond_the_range_is_bad_and_says_what_to_do() -> None:
     found = await rig.driver.read()
     assert found[0] == found[3] == Bad(Reason.RANGE)
     assert found[1] == pytest.approx(0.24512, abs=1e-5)
-    told = rig.driver.health[Condition.OVERLOAD]
-    assert told.startswith("ain0 and ain3 not within -0.3 to 0.512 V")
-    assert "larger range_v" in told
+    reported = rig.driver.health[Condition.OVERLOAD]
+    assert reported.startswith("ain0 and ain3 not within -0.3 to 0.512 V")
+    assert "larger range_v" in reported
     rig.chip.bias = {}
     await rig.driver.read()
     assert rig.driver.health == {}
@@ -130,10 +130,10 @@ def test_whatever_is_converted_is_in_range_or_none(
 
 @given(st.lists(st.binary(max_size=5), max_size=8))
 def test_hostile_frames_are_a_data_error_or_samples(frames: list[bytes]) -> None:
-    for told in (explain, ads1115_pairs.explain):
+    for reported in (explain, ads1115_pairs.explain):
         for said in (frames, [b"\x01\xc3\x83", *frames], [b"\x01\x83\x83", b"\x00", *frames]):
             try:
-                assert told(said)
+                assert reported(said)
             except DataError:
                 continue
 

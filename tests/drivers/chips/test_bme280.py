@@ -178,8 +178,8 @@ def test_the_published_vectors() -> None:
     found = {v["id"]: v for v in vectors("bme280-", "bmp280-")}
     packing = found["bme280-h4h5-packing"]
     block = bytes.fromhex(packing["inputs"]["block_e1_hex"])
-    told = parse_trim(packed(sim.T, sim.P, sim.H)[:26] + block)._asdict()
-    assert {key: told[key.lower()] for key in packing["expected"]} == packing["expected"]
+    reported = parse_trim(packed(sim.T, sim.P, sim.H)[:26] + block)._asdict()
+    assert {key: reported[key.lower()] for key in packing["expected"]} == packing["expected"]
     for name in ("bme280-pimoroni-calibration", "bmp280-datasheet-example"):
         given, want = found[name]["inputs"], found[name]["expected"]
         trim = Bme280Trim(*given["T"], *given["P"], *given.get("H", sim.H))

@@ -78,9 +78,9 @@ def test_the_heater_is_set_as_the_maker_does(target: int, air: int) -> None:
 @given(st.integers(10, 4032))
 def test_how_long_to_heat_is_cut_by_less_than_a_twentieth(ms: int) -> None:
     code = heating_code(ms)
-    told = (code & 0x3F) * 4 ** (code >> 6)
+    reported = (code & 0x3F) * 4 ** (code >> 6)
     assert 0 <= code <= 255
-    assert ms * 0.75 < told <= ms
+    assert ms * 0.75 < reported <= ms
 
 
 @given(st.binary(max_size=30))

@@ -50,7 +50,7 @@ class CanogaRig:
     def ms(self) -> int:
         return round((self.now.s - self.card.reset_at) * 1000)
 
-    async def told(self, channel: int = 1) -> tuple[Sample, Sample]:
+    async def reported(self, channel: int = 1) -> tuple[Sample, Sample]:
         self.now.s += 0.25
         found = await self.device.read()
         at = 3 * (channel - 1)
@@ -71,8 +71,8 @@ def test_requests_and_answers_are_those_of_others() -> None:
         [each.duration_ms, each.start_ms, each.count, each.state]
         for each in detections(frame("canoga-events-own"))
     ]
-    told = explain([card_request(0, wire.EVENTS), frame("canoga-events-own")])
-    assert [told[f"ch{n}_volume"] for n in (1, 2, 3, 4)] == [17, 0, 17, 0]
+    reported = explain([card_request(0, wire.EVENTS), frame("canoga-events-own")])
+    assert [reported[f"ch{n}_volume"] for n in (1, 2, 3, 4)] == [17, 0, 17, 0]
 
 
 @given(st.binary(max_size=60))
@@ -118,101 +118,101 @@ async def test_vehicles_and_their_time_are_counted() -> None:
     assert isinstance(road.device, SelfReporting)
     await road.device.open()
     assert road.device.identity == "C924-0012345"
-    assert await road.told() == (0, 0)
+    assert await road.reported() == (0, 0)
     road.car(400)
-    assert await road.told() == (1, 0.4)
+    assert await road.reported() == (1, 0.4)
     road.car(600)
-    assert await road.told() == (2, 1.0)
-    assert await road.told() == (2, 1.0)
+    assert await road.reported() == (2, 1.0)
+    assert await road.reported() == (2, 1.0)
     road.car(300)
     road.car(350)  # of two between two answers, the time of one is not known
-    assert await road.told() == (4, UncertainValue(1.35, Reason.PARTIAL))
-    assert await road.told() == (4, 1.35)
-    assert await road.told(channel=3) == (0, 0)
+    assert await road.reported() == (4, UncertainValue(1.35, Reason.PARTIAL))
+    assert await road.reported() == (4, 1.35)
+    assert await road.reported(channel=3) == (0, 0)
 
 
 async def test_its_count_and_its_clock_begin_anew_and_nothing_is_lost() -> None:
     road = CanogaRig()
     road.card.reset_at = road.now.s - (wire.CLOCK_MS / 1000 - 200)  # 200 s before it starts again
     road.car()
-    assert (await road.told())[0] == 1
+    assert (await road.reported())[0] == 1
     for passed in range(2, 301):
         road.car()
-        assert (await road.told())[0] == passed
+        assert (await road.reported())[0] == passed
     assert road.ms() > wire.CLOCK_MS
 
 
 async def test_what_came_while_nobody_asked_is_counted_unless_it_can_be_too_many() -> None:
     road = CanogaRig()
     road.car()
-    await road.told()
+    await road.reported()
     road.card.fault = "silent"
     with pytest.raises(BusError):
-        await road.told()
+        await road.reported()
     road.card.fault = ""
     for _ in range(20):
         road.car(after_s=5)
-    assert (await road.told())[0] == 21
+    assert (await road.reported())[0] == 21
     road.card.fault = "silent"
     with pytest.raises(BusError):
-        await road.told()
+        await road.reported()
     road.card.fault = ""
     road.car(after_s=250)
-    assert (await road.told())[0] == UncertainValue(22, Reason.PARTIAL), (
+    assert (await road.reported())[0] == UncertainValue(22, Reason.PARTIAL), (
         "256 more would look the same"
     )
-    assert (await road.told())[0] == 22
+    assert (await road.reported())[0] == 22
 
 
 async def test_a_reset_is_not_believed_at_once_and_costs_no_count() -> None:
     road = CanogaRig()
-    await road.told()
+    await road.reported()
     for _ in range(5):
         road.car()
-        await road.told()
+        await road.reported()
     road.card.reset()
-    assert await road.told() == (Bad(Reason.CRC), Bad(Reason.CRC))
-    assert (await road.told())[0] == UncertainValue(5, Reason.PARTIAL)
-    assert (await road.told())[0] == 5
+    assert await road.reported() == (Bad(Reason.CRC), Bad(Reason.CRC))
+    assert (await road.reported())[0] == UncertainValue(5, Reason.PARTIAL)
+    assert (await road.reported())[0] == 5
     road.car()
-    assert await road.told() == (6, 2.4)
+    assert await road.reported() == (6, 2.4)
 
 
 async def test_a_first_byte_that_was_lost_is_noticed_though_the_checksum_is_right() -> None:
     road = CanogaRig()
-    await road.told()
+    await road.reported()
     for _ in range(3):
         road.car(on_ms=1000)
-        await road.told()
-    good = await road.told()
+        await road.reported()
+    good = await road.reported()
     road.card.faults.append("first_byte")
-    assert await road.told() == (Bad(Reason.CRC), Bad(Reason.CRC))
-    assert await road.told() == good == (3, 3.0)
+    assert await road.reported() == (Bad(Reason.CRC), Bad(Reason.CRC))
+    assert await road.reported() == good == (3, 3.0)
 
 
 async def test_each_fault_of_the_line_is_seen_and_it_recovers() -> None:
     road = CanogaRig()
     road.car()
-    good = await road.told()
+    good = await road.reported()
     road.card.late_s = 0.4
     for fault in ("silent", "late", "sum", "half", "garbage"):
         road.card.faults.append(fault)
         with pytest.raises(BusError if fault in ("silent", "late") else DataError):
-            await road.told()
+            await road.reported()
         road.now.s += 0.5
-        assert await road.told() == good, fault
+        assert await road.reported() == good, fault
 
 
 async def test_a_loop_whose_state_says_so_is_a_fault() -> None:
     road = CanogaRig(fault_mask=0x80)
     road.car(channel=2)
-    assert await road.told(2) == (1, 0.0)
+    assert await road.reported(2) == (1, 0.0)
     road.card.channels[1] = replace(road.card.channels[1], state=0x81)
     found = await road.device.read()
     assert found[3:6] == (1, Bad(Reason.FAULT), 0x81)
     assert "channel 2" in road.device.health[Condition.LOOP]
     road.card.channels[1] = replace(road.card.channels[1], state=0x01)
-    assert await road.told(2) == (1, 0.0)
+    assert await road.reported(2) == (1, 0.0)
     assert road.device.health == {}
 
 
@@ -229,10 +229,10 @@ async def test_cards_on_one_line_answer_to_their_addresses() -> None:
 async def test_totals_survive_a_restart() -> None:
     road = CanogaRig()
     assert isinstance(road.device, Stateful)
-    await road.told()
+    await road.reported()
     for _ in range(300):
         road.car()
-        await road.told()
+        await road.reported()
     kept = road.device.snapshot()
     assert len(kept) < 4096
     road.car()

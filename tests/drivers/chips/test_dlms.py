@@ -188,13 +188,13 @@ def test_whatever_sound_frames_say_stays_within_the_ranges(
     obis: Obis, data: bytes, exponent: int, unit: int, kind: int
 ) -> None:
     scale = b"\x02\x02\x0f" + exponent.to_bytes(1, signed=True) + bytes((0x16, unit))
-    told = []
+    reported = []
     for number, said in ((2, bytes((kind,)) + data), (3, scale)):
         ask = cosem.ASK + cosem.get(Attribute(3, obis, number))
-        told.append(encode_frame(SERVER, CLIENT, 0x10, ask))
-        told.append(encode_frame(CLIENT, SERVER, 0x30, b"\xe6\xe7\x00\xc4\x01\xc1\x00" + said))
+        reported.append(encode_frame(SERVER, CLIENT, 0x10, ask))
+        reported.append(encode_frame(CLIENT, SERVER, 0x30, b"\xe6\xe7\x00\xc4\x01\xc1\x00" + said))
     for point in DRIVER.points:
-        sample = explain(told).get(point.key, Bad(Reason.SILENT))
+        sample = explain(reported).get(point.key, Bad(Reason.SILENT))
         assert isinstance(sample, Bad) or point.low <= float(str(sample)) <= point.high
 
 
@@ -236,8 +236,8 @@ async def test_segments_and_blocks_are_put_together_and_explained() -> None:
     device = Dlms(line, 5, password="a secret")
     assert await read(device) == values
     assert device.identity == "0471100042"
-    told = {k: s for k, s in explain(line.frames).items() if s != Bad(Reason.ADDRESS)}
-    assert told == values
+    reported = {k: s for k, s in explain(line.frames).items() if s != Bad(Reason.ADDRESS)}
+    assert reported == values
 
 
 async def test_blocks_out_of_order_are_not_put_together() -> None:

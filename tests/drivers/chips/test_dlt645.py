@@ -228,15 +228,15 @@ def test_documented_frames_mean_what_others_made_of_them() -> None:
     for vector in vectors("dlt645-"):
         if vector["direction"] != "rx":
             continue
-        told, frame = vector["decoded"], bytes.fromhex(vector["raw_hex"])
+        reported, frame = vector["decoded"], bytes.fromhex(vector["raw_hex"])
         assert wire.next_frame(frame)[0] == frame.lstrip(b"\xfe")
-        if told.get("error"):
+        if reported.get("error"):
             with pytest.raises(DataError) as caught:
                 explain([frame])
             assert caught.value.reason is Reason.ADDRESS
             continue
-        factor = 1000 if told["unit"] in ("kW", "kvar", "kVA") else 1
-        want = [factor * value for value in told.get("values", [told.get("value")])]
+        factor = 1000 if reported["unit"] in ("kW", "kvar", "kVA") else 1
+        want = [factor * value for value in reported.get("values", [reported.get("value")])]
         assert list(explain([frame]).values()) == pytest.approx(want)
         seen += 1
     assert seen >= 9

@@ -63,9 +63,9 @@ AT = "261125115500W"
 
 
 def gas(channel: int, name: str | None, volume: float, at: str = AT) -> list[str]:
-    told = [] if name is None else [f"0-{channel}:96.1.0({name.encode().hex().upper()})"]
+    reported = [] if name is None else [f"0-{channel}:96.1.0({name.encode().hex().upper()})"]
     reading = f"0-{channel}:24.2.1({at})({volume:09.3f}*m3)"
-    return [f"0-{channel}:24.1.0(003)", *told, reading]
+    return [f"0-{channel}:24.1.0(003)", *reported, reading]
 
 
 def port(*lines: list[str]) -> bytes:

@@ -23,7 +23,7 @@ GOOD = block("0.0.0(42)", "1.8.0(001234.567*kWh)", "2.8.0(5)")
 
 
 @pytest.mark.parametrize(
-    ("told", "want"),
+    ("reported", "want"),
     [
         ("1.8.0(1500*Wh)", 1.5),
         ("1.8.0(0.0015*MWh)", 1.5),
@@ -48,8 +48,8 @@ GOOD = block("0.0.0(42)", "1.8.0(001234.567*kWh)", "2.8.0(5)")
         ("1.8.0 1.5", ADDRESS),
     ],
 )
-def test_a_number_comes_in_its_unit_or_not_at_all(told: str, want: Sample) -> None:
-    assert explain([block("2.8.0(5)", told)])["energy_import"] == want
+def test_a_number_comes_in_its_unit_or_not_at_all(reported: str, want: Sample) -> None:
+    assert explain([block("2.8.0(5)", reported)])["energy_import"] == want
 
 
 def test_tariffs_make_the_total_that_a_readout_does_not_have() -> None:
@@ -107,9 +107,9 @@ def test_hostile_bytes_end_in_a_data_error_or_in_a_small_block(pieces: list[byte
 def test_explain_survives_everything(frames: list[bytes]) -> None:
     body = b"".join(frames).replace(b"\x03", b"")[:100].translate(bytes(range(128)) * 2)
     sound = b"\x02" + body + b"!\r\n\x03"
-    for told in (frames, [sound + bytes([bcc(sound[1:])])]):
+    for reported in (frames, [sound + bytes([bcc(sound[1:])])]):
         try:
-            found = explain(told)
+            found = explain(reported)
         except DataError:
             continue
         for point in DRIVER.points:
@@ -121,8 +121,8 @@ def test_explain_survives_everything(frames: list[bytes]) -> None:
 
 
 def test_documented_frames_mean_what_others_made_of_them() -> None:
-    told = {v["id"]: v for v in vectors("iec62056-")}
-    mine = {i: bytes.fromhex(v["raw_hex"]) for i, v in told.items()}
+    reported = {v["id"]: v for v in vectors("iec62056-")}
+    mine = {i: bytes.fromhex(v["raw_hex"]) for i, v in reported.items()}
     assert len(mine) >= 9
     assert mine["iec62056-request"] == wire.sign_on()
     for baud in (300, 4800, 9600):
@@ -131,7 +131,7 @@ def test_documented_frames_mean_what_others_made_of_them() -> None:
     assert (meter.maker, meter.speed, meter.text) == ("LGZ", "5", "2ZMD120APt.G03")
     assert (meter.baud, meter.asks, meter.quick) == (9600, True, False)
     found = {key: s for key, (s, _) in drivers.explain("iec62056", list(mine.values())).items()}
-    want = told["iec62056-readout-own"]["decoded"]
+    want = reported["iec62056-readout-own"]["decoded"]
     assert found["energy_import"] == want["energy_import_total_kwh"]
     assert found["energy_export"] == want["energy_export_total_kwh"]
     assert found["voltage_l1"] == want["voltage_l1"]

@@ -91,10 +91,10 @@ async def test_what_was_told_until_the_time_was_over_counts_and_the_rest_has_its
     for _ in range(20):
         line.left = 7
         found = dict(zip([p.key for p in device.points], await device.read(), strict=True))
-        told = {key for key in keys if found[key] == values[key]}
-        assert told  # who has nothing for long is opened again, and begins anew
+        reported = {key for key in keys if found[key] == values[key]}
+        assert reported  # who has nothing for long is opened again, and begins anew
         assert {found[key] for key in keys} - set(values.values()) <= {Bad(Reason.BUSY)}
-        known |= told
+        known |= reported
     assert known == set(keys)
 
 

@@ -143,10 +143,10 @@ def test_torn_records_are_a_data_error(hexes: str) -> None:
     ],
 )  # fmt: skip
 def test_units_are_what_the_standard_says(vif: str, stem: str, want: float) -> None:
-    told = vif_meaning(tuple(bytes.fromhex(vif)))
-    assert told is not None
-    assert told.stem == stem
-    assert float(told.factor) == pytest.approx(want)
+    reported = vif_meaning(tuple(bytes.fromhex(vif)))
+    assert reported is not None
+    assert reported.stem == stem
+    assert float(reported.factor) == pytest.approx(want)
 
 
 @pytest.mark.parametrize("vif", ["6d", "78", "7f", "ff01", "fd3a", "ab22", "abff04", "abff", "fd"])
@@ -347,11 +347,11 @@ def test_documented_telegrams_mean_what_others_made_of_them() -> None:
         assert link.answer_framer(link.SELECTED)(telegrams[name])[0] == telegrams[name]
         found = explain([telegrams[name]])
         assert {key: found[key] for key in values} == pytest.approx(values)
-        told = parse_telegram(telegrams[name])
-        assert (told.identity, told.medium, told.more) == (identity, ELECTRICITY, False)
+        reported = parse_telegram(telegrams[name])
+        assert (reported.identity, reported.medium, reported.more) == (identity, ELECTRICITY, False)
 
 
 def test_documented_requests_are_what_is_sent() -> None:
     sent = {link.short_frame(0x40, 1).hex(), link.short_frame(0x5B, 1).hex(), link.ACK.hex()}
-    told = {v["raw_hex"] for v in vectors("mbus-") if len(v["raw_hex"]) <= 10}
-    assert told == sent
+    reported = {v["raw_hex"] for v in vectors("mbus-") if len(v["raw_hex"]) <= 10}
+    assert reported == sent

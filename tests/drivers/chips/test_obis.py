@@ -106,18 +106,18 @@ def test_a_value_is_converted_into_the_unit_of_its_point(
 
 
 def test_primary_values_of_high_voltage_count() -> None:
-    told = [
+    reported = [
         ObisReading(Obis(1, 0, 32, 7, 0), 63_500, "V"),
         ObisReading(Obis(1, 0, 52, 7, 0), 200, "kV"),
     ]
-    assert obis_samples(known_points("voltage_l1", "voltage_l2"), told) == (63_500.0, RANGE)
+    assert obis_samples(known_points("voltage_l1", "voltage_l2"), reported) == (63_500.0, RANGE)
 
 
 def _power(*readings: tuple[str, str]) -> object:
-    told = [
+    reported = [
         ObisReading(parse_obis(code) or IMPORT, Decimal(value), "W") for code, value in readings
     ]
-    return obis_samples(known_points("power"), told)[0]
+    return obis_samples(known_points("power"), reported)[0]
 
 
 def test_taken_and_given_power_become_one_number_with_a_sign() -> None:
@@ -159,8 +159,8 @@ def test_whatever_is_told_a_sample_is_in_range_or_bad(readings: list[ObisReading
 
 
 def test_tariffs_of_two_channels_are_no_sum() -> None:
-    def total(*told: tuple[int, int, int]) -> Sample:
-        readings = (ObisReading(Obis(1, b, 1, 8, e), value, "kWh") for b, e, value in told)
+    def total(*reported: tuple[int, int, int]) -> Sample:
+        readings = (ObisReading(Obis(1, b, 1, 8, e), value, "kWh") for b, e, value in reported)
         return obis_samples(known_points("energy_import"), readings)[0]
 
     assert total((0, 1, 100), (0, 2, 200), (1, 1, 5), (1, 2, 6)) == 300.0
@@ -194,8 +194,8 @@ def test_totals_are_totals() -> None:
 
 
 def test_a_serial_number_is_found_under_its_best_code() -> None:
-    told = {Obis(1, 0, 0, 0, 0): " 42 ", Obis(0, 0, 96, 1, 255): "7\x00é8"}
-    assert serial_number(told) == "78"
+    reported = {Obis(1, 0, 0, 0, 0): " 42 ", Obis(0, 0, 96, 1, 255): "7\x00é8"}
+    assert serial_number(reported) == "78"
     assert serial_number({Obis(1, 0, 0, 0, 0): " 42 "}) == "42"
     assert serial_number({IMPORT: "42"}) == ""
 

@@ -207,9 +207,9 @@ def test_captured_frames_mean_what_others_made_of_them(name: str) -> None:
 
 def test_a_captured_frame_of_the_one_with_temperature() -> None:
     want, found = vector("pms5003t-captured"), pms5003t.explain([frame("pms5003t-captured")])
-    told = list(want["decoded"].values())
+    reported = list(want["decoded"].values())
     assert tuple(found.values()) == pytest.approx(
-        (*told[3:6], *(count / 100 for count in told[6:10]), *told[10:])
+        (*reported[3:6], *(count / 100 for count in reported[6:10]), *reported[10:])
     )
 
 

@@ -152,6 +152,6 @@ def test_the_published_vectors() -> None:
     [(0, Bad(Reason.WARMUP)), (1, Bad(Reason.RANGE)), (249, Bad(Reason.RANGE)), (250, 250)],
 )
 def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
-    told = decode(with_checksums(ppm.to_bytes(2) + b"\x66\x67\x5e\xb9"))
-    assert told[0] == want
-    assert told[1] == pytest.approx(25.0, abs=0.01)
+    reported = decode(with_checksums(ppm.to_bytes(2) + b"\x66\x67\x5e\xb9"))
+    assert reported[0] == want
+    assert reported[1] == pytest.approx(25.0, abs=0.01)

@@ -238,20 +238,20 @@ async def test_the_fan_cleans_itself_and_says_so() -> None:
 
 async def test_status_words_and_warm_up_become_health() -> None:
     rig = Sen55Rig(settle_reads=3)
-    told: SelfReporting = rig.driver
-    assert told.health == {}
+    reported: SelfReporting = rig.driver
+    assert reported.health == {}
     await rig.driver.open()
-    assert told.identity == "SIMULATED"
+    assert reported.identity == "SIMULATED"
     await rig.poll(2)
-    assert set(told.health) == {Condition.WARMUP}
+    assert set(reported.health) == {Condition.WARMUP}
     rig.chip.errors |= {4, 5, 21}
     await rig.poll(12)
-    assert set(told.health) == {Condition.FAN, Condition.LASER}
-    assert "stands still" in told.health[Condition.FAN]
-    assert "too slowly" in told.health[Condition.FAN]
+    assert set(reported.health) == {Condition.FAN, Condition.LASER}
+    assert "stands still" in reported.health[Condition.FAN]
+    assert "too slowly" in reported.health[Condition.FAN]
     rig.chip.errors.clear()
     await rig.poll(20)
-    assert told.health == {}
+    assert reported.health == {}
 
 
 async def test_the_state_of_the_voc_algorithm_survives_a_restart() -> None:
@@ -296,10 +296,10 @@ async def test_a_state_that_is_old_or_of_another_module_is_not_used(
 @pytest.mark.parametrize("name", ["sen55-read", "sen55-read-negative-temp", "sen55-read-unknown"])
 def test_decode_agrees_with_the_published_vectors(name: str) -> None:
     found = vector(name)
-    told = dict(zip(KEYS, decode(bytes.fromhex(found["raw_hex"])), strict=True))
+    reported = dict(zip(KEYS, decode(bytes.fromhex(found["raw_hex"])), strict=True))
     for theirs, want in found["decoded"].items():
         key = next(k for k in KEYS if theirs.startswith(k))
-        assert told[key] == (Bad(Reason.WARMUP) if want is None else want)
+        assert reported[key] == (Bad(Reason.WARMUP) if want is None else want)
 
 
 async def test_zeros_after_a_start_are_no_clean_air_and_later_they_are() -> None:

@@ -114,11 +114,11 @@ async def test_the_state_of_its_voc_algorithm_is_given_back_after_a_power_cut() 
 @pytest.mark.parametrize("name", ["sen66-read", "sen66-read-unknown"])
 def test_decode_agrees_with_the_published_vectors(name: str) -> None:
     found = vector(name)
-    told = decode(bytes.fromhex(found["raw_hex"]))
+    reported = decode(bytes.fromhex(found["raw_hex"]))
     if "all" in found["decoded"]:
-        assert set(told) == {Bad(Reason.WARMUP)}
+        assert set(reported) == {Bad(Reason.WARMUP)}
     else:
-        assert told == tuple(found["decoded"].values())
+        assert reported == tuple(found["decoded"].values())
 
 
 @pytest.mark.parametrize(

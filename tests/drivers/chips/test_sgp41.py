@@ -232,13 +232,13 @@ async def test_a_conditioning_that_gives_nothing_is_ended_all_the_same() -> None
     assert rig.chip._conditioned_at is None
 
 
-@pytest.mark.parametrize(("failed", "told"), [(0, ""), (1, "0x1"), (3, "0x3"), (0xF0, "")])
-async def test_it_tests_itself_when_it_is_opened(failed: int, told: str) -> None:
+@pytest.mark.parametrize(("failed", "reported"), [(0, ""), (1, "0x1"), (3, "0x3"), (0xF0, "")])
+async def test_it_tests_itself_when_it_is_opened(failed: int, reported: str) -> None:
     rig = Sgp41Rig()
     rig.chip.failed = failed
     await rig.driver.open()
-    assert told in rig.driver.health.get(Condition.SELF_TEST, "")
-    assert (Condition.SELF_TEST in rig.driver.health) == bool(told)
+    assert reported in rig.driver.health.get(Condition.SELF_TEST, "")
+    assert (Condition.SELF_TEST in rig.driver.health) == bool(reported)
     await rig.poll(60)
     assert not rig.chip.damaged
     rig.chip.failed = 0  # another one

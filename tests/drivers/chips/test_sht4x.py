@@ -32,11 +32,11 @@ async def test_a_reading_is_what_there_is_and_takes_its_time(precision: str, wai
 async def test_frost_and_fog_are_cut_to_what_can_be() -> None:
     _, chip, bus = rig()
     driver = Sht4x(bus)
-    for told, want in (
+    for reported, want in (
         (-5.9, 0.0), (-5.5, 0.0), (105.9, 100.0), (106.1, Bad(Reason.RANGE)),
         (119.0, Bad(Reason.RANGE)), (-6.0, Bad(Reason.RANGE)),
     ):  # fmt: skip
-        chip.values = {"temperature": 20.0, "humidity": told}
+        chip.values = {"temperature": 20.0, "humidity": reported}
         assert (await driver.read())[1] == want
 
 
@@ -85,6 +85,6 @@ def test_hostile_bytes_are_a_data_error_or_samples_in_range(frame: bytes) -> Non
 def test_the_published_vectors() -> None:
     found = {v["id"]: v for v in vectors("sht4x-")}
     for name in ("sht4x-read", "sht4x-clamp-low"):
-        told = found[name]["decoded"]
-        want = (told["temperature_c"], told["humidity_pct"])
+        reported = found[name]["decoded"]
+        want = (reported["temperature_c"], reported["humidity_pct"])
         assert decode(bytes.fromhex(found[name]["raw_hex"])) == pytest.approx(want, abs=5e-4)

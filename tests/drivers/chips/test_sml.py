@@ -58,9 +58,9 @@ def test_a_number_comes_in_its_unit_or_not_at_all(
 
 @pytest.mark.parametrize("wrong", [encode_octets(b"\x01"), b"\x42\x01", encode_list(NOTHING)])
 def test_a_unit_or_a_power_of_ten_that_is_no_number_spoils_the_list(wrong: bytes) -> None:
-    for told in ((wrong, NOTHING), (unsigned(WH, 1), wrong)):
+    for reported in ((wrong, NOTHING), (unsigned(WH, 1), wrong)):
         with pytest.raises(DataError):
-            explain([encode_frame(answer(entry(ENERGY, unsigned(5, 1), *told)))])
+            explain([encode_frame(answer(entry(ENERGY, unsigned(5, 1), *reported)))])
 
 
 def test_a_frame_without_numbers_is_stale() -> None:
@@ -130,7 +130,7 @@ async def test_status_words_become_health(status: int, want: dict[Condition, str
         assert device.health[condition].count(";") == text.count(";")
 
 
-def meter(*told: tuple[str, int | None, int, int, int]) -> dict[str, Sample]:
+def meter(*reported: tuple[str, int | None, int, int, int]) -> dict[str, Sample]:
     """What is made of (C.D.E, value, scaler, unit, status); what is not told is left out."""
     entries = [
         encode_list(
@@ -139,13 +139,13 @@ def meter(*told: tuple[str, int | None, int, int, int]) -> dict[str, Sample]:
             unsigned(unit, 1), signed(scaler, 1),
             NOTHING if value is None else signed(value, 5), NOTHING,
         )
-        for code, value, scaler, unit, status in told
+        for code, value, scaler, unit, status in reported
     ]  # fmt: skip
     return {k: s for k, s in explain([encode_frame(answer(*entries))]).items() if s != ADDRESS}
 
 
 @pytest.mark.parametrize(
-    ("told", "power"),
+    ("reported", "power"),
     [  # as in libsml-testing (a3c7869)
         ([("1.8.0", 172433683, -1, 30, 0x182), ("15.7.0", 1371, -1, 27, 0)], 137.1),  # EMH ED300L
         ([("1.8.0", 172436756, -1, 30, 0x1B0), ("15.7.0", 1266, -1, 27, 0)], -126.6),  # it gives
@@ -166,13 +166,13 @@ def meter(*told: tuple[str, int | None, int, int, int]) -> dict[str, Sample]:
     ],
 )
 def test_power_under_another_code_has_its_sign_or_is_not_told(
-    told: list[tuple[str, int, int, int, int]], power: Sample
+    reported: list[tuple[str, int, int, int, int]], power: Sample
 ) -> None:
-    assert meter(("14.7.0", 500, -1, 44, 0), *told).get("power", ADDRESS) == power
+    assert meter(("14.7.0", 500, -1, 44, 0), *reported).get("power", ADDRESS) == power
 
 
 @pytest.mark.parametrize(
-    ("told", "total"),
+    ("reported", "total"),
     [
         ({1: 0, 2: 1773601}, 177.3601),  # Holley DTZ541-ZDBA, libsml-testing (a3c7869)
         ({1: 147981129, 2: 20124}, 14800.1253),  # EMH eHZ-GW8E2A500AK2, the same
@@ -186,9 +186,9 @@ def test_power_under_another_code_has_its_sign_or_is_not_told(
     ],
 )
 def test_tariffs_make_the_total_that_is_not_told(
-    told: dict[int, int | None], total: Sample
+    reported: dict[int, int | None], total: Sample
 ) -> None:
-    found = meter(*((f"1.8.{e}", value, -1, 30, 0) for e, value in told.items()))
+    found = meter(*((f"1.8.{e}", value, -1, 30, 0) for e, value in reported.items()))
     assert found.get("energy_import", ADDRESS) == total
     assert "energy_export" not in found
 

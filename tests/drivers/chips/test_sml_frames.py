@@ -92,9 +92,9 @@ def test_a_message_has_the_checksum_of_its_frame() -> None:
 
 def test_a_leading_zero_of_a_checksum_may_be_left_out() -> None:
     for count in range(4000):
-        told = answer(entry(ENERGY, unsigned(count, 2)))
-        if told[-3] == 0:
-            short = told[:-4] + b"\x62" + told[-2:]
+        reported = answer(entry(ENERGY, unsigned(count, 2)))
+        if reported[-3] == 0:
+            short = reported[:-4] + b"\x62" + reported[-2:]
             assert explain([encode_frame(short)])["energy_import"] == count / 1000
             return
     pytest.fail("no such checksum")

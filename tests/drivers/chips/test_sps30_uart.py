@@ -257,12 +257,12 @@ async def test_its_fan_cleaning_is_told_and_usual_silence_is_not() -> None:
         await device.read()
         assert device.health == {}
     await device.bus.frame(wire.response_framer(0x56), 0.2, write=wire.encode_request(0x56))
-    told = set()
+    reported = set()
     for _ in range(9):
         now.s += 1
         assert set(await device.read()) == {Bad(Reason.STALE)}
-        told |= set(device.health)
-    assert told == {Condition.CLEANING}
+        reported |= set(device.health)
+    assert reported == {Condition.CLEANING}
     now.s += 2
     assert await device.read() == SETTLED
     assert device.health == {}

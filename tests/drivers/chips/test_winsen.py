@@ -52,10 +52,10 @@ def test_rubbish_is_a_data_error(data: bytes) -> None:
 
 @given(st.binary(min_size=6, max_size=6))
 def test_whatever_a_whole_answer_says_stays_within_the_ranges(held: bytes) -> None:
-    told = encode_frame(bytes([READ]) + held)
-    assert parse_answer(told, READ) == held
+    reported = encode_frame(bytes([READ]) + held)
+    assert parse_answer(reported, READ) == held
     for chip, points in ((zh03b, zh03b.POINTS), (mhz19, mhz19.POINTS)):
-        for point, sample in zip(points, chip.decode(told), strict=True):
+        for point, sample in zip(points, chip.decode(reported), strict=True):
             assert isinstance(sample, Bad) or point.low <= sample <= point.high
 
 
@@ -77,8 +77,8 @@ def test_commands_are_those_of_others() -> None:
 
 def test_answers_mean_what_others_made_of_them() -> None:
     words = vector("zh0xx-test")["decoded"]["words_be"]
-    told = zh03b.explain([frame("zh0xx-test")])
-    assert [told["pm2_5"], told["pm10"], told["pm1_0"]] == words
+    reported = zh03b.explain([frame("zh0xx-test")])
+    assert [reported["pm2_5"], reported["pm10"], reported["pm1_0"]] == words
     assert mhz19.explain([frame("mhz19b-500")])["co2"] == 500
     assert mhz19.explain([frame("mhz19b-500")])["inner_temperature"] == Bad(Reason.RANGE)
     want = vector("mhz19b-captured")["decoded"]
@@ -220,9 +220,9 @@ async def test_each_fault_of_the_gas_sensor_is_seen_and_it_recovers() -> None:
 
 def test_what_it_sends_by_itself_is_laid_out_as_a_plantower_frame() -> None:
     body = b"\x42\x4d\x00\x14" + struct.pack(">9H", 9, 9, 9, 101, 133, 150, 0, 0, 0)
-    told = body + sum(body).to_bytes(2)
-    assert tuple(zh03b.explain([told]).values()) == FOUND
-    assert tuple(zh03b.explain([told, GOOD]).values()) == FOUND
+    reported = body + sum(body).to_bytes(2)
+    assert tuple(zh03b.explain([reported]).values()) == FOUND
+    assert tuple(zh03b.explain([reported, GOOD]).values()) == FOUND
 
 
 @pytest.mark.parametrize(
@@ -230,5 +230,5 @@ def test_what_it_sends_by_itself_is_laid_out_as_a_plantower_frame() -> None:
     [(0, Bad(Reason.WARMUP)), (249, Bad(Reason.RANGE)), (250, 250.0)],
 )
 def test_no_air_has_so_little_co2(ppm: int, want: object) -> None:
-    told = mhz19.decode(encode_frame(bytes((0x86,)) + ppm.to_bytes(2) + b"\x40"))
-    assert told == (want, 24.0)
+    reported = mhz19.decode(encode_frame(bytes((0x86,)) + ppm.to_bytes(2) + b"\x40"))
+    assert reported == (want, 24.0)

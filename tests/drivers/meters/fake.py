@@ -61,7 +61,7 @@ class SimBus:
         return StaleAnswer(reply.pdu[2:]) if address in self.old else reply.pdu[2:]
 
 
-async def told(meter: ModbusDevice) -> dict[str, Sample]:
+async def reported(meter: ModbusDevice) -> dict[str, Sample]:
     return dict(zip((point.key for point in meter.points), await meter.read(), strict=True))
 
 

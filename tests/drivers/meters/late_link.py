@@ -133,12 +133,14 @@ class CellMeter(Unit):
         function, address, count = struct.unpack(">BHH", pdu)
         who = self.cells.table.identity
         if who is not None and (who.function, who.address, who.words) == (function, address, count):
-            told = str(SERIAL).encode().ljust(2 * count, b"\0")
+            reported = str(SERIAL).encode().ljust(2 * count, b"\0")
             if who.type != "text":
-                told = SERIAL.to_bytes(2 * count, "big")
+                reported = SERIAL.to_bytes(2 * count, "big")
                 if self.cells.table.words == "little":
-                    told = b"".join(told[i : i + 2] for i in range(len(told) - 2, -1, -2))
-            return bytes((function, 2 * count)) + told
+                    reported = b"".join(
+                        reported[i : i + 2] for i in range(len(reported) - 2, -1, -2)
+                    )
+            return bytes((function, 2 * count)) + reported
         self.tick += not self.idle
         self.asked.append((function, address, address + count, self.tick))
         data = self.cells.words(function, address, count, self.tick)

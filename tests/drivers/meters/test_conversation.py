@@ -29,18 +29,18 @@ def seal(text: str) -> bytes:
     return body + crc16_modbus(body).to_bytes(2, "little")
 
 
-ASKED, TOLD = seal("01040000 0002"), seal("010404 43663334")
+ASKED, REPORTED = seal("01040000 0002"), seal("010404 43663334")
 
 
 @pytest.mark.parametrize(("name", "case"), cases())
 def test_a_trace_is_explained(name: str, case: dict[str, Any]) -> None:
-    told = explain(load_register_map(name), raw(case))
-    assert list(told) == [register.point.key for register in load_register_map(name).registers]
+    reported = explain(load_register_map(name), raw(case))
+    assert list(reported) == [register.point.key for register in load_register_map(name).registers]
     for key, want in case["expect"].items():
         if isinstance(want, str):
-            assert told[key] == Bad(Reason(want.removeprefix("bad:")))
+            assert reported[key] == Bad(Reason(want.removeprefix("bad:")))
         else:
-            assert told[key] == pytest.approx(want, rel=1e-6)
+            assert reported[key] == pytest.approx(want, rel=1e-6)
 
 
 @pytest.mark.parametrize(("name", "case"), cases())
@@ -57,24 +57,24 @@ def test_every_flipped_bit_of_every_frame_is_refused(name: str, case: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("told", "volts"),
+    ("reported", "volts"),
     [
         ("010404 43663334 1b38", 230.2),
         ("010404 43660000 0e1f", 230.0),
     ],  # the second from a tutorial
 )
-def test_the_vendors_own_example(told: str, volts: float) -> None:
-    assert explain(load_register_map("sdm120"), [ASKED, bytes.fromhex(told)]) == {
+def test_the_vendors_own_example(reported: str, volts: float) -> None:
+    assert explain(load_register_map("sdm120"), [ASKED, bytes.fromhex(reported)]) == {
         "voltage_l1": pytest.approx(volts, rel=1e-6)
     }
 
 
 def test_frames_of_tcp_are_known_by_their_header() -> None:
     asked = bytes.fromhex("0007 0000 0006 01 04 0000 0002")
-    told = bytes.fromhex("0007 0000 0007 01 04 04 43660000")
-    assert explain(load_register_map("sdm120"), [asked, told]) == {"voltage_l1": 230.0}
+    reported = bytes.fromhex("0007 0000 0007 01 04 04 43660000")
+    assert explain(load_register_map("sdm120"), [asked, reported]) == {"voltage_l1": 230.0}
     with pytest.raises(DataError, match="transaction 8"):
-        explain(load_register_map("sdm120"), [asked, b"\0\x08" + told[2:]])
+        explain(load_register_map("sdm120"), [asked, b"\0\x08" + reported[2:]])
 
 
 def test_a_refusal_is_bad_for_all_that_was_asked_and_a_later_answer_counts() -> None:
@@ -82,7 +82,7 @@ def test_a_refusal_is_bad_for_all_that_was_asked_and_a_later_answer_counts() -> 
     refused = [seal("01040000 0004"), seal("018402")]
     address = Bad(Reason.ADDRESS)
     assert explain(table, refused) == {"voltage_l1": address, "voltage_l2": address}
-    assert explain(table, [*refused, ASKED, TOLD])["voltage_l1"] == pytest.approx(230.2)
+    assert explain(table, [*refused, ASKED, REPORTED])["voltage_l1"] == pytest.approx(230.2)
     assert explain(table, [ASKED, seal("018406")]) == {"voltage_l1": Bad(Reason.BUSY)}
     assert explain(table, [ASKED, seal("01840b")]) == {"voltage_l1": Bad(Reason.SILENT)}
     assert explain(table, [ASKED, seal("018404")]) == {"voltage_l1": Bad(Reason.FAULT)}
@@ -94,14 +94,14 @@ def test_a_refusal_is_bad_for_all_that_was_asked_and_a_later_answer_counts() -> 
         ([], "belong together"),
         ([ASKED], "belong together"),
         ([ASKED, b""], "frame 2 is damaged"),
-        ([b"\0\0", TOLD], "frame 1 is damaged"),
+        ([b"\0\0", REPORTED], "frame 1 is damaged"),
         ([ASKED, seal("020404 43663334")], "from unit 2, unit 1 was asked"),
         ([ASKED, seal("010402 4366")], "frame 2 does not answer frame 1"),
         ([ASKED, seal("010304 43663334")], "frame 2 does not answer frame 1"),
-        ([seal("01060000 0002"), TOLD], "frame 1 is no request"),
-        ([seal("01030000 0002"), TOLD], "no point there"),  # function 3 is for its number only
-        ([seal("01041000 0002"), TOLD], "no point there"),
-        ([seal("01040001 0002"), TOLD], "no point there"),
+        ([seal("01060000 0002"), REPORTED], "frame 1 is no request"),
+        ([seal("01030000 0002"), REPORTED], "no point there"),  # function 3 is for its number only
+        ([seal("01041000 0002"), REPORTED], "no point there"),
+        ([seal("01040001 0002"), REPORTED], "no point there"),
     ],
 )
 def test_what_does_not_fit_is_named(frames: list[bytes], says: str) -> None:
@@ -120,9 +120,9 @@ def test_any_answer_with_a_right_check_sum_is_values_within_their_range_or_an_er
     body: bytes,
 ) -> None:
     table = load_register_map("sdm630")
-    told = body + crc16_modbus(body).to_bytes(2, "little")
+    reported = body + crc16_modbus(body).to_bytes(2, "little")
     try:
-        found = explain(table, [seal("01040000 0006"), told])
+        found = explain(table, [seal("01040000 0006"), reported])
     except DataError:
         return
     for sample in found.values():

@@ -123,9 +123,9 @@ def test_what_it_does_not_know_it_says(
 ) -> None:
     assert old in DOCUMENT
     assert convert.main([file(tmp_path, DOCUMENT.replace(old, new))]) == 2
-    told = capsys.readouterr()
-    assert says in told.err
-    assert told.out == ""
+    output = capsys.readouterr()
+    assert says in output.err
+    assert output.out == ""
 
 
 def test_a_file_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:

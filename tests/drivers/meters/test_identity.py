@@ -5,7 +5,7 @@ import pytest
 from drivers.meters.register_map import ModbusDevice, load_register_map
 from drivers.sim.meter import UnitFault
 from edge.core import Condition, SelfReporting
-from tests.drivers.meters.fake import SimBus, on_a_bus, slave, told
+from tests.drivers.meters.fake import SimBus, on_a_bus, reported, slave
 
 
 async def test_the_serial_number_is_asked_once_and_a_swapped_meter_is_seen_when_it_is_opened() -> (
@@ -52,7 +52,7 @@ async def test_a_serial_number_that_cannot_be_had_costs_little(fault: str, asked
     bus = Shy({1: one})
     meter = ModbusDevice(bus, load_register_map("sdm120"), 1)
     for _ in range(20):
-        assert (await told(meter))["voltage_l1"] == 230.0
+        assert (await reported(meter))["voltage_l1"] == 230.0
     assert meter.identity == ""
     assert bus.log.count((0xFC00, 2)) == asked
 

@@ -140,10 +140,10 @@ async def read(bus: ModbusBus, name: str, gaps: Gaps) -> tuple[Held, ModbusDevic
     for _ in range(SURE):
         found = await meter.read()
         for one, was in zip(found, first, strict=True):
-            told = (
+            reported = (
                 one.value if isinstance(one, UncertainValue) and one.reason is Reason.STALE else one
             )
-            assert told in (was, Bad(Reason.SILENT))
+            assert reported in (was, Bad(Reason.SILENT))
         if found == first:
             break
     assert found == first

@@ -69,8 +69,10 @@ def test_every_frame_is_looked_at() -> None:
 def test_our_questions_are_those_of_others(frames: dict[str, bytes]) -> None:
     doc = vectors()
     for key in questions(doc):
-        told = doc[key]["decoded"]
-        asked = read_request(told.get("address", 1), told["function"], told["start"], told["count"])
+        reported = doc[key]["decoded"]
+        asked = read_request(
+            reported.get("address", 1), reported["function"], reported["start"], reported["count"]
+        )
         assert append_crc(asked) == frames[key], key
 
 
@@ -113,13 +115,13 @@ def test_what_sets_a_device_is_no_reading_of_it(frames: dict[str, bytes]) -> Non
 
 
 def test_the_ratios_of_an_acrel(frames: dict[str, bytes]) -> None:
-    told = [
+    reported = [
         append_crc(read_request(1, 3, 0x008D, 2)), frames["acrel-ptct-example"],
         append_crc(read_request(1, 3, 0x0061, 6)), frames["acrel-dtsd1352-adl400-resp-0061"],
         frames["acrel-dtsd1352-adl400-req-0164"], frames["acrel-dtsd1352-adl400-resp-0164"],
         frames["acrel-dtsd1352-adl400-req-0000"], frames["acrel-dtsd1352-adl400-resp-0000"],
     ]  # fmt: skip
-    found = explained("adl400", *told)
+    found = explained("adl400", *reported)
     assert (found["voltage_l1"], found["current_l1"]) == (220.1, 49.2)
     assert (found["power_l1"], found["energy_total"]) == (10_800, 26_172.8)
 
@@ -142,9 +144,9 @@ def test_a_sunspec_meter(frames: dict[str, bytes]) -> None:
     )
     names = {"A": "current_sum", "PhV": "voltage_avg", "Hz": "frequency", "W": "power",
              "VA": "apparent_power", "VAR": "reactive_power", "PF": "power_factor"}  # fmt: skip
-    told = vectors()["sunspec-203-block"]["decoded"]
+    reported = vectors()["sunspec-203-block"]["decoded"]
     for theirs, key in names.items():
-        want = told[theirs]
+        want = reported[theirs]
         assert found[key] == (ADDRESS if want is None else pytest.approx(want)), theirs
-    assert found["energy_export"] == told["TotWhExp"] / 1000
-    assert found["energy_import"] == told["TotWhImp"] / 1000
+    assert found["energy_export"] == reported["TotWhExp"] / 1000
+    assert found["energy_import"] == reported["TotWhImp"] / 1000

@@ -123,9 +123,9 @@ class Pcf8591:
         self.control = data[0]
 
     def read(self, count: int) -> bytes:
-        told = bytes([self.before, *[0x30 + (self.control & 3)] * count])[:count]
+        reported = bytes([self.before, *[0x30 + (self.control & 3)] * count])[:count]
         self.before = 0x30 + (self.control & 3)
-        return told
+        return reported
 
 
 async def test_a_switch_has_the_channels_that_it_had(air: tuple[I2cKernel, str]) -> None:

@@ -30,11 +30,11 @@ TWINS = {"umg96rm": "janitza_b23", "em24_e1": "em340", "sdm230": "sdm120"}  # th
 async def test_a_meter_is_known_by_its_registers(name: str) -> None:
     with simrunner.run_sim(sim_request(drivers.spec(name), {}), "tcp") as found:
         bus = ModbusTcp(found.bus["host"], found.bus["port"], 1.0)
-        told = await meters.identify_unit(bus, 1)
+        reported = await meters.identify_unit(bus, 1)
         bus.close()
-    assert told is not None
-    assert name in (told.driver, *told.also)
-    assert told.driver in (name, TWINS.get(name)), told
+    assert reported is not None
+    assert name in (reported.driver, *reported.also)
+    assert reported.driver in (name, TWINS.get(name)), reported
 
 
 async def test_a_model_that_stands_in_its_registers_is_not_doubted() -> None:
@@ -48,11 +48,11 @@ async def test_a_model_that_stands_in_its_registers_is_not_doubted() -> None:
     slave.image = image  # type: ignore[method-assign]
     server = MeterTcp({1: slave}).start()
     bus = ModbusTcp(server.host, server.port, 1.0)
-    told = await meters.identify_unit(bus, 1)
+    reported = await meters.identify_unit(bus, 1)
     bus.close()
     server.stop()
-    assert told is not None
-    assert (told.driver, told.also) == ("em24_e1", ())
+    assert reported is not None
+    assert (reported.driver, reported.also) == ("em24_e1", ())
 
 
 async def test_a_unit_that_no_table_fits_is_told_and_a_damaged_answer_too() -> None:

@@ -109,10 +109,10 @@ async def test_several_gas_meters_behind_a_p1_port_are_named_in_what_is_proposed
     assert found is not None
     assert dict(found.options) == meter.options == {"gas": ["S00300000000", "S00300000001"]}
     assert "2 gas meters behind it" in found.what
-    told = tomlsnippet.render_tables([tomlsnippet.SnippetBus({"kind": "serial", "port": "x"},
+    reported = tomlsnippet.render_tables([tomlsnippet.SnippetBus({"kind": "serial", "port": "x"},
                                    [tomlsnippet.SnippetDevice("dsmr",
                                    found.options)])])  # fmt: skip
-    assert 'gas = ["S00300000000", "S00300000001"]' in told
+    assert 'gas = ["S00300000000", "S00300000001"]' in reported
 
 
 async def test_a_zh03b_that_waits_is_no_mhz19() -> None:
@@ -134,8 +134,8 @@ async def test_several_meters_on_m_bus_are_asked_one_by_one(
         asker = asking.Asker(port, "115200 8N1", 3.0, no_tick)
         found = await asking._mbus_meters(asker)
         port.close()
-    told = sorted(device.options.get("address", 0) for device in found)
-    assert told in ([2, 5], [2], [5])  # two answers in one are the first of them, at worst
+    reported = sorted(device.options.get("address", 0) for device in found)
+    assert reported in ([2, 5], [2], [5])  # two answers in one are the first of them, at worst
 
 
 class Babel(Responder):

@@ -79,8 +79,8 @@ def by_peer(specification: str, text: bytes) -> dict[str, float]:
             found[key] = float(1000 * (getattr(peer, taken).value - less))
     for device in getattr(peer, "MBUS_DEVICES", []):
         reading = next((v for name, v in device if name.endswith("_METER_READING")), None)
-        told = next(v for name, v in device if name.endswith("DEVICE_TYPE"))
-        kind = KINDS.get(int(told.value))
+        reported = next(v for name, v in device if name.endswith("DEVICE_TYPE"))
+        kind = KINDS.get(int(reported.value))
         if reading is not None and kind:
             heat = Decimal(1000) / Decimal("3.6") if reading.unit == "GJ" else 1
             found[kind] = float(reading.value * heat)
@@ -104,7 +104,7 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen(meter: Dsmr
     port.open()
     device = Driver(port)
 
-    async def told() -> dict[str, Sample]:
+    async def reported() -> dict[str, Sample]:
         found = zip([p.key for p in device.points], await device.read(), strict=True)
         return {key: s for key, s in found if s != ADDRESS}
 
@@ -116,12 +116,12 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen(meter: Dsmr
         try:
             if fault == "cut" or (fault == "tail" and meter.version < 4):
                 meter.send(meter.speak())
-            assert await told() == good
+            assert await reported() == good
         except DataError:
             damaged.append(fault)
         assert not meter.faults
         meter.send(meter.speak())
-        assert await told() == good, fault
+        assert await reported() == good, fault
     assert damaged == (["crc", "flip", "tail"] if meter.version >= 4 else ["flip"])
     assert device.identity == meter.serial
     port.close()
@@ -143,8 +143,8 @@ async def test_meters_that_change_their_channels_are_one_word_or_a_point_each() 
     for frame in frames:
         assert explain([frame])["gas_volume"] == Bad(Reason.CONTRADICTED)
         named = Driver(SerialWire([frame]), **{k: tuple(v) for k, v in meter.options.items()})
-        told = dict(zip([p.key for p in named.points], await named.read(), strict=True))
-        assert (told["gas_volume"], told["gas_volume_2"]) == (734.607, 0.0)
+        reported = dict(zip([p.key for p in named.points], await named.read(), strict=True))
+        assert (reported["gas_volume"], reported["gas_volume_2"]) == (734.607, 0.0)
 
 
 def test_another_implementation_reads_the_same() -> None:
@@ -223,5 +223,5 @@ def test_telegrams_of_other_countries_are_read_as_the_peer_reads_them(
     theirs, ours = by_peer(country, text), numbers(explain([text]))
     assert theirs == pytest.approx({key: ours[key] for key in theirs})
     assert len(theirs) >= 3
-    told = {re.sub(r"_t[12]$", "", key) for key in theirs}
-    assert {"energy_import", "energy_export", "power"} <= told
+    reported = {re.sub(r"_t[12]$", "", key) for key in theirs}
+    assert {"energy_import", "energy_export", "power"} <= reported

@@ -32,7 +32,7 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen() -> None:
         port.open()
         device = Driver(port)
 
-        async def told() -> dict[str, Sample]:
+        async def reported() -> dict[str, Sample]:
             found = zip([p.key for p in device.points], await device.read(), strict=True)
             return {key: s for key, s in found if s != Bad(Reason.ADDRESS)}
 
@@ -43,12 +43,12 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen() -> None:
             try:
                 if fault == "cut":
                     meter.send(meter.speak())
-                assert await told() == pytest.approx(VALUES)
+                assert await reported() == pytest.approx(VALUES)
             except DataError:
                 damaged.append(fault)
             assert not meter.faults
             meter.send(meter.speak())
-            assert await told() == pytest.approx(VALUES), fault
+            assert await reported() == pytest.approx(VALUES), fault
         assert damaged == ["parity", "line"]
         assert device.identity == meter.serial
         port.close()

@@ -209,8 +209,8 @@ def test_records_mean_what_another_implementation_makes_of_them(
     ours = parse_telegram(frame).records
     assert len(ours) == len(rows)
     for mine, other, row in zip(ours, theirs, rows, strict=True):
-        told = vif_meaning(mine.vif)
-        assert told is not None
+        reported = vif_meaning(mine.vif)
+        assert reported is not None
         assert (mine.storage, mine.tariff, mine.subunit) == (
             2 * (row[3] == "storage"), 2 * (row[3] == "tariff"), int(row[3] == "subunit")
         )  # fmt: skip
@@ -228,4 +228,4 @@ def test_records_mean_what_another_implementation_makes_of_them(
             "A": 1,
         }
         want = float(other.parsed_value) * unit[str(other.unit)]
-        assert float(mine.value * told.factor) == pytest.approx(want, rel=1e-6, abs=1e-9)
+        assert float(mine.value * reported.factor) == pytest.approx(want, rel=1e-6, abs=1e-9)

@@ -41,7 +41,7 @@ def port(sensor: Pms5003) -> Iterator[SerialPort]:
     made.close()
 
 
-async def told(sensor: Pms5003, device: Driver) -> tuple[Sample, ...]:
+async def reported(sensor: Pms5003, device: Driver) -> tuple[Sample, ...]:
     """What is read of its next frame."""
     sensor.send(sensor.speak())
     return await device.read()
@@ -50,26 +50,26 @@ async def told(sensor: Pms5003, device: Driver) -> tuple[Sample, ...]:
 async def test_what_it_holds_is_what_is_read(sensor: Pms5003, port: SerialPort) -> None:
     device = Driver(port, settle_reads=0)
     await device.open()
-    assert await told(sensor, device) == pytest.approx(SETTLED)
+    assert await reported(sensor, device) == pytest.approx(SETTLED)
     sensor.bias["pm2_5"] = 90
-    assert (await told(sensor, device))[1] == 98
+    assert (await reported(sensor, device))[1] == 98
     sensor.error = 3
-    assert (await told(sensor, device))[1] == UncertainValue(98, Reason.FAULT)
+    assert (await reported(sensor, device))[1] == UncertainValue(98, Reason.FAULT)
 
 
 async def test_after_power_on_it_sends_zeros(sensor: Pms5003, port: SerialPort) -> None:
     device = Driver(port, settle_reads=0)
-    assert (await told(sensor, device))[0] == 5
+    assert (await reported(sensor, device))[0] == 5
     sensor.zeros = 1000
     sensor.power_cycle()
-    assert set(await told(sensor, device)) == {Bad(Reason.WARMUP)}
+    assert set(await reported(sensor, device)) == {Bad(Reason.WARMUP)}
 
 
 async def test_spoiled_frames_are_skipped_or_refused_and_the_next_is_read(
     sensor: Pms5003, port: SerialPort
 ) -> None:
     device = Driver(port, settle_reads=0)
-    await told(sensor, device)
+    await reported(sensor, device)
     for fault in ("half", "garbage", "sum", "garbage", "half"):
         sensor.faults.append(fault)
         sensor.send(sensor.speak())
@@ -82,19 +82,19 @@ async def test_spoiled_frames_are_skipped_or_refused_and_the_next_is_read(
                 sensor.send(sensor.speak())
             assert await device.read() == pytest.approx(SETTLED)
         assert not sensor.faults
-        assert await told(sensor, device) == pytest.approx(SETTLED)
+        assert await reported(sensor, device) == pytest.approx(SETTLED)
 
 
 async def test_silence_is_a_bus_error_and_it_comes_back(
     sensor: Pms5003, port: SerialPort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = Driver(port, settle_reads=0)
-    await told(sensor, device)
+    await reported(sensor, device)
     with monkeypatch.context() as hurried:
         hurried.setattr("drivers.chips._plantower.SILENT_S", 0.2)
         with pytest.raises(BusError):
             await device.read()
-    assert await told(sensor, device) == pytest.approx(SETTLED)
+    assert await reported(sensor, device) == pytest.approx(SETTLED)
 
 
 def test_it_obeys_its_commands(sensor: Pms5003) -> None:

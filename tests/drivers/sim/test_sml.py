@@ -47,7 +47,7 @@ def kwh(entry: Any) -> float:
     return float(entry.value * 10.0 ** ((entry.scaler or 0) - 3))
 
 
-def told(samples: tuple[Sample, ...]) -> dict[str, Sample]:
+def reported(samples: tuple[Sample, ...]) -> dict[str, Sample]:
     found = zip([p.key for p in Driver.points], samples, strict=True)
     return {key: sample for key, sample in found if sample != Bad(Reason.ADDRESS)}
 
@@ -71,17 +71,17 @@ async def test_what_it_holds_is_what_is_read_and_its_faults_are_seen(meter: Sml)
         try:
             if fault == "cut":
                 meter.send(meter.speak())
-            assert told(await device.read()) == pytest.approx(VALUES)
+            assert reported(await device.read()) == pytest.approx(VALUES)
         except DataError:
             damaged.append(fault)
         assert not meter.faults
         meter.send(meter.speak())
-        assert told(await device.read()) == pytest.approx(VALUES), fault
+        assert reported(await device.read()) == pytest.approx(VALUES), fault
     assert damaged == ["crc", "message_crc", "flip"]
     assert device.identity == "1KST0003160491"
     meter.pin = False
     meter.send(meter.speak())
-    found = told(await device.read())
+    found = reported(await device.read())
     assert found.keys() == {key for key in VALUES if key.startswith("energy")}
     port.close()
 

@@ -44,18 +44,18 @@ DEVICES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("chip", "sim", "values", "told", "options"), DEVICES)
+@pytest.mark.parametrize(("chip", "sim", "values", "reported", "options"), DEVICES)
 async def test_what_it_holds_is_what_is_read(
     chip: Any,
     sim: Any,
     values: Mapping[str, float],
-    told: Mapping[str, Any],
+    reported: Mapping[str, Any],
     options: Mapping[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sim_sps30_uart, "SAMPLE_S", 0.05)
     monkeypatch.setattr(chip, "ANSWER_S", 20.0, raising=False)
-    with sim.DEVICE(values, **told) as device:
+    with sim.DEVICE(values, **reported) as device:
         port = SerialPort(device.port, FAST)
         try:
             driver = chip.DRIVER(port, **options)

@@ -65,9 +65,9 @@ async def values(name: str, bus: SmbusI2c, **options: Any) -> dict[str, Any]:
             break
         await asyncio.sleep(1.0)  # as often as a module has something new
     await device.close()
-    told = {point.key: plain(s) for point, s in zip(device.points, samples, strict=True)}
+    reported = {point.key: plain(s) for point, s in zip(device.points, samples, strict=True)}
     return {
-        "values": told,
+        "values": reported,
         "held": HELD[name],
         "identity": getattr(device, "identity", ""),
         "failures": failures,
@@ -85,46 +85,46 @@ def opened(path: str) -> Iterator[SmbusI2c]:
 
 async def sensors(path: str) -> dict[str, Any]:
     """Two chips on one bus, and an address where there is none."""
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     with AnsweringProcess("sen55", "sht4x") as answers, opened(path) as bus:
-        told["sen55"] = await values("sen55", bus, settle_reads=0)
-        told["sht4x"] = await values("sht4x", bus)
-        told["asked"] = len(answers("asked"))
-        told["nobody"] = await trouble(bus.transfer(0x33, b"\0", read=1))
-    return told
+        reported["sen55"] = await values("sen55", bus, settle_reads=0)
+        reported["sht4x"] = await values("sht4x", bus)
+        reported["asked"] = len(answers("asked"))
+        reported["nobody"] = await trouble(bus.transfer(0x33, b"\0", read=1))
+    return reported
 
 
 async def faults(path: str) -> dict[str, Any]:
     """A chip without supply, a bus held low, other masters, an adapter whose far end is gone."""
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     with AnsweringProcess("sen55") as answers, opened(path) as bus:
 
         async def ready() -> bytes:
             return await bus.transfer(0x69, STATUS, read=6, wait_s=0.05)
 
         await asyncio.sleep(0.2)  # the module starts up
-        told["fine"] = (await ready()).hex()
+        reported["fine"] = (await ready()).hex()
         answers("power", "0")
         for name in ("EREMOTEIO", "ENXIO"):  # both are in use for what nobody acknowledged
             answers("nack", name)
-            told[name] = await trouble(ready())
+            reported[name] = await trouble(ready())
         answers("power", "1")
         answers("fault", "ETIMEDOUT")
-        told["stuck"] = await trouble(ready())
-        told["timeout_ms"] = parameter("timeout_ms")
+        reported["stuck"] = await trouble(ready())
+        reported["timeout_ms"] = parameter("timeout_ms")
         answers("fault", "none")
         await asyncio.sleep(0.2)
-        told["after"] = (await ready()).hex()
+        reported["after"] = (await ready()).hex()
         before = len(answers("asked"))
         answers("once", "EAGAIN")
-        told["once_lost"] = await trouble(ready())
-        told["asked_again"] = len(answers("asked")) - before
+        reported["once_lost"] = await trouble(ready())
+        reported["asked_again"] = len(answers("asked")) - before
         answers("fault", "EAGAIN")
-        told["lost"] = await trouble(ready())
+        reported["lost"] = await trouble(ready())
         answers("fault", "none")
         answers.kill()
-        told["gone"] = await trouble(ready())
-    return told
+        reported["gone"] = await trouble(ready())
+    return reported
 
 
 async def repeated_start(path: str) -> list[int]:
@@ -145,23 +145,23 @@ def by_kernel(path: str) -> dict[str, float]:
     with AnsweringProcess("sht4x"):
         (bus / "new_device").write_text("sht4x 0x44")
         sensor = next((DEVICES / f"{number}-0044/hwmon").iterdir())
-        told = {
+        reported = {
             "temperature": int((sensor / "temp1_input").read_text()) / 1000,
             "humidity": int((sensor / "humidity1_input").read_text()) / 1000,
         }
         (bus / "delete_device").write_text("0x44")
-    return told
+    return reported
 
 
 async def paths() -> dict[str, Any]:
     """What is no I2C bus, or not one that can do this."""
-    told = {}
+    reported = {}
     for name, path in (
         ("smbus", adapter(SMBUS_ONLY)), ("absent", "/dev/i2c-99"), ("terminal", "/dev/ttyS1"),
     ):  # fmt: skip
         with opened(path) as bus:
-            told[name] = await trouble(bus.transfer(0x48, b"\0", read=1))
-    return told
+            reported[name] = await trouble(bus.transfer(0x48, b"\0", read=1))
+    return reported
 
 
 async def main() -> None:
@@ -173,11 +173,11 @@ async def main() -> None:
         "messages": lambda: repeated_start(path),
         "paths": paths,
     }
-    told: dict[str, Any] = {"hwmon": by_kernel(path)}
+    reported: dict[str, Any] = {"hwmon": by_kernel(path)}
     for name, scene in scenes.items():
         print("scene", name, flush=True)
-        told[name] = await scene()
-    print(json.dumps(told))
+        reported[name] = await scene()
+    print(json.dumps(reported))
 
 
 if __name__ == "__main__":

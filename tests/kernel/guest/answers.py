@@ -92,16 +92,16 @@ def made(name: str) -> tuple[int, I2cChip]:
     return kind.ADDRESS, chip
 
 
-def unpacked(told: bytes) -> tuple[int, list[I2cMessage]]:
+def unpacked(reported: bytes) -> tuple[int, list[I2cMessage]]:
     """A transfer as the module tells it: its number, its messages."""
-    number, count, _ = HEAD.unpack_from(told)
+    number, count, _ = HEAD.unpack_from(reported)
     at, messages = HEAD.size, []
     for _ in range(count):
-        address, flags, length, _ = MESSAGE.unpack_from(told, at)
+        address, flags, length, _ = MESSAGE.unpack_from(reported, at)
         at += MESSAGE.size
         message = I2cMessage(address, flags, length)
         if not message.reads:
-            message = I2cMessage(address, flags, length, told[at : at + length])
+            message = I2cMessage(address, flags, length, reported[at : at + length])
             at += length
         messages.append(message)
     return number, messages
@@ -131,11 +131,11 @@ def serve(chips: Mapping[int, I2cChip]) -> None:
     bus, once, asked = I2cKernel(chips), list[int](), list[int]()
     wire = os.open(DEVICE, os.O_RDWR | os.O_NONBLOCK)  # a transfer may be given up before its read
     print("ready", flush=True)
-    for told in _heard(wire):
-        if isinstance(told, str):
-            print(json.dumps(obey(told.split(), bus, once, asked)), flush=True)
+    for reported in _heard(wire):
+        if isinstance(reported, str):
+            print(json.dumps(obey(reported.split(), bus, once, asked)), flush=True)
             continue
-        number, messages = unpacked(told)
+        number, messages = unpacked(reported)
         asked.append(len(messages))
         if once:
             code, data = -once.pop(0), b""

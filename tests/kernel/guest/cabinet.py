@@ -150,7 +150,7 @@ def main(url: str) -> None:
             daemon.wait()
             print(log.read_text(), flush=True)
     bank.close()
-    told = {
+    reported = {
         "exit": code,
         "vehicles": VEHICLES,
         "speed_kmh": speed_kmh(bank),
@@ -158,7 +158,7 @@ def main(url: str) -> None:
         "shortest_s": shortest_s(bank),
         "air": {device: HELD[chip] for device, chip in AIR.items()},
     }
-    print(json.dumps(told))
+    print(json.dumps(reported))
 
 
 if __name__ == "__main__":

@@ -185,7 +185,7 @@ async def gone(bank: Bank) -> dict[str, Any]:
 
 async def settings(bank: Bank) -> dict[str, Any]:
     """Names, bias and the kernel's debounce, as the kernel takes them."""
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     lines = [
         LineSpec("LOOP0", "up"),
         LineSpec("GPIO2", "down"),
@@ -193,19 +193,19 @@ async def settings(bank: Bank) -> dict[str, Any]:
         LineSpec("LOOP9"),
     ]
     async with listening(bank, lines) as ear:
-        told["states"] = {state.line: state.state for state in ear.states}
-        told["missing"] = next(s.text for s in ear.states if s.line == "LOOP9")
-        told["pulled"] = [bank.pulled("LOOP0"), bank.pulled(2)]
-        told["levels"] = {edge.line: edge.high for edge in ear.edges}
+        reported["states"] = {state.line: state.state for state in ear.states}
+        reported["missing"] = next(s.text for s in ear.states if s.line == "LOOP9")
+        reported["pulled"] = [bank.pulled("LOOP0"), bank.pulled(2)]
+        reported["levels"] = {edge.line: edge.high for edge in ear.edges}
         before = len(ear.edges)
         for level in (True, False, True, False, True):  # a contact that bounces
             bank.pull(3, level)
         await until(lambda: len(ear.edges) > before)
         await asyncio.sleep(0.5)
-        told["debounced"] = [edge.high for edge in ear.of("3")]
+        reported["debounced"] = [edge.high for edge in ear.of("3")]
     with gpiod.Chip(bank.path) as chip:
-        told["free"] = not chip.get_line_info(0).used
-    return told
+        reported["free"] = not chip.get_line_info(0).used
+    return reported
 
 
 def pins(bank: Bank) -> dict[str, Any]:
@@ -220,15 +220,15 @@ def pins(bank: Bank) -> dict[str, Any]:
     lamp.on()
     lit = bank.level("SPARE")
     lamp.off()
-    told = {"active": bool(opened), "lamp": [lit, bank.level("SPARE")]}
+    reported = {"active": bool(opened), "lamp": [lit, bank.level("SPARE")]}
     for device in (door, lamp, factory):
         device.close()
-    return told
+    return reported
 
 
 async def main() -> None:
     """One scene after the other, each on a fresh chip."""
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     scenes: dict[str, Callable[[Bank], Any]] = {
         "steady": lambda bank: counted(bank, 2_000, 1_000),
         "stalled": lambda bank: counted(bank, 1_000, 1_000, lambda _: time.sleep(0.05)),
@@ -243,9 +243,9 @@ async def main() -> None:
         bank = Bank(LINES)
         print("scene", name, flush=True)
         found = scene(bank)
-        told[name] = await found if asyncio.iscoroutine(found) else found
+        reported[name] = await found if asyncio.iscoroutine(found) else found
         bank.close()
-    print(json.dumps(told))
+    print(json.dumps(reported))
 
 
 if __name__ == "__main__":

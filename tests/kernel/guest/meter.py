@@ -34,16 +34,16 @@ async def readings(device: Polled, count: int) -> list[Any]:
 
     They are so far apart that none can be taken for a copy of that before.
     """
-    told: list[Any] = []
+    reported: list[Any] = []
     for _ in range(count):
         try:
             samples = await device.read()
         except (BusError, DataError) as error:
-            told.append(f"{type(error).__name__} {error.reason.value}: {error}")
+            reported.append(f"{type(error).__name__} {error.reason.value}: {error}")
         else:
-            told.append({p.key: plain(s) for p, s in zip(device.points, samples, strict=True)})
+            reported.append({p.key: plain(s) for p, s in zip(device.points, samples, strict=True)})
         await asyncio.sleep(APART_S)
-    return told
+    return reported
 
 
 def framing(path: str) -> dict[str, Any]:
@@ -59,18 +59,18 @@ def framing(path: str) -> dict[str, Any]:
 
 def shut(path: str) -> dict[str, str]:
     """What others are told who want a port that is ours."""
-    second, told = SerialPort(path), {}
+    second, reported = SerialPort(path), {}
     try:
         second.open()
     except BusError as error:
-        told["second"] = str(error)
+        reported["second"] = str(error)
     finally:
         second.close()
     done = subprocess.run(
         [sys.executable, "-c", STRANGER, path], capture_output=True, text=True, check=False
     )
-    told["stranger"] = (done.stderr.splitlines() or ["it was opened"])[-1]
-    return told
+    reported["stranger"] = (done.stderr.splitlines() or ["it was opened"])[-1]
+    return reported
 
 
 def has_terminal() -> bool:
@@ -89,11 +89,11 @@ async def main(path: str, baud: str, parity: str, stop: str, reads: str) -> None
     bus = ModbusRtu(port, TIMEOUT_S, link_delay_s=TIMEOUT_S)
     device: Any = drivers.build("sdm630", bus, {"unit": 1})
     await device.open()
-    told: dict[str, Any] = {"readings": await readings(device, int(reads))}
-    told |= {"framing": framing(path), "terminal": has_terminal(), **shut(path)}
+    reported: dict[str, Any] = {"readings": await readings(device, int(reads))}
+    reported |= {"framing": framing(path), "terminal": has_terminal(), **shut(path)}
     await device.close()
     bus.close()
-    print(json.dumps(told))
+    print(json.dumps(reported))
 
 
 if __name__ == "__main__":

@@ -88,14 +88,14 @@ async def main(kind: str) -> None:
     print("it is absent", flush=True)
     last = await meter.back()
     os.close(holder)
-    told = {
+    reported = {
         "port": str(port),
         "before": before,
         "after": os.path.realpath(port),
         "values": [first, last],
         "troubles": meter.troubles[start:],
     }
-    print(json.dumps(told))
+    print(json.dumps(reported))
 
 
 if __name__ == "__main__":

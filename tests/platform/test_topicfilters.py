@@ -28,14 +28,14 @@ def brings(topic_filter: str) -> set[str]:
 
 
 @given(FILTERS | st.builds("{}/{}".format, BRANCH, FILTERS) | BRANCH)
-def test_a_filter_is_unheard_when_no_topic_of_a_gateway_matches(topic_filter: str) -> None:
+def test_a_filter_receives_nothing_when_no_topic_of_a_gateway_matches(topic_filter: str) -> None:
     tail = topic_filter.split("/")[5:]
     if len(tail) <= 2:  # what lies deeper, nobody publishes
         anything = topic_filter.split("/")[:5] + ["+"] * len(tail)
-        told = "/".join(anything) if tail and tail[-1] != "#" else topic_filter
+        reported = "/".join(anything) if tail and tail[-1] != "#" else topic_filter
         if len(tail) == 2 and tail[-1] == "#":
-            told = "/".join((*anything[:5], "+", "#"))
-        assert (receive_refusal(topic_filter, "k/v1") is None) == bool(brings(told))
+            reported = "/".join((*anything[:5], "+", "#"))
+        assert (receive_refusal(topic_filter, "k/v1") is None) == bool(brings(reported))
 
 
 @given(FILTERS | st.builds("{}/{}".format, BRANCH, FILTERS) | BRANCH)

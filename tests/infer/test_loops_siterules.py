@@ -43,12 +43,12 @@ def slot(end_s: float, count: int = 0, seen: float = 1.0) -> dict[LoopKey, LoopT
 
 
 def until(
-    witness: SilentSite, from_s: int, to_s: int, count: Callable[[int], int], wall_s: float | None
+    rule: SilentSite, from_s: int, to_s: int, count: Callable[[int], int], wall_s: float | None
 ) -> int | None:
     """The second in which it first speaks."""
     for end_s in range(from_s + SLOT, to_s + SLOT, SLOT):
         wall = None if wall_s is None else wall_s + end_s
-        if witness.step(slot(end_s, count(end_s)), {}, wall):
+        if rule.step(slot(end_s, count(end_s)), {}, wall):
             return end_s
     return None
 
@@ -114,13 +114,13 @@ def test_half_a_site_that_nobody_watches_is_no_silence() -> None:
 def test_a_loop_that_is_stuck_does_not_hide_a_dead_site() -> None:
     site = SilentSite(KEYS)
     until(site, 0, 4 * 3600, lambda at: 5, None)
-    told: dict[LoopKey, Any] = {}
+    reported: dict[LoopKey, Any] = {}
     for end_s in range(4 * 3600 + SLOT, 8 * 3600, SLOT):
         here = slot(end_s)
         here[KEYS[2]] = here[KEYS[2]]._replace(since_ns=3 * 3600 * S, on_ns=SLOT * S)
-        told = site.step(here, {}, None)
-    assert set(told) == set(KEYS[:2])
-    assert all(ruling.since_ns >= 4 * 3600 * S for ruling in told.values())
+        reported = site.step(here, {}, None)
+    assert set(reported) == set(KEYS[:2])
+    assert all(ruling.since_ns >= 4 * 3600 * S for ruling in reported.values())
 
 
 def test_a_dead_site_is_dead_after_a_restart_and_a_silence_begins_anew() -> None:
@@ -172,7 +172,7 @@ def test_edges_that_are_missing_make_no_free_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("witness", "saved"),
+    ("rule", "saved"),
     [
         (PolarityRule(KEYS), {"a|lead": {}}),
         (
@@ -192,13 +192,11 @@ def test_edges_that_are_missing_make_no_free_time() -> None:
         (BurstRule(KEYS), [1]),
     ],
 )
-def test_what_is_no_snapshot_is_refused_and_nothing_has_changed(
-    witness: SiteRule, saved: Any
-) -> None:
-    before = witness.snapshot()
+def test_what_is_no_snapshot_is_refused_and_nothing_has_changed(rule: SiteRule, saved: Any) -> None:
+    before = rule.snapshot()
     with pytest.raises((KeyError, TypeError, ValueError)):
-        witness.restore(saved)
-    assert witness.snapshot() == before
+        rule.restore(saved)
+    assert rule.snapshot() == before
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 500), st.floats(0.001, 500)), max_size=3 * PAIRS))
@@ -248,21 +246,21 @@ def said(drafts: list[Draft]) -> list[tuple[Any, Any]]:
 
 
 def test_a_fault_that_is_another_one_ends_before_that_begins() -> None:
-    teller = FaultReporter()
-    assert said(teller.report(S, [verdict("stuck_on", "on")])) == [("stuck_on", "on")]
-    both = teller.report(2 * S, [verdict("inverted", "on")])
+    reporter = FaultReporter()
+    assert said(reporter.report(S, [verdict("stuck_on", "on")])) == [("stuck_on", "on")]
+    both = reporter.report(2 * S, [verdict("inverted", "on")])
     assert said(both) == [("stuck_on", "off"), ("inverted", "on")]
     assert "is not stuck_on but inverted" in both[0].body["text"]
-    assert said(teller.report(3 * S, [verdict(None, "off")])) == [("inverted", "off")]
+    assert said(reporter.report(3 * S, [verdict(None, "off")])) == [("inverted", "off")]
 
 
 def test_of_an_inverted_loop_nobody_else_says_that_it_is_stuck() -> None:
-    teller = FaultReporter()
-    teller.report(S, [verdict("inverted", "on")])
+    reporter = FaultReporter()
+    reporter.report(S, [verdict("inverted", "on")])
     for on in (True, False, True, False):
         theirs = sensor_fault_event("north_1", S, "stuck_on", on, "lead")
-        teller.report(S, [], [theirs])
-        assert teller.dropped == [theirs]
+        reporter.report(S, [], [theirs])
+        assert reporter.dropped == [theirs]
 
 
 def test_loops_of_which_nothing_is_known_do_not_speak_of_jams(tmp_path: Any) -> None:

@@ -1,8 +1,8 @@
-"""A gateway whose database may be set back: what its store and its run directory know of that.
+"""A gateway whose database may be rolled back: what its store and its run directory know of that.
 
 An example:
 
-    gateway = SetBackGateway(tmp_path)
+    gateway = RolledBackGateway(tmp_path)
     gateway.start()
     copy = gateway.copied()
     gateway.close_windows(3)
@@ -24,7 +24,7 @@ S = 1_000_000_000
 MINUTE = 60 * S
 
 
-class SetBackGateway:
+class RolledBackGateway:
     """One gateway's folders. Its state is how many windows it has closed."""
 
     def __init__(self, folder: Path) -> None:
@@ -109,7 +109,7 @@ class SetBackGateway:
         return self.store / "outbox.db-wal"
 
 
-def events(box: SetBackGateway) -> list[str]:
+def events(box: RolledBackGateway) -> list[str]:
     """What a start says of the outbox."""
     assert box.outbox is not None
     rows = box.outbox.commit([], {}, (), ClockMark(box.now_ns + S, 0, "none"))

@@ -66,11 +66,11 @@ def test_dates_end_where_the_calendar_does() -> None:
 def test_bounds_are_held_against_the_map_too() -> None:
     clock = Moment(1, 0, 0, "none", AT_US, None)
     start, end = text(AT_US), text(AT_US + 60_000_000)
-    told = [
+    reported = [
         f'["{start}", null]', f'["{text(AT_US + BOUND_US + 1)}", null]', f'["{start}", "{end}"]',
         "[null, null]", f'["{start}"]', "7", None,
     ]  # fmt: skip
-    walls = [WallTimes(start, end, "none", bounds) for bounds in told]
+    walls = [WallTimes(start, end, "none", bounds) for bounds in reported]
     looking = [WallTimeCheck(seal(1, clock=(clock,)), RedatedMoments()) for _ in walls]
     for each, wall in zip(looking, walls, strict=True):
         each.look(replace(entry(record(1)), mono=(0, 60_000_000), wall=wall), {})

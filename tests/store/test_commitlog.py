@@ -59,9 +59,9 @@ SECOND = LoggedCommit(
 )
 
 
-def write(spool: CommitLog, *commits: LoggedCommit, known: frozenset[str] | None = None) -> None:
+def write(log: CommitLog, *commits: LoggedCommit, known: frozenset[str] | None = None) -> None:
     for each in commits:
-        spool.commit(START, known, True, 1 << 20, each, each)
+        log.commit(START, known, True, 1 << 20, each, each)
 
 
 def left(folder: Path) -> RecoveredLog:
@@ -71,10 +71,10 @@ def left(folder: Path) -> RecoveredLog:
 
 
 def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
-    spool = CommitLog(tmp_path)
-    write(spool, FIRST, SECOND, known=frozenset({"a"}))
+    log = CommitLog(tmp_path)
+    write(log, FIRST, SECOND, known=frozenset({"a"}))
     found = left(tmp_path)
-    assert (found.token, found.drops_unread, found.owner) == (spool.token, True, "site/gw")
+    assert (found.token, found.drops_unread, found.owner) == (log.token, True, "site/gw")
     assert (found.number, found.epoch, found.boot, found.boot_id) == (3, 3 << 32, 2, "boot")
     assert (found.former, found.trusted_owners) == (FORMER, frozenset({"a"}))
     assert list(found.memory.rows.values()) == rows(3, 2), "two had left meanwhile"
@@ -83,9 +83,9 @@ def test_what_was_committed_comes_back_as_it_was(tmp_path: Path) -> None:
     assert (found.counters, found.drops, found.mark) == ({"air": 4, "event": 2}, LOST, MARK)
     assert (found.clean, found.damaged) == (False, False)
     assert found.latest() == PreviousStart(3 << 32, 2, {"air": 3, "event": 1})
-    spool.mark_clean()
+    log.mark_clean()
     assert left(tmp_path).clean
-    write(spool, FIRST)
+    write(log, FIRST)
     assert left(tmp_path).counters == found.counters, "nothing is written after a goodbye"
 
 
@@ -148,11 +148,11 @@ def test_a_log_that_has_grown_is_made_anew_of_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "COMPACT_SLACK_BYTES", 100)
-    spool = CommitLog(tmp_path)
+    log = CommitLog(tmp_path)
     whole = LoggedCommit(rows(9))
     sizes = []
     for _ in range(8):
-        spool.commit(START, None, False, 200, FIRST, whole)
+        log.commit(START, None, False, 200, FIRST, whole)
         sizes.append((tmp_path / COMMIT_LOG_NAME).stat().st_size)
     assert sizes != sorted(sizes), "it grows, and is made anew"
     assert max(sizes) < 3 * (2 * 200 + 100)
@@ -177,21 +177,21 @@ def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
     def cut(fd: int, data: bytes) -> int:
         return real(fd, data[:400])
 
-    spool = CommitLog(tmp_path)
+    log = CommitLog(tmp_path)
     large = LoggedCommit(rows(1, 20), {"a": (1, b"x")}, (), 50, {"air": 21}, LOST, MARK)
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", cut)
-        write(spool, large)
-    assert spool.trouble is not None
-    assert "No space left" in spool.trouble or "no space left" in spool.trouble
+        write(log, large)
+    assert log.trouble is not None
+    assert "No space left" in log.trouble or "no space left" in log.trouble
     found = left(tmp_path)
     assert (found.memory.rows, found.memory.states, found.mark) == ({}, {}, MARK)
     assert found.drops == {**LOST, (START.epoch, "air", "memory"): DropRange(1, 20, 20)}
     assert (found.counters, found.memory.reached) == ({"air": 21}, 50)
-    write(spool, FIRST)
+    write(log, FIRST)
     assert len(left(tmp_path).memory.rows) == 3
-    assert spool.trouble is None, "there is room again"
-    spool.remove()
+    assert log.trouble is None, "there is room again"
+    log.remove()
     assert recover_commit_log(tmp_path, MemoryOutbox(1 << 20)) is None
 
 

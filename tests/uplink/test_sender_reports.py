@@ -48,11 +48,11 @@ class TellingSender:
 
 @asynccontextmanager
 async def running(broker: RawBroker) -> AsyncIterator[TellingSender]:
-    desk = TellingSender(broker)
-    task = asyncio.create_task(desk.sender.run())
+    run = TellingSender(broker)
+    task = asyncio.create_task(run.sender.run())
     try:
-        await until(lambda: desk.sender.connected)
-        yield desk
+        await until(lambda: run.sender.connected)
+        yield run
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -63,31 +63,31 @@ def said(broker: RawBroker, kind: str) -> list[dict[str, Any]]:
 
 
 async def test_a_name_that_somebody_else_uses_too_is_an_alarm() -> None:
-    async with raw_broker() as broker, running(broker) as desk:
+    async with raw_broker() as broker, running(broker) as run:
         await broker.send(TAKEN_OVER)
-        await until(lambda: bool(desk.alarms))
-        ((kind, text),) = desk.alarms
+        await until(lambda: bool(run.alarms))
+        ((kind, text),) = run.alarms
         assert (kind, "card was copied" in text) == ("taken_over", True)
-        await until(lambda: not desk.sender.connected)
-        assert "taken over" in desk.sender.connection.failure
+        await until(lambda: not run.sender.connected)
+        assert "taken over" in run.sender.connection.failure
 
 
 async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
     async with raw_broker() as broker:
         broker.suback = lambda name: 135 if name == TOPICS.receipt else 1
-        async with running(broker) as desk:
-            assert desk.alarms == [
+        async with running(broker) as run:
+            assert run.alarms == [
                 ("denied", f"The broker does not allow a subscription to {TOPICS.receipt}")
             ]
-            assert desk.known == [True]
+            assert run.known == [True]
 
 
 async def test_status_and_description_are_said_anew_when_they_are_asked_for() -> None:
-    async with raw_broker() as broker, running(broker) as desk:
+    async with raw_broker() as broker, running(broker) as run:
         await until(lambda: len(said(broker, "/up/meta")) == 1)
-        desk.sender.publish_meta()
+        run.sender.publish_meta()
         await until(lambda: len(said(broker, "/up/meta")) == 2, 5.0)
-        desk.sender.publish_status()
+        run.sender.publish_status()
         await until(lambda: len(said(broker, "/up/status")) == 2, 5.0)
         command = encode_command(GW, 1, "one", {}).data
         await broker.send(publish(f"{TOPICS.down}/cmd/status".encode(), command, 7))
@@ -102,8 +102,8 @@ async def test_status_and_description_are_said_anew_when_they_are_asked_for() ->
 
 
 async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
-    async with raw_broker() as broker, running(broker) as desk:
-        sender, clock = desk.sender, desk.clock
+    async with raw_broker() as broker, running(broker) as run:
+        sender, clock = run.sender, run.clock
         done = asyncio.create_task(sender.drain(5.0))
         await clock.run(0)
         assert done.done(), "nothing is to be waited for"
@@ -159,12 +159,12 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
         raise error
 
     monkeypatch.setattr(MqttConnection, "open", fails)
-    desk = TellingSender(RawBroker())
-    task = asyncio.create_task(desk.sender.run())
-    await desk.clock.run(3600)
+    run = TellingSender(RawBroker())
+    task = asyncio.create_task(run.sender.run())
+    await run.clock.run(3600)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert tried == desk.sender.counts.failures > 2
-    assert [kind for kind, _ in desk.alarms] == kinds, "once"
-    assert desk.known == known * tried
-    assert desk.sender.connection.failure == str(error)
+    assert tried == run.sender.counts.failures > 2
+    assert [kind for kind, _ in run.alarms] == kinds, "once"
+    assert run.known == known * tried
+    assert run.sender.connection.failure == str(error)

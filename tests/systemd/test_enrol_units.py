@@ -11,7 +11,7 @@ UNITS = Path(__file__).parents[2] / "systemd"
 RUN = "/run/kerbstone-identity"
 
 
-def told(unit: str, tmp_path: Path, *words: str) -> list[str]:
+def message(unit: str, tmp_path: Path, *words: str) -> list[str]:
     """What systemctl is asked, where these files lie in the unit's folder."""
     (line,) = [
         line.removeprefix("ExecStopPost=+")
@@ -36,12 +36,12 @@ def told(unit: str, tmp_path: Path, *words: str) -> list[str]:
 
 @pytest.mark.parametrize("unit", ["kerbstone-enrol.service", "kerbstone-renew.service"])
 def test_the_daemon_is_started_or_started_anew_and_once(unit: str, tmp_path: Path) -> None:
-    assert told(unit, tmp_path) == [], "there is no identity yet"
-    (anew,) = told(unit, tmp_path, "enrolled", "restart")
+    assert message(unit, tmp_path) == [], "there is no identity yet"
+    (anew,) = message(unit, tmp_path, "enrolled", "restart")
     assert anew.startswith("--no-block restart ")
     assert "kerbstone.service" in anew
     after = [] if "renew" in unit else ["--no-block start kerbstone.service"]
-    assert told(unit, tmp_path) == after, "at a boot; what was stopped by hand stays so for days"
+    assert message(unit, tmp_path) == after, "at a boot; what was stopped by hand stays so for days"
 
 
 @pytest.mark.parametrize("unit", ["kerbstone-enrol.service", "kerbstone-renew.service"])

@@ -32,9 +32,9 @@ def test_a_device_that_keeps_something_else_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, lie: object
 ) -> None:
     monkeypatch.setattr(os, name, lie)
-    with pytest.raises(OSError, match="does not give back") as told:
+    with pytest.raises(OSError, match="does not give back") as reported:
         probe_device(tmp_path)
-    assert told.value.errno == errno.EIO
+    assert reported.value.errno == errno.EIO
     assert list(tmp_path.iterdir()) == [], "the probe does not stay"
 
 
@@ -109,8 +109,8 @@ def test_each_kept_database_and_memory_has_a_number_of_its_own(tmp_path: Path) -
         assert not log.exists()
         (tmp_path / "outbox.db").write_bytes(content)
         foreign.set_aside(tmp_path, whose)
-    told = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
-    assert sorted(told) == sorted([b"one", b"two", b"three"] * 2)
+    reported = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    assert sorted(reported) == sorted([b"one", b"two", b"three"] * 2)
     assert foreign.foreign_bytes(tmp_path) == 2 * len(b"onetwothree")
     names = [path.name for path in foreign.list_foreign(tmp_path)]
     assert names == [f"outbox.foreign.site.gw.{number}db" for number in ("2.", "3.", "")]
@@ -133,9 +133,9 @@ def test_zeros_are_real_blocks_or_an_error(tmp_path: Path, monkeypatch: pytest.M
         assert os.fstat(file.fileno()).st_size == size
         assert os.fstat(file.fileno()).st_blocks * 512 >= size
         monkeypatch.setattr(os, "pwrite", lambda fd, data, place: len(data) - 1)
-        with pytest.raises(OSError, match="space") as told:
+        with pytest.raises(OSError, match="space") as reported:
             ballast.write_zeros(file.fileno(), size)
-        assert told.value.errno == errno.ENOSPC
+        assert reported.value.errno == errno.ENOSPC
 
 
 def test_of_databases_in_quarantine_the_oldest_goes_and_none_is_larger_than_may_be(

@@ -6,15 +6,14 @@ import pytest
 
 from edge.core import Stream
 from edge.store import ClockMark
-from edge.store.commitlog import COMMIT_LOG_NAME as SPOOL
-from edge.store.commitlog import recover_commit_log
+from edge.store.commitlog import COMMIT_LOG_NAME, recover_commit_log
 from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import DamagedRowError
-from tests.acquire.test_stage_strange import as_nobody
+from tests.acquire.test_stage_odd_files import as_nobody
 from tests.kit.outbox import S, drafts, everything, kill, opened
 from tests.long import more, size
+from tests.store.failover import IOERR, at
 from tests.store.faulty import FaultyDisk
-from tests.store.refuge import IOERR, at
 
 pytestmark = pytest.mark.usefixtures("faulty")
 
@@ -64,7 +63,7 @@ def test_a_stop_without_a_disk_leaves_all_to_the_next_start(tmp_path: Path) -> N
     FaultyDisk.fail(IOERR)
     made = outbox.commit(drafts(3), {"x": (1, b"x")}, clock=at(1))
     outbox.close()
-    assert (tmp_path / SPOOL).exists()
+    assert (tmp_path / COMMIT_LOG_NAME).exists()
     FaultyDisk.heal()
     outbox = opened(tmp_path, run=tmp_path)
     epoch = outbox.begin()
@@ -72,7 +71,7 @@ def test_a_stop_without_a_disk_leaves_all_to_the_next_start(tmp_path: Path) -> N
     assert (epoch.former.last, epoch.unclean) == ({"air": 3}, False)
     assert [s.record.key for s in everything(outbox)] == [s.record.key for s in made]
     assert outbox.state("x") == (1, b"x")
-    assert not (tmp_path / SPOOL).exists()
+    assert not (tmp_path / COMMIT_LOG_NAME).exists()
     outbox.close()
 
 
@@ -132,7 +131,7 @@ def test_a_torn_log_of_memory_never_stops_a_start(tmp_path: Path, cut: int) -> N
         outbox.commit(drafts(1, at=n), clock=at(n + 1))
     outbox.close()
     FaultyDisk.heal()
-    log = tmp_path / SPOOL
+    log = tmp_path / COMMIT_LOG_NAME
     log.write_bytes(log.read_bytes()[:cut] if cut < 200 else b"\xff" * cut)
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
@@ -273,7 +272,7 @@ def test_a_log_of_memory_that_is_on_the_disk_is_not_brought_there_again(
     outbox.commit([], clock=at(200))
     outbox.commit([], confirmed=rows, clock=at(201))
     kill(outbox)
-    assert (tmp_path / SPOOL).exists()
+    assert (tmp_path / COMMIT_LOG_NAME).exists()
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     assert not set(rows) & {stored.row for stored in everything(outbox)}

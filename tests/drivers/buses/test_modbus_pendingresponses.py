@@ -21,22 +21,22 @@ def test_a_copy_that_waited_to_be_read_may_be_as_old_as_the_last_look(
     since_s: float, copy: bool
 ) -> None:
     """Nobody read the line for long: when what waits there came, nobody knows."""
-    owed, told = PendingResponses(5 * S), append_crc(bytes.fromhex("010404 43668000"))
+    owed, reported = PendingResponses(5 * S), append_crc(bytes.fromhex("010404 43668000"))
     owed.owe(VOLTS, 0, 0, False)
-    owed.came(told, 3 * S, 0)  # late
+    owed.came(reported, 3 * S, 0)  # late
     assert owed.bars(VOLTS, 3 * S) is None
     owed.owe(VOLTS, 4 * S, 0, False)
-    owed.came(told, 6 * S, int(since_s * S))
+    owed.came(reported, 6 * S, int(since_s * S))
     assert (owed.bars(VOLTS, 6 * S) is not None) == copy
 
 
 def shifted() -> tuple[PendingResponses, int]:
     """Two answers of one line that are the same, and when the second came."""
-    owed, told = PendingResponses(5 * S), bytes.fromhex("43660000")
-    assert owed.worth(VOLTS, told, None, 0, 0) is ResponseTrust.SOUND
-    owed.answered(VOLTS, told, None, 0, 0)
-    assert owed.worth(VOLTS, told, None, S, S) is ResponseTrust.OLD
-    owed.answered(VOLTS, StaleAnswer(told), None, S, 0)
+    owed, reported = PendingResponses(5 * S), bytes.fromhex("43660000")
+    assert owed.worth(VOLTS, reported, None, 0, 0) is ResponseTrust.SOUND
+    owed.answered(VOLTS, reported, None, 0, 0)
+    assert owed.worth(VOLTS, reported, None, S, S) is ResponseTrust.OLD
+    owed.answered(VOLTS, StaleAnswer(reported), None, S, 0)
     return owed, S
 
 
@@ -45,9 +45,9 @@ def test_an_old_answer_leaves_its_question_open_for_some_answers() -> None:
     for at in range(1, DOUBTS):
         now_ns += S
         assert owed.bars(VOLTS, now_ns) is None
-        told = StaleAnswer(at.to_bytes(4, "big"))
-        assert owed.worth(VOLTS, told, None, now_ns, now_ns) is ResponseTrust.OLD
-        owed.answered(VOLTS, told, None, now_ns, 0)
+        reported = StaleAnswer(at.to_bytes(4, "big"))
+        assert owed.worth(VOLTS, reported, None, now_ns, now_ns) is ResponseTrust.OLD
+        owed.answered(VOLTS, reported, None, now_ns, 0)
     assert owed.bars(HERTZ, now_ns) is None
     assert owed.worth(VOLTS, b"new!", None, now_ns, now_ns) is ResponseTrust.SOUND
 
@@ -93,7 +93,7 @@ def test_what_is_remembered_has_an_end() -> None:
         owed.answered((at % 247, 4, at, 1 + at % 125), b"\0\0", None, at, 0)
     assert len(owed._answers) <= KINDS
     assert len(owed._last) <= KINDS
-    assert all(len(told) <= ANSWERS_LIMIT for told in owed._answers.values())
+    assert all(len(reported) <= ANSWERS_LIMIT for reported in owed._answers.values())
     assert owed.worth(VOLTS, b"new!", None, 0, 0) is ResponseTrust.SOUND
 
 

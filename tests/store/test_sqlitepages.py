@@ -83,9 +83,11 @@ def leaf(cells: int, *rows: bytes, size: int = PAGE) -> bytes:
 
 
 def cell(number: int, payload: bytes, size: int | None = None) -> bytes:
-    told = len(payload) if size is None else size
-    return bytes((0x80 | told >> 21, 0x80 | told >> 14 & 0x7F, 0x80 | told >> 7 & 0x7F, told & 0x7F,
-                  number)) + payload  # fmt: skip
+    length = len(payload) if size is None else size
+    return bytes((
+        0x80 | length >> 21, 0x80 | length >> 14 & 0x7F, 0x80 | length >> 7 & 0x7F, length & 0x7F,
+        number,
+    )) + payload  # fmt: skip
 
 
 ONE = bytes((4, 0, 9, 8))  # head of four bytes: null, one, nought

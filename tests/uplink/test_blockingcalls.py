@@ -31,42 +31,42 @@ async def test_a_result_that_comes_in_the_moment_of_giving_up_is_discarded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(threading, "Thread", AtOnce)
-    aside, discarded = BlockingCalls("x", 1, "busy"), list[str]()
-    task = asyncio.create_task(aside.run(lambda: "socket", discarded.append))
+    calls, discarded = BlockingCalls("x", 1, "busy"), list[str]()
+    task = asyncio.create_task(calls.run(lambda: "socket", discarded.append))
     for _ in range(2):  # it waits; the result is there, and it has not run since
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert discarded == ["socket"]
-    assert await aside.run(lambda: "next", discarded.append) == "next"
+    assert await calls.run(lambda: "next", discarded.append) == "next"
     assert discarded == ["socket"]
 
 
 async def test_without_a_thread_it_fails_and_the_place_is_free_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    aside = BlockingCalls("x", 1, "busy")
+    calls = BlockingCalls("x", 1, "busy")
     with monkeypatch.context() as patch:
         patch.setattr(threading, "Thread", NoneLeft)
         for _ in range(2):
-            with pytest.raises(OSError, match="new thread") as told:
-                await aside.run(lambda: 1, lambda _: None)
-            assert told.value.errno == errno.EAGAIN
-    assert await aside.run(lambda: 1, lambda _: None) == 1
+            with pytest.raises(OSError, match="new thread") as reported:
+                await calls.run(lambda: 1, lambda _: None)
+            assert reported.value.errno == errno.EAGAIN
+    assert await calls.run(lambda: 1, lambda _: None) == 1
 
 
 async def test_a_wrong_value_is_an_error_as_any_other_and_more_than_may_be_fail_at_once() -> None:
-    aside, release = BlockingCalls("x", 1, "all are busy"), threading.Event()
+    calls, release = BlockingCalls("x", 1, "all are busy"), threading.Event()
 
     def wrong() -> int:
         raise ValueError("a host of no name")
 
     with pytest.raises(OSError, match="a host of no name"):
-        await aside.run(wrong, lambda _: None)
-    first = asyncio.create_task(aside.run(lambda: release.wait(30), lambda _: None))
+        await calls.run(wrong, lambda _: None)
+    first = asyncio.create_task(calls.run(lambda: release.wait(30), lambda _: None))
     await asyncio.sleep(0)
     with pytest.raises(OSError, match="all are busy"):
-        await aside.run(lambda: True, lambda _: None)
+        await calls.run(lambda: True, lambda _: None)
     release.set()
     assert await first

@@ -110,9 +110,9 @@ def test_edges_that_come_in_as_the_daemon_takes_them_give_the_same_records(
     sizes: list[int],
 ) -> None:
     wiring, pipeline = parts()
-    intake = Ingest(wiring, pipeline, NoStage(), VirtualClock())  # type: ignore[arg-type]
+    ingest = Ingest(wiring, pipeline, NoStage(), VirtualClock())  # type: ignore[arg-type]
     pipeline.engine.start(0)
-    intake.edges([Edge(line, False, 0, 0) for line in opened()])
+    ingest.edges([Edge(line, False, 0, 0) for line in opened()])
     drafts: list[Draft] = []
     end_ns, at, turn = PERIOD_NS, 0, 0
     edges = found()
@@ -121,12 +121,12 @@ def test_edges_that_come_in_as_the_daemon_takes_them_give_the_same_records(
         batch = edges[at : at + size]
         before = [edge for edge in batch if edge.mono_ns < end_ns]
         at += len(before)
-        intake.edges(before)
+        ingest.edges(before)
         if len(before) < len(batch):
-            drafts += [*intake.urgent, *pipeline.close(end_ns)]
-            intake.urgent.clear()
+            drafts += [*ingest.urgent, *pipeline.close(end_ns)]
+            ingest.urgent.clear()
             end_ns += PERIOD_NS
-    drafts += [*intake.urgent, *pipeline.close(end_ns)]
+    drafts += [*ingest.urgent, *pipeline.close(end_ns)]
     assert said(drafts) == said(with_levels())
 
 

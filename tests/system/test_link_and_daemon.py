@@ -41,8 +41,8 @@ def test_the_link_asks_and_tells(
         ask_daemon(one.folder / "run", "link_step", step="dance", boots=1, age_s=1.0)
     assert one.stop() == 0
     found = [json.loads(line.partition(" ")[2]) for line in listener.stop(2)]
-    told = {each["event"]: each for each in found}
-    assert told["data_saver"]["level"] == 1, "told once"
+    reported = {each["event"]: each for each in found}
+    assert reported["data_saver"]["level"] == 1, "told once"
     assert [each["event"] for each in found].count("data_saver") == 1
-    assert (told["link"]["step"], told["link"]["boots"]) == ("reboot", 7)
-    assert "no broker for 40 min" in told["link"]["text"]
+    assert (reported["link"]["step"], reported["link"]["boots"]) == ("reboot", 7)
+    assert "no broker for 40 min" in reported["link"]["text"]

@@ -8,7 +8,7 @@ from edge.store import ClockMark
 from edge.store.epochs import BLIND_STARTS
 from edge.store.storefiles import read_epoch_file
 from tests.kit.outbox import S, drafts, everything, opened
-from tests.store.refuge import at, blind, returned
+from tests.store.failover import at, blind, returned
 
 pytestmark = pytest.mark.usefixtures("faulty")
 

@@ -28,14 +28,14 @@ class InboundRun:
 
     def __init__(self, receipted: bool = True) -> None:
         self.counts = UplinkCounters()
-        self.told: list[tuple[list[Receipt], int]] = []
+        self.reported: list[tuple[list[Receipt], int]] = []
         self.spread: list[float] = []
 
         async def status(_command: object) -> dict[str, Any]:
             return {}
 
         def store(receipts: Sequence[Receipt], now_ns: int) -> None:
-            self.told.append((list(receipts), now_ns))
+            self.reported.append((list(receipts), now_ns))
 
         commands = CommandHandler(GW, EPOCH, {"status": status})
         stores: Callable[[Sequence[Receipt], int], None] | None = store if receipted else None
@@ -49,18 +49,18 @@ class InboundRun:
 
 async def test_a_retained_receipt_confirms_nothing() -> None:
     """A broker that keeps one would hand it to each start, of rows that were never sent."""
-    desk = InboundRun()
-    await desk.take(receipt(retain=True))
-    assert (desk.told, desk.counts.strange) == ([], 0)
-    await desk.take(receipt(retain=False))
-    assert desk.told == [([STORED], 42)]
+    run = InboundRun()
+    await run.take(receipt(retain=True))
+    assert (run.reported, run.counts.strange) == ([], 0)
+    await run.take(receipt(retain=False))
+    assert run.reported == [([STORED], 42)]
 
 
 async def test_who_waits_for_no_receipts_asks_for_none_and_believes_none() -> None:
-    desk = InboundRun(receipted=False)
-    assert desk.inbound.filters == (TOPICS.commands, TOPICS.reconnect_spread)
-    await desk.take(receipt(retain=False))
-    assert (desk.told, desk.counts.strange) == ([], 0)
+    run = InboundRun(receipted=False)
+    assert run.inbound.filters == (TOPICS.commands, TOPICS.reconnect_spread)
+    await run.take(receipt(retain=False))
+    assert (run.reported, run.counts.strange) == ([], 0)
     assert InboundRun().inbound.filters == (
         TOPICS.receipt,
         TOPICS.commands,
@@ -69,9 +69,9 @@ async def test_who_waits_for_no_receipts_asks_for_none_and_believes_none() -> No
 
 
 async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_at() -> None:
-    desk = InboundRun()
+    run = InboundRun()
     command = encode_command(GW, EPOCH, "one", {}).data
-    answers = await desk.take(
+    answers = await run.take(
         message(f"{TOPICS.down}/else"),
         message(TOPICS.receipt, b"\xff"),
         message(f"{TOPICS.down}/cmd/status", command, retain=True),
@@ -79,21 +79,21 @@ async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_a
         message(f"{TOPICS.down}/cmd/status", command),
         message(TOPICS.reconnect_spread, b'{"v": 1, "spread_s": 3}', retain=True),
     )
-    assert (desk.counts.strange, desk.counts.commands) == (4, 3)
+    assert (run.counts.strange, run.counts.commands) == (4, 3)
     assert answers == [{"id": "one", "verb": "status", "ok": True}]
-    assert desk.spread == [3.0]
+    assert run.spread == [3.0]
 
 
 async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
-    desk = InboundRun()
+    run = InboundRun()
     for _ in range(2):  # room is there again when it was looked at
-        await desk.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
-    assert (len(desk.told), desk.counts.strange) == (2 * QUEUE_MESSAGES, 6)
-    told = b'{"v": 1, "spread_s": 3}'
-    half = message(TOPICS.reconnect_spread, told.ljust(QUEUE_BYTES // 2), retain=True)
+        await run.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
+    assert (len(run.reported), run.counts.strange) == (2 * QUEUE_MESSAGES, 6)
+    reported = b'{"v": 1, "spread_s": 3}'
+    half = message(TOPICS.reconnect_spread, reported.ljust(QUEUE_BYTES // 2), retain=True)
     for _ in range(2):  # an empty one has room where one byte has none
-        await desk.take(
+        await run.take(
             half, half, message(TOPICS.reconnect_spread, b" "), message(TOPICS.reconnect_spread)
         )
-    assert desk.spread == [3.0, 3.0, 0.0] * 2
-    assert desk.counts.strange == 6 + 2
+    assert run.spread == [3.0, 3.0, 0.0] * 2
+    assert run.counts.strange == 6 + 2

@@ -31,7 +31,7 @@ class EvictableRows:
         return dict(self.left)
 
     def oldest(
-        self, streams: Collection[str], limit: int, need: int, spared: Callable[[int], bool]
+        self, streams: Collection[str], limit: int, need: int, in_flight: Callable[[int], bool]
     ) -> list[str]:
         assert limit == EVICT_BATCH_ROWS
         found = [name for name in streams for _ in range(self.left.get(name, 0))]
@@ -46,14 +46,14 @@ class EvictableRows:
         """`gains`: so often 100 bytes come from merging."""
         self.gains = gains
 
-        def thin() -> bool:
+        def downsample() -> bool:
             if not self.gains:
                 return False
             self.gains -= 1
             self.free += 100
             return True
 
-        return evict_rows(cast("DiskOutbox", self), need, highest, LIMIT, self.lose, thin)
+        return evict_rows(cast("DiskOutbox", self), need, highest, LIMIT, self.lose, downsample)
 
 
 def test_where_there_is_just_enough_nothing_is_touched() -> None:

@@ -72,10 +72,10 @@ def records(out: list[Draft], lane: str) -> list[dict[str, Any]]:
 
 def raised(out: list[Draft], lane: str, fault: str) -> int:
     """The minute with whose end a fault was told of all loops that have it."""
-    told = [d for d in out if (d.source, d.body.get("fault")) == (lane, fault)]
-    assert told
-    assert all(each.body["state"] == "on" for each in told)
-    return max(each.to_ns for each in told) // MINUTE
+    reported = [d for d in out if (d.source, d.body.get("fault")) == (lane, fault)]
+    assert reported
+    assert all(each.body["state"] == "on" for each in reported)
+    return max(each.to_ns for each in reported) // MINUTE
 
 
 @pytest.fixture(params=["model", "rule"])
@@ -94,10 +94,10 @@ def test_a_dead_lead_loop_leaves_the_counting_to_the_trail_loop(folder: Path, mo
     out = lived(lines, MINUTES, folder, mode)
     known = raised(out, "n_1", "stuck_off")
     assert 20 < known < 30
-    told = records(out, "n_1")[known - 1 :]
-    assert len(told) >= 30
+    reported = records(out, "n_1")[known - 1 :]
+    assert len(reported) >= 30
     rises = [each.mono_ns // MINUTE for each in lines["n_1.trail"] if each.on]
-    for minute, each in enumerate(told, known - 1):
+    for minute, each in enumerate(reported, known - 1):
         assert each["volume"] == rises.count(minute) > 0
         assert (each["counted_by"], each["health"]) == ("trail", "stuck_off")
         null = "bad:loop" if mode == "presence" else "bad:suppressed"
@@ -141,15 +141,15 @@ def test_what_a_loop_counts_that_breaks_vehicles_up_is_not_called_good(folder: P
         lines[line] = list(broken(lines[line]))
     out = lived(lines, MINUTES, folder)
     known = raised(out, "n_1", "breakup")
-    told = records(out, "n_1")[known - 1 :]
-    assert len(told) >= 15
-    for each in told:
+    reported = records(out, "n_1")[known - 1 :]
+    assert len(reported) >= 15
+    for each in reported:
         assert "good" not in each["quality"]
         assert each["quality"]["uncertain:loop"] == each["volume"] > 0
         assert each["quality"]["bad:loop"] == 1
         assert each["health"] == "breakup"
         assert each["speed"] is None
-    counted = sum(each["volume"] for each in told)
+    counted = sum(each["volume"] for each in reported)
     passed = sum(each["volume"] for each in records(sound, "n_1")[known - 1 :])
     assert counted > 1.2 * passed, "that is why"
 

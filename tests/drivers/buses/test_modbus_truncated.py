@@ -73,8 +73,8 @@ class CutServer:
                 link, _ = self.listener.accept()
                 with link:
                     while asked := link.recv(12):
-                        told = asked[:4] + struct.pack(">H", len(self.body)) + self.body
-                        link.sendall(told[: self.size])
+                        reported = asked[:4] + struct.pack(">H", len(self.body)) + self.body
+                        link.sendall(reported[: self.size])
                         if self.hangs_up:
                             break
 

@@ -57,7 +57,7 @@ starts = st.builds(
 known = st.none() | st.frozensets(st.sampled_from("abc"))
 
 
-def told(left: RecoveredLog) -> tuple[object, ...]:
+def reported(left: RecoveredLog) -> tuple[object, ...]:
     memory = left.memory
     return (
         left.token, left.number, left.epoch, left.boot, left.boot_id, left.former,
@@ -78,26 +78,26 @@ def test_all_that_was_committed_comes_back(
 ) -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         folder = Path(name)
-        spool = CommitLog(folder)
+        log = CommitLog(folder)
         expected = RecoveredLog(
-            spool.token, start.number, start.epoch, start.boot, start.boot_id, start.former, known,
+            log.token, start.number, start.epoch, start.boot, start.boot_id, start.former, known,
             unread, start.owner, MemoryOutbox(LARGE), clean=clean,
         )  # fmt: skip
         for commit in done:
-            spool.commit(start, known, unread, LARGE, commit, commit)
+            log.commit(start, known, unread, LARGE, commit, commit)
             apply(expected, commit)
         size = (folder / COMMIT_LOG_NAME).stat().st_size
         if clean:
-            spool.mark_clean()
+            log.mark_clean()
         found = recover_commit_log(folder, MemoryOutbox(LARGE))
         assert found is not None
-        assert told(found) == told(expected)
+        assert reported(found) == reported(expected)
         assert found.latest() == (
             PreviousStart(start.epoch, start.boot, {s: n - 1 for s, n in expected.counters.items()})
             if expected.counters
             else start.former
         )
-        spool.remove()
+        log.remove()
         assert (recover_commit_log(folder, MemoryOutbox(LARGE)) is None) != clean
         assert size > 100
 
@@ -120,15 +120,15 @@ def test_a_log_much_larger_than_what_memory_holds_is_made_anew(tmp_path: Path) -
     row = make_row(1, RecordKey(7, Stream.AIR, 1), draft, 3, pack_body(draft))
     whole = LoggedCommit(rows=[row], reached=1)
     start = EpochStart(1, 7, 3, "b", False, None, False, 0)
-    spool = CommitLog(tmp_path)
+    log = CommitLog(tmp_path)
     sizes = []
     for _ in range(12):
-        spool.commit(start, None, False, len(row.body), whole, whole)
+        log.commit(start, None, False, len(row.body), whole, whole)
         sizes.append((tmp_path / COMMIT_LOG_NAME).stat().st_size)
     assert max(sizes) < (2 << 20) + 4 * len(row.body)
     assert sizes != sorted(sizes)
     assert kept(tmp_path) == {1: row}
-    spool.remove()
+    log.remove()
 
 
 def kept(folder: Path) -> dict[int, OutboxRow]:

@@ -1,4 +1,4 @@
-"""The outbox is set back while the wires go on: energy is counted once, or said to be uncertain.
+"""The outbox is rolled back while the wires go on: energy is counted once, or said to be uncertain.
 
 A store is put back to how it lay after each of its commits, a bit of its log flips at each commit;
 the run directory stays (killed and started again) or is gone (the power was cut). What was
@@ -17,7 +17,7 @@ from edge.store import StoredRecord
 from edge.store.highwater import HIGHWATER_NAME as MARK
 from tests.crash.changing import RATE, RUN_S, ChangingStorage, ConfiguredLife, high
 from tests.crash.configs import BUSES, Config
-from tests.kit.setback import commits, flip
+from tests.kit.rolledback import commits, flip
 
 METER = '[device.main_meter]\ndriver = "sdm120"\nbus = "meters"\nunit = 1\n'
 PULSES = '[device.heat]\nbus = "loops"\nactive = "high"\ndriver = "s0"\nline = "a"\n'
@@ -86,7 +86,7 @@ def looked(box: ChangingStorage, sent: Sequence[Record], begin_ns: int) -> list[
 
 
 def harmed(whole: Path, copies: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Each way in which the store can be set back, and the store that it leaves."""
+    """Each way in which the store can be rolled back, and the store that it leaves."""
     for number, copy in enumerate(copies[:-1]):
         yield f"copy {number}", copy
     ends = commits(whole / "outbox.db-wal")
@@ -99,7 +99,7 @@ def harmed(whole: Path, copies: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.parametrize("reboot", [False, True])
-def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
+def test_energy_is_not_counted_twice_whatever_the_store_is_rolled_back_to(
     tmp_path: Path, reboot: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin_ns = ChangingStorage(tmp_path).now_ns
@@ -128,16 +128,16 @@ def test_energy_is_not_counted_twice_whatever_the_store_is_set_back_to(
             assert what.startswith("copy"), what
             continue
         new = looked(box, sent, begin_ns)
-        told = [r.body["event"] for r in new if r.key.stream is Stream.EVENT]
-        assert "storage" in told, what
-        assert "gap" in told, what
+        reported = [r.body["event"] for r in new if r.key.stream is Stream.EVENT]
+        assert "storage" in reported, what
+        assert "gap" in reported, what
         for source in ("main_meter", "heat"):
             first = next(r for r in new if r.source == source and "points" in r.body)
             assert "uncertain:gap" in first.body["points"]["energy_import"]["quality"], what
         if past == "older":
-            assert "door" in told, what
+            assert "door" in reported, what
     with capsys.disabled():
-        print(f"\nset back: {pasts}")
+        print(f"\nrolled back: {pasts}")
     assert pasts.keys() >= {"older"}
 
 
@@ -150,8 +150,8 @@ class FailingCardLife(ConfiguredLife):
         self.sent: list[Record] = []
         self._commits_left, commit = commits_left, self.kept.outbox.commit
 
-        def seen(*args: Any, **told: Any) -> list[StoredRecord]:
-            stored = commit(*args, **told)
+        def seen(*args: Any, **reported: Any) -> list[StoredRecord]:
+            stored = commit(*args, **reported)
             self.sent += (each.record for each in stored)
             return stored
 
@@ -190,7 +190,7 @@ def test_a_power_cut_on_a_card_that_took_not_even_the_word_counts_nothing_twice(
         window = RATE * SITE.period_s if source == "main_meter" else 0.005
         assert grown(both, source, good=True) <= true + window + 1e-9, source
     doubted = [r for r in summaries(failing.sent) if r.source == "main_meter"][-5:]
-    told = [each.body["points"]["energy_import"]["quality"] for each in doubted]
-    assert all(each.keys() == {"good", "uncertain:gap"} for each in told), told
+    reported = [each.body["points"]["energy_import"]["quality"] for each in doubted]
+    assert all(each.keys() == {"good", "uncertain:gap"} for each in reported), reported
     texts = [r.body["text"] for r in failing.sent if r.body.get("event") == "storage"]
     assert sum("not even" in text for text in texts) == 1, texts

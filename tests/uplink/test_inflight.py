@@ -8,28 +8,28 @@ from edge.uplink.inflightwindow import START_BYTES, START_MESSAGES
 from edge.uplink.session import ConnectionLostError, PublishAnswer
 
 
-def flight(limit: int = 200) -> tuple[InFlight, list[tuple[object, PublishAnswer]]]:
-    told: list[tuple[object, PublishAnswer]] = []
-    return InFlight(limit, lambda token, answer: told.append((token, answer))), told
+def in_flight(limit: int = 200) -> tuple[InFlight, list[tuple[object, PublishAnswer]]]:
+    reported: list[tuple[object, PublishAnswer]] = []
+    return InFlight(limit, lambda token, answer: reported.append((token, answer))), reported
 
 
 def test_each_message_has_one_answer_and_others_have_none() -> None:
-    made, told = flight()
+    made, reported = in_flight()
     for number in (1, 2, 3):
         made.sent(number, f"m{number}", 100, 0.0)
     made.answered(2, 0, 0.1)
     made.answered(2, 0, 0.1)
     made.answered(9, 0, 0.1)
-    assert (told, len(made)) == ([("m2", 0)], 2)
+    assert (reported, len(made)) == ([("m2", 0)], 2)
     lost = ConnectionLostError("gone")
     made.fail_all(lost)
     made.fail_all(lost)
-    assert told == [("m2", 0), ("m1", lost), ("m3", lost)]
+    assert reported == [("m2", 0), ("m1", lost), ("m3", lost)]
     assert len(made) == 0
 
 
 def test_a_message_may_take_the_longer_the_more_was_sent_before_it() -> None:
-    made, _ = flight()
+    made, _ = in_flight()
     assert made.overdue_s(1000.0, 20.0) is None, "nothing is waited for"
     made.sent(1, "a", 3 * SLOWEST_BYTES_S, 100.0)  # three seconds of the slowest link
     made.sent(2, "b", 5 * SLOWEST_BYTES_S, 110.0)
@@ -52,12 +52,12 @@ def test_a_message_may_take_the_longer_the_more_was_sent_before_it() -> None:
 def test_room_is_what_broker_and_link_allow_whichever_is_less(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made, _ = flight(3)
+    made, _ = in_flight(3)
     assert (made.limit, made.room) == (3, 3)
     for number in (1, 2, 3):
         made.sent(number, number, 10, 0.0)
     assert (made.room, made.room_bytes) == (0, START_BYTES - 30)
-    wide, _ = flight()
+    wide, _ = in_flight()
     assert (wide.limit, wide.room) == (START_MESSAGES, START_MESSAGES)
     monkeypatch.setattr(module, "IN_FLIGHT_MAX_BYTES", 1000)
-    assert flight()[0].room_bytes == 1000
+    assert in_flight()[0].room_bytes == 1000

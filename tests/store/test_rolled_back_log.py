@@ -15,11 +15,11 @@ from edge.store.database import DATABASE_NAME as DB
 from edge.store.highwater import HIGHWATER_NAME
 from edge.store.rowformat import LogTail
 from edge.store.wal import classify_wal, inspect_wal
-from tests.kit.setback import S, SetBackGateway, commits, events, flip
+from tests.kit.rolledback import RolledBackGateway, S, commits, events, flip
 
 
 @pytest.mark.parametrize("back", [1, 5])
-def test_a_bit_in_the_log_is_seen_in_the_same_boot(box: SetBackGateway, back: int) -> None:
+def test_a_bit_in_the_log_is_seen_in_the_same_boot(box: RolledBackGateway, back: int) -> None:
     box.close_windows(10)
     box.kill()
     flip(box.log, commits(box.log)[-back] + 40)
@@ -30,7 +30,7 @@ def test_a_bit_in_the_log_is_seen_in_the_same_boot(box: SetBackGateway, back: in
 
 
 def test_a_bit_in_the_log_is_seen_after_a_reboot_if_another_commit_follows(
-    box: SetBackGateway,
+    box: RolledBackGateway,
 ) -> None:
     box.close_windows(10)
     box.kill()
@@ -43,7 +43,7 @@ def test_a_bit_in_the_log_is_seen_after_a_reboot_if_another_commit_follows(
 
 
 def test_a_bit_in_the_last_commit_leaves_the_past_in_doubt_after_a_reboot(
-    box: SetBackGateway,
+    box: RolledBackGateway,
 ) -> None:
     """It may be what was under way when the power went."""
     box.close_windows(10)
@@ -59,7 +59,7 @@ def test_a_bit_in_the_last_commit_leaves_the_past_in_doubt_after_a_reboot(
 @pytest.mark.parametrize("lost_mark", [False, True])
 @pytest.mark.parametrize("back", [1, 2, 6])
 def test_one_damage_is_one_event_and_one_loss(
-    box: SetBackGateway, back: int, lost_mark: bool, reboot: bool
+    box: RolledBackGateway, back: int, lost_mark: bool, reboot: bool
 ) -> None:
     """Whoever finds it: the log itself, or the numbers that were given and are not there."""
     box.close_windows(10)
@@ -73,13 +73,13 @@ def test_one_damage_is_one_event_and_one_loss(
     assert box.start() == ("doubtful" if torn else "older")
     assert box.outbox is not None
     rows = box.outbox.commit([], {}, [1], ClockMark(box.now_ns + S, 0, "none"))
-    told = sorted(row.record.body["event"] for row in rows)
-    assert told == (["storage"] if torn else ["drop", "storage"])
+    reported = sorted(row.record.body["event"] for row in rows)
+    assert reported == (["storage"] if torn else ["drop", "storage"])
 
 
 @pytest.mark.parametrize("at", [2, 9, 17, 22, 25])
 def test_a_bit_in_the_head_of_the_log_leaves_the_past_in_doubt(
-    box: SetBackGateway, at: int
+    box: RolledBackGateway, at: int
 ) -> None:
     box.close_windows(3)
     box.kill()
@@ -88,7 +88,7 @@ def test_a_bit_in_the_head_of_the_log_leaves_the_past_in_doubt(
     assert box.start() in ("doubtful", "older")
 
 
-def test_any_bit_of_the_log_is_known_or_harmless(box: SetBackGateway, tmp_path: Path) -> None:
+def test_any_bit_of_the_log_is_known_or_harmless(box: RolledBackGateway, tmp_path: Path) -> None:
     """Whatever SQLite forgets for it, nobody goes on from it as if nothing had been."""
     box.close_windows(4)
     box.kill()
@@ -107,7 +107,7 @@ def test_any_bit_of_the_log_is_known_or_harmless(box: SetBackGateway, tmp_path: 
     assert seen.keys() >= {"older", "doubtful"}, seen
 
 
-def test_a_kill_before_the_first_commit_forgets_no_doubt(box: SetBackGateway) -> None:
+def test_a_kill_before_the_first_commit_forgets_no_doubt(box: RolledBackGateway) -> None:
     box.close_windows(10)
     box.kill()
     flip(box.log, commits(box.log)[-3] + 40)
@@ -119,7 +119,7 @@ def test_a_kill_before_the_first_commit_forgets_no_doubt(box: SetBackGateway) ->
 @pytest.mark.parametrize("reboot", [False, True])
 @pytest.mark.parametrize("back", [1, 5])
 def test_a_second_power_cut_before_the_first_commit_forgets_no_doubt(
-    box: SetBackGateway, back: int, reboot: bool
+    box: RolledBackGateway, back: int, reboot: bool
 ) -> None:
     """What told of it was the log, and each start empties that."""
     box.close_windows(10)
@@ -153,7 +153,7 @@ def tail(log: Path, ends: Sequence[int]) -> LogTail:
 
 
 def test_a_log_that_is_cut_within_a_commit_is_torn_and_at_its_end_whole(
-    box: SetBackGateway, tmp_path: Path
+    box: RolledBackGateway, tmp_path: Path
 ) -> None:
     box.close_windows(3)
     box.kill()

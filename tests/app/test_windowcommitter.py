@@ -101,10 +101,10 @@ def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: Time
     life.run(2 * S)
     with mock.patch.object(Pipeline, "close", autospec=True, side_effect=Pipeline.close) as close:
         life.run(11 * S)
-    told = [(call.args[1], call.kwargs["wall_s"]) for call in close.call_args_list]
+    reported = [(call.args[1], call.kwargs["wall_s"]) for call in close.call_args_list]
     sure = tq in ("ntp", "nts")
-    assert len(told) >= 2
-    assert told == [(end, (end + WALL_NS) / 1e9 if sure else None) for end, _ in told]
+    assert len(reported) >= 2
+    assert reported == [(end, (end + WALL_NS) / 1e9 if sure else None) for end, _ in reported]
     life.stage.close()
 
 
@@ -256,10 +256,10 @@ def test_what_does_not_fit_begins_anew_and_its_sweeps_are_kept(tmp_path: Path) -
     GatewayLife(box, 0).run(8 * S)
     box.states["engine"] = (1, msgpack.packb({"version": 99}))
     life = GatewayLife(box, 9 * S)
-    told = {r.body["text"]: r.body for r in box.events("gap") if r.key.epoch == box.epoch}
-    assert set(told) == {GAP_TEXTS["other"], GAP_TEXTS["new"]}
-    assert told[GAP_TEXTS["other"]]["gap"] == [5_000_000, 9_000_000]
-    assert told[GAP_TEXTS["new"]]["sources"] == sorted(
+    reported = {r.body["text"]: r.body for r in box.events("gap") if r.key.epoch == box.epoch}
+    assert set(reported) == {GAP_TEXTS["other"], GAP_TEXTS["new"]}
+    assert reported[GAP_TEXTS["other"]]["gap"] == [5_000_000, 9_000_000]
+    assert reported[GAP_TEXTS["new"]]["sources"] == sorted(
         ("east_1", "heat", "hut_air", "main_meter", "north_1")
     )
     life.run(12 * S)

@@ -27,7 +27,9 @@ E3 = (3 << 32) + 1
 Found = list[tuple[str, str]]
 
 
-def ledger(numbers: dict[int, list[int]], joined: int = E1, stream: str = "air") -> ReceivedRanges:
+def received(
+    numbers: dict[int, list[int]], joined: int = E1, stream: str = "air"
+) -> ReceivedRanges:
     made = ReceivedRanges(GW, joined)
     for epoch, mine in numbers.items():
         for number in mine:
@@ -57,8 +59,8 @@ RANGES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6)), max_size=6)
 
 @given(RANGES, RANGES)
 def test_what_is_left_of_ranges(one: list[tuple[int, int]], two: list[tuple[int, int]]) -> None:
-    whole = ledger({E1: [n for a, more in one for n in range(a, a + more + 1)]})
-    cut = ledger({E1: [n for a, more in two for n in range(a, a + more + 1)]})
+    whole = received({E1: [n for a, more in one for n in range(a, a + more + 1)]})
+    cut = received({E1: [n for a, more in two for n in range(a, a + more + 1)]})
     ranges, taken = ([*each.numbers.values()] for each in (whole, cut))
     mine = ranges[0].ranges() if ranges else []
     others = taken[0].ranges() if taken else []
@@ -71,15 +73,15 @@ def test_what_is_left_of_ranges(one: list[tuple[int, int]], two: list[tuple[int,
 
 
 def test_what_no_manifest_seals_are_own_numbers_only() -> None:
-    made = ledger({E1: [1, 2, 3, 4, 5], E2: [1]})
+    made = received({E1: [1, 2, 3, 4, 5], E2: [1]})
     made.add_number(E1, "manifest", 1)
-    made.covered[E1, "air"] = ledger({E1: [2]}).numbers[E1, "air"]
-    made.sealed[E1, "air"] = ledger({E1: [1, 4]}).numbers[E1, "air"]
+    made.covered[E1, "air"] = received({E1: [2]}).numbers[E1, "air"]
+    made.sealed[E1, "air"] = received({E1: [1, 4]}).numbers[E1, "air"]
     assert unsealed_numbers(made) == {(E1, "air"): [(3, 3), (5, 5)], (E2, "air"): [(1, 1)]}
 
 
 def test_forks_name_their_starts() -> None:
-    made = ledger({E1: [1], E2: [1], E3: [1]})
+    made = received({E1: [1], E2: [1], E3: [1]})
     follows(made, E2, E1, air=1)
     follows(made, E3, E1, air=1)
     (kind, text), open_ = found(made)
@@ -88,7 +90,7 @@ def test_forks_name_their_starts() -> None:
     assert open_[1].startswith(f"epoch {E2} was never closed")
     event(made, E3, 2, event="gap", gap=[0, 0], sources=[], former={"epoch": E2, "last": {}})
     assert ("fork", f"the start {E3} names several previous epochs: {E1}, {E2}") in found(made)
-    circle = ledger({E1: [1], E2: [1]})
+    circle = received({E1: [1], E2: [1]})
     follows(circle, E2, E1)
     follows(circle, E1, E2)
     (first, *_) = judge_completeness(circle, [])[0]
@@ -103,18 +105,18 @@ def test_names_are_few() -> None:
 
 
 def test_losses_say_of_what() -> None:
-    made = ledger({E1: [1, 4]})
+    made = received({E1: [1, 4]})
     event(made, E1, event="drop", epoch_of=E1, stream_of="air")
     assert found(made) == [
         ("lost", f"the gateway lost air records of epoch {E1}: how many is not known"),
         ("lost", f"{GW} {E1}/air: 2 numbers are missing (the gateway lost its outbox): 2-3"),
     ]
-    made.sealed[E1, "air"] = ledger({E1: [2]}).numbers[E1, "air"]
+    made.sealed[E1, "air"] = received({E1: [2]}).numbers[E1, "air"]
     assert [text for _, text in found(made)][1:] == [
         f"{GW} {E1}/air: 1 numbers are missing: 2",
         f"{GW} {E1}/air: 1 numbers are missing (the gateway lost its outbox): 3",
     ]
-    every = ledger({E1: [1]})
+    every = received({E1: [1]})
     event(every, E1, event="drop", epoch_of=E1, stream_of="*")
     text = f"the gateway lost all undelivered records of epoch {E1} and earlier"
     assert found(every) == [("lost", f"{text}: how many is not known")]
@@ -122,7 +124,7 @@ def test_losses_say_of_what() -> None:
 
 def test_all_before_a_lost_epoch_is_lost_too_and_nothing_after() -> None:
     for lost in (E1, E2, E3):
-        made = ledger({E1: [1, 3], E2: [1, 3], E3: [1, 3]})
+        made = received({E1: [1, 3], E2: [1, 3], E3: [1, 3]})
         follows(made, E2, E1, air=3, event=0)
         follows(made, E3, E2, air=3, event=1)
         event(made, E3, 2, event="drop", epoch_of=lost, stream_of="*")
@@ -133,20 +135,20 @@ def test_all_before_a_lost_epoch_is_lost_too_and_nothing_after() -> None:
 
 def test_numbers_before_the_first_that_came_are_missed_only_where_we_were_there() -> None:
     notes: list[str] = []
-    made = ledger({E1: [5], E2: [2]})
+    made = received({E1: [5], E2: [2]})
     follows(made, E2, E1, air=5)
     findings, missing = judge_completeness(made, notes)
     assert missing == {(E2, "air"): [(1, 1)]}
     assert [each.place for each in findings] == [(GW, E2, "air", 1)]
     assert notes == [f"{GW} {E1}/air: joined at number 5"]
     notes.clear()
-    assert judge_completeness(ledger({E1: [1]}), notes) == ([], {})
+    assert judge_completeness(received({E1: [1]}), notes) == ([], {})
     assert notes == []
     assert judge_completeness(ReceivedRanges(GW, E1), notes) == ([], {})
 
 
 def test_what_came_beyond_the_last_that_is_known_is_damage() -> None:
-    made = ledger({E1: [1, 2, 3], E2: [1]})
+    made = received({E1: [1, 2, 3], E2: [1]})
     follows(made, E2, E1, air=3)
     assert found(made) == []
     made.declared.claims.former(E2, E1, {"air": 2})
@@ -160,7 +162,7 @@ def test_what_came_beyond_the_last_that_is_known_is_damage() -> None:
 
 def test_epochs_before_the_one_we_joined_in_are_a_note() -> None:
     notes: list[str] = []
-    made = ledger({E2: [1]}, joined=E2)
+    made = received({E2: [1]}, joined=E2)
     follows(made, E2, E1, air=5)
     assert judge_completeness(made, notes) == ([], {})
     text = f"{GW}: there is no record of epoch {E1} or earlier: the store begins with epoch {E2}"
@@ -168,13 +170,13 @@ def test_epochs_before_the_one_we_joined_in_are_a_note() -> None:
 
 
 def test_only_the_epoch_that_was_heard_last_may_be_open() -> None:
-    made = ledger({E1: [1]})
+    made = received({E1: [1]})
     assert CompletenessCheck(made).running == E1
     follows(made, E2, E1, air=1)
     made.add_number(E2, "air", 1)
     assert CompletenessCheck(made).running == E2
     assert found(made) == []
-    lone = ledger({E1: [1]})
+    lone = received({E1: [1]})
     lone.add_number(E3, "air", 1, "2026")
     lone.add_number(E3, "event", 1, "2026")
     assert CompletenessCheck(lone).running == E3
@@ -182,20 +184,20 @@ def test_only_the_epoch_that_was_heard_last_may_be_open() -> None:
 
 
 def test_strict_believes_no_excuse_that_nobody_sealed() -> None:
-    made = ledger({E1: [1, 5]})
+    made = received({E1: [1, 5]})
     event(made, E1, event="drop", epoch_of=E1, stream_of="air", range=[2, 4], count=3)
     assert found(made) == []
     assert CompletenessCheck(made, strict=True).verdict([])[1] == {}
-    made.sealed[E1, "air"] = ledger({E1: [2, 3]}).numbers[E1, "air"]
+    made.sealed[E1, "air"] = received({E1: [2, 3]}).numbers[E1, "air"]
     assert CompletenessCheck(made).verdict([])[1] == {}
     assert CompletenessCheck(made, strict=True).verdict([])[1] == {(E1, "air"): [(2, 3)]}
-    made.sealed[E1, "event"] = ledger({E1: [1]}).numbers[E1, "air"]
+    made.sealed[E1, "event"] = received({E1: [1]}).numbers[E1, "air"]
     assert CompletenessCheck(made, strict=True).verdict([])[1] == {}
 
 
 def test_more_may_not_be_missing_than_was_declared() -> None:
     for count, kinds in ((3, []), (4, []), (2, ["missing"])):
-        made = ledger({E1: [1, 5]})
+        made = received({E1: [1, 5]})
         event(made, E1, event="drop", epoch_of=E1, stream_of="air", range=[2, 4], count=count)
         findings, missing = judge_completeness(made, [])
         assert ([each.kind for each in findings], missing) == (kinds, {})
@@ -204,7 +206,7 @@ def test_more_may_not_be_missing_than_was_declared() -> None:
 
 
 def test_records_are_absent_between_two_of_one_epoch_or_of_several() -> None:
-    made = ledger({E1: [1, 2, 5], E2: [1, 2], E3: [1]})
+    made = received({E1: [1, 2, 5], E2: [1, 2], E3: [1]})
     follows(made, E2, E1, air=5)
     follows(made, E3, E2, air=2)
     of = CompletenessCheck(made)
@@ -240,8 +242,8 @@ def test_records_are_absent_between_two_of_one_epoch_or_of_several() -> None:
 def test_a_gap_leads_from_a_boot_to_the_first_record_of_the_next(
     gap: dict[str, int], leads: bool
 ) -> None:
-    told = {"epoch": E1, "boot": 2, "from_us": 0, "to_us": 5000, "boot_before": 1, **gap}
-    assert _gap_leads(DeclaredGap(("*",), **told), 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
+    reported = {"epoch": E1, "boot": 2, "from_us": 0, "to_us": 5000, "boot_before": 1, **gap}
+    assert _gap_leads(DeclaredGap(("*",), **reported), 1, 2, 5000, {0: 0, 1: 1, 2: 2}) == leads
 
 
 def test_what_stands_before_a_number() -> None:
@@ -249,7 +251,7 @@ def test_what_stands_before_a_number() -> None:
 
 
 def test_a_seal_counts_as_numbers_that_exist() -> None:
-    made = ledger({E1: [1]})
+    made = received({E1: [1]})
     made.add_seal(KEY, {
         "epoch_of": E1, "stream_of": "air", "first": 1, "last": 4, "count": 4, "seqs": [[1, 4, 1]],
         "sha256": seal(1).sha256, "clock": [],
@@ -335,7 +337,7 @@ def test_a_gap_of_another_line_excuses_nothing() -> None:
 
 def test_where_we_came_late_the_newest_older_epoch_is_taken_for_the_one_before() -> None:
     def taken(numbers: dict[int, list[int]], opened: bool) -> list[str]:
-        made = ledger(numbers, joined=E3)
+        made = received(numbers, joined=E3)
         made.latest = E3
         if opened:
             event(made, E3, event="start")

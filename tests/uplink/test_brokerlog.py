@@ -8,25 +8,25 @@ from edge.uplink.brokerlog import QUIET_NS, BrokerLogThrottle
 
 
 def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes() -> None:
-    told: list[tuple[str, str]] = []
-    complaints = BrokerLogThrottle(lambda kind, text: told.append((kind, text)))
+    reported: list[tuple[str, str]] = []
+    throttle = BrokerLogThrottle(lambda kind, text: reported.append((kind, text)))
 
     def say(now_ns: int, kind: str = "denied", stream: str = "air") -> int:
-        complaints.connected(now_ns)
+        throttle.connected(now_ns)
         for _ in range(3):
-            complaints.report(kind, stream, f"{kind} {stream}", now_ns)
-        return len(told)
+            throttle.report(kind, stream, f"{kind} {stream}", now_ns)
+        return len(reported)
 
     assert [say(7), say(8), say(6 + QUIET_NS), say(7 + QUIET_NS)] == [1, 1, 1, 2]
     assert [say(8, stream="energy"), say(8, kind="refused")] == [3, 4]
-    assert told[-1] == ("refused", "refused air")
+    assert reported[-1] == ("refused", "refused air")
 
 
 def test_what_happens_to_an_event_makes_no_event(caplog: pytest.LogCaptureFixture) -> None:
-    told: list[str] = []
-    complaints = BrokerLogThrottle(lambda kind, text: told.append(kind))
+    reported: list[str] = []
+    throttle = BrokerLogThrottle(lambda kind, text: reported.append(kind))
     with caplog.at_level(logging.WARNING):
-        complaints.report("refused", "event", "an event", 0)
-        complaints.log("last", "no record", 0)
-        complaints.log("last", "no record", 0)
-    assert (told, caplog.messages) == ([], ["an event", "no record"])
+        throttle.report("refused", "event", "an event", 0)
+        throttle.log("last", "no record", 0)
+        throttle.log("last", "no record", 0)
+    assert (reported, caplog.messages) == ([], ["an event", "no record"])

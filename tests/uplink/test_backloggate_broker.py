@@ -1,0 +1,352 @@
+"""Near the end of a byte budget records go together each quarter of an hour, and merge first."""
+
+import asyncio
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.core import Draft, Record, RecordKey, Stamp, Stream
+from edge.uplink import retained as retained_module
+from edge.uplink.backloggate import QUARTER_NS, SETTLED_NS
+from edge.uplink.broker import Broker, make_broker
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
+from edge.uplink.retained import RetainedMessages
+from edge.uplink.wire import Topics
+from tests.kit.broker import Make, Mosquitto, Subscriber
+from tests.kit.clock import RealClock
+from tests.kit.uplink import GW, UplinkGateway, box
+from tests.kit.waiting import until
+from tests.store.test_downsample import MINUTE, WALL
+
+UP = f"kerbstone/v1/stadtmitte/{GW}/up"
+
+
+class Moved(RealClock):
+    """Begins with a quarter of an hour, and can be moved ahead."""
+
+    def __init__(self) -> None:
+        self.start_ns, self.ahead_ns = time.monotonic_ns(), SETTLED_NS
+
+    def now(self) -> Stamp:
+        mono_ns = self.ahead_ns + time.monotonic_ns() - self.start_ns
+        return Stamp(mono_ns, WALL + mono_ns, "ntp")
+
+    async def sleep_until(self, mono_ns: int) -> None:
+        await asyncio.sleep(max(0.0, (mono_ns - self.now().mono_ns) / 1e9))
+
+
+def minute(number: int) -> Draft:
+    body = {"covered_s": 60.0, "n": 1}
+    return Draft(Stream.AIR, "hut", number * MINUTE, (number + 1) * MINUTE, body)
+
+
+def summed(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+    return {"covered_s": a["covered_s"] + b["covered_s"], "n": a["n"] + b["n"]}
+
+
+def patient(broker: Mosquitto) -> Broker:
+    """The clock of these tests jumps, and a silence is nothing to it."""
+    return make_broker(broker.url, GW, keepalive_s=7200)
+
+
+def records(listener: Subscriber, count: int) -> list[dict[str, Any]]:
+    return [json.loads(line.partition(" ")[2]) for line in listener.stop(count)]
+
+
+async def minutes(gateway: UplinkGateway, first: int, last: int) -> None:
+    """As the daemon does: each minute is committed when it has passed."""
+    clock = gateway.clock
+    assert isinstance(clock, Moved)
+    for number in range(first, last):
+        clock.ahead_ns = (number + 1) * MINUTE
+        await gateway.commit([minute(number)])
+
+
+async def held(gateway: UplinkGateway) -> None:
+    await until(lambda: gateway.sender._delivery.send_queue.held)
+
+
+async def turns(gateway: UplinkGateway, count: int = 3) -> None:
+    """The sender has looked around so many times."""
+    for _ in range(count):
+        gateway.sender._wake.set()
+        await asyncio.sleep(0.02)
+
+
+async def test_what_can_wait_goes_together_and_an_alarm_at_once(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    listener = Subscriber(broker, f"{UP}/air/#", "-t", f"{UP}/event/#")
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        counts = gateway.sender.counts
+        gateway.connect()
+        await minutes(gateway, 0, 1)
+        await until(lambda: counts.confirmed == 1)
+        gateway.sender.set_saver_level(1)
+        await held(gateway)
+        await minutes(gateway, 1, 6)
+        alarm = {"event": "tamper", "text": "the door"}
+        await gateway.commit([Draft(Stream.EVENT, "door", MINUTE, MINUTE, alarm)])
+        await until(lambda: counts.confirmed == 2)
+        await turns(gateway)
+        assert counts.sent == 2, "the alarm, and nothing else"
+        gateway.clock.ahead_ns = QUARTER_NS + SETTLED_NS  # type: ignore[attr-defined]
+        await turns(gateway)
+        await until(lambda: counts.confirmed == 7)
+        await held(gateway)
+    found = records(listener, 7)
+    assert [record["stream"] for record in found] == ["air", "event", *["air"] * 5]
+    assert [record.get("backfilled") for record in found] == [None, None, *[True] * 5]
+
+
+async def test_with_more_of_it_minutes_become_quarters(mosquitto: Make, tmp_path: Path) -> None:
+    broker = mosquitto()
+    listener = Subscriber(broker, f"{UP}/air/#")
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        gateway.sender.set_saver_level(2)
+        await held(gateway)
+        await minutes(gateway, 0, 15)
+        gateway.clock.ahead_ns += SETTLED_NS  # type: ignore[attr-defined]
+        await turns(gateway)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        await held(gateway)
+        await minutes(gateway, 15, 20)
+        gateway.sender.set_saver_level(0)
+        await until(lambda: gateway.sender.counts.confirmed == 6)
+    quarter, *rest = records(listener, 6)
+    assert quarter["covers"] == [[1, 15, 1]]
+    assert quarter["n"] == 15
+    assert [record["seq"] for record in rest] == [*range(16, 21)], "not asked for any more"
+    assert "covers" not in rest[0]
+
+
+async def test_after_an_outage_minutes_merge_before_they_go(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    listener = Subscriber(broker, f"{UP}/air/#")
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        gateway.sender.set_saver_level(2)
+        await held(gateway)
+        await minutes(gateway, 0, 5)
+        await gateway.disconnect()
+        await minutes(gateway, 5, 30)
+        gateway.clock.ahead_ns += SETTLED_NS  # type: ignore[attr-defined]
+        gateway.connect()
+        await until(lambda: gateway.sender.counts.confirmed >= 2)
+        await held(gateway)
+    found = records(listener, 2)
+    assert [record["covers"] for record in found] == [[[1, 15, 1]], [[16, 30, 1]]]
+
+
+async def test_asked_for_while_nothing_can_go_it_holds_at_once(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    listener = Subscriber(broker, f"{UP}/air/#")
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        await minutes(gateway, 0, 15)
+        gateway.sender.set_saver_level(2)
+        gateway.connect()
+        await until(lambda: gateway.sender.counts.confirmed >= 1)
+    (quarter,) = records(listener, 1)
+    assert quarter["covers"] == [[1, 15, 1]]
+
+
+async def test_without_a_data_saver_all_goes_at_once_again(mosquitto: Make, tmp_path: Path) -> None:
+    broker = mosquitto()
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        gateway.sender.set_saver_level(1)
+        await held(gateway)
+        await minutes(gateway, 0, 3)
+        gateway.sender.set_saver_level(0)
+        await until(lambda: gateway.sender.counts.confirmed == 3)
+        await minutes(gateway, 3, 4)
+        await until(lambda: gateway.sender.counts.confirmed == 4)
+
+
+async def test_a_lost_connection_opens_no_gate_and_a_new_process_knows_of_none(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    listener = Subscriber(broker, f"{UP}/air/#")
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        gateway.sender.set_saver_level(1)
+        await held(gateway)
+        await minutes(gateway, 0, 3)
+        link = gateway.sender._link
+        assert link is not None
+        sock: Any = link._client.socket()
+        sock.shutdown(2)
+        await until(lambda: gateway.sender.counts.connections == 2)
+        await turns(gateway)
+        assert gateway.sender.counts.sent == 0
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.counts.confirmed == 3)
+    assert [record["seq"] for record in records(listener, 3)] == [1, 2, 3]
+
+
+def retained(broker: Mosquitto) -> dict[str, int]:
+    """The last records that somebody finds who comes now: source and number."""
+    lines = Subscriber(broker, f"{UP}/#", "--retained-only", "-W", "2").stop(2)  # status, meta
+    pairs = [line.partition(" ")[::2] for line in lines if f"{UP}/last/" in line]
+    return {topic.rpartition("/")[2]: json.loads(payload)["seq"] for topic, payload in pairs}
+
+
+async def test_no_last_record_is_an_old_one_while_bytes_are_spared(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        await minutes(gateway, 0, 1)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        await turns(gateway)
+        assert retained(broker) == {"hut": 1}
+        gateway.sender.set_saver_level(1)
+        await held(gateway)
+        await turns(gateway)
+        assert retained(broker) == {}, "at once, not after the first quarter"
+        await minutes(gateway, 1, 15)
+        gateway.clock.ahead_ns += SETTLED_NS  # type: ignore[attr-defined]
+        await turns(gateway)
+        await until(lambda: gateway.sender.counts.confirmed == 15)
+        await held(gateway)
+        assert retained(broker) == {}, "what goes in a quarter's batch is no present value"
+        gateway.sender.set_saver_level(0)
+        await turns(gateway)
+        await minutes(gateway, 15, 16)
+        await until(lambda: gateway.sender.counts.confirmed == 16)
+        await turns(gateway)
+        assert retained(broker) == {"hut": 16}
+
+
+async def test_what_the_process_before_left_is_taken_away_too(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        await minutes(gateway, 0, 1)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        await turns(gateway)
+    assert retained(broker) == {"hut": 1}
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+        gateway.sender.set_saver_level(1)
+        await minutes(gateway, 1, 2)
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        gateway.clock.ahead_ns = QUARTER_NS + SETTLED_NS  # type: ignore[attr-defined]
+        await turns(gateway)
+        await until(lambda: gateway.sender.counts.confirmed == 1)
+        await turns(gateway)
+        assert retained(broker) == {}
+
+
+class PublishLog:
+    """Takes what is published; answers come when the test says so."""
+
+    room = 99
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Any, str, bytes]] = []
+
+    def publish(self, token: Any, topic: str, payload: bytes, *_: Any, **__: Any) -> None:
+        self.sent.append((token, topic, payload))
+
+
+def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> None:
+    record = Record(RecordKey(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
+    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    link: Any = PublishLog()
+    kept.put_last(record, {"seq": 7}, backfilled=False)
+    kept.publish(link)
+    kept.set_data_saver(True)
+    kept.publish(link)
+    token, topic, payload = link.sent[-1]
+    assert (topic, payload) == (f"{UP}/last/hut", b"")
+    kept.answered(link.sent[0][0], 0)  # of the record before it
+    kept.answered(token, ConnectionLostError("gone"))
+    kept.clear()  # a new connection
+    kept.publish(link)
+    assert link.sent[-1][1:] == (topic, b"")
+    kept.answered(link.sent[-1][0], 0)
+    kept.clear()
+    kept.set_data_saver(True)  # level 2
+    kept.publish(link)
+    assert len(link.sent) == 3
+    kept.set_data_saver(False)
+    kept.put_last(record, {"seq": 7}, backfilled=True)
+    kept.publish(link)
+    assert len(link.sent) == 3, "a late one is not the present"
+    kept.put_last(record, {"seq": 8}, backfilled=False)
+    kept.publish(link)
+    assert json.loads(link.sent[-1][2]) == {"seq": 8}
+
+
+def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retained_module, "SOURCES_LIMIT", 2)
+    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    link: Any = PublishLog()
+    for seq, source in enumerate(("hut", "mast", "door", "hut", "hut"), 1):
+        end_ns = MINUTE * (1 if seq == 5 else seq)  # the fifth is older than the fourth
+        record = Record(RecordKey(1, Stream.AIR, seq), source, 1, 0, end_ns, {})
+        kept.put_last(record, {"seq": seq}, backfilled=False)
+        kept.publish(link)
+    assert [json.loads(payload)["seq"] for _, _, payload in link.sent] == [1, 2, 4]
+    later = Record(RecordKey(2, Stream.AIR, 1), "hut", 1, 0, 1, {})  # of the next epoch
+    kept.put_last(later, {"seq": 6}, backfilled=False)
+    kept.set_data_saver(True)
+    kept.publish(link)
+    emptied = [topic.rpartition("/")[2] for _, topic, payload in link.sent if not payload]
+    assert sorted(emptied) == ["hut", "mast"]
+
+
+def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> None:
+    reported: list[str] = []
+    kept = RetainedMessages(
+        Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: reported.append(kind)
+    )
+    link: Any = PublishLog()
+    kept.put(f"{UP}/last/hut", {"x": float("nan")})
+    kept.put(f"{UP}/status", {})
+    kept.publish(link)
+    assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]
+    assert reported == ["last"]
+    kept.answered(f"{UP}/status", BrokerRefusedError(135, "Not authorized"))
+    kept.answered(f"{UP}/status", ConnectionLostError("gone"))
+    kept.answered(f"{UP}/status", 0)
+    assert reported == ["last", "status"]
+    link.publish = lambda *_args, **_more: BrokerRefusedError(149, "Packet too large")
+    kept.put(f"{UP}/meta", {})
+    kept.publish(link)
+    assert reported == ["last", "status", "meta"], "also when the answer comes at once"
+
+
+def test_with_a_topic_only_that_one_goes() -> None:
+    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    link: Any = PublishLog()
+    kept.put(f"{UP}/meta", {})
+    kept.publish(link, only=f"{UP}/status")
+    assert link.sent == []
+    kept.put(f"{UP}/status", {})
+    kept.publish(link, only=f"{UP}/status")
+    assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]
