@@ -10,8 +10,8 @@ when it is done. One owner that hangs is enough to let systemd start the process
 | `committer` | a commit is on the card, fsync and all | 2 periods and 60 s |
 | `sender` | its loop turned, connected or not; each attempt to connect has an end | 120 s |
 
-(1) `edge.app.hungbus.silence_s`. Then the bus is abandoned and tried anew once
-(`edge.app.busworkers`), so the watchdog grants it GRACE more. The two others are expected by
+(1) `edge.app.hungbus.hang_timeout_s`. Then the bus is abandoned and tried anew once
+(`edge.app.busworkers`), so the watchdog grants it GRACE_S more. The two others are expected by
 `edge.app.daemon`; its main loop waits for each commit, so one that hangs in the writer's thread
 stops the feeding at once.
 

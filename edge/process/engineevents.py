@@ -65,7 +65,10 @@ def contradiction_event(
     point_values: Mapping[str, float],
     look: str,
 ) -> Draft:
-    """Points of one device contradict each other from now on, or agree again. `said` are values."""
+    """Points of one device contradict each other from now on, or agree again.
+
+    `point_values`: what they read.
+    """
     figures = ", ".join(
         f"{key} {value:.6g}" for key, value in list(point_values.items())[:POINTS_SHOWN]
     )

@@ -1,9 +1,9 @@
 """What lies on a disk that can be read and takes nothing: it is sent from there all the same.
 
-Nothing can be deleted there: what has left is remembered in `MemoryOutbox.gone`, and in tmpfs with
-it, so that a process goes on behind it. After the next boot nobody knows, and the rows go again
-under their own keys. No byte is copied: SQLite reads database and log where they are, with a page
-cache of a megabyte and the log's index in memory (see `Database`).
+Nothing can be deleted there: what has left is remembered in `MemoryOutbox.removed`, and in tmpfs
+with it, so that a process goes on behind it. After the next boot nobody knows, and the rows go
+again under their own keys. No byte is copied: SQLite reads database and log where they are, with a
+page cache of a megabyte and the log's index in memory (see `Database`).
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Says by published rules what is wrong with a loop: what speaks when no model can be asked.
+"""Says by published rules what is wrong with a loop: without a model, and for `ALWAYS` beside it.
 
 The first rule that holds speaks. Thresholds with a source stand in `published`; the others are
 ours, and say so. A rule sees the row of `features` and the slot's tick; it keeps the counts of the
