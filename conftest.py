@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-from tests.long import LONG, examples
+from tests.long import LONG, examples, is_spared
 
 # The workers fill the cores; threads of a library only wait for one another there, and spin.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -97,9 +97,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rank = {tests + name: place for place, name in enumerate(FIRST)}
     scenes = {tests + name for name in SCENES}
     paths = {item: str(item.path) for item in items}
+    places: dict[str, int] = {}  # of the case that was met last
     for item, path in paths.items():
         if path in scenes:
             item.add_marker(pytest.mark.scene)
         if LONG and is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.long)  # with all of its examples
+        if (sparse := item.get_closest_marker("one_in")) is not None:
+            test = item.nodeid.partition("[")[0]
+            place = places[test] = places.get(test, -1) + 1
+            if LONG or is_spared(place, *sparse.args):
+                item.add_marker(pytest.mark.long)
     items.sort(key=lambda item: rank.get(paths[item], len(rank)))

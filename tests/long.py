@@ -31,3 +31,18 @@ def examples(count: int) -> int:
 def more(test: Test) -> Test:
     """Marks a test that tries more in `make long`: it is run there, too."""
     return pytest.mark.long(test) if LONG else test
+
+
+def one_in(count: int) -> Callable[[Test], Test]:
+    """Of the cases of a test one in so many is tried each time, in `make long` all.
+
+    Which ones: those on the diagonal of a table with so many columns, so that of two parameters
+    each value has its turn.
+    """
+    return pytest.mark.one_in(count)
+
+
+def is_spared(place: int, count: int) -> bool:
+    """Whether the case at this place (from 0) has no turn each time."""
+    row, column = divmod(place, count)
+    return column != row % count

@@ -12,6 +12,7 @@ from edge.core import Sweep
 from tests.acquire.test_poll_share import S, dead
 from tests.kit.clock import JumpingClock
 from tests.kit.meter import ScriptedMeter
+from tests.long import one_in
 
 
 @dataclass
@@ -38,6 +39,7 @@ class PollRun:
             await task
 
 
+@one_in(2)
 @pytest.mark.parametrize("count", [1, 7])
 async def test_the_dead_whose_time_outs_are_long_take_their_part_and_no_more(count: int) -> None:
     clock = JumpingClock()

@@ -4,6 +4,8 @@ import asyncio
 from contextlib import suppress
 from itertools import pairwise
 
+import pytest
+
 from edge.acquire.poll import BACKOFF_PART, Poller, PollState
 from edge.core import BusError, DataError, Reason, Sweep
 from tests.kit.clock import VirtualClock
@@ -40,6 +42,7 @@ async def test_seven_dead_devices_leave_the_eighth_its_line() -> None:
         assert 8 <= len(corpse.log) <= 14  # each has its turn, at least once a minute
 
 
+@pytest.mark.long
 async def test_one_dead_device_takes_one_part_in_eighty() -> None:
     clock = VirtualClock()
     corpse, alive = dead(clock, takes_s=0.5), ScriptedMeter(clock, takes_s=0.1)

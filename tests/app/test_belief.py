@@ -17,6 +17,7 @@ from edge.infer.loops.loopflag import FAULTS, LoopFlag
 from edge.infer.loops.looprules import LoopRule, Ruling
 from edge.process.engine import Engine, EngineSetup, LaneSetup
 from tests.kit.engine import MINUTE, S, car, found, presences
+from tests.long import one_in
 
 PAGE = Path(__file__).parents[2] / "docs" / "traffic.md"
 Row = tuple[str, ...]
@@ -179,6 +180,7 @@ def said(body: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+@one_in(5)
 @pytest.mark.parametrize("mode", ["presence", "pulse"])
 @pytest.mark.parametrize(("lead", "trail"), CELLS)
 def test_a_record_says_what_its_cell_says(

@@ -14,7 +14,7 @@ from edge.process.engine import Engine, LaneSetup
 from edge.process.enginesetup import EngineSetup
 from models import BUNDLES
 from tests.kit.engine import MINUTE, S
-from tests.long import more, size
+from tests.long import more, one_in, size
 
 Spans = dict[str, list[tuple[float, float]]]
 LANES = ("north_1", "north_2", "south_1")
@@ -148,6 +148,7 @@ def left(events: Sequence[Draft]) -> dict[tuple[str, str, str], str]:
 # --- polarity -------------------------------------------------------------------------------------
 
 
+@one_in(3)
 @more
 @pytest.mark.parametrize("by", ["model", "rule"])
 @pytest.mark.parametrize(("rate", "within"), [(10.0, 15.0), (20.0, 15.0), (1.0, 60.0)])
@@ -165,9 +166,9 @@ def test_a_street_of_inverted_loops_is_named_within_minutes(
     assert all("active" in text for text in texts(events, "inverted"))
 
 
-@more
+@pytest.mark.long
 def test_a_day_of_inverted_loops_is_one_fault_each_and_no_congestion() -> None:
-    hours = size(10.0, 24.0)  # the night and the rush of the morning
+    hours = 24.0
     spans = street(hours, of_a_day)
     wrong = {source: inverted(here, hours) for source, here in spans.items()}
     events = played(wrong, hours)
@@ -249,6 +250,7 @@ def stuck_from(at_s: float, sources: Sequence[str], spans: Spans) -> Spans:
 CARD = ("north_1.lead", "north_1.trail", "north_2.lead", "north_2.trail")
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("sources", [CARD, tuple(f"{a}.{b}" for a, b in LOOPS)])
 @pytest.mark.parametrize("by", ["model", "rule"])
@@ -323,6 +325,7 @@ def test_a_site_that_dies_at_night_is_dead_in_the_morning() -> None:
     assert max(named.values()) <= (midnight + 9) * 60.0
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_an_approach_that_falls_silent_beside_one_that_lives_is_named(by: str) -> None:
@@ -337,15 +340,16 @@ def test_an_approach_that_falls_silent_beside_one_that_lives_is_named(by: str) -
     assert all("any other loop of approach north" in text for text in texts(events, "stuck_off"))
 
 
-@more
-@pytest.mark.parametrize("share", [0.02, pytest.param(0.2, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("share", [0.02, 0.2])
 def test_a_night_is_no_dead_site(share: float) -> None:
-    """Nor is the second one, of which the first is known; there are three of them in the whole."""
-    hours = size(31.0, 72.0)
+    """Nor is the second one, of which the first is known; there are three of them."""
+    hours = 72.0
     spans = street(hours, lambda at: share * of_a_day(at))
     assert reported(played(spans, hours)) == []
 
 
+@one_in(2)
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_a_dead_site_lives_when_vehicles_come_again(by: str) -> None:
     spans = silent(street(4.0, always(10.0)), 2 * HOUR, 3 * HOUR)
@@ -354,6 +358,7 @@ def test_a_dead_site_lives_when_vehicles_come_again(by: str) -> None:
     assert set(left(events).values()) == {"off"}
 
 
+@pytest.mark.long
 def test_a_site_that_has_never_seen_anything_says_so_after_half_a_day() -> None:
     events = played({f"{a}.{b}": [] for a, b in LOOPS}, 13.0)
     assert sorted(first(events, "never_active")) == sorted(LOOPS)

@@ -18,6 +18,7 @@ from tests.app.test_common_faults import (
     street,
 )
 from tests.kit.engine import MINUTE
+from tests.long import one_in
 
 LANE = "south_1"
 
@@ -54,6 +55,7 @@ def events(out: list[Draft]) -> list[Draft]:
     return [d for d in out if d.stream is Stream.EVENT]
 
 
+@one_in(2)
 @pytest.mark.parametrize("model", [True, False], ids=["model", "rule"])
 def test_a_loop_that_is_inverted_stays_so_over_a_start(model: bool) -> None:
     spans = street(2.0, always(10.0))

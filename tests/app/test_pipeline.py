@@ -29,6 +29,7 @@ from tests.kit.engine import (
     presences,
     sweeps,
 )
+from tests.long import one_in
 
 SITE = EngineSetup((PAIR, SINGLE), (AIR, METER), (HEAT,))
 LANES = tuple(LaneSite(lane.name, lane.approach, "corridor") for lane in (PAIR, SINGLE))
@@ -136,6 +137,7 @@ DAMAGES = (
 )  # fmt: skip
 
 
+@one_in(3)
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_corrupt_model_is_said_and_its_rule_answers(
     tmp_path: Path, damage: Callable[[Path, str], None], caplog: pytest.LogCaptureFixture
@@ -238,6 +240,7 @@ def test_a_snapshot_is_as_of_the_last_window() -> None:
     assert again.snapshot() == before
 
 
+@one_in(2)
 @pytest.mark.parametrize("loaded", [True, False])
 def test_a_window_that_is_cut_short_raises_no_flag(loaded: bool) -> None:
     """A stop, or the first synchronisation: fewer samples scatter more, and mean no trouble."""

@@ -31,7 +31,7 @@ from tests.kit.lives import (
     volumes,
 )
 from tests.kit.wires import WIRES
-from tests.long import examples, more, size
+from tests.long import examples, more, one_in, size
 
 AWAY_S = [0.3, 3.1, 13.0]
 
@@ -50,6 +50,7 @@ def test_the_uninterrupted_run_is_whole(whole: GatewayStorage) -> None:
     assert [r.body["reason"] for r in whole.events("gap")] == ["start"]
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("torn", [False, True])
 @pytest.mark.parametrize("away_s", AWAY_S)

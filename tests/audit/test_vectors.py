@@ -6,6 +6,7 @@ import pytest
 
 from tests.audit.make import FOLDER, vectors
 from tests.audit.runner import OurAudit, Theirs, failures
+from tests.long import one_in
 
 NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
 
@@ -16,6 +17,7 @@ def test_the_data_are_what_the_gateways_own_code_makes() -> None:
     assert {name: (FOLDER / f"{name}.json").read_text("utf-8") for name in NAMES} == made
 
 
+@one_in(2)
 @pytest.mark.parametrize("suffix", [".db", ".jsonl"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_vector(name: str, suffix: str) -> None:

@@ -3,8 +3,10 @@
 import pytest
 
 from tests.bench.dead import HOUR_S, hour, split
+from tests.long import one_in
 
 
+@one_in(3)
 @pytest.mark.parametrize("silent", [0, 1, 7])
 def test_an_hour_is_answers_and_retries(silent: int) -> None:
     units = range(1, 9)

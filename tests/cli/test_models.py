@@ -13,6 +13,7 @@ from tests.cli.answering_daemon import answering
 from tests.infer.street import copied
 from tests.kit.command import Command, MakeSite
 from tests.kit.tinymodel import tiny
+from tests.long import one_in
 
 SHIPPED = sorted(path.parent.name for path in BUNDLES.glob("*/manifest.json"))
 
@@ -238,6 +239,7 @@ def edges(path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_two_bundles_are_compared_over_recorded_edges(
     kerbstone: Command, site: MakeSite, tmp_path: Path
 ) -> None:
@@ -257,6 +259,7 @@ def test_two_bundles_are_compared_over_recorded_edges(
     assert reported["windows"] > 50
 
 
+@one_in(2)
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize(
     ("how", "says", "do"),

@@ -317,6 +317,7 @@ def test_a_damaged_gzip_file_is_an_error_and_no_traceback(
     assert "edges.csv.gz" in said.err
 
 
+@pytest.mark.long
 def test_empty_days_are_quick_and_every_window_is_there(
     kerbstone: Command, site: MakeSite, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from edge.infer.modelguard import ModelGuard
 from tests.kit.command import Command, MakeSite
+from tests.long import one_in
 
 pytest.importorskip("onnxruntime")
 
@@ -37,6 +38,7 @@ def edges(path: Path) -> Path:
     return path
 
 
+@one_in(2)
 @pytest.mark.parametrize(
     ("start", "reported"),
     [

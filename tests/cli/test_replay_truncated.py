@@ -104,6 +104,7 @@ def said(drafts: Sequence[Draft | Record]) -> list[Said]:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 @FEW
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=20))
 def test_edges_that_come_in_as_the_daemon_takes_them_give_the_same_records(

@@ -67,6 +67,7 @@ def test_a_row_in_is_a_row_out_with_two_scores_between_0_and_1(
     assert max(range(240), key=lambda n: scores[n][1]) == 120
 
 
+@pytest.mark.long
 def test_row_n_is_the_same_whatever_follows(kerbstone: Command, tmp_path: Path) -> None:
     rows = series(200)
     whole = kerbstone("score", written(tmp_path / "s.csv", rows)).lines

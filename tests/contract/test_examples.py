@@ -12,6 +12,7 @@ from edge.uplink.wire import decode
 from edge.uplink.wire.contract import BY_NAME, EVENTS, schema_of
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.notyetsent import NOT_YET_SENT_EVENTS
+from tests.long import one_in
 
 EXAMPLES = promise.examples()
 ALL = [(name, number) for name, found in EXAMPLES.items() for number in range(len(found))]
@@ -55,6 +56,7 @@ def test_an_example_holds_nothing_of_the_machine_that_it_was_captured_on() -> No
     ]
 
 
+@one_in(4)
 @pytest.mark.parametrize("name", list(BY_NAME))
 def test_another_validator_agrees(name: str) -> None:
     """JSON Schema by somebody else's program, where there is one."""

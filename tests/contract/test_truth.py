@@ -22,7 +22,7 @@ from tests.contract.notyetsent import NOT_YET_SENT, NOT_YET_SENT_EVENTS
 from tests.contract.street import street
 from tests.kit.engine import S
 from tests.kit.randomsite import SITE, SiteInput, contacts, split, worlds
-from tests.long import examples
+from tests.long import examples, one_in
 
 UNSEEN = {  # their twins are seen: the same code says it of other devices and switches
     "loop_card": {"health"}, "energy": {"health"},
@@ -40,6 +40,7 @@ def decoded(arrived: Iterator[ArrivedMessage]) -> Iterator[DecodedMessage]:
         yield from decode(each.topic, each.payload, each.content_type)
 
 
+@one_in(2)
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
 def test_all_that_a_street_says_is_declared(hour: list[Draft], encoding: Any) -> None:
     messages = list(decoded(scenes.sent(hour, encoding)))

@@ -28,6 +28,7 @@ from tests.crash.scenes import (
     replaced_well,
 )
 from tests.kit.promises import Wish, everything
+from tests.long import one_in
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
 HANDFUL = 6
@@ -42,6 +43,7 @@ def stage() -> Iterator[Stage]:
     one.close()
 
 
+@one_in(2)
 @pytest.mark.parametrize("name", SCENES)
 def test_a_kill_at_any_system_call_loses_nothing_and_doubles_nothing(
     tmp_path: Path, stage: Stage, name: str, capsys: pytest.CaptureFixture[str]

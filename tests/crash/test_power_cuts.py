@@ -20,7 +20,7 @@ from tests.crash.life import LifeTally, OutboxLife, lives
 from tests.crash.scenes import REPLACED, before_it_is_replaced, replaced_well
 from tests.crash.vfs import CardVfs, library
 from tests.kit.power import PowerCut
-from tests.long import more, size
+from tests.long import more, one_in, size
 
 CUTS = int(os.environ.get("CRASH_CUTS") or size(6, 12))
 DEATHS = 6  # of one outbox
@@ -58,6 +58,7 @@ def live(
     return total
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("pragma", ["secure_delete = ON", "secure_delete = OFF"])
 def test_no_cut_loses_or_doubles_what_was_acknowledged_and_every_start_succeeds(

@@ -18,6 +18,7 @@ from edge.store.highwater import HIGHWATER_NAME as MARK
 from tests.crash.changing import RATE, RUN_S, ChangingStorage, ConfiguredLife, high
 from tests.crash.configs import BUSES, Config
 from tests.kit.rolledback import commits, flip
+from tests.long import one_in
 
 METER = '[device.main_meter]\ndriver = "sdm120"\nbus = "meters"\nunit = 1\n'
 PULSES = '[device.heat]\nbus = "loops"\nactive = "high"\ndriver = "s0"\nline = "a"\n'
@@ -98,6 +99,7 @@ def harmed(whole: Path, copies: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         shutil.rmtree(flipped)
 
 
+@one_in(2)
 @pytest.mark.parametrize("reboot", [False, True])
 def test_energy_is_not_counted_twice_whatever_the_store_is_rolled_back_to(
     tmp_path: Path, reboot: bool, capsys: pytest.CaptureFixture[str]

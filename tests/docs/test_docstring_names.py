@@ -18,6 +18,7 @@ from tests.docs.pages import ROOT
 
 FOLDERS: Final = ("edge", "drivers", "models", "deploy")
 SPAN: Final = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+NAMING: Final = re.compile(r"#.*`")  # perhaps a comment that names something
 NAME: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(\))?")
 PLACE: Final = re.compile(r"(?:[\w.*-]+/)+[\w.*-]*|[\w*-]+\.(?:py|toml|json|db|log|service|timer)")
 TEXT: Final = frozenset({".toml", ".json", ".service", ".timer", ".md", ".sh", ".conf", ".txt", ""})
@@ -40,15 +41,18 @@ EXTERNAL: Final[dict[str, str]] = {
 
 def texts(path: Path) -> Iterator[tuple[int, str]]:
     """Docstrings and comments with their lines."""
-    code = path.read_text(encoding="utf-8")
-    for node in ast.walk(source.tree(path)):
+    nodes: list[ast.AST] = [source.tree(path)]
+    for node in nodes:
         if isinstance(
             node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
         ) and (text := ast.get_docstring(node, clean=False)):
             yield node.body[0].lineno, text
-    for token in tokenize.generate_tokens(io.StringIO(code).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
+        nodes += (each for each in ast.iter_child_nodes(node) if not isinstance(each, ast.expr))
+    code = path.read_text(encoding="utf-8")
+    if NAMING.search(code):
+        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
 
 
 def named(text: str) -> Iterator[str]:

@@ -25,7 +25,7 @@ from edge.core import (
 )
 from tests.drivers import bench
 from tests.drivers.bench import Case
-from tests.long import more, size
+from tests.long import more, one_in, size
 
 # Of a long conversation one injury in 61 is tried, in `make long` all. Either visits each bit of a
 # byte in turn, and each kind of injury.
@@ -182,6 +182,7 @@ async def test_two_reads_agree(name: str, case: Case) -> None:
     assert all(a == b for a, b in pairwise(seen))
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize(("name", "case"), CASES)
 async def test_a_frame_that_is_cut_at_any_byte_is_one_clear_word_and_no_number(
@@ -222,6 +223,7 @@ async def test_a_frame_that_is_cut_at_any_byte_is_one_clear_word_and_no_number(
         assert all(isinstance(s, Bad) for s in differing), upto
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize(("name", "case"), CASES)
 async def test_a_damaged_reply_never_becomes_a_wild_value(name: str, case: Case) -> None:
@@ -241,6 +243,7 @@ async def test_a_damaged_reply_never_becomes_a_wild_value(name: str, case: Case)
         wire.replies[place] = good
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize(
     ("name", "case"), [p for p in CASES if bench.trace(str(p.values[0])).get("checked")]

@@ -23,6 +23,7 @@ from edge.core import (
 from edge.core.point import SIGNED_QUANTITIES, is_directed, opposite_key
 from tests.drivers.meters.fake import SimBus
 from tests.kit.meter import FixedMeter
+from tests.long import one_in
 
 DIRECTED = [name for name in drivers.names() if drivers.spec(name).directed]
 
@@ -76,6 +77,7 @@ async def test_a_current_without_a_sign_gets_none() -> None:
     assert (await reported(meter))["current"] == -4.0, "this one does give it a sign"
 
 
+@one_in(2)
 @pytest.mark.parametrize("name", ["sdm630", "sdm120", "b23", "em340", "iem3000", "em24"])
 async def test_a_shipped_meter_that_is_mounted_backwards_tells_what_flows(name: str) -> None:
     """Consumption seen by a meter that is mounted backwards, beside one that is not."""

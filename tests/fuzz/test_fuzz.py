@@ -11,9 +11,10 @@ import drivers
 from drivers.meters.register_map import list_maps
 from tests.fuzz.run import fire
 from tests.fuzz.target import TABLES, Target, decoders, packed, unpacked
-from tests.long import examples, more
+from tests.long import examples, more, one_in
 
 
+@one_in(4)
 @pytest.mark.parametrize("decoder", decoders())
 def test_injured_frames_are_errors_or_bad_values(decoder: str) -> None:
     fired = fire(decoder, 400, seed=20261125)

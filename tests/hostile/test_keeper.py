@@ -28,7 +28,7 @@ from tests.audit.tamper import (
     without,
 )
 from tests.kit.scripted import E1, E2, E3, GW, ScriptedGateway, Sent, device_key, entries, honest
-from tests.long import more, size
+from tests.long import more, one_in, size
 
 SIGN, PEM = device_key()
 Said = tuple[int, list[str], str]
@@ -100,6 +100,7 @@ def _forged(street: ScriptedGateway, body: dict[str, Any]) -> list[Sent]:
 SHIFTS |= {"hidden by forged drops": hidden, "replayed manifests": replayed}
 
 
+@one_in(3)
 @pytest.mark.parametrize("suffix", [".db", ".jsonl"])
 @pytest.mark.parametrize("what", SHIFTS)
 def test_what_a_keeper_changes_is_never_complete(
@@ -156,6 +157,7 @@ TABLES = {
 }
 
 
+@one_in(3)
 @pytest.mark.parametrize("what", TABLES)
 def test_what_is_done_in_the_database_is_never_complete(
     what: str, tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]

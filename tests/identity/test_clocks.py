@@ -14,6 +14,7 @@ from tests.identity import traced_process
 from tests.identity.card import wrong
 from tests.identity.real_server import ApprovingServer, claim_of
 from tests.kit.enrolment import DER, START
+from tests.long import one_in
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 SYNCHRONISED = 0
@@ -88,6 +89,7 @@ def lives(town: ApprovingServer, root: Path, wall: FakedWall, first: datetime, c
     assert row.der == bundle.certificate.public_bytes(DER)
 
 
+@one_in(2)
 @pytest.mark.parametrize(("year", "clock"), [(1970, traced_process.UNKNOWN), (2040, SYNCHRONISED)])
 def test_a_process_in_another_year_enrols_and_renews(
     tmp_path: Path, town: ApprovingServer, year: int, clock: int

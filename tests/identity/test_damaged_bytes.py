@@ -31,7 +31,7 @@ from edge.identity.names import comparison_code
 from edge.identity.statefolder import CLAIM, PENDING, StateFolder
 from tests.identity.city import Answer, EnrolmentCity
 from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
-from tests.long import examples
+from tests.long import examples, one_in
 
 UNITS = Path(__file__).parents[2] / "systemd"
 RNG = Random(13)
@@ -145,6 +145,7 @@ def two(box: EnrollingGateway) -> EnrollingGateway:
     return box
 
 
+@one_in(2)
 @pytest.mark.parametrize("name", [CERT, KEY, CA, HOME])
 def test_any_wrong_byte_of_a_bundle_leaves_the_other_one(two: EnrollingGateway, name: str) -> None:
     """No exception, whatever byte it is; and what is used is whole."""

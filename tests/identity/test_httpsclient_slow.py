@@ -23,6 +23,7 @@ from edge.identity.network import Network
 from tests.identity.city import Answer, EnrolmentCity
 from tests.identity.enrolling_box import EnrollingGateway, JumpingTime, date
 from tests.identity.server import server
+from tests.long import one_in
 
 QUIET_S, WHOLE_S = 0.2, 0.4
 SLACK_S = 5.0  # for a machine that has other things to do
@@ -156,6 +157,7 @@ def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessPoolExecu
         yield pool
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("kind", "asked"),
     [*((kind, "simpleenroll") for kind in KINDS), *((kind, "config") for kind in RUBBISH)],
@@ -224,6 +226,7 @@ PROXIES: dict[str, Callable[[socket.socket], None]] = {
 }
 
 
+@one_in(2)
 @pytest.mark.parametrize("kind", PROXIES)
 def test_a_proxy_of_any_kind_is_left_in_time(tmp_path: Path, kind: str) -> None:
     class Enough(BaseException):

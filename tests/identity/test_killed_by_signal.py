@@ -17,7 +17,7 @@ from tests.identity.card import usable
 from tests.identity.real_server import ApprovingServer
 from tests.identity.scenes import SCENES
 from tests.kit.memory import in_memory
-from tests.long import more
+from tests.long import more, one_in
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
 
@@ -33,6 +33,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApprovingServer]:
         made.close()
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("name", SCENES)
 def test_a_kill_at_any_system_call_leaves_a_claim_or_an_identity_that_works(

@@ -12,6 +12,7 @@ from edge.core import Contact
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup, LaneSetup
+from tests.long import one_in
 
 HERE = Path(edge.demo.__file__).parent
 NS = 1_000_000_000
@@ -42,6 +43,7 @@ def test_levels_alternate_on_every_line_and_time_moves_forward() -> None:
         assert levels == [i % 2 == 0 for i in range(len(levels))]
 
 
+@one_in(2)
 @pytest.mark.parametrize("loaded", [True, False])
 @pytest.mark.parametrize("period_s", [5, 60])
 def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_s: int) -> None:

@@ -15,7 +15,7 @@ from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
 from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, ticks_of, traffic
 from tests.kit.bundles import proven_once
-from tests.long import more, size
+from tests.long import more, one_in, size
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"
 ANOMALY, ROBUST = SHIPPED["anomaly"], "rule robust z"
@@ -64,6 +64,7 @@ def _by(street: JudgedStreet) -> str:
     return str(street.judge.status()["congestion"]["answers"])
 
 
+@one_in(4)
 @more
 @pytest.mark.parametrize("position", ["corridor", "advance", "mid", "stop"])
 @pytest.mark.parametrize("loaded", [True, False])
@@ -150,6 +151,7 @@ def test_a_spike_is_an_anomaly_with_a_name(loaded: bool) -> None:
     assert "pm2_5" not in verdict.drafts[0].body.get("anomaly", {})
 
 
+@one_in(3)
 @pytest.mark.parametrize(
     ("fault", "cause"),
     [
@@ -233,6 +235,7 @@ def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
     return reported
 
 
+@one_in(2)
 @pytest.mark.parametrize("load_first", [True, False])
 def test_a_restored_judge_goes_on_as_if_nothing_had_been(load_first: bool) -> None:
     one = Judge(setup())

@@ -19,7 +19,7 @@ from edge.core import Draft
 from edge.infer.judge import Judge
 from tests.infer.street import air_of, setup, ticks_of, traffic
 from tests.kit.bundles import proven_once
-from tests.long import more, size
+from tests.long import more, one_in, size
 
 MINUTE = 60_000_000_000
 JAM = range(48, 62)
@@ -195,6 +195,7 @@ def test_the_street_raises_every_flag(street: JudgingGateway) -> None:
     assert max(window for window, _, _ in street.log) < CALM
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("age", [OLD, None])
 def test_killed_at_any_window_a_flag_that_is_up_goes_off_when_it_would_have(
@@ -235,6 +236,7 @@ def test_killed_at_any_window_with_another_model_no_flag_goes_off_too_early(
         assert len(_by_key(gateway.log)[JAMMED]) == 2
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("seed", range(size(3, 8)))
 def test_killed_again_and_again_flags_alternate(folder: Path | None, seed: int) -> None:
@@ -250,6 +252,7 @@ def test_killed_again_and_again_flags_alternate(folder: Path | None, seed: int) 
     assert [state for _, state in _by_key(gateway.log)[JAMMED]] == ["on", "off"]
 
 
+@one_in(2)
 @pytest.mark.parametrize("k", [50, 55, 58, 75])
 def test_killed_before_its_first_window_a_judge_has_forgotten_nothing(
     street: JudgingGateway, k: int

@@ -25,6 +25,7 @@ from models import BUNDLES
 from tests.infer.street import SHIPPED
 from tests.infer.test_looprules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
 from tests.kit.bundles import proven_once
+from tests.long import one_in
 
 S = 1_000_000_000
 BUNDLE = BUNDLES / "loopfault"
@@ -67,6 +68,7 @@ def hurt(fault: str) -> list[list[LoopTick]]:
     return ticks(whole, HOURS)
 
 
+@one_in(3)
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path) -> None:
@@ -91,6 +93,7 @@ def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path
     assert not [v for key, vs in reported.items() if key[0] != "m_0" for v in vs if v.fault]
 
 
+@one_in(3)
 @pytest.mark.parametrize("gap_s", [3.0, 8.0, 300.0])
 @pytest.mark.parametrize("by", ["model", "rule"])
 def test_a_sound_street_gives_nothing(gap_s: float, by: str, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from edge.core.looptick import STAYS_LIMIT, LoopTick, Stay
 from edge.infer.loops.loopfeatures import FEATURES, LoopFeatures
 from edge.infer.loops.looprules import COLUMN, LoopRule
 from edge.infer.sites import ApproachSite, LaneSite
+from tests.long import one_in
 
 S = 1_000_000_000
 SLOT = 30
@@ -129,6 +130,7 @@ FAULTS: dict[str, Callable[[dict[LoopKey, Spans]], Spans]] = {
 }
 
 
+@one_in(3)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_plain_fault_is_named_by_a_rule(fault: str) -> None:
     whole = street(HOURS)

@@ -30,6 +30,7 @@ from edge.infer.modelguard import ModelGuard
 from edge.infer.sites import ApproachSite, LaneSite
 from models import BUNDLES
 from tests.infer.test_looprules import LoopKey, Spans, ticks
+from tests.long import one_in
 
 LANES = tuple(LaneSite(f"{a}_{i}", a, "corridor") for a in ("m", "n", "o") for i in (0, 1, 2))
 SITES = (ApproachSite("m", "n", 500.0), ApproachSite("n", "o", 500.0), ApproachSite("o"))
@@ -83,6 +84,7 @@ def judge(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return BUNDLES / "loopfault" if request.param == "model" else tmp_path / "none"
 
 
+@one_in(2)
 def test_a_loop_that_dies_by_day_is_found_within_minutes(judge: Path) -> None:
     stays = road([(0.0, DAY_S)])
     stays[HURT] = [stay for stay in stays[HURT] if stay[1] < FROM_S]
@@ -93,18 +95,21 @@ def test_a_loop_that_dies_by_day_is_found_within_minutes(judge: Path) -> None:
     assert when - FROM_S <= 300.0
 
 
+@one_in(2)
 def test_a_lane_that_is_empty_at_night_is_no_fault(judge: Path) -> None:
     stays = road([(0.0, 12.0), (3000.0, 60.0), (5400.0, 400.0)])
     stays[HURT] = [stay for stay in stays[HURT] if stay[1] < FROM_S]
     assert flags(stays, judge) == {}
 
 
+@one_in(2)
 def test_a_closed_lane_whose_vehicles_pass_beside_it_is_no_fault(judge: Path) -> None:
     stays = road([(0.0, 8.0)], (FROM_S, FROM_S + 1800.0))
     whole = flags(stays, judge)
     assert not [fault for _, fault in whole.get(HURT, []) if fault == "stuck_off"]
 
 
+@one_in(2)
 def test_a_lane_is_no_fault_where_traffic_stands(judge: Path) -> None:
     stays = road([(0.0, DAY_S)])
     for key, spans in stays.items():

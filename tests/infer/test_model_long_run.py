@@ -6,7 +6,7 @@ import random
 import pytest
 
 from models import BUNDLES
-from tests.long import more, size
+from tests.long import size
 
 STEPS = size(1_500, 10_000)  # minutes of a day, or of a week
 SERIES = 4
@@ -22,7 +22,7 @@ def values(n: int, chance: random.Random) -> list[float]:
     ]
 
 
-@more
+@pytest.mark.long
 def test_the_forecaster_of_the_anomaly_model_stays_sound_for_a_week() -> None:
     """A forecast in units of the series' deviation needs weights of about 1, never of thousands."""
     pytest.importorskip("onnxruntime")

@@ -15,6 +15,7 @@ from edge.infer.hysteresis import HysteresisFlag
 from edge.infer.judge import ApproachSite, Judge, JudgeSetup, LaneSite
 from tests.infer.street import PERIOD_NS, air, setup, ticks_of, traffic
 from tests.kit.bundles import proven_once
+from tests.long import one_in
 
 SECOND = 1_000_000_000
 
@@ -247,6 +248,7 @@ def test_what_is_damaged_in_one_part_leaves_the_others_alone(
         assert judge.snapshot_flags()["judged_s"] == 600.0
 
 
+@one_in(2)
 @pytest.mark.parametrize(
     "change",
     [{"row": b"123"}, {"row": b"\xff" * 320}, {"rule": (1.0,)}, {"rule": (0.0,) * 8}],
@@ -295,6 +297,7 @@ def _spoilt(run: Any) -> Any:
     return spoilt
 
 
+@one_in(3)
 @pytest.mark.parametrize("gap_s", [10, 400, 3600])
 def test_a_jam_that_outlasts_a_gap_is_not_called_over(up: dict[str, Any], gap_s: int) -> None:
     judge = _loaded(setup())

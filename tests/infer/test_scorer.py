@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli import score
+from tests.long import one_in
 
 
 def _run(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str], str]:
@@ -54,6 +55,7 @@ def test_every_row_is_scored(by: str, tmp_path: Path, capsys: pytest.CaptureFixt
     assert ("the scores come from the rule robust z" in err) is (by == "rule")
 
 
+@one_in(2)
 def test_a_row_never_depends_on_a_later_one(
     by: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,6 +40,7 @@ def judged(judge: Judge, first: int, last: int) -> list[str]:
     return [event.source for event in events]
 
 
+@pytest.mark.long
 def test_an_hour_of_learning_that_was_lost_raises_nothing() -> None:
     judge = loaded()
     judged(judge, 0, WRITTEN)

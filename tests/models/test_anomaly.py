@@ -24,7 +24,7 @@ from models.anomaly.labelledseries import FAULTS, Series, SeriesFault, generate_
 from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start_state
 from models.anomaly.train import VERSION
 from models.graph import NumpyOps
-from tests.long import examples, more, size
+from tests.long import examples, more, one_in, size
 
 BUNDLE = BUNDLES / "anomaly"
 MIDNIGHT = 1_767_571_200.0  # Monday, 5 January 2026, UTC
@@ -115,6 +115,7 @@ def test_a_missing_sample_only_counts_the_gap() -> None:
     np.testing.assert_array_equal(after, state)
 
 
+@one_in(2)
 @pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e6, 1e12])
 def test_numbers_of_any_size_stay_numbers(scale: float) -> None:
     rng = np.random.default_rng(1)
@@ -166,7 +167,7 @@ def result() -> list[np.ndarray]:
     ]
 
 
-@more
+@pytest.mark.long
 def test_a_value_that_is_usual_at_noon_is_odd_at_night(result: list[np.ndarray]) -> None:
     """Each night; and sound weeks have no more false alarms than the manifest says of courses."""
     false = sum(int((at >= 8 * DAY).sum()) for at in result[: len(SEEDS)])

@@ -55,6 +55,7 @@ def _watched(series: list[Series], until: int) -> dict[str, object]:
     return measured
 
 
+@pytest.mark.long
 def test_sound_series_of_another_site_are_no_drift() -> None:
     sound = _watched(sound_weeks(13, 1440), TWO_DAYS)
     assert isinstance(sound["psi"], float)

@@ -82,6 +82,7 @@ def test_the_rule_inside_is_the_rule_that_answers_when_the_model_cannot() -> Non
             assert result["level"] == pytest.approx(p, abs=0.001)
 
 
+@pytest.mark.long
 def test_a_threshold_follows_what_is_usual_at_the_site_within_bounds() -> None:
     parts = replace(_parts(), rules=[replace(r, usual=0.15, follow=1.0) for r in RULES])
     levels = np.asarray([[0.05], [0.3], [0.0], [0.99]], np.float32)
@@ -111,6 +112,7 @@ def test_no_site_falls_silent() -> None:
         assert result["level"] > 0.5
 
 
+@pytest.mark.long
 def test_what_is_tuned_moves_as_the_graph_does() -> None:
     street = _street()
     usual = replace(street, stays=(street.stays[2],) * 3)

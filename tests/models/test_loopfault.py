@@ -189,6 +189,7 @@ def test_of_a_pair_that_does_not_match_either_loop_may_be_flagged() -> None:
     assert (s.named["mismatch"], s.right["mismatch"], s.sound_days) == (1, 1, 0.0)
 
 
+@pytest.mark.long
 def test_training_takes_the_beginning_of_every_fault_and_is_repeatable() -> None:
     pytest.importorskip("sklearn")
     from models.loopfault import train

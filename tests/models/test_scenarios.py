@@ -25,7 +25,7 @@ from models.congestion.scenarios.simstreet import (
     split_events,
     trail_of,
 )
-from tests.long import examples
+from tests.long import examples, one_in
 
 STREETS = load_streets(SAMPLE)
 
@@ -160,6 +160,7 @@ def test_the_engine_tells_the_same_ticks(
     assert list(play_ticks(street, period_s)) == list(play_through_engine(street, period_s))
 
 
+@one_in(2)
 @pytest.mark.parametrize("street", STREETS, ids=lambda street: street.name)
 @pytest.mark.parametrize("period_s", [20, 60])
 def test_the_engine_tells_the_same_ticks_of_a_faulty_street(

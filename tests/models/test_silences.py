@@ -15,6 +15,7 @@ from models.loopfault.silences import (
     silence_alarms,
     silence_lane,
 )
+from tests.long import one_in
 
 
 def dying(a_minute: float, share: float, seed: int, role: Role = "mainline") -> float | None:
@@ -26,6 +27,7 @@ def dying(a_minute: float, share: float, seed: int, role: Role = "mainline") -> 
     return result
 
 
+@one_in(2)
 @pytest.mark.parametrize(
     ("a_minute", "share", "most"), [(10.0, 1.0, 15.0), (10.0, 0.5, 15.0), (1.0, 1.0, 60.0),
                                     (1.0, 0.6, 60.0)],
@@ -59,6 +61,7 @@ def by_day(hour: float) -> Mapping[str, float]:
     return {"right": both - over, "over": over}
 
 
+@pytest.mark.long
 def test_a_quiet_fortnight_of_a_road_that_is_empty_at_night_has_no_alarm() -> None:
     of = random_road(by_day, 14.0)
     assert [a for a in silence_alarms(of)] == []

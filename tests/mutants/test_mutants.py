@@ -88,6 +88,7 @@ def test_what_is_planted_is_there_and_is_python() -> None:
         ast.parse(each.mutant.applied((ROOT / each.mutant.path).read_bytes()))
 
 
+@pytest.mark.long
 def test_a_mutant_is_killed_by_the_test_that_notices_it_and_by_no_other(tmp_path: Path) -> None:
     """In a real copy, with a real change of the confirmations' own arithmetic."""
     path = "edge/core/numbers.py"

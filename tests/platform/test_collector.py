@@ -19,7 +19,7 @@ from tests.kit.platform import COMMAND, ROOT, gateway
 from tests.kit.platform import platform as receiving
 from tests.kit.records import E1, E2, GW, TOPICS, entry, envelope, record
 from tests.kit.waiting import until
-from tests.long import more, size
+from tests.long import more, one_in, size
 
 # as the city's broker ought to be: what was acknowledged is on the disk
 DURABLE = "allow_anonymous true\nmax_queued_messages 0\n"
@@ -176,6 +176,7 @@ async def test_a_broker_that_comes_back_is_listened_to_again(
     assert "trying again" in err
 
 
+@one_in(2)
 @more
 @pytest.mark.parametrize("name", ["store.db", "store.jsonl"])
 async def test_kill_9_loses_nothing_that_has_a_receipt(
@@ -213,6 +214,7 @@ async def test_kill_9_loses_nothing_that_has_a_receipt(
     assert kept(store) == sender.receipted == {(E1, "air", n) for n in range(1, 1201)}
 
 
+@one_in(2)
 @pytest.mark.parametrize("name", ["store.db", "store.jsonl"])
 async def test_a_store_that_is_full_ends_it_and_nothing_more_is_receipted(
     mosquitto: Make, tmp_path: Path, name: str

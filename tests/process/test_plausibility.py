@@ -14,7 +14,7 @@ from edge.core.record import Draft, Stream
 from edge.process.calibration import Correction
 from edge.process.engine import DeviceSetup, Engine
 from tests.kit.engine import MINUTE, body, engine, events, setup, sweeps
-from tests.long import more, size
+from tests.long import more, one_in, size
 from tests.process.plausible import LOADS, SweptMeter, Twist, Values, faults, points_of
 
 DOUBT = "uncertain:contradicted"
@@ -154,6 +154,7 @@ def test_what_is_not_checked_any_more_ends() -> None:
         )  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_sign_convention_and_a_turned_meter_are_told_apart() -> None:
     """Sign and register disagree: the sign. They agree, day and night: the transformers."""
     street = SweptMeter("sdm630", twist=sign, every_s=20)
@@ -267,6 +268,7 @@ MORE_DAYS = [("sdm630", "sunny", 26), ("dsmr", "sunny", 26)]
 MORE_DAYS += [(name, load, 8) for name in ALL_LOADS for load in LOADS]
 
 
+@one_in(3)
 @more
 @pytest.mark.parametrize(("driver", "load", "hours"), DAYS + size([], MORE_DAYS))
 def test_simulated_hours_bring_no_false_alarm(driver: str, load: str, hours: int) -> None:
@@ -277,6 +279,7 @@ def test_simulated_hours_bring_no_false_alarm(driver: str, load: str, hours: int
     assert not any(DOUBT in point["quality"] for one in street.windows for point in one.values())
 
 
+@one_in(3)
 @pytest.mark.parametrize("driver", ["mbus", "dlms", "iec62056"])
 def test_a_meter_that_is_read_each_quarter_of_an_hour_brings_none(driver: str) -> None:
     street = SweptMeter(driver, LOADS["sunny"], every_s=900)

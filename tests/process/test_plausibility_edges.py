@@ -16,7 +16,7 @@ from edge.process.engine import DeviceSetup, Engine
 from edge.process.gaugewindow import GaugeFigure
 from edge.process.plausibility.relations import point_relations
 from tests.kit.engine import MINUTE, body, engine, events, setup, sweeps
-from tests.long import more, size
+from tests.long import more, one_in, size
 from tests.process.plausible import SweptMeter, Values, faults, points_of, steps
 
 DOUBT = "uncertain:contradicted"
@@ -74,6 +74,7 @@ def test_the_power_of_three_phases_is_not_held_against_the_current_of_one(driver
     assert street.quality("power") == {"good": 6}
 
 
+@one_in(3)
 @pytest.mark.parametrize("driver", ["sdm630", "em24", "b23", "sunspec", "mbus"])
 def test_a_meter_of_three_wires_tells_nothing_of_its_phases(driver: str) -> None:
     """Without a neutral there is no power of a phase: it reads 0, as do their registers."""
@@ -108,6 +109,7 @@ def test_heat_that_comes_and_goes_within_a_window_fits() -> None:
     assert body(drafts, "device")["points"]["power"]["quality"] == {"good": 6}
 
 
+@one_in(3)
 @pytest.mark.parametrize(("period_s", "on_s"), [(13, 3), (37, 5), (30, 4)])
 def test_a_load_that_steps_all_the_time_is_no_contradiction(period_s: int, on_s: int) -> None:
     """Currents are read a second and a half before powers; a motor starts every few seconds."""
@@ -135,6 +137,7 @@ def test_a_contradiction_is_found_between_the_steps_of_a_load() -> None:
     assert faults(street.run(60)) == [("phase_sum", "on")]
 
 
+@pytest.mark.long
 def test_a_battery_that_feeds_the_other_phases_is_no_turned_transformer() -> None:
     """By day and by night it gives on L1 what L2 and L3 take, and the whole is next to nothing."""
 
@@ -307,6 +310,7 @@ def damaged(reported: Any) -> list[Any]:
     return [*WRONG, *cut, [*reported, 1.0], *inside]
 
 
+@one_in(2)
 @pytest.mark.parametrize("section", ["plausibility", "devices"])
 def test_a_damaged_state_is_refused_or_does_no_harm(section: str) -> None:
     points = tuple(p for p in points_of("sdm630") if p.key.startswith(("power", "energy")))

@@ -21,7 +21,7 @@ from edge.provision.enrolservice import EnrolService
 from edge.provision.esthandler import BODY_LIMIT, HEADER_LIMIT, EstHandler
 from edge.provision.httpsserver import ConnectionLimits, client_network
 from tests.kit.enrolment import DeviceKey, EnrolmentServer
-from tests.long import examples
+from tests.long import examples, one_in
 
 POST = b"POST /.well-known/est/kerbstone/simpleenroll HTTP/1.1\r\nHost: x\r\n"
 TYPE = b"Content-Type: application/pkcs10\r\n"
@@ -212,6 +212,7 @@ def lingering(world: EnrolmentServer, address: str) -> socket.socket:
     return link
 
 
+@one_in(3)
 @pytest.mark.parametrize("kind", [silent, half_open, dripping, lingering])
 @pytest.mark.parametrize("addresses", [1, 8, 64])
 def test_connections_that_ask_for_nothing_lock_nobody_out(

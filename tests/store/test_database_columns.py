@@ -13,6 +13,7 @@ from edge.store import ClockMark, database, storefiles
 from edge.store.database import DATABASE_NAME
 from tests.kit.memory import in_memory
 from tests.kit.outbox import MARK, S, drafts, everything
+from tests.long import one_in
 from tests.store.test_foreign_owner import OURS, opened
 
 COLUMNS = {
@@ -40,6 +41,7 @@ def kept() -> Iterator[Path]:
         yield folder
 
 
+@one_in(2)
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 @pytest.mark.parametrize("table", COLUMNS)
 def test_no_value_of_a_column_ends_a_start_or_loses_a_row(

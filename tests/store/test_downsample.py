@@ -17,7 +17,7 @@ from edge.store.downsample import Downsampler, merge_groups
 from edge.store.quarterhours import QuarterHours
 from edge.store.rowformat import SUMMARY_LEVEL, RowHead
 from tests.kit.outbox import everything, kill, text
-from tests.long import examples
+from tests.long import examples, one_in
 
 S = 1_000_000_000
 MINUTE = 60 * S
@@ -70,6 +70,7 @@ def air(rows: Iterable[StoredRecord]) -> list[StoredRecord]:
     return [stored for stored in rows if stored.record.key.stream is Stream.AIR]
 
 
+@one_in(3)
 @pytest.mark.parametrize(("tq", "offset"), [("ntp", 0), ("none", 0), ("rtc", 5)])
 def test_minutes_become_quarter_hours_before_any_is_lost(
     tmp_path: Path, tq: Any, offset: int

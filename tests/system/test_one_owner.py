@@ -14,6 +14,7 @@ from edge.store import inspect_outbox
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import AIR, KERBSTONE, LOOPS, ROOT, GatewayProcess, Records
 from tests.kit.street import LoopStreet
+from tests.long import one_in
 from tests.system.test_read import wait_for
 
 AIR_HELD = {"pm2_5": 9.5, "humidity": 45.5, "temperature": 23.5}
@@ -46,6 +47,7 @@ def second(one: GatewayProcess, old: str, new: str) -> subprocess.CompletedProce
     )  # fmt: skip
 
 
+@one_in(2)
 @pytest.mark.parametrize("key", ["dir", "run_dir"])
 def test_a_second_daemon_shares_no_folder_with_the_first(
     broker: Mosquitto, site: Callable[..., GatewayProcess], street: LoopStreet, key: str

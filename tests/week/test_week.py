@@ -67,6 +67,7 @@ def test_a_day_without_network_fits_whole_in_a_seventh_of_the_default_outbox(
     outbox.close()
 
 
+@pytest.mark.long
 def test_in_less_room_minutes_become_quarters_and_nothing_is_silent(
     folder: Path, hour: list[Commit]
 ) -> None:

@@ -27,6 +27,7 @@ from edge.core import Bad, ModbusBus, Reason, UncertainValue
 from tests.drivers.meters.facts import FILES, LISTS, TYPES, WORDS, facts
 from tests.kit.pymodbuspeer import Gaps, Peer, PeerValue, strict
 from tests.kit.serialport import PtyPair
+from tests.long import one_in
 
 NAMES = sorted(path.stem for path in HERE.glob("*.toml"))
 GAPS: tuple[Gaps, ...] = ("zero", "refuse")
@@ -171,6 +172,7 @@ async def test_every_point_from_pymodbus_over_tcp(endpoint: int, name: str, gaps
     assert not meter.health
 
 
+@one_in(4)
 @pytest.mark.parametrize(("name", "gaps"), KINDS)
 async def test_every_point_from_pymodbus_on_a_line(line: str, name: str, gaps: Gaps) -> None:
     with closing(ModbusRtu(SerialPort(line, 115_200), timeout_s=2.0, link_delay_s=2.0)) as bus:
