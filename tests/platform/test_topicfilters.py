@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from edge.platform.topicfilters import check_refusal, receive_refusal, subscriptions
 
+NAMED = ("k", "v1", "s", "up", "air")  # any of these may be a site or a gateway, too
 TOPICS = [
     "/".join(("k", "v1", site, gw, "up", *tail))
-    for site, gw in product(("s", "up"), repeat=2)
+    for site, gw in product(NAMED, repeat=2)
     for tail in (*product(("air", "event", "s"), repeat=1), *product(("air", "up"), repeat=2))
 ]
-LEVELS = st.lists(st.sampled_from(["k", "v1", "+", "+", "s", "up", "air"]), max_size=7)
+LEVELS = st.lists(st.sampled_from([*NAMED, "+", "+"]), max_size=7)
 FILTERS = st.tuples(LEVELS, st.sampled_from([["#"], ["#"], []])).map(
     lambda parts: "/".join((*parts[0], *parts[1]))
 ).filter(bool)  # fmt: skip
