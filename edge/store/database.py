@@ -21,6 +21,7 @@ DATABASE_NAME: Final = "outbox.db"
 # what SQLite's binding raises of a damaged page, beside its own: the name of a column is no text,
 # or a value is as long as no memory is
 DAMAGE: Final = (UnicodeError, MemoryError)
+LOOK_BYTES: Final = 8 << 20
 UNREADABLE: Final = (sqlite3.Error, *DAMAGE)
 APPLICATION_ID: Final = 0x4B524253  # "KRBS": not a database of somebody else
 USER_VERSION: Final = 1
@@ -118,10 +119,22 @@ def in_use(path: Path) -> bool:
     return False
 
 
+def _is_memory_short() -> bool:
+    """Whether not even that can be had that a look at an outbox takes, with its cache."""
+    try:
+        bytearray(LOOK_BYTES)
+    except MemoryError:
+        return True
+    return False
+
+
 def _as_sqlite_error(error: Exception) -> sqlite3.DatabaseError:
-    """Memory may really be short: then the file is sound, and nothing is put aside for it."""
-    short = isinstance(error, MemoryError)
-    made = sqlite3.DatabaseError("no memory for it" if short else f"it is damaged ({error})")
+    """Memory may really be short: then the file is sound, and nothing is put aside for it. If it is
+    not, a damaged length asks for more than any machine has."""
+    short = isinstance(error, MemoryError) and _is_memory_short()
+    made = sqlite3.DatabaseError(
+        "no memory for it" if short else f"it is damaged ({str(error) or 'a length'})"
+    )
     made.sqlite_errorcode = sqlite3.SQLITE_NOMEM if short else sqlite3.SQLITE_CORRUPT
     return made
 

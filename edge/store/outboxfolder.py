@@ -27,7 +27,11 @@ FOREIGN_MAX: Final = (
 MIN_SHARE: Final = 4  # one part in so many of the limit is ours whatever is kept beside it
 
 BUSY_CODES: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-DAMAGE_CODES: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+DAMAGE_CODES: Final = frozenset({
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_TOOBIG,  # nothing that we write is as long
+})  # fmt: skip
 
 
 class OutboxOwnerError(ForeignOutboxError):

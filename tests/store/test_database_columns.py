@@ -148,6 +148,32 @@ def test_a_value_as_long_as_no_memory_is_may_be_a_record(
         assert not storefiles._is_empty(tmp_path / "x" / "outbox")
 
 
+@pytest.mark.parametrize("place", range(4, 16))
+def test_a_length_that_no_memory_has_is_damage_and_keeps_no_outbox_in_memory(
+    tmp_path: Path, kept: Path, place: int
+) -> None:
+    """Of a row of the schema: for some SQLite says at every look that it has no memory."""
+    shutil.copytree(kept, tmp_path / "x")
+    path = tmp_path / "x" / "outbox" / DATABASE_NAME
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tabledeaddead") - place
+    data[at : at + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    if place in (9, 12):
+        with contextlib.closing(sqlite3.connect(path)) as db, pytest.raises(MemoryError):
+            db.execute("SELECT count(*) FROM sqlite_schema")
+    outbox = opened(tmp_path / "x", OURS)
+    outbox.begin()
+    for look in range(1, 6):
+        outbox.commit((), clock=ClockMark(look * 31 * S, look * 31 * S, "none"))
+    counts = outbox.counts()
+    assert (counts.in_memory, counts.quarantined) == (None, 1)
+    (row,) = outbox.commit(drafts(1, at=200))
+    assert outbox._disk is not None
+    assert row.row in {stored.row for stored in everything(outbox)}
+    outbox.close()
+
+
 class NoMemory(sqlite3.Connection):
     """As SQLite's binding is when its malloc fails."""
 
@@ -170,6 +196,7 @@ def test_memory_that_is_short_puts_no_sound_database_aside(
     outbox._disk._db = Short(":memory:")
     with monkeypatch.context() as patched:
         patched.setattr(database, "_Connection", Short)
+        patched.setattr(database, "_is_memory_short", lambda: True)
         everything(outbox)
         for look in range(1, 6):
             outbox.commit((), clock=ClockMark(look * 31 * S, look * 31 * S, "none"))
