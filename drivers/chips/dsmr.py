@@ -9,7 +9,7 @@ parity if the port is set to 8N1, and drops a telegram with a damaged line. P1 i
 silent until its request pin is high: the cable takes care of both. Encrypted telegrams are not
 read.
 
-Meters on the M-Bus are told apart by their identifiers, never by their channels: see `_p1_meters`.
+Meters on the M-Bus are told apart by their identifiers, never by their channels.
 A value without a unit is bad:range. For a device on the M-Bus that was never read, the meter sends
 zeros and an impossible time (632525252525S, 700101010000W; seen in issues of dsmr_parser and
 dsmr-reader). Such a value is bad:stale. So is a reading whose time the meter has lost for a while.

@@ -6,8 +6,8 @@ of the status bits.
 
 The sensor never cleans its fan by itself. It does so on a command, which it accepts only when it is
 idle, and it must not be started again for ten seconds. An SPS30 cleans its fan after each week of
-measuring; this driver gives the command after as many samples. A driver has no clock and must not
-hold the bus for ten seconds, so it waits for twenty reads of half a second each.
+measuring; this driver gives the command after `clean_reads` samples. A driver has no clock and must
+not hold the bus for ten seconds, so it waits for twenty reads of half a second each.
 """
 
 from collections.abc import Mapping, Sequence
