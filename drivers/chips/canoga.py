@@ -139,8 +139,19 @@ class Canoga:
     line: ClassVar[str] = "9600 8N1"
 
     bus: SerialBus
-    address: Annotated[int, (0, 255)] = ANYBODY
-    fault_mask: Annotated[int, (0, 255)] = 0
+    address: Annotated[
+        int,
+        (0, 255),
+        "slot of the card (0 to 15), its programmed address (128 to 254), or 255 for the only "
+        "card on its line",
+    ] = ANYBODY
+    fault_mask: Annotated[
+        int,
+        (0, 255),
+        "bits in the state of a channel that mean a fault of its loop: then the time that the "
+        "loop was occupied is bad:fault. 0: no bit, because no public source says which bits "
+        "these are",
+    ] = 0
     _channels: tuple[Channel, ...] = field(init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
     _sure: bool = field(default=False, init=False, repr=False)

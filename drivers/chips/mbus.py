@@ -81,9 +81,9 @@ class Mbus:
         Point("temperature_difference", Quantity.TEMPERATURE, low=-250, high=250),
     )
     bus: SerialBus
-    address: Annotated[int, (0, 250)] = 0
-    secondary: str = ""
-    timeout_s: Annotated[float, (0.2, 30.0)] = 2.0
+    address: Annotated[int, (0, 250), "primary address of the meter"] = 0
+    secondary: Annotated[str, "the 8 digits of the meter's number, in place of `address`"] = ""
+    timeout_s: Annotated[float, (0.2, 30.0), "how long to wait for an answer, in seconds"] = 2.0
     identity: str = field(default="", init=False)
     health: Mapping[Condition, str] = field(default_factory=dict, init=False)
 

@@ -85,8 +85,13 @@ class Sen66(AirModule):
         asks=frozenset({STATE}),
     )
 
-    altitude_m: Annotated[int, (0, 3000)] = 0
-    clean_reads: Annotated[int, (0, 10_000_000)] = WEEK_READS
+    altitude_m: Annotated[int, (0, 3000), "altitude in metres for which CO2 is corrected"] = 0
+    clean_reads: Annotated[
+        int,
+        (0, 10_000_000),
+        "samples after which the fan is cleaned, counted across restarts: a week at one reading "
+        "a second; set fewer for a slower poll. 0: never",
+    ] = WEEK_READS
     _dusty: int = field(default=0, init=False, repr=False)  # samples since its fan was cleaned
     _pauses: int = field(default=0, init=False, repr=False)  # left, while it is
 
