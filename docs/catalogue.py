@@ -111,9 +111,9 @@ def _wiring(spec: DriverSpec) -> str:
         return f"I2C, address 0x{address:02x}, which is fixed"
     if spec.wiring == "serial":
         shares = "several on one line" if spec.shared else "alone on its port"
-        return f"serial, {spec.line} as it leaves the factory, {shares}"
+        return f"serial, factory setting {spec.line}, {shares}"
     if spec.wiring == "modbus":
-        return f"Modbus, {spec.line} as it leaves the factory (RTU)"
+        return f"Modbus, factory setting {spec.line} (RTU)"
     return "GPIO"
 
 

@@ -154,12 +154,16 @@ def _points(driver: Any) -> tuple[Point, ...]:
 
 
 def _option(hint: Any, field: dataclasses.Field[Any]) -> Option:
-    """A dataclass field as an option. `Annotated[int, Range(a, b)]` gives the bounds."""
+    """A dataclass field as an option. `Annotated[int, (low, high), "what it means"]` gives the
+    bounds and the meaning; each of the two may be left out.
+    """
     default = REQUIRED if field.default is dataclasses.MISSING else field.default
     low = high = None
+    text = ""
     if get_origin(hint) is typing.Annotated:
-        hint, bounds = get_args(hint)[:2]
-        low, high = bounds
+        hint, *notes = get_args(hint)
+        low, high = next((note for note in notes if isinstance(note, tuple)), (None, None))
+        text = next((note for note in notes if isinstance(note, str)), "")
     if get_origin(hint) is Literal:
-        return Option(str, default=default, choices=get_args(hint))
-    return Option(hint, default=default, low=low, high=high)
+        return Option(str, default=default, choices=get_args(hint), text=text)
+    return Option(hint, default=default, low=low, high=high, text=text)

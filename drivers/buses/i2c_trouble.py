@@ -39,7 +39,7 @@ def opening_trouble(path: str, error: OSError) -> str:
                 " (usermod -aG i2c USER) and start again"
             )
         case errno.EBUSY:
-            return f"{path} is in use by another program: end it"
+            return f"{path} is in use by another program: end that program"
         case errno.ENOTTY:
             return f"{path} is no I2C bus"
     return f"{path} cannot be opened: {error.strerror or error}"
@@ -78,7 +78,9 @@ def _where(address: int, heard: Collection[int] | None) -> str:
         return "it answered before; check its plug, its wiring and its supply"
     if heard:
         others = format_addresses(heard)
-        return f"{others} on the same wires does; check its address, wiring and supply"
+        if len(heard) == 1:
+            return f"{others} on the same wires answers; check its address, wiring and supply"
+        return f"{others} on the same wires answer; check its address, wiring and supply"
     return (
         "no device on this bus has answered yet; check wiring (SDA and SCL swapped?), supply,"
         " pull-ups and address"
@@ -101,8 +103,8 @@ def host_findings(
 ) -> list[Finding]:
     """What the machine says of a bus before it is opened. `present` are those that there are."""
     if not found.present:
-        listed = ", ".join(present) or "none"
-        remedy = f"load i2c-dev (modprobe i2c-dev), or name one of those that are there ({listed})"
+        remedy = "load i2c-dev (modprobe i2c-dev)"
+        remedy += f", or use one of these: {', '.join(present)}" if present else ""
         if config is not None and not _enabled(config[1]):
             remedy = f"write dtparam=i2c_arm=on into {config[0]} and restart"
         return [fault(f"{found.name} is not there", remedy)]
@@ -112,7 +114,7 @@ def host_findings(
         return [fault(text, remedy)]
     if holder is not None:  # transfers of two programs do not mix, their conversations do
         text = f"{holder} has {found.name} open, too"
-        return [Finding("warning", text, "end it, unless it uses other devices only")]
+        return [Finding("warning", text, "end that program, unless it uses other devices only")]
     return []
 
 
@@ -152,7 +154,9 @@ def walk_findings(
     if heard:
         findings.append(note(f"{path}: {format_addresses(heard)} answer"))
     elif not silent:
-        findings.append(note(f"{path}: no device answers a bare read", "some sensors never do"))
+        findings.append(
+            note(f"{path}: no device answers a read without a command", "some sensors never do")
+        )
     return findings
 
 

@@ -64,7 +64,7 @@ def not_opened(port: str, settings: str, error: Exception, group: str = "dialout
     if code in (errno.EBUSY, errno.EAGAIN):
         return fault(
             f"{port} is in use by another program",
-            "end it, a line can have only one master"
+            "end that program, because a line can have only one master"
             " (on a Raspberry Pi the login console may hold it)",
         )
     return fault(f"{port} cannot be opened at {settings}: {error}")
@@ -79,8 +79,8 @@ def host_findings(
 ) -> list[Finding]:
     """What the machine says before anything is opened. `present` are the ports that there are."""
     if not found.present:
-        listed = ", ".join(present) or "none"
-        remedy = f"plug the adapter in, or name one of those that are there ({listed})"
+        remedy = "plug the adapter in"
+        remedy += f", or use one of these: {', '.join(present)}" if present else ""
         return [fault(f"{found.name} is not there", remedy)]
     findings = []
     tty = found.path.removeprefix("/dev/")
@@ -91,7 +91,7 @@ def host_findings(
         findings.append(fault(text, CONSOLE_REMEDY.format(tty=tty)))
     elif holder is not None:
         text = f"{holder} has {found.name} open"
-        findings.append(fault(text, "end it, a line can have only one master"))
+        findings.append(fault(text, "end that program, because a line can have only one master"))
     if not found.usable:
         text = f"no permission for {found.name}, which belongs to the group {found.group}"
         remedy = f"add the user to it (usermod -aG {found.group} USER) and start again"

@@ -74,9 +74,19 @@ class Ads1115Chip:
     points: ClassVar[Sequence[Point]] = ()
     muxes: ClassVar[Sequence[int]] = ()  # of the points
     bus: I2cBus
-    address: Annotated[int, (0x48, 0x4B)] = 0x48
-    range_v: Annotated[float, (0.256, 6.144)] = 4.096
-    rate_sps: Annotated[int, (8, 860)] = 128
+    address: Annotated[int, (0x48, 0x4B), "its I2C address, set by the ADDR pin"] = 0x48
+    range_v: Annotated[
+        float,
+        (0.256, 6.144),
+        "the largest voltage to measure, in V; the smallest range of the chip that holds it is "
+        "used",
+    ] = 4.096
+    rate_sps: Annotated[
+        int,
+        (8, 860),
+        "conversions per second, or the next lower rate that the chip has; a lower rate has "
+        "less noise, and 8 rejects the mains frequency",
+    ] = 128
     _over: tuple[str, ...] = field(default=(), init=False, repr=False)
 
     @property

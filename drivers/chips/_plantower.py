@@ -154,7 +154,12 @@ class ParticleSensor:
     layout: ClassVar[Layout]
 
     bus: SerialBus
-    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    settle_reads: Annotated[
+        int,
+        (0, 3600),
+        "readings after a start, or after frames without a particle, in which the particle "
+        "values are uncertain:warmup; set fewer for a poll slower than one a second",
+    ] = SETTLE_READS
     _reads: int = field(default=0, init=False, repr=False)
     _error: int = field(default=0, init=False, repr=False)
 

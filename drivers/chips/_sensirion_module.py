@@ -232,7 +232,12 @@ class ParticleModule(Module):
     fewer.
     """
 
-    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    settle_reads: Annotated[
+        int,
+        (0, 3600),
+        "samples after a start in which the particle values are uncertain:warmup; set fewer for "
+        "a poll slower than one a second",
+    ] = SETTLE_READS
 
     def _settles_after(self) -> int:
         return self.settle_reads

@@ -126,7 +126,7 @@ class Bme280:
 
     points: ClassVar[Sequence[Point]] = POINTS
     bus: I2cBus
-    address: Annotated[int, (0x76, 0x77)] = 0x76
+    address: Annotated[int, (0x76, 0x77), "its I2C address; 0x77 if the SDO pin is high"] = 0x76
     _trim: Bme280Trim | None = field(default=None, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
     _lacking: tuple[str, ...] = field(default=(), init=False, repr=False)

@@ -116,10 +116,22 @@ class Bme688:
 
     points: ClassVar[Sequence[Point]] = POINTS
     bus: I2cBus
-    address: Annotated[int, (0x76, 0x77)] = 0x76
-    heater_cel: Annotated[int, (200, 400)] = 320
-    heater_ms: Annotated[int, (10, 4032)] = 150
-    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    address: Annotated[int, (0x76, 0x77), "its I2C address; 0x77 if the SDO pin is high"] = 0x76
+    heater_cel: Annotated[
+        int,
+        (200, 400),
+        "temperature to which the gas sensor is heated for each reading, in degrees Celsius",
+    ] = 320
+    heater_ms: Annotated[
+        int,
+        (10, 4032),
+        "how long it is heated for each reading, in ms; the bus is in use for as long",
+    ] = 150
+    settle_reads: Annotated[
+        int,
+        (0, 3600),
+        "readings after a start in which the gas value is uncertain:warmup",
+    ] = SETTLE_READS
     _trim: Bme688Trim | None = field(default=None, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
     _air_cel: float = field(default=ROOM_CEL, init=False, repr=False)

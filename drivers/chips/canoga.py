@@ -1,4 +1,4 @@
-"""3M / GTT Canoga C900 loop detector card (C922, C924, C924X) on its serial port, asked.
+"""3M / GTT Canoga C900 loop detector card (C922, C924, C924X) on its serial port, polled.
 
 Source: mnit-rtmc/iris, package comm.canoga: the only public source of the protocol. GTT "Canoga
 C924X Series Installation Manual": 9600 8N1 by default; TIA-232 at the front, half-duplex TIA-485
@@ -8,8 +8,8 @@ For each channel the card reports the newest vehicle: when it came (the card's c
 it stayed, a count modulo 256 and a byte of state. It does not report whether a vehicle is there
 now, so an answer has no occupancy. `on_time` grows by the time that each vehicle stayed. Its growth
 over a window, divided by the window's length, is the occupancy. At 9600 baud a question takes 50 ms
-and the answer's time. With `every_s = 0.25` hardly any vehicle's duration is missed. With 1 s some
-are missed on a busy lane, but all vehicles are counted.
+plus the time of the answer. With `every_s = 0.25` hardly any vehicle's duration is missed. With 1 s
+some are missed on a busy lane, but all vehicles are counted.
 """
 
 import struct
@@ -139,8 +139,19 @@ class Canoga:
     line: ClassVar[str] = "9600 8N1"
 
     bus: SerialBus
-    address: Annotated[int, (0, 255)] = ANYBODY
-    fault_mask: Annotated[int, (0, 255)] = 0
+    address: Annotated[
+        int,
+        (0, 255),
+        "slot of the card (0 to 15), its programmed address (128 to 254), or 255 for the only "
+        "card on its line",
+    ] = ANYBODY
+    fault_mask: Annotated[
+        int,
+        (0, 255),
+        "bits in the state of a channel that mean a fault of its loop: then the time that the "
+        "loop was occupied is bad:fault. 0: no bit, because no public source says which bits "
+        "these are",
+    ] = 0
     _channels: tuple[Channel, ...] = field(init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)
     _sure: bool = field(default=False, init=False, repr=False)

@@ -28,11 +28,24 @@ class PlainContact:
     999. Raises ConfigError for values outside.
     """
 
-    line: str
-    active: Literal["low", "high"] = "low"
-    bias: Bias = "up"
-    debounce_ms: Annotated[int, (0, LONGEST_MS)] = 50
-    event: Literal["door", "tamper", "plug", "contact"] = "contact"
+    line: Annotated[str, "the GPIO line that it is wired to"]
+    active: Annotated[
+        Literal["low", "high"],
+        "level of the line that means on: door open, cover off, plug in, contact closed",
+    ] = "low"
+    bias: Annotated[
+        Bias,
+        "the pull-up or pull-down resistor of the GPIO chip; a contact to ground needs `up`",
+    ] = "up"
+    debounce_ms: Annotated[
+        int,
+        (0, LONGEST_MS),
+        "how long the level must be stable before a change counts, in ms",
+    ] = 50
+    event: Annotated[
+        Literal["door", "tamper", "plug", "contact"],
+        "the name of its event",
+    ] = "contact"
 
     def __post_init__(self) -> None:
         if not 0 <= self.debounce_ms <= LONGEST_MS:

@@ -44,12 +44,33 @@ class Dlms:
     every_s: ClassVar[float] = 15.0  # a reading takes seconds
     points: ClassVar[Sequence[Point]] = POINTS
     bus: SerialBus
-    address: Annotated[int, (0, 16383)] = 0
-    logical: Annotated[int, (1, 16383)] = 1
-    client: Annotated[int, (1, 127)] = 16
-    password: str = ""
-    width: Literal["fitting", "four"] = "fitting"
-    timeout_s: Annotated[float, (0.2, 10.0)] = 2.0
+    address: Annotated[
+        int,
+        (0, 16383),
+        "physical address of the meter, often the last digits of its number plus 16 or 1000; 0 "
+        "if it has none",
+    ] = 0
+    logical: Annotated[
+        int,
+        (1, 16383),
+        "number of the logical device in the meter, nearly always 1",
+    ] = 1
+    client: Annotated[
+        int,
+        (1, 127),
+        "number under which the gateway reads the meter; 16 is the public client, which needs "
+        "no password",
+    ] = 16
+    password: Annotated[
+        str,
+        "password of low-level security, at most 64 ASCII characters; if left out, none is sent",
+    ] = ""
+    width: Annotated[
+        Literal["fitting", "four"],
+        "bytes of the meter's HDLC address: `fitting`: as few as its numbers need; `four`: "
+        "always four, which some meters require",
+    ] = "fitting"
+    timeout_s: Annotated[float, (0.2, 10.0), "how long to wait for an answer, in seconds"] = 2.0
     identity: str = field(default="", init=False)
     health: Mapping[Condition, str] = field(default_factory=dict, init=False)
     _session: DlmsSession = field(init=False, repr=False)

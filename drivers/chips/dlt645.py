@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from drivers.chips import _dlt645 as wire
 from drivers.chips import _dlt645_items as items
@@ -49,7 +49,11 @@ class Dlt645:
     every_s: ClassVar[float] = 15.0  # a reading takes seconds
     points: ClassVar[Sequence[Point]] = items.POINTS
     bus: SerialBus
-    address: str = ""
+    address: Annotated[
+        str,
+        "the 12 digits on the plate of the meter; if left out, it must be the only meter on its "
+        "line",
+    ] = ""
     identity: str = field(default="", init=False)
     health: Mapping[Condition, str] = field(default_factory=dict, init=False)
     _target: str = field(default=wire.WILDCARD, init=False, repr=False)

@@ -9,7 +9,7 @@ parity if the port is set to 8N1, and drops a telegram with a damaged line. P1 i
 silent until its request pin is high: the cable takes care of both. Encrypted telegrams are not
 read.
 
-Meters on the M-Bus are told apart by their identifiers, never by their channels: see `_p1_meters`.
+Meters on the M-Bus are told apart by their identifiers, never by their channels.
 A value without a unit is bad:range. For a device on the M-Bus that was never read, the meter sends
 zeros and an impossible time (632525252525S, 700101010000W; seen in issues of dsmr_parser and
 dsmr-reader). Such a value is bad:stale. So is a reading whose time the meter has lost for a while.
@@ -17,7 +17,7 @@ dsmr-reader). Such a value is bad:stale. So is a reading whose time the meter ha
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Annotated, ClassVar, Final
 
 from drivers.chips import _p1_meters as p1
 from drivers.chips._crc16 import arc
@@ -90,10 +90,18 @@ class Dsmr:
 
     line: ClassVar[str] = "115200 8N1"
     bus: SerialBus
-    gas: tuple[str, ...] = ()
-    water: tuple[str, ...] = ()
-    warm_water: tuple[str, ...] = ()
-    heat: tuple[str, ...] = ()
+    gas: Annotated[
+        tuple[str, ...],
+        "identifiers of the gas meters on the M-Bus, as printed on them or in the hexadecimal "
+        "of the telegram; needed if there are several: the first becomes `gas_volume`, the "
+        "second `gas_volume_2`",
+    ] = ()
+    water: Annotated[tuple[str, ...], "the same for water meters: `water_volume`"] = ()
+    warm_water: Annotated[
+        tuple[str, ...],
+        "the same for warm water meters: `warm_water_volume`",
+    ] = ()
+    heat: Annotated[tuple[str, ...], "the same for heat meters: `heat_energy`"] = ()
     points: Sequence[Point] = field(default=POINTS, init=False, repr=False)  # with the options'
     health: Mapping[Condition, str] = field(default_factory=dict, init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)

@@ -83,8 +83,16 @@ class Iec62056:
     line: ClassVar[str] = "300 7E1"
     every_s: ClassVar[float] = 60.0  # a reading takes seconds
     bus: SerialBus
-    address: str = ""
-    fastest: Annotated[int, (300, 19200)] = 19200
+    address: Annotated[
+        str,
+        "address of the meter, if several are on one line; if left out, the only meter answers",
+    ] = ""
+    fastest: Annotated[
+        int,
+        (300, 19200),
+        "the highest baud rate that the optical head can follow; a meter that offers a higher "
+        "one is read at 300 baud",
+    ] = 19200
     _identity: str = field(default="", init=False, repr=False)
     _registers: TariffRegisters = field(default_factory=TariffRegisters, init=False, repr=False)
     _health: dict[Condition, str] = field(default_factory=dict, init=False, repr=False)

@@ -5,9 +5,9 @@ arrival (pulse mode); most cards switch to ground, so the line is low while occu
 fail-safe: a card that has lost its power or its loop, or has failed, closes the contact and holds
 it. So a dead card looks like constant presence, never like an empty road. A card with normally open
 contacts goes silent instead; only the missing traffic shows it. The kernel must not debounce the
-line: edges would get late and coarse times (jiffies), an error of 3 % of speed at 120 km/h. Bounce
-is merged later, from its first edge. A loop for bicycles is shorter, on a card set to a higher
-sensitivity; on the wire there is no other difference. Set `kind` in its lane.
+line: edges would get times that are late and coarse (jiffies), an error of 3 % of speed at 120
+km/h. The gateway removes bounce and keeps the first edge. A loop for bicycles is shorter, on a card
+set to a higher sensitivity; on the wire there is no other difference. Set `kind` in its lane.
 
 Source: NTCIP 1209, transportation sensor systems (output mode: pulse of 125 ms +- 25 ms, or
 presence; fail-safe mode of each output).

@@ -4,10 +4,11 @@ Source: EN 13757-2 and EN 13757-3; rscada/libmbus and its frames of real meters;
 0.8.5. The unit of a value decides which point it is. Only present values count (storage 0, no
 maximum or minimum), and only those of the meter itself (subunit 0; each maker uses other subunits
 differently). If several values have one meaning, the first counts. If a description comes twice in
-a telegram, as with phases without a name, the value is bad:contradicted. Phases: see
-`_mbus_records`. Telegrams of the fixed form (CI 73) and encrypted ones are refused. Before
-encryption existed, the configuration word held a signature, and some meters still fill it. EN
-13757-7 has encryption modes up to 15; a telegram with a higher mode is taken as not encrypted.
+a telegram, as with phases without a name, the value is bad:contradicted. Phases are read as EMU and
+SBC code them; the standard leaves this to the makers. Telegrams of the fixed form (CI 73) and
+encrypted ones are refused. Before encryption existed, the configuration word held a signature, and
+some meters still fill it. EN 13757-7 has encryption modes up to 15; a telegram with a higher mode
+is taken as not encrypted.
 
 2400 8E1; 300 to 38400 is possible. At 300 a long telegram takes ten seconds: set `timeout_s`.
 """
@@ -80,9 +81,9 @@ class Mbus:
         Point("temperature_difference", Quantity.TEMPERATURE, low=-250, high=250),
     )
     bus: SerialBus
-    address: Annotated[int, (0, 250)] = 0
-    secondary: str = ""
-    timeout_s: Annotated[float, (0.2, 30.0)] = 2.0
+    address: Annotated[int, (0, 250), "primary address of the meter"] = 0
+    secondary: Annotated[str, "the 8 digits of the meter's number, in place of `address`"] = ""
+    timeout_s: Annotated[float, (0.2, 30.0), "how long to wait for an answer, in seconds"] = 2.0
     identity: str = field(default="", init=False)
     health: Mapping[Condition, str] = field(default_factory=dict, init=False)
 

@@ -59,8 +59,16 @@ class Mhz19:
 
     points: ClassVar[Sequence[Point]] = POINTS
     bus: SerialBus
-    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
-    self_calibration: Literal["keep", "on", "off"] = "keep"
+    settle_reads: Annotated[
+        int,
+        (0, 3600),
+        "readings after a start or a silence in which CO2 is uncertain:warmup; set fewer for a "
+        "poll slower than one a second",
+    ] = SETTLE_READS
+    self_calibration: Annotated[
+        Literal["keep", "on", "off"],
+        "switches the automatic calibration of the sensor; `keep` leaves it as it is",
+    ] = "keep"
     _reads: int = field(default=0, init=False, repr=False)
 
     @property

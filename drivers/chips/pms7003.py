@@ -1,4 +1,4 @@
-"""Plantower PMS7003: particulate matter, UART, sends without being asked; frames as of a PMS5003.
+"""Plantower PMS7003: particulate matter, UART, sends without being asked; same frames as a PMS5003.
 
 Source: Plantower PMS7003 datasheet, transport protocol in active mode; drivers avaldebe/PyPMS,
 ESPHome pmsx003. Its laser runs all the time; the datasheet gives it three years on average.

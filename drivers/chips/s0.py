@@ -27,11 +27,23 @@ class S0:
     `debounce_s` is below 0.03; 0 for a clean line. Raises ConfigError for values outside.
     """
 
-    line: str
-    imp_per_kwh: Annotated[int, (1, 1_000_000)] = 1000
-    active: Literal["low", "high"] = "low"
-    bias: Bias = "up"
-    debounce_s: Annotated[float, (0.0, 0.029)] = 0.01
+    line: Annotated[str, "the GPIO line that it is wired to"]
+    imp_per_kwh: Annotated[
+        int,
+        (1, 1_000_000),
+        "pulses for one kWh, as on the plate of the meter",
+    ] = 1000
+    active: Annotated[Literal["low", "high"], "level of the line during a pulse"] = "low"
+    bias: Annotated[
+        Bias,
+        "the pull-up or pull-down resistor of the GPIO chip; a contact to ground needs `up`",
+    ] = "up"
+    debounce_s: Annotated[
+        float,
+        (0.0, 0.029),
+        "how long the level must be stable before a change counts, in seconds; 0 for a line "
+        "without bounce",
+    ] = 0.01
 
     def __post_init__(self) -> None:
         if not 0 <= self.debounce_s < SHORTEST_PULSE_S:

@@ -82,8 +82,15 @@ class Scd41(Module):
         writes=frozenset({ALTITUDE.to_bytes(2)}),
     )
 
-    mode: Literal["normal", "low_power"] = "normal"
-    altitude_m: Annotated[int, (0, 3000)] = 0
+    mode: Annotated[
+        Literal["normal", "low_power"],
+        "`normal` measures every 5 s, `low_power` every 30 s; set `every_s` to the same",
+    ] = "normal"
+    altitude_m: Annotated[
+        int,
+        (0, 3000),
+        "altitude in metres for which CO2 is corrected; 0 keeps the setting of the sensor",
+    ] = 0
     _met: bool = field(default=False, init=False, repr=False)
 
     @property

@@ -110,9 +110,21 @@ class Sds011:
     every_s: ClassVar[float] = 3.0
 
     bus: SerialBus
-    mode: Literal["query", "active"] = "query"
-    work_min: Annotated[int, (0, 30)] = 0
-    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    mode: Annotated[
+        Literal["query", "active"],
+        "`query` asks for each value, at most every 3 s; `active` listens to one value a second",
+    ] = "query"
+    work_min: Annotated[
+        int,
+        (0, 30),
+        "0: the sensor works all the time. 1 to 30: it works for 30 s in each period of so many "
+        "minutes, then rests",
+    ] = 0
+    settle_reads: Annotated[
+        int,
+        (0, 3600),
+        "readings after a start that are uncertain:warmup, if `work_min` is 0",
+    ] = SETTLE_READS
     _identity: str = field(default="", init=False, repr=False)
     _unsaid: dict[str, str] = field(default_factory=dict, init=False, repr=False)
     _set: bool = field(default=False, init=False, repr=False)  # its settings have been looked at

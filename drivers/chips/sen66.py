@@ -6,8 +6,8 @@ of the status bits.
 
 The sensor never cleans its fan by itself. It does so on a command, which it accepts only when it is
 idle, and it must not be started again for ten seconds. An SPS30 cleans its fan after each week of
-measuring; this driver gives the command after as many samples. A driver has no clock and must not
-hold the bus for ten seconds, so it waits for twenty reads of half a second each.
+measuring; this driver gives the command after `clean_reads` samples. A driver has no clock and must
+not hold the bus for ten seconds, so it waits for twenty reads of half a second each.
 """
 
 from collections.abc import Mapping, Sequence
@@ -85,8 +85,13 @@ class Sen66(AirModule):
         asks=frozenset({STATE}),
     )
 
-    altitude_m: Annotated[int, (0, 3000)] = 0
-    clean_reads: Annotated[int, (0, 10_000_000)] = WEEK_READS
+    altitude_m: Annotated[int, (0, 3000), "altitude in metres for which CO2 is corrected"] = 0
+    clean_reads: Annotated[
+        int,
+        (0, 10_000_000),
+        "samples after which the fan is cleaned, counted across restarts: a week at one reading "
+        "a second; set fewer for a slower poll. 0: never",
+    ] = WEEK_READS
     _dusty: int = field(default=0, init=False, repr=False)  # samples since its fan was cleaned
     _pauses: int = field(default=0, init=False, repr=False)  # left, while it is
 

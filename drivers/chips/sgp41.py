@@ -102,9 +102,21 @@ class Sgp41:
     slowest_s: ClassVar[float] = 1.0  # that is the pace of its algorithm
 
     bus: I2cBus
-    humidity_percent: Annotated[float, (0, 100)] = 50.0
-    temperature_cel: Annotated[float, (-45, 130)] = 25.0
-    condition_reads: Annotated[int, (0, 20)] = CONDITION_READS
+    humidity_percent: Annotated[
+        float,
+        (0, 100),
+        "relative humidity for which the raw values are corrected, in percent",
+    ] = 50.0
+    temperature_cel: Annotated[
+        float,
+        (-45, 130),
+        "temperature for which the raw values are corrected, in degrees Celsius",
+    ] = 25.0
+    condition_reads: Annotated[
+        int,
+        (0, 20),
+        "readings after a start without a NOx value, while the sensor is conditioned",
+    ] = CONDITION_READS
     _voc: GasIndex = field(init=False, repr=False)
     _nox: GasIndex = field(init=False, repr=False)
     _identity: str = field(default="", init=False, repr=False)

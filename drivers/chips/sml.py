@@ -11,7 +11,7 @@ until then those points are bad:address. What else a meter sends depends on its 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from drivers.chips._obis import Obis, from_bytes, serial_number
 from drivers.chips._obis_registers import TariffRegisters
@@ -60,7 +60,10 @@ class Sml:
     points: ClassVar[Sequence[Point]] = POINTS
     line: ClassVar[str] = "9600 8N1"
     bus: SerialBus
-    dvs74: Literal["auto", "off"] = "auto"
+    dvs74: Annotated[
+        Literal["auto", "off"],
+        "`auto` corrects the sign of the power of those DZG DVS74 meters that send it wrong",
+    ] = "auto"
     _identity: str = field(default="", init=False, repr=False)
     _registers: TariffRegisters = field(default_factory=TariffRegisters, init=False, repr=False)
     _server: bytes = field(default=b"", init=False, repr=False)  # by which it is known again

@@ -78,7 +78,12 @@ class Sps30Uart:
     points: ClassVar[Sequence[Point]] = POINTS
 
     bus: SerialBus
-    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    settle_reads: Annotated[
+        int,
+        (0, 3600),
+        "samples after a start that are uncertain:warmup; set fewer for a poll slower than one "
+        "a second",
+    ] = SETTLE_READS
     _identity: str = field(default="", init=False, repr=False)
     _running: bool = field(default=False, init=False, repr=False)
     _fresh: int = field(default=0, init=False, repr=False)  # samples since the start

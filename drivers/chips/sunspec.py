@@ -51,9 +51,17 @@ class SunSpec:
 
     points: ClassVar[Sequence[Point]] = POINTS
     bus: ModbusBus
-    unit: Annotated[int, (1, 247)]
-    meter: Annotated[int, (1, 16)] = 1
-    positive: Literal["import", "export"] = "import"
+    unit: Annotated[int, (1, 247), "its address on the bus"]
+    meter: Annotated[
+        int,
+        (1, 16),
+        "which meter of the device, counted from 1; an inverter may pass on several",
+    ] = 1
+    positive: Annotated[
+        Literal["import", "export"],
+        "which way the device counts as positive; with `export`, power, reactive power and "
+        "current change their sign, so that import is positive everywhere",
+    ] = "import"
     identity: str = field(init=False, default="")
     health: Mapping[Condition, str] = field(init=False, default_factory=dict)
     _place: ModelPlace | None = field(init=False, repr=False, default=None)

@@ -61,8 +61,17 @@ class Zh03b:
 
     points: ClassVar[Sequence[Point]] = POINTS
     bus: SerialBus
-    mode: Literal["upload", "asked"] = "upload"
-    settle_reads: Annotated[int, (0, 3600)] = SETTLE_READS
+    mode: Annotated[
+        Literal["upload", "asked"],
+        "`upload` listens to one frame a second; `asked` keeps the sensor quiet and asks for "
+        "each value",
+    ] = "upload"
+    settle_reads: Annotated[
+        int,
+        (0, 3600),
+        "readings after a start, or after frames of zeros, that are uncertain:warmup; set fewer "
+        "for a poll slower than one a second",
+    ] = SETTLE_READS
     _reads: int = field(default=0, init=False, repr=False)
     _set: bool = field(default=False, init=False, repr=False)  # the mode was sent to it
 

@@ -58,8 +58,8 @@ def options(table: RegisterMap | None) -> dict[str, Option]:
             float(table.amps) if table else 1.0,
             low=1,
             high=MAX_AMPS,
-            text="the rated current (of current transformers: the primary one): sets the ranges of"
-            " currents, powers and energies, and does not change values",
+            text="the rated current (with current transformers: the primary current): sets the"
+            " ranges of currents, powers and energies, and does not change values",
         )
     found["positive"] = Option(
         str,

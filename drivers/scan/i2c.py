@@ -113,12 +113,15 @@ async def _put_back(bus: I2cBus, address: int, sent: bytes, before: bytes) -> st
     """Give a chip with one register what it had before. None when it is no such chip."""
     if await _bytes(bus, address, b"", 1) != sent:
         return None
-    problem = "it returns the byte that it is sent: a multiplexer such as a TCA9548A, or a port"
+    problem = (
+        "the device returns the byte that was sent: a multiplexer such as a TCA9548A, or a port"
+    )
     try:
         await bus.transfer(address, before)
     except BusError as error:
-        return f"{problem}; it has 0x{sent.hex()} now instead of 0x{before.hex()} ({error})"
-    return f"{problem}; it has 0x{before.hex()} again. What is behind it was not searched"
+        return f"{problem}; its setting is now 0x{sent.hex()} instead of 0x{before.hex()} ({error})"
+    again = f"its setting 0x{before.hex()} is restored. Devices behind it were not searched for"
+    return f"{problem}; {again}"
 
 
 async def _bosch(bus: I2cBus, address: int) -> FoundDevice | str | None:

@@ -126,7 +126,8 @@ class Exam:
             behind = note(f"it cannot answer until the fault of bus {self.bus} is cleared")
             return [*found, behind if self.broken else self.failed[name]]
         if not found and name not in self.answers:
-            return [note("it was not asked" + (f": see {self.bus}" if self.broken else ""))]
+            why = f": first clear the fault of bus {self.bus}" if self.broken else ""
+            return [note(f"not checked{why}")]
         return found
 
 

@@ -49,7 +49,7 @@ EARLIEST_CLOCK_S: Final = (
 DUE: Final = 1  # in place of a time: the day of the next try has come
 LIMIT: Final = 128 * 1024 + 1  # bytes read of a site file; a longer one is refused by its parser
 LONGEST: Final = 300  # characters of a reason
-UNSTEADY_TEXT: Final = "{} starts with it did not run well for five minutes"
+UNSTEADY_TEXT: Final = "in {} starts with this file the daemon never ran well for five minutes"
 
 
 @dataclass(frozen=True, slots=True)

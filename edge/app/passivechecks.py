@@ -65,8 +65,8 @@ def fill_from_status(exams: Sequence[Exam], status: Mapping[str, Any]) -> list[E
             if name in devices:
                 _device(one, name, devices[name])
             elif one.site.buses[one.bus].kind != "gpio":
-                remedy = "it was started with another configuration: restart it"
-                one.add(name, warning("the running daemon does not know it", remedy))
+                remedy = "the daemon was started with another configuration: restart the daemon"
+                one.add(name, warning("the running daemon does not know this device", remedy))
         if isinstance(bus := one.site.buses[one.bus], GpioBus):
             _lines(one, bus.chip, status.get("problems", {}))
         one.finished = True
@@ -112,8 +112,8 @@ def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
     every_s = exam.site.devices[name].every_s
     if status.get("missed", 0) > status.get("reads", 0) > 0:
         exam.add(name, warning(f"the bus is too slow for every_s = {every_s:g}: {status['missed']}"
-                               f" readings were left out, {status['reads']} were not",
-                               "read it, or its neighbours, less often"))  # fmt: skip
+                               f" readings left out, {status['reads']} made",
+                               "read this device, or others on the bus, less often"))  # fmt: skip
 
 
 def _lines(exam: Exam, chip: str, problems: Mapping[str, str]) -> None:

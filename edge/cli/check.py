@@ -32,9 +32,7 @@ from edge.terminal import echo, echo_json
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = verbs.add_parser(
-        "check", help="say everything that is wrong with a configuration", description=__doc__
-    )
+    parser = verbs.add_parser("check", help="list all errors of a site file", description=__doc__)
     parser.add_argument("file", type=Path, metavar="FILE", help="such as deploy/site.example.toml")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)

@@ -14,7 +14,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "frames", nargs="+", metavar="HEX", help="in the order in which they went over the wire"
     )
-    parser.add_argument("--json", action="store_true", help="as it always is: JSON")
+    parser.add_argument("--json", action="store_true", help="no effect: the output is always JSON")
     parser.set_defaults(run=run)
 
 

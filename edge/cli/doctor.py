@@ -13,7 +13,7 @@ from typing import Any
 from edge.app.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.app.exam import Exam, ExamFinding
 from edge.app.passivechecks import fill_from_status
-from edge.cli.site_options import load_site_or_report
+from edge.cli.site_options import CONFIG_HELP, load_site_or_report
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
@@ -27,7 +27,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     add = parser.add_argument
     add("names", nargs="*", metavar="DEVICE|BUS", help="as in the configuration; default: all")
-    add("--config", type=Path, default=find_site_file(), metavar="FILE")
+    add("--config", type=Path, default=find_site_file(), metavar="FILE", help=CONFIG_HELP)
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 
@@ -61,14 +61,14 @@ def run(args: argparse.Namespace) -> int:
         echo(f"kerbstone doctor: {error}", err=True)
         return 3
     through = (
-        "the wires, no daemon runs"
+        "read on the wires; the daemon does not run"
         if status is None
-        else "the daemon, nothing was sent on the wires"
+        else "as the daemon reports; nothing was sent on the wires"
     )
     if args.json:
         echo_json(_report(exams, findings, through, why), indent=2)
     else:
-        echo(f"through {through}", *_lines(exams, findings, args.config.name))
+        echo(through, *_lines(exams, findings, args.config.name))
     if why:
         echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
     everything = [*findings, *(one for exam in exams for one in exam.findings())]

@@ -12,21 +12,21 @@ from edge.terminal import Parser, echo, log_faults
 VERBS: Final = {
     "run": "read the devices of a site and publish their values",
     "demo": "a simulated intersection, a broker and a subscriber, all on this machine",
-    "check": "say everything that is wrong with a configuration",
+    "check": "list all errors of a site file",
     "read": "ask one device now",
     "replay": "run recorded edges through the code of the daemon, at full speed",
     "score": "score a series for anomalies",
     "decode": "decode recorded frames",
     "doctor": "say what is wrong with a bus or a device, and what to do",
     "scan": "find the devices on the wires, and print them as a configuration",
-    "sim": "play a device without a gateway, on a simulated wire or a real adapter",
+    "sim": "simulate a device without a gateway, on a simulated wire or a real adapter",
     "subscribe": "show or check the messages of gateways at a broker",
     "status": "the state of this gateway, and what you have to do",
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "audit": "prove that a store of records is complete",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
     "provision": "claims for new boxes, and the enrolment server for their certificates",
-    "models": "which models judge, what they cost, and how two of them differ",
+    "models": "list, check and compare the models",
 }
 
 

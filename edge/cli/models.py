@@ -1,8 +1,8 @@
-"""`kerbstone models [list | check [DIR] | compare A B ...]`: which models judge, and how well.
+"""`kerbstone models [list | check [DIR] | compare A B ...]`: list, check and compare the models.
 
 `list` (or nothing) shows each bundle, what it costs on this machine and, where the daemon runs, how
-it fares. `check` proves bundles and says what to do. `compare` runs two bundles over recorded input
-and says where their flags differ. Exit codes: 0 fine, 1 a finding, 2 wrong use.
+it performs. `check` checks bundles and says what to do. `compare` runs two bundles over recorded
+input and says where their flags differ. Exit codes: 0 fine, 1 a finding, 2 wrong use.
 """
 
 import argparse
@@ -31,15 +31,15 @@ SHOWN: Final = 20  # differences of one series in full; the rest is counted
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "models", help="which models judge, what they cost, and how two of them differ",
+        "models", help="list, check and compare the models",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     _common(parser, argparse.SUPPRESS)
     parser.set_defaults(run=_list, config=None, json=False)
     parts = parser.add_subparsers(metavar="list|check|compare")
-    listed = parts.add_parser("list", help="each bundle and how it fares")
+    listed = parts.add_parser("list", help="each bundle and how it performs")
     listed.set_defaults(run=_list)
-    checked = parts.add_parser("check", help="prove bundles")
+    checked = parts.add_parser("check", help="check bundles")
     checked.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="a bundle, or several")
     checked.set_defaults(run=_check)
     compared = parts.add_parser("compare", help="two bundles over recorded input")
@@ -76,7 +76,8 @@ def _list(args: argparse.Namespace) -> int:
             echo(*(f"  live: {line}" for line in live_model_lines(status[name])))
     for name in status.keys() - shown:
         echo(f"{name}: no bundle", *(f"  live: {t}" for t in live_model_lines(status[name])))
-    echo(why or "as the daemon reports" if site else "shipped with this command; no site is asked")
+    shipped = "shipped with this command; no site file was read"
+    echo((why or "as the daemon reports") if site else shipped)
     if not proofs:
         return _fail(f"{folder}: no bundle is in it", 1)
     return 0 if all(p.is_sound for p in proofs) else 1
@@ -109,7 +110,9 @@ def _compare(args: argparse.Namespace) -> int:
     try:
         names = {_usable(path).name for path in (args.a, args.b)}
         if len(names) > 1:
-            return _fail(f"{' and '.join(sorted(names))} do not do the same: compare versions", 2)
+            return _fail(
+                f"{' and '.join(sorted(names))} are different models: compare versions of one", 2
+            )
         if args.edges is not None:
             return _over_edges(args, names.pop())
         if names != {"anomaly"}:
@@ -213,7 +216,7 @@ def _status(site: Site | None) -> tuple[dict[str, Any] | None, str]:
     except (VerbError, OSError) as error:
         return None, str(error)
     if status is None:
-        return None, "the daemon does not run: how they fare is not known"
+        return None, "the daemon does not run: how they perform is not known"
     return dict(status.get("models") or {}), ""
 
 

@@ -1,6 +1,6 @@
 """`kerbstone outbox rescue FILE`: send or export the records that a file of an outbox still holds.
 
-FILE is the database of an outbox (put aside, damaged, cut, on a read-only card, or of another
+FILE is the database of an outbox (put aside, damaged, truncated, on a read-only card, or of another
 version), the log of an outbox in memory (commit.log), or a stage. FILE is read and never changed.
 Without --out the records go to the broker of --config under their own keys, if they are this
 gateway's. With --out they are written in the format of `kerbstone receipts`, which `kerbstone
@@ -99,7 +99,8 @@ def _stage(args: argparse.Namespace) -> int:
         except DamagedRowError as error:
             trouble = str(error)
     lines = [f"{count} entries of a stage written to {args.out}"]
-    lines += [f"it is damaged, or was being written: {trouble}"] if trouble else []
+    if trouble:
+        lines.append(f"the stage is damaged, or the daemon was writing to it: {trouble}")
     _print_result(args, {"entries": count, "trouble": trouble}, lines)
     return 1 if trouble else 0
 
@@ -124,7 +125,9 @@ def _records(args: argparse.Namespace, source: RescueSource) -> int:
     why = asyncio.run(_sent(site, rescue, dates))
     dates.count_rest()  # what it holds is listed, though nobody takes it
     code = _verdict(args, source, owner, sent=rescue.done)
-    return _fail(f"{why}. Nothing has changed in {args.file}: run it again", 3) if why else code
+    if why:
+        return _fail(f"{why}. Nothing has changed in {args.file}: run the command again", 3)
+    return code
 
 
 async def _sent(site: Site, rescue: RescueSender, dates: RecordDates) -> str | None:
@@ -219,7 +222,8 @@ def _verdict(
         lines += [f"{n} not taken: {why}" for why, n in refused.items()]
         if sent.unacknowledged:
             lines.append(
-                f"{sent.unacknowledged} not confirmed: run it again; no record is stored twice"
+                f"{sent.unacknowledged} not confirmed: run the command again; no record is stored "
+                "twice"
             )
         finding = finding or bool(refused) or sent.confirmed < whole
     _print_result(args, counts, lines)
@@ -239,7 +243,10 @@ def _found_lines(source: RescueSource, missing: int) -> Iterator[str]:
         yield f"{missing} more records should be in the file, and cannot be found"
     if source.dead_letters:
         count = source.dead_letters
-        yield f"{count} dead letters, refused and declared lost before, stay where they are"
+        yield (
+            f"{count} dead letters stay in the file: the broker refused them, and they are already "
+            "declared lost"
+        )
 
 
 def _print_result(args: argparse.Namespace, counts: dict[str, Any], lines: list[str]) -> None:

@@ -24,7 +24,9 @@ def run(args: argparse.Namespace) -> int:
         return 2
     try:
         answer = ask_daemon(Path(site.store.run_dir), "read", device=args.device)
-        through = "the daemon" if answer is not None else "the bus itself, no daemon runs"
+        through = "read by the daemon"
+        if answer is None:
+            through = "read on the bus; the daemon does not run"
         shown_readings = answer or standalone.read_once(site, args.device)
         readings, health = shown_readings["readings"], shown_readings.get("health", {})
     except VerbError as error:
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         found = {"device": args.device, "through": through, "readings": readings}
         echo_json({**found, **({"health": health} if health else {})})
     else:
-        echo(f"{args.device}, through {through}", *map(_line, readings))
+        echo(f"{args.device}, {through}", *map(_line, readings))
         echo(*(f"  {word}: {text}" for word, text in health.items()))
     if all(r["value"] is None for r in readings):
         return 3 if any(r["quality"] == "bad:silent" for r in readings) else 1

@@ -35,13 +35,13 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--start",
         metavar="ISO8601",
-        help="wall time of t_ms = 0; by default 1970, and then nothing is judged by the hour",
+        help="wall time of t_ms = 0; by default 1970, and then checks by hour of day are off",
     )
     parser.add_argument(
         "--plot", type=Path, metavar="FILE", help="draw what was replayed: .html or .svg"
     )
     parser.add_argument("--quiet", action="store_true", help="no records to stdout")
-    parser.add_argument("--json", action="store_true", help="one record a line (always so)")
+    parser.add_argument("--json", action="store_true", help="no effect: the output is always JSON")
     parser.set_defaults(run=run)
 
 

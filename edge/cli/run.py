@@ -24,8 +24,8 @@ from edge.store import OutboxBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr
 
 STATE_HELP = (
-    "where the last good configuration is kept, which runs after three bad starts "
-    "(default: $STATE_DIRECTORY, as systemd sets it; else none is kept)"
+    "folder of the last good configuration, used after three failed starts "
+    "(default: $STATE_DIRECTORY, set by systemd; otherwise none is kept)"
 )
 
 

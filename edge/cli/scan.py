@@ -137,7 +137,7 @@ def parse_lines(baud: str | None, parity: str) -> tuple[str, ...]:
 
 def _within(value: float, low: float, high: float, name: str) -> float:
     if not low <= value <= high:
-        raise ValueError(f"{name} {value:g}: it is {low:g} to {high:g} seconds")
+        raise ValueError(f"{name} {value:g}: {low:g} to {high:g} seconds are allowed")
     return value
 
 

@@ -1,4 +1,4 @@
-"""`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: play a device, without a gateway, until Ctrl-C."""
+"""`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: simulate a device without gateway until Ctrl-C."""
 
 import argparse
 import errno
@@ -26,10 +26,10 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "sim",
-        help="play a device without a gateway",
+        help="simulate a device without a gateway",
         description=__doc__,
-        epilog="On a real adapter it stands in for the device: put a crossed cable, or an RS-485 "
-        "adapter, between this machine and the gateway.",
+        epilog="On a real adapter the simulator takes the place of the device: put a crossed "
+        "cable, or an RS-485 adapter, between this machine and the gateway.",
     )
     add = parser.add_argument
     add("driver", help=f"one of {', '.join(drivers.names())}")
@@ -40,12 +40,15 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--value", action="append", default=[], metavar="POINT=NUMBER",
         help="a measured value; other points get plausible values",
     )  # fmt: skip
-    add("--address", default="", metavar="N", help="its unit, address or GPIO line")
+    add(
+        "--address", default="", metavar="N",
+        help="Modbus unit, I2C or serial address, or GPIO line",
+    )  # fmt: skip
     add(
         "--line", metavar='"9600 8N1"',
         help="settings of a real port; default: the device's factory setting",
     )  # fmt: skip
-    add("--json", action="store_true", help="one JSON object when it runs")
+    add("--json", action="store_true", help="print one JSON object at the start")
     parser.set_defaults(run=run)
 
 
@@ -58,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             )
         if not args.on:
             fitting = "; ".join(WORDS[kind] for kind in FITS[spec.wiring])
-            raise ValueError(f"say with --on where the device is to be: {fitting}")
+            raise ValueError(f"give the place of the device with --on: {fitting}")
         wish = sim_request(spec, _values(args.value), args.fault, args.address, args.line)
     except (ValueError, ConfigError) as error:
         echo(f"kerbstone sim: {error}", err=True)

@@ -23,8 +23,8 @@ from edge.core.driver import DriverSpec
 PAGE_HEAD: Final = """\
 # Configuration
 
-One TOML file describes a site; `kerbstone check FILE` says everything that is wrong with it, with \
-the line and what would be right. A complete example with comments is \
+One TOML file describes a site; `kerbstone check FILE` lists every error, with its line and the \
+correct form. A complete example with comments is \
 [deploy/site.example.toml](../deploy/site.example.toml).
 
 This page is made from the code by `make docs`; do not edit it.
@@ -32,9 +32,9 @@ This page is made from the code by `make docs`; do not edit it.
 `version = 1`, before the first table, is the version of the file's format and may be left out.
 """
 NAMES_TEXT: Final = """\
-Names (of buses, devices, lanes, approaches and bays) are 1 to 64 of a-z, 0-9, _ and -. Devices, \
-lanes and bays share one set of names, since their records are told apart by it. They refer to \
-their bus by name.
+Names (of buses, devices, lanes, approaches and bays) are 1 to 64 of a-z, 0-9, _ and -. A \
+device, a lane and a bay must not share a name: records are told apart by it. Each names its bus \
+with `bus`.
 """
 
 

@@ -127,8 +127,8 @@ def alarm_findings(
         ),
         "disk_full": AlarmFinding(
             below_hysteresis(free, FULL_LIMITS, "disk_full" in was),
-            f"Only {(room.free if room else 0) >> 20} MiB are free below the outbox: remove what "
-            "does not belong there, or lower store.limit_mb.",
+            f"Only {(room.free if room else 0) >> 20} MiB are free on the file system of the "
+            "outbox: remove what does not belong there, or lower store.limit_mb.",
         ),
         "read_only": AlarmFinding(
             readings.read_only,
@@ -159,8 +159,8 @@ def _memory(readings: BoxReadings, was: bool, kills_before: int | None) -> Alarm
         if vitals.oom_kills > kills_before:
             return AlarmFinding(
                 True,
-                "The kernel has killed a process for want of memory: journalctl -k shows which. "
-                "Stop what does not belong on this box.",
+                "The kernel has killed a process because memory ran out: journalctl -k shows "
+                "which. Stop what does not belong on this box.",
             )
         scarce = bool(scarce)
     return AlarmFinding(

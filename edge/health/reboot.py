@@ -82,7 +82,7 @@ def read_reset(root: Path = ROOT) -> Reset:
 def reboot_cause(reset: Reset, *, first: bool, same_boot: bool, unclean: bool) -> Reboot:
     """`first`: no former start is known. `unclean`: the former one said no goodbye."""
     if first:
-        return Reboot(Cause.FIRST, "This is the first start that is known here.")
+        return Reboot(Cause.FIRST, "No earlier start is recorded on this box.")
     if same_boot and not unclean:
         return Reboot(Cause.RESTART, "The daemon was stopped and started again.")
     if same_boot:
@@ -99,8 +99,8 @@ def _crash(oom_kills: int | None) -> str:
     if not oom_kills:
         return sentence_text
     return (
-        f"{sentence_text} The kernel has killed {oom_kills} processes for want of memory since "
-        "the boot."
+        f"{sentence_text} The kernel has killed {oom_kills} processes since the boot, "
+        "because memory ran out."
     )
 
 

@@ -1,8 +1,7 @@
 """`kerbstone-enrol`: first boot, renewal, the way by USB stick, and factory reset.
 
 Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later, 4
-there is no claim, so that nothing is to do. A fault of this program ends with 1, as Python does it:
-no unit may take that for success.
+no claim, nothing to do. If the program itself fails, it ends with 1.
 """
 
 import argparse
@@ -34,10 +33,11 @@ STATE: Final = Path("/var/lib/kerbstone-identity")
 RUN_FOLDER: Final = Path("/run/kerbstone-identity")  # as the units name it
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
-NO_CLAIM: Final = 4  # of `run`; the unit counts it as success
+# of `run`; the unit counts it as success. Not 1, with which Python ends a program that failed
+NO_CLAIM: Final = 4
 UNATTENDED: Final = ("take", "run", "renew")  # a full card may have room tomorrow
 VERBS: Final = {
-    "take": "copy the claim and its network from the boot partition; before there is a network",
+    "take": "copy claim and network from the boot partition; runs before the network starts",
     "run": "get an identity with the claim on the boot partition; waits for days if necessary",
     "renew": "renew the certificate when it is due; fetch a changed configuration",
     "offline": "ask for an identity, or fetch one, on a USB stick",

@@ -50,7 +50,7 @@ def test_each_shipped_bundle_is_listed_and_proves_itself(kerbstone: Command) -> 
     assert said.code == 0
     heads = [line for line in said.lines if not line.startswith(" ")]
     assert [head.split()[0] for head in heads[:-1]] == SHIPPED
-    assert heads[-1] == "shipped with this command; no site is asked"
+    assert heads[-1] == "shipped with this command; no site file was read"
     assert said.out.count(" reproduced; ") == len(SHIPPED)
     assert "WRONG" not in said.out
     assert "note: " not in said.out  # with all that a bundle can be held to, memory too
@@ -166,16 +166,16 @@ def test_while_the_daemon_runs_it_is_asked_how_they_fare(
     lives = [line.removeprefix("  live: ") for line in said.lines if "  live: " in line]
     assert lives == [
         "anomaly 0.9.0 answers, 0.1 ms for the last answer",
-        "it is the previous one; model anomaly 1.0.0: out of its mind",
+        "the previous version is used; model anomaly 1.0.0: out of its mind",
         "drift: answers differ from what it was trained on: level (PSI 0.31, level)",
         "candidate anomaly 1.1.0 runs beside it, 0.20 ms a run: flags agree in 99% of 1,000 "
-        "samples; live went on 3 times, candidate 1 time; mean difference 0.01",
+        "samples; live raised its flag 3 times, candidate 1 time; mean difference 0.01",
         "  60 s before the last window air.no2: live on (0.7), candidate off (0.2)",
         "off in the configuration",
     ]
     assert for_programs["live"] == answers["status"]["models"]
     alone = kerbstone("models", "--config", file)
-    assert alone.lines[-1] == "the daemon does not run: how they fare is not known"
+    assert alone.lines[-1] == "the daemon does not run: how they perform is not known"
 
 
 def test_a_configuration_that_is_not_there_is_wrong_use(kerbstone: Command, tmp_path: Path) -> None:
@@ -187,7 +187,9 @@ def test_a_bundle_agrees_with_itself_over_a_series(kerbstone: Command, tmp_path:
     said = kerbstone("models", "compare", BUNDLES / "anomaly", BUNDLES / "anomaly",
                      "--series", path)  # fmt: skip
     assert (said.code, said.err) == (0, "")
-    assert said.lines[0].startswith(f"{path}: flags agree in 100% of 300 samples; A went on ")
+    assert said.lines[0].startswith(
+        f"{path}: flags agree in 100% of 300 samples; A raised its flag "
+    )
 
 
 def test_where_two_bundles_differ_is_told_with_the_timestamp(

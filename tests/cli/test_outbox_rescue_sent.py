@@ -72,11 +72,11 @@ def test_a_broker_that_is_not_there_and_one_that_stores_nothing(
     path = filled(tmp_path, 50)
     said = kerbstone("outbox", "rescue", path, "--config", site(tmp_path))
     assert said.code == 3
-    assert "run it again" in said.err
+    assert "run the command again" in said.err
     config = site(tmp_path, broker.url, confirm="platform")
     begun = time.monotonic()
     said = kerbstone("outbox", "rescue", path, "--config", config)
     assert said.code == 1
-    assert "51 not confirmed: run it again" in said.out
+    assert "51 not confirmed: run the command again" in said.out
     assert time.monotonic() - begun < 60
     assert kerbstone("outbox", "rescue", path, "--config", site(tmp_path, broker.url)).code == 0

@@ -160,7 +160,7 @@ def test_it_lists_its_faults_and_refuses_others(kerbstone: Command) -> None:
     ("words", "text"),
     [
         (("nothing", "--on", "pty"), "no driver is called 'nothing'"),
-        (("sht4x",), "say with --on where the device is to be: i2c"),
+        (("sht4x",), "give the place of the device with --on: i2c"),
         (("sht4x", "--on", "pty"), "does not fit a device wired by i2c"),
         (("sht4x", "--on", "/dev/i2c-1"), "a computer cannot play the device"),
         (("sdm120", "--on", "tcp:x"), "write tcp:HOST:PORT"),

@@ -159,8 +159,8 @@ def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
          "check the supply"),
         ({"box__health__throttled_seen": ["undervoltage"]}, "undervoltage seen", "at some time"),
         ({"box__start": {"cause": "watchdog", "text": "It hung."}}, "the watchdog had reset",
-         "Started 2 h 1 min ago, because the watchdog had reset the board: It hung."),
-        ({"dropped": 3}, "too busy", "3 messages inside the gateway dropped"),
+         "Started 2 h 1 min ago: It hung."),
+        ({"dropped": 3}, "too busy", "too busy and dropped 3 internal messages"),
         ({"stage_overflow": 1}, "stage full", "1 entry"),
         ({"loops": {"north_1 lead": "north_1, lead loop: is silent: measure it."}},
          "loop north_1 lead", "north_1, lead loop: is silent: measure it."),
@@ -228,7 +228,7 @@ def test_without_the_newer_facts_of_the_link_the_rest_is_told() -> None:
 
 def test_an_outbox_that_does_not_answer_hides_nothing_else() -> None:
     text = flat(changed(outbox=None))
-    assert "It does not answer: the disk may be hanging." in text
+    assert "The outbox does not answer: the disk may be hanging." in text
     assert "51 degrees" in text
 
 

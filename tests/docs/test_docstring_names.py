@@ -31,7 +31,6 @@ EXTERNAL: Final[dict[str, str]] = {
     "socket.gaierror": "Python, module socket",
     "when_changed": "gpiozero, class Pin",
     "Ki": "Python, module struct: a format",
-    "gas_volume_2": "drivers/chips/dsmr.py makes such keys: of the second meter of a kind",
     "nab/sweeper.py": "numenta/NAB, a file of its repository",
     "RangeAUC_volume_opt": "TheDatumOrg/VUS, a function",
     "decision_function": "scikit-learn, of a classifier",

@@ -43,8 +43,12 @@ def start(
     )  # fmt: skip
 
 
-async def published(made: UplinkGateway, broker: Mosquitto) -> None:
-    await until(lambda: "Sending SUBACK" in broker.log, 10)
+async def published(
+    made: UplinkGateway, broker: Mosquitto, subscriber: subprocess.Popen[str]
+) -> None:
+    await until(lambda: "Sending SUBACK" in broker.log or subscriber.poll() is not None, 10)
+    if subscriber.poll() is not None:
+        raise AssertionError(f"the example has ended: {subscriber.communicate()[1]}")
     made.connect()
     await made.commit(drafts(0, 1))
     await until(lambda: made.sender.counts.confirmed == 1)
@@ -69,7 +73,7 @@ async def test_the_python_example(mosquitto: Make, tmp_path: Path, encoding: str
     broker = mosquitto()
     process = start(broker, [sys.executable, "-c", example("python")])
     async with box(tmp_path, broker.url, encoding) as made:
-        await published(made, broker)
+        await published(made, broker, process)
         assert '"covered_s": 1.0' in await first_record(process)
 
 
@@ -77,7 +81,7 @@ async def test_the_mosquitto_sub_example(mosquitto: Make, tmp_path: Path) -> Non
     broker = mosquitto()
     process = start(broker, ["sh", "-c", example("sh")])
     async with box(tmp_path, broker.url) as made:
-        await published(made, broker)
+        await published(made, broker, process)
         out, errors = await asyncio.to_thread(process.communicate, timeout=60)
     assert process.returncode == 0, errors
     assert out.startswith(f"kerbstone/v1/stadtmitte/{GW}/up/")
@@ -96,7 +100,7 @@ async def test_the_node_example(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
     process = start(broker, [node, "-e", example("js")])
     async with box(tmp_path, broker.url, "msgpack") as made:
-        await published(made, broker)
+        await published(made, broker, process)
         assert '"covered_s":1' in await first_record(process)
 
 

@@ -42,7 +42,7 @@ def test_read_goes_through_the_daemon(
     for answer in answers:
         assert answer.returncode == 0, answer.stderr
         reported = json.loads(answer.stdout)
-        assert reported["through"] == "the daemon"
+        assert reported["through"] == "read by the daemon"
         values = {r["point"]: r for r in reported["readings"]}
         assert values["voltage_l1"]["value"] == 231.5
         assert values["voltage_l1"]["unit"] == "V"
@@ -60,7 +60,7 @@ def test_read_works_alone_without_a_daemon_and_says_so(
     one = site(METER, meter=line.path)
     answer = one.ask("read", "main_meter")
     assert answer.returncode == 0, answer.stderr
-    assert "no daemon runs" in json.loads(answer.stdout)["through"]
+    assert "the daemon does not run" in json.loads(answer.stdout)["through"]
     assert one.ask("read", "nobody").returncode == 2
     line.slaves[1].fault = UnitFault("silent")
     silent = one.ask("read", "main_meter")

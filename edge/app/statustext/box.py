@@ -38,7 +38,7 @@ def board_lines(status: Mapping[str, Any]) -> Section:
     lines += [*_supply(health), *_room(health)]
     if health.get("oom_kills"):
         killed = count_text(health["oom_kills"], "process", "processes")
-        lines.append(f"the kernel has killed {killed} for want of memory since the boot")
+        lines.append(f"the kernel has killed {killed} since the boot, because memory ran out")
     up = span_text(status.get("uptime_s"))
     lines.append(f"the daemon started {up} ago: {as_sentence(str(start.get('text', '-')))}")
     return Section("board", tuple(lines))

@@ -20,8 +20,8 @@ def bundle_lines(report: BundleReport) -> Iterator[str]:
         size = "no graph" if report.bytes is None else f"{report.bytes / 1000:.1f} kB"
         yield f"{known.name} {known.version}  sha256 {known.sha256[:12]}  {size}"
         yield f"  from {report.folder}"
-        yield f"  takes {_widths(known.fed)}; a state of {len(known.start)}"
-        yield f"  gives {_widths({o.name: o.width for o in known.outputs})}"
+        yield f"  inputs: {_widths(known.fed)}; a state of {len(known.start)}"
+        yield f"  outputs: {_widths({o.name: o.width for o in known.outputs})}"
         yield f"  trained on {training_text(known.training)}"
         if report.golden:
             yield f"  {count_text(report.golden, 'golden case')} reproduced; {_cost(report)}"
@@ -66,7 +66,7 @@ def live_model_lines(status: Any) -> Iterator[str]:
     else:
         yield f"its rule answers: {status.get('why') or 'the model is not loaded yet'}"
     if status.get("instead"):
-        yield f"it is the previous one; {status['instead']}"
+        yield f"the previous version is used; {status['instead']}"
     drift = as_mapping(status.get("drift"))
     if drift.get("text"):
         yield f"drift: {drift['text']}" + _psi(drift)
@@ -102,7 +102,7 @@ def agreement_lines(report: Mapping[str, Any], one: str = "live", two: str = "ca
         return "nothing is compared yet"
     return (
         f"flags agree in {percent_text(report['agree'] / n)} of {count_text(n, 'sample')}; "
-        f"{one} went on {count_text(report['on_live'], 'time')}, "
+        f"{one} raised its flag {count_text(report['on_live'], 'time')}, "
         f"{two} {count_text(report['on_candidate'], 'time')}; "
         f"mean difference {report['difference']:g}"
     )

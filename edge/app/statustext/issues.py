@@ -76,9 +76,9 @@ def _outbox(counts: Mapping[str, Any]) -> Iterator[Issue]:
     if dropped := counts.get("dropped"):
         yield Issue(
             f"{dropped:,} records lost",
-            f"{count_text(dropped, 'record')} lost for good since the start; the platform is told "
-            "which. `kerbstone outbox` shows what waits in each stream. Repair the link, or "
-            "give the outbox more room (store.limit_mb).",
+            f"{count_text(dropped, 'record')} lost for good since the start; a `drop` event "
+            "reports which. `kerbstone outbox` shows what waits in each stream. Repair the link, "
+            "or give the outbox more room (store.limit_mb).",
         )
     size, limit = counts.get("size"), counts.get("limit")
     if size and limit and size / limit >= FULL_SHARE:
@@ -198,9 +198,7 @@ def _box(status: Mapping[str, Any]) -> Iterator[Issue]:
     cause, up_s = str(start.get("cause")), status.get("uptime_s") or 0
     if cause in CAUSES and up_s < FRESH_S:
         text = as_sentence(str(start.get("text", "")))
-        yield Issue(
-            CAUSES[cause], f"Started {span_text(up_s)} ago, because {CAUSES[cause]}: {text}"
-        )
+        yield Issue(CAUSES[cause], f"Started {span_text(up_s)} ago: {text}")
 
 
 def _daemon(status: Mapping[str, Any]) -> Iterator[Issue]:
@@ -209,7 +207,7 @@ def _daemon(status: Mapping[str, Any]) -> Iterator[Issue]:
     if count := status.get("dropped"):
         yield Issue(
             "too busy",
-            f"{count_text(count, 'message')} inside the gateway dropped, it is too busy: {busy}.",
+            f"The gateway is too busy and dropped {count_text(count, 'internal message')}: {busy}.",
         )
     if count := status.get("stage_overflow"):
         entries = count_text(count, "entry", "entries")
@@ -253,7 +251,7 @@ def _models(status: Mapping[str, Any]) -> Iterator[Issue]:
         if drift.get("psi") is not None and (text := drift.get("text")):
             yield Issue(
                 f"model {name} sees other input",
-                f"Model {name}: {as_sentence(text)} Look at its sensors.",
+                f"Model {name}: {as_sentence(text)} Check the sensors that feed this model.",
             )
         if dropped := as_mapping(one.get("shadow")).get("dropped"):
             yield Issue(

@@ -48,7 +48,7 @@ def _sending(link: Mapping[str, Any], health: Mapping[str, Any]) -> Iterator[str
     parts = (
         []
         if waiting is None
-        else [f"{waiting:,} unconfirmed" if waiting else "nothing unconfirmed"]
+        else [f"{waiting:,} unconfirmed" if waiting else "no record waits for confirmation"]
     )
     what = "receipt of the platform" if platform else "confirmation of the broker"
     if link.get("confirmed_s") is not None:
@@ -91,7 +91,7 @@ def clock_lines(status: Mapping[str, Any]) -> Section:
     if (wall_s := found.get("wall_s")) is not None:
         lines.append(f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%d %H:%M:%S} UTC")
     if steps := found.get("steps"):
-        lines.append(f"set by hand or by a jump {count_text(steps, 'time')} since the start")
+        lines.append(f"jumped or was set by hand {count_text(steps, 'time')} since the start")
     return Section("clock", tuple(lines))
 
 

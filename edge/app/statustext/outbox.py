@@ -49,7 +49,7 @@ def outbox_lines(counts: Mapping[str, Any] | None, *, daemon: bool, whole: bool 
     `daemon`: it has reported them; else they are what the files say.
     """
     if counts is None:
-        return Section("outbox", ("It does not answer: the disk may be hanging.",))
+        return Section("outbox", ("The outbox does not answer: the disk may be hanging.",))
     lines = [*_fullness(counts, daemon), *(_streams(counts) if whole else ())]
     lines += _losses(counts, daemon, whole)
     if whole:
@@ -95,8 +95,8 @@ def _age(counts: Mapping[str, Any], daemon: bool) -> str:
         return "has waited for an unknown time"
     if daemon:
         now = counts.get("boot", "later")
-        return f"is of boot {oldest[0]}, before the machine's last start (boot {now})"
-    return f"is of boot {oldest[0]}; how long it has waited is {NOT_KNOWN_TEXT}"
+        return f"was written in boot {oldest[0]}, before the machine's last start (boot {now})"
+    return f"was written in boot {oldest[0]}; how long it has waited is {NOT_KNOWN_TEXT}"
 
 
 def _streams(counts: Mapping[str, Any]) -> Iterator[str]:

@@ -39,8 +39,8 @@ class Certificate(Struct, frozen=True, kw_only=True):
 class Calibration(Certificate, frozen=True, kw_only=True):
     """A correction of one point: for humidity, then by offset and gain or by a polynomial.
 
-    corrected = offset + gain * measured, where `measured` is divided by the growth of particles in
-    humid air (kappa-Koehler) before, if `kappa` is given.
+    corrected = offset + gain * measured. If `kappa` is given, `measured` is first divided by the
+    growth of particles in humid air (kappa-Koehler).
     """
 
     device: Annotated[str, Meta(description="The device.")]
@@ -74,7 +74,8 @@ class Calibration(Certificate, frozen=True, kw_only=True):
         | None
     ) = None
     humidity: (
-        Annotated[Where, Meta(description="Where the humidity is measured. kappa needs it.")] | None
+        Annotated[Where, Meta(description="Where the humidity is measured. Required with `kappa`.")]
+        | None
     ) = None
     publish: Annotated[
         Literal["corrected", "both"],
@@ -129,7 +130,11 @@ class Cell(Certificate, frozen=True, kw_only=True):
     no2_mv_ppb: (
         Annotated[
             float,
-            Meta(ge=0.001, le=100.0, description="Millivolts for one ppb of NO2. no2 needs it."),
+            Meta(
+                ge=0.001,
+                le=100.0,
+                description="Millivolts for one ppb of NO2. Required with `no2`.",
+            ),
         ]
         | None
     ) = None

@@ -144,12 +144,12 @@ class Lane(Struct, frozen=True, kw_only=True):
         Annotated[
             Literal["mainline", "turn", "auxiliary", "bus", "bicycle"],
             Meta(
-                description="What the lane is for. It decides how little traffic the lane "
-                "may have, compared with the adjacent lane, and for how long "
-                "it may have none, before its loops are taken for dead. An "
-                "auxiliary lane begins and ends here, such as an exit or "
-                "entry lane. If left out, a lane is `mainline`, and a lane of "
-                "kind `bicycle` is `bicycle`."
+                description="What the lane is for. It sets two limits: how little traffic "
+                "the lane may have compared with the adjacent lane, and for how "
+                "long it may have none. If it has less, or none for longer, its "
+                "loops are taken for dead. An auxiliary lane begins and ends "
+                "here, such as an exit or entry lane. If left out, a lane is "
+                "`mainline`, and a lane of kind `bicycle` is `bicycle`."
             ),
         ]
         | None

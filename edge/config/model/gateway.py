@@ -70,9 +70,8 @@ class Store(Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1024,
-            description="MB on top of the limit that are kept in reserve, and "
-            "released when something else has filled the disk. 0 keeps "
-            "none.",
+            description="Reserve in MB in addition to `limit_mb`; released when "
+            "something else fills the disk. 0: no reserve.",
         ),
     ] = 16
     card_tb: Annotated[
@@ -128,14 +127,15 @@ class Privacy(Struct, frozen=True, kw_only=True):
         bool,
         Meta(
             description="Records of single vehicles may leave this box. Summaries "
-            "hold only counts and sums; but a bay is one place, so its "
-            "summaries show each stay."
+            "hold only counts and sums. Exception: summaries of a bay "
+            "show each stay."
         ),
     ] = False
 
 
 class Models(Struct, frozen=True, kw_only=True):
-    """Which models are used. Without a model its published rule decides; the flag says which."""
+    """Which models are used. Without a model its published rule decides; the flag says whether
+    model or rule decided."""
 
     congestion: Annotated[
         bool, Meta(description="Flag congestion for each approach, and incidents between two.")

@@ -16,8 +16,8 @@ USB: Final = r"\A[0-9]{1,3}-[0-9]{1,3}(\.[0-9]{1,3}){0,5}\Z"  # as the kernel na
 
 
 class Link(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Read by `kerbstone-link`, see [link.md](link.md): without it, bytes are not limited
-    and no modem is switched."""
+    """Read by `kerbstone-link`, see [link.md](link.md): without `kerbstone-link`, bytes are
+    not limited and no modem is switched."""
 
     budget_mb: Annotated[
         int,

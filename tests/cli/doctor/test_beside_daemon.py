@@ -49,7 +49,7 @@ def test_a_running_daemon_is_asked_and_no_wire_is_touched(
         daemon.terminate()
         daemon.wait(15)
     assert words.code == said.code == 1
-    assert words.lines[0] == "through the daemon, nothing was sent on the wires"
+    assert words.lines[0] == "as the daemon reports; nothing was sent on the wires"
     assert "fine     hut/hut_air" in words.out
     assert "fine     loops/north_1" in words.out
     assert "can be heard" in reported(said, "shop")
@@ -77,11 +77,9 @@ def test_what_the_daemon_knows_is_told(
     said = kerbstone("doctor", "--config", file, "--json")
     assert said.code == 1
     assert "warning: it is broken" in reported(said, "hut_air")
-    assert "the bus is too slow for every_s = 1: 9 readings were left out" in reported(
-        said, "hut_air"
-    )
+    assert "the bus is too slow for every_s = 1: 9 readings left out" in reported(said, "hut_air")
     assert "held by y | stop that program" in reported(said, "north_1")
-    assert "the running daemon does not know it" in reported(said, "main")
+    assert "the running daemon does not know this device" in reported(said, "main")
     assert "/dev/ttyNOTHERE is not there" in reported(said, "")
     assert "2 messages inside the gateway were dropped" in reported(said, "")
     assert "dropped" not in kerbstone("doctor", "hut", "--config", file).out

@@ -127,7 +127,7 @@ def test_a_port_that_is_not_there(kerbstone: Command, wired: Site) -> None:
     said = kerbstone("doctor", "--config", wired(METERS, words=("/dev/ttyNOTHERE",)))
     assert said.code == 1
     assert "/dev/ttyNOTHERE is not there\n         plug the adapter in" in said.out
-    assert "it was not asked: see meters" in said.out
+    assert "not checked: first clear the fault of bus meters" in said.out
 
 
 def test_a_converter_that_is_off_and_a_unit_behind_one_that_is_on(

@@ -25,7 +25,7 @@ def test_a_site_that_is_well_is_fine(
     said = kerbstone("doctor", "--config", file)
     assert said.code == 0, said.out
     assert said.lines == [
-        "through the wires, no daemon runs",
+        "read on the wires; the daemon does not run",
         "fine     hut", "fine     hut/hut_air", "fine     loops", "fine     loops/north_1",
         "fine     meters", "fine     meters/main", "fine     meters/shop",
     ]  # fmt: skip
@@ -79,7 +79,7 @@ def test_a_line_that_somebody_holds_and_a_chip_that_is_not_there(
     chip.close()
     said = kerbstone("doctor", "--config", file, "--json")
     assert "no simulator serves" in reported(said, "")
-    assert "it was not asked: see loops" in reported(said, "north_1")
+    assert "not checked: first clear the fault of bus loops" in reported(said, "north_1")
 
 
 def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(

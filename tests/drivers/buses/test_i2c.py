@@ -156,7 +156,7 @@ async def test_who_does_not_answer_is_told_with_where_to_look_first(
     with pytest.raises(BusError, match="no device on this bus has answered yet; check wiring"):
         await bus.transfer(0x69, read=1)
     await bus.transfer(0x20, read=1)
-    with pytest.raises(BusError, match="0x20 on the same wires does; check its address"):
+    with pytest.raises(BusError, match="0x20 on the same wires answers; check its address"):
         await bus.transfer(0x69, read=1)
     kernel.chips = {}
     with pytest.raises(BusError, match="it answered before; check its plug"):

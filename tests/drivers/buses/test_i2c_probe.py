@@ -74,7 +74,7 @@ async def test_a_wrong_address_is_found_where_the_device_is(kernel: Kernel, bus:
 async def test_a_device_that_is_missing_alone_or_with_all_others(
     kernel: Kernel, bus: SmbusI2c
 ) -> None:
-    assert "0x20 on the same wires does; check its address" in await said(bus, dust=(0x69,))
+    assert "0x20 on the same wires answers; check its address" in await said(bus, dust=(0x69,))
     assert "0x20 answer" in await said(bus)
     kernel.chips = {}
     fresh = SmbusI2c(bus.path)

@@ -143,7 +143,7 @@ async def test_a_program_that_has_it_open_is_named(far: FarEnd, port: SerialPort
         assert other.stdout.readline() == b"ready\n"
         text = await said(port)
         other.communicate()
-    assert f"(process {other.pid}) has {far.path} open: end it" in text
+    assert f"(process {other.pid}) has {far.path} open: end that program" in text
 
 
 async def test_a_port_that_is_not_there_says_which_are(

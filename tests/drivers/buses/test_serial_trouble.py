@@ -143,7 +143,8 @@ def test_a_login_a_foreign_program_and_a_missing_group_are_said() -> None:
     assert "raspi-config" in found.remedy
     [found] = host_findings(PORT, (), None, NodeUser(9, "minicom"))
     assert str(found) == (
-        "minicom (process 9) has /dev/ttyUSB0 open: end it, a line can have only one master"
+        "minicom (process 9) has /dev/ttyUSB0 open: "
+        "end that program, because a line can have only one master"
     )
     locked = DeviceNode("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=False, group="dialout")
     [found] = host_findings(locked)
@@ -151,7 +152,7 @@ def test_a_login_a_foreign_program_and_a_missing_group_are_said() -> None:
     [found] = host_findings(
         DeviceNode("/dev/ttyUSB7", "/dev/ttyUSB7", False), present=["/dev/serial/by-id/a"]
     )
-    assert "name one of those that are there (/dev/serial/by-id/a)" in found.remedy
+    assert "or use one of these: /dev/serial/by-id/a" in found.remedy
     assert host_findings(PORT) == []
 
 

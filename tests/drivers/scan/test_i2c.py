@@ -137,10 +137,10 @@ async def test_a_switch_has_the_channels_that_it_had(air: tuple[I2cKernel, Smbus
     assert (switch.held, other.held) == (0x01, 0x44)
     assert not findings.devices
     at48, at76, at77 = findings.unknown
-    assert "0x48: it returns the byte that it is sent" in at48
+    assert "0x48: the device returns the byte that was sent" in at48
     assert "such as a TCA9548A" in at76
-    assert "has 0x01 again" in at76
-    assert "has 0xd0 now instead of 0x02" in at77
+    assert "its setting 0x01 is restored" in at76
+    assert "its setting is now 0xd0 instead of 0x02" in at77
 
 
 async def test_a_control_byte_that_cannot_be_read_is_said_to_be_changed(
