@@ -36,7 +36,7 @@ All messages have QoS 1. The gateway publishes *up* messages and receives *down*
 """  # noqa: E501
 HEADER: Final = """## Header
 
-Every record (lane, loop_card, air, energy, event, health, manifest, raw) begins with these fields. `(gw, epoch, stream, seq)` is its key: if you store records under this key, duplicates do no harm.
+Every record (lane, bay, loop_card, air, energy, event, health, manifest, raw) begins with these fields. `(gw, epoch, stream, seq)` is its key: if you store records under this key, duplicates do no harm.
 """  # noqa: E501
 WORDS: Final = "## Closed lists\n"
 LISTS: Final = {"Condition": "conditions", "Reason": "reasons"}  # where they stand on the page
@@ -235,7 +235,7 @@ def _enum(title: str, about: str, kind: type[Enum]) -> str:
 
 
 def _units() -> str:
-    lines = ["### Quantities\n", "One unit each, everywhere; SenML symbols where there are.\n",
+    lines = ["### Quantities\n", "One unit each, everywhere; SenML symbols where they exist.\n",
              "| quantity | unit | usual step |\n|---|---|---|"]  # fmt: skip
     lines += [f"| `{q.label}` | {q.unit} | {q.resolution:g} |" for q in Quantity]
     return "\n".join(lines) + "\n"

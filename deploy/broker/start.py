@@ -4,7 +4,7 @@
 
 DIR gets the broker's files, and a test PKI as `python -m edge.provision.pki DIR` makes it. With
 --provision the CA is that of the enrolment server in HOME: a box that got its identity there is
-let in here, and DIR gets a certificate for this broker and one for `platform`. The gateways'
+accepted, and DIR gets a certificate for this broker and one for `platform`. The gateways'
 listener has the port, the platform's the next one. It runs until it is ended.
 """
 

@@ -1,8 +1,8 @@
 """`kerbstone audit`: prove that a store has each numbered record of the gateways once, unchanged.
 
-It reads what `kerbstone receipts` writes, also during the writing. For each gateway and UTC day it
-prints the counts and the number of findings; then it prints each finding. Exit codes: 0 complete,
-1 findings, 2 wrong use, 3 the store or the broker cannot be reached.
+It reads the store that `kerbstone receipts` writes, even while `receipts` writes it. For each
+gateway and UTC day it prints the counts and the number of findings; then it prints each finding.
+Exit codes: 0 complete, 1 findings, 2 wrong use, 3 the store or the broker cannot be reached.
 """
 
 import argparse
@@ -39,7 +39,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add("--store", type=Path, required=True, metavar="FILE", help="the store of `receipts`")
     add("--gateway", metavar="GW", help="only this gateway")
-    add("--day", metavar="DAY", help="only this UTC day (2026-11-26), and records without a day")
+    add("--day", metavar="DAY",
+        help="only this UTC day (2026-11-26), and records whose day is not known")  # fmt: skip
     add("--json", action="store_true", help="one object per line: days, notes, findings, result")
     add(
         "--keys",
@@ -47,7 +48,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="FOLDER",
         help="certificates of the gateways, to check signatures",
     )
-    add("--keys-ca", type=Path, metavar="FILE", help="the authority that issued them all")
+    add("--keys-ca", type=Path, metavar="FILE",
+        help="certificate of the CA that must have issued all certificates in --keys")  # fmt: skip
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site, as for "
         "`receipts`")  # fmt: skip
     add("--unsigned-ok", action="append", default=[], metavar="GW",
@@ -106,7 +108,7 @@ def _audit(
         text = f"{store.damage.lines} lines or rows of the store cannot be read"
         printer.finding(None, AuditFinding("damage", text))
     if aside := sum(tally.total for _, kind, tally in store.tallies() if kind == "undecodable"):
-        printer.note(f"{aside} messages could not be read")
+        printer.note(f"{aside} messages could not be read when they arrived")
     return printer.verdict()
 
 
@@ -161,7 +163,7 @@ class _Printer:
         if answer.not_asked:
             text += f"; {answer.not_asked} numbers were not asked for yet: run the command again"
         if answer.error:
-            text = f"{quote_name(audit.gw)} was asked for {wanted} numbers: {answer.error}"
+            text = f"{quote_name(audit.gw)}, {wanted} missing numbers: {answer.error}"
         fields: dict[str, Any] = {
             "asked": audit.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
             "left": answer.not_asked, "error": answer.error,

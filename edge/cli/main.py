@@ -1,4 +1,6 @@
-"""`kerbstone VERB ...`. Exit codes: 0 fine, 1 a finding, 2 wrong use, 3 not reachable."""
+"""`kerbstone VERB ...`. Exit codes: 0 fine, 1 a finding, 2 wrong use, 3 a broker, a store or a
+device cannot be reached.
+"""
 
 import os
 import sys

@@ -44,17 +44,21 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     checked.set_defaults(run=_check)
     compared = parts.add_parser("compare", help="two bundles over recorded input")
     compared.add_argument("a", type=Path, metavar="A", help="folder of a bundle")
-    compared.add_argument("b", type=Path, metavar="B")
-    compared.add_argument("--series", nargs="+", type=Path, metavar="CSV", help="timestamp,value")
-    compared.add_argument("--edges", type=Path, metavar="CSV", help="t_ms,line,level, and --config")
+    compared.add_argument("b", type=Path, metavar="B", help="folder of the other bundle")
+    compared.add_argument("--series", nargs="+", type=Path, metavar="CSV",
+                          help="series to compare: timestamp,value")  # fmt: skip
+    compared.add_argument("--edges", type=Path, metavar="CSV",
+                          help="recorded edges: t_ms,line,level; needs --config")  # fmt: skip
     compared.set_defaults(run=_compare)
     for part in (listed, checked, compared):
         _common(part, argparse.SUPPRESS)
 
 
 def _common(parser: argparse.ArgumentParser, default: Any) -> None:
-    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help="of the site")
-    parser.add_argument("--json", action="store_true", default=default, help="for programs")
+    parser.add_argument(
+        "--config", type=Path, default=default, metavar="FILE", help="the site file"
+    )
+    parser.add_argument("--json", action="store_true", default=default, help="output as JSON")
 
 
 def _list(args: argparse.Namespace) -> int:
@@ -116,7 +120,7 @@ def _compare(args: argparse.Namespace) -> int:
         if args.edges is not None:
             return _over_edges(args, names.pop())
         if names != {"anomaly"}:
-            return _fail(f"{names.pop()} judges lanes: give --edges CSV and --config FILE", 2)
+            return _fail(f"{names.pop()} works on edges: give --edges CSV and --config FILE", 2)
         return 1 if any([_over_series(args, path) for path in args.series]) else 0
     except ModelError as error:
         return _fail(f"{error}{': ' + error.do if error.do else ''}", 2)
@@ -188,7 +192,8 @@ def _over_edges(args: argparse.Namespace, name: str) -> int:
     for word in ("a", "b"):
         for turn in report[f"only_{word}"][:SHOWN]:
             echo(f"  only {word.upper()}: {turn['event']} {turn['source']} {turn['point']} "
-                 f"{turn['state']} at {turn['at_s']:g} s, says the {turn['by']}")  # fmt: skip
+                 f"{turn['state']} at {turn['at_s']:g} s "
+                 f"(decided by the {turn['by']})")  # fmt: skip
         if (more := len(report[f"only_{word}"]) - SHOWN) > 0:
             echo(f"  and {more} more of {word.upper()} alone")
     return int(differ)

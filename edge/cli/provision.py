@@ -5,7 +5,7 @@ pending  list boxes that wait             serve    run the enrolment server
 approve  approve a box                    config   sign a box's site.toml
 revoke   revoke certificates              offline  approve a box by USB stick
 label    draw the QR code for the case    issue    issue a certificate for a broker or program
-broker   install mosquitto's files        issued   list certificates of brokers and programs
+broker   install the files for mosquitto  issued   list certificates of brokers and programs
 
 Exit codes: 0 fine, 1 a finding (another comparison code, a refused request, a certificate that
 expires soon), 2 wrong use, 3 the store cannot be used, or the address is in use.
@@ -43,31 +43,42 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def _add_request_commands(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     new = _act(acts, "new", boxes.new, "write a claim for a box; --out is its boot partition")
-    for name in ("site", "role", "gateway"):
-        new.add_argument(f"--{name}", required=True, metavar="NAME")
+    for name, text in (
+        ("site", "id of the site, as in its site.toml"),
+        ("role", "role of the box at the site; a new box in a role replaces the previous one"),
+        ("gateway", "name of the gateway"),
+    ):
+        new.add_argument(f"--{name}", required=True, metavar="NAME", help=text)
     new.add_argument("--enrol", required=True, metavar="URL", help="https://host:8443")
     new.add_argument("--broker", required=True, metavar="URL", help="mqtts://host:8883")
-    new.add_argument("--ca", type=Path, required=True, metavar="FILE")
+    new.add_argument("--ca", type=Path, required=True, metavar="FILE",
+                     help="certificate of the CA")  # fmt: skip
     new.add_argument("--key", type=Path, required=True, metavar="FILE", help="operator's key")
-    new.add_argument("--out", type=Path, required=True, metavar="DIR")
+    new.add_argument("--out", type=Path, required=True, metavar="DIR",
+                     help="folder for the claim: the boot partition of the box")  # fmt: skip
     new.add_argument("--label", default="kerbstone", help=argparse.SUPPRESS)
     new.add_argument("--days", type=int, default=DAYS, help=f"validity in days (default {DAYS})")
     new.add_argument("--network", action="append", default=[], metavar="KEY=VALUE",
                      help="kind=wifi, ssid=..., psk=@FILE: see docs/provision.md")  # fmt: skip
-    config = _act(acts, "config", boxes.config, "sign a box's site.toml, for the folder configs")
-    config.add_argument("file", type=Path)
-    config.add_argument("--gateway", required=True, metavar="NAME")
-    config.add_argument("--key", type=Path, required=True, metavar="FILE")
-    config.add_argument("--out", type=Path, required=True, metavar="DIR")
+    config = _act(
+        acts, "config", boxes.config, "sign a box's site.toml; --out is the folder configs"
+    )
+    config.add_argument("file", type=Path, help="the box's site.toml")
+    config.add_argument("--gateway", required=True, metavar="NAME", help="name of the gateway")
+    config.add_argument("--key", type=Path, required=True, metavar="FILE", help="operator's key")
+    config.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="folder with all signed configurations; keep it")  # fmt: skip
     config.add_argument("--after", type=int, default=0, metavar="N",
-                        help="use a number above N, the number that the box has")  # fmt: skip
+                        help="the number that the box shows; sign with a higher one")  # fmt: skip
 
 
 def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     found = _add_directory_option(
         _act(acts, "ca", city.ca, "make a CA, a server's certificate, an operator's key")
     )
-    found.add_argument("--name", default="Kerbstone CA")
+    found.add_argument(
+        "--name", default="Kerbstone CA", help="name of the CA (default %(default)s)"
+    )
     found.add_argument("--host", action="append", required=True, help="host name; repeatable")
     found.add_argument("--renew", action="store_true", help="renew only the server's certificate")
     _add_directory_option(_act(acts, "pending", boxes.pending, "list boxes that wait for approval"))
@@ -86,14 +97,15 @@ def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     label.add_argument("--out", type=Path, metavar="FILE",
                        help="NAME.svg, NAME.png, or - for this terminal")  # fmt: skip
     stick = _add_directory_option(
-        _act(acts, "offline", boxes.offline, "sign the request on a USB stick")
+        _act(acts, "offline", boxes.offline, "approve a box by USB stick")
     )
-    stick.add_argument("stick", type=Path, metavar="DIR")
+    stick.add_argument("stick", type=Path, metavar="DIR", help="folder of the USB stick")
     stick.add_argument("--code", metavar="XXXX-XXXX", help="what the box shows")
     serve = _add_directory_option(
         _act(acts, "serve", city.serve, "run the enrolment server until SIGTERM")
     )
-    serve.add_argument("--listen", metavar="HOST:PORT")
+    serve.add_argument("--listen", metavar="HOST:PORT",
+                       help="address of the server (default: that in provision.toml)")  # fmt: skip
 
 
 def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -112,13 +124,14 @@ def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     issue.add_argument("--out", type=Path, default=Path(), metavar="DIR",
                        help="for NAME.crt, NAME.key, ca.crt (default: this folder)")  # fmt: skip
     _add_directory_option(
-        _act(acts, "issued", city.issued, "list certificates; exit 1 if one ends in 30 days")
+        _act(acts, "issued", city.issued, "list certificates; exit 1 if one expires within 30 days")
     )
     broker = _add_directory_option(
-        _act(acts, "broker", city.broker, "install mosquitto's files in its folder")
+        _act(acts, "broker", city.broker, "install the files that mosquitto reads")
     )
-    broker.add_argument("name")
-    broker.add_argument("--out", type=Path, required=True, metavar="DIR")
+    broker.add_argument("name", help="name of the broker")
+    broker.add_argument("--out", type=Path, required=True, metavar="DIR",
+                        help="folder from which mosquitto reads its files")  # fmt: skip
     broker.add_argument("--key", type=Path, metavar="FILE",
                         help="key of the broker, if server.key is not there yet")  # fmt: skip
 

@@ -39,7 +39,8 @@ def issue(args: argparse.Namespace) -> int:
     ends = time_to_text(made.named.ends)
     fields = {"kind": args.kind, "name": args.name, "serial": f"{made.named.serial:x}",
             "ends": ends, "files": files}  # fmt: skip
-    text = f"{args.kind} {args.name} is valid until {ends}; the server keeps no copy of its key"
+    text = f"the certificate of {args.kind} {args.name} is valid until {ends}"
+    text += "; the server keeps no copy of its key"
     return print_result(args, fields, *files, text)
 
 
@@ -72,7 +73,8 @@ def broker(args: argparse.Namespace) -> int:
     files = [str(each) for each in done.written]
     todo = "the broker reads the files at SIGHUP: systemctl reload mosquitto"
     if not done.has_key:
-        todo = f"put the key of {args.name} there as {brokerexport.KEY}; then start the broker"
+        todo = f"put the key of {args.name} into {args.out} as {brokerexport.KEY}"
+        todo += "; then start the broker"
     fields = {"files": files, "serial": f"{done.named.serial:x}", "has_key": done.has_key}
     return print_result(args, fields, *files, todo)
 

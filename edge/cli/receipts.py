@@ -1,8 +1,8 @@
 """`kerbstone receipts`: store the records of gateways, and send receipts for what is stored.
 
-The reference for a city platform for gateways with `confirm = "platform"`. One process writes a
-store; `kerbstone audit` can read it at the same time. Exit codes: 0 fine, 1 conflicts or
-messages that were refused, 2 wrong use, 3 the broker or the store cannot be reached.
+The reference implementation of a city's platform, for gateways with `confirm = "platform"`. One
+process writes a store; `kerbstone audit` can read it at the same time. Exit codes: 0 fine,
+1 conflicts or messages that were refused, 2 wrong use, 3 the broker or the store cannot be reached.
 """
 
 import argparse
@@ -37,13 +37,14 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     broker_options(parser)
     add("--store", type=Path, required=True, metavar="FILE", help="NAME.db or NAME.jsonl")
-    add("--filter", metavar="F", help="topic filter (default PREFIX/+/+/up/#)")
+    add("--filter", metavar="F",
+        help="topic filter (default PREFIX/+/+/up/#, subscribed as up/+ and up/+/+)")  # fmt: skip
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site: the "
         "enrolment server's folder, or a list: on each line a gateway and its sites")  # fmt: skip
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
         help="end when nothing arrives for this time")  # fmt: skip
-    add("--json", action="store_true", help="print the counts as one line at the end")
+    add("--json", action="store_true", help="print the counts as one line of JSON at the end")
     parser.set_defaults(run=run)
 
 

@@ -28,7 +28,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "needs no network: .html shows values under the pointer and can be zoomed, .svg is a still "
         "picture.",
     )
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the site file")
     parser.add_argument(
         "--edges", type=Path, required=True, metavar="CSV", help="t_ms,line,level; may be gzip"
     )

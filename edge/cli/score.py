@@ -26,8 +26,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="score a series for anomalies",
         description=__doc__,
         epilog="Prints timestamp,value,state,onset. state says how anomalous the series is, and "
-        "falls slowly; onset is the alarm for this value. Both are from 0 to 1. An empty value or "
-        "NaN counts as missing. A line that cannot be read is reported on stderr and left out.",
+        "falls slowly; onset is the alarm for this value. Both are from 0 to 1, and come from the "
+        "anomaly model, or from its rule if the model cannot be loaded. An empty value or NaN "
+        "counts as missing. A line that cannot be read is reported on stderr and left out.",
     )
     parser.add_argument("series", metavar="SERIES.csv", help="timestamp,value; - reads stdin")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")

@@ -40,11 +40,13 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     broker_options(parser)
     add("--filter", metavar="F",
-        help="topic filter (default PREFIX/#; with --check PREFIX/+/+/up/#)")  # fmt: skip
+        help="topic filter (default PREFIX/#; with --check PREFIX/+/+/up/#, subscribed as up/+ "
+        "and up/+/+)")  # fmt: skip
     add("--check", action="store_true", help="prove completeness; exit with 1 on a finding")
     add("--json", action="store_true", help="one decoded message per line, as JSON")
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
-    add("--idle", dest="idle_s", type=float, metavar="SECONDS", help="end when nothing arrives")
+    add("--idle", dest="idle_s", type=float, metavar="SECONDS",
+        help="end when nothing arrives for this time")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -55,13 +57,13 @@ def broker_options(parser: argparse.ArgumentParser, *, required: bool = True) ->
     add("--ca", type=Path, metavar="FILE", help="certificate of the authority (CA) of the broker")
     add("--cert", type=Path, metavar="FILE", help="client certificate")
     add("--key", type=Path, metavar="FILE", help="key of the client certificate")
-    add("--username", metavar="NAME")
+    add("--username", metavar="NAME", help="MQTT user name")
     add(
         "--client-id",
         metavar="NAME",
         help="MQTT client id; some brokers require the name in the certificate",
     )
-    add("--password-file", type=Path, metavar="FILE")
+    add("--password-file", type=Path, metavar="FILE", help="file with the password in one line")
     prefix_option(parser)
 
 

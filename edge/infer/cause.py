@@ -11,8 +11,8 @@ CAUSE_TEXTS: Final = dict(event="shows an unusual event, and so do its neighbour
     "dropout": "dropped to zero",
     "noise": "has become noisy",
     "drift": "drifts away from its usual level",
-    "shift": "stays at another level",
-    "scale": "swings more or less than before",
+    "shift": "has moved to another level and stays there",
+    "scale": "varies much more, or much less, than before",
 }
 ORIGIN_TEXTS: Final = {
     "sensor": "its neighbours do not show it",

@@ -12,10 +12,10 @@ from edge.infer.occupancy import POSITIONS
 QUEUE_S: Final = 20.0  # something has stood on a loop for so long
 QUEUE: Final = 0.5  # or this share of the slot something stood there
 POSITION_TEXTS: Final = {
-    "corridor": "station's",
-    "advance": "advance",
-    "mid": "mid-block",
-    "stop": "stop line",
+    "corridor": "loops of the station",
+    "advance": "advance loops",
+    "mid": "mid-block loops",
+    "stop": "stop line loops",
 }
 SPEED_TEXTS: Final = (
     (0.15, "a tenth of"), (0.29, "a quarter of"), (0.42, "a third of"), (0.58, "half"),
@@ -39,7 +39,7 @@ def congestion_reason(
         clauses.append(f"vehicles at {speed_text(slow[POSITIONS.index(best)])}")
     stands = [p for p in here if _queue(observations[p])]
     if stands:
-        clauses.append(f"a queue stands at the {_loops(stands[0])}")
+        clauses.append(f"a queue stands on the {_loops(stands[0])}")
     return ", ".join(clauses)
 
 
@@ -55,4 +55,4 @@ def _queue(observations: PositionObservation) -> bool:
 
 
 def _loops(position: str) -> str:
-    return f"{POSITION_TEXTS[position]} loops"
+    return POSITION_TEXTS[position]

@@ -126,7 +126,9 @@ class DriftMonitor:
         worst, place = max(found)
         one = self._references[place]
         what = "inputs" if one.tensor in self._inputs else "answers"
-        text = f"{what} differ from what it was trained on: {one.name}" if worst > LARGE_PSI else ""
+        text = (
+            f"{what} differ from the training data; most in {one.name}" if worst > LARGE_PSI else ""
+        )
         return {"psi": round(worst, 3), "column": one.name, "hours": hours, "text": text}
 
     def snapshot(self) -> dict[str, Any]:

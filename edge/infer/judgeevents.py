@@ -16,11 +16,12 @@ def congestion_event(end_ns: int, v: ApproachVerdict) -> Draft:
     """The flag of an approach has turned."""
     seen = f", {v.reason}" if v.reason else ""
     if v.turn == "on":
-        text = f"Congestion on {v.approach}: probability {v.p:.2f}{seen}, says the {v.by}."
+        text = f"Congestion on {v.approach}: probability {v.p:.2f}{seen} (decided by the {v.by})."
     elif v.p is None:
         text = f"It is no longer known whether {v.approach} is congested: it has no healthy loop."
     else:
-        text = f"Traffic on {v.approach} moves again{seen}, says the {v.by}."
+        seen = f": {v.reason}" if v.reason else ""
+        text = f"The congestion on {v.approach} has ended{seen} (decided by the {v.by})."
     body: dict[str, Any] = {
         "event": "congestion",
         "state": v.turn,
@@ -39,9 +40,10 @@ def anomaly_event(end_ns: int, v: SeriesVerdict) -> Draft:
     (source, point), odd = v.key, v.odd
     if v.turn == "on":
         whose = f"; {ORIGIN_TEXTS[v.meant]}" if v.meant and odd.cause != "event" else ""
-        text = f"{point} of {source} {CAUSE_TEXTS[odd.cause or 'spike']}{whose}, says the {v.by}."
+        text = f"{point} of {source} {CAUSE_TEXTS[odd.cause or 'spike']}{whose}"
+        text += f" (decided by the {v.by})."
     else:
-        text = f"{point} of {source} behaves as usual again, says the {v.by}."
+        text = f"{point} of {source} behaves as usual again (decided by the {v.by})."
     body = {
         "event": "anomaly",
         "state": v.turn,
@@ -61,9 +63,9 @@ def incident_event(end_ns: int, v: IncidentVerdict) -> Draft:
     between = f"between {v.upstream} and {v.downstream}"
     seen = f": {v.reason}" if v.reason else ""
     if v.turn == "on":
-        text = f"Something may block the road {between}{seen}, says the {v.by}."
+        text = f"Something may block the road {between}{seen} (decided by the {v.by})."
     elif v.reason:
-        text = f"There is no sign of an incident {between} any more{seen}, says the {v.by}."
+        text = f"There is no sign of an incident {between} any more{seen} (decided by the {v.by})."
     else:
         text = f"It is no longer known whether something blocks the road {between}."
     body = {
@@ -79,12 +81,13 @@ def incident_event(end_ns: int, v: IncidentVerdict) -> Draft:
 
 def unwatched_incident(end_ns: int, upstream: str, downstream: str) -> Draft:
     """A suspicion was up when the configuration gave up its stations."""
+    road = f"The road between {upstream} and {downstream}"
     body: dict[str, Any] = {
         "event": "incident",
         "state": "off",
         "upstream": upstream,
         "downstream": downstream,
-        "text": f"The road between {upstream} and {downstream} is not watched any more.",
+        "text": f"{road} is no longer watched, so the flag is closed.",
     }
     return Draft(Stream.EVENT, upstream, end_ns, end_ns, body)
 
@@ -96,7 +99,7 @@ def unwatched_approach(end_ns: int, approach: str) -> Draft:
         "state": "off",
         "approach": approach,
         "p": None,
-        "text": f"Congestion on {approach} is not watched any more.",
+        "text": f"Congestion on {approach} is no longer watched, so the flag is closed.",
     }
     return Draft(Stream.EVENT, approach, end_ns, end_ns, body)
 
@@ -108,6 +111,6 @@ def unwatched_series(end_ns: int, key: SeriesKey) -> Draft:
         "event": "anomaly",
         "state": "off",
         "point": point,
-        "text": f"{point} of {source} is not watched any more.",
+        "text": f"{point} of {source} is no longer watched, so the flag is closed.",
     }
     return Draft(Stream.EVENT, source, end_ns, end_ns, body)

@@ -97,8 +97,8 @@ class _GatewayAuditor:
         done, received = self._done, self._received
         found: list[AuditFinding] = []  # reported at the end, when the days are known
         if not known:
-            text = f"{received.gw}: the store no longer knows with which epoch its records begin"
-            found.append(AuditFinding("damage", f"{text}: all earlier numbers are expected too"))
+            text = f"{received.gw}: the store has lost the note of this gateway's first record"
+            found.append(AuditFinding("damage", f"{text}: all earlier numbers are expected, too"))
         for entry in self._store.records(received.gw):
             done.records += 1
             if done.records % PROGRESS_EVERY == 0:
@@ -123,8 +123,8 @@ class _GatewayAuditor:
         for finding in (*findings, *of_registers):
             done.find(finding)
         if anew:
-            text = "registers began again: no record has their earlier growth"
-            done.notes.append(f"{received.gw}: {anew} {text}")
+            text = "registers have their first growth of an epoch above the last recorded value"
+            done.notes.append(f"{received.gw}: {anew} {text}: no record has the growth in between")
         if check.running is not None:
             text = "is open: no later start has reported how it ended"
             done.notes.append(f"{received.gw}: epoch {check.running} {text}")
@@ -207,8 +207,10 @@ class _GatewayAuditor:
             text = f"{received.gw}: no manifest proves any of its records. If the gateway is new,"
             done.find(AuditFinding("nothing", f"{text} audit again in half an hour"))
         if unproved:
-            text = "manifests seal numbers that are not in the store: their digests are not checked"
-            done.notes.append(f"{received.gw}: {unproved} {text}")
+            text = (
+                "manifests seal numbers that are not in the store: the digests of these manifests"
+            )
+            done.notes.append(f"{received.gw}: {unproved} {text} are not checked")
         self._signatures()
 
     def _seal(self, entry: ReceivedRecord) -> Seal | AuditFinding | None:
@@ -257,9 +259,9 @@ def _sent(entry: ReceivedRecord) -> dict[str, Any] | AuditFinding:
         sent = entry.sent()
         header = sent["gw"], sent["epoch"], sent["stream"], sent["seq"], sent["boot"]
         if header != (*entry.key, entry.boot) or list(entry.mono) != list(sent["mono"]):
-            why = "its payload has another key"
+            why = "the payload has another key than its row"
         elif sent.get("source", "") != entry.source or not entry.fits_topic:
-            why = "its topic, its source and its payload do not belong to one record"
+            why = "topic, source and payload of the row do not belong to one record"
         else:
             return sent
     except (WireError, KeyError, TypeError) as error:

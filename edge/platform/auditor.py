@@ -59,7 +59,7 @@ class Auditor:
 
     def lost(self, count: int) -> None:
         """This program was too slow, and threw messages away."""
-        text = f"{count} messages arrived faster than they could be checked"
+        text = f"{count} messages arrived faster than they could be checked, and were not checked"
         self._find(AuditFinding("overrun", text))
 
     def report(self) -> AuditReport:
@@ -83,7 +83,9 @@ class Auditor:
                 )
         if self._unsealed.waiting:
             text = "manifests seal records that did not arrive here, or arrived too long ago"
-            report.notes.append(f"{self._unsealed.waiting} {text}: their digests are not checked")
+            report.notes.append(
+                f"{self._unsealed.waiting} {text}: the digests of these manifests are not checked"
+            )
         return report
 
     def _find(self, finding: AuditFinding) -> None:

@@ -112,8 +112,8 @@ class CompletenessCheck:
             text = f"{gw}: the start {epoch} names several previous epochs: {_epoch_names(formers)}"
             yield AuditFinding("fork", text, self._near(epoch))
         for circle in order.cycles:
-            text = f"{gw}: the starts {_epoch_names(circle)} follow each other in a circle"
-            yield AuditFinding("fork", text, self._near(circle[-1]))
+            text = f"{gw}: the starts {_epoch_names(circle)} name each other as the previous epoch,"
+            yield AuditFinding("fork", f"{text} in a circle", self._near(circle[-1]))
         closed = {self.running, self._taken, *(of for of, stream in self._lost if stream == ALL)}
         for epoch in order.ends:
             if epoch not in closed:
@@ -169,7 +169,7 @@ class CompletenessCheck:
                     continue  # before we came, perhaps
                 start = numbers.first
                 if declared.unexplained(epoch, stream, _before(start))[0]:
-                    notes.append(f"{gw} {epoch}/{stream}: joined at number {start}")
+                    notes.append(f"{gw} {epoch}/{stream}: the records begin at number {start}")
             absent = list(self._absent(epoch, stream, start, self._end(epoch, stream)))
             yield from self._unexplained((epoch, stream), absent, missing)
         unheard -= {epoch for epoch, _ in received.numbers}

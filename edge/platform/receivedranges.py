@@ -84,14 +84,16 @@ class ReceivedRanges:
     def _covers(self, key: Key, covers: object) -> Iterator[AuditFinding]:
         _, epoch, stream, seq = key
         if seq in self.covered.get((epoch, stream), ()):
-            text = f"{record_name(*key)} arrived as a record of its own, and another one covers it"
-            yield AuditFinding("conflict", text, key)
+            text = (
+                f"{record_name(*key)} arrived as a record of its own, and another record covers it"
+            )
+            yield AuditFinding("conflict", f"{text}, too", key)
         if covers is None:
             return
         try:
             found = sorted(set(decode_steps(covers)))
             if not found or found[-1] != seq:
-                raise ValueError("the list does not end with its own number")
+                raise ValueError("the list does not end with the record's own number")
         except ValueError as error:
             yield AuditFinding("undecodable", f"{record_name(*key)}: covers: {error}", key)
             return

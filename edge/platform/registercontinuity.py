@@ -178,5 +178,6 @@ def _finding(gw: str, step: RegisterStep) -> AuditFinding:
     where = record_name(gw, right.place[0], stream, right.place[1])
     text = f"{where}: {source}.{point} grew from {right.before * size:g} to {right.last * size:g},"
     text += f" and the record before it ({left.place[0]}/{left.place[1]}) ends at"
-    text += f" {left.last * size:g}: the growth was counted twice, or not at all"
+    text += f" {left.last * size:g}: the growth between these two values was counted twice, or not"
+    text += " at all"
     return AuditFinding("register", text, (gw, right.place[0], stream, right.place[1]))

@@ -85,7 +85,9 @@ async def _request_in_turn(
     status = await _first_message(client, wait_s, prefix, "status")
     epoch = status.data.get("epoch")
     if status.data.get("state") == "offline" or not isinstance(epoch, int):
-        return ResendResult(error="it is offline; ask again when it is back")
+        return ResendResult(
+            error="not asked: the gateway is offline; ask again when it is connected"
+        )
     resent = gone = 0
     for ranges in commands[:COMMANDS_PER_RUN]:
         name = secrets.token_hex(8)
@@ -101,7 +103,9 @@ async def _request_in_turn(
                 resent, gone = resent + more, gone + lost
             case _:
                 why = str(data.get("error", "an invalid answer"))
-                return ResendResult(resent, gone, error=f"it refuses: {why:.300}")
+                return ResendResult(
+                    resent, gone, error=f"the gateway refused the command: {why:.300}"
+                )
     left = sum(
         b - a + 1 for c in commands[COMMANDS_PER_RUN:] for each in c for a, b in each["ranges"]
     )

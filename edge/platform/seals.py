@@ -63,7 +63,7 @@ def seal_of(key: Key, data: Mapping[str, Any]) -> Seal:
                 raise ValueError("only the first manifest of an epoch may have `former`")
             numbers = decode_steps(seqs)
             if not all(a < b for a, b in pairwise(numbers)):
-                raise ValueError("its numbers do not grow")
+                raise ValueError("its numbers are not in ascending order")
             # the first one of an epoch seals nothing: it names the former epoch
             ends = (numbers[0], numbers[-1]) if numbers else (first, first - 1)
             if (first, last, count) != (*ends, len(numbers)):

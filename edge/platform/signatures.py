@@ -43,7 +43,7 @@ class CertificateKeys:
         authority = None if ca is None else _certificate(ca)
         self._keys: dict[str, tuple[frozenset[str], Any]] = {}
         if not folder.is_dir():
-            raise ConfigError(f"{folder}: --keys is a folder with the gateways' certificates")
+            raise ConfigError(f"{folder}: --keys needs a folder with the gateways' certificates")
         for file in sorted(folder.iterdir()):
             if file.suffix in SUFFIXES:
                 certificate = _certificate(file)
@@ -71,7 +71,7 @@ class CertificateKeys:
             return f"it is signed with the key of {', '.join(sorted(names))}"
         how = _verify_arguments(alg, key)
         if how is None:
-            return f"alg is {alg!r:.40}, and the key of its certificate is of another kind"
+            return f"alg is {alg!r:.40}, but the key in its certificate is of another type"
         body = {field: value for field, value in sent.items() if field not in HEADER_KEYS}
         try:
             key.verify(base64.b64decode(sig, validate=True), signed_bytes(body), *how)

@@ -10,6 +10,7 @@ SHARED_PREFIXES: Final = (
     "$share",
     "$queue",
 )  # the second is EMQX's word for a group without a name
+SOME_SOURCES: Final = "it may leave out sources, so missing numbers cannot be found"
 
 
 def receive_refusal(topic_filter: str, prefix: str = TOPIC_PREFIX) -> str | None:
@@ -51,8 +52,8 @@ def check_refusal(topic_filter: str, prefix: str = TOPIC_PREFIX) -> str | None:
         case [stream, *_] if stream in OTHER_KINDS:
             return f"{stream} holds no numbered records; end it with /up/#"
         case [stream, *_] if stream in STREAMS:
-            return f"numbers run per stream, over all sources; end it with /up/{stream}/#"
-    return "numbers run per stream, over all sources; end it with /up/# or /up/STREAM/#"
+            return f"{SOME_SOURCES}; end it with /up/{stream}/#"
+    return f"{SOME_SOURCES}; end it with /up/# or /up/STREAM/#"
 
 
 def subscriptions(

@@ -79,15 +79,15 @@ class WallTimeCheck:
         for wall in walls:
             if not any(_matches(wall, entry, moment) for moment in possible):
                 self.wrong += 1
-                sentence_text = f"{record_name(*entry.key)} has {wall.start} ({wall.tq})"
-                self.first = self.first or f"{sentence_text}, {_map_text(self.seal.clock, entry)}"
+                text = f"{record_name(*entry.key)}: {wall.start} ({wall.tq}) in the store"
+                self.first = self.first or f"{text}, {_map_text(self.seal.clock, entry)}"
                 return
 
     def finding(self) -> AuditFinding | None:
         if not self.wrong:
             return None
         text = f"{self.wrong} records that the manifest {record_name(*self.seal.key)} seals have"
-        text += f" wall times that differ from those of the gateway: {self.first}"
+        text += f" wall times that differ from those of the gateway, for example {self.first}"
         return AuditFinding("time", text, self.seal.key)
 
 
@@ -120,8 +120,8 @@ def _map_text(clock: Sequence[Moment], entry: ReceivedRecord) -> str:
     """What the map says instead, for people."""
     mine = [moment for moment in clock if moment.boot == entry.boot]
     if not mine:
-        return f"and the manifest has no clock of boot {entry.boot}"
-    return "the gateway " + " or ".join(f"{_iso(each, entry)} ({each.tq})" for each in mine[:3])
+        return f"but the manifest has no clock of boot {entry.boot}"
+    return " or ".join(f"{_iso(each, entry)} ({each.tq})" for each in mine[:3]) + " by the manifest"
 
 
 def _iso(moment: Moment, entry: ReceivedRecord) -> str:

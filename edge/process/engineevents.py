@@ -6,12 +6,12 @@ from typing import Any, Final, Literal
 from edge.core.record import Draft, Stream
 
 FAULT_TEXTS = {
-    "stuck_on": ("has been occupied for longer than max_presence_s", "changes again"),
+    "stuck_on": ("has been occupied for longer than max_presence_s", "has become free again"),
     "chatter": (
-        "reports more vehicles than can pass",
-        "reports a possible number of vehicles again",
+        "counts more vehicles than a lane can carry",
+        "counts a possible number of vehicles again",
     ),
-    "no_activity": ("has not detected anything for too long", "detects vehicles again"),
+    "no_activity": ("has not detected anything for {minutes:g} minutes", "detects vehicles again"),
 }
 
 
@@ -27,7 +27,7 @@ def sensor_fault_event(
 
     `since_s`: when it goes on, for how long it may have been so.
     """
-    what = FAULT_TEXTS[fault][0 if on else 1]
+    what = FAULT_TEXTS[fault][0 if on else 1].format(minutes=(since_s or 0.0) / 60.0)
     body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "on" if on else "off",

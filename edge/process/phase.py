@@ -231,10 +231,10 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: PhaseFault, since_ns: int | Non
     name, minutes = setup.name, STUCK_AFTER_NS // 60_000_000_000
     texts = {
         ("stuck", True): f"has not changed for {minutes} minutes: the signal is off or flashes, or "
-        "the cable of the contact is cut; figures of the signal are left out",
+        "the cable of the contact is cut; until the contact changes, records have no `signal`",
         ("stuck", False): "changes again",
         ("never_changed", True): f"has never changed in {minutes} minutes while vehicles passed: "
-        "its line is not connected; figures of the signal are left out",
+        "its wire is probably not connected; until the contact changes, records have no `signal`",
         ("never_changed", False): "changes now",
     }[fault, on]
     body: dict[str, Any] = {

@@ -17,7 +17,7 @@ from edge.process.engineevents import event_draft
 from edge.process.enginesetup import ContactSetup
 
 CONTACT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {  # kind: (on, off)
-    "door": ("the door is open", "the door is shut"),
+    "door": ("the door is open", "the door is closed"),
     "tamper": ("somebody may be tampering with it", "the tamper switch is at rest again"),
     "plug": ("the plug is in", "the plug is out"),
     "contact": ("the contact is closed", "the contact is open"),
@@ -57,7 +57,7 @@ class ContactState:
             return self._event(contact, "flickers: look at the switch and at its cable", "flicker")
         self.flickers, self.reported_ns = False, contact.mono_ns
         text = CONTACT_TEXTS[self.setup.kind][0 if contact.on else 1]
-        return self._event(contact, f"{text} (found so at the start)" if contact.initial else text)
+        return self._event(contact, f"{text} (state at the start)" if contact.initial else text)
 
     def settle(self, end_ns: int) -> Draft | None:
         """How a contact that flickered has settled, if it has by then."""

@@ -140,7 +140,10 @@ def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOv
                 "by": "rule overstay",
                 "max_stay_min": bay["limit"],
             }
-            yield name, {**body, "text": f"{name}: the bay is not watched any more."}
+            yield (
+                name,
+                {**body, "text": f"{name}: the bay is no longer watched, so the event is closed."},
+            )
     for approach, signal in state["signals"].items():
         owner = sources.signals.get(approach)
         fits = {each.name: each.colour for each in owner.setup.contacts} if owner else {}
@@ -154,7 +157,7 @@ def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOv
                         "state": "off",
                         "by": "rule phase",
                         "fault": "phase",
-                        "text": f"{name}: {what} is not watched any more.",
+                        "text": f"{name}: {what} is no longer watched, so the fault is closed.",
                     },
                 )
 
@@ -164,7 +167,10 @@ def _fault_over(name: str, fault: str, part: str = "", by: str = "") -> FaultsOv
     if part:
         body["part"] = part
     what = f"{part} loop" if part else "sensor"
-    return name, {**body, "text": f"{name}: the {what} is not watched any more."}
+    return name, {
+        **body,
+        "text": f"{name}: the {what} is no longer watched, so the fault is closed.",
+    }
 
 
 def _geometry_print(lane: LaneWindow) -> str:

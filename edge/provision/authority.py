@@ -77,7 +77,7 @@ class Authority:
         names = [forms.parse_host(each) for each in hosts]
         for host in names:
             if not self._may(host):
-                raise PkiError(f"{host.value} is not among the names of this authority")
+                raise PkiError(f"{host.value} is not a name or an address that this CA may certify")
         return self._issue(name or hosts[0], key, names, ExtendedKeyUsageOID.SERVER_AUTH, now, days)
 
     def crl(

@@ -17,7 +17,7 @@ PROBLEMS: Final = {  # code: (status, title)
     "malformed": (400, "The request cannot be read"),
     "unknown": (401, "The claim or the certificate is not trusted here"),
     "forbidden": (403, "Not for this site or this name"),
-    "missing": (404, "There is nothing here"),
+    "missing": (404, "Not found"),
     "used": (409, "The claim was used by another key"),
     "expired": (410, "Expired"),
     "busy": (429, "Too many certificates"),

@@ -77,10 +77,12 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
     def _answer(self, working: contextlib.ExitStack) -> HttpAnswer:
         found = PATH_PATTERN.fullmatch(self.path)
         if found is None or found[1] != self.server.service.label or found[2] not in METHODS:
-            return problem_answer(404, "missing", "There is nothing here", "no such path or label")
+            return problem_answer(404, "missing", "Not found", "no such path or label")
         verb = found[2]
         if self.command != METHODS[verb]:
-            return problem_answer(405, "malformed", "Wrong method", f"{verb} is {METHODS[verb]}")
+            return problem_answer(
+                405, "malformed", "Wrong method", f"use {METHODS[verb]} for {verb}"
+            )
         try:
             act = self._act(verb)  # the body is read, too
             working.enter_context(self.server.at_work(self.connection))

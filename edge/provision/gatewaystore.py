@@ -87,7 +87,7 @@ class GatewayStore:
         with self._db.read():
             found = self._requests("spki = ? ORDER BY asked DESC", spki)
             if not found:
-                raise ClaimClosedError("no claim was used by this key")
+                raise ClaimClosedError("this key has not used a claim")
             return found[0].claim
 
     def pending(self) -> list[ClaimRequest]:

@@ -128,7 +128,7 @@ def _check(request: IssueRequest) -> None:
         if not is_platform(name):
             raise ConfigError(f"{name!r:.80}: a program is called {PLATFORM}, or {PLATFORM}-MORE")
         if request.hosts:
-            raise ConfigError(f"{name}: a program is a client, and has no --dns and no --ip")
+            raise ConfigError(f"{name}: a program is a client, and takes no --dns and no --ip")
         return
     if not is_gateway(name):
         text = f"3 to 64 of a-z, 0-9 and -, and does not begin with {PLATFORM}"

@@ -77,7 +77,8 @@ def _secret(key: str, path: Path) -> str:
     try:
         return atomicfiles.read_file(path, key).decode().strip("\r\n")
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not UTF-8: a {key} that was changed would not work") from None
+        text = f"{path}: a {key} must be UTF-8, because it is used unchanged"
+        raise ConfigError(text) from None
 
 
 def new_claim(
@@ -164,7 +165,7 @@ def _serial(path: Path, key: Ed25519PrivateKey) -> int:
     try:
         found = siteconfig.parse_signed_config(atomicfiles.read_file(path, "configuration"))
     except siteconfig.SignedConfigError as error:
-        raise ConfigError(f"{path}: {error}; remove it") from None
+        raise ConfigError(f"{path}: {error}; remove this file") from None
     if not siteconfig.signed_by(found, key.public_key()):
         text = "not signed with this key. If the claim names another operator's key, sign with"
         raise ConfigError(f"{path}: {text} that key; otherwise remove the file")

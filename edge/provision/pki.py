@@ -82,9 +82,10 @@ class SmallAuthority:
         held = self.revoked
         end = held.next_update_utc if held is not None else None
         if end is None or end <= now:
-            return f"{self.folder}/crl.pem has expired: brokers refuse everybody; sign it again"
+            return f"{self.folder}/crl.pem has expired: brokers refuse every client; sign it again"
         if (end - now).days < LIST_DAYS / 2:
-            return f"{self.folder}/crl.pem ends on {end:%Y-%m-%d}: then brokers refuse everybody"
+            text = f"{self.folder}/crl.pem expires on {end:%Y-%m-%d}"
+            return f"{text}; from then on brokers refuse every client"
         return None
 
 

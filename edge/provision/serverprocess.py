@@ -51,7 +51,8 @@ class CrlPublisher:
                 self._publish()
                 self._known, self._written = count, mono
         except (OSError, EnrolStoreError) as error:
-            self._log(f"the CRL cannot be written: {error}; brokers refuse everybody after its end")
+            text = "from the day on which the old one expires, brokers refuse every client"
+            self._log(f"the CRL cannot be written: {error}; {text}")
 
 
 class ServerProcess:

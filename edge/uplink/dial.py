@@ -19,7 +19,7 @@ YEARS_10_NS: Final = 3653 * 86_400 * 1_000_000_000
 MIN_TIMEOUT_S: Final = 0.1  # for one address, however many there are
 
 _resolver: Final = CachingResolver()
-_dials: Final = BlockingCalls("dial", 2, "earlier connections still wait for TCP or TLS")
+_dials: Final = BlockingCalls("dial", 2, "earlier connection attempts still wait for TCP or TLS")
 _flags: Final = threading.Lock()
 
 
@@ -126,7 +126,8 @@ def _dates(certificate: dict[str, Any], floor_ns: int | None) -> int:
         if ends_ns <= floor_ns:
             text = f"the broker's certificate expired on {ends}, before the last known time"
         elif begins_ns > floor_ns + YEARS_10_NS:
-            text = f"the broker's certificate begins {begins}, 10 years after the last known time"
+            text = f"the broker's certificate is valid only from {begins}"
+            text += ", 10 years after the last known time"
         if text:
             raise ssl.SSLCertVerificationError(1, text)
     return begins_ns

@@ -210,7 +210,7 @@ class Manifests:
                 parse_moments([moment])[0]: int(epoch) for epoch, *moment in state["redelivered"]
             }
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"no state of manifests: {error!r}") from error
+            raise ValueError(f"the state of the manifests cannot be read: {error!r}") from error
         self._open, self._sealed, self._again = segments, sealed, again
 
     def _segment(self, place: SegmentPlace, number: int) -> ManifestSegment:
@@ -267,6 +267,6 @@ def _packed(clock: Sequence[Moment]) -> list[list[Any]]:
 def _parsed(found: Any, count: Any, chain: Any, clock: Any, again: Any) -> Iterator[Any]:
     numbers = decode_steps(found)
     if not isinstance(chain, bytes) or len(chain) != len(CHAIN_START) or count != len(numbers):
-        raise ValueError("a segment that cannot be")
+        raise ValueError("an impossible segment")
     known = list(parse_moments(clock)), list(parse_moments(again))
     return iter(([list(step) for step in found], int(count), chain, *known))

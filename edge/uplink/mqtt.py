@@ -214,7 +214,7 @@ class MqttConnection:
         properties = publish_properties(content_type) if self._v5 else None
         size = _size(topic, payload, content_type)
         if not self.fits(topic, payload, content_type):
-            text = f"{size} bytes of {self.session.max_packet}"
+            text = f"{size} bytes; the broker accepts {self.session.max_packet}"
             return BrokerRefusedError(PACKET_TOO_LARGE, "Packet too large", text)
         retain = retain and self.session.retain  # RetainAvailable 0: without the flag
         info = self._client.publish(topic, payload, 1, retain, properties)

@@ -103,7 +103,7 @@ class PahoClient(paho.Client):
     def _sock_recv(self, bufsize: int) -> bytes:
         if self._in_packet["remaining_length"] > MAX_RECEIVE_BYTES:
             if self._in_packet["command"] & 0xF0 != paho.PUBLISH:
-                raise ConnectionError("a packet that no broker sends at this size")
+                raise ConnectionError("a packet larger than any that a broker sends")
             del self._in_packet["packet"][READ_AHEAD_BYTES:]  # read on, keep nothing
         try:
             data = super()._sock_recv(min(bufsize, CHUNK))

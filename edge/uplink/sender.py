@@ -251,7 +251,7 @@ class Sender:
             subscribe=self._inbound.filters,
             on_message=self._came,
         )
-        LOG.info("connected to %s, window %d", broker, link.session.window)
+        LOG.info("connected to %s, in-flight window %d", broker, link.session.window)
         try:
             await self._connected(link)
             await self._send(link)
@@ -315,7 +315,7 @@ class Sender:
                 waits.append(delivery.probing.wait_s(now_ns))
             await self._woken(min(wait_s for wait_s in waits if wait_s is not None))
         if self._lost is None:
-            LOG.info("leaving this broker for another one, or for the first one")
+            LOG.info("disconnecting, to use another configured broker")
             return
         LOG.warning("%s", self._lost)
         if self._lost.code == SESSION_TAKEN_OVER:

@@ -163,7 +163,7 @@ def test_a_row_at_0_says_that_a_line_at_rest_was_watched_from_the_start(folder: 
     edges = LATE.decode().replace(HEADER, f"{HEADER}0,c,1\n0,f,0\n")  # c is active low
     said = replayed(folder, edges.encode())
     assert reported(said, "east_1") == [(0, 5.0, "ok")] * 2 + [(1, 5.0, "ok")]
-    assert not [r for r in said.records if '"door"' in r]  # it is shut, as it was
+    assert not [r for r in said.records if '"door"' in r]  # it is closed, as it was
 
 
 def test_a_vehicle_that_comes_at_0_is_one(folder: Path) -> None:

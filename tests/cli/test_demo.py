@@ -101,7 +101,7 @@ def test_a_minute_shows_everything(tmp_path: Path) -> None:
     jam, odd = shown.having("Congestion on"), shown.having("anomaly on:")
     assert jam, shown.lines
     assert odd
-    assert all("says the model" in line or "says the rule" in line for line in jam + odd)
+    assert all("by the model" in line or "by the rule" in line for line in jam + odd)
     assert any("pm2_5 of hut_air" in line for line in odd), "the fault is in the fine dust"
     assert shown.having("vehicles")
     assert (shown.left, shown.files) == ([], [])

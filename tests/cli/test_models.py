@@ -156,7 +156,7 @@ def test_while_the_daemon_runs_it_is_asked_how_they_fare(
         "model": "anomaly 0.9.0", "answers": "model", "why": "", "ms": 0.14, "shadow": shadow,
         "instead": "model anomaly 1.0.0: out of its mind",
         "drift": {"psi": 0.31, "column": "level", "hours": 24,
-                  "text": "answers differ from what it was trained on: level"},
+                  "text": "answers differ from the training data; most in level"},
     }  # fmt: skip
     answers = {"status": {"models": {"anomaly": reported, "congestion": None}}}
     with answering(tmp_path / "run", answers):
@@ -167,7 +167,7 @@ def test_while_the_daemon_runs_it_is_asked_how_they_fare(
     assert lives == [
         "anomaly 0.9.0 answers, 0.1 ms for the last answer",
         "the previous version is used; model anomaly 1.0.0: out of its mind",
-        "drift: answers differ from what it was trained on: level (PSI 0.31, level)",
+        "drift: answers differ from the training data; most in level (PSI 0.31, level)",
         "candidate anomaly 1.1.0 runs beside it, 0.20 ms a run: flags agree in 99% of 1,000 "
         "samples; live raised its flag 3 times, candidate 1 time; mean difference 0.01",
         "  60 s before the last window air.no2: live on (0.7), candidate off (0.2)",

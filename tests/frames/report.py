@@ -17,28 +17,29 @@ HEAD: Final = """\
 
 Made by `python -m tests.frames.run --frames DIR --write`. `make frames FRAMES=DIR` makes the same
 comparison. It fails on a value that differs without a reason, on a damaged file, and on too few
-frames: the folder must hold at least 100 frames of M-Bus (refused frames count), 200 of SML and 13
-telegrams of DSMR. Without a folder, only the frames of source packages and of this repository are
-compared, and the missing sets are named. Without any frame of a source package it fails.
+frames: the folder must hold at least 100 frames of M-Bus (refused frames are included), 200 of SML
+and 13 telegrams of DSMR. Without a folder, only the frames of source packages and of this
+repository are compared, and the missing sets are named. Without any frame of a source package it
+fails.
 
 Another implementation decodes the same bytes, and each value is compared. *Same*: the values are
 equal. *Ours better*: they differ, or only our driver gives one, and the table below says why ours
 is right. *Refused*: only the other program gives a value, and ours says why it gives none. *Wrong*
 must be 0. A frame that both refuse counts as one value that is the same. Values for which we have
 no point (past months, dates, maxima) are not compared. *Calculated* frames were not recorded at a
-meter: the other implementation encoded them, or this repository made them, or a simulated meter
-gives them that another program reads right with its register map (these lines count maps). A frame
-that is compared with two implementations counts as one frame and two values.
+meter: the other implementation encoded them, or this repository made them. Or a simulated meter
+gave them, and another program reads it correctly with its register map; these lines count maps. A
+frame that is compared with two implementations counts as one frame and two values.
 
 Each recorded frame is also cut off at each of its bytes and given to the driver (*cut*: how many
 pieces). If a piece gives a number, the run fails.
 
 """
 NOT_HERE: Final = """\
-## What there is not
+## Limits
 
 - Only the parsers of these source packages are used: dlt645 holds no frame of a meter, dsmr-parser
-  one of its thirteen example telegrams, iec62056-21 no readout.
+  holds one of its thirteen example telegrams, and iec62056-21 holds no readout.
 - mbmd and evcc have no map for `adl400`, `pzem004t` and `umg96rm`.
 - pyMeterBus and libmbus give neither the phase of a record nor its direction. So our decoding
   chooses the point, and only value, unit, tariff and storage are compared with theirs.
@@ -46,7 +47,7 @@ NOT_HERE: Final = """\
   gives, is used.
 - dlt645 reads single values only, so the values of a block are given to it one by one.
 - mbmd and evcc are Go programs. `tests/frames/maps.toml` lists their registers, types and scales.
-  Our driver reads a simulated meter that their map reads right.
+  Our driver reads a simulated meter that their map reads correctly.
 - There is no public collection of DL/T 645 frames or of IEC 62056-21 readouts. Single frames are in
   `tests/frames/dlt645.toml` and `tests/frames/readouts.toml`, with their sources.
 """

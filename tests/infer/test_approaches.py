@@ -147,13 +147,13 @@ def test_reasons_in_words() -> None:
     slow = (0.0, 0.0, 1.1, 0.0)
     assert congestion_reason({"mid": _seen(0.62), "advance": _seen(0.3, standing=0.8)}, slow) == (
         "occupancy 30 % on the advance loops, vehicles at their usual speed, "
-        "a queue stands at the advance loops"
+        "a queue stands on the advance loops"
     )
     assert congestion_reason({"mid": _seen(0.62)}, slow) == (
         "occupancy 62 % on the mid-block loops, vehicles at a third of their usual speed"
     )
     assert congestion_reason({"stop": _seen(0.9, longest_s=40.0)}) == (
-        "occupancy 90 % on the stop line loops, a queue stands at the stop line loops"
+        "occupancy 90 % on the stop line loops, a queue stands on the stop line loops"
     )
     assert congestion_reason({}) == ""
 

@@ -72,7 +72,7 @@ def test_what_is_as_in_training_is_no_drift_and_what_is_not_is_named() -> None:
     reported = drift.measured()
     assert reported is not None
     assert reported["psi"] > LARGE_PSI
-    assert reported["text"] == "inputs differ from what it was trained on: speed"
+    assert reported["text"] == "inputs differ from the training data; most in speed"
 
 
 def test_answers_are_measured_too() -> None:
@@ -81,7 +81,7 @@ def test_answers_are_measured_too() -> None:
     reported = drift.measured()
     assert reported is not None
     assert reported["column"] == "p of congestion"
-    assert reported["text"] == "answers differ from what it was trained on: p of congestion"
+    assert reported["text"] == "answers differ from the training data; most in p of congestion"
 
 
 def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
@@ -274,7 +274,7 @@ def test_a_reference_in_a_bundle_is_measured_by_its_guard(tmp_path: Path) -> Non
     rows = {**made.feed(1.0), "state": guard.session.started([1.0])}
     for minute in range(60 * HOURS):
         assert guard.ask(minute * MINUTE, rows) is not None
-    assert guard.status()["drift"]["text"] == "answers differ from what it was trained on: onset"
+    assert guard.status()["drift"]["text"] == "answers differ from the training data; most in onset"
     after = ModelGuard("anomaly", folder)
     saved = guard.snapshot()
     assert saved is not None

@@ -196,7 +196,7 @@ def test_an_incident_that_is_up_when_congestion_is_switched_off_goes_off_once_an
     after.run(80, 90, 0.7, 0.04, 0.04)
     (event,) = after.reported
     assert (event.body["state"], event.to_ns) == ("off", 81 * SLOT_NS)
-    assert event.body["text"].endswith("is not watched any more.")
+    assert event.body["text"].endswith("is no longer watched, so the flag is closed.")
     again = Judged(congestion=True, flags=after.judge.snapshot_flags())
     again.run(90, 100, 0.15, 0.15, 0.15)
     assert again.reported == []

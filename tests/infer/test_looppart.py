@@ -100,7 +100,7 @@ def test_a_loop_that_is_given_up_is_told_to_be_over(tmp_path: Path) -> None:
     assert [(e.source, e.body["state"], e.body["fault"]) for e in events] == [
         ("m_0", "off", "stuck_on")
     ]
-    assert "not watched any more" in events[0].body["text"]
+    assert "no longer watched" in events[0].body["text"]
 
 
 def test_damaged_flags_of_loops_leave_the_others_alone(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_a_lane_alone_is_told_by_the_green_that_passed() -> None:
     road.drive(45, {"a_0": 0}, green_ns=15 * S)
     minute, ruling = road.reported["a_0"]
     assert 265 <= minute <= 285
-    assert "min of green" in ruling.evidence
+    assert "min of it on green" in ruling.evidence
 
 
 def test_one_that_stands_on_a_loop_is_no_silence() -> None:

@@ -250,7 +250,7 @@ def test_a_fault_that_is_another_one_ends_before_that_begins() -> None:
     assert said(reporter.report(S, [verdict("stuck_on", "on")])) == [("stuck_on", "on")]
     both = reporter.report(2 * S, [verdict("inverted", "on")])
     assert said(both) == [("stuck_on", "off"), ("inverted", "on")]
-    assert "is not stuck_on but inverted" in both[0].body["text"]
+    assert "does not have the fault stuck_on; its fault is inverted" in both[0].body["text"]
     assert said(reporter.report(3 * S, [verdict(None, "off")])) == [("inverted", "off")]
 
 

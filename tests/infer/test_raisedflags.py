@@ -86,7 +86,7 @@ def test_a_flag_whose_approach_is_gone_goes_off_once_and_says_why(up: dict[str, 
     site = FlaggedSite(again)
     (event,) = site.run(1, pm=0.0)
     assert (event.source, event.body["state"]) == ("north", "off")
-    assert event.body["text"] == "Congestion on north is not watched any more."
+    assert event.body["text"] == "Congestion on north is no longer watched, so the flag is closed."
     assert "by" not in event.body
     assert site.run(50, pm=0.0) == []
     assert "north" not in again.snapshot_flags()["approaches"]
@@ -101,7 +101,7 @@ def test_a_flag_of_a_model_that_is_switched_off_goes_off_once(
     site = FlaggedSite(judge)
     (event,) = site.run(1, 0.95, 0.0)
     assert (event.body["event"], event.body["state"]) == (what, "off")
-    assert event.body["text"].endswith("is not watched any more.")
+    assert event.body["text"].endswith("is no longer watched, so the flag is closed.")
     assert site.run(50, 0.95, 0.0) == []
 
 
@@ -114,7 +114,7 @@ def test_a_flag_whose_sensor_is_gone_goes_off_with_the_first_window(up: dict[str
     ]
     (event,) = _judged(judge, PERIOD_NS, traffic(PERIOD_NS, [0.95, 0.95]))
     assert (event.source, event.body["point"], event.body["state"]) == ("hut_air", "pm2_5", "off")
-    assert event.body["text"] == "pm2_5 of hut_air is not watched any more."
+    assert event.body["text"] == "pm2_5 of hut_air is no longer watched, so the flag is closed."
     assert judge.snapshot_flags()["series"] == []
     assert _judged(judge, 2 * PERIOD_NS, traffic(2 * PERIOD_NS, [0.95, 0.95])) == []
 

@@ -70,4 +70,4 @@ def test_series_that_stand_still_are_drift() -> None:
     frozen = _watched(still, TWO_DAYS)
     assert isinstance(frozen["psi"], float)
     assert frozen["psi"] > LARGE_PSI
-    assert "differ from what it was trained on" in str(frozen["text"])
+    assert "differ from the training data" in str(frozen["text"])

@@ -110,8 +110,8 @@ def test_a_manifest_whose_records_are_gone_proves_nothing(tmp_path: Path) -> Non
     done = audited(tmp_path, [SEALED[0], SEALED[2]])
     assert kinds(done) == ["nothing", "missing"]
     assert done.proved == 0
-    text = "1 manifests seal numbers that are not in the store: their digests are not checked"
-    assert f"{GW}: {text}" in done.notes
+    text = "1 manifests seal numbers that are not in the store: the digests of these manifests"
+    assert f"{GW}: {text} are not checked" in done.notes
 
 
 WRONG: list[dict[str, Any]] = [
@@ -129,7 +129,8 @@ def test_a_payload_of_another_key_is_damage(tmp_path: Path, wrong: dict[str, Any
     assert (day.numbers, day.covered) == (3, {("air", "hut"): 60.0})
     assert "not checked" not in str(done.notes)
     (text,) = [each.text for _, each in done.findings if each.kind == "damage"]
-    assert text == f"{GW} {E1}/air/1: the stored payload is damaged: its payload has another key"
+    why = "the payload has another key than its row"
+    assert text == f"{GW} {E1}/air/1: the stored payload is damaged: {why}"
     assert done.days.day("2026-11-25").records == 3
 
 
@@ -227,8 +228,8 @@ def test_a_register_that_began_anew_is_noted(tmp_path: Path) -> None:
     ]
     done = audited(tmp_path, [entry(each) for each in sealed(*made)])
     assert done.findings == []
-    text = "1 registers began again: no record has their earlier growth"
-    assert done.notes[0] == f"{GW}: {text}"
+    text = "1 registers have their first growth of an epoch above the last recorded value"
+    assert done.notes[0] == f"{GW}: {text}: no record has the growth in between"
 
 
 # -- days ------------------------------------------------------------------------------------------
@@ -285,7 +286,7 @@ def test_covered_numbers_are_new_once_and_a_conflict_as_records_of_their_own() -
     assert take(5, [[1, 5, 2]]) == (True, [])
     assert take(2) == (True, [])
     assert take(2) == (False, [])
-    own = f"{name}/3 arrived as a record of its own, and another one covers it"
+    own = f"{name}/3 arrived as a record of its own, and another record covers it, too"
     assert take(3) == (True, [own])
     assert take(5) == (False, []), "its own number is none that it covers"
     twice = f"{name}/6 covers 2 numbers that other records have or cover too"

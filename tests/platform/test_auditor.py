@@ -29,7 +29,7 @@ def test_missing_numbers_are_a_finding_and_not_also_a_hole() -> None:
 def test_joining_in_the_middle_is_said_and_is_no_finding() -> None:
     report = audit(message(7), message(8))
     assert report.clean
-    assert report.notes == [f"{GW} {E1}/air: joined at number 7"]
+    assert report.notes == [f"{GW} {E1}/air: the records begin at number 7"]
 
 
 def test_time_is_whole_or_a_gap_event_names_the_hole() -> None:

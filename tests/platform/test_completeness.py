@@ -94,7 +94,8 @@ def test_forks_name_their_starts() -> None:
     follows(circle, E2, E1)
     follows(circle, E1, E2)
     (first, *_) = judge_completeness(circle, [])[0]
-    assert first.text == f"{GW}: the starts {E2}, {E1} follow each other in a circle"
+    starts = f"{GW}: the starts {E2}, {E1}"
+    assert first.text == f"{starts} name each other as the previous epoch, in a circle"
     assert first.place is not None
     assert first.place[1] == E1
 
@@ -140,7 +141,7 @@ def test_numbers_before_the_first_that_came_are_missed_only_where_we_were_there(
     findings, missing = judge_completeness(made, notes)
     assert missing == {(E2, "air"): [(1, 1)]}
     assert [each.place for each in findings] == [(GW, E2, "air", 1)]
-    assert notes == [f"{GW} {E1}/air: joined at number 5"]
+    assert notes == [f"{GW} {E1}/air: the records begin at number 5"]
     notes.clear()
     assert judge_completeness(received({E1: [1]}), notes) == ([], {})
     assert notes == []

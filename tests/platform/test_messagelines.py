@@ -11,8 +11,9 @@ from edge.platform.messagelines import _span, _stream_text, event_text, message_
 from edge.uplink.wire import JSON, DecodedMessage, decode
 
 BY = "model congestion 1.0.0"
-JAM = f"Congestion on north: p 0.93, says the {BY}."
-MOVES = f"Traffic on north moves again, says the {BY}."
+JAM = f"Congestion on north: p 0.93 (decided by the {BY})."
+ENDED = f"The congestion on north has ended (decided by the {BY})."
+MOVES = f"Traffic on north moves again (decided by the {BY})."
 
 
 def event(**body: object) -> DecodedMessage:
@@ -30,6 +31,7 @@ def event(**body: object) -> DecodedMessage:
     ("body", "says"),
     [
         ({"event": "congestion", "state": "on", "by": BY, "text": JAM}, JAM),
+        ({"event": "congestion", "state": "off", "by": BY, "text": ENDED}, ENDED),
         ({"event": "congestion", "state": "off", "by": BY, "text": MOVES},
          f"congestion off: {MOVES}"),
         ({"event": "sensor_fault", "state": "on", "text": "hut_air: silent"},
@@ -58,9 +60,9 @@ def test_kind_and_state_stand_where_the_text_does_not_say_them(
 def test_the_demos_table_says_a_flag_once_and_a_raised_one_in_red() -> None:
     board = DemoDisplay("demo")
     board.take(event(event="congestion", state="on", by=BY, text=JAM))
-    board.take(event(event="congestion", state="off", by=BY, text=MOVES))
+    board.take(event(event="congestion", state="off", by=BY, text=ENDED))
     on, off = board.rows()[-3:-1]
-    assert (on, off) == (f"  01:00:00 ! {JAM}", f"  01:00:00   congestion off: {MOVES}")
+    assert (on, off) == (f"  01:00:00 ! {JAM}", f"  01:00:00   {ENDED}")
     assert _coloured(on).startswith(RED)
     assert _coloured(off) == off
 

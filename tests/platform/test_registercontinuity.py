@@ -233,7 +233,7 @@ def test_steps_are_told_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.place for each in findings] == places
     assert findings[-1].text == f"{GW}: 3 more registers do not continue as expected"
     text = f"{GW} {E1}/energy/2: hut.energy_import grew from 20 to 21, and the record before it"
-    assert findings[0].text.startswith(f"{text} ({E1}/1) ends at 11: the growth was counted twice")
+    assert findings[0].text.startswith(f"{text} ({E1}/1) ends at 11: the growth between these two")
     assert anew == 0
 
 

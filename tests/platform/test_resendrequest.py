@@ -97,7 +97,7 @@ async def test_what_is_missing_is_asked_for(mosquitto: Make, tmp_path: Path) -> 
     ("answer", "status", "says"),
     [
         ({"ok": False, "error": "not today"}, None, "not today"),
-        ({"ok": True, "resent": "many"}, None, "refuses"),
+        ({"ok": True, "resent": "many"}, None, "refused the command"),
         (None, None, "no answer"),
         ({"ok": True}, {"state": "offline"}, "offline"),
     ],
@@ -143,7 +143,10 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
     refusing = [answers[0], {"ok": False, "error": "not today"}]
     for reported, wanted in (
         (answers, ResendResult(resent=3, gone=5, not_asked=11)),
-        (refusing, ResendResult(resent=2, gone=1, error="it refuses: not today")),
+        (
+            refusing,
+            ResendResult(resent=2, gone=1, error="the gateway refused the command: not today"),
+        ),
     ):
         async with aiomqtt.Client(
             "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5

@@ -68,7 +68,7 @@ def test_each_kind_of_key_holds_its_own_signature_only(tmp_path: Path, alg: str)
     assert keys.refusal("gw-1", {**sent, "sig": "AA=="}) == wrong
     assert keys.refusal("gw-2", sent) == "it is signed with the key of gw-1"
     for other in {*KINDS, "none"} - {alg}:
-        assert "of another kind" in str(keys.refusal("gw-1", {**sent, "alg": other}))
+        assert "of another type" in str(keys.refusal("gw-1", {**sent, "alg": other}))
     assert "not among the keys" in str(keys.refusal("gw-1", {**sent, "cert_sha256": "00"}))
     for name in ("alg", "sig", "cert_sha256"):
         assert keys.refusal("gw-1", {**sent, name: 7}) == "alg, sig or cert_sha256 is missing"
@@ -93,7 +93,7 @@ def test_with_a_ca_each_must_have_been_issued_by_it(tmp_path: Path) -> None:
 
 def test_a_folder_without_certificates_is_a_mistake(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
-    with pytest.raises(ConfigError, match="is a folder"):
+    with pytest.raises(ConfigError, match="needs a folder"):
         CertificateKeys(folder)
     made = certificate(ed25519.Ed25519PrivateKey.generate(), "gw-1")
     put(folder / "gw.txt", made)

@@ -61,8 +61,8 @@ UP = "k/v1/+/+/up"
 @pytest.mark.parametrize(
     ("topic_filter", "why"),
     [
-        (f"{UP}/air/hut", "over all sources; end it with /up/air/#"),
-        (f"{UP}/air", "over all sources; end it with /up/air/#"),
+        (f"{UP}/air/hut", "it may leave out sources, so missing numbers cannot be found"),
+        (f"{UP}/air", "cannot be found; end it with /up/air/#"),
         (f"{UP}/last/#", "last holds no numbered records"),
         (f"{UP}/status", "status holds no numbered records"),
         (f"{UP}/aire/#", "end it with /up/# or /up/STREAM/#"),

@@ -103,9 +103,9 @@ def test_the_first_that_is_wrong_is_told_with_what_would_be_right() -> None:
     assert finding.place == KEY
     assert finding.text == (
         f"2 records that the manifest {GW} {E1}/manifest/1 seals have wall times that differ from"
-        f" those of the gateway: {GW} {E1}/air/1 has 2026-11-25T11:00:00+00:00 (rtc), the gateway"
-        " 2026-11-25T12:00:00.000+00:00 (ntp) or 2026-11-25T12:00:01.000+00:00 (ntp) or"
-        " 2026-11-25T12:00:02.000+00:00 (ntp)"
+        f" those of the gateway, for example {GW} {E1}/air/1: 2026-11-25T11:00:00+00:00 (rtc) in"
+        " the store, 2026-11-25T12:00:00.000+00:00 (ntp) or 2026-11-25T12:00:01.000+00:00 (ntp) or"
+        " 2026-11-25T12:00:02.000+00:00 (ntp) by the manifest"
     )
 
 
@@ -115,4 +115,4 @@ def test_what_no_calendar_can_say_is_said_as_its_ends() -> None:
         looking = WallTimeCheck(seal(1, clock=(Moment(1, 0, wall_us, "ntp"),)), RedatedMoments())
         wall = WallTimes(text(AT_US), text(AT_US), "ntp")
         looking.look(replace(entry(record(1)), mono=(0, 1), wall=wall), {})
-        assert f"the gateway {says}" in str(looking.finding())
+        assert f"in the store, {says}" in str(looking.finding())

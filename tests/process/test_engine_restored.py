@@ -226,8 +226,10 @@ def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
         ("bakery", None, "off"),
     }
     texts = {each.source: each.body["text"] for each in reported}
-    assert texts["bakery"] == "bakery: the bay is not watched any more."
-    assert texts["north_1"] == "north_1: the trail loop is not watched any more."
+    assert texts["bakery"] == "bakery: the bay is no longer watched, so the event is closed."
+    assert (
+        texts["north_1"] == "north_1: the trail loop is no longer watched, so the fault is closed."
+    )
     bay = next(each.body for each in reported if each.source == "bakery")
     assert bay == {
         "event": "overstay",
@@ -255,5 +257,5 @@ def test_a_contact_of_a_signal_that_shows_another_colour_ends_its_fault() -> Non
     (off,) = (each for each in reported if each.source == "north_green")
     assert (off.source, off.body["state"]) == ("north_green", "off")
     assert off.body["text"] == (
-        "north_green: the contact for green of north is not watched any more."
+        "north_green: the contact for green of north is no longer watched, so the fault is closed."
     )

@@ -117,8 +117,8 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
         "by": "rule phase",
         "fault": "phase",
         "text": "north_green: the contact for green of north has not changed for 10 minutes: the "
-        "signal is off or flashes, or the cable of the contact is cut; figures of the signal are "
-        "left out.",
+        "signal is off or flashes, or the cable of the contact is cut; until the contact changes, "
+        "records have no `signal`.",
         "since_s": 600.0,
     }
     assert made.green(10 * MINUTE, 11 * MINUTE) is None
@@ -187,7 +187,8 @@ def test_a_contact_that_was_never_heard_while_vehicles_pass_is_a_fault_once(kill
     assert street.reported == [(600.0, "north_green", "on")]
     assert street.texts == [
         "north_green: the contact for green of north has never changed in 10 minutes while "
-        "vehicles passed: its line is not connected; figures of the signal are left out."
+        "vehicles passed: its wire is probably not connected; until the contact changes, records "
+        "have no `signal`."
     ]
     green = [*found("north_green", at_s=1810), *presences("north_green", (1830, 1850))]
     street.run(31, *green)

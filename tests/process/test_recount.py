@@ -158,7 +158,7 @@ def test_a_trail_loop_that_chatters_and_is_given_up_is_over() -> None:
     other.restore(packed({**state, "lanes": lanes}))
     (off,) = events(other.close(2 * MINUTE))
     assert (off.body["fault"], off.body["part"]) == ("chatter", "trail")
-    assert "not watched any more" in off.body["text"]
+    assert "no longer watched" in off.body["text"]
 
 
 def doubt(part: str, fault: str) -> DoubtedLoop:

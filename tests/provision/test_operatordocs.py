@@ -57,7 +57,7 @@ def test_a_number_that_nobody_signed_does_not_count(desk: ConfigSigner) -> None:
         desk.sign()
     assert path.read_bytes() == high
     path.write_bytes(b"{")
-    with pytest.raises(ConfigError, match="remove it"):
+    with pytest.raises(ConfigError, match="remove this file"):
         desk.sign()
 
 

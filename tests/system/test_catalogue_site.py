@@ -139,7 +139,7 @@ def test_a_contact_is_told_at_once_and_in_its_own_words(lived: Catalogue) -> Non
     doors = events(lived.found, "door", "cabinet")
     assert [(e["state"], e["text"]) for e in doors] == [
         ("on", "cabinet: the door is open"),
-        ("off", "cabinet: the door is shut"),
+        ("off", "cabinet: the door is closed"),
     ]
 
 

@@ -302,7 +302,7 @@ def test_a_state_that_cannot_be_is_refused_and_changes_nothing(damage: dict[str,
     manifests.handed(record(1), NTP)
     state = {**manifests.snapshot(), "open": [WHOLE]}
     before = manifests.snapshot()
-    with pytest.raises(ValueError, match="no state of manifests"):
+    with pytest.raises(ValueError, match="the state of the manifests cannot be read"):
         manifests.restore({**state, **damage})
     assert manifests.snapshot() == before
     manifests.restore(state)

@@ -4,7 +4,8 @@
 
 DIR gets what `python -m edge.provision.pki DIR` makes, and a folder for each node. The nodes have
 the port and the next two. Erlang's distribution and its port mapper listen on loopback only, on
-ports of their own: a RabbitMQ of the machine is not met. It runs until it is ended.
+ports of their own, so it does not disturb a RabbitMQ that runs on this machine. It runs until it
+is ended.
 """
 
 import argparse

@@ -1,16 +1,17 @@
-"""Let the approved gateways into a RabbitMQ cluster, and end those that are not approved any more.
+"""Give the approved gateways access to a RabbitMQ cluster, and remove those not approved any more.
 
     python deploy/broker/rabbitmq/gateways.py --desk /var/lib/kerbstone-provision
     python deploy/broker/rabbitmq/gateways.py --names FILE      # - is standard input
 
-FILE has a gateway a line, and after it the sites under which it may write (none: any). The desk
-knows them by itself.
+FILE has a gateway and its sites on each line (no site: any site). The enrolment server's folder
+(--desk) has each gateway's site, so a gateway may write only there.
 
-RabbitMQ lets nobody in by his certificate alone: each name is a user there, without a password. To
-be run on one node, after each approval and revocation, or every few minutes: it changes what
-differs. Whoever is removed, or gets other rights, loses his open connection too. Only users with
-the tag `gateway` are touched. Exit codes: 0 fine, 1 too many would go, 2 wrong use, 3 the cluster
-does not answer.
+RabbitMQ accepts no client by its certificate alone: each name must also be a user, without a
+password. Run this script on one node, by a timer or after each approval and revocation. It adds
+approved gateways, removes those that are not approved any more, and corrects wrong rights. When it
+removes a gateway or corrects its rights, it ends the gateway's open session. Only users with the
+tag `gateway` are changed. Exit codes: 0 fine, 1 too many gateways would be removed, 2 wrong use,
+3 the cluster does not answer.
 """
 
 import argparse

@@ -222,13 +222,13 @@ def silence_text(ruling: SilenceRuling, idle_s: float, *, ever: bool) -> str:
     meanwhile = {
         "beside": f", {vehicles} passed in {ruling.lane} beside it",
         "along": f", {vehicles} passed in {ruling.lane} upstream or downstream",
-        "green": f", which includes {ruling.much / 60.0:.0f} min of green",
+        "green": f", {ruling.much / 60.0:.0f} min of it on green",
         "week": f", {vehicles} are usual in these hours of the week",
         "time": f", {vehicles} are usual in that time",
     }[ruling.who]
     if ruling.who == "time" and not ever:
         meanwhile = ""
-    looks = "looks dead, or the lane is closed" if ever else "seems to be unconnected"
+    looks = "looks dead, or the lane is closed" if ever else "seems not to be connected"
     return f"{head}{meanwhile}; the loop {looks}"
 
 

@@ -121,7 +121,7 @@ def _stuck(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
 def _restarting(keys: Sequence[LoopKey], since_ns: int) -> Ruling:
     text = (
         f"goes on and off at the same moments as {len(keys) - 1} other loops "
-        f"({_loop_names(keys)}), which vehicles cannot cause; "
+        f"({_loop_names(keys)}). Vehicles cannot cause this; "
         "check first the power of the loop card that they share"
     )
     return Ruling("chatter", SURE_SCORE, since_ns=since_ns, text=text)

@@ -10,7 +10,7 @@ from edge.infer.loops.loopjudge import LoopVerdict
 
 FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "stuck_on": (
-        "is occupied all the time while traffic moves elsewhere, so it looks stuck on",
+        "is occupied all the time while traffic moves elsewhere (a constant call)",
         "reset the loop card, then measure the loop (a failed card and an open "
         "loop both look like this)",
     ),
@@ -21,7 +21,7 @@ FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "chatter": (
         "switches on and off without vehicles, which looks like a loose splice or "
-        "a loop card at its limit",
+        "a loop card that is set too sensitive",
         "move the feeder cable while you watch the loop card, then lower the card's sensitivity",
     ),
     "breakup": (
@@ -76,7 +76,7 @@ def fault_text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
     """The sentences of a verdict; `beside` are the lanes beside its loop."""
     head = f"{v.lane}: the {v.part} loop"
     if v.fault is None:
-        return f"{head} works correctly again, says the {v.by}."
+        return f"{head} works correctly again (decided by the {v.by})."
     if v.text is not None:
         return f"{head} {v.text}."
     looks, do = FAULT_TEXTS[v.fault]
@@ -87,7 +87,8 @@ def fault_text(v: LoopVerdict, beside: Sequence[str] = ()) -> str:
 def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[str] = ()) -> Draft:
     """The event of a turn. `fault` is what goes on, or what is over: `v` may know a better one."""
     on = v.fault == fault
-    better = f"{v.lane}: the {v.part} loop is not {fault} but {v.fault}, says the {v.by}."
+    better = f"{v.lane}: the {v.part} loop does not have the fault {fault}; its fault is"
+    better += f" {v.fault} (decided by the {v.by})."
     body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "on" if on else "off",
@@ -109,7 +110,7 @@ def unwatched_loop_event(at_ns: int, lane: str, part: str, fault: str) -> Draft:
         "state": "off",
         "fault": fault,
         "part": part,
-        "text": f"{lane}: the {part} loop is not watched any more.",
+        "text": f"{lane}: the {part} loop is no longer watched, so the fault is closed.",
     }
     return Draft(Stream.EVENT, lane, at_ns, at_ns, body)
 

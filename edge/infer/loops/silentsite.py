@@ -120,7 +120,7 @@ class SilentSite:
         return (
             f"has detected nothing for {duration}, and neither has any other loop of "
             f"{self._name}{usual}; if the road is not closed, check first the power of the loop "
-            "cards and what their outputs share"
+            "cards and the common wire of their outputs"
         )
 
     def _lived(self, count: float, length_s: float) -> None:

@@ -103,8 +103,9 @@ class DirectionCheck:
     given: tuple[str, ...]
     fault: str = "direction"
     look: str = (
-        "a current transformer mounted backwards would change both, so the sign convention "
-        'of the meter is the cause: set positive = "export", or remove positive if it is set'
+        "a current transformer mounted backwards would change the sign of power and the register "
+        "that grows, so the sign convention of the meter is the cause: "
+        'set positive = "export", or remove positive if it is set'
     )
     hold_s: float = 180.0
     windows: int = 3

@@ -67,7 +67,9 @@ def point_relations(points: Sequence[Point]) -> list[Relation]:
     found = [*_electric(known), *_sizes(known)]
     heat = ("power", "volume_flow", "temperature_difference")
     if all(key in known for key in heat):
-        look = "check the pulse value, and whether temperature sensors are swapped or pulled out"
+        look = (
+            "check the litres per pulse, and whether temperature sensors are swapped or pulled out"
+        )
         found.append(Relation("heat", "heat", heat, _heat, look))
     ends = ("temperature_difference", "temperature_flow", "temperature_return")
     if all(key in known for key in ends):
@@ -157,7 +159,7 @@ def _sizes(known: dict[str, Point]) -> list[Relation]:
             if key.startswith(stem) and (rest := key[len(stem) :]).replace("_", "").isdigit()
         )
         keys = [key for _, key in (sized if rises else reversed(sized))]
-        look = "look at the sensor: its detector is dirty or broken"
+        look = "look at the sensor: its optics are dirty or broken"
         found += [
             Relation("size_order", stem, pair, _part_of, look, hold_s=3600.0, windows=6)
             for pair in pairwise(keys)

@@ -198,7 +198,7 @@ def _inflate(packed: bytes) -> bytes:
     except zlib.error as error:
         raise WireError(f"tables: {error}") from error
     if not engine.eof or engine.unused_data:
-        raise WireError(f"tables: cut short, with a tail, or larger than {MAX_TABLES} bytes")
+        raise WireError(f"tables: truncated, with extra bytes, or larger than {MAX_TABLES} bytes")
     return found
 
 
@@ -266,7 +266,7 @@ def _unpack(column: Any, count: int) -> Sequence[Any]:
         case _:
             raise WireError(f"no such column: {column!r:.60}")
     if len(found) != count:
-        raise WireError(f"a column of {len(found)} values among {count} rows")
+        raise WireError(f"a column of {len(found)} values for {count} rows")
     return found
 
 
@@ -288,7 +288,7 @@ def _array(code: str, data: bytes) -> list[Any]:
 
 def _check_indices(values: Sequence[Any], end: int, name: str) -> Sequence[int]:
     if not all(value.__class__ is int and 0 <= value < end for value in values):
-        raise WireError(f"{name} holds what is not in 0..{end - 1}")
+        raise WireError(f"{name} has a value outside 0..{end - 1}")
     return values
 
 
@@ -304,14 +304,14 @@ def _qualities(faults: Any, values: list[list[Any]], width: int) -> dict[int, li
             case [int(row), list(numbers), str(word)]:
                 pass
             case _:
-                raise WireError(f"no such entry of q: {fault!r:.60}")
+                raise WireError(f"invalid entry in q: {fault!r:.60}")
         if not 0 <= row < len(values) or len(numbers) > width:
-            raise WireError(f"q speaks of row {row}")
+            raise WireError(f"q names row {row}: no such row, or too many columns")
         quality = known.get(word) or known.setdefault(word, _quality(word))
         grades = found.setdefault(row, list(all_good(width)))
         for number in numbers:
             if number.__class__ is not int or not 0 <= number < width:
-                raise WireError(f"q speaks of column {number!r:.20}")
+                raise WireError(f"q names column {number!r:.20}, which does not exist")
             grades[number] = quality
             if quality.grade is Grade.BAD:
                 values[row][number] = None

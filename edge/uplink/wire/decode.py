@@ -123,13 +123,13 @@ def _header(data: dict[str, Any], topic: Topic) -> None:
         _bounds(data["bounds"], tq)
     for name in FLAGS:
         if data.get(name, True) is not True:
-            raise WireError(f"{name} is there, and not true")
+            raise WireError(f"{name} is present but not true")
 
 
 def _bounds(bounds: Any, tq: str) -> None:
     """The earliest and the latest that the wall can have shown; null for an end nobody knows."""
     if tq not in UNSURE:
-        raise WireError(f"bounds are there, and tq is {tq}")
+        raise WireError(f"bounds are present, but tq is {tq}")
     if bounds.__class__ is not list or len(bounds) != 2 or bounds == [None, None]:
         raise WireError("bounds must be a pair with at least one time")
     for end in bounds:

@@ -95,7 +95,7 @@ def record_map(record: Record, envelope: Envelope, gw: str) -> dict[str, Any]:
         found["redelivered"] = True
     if not HEADER_KEYS.isdisjoint(record.body):
         names = ", ".join(sorted(HEADER_KEYS.intersection(record.body)))
-        raise WireError(f"the body of a record cannot say {names}: that is added to it")
+        raise WireError(f"the body of a record must not have {names}: the gateway adds these")
     found.update(record.body)
     if stream is Stream.EVENT and "since_s" in record.body:
         found["since"] = iso_time(envelope.from_wall_ns - round(record.body["since_s"] * 1e9))

@@ -52,8 +52,8 @@ class AskStatus(Command, kw_only=True):
 
 
 class ReconnectSpread(WireStruct, kw_only=True):
-    """Over how long gateways spread their reconnections after a loss. Retained; an empty payload
-    deletes it."""
+    """The time over which gateways spread their reconnections after a loss. Retained; an empty
+    payload deletes it."""
 
     v: Annotated[Literal[1], meaning("Version of the wire format.")]
     spread_s: Annotated[

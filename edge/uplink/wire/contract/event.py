@@ -124,9 +124,9 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
     """Data of a sensor, a device or a line are in doubt from now on, or can be trusted again."""
 
     state: Annotated[OnOff, meaning("On or off.")]
-    reason: (
-        Annotated[Reason, meaning("When the fault goes on: why there are no values.")] | UnsetType
-    ) = UNSET
+    reason: Annotated[Reason, meaning("With `state` on: why there are no values.")] | UnsetType = (
+        UNSET
+    )
     fault: (
         Annotated[
             Fault,
@@ -154,7 +154,7 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
     since_s: (
         Annotated[
             Amount,
-            meaning("When the fault goes on: how long before `from` it may have begun.", "s"),
+            meaning("With `state` on: how long before `from` it may have begun.", "s"),
         ]
         | UnsetType
     ) = UNSET

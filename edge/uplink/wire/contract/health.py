@@ -17,7 +17,7 @@ RebootCause = Literal[
 ]
 CAUSE = (
     "first: no earlier start is known. clean: the machine was shut down properly. restart, crash:"
-    " only the daemon."
+    " only the daemon was started again, not the machine."
 )
 BoardCondition = Literal[
     "undervoltage", "throttled", "hot", "disk_full", "read_only", "memory", "card_worn",

@@ -24,7 +24,9 @@ CLOCK = (
 
 
 class Manifest(Sourced, kw_only=True):
-    """One segment of a stream's numbers: every 15 min, after 2,000 records and at a clean stop."""
+    """A manifest seals one segment of a stream's numbers; one is sent every 15 min, after 2,000
+    records and at a clean stop.
+    """
 
     stream: Annotated[Literal["manifest"], meaning("The stream.")]
     epoch_of: Annotated[Epoch, meaning("The epoch of the records that it seals.")]

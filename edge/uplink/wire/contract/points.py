@@ -44,14 +44,16 @@ class Gauge(WireStruct, kw_only=True):
     grade: (
         Annotated[
             Literal["uncertain"],
-            meaning("No value was good; mean, min, max and sums are of the uncertain ones."),
+            meaning(
+                "No value was good; mean, min, max and sums are those of the uncertain values."
+            ),
         ]
         | UnsetType
     ) = UNSET
 
 
 class Total(WireStruct, kw_only=True):
-    """A register that only grows. The growth of all windows adds up to what the register did."""
+    """A register that only grows. The sum of `delta` over all windows is the register's growth."""
 
     first: Annotated[float | None, meaning(f"First good value of the window. {METER}")]
     last: Annotated[float | None, meaning("Last good value of the window.")]

@@ -42,7 +42,7 @@ class Raw(Header, kw_only=True):
             Count,
             meaning(
                 "Earlier sweeps that were dropped: more was read than could be committed."
-                " The summaries include them."
+                " The other records of the devices include them."
             ),
         ]
         | UnsetType

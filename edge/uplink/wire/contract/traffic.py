@@ -119,7 +119,7 @@ class Lane(Summary, kw_only=True):
             + " With a pair of loops a vehicle counts when it has left. `uncertain:loop`: "
             "vehicles counted by a loop in doubt, or 1 if that loop counted none. With `mismatch` "
             "the vehicles are good, and one `uncertain:loop` says that the occupied time is in "
-            "doubt. One `bad` says why a value is null."
+            "doubt. If a value is null, one `bad` gives the reason."
         ),
     ]
     health: Annotated[
