@@ -96,7 +96,7 @@ def test_a_secret_that_cannot_be_read_whole_is_not_written_otherwise(
     network = ("--network", "kind=wifi", "--network", "ssid=s", "--network", f"psk=@{secret}")
     said = new(kerbstone, home, tmp_path / "card", *network)
     assert said.code == 2
-    assert "not UTF-8" in said.err
+    assert "must be UTF-8" in said.err
     assert not (tmp_path / "card" / CLAIM_NAME).exists()
 
 
