@@ -73,6 +73,7 @@ def found() -> tuple[Edge, ...]:
     return tuple(row.edge for row in read_edge_rows(source(text())) if row.edge is not None)
 
 
+@pytest.mark.long
 @FEW
 @given(st.integers(8, 3000))
 def test_cutting_the_file_short_changes_no_record_before_the_cut(count: int) -> None:

@@ -130,6 +130,7 @@ def test_numbers_of_any_size_stay_numbers(scale: float) -> None:
     assert level.max() <= 1
 
 
+@pytest.mark.long
 def test_the_shipped_model_finds_faults_in_series_it_was_not_tuned_on() -> None:
     series, tally = generate_series(11), faultscores.FaultTally()
     for s, (onset, level) in zip(series, anomalyrunner.run_series(_shipped(), series), strict=True):
@@ -176,6 +177,7 @@ def test_a_value_that_is_usual_at_noon_is_odd_at_night(result: list[np.ndarray])
     assert all(((at >= NIGHT) & (at < NIGHT + 24)).any() for at in result[len(SEEDS) :])
 
 
+@pytest.mark.long
 def test_nights_that_repeat_the_same_value_are_not_stuck(result: list[np.ndarray]) -> None:
     seed = 2
     assert (np.diff(_days(15, seed).values) == 0).mean() > 0.4

@@ -136,6 +136,7 @@ def test_expected_to_fail():
 """
 
 
+@pytest.mark.long
 def test_tests_that_fail_on_the_unchanged_code_are_named_and_nothing_is_measured(
     tmp_path: Path,
 ) -> None:

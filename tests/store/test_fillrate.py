@@ -89,6 +89,7 @@ def five(outbox: Outbox, number: int) -> None:
     outbox.commit([draft], clock=ClockMark(now_ns, WALL + now_ns, "ntp"))
 
 
+@pytest.mark.long
 def test_it_comes_true_while_it_fills_while_it_downsamples_and_after_that(tmp_path: Path) -> None:
     """To within a quarter of what is left."""
     outbox = opened(tmp_path, 3 << 20)

@@ -186,6 +186,7 @@ async def test_a_broker_that_takes_nothing_is_tried_more_and_more_seldom(
         assert gateway.sender.counts.dead_letters == 0
 
 
+@pytest.mark.long
 async def test_the_widest_window_of_refusals_comes_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
