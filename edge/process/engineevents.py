@@ -21,13 +21,13 @@ def event_draft(source: str, at_ns: int, body: dict[str, Any]) -> Draft:
 
 
 def sensor_fault_event(
-    source: str, at_ns: int, fault: str, on: bool, part: str = "", since_s: float | None = None
+    source: str, at_ns: int, fault: str, on: bool, part: str = "", *, since_s: float
 ) -> Draft:
     """A sensor is not to be believed from now on, or is again. `part` says which loop.
 
     `since_s`: when it goes on, for how long it may have been so.
     """
-    what = FAULT_TEXTS[fault][0 if on else 1].format(minutes=(since_s or 0.0) / 60.0)
+    what = FAULT_TEXTS[fault][0 if on else 1].format(minutes=since_s / 60.0)
     body: dict[str, Any] = {
         "event": "sensor_fault",
         "state": "on" if on else "off",
@@ -36,7 +36,7 @@ def sensor_fault_event(
     }
     if part:
         body["part"] = part
-    if on and since_s is not None:
+    if on:
         body["since_s"] = since_s
     body["text"] = f"{source}: the {part + ' loop' if part else 'sensor'} {what}."
     return event_draft(source, at_ns, body)

@@ -239,8 +239,8 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
         "fault": "crosstalk", "part": "lead", "score": 0.9, "text": "",
     }  # fmt: skip
     theirs: list[Draft] = [
-        sensor_fault_event("north_3", 3, "stuck_on", True, "lead"),
-        sensor_fault_event("north_4", 3, "no_activity", True),
+        sensor_fault_event("north_3", 3, "stuck_on", True, "lead", since_s=600.0),
+        sensor_fault_event("north_4", 3, "no_activity", True, since_s=600.0),
     ]
     assert reporter.report(10, [], theirs) == []
     known = [_change("on", "stuck_on", "north_3"), _change("on", "stuck_off", "north_4")]

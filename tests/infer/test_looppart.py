@@ -160,8 +160,8 @@ def test_what_the_model_told_first_the_rules_do_not_tell_again(
     fault: str, theirs: str, part: str, killed: bool
 ) -> None:
     reporter = FaultReporter()
-    on, off = (sensor_fault_event("m_0", at, theirs, at == 2, part) for at in (2, 4))
-    other = sensor_fault_event("m_1", 2, theirs, True, part)
+    on, off = (sensor_fault_event("m_0", at, theirs, at == 2, part, since_s=600.0) for at in (2, 4))
+    other = sensor_fault_event("m_1", 2, theirs, True, part, since_s=600.0)
     assert len(reporter.report(1, [_verdict("on", fault)])) == 1
     assert reporter.report(2, [], [other, on]) == []
     assert reporter.dropped == [on]
@@ -180,11 +180,16 @@ def test_what_the_model_told_first_the_rules_do_not_tell_again(
 def test_what_was_dropped_may_be_told_again_here_while_theirs_is_up() -> None:
     reporter = FaultReporter()
     reporter.report(1, [_verdict("on", "stuck_on")])
-    on, off = (sensor_fault_event("m_0", at, "stuck_on", at == 2, "lead") for at in (2, 4))
+    on, off = (
+        sensor_fault_event("m_0", at, "stuck_on", at == 2, "lead", since_s=600.0) for at in (2, 4)
+    )
     reporter.report(2, [_verdict("off", None)], [on])
     assert len(reporter.report(3, [_verdict("on", "stuck_on")])) == 1
     assert (
-        reporter.report(4, [], [off, sensor_fault_event("m_0", 4, "chatter", True, "lead")]) == []
+        reporter.report(
+            4, [], [off, sensor_fault_event("m_0", 4, "chatter", True, "lead", since_s=600.0)]
+        )
+        == []
     )
     assert reporter.dropped == [off]
 
@@ -197,8 +202,8 @@ def test_the_drafts_of_a_window_without_what_was_told_already(tmp_path: Path) ->
     assert part.snapshot_flags()["ours"]
     end_ns = slots[-1][0].to_ns
     lane = Draft(Stream.TRAFFIC, "m_0", 0, end_ns, {"lane": "m_0"})
-    theirs = sensor_fault_event("m_0", end_ns, "stuck_on", True, "lead")
-    other = sensor_fault_event("m_0", end_ns, "stuck_on", True, "trail")
+    theirs = sensor_fault_event("m_0", end_ns, "stuck_on", True, "lead", since_s=600.0)
+    other = sensor_fault_event("m_0", end_ns, "stuck_on", True, "trail", since_s=600.0)
     part.step(end_ns, [], [lane, theirs, other])
     assert part.without_suppressed([lane, theirs, other]) == [lane, other]
     part.step(end_ns + 1, [], [lane])
@@ -241,7 +246,10 @@ def test_what_another_model_had_smoothed_is_left_out_of_flags_that_were_up(tmp_p
 def test_what_is_stale_of_theirs_is_forgotten(tmp_path: Path) -> None:
     part = LoopPart(LANES, SITES, ModelGuard("loopfault", tmp_path))
     end_ns = 30 * 10**9
-    theirs = [sensor_fault_event(lane, 1, "stuck_on", True, "lead") for lane in ("m_0", "gone")]
+    theirs = [
+        sensor_fault_event(lane, 1, "stuck_on", True, "lead", since_s=600.0)
+        for lane in ("m_0", "gone")
+    ]
     part.step(end_ns, [], theirs)
     after = LoopPart(LANES, SITES, ModelGuard("loopfault", tmp_path))
     after.restore_flags(part.snapshot_flags())

@@ -258,7 +258,7 @@ def test_of_an_inverted_loop_nobody_else_says_that_it_is_stuck() -> None:
     reporter = FaultReporter()
     reporter.report(S, [verdict("inverted", "on")])
     for on in (True, False, True, False):
-        theirs = sensor_fault_event("north_1", S, "stuck_on", on, "lead")
+        theirs = sensor_fault_event("north_1", S, "stuck_on", on, "lead", since_s=600.0)
         reporter.report(S, [], [theirs])
         assert reporter.dropped == [theirs]
 

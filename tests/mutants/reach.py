@@ -54,6 +54,8 @@ def measure(
             old.unlink()
         print("which test reaches which line:", *suites, flush=True)
         code = _run(root, folder, ["-n", str(workers), "--dist", "loadfile", *suites])
+        if code not in (0, 1):  # not collected, or broken off: no test has said so
+            raise ReachError(f"the suites could not be run: pytest ended with {code}")
         if failed := _failed(folder):
             print("once more, alone:", *failed, flush=True)
             code = _run(root, folder, ["-n", "0", *failed])

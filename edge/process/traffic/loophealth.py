@@ -28,12 +28,12 @@ def loop_fault_events(
 ) -> list[Draft]:
     """What began or ended in the window, as events; the lead loop is first."""
     fault_events = [
-        sensor_fault_event(lane, at, "stuck_on", on, part, loop.max_s)
+        sensor_fault_event(lane, at, "stuck_on", on, part, since_s=loop.max_s)
         for part, loop in zip(PARTS, loops, strict=False)
         for at, on in loop.faults
     ]
     return fault_events + [
-        sensor_fault_event(lane, at, fault, on, part, activity.since_s[fault])
+        sensor_fault_event(lane, at, fault, on, part, since_s=activity.since_s[fault])
         for part, activity in zip(PARTS, activities, strict=False)
         for at, fault, on in activity.faults
     ]
