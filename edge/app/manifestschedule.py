@@ -14,7 +14,7 @@ import msgpack
 from edge.core import ConfigError, Draft, Stamp
 from edge.store import Epoch, OwnerStates, StoredRecord
 from edge.uplink.manifests import Manifests, Sign
-from edge.uplink.timestamps import MarksAndBounds, manifest_moment
+from edge.uplink.timestamps import MarksAndBounds, possible_moments
 from edge.uplink.wire import signed_bytes
 from edge.uplink.wire.clockmoments import Moment
 
@@ -40,7 +40,7 @@ class ManifestSchedule:
         now: Stamp,
     ) -> list[Draft]:
         """What the former process had sealed, and what it had handed over and not sealed: by one
-        of the marks in `clocks`, the clock maps of their boots.
+        of the marks in `clocks`, the clock maps of their boots with what was overruled.
 
         The opening manifest names the former epoch.
         """
@@ -57,12 +57,12 @@ class ManifestSchedule:
             return []
         return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
 
-    def _moments(self, boot: int, clock: MarksAndBounds, now: Stamp) -> list[Moment]:
+    def _moments(self, boot: int, clock: MarksAndBounds, now: Stamp) -> Sequence[Moment]:
         """By which the former process may have dated what it sent. A mark that came within its
         last moments was not written down: if this is the same boot, the clock still shows it."""
         marks, known = clock
         seen = [*marks, now] if boot == self._epoch.boot else marks
-        return [manifest_moment(boot, mark, known) for mark in seen or (None,)]
+        return possible_moments(boot, seen, known)
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

@@ -220,7 +220,10 @@ class WindowCommitter:
         found.drafts = self._ingest.with_health(found.drafts)
         sealed = await self._writer.state(MANIFEST_OWNER)
         clocks = {
-            boot: (await self._writer.marks(boot), await self._writer.bounds(boot))
+            boot: (
+                await self._writer.marks(boot, overruled=True),
+                await self._writer.bounds(boot),
+            )
             for boot in {stored.record.boot for stored in self._writer.handed}
         }
         found.drafts += self._manifest_schedule.begin(sealed, self._writer.handed, clocks, now)

@@ -177,10 +177,10 @@ class AsyncOutbox:
         """What `owner` kept last: version and bytes."""
         return await self._call(partial(Outbox.state, owner=owner))
 
-    async def marks(self, boot: int) -> list[ClockMark]:
+    async def marks(self, boot: int, *, overruled: bool = False) -> list[ClockMark]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
-        latest first."""
-        return await self._call(partial(Outbox.marks, boot=boot))
+        latest first. `overruled`: with those that date nothing now."""
+        return await self._call(partial(Outbox.marks, boot=boot, overruled=overruled))
 
     async def bounds(self, boot: int) -> tuple[int | None, int | None]:
         """Wall times (Unix ns) between which a boot lies that never learnt the time; None where

@@ -60,7 +60,7 @@ class Delivery:
         counts: UplinkCounters,
         up: str,
         receipts: ReceiptTracker | None,
-        sealed: Callable[[SendItem, Moment], None],
+        sealed: Callable[[SendItem, Sequence[Moment]], None],
     ) -> None:
         self.send_queue = SendQueue(backlog, per_s, self._skips)
         self._backlog, self._broker_log, self._counts = backlog, broker_log, counts
@@ -116,9 +116,9 @@ class Delivery:
         """Whether it may have been sent before."""
         return item.redelivered or item.row in self._handed
 
-    def publish_token(self, item: SendItem, now_ns: int, moment: Moment) -> PublishToken:
-        """It goes out now, dated by `moment`. Comes before the first byte: a receipt may be faster
-        than a PUBACK."""
+    def publish_token(self, item: SendItem, now_ns: int, moments: Sequence[Moment]) -> PublishToken:
+        """It goes out now, dated by the first of these moments. Comes before the first byte: a
+        receipt may be faster than a PUBACK."""
         self._chosen -= 1
         if self._receipt_tracker is not None:
             self._receipt_tracker.track(item.row, item.record.key, now_ns)
@@ -126,7 +126,7 @@ class Delivery:
         self._handed.add(item.row)
         self._handed.coarsen(HANDED_RANGES)
         self.highest = max(self.highest, item.row)
-        self._sealed(item, moment)
+        self._sealed(item, moments)
         self._counts.sent += 1
         self._counts.backfilled += item.backfilled
         return PublishToken(item.row, item.record.key.stream)

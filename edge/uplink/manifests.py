@@ -17,7 +17,7 @@ SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end
 SEALED_LIMIT: Final = 64  # epochs and streams of which it is known what was sealed
 SEALED_RANGES_LIMIT: Final = 256  # of each of these
 REDATED_LIMIT: Final = 1024  # moments by which records were dated that went out again
-REDATED_LISTED_LIMIT: Final = 256  # of these it is known that a manifest has listed them
+REDATED_LISTED_LIMIT: Final = 64  # of these a manifest has listed last; each commit keeps them
 VERSION: Final = 2
 
 SegmentPlace = tuple[int, str]  # epoch and stream
@@ -40,6 +40,7 @@ class ManifestSegment:
     chain: bytes = CHAIN_START
     clock: list[Moment] = field(default_factory=list)
     clock_redelivered: list[Moment] = field(default_factory=list)
+    _known: set[Moment] = field(default_factory=set)  # asked about before: they are no news
 
     @property
     def first(self) -> int:
@@ -51,15 +52,19 @@ class ManifestSegment:
 
     @property
     def full(self) -> bool:
-        return self.count >= SEGMENT_RECORDS or len(self.clock) >= MOMENTS_LIMIT // 2
+        return self.count >= SEGMENT_RECORDS
+
+    def has_room(self, by: Sequence[Moment]) -> bool:
+        """Whether all of these moments can be listed, too."""
+        return len(self.clock) + len(self._news(by)) <= MOMENTS_LIMIT
 
     def add(self, record: Record, by: Sequence[Moment]) -> None:
+        """Only where there is room for its moments."""
         number = record.key.seq
         self.chain = chain_record(self.chain, record)
         self.count += 1
-        for moment in by:
-            if not any(moment.same(other) for other in self.clock):
-                self.clock.append(moment)
+        self.clock += self._news(by)
+        self._known.update(by)
         last = self.steps[-1] if self.steps else None
         if last is not None and last[0] == last[1]:
             last[1], last[2] = number, number - last[0]
@@ -67,6 +72,15 @@ class ManifestSegment:
             last[1] = number
         else:
             self.steps.append([number, number, 1])
+
+    def _news(self, by: Sequence[Moment]) -> list[Moment]:
+        news: list[Moment] = []
+        for moment in by:
+            if moment not in self._known and not any(
+                moment.same(other) for other in (*self.clock, *news)
+            ):
+                news.append(moment)
+        return news
 
     def body(self) -> dict[str, Any]:
         return {
@@ -107,8 +121,8 @@ class Manifests:
         return self.changes != self._kept or bool(self._leaving)
 
     def handed(self, record: Record, *by: Moment) -> None:
-        """This record goes out, dated by this moment; where nobody knows by which, by one of a
-        boot's marks (16 at most, and one more).
+        """This record goes out, dated by one of these moments, 32 at most: a former process may
+        have dated it by another one than this.
 
         It is sealed the first time. Later it may be dated better: that is listed as well.
         """
@@ -127,10 +141,12 @@ class Manifests:
         sealed.drop_lowest(SEALED_RANGES_LIMIT)
         self.changes += 1
         segment = self._segment(place, key.seq)
+        if segment.count and not segment.has_room(by):
+            self._end(segment)
+            segment = self._segment(place, key.seq)
         segment.add(record, by)
         if segment.full:
-            self._open.remove(segment)
-            self._ended.append(segment)
+            self._end(segment)
 
     def due(self, now_ns: int, *, all_: bool) -> list[Draft]:
         """The manifests of segments that have ended; with `all_` of all that are open.
@@ -181,6 +197,7 @@ class Manifests:
                 for s in (*leaving, *self._ended, *self._open)
             ],
             "redelivered": [[epoch, *moment.packed()] for moment, epoch in self._again.items()],
+            "listed": _packed(self._listed),
             "sealed": [
                 [epoch, stream, numbers.ranges()]
                 for (epoch, stream), numbers in self._sealed.items()
@@ -209,9 +226,11 @@ class Manifests:
             again = {
                 parse_moments([moment])[0]: int(epoch) for epoch, *moment in state["redelivered"]
             }
+            listed = [parse_moments([moment])[0] for moment in state["listed"]]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the state of the manifests cannot be read: {error!r}") from error
         self._open, self._sealed, self._again = segments, sealed, again
+        self._listed = listed[-REDATED_LISTED_LIMIT:]
 
     def _segment(self, place: SegmentPlace, number: int) -> ManifestSegment:
         """The one that this number continues, or a new one."""
@@ -228,8 +247,14 @@ class Manifests:
                 self._ended.append(self._open.pop(0))
         return found
 
+    def _end(self, segment: ManifestSegment) -> None:
+        self._open.remove(segment)
+        self._ended.append(segment)
+
     def _dated_again(self, epoch: int, by: Sequence[Moment]) -> None:
         for moment in by:
+            if moment in self._again:
+                continue
             known = (*self._again, *self._listed)
             if not any(moment.same(other) for other in known):
                 self.changes += 1

@@ -84,7 +84,7 @@ class Publisher:
         now_ns = self._clock.now().mono_ns
         for item in items:
             record, key = item.record, item.record.key
-            dated, moment = self._timestamper.date(
+            dated, moments = self._timestamper.date(
                 record, backfilled=item.backfilled, redelivered=delivery.redelivered(item)
             )
             try:
@@ -96,7 +96,7 @@ class Publisher:
             if not link.fits(topic, payload.data, payload.content_type):
                 delivery.too_large(item, now_ns)
                 continue
-            token = delivery.publish_token(item, now_ns, moment)
+            token = delivery.publish_token(item, now_ns, moments)
             answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:
                 delivery.answered(token, answer)

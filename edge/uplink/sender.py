@@ -70,8 +70,11 @@ class SenderHooks:
     meta: Callable[[], Mapping[str, Any]]
     alarm: Alarm
     watchdog: Callable[[], None] = lambda: None
-    sealed: Callable[[Record, Moment], None] = field(default=lambda record, moment: None)
-    """A record goes out, dated by this moment on the clocks of its boot."""
+    sealed: Callable[[Record, *tuple[Moment, ...]], None] = field(
+        default=lambda record, *moments: None
+    )
+    """A record goes out, dated by the first of these moments on the clocks of its boot; a former
+    process may have dated it by another one."""
     time_passed: Callable[[int], None] = field(default=lambda wall_ns: None)
     """Unix ns: a moment that has certainly passed, the server's certificate says so."""
     certificate_accepted: Callable[[bool], None] = field(default=lambda accepted: None)
@@ -109,7 +112,7 @@ class Sender:
             self.counts,
             topics.up,
             None if waits_ns is None else ReceiptTracker(waits_ns),
-            lambda item, moment: hooks.sealed(item.record, moment),
+            lambda item, moments: hooks.sealed(item.record, *moments),
         )
         self._inbound = InboundQueue(
             topics,
@@ -123,7 +126,7 @@ class Sender:
             topics, gw, boot, hooks.status, hooks.meta,
             lambda what, text: self._broker_log.log(what, text, clock.now().mono_ns),
         )  # fmt: skip
-        self._timestamper = Timestamper(backlog, boot)
+        self._timestamper = Timestamper(backlog, boot, epoch)
         self._publisher = Publisher(
             self._delivery, self._timestamper, backlog, self._presence, topics, gw,
             options.encoding, clock,

@@ -94,7 +94,7 @@ async def box(
             alarm=lambda kind, text: alarms.append((kind, text)),
             watchdog=beat or (lambda: None),
             certificate_accepted=known or (lambda known: None),
-            sealed=sealed or (lambda record, moment: None),
+            sealed=sealed or (lambda record, *moments: None),
         ),
     )
     made = UplinkGateway(writer, sender, clock)

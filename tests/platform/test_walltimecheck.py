@@ -2,6 +2,7 @@
 both, through steps of the clock, boots, and time that is learnt late."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import open_store
 from edge.platform.walltimecheck import BOUND_US
-from edge.store import AsyncOutbox, ClockMark, StoredRecord
+from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.uplink.timestamps import Timestamper
 from edge.uplink.wire import decode, encode
 from edge.uplink.wire.clockmoments import Moment, parse_moments, wall_times
@@ -31,10 +32,13 @@ QUALITIES: tuple[TimeQuality, ...] = ("none", "floor", "rtc", "ntp", "nts")
 
 
 class WallClockGateway:
-    """One gateway through its boots. What it sends is lost now and then, and sent again."""
+    """One gateway through its boots. What it sends is lost now and then, and sent again; it stops,
+    or is killed with what it has not kept."""
 
     def __init__(self, folder: Path, rng: Random) -> None:
-        self.folder, self.rng = folder, rng
+        self.folder, self.rng = folder / "0", rng
+        self.kills = 0
+        (self.folder / "run").mkdir(parents=True)
         self.boot, self.true_ns = 0, TRUTH
         self.tq: TimeQuality = "none"
         self.waiting: dict[int, StoredRecord] = {}
@@ -49,14 +53,18 @@ class WallClockGateway:
             self.wall_ns, self.tq = self.rng.choice((0, TRUTH, self.true_ns)), "none"
         self.writer = await AsyncOutbox.start(
             self.folder / "outbox", limit_bytes=8 << 20, boot_id=f"b{self.boot}",
-            run_dir=self.folder, ballast_bytes=0,
+            run_dir=self.folder / "run", ballast_bytes=0,
         )  # fmt: skip
-        self.dating = Timestamper(self.writer, self.writer.epoch.boot)
+        self.dating = Timestamper(self.writer, self.writer.epoch.boot, self.writer.epoch.epoch)
         self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, self.now())
         self.writer.riding = self.manifest_schedule.riding
         boots = {stored.record.boot for stored in self.writer.handed}
         clocks = {
-            boot: (await self.writer.marks(boot), await self.writer.bounds(boot)) for boot in boots
+            boot: (
+                await self.writer.marks(boot, overruled=True),
+                await self.writer.bounds(boot),
+            )
+            for boot in boots
         }
         found = self.manifest_schedule.begin(
             await self.writer.state(MANIFEST_OWNER), self.writer.handed, clocks, self.now()
@@ -99,8 +107,8 @@ class WallClockGateway:
         for stored in rows:
             record, redelivered = stored.record, stored.row in self.sent or stored.redelivered
             self.sent.add(stored.row)
-            envelope, moment = self.dating.date(record, backfilled=False, redelivered=redelivered)
-            self.manifest_schedule.manifests.handed(record, moment)
+            envelope, moments = self.dating.date(record, backfilled=False, redelivered=redelivered)
+            self.manifest_schedule.manifests.handed(record, *moments)
             if self.rng.random() < 0.3:
                 continue  # the link is gone before it has left
             topic = TOPICS.record(record.key.stream, record.source)
@@ -114,7 +122,23 @@ class WallClockGateway:
             del self.waiting[stored.row]
             self.writer.confirm([stored.row])
 
+    async def kill(self) -> None:
+        """What it leaves on the card, and what a kill leaves in memory."""
+        self.kills += 1
+        old, self.folder = self.folder, self.folder.with_name(str(self.kills))
+
+        def copy(_outbox: Outbox) -> None:  # in its thread: no commit comes between the two
+            shutil.copytree(old / "outbox", self.folder / "outbox")
+            shutil.copytree(old / "run", self.folder / "run")
+
+        await self.writer._call(copy)
+        await self.writer.close()
+        shutil.rmtree(old)
+
     async def stop(self) -> None:
+        if self.rng.random() < 0.4:
+            await self.kill()
+            return
         if self.rng.random() < 0.5:
             await self.commit(self.manifest_schedule.due(self.now(), last=True))
         await self.commit([])

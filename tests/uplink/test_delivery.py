@@ -74,7 +74,7 @@ class DeliveryRun:
         while (item := await self.next()) is not None:
             self.delivery.choose(item)
             found.append((item.row, self.delivery.redelivered(item)))
-            self.delivery.publish_token(item, now_ns, NTP)
+            self.delivery.publish_token(item, now_ns, [NTP])
         return found
 
     async def answer(self, now_ns: int, **answers: Any) -> None:

@@ -16,7 +16,7 @@ class OutboxBoot:
 
     def __init__(self, writer: AsyncOutbox) -> None:
         self.writer, self.number = writer, writer.epoch.boot
-        self.dating = Timestamper(writer, self.number)
+        self.dating = Timestamper(writer, self.number, writer.epoch.epoch)
 
     @classmethod
     async def start(cls, folder: Path, name: str) -> "OutboxBoot":

@@ -257,13 +257,34 @@ def test_of_what_was_sealed_so_many_ranges_are_known(monkeypatch: pytest.MonkeyP
 
 def test_a_clock_that_was_set_often_ends_a_segment_before_its_time() -> None:
     manifests = Manifests()
-    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(MOMENTS_LIMIT // 2)]
+    moments = [NTP._replace(wall_us=NTP.wall_us + n * 1_000_000) for n in range(MOMENTS_LIMIT + 1)]
     for seq, by in enumerate(moments[:-1], 1):
         manifests.handed(record(seq), by)
-    assert manifests.due(0, all_=False) == []
-    manifests.handed(record(len(moments)), moments[-1])
+    manifests.handed(record(len(moments)), *moments[:5])
+    assert manifests.due(0, all_=False) == [], "nothing new is in these"
+    manifests.handed(record(len(moments) + 1), *moments[-3:])
     (body,) = bodies(manifests.due(0, all_=False))
-    assert body["clock"] == [moment.packed() for moment in moments]
+    assert body["clock"] == [moment.packed() for moment in moments[:-1]]
+    (body,) = bodies(manifests.due(0, all_=True))
+    assert (body["first"], body["clock"]) == (
+        len(moments) + 1,
+        [moment.packed() for moment in moments[-3:]],
+    )
+
+
+def test_what_a_manifest_has_listed_is_not_listed_again_by_the_next_process() -> None:
+    """Word for word as the first, it would look like a copy in the place of another."""
+    manifests = Manifests()
+    manifests.handed(record(1), NONE)
+    manifests.due(0, all_=True)
+    manifests.handed(record(1), NTP)
+    given = manifests.due(0, all_=True)
+    state = msgpack.unpackb(msgpack.packb(manifests.snapshot(given)))
+    manifests = Manifests()
+    manifests.restore(state)
+    manifests.handed(record(1), NTP, STEPPED)
+    (body,) = bodies(manifests.due(0, all_=True))
+    assert body["clock_redelivered"] == [STEPPED.packed()]
 
 
 def test_a_snapshot_holds_a_segment_until_its_draft_is_kept() -> None:
@@ -293,6 +314,8 @@ DAMAGED: list[dict[str, Any]] = [
     {"redelivered": [[EPOCH, 1]]},
     {"sealed": [[EPOCH, "air", [[1]]]]},
     {"sealed": None},
+    {"listed": [[3, 5, 7, "atomic", None, None]]},
+    {"listed": None},
 ]
 
 

@@ -53,7 +53,7 @@ class StoredRows:
     async def find(self, *place: object) -> list[StoredRecord]:
         return []
 
-    async def marks(self, boot: int) -> list[ClockMark]:
+    async def marks(self, boot: int, *, overruled: bool = False) -> list[ClockMark]:
         return []
 
     async def bounds(self, boot: int) -> tuple[None, None]:

@@ -4,12 +4,19 @@ import pytest
 
 from edge.core import Record, RecordKey, Stamp, Stream
 from edge.store import ClockMark
-from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
+from edge.uplink.timestamps import (
+    BOOTS_LIMIT,
+    REREAD_NS,
+    Timestamper,
+    manifest_moment,
+    possible_moments,
+)
 from edge.uplink.wire.clockmoments import Moment
 from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
+OVERRULED = ClockMark(S, WALL + 400 * 86_400 * S, "ntp")
 
 
 class MarkedRows(StoredRows):
@@ -19,22 +26,25 @@ class MarkedRows(StoredRows):
         super().__init__([])
         self.asked: list[int] = []
 
-    async def marks(self, boot: int) -> list[ClockMark]:
+    async def marks(self, boot: int, *, overruled: bool = False) -> list[ClockMark]:
+        if overruled:
+            return [OVERRULED]
         self.asked.append(boot)
         return [ClockMark(boot * S, WALL + boot * S, "ntp")] if boot else []
 
 
-def record(boot: int) -> Record:
-    return Record(RecordKey(1, Stream.AIR, 1), "hut", boot, 2 * S, 3 * S, {})
+def record(boot: int, epoch: int = 1) -> Record:
+    return Record(RecordKey(epoch, Stream.AIR, 1), "hut", boot, 2 * S, 3 * S, {})
 
 
 async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
     store = MarkedRows()
-    dating = Timestamper(store, 9)
+    dating = Timestamper(store, 9, 1)
     for boots in ({1, 9}, {1, 9}, {1}):
         await dating.load_boots(boots)
     assert sorted(store.asked) == [1, 9]
-    dated, by = dating.date(record(1), backfilled=True, redelivered=False)
+    dated, (by, *former) = dating.date(record(1), backfilled=True, redelivered=False)
+    assert former == []
     assert (dated.from_wall_ns, dated.tq, dated.backfilled) == (WALL + 2 * S, "ntp", True)
     assert by == Moment(1, S // 1000, (WALL + S) // 1000, "ntp")
 
@@ -42,7 +52,7 @@ async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
 async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice() -> None:
     """At once, and when the store has surely heard of it: it bounds what they can have been."""
     store = MarkedRows()
-    dating = Timestamper(store, 9)
+    dating = Timestamper(store, 9, 1)
     await dating.load_boots({1})
     known = Stamp(50 * S, WALL + 59 * S, "ntp")
     dating.see(known)
@@ -54,7 +64,7 @@ async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice
 
 async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_their_number() -> None:
     store = MarkedRows()
-    dating = Timestamper(store, 99)
+    dating = Timestamper(store, 99, 1)
     for boot in range(1, BOOTS_LIMIT + 3):
         await dating.load_boots({boot})
     await dating.load_boots({BOOTS_LIMIT + 2})
@@ -72,9 +82,9 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
     assert manifest_moment(3, ClockMark(2_000, 9_000, "rtc"), (5_000, None)) == Moment(
         3, 2, 9, "rtc"
     )
-    dating = Timestamper(MarkedRows(), 9)
+    dating = Timestamper(MarkedRows(), 9, 1)
     await dating.load_boots({0})
-    dated, by = dating.date(record(0), backfilled=False, redelivered=True)
+    dated, (by, *_) = dating.date(record(0), backfilled=False, redelivered=True)
     assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.redelivered) == ("none", S, True)
     assert by == Moment(0, 0, 0, "none")
 
@@ -82,7 +92,7 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
 @pytest.mark.parametrize("before", [True, False])
 async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: bool) -> None:
     """Whether its map was fetched before the clock was set, or after."""
-    dating = Timestamper(MarkedRows(), 9)
+    dating = Timestamper(MarkedRows(), 9, 1)
     if before:
         await dating.load_boots({9})
     dating.see(Stamp(60 * S, WALL + 100 * S, "nts"))  # set on by 40 s
@@ -91,3 +101,30 @@ async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: boo
     assert dating.date(late, backfilled=False, redelivered=False)[0].from_wall_ns == WALL + 110 * S
     early = Record(RecordKey(1, Stream.AIR, 1), "hut", 9, 10 * S, 20 * S, {})
     assert dating.date(early, backfilled=False, redelivered=False)[0].from_wall_ns == WALL + 10 * S
+
+
+async def test_a_record_of_a_former_epoch_may_have_been_dated_by_any_mark_of_its_boot() -> None:
+    """Its process may have been killed before it had kept by which, and what it was certain of may
+    be overruled today."""
+    dating = Timestamper(MarkedRows(), 9, 2)
+    await dating.load_boots({1, 9})
+    for boot in (1, 9):
+        _, (by, *former) = dating.date(record(boot), backfilled=True, redelivered=False)
+        assert by.wall_us == (WALL + boot * S) // 1000
+        assert former == [
+            manifest_moment(boot, OVERRULED, (None, None)),
+            Moment(boot, 0, 0, "none"),
+        ]
+        _, own = dating.date(record(boot, 2), backfilled=False, redelivered=False)
+        assert own == (by,)
+
+
+def test_a_former_process_may_not_have_known_what_bounds_a_boot_today() -> None:
+    marks = [
+        ClockMark(S, 0, "none"),
+        ClockMark(5 * S, WALL, "floor"),
+        ClockMark(6 * S, WALL, "rtc"),
+    ]
+    by, known = [Moment(3, 0, 0, "none", 5, 7), Moment(3, 0, 0, "none", 5)], (5_000, 7_000)
+    by += [Moment(3, 5 * S // 1000, WALL // 1000, "floor", 5, after) for after in (7, None)]
+    assert possible_moments(3, marks, known) == (*by, Moment(3, 6 * S // 1000, WALL // 1000, "rtc"))
