@@ -66,6 +66,7 @@ def test_what_is_sent_is_receipted_and_audited(
     assert kinds - ({"missing", "hole"} if harm else set()) == {"nothing"}, "and nothing else is"
 
 
+@pytest.mark.long
 def test_a_broker_that_is_not_there_and_one_that_stores_nothing(
     tmp_path: Path, kerbstone: Command, broker: Mosquitto
 ) -> None:

@@ -4,6 +4,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from drivers.sim.gpio import SimChip
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import GatewayProcess, Records
@@ -23,6 +25,7 @@ event = "door"
 AT_ONCE_S = 5.0
 
 
+@pytest.mark.long
 def test_a_door_that_is_opened_offline_is_kept_with_its_moment_over_a_kill(
     tmp_path: Path, broker: Mosquitto
 ) -> None:

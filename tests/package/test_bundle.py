@@ -63,6 +63,7 @@ def test_the_same_files_make_the_same_archive(archive: Path) -> None:
     assert {(m.uid, m.gid, m.mtime) for m in members} == {(0, 0, 1_700_000_000)}
 
 
+@pytest.mark.long
 def test_it_makes_a_slot_and_uses_it(archive: Path, tmp_path: Path) -> None:
     place, base = unpacked(archive, tmp_path), tmp_path / "base"
     (base / "venv").mkdir(parents=True)  # made by hand

@@ -131,6 +131,7 @@ def test_no_process_has_sent_rows_of_a_start_that_only_begins(tmp_path: Path) ->
     outbox.close()
 
 
+@pytest.mark.long
 async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
     tmp_path: Path,
 ) -> None:

@@ -86,6 +86,7 @@ def test_without_a_disk_a_state_is_what_was_kept_last(tmp_path: Path) -> None:
 # -- what is said and remembered ------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_disk_that_comes_and_goes_makes_few_events_and_counts_the_others(
     tmp_path: Path,
 ) -> None:

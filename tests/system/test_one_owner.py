@@ -79,6 +79,7 @@ def test_a_second_daemon_shares_no_folder_with_the_first(
         assert one.stop() == 0
 
 
+@pytest.mark.long
 def test_no_record_goes_out_under_the_name_of_a_renamed_gateway(
     broker: Mosquitto, site: Callable[..., GatewayProcess], street: LoopStreet
 ) -> None:

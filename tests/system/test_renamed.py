@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+import pytest
+
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
@@ -23,6 +25,7 @@ def sources(records: Records) -> set[str]:
     return {name for record in records.of("raw") for name in record["points"]}
 
 
+@pytest.mark.long
 def test_what_a_device_said_before_it_was_renamed_is_sent_under_its_old_name(
     tmp_path: Path, broker: Mosquitto
 ) -> None:

@@ -51,6 +51,7 @@ async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_o
         assert gateway.sender.connection.limit_notice == ""
 
 
+@pytest.mark.long
 async def test_the_smallest_limit_that_would_do_does(mosquitto: Make, tmp_path: Path) -> None:
     """Not a byte less: the figure that people are told is the broker's own arithmetic."""
     broker = mosquitto("allow_anonymous true\nmax_packet_size 450\n")

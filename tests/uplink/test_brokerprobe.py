@@ -51,6 +51,7 @@ async def test_an_alarm_does_not_wait_behind_what_is_refused(
         assert set(numbers) == {1, 2}
 
 
+@pytest.mark.long
 async def test_an_alarm_of_the_backlog_is_tried_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def as_events(made: UplinkGateway) -> None:
     made.sender._broker_log._alarm = alarm
 
 
+@pytest.mark.long
 async def test_a_refused_alarm_raises_no_alarm(
     mosquitto: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,6 +187,7 @@ async def test_a_broker_that_takes_nothing_is_tried_more_and_more_seldom(
         assert gateway.sender.counts.dead_letters == 0
 
 
+@pytest.mark.long
 @pytest.mark.long
 async def test_the_widest_window_of_refusals_comes_to_an_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
