@@ -14,9 +14,8 @@ import msgpack
 from edge.core import ConfigError, Draft, Stamp
 from edge.store import Epoch, OwnerStates, StoredRecord
 from edge.uplink.manifests import Manifests, Sign
-from edge.uplink.timestamps import MarksAndBounds, possible_moments
+from edge.uplink.usedmoments import UsedMoments
 from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.clockmoments import Moment
 
 LOG: Final = logging.getLogger("kerbstone")
 MANIFEST_OWNER: Final = "manifest"
@@ -36,11 +35,11 @@ class ManifestSchedule:
         self,
         state: tuple[int, bytes] | None,
         handed: Sequence[StoredRecord],
-        clocks: Mapping[int, MarksAndBounds],
+        used: UsedMoments,
         now: Stamp,
     ) -> list[Draft]:
-        """What the former process had sealed, and what it had handed over and not sealed: by one
-        of the marks in `clocks`, the clock maps of their boots with what was overruled.
+        """What the former process had sealed, and what it had handed over and not sealed: dated by
+        one of the moments that were `used` for its boot.
 
         The opening manifest names the former epoch.
         """
@@ -49,20 +48,12 @@ class ManifestSchedule:
                 self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
             except ValueError as error:
                 LOG.warning("the state of the manifests cannot be read: %s", error)
-        by = {boot: self._moments(boot, clock, now) for boot, clock in clocks.items()}
         for stored in handed:
-            self.manifests.handed(stored.record, *by[stored.record.boot])
+            self.manifests.handed(stored.record, *used.former(stored.record.boot))
         former = self._epoch.succeeds
         if former is None:
             return []
         return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
-
-    def _moments(self, boot: int, clock: MarksAndBounds, now: Stamp) -> Sequence[Moment]:
-        """By which the former process may have dated what it sent. A mark that came within its
-        last moments was not written down: if this is the same boot, the clock still shows it."""
-        marks, known = clock
-        seen = [*marks, now] if boot == self._epoch.boot else marks
-        return possible_moments(boot, seen, known)
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""

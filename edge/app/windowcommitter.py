@@ -28,6 +28,7 @@ from edge.app.windowschedule import GRACE_NS, SYNCED, WindowSchedule
 from edge.app.wiring import Wiring
 from edge.core import Clock, Draft, Reason, Stamp, Stream
 from edge.store import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
+from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
 
 LOG = logging.getLogger("kerbstone")
 
@@ -219,14 +220,8 @@ class WindowCommitter:
         attempts.ended()
         found.drafts = self._ingest.with_health(found.drafts)
         sealed = await self._writer.state(MANIFEST_OWNER)
-        clocks = {
-            boot: (
-                await self._writer.marks(boot, overruled=True),
-                await self._writer.bounds(boot),
-            )
-            for boot in {stored.record.boot for stored in self._writer.handed}
-        }
-        found.drafts += self._manifest_schedule.begin(sealed, self._writer.handed, clocks, now)
+        used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
+        found.drafts += self._manifest_schedule.begin(sealed, self._writer.handed, used, now)
         self._writer.handed.clear()
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)

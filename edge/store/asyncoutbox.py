@@ -17,6 +17,7 @@ from edge.store.rowsearch import RowSearch
 
 T = TypeVar("T")
 
+KEEP_TRIES: Final = 3
 CALLS_LIMIT: Final = 64  # calls in the thread or before it; who comes later waits in the loop
 CommitRider = Callable[[Sequence[Draft]], tuple[OwnerStates, Callable[[], None]]]
 """Of the drafts of a commit: more states that go with it, and what to call once it is durable."""
@@ -177,10 +178,19 @@ class AsyncOutbox:
         """What `owner` kept last: version and bytes."""
         return await self._call(partial(Outbox.state, owner=owner))
 
-    async def marks(self, boot: int, *, overruled: bool = False) -> list[ClockMark]:
+    async def keep(self, states: OwnerStates) -> None:
+        """These states alone; durable on return. Rows of others that shared the commit are passed
+        on."""
+        for _ in range(KEEP_TRIES):
+            with contextlib.suppress(ValueError, TypeError):  # of another's draft: it hears of it
+                self.on_rows(await self.commit((), states))
+                return
+        raise RuntimeError("drafts of others that cannot be written keep a commit from succeeding")
+
+    async def marks(self, boot: int) -> list[ClockMark]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
-        latest first. `overruled`: with those that date nothing now."""
-        return await self._call(partial(Outbox.marks, boot=boot, overruled=overruled))
+        latest first."""
+        return await self._call(partial(Outbox.marks, boot=boot))
 
     async def bounds(self, boot: int) -> tuple[int | None, int | None]:
         """Wall times (Unix ns) between which a boot lies that never learnt the time; None where

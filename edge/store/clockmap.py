@@ -1,6 +1,8 @@
 """The clock map: for each boot a few moments on both clocks, and what they prove of other boots.
 
-Which marks of a boot are kept stands in `edge.core.clockmarks`.
+Kept are the first mark of a boot, the best, the last, and one wherever the wall clock was set: each
+that is trusted more than the one before it, or lies more than a second beside it. So records before
+and after a step get the wall time of their side.
 
 A time service may have been wrong. Of marks that contradict each other by more than a day the later
 one counts within a boot; of boots, the latest that knew the time, and the most that agree with it
@@ -8,16 +10,20 @@ and with each other. What is overruled stays on the disk, and is not used: later
 it was right after all.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from edge.core.clockmarks import TIME_QUALITY_RANK, wall_shift, with_mark
 from edge.store.database import Database
-from edge.store.rowformat import ClockMark
+from edge.store.rowformat import TIME_QUALITY_RANK, ClockMark
 
+STEP_WORD: Final = re.compile("step[0-9]{9}")
+STEP_NS: Final = 1_000_000_000  # less is drift, or the setting of a clock that was right
+STEPS: Final = 13  # a boot; with first, best and last there are 16. The oldest one makes room
 MARK_NS: Final = 300_000_000_000  # the last mark may be so old: a page less in each commit
 SAME_SHIFT_NS: Final = 10_000_000  # what reading two clocks one after the other may take
+TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
 CERTAIN: Final = "('ntp', 'nts')"
 SURE_SHIFTS: Final = 3  # of `TIME_QUALITY_RANK`: what is certain
 CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
@@ -36,14 +42,30 @@ class Anchor(NamedTuple):
 def write_mark(database: Database, boot: int, mark: ClockMark) -> None:
     """The latest mark of a boot, and what else of it is worth keeping. Inside a transaction."""
     kept = _stored_marks(database, boot)
-    found = with_mark(kept, mark)
-    for name, each in found.items():
-        if each is not kept.get(name):
-            database.rows(
-                "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?)", (boot, name, *each)
-            )
-    for name in kept.keys() - found.keys():
-        database.rows("DELETE FROM clock WHERE boot = ? AND which = ?", (boot, name))
+
+    def keep(which: str) -> None:
+        database.rows(
+            "INSERT OR REPLACE INTO clock VALUES (?, ?, ?, ?, ?)",
+            (boot, which, mark.mono_ns, mark.wall_ns, mark.tq),
+        )
+
+    keep("last")
+    best = kept.get("best")
+    if best is None or TIME_QUALITY_RANK[mark.tq] >= TIME_QUALITY_RANK[best.tq]:
+        keep("best")
+    steps = sorted(which for which in kept if STEP_WORD.fullmatch(which))
+    before = kept.get(steps[-1]) if steps else kept.get("first")
+    if "first" not in kept:
+        keep("first")
+    elif TIME_QUALITY_RANK[mark.tq] >= TRUSTED and (
+        before is None
+        or TIME_QUALITY_RANK[mark.tq] > TIME_QUALITY_RANK[before.tq]
+        or abs(_shift(mark) - _shift(before)) > STEP_NS
+    ):
+        # numbered for ever, so that the order of names is the order of time
+        keep(f"step{int(steps[-1][4:]) + 1 if steps else 1:09}")
+        if len(steps) >= STEPS:
+            database.rows("DELETE FROM clock WHERE boot = ? AND which = ?", (boot, steps[0]))
 
 
 class MarkThrottle:
@@ -60,7 +82,7 @@ class MarkThrottle:
         last = self._last[1]
         return (
             mark.tq != last.tq
-            or abs(wall_shift(mark) - wall_shift(last)) > SAME_SHIFT_NS
+            or abs(_shift(mark) - _shift(last)) > SAME_SHIFT_NS
             or not 0 <= mark.mono_ns - last.mono_ns < MARK_NS
         )
 
@@ -69,21 +91,18 @@ class MarkThrottle:
         self._last = database, mark
 
 
-def read_marks(database: Database, boot: int, *, overruled: bool = False) -> list[ClockMark]:
+def read_marks(database: Database, boot: int) -> list[ClockMark]:
     """At most 16, each once: the most trusted first, and among those the latest first.
 
-    Without those that are certain of something that later ones, or other boots, have overruled;
-    `overruled` has these, too: something may have been dated by them before.
+    Without those that are certain of something that later ones, or other boots, have overruled.
     """
     known = set(_stored_marks(database, boot).values())
     sure = [mark for mark in known if TIME_QUALITY_RANK[mark.tq] >= SURE_SHIFTS]
-    if sure and not overruled:
+    if sure:
         latest = max(sure, key=lambda mark: mark.mono_ns)
-        refuted = all(anchor.boot != boot for anchor in consistent_anchors(_anchors(database)))
+        overruled = all(anchor.boot != boot for anchor in consistent_anchors(_anchors(database)))
         known -= {
-            mark
-            for mark in sure
-            if refuted or abs(wall_shift(mark) - wall_shift(latest)) > CORRECTION_NS
+            mark for mark in sure if overruled or abs(_shift(mark) - _shift(latest)) > CORRECTION_NS
         }
     return sorted(known, key=lambda mark: (TIME_QUALITY_RANK[mark.tq], mark.mono_ns), reverse=True)
 
@@ -180,3 +199,7 @@ def _stored_marks(database: Database, boot: int) -> dict[str, ClockMark]:
         )
         if tq in TIME_QUALITY_RANK and isinstance(mono_ns, int) and isinstance(wall_ns, int)
     }
+
+
+def _shift(mark: ClockMark) -> int:
+    return mark.wall_ns - mark.mono_ns

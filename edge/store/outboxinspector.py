@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.core.clockmarks import TIME_QUALITY_RANK, TRUSTED
 from edge.store.ballast import Ballast
 from edge.store.clockmap import read_marks
 from edge.store.database import (
@@ -31,7 +30,7 @@ from edge.store.drops import PendingDrops
 from edge.store.foreign import foreign_bytes
 from edge.store.foreign import list_foreign as others
 from edge.store.outboxfolder import OutboxFolder, is_safe_to_open
-from edge.store.rowformat import ClockMark, RowHead
+from edge.store.rowformat import TIME_QUALITY_RANK, ClockMark, RowHead
 from edge.store.storefiles import QUARANTINE, quarantine_usage
 
 INSPECTOR_CODE: Final = "from edge.store.outboxinspector import inspect_main; inspect_main()"
@@ -41,6 +40,7 @@ KEEP_OPEN: Final[list[object]] = []  # until the end: what nobody refers to is c
 
 
 FILE_LIMIT: Final = 100  # in quarantine that are listed
+TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
 
 
 @dataclass(frozen=True, slots=True)

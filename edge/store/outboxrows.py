@@ -137,10 +137,10 @@ class OutboxRows:
             self._stats.damaged += 1
             return None
 
-    def marks(self, boot: int, *, overruled: bool = False) -> list[ClockMark]:
+    def marks(self, boot: int) -> list[ClockMark]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
-        latest first; nothing when there is none. `overruled`: with those that date nothing now."""
-        return self._query(lambda disk: clockmap.read_marks(disk, boot, overruled=overruled), [])
+        latest first; nothing when there is none."""
+        return self._query(lambda disk: clockmap.read_marks(disk, boot), [])
 
     def bounds(self, boot: int) -> tuple[int | None, int | None]:
         """Wall times (Unix ns) that a boot without a clock lies between, as far as others prove."""

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from edge.core.clockmarks import TIME_QUALITY_RANK, TRUSTED
-from edge.store.rowformat import ClockMark
+from edge.store.rowformat import TIME_QUALITY_RANK, ClockMark
 
 QUARTER_NS: Final = 900_000_000_000
+TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
 QUARTER_SLACK_NS: Final = (
     1_000_000_000  # so far a mark may lie beside another one without being a step
 )

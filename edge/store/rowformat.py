@@ -33,6 +33,8 @@ URGENT_LEVEL: Final = 4  # the class of events and registers
 SUMMARY_LEVEL: Final = 2  # the class of what can merge
 INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
+TIME_QUALITY_RANK: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
+
 
 class DamagedRowError(ValueError):
     """A row is not what was written."""

@@ -1,46 +1,50 @@
 """Wall times, added at sending: the clock map of a boot turns monotonic times into them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Protocol
 
 from edge.core import Envelope
-from edge.core.clockmarks import ClockMarkLike, wall_shift, with_mark
 from edge.uplink.wire.clockmoments import SAME_US, TRUST, KnownBounds, wall_times
 
 CERTAIN_RANK: Final = TRUST.index("ntp")  # from there on a wall time is one
+MARKS_LIMIT: Final = 16  # of a boot
 SAME_NS: Final = SAME_US * 1000
 CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
 
 
-class ClockMap:
-    """The marks of the boot that runs, as the outbox keeps them: what is dated by one can be proved
-    after a kill, too. Both clocks are slewed alike, so an offset holds until the wall is set."""
-
-    def __init__(self, marks: Iterable[ClockMarkLike] = ()) -> None:
-        self._kept: dict[str, ClockMarkLike] = {}
-        for mark in sorted(marks, key=lambda mark: mark.mono_ns):
-            self._kept = with_mark(self._kept, mark)
+class ClockMarkLike(Protocol):
+    """One moment on both clocks."""
 
     @property
-    def marks(self) -> list[ClockMarkLike]:
-        """By their moments, each once."""
-        by_moment = {mark.mono_ns: mark for mark in self._kept.values()}
-        return [by_moment[moment] for moment in sorted(by_moment)]
+    def mono_ns(self) -> int: ...
+    @property
+    def wall_ns(self) -> int: ...
+    @property
+    def tq(self) -> str: ...
+
+
+class ClockMap:
+    """The marks of the boot that runs: one for each offset and quality that its clock has had.
+
+    Both clocks are slewed alike, so an offset holds until the wall is set. Bounded.
+    """
+
+    def __init__(self, marks: Sequence[ClockMarkLike] = ()) -> None:
+        self.marks = sorted(marks, key=lambda mark: mark.mono_ns)[-MARKS_LIMIT:]
 
     def holds(self, now: ClockMarkLike) -> bool:
         """Whether the last mark says the same as the clock does."""
-        last = self._kept.get("last")
-        return (
-            last is not None
-            and last.tq == now.tq
-            and abs(wall_shift(now) - wall_shift(last)) <= SAME_NS
-        )
+        last = self.marks[-1] if self.marks else None
+        return last is not None and last.tq == now.tq and abs(_shift(now) - _shift(last)) <= SAME_NS
 
     def see(self, now: ClockMarkLike) -> bool:
         """Look at the clock. True when it has become certain, or is certain of something else."""
         if self.holds(now):
             return False
-        self._kept = with_mark(self._kept, now)
+        if len(self.marks) >= MARKS_LIMIT:  # what a certain one can stand for goes first
+            unsure = (n for n, mark in enumerate(self.marks) if _trust(mark) < CERTAIN_RANK)
+            del self.marks[next(unsure, 0)]
+        self.marks.append(now)
         return _trust(now) >= CERTAIN_RANK
 
 
@@ -99,7 +103,7 @@ def envelope_by(
     if mark is None:  # 1970 by itself; `dated` puts it between its bounds
         start_ns, end_ns, bounds = wall_times(-from_ns, "none", known, from_ns, to_ns)
         return Envelope(start_ns, end_ns, "none", backfilled, redelivered, bounds)
-    start_ns, end_ns, bounds = wall_times(wall_shift(mark), mark.tq, known, from_ns, to_ns)
+    start_ns, end_ns, bounds = wall_times(_shift(mark), mark.tq, known, from_ns, to_ns)
     return Envelope(start_ns, end_ns, mark.tq, backfilled, redelivered, bounds)
 
 
@@ -108,13 +112,17 @@ def _without_overruled(marks: Sequence[ClockMarkLike]) -> Sequence[ClockMarkLike
     sure = [mark for mark in marks if _trust(mark) >= CERTAIN_RANK]
     if len(sure) < 2:
         return marks
-    shift = wall_shift(max(sure, key=lambda mark: mark.mono_ns))
+    shift = _shift(max(sure, key=lambda mark: mark.mono_ns))
     return [
         mark
         for mark in marks
-        if _trust(mark) < CERTAIN_RANK or abs(wall_shift(mark) - shift) <= CORRECTION_NS
+        if _trust(mark) < CERTAIN_RANK or abs(_shift(mark) - shift) <= CORRECTION_NS
     ]
 
 
 def _trust(mark: ClockMarkLike) -> int:
     return TRUST.index(mark.tq)
+
+
+def _shift(mark: ClockMarkLike) -> int:
+    return mark.wall_ns - mark.mono_ns

@@ -17,7 +17,7 @@ SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end
 SEALED_LIMIT: Final = 64  # epochs and streams of which it is known what was sealed
 SEALED_RANGES_LIMIT: Final = 256  # of each of these
 REDATED_LIMIT: Final = 1024  # moments by which records were dated that went out again
-REDATED_LISTED_LIMIT: Final = 64  # of these a manifest has listed last; each commit keeps them
+REDATED_LISTED_LIMIT: Final = 256  # of these it is known that a manifest has listed them
 VERSION: Final = 2
 
 SegmentPlace = tuple[int, str]  # epoch and stream
@@ -40,7 +40,8 @@ class ManifestSegment:
     chain: bytes = CHAIN_START
     clock: list[Moment] = field(default_factory=list)
     clock_redelivered: list[Moment] = field(default_factory=list)
-    _known: set[Moment] = field(default_factory=set)  # asked about before: they are no news
+    # asked about before: they are no news
+    _known: set[Moment] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @property
     def first(self) -> int:
@@ -131,9 +132,7 @@ class Manifests:
         sealed = self._sealed.get(place)
         if sealed is None:
             sealed = self._sealed[place] = Numbers()
-            while (
-                len(self._sealed) > SEALED_LIMIT
-            ):  # what is forgotten may be sealed twice: no harm
+            while len(self._sealed) > SEALED_LIMIT:  # what is forgotten may be sealed twice
                 del self._sealed[min(known for known in self._sealed if known != place)]
         if not sealed.add(key.seq):
             self._dated_again(key.epoch, by)
@@ -253,7 +252,7 @@ class Manifests:
 
     def _dated_again(self, epoch: int, by: Sequence[Moment]) -> None:
         for moment in by:
-            if moment in self._again:
+            if moment in self._again or moment in self._listed:
                 continue
             known = (*self._again, *self._listed)
             if not any(moment.same(other) for other in known):

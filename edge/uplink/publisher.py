@@ -79,14 +79,17 @@ class Publisher:
 
     async def _publish(self, link: MqttConnection, items: list[SendItem]) -> None:
         delivery = self._delivery
-        await self._timestamper.load_boots({item.record.boot for item in items})
+        await self._timestamper.prepare([item.record for item in items])
         self._backlog.sent([item.row for item in items])
         now_ns = self._clock.now().mono_ns
-        for item in items:
-            record, key = item.record, item.record.key
-            dated, moments = self._timestamper.date(
-                record, backfilled=item.backfilled, redelivered=delivery.redelivered(item)
+        dates = [  # all at once, for between two of them the clock could be looked at
+            self._timestamper.date(
+                item.record, backfilled=item.backfilled, redelivered=delivery.redelivered(item)
             )
+            for item in items
+        ]
+        for item, (dated, moments) in zip(items, dates, strict=True):
+            record, key = item.record, item.record.key
             try:
                 topic = self._topics.record(key.stream, record.source)
                 payload = encode(record, dated, self._gw, self._encoding)

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from edge.core import Envelope, Record, Stamp
-from edge.core.clockmarks import ClockMarkLike
 from edge.uplink.backlogreader import Backlog
-from edge.uplink.envelope import ClockMap, best_mark, envelope_by
-from edge.uplink.wire.clockmoments import UNSURE, KnownBounds, Moment, make_moment
+from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
+from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
+from edge.uplink.wire.clockmoments import KnownBounds, Moment, make_moment
 
 MarksAndBounds = tuple[Sequence[ClockMarkLike], KnownBounds]
 """The clock map of a boot, and what is certain of the boots before and after."""
@@ -22,7 +22,7 @@ class Timestamper:
     def __init__(self, backlog: Backlog, boot: int, epoch: int) -> None:
         self._backlog, self._boot, self._epoch = backlog, boot, epoch
         self._boots: dict[int, MarksAndBounds] = {}
-        self._former: dict[int, tuple[Moment, ...]] = {}  # of the same boots
+        self._used: UsedMoments | None = None  # not read yet
         self._clock_map = ClockMap()
         self._stale = False  # this boot has become certain: it bounds those before it
         self._again_ns: int | None = None  # when to ask once more
@@ -45,7 +45,6 @@ class Timestamper:
         if self._stale:
             self._stale = False
             self._boots.clear()
-            self._former.clear()
         for boot in boots - self._boots.keys():
             marks, known = await self._backlog.marks(boot), await self._backlog.bounds(boot)
             if boot == self._boot:
@@ -53,25 +52,41 @@ class Timestamper:
                 new = [mark for mark in marks if mark.mono_ns not in known_ns]  # asked before, too
                 self._clock_map = ClockMap([*new, *self._clock_map.marks])
             self._boots[boot] = marks, known
-            every = await self._backlog.marks(boot, overruled=True)
-            self._former[boot] = possible_moments(boot, every, known)
         # what is sent now may be of as many boots as the window has places
         spare = [boot for boot in self._boots if boot not in boots]
         for boot in spare[: max(0, len(self._boots) - BOOTS_LIMIT)]:
-            del self._boots[boot], self._former[boot]
+            del self._boots[boot]
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        """Before these go out: learn their boots, and keep by which moments they will be dated.
+        Until the next look at the clock `date` dates them by these and no others."""
+        await self.load_boots({record.boot for record in records})
+        if self._used is None:
+            self._used = UsedMoments(await self._backlog.state(MOMENTS_OWNER))
+        while news := self._used.news(self._moments(records)):
+            await self._backlog.keep({MOMENTS_OWNER: self._used.state_with(news)})
+            self._used.add(news)
+
+    def _moments(self, records: Iterable[Record]) -> Iterable[Moment]:
+        for record in records:
+            mark, known = self._mark(record)
+            yield manifest_moment(record.boot, mark, known)
+
+    def _mark(self, record: Record) -> tuple[ClockMarkLike | None, KnownBounds]:
+        marks, known = self._boots[record.boot]
+        if record.boot == self._boot:
+            marks = self._clock_map.marks
+        return best_mark(marks, record.to_ns), known
 
     def date(
         self, record: Record, *, backfilled: bool, redelivered: bool
     ) -> tuple[Envelope, Sequence[Moment]]:
-        """The envelope of a record whose boot has been learnt, and by which moment it is dated.
+        """The envelope of a record that is prepared, and by which moment it is dated.
 
-        More moments follow if the record is of a former epoch: by one of these a process may have
-        dated and sent it that was killed before it had kept that it did.
+        If the record is of a former epoch, those follow by which a former process may have dated
+        it: it may have been killed before it had kept that the record went out.
         """
-        marks, known = self._boots[record.boot]
-        if record.boot == self._boot:
-            marks = self._clock_map.marks
-        mark = best_mark(marks, record.to_ns)
+        mark, known = self._mark(record)
         dated = envelope_by(
             mark,
             record.from_ns,
@@ -80,9 +95,10 @@ class Timestamper:
             backfilled=backfilled,
             redelivered=redelivered,
         )
-        moment = manifest_moment(record.boot, mark, known)
-        former = () if record.key.epoch == self._epoch else self._former[record.boot]
-        return dated, (moment, *former)
+        former: Sequence[Moment] = ()
+        if record.key.epoch != self._epoch and self._used is not None:
+            former = self._used.former(record.boot)
+        return dated, (manifest_moment(record.boot, mark, known), *former)
 
 
 def manifest_moment(boot: int, mark: ClockMarkLike | None, known: KnownBounds) -> Moment:
@@ -90,17 +106,3 @@ def manifest_moment(boot: int, mark: ClockMarkLike | None, known: KnownBounds) -
     if mark is None:
         return make_moment(boot, 0, 0, "none", known)
     return make_moment(boot, mark.mono_ns, mark.wall_ns, mark.tq, known)
-
-
-def possible_moments(
-    boot: int, marks: Iterable[ClockMarkLike], known: KnownBounds
-) -> tuple[Moment, ...]:
-    """By which a former process may have dated a record of this boot, each once: by any of its
-    marks, and as long as no later boot had learnt the time, without the bound that it gives."""
-    possible: dict[Moment, None] = {}
-    for mark in (*marks, None):
-        moment = manifest_moment(boot, mark, known)
-        possible[moment] = None
-        if moment.tq in UNSURE:
-            possible[moment._replace(after_us=None)] = None
-    return tuple(possible)

@@ -15,6 +15,7 @@ from edge.app.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
+from edge.uplink.usedmoments import UsedMoments
 from edge.uplink.wire.clockmoments import Moment
 from tests.long import examples
 
@@ -54,9 +55,9 @@ class ManifestGateway:
         self.tasks: list[asyncio.Task[Any]] = []
         self.writer.on_rows = self._offered
         state = await self.writer.state(MANIFEST_OWNER)
-        boots = {stored.record.boot for stored in self.writer.handed}
-        clocks = {boot: (await self.writer.marks(boot), (None, None)) for boot in boots}
-        found = self.manifest_schedule.begin(state, self.writer.handed, clocks, Stamp(0, 0, "none"))
+        found = self.manifest_schedule.begin(
+            state, self.writer.handed, UsedMoments(), Stamp(0, 0, "none")
+        )
         if self.rng.random() < 0.3:
             await self.kill()  # while it reads back
             return

@@ -20,6 +20,7 @@ from edge.platform.recordstore import open_store
 from edge.platform.walltimecheck import BOUND_US
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.uplink.timestamps import Timestamper
+from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
 from edge.uplink.wire import decode, encode
 from edge.uplink.wire.clockmoments import Moment, parse_moments, wall_times
 from tests.kit.records import GW, TOPICS
@@ -58,16 +59,11 @@ class WallClockGateway:
         self.dating = Timestamper(self.writer, self.writer.epoch.boot, self.writer.epoch.epoch)
         self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, self.now())
         self.writer.riding = self.manifest_schedule.riding
-        boots = {stored.record.boot for stored in self.writer.handed}
-        clocks = {
-            boot: (
-                await self.writer.marks(boot, overruled=True),
-                await self.writer.bounds(boot),
-            )
-            for boot in boots
-        }
         found = self.manifest_schedule.begin(
-            await self.writer.state(MANIFEST_OWNER), self.writer.handed, clocks, self.now()
+            await self.writer.state(MANIFEST_OWNER),
+            self.writer.handed,
+            UsedMoments(await self.writer.state(MOMENTS_OWNER)),
+            self.now(),
         )
         self.waiting = {}
         after = 0
@@ -96,14 +92,23 @@ class WallClockGateway:
         if chance < 0.15:  # the wall is set: right, or wrong by anything
             wrong_ns = self.rng.choice((0, 0, 3 * S, -200 * S, 400 * 86_400 * S))
             self.wall_ns = self.began_ns + wrong_ns
-        self.dating.see(self.now())
+        await self.look()
         start_ns = self.mono_ns - min(passed_ns, S)
         await self.commit([Draft(Stream.AIR, "hut", start_ns, self.mono_ns, {"n": self.mono_ns})])
 
+    async def look(self) -> None:
+        """As the daemon does: a mark is kept first, then the sender dates by it."""
+        if not self.dating.knows(self.now()):
+            await self.commit([])
+        self.dating.see(self.now())
+
     async def send(self, most: int) -> None:
         rows = [self.waiting[row] for row in sorted(self.waiting)[:most]]
-        self.dating.see(self.now())
-        await self.dating.load_boots({stored.record.boot for stored in rows})
+        if not rows:
+            return
+        await self.look()
+        await self.dating.prepare([stored.record for stored in rows])
+        self.writer.sent([stored.row for stored in rows])
         for stored in rows:
             record, redelivered = stored.record, stored.row in self.sent or stored.redelivered
             self.sent.add(stored.row)

@@ -162,6 +162,38 @@ async def test_a_bad_draft_that_rides_with_a_flush_is_its_callers_trouble(
     await made.close()
 
 
+async def test_a_state_that_is_kept_alone_passes_on_the_rows_that_rode_with_it(
+    tmp_path: Path,
+) -> None:
+    made = await start(tmp_path)
+    passed_on: list[int] = []
+    made.on_rows = lambda rows: passed_on.extend(stored.record.key.seq for stored in rows)
+    first = asyncio.create_task(made.commit(drafts(1)))
+    await asyncio.sleep(0)
+    kept = asyncio.create_task(made.keep({"x": (1, b"one")}))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(made.commit(drafts(2)))
+    await asyncio.gather(first, kept)
+    assert await second == []
+    assert passed_on == [2, 3]
+    assert await made.state("x") == (1, b"one")
+    await made.close()
+
+
+async def test_a_state_is_kept_beside_a_draft_that_cannot_be(tmp_path: Path) -> None:
+    made = await start(tmp_path)
+    first = asyncio.create_task(made.commit(drafts(1)))
+    await asyncio.sleep(0)
+    kept = asyncio.create_task(made.keep({"x": (1, b"one")}))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(made.commit([Draft(Stream.AIR, "a", 0, 1, {"x": object()})]))
+    await asyncio.gather(first, kept)
+    with pytest.raises(TypeError):
+        await second
+    assert await made.state("x") == (1, b"one")
+    await made.close()
+
+
 async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.write_text("a file where the folder should be")

@@ -1,19 +1,12 @@
 """The clock map: few marks, the right ones, and what they prove of boots without any."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from edge.core.clockmarks import TIME_QUALITY_RANK, ClockMarkLike
 from edge.store import AsyncOutbox, ClockMark, Outbox
 from edge.store.clockmap import BOOTS, WHOLE_BOOTS
-from edge.uplink.envelope import ClockMap
-from edge.uplink.wire.clockmoments import Moment, make_moment
 from tests.kit.outbox import drafts, opened
-from tests.long import examples
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
@@ -48,8 +41,8 @@ def test_each_side_of_a_step_keeps_a_mark(tmp_path: Path) -> None:
     assert marks(tmp_path, number) == [after[-1], after[0], between[0], before[0]]
 
 
-def test_what_reading_two_clocks_takes_is_no_step_until_it_is_50_ms(tmp_path: Path) -> None:
-    given = [mark(n, "ntp", n * 0.015) for n in range(1, 8)]
+def test_drift_and_slewing_are_no_steps_until_they_are_a_second(tmp_path: Path) -> None:
+    given = [mark(n, "ntp", n * 0.3) for n in range(1, 8)]
     number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[6], given[4], given[0]]
 
@@ -57,7 +50,7 @@ def test_what_reading_two_clocks_takes_is_no_step_until_it_is_50_ms(tmp_path: Pa
 def test_the_first_trusted_mark_is_kept_and_untrusted_steps_are_not(tmp_path: Path) -> None:
     given = [
         mark(1, "none"), mark(2, "floor", 500), mark(3, "none", -500), mark(4, "ntp", 9),
-        mark(5, "none", 700), mark(6, "ntp", 9.01), mark(7, "floor"),
+        mark(5, "none", 700), mark(6, "ntp", 9.5), mark(7, "floor"),
     ]  # fmt: skip
     number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[5], given[3], given[6], given[0]]
@@ -68,41 +61,6 @@ def test_a_mark_that_is_trusted_more_stays_when_its_clock_is_set(tmp_path: Path)
     given = [mark(1, "none"), mark(2, "rtc"), mark(3, "ntp"), mark(4, "ntp", 30)]
     number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[3], given[2], given[1], given[0]]
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 400), st.sampled_from(list(TIME_QUALITY_RANK)),
-                  st.sampled_from((0, 0, 0.004, 0.06, 30, -5000))),
-        max_size=40,
-    ),
-    st.integers(0, 40),
-)  # fmt: skip
-@settings(max_examples=examples(30), deadline=None)
-def test_whatever_the_sender_dates_by_is_on_disk(
-    looks: list[tuple[int, str, float]], started: int
-) -> None:
-    """Each look at the clocks is kept first, if it is news; the process may be a later one."""
-    with TemporaryDirectory() as folder:
-        outbox = opened(Path(folder))
-        number = outbox.begin().boot
-        clock, second = ClockMap(), 0
-        for at, (passed, tq, wall_s) in enumerate(looks):
-            second += passed
-            now = mark(second, tq, wall_s)
-            outbox.commit([], {"x": (1, b"")}, clock=now)
-            if at >= started:
-                clock.see(now)
-            if at == started:
-                clock = ClockMap([*outbox.marks(number, overruled=True), now])
-            known = [as_moment(each) for each in outbox.marks(number, overruled=True)]
-            for each in clock.marks:
-                assert any(as_moment(each).same(other) for other in known), each
-        outbox.close()
-
-
-def as_moment(each: ClockMarkLike) -> Moment:
-    return make_moment(1, each.mono_ns, each.wall_ns, each.tq, (None, None))
 
 
 def test_a_clock_that_jumps_for_ever_costs_sixteen_marks(tmp_path: Path) -> None:

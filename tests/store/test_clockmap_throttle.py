@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core.clockmarks import STEP_NS
 from edge.store import ClockMark
-from edge.store.clockmap import MARK_NS, SAME_SHIFT_NS
+from edge.store.clockmap import MARK_NS, SAME_SHIFT_NS, STEP_NS
 from tests.kit.outbox import drafts, opened
 
 S = 1_000_000_000

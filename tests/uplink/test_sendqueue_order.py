@@ -53,7 +53,12 @@ class StoredRows:
     async def find(self, *place: object) -> list[StoredRecord]:
         return []
 
-    async def marks(self, boot: int, *, overruled: bool = False) -> list[ClockMark]:
+    async def state(self, owner: str) -> tuple[int, bytes] | None:
+        return None
+
+    async def keep(self, states: object) -> None: ...
+
+    async def marks(self, boot: int) -> list[ClockMark]:
         return []
 
     async def bounds(self, boot: int) -> tuple[None, None]:

@@ -1,22 +1,18 @@
 """The clock maps of the boots that are sent from: each is asked for once, and so many are kept."""
 
+from typing import Any
+
 import pytest
 
 from edge.core import Record, RecordKey, Stamp, Stream
 from edge.store import ClockMark
-from edge.uplink.timestamps import (
-    BOOTS_LIMIT,
-    REREAD_NS,
-    Timestamper,
-    manifest_moment,
-    possible_moments,
-)
+from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
+from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
 from edge.uplink.wire.clockmoments import Moment
 from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
-OVERRULED = ClockMark(S, WALL + 400 * 86_400 * S, "ntp")
 
 
 class MarkedRows(StoredRows):
@@ -25,12 +21,17 @@ class MarkedRows(StoredRows):
     def __init__(self) -> None:
         super().__init__([])
         self.asked: list[int] = []
+        self.kept: list[dict[str, tuple[int, bytes]]] = []
 
-    async def marks(self, boot: int, *, overruled: bool = False) -> list[ClockMark]:
-        if overruled:
-            return [OVERRULED]
+    async def marks(self, boot: int) -> list[ClockMark]:
         self.asked.append(boot)
         return [ClockMark(boot * S, WALL + boot * S, "ntp")] if boot else []
+
+    async def state(self, owner: str) -> tuple[int, bytes] | None:
+        return self.kept[-1].get(owner) if self.kept else None
+
+    async def keep(self, states: Any) -> None:
+        self.kept.append(dict(states))
 
 
 def record(boot: int, epoch: int = 1) -> Record:
@@ -43,8 +44,7 @@ async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
     for boots in ({1, 9}, {1, 9}, {1}):
         await dating.load_boots(boots)
     assert sorted(store.asked) == [1, 9]
-    dated, (by, *former) = dating.date(record(1), backfilled=True, redelivered=False)
-    assert former == []
+    dated, (by,) = dating.date(record(1), backfilled=True, redelivered=False)
     assert (dated.from_wall_ns, dated.tq, dated.backfilled) == (WALL + 2 * S, "ntp", True)
     assert by == Moment(1, S // 1000, (WALL + S) // 1000, "ntp")
 
@@ -84,7 +84,7 @@ async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_
     )
     dating = Timestamper(MarkedRows(), 9, 1)
     await dating.load_boots({0})
-    dated, (by, *_) = dating.date(record(0), backfilled=False, redelivered=True)
+    dated, (by,) = dating.date(record(0), backfilled=False, redelivered=True)
     assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.redelivered) == ("none", S, True)
     assert by == Moment(0, 0, 0, "none")
 
@@ -103,28 +103,46 @@ async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: boo
     assert dating.date(early, backfilled=False, redelivered=False)[0].from_wall_ns == WALL + 10 * S
 
 
-async def test_a_record_of_a_former_epoch_may_have_been_dated_by_any_mark_of_its_boot() -> None:
-    """Its process may have been killed before it had kept by which, and what it was certain of may
-    be overruled today."""
-    dating = Timestamper(MarkedRows(), 9, 2)
-    await dating.load_boots({1, 9})
-    for boot in (1, 9):
-        _, (by, *former) = dating.date(record(boot), backfilled=True, redelivered=False)
-        assert by.wall_us == (WALL + boot * S) // 1000
-        assert former == [
-            manifest_moment(boot, OVERRULED, (None, None)),
-            Moment(boot, 0, 0, "none"),
-        ]
-        _, own = dating.date(record(boot, 2), backfilled=False, redelivered=False)
-        assert own == (by,)
+async def test_what_dates_a_record_is_kept_before_it_goes_and_once() -> None:
+    store = MarkedRows()
+    dating = Timestamper(store, 9, 2)
+    dating.see(Stamp(S, WALL + S, "ntp"))
+    for _ in range(2):
+        await dating.prepare([record(1), record(9, 2), record(0)])
+        assert len(store.kept) == 1
+    dating.see(Stamp(2 * S, WALL + 9 * S, "ntp"))
+    await dating.prepare([record(1)])
+    assert len(store.kept) == 1, "nothing is dated by the new mark yet"
+    later = Record(RecordKey(2, Stream.AIR, 2), "hut", 9, 3 * S, 4 * S, {})
+    await dating.prepare([later])
+    _, (by,) = dating.date(later, backfilled=False, redelivered=False)
+    assert len(store.kept) == 2
+    assert by in UsedMoments(store.kept[-1][MOMENTS_OWNER]).former(9)
 
 
-def test_a_former_process_may_not_have_known_what_bounds_a_boot_today() -> None:
-    marks = [
-        ClockMark(S, 0, "none"),
-        ClockMark(5 * S, WALL, "floor"),
-        ClockMark(6 * S, WALL, "rtc"),
-    ]
-    by, known = [Moment(3, 0, 0, "none", 5, 7), Moment(3, 0, 0, "none", 5)], (5_000, 7_000)
-    by += [Moment(3, 5 * S // 1000, WALL // 1000, "floor", 5, after) for after in (7, None)]
-    assert possible_moments(3, marks, known) == (*by, Moment(3, 6 * S // 1000, WALL // 1000, "rtc"))
+async def test_while_a_moment_is_kept_the_clock_may_be_set_again() -> None:
+    class Set(MarkedRows):
+        async def keep(self, states: Any) -> None:
+            await super().keep(states)
+            if len(self.kept) == 1:
+                dating.see(Stamp(2 * S, WALL + 60 * S, "ntp"))
+
+    store = Set()
+    dating = Timestamper(store, 9, 1)
+    dating.see(Stamp(S, WALL, "none"))
+    await dating.prepare([record(9)])
+    _, (by,) = dating.date(record(9), backfilled=False, redelivered=False)
+    assert by.tq == "ntp"
+    assert by in UsedMoments(store.kept[-1][MOMENTS_OWNER]).former(9)
+
+
+async def test_a_record_of_a_former_epoch_may_have_been_dated_by_what_former_ones_used() -> None:
+    store = MarkedRows()
+    stepped = Moment(1, 0, (WALL + 400 * 86_400 * S) // 1000, "ntp")
+    store.kept.append({MOMENTS_OWNER: UsedMoments().state_with([stepped])})
+    dating = Timestamper(store, 9, 2)
+    await dating.prepare([record(1), record(9), record(9, 2)])
+    _, (by, *former) = dating.date(record(1), backfilled=True, redelivered=False)
+    assert (by.tq, former) == ("ntp", [stepped])
+    assert len(dating.date(record(9), backfilled=True, redelivered=False)[1]) == 1
+    assert len(dating.date(record(9, 2), backfilled=False, redelivered=False)[1]) == 1

@@ -38,9 +38,11 @@ class Moment(NamedTuple):
     def same(self, other: "Moment") -> bool:
         """Whether both give a record the same wall times."""
         return (
-            (self.boot, self.tq, self.before_us, self.after_us)
-            == (other.boot, other.tq, other.before_us, other.after_us)
-        ) and abs(self.shift_us - other.shift_us) <= SAME_US
+            (self.boot, self.tq) == (other.boot, other.tq)
+            and abs(self.shift_us - other.shift_us) <= SAME_US
+            and _is_near(self.before_us, other.before_us)
+            and _is_near(self.after_us, other.after_us)
+        )
 
     def packed(self) -> list[Any]:
         """`[boot, mono, wall, tq, before, after]`."""
@@ -54,6 +56,12 @@ class Moment(NamedTuple):
         )
         within = None if bounds is None else (_us(bounds[0]), _us(bounds[1]))
         return start // 1000, end // 1000, within
+
+
+def _is_near(us: int | None, other_us: int | None) -> bool:
+    if us is None or other_us is None:
+        return us is other_us
+    return abs(us - other_us) <= SAME_US
 
 
 def make_moment(boot: int, mono_ns: int, wall_ns: int, tq: str, known: KnownBounds) -> Moment:
