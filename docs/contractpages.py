@@ -8,13 +8,13 @@ from enum import Enum
 from typing import Any, Final
 
 from edge.core import Condition, Quantity, Reason
-from edge.uplink.wire.contract import BY_NAME, LAST, MESSAGES, DeclaredMessage, Schema, schema_of
+from edge.wire.contract import BY_NAME, LAST, MESSAGES, DeclaredMessage, Schema, schema_of
 
 Examples = Mapping[str, Sequence[Mapping[str, Any]]]
 
 HEAD: Final = """# The contract
 
-The messages that a gateway publishes and receives. `make docs` generates this folder from the declarations in `edge/uplink/wire/contract/`: correct errors there.
+The messages that a gateway publishes and receives. `make docs` generates this folder from the declarations in `edge/wire/contract/`: correct errors there.
 
 - [asyncapi.json](asyncapi.json): topics, operations and messages, AsyncAPI 3.0.
 - [schemas/](schemas/): a JSON Schema (draft 2020-12) per message, with examples that were published by running code. `x-unit` is the unit of a value.

@@ -61,7 +61,7 @@ def release() -> int:
     for each in breaks:
         print(f"breaks what was released: {each}")
     if breaks:
-        print("give the wire format a new `v` (edge/uplink/wire/contract/schemas.py: VERSION)")
+        print("give the wire format a new `v` (edge/wire/contract/schemas.py: VERSION)")
         return 1
     print(f"{promise.RELEASED.relative_to(ROOT)}: sealed as {promise.release()}")
     return 0

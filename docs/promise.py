@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from docs import breaking, contractpages
-from edge.uplink.wire.contract import (
+from edge.wire.contract import (
     BY_NAME,
     LAST,
     MESSAGES,
@@ -29,7 +29,7 @@ from edge.uplink.wire.contract import (
     Schema,
     schema_of,
 )
-from edge.uplink.wire.records import JSON
+from edge.wire.records import JSON
 
 ROOT: Final = Path(__file__).parents[1]
 HERE: Final = ROOT / "docs/contract"

@@ -15,7 +15,7 @@ from edge.core import ConfigError, Draft, Stamp
 from edge.store import Epoch, OwnerStates, StoredRecord
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.usedmoments import UsedMoments
-from edge.uplink.wire import signed_bytes
+from edge.wire import signed_bytes
 
 LOG: Final = logging.getLogger("kerbstone")
 MANIFEST_OWNER: Final = "manifest"

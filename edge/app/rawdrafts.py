@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from edge.core import Draft, Stream, Sweep
-from edge.uplink.wire import raw_body
+from edge.wire import raw_body
 
 RAW_VALUES: Final = 100_000  # of one raw record
 WAITING_VALUES: Final = 500_000  # values that may wait for their commit: some 20 MB

@@ -20,7 +20,7 @@ from edge.store.memoryoutbox import MemoryOutbox
 from edge.store.rowformat import ClockMark, DamagedRowError, OutboxRow, try_record
 from edge.store.salvage import Progress, Salvage
 from edge.uplink.envelope import make_envelope
-from edge.uplink.wire import Topics, WireError, decode, encode, iso_time
+from edge.wire import Topics, WireError, decode, encode, iso_time
 
 GROUP_RECORDS: Final = 500  # records of one commit of an export
 SQLITE: Final = b"SQLite format 3\0"

@@ -16,7 +16,7 @@ from edge.core import Quantity
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.manifests import Sign
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
-from edge.uplink.wire import Topics
+from edge.wire import Topics
 
 if TYPE_CHECKING:
     from edge.app.daemon import Daemon

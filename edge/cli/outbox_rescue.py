@@ -37,7 +37,7 @@ from edge.store.rowformat import DamagedRowError
 from edge.terminal import echo, echo_json, progress
 from edge.uplink.mqtt import BrokerRefusedError
 from edge.uplink.rescuesender import RescueResult, RescueSender
-from edge.uplink.wire import Topics, WireError
+from edge.wire import Topics, WireError
 
 PREFIX: Final = "kerbstone/v1"
 UNKNOWN_OWNER: Final = "unknown/unknown"  # site and gateway of an export that nobody has named

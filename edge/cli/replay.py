@@ -8,12 +8,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from edge import wire
 from edge.app import plot, wiring
 from edge.app.replaying import EdgeRow, Replay, open_edges, read_edge_rows
 from edge.cli.site_options import load_site_or_report
 from edge.core import Envelope, Record
 from edge.terminal import echo, is_terminal, progress
-from edge.uplink import wire
 
 GATEWAY = "replay"
 PROGRESS_S: Final = 0.5  # between two words of progress

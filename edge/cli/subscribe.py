@@ -23,7 +23,7 @@ from edge.platform.subscription import (
 )
 from edge.platform.topicfilters import check_refusal, subscriptions
 from edge.terminal import echo, echo_json
-from edge.uplink.wire import (
+from edge.wire import (
     DecodedMessage,
     WireError,
     WrongGatewayError,

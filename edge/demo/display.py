@@ -8,7 +8,7 @@ from typing import Any, Final, TextIO
 
 from edge.core.printable import printable
 from edge.platform.messagelines import event_text, message_line
-from edge.uplink.wire import DecodedMessage
+from edge.wire import DecodedMessage
 
 CLEAR: Final = "\x1b[H\x1b[J"
 BOLD, RED, PLAIN = "\x1b[1m", "\x1b[1;31m", "\x1b[0m"

@@ -19,7 +19,7 @@ from edge.demo.demostreet import FAULT_AT_S, DemoStreet, load_trace
 from edge.demo.display import DemoDisplay, Screen
 from edge.demo.warmup import WARMUP_S, warm_up
 from edge.platform.subscription import listen, parse_source
-from edge.uplink.wire import WireError, decode
+from edge.wire import WireError, decode
 
 HERE: Final = Path(__file__).parent
 # in a wheel it lies beside this file, in a checkout in deploy/

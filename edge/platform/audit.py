@@ -24,7 +24,7 @@ from edge.platform.seals import Seal, prove_seal, seal_of
 from edge.platform.signatures import CertificateKeys
 from edge.platform.sitecheck import SiteCheck
 from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
-from edge.uplink.wire import WireError
+from edge.wire import WireError
 
 SEALED_AFTER: Final = timedelta(days=1)  # so long a manifest may wait behind a backlog
 PROGRESS_EVERY: Final = 10_000  # records, of its progress

@@ -10,7 +10,7 @@ from edge.platform.completeness import judge_completeness, unsealed_numbers
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.repeats import Repeats
 from edge.platform.unsealedrecords import UnsealedRecords
-from edge.uplink.wire.decode import DecodedMessage
+from edge.wire.decode import DecodedMessage
 
 __all__ = ["AuditFinding", "AuditReport", "Auditor"]
 

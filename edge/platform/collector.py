@@ -32,7 +32,7 @@ from edge.platform.subscription import (
     subscribe_all,
     to_arrived,
 )
-from edge.uplink.wire import (
+from edge.wire import (
     MAX_PAYLOAD,
     DecodedMessage,
     Payload,

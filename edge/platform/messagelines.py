@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from edge.core.printable import quote_name
 from edge.platform import roadlines
-from edge.uplink.wire import DecodedMessage
+from edge.wire import DecodedMessage
 
 PLAIN_KINDS: Final = ("start", "gap", "board")  # their text always comes with a head of its own
 

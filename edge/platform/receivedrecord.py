@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from edge.platform.contentdigest import TIME_QUALITY_RANK, content_digest
-from edge.uplink.wire import DecodedMessage, WireError
-from edge.uplink.wire.strict import load_json, load_msgpack
+from edge.wire import DecodedMessage, WireError
+from edge.wire.strict import load_json, load_msgpack
 
 Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
 

@@ -12,8 +12,8 @@ from typing import Any
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.receivedrecord import Key
 from edge.platform.seals import Seal
-from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.records import HEADER_KEYS
+from edge.wire import signed_bytes
+from edge.wire.records import HEADER_KEYS
 
 
 class Replays:

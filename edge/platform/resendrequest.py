@@ -19,7 +19,7 @@ from edge.platform.subscription import (
     subscribe_all,
     to_arrived,
 )
-from edge.uplink.wire import DecodedMessage, WireError, decode, encode_command
+from edge.wire import DecodedMessage, WireError, decode, encode_command
 
 RANGES_PER_COMMAND: Final = 1000  # of one command: at most 40 KB, and 64 KiB are allowed
 COMMANDS_PER_RUN: Final = 10  # of one run: a gateway takes ten at once, then one a second

@@ -8,10 +8,10 @@ from typing import Any, Final
 from edge.core.numbers import Range, Step, decode_steps, format_numbers
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.receivedrecord import Key
-from edge.uplink.wire import CHAIN_START, chain_map
-from edge.uplink.wire.clockmoments import Moment, parse_moments
-from edge.uplink.wire.down import MAX_SEQ
-from edge.uplink.wire.topics import STREAMS
+from edge.wire import CHAIN_START, chain_map
+from edge.wire.clockmoments import Moment, parse_moments
+from edge.wire.down import MAX_SEQ
+from edge.wire.topics import STREAMS
 
 # what a map that is none of ours makes `chain_map` raise
 UNREADABLE: Final = (KeyError, TypeError, ValueError, OverflowError)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.core import ConfigError
-from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.records import HEADER_KEYS
+from edge.wire import signed_bytes
+from edge.wire.records import HEADER_KEYS
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate

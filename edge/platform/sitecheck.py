@@ -9,7 +9,7 @@ from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.keepquota import CONFLICT
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStore
-from edge.uplink.wire import WireError, parse_topic
+from edge.wire import WireError, parse_topic
 
 SITES_SHOWN: Final = 20  # that are listed of one gateway
 TOPICS_LIMIT: Final = 10_000  # that are remembered

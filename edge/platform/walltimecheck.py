@@ -15,8 +15,8 @@ from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.epochorder import EpochOrder
 from edge.platform.receivedrecord import ReceivedRecord, WallTimes, wall_times_of
 from edge.platform.seals import Seal
-from edge.uplink.wire.clockmoments import Moment
-from edge.uplink.wire.records import MAX_WALL_NS
+from edge.wire.clockmoments import Moment
+from edge.wire.records import MAX_WALL_NS
 
 BOUND_US: Final = 100_000
 CORRECTIONS: Final = 10_000  # of one gateway; more are not believed

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.core.printable import printable
-from edge.uplink.wire import Command, WireError, decode_command
+from edge.wire import Command, WireError, decode_command
 
 ID_LIMIT: Final = 256  # answers
 SHOWN_VERB: Final = 64  # characters of an unknown verb that an answer repeats

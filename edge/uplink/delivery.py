@@ -17,8 +17,8 @@ from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, PublishAns
 from edge.uplink.oversize import Oversize
 from edge.uplink.receipttracker import ReceiptTracker
 from edge.uplink.sendqueue import URGENT_STREAMS, SendItem, SendQueue
-from edge.uplink.wire import Receipt
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire import Receipt
+from edge.wire.clockmoments import Moment
 
 NO_MATCHING_SUBSCRIBERS: Final = 16  # success, but nobody has subscribed
 NOT_AUTHORIZED: Final = 135

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from edge.core import Envelope
-from edge.uplink.wire.clockmoments import SAME_US, TRUST, KnownBounds, wall_times
+from edge.wire.clockmoments import SAME_US, TRUST, KnownBounds, wall_times
 
 CERTAIN_RANK: Final = TRUST.index("ntp")  # from there on a wall time is one
 MARKS_LIMIT: Final = 16  # of a boot

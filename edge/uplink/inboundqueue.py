@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from edge.uplink.commands import CommandAnswer, CommandHandler
 from edge.uplink.counters import UplinkCounters
-from edge.uplink.wire import Receipt, Topics, WireError, decode_receipts, decode_reconnect_spread
+from edge.wire import Receipt, Topics, WireError, decode_receipts, decode_reconnect_spread
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 QUEUE_MESSAGES: Final = 256  # messages; more are counted and dropped: receipts come again

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from edge.core import Draft, Record, Stream
 from edge.core.numbers import Numbers, Step, decode_steps
-from edge.uplink.wire import CHAIN_START, chain_record
-from edge.uplink.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
+from edge.wire import CHAIN_START, chain_record
+from edge.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
 
 SEGMENT_RECORDS: Final = 2000  # records of one segment; then it ends before its time
 SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end

@@ -7,7 +7,7 @@ from edge.core import Record
 from edge.uplink.commands import CommandAnswer as Reply
 from edge.uplink.mqtt import MqttConnection, PublishAnswer, Will
 from edge.uplink.retained import RetainedMessages
-from edge.uplink.wire import JSON, Topics, encode_json
+from edge.wire import JSON, Topics, encode_json
 
 REPLIES_LIMIT: Final = (
     64  # answers to commands that wait for room; more are dropped, and asked for again

@@ -10,8 +10,8 @@ from edge.uplink.presence import PresencePublisher
 from edge.uplink.retained import LAST_STREAMS
 from edge.uplink.sendqueue import SendItem
 from edge.uplink.timestamps import Timestamper
-from edge.uplink.wire import Topics, WireError, encode
-from edge.uplink.wire.records import record_map
+from edge.wire import Topics, WireError, encode
+from edge.wire.records import record_map
 
 PAGES_PER_FILL: Final = 20  # of rows that must not go now, in one turn
 

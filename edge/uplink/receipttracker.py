@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.core import RecordKey
-from edge.uplink.wire import Receipt
+from edge.wire import Receipt
 
 TRACKED_LIMIT: Final = 4000  # rows
 MAX_WAIT_NS: Final = 3_600_000_000_000

@@ -6,7 +6,7 @@ from typing import Any, Final
 from edge.core import Record
 from edge.core.numbers import decode_steps
 from edge.uplink.backlogreader import Backlog, StoredRow
-from edge.uplink.wire import Command, Receipt, WireError, parse_ranges
+from edge.wire import Command, Receipt, WireError, parse_ranges
 
 RESEND_LIMIT: Final = 10_000  # rows of one command
 SEARCH_LIMIT: Final = (

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from edge.core import Record, Stream
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection, PublishAnswer
-from edge.uplink.wire import JSON, Topics, WireError, encode_json
+from edge.wire import JSON, Topics, WireError, encode_json
 
 SOURCES_LIMIT: Final = 1000  # whose last record is known
 LAST_STREAMS: Final = frozenset(

@@ -36,8 +36,8 @@ from edge.uplink.reconnect import ReconnectPolicy
 from edge.uplink.resend import find_for_resend
 from edge.uplink.session import InboundMessage as Received
 from edge.uplink.timestamps import Timestamper
-from edge.uplink.wire import Command, Topics
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire import Command, Topics
+from edge.wire.clockmoments import Moment
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 

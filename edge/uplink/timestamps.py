@@ -7,7 +7,7 @@ from edge.core import Envelope, Record, Stamp
 from edge.uplink.backlogreader import Backlog
 from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
 from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
-from edge.uplink.wire.clockmoments import KnownBounds, Moment, make_moment
+from edge.wire.clockmoments import KnownBounds, Moment, make_moment
 
 MarksAndBounds = tuple[Sequence[ClockMarkLike], KnownBounds]
 """The clock map of a boot, and what is certain of the boots before and after."""

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgpack
 
-from edge.uplink.wire.clockmoments import Moment, parse_moments
+from edge.wire.clockmoments import Moment, parse_moments
 
 MOMENTS_OWNER: Final = "moments"
 VERSION: Final = 1

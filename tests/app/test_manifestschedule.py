@@ -17,8 +17,8 @@ from edge.app.manifestschedule import ManifestSchedule, make_signer
 from edge.core import ConfigError, Record, RecordKey, Stamp, Stream
 from edge.store import Epoch, PreviousStart, StoredRecord
 from edge.uplink.usedmoments import UsedMoments
-from edge.uplink.wire import signed_bytes
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire import signed_bytes
+from edge.wire.clockmoments import Moment
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000

@@ -16,7 +16,7 @@ from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
 from edge.uplink.usedmoments import UsedMoments
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire.clockmoments import Moment
 from tests.long import examples
 
 LIMIT = 16 << 20

@@ -14,8 +14,8 @@ from edge.app.rawdrafts import RawSweeps, make_raw_drafts
 from edge.core import Point, Quantity, Sample, Stream, Sweep, all_good
 from edge.process.engine import Engine
 from edge.process.enginesetup import DeviceSetup, EngineSetup
-from edge.uplink.wire import raw_sweeps
-from edge.uplink.wire.contract.boxevent import Overload as Declared
+from edge.wire import raw_sweeps
+from edge.wire.contract.boxevent import Overload as Declared
 from tests.kit.clock import VirtualClock
 from tests.kit.engine import MS, S
 

@@ -14,7 +14,7 @@ from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from edge.process.inputmeanings import input_meanings
-from edge.uplink.wire import raw_sweeps
+from edge.wire import raw_sweeps
 from tests.kit.engine import AIR, S, sweeps
 
 KEYS = {"hut_air": ("pm2_5", "temperature")}

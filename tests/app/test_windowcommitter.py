@@ -15,7 +15,7 @@ from edge.app.recover import GAP_TEXTS
 from edge.app.recoveryattempts import ATTEMPTS_FILE, MAX_ATTEMPTS
 from edge.app.windowschedule import GRACE_NS
 from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
-from edge.uplink.wire import raw_sweeps
+from edge.wire import raw_sweeps
 from tests.kit.engine import MS, S
 from tests.kit.lives import (
     PERIOD_NS,

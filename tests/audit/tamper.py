@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from edge.store.drops import DropRange
-from edge.uplink.wire import CHAIN_START, chain_map, iso_time
-from edge.uplink.wire.records import HEADER_KEYS
+from edge.wire import CHAIN_START, chain_map, iso_time
+from edge.wire.records import HEADER_KEYS
 from tests.kit.scripted import E1, ScriptedGateway, Sent
 
 HALF_A_YEAR_US: Final = 182 * 86_400 * 1_000_000

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 import msgpack
 
 from edge.core import Sweep
-from edge.uplink.wire import raw_sweeps
+from edge.wire import raw_sweeps
 from tests.kit.process import MeasuredProgram, quiet_broker
 
 TABLES: Final = Path(__file__).parent / "tables"

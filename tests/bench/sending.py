@@ -20,7 +20,7 @@ from edge.process.merge import merge_bodies
 from edge.store import AsyncOutbox, ClockMark
 from edge.uplink.broker import make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
-from edge.uplink.wire import Topics
+from edge.wire import Topics
 
 GW: Final = "gw"
 REPORT_S: Final = 0.5

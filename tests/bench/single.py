@@ -17,7 +17,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.core import Envelope, Record, RecordKey
-from edge.uplink.wire import encode
+from edge.wire import encode
 from tests.kit.virtualgateway import lived, summaries
 
 TOPIC = "site/meter"

@@ -10,7 +10,7 @@ from pathlib import Path
 from edge.core import Stream
 from edge.store import AsyncOutbox
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
-from edge.uplink.wire import Topics
+from edge.wire import Topics
 from tests.cluster.rabbit import GATEWAYS, Rabbit
 from tests.kit.clock import RealClock
 from tests.kit.uplink import UplinkGateway, drafts

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from edge.uplink.wire import gateway_of
+from edge.wire import gateway_of
 from tests.cluster.rabbit import GATEWAYS, Rabbit
 from tests.hostile.attack import OWN, Attack, impostor_topics, shown_as
 from tests.hostile.attempts import EVIL, SITE, VICTIM, attempts, record

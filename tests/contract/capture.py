@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from docs.promise import EXAMPLES, ROOT, dumped
 from edge.platform.subscription import ArrivedMessage
-from edge.uplink.wire import JSON, decode
-from edge.uplink.wire.contract import BY_NAME
+from edge.wire import JSON, decode
+from edge.wire.contract import BY_NAME
 from tests.contract import scenes
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named

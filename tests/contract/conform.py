@@ -12,8 +12,8 @@ from typing import Any
 import msgpack
 import msgspec
 
-from edge.uplink.wire import DecodedMessage
-from edge.uplink.wire.contract import BY_NAME, LAST, DeclaredMessage, Table, declared, point_hook
+from edge.wire import DecodedMessage
+from edge.wire.contract import BY_NAME, LAST, DeclaredMessage, Table, declared, point_hook
 
 DOWN = {each.address: each for each in BY_NAME.values() if each.direction == "down"}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from drivers.sim.sen55 import Sen55
 from edge.platform.subscription import ArrivedMessage
-from edge.uplink.wire import encode_command
+from edge.wire import encode_command
 from tests.kit.broker import SUBSCRIBER, Mosquitto
 from tests.kit.gateway import AIR, LOOPS, GatewayProcess
 from tests.kit.street import LoopStreet

@@ -42,10 +42,10 @@ from edge.process.merge import merge_bodies
 from edge.store.downsample import merge_records
 from edge.store.drops import DROP_REASONS, DropRange, PendingDrops, storage_event_draft
 from edge.uplink.manifests import Manifests
-from edge.uplink.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
-from edge.uplink.wire.clockmoments import Moment
-from edge.uplink.wire.contract import EVENTS
-from edge.uplink.wire.contract.boxevent import Alarm
+from edge.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
+from edge.wire.clockmoments import Moment
+from edge.wire.contract import EVENTS
+from edge.wire.contract.boxevent import Alarm
 from tests.kit.certificates import CertificateAuthority
 from tests.kit.engine import (
     PM25,

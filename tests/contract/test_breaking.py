@@ -12,7 +12,7 @@ import pytest
 
 from docs import generate, promise
 from docs.breaking import breaking
-from edge.uplink.wire.contract import BY_NAME, MESSAGES, VERSION, schema_of
+from edge.wire.contract import BY_NAME, MESSAGES, VERSION, schema_of
 
 Change = Callable[[dict[str, Any]], object]
 

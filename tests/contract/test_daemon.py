@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.uplink.wire import decode
+from edge.wire import decode
 from tests.contract.conform import conforms
 from tests.contract.daemon import live
 from tests.kit.broker import Mosquitto

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from docs import generate, promise
-from edge.uplink.wire import Topics, parse_topic
-from edge.uplink.wire.contract import BY_NAME, LAST, MESSAGES, schema_of
+from edge.wire import Topics, parse_topic
+from edge.wire.contract import BY_NAME, LAST, MESSAGES, schema_of
 
 DOCUMENT = promise.asyncapi()
 ROOT = Path(__file__).parents[2]

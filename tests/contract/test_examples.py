@@ -8,8 +8,8 @@ import msgpack
 import pytest
 
 from docs import promise
-from edge.uplink.wire import decode
-from edge.uplink.wire.contract import BY_NAME, EVENTS, schema_of
+from edge.wire import decode
+from edge.wire.contract import BY_NAME, EVENTS, schema_of
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.notyetsent import NOT_YET_SENT_EVENTS
 from tests.long import one_in

@@ -8,8 +8,8 @@ import pytest
 import drivers
 from edge.app.uplinksetup import street_meta
 from edge.config import Site, load_site
-from edge.uplink.wire.contract.bay import BayMeta
-from edge.uplink.wire.contract.meta import ApproachMeta, LaneMeta
+from edge.wire.contract.bay import BayMeta
+from edge.wire.contract.meta import ApproachMeta, LaneMeta
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/site.example.toml"
 FORMS = {"lanes": LaneMeta, "approaches": ApproachMeta, "bays": BayMeta}

@@ -8,7 +8,7 @@ import msgspec
 from edge.infer.modelcomparison import ModelComparison, ModelFlags
 from edge.infer.modelguard import ModelGuard
 from edge.infer.shadow import Shadow
-from edge.uplink.wire.contract.models import Candidate, Model
+from edge.wire.contract.models import Candidate, Model
 from models import BUNDLES
 
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from edge.core import Contact, Draft
 from edge.platform.subscription import ArrivedMessage
 from edge.process.engine import Engine, EngineSetup
-from edge.uplink.wire import DecodedMessage, decode
-from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
-from edge.uplink.wire.contract.health import Health
-from edge.uplink.wire.records import HEADER
+from edge.wire import DecodedMessage, decode
+from edge.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
+from edge.wire.contract.health import Health
+from edge.wire.records import HEADER
 from tests.contract import roads, scenes
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named

@@ -17,14 +17,14 @@ from edge.process.engineevents import CONTRADICTIONS, FAULT_TEXTS
 from edge.process.plaincontacts import CONTACT_TEXTS
 from edge.process.traffic.loopselection import HEALTH_STATES, STATES
 from edge.store.drops import DROP_REASONS
-from edge.uplink.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
-from edge.uplink.wire.contract.bay import BayHealth
-from edge.uplink.wire.contract.event import Switch
-from edge.uplink.wire.contract.header import Sourced
-from edge.uplink.wire.contract.health import Health
-from edge.uplink.wire.contract.terms import BayKind, Fault, LoopFault
-from edge.uplink.wire.contract.traffic import LaneHealth
-from edge.uplink.wire.records import HEADER
+from edge.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
+from edge.wire.contract.bay import BayHealth
+from edge.wire.contract.event import Switch
+from edge.wire.contract.header import Sourced
+from edge.wire.contract.health import Health
+from edge.wire.contract.terms import BayKind, Fault, LoopFault
+from edge.wire.contract.traffic import LaneHealth
+from edge.wire.records import HEADER
 from tests.contract.notyetsent import NOT_YET_SENT_CAUSES
 
 ROOT = Path(__file__).parents[2]
@@ -69,7 +69,7 @@ def test_every_kind_of_event_that_the_code_names_is_declared() -> None:
     """Also of events that no test has seen: kinds stand in the source as words."""
     found = {kind for path in (ROOT / "edge").rglob("*.py") for kind in kinds(path)}
     assert found >= {"gap", "drop", "denied", "overload"}, "the search finds what is there"
-    assert found <= EVENTS.keys(), "declare it in edge/uplink/wire/contract"
+    assert found <= EVENTS.keys(), "declare it in edge/wire/contract"
 
 
 def kinds(path: Path) -> Iterator[str]:

@@ -34,7 +34,7 @@ from edge.core import (
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
 from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
-from edge.uplink.wire import Topics, decode, encode, raw_sweeps
+from edge.wire import Topics, decode, encode, raw_sweeps
 from tests.crash.configs import LINES, Config
 from tests.kit.engine import MS, S
 from tests.kit.lives import KilledError

@@ -12,7 +12,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.uplink.broker import make_broker
-from edge.uplink.wire import (
+from edge.wire import (
     Topics,
     WireError,
     decode_command,

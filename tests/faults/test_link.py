@@ -17,7 +17,7 @@ from edge.uplink import inflightwindow
 from edge.uplink import sender as module
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
-from edge.uplink.wire import Topics
+from edge.wire import Topics
 from tests.faults.slowly import only_with_all
 from tests.kit.broker import Make, Subscriber
 from tests.kit.clock import VirtualClock

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.health.fields import FIELDS
 from edge.health.openmetrics import NAME, PREFIX, Family, families, render
-from edge.uplink.wire.records import HEADER
+from edge.wire.records import HEADER
 
 BODY = {
     "uptime_s": 12.5,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from edge.uplink.wire import decode_receipts
+from edge.wire import decode_receipts
 from tests.hostile.attempts import EPOCH, EVIL, SITE, VICTIM, record, said
 from tests.hostile.platform import stored
 from tests.kit.mqttclient import MqttClient, Will

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from edge.core import TOPIC_PREFIX, Envelope, Record, RecordKey, Stream
-from edge.uplink.wire import encode
+from edge.wire import encode
 
 EVIL, VICTIM = "gw-0001", "gw-0002"
 SITE = "mitte"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from deploy.broker.rabbitmq import gateways
-from edge.uplink.wire import Topics, WireError, gateway_of, parse_topic
+from edge.wire import Topics, WireError, gateway_of, parse_topic
 from tests.hostile.attempts import EVIL, SITE, VICTIM, topics
 
 ROOT = Path(__file__).parents[2]

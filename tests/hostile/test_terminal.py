@@ -41,7 +41,7 @@ from edge.platform.receivedrecord import RefusedMessage
 from edge.platform.recordstore import open_store
 from edge.platform.subscription import ArrivedMessage
 from edge.terminal import echo
-from edge.uplink.wire import WireError, encode
+from edge.wire import WireError, encode
 from tests.cli.test_status import FINE
 from tests.kit.broker import Mosquitto
 from tests.kit.platform import COMMAND

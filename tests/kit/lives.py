@@ -45,7 +45,7 @@ from edge.store import (
     PreviousStart,
     StoredRecord,
 )
-from edge.uplink.wire import Topics, decode, encode
+from edge.wire import Topics, decode, encode
 from tests.kit.engine import MS, S
 from tests.kit.waiting import done
 from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES

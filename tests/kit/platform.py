@@ -22,7 +22,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.core import Record
-from edge.uplink.wire import Payload, Topics, decode_receipts, encode
+from edge.wire import Payload, Topics, decode_receipts, encode
 from tests.kit.broker import Mosquitto
 from tests.kit.records import GW, TOPICS, envelope
 

@@ -11,8 +11,8 @@ from typing import Any
 from edge.core import Envelope, Record, RecordKey, Stream
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.uplink.manifests import Manifests
-from edge.uplink.wire import Topics, decode, encode
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire import Topics, decode, encode
+from edge.wire.clockmoments import Moment
 
 S = 1_000_000_000
 GW = "gw-0001"

@@ -21,8 +21,8 @@ from edge.core import Draft, Envelope, Record, RecordKey, Stream
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.store.drops import DropRange, PendingDrops
 from edge.uplink.manifests import Manifests, Sign
-from edge.uplink.wire import Topics, decode, encode, signed_bytes
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire import Topics, decode, encode, signed_bytes
+from edge.wire.clockmoments import Moment
 
 S: Final = 1_000_000_000
 GW: Final = "gw-0001"

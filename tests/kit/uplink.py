@@ -18,7 +18,7 @@ from edge.core import Draft, Stream
 from edge.store import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
-from edge.uplink.wire import Topics
+from edge.wire import Topics
 from tests.kit.clock import RealClock
 
 GW = "gw-0001"

@@ -15,7 +15,7 @@ PLANTED: Final = Path(__file__).with_name("planted.toml")
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "store": ("edge/store/*.py",),
-    "uplink": ("edge/uplink/*.py", "edge/uplink/wire/*.py"),
+    "uplink": ("edge/uplink/*.py", "edge/wire/*.py"),
     "platform": ("edge/platform/*.py",),
     "recovery": ("edge/app/recover.py", "edge/app/windowcommitter.py", "edge/app/previousrun.py"),
     "stage": ("edge/acquire/stage.py",),

@@ -6,7 +6,7 @@ from edge.core import Draft, Envelope, Stream
 from edge.core.numbers import encode_steps
 from edge.platform.auditor import Auditor, AuditReport
 from edge.store.drops import PendingDrops
-from edge.uplink.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
+from edge.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
 from tests.kit.records import E1, GW, TOPICS, S, record
 
 E3 = (3 << 32) + 1

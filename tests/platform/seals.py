@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.platform.seals import Seal
-from edge.uplink.wire import CHAIN_START, chain_map
+from edge.wire import CHAIN_START, chain_map
 from tests.kit.records import E1, GW, entry, record
 
 KEY = GW, E1, "manifest", 1

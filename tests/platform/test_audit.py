@@ -19,7 +19,7 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.platform.days import UNKNOWN, day_of
 from edge.platform.receivedrecord import WallTimes
 from edge.platform.recordstore import open_store
-from edge.uplink.wire import decode, encode
+from edge.wire import decode, encode
 from tests.kit.records import E1, GW, TOPICS, entry, envelope, record, sealed
 from tests.long import examples
 from tests.platform.gateway_story import Place, Story, place, tell
@@ -187,7 +187,7 @@ def signer(gw: str) -> tuple[Any, bytes]:
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from edge.uplink.wire import signed_bytes
+    from edge.wire import signed_bytes
 
     key = Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, gw)])

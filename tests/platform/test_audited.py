@@ -16,8 +16,8 @@ from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import open_store
 from edge.platform.signatures import CertificateKeys
-from edge.uplink.wire import CHAIN_START, WireError
-from edge.uplink.wire.records import HEADER_KEYS
+from edge.wire import CHAIN_START, WireError
+from edge.wire.records import HEADER_KEYS
 from tests.kit.records import E1, E2, GW, entry, record, sealed
 from tests.platform.test_audit import signer
 

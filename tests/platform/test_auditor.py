@@ -8,7 +8,7 @@ import pytest
 from edge.core import Stream
 from edge.platform.auditor import Auditor
 from edge.store.drops import DropRange, PendingDrops
-from edge.uplink.wire import DecodedMessage, decode, is_down
+from edge.wire import DecodedMessage, decode, is_down
 from tests.kit.records import E1, GW, TOPICS
 from tests.platform.checked import audit, drop, gap, kinds, manifest, message
 

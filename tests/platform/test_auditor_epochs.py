@@ -1,7 +1,7 @@
 """The auditor joins epochs and boots: each tail is checked, and what never came is missed."""
 
 from edge.core import Stream
-from edge.uplink.wire import CHAIN_START
+from edge.wire import CHAIN_START
 from tests.kit.records import E1, E2
 from tests.platform.checked import E3, audit, gap, kinds, message, start
 

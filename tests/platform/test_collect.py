@@ -19,7 +19,7 @@ from edge.platform.collector import MESSAGES_PER_GATEWAY, Collector
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
 from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
-from edge.uplink.wire import JSON, Payload, encode
+from edge.wire import JSON, Payload, encode
 from tests.kit.broker import Make, Mosquitto, free_port
 from tests.kit.platform import ReceiptedGateway, gateway
 from tests.kit.records import E1, GW, TOPICS, entry, envelope, record

@@ -23,7 +23,7 @@ from edge.platform.subscription import (
     subscribe_all,
     to_arrived,
 )
-from edge.uplink.wire import JSON, Payload
+from edge.wire import JSON, Payload
 from tests.kit.broker import Make, free_port
 from tests.kit.platform import gateway
 from tests.kit.records import TOPICS

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edge.demo.display import RED, DemoDisplay, _coloured, _folded
 from edge.platform.messagelines import _span, _stream_text, event_text, message_line
-from edge.uplink.wire import JSON, DecodedMessage, decode
+from edge.wire import JSON, DecodedMessage, decode
 
 BY = "model congestion 1.0.0"
 JAM = f"Congestion on north: p 0.93 (decided by the {BY})."

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 
 from edge.core import Stream
-from edge.uplink.wire import decode_command, parse_ranges
+from edge.wire import decode_command, parse_ranges
 from tests.kit.broker import Make
 from tests.kit.platform import COMMAND, ROOT, gateway
 from tests.kit.records import record, sealed

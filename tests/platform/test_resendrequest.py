@@ -24,8 +24,8 @@ from edge.platform.resendrequest import (
     split_commands,
 )
 from edge.platform.subscription import UnreachableError, parse_source
-from edge.uplink.wire import JSON, decode_command, encode_command, encode_json, parse_ranges
-from edge.uplink.wire.down import MAX_DOWN
+from edge.wire import JSON, decode_command, encode_command, encode_json, parse_ranges
+from edge.wire.down import MAX_DOWN
 from tests.kit.broker import Make, Mosquitto
 from tests.kit.platform import COMMAND, ROOT
 from tests.kit.records import E1, E2, GW, TOPICS, entry, record, sealed

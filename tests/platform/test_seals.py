@@ -6,7 +6,7 @@ import pytest
 
 from edge.platform.contentdigest import content_digest
 from edge.platform.seals import prove_seal, seal_of
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire.clockmoments import Moment
 from tests.kit.records import E1, GW
 from tests.platform.seals import KEY, seal, sent
 

@@ -11,7 +11,7 @@ import pytest
 
 from edge.core import ConfigError
 from edge.platform.signatures import CERTIFICATE_LIMIT, CertificateKeys, MissingLibraryError
-from edge.uplink.wire import signed_bytes
+from edge.wire import signed_bytes
 
 pytest.importorskip("cryptography")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Stream, Sweep, all_good
-from edge.uplink.wire import raw_body
+from edge.wire import raw_body
 from tests.kit.broker import Make, Mosquitto, free_port
 from tests.kit.uplink import GW, S, UplinkGateway, box, drafts
 from tests.kit.waiting import until

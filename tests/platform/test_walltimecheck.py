@@ -21,8 +21,8 @@ from edge.platform.walltimecheck import BOUND_US
 from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.uplink.timestamps import Timestamper
 from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
-from edge.uplink.wire import decode, encode
-from edge.uplink.wire.clockmoments import Moment, parse_moments, wall_times
+from edge.wire import decode, encode
+from edge.wire.clockmoments import Moment, parse_moments, wall_times
 from tests.kit.records import GW, TOPICS
 from tests.long import examples
 

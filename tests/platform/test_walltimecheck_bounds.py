@@ -8,8 +8,8 @@ import pytest
 from edge.platform import walltimecheck
 from edge.platform.receivedrecord import WallTimes
 from edge.platform.walltimecheck import BOUND_US, RedatedMoments, WallTimeCheck
-from edge.uplink.wire.clockmoments import Moment
-from edge.uplink.wire.records import MAX_WALL_NS
+from edge.wire.clockmoments import Moment
+from edge.wire.records import MAX_WALL_NS
 from tests.kit.records import E1, GW, entry, record
 from tests.platform.seals import KEY, seal
 

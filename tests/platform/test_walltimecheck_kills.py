@@ -12,7 +12,7 @@ import pytest
 from edge.core import Draft, Stream, TimeQuality
 from edge.platform.receivedrecord import make_received
 from edge.store import ClockMark, StoredRecord
-from edge.uplink.wire import decode, encode
+from edge.wire import decode, encode
 from tests.kit.records import GW, TOPICS
 from tests.platform.test_walltimecheck import CAME, S, WallClockGateway, judged
 

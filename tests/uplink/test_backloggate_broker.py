@@ -15,7 +15,7 @@ from edge.uplink.backloggate import QUARTER_NS, SETTLED_NS
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from edge.uplink.retained import RetainedMessages
-from edge.uplink.wire import Topics
+from edge.wire import Topics
 from tests.kit.broker import Make, Mosquitto, Subscriber
 from tests.kit.clock import RealClock
 from tests.kit.uplink import GW, UplinkGateway, box

@@ -7,7 +7,7 @@ import pytest
 
 from edge.uplink.commands import COMMANDS_BURST, ID_LIMIT, CommandAnswer, CommandHandler
 from edge.uplink.presence import REPLIES_LIMIT, PresencePublisher
-from edge.uplink.wire import Command, Topics, WireError, encode_command
+from edge.wire import Command, Topics, WireError, encode_command
 
 S = 1_000_000_000
 EPOCH = 77

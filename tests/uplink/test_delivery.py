@@ -23,8 +23,8 @@ from edge.uplink.delivery import (
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from edge.uplink.receipttracker import ReceiptTracker
 from edge.uplink.sendqueue import SendItem
-from edge.uplink.wire import Receipt
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire import Receipt
+from edge.wire.clockmoments import Moment
 from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000

@@ -17,8 +17,8 @@ from edge.uplink.envelope import (
     best_mark,
     make_envelope,
 )
-from edge.uplink.wire import Topics, WireError, decode, encode, iso_time
-from edge.uplink.wire.clockmoments import TRUST
+from edge.wire import Topics, WireError, decode, encode, iso_time
+from edge.wire.clockmoments import TRUST
 
 S = 1_000_000_000
 YEAR = 365 * 86_400 * S

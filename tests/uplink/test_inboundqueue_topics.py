@@ -7,7 +7,7 @@ from edge.uplink.commands import CommandHandler
 from edge.uplink.counters import UplinkCounters
 from edge.uplink.inboundqueue import QUEUE_BYTES, QUEUE_MESSAGES, InboundQueue
 from edge.uplink.session import InboundMessage as Message
-from edge.uplink.wire import Receipt, Topics, encode_command, encode_receipts
+from edge.wire import Receipt, Topics, encode_command, encode_receipts
 
 GW, EPOCH = "gw-0001", 7
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)

@@ -12,8 +12,8 @@ from edge.core import Draft, Envelope, Record, RecordKey, Stream
 from edge.core.numbers import decode_steps
 from edge.uplink import manifests as module
 from edge.uplink.manifests import REDATED_LIMIT, SEGMENT_RECORDS, Manifests
-from edge.uplink.wire import CHAIN_START, chain_map, decode, encode
-from edge.uplink.wire.clockmoments import MOMENTS_LIMIT, Moment
+from edge.wire import CHAIN_START, chain_map, decode, encode
+from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
 
 EPOCH = 4294967299
 NTP = Moment(3, 5_000, 1_790_000_000_005_000, "ntp")

@@ -16,7 +16,7 @@ import pytest
 
 from edge.core import Stream
 from edge.uplink import receipttracker as module
-from edge.uplink.wire import Receipt, Topics, encode_command, encode_receipts
+from edge.wire import Receipt, Topics, encode_command, encode_receipts
 from tests.kit.broker import Make, Mosquitto
 from tests.kit.uplink import GW, UplinkGateway, box, drafts
 from tests.kit.waiting import until

@@ -2,7 +2,7 @@
 
 from edge.core import RecordKey, Stream
 from edge.uplink.receipttracker import MAX_WAIT_NS, TRACKED_LIMIT, ReceiptTracker
-from edge.uplink.wire import Receipt
+from edge.wire import Receipt
 
 S = 1_000_000_000
 

@@ -16,7 +16,7 @@ from edge.uplink.broker import Broker, make_broker
 from edge.uplink.delivery import NOT_AUTHORIZED
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection
 from edge.uplink.rescuesender import DatedRecord, RescueResult, RescueSender
-from edge.uplink.wire import Receipt, Topics, encode_receipts
+from edge.wire import Receipt, Topics, encode_receipts
 from tests.kit.rawbroker import DISCONNECT, PUBACK, REFUSE_ALL, RawBroker, publish, raw_broker
 from tests.kit.waiting import until
 

@@ -12,7 +12,7 @@ from edge.core import Record, RecordKey, Stream
 from edge.store import StoredRecord
 from edge.uplink import resend as module
 from edge.uplink.resend import cluster_ranges, find_for_resend
-from edge.uplink.wire import Command, WireError
+from edge.wire import Command, WireError
 
 
 class NumberedRows:

@@ -14,7 +14,7 @@ from edge.core import Stream
 from edge.uplink.broker import make_broker
 from edge.uplink.mqtt import BrokerRefusedError, CertificateRejectedError, MqttConnection
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
-from edge.uplink.wire import Topics, encode_command
+from edge.wire import Topics, encode_command
 from tests.kit.clock import VirtualClock
 from tests.kit.rawbroker import RawBroker, publish, raw_broker
 from tests.kit.uplink import GW, box, drafts

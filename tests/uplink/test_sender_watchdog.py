@@ -10,7 +10,7 @@ from edge.uplink import sender as module
 from edge.uplink.broker import make_broker
 from edge.uplink.reconnect import REFUSED_BACKOFF_S, REFUSED_JITTER_S
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
-from edge.uplink.wire import Topics
+from edge.wire import Topics
 from tests.kit.broker import Make
 from tests.kit.clock import RealClock, VirtualClock
 from tests.kit.rawbroker import raw_broker

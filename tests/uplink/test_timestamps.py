@@ -8,7 +8,7 @@ from edge.core import Record, RecordKey, Stamp, Stream
 from edge.store import ClockMark
 from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
 from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
-from edge.uplink.wire.clockmoments import Moment
+from edge.wire.clockmoments import Moment
 from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000

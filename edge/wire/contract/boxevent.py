@@ -1,0 +1,194 @@
+"""Events of the gateway itself: gaps in observation, lost records, and faults."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from edge.wire.contract.event import Event
+from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
+from edge.wire.contract.terms import Amount, Count, Epoch, OnOff, Seq, WireStruct, meaning
+from edge.wire.topics import STREAMS
+
+StreamName = Annotated[str, Meta(pattern=f"^({'|'.join(sorted(STREAMS))})$")]
+StreamOrAll = Annotated[str, Meta(pattern=rf"^(\*|{'|'.join(sorted(STREAMS))})$")]
+
+
+class PreviousEpoch(WireStruct, kw_only=True):
+    """The previous epoch, as far as the outbox knows it."""
+
+    epoch: Annotated[Epoch, meaning("The epoch.")]
+    last: Annotated[
+        dict[StreamName, Count],
+        meaning("The last number of each stream; empty: its numbers are lost with its outbox."),
+    ]
+
+
+class Gap(Event, tag="gap", kw_only=True):
+    """Time in which the gateway observed nothing. The first event after each start is a gap."""
+
+    reason: Annotated[
+        Literal["start", "restart", "power"],
+        meaning(
+            "start: no earlier start is known. restart: the daemon did not run. power: the box was"
+            " off; the open window and uncommitted data are lost."
+        ),
+    ]
+    sources: Annotated[list[str], meaning("The sources concerned; `*` is all.")]
+    gap: Annotated[
+        tuple[Count | None, Count],
+        meaning("Start (clock of `boot_before`; null: unknown) and end (clock of `boot`).", "us"),
+    ]
+    boot_before: Annotated[Count | None, meaning("The boot in which the gap began.")]
+    former: (
+        Annotated[
+            PreviousEpoch, meaning("The previous epoch. Left out: unknown, as on a new card.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class ClockCut(Event, tag="clock", kw_only=True):
+    """The open window ended here, because the time became known or jumped."""
+
+    reason: Annotated[
+        Literal["synchronised", "step"],
+        meaning("synchronised: the time is known now. step: a trusted clock was set."),
+    ]
+
+
+class Drop(Event, tag="drop", kw_only=True):
+    """Numbers that will never be delivered."""
+
+    epoch_of: Annotated[Epoch, meaning("The epoch of these numbers.")]
+    stream_of: Annotated[
+        StreamOrAll, meaning("The stream of these numbers; `*`: all streams of the epoch.")
+    ]
+    reason: Annotated[
+        Literal["full", "size", "refused", "damage", "memory"],
+        meaning(
+            "full: no room. size: too large to be sent. refused: the broker refused it repeatedly."
+            " damage: not readable from the disk. memory: the disk failed and memory was full."
+        ),
+    ]
+    range: Annotated[
+        tuple[Seq, Seq | None],
+        meaning("First and last number; some between may be delivered. Last null: not known."),
+    ]
+    count: Annotated[Count | None, meaning("How many numbers are lost; null: not known.")]
+
+
+class Storage(Event, tag="storage", kw_only=True):
+    """The disk fails (records are kept in memory), or works again."""
+
+    state: Annotated[OnOff, meaning("On or off.")]
+
+
+class Start(Event, tag="start", kw_only=True):
+    """Why the daemon was started, as far as the board reports it."""
+
+    reason: Annotated[RebootCause, meaning(CAUSE)]
+
+
+class Board(Event, tag="board", kw_only=True):
+    """A condition of the box itself goes on or off; `text` says what to do."""
+
+    state: Annotated[OnOff, meaning("On or off.")]
+    condition: Annotated[BoardCondition, meaning("The condition.")]
+
+
+class DataSaver(Event, tag="data_saver", kw_only=True):
+    """The level of data saving changed, according to the month's data budget."""
+
+    level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is normal operation.")]
+
+
+class LinkStep(Event, tag="link", kw_only=True):
+    """A step that was taken because no broker was reached for long, possibly before a reboot."""
+
+    step: Annotated[
+        Literal["reconnect", "modem", "power", "reboot", "held", "recovered"],
+        meaning(
+            "The step. held: no reboot, because it could not be counted on the disk."
+            " recovered: a broker is connected again."
+        ),
+    ]
+    boots: Annotated[Count, meaning("How often the box had booted at that time.")]
+    age_s: Annotated[Amount, meaning("How long it had run at that time, over all its boots.", "s")]
+
+
+class Alarm(Event, kw_only=True):
+    """A problem of the gateway itself that a person should know about, reported once."""
+
+
+class Denied(Alarm, tag="denied", kw_only=True):
+    """The broker does not allow a stream (reason code 135). It is retried every 5 min."""
+
+
+class Refused(Alarm, tag="refused", kw_only=True):
+    """A record was given up: the broker refused it repeatedly, or it is too large."""
+
+
+class Quota(Alarm, tag="quota", kw_only=True):
+    """The broker accepts no more messages for now (reason code 151)."""
+
+
+class BrokerLimit(Alarm, tag="broker_limit", kw_only=True):
+    """The broker's limits are too small for the records: the maximum packet size is too small, or
+    QoS 1 or retained messages are not available. Records are kept; `text` says what to change."""
+
+
+class Untrusted(Alarm, tag="untrusted", kw_only=True):
+    """The server at the broker's address has no certificate that this gateway trusts."""
+
+
+class TakenOver(Alarm, tag="taken_over", kw_only=True):
+    """Another client has connected under this gateway's name (reason code 142): possible theft."""
+
+
+class WrongTime(Alarm, tag="wrong_time", kw_only=True):
+    """A time that was considered certain was wrong; the clock has been corrected."""
+
+
+class OldProtocol(Alarm, tag="old_protocol", kw_only=True):
+    """The site uses MQTT 3.1.1, where a refused publish looks like a success."""
+
+
+class Unclaimed(Alarm, tag="unclaimed", kw_only=True):
+    """An edge on a line that the configuration does not use."""
+
+
+class Overload(Event, tag="overload", kw_only=True):
+    """The load exceeded what this box can handle, and data was dropped (decision 34). Reported at
+    once, then every 15 min while it lasts, each time for the time since the last report. The
+    records account for all of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
+
+    within_s: Annotated[Amount, meaning("How much time before this event it reports.", "s")]
+    rested_s: Annotated[
+        Amount, meaning("How long due polls were not made, all buses together.", "s")
+    ]
+    readings: Annotated[Count, meaning("Sweeps that were read and dropped.")]
+    raw: Annotated[Count, meaning("Sweeps that were left out of raw records.")]
+    edges: Annotated[Count, meaning("Edges that were read from the kernel and dropped.")]
+
+
+class StageFull(Alarm, tag="stage", kw_only=True):
+    """The stage is full: a kill would lose the input that no longer fits in it."""
+
+
+class Journal(Alarm, tag="journal", kw_only=True):
+    """Losses cannot be recorded: the journal of drops cannot be written."""
+
+
+class Bus(Alarm, tag="bus", kw_only=True):
+    """A bus hung: its thread was abandoned, or the gateway's process restarts."""
+
+
+class Configuration(Alarm, tag="configuration", kw_only=True):
+    """The configuration failed repeatedly: the last good one is in use."""
+
+
+BOX_EVENTS: tuple[type[Event], ...] = (
+    Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Denied, Refused, Quota,
+    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
+    Journal, Bus, Configuration,
+)  # fmt: skip

@@ -1,0 +1,180 @@
+"""The retained description: what each number of a gateway means."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, UnsetType
+
+from edge.core import Quantity
+from edge.wire.contract.bay import BayMeta
+from edge.wire.contract.models import Models
+from edge.wire.contract.status import Retained
+from edge.wire.contract.terms import Amount, Name, WireStruct, Yes, meaning
+
+Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", extra_json_schema={"format": "date"})]
+
+
+class Certificate(WireStruct, kw_only=True):
+    """Who calibrated a point, when, until when, and how (as in site.toml)."""
+
+    by: Annotated[str, meaning("Who calibrated it.")]
+    on: Annotated[Day, meaning("When.")]
+    certificate: Annotated[str, meaning("Its number.")] | UnsetType = UNSET
+    until: Annotated[Day, meaning("The last day (UTC) on which it is valid.")] | UnsetType = UNSET
+    offset: Annotated[float, meaning("Added after `gain`, in the point's unit.")] | UnsetType = (
+        UNSET
+    )
+    gain: Annotated[float, meaning("Factor for the measured value.")] | UnsetType = UNSET
+    polynomial: (
+        Annotated[list[float], meaning("c0, c1, c2 ... instead of gain and offset.")] | UnsetType
+    ) = UNSET
+    kappa: Annotated[float, meaning("Hygroscopicity of the particles (kappa).")] | UnsetType = UNSET
+    humidity: Annotated[str, meaning("DEVICE.POINT of the humidity.")] | UnsetType = UNSET
+    publish: (
+        Annotated[Literal["corrected", "both"], meaning("Which values are published.")] | UnsetType
+    ) = UNSET
+    type: Annotated[str, meaning("Type of the gas cell.")] | UnsetType = UNSET
+    working: Annotated[str, meaning("Point of the working electrode.")] | UnsetType = UNSET
+    auxiliary: Annotated[str, meaning("Point of the auxiliary electrode.")] | UnsetType = UNSET
+    we_electronic_mv: (
+        Annotated[float, meaning("Electronic zero, working electrode.", "mV")] | UnsetType
+    ) = UNSET
+    ae_electronic_mv: Annotated[float, meaning("Electronic zero, auxiliary.", "mV")] | UnsetType = (
+        UNSET
+    )
+    we_zero_mv: Annotated[float, meaning("Zero, working electrode.", "mV")] | UnsetType = UNSET
+    ae_zero_mv: Annotated[float, meaning("Zero, auxiliary electrode.", "mV")] | UnsetType = UNSET
+    sensitivity_mv_ppb: Annotated[float, meaning("Sensitivity.", "mV/ppb")] | UnsetType = UNSET
+    algorithm: Annotated[int, meaning("Number in AAN 803; 0 is the preferred one.")] | UnsetType = (
+        UNSET
+    )
+    temperature: Annotated[str, meaning("DEVICE.POINT of the temperature.")] | UnsetType = UNSET
+    no2: Annotated[str, meaning("DEVICE.POINT of the NO2 value.")] | UnsetType = UNSET
+    no2_mv_ppb: Annotated[float, meaning("Sensitivity to NO2.", "mV/ppb")] | UnsetType = UNSET
+
+
+QuantityName = Annotated[str, Meta(extra_json_schema={"x-known": [q.label for q in Quantity]})]
+Unit = Annotated[str, Meta(extra_json_schema={"x-known": sorted({q.unit for q in Quantity})})]
+
+
+class PointMeta(WireStruct, kw_only=True):
+    """A point: its quantity, unit and range."""
+
+    quantity: Annotated[QuantityName, meaning("What is measured.")]
+    unit: Annotated[Unit, meaning("SenML symbol (RFC 8428, RFC 8798) where there is one.")]
+    step: Annotated[Amount, meaning("Resolution of its summaries, in `unit`.")]
+    kind: Annotated[
+        Literal["gauge", "total"], meaning("gauge: records have its mean; total: its growth.")
+    ]
+    low: Annotated[float, meaning("Lowest plausible value, in `unit`.")] | UnsetType = UNSET
+    high: Annotated[float, meaning("Highest plausible value, in `unit`.")] | UnsetType = UNSET
+    calibration: Annotated[Certificate, meaning("Its calibration.")] | UnsetType = UNSET
+
+
+class DeviceMeta(WireStruct, kw_only=True):
+    """A device that is polled."""
+
+    driver: Annotated[str, meaning("Name of its driver.")]
+    stream: Annotated[Literal["traffic", "air", "energy"], meaning("The stream of its records.")]
+    every_s: Annotated[Amount, meaning("Time between two polls.", "s")]
+    points: Annotated[dict[str, PointMeta], meaning("Its points.")]
+    serial: Annotated[str, meaning("Its serial number, once it is known.")] | UnsetType = UNSET
+    reversed: (
+        Annotated[
+            Yes,
+            meaning(
+                "The device is mounted backwards. The gateway changes the sign of power and"
+                " current, and exchanges import and export registers."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class ClassMeta(WireStruct, kw_only=True):
+    """A class of vehicles by length; it begins where the previous class ends."""
+
+    name: Annotated[Name, meaning("Name in `classes` of a record. NTCIP 1209: zoneClassLabel.")]
+    to_m: Annotated[Amount | None, meaning("Upper limit of the class; null: no limit.", "m")]
+
+
+class LaneMeta(WireStruct, kw_only=True):
+    """A lane with loops."""
+
+    approach: Annotated[Name, meaning("The approach.")]
+    position: Annotated[
+        Literal["corridor", "advance", "mid", "stop"], meaning("Where the loops of the lane lie.")
+    ]
+    mode: Annotated[Literal["presence", "pulse"], meaning("NTCIP 1209: sensorZoneOutputMode.")]
+    loops: Annotated[Literal[1, 2], meaning("One loop, or a pair.")]
+    spacing_m: Annotated[
+        Amount | None,
+        meaning("Leading edge to leading edge. NTCIP 1209: sensorZonePairedZoneSpacing.", "m"),
+    ]
+    loop_m: Annotated[Amount, meaning("Length of a loop. NTCIP 1209: sensorZoneLength.", "m")]
+    effective_m: (
+        Annotated[
+            Amount,
+            meaning(
+                "The effective length of the detection zone, if it differs from `loop_m`.", "m"
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    limit_kmh: (
+        Annotated[Amount, meaning("The speed limit, where it is configured.", Quantity.SPEED)]
+        | UnsetType
+    ) = UNSET
+    tailgate_s: Annotated[Amount, meaning("A shorter gap counts as tailgating.", "s")]
+    stopped_s: Annotated[
+        Amount, meaning("A vehicle with a longer presence counts as stopped.", "s")
+    ]
+    classes: (
+        Annotated[
+            list[ClassMeta],
+            meaning("Length classes, the shortest first; only with a pair of loops."),
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class SignalMeta(WireStruct, kw_only=True):
+    """The contacts that report the colour of a signal. A colour without a contact is inferred."""
+
+    red: Annotated[str, meaning("The device that is on while the signal is red.")] | UnsetType = (
+        UNSET
+    )
+    amber: (
+        Annotated[str, meaning("The device that is on while the signal is amber.")] | UnsetType
+    ) = UNSET
+    green: (
+        Annotated[str, meaning("The device that is on while the signal is green.")] | UnsetType
+    ) = UNSET
+
+
+class ApproachMeta(WireStruct, kw_only=True):
+    """An approach, or a station of a corridor."""
+
+    downstream: Annotated[Name | None, meaning("The approach that its traffic reaches next.")]
+    distance_m: Annotated[
+        Amount | None, meaning("Distance from its loops to the loops of the next approach.", "m")
+    ]
+    signal: (
+        Annotated[SignalMeta, meaning("Its signal, if contacts report the colour.")] | UnsetType
+    ) = UNSET
+
+
+class Description(Retained, kw_only=True):
+    """What each number means: points with units and ranges, lanes, models."""
+
+    site: Annotated[Name, meaning("The site.")]
+    zone: Annotated[str, meaning("IANA time zone of the site. A day on the wire is a UTC day.")]
+    period_s: Annotated[Amount, meaning("Length of a window.", "s")]
+    units: Annotated[dict[QuantityName, Unit], meaning("One unit per quantity.")]
+    devices: Annotated[dict[str, DeviceMeta], meaning("Devices that are polled, by source.")]
+    lanes: Annotated[dict[str, LaneMeta], meaning("Lanes, by source.")]
+    approaches: Annotated[
+        dict[str, ApproachMeta],
+        meaning("Approaches: what lies downstream of each, and its signal."),
+    ]
+    bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
+    models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]
