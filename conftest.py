@@ -71,7 +71,7 @@ FIRST: Final = (
     "identity/test_killed_by_signal.py",
     "hostile/test_gateway.py",
     "app/test_recover.py",
-    "store/test_fillrate.py",
+    "outbox/test_fillrate.py",
     "uplink/test_brokerprobe.py",
     "mutants/test_mutants.py",
     "models/test_anomaly.py",

@@ -31,8 +31,8 @@ from edge.core import Clock, Draft, Stamp, Stream
 from edge.health.loglimit import LogLimit
 from edge.health.notify import Notify
 from edge.health.progress import Progress
+from edge.outbox import AsyncOutbox, Epoch
 from edge.process.merge import merge_bodies
-from edge.store import AsyncOutbox, Epoch
 from edge.uplink.sender import Sender
 
 LOG = logging.getLogger("kerbstone")

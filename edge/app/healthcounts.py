@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Final
 
-from edge.store import OutboxCounts
+from edge.outbox import OutboxCounts
 from edge.uplink.counters import UplinkCounters
 
 Numbers = Mapping[str, int | float | bool | None]

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgpack
 
 from edge.core import ConfigError, Draft, Stamp
-from edge.store import Epoch, OwnerStates, StoredRecord
+from edge.outbox import Epoch, OwnerStates, StoredRecord
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.usedmoments import UsedMoments
 from edge.wire import signed_bytes

@@ -14,8 +14,8 @@ from edge.app.pipeline import Pipeline
 from edge.app.previousrun import PreviousRun
 from edge.app.stagereadback import RawBySetup, StageReadback, entry_contacts, watched_until_ns
 from edge.core import Contact, Draft, Stream, Sweep
+from edge.outbox import PastState
 from edge.process.inputmeanings import input_meanings
-from edge.store import PastState
 
 ALL_SOURCES: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows

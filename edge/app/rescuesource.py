@@ -13,12 +13,12 @@ from edge.acquire.stage import StageSegment, open_segment
 from edge.app.tlsfiles import find_tls_files
 from edge.config import Site
 from edge.core import Contact, Envelope, Record, Sweep
+from edge.outbox import commitlog
+from edge.outbox.memoryoutbox import MemoryOutbox
+from edge.outbox.rowformat import ClockMark, DamagedRowError, OutboxRow, try_record
+from edge.outbox.salvage import Progress, Salvage
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import RecordStore
-from edge.store import commitlog
-from edge.store.memoryoutbox import MemoryOutbox
-from edge.store.rowformat import ClockMark, DamagedRowError, OutboxRow, try_record
-from edge.store.salvage import Progress, Salvage
 from edge.uplink.envelope import make_envelope
 from edge.wire import Topics, WireError, decode, encode, iso_time
 

@@ -27,7 +27,7 @@ from edge.app.recoveryattempts import RecoveryAttempts
 from edge.app.windowschedule import GRACE_NS, SYNCED, WindowSchedule
 from edge.app.wiring import Wiring
 from edge.core import Clock, Draft, Reason, Stamp, Stream
-from edge.store import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
+from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
 from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
 
 LOG = logging.getLogger("kerbstone")

@@ -16,7 +16,7 @@ from edge.app.statustext.textform import fit_line, render_sections
 from edge.cli import outbox_rescue
 from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
-from edge.store import OutboxBusyError, inspect_outbox
+from edge.outbox import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
 
 

@@ -31,9 +31,9 @@ from edge.app.uplinksetup import make_brokers
 from edge.cli.site_options import load_site_or_report
 from edge.config import Site
 from edge.core import ConfigError
+from edge.outbox.database import in_use
+from edge.outbox.rowformat import DamagedRowError
 from edge.platform.recordstore import RecordStoreError, open_store
-from edge.store.database import in_use
-from edge.store.rowformat import DamagedRowError
 from edge.terminal import echo, echo_json, progress
 from edge.uplink.mqtt import BrokerRefusedError
 from edge.uplink.rescuesender import RescueResult, RescueSender

@@ -20,7 +20,7 @@ from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.health.loglimit import LogLimit
-from edge.store import OutboxBusyError
+from edge.outbox import OutboxBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr
 
 STATE_HELP = (

@@ -20,7 +20,7 @@ from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
-from edge.store import OutboxBusyError, inspect_outbox
+from edge.outbox import OutboxBusyError, inspect_outbox
 from edge.terminal import echo, echo_json
 
 START_HINT: Final = (

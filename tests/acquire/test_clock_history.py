@@ -17,9 +17,9 @@ from edge.acquire.clock import Discipline, SystemClock
 from edge.acquire.timefloor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
 from edge.app.windowschedule import SYNCED, WindowSchedule
 from edge.core.release import RELEASED_NS
-from edge.store import ClockMark
-from edge.store.clockmap import boot_bounds, forget_before, read_marks, write_mark
-from edge.store.database import SCHEMA, Database
+from edge.outbox import ClockMark
+from edge.outbox.clockmap import boot_bounds, forget_before, read_marks, write_mark
+from edge.outbox.database import SCHEMA, Database
 
 S = 1_000_000_000
 MINUTE, HOUR = 60 * S, 3600 * S

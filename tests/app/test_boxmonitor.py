@@ -16,7 +16,7 @@ from edge.health.fields import BY_KEY
 from edge.health.flash import Wear
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
-from edge.store import OutboxCounts
+from edge.outbox import OutboxCounts
 from edge.uplink.counters import UplinkCounters
 
 S = 1_000_000_000

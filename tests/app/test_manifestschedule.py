@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from edge.app.manifestschedule import ManifestSchedule, make_signer
 from edge.core import ConfigError, Record, RecordKey, Stamp, Stream
-from edge.store import Epoch, PreviousStart, StoredRecord
+from edge.outbox import Epoch, PreviousStart, StoredRecord
 from edge.uplink.usedmoments import UsedMoments
 from edge.wire import signed_bytes
 from edge.wire.clockmoments import Moment

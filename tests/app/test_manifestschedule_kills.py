@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge.app.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
-from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
+from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
 from edge.uplink.usedmoments import UsedMoments
 from edge.wire.clockmoments import Moment
 from tests.long import examples

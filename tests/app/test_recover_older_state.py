@@ -8,7 +8,7 @@ import pytest
 
 from edge.app.recover import AWAY_NS
 from edge.core import Record
-from edge.store import PastState
+from edge.outbox import PastState
 from tests.kit import lives as daemon_lives
 from tests.kit.engine import S
 from tests.kit.lives import GatewayLife, GatewayStorage, closed

@@ -7,7 +7,7 @@ from unittest import mock
 
 from edge.app.daemon import Daemon
 from edge.app.recover import recover
-from edge.store import OpenReport
+from edge.outbox import OpenReport
 from tests.kit import lives as daemon_lives
 
 

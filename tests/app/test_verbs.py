@@ -11,7 +11,7 @@ from edge.app.verbs import control_verbs
 from edge.control.protocol import VerbError
 from edge.core import Stamp
 from edge.infer.judge import Judge, JudgeSetup
-from edge.store import OutboxCounts
+from edge.outbox import OutboxCounts
 
 S = 1_000_000_000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import Record, RecordKey, Stream
-from edge.store.drops import DropRange
+from edge.outbox.drops import DropRange
 from tests.audit.tamper import (
     HALF_A_YEAR_US,
     hidden,

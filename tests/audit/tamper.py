@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from edge.store.drops import DropRange
+from edge.outbox.drops import DropRange
 from edge.wire import CHAIN_START, chain_map, iso_time
 from edge.wire.records import HEADER_KEYS
 from tests.kit.scripted import E1, ScriptedGateway, Sent

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from edge.config.model import Streams
-from edge.store.outbox import Outbox
+from edge.outbox.outbox import Outbox
 from tests.bench.card import CountedCard, card
 from tests.bench.rig import BUS, METER, TABLES, BenchSubscriber, HeardMessage, write_site
 from tests.kit.link import CountingProxy

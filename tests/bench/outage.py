@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.config.model import Store
+from edge.outbox import OutboxCounts
+from edge.outbox.outbox import Outbox
 from edge.process.merge import merge_bodies
-from edge.store import OutboxCounts
-from edge.store.outbox import Outbox
 from tests.kit.virtualgateway import S, lived
 from tests.week.offline import Account, Again, Fed, account
 

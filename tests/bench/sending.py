@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
 from edge.core import Draft, Stream
+from edge.outbox import AsyncOutbox, ClockMark
 from edge.process.merge import merge_bodies
-from edge.store import AsyncOutbox, ClockMark
 from edge.uplink.broker import make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics

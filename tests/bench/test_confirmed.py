@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 import pytest
 
 from edge.core import Draft
+from edge.outbox.outbox import Outbox
 from edge.process.merge import merge_bodies
-from edge.store.outbox import Outbox
 from tests.bench.report import Report
 from tests.bench.rig import memory_folder
 from tests.bench.test_drain import after

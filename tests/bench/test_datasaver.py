@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 
 from edge.core import Stamp, Stream
+from edge.outbox import ClockMark
 from edge.process.merge import merge_bodies
-from edge.store import ClockMark
 from edge.uplink.broker import make_broker
 from tests.bench.report import Report
 from tests.kit.citybroker import running

@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from edge.outbox.outbox import Outbox
 from edge.process.merge import merge_bodies
-from edge.store.outbox import Outbox
 from tests.bench.card import card
 from tests.bench.nominal import MINUTES, NominalUse
 from tests.bench.report import Report

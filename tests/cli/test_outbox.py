@@ -8,7 +8,7 @@ import pytest
 
 from edge.cli.main import main
 from edge.core import Draft, Stream
-from edge.store import AsyncOutbox, ClockMark, OutboxCounts
+from edge.outbox import AsyncOutbox, ClockMark, OutboxCounts
 from tests.cli.answering_daemon import answering
 
 

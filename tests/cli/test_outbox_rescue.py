@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.store import ClockMark, Outbox
-from edge.store.salvage import Salvage
-from edge.store.storefiles import quarantine
+from edge.outbox import ClockMark, Outbox
+from edge.outbox.salvage import Salvage
+from edge.outbox.storefiles import quarantine
 from tests.kit.command import Command
 from tests.kit.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
 from tests.long import more, size
-from tests.store.test_outboxinspector import picture
+from tests.outbox.test_outboxinspector import picture
 
 # -- export ---------------------------------------------------------------------------------------
 
@@ -193,7 +193,7 @@ def test_what_is_in_use_or_nothing_of_ours_is_said(tmp_path: Path, kerbstone: Co
     assert kerbstone("outbox", "rescue", tmp_path / "none", "--out", tmp_path / "a.jsonl").code == 3
     assert not (tmp_path / "a.jsonl").exists()
     holder = (
-        "import sys; from pathlib import Path; from edge.store import Outbox\n"
+        "import sys; from pathlib import Path; from edge.outbox import Outbox\n"
         "o = Outbox.open(Path(sys.argv[1]), limit_bytes=1 << 22, boot_id='b', ballast_bytes=0)\n"
         "o.begin(); print(1, flush=True); sys.stdin.read()"
     )

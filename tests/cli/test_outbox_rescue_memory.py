@@ -10,7 +10,7 @@ import pytest
 
 from edge.acquire.stage import FRAME, Stage
 from edge.core import Contact, Sweep, all_good
-from edge.store import ClockMark, Outbox
+from edge.outbox import ClockMark, Outbox
 from tests.kit.command import Command
 from tests.kit.rescued import LIMIT, S, drafts, keys
 

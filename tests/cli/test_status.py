@@ -23,7 +23,7 @@ from edge.app.statustext.textform import (
 )
 from edge.config import Store
 from edge.core import boxfiles
-from edge.store import OutboxCounts
+from edge.outbox import OutboxCounts
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
 

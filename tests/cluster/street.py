@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.core import Stream
-from edge.store import AsyncOutbox
+from edge.outbox import AsyncOutbox
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics
 from tests.cluster.rabbit import GATEWAYS, Rabbit

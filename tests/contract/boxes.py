@@ -12,7 +12,7 @@ from edge.health.board import Board, Space
 from edge.health.boxreadings import BoxReadings, read_box
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
-from edge.store import OutboxCounts
+from edge.outbox import OutboxCounts
 from tests.kit.kerneltrees import pi
 
 STEPS: Final = 130  # of CHECK_NS: a little more than an hour

@@ -35,12 +35,12 @@ from edge.core import (
 )
 from edge.link.budget import LEVEL_TEXTS
 from edge.link.linkstate import TakenStep as Taken
+from edge.outbox.downsample import merge_records
+from edge.outbox.drops import DROP_REASONS, DropRange, PendingDrops, storage_event_draft
 from edge.platform.subscription import ArrivedMessage
 from edge.process.engine import Engine
 from edge.process.enginesetup import DeviceSetup, EngineSetup
 from edge.process.merge import merge_bodies
-from edge.store.downsample import merge_records
-from edge.store.drops import DROP_REASONS, DropRange, PendingDrops, storage_event_draft
 from edge.uplink.manifests import Manifests
 from edge.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
 from edge.wire.clockmoments import Moment

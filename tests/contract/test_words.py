@@ -12,11 +12,11 @@ from edge.health.fields import FIELDS
 from edge.health.reboot import Cause
 from edge.infer.cause import CAUSE_TEXTS
 from edge.infer.loops.loopflag import FAULTS
+from edge.outbox.drops import DROP_REASONS
 from edge.process import baywindow
 from edge.process.engineevents import CONTRADICTIONS, FAULT_TEXTS
 from edge.process.plaincontacts import CONTACT_TEXTS
 from edge.process.traffic.loopselection import HEALTH_STATES, STATES
-from edge.store.drops import DROP_REASONS
 from edge.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
 from edge.wire.contract.bay import BayHealth
 from edge.wire.contract.event import Switch

@@ -31,9 +31,9 @@ from edge.core import (
     Sweep,
     all_good,
 )
+from edge.outbox import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
-from edge.store import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.wire import Topics, decode, encode, raw_sweeps
 from tests.crash.configs import LINES, Config
 from tests.kit.engine import MS, S

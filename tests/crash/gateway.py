@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.control.protocol import ask_daemon
-from edge.store import Outbox
+from edge.outbox import Outbox
 from tests.kit.broker import SUBSCRIBER, Mosquitto
 from tests.kit.gateway import AIR, KERBSTONE, LOOPS, ROOT, GatewayProcess
 from tests.kit.promises import everything

@@ -12,7 +12,7 @@ from typing import Final
 from unittest import mock
 
 from edge.core import Draft, Stream
-from edge.store import ClockMark, Outbox, StoredRecord
+from edge.outbox import ClockMark, Outbox, StoredRecord
 from tests.crash.calls import watching
 from tests.crash.card import PowerCutCard
 from tests.crash.model import CheckFindings, Model

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from edge.core import Record, RecordKey
 from edge.core.numbers import decode_steps
-from edge.store import Epoch, Outbox, StoredRecord
-from edge.store.drops import PendingDrops
+from edge.outbox import Epoch, Outbox, StoredRecord
+from edge.outbox.drops import PendingDrops
 from tests.kit.promises import OutboxPromises, Place, everything, ours, packed
 
 

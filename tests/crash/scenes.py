@@ -17,10 +17,10 @@ from typing import Any, Final
 
 from edge.app.lastgood import LastGood, StartHistory
 from edge.core import Draft, Stream
-from edge.store import ClockMark, Outbox
-from edge.store.deliveryjournal import COMPACT_BYTES
-from edge.store.eviction import EVICT_MARGIN_BYTES
-from edge.store.storefiles import EpochFile, read_epoch_file, write_epoch_file
+from edge.outbox import ClockMark, Outbox
+from edge.outbox.deliveryjournal import COMPACT_BYTES
+from edge.outbox.eviction import EVICT_MARGIN_BYTES
+from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
 from tests.kit.promises import merge
 
 LIMIT: Final = 1 << 20

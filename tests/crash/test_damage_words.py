@@ -21,8 +21,8 @@ import pytest
 from drivers.sim.sen55 import Sen55
 from edge.core import Draft, Stream
 from edge.core.numbers import decode_steps
-from edge.store import ClockMark, Outbox, StoredRecord
-from edge.store.drops import nameless_notice
+from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.outbox.drops import nameless_notice
 from tests.kit.broker import free_port
 from tests.kit.gateway import AIR, CONFIG, LOOPS, ROOT
 from tests.kit.harm import WORDS

@@ -8,10 +8,10 @@ import pytest
 
 from edge.acquire.stage import PREFIX, find_segments
 from edge.core import Stream
-from edge.store import Outbox
-from edge.store import deliveryjournal as journals
-from edge.store.deliveryjournal import DeliveryJournal, RecoveredJournal
-from edge.store.storefiles import QUARANTINE
+from edge.outbox import Outbox
+from edge.outbox import deliveryjournal as journals
+from edge.outbox.deliveryjournal import DeliveryJournal, RecoveredJournal
+from edge.outbox.storefiles import QUARANTINE
 from tests.crash.scenes import drafts, mark, opened
 from tests.kit.power import PowerCut
 from tests.kit.promises import everything
@@ -32,7 +32,10 @@ def test_a_first_start_that_ends_behind_its_epoch_file_has_lost_nothing(
     tmp_path: Path, dying: list[Outbox]
 ) -> None:
     dying.append(opened(tmp_path))
-    with mock.patch("edge.store.outbox.write_epoch", side_effect=PowerCut), pytest.raises(PowerCut):
+    with (
+        mock.patch("edge.outbox.outbox.write_epoch", side_effect=PowerCut),
+        pytest.raises(PowerCut),
+    ):
         dying[0].begin()
     dying[0]._disk.close()  # type: ignore[union-attr]
     outbox = opened(tmp_path)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Record, RecordKey
-from edge.store import Epoch, Outbox, StoredRecord
+from edge.outbox import Epoch, Outbox, StoredRecord
 from tests.crash.killing import STRACE, Stage
 from tests.crash.model import Model
 from tests.crash.scenes import (

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from edge.core import Record, Stream
-from edge.store import StoredRecord
-from edge.store.highwater import HIGHWATER_NAME as MARK
+from edge.outbox import StoredRecord
+from edge.outbox.highwater import HIGHWATER_NAME as MARK
 from tests.crash.changing import RATE, RUN_S, ChangingStorage, ConfiguredLife, high
 from tests.crash.configs import BUSES, Config
 from tests.kit.rolledback import commits, flip

@@ -137,11 +137,11 @@ def test_what_docstrings_and_comments_name_is_there() -> None:
 
 def test_it_finds_a_name_that_is_gone(tmp_path: Path) -> None:
     file = tmp_path / "module.py"
-    file.write_text('"""Belongs to `NoSuchClassAnywhere`."""\n# see `edge/store/nosuchfile.py`\n')
+    file.write_text('"""Belongs to `NoSuchClassAnywhere`."""\n# see `edge/outbox/nosuchfile.py`\n')
     found = [span for _, text in texts(file) for span in named(text)]
-    assert found == ["NoSuchClassAnywhere", "edge/store/nosuchfile.py"]
+    assert found == ["NoSuchClassAnywhere", "edge/outbox/nosuchfile.py"]
     assert not any(exists(span, file) for span in found)
-    assert exists("edge/store/outbox.py", file)
+    assert exists("edge/outbox/outbox.py", file)
     assert exists("WindowCommitter", file)
 
 

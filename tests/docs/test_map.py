@@ -13,8 +13,8 @@ from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
 from edge.health import scrape
-from edge.store import ballast, commitlog, database, deliveryjournal, highwater
-from edge.store import storefiles as beside
+from edge.outbox import ballast, commitlog, database, deliveryjournal, highwater
+from edge.outbox import storefiles as beside
 from edge.uplink import usedmoments
 from tests.docs import source
 from tests.docs.pages import (
@@ -123,7 +123,7 @@ def test_every_package_stands_in_the_map() -> None:
 
 def test_every_package_of_the_daemons_path_stands_in_the_picture() -> None:
     picture = text(MAP).partition("```text")[2].partition("```")[0]
-    path = ("edge/acquire", "edge/app", "edge/process", "edge/infer", "edge/store", "edge/uplink")
+    path = ("edge/acquire", "edge/app", "edge/process", "edge/infer", "edge/outbox", "edge/uplink")
     assert [name for name in (*path, "edge/platform") if name not in picture] == []
 
 

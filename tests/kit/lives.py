@@ -34,9 +34,7 @@ from edge.app.wiring import Wiring
 from edge.config import Site, load_site
 from edge.core import Contact, Draft, Edge, Envelope, Record, RecordKey, Stamp, Stream, Sweep
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.platform.auditor import Auditor, AuditReport
-from edge.process.engine import Engine
-from edge.store import (
+from edge.outbox import (
     AsyncOutbox,
     ClockMark,
     CommitRider,
@@ -45,6 +43,8 @@ from edge.store import (
     PreviousStart,
     StoredRecord,
 )
+from edge.platform.auditor import Auditor, AuditReport
+from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
 from tests.kit.engine import MS, S
 from tests.kit.waiting import done

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from edge.core import Draft, Stream
-from edge.store import ClockMark, Outbox, StoredRecord
+from edge.outbox import ClockMark, Outbox, StoredRecord
 
 S = 1_000_000_000
 MARK = ClockMark(5 * S, 1_790_000_000 * S, "ntp")

@@ -17,7 +17,7 @@ import msgpack
 
 from edge.core import Draft, Record, RecordKey
 from edge.core.numbers import decode_steps
-from edge.store import Epoch, Outbox, StoredRecord
+from edge.outbox import Epoch, Outbox, StoredRecord
 
 States = Mapping[str, tuple[int, bytes]]
 Place = tuple[int, str]  # epoch and stream, in which numbers run

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 
 from edge.core import Draft, Stream
-from edge.store import ClockMark, Outbox
+from edge.outbox import ClockMark, Outbox
 
 S = 1_000_000_000
 LIMIT = 8 << 20

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge.core import Draft, Stream
-from edge.store import ClockMark, Outbox
-from edge.store.rowformat import PastState
+from edge.outbox import ClockMark, Outbox
+from edge.outbox.rowformat import PastState
 
 S = 1_000_000_000
 MINUTE = 60 * S

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from edge.core import Draft, Envelope, Record, RecordKey, Stream
+from edge.outbox.drops import DropRange, PendingDrops
 from edge.platform.receivedrecord import ReceivedRecord, make_received
-from edge.store.drops import DropRange, PendingDrops
 from edge.uplink.manifests import Manifests, Sign
 from edge.wire import Topics, decode, encode, signed_bytes
 from edge.wire.clockmoments import Moment

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core import Draft, Stream
-from edge.store import AsyncOutbox, ClockMark, StoredRecord
+from edge.outbox import AsyncOutbox, ClockMark, StoredRecord
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics

@@ -25,8 +25,8 @@ from edge.app.wiring import Wiring
 from edge.config import load_site
 from edge.core import Draft, Stamp, Sweep, sweep
 from edge.infer.judge import Judge, JudgeSetup
+from edge.outbox import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 from edge.process.engine import Engine
-from edge.store import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 from tests.kit.waiting import done
 
 S: Final = 1_000_000_000

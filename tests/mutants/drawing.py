@@ -14,14 +14,14 @@ from tests.mutants.reach import ROOT
 PLANTED: Final = Path(__file__).with_name("planted.toml")
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "store": ("edge/store/*.py",),
+    "store": ("edge/outbox/*.py",),
     "uplink": ("edge/uplink/*.py", "edge/wire/*.py"),
     "platform": ("edge/platform/*.py",),
     "recovery": ("edge/app/recover.py", "edge/app/windowcommitter.py", "edge/app/previousrun.py"),
     "stage": ("edge/acquire/stage.py",),
 }
 SUITES: Final = (
-    *("tests/store", "tests/uplink", "tests/platform", "tests/app", "tests/acquire"),
+    *("tests/outbox", "tests/uplink", "tests/platform", "tests/app", "tests/acquire"),
     *("tests/crash", "tests/contract", "tests/hostile", "tests/audit", "tests/cli"),
 )
 

@@ -179,19 +179,19 @@ def test_passes():
 
 
 def test_tests_of_the_same_part_and_quick_ones_come_first() -> None:
-    seconds = {"tests/store/a.py::t": 3.0, "tests/app/b.py::t": 0.1, "tests/store/c.py::t": 1.0}
-    reach = Reach(seconds, {"edge/store/x.py": {3: set(seconds), 4: set()}})
-    assert reach.tests("edge/store/x.py", 3, 4) == [
-        "tests/store/c.py::t", "tests/store/a.py::t", "tests/app/b.py::t",
+    seconds = {"tests/outbox/a.py::t": 3.0, "tests/app/b.py::t": 0.1, "tests/outbox/c.py::t": 1.0}
+    reach = Reach(seconds, {"edge/outbox/x.py": {3: set(seconds), 4: set()}})
+    assert reach.tests("edge/outbox/x.py", 3, 4) == [
+        "tests/outbox/c.py::t", "tests/outbox/a.py::t", "tests/app/b.py::t",
     ]  # fmt: skip
-    assert reach.tests("edge/store/x.py", 4, 4) == []
+    assert reach.tests("edge/outbox/x.py", 4, 4) == []
     assert reach.took(seconds) == pytest.approx(4.1)
 
 
 def test_a_survivor_needs_a_reason_and_one_that_was_planted_is_never_excused(
     tmp_path: Path,
 ) -> None:
-    all_ = mutants("edge/store/x.py", SOURCE)
+    all_ = mutants("edge/outbox/x.py", SOURCE)
     verdicts = {each: Verdict(Fate.KILLED) for each in all_}
     special = list(planted())[:1]
     verdicts[special[0].mutant] = Verdict(Fate.KILLED)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Stream
-from edge.store import ClockMark, Outbox
-from edge.store.diskoutbox import DiskOutbox
+from edge.outbox import ClockMark, Outbox
+from edge.outbox.diskoutbox import DiskOutbox
 
 S = 1_000_000_000
 LIMIT = 8 << 20

@@ -4,8 +4,8 @@ from typing import Any
 
 from edge.core import Draft, Envelope, Stream
 from edge.core.numbers import encode_steps
+from edge.outbox.drops import PendingDrops
 from edge.platform.auditor import Auditor, AuditReport
-from edge.store.drops import PendingDrops
 from edge.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
 from tests.kit.records import E1, GW, TOPICS, S, record
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from edge.core import Stream
+from edge.outbox.drops import DropRange, PendingDrops
 from edge.platform.auditor import Auditor
-from edge.store.drops import DropRange, PendingDrops
 from edge.wire import DecodedMessage, decode, is_down
 from tests.kit.records import E1, GW, TOPICS
 from tests.platform.checked import audit, drop, gap, kinds, manifest, message

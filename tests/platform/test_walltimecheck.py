@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from edge.app.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.core import Draft, Stamp, Stream, TimeQuality
+from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import open_store
 from edge.platform.walltimecheck import BOUND_US
-from edge.store import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.uplink.timestamps import Timestamper
 from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
 from edge.wire import decode, encode

@@ -10,8 +10,8 @@ from random import Random
 import pytest
 
 from edge.core import Draft, Stream, TimeQuality
+from edge.outbox import ClockMark, StoredRecord
 from edge.platform.receivedrecord import make_received
-from edge.store import ClockMark, StoredRecord
 from edge.wire import decode, encode
 from tests.kit.records import GW, TOPICS
 from tests.platform.test_walltimecheck import CAME, S, WallClockGateway, judged

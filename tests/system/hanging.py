@@ -14,7 +14,7 @@ from drivers.buses.i2c import SmbusI2c
 from edge.app import busworkers
 from edge.cli.main import main
 from edge.health import progress
-from edge.store.outbox import Outbox
+from edge.outbox.outbox import Outbox
 
 SOCKET: Final = "hut.sock"
 FLOOR_S: Final = 3.0

@@ -25,7 +25,7 @@ from edge.app.daemon import Daemon
 from edge.config import load_site
 from edge.core import Stamp
 from edge.core.release import RELEASED_NS
-from edge.store import AsyncOutbox, ClockMark
+from edge.outbox import AsyncOutbox, ClockMark
 from edge.uplink.sender import Sender
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import LOOPS, GatewayProcess, Records

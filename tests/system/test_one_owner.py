@@ -10,7 +10,7 @@ from drivers.sim.sen55 import Sen55
 from edge.acquire.clock import boot_id
 from edge.acquire.stage import PREFIX, find_segments
 from edge.control.protocol import ask_daemon
-from edge.store import inspect_outbox
+from edge.outbox import inspect_outbox
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import AIR, KERBSTONE, LOOPS, ROOT, GatewayProcess, Records
 from tests.kit.street import LoopStreet

@@ -20,7 +20,7 @@ from tests.kit.broker import Make, Mosquitto, Subscriber
 from tests.kit.clock import RealClock
 from tests.kit.uplink import GW, UplinkGateway, box
 from tests.kit.waiting import until
-from tests.store.test_downsample import MINUTE, WALL
+from tests.outbox.test_downsample import MINUTE, WALL
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 

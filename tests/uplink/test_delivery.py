@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge.core import Record, RecordKey, Stream
-from edge.store import StoredRecord
+from edge.outbox import StoredRecord
 from edge.uplink import delivery as module
 from edge.uplink.brokerlog import BrokerLogThrottle
 from edge.uplink.counters import UplinkCounters

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge.core import Draft, Envelope, Record, Stamp, Stream, TimeQuality
-from edge.store import AsyncOutbox, ClockMark
+from edge.outbox import AsyncOutbox, ClockMark
 from edge.uplink.timestamps import Timestamper
 
 S = 1_000_000_000

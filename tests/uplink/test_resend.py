@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Record, RecordKey, Stream
-from edge.store import StoredRecord
+from edge.outbox import StoredRecord
 from edge.uplink import resend as module
 from edge.uplink.resend import cluster_ranges, find_for_resend
 from edge.wire import Command, WireError

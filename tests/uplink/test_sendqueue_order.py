@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge.core import Record, RecordKey, Stream
-from edge.store import ClockMark, StoredRecord
+from edge.outbox import ClockMark, StoredRecord
 from edge.uplink import sendqueue as module
 from edge.uplink.backlogreader import BacklogReader
 from edge.uplink.envelope import best_mark, make_envelope

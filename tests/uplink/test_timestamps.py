@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from edge.core import Record, RecordKey, Stamp, Stream
-from edge.store import ClockMark
+from edge.outbox import ClockMark
 from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
 from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
 from edge.wire.clockmoments import Moment

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from edge.core import Draft, Stream
+from edge.outbox import ClockMark, StoredRecord
+from edge.outbox.outbox import Outbox
 from edge.process.resolution import resolution_of
-from edge.store import ClockMark, StoredRecord
-from edge.store.outbox import Outbox
 from tests.kit.virtualgateway import MONO_0, WALL_0, Commit, S, summaries
 
 QUARTER: Final = 15  # minutes between two health records

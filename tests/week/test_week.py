@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge.config.model import Store
+from edge.outbox.outbox import Outbox
 from edge.process.merge import merge_bodies
-from edge.store.outbox import Outbox
 from tests.kit.virtualgateway import Commit, S, lived
 from tests.week.offline import Again, Fed, account
 

@@ -1,0 +1,46 @@
+"""The outbox: what must not be lost, and the owners' state. One thread, bounded in bytes."""
+
+from edge.outbox.asyncoutbox import AsyncOutbox, CommitRider
+from edge.outbox.database import OutboxBusyError
+from edge.outbox.deliveryjournal import DeliveryJournal
+from edge.outbox.memoryoutbox import OwnerStates
+from edge.outbox.outbox import Outbox
+from edge.outbox.outboxinspector import (
+    DeadLetter,
+    Loss,
+    OutboxInspection,
+    QuarantinedFile,
+    inspect_outbox,
+)
+from edge.outbox.rowformat import (
+    ClockMark,
+    Epoch,
+    OpenReport,
+    OutboxCounts,
+    PastState,
+    PreviousStart,
+    StoredRecord,
+)
+from edge.outbox.rowsearch import UnavailableError
+
+__all__ = [
+    "AsyncOutbox",
+    "ClockMark",
+    "CommitRider",
+    "DeadLetter",
+    "DeliveryJournal",
+    "Epoch",
+    "Loss",
+    "OpenReport",
+    "Outbox",
+    "OutboxBusyError",
+    "OutboxCounts",
+    "OutboxInspection",
+    "OwnerStates",
+    "PastState",
+    "PreviousStart",
+    "QuarantinedFile",
+    "StoredRecord",
+    "UnavailableError",
+    "inspect_outbox",
+]  # fmt: skip

@@ -1,0 +1,79 @@
+"""Making room, a bounded number of rows at a time.
+
+First `raw` goes, then `health`; then summaries are downsampled, and only then the oldest of them
+go; then manifests; then events and registers. A draft never pushes out a row of a higher class. Of
+a class those go last that are on their way at this moment: they are the oldest, and may arrive.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from edge.core import Draft
+from edge.outbox.diskoutbox import DiskOutbox
+from edge.outbox.fillrate import row_bytes
+from edge.outbox.rowformat import STREAM_LEVELS, SUMMARY_LEVEL, OutboxRow
+
+EVICT_BATCH_ROWS: Final = 500  # rows that one transaction may drop
+EVICT_MARGIN_BYTES: Final = 64 << 10  # bytes for pages that are not quite full, and for states
+
+PackedDraft = tuple[Draft, bytes]
+OnEvicted = Callable[[Sequence[OutboxRow]], None]
+"""Takes rows out and declares them."""
+DownsampleStep = Callable[[], bool]
+"""Merges some rows; whether another call may gain more."""
+
+DropLast = Callable[[int], bool]
+"""Whether a row is on its way."""
+
+
+def fit_drafts(
+    disk: DiskOutbox,
+    packed: Sequence[PackedDraft],
+    limit_bytes: int,
+    on_evicted: OnEvicted,
+    downsample: DownsampleStep,
+    drop_last: DropLast,
+) -> set[int]:
+    """Which drafts cannot be kept, by their places. Raises sqlite3.Error."""
+    order = sorted(range(len(packed)), key=lambda place: STREAM_LEVELS[packed[place][0].stream])
+    need = EVICT_MARGIN_BYTES + sum(row_bytes(body) for _, body in packed)
+    for cut, place in enumerate(order):
+        highest = STREAM_LEVELS[packed[order[-1]][0].stream]
+        if evict_rows(disk, need, highest, limit_bytes, on_evicted, downsample, drop_last):
+            return set(order[:cut])
+        need -= row_bytes(packed[place][1])
+    return set(order)
+
+
+def evict_margin(limit_bytes: int) -> int:
+    """Bytes that are made free at once when room has run out."""
+    return limit_bytes // 100
+
+
+def evict_rows(
+    disk: DiskOutbox,
+    need: int,
+    highest: int,
+    limit_bytes: int,
+    on_evicted: OnEvicted,
+    downsample: DownsampleStep,
+    drop_last: DropLast = lambda row: False,
+) -> bool:
+    """Whether `need` bytes are free in the end. Raises sqlite3.Error."""
+    if disk.room() >= need:
+        return True
+    goal = need + evict_margin(limit_bytes)  # so that it is not again at the very next commit
+    present = disk.tally()
+    for level in range(highest + 1):
+        streams = [str(name) for name, rank in STREAM_LEVELS.items() if rank == level]
+        if not any(present.get(stream) for stream in streams):
+            continue  # looking for the first of them would read the whole database
+        if level == SUMMARY_LEVEL:
+            while disk.room() < goal and downsample():
+                pass
+        while (missing := goal - disk.room()) > 0:
+            victims = disk.oldest(streams, EVICT_BATCH_ROWS, missing, drop_last)
+            if not victims:
+                break
+            on_evicted(victims)
+    return disk.room() >= need

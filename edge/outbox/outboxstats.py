@@ -1,0 +1,58 @@
+"""What the outbox has done since its start, in numbers."""
+
+from collections.abc import Sequence
+
+from edge.outbox.diskoutbox import DiskOutbox
+from edge.outbox.downsample import Downsampler
+from edge.outbox.eviction import EVICT_MARGIN_BYTES, evict_margin
+from edge.outbox.fillrate import (
+    DownsampleOutlook,
+    FillRate,
+    forecast_drop,
+    forecast_full,
+    row_bytes,
+)
+from edge.outbox.mergeable import RowRanges, is_open_ended
+from edge.outbox.rowcount import count_rows
+from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxRow
+
+
+class OutboxStats:
+    """Of one start. Sums, and the rate of the last hour."""
+
+    def __init__(self) -> None:
+        self.commits = self.bytes_in = self.dropped = self.damaged = 0
+        self._rate = FillRate()
+        self._latest = 0  # bytes that the latest commit has taken
+
+    def committed(self, rows: Sequence[OutboxRow], mono_ns: int | None) -> None:
+        """One commit; without a time it does not count for the rate."""
+        self.commits += 1
+        self.bytes_in += sum(len(row.body) for row in rows)
+        if mono_ns is None:
+            return
+        sizes = [row_bytes(row.body) for row in rows if row.level == SUMMARY_LEVEL]
+        others = sum(row_bytes(row.body) for row in rows if row.level != SUMMARY_LEVEL)
+        self._latest = sum(sizes) + others
+        self._rate.add(mono_ns, sum(sizes), others, len(rows))
+
+    def forecasts(
+        self, disk: DiskOutbox, limit_bytes: int, downsampler: Downsampler | None, spans: RowRanges
+    ) -> tuple[float | None, float | None]:
+        """Seconds until there is no room, and until a row is dropped; only rows within `spans` may
+        merge. Raises sqlite3.Error."""
+        room, inflow = disk.room() - EVICT_MARGIN_BYTES - self._latest, self._rate.inflow()
+        plain = forecast_full(room, inflow)
+        if downsampler is None:
+            return plain, plain
+        where = downsampler.mergeable_ranges(disk, spans)
+        waiting = count_rows(disk, where)
+        downsampler.estimate(disk, where, waiting)
+        size = min(waiting * inflow.summaries // max(1, inflow.rows), disk.used_bytes())
+        outlook = DownsampleOutlook(
+            gain=size * (1 - 1 / downsampler.ratio),
+            ratio=downsampler.ratio,
+            coming=is_open_ended(spans),
+            margin=evict_margin(limit_bytes),
+        )
+        return plain, forecast_drop(room, inflow, outlook)

@@ -1,0 +1,205 @@
+"""What can be read of a database of ours: whole, damaged, cut short, or of another version.
+
+SQLite reads it first, with its log. Where that fails, or finds less than there may be, each page is
+looked at by itself: a record carries its own checksum, so it is known again wherever it lies. What
+had left already may be found too, and says so: it goes again under its own key. Nothing is written.
+
+The format of a page: https://www.sqlite.org/fileformat2.html, 1.5 to 1.6 and 4.
+"""
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import quote
+
+from edge.core.numbers import Numbers
+from edge.outbox import clockmap
+from edge.outbox.database import APPLICATION_ID, IMMUTABLE_URI, READ_ONLY_URI, UNREADABLE, Database
+from edge.outbox.rowformat import (
+    STREAM_LEVELS,
+    ClockMark,
+    OutboxRow,
+    covered_numbers,
+    row_to_record,
+)
+from edge.outbox.sqlitepages import SqlitePages
+from edge.outbox.walframes import has_commits
+
+# with the table's name: SQLite takes "a column" that is not there for a text
+ROW_COLUMNS: Final = ", ".join(f'record."{name}"' for name in OutboxRow._fields)
+PROGRESS_EVERY_ROWS: Final = 1000  # rows between two words of progress
+
+Progress = Callable[[str, int], None]
+"""What is done, and how many records have been found."""
+
+
+class Salvage:
+    """`rows` once; then the counts are those of the whole file. Nobody writes to it meanwhile."""
+
+    def __init__(self, path: Path, progress: Progress = lambda what, count: None) -> None:
+        self.path, self._progress = path, progress
+        self.read = self.damaged = self.found = 0
+        """Whole rows that SQLite gave; those with a wrong checksum; whole rows on pages alone."""
+        self.expected: int | None = None  # rows, by the file's own count
+        self.dead_letters = 0  # records that were given up, and declared lost, before
+        self.trouble: str | None = None  # why SQLite could not read all of it
+        self.version: int | None = None
+        self.owner = ""  # site and gateway, `s17/gw-17`; "": the file does not say so
+        self._seen = Numbers()  # ids
+        self._numbers: dict[tuple[int, str], Numbers] = {}  # for which a row stands
+        # of an empty database SQLite removes the log, too
+        there = path.is_file()
+        log = there and path.stat().st_size > 0 and has_commits(Path(f"{path}-wal"))
+        uri = f"file:{quote(os.fsencode(path.absolute()))}{READ_ONLY_URI if log else IMMUTABLE_URI}"
+        uri = uri if there else "file::memory:"
+        self._db = sqlite3.connect(uri, isolation_level=None, uri=True, check_same_thread=False)
+        self._db.text_factory = lambda data: data.decode("utf-8", "replace")
+        try:
+            self._begin()
+        except UNREADABLE as error:
+            self.trouble = str(error) if there else "the database is gone, and only its log is left"
+
+    def close(self) -> None:
+        self._db.close()
+
+    def rows(self) -> Iterator[OutboxRow]:
+        """Each whole row once, those of SQLite in order of age."""
+        yield from self._by_sqlite()
+        if self.trouble is None:
+            self._progress("checking the file", self.read)
+            self.trouble = self._integrity()
+        if self.trouble is not None:
+            yield from self._by_pages()
+
+    def marks(self, boot: int) -> Sequence[ClockMark]:
+        """The clock map of a boot, as far as it can be read."""
+        try:
+            return clockmap.read_marks(cast("Database", _MetaReader(self._db)), boot)
+        except (sqlite3.Error, TypeError, ValueError, KeyError):
+            return ()
+
+    def bounds(self, boot: int) -> tuple[int | None, int | None]:
+        try:
+            return clockmap.boot_bounds(cast("Database", _MetaReader(self._db)), boot)
+        except (sqlite3.Error, TypeError, ValueError, KeyError):
+            return None, None
+
+    def query(self, statement: str) -> list[Any]:
+        """Raises sqlite3.Error."""
+        return self._db.execute(statement).fetchall()
+
+    # -- SQLite ------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self.query("PRAGMA locking_mode = EXCLUSIVE")
+        self.query("PRAGMA cache_size = -1024")
+        self.query("PRAGMA trusted_schema = OFF")
+        if self.query("PRAGMA application_id")[0][0] != APPLICATION_ID:
+            raise sqlite3.DatabaseError("it does not say that it is an outbox")
+        if self._one("SELECT type FROM sqlite_schema WHERE name = 'record'") != "table":
+            raise sqlite3.DatabaseError("it has no table of records")  # a view may have no end
+        self.version = self.query("PRAGMA user_version")[0][0]
+        self.owner = _owner(self._one("SELECT value FROM meta WHERE key = 'owner'"))
+        self.dead_letters = self._one("SELECT count(*) FROM dead") or 0
+        expected = self._one("SELECT sum(next) FROM counter WHERE epoch = -1")
+        self.expected = expected if isinstance(expected, int) else None
+
+    def _one(self, statement: str) -> Any:
+        """None also when there is no such table: that of another version may differ."""
+        try:
+            found = self.query(statement)
+        except UNREADABLE:
+            return None
+        return found[0][0] if found else None
+
+    def _integrity(self) -> str | None:
+        try:
+            found = self.query("PRAGMA quick_check(1)")[0][0]
+        except UNREADABLE as error:
+            return str(error)
+        with SqlitePages(self.path) as pages:
+            torn = len(pages.torn)
+        if found == "ok":
+            return f"{torn} pages lie behind a damaged place of its log" if torn else None
+        return str(found)[:200]
+
+    def _by_sqlite(self) -> Iterator[OutboxRow]:
+        if self.trouble is not None:
+            return
+        try:
+            for values in self._db.execute(f"SELECT {ROW_COLUMNS} FROM record ORDER BY id"):
+                if (row := self._new(OutboxRow._make(values))) is None:
+                    self.damaged += 1
+                    continue
+                self.read += 1
+                if self.read % PROGRESS_EVERY_ROWS == 0:
+                    self._progress("reading", self.read)
+                yield row
+        except UNREADABLE as error:
+            self.trouble = self.trouble or str(error)
+
+    # -- pages -------------------------------------------------------------------------------------
+
+    def _by_pages(self) -> Iterator[OutboxRow]:
+        """Those that SQLite did not find. One that a merged row stands for has left as it was."""
+        with SqlitePages(self.path) as pages:
+            for number, values in pages.records(len(OutboxRow._fields)):
+                row = OutboxRow._make((number, *values[1:]))
+                named = self._numbers.get((row.epoch, row.stream)) if _is_row_sound(row) else None
+                if named is not None and row.seq in named:
+                    continue
+                if (whole := self._new(row)) is not None:
+                    self.found += 1
+                    if self.found % PROGRESS_EVERY_ROWS == 0:
+                        self._progress("looking at single pages", self.read + self.found)
+                    yield whole
+
+    def _new(self, row: OutboxRow) -> OutboxRow | None:
+        """It, if it is whole and was not there before."""
+        if not _is_row_sound(row) or row.id in self._seen:
+            return None
+        try:
+            record = row_to_record(row)
+            known = covered_numbers(record)
+        except (ValueError, AttributeError, TypeError):
+            return None
+        self._seen.add(row.id)
+        numbers = self._numbers.setdefault((row.epoch, row.stream), Numbers())
+        for number in known:
+            numbers.add(number)
+        return row._replace(level=STREAM_LEVELS[row.stream])  # which its checksum leaves out
+
+
+class _MetaReader:
+    """A database as the clock map asks it."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        return self._db.execute(statement, values).fetchall()
+
+    def one(self, statement: str, values: Sequence[object] = ()) -> Any:
+        found = self.rows(statement, values)
+        return found[0][0] if found else 0
+
+
+def _is_row_sound(row: OutboxRow) -> bool:
+    """Its columns are what they should be; of a damaged page they may be anything."""
+    whole = (row.id, row.epoch, row.seq, row.boot, row.from_ns, row.to_ns, row.crc)
+    texts = row.stream, row.source
+    return (
+        all(isinstance(each, int) for each in whole)
+        and all(isinstance(each, str) for each in texts)
+        and isinstance(row.body, bytes)
+        and row.stream in STREAM_LEVELS
+    )
+
+
+def _owner(word: object) -> str:
+    """The word of the table `meta`: a checksum of eight digits, and the owner."""
+    crc, _, owner = str(word or "").partition(" ")
+    return owner if crc == f"{zlib.crc32(owner.encode()):08x}" else ""

@@ -1,0 +1,207 @@
+"""Files beside the database: the file of epochs, and the quarantine for what cannot be read."""
+
+import contextlib
+import errno
+import os
+import shutil
+import sqlite3
+import stat
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+from edge.outbox.database import DATABASE_NAME, UNREADABLE
+
+EPOCH_FILE: Final = "epochs"
+EPOCH_FILE_LIMIT: Final = 4096  # characters; more is damage
+QUARANTINE: Final = "quarantine"
+QUARANTINE_KEEP: Final = 2  # quarantined databases
+PROBE_NAME: Final = "probe"
+PROBE_BYTES: Final = 16 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFile:
+    """Counts that must survive the loss of the database: they keep epochs and boots apart."""
+
+    starts: int = 0
+    boots: int = 0
+    boot_id: str = ""
+    epoch: int = 0  # of the latest start
+    owner: str = ""  # whose epoch that is; "": nobody has said so
+
+
+def is_regular_file(path: Path) -> bool:
+    """A plain file, or a link to one: a pipe or a device would make the reader wait for ever."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def read_epoch_file(folder: Path) -> EpochFile:
+    """What the last start wrote; an empty one when it is missing or damaged."""
+    path = folder / EPOCH_FILE
+    try:
+        if not is_regular_file(path):
+            return EpochFile()
+        with path.open(encoding="ascii") as file:
+            text = file.read(EPOCH_FILE_LIMIT)
+        line, _, crc = text.rstrip("\n").rpartition(" ")
+        if zlib.crc32(line.encode()) != int(crc, 16):
+            return EpochFile()
+        starts, boots, epoch, owner, boot_id = line.split(" ")
+        return EpochFile(int(starts), int(boots), boot_id, int(epoch), owner.removeprefix("-"))
+    except (OSError, ValueError):
+        return EpochFile()
+
+
+def write_epoch_file(folder: Path, epoch_file: EpochFile) -> None:
+    """Replace the file so that a power cut leaves the old one or the new one. Raises OSError."""
+    counts = f"{epoch_file.starts} {epoch_file.boots} {epoch_file.epoch}"
+    line = f"{counts} {epoch_file.owner or '-'} {epoch_file.boot_id}"
+    path = folder / f"{EPOCH_FILE}.new"
+    for each in (path, folder / EPOCH_FILE):
+        if os.path.lexists(each) and not is_regular_file(each):
+            _quarantine_obstacle(each, folder)
+    with path.open("w", encoding="ascii") as file:
+        file.write(f"{line} {zlib.crc32(line.encode()):08x}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    path.replace(folder / EPOCH_FILE)
+    fsync_folder(folder)
+
+
+def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
+    """Move a database that cannot be used out of the way, keep two of them. Raises OSError.
+
+    One that is larger than `limit_bytes` is cut: bounded storage comes before evidence.
+    """
+    place = _next_place(folder)
+    for name in (database, f"{database}-wal", f"{database}-shm", f"{database}-journal"):
+        if os.path.lexists(folder / name):
+            (folder / name).rename(place / name)
+    fsync_folder(folder)
+    home = place.parent
+    kept = _eviction_order(home)
+    while len(kept) > QUARANTINE_KEEP or (len(kept) > 1 and _bytes(home) > limit_bytes):
+        _remove(kept.pop(0))
+    if _bytes(home) > limit_bytes:
+        for path in kept[-1].iterdir():
+            if (
+                not path.is_symlink()
+                and is_regular_file(path)
+                and path.stat().st_size > limit_bytes // 2
+            ):
+                os.truncate(path, limit_bytes // 2)
+    return place
+
+
+def _eviction_order(home: Path) -> list[Path]:
+    """What goes first: a database without records never pushes out one that has some."""
+    return sorted(_quarantined_folders(home), key=lambda path: (not _is_empty(path), path.name))
+
+
+def _is_empty(place: Path) -> bool:
+    """Whether it is certain that there is no record in it. What cannot be read may have some."""
+    path = place / DATABASE_NAME
+    try:
+        if not any(os.path.lexists(place / f"{DATABASE_NAME}{end}") for end in ("", "-wal")):
+            return True
+        if any(each.lstat().st_size for each in place.iterdir() if each != path):
+            return False  # a log, or something else
+        if path.lstat().st_size == 0:
+            return True
+        if not is_regular_file(path):
+            return False
+        name = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(name, uri=True)) as opened:
+            return opened.execute("SELECT 1 FROM record LIMIT 1").fetchone() is None
+    except (OSError, *UNREADABLE):
+        return False
+
+
+def probe_device(folder: Path) -> None:
+    """The device takes what is written, and gives it back. Raises OSError."""
+    path = folder / PROBE_NAME
+    data = os.urandom(PROBE_BYTES)
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags, 0o600)
+        try:
+            whole = os.write(fd, data) == len(data)
+            os.fsync(fd)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # from the device, not from memory
+            if not whole or os.pread(fd, len(data), 0) != data:
+                raise OSError(errno.EIO, "the device does not give back what was written")
+        finally:
+            os.close(fd)
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _next_place(folder: Path) -> Path:
+    """An empty folder in quarantine. What is in the way of it goes into it. Raises OSError."""
+    home = folder / QUARANTINE
+    aside = folder / f"{QUARANTINE}.aside"
+    if os.path.lexists(home) and not home.is_dir():
+        home.rename(aside)
+    home.mkdir(exist_ok=True)
+    for path in _quarantined_folders(home):
+        with contextlib.suppress(OSError):
+            path.rmdir()  # empty: the process that made it was killed before it moved anything
+    number = 1 + max((int(path.name) for path in _quarantined_folders(home)), default=0)
+    place = home / f"{number:06}"
+    place.mkdir()
+    if os.path.lexists(aside):
+        aside.rename(place / QUARANTINE)
+    return place
+
+
+def _quarantine_obstacle(path: Path, folder: Path) -> None:
+    """Something that is no file where one should be: kept like a damaged database."""
+    path.rename(_next_place(folder) / path.name)
+    for old in _eviction_order(folder / QUARANTINE)[:-QUARANTINE_KEEP]:
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    """As far as it goes: what cannot be removed still counts."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def quarantine_usage(folder: Path) -> tuple[int, int]:
+    """How many databases are in quarantine, and their bytes."""
+    home = folder / QUARANTINE
+    return len(_quarantined_folders(home)), _bytes(home)
+
+
+def _quarantined_folders(home: Path) -> list[Path]:
+    try:
+        return sorted(path for path in home.iterdir() if path.name.isdecimal())
+    except OSError:
+        return []
+
+
+def _bytes(home: Path) -> int:
+    try:
+        found = [path.lstat() for path in home.rglob("*")]
+    except OSError:  # somebody clears it up at this moment, or the disk does not answer
+        return 0
+    return sum(each.st_size for each in found if stat.S_ISREG(each.st_mode))
+
+
+def fsync_folder(folder: Path) -> None:
+    """Names that have changed there are on the disk. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

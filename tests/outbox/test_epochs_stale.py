@@ -1,0 +1,58 @@
+"""A database that is behind its epoch file has lost a start: that is said, and not passed over."""
+
+from pathlib import Path
+
+from edge.core import Draft, Stream
+from edge.outbox import ClockMark, Outbox
+
+S = 1_000_000_000
+
+
+def opened(folder: Path) -> Outbox:
+    return Outbox.open(folder, limit_bytes=8 << 20, boot_id="b", ballast_bytes=0)
+
+
+def drafts(count: int) -> list[Draft]:
+    return [Draft(Stream.AIR, "hut", n * S, (n + 1) * S, {"n": n}) for n in range(count)]
+
+
+def test_a_log_that_is_gone_with_a_whole_start_in_it_is_declared(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.begin()
+    first.commit(drafts(1), clock=ClockMark(S, S, "none"))
+    first.close()  # the log goes into the database
+    second = opened(tmp_path)
+    lost = second.begin().epoch
+    second.commit(drafts(3), clock=ClockMark(S, S, "none"))
+    log = (tmp_path / "outbox.db-wal").read_bytes()
+    assert log, "this start is in the log only"
+    for file in tmp_path.iterdir():
+        (tmp_path / "copy").mkdir(exist_ok=True)
+        if file.is_file() and not file.name.endswith("-wal"):
+            (tmp_path / "copy" / file.name).write_bytes(file.read_bytes())
+    third = opened(tmp_path / "copy")
+    epoch = third.begin()
+    assert epoch.unclean
+    assert epoch.epoch >> 32 == (lost >> 32) + 1, "no number of a start comes twice"
+    found = third.commit([], confirmed=[1], clock=ClockMark(2 * S, S, "none"))
+    bodies = [stored.record.body for stored in found]
+    assert [body["event"] for body in bodies] == ["storage", "drop"]
+    assert bodies[1]["epoch_of"] == lost
+    third.close()
+    second.close()
+
+
+def test_an_ordinary_kill_is_no_loss(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.begin()
+    first.commit(drafts(1), clock=ClockMark(S, S, "none"))
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in tmp_path.iterdir():
+        if file.is_file():
+            (copy / file.name).write_bytes(file.read_bytes())
+    second = opened(copy)
+    second.begin()
+    assert second.commit([], confirmed=[1], clock=ClockMark(2 * S, S, "none")) == []
+    second.close()
+    first.close()

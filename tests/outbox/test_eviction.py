@@ -1,0 +1,104 @@
+"""Room is made when there is too little, of what may go first, and not one row more."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from edge.core import Stream
+from edge.outbox.database import PAGE_SIZE
+from edge.outbox.diskoutbox import DiskOutbox
+from edge.outbox.eviction import EVICT_BATCH_ROWS, evict_margin, evict_rows
+from edge.outbox.rowformat import STREAM_LEVELS
+from tests.kit.outbox import opened
+
+LIMIT = 10_000  # its hundredth is made free beyond what is needed
+
+
+class EvictableRows:
+    """Stands for the database: so many rows of 100 bytes of each stream."""
+
+    def __init__(self, free: int, **rows: int) -> None:
+        self.free, self.left = free, dict(rows)
+        self.asked = 0
+
+    def room(self) -> int:
+        return self.free
+
+    def tally(self) -> dict[str, int]:
+        self.asked += 1
+        return dict(self.left)
+
+    def oldest(
+        self, streams: Collection[str], limit: int, need: int, in_flight: Callable[[int], bool]
+    ) -> list[str]:
+        assert limit == EVICT_BATCH_ROWS
+        found = [name for name in streams for _ in range(self.left.get(name, 0))]
+        return found[: min(limit, -(-need // 100))]
+
+    def lose(self, rows: Any) -> None:
+        for name in rows:
+            self.left[name] -= 1
+            self.free += 100
+
+    def make(self, need: int, highest: int, gains: int = 0) -> bool:
+        """`gains`: so often 100 bytes come from merging."""
+        self.gains = gains
+
+        def downsample() -> bool:
+            if not self.gains:
+                return False
+            self.gains -= 1
+            self.free += 100
+            return True
+
+        return evict_rows(cast("DiskOutbox", self), need, highest, LIMIT, self.lose, downsample)
+
+
+def test_where_there_is_just_enough_nothing_is_touched() -> None:
+    disk = EvictableRows(500, air=9)
+    assert disk.make(500, 4)
+    assert (disk.asked, disk.left) == (0, {"air": 9})
+    assert disk.make(501, 4)
+    assert disk.left == {"air": 7}, "what was missing, and a margin"
+
+
+def test_what_may_go_first_goes_first_and_nothing_above_what_needs_the_room() -> None:
+    disk = EvictableRows(0, raw=2, health=1, air=3, manifest=9, event=5)
+    assert disk.make(400, STREAM_LEVELS[Stream.AIR])
+    assert disk.left == {"raw": 0, "health": 0, "air": 1, "manifest": 9, "event": 5}
+    assert not disk.make(700, STREAM_LEVELS[Stream.AIR])
+    assert disk.left == {"raw": 0, "health": 0, "air": 0, "manifest": 9, "event": 5}
+    assert disk.make(700, STREAM_LEVELS[Stream.EVENT])
+    assert disk.left["event"] == 5, "the manifests were enough"
+
+
+def test_what_can_merge_merges_before_any_of_it_goes() -> None:
+    disk = EvictableRows(0, air=9)
+    assert disk.make(400, STREAM_LEVELS[Stream.AIR], gains=50)
+    assert (disk.left["air"], disk.free, disk.gains) == (9, 400 + evict_margin(LIMIT), 45)
+    disk = EvictableRows(0, air=9)
+    assert disk.make(400, STREAM_LEVELS[Stream.AIR], gains=2)
+    assert disk.left["air"] == 6
+
+
+@pytest.mark.parametrize("missing", [1, 100, 101])
+def test_a_margin_is_made_free_too(missing: int) -> None:
+    disk = EvictableRows(0, raw=99)
+    assert disk.make(missing, 0)
+    assert disk.free - missing >= evict_margin(LIMIT) == 100
+    assert disk.free - missing < evict_margin(LIMIT) + 100
+
+
+def test_the_database_leaves_room_for_declaring_losses_out(tmp_path: Path) -> None:
+    """A fiftieth of its pages, and 16 at least: what is lost must be told when it is full."""
+    for limit in (4 << 20, 1 << 18):
+        outbox = opened(tmp_path / str(limit), limit=limit)
+        outbox.begin()
+        disk = outbox._disk
+        assert disk is not None
+        pages = disk.one("PRAGMA max_page_count")
+        left_out = pages * PAGE_SIZE - disk.room() - disk.used_bytes()
+        assert left_out == max(16, pages // 50) * PAGE_SIZE
+        outbox.close()
