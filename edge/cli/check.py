@@ -9,9 +9,6 @@ from typing import Any
 
 import drivers
 from edge.acquire.clock import SystemClock
-from edge.app.calibrationsetup import expiring_certificates
-from edge.app.uplinksetup import make_brokers
-from edge.app.wiring import Wiring
 from edge.config import (
     Bus,
     Device,
@@ -28,6 +25,9 @@ from edge.config import (
     site_warnings,
 )
 from edge.core import ConfigError
+from edge.gateway.calibrationsetup import expiring_certificates
+from edge.gateway.uplinksetup import make_brokers
+from edge.gateway.wiring import Wiring
 from edge.terminal import echo, echo_json
 
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.app.diagnosis import ENDED_EARLY, Doctor, make_exams
-from edge.app.exam import Exam, ExamFinding
-from edge.app.passivechecks import fill_from_status
 from edge.cli.site_options import CONFIG_HELP, load_site_or_report
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
+from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
+from edge.diagnose.exam import Exam, ExamFinding
+from edge.diagnose.passivechecks import fill_from_status
 from edge.terminal import echo, echo_json, progress
 
 

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from edge.app.statustext.bundles import agreement_lines, bundle_lines, live_model_lines
 from edge.cli import score
 from edge.cli.site_options import load_site_or_report
 from edge.config import Site
@@ -23,6 +22,7 @@ from edge.infer.bundlecheck import BundleReport, bundles_in, check_bundle
 from edge.infer.bundlemanifest import BundleManifest, ModelError
 from edge.infer.modelsession import ModelSession
 from edge.infer.seriescompare import Sample, compare_series
+from edge.report.status.bundles import agreement_lines, bundle_lines, live_model_lines
 from edge.terminal import echo, echo_json
 from models import BUNDLES
 
@@ -165,7 +165,7 @@ def _samples(reader: Any) -> Iterator[Sample]:
 
 
 def _over_edges(args: argparse.Namespace, name: str) -> int:
-    from edge.app.replaycompare import (  # the whole daemon: only where it is needed
+    from edge.gateway.replaycompare import (  # the whole daemon: only where it is needed
         flag_differences,
         replay_flags,
     )

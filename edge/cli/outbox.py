@@ -11,12 +11,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from edge.app.statustext.outbox import outbox_lines
-from edge.app.statustext.textform import fit_line, render_sections
 from edge.cli import outbox_rescue
 from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
 from edge.outbox import OutboxBusyError, inspect_outbox
+from edge.report.status.outbox import outbox_lines
+from edge.report.status.textform import fit_line, render_sections
 from edge.terminal import echo, echo_json
 
 

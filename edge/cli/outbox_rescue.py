@@ -17,7 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
-from edge.app.rescuesource import (
+from edge.cli.site_options import load_site_or_report
+from edge.config import Site
+from edge.core import ConfigError
+from edge.diagnose.rescuesource import (
     ExportCounts,
     RecordDates,
     RescueSource,
@@ -27,10 +30,7 @@ from edge.app.rescuesource import (
     open_rescue_source,
     stage_entries,
 )
-from edge.app.uplinksetup import make_brokers
-from edge.cli.site_options import load_site_or_report
-from edge.config import Site
-from edge.core import ConfigError
+from edge.gateway.uplinksetup import make_brokers
 from edge.outbox.database import in_use
 from edge.outbox.rowformat import DamagedRowError
 from edge.platform.recordstore import RecordStoreError, open_store

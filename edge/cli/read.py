@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edge.app import standalone
 from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import BusError
+from edge.diagnose import standalone
 from edge.terminal import echo, echo_json
 
 

@@ -9,10 +9,11 @@ from time import monotonic
 from typing import Final
 
 from edge import wire
-from edge.app import plot, wiring
-from edge.app.replaying import EdgeRow, Replay, open_edges, read_edge_rows
 from edge.cli.site_options import load_site_or_report
 from edge.core import Envelope, Record
+from edge.gateway import wiring
+from edge.gateway.replaying import EdgeRow, Replay, open_edges, read_edge_rows
+from edge.report import plot
 from edge.terminal import echo, is_terminal, progress
 
 GATEWAY = "replay"

@@ -10,15 +10,15 @@ import time
 from pathlib import Path
 
 from edge.acquire.clock import SystemClock
-from edge.app.calibrationsetup import expiring_certificates
-from edge.app.configtrial import watch_trial
-from edge.app.daemon import Daemon
-from edge.app.lastgood import LastGood
-from edge.app.sitelocks import SiteBusyError, SiteFolderError
 from edge.cli.site_options import load_site_or_report
 from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
+from edge.gateway.calibrationsetup import expiring_certificates
+from edge.gateway.configtrial import watch_trial
+from edge.gateway.daemon import Daemon
+from edge.gateway.lastgood import LastGood
+from edge.gateway.sitelocks import SiteBusyError, SiteFolderError
 from edge.health.loglimit import LogLimit
 from edge.outbox import OutboxBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr

@@ -13,14 +13,15 @@ from typing import Any, Final
 
 import drivers
 from drivers.scan.found import Pace, factory_lines
-from edge.app import scantargets, tomlsnippet
-from edge.app.scanning import Scan, ScanJob, make_scan_job
-from edge.app.scantargets import BusesInUse
 from edge.config import Site, Store, load_site
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.driver import SerialLine
+from edge.diagnose import tomlsnippet
+from edge.diagnose.scanning import Scan, ScanJob, make_scan_job
+from edge.gateway import scantargets
+from edge.gateway.scantargets import BusesInUse
 from edge.terminal import echo, echo_json, progress
 
 BAR: Final = 24

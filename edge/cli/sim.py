@@ -13,10 +13,10 @@ import drivers
 from drivers.meters.register_map import list_maps
 from drivers.sim import simrunner
 from drivers.sim.simplace import FITS, WORDS, parse_whole
-from edge.app import tomlsnippet
 from edge.core import ConfigError
 from edge.core.driver import DriverSpec, SerialLine
 from edge.core.signalevent import SignalEvent
+from edge.diagnose import tomlsnippet
 from edge.terminal import echo, echo_json
 
 IN_USE: Final = ": end the program that uses it, or take another"

@@ -12,15 +12,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from edge.app.statustext.issues import find_issues
-from edge.app.statustext.outbox import outbox_lines
-from edge.app.statustext.page import status_page
-from edge.app.statustext.textform import Section, fit_line, render_sections
 from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
 from edge.outbox import OutboxBusyError, inspect_outbox
+from edge.report.status.issues import find_issues
+from edge.report.status.outbox import outbox_lines
+from edge.report.status.page import status_page
+from edge.report.status.textform import Section, fit_line, render_sections
 from edge.terminal import echo, echo_json
 
 START_HINT: Final = (

@@ -12,12 +12,12 @@ import msgspec
 
 import drivers
 from edge.acquire.clock import SystemClock
-from edge.app.daemon import Daemon
 from edge.config import Site, load_site
 from edge.demo.demobroker import run_broker
 from edge.demo.demostreet import FAULT_AT_S, DemoStreet, load_trace
 from edge.demo.display import DemoDisplay, Screen
 from edge.demo.warmup import WARMUP_S, warm_up
+from edge.gateway.daemon import Daemon
 from edge.platform.subscription import listen, parse_source
 from edge.wire import WireError, decode
 

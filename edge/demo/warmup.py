@@ -8,10 +8,10 @@ from drivers.chips import sen55
 from drivers.sim._sensirion import with_checksums
 from drivers.sim.meter import MeterLoad
 from drivers.sim.sen55 import Sen55
-from edge.app.pipeline import Pipeline
-from edge.app.wiring import Wiring
 from edge.core import Contact, Edge, Sweep, sweep
 from edge.demo.demostreet import POWERED_S, DemoTrace, demo_air, demo_currents
+from edge.gateway.pipeline import Pipeline
+from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge
 from edge.process.engine import Engine
 

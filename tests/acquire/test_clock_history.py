@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edge.acquire.clock import Discipline, SystemClock
 from edge.acquire.timefloor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
-from edge.app.windowschedule import SYNCED, WindowSchedule
 from edge.core.release import RELEASED_NS
+from edge.gateway.windowschedule import SYNCED, WindowSchedule
 from edge.outbox import ClockMark
 from edge.outbox.clockmap import boot_bounds, forget_before, read_marks, write_mark
 from edge.outbox.database import SCHEMA, Database

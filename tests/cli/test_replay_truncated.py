@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 import drivers
 import edge.demo
-from edge.app.ingest import Ingest
-from edge.app.pipeline import Pipeline
-from edge.app.replaying import Replay, read_edge_rows
-from edge.app.wiring import Wiring
 from edge.config import load_site
 from edge.core import Contact, Draft, Edge, Record, Sweep
+from edge.gateway.ingest import Ingest
+from edge.gateway.pipeline import Pipeline
+from edge.gateway.replaying import Replay, read_edge_rows
+from edge.gateway.wiring import Wiring
 from tests.kit.clock import VirtualClock
 from tests.long import examples
 

@@ -18,12 +18,13 @@ import pytest
 import drivers
 from drivers.scan.found import Pace
 from drivers.sim.i2c import I2cKernel
-from edge.app import scanning, scantargets
-from edge.app.scanning import Scan, make_scan_job
 from edge.cli.scan import RUN_DIR
 from edge.config import load_site
 from edge.control.locks import BusLock
 from edge.control.protocol import VerbError
+from edge.diagnose import scanning
+from edge.diagnose.scanning import Scan, make_scan_job
+from edge.gateway import scantargets
 from tests.drivers.scan import played
 from tests.kit.command import Command, MakeSite
 

@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.app.statustext.issues import find_issues, verdict_line
-from edge.app.statustext.page import status_page
-from edge.app.statustext.textform import (
+from edge.config import Store
+from edge.core import boxfiles
+from edge.outbox import OutboxCounts
+from edge.report.status.issues import find_issues, verdict_line
+from edge.report.status.page import status_page
+from edge.report.status.textform import (
     WIDTH,
     fit_line,
     megabytes_text,
@@ -21,9 +24,6 @@ from edge.app.statustext.textform import (
     render_sections,
     span_text,
 )
-from edge.config import Store
-from edge.core import boxfiles
-from edge.outbox import OutboxCounts
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
 

@@ -4,15 +4,15 @@ import datetime
 
 import pytest
 
-from edge.app.calibrationsetup import (
+from edge.config.model import Cell
+from edge.config.valuerules import model_rules
+from edge.core import Stamp
+from edge.gateway.calibrationsetup import (
     calibration_record,
     device_cells,
     device_corrections,
     expired_points,
 )
-from edge.config.model import Cell
-from edge.config.valuerules import model_rules
-from edge.core import Stamp
 from edge.process.aan803 import TABLES
 from edge.process.calibration import Correction, InputPoint
 from tests.config.conftest import RIGHT, Read, Wrong

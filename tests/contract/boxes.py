@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from edge.app.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor, HealthSources
-from edge.app.healthcounts import Numbers, queue_fields
 from edge.core import Draft, Stamp
+from edge.gateway.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor, HealthSources
+from edge.gateway.healthcounts import Numbers, queue_fields
 from edge.health.board import Board, Space
 from edge.health.boxreadings import BoxReadings, read_box
 from edge.health.loglimit import LogCounts

@@ -10,12 +10,6 @@ from typing import Any, Literal
 
 from msgspec.structs import asdict
 
-from edge.app.datasaver import DataSaver, link_step_event
-from edge.app.deviceconditions import DeviceConditions, condition_events
-from edge.app.ingest import Ingest
-from edge.app.manifestschedule import make_signer
-from edge.app.overload import OverloadMonitor, ShedCounts
-from edge.app.rawdrafts import make_raw_drafts
 from edge.config.model.link import MB
 from edge.core import (
     Bad,
@@ -33,6 +27,12 @@ from edge.core import (
     TimeQuality,
     sweep,
 )
+from edge.gateway.datasaver import DataSaver, link_step_event
+from edge.gateway.deviceconditions import DeviceConditions, condition_events
+from edge.gateway.ingest import Ingest
+from edge.gateway.manifestschedule import make_signer
+from edge.gateway.overload import OverloadMonitor, ShedCounts
+from edge.gateway.rawdrafts import make_raw_drafts
 from edge.link.budget import LEVEL_TEXTS
 from edge.link.linkstate import TakenStep as Taken
 from edge.outbox.downsample import merge_records

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from edge.app.pipeline import Pipeline
 from edge.core import (
     Bad,
     Contact,
@@ -17,6 +16,7 @@ from edge.core import (
     Sweep,
     UncertainValue,
 )  # fmt: skip
+from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import DeviceSetup, Engine, EngineSetup, LaneSetup
 from edge.process.enginesetup import ContactSetup

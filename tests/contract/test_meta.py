@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 import drivers
-from edge.app.uplinksetup import street_meta
 from edge.config import Site, load_site
+from edge.gateway.uplinksetup import street_meta
 from edge.wire.contract.bay import BayMeta
 from edge.wire.contract.meta import ApproachMeta, LaneMeta
 

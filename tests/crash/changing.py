@@ -13,11 +13,6 @@ from zlib import crc32
 
 import drivers
 from edge.acquire.stage import Stage
-from edge.app.ingest import Ingest
-from edge.app.manifestschedule import ManifestSchedule
-from edge.app.windowcommitter import WindowCommitter
-from edge.app.windowschedule import GRACE_NS
-from edge.app.wiring import Wiring
 from edge.config import load_site
 from edge.core import (
     Draft,
@@ -31,6 +26,11 @@ from edge.core import (
     Sweep,
     all_good,
 )
+from edge.gateway.ingest import Ingest
+from edge.gateway.manifestschedule import ManifestSchedule
+from edge.gateway.windowcommitter import WindowCommitter
+from edge.gateway.windowschedule import GRACE_NS
+from edge.gateway.wiring import Wiring
 from edge.outbox import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.app.lastgood import LastGood, StartHistory
 from edge.core import Draft, Stream
+from edge.gateway.lastgood import LastGood, StartHistory
 from edge.outbox import ClockMark, Outbox
 from edge.outbox.deliveryjournal import COMPACT_BYTES
 from edge.outbox.eviction import EVICT_MARGIN_BYTES

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
-from edge.app.daemon import Daemon
-from edge.app.lastgood import LastGood
+from edge.gateway.daemon import Daemon
+from edge.gateway.lastgood import LastGood
 
 WITHIN_S: Final = 60.0  # a start that takes longer hangs, also on a machine that is busy
 

@@ -7,11 +7,11 @@ from typing import Final
 import pytest
 
 from edge.acquire import stage
-from edge.app import certmarker, lastgood, manifestschedule, recoveryattempts
-from edge.app import windowcommitter as committer
 from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
+from edge.gateway import certmarker, lastgood, manifestschedule, recoveryattempts
+from edge.gateway import windowcommitter as committer
 from edge.health import scrape
 from edge.outbox import ballast, commitlog, database, deliveryjournal, highwater
 from edge.outbox import storefiles as beside
@@ -93,8 +93,8 @@ def missing(span: str) -> str:
 @pytest.mark.parametrize(
     "span",
     [
-        "edge/app/ledgers.py", "edge/app/windowcommitter.py:Ledger._rotates",
-        "edge/app/windowcommitter.py:Leger",
+        "edge/gateway/ledgers.py", "edge/gateway/windowcommitter.py:Ledger._rotates",
+        "edge/gateway/windowcommitter.py:Leger",
         "edge/nowhere/", "make tests", "make check tset", "kerbstone runs",
         "python -m edge.lnk run",
         "kerbstone-lnk.service", "uplink.receipts_s", "Poller.runs", "outbx.db", "PollerOfNothing",
@@ -123,7 +123,14 @@ def test_every_package_stands_in_the_map() -> None:
 
 def test_every_package_of_the_daemons_path_stands_in_the_picture() -> None:
     picture = text(MAP).partition("```text")[2].partition("```")[0]
-    path = ("edge/acquire", "edge/app", "edge/process", "edge/infer", "edge/outbox", "edge/uplink")
+    path = (
+        "edge/acquire",
+        "edge/gateway",
+        "edge/process",
+        "edge/infer",
+        "edge/outbox",
+        "edge/uplink",
+    )
     assert [name for name in (*path, "edge/platform") if name not in picture] == []
 
 

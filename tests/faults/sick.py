@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from edge.app.daemon import Daemon
 from edge.cli.main import main
+from edge.gateway.daemon import Daemon
 
 LEAK: Final = 4 << 20
 

@@ -25,10 +25,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.broker.rabbitmq import gateways
-from edge.app import tomlsnippet
 from edge.cli import check, decode, provision_common, receipts, scan, status, subscribe
 from edge.cli.main import main
 from edge.core import Stream
+from edge.diagnose import tomlsnippet
 from edge.health.fields import FIELDS
 from edge.health.openmetrics import families, render
 from edge.identity.claim import ClaimError, parse_claim
@@ -354,7 +354,7 @@ def hostile(evil: str) -> Iterator[tuple[str, bytes]]:
 
 def test_the_picture_of_a_replay_is_no_script(tmp_path: Path) -> None:
     """A page is read by a browser: a name there is text, too."""
-    from edge.app import plot
+    from edge.report import plot
 
     heading = plot.Heading("</title><script>alert(1)</script>", None)
     for ending in (".html", ".svg"):

@@ -23,16 +23,16 @@ import msgspec
 
 import drivers
 from edge.acquire.stage import Stage
-from edge.app.boxmonitor import BoxMonitor
-from edge.app.ingest import Ingest
-from edge.app.manifestschedule import ManifestSchedule
-from edge.app.pipeline import Pipeline
-from edge.app.recover import GAP_TEXTS
-from edge.app.windowcommitter import WindowCommitter
-from edge.app.windowschedule import GRACE_NS
-from edge.app.wiring import Wiring
 from edge.config import Site, load_site
 from edge.core import Contact, Draft, Edge, Envelope, Record, RecordKey, Stamp, Stream, Sweep
+from edge.gateway.boxmonitor import BoxMonitor
+from edge.gateway.ingest import Ingest
+from edge.gateway.manifestschedule import ManifestSchedule
+from edge.gateway.pipeline import Pipeline
+from edge.gateway.recover import GAP_TEXTS
+from edge.gateway.windowcommitter import WindowCommitter
+from edge.gateway.windowschedule import GRACE_NS
+from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.outbox import (
     AsyncOutbox,

@@ -37,7 +37,7 @@ def large(count: int, stream: Stream = Stream.AIR) -> list[Draft]:
 
 
 class UplinkGateway:
-    """What `edge.app` joins: an outbox, and a sender that is fed with its commits."""
+    """What `edge.gateway` joins: an outbox, and a sender that is fed with its commits."""
 
     def __init__(self, writer: AsyncOutbox, sender: Sender, clock: RealClock) -> None:
         self.writer, self.sender, self.clock = writer, sender, clock

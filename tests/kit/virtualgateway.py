@@ -17,13 +17,13 @@ from typing import Final, cast
 
 import drivers
 from edge.acquire.stage import Stage
-from edge.app.ingest import Ingest
-from edge.app.manifestschedule import ManifestSchedule
-from edge.app.pipeline import Pipeline
-from edge.app.windowcommitter import WindowCommitter
-from edge.app.wiring import Wiring
 from edge.config import load_site
 from edge.core import Draft, Stamp, Sweep, sweep
+from edge.gateway.ingest import Ingest
+from edge.gateway.manifestschedule import ManifestSchedule
+from edge.gateway.pipeline import Pipeline
+from edge.gateway.windowcommitter import WindowCommitter
+from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 from edge.process.engine import Engine

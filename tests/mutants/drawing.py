@@ -17,11 +17,15 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "store": ("edge/outbox/*.py",),
     "uplink": ("edge/uplink/*.py", "edge/wire/*.py"),
     "platform": ("edge/platform/*.py",),
-    "recovery": ("edge/app/recover.py", "edge/app/windowcommitter.py", "edge/app/previousrun.py"),
+    "recovery": (
+        "edge/gateway/recover.py",
+        "edge/gateway/windowcommitter.py",
+        "edge/gateway/previousrun.py",
+    ),
     "stage": ("edge/acquire/stage.py",),
 }
 SUITES: Final = (
-    *("tests/outbox", "tests/uplink", "tests/platform", "tests/app", "tests/acquire"),
+    *("tests/outbox", "tests/uplink", "tests/platform", "tests/gateway", "tests/acquire"),
     *("tests/crash", "tests/contract", "tests/hostile", "tests/audit", "tests/cli"),
 )
 

@@ -179,10 +179,14 @@ def test_passes():
 
 
 def test_tests_of_the_same_part_and_quick_ones_come_first() -> None:
-    seconds = {"tests/outbox/a.py::t": 3.0, "tests/app/b.py::t": 0.1, "tests/outbox/c.py::t": 1.0}
+    seconds = {
+        "tests/outbox/a.py::t": 3.0,
+        "tests/gateway/b.py::t": 0.1,
+        "tests/outbox/c.py::t": 1.0,
+    }
     reach = Reach(seconds, {"edge/outbox/x.py": {3: set(seconds), 4: set()}})
     assert reach.tests("edge/outbox/x.py", 3, 4) == [
-        "tests/outbox/c.py::t", "tests/outbox/a.py::t", "tests/app/b.py::t",
+        "tests/outbox/c.py::t", "tests/outbox/a.py::t", "tests/gateway/b.py::t",
     ]  # fmt: skip
     assert reach.tests("edge/outbox/x.py", 4, 4) == []
     assert reach.took(seconds) == pytest.approx(4.1)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.app.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.core import Draft, Stamp, Stream, TimeQuality
+from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received

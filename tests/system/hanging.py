@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from drivers.buses.i2c import SmbusI2c
-from edge.app import busworkers
 from edge.cli.main import main
+from edge.gateway import busworkers
 from edge.health import progress
 from edge.outbox.outbox import Outbox
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from edge.app import configtrial
 from edge.cli.main import main
+from edge.gateway import configtrial
 
 if __name__ == "__main__":
     for name, value in (("GOOD_NS", 1_000_000_000), ("LOOK_NS", 200_000_000)):

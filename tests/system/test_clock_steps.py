@@ -21,10 +21,10 @@ import pytest
 
 import drivers
 from edge.acquire.clock import Discipline, SystemClock
-from edge.app.daemon import Daemon
 from edge.config import load_site
 from edge.core import Stamp
 from edge.core.release import RELEASED_NS
+from edge.gateway.daemon import Daemon
 from edge.outbox import AsyncOutbox, ClockMark
 from edge.uplink.sender import Sender
 from tests.kit.broker import Mosquitto

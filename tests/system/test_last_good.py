@@ -11,7 +11,7 @@ import pytest
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
-from edge.app.lastgood import GOOD_NAME, STARTS_NAME, StartHistory
+from edge.gateway.lastgood import GOOD_NAME, STARTS_NAME, StartHistory
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import GatewayProcess, Records, Tail
 

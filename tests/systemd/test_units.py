@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.busworkers import LOOK_NS
-from edge.app.hungbus import GRACE_S
 from edge.config import Store
 from edge.core import boxfiles
+from edge.gateway.busworkers import LOOK_NS
+from edge.gateway.hungbus import GRACE_S
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"

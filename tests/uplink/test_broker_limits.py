@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.app.statustext.issues import find_issues
-from edge.app.statustext.link import link_lines
 from edge.core import Stream
+from edge.report.status.issues import find_issues
+from edge.report.status.link import link_lines
 from edge.uplink import oversize
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.oversize import HELD_LIMIT, PROOF_RECORDS, Oversize

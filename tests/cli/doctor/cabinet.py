@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from drivers.sim.sht4x import Sht4x
-from edge.app import busfactory, probe
+from edge.diagnose import probe
+from edge.gateway import busfactory
 from tests.kit import serialport as patient_port
 from tests.kit.command import CommandResult
 from tests.kit.serialport import Other

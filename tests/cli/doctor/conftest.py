@@ -10,7 +10,7 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_server import MeterServer
-from edge.app import diagnosis, probe
+from edge.diagnose import diagnosis, probe
 from tests.cli.doctor.cabinet import HEAD, VALUES, Site, unhurried
 
 

@@ -17,8 +17,8 @@ from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter import UnitFault
 from drivers.sim.meter_rtu import MeterRtu
-from edge.app import passivechecks
 from edge.config import SerialBus
+from edge.diagnose import passivechecks
 from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, ROOT, Site, reported, sht4x
 from tests.kit.command import Command
 

@@ -11,7 +11,7 @@ from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_server import MeterServer
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.mhz19 import Mhz19
-from edge.app import probe
+from edge.diagnose import probe
 from tests.cli.doctor.cabinet import METERS, QUICK, VALUES, Site, reported, unhurried
 from tests.kit.command import Command
 from tests.kit.serialport import FarEnd

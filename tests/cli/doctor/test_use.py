@@ -15,18 +15,18 @@ import pytest
 
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
-from edge.app import diagnosis, probe
-from edge.app.diagnosis import Doctor
-from edge.app.exam import split_finding
-from edge.app.spybus import first_question
 from edge.config import Device
 from edge.control.locks import BusLock
+from edge.diagnose import diagnosis, probe
+from edge.diagnose.diagnosis import Doctor
+from edge.diagnose.exam import split_finding
+from edge.diagnose.spybus import first_question
 from tests.cli.doctor.cabinet import AIR, METERS, QUICK, ROOT, Site, sht4x
 from tests.kit.command import Command
 
 # somebody who has seen enough need not wait long for a step that does not end anyway
 COMMAND = (
-    "from edge.app import diagnosis; diagnosis.JOIN_S = 0.1; "
+    "from edge.gateway import diagnosis; diagnosis.JOIN_S = 0.1; "
     "from edge.cli.main import main; raise SystemExit(main())"
 )
 
@@ -149,7 +149,7 @@ def test_the_page_for_technicians_quotes_what_is_said() -> None:
     """Each sentence of its table is in the code, but for the names and numbers in it."""
     code = "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("drivers/buses", "edge/app")
+        for folder in ("drivers/buses", "edge/gateway")
         for path in sorted((ROOT / folder).rglob("*.py"))
     )
     code = re.sub(r"""["']\s*(?:#.*)?\n\s*f?["']""", "", code)  # a sentence over several lines

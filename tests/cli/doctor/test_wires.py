@@ -11,8 +11,8 @@ from drivers.sim.bme280 import Bme280
 from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
-from edge.app.exam import reading_findings
 from edge.core import Bad, Point, Quantity, Reason, sweep
+from edge.diagnose.exam import reading_findings
 from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, reported, sht4x
 from tests.kit.command import Command
 

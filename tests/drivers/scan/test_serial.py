@@ -15,8 +15,8 @@ from drivers.sim.dsmr import Dsmr
 from drivers.sim.mbus import Mbus
 from drivers.sim.sds011 import Sds011
 from drivers.sim.zh03b import Zh03b
-from edge.app import tomlsnippet
 from edge.core import BusError, DataError, Framer
+from edge.diagnose import tomlsnippet
 from tests.drivers.scan.played import TALKERS, device, no_tick, on_a_port
 from tests.kit import serialport as patient_port
 

@@ -1,0 +1,59 @@
+"""One reading while no daemon runs: take the bus's lock, work alone, give it back."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any, Final
+
+from edge.acquire.clock import SystemClock
+from edge.config import Site
+from edge.control.locks import BusLock
+from edge.control.protocol import VerbError
+from edge.core import BusError, DataError, SelfReporting, Sweep, failed_sweep, sweep
+from edge.gateway.verbs import condition_texts, not_there, reading_rows
+from edge.gateway.wiring import Wiring
+
+SECOND_NS: Final = 1_000_000_000
+ATTEMPTS: Final = 5  # a sensor that measures once a second has nothing in its first answers
+
+
+def read_once(site: Site, name: str) -> dict[str, Any]:
+    """Readings and health of one device.
+
+    Raises VerbError when it cannot be asked, BusError when it is silent.
+    """
+    wiring = Wiring.of(site)
+    device = next((d for group in wiring.polled.values() for d in group if d.name == name), None)
+    if device is None:
+        raise VerbError(not_there(name, wiring.points()))
+    bus = site.devices[name].bus
+    lock = BusLock(Path(site.store.run_dir), bus)
+    if not lock.take():
+        raise VerbError(f"bus {bus} is in use by another process that does not answer; try again")
+    try:
+        rows = reading_rows(
+            asyncio.run(_read_device(device.name, device.polled)), device.polled.points
+        )
+        health = device.polled.health if isinstance(device.polled, SelfReporting) else {}
+        return {"readings": rows, "health": condition_texts(health)}
+    finally:
+        lock.release()
+        wiring.close()
+
+
+async def _read_device(name: str, polled: Any) -> Sweep:
+    clock = SystemClock()
+    try:
+        await polled.open()
+        for _ in range(ATTEMPTS):
+            samples = await polled.read()
+            result = sweep(name, 0, samples)
+            if any(value is not None for value in result.values):
+                return result
+            await clock.sleep_until(clock.now().mono_ns + SECOND_NS)
+        return result
+    except DataError as error:
+        return failed_sweep(name, 0, len(polled.points), error.reason)
+    finally:
+        with contextlib.suppress(BusError, DataError):
+            await polled.close()

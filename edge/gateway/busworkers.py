@@ -1,0 +1,244 @@
+"""The threads of a running site, one on each bus, and what becomes of one that hangs."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Container, Mapping
+from functools import partial
+from typing import Final
+
+from edge.acquire.poll import Poller, PollState
+from edge.core import Clock, Condition, Reason, Sweep
+from edge.gateway.busworker import BusListener, BusWorker, WorkerContext
+from edge.gateway.deviceconditions import DeviceConditions
+from edge.gateway.hungbus import (
+    FLOOR_S,
+    GRACE_S,
+    WORKED_BEATS,
+    HungError,
+    RestartTrials,
+    hang_timeout_s,
+)
+from edge.gateway.overload import ShedCounts
+from edge.gateway.wiring import PolledDevice, Wiring
+from edge.health.progress import Progress
+
+FOREVER_NS: Final = 1 << 63
+LOOK_NS: Final = 1_000_000_000  # between two looks at who hangs; also what a new try waits
+LOG = logging.getLogger("kerbstone.bus")
+
+HUNG_TEXT: Final = "a call to bus {} has not returned for {:.0f} s"
+REPLACED_TEXT: Final = (
+    "bus {}: its thread hung in a system call for {:.0f} s and was given up; a new one was "
+    "started. If this comes again, look at the adapter, its cable and its driver"
+)
+
+
+class BusWorkers:
+    """Starts and stops the threads. What they bring arrives in the main loop, in batches.
+
+    A thread that has done nothing for `hang_timeout_s` (None: as long as its devices may need)
+    hangs: it is abandoned, its devices are reported silent, and a new thread with a new bus and new
+    drivers is tried, once. When that does not help, `error` gives HungError. The other buses have
+    threads and objects of their own and notice nothing. `again` makes the wiring anew.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        clock: Clock,
+        listener: BusListener,
+        progress: Progress,
+        broken: Container[str],
+        conditions: Mapping[str, DeviceConditions],
+        *,
+        floor_s: float | None = None,
+        again: Callable[[], Wiring] | None = None,
+    ) -> None:
+        self._context = WorkerContext(asyncio.get_running_loop(), clock, listener, progress)
+        self._clock, self._wiring, self._progress, self._listener = (
+            clock,
+            wiring,
+            progress,
+            listener,
+        )
+        self._floor_s = FLOOR_S if floor_s is None else floor_s
+        self._again = again or partial(Wiring.of, wiring.site)
+        self._error: BaseException | None = None
+        self._trials = RestartTrials()
+        self._abandoned: dict[str, BusWorker] = {}  # abandoned, the latest of each bus
+        self._waiting: dict[str, BusWorker] = {}  # to be tried at the next look
+        self._over = ShedCounts()  # of turns that are over
+        self._watching: asyncio.Task[None] | None = None
+        self.workers: dict[str, BusWorker] = {}
+        for bus, devices in wiring.polled.items():
+            self._expect(bus)
+            made = [
+                _device(d, d.name in broken, conditions.get(d.name, DeviceConditions()))
+                for d in devices
+            ]
+            self.workers[bus] = BusWorker(bus, wiring.buses[bus], self._context, made, ())
+        for bus, lines in wiring.lines.items():
+            self._expect(bus)
+            self.workers[bus] = BusWorker(bus, wiring.buses[bus], self._context, (), lines)
+
+    def start(self) -> None:
+        for worker in self.workers.values():
+            self._expect(worker.name)
+            worker.start()
+        self._watching = self._context.loop.create_task(self._watch(), name="watch-buses")
+
+    async def stop(self) -> None:
+        """Ask all threads to end; one that hangs is left behind, and said so."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        workers = [worker for name, worker in self.workers.items() if name not in self._waiting]
+        ended = await asyncio.gather(*(asyncio.to_thread(worker.thread.stop) for worker in workers))
+        for worker, fine in zip(workers, ended, strict=True):
+            if not fine:
+                LOG.error("bus %s hangs in a system call and is given up", worker.name)
+
+    def error(self) -> BaseException | None:
+        """The first fault of ours, in a thread or in what takes what it brings; or HungError."""
+        workers = (worker.error for worker in self.workers.values())
+        return next((error for error in (self._error, *workers) if error is not None), None)
+
+    def watched_until_ns(self) -> int:
+        """Until when all GPIO buses have proved to listen; without one nothing limits it."""
+        heard = (worker.heard_ns for worker in self.workers.values())
+        return min((ns for ns in heard if ns is not None), default=FOREVER_NS)
+
+    def set_piled_up(self, windows: bool) -> None:
+        """Whether windows wait to be closed: then buses that are late give way."""
+        self._context.load.piled_up = windows
+
+    def shed_counts(self) -> ShedCounts:
+        """What was given up since the start, because there was too much to do."""
+        return sum(map(_given_up, self.workers.values()), self._over)
+
+    def snapshot_devices(self) -> dict[str, bytes]:
+        """What the algorithms of devices have learnt, for `Baselines`: device -> its snapshot."""
+        devices = (d for poller in self.pollers.values() for d in poller.devices.values())
+        return {device.name: device.kept for device in devices if device.kept}
+
+    @property
+    def pollers(self) -> dict[str, Poller]:
+        """Of each bus with devices that are asked."""
+        return {b: worker.poller for b, worker in self.workers.items() if worker.poller is not None}
+
+    @property
+    def dropped(self) -> int:
+        """Sweeps and edges that the main loop was too busy to take."""
+        found = self.shed_counts()
+        return found.readings + found.edges
+
+    @property
+    def hang_count(self) -> int:
+        """How often a thread was left behind since the start."""
+        return self._trials.count
+
+    async def read(self, name: str) -> Sweep:
+        """One reading now, between two polls. Raises KeyError for a name that is not polled."""
+        for bus, poller in self.pollers.items():
+            if name in poller.devices:
+                return await self.workers[bus].read(name)
+        raise KeyError(name)
+
+    def health(self, name: str) -> Mapping[Condition, str]:
+        """What it last said of itself. Raises KeyError for a name that is not polled."""
+        for poller in self.pollers.values():
+            if name in poller.devices:
+                return poller.devices[name].health
+        raise KeyError(name)
+
+    # -- who hangs -------------------------------------------------------------------------------
+
+    def _expect(self, bus: str) -> None:
+        limit_s = self._limit_s(bus) + GRACE_S
+        self._progress.expect(f"bus-{bus}", limit_s, self._clock.now().mono_ns)
+
+    def _limit_s(self, bus: str) -> float:
+        config = self._wiring.site.buses[bus]
+        return hang_timeout_s(config, self._wiring.polled.get(bus, ()), self._floor_s)
+
+    async def _watch(self) -> None:
+        """Look, until cancelled. Time in which this could not look is nobody's silence."""
+        try:
+            while self._error is None:
+                now_ns = self._clock.now().mono_ns
+                self._progress.look(now_ns)
+                self._look(now_ns)
+                await self._clock.sleep_until(now_ns + LOOK_NS)
+        except Exception as error:  # noqa: BLE001  a fault of ours, or a table that is not there now
+            self._error = self._error or error
+
+    def _look(self, now_ns: int) -> None:
+        for bus, worker in self._waiting.items():
+            self.workers[bus] = worker
+            self._expect(bus)
+            worker.start()
+        self._waiting.clear()
+        for bus, worker in list(self.workers.items()):
+            if worker.beats >= WORKED_BEATS:
+                self._trials.mark_worked(bus)
+            silent_s = self._progress.silent_ns(worker.owner, now_ns) / 1e9
+            if silent_s > self._limit_s(bus) and worker.thread.alive:  # one that ended has an error
+                self._handle_hang(worker, silent_s, now_ns)
+
+    def _handle_hang(self, worker: BusWorker, silent_s: float, now_ns: int) -> None:
+        bus = worker.name
+        left = self._abandoned.get(bus)
+        no_use = self._trials.request_restart(bus, now_ns, left is not None and left.thread.alive)
+        if no_use:
+            self._report_silent(worker, HUNG_TEXT.format(bus, silent_s))
+            self._listener.alarm("bus", f"{no_use}: the gateway's process starts again")
+            self._error = HungError(no_use)
+            return
+        worker.abandon()
+        self._report_silent(worker, HUNG_TEXT.format(bus, silent_s))  # after what it had brought
+        self._abandoned[bus] = worker
+        self._over += _given_up(worker)
+        self._listener.alarm("bus", REPLACED_TEXT.format(bus, silent_s))
+        self._waiting[bus] = self._next(worker, silent_s)
+        self._expect(bus)
+
+    def _report_silent(self, worker: BusWorker, text: str) -> None:
+        for device in worker.poller.devices.values() if worker.poller is not None else ():
+            self._listener.fault(device.name, Reason.SILENT, text)
+        for spec in worker.lines:
+            self._listener.line(spec.line, Reason.SILENT, text, worker.heard_ns or 0)
+
+    def _next(self, worker: BusWorker, silent_s: float) -> BusWorker:
+        """Another one on the same bus: a new bus object, new drivers, the devices as known."""
+        bus, wiring = worker.name, self._again()
+        self._wiring.buses[bus] = wiring.buses[bus]
+        if worker.poller is None:
+            return BusWorker(bus, wiring.buses[bus], self._context, (), wiring.lines[bus])
+        self._wiring.polled[bus] = wiring.polled[bus]
+        before = worker.poller.devices
+        made = [_follower(d, before[d.name], silent_s) for d in wiring.polled[bus]]
+        return BusWorker(bus, wiring.buses[bus], self._context, made, ())
+
+
+def _given_up(worker: BusWorker) -> ShedCounts:
+    readings, edges = worker.dropped
+    rested_ns = 0 if worker.poller is None else worker.poller.rested_ns
+    return ShedCounts(rested_ns=rested_ns, readings=readings, edges=edges)
+
+
+def _device(device: PolledDevice, broken: bool, conditions: DeviceConditions) -> PollState:
+    """A device that was broken when the former process ended says so when it answers again."""
+    found = PollState(device.name, device.polled, int(device.every_s * 1e9))
+    found.identity, found.health = conditions.identity, conditions.health
+    found.reason = Reason.SILENT if broken else None
+    return found
+
+
+def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollState:
+    """The same device with a new driver: what was counted, reported and learnt goes on."""
+    found = _device(device, True, DeviceConditions(before.identity, before.health))
+    found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
+    found.kept, found.latest = before.kept, before.latest
+    if found.stateful is not None and found.kept:
+        found.stateful.restore(found.kept, silent_s)
+    return found

@@ -1,0 +1,103 @@
+"""What kerbstone-link sends to the daemon: how far to spare bytes, and what it did to the link."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from edge.control.protocol import VerbError
+from edge.core import Draft, Stream
+
+if TYPE_CHECKING:
+    from edge.gateway.daemon import Daemon
+
+LEVEL_EXPIRES_NS: Final = 2_400_000_000_000  # it is set every 10 min: nobody counts bytes any more
+LEVELS: Final = range(3)
+LINK_STEPS: Final = ("reconnect", "modem", "power", "reboot", "held", "recovered")
+TEXT_LIMIT: Final = 300  # characters of what is passed on
+
+
+@dataclass(frozen=True, slots=True)
+class SaverLevel:
+    """As it was set last."""
+
+    level: int = 0
+    used: int = 0
+    budget: int = 0
+    month: str = ""
+    set_ns: int = 0
+
+    def status(self) -> dict[str, Any]:
+        """For `status`: the level (0..2), bytes used and allowed, and the month they are of."""
+        return {
+            "level": self.level, "used": self.used, "budget": self.budget,
+            "month": self.month or None,
+        }  # fmt: skip
+
+
+def parse_saver_request(request: Mapping[str, Any], now_ns: int) -> SaverLevel:
+    """Raises VerbError."""
+    level, used, budget = (request.get(key) for key in ("level", "used", "budget"))
+    if type(level) is not int or level not in LEVELS:
+        raise VerbError(f"level is one of {', '.join(map(str, LEVELS))}")
+    if not all(type(each) is int and 0 <= each < 1 << 63 for each in (used, budget)):
+        raise VerbError("used and budget are bytes")
+    return SaverLevel(level, used, budget, _text(request, "month")[:16], now_ns)  # type: ignore[arg-type]
+
+
+class DataSaver:
+    """The level that holds, until another is set, or none for too long."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+        self.level = SaverLevel()
+
+    def set_level(self, request: Mapping[str, Any]) -> None:
+        now_ns = self._daemon.clock.now().mono_ns
+        self._take(parse_saver_request(request, now_ns), _text(request, "why"))
+
+    def look(self, now_ns: int) -> None:
+        """Time has passed."""
+        if self.level.level and now_ns - self.level.set_ns > LEVEL_EXPIRES_NS:
+            self._take(
+                SaverLevel(set_ns=now_ns),
+                "kerbstone-link no longer counts the bytes: records are sent as usual",
+            )
+
+    def _take(self, found: SaverLevel, why: str) -> None:
+        changed = found.level != self.level.level
+        self.level = found
+        if not changed:
+            return
+        daemon = self._daemon
+        daemon.sender.set_saver_level(found.level)
+        body = {"event": "data_saver", "level": found.level, "text": why or f"level {found.level}"}
+        daemon.ingest.add_events([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
+        daemon.sender.publish_status()
+
+
+def link_step_event(request: Mapping[str, Any], now_ns: int) -> Draft:
+    """The event of a step that was taken, maybe before a reboot. Raises VerbError."""
+    name, boots, age_s = request.get("step"), request.get("boots"), request.get("age_s")
+    if name not in LINK_STEPS:
+        raise VerbError(f"step is one of {', '.join(LINK_STEPS)}")
+    if type(boots) is not int or not isinstance(age_s, int | float) or isinstance(age_s, bool):
+        raise VerbError("boots and age_s are numbers")
+    text = f"{name}: {_text(request, 'why')}: {_text(request, 'result')}"
+    body = {"event": "link", "step": name, "text": text, "boots": boots, "age_s": float(age_s)}
+    return Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)
+
+
+def link_facts(daemon: "Daemon") -> dict[str, Any]:
+    """What the link has to know: whether it carries, whether a sensor fails, what time it is."""
+    now = daemon.clock.now()
+    return {
+        "connected": daemon.sender.connected,
+        "faults": len(daemon.ingest.problems),
+        "tq": now.tq,
+        "wall_s": now.wall_ns // 1_000_000_000,
+    }
+
+
+def _text(request: Mapping[str, Any], key: str) -> str:
+    found = request.get(key)
+    return found[:TEXT_LIMIT] if isinstance(found, str) and found.isprintable() else ""

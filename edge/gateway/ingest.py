@@ -1,0 +1,221 @@
+"""What comes in: edges and sweeps go to the stage and the pipeline, troubles become events."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from edge.acquire.stage import Stage
+from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
+from edge.gateway.deviceconditions import ConditionThrottle, DeviceConditions
+from edge.gateway.flapping import LAST, Fault
+from edge.gateway.pipeline import Pipeline
+from edge.gateway.rawdrafts import RawSweeps
+from edge.gateway.recover import OpeningLines
+from edge.gateway.wiring import Wiring
+
+LOG = logging.getLogger("kerbstone")
+
+UNMATCHED_INPUT_TEXT = (
+    "an edge came from a line that belongs to no lane or device; the status counts such edges"
+)
+
+
+class Ingest:
+    """Takes what the buses bring, in the main loop. Nothing here waits."""
+
+    def __init__(self, wiring: Wiring, pipeline: Pipeline, stage: Stage, clock: Clock) -> None:
+        self._wiring, self._pipeline = wiring, pipeline
+        self._stage, self._clock = stage, clock
+        streams = wiring.site.streams
+        self._keep_raw, self._raw_at_once = streams.raw, streams.raw_commit_s == 0
+        self.urgent: list[Draft] = []  # does not wait for the window's end
+        self.raw = RawSweeps()  # not committed yet
+        self.problems: dict[str, str] = {}  # what is broken now, by device or line
+        self._faults: dict[str, Fault] = {}  # of what was reported in this process
+        self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself
+        self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
+        self.unmatched_edges = 0
+        self.heard = False  # something has come in
+        self.wake = asyncio.Event()  # something cannot wait for the next tick
+        self.starting: OpeningLines | None = None  # lines that are not open yet
+        self.changed: Callable[[], None] = lambda: None  # the problems are others now
+        self.described: Callable[[], None] = lambda: None  # a device is another one now
+        self._logged: set[str] = set()
+
+    def edges(self, batch: Sequence[Edge]) -> None:
+        contacts: list[Contact] = []
+        for edge in batch:
+            contact = self._wiring.contact(edge)
+            if contact is None:
+                self.unmatched_edges += 1
+                self.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
+            else:
+                contacts.append(contact)
+        self._stage.add_contacts(contacts)
+        if self.starting is not None:
+            self._hurry(self.starting.take(contacts))
+        self._hurry(self._pipeline.contacts(contacts))
+        self._mark_heard()
+
+    def sweeps(self, batch: Sequence[Sweep]) -> None:
+        self._stage.add_sweeps(batch)
+        if self._keep_raw:
+            self.raw.add(batch)
+            if self._raw_at_once:
+                self.wake.set()
+        self._hurry(self._pipeline.sweeps(batch))
+        self._mark_heard()
+
+    def fault(self, device: str, reason: Reason | None, text: str) -> None:
+        """A device fails, or answers again."""
+        self._trouble(device, device, reason, text)
+
+    def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None:
+        """A device says something else of itself than before."""
+        voice = self.throttles.setdefault(device, ConditionThrottle(device))
+        if voice.now.identity not in ("", identity):
+            self.others[device] = False
+        before = voice.reported
+        events = voice.update(DeviceConditions(identity, health), self._clock.now().mono_ns)
+        self._report_conditions(events, voice.reported.identity != before.identity)
+
+    def settle(self) -> None:
+        """A window ends: devices that have said too much may have settled.
+
+        What was swapped in a window that has ended is known to its totals; but a swap may have
+        come between the window's end and its close, so it waits for one more.
+        """
+        self.others = {name: True for name, ended in self.others.items() if not ended}
+        now_ns = self._clock.now().mono_ns
+        for voice in self.throttles.values():
+            before = voice.reported
+            if events := voice.settle(now_ns):
+                self._report_conditions(events, voice.reported.identity != before.identity)
+        for what, fault in self._faults.items():
+            if fault.rests(now_ns):
+                self._report_fault(what, fault, now_ns)
+
+    @property
+    def devices(self) -> dict[str, DeviceConditions]:
+        """What each device is now, in its own words."""
+        return {name: voice.now for name, voice in self.throttles.items()}
+
+    def restore_conditions(
+        self, now: Mapping[str, DeviceConditions], reported: Mapping[str, DeviceConditions]
+    ) -> None:
+        """What devices had reported to the process before.
+
+        `reported` is what was reported last of those that flicker.
+        """
+        for name, conditions in now.items():
+            self.throttles[name] = ConditionThrottle(
+                name, reported.get(name, conditions), conditions, name in reported
+            )
+
+    def reported_problems(self) -> dict[str, str]:
+        """What the platform knows to be broken: for a process that goes on from here."""
+        found = dict(self.problems)
+        for what, fault in self._faults.items():
+            if fault.reported is None:
+                found.pop(what, None)
+            else:
+                found[what] = fault.reported
+        return found
+
+    def flickering(self) -> dict[str, DeviceConditions]:
+        """What the platform knows of devices that are something else by now."""
+        return {name: voice.reported for name, voice in self.throttles.items() if voice.flickering}
+
+    def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
+        """A line is closed, or open (again): what is known of its loop ends there."""
+        source, _ = self._wiring.lined[line]
+        if reason is not None:
+            self._stage.unwatched(source, at_ns)
+            self._pipeline.engine.closed(source, at_ns)
+            if self.starting is not None:
+                self.starting.fault(source)
+        self._trouble(f"line {line}", source.partition(".")[0], reason, text)
+
+    def forget_unconfigured(self, what: str) -> None:
+        """The configuration has no such device or line any more: its trouble is over."""
+        if what in self.problems:
+            self._trouble(what, what.split(" ")[-1], None, "is not configured any more")
+
+    def add_events(self, events: Sequence[Draft]) -> None:
+        """Events of the box itself, with a line in the log each."""
+        for draft in events:
+            LOG.warning("%s", draft.body["text"])
+        self._hurry(events)
+
+    def alarm(self, kind: str, text: str) -> None:
+        """Something about the box itself that a person should hear."""
+        LOG.warning("%s", text)
+        now_ns = self._clock.now().mono_ns
+        body = {"event": kind, "text": text}
+        self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
+
+    def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
+        """Summaries of devices that report conditions have them, too."""
+        return [
+            replace(draft, body={**draft.body, "health": sorted(conditions.health)})
+            if "points" in draft.body and (conditions := self._now(draft.source)).health
+            else draft
+            for draft in drafts
+        ]
+
+    def alarm_once(self, kind: str, text: str) -> None:
+        """An alarm the first time; the hours after are silent, and counted in the status."""
+        if kind not in self._logged:
+            self._logged.add(kind)
+            self.alarm(kind, text)
+
+    def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
+        """An event and a line in the log, once; what was never broken is not said to work again."""
+        if reason is None and self.problems.pop(what, None) is None:
+            return
+        if reason is not None and self.problems.get(what) == text:
+            return  # reported by the process before this one
+        if reason is not None:
+            self.problems[what] = text
+        now_ns = self._clock.now().mono_ns
+        fault = self._faults.setdefault(what, Fault())
+        fault.source, fault.reason, fault.text = source, str(reason or ""), text
+        if fault.changes(None if reason is None else text, now_ns):
+            self._report_fault(what, fault, now_ns)
+        self.changed()
+
+    def _report_fault(self, what: str, fault: Fault, now_ns: int) -> None:
+        text = f"{what}: {fault.text}{LAST if fault.held else ''}"
+        (LOG.info if fault.reported is None else LOG.warning)("%s", text)
+        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": text}
+        if fault.reported is not None:
+            # what it sent before was read from it: nothing that was sent is in doubt
+            body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
+        self._hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
+
+    def _now(self, device: str) -> DeviceConditions:
+        voice = self.throttles.get(device)
+        return DeviceConditions() if voice is None else voice.now
+
+    def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
+        """A device has reported something of itself."""
+        for draft in events:
+            LOG.warning("%s", draft.body["text"])
+        self._hurry(events)
+        if events or another:
+            self.changed()
+        if another:
+            self.described()
+
+    def _hurry(self, drafts: Sequence[Draft]) -> None:
+        """These do not wait for the window's end, nor for the next tick."""
+        if drafts:
+            self.urgent += drafts
+            self.wake.set()
+
+    def _mark_heard(self) -> None:
+        if not self.heard:
+            self.heard = True
+            self.wake.set()

@@ -1,0 +1,350 @@
+"""What goes out: windows end, and their records are committed with the state as of their end.
+
+The order matters. At a window's end the next segment of the stage begins, then records and states
+are committed together, and only then the former segment goes. Whenever the process is killed, the
+state in the outbox names the segment from which the rest can be read back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgpack
+
+from edge.acquire.stage import Stage, find_foreign_segments, find_segments
+from edge.core import Clock, Draft, Reason, Stamp, Stream
+from edge.gateway.baselines import Baselines
+from edge.gateway.boxmonitor import BoxMonitor
+from edge.gateway.calibrationsetup import expired_points
+from edge.gateway.ingest import Ingest
+from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
+from edge.gateway.pipeline import Pipeline
+from edge.gateway.previousrun import PreviousRun
+from edge.gateway.rawdrafts import make_raw_drafts
+from edge.gateway.recover import OpeningLines, Recovered, recover
+from edge.gateway.recoveryattempts import RecoveryAttempts
+from edge.gateway.windowschedule import GRACE_NS, SYNCED, WindowSchedule
+from edge.gateway.wiring import Wiring
+from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
+from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
+
+LOG = logging.getLogger("kerbstone")
+
+FOREVER_NS: Final = 1 << 63
+MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one write in an hour
+BASELINE_NS: Final = 900_000_000_000  # what devices learn is little
+STATE_VERSION: Final = 1
+STATE_OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
+WAIT_FOR_EDGES_NS: Final = (
+    5_000_000_000  # so long a window waits for edges that are under way to it
+)
+AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
+STILL_NS: Final = 1_000_000_000  # with more between two ticks (half a second) all stood still
+RECORDS_PER_COMMIT: Final = 1000  # records of windows that have piled up are committed at one time
+WINDOWS_AT_ONCE: Final = 16  # of these: others have their turn in between
+CUT_TEXTS: Final = {
+    "synchronised": "The clock is synchronised now: windows follow the wall clock.",
+    "step": "The clock was set while it was trusted: the window around it is marked.",
+}
+
+
+class WindowCommitter:
+    """The open window, and every commit. Belongs to the main loop."""
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        pipeline: Pipeline,
+        ingest: Ingest,
+        stage: Stage,
+        writer: AsyncOutbox,
+        clock: Clock,
+        boot_id: str,
+        manifest_schedule: ManifestSchedule,
+    ) -> None:
+        self._manifest_schedule = manifest_schedule
+        self._site, self._points = wiring.site, wiring.points()
+        self._keys = {
+            name: [point.key for point in points] for name, points in self._points.items()
+        }
+        self._pipeline, self._ingest, self._stage = pipeline, ingest, stage
+        self._writer, self._clock, self._boot_id = writer, clock, boot_id
+        self._epoch: Epoch = writer.epoch
+        self._windows = WindowSchedule(self._site.period_ns, clock.now())
+        self._start_ns = clock.now().mono_ns  # of the open window
+        self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
+        self._lined = {source for source, _ in wiring.lined.values()}
+        self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
+        self._fits = True  # the former process's counting, to the configuration as it is
+        self._committing = asyncio.Lock()
+        self.box_monitor: BoxMonitor | None = None  # set by the daemon, as the two below
+        self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
+        self.snapshot_devices: Callable[[], Mapping[str, bytes]] = dict  # as above
+        # until when all edges have been taken; as above
+        self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
+        self._heard_ns = self._waiting_ns = 0  # as it was reported last, and since when
+        self._ticked_ns = self._start_ns
+        self._again_ns = 0  # not before: edges of the window that has ended are under way
+        polled = (device for group in wiring.polled.values() for device in group)
+        self._baselines = Baselines({device.name: device.polled for device in polled})
+
+    @property
+    def next_ns(self) -> int:
+        """When the open window can be closed."""
+        return max(self._windows.end_ns + GRACE_NS, self._again_ns)
+
+    def windows_due(self, now: Stamp) -> bool:
+        """More than one window has ended and is not closed: there is more to do than can be."""
+        return now.mono_ns >= self._windows.end_ns + GRACE_NS + self._site.period_ns
+
+    async def tick(self, now: Stamp) -> None:
+        """Close the window when its time has come, or time itself has jumped; else what hurries."""
+        # whoever stood still with us could not show that he is alive
+        self._waiting_ns += max(0, now.mono_ns - self._ticked_ns - STILL_NS)
+        why = self._windows.cut(now)
+        if why is not None:
+            await self._cut(now, why)
+        elif self._is_over(now):
+            await self._close_all(now)
+        elif self._ingest.urgent or self._raw_is_due(now):
+            await self._commit((), {})
+        self._ticked_ns = self._clock.now().mono_ns
+
+    async def keep_clock(self, now: Stamp) -> None:
+        """What the clocks show is durable on return."""
+        await self._commit((), {}, now)
+
+    def _is_over(self, now: Stamp) -> bool:
+        """The window can be closed."""
+        return now.mono_ns >= self.next_ns and not self._waits(now)
+
+    def _waits(self, now: Stamp) -> bool:
+        """Edges of before the window's end may still be on their way: the process stood still, or
+        the thread that reads them has its turn later. What comes too late counts in the next."""
+        heard_ns = self.heard_ns()
+        if heard_ns != self._heard_ns:
+            self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns  # it is alive
+        waits = (
+            heard_ns < self._windows.end_ns and now.mono_ns < self._waiting_ns + WAIT_FOR_EDGES_NS
+        )
+        if waits:
+            self._again_ns = now.mono_ns + AGAIN_NS
+        return waits
+
+    async def _close_all(self, now: Stamp) -> None:
+        """The window, and those that have ended meanwhile: a card that is slow, or a process that
+        stood still, pays for one commit and not for each."""
+        drafts, states = self._end(self._windows.end_ns)
+        closed = 1
+        while closed < WINDOWS_AT_ONCE and len(drafts) < RECORDS_PER_COMMIT and self._is_over(now):
+            more, later = self._end(self._windows.end_ns)
+            drafts, states = drafts + more, {**states, **later}
+            closed += 1
+        await self._store(drafts, states)
+
+    async def close(self, end_ns: int, *, partial: bool = False, last: bool = False) -> None:
+        """The window ends: its records, and the state as of its end."""
+        await self._store(*self._end(end_ns, partial=partial, last=last))
+
+    def _end(
+        self, end_ns: int, *, partial: bool = False, last: bool = False
+    ) -> tuple[list[Draft], dict[str, Any]]:
+        """The window ends and the next segment begins; what is to be committed for it."""
+        now = self._clock.now()
+        # it was listened to up to its end, or nearly, whatever becomes of us now
+        self._stage.mark(min(end_ns, self.heard_ns()))
+        self._pipeline.engine.expired(expired_points(self._site, now))
+        if self._windows.stepped:
+            self._pipeline.engine.mark(Reason.CLOCK)
+        if (
+            self._writer.high_water_unsaved
+        ):  # after a power cut nobody would know that it was counted
+            self._pipeline.engine.doubt_past(older=False)
+        wall_ns = now.wall_ns - (now.mono_ns - end_ns)
+        wall_s = wall_ns / 1e9 if now.tq in SYNCED else None
+        closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
+        drafts = self._ingest.with_health(closed)
+        drafts += self._manifest_schedule.due(now, last=last)
+        drafts += self.box_monitor.due(now) if self.box_monitor is not None else []
+        self._ingest.settle()
+        self._windows.opened(Stamp(end_ns, wall_ns, now.tq))
+        states: dict[str, Any] = {}
+        if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
+            self._saved_ns = now.mono_ns
+            states["judge"] = self._pipeline.judge.snapshot()
+        if last or now.mono_ns - self._learnt_ns >= BASELINE_NS:
+            self._learnt_ns = now.mono_ns
+            self._baselines.update(self.snapshot_devices(), self._epoch.boot, now)
+            states["drivers"] = self._baselines.snapshot()
+        self._rotate(end_ns)
+        return drafts, states
+
+    def _alarms(self) -> dict[str, Any]:
+        """Those of the box that are on: the next process reports when they are over."""
+        return {} if self.box_monitor is None else {"alarms": self.box_monitor.snapshot_alarms()}
+
+    async def sealed(self) -> None:
+        """At the very end: what went out since the last commit is remembered as sealed."""
+        if self._manifest_schedule.changed:
+            await self._writer.commit(())  # it rides in each commit
+
+    # -- after a start ---------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Read back what the former process had seen; commit what it could not."""
+        now, folder = self._clock.now(), Path(self._site.store.run_dir)
+        before = await self._restore()
+        past = self._past(before)
+        if past != "known":
+            self._pipeline.engine.doubt_past(older=past == "older")
+        self._pipeline.engine.expired(expired_points(self._site, now))
+        owner = self._stage.owner
+        if strange := find_foreign_segments(folder, self._boot_id, owner):
+            LOG.error("the stage in %s is not this gateway's: it is set aside", folder)
+            self._stage.set_aside(strange)
+        since = before.segment if before is not None else 0
+        segments = find_segments(folder, self._boot_id, since, owner)
+        attempts = RecoveryAttempts(folder)
+        if not attempts.begin() and segments:
+            LOG.error("starts ended while they read the stage back: it is set aside")
+            self._stage.set_aside(segments)
+            segments = []
+        self._stage.number = max((s.number for s in segments), default=since)
+        found = recover(
+            self._pipeline, before, self._epoch.boot, segments, now.mono_ns, self._windows.end_ns,
+            self._epoch.succeeds, self._writer.opened.damage is not None, self._fits,
+            unread=self._writer.opened.in_memory is not None, past=past,
+        )  # fmt: skip
+        attempts.ended()
+        found.drafts = self._ingest.with_health(found.drafts)
+        sealed = await self._writer.state(MANIFEST_OWNER)
+        used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
+        found.drafts += self._manifest_schedule.begin(sealed, self._writer.handed, used, now)
+        self._writer.handed.clear()
+        if self._lined:
+            self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
+        await self._go_on(found)
+
+    async def _go_on(self, found: Recovered) -> None:
+        self._windows.end_ns = found.end_ns
+        for points, rows in found.raw:
+            self._ingest.raw.given_up += rows.given_up
+            found.drafts += make_raw_drafts(points, *rows.take())
+        if found.segment is None:
+            self._rotate(found.start_ns)
+            await self._store(found.drafts, {})
+        else:
+            self._start_ns = found.start_ns
+            self._stage.resume(found.segment, found.count)
+            await self._commit(found.drafts, self._as_of_the_end())
+            self._stage.drop_others()
+        if found.gap is not None:
+            self._stage.gap(*found.gap)
+
+    async def _restore(self) -> PreviousRun | None:
+        """States of the former process, as of its last committed window."""
+        kept = {owner: await self._writer.state(owner) for owner in STATE_OWNERS}
+        states = {
+            owner: msgpack.unpackb(state[1])
+            for owner, state in kept.items()
+            if state is not None and state[0] == STATE_VERSION
+        }
+        if "judge" in states:
+            self._pipeline.judge.restore(states["judge"])
+        if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
+            self._pipeline.judge.restore_flags(states["flags"])
+        if "alarms" in states and self.box_monitor is not None:
+            self.box_monitor.restore_alarms(states["alarms"])
+        if "drivers" in states:
+            try:
+                self._baselines.restore(states["drivers"])
+            except (KeyError, TypeError, ValueError) as error:
+                LOG.warning("the saved state of the devices cannot be read: %r", error)
+            self._baselines.restore_devices(self._epoch.boot, self._clock.now())
+        if not states.keys() >= {"app", "engine"}:
+            return None
+        try:
+            previous = PreviousRun.restore(states["app"])
+        except (KeyError, TypeError, ValueError) as error:
+            LOG.warning("the saved state cannot be used (%s): starting without it", error)
+            return None
+        try:
+            self._pipeline.engine.restore(states["engine"])
+        except ValueError as error:
+            LOG.warning("the counts of the previous process do not fit: %s", error)
+            self._fits = False
+        self._ingest.problems.update(previous.problems)
+        self._ingest.restore_conditions(
+            {name: state for name, state in previous.conditions.items() if name in self._points},
+            previous.flickering,
+        )
+        if previous.boot == self._epoch.boot:  # else they are forgotten with the stage
+            self._ingest.others = dict.fromkeys(previous.others, False)
+        for what in previous.problems.keys() - self._known:
+            self._ingest.forget_unconfigured(what)
+        return previous
+
+    def _past(self, previous: PreviousRun | None) -> PastState:
+        """What the states are worth. Those of another epoch than numbered last were spared by a
+        start that could not read them; it has counted for itself what came meanwhile."""
+        past, former = self._epoch.past, self._epoch.former
+        spared = previous is not None and former is not None and previous.epoch != former.epoch
+        return "doubtful" if spared and past == "known" else past
+
+    # -- commits ---------------------------------------------------------------------------------
+
+    async def _cut(self, now: Stamp, why: str) -> None:
+        """Time became known, or jumped: the open window ends here, and says so."""
+        body = {"event": "clock", "reason": why, "text": CUT_TEXTS[why]}
+        at_ns = now.mono_ns
+        self._ingest.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
+        await self.close(at_ns, partial=True)
+
+    def _rotate(self, start_ns: int) -> None:
+        """The next window begins, and its segment."""
+        self._stage.rotate(start_ns, self._windows.end_ns, *self._pipeline.engine.pending())
+        self._start_ns = start_ns
+
+    async def _store(self, drafts: Sequence[Draft], states: Mapping[str, Any]) -> None:
+        """Commit what has ended, and then the former segments go."""
+        await self._commit(drafts, {**states, **self._as_of_the_end()})
+        self._stage.drop_others()
+
+    def _as_of_the_end(self) -> dict[str, Any]:
+        """State that belongs to the drafts of a close: taken before anything else can happen."""
+        return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.snapshot_flags()}
+
+    def _raw_is_due(self, now: Stamp) -> bool:
+        since_ns = self._ingest.raw.since_ns
+        due_s = self._site.streams.raw_commit_s
+        return since_ns is not None and now.mono_ns >= since_ns + int(due_s * 1e9)
+
+    async def _commit(
+        self, drafts: Sequence[Draft], states: Mapping[str, Any], now: Stamp | None = None
+    ) -> None:
+        async with self._committing:
+            ingest = self._ingest
+            urgent, ingest.urgent = ingest.urgent, []
+            raw, given_up = ingest.raw.take()
+            segment = self._stage.number
+            starting = ingest.starting
+            previous = PreviousRun(
+                self._epoch.boot, segment, self._start_ns, (segment, self._stage.sweeps),
+                {w: why for w, why in ingest.reported_problems().items() if w in self._known},
+                ingest.devices, self._pipeline.engine.plain.snapshot(), ingest.flickering(),
+                tuple(ingest.others),
+                starting.since_ns if starting is not None else None,
+                sorted(starting.closed) if starting is not None else (),
+                self._epoch.epoch,
+            )  # fmt: skip
+            packed = {
+                owner: (STATE_VERSION, msgpack.packb(state))
+                for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
+            }
+            rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
+            now = now or self._clock.now()
+            mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
+            stored: list[StoredRecord] = await self._writer.commit(rows, packed, clock=mark)
+            self.offer(stored)

@@ -1,0 +1,27 @@
+"""The whole status text: verdict, what to do, then each part."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from edge.report.status.box import board_lines, card_lines
+from edge.report.status.buslines import bus_lines, model_lines
+from edge.report.status.issues import Issue, issue_texts, verdict_line
+from edge.report.status.link import clock_lines, link_lines
+from edge.report.status.outbox import outbox_lines
+from edge.report.status.textform import render_sections
+
+
+def status_page(status: Mapping[str, Any], found: list[Issue]) -> list[str]:
+    """Of a daemon that answered, in lines."""
+    who = f"{status.get('gateway', 'the gateway')} at {status.get('site', 'its site')}"
+    sections = [
+        *([issue_texts(found)] if found else []),
+        link_lines(status),
+        outbox_lines(status.get("outbox"), daemon=True),
+        clock_lines(status),
+        bus_lines(status),
+        board_lines(status),
+        card_lines(status),
+        model_lines(status),
+    ]
+    return [verdict_line(found, who), *render_sections(s for s in sections if s.lines)]
