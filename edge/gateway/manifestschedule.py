@@ -14,7 +14,7 @@ import msgpack
 from edge.core import ConfigError, Draft, Stamp
 from edge.outbox import Epoch, OwnerStates, StoredRecord
 from edge.uplink.manifests import Manifests, Sign
-from edge.uplink.usedmoments import UsedMoments
+from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 
 LOG: Final = logging.getLogger("kerbstone")

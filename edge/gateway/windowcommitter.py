@@ -28,7 +28,7 @@ from edge.gateway.recoveryattempts import RecoveryAttempts
 from edge.gateway.windowschedule import GRACE_NS, SYNCED, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
-from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
+from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 
 LOG = logging.getLogger("kerbstone")
 

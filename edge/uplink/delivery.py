@@ -1,4 +1,5 @@
-"""What becomes of each row: handed over, answered, receipted, refused, sent again.
+"""What becomes of each row: handed over, answered, receipted, refused, sent again; and the counts
+of it since the start, for status, health and metrics.
 
 Nothing here talks to the network; the sender asks what may go, and reports what came of it.
 """
@@ -9,14 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from edge.core.numbers import Numbers
-from edge.uplink.backlogreader import Backlog, StoredRow
-from edge.uplink.brokerlog import BrokerLogThrottle
-from edge.uplink.brokerprobe import BrokerProbe
-from edge.uplink.counters import UplinkCounters
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, PublishAnswer
-from edge.uplink.oversize import Oversize
 from edge.uplink.receipttracker import ReceiptTracker
-from edge.uplink.sendqueue import URGENT_STREAMS, SendItem, SendQueue
+from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
+from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, SendItem, SendQueue, StoredRow
 from edge.wire import Receipt
 from edge.wire.clockmoments import Moment
 
@@ -39,6 +36,44 @@ QUOTA_PAUSE_NS: Final = 10_000_000_000
 HANDED_RANGES: Final = (
     1000  # ranges of rows; what they close up over says `redelivered` for nothing
 )
+
+
+@dataclass(slots=True)
+class UplinkCounters:
+    """Retained messages are not counted as records."""
+
+    sent: int = 0
+    confirmed: int = 0
+    redelivered: int = 0  # of the sent: they may have been sent before
+    backfilled: int = 0  # of the sent: from the backlog
+    no_subscribers: int = 0  # taken by a broker at which nobody listens
+    refused: int = 0
+    dead_letters: int = 0
+    unacknowledged: int = 0  # unacknowledged when a connection ended
+    receipts: int = 0  # messages
+    receipts_unknown: int = 0  # numbers in receipts that nothing waits for
+    receipts_overdue: int = 0  # rows whose receipt did not come in time
+    commands: int = 0
+    strange: int = 0  # messages to us that are not what they should be
+    connections: int = 0
+    failures: int = 0  # attempts to connect
+
+
+@dataclass(slots=True)
+class ConnectionState:
+    """Where the link stands: what a person asks first. Times are monotonic ns."""
+
+    since_ns: int  # connected, or without a link, since then
+    broker: str = ""  # connected to it, or tried last
+    failure: str = ""  # why the last attempt failed, or the last connection ended
+    limit_notice: str = ""  # what the broker announces that keeps records back, as a sentence
+    confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
+
+    def connected(self, now_ns: int) -> None:
+        self.since_ns, self.failure, self.limit_notice = now_ns, "", ""
+
+    def ended(self, why: str, now_ns: int) -> None:
+        self.since_ns, self.failure, self.limit_notice = now_ns, why, ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,132 @@
-"""What is on its way: each message from its first byte to its one answer, and the room for more."""
+"""What is on its way: each message from its first byte to its one answer, and the room for more.
 
+There is as much in flight as the link carries, and never more than seconds of queue. A window of
+200 messages fills a link of 50 ms; on one of 2 kB/s it is half a minute in front of an alarm. So
+the window starts small, doubles with each round trip while answers are quick, and shrinks with the
+time of an answer when they are not. Delay is the signal: TCP hides each loss. Pure: times are
+seconds of one monotonic clock, given by the caller.
+"""
+
+import math
 from collections.abc import Hashable
 from typing import Final
 
-from edge.uplink.inflightwindow import InFlightWindow
-from edge.uplink.session import ConnectionLostError, OnAnswer, PublishAnswer
+from edge.uplink.pahoclient import ConnectionLostError, OnAnswer, PublishAnswer
 
+START_MESSAGES: Final = 8
+START_BYTES: Final = 8 << 10
+MIN_MESSAGES: Final = 1
+MIN_BYTES: Final = 2 << 10
+TARGET_S: Final = 1.5  # an answer may take this, or what the bare link needs
+TARGET_RTTS: Final = 4.0  # ... which is that many of its best round trips
+QUEUE_S: Final = 2.0  # but no more than this on top of the best round trip
+SLOW_START_UNTIL: Final = (
+    0.4  # of the way from the best round trip to the target: here the doubling ends
+)
+HOLD_AT: Final = 0.6  # of the same way: here the window stands still
+GROWTH: Final = 0.25  # of the window for each round trip, once the first doubling is over
+MIN_AFTER_BACKOFF: Final = 1 / 32  # of the window stay after one late answer
+BACKOFF_TARGET: Final = 0.7  # after a late answer aim at this share of the target
+IDLE_S: Final = 10.0  # after such a pause nobody knows the link
+TYPICAL_BYTES: Final = 400.0  # bytes of a message, before one was seen
 IN_FLIGHT_MAX_BYTES: Final = 4 << 20  # that may be unacknowledged at one time
 SLOWEST_BYTES_S: Final = 1000  # bytes/s: what is on the way before a message may take this long
 ALLOWANCE_BYTES: Final = 256 << 10  # bytes on the way for which that holds
+
+
+class InFlightWindow:
+    """Say `sent` and `answered` for each message; `room` is what may be sent now."""
+
+    def __init__(self, limit_messages: int, limit_bytes: int) -> None:
+        self._most, self._most_bytes = limit_messages, limit_bytes
+        self._messages = float(min(START_MESSAGES, limit_messages))
+        self._bytes = float(min(START_BYTES, limit_bytes))
+        self._flying = self._flying_bytes = 0
+        self._full = self._full_bytes = -math.inf  # when at least half of each was last in use
+        self._typical = TYPICAL_BYTES
+        self._best = math.inf
+        self._doubling = True
+        self._lowered = -math.inf
+        self._alone: float | None = None  # sent at this time with nothing before it on the way
+        self._answered = math.inf
+
+    @property
+    def limit(self) -> int:
+        """Messages that may be unacknowledged at one time, as it is now."""
+        return max(MIN_MESSAGES, int(self._messages))
+
+    @property
+    def room(self) -> int:
+        """Messages of the usual size that may be sent now."""
+        by_bytes = math.ceil((self._bytes - self._flying_bytes) / self._typical)
+        free = min(self.limit - self._flying, by_bytes)
+        return max(free, 0 if self._flying else MIN_MESSAGES)  # a large one goes alone
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes that may be sent now; when none is in flight one message of any size may."""
+        return max(0, int(self._bytes) - self._flying_bytes)
+
+    @property
+    def target_s(self) -> float:
+        """How long an answer may take before the window shrinks."""
+        if self._best == math.inf:
+            return TARGET_S
+        return max(TARGET_S, min(TARGET_RTTS * self._best, self._best + QUEUE_S))
+
+    def sent(self, now_s: float, size: int) -> None:
+        """One message of `size` bytes left."""
+        if self._flying == 0:
+            self._alone = now_s
+            if now_s - self._answered > IDLE_S:
+                self._messages = min(self._messages, START_MESSAGES)
+                self._bytes = min(self._bytes, START_BYTES)
+                self._doubling = True
+        self._flying += 1
+        self._flying_bytes += size
+        self._typical += (size - self._typical) / 8
+        if 2 * self._flying >= self._messages:
+            self._full = now_s
+        if 2 * self._flying_bytes >= self._bytes:
+            self._full_bytes = now_s
+
+    def answered(self, now_s: float, sent_s: float, size: int) -> None:
+        """The message of `size` bytes that left at `sent_s` has its answer."""
+        took = now_s - sent_s
+        self._learn(took, sent_s)
+        self._flying -= 1
+        self._flying_bytes -= size
+        self._answered = now_s
+        target = self.target_s
+        if took > target:
+            self._doubling = False
+            # what was sent before the window shrank says nothing about the smaller one
+            if sent_s >= self._lowered:
+                self._lowered = now_s
+                share = max(MIN_AFTER_BACKOFF, BACKOFF_TARGET * target / took)
+                self._messages = max(MIN_MESSAGES, self._messages * share)
+                self._bytes = max(MIN_BYTES, self._bytes * share)
+            return
+        used = (took - self._best) / (target - self._best)  # of the queue that we allow ourselves
+        self._doubling = self._doubling and used < SLOW_START_UNTIL
+        growth = 1.0 if self._doubling else GROWTH * max(0.0, 1 - used / HOLD_AT)
+        # only what was in use is known to be carried
+        if self._full >= sent_s:
+            self._messages = min(self._most, self._messages + growth)
+        if self._full_bytes >= sent_s:
+            self._bytes = min(self._most_bytes, self._bytes + growth * min(size, self._bytes))
+
+    def _learn(self, took: float, sent_s: float) -> None:
+        """The round trip without a queue: the least seen; a message without company may raise it.
+
+        Any other message may have waited behind our own: if those counted, each queue would be
+        the excuse for a longer one.
+        """
+        alone, self._alone = sent_s == self._alone, None if sent_s == self._alone else self._alone
+        if took < self._best:
+            self._best = took
+        elif alone:
+            self._best += (took - self._best) / 4
 
 
 class InFlight:

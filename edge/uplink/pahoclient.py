@@ -3,29 +3,109 @@
 The only module that reaches into paho: `_create_socket`, `_sock_recv`, `_sock_send`,
 `_sock_close`, `_handle_publish`, `_send_simple_command`, `_send_puback`, `_packet_queue`,
 `_in_packet` and `_out_packet`. The tests of tests/uplink fail when one of them changes.
+
+The socket is on the event loop: read when there is something, written when there is room. What a
+connection says to its caller are the types at the head: how it began, each answer, what came in,
+and its end.
 """
 
+import asyncio
+import contextlib
 import logging
 import socket
 import ssl
+import struct
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
 import paho.mqtt.client as paho
+from paho.mqtt import MQTTException
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.uplink.broker import Broker
-from edge.uplink.session import Will
 
+SESSION_TAKEN_OVER: Final = 142  # DISCONNECT: another client has connected under our name
 LOG: Final = logging.getLogger("kerbstone.mqtt")
 
 MAX_RECEIVE_BYTES: Final = 256 << 10  # bytes of a packet from the broker: announced, and kept to
 RECEIVE_MAXIMUM: Final = 20  # messages that the broker may send before we have acknowledged them
 CHUNK: Final = 64 << 10  # bytes read at one time
 READ_AHEAD_BYTES: Final = (64 << 10) + 8  # of a packet that is too large: its topic and its number
+UNWRITTEN_PACKETS: Final = (
+    2000  # packets that wait to be written: a broker that floods and reads nothing
+)
+
+PARSE_ERRORS: Final = (
+    ValueError, TypeError, LookupError, RuntimeError, struct.error, MQTTException,
+)  # fmt: skip
+
+
+class ConnectionLostError(ConnectionError):
+    """The connection ended before the broker answered. Nobody knows whether the message arrived.
+
+    `code` is the reason code of the broker's DISCONNECT, when it sent one: 142 is
+    `SESSION_TAKEN_OVER`.
+    """
+
+    def __init__(self, text: str, code: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class CertificateRejectedError(ConnectionLostError):
+    """The broker does not take our certificate: expired, revoked, or from somebody else."""
+
+
+class BrokerRefusedError(Exception):
+    """The broker said no: `code` and `name` as in MQTT 5, for example 135 Not authorized."""
+
+    def __init__(self, code: int, name: str, text: str = "") -> None:
+        super().__init__(f"{name} ({code}){': ' + text if text else ''}")
+        self.code, self.name = code, name
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes, retained, when the connection breaks."""
+
+    topic: str
+    payload: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class MqttSession:
+    """What the broker said when it let us in."""
+
+    window: int  # messages that it takes without an answer, or our own limit
+    max_packet: int | None
+    keepalive_s: int  # in force: the server's, where it sent one; 0: it expects none
+    not_before_ns: int | None = None  # Unix time of the server certificate: certainly passed
+    retain: bool = True  # it keeps retained messages
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """A message from the broker: hostile until parsed.
+
+    `retain`: with MQTT 5 as it was published; with 3.1.1 only what was stored before we came.
+    """
+
+    topic: str
+    payload: bytes
+    content_type: str | None
+    retain: bool
+
+
+PublishAnswer = int | BrokerRefusedError | ConnectionLostError
+OnAnswer = Callable[[Hashable, PublishAnswer], None]
+"""Called once for each message with the caller's token. Must not raise: paho is in mid-packet."""
+OnMessage = Callable[[InboundMessage], None]
 
 
 class PahoClient(paho.Client):
@@ -164,3 +244,93 @@ def _connect_properties() -> Properties:
     made.MaximumPacketSize = MAX_RECEIVE_BYTES
     made.ReceiveMaximum = RECEIVE_MAXIMUM
     return made
+
+
+class ClientSocket:
+    """`broken` is called when the broker sent what cannot be; it is to call `cut`."""
+
+    def __init__(self, client: PahoClient, broken: Callable[[ConnectionLostError], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._client, self._broken = client, broken
+        client.on_socket_close = self._unwatch
+        client.on_socket_register_write = self._want_write
+        client.on_socket_unregister_write = self._wrote_all
+
+    def start(self, sock: socket.socket) -> None:
+        """Write CONNECT, and listen."""
+        self._client.start(sock)
+        if self._client.socket() is not None:  # else the first write failed, and paho has said so
+            self._loop.add_reader(sock, self._readable)
+
+    def cut(self) -> None:
+        """End without a goodbye. paho calls nothing after this."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                self._client.abort()
+
+    def _readable(self) -> None:
+        client = self._client
+        try:
+            client.loop_read()
+            while _has_more(client.socket()) and client.loop_read() == 0:
+                pass
+        except PARSE_ERRORS as error:
+            # paho would look at the same bytes again and again
+            self._broken(ConnectionLostError(f"the broker sent data that is not MQTT: {error}"))
+            return
+        if client.unwritten > UNWRITTEN_PACKETS:
+            self._broken(
+                ConnectionLostError("the broker keeps sending, and does not read our answers")
+            )
+
+    def _want_write(self, client: Any, _data: Any, sock: Any) -> None:
+        self._loop.add_writer(sock, client.loop_write)
+
+    def _wrote_all(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.remove_writer(sock)
+
+    def _unwatch(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._loop.remove_reader(sock)
+        self._loop.remove_writer(sock)
+
+
+class ReceiveHandler:
+    """Messages from the broker, from paho to the caller; nothing is raised into paho."""
+
+    def __init__(self, client: PahoClient, on_message: OnMessage | None) -> None:
+        self._client, self._on_message = client, on_message
+        self._unread = 0
+        self.fault: Exception | None = None  # of ours, the first one: whoever sends ends with it
+        client.on_message = self._message
+
+    @property
+    def dropped(self) -> int:
+        """Too large, not readable, or the caller raised."""
+        return self._client.too_large + self._unread
+
+    def stop(self) -> None:
+        self._on_message = None
+
+    def _message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
+        if self._on_message is None:
+            return
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._unread += 1
+            return
+        content_type = getattr(message.properties, "ContentType", None)
+        payload = bytes(message.payload)
+        try:
+            self._on_message(InboundMessage(topic, payload, content_type, message.retain))
+        except Exception as error:  # noqa: BLE001  raised here, paho would read the packet again
+            self._unread += 1
+            self.fault = self.fault or error
+
+
+def _has_more(sock: Any) -> bool:
+    """TLS decrypts whole records: the rest waits inside the object, and select() is blind to it."""
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0

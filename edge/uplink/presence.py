@@ -1,19 +1,126 @@
-"""What the gateway says of itself on the broker: birth, will, goodbye, description, answers."""
+"""What the gateway says of itself on the broker: birth, will, goodbye, description, answers; and
+the retained messages: status, meta, and the last record of each source.
+
+A last record is the present one, or there is none: while bytes are spared records go late, so what
+is retained of each source is taken away (an empty message) and comes back when they go at once.
+"""
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.core import Record
+from edge.core import Record, Stream
 from edge.uplink.commands import CommandAnswer as Reply
-from edge.uplink.mqtt import MqttConnection, PublishAnswer, Will
-from edge.uplink.retained import RetainedMessages
-from edge.wire import JSON, Topics, encode_json
+from edge.uplink.mqtt import (
+    BrokerRefusedError,
+    ConnectionLostError,
+    MqttConnection,
+    PublishAnswer,
+    Will,
+)
+from edge.wire import JSON, Topics, WireError, encode_json
 
+SOURCES_LIMIT: Final = 1000  # whose last record is known
+LAST_STREAMS: Final = frozenset(
+    {Stream.TRAFFIC, Stream.BAY, Stream.AIR, Stream.ENERGY, Stream.REGISTER}
+)
 REPLIES_LIMIT: Final = (
     64  # answers to commands that wait for room; more are dropped, and asked for again
 )
 
 StatusSource = Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ClearedTopic:
+    """The token of a message that takes away what is retained."""
+
+    topic: str
+
+
+class RetainedMessages:
+    """What is to be published, the newest of each topic. `failed(topic kind, text)` is called.
+
+    A message that was refused, or cannot be written, is not tried again before it is a new one.
+    """
+
+    def __init__(self, topics: Topics, failed: Callable[[str, str], None]) -> None:
+        self._topics, self._failed = topics, failed
+        self._waiting: dict[str, Mapping[str, Any] | None] = {}  # by topic; None: an empty message
+        self._last: dict[str, tuple[int, int]] = {}  # source -> epoch and end of what is retained
+        self._data_saver = False
+        self._emptied: set[str] = set()  # topics of last records, since bytes are spared
+        self._unacknowledged: set[str] = set()  # of these: nobody knows yet whether they are empty
+
+    def put(self, topic: str, data: Mapping[str, Any]) -> None:
+        self._waiting[topic] = data
+
+    def clear(self) -> None:
+        """A new connection: nothing waits but what has to be taken away."""
+        self._waiting = dict.fromkeys(self._unacknowledged)
+
+    def set_data_saver(self, data_saver: bool) -> None:
+        """Records go late from now on, or at once again."""
+        self._data_saver = data_saver
+        if not data_saver:
+            self._emptied.clear()
+            return
+        for source in self._last:
+            self._take_away(source)
+        self._last.clear()
+
+    def put_last(self, record: Record, data: Mapping[str, Any], *, backfilled: bool) -> None:
+        """A record of a stream in LAST_STREAMS, as it went out; a backfilled one, or one that is
+        older than what is retained, stays out."""
+        source, place = record.source, (record.key.epoch, record.to_ns)
+        if self._data_saver:
+            self._take_away(source)  # a process before this one may have left one
+            return
+        known = source in self._last or len(self._last) < SOURCES_LIMIT
+        if not backfilled and known and self._last.get(source, (0, 0)) < place:
+            self._last[source] = place
+            topic = self._topics.last(source)
+            self._unacknowledged.discard(topic)
+            self._waiting[topic] = data
+
+    def _take_away(self, source: str) -> None:
+        topic = self._topics.last(source)
+        if topic not in self._emptied and len(self._emptied) < SOURCES_LIMIT:
+            self._emptied.add(topic)
+            self._unacknowledged.add(topic)
+            self._waiting[topic] = None
+
+    def publish(self, link: MqttConnection, only: str | None = None) -> None:
+        """As much as there is room for: one message a source, so records have their turn.
+
+        `only` is a topic: nothing else is published then.
+        """
+        while link.room:
+            topic = next(iter(self._waiting), None) if only is None else only
+            if topic is None or topic not in self._waiting:
+                return
+            data = self._waiting.pop(topic)
+            try:
+                payload = b"" if data is None else encode_json(data)
+            except WireError as error:
+                self._report(topic, error)
+                continue
+            token: Hashable = topic if data is not None else ClearedTopic(topic)
+            answer = link.publish(token, topic, payload, JSON, retain=True)
+            if answer is not None:
+                self.answered(token, answer)
+
+    def answered(self, token: Hashable, answer: PublishAnswer) -> None:
+        """The token of a retained message is its topic, or `ClearedTopic`."""
+        topic = token.topic if isinstance(token, ClearedTopic) else str(token)
+        if isinstance(token, ClearedTopic) and not isinstance(answer, ConnectionLostError):
+            self._unacknowledged.discard(topic)
+        if isinstance(answer, BrokerRefusedError):
+            self._report(topic, answer)
+
+    def _report(self, topic: str, error: Exception) -> None:
+        kind = topic.removeprefix(f"{self._topics.up}/").partition("/")[0]
+        self._failed(kind, f"{topic}: {error}")
 
 
 class PresencePublisher:

@@ -13,7 +13,7 @@ from edge.core.numbers import Numbers
 from edge.uplink.broker import Broker
 from edge.uplink.delivery import NOT_AUTHORIZED
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection, PublishAnswer
-from edge.uplink.session import InboundMessage
+from edge.uplink.pahoclient import InboundMessage
 from edge.wire import Topics, WireError, decode_receipts, encode
 
 IN_FLIGHT_LIMIT: Final = 2000  # records whose receipt is awaited at one time

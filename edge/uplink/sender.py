@@ -10,14 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from edge.core import Clock, Record, Stamp
-from edge.uplink.backloggate import BacklogGate
-from edge.uplink.backlogreader import Backlog, StoredRow
 from edge.uplink.broker import Broker
-from edge.uplink.brokerlog import Alarm, BrokerLogThrottle
-from edge.uplink.commands import CommandHandler
-from edge.uplink.counters import ConnectionState, UplinkCounters
-from edge.uplink.delivery import Delivery, PublishToken
-from edge.uplink.inboundqueue import InboundQueue
+from edge.uplink.commands import CommandHandler, InboundQueue, find_for_resend
+from edge.uplink.delivery import ConnectionState, Delivery, PublishToken, UplinkCounters
 from edge.uplink.mqtt import (
     QOS_NOT_SUPPORTED,
     RETAIN_NOT_SUPPORTED,
@@ -28,13 +23,13 @@ from edge.uplink.mqtt import (
     MqttConnection,
     PublishAnswer,
 )
-from edge.uplink.oversize import HELD_LIMIT
+from edge.uplink.pahoclient import InboundMessage as Received
 from edge.uplink.presence import PresencePublisher
-from edge.uplink.publisher import Publisher
+from edge.uplink.publisher import BacklogGate, Publisher
 from edge.uplink.receipttracker import ReceiptTracker
 from edge.uplink.reconnect import ReconnectPolicy
-from edge.uplink.resend import find_for_resend
-from edge.uplink.session import InboundMessage as Received
+from edge.uplink.refusals import HELD_LIMIT, Alarm, BrokerLogThrottle
+from edge.uplink.sendqueue import Backlog, StoredRow
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
 from edge.wire.clockmoments import Moment

@@ -1,19 +1,83 @@
-"""The clock maps of the boots that are sent from: which wall time a record gets."""
+"""Which wall time a record gets, by the clock maps of the boots that are sent from; and by which
+moments records were dated, durable before the first byte goes out.
+
+A process may be killed between a record's way out and the commit that says so, and the clock may be
+set, or the bounds of a boot be learnt, before the next process sends the record again. The city has
+the first copy then, so the manifest must list the moment that dated it (`UsedMoments`).
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from edge.core import Envelope, Record, Stamp
-from edge.uplink.backlogreader import Backlog
-from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
-from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
-from edge.wire.clockmoments import KnownBounds, Moment, make_moment
+import msgpack
 
+from edge.core import Envelope, Record, Stamp
+from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
+from edge.uplink.sendqueue import Backlog
+from edge.wire.clockmoments import KnownBounds, Moment, make_moment, parse_moments
+
+MOMENTS_OWNER: Final = "moments"
+VERSION: Final = 1
+BOOT_MOMENTS: Final = 24  # of one boot, the latest: with what dates now, a manifest has room for it
+BOOTS: Final = 64  # those from which was sent last
+
+StoredState = tuple[int, bytes]
 MarksAndBounds = tuple[Sequence[ClockMarkLike], KnownBounds]
 """The clock map of a boot, and what is certain of the boots before and after."""
 
 REREAD_NS: Final = 5_000_000_000
 BOOTS_LIMIT: Final = 16  # boots whose clock map is kept
+
+
+class UsedMoments:
+    """Those that are on disk: `former` of earlier processes, and those of this one."""
+
+    def __init__(self, state: StoredState | None = None) -> None:
+        """From what the outbox has kept; nothing if that cannot be read."""
+        self._boots: dict[int, tuple[Moment, ...]] = {}
+        self._add(_unpacked(state))
+        self._former = dict(self._boots)
+
+    def former(self, boot: int) -> tuple[Moment, ...]:
+        """By which a former process may have dated a record of this boot."""
+        return self._former.get(boot, ())
+
+    def news(self, moments: Iterable[Moment]) -> list[Moment]:
+        """Those of them that date otherwise than all that are kept, each once."""
+        news: list[Moment] = []
+        for moment in moments:
+            known = (*self._boots.get(moment.boot, ()), *news)
+            if moment not in known and not any(moment.same(other) for other in known):
+                news.append(moment)
+        return news
+
+    def state_with(self, news: Iterable[Moment]) -> StoredState:
+        """For the outbox, to be kept before `add` is told."""
+        others = UsedMoments()
+        others._boots = dict(self._boots)
+        others._add(news)
+        kept = [moment.packed() for boot in others._boots.values() for moment in boot]
+        return VERSION, msgpack.packb(kept)
+
+    def add(self, news: Iterable[Moment]) -> None:
+        """They are on disk."""
+        self._add(news)
+
+    def _add(self, moments: Iterable[Moment]) -> None:
+        for moment in moments:
+            known = self._boots.pop(moment.boot, ())
+            self._boots[moment.boot] = (*known, moment)[-BOOT_MOMENTS:]
+            if len(self._boots) > BOOTS:
+                del self._boots[next(iter(self._boots))]
+
+
+def _unpacked(state: StoredState | None) -> list[Moment]:
+    if state is None or state[0] != VERSION:
+        return []
+    try:
+        return [parse_moments([moment])[0] for moment in msgpack.unpackb(state[1])]
+    except (ValueError, TypeError, msgpack.UnpackException):
+        return []
 
 
 class Timestamper:

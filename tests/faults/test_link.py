@@ -13,7 +13,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.health.loglimit import LogLimit
-from edge.uplink import inflightwindow
+from edge.uplink import inflight
 from edge.uplink import sender as module
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
@@ -151,7 +151,7 @@ async def test_an_alarm_overtakes_a_backlog_on_2_kilobytes_a_second(
 ) -> None:
     """Bytes are counted and not seconds: what goes before the alarm is 3 s of such a line."""
     for name in ("TARGET_S", "QUEUE_S"):
-        monkeypatch.setattr(inflightwindow, name, getattr(inflightwindow, name) / TIMES)
+        monkeypatch.setattr(inflight, name, getattr(inflight, name) / TIMES)
     broker = mosquitto()
     listener = Subscriber(broker, f"{UP}/#")
     async with impaired_link(broker.port) as way, box(tmp_path, way.url) as gateway:

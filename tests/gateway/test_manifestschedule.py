@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from edge.core import ConfigError, Record, RecordKey, Stamp, Stream
 from edge.gateway.manifestschedule import ManifestSchedule, make_signer
 from edge.outbox import Epoch, PreviousStart, StoredRecord
-from edge.uplink.usedmoments import UsedMoments
+from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 from edge.wire.clockmoments import Moment
 

@@ -15,7 +15,7 @@ from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
 from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
-from edge.uplink.usedmoments import UsedMoments
+from edge.uplink.timestamps import UsedMoments
 from edge.wire.clockmoments import Moment
 from tests.long import examples
 

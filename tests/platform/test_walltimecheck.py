@@ -19,8 +19,7 @@ from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import open_store
 from edge.platform.walltimecheck import BOUND_US
-from edge.uplink.timestamps import Timestamper
-from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
+from edge.uplink.timestamps import MOMENTS_OWNER, Timestamper, UsedMoments
 from edge.wire import decode, encode
 from edge.wire.clockmoments import Moment, parse_moments, wall_times
 from tests.kit.records import GW, TOPICS

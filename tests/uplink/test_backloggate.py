@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from edge.core import Stamp
-from edge.uplink.backloggate import (
+from edge.uplink.publisher import (
     DOWNSAMPLE_LEVEL,
     DOWNSAMPLE_STEPS,
     QUARTER_NS,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge.uplink.blockingcalls import BlockingCalls
+from edge.uplink.dial import BlockingCalls
 
 
 class AtOnce:

@@ -9,10 +9,10 @@ import pytest
 from edge.core import Stream
 from edge.report.status.issues import find_issues
 from edge.report.status.link import link_lines
-from edge.uplink import oversize
+from edge.uplink import refusals
 from edge.uplink.broker import Broker, make_broker
-from edge.uplink.oversize import HELD_LIMIT, PROOF_RECORDS, Oversize
 from edge.uplink.reconnect import ReconnectPolicy
+from edge.uplink.refusals import HELD_LIMIT, PROOF_RECORDS, Oversize
 from tests.kit.broker import Make
 from tests.kit.rawbroker import raw_broker
 from tests.kit.uplink import GW, S, box, drafts, large
@@ -26,7 +26,7 @@ NO_QOS, NO_RETAIN = b"\x24\x00", b"\x25\x00"
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("SPREAD_DEFAULT_S", "MAX_BACKOFF_S"):
         monkeypatch.setattr(f"edge.uplink.reconnect.{name}", 0.05)
-    monkeypatch.setattr(oversize, "PROOF_WITHIN_NS", S // 2)
+    monkeypatch.setattr(refusals, "PROOF_WITHIN_NS", S // 2)
 
 
 async def test_a_limit_of_200_bytes_gives_nothing_up_and_a_larger_one_lets_all_of_it_go(
@@ -176,7 +176,7 @@ async def test_what_else_a_broker_announces_gives_nothing_up(
 async def test_a_backlog_that_does_not_fit_is_not_read_through_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oversize, "HELD_LIMIT", 100)
+    monkeypatch.setattr(refusals, "HELD_LIMIT", 100)
     async with raw_broker() as broker, box(tmp_path, broker.url, backlog_per_s=1e6) as gateway:
         broker.connack_properties = SMALL
         await gateway.writer.commit(drafts(0, 3000))
@@ -198,7 +198,7 @@ def test_it_is_the_broker_until_nearly_all_arrive_and_then_the_record() -> None:
     assert not one.too_many(10**12)
     one.hold(7, "air", 0)
     assert not one.too_many(1), "what fits may have no answer yet"
-    assert one.too_many(oversize.PROOF_WITHIN_NS)
+    assert one.too_many(refusals.PROOF_WITHIN_NS)
     for _ in range(PROOF_RECORDS - 1):
         one.accepted()
     assert (one.too_many(10**12), one.dead_letters()) == (False, [])
@@ -217,7 +217,7 @@ def test_a_stream_that_does_not_fit_among_others_that_do_is_the_brokers_fault() 
             one.accepted()
         assert not one.dead_letters()
         assert not one.mostly_too_large, "more of the backlog fits"
-        assert one.too_many(1) == (row >= oversize.TOO_MANY - 1)
+        assert one.too_many(1) == (row >= refusals.TOO_MANY - 1)
     assert len(one) == HELD_LIMIT
 
 

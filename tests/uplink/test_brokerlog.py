@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from edge.uplink.brokerlog import QUIET_NS, BrokerLogThrottle
+from edge.uplink.refusals import QUIET_NS, BrokerLogThrottle
 
 
 def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Stream
-from edge.uplink import brokerprobe, delivery
-from edge.uplink.brokerprobe import PROBE_FIRST_NS, PROBE_MAX_NS, BrokerProbe
+from edge.uplink import delivery, refusals
+from edge.uplink.refusals import PROBE_FIRST_NS, PROBE_MAX_NS, BrokerProbe
 from tests.kit.rawbroker import REFUSE_ALL, raw_broker
 from tests.kit.uplink import S, UplinkGateway, box, drafts
 from tests.kit.waiting import until
@@ -58,8 +58,8 @@ async def test_an_alarm_of_the_backlog_is_tried_too(
     """It was refused with the rest, and no new one comes."""
     monkeypatch.setattr(delivery, "PAUSE_AFTER_REFUSALS", 1)
     # its tries alone make the rest long: ten times as often, they do so in seconds
-    monkeypatch.setattr(brokerprobe, "PROBE_FIRST_NS", PROBE_FIRST_NS // 10)
-    monkeypatch.setattr(brokerprobe, "PROBE_MAX_NS", PROBE_MAX_NS // 10)
+    monkeypatch.setattr(refusals, "PROBE_FIRST_NS", PROBE_FIRST_NS // 10)
+    monkeypatch.setattr(refusals, "PROBE_MAX_NS", PROBE_MAX_NS // 10)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: REFUSE_ALL if "/air/" in topic or "/event/" in topic else 0
         await gateway.writer.commit([alarm(1), *drafts(0, 20)])

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from edge.uplink import inflightwindow, mqtt
+from edge.uplink import inflight, mqtt
 from edge.uplink.broker import make_broker
-from edge.uplink.keepalive import KeepAlive
 from edge.uplink.mqtt import (
     SESSION_TAKEN_OVER,
     BrokerRefusedError,
     ConnectionLostError,
+    KeepAlive,
     MqttConnection,
     Will,
 )
@@ -176,7 +176,7 @@ async def test_an_alarm_does_not_wait_behind_a_backlog_on_a_slow_line(
     All of it goes so many times as fast: the line, and how long an answer may take.
     """
     for name in ("TARGET_S", "QUEUE_S"):
-        monkeypatch.setattr(inflightwindow, name, getattr(inflightwindow, name) / TIMES)
+        monkeypatch.setattr(inflight, name, getattr(inflight, name) / TIMES)
     async with impaired_link(mosquitto().port) as way:
         caller = Caller()
         link = await caller.open(make_broker(way.url, "gw"))

@@ -8,8 +8,6 @@ import pytest
 from edge.core import Record, RecordKey, Stream
 from edge.outbox import StoredRecord
 from edge.uplink import delivery as module
-from edge.uplink.brokerlog import BrokerLogThrottle
-from edge.uplink.counters import UplinkCounters
 from edge.uplink.delivery import (
     NOT_AUTHORIZED,
     NOT_AUTHORIZED_RETRY_NS,
@@ -19,9 +17,11 @@ from edge.uplink.delivery import (
     RETRY_MAX_NS,
     Delivery,
     PublishToken,
+    UplinkCounters,
 )
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from edge.uplink.receipttracker import ReceiptTracker
+from edge.uplink.refusals import BrokerLogThrottle
 from edge.uplink.sendqueue import SendItem
 from edge.wire import Receipt
 from edge.wire.clockmoments import Moment

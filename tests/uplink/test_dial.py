@@ -16,11 +16,9 @@ from typing import Any
 import pytest
 
 from edge.uplink import dial as dial_module
-from edge.uplink import mqtt, resolver
-from edge.uplink.blockingcalls import BlockingCalls
+from edge.uplink import mqtt
 from edge.uplink.broker import Broker, make_broker
-from edge.uplink.dial import dial
-from edge.uplink.resolver import Address, CachingResolver
+from edge.uplink.dial import Address, BlockingCalls, CachingResolver, dial
 from tests.kit.broker import Make, Mosquitto
 from tests.kit.caller import Caller
 from tests.kit.certificates import CertificateAuthority
@@ -135,7 +133,7 @@ async def test_the_last_addresses_serve_when_the_name_server_fails_or_is_slow(
         await (await Caller().open(at(broker.url))).close()
         name_server.places = None
         await (await Caller().open(at(broker.url))).close()
-        monkeypatch.setattr(resolver, "RESOLVE_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(dial_module, "RESOLVE_TIMEOUT_S", 0.1)
         name_server.silent = True
         for _ in range(4):  # also when two look-ups hang already
             await (await Caller().open(at(broker.url))).close()
@@ -234,7 +232,7 @@ async def test_few_hosts_are_remembered() -> None:
     for number in range(50):
         address = (socket.AF_INET, ("192.0.2.1", number))
         known.mark_worked(f"host{number}", 1, address, (address,))
-    assert len(known._worked) == resolver.CACHE_HOSTS
+    assert len(known._worked) == dial_module.CACHE_HOSTS
     assert ("host49", 1) in known._worked
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.uplink import clientsocket
+from edge.uplink import pahoclient
 from edge.uplink.broker import Protocol, make_broker
 from edge.uplink.mqtt import ConnectionLostError, InboundMessage, MqttConnection
 from edge.uplink.pahoclient import MAX_RECEIVE_BYTES
@@ -193,7 +193,7 @@ async def test_a_broker_that_floods_and_reads_nothing_is_left(
     def full(buf: bytes | bytearray) -> int:
         raise BlockingIOError
 
-    monkeypatch.setattr(clientsocket, "UNWRITTEN_PACKETS", 50)
+    monkeypatch.setattr(pahoclient, "UNWRITTEN_PACKETS", 50)
     async with raw_broker() as broker:
         caller = Caller()
         link = await caller.open(make_broker(broker.url, "gw"), ("a",))

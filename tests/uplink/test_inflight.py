@@ -3,9 +3,14 @@
 import pytest
 
 from edge.uplink import inflight as module
-from edge.uplink.inflight import ALLOWANCE_BYTES, SLOWEST_BYTES_S, InFlight
-from edge.uplink.inflightwindow import START_BYTES, START_MESSAGES
-from edge.uplink.session import ConnectionLostError, PublishAnswer
+from edge.uplink.inflight import (
+    ALLOWANCE_BYTES,
+    SLOWEST_BYTES_S,
+    START_BYTES,
+    START_MESSAGES,
+    InFlight,
+)
+from edge.uplink.pahoclient import ConnectionLostError, PublishAnswer
 
 
 def in_flight(limit: int = 200) -> tuple[InFlight, list[tuple[object, PublishAnswer]]]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.uplink.inflightwindow import (
+from edge.uplink.inflight import (
     IDLE_S,
     MIN_BYTES,
     QUEUE_S,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.uplink.keepalive import KeepAlive
+from edge.uplink.mqtt import KeepAlive
 
 
 def verdicts(

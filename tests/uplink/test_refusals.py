@@ -14,7 +14,7 @@ from edge.core import Draft, Stream
 from edge.uplink import delivery
 from edge.uplink import sender as module
 from edge.uplink.broker import make_broker
-from edge.uplink.oversize import PROOF_RECORDS
+from edge.uplink.refusals import PROOF_RECORDS
 from tests.kit.broker import Make
 from tests.kit.rawbroker import REFUSE_ALL, RawBroker, raw_broker
 from tests.kit.uplink import GW, S, UplinkGateway, box, drafts, large
@@ -106,7 +106,7 @@ async def test_a_new_connection_may_say_it_again_but_not_soon(
             await until(lambda turn=turn: gateway.sender.counts.dead_letters == 2 * turn)  # type: ignore[misc]
             assert len(gateway.alarms) == alarms
             if turn == 2:
-                monkeypatch.setattr("edge.uplink.brokerlog.QUIET_NS", 0)
+                monkeypatch.setattr("edge.uplink.refusals.QUIET_NS", 0)
             broker.kill()
             broker.start()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.core import Draft, Stream
 from edge.uplink.broker import make_broker
-from edge.uplink.oversize import PROOF_RECORDS
+from edge.uplink.refusals import PROOF_RECORDS
 from tests.kit.broker import Make, Subscriber
 from tests.kit.uplink import GW, S, box, drafts, numbers
 from tests.kit.waiting import until

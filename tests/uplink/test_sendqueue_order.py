@@ -8,9 +8,8 @@ import pytest
 from edge.core import Record, RecordKey, Stream
 from edge.outbox import ClockMark, StoredRecord
 from edge.uplink import sendqueue as module
-from edge.uplink.backlogreader import BacklogReader
 from edge.uplink.envelope import best_mark, make_envelope
-from edge.uplink.sendqueue import LIVE_AGE_NS, LIVE_LIMIT, NEVER, SendQueue
+from edge.uplink.sendqueue import LIVE_AGE_NS, LIVE_LIMIT, NEVER, BacklogReader, SendQueue
 
 S = 1_000_000_000
 

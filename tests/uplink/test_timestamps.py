@@ -6,8 +6,14 @@ import pytest
 
 from edge.core import Record, RecordKey, Stamp, Stream
 from edge.outbox import ClockMark
-from edge.uplink.timestamps import BOOTS_LIMIT, REREAD_NS, Timestamper, manifest_moment
-from edge.uplink.usedmoments import MOMENTS_OWNER, UsedMoments
+from edge.uplink.timestamps import (
+    BOOTS_LIMIT,
+    MOMENTS_OWNER,
+    REREAD_NS,
+    Timestamper,
+    UsedMoments,
+    manifest_moment,
+)
 from edge.wire.clockmoments import Moment
 from tests.uplink.test_sendqueue_order import StoredRows
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import ConfigError
-from edge.uplink.broker import make_broker
-from edge.uplink.tunnel import MAX_RESPONSE_BYTES, open_tunnel, parse_proxy
+from edge.uplink.broker import MAX_RESPONSE_BYTES, make_broker, open_tunnel, parse_proxy
 from tests.kit.broker import Make
 from tests.kit.uplink import GW, box, drafts
 from tests.kit.waiting import until

@@ -3,7 +3,7 @@
 import msgpack
 import pytest
 
-from edge.uplink.usedmoments import BOOT_MOMENTS, BOOTS, VERSION, UsedMoments
+from edge.uplink.timestamps import BOOT_MOMENTS, BOOTS, VERSION, UsedMoments
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
 
 NTP = Moment(3, 5_000, 1_790_000_000_005_000, "ntp")
