@@ -1,20 +1,27 @@
-"""What the rows lie on: the disk, or memory while the disk gives trouble."""
+"""What the rows lie on: the disk, or memory while the disk gives trouble. A disk that comes and
+goes must not fill the outbox with events: sentences wait in a queue, and so many become one.
+"""
 
 import errno
 import sqlite3
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from edge.outbox.ballast import Ballast, free_bytes
 from edge.outbox.database import ForeignOutboxError, OutboxBusyError, UnusableOutboxError
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.noticequeue import NoticeQueue
 from edge.outbox.outboxfolder import OutboxFolder, describe_error, is_permanent
 from edge.outbox.readonlydisk import READING_NOTICE, ReadOnlyDisk, is_read_only
 from edge.outbox.rowformat import OutboxRow
 from edge.outbox.rowsearch import RowSearch
 
+Notice = tuple[bool, str]  # trouble, or the end of it; and what there is to say
+
+NOTICE_LIMIT: Final = 16  # the latest ones count
+NOTICES_PER_HOUR: Final = 12  # events in an hour; then sentences are held back
+HOUR_NS: Final = 3_600_000_000_000
 T = TypeVar("T")
 
 PROBE_NS: Final = 30_000_000_000  # between two looks at a disk that failed or was full
@@ -23,6 +30,46 @@ FULL_BELOW_BYTES: Final = (
     4 << 20
 )  # bytes; with less the file system is full, with more the outbox is
 REPLACE_AFTER_FAILURES: Final = 2  # in a row, before a database counts as damaged
+
+
+class NoticeQueue:
+    """What was said, in order. Held back is all but the latest, and the next event counts it."""
+
+    def __init__(self) -> None:
+        self._notices: list[Notice] = []
+        self._held = 0
+        self._times: deque[int] = deque(
+            maxlen=NOTICES_PER_HOUR
+        )  # of the latest events, monotonic ns
+
+    def add(self, on: bool, text: str) -> None:
+        self._notices.append((on, text))
+        self._held += max(0, len(self._notices) - NOTICE_LIMIT)
+        del self._notices[:-NOTICE_LIMIT]
+
+    def due(self, now_ns: int) -> Sequence[Notice]:
+        """Those that may become events now."""
+        while self._times and not 0 <= now_ns - self._times[0] < HOUR_NS:
+            self._times.popleft()
+        free = NOTICES_PER_HOUR - len(self._times)
+        if len(self._notices) > free:  # whatever is left out, the last of them has how it stands
+            keep = max(1, free)
+            self._held += len(self._notices) - keep
+            del self._notices[:-keep]
+        if free <= 0:
+            return ()
+        notices = list(self._notices)
+        if self._held:  # then there is at least one
+            on, text = notices[0]
+            notices[0] = on, f"{text} {self._held} more such messages before it were held back."
+        return notices
+
+    def mark_reported(self, count: int, now_ns: int) -> None:
+        """So many have become events; those that are new since then wait on."""
+        if count:
+            self._held = 0
+            self._times.extend([now_ns] * count)
+            del self._notices[:count]
 
 
 class ActiveStorage:

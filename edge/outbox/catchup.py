@@ -16,8 +16,13 @@ from edge.outbox.commitlog import ABSORBED_KEY
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.drops import PendingDrops
 from edge.outbox.epochs import EpochStart, mark_running
-from edge.outbox.eviction import EVICT_BATCH_ROWS, EVICT_MARGIN_BYTES, DownsampleStep, evict_rows
-from edge.outbox.fillrate import row_bytes
+from edge.outbox.eviction import (
+    EVICT_BATCH_ROWS,
+    EVICT_MARGIN_BYTES,
+    DownsampleStep,
+    evict_rows,
+    row_bytes,
+)
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import ClockMark, OutboxRow
 

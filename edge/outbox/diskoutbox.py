@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.outbox.database import Database
+from edge.outbox.deflate import pack_state
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.ownerstates import pack_state
 from edge.outbox.rowformat import STREAM_LEVELS, URGENT_LEVEL, OutboxRow, RowHead, row_checksum
 
 DEAD_LETTER_LIMIT: Final = 100

@@ -2,7 +2,8 @@
 
 Only rows that follow each other without a hole, of one source and one start. The merged row takes
 the number and the place of the last one; `covers` in its body names all numbers it stands for, so
-the order of merging leaves no trace.
+the order of merging leaves no trace. Quarter hours are those of the wall where a boot knew the
+time, else of its own clock.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,12 +13,13 @@ from edge.core import Draft, Record
 from edge.core.numbers import encode_steps
 from edge.outbox.clockmap import read_marks
 from edge.outbox.diskoutbox import DiskOutbox
-from edge.outbox.fillrate import DOWNSAMPLE_RATIO, row_bytes
+from edge.outbox.eviction import DOWNSAMPLE_RATIO, row_bytes
 from edge.outbox.mergeable import RowRanges, ranges_after
-from edge.outbox.quarterhours import QuarterHours
 from edge.outbox.rowformat import (
     MAX_BODY,
     SUMMARY_LEVEL,
+    TIME_QUALITY_RANK,
+    ClockMark,
     OutboxRow,
     RowHead,
     covered_numbers,
@@ -26,6 +28,11 @@ from edge.outbox.rowformat import (
     try_record,
 )
 
+QUARTER_NS: Final = 900_000_000_000
+TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
+QUARTER_SLACK_NS: Final = (
+    1_000_000_000  # so far a mark may lie beside another one without being a step
+)
 STEP_ROWS: Final = 500  # rows that one transaction may merge
 SCAN_ROWS: Final = 3000  # heads that are looked at for it
 REFUSED_LIMIT: Final = 5000  # groups that cannot merge, remembered
@@ -36,6 +43,36 @@ DOWNSAMPLED_KEY: Final = (
 
 MergeBodies = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
 """Two bodies as one, the earlier first. Raises ValueError when they do not belong together."""
+
+
+class QuarterHours:
+    """`marks` gives the clock map of a boot; it is asked once for each."""
+
+    def __init__(self, marks: Callable[[int], Sequence[ClockMark]]) -> None:
+        self._ask = marks
+        self._shifts: dict[int, list[tuple[int, int]]] = {}  # from a monotonic time on, the oldest
+
+    def of(self, boot: int, to_ns: int) -> int:
+        """The quarter in which a row ends. Its end belongs to it, its beginning does not.
+
+        A window that ends with the quarter does so by the clock of that moment; the mark by which
+        it is dated now may lie a second beside it.
+        """
+        shifts = self._shifts.get(boot)
+        if shifts is None:
+            shifts = self._shifts[boot] = sorted(
+                (mark.mono_ns, mark.wall_ns - mark.mono_ns)
+                for mark in self._ask(boot)
+                if TIME_QUALITY_RANK[mark.tq] >= TRUSTED
+            )
+        if not shifts:
+            return (to_ns - 1) // QUARTER_NS
+        shift = shifts[0][1]
+        for from_ns, each in shifts:
+            if from_ns > to_ns:
+                break
+            shift = each
+        return (to_ns + shift - 1 - QUARTER_SLACK_NS) // QUARTER_NS
 
 
 def merge_records(a: Record, b: Record, merge: MergeBodies) -> Record:

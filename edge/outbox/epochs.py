@@ -1,16 +1,27 @@
-"""Starts of the daemon: each is an epoch, and belongs to a boot of the machine."""
+"""Starts of the daemon: each is an epoch, and belongs to a boot of the machine. In it every draft
+gets the next number of its stream, in order.
+"""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.core import RecordKey
 from edge.outbox.clockmap import forget_before
 from edge.outbox.database import OWNER_KEY, encode_owner
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.drops import PendingDrops
-from edge.outbox.rowformat import PastState, PreviousStart, StoredRecord, try_record
+from edge.outbox.eviction import PackedDraft
+from edge.outbox.rowformat import (
+    OutboxRow,
+    PastState,
+    PreviousStart,
+    StoredRecord,
+    make_row,
+    try_record,
+)
 from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
@@ -182,3 +193,29 @@ def mark_running(disk: DiskOutbox, start: EpochStart) -> None:
     if start.owner:
         words[OWNER_KEY] = encode_owner(start.owner)
     disk.set_meta(words)
+
+
+def assign_numbers(
+    packed: Sequence[PackedDraft],
+    lost: Mapping[int, str],
+    start: EpochStart,
+    last_row: int,
+    counters: Mapping[str, int],
+    drops: PendingDrops,
+) -> tuple[list[OutboxRow], dict[str, int]]:
+    """The rows behind `last_row`, and the counters that have moved.
+
+    What is lost, by its place and with its reason, gets a number for its declaration in `drops`.
+    """
+    following: dict[str, int] = {}
+    rows: list[OutboxRow] = []
+    for place, (draft, body) in enumerate(packed):
+        stream = str(draft.stream)
+        seq = following.get(stream, counters.get(stream, 1))
+        following[stream] = seq + 1
+        if place in lost:
+            drops.add(start.epoch, stream, seq, lost[place])
+            continue
+        key = RecordKey(start.epoch, draft.stream, seq)
+        rows.append(make_row(last_row + 1 + len(rows), key, draft, start.boot, body))
+    return rows, following

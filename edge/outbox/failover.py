@@ -25,10 +25,9 @@ from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import MergeBodies
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.epochs import EpochStart, plan_epoch, update_epoch_file
-from edge.outbox.foreign import owner_label, set_aside_commit_log
 from edge.outbox.memoryoutbox import OwnerStates
 from edge.outbox.mergeable import META_KEY, ranges_after
-from edge.outbox.outboxfolder import OutboxFolder
+from edge.outbox.outboxfolder import OutboxFolder, owner_label, set_aside_commit_log
 from edge.outbox.outboxrows import OutboxRows
 from edge.outbox.rowformat import (
     INFINITE,

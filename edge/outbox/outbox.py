@@ -23,6 +23,7 @@ from edge.outbox.epochs import (
     STALE_NOTICE,
     TORN_COMMIT_NOTICE,
     EpochStart,
+    assign_numbers,
     confirmed_leftovers,
     write_epoch,
 )
@@ -31,7 +32,6 @@ from edge.outbox.failover import FailoverStorage
 from edge.outbox.highwater import HighWaterFiles, HighWaterMark
 from edge.outbox.memoryoutbox import OwnerStates as OwnerStates
 from edge.outbox.mergeable import META_KEY
-from edge.outbox.numbering import assign_numbers
 from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.rowformat import (
     MAX_BODY,

@@ -27,9 +27,8 @@ from edge.outbox.database import (
 )
 from edge.outbox.diskoutbox import DEAD_LETTER_LIMIT, DiskOutbox
 from edge.outbox.drops import PendingDrops
-from edge.outbox.foreign import foreign_bytes
-from edge.outbox.foreign import list_foreign as others
-from edge.outbox.outboxfolder import OutboxFolder, is_safe_to_open
+from edge.outbox.outboxfolder import OutboxFolder, foreign_bytes, is_safe_to_open
+from edge.outbox.outboxfolder import list_foreign as others
 from edge.outbox.rowformat import TIME_QUALITY_RANK, ClockMark, RowHead
 from edge.outbox.storefiles import QUARANTINE, quarantine_usage
 

@@ -6,18 +6,17 @@ from typing import TypeVar
 
 from edge.outbox import clockmap
 from edge.outbox.activestorage import ActiveStorage
+from edge.outbox.deflate import unpack_state
 from edge.outbox.deliveryjournal import DeliveryJournal, RecoveredJournal
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import Downsampler, MergeBodies
 from edge.outbox.drops import PendingDrops, nameless_notice
 from edge.outbox.epochs import EpochStart
-from edge.outbox.foreign import foreign_bytes
-from edge.outbox.foreign import list_foreign as others
 from edge.outbox.mergeable import META_KEY, MergeableRanges
-from edge.outbox.outboxfolder import OutboxFolder
+from edge.outbox.outboxfolder import OutboxFolder, foreign_bytes
+from edge.outbox.outboxfolder import list_foreign as others
 from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, list_losses
 from edge.outbox.outboxstats import OutboxStats
-from edge.outbox.ownerstates import unpack_state
 from edge.outbox.rowformat import (
     ClockMark,
     DamagedRowError,

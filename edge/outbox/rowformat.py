@@ -1,8 +1,14 @@
-"""What the store keeps and returns, as plain values; and how a record becomes bytes and back."""
+"""What the outbox keeps and returns, as plain values; and how a record becomes bytes and back.
+
+Nearly every float of a summary is a whole number of decimal steps, so it goes as a MessagePack
+extension: 230.1 takes four bytes, not nine. The type of the extension says how many decimals there
+are, its bytes hold the whole number. All comes back bit for bit.
+"""
 
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import copysign
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -10,9 +16,11 @@ import msgpack
 
 from edge.core import Draft, Record, RecordKey, Stream, TimeQuality
 from edge.core.numbers import decode_steps
-from edge.outbox.decimals import pack_decimals, unpack_decimal
 from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
 
+POWERS_OF_TEN: Final[tuple[int, ...]] = tuple(10**digits for digits in range(8))
+LIMIT: Final = 1 << 31  # of the whole number
+MAX_NESTING: Final = 8  # what lies deeper than this stays as it is
 MAX_BODY: Final = 900_000  # bytes; the wire takes 1 MiB
 COMPRESS_FROM_BYTES: Final = 256  # bytes; from there on it is worth compressing, to spare the card
 
@@ -34,6 +42,40 @@ SUMMARY_LEVEL: Final = 2  # the class of what can merge
 INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
 TIME_QUALITY_RANK: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
+
+
+def pack_decimals(value: Any, deep: int = MAX_NESTING) -> Any:
+    """The same with extensions in place of its floats, as far as they are short decimals."""
+    if value.__class__ is float:
+        return _short(value)
+    if not deep:
+        return value
+    if value.__class__ is dict:
+        return {key: pack_decimals(each, deep - 1) for key, each in value.items()}
+    if value.__class__ in (list, tuple):
+        return [pack_decimals(each, deep - 1) for each in value]
+    return value
+
+
+def _short(value: float) -> float | msgpack.ExtType:
+    if not -LIMIT < value < LIMIT or (value == 0 and copysign(1, value) < 0):
+        return value  # NaN is not between them either
+    text = repr(value)  # the shortest that reads back as the same
+    digits = 0 if text.endswith(".0") else len(text) - 1 - text.find(".")
+    if digits >= len(POWERS_OF_TEN) or "e" in text:
+        return value
+    whole = round(value * POWERS_OF_TEN[digits])
+    if not -LIMIT < whole < LIMIT or whole / POWERS_OF_TEN[digits] != value:
+        return value
+    size = 1 if -0x80 <= whole < 0x80 else 2 if -0x8000 <= whole < 0x8000 else 4
+    return msgpack.ExtType(digits, whole.to_bytes(size, "big", signed=True))
+
+
+def unpack_decimal(digits: int, data: bytes) -> float:
+    """Back, as `ext_hook`. Raises ValueError for what was not written here."""
+    if not 0 <= digits < len(POWERS_OF_TEN) or len(data) not in (1, 2, 4):
+        raise ValueError(f"an extension of type {digits} with {len(data)} bytes")
+    return int.from_bytes(data, "big", signed=True) / POWERS_OF_TEN[digits]
 
 
 class DamagedRowError(ValueError):

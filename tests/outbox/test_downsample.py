@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from edge.core import Draft, Stream
 from edge.core.numbers import decode_steps
 from edge.outbox import ClockMark, Outbox, StoredRecord
-from edge.outbox.downsample import Downsampler, merge_groups
-from edge.outbox.quarterhours import QuarterHours
+from edge.outbox.downsample import Downsampler, QuarterHours, merge_groups
 from edge.outbox.rowformat import SUMMARY_LEVEL, RowHead
 from tests.kit.outbox import everything, kill, text
 from tests.long import examples, one_in

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.core.numbers import decode_steps
 from edge.outbox import ClockMark
-from edge.outbox.downsample import fold_rows, merge_records
-from edge.outbox.quarterhours import QuarterHours
+from edge.outbox.downsample import QuarterHours, fold_rows, merge_records
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body, row_to_record
 from edge.process.merge import merge_bodies
 from tests.kit.outbox import text

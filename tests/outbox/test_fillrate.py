@@ -7,7 +7,7 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox
-from edge.outbox.fillrate import (
+from edge.outbox.eviction import (
     DownsampleOutlook,
     FillRate,
     Inflow,
@@ -15,7 +15,7 @@ from edge.outbox.fillrate import (
     forecast_full,
     row_bytes,
 )
-from edge.outbox.rowcount import count_rows
+from edge.outbox.outboxstats import count_rows
 from edge.outbox.rowformat import INFINITE, pack_body
 from tests.kit.outbox import MARK, S, drafts, everything, text
 from tests.outbox.test_downsample import MINUTE, WALL, live, opened

@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from edge.outbox.deflate import DEFLATE_MARKER, compress
-from edge.outbox.ownerstates import COMPRESS_STATE_FROM, MAX_STATE, pack_state, unpack_state
+from edge.outbox.deflate import (
+    COMPRESS_STATE_FROM,
+    DEFLATE_MARKER,
+    MAX_STATE,
+    compress,
+    pack_state,
+    unpack_state,
+)
 from edge.outbox.rowformat import DamagedRowError, row_checksum
 from tests.kit.outbox import opened
 

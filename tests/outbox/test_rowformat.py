@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Draft, RecordKey, Stream
-from edge.outbox.decimals import pack_decimals, unpack_decimal
 from edge.outbox.deflate import DEFLATE_MARKER, DICTIONARY, compress, decompress
 from edge.outbox.rowformat import (
     COMPRESS_FROM_BYTES,
@@ -21,10 +20,12 @@ from edge.outbox.rowformat import (
     DamagedRowError,
     make_row,
     pack_body,
+    pack_decimals,
     row_body,
     row_checksum,
     row_numbers,
     row_to_record,
+    unpack_decimal,
 )
 
 DICTIONARY_SHA256 = "157e5191ca5d26281d57cde89c53a67cb5d1fb1e65e8a14e19248be6b393463d"

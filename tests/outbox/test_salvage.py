@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from edge.core import Stream
 from edge.outbox import ClockMark, Outbox
 from edge.outbox.rowformat import STREAM_LEVELS, OutboxRow
-from edge.outbox.salvage import Salvage
-from edge.outbox.sqlitepages import TABLE_LEAF, SqlitePages
+from edge.outbox.salvage import TABLE_LEAF, Salvage, SqlitePages
 from tests.kit.outbox import LIMIT, S, drafts
 from tests.long import examples, more, size
 from tests.outbox.test_outboxinspector import picture

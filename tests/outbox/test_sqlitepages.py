@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.outbox.sqlitepages import PAYLOAD_LIMIT, SqlitePages, _varint
+from edge.outbox.salvage import PAYLOAD_LIMIT, SqlitePages, _varint
 from tests.long import examples
 
 PAGE = 1024

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.outbox import ballast, foreign, inspect_outbox, storefiles
+from edge.outbox import ballast, inspect_outbox, outboxfolder, storefiles
 from edge.outbox.salvage import Salvage
 from edge.outbox.storefiles import PROBE_NAME, QUARANTINE, probe_device, quarantine_usage
 
@@ -101,18 +101,18 @@ def test_the_bytes_in_quarantine_are_those_of_plain_files(
 
 
 def test_each_kept_database_and_memory_has_a_number_of_its_own(tmp_path: Path) -> None:
-    whose = foreign.owner_label("site/gw")
+    whose = outboxfolder.owner_label("site/gw")
     for content in (b"one", b"two", b"three"):
         log = tmp_path / "commit.log"
         log.write_bytes(content)
-        foreign.set_aside_commit_log(log, tmp_path, whose)
+        outboxfolder.set_aside_commit_log(log, tmp_path, whose)
         assert not log.exists()
         (tmp_path / "outbox.db").write_bytes(content)
-        foreign.set_aside(tmp_path, whose)
+        outboxfolder.set_aside(tmp_path, whose)
     reported = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
     assert sorted(reported) == sorted([b"one", b"two", b"three"] * 2)
-    assert foreign.foreign_bytes(tmp_path) == 2 * len(b"onetwothree")
-    names = [path.name for path in foreign.list_foreign(tmp_path)]
+    assert outboxfolder.foreign_bytes(tmp_path) == 2 * len(b"onetwothree")
+    names = [path.name for path in outboxfolder.list_foreign(tmp_path)]
     assert names == [f"outbox.foreign.site.gw.{number}db" for number in ("2.", "3.", "")]
 
 
@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_asked_keeps_nothing_that_is_known(
         raise OSError(errno.EIO, "a card that does not answer")
 
     monkeypatch.setattr(Path, "glob", broken)
-    assert (foreign.list_foreign(tmp_path), foreign.foreign_bytes(tmp_path)) == ([], 0)
+    assert (outboxfolder.list_foreign(tmp_path), outboxfolder.foreign_bytes(tmp_path)) == ([], 0)
 
 
 def test_zeros_are_real_blocks_or_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
