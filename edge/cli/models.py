@@ -165,7 +165,7 @@ def _samples(reader: Any) -> Iterator[Sample]:
 
 
 def _over_edges(args: argparse.Namespace, name: str) -> int:
-    from edge.gateway.replaycompare import (  # the whole daemon: only where it is needed
+    from edge.gateway.replaying import (  # the whole daemon: only where it is needed
         flag_differences,
         replay_flags,
     )

@@ -15,9 +15,8 @@ from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.gateway.calibrationsetup import expiring_certificates
-from edge.gateway.configtrial import watch_trial
 from edge.gateway.daemon import Daemon
-from edge.gateway.lastgood import LastGood
+from edge.gateway.lastgood import LastGood, watch_trial
 from edge.gateway.sitelocks import SiteBusyError, SiteFolderError
 from edge.health.loglimit import LogLimit
 from edge.outbox import OutboxBusyError

@@ -12,7 +12,7 @@ from drivers.buses.finding import Finding, warning
 from drivers.buses.host import kernel_consoles, list_names, login_on, look_up_node, read_text
 from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus, Site
 from edge.control.protocol import SOCKET_NAME
-from edge.diagnose.activechecks import PTY_PREFIX, check_lines
+from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, ExamFinding, condition_findings, split_finding
 from edge.gateway.wiring import Wiring
 

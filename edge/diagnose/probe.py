@@ -1,4 +1,5 @@
 """Reads the devices of one bus, then asks why those that failed did, each wire in its own way.
+Buses remember what a driver wanted of them, so that a diagnosis asks what the driver asks.
 
 Nothing is written to a device but what its driver writes when it is opened and read.
 """
@@ -18,13 +19,24 @@ from drivers.scan import i2c as i2c_scan
 from drivers.scan.found import LINES, Findings, factory_lines
 from drivers.scan.talking import TALKERS
 from edge.acquire.clock import SystemClock
-from edge.config import ModbusRtuBus, ModbusTcpBus
-from edge.core import BusError, DataError, Framer, ModbusBus, Polled, Reason, Sweep, sweep
+from edge.config import Device, ModbusRtuBus, ModbusTcpBus
+from edge.core import (
+    BusError,
+    DataError,
+    Framer,
+    ModbusBus,
+    Polled,
+    Reason,
+    SerialBus,
+    Sweep,
+    sweep,
+)
 from edge.core.driver import Option
 from edge.diagnose.exam import Exam, reading_findings, split_finding
-from edge.diagnose.spybus import Question, SpySerialBus, first_question
 from edge.gateway.scantargets import kernel_addresses
 
+Question = tuple[int, int, int, int]
+"""Unit, function, address, count."""
 ProbeTick = Callable[[str], None]
 """Called before each step, with what it does. Raises StoppedError."""
 
@@ -41,6 +53,54 @@ ASKED_SETTINGS: Final = (
 )  # how devices are set that wait to be asked
 TALKING_SETTINGS: Final = (*LINES, "9600 7E1")
 MAX_PIN_ADDRESSES: Final = 8  # addresses that a chip can have at most; a wider range is no pin's
+
+
+class SpySerialBus:
+    """A serial bus that passes all on. `cut` is that of the last frame, unless it was `asked` for
+    by any question, and `wait_s` how long it was waited for.
+    """
+
+    def __init__(self, bus: SerialBus) -> None:
+        self._bus = bus
+        self.cut: Framer | None = None
+        self.asked = False
+        self.wait_s = 0.0
+
+    async def frame(
+        self, cut: Framer, timeout_s: float, write: bytes = b"", newest: bool = False
+    ) -> bytes:
+        self.asked = self.asked or bool(write)
+        self.cut, self.wait_s = (None if self.asked else cut), timeout_s
+        return await self._bus.frame(cut, timeout_s, write, newest)
+
+    async def send(self, data: bytes) -> None:
+        self.asked = True
+        await self._bus.send(data)
+
+    async def speed(self, baud: int = 0) -> None:
+        await self._bus.speed(baud)
+
+
+class _FirstQuestionBus:
+    """A Modbus line that ends at the first question."""
+
+    asked: Question | None = None
+
+    async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes:
+        self.asked = self.asked or (unit, function, address, count)
+        raise BusError("there is no wire")
+
+
+async def first_question(device: Device) -> Question | None:
+    """What a Modbus driver asks first. No wire is touched."""
+    bus = _FirstQuestionBus()
+    polled: Any = drivers.build(
+        device.driver, bus, device.options, device.points or (), backwards=device.reversed
+    )
+    with contextlib.suppress(BusError, DataError):
+        await polled.open()
+        await polled.read()
+    return bus.asked
 
 
 async def probe_read(exam: Exam, name: str, bus: Any, tick: ProbeTick) -> Exception | None:

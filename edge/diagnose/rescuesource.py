@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 from edge.acquire.stage import StageSegment, open_segment
 from edge.config import Site
 from edge.core import Contact, Envelope, Record, Sweep
-from edge.gateway.tlsfiles import find_tls_files
+from edge.gateway.uplinksetup import find_tls_files
 from edge.outbox import commitlog
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import ClockMark, DamagedRowError, OutboxRow, try_record

@@ -1,7 +1,10 @@
-"""One thread's work on one bus: its own bus object and drivers, and its own way to the main loop.
+"""One thread's work on one bus: its own bus object and drivers, and its own way to the main loop;
+and the rules for a thread that hangs.
 
-A thread that hangs is abandoned with all of this; the next worker shares nothing with it. So what
-it brings when it comes back late reaches nobody.
+A thread cannot be killed. One that hangs in a system call is abandoned with all that it has, its
+descriptor closed, and another one is tried once: the next worker shares nothing with it, so what it
+brings when it comes back late reaches nobody. When that one hangs too, the process ends and systemd
+starts it again; the board's watchdog stands behind that. `BusWorkers` acts on these rules.
 """
 
 import asyncio
@@ -16,10 +19,22 @@ from drivers.buses.gpio.watchedline import LineState
 from edge.acquire.backpressure import rest_ns
 from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
+from edge.config import Bus
 from edge.core import Clock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
+from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
 
 BEAT_NS: Final = 250_000_000  # a kill is known to within this
+FLOOR_S: Final = 90.0  # IEC 62056-21 at 300 baud reads for 75 s and is called for 5 before
+QUESTIONS_LIMIT: Final = (
+    20  # more than any driver asks one after the other while nobody answers in time
+)
+GRACE_S: Final = 15.0  # the watchdog waits so much longer: the bus is tried anew first
+FORGET_TRIAL_NS: Final = 24 * 3_600_000_000_000  # of good work after a trial: it never was
+OTHER_HUNG_LIMIT: Final = (
+    2  # buses that hung, and were tried without any success: it is not the bus
+)
+WORKED_BEATS: Final = 2  # beats: the first comes before any device is asked
 
 
 class BusListener(Protocol):
@@ -193,3 +208,53 @@ class BusWorker:
             call()
         except BaseException as error:  # noqa: BLE001  a fault of ours: the app ends with it
             self._error = self._error or error
+
+
+class HungError(Exception):
+    """A bus hangs and trying it anew does not help: the process has to end."""
+
+
+def hang_timeout_s(bus: Bus, devices: Sequence[PolledDevice], floor_s: float = FLOOR_S) -> float:
+    """How long a bus's thread may go without having finished with a device.
+
+    A silent device is no hang: opening and reading it may take its time-out several times over.
+    The time-out is the longest that the bus or a device on it is configured with (`timeout_s`, 30 s
+    at most); drivers without one bound their reading by themselves, to less than the floor.
+    """
+    own_s = (float(getattr(d.polled, "timeout_s", 0.0)) for d in devices)
+    longest_s = max(float(getattr(bus, "timeout_s", 0.0)), *own_s, 0.0)
+    return max(floor_s, QUESTIONS_LIMIT * longest_s)
+
+
+@dataclass(slots=True)
+class _Trial:
+    since_ns: int
+    worked: bool = False
+
+
+class RestartTrials:
+    """Which buses were tried anew, and how it went. Times are monotonic ns."""
+
+    def __init__(self) -> None:
+        self._trials: dict[str, _Trial] = {}
+        self.count = 0  # since the start of the process
+
+    def request_restart(self, bus: str, now_ns: int, left: bool = False) -> str:
+        """This bus hangs: "" when it is to be tried anew, else why that is no use.
+
+        `left`: the thread that was left behind last time still hangs. At most one a bus does.
+        """
+        found = self._trials.get(bus)
+        if found is not None and (left or now_ns - found.since_ns < FORGET_TRIAL_NS):
+            return f"bus {bus} hangs in a system call again, after it got a new thread"
+        others = [name for name, t in self._trials.items() if not t.worked]
+        if len(others) >= OTHER_HUNG_LIMIT:
+            return f"bus {bus} hangs in a system call, and so do {' and '.join(others)}"
+        self._trials[bus] = _Trial(now_ns)
+        self.count += 1
+        return ""
+
+    def mark_worked(self, bus: str) -> None:
+        """The thread that was tried has got work done."""
+        if (found := self._trials.get(bus)) is not None:
+            found.worked = True

@@ -8,16 +8,18 @@ from typing import Final
 
 from edge.acquire.poll import Poller, PollState
 from edge.core import Clock, Condition, Reason, Sweep
-from edge.gateway.busworker import BusListener, BusWorker, WorkerContext
-from edge.gateway.deviceconditions import DeviceConditions
-from edge.gateway.hungbus import (
+from edge.gateway.busworker import (
     FLOOR_S,
     GRACE_S,
     WORKED_BEATS,
+    BusListener,
+    BusWorker,
     HungError,
     RestartTrials,
+    WorkerContext,
     hang_timeout_s,
 )
+from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.overload import ShedCounts
 from edge.gateway.wiring import PolledDevice, Wiring
 from edge.health.progress import Progress

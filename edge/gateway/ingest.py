@@ -8,8 +8,7 @@ from typing import Any
 
 from edge.acquire.stage import Stage
 from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
-from edge.gateway.deviceconditions import ConditionThrottle, DeviceConditions
-from edge.gateway.flapping import LAST, Fault
+from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
 from edge.gateway.recover import OpeningLines

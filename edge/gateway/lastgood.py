@@ -1,10 +1,10 @@
 """The last configuration that ran well: what runs when a new one has failed three times.
 
 In the state folder lie `last_good.toml`, the exact bytes of a site file that ran well for five
-minutes (`edge.gateway.configtrial` judges that), and `start_history`: how many starts with which
-file did not become good. A start counts before it reads its file, and a start that is stopped in
-order does not count. After FAILED_STARTS_LIMIT starts with the same bytes `last_good.toml` runs, if
-it is another one and can be used; the file is tried again when its bytes have changed, when it was
+minutes (`watch_trial` judges that), and `start_history`: how many starts with which file did
+not become good. A start counts before it reads its file, and a start that is stopped in order does
+not count. After FAILED_STARTS_LIMIT starts with the same bytes `last_good.toml` runs, if it is
+another one and can be used; the file is tried again when its bytes have changed, when it was
 refused and is not any more (a newer Kerbstone), or after a day: by a wall clock that can be right,
 or of one process's own running.
 
@@ -14,9 +14,8 @@ supervises us, nothing restarts us, and there is no crash loop to end. A person 
 the errors at once, and no other configuration than his own.
 
 Only the site file is kept. What it names (certificates, passwords, meter tables, models) is not:
-when such a file is what broke, the last good configuration breaks with it.
-Damage to `start_history` and `last_good.toml` never keeps a start from happening: they count as not
-there.
+when such a file is what broke, the last good configuration breaks with it. Damage to
+`start_history` and `last_good.toml` never keeps a start from happening: they count as not there.
 """
 
 import hashlib
@@ -32,11 +31,12 @@ from typing import Final
 
 import drivers
 from edge.config import Site, load_site
-from edge.core import ConfigError
+from edge.core import Clock, ConfigError
 from edge.core.release import RELEASED_NS
+from edge.gateway.daemon import Daemon
 from edge.gateway.wiring import Wiring
 
-LOG = logging.getLogger("kerbstone")
+LOG: Final = logging.getLogger("kerbstone")
 
 GOOD_NAME: Final = "last_good.toml"
 STARTS_NAME: Final = "start_history"
@@ -50,6 +50,10 @@ DUE: Final = 1  # in place of a time: the day of the next try has come
 LIMIT: Final = 128 * 1024 + 1  # bytes read of a site file; a longer one is refused by its parser
 LONGEST: Final = 300  # characters of a reason
 UNSTEADY_TEXT: Final = "in {} starts with this file the daemon never ran well for five minutes"
+GOOD_NS: Final = 300_000_000_000  # of good health in a row
+LOOK_NS: Final = 10_000_000_000
+NETWORKS: Final = Path("/sys/class/net")
+PROBLEM_KIND: Final = "configuration"  # of the event, and the name of the problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,3 +245,58 @@ def _short(error: Exception) -> str:
     lines = str(error).splitlines() or [error.__class__.__name__]
     more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
     return lines[0][:LONGEST] + more
+
+
+async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None:
+    """Until the configuration is known to be good; of the last good one, until the other is tried.
+
+    Good health: each owner (buses, committer, sender) has worked and none is overdue, and the
+    broker was reached, or could not be because no network is plugged in. A daemon that can do all
+    but reach its broker is no bad start, and no good one: its URL may be what is wrong.
+    """
+    begun_ns = healthy_ns = clock.now().mono_ns
+    reached = announced = False
+    while True:
+        now = clock.now()
+        if getattr(daemon, "buses", None) is not None:  # else it has not come that far
+            if last_good.fallback and not announced:
+                announced = True
+                announce(daemon, last_good.fallback)
+            reached = reached or daemon.sender.connected or not has_carrier()
+            fine = daemon.progress.healthy(now.mono_ns)[0] and daemon.progress.worked()
+            healthy_ns = healthy_ns if fine and reached else now.mono_ns
+        else:
+            healthy_ns = now.mono_ns
+        if now.mono_ns - healthy_ns >= GOOD_NS and not last_good.fallback:
+            last_good.is_good()
+            return
+        if last_good.fallback and last_good.worth_a_try(
+            now.wall_ns // 1_000_000_000, (now.mono_ns - begun_ns) / 1e9
+        ):
+            LOG.warning("the configuration that failed is tried again")
+            daemon.stop()
+            return
+        await clock.sleep_until(now.mono_ns + LOOK_NS)
+
+
+def announce(daemon: Daemon, text: str) -> None:
+    """Loudly: an event, and a problem that stands in the status as long as this process runs."""
+    daemon.ingest.alarm(PROBLEM_KIND, text)
+    daemon.ingest.problems[PROBLEM_KIND] = text
+    daemon.ingest.changed()
+
+
+def has_carrier(networks: Path = NETWORKS) -> bool:
+    """Whether any network but this machine's own has a carrier. When in doubt, it has."""
+    try:
+        found = [path for path in networks.iterdir() if path.name != "lo"]
+    except OSError:
+        return True
+    return any(_carrier(path / "carrier") for path in found)
+
+
+def _carrier(file: Path) -> bool:
+    try:
+        return file.read_text(encoding="ascii").strip() == "1"
+    except (OSError, ValueError):  # EINVAL: it is switched off
+        return False

@@ -3,16 +3,20 @@
 Three cases. The same boot, a state and a stage: the former process was killed or stopped; its open
 window is read back, and only the time in between is a gap. Another boot: power was cut or the box
 was restarted; the open window is lost, totals go on. No state: a first start.
+
+`PreviousRun` is what the outbox keeps of a process for the one after it. Starts that die while they
+read the stage back are counted in a file, so that the stage is set aside (`RecoveryAttempts`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.stage import StageSegment
 from edge.core import Contact, Draft, Stream, Sweep
+from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.previousrun import PreviousRun
 from edge.gateway.stagereadback import RawBySetup, StageReadback, entry_contacts, watched_until_ns
 from edge.outbox import PastState
 from edge.process.inputmeanings import input_meanings
@@ -46,6 +50,73 @@ GAP_REASONS: Final = {
     **dict.fromkeys(("lost", "unread", "opening", "other", "stage", "older", "gone"), "restart"),
     "new": "start",
 }
+ATTEMPTS_FILE: Final = "recovering"  # there while a start is at it, or when it has died of it
+MAX_ATTEMPTS: Final = 3  # attempts at reading a stage back
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousRun:
+    """What the outbox keeps of the former process; `start_ns` is where its open window began.
+
+    `raw` are the segment and the number of its sweeps that are in the outbox as raw records;
+    `problems` what was broken, and said so, by device or line; `conditions` what each device has
+    said of itself, and `flickering` what was reported of those that sent too much;
+    `contacts` how plain contacts stood, and what was sent of them; `others` are devices that were
+    swapped, which the totals of the last committed window do not know yet; `starting` is since
+    when the lines of `closed` were not open, where no event has reported that; `epoch` is that in
+    which it was kept.
+    """
+
+    boot: int
+    segment: int
+    start_ns: int
+    raw: tuple[int, int] = (0, 0)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    conditions: Mapping[str, DeviceConditions] = field(default_factory=dict)
+    contacts: Mapping[str, Any] = field(default_factory=dict)
+    flickering: Mapping[str, DeviceConditions] = field(default_factory=dict)
+    others: Sequence[str] = ()
+    starting: int | None = None
+    closed: Sequence[str] = ()
+    epoch: int = 0
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> "PreviousRun":
+        """Raises KeyError, TypeError or ValueError for a state that is not one."""
+        segment, count = state["raw"]
+        boot, number, start_ns = (int(state[key]) for key in ("boot", "segment", "start_ns"))
+        conditions, held = (
+            {name: DeviceConditions.restore(each) for name, each in dict(state[key]).items()}
+            for key in ("told", "held")
+        )
+        problems = dict(state["problems"])
+        contacts = dict(state["contacts"])
+        others = tuple(map(str, state["others"]))
+        raw = int(segment), int(count)
+        since = state["starting"]
+        starting = None if since is None else int(since)
+        closed = tuple(map(str, state["closed"]))
+        return cls(
+            boot, number, start_ns, raw, problems, conditions, contacts, held, others, starting,
+            closed, int(state["epoch"]),
+        )  # fmt: skip
+
+    def snapshot(self) -> dict[str, Any]:
+        """For the outbox."""
+        return {
+            "boot": self.boot,
+            "segment": self.segment,
+            "start_ns": self.start_ns,
+            "raw": list(self.raw),
+            "problems": dict(self.problems),
+            "told": {name: each.snapshot() for name, each in self.conditions.items()},
+            "contacts": dict(self.contacts),
+            "held": {name: each.snapshot() for name, each in self.flickering.items()},
+            "others": list(self.others),
+            "starting": self.starting,
+            "closed": list(self.closed),
+            "epoch": self.epoch,
+        }
 
 
 @dataclass(slots=True)
@@ -268,3 +339,26 @@ def _gap(
     if former is not None:
         body["former"] = dict(former)
     return Draft(Stream.EVENT, "gateway", to_ns, to_ns, body)
+
+
+class RecoveryAttempts:
+    """In the run directory, which goes with the boot, as the stage does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / ATTEMPTS_FILE
+
+    def begin(self) -> bool:
+        """An attempt begins. False when others have died of it: then it must be set aside."""
+        try:
+            with self._path.open("ab") as counted:
+                counted.write(b".")
+            return self._path.stat().st_size <= MAX_ATTEMPTS
+        except OSError:
+            return True  # a full tmpfs, or a folder of that name: no reason to lose a stage
+
+    def ended(self) -> None:
+        """It was read."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError:
+            return

@@ -1,22 +1,86 @@
-"""What the daemon publishes about itself, and the sender that publishes it."""
+"""What the daemon publishes about itself, the sender that publishes it, with what it makes itself
+known, and whom it believes: its own files, or its identity.
 
+For the renewal a line in the run folder says whether the broker takes our certificate: `connected
+SHA256` or `refused SHA256`, of the certificate in DER, in hex; `uses SHA256` before either is
+known. `kerbstone-enrol renew` removes the identity before this one once it reads the first, and
+goes back to it with the second. It is root without any capability, so the group kerbstone may read.
+"""
+
+import hashlib
+import logging
+import os
+import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from edge.config import Lane, Site, uplink_password
 from edge.core import Quantity
-from edge.gateway import streetsetup
+from edge.core.boxfiles import find_identity_files
+from edge.gateway import wiring
 from edge.gateway.calibrationsetup import calibration_record
-from edge.gateway.certmarker import make_certificate_marker
 from edge.gateway.deviceconditions import DeviceConditions
-from edge.gateway.manifestschedule import make_signer
-from edge.gateway.tlsfiles import find_tls_files
+from edge.gateway.manifestschedule import first_certificate, make_signer
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.manifests import Sign
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics
+
+LOG = logging.getLogger("kerbstone")
+MARKER_NAME: Final = "identity"
+
+
+def make_certificate_marker(cert: Path | None, run_dir: Path) -> Callable[[bool], None]:
+    """What to call when the broker has let us in (True), or refuses the certificate (False)."""
+    if cert is None:
+        return lambda known: None
+    try:
+        der = ssl.PEM_cert_to_DER_cert(first_certificate(cert.read_text(encoding="ascii")))
+    except (OSError, ValueError) as error:  # the broker's own part has said so already
+        LOG.debug("%s: %s", cert, error)
+        return lambda known: None
+    name, path, last_word = hashlib.sha256(der).hexdigest(), run_dir / MARKER_NAME, ""
+
+    def write_word(word: str) -> None:
+        nonlocal last_word
+        if word == last_word:
+            return
+        new = path.with_suffix(".new")
+        try:
+            new.write_text(f"{word} {name}\n", encoding="ascii")
+            new.chmod(0o640)  # whatever the unit's umask
+            new.replace(path)
+            last_word = word
+        except OSError as error:
+            LOG.warning("%s: %s; a renewed certificate will not replace the former", path, error)
+
+    write_word("uses")
+    return lambda known: write_word("connected" if known else "refused")
+
+
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """Files in PEM; None where there is none. Without `ca` the system's authorities count."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    enrolled: bool = False  # it is what enrolment has brought
+
+
+def find_tls_files(site: Site, environ: Mapping[str, str] = os.environ) -> TlsFiles:
+    """What the site's file names; where it names nothing, what enrolment has brought."""
+    uplink = site.uplink
+    named = uplink.ca, uplink.cert, uplink.key
+    if any(named) or uplink.username or not uplink.url.startswith("mqtts:"):
+        ca, cert, key = (None if name is None else Path(name) for name in named)
+        return TlsFiles(ca, cert, key)
+    found = find_identity_files(environ)
+    return TlsFiles() if found is None else TlsFiles(found.ca, found.cert, found.key, enrolled=True)
+
 
 if TYPE_CHECKING:
     from edge.gateway.daemon import Daemon
@@ -129,7 +193,7 @@ def street_meta(site: Site) -> dict[str, dict[str, Any]]:
 
 
 def _lane(name: str, lane: Lane) -> dict[str, Any]:
-    setup = streetsetup.lane_setup(name, lane)
+    setup = wiring.lane_setup(name, lane)
     optional: dict[str, Any] = {"effective_m": lane.effective_m, "limit_kmh": lane.limit_kmh}
     if setup.paired and setup.kind == "vehicle":
         *closed, (last, _) = setup.classes

@@ -21,10 +21,8 @@ from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.previousrun import PreviousRun
 from edge.gateway.rawdrafts import make_raw_drafts
-from edge.gateway.recover import OpeningLines, Recovered, recover
-from edge.gateway.recoveryattempts import RecoveryAttempts
+from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
 from edge.gateway.windowschedule import GRACE_NS, SYNCED, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord

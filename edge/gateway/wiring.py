@@ -1,4 +1,6 @@
-"""From a site's configuration to buses, devices, and the set-up of engine and judge."""
+"""From a site's configuration to buses, devices, and the set-up of engine and judge: what they must
+know of its lanes, bays and signals. Building a bus touches no wire.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,8 +8,24 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import drivers
+from drivers.buses.i2c import SmbusI2c
+from drivers.buses.modbus.rtu import ModbusRtu
+from drivers.buses.modbus.tcp import ModbusTcp
+from drivers.buses.serial_port import SerialPort
 from edge.acquire.stage import StageHeader
-from edge.config import Problems, Site
+from edge.config import (
+    Bay,
+    Bus,
+    Class,
+    GpioBus,
+    I2cBus,
+    Lane,
+    ModbusRtuBus,
+    ModbusTcpBus,
+    Problems,
+    SerialBus,
+    Site,
+)
 from edge.core import (
     ConfigError,
     Contact,
@@ -19,13 +37,18 @@ from edge.core import (
     Quantity,
     Stream,
 )
-from edge.gateway import busfactory, calibrationsetup, streetsetup
+from edge.gateway import calibrationsetup
 from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup
+from edge.infer.sites import ApproachSite, LaneSite
+from edge.process.approachsignal import SignalSetup
+from edge.process.baywindow import BaySetup
 from edge.process.engine import Engine
-from edge.process.enginesetup import ContactSetup, DeviceSetup, EngineSetup, PulseSetup
+from edge.process.enginesetup import ContactSetup, DeviceSetup, EngineSetup, LaneSetup, PulseSetup
 from edge.process.growthbounds import full_scale_power_w
 from edge.process.inputmeanings import input_meanings
+from edge.process.phase import PhaseSetup
+from edge.process.traffic.classes import LENGTH_CLASSES, Classes
 
 ENERGY_QUANTITIES: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
 ROAD_QUANTITIES: Final = {
@@ -33,6 +56,7 @@ ROAD_QUANTITIES: Final = {
     Quantity.DURATION,
     Quantity.STATE,
 }  # all that a loop card counts
+UNBOUNDED_CM: Final = 100_000  # the last class has no limit, and its number is not looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +85,7 @@ class Wiring:
     def of(cls, site: Site) -> "Wiring":
         wiring = cls(site)
         for name, bus in site.buses.items():
-            wiring.buses[name] = busfactory.make_bus(bus)
+            wiring.buses[name] = make_bus(bus)
         for name, device in site.devices.items():
             spec = drivers.spec(device.driver)
             built = drivers.build(
@@ -140,9 +164,9 @@ class Wiring:
         site = self.site
         devices = [] if replayed else [d for group in self.polled.values() for d in group]
         return EngineSetup(
-            lanes=tuple(streetsetup.lane_setup(name, lane) for name, lane in site.lanes.items()),
-            bays=tuple(streetsetup.bay_setup(name, bay) for name, bay in site.bays.items()),
-            signals=streetsetup.signal_setups(site),
+            lanes=tuple(lane_setup(name, lane) for name, lane in site.lanes.items()),
+            bays=tuple(bay_setup(name, bay) for name, bay in site.bays.items()),
+            signals=signal_setups(site),
             devices=tuple(
                 DeviceSetup(
                     d.name,
@@ -174,8 +198,8 @@ class Wiring:
 
     def _judged(self, setup: EngineSetup, replayed: bool) -> JudgeSetup:
         return JudgeSetup(
-            lanes=streetsetup.lane_sites(self.site),
-            approaches=streetsetup.approach_sites(self.site),
+            lanes=lane_sites(self.site),
+            approaches=approach_sites(self.site),
             congestion=self.site.models.congestion,
             anomaly=self.site.models.anomaly,
             loopfault=self.site.models.loopfault,
@@ -191,3 +215,94 @@ def _stream(points: Sequence[Point]) -> Stream:
     if all(point.quantity in ROAD_QUANTITIES for point in points):
         return Stream.TRAFFIC
     return Stream.AIR
+
+
+def lane_setup(name: str, lane: Lane) -> LaneSetup:
+    """A lane for the engine. Raises ValueError for what cannot work."""
+    return LaneSetup(
+        name=name,
+        approach=lane.approach,
+        spacing_m=lane.spacing_m if lane.trail else None,
+        loop_m=lane.loop_m,
+        mode=lane.mode,
+        kind=lane.kind,
+        max_presence_s=lane.max_presence_s,
+        effective_m=lane.effective_m,
+        limit_kmh=lane.limit_kmh,
+        classes=LENGTH_CLASSES if lane.classes is None else class_limits(lane.classes),
+        tailgate_s=lane.tailgate_s,
+        stopped_s=lane.stopped_s,
+    )
+
+
+def class_limits(classes: Sequence[Class]) -> Classes:
+    """Name and upper limit in cm of each class."""
+    return tuple(
+        (one.name, UNBOUNDED_CM if one.to_m is None else round(one.to_m * 100)) for one in classes
+    )
+
+
+def bay_setup(name: str, bay: Bay) -> BaySetup:
+    """A bay for the engine. Raises ValueError for what cannot work."""
+    return BaySetup(name, bay.kind, bay.max_stay_min, bay.min_stay_s)
+
+
+def signal_setups(site: Site) -> tuple[SignalSetup, ...]:
+    """The signals whose colours contacts show, each with the lanes of its approach."""
+    found = []
+    for approach, contacts in site.signals.items():
+        phases = ((name, site.devices[name].phase) for name in contacts)
+        found.append(
+            SignalSetup(
+                approach,
+                tuple(PhaseSetup(n, approach, one.colour) for n, one in phases if one is not None),
+                tuple((n, site.lanes[n].position) for n in site.approaches.get(approach, ())),
+            )
+        )
+    return tuple(found)
+
+
+def lane_sites(site: Site) -> tuple[LaneSite, ...]:
+    """The lanes whose loops are judged. Of bicycles no model knows anything (see `role`)."""
+    return tuple(
+        LaneSite(
+            name,
+            one.approach,
+            one.position,
+            paired=one.trail is not None,
+            spacing_m=one.spacing_m if one.trail else None,
+            loop_m=one.loop_m,
+            mode=one.mode,
+            limit_kmh=one.limit_kmh,
+            role=one.role or ("bicycle" if one.kind == "bicycle" else "mainline"),
+        )
+        for name, one in site.lanes.items()
+    )
+
+
+def approach_sites(site: Site) -> tuple[ApproachSite, ...]:
+    """All approaches with lanes of vehicles, in the order of the file."""
+    judged = dict.fromkeys(one.approach for one in site.lanes.values() if one.kind == "vehicle")
+    found = []
+    for name in judged:
+        way = site.ways.get(name)
+        downstream = way.downstream if way and way.downstream in judged else None
+        found.append(ApproachSite(name, downstream, way.distance_m if way and downstream else None))
+    return tuple(found)
+
+
+def make_bus(bus: Bus) -> Any:
+    """The bus that a driver is given. A GPIO chip is opened by its listener: here it is a name."""
+    match bus:
+        case GpioBus():
+            return bus.chip
+        case I2cBus():
+            return SmbusI2c(bus.path)
+        case SerialBus():
+            line = bus.line()
+            return SerialPort(bus.port, line.baud, line.parity, line.stop, line.bits)
+        case ModbusRtuBus():
+            port = SerialPort(bus.port, bus.baud, bus.parity, bus.stop)
+            return ModbusRtu(port, bus.timeout_s, bus.link_delay_s)
+        case ModbusTcpBus():
+            return ModbusTcp(bus.host, bus.port, bus.timeout_s)

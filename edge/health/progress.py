@@ -10,7 +10,7 @@ when it is done. One owner that hangs is enough to let systemd start the process
 | `committer` | a commit is on the card, fsync and all | 2 periods and 60 s |
 | `sender` | its loop turned, connected or not; each attempt to connect has an end | 120 s |
 
-(1) `edge.gateway.hungbus.hang_timeout_s`. Then the bus is abandoned and tried anew once
+(1) `edge.gateway.busworker.hang_timeout_s`. Then the bus is abandoned and tried anew once
 (`edge.gateway.busworkers`), so the watchdog grants it GRACE_S more. The two others are expected by
 `edge.gateway.daemon`; its main loop waits for each commit, so one that hangs in the writer's thread
 stops the feeding at once.

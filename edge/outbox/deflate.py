@@ -5,19 +5,13 @@ the file of the outbox, not by one of them, and what is new gets a new marker in
 made once, from records as the engine makes them, with invented values and `decimals`: fields of a
 health record, names of points, a lane, and last, where a reference to them is shortest, summaries
 of meters.
-
-An owner's state goes the same way, but only if it is long: to spare the card.
 """
 
 import zlib
 from typing import Final
 
-from edge.outbox.rowformat import DamagedRowError, row_checksum
-
 DEFLATE_MARKER: Final = b"\x01"  # what comes first; a map in MessagePack never begins so
 DEFLATE_LEVEL: Final = 6  # a summary takes 20 us more than with 1, and a tenth less room
-COMPRESS_STATE_FROM: Final = 300  # bytes; a shorter one takes no page of its own, or hardly any
-MAX_STATE: Final = 16 << 20  # bytes; a longer one is not compressed
 
 
 def compress(data: bytes) -> bytes:
@@ -154,22 +148,3 @@ DICTIONARY: Final = (
     b"uality\x81\xa4good<"
 )
 # fmt: on
-
-
-def pack_state(data: bytes) -> bytes:
-    """As it is, or compressed when it is long, or looks as if it were compressed."""
-    if data[:1] != DEFLATE_MARKER and not COMPRESS_STATE_FROM < len(data) <= MAX_STATE:
-        return data
-    return compress(data)
-
-
-def unpack_state(owner: str, version: int, stored: object, crc: int) -> bytes:
-    """Back; the checksum is over what is stored. Raises DamagedRowError."""
-    if not isinstance(stored, bytes) or row_checksum(owner, version, stored) != crc:
-        raise DamagedRowError(f"checksum of the state of {owner}")
-    if stored[:1] != DEFLATE_MARKER:
-        return stored
-    try:
-        return decompress(stored, MAX_STATE)
-    except ValueError as error:
-        raise DamagedRowError(f"state of {owner}: {error}") from error

@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from edge.outbox.database import Database
-from edge.outbox.deflate import pack_state
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.rowformat import STREAM_LEVELS, URGENT_LEVEL, OutboxRow, RowHead, row_checksum
+from edge.outbox.rowformat import (
+    STREAM_LEVELS,
+    URGENT_LEVEL,
+    OutboxRow,
+    RowHead,
+    pack_state,
+    row_checksum,
+)
 
 DEAD_LETTER_LIMIT: Final = 100
 DROP_LAST_LIMIT: Final = 50  # rows that are taken at one time although they are to be spared

@@ -6,7 +6,6 @@ from typing import TypeVar
 
 from edge.outbox import clockmap
 from edge.outbox.activestorage import ActiveStorage
-from edge.outbox.deflate import unpack_state
 from edge.outbox.deliveryjournal import DeliveryJournal, RecoveredJournal
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import Downsampler, MergeBodies
@@ -24,6 +23,7 @@ from edge.outbox.rowformat import (
     OutboxRow,
     StoredRecord,
     try_record,
+    unpack_state,
 )
 from edge.outbox.rowsearch import RowSearch
 from edge.outbox.storefiles import quarantine_usage

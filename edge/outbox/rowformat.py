@@ -2,7 +2,8 @@
 
 Nearly every float of a summary is a whole number of decimal steps, so it goes as a MessagePack
 extension: 230.1 takes four bytes, not nine. The type of the extension says how many decimals there
-are, its bytes hold the whole number. All comes back bit for bit.
+are, its bytes hold the whole number. All comes back bit for bit. An owner's state is compressed
+only if it is long, to spare the card.
 """
 
 import zlib
@@ -41,6 +42,8 @@ URGENT_LEVEL: Final = 4  # the class of events and registers
 SUMMARY_LEVEL: Final = 2  # the class of what can merge
 INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
+COMPRESS_STATE_FROM: Final = 300  # bytes; a shorter one takes no page of its own, or hardly any
+MAX_STATE: Final = 16 << 20  # bytes; a longer one is not compressed
 TIME_QUALITY_RANK: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 
 
@@ -300,3 +303,22 @@ def row_checksum(*fields: Any) -> int:
     if body.__class__ is not bytes:
         return -1  # the file was changed by someone else, or is damaged
     return zlib.crc32(body, zlib.crc32(repr(head).encode("utf-8", "surrogatepass")))
+
+
+def pack_state(data: bytes) -> bytes:
+    """As it is, or compressed when it is long, or looks as if it were compressed."""
+    if data[:1] != DEFLATE_MARKER and not COMPRESS_STATE_FROM < len(data) <= MAX_STATE:
+        return data
+    return compress(data)
+
+
+def unpack_state(owner: str, version: int, stored: object, crc: int) -> bytes:
+    """Back; the checksum is over what is stored. Raises DamagedRowError."""
+    if not isinstance(stored, bytes) or row_checksum(owner, version, stored) != crc:
+        raise DamagedRowError(f"checksum of the state of {owner}")
+    if stored[:1] != DEFLATE_MARKER:
+        return stored
+    try:
+        return decompress(stored, MAX_STATE)
+    except ValueError as error:
+        raise DamagedRowError(f"state of {owner}: {error}") from error

@@ -4,7 +4,7 @@ import hashlib
 import ssl
 from pathlib import Path
 
-from edge.gateway.certmarker import MARKER_NAME, make_certificate_marker
+from edge.gateway.uplinksetup import MARKER_NAME, make_certificate_marker
 from edge.identity.renew import MARKER
 from tests.kit.citybroker import running
 from tests.kit.uplink import box

@@ -10,7 +10,7 @@ from edge.acquire import stage
 from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
-from edge.gateway import certmarker, lastgood, manifestschedule, recoveryattempts
+from edge.gateway import lastgood, manifestschedule, recover, uplinksetup
 from edge.gateway import windowcommitter as committer
 from edge.health import scrape
 from edge.outbox import ballast, commitlog, database, deliveryjournal, highwater
@@ -165,9 +165,9 @@ def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
         database.DATABASE_NAME, beside.EPOCH_FILE, beside.QUARANTINE, beside.PROBE_NAME,
         highwater.HIGHWATER_NAME,
         ballast.NAME, lastgood.GOOD_NAME, lastgood.STARTS_NAME, stage.PREFIX, stage.ASIDE_PREFIX,
-        recoveryattempts.ATTEMPTS_FILE,
+        recover.ATTEMPTS_FILE,
         deliveryjournal.JOURNAL_NAME, commitlog.COMMIT_LOG_NAME, protocol.SOCKET_NAME, scrape.NAME,
-        certmarker.MARKER_NAME,
+        uplinksetup.MARKER_NAME,
     ],
 )  # fmt: skip
 def test_every_file_of_the_daemon_stands_in_the_page(name: str) -> None:

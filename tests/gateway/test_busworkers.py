@@ -17,8 +17,8 @@ from drivers.sim.gpio import SimChip
 from edge.acquire.clock import SystemClock
 from edge.core import LineSpec, Reason
 from edge.gateway import busworkers as module
+from edge.gateway.busworker import FORGET_TRIAL_NS, HungError, RestartTrials, hang_timeout_s
 from edge.gateway.busworkers import BusWorkers
-from edge.gateway.hungbus import FORGET_TRIAL_NS, HungError, RestartTrials, hang_timeout_s
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from tests.gateway.hung_bus import EVERY_S, BusReadings, ProbedSite, StickyBus

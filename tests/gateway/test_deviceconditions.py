@@ -16,7 +16,7 @@ from edge.gateway.deviceconditions import (
     DeviceConditions,
     condition_events,
 )
-from edge.gateway.previousrun import PreviousRun
+from edge.gateway.recover import PreviousRun
 from tests.kit.engine import S
 
 FAN = {Condition.FAN: "the fan stands still"}

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from edge.config import Site
 from edge.core import ConfigError
-from edge.gateway.configtrial import has_carrier
 from edge.gateway.lastgood import (
     AGAIN_S,
     EARLIEST_CLOCK_S,
@@ -19,6 +18,7 @@ from edge.gateway.lastgood import (
     STARTS_NAME,
     LastGood,
     StartHistory,
+    has_carrier,
     load_usable_site,
     read_site,
 )

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from edge.acquire.stage import Stage, StageHeader, find_segments
 from edge.core import Contact
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.previousrun import PreviousRun
-from edge.gateway.recover import recover
+from edge.gateway.recover import PreviousRun, recover
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup

@@ -7,9 +7,8 @@ import pytest
 from edge.acquire.stage import Stage, StageHeader, find_segments
 from edge.gateway import rawdrafts
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.previousrun import PreviousRun
 from edge.gateway.rawdrafts import make_raw_drafts
-from edge.gateway.recover import recover
+from edge.gateway.recover import PreviousRun, recover
 from edge.infer.judge import Judge, JudgeSetup
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup

@@ -12,8 +12,7 @@ from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
 from edge.gateway import rawdrafts, windowcommitter
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.recover import GAP_TEXTS
-from edge.gateway.recoveryattempts import ATTEMPTS_FILE, MAX_ATTEMPTS
+from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS
 from edge.gateway.windowschedule import GRACE_NS
 from edge.wire import raw_sweeps
 from tests.kit.engine import MS, S

@@ -20,7 +20,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "recovery": (
         "edge/gateway/recover.py",
         "edge/gateway/windowcommitter.py",
-        "edge/gateway/previousrun.py",
+        "edge/gateway/recover.py",
     ),
     "stage": ("edge/acquire/stage.py",),
 }

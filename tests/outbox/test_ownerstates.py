@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge.outbox.deflate import (
+from edge.outbox.rowformat import (
     COMPRESS_STATE_FROM,
     DEFLATE_MARKER,
     MAX_STATE,

@@ -3,10 +3,10 @@
 import sys
 
 from edge.cli.main import main
-from edge.gateway import configtrial
+from edge.gateway import lastgood
 
 if __name__ == "__main__":
     for name, value in (("GOOD_NS", 1_000_000_000), ("LOOK_NS", 200_000_000)):
-        assert hasattr(configtrial, name)
-        setattr(configtrial, name, value)
+        assert hasattr(lastgood, name)
+        setattr(lastgood, name, value)
     sys.exit(main())

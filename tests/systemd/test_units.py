@@ -10,8 +10,8 @@ import pytest
 
 from edge.config import Store
 from edge.core import boxfiles
+from edge.gateway.busworker import GRACE_S
 from edge.gateway.busworkers import LOOK_NS
-from edge.gateway.hungbus import GRACE_S
 
 ROOT = Path(__file__).parents[2]
 UNITS = ROOT / "systemd"

@@ -29,7 +29,7 @@ CAUSES: Final = {  # of the last start
     "panic": "the kernel had panicked",
     "undervoltage": "the supply had failed",
 }
-CONFIGURATION_KIND: Final = "configuration"  # the problem that edge.gateway.configtrial reports
+CONFIGURATION_KIND: Final = "configuration"  # the problem that edge.gateway.lastgood reports
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from drivers.sim.sht4x import Sht4x
 from edge.diagnose import probe
-from edge.gateway import busfactory
+from edge.gateway import wiring
 from tests.kit import serialport as patient_port
 from tests.kit.command import CommandResult
 from tests.kit.serialport import Other
@@ -86,7 +86,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch, other: Other) -> None:
     """Nobody is silent who has not had his turn yet: then a time-out may be short."""
     monkeypatch.setattr(patient_port, "GRACE_NS", 50_000_000)
     port = patient_port.waiting(other)
-    for module in (busfactory, probe):
+    for module in (wiring, probe):
         monkeypatch.setattr(module, "SerialPort", port)
 
 

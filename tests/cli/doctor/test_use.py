@@ -20,7 +20,7 @@ from edge.control.locks import BusLock
 from edge.diagnose import diagnosis, probe
 from edge.diagnose.diagnosis import Doctor
 from edge.diagnose.exam import split_finding
-from edge.diagnose.spybus import first_question
+from edge.diagnose.probe import first_question
 from tests.cli.doctor.cabinet import AIR, METERS, QUICK, ROOT, Site, sht4x
 from tests.kit.command import Command
 
