@@ -17,14 +17,13 @@ from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.core.numbers import count_in_ranges
 from edge.core.printable import quote_name
-from edge.platform.allowedsites import AllowedSites
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.auditreport import AuditFinding
 from edge.platform.days import UNKNOWN, DayCounts
 from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
 from edge.platform.resendrequest import ResendResult, request_resend
 from edge.platform.signatures import CertificateKeys, MissingLibraryError
-from edge.platform.sitecheck import refused_findings
+from edge.platform.sitecheck import AllowedSites, refused_findings
 from edge.platform.subscription import BrokerSource, UnreachableError
 from edge.terminal import echo, echo_json, progress
 

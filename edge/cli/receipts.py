@@ -18,11 +18,15 @@ from typing import Final
 from edge.acquire.clock import SystemClock
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
-from edge.platform.allowedsites import AllowedSites
 from edge.platform.collector import Collector
 from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
-from edge.platform.subscription import BrokerSource, UnreachableError
-from edge.platform.topicfilters import receive_refusal, subscriptions
+from edge.platform.sitecheck import AllowedSites
+from edge.platform.subscription import (
+    BrokerSource,
+    UnreachableError,
+    receive_refusal,
+    subscriptions,
+)
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 PROGRESS_NS: Final = 2_000_000_000

@@ -18,10 +18,11 @@ from edge.platform.subscription import (
     ArrivedMessage,
     BrokerSource,
     UnreachableError,
+    check_refusal,
     listen,
     parse_source,
+    subscriptions,
 )
-from edge.platform.topicfilters import check_refusal, subscriptions
 from edge.terminal import echo, echo_json
 from edge.wire import (
     DecodedMessage,

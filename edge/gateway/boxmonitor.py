@@ -13,8 +13,7 @@ from edge.core import Draft, Stamp, Stream
 from edge.gateway.healthcounts import Numbers
 from edge.gateway.windowschedule import SYNCED
 from edge.health.board import Board, Vitals
-from edge.health.boxalarms import AlarmChange, BoxAlarms, alarm_findings
-from edge.health.boxreadings import BoxReadings, read_box
+from edge.health.boxalarms import AlarmChange, BoxAlarms, BoxReadings, alarm_findings, read_box
 from edge.health.countergrowth import HOUR_NS, ErrorRates
 from edge.health.fields import BY_KEY
 from edge.health.flash import ENDURANCE_TB, FlashMeter

@@ -1,15 +1,20 @@
-"""What is wrong with the box, in words with a remedy: the alarms of the gateway itself.
+"""What is wrong with the box, in words with a remedy: the alarms of the gateway itself, from one
+look at everything that the kernel reports.
 
 An alarm goes on at once, and off when it was well for HOLD_NS: so a bit that flaps makes at most
 twelve events an hour. Values have a second threshold for the way back.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from edge.health.boxreadings import BoxReadings
+from edge.health.board import Space, Vitals, read_space, read_vitals
 from edge.health.countergrowth import HOUR_NS
+from edge.health.flash import Wear, disk_bytes_written, own_written, read_wear
+from edge.health.kernelfiles import ROOT
+from edge.health.mounts import MountedDisk, disk_of, filesystem_errors, mount_of
 
 HOLD_NS: Final = 600_000_000_000
 ALARM_WORDS: Final = (
@@ -29,6 +34,36 @@ SCARCE_LIMITS: Final = (0.08, 0.12)  # available part of the memory: on below, o
 YEARS_LIMITS: Final = (2.0, 3.0)  # projected life of a card: on below, off from
 LIFE_USED: Final = 0.9  # of an eMMC's own estimate
 UNSYNCED_NS: Final = HOUR_NS
+
+
+@dataclass(frozen=True, slots=True)
+class BoxReadings:
+    """What was seen. None where the kernel does not report it."""
+
+    vitals: Vitals = field(default_factory=Vitals)
+    space: Space | None = None
+    disk: MountedDisk = field(default_factory=lambda: MountedDisk(None))
+    read_only: bool | None = None
+    disk_written: int | None = None
+    own_written: int | None = None
+    wear: Wear = field(default_factory=Wear)
+    filesystem_errors: int | None = None
+
+
+def read_box(folder: Path, root: Path = ROOT) -> BoxReadings:
+    """At the box, and at the disk below `folder`. Reads some 25 small files, never the disk."""
+    mount = mount_of(str(folder.absolute()), root)
+    disk = disk_of(mount, root)
+    return BoxReadings(
+        read_vitals(root),
+        read_space(folder),
+        disk,
+        None if mount is None else mount.read_only,
+        None if disk.name is None else disk_bytes_written(disk.name, root),
+        own_written(root),
+        Wear() if disk.name is None else read_wear(disk.name, root),
+        filesystem_errors(disk, root),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from edge.core import TOPIC_PREFIX
 from edge.core.numbers import count_in_ranges, decode_steps, format_numbers
-from edge.platform.allowedsites import AllowedSites
 from edge.platform.auditreport import AuditFinding, Missing, record_name
 from edge.platform.completeness import CompletenessCheck, unsealed_numbers
 from edge.platform.days import DaysOfGateway, day_of
@@ -19,10 +18,9 @@ from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.receivedrecord import Key, ReceivedRecord
 from edge.platform.recordstore import RecordStore
 from edge.platform.registercontinuity import RegisterContinuity
-from edge.platform.replays import Replays
-from edge.platform.seals import Seal, prove_seal, seal_of
+from edge.platform.seals import Replays, Seal, prove_seal, seal_of
 from edge.platform.signatures import CertificateKeys
-from edge.platform.sitecheck import SiteCheck
+from edge.platform.sitecheck import AllowedSites, SiteCheck
 from edge.platform.walltimecheck import RedatedMoments, WallTimeCheck
 from edge.wire import WireError
 

@@ -3,13 +3,14 @@
 The library acknowledges a message towards the broker (PUBACK) when it arrives, not when it is
 stored. When this process dies between the two, the broker has forgotten the message and the store
 does not have it; but no receipt was sent either, so the gateway still has it and sends it again.
-For the same reason what does not fit in memory may be thrown away.
+For the same reason what does not fit in memory may be thrown away. What has come and is not yet
+stored is bounded in messages and bytes, and kept over reconnections.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -17,12 +18,11 @@ from paho.mqtt.properties import Properties
 
 from edge.core import TOPIC_PREFIX, Clock
 from edge.core.numbers import Range
-from edge.platform.allowedsites import AllowedSites
 from edge.platform.auditreport import record_name
-from edge.platform.inbox import Inbox, size_of
 from edge.platform.keepquota import KeepQuota
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
 from edge.platform.recordstore import CommittedRecord, RecordStore
+from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import (
     RETRY_NS,
     ArrivedMessage,
@@ -46,6 +46,8 @@ from edge.wire import (
     iso_time,
 )
 
+INBOX_MESSAGES: Final = 20_000
+INBOX_BYTES: Final = 64 << 20
 GROUP_RECORDS: Final = 500  # messages of one commit
 GROUP_BYTES: Final = 8 << 20
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
@@ -56,6 +58,34 @@ REFUSED_PAYLOAD_KEPT: Final = (
     64 << 10
 )  # bytes that are kept of the payload of a message that is refused
 MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
+
+
+class Inbox(asyncio.Queue[aiomqtt.Message]):
+    """What comes when it is full is counted and thrown away: without a receipt it comes again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thrown_away = 0
+        self._bytes = 0
+
+    def put_nowait(self, item: aiomqtt.Message) -> None:
+        size = size_of(item)
+        if self.qsize() >= INBOX_MESSAGES or self._bytes + size > INBOX_BYTES:
+            self.thrown_away += 1
+            return
+        self._bytes += size
+        super().put_nowait(item)
+
+    def _get(self) -> aiomqtt.Message:  # what asyncio.Queue itself calls, and lets be overridden
+        item: aiomqtt.Message = super()._get()
+        self._bytes -= size_of(item)
+        return item
+
+
+def size_of(item: aiomqtt.Message) -> int:
+    """Bytes of its payload; the library has other types for what we never publish."""
+    payload: Any = item.payload
+    return len(payload) if isinstance(payload, bytes) else 0
 
 
 @dataclass(slots=True)

@@ -1,15 +1,33 @@
-"""One record as the platform keeps it: the payload as it came, and what it is found by."""
+"""One record as the platform keeps it: the payload as it came, what it is found by, and what of it
+is its content and what only the envelope of one sending.
+"""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from edge.platform.contentdigest import TIME_QUALITY_RANK, content_digest
 from edge.wire import DecodedMessage, WireError
 from edge.wire.strict import load_json, load_msgpack
 
+# may differ when a record is sent again; decision 13 keeps them out of the manifest's digest too
+ENVELOPE: Final = frozenset({"from", "to", "tq", "bounds", "backfilled", "redelivered"})
+TIME_QUALITY_RANK: Final = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
+
+
+def content_digest(sent: Mapping[str, Any]) -> bytes:
+    """12 bytes that say whether two records have the same content, whatever their encoding."""
+    content = {name: value for name, value in sent.items() if name not in ENVELOPE}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_bytes)
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+
+
+def _bytes(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    raise TypeError(value)
 
 
 @dataclass(frozen=True, slots=True)

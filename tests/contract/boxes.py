@@ -9,7 +9,7 @@ from edge.core import Draft, Stamp
 from edge.gateway.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor, HealthSources
 from edge.gateway.healthcounts import Numbers, queue_fields
 from edge.health.board import Board, Space
-from edge.health.boxreadings import BoxReadings, read_box
+from edge.health.boxalarms import BoxReadings, read_box
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.broker.rabbitmq import gateways
 from edge.core import ConfigError
-from edge.platform.allowedsites import approved_gateways
+from edge.platform.sitecheck import approved_gateways
 from edge.provision.gatewaystore import GatewayStore
 from edge.provision.registryrows import ClaimRequest, ClaimState
 

@@ -11,7 +11,7 @@ from edge.core import Draft, Stamp, Stream, TimeQuality
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor, HealthSources
 from edge.gateway.healthcounts import LINK_FIELDS, Numbers, link_fields, queue_fields
 from edge.health.board import Board, Space, Vitals
-from edge.health.boxreadings import BoxReadings
+from edge.health.boxalarms import BoxReadings
 from edge.health.fields import BY_KEY
 from edge.health.flash import Wear
 from edge.health.loglimit import LogCounts

@@ -13,7 +13,7 @@ from edge.health.board import (
     read_throttle_word,
     read_vitals,
 )
-from edge.health.boxreadings import read_box
+from edge.health.boxalarms import read_box
 from tests.kit.kerneltrees import lay, pi
 
 THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"

@@ -15,11 +15,11 @@ from edge.health.boxalarms import (
     SCARCE_LIMITS,
     AlarmFinding,
     BoxAlarms,
+    BoxReadings,
     above_hysteresis,
     alarm_findings,
     below_hysteresis,
 )
-from edge.health.boxreadings import BoxReadings
 from edge.health.countergrowth import HOUR_NS
 from edge.health.flash import Wear
 

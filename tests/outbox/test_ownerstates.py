@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from edge.outbox.deflate import DEFLATE_MARKER, compress
 from edge.outbox.rowformat import (
     COMPRESS_STATE_FROM,
-    DEFLATE_MARKER,
     MAX_STATE,
-    compress,
+    DamagedRowError,
     pack_state,
+    row_checksum,
     unpack_state,
 )
-from edge.outbox.rowformat import DamagedRowError, row_checksum
 from tests.kit.outbox import opened
 
 LONG = bytes(range(256)) * 40

@@ -170,7 +170,7 @@ def test_what_is_not_what_was_sealed_is_a_finding() -> None:
 
 
 def test_records_without_a_manifest_are_kept_within_bounds(monkeypatch: Any) -> None:
-    monkeypatch.setattr("edge.platform.unsealedrecords.KEPT_BYTES", 20_000)
+    monkeypatch.setattr("edge.platform.auditor.KEPT_BYTES", 20_000)
     data = [message(n) for n in range(1, 200)]
     report = audit(*data, manifest(1, *data))
     assert report.clean

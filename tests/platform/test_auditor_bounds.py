@@ -3,10 +3,8 @@
 import msgpack
 import pytest
 
-from edge.platform import auditor, repeats, unsealedrecords
-from edge.platform.auditor import Auditor
-from edge.platform.repeats import Repeats
-from edge.platform.unsealedrecords import OVERHEAD, UnsealedRecords
+from edge.platform import auditor
+from edge.platform.auditor import OVERHEAD, Auditor, Repeats, UnsealedRecords
 from tests.kit.records import E1, GW
 from tests.platform.seals import key, seal, sent
 
@@ -14,7 +12,7 @@ from tests.platform.seals import key, seal, sent
 def test_what_is_proved_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     room = sum(len(msgpack.packb(sent(n))) + OVERHEAD for n in range(1, 5))
     for kept, proved in ((room, 10), (room - 1, 0)):
-        monkeypatch.setattr(unsealedrecords, "KEPT_BYTES", kept)
+        monkeypatch.setattr(auditor, "KEPT_BYTES", kept)
         waiting = UnsealedRecords()
         for _ in range(10):
             for n in range(1, 5):
@@ -24,7 +22,7 @@ def test_what_is_proved_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsealedrecords, "KEPT_BYTES", 5 * (len(msgpack.packb(sent(9))) + OVERHEAD))
+    monkeypatch.setattr(auditor, "KEPT_BYTES", 5 * (len(msgpack.packb(sent(9))) + OVERHEAD))
     waiting = UnsealedRecords()
     for n in range(1, 10):
         waiting.add(key(n), sent(n))
@@ -48,7 +46,7 @@ def test_a_manifest_that_came_too_early_is_proved_late_and_once() -> None:
 
 
 def test_manifests_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsealedrecords, "WAITING_MANIFESTS", 3)
+    monkeypatch.setattr(auditor, "WAITING_MANIFESTS", 3)
     waiting = UnsealedRecords()
     for n in range(1, 6):
         waiting.add_seal(GW, seal(n, key=(GW, E1, "manifest", n)))
@@ -59,7 +57,7 @@ def test_manifests_that_wait_are_bounded_and_counted(monkeypatch: pytest.MonkeyP
 
 
 def test_of_manifests_that_wait_the_oldest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unsealedrecords, "WAITING_MANIFESTS", 2)
+    monkeypatch.setattr(auditor, "WAITING_MANIFESTS", 2)
     waiting = UnsealedRecords()
     for n in range(1, 4):
         waiting.add_seal(GW, seal(n, key=(GW, E1, "manifest", n)))
@@ -69,7 +67,7 @@ def test_of_manifests_that_wait_the_oldest_is_given_up(monkeypatch: pytest.Monke
 
 
 def test_contents_are_remembered_for_the_newest_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repeats, "DIGESTS_KEPT", 3)
+    monkeypatch.setattr(auditor, "DIGESTS_KEPT", 3)
     seen = Repeats()
     for n in range(1, 5):
         assert seen.compare(key(n), sent(n), True) == (True, None)
@@ -85,7 +83,7 @@ def test_contents_are_remembered_for_the_newest_only(monkeypatch: pytest.MonkeyP
 
 def test_only_what_came_last_is_forgiven_after_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = Repeats()
-    for n in range(1, repeats.IN_FLIGHT + 2):
+    for n in range(1, auditor.IN_FLIGHT + 2):
         seen.compare(key(n), sent(n), True)
     seen.reconnected()
     assert seen.compare(key(2), sent(2), False) == (False, None)

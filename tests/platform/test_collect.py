@@ -13,11 +13,11 @@ import pytest
 
 from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
-from edge.platform import collector, inbox, keepquota
-from edge.platform.allowedsites import AllowedSites
+from edge.platform import collector, keepquota
 from edge.platform.collector import MESSAGES_PER_GATEWAY, Collector
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
+from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
 from edge.wire import JSON, Payload, encode
 from tests.kit.broker import Make, Mosquitto, free_port
@@ -271,7 +271,7 @@ async def test_groups_are_bounded_in_bytes_and_what_waits_at_the_end_is_stored(
 async def test_what_does_not_fit_is_thrown_away_counted_and_not_receipted(
     mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox, "INBOX_MESSAGES", 3)
+    monkeypatch.setattr(collector, "INBOX_MESSAGES", 3)
     async with ten_sent(mosquitto, store) as (running, sender, gate):
         gate.free.set()
         await running.until(lambda: len(sender.receipted) == 4)

@@ -5,8 +5,8 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from edge.platform import inbox
-from edge.platform.inbox import Inbox
+from edge.platform import collector
+from edge.platform.collector import Inbox
 
 
 def message(payload: Any) -> aiomqtt.Message:
@@ -14,7 +14,7 @@ def message(payload: Any) -> aiomqtt.Message:
 
 
 def test_what_is_one_too_many_is_counted_and_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "INBOX_MESSAGES", 3)
+    monkeypatch.setattr(collector, "INBOX_MESSAGES", 3)
     waiting = Inbox()
     came = [message(b"%d" % n) for n in range(5)]
     for each in came:
@@ -24,7 +24,7 @@ def test_what_is_one_too_many_is_counted_and_thrown_away(monkeypatch: pytest.Mon
 
 
 def test_bytes_have_room_again_when_they_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inbox, "INBOX_BYTES", 10)
+    monkeypatch.setattr(collector, "INBOX_BYTES", 10)
     waiting = Inbox()
     for payload in (b"1234", b"123456", b"1", None, b""):  # the last two take none
         waiting.put_nowait(message(payload))

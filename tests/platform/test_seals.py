@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from edge.platform.contentdigest import content_digest
+from edge.platform.receivedrecord import content_digest
 from edge.platform.seals import prove_seal, seal_of
 from edge.wire.clockmoments import Moment
 from tests.kit.records import E1, GW

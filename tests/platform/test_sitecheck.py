@@ -10,12 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import ConfigError
-from edge.platform.allowedsites import REREAD_NS, AllowedSites, parse_site_list
 from edge.platform.audit import audit_store
 from edge.platform.keepquota import KEPT_PER_KIND
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import open_store
-from edge.platform.sitecheck import SITES_SHOWN, SiteCheck, refused_findings
+from edge.platform.sitecheck import (
+    REREAD_NS,
+    SITES_SHOWN,
+    AllowedSites,
+    SiteCheck,
+    parse_site_list,
+    refused_findings,
+)
 from edge.provision.gatewaystore import GatewayStore as Desk
 from edge.provision.registryrows import ClaimRequest, ClaimState
 from tests.kit.records import E1, GW, TOPICS, entry, record

@@ -7,7 +7,7 @@ from aiomqtt import Topic, Wildcard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.platform.topicfilters import check_refusal, receive_refusal, subscriptions
+from edge.platform.subscription import check_refusal, receive_refusal, subscriptions
 
 NAMED = ("k", "v1", "s", "up", "air")  # any of these may be a site or a gateway, too
 TOPICS = [

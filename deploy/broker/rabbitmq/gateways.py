@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[3]))  # from a checkout, wherever 
 
 from edge.core import ConfigError
 from edge.identity.names import SITE, is_gateway
-from edge.platform.allowedsites import approved_gateways, parse_site_list
+from edge.platform.sitecheck import approved_gateways, parse_site_list
 from edge.terminal import echo
 
 TAG: Final = "gateway"
