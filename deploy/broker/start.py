@@ -26,7 +26,7 @@ from edge.identity.names import PLATFORM
 from edge.provision import brokerexport, issuing, pki
 from edge.provision.enroldatabase import EnrolStoreError
 from edge.provision.issuing import IssueRequest
-from edge.provision.registryrows import NamedKind
+from edge.provision.registry import NamedKind
 from edge.provision.serverdir import ServerDirectory
 from edge.terminal import echo
 

@@ -21,7 +21,7 @@ from edge.cli import provision_boxes as boxes
 from edge.cli import provision_city as city
 from edge.cli.provision_common import print_line
 from edge.core import ConfigError
-from edge.provision.registryrows import FOLDER, REASONS, NamedKind
+from edge.provision.registry import FOLDER, REASONS, NamedKind
 
 DAYS = 28
 CITY_DAYS = 730

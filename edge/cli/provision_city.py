@@ -26,7 +26,7 @@ def ca(args: argparse.Namespace) -> int:
 
 def issue(args: argparse.Namespace) -> int:
     from edge.provision import issuing
-    from edge.provision.registryrows import NamedKind, time_to_text
+    from edge.provision.registry import NamedKind, time_to_text
 
     directory = server_folder(args)
     hosts = (*args.dns, *args.ip)
@@ -46,7 +46,7 @@ def issue(args: argparse.Namespace) -> int:
 
 def issued(args: argparse.Namespace) -> int:
     from edge.provision import issuing
-    from edge.provision.registryrows import time_to_text
+    from edge.provision.registry import time_to_text
 
     with contextlib.closing(server_folder(args).store()) as store:
         found = issuing.newest_by_name(store)

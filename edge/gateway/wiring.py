@@ -48,7 +48,7 @@ from edge.process.enginesetup import ContactSetup, DeviceSetup, EngineSetup, Lan
 from edge.process.growthbounds import full_scale_power_w
 from edge.process.inputmeanings import input_meanings
 from edge.process.phase import PhaseSetup
-from edge.process.traffic.classes import LENGTH_CLASSES, Classes
+from edge.process.traffic.passage import LENGTH_CLASSES, Classes
 
 ENERGY_QUANTITIES: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
 ROAD_QUANTITIES: Final = {

@@ -1,12 +1,14 @@
-"""Bytes of a month, counted with a clock that may be wrong. Pure.
+"""Bytes of a month, counted with a clock that may be wrong; and what the kernel says of network
+interfaces, in /sys/class/net, that they are counted by.
 
-A month is known only while the clock is synchronised. Bytes of other times belong to the last
-known month. Only one error loses bytes: a synchronised clock that shows an earlier month than it
-is.
+A month is known only while the clock is synchronised. Bytes of other times belong to the last known
+month. Only one error loses bytes: a synchronised clock that shows an earlier month than it is.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -19,6 +21,7 @@ LEVEL_TEXTS: Final = (
     "80 % of the month's bytes are used: records wait and are sent together",
     "95 % of the month's bytes are used: minutes are merged into quarter hours",
 )
+NET: Final = Path("/sys/class/net")
 
 
 class Month(msgspec.Struct, frozen=True):
@@ -93,3 +96,42 @@ def saver_level(used: int, budget: int) -> int:
 
 def _add_to_month(month: Month, delta: int, lived_s: float) -> Month:
     return Month(month.label, month.used + delta, month.since_s, lived_s)
+
+
+def read_counters(patterns: Sequence[str], net: Path = NET) -> dict[str, Counter]:
+    """Name -> bytes in and out. An interface that goes away meanwhile is left out."""
+    found: dict[str, Counter] = {}
+    for name in matching_interfaces(patterns, net):
+        folder = net / name
+        try:
+            value = sum(_number(folder / f"statistics/{way}_bytes") for way in ("rx", "tx"))
+            found[name] = Counter(_number(folder / "ifindex"), value)
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def read_carrier(patterns: Sequence[str], net: Path = NET) -> bool | None:
+    """False when every interface says that it has none. None when none of them says anything.
+
+    The kernel gives an error for one that is administratively down, and modems have no carrier.
+    """
+    carriers: list[bool] = []
+    for name in matching_interfaces(patterns, net):
+        try:
+            carriers.append(_number(net / name / "carrier") != 0)
+        except (OSError, ValueError):
+            continue
+    return any(carriers) if carriers else None
+
+
+def matching_interfaces(patterns: Sequence[str], net: Path = NET) -> list[str]:
+    try:
+        names = sorted(entry.name for entry in net.iterdir())
+    except OSError:
+        return []
+    return [name for name in names if any(fnmatchcase(name, one) for one in patterns)]
+
+
+def _number(path: Path) -> int:
+    return int(path.read_text(encoding="ascii"))

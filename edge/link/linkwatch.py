@@ -13,15 +13,17 @@ from edge.link import services
 from edge.link.atomicwrite import write_atomically
 from edge.link.budget import (
     LEVEL_TEXTS,
+    NET,
     add_bytes,
     bytes_since,
     month_label,
     month_used,
+    read_carrier,
+    read_counters,
     saver_level,
 )
 from edge.link.daemonclient import DaemonClient, DaemonReport
 from edge.link.dbus import DBus, DBusError
-from edge.link.interfaces import NET, read_carrier, read_counters
 from edge.link.ladder import DueStep, LadderStep, LinkCarrier, LinkObservation, RecoveryLadder
 from edge.link.linkstate import LinkState, LinkStateFile
 from edge.link.modempower import ModemPower

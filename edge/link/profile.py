@@ -1,16 +1,21 @@
 """A claim's network profile as files: for NetworkManager, the enrolment and chrony. Pure.
 
 All are in /run, made anew at each boot: the root may be read-only, and a password of a Wi-Fi lies
-in one place less.
+in one place less. In a keyfile a value can never become a line, a key or a section
+(nm-settings-keyfile(5) and GLib's key files: one `key=value` a line, `\\s \\n \\t \\r \\\\` are
+escapes, blanks at the start of a value are dropped).
 """
 
 import ipaddress
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from edge.identity.network import Network
-from edge.link.keyfile import Sections, escape_text, join_list, render_keyfile, ssid_octets
 
+ESCAPES: Final = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+Sections = Mapping[str, Mapping[str, str]]
 CONNECTIONS: Final = "run/NetworkManager/system-connections"
 MAIN_CONNECTION: Final = f"{CONNECTIONS}/kerbstone.nmconnection"
 TRUNK_CONNECTION: Final = f"{CONNECTIONS}/kerbstone-trunk.nmconnection"
@@ -23,6 +28,37 @@ UUID: Final = "6f5c3c0e-5d0e-4c6f-9d52-6b6572627374"
 TRUNK_UUID: Final = "6f5c3c0e-5d0e-4c6f-9d52-7472756e6b00"
 TYPES: Final = {"ethernet": "ethernet", "wifi": "wifi", "cellular": "gsm"}
 DISABLED_IP: Final[Sections] = {"ipv4": {"method": "disabled"}, "ipv6": {"method": "disabled"}}
+
+
+def escape_text(value: str) -> str:
+    """A value as one line. Raises ValueError for what no key file can hold."""
+    for char in value:
+        if char not in ESCAPES and unicodedata.category(char) in ("Cc", "Cs"):
+            raise ValueError(f"{char!r} cannot stand in a NetworkManager profile")
+    bare = value.strip(" ")
+    if not bare:
+        return "\\s" * len(value)
+    before, _, after = value.partition(bare)
+    inner = "".join(ESCAPES.get(char, char) for char in bare)
+    return "\\s" * len(before) + inner + "\\s" * len(after)
+
+
+def ssid_octets(value: str) -> str:
+    """An SSID: it is bytes, not text, and as a list of numbers it needs no escapes."""
+    return "".join(f"{byte};" for byte in value.encode())
+
+
+def join_list(values: Sequence[str]) -> str:
+    """Addresses; none of them holds a semicolon."""
+    return "".join(f"{value};" for value in values)
+
+
+def render_keyfile(sections: Sections) -> str:
+    """The file. Values come through `escape_text`, `ssid_octets` or `join_list`, or are ours."""
+    lines = ["# Made from the claim at each boot; a change here is lost."]
+    for name, pairs in sections.items():
+        lines += ["", f"[{name}]", *(f"{key}={value}" for key, value in pairs.items())]
+    return "\n".join(lines) + "\n"
 
 
 def file_mode(path: str) -> int:

@@ -9,8 +9,7 @@ from edge.core.record import Stream
 from edge.process.approachsignal import SignalSetup
 from edge.process.baywindow import BaySetup
 from edge.process.calibration import Correction, GasCell, InputPoint
-from edge.process.traffic.classes import LENGTH_CLASSES, Classes, classes_problem
-from edge.process.traffic.passage import Kind
+from edge.process.traffic.passage import LENGTH_CLASSES, Classes, Kind, classes_problem
 
 MIN_SPACING_M: Final[Mapping[Kind, float]] = {"vehicle": 1.8288, "bicycle": 0.5}
 """Six feet: below it a loop pair gives no speed (MnDOT IRIS, DetectionEvent). Loops for bicycles

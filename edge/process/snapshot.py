@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from edge.process.enginesources import EngineSources
 from edge.process.plausibility import faults_over
 from edge.process.traffic.lanewindow import LaneWindow
-from edge.process.traffic.loophealth import PARTS
+from edge.process.traffic.loopselection import PARTS
 
 SNAPSHOT_VERSION: Final = 1
 SOURCE_KINDS: Final = ("lanes", "devices", "pulses", "bays", "signals")

@@ -16,7 +16,7 @@ from edge.provision import atomicfiles, certrequest
 from edge.provision.enrolservice import EnrolService
 from edge.provision.estanswers import HttpAnswer
 from edge.provision.gatewaystore import ClaimClosedError, GatewayStore
-from edge.provision.registryrows import ClaimRequest, ClaimState, IssuedCertificate, time_to_text
+from edge.provision.registry import ClaimRequest, ClaimState, IssuedCertificate, time_to_text
 from edge.provision.serverdir import ServerDirectory
 
 REQUEST: Final = "kerbstone-request.pem"

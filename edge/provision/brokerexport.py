@@ -19,7 +19,7 @@ from edge.core import ConfigError
 from edge.provision import atomicfiles, atomicset
 from edge.provision import certificateforms as forms
 from edge.provision.gatewaystore import GatewayStore
-from edge.provision.registryrows import NamedCertificate, NamedKind, time_to_text
+from edge.provision.registry import NamedCertificate, NamedKind, time_to_text
 from edge.provision.serverdir import ServerDirectory
 
 CA: Final = "ca.crt"  # the names that deploy/broker/mosquitto/kerbstone.conf has

@@ -28,7 +28,7 @@ from edge.provision.gatewaystore import (
     GatewayStore,
     NameTakenError,
 )
-from edge.provision.registryrows import ClaimRequest, ClaimState, IssuedCertificate, time_to_text
+from edge.provision.registry import ClaimRequest, ClaimState, IssuedCertificate, time_to_text
 from edge.provision.serverdir import ALL_SITES, Policy, ServerDirectory
 
 RENEW_AT_SHARE: Final = (

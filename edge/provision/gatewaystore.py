@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.provision.enroldatabase import EnrolDatabase
-from edge.provision.registry import Registry
-from edge.provision.registryrows import (
+from edge.provision.registry import (
     ClaimRequest,
     ClaimState,
     IssuedCertificate,
+    Registry,
     RevokedEntry,
     time_from_text,
     time_to_text,

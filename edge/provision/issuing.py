@@ -24,8 +24,7 @@ from edge.provision import atomicfiles, certrequest, operatordocs
 from edge.provision import certificateforms as forms
 from edge.provision.authority import SERVER_DAYS, Authority
 from edge.provision.gatewaystore import GatewayStore
-from edge.provision.registry import NameInUseError
-from edge.provision.registryrows import NamedCertificate, NamedKind
+from edge.provision.registry import NamedCertificate, NamedKind, NameInUseError
 from edge.provision.serverdir import ServerDirectory
 
 RENEW_BEFORE: Final = timedelta(days=30)  # so long before its end a certificate is a finding

@@ -19,7 +19,7 @@ from edge.identity.claim import CLAIM_NAME, Claim, sign_claim
 from edge.identity.names import is_gateway, spki_hash
 from edge.identity.network import Network
 from edge.provision import atomicfiles
-from edge.provision.registryrows import time_to_text
+from edge.provision.registry import time_to_text
 
 CODE_BYTES: Final = 16  # 128 bit: 26 letters of base32
 SECRET_KEYS: Final = ("psk", "password", "pin")

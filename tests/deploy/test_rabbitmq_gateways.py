@@ -9,7 +9,7 @@ from deploy.broker.rabbitmq import gateways
 from edge.core import ConfigError
 from edge.platform.sitecheck import approved_gateways
 from edge.provision.gatewaystore import GatewayStore
-from edge.provision.registryrows import ClaimRequest, ClaimState
+from edge.provision.registry import ClaimRequest, ClaimState
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

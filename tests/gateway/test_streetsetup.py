@@ -12,7 +12,7 @@ from edge.infer.sites import ApproachSite, LaneSite
 from edge.process.approachsignal import SignalSetup
 from edge.process.baywindow import BaySetup
 from edge.process.phase import PhaseSetup
-from edge.process.traffic.classes import LENGTH_CLASSES
+from edge.process.traffic.passage import LENGTH_CLASSES
 
 SITE = """\
 [site]

@@ -7,7 +7,7 @@ from typing import Final
 
 from edge.identity.claim import CLAIM_NAME, Claim, parse_claim
 from edge.provision import operatordocs
-from edge.provision.registryrows import IssuedCertificate
+from edge.provision.registry import IssuedCertificate
 from edge.provision.serverprocess import ServerProcess
 from tests.kit.enrolment import EnrolmentServer
 

@@ -10,7 +10,7 @@ from edge.identity.claim import Claim
 from edge.identity.identitybundle import load_bundle
 from edge.identity.statefolder import StateFolder
 from edge.provision import approvals
-from edge.provision.registryrows import IssuedCertificate
+from edge.provision.registry import IssuedCertificate
 from tests.identity import enrolling_box as here
 from tests.identity import traced_process
 from tests.identity.card import everything, tree, wrong

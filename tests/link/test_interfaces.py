@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.link.budget import Counter
-from edge.link.interfaces import NET, matching_interfaces, read_carrier, read_counters
+from edge.link.budget import NET, Counter, matching_interfaces, read_carrier, read_counters
 from tests.link.net import Net
 
 

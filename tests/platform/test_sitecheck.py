@@ -23,7 +23,7 @@ from edge.platform.sitecheck import (
     refused_findings,
 )
 from edge.provision.gatewaystore import GatewayStore as Desk
-from edge.provision.registryrows import ClaimRequest, ClaimState
+from edge.provision.registry import ClaimRequest, ClaimState
 from tests.kit.records import E1, GW, TOPICS, entry, record
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)

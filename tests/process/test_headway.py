@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge.core.edge import Contact
-from edge.process.traffic.classes import LENGTH_CLASSES, count_by_class
+from edge.process.traffic.passage import LENGTH_CLASSES, count_by_class
 from tests.kit.engine import (
     MINUTE,
     MS,

@@ -12,7 +12,7 @@ from edge.core import ConfigError
 from edge.provision import atomicfiles, brokerexport, issuing
 from edge.provision.brokerexport import ExportResult
 from edge.provision.issuing import IssueRequest
-from edge.provision.registryrows import NamedKind
+from edge.provision.registry import NamedKind
 from tests.kit.enrolment import EnrolmentServer
 from tests.kit.power import ProcessKilled
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.provision import brokerexport
-from edge.provision.registryrows import FOLDER
+from edge.provision.registry import FOLDER
 from edge.provision.serverdir import ServerDirectory
 from tests.kit.enrolment import EnrolmentServer
 

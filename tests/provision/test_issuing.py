@@ -15,7 +15,7 @@ from edge.provision import issuing
 from edge.provision.enroldatabase import APPLICATION_ID, USER_VERSION
 from edge.provision.gatewaystore import GatewayStore
 from edge.provision.issuing import IssueRequest, IssueResult
-from edge.provision.registryrows import NamedKind
+from edge.provision.registry import NamedKind
 from tests.kit.enrolment import PEM, DeviceKey, EnrolmentServer
 
 HOSTS = ("broker.city.example", "192.0.2.10")

@@ -4,7 +4,7 @@ import pytest
 from cryptography import x509
 
 from edge.provision import operatordocs
-from edge.provision.registryrows import ClaimState
+from edge.provision.registry import ClaimState
 from tests.kit.enrolment import DeviceKey, EnrolmentServer
 
 SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'

@@ -18,8 +18,14 @@ from edge.process.occupancycounter import OccupancyCounter
 from edge.process.traffic import recount
 from edge.process.traffic.activitycheck import ActivityCheck
 from edge.process.traffic.headway import HeadwayTracker, pulse_quality
-from edge.process.traffic.loophealth import PARTS, loop_fault_events, loop_state
-from edge.process.traffic.loopselection import LoopSelection, select_loop, worst_state
+from edge.process.traffic.loopselection import (
+    PARTS,
+    LoopSelection,
+    loop_fault_events,
+    loop_state,
+    select_loop,
+    worst_state,
+)
 from edge.process.traffic.loopwindow import LoopWindow, PairWindow, lane_body
 from edge.process.traffic.pairing import Pairing, Presence, speed_trap
 from edge.process.traffic.queuetime import QueueTime

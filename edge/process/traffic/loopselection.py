@@ -1,14 +1,19 @@
-"""Which loop of a lane counts, and what its record can say: by the states of lead and trail.
+"""The one word for the state of a loop, with the events that go with it; and by the states of lead
+and trail, which loop of a lane counts, and what its record can say.
 
 The table of it stands in docs/traffic.md, and each of its cells is a test.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
 from edge.core.looptick import LoopPartName
+from edge.core.record import Draft
 from edge.process import qualitycounts
+from edge.process.engineevents import sensor_fault_event
+from edge.process.occupancycounter import OccupancyCounter
+from edge.process.traffic.activitycheck import ActivityCheck
 
 OK: Final = "ok"
 PAIR_STATES: Final = ("swapped", "mismatch")
@@ -36,6 +41,7 @@ HEALTH_STATES: Final = (
 
 
 SOUND, DOUBT, NOTHING = range(3)  # how much the count of a loop is worth
+PARTS: Final[tuple[LoopPartName, ...]] = ("lead", "trail")
 
 
 class LoopSelection(NamedTuple):
@@ -90,3 +96,30 @@ def _health(lead: str, trail: str | None) -> str:
     if lead != OK or trail is None or trail == OK:
         return lead
     return trail if trail in PAIR_STATES else f"trail_{trail}"
+
+
+def loop_state(loop: OccupancyCounter, activity: ActivityCheck, flooded: bool) -> str:
+    """The worst that was true of a loop in the window, right after its border."""
+    if loop.was_stuck:
+        return "stuck_on"
+    if activity.was_chatter or flooded:
+        return "chatter"
+    if loop.seen_ns < 1000:
+        return "unobserved"
+    return "no_activity" if activity.silent else "ok"
+
+
+def loop_fault_events(
+    lane: str, loops: Sequence[OccupancyCounter], activities: Sequence[ActivityCheck]
+) -> list[Draft]:
+    """What began or ended in the window, as events; the lead loop is first."""
+    fault_events = [
+        sensor_fault_event(lane, at, "stuck_on", on, part, since_s=loop.max_s)
+        for part, loop in zip(PARTS, loops, strict=False)
+        for at, on in loop.faults
+    ]
+    return fault_events + [
+        sensor_fault_event(lane, at, fault, on, part, since_s=activity.since_s[fault])
+        for part, activity in zip(PARTS, activities, strict=False)
+        for at, fault, on in activity.faults
+    ]

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from edge.process import qualitycounts
 from edge.process.enginesetup import LaneSetup
-from edge.process.traffic.classes import count_by_class
 from edge.process.traffic.histogram import LENGTH_BINS, SPEED_BINS, TIME_BINS, HistogramCounts
 from edge.process.traffic.loopselection import LoopSelection
-from edge.process.traffic.passage import Passage
+from edge.process.traffic.passage import Passage, count_by_class
 from edge.process.traffic.singleloopspeed import merge_single_speeds as merged_single
 
 
