@@ -14,7 +14,7 @@ from edge.outbox.database import DATABASE_NAME
 from tests.kit.memory import in_memory
 from tests.kit.outbox import MARK, S, drafts, everything
 from tests.long import one_in
-from tests.outbox.test_foreign_owner import OURS, opened
+from tests.outbox.test_outboxfolder_foreign_owner import OURS, opened
 
 COLUMNS = {
     "meta": ["value"],
