@@ -109,7 +109,7 @@ class Outbox(FailoverStorage):
             storage.add_notice(
                 True, damage or (TORN_COMMIT_NOTICE if past == "doubtful" else STALE_NOTICE)
             )
-        # of a store that was kept beside another one's the epoch file does not know
+        # of an outbox that was kept beside another one's the epoch file does not know
         last = start.previous_epoch or (start.former.epoch if start.former is not None else 0)
         if damage and last:
             self._drops[last, "*", "damage"] = DropRange(1, None, None)

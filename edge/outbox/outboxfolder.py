@@ -47,7 +47,7 @@ FOREIGN_PATTERNS: Final = ("outbox.foreign.*.db", "outbox.v*.db")
 UNSAFE_CHARACTERS: Final = re.compile(r"[^a-z0-9_-]")  # in what a file of somebody says of itself
 MIN_DATABASE_BYTES: Final = 1 << 20  # bytes
 FOREIGN_MAX: Final = (
-    4  # stores that are put aside at one start, each in the place of the one before
+    4  # outboxes that are put aside at one start, each in the place of the one before
 )
 MIN_SHARE: Final = 4  # one part in so many of the limit is ours whatever is kept beside it
 

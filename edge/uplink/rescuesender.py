@@ -1,5 +1,6 @@
-"""Records of a store that no daemon has: to the broker under their own keys, beside a gateway that
-may be connected. Nothing is said of the gateway's own state, and nothing is retained."""
+"""Records of an outbox that no daemon has: to the broker under their own keys, beside a gateway
+that may be connected. Nothing is said of the gateway's own state, and nothing is retained.
+"""
 
 import asyncio
 from collections import Counter, deque

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from edge.core import Record, Stream
 from edge.uplink.envelope import ClockMarkLike
 
-PAGE_ROWS: Final = 200  # rows asked of the store at one time
+PAGE_ROWS: Final = 200  # rows asked of the outbox at one time
 LIVE_LIMIT: Final = 1000  # rows kept as live; more than that go through the backlog
 LIVE_AGE_NS: Final = 10_000_000_000  # a row that waited longer is not live any more
 NEVER: Final = (1 << 63) - 1
@@ -30,7 +30,7 @@ class StoredRow(Protocol):
 
 
 class Backlog(Protocol):
-    """What the uplink asks of the store."""
+    """What the uplink asks of the outbox."""
 
     async def pending(self, after_row: int = 0, limit: int = 200) -> Sequence[StoredRow]: ...
     async def urgent(self, after_row: int = 0, limit: int = 200) -> Sequence[StoredRow]: ...
@@ -58,7 +58,7 @@ class BacklogReader:
         self._done: set[int] = set()  # confirmed since the page was asked for
         self._after = 0
         self._turning = False
-        self.behind = True  # there may be more rows in the store
+        self.behind = True  # there may be more rows in the outbox
 
     def rewind(self, row: int) -> None:
         """Look again from behind `row`."""
@@ -90,7 +90,7 @@ class BacklogReader:
         return self.behind and not self._page
 
     async def next_page(self) -> None:
-        """Fetch the next rows; at the end of the store it rests until a `rewind`."""
+        """Fetch the next rows; at the end of the outbox it rests until a `rewind`."""
         after = self._after
         self._done.clear()
         self._turning = True

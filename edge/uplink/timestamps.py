@@ -81,7 +81,7 @@ def _unpacked(state: StoredState | None) -> list[Moment]:
 
 
 class Timestamper:
-    """Asks the store once for each boot; of the one that runs it is given the clock as well."""
+    """Asks the outbox once for each boot; of the one that runs it is given the clock as well."""
 
     def __init__(self, backlog: Backlog, boot: int, epoch: int) -> None:
         self._backlog, self._boot, self._epoch = backlog, boot, epoch
@@ -97,9 +97,9 @@ class Timestamper:
 
     def see(self, now: Stamp) -> None:
         """What the clocks show; given often, so that a step is dated by when it was. Kept by the
-        store before: a mark that is lost with the power cannot prove what was dated by it."""
+        outbox before: a mark that is lost with the power cannot prove what was dated by it."""
         if self._clock_map.see(now):
-            # asked once more when the store has surely heard of it, too
+            # asked once more when the outbox has surely heard of it, too
             self._stale, self._again_ns = True, now.mono_ns + REREAD_NS
         elif self._again_ns is not None and now.mono_ns >= self._again_ns:
             self._stale, self._again_ns = True, None
