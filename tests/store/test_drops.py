@@ -189,3 +189,17 @@ def test_what_nobody_knows_stays_unknown_when_more_is_declared(
     known = one.last is not None and one.count is not None
     assert more[AIR] == (DropRange(one.first, max(one.last or 0, 8), (one.count or 0) + 1) if known
                          else one)  # fmt: skip
+
+
+def test_what_is_lost_after_a_declaration_waits_until_somebody_confirms_again(
+    tmp_path: Path,
+) -> None:
+    """A box that drops with each commit and reaches nobody would fill its room with events."""
+    outbox, _ = lost_five(tmp_path)
+    for at in range(3, 6):
+        outbox.dead_letter(everything(outbox)[0].row, "no")
+        assert declared(outbox.commit([], clock=ClockMark(at * S, 0, "none"))) == []
+    row = everything(outbox)[0].row
+    rows = outbox.commit([], confirmed=[row], clock=ClockMark(6 * S, 0, "none"))
+    assert [(stream, count) for stream, _, count in declared(rows)] == [("air", 3)]
+    outbox.close()
