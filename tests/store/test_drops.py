@@ -7,6 +7,7 @@ import pytest
 
 from edge.core import Draft, RecordKey, Stream
 from edge.store import ClockMark, Outbox, StoredRecord
+from edge.store import drops as drops_module
 from edge.store.catchup import merge_drops
 from edge.store.drops import DropRange, PendingDrops
 from edge.store.rowformat import OutboxRow, make_row, pack_body
@@ -202,4 +203,19 @@ def test_what_is_lost_after_a_declaration_waits_until_somebody_confirms_again(
     row = everything(outbox)[0].row
     rows = outbox.commit([], confirmed=[row], clock=ClockMark(6 * S, 0, "none"))
     assert [(stream, count) for stream, _, count in declared(rows)] == [("air", 3)]
+    outbox.close()
+
+
+@pytest.mark.parametrize("stream", [7, None, ["air"]])
+def test_a_declaration_of_what_is_no_stream_is_none(tmp_path: Path, stream: object) -> None:
+    """It says everything twice, so its checksum alone would not keep it out."""
+    outbox, event = lost_five(tmp_path)
+    assert outbox._disk is not None
+    row = outbox._disk.row(event.row)
+    assert row is not None
+    assert drops_module._declared(row) is not None
+    body = {**event.record.body, "stream_of": stream}
+    body["text"] = str(body["text"]).replace("5 air records", f"5 {stream} records")
+    draft = Draft(Stream.EVENT, row.source, 0, 0, body)
+    assert drops_module._declared(row._replace(body=pack_body(draft))) is None
     outbox.close()
