@@ -7,6 +7,7 @@ import pytest
 
 from edge.core import Draft, RecordKey, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.outbox import drops as drops_module
 from edge.outbox.catchup import merge_drops
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body
@@ -189,3 +190,32 @@ def test_what_nobody_knows_stays_unknown_when_more_is_declared(
     known = one.last is not None and one.count is not None
     assert more[AIR] == (DropRange(one.first, max(one.last or 0, 8), (one.count or 0) + 1) if known
                          else one)  # fmt: skip
+
+
+def test_what_is_lost_after_a_declaration_waits_until_somebody_confirms_again(
+    tmp_path: Path,
+) -> None:
+    """A box that drops with each commit and reaches nobody would fill its room with events."""
+    outbox, _ = lost_five(tmp_path)
+    for at in range(3, 6):
+        outbox.dead_letter(everything(outbox)[0].row, "no")
+        assert declared(outbox.commit([], clock=ClockMark(at * S, 0, "none"))) == []
+    row = everything(outbox)[0].row
+    rows = outbox.commit([], confirmed=[row], clock=ClockMark(6 * S, 0, "none"))
+    assert [(stream, count) for stream, _, count in declared(rows)] == [("air", 3)]
+    outbox.close()
+
+
+@pytest.mark.parametrize("stream", [7, None, ["air"]])
+def test_a_declaration_of_what_is_no_stream_is_none(tmp_path: Path, stream: object) -> None:
+    """It says everything twice, so its checksum alone would not keep it out."""
+    outbox, event = lost_five(tmp_path)
+    assert outbox._disk is not None
+    row = outbox._disk.row(event.row)
+    assert row is not None
+    assert drops_module._declared(row) is not None
+    body = {**event.record.body, "stream_of": stream}
+    body["text"] = str(body["text"]).replace("5 air records", f"5 {stream} records")
+    draft = Draft(Stream.EVENT, row.source, 0, 0, body)
+    assert drops_module._declared(row._replace(body=pack_body(draft))) is None
+    outbox.close()
