@@ -68,8 +68,7 @@ class SenderHooks:
     sealed: Callable[[Record, *tuple[Moment, ...]], None] = field(
         default=lambda record, *moments: None
     )
-    """A record goes out, dated by the first of these moments on the clocks of its boot; a former
-    process may have dated it by another one."""
+    """A record goes out, dated by the first of these; a former process maybe by another one."""
     time_passed: Callable[[int], None] = field(default=lambda wall_ns: None)
     """Unix ns: a moment that has certainly passed, the server's certificate says so."""
     certificate_accepted: Callable[[bool], None] = field(default=lambda accepted: None)

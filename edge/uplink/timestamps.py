@@ -19,7 +19,7 @@ from edge.wire.clockmoments import KnownBounds, Moment, make_moment, parse_momen
 MOMENTS_OWNER: Final = "moments"
 VERSION: Final = 1
 BOOT_MOMENTS: Final = 24  # of one boot, the latest: with what dates now, a manifest has room for it
-BOOTS: Final = 64  # those from which was sent last
+BOOTS: Final = 512  # of former processes, those from which was sent last
 
 StoredState = tuple[int, bytes]
 MarksAndBounds = tuple[Sequence[ClockMarkLike], KnownBounds]
@@ -35,7 +35,9 @@ class UsedMoments:
     def __init__(self, state: StoredState | None = None) -> None:
         """From what the outbox has kept; nothing if that cannot be read."""
         self._boots: dict[int, tuple[Moment, ...]] = {}
-        self._add(_unpacked(state))
+        self.add(_unpacked(state))
+        while len(self._boots) > BOOTS:  # not later: what a batch is dated by stays while it goes
+            del self._boots[next(iter(self._boots))]
         self._former = dict(self._boots)
 
     def former(self, boot: int) -> tuple[Moment, ...]:
@@ -53,22 +55,14 @@ class UsedMoments:
 
     def state_with(self, news: Iterable[Moment]) -> StoredState:
         """For the outbox, to be kept before `add` is told."""
-        others = UsedMoments()
-        others._boots = dict(self._boots)
-        others._add(news)
-        kept = [moment.packed() for boot in others._boots.values() for moment in boot]
-        return VERSION, msgpack.packb(kept)
+        kept = (moment for boot in self._boots.values() for moment in boot)
+        return VERSION, msgpack.packb([moment.packed() for moment in (*kept, *news)])
 
     def add(self, news: Iterable[Moment]) -> None:
         """They are on disk."""
-        self._add(news)
-
-    def _add(self, moments: Iterable[Moment]) -> None:
-        for moment in moments:
+        for moment in news:
             known = self._boots.pop(moment.boot, ())
             self._boots[moment.boot] = (*known, moment)[-BOOT_MOMENTS:]
-            if len(self._boots) > BOOTS:
-                del self._boots[next(iter(self._boots))]
 
 
 def _unpacked(state: StoredState | None) -> list[Moment]:

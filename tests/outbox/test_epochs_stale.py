@@ -4,6 +4,8 @@ from pathlib import Path
 
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox
+from edge.outbox.epochs import BLIND_STARTS, plan_epoch
+from edge.outbox.storefiles import EPOCH_FILE, EpochFile, write_epoch_file
 
 S = 1_000_000_000
 
@@ -56,3 +58,12 @@ def test_an_ordinary_kill_is_no_loss(tmp_path: Path) -> None:
     assert second.commit([], confirmed=[1], clock=ClockMark(2 * S, S, "none")) == []
     second.close()
     first.close()
+
+
+def test_without_a_database_the_epoch_file_alone_counts_on(tmp_path: Path) -> None:
+    """A start has a number by chance only where nothing is known of those before it."""
+    write_epoch_file(tmp_path, EpochFile(starts=7, boots=3, boot_id="b", epoch=7 << 32))
+    start = plan_epoch(None, tmp_path, "b")
+    assert (start.number, start.boot) == (8, 3)
+    (tmp_path / EPOCH_FILE).unlink()
+    assert plan_epoch(None, tmp_path, "b").number in BLIND_STARTS

@@ -2,11 +2,15 @@
 
 import random
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from edge.core import Stamp
 from edge.uplink.broker import Broker
 from edge.uplink.reconnect import MAX_BACKOFF_S, RETURN_TO_FIRST_S, ReconnectPolicy
+from edge.uplink.sender import Sender
 
 S = 1_000_000_000
 A, B, C = (Broker(name, 1883, "gw") for name in "abc")
@@ -147,6 +151,20 @@ def test_after_15_minutes_with_another_broker_the_first_is_tried_again() -> None
         assert one.return_due(now + 1351 * S)
     assert 0.5 * RETURN_TO_FIRST_S <= min(dues) < 0.55 * RETURN_TO_FIRST_S
     assert 1.45 * RETURN_TO_FIRST_S < max(dues) <= 1.5 * RETURN_TO_FIRST_S
+
+
+@pytest.mark.parametrize("in_flight", [True, False])
+def test_nobody_leaves_a_broker_while_it_has_not_answered_all(in_flight: bool) -> None:
+    """What is on its way would go to the other one once more."""
+    one = made()
+    one.failed(0)
+    one.connected(0)
+    sender: Any = SimpleNamespace(
+        _reconnect=one,
+        _clock=SimpleNamespace(now=lambda: Stamp(MONTH, 0, "none")),
+        _delivery=SimpleNamespace(in_flight=in_flight),
+    )
+    assert Sender._returns(sender) is not in_flight
 
 
 def test_with_the_first_there_is_nothing_to_return_to() -> None:

@@ -124,6 +124,17 @@ async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
     assert [stored.row for stored in iter(pages.next, None)] == [1, 3]
 
 
+async def test_while_what_can_wait_is_held_only_alarms_are_read() -> None:
+    """A page that waits in memory for a quarter of an hour would be old when it may go."""
+    made = feed([1, 2, 3])
+    made.hold_live()
+    while await made.next_page():
+        pass
+    assert not made._rest.filled
+    made.held = False
+    assert await drained(made) == [1, 2, 3]
+
+
 async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None:
     pages = BacklogReader(StoredRows([1, 2, 3]), urgent=False)
     await pages.next_page()

@@ -1,5 +1,6 @@
 """The clock maps of the boots that are sent from: each is asked for once, and so many are kept."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from edge.core import Record, RecordKey, Stamp, Stream
 from edge.outbox import ClockMark
 from edge.uplink.timestamps import (
+    BOOTS,
     BOOTS_LIMIT,
     MOMENTS_OWNER,
     REREAD_NS,
@@ -152,3 +154,17 @@ async def test_a_record_of_a_former_epoch_may_have_been_dated_by_what_former_one
     assert (by.tq, former) == ("ntp", [stepped])
     assert len(dating.date(record(9), backfilled=True, redelivered=False)[1]) == 1
     assert len(dating.date(record(9, 2), backfilled=False, redelivered=False)[1]) == 1
+
+
+async def test_a_page_may_be_of_more_boots_than_are_remembered_for_the_next_process() -> None:
+    """A box that starts a hundred times in a night: what is kept for one batch stays kept in it."""
+    store = MarkedRows()
+    dating = Timestamper(store, 999, 2)
+    many = [record(boot) for boot in range(1, BOOTS + 101)]
+    async with asyncio.timeout(20):
+        await dating.prepare(many)
+        await dating.prepare(many)
+    assert len(store.kept) == 1
+    kept = UsedMoments(store.kept[0][MOMENTS_OWNER])
+    assert kept.former(BOOTS + 100)
+    assert not kept.former(1), "the next process remembers the last ones"

@@ -7,7 +7,8 @@ from edge.uplink.timestamps import BOOT_MOMENTS, BOOTS, VERSION, UsedMoments
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
 
 NTP = Moment(3, 5_000, 1_790_000_000_005_000, "ntp")
-FLOOR = Moment(3, 5_000, 1_790_000_000_005_000, "floor", 1_780_000_000_000_000)
+BEFORE_US = 1_780_000_000_000_000
+FLOOR = Moment(3, 5_000, 1_790_000_000_005_000, "floor", BEFORE_US)
 
 
 def used(*moments: Moment) -> UsedMoments:
@@ -19,8 +20,8 @@ def test_what_is_kept_is_no_news_and_what_dates_otherwise_is() -> None:
     kept = UsedMoments()
     assert kept.news([NTP, NTP, FLOOR, NTP._replace(wall_us=NTP.wall_us + 9_000)]) == [NTP, FLOOR]
     kept.add([NTP, FLOOR])
-    moved = FLOOR._replace(before_us=FLOOR.before_us + 11_000)  # type: ignore[operator]
-    near = FLOOR._replace(before_us=FLOOR.before_us + 9_000)  # type: ignore[operator]
+    moved = FLOOR._replace(before_us=BEFORE_US + 11_000)
+    near = FLOOR._replace(before_us=BEFORE_US + 9_000)
     set_ = NTP._replace(wall_us=NTP.wall_us + 11_000)
     bounded = FLOOR._replace(after_us=1_800_000_000_000_000)
     news = [moved, set_, bounded, NTP._replace(boot=4)]
