@@ -34,7 +34,16 @@ from edge.core.reading import (
     mark_stale,
     sweep,
 )
-from edge.core.record import TOPIC_PREFIX, Body, Draft, Envelope, Record, RecordKey, Stream
+from edge.core.record import (
+    TOPIC_PREFIX,
+    Body,
+    Draft,
+    Envelope,
+    Record,
+    RecordKey,
+    StoredBody,
+    Stream,
+)
 
 __all__ = [
     "GOOD",
@@ -77,6 +86,7 @@ __all__ = [
     "Stamp",
     "Stateful",
     "Stay",
+    "StoredBody",
     "Stream",
     "Sweep",
     "TimeQuality",

@@ -3,22 +3,44 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 from edge.acquire.stage import Stage
-from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
+from edge.core import (
+    Body,
+    Clock,
+    Condition,
+    Contact,
+    Draft,
+    Edge,
+    Reason,
+    StoredBody,
+    Stream,
+    Sweep,
+)
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
 from edge.gateway.recover import OpeningLines
 from edge.gateway.wiring import Wiring
+from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import ALARMS
+from edge.wire.contract.event import SensorFault
+from edge.wire.contract.points import Air, Energy, LoopCard
 
 LOG = logging.getLogger("kerbstone")
 
 UNMATCHED_INPUT_TEXT = (
     "an edge came from a line that belongs to no lane or device; the status counts such edges"
 )
+
+
+def log_texts(events: Sequence[Draft]) -> None:
+    """A line in the log for each."""
+    for draft in events:
+        LOG.warning("%s", body_map(draft.body)["text"])
 
 
 class Ingest:
@@ -144,25 +166,19 @@ class Ingest:
 
     def add_events(self, events: Sequence[Draft]) -> None:
         """Events of the box itself, with a line in the log each."""
-        for draft in events:
-            LOG.warning("%s", draft.body["text"])
+        log_texts(events)
         self._hurry(events)
 
     def alarm(self, kind: str, text: str) -> None:
         """Something about the box itself that a person should hear."""
         LOG.warning("%s", text)
         now_ns = self._clock.now().mono_ns
-        body = {"event": kind, "text": text}
+        body = ALARMS[kind](text=text)
         self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
 
     def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
         """Summaries of devices that report conditions have them, too."""
-        return [
-            replace(draft, body={**draft.body, "health": sorted(conditions.health)})
-            if "points" in draft.body and (conditions := self._now(draft.source)).health
-            else draft
-            for draft in drafts
-        ]
+        return [self._with_conditions(draft, draft.body) for draft in drafts]
 
     def alarm_once(self, kind: str, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""
@@ -188,11 +204,21 @@ class Ingest:
     def _report_fault(self, what: str, fault: Fault, now_ns: int) -> None:
         text = f"{what}: {fault.text}{LAST if fault.held else ''}"
         (LOG.info if fault.reported is None else LOG.warning)("%s", text)
-        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": text}
+        body = SensorFault(state="off", text=text)
         if fault.reported is not None:
             # what it sent before was read from it: nothing that was sent is in doubt
-            body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
+            body.state, body.reason, body.since_s = "on", cast("Reason", fault.reason), 0.0
         self._hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
+
+    def _with_conditions(self, draft: Draft, body: Body | StoredBody) -> Draft:
+        if not isinstance(body, Air | Energy | LoopCard):
+            return draft
+        conditions = self._now(draft.source).health
+        if not conditions:
+            return draft
+        body = copy(body)
+        body.health = sorted(conditions)
+        return replace(draft, body=body)
 
     def _now(self, device: str) -> DeviceConditions:
         voice = self.throttles.get(device)
@@ -200,8 +226,7 @@ class Ingest:
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
         """A device has reported something of itself."""
-        for draft in events:
-            LOG.warning("%s", draft.body["text"])
+        log_texts(events)
         self._hurry(events)
         if events or another:
             self.changed()

@@ -4,18 +4,19 @@ import base64
 import hashlib
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 
-from edge.core import ConfigError, Draft, Stamp
+from edge.core import ConfigError, Draft, Stamp, StoredBody
 from edge.outbox import Epoch, OwnerStates, StoredRecord
-from edge.uplink.manifests import Manifests, Sign
+from edge.uplink.manifests import Manifests, Sign, Signature
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
+from edge.wire.contract.manifest import Algorithm
 
 LOG: Final = logging.getLogger("kerbstone")
 MANIFEST_OWNER: Final = "manifest"
@@ -100,16 +101,16 @@ def make_signer(key: Path | None, cert: Path | None) -> Sign | None:
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"uplink.key: {key}, {cert}: {error}") from None
     alg, how = _algorithm(private, SHA256())
-    known = {"alg": alg, "cert_sha256": hashlib.sha256(der).hexdigest()}
+    cert_sha256 = hashlib.sha256(der).hexdigest()
 
-    def sign(body: Mapping[str, Any]) -> Mapping[str, str]:
+    def sign(body: StoredBody) -> Signature:
         signature = private.sign(signed_bytes(body), *how)
-        return {**known, "sig": base64.b64encode(signature).decode()}
+        return Signature(alg, cert_sha256, base64.b64encode(signature).decode())
 
     return sign
 
 
-def _algorithm(private: Any, digest: Any) -> tuple[str, tuple[Any, ...]]:
+def _algorithm(private: Any, digest: Any) -> tuple[Algorithm, tuple[Any, ...]]:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
     match private:

@@ -19,6 +19,7 @@ from edge.core import Contact, Draft, Edge, Record, RecordKey, Stream
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
 from edge.infer.bundlemanifest import ModelError, read_manifest
+from edge.wire.contract.body import body_map
 from models import BUNDLES
 
 CSV_HEADER: Final = ["t_ms", "line", "level"]
@@ -164,7 +165,7 @@ class Replay:
         for draft in drafts:
             seq = numbers[draft.stream] = numbers.get(draft.stream, 0) + 1
             key = RecordKey(0, draft.stream, seq)
-            yield Record(key, draft.source, 0, draft.from_ns, draft.to_ns, draft.body)
+            yield Record(key, draft.source, 0, draft.from_ns, draft.to_ns, body_map(draft.body))
 
 
 class FlagChange(NamedTuple):

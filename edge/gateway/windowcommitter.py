@@ -27,6 +27,7 @@ from edge.gateway.windowschedule import GRACE_NS, SYNCED, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
+from edge.wire.contract.boxevent import ClockCut, CutReason
 
 LOG = logging.getLogger("kerbstone")
 
@@ -293,9 +294,9 @@ class WindowCommitter:
 
     # -- commits ---------------------------------------------------------------------------------
 
-    async def _cut(self, now: Stamp, why: str) -> None:
+    async def _cut(self, now: Stamp, why: CutReason) -> None:
         """Time became known, or jumped: the open window ends here, and says so."""
-        body = {"event": "clock", "reason": why, "text": CUT_TEXTS[why]}
+        body = ClockCut(reason=why, text=CUT_TEXTS[why])
         at_ns = now.mono_ns
         self._ingest.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
         await self.close(at_ns, partial=True)

@@ -5,12 +5,18 @@ Pure: it is given each record that goes out, and gives drafts when they are due.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, cast
 
-from edge.core import Draft, Record, Stream
+from msgspec import UNSET
+
+from edge.core import Draft, Record, StoredBody, Stream
 from edge.core.numbers import Numbers, Step, decode_steps
 from edge.wire import CHAIN_START, chain_record
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
+from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import PreviousEpoch
+from edge.wire.contract.manifest import Algorithm, Manifest, Moments
+from edge.wire.contract.manifest import Moment as PackedMoment
 
 SEGMENT_RECORDS: Final = 2000  # records of one segment; then it ends before its time
 SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end
@@ -21,8 +27,18 @@ REDATED_LISTED_LIMIT: Final = 256  # of these it is known that a manifest has li
 VERSION: Final = 2
 
 SegmentPlace = tuple[int, str]  # epoch and stream
-Sign = Callable[[Mapping[str, Any]], Mapping[str, str]]
-"""Gives `alg`, `sig` and `cert_sha256` of a manifest's body."""
+
+
+class Signature(NamedTuple):
+    """What a device's key adds to a manifest."""
+
+    alg: Algorithm
+    cert_sha256: str
+    sig: str
+
+
+Sign = Callable[[StoredBody], Signature]
+"""Signs a manifest's body."""
 
 
 @dataclass(slots=True)
@@ -83,22 +99,18 @@ class ManifestSegment:
                 news.append(moment)
         return news
 
-    def body(self) -> dict[str, Any]:
-        return {
-            "epoch_of": self.epoch,
-            "stream_of": self.stream,
-            "first": self.first,
-            "last": self.last,
-            "count": self.count,
-            "seqs": [list(step) for step in self.steps],
-            "sha256": self.chain.hex(),
-            "clock": _packed(self.clock),
-            **(
-                {"clock_redelivered": _packed(self.clock_redelivered)}
-                if self.clock_redelivered
-                else {}
-            ),
-        }
+    def body(self) -> Manifest:
+        return Manifest(
+            epoch_of=self.epoch,
+            stream_of=self.stream,
+            first=self.first,
+            last=self.last,
+            count=self.count,
+            seqs=[(first, last, step) for first, last, step in self.steps],
+            sha256=self.chain.hex(),
+            clock=_packed(self.clock),
+            clock_redelivered=_packed(self.clock_redelivered) or UNSET,
+        )
 
 
 class Manifests:
@@ -162,22 +174,13 @@ class Manifests:
         self._leaving += zip(drafts, ended, strict=True)
         return drafts
 
-    def opening(self, epoch: int, former: Mapping[str, Any], now_ns: int) -> Draft:
+    def opening(self, epoch: int, former: PreviousEpoch, now_ns: int) -> Draft:
         """The first manifest of an epoch: it seals nothing and names the former epoch."""
-        body = {
-            "epoch_of": epoch,
-            "stream_of": str(Stream.MANIFEST),
-            "first": 1,
-            "last": 0,
-            "count": 0,
-            "seqs": [],
-            "sha256": CHAIN_START.hex(),
-            "clock": [],
-            "former": dict(former),
-        }
+        body = ManifestSegment(epoch, str(Stream.MANIFEST)).body()
+        body.former = former
         return self._draft(str(Stream.MANIFEST), body, now_ns)
 
-    def snapshot(self, going: Sequence[Draft] = ()) -> dict[str, Any]:
+    def snapshot(self, going: Sequence[Draft] = ()) -> dict[str, object]:
         """For the outbox, as it is when a commit has kept it with the drafts `going`."""
         apart = {id(draft) for draft in going}
         leaving = (segment for draft, segment in self._leaving if id(draft) not in apart)
@@ -278,14 +281,14 @@ class Manifests:
             self._listed = [*self._listed, *some][-REDATED_LISTED_LIMIT:]
         return more
 
-    def _draft(self, source: str, body: dict[str, Any], now_ns: int) -> Draft:
+    def _draft(self, source: str, body: Manifest, now_ns: int) -> Draft:
         if self._sign is not None:
-            body |= self._sign(body)
+            body.alg, body.cert_sha256, body.sig = self._sign(body_map(body))
         return Draft(Stream.MANIFEST, source, now_ns, now_ns, body)
 
 
-def _packed(clock: Sequence[Moment]) -> list[list[Any]]:
-    return [moment.packed() for moment in clock]
+def _packed(clock: Sequence[Moment]) -> Moments:
+    return [cast("PackedMoment", tuple(moment)) for moment in clock]
 
 
 def _parsed(found: Any, count: Any, chain: Any, clock: Any, again: Any) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.replaying import Replay, read_edge_rows
 from edge.gateway.wiring import Wiring
 from tests.kit.clock import VirtualClock
+from tests.kit.told import told
 from tests.long import examples
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +101,7 @@ def said(drafts: Sequence[Draft | Record]) -> list[Said]:
     """All but the numbers."""
     return [
         (str(d.stream if isinstance(d, Draft) else d.key.stream), d.source, d.from_ns, d.to_ns,
-         d.body)
+         told(d))
         for d in drafts
     ]  # fmt: skip
 

@@ -9,7 +9,8 @@ import pytest
 
 from docs import promise
 from edge.wire import decode
-from edge.wire.contract import BY_NAME, EVENTS, schema_of
+from edge.wire.contract.catalogue import BY_NAME, EVENTS
+from edge.wire.contract.schemas import schema_of
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.notyetsent import NOT_YET_SENT_EVENTS
 from tests.long import one_in

@@ -29,6 +29,7 @@ from tests.kit.engine import (
     presences,
     sweeps,
 )
+from tests.kit.told import told
 from tests.long import one_in
 
 SITE = EngineSetup((PAIR, SINGLE), (AIR, METER), (HEAT,))
@@ -67,7 +68,7 @@ def played(one: Pipeline) -> list[Draft]:
 
 
 def flags(drafts: Sequence[Draft], kind: str) -> list[Any]:
-    return [d.body for d in drafts if d.stream is Stream.EVENT and d.body["event"] == kind]
+    return [told(d) for d in drafts if d.stream is Stream.EVENT and told(d)["event"] == kind]
 
 
 # -- ways in which a bundle may be broken ----------------------------------------------------------
@@ -225,7 +226,7 @@ def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None
     one.lost(20 * S, 50 * S)
     lane = next(d for d in one.close(MINUTE) if d.source == "east_1")
     assert reported == [(20 * S, 50 * S)]
-    assert lane.body["covered_s"] <= 20.0
+    assert told(lane)["covered_s"] <= 20.0
 
 
 def test_a_snapshot_is_as_of_the_last_window() -> None:

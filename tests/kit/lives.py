@@ -47,6 +47,7 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
 from tests.kit.engine import MS, S
+from tests.kit.told import told
 from tests.kit.waiting import done
 from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES
 
@@ -197,7 +198,7 @@ class GatewayStorage:
         for draft in drafts:
             seq = self.numbers[draft.stream] = self.numbers.get(draft.stream, 0) + 1
             key = RecordKey(self.epoch, draft.stream, seq)
-            body = msgpack.unpackb(msgpack.packb(draft.body))
+            body = msgpack.unpackb(msgpack.packb(told(draft)))
             at = draft.from_ns, draft.to_ns
             self.records.append(Record(key, draft.source, self.boot, *at, body))
         self.states |= states

@@ -27,6 +27,7 @@ from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 from edge.process.engine import Engine
+from tests.kit.told import told
 from tests.kit.waiting import done
 
 S: Final = 1_000_000_000
@@ -190,4 +191,4 @@ def lived(minutes: int, *, raw: bool = False, models: bool = False) -> list[Comm
 
 
 def summaries(commits: Sequence[Commit]) -> Iterator[Draft]:
-    return (draft for commit in commits for draft in commit.drafts if "points" in draft.body)
+    return (draft for commit in commits for draft in commit.drafts if "points" in told(draft))

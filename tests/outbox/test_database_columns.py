@@ -61,8 +61,8 @@ def test_no_value_of_a_column_ends_a_start_or_loses_a_row(
             assert outbox.opened.in_memory is None, column
             assert outbox.opened.damage is None or table == "meta", "it is known, and said"
             reported = epoch.succeeds
-            assert reported is None or 0 <= reported["epoch"] < 1 << 53, column
-            assert all(0 <= last < 1 << 53 for last in (reported or {"last": {}})["last"].values())
+            assert reported is None or 0 <= reported.epoch < 1 << 53, column
+            assert all(0 <= last < 1 << 53 for last in (reported.last if reported else {}).values())
             assert 0 < epoch.boot < 1 << 53, column
             rows = everything(outbox)
             assert len([s for s in rows if s.record.key.epoch != epoch.epoch]) == 24, column

@@ -12,6 +12,7 @@ from edge.outbox.catchup import merge_drops
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body
 from tests.kit.outbox import S, drafts, everything, opened
+from tests.kit.told import told
 
 
 def declared(rows: list[StoredRecord]) -> list[tuple[str, str, int]]:
@@ -87,7 +88,7 @@ def row(body: dict[str, object], source: str = "outbox", epoch: int = 9) -> Outb
 
 def event(drops: PendingDrops) -> dict[str, object]:
     (draft,) = drops.event_drafts(1)
-    return dict(draft.body)
+    return told(draft)
 
 
 def test_a_lost_database_stays_without_a_number() -> None:

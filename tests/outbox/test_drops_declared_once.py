@@ -11,6 +11,7 @@ import pytest
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
 from edge.outbox.diskoutbox import DiskOutbox
+from tests.kit.told import told
 
 S = 1_000_000_000
 SECONDS = iter(range(1, 10_000))
@@ -52,7 +53,7 @@ def declared(outbox: Outbox) -> dict[str, int]:
     """How many numbers of each stream: by events that wait, and by those to come."""
     counts: dict[str, int] = {}
     bodies = [stored.record.body for stored in outbox.pending(limit=5000)]
-    bodies += [draft.body for draft in outbox._drops.event_drafts(1)]
+    bodies += [told(draft) for draft in outbox._drops.event_drafts(1)]
     for body in bodies:
         if body.get("event") == "drop":
             counts[body["stream_of"]] = counts.get(body["stream_of"], 0) + body["count"]

@@ -8,6 +8,7 @@ from edge.outbox.drops import PendingDrops
 from edge.platform.auditor import Auditor, AuditReport
 from edge.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
 from tests.kit.records import E1, GW, TOPICS, S, record
+from tests.kit.told import told
 
 E3 = (3 << 32) + 1
 
@@ -45,7 +46,7 @@ def drop(seq: int, drops: PendingDrops) -> DecodedMessage:
     """The event as the outbox itself makes it."""
     (draft,) = drops.event_drafts(999 * S)
     assert isinstance(draft, Draft)
-    return message(seq, stream=Stream.EVENT, source="outbox", at=(999, 999), body=dict(draft.body))
+    return message(seq, stream=Stream.EVENT, source="outbox", at=(999, 999), body=told(draft))
 
 
 def audit(*messages: DecodedMessage) -> AuditReport:

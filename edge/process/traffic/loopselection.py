@@ -6,7 +6,7 @@ The table of it stands in docs/traffic.md, and each of its cells is a test.
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from edge.core.looptick import LoopPartName
 from edge.core.record import Draft
@@ -14,6 +14,7 @@ from edge.process import qualitycounts
 from edge.process.engineevents import sensor_fault_event
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.traffic.activitycheck import ActivityCheck
+from edge.wire.contract.traffic import LaneHealth
 
 OK: Final = "ok"
 PAIR_STATES: Final = ("swapped", "mismatch")
@@ -55,7 +56,7 @@ class LoopSelection(NamedTuple):
     sure: bool
     timed: bool
     pair: bool
-    health: str
+    health: LaneHealth
     reason: str | None
 
 
@@ -72,7 +73,7 @@ def select_loop(lead: str, trail: str | None) -> LoopSelection:
         sure=worth == SOUND,
         timed=worth == SOUND and "mismatch" not in both,
         pair=pair,
-        health=_health(lead, trail),
+        health=cast("LaneHealth", _health(lead, trail)),
         reason=None
         if whole
         else STATE_QUALITIES.get(lead)
