@@ -44,7 +44,6 @@ INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
 COMPRESS_STATE_FROM: Final = 300  # bytes; a shorter one takes no page of its own, or hardly any
 MAX_STATE: Final = 16 << 20  # bytes; a longer one is not compressed
-TIME_QUALITY_RANK: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 
 
 def pack_decimals(value: Any, deep: int = MAX_NESTING) -> Any:
