@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.core import RecordKey
+from edge.core import Record, RecordKey
 from edge.outbox.clockmap import forget_before
 from edge.outbox.database import OWNER_KEY, encode_owner
 from edge.outbox.diskoutbox import DiskOutbox
@@ -23,6 +23,7 @@ from edge.outbox.rowformat import (
     try_record,
 )
 from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
+from edge.wire.contract.body import body_map
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
@@ -202,13 +203,16 @@ def assign_numbers(
     last_row: int,
     counters: Mapping[str, int],
     drops: PendingDrops,
-) -> tuple[list[OutboxRow], dict[str, int]]:
-    """The rows behind `last_row`, and the counters that have moved.
+) -> tuple[list[OutboxRow], list[StoredRecord], dict[str, int]]:
+    """The rows behind `last_row`, the same as records, and the counters that have moved.
 
-    What is lost, by its place and with its reason, gets a number for its declaration in `drops`.
+    A record has the body that its draft came with: what a row gives back when it is read says the
+    same. What is lost, by its place and with its reason, gets a number for its declaration in
+    `drops`.
     """
     following: dict[str, int] = {}
     rows: list[OutboxRow] = []
+    stored: list[StoredRecord] = []
     for place, (draft, body) in enumerate(packed):
         stream = str(draft.stream)
         seq = following.get(stream, counters.get(stream, 1))
@@ -217,5 +221,9 @@ def assign_numbers(
             drops.add(start.epoch, stream, seq, lost[place])
             continue
         key = RecordKey(start.epoch, draft.stream, seq)
-        rows.append(make_row(last_row + 1 + len(rows), key, draft, start.boot, body))
-    return rows, following
+        row = make_row(last_row + 1 + len(rows), key, draft, start.boot, body)
+        rows.append(row)
+        said = body_map(draft.body)
+        record = Record(key, draft.source, start.boot, draft.from_ns, draft.to_ns, said)
+        stored.append(StoredRecord(row.id, record))
+    return rows, stored, following

@@ -1,4 +1,4 @@
-"""A field that is renamed in the contract, and not where it is filled or read, fails type checking."""
+"""A field that is renamed in the contract, and not where it is filled, fails type checking."""
 
 import re
 import shutil

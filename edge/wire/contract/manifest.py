@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from edge.core import TimeQuality
 from edge.wire.contract.body import RecordBody
 from edge.wire.contract.boxevent import PreviousEpoch, StreamName
 from edge.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, meaning
 
-Moment = tuple[
-    Count, Count, Count, Literal["none", "floor", "rtc", "ntp", "nts"], Count | None, Count | None
-]
+Moment = tuple[Count, Count, Count, TimeQuality, Count | None, Count | None]
 Algorithm = Literal["ed25519", "ecdsa-sha256", "rsa-pss-sha256"]
 Moments = Annotated[list[Moment], Meta(max_length=32)]
 CLOCK = (
