@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Any, Final, NamedTuple, TextIO, cast
 
 import msgspec
 
@@ -20,6 +20,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
 from edge.infer.bundlemanifest import ModelError, read_manifest
 from edge.wire.contract.body import body_map
+from edge.wire.contract.models import ModelName
 from models import BUNDLES
 
 CSV_HEADER: Final = ["t_ms", "line", "level"]
@@ -230,8 +231,8 @@ def _replayed(site: Site, edges: Path, name: str) -> tuple[ReplayFlags, str]:
 
 def _failed(pipeline: Pipeline, name: str) -> str:
     """Why the rule answers now; empty if the model does."""
-    one = pipeline.judge.status()[name]
-    return one["why"] if one and one["answers"] == "rule" else ""
+    one = pipeline.judge.models()[cast("ModelName", name)]
+    return one.why if one and one.answers == "rule" else ""
 
 
 def flag_differences(a: ReplayFlags, b: ReplayFlags) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def kinds(path: Path) -> Iterator[str]:
         match node:
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
-                    if word(key) == "event" and (kind := word(value)):
+                    if word(key) == "event" and (kind := word(value)) and kind.isidentifier():
                         yield kind
             case ast.Call(
                 func=ast.Attribute(attr="alarm" | "once" | "_report" | "report" | "say"),

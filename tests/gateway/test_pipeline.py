@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from edge.core import Contact, Draft, Stream
 from edge.gateway.pipeline import Pipeline
@@ -155,7 +156,7 @@ def test_a_corrupt_model_is_said_and_its_rule_answers(
         assert raised, f"the {rule} saw nothing"
         assert {flag["by"] for flag in raised} == {rule}
         assert all(rule in flag["text"] for flag in raised)
-        reported = one.judge.status()[name]
+        reported = to_builtins(one.judge.models())[name]
         assert (reported["answers"], bool(reported["why"])) == ("rule", True)
         assert [r for r in caplog.records if f"model {name}" in r.getMessage()], "nobody is told"
     lanes = [d for d in drafts if d.source == "east_1" and d.stream is Stream.TRAFFIC]
@@ -173,7 +174,7 @@ def test_one_corrupt_model_does_not_take_the_other_with_it(tmp_path: Path) -> No
     odd = flags(drafts, "anomaly")
     assert odd
     by = "model" if importlib.util.find_spec("onnxruntime") else "rule"
-    assert one.judge.status()["anomaly"]["answers"] == by
+    assert to_builtins(one.judge.models())["anomaly"]["answers"] == by
     assert all(f["by"].startswith(f"{by} ") for f in odd)
 
 

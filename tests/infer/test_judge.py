@@ -10,6 +10,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from msgspec import to_builtins
 
 from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
@@ -66,7 +67,7 @@ def street(request: pytest.FixtureRequest, tmp_path: Path) -> JudgedStreet:
 
 
 def _by(street: JudgedStreet) -> str:
-    return str(street.judge.status()["congestion"]["answers"])
+    return str(to_builtins(street.judge.models())["congestion"]["answers"])
 
 
 @one_in(4)
@@ -219,7 +220,9 @@ def test_values_that_no_sensor_can_have_break_nothing(street: JudgedStreet) -> N
     rng = random.Random(6)
     for value in (1e300, -1e300, float("nan"), float("inf"), 0.0, 1e-300) * 20:
         street.air(pm2_5=value, humidity=_calm(rng))
-    assert street.judge.status()["anomaly"]["why"] in ("", "not loaded yet") or _by(street)
+    assert to_builtins(street.judge.models())["anomaly"]["why"] in ("", "not loaded yet") or _by(
+        street
+    )
     for _ in range(5):
         verdict = street.air(pm2_5=10.0, humidity=_calm(rng))
     json.dumps([told(d) for d in verdict.drafts], allow_nan=False)
@@ -326,6 +329,6 @@ def test_a_broken_bundle_leaves_the_other_one_alone(tmp_path: Path) -> None:
     (bundles / "anomaly" / "anomaly.onnx").write_bytes(b"")
     judge = Judge(setup(), bundles)
     judge.load()
-    assert judge.status()["congestion"]["answers"] == "model"
-    assert judge.status()["anomaly"]["answers"] == "rule"
-    assert "checksum" in judge.status()["anomaly"]["why"]
+    assert to_builtins(judge.models())["congestion"]["answers"] == "model"
+    assert to_builtins(judge.models())["anomaly"]["answers"] == "rule"
+    assert "checksum" in to_builtins(judge.models())["anomaly"]["why"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from msgspec import to_builtins
 
 from edge.core import Draft
 from edge.infer.hysteresis import HysteresisFlag
@@ -291,7 +292,7 @@ def test_a_model_that_begins_anew_amid_a_jam_does_not_call_it_over(
     assert site.run(7, 0.95, 0.0) == []  # 60 s later it is asked again
     # what has stayed the same since then is all that the model of the series knows
     assert _reported(site.run(100, 0.95, 0.0)) in ([], [("anomaly", "hut_air", "off")])
-    assert site.judge.status()["congestion"]["answers"] == "model"
+    assert to_builtins(site.judge.models())["congestion"]["answers"] == "model"
     assert ("congestion", "north", "off") in _reported(site.run(300))
 
 

@@ -46,7 +46,7 @@ def errors(setup: LaneSetup, vehicles: list[Vehicle], loop_m: float = 2.0) -> li
         true = [kmh for at, kmh, _ in vehicles if minute * 60 - 60 <= at < minute * 60]
         if len(true) >= 5:
             assert reported is not None
-            wrong.append(reported.kmh - len(true) / sum(1 / kmh for kmh in true))
+            wrong.append(reported["kmh"] - len(true) / sum(1 / kmh for kmh in true))
     return wrong
 
 

@@ -153,7 +153,7 @@ def test_a_signature_is_over_all_the_rest() -> None:
     seen: list[dict[str, Any]] = []
 
     def sign(body: Any) -> Signature:
-        seen.append(dict(body))
+        seen.append(msgpack.unpackb(msgpack.packb(body)))
         return Signature("ed25519", "00", "c2ln")
 
     manifests = Manifests(sign)
