@@ -251,7 +251,7 @@ def flag_differences(a: ReplayFlags, b: ReplayFlags) -> dict[str, Any]:
     }
 
 
-def _turn(change: FlagChange) -> dict[str, Any]:
+def _turn(change: FlagChange) -> dict[str, object]:
     fields = {**change._asdict(), "at_s": round(change.end_ns / 1e9, 3)}
     del fields["end_ns"]
     return fields

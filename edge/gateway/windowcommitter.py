@@ -149,7 +149,7 @@ class WindowCommitter:
 
     def _end(
         self, end_ns: int, *, partial: bool = False, last: bool = False
-    ) -> tuple[list[Draft], dict[str, Any]]:
+    ) -> tuple[list[Draft], dict[str, object]]:
         """The window ends and the next segment begins; what is to be committed for it."""
         now = self._clock.now()
         # it was listened to up to its end, or nearly, whatever becomes of us now
@@ -169,7 +169,7 @@ class WindowCommitter:
         drafts += self.box_monitor.due(now) if self.box_monitor is not None else []
         self._ingest.settle()
         self._windows.opened(Stamp(end_ns, wall_ns, now.tq))
-        states: dict[str, Any] = {}
+        states: dict[str, object] = {}
         if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
             self._saved_ns = now.mono_ns
             states["judge"] = self._pipeline.judge.snapshot()
@@ -180,7 +180,7 @@ class WindowCommitter:
         self._rotate(end_ns)
         return drafts, states
 
-    def _alarms(self) -> dict[str, Any]:
+    def _alarms(self) -> dict[str, object]:
         """Those of the box that are on: the next process reports when they are over."""
         return {} if self.box_monitor is None else {"alarms": self.box_monitor.snapshot_alarms()}
 
@@ -311,7 +311,7 @@ class WindowCommitter:
         await self._commit(drafts, {**states, **self._as_of_the_end()})
         self._stage.drop_others()
 
-    def _as_of_the_end(self) -> dict[str, Any]:
+    def _as_of_the_end(self) -> dict[str, object]:
         """State that belongs to the drafts of a close: taken before anything else can happen."""
         return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.snapshot_flags()}
 

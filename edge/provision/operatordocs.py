@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -57,7 +57,7 @@ def parse_network(pairs: Sequence[str]) -> Network | None:
     """`KEY=VALUE` each; `KEY=@FILE` for what is secret. Raises ConfigError."""
     if not pairs:
         return None
-    table: dict[str, Any] = {}
+    table: dict[str, object] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key in table:
@@ -82,7 +82,7 @@ def _secret(key: str, path: Path) -> str:
 
 
 def new_claim(
-    out: Path, key: Ed25519PrivateKey, fields: dict[str, Any], now: datetime, days: int
+    out: Path, key: Ed25519PrivateKey, fields: dict[str, object], now: datetime, days: int
 ) -> WrittenClaim:
     """Write a claim into this folder: best the boot partition itself. Raises ConfigError.
 

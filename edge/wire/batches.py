@@ -244,7 +244,7 @@ def _rows(table: Any, points: dict[str, tuple[str, ...]], sweeps: list[Sweep], r
     return room
 
 
-def _check_names(table: dict[str, Any], field: str) -> tuple[str, ...]:
+def _check_names(table: dict[str, object], field: str) -> tuple[str, ...]:
     found = table.get(field)
     if found.__class__ is not list or not all(name.__class__ is str for name in found):
         raise WireError(f"{field} is not a list of names")

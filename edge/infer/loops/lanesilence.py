@@ -250,7 +250,7 @@ class LaneSilence:
     def _over(due: ExpectedCount, least: float) -> bool:
         return due.due >= due.limit(least, USUAL_TIMES)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like; one to two kilobytes."""
         rest = (self.idle_s, self._watched_s, self._week_most, self._age_s)
         return {

@@ -98,7 +98,7 @@ class LoopPart:
         self.loops.missing(gap_s)
         self._notes.clear()
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """State as of the last window, JSON-like; large, and written seldom."""
         return self.loops.snapshot()
 
@@ -106,7 +106,7 @@ class LoopPart:
         """See `LoopJudge.restore`."""
         return self.loops.restore(saved)
 
-    def snapshot_flags(self) -> dict[str, Any]:
+    def snapshot_flags(self) -> dict[str, object]:
         """What must be kept with every window: flags that are up, and what was reported."""
         up = {"model": self.guard.sha256, "raised": self.loops.snapshot_flags()}
         return {**self._fault_reporter.snapshot(), **up}
