@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from edge.acquire.stage import Stage
@@ -44,18 +43,20 @@ class Ingest:
         self._logged: set[str] = set()
 
     def edges(self, batch: Sequence[Edge]) -> None:
+        lined = self._wiring.lined
         contacts: list[Contact] = []
         for edge in batch:
-            contact = self._wiring.contact(edge)
-            if contact is None:
+            found = lined.get(edge.line)
+            if found is None:
                 self.unmatched_edges += 1
                 self.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
             else:
-                contacts.append(contact)
+                source, device = found
+                contacts.append(device.contact(source, edge))
         self._stage.add_contacts(contacts)
         if self.starting is not None:
             self._hurry(self.starting.take(contacts))
-        self._hurry(self._pipeline.contacts(contacts))
+        self._hurry(self._pipeline.engine.contacts(contacts))
         self._mark_heard()
 
     def sweeps(self, batch: Sequence[Sweep]) -> None:
@@ -64,7 +65,7 @@ class Ingest:
             self.raw.add(batch)
             if self._raw_at_once:
                 self.wake.set()
-        self._hurry(self._pipeline.sweeps(batch))
+        self._hurry(self._pipeline.engine.sweeps(batch))
         self._mark_heard()
 
     def fault(self, device: str, reason: Reason | None, text: str) -> None:
@@ -155,15 +156,6 @@ class Ingest:
         body = {"event": kind, "text": text}
         self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
 
-    def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Summaries of devices that report conditions have them, too."""
-        return [
-            replace(draft, body={**draft.body, "health": sorted(conditions.health)})
-            if "points" in draft.body and (conditions := self._now(draft.source)).health
-            else draft
-            for draft in drafts
-        ]
-
     def alarm_once(self, kind: str, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""
         if kind not in self._logged:
@@ -193,10 +185,6 @@ class Ingest:
             # what it sent before was read from it: nothing that was sent is in doubt
             body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
         self._hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
-
-    def _now(self, device: str) -> DeviceConditions:
-        voice = self.throttles.get(device)
-        return DeviceConditions() if voice is None else voice.now
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
         """A device has reported something of itself."""
