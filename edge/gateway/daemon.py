@@ -13,7 +13,7 @@ from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
 from edge.config import Site
 from edge.control.protocol import ControlServer
-from edge.core import Clock, Draft, Stamp, Stream
+from edge.core import Clock, Draft, Stamp, Stream, TimeQuality
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.boxmonitorsetup import make_box_monitor, make_metrics
 from edge.gateway.busworkers import BusWorkers
@@ -26,7 +26,7 @@ from edge.gateway.sitelocks import Locks, lock_site
 from edge.gateway.uplinksetup import find_signer, make_brokers, make_sender
 from edge.gateway.verbs import control_verbs, gateway_status
 from edge.gateway.windowcommitter import WindowCommitter
-from edge.gateway.windowschedule import GRACE_NS, SYNCED
+from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
 from edge.health.loglimit import LogLimit
 from edge.health.notify import Notify
@@ -52,7 +52,7 @@ class Daemon:
         self.wiring = Wiring.of(site)
         wrong = None
         if isinstance(clock, SystemClock):
-            clock.synced_as, wrong = site.place.time, clock.wrong
+            clock.synced_as, wrong = TimeQuality(site.place.time), clock.wrong
         self.brokers = make_brokers(site, wrong)
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.progress, self.notify = Progress(), Notify()
@@ -161,7 +161,7 @@ class Daemon:
             before_ns, _ = await self.writer.bounds(self.epoch.boot)
             self.clock.raise_floor(before_ns or 0)
             marks = await self.writer.marks(self.epoch.boot)
-            if marks and marks[0].tq in SYNCED:
+            if marks and marks[0].tq.is_synchronised:
                 self.clock.resume(marks[0].wall_ns - marks[0].mono_ns)
 
     async def _live(self, sending: "asyncio.Task[None]") -> None:

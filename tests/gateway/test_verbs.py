@@ -12,6 +12,7 @@ from edge.gateway import verbs as module
 from edge.gateway.verbs import control_verbs
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import OutboxCounts
+from tests.kit.clock import NTP
 
 S = 1_000_000_000
 
@@ -40,7 +41,7 @@ class Daemon(SimpleNamespace):
         )
         super().__init__(
             site=site,
-            clock=SimpleNamespace(now=lambda: Stamp(100 * S, 1_795_000_000 * S, "ntp"), steps=2),
+            clock=SimpleNamespace(now=lambda: Stamp(100 * S, 1_795_000_000 * S, NTP), steps=2),
             epoch=SimpleNamespace(boot=7),
             writer=SimpleNamespace(counts=counted),
             sender=SimpleNamespace(connected=True, **more),
