@@ -106,7 +106,7 @@ class Followed:
             return 0
         if self.window is None:
             self.window = from_ns, to_ns
-            self._span = msgpack_time(to_ns // 1000)
+            self._span = packed_us(from_ns) + packed_us(to_ns)
         if self.row is None and isinstance(row := field_of(one, "id"), int):
             self.row = row
         if seq := field_of(field_of(one, "key"), "seq") or field_of(one, "seq"):
@@ -125,9 +125,14 @@ class Followed:
                 self.packet = value if FIRST_PACKET < value < 1 << 16 else None
 
 
-def msgpack_time(time_us: int) -> bytes:
-    """As a record has it. What is retained is JSON: it is another message."""
-    return struct.pack(">I", time_us) if time_us < 1 << 32 else struct.pack(">Q", time_us)
+def packed_us(time_ns: int) -> bytes:
+    """As a record in MessagePack has it. What is retained is JSON: it is another message."""
+    time_us = time_ns // 1000
+    return (
+        struct.pack(">BI", 0xCE, time_us)
+        if time_us < 1 << 32
+        else struct.pack(">BQ", 0xCF, time_us)
+    )
 
 
 def _holds(one: object, seq: int | None) -> bool:

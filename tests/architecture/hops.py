@@ -10,11 +10,12 @@ confirmation of that record are followed by what they say: the time, lane and wi
 **The rule.** A hop is a call, an await, a queue or a thread by which the thing that is followed
 goes from one module (a file below `edge` or `drivers`) into another. It counts in the direction of
 the call: a call that is given it, and a call that fetches it. What comes back from a call that was
-given it is the same hop. A call that is given it and from which the way does not go on (a check, a
-journal, the stage) is no hop: it lies beside the way. Not looked into: `edge/core`, whose functions
-and dataclasses are pure values; properties; special methods; simulators, and the chip that stands
-for the kernel. A function that is passed on belongs to the module that it stands in. In the window
-of its lane an edge becomes a number: what a module counts for itself has no hops.
+given it is the same hop; the list says that it asks. A call that is given it and from which the way
+does not go on (a check, a journal, the stage) is no hop: it lies beside the way. Not looked into:
+`edge/core`, whose functions and dataclasses are pure values; properties; special methods;
+simulators, and the chip that stands for the kernel. A function that is passed on belongs to the
+module that it stands in. In the window of its lane an edge becomes a number: what a module counts
+for itself has no hops.
 
 - edge: from the kernel to the socket of the broker.
 - puback: from the socket to the deletion of the row, where the broker's answer confirms.
@@ -134,11 +135,11 @@ def lines(moves: Sequence[Move]) -> Iterator[str]:
 
 NOTES: Final = {
     "gives": "",
-    "brings": " (fetches it)",
+    "asks": " (asks)",
+    "brings": " (fetches)",
     "returns": "",
     "waits": " (waits in between)",
     "thread": " (another thread)",
-    "returns into": "",
 }
 
 
@@ -162,7 +163,9 @@ def main() -> int:
             return 1
         counts.append((root, {way: len(hops(moves)) for way, moves in found.items()}))
         for way, moves in found.items():
-            print(f"\n## {way} in {root.name}: {len(hops(moves))}\n")
+            asked = sum(move.kind == "asks" for move in hops(moves))
+            asking = f", {asked} of them ask" if asked else ""
+            print(f"\n## {way} in {root.name}: {len(hops(moves))}{asking}\n")
             print("\n".join(lines(moves)))
             if args.all:
                 print("\n".join(f"    {m.kind:8} {m.source} -> {m.target}" for m in moves))

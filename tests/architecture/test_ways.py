@@ -43,9 +43,9 @@ def test_a_way_goes_through_calls_queues_and_what_was_made_of_the_thing() -> Non
     )
     moves = trace.way(trace.touches[-1], (FORM, THING))
     assert list(lines(moves)) == [
-        "1. bus:turn -> wire:take (fetches it)",
+        "1. bus:turn -> wire:take (fetches)",
         "2. bus:turn -> queue:put",
-        "3. queue:drain -> form:make",
+        "3. queue:drain -> form:make (asks)",
         "4. queue:drain -> end:send",
     ]
     assert len(moves) == 6  # and the stay in the queue, and the return of what was made

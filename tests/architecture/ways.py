@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-Kind = Literal["gives", "brings", "returns", "waits", "thread"]
+Kind = Literal["gives", "asks", "brings", "returns", "waits", "thread"]
 
 
 class Touch(NamedTuple):
@@ -208,10 +208,14 @@ def package(call: TracedCall) -> str:
 
 
 def _with_returns(moves: list[Move]) -> list[Move]:
-    """What a call brings that was given it before is its return, and no call of its own."""
+    """What a call brings that was given it before is its return, and no call of its own; such a
+    call was asked."""
     given = {move.target.number for move in moves if move.kind in ("gives", "thread")}
-    return [
-        Move(m.source, m.target, "returns") if m.kind == "brings" and m.source.number in given
-        else m
-        for m in moves
-    ]  # fmt: skip
+    asked = {m.source.number for m in moves if m.kind == "brings" and m.source.number in given}
+
+    def kind(move: Move) -> Kind:
+        if move.kind == "brings" and move.source.number in asked:
+            return "returns"
+        return "asks" if move.kind == "gives" and move.target.number in asked else move.kind
+
+    return [Move(move.source, move.target, kind(move)) for move in moves]
