@@ -1,6 +1,6 @@
 """Counts the hops of the three ways by measuring: what a running daemon does, not what is read.
 
-    python -m tests.architecture.hops [--root CHECKOUT]... [--way WAY]... [--all]
+    python -m tests.architecture.hops [--root CHECKOUT]... [--way WAY]... [--page]
 
 A daemon with simulated lines, a real outbox and a real mosquitto runs under a profile
 (`following.py`). One vehicle passes; its first edge, the record that counts it, and the
@@ -27,20 +27,27 @@ It ends with 1 if it could follow nothing.
 """
 
 import argparse
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from tests.architecture.carried import PAYLOAD, RECORD
 from tests.architecture.measured import follow
 from tests.architecture.ways import Move, Touch, Trace, TracedCall, return_visits
 
 ROOT: Final = Path(__file__).parents[2]
-WAYS: Final = ("edge", "puback", "receipt", "commit")
+PAGE: Final = ROOT / "docs/architecture/hops.md"
+TITLES: Final = {
+    "edge": "An edge, from the kernel to the broker",
+    "puback": "A confirmation by the broker, to the deletion of the row",
+    "receipt": "A confirmation by the platform's receipt, to the deletion of the row",
+    "commit": "Return visits of a commit",
+}
+WAYS: Final = tuple(TITLES)
 LEAD_ON: Final = 1  # the bit of the edge that is followed: by it the vehicle is counted
 TRIES: Final = 3  # a machine that is busy may let a window pass
-Way = Literal["edge", "puback", "receipt", "commit"]
 
 
 class NothingFollowedError(Exception):
@@ -144,13 +151,36 @@ NOTES: Final = {
 
 
 def _short(call: TracedCall) -> str:
-    return f"{call.module.removeprefix('edge/')}:{call.function}"
+    function = call.function.replace("<lambda>", "lambda")  # Markdown takes it for HTML
+    return f"{call.module.removeprefix('edge/')}:{function}"
+
+
+def heading(way: str, moves: Sequence[Move]) -> str:
+    asked = sum(move.kind == "asks" for move in hops(moves))
+    return f"{TITLES[way]}: {len(hops(moves))}{f', {asked} of them ask' if asked else ''}"
+
+
+def write_page(found: Mapping[str, Sequence[Move]]) -> None:
+    """What is so now: the lists at the end, and their numbers in the table."""
+    text, mark, _ = PAGE.read_text(encoding="utf-8").partition("\n## Now\n")
+    for way, moves in found.items():
+        row = re.compile(rf"^(\| {way} \| \d+ \|) \d+ \|", re.MULTILINE)
+        text = row.sub(rf"\1 {len(hops(moves))} |", text)
+    lists = [f"### {heading(way, found[way])}\n\n" + "\n".join(lines(found[way])) for way in WAYS]
+    PAGE.write_text(f"{text}{mark}\n" + "\n\n".join(lists) + "\n", encoding="utf-8")
+
+
+def committed() -> dict[str, int]:
+    """What the page says is so now."""
+    row = re.compile(r"^\| (\w+) \| \d+ \| (\d+) \|", re.MULTILINE)
+    return {way: int(now) for way, now in row.findall(PAGE.read_text(encoding="utf-8"))}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.architecture.hops", description=__doc__)
     parser.add_argument("--root", type=Path, action="append", help="a checkout; this one")
     parser.add_argument("--way", choices=WAYS, action="append", help="all")
+    parser.add_argument("--page", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
     parser.add_argument("--all", action="store_true", help="moves within a module, too")
     args = parser.parse_args()
     ways: Sequence[str] = args.way or WAYS
@@ -163,12 +193,12 @@ def main() -> int:
             return 1
         counts.append((root, {way: len(hops(moves)) for way, moves in found.items()}))
         for way, moves in found.items():
-            asked = sum(move.kind == "asks" for move in hops(moves))
-            asking = f", {asked} of them ask" if asked else ""
-            print(f"\n## {way} in {root.name}: {len(hops(moves))}{asking}\n")
+            print(f"\n## {root.name}: {heading(way, moves)}\n")
             print("\n".join(lines(moves)))
             if args.all:
                 print("\n".join(f"    {m.kind:8} {m.source} -> {m.target}" for m in moves))
+        if args.page and not args.root and not args.way:
+            write_page(found)
     print()
     for root, count in counts:
         print(f"{root}: " + ", ".join(f"{way} {number}" for way, number in count.items()))
