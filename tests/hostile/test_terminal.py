@@ -37,8 +37,8 @@ from edge.identity.est import _problem_text
 from edge.identity.httpsclient import HttpsReply
 from edge.platform.auditor import Auditor
 from edge.platform.collector import Collector
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import RefusedMessage
-from edge.platform.recordstore import open_store
 from edge.platform.subscription import ArrivedMessage
 from edge.terminal import echo
 from edge.wire import WireError, encode

@@ -17,7 +17,7 @@ from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from edge.platform.walltimecheck import BOUND_US
 from edge.uplink.timestamps import MOMENTS_OWNER, Timestamper, UsedMoments
 from edge.wire import decode, encode
