@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from edge.core import Draft, Stamp, Stream
 from edge.gateway.healthsources import HealthSources, Numbers
-from edge.gateway.windowschedule import SYNCED
 from edge.health.board import Board, Vitals
 from edge.health.boxalarms import AlarmChange, BoxAlarms, BoxReadings, alarm_findings, read_box
 from edge.health.countergrowth import HOUR_NS, ErrorRates
@@ -64,7 +63,7 @@ class BoxMonitor:
         self._oom_kills: int | None = None
         self._seen: set[str] = set()  # what the board held back since the start
         self._flash, self._rates, self._alarms = FlashMeter(endurance_tb), ErrorRates(), BoxAlarms()
-        self._tq = str(now.tq)
+        self._tq = now.tq
 
     # -- what was on, over a restart ---------------------------------------------------------------
 
@@ -84,7 +83,7 @@ class BoxMonitor:
         if now.mono_ns - self._checked_ns < self._check_ns:
             return []
         self._checked_ns = now.mono_ns
-        self._tq = str(now.tq)
+        self._tq = now.tq
         drafts = [] if self._started else [self._start(now.mono_ns)]
         self._started = True
         drafts += [_event(now.mono_ns, change) for change in self._check(now)]
@@ -108,7 +107,7 @@ class BoxMonitor:
         vitals = self._readings.vitals
         self._oom_kills = before if vitals.oom_kills is None else vitals.oom_kills
         self._seen |= {*(vitals.throttled or ()), *(vitals.seen or ())}
-        if now.tq in SYNCED:
+        if now.tq.is_synchronised:
             self._synced_ns = now.mono_ns
         log = self._sources.log()
         found = alarm_findings(
@@ -134,7 +133,7 @@ class BoxMonitor:
         found: dict[str, Any] = {
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
             "reboot_cause": str(self._facts.reboot.cause),
-            "clock_synchronised": self._tq in SYNCED,
+            "clock_synchronised": self._tq.is_synchronised,
             **self._queue,
             **self._sources.link(),
             **self._sources.losses(),

@@ -13,6 +13,7 @@ from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
 from edge.config import Site
 from edge.control.protocol import ControlServer
+from edge.core import TimeQuality
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver
@@ -34,7 +35,6 @@ from edge.gateway.uplinksetup import (
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs
 from edge.gateway.windowcommitter import WindowCommitter
-from edge.gateway.windowschedule import SYNCED
 from edge.gateway.wiring import Wiring
 from edge.health.board import read_board
 from edge.health.loglimit import LogLimit
@@ -57,7 +57,7 @@ class Daemon:
         """`log` None: nobody counts the lines of the log. Raises ConfigError."""
         self._site, self._clock, self._log = site, clock, log
         self.wiring = Wiring.of(site)
-        clock.synced_as = site.place.time
+        clock.synced_as = TimeQuality(site.place.time)
         self._brokers = make_brokers(site, clock.wrong)
         self.pipeline: Pipeline = self.wiring.pipeline()
         self.notify = Notify()
@@ -230,5 +230,5 @@ async def know_the_past(clock: SystemClock, outbox: AsyncOutbox) -> None:
     before_ns, _ = await outbox.bounds(boot)
     clock.raise_floor(before_ns or 0)
     marks = await outbox.marks(boot)
-    if marks and marks[0].tq in SYNCED:
+    if marks and marks[0].tq.is_synchronised:
         clock.resume(marks[0].wall_ns - marks[0].mono_ns)

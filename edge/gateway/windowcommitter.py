@@ -24,7 +24,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
 from edge.gateway.urgentevents import UrgentEvents
-from edge.gateway.windowschedule import GRACE_NS, SYNCED, WindowSchedule
+from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
@@ -177,7 +177,7 @@ class WindowCommitter:
         ):  # after a power cut nobody would know that it was counted
             self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
-        wall_s = wall_ns / 1e9 if now.tq in SYNCED else None
+        wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
         closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
         drafts = self._ingest.with_health(closed)
         drafts += self._manifest_schedule.due(now, last=last)

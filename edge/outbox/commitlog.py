@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgpack
 
+from edge.core import TimeQuality
 from edge.core.numbers import Range
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.epochs import EpochStart
@@ -282,4 +283,5 @@ def _replay(recovered: RecoveredLog, frame: Any) -> None:
     memory.write(rows, states, (), recovered.drops)
     recovered.counters.update(frame["counters"])
     if frame["mark"] is not None:
-        recovered.mark = ClockMark(*frame["mark"])
+        mono_ns, wall_ns, word = frame["mark"]
+        recovered.mark = ClockMark(mono_ns, wall_ns, TimeQuality(word))

@@ -21,6 +21,7 @@ from edge.process.merge import merge_bodies
 from edge.uplink.broker import make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics
+from tests.kit.clock import NTP
 
 GW: Final = "gw"
 REPORT_S: Final = 0.5
@@ -47,7 +48,7 @@ async def live(writer: AsyncOutbox, sender: Sender, clock: SystemClock, every_s:
 
 
 def _mark(now: Any) -> tuple[int, int, Any]:
-    return now.mono_ns, now.wall_ns, "ntp"
+    return now.mono_ns, now.wall_ns, NTP
 
 
 async def main(words: dict[str, Any]) -> None:

@@ -47,7 +47,7 @@ from edge.wire.clockmoments import Moment
 from edge.wire.contract import EVENTS
 from edge.wire.contract.boxevent import Alarm
 from tests.kit.certificates import CertificateAuthority
-from tests.kit.clock import VirtualClock
+from tests.kit.clock import NONE, NTP, NTS, VirtualClock
 from tests.kit.engine import (
     PM25,
     TEMPERATURE,
@@ -83,13 +83,13 @@ def again(records: Iterable[Record], encoding: Encoding) -> Iterator[ArrivedMess
     """Of a backlog, sent before, of a boot that never knew the time."""
     for record in records:
         begin = WALL_NS + record.from_ns
-        times = Envelope(begin, WALL_NS + record.to_ns, "none", True, True, (begin, None))
+        times = Envelope(begin, WALL_NS + record.to_ns, NONE, True, True, (begin, None))
         yield _packed(record, times, encoding)
 
 
 def arrived(record: Record, encoding: Encoding) -> ArrivedMessage:
     """One that goes out live."""
-    times = Envelope(WALL_NS + record.from_ns, WALL_NS + record.to_ns, "ntp")
+    times = Envelope(WALL_NS + record.from_ns, WALL_NS + record.to_ns, NTP)
     return _packed(record, times, encoding)
 
 
@@ -176,7 +176,7 @@ class Synced(GatewayLife):
         return Stamp(mono_ns, WALL_NS + mono_ns + jump_ns, self._trust())
 
     def _trust(self) -> TimeQuality:
-        return "ntp" if self.now_ns > 202 * S else "none"
+        return NTP if self.now_ns > 202 * S else NONE
 
 
 def troubles(ingest: Ingest, urgent: UrgentEvents) -> None:
@@ -213,8 +213,8 @@ def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
     cert, key = CertificateAuthority(folder).issue("gw-1")
     manifests = Manifests(make_signer(key, cert))
     for record in numbered(drafts):
-        manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, "ntp"))
-    manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000 + 1_000_000, "nts"))  # again
+        manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, NTP))
+    manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000 + 1_000_000, NTS))  # again
     return manifests.due(drafts[-1].to_ns, all_=True)
 
 

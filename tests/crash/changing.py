@@ -37,6 +37,7 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
 from edge.wire import Topics, decode, encode, raw_sweeps
 from tests.crash.configs import LINES, Config
+from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
 from tests.kit.lives import KilledError
 from tests.kit.ports import CountedRetained, QuietBuses
@@ -204,7 +205,7 @@ class ConfiguredLife:
         )  # fmt: skip
 
     def now(self) -> Stamp:
-        return Stamp(self.box.now_ns, 0, "none")
+        return Stamp(self.box.now_ns, 0, NONE)
 
     async def sleep_until(self, mono_ns: int) -> None:
         raise AssertionError("nobody sleeps here")
@@ -317,7 +318,7 @@ def raw_of(records: Sequence[Record]) -> list[tuple[tuple[str, int], tuple[str, 
 def audit(records: Sequence[Record]) -> AuditReport:
     auditor = Auditor()
     for record in records:
-        data = encode(record, Envelope(S, S, "ntp"), GW, "json")
+        data = encode(record, Envelope(S, S, NTP), GW, "json")
         topic = TOPICS.record(record.key.stream, record.source)
         for message in decode(topic, data.data, data.content_type):
             auditor.take(message)

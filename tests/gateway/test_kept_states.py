@@ -18,6 +18,7 @@ from edge.gateway.windowcommitter import BASELINE_NS, MODEL_STATE_NS
 from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge
 from tests.gateway import test_boxmonitor as observing
+from tests.kit.clock import FLOOR
 from tests.kit.engine import MS, S
 from tests.kit.lives import PERIOD_NS, SITE, GatewayLife, GatewayStorage, closed, placed, volumes
 from tests.kit.waiting import done
@@ -200,7 +201,7 @@ class Dated(GatewayLife):
 
     def now(self) -> Stamp:
         mono_ns = super().now().mono_ns
-        return Stamp(mono_ns, OVER_NS - 5 * PERIOD_NS + mono_ns, "floor")
+        return Stamp(mono_ns, OVER_NS - 5 * PERIOD_NS + mono_ns, FLOOR)
 
 
 def test_a_calibration_that_runs_out_is_said_from_the_window_on_in_which_it_did(

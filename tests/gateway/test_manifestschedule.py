@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
-from edge.core import ConfigError, Record, RecordKey, Stamp, Stream
+from edge.core import ConfigError, Record, RecordKey, Stamp, Stream, TimeQuality
 from edge.gateway.manifestschedule import ManifestSchedule, make_signer
 from edge.outbox import Epoch, PreviousStart, StoredRecord
 from edge.uplink.timestamps import UsedMoments
@@ -22,12 +22,12 @@ from edge.wire.clockmoments import Moment
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000
-NTP = Moment(2, 5, 1_790_000_000_000_000, "ntp")
+NTP = Moment(2, 5, 1_790_000_000_000_000, TimeQuality.NTP)
 STEPPED = NTP._replace(wall_us=1_780_000_000_000_000)
 
 
 def at(seconds: float) -> Stamp:
-    return Stamp(int(seconds * S), 0, "none")
+    return Stamp(int(seconds * S), 0, TimeQuality.NONE)
 
 
 def stored(seq: int, epoch: int = 9) -> StoredRecord:

@@ -31,6 +31,7 @@ from edge.health.reboot import Cause, Reboot
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import make_broker
 from edge.uplink.delivery import ConnectionState
+from tests.kit.clock import NONE
 from tests.kit.ports import CountedRetained
 
 S = 1_000_000_000
@@ -118,7 +119,7 @@ class StatusGateway:
             BoxFacts("quay", "gw-1", Reboot(Cause.POWER, "The power was cut.")),
             HealthSources(self._queue, dict, lambda: {"sent": 5}),
             folder,
-            Stamp(80 * S, 0, "none"),
+            Stamp(80 * S, 0, NONE),
             read_box=lambda _: BoxReadings(),
         )
         self.urgent, self.data_saver = urgent, DataSaver(self.clock, retained, urgent)

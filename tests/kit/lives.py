@@ -47,6 +47,7 @@ from edge.outbox import (
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
+from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
 from tests.kit.ports import CountedRetained, QuietBuses
 from tests.kit.waiting import done
@@ -238,7 +239,7 @@ class GatewayStorage:
     def audit(self) -> AuditReport:
         auditor = Auditor()
         for record in self.records:
-            data = encode(record, Envelope(S, S, "ntp"), GW, "json")
+            data = encode(record, Envelope(S, S, NTP), GW, "json")
             topic = TOPICS.record(record.key.stream, record.source)
             for message in decode(topic, data.data, data.content_type):
                 auditor.take(message)
@@ -291,7 +292,7 @@ class GatewayLife:
     # it is its own clock
 
     def now(self) -> Stamp:
-        return Stamp(self.now_ns + self.box.zero_ns, 0, "none")
+        return Stamp(self.now_ns + self.box.zero_ns, 0, NONE)
 
     async def sleep_until(self, mono_ns: int) -> None:
         raise AssertionError("nobody sleeps here")

@@ -28,6 +28,7 @@ from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 from edge.process.engine import Engine
+from tests.kit.clock import NTP
 from tests.kit.ports import CountedRetained, QuietBuses
 from tests.kit.waiting import done
 
@@ -145,7 +146,7 @@ class VirtualGateway:
     swept: int = 0
 
     def now(self) -> Stamp:
-        return Stamp(self.now_ns, WALL_0 - MONO_0 + self.now_ns, "ntp")
+        return Stamp(self.now_ns, WALL_0 - MONO_0 + self.now_ns, NTP)
 
     async def sleep_until(self, mono_ns: int) -> None:
         raise AssertionError("nobody sleeps here")

@@ -30,13 +30,14 @@ from edge.outbox.rowformat import (
     make_row,
     pack_body,
 )
+from tests.kit.clock import NTP
 
 S = 1_000_000_000
 FORMER = PreviousStart(7, 1, {"air": 5})
 START = EpochStart(3, 3 << 32, 2, "boot", False, FORMER, True, 7, owner="site/gw")
 EMPTY = msgpack.packb([])
 NO_MAP = LOG_HEADER.pack(len(EMPTY), _length_checksum(len(EMPTY)), zlib.crc32(EMPTY)) + EMPTY
-MARK = ClockMark(5 * S, 6 * S, "ntp")
+MARK = ClockMark(5 * S, 6 * S, NTP)
 
 
 def rows(first: int, count: int = 1) -> list[OutboxRow]:

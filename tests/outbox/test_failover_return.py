@@ -10,6 +10,7 @@ from edge.outbox.commitlog import COMMIT_LOG_NAME, recover_commit_log
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import DamagedRowError
 from tests.acquire.test_stage_odd_files import as_nobody
+from tests.kit.clock import NTP
 from tests.kit.outbox import S, drafts, everything, kill, opened
 from tests.long import more, size
 from tests.outbox.failover import IOERR, at
@@ -283,7 +284,7 @@ def test_rows_that_come_from_memory_at_the_next_boot_keep_their_clock(tmp_path: 
     outbox = opened(tmp_path, run=tmp_path)
     boot = outbox.begin().boot
     FaultyDisk.fail(IOERR)
-    synced = ClockMark(5 * S, 1_790_000_000 * S, "ntp")
+    synced = ClockMark(5 * S, 1_790_000_000 * S, NTP)
     outbox.commit(drafts(2), clock=synced)
     outbox.close()
     FaultyDisk.heal()
