@@ -4,13 +4,13 @@ The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a r
 first end of a window after `health_s`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from edge.core import Draft, Stamp, Stream
-from edge.gateway.healthcounts import Numbers
+from edge.gateway.healthsources import HealthSources, Numbers
 from edge.health.board import Board, Vitals
 from edge.health.boxalarms import AlarmChange, BoxAlarms, BoxReadings, alarm_findings, read_box
 from edge.health.countergrowth import HOUR_NS, ErrorRates
@@ -19,31 +19,15 @@ from edge.health.flash import ENDURANCE_TB, FlashMeter
 from edge.health.loglimit import LogCounts
 from edge.health.openmetrics import families, render
 from edge.health.reboot import Reboot
+from edge.wire.contract.boxevent import Board as BoardEvent
+from edge.wire.contract.boxevent import Start
+from edge.wire.contract.health import BoardCondition, Health, RebootCause
 
 BOX_SOURCE: Final = "gateway"
 CHECK_NS: Final = 60_000_000_000
 SAMPLE_NS: Final = 300_000_000_000
 MIN_WATCHED_NS: Final = 6 * HOUR_NS  # before a card is said not to last
 DEVICES_LIMIT: Final = 64  # listed in one record, the worst first
-
-
-def _nothing() -> Numbers:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSources:
-    """What the parts report, each at once and for nothing, but for the outbox.
-
-    `queue`, `link` and `losses` give those fields of edge.health.fields that they know;
-    `devices` gives (reads, errors) since the start.
-    """
-
-    queue: Callable[[], Awaitable[Numbers]]
-    devices: Callable[[], Mapping[str, tuple[int, int]]]
-    link: Callable[[], Numbers] = _nothing
-    losses: Callable[[], Numbers] = _nothing
-    log: Callable[[], LogCounts | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +102,8 @@ class BoxMonitor:
         if now.mono_ns - self._reported_ns < self._every_ns:
             return []
         from_ns, self._reported_ns = self._reported_ns, now.mono_ns
-        return [Draft(Stream.HEALTH, BOX_SOURCE, from_ns, now.mono_ns, self.body(now.mono_ns))]
+        body = Health(**self.body(now.mono_ns))
+        return [Draft(Stream.HEALTH, BOX_SOURCE, from_ns, now.mono_ns, body)]
 
     def _check(self, now: Stamp) -> list[AlarmChange]:
         before = self._oom_kills
@@ -141,7 +126,7 @@ class BoxMonitor:
 
     def _start(self, now_ns: int) -> Draft:
         reboot = self._facts.reboot
-        body = {"event": "start", "reason": str(reboot.cause), "text": reboot.text}
+        body = Start(reason=cast("RebootCause", str(reboot.cause)), text=reboot.text)
         return Draft(Stream.EVENT, BOX_SOURCE, now_ns, now_ns, body)
 
     # -- when somebody asks ------------------------------------------------------------------------
@@ -200,7 +185,7 @@ class BoxMonitor:
         )
         return {name: round(ratio, 4) for ratio, name in worst[:DEVICES_LIMIT]}
 
-    def _of_the_card(self) -> dict[str, Any]:
+    def _of_the_card(self) -> dict[str, object]:
         readings, flash = self._readings, self._flash
         disk_day, own_day, years = flash.disk_day(), flash.own_day(), flash.years()
         return {
@@ -217,7 +202,7 @@ class BoxMonitor:
         }
 
 
-def _of_the_board(vitals: Vitals) -> dict[str, Any]:
+def _of_the_board(vitals: Vitals) -> dict[str, object]:
     known = {each.name: getattr(vitals, each.name) for each in fields(vitals)}
     return known | {"throttled": None if vitals.throttled is None else list(vitals.throttled)}
 
@@ -229,10 +214,9 @@ def _of_the_log(log: LogCounts | None) -> Numbers:
 
 
 def _event(now_ns: int, change: AlarmChange) -> Draft:
-    body = {
-        "event": "board",
-        "condition": change.word,
-        "state": "on" if change.on else "off",
-        "text": change.text,
-    }
+    body = BoardEvent(
+        condition=cast("BoardCondition", change.word),
+        state="on" if change.on else "off",
+        text=change.text,
+    )
     return Draft(Stream.EVENT, BOX_SOURCE, now_ns, now_ns, body)

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from msgspec import UNSET
 
-from edge.core.edge import Contact
 from edge.core.record import Draft
 from edge.process.debounce import Debouncer, LineChange
 from edge.process.engineevents import event_draft
@@ -121,10 +120,6 @@ class PhaseTracker:
         for lamp in self._lamps.values():
             lamp.begin(at_ns)
         self.shown, self._known = [], False
-
-    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
-        """Take contacts of one line in the order in which they came."""
-        self.lines[source].fold(contacts, start_ns)
 
     def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched this line, or any."""

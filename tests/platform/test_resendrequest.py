@@ -16,7 +16,7 @@ from msgspec import to_builtins
 
 from edge.core.numbers import Range
 from edge.platform import resendrequest as module
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from edge.platform.resendrequest import (
     EXPIRY_S,
     RANGES_PER_COMMAND,

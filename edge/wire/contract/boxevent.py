@@ -108,15 +108,19 @@ class Start(Event, tag="start", kw_only=True):
 class Board(Event, tag="board", kw_only=True):
     """A condition of the box itself goes on or off; `text` says what to do."""
 
-    state: Annotated[OnOff, meaning("On or off.")]
     condition: Annotated[BoardCondition, meaning("The condition.")]
+    state: Annotated[OnOff, meaning("On or off.")]
     text: Text
+
+
+SavingLevel = Literal[0, 1, 2]
+Step = Literal["reconnect", "modem", "power", "reboot", "held", "recovered"]
 
 
 class DataSaver(Event, tag="data_saver", kw_only=True):
     """The level of data saving changed, according to the month's data budget."""
 
-    level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is normal operation.")]
+    level: Annotated[SavingLevel, meaning("As in the status: 0 is normal operation.")]
     text: Text
 
 
@@ -124,7 +128,7 @@ class LinkStep(Event, tag="link", kw_only=True):
     """A step that was taken because no broker was reached for long, possibly before a reboot."""
 
     step: Annotated[
-        Literal["reconnect", "modem", "power", "reboot", "held", "recovered"],
+        Step,
         meaning(
             "The step. held: no reboot, because it could not be counted on the disk."
             " recovered: a broker is connected again."
