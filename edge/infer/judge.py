@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import UNSET, to_builtins
+from msgspec import UNSET
 
 from edge.core import DoubtedLoop, Draft, LoopTick, Stream
 from edge.infer import annotate, judgeevents
@@ -228,11 +228,6 @@ class Judge:
         """For people and for the retained description: which model answers, and if not, why."""
         parts = self._parts
         return {name: _status(parts[name]) if name in parts else None for name in NAMES}
-
-    def status(self) -> dict[str, object]:
-        """The same as plain maps."""
-        found: dict[str, object] = to_builtins(self.models())
-        return found
 
     def loop_faults(self) -> dict[str, str]:
         """Which loops are not to be believed now, and what to do, by lane and part."""

@@ -315,7 +315,7 @@ def test_the_package_imports_where_numpy_and_onnxruntime_are_not_installed() -> 
         "from edge.infer.judge import Judge, JudgeSetup\n"
         "import edge.infer.scorer\n"
         "judge = Judge(JudgeSetup()); judge.load()\n"
-        "print(judge.status()['anomaly']['answers'], judge.status()['anomaly']['why'])"
+        "print(judge.models()['anomaly'].answers, judge.models()['anomaly'].why)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60,
