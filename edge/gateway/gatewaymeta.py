@@ -22,7 +22,6 @@ from edge.wire.contract.meta import (
     LaneMeta,
     PointMeta,
     SignalMeta,
-    SummaryKind,
 )
 
 
