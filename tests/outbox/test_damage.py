@@ -328,7 +328,8 @@ n = 0
 while True:
     made = [Draft(Stream.AIR, "a", n, n + 1, {"n": n, "x": "y" * 300}) for n in range(n, n + 7)]
     n += 7
-    rows = outbox.commit(made, {"total": (1, str(n).encode())}, clock=ClockMark(n, n, TimeQuality.NONE))
+    mark = ClockMark(n, n, TimeQuality.NONE)
+    rows = outbox.commit(made, {"total": (1, str(n).encode())}, clock=mark)
     print(rows[-1].record.key.seq, flush=True)
 """
 
