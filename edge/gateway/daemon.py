@@ -13,7 +13,7 @@ from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
 from edge.config import Site
 from edge.control.protocol import ControlServer
-from edge.core import Clock, Draft, Stamp, Stream, TimeQuality
+from edge.core import AsyncClock, Draft, Stamp, Stream, TimeQuality
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.boxmonitorsetup import make_box_monitor, make_metrics
 from edge.gateway.busworkers import BusWorkers
@@ -47,7 +47,7 @@ COMMITTER_SILENCE_PERIODS: Final = 2  # periods without a commit, and a minute
 class Daemon:
     """One site, from its wires to its broker."""
 
-    def __init__(self, site: Site, clock: Clock, log: LogLimit | None = None) -> None:
+    def __init__(self, site: Site, clock: AsyncClock, log: LogLimit | None = None) -> None:
         self.site, self.clock, self._log = site, clock, log
         self.wiring = Wiring.of(site)
         wrong = None

@@ -31,7 +31,7 @@ from typing import Final
 
 import drivers
 from edge.config import Site, load_site
-from edge.core import Clock, ConfigError
+from edge.core import AsyncClock, ConfigError
 from edge.core.release import RELEASED_NS
 from edge.gateway.daemon import Daemon
 from edge.gateway.wiring import Wiring
@@ -247,7 +247,7 @@ def _short(error: Exception) -> str:
     return lines[0][:LONGEST] + more
 
 
-async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None:
+async def watch_trial(daemon: Daemon, last_good: LastGood, clock: AsyncClock) -> None:
     """Until the configuration is known to be good; of the last good one, until the other is tried.
 
     Good health: each owner (buses, committer, sender) has worked and none is overdue, and the
