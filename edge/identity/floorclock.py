@@ -12,7 +12,8 @@ from typing import Final
 
 from edge.core import BlockingClock
 from edge.core.release import RELEASED
-from edge.identity import durablefiles
+from edge.durable import atomicwrite
+from edge.durable.readfile import read_file
 
 GRACE: Final = timedelta(days=1)  # two clocks may differ by so much, and both be right enough
 HORIZON: Final = timedelta(days=3653)
@@ -65,7 +66,7 @@ class FloorClock:
             kept = self._kept()
             self.floor = moment
             if (kept is None or moment - kept >= FLOOR_STEP) and self._path.parent.is_dir():
-                durablefiles.replace_file(self._path, str(int(moment.timestamp())).encode())
+                atomicwrite.replace_file(self._path, str(int(moment.timestamp())).encode())
 
     def validity_problem(self, first: datetime, last: datetime) -> str | None:
         """Why a certificate of these dates cannot be valid now; None when it may be."""
@@ -78,7 +79,7 @@ class FloorClock:
 
     def _kept(self) -> datetime | None:
         try:
-            data = durablefiles.read_file(self._path, 32)
+            data = read_file(self._path, 32)
             return None if data is None else datetime.fromtimestamp(int(data), UTC)
         except (OSError, ValueError, OverflowError):
             return None  # a damaged floor is no floor

@@ -21,9 +21,7 @@ from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
 
 POWERS_OF_TEN: Final[tuple[int, ...]] = tuple(10**digits for digits in range(8))
 LIMIT: Final = 1 << 31  # of the whole number
-SMALLEST: Final = (
-    0.0001  # what lies nearer to zero stays as it is: it was written so from the start
-)
+SMALLEST: Final = 0.0001  # what lies nearer to zero stays as it is: so it was from the start
 CONTAINERS: Final = frozenset({dict, list, tuple})
 SCALARS: Final = frozenset({int, str, bool, type(None)})
 _extension: Final = tuple.__new__  # what `ExtType(...)` checks of a number and bytes is known here

@@ -111,11 +111,10 @@ def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: Time
 def test_all_that_is_committed_is_offered_to_the_uplink(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    offered: list[object] = []
-    life.committer.offer = offered.append
+    life.offered.clear()  # of the start
     with mock.patch.object(box, "commit", side_effect=box.commit) as commit:
         life.run(11 * S)
-    assert len(offered) == commit.call_count >= 2
+    assert len(life.offered) == commit.call_count >= 2
     assert len(box.stage()) == 1, "what is committed is in the stage no more"
     life.stage.close()
 
@@ -148,7 +147,7 @@ def test_a_window_ends_at_the_very_moment_at_which_all_is_heard(tmp_path: Path) 
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     life.run(4 * S)
-    life.committer.heard_ns = lambda: PERIOD_NS
+    life.buses.heard_ns = PERIOD_NS
     life.now_ns = PERIOD_NS + GRACE_NS - 1
     done(life.committer.tick(life.now()))
     assert not windows(box)
