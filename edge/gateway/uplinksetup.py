@@ -110,7 +110,11 @@ def find_signer(site: Site) -> Sign | None:
 
 
 def make_sender(
-    site: Site, brokers: Sequence[Broker], outbox: AsyncOutbox, clock: AsyncClock, hooks: SenderHooks
+    site: Site,
+    brokers: Sequence[Broker],
+    outbox: AsyncOutbox,
+    clock: AsyncClock,
+    hooks: SenderHooks,
 ) -> Sender:
     """The link to the site's broker. Touches no network yet."""
     return Sender(
