@@ -20,7 +20,7 @@ from edge.acquire.backpressure import rest_ns
 from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
 from edge.config import Bus, ModbusRtuBus, ModbusTcpBus
-from edge.core import Clock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
+from edge.core import AsyncClock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
@@ -69,7 +69,7 @@ class WorkerContext:
     """What all turns share: the main loop, the clock, who takes what they bring, who counts it."""
 
     loop: asyncio.AbstractEventLoop
-    clock: Clock
+    clock: AsyncClock
     listener: BusListener
     progress: Progress
     load: LoopLoad = field(default_factory=LoopLoad)
