@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
 from edge.config import Site
-from edge.control.locks import BusLock
+from edge.control.buslock import BusLock
 from edge.control.protocol import VerbError
 from edge.core import BusError, DataError, SelfReporting, Sweep, failed_sweep, sweep
 from edge.gateway.gatewaystatus import condition_texts

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from edge.acquire.stage import Stage
@@ -55,18 +54,20 @@ class Ingest:
         self.starting: OpeningLines | None = None  # lines that are not open yet
 
     def edges(self, batch: Sequence[Edge]) -> None:
+        lined = self._wiring.lined
         contacts: list[Contact] = []
         for edge in batch:
-            contact = self._wiring.contact(edge)
-            if contact is None:
+            found = lined.get(edge.line)
+            if found is None:
                 self.unmatched_edges += 1
                 self._urgent.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
             else:
-                contacts.append(contact)
+                source, device = found
+                contacts.append(device.contact(source, edge))
         self._stage.add_contacts(contacts)
         if self.starting is not None:
             self._urgent.hurry(self.starting.take(contacts))
-        self._urgent.hurry(self._pipeline.contacts(contacts))
+        self._urgent.hurry(self._pipeline.engine.contacts(contacts))
         self._mark_heard()
 
     def sweeps(self, batch: Sequence[Sweep]) -> None:
@@ -75,7 +76,7 @@ class Ingest:
             self.raw.add(batch)
             if self._raw_at_once:
                 self._urgent.wake.set()
-        self._urgent.hurry(self._pipeline.sweeps(batch))
+        self._urgent.hurry(self._pipeline.engine.sweeps(batch))
         self._mark_heard()
 
     def fault(self, device: str, reason: Reason | None, text: str) -> None:
@@ -167,15 +168,6 @@ class Ingest:
         """The daemon stops: what fails or changes from now on is in the records only."""
         self._retained = None
 
-    def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Summaries of devices that report conditions have them, too."""
-        return [
-            replace(draft, body={**draft.body, "health": sorted(conditions.health)})
-            if "points" in draft.body and (conditions := self._now(draft.source)).health
-            else draft
-            for draft in drafts
-        ]
-
     def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
         """An event and a line in the log, once; what was never broken is not said to work again."""
         if reason is None and self.problems.pop(what, None) is None:
@@ -199,10 +191,6 @@ class Ingest:
             # what it sent before was read from it: nothing that was sent is in doubt
             body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
         self._urgent.hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
-
-    def _now(self, device: str) -> DeviceConditions:
-        voice = self.throttles.get(device)
-        return DeviceConditions() if voice is None else voice.now
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
         """A device has reported something of itself."""

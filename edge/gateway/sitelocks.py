@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.config import Site
-from edge.control.locks import BusLock, FolderLock
+from edge.control.buslock import BusLock
 from edge.control.protocol import SOCKET_NAME
+from edge.durable.filelock import FolderLock
 
 SOCKET_PATH: Final = 107  # bytes, of sockaddr_un
 # a card that cannot be written just now: the outbox goes on in memory, and says so

@@ -19,6 +19,7 @@ from typing import Final
 from edge.config import Site, uplink_password
 from edge.core import Clock
 from edge.core.boxfiles import find_identity_files
+from edge.durable.atomicwrite import replace_file
 from edge.gateway.manifestschedule import first_certificate, make_signer
 from edge.outbox import AsyncOutbox
 from edge.uplink.broker import Broker, make_broker
@@ -45,11 +46,9 @@ def make_certificate_marker(cert: Path | None, run_dir: Path) -> Callable[[bool]
         nonlocal last_word
         if word == last_word:
             return
-        new = path.with_suffix(".new")
+        line = f"{word} {name}\n".encode("ascii")
         try:
-            new.write_text(f"{word} {name}\n", encoding="ascii")
-            new.chmod(0o640)  # whatever the unit's umask
-            new.replace(path)
+            replace_file(path, line, 0o640, exact_mode=True, sync=False)
             last_word = word
         except OSError as error:
             LOG.warning("%s: %s; a renewed certificate will not replace the former", path, error)

@@ -8,6 +8,7 @@ state in the outbox names the segment from which the rest can be read back.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,7 @@ from edge.core import Clock, Draft, Reason, Stamp, Stream
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
+from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.gateway.pipeline import Pipeline
@@ -179,7 +181,7 @@ class WindowCommitter:
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
         closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
-        drafts = self._ingest.with_health(closed)
+        drafts = _with_health(closed, self._ingest.devices)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
@@ -232,7 +234,7 @@ class WindowCommitter:
             unread=self._writer.opened.in_memory is not None, past=past,
         )  # fmt: skip
         attempts.ended()
-        found.drafts = self._ingest.with_health(found.drafts)
+        found.drafts = _with_health(found.drafts, self._ingest.devices)
         sealed = await self._writer.state(MANIFEST_OWNER)
         used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
         found.drafts += self._manifest_schedule.begin(
@@ -330,7 +332,8 @@ class WindowCommitter:
 
     def _as_of_the_end(self) -> dict[str, Any]:
         """State that belongs to the drafts of a close: taken before anything else can happen."""
-        return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.snapshot_flags()}
+        pipeline = self._pipeline
+        return {"engine": pipeline.engine.snapshot(), "flags": pipeline.judge.snapshot_flags()}
 
     def _raw_is_due(self, now: Stamp) -> bool:
         since_ns = self._ingest.raw.since_ns
@@ -364,3 +367,13 @@ class WindowCommitter:
             mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[StoredRecord] = await self._writer.commit(rows, packed, clock=mark)
             self._offer(stored)
+
+
+def _with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:
+    """Summaries of devices that report conditions have them, too."""
+    return [
+        replace(draft, body={**draft.body, "health": sorted(devices[draft.source].health)})
+        if "points" in draft.body and draft.source in devices and devices[draft.source].health
+        else draft
+        for draft in drafts
+    ]

@@ -28,8 +28,6 @@ from edge.config import (
 )
 from edge.core import (
     ConfigError,
-    Contact,
-    Edge,
     LineDevice,
     LineSpec,
     Point,
@@ -115,11 +113,6 @@ class Wiring:
                 bay.bus, name, cast("LineDevice", drivers.build("loop", None, bay_options))
             )
         return wiring
-
-    def contact(self, edge: Edge) -> Contact | None:
-        """An edge as its device means it; None for a line that nobody claims."""
-        found = self.lined.get(edge.line)
-        return None if found is None else found[1].contact(found[0], edge)
 
     def points(self) -> Mapping[str, Sequence[Point]]:
         """Points of every polled device, in the order of its sweeps."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge.durable.sqlitefile import in_use
 from edge.outbox.ballast import Ballast
 from edge.outbox.clockmap import read_marks
 from edge.outbox.database import (
@@ -23,7 +24,6 @@ from edge.outbox.database import (
     UNREADABLE,
     OutboxBusyError,
     UnusableOutboxError,
-    in_use,
 )
 from edge.outbox.diskoutbox import DEAD_LETTER_LIMIT, DiskOutbox
 from edge.outbox.drops import PendingDrops

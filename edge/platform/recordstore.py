@@ -3,15 +3,13 @@
 A store is written by one process at a time (a lock file beside it says so), and read by any number.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 from edge.core import ConfigError
+from edge.durable.filelock import FileLock
 from edge.platform.keepquota import KeepQuota
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
 
@@ -70,19 +68,15 @@ class StoreLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._stack = ExitStack()
-        file = path.with_name(f"{path.name}.lock")
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         try:
-            handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            self._stack.callback(os.close, handle)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._stack.close()
-            text = f"{path}: another `kerbstone receipts` writes this store; stop it first"
-            raise ConfigError(text) from None
+            taken = self._lock.take()
         except OSError as error:
-            self._stack.close()
-            raise RecordStoreError(f"{file}: {error.strerror}") from error
+            raise RecordStoreError(f"{self._lock.path}: {error.strerror}") from error
+        if not taken:
+            raise ConfigError(
+                f"{path}: another `kerbstone receipts` writes this store; stop it first"
+            )
 
     def close(self) -> None:
-        self._stack.close()
+        self._lock.release()

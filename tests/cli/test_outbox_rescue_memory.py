@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import zlib
 from pathlib import Path
 
 import msgpack
 import pytest
 
-from edge.acquire.stage import FRAME, Stage
+from edge.acquire.stage import STAGE_FRAMES, Stage
 from edge.core import Contact, Sweep, all_good
 from edge.outbox import ClockMark, Outbox
 from tests.kit.clock import NTP
@@ -79,7 +78,7 @@ def staged_file(folder: Path, *entries: object) -> Path:
     head = {"v": 2, "boot": "b", "owner": "", "window": [0, 5], "carried": 0, "staged": [{}, False]}
     path = folder / "stage.00000001"
     bodies = [msgpack.packb(each) for each in (head, *entries)]
-    path.write_bytes(b"".join(FRAME.pack(len(b), zlib.crc32(b)) + b for b in bodies))
+    path.write_bytes(b"".join(map(STAGE_FRAMES.pack, bodies)))
     return path
 
 

@@ -133,7 +133,7 @@ class FragileStage(Stage):
         try:
             self._life.step()
         except KilledError:
-            if self._life.torn and self._fd is not None:
+            if self._life.torn and self._file is not None:
                 super()._append(entry)
                 path = self._path(self.number)
                 os.truncate(path, path.stat().st_size - 3)

@@ -145,7 +145,9 @@ def test_a_value_as_long_as_no_memory_is_may_be_a_record(
     shutil.copytree(kept, tmp_path / "x")
     connect = sqlite3.connect
     with monkeypatch.context() as patched:
-        patched.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, **k, factory=Connection))
+        patched.setattr(
+            sqlite3, "connect", lambda *a, **k: connect(*a, **{**k, "factory": Connection})
+        )
         assert not storefiles._is_empty(tmp_path / "x" / "outbox")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
+from edge.durable.framedlog import AppendedFile
 from edge.outbox import ClockMark
 from edge.outbox.commitlog import COMMIT_LOG_NAME, recover_commit_log
 from edge.outbox.memoryoutbox import MemoryOutbox
@@ -82,14 +83,14 @@ def test_a_tmpfs_without_room_still_tells_which_numbers_are_lost(
     outbox = opened(tmp_path, run=tmp_path)
     epoch = outbox.begin().epoch
     FaultyDisk.fail(IOERR)
-    original = outbox._commit_log._append
+    original = AppendedFile.append
 
-    def append(frame: bytes) -> None:
+    def append(file: AppendedFile, frame: bytes) -> None:
         if len(frame) > 1000:
             raise OSError(28, "No space left on device")
-        original(frame)
+        original(file, frame)
 
-    monkeypatch.setattr(outbox._commit_log, "_append", append)
+    monkeypatch.setattr(AppendedFile, "append", append)
     outbox.commit(drafts(30, size=100), clock=at(1))
     assert outbox._commit_log.trouble is not None
     outbox.close()
