@@ -18,6 +18,7 @@ from edge.core.ports import (
     SerialBus,
     StaleAnswer,
     Stateful,
+    WaitingDevice,
 )
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
 from edge.core.reading import (
@@ -83,6 +84,7 @@ __all__ = [
     "TooLongError",
     "UncertainValue",
     "Value",
+    "WaitingDevice",
     "all_good",
     "bad",
     "crc8",
