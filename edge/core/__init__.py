@@ -1,6 +1,6 @@
 """The vocabulary of the gateway: plain types and protocols, no input or output."""
 
-from edge.core.clock import Clock, Stamp, TimeQuality
+from edge.core.clock import AsyncClock, BlockingClock, Clock, Stamp, TimeQuality
 from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
@@ -39,8 +39,10 @@ __all__ = [
     "GOOD",
     "TOPIC_PREFIX",
     "AmbiguousAnswerError",
+    "AsyncClock",
     "Bad",
     "Bias",
+    "BlockingClock",
     "Body",
     "BusError",
     "Clock",

@@ -21,7 +21,7 @@ from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
 from edge.config import Bus, ModbusRtuBus, ModbusTcpBus
 from edge.core import (
-    Clock,
+    AsyncClock,
     Condition,
     Edge,
     LineSpec,
@@ -70,7 +70,7 @@ class WorkerContext:
     """What all turns share: the main loop, the clock, who takes what they bring, who counts it."""
 
     loop: asyncio.AbstractEventLoop
-    clock: Clock
+    clock: AsyncClock
     listener: BusListener
     progress: Progress
     load: LoopLoad = field(default_factory=LoopLoad)
