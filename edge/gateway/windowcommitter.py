@@ -29,7 +29,14 @@ from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryA
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
-from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
+from edge.outbox import (
+    ClockMark,
+    Epoch,
+    OpenReport,
+    OwnerStates,
+    PastState,
+    StoredRecord,
+)
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 from edge.wire.contract.boxevent import ClockCut, CutReason
 from edge.wire.contract.points import Air, AnyDevice, Energy, LoopCard
@@ -40,9 +47,8 @@ MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one writ
 BASELINE_NS: Final = 900_000_000_000  # what devices learn is little
 STATE_VERSION: Final = 1
 STATE_OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
-WAIT_FOR_EDGES_NS: Final = (
-    5_000_000_000  # so long a window waits for edges that are under way to it
-)
+# so long a window waits for edges that are under way to it
+WAIT_FOR_EDGES_NS: Final = 5_000_000_000
 AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
 STILL_NS: Final = 1_000_000_000  # with more between two ticks (half a second) all stood still
 RECORDS_PER_COMMIT: Final = 1000  # records of windows that have piled up are committed at one time
@@ -53,16 +59,31 @@ CUT_TEXTS: Final = {
 }
 
 
+class CommittingOutbox(Protocol):
+    """What is committed to, as `AsyncOutbox` is."""
+
+    @property
+    def epoch(self) -> Epoch: ...
+    @property
+    def opened(self) -> OpenReport: ...
+    @property
+    def handed(self) -> list[StoredRecord]: ...
+    @property
+    def high_water_unsaved(self) -> bool: ...
+    async def state(self, owner: str) -> tuple[int, bytes] | None: ...
+    async def commit(
+        self,
+        drafts: Sequence[Draft],
+        states: OwnerStates = ...,
+        clock: ClockMark | None = ...,
+    ) -> list[StoredRecord]: ...
+
+
 class WatchedBuses(Protocol):
     """What a window has to know of the threads of the buses."""
 
-    def watched_until_ns(self) -> int:
-        """Until when all edges have been taken."""
-        ...
-
-    def snapshot_devices(self) -> Mapping[str, bytes]:
-        """What the algorithms of devices have learnt."""
-        ...
+    def watched_until_ns(self) -> int: ...  # until when all edges have been taken
+    def snapshot_devices(self) -> Mapping[str, bytes]: ...  # what their algorithms have learnt
 
 
 class WindowCommitter:
@@ -77,7 +98,7 @@ class WindowCommitter:
         pipeline: Pipeline,
         ingest: Ingest,
         stage: Stage,
-        writer: AsyncOutbox,
+        writer: CommittingOutbox,
         clock: Clock,
         boot_id: str,
         manifest_schedule: ManifestSchedule,
@@ -368,7 +389,7 @@ class WindowCommitter:
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
             mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
-            stored: list[StoredRecord] = await self._writer.commit(rows, packed, clock=mark)
+            stored = await self._writer.commit(rows, packed, clock=mark)
             self._offer(stored)
 
 

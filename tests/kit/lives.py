@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgpack
 import msgspec
@@ -36,14 +36,15 @@ from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.outbox import (
-    AsyncOutbox,
     ClockMark,
     CommitRider,
     Epoch,
     OpenReport,
+    OwnerStates,
     PreviousStart,
     StoredRecord,
 )
+from edge.outbox.outbox import NO_OWNER_STATES
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
@@ -162,7 +163,10 @@ class FragileWriter:
         return self._box.states.get(owner)
 
     async def commit(
-        self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: ClockMark
+        self,
+        drafts: Sequence[Draft],
+        states: OwnerStates = NO_OWNER_STATES,
+        clock: ClockMark | None = None,
     ) -> list[StoredRecord]:
         self._life.step()
         riding, kept = self._rider(drafts)
@@ -273,7 +277,7 @@ class GatewayLife:
             wiring, self.pipeline, self.stage, self, self.urgent, CountedRetained()
         )
         sealing = ManifestSchedule(900, None, self.now())
-        writer = cast("AsyncOutbox", FragileWriter(box, self, sealing.riding))
+        writer = FragileWriter(box, self, sealing.riding)
         self.offered: list[Sequence[StoredRecord]] = []  # of each commit
         self.box_monitor = self.watch_box()
         self.committer = WindowCommitter(
