@@ -32,6 +32,7 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.outbox import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
@@ -197,11 +198,12 @@ class ConfiguredLife:
             self.wiring, self.pipeline, self.stage, self, urgent, CountedRetained()
         )
         sealing = ManifestSchedule(900, None, self.now())
-        self.kept = DyingWriter(box, self, sealing.riding)
+        self.kept = DyingWriter(box, self, sealing.manifests.riding)
         writer = cast("AsyncOutbox", self.kept)
         self.committer = WindowCommitter(
             self.wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
-            urgent=urgent, buses=QuietBuses(), box_monitor=None, offer=lambda rows: None,
+            urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            offer=lambda rows: None,
         )  # fmt: skip
 
     def now(self) -> Stamp:
