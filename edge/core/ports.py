@@ -56,6 +56,7 @@ class ModbusBus(Protocol):
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes: ...
 
 
+@runtime_checkable
 class Polled(Protocol):
     """A device that answers when asked. Building one touches no wire.
 

@@ -4,13 +4,13 @@ The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a r
 first end of a window after `health_s`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from edge.core import Draft, Stamp, Stream
-from edge.gateway.healthcounts import Numbers
+from edge.gateway.healthsources import HealthSources, Numbers
 from edge.health.board import Board, Vitals
 from edge.health.boxalarms import AlarmChange, BoxAlarms, BoxReadings, alarm_findings, read_box
 from edge.health.countergrowth import HOUR_NS, ErrorRates
@@ -25,25 +25,6 @@ CHECK_NS: Final = 60_000_000_000
 SAMPLE_NS: Final = 300_000_000_000
 MIN_WATCHED_NS: Final = 6 * HOUR_NS  # before a card is said not to last
 DEVICES_LIMIT: Final = 64  # listed in one record, the worst first
-
-
-def _nothing() -> Numbers:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSources:
-    """What the parts report, each at once and for nothing, but for the outbox.
-
-    `queue`, `link` and `losses` give those fields of edge.health.fields that they know;
-    `devices` gives (reads, errors) since the start.
-    """
-
-    queue: Callable[[], Awaitable[Numbers]]
-    devices: Callable[[], Mapping[str, tuple[int, int]]]
-    link: Callable[[], Numbers] = _nothing
-    losses: Callable[[], Numbers] = _nothing
-    log: Callable[[], LogCounts | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)

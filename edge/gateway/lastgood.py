@@ -24,7 +24,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import drivers
 from edge.config import Site, load_site
@@ -33,7 +33,6 @@ from edge.core.release import RELEASED_NS
 from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import read_beginning
-from edge.gateway.daemon import Daemon
 from edge.gateway.wiring import Wiring
 
 LOG: Final = logging.getLogger("kerbstone")
@@ -232,7 +231,24 @@ def _short(error: Exception) -> str:
     return lines[0][:LONGEST] + more
 
 
-async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None:
+class TriedGateway(Protocol):
+    """What runs with a configuration. `healthy`: each part has worked, and none is overdue."""
+
+    @property
+    def connected(self) -> bool: ...
+    def healthy(self, now_ns: int) -> bool: ...
+    def announce(self, kind: str, text: str) -> None: ...
+
+
+class TriedDaemon(Protocol):
+    """A daemon on trial. `gateway` None: it has not come that far."""
+
+    @property
+    def gateway(self) -> TriedGateway | None: ...
+    def stop(self) -> None: ...
+
+
+async def watch_trial(daemon: TriedDaemon, last_good: LastGood, clock: Clock) -> None:
     """Until the configuration is known to be good; of the last good one, until the other is tried.
 
     Good health: each owner (buses, committer, sender) has worked and none is overdue, and the
@@ -243,12 +259,13 @@ async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None
     reached = announced = False
     while True:
         now = clock.now()
-        if getattr(daemon, "buses", None) is not None:  # else it has not come that far
+        gateway = daemon.gateway
+        if gateway is not None:
             if last_good.fallback and not announced:
                 announced = True
-                announce(daemon, last_good.fallback)
-            reached = reached or daemon.sender.connected or not has_carrier()
-            fine = daemon.progress.healthy(now.mono_ns)[0] and daemon.progress.worked()
+                gateway.announce(PROBLEM_KIND, last_good.fallback)  # loudly
+            reached = reached or gateway.connected or not has_carrier()
+            fine = gateway.healthy(now.mono_ns)
             healthy_ns = healthy_ns if fine and reached else now.mono_ns
         else:
             healthy_ns = now.mono_ns
@@ -262,13 +279,6 @@ async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None
             daemon.stop()
             return
         await clock.sleep_until(now.mono_ns + LOOK_NS)
-
-
-def announce(daemon: Daemon, text: str) -> None:
-    """Loudly: an event, and a problem that stands in the status as long as this process runs."""
-    daemon.ingest.alarm(PROBLEM_KIND, text)
-    daemon.ingest.problems[PROBLEM_KIND] = text
-    daemon.ingest.changed()
 
 
 def has_carrier(networks: Path = NETWORKS) -> bool:

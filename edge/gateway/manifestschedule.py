@@ -4,35 +4,33 @@ import base64
 import hashlib
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 
 from edge.core import ConfigError, Draft, Stamp
-from edge.outbox import Epoch, OwnerStates, StoredRecord
-from edge.uplink.manifests import Manifests, Sign
+from edge.outbox import Epoch, StoredRecord
+from edge.uplink.manifests import VERSION, Manifests, Sign
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 
 LOG: Final = logging.getLogger("kerbstone")
-MANIFEST_OWNER: Final = "manifest"
-VERSION: Final = 2
 TPM_KEY_MARKER: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in place of a key
 
 
 class ManifestSchedule:
     """The manifests of one start. `every_s` is how long a segment stays open."""
 
-    def __init__(self, epoch: Epoch, every_s: float, sign: Sign | None, now: Stamp) -> None:
+    def __init__(self, every_s: float, sign: Sign | None, now: Stamp) -> None:
         self.manifests = Manifests(sign)
-        self._epoch, self._every_ns = epoch, int(every_s * 1e9)
+        self._every_ns = int(every_s * 1e9)
         self._ended_ns = now.mono_ns
 
     def begin(
         self,
+        epoch: Epoch,
         state: tuple[int, bytes] | None,
         handed: Sequence[StoredRecord],
         used: UsedMoments,
@@ -50,10 +48,10 @@ class ManifestSchedule:
                 LOG.warning("the state of the manifests cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record, *used.former(stored.record.boot))
-        former = self._epoch.succeeds
+        former = epoch.succeeds
         if former is None:
             return []
-        return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
+        return [self.manifests.opening(epoch.epoch, former, now.mono_ns)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""
@@ -61,20 +59,6 @@ class ManifestSchedule:
         if all_:
             self._ended_ns = now.mono_ns
         return self.manifests.due(now.mono_ns, all_=all_)
-
-    @property
-    def changed(self) -> bool:
-        """Something has gone out, or was sealed, that no commit has kept."""
-        return self.manifests.changed
-
-    def riding(self, going: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
-        """What goes with a commit of the drafts `going`, and what to call once it is durable:
-        nothing when nothing has gone out. For `AsyncOutbox.riding`."""
-        if not self.changed:
-            return {}, lambda: None
-        manifests = self.manifests
-        state = VERSION, msgpack.packb(manifests.snapshot(going))
-        return {MANIFEST_OWNER: state}, partial(manifests.mark_durable, manifests.changes, going)
 
 
 def make_signer(key: Path | None, cert: Path | None) -> Sign | None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgpack
 
@@ -21,18 +21,20 @@ from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.ingest import Ingest
-from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
+from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
+from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 
 LOG = logging.getLogger("kerbstone")
 
-FOREVER_NS: Final = 1 << 63
 MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one write in an hour
 BASELINE_NS: Final = 900_000_000_000  # what devices learn is little
 STATE_VERSION: Final = 1
@@ -50,8 +52,23 @@ CUT_TEXTS: Final = {
 }
 
 
+class WatchedBuses(Protocol):
+    """What a window has to know of the threads of the buses."""
+
+    def watched_until_ns(self) -> int:
+        """Until when all edges have been taken."""
+        ...
+
+    def snapshot_devices(self) -> Mapping[str, bytes]:
+        """What the algorithms of devices have learnt."""
+        ...
+
+
 class WindowCommitter:
-    """The open window, and every commit. Belongs to the main loop."""
+    """The open window, and every commit. Belongs to the main loop.
+
+    `box_monitor` None: nobody watches the box itself. `offer` takes the rows of each commit.
+    """
 
     def __init__(
         self,
@@ -63,8 +80,16 @@ class WindowCommitter:
         clock: Clock,
         boot_id: str,
         manifest_schedule: ManifestSchedule,
+        *,
+        urgent: UrgentEvents,
+        buses: WatchedBuses,
+        box_monitor: BoxMonitor | None,
+        progress: Progress,
+        offer: Callable[[list[StoredRecord]], None],
     ) -> None:
-        self._manifest_schedule = manifest_schedule
+        self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
+        self._urgent, self._buses = urgent, buses
+        self._progress, self._offer = progress, offer
         self._site, self._points = wiring.site, wiring.points()
         self._keys = {
             name: [point.key for point in points] for name, points in self._points.items()
@@ -79,11 +104,6 @@ class WindowCommitter:
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
-        self.box_monitor: BoxMonitor | None = None  # set by the daemon, as the two below
-        self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
-        self.snapshot_devices: Callable[[], Mapping[str, bytes]] = dict  # as above
-        # until when all edges have been taken; as above
-        self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
         self._heard_ns = self._waiting_ns = 0  # as it was reported last, and since when
         self._ticked_ns = self._start_ns
         self._again_ns = 0  # not before: edges of the window that has ended are under way
@@ -108,7 +128,7 @@ class WindowCommitter:
             await self._cut(now, why)
         elif self._is_over(now):
             await self._close_all(now)
-        elif self._ingest.urgent or self._raw_is_due(now):
+        elif self._urgent.waiting or self._raw_is_due(now):
             await self._commit((), {})
         self._ticked_ns = self._clock.now().mono_ns
 
@@ -123,7 +143,7 @@ class WindowCommitter:
     def _waits(self, now: Stamp) -> bool:
         """Edges of before the window's end may still be on their way: the process stood still, or
         the thread that reads them has its turn later. What comes too late counts in the next."""
-        heard_ns = self.heard_ns()
+        heard_ns = self._buses.watched_until_ns()
         if heard_ns != self._heard_ns:
             self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns  # it is alive
         waits = (
@@ -154,7 +174,7 @@ class WindowCommitter:
         """The window ends and the next segment begins; what is to be committed for it."""
         now = self._clock.now()
         # it was listened to up to its end, or nearly, whatever becomes of us now
-        self._stage.mark(min(end_ns, self.heard_ns()))
+        self._stage.mark(min(end_ns, self._buses.watched_until_ns()))
         self._pipeline.engine.expired(expired_points(self._site, now))
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
@@ -167,7 +187,7 @@ class WindowCommitter:
         closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
         drafts = _with_health(closed, self._ingest.devices)
         drafts += self._manifest_schedule.due(now, last=last)
-        drafts += self.box_monitor.due(now) if self.box_monitor is not None else []
+        drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
         self._windows.opened(Stamp(end_ns, wall_ns, now.tq))
         states: dict[str, Any] = {}
@@ -176,18 +196,18 @@ class WindowCommitter:
             states["judge"] = self._pipeline.judge.snapshot()
         if last or now.mono_ns - self._learnt_ns >= BASELINE_NS:
             self._learnt_ns = now.mono_ns
-            self._baselines.update(self.snapshot_devices(), self._epoch.boot, now)
+            self._baselines.update(self._buses.snapshot_devices(), self._epoch.boot, now)
             states["drivers"] = self._baselines.snapshot()
         self._rotate(end_ns)
         return drafts, states
 
     def _alarms(self) -> dict[str, Any]:
         """Those of the box that are on: the next process reports when they are over."""
-        return {} if self.box_monitor is None else {"alarms": self.box_monitor.snapshot_alarms()}
+        return {} if self._box_monitor is None else {"alarms": self._box_monitor.snapshot_alarms()}
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
-        if self._manifest_schedule.changed:
+        if self._manifest_schedule.manifests.changed:
             await self._writer.commit(())  # it rides in each commit
 
     # -- after a start ---------------------------------------------------------------------------
@@ -221,7 +241,9 @@ class WindowCommitter:
         found.drafts = _with_health(found.drafts, self._ingest.devices)
         sealed = await self._writer.state(MANIFEST_OWNER)
         used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
-        found.drafts += self._manifest_schedule.begin(sealed, self._writer.handed, used, now)
+        found.drafts += self._manifest_schedule.begin(
+            self._epoch, sealed, self._writer.handed, used, now
+        )
         self._writer.handed.clear()
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
@@ -255,8 +277,8 @@ class WindowCommitter:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
-        if "alarms" in states and self.box_monitor is not None:
-            self.box_monitor.restore_alarms(states["alarms"])
+        if "alarms" in states and self._box_monitor is not None:
+            self._box_monitor.restore_alarms(states["alarms"])
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])
@@ -299,7 +321,7 @@ class WindowCommitter:
         """Time became known, or jumped: the open window ends here, and says so."""
         body = {"event": "clock", "reason": why, "text": CUT_TEXTS[why]}
         at_ns = now.mono_ns
-        self._ingest.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
+        self._urgent.waiting.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
         await self.close(at_ns, partial=True)
 
     def _rotate(self, start_ns: int) -> None:
@@ -327,7 +349,7 @@ class WindowCommitter:
     ) -> None:
         async with self._committing:
             ingest = self._ingest
-            urgent, ingest.urgent = ingest.urgent, []
+            urgent = self._urgent.take()
             raw, given_up = ingest.raw.take()
             segment = self._stage.number
             starting = ingest.starting
@@ -348,7 +370,8 @@ class WindowCommitter:
             now = now or self._clock.now()
             mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[StoredRecord] = await self._writer.commit(rows, packed, clock=mark)
-            self.offer(stored)
+            self._progress.done("committer", self._clock.now().mono_ns)
+            self._offer(stored)
 
 
 def _with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:

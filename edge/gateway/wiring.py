@@ -103,8 +103,8 @@ class Wiring:
                 )
         for name, lane in site.lanes.items():
             options = {"active": lane.active, "bias": lane.bias}
-            for role in ("lead", "trail"):
-                if line := getattr(lane, role):
+            for role, line in (("lead", lane.lead), ("trail", lane.trail)):
+                if line:
                     loop = drivers.build("loop", None, {"line": line, **options})
                     wiring._hang(lane.bus, f"{name}.{role}", cast("LineDevice", loop))
         for name, bay in site.bays.items():

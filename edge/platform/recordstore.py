@@ -1,4 +1,4 @@
-"""Where the platform keeps records: an SQLite database or a JSON-lines file, chosen by the name.
+"""Where the platform keeps records: what its two kinds of store have in common.
 
 A store is written by one process at a time (a lock file beside it says so), and read by any number.
 """
@@ -6,15 +6,12 @@ A store is written by one process at a time (a lock file beside it says so), and
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 from edge.core import ConfigError
 from edge.durable.filelock import FileLock
 from edge.platform.keepquota import KeepQuota
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
-
-SQLITE: Final = frozenset({".db", ".sqlite", ".sqlite3"})
-LINES: Final = frozenset({".jsonl", ".ndjson"})
 
 StoreVerdict = Literal["stored", "repeat", "conflict", "excess"]
 
@@ -62,22 +59,6 @@ class RecordStore(Protocol):
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]: ...
     def tallies(self) -> KeepQuota: ...  # of what came beside records
     def close(self) -> None: ...
-
-
-def open_store(path: Path, *, write: bool) -> RecordStore:
-    """Raises ConfigError for what is no store, RecordStoreError for what cannot be read."""
-    from edge.platform.jsonlstore import JsonLinesStore
-    from edge.platform.sqlite_store import SqliteStore
-
-    if path.suffix not in SQLITE | LINES:
-        raise ConfigError(f"{path}: a store's name ends in .db (SQLite) or .jsonl (JSON lines)")
-    if not write and not path.is_file():
-        raise ConfigError(f"{path}: there is no such file")
-    if write and not path.parent.is_dir():
-        raise ConfigError(f"{path}: the folder {path.parent} does not exist; make it")
-    if path.suffix in SQLITE:
-        return SqliteStore(path, write=write)
-    return JsonLinesStore(path, write=write)
 
 
 class StoreLock:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import Draft, Stamp
-from edge.gateway.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor, HealthSources
-from edge.gateway.healthcounts import Numbers, queue_fields
+from edge.gateway.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor
+from edge.gateway.healthsources import HealthSources, Numbers, queue_fields
 from edge.health.board import Board, Space
 from edge.health.boxalarms import BoxReadings, read_box
 from edge.health.loglimit import LogCounts

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Stamp, Stream, TimeQuality
-from edge.gateway.boxmonitor import BoxFacts, BoxMonitor, HealthSources
-from edge.gateway.healthcounts import LINK_FIELDS, Numbers, link_fields, queue_fields
+from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
+from edge.gateway.healthsources import (
+    LINK_FIELDS,
+    HealthSources,
+    Numbers,
+    link_fields,
+    queue_fields,
+)
 from edge.health.board import Board, Space, Vitals
 from edge.health.boxalarms import BoxReadings
 from edge.health.fields import BY_KEY

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
-from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
+from edge.gateway.manifestschedule import ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
+from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import UsedMoments
 from edge.wire.clockmoments import Moment
 from tests.kit.clock import NONE
@@ -45,19 +46,17 @@ class ManifestGateway:
 
     async def begin(self) -> None:
         boot = f"b{self.rng.randrange(2)}"
+        self.manifest_schedule = ManifestSchedule(900, None, Stamp(0, 0, NONE))
         self.writer = await AsyncOutbox.start(
             self.home / "outbox", limit_bytes=LIMIT, boot_id=boot, run_dir=self.home / "run",
-            ballast_bytes=0,
+            ballast_bytes=0, rider=self.manifest_schedule.manifests.riding, on_rows=self._offered,
         )  # fmt: skip
-        self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, Stamp(0, 0, NONE))
-        self.writer.riding = self.manifest_schedule.riding
         self.queue: list[StoredRecord] = []
         self.handed: list[StoredRecord] = []
         self.tasks: list[asyncio.Task[Any]] = []
-        self.writer.on_rows = self._offered
         state = await self.writer.state(MANIFEST_OWNER)
         found = self.manifest_schedule.begin(
-            state, self.writer.handed, UsedMoments(), Stamp(0, 0, NONE)
+            self.writer.epoch, state, self.writer.handed, UsedMoments(), Stamp(0, 0, NONE)
         )
         if self.rng.random() < 0.3:
             await self.kill()  # while it reads back

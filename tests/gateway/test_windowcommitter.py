@@ -14,6 +14,7 @@ from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS
 from edge.gateway.windowschedule import GRACE_NS
+from edge.uplink.manifests import Manifests
 from edge.wire import raw_sweeps
 from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
@@ -111,11 +112,10 @@ def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: Time
 def test_all_that_is_committed_is_offered_to_the_uplink(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    offered: list[object] = []
-    life.committer.offer = offered.append
+    life.offered.clear()  # of the start
     with mock.patch.object(box, "commit", side_effect=box.commit) as commit:
         life.run(11 * S)
-    assert len(offered) == commit.call_count >= 2
+    assert len(life.offered) == commit.call_count >= 2
     assert len(box.stage()) == 1, "what is committed is in the stage no more"
     life.stage.close()
 
@@ -135,7 +135,7 @@ def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, change
     life = GatewayLife(GatewayStorage(tmp_path), 0)
     with (
         mock.patch.object(
-            ManifestSchedule, "changed", new_callable=mock.PropertyMock, return_value=changed
+            Manifests, "changed", new_callable=mock.PropertyMock, return_value=changed
         ),
         mock.patch.object(life.committer, "_writer", mock.AsyncMock()) as writer,
     ):
@@ -148,7 +148,7 @@ def test_a_window_ends_at_the_very_moment_at_which_all_is_heard(tmp_path: Path) 
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     life.run(4 * S)
-    life.committer.heard_ns = lambda: PERIOD_NS
+    life.buses.heard_ns = PERIOD_NS
     life.now_ns = PERIOD_NS + GRACE_NS - 1
     done(life.committer.tick(life.now()))
     assert not windows(box)

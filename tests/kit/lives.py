@@ -30,9 +30,11 @@ from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import GAP_TEXTS
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.outbox import (
     AsyncOutbox,
@@ -48,6 +50,7 @@ from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
 from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
+from tests.kit.ports import CountedRetained, QuietBuses
 from tests.kit.waiting import done
 from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES
 
@@ -146,13 +149,12 @@ class FragileStage(Stage):
 class FragileWriter:
     """What the committer asks of the outbox's writer. The process may be killed before a commit."""
 
-    def __init__(self, box: "GatewayStorage", life: "GatewayLife") -> None:
-        self._box, self._life = box, life
+    def __init__(self, box: "GatewayStorage", life: "GatewayLife", rider: CommitRider) -> None:
+        self._box, self._life, self._rider = box, life, rider
         box.start()
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
         self.opened = OpenReport()
         self.handed: list[StoredRecord] = []  # nothing is sent here
-        self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     high_water_unsaved = False  # its card takes everything
 
@@ -163,7 +165,7 @@ class FragileWriter:
         self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: ClockMark
     ) -> list[StoredRecord]:
         self._life.step()
-        riding, kept = self.riding(drafts)
+        riding, kept = self._rider(drafts)
         self._box.commit(drafts, {**states, **riding})
         kept()
         return []
@@ -266,20 +268,26 @@ class GatewayLife:
         judge = Judge(JudgeSetup(lanes, PERIOD_NS))
         self.pipeline = Pipeline(Engine(wiring.setup()), judge)
         self.stage = FragileStage(box.folder, box.boot_id, self)
-        self.ingest = Ingest(wiring, self.pipeline, self.stage, self)
-        writer = cast("AsyncOutbox", FragileWriter(box, self))
-        sealing = ManifestSchedule(writer.epoch, 900, None, self.now())
-        writer.riding = sealing.riding
-        self.committer = WindowCommitter(
-            wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing
+        self.urgent, self.buses = UrgentEvents(self), QuietBuses()
+        self.ingest = Ingest(
+            wiring, self.pipeline, self.stage, self, self.urgent, CountedRetained()
         )
-        self.committer.box_monitor = self.box_monitor()
+        sealing = ManifestSchedule(900, None, self.now())
+        writer = cast("AsyncOutbox", FragileWriter(box, self, sealing.manifests.riding))
+        self.offered: list[Sequence[StoredRecord]] = []  # of each commit
+        self.box_monitor = self.watch_box()
+        self.committer = WindowCommitter(
+            wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
+            urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor,
+            progress=Progress(),
+            offer=self.offered.append,
+        )  # fmt: skip
         done(self.committer.recover())
         self.deaf = opening_ns is None  # its lines never open
         self.now_ns += opening_ns or 0  # a bus takes its time
         self.take(WIRES.levels(self.now_ns), [])
 
-    def box_monitor(self) -> BoxMonitor | None:
+    def watch_box(self) -> BoxMonitor | None:
         """Who watches the box itself: here nobody."""
         return None
 

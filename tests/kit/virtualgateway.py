@@ -22,12 +22,15 @@ from edge.core import Draft, Stamp, Sweep, sweep
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 from edge.process.engine import Engine
 from tests.kit.clock import NTP
+from tests.kit.ports import CountedRetained, QuietBuses
 from tests.kit.waiting import done
 
 S: Final = 1_000_000_000
@@ -164,10 +167,13 @@ class VirtualGateway:
         if self.models:
             pipeline.load()
         stage = Stage(self.folder, "boot")
-        ingest = Ingest(wiring, pipeline, stage, self)
+        urgent = UrgentEvents(self)
+        ingest = Ingest(wiring, pipeline, stage, self, urgent, CountedRetained())
         committer = WindowCommitter(
             wiring, pipeline, ingest, stage, cast("AsyncOutbox", self.kept), self, "boot",
-            ManifestSchedule(self.kept.epoch, 900, None, self.now()),
+            ManifestSchedule(900, None, self.now()),
+            urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            offer=lambda rows: None,
         )  # fmt: skip
         done(committer.recover())
         self.kept.commits.clear()

@@ -15,8 +15,9 @@ from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
 from edge.platform import collector, keepquota
 from edge.platform.collector import MESSAGES_PER_GATEWAY, Collector
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
-from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
+from edge.platform.recordstore import CommittedRecord, RecordStore
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
 from edge.wire import JSON, Payload, encode

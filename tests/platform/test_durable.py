@@ -16,8 +16,9 @@ import pytest
 from edge.core import ConfigError
 from edge.platform import jsonlinesfile, keepquota
 from edge.platform.jsonlinesfile import RECORD_HEAD, JsonLinesFile
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
-from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.sqlite_store import SqliteStore
 from tests.kit.clock import NTS
 from tests.kit.records import E1, GW, entry, record

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from edge.core import ConfigError, Stream, TimeQuality
 from edge.platform import keepquota
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
-from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.recordstore import RecordStore, RecordStoreError
 from tests.kit.clock import NONE, NTP, RTC
 from tests.kit.records import E1, E2, GW, KINDS, TOPICS, entry, record
 from tests.long import examples

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from edge.core import ConfigError
 from edge.platform.audit import audit_store
 from edge.platform.keepquota import KEPT_PER_KIND
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
-from edge.platform.recordstore import open_store
 from edge.platform.sitecheck import (
     REREAD_NS,
     SITES_SHOWN,
