@@ -1,6 +1,6 @@
 """The vocabulary of the gateway: plain types and protocols, no input or output."""
 
-from edge.core.clock import Clock, Stamp, TimeQuality
+from edge.core.clock import AsyncClock, BlockingClock, Clock, Stamp, TimeQuality
 from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
@@ -18,6 +18,7 @@ from edge.core.ports import (
     SerialBus,
     StaleAnswer,
     Stateful,
+    WaitingDevice,
 )
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
 from edge.core.reading import (
@@ -38,8 +39,10 @@ __all__ = [
     "GOOD",
     "TOPIC_PREFIX",
     "AmbiguousAnswerError",
+    "AsyncClock",
     "Bad",
     "Bias",
+    "BlockingClock",
     "Body",
     "BusError",
     "Clock",
@@ -81,6 +84,7 @@ __all__ = [
     "TooLongError",
     "UncertainValue",
     "Value",
+    "WaitingDevice",
     "all_good",
     "bad",
     "crc8",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import drivers
-from edge.acquire.clock import Discipline, SystemClock
+from edge.acquire.clock import SystemClock
 from edge.acquire.stage import Stage
 from edge.config import load_site
 from edge.control.protocol import ControlVerb, VerbError
@@ -28,6 +28,7 @@ from edge.gateway.wiring import Wiring
 from edge.health.boxalarms import BoxReadings
 from edge.health.progress import Progress
 from edge.health.reboot import Cause, Reboot
+from edge.kernelclock import Discipline
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import make_broker
 from edge.uplink.delivery import ConnectionState
