@@ -4,23 +4,20 @@ import base64
 import hashlib
 import logging
 import ssl
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 
 from edge.core import ConfigError, Draft, Stamp, StoredBody
-from edge.outbox import Epoch, OwnerStates, StoredRecord
-from edge.uplink.manifests import Manifests, Sign, Signature
+from edge.outbox import Epoch, StoredRecord
+from edge.uplink.manifests import VERSION, Manifests, Sign, Signature
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 from edge.wire.contract.manifest import Algorithm
 
 LOG: Final = logging.getLogger("kerbstone")
-MANIFEST_OWNER: Final = "manifest"
-VERSION: Final = 2
 TPM_KEY_MARKER: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in place of a key
 
 
@@ -63,20 +60,6 @@ class ManifestSchedule:
         if all_:
             self._ended_ns = now.mono_ns
         return self.manifests.due(now.mono_ns, all_=all_)
-
-    @property
-    def changed(self) -> bool:
-        """Something has gone out, or was sealed, that no commit has kept."""
-        return self.manifests.changed
-
-    def riding(self, going: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
-        """What goes with a commit of the drafts `going`, and what to call once it is durable:
-        nothing when nothing has gone out. The rider of `AsyncOutbox`."""
-        if not self.changed:
-            return {}, lambda: None
-        manifests = self.manifests
-        state = VERSION, msgpack.packb(manifests.snapshot(going))
-        return {MANIFEST_OWNER: state}, partial(manifests.mark_durable, manifests.changes, going)
 
 
 def make_signer(key: Path | None, cert: Path | None) -> Sign | None:

@@ -22,13 +22,14 @@ from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.ingest import Ingest
-from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
+from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.outbox import (
     ClockMark,
     Epoch,
@@ -37,6 +38,7 @@ from edge.outbox import (
     PastState,
     StoredRecord,
 )
+from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 from edge.wire.contract.boxevent import ClockCut, CutReason
 from edge.wire.contract.points import Air, AnyDevice, Energy, LoopCard
@@ -106,10 +108,12 @@ class WindowCommitter:
         urgent: UrgentEvents,
         buses: WatchedBuses,
         box_monitor: BoxMonitor | None,
+        progress: Progress,
         offer: Callable[[list[StoredRecord]], None],
     ) -> None:
         self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
-        self._urgent, self._buses, self._offer = urgent, buses, offer
+        self._urgent, self._buses = urgent, buses
+        self._progress, self._offer = progress, offer
         self._site, self._points = wiring.site, wiring.points()
         self._keys = {
             name: [point.key for point in points] for name, points in self._points.items()
@@ -227,7 +231,7 @@ class WindowCommitter:
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
-        if self._manifest_schedule.changed:
+        if self._manifest_schedule.manifests.changed:
             await self._writer.commit(())  # it rides in each commit
 
     # -- after a start ---------------------------------------------------------------------------
@@ -390,6 +394,7 @@ class WindowCommitter:
             now = now or self._clock.now()
             mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
             stored = await self._writer.commit(rows, packed, clock=mark)
+            self._progress.done("committer", self._clock.now().mono_ns)
             self._offer(stored)
 
 

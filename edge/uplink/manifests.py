@@ -5,8 +5,10 @@ Pure: it is given each record that goes out, and gives drafts when they are due.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
+import msgpack
 from msgspec import UNSET
 
 from edge.core import Draft, Record, StoredBody, Stream
@@ -24,6 +26,7 @@ SEALED_LIMIT: Final = 64  # epochs and streams of which it is known what was sea
 SEALED_RANGES_LIMIT: Final = 256  # of each of these
 REDATED_LIMIT: Final = 1024  # moments by which records were dated that went out again
 REDATED_LISTED_LIMIT: Final = 256  # of these it is known that a manifest has listed them
+MANIFEST_OWNER: Final = "manifest"  # of the state
 VERSION: Final = 2
 
 SegmentPlace = tuple[int, str]  # epoch and stream
@@ -205,6 +208,16 @@ class Manifests:
                 for (epoch, stream), numbers in self._sealed.items()
             ],
         }
+
+    def riding(
+        self, going: Sequence[Draft]
+    ) -> tuple[Mapping[str, tuple[int, bytes]], Callable[[], None]]:
+        """What goes with a commit of the drafts `going`, and what to call once it is durable:
+        nothing when nothing has gone out. The rider of the outbox."""
+        if not self.changed:
+            return {}, lambda: None
+        state = VERSION, msgpack.packb(self.snapshot(going))
+        return {MANIFEST_OWNER: state}, partial(self.mark_durable, self.changes, going)
 
     def mark_durable(self, changes: int, going: Sequence[Draft]) -> None:
         """A snapshot is durable, with the drafts `going`; `changes` is how many there were then."""

@@ -32,6 +32,7 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.outbox import (
     ClockMark,
     CommitRider,
@@ -204,10 +205,11 @@ class ConfiguredLife:
             self.wiring, self.pipeline, self.stage, self, urgent, CountedRetained()
         )
         sealing = ManifestSchedule(900, None, self.now())
-        self.kept = DyingWriter(box, self, sealing.riding)
+        self.kept = DyingWriter(box, self, sealing.manifests.riding)
         self.committer = WindowCommitter(
             self.wiring, self.pipeline, self.ingest, self.stage, self.kept, self, box.boot_id,
-            sealing, urgent=urgent, buses=QuietBuses(), box_monitor=None, offer=lambda rows: None,
+            sealing, urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            offer=lambda rows: None,
         )  # fmt: skip
 
     def now(self) -> Stamp:

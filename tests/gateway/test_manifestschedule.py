@@ -66,7 +66,7 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
     before = made()
     before.begin(EPOCH, None, [], UsedMoments(), at(0))
     before.manifests.handed(stored(1, 8).record, NTP)
-    state = before.riding(())[0]["manifest"]
+    state = before.manifests.riding(())[0]["manifest"]
     after = made()
     used = UsedMoments(UsedMoments().state_with([NTP, STEPPED, NTP._replace(boot=3)]))
     after.begin(EPOCH, state, [stored(1, 8), stored(2, 8)], used, at(0))
@@ -78,17 +78,17 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
 def test_nothing_is_written_when_nothing_has_gone_out() -> None:
     sealing = made()
     sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
-    assert sealing.riding(())[0] == {}
+    assert sealing.manifests.riding(())[0] == {}
     sealing.manifests.handed(stored(1).record, NTP)
-    states, kept = sealing.riding(())
+    states, kept = sealing.manifests.riding(())
     assert states.keys() == {"manifest"}
-    assert sealing.riding(())[0] == states, "a commit that fails keeps nothing"
+    assert sealing.manifests.riding(())[0] == states, "a commit that fails keeps nothing"
     sealing.manifests.handed(stored(2).record, NTP)
     kept()
-    assert sealing.changed, "by what has gone out since"
-    states, kept = sealing.riding(())
+    assert sealing.manifests.changed, "by what has gone out since"
+    states, kept = sealing.manifests.riding(())
     kept()
-    assert sealing.riding(())[0] == {}
+    assert sealing.manifests.riding(())[0] == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\x93\x01\x02\x03"])

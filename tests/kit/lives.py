@@ -34,6 +34,7 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.outbox import (
     ClockMark,
@@ -277,12 +278,13 @@ class GatewayLife:
             wiring, self.pipeline, self.stage, self, self.urgent, CountedRetained()
         )
         sealing = ManifestSchedule(900, None, self.now())
-        writer = FragileWriter(box, self, sealing.riding)
+        writer = FragileWriter(box, self, sealing.manifests.riding)
         self.offered: list[Sequence[StoredRecord]] = []  # of each commit
         self.box_monitor = self.watch_box()
         self.committer = WindowCommitter(
             wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
             urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor,
+            progress=Progress(),
             offer=self.offered.append,
         )  # fmt: skip
         done(self.committer.recover())

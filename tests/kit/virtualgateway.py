@@ -25,6 +25,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import (
     ClockMark,
@@ -183,7 +184,8 @@ class VirtualGateway:
         committer = WindowCommitter(
             wiring, pipeline, ingest, stage, self.kept, self, "boot",
             ManifestSchedule(900, None, self.now()),
-            urgent=urgent, buses=QuietBuses(), box_monitor=None, offer=lambda rows: None,
+            urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            offer=lambda rows: None,
         )  # fmt: skip
         done(committer.recover())
         self.kept.commits.clear()
