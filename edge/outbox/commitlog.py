@@ -10,7 +10,7 @@ import os
 import secrets
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,14 @@ from edge.core.numbers import Range
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.epochs import EpochStart
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import ClockMark, DamagedRowError, OutboxRow, PreviousStart
+from edge.outbox.rowformat import (
+    ClockMark,
+    DamagedRowError,
+    OutboxRow,
+    PreviousStart,
+    StoredRecord,
+    try_record,
+)
 from edge.outbox.storefiles import is_regular_file
 
 COMMIT_LOG_NAME: Final = "commit.log"
@@ -67,6 +74,12 @@ class RecoveredLog:
     mark: ClockMark | None = None
     clean: bool = False
     damaged: bool = False  # some of its commits cannot be read
+
+    def records(self, rows: Collection[int]) -> list[StoredRecord]:
+        """Of these rows those that lie here, the oldest first."""
+        found = [self.memory.rows[row] for row in sorted(rows) if row in self.memory.rows]
+        read = ((row.id, try_record(row)) for row in found)
+        return [StoredRecord(row, record, redelivered=True) for row, record in read if record]
 
     def latest(self) -> PreviousStart | None:
         """The last start that numbered anything."""
