@@ -21,9 +21,7 @@ from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
 
 POWERS_OF_TEN: Final[tuple[int, ...]] = tuple(10**digits for digits in range(8))
 LIMIT: Final = 1 << 31  # of the whole number
-SMALLEST: Final = (
-    0.0001  # what lies nearer to zero stays as it is: it was written so from the start
-)
+SMALLEST: Final = 0.0001  # what lies nearer to zero stays as it is: so it was from the start
 CONTAINERS: Final = frozenset({dict, list, tuple})
 SCALARS: Final = frozenset({int, str, bool, type(None)})
 _extension: Final = tuple.__new__  # what `ExtType(...)` checks of a number and bytes is known here
@@ -50,7 +48,6 @@ INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
 COMPRESS_STATE_FROM: Final = 300  # bytes; a shorter one takes no page of its own, or hardly any
 MAX_STATE: Final = 16 << 20  # bytes; a longer one is not compressed
-TIME_QUALITY_RANK: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 
 
 def pack_decimals(value: Any, deep: int = MAX_NESTING) -> Any:

@@ -9,7 +9,7 @@ import msgpack
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from edge.core import Draft, Envelope, Record, Stream
+from edge.core import Draft, Envelope, Record, Stream, TimeQuality
 from edge.outbox import StoredRecord
 from edge.outbox.deflate import DEFLATE_MARKER
 from edge.outbox.drops import PendingDrops
@@ -30,7 +30,7 @@ class Number(IntEnum):
 
 
 START = EpochStart(3, 3 << 32, 2, "b", False, None, False, 0)
-SENT = Envelope(1_790_000_000_000_000_000, 1_790_000_060_000_000_000, "ntp")
+SENT = Envelope(1_790_000_000_000_000_000, 1_790_000_060_000_000_000, TimeQuality.NTP)
 names = st.text(max_size=4).map("k{}".format)  # none of the header
 decimals = st.builds(lambda whole, digits: whole / 10**digits, st.integers(-(1 << 34), 1 << 34),
                      st.integers(0, 9))  # fmt: skip
