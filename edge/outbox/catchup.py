@@ -27,7 +27,7 @@ from edge.outbox.eviction import (
 from edge.outbox.failover import FailoverStorage
 from edge.outbox.handover import Handover
 from edge.outbox.losses import Losses
-from edge.outbox.memoryoutbox import MemoryOutbox, TrustedOwners
+from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxstats import OutboxStats
 from edge.outbox.rowformat import ClockMark, OutboxRow
@@ -68,14 +68,12 @@ class DiskReturn:
         storage: FailoverStorage,
         losses: Losses,
         handover: Handover,
-        owners: TrustedOwners,
         stats: OutboxStats,
         numbers: Numbering,
         journal: DeliveryJournal,
     ) -> None:
         self._storage, self._losses, self._handover = storage, losses, handover
-        self._owners, self._stats, self._numbers = owners, stats, numbers
-        self._journal = journal
+        self._stats, self._numbers, self._journal = stats, numbers, journal
 
     def absorb(self, left: RecoveredLog) -> None:
         """What the process before had in memory goes to the disk, if it works."""
@@ -117,13 +115,14 @@ class DiskReturn:
         return sent
 
     def _return_to(self, disk: DiskOutbox, sent: RecoveredJournal) -> RecoveredJournal:
-        storage, losses, owners = self._storage, self._losses, self._owners
+        storage, losses, owners = self._storage, self._losses, self._storage.owners
         start, clock = self._numbers.start, storage.clock
         word = self._handover.text
         before = sent.for_start(start.number << 32, disk.token)
         pending = PendingChanges(
             start, storage.memory, self._numbers.counters, losses.pending, before.confirmed, clock,
-            storage.commit_log.token, losses.unread, owners.disk_state_is_better, {META_KEY: word},
+            storage.commit_log.token, storage.drops_unread, owners.disk_state_is_better,
+            {META_KEY: word},
         )  # fmt: skip
         spared: set[str] = set()
         if not storage.switch_to_disk(
@@ -136,7 +135,7 @@ class DiskReturn:
         storage.commit_log.remove()
         self._handover.ranges.text_on_disk = word
         owners.on_disk_again(spared, clock.mono_ns if clock else 0)
-        losses.unread = False
+        storage.drops_unread = False
         if storage.ask(lambda disk: disk.word("starts", 0), 0) != start.number:
             # rows behind ours were handed over, nobody knows how many
             self._handover.downsampler = None

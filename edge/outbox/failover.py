@@ -7,7 +7,7 @@ one, and the error that ends a disk's time is caught here.
 import contextlib
 import errno
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,14 @@ from typing import Final, TypeVar
 
 from edge.core.numbers import Numbers
 from edge.outbox.ballast import Ballast, free_bytes
+from edge.outbox.clockmap import MarkThrottle, write_mark
 from edge.outbox.commitlog import CommitLog, LoggedCommit
 from edge.outbox.database import ForeignOutboxError, OutboxBusyError, UnusableOutboxError
 from edge.outbox.diskoutbox import DiskOutbox
+from edge.outbox.drops import PendingDrops
 from edge.outbox.epochs import EpochStart, Numbering, update_epoch_file
-from edge.outbox.memoryoutbox import MemoryOutbox
+from edge.outbox.eviction import DropLast, PackedDraft, fit_drafts
+from edge.outbox.memoryoutbox import MemoryOutbox, OwnerStates, TrustedOwners
 from edge.outbox.noticequeue import NoticeQueue
 from edge.outbox.outboxfolder import OutboxFolder, describe_error, is_permanent
 from edge.outbox.readonlydisk import READING_NOTICE, ReadOnlyDisk, is_read_only
@@ -43,6 +46,9 @@ class FailoverStorage:
     def __init__(self, place: OutboxFolder, run_dir: Path | None, ballast_bytes: int) -> None:
         self.place, self.run_dir = place, run_dir
         self.commit_log = CommitLog(run_dir)
+        self.owners = TrustedOwners()
+        self._marking = MarkThrottle()
+        self.drops_unread = False  # nobody knows what the disk has to declare
         self.clock: ClockMark | None = None  # of the latest commit that had one
         self.ballast = Ballast(place.folder, ballast_bytes)
         self.disk, self.opened = place.open()
@@ -132,19 +138,80 @@ class FailoverStorage:
             found[stream] = found.get(stream, 0) + rows
         return found
 
-    # -- a time in memory -------------------------------------------------------------------------
+    # -- writing ----------------------------------------------------------------------------------
 
-    def commit_in_memory(
+    def crowded(
+        self,
+        packed: Sequence[PackedDraft],
+        spared: DropLast,
+        lose: Callable[[DiskOutbox, Sequence[OutboxRow]], None],
+        merge: Callable[[DiskOutbox], bool],
+    ) -> set[int]:
+        """The places of drafts for which there is no room, after older rows have made some: they
+        merge, or are lost. Memory has its own way to make room."""
+        limit = self.place.limit_bytes
+        return self.ask(
+            lambda disk: fit_drafts(
+                disk, packed, limit, partial(lose, disk), partial(merge, disk), spared
+            ),
+            set[int](),
+        )
+
+    def commit(
+        self,
+        numbers: Numbering,
+        commit: LoggedCommit,
+        durable: OwnerStates,
+        gone: Sequence[int],
+        flying: Collection[int],
+        words: Mapping[str, str],
+        *,
+        declared: bool,
+    ) -> tuple[bool, int]:
+        """One transaction, with the numbers from before it; `reached` is its last row. On the
+        disk lie only states that are `durable`, and `words` in the table `meta`; `declared`: what
+        is to be declared has changed. Whether the disk has it, and how many records were lost
+        because memory has no room."""
+        start, clock, written = numbers.start, commit.mark, False
+
+        def write(disk: DiskOutbox) -> None:
+            nonlocal written
+            mark = clock if clock is not None and self._marking.due(disk, clock) else None
+            with disk.transaction():
+                disk.delete(gone)
+                disk.count_up(start.epoch, start.boot, numbers.counters, commit.counters)
+                disk.insert(commit.rows)
+                disk.set_states(durable)
+                if mark is not None:
+                    write_mark(disk, start.boot, mark)
+                if declared:
+                    disk.set_drops(commit.drops)
+                if words:
+                    disk.set_meta(words)
+            written = True
+            if mark is not None:
+                self._marking.written(disk, mark)
+
+        if commit.rows or commit.counters or commit.states or gone or declared:
+            # when it fails it is unknown whether the transaction is on disk; the same rows with
+            # the same numbers go to memory, so both answers are right
+            self.write(write)
+        lost = 0 if self.disk is not None else self._commit_in_memory(numbers, commit, gone, flying)
+        return written, lost
+
+    def begin_in_memory(self, numbers: Numbering, drops: PendingDrops) -> None:
+        """At a start that finds no disk: the log knows of it."""
+        self.owners.known = self.owners.known or frozenset()
+        begun = LoggedCommit(drops=drops, reached=numbers.row)
+        self._commit_in_memory(numbers, begun, (), ())
+
+    def _commit_in_memory(
         self,
         numbers: Numbering,
         commit: LoggedCommit,
         gone: Sequence[int],
         flying: Collection[int],
-        known: frozenset[str] | None,
-        unread: bool,
     ) -> int:
-        """One commit while the disk does not work, with the numbers from before it; `reached` is
-        its last row. How many records were lost for want of room."""
         memory = self.memory
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or commit.reached
@@ -158,8 +225,8 @@ class FailoverStorage:
         was, reached = self.commit_log.trouble, memory.reached
         self.commit_log.commit(
             numbers.start,
-            known,
-            unread,
+            self.owners.known,
+            self.drops_unread,
             memory.size,
             replace(commit, rows=kept, out=out, reached=reached),
             LoggedCommit(

@@ -18,7 +18,7 @@ class Losses:
     def __init__(self, storage: FailoverStorage, stats: OutboxStats) -> None:
         self._storage, self._stats = storage, stats
         declared = storage.ask(DiskOutbox.drops, None)
-        self.unread = declared is None  # nobody knows what the disk has to declare
+        storage.drops_unread = declared is None
         self.pending = PendingDrops() if declared is None else declared
 
     def refuse(self, row: int, why: str) -> None:

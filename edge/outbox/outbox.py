@@ -16,7 +16,6 @@ from edge.outbox import clockmap
 from edge.outbox.catchup import DiskReturn
 from edge.outbox.commitlog import LoggedCommit
 from edge.outbox.deliveryjournal import DeliveryJournal, recover_journal
-from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import MergeBodies
 from edge.outbox.drops import PendingDrops, storage_event_draft
 from edge.outbox.epochs import (
@@ -27,13 +26,12 @@ from edge.outbox.epochs import (
     confirmed_leftovers,
     write_epoch,
 )
-from edge.outbox.eviction import PackedDraft, fit_drafts
+from edge.outbox.eviction import PackedDraft
 from edge.outbox.failover import FailoverStorage
 from edge.outbox.handover import Handover
 from edge.outbox.highwater import HighWaterFiles, HighWaterMark
 from edge.outbox.losses import Losses
 from edge.outbox.memoryoutbox import OwnerStates as OwnerStates
-from edge.outbox.memoryoutbox import TrustedOwners
 from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, list_losses
@@ -75,14 +73,12 @@ class Outbox:
         self._stats = OutboxStats()
         self._losses = Losses(storage, self._stats)
         self._handover = Handover(storage, merge)
-        self._owners = TrustedOwners()
         self._numbers = Numbering()
         self._return = DiskReturn(
-            storage, self._losses, self._handover, self._owners, self._stats, self._numbers,
+            storage, self._losses, self._handover, self._stats, self._numbers,
             self.journal,
         )  # fmt: skip
         self._water = HighWaterFiles(place.folder, run_dir, owner)
-        self._marking = clockmap.MarkThrottle()
         self._heard = False  # somebody confirms: a declaration would be heard of
         self._doubted = False  # the word `past` on disk says that its states are in doubt
 
@@ -118,7 +114,7 @@ class Outbox:
         self._doubted = past != "known"
         self._numbers.start, self._numbers.row = start, start.number << 32
         if plan.left is not None:
-            self._owners.adopt(plan.left.memory.states, plan.left.trusted_owners)
+            self._storage.owners.adopt(plan.left.memory.states, plan.left.trusted_owners)
             self.handed += plan.left.records(self._sent_before.confirmed)
         # else nobody knows what was handed over
         known = not self._doubted
@@ -135,10 +131,7 @@ class Outbox:
         self.arrived = len(self.handed)
         storage.write(lambda disk: write_epoch(disk, start, losses.pending, past))
         if storage.disk is None:
-            self._owners.known = self._owners.known or frozenset()
-            self._commit_in_memory(
-                LoggedCommit(drops=losses.pending, reached=self._numbers.row), (), ()
-            )
+            storage.begin_in_memory(self._numbers, losses.pending)
         storage.keep_epoch_file(start)
         if self.opened.in_memory:
             storage.notices.add(True, self.opened.in_memory)
@@ -205,58 +198,28 @@ class Outbox:
         """The places of drafts for which there is no room, after older rows have made some."""
         places = [place for place in range(len(packed)) if place not in lost]
         fitting = [packed[place] for place in places]
-        limit, spared = self._storage.place.limit_bytes, flying.__contains__
-
-        def fit(disk: DiskOutbox) -> set[int]:
-            lose = partial(self._losses.take_out, disk, arrived=frozenset(gone))
-            merge = partial(self._handover.make_room, disk)
-            return fit_drafts(disk, fitting, limit, lose, merge, spared)
-
-        return [places[place] for place in self._storage.ask(fit, set[int]())]
+        lose = partial(self._losses.take_out, arrived=frozenset(gone))
+        crowded = self._storage.crowded(
+            fitting, flying.__contains__, lose, self._handover.make_room
+        )
+        return [places[place] for place in crowded]
 
     def _write(self, commit: LoggedCommit, gone: tuple[int, ...], flying: Collection[int]) -> None:
-        numbers, handover, marking = self._numbers, self._handover, self._marking
-        start = numbers.start
-        clock, drops, following = commit.mark, commit.drops, commit.counters
-        before, word = self._losses.pending, handover.text
-        durable = self._owners.durable(commit.states, clock)
+        owners, word = self._storage.owners, self._handover.text
+        durable = owners.durable(commit.states, commit.mark)
+        words = {} if word == self._handover.ranges.text_on_disk else {META_KEY: word}
         # others lie there now
-        settled = self._doubted and bool(durable) and not self._owners.withheld
-
-        def write(disk: DiskOutbox) -> None:
-            mark = clock if clock is not None and marking.due(disk, clock) else None
-            with disk.transaction():
-                disk.delete(gone)
-                disk.count_up(start.epoch, start.boot, numbers.counters, following)
-                disk.insert(commit.rows)
-                disk.set_states(durable)
-                if mark is not None:
-                    clockmap.write_mark(disk, start.boot, mark)
-                if drops != before:
-                    disk.set_drops(drops)
-                if word != handover.ranges.text_on_disk:
-                    disk.set_meta({META_KEY: word})
-                if settled:
-                    disk.set_meta({PAST: "known"})
-            handover.ranges.text_on_disk = word
-            self._doubted = self._doubted and not settled
-            if mark is not None:
-                marking.written(disk, mark)
-
-        if commit.rows or following or commit.states or gone or drops != before:
-            # when it fails it is unknown whether the transaction is on disk; the same rows with
-            # the same numbers go to memory, so both answers are right
-            self._storage.write(write)
-        if self._storage.disk is None:
-            self._commit_in_memory(commit, gone, flying)
-
-    def _commit_in_memory(
-        self, commit: LoggedCommit, gone: Sequence[int], flying: Collection[int]
-    ) -> None:
-        known, unread = self._owners.known, self._losses.unread
-        self._stats.dropped += self._storage.commit_in_memory(
-            self._numbers, commit, gone, flying, known, unread
+        settled = self._doubted and bool(durable) and not owners.withheld
+        if settled:
+            words[PAST] = "known"
+        declared = commit.drops != self._losses.pending
+        written, lost = self._storage.commit(
+            self._numbers, commit, durable, gone, flying, words, declared=declared
         )
+        self._stats.dropped += lost
+        if written:
+            self._handover.ranges.text_on_disk = word
+            self._doubted = self._doubted and not settled
 
     def _save_high_water(self, now_ns: int) -> None:
         before = self._water.high_water_unsaved
@@ -324,7 +287,7 @@ class Outbox:
             except DamagedRowError:
                 self._stats.damaged += 1
         if found is None and self._storage.disk is None:
-            self._owners.missed(owner)
+            self._storage.owners.missed(owner)
         return found
 
     def marks(self, boot: int) -> list[ClockMark]:
@@ -349,7 +312,7 @@ class Outbox:
     @property
     def restart(self) -> str | None:
         """Why the daemon should be started anew, as a sentence for people."""
-        return self._owners.restart
+        return self._storage.owners.restart
 
     # -- handing over, and giving up --------------------------------------------------------------
 

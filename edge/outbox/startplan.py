@@ -87,7 +87,7 @@ def _next_start(
         if left.drops_unread:
             merge_drops(left.drops, losses.pending)
         # else it had read them, and has declared some of them since
-        losses.unread = losses.unread and left.drops_unread
+        storage.drops_unread = storage.drops_unread and left.drops_unread
         losses.pending = left.drops
         absorb(left)
     planned = partial(
