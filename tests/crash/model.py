@@ -155,7 +155,7 @@ class Model(OutboxPromises):
             for each in there
             if each.record.body.get("event") == "drop" and each.record.key not in self.reported
         ]
-        waiting: PendingDrops = outbox._drops
+        waiting: PendingDrops = outbox._losses.pending
         bodies += [told(draft) for draft in waiting.event_drafts(1)]
         for body in bodies:
             place = body["epoch_of"], body["stream_of"]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge.outbox import ClockMark, Epoch, Outbox, PreviousStart
-from edge.outbox.activestorage import PROBE_NS
 from edge.outbox.database import DATABASE_NAME, OWNER_KEY, decode_owner, encode_owner
+from edge.outbox.failover import PROBE_NS
 from edge.outbox.outboxfolder import foreign_bytes, foreign_name, owner_label, set_aside_commit_log
 from edge.outbox.outboxinspector import inspect_outbox
 from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
