@@ -11,6 +11,7 @@ from edge.core.point import Point, PointKind, Quantity
 from edge.core.ports import (
     Framer,
     I2cBus,
+    KeptState,
     LineDevice,
     ModbusBus,
     Polled,
@@ -18,6 +19,7 @@ from edge.core.ports import (
     SerialBus,
     StaleAnswer,
     Stateful,
+    StoredState,
 )
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
 from edge.core.reading import (
@@ -57,6 +59,7 @@ __all__ = [
     "Framer",
     "Grade",
     "I2cBus",
+    "KeptState",
     "LineDevice",
     "LineSpec",
     "LoopTick",
@@ -77,6 +80,7 @@ __all__ = [
     "Stamp",
     "Stateful",
     "Stay",
+    "StoredState",
     "Stream",
     "Sweep",
     "TimeQuality",

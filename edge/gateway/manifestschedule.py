@@ -9,13 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
-
-from edge.core import ConfigError, Draft, Stamp
+from edge.core import ConfigError, Draft, Stamp, StoredState
 from edge.outbox import Epoch, OwnerStates, StoredRecord
 from edge.uplink.manifests import Manifests, Sign
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
+from edge.wire.keptstate import pack_state, unpack_state
 
 LOG: Final = logging.getLogger("kerbstone")
 MANIFEST_OWNER: Final = "manifest"
@@ -34,7 +33,7 @@ class ManifestSchedule:
     def begin(
         self,
         epoch: Epoch,
-        state: tuple[int, bytes] | None,
+        state: StoredState | None,
         handed: Sequence[StoredRecord],
         used: UsedMoments,
         now: Stamp,
@@ -44,11 +43,11 @@ class ManifestSchedule:
 
         The opening manifest names the former epoch.
         """
-        if state is not None and state[0] == VERSION:
-            try:
-                self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
-            except ValueError as error:
-                LOG.warning("the state of the manifests cannot be read: %s", error)
+        try:
+            if (kept := unpack_state(state, VERSION)) is not None:
+                self.manifests.restore(kept)
+        except ValueError as error:
+            LOG.warning("the state of the manifests cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record, *used.former(stored.record.boot))
         former = epoch.succeeds
@@ -74,7 +73,7 @@ class ManifestSchedule:
         if not self.changed:
             return {}, lambda: None
         manifests = self.manifests
-        state = VERSION, msgpack.packb(manifests.snapshot(going))
+        state = pack_state(VERSION, manifests.snapshot(going))
         return {MANIFEST_OWNER: state}, partial(manifests.mark_durable, manifests.changes, going)
 
 

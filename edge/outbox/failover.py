@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from edge.core import StoredState
 from edge.core.numbers import Numbers
 from edge.outbox.activestorage import ActiveStorage
 from edge.outbox.catchup import PendingChanges, catch_up, merge_drops
@@ -208,7 +209,7 @@ class FailoverStorage(OutboxRows):
 
     # -- meanwhile --------------------------------------------------------------------------------
 
-    def state(self, owner: str) -> tuple[int, bytes] | None:
+    def state(self, owner: str) -> StoredState | None:
         found = super().state(owner)
         if found is None and self._disk is None:
             self._missed.add(owner)

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from edge.core import StoredState
 from edge.outbox import clockmap
 from edge.outbox.activestorage import ActiveStorage
 from edge.outbox.deliveryjournal import DeliveryJournal, RecoveredJournal
@@ -122,7 +123,7 @@ class OutboxRows:
             found = self._storage.search(search)
         return self._read(found)[0]
 
-    def state(self, owner: str) -> tuple[int, bytes] | None:
+    def state(self, owner: str) -> StoredState | None:
         """What `owner` kept last: version and bytes. None when there is none, or it is damaged."""
         found = self._storage.memory.states.get(owner)
         if found is not None:
