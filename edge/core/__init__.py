@@ -20,6 +20,7 @@ from edge.core.ports import (
     StaleAnswer,
     Stateful,
     StoredState,
+    WaitingDevice,
 )
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
 from edge.core.reading import (
@@ -87,6 +88,7 @@ __all__ = [
     "TooLongError",
     "UncertainValue",
     "Value",
+    "WaitingDevice",
     "all_good",
     "bad",
     "crc8",

@@ -116,6 +116,14 @@ class Stateful(Protocol):
     def restore(self, kept: bytes, age_s: float) -> None: ...
 
 
+@runtime_checkable
+class WaitingDevice(Protocol):
+    """A polled device that is configured with how long it waits for an answer (seconds)."""
+
+    @property
+    def timeout_s(self) -> float: ...
+
+
 class LineDevice(Protocol):
     """A device that speaks by itself on GPIO lines: loop, S0 output, door."""
 

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from drivers.buses.gpio.listener import GpioListener
 from drivers.buses.gpio.watchedline import LineState
@@ -20,7 +20,16 @@ from edge.acquire.backpressure import rest_ns
 from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
 from edge.config import Bus, ModbusRtuBus, ModbusTcpBus
-from edge.core import AsyncClock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
+from edge.core import (
+    AsyncClock,
+    Condition,
+    Edge,
+    LineSpec,
+    Reason,
+    Sweep,
+    WaitingDevice,
+    failed_sweep,
+)
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
@@ -47,14 +56,6 @@ class BusListener(Protocol):
     def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None: ...
     def alarm(self, kind: str, text: str) -> None: ...
-
-
-@runtime_checkable
-class WaitingDevice(Protocol):
-    """A polled device that is configured with how long it waits for an answer (seconds)."""
-
-    @property
-    def timeout_s(self) -> float: ...
 
 
 @dataclass(slots=True)
