@@ -11,6 +11,7 @@ from edge.core.point import Point, PointKind, Quantity
 from edge.core.ports import (
     Framer,
     I2cBus,
+    KeptState,
     LineDevice,
     ModbusBus,
     Polled,
@@ -18,6 +19,7 @@ from edge.core.ports import (
     SerialBus,
     StaleAnswer,
     Stateful,
+    StoredState,
     WaitingDevice,
 )
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
@@ -67,6 +69,7 @@ __all__ = [
     "Framer",
     "Grade",
     "I2cBus",
+    "KeptState",
     "LineDevice",
     "LineSpec",
     "LoopTick",
@@ -88,6 +91,7 @@ __all__ = [
     "Stateful",
     "Stay",
     "StoredBody",
+    "StoredState",
     "Stream",
     "Sweep",
     "TimeQuality",

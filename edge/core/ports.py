@@ -1,7 +1,7 @@
 """What drivers and the daemon ask of the outside world. Implementations live elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from edge.core.condition import Condition
 from edge.core.edge import Contact, Edge, LineSpec
@@ -84,6 +84,23 @@ class SelfReporting(Protocol):
     def identity(self) -> str: ...
     @property
     def health(self) -> Mapping[Condition, str]: ...
+
+
+StoredState = tuple[int, bytes]
+"""What the outbox keeps for one owner: the version of its state, and the packed state."""
+
+
+class KeptState(Protocol):
+    """What outlives the process: its state lies in the outbox, in one transaction with records.
+
+    `snapshot` changes nothing, and gives maps, lists and plain values, for `wire.keptstate` to
+    pack. `restore` takes up what a former process gave. Of a state that is none it raises
+    ValueError, KeyError or TypeError and changes nothing; or it keeps what can be read, and the log
+    names the rest.
+    """
+
+    def snapshot(self) -> Any: ...
+    def restore(self, state: Any) -> object: ...
 
 
 @runtime_checkable

@@ -4,7 +4,7 @@ The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a r
 first end of a window after `health_s`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, cast
@@ -65,19 +65,8 @@ class BoxMonitor:
         self._queue: Numbers = {}
         self._oom_kills: int | None = None
         self._seen: set[str] = set()  # what the board held back since the start
-        self._flash, self._rates, self._alarms = FlashMeter(endurance_tb), ErrorRates(), BoxAlarms()
+        self._flash, self._rates, self.alarms = FlashMeter(endurance_tb), ErrorRates(), BoxAlarms()
         self._tq = now.tq
-
-    # -- what was on, over a restart ---------------------------------------------------------------
-
-    def snapshot_alarms(self) -> dict[str, str]:
-        """The alarms that are on: for the state of the next commit."""
-        return self._alarms.snapshot()
-
-    def restore_alarms(self, alarms: Any) -> None:
-        """Those of the former process: the platform believes that they are still on."""
-        if isinstance(alarms, Mapping):
-            self._alarms.restore(alarms)
 
     # -- as time passes ----------------------------------------------------------------------------
 
@@ -116,13 +105,13 @@ class BoxMonitor:
         log = self._sources.log()
         found = alarm_findings(
             self._readings,
-            self._alarms,
+            self.alarms,
             oom_kills_before=before,
             card_years=self._flash.years(MIN_WATCHED_NS),
             unsynced_ns=now.mono_ns - self._synced_ns,
             log_flood=None if log is None else log.flood,
         )
-        return list(self._alarms.see(now.mono_ns, found))
+        return list(self.alarms.see(now.mono_ns, found))
 
     def _start(self, now_ns: int) -> Draft:
         reboot = self._facts.reboot
@@ -150,7 +139,7 @@ class BoxMonitor:
             if self._readings.vitals.throttled is None
             else sorted(self._seen),
             **_of_the_log(self._sources.log()),
-            "alarms": list(self._alarms.on),
+            "alarms": list(self.alarms.on),
         }
         return {key: found[key] for key in BY_KEY if found.get(key) is not None}
 
@@ -166,7 +155,7 @@ class BoxMonitor:
             "model": facts.board.model,
             "serial": facts.board.serial,
             "start": {"cause": str(facts.reboot.cause), "text": facts.reboot.text},
-            "alarms": self._alarms.snapshot(),
+            "alarms": self.alarms.snapshot(),
             "health": self.body(now_ns),
         }
 

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
-
-from edge.core import ConfigError, Draft, Stamp, StoredBody
+from edge.core import ConfigError, Draft, Stamp, StoredBody, StoredState
 from edge.outbox import Epoch, StoredRecord
 from edge.uplink.manifests import VERSION, Manifests, Sign, Signature
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 from edge.wire.contract.manifest import Algorithm
+from edge.wire.keptstate import unpack_state
 
 LOG: Final = logging.getLogger("kerbstone")
 TPM_KEY_MARKER: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in place of a key
@@ -32,7 +31,7 @@ class ManifestSchedule:
     def begin(
         self,
         epoch: Epoch,
-        state: tuple[int, bytes] | None,
+        state: StoredState | None,
         handed: Sequence[StoredRecord],
         used: UsedMoments,
         now: Stamp,
@@ -42,11 +41,11 @@ class ManifestSchedule:
 
         The opening manifest names the former epoch.
         """
-        if state is not None and state[0] == VERSION:
-            try:
-                self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
-            except ValueError as error:
-                LOG.warning("the state of the manifests cannot be read: %s", error)
+        try:
+            if (kept := unpack_state(state, VERSION)) is not None:
+                self.manifests.restore(kept)
+        except ValueError as error:
+            LOG.warning("the state of the manifests cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record, *used.former(stored.record.boot))
         former = epoch.succeeds

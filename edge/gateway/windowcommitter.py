@@ -13,10 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import msgpack
-
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
-from edge.core import Clock, Draft, Reason, Stamp, Stream
+from edge.core import Clock, Draft, Reason, Stamp, StoredState, Stream
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
@@ -42,6 +40,7 @@ from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 from edge.wire.contract.boxevent import ClockCut, CutReason
 from edge.wire.contract.points import Air, AnyDevice, Energy, LoopCard
+from edge.wire.keptstate import pack_state, unpack_state
 
 LOG = logging.getLogger("kerbstone")
 
@@ -72,7 +71,7 @@ class CommittingOutbox(Protocol):
     def handed(self) -> list[StoredRecord]: ...
     @property
     def high_water_unsaved(self) -> bool: ...
-    async def state(self, owner: str) -> tuple[int, bytes] | None: ...
+    async def state(self, owner: str) -> StoredState | None: ...
     async def commit(
         self,
         drafts: Sequence[Draft],
@@ -227,7 +226,7 @@ class WindowCommitter:
 
     def _alarms(self) -> dict[str, object]:
         """Those of the box that are on: the next process reports when they are over."""
-        return {} if self._box_monitor is None else {"alarms": self._box_monitor.snapshot_alarms()}
+        return {} if self._box_monitor is None else {"alarms": self._box_monitor.alarms.snapshot()}
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
@@ -291,18 +290,17 @@ class WindowCommitter:
 
     async def _restore(self) -> PreviousRun | None:
         """States of the former process, as of its last committed window."""
-        kept = {owner: await self._writer.state(owner) for owner in STATE_OWNERS}
-        states = {
-            owner: msgpack.unpackb(state[1])
-            for owner, state in kept.items()
-            if state is not None and state[0] == STATE_VERSION
-        }
+        states: dict[str, Any] = {}
+        for owner in STATE_OWNERS:
+            stored = await self._writer.state(owner)
+            if (kept := unpack_state(stored, STATE_VERSION)) is not None:
+                states[owner] = kept
         if "judge" in states:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
         if "alarms" in states and self._box_monitor is not None:
-            self._box_monitor.restore_alarms(states["alarms"])
+            self._box_monitor.alarms.restore(states["alarms"])
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])
@@ -387,7 +385,7 @@ class WindowCommitter:
                 self._epoch.epoch,
             )  # fmt: skip
             packed = {
-                owner: (STATE_VERSION, msgpack.packb(state))
+                owner: pack_state(STATE_VERSION, state)
                 for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
             }
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]

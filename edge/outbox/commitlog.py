@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import msgpack
 
-from edge.core import TimeQuality
+from edge.core import StoredState, TimeQuality
 from edge.core.numbers import Range
 from edge.durable.framedlog import AppendedFile, FrameFormat
 from edge.durable.readfile import is_regular_file
@@ -46,7 +46,7 @@ class LoggedCommit:
     """One commit, or all of them together."""
 
     rows: Iterable[OutboxRow] = ()
-    states: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    states: Mapping[str, StoredState] = field(default_factory=dict)
     out: Iterable[Range] = ()  # ids that have left
     reached: int = 0  # rows up to here may be on disk
     counters: Mapping[str, int] = field(default_factory=dict)  # those that have moved

@@ -5,11 +5,12 @@ states may go from there to the disk.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from edge.core import StoredState
 from edge.core.numbers import Numbers, Range
 from edge.outbox.drops import PendingDrops
 from edge.outbox.rowformat import STREAM_LEVELS, URGENT_LEVEL, ClockMark, OutboxRow
 
-OwnerStates = Mapping[str, tuple[int, bytes]]
+OwnerStates = Mapping[str, StoredState]
 """By their owners: version and bytes."""
 
 ROW_OVERHEAD_BYTES: Final = 300  # bytes that Python takes for a row besides its body
@@ -30,7 +31,7 @@ class MemoryOutbox:
         self._limit = limit_bytes
         self.size = 0  # bytes, with what Python takes
         self.rows: dict[int, OutboxRow] = {}
-        self.states: dict[str, tuple[int, bytes]] = {}
+        self.states: dict[str, StoredState] = {}
         self.removed = Numbers()  # left meanwhile; on disk they are still there, or may be
         self._uncounted = Numbers()  # of these, since `counted_off`
         self.reached = 0  # rows up to here may be on disk

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from edge.core import Draft
+from edge.core import Draft, StoredState
 from edge.outbox import clockmap
 from edge.outbox.catchup import DiskReturn
 from edge.outbox.commitlog import LoggedCommit
@@ -277,7 +277,7 @@ class Outbox:
         not all in memory."""
         return self._read(self._storage.search(search))[0]
 
-    def state(self, owner: str) -> tuple[int, bytes] | None:
+    def state(self, owner: str) -> StoredState | None:
         """What `owner` kept last: version and bytes. None when there is none, or it is damaged."""
         found = self._storage.memory.states.get(owner)
         if found is None:

@@ -1,9 +1,10 @@
 """What an operator decides: who waits, who is approved, who is revoked; also by a stick."""
 
 import base64
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -32,7 +33,8 @@ class OfflineDeniedError(Exception):
     """The enrolment service refused what was on the stick."""
 
 
-class Decision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """A request after the decision, and the certificates that ended with it."""
 
     row: ClaimRequest

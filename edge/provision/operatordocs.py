@@ -5,9 +5,10 @@ import ipaddress
 import secrets
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -27,7 +28,8 @@ LIST_KEYS: Final = ("dns", "ntp")
 NUMBER_KEYS: Final = ("prefix", "vlan")
 
 
-class WrittenClaim(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WrittenClaim:
     """A claim's file, and what is printed for the one who carries it."""
 
     path: Path

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
-import msgpack
 from msgspec import UNSET
 
-from edge.core import Draft, Record, StoredBody, Stream
+from edge.core import Draft, Record, StoredBody, StoredState, Stream
 from edge.core.numbers import Numbers, Step, decode_steps
 from edge.wire import CHAIN_START, chain_record
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
@@ -19,6 +18,7 @@ from edge.wire.contract.body import body_map
 from edge.wire.contract.boxevent import PreviousEpoch
 from edge.wire.contract.manifest import Algorithm, Manifest, Moments
 from edge.wire.contract.manifest import Moment as PackedMoment
+from edge.wire.keptstate import pack_state
 
 SEGMENT_RECORDS: Final = 2000  # records of one segment; then it ends before its time
 SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end
@@ -211,12 +211,12 @@ class Manifests:
 
     def riding(
         self, going: Sequence[Draft]
-    ) -> tuple[Mapping[str, tuple[int, bytes]], Callable[[], None]]:
+    ) -> tuple[Mapping[str, StoredState], Callable[[], None]]:
         """What goes with a commit of the drafts `going`, and what to call once it is durable:
         nothing when nothing has gone out. The rider of the outbox."""
         if not self.changed:
             return {}, lambda: None
-        state = VERSION, msgpack.packb(self.snapshot(going))
+        state = pack_state(VERSION, self.snapshot(going))
         return {MANIFEST_OWNER: state}, partial(self.mark_durable, self.changes, going)
 
     def mark_durable(self, changes: int, going: Sequence[Draft]) -> None:

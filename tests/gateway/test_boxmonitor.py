@@ -227,8 +227,8 @@ async def test_alarms_outlive_the_process() -> None:
     before, after = MonitoredGateway(), MonitoredGateway()
     before.vital(cpu_temperature=90.0)
     assert conditions(await before.run(1)) == [("hot", "on")]
-    after.box_monitor.restore_alarms(["hot"])
-    after.box_monitor.restore_alarms(before.box_monitor.snapshot_alarms())
+    after.box_monitor.alarms.restore(["hot"])
+    after.box_monitor.alarms.restore(before.box_monitor.alarms.snapshot())
     assert conditions(await after.run(12)) == [("hot", "off")]
 
 

@@ -16,9 +16,11 @@ from cryptography.x509.oid import NameOID
 from edge.core import ConfigError, Record, RecordKey, Stamp, Stream, TimeQuality
 from edge.gateway.manifestschedule import ManifestSchedule, make_signer
 from edge.outbox import Epoch, PreviousStart, StoredRecord
+from edge.uplink.timestamps import VERSION as MOMENTS_VERSION
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 from edge.wire.clockmoments import Moment
+from edge.wire.keptstate import pack_state
 from tests.kit.told import told
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
@@ -68,7 +70,9 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
     before.manifests.handed(stored(1, 8).record, NTP)
     state = before.manifests.riding(())[0]["manifest"]
     after = made()
-    used = UsedMoments(UsedMoments().state_with([NTP, STEPPED, NTP._replace(boot=3)]))
+    used = UsedMoments(
+        pack_state(MOMENTS_VERSION, UsedMoments().snapshot([NTP, STEPPED, NTP._replace(boot=3)]))
+    )
     after.begin(EPOCH, state, [stored(1, 8), stored(2, 8)], used, at(0))
     (draft,) = after.due(at(900), last=False)
     assert (told(draft)["epoch_of"], told(draft)["seqs"]) == (8, [[1, 2, 1]])

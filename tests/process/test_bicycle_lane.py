@@ -106,5 +106,5 @@ def test_any_bicycle_over_any_pair_is_measured(
     assert one.speed == pytest.approx(kmh * 10, rel=0.002, abs=0.6)
     assert one.length == pytest.approx(length_m * 100, rel=0.01, abs=2)
     assert measure_passage(
-        trap._replace(limits=SpeedTrap(0, 0).limits), 0, on, later, later + on
+        replace(trap, limits=SpeedTrap(0, 0).limits), 0, on, later, later + on
     ) is None or (spacing_m >= 1.8 and kmh > 4.9)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from edge.infer.loops.evidence import LaneGroup
@@ -44,7 +45,8 @@ PACE_S: Final = 2 * 86_400.0  # over which its usual pace is known
 LONG_S: Final = 24 * 3600.0  # of a lane whose pace is not known, or that is not alone
 
 
-class RoleDefaults(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RoleDefaults:
     """What is believed of a lane by its role.
 
     `share`: of the next lane's traffic, before any was learned (low: it is learned soon).

@@ -5,8 +5,9 @@ The table of it stands in docs/traffic.md, and each of its cells is a test.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 
 from edge.core.looptick import LoopPartName
 from edge.core.record import Draft
@@ -45,7 +46,8 @@ SOUND, DOUBT, NOTHING = range(3)  # how much the count of a loop is worth
 PARTS: Final[tuple[LoopPartName, ...]] = ("lead", "trail")
 
 
-class LoopSelection(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LoopSelection:
     """What is made of a lane's window. `counting_loop` is the one that counts; None: neither can.
 
     `sure`: its count is right. `timed`: so is for how long it was occupied. `pair`: both loops
