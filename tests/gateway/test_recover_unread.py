@@ -7,11 +7,12 @@ from unittest import mock
 from edge.gateway.recover import recover
 from edge.outbox import OpenReport
 from tests.kit import lives as daemon_lives
+from tests.kit.told import told
 
 
 def said(**how: Any) -> Any:
     found = recover(mock.Mock(), None, 1, [], 5_000_000_000, 60_000_000_000, None, **how)
-    return found.drafts[0].body
+    return told(found.drafts[0])
 
 
 def test_an_outbox_that_does_not_answer_is_no_first_start() -> None:

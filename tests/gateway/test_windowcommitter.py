@@ -186,12 +186,12 @@ def test_what_hurries_is_committed_before_its_window_ends(tmp_path: Path) -> Non
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     life.run(S)
-    life.ingest.alarm("storage", "something")
+    life.ingest.alarm("journal", "something")
     life.run(S + TICK_NS)
-    assert [event.from_ns for event in box.events("storage")] == [S]
+    assert [event.from_ns for event in box.events("journal")] == [S]
     assert not box.of("east_1")
     life.run(2 * S)
-    assert len(box.events("storage")) == 1
+    assert len(box.events("journal")) == 1
     life.stage.close()
 
 

@@ -16,6 +16,7 @@ from edge.core import Draft, Record, RecordKey, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
 from tests.kit.clock import NONE
 from tests.kit.outbox import S, everything, text
+from tests.kit.told import told
 from tests.long import examples
 from tests.outbox.faulty import FaultyDisk, FaultyPlace, away, back
 
@@ -138,7 +139,7 @@ class FailoverModel:
     # -- what must be true -------------------------------------------------------------------------
 
     def see(self, record: Record) -> None:
-        what = (record.source, record.boot, record.from_ns, record.to_ns, record.body)
+        what = (record.source, record.boot, record.from_ns, record.to_ns, told(record))
         assert self.seen.setdefault(record.key, what) == what, f"{record.key} has two contents"
 
     def end(self) -> None:

@@ -4,14 +4,14 @@ Manifests are made by the gateway's own code.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.core.numbers import encode_steps
-from edge.uplink.manifests import Manifests
+from edge.uplink.manifests import Manifests, Sign
 from edge.wire.contract.boxevent import PreviousEpoch
 from tests.kit.records import S, moment
 from tests.kit.told import told
@@ -44,7 +44,7 @@ def place(record: Record) -> Place:
 class _Epoch:
     """One start of the daemon, while it runs."""
 
-    def __init__(self, story: Story, epoch: int, boot: int, rng: Random, sign: Any) -> None:
+    def __init__(self, story: Story, epoch: int, boot: int, rng: Random, sign: Sign | None) -> None:
         self.story, self.epoch, self.boot, self.rng = story, epoch, boot, rng
         self.counts: Counter[str] = Counter()
         self.manifests = Manifests(sign)
@@ -111,9 +111,7 @@ class _Epoch:
         return made
 
 
-def tell(
-    rng: Random, sign: Callable[[Mapping[str, Any]], Mapping[str, str]] | None = None
-) -> Story:
+def tell(rng: Random, sign: Sign | None = None) -> Story:
     """Up to three starts, in one boot or several."""
     story = Story()
     at, boot, former = 0, 1, None

@@ -19,6 +19,7 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.platform.days import UNKNOWN, day_of
 from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import WallTimes
+from edge.uplink.manifests import Sign, Signature
 from edge.wire import decode, encode
 from tests.kit.records import E1, GW, TOPICS, entry, envelope, record, sealed
 from tests.long import examples
@@ -177,7 +178,7 @@ def test_a_record_without_a_clock_has_a_day_only_by_its_bounds(wall: WallTimes, 
     assert day_of(wall) == day
 
 
-def signer(gw: str) -> tuple[Any, bytes]:
+def signer(gw: str) -> tuple[Sign, bytes]:
     """A device key, and its certificate in PEM."""
     pytest.importorskip("cryptography")
     from datetime import UTC, datetime, timedelta
@@ -195,11 +196,11 @@ def signer(gw: str) -> tuple[Any, bytes]:
     builder = x509.CertificateBuilder(name, name, key.public_key(), 7, day, day + timedelta(900))
     made = builder.sign(key, None)
 
-    def sign(body: Mapping[str, Any]) -> Mapping[str, str]:
+    def sign(body: Mapping[str, Any]) -> Signature:
         import base64
 
         sig = base64.b64encode(key.sign(signed_bytes(body))).decode()
-        return {"alg": "ed25519", "cert_sha256": made.fingerprint(SHA256()).hex(), "sig": sig}
+        return Signature("ed25519", made.fingerprint(SHA256()).hex(), sig)
 
     return sign, made.public_bytes(Encoding.PEM)
 

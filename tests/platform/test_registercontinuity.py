@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from edge.core import Point, PointKind, Quantity, Record, Stream
 from edge.core.quality import Reason, bad, uncertain
@@ -71,7 +72,7 @@ def reported(rng: Random, windows: int) -> list[Record]:
                 )
             )
         total.next()
-        body = {"covered_s": 60.0, "points": points}
+        body = to_builtins({"covered_s": 60.0, "points": points})
         records.append(record(window + 1, stream=Stream.ENERGY, body=body))
         if rng.random() < 0.1:  # a restart: from its state, as a snapshot keeps it
             state = total.snapshot()
