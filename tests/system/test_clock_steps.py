@@ -43,6 +43,7 @@ FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1
 SYNCED = """
 import sys
 from edge.acquire import clock
+from edge.kernelclock import Discipline
 clock.SystemClock.__init__.__kwdefaults__["kernel"] = lambda: Discipline(True, 0)
 from edge.cli.main import main
 sys.exit(main())
