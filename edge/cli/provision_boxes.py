@@ -6,14 +6,17 @@ from typing import Any
 
 from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
 from edge.cli.site_options import load_site_or_report
+from edge.kernelclock import KernelClock
 
 
 def new(args: argparse.Namespace) -> int:
-    from edge.provision import atomicfiles, operatordocs
+    from edge.provision import operatordocs, operatorfiles
 
     names = ("site", "role", "gateway", "enrol", "broker", "label")
     fields = {name: getattr(args, name) for name in names}
-    fields["ca"] = atomicfiles.read_file(args.ca, "certificate of the CA").decode(errors="replace")
+    fields["ca"] = operatorfiles.read_file(args.ca, "certificate of the CA").decode(
+        errors="replace"
+    )
     fields["network"] = operatordocs.parse_network(args.network)
     made = operatordocs.new_claim(
         args.out, operatordocs.operator_key(args.key), fields, utc_now(), args.days
@@ -77,7 +80,7 @@ def offline(args: argparse.Namespace) -> int:
 
     directory = server_folder(args)
     with contextlib.closing(directory.store()) as store:
-        done = approvals.sign_offline(directory, store, args.stick, args.code, utc_now)
+        done = approvals.sign_offline(directory, store, args.stick, args.code, KernelClock())
     return _decided(args, done)
 
 

@@ -1,5 +1,6 @@
 """The vocabulary of the gateway: plain types and protocols, no input or output."""
 
+from edge.core.clock import AsyncClock, BlockingClock, Clock, Stamp, TimeQuality
 from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
@@ -8,7 +9,6 @@ from edge.core.errors import AmbiguousAnswerError, BusError, ConfigError, DataEr
 from edge.core.looptick import DoubtedLoop, LoopTick, Stay
 from edge.core.point import Point, PointKind, Quantity
 from edge.core.ports import (
-    Clock,
     Framer,
     I2cBus,
     LineDevice,
@@ -18,15 +18,14 @@ from edge.core.ports import (
     SerialBus,
     StaleAnswer,
     Stateful,
+    WaitingDevice,
 )
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
 from edge.core.reading import (
     Bad,
     Reading,
     Sample,
-    Stamp,
     Sweep,
-    TimeQuality,
     UncertainValue,
     Value,
     all_good,
@@ -40,8 +39,10 @@ __all__ = [
     "GOOD",
     "TOPIC_PREFIX",
     "AmbiguousAnswerError",
+    "AsyncClock",
     "Bad",
     "Bias",
+    "BlockingClock",
     "Body",
     "BusError",
     "Clock",
@@ -83,6 +84,7 @@ __all__ = [
     "TooLongError",
     "UncertainValue",
     "Value",
+    "WaitingDevice",
     "all_good",
     "bad",
     "crc8",

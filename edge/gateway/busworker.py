@@ -9,7 +9,7 @@ starts it again; the board's watchdog stands behind that. `BusWorkers` acts on t
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol
@@ -19,8 +19,18 @@ from drivers.buses.gpio.watchedline import LineState
 from edge.acquire.backpressure import rest_ns
 from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
-from edge.config import Bus
-from edge.core import Clock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
+from edge.config import Bus, ModbusRtuBus, ModbusTcpBus
+from edge.core import (
+    AsyncClock,
+    Condition,
+    Edge,
+    LineSpec,
+    Reason,
+    Sweep,
+    WaitingDevice,
+    failed_sweep,
+)
+from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
 
@@ -60,7 +70,7 @@ class WorkerContext:
     """What all turns share: the main loop, the clock, who takes what they bring, who counts it."""
 
     loop: asyncio.AbstractEventLoop
-    clock: Clock
+    clock: AsyncClock
     listener: BusListener
     progress: Progress
     load: LoopLoad = field(default_factory=LoopLoad)
@@ -104,6 +114,16 @@ class BusWorker:
             self._bus = GpioListener(bus, lines, self._edges.put, self._line)
             self.heard_ns = context.clock.now().mono_ns
             self.thread = BusThread(name, partial(self._listen, self._bus))
+
+    def restore(self, broken: Container[str], known: Mapping[str, DeviceConditions]) -> None:
+        """Before `start`. A device that was broken when the former process ended says so when it
+        answers again."""
+        for device in self.poller.devices.values() if self.poller is not None else ():
+            if (conditions := known.get(device.name)) is not None:
+                device.identity, device.health = conditions.identity, conditions.health
+            device.reason = Reason.SILENT if device.name in broken else None
+        if self.heard_ns is not None:
+            self.heard_ns = self._context.clock.now().mono_ns
 
     def start(self) -> None:
         self.thread.start()
@@ -221,9 +241,10 @@ def hang_timeout_s(bus: Bus, devices: Sequence[PolledDevice], floor_s: float = F
     The time-out is the longest that the bus or a device on it is configured with (`timeout_s`, 30 s
     at most); drivers without one bound their reading by themselves, to less than the floor.
     """
-    own_s = (float(getattr(d.polled, "timeout_s", 0.0)) for d in devices)
-    longest_s = max(float(getattr(bus, "timeout_s", 0.0)), *own_s, 0.0)
-    return max(floor_s, QUESTIONS_LIMIT * longest_s)
+    configured = [d.polled.timeout_s for d in devices if isinstance(d.polled, WaitingDevice)]
+    if isinstance(bus, ModbusRtuBus | ModbusTcpBus):
+        configured.append(bus.timeout_s)
+    return max(floor_s, QUESTIONS_LIMIT * max(configured, default=0.0))
 
 
 @dataclass(slots=True)

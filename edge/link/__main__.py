@@ -4,7 +4,6 @@ import argparse
 import logging
 import signal
 import sys
-import time
 import tomllib
 import zlib
 from collections.abc import Sequence
@@ -15,14 +14,16 @@ from edge.config.model.link import Link
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.signalevent import SignalEvent
+from edge.durable.atomicwrite import hidden_name, replace_file
+from edge.kernelclock import KernelClock, boottime_ns
 from edge.link import egress, linkoptions, profile
-from edge.link.atomicwrite import make_folder, sync_files, write_atomically
 from edge.link.daemonclient import DaemonClient
 from edge.link.dbus import DBusError, SystemDBus
 from edge.link.ladder import RecoveryLadder
 from edge.link.linkstate import LinkStateFile
 from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
 from edge.link.modempower import ModemPower, PowerLine, SwitchedPower, UsbPortPower
+from edge.link.profilefiles import make_folder, sync_files
 from edge.link.statusled import StatusLed
 from edge.terminal import Parser, log_faults, log_to_stderr
 
@@ -78,10 +79,10 @@ def _run(given: argparse.Namespace) -> int:
     status_led = (
         None
         if found.status_led is None
-        else StatusLed(_line(found.chip, found.status_led, on=False))
+        else StatusLed(_line(found.chip, found.status_led, on=False), KernelClock())
     )
     spread_s = zlib.crc32(_read_text(Path("/etc/machine-id")).encode()) % SPREAD_S
-    bus = SystemDBus()
+    bus, clock = SystemDBus(), KernelClock(mono_ns=boottime_ns)
     watch = LinkWatch(
         WatchParts(
             options=found,
@@ -90,7 +91,7 @@ def _run(given: argparse.Namespace) -> int:
             state_file=LinkStateFile(
                 given.state / "link_state",
                 _read_text(Path("/proc/sys/kernel/random/boot_id")).strip(),
-                lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+                clock,
             ),
             daemon=DaemonClient(given.control),
             bus=bus,
@@ -102,7 +103,7 @@ def _run(given: argparse.Namespace) -> int:
     if status_led is not None:
         status_led.start()
     while not ended.is_set():
-        watch.look(time.clock_gettime(time.CLOCK_BOOTTIME))
+        watch.look(clock.now().mono_ns / 1e9)
         ended.wait(LOOK_S)
     watch.close()
     if status_led is not None:
@@ -117,7 +118,8 @@ def _network(given: argparse.Namespace) -> int:
     changed = sync_files(given.root, wanted, profile.ALL_FILES)
     kind = given.root / KIND
     make_folder(given.root, kind.parent)
-    write_atomically(kind, f"{'ethernet' if network is None else network.kind}\n".encode(), 0o644)
+    line = f"{'ethernet' if network is None else network.kind}\n".encode()
+    replace_file(kind, line, 0o644, new=hidden_name(kind), exact_mode=True)
     for name in changed:
         log.info("/%s %s", name, "written" if name in wanted else "removed")
     if given.reload and changed:
@@ -140,11 +142,12 @@ def _egress(given: argparse.Namespace) -> int:
     folder = given.units / f"{given.unit}.d"
     folder.mkdir(parents=True, exist_ok=True)
     text = egress.render_drop_in(found)
-    if _read_text(folder / egress.NAME) != text:
-        write_atomically(folder / egress.NAME, text.encode(), 0o644)
-        log.info("%s/%s written", folder, egress.NAME)
+    drop_in = folder / egress.NAME
+    if _read_text(drop_in) != text:
+        replace_file(drop_in, text.encode(), 0o644, new=hidden_name(drop_in), exact_mode=True)
+        log.info("%s written", drop_in)
     if found != known:
-        write_atomically(given.known, found.to_json().encode(), 0o600)
+        replace_file(given.known, found.to_json().encode(), new=hidden_name(given.known))
     if closed := [name for name, each in found.names.items() if not each]:
         log.error("no address is known for %s: out of reach until the name is", ", ".join(closed))
     return 3 if failed or closed else 0  # 3: the unit asks again soon

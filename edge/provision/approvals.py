@@ -1,7 +1,6 @@
 """What an operator decides: who waits, who is approved, who is revoked; also by a stick."""
 
 import base64
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -9,10 +8,10 @@ from typing import Any, Final, NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from edge.core import ConfigError
+from edge.core import Clock, ConfigError
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.names import comparison_code, spki_hash
-from edge.provision import atomicfiles, certrequest
+from edge.provision import certrequest, operatorfiles
 from edge.provision.enrolservice import EnrolService
 from edge.provision.estanswers import HttpAnswer
 from edge.provision.gatewaystore import ClaimClosedError, GatewayStore
@@ -105,7 +104,7 @@ def sign_offline(
     store: GatewayStore,
     stick: Path,
     code: str | None,
-    now: Callable[[], datetime],
+    clock: Clock,
 ) -> Decision:
     """For a box without a network: sign the request on a stick, and put the answer beside it.
 
@@ -113,11 +112,11 @@ def sign_offline(
     Raises CodeMismatchError, OfflineDeniedError, ConfigError, OSError.
     """
     who = directory.authority()
-    service = EnrolService(directory, directory.policy(), store, who, now)
-    claim = atomicfiles.read_file(stick / CLAIM_NAME, "claim")
+    service = EnrolService(directory, directory.policy(), store, who, clock)
+    claim = operatorfiles.read_file(stick / CLAIM_NAME, "claim")
     try:
         asked = certrequest.read_csr_file(
-            atomicfiles.read_file(stick / REQUEST, "certificate request")
+            operatorfiles.read_file(stick / REQUEST, "certificate request")
         )
     except certrequest.CsrError as error:
         raise ConfigError(f"{stick / REQUEST}: {error}") from None
@@ -132,7 +131,7 @@ def sign_offline(
 
     ask()
     row = store.claim_of_key(asked.spki)
-    done = approve_request(directory, store, row, code, now())
+    done = approve_request(directory, store, row, code, clock.now().utc())
     ask()
     issued = max(
         (each for each in store.certificates(row) if each.spki == asked.spki),
@@ -141,9 +140,9 @@ def sign_offline(
     made = x509.load_der_x509_certificate(issued.der)
     config = service.answer(lambda: service.config(issued.der))
     if config.status == 200:
-        atomicfiles.replace_file(stick / CONFIG, config.body)
-    atomicfiles.replace_file(stick / CA_FILE, who.certificate.public_bytes(Encoding.PEM))
-    atomicfiles.replace_file(
+        operatorfiles.replace_file(stick / CONFIG, config.body)
+    operatorfiles.replace_file(stick / CA_FILE, who.certificate.public_bytes(Encoding.PEM))
+    operatorfiles.replace_file(
         stick / CERTIFICATE, made.public_bytes(Encoding.PEM)
     )  # last: all is there
     return done

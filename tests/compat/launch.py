@@ -17,6 +17,7 @@ from drivers.chips import _saved_state, _sensirion_air
 from edge.acquire import clock, timefloor
 from edge.cli.main import main
 from edge.gateway import lastgood, windowcommitter
+from edge.kernelclock import Discipline
 from edge.outbox import AsyncOutbox, mergeable, outboxfolder
 from edge.uplink import delivery
 
@@ -48,7 +49,7 @@ def shift_clock() -> None:
     known = clock.SystemClock.__init__.__kwdefaults__
     assert known is not None
     assert known.keys() >= {"kernel", "mono_ns", "wall_ns"}
-    known["kernel"] = lambda: clock.Discipline(True, 0)
+    known["kernel"] = lambda: Discipline(True, 0)
     known["mono_ns"] = lambda: time.monotonic_ns() + mono_ns
     known["wall_ns"] = lambda: time.time_ns() + wall_ns
     assert hasattr(clock, "BOOT_ID")

@@ -30,7 +30,7 @@ from tests.compat.box import AIR, BOOT_ID, HEAD, KERBSTONE, LOOPS, ROOT, Box, me
 from tests.compat.formats import code_versions
 from tests.compat.wires import Wires
 from tests.identity.city import EnrolmentCity
-from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
+from tests.identity.enrolling_box import EnrollingGateway, NappingClock
 from tests.identity.real_server import ApprovingServer
 from tests.kit.broker import Mosquitto
 from tests.kit.rawbroker import raw_broker
@@ -171,12 +171,12 @@ def enrolled(folder: Path, out: Path) -> dict[str, Any]:
     server.start()
     try:
         box = EnrollingGateway(
-            server.card(folder / "box", "gw-1"), EnrolmentCity(), JumpingTime(server.now)
+            server.card(folder / "box", "gw-1"), EnrolmentCity(), NappingClock(server.now)
         )
         box.ask = httpsclient.https_request
         assert box.power().run() == "enrolled"
         pending = EnrollingGateway(
-            server.card(folder / "pending", "gw-9"), EnrolmentCity(), JumpingTime(server.now)
+            server.card(folder / "pending", "gw-9"), EnrolmentCity(), NappingClock(server.now)
         )
     finally:
         server.close()

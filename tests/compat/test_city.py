@@ -17,7 +17,7 @@ from edge.config import load_site
 from edge.identity import httpsclient
 from edge.identity.claim import CLAIM_NAME, parse_claim
 from edge.identity.statefolder import StateFolder
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from edge.provision.serverdir import ServerDirectory
 from edge.provision.serverprocess import ServerProcess
 from edge.wire import (
@@ -31,7 +31,8 @@ from edge.wire import (
 from tests.compat import reader
 from tests.compat.versions import HERE, VERSIONS, manifest, unpack
 from tests.identity.city import EnrolmentCity
-from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
+from tests.identity.enrolling_box import EnrollingGateway, NappingClock
+from tests.kit.clock import NTP, JumpingClock
 from tests.kit.enrolment import START
 
 STORES: Final = ("city.db", "city.jsonl")
@@ -73,10 +74,12 @@ def test_an_identity_is_renewed_by_the_server_that_gave_it(version: str, tmp_pat
     assert bundle is not None
     assert bundle.folder.name == manifest(version)["identity"]["current"]
     now = START + timedelta(days=61)
-    server = ServerProcess(home, lambda: now, lambda text: None, "127.0.0.1:0", None)
+    clock = JumpingClock(tq=NTP)
+    clock.set_wall(now)
+    server = ServerProcess(home, clock, lambda text: None, "127.0.0.1:0", None)
     try:
         _move(bundle.folder / "home.json", server.port)
-        box = EnrollingGateway(tmp_path, EnrolmentCity(), JumpingTime(now, known=True))
+        box = EnrollingGateway(tmp_path, EnrolmentCity(), NappingClock(now, known=True))
         box.state = state
         box.ask = httpsclient.https_request
         box.renewal().run()

@@ -27,6 +27,7 @@ from tests.compat.reader import Row
 from tests.compat.versions import VERSIONS, manifest, unpack
 from tests.compat.wires import Wires
 from tests.kit.broker import BINARY, Mosquitto
+from tests.kit.clock import VirtualClock
 
 Key = tuple[int, str, int]
 S: Final = 1_000_000_000
@@ -302,7 +303,7 @@ def test_the_last_good_configuration_runs_after_three_failed_starts(
 def test_the_link_goes_on_with_its_months_and_its_age(version: str, tmp_path: Path) -> None:
     told, path = manifest(version)["link"], unpack(version, "link", tmp_path) / "link_state"
     assert reader.read_link_state(path) == told
-    state = LinkStateFile(path, told["boot"], lambda: int(told["mono_s"] * S)).load()
+    state = LinkStateFile(path, told["boot"], VirtualClock(int(told["mono_s"] * S))).load()
     assert (state.age_s, state.boots) == (told["age_s"], told["boots"])
     assert [(each.label, each.used) for each in state.months] == [
         (each["label"], each["used"]) for each in told["months"]

@@ -40,7 +40,7 @@ def test_the_engine_goes_on_with_its_totals_and_lanes(kept: Kept) -> None:
     outbox, wiring = kept
     pipeline = wiring.pipeline()
     pipeline.engine.restore(outbox.state("engine"))
-    assert packed(pipeline.snapshot()) == outbox.state("engine")
+    assert packed(pipeline.engine.snapshot()) == outbox.state("engine")
 
 
 def test_the_judge_remembers_what_its_models_have_learnt(

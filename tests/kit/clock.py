@@ -10,24 +10,31 @@ An example:
 import asyncio
 import heapq
 import time
+from datetime import datetime, timedelta
 
 from edge.core import Stamp, TimeQuality
+from edge.core.clock import EPOCH
 
 WALL_0 = 1_790_000_000_000_000_000
+NONE, FLOOR, RTC, NTP, NTS = TimeQuality  # for those who name many
 
 
 class VirtualClock:
     """Sleepers wake in the order of their times; nothing passes unless somebody sleeps."""
 
-    def __init__(self, mono_ns: int = 1_000_000_000_000, tq: TimeQuality = "none") -> None:
+    def __init__(self, mono_ns: int = 1_000_000_000_000, tq: TimeQuality = NONE) -> None:
         self.mono_ns = mono_ns
         self.offset_ns = WALL_0
-        self.tq: TimeQuality = tq
+        self.tq = tq
         self._sleepers: list[tuple[int, int, asyncio.Event]] = []
         self._count = 0
 
     def now(self) -> Stamp:
         return Stamp(self.mono_ns, self.mono_ns + self.offset_ns, self.tq)
+
+    def set_wall(self, moment: datetime) -> None:
+        """It shows this now."""
+        self.offset_ns = (moment - EPOCH) // timedelta(microseconds=1) * 1000 - self.mono_ns
 
     async def sleep_until(self, mono_ns: int) -> None:
         woken = asyncio.Event()
@@ -52,8 +59,11 @@ class JumpingClock(VirtualClock):
     """One who sleeps alone is awake at once: hours pass in a second."""
 
     async def sleep_until(self, mono_ns: int) -> None:
-        self.mono_ns = max(self.mono_ns, mono_ns)
+        self.wait_until(mono_ns)
         await asyncio.sleep(0)
+
+    def wait_until(self, mono_ns: int) -> None:
+        self.mono_ns = max(self.mono_ns, mono_ns)
 
     def passes(self, seconds: float) -> None:
         """Whoever uses a line moves the clock on."""
@@ -64,7 +74,7 @@ class RealClock:
     """Real brokers need real time."""
 
     def now(self) -> Stamp:
-        return Stamp(time.monotonic_ns(), time.time_ns(), "ntp")
+        return Stamp(time.monotonic_ns(), time.time_ns(), NTP)
 
     async def sleep_until(self, mono_ns: int) -> None:
         await asyncio.sleep(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))
