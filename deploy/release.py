@@ -22,6 +22,7 @@ from deploy.package.errors import BuildError, ended, report
 from deploy.package.lock import ROOT
 
 SEALED: Final = "docs/contract/released"
+KEPT: Final = "tests/compat/{}/MANIFEST.json"  # what later versions have to read
 FORM: Final = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")
 SECTION: Final = re.compile(r"^## +(.*?) *$", re.MULTILINE)
 DATED: Final = re.compile(r"(\S+) \((\d{4}-\d{2}-\d{2})\)")
@@ -94,6 +95,15 @@ def untold(news: str, version: str, today: date) -> list[str]:
     return problems
 
 
+def nameless(root: Path) -> str:
+    """Why git can neither commit nor tag here; "" when it can."""
+    try:
+        git(root, "var", "GIT_COMMITTER_IDENT")
+    except BuildError:
+        return "git does not know who makes it: set user.name and user.email"
+    return ""
+
+
 def refusals(root: Path, version: str, today: date) -> list[str]:
     """Every reason why this checkout cannot become this version."""
     if not FORM.fullmatch(version):
@@ -104,6 +114,11 @@ def refusals(root: Path, version: str, today: date) -> list[str]:
         problems.append(f"not all is committed: {', '.join(c.strip() for c in changes[:3])}{more}")
     problems += unlike(root, version)
     problems += untold((root / "CHANGELOG.md").read_text(encoding="utf-8"), version, today)
+    if not (root / KEPT.format(version)).is_file():
+        how = f"python -m tests.compat.make {version}"
+        problems.append(f"{Path(KEPT.format(version)).parent} is not there: {how} makes it")
+    if unnamed := nameless(root):
+        problems.append(unnamed)
     if git(root, "tag", "--list", f"v{version}"):
         problems.append(f"the tag v{version} is there already: a version is made once")
     return problems

@@ -36,6 +36,7 @@ __all__ = ["ApproachSite", "Judge", "JudgeSetup", "LaneSite", "Verdict"]
 
 log = logging.getLogger(__name__)
 
+VERSION: Final = 1  # of what `snapshot` gives
 WHOLE_WINDOW: Final = 0.9  # periods: a shorter window is a missing step for the series
 NAMES: Final[tuple[ModelName, ...]] = ("loopfault", "congestion", "anomaly")
 
@@ -164,7 +165,7 @@ class Judge:
         parts = self._parts.items()
         drifts = {name: part.guard.snapshot() for name, part in parts}
         states = {name: part.snapshot() for name, part in parts}
-        return {"v": 1, **states, "drift": drifts, "judged_s": self._judged_s}
+        return {"v": VERSION, **states, "drift": drifts, "judged_s": self._judged_s}
 
     def restore(self, state: Mapping[str, Any]) -> bool:
         """Take up a snapshot. False, and a line in the log, for what had to be discarded.
@@ -176,8 +177,8 @@ class Judge:
         self._judged_s = _seconds(state.get("judged_s"))
         for name, part in self._parts.items():
             try:
-                saved = state.get(name) if state.get("v") == 1 else None
-                if saved is None and state.get("v") == 1:
+                saved = state.get(name) if state.get("v") == VERSION else None
+                if saved is None and state.get("v") == VERSION:
                     continue
                 kept = saved is not None and part.restore(saved)
                 drift = state.get("drift", {}).get(name)

@@ -14,6 +14,7 @@ TODAY = date(2026, 12, 3)
 VERSION = "1.2.3"
 NEWS = "# Changelog\n\n## 1.2.3 (2026-12-01)\n\n- It reads.\n\n## 1.2.2 (2026-11-01)\n\n- It did.\n"
 PROJECT = '[project]\nname = "kerbstone"\nversion = "1.2.3"\n'
+KEPT = "tests/compat/1.2.3/MANIFEST.json"
 SEAL = "docs/contract/released/v1/RELEASE"
 STEPS = ["check", "test", "--release", "hatchling", ".deb", ".bundle", ".sbom"]
 
@@ -42,6 +43,8 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (origin / "pyproject.toml").write_text(PROJECT)
     (origin / "CHANGELOG.md").write_text(NEWS)
     (origin / ".gitignore").write_text("dist/\n")
+    (origin / KEPT).parent.mkdir(parents=True)
+    (origin / KEPT).write_text("{}\n")
     git(origin, "init", "-q")
     commit(origin)
     git(tmp_path, "clone", "-q", str(origin), "clone")
@@ -131,6 +134,10 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
         written("CHANGELOG.md", NEWS, "# Changelog\n"),
         "begins with 'nothing'",
     ),
+    "no folder of what it leaves on disks": (
+        lambda clone: git(clone, "rm", "-q", KEPT) + git(clone, "commit", "-qm", "less"),
+        r"tests/compat/1\.2\.3 is not there: python -m tests\.compat\.make 1\.2\.3 makes it",
+    ),
     "a tag that is there": (
         lambda clone: git(clone, "tag", "v1.2.3"),
         r"the tag v1\.2\.3 is there already",
@@ -166,8 +173,22 @@ def test_all_reasons_are_told_at_once(clone: Path) -> None:
         (clone / f"new{number}").touch()
     git(clone, "tag", "v1.2.9")
     result = release.refusals(clone, "1.2.9", TODAY)
-    assert [each.split()[0] for each in result] == ["not", "pyproject.toml", "CHANGELOG.md", "the"]
+    assert [each.split()[0] for each in result] == [
+        "not", "pyproject.toml", "CHANGELOG.md", "tests/compat/1.2.9", "the",
+    ]  # fmt: skip
     assert result[0].endswith(", and 2 more")
+
+
+def test_a_clone_in_which_git_knows_nobody_is_refused(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.delenv(f"GIT_{who}_NAME")
+        monkeypatch.delenv(f"GIT_{who}_EMAIL")
+    git(clone, "config", "user.useConfigOnly", "true")
+    assert release.refusals(clone, VERSION, TODAY) == [
+        "git does not know who makes it: set user.name and user.email"
+    ]
 
 
 def test_a_folder_without_git_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
