@@ -23,7 +23,7 @@ def test_what_is_not_there_is_none_or_an_error(tmp_path: Path) -> None:
     assert read_file(tmp_path / "none") is None
     with pytest.raises(FileNotFoundError):
         read_beginning(tmp_path / "none", 5)
-    assert not is_regular_file(tmp_path / "none")
+    assert is_regular_file(tmp_path / "none") is False
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         read_file(tmp_path / "file" / "below")
