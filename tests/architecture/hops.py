@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.architecture.carried import PAYLOAD, RECORD
-from tests.architecture.measured import follow
+from tests.architecture.measured import NothingFollowedError, follow
 from tests.architecture.ways import Move, Touch, Trace, TracedCall, return_visits
 
 ROOT: Final = Path(__file__).parents[2]
@@ -48,10 +48,6 @@ TITLES: Final = {
 WAYS: Final = tuple(TITLES)
 LEAD_ON: Final = 1  # the bit of the edge that is followed: by it the vehicle is counted
 TRIES: Final = 3  # a machine that is busy may let a window pass
-
-
-class NothingFollowedError(Exception):
-    """The thing was lost sight of; says where."""
 
 
 def measure(root: Path, ways: Sequence[str] = WAYS) -> dict[str, list[Move]]:

@@ -23,7 +23,7 @@ PERIOD_S: Final = 2
 BEGIN_S: Final = 0.25  # of the window: then the vehicle comes
 STEPS_S: Final = (0.0, 0.29, 0.35, 0.64)  # lead on, trail on, lead off, trail off
 LINES: Final = (("lead", True), ("trail", True), ("lead", False), ("trail", False))
-WAIT_S: Final = 60.0
+WAIT_S: Final = 120.0
 PYTHON: Final = (sys.executable, "-m")
 SITE: Final = """
 [site]
@@ -38,6 +38,10 @@ limit_mb = 16
 url = "{url}"
 confirm = "{confirm}"
 """
+
+
+class NothingFollowedError(Exception):
+    """The thing was lost sight of; says where."""
 
 
 def follow(root: Path, confirm: str) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def follow(root: Path, confirm: str) -> dict[str, Any]:
                 daemon(code, out, site, folder / "daemon.log") as process,
             ):
                 if not chip.wait_requested(["lead", "trail"], WAIT_S):
-                    raise RuntimeError((folder / "daemon.log").read_text())
+                    raise NothingFollowedError((folder / "daemon.log").read_text())
                 drive(chip)
                 time.sleep(2 * PERIOD_S + 0.8)  # its window, and the commit of the next
                 process.send_signal(signal.SIGTERM)
@@ -66,7 +70,7 @@ def follow(root: Path, confirm: str) -> dict[str, Any]:
         finally:
             broker.kill()
         if not out.exists():
-            raise RuntimeError((folder / "daemon.log").read_text())
+            raise NothingFollowedError((folder / "daemon.log").read_text())
         found: dict[str, Any] = json.loads(out.read_text())
         return found
 
@@ -122,7 +126,7 @@ def city(code: Path, broker: Mosquitto, folder: Path, confirm: str) -> Iterator[
         end = time.monotonic() + WAIT_S
         while "Sending SUBACK" not in broker.log:
             if process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError("kerbstone receipts has not subscribed")
+                raise NothingFollowedError("kerbstone receipts has not subscribed")
             time.sleep(0.02)
         yield
     finally:
