@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from edge.outbox import OutboxCounts
-from edge.uplink.delivery import UplinkCounters
+from edge.uplink.rowtable import UplinkCounters
 
 Numbers = Mapping[str, int | float | bool | None]
 

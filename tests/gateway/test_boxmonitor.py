@@ -17,7 +17,7 @@ from edge.health.flash import Wear
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts
-from edge.uplink.delivery import UplinkCounters
+from edge.uplink.rowtable import UplinkCounters
 
 S = 1_000_000_000
 WELL = BoxReadings(
