@@ -116,5 +116,5 @@ def _encodable(row: str, out: TextIO | None) -> str:
     """A terminal that knows fewer letters gets the number of a letter instead."""
     if row.isascii():
         return row
-    encoding = getattr(out, "encoding", None) or "utf-8"
+    encoding = (None if out is None else out.encoding) or "utf-8"
     return row.encode(encoding, "backslashreplace").decode(encoding)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from drivers.buses.finding import Finding, fault
 from drivers.buses.host import (
@@ -15,6 +15,7 @@ from drivers.buses.host import (
     look_up_node,
     read_text,
 )
+from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_trouble import (
     UartCounters,
     bytes_finding,
@@ -26,9 +27,6 @@ from drivers.buses.serial_trouble import (
     unasked_finding,
 )
 from edge.core import BusError, Framer
-
-if TYPE_CHECKING:
-    from drivers.buses.serial_port import SerialPort
 
 LIMIT: Final = 16_384  # bytes looked at
 SLICE_NS: Final = 100_000_000
@@ -47,9 +45,17 @@ def check_port(port: str, ours: bool = False) -> list[Finding]:
 
 
 async def diagnose(
-    port: "SerialPort", cut: Framer | None, listen_s: float, search: Sequence[str]
+    port: SerialPort,
+    cut: Framer | None = None,
+    listen_s: float = 2.5,
+    search: Sequence[str] = (),
 ) -> list[Finding]:
-    """As `SerialPort.diagnose` says."""
+    """What is wrong with this port, or with a device on it that talks by itself.
+
+    It writes nothing. `cut` finds that device's frames; without it, whatever comes is too much.
+    When bytes come and no frame is among them, it listens as long (seconds) at each of the settings
+    in `search`, such as "2400 8E1". The port is closed afterwards.
+    """
     findings = check_port(port.port, ours=port.is_open)
     if any(found.severity == "fault" for found in findings):
         port.close()
@@ -68,7 +74,7 @@ async def diagnose(
 
 
 def _findings(
-    port: "SerialPort",
+    port: SerialPort,
     heard: bytes,
     counted: UartCounters,
     count: int,
@@ -90,7 +96,7 @@ def _findings(
 
 
 async def _search(
-    port: "SerialPort", cut: Framer, listen_s: float, search: Sequence[str]
+    port: SerialPort, cut: Framer, listen_s: float, search: Sequence[str]
 ) -> list[Finding]:
     port.close()
     for settings in search:
@@ -103,7 +109,7 @@ async def _search(
     return []
 
 
-async def listen_port(port: "SerialPort", listen_s: float) -> tuple[bytes, UartCounters]:
+async def listen_port(port: SerialPort, listen_s: float) -> tuple[bytes, UartCounters]:
     """What comes within so many seconds, and what the UART counted meanwhile. Raises BusError."""
     port.drain()
     before, heard = port.counters(), b""

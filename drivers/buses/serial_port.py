@@ -6,12 +6,9 @@ Several that are asked by address may share it.
 import asyncio
 import termios
 import time
-from collections.abc import Sequence
 from typing import Final
 
 from drivers.buses.echo import Echo
-from drivers.buses.finding import Finding
-from drivers.buses.serial_diagnose import diagnose
 from drivers.buses.serial_trouble import damaged, silent
 from drivers.buses.serial_wire import LIMIT, SerialWire
 from edge.core import BusError, DataError, Framer, Reason
@@ -149,17 +146,6 @@ class SerialPort(SerialWire):
                 return None
             del self._buffer[:done]
         return None
-
-    async def diagnose(
-        self, cut: Framer | None = None, listen_s: float = 2.5, search: Sequence[str] = ()
-    ) -> list[Finding]:
-        """What is wrong with this port, or with a device on it that talks by itself.
-
-        It writes nothing. `cut` finds that device's frames; without it, whatever comes is too
-        much. When bytes come and no frame is among them, it listens as long (seconds) at each of
-        the settings in `search`, such as "2400 8E1". The port is closed afterwards.
-        """
-        return await diagnose(self, cut, listen_s, search)
 
 
 async def _until(mono_ns: int) -> None:

@@ -5,7 +5,13 @@ from typing import Literal
 from edge.core import Contact, Edge
 
 
-def contact(source: str, edge: Edge, active: Literal["low", "high"]) -> Contact:
-    """On where the level is `active`. The first edge of a line is how it was found."""
-    on = edge.high is (active == "high")
-    return Contact(source, on, edge.mono_ns, edge.lost, edge.seqno == 0)
+class ContactLine:
+    """A driver of a line on which something closes and opens. Its options have `active`."""
+
+    __slots__ = ()
+    active: Literal["low", "high"]
+
+    def contact(self, source: str, edge: Edge) -> Contact:
+        """On where the level is `active`. The first edge of a line is how it was found."""
+        on = edge.high is (self.active == "high")
+        return Contact(source, on, edge.mono_ns, edge.lost, edge.seqno == 0)

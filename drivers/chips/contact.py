@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from drivers.chips._contact_line import contact
-from edge.core import Bias, ConfigError, Contact, Edge, LineSpec
+from drivers.chips._contact_line import ContactLine
+from edge.core import Bias, ConfigError, LineSpec
 
 LONGEST_MS: Final = 999
 
 
 @dataclass(frozen=True, slots=True)
-class PlainContact:
+class PlainContact(ContactLine):
     """One contact on one line. `event` is what its changes are called.
 
     `active` is the level that means on: door open, cover off, plug in, contact closed. A contact to
@@ -54,10 +54,6 @@ class PlainContact:
     @property
     def lines(self) -> Sequence[LineSpec]:
         return (LineSpec(self.line, self.bias, self.debounce_ms / 1000),)
-
-    def contact(self, source: str, edge: Edge) -> Contact:
-        """What an edge means: `on` as above; `initial` is how it was found, not a change."""
-        return contact(source, edge, self.active)
 
 
 DRIVER: Final = PlainContact

@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from drivers.chips._contact_line import contact
-from edge.core import Bias, Contact, Edge, LineSpec
+from drivers.chips._contact_line import ContactLine
+from edge.core import Bias, LineSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class Loop(ContactLine):
     """One loop on one line. `active` is the level while occupied; `bias` the pull resistor.
 
     A dry contact to ground wants `bias = "up"`; an opto-coupler module brings its own resistor.
@@ -35,10 +35,6 @@ class Loop:
     @property
     def lines(self) -> Sequence[LineSpec]:
         return (LineSpec(self.line, self.bias),)
-
-    def contact(self, source: str, edge: Edge) -> Contact:
-        """What an edge means: `on` is occupied."""
-        return contact(source, edge, self.active)
 
 
 DRIVER: Final = Loop

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from drivers.chips._contact_line import contact
-from edge.core import Bias, ConfigError, Contact, Edge, LineSpec
+from drivers.chips._contact_line import ContactLine
+from edge.core import Bias, ConfigError, LineSpec
 
 SHORTEST_PULSE_S: Final = 0.030
 
 
 @dataclass(frozen=True, slots=True)
-class S0:
+class S0(ContactLine):
     """One meter on one line. `imp_per_kwh` stands on the meter's plate.
 
     `debounce_s` is below 0.03; 0 for a clean line. Raises ConfigError for values outside.
@@ -57,10 +57,6 @@ class S0:
     @property
     def lines(self) -> Sequence[LineSpec]:
         return (LineSpec(self.line, self.bias, self.debounce_s),)
-
-    def contact(self, source: str, edge: Edge) -> Contact:
-        """What an edge means: `on`, and not `initial`, is one pulse; off is its end."""
-        return contact(source, edge, self.active)
 
 
 DRIVER: Final = S0

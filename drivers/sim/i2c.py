@@ -1,22 +1,16 @@
 """The kernel's side of /dev/i2c-N: takes transfers as i2c-dev does, and hands them to chips.
 
-In one process with smbus2 through `i2c_ioctl`, for another process through `i2c_server`, and
-alone with `python -m drivers.sim.i2c --socket PATH sen55 [point=value ...]`.
+In one process with smbus2 through `i2c_ioctl`, for another process through `i2c_server`.
 It shows what is put on a bus and how errors are taken. It shows nothing of timing on the wires.
 """
 
-import argparse
 import errno
-import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Final, Protocol
-
-from edge.terminal import echo
 
 I2C_RETRIES: Final = 0x0701
 I2C_TIMEOUT: Final = 0x0702
@@ -178,28 +172,3 @@ def make_chip(name: str, values: Mapping[str, float]) -> tuple[int, I2cChip]:
     module: Any = import_module(f"drivers.sim.{name}")
     made: I2cChip = module.CHIP(values)
     return module.CHIP.ADDRESS, made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve one bus on a socket until interrupted."""
-    from drivers.sim.i2c_server import I2cServer  # it needs this module itself
-
-    parser = argparse.ArgumentParser(prog="python -m drivers.sim.i2c", description=__doc__)
-    parser.add_argument("--socket", required=True, help="where a sim: path will find it")
-    parser.add_argument("chip", help="sen55, sht4x, bme280 or another of drivers/sim")
-    parser.add_argument("values", nargs="*", metavar="point=value")
-    args = parser.parse_args(arguments)
-    pairs = [text.partition("=") for text in args.values]
-    address, made = make_chip(args.chip, {key: float(value) for key, _, value in pairs})
-    with I2cServer(I2cKernel({address: made}), args.socket):
-        echo(f"sim:{args.socket} has a {args.chip} at 0x{address:02x}")
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            return 0
-    return 0
-
-
-if __name__ == "__main__":
-    # chips raise the Nack of the module by its name, not of the one that runs as __main__
-    sys.exit(import_module("drivers.sim.i2c").main())

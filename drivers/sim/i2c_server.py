@@ -1,14 +1,18 @@
 """A simulated I2C bus for another process, behind a Unix socket (the path `sim:SOCKET`).
 
-The protocol is described in `drivers/buses/i2c_remote.py`, which speaks its other side.
+The protocol is described in `drivers/buses/i2c_remote.py`, which speaks its other side. Alone:
+`python -m drivers.sim.i2c_server --socket PATH sen55 [point=value ...]`.
 """
 
+import argparse
 import errno
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -23,7 +27,9 @@ from drivers.sim.i2c import (
     I2cClient,
     I2cKernel,
     I2cMessage,
+    make_chip,
 )
+from edge.terminal import echo
 
 MAGIC: Final = b"Ki"
 VERSION: Final = 1
@@ -179,3 +185,25 @@ def _clear(path: Path) -> None:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve one bus on a socket until interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m drivers.sim.i2c_server", description=__doc__)
+    parser.add_argument("--socket", required=True, help="where a sim: path will find it")
+    parser.add_argument("chip", help="sen55, sht4x, bme280 or another of drivers/sim")
+    parser.add_argument("values", nargs="*", metavar="point=value")
+    args = parser.parse_args(arguments)
+    pairs = [text.partition("=") for text in args.values]
+    address, made = make_chip(args.chip, {key: float(value) for key, _, value in pairs})
+    with I2cServer(I2cKernel({address: made}), args.socket):
+        echo(f"sim:{args.socket} has a {args.chip} at 0x{address:02x}")
+        try:
+            signal.pause()
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

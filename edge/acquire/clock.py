@@ -79,19 +79,19 @@ class SystemClock:
     def __init__(
         self,
         *,
-        synced_as: TimeQuality = "ntp",
+        synced_as: TimeQuality = TimeQuality.NTP,
         root: Path = Path("/"),
         wall_ns: Callable[[], int] = time.time_ns,
         mono_ns: Callable[[], int] = time.monotonic_ns,
         kernel: Callable[[], Discipline | None] = discipline,
     ) -> None:
-        self.synced_as: TimeQuality = synced_as
+        self.synced_as = synced_as
         self._root, self._wall, self._mono, self._kernel = root, wall_ns, mono_ns, kernel
         self.floor = TimeFloor()
         self.max_error_us: int | None = None  # by the kernel's own account; None: not known
         self.steps = 0  # how often the wall was seen to jump
         self._checked_ns: int | None = None
-        self._tq: TimeQuality = "none"
+        self._tq = TimeQuality.NONE
         self._offset_ns = 0
         self._from_rtc = self._hctosys = self._reads_rtc()
         self.raise_floor(self._timesync_ns())
@@ -134,7 +134,7 @@ class SystemClock:
         would refuse every certificate, and lock the box out for as long as time is unknown. Who
         can keep time away from the box gains little by that: the wall would stand at no more.
         """
-        doubted = self.now().tq == "none" or self.floor.doubt is not None
+        doubted = self.now().tq is TimeQuality.NONE or self.floor.doubt is not None
         return self.floor.signed_ns if doubted else None
 
     def _both(self) -> tuple[int, int]:
@@ -150,12 +150,12 @@ class SystemClock:
         self.max_error_us = None if found is None else found.max_error_us
         if found is None or not found.synced:
             self.floor.unvouched()
-        elif self.floor.vouched(wall_ns, mono_ns, authentic=self.synced_as == "nts"):
+        elif self.floor.vouched(wall_ns, mono_ns, authentic=self.synced_as is TimeQuality.NTS):
             self._from_rtc = self._hctosys  # whoever has set it before: it is right now
             return self.synced_as
         if not self.floor.ns <= wall_ns <= self.floor.ns + HORIZON_NS:
-            return "none"
-        return "rtc" if self._from_rtc else "floor"
+            return TimeQuality.NONE
+        return TimeQuality.RTC if self._from_rtc else TimeQuality.FLOOR
 
     def _reads_rtc(self) -> bool:
         """Whether the kernel took the time from an RTC, at the boot or when its driver came."""

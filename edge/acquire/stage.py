@@ -5,7 +5,7 @@ nothing that had arrived, and no flash is worn. A stage is a row of segments, on
 A new segment begins with what had already arrived for the next window; its header says how many
 such entries are a repetition, so that reading two segments in a row counts nothing twice.
 
-An entry is `length u32, crc32 u32, msgpack`. A torn tail ends the reading; it is never an error.
+An entry is one frame of MessagePack. A torn tail ends the reading; it is never an error.
 What is in it is named as the configuration of its process named it. Who reads it may have another
 one: so a segment says what its sources meant, and whether their sweeps were to be raw records, and
 says so again where another process goes on in it.
@@ -13,8 +13,6 @@ says so again where another process goes on in it.
 
 import errno
 import os
-import struct
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +21,9 @@ from typing import Any, BinaryIO, Final
 import msgpack
 
 from edge.core import GOOD, Contact, Sweep, all_good, parse_quality
+from edge.durable.framedlog import AppendedFile, FrameFormat
 
-FRAME: Final = struct.Struct("<II")
-FRAME_LIMIT: Final = 1 << 20  # bytes of one entry; a longer one is damage
+STAGE_FRAMES: Final = FrameFormat(limit=1 << 20)  # bytes of one entry
 BATCH_ITEMS: Final = 500  # items of one entry
 VERSION: Final = 2  # of what is in an entry
 PREFIX: Final = "stage."
@@ -104,8 +102,8 @@ class Stage:
         self, folder: Path, boot: str, owner: str = "", staged: StageHeader = StageHeader()
     ) -> None:
         self._folder, self._boot, self.owner, self._staged = folder, boot, owner, staged
-        self._fd: int | None = None  # none: nothing more is written to this segment
-        self._size = self.number = self.sweeps = self.overflow = 0
+        self._file: AppendedFile | None = None  # none: nothing more is written to this segment
+        self.number = self.sweeps = self.overflow = 0
 
     def rotate(
         self, start_ns: int, end_ns: int, contacts: Sequence[Contact], sweeps: Sequence[Sweep]
@@ -115,11 +113,9 @@ class Stage:
         self.number += 1
         while os.path.lexists(path := self._path(self.number)) and not path.is_file():
             self.number += 1  # something of another kind lies there
-        self._size = self.sweeps = 0
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        path.unlink(missing_ok=True)  # of another boot, or of root, who has run it by hand
-        try:
-            self._fd = os.open(path, flags, 0o600)
+        self.sweeps = 0
+        try:  # what is there is of another boot, or of root, who has run it by hand
+            self._file = AppendedFile.create(path)
         except OSError as error:  # without room the window goes on in memory, as below
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
@@ -141,9 +137,8 @@ class Stage:
     def resume(self, segment: StageSegment, sweeps: int) -> None:
         """Go on in a segment that has just been read, behind its last whole entry."""
         self.close()
-        self.number, self.sweeps, self._size = segment.number, sweeps, segment.at
-        os.truncate(segment.path, segment.at)
-        self._fd = os.open(segment.path, os.O_WRONLY | os.O_APPEND)
+        self.number, self.sweeps = segment.number, sweeps
+        self._file = AppendedFile.resume(segment.path, segment.at)
         if segment.staged != self._staged:
             self._append(["r", *self._staged.snapshot()])
 
@@ -185,27 +180,21 @@ class Stage:
             segment.path.rename(to)
 
     def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _append(self, entry: Any) -> None:
-        if self._fd is None or self._size > SEGMENT_LIMIT:
+        if self._file is None or self._file.size > SEGMENT_LIMIT:
             self.overflow += 1
             return
-        body: bytes = msgpack.packb(entry)
-        data = FRAME.pack(len(body), zlib.crc32(body)) + body
         try:
-            whole = os.write(self._fd, data) == len(data)
+            self._file.append(STAGE_FRAMES.pack(msgpack.packb(entry)))
         except OSError:
-            whole = False
-        if whole:
-            self._size += len(data)
-            return
-        # tmpfs is full: the window goes on in memory. Nothing more is written to this segment, not
-        # even a mark: what a kill would lose has to lie in the gap that begins at the last one.
-        self.overflow += 1
-        self.close()
+            # tmpfs is full: the window goes on in memory. Nothing more is written to this segment,
+            # not even a mark: what a kill would lose has to lie in the gap that begins at the last.
+            self.overflow += 1
+            self.close()
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{PREFIX}{number:08d}"
@@ -265,15 +254,10 @@ def _opened(path: Path) -> tuple[str, str, StageSegment] | None:
 
 def _entries(file: BinaryIO, at: int) -> Iterator[tuple[Any, int]]:
     """Entry by entry, each with the offset of its end; stops at the first that is not whole."""
-    while len(frame := file.read(FRAME.size)) == FRAME.size:
-        length, crc = FRAME.unpack(frame)
-        if not 0 < length <= FRAME_LIMIT:
+    for body, end in STAGE_FRAMES.read(file, at):
+        if body is None:
             return
-        body = file.read(length)
-        if zlib.crc32(body) != crc:  # or it is not all there
-            return
-        at += FRAME.size + length
-        yield msgpack.unpackb(body), at
+        yield msgpack.unpackb(body), end
 
 
 def _decode(item: Any) -> Entry:

@@ -20,7 +20,8 @@ from edge.core.printable import quote_name
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.auditreport import AuditFinding
 from edge.platform.days import UNKNOWN, DayCounts
-from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.openstore import open_store
+from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.resendrequest import ResendResult, request_resend
 from edge.platform.signatures import CertificateKeys, MissingLibraryError
 from edge.platform.sitecheck import AllowedSites, refused_findings

@@ -24,7 +24,7 @@ from edge.config import (
     load_site,
     site_warnings,
 )
-from edge.core import ConfigError
+from edge.core import ConfigError, Polled
 from edge.gateway.calibrationsetup import expiring_certificates
 from edge.gateway.uplinksetup import make_brokers
 from edge.gateway.wiring import Wiring
@@ -87,7 +87,7 @@ def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
             path = ("device", name, *([key] if keyed else []))
             wrong.append(site.remark(path, text if keyed else str(error)))
             continue
-        points[name] = [point.key for point in getattr(built, "points", ())]
+        points[name] = [point.key for point in built.points] if isinstance(built, Polled) else []
     return points, wrong
 
 

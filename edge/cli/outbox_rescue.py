@@ -30,10 +30,11 @@ from edge.diagnose.rescuesource import (
     open_rescue_source,
     stage_entries,
 )
+from edge.durable.sqlitefile import in_use
 from edge.gateway.uplinksetup import make_brokers
-from edge.outbox.database import in_use
 from edge.outbox.rowformat import DamagedRowError
-from edge.platform.recordstore import RecordStoreError, open_store
+from edge.platform.openstore import open_store
+from edge.platform.recordstore import RecordStoreError
 from edge.terminal import echo, echo_json, progress
 from edge.uplink.mqtt import BrokerRefusedError
 from edge.uplink.rescuesender import RescueResult, RescueSender

@@ -9,11 +9,13 @@ from edge.cli.site_options import load_site_or_report
 
 
 def new(args: argparse.Namespace) -> int:
-    from edge.provision import atomicfiles, operatordocs
+    from edge.provision import operatordocs, operatorfiles
 
     names = ("site", "role", "gateway", "enrol", "broker", "label")
     fields = {name: getattr(args, name) for name in names}
-    fields["ca"] = atomicfiles.read_file(args.ca, "certificate of the CA").decode(errors="replace")
+    fields["ca"] = operatorfiles.read_file(args.ca, "certificate of the CA").decode(
+        errors="replace"
+    )
     fields["network"] = operatordocs.parse_network(args.network)
     made = operatordocs.new_claim(
         args.out, operatordocs.operator_key(args.key), fields, utc_now(), args.days

@@ -19,7 +19,8 @@ from edge.acquire.clock import SystemClock
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.platform.collector import Collector
-from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.openstore import open_store
+from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import (
     BrokerSource,

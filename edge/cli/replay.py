@@ -10,7 +10,7 @@ from typing import Final
 
 from edge import wire
 from edge.cli.site_options import load_site_or_report
-from edge.core import Envelope, Record
+from edge.core import Envelope, Record, TimeQuality
 from edge.gateway import wiring
 from edge.gateway.replaying import EdgeRow, Replay, open_edges, read_edge_rows
 from edge.report import plot
@@ -104,7 +104,7 @@ def _draw_plot(data: plot.PlotData, args: argparse.Namespace, start_ns: int, sit
 
 
 def _line(record: Record, start_ns: int) -> str:
-    envelope = Envelope(start_ns + record.from_ns, start_ns + record.to_ns, "none")
+    envelope = Envelope(start_ns + record.from_ns, start_ns + record.to_ns, TimeQuality.NONE)
     return wire.encode(record, envelope, GATEWAY, "json").data.decode()
 
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final, Protocol, TextIO
 
 from edge.infer.bundlemanifest import ModelError
 from edge.infer.scorer import Scorer
@@ -87,11 +87,18 @@ def _score(name: str, file: TextIO, as_json: bool) -> int:
     return 1 if wrong else 0
 
 
-def read_series(reader: "Iterator[list[str]]") -> Iterator[tuple[int, str, str, float | None]]:
+class NumberedRows(Protocol):
+    """What `csv.reader` gives: rows, and how many lines they took so far."""
+
+    @property
+    def line_num(self) -> int: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+def read_series(reader: NumberedRows) -> Iterator[tuple[int, str, str, float | None]]:
     """(line, timestamp, value as written, value); no value: missing, or the text says why not."""
-    line = 1
     for cells in reader:
-        line = getattr(reader, "line_num", line + 1)
+        line = reader.line_num
         if not cells:
             continue
         if len(cells) != 2:

@@ -13,7 +13,7 @@ import drivers
 from drivers.meters.register_map import list_maps
 from drivers.sim import simrunner
 from drivers.sim.simplace import FITS, WORDS, parse_whole
-from edge.core import ConfigError
+from edge.core import ConfigError, Polled
 from edge.core.driver import DriverSpec, SerialLine
 from edge.core.signalevent import SignalEvent
 from edge.diagnose import tomlsnippet
@@ -112,7 +112,7 @@ def sim_request(
     required = {key: int(o.low or 1) for key, o in spec.options.items() if o.required}
     options = {**required, **_address(spec, address)}
     built = None if spec.wiring == "gpio" else drivers.build(spec.name, None, options)
-    points = getattr(built, "points", ())
+    points = built.points if isinstance(built, Polled) else ()
     line_text = line or (str(table.get("line", "")) if table else "")
     try:
         chosen = SerialLine.parse(line_text) if line_text else spec.line

@@ -85,7 +85,7 @@ def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[st
     try:
         found = inspect_outbox(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
     except (OutboxBusyError, OSError, ValueError) as error:
-        error_text = getattr(error, "strerror", None) or str(error)
+        error_text = (isinstance(error, OSError) and error.strerror) or str(error)
         section = Section("outbox", (f"cannot be read: {error_text}",))
     else:
         counts = dataclasses.asdict(found)

@@ -1,8 +1,6 @@
 """Read a site.toml: either a `Site`, or everything that is wrong with the file at once."""
 
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ from edge.config.model import VERSION
 from edge.config.problem import Problem, Problems, dotted_path, show_value
 from edge.config.site import Site, line_of
 from edge.core.driver import DriverSpec
+from edge.durable.readfile import NotAFileError, read_beginning
 
 FILE_LIMIT: Final = 128 * 1024  # bytes; a site with 64 lanes and 100 devices has 20 kB
 LINE_LIMIT: Final = 1000  # characters; the parser's time grows faster than a line does
@@ -68,11 +67,9 @@ def load_site(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
 def _text(path: Path, name: str) -> str:
     """The file's text, as long as it can be a configuration."""
     try:
-        # without O_NONBLOCK a pipe by this name would keep us waiting for its writer
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123  Path.open takes no descriptor
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise _whole_file_problem(name, "is not a file")
-            data = file.read(FILE_LIMIT + 1)
+        data = read_beginning(path, FILE_LIMIT + 1)
+    except NotAFileError as error:
+        raise _whole_file_problem(name, "is not a file") from error
     except OSError as error:
         raise _whole_file_problem(name, f"cannot be read: {error.strerror}") from error
     if len(data) > FILE_LIMIT:

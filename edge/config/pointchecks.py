@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from edge.config.keylines import KeyPath
-from edge.config.model import Calibration, Cell
 from edge.config.problem import Problem, show_value, suggest
 from edge.config.site import Site
 from edge.core import Point, Quantity
@@ -85,14 +84,13 @@ def _slow(site: Site, age_s: float) -> Iterator[Problem]:
 
 
 def _sources(site: Site) -> Iterator[tuple[KeyPath, str]]:
-    tables: tuple[tuple[str, Mapping[str, Calibration | Cell]], ...]
-    tables = ("calibration", site.calibrations), ("cell", site.cells)
-    for table, named in tables:
-        for name, one in named.items():
-            for key in ("humidity", "temperature", "no2"):
-                sources = getattr(one, key, None)
-                if sources is not None and not (key == "no2" and _of_cell(site, sources)):
-                    yield (table, name, key), sources
+    for name, calibration in site.calibrations.items():
+        if calibration.humidity is not None:
+            yield ("calibration", name, "humidity"), calibration.humidity
+    for name, cell in site.cells.items():
+        yield ("cell", name, "temperature"), cell.temperature
+        if cell.no2 is not None and not _of_cell(site, cell.no2):
+            yield ("cell", name, "no2"), cell.no2
 
 
 def _check_names(site: Site, points: Points) -> Iterator[Problem]:

@@ -1,5 +1,6 @@
 """The vocabulary of the gateway: plain types and protocols, no input or output."""
 
+from edge.core.clock import Clock, Stamp, TimeQuality
 from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
@@ -8,7 +9,6 @@ from edge.core.errors import AmbiguousAnswerError, BusError, ConfigError, DataEr
 from edge.core.looptick import DoubtedLoop, LoopTick, Stay
 from edge.core.point import Point, PointKind, Quantity
 from edge.core.ports import (
-    Clock,
     Framer,
     I2cBus,
     LineDevice,
@@ -24,9 +24,7 @@ from edge.core.reading import (
     Bad,
     Reading,
     Sample,
-    Stamp,
     Sweep,
-    TimeQuality,
     UncertainValue,
     Value,
     all_good,

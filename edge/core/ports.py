@@ -6,17 +6,10 @@ from typing import Protocol, runtime_checkable
 from edge.core.condition import Condition
 from edge.core.edge import Contact, Edge, LineSpec
 from edge.core.point import Point
-from edge.core.reading import Sample, Stamp
+from edge.core.reading import Sample
 
 Framer = Callable[[bytes], tuple[bytes | None, int]]
 """Finds a frame in what a serial line brought: (frame or None, bytes that are done with)."""
-
-
-class Clock(Protocol):
-    """The only source of time."""
-
-    def now(self) -> Stamp: ...
-    async def sleep_until(self, mono_ns: int) -> None: ...
 
 
 class I2cBus(Protocol):
@@ -63,6 +56,7 @@ class ModbusBus(Protocol):
     async def read_registers(self, unit: int, function: int, address: int, count: int) -> bytes: ...
 
 
+@runtime_checkable
 class Polled(Protocol):
     """A device that answers when asked. Building one touches no wire.
 

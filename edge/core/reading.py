@@ -2,22 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from edge.core.point import Point
 from edge.core.quality import GOOD, Quality, Reason, bad, uncertain
 
 Value = float | int | bool | str
-TimeQuality = Literal["none", "floor", "rtc", "ntp", "nts"]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Stamp:
-    """A moment: monotonic for order, wall for people, `tq` for trust in the wall clock."""
-
-    mono_ns: int
-    wall_ns: int
-    tq: TimeQuality
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from edge.core.clock import TimeQuality
+
 TOPIC_PREFIX: Final = (
     "kerbstone/v1"  # what topics begin with, unless a site is configured otherwise
 )
@@ -56,7 +58,7 @@ class Envelope:
 
     from_wall_ns: int
     to_wall_ns: int
-    tq: str
+    tq: TimeQuality
     backfilled: bool = False  # sent from the backlog, not live
     redelivered: bool = False  # may have been sent before
     bounds_ns: tuple[int | None, int | None] | None = None  # when it can have been; None: unknown

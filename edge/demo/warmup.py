@@ -31,10 +31,10 @@ def warm_up(
     sensors = _sensors(wiring, trace)
     ends = [begin_s + k * period_s for k in range(WARMUP_S // period_s + 1)]
     for from_s, to_s in pairwise(ends):
-        pipeline.contacts(list(_contacts(wiring, trace.between(from_s, to_s), zero_ns)))
+        pipeline.engine.contacts(list(_contacts(wiring, trace.between(from_s, to_s), zero_ns)))
         for second in range(period_s):
             at_s = from_s + second
-            pipeline.sweeps([read(at_s, zero_ns + int(at_s * S)) for read in sensors])
+            pipeline.engine.sweeps([read(at_s, zero_ns + int(at_s * S)) for read in sensors])
         pipeline.close(zero_ns + int(to_s * S))
         progress((to_s - begin_s) / WARMUP_S)
 
@@ -42,8 +42,9 @@ def warm_up(
 def _contacts(wiring: Wiring, edges: Iterator[Edge], zero_ns: int) -> Iterator[Contact]:
     for edge in edges:
         moved = Edge(edge.line, edge.high, edge.mono_ns + zero_ns, edge.seqno)
-        if (contact := wiring.contact(moved)) is not None:
-            yield contact
+        if (found := wiring.lined.get(edge.line)) is not None:
+            source, device = found
+            yield device.contact(source, moved)
 
 
 def _sensors(wiring: Wiring, trace: DemoTrace) -> list[Callable[[float, int], Sweep]]:

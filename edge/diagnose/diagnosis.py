@@ -30,7 +30,7 @@ from edge.config import (
     SerialBus,
     Site,
 )
-from edge.control.locks import BusLock
+from edge.control.buslock import BusLock
 from edge.core import BusError
 from edge.core.signalevent import SignalEvent
 from edge.diagnose import probe

@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import drivers
+from drivers.buses import serial_diagnose
 from drivers.buses.finding import fault
 from drivers.buses.i2c import SmbusI2c
+from drivers.buses.modbus.diagnose import diagnose as diagnose_modbus
 from drivers.buses.modbus.rtu import ModbusRtu
 from drivers.buses.modbus.tcp import ModbusTcp
 from drivers.buses.serial_port import SerialPort
@@ -203,7 +205,7 @@ async def probe_serial(exam: Exam, port: SerialPort, tick: ProbeTick) -> None:
         elif name == wrong[0]:
             tick("listening for unasked bytes")
             _open(port)
-            exam.wire += await port.diagnose(None, QUIET_S)
+            exam.wire += await serial_diagnose.diagnose(port, None, QUIET_S)
         if exam.answers or exam.broken:
             break  # a neighbour proves that the settings are right
         if listener.asked:
@@ -219,7 +221,11 @@ async def _probe_talker(
     tick(f"listening, at most {listen_s * (1 + len(settings)):.0f} s")
     _open(port)
     nothing = silent(port.port, port.settings, listen_s)  # which the driver has said already
-    exam.wire += [one for one in await port.diagnose(cut, listen_s, settings) if one != nothing]
+    exam.wire += [
+        one
+        for one in await serial_diagnose.diagnose(port, cut, listen_s, settings)
+        if one != nothing
+    ]
 
 
 async def _probe_asked(exam: Exam, name: str, port: SerialPort, tick: ProbeTick) -> None:
@@ -273,7 +279,8 @@ async def probe_rtu(exam: Exam, model: ModbusRtuBus, bus: ModbusRtu, tick: Probe
     tick(f"why, at most {(len(settings) + len(PROBED_UNITS)) * answer_s * len(asks):.0f} s")
     modbus = ModbusRtu(line, answer_s, 2 * answer_s)  # no value of it counts
     _open(line)
-    found = await modbus.diagnose(
+    found = await diagnose_modbus(
+        modbus,
         {name: ask for name, ask in asks.items() if ask},
         QUIET_S,
         settings,

@@ -20,7 +20,7 @@ from drivers.buses.serial_trouble import bytes_finding
 from drivers.scan import i2c, meters, port
 from drivers.scan.found import Findings, Pace, StoppedError
 from edge.config import Site
-from edge.control.locks import BusLock
+from edge.control.buslock import BusLock
 from edge.core import BusError
 from edge.core.driver import SerialLine
 from edge.core.signalevent import SignalEvent

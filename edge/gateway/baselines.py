@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge.core import Stamp, Stateful
-from edge.gateway.windowschedule import SYNCED
+from edge.core import Stamp, Stateful, TimeQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +19,7 @@ class Baseline:
         """How long ago that was; -1 when neither clock knows."""
         if boot == self.boot:
             return (now.mono_ns - self.at.mono_ns) / 1e9
-        if now.tq in SYNCED and self.at.tq in SYNCED:
+        if now.tq.is_synchronised and self.at.tq.is_synchronised:
             return max(0, now.wall_ns - self.at.wall_ns) / 1e9
         return -1.0
 
@@ -41,7 +40,7 @@ class Baselines:
         for name, (boot, mono_ns, wall_ns, tq, kept) in dict(state["learnt"]).items():
             if name in self._devices:
                 found[name] = Baseline(
-                    int(boot), Stamp(int(mono_ns), int(wall_ns), tq), bytes(kept)
+                    int(boot), Stamp(int(mono_ns), int(wall_ns), TimeQuality(tq)), bytes(kept)
                 )
         self._learnt = found
 

@@ -4,14 +4,13 @@ The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a r
 first end of a window after `health_s`.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
 from edge.core import Draft, Stamp, Stream
-from edge.gateway.healthcounts import Numbers
-from edge.gateway.windowschedule import SYNCED
+from edge.gateway.healthsources import HealthSources, Numbers
 from edge.health.board import Board, Vitals
 from edge.health.boxalarms import AlarmChange, BoxAlarms, BoxReadings, alarm_findings, read_box
 from edge.health.countergrowth import HOUR_NS, ErrorRates
@@ -26,25 +25,6 @@ CHECK_NS: Final = 60_000_000_000
 SAMPLE_NS: Final = 300_000_000_000
 MIN_WATCHED_NS: Final = 6 * HOUR_NS  # before a card is said not to last
 DEVICES_LIMIT: Final = 64  # listed in one record, the worst first
-
-
-def _nothing() -> Numbers:
-    return {}
-
-
-@dataclass(frozen=True, slots=True)
-class HealthSources:
-    """What the parts report, each at once and for nothing, but for the outbox.
-
-    `queue`, `link` and `losses` give those fields of edge.health.fields that they know;
-    `devices` gives (reads, errors) since the start.
-    """
-
-    queue: Callable[[], Awaitable[Numbers]]
-    devices: Callable[[], Mapping[str, tuple[int, int]]]
-    link: Callable[[], Numbers] = _nothing
-    losses: Callable[[], Numbers] = _nothing
-    log: Callable[[], LogCounts | None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +63,7 @@ class BoxMonitor:
         self._oom_kills: int | None = None
         self._seen: set[str] = set()  # what the board held back since the start
         self._flash, self._rates, self._alarms = FlashMeter(endurance_tb), ErrorRates(), BoxAlarms()
-        self._tq = str(now.tq)
+        self._tq = now.tq
 
     # -- what was on, over a restart ---------------------------------------------------------------
 
@@ -103,7 +83,7 @@ class BoxMonitor:
         if now.mono_ns - self._checked_ns < self._check_ns:
             return []
         self._checked_ns = now.mono_ns
-        self._tq = str(now.tq)
+        self._tq = now.tq
         drafts = [] if self._started else [self._start(now.mono_ns)]
         self._started = True
         drafts += [_event(now.mono_ns, change) for change in self._check(now)]
@@ -127,7 +107,7 @@ class BoxMonitor:
         vitals = self._readings.vitals
         self._oom_kills = before if vitals.oom_kills is None else vitals.oom_kills
         self._seen |= {*(vitals.throttled or ()), *(vitals.seen or ())}
-        if now.tq in SYNCED:
+        if now.tq.is_synchronised:
             self._synced_ns = now.mono_ns
         log = self._sources.log()
         found = alarm_findings(
@@ -153,7 +133,7 @@ class BoxMonitor:
         found: dict[str, Any] = {
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
             "reboot_cause": str(self._facts.reboot.cause),
-            "clock_synchronised": self._tq in SYNCED,
+            "clock_synchronised": self._tq.is_synchronised,
             **self._queue,
             **self._sources.link(),
             **self._sources.losses(),

@@ -9,18 +9,19 @@ starts it again; the board's watchdog stands behind that. `BusWorkers` acts on t
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from drivers.buses.gpio.listener import GpioListener
 from drivers.buses.gpio.watchedline import LineState
 from edge.acquire.backpressure import rest_ns
 from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
-from edge.config import Bus
+from edge.config import Bus, ModbusRtuBus, ModbusTcpBus
 from edge.core import Clock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
+from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
 
@@ -46,6 +47,14 @@ class BusListener(Protocol):
     def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None: ...
     def alarm(self, kind: str, text: str) -> None: ...
+
+
+@runtime_checkable
+class WaitingDevice(Protocol):
+    """A polled device that is configured with how long it waits for an answer (seconds)."""
+
+    @property
+    def timeout_s(self) -> float: ...
 
 
 @dataclass(slots=True)
@@ -104,6 +113,16 @@ class BusWorker:
             self._bus = GpioListener(bus, lines, self._edges.put, self._line)
             self.heard_ns = context.clock.now().mono_ns
             self.thread = BusThread(name, partial(self._listen, self._bus))
+
+    def restore(self, broken: Container[str], known: Mapping[str, DeviceConditions]) -> None:
+        """Before `start`. A device that was broken when the former process ended says so when it
+        answers again."""
+        for device in self.poller.devices.values() if self.poller is not None else ():
+            if (conditions := known.get(device.name)) is not None:
+                device.identity, device.health = conditions.identity, conditions.health
+            device.reason = Reason.SILENT if device.name in broken else None
+        if self.heard_ns is not None:
+            self.heard_ns = self._context.clock.now().mono_ns
 
     def start(self) -> None:
         self.thread.start()
@@ -221,9 +240,10 @@ def hang_timeout_s(bus: Bus, devices: Sequence[PolledDevice], floor_s: float = F
     The time-out is the longest that the bus or a device on it is configured with (`timeout_s`, 30 s
     at most); drivers without one bound their reading by themselves, to less than the floor.
     """
-    own_s = (float(getattr(d.polled, "timeout_s", 0.0)) for d in devices)
-    longest_s = max(float(getattr(bus, "timeout_s", 0.0)), *own_s, 0.0)
-    return max(floor_s, QUESTIONS_LIMIT * longest_s)
+    configured = [d.polled.timeout_s for d in devices if isinstance(d.polled, WaitingDevice)]
+    if isinstance(bus, ModbusRtuBus | ModbusTcpBus):
+        configured.append(bus.timeout_s)
+    return max(floor_s, QUESTIONS_LIMIT * max(configured, default=0.0))
 
 
 @dataclass(slots=True)

@@ -50,8 +50,6 @@ class BusWorkers:
         clock: Clock,
         listener: BusListener,
         progress: Progress,
-        broken: Container[str],
-        conditions: Mapping[str, DeviceConditions],
         *,
         floor_s: float | None = None,
         again: Callable[[], Wiring] | None = None,
@@ -74,14 +72,17 @@ class BusWorkers:
         self.workers: dict[str, BusWorker] = {}
         for bus, devices in wiring.polled.items():
             self._expect(bus)
-            made = [
-                _device(d, d.name in broken, conditions.get(d.name, DeviceConditions()))
-                for d in devices
-            ]
+            made = [_device(d) for d in devices]
             self.workers[bus] = BusWorker(bus, wiring.buses[bus], self._context, made, ())
         for bus, lines in wiring.lines.items():
             self._expect(bus)
             self.workers[bus] = BusWorker(bus, wiring.buses[bus], self._context, (), lines)
+
+    def restore(self, broken: Container[str], known: Mapping[str, DeviceConditions]) -> None:
+        """What devices had reported to the process before; lines are watched from now on at the
+        earliest. Before `start`."""
+        for worker in self.workers.values():
+            worker.restore(broken, known)
 
     def start(self) -> None:
         for worker in self.workers.values():
@@ -228,17 +229,14 @@ def _given_up(worker: BusWorker) -> ShedCounts:
     return ShedCounts(rested_ns=rested_ns, readings=readings, edges=edges)
 
 
-def _device(device: PolledDevice, broken: bool, conditions: DeviceConditions) -> PollState:
-    """A device that was broken when the former process ended says so when it answers again."""
-    found = PollState(device.name, device.polled, int(device.every_s * 1e9))
-    found.identity, found.health = conditions.identity, conditions.health
-    found.reason = Reason.SILENT if broken else None
-    return found
+def _device(device: PolledDevice) -> PollState:
+    return PollState(device.name, device.polled, int(device.every_s * 1e9))
 
 
 def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollState:
     """The same device with a new driver: what was counted, reported and learnt goes on."""
-    found = _device(device, True, DeviceConditions(before.identity, before.health))
+    found = _device(device)
+    found.identity, found.health, found.reason = before.identity, before.health, Reason.SILENT
     found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
     found.kept, found.latest = before.kept, before.latest
     if found.stateful is not None and found.kept:

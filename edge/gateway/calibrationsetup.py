@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from edge.config import Calibration, Cell, Problem, Site, check_points
-from edge.core import ConfigError, Point, Stamp
+from edge.core import ConfigError, Point, Stamp, TimeQuality
 from edge.process.aan803 import AlphasenseCell as Certified
 from edge.process.calibration import MAX_AGE_NS, Correction, GasCell, InputPoint
 
@@ -54,7 +54,7 @@ def expired_points(site: Site, now: Stamp) -> dict[str, set[str]]:
     A clock that may be slow is enough: what is over for it is over. One that knows nothing is not.
     """
     found: dict[str, set[str]] = {}
-    if now.tq == "none":
+    if now.tq is TimeQuality.NONE:
         return found
     today = _day(now)
     for point, certificate in _certified(site):

@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 from edge.control.protocol import VerbError
-from edge.core import Draft, Stream
-
-if TYPE_CHECKING:
-    from edge.gateway.daemon import Daemon
+from edge.core import Clock, Draft, Stamp, Stream
+from edge.gateway.urgentevents import UrgentEvents
 
 LEVEL_EXPIRES_NS: Final = 2_400_000_000_000  # it is set every 10 min: nobody counts bytes any more
 LEVELS: Final = range(3)
@@ -44,15 +42,22 @@ def parse_saver_request(request: Mapping[str, Any], now_ns: int) -> SaverLevel:
     return SaverLevel(level, used, budget, _text(request, "month")[:16], now_ns)  # type: ignore[arg-type]
 
 
+class SavingSender(Protocol):
+    """What spares bytes, and says so."""
+
+    def set_saver_level(self, level: int) -> None: ...
+    def publish_status(self) -> None: ...
+
+
 class DataSaver:
     """The level that holds, until another is set, or none for too long."""
 
-    def __init__(self, daemon: "Daemon") -> None:
-        self._daemon = daemon
+    def __init__(self, clock: Clock, sender: SavingSender, urgent: UrgentEvents) -> None:
+        self._clock, self._sender, self._urgent = clock, sender, urgent
         self.level = SaverLevel()
 
     def set_level(self, request: Mapping[str, Any]) -> None:
-        now_ns = self._daemon.clock.now().mono_ns
+        now_ns = self._clock.now().mono_ns
         self._take(parse_saver_request(request, now_ns), _text(request, "why"))
 
     def look(self, now_ns: int) -> None:
@@ -68,11 +73,10 @@ class DataSaver:
         self.level = found
         if not changed:
             return
-        daemon = self._daemon
-        daemon.sender.set_saver_level(found.level)
+        self._sender.set_saver_level(found.level)
         body = {"event": "data_saver", "level": found.level, "text": why or f"level {found.level}"}
-        daemon.ingest.add_events([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
-        daemon.sender.publish_status()
+        self._urgent.add([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
+        self._sender.publish_status()
 
 
 def link_step_event(request: Mapping[str, Any], now_ns: int) -> Draft:
@@ -87,12 +91,11 @@ def link_step_event(request: Mapping[str, Any], now_ns: int) -> Draft:
     return Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)
 
 
-def link_facts(daemon: "Daemon") -> dict[str, Any]:
+def link_facts(now: Stamp, *, connected: bool, faults: int) -> dict[str, Any]:
     """What the link has to know: whether it carries, whether a sensor fails, what time it is."""
-    now = daemon.clock.now()
     return {
-        "connected": daemon.sender.connected,
-        "faults": len(daemon.ingest.problems),
+        "connected": connected,
+        "faults": faults,
         "tq": now.tq,
         "wall_s": now.wall_ns // 1_000_000_000,
     }

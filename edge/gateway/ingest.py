@@ -1,10 +1,8 @@
 """What comes in: edges and sweeps go to the stage and the pipeline, troubles become events."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from edge.acquire.stage import Stage
 from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
@@ -12,6 +10,7 @@ from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditi
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
 from edge.gateway.recover import OpeningLines
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
 
 LOG = logging.getLogger("kerbstone")
@@ -21,15 +20,30 @@ UNMATCHED_INPUT_TEXT = (
 )
 
 
+class RetainedStatus(Protocol):
+    """What the broker keeps of this gateway: its status, and the description of its points."""
+
+    def publish_status(self) -> None: ...
+    def publish_meta(self) -> None: ...
+
+
 class Ingest:
     """Takes what the buses bring, in the main loop. Nothing here waits."""
 
-    def __init__(self, wiring: Wiring, pipeline: Pipeline, stage: Stage, clock: Clock) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        pipeline: Pipeline,
+        stage: Stage,
+        clock: Clock,
+        urgent: UrgentEvents,
+        retained: RetainedStatus,
+    ) -> None:
         self._wiring, self._pipeline = wiring, pipeline
-        self._stage, self._clock = stage, clock
+        self._stage, self._clock, self._urgent = stage, clock, urgent
+        self._retained: RetainedStatus | None = retained  # None: nobody is to hear any more
         streams = wiring.site.streams
         self._keep_raw, self._raw_at_once = streams.raw, streams.raw_commit_s == 0
-        self.urgent: list[Draft] = []  # does not wait for the window's end
         self.raw = RawSweeps()  # not committed yet
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
         self._faults: dict[str, Fault] = {}  # of what was reported in this process
@@ -37,25 +51,23 @@ class Ingest:
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unmatched_edges = 0
         self.heard = False  # something has come in
-        self.wake = asyncio.Event()  # something cannot wait for the next tick
         self.starting: OpeningLines | None = None  # lines that are not open yet
-        self.changed: Callable[[], None] = lambda: None  # the problems are others now
-        self.described: Callable[[], None] = lambda: None  # a device is another one now
-        self._logged: set[str] = set()
 
     def edges(self, batch: Sequence[Edge]) -> None:
+        lined = self._wiring.lined
         contacts: list[Contact] = []
         for edge in batch:
-            contact = self._wiring.contact(edge)
-            if contact is None:
+            found = lined.get(edge.line)
+            if found is None:
                 self.unmatched_edges += 1
-                self.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
+                self._urgent.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
             else:
-                contacts.append(contact)
+                source, device = found
+                contacts.append(device.contact(source, edge))
         self._stage.add_contacts(contacts)
         if self.starting is not None:
-            self._hurry(self.starting.take(contacts))
-        self._hurry(self._pipeline.contacts(contacts))
+            self._urgent.hurry(self.starting.take(contacts))
+        self._urgent.hurry(self._pipeline.engine.contacts(contacts))
         self._mark_heard()
 
     def sweeps(self, batch: Sequence[Sweep]) -> None:
@@ -63,8 +75,8 @@ class Ingest:
         if self._keep_raw:
             self.raw.add(batch)
             if self._raw_at_once:
-                self.wake.set()
-        self._hurry(self._pipeline.sweeps(batch))
+                self._urgent.wake.set()
+        self._urgent.hurry(self._pipeline.engine.sweeps(batch))
         self._mark_heard()
 
     def fault(self, device: str, reason: Reason | None, text: str) -> None:
@@ -142,33 +154,19 @@ class Ingest:
         if what in self.problems:
             self._trouble(what, what.split(" ")[-1], None, "is not configured any more")
 
-    def add_events(self, events: Sequence[Draft]) -> None:
-        """Events of the box itself, with a line in the log each."""
-        for draft in events:
-            LOG.warning("%s", draft.body["text"])
-        self._hurry(events)
-
     def alarm(self, kind: str, text: str) -> None:
         """Something about the box itself that a person should hear."""
-        LOG.warning("%s", text)
-        now_ns = self._clock.now().mono_ns
-        body = {"event": kind, "text": text}
-        self._hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
+        self._urgent.alarm(kind, text)
 
-    def with_health(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """Summaries of devices that report conditions have them, too."""
-        return [
-            replace(draft, body={**draft.body, "health": sorted(conditions.health)})
-            if "points" in draft.body and (conditions := self._now(draft.source)).health
-            else draft
-            for draft in drafts
-        ]
+    def announce(self, kind: str, text: str) -> None:
+        """An event, and a problem that stands in the status as long as this process runs."""
+        self.alarm(kind, text)
+        self.problems[kind] = text
+        self._publish_status()
 
-    def alarm_once(self, kind: str, text: str) -> None:
-        """An alarm the first time; the hours after are silent, and counted in the status."""
-        if kind not in self._logged:
-            self._logged.add(kind)
-            self.alarm(kind, text)
+    def stop_publishing(self) -> None:
+        """The daemon stops: what fails or changes from now on is in the records only."""
+        self._retained = None
 
     def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
         """An event and a line in the log, once; what was never broken is not said to work again."""
@@ -183,7 +181,7 @@ class Ingest:
         fault.source, fault.reason, fault.text = source, str(reason or ""), text
         if fault.changes(None if reason is None else text, now_ns):
             self._report_fault(what, fault, now_ns)
-        self.changed()
+        self._publish_status()
 
     def _report_fault(self, what: str, fault: Fault, now_ns: int) -> None:
         text = f"{what}: {fault.text}{LAST if fault.held else ''}"
@@ -192,29 +190,21 @@ class Ingest:
         if fault.reported is not None:
             # what it sent before was read from it: nothing that was sent is in doubt
             body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
-        self._hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
-
-    def _now(self, device: str) -> DeviceConditions:
-        voice = self.throttles.get(device)
-        return DeviceConditions() if voice is None else voice.now
+        self._urgent.hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
         """A device has reported something of itself."""
-        for draft in events:
-            LOG.warning("%s", draft.body["text"])
-        self._hurry(events)
+        self._urgent.add(events)
         if events or another:
-            self.changed()
-        if another:
-            self.described()
+            self._publish_status()
+        if another and self._retained is not None:
+            self._retained.publish_meta()
 
-    def _hurry(self, drafts: Sequence[Draft]) -> None:
-        """These do not wait for the window's end, nor for the next tick."""
-        if drafts:
-            self.urgent += drafts
-            self.wake.set()
+    def _publish_status(self) -> None:
+        if self._retained is not None:
+            self._retained.publish_status()
 
     def _mark_heard(self) -> None:
         if not self.heard:
             self.heard = True
-            self.wake.set()
+            self._urgent.wake.set()

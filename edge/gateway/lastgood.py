@@ -20,20 +20,19 @@ when such a file is what broke, the last good configuration breaks with it. Dama
 
 import hashlib
 import logging
-import os
-import stat
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import drivers
 from edge.config import Site, load_site
 from edge.core import Clock, ConfigError
 from edge.core.release import RELEASED_NS
-from edge.gateway.daemon import Daemon
+from edge.durable.atomicwrite import replace_file
+from edge.durable.checkedline import add_checksum, remove_checksum
+from edge.durable.readfile import read_beginning
 from edge.gateway.wiring import Wiring
 
 LOG: Final = logging.getLogger("kerbstone")
@@ -69,17 +68,15 @@ class StartHistory:
     def parse(cls, data: bytes) -> "StartHistory":
         """What was written; nothing when it is damaged."""
         try:
-            line, _, crc = data.decode("ascii").rstrip("\n").rpartition(" ")
+            line = remove_checksum(data.decode("ascii").rstrip("\n"))
             count, digest, refused, since = line.split(" ")
-            if zlib.crc32(line.encode()) == int(crc, 16):
-                return cls(min(max(0, int(count)), MOST), digest, refused == "1", int(since))
+            return cls(min(max(0, int(count)), MOST), digest, refused == "1", int(since))
         except ValueError:
-            pass
-        return cls()
+            return cls()
 
     def packed(self) -> bytes:
         line = f"{self.count} {self.digest} {int(self.refused)} {self.since_s}"
-        return f"{line} {zlib.crc32(line.encode()):08x}\n".encode()
+        return f"{add_checksum(line)}\n".encode()
 
 
 def read_site(file: Path) -> Site:
@@ -208,20 +205,10 @@ class LastGood:
 
     def _replace(self, name: str, data: bytes) -> None:
         """A power cut leaves the old file or the new one; a disk that is ill leaves the old one."""
-        path, new = self._folder / name, self._folder / f"{name}.new"
+        path = self._folder / name
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NONBLOCK
-            with open(os.open(new, flags, 0o600), "wb") as file:  # noqa: PTH123  a descriptor
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-            fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            replace_file(path, data)
         except OSError as error:
             LOG.warning("%s cannot be written: %s", path, error.strerror)
 
@@ -229,10 +216,7 @@ class LastGood:
 def _read_limited(path: Path, limit: int) -> bytes:
     """The beginning of a file; b"" when it cannot be read, or is none."""
     with suppress(OSError):
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123  a descriptor
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return file.read(limit)
+        return read_beginning(path, limit)
     return b""
 
 
@@ -247,7 +231,24 @@ def _short(error: Exception) -> str:
     return lines[0][:LONGEST] + more
 
 
-async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None:
+class TriedGateway(Protocol):
+    """What runs with a configuration. `healthy`: each part has worked, and none is overdue."""
+
+    @property
+    def connected(self) -> bool: ...
+    def healthy(self, now_ns: int) -> bool: ...
+    def announce(self, kind: str, text: str) -> None: ...
+
+
+class TriedDaemon(Protocol):
+    """A daemon on trial. `gateway` None: it has not come that far."""
+
+    @property
+    def gateway(self) -> TriedGateway | None: ...
+    def stop(self) -> None: ...
+
+
+async def watch_trial(daemon: TriedDaemon, last_good: LastGood, clock: Clock) -> None:
     """Until the configuration is known to be good; of the last good one, until the other is tried.
 
     Good health: each owner (buses, committer, sender) has worked and none is overdue, and the
@@ -258,12 +259,13 @@ async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None
     reached = announced = False
     while True:
         now = clock.now()
-        if getattr(daemon, "buses", None) is not None:  # else it has not come that far
+        gateway = daemon.gateway
+        if gateway is not None:
             if last_good.fallback and not announced:
                 announced = True
-                announce(daemon, last_good.fallback)
-            reached = reached or daemon.sender.connected or not has_carrier()
-            fine = daemon.progress.healthy(now.mono_ns)[0] and daemon.progress.worked()
+                gateway.announce(PROBLEM_KIND, last_good.fallback)  # loudly
+            reached = reached or gateway.connected or not has_carrier()
+            fine = gateway.healthy(now.mono_ns)
             healthy_ns = healthy_ns if fine and reached else now.mono_ns
         else:
             healthy_ns = now.mono_ns
@@ -277,13 +279,6 @@ async def watch_trial(daemon: Daemon, last_good: LastGood, clock: Clock) -> None
             daemon.stop()
             return
         await clock.sleep_until(now.mono_ns + LOOK_NS)
-
-
-def announce(daemon: Daemon, text: str) -> None:
-    """Loudly: an event, and a problem that stands in the status as long as this process runs."""
-    daemon.ingest.alarm(PROBLEM_KIND, text)
-    daemon.ingest.problems[PROBLEM_KIND] = text
-    daemon.ingest.changed()
 
 
 def has_carrier(networks: Path = NETWORKS) -> bool:

@@ -26,13 +26,14 @@ TPM_KEY_MARKER: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in
 class ManifestSchedule:
     """The manifests of one start. `every_s` is how long a segment stays open."""
 
-    def __init__(self, epoch: Epoch, every_s: float, sign: Sign | None, now: Stamp) -> None:
+    def __init__(self, every_s: float, sign: Sign | None, now: Stamp) -> None:
         self.manifests = Manifests(sign)
-        self._epoch, self._every_ns = epoch, int(every_s * 1e9)
+        self._every_ns = int(every_s * 1e9)
         self._ended_ns = now.mono_ns
 
     def begin(
         self,
+        epoch: Epoch,
         state: tuple[int, bytes] | None,
         handed: Sequence[StoredRecord],
         used: UsedMoments,
@@ -50,10 +51,10 @@ class ManifestSchedule:
                 LOG.warning("the state of the manifests cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record, *used.former(stored.record.boot))
-        former = self._epoch.succeeds
+        former = epoch.succeeds
         if former is None:
             return []
-        return [self.manifests.opening(self._epoch.epoch, former, now.mono_ns)]
+        return [self.manifests.opening(epoch.epoch, former, now.mono_ns)]
 
     def due(self, now: Stamp, *, last: bool) -> list[Draft]:
         """At a window's end: the manifests whose time has come. They are to be committed."""
@@ -69,7 +70,7 @@ class ManifestSchedule:
 
     def riding(self, going: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
         """What goes with a commit of the drafts `going`, and what to call once it is durable:
-        nothing when nothing has gone out. For `AsyncOutbox.riding`."""
+        nothing when nothing has gone out. The rider of `AsyncOutbox`."""
         if not self.changed:
             return {}, lambda: None
         manifests = self.manifests

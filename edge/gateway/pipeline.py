@@ -1,16 +1,13 @@
 """From what came in to what goes out: engine and judge, joined. Opens nothing, so that the
 daemon, `replay` and the demo's warm-up run the very same code."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from edge.core import Contact, Draft, Sweep
+from edge.core import Draft
 from edge.infer.judge import Judge
 from edge.process.engine import Engine
 
 
 class Pipeline:
-    """Feeds windows, closes them, lets the models judge them."""
+    """Closes windows and lets the models judge them. What comes in is given to the engine."""
 
     def __init__(self, engine: Engine, judge: Judge) -> None:
         self.engine, self.judge = engine, judge
@@ -21,18 +18,6 @@ class Pipeline:
         if not self._loaded:
             self._loaded = True
             self.judge.load()
-
-    @property
-    def period_ns(self) -> int:
-        return self.engine.setup.period_ns
-
-    def contacts(self, batch: Sequence[Contact]) -> list[Draft]:
-        """Events that cannot wait for the window's end; usually none."""
-        return self.engine.contacts(batch)
-
-    def sweeps(self, batch: Sequence[Sweep]) -> list[Draft]:
-        """Events that cannot wait for the window's end; usually none."""
-        return self.engine.sweeps(batch)
 
     def close(
         self, end_ns: int, *, partial: bool = False, wall_s: float | None = None
@@ -51,6 +36,3 @@ class Pipeline:
         """Nobody listened in between."""
         self.engine.mark_gap(from_ns, to_ns)
         self.judge.missing(from_ns, to_ns)
-
-    def snapshot(self) -> Mapping[str, Any]:
-        return self.engine.snapshot()

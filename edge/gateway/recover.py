@@ -244,7 +244,7 @@ def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) ->
     result.segment = None
     result.drafts += pipeline.close(planned_ns)
     result.start_ns = planned_ns
-    if result.end_ns - planned_ns > MAX_WINDOW_PERIODS * pipeline.period_ns:
+    if result.end_ns - planned_ns > MAX_WINDOW_PERIODS * pipeline.engine.setup.period_ns:
         result.drafts += _skip_windows(pipeline, planned_ns, alive_ns, now_ns)
         result.start_ns, result.gap = now_ns, None
     return result
@@ -278,9 +278,9 @@ def _feed(pipeline: Pipeline, entry: Any) -> list[Draft]:
         case (str(source), int(at_ns)):
             pipeline.engine.closed(source, at_ns)
         case [Contact(), *_]:
-            return pipeline.contacts(entry)
+            return pipeline.engine.contacts(entry)
         case [Sweep(), *_]:
-            return pipeline.sweeps(entry)
+            return pipeline.engine.sweeps(entry)
     return []
 
 

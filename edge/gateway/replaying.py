@@ -121,7 +121,7 @@ class Replay:
             if contact is None:
                 continue
             if contact.mono_ns >= end_ns or len(waiting) >= BATCH_EDGES:
-                yield from self._numbered(self.pipeline.contacts(waiting), numbers)
+                yield from self._numbered(self.pipeline.engine.contacts(waiting), numbers)
                 waiting.clear()
             while contact.mono_ns >= end_ns:
                 yield from self._numbered(self._closed(end_ns), numbers)
@@ -130,7 +130,7 @@ class Replay:
                 self._heard.add(contact.source)
                 waiting += self._found(contact, end_ns - self.period_ns)
             waiting.append(contact)
-        yield from self._numbered(self.pipeline.contacts(waiting), numbers)
+        yield from self._numbered(self.pipeline.engine.contacts(waiting), numbers)
         yield from self._numbered(self._closed(end_ns), numbers)
 
     def _found(self, first: Contact, start_ns: int) -> list[Contact]:
@@ -148,11 +148,13 @@ class Replay:
         if row.edge is None:
             self._refuse(row, row.error)
             return None
-        contact = self.wiring.contact(row.edge)
-        if contact is None:
+        found = self.wiring.lined.get(row.edge.line)
+        if found is None:
             known = ", ".join(sorted(self.wiring.lined))
             self._refuse(row, f"{row.edge.line[:80]!r} is not a line of the site ({known})")
-        return contact
+            return None
+        source, device = found
+        return device.contact(source, row.edge)
 
     def _refuse(self, row: EdgeRow, text: str) -> None:
         self.wrong += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from drivers.buses.host import list_names
-from edge.config import ModbusTcpBus, Site
+from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, ModbusTcpBus, SerialBus, Site
 from edge.core import BusError
 
 TCP_PORT: Final = 502
@@ -54,10 +54,16 @@ def site_targets(site: Site) -> dict[str, str]:
     return {name: _of_bus(bus) for name, bus in site.buses.items()}
 
 
-def _of_bus(bus: object) -> str:
-    if isinstance(bus, ModbusTcpBus):
-        return f"tcp:{bus.host}:{bus.port}"
-    return next(str(getattr(bus, key)) for key in ("path", "port", "chip") if hasattr(bus, key))
+def _of_bus(bus: Bus) -> str:
+    match bus:
+        case ModbusTcpBus():
+            return f"tcp:{bus.host}:{bus.port}"
+        case GpioBus():
+            return bus.chip
+        case I2cBus():
+            return bus.path
+        case SerialBus() | ModbusRtuBus():
+            return bus.port
 
 
 def bus_at(buses: Mapping[str, str], where: str) -> str:

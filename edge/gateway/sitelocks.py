@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.config import Site
-from edge.control.locks import BusLock, FolderLock
+from edge.control.buslock import BusLock
 from edge.control.protocol import SOCKET_NAME
+from edge.durable.filelock import FolderLock
 
 SOCKET_PATH: Final = 107  # bytes, of sockaddr_un
 # a card that cannot be written just now: the outbox goes on in memory, and says so
@@ -34,8 +35,8 @@ def lock_site(site: Site, buses: Iterable[str]) -> Locks:
     socket_path = run_dir / SOCKET_NAME
     if len(os.fsencode(socket_path)) > SOCKET_PATH:
         raise SiteFolderError(f"store.run_dir: {socket_path} is too long for a socket; shorten it")
-    for key in ("dir", "run_dir"):
-        folder = Path(getattr(site.store, key))
+    for key, name in (("dir", site.store.dir), ("run_dir", site.store.run_dir)):
+        folder = Path(name)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

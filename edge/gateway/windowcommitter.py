@@ -8,8 +8,9 @@ state in the outbox names the segment from which the rest can be read back.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgpack
 
@@ -18,19 +19,20 @@ from edge.core import Clock, Draft, Reason, Stamp, Stream
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
+from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
-from edge.gateway.windowschedule import GRACE_NS, SYNCED, WindowSchedule
+from edge.gateway.urgentevents import UrgentEvents
+from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 
 LOG = logging.getLogger("kerbstone")
 
-FOREVER_NS: Final = 1 << 63
 MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one write in an hour
 BASELINE_NS: Final = 900_000_000_000  # what devices learn is little
 STATE_VERSION: Final = 1
@@ -48,8 +50,23 @@ CUT_TEXTS: Final = {
 }
 
 
+class WatchedBuses(Protocol):
+    """What a window has to know of the threads of the buses."""
+
+    def watched_until_ns(self) -> int:
+        """Until when all edges have been taken."""
+        ...
+
+    def snapshot_devices(self) -> Mapping[str, bytes]:
+        """What the algorithms of devices have learnt."""
+        ...
+
+
 class WindowCommitter:
-    """The open window, and every commit. Belongs to the main loop."""
+    """The open window, and every commit. Belongs to the main loop.
+
+    `box_monitor` None: nobody watches the box itself. `offer` takes the rows of each commit.
+    """
 
     def __init__(
         self,
@@ -61,8 +78,14 @@ class WindowCommitter:
         clock: Clock,
         boot_id: str,
         manifest_schedule: ManifestSchedule,
+        *,
+        urgent: UrgentEvents,
+        buses: WatchedBuses,
+        box_monitor: BoxMonitor | None,
+        offer: Callable[[list[StoredRecord]], None],
     ) -> None:
-        self._manifest_schedule = manifest_schedule
+        self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
+        self._urgent, self._buses, self._offer = urgent, buses, offer
         self._site, self._points = wiring.site, wiring.points()
         self._keys = {
             name: [point.key for point in points] for name, points in self._points.items()
@@ -77,11 +100,6 @@ class WindowCommitter:
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
-        self.box_monitor: BoxMonitor | None = None  # set by the daemon, as the two below
-        self.offer: Any = lambda rows: None  # takes the rows of each commit; set by the daemon
-        self.snapshot_devices: Callable[[], Mapping[str, bytes]] = dict  # as above
-        # until when all edges have been taken; as above
-        self.heard_ns: Callable[[], int] = lambda: FOREVER_NS
         self._heard_ns = self._waiting_ns = 0  # as it was reported last, and since when
         self._ticked_ns = self._start_ns
         self._again_ns = 0  # not before: edges of the window that has ended are under way
@@ -106,7 +124,7 @@ class WindowCommitter:
             await self._cut(now, why)
         elif self._is_over(now):
             await self._close_all(now)
-        elif self._ingest.urgent or self._raw_is_due(now):
+        elif self._urgent.waiting or self._raw_is_due(now):
             await self._commit((), {})
         self._ticked_ns = self._clock.now().mono_ns
 
@@ -121,7 +139,7 @@ class WindowCommitter:
     def _waits(self, now: Stamp) -> bool:
         """Edges of before the window's end may still be on their way: the process stood still, or
         the thread that reads them has its turn later. What comes too late counts in the next."""
-        heard_ns = self.heard_ns()
+        heard_ns = self._buses.watched_until_ns()
         if heard_ns != self._heard_ns:
             self._heard_ns, self._waiting_ns = heard_ns, now.mono_ns  # it is alive
         waits = (
@@ -152,7 +170,7 @@ class WindowCommitter:
         """The window ends and the next segment begins; what is to be committed for it."""
         now = self._clock.now()
         # it was listened to up to its end, or nearly, whatever becomes of us now
-        self._stage.mark(min(end_ns, self.heard_ns()))
+        self._stage.mark(min(end_ns, self._buses.watched_until_ns()))
         self._pipeline.engine.expired(expired_points(self._site, now))
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
@@ -161,11 +179,11 @@ class WindowCommitter:
         ):  # after a power cut nobody would know that it was counted
             self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
-        wall_s = wall_ns / 1e9 if now.tq in SYNCED else None
+        wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
         closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
-        drafts = self._ingest.with_health(closed)
+        drafts = _with_health(closed, self._ingest.devices)
         drafts += self._manifest_schedule.due(now, last=last)
-        drafts += self.box_monitor.due(now) if self.box_monitor is not None else []
+        drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
         self._windows.opened(Stamp(end_ns, wall_ns, now.tq))
         states: dict[str, Any] = {}
@@ -174,14 +192,14 @@ class WindowCommitter:
             states["judge"] = self._pipeline.judge.snapshot()
         if last or now.mono_ns - self._learnt_ns >= BASELINE_NS:
             self._learnt_ns = now.mono_ns
-            self._baselines.update(self.snapshot_devices(), self._epoch.boot, now)
+            self._baselines.update(self._buses.snapshot_devices(), self._epoch.boot, now)
             states["drivers"] = self._baselines.snapshot()
         self._rotate(end_ns)
         return drafts, states
 
     def _alarms(self) -> dict[str, Any]:
         """Those of the box that are on: the next process reports when they are over."""
-        return {} if self.box_monitor is None else {"alarms": self.box_monitor.snapshot_alarms()}
+        return {} if self._box_monitor is None else {"alarms": self._box_monitor.snapshot_alarms()}
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
@@ -216,10 +234,12 @@ class WindowCommitter:
             unread=self._writer.opened.in_memory is not None, past=past,
         )  # fmt: skip
         attempts.ended()
-        found.drafts = self._ingest.with_health(found.drafts)
+        found.drafts = _with_health(found.drafts, self._ingest.devices)
         sealed = await self._writer.state(MANIFEST_OWNER)
         used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
-        found.drafts += self._manifest_schedule.begin(sealed, self._writer.handed, used, now)
+        found.drafts += self._manifest_schedule.begin(
+            self._epoch, sealed, self._writer.handed, used, now
+        )
         self._writer.handed.clear()
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
@@ -253,8 +273,8 @@ class WindowCommitter:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
-        if "alarms" in states and self.box_monitor is not None:
-            self.box_monitor.restore_alarms(states["alarms"])
+        if "alarms" in states and self._box_monitor is not None:
+            self._box_monitor.restore_alarms(states["alarms"])
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])
@@ -297,7 +317,7 @@ class WindowCommitter:
         """Time became known, or jumped: the open window ends here, and says so."""
         body = {"event": "clock", "reason": why, "text": CUT_TEXTS[why]}
         at_ns = now.mono_ns
-        self._ingest.urgent.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
+        self._urgent.waiting.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
         await self.close(at_ns, partial=True)
 
     def _rotate(self, start_ns: int) -> None:
@@ -312,7 +332,8 @@ class WindowCommitter:
 
     def _as_of_the_end(self) -> dict[str, Any]:
         """State that belongs to the drafts of a close: taken before anything else can happen."""
-        return {"engine": self._pipeline.snapshot(), "flags": self._pipeline.judge.snapshot_flags()}
+        pipeline = self._pipeline
+        return {"engine": pipeline.engine.snapshot(), "flags": pipeline.judge.snapshot_flags()}
 
     def _raw_is_due(self, now: Stamp) -> bool:
         since_ns = self._ingest.raw.since_ns
@@ -324,7 +345,7 @@ class WindowCommitter:
     ) -> None:
         async with self._committing:
             ingest = self._ingest
-            urgent, ingest.urgent = ingest.urgent, []
+            urgent = self._urgent.take()
             raw, given_up = ingest.raw.take()
             segment = self._stage.number
             starting = ingest.starting
@@ -345,4 +366,14 @@ class WindowCommitter:
             now = now or self._clock.now()
             mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
             stored: list[StoredRecord] = await self._writer.commit(rows, packed, clock=mark)
-            self.offer(stored)
+            self._offer(stored)
+
+
+def _with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:
+    """Summaries of devices that report conditions have them, too."""
+    return [
+        replace(draft, body={**draft.body, "health": sorted(devices[draft.source].health)})
+        if "points" in draft.body and draft.source in devices and devices[draft.source].health
+        else draft
+        for draft in drafts
+    ]

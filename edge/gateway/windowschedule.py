@@ -5,7 +5,6 @@ from typing import Final
 
 from edge.core import Stamp
 
-SYNCED: Final = ("ntp", "nts")
 # The wall moved by more than this against the monotonic clock. A leap second is no step: the next
 # boundary is one second off, and that is all.
 STEP_NS: Final = 1_100_000_000
@@ -26,7 +25,9 @@ class WindowSchedule:
 
     def __init__(self, period_ns: int, now: Stamp) -> None:
         self._period_ns = period_ns
-        self._held_ns = _offset(now) if now.tq in SYNCED else None  # wall - monotonic, trusted
+        self._held_ns = (
+            _offset(now) if now.tq.is_synchronised else None
+        )  # wall - monotonic, trusted
         self._looked_ns = self._opened_ns = now.mono_ns
         self._due: str | None = None
         self._cuts: deque[int] = deque(maxlen=CUTS_PER_HOUR)
@@ -67,7 +68,7 @@ class WindowSchedule:
     def _look(self, now: Stamp) -> None:
         """Compare with the last look, half a second ago; with more patience after a standstill."""
         looked_ns, self._looked_ns = self._looked_ns, now.mono_ns
-        if now.tq not in SYNCED:
+        if not now.tq.is_synchronised:
             return
         held_ns, self._held_ns = self._held_ns, _offset(now)
         if held_ns is None:
@@ -81,7 +82,7 @@ class WindowSchedule:
             )
 
     def _next(self, at: Stamp) -> int:
-        offset_ns = _offset(at) if at.tq in SYNCED else self._held_ns or 0
+        offset_ns = _offset(at) if at.tq.is_synchronised else self._held_ns or 0
         left_ns = self._period_ns - (at.mono_ns + offset_ns) % self._period_ns
         if left_ns < self._period_ns // SHORTEST_PART:  # the wall was set back: this one has been
             left_ns += self._period_ns

@@ -28,8 +28,6 @@ from edge.config import (
 )
 from edge.core import (
     ConfigError,
-    Contact,
-    Edge,
     LineDevice,
     LineSpec,
     Point,
@@ -105,8 +103,8 @@ class Wiring:
                 )
         for name, lane in site.lanes.items():
             options = {"active": lane.active, "bias": lane.bias}
-            for role in ("lead", "trail"):
-                if line := getattr(lane, role):
+            for role, line in (("lead", lane.lead), ("trail", lane.trail)):
+                if line:
                     loop = drivers.build("loop", None, {"line": line, **options})
                     wiring._hang(lane.bus, f"{name}.{role}", cast("LineDevice", loop))
         for name, bay in site.bays.items():
@@ -115,11 +113,6 @@ class Wiring:
                 bay.bus, name, cast("LineDevice", drivers.build("loop", None, bay_options))
             )
         return wiring
-
-    def contact(self, edge: Edge) -> Contact | None:
-        """An edge as its device means it; None for a line that nobody claims."""
-        found = self.lined.get(edge.line)
-        return None if found is None else found[1].contact(found[0], edge)
 
     def points(self) -> Mapping[str, Sequence[Point]]:
         """Points of every polled device, in the order of its sweeps."""

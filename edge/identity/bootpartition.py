@@ -8,7 +8,9 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from edge.identity import durablefiles
+from edge.durable import atomicwrite, folders
+from edge.durable.readfile import read_file
+from edge.durable.shred import overwrite
 from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, ClaimError, parse_claim
 
 LOG: Final = logging.getLogger(__name__)
@@ -28,7 +30,7 @@ class BootPartition:
         """The claim file, as it is. None: there is none, or it cannot be read."""
         try:
             # one byte more than a claim may have: `parse` says so
-            return durablefiles.read_file(self.folder / CLAIM_NAME, CLAIM_LIMIT + 1)
+            return read_file(self.folder / CLAIM_NAME, CLAIM_LIMIT + 1)
         except OSError as error:
             self._log(error)
             return None
@@ -40,14 +42,14 @@ class BootPartition:
         """
         path = self.folder / CLAIM_NAME
         try:
-            there = durablefiles.read_file(path, 1 << 20)
+            there = read_file(path, 1 << 20)
             if there is None:
                 return True
             ours, other = _parsed(used), _parsed(there)
             if ours is not None and other is not None and other.claim != ours.claim:
                 return True
-            durablefiles.overwrite(path, _blank(ours, len(there)))
-            durablefiles.rename(path, self.folder / USED_CLAIM)
+            overwrite(path, _blank(ours, len(there)))
+            folders.rename(path, self.folder / USED_CLAIM)
             return True
         except OSError as error:
             self._log(error)
@@ -57,8 +59,8 @@ class BootPartition:
         """Write the status file, if it says anything new: it is on a card."""
         path, data = self.folder / STATUS_FILE, text.encode()
         try:
-            if self.folder.is_dir() and durablefiles.read_file(path) != data:
-                durablefiles.replace_file(path, data, 0o644)
+            if self.folder.is_dir() and read_file(path) != data:
+                atomicwrite.replace_file(path, data, 0o644)
         except OSError as error:
             self._log(error)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from edge.core.release import RELEASED
-from edge.identity import durablefiles
+from edge.durable import atomicwrite
+from edge.durable.readfile import read_file
 
 TIME_ERROR: Final = 5
 TIMEX_BYTES: Final = 208  # struct timex on 64-bit Linux
@@ -89,7 +90,7 @@ class FloorClock:
             kept = self._kept()
             self.floor = moment
             if (kept is None or moment - kept >= FLOOR_STEP) and self._path.parent.is_dir():
-                durablefiles.replace_file(self._path, str(int(moment.timestamp())).encode())
+                atomicwrite.replace_file(self._path, str(int(moment.timestamp())).encode())
 
     def validity_problem(self, first: datetime, last: datetime) -> str | None:
         """Why a certificate of these dates cannot be valid now; None when it may be."""
@@ -102,7 +103,7 @@ class FloorClock:
 
     def _kept(self) -> datetime | None:
         try:
-            data = durablefiles.read_file(self._path, 32)
+            data = read_file(self._path, 32)
             return None if data is None else datetime.fromtimestamp(int(data), UTC)
         except (OSError, ValueError, OverflowError):
             return None  # a damaged floor is no floor

@@ -10,7 +10,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from edge.core import ConfigError
-from edge.identity import certs, durablefiles, keys
+from edge.durable import atomicwrite, folders
+from edge.durable.readfile import read_file
+from edge.identity import certs, keys
 from edge.identity.claim import Claim
 
 NAME: Final = re.compile(r"\Abundle-([1-9][0-9]{0,8})\Z")
@@ -74,11 +76,11 @@ def write_bundle(
 ) -> None:
     """Write all of it, durably, into a folder that nobody uses yet."""
     if key.kind != "credential":
-        durablefiles.write_file(folder / KEY, key.pem)
-    durablefiles.write_file(folder / CERT, certificate.public_bytes(Encoding.PEM))
-    durablefiles.write_file(folder / CA, ca)
-    durablefiles.write_file(folder / HOME, msgspec.json.encode(target))
-    durablefiles.fsync_folder(folder)
+        atomicwrite.write_file(folder / KEY, key.pem)
+    atomicwrite.write_file(folder / CERT, certificate.public_bytes(Encoding.PEM))
+    atomicwrite.write_file(folder / CA, ca)
+    atomicwrite.write_file(folder / HOME, msgspec.json.encode(target))
+    folders.fsync_folder(folder)
 
 
 def load_bundle(folder: Path) -> IdentityBundle | None:
@@ -86,12 +88,10 @@ def load_bundle(folder: Path) -> IdentityBundle | None:
     if not NAME.match(folder.name):
         return None
     try:
-        target = msgspec.json.decode(
-            durablefiles.read_file(folder / HOME) or b"", type=EnrolmentTarget
-        )
-        certificate = x509.load_pem_x509_certificate(durablefiles.read_file(folder / CERT) or b"")
-        ca = durablefiles.read_file(folder / CA) or b""
-        pem = durablefiles.read_file(folder / KEY)
+        target = msgspec.json.decode(read_file(folder / HOME) or b"", type=EnrolmentTarget)
+        certificate = x509.load_pem_x509_certificate(read_file(folder / CERT) or b"")
+        ca = read_file(folder / CA) or b""
+        pem = read_file(folder / KEY)
         key = keys.read_credential() if pem is None else keys.parse_key(pem)
         certs.check_certificate(certificate, target.gateway, ca)
         if key is None or key.spki() != certs.certificate_key(certificate):

@@ -27,7 +27,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from edge.core import ConfigError
-from edge.identity import durablefiles, pkcs10
+from edge.durable.readfile import read_file
+from edge.identity import pkcs10
 from edge.identity.names import san
 
 OPENSSL: Final = "openssl"
@@ -127,14 +128,14 @@ def parse_key(pem: bytes, kind: KeyKind = "file") -> IdentityKey:
 
 def key_kind(path: Path) -> KeyKind:
     """Where the key of a bundle is, by its file."""
-    data = durablefiles.read_file(path, KEY_LIMIT)
+    data = read_file(path, KEY_LIMIT)
     return "credential" if data is None else "tpm" if TPM_HEADER in data else "file"
 
 
 def read_credential() -> IdentityKey | None:
     """The key that systemd hands to this unit, if it does."""
     path = credential_path()
-    data = None if path is None else durablefiles.read_file(path, KEY_LIMIT)
+    data = None if path is None else read_file(path, KEY_LIMIT)
     return None if data is None else parse_key(data, "credential")
 
 
@@ -151,7 +152,7 @@ def has_tpm_provider() -> bool:
     """
     conf = os.environ.get("OPENSSL_CONF")
     try:
-        if conf and b"tpm2" in (durablefiles.read_file(Path(conf)) or b""):
+        if conf and b"tpm2" in (read_file(Path(conf)) or b""):
             return True
     except OSError:
         pass  # OpenSSL cannot read it either

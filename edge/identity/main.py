@@ -5,7 +5,6 @@ no claim, nothing to do. If the program itself fails, it ends with 1.
 """
 
 import argparse
-import fcntl
 import logging
 import os
 import random
@@ -16,7 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import ConfigError
-from edge.identity import certs, durablefiles, httpsclient
+from edge.durable.filelock import FolderLock
+from edge.durable.readfile import read_file
+from edge.identity import certs, httpsclient
 from edge.identity.bootpartition import BOOT_FOLDER, BootPartition
 from edge.identity.enrol import Enrolment
 from edge.identity.enrolstatus import StatusWriter
@@ -158,11 +159,7 @@ def _restart() -> None:
 def _marked_certificate(marker: Path) -> list[str]:
     """The certificate that the daemon says it uses; nothing when it says nothing."""
     try:
-        return (
-            (durablefiles.read_file(marker, LINE_LIMIT) or b"")
-            .decode("ascii", "replace")
-            .split()[1:]
-        )
+        return (read_file(marker, LINE_LIMIT) or b"").decode("ascii", "replace").split()[1:]
     except OSError as error:
         LOG.warning("%s: %s; whether the daemon has the new identity is not known", marker, error)
         return []
@@ -171,15 +168,13 @@ def _marked_certificate(marker: Path) -> list[str]:
 @contextmanager
 def _holding_lock(folder: Path) -> Iterator[None]:
     """One process at a time; the lock goes with the process."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock = FolderLock(folder)
+    if not lock.take():
+        raise StateBusyError("another kerbstone-enrol is running: stop it, or wait")
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StateBusyError("another kerbstone-enrol is running: stop it, or wait") from None
         yield
     finally:
-        os.close(fd)
+        lock.release()
 
 
 def _parser() -> Parser:

@@ -11,7 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from edge.core import ConfigError
-from edge.identity import certs, durablefiles, keys, siteconfig, statefolder
+from edge.durable import atomicwrite
+from edge.durable.readfile import read_file
+from edge.identity import certs, keys, siteconfig, statefolder
 from edge.identity.bootpartition import BootPartition
 from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, parse_claim
 from edge.identity.enrol import Enrolment
@@ -39,13 +41,13 @@ def enrol_offline(enrolment: Enrolment, stick: Path) -> Outcome:
             return "no claim"
         claim = parse_claim(data)
         key = enrolment.store.next_key(enrolment.has_tpm)
-        sent = durablefiles.read_file(stick / CERTIFICATE)
+        sent = read_file(stick / CERTIFICATE)
         if sent is None:
             _leave_request(enrolment, stick, claim, data, key)
             return "asked"
         bundle = _take_certificate(enrolment, claim, key, sent)
     enrolment.store.used_key(bundle)
-    config = durablefiles.read_file(stick / CONFIG)
+    config = read_file(stick / CONFIG)
     if config is not None:  # also a newer one, for a box that is enrolled
         siteconfig.store_signed_config(enrolment.store, config, bundle.target)
     elif not siteconfig.has_stored_config(enrolment.store, bundle.target):
@@ -60,7 +62,7 @@ def _claim(enrolment: Enrolment, stick: Path, wanted: bool) -> bytes | None:
     """That of the card; on a box without one that of the stick."""
     data = enrolment.claim_file() if wanted else enrolment.store.get(statefolder.CLAIM)
     if data is None and wanted:
-        data = durablefiles.read_file(stick / CLAIM_NAME, CLAIM_LIMIT)
+        data = read_file(stick / CLAIM_NAME, CLAIM_LIMIT)
         if data is not None:
             parse_claim(data)
             enrolment.store.put(statefolder.CLAIM, data)
@@ -71,9 +73,9 @@ def _leave_request(
     enrolment: Enrolment, stick: Path, claim: Claim, data: bytes, key: keys.IdentityKey
 ) -> None:
     request = x509.load_der_x509_csr(key.csr(claim.gateway))
-    if durablefiles.read_file(stick / CLAIM_NAME, CLAIM_LIMIT + 1) != data:
-        durablefiles.replace_file(stick / CLAIM_NAME, data)
-    durablefiles.replace_file(stick / REQUEST, request.public_bytes(Encoding.PEM), 0o644)
+    if read_file(stick / CLAIM_NAME, CLAIM_LIMIT + 1) != data:
+        atomicwrite.replace_file(stick / CLAIM_NAME, data)
+    atomicwrite.replace_file(stick / REQUEST, request.public_bytes(Encoding.PEM), 0o644)
     enrolment.status_writer.write(
         EnrolmentStatus(
             "not enrolled", claim.gateway, comparison_code(key.spki()), key.kind,

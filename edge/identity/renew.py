@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from edge.core import ConfigError
-from edge.identity import certs, durablefiles, est, keys, siteconfig
+from edge.durable.readfile import read_file
+from edge.identity import certs, est, keys, siteconfig
 from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter
 from edge.identity.floorclock import FloorClock
 from edge.identity.httpsclient import HttpsCall, ServerError
@@ -110,7 +111,7 @@ class Renewal:
     def _word(self, bundle: IdentityBundle) -> str:
         """What the daemon says of the current one; "" for nothing, or of another one."""
         try:
-            data = durablefiles.read_file(self.marker, LINE_LIMIT) or b""
+            data = read_file(self.marker, LINE_LIMIT) or b""
         except OSError:
             return ""
         word, _, name = data.decode("ascii", "replace").strip().partition(" ")

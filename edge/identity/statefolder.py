@@ -22,7 +22,10 @@ from typing import Annotated, Final
 import msgspec
 from cryptography import x509
 
-from edge.identity import certs, durablefiles, identitybundle, keys
+from edge.durable import atomicwrite, folders
+from edge.durable.readfile import read_file
+from edge.durable.shred import shred
+from edge.identity import certs, identitybundle, keys
 from edge.identity.identitybundle import KEY, NAME, EnrolmentTarget, IdentityBundle
 
 OLD_SUFFIX: Final = ".old"
@@ -56,11 +59,11 @@ class StateFolder:
         if (self.folder / FORGET).exists():
             self.forget()
         for each in self.folder.iterdir():
-            if each.name.endswith((durablefiles.NEW_SUFFIX, OLD_SUFFIX)):
+            if each.name.endswith((atomicwrite.NEW_SUFFIX, OLD_SUFFIX)):
                 if each.is_dir() and not each.is_symlink():
-                    durablefiles.remove_tree(each)
+                    folders.remove_tree(each)
                 else:
-                    durablefiles.remove_file(each)
+                    folders.remove_file(each)
 
     def current(self) -> IdentityBundle | None:
         """The identity; None when there is none, or what is there is damaged."""
@@ -90,7 +93,7 @@ class StateFolder:
         """A whole bundle that nothing leads to: the newest one becomes current."""
         found = self.whole()
         if found is not None:
-            durablefiles.point_link(self.folder / CURRENT, found.folder.name)
+            atomicwrite.replace_link(self.folder / CURRENT, found.folder.name)
         return found
 
     def install(
@@ -102,13 +105,13 @@ class StateFolder:
     ) -> IdentityBundle:
         """Write a bundle and make it current. The one before it stays."""
         number = max(self.numbers(), default=0) + 1
-        new = self.folder / f"bundle-{number}{durablefiles.NEW_SUFFIX}"
-        durablefiles.make_private_folder(new)
+        new = self.folder / f"bundle-{number}{atomicwrite.NEW_SUFFIX}"
+        folders.make_private_folder(new)
         identitybundle.write_bundle(new, key, certificate, ca, target)
-        durablefiles.rename(new, self.folder / f"bundle-{number}")
-        durablefiles.point_link(self.folder / CURRENT, f"bundle-{number}")
-        durablefiles.remove_file(self.folder / NEXT)
-        durablefiles.remove_file(self.folder / PENDING)
+        folders.rename(new, self.folder / f"bundle-{number}")
+        atomicwrite.replace_link(self.folder / CURRENT, f"bundle-{number}")
+        folders.remove_file(self.folder / NEXT)
+        folders.remove_file(self.folder / PENDING)
         return IdentityBundle(self.folder / f"bundle-{number}", target, certificate, ca)
 
     def fall_back(
@@ -121,7 +124,7 @@ class StateFolder:
         for number in sorted((n for n in self.numbers() if n < refused.number), reverse=True):
             older = identitybundle.load_bundle(self.folder / f"bundle-{number}")
             if older is not None and good(older):
-                durablefiles.point_link(self.folder / CURRENT, older.folder.name)
+                atomicwrite.replace_link(self.folder / CURRENT, older.folder.name)
                 self._drop(refused.number)
                 return older
         return None
@@ -145,33 +148,33 @@ class StateFolder:
         if given is not None:
             return given
         path = self.folder / NEXT
-        data = durablefiles.read_file(path)
+        data = read_file(path)
         if data is not None:
             with suppress(keys.NoKeyError):
                 return keys.parse_key(data)
         key = keys.make_key(has_tpm)
-        durablefiles.replace_file(path, key.pem)
+        atomicwrite.replace_file(path, key.pem)
         return key
 
     def used_key(self, current: IdentityBundle) -> bool:
         """Whether `next.key` is the current one: its install was cut short; remove it."""
-        data = durablefiles.read_file(self.folder / NEXT)
+        data = read_file(self.folder / NEXT)
         if data is None:
             return False
         with suppress(keys.NoKeyError):
             if keys.parse_key(data).spki() != certs.certificate_key(current.certificate):
                 return False
-        durablefiles.remove_file(self.folder / NEXT)
+        folders.remove_file(self.folder / NEXT)
         return True
 
     def get(self, name: str) -> bytes | None:
-        return durablefiles.read_file(self.folder / name)
+        return read_file(self.folder / name)
 
     def put(self, name: str, data: bytes) -> None:
-        durablefiles.replace_file(self.folder / name, data)
+        atomicwrite.replace_file(self.folder / name, data)
 
     def remove(self, name: str) -> None:
-        durablefiles.remove_file(self.folder / name)
+        folders.remove_file(self.folder / name)
 
     def pending(self, claim: str) -> PendingWait:
         """How long we have waited with this claim."""
@@ -183,30 +186,30 @@ class StateFolder:
 
     def used(self) -> None:
         """The claim has done its work, here too."""
-        durablefiles.shred(self.folder / CLAIM)
+        shred(self.folder / CLAIM)
 
     def forget(self) -> None:
         """Factory reset. Begun once it is finished, also over a power cut."""
-        durablefiles.replace_file(self.folder / FORGET, b"")
-        durablefiles.remove_file(self.folder / CURRENT)
+        atomicwrite.replace_file(self.folder / FORGET, b"")
+        folders.remove_file(self.folder / CURRENT)
         for each in sorted(self.folder.iterdir()):
             if each.name == FORGET:
                 continue
             if each.is_dir() and not each.is_symlink():
                 for file in each.iterdir():
-                    durablefiles.shred(file)
-                durablefiles.remove_tree(each)
+                    shred(file)
+                folders.remove_tree(each)
             elif each.is_symlink():
-                durablefiles.remove_file(each)
+                folders.remove_file(each)
             else:
-                durablefiles.shred(each)
-        durablefiles.remove_file(self.folder / FORGET)
+                shred(each)
+        folders.remove_file(self.folder / FORGET)
 
     def _drop(self, number: int) -> None:
         old = self.folder / f"bundle-{number}{OLD_SUFFIX}"
         if old.exists():
-            durablefiles.remove_tree(old)
-        durablefiles.rename(self.folder / f"bundle-{number}", old)
+            folders.remove_tree(old)
+        folders.rename(self.folder / f"bundle-{number}", old)
         with suppress(FileNotFoundError):
-            durablefiles.shred(old / KEY)
-        durablefiles.remove_tree(old)
+            shred(old / KEY)
+        folders.remove_tree(old)

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from edge.infer.observation import PositionObservation
-from edge.infer.occupancy import POSITIONS
+from edge.infer.observation import POSITIONS, PositionObservation
 
 QUEUE_S: Final = 20.0  # something has stood on a loop for so long
 QUEUE: Final = 0.5  # or this share of the slot something stood there

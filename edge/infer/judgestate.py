@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from edge.infer.occupancy import POSITIONS
+from edge.infer.observation import POSITIONS
 from edge.infer.seriesfeatures import SeriesKey
 
 VERSION: Final = 1

@@ -8,9 +8,9 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from edge.core.looptick import LoopTick
-from edge.infer.occupancy import POSITIONS
 from edge.infer.sites import LaneSite
 
+POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in which they are trusted
 MIN_OBSERVED: Final = 0.1  # of a slot: of less nothing is said
 BROKEN_SCORE: Final = 0.5  # a loop with this score and above is not believed
 STANDS_S: Final = 4.0  # a car on a loop for so long goes slower than 6 km/h

@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from edge.infer.observation import PositionObservation
+from edge.infer.observation import POSITIONS, PositionObservation
 
-POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in which they are trusted
 STALE_S: Final = 300.0  # after so long without a healthy loop an approach is not judged
 OCCUPANCY: Final = "rule occupancy"
 

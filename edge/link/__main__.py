@@ -15,14 +15,15 @@ from edge.config.model.link import Link
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.signalevent import SignalEvent
+from edge.durable.atomicwrite import hidden_name, replace_file
 from edge.link import egress, linkoptions, profile
-from edge.link.atomicwrite import make_folder, sync_files, write_atomically
 from edge.link.daemonclient import DaemonClient
 from edge.link.dbus import DBusError, SystemDBus
 from edge.link.ladder import RecoveryLadder
 from edge.link.linkstate import LinkStateFile
 from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
 from edge.link.modempower import ModemPower, PowerLine, SwitchedPower, UsbPortPower
+from edge.link.profilefiles import make_folder, sync_files
 from edge.link.statusled import StatusLed
 from edge.terminal import Parser, log_faults, log_to_stderr
 
@@ -117,7 +118,8 @@ def _network(given: argparse.Namespace) -> int:
     changed = sync_files(given.root, wanted, profile.ALL_FILES)
     kind = given.root / KIND
     make_folder(given.root, kind.parent)
-    write_atomically(kind, f"{'ethernet' if network is None else network.kind}\n".encode(), 0o644)
+    line = f"{'ethernet' if network is None else network.kind}\n".encode()
+    replace_file(kind, line, 0o644, new=hidden_name(kind), exact_mode=True)
     for name in changed:
         log.info("/%s %s", name, "written" if name in wanted else "removed")
     if given.reload and changed:
@@ -140,11 +142,12 @@ def _egress(given: argparse.Namespace) -> int:
     folder = given.units / f"{given.unit}.d"
     folder.mkdir(parents=True, exist_ok=True)
     text = egress.render_drop_in(found)
-    if _read_text(folder / egress.NAME) != text:
-        write_atomically(folder / egress.NAME, text.encode(), 0o644)
-        log.info("%s/%s written", folder, egress.NAME)
+    drop_in = folder / egress.NAME
+    if _read_text(drop_in) != text:
+        replace_file(drop_in, text.encode(), 0o644, new=hidden_name(drop_in), exact_mode=True)
+        log.info("%s written", drop_in)
     if found != known:
-        write_atomically(given.known, found.to_json().encode(), 0o600)
+        replace_file(given.known, found.to_json().encode(), new=hidden_name(given.known))
     if closed := [name for name, each in found.names.items() if not each]:
         log.error("no address is known for %s: out of reach until the name is", ", ".join(closed))
     return 3 if failed or closed else 0  # 3: the unit asks again soon

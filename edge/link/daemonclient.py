@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from edge.control.protocol import VerbError, ask_daemon
+from edge.core import TimeQuality
 from edge.link.linkstate import TakenStep
 
 log = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ class DaemonClient:
 def _reach(found: Mapping[str, Any]) -> DaemonReport:
     """{"connected": true, "faults": 0, "tq": "ntp", "wall_s": 1790000000}"""
     connected, faults, wall_s = found.get("connected"), found.get("faults"), found.get("wall_s")
-    synced = found.get("tq") in ("ntp", "nts") and isinstance(wall_s, int | float)
+    tq = TimeQuality.parse(found.get("tq"))
+    synced = tq is not None and tq.is_synchronised and isinstance(wall_s, int | float)
     return DaemonReport(
         connected if isinstance(connected, bool) else None,
         faults > 0 if isinstance(faults, int) else None,

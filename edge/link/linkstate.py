@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from edge.link.atomicwrite import write_atomically
+from edge.durable.atomicwrite import hidden_name, replace_file
 from edge.link.budget import Counter, Month
 from edge.link.ladder import LadderStep
 
@@ -88,9 +88,9 @@ class LinkStateFile:
 
     def save(self, state: LinkState) -> bool:
         """Whether it is on the disk now. False must keep a reboot from happening."""
-        body = msgspec.json.encode(state)
+        body, new = msgspec.json.encode(state), hidden_name(self._path)
         try:
-            write_atomically(self._path, b"%08x\n%s\n" % (zlib.crc32(body), body))
+            replace_file(self._path, b"%08x\n%s\n" % (zlib.crc32(body), body), new=new)
         except OSError as error:
             if not self.failure:
                 log.warning("the link state cannot be written, so nothing is rebooted: %s", error)

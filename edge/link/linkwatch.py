@@ -9,8 +9,8 @@ from typing import Final
 
 from edge.config.model.link import Link as Options
 from edge.core.boxfiles import OWN_SITE_FILE
+from edge.durable.atomicwrite import hidden_name, replace_file
 from edge.link import services
-from edge.link.atomicwrite import write_atomically
 from edge.link.budget import (
     LEVEL_TEXTS,
     NET,
@@ -205,6 +205,7 @@ class LinkWatch:
             },
         }
         try:
-            write_atomically(parts.state, json.dumps(found).encode() + b"\n", 0o640, sync=False)
+            data, new = json.dumps(found).encode() + b"\n", hidden_name(parts.state)
+            replace_file(parts.state, data, 0o640, new=new, exact_mode=True, sync=False)
         except OSError as error:
             log.warning("the state cannot be written: %s", error)

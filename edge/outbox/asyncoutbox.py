@@ -20,7 +20,10 @@ T = TypeVar("T")
 KEEP_TRIES: Final = 3
 CALLS_LIMIT: Final = 64  # calls in the thread or before it; who comes later waits in the loop
 CommitRider = Callable[[Sequence[Draft]], tuple[OwnerStates, Callable[[], None]]]
-"""Of the drafts of a commit: more states that go with it, and what to call once it is durable."""
+"""Of the drafts of a commit: more states that go with it, and what to call once it is durable.
+Asked at the very moment when it is settled which rows a commit deletes."""
+RowTaker = Callable[[list[StoredRecord]], None]
+"""Takes rows of commits that nobody asked for: what others wanted committed went with them."""
 
 FLUSH_ROWS: Final = (
     2000  # confirmed rows that are not committed yet; then they are, without a period
@@ -37,26 +40,32 @@ class _CommitRequest:
     done: bool = False  # written by the thread, read by it and, after it, by the loop
 
 
+def no_rider(drafts: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
+    """Nothing goes with a commit but what is asked for."""
+    return NO_OWNER_STATES, lambda: None
+
+
 class AsyncOutbox:
     """Made by `start`. All methods belong to the event loop's thread."""
 
-    def __init__(self, pool: ThreadPoolExecutor, outbox: Outbox) -> None:
-        self._pool, self._outbox = pool, outbox
+    def __init__(
+        self,
+        pool: ThreadPoolExecutor,
+        outbox: Outbox,
+        epoch: Epoch,
+        rider: CommitRider,
+        on_rows: RowTaker,
+    ) -> None:
+        self._pool, self._outbox, self._rider, self._on_rows = pool, outbox, rider, on_rows
         self._loop = asyncio.get_running_loop()
-        self.opened = outbox.opened
-        self.epoch: Epoch
+        self.opened, self.epoch = outbox.opened, epoch
         # confirmed before the last process was killed, and still there at this start
-        self.handed: list[StoredRecord] = []
+        self.handed: list[StoredRecord] = outbox.handed
         self._calls = asyncio.Semaphore(CALLS_LIMIT)
         self._writing = asyncio.Lock()
         self._waiting: list[_CommitRequest] = []
         self._confirmed: set[int] = set()  # and not yet committed
         self._flush: asyncio.Task[None] | None = None
-        # asked at the very moment when it is settled which rows a commit deletes; set by app
-        self.riding: CommitRider = lambda drafts: (NO_OWNER_STATES, lambda: None)
-        self.on_rows: Callable[[list[StoredRecord]], None] = lambda rows: (
-            None
-        )  # of a flush; set by app
 
     @classmethod
     async def start(
@@ -69,6 +78,8 @@ class AsyncOutbox:
         merge: MergeBodies | None = None,
         ballast_bytes: int = BALLAST_BYTES,
         owner: str | None = None,
+        rider: CommitRider = no_rider,
+        on_rows: RowTaker = lambda rows: None,
     ) -> "AsyncOutbox":
         """Open the outbox in its own thread and begin an epoch. Raises OutboxBusyError."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
@@ -85,13 +96,11 @@ class AsyncOutbox:
         )
         try:
             outbox = await loop.run_in_executor(pool, opening)
-            writer = cls(pool, outbox)
-            writer.epoch = await loop.run_in_executor(pool, outbox.begin)
-            writer.handed = outbox.handed
+            epoch = await loop.run_in_executor(pool, outbox.begin)
         except BaseException:
             pool.shutdown(wait=False)
             raise
-        return writer
+        return cls(pool, outbox, epoch, rider, on_rows)
 
     @property
     def journal_failure(self) -> str | None:
@@ -132,7 +141,7 @@ class AsyncOutbox:
                 group.insert(0, request)
             confirmed = frozenset(self._confirmed)
             going = [draft for each in group if not each.done for draft in each.drafts]
-            riding, kept = self.riding(going)
+            riding, kept = self._rider(going)
             flying = self._outbox.journal.unacknowledged()
             stored = await self._call(
                 partial(_commit, requests=group, riding=riding, confirmed=confirmed, flying=flying)
@@ -183,7 +192,7 @@ class AsyncOutbox:
         on."""
         for _ in range(KEEP_TRIES):
             with contextlib.suppress(ValueError, TypeError):  # of another's draft: it hears of it
-                self.on_rows(await self.commit((), states))
+                self._on_rows(await self.commit((), states))
                 return
         raise RuntimeError("drafts of others that cannot be written keep a commit from succeeding")
 
@@ -246,7 +255,7 @@ class AsyncOutbox:
     async def _flushed(self) -> None:
         """A commit nobody asked for may take others' drafts with it: their rows are passed on."""
         with contextlib.suppress(ValueError, TypeError):  # of another's draft: it hears of it
-            self.on_rows(await self.commit(()))
+            self._on_rows(await self.commit(()))
 
     async def close(self) -> None:
         """Commit what is confirmed, say goodbye, end the thread."""

@@ -15,17 +15,16 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from edge.core import TimeQuality
 from edge.outbox.database import Database
-from edge.outbox.rowformat import TIME_QUALITY_RANK, ClockMark
+from edge.outbox.rowformat import ClockMark
 
 STEP_WORD: Final = re.compile("step[0-9]{9}")
 STEP_NS: Final = 1_000_000_000  # less is drift, or the setting of a clock that was right
 STEPS: Final = 13  # a boot; with first, best and last there are 16. The oldest one makes room
 MARK_NS: Final = 300_000_000_000  # the last mark may be so old: a page less in each commit
 SAME_SHIFT_NS: Final = 10_000_000  # what reading two clocks one after the other may take
-TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
-CERTAIN: Final = "('ntp', 'nts')"
-SURE_SHIFTS: Final = 3  # of `TIME_QUALITY_RANK`: what is certain
+CERTAIN: Final = str(tuple(str(tq) for tq in TimeQuality if tq.is_synchronised))  # SQL's list
 CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
 WHOLE_BOOTS: Final = 500  # the latest ones keep all of their marks,
 BOOTS: Final = 5000  # the others the best one, and the oldest ones none
@@ -51,15 +50,15 @@ def write_mark(database: Database, boot: int, mark: ClockMark) -> None:
 
     keep("last")
     best = kept.get("best")
-    if best is None or TIME_QUALITY_RANK[mark.tq] >= TIME_QUALITY_RANK[best.tq]:
+    if best is None or mark.tq.rank >= best.tq.rank:
         keep("best")
     steps = sorted(which for which in kept if STEP_WORD.fullmatch(which))
     before = kept.get(steps[-1]) if steps else kept.get("first")
     if "first" not in kept:
         keep("first")
-    elif TIME_QUALITY_RANK[mark.tq] >= TRUSTED and (
+    elif not mark.tq.is_guessed and (
         before is None
-        or TIME_QUALITY_RANK[mark.tq] > TIME_QUALITY_RANK[before.tq]
+        or mark.tq.rank > before.tq.rank
         or abs(_shift(mark) - _shift(before)) > STEP_NS
     ):
         # numbered for ever, so that the order of names is the order of time
@@ -97,14 +96,14 @@ def read_marks(database: Database, boot: int) -> list[ClockMark]:
     Without those that are certain of something that later ones, or other boots, have overruled.
     """
     known = set(_stored_marks(database, boot).values())
-    sure = [mark for mark in known if TIME_QUALITY_RANK[mark.tq] >= SURE_SHIFTS]
+    sure = [mark for mark in known if mark.tq.is_synchronised]
     if sure:
         latest = max(sure, key=lambda mark: mark.mono_ns)
         overruled = all(anchor.boot != boot for anchor in consistent_anchors(_anchors(database)))
         known -= {
             mark for mark in sure if overruled or abs(_shift(mark) - _shift(latest)) > CORRECTION_NS
         }
-    return sorted(known, key=lambda mark: (TIME_QUALITY_RANK[mark.tq], mark.mono_ns), reverse=True)
+    return sorted(known, key=lambda mark: (mark.tq.rank, mark.mono_ns), reverse=True)
 
 
 def boot_bounds(database: Database, boot: int) -> tuple[int | None, int | None]:
@@ -194,10 +193,10 @@ def _stored_marks(database: Database, boot: int) -> dict[str, ClockMark]:
     """By their names. What a damaged page says is left out: nothing here has a checksum."""
     return {
         str(which): ClockMark(mono_ns, wall_ns, tq)
-        for which, mono_ns, wall_ns, tq in database.rows(
+        for which, mono_ns, wall_ns, word in database.rows(
             "SELECT which, mono_ns, wall_ns, tq FROM clock WHERE boot = ?", (boot,)
         )
-        if tq in TIME_QUALITY_RANK and isinstance(mono_ns, int) and isinstance(wall_ns, int)
+        if (tq := TimeQuality.parse(word)) and isinstance(mono_ns, int) and isinstance(wall_ns, int)
     }
 
 

@@ -1,31 +1,32 @@
 """What memory holds while the disk does not work, once more in tmpfs: a process that is killed or
 stopped then loses nothing. A power cut takes it away, and so it does memory.
 
-A log of commits: each frame is its length, the CRC-32 of that and of what follows, and a map in
-MessagePack. A torn tail is a commit that was never acknowledged, and is ignored.
+A log of commits: each frame is a map in MessagePack. A torn tail is a commit that was never
+acknowledged, and is ignored.
 """
 
 import contextlib
-import os
 import secrets
-import struct
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
 import msgpack
 
+from edge.core import TimeQuality
 from edge.core.numbers import Range
+from edge.durable.framedlog import AppendedFile, FrameFormat
+from edge.durable.readfile import is_regular_file
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.epochs import EpochStart
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import ClockMark, DamagedRowError, OutboxRow, PreviousStart
-from edge.outbox.storefiles import is_regular_file
 
 COMMIT_LOG_NAME: Final = "commit.log"
-LOG_HEADER: Final = struct.Struct("<III")
+COMMIT_FRAMES: Final = FrameFormat(checked_length=True)
+NO_ROOM: Final = "no space left for what memory holds"
 READ_LIMIT: Final = 32 << 20  # bytes
 COMPACT_SLACK_BYTES: Final = (
     2 << 20
@@ -81,8 +82,7 @@ class CommitLog:
 
     def __init__(self, folder: Path | None) -> None:
         self._path = None if folder is None else folder / COMMIT_LOG_NAME
-        self._fd = -1
-        self._size = 0
+        self._file: AppendedFile | None = None
         self.token = secrets.randbits(62)
         self.trouble: str | None = None  # a sentence for people, while it cannot be written
 
@@ -101,19 +101,19 @@ class CommitLog:
             return
         head = _encode_head(self.token, start, known, unread)
         try:
-            if self._fd < 0 or self._size > 2 * size + COMPACT_SLACK_BYTES:
+            if self._file is None or self._file.size > 2 * size + COMPACT_SLACK_BYTES:
                 self._rewrite(self._path, [head, _frame(logged)])
             else:
-                self._append(_frame(commit))
+                self._file.append(_frame(commit))
             self.trouble = None
         except OSError as error:
             self._failed(self._path, head, logged, error)
 
     def mark_clean(self) -> None:
         """The process ends in the ordinary way. Nothing is written any more."""
-        if self._fd >= 0:
+        if self._file is not None:
             with contextlib.suppress(OSError):  # then the next start says that it did not
-                self._append(_pack({"clean": True}))
+                self._file.append(_pack({"clean": True}))
         self._close()
         self._path = None
 
@@ -143,30 +143,12 @@ class CommitLog:
 
     def _rewrite(self, path: Path, frames: Iterable[bytes]) -> None:
         self._close()
-        new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)  # a link would lead to a file of somebody else
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-        self._fd, self._size = os.open(new, flags, 0o600), 0
-        try:
-            for frame in frames:
-                self._append(frame)
-            new.replace(path)
-        except OSError:
-            self._close()
-            with contextlib.suppress(OSError):
-                new.unlink()
-            raise
-
-    def _append(self, frame: bytes) -> None:
-        written = os.write(self._fd, frame)
-        if written != len(frame):
-            raise OSError(28, "no space left for what memory holds")
-        self._size += written
+        self._file = AppendedFile.replace(path, path.with_suffix(".new"), frames, NO_ROOM)
 
     def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
 
 def _encode_head(
@@ -200,13 +182,7 @@ def _frame(commit: LoggedCommit) -> bytes:
 
 
 def _pack(content: Mapping[str, Any]) -> bytes:
-    data: bytes = msgpack.packb(content)
-    return LOG_HEADER.pack(len(data), _length_checksum(len(data)), zlib.crc32(data)) + data
-
-
-def _length_checksum(size: int) -> int:
-    """The checksum of a length."""
-    return zlib.crc32(struct.pack("<I", size))
+    return COMMIT_FRAMES.pack(msgpack.packb(content))
 
 
 def recover_commit_log(folder: Path | None, memory: MemoryOutbox) -> RecoveredLog | None:
@@ -223,7 +199,8 @@ def read_log(path: Path, memory: MemoryOutbox) -> RecoveredLog:
     """As `recover_commit_log`, of a log wherever it lies. Raises OSError, DamagedRowError."""
     with path.open("rb") as file:
         data = file.read(READ_LIMIT + 1)
-    frames = _frames(data)
+    bodies = (frame.body for frame in COMMIT_FRAMES.read(BytesIO(data)))
+    frames = (None if body is None else _unpack(body) for body in bodies)
     head = next(frames, None)
     if head is None:
         raise DamagedRowError(f"{path} is neither a log of an outbox in memory nor a database")
@@ -241,20 +218,8 @@ def read_log(path: Path, memory: MemoryOutbox) -> RecoveredLog:
     return recovered
 
 
-def _frames(data: bytes) -> Iterator[Any]:
-    """One after the other; None for one that is damaged. Behind a length that is damaged nobody
-    knows where the next one begins."""
-    place = 0
-    while place + LOG_HEADER.size <= len(data):
-        size, size_crc, crc = LOG_HEADER.unpack_from(data, place)
-        if _length_checksum(size) != size_crc:
-            yield None
-            return
-        place += LOG_HEADER.size
-        body = data[place : place + size]
-        place += size
-        if place <= len(data):
-            yield msgpack.unpackb(body, strict_map_key=False) if zlib.crc32(body) == crc else None
+def _unpack(body: bytes) -> Any:
+    return msgpack.unpackb(body, strict_map_key=False)
 
 
 def _recovered_from_head(head: Any, memory: MemoryOutbox) -> RecoveredLog:
@@ -282,4 +247,5 @@ def _replay(recovered: RecoveredLog, frame: Any) -> None:
     memory.write(rows, states, (), recovered.drops)
     recovered.counters.update(frame["counters"])
     if frame["mark"] is not None:
-        recovered.mark = ClockMark(*frame["mark"])
+        mono_ns, wall_ns, word = frame["mark"]
+        recovered.mark = ClockMark(mono_ns, wall_ns, TimeQuality(word))

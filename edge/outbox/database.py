@@ -5,16 +5,14 @@ Raises sqlite3.Error, decides nothing. The statements on its tables are in `disk
 """
 
 import contextlib
-import fcntl
-import os
 import secrets
 import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
+from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
 from edge.outbox.walframes import has_commits
 
 DATABASE_NAME: Final = "outbox.db"
@@ -26,13 +24,6 @@ UNREADABLE: Final = (sqlite3.Error, *DAMAGE)
 APPLICATION_ID: Final = 0x4B524253  # "KRBS": not a database of somebody else
 USER_VERSION: Final = 1
 PAGE_SIZE: Final = 1024  # a commit touches nine pages or so: with 4096 it writes twice as much
-# Who only reads makes no log: without one nobody else has the file open. With one, SQLite wants to
-# lock the file for itself, which a disk that cannot be written refuses: without locks it reads the
-# log, too, with its index in memory (exclusive mode), and leaves both files as they are.
-# A log that holds nothing for it, it would remove.
-IMMUTABLE_URI: Final = "?mode=ro&immutable=1"
-READ_ONLY_URI: Final = "?mode=ro&vfs=unix-none"
-LOCK_BYTES: Final = (510, 0x40000002)  # bytes that SQLite locks: how many, and from where on
 INTEGRITY_CHECK_LIMIT: Final = 64 << 20  # bytes; larger ones are checked when they give trouble
 
 # a database is known by this very text: with another one goes another USER_VERSION
@@ -108,15 +99,10 @@ class OutboxVersionError(ForeignOutboxError):
         )
 
 
-def in_use(path: Path) -> bool:
-    """Whether another process has this database open. Never in a process that has it open itself:
-    a file that is closed takes the locks of its process with it. Raises OSError."""
-    with path.open("rb") as file:
-        try:
-            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB, *LOCK_BYTES)
-        except (BlockingIOError, PermissionError):
-            return True
-    return False
+def reading_access(wal: Path) -> Access:
+    """How to open a database that is only read, and that nobody else has open. Without a log none
+    is made; one that holds no commits would be removed."""
+    return Access.UNLOCKED if has_commits(wal) else Access.IMMUTABLE
 
 
 def _is_memory_short() -> bool:
@@ -170,13 +156,11 @@ class Database:
         self._wal_bytes = wal_bytes
         self._max_bytes = max_bytes
         self.frames: int | None = None  # of the log that lay there, as far as SQLite has read it
-        how = "" if not reading else READ_ONLY_URI if has_commits(self._wal) else IMMUTABLE_URI
-        name = f"file:{quote(os.fsencode(self._path.absolute()))}{how}"
-        self._db = sqlite3.connect(
-            name, timeout=0.5, isolation_level=None, uri=True, factory=_Connection
-        )
+        access = reading_access(self._wal) if reading else Access.CREATE
         # a flipped bit in a text must end as a wrong checksum, not as an error of the whole query
-        self._db.text_factory = lambda data: data.decode("utf-8", "replace")
+        self._db = open_sqlite(
+            self._path, access, timeout_s=0.5, text_errors="replace", factory=_Connection
+        )
         try:
             self._prepare(whole, reading)
         except BaseException:
@@ -189,8 +173,7 @@ class Database:
         one("PRAGMA locking_mode = EXCLUSIVE")
         one(f"PRAGMA page_size = {PAGE_SIZE}")
         if not reading:
-            one("PRAGMA journal_mode = WAL")
-        one("PRAGMA synchronous = FULL")
+            sync_each_commit(self._db)
         # a database keeps the size of page that it was made with
         self._page = int(one("PRAGMA page_size"))
         self._max_pages = max(64, self._max_bytes // self._page)

@@ -12,7 +12,6 @@ of the sender: others hand it what it is to go on from, and take copies of what 
 """
 
 import contextlib
-import os
 import struct
 import zlib
 from collections.abc import Collection, Iterable, Iterator
@@ -23,7 +22,8 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
-from edge.outbox.storefiles import is_regular_file
+from edge.durable.framedlog import AppendedFile
+from edge.durable.readfile import is_regular_file
 
 JOURNAL_NAME: Final = "delivery.journal"
 JOURNAL_ENTRY: Final = struct.Struct("<QI")
@@ -33,6 +33,8 @@ OPEN_LIMIT: Final = 20_000  # rows sent and not confirmed that are remembered on
 EVICT_ROWS: Final = 1000  # of these at one time
 ROW_MASK: Final = (1 << ROW_BITS) - 1
 READ_LIMIT: Final = 16 << 20
+# a full tmpfs: the entries behind would be out of step
+NO_ROOM: Final = "no space left for the journal"
 
 
 class EntryKind(IntEnum):
@@ -147,8 +149,7 @@ class DeliveryJournal:
         self._handed: SimpleQueue[RecoveredJournal] = (
             SimpleQueue()
         )  # from the thread of the database
-        self._fd = -1
-        self._size = 0
+        self._file: AppendedFile | None = None
         self._open: dict[int, None] = {}  # sent, not confirmed
         self._confirmed: set[int] = set()  # and, for all that the database has said, still there
         self.trouble: str | None = None  # a sentence for people, while it cannot be written
@@ -187,7 +188,8 @@ class DeliveryJournal:
         self._confirmed = set(waiting)
         if self._before.database_unseen:
             self._confirmed |= self._before.confirmed
-        if self._size > COMPACT_BYTES or self.trouble is not None:
+        long = self._file is not None and self._file.size > COMPACT_BYTES
+        if long or self.trouble is not None:
             self._rewrite()  # whole: what could not be appended is in it
 
     def close(self) -> None:
@@ -209,9 +211,9 @@ class DeliveryJournal:
                 self._rewrite()
 
     def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _rewrite(self) -> None:
         path, before = self._path, self._before
@@ -227,33 +229,22 @@ class DeliveryJournal:
         data = self._packed(entries)
         self._close()
         try:
-            new = path.with_suffix(".new")
-            new.unlink(missing_ok=True)  # a link would lead to a file of somebody else
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-            self._fd = os.open(new, flags, 0o600)
-            self._write(data)
-            new.replace(path)
-            self._size, self.trouble = len(data), None
+            self._file = AppendedFile.replace(path, path.with_suffix(".new"), [data], NO_ROOM)
+            self.trouble = None
         except OSError as error:
             self._failed(path, error)
 
     def _append(self, entries: Collection[tuple[EntryKind, int]]) -> None:
-        if self._fd < 0 or self._path is None or not entries:
+        if self._file is None or self._path is None or not entries:
             return
         try:
-            self._write(data := self._packed(entries))
-            self._size += len(data)
+            self._file.append(self._packed(entries))
         except OSError as error:
             self._failed(self._path, error)
 
     def _packed(self, entries: Iterable[tuple[EntryKind, int]]) -> bytes:
         words = (struct.pack("<Q", kind << ROW_BITS | row) for kind, row in entries)
         return b"".join(word + struct.pack("<I", zlib.crc32(word, self._seed)) for word in words)
-
-    def _write(self, data: bytes) -> None:
-        written = os.write(self._fd, data)
-        if written != len(data):  # a full tmpfs: the entries behind would be out of step
-            raise OSError(28, "no space left for the journal")
 
     def _failed(self, path: Path, error: OSError) -> None:
         # without the journal a kill sends some rows twice, marked as such: no reason to stop

@@ -18,7 +18,6 @@ from edge.outbox.mergeable import RowRanges, ranges_after
 from edge.outbox.rowformat import (
     MAX_BODY,
     SUMMARY_LEVEL,
-    TIME_QUALITY_RANK,
     ClockMark,
     OutboxRow,
     RowHead,
@@ -29,7 +28,6 @@ from edge.outbox.rowformat import (
 )
 
 QUARTER_NS: Final = 900_000_000_000
-TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
 QUARTER_SLACK_NS: Final = (
     1_000_000_000  # so far a mark may lie beside another one without being a step
 )
@@ -63,7 +61,7 @@ class QuarterHours:
             shifts = self._shifts[boot] = sorted(
                 (mark.mono_ns, mark.wall_ns - mark.mono_ns)
                 for mark in self._ask(boot)
-                if TIME_QUALITY_RANK[mark.tq] >= TRUSTED
+                if not mark.tq.is_guessed
             )
         if not shifts:
             return (to_ns - 1) // QUARTER_NS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.core import RecordKey
+from edge.core import Record, RecordKey
 from edge.outbox.clockmap import forget_before
 from edge.outbox.database import OWNER_KEY, encode_owner
 from edge.outbox.diskoutbox import DiskOutbox
@@ -202,13 +202,16 @@ def assign_numbers(
     last_row: int,
     counters: Mapping[str, int],
     drops: PendingDrops,
-) -> tuple[list[OutboxRow], dict[str, int]]:
-    """The rows behind `last_row`, and the counters that have moved.
+) -> tuple[list[OutboxRow], list[StoredRecord], dict[str, int]]:
+    """The rows behind `last_row`, the same as records, and the counters that have moved.
 
-    What is lost, by its place and with its reason, gets a number for its declaration in `drops`.
+    A record has the body that its draft came with: what a row gives back when it is read says the
+    same. What is lost, by its place and with its reason, gets a number for its declaration in
+    `drops`.
     """
     following: dict[str, int] = {}
     rows: list[OutboxRow] = []
+    stored: list[StoredRecord] = []
     for place, (draft, body) in enumerate(packed):
         stream = str(draft.stream)
         seq = following.get(stream, counters.get(stream, 1))
@@ -217,5 +220,8 @@ def assign_numbers(
             drops.add(start.epoch, stream, seq, lost[place])
             continue
         key = RecordKey(start.epoch, draft.stream, seq)
-        rows.append(make_row(last_row + 1 + len(rows), key, draft, start.boot, body))
-    return rows, following
+        row = make_row(last_row + 1 + len(rows), key, draft, start.boot, body)
+        rows.append(row)
+        record = Record(key, draft.source, start.boot, draft.from_ns, draft.to_ns, draft.body)
+        stored.append(StoredRecord(row.id, record))
+    return rows, stored, following

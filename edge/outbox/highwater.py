@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.outbox.epochs import later_count
 from edge.outbox.rowformat import PreviousStart
 
@@ -43,15 +44,13 @@ class HighWaterMark:
 
     def packed(self, owner: str = "") -> bytes:
         line = f"{self.epoch} {self.count}"
-        return f"{line} {_sum(line, owner):08x}".ljust(BLOCK_BYTES - 1).encode() + b"\n"
+        return add_checksum(line, _seed(owner)).ljust(BLOCK_BYTES - 1).encode() + b"\n"
 
     @classmethod
     def parse(cls, data: bytes, owner: str = "") -> "HighWaterMark | None":
         """None for what is not whole, or another owner's."""
         try:
-            line, _, crc = data.decode("ascii").rstrip().rpartition(" ")
-            if _sum(line, owner) != int(crc, 16):
-                return None
+            line = remove_checksum(data.decode("ascii").rstrip(), _seed(owner))
             epoch, count = line.split(" ")
             return cls(int(epoch), int(count))
         except ValueError:
@@ -102,8 +101,8 @@ class HighWaterFiles:
         return _write(path, high_water.packed(self._owner), durable=durable)
 
 
-def _sum(line: str, owner: str) -> int:
-    return zlib.crc32(line.encode(), zlib.crc32(owner.encode()))
+def _seed(owner: str) -> int:
+    return zlib.crc32(owner.encode())
 
 
 def _read_mark(path: Path, owner: str) -> HighWaterMark | None:

@@ -41,7 +41,6 @@ from edge.outbox.rowformat import (
     PastState,
     StoredRecord,
     pack_body,
-    try_record,
 )
 
 BALLAST_BYTES: Final = 16 << 20  # bytes
@@ -188,7 +187,9 @@ class Outbox(FailoverStorage):
         if declared:
             packed.extend((draft, pack_body(draft)) for draft in drops.event_drafts(now_ns))
             drops = PendingDrops()
-        rows, following = assign_numbers(packed, lost, self._start, self._row, self._next, drops)
+        rows, stored, following = assign_numbers(
+            packed, lost, self._start, self._row, self._next, drops
+        )
         self._write(rows, following, states, gone, clock, drops, flying)
         self._arrived, self.arrived = frozenset(), 0
         self._row += len(rows)
@@ -201,9 +202,7 @@ class Outbox(FailoverStorage):
         self._stats.committed(rows, clock.mono_ns if clock else None)
         self._storage.notices.mark_reported(len(notices), now_ns)
         self._heard = self._heard and not declared
-        return [
-            StoredRecord(row.id, record) for row in rows for record in (try_record(row),) if record
-        ]
+        return stored
 
     def _crowded(
         self,

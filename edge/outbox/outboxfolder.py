@@ -16,6 +16,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from edge.durable.folders import fsync_folder
 from edge.outbox import wal
 from edge.outbox.database import (
     DATABASE_NAME,
@@ -30,7 +31,6 @@ from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.highwater import HIGHWATER_NAME as MARK
 from edge.outbox.rowformat import OpenReport
 from edge.outbox.storefiles import (
-    fsync_folder,
     probe_device,
     quarantine,
     quarantine_usage,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge.durable.sqlitefile import in_use
 from edge.outbox.ballast import Ballast
 from edge.outbox.clockmap import read_marks
 from edge.outbox.database import (
@@ -23,13 +24,12 @@ from edge.outbox.database import (
     UNREADABLE,
     OutboxBusyError,
     UnusableOutboxError,
-    in_use,
 )
 from edge.outbox.diskoutbox import DEAD_LETTER_LIMIT, DiskOutbox
 from edge.outbox.drops import PendingDrops
 from edge.outbox.outboxfolder import OutboxFolder, foreign_bytes, is_safe_to_open
 from edge.outbox.outboxfolder import list_foreign as others
-from edge.outbox.rowformat import TIME_QUALITY_RANK, ClockMark, RowHead
+from edge.outbox.rowformat import ClockMark, RowHead
 from edge.outbox.storefiles import QUARANTINE, quarantine_usage
 
 INSPECTOR_CODE: Final = "from edge.outbox.outboxinspector import inspect_main; inspect_main()"
@@ -39,7 +39,6 @@ KEEP_OPEN: Final[list[object]] = []  # until the end: what nobody refers to is c
 
 
 FILE_LIMIT: Final = 100  # in quarantine that are listed
-TRUSTED: Final = 2  # of `TIME_QUALITY_RANK`: rtc or better
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ def _inspect(folder: Path, limit_bytes: int) -> OutboxInspection:
 
 def _nearest_mark(disk: DiskOutbox, head: RowHead) -> ClockMark | None:
     """The mark nearest to a row, of those that can be trusted."""
-    known = [mark for mark in read_marks(disk, head.boot) if TIME_QUALITY_RANK[mark.tq] >= TRUSTED]
+    known = [mark for mark in read_marks(disk, head.boot) if not mark.tq.is_guessed]
     return min(known, key=lambda mark: abs(mark.mono_ns - head.from_ns), default=None)
 
 

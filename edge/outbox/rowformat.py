@@ -21,6 +21,10 @@ from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
 
 POWERS_OF_TEN: Final[tuple[int, ...]] = tuple(10**digits for digits in range(8))
 LIMIT: Final = 1 << 31  # of the whole number
+SMALLEST: Final = 0.0001  # what lies nearer to zero stays as it is: so it was from the start
+CONTAINERS: Final = frozenset({dict, list, tuple})
+SCALARS: Final = frozenset({int, str, bool, type(None)})
+_extension: Final = tuple.__new__  # what `ExtType(...)` checks of a number and bytes is known here
 MAX_NESTING: Final = 8  # what lies deeper than this stays as it is
 MAX_BODY: Final = 900_000  # bytes; the wire takes 1 MiB
 COMPRESS_FROM_BYTES: Final = 256  # bytes; from there on it is worth compressing, to spare the card
@@ -44,34 +48,52 @@ INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
 COMPRESS_STATE_FROM: Final = 300  # bytes; a shorter one takes no page of its own, or hardly any
 MAX_STATE: Final = 16 << 20  # bytes; a longer one is not compressed
-TIME_QUALITY_RANK: Final[Mapping[str, int]] = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 
 
 def pack_decimals(value: Any, deep: int = MAX_NESTING) -> Any:
-    """The same with extensions in place of its floats, as far as they are short decimals."""
+    """The same with extensions in place of its floats, as far as they are short decimals. It calls
+    nothing for what stays as it is: a commit has thousands of such values."""
     if value.__class__ is float:
         return _short(value)
-    if not deep:
+    if not deep or value.__class__ not in CONTAINERS:
         return value
     if value.__class__ is dict:
-        return {key: pack_decimals(each, deep - 1) for key, each in value.items()}
-    if value.__class__ in (list, tuple):
-        return [pack_decimals(each, deep - 1) for each in value]
-    return value
+        packed = value.copy()
+        for key, each in value.items():
+            if each.__class__ is float:
+                packed[key] = _short(each)
+            elif each.__class__ in CONTAINERS:
+                packed[key] = pack_decimals(each, deep - 1)
+        return packed
+    if SCALARS.issuperset(map(type, value)):  # counts
+        return value
+    return [
+        _short(each)
+        if each.__class__ is float
+        else pack_decimals(each, deep - 1)
+        if each.__class__ in CONTAINERS
+        else each
+        for each in value
+    ]
 
 
 def _short(value: float) -> float | msgpack.ExtType:
-    if not -LIMIT < value < LIMIT or (value == 0 and copysign(1, value) < 0):
+    """As few decimals as read back as the same; three are enough for nearly all."""
+    if not -LIMIT < value < LIMIT:
         return value  # NaN is not between them either
-    text = repr(value)  # the shortest that reads back as the same
-    digits = 0 if text.endswith(".0") else len(text) - 1 - text.find(".")
-    if digits >= len(POWERS_OF_TEN) or "e" in text:
+    whole, digits = round(value * 1000), 3
+    if whole / 1000 != value:
+        whole, digits = round(value * POWERS_OF_TEN[-1]), len(POWERS_OF_TEN) - 1
+        if whole / POWERS_OF_TEN[-1] != value or -SMALLEST < value < SMALLEST:
+            return value
+    elif not whole and copysign(1, value) < 0:
         return value
-    whole = round(value * POWERS_OF_TEN[digits])
-    if not -LIMIT < whole < LIMIT or whole / POWERS_OF_TEN[digits] != value:
+    while digits and not whole % 10:
+        whole, digits = whole // 10, digits - 1
+    if not -LIMIT < whole < LIMIT:
         return value
     size = 1 if -0x80 <= whole < 0x80 else 2 if -0x8000 <= whole < 0x8000 else 4
-    return msgpack.ExtType(digits, whole.to_bytes(size, "big", signed=True))
+    return _extension(msgpack.ExtType, (digits, whole.to_bytes(size, "big", signed=True)))
 
 
 def unpack_decimal(digits: int, data: bytes) -> float:

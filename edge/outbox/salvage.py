@@ -9,7 +9,6 @@ Of a page nothing is believed: one that does not fit the format
 reads all up to the first frame that is damaged; what was committed behind it is found here.
 """
 
-import os
 import sqlite3
 import struct
 import zlib
@@ -18,15 +17,13 @@ from io import SEEK_END, BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, cast
-from urllib.parse import quote
 
 from edge.core.numbers import Numbers
+from edge.durable.sqlitefile import Access, open_scratch, open_sqlite
 from edge.outbox import clockmap
 from edge.outbox.database import (
     APPLICATION_ID,
-    IMMUTABLE_URI,
     PAGE_SIZE,
-    READ_ONLY_URI,
     UNREADABLE,
     Database,
 )
@@ -236,10 +233,12 @@ class Salvage:
         # of an empty database SQLite removes the log, too
         there = path.is_file()
         log = there and path.stat().st_size > 0 and has_commits(Path(f"{path}-wal"))
-        uri = f"file:{quote(os.fsencode(path.absolute()))}{READ_ONLY_URI if log else IMMUTABLE_URI}"
-        uri = uri if there else "file::memory:"
-        self._db = sqlite3.connect(uri, isolation_level=None, uri=True, check_same_thread=False)
-        self._db.text_factory = lambda data: data.decode("utf-8", "replace")
+        access = Access.UNLOCKED if log else Access.IMMUTABLE
+        self._db = (
+            open_sqlite(path, access, text_errors="replace", any_thread=True)
+            if there
+            else open_scratch(text_errors="replace")
+        )
         try:
             self._begin()
         except UNREADABLE as error:

@@ -4,14 +4,16 @@ import contextlib
 import errno
 import os
 import shutil
-import sqlite3
 import stat
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
+from edge.durable.atomicwrite import new_name, replace_file
+from edge.durable.checkedline import add_checksum, remove_checksum
+from edge.durable.folders import fsync_folder
+from edge.durable.readfile import is_regular_file
+from edge.durable.sqlitefile import Access, open_sqlite
 from edge.outbox.database import DATABASE_NAME, UNREADABLE
 
 EPOCH_FILE: Final = "epochs"
@@ -33,14 +35,6 @@ class EpochFile:
     owner: str = ""  # whose epoch that is; "": nobody has said so
 
 
-def is_regular_file(path: Path) -> bool:
-    """A plain file, or a link to one: a pipe or a device would make the reader wait for ever."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except OSError:
-        return False
-
-
 def read_epoch_file(folder: Path) -> EpochFile:
     """What the last start wrote; an empty one when it is missing or damaged."""
     path = folder / EPOCH_FILE
@@ -49,10 +43,7 @@ def read_epoch_file(folder: Path) -> EpochFile:
             return EpochFile()
         with path.open(encoding="ascii") as file:
             text = file.read(EPOCH_FILE_LIMIT)
-        line, _, crc = text.rstrip("\n").rpartition(" ")
-        if zlib.crc32(line.encode()) != int(crc, 16):
-            return EpochFile()
-        starts, boots, epoch, owner, boot_id = line.split(" ")
+        starts, boots, epoch, owner, boot_id = remove_checksum(text.rstrip("\n")).split(" ")
         return EpochFile(int(starts), int(boots), boot_id, int(epoch), owner.removeprefix("-"))
     except (OSError, ValueError):
         return EpochFile()
@@ -62,16 +53,11 @@ def write_epoch_file(folder: Path, epoch_file: EpochFile) -> None:
     """Replace the file so that a power cut leaves the old one or the new one. Raises OSError."""
     counts = f"{epoch_file.starts} {epoch_file.boots} {epoch_file.epoch}"
     line = f"{counts} {epoch_file.owner or '-'} {epoch_file.boot_id}"
-    path = folder / f"{EPOCH_FILE}.new"
-    for each in (path, folder / EPOCH_FILE):
+    path = folder / EPOCH_FILE
+    for each in (new_name(path), path):
         if os.path.lexists(each) and not is_regular_file(each):
             _quarantine_obstacle(each, folder)
-    with path.open("w", encoding="ascii") as file:
-        file.write(f"{line} {zlib.crc32(line.encode()):08x}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    path.replace(folder / EPOCH_FILE)
-    fsync_folder(folder)
+    replace_file(path, f"{add_checksum(line)}\n".encode("ascii"), 0o666)
 
 
 def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
@@ -116,8 +102,7 @@ def _is_empty(place: Path) -> bool:
             return True
         if not is_regular_file(path):
             return False
-        name = f"file:{quote(os.fsencode(path.absolute()))}?mode=ro&immutable=1"
-        with contextlib.closing(sqlite3.connect(name, uri=True)) as opened:
+        with contextlib.closing(open_sqlite(path, Access.IMMUTABLE)) as opened:
             return opened.execute("SELECT 1 FROM record LIMIT 1").fetchone() is None
     except (OSError, *UNREADABLE):
         return False
@@ -196,12 +181,3 @@ def _bytes(home: Path) -> int:
     except OSError:  # somebody clears it up at this moment, or the disk does not answer
         return 0
     return sum(each.st_size for each in found if stat.S_ISREG(each.st_mode))
-
-
-def fsync_folder(folder: Path) -> None:
-    """Names that have changed there are on the disk. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from edge.core import TimeQuality
 from edge.platform.receivedranges import TIMED_STREAMS
 from edge.platform.receivedrecord import Key, WallTimes
 
 UNKNOWN: Final = "unknown"  # sorts behind every date
-GUESSED_QUALITIES: Final = frozenset({"none", "floor"})
 DATE: Final = re.compile(r"(\d{4}-\d\d-\d\d)T\d\d:\d\d")
 
 
@@ -20,7 +20,8 @@ def day_of(wall: WallTimes) -> str:
 
     A record without a clock belongs to a day only when both its bounds lie within it.
     """
-    if wall.tq not in GUESSED_QUALITIES:
+    tq = TimeQuality.parse(wall.tq)
+    if tq is None or not tq.is_guessed:
         return _date(wall.start)
     low, high = json.loads(wall.bounds) if wall.bounds is not None else (None, None)
     if low is None or high is None or _date(low) != _date(high):

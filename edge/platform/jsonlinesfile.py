@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import ConfigError
+from edge.durable.folders import fsync_folder
 
 LINE_LIMIT: Final = 8 << 20  # bytes; a payload of 1 MiB is 1.4 MB as base64
 NEWLINE: Final = 10
@@ -113,12 +114,3 @@ def _end_of_last_line(handle: int, size: int) -> int:
             return start + place + 1
         at = start
     return 0
-
-
-def fsync_folder(folder: Path) -> None:
-    """What was made or renamed in it stays there after a power cut."""
-    handle = os.open(folder, os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

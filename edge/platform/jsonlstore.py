@@ -13,7 +13,6 @@ import base64
 import contextlib
 import dataclasses
 import json
-import os
 import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -21,7 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import ConfigError
-from edge.platform.jsonlinesfile import JsonLinesFile, fsync_folder, json_line
+from edge.durable.atomicwrite import replace_file
+from edge.durable.sqlitefile import open_scratch
+from edge.platform.jsonlinesfile import JsonLinesFile, json_line
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, WallTimes, bounds_text
 from edge.platform.recordstore import (
@@ -123,7 +124,7 @@ class JsonLinesStore:
         self._tally_damaged = False
         self._lock = StoreLock(path) if write else None
         self._journals: list[JsonLinesFile] = []
-        self._index = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._index = open_scratch()
         try:
             with self._store_errors():
                 self._index.executescript(INDEX)
@@ -314,13 +315,8 @@ class JsonLinesStore:
             {"gw": gw, "kind": kind, **dataclasses.asdict(tally)}
             for gw, kind, tally in self._tallies
         ]
-        new = self._tally.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(rows, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._tally)
-        fsync_folder(new.parent)
+        data = json.dumps(rows, ensure_ascii=False, indent=1).encode()
+        replace_file(self._tally, data, 0o666, new=self._tally.with_suffix(".new"))
         self._tallies.changed.clear()
 
     def _date(self, key: Key, wall: WallTimes) -> None:

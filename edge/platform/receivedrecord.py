@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from edge.core import TimeQuality
 from edge.wire import DecodedMessage, WireError
 from edge.wire.strict import load_json, load_msgpack
 
 # may differ when a record is sent again; decision 13 keeps them out of the manifest's digest too
 ENVELOPE: Final = frozenset({"from", "to", "tq", "bounds", "backfilled", "redelivered"})
-TIME_QUALITY_RANK: Final = {"none": 0, "floor": 1, "rtc": 2, "ntp": 3, "nts": 4}
 Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
 
 
@@ -34,6 +34,7 @@ def _bytes(value: Any) -> str:
 class WallTimes:
     """When, as the clock map of one sending said: ISO 8601 in UTC, and what that is worth.
 
+    `tq` is the word as it is stored, and may be damaged.
     `bounds` is JSON, a pair of times or nulls between which a record without a clock lies, or None.
     """
 
@@ -44,7 +45,9 @@ class WallTimes:
 
     def better(self, other: "WallTimes") -> bool:
         """Whether this one is to replace the other."""
-        mine, others = TIME_QUALITY_RANK.get(self.tq, 0), TIME_QUALITY_RANK.get(other.tq, 0)
+        mine, others = (
+            (TimeQuality.parse(each.tq) or TimeQuality.NONE).rank for each in (self, other)
+        )
         bounded = self.bounds is not None and other.bounds is None
         return mine > others or (mine == others and bounded)
 

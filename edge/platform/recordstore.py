@@ -1,22 +1,17 @@
-"""Where the platform keeps records: an SQLite database or a JSON-lines file, chosen by the name.
+"""Where the platform keeps records: what its two kinds of store have in common.
 
 A store is written by one process at a time (a lock file beside it says so), and read by any number.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
 from edge.core import ConfigError
+from edge.durable.filelock import FileLock
 from edge.platform.keepquota import KeepQuota
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
-
-SQLITE: Final = frozenset({".db", ".sqlite", ".sqlite3"})
-LINES: Final = frozenset({".jsonl", ".ndjson"})
 
 StoreVerdict = Literal["stored", "repeat", "conflict", "excess"]
 
@@ -66,22 +61,6 @@ class RecordStore(Protocol):
     def close(self) -> None: ...
 
 
-def open_store(path: Path, *, write: bool) -> RecordStore:
-    """Raises ConfigError for what is no store, RecordStoreError for what cannot be read."""
-    from edge.platform.jsonlstore import JsonLinesStore
-    from edge.platform.sqlite_store import SqliteStore
-
-    if path.suffix not in SQLITE | LINES:
-        raise ConfigError(f"{path}: a store's name ends in .db (SQLite) or .jsonl (JSON lines)")
-    if not write and not path.is_file():
-        raise ConfigError(f"{path}: there is no such file")
-    if write and not path.parent.is_dir():
-        raise ConfigError(f"{path}: the folder {path.parent} does not exist; make it")
-    if path.suffix in SQLITE:
-        return SqliteStore(path, write=write)
-    return JsonLinesStore(path, write=write)
-
-
 class StoreLock:
     """The right to write a store; held until `close`, or until the process ends.
 
@@ -89,19 +68,15 @@ class StoreLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._stack = ExitStack()
-        file = path.with_name(f"{path.name}.lock")
+        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
         try:
-            handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            self._stack.callback(os.close, handle)
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._stack.close()
-            text = f"{path}: another `kerbstone receipts` writes this store; stop it first"
-            raise ConfigError(text) from None
+            taken = self._lock.take()
         except OSError as error:
-            self._stack.close()
-            raise RecordStoreError(f"{file}: {error.strerror}") from error
+            raise RecordStoreError(f"{self._lock.path}: {error.strerror}") from error
+        if not taken:
+            raise ConfigError(
+                f"{path}: another `kerbstone receipts` writes this store; stop it first"
+            )
 
     def close(self) -> None:
-        self._stack.close()
+        self._lock.release()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import TOPIC_PREFIX, ConfigError
+from edge.durable.sqlitefile import Access, open_sqlite
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.keepquota import CONFLICT
 from edge.platform.receivedrecord import ReceivedRecord
@@ -85,7 +86,7 @@ def approved_gateways(enrol_folder: Path) -> SitesByGateway:
     """The gateways of an enrolment server. Raises ConfigError."""
     path = enrol_folder / SERVER_DATABASE
     try:
-        store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        store = open_sqlite(path, Access.READ)
         try:
             sql = "SELECT gateway, site FROM asked WHERE state = 'approved' ORDER BY gateway"
             rows = store.execute(sql).fetchmany(SITES_LIMIT)

@@ -16,6 +16,7 @@ from types import NoneType
 from typing import Any, Final
 
 from edge.core import ConfigError
+from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, WallTimes, is_bounds
 from edge.platform.recordstore import (
@@ -83,7 +84,14 @@ class SqliteStore:
         self._lock = StoreLock(path) if write else None
         try:
             with self._store_errors():
-                self._db = _connect(path, write)
+                self._db = open_sqlite(
+                    path,
+                    Access.CREATE if write else Access.READ,
+                    timeout_s=BUSY_S,
+                    # one rotten byte in a text ends no audit: it is another text than the payload's
+                    text_errors="surrogateescape",
+                    any_thread=True,  # commits happen in a thread, one at a time
+                )
         except BaseException:
             if self._lock is not None:
                 self._lock.close()
@@ -168,8 +176,7 @@ class SqliteStore:
             text = f"{self._path}: it has version {version}; this program reads {USER_VERSION}"
             raise ConfigError(text)
         if write:  # not before: a database of another program is left as it is
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
+            sync_each_commit(self._db)
         else:
             self._db.execute("BEGIN")  # one state of the store, whatever is written meanwhile
         (name,) = self._db.execute("SELECT name FROM store").fetchone()
@@ -224,20 +231,6 @@ class SqliteStore:
             yield
         except sqlite3.Error as error:
             raise RecordStoreError(f"{self._path}: {error}") from error
-
-
-def _connect(path: Path, write: bool) -> sqlite3.Connection:
-    mode = "rwc" if write else "ro"
-    db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=BUSY_S,
-        isolation_level=None,
-        check_same_thread=False,  # commits happen in a thread, one at a time
-    )
-    # one rotten byte in a text ends no audit: it is another text than the payload's
-    db.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
-    return db
 
 
 def _row(entry: ReceivedRecord) -> tuple[Any, ...]:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge.core.edge import Contact
 from edge.core.record import Draft
 from edge.process.debounce import LineChange, LineEvent
 from edge.process.phase import PhaseSetup, PhaseTracker
@@ -40,10 +39,6 @@ class ApproachSignal:
         self._phase.begin(at_ns)
         for cycles in self._cycles.values():
             cycles.begin()
-
-    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
-        """Take contacts of one line in the order in which they came."""
-        self._phase.fold(source, contacts, start_ns)
 
     def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched this line, or any."""

@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from edge.core.edge import Contact
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
 from edge.process.debounce import Debouncer, LineChange
@@ -80,10 +79,6 @@ class BayWindow:
         self._stays.begin(at_ns)
         self._watched = False
         self._clear()
-
-    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
-        """Take contacts in the order in which they came."""
-        self.lines[source].fold(contacts, start_ns)
 
     def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched."""

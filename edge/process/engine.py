@@ -84,7 +84,7 @@ class Engine:
             box.append(contact)
             if len(box) >= 2 * CONTACTS_KEPT:
                 source = contact.source
-                self._sources.lines[source].fold(source, box[:CONTACTS_KEPT], self._start or 0)
+                self._sources.debouncers[source].fold(box[:CONTACTS_KEPT], self._start or 0)
                 del box[:CONTACTS_KEPT]
         return urgent
 
@@ -242,8 +242,8 @@ class Engine:
     def _fold(self, start_ns: int, end_ns: int) -> None:
         for source, box in self._contacts.items():
             if box:
-                self._sources.lines[source].fold(
-                    source, [each for each in box if each.mono_ns < end_ns], start_ns
+                self._sources.debouncers[source].fold(
+                    [each for each in box if each.mono_ns < end_ns], start_ns
                 )
                 box[:] = [each for each in box if each.mono_ns >= end_ns]
         for name, sweeps in self._sweeps.items():

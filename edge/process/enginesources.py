@@ -6,6 +6,7 @@ from edge.core.looptick import LoopTick
 from edge.process.approachsignal import ApproachSignal, SignalSetup
 from edge.process.baywindow import BayWindow
 from edge.process.calibration import CalibrationInputs
+from edge.process.debounce import Debouncer
 from edge.process.devicewindow import DeviceWindow
 from edge.process.enginesetup import EngineSetup
 from edge.process.pulsewindow import PulseWindow
@@ -16,7 +17,8 @@ ContactOwner = LaneWindow | PulseWindow | BayWindow | ApproachSignal
 
 
 class EngineSources:
-    """Fresh sources for a setup. `lines` has who owns the contacts of a source."""
+    """Fresh sources for a setup. `lines` has who owns a source of contacts, `debouncers` who takes
+    them."""
 
     def __init__(self, setup: EngineSetup) -> None:
         self.lanes = {each.name: LaneWindow(each) for each in setup.lanes}
@@ -39,6 +41,9 @@ class EngineSources:
         )
         self.lines: dict[str, ContactOwner] = {
             source: owner for owner in self.lined for source in owner.lines
+        }
+        self.debouncers: dict[str, Debouncer] = {
+            source: line for owner in self.lined for source, line in owner.lines.items()
         }
 
     def begin(self, at_ns: int) -> None:

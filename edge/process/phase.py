@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from edge.core.edge import Contact
 from edge.core.record import Draft
 from edge.process.debounce import Debouncer, LineChange
 from edge.process.engineevents import event_draft
@@ -118,10 +117,6 @@ class PhaseTracker:
         for lamp in self._lamps.values():
             lamp.begin(at_ns)
         self.shown, self._known = [], False
-
-    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
-        """Take contacts of one line in the order in which they came."""
-        self.lines[source].fold(contacts, start_ns)
 
     def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched this line, or any."""

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-from edge.core.edge import Contact
 from edge.core.point import Point, Quantity
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
@@ -63,10 +62,6 @@ class PulseWindow:
             self.total = 0
             self._next()
         self._past = True
-
-    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
-        """Take contacts in the order in which they came."""
-        self.lines[source].fold(contacts, start_ns)
 
     def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched."""

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from edge.core import ConfigError
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.names import comparison_code, spki_hash
-from edge.provision import atomicfiles, certrequest
+from edge.provision import certrequest, operatorfiles
 from edge.provision.enrolservice import EnrolService
 from edge.provision.estanswers import HttpAnswer
 from edge.provision.gatewaystore import ClaimClosedError, GatewayStore
@@ -114,10 +114,10 @@ def sign_offline(
     """
     who = directory.authority()
     service = EnrolService(directory, directory.policy(), store, who, now)
-    claim = atomicfiles.read_file(stick / CLAIM_NAME, "claim")
+    claim = operatorfiles.read_file(stick / CLAIM_NAME, "claim")
     try:
         asked = certrequest.read_csr_file(
-            atomicfiles.read_file(stick / REQUEST, "certificate request")
+            operatorfiles.read_file(stick / REQUEST, "certificate request")
         )
     except certrequest.CsrError as error:
         raise ConfigError(f"{stick / REQUEST}: {error}") from None
@@ -141,9 +141,9 @@ def sign_offline(
     made = x509.load_der_x509_certificate(issued.der)
     config = service.answer(lambda: service.config(issued.der))
     if config.status == 200:
-        atomicfiles.replace_file(stick / CONFIG, config.body)
-    atomicfiles.replace_file(stick / CA_FILE, who.certificate.public_bytes(Encoding.PEM))
-    atomicfiles.replace_file(
+        operatorfiles.replace_file(stick / CONFIG, config.body)
+    operatorfiles.replace_file(stick / CA_FILE, who.certificate.public_bytes(Encoding.PEM))
+    operatorfiles.replace_file(
         stick / CERTIFICATE, made.public_bytes(Encoding.PEM)
     )  # last: all is there
     return done

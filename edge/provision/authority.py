@@ -18,8 +18,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from edge.core import ConfigError
 from edge.identity.names import PLATFORM, is_platform, san
-from edge.provision import atomicfiles
 from edge.provision import certificateforms as forms
+from edge.provision import operatorfiles
 
 BACKDATE: Final = timedelta(hours=1)  # clocks of servers differ a little
 CA_DAYS: Final = 20 * 365
@@ -159,10 +159,10 @@ def load_authority(certificate: Path, key: Path) -> Authority:
         raise ConfigError(f"{key}: others may read this key: chmod 600 {key}")
     try:
         made = x509.load_pem_x509_certificate(
-            atomicfiles.read_file(certificate, "certificate of the CA")
+            operatorfiles.read_file(certificate, "certificate of the CA")
         )
         secret = serialization.load_pem_private_key(
-            atomicfiles.read_file(key, "key of the CA"), None
+            operatorfiles.read_file(key, "key of the CA"), None
         )
     except (ValueError, TypeError) as error:
         text = f"{certificate}, {key}: no CA in PEM: {error}; `kerbstone provision ca` makes one"

@@ -8,7 +8,7 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge.provision import atomicfiles, authority, operatordocs
+from edge.provision import authority, operatordocs, operatorfiles
 from edge.provision import certificateforms as forms
 from edge.provision.authority import Authority
 from edge.provision.serverdir import Policy, ServerDirectory
@@ -34,15 +34,17 @@ def bootstrap_server(
     operator_file = directory.folder / "operator.key"
     policy = POLICY_TEMPLATE.format(host=hosts[0], key=operatordocs.public_key(operator))
     # the CA's certificate first: where it is, nothing of this is done a second time
-    atomicfiles.create_file(directory.ca, who.certificate.public_bytes(forms.PEM))
-    atomicfiles.create_file(
-        directory.ca_key, forms.private_key_pem(who.key), atomicfiles.OWNER_MODE
+    operatorfiles.create_file(directory.ca, who.certificate.public_bytes(forms.PEM))
+    operatorfiles.create_file(
+        directory.ca_key, forms.private_key_pem(who.key), operatorfiles.OWNER_MODE
     )
-    atomicfiles.create_file(operator_file, forms.private_key_pem(operator), atomicfiles.OWNER_MODE)
-    atomicfiles.create_file(directory.policy_file, policy.encode())
+    operatorfiles.create_file(
+        operator_file, forms.private_key_pem(operator), operatorfiles.OWNER_MODE
+    )
+    operatorfiles.create_file(directory.policy_file, policy.encode())
     made = [directory.ca, directory.ca_key, operator_file, directory.policy_file]
     made += renew_server(directory, who, hosts, now)
-    atomicfiles.replace_file(directory.crl, who.crl([], now, Policy().crl_days))
+    operatorfiles.replace_file(directory.crl, who.crl([], now, Policy().crl_days))
     directory.store().close()  # while nobody else is here: SQLite makes a new file for one only
     return [*made, directory.crl]
 
@@ -53,8 +55,8 @@ def renew_server(
     """A new key and certificate of the server; `serve` takes them when it starts again."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = authority.server(operatordocs.parse_hosts(hosts), key.public_key(), now)
-    atomicfiles.replace_file(
-        directory.server_key, forms.private_key_pem(key), atomicfiles.OWNER_MODE
+    operatorfiles.replace_file(
+        directory.server_key, forms.private_key_pem(key), operatorfiles.OWNER_MODE
     )
-    atomicfiles.replace_file(directory.server, certificate.public_bytes(forms.PEM))
+    operatorfiles.replace_file(directory.server, certificate.public_bytes(forms.PEM))
     return [directory.server_key, directory.server]

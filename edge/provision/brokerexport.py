@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edge.core import ConfigError
-from edge.provision import atomicfiles, atomicset
+from edge.durable import fileset
 from edge.provision import certificateforms as forms
+from edge.provision import operatorfiles
 from edge.provision.gatewaystore import GatewayStore
 from edge.provision.registry import NamedCertificate, NamedKind, time_to_text
 from edge.provision.serverdir import ServerDirectory
@@ -47,23 +48,23 @@ def export_for_broker(
     if not out.is_dir():
         raise ConfigError(f"{out}: no such folder; the broker's user must be able to read in it")
     place = key or out / KEY
-    secret = atomicfiles.read_file(place, "key of the broker") if key or place.exists() else None
+    secret = operatorfiles.read_file(place, "key of the broker") if key or place.exists() else None
     named = good[-1] if secret is None else _with_key_here(good, secret, place)
     made = x509.load_der_x509_certificate(named.der)
     revoked = directory.revocations(store, who, now, policy.crl_days)
     state = out.stat()
     group = state.st_gid if state.st_mode & 0o010 else None
     parts = [
-        atomicfiles.PendingFile(out / CA, who.certificate.public_bytes(forms.PEM)),
-        atomicfiles.PendingFile(out / CRL_FILE, revoked),
+        fileset.PendingFile(out / CA, who.certificate.public_bytes(forms.PEM)),
+        fileset.PendingFile(out / CRL_FILE, revoked),
     ]
     if key is not None and secret is not None:
-        mode = atomicfiles.OWNER_MODE if group is None else GROUP_MODE
-        parts.append(atomicfiles.PendingFile(out / KEY, secret, mode, group))
-    parts.append(atomicfiles.PendingFile(out / CERTIFICATE, made.public_bytes(forms.PEM)))
-    atomicset.replace_set(out, parts)
+        mode = operatorfiles.OWNER_MODE if group is None else GROUP_MODE
+        parts.append(fileset.PendingFile(out / KEY, secret, mode, group))
+    parts.append(fileset.PendingFile(out / CERTIFICATE, made.public_bytes(forms.PEM)))
+    fileset.replace_set(out, parts)
     # last, for kerbstone-crl.path lets the broker read everything when the list changes
-    atomicfiles.replace_file(directory.crl, revoked)
+    operatorfiles.replace_file(directory.crl, revoked)
     return ExportResult(named, [part.path for part in parts], secret is not None)
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import ConfigError
+from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
 
 APPLICATION_ID: Final = 0x4B65_7250  # "KerP"
-BUSY_TIMEOUT_MS: Final = 10_000
+BUSY_S: Final = 10.0
 USER_VERSION: Final = 1
 SCHEMA: Final = (
     """CREATE TABLE asked (claim TEXT PRIMARY KEY, digest BLOB NOT NULL, site TEXT NOT NULL,
@@ -120,11 +121,9 @@ class EnrolDatabase:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    db = open_sqlite(path, Access.CREATE, timeout_s=BUSY_S, any_thread=True)
     try:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
+        sync_each_commit(db)
     except BaseException:
         db.close()
         raise

@@ -8,13 +8,11 @@ import ssl
 from collections.abc import Callable
 from email.utils import format_datetime
 from io import BufferedIOBase
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from edge.provision.enroldatabase import EnrolStoreError
 from edge.provision.estanswers import HttpAnswer, problem_answer
-
-if TYPE_CHECKING:
-    from edge.provision.httpsserver import EnrolServer
+from edge.provision.httpsserver import EnrolServer
 
 HEADER_LIMIT: Final = (
     32 << 10
@@ -48,7 +46,7 @@ class _BoundedHeader:
 class EstHandler(http.server.BaseHTTPRequestHandler):
     """See `EnrolServer`. Nothing of a request but its path and its address is logged."""
 
-    server: "EnrolServer"
+    server: EnrolServer
     protocol_version = "HTTP/1.1"
     server_version = "Kerbstone"
     sys_version = ""

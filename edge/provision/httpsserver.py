@@ -6,6 +6,7 @@ the place of one that has not said yet what it wants: of the network that holds 
 """
 
 import contextlib
+import http.server
 import ipaddress
 import socket
 import socketserver
@@ -21,7 +22,6 @@ from typing import Any, Final
 from edge.core import ConfigError
 from edge.identity.httpsclient import NO_CHECK_TIME
 from edge.provision.enrolservice import EnrolService
-from edge.provision.esthandler import EstHandler
 from edge.provision.serverdir import ServerDirectory
 
 LINGER_S: Final = 2.0
@@ -52,7 +52,7 @@ class _Connection:
 
 
 class EnrolServer(socketserver.TCPServer):
-    """Raises OSError when the address cannot be had."""
+    """`handler` reads a request and answers it. Raises OSError when the address cannot be had."""
 
     allow_reuse_address = True
     request_queue_size = 64
@@ -62,6 +62,7 @@ class EnrolServer(socketserver.TCPServer):
         listen: str,
         context: ssl.SSLContext,
         service: EnrolService,
+        handler: type[http.server.BaseHTTPRequestHandler],
         log: Callable[[str], None],
         limits: ConnectionLimits | None = None,
         tick: Callable[[], None] = lambda: None,
@@ -78,7 +79,7 @@ class EnrolServer(socketserver.TCPServer):
         self._lock = threading.Lock()
         self._places: list[_Connection] = []  # the oldest first
         self._threads = 0  # also of those that were put out and have not ended yet
-        super().__init__((host, int(port)), EstHandler)
+        super().__init__((host, int(port)), handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """A thread for it, unless all are at work."""
@@ -162,7 +163,7 @@ class EnrolServer(socketserver.TCPServer):
                 if place not in self._places:
                     raise ConnectionError(EVICTED_TEXT)
             tls.do_handshake()
-            EstHandler(tls, client_address, self)
+            self.finish_request(tls, client_address)
             _linger(tls)
         except (OSError, ValueError) as error:  # ValueError: ssl's, for a socket cut off meanwhile
             self.log(f"{address}: {CLOSED_TEXT}{error}")

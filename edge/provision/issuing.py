@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edge.core import ConfigError
+from edge.durable import fileset
 from edge.identity.names import PLATFORM, is_gateway, is_platform
-from edge.provision import atomicfiles, certrequest, operatordocs
 from edge.provision import certificateforms as forms
+from edge.provision import certrequest, operatordocs, operatorfiles
 from edge.provision.authority import SERVER_DAYS, Authority
 from edge.provision.gatewaystore import GatewayStore
 from edge.provision.registry import NamedCertificate, NamedKind, NameInUseError
@@ -74,19 +75,19 @@ def issue_certificate(
     named = NamedCertificate(
         made.serial_number, request.kind, name, spki, made.public_bytes(Encoding.DER), *life
     )
-    parts = [atomicfiles.PendingFile(out / CA, authority.certificate.public_bytes(forms.PEM))]
+    parts = [fileset.PendingFile(out / CA, authority.certificate.public_bytes(forms.PEM))]
     if key is not None:
         parts.append(
-            atomicfiles.PendingFile(
-                out / f"{name}.key", forms.private_key_pem(key), atomicfiles.OWNER_MODE
+            fileset.PendingFile(
+                out / f"{name}.key", forms.private_key_pem(key), operatorfiles.OWNER_MODE
             )
         )
-    parts.append(atomicfiles.PendingFile(out / f"{name}.crt", made.public_bytes(forms.PEM)))
+    parts.append(fileset.PendingFile(out / f"{name}.crt", made.public_bytes(forms.PEM)))
     try:
         store.registry.add(named)  # first: what is nowhere written down could not be revoked
     except NameInUseError as error:
         raise ConfigError(str(error)) from None
-    atomicfiles.replace_files(parts)
+    fileset.replace_files(parts)
     return IssueResult(named, [part.path for part in parts])
 
 
@@ -140,7 +141,7 @@ def _check(request: IssueRequest) -> None:
 def _requested(request: IssueRequest) -> certrequest.PublicKey:
     """The key in a request that was brought. Raises ConfigError."""
     assert request.csr is not None
-    data = atomicfiles.read_file(request.csr, "certificate request")
+    data = operatorfiles.read_file(request.csr, "certificate request")
     try:
         asked = certrequest.read_csr_file(data)
         certrequest.check_common_name(asked, request.name)

@@ -18,7 +18,7 @@ from edge.identity import siteconfig
 from edge.identity.claim import CLAIM_NAME, Claim, sign_claim
 from edge.identity.names import is_gateway, spki_hash
 from edge.identity.network import Network
-from edge.provision import atomicfiles
+from edge.provision import operatorfiles
 from edge.provision.registry import time_to_text
 
 CODE_BYTES: Final = 16  # 128 bit: 26 letters of base32
@@ -37,7 +37,7 @@ class WrittenClaim(NamedTuple):
 
 def operator_key(path: Path) -> Ed25519PrivateKey:
     """Raises ConfigError."""
-    data = atomicfiles.read_file(path, "operator's key")
+    data = operatorfiles.read_file(path, "operator's key")
     if path.stat().st_mode & 0o077:
         raise ConfigError(f"{path}: others may read this key: chmod 600 {path}")
     try:
@@ -75,7 +75,7 @@ def parse_network(pairs: Sequence[str]) -> Network | None:
 
 def _secret(key: str, path: Path) -> str:
     try:
-        return atomicfiles.read_file(path, key).decode().strip("\r\n")
+        return operatorfiles.read_file(path, key).decode().strip("\r\n")
     except UnicodeDecodeError:
         text = f"{path}: a {key} must be UTF-8, because it is used unchanged"
         raise ConfigError(text) from None
@@ -99,7 +99,7 @@ def new_claim(
     except msgspec.ValidationError as error:
         raise ConfigError(f"this claim would be invalid: {error}") from None
     path = out / CLAIM_NAME
-    atomicfiles.create_file(path, sign_claim(claim, key), atomicfiles.OWNER_MODE)
+    operatorfiles.create_file(path, sign_claim(claim, key), operatorfiles.OWNER_MODE)
     text = f"{claim.gateway}\n{claim.site} {claim.role}\nclaim {claim.claim}\n"
     return WrittenClaim(path, claim, f"{text}until {claim.expires}\n")
 
@@ -139,7 +139,7 @@ def sign_config(
     number of the one that it replaces in `out`.
     """
     try:
-        text = atomicfiles.read_file(config, "configuration").decode()
+        text = operatorfiles.read_file(config, "configuration").decode()
         site = tomllib.loads(text).get("site")
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{config}: not TOML: {error}") from None
@@ -151,7 +151,7 @@ def sign_config(
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{gateway}.json"
     serial = max(int(now.timestamp()), after + 1, _serial(path, key) + 1)
-    atomicfiles.replace_file(path, siteconfig.sign_site_config(text, gateway, serial, key))
+    operatorfiles.replace_file(path, siteconfig.sign_site_config(text, gateway, serial, key))
     return path, serial
 
 
@@ -163,7 +163,7 @@ def _serial(path: Path, key: Ed25519PrivateKey) -> int:
     if not path.exists():
         return 0
     try:
-        found = siteconfig.parse_signed_config(atomicfiles.read_file(path, "configuration"))
+        found = siteconfig.parse_signed_config(operatorfiles.read_file(path, "configuration"))
     except siteconfig.SignedConfigError as error:
         raise ConfigError(f"{path}: {error}; remove this file") from None
     if not siteconfig.signed_by(found, key.public_key()):

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge.core import ConfigError
 from edge.identity.names import PLATFORM, is_gateway
-from edge.provision import atomicfiles, authority
+from edge.provision import authority, operatorfiles
 from edge.provision import certificateforms as forms
 from edge.provision.authority import Authority, PkiError, Revoked
 from edge.terminal import Parser, echo
@@ -46,10 +46,10 @@ class SmallAuthority:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         who = authority.create_authority(name, now, hosts, CA_DAYS)
-        atomicfiles.replace_file(
-            folder / "ca.key", forms.private_key_pem(who.key), atomicfiles.OWNER_MODE
+        operatorfiles.replace_file(
+            folder / "ca.key", forms.private_key_pem(who.key), operatorfiles.OWNER_MODE
         )
-        atomicfiles.replace_file(folder / "ca.crt", who.certificate.public_bytes(forms.PEM))
+        operatorfiles.replace_file(folder / "ca.crt", who.certificate.public_bytes(forms.PEM))
         one = cls(folder, who)
         one.renew_list(now)
         return one
@@ -75,7 +75,7 @@ class SmallAuthority:
         if old is not None:
             number += old.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
         made = self.who.crl((Revoked(*line) for line in lines.items()), now, LIST_DAYS, number)
-        atomicfiles.replace_file(self.folder / "crl.pem", made)
+        operatorfiles.replace_file(self.folder / "crl.pem", made)
 
     def warning(self, now: datetime.datetime) -> str | None:
         """What to say of the list's life; None in its first half."""
@@ -118,10 +118,10 @@ def _pair(path: Path, sign: Callable[..., x509.Certificate]) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     made = sign(key.public_key())
     path.parent.mkdir(exist_ok=True)
-    atomicfiles.replace_file(
-        path.with_name(f"{path.name}.key"), forms.private_key_pem(key), atomicfiles.OWNER_MODE
+    operatorfiles.replace_file(
+        path.with_name(f"{path.name}.key"), forms.private_key_pem(key), operatorfiles.OWNER_MODE
     )
-    atomicfiles.replace_file(path.with_name(f"{path.name}.crt"), made.public_bytes(forms.PEM))
+    operatorfiles.replace_file(path.with_name(f"{path.name}.crt"), made.public_bytes(forms.PEM))
 
 
 def _serial(folder: Path, gateway: str) -> int:

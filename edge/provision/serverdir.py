@@ -18,7 +18,7 @@ from msgspec import Meta
 from edge.core import ConfigError
 from edge.identity import siteconfig
 from edge.identity.claim import Claim
-from edge.provision import atomicfiles, authority
+from edge.provision import authority, operatorfiles
 from edge.provision.authority import Authority, Revoked
 from edge.provision.gatewaystore import GatewayStore
 
@@ -65,7 +65,7 @@ class ServerDirectory:
 
     def policy(self) -> Policy:
         """Raises ConfigError."""
-        data = atomicfiles.read_file(self.policy_file, "policy")
+        data = operatorfiles.read_file(self.policy_file, "policy")
         try:
             policy = msgspec.convert(tomllib.loads(data.decode()), Policy)
             for operator in policy.operators.values():
@@ -96,14 +96,14 @@ class ServerDirectory:
         self, store: GatewayStore, authority: Authority, now: datetime, days: int
     ) -> None:
         """Write the CRL, whole. Raises OSError."""
-        atomicfiles.replace_file(self.crl, self.revocations(store, authority, now, days))
+        operatorfiles.replace_file(self.crl, self.revocations(store, authority, now, days))
 
     def config(self, gateway: str) -> bytes | None:
         """What an operator signed for this gateway: its box verifies it. Raises ConfigError."""
         path = self.configs / f"{gateway}.json"
         if not path.exists():
             return None
-        data = atomicfiles.read_file(path, "configuration")
+        data = operatorfiles.read_file(path, "configuration")
         try:
             siteconfig.parse_signed_config(data)
         except siteconfig.SignedConfigError as error:

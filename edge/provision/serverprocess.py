@@ -10,6 +10,7 @@ from typing import Final
 from edge.provision.authority import Authority
 from edge.provision.enroldatabase import EnrolStoreError
 from edge.provision.enrolservice import EnrolService
+from edge.provision.esthandler import EstHandler
 from edge.provision.gatewaystore import GatewayStore
 from edge.provision.httpsserver import ConnectionLimits, EnrolServer, tls_context
 from edge.provision.serverdir import Policy, ServerDirectory
@@ -73,7 +74,9 @@ class ServerProcess:
             service = EnrolService(directory, policy, self.store, who, now)
             publisher = CrlPublisher(directory, policy, self.store, who, now, log)
             address = listen or policy.listen
-            self.server = EnrolServer(address, tls, service, log, limits, publisher.tick)
+            self.server = EnrolServer(
+                address, tls, service, EstHandler, log, limits, publisher.tick
+            )
         except BaseException:
             self.store.close()
             raise

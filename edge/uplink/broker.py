@@ -145,4 +145,5 @@ def _context(ca: Path | None, cert: Path | None, key: Path | None) -> ssl.SSLCon
 
 
 def _certificate_error(error: OSError) -> str:
-    return getattr(error, "reason", None) or error.strerror or str(error)
+    reason = error.reason if isinstance(error, ssl.SSLError) else ""
+    return reason or error.strerror or str(error)

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from edge.core import Envelope
-from edge.wire.clockmoments import SAME_US, TRUST, KnownBounds, wall_times
+from edge.core import Envelope, TimeQuality
+from edge.wire.clockmoments import SAME_US, KnownBounds, wall_times
 
-CERTAIN_RANK: Final = TRUST.index("ntp")  # from there on a wall time is one
 MARKS_LIMIT: Final = 16  # of a boot
 SAME_NS: Final = SAME_US * 1000
 CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
@@ -20,7 +19,7 @@ class ClockMarkLike(Protocol):
     @property
     def wall_ns(self) -> int: ...
     @property
-    def tq(self) -> str: ...
+    def tq(self) -> TimeQuality: ...
 
 
 class ClockMap:
@@ -42,10 +41,10 @@ class ClockMap:
         if self.holds(now):
             return False
         if len(self.marks) >= MARKS_LIMIT:  # what a certain one can stand for goes first
-            unsure = (n for n, mark in enumerate(self.marks) if _trust(mark) < CERTAIN_RANK)
+            unsure = (n for n, mark in enumerate(self.marks) if not mark.tq.is_synchronised)
             del self.marks[next(unsure, 0)]
         self.marks.append(now)
-        return _trust(now) >= CERTAIN_RANK
+        return now.tq.is_synchronised
 
 
 def best_mark(marks: Sequence[ClockMarkLike], to_ns: int) -> ClockMarkLike | None:
@@ -59,9 +58,9 @@ def best_mark(marks: Sequence[ClockMarkLike], to_ns: int) -> ClockMarkLike | Non
     found: ClockMarkLike | None = None
     for mark in sorted(_without_overruled(marks), key=lambda mark: mark.mono_ns):
         if mark.mono_ns >= to_ns and found is not None:
-            if _trust(found) >= CERTAIN_RANK:
+            if found.tq.is_synchronised:
                 break
-            if _trust(mark) <= _trust(found):
+            if mark.tq.rank <= found.tq.rank:
                 continue
         found = mark
     return found
@@ -101,27 +100,23 @@ def envelope_by(
 ) -> Envelope:
     """By this mark."""
     if mark is None:  # 1970 by itself; `dated` puts it between its bounds
-        start_ns, end_ns, bounds = wall_times(-from_ns, "none", known, from_ns, to_ns)
-        return Envelope(start_ns, end_ns, "none", backfilled, redelivered, bounds)
+        start_ns, end_ns, bounds = wall_times(-from_ns, TimeQuality.NONE, known, from_ns, to_ns)
+        return Envelope(start_ns, end_ns, TimeQuality.NONE, backfilled, redelivered, bounds)
     start_ns, end_ns, bounds = wall_times(_shift(mark), mark.tq, known, from_ns, to_ns)
     return Envelope(start_ns, end_ns, mark.tq, backfilled, redelivered, bounds)
 
 
 def _without_overruled(marks: Sequence[ClockMarkLike]) -> Sequence[ClockMarkLike]:
     """Without those that were overruled. At most one boot's, and nearly always all of them."""
-    sure = [mark for mark in marks if _trust(mark) >= CERTAIN_RANK]
+    sure = [mark for mark in marks if mark.tq.is_synchronised]
     if len(sure) < 2:
         return marks
     shift = _shift(max(sure, key=lambda mark: mark.mono_ns))
     return [
         mark
         for mark in marks
-        if _trust(mark) < CERTAIN_RANK or abs(_shift(mark) - shift) <= CORRECTION_NS
+        if not mark.tq.is_synchronised or abs(_shift(mark) - shift) <= CORRECTION_NS
     ]
-
-
-def _trust(mark: ClockMarkLike) -> int:
-    return TRUST.index(mark.tq)
 
 
 def _shift(mark: ClockMarkLike) -> int:

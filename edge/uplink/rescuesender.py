@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Literal
 
-from edge.core import Envelope, Record
+from edge.core import Envelope, Record, RecordKey
 from edge.core.numbers import Numbers
 from edge.uplink.broker import Broker
 from edge.uplink.delivery import NOT_AUTHORIZED
@@ -135,8 +135,10 @@ class RescueSender:
             self.done.confirmed += 1
 
     def _forget(self, key: Hashable) -> None:
-        place = getattr(key, "epoch", 0), str(getattr(key, "stream", ""))
-        self._waiting.get(place, set()).discard(getattr(key, "seq", 0))
+        if not isinstance(key, RecordKey):
+            return
+        place = key.epoch, str(key.stream)
+        self._waiting.get(place, set()).discard(key.seq)
         if not self._waiting.get(place, {0}):
             del self._waiting[place]
 

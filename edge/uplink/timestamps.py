@@ -11,7 +11,7 @@ from typing import Final
 
 import msgpack
 
-from edge.core import Envelope, Record, Stamp
+from edge.core import Envelope, Record, Stamp, TimeQuality
 from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
 from edge.uplink.sendqueue import Backlog
 from edge.wire.clockmoments import KnownBounds, Moment, make_moment, parse_moments
@@ -162,5 +162,5 @@ class Timestamper:
 def manifest_moment(boot: int, mark: ClockMarkLike | None, known: KnownBounds) -> Moment:
     """For the manifest. A boot without a mark has no wall time."""
     if mark is None:
-        return make_moment(boot, 0, 0, "none", known)
+        return make_moment(boot, 0, 0, TimeQuality.NONE, known)
     return make_moment(boot, mark.mono_ns, mark.wall_ns, mark.tq, known)

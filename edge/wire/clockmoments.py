@@ -7,8 +7,8 @@ stored against what was sealed. Wall times are an envelope, outside of the diges
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-TRUST: Final = ("none", "floor", "rtc", "ntp", "nts")
-UNSURE: Final = ("none", "floor")  # these are sent with bounds
+from edge.core import TimeQuality
+
 SAME_US: Final = 10_000  # two looks at an offset that has not changed
 MOMENTS_LIMIT: Final = 32  # of one manifest
 LATEST: Final = 1 << 62  # us, Unix or monotonic: whatever lies beyond is no time
@@ -27,7 +27,7 @@ class Moment(NamedTuple):
     boot: int
     mono_us: int
     wall_us: int
-    tq: str
+    tq: TimeQuality
     before_us: int | None = None
     after_us: int | None = None
 
@@ -46,7 +46,7 @@ class Moment(NamedTuple):
 
     def packed(self) -> list[Any]:
         """`[boot, mono, wall, tq, before, after]`."""
-        return list(self)
+        return [*self[:3], str(self.tq), *self[4:]]
 
     def dated(self, from_us: int, to_us: int) -> tuple[int, int, KnownBounds | None]:
         """From, to and bounds (Unix us) of a record, as its gateway dates it by this moment."""
@@ -64,11 +64,13 @@ def _is_near(us: int | None, other_us: int | None) -> bool:
     return abs(us - other_us) <= SAME_US
 
 
-def make_moment(boot: int, mono_ns: int, wall_ns: int, tq: str, known: KnownBounds) -> Moment:
+def make_moment(
+    boot: int, mono_ns: int, wall_ns: int, tq: TimeQuality, known: KnownBounds
+) -> Moment:
     """As a manifest says it. A `none` dates nothing: only what is known around it counts."""
-    if tq == "none":
+    if tq is TimeQuality.NONE:
         mono_ns = wall_ns = 0
-    around = (_us(known[0]), _us(known[1])) if tq in UNSURE else (None, None)
+    around = (_us(known[0]), _us(known[1])) if tq.is_guessed else (None, None)
     return Moment(boot, mono_ns // 1000, wall_ns // 1000, tq, *around)
 
 
@@ -80,16 +82,16 @@ def parse_moments(found: object) -> tuple[Moment, ...]:
 
 
 def wall_times(
-    shift_ns: int, tq: str, known: KnownBounds | None, from_ns: int, to_ns: int
+    shift_ns: int, tq: TimeQuality, known: KnownBounds | None, from_ns: int, to_ns: int
 ) -> tuple[int, int, KnownBounds | None]:
     """From, to and bounds (Unix ns) of a record, by wall - monotonic of its boot.
 
     With `known` those that are unsure keep between their bounds.
     """
     length_ns, start_ns, bounds = to_ns - from_ns, from_ns + shift_ns, None
-    if known and tq == "none":
+    if known and tq is TimeQuality.NONE:
         start_ns = 0  # this wall cannot be right
-    if known and tq in UNSURE:
+    if known and tq.is_guessed:
         bounds = _bounds(known, from_ns, length_ns)
     if bounds is not None:
         low, high = bounds
@@ -115,8 +117,8 @@ def _bounds(known: KnownBounds, from_ns: int, length_ns: int) -> KnownBounds | N
 def _moment(found: object) -> Moment:
     match found:
         case [
-            int(boot), int(mono), int(wall), str(tq), int() | None as before, int() | None as after
-        ] if tq in TRUST:  # fmt: skip
+            int(boot), int(mono), int(wall), word, int() | None as before, int() | None as after
+        ] if (tq := TimeQuality.parse(word)) is not None:  # fmt: skip
             made = Moment(boot, mono, wall, tq, before, after)
         case _:
             raise ValueError(f"{found!r:.80} is not [boot, monotonic, wall, tq, before, after]")

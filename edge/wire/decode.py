@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from edge.core import TOPIC_PREFIX
+from edge.core import TOPIC_PREFIX, TimeQuality
 from edge.wire.batches import raw_sweeps
 from edge.wire.records import JSON, MSGPACK, RAW
 from edge.wire.strict import (
@@ -17,9 +17,7 @@ from edge.wire.strict import (
 from edge.wire.topics import Topic, check_identifier, parse_topic
 
 MAX_NUMBER: Final = 1 << 53  # JavaScript's whole numbers end there
-QUALITIES_OF_TIME: Final = frozenset({"none", "floor", "rtc", "ntp", "nts"})
 JSON_TYPES: Final = frozenset({JSON, "application/json"})
-UNSURE: Final = ("none", "floor")  # only these are sent with bounds
 MOMENT: Final = re.compile(
     r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]\.[0-9]{3}Z"
 )
@@ -116,9 +114,9 @@ def _header(data: dict[str, Any], topic: Topic) -> None:
     for name in ("from", "to"):
         if data.get(name).__class__ is not str:
             raise WireError(f"{name} is missing")
-    tq = data.get("tq")
-    if tq.__class__ is not str or tq not in QUALITIES_OF_TIME:
-        raise WireError(f"tq is {tq!r:.20}")
+    tq = TimeQuality.parse(data.get("tq"))
+    if tq is None:
+        raise WireError(f"tq is {data.get('tq')!r:.20}")
     if "bounds" in data:
         _bounds(data["bounds"], tq)
     for name in FLAGS:
@@ -126,9 +124,9 @@ def _header(data: dict[str, Any], topic: Topic) -> None:
             raise WireError(f"{name} is present but not true")
 
 
-def _bounds(bounds: Any, tq: str) -> None:
+def _bounds(bounds: Any, tq: TimeQuality) -> None:
     """The earliest and the latest that the wall can have shown; null for an end nobody knows."""
-    if tq not in UNSURE:
+    if not tq.is_guessed:
         raise WireError(f"bounds are present, but tq is {tq}")
     if bounds.__class__ is not list or len(bounds) != 2 or bounds == [None, None]:
         raise WireError("bounds must be a pair with at least one time")

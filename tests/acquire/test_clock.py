@@ -20,7 +20,9 @@ from edge.acquire.clock import (
     discipline,
 )
 from edge.acquire.timefloor import CEILING_NS, DAY_NS, YEAR_NS
+from edge.core import TimeQuality
 from edge.core.release import RELEASED, RELEASED_NS
+from tests.kit.clock import FLOOR, NONE, NTP, NTS, RTC
 
 S = 1_000_000_000
 TODAY_NS = RELEASED_NS + 20 * DAY_NS
@@ -37,9 +39,9 @@ class ClockMachine:
         self.state: Discipline | None = UNSYNCED
         self.asked = 0
 
-    def clock(self, synced_as: str = "ntp") -> SystemClock:
+    def clock(self, synced_as: TimeQuality = NTP) -> SystemClock:
         return SystemClock(
-            synced_as=synced_as,  # type: ignore[arg-type]
+            synced_as=synced_as,
             root=self.root,
             wall_ns=lambda: self.wall_ns,
             mono_ns=lambda: self.mono_ns,
@@ -105,8 +107,10 @@ def test_a_wall_that_cannot_be_right_is_said_to_be_wrong(
     assert clock.wrong() == RELEASED_NS
 
 
-@pytest.mark.parametrize("word", ["ntp", "nts"])
-def test_a_synchronised_clock_is_what_the_site_says(machine: ClockMachine, word: str) -> None:
+@pytest.mark.parametrize("word", [NTP, NTS])
+def test_a_synchronised_clock_is_what_the_site_says(
+    machine: ClockMachine, word: TimeQuality
+) -> None:
     machine.state = SYNCED
     clock = machine.clock(word)
     assert clock.now().tq == word
@@ -147,17 +151,17 @@ def test_the_file_of_timesyncd_raises_the_floor(machine: ClockMachine) -> None:
 
 def test_an_rtc_counts_when_the_kernel_took_the_time_from_it(machine: ClockMachine) -> None:
     machine.rtc("rtc0", "0\n")
-    assert machine.clock().now().tq == "floor"
+    assert machine.clock().now().tq == FLOOR
     machine.rtc("rtc1", "1\n")
-    assert machine.clock().now().tq == "rtc"
+    assert machine.clock().now().tq == RTC
     machine.rtc("rtc1", "\xff")
-    assert machine.clock().now().tq == "floor"
+    assert machine.clock().now().tq == FLOOR
 
 
 def test_an_rtc_with_an_empty_battery_is_no_source(machine: ClockMachine) -> None:
     machine.rtc("rtc0", "1\n")
     machine.wall_ns = 946_684_800 * S  # 2000
-    assert machine.clock().now().tq == "none"
+    assert machine.clock().now().tq == NONE
 
 
 def test_a_clock_that_somebody_set_is_not_the_rtc_s_until_it_was_synchronised(

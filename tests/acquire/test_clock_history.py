@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from edge.acquire.clock import Discipline, SystemClock
 from edge.acquire.timefloor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
 from edge.core.release import RELEASED_NS
-from edge.gateway.windowschedule import SYNCED, WindowSchedule
+from edge.gateway.windowschedule import WindowSchedule
 from edge.outbox import ClockMark
 from edge.outbox.clockmap import boot_bounds, forget_before, read_marks, write_mark
 from edge.outbox.database import SCHEMA, Database
@@ -193,7 +193,7 @@ def test_an_honest_history_is_bounded_by_the_truth(boots: list[ClockBoot], alone
         assert all(
             stamp.wall_ns - stamp.mono_ns == each.began_ns
             for stamp in each.stamps
-            if stamp.tq in SYNCED
+            if stamp.tq.is_synchronised
         )
         low, high = boot_bounds(box.map, number)
         assert low is None or low <= each.began_ns

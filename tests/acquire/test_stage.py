@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge.acquire import stage as staging
 from edge.acquire.stage import (
-    FRAME,
+    STAGE_FRAMES,
     Entry,
     Stage,
     StageHeader,
@@ -252,7 +251,7 @@ MALFORMED: tuple[Any, ...] = (
 
 def segment_of(path: Path, body: bytes) -> list[StageSegment]:
     """What a stage with this as its header, and the right checksum, is taken for."""
-    path.write_bytes(FRAME.pack(len(body), zlib.crc32(body)) + body)
+    path.write_bytes(STAGE_FRAMES.pack(body))
     found = find_segments(path.parent, "boot")
     assert found in ([], [open_segment(path)])
     return found

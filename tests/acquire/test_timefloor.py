@@ -18,6 +18,7 @@ from edge.acquire.timefloor import (
 )
 from edge.core.release import RELEASED_NS
 from tests.acquire.test_clock import SYNCED, TODAY_NS, UNSYNCED, ClockMachine
+from tests.kit.clock import NTS, RTC
 
 S = 1_000_000_000
 WRONG_NS = 14 * YEAR_NS
@@ -66,13 +67,13 @@ def test_a_far_time_is_watched_first(machine: ClockMachine, ahead_ns: int, word:
 def test_a_far_time_of_an_rtc_is_the_rtc_s_until_it_is_believed(machine: ClockMachine) -> None:
     machine.rtc("rtc0", "1\n")
     machine.wall_ns += YEAR_NS
-    assert machine.clock().now().tq == "rtc"
+    assert machine.clock().now().tq == RTC
 
 
 @pytest.mark.parametrize("ahead_ns", [-40 * DAY_NS, 0, YEAR_NS, WRONG_NS])
 def test_signed_time_is_believed_at_once_if_it_can_be(machine: ClockMachine, ahead_ns: int) -> None:
     machine.wall_ns = RELEASED_NS + 50 * DAY_NS + ahead_ns
-    clock = machine.clock("nts")
+    clock = machine.clock(NTS)
     clock.raise_floor(RELEASED_NS + 50 * DAY_NS)
     assert clock.now().tq == "nts"
     machine.wall_ns = RELEASED_NS - CORRECTION_NS - 1

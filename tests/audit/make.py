@@ -22,6 +22,7 @@ from tests.audit.tamper import (
     said,
     without,
 )
+from tests.kit.clock import NONE, NTP
 from tests.kit.scripted import E1, E2, E3, E4, NOON_US, S, ScriptedGateway, Sent, device_key, honest
 
 FOLDER: Final = Path(__file__).parent / "vectors"
@@ -285,11 +286,11 @@ def corrected_by_nobody() -> Vector:
 
 def _without_a_clock() -> ScriptedGateway:
     street = ScriptedGateway(SIGN)
-    street.tq = "none"
+    street.tq = NONE
     street.start(E1)
     street.minutes(2)
     street.seal()
-    street.tq = "ntp"
+    street.tq = NTP
     street.minutes(2)
     street.seal()
     return street

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
 
 from edge.cli.main import VERBS, main
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from tests.kit.scripted import GW, Sent, entries
 
 FOLDER: Final = Path(__file__).parent / "vectors"

@@ -21,6 +21,7 @@ from edge.process.merge import merge_bodies
 from edge.uplink.broker import make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics
+from tests.kit.clock import NTP
 
 GW: Final = "gw"
 REPORT_S: Final = 0.5
@@ -47,7 +48,7 @@ async def live(writer: AsyncOutbox, sender: Sender, clock: SystemClock, every_s:
 
 
 def _mark(now: Any) -> tuple[int, int, Any]:
-    return now.mono_ns, now.wall_ns, "ntp"
+    return now.mono_ns, now.wall_ns, NTP
 
 
 async def main(words: dict[str, Any]) -> None:
@@ -55,7 +56,7 @@ async def main(words: dict[str, Any]) -> None:
     clock = SystemClock()
     writer = await AsyncOutbox.start(
         Path(words["folder"]), limit_bytes=256 << 20, boot_id="b", run_dir=Path(words["run"]),
-        merge=merge_bodies, ballast_bytes=0,
+        merge=merge_bodies, ballast_bytes=0, on_rows=lambda rows: sender.offer(rows),
     )  # fmt: skip
     receipt_s, per_s = words["receipt_s"], words["per_s"]
     usual = SenderOptions(receipt_s=receipt_s)
@@ -74,7 +75,6 @@ async def main(words: dict[str, Any]) -> None:
             alarm=lambda kind, text: print(kind, text, file=sys.stderr, flush=True),
         ),
     )
-    writer.on_rows = sender.offer
     async with asyncio.TaskGroup() as group:
         group.create_task(sender.run())
         if words["live_s"]:

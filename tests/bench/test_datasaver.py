@@ -12,7 +12,7 @@ from edge.process.merge import merge_bodies
 from edge.uplink.broker import make_broker
 from tests.bench.report import Report
 from tests.kit.citybroker import running
-from tests.kit.clock import RealClock
+from tests.kit.clock import NTP, RealClock
 from tests.kit.link import CountingProxy
 from tests.kit.uplink import box
 from tests.kit.virtualgateway import MONO_0, WALL_0, Commit, S, lived
@@ -32,7 +32,7 @@ class Virtual(RealClock):
         self.mono_ns = MONO_0
 
     def now(self) -> Stamp:
-        return Stamp(self.mono_ns, WALL_0 + self.mono_ns - MONO_0, "ntp")
+        return Stamp(self.mono_ns, WALL_0 + self.mono_ns - MONO_0, NTP)
 
     async def sleep_until(self, mono_ns: int) -> None:
         await asyncio.sleep(0.01)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli.main import VERBS
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from edge.uplink.manifests import Manifests
 from tests.kit.broker import free_port
 from tests.kit.command import Command

@@ -13,6 +13,7 @@ import pytest
 from edge.outbox import ClockMark, Outbox
 from edge.outbox.salvage import Salvage
 from edge.outbox.storefiles import quarantine
+from tests.kit.clock import NONE
 from tests.kit.command import Command
 from tests.kit.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
 from tests.long import more, size
@@ -85,7 +86,7 @@ def test_rows_that_are_in_the_log_alone_and_behind_a_torn_frame(
     outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
     for first in range(0, 200, 50):
-        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, "none"))
+        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, NONE))
     (tmp_path / "cut").mkdir()
     for name in ("outbox.db", "outbox.db-wal"):
         shutil.copy(tmp_path / "o" / name, tmp_path / "cut")
@@ -152,7 +153,7 @@ def test_a_log_whose_database_is_gone_is_read(
     outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
     for first in range(0, 200, 50):
-        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, "none"))
+        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, NONE))
     (tmp_path / "alone").mkdir()
     shutil.copy(tmp_path / "o/outbox.db-wal", tmp_path / "alone")
     outbox.close()

@@ -18,8 +18,10 @@ from edge.core import Contact, Draft, Edge, Record, Sweep
 from edge.gateway.ingest import Ingest
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.replaying import Replay, read_edge_rows
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
 from tests.kit.clock import VirtualClock
+from tests.kit.ports import CountedRetained
 from tests.long import examples
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +114,9 @@ def test_edges_that_come_in_as_the_daemon_takes_them_give_the_same_records(
     sizes: list[int],
 ) -> None:
     wiring, pipeline = parts()
-    ingest = Ingest(wiring, pipeline, NoStage(), VirtualClock())  # type: ignore[arg-type]
+    clock, stage = VirtualClock(), NoStage()
+    urgent = UrgentEvents(clock)
+    ingest = Ingest(wiring, pipeline, stage, clock, urgent, CountedRetained())  # type: ignore[arg-type]
     pipeline.engine.start(0)
     ingest.edges([Edge(line, False, 0, 0) for line in opened()])
     drafts: list[Draft] = []
@@ -125,10 +129,9 @@ def test_edges_that_come_in_as_the_daemon_takes_them_give_the_same_records(
         at += len(before)
         ingest.edges(before)
         if len(before) < len(batch):
-            drafts += [*ingest.urgent, *pipeline.close(end_ns)]
-            ingest.urgent.clear()
+            drafts += [*urgent.take(), *pipeline.close(end_ns)]
             end_ns += PERIOD_NS
-    drafts += [*ingest.urgent, *pipeline.close(end_ns)]
+    drafts += [*urgent.take(), *pipeline.close(end_ns)]
     assert said(drafts) == said(with_levels())
 
 

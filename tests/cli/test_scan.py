@@ -20,7 +20,7 @@ from drivers.scan.found import Pace
 from drivers.sim.i2c import I2cKernel
 from edge.cli.scan import RUN_DIR
 from edge.config import load_site
-from edge.control.locks import BusLock
+from edge.control.buslock import BusLock
 from edge.control.protocol import VerbError
 from edge.diagnose import scanning
 from edge.diagnose.scanning import Scan, make_scan_job

@@ -10,6 +10,7 @@ from edge.cli import check
 from edge.config import Problems, Site, load_site
 from edge.core import Stamp
 from edge.core.driver import DriverSpec, Option, SerialLine
+from tests.kit.clock import NTP
 
 EVEN = SerialLine(2400, 8, "E", 1)
 CATALOGUE: Mapping[str, DriverSpec] = {
@@ -98,7 +99,7 @@ def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     class Clock:
         def now(self) -> Stamp:
-            return Stamp(0, self.wall_ns, "ntp")
+            return Stamp(0, self.wall_ns, NTP)
 
         wall_ns = 0
 

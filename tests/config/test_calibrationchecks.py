@@ -6,7 +6,7 @@ import pytest
 
 from edge.config.model import Cell
 from edge.config.valuerules import model_rules
-from edge.core import Stamp
+from edge.core import Stamp, TimeQuality
 from edge.gateway.calibrationsetup import (
     calibration_record,
     device_cells,
@@ -16,6 +16,7 @@ from edge.gateway.calibrationsetup import (
 from edge.process.aan803 import TABLES
 from edge.process.calibration import Correction, InputPoint
 from tests.config.conftest import RIGHT, Read, Wrong
+from tests.kit.clock import FLOOR, NONE, NTP, RTC
 
 BUSES = """
 [bus.air]
@@ -83,20 +84,20 @@ def test_what_is_configured_is_what_the_engine_does(read: Read) -> None:
 @pytest.mark.parametrize(
     ("day", "tq", "found"),
     [
-        ("2027-03-01", "ntp", {}),
-        ("2027-03-02", "ntp", {"hut": {"pm2_5"}}),
-        ("2027-03-02", "rtc", {"hut": {"pm2_5"}}),
-        ("2027-03-02", "floor", {"hut": {"pm2_5"}}),  # the clock may be slow: it is later still
-        ("2027-03-01", "floor", {}),
-        ("2037-03-02", "none", {}),
-        ("1970-01-01", "none", {}),
+        ("2027-03-01", NTP, {}),
+        ("2027-03-02", NTP, {"hut": {"pm2_5"}}),
+        ("2027-03-02", RTC, {"hut": {"pm2_5"}}),
+        ("2027-03-02", FLOOR, {"hut": {"pm2_5"}}),  # the clock may be slow: it is later still
+        ("2027-03-01", FLOOR, {}),
+        ("2037-03-02", NONE, {}),
+        ("1970-01-01", NONE, {}),
     ],
 )
 def test_it_counts_up_to_its_last_day_if_the_day_is_known(
-    read: Read, day: str, tq: str, found: dict[str, set[str]]
+    read: Read, day: str, tq: TimeQuality, found: dict[str, set[str]]
 ) -> None:
     wall = datetime.datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()
-    assert expired_points(read(ALL), Stamp(0, int(wall * 1e9), tq)) == found  # type: ignore[arg-type]
+    assert expired_points(read(ALL), Stamp(0, int(wall * 1e9), tq)) == found
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from edge.core import Draft, Stamp
-from edge.gateway.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor, HealthSources
-from edge.gateway.healthcounts import Numbers, queue_fields
+from edge.gateway.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor
+from edge.gateway.healthsources import HealthSources, Numbers, queue_fields
 from edge.health.board import Board, Space
 from edge.health.boxalarms import BoxReadings, read_box
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts
+from tests.kit.clock import NTP
 from tests.kit.kerneltrees import pi
 
 STEPS: Final = 130  # of CHECK_NS: a little more than an hour
@@ -53,12 +54,12 @@ async def _box(root: Path) -> list[Draft]:
         queue, devices, lambda: link, lambda: {"stage_overflow": 0, "bus_restarts": 0},
         lambda: LogCounts(31, 3122, 0, None),
     )  # fmt: skip
-    monitor = BoxMonitor(about, sources, root, Stamp(0, 0, "ntp"), read_box=seen)
+    monitor = BoxMonitor(about, sources, root, Stamp(0, 0, NTP), read_box=seen)
     drafts: list[Draft] = []
     for step in range(1, STEPS):
         reads += 30
         if step == STEPS // 2:
             (root / THERMAL).write_text("86312\n", encoding="utf-8")
-        now = Stamp(step * CHECK_NS, 0, "ntp")
+        now = Stamp(step * CHECK_NS, 0, NTP)
         drafts += [*await monitor.observe(now), *monitor.due(now)]
     return drafts

@@ -5,8 +5,7 @@ from dataclasses import replace
 from functools import reduce
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec.structs import asdict
 
@@ -33,6 +32,7 @@ from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import make_signer
 from edge.gateway.overload import OverloadMonitor, ShedCounts
 from edge.gateway.rawdrafts import make_raw_drafts
+from edge.gateway.urgentevents import UrgentEvents
 from edge.link.budget import LEVEL_TEXTS
 from edge.link.linkstate import TakenStep as Taken
 from edge.outbox.downsample import merge_records
@@ -47,6 +47,7 @@ from edge.wire.clockmoments import Moment
 from edge.wire.contract import EVENTS
 from edge.wire.contract.boxevent import Alarm
 from tests.kit.certificates import CertificateAuthority
+from tests.kit.clock import NONE, NTP, NTS, VirtualClock
 from tests.kit.engine import (
     PM25,
     TEMPERATURE,
@@ -54,6 +55,7 @@ from tests.kit.engine import (
     sweeps,
 )
 from tests.kit.lives import GatewayLife, GatewayStorage, lived
+from tests.kit.ports import CountedRetained
 
 GW = "gw-1"
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
@@ -81,13 +83,13 @@ def again(records: Iterable[Record], encoding: Encoding) -> Iterator[ArrivedMess
     """Of a backlog, sent before, of a boot that never knew the time."""
     for record in records:
         begin = WALL_NS + record.from_ns
-        times = Envelope(begin, WALL_NS + record.to_ns, "none", True, True, (begin, None))
+        times = Envelope(begin, WALL_NS + record.to_ns, NONE, True, True, (begin, None))
         yield _packed(record, times, encoding)
 
 
 def arrived(record: Record, encoding: Encoding) -> ArrivedMessage:
     """One that goes out live."""
-    times = Envelope(WALL_NS + record.from_ns, WALL_NS + record.to_ns, "ntp")
+    times = Envelope(WALL_NS + record.from_ns, WALL_NS + record.to_ns, NTP)
     return _packed(record, times, encoding)
 
 
@@ -158,7 +160,7 @@ def lives(folder: Path) -> list[Record]:
     """The committer's own records: a start, a kill and a restart, a reboot, alarms, faults."""
     box = lived(GatewayStorage(folder), [(40, 400_000_000)])
     life = Synced(box, 200 * S)
-    troubles(life.ingest)
+    troubles(life.ingest, life.urgent)
     life.run(207 * S)
     life.stop()
     box.reboot(0)
@@ -174,10 +176,10 @@ class Synced(GatewayLife):
         return Stamp(mono_ns, WALL_NS + mono_ns + jump_ns, self._trust())
 
     def _trust(self) -> TimeQuality:
-        return "ntp" if self.now_ns > 202 * S else "none"
+        return NTP if self.now_ns > 202 * S else NONE
 
 
-def troubles(ingest: Ingest) -> None:
+def troubles(ingest: Ingest, urgent: UrgentEvents) -> None:
     """All that ingest hears of, apart from values."""
     ingest.fault("hut_air", Reason.SILENT, "no answer")
     ingest.fault("hut_air", None, "answers again")
@@ -188,15 +190,12 @@ def troubles(ingest: Ingest) -> None:
     for kind, declared in EVENTS.items():
         if issubclass(declared, Alarm):
             ingest.alarm(kind, f"what a person should hear of {kind}")
-    ingest.add_events(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
-    _link(ingest)
+    urgent.add(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
+    _link(urgent)
 
 
-def _link(ingest: Ingest) -> None:
+def _link(urgent: UrgentEvents) -> None:
     """What kerbstone-link tells the daemon."""
-    at = SimpleNamespace(now=lambda: Stamp(201 * S, 0, "none"))
-    sender = SimpleNamespace(set_saver_level=lambda level: None, publish_status=lambda: None)
-    daemon: Any = SimpleNamespace(ingest=ingest, clock=at, sender=sender)
     reported = {
         "level": 2,
         "why": LEVEL_TEXTS[2],
@@ -204,9 +203,9 @@ def _link(ingest: Ingest) -> None:
         "budget": 500 * MB,
         "month": "2026-09",
     }
-    DataSaver(daemon).set_level(reported)
+    DataSaver(VirtualClock(201 * S), CountedRetained(), urgent).set_level(reported)
     taken = Taken("reboot", "no broker for 40 min", "ordered", 12, 8_640_000.0)
-    ingest.add_events([link_step_event(asdict(taken), 201 * S)])
+    urgent.add([link_step_event(asdict(taken), 201 * S)])
 
 
 def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
@@ -214,8 +213,8 @@ def seals(drafts: Sequence[Draft], folder: Path) -> list[Draft]:
     cert, key = CertificateAuthority(folder).issue("gw-1")
     manifests = Manifests(make_signer(key, cert))
     for record in numbered(drafts):
-        manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, "ntp"))
-    manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000 + 1_000_000, "nts"))  # again
+        manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000, NTP))
+    manifests.handed(record, Moment(record.boot, 0, WALL_NS // 1000 + 1_000_000, NTS))  # again
     return manifests.due(drafts[-1].to_ns, all_=True)
 
 

@@ -70,12 +70,12 @@ def street() -> list[Draft]:
     one = Pipeline(Engine(SITE), Judge(judged))
     one.load()
     one.engine.start(0)
-    drafts = one.contacts(found(*LOOPS) + found("door"))
+    drafts = one.engine.contacts(found(*LOOPS) + found("door"))
     for minute in range(64):
         on_roads = sorted(roads.on_the_roads(minute), key=lambda contact: contact.mono_ns)
-        drafts += one.contacts(_on_the_road(minute)) + one.contacts(on_roads)
-        drafts += one.contacts(_switched(minute))
-        drafts += one.sweeps(list(_measured(minute)))
+        drafts += one.engine.contacts(_on_the_road(minute)) + one.engine.contacts(on_roads)
+        drafts += one.engine.contacts(_switched(minute))
+        drafts += one.engine.sweeps(list(_measured(minute)))
         if minute == 3:
             one.engine.mark(Reason.CLOCK)
         drafts += one.close((minute + 1) * MINUTE, wall_s=WALL_S + 60.0 * (minute + 1))

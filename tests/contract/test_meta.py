@@ -7,7 +7,7 @@ import pytest
 
 import drivers
 from edge.config import Site, load_site
-from edge.gateway.uplinksetup import street_meta
+from edge.gateway.gatewaymeta import street_meta
 from edge.wire.contract.bay import BayMeta
 from edge.wire.contract.meta import ApproachMeta, LaneMeta
 

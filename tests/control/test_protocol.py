@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edge.control import protocol
-from edge.control.locks import BusLock
+from edge.control.buslock import BusLock
 from edge.control.protocol import CLIENTS_LIMIT, SOCKET_NAME, ControlServer, VerbError, ask_daemon
 from tests.kit.waiting import until
 

@@ -28,6 +28,7 @@ from edge.core import (
 )
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
@@ -36,8 +37,10 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
 from edge.wire import Topics, decode, encode, raw_sweeps
 from tests.crash.configs import LINES, Config
+from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
 from tests.kit.lives import KilledError
+from tests.kit.ports import CountedRetained, QuietBuses
 from tests.kit.waiting import done
 
 GW: Final = "gw-1"
@@ -132,13 +135,12 @@ def opened(box: ChangingStorage) -> Outbox:
 class DyingWriter:
     """What the committer asks of the writer, of a real outbox; killed before a commit, or after."""
 
-    def __init__(self, box: ChangingStorage, life: "ConfiguredLife") -> None:
-        self._life = life
+    def __init__(self, box: ChangingStorage, life: "ConfiguredLife", rider: CommitRider) -> None:
+        self._life, self._rider = life, rider
         self.outbox = opened(box)
         self.opened = self.outbox.opened
         self.epoch = self.outbox.begin()
         self.handed: list[StoredRecord] = self.outbox.handed
-        self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     @property
     def high_water_unsaved(self) -> bool:
@@ -154,7 +156,7 @@ class DyingWriter:
         clock: ClockMark | None = None,
     ) -> list[StoredRecord]:
         self._life.step()
-        riding, kept = self.riding(drafts)
+        riding, kept = self._rider(drafts)
         stored = self.outbox.commit(drafts, {**states, **riding}, (), clock)
         kept()
         self._life.committed()
@@ -190,17 +192,20 @@ class ConfiguredLife:
         self.wiring, self._raw = Wiring.of(site), site.streams.raw
         self.pipeline = self.wiring.pipeline()
         self.stage = Fragile(self, self.wiring)
-        self.ingest = Ingest(self.wiring, self.pipeline, self.stage, self)
-        self.kept = DyingWriter(box, self)
-        writer = cast("AsyncOutbox", self.kept)
-        sealing = ManifestSchedule(self.kept.epoch, 900, None, self.now())
-        self.kept.riding = sealing.riding
-        self.committer = WindowCommitter(
-            self.wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing
+        urgent = UrgentEvents(self)
+        self.ingest = Ingest(
+            self.wiring, self.pipeline, self.stage, self, urgent, CountedRetained()
         )
+        sealing = ManifestSchedule(900, None, self.now())
+        self.kept = DyingWriter(box, self, sealing.riding)
+        writer = cast("AsyncOutbox", self.kept)
+        self.committer = WindowCommitter(
+            self.wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
+            urgent=urgent, buses=QuietBuses(), box_monitor=None, offer=lambda rows: None,
+        )  # fmt: skip
 
     def now(self) -> Stamp:
-        return Stamp(self.box.now_ns, 0, "none")
+        return Stamp(self.box.now_ns, 0, NONE)
 
     async def sleep_until(self, mono_ns: int) -> None:
         raise AssertionError("nobody sleeps here")
@@ -313,7 +318,7 @@ def raw_of(records: Sequence[Record]) -> list[tuple[tuple[str, int], tuple[str, 
 def audit(records: Sequence[Record]) -> AuditReport:
     auditor = Auditor()
     for record in records:
-        data = encode(record, Envelope(S, S, "ntp"), GW, "json")
+        data = encode(record, Envelope(S, S, NTP), GW, "json")
         topic = TOPICS.record(record.key.stream, record.source)
         for message in decode(topic, data.data, data.content_type):
             auditor.take(message)

@@ -17,6 +17,7 @@ from tests.crash.calls import watching
 from tests.crash.card import PowerCutCard
 from tests.crash.model import CheckFindings, Model
 from tests.crash.vfs import CardVfs
+from tests.kit.clock import NONE
 from tests.kit.power import PowerCut
 from tests.kit.promises import Wish, everything, merge
 
@@ -236,7 +237,7 @@ class OutboxLife:
         drafts = self._drafts()
         gone = [stored.row for stored in self._waiting]
         self.model.starts(Wish(self.epoch.epoch, drafts, states))
-        stored = outbox.commit(drafts, states, gone, ClockMark(self._now_ns, self._now_ns, "none"))
+        stored = outbox.commit(drafts, states, gone, ClockMark(self._now_ns, self._now_ns, NONE))
         if self.card.dead:
             return
         self.model.returned(stored, outbox._next, [each.record.key for each in self._waiting])

@@ -21,6 +21,7 @@ from edge.outbox import ClockMark, Outbox
 from edge.outbox.deliveryjournal import COMPACT_BYTES
 from edge.outbox.eviction import EVICT_MARGIN_BYTES
 from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
+from tests.kit.clock import NONE
 from tests.kit.promises import merge
 
 LIMIT: Final = 1 << 20
@@ -73,7 +74,7 @@ def opened(folder: Path) -> Outbox:
 
 
 def mark(at: int) -> ClockMark:
-    return ClockMark(at * S, at * S, "none")
+    return ClockMark(at * S, at * S, NONE)
 
 
 def _some(folder: Path) -> None:

@@ -24,6 +24,7 @@ from edge.core.numbers import decode_steps
 from edge.outbox import ClockMark, Outbox, StoredRecord
 from edge.outbox.drops import nameless_notice
 from tests.kit.broker import free_port
+from tests.kit.clock import NONE
 from tests.kit.gateway import AIR, CONFIG, LOOPS, ROOT
 from tests.kit.harm import WORDS
 from tests.kit.promises import everything
@@ -104,12 +105,12 @@ class DamagedGateway:
         outbox.journal.sent([stored.row for stored in rows[:10]])
         outbox.journal.confirmed([stored.row for stored in rows[3:6]])
         outbox.commit(
-            [draft(n) for n in range(20)], {"air": (1, b"x")}, clock=ClockMark(S, S, "none")
+            [draft(n) for n in range(20)], {"air": (1, b"x")}, clock=ClockMark(S, S, NONE)
         )
         kept = self.folder / "kept"  # closing the database would take its log away
         shutil.copytree(self.folder / "store", kept / "store")
         outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
-        outbox.commit([draft(n) for n in range(20, 60)], clock=ClockMark(2 * S, 2 * S, "none"))
+        outbox.commit([draft(n) for n in range(20, 60)], clock=ClockMark(2 * S, 2 * S, NONE))
         places = {stored.row: place(stored.record.key) for stored in everything(outbox)}
         outbox.journal.close()
         confirmed = {place(stored.record.key) for stored in rows[3:6]}
@@ -238,7 +239,7 @@ def on_disk_again(outbox: Outbox) -> list[StoredRecord]:
     assert list(outbox._storage.notices.due(S)), "in memory without a word"
     for look in range(LOOKS):
         now_ns = (100 + 31 * look) * S
-        outbox.commit((), clock=ClockMark(now_ns, now_ns, "none"))
+        outbox.commit((), clock=ClockMark(now_ns, now_ns, NONE))
     return list(everything(outbox))
 
 

@@ -10,21 +10,21 @@ from pathlib import Path
 from typing import Final
 
 from edge.cli.main import main
-from edge.gateway.daemon import Daemon
+from edge.gateway.mainloop import MainLoop
 
 LEAK: Final = 4 << 20
 
 if __name__ == "__main__":
     folder, kept = Path(os.environ["SICK"]), list[bytearray]()
-    log_troubles = Daemon._log_troubles
+    log_troubles = MainLoop._log_troubles
 
-    def _log(daemon: Daemon) -> None:
+    def _log(loop: MainLoop) -> None:
         if (folder / "block").exists():
             (folder / "blocked").touch()
             os.close(os.open(folder / "never", os.O_RDONLY))
         if (folder / "leak").exists():
             kept.append(bytearray(os.urandom(LEAK)))  # written to, or it takes no memory
-        log_troubles(daemon)
+        log_troubles(loop)
 
-    Daemon._log_troubles = _log  # type: ignore[method-assign,assignment]
+    MainLoop._log_troubles = _log  # type: ignore[method-assign,assignment]
     sys.exit(main())

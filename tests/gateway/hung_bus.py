@@ -4,9 +4,10 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
+from edge.config import Bus, I2cBus, Site
+from edge.config.model import SiteTable, Uplink
 from edge.core import Condition, Edge, Point, Quantity, Reason, Sample, Stream, Sweep
 from edge.gateway.wiring import PolledDevice, Wiring
 
@@ -96,6 +97,15 @@ class BusReadings:
         return [value for _, value in self.values.get(device, [])]
 
 
+def small_site(buses: Mapping[str, Bus]) -> Site:
+    """A site of which only the buses count."""
+    return Site(
+        SiteTable(id="quay", gateway="gw-1"),
+        Uplink(url="mqtt://localhost", confirm="broker"),
+        buses=buses,
+    )
+
+
 class ProbedSite:
     """Buses of one probe each: bus `a` has the device `of_a`. `again` builds new ones."""
 
@@ -117,10 +127,7 @@ class ProbedSite:
             self.wires[name].append(wire)
             self.probes[name].append(probe)
         self.built += 1
-        site = SimpleNamespace(buses={name: SimpleNamespace() for name in self.names})
-        return cast(
-            "Wiring", SimpleNamespace(site=site, buses=buses, polled=polled, lines={}, lined={})
-        )
+        return Wiring(small_site({name: I2cBus() for name in self.names}), buses, polled)
 
     def free(self) -> None:
         """Let all threads go."""

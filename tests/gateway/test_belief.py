@@ -124,7 +124,7 @@ def reported(states: Mapping[str, str], mode: Mode, folder: Path) -> Mapping[str
     pipeline = Pipeline(Engine(EngineSetup((lane,))), judge)
     pipeline.engine.start(0)
     for part, state in states.items():
-        pipeline.contacts(edges(part, state, mode))
+        pipeline.engine.contacts(edges(part, state, mode))
     for minute in (1, 2):
         pipeline.close(minute * MINUTE)
     raised(judge, states)

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Stamp, Stream, TimeQuality
-from edge.gateway.boxmonitor import BoxFacts, BoxMonitor, HealthSources
-from edge.gateway.healthcounts import LINK_FIELDS, Numbers, link_fields, queue_fields
+from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
+from edge.gateway.healthsources import (
+    LINK_FIELDS,
+    HealthSources,
+    Numbers,
+    link_fields,
+    queue_fields,
+)
 from edge.health.board import Board, Space, Vitals
 from edge.health.boxalarms import BoxReadings
 from edge.health.fields import BY_KEY
@@ -18,6 +24,7 @@ from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts
 from edge.uplink.rowtable import UplinkCounters
+from tests.kit.clock import NONE, NTP, RTC
 
 S = 1_000_000_000
 WELL = BoxReadings(
@@ -41,7 +48,7 @@ class MonitoredGateway:
 
     def __init__(self, health_s: float = 900.0) -> None:
         self.look, self.mono_ns = WELL, 1000 * S
-        self.tq: TimeQuality = "ntp"
+        self.tq: TimeQuality = NTP
         self.log = LogCounts(3, 200, 1, None)
         self.devices: dict[str, tuple[int, int]] = {"hut_air": (0, 0), "meter": (0, 0)}
         self.active: list[Draft] = []
@@ -185,11 +192,11 @@ async def test_a_supply_that_flaps_makes_few_events() -> None:
 async def test_a_clock_that_is_not_synchronised_is_told_after_an_hour() -> None:
     box = MonitoredGateway()
     await box.run(5)
-    box.tq = "rtc"
+    box.tq = RTC
     assert conditions(await box.run(60)) == []
     assert box.box_monitor.body(box.mono_ns)["clock_synchronised"] is False
     assert conditions(await box.run(2)) == [("clock_unsynchronised", "on")]
-    box.tq = "ntp"
+    box.tq = NTP
     assert conditions(await box.run(12)) == [("clock_unsynchronised", "off")]
 
 
@@ -272,9 +279,9 @@ async def test_a_short_period_is_kept() -> None:
 async def test_a_look_at_this_machine_is_told_as_it_is(tmp_path: Path) -> None:
     box = MonitoredGateway()
     box_monitor = BoxMonitor(
-        box.box_monitor._facts, box.box_monitor._sources, tmp_path, Stamp(0, 0, "none"), 60.0
+        box.box_monitor._facts, box.box_monitor._sources, tmp_path, Stamp(0, 0, NONE), 60.0
     )
-    await box_monitor.observe(Stamp(30 * S, 0, "none"))
+    await box_monitor.observe(Stamp(30 * S, 0, NONE))
     body = box_monitor.body(60 * S)
     assert body["memory_total_bytes"] > body["rss_bytes"] > 0
     assert body["disk_total_bytes"] > 0

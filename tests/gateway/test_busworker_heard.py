@@ -2,17 +2,16 @@
 
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 from drivers.sim.gpio import SimChip
 from edge.acquire.clock import SystemClock
+from edge.config import GpioBus
 from edge.core import LineSpec
 from edge.gateway.busworker import BEAT_NS
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
-from tests.gateway.hung_bus import BusReadings
+from tests.gateway.hung_bus import BusReadings, small_site
 from tests.kit.waiting import until
 
 STANDS_S = 3 * BEAT_NS / 1e9
@@ -22,17 +21,12 @@ async def test_while_the_main_loop_stands_nothing_is_proved_of_edges_that_wait_f
     tmp_path: Path,
 ) -> None:
     """A mark of the stage says that all was listened to until then: a kill would believe it."""
-    where: Any = f"sim:{tmp_path / 'gpio.sock'}"
-    wiring = cast(
-        "Wiring",
-        SimpleNamespace(
-            site=SimpleNamespace(buses={"loops": SimpleNamespace()}), buses={"loops": where},
-            polled={}, lines={"loops": [LineSpec("lead")]}, lined={},
-        ),
-    )  # fmt: skip
+    site = small_site({"loops": GpioBus()})
+    where = f"sim:{tmp_path / 'gpio.sock'}"
+    wiring = Wiring(site, {"loops": where}, lines={"loops": [LineSpec("lead")]})
     heard = BusReadings()
     with SimChip(("lead",), tmp_path / "gpio.sock") as chip:
-        buses = BusWorkers(wiring, SystemClock(), heard, Progress(), (), {})
+        buses = BusWorkers(wiring, SystemClock(), heard, Progress())
         buses.start()
         try:
             await until(lambda: heard.contacts)

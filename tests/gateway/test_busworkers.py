@@ -8,20 +8,26 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
 from drivers.sim.gpio import SimChip
 from edge.acquire.clock import SystemClock
-from edge.core import LineSpec, Reason
+from edge.config import GpioBus, I2cBus, ModbusRtuBus, ModbusTcpBus
+from edge.core import LineSpec, Reason, Stream
 from edge.gateway import busworkers as module
 from edge.gateway.busworker import FORGET_TRIAL_NS, HungError, RestartTrials, hang_timeout_s
 from edge.gateway.busworkers import BusWorkers
-from edge.gateway.wiring import Wiring
+from edge.gateway.wiring import PolledDevice, Wiring
 from edge.health.progress import Progress
-from tests.gateway.hung_bus import EVERY_S, BusReadings, ProbedSite, StickyBus
+from tests.gateway.hung_bus import (
+    EVERY_S,
+    BusReadings,
+    Probe,
+    ProbedSite,
+    StickyBus,
+    small_site,
+)
 from tests.kit.waiting import until
 
 LIMIT_S = 1.0
@@ -38,7 +44,7 @@ async def running(
 ) -> AsyncIterator[BusWorkers]:
     """Time in which the main loop stood for a quarter of a second is nobody's silence."""
     progress = Progress(late_s=0.25)
-    found = BusWorkers(wiring, SystemClock(), heard, progress, (), {}, floor_s=LIMIT_S, again=again)
+    found = BusWorkers(wiring, SystemClock(), heard, progress, floor_s=LIMIT_S, again=again)
     found.start()
     try:
         yield found
@@ -153,16 +159,12 @@ async def test_a_gpio_bus_that_hangs_is_replaced_and_its_lines_are_said_to_be_cl
 
     def wiring() -> Wiring:
         found = site.wiring()
-        where: Any = f"sim:{tmp_path / 'gpio.sock'}"
-        lines = {"loops": [LineSpec("lead")]}
-        kinds = {"a": SimpleNamespace(), "loops": SimpleNamespace()}
-        return cast(
-            "Wiring",
-            SimpleNamespace(
-                site=SimpleNamespace(buses=kinds), buses={**found.buses, "loops": where},
-                polled=found.polled, lines=lines, lined={},
-            ),
-        )  # fmt: skip
+        return Wiring(
+            small_site({"a": I2cBus(), "loops": GpioBus()}),
+            {**found.buses, "loops": f"sim:{tmp_path / 'gpio.sock'}"},
+            found.polled,
+            {"loops": [LineSpec("lead")]},
+        )
 
     try:
         async with running(wiring(), wiring, heard, site.free) as buses:
@@ -204,7 +206,16 @@ def test_two_buses_may_hang_together_and_a_third_may_not_unless_they_work_again(
 def test_the_limit_is_that_of_the_longest_reading(
     bus_s: float, device_s: float, limit_s: float
 ) -> None:
-    devices: Any = [SimpleNamespace(polled=SimpleNamespace(timeout_s=device_s))]
-    bus: Any = SimpleNamespace(timeout_s=bus_s)
-    assert math.isclose(hang_timeout_s(bus, devices), limit_s)
-    assert hang_timeout_s(cast("Any", SimpleNamespace()), ()) == 90.0
+    devices = [PolledDevice("of_a", PatientProbe(device_s), EVERY_S, Stream.AIR)]
+    for bus in (ModbusTcpBus(host="a", timeout_s=bus_s), ModbusRtuBus(port="/a", timeout_s=bus_s)):
+        assert math.isclose(hang_timeout_s(bus, devices), limit_s)
+    quick = [PolledDevice("of_a", Probe(StickyBus(), 0), EVERY_S, Stream.AIR)]
+    assert hang_timeout_s(I2cBus(), quick) == hang_timeout_s(GpioBus(), ()) == 90.0
+
+
+class PatientProbe(Probe):
+    """One that is configured with how long it waits for an answer."""
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(StickyBus(), 0)
+        self.timeout_s = timeout_s

@@ -12,6 +12,7 @@ from edge.core import ConfigError, Stamp
 from edge.gateway.calibrationsetup import expiring_certificates
 from edge.gateway.wiring import Wiring
 from edge.process.calibration import MAX_AGE_NS
+from tests.kit.clock import NONE
 
 SITE = """\
 [site]
@@ -164,7 +165,7 @@ def test_what_the_engine_refuses_is_an_error_of_the_configuration(
 )
 def test_a_certificate_is_renewed_in_time(read: Read, today: str, message: str | None) -> None:
     wall = datetime.datetime.fromisoformat(f"{today}T12:00:00+00:00").timestamp()
-    found = expiring_certificates(read(SITE + PM + CELL), Stamp(0, int(wall * 1e9), "none"))
+    found = expiring_certificates(read(SITE + PM + CELL), Stamp(0, int(wall * 1e9), NONE))
     if message is None:
         assert found == []
         return

@@ -106,7 +106,7 @@ def played(
         upto = at
         while upto < len(edges) and edges[upto].mono_ns < minute * MINUTE:
             upto += 1
-        out += one.contacts(edges[at:upto])
+        out += one.engine.contacts(edges[at:upto])
         at = upto
         wall = None if wall_s is None else wall_s + minute * 60.0
         out += [d for d in one.close(minute * MINUTE, wall_s=wall) if d.stream is Stream.EVENT]

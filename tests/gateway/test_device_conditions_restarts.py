@@ -136,20 +136,16 @@ def test_what_devices_learn_is_written_each_quarter_of_an_hour_and_at_a_stop(
     life = GatewayLife(box, 0)
     life.committer._baselines._devices["nose"] = RestoredNose()
     writes, was = 0, None
-
-    def kept() -> dict[str, bytes]:
-        return {"nose": b"%d" % life.now_ns}
-
-    life.committer.snapshot_devices = kept
     for i in range(2 * BASELINE_NS // PERIOD_NS + 2):
         life.now_ns = (i + 1) * PERIOD_NS + S
+        life.buses.learnt = {"nose": b"%d" % life.now_ns}
         coroutine = life.committer.tick(life.now())
         with pytest.raises(StopIteration):
             coroutine.send(None)
         now = box.states.get("drivers")
         writes, was = writes + (now != was), now
     assert writes == 2
-    life.committer.snapshot_devices = lambda: {"nose": b"last"}
+    life.buses.learnt = {"nose": b"last"}
     life.stop()
     assert learnt(box)["nose"][-1] == b"last"
 

@@ -21,7 +21,7 @@ def flap(life: GatewayLife, times: int, *, broken: bool) -> list[Draft]:
 
 
 def taken(life: GatewayLife) -> list[Draft]:
-    reported, life.ingest.urgent = life.ingest.urgent, []
+    reported = life.urgent.take()
     return [d for d in reported if d.source == METER and d.body["event"] == "sensor_fault"]
 
 
@@ -73,4 +73,4 @@ def test_the_device_beside_it_is_told_at_once(tmp_path: Path) -> None:
     life = GatewayLife(GatewayStorage(tmp_path), 0)
     flap(life, 301, broken=True)
     life.ingest.line(LINE.removeprefix("line "), Reason.FAULT, "closed", life.now_ns)
-    assert any(d.body["event"] == "sensor_fault" for d in life.ingest.urgent)
+    assert any(d.body["event"] == "sensor_fault" for d in life.urgent.waiting)

@@ -33,7 +33,7 @@ def lived(
         upto = at
         while upto < len(edges) and edges[upto].mono_ns < minute * MINUTE:
             upto += 1
-        one.contacts(edges[at:upto])
+        one.engine.contacts(edges[at:upto])
         at = upto
         out += one.close(minute * MINUTE)
         if minute == state_of:

@@ -56,11 +56,12 @@ def lived(lines: Lines, minutes: int, folder: Path, mode: Mode = "presence") -> 
     pipeline.engine.start(0)
     out: list[Draft] = []
     edges = sorted((each for line in lines.values() for each in line), key=lambda c: c.mono_ns)
-    pipeline.contacts(found(*(f"{name}.{part}" for name in NAMES for part in ("lead", "trail"))))
+    sources = (f"{name}.{part}" for name in NAMES for part in ("lead", "trail"))
+    pipeline.engine.contacts(found(*sources))
     at = 0
     for minute in range(1, minutes + 1):
         while at < len(edges) and edges[at].mono_ns < minute * MINUTE:
-            pipeline.contacts([edges[at]])
+            pipeline.engine.contacts([edges[at]])
             at += 1
         out += pipeline.close(minute * MINUTE, wall_s=1.79e9 + 60.0 * minute)
     return out

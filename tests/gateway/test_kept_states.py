@@ -18,6 +18,7 @@ from edge.gateway.windowcommitter import BASELINE_NS, MODEL_STATE_NS
 from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge
 from tests.gateway import test_boxmonitor as observing
+from tests.kit.clock import FLOOR
 from tests.kit.engine import MS, S
 from tests.kit.lives import PERIOD_NS, SITE, GatewayLife, GatewayStorage, closed, placed, volumes
 from tests.kit.waiting import done
@@ -90,7 +91,7 @@ def test_what_models_had_learnt_at_a_stop_is_what_the_next_start_begins_with(
 def test_devices_are_given_back_what_they_had_learnt_and_how_long_ago(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path, SITE + NOSE)
     life = GatewayLife(box, 0)
-    life.committer.snapshot_devices = lambda: {"nose": b"so far"}
+    life.buses.learnt = {"nose": b"so far"}
     life.run(7 * S)
     life.stop()
     with mock.patch.object(Sgp41, "restore") as restored:
@@ -153,7 +154,7 @@ def test_a_fault_of_what_is_not_configured_any_more_is_over(tmp_path: Path) -> N
 class MonitoredLife(GatewayLife):
     """Its board is watched."""
 
-    def box_monitor(self) -> BoxMonitor | None:
+    def watch_box(self) -> BoxMonitor | None:
         self.watched = observing.MonitoredGateway()
         self.watched.mono_ns = self.now().mono_ns
         about, sources = self.watched.box_monitor._facts, self.watched.box_monitor._sources
@@ -162,10 +163,10 @@ class MonitoredLife(GatewayLife):
         )  # fmt: skip
 
     def observe(self) -> None:
-        assert self.committer.box_monitor is not None
+        assert self.box_monitor is not None
         with pytest.raises(StopIteration) as reported:
-            self.committer.box_monitor.observe(self.now()).send(None)
-        self.ingest.add_events(reported.value.value)
+            self.box_monitor.observe(self.now()).send(None)
+        self.urgent.add(reported.value.value)
 
 
 def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Path) -> None:
@@ -174,12 +175,12 @@ def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Pat
     life.watched.vital(cpu_temperature=99.0)
     life.observe()
     life.run(6 * S)
-    assert life.committer.box_monitor is not None
-    on = life.committer.box_monitor.snapshot_alarms()
+    assert life.box_monitor is not None
+    on = life.box_monitor.snapshot_alarms()
     assert on
     again = MonitoredLife(box, 7 * S)  # it was killed
-    assert again.committer.box_monitor is not None
-    assert again.committer.box_monitor.snapshot_alarms() == on
+    assert again.box_monitor is not None
+    assert again.box_monitor.snapshot_alarms() == on
     GatewayLife(box, 8 * S).stage.close()  # nobody watches, and nobody minds
 
 
@@ -200,7 +201,7 @@ class Dated(GatewayLife):
 
     def now(self) -> Stamp:
         mono_ns = super().now().mono_ns
-        return Stamp(mono_ns, OVER_NS - 5 * PERIOD_NS + mono_ns, "floor")
+        return Stamp(mono_ns, OVER_NS - 5 * PERIOD_NS + mono_ns, FLOOR)
 
 
 def test_a_calibration_that_runs_out_is_said_from_the_window_on_in_which_it_did(

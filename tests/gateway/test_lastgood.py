@@ -2,14 +2,13 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.config import Site
+from edge.config.model import SiteTable, Uplink
 from edge.core import ConfigError
 from edge.gateway.lastgood import (
     AGAIN_S,
@@ -44,12 +43,19 @@ unit = 1
 BROKEN = FINE.replace("sdm120", "sdm12")
 
 
+def site_of(text: str) -> Site:
+    """A site that shows from which text it was loaded: the text is its file's name."""
+    return Site(
+        SiteTable(id="quay", gateway="gw-1"), Uplink(url="mqtt://a", confirm="broker"), file=text
+    )
+
+
 def loaded(file: Path) -> Site:
     """A file is a site unless it begins with `bad`."""
     text = file.read_text()
     if text.startswith("bad"):
         raise ConfigError(f"{file}:7: device.x: {text}\nand another")
-    return cast("Site", SimpleNamespace(text=text))
+    return site_of(text)
 
 
 class RestartingGateway:
@@ -65,7 +71,7 @@ class RestartingGateway:
             self.file.write_text(text)
         one = LastGood(self.state, self.file, loaded, loaded)
         try:
-            return one, cast("SimpleNamespace", one.choose(self.now_s)).text
+            return one, one.choose(self.now_s).file
         except ConfigError:
             return one, "refused"
 
@@ -178,7 +184,7 @@ def test_a_file_that_a_newer_program_accepts_is_tried_at_once(
 ) -> None:
     box.good("old")
     assert [box.crash("bad, as it seems") for _ in range(4)][-1] == "old"
-    monkeypatch.setitem(globals(), "loaded", lambda file: SimpleNamespace(text=file.read_text()))
+    monkeypatch.setitem(globals(), "loaded", lambda file: site_of(file.read_text()))
     assert [box.crash() for _ in range(3)] == ["bad, as it seems"] * 3
     assert box.crash() == "old"
 

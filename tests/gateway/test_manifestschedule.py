@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
-from edge.core import ConfigError, Record, RecordKey, Stamp, Stream
+from edge.core import ConfigError, Record, RecordKey, Stamp, Stream, TimeQuality
 from edge.gateway.manifestschedule import ManifestSchedule, make_signer
 from edge.outbox import Epoch, PreviousStart, StoredRecord
 from edge.uplink.timestamps import UsedMoments
@@ -22,12 +22,12 @@ from edge.wire.clockmoments import Moment
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000
-NTP = Moment(2, 5, 1_790_000_000_000_000, "ntp")
+NTP = Moment(2, 5, 1_790_000_000_000_000, TimeQuality.NTP)
 STEPPED = NTP._replace(wall_us=1_780_000_000_000_000)
 
 
 def at(seconds: float) -> Stamp:
-    return Stamp(int(seconds * S), 0, "none")
+    return Stamp(int(seconds * S), 0, TimeQuality.NONE)
 
 
 def stored(seq: int, epoch: int = 9) -> StoredRecord:
@@ -37,12 +37,12 @@ def stored(seq: int, epoch: int = 9) -> StoredRecord:
 
 
 def made(sign: Any = None, every_s: float = 900) -> ManifestSchedule:
-    return ManifestSchedule(EPOCH, every_s, sign, at(0))
+    return ManifestSchedule(every_s, sign, at(0))
 
 
 def test_a_segment_is_sealed_when_its_time_has_come() -> None:
     sealing = made()
-    sealing.begin(None, [], UsedMoments(), at(0))
+    sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
     sealing.manifests.handed(stored(1).record, NTP)
     assert sealing.due(at(899), last=False) == []
     (draft,) = sealing.due(at(900), last=False)
@@ -54,7 +54,7 @@ def test_a_segment_is_sealed_when_its_time_has_come() -> None:
 
 def test_the_first_commit_names_the_former_epoch_and_the_next_do_not() -> None:
     sealing = made()
-    (opening,) = sealing.begin(None, [], UsedMoments(), at(0))
+    (opening,) = sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
     assert opening.body["former"] == {"epoch": 8, "last": {"air": 5}}
     sealing.manifests.handed(stored(1).record, NTP)
     (draft,) = sealing.due(at(900), last=False)
@@ -63,12 +63,12 @@ def test_the_first_commit_names_the_former_epoch_and_the_next_do_not() -> None:
 
 def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start() -> None:
     before = made()
-    before.begin(None, [], UsedMoments(), at(0))
+    before.begin(EPOCH, None, [], UsedMoments(), at(0))
     before.manifests.handed(stored(1, 8).record, NTP)
     state = before.riding(())[0]["manifest"]
     after = made()
     used = UsedMoments(UsedMoments().state_with([NTP, STEPPED, NTP._replace(boot=3)]))
-    after.begin(state, [stored(1, 8), stored(2, 8)], used, at(0))
+    after.begin(EPOCH, state, [stored(1, 8), stored(2, 8)], used, at(0))
     (draft,) = after.due(at(900), last=False)
     assert (draft.body["epoch_of"], draft.body["seqs"]) == (8, [[1, 2, 1]])
     assert draft.body["clock"] == [list(NTP), list(STEPPED)], "by which of them nobody knows"
@@ -76,7 +76,7 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
 
 def test_nothing_is_written_when_nothing_has_gone_out() -> None:
     sealing = made()
-    sealing.begin(None, [], UsedMoments(), at(0))
+    sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
     assert sealing.riding(())[0] == {}
     sealing.manifests.handed(stored(1).record, NTP)
     states, kept = sealing.riding(())
@@ -93,7 +93,7 @@ def test_nothing_is_written_when_nothing_has_gone_out() -> None:
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\x93\x01\x02\x03"])
 def test_a_state_that_cannot_be_read_is_no_reason_to_stop(data: bytes) -> None:
     sealing = made()
-    sealing.begin((2, data), [], UsedMoments(), at(0))
+    sealing.begin(EPOCH, (2, data), [], UsedMoments(), at(0))
     sealing.manifests.handed(stored(1).record, NTP)
     assert len(sealing.due(at(900), last=False)) == 1
 
@@ -140,7 +140,7 @@ def _verify(public: Any, alg: str, signature: bytes, data: bytes) -> None:
 def test_a_manifest_is_signed_with_the_devices_key(private: Any, alg: str, tmp_path: Path) -> None:
     key, cert = _certificate(private, tmp_path)
     sealing = made(make_signer(key, cert))
-    sealing.begin(None, [], UsedMoments(), at(0))
+    sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
     sealing.manifests.handed(stored(1).record, NTP)
     (draft,) = sealing.due(at(900), last=False)
     body = dict(draft.body)

@@ -17,6 +17,7 @@ from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
 from edge.uplink.timestamps import UsedMoments
 from edge.wire.clockmoments import Moment
+from tests.kit.clock import NONE
 from tests.long import examples
 
 LIMIT = 16 << 20
@@ -44,19 +45,17 @@ class ManifestGateway:
 
     async def begin(self) -> None:
         boot = f"b{self.rng.randrange(2)}"
+        self.manifest_schedule = ManifestSchedule(900, None, Stamp(0, 0, NONE))
         self.writer = await AsyncOutbox.start(
             self.home / "outbox", limit_bytes=LIMIT, boot_id=boot, run_dir=self.home / "run",
-            ballast_bytes=0,
+            ballast_bytes=0, rider=self.manifest_schedule.riding, on_rows=self._offered,
         )  # fmt: skip
-        self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, Stamp(0, 0, "none"))
-        self.writer.riding = self.manifest_schedule.riding
         self.queue: list[StoredRecord] = []
         self.handed: list[StoredRecord] = []
         self.tasks: list[asyncio.Task[Any]] = []
-        self.writer.on_rows = self._offered
         state = await self.writer.state(MANIFEST_OWNER)
         found = self.manifest_schedule.begin(
-            state, self.writer.handed, UsedMoments(), Stamp(0, 0, "none")
+            self.writer.epoch, state, self.writer.handed, UsedMoments(), Stamp(0, 0, NONE)
         )
         if self.rng.random() < 0.3:
             await self.kill()  # while it reads back
@@ -71,12 +70,12 @@ class ManifestGateway:
         self.queue += [s for s in rows if s.record.key.stream != Stream.MANIFEST]
 
     async def _commit(self, drafts: list[Draft]) -> None:
-        self._offered(await self.writer.commit(drafts, {}, ClockMark(1, 1, "none")))
+        self._offered(await self.writer.commit(drafts, {}, ClockMark(1, 1, NONE)))
 
     async def close_window(self) -> None:
         self.made += 1
         drafts = [Draft(Stream.AIR, "hut", n, n + 1, {"n": self.made}) for n in range(15)]
-        drafts += self.manifest_schedule.due(Stamp(1, 0, "none"), last=self.rng.random() < 0.5)
+        drafts += self.manifest_schedule.due(Stamp(1, 0, NONE), last=self.rng.random() < 0.5)
         self.tasks.append(asyncio.create_task(self._commit(drafts)))
         if self.rng.random() < 0.5:
             await asyncio.sleep(0)  # it is in the thread, or before it
@@ -86,7 +85,7 @@ class ManifestGateway:
         del self.queue[: len(rows)]
         for stored in rows:
             self.manifest_schedule.manifests.handed(
-                stored.record, Moment(stored.record.boot, 0, 0, "none")
+                stored.record, Moment(stored.record.boot, 0, 0, NONE)
             )
         self.writer.sent([stored.row for stored in rows])
         self.handed += rows
@@ -105,7 +104,7 @@ class ManifestGateway:
     async def spoil(self) -> None:
         """A commit that fails, and with it the process; a flush may have tried it, too."""
         bad = Draft(Stream.AIR, "hut", 0, 1, {"x": object()})
-        drafts = [*self.manifest_schedule.due(Stamp(1, 0, "none"), last=True), bad]
+        drafts = [*self.manifest_schedule.due(Stamp(1, 0, NONE), last=True), bad]
         await self.arrive()
         with pytest.raises(TypeError):
             await self.writer.commit(drafts)
@@ -136,7 +135,7 @@ class ManifestGateway:
             await self.hand()
         while self.handed:
             await self.arrive()
-        await self._commit(self.manifest_schedule.due(Stamp(1, 0, "none"), last=True))
+        await self._commit(self.manifest_schedule.due(Stamp(1, 0, NONE), last=True))
         found: list[Number] = []
         after = 0
         while rows := await self.writer.pending(after, 100):

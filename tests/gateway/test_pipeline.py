@@ -61,7 +61,7 @@ def played(one: Pipeline) -> list[Draft]:
     contacts, drafts = street(), list[Draft]()
     for minute in range(MINUTES):
         now = [c for c in contacts if minute * MINUTE <= c.mono_ns < (minute + 1) * MINUTE]
-        drafts += one.contacts(now)
+        drafts += one.engine.contacts(now)
         drafts += one.close((minute + 1) * MINUTE)
     return drafts
 
@@ -202,7 +202,7 @@ def test_loading_twice_loads_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_records_come_before_the_flags_that_they_raise() -> None:
     one = pipeline()
-    one.contacts(street())
+    one.engine.contacts(street())
     for minute in range(MINUTES):
         drafts = one.close((minute + 1) * MINUTE)
         kinds = [d.stream is Stream.EVENT for d in drafts]
@@ -212,7 +212,7 @@ def test_records_come_before_the_flags_that_they_raise() -> None:
 
 def test_every_source_has_a_record_in_every_window() -> None:
     one = pipeline()
-    one.sweeps(sweeps("hut_air", [(t, (9.5, 20.0)) for t in range(60)]))
+    one.engine.sweeps(sweeps("hut_air", [(t, (9.5, 20.0)) for t in range(60)]))
     drafts = one.close(MINUTE)
     assert {d.source for d in drafts} == set(SITE.names())
     assert all((d.from_ns, d.to_ns) == (0, MINUTE) for d in drafts)
@@ -221,7 +221,7 @@ def test_every_source_has_a_record_in_every_window() -> None:
 def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None:
     one, reported = pipeline(), list[tuple[int, int]]()
     monkeypatch.setattr(one.judge, "missing", lambda a, b: reported.append((a, b)))
-    one.contacts(found("east_1.lead"))
+    one.engine.contacts(found("east_1.lead"))
     one.lost(20 * S, 50 * S)
     lane = next(d for d in one.close(MINUTE) if d.source == "east_1")
     assert reported == [(20 * S, 50 * S)]
@@ -230,14 +230,14 @@ def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_snapshot_is_as_of_the_last_window() -> None:
     one = pipeline()
-    one.contacts(street()[:500])
+    one.engine.contacts(street()[:500])
     one.close(MINUTE)
-    before = one.snapshot()
-    one.contacts(street()[500:600])
-    assert one.snapshot() == before
+    before = one.engine.snapshot()
+    one.engine.contacts(street()[500:600])
+    assert one.engine.snapshot() == before
     again = pipeline()
     again.engine.restore(before)
-    assert again.snapshot() == before
+    assert again.engine.snapshot() == before
 
 
 @one_in(2)
@@ -254,8 +254,8 @@ def test_a_window_that_is_cut_short_raises_no_flag(loaded: bool) -> None:
         return (round(dust, 1), 17.5), (round(power, 1), 5230 + math.floor(t_s / 6) / 1000)
 
     def read(one: Pipeline, seconds: range) -> None:
-        one.sweeps(sweeps("hut_air", [(t + 0.3, sample(t)[0]) for t in seconds]))
-        one.sweeps(sweeps("main_meter", [(t + 0.3, sample(t)[1]) for t in seconds]))
+        one.engine.sweeps(sweeps("hut_air", [(t + 0.3, sample(t)[0]) for t in seconds]))
+        one.engine.sweeps(sweeps("main_meter", [(t + 0.3, sample(t)[1]) for t in seconds]))
 
     wrong = []
     for phase in range(12):

@@ -263,5 +263,5 @@ def test_a_window_that_was_watched_to_its_very_end_leaves_the_next_one_without_a
     left = find_segments(tmp_path, "boot", 1)
     back = recover(pipeline, before, 1, left, 8 * S, 10 * S, None)
     assert body(back.drafts, "east_1")["covered_s"] == 5.0
-    pipeline.contacts([Contact("east_1.lead", False, 8 * S, initial=True)])
+    pipeline.engine.contacts([Contact("east_1.lead", False, 8 * S, initial=True)])
     assert body(pipeline.close(10 * S), "east_1")["covered_s"] == 4.0

@@ -8,7 +8,7 @@ import pytest
 
 from edge.core import Record
 from edge.gateway.recover import AWAY_NS
-from edge.outbox import PastState
+from edge.outbox import CommitRider, PastState
 from tests.kit import lives as daemon_lives
 from tests.kit.engine import S
 from tests.kit.lives import GatewayLife, GatewayStorage, closed
@@ -23,8 +23,13 @@ def believed(monkeypatch: pytest.MonkeyPatch, past: PastState) -> None:
     """What the outbox says of its states, from now on."""
     made = daemon_lives.FragileWriter.__init__
 
-    def with_past(self: daemon_lives.FragileWriter, box: GatewayStorage, life: GatewayLife) -> None:
-        made(self, box, life)
+    def with_past(
+        self: daemon_lives.FragileWriter,
+        box: GatewayStorage,
+        life: GatewayLife,
+        rider: CommitRider,
+    ) -> None:
+        made(self, box, life, rider)
         self.epoch = replace(self.epoch, past=past)
 
     monkeypatch.setattr(daemon_lives.FragileWriter, "__init__", with_past)

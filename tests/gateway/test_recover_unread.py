@@ -1,11 +1,9 @@
 """A start that cannot read its outbox does not say that there was nothing before."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from edge.gateway.daemon import Daemon
 from edge.gateway.recover import recover
 from edge.outbox import OpenReport
 from tests.kit import lives as daemon_lives
@@ -32,19 +30,3 @@ def test_the_epoch_file_says_so_when_the_outbox_began_in_memory(tmp_path: Path) 
     (gap,) = life.box.events("gap")
     assert "cannot be read" in gap.body["text"]
     life.stage.close()
-
-
-def test_the_daemon_stops_to_go_on_from_the_totals_that_lie_there() -> None:
-    daemon: Any = SimpleNamespace(
-        writer=SimpleNamespace(restart=None),
-        ingest=SimpleNamespace(urgent=[]),
-        clock=mock.Mock(),
-        stop=mock.Mock(),
-    )
-    Daemon._begin_anew(daemon)
-    daemon.stop.assert_not_called()
-    daemon.writer.restart = "Restart the daemon."
-    Daemon._begin_anew(daemon)
-    (draft,) = daemon.ingest.urgent
-    assert draft.body["text"] == "Restart the daemon."
-    daemon.stop.assert_called_once_with()

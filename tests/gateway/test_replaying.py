@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edge.cli.main import main
 from edge.core import Contact, Draft
 from edge.gateway import replaying
-from edge.gateway.pipeline import Pipeline
+from edge.process.engine import Engine
 from tests.kit.bundles import proven_once
 from tests.kit.command import SITE
 from tests.long import examples
@@ -207,13 +207,13 @@ def test_what_waits_is_bounded_though_each_line_is_opened_with_its_first_row(
 ) -> None:
     sizes: list[int] = []
     whole = replayed(folder, LATE)
-    take = Pipeline.contacts
+    take = Engine.contacts
 
-    def watched(self: Pipeline, batch: Sequence[Contact]) -> list[Draft]:
+    def watched(self: Engine, batch: Sequence[Contact]) -> list[Draft]:
         sizes.append(len(batch))
         return take(self, batch)
 
-    monkeypatch.setattr(Pipeline, "contacts", watched)
+    monkeypatch.setattr(Engine, "contacts", watched)
     monkeypatch.setattr(replaying, "BATCH_EDGES", 1)  # an opening and an edge step over it
     assert replayed(folder, LATE) == whole
     assert max(sizes) <= 2

@@ -20,6 +20,7 @@ from tests.kit.lives import (
     grown,
     volumes,
 )
+from tests.kit.ports import FOREVER_NS
 from tests.kit.waiting import done
 from tests.kit.wires import WIRES
 
@@ -30,18 +31,16 @@ class Stopped(GatewayLife):
     def stand_still(self, seconds: float, heard_after: int) -> None:
         """SIGSTOP and SIGCONT; the edges come after so many ticks of the committer."""
         from_ns = self.now_ns
-        heard_ns = min(self.now().mono_ns, self.committer.heard_ns())
-        self.committer.heard_ns = lambda: heard_ns
+        self.buses.heard_ns = min(self.now().mono_ns, self.buses.heard_ns)
         self.now_ns += int(seconds * S)
         for _ in range(heard_after):
             done(self.committer.tick(self.now()))
             self.now_ns += SLOT_NS
         contacts, _ = WIRES.between(from_ns, self.now_ns)  # nobody asked the meters
         self.take(contacts, [])
-        until_ns = self.now().mono_ns
-        self.committer.heard_ns = lambda: until_ns
+        self.buses.heard_ns = self.now().mono_ns
         done(self.committer.tick(self.now()))
-        self.committer.heard_ns = lambda: 1 << 62
+        self.buses.heard_ns = FOREVER_NS
 
 
 def of_lines(box: GatewayStorage) -> list[tuple[str, int, int, object]]:
@@ -77,7 +76,7 @@ def test_a_stop_right_after_a_look_at_the_lines_does_not_use_up_their_time(
     box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(2 * PERIOD_NS)
-    life.committer.heard_ns = lambda: heard_ns
+    life.buses.heard_ns = heard_ns
     life.run(2 * PERIOD_NS + GRACE_NS + 10 * MS)
     life.stand_still(18.0, heard_after=3)
     life.run(end_ns(0))
@@ -130,8 +129,7 @@ def test_a_bus_that_never_comes_delays_a_window_and_stops_none(tmp_path: Path) -
     box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(4 * S)
-    heard_ns = life.now().mono_ns
-    life.committer.heard_ns = lambda: heard_ns
+    life.buses.heard_ns = life.now().mono_ns
     life.run(5 * S + GRACE_NS)
     assert not box.of("east_1")
     now_ns = life.now().mono_ns
@@ -148,8 +146,7 @@ def test_a_bus_that_never_comes_stops_no_window_of_a_slow_main_loop(tmp_path: Pa
     box = GatewayStorage(tmp_path)
     life = Stopped(box, 0)
     life.run(4 * S)
-    heard_ns = life.now().mono_ns
-    life.committer.heard_ns = lambda: heard_ns
+    life.buses.heard_ns = life.now().mono_ns
     while life.now_ns < 60 * S:
         life.now_ns += 2 * S
         done(life.committer.tick(life.now()))

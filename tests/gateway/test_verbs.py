@@ -1,110 +1,237 @@
 """What the control socket says of the daemon: as of this moment, and of parts that are slow."""
 
 import asyncio
-from types import SimpleNamespace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.control.protocol import VerbError
-from edge.core import Stamp
-from edge.gateway import verbs as module
+import drivers
+from edge.acquire.clock import Discipline, SystemClock
+from edge.acquire.stage import Stage
+from edge.config import load_site
+from edge.control.protocol import ControlVerb, VerbError
+from edge.core import Reason, Stamp
+from edge.gateway import gatewaystatus
+from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
+from edge.gateway.busworkers import BusWorkers
+from edge.gateway.datasaver import DataSaver
+from edge.gateway.deviceconditions import DeviceConditions
+from edge.gateway.gatewaystatus import StatusSources
+from edge.gateway.healthsources import HealthSources, Numbers, queue_fields
+from edge.gateway.ingest import Ingest
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs
-from edge.infer.judge import Judge, JudgeSetup
-from edge.outbox import OutboxCounts
+from edge.gateway.wiring import Wiring
+from edge.health.boxalarms import BoxReadings
+from edge.health.progress import Progress
+from edge.health.reboot import Cause, Reboot
+from edge.outbox import Epoch, OutboxCounts
+from edge.uplink.broker import make_broker
+from edge.uplink.delivery import ConnectionState
+from tests.kit.clock import NONE
+from tests.kit.ports import CountedRetained
 
 S = 1_000_000_000
+WALL_NS = 1_795_000_000 * S
+SITE = """
+[site]
+id = "quay"
+gateway = "gw-1"
+[uplink]
+url = "mqtt://a"
+confirm = "platform"
+[bus.air]
+kind = "i2c"
+path = "/dev/i2c-1"
+[bus.loops]
+kind = "gpio"
+[device.hut]
+driver = "sht4x"
+bus = "air"
+[device.green]
+driver = "contact"
+bus = "loops"
+line = "g"
+phase = { approach = "north", colour = "green" }
+[lane.north_1]
+approach = "north"
+bus = "loops"
+lead = "a"
+[bay.bakery]
+bus = "loops"
+line = "b"
+kind = "loading"
+"""
 
 
-class Daemon(SimpleNamespace):
-    """As much of one as the verbs look at; the outbox is `counts`, or hangs."""
+@dataclass
+class OpenOutbox:
+    """Its counts are told; None: its disk hangs."""
 
-    def __init__(self, counts: OutboxCounts | None, **more: Any) -> None:
-        async def counted() -> OutboxCounts:
-            if counts is None:
-                await asyncio.Event().wait()
-            assert counts is not None
-            return counts
+    known: OutboxCounts | None
+    epoch: Epoch = field(default_factory=lambda: Epoch(7 << 32, 7, False, None, False))
 
-        site = SimpleNamespace(
-            place=SimpleNamespace(id="quay", gateway="gw-1"),
-            uplink=SimpleNamespace(confirm="platform"),
-            buses={"air": SimpleNamespace(path="/dev/i2c-1")},
-            devices={
-                "hut": SimpleNamespace(bus="air"),
-                "green": SimpleNamespace(bus="loops"),
-            },
-            lanes={"north": SimpleNamespace(bus="loops")},
-            bays={"bakery": SimpleNamespace(bus="loops", kind="loading")},
-            signals={"north": ["green"]},
+    async def counts(self) -> OutboxCounts:
+        while self.known is None:
+            await asyncio.Event().wait()
+        return self.known
+
+    async def details(self) -> Mapping[str, Any]:
+        return {"undeclared": [], "letters": []}
+
+
+@dataclass
+class StandingLink:
+    """A link that is up since 40 s of this boot."""
+
+    connected: bool = True
+    connection: ConnectionState = field(
+        default_factory=lambda: ConnectionState(40 * S, "mqtts://a:8883", confirmed_ns=97 * S)
+    )
+    under_way: int = 12
+
+
+class StatusGateway:
+    """All that the verbs read: real parts, but for the outbox, the link and the kernel. It is 100 s
+    after the boot; the box was looked at 10 s ago, and the clock was synchronised then."""
+
+    def __init__(self, folder: Path, counts: OutboxCounts | None) -> None:
+        self.mono_ns, self.synced = 90 * S, True
+        self.outbox, self.link = OpenOutbox(counts), StandingLink()
+        file = folder / "site.toml"
+        file.write_text(SITE, "utf-8")
+        site = load_site(file, drivers.catalogue())
+        self.clock = SystemClock(
+            root=folder,
+            wall_ns=lambda: WALL_NS + self.mono_ns - 100 * S,
+            mono_ns=lambda: self.mono_ns,
+            kernel=lambda: Discipline(self.synced, 250),
         )
-        super().__init__(
+        self.clock.resume(WALL_NS - 100 * S)  # it need not be watched before it is believed
+        wiring, urgent, retained = Wiring.of(site), UrgentEvents(self.clock), CountedRetained()
+        pipeline, stage = wiring.pipeline(), Stage(folder, "boot")
+        self.ingest = Ingest(wiring, pipeline, stage, self.clock, urgent, retained)
+        self.buses = BusWorkers(wiring, self.clock, self.ingest, Progress())
+        self.monitor = BoxMonitor(
+            BoxFacts("quay", "gw-1", Reboot(Cause.POWER, "The power was cut.")),
+            HealthSources(self._queue, dict, lambda: {"sent": 5}),
+            folder,
+            Stamp(80 * S, 0, NONE),
+            read_box=lambda _: BoxReadings(),
+        )
+        self.urgent, self.data_saver = urgent, DataSaver(self.clock, retained, urgent)
+        self.sources = StatusSources(
             site=site,
-            clock=SimpleNamespace(now=lambda: Stamp(100 * S, 1_795_000_000 * S, "ntp"), steps=2),
-            epoch=SimpleNamespace(boot=7),
-            writer=SimpleNamespace(counts=counted),
-            sender=SimpleNamespace(connected=True, **more),
-            brokers=["mqtts://a:8883"],
-            box_monitor=SimpleNamespace(synced_ns=90 * S),
-            pipeline=SimpleNamespace(judge=Judge(JudgeSetup(()))),
+            brokers=[make_broker("mqtt://a:1883", "gw-1")],
+            clock=self.clock,
+            started_ns=80 * S,
+            outbox=self.outbox,
+            uplink=self.link,
+            buses=self.buses,
+            ingest=self.ingest,
+            pipeline=pipeline,
+            stage=stage,
+            box_monitor=self.monitor,
+            data_saver=self.data_saver,
         )
+        self.points = wiring.points()
 
-    def status(self) -> dict[str, Any]:
+    async def _queue(self) -> Numbers:
         """What the box monitor counted minutes ago."""
-        health = {"queue_rows": 1, "queue_age_s": 9.0, "dropped": 0, "sent": 5}
-        return {"box": {"health": health}, "devices": {"hut": {"state": "ok"}}}
+        return queue_fields(OutboxCounts(rows=1, oldest=(7, 81 * S)), 7, 90 * S)
+
+    async def verbs(self) -> Mapping[str, ControlVerb]:
+        await self.monitor.observe(self.clock.now())
+        self.mono_ns = 100 * S
+        return control_verbs(self.sources, self.points, self.buses, self.data_saver, self.urgent)
+
+    async def status(self) -> Mapping[str, Any]:
+        return await (await self.verbs())["status"]({})
 
 
-async def test_the_outbox_is_counted_at_this_moment() -> None:
+async def test_the_outbox_is_counted_at_this_moment(tmp_path: Path) -> None:
     counts = OutboxCounts(rows=4, size=10, limit=99, oldest=(7, 40 * S), dropped=3)
-    found = await control_verbs(Daemon(counts))["status"]({})  # type: ignore[arg-type]
+    found = await StatusGateway(tmp_path, counts).status()
     assert (found["outbox"]["rows"], found["outbox"]["age_s"], found["outbox"]["boot"]) == (
         4,
         60,
         7,
     )
+    assert found["outbox"]["letters"] == []
     health = found["box"]["health"]
     assert (health["queue_rows"], health["queue_age_s"], health["dropped"]) == (4, 60, 3)
     assert health["sent"] == 5
     assert (found["site"], found["gateway"]) == ("quay", "gw-1")
     assert found["devices"]["hut"]["bus"] == "air"
-    assert found["buses"] == {"air": "/dev/i2c-1"}
+    assert found["buses"] == {"air": "/dev/i2c-1", "loops": "/dev/gpiochip0"}
     assert found["bays"] == {"bakery": {"bus": "loops", "kind": "loading"}}
+    assert found["lanes"] == {"north_1": {"bus": "loops"}}
     assert found["signals"] == {"green": {"bus": "loops", "approach": "north"}}
-    assert found["clock"] == {
-        "tq": "ntp", "wall_s": 1_795_000_000, "steps": 2, "unsynced_s": 10.0
+    assert (found["boot"], found["epoch"], found["uptime_s"]) == (7, 7 << 32, 20.0)
+
+
+async def test_the_clock_says_how_well_it_is_known_and_since_when_not(tmp_path: Path) -> None:
+    one = StatusGateway(tmp_path, OutboxCounts())
+    assert (await one.status())["clock"] == {
+        "tq": "ntp", "wall_s": 1_795_000_000, "max_error_us": 250, "steps": 0, "unsynced_s": 10.0
     }  # fmt: skip
 
 
-async def test_an_age_that_nobody_knows_is_no_old_one() -> None:
-    found = await control_verbs(Daemon(OutboxCounts(rows=1, oldest=(6, 5))))["status"]({})  # type: ignore[arg-type]
+async def test_an_age_that_nobody_knows_is_no_old_one(tmp_path: Path) -> None:
+    found = await StatusGateway(tmp_path, OutboxCounts(rows=1, oldest=(6, 5))).status()
     assert found["outbox"]["age_s"] is None
     assert "queue_age_s" not in found["box"]["health"]
 
 
-async def test_a_disk_that_hangs_does_not_hide_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "COUNTING_S", 0.01)
-    known = control_verbs(Daemon(None))  # type: ignore[arg-type]
+async def test_a_disk_that_hangs_does_not_hide_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gatewaystatus, "COUNTING_S", 0.01)
+    known = await StatusGateway(tmp_path, None).verbs()
     found = await known["status"]({})
     assert found["outbox"] is None
+    assert found["box"]["health"]["queue_rows"] == 1, "as it was minutes ago"
     assert found["link"]["connected"] is True
     with pytest.raises(VerbError, match="may hang"):
         await known["outbox"]({})
 
 
-async def test_the_link_says_since_when_and_what_is_under_way() -> None:
-    connection = SimpleNamespace(
-        broker="mqtts://a:8883", since_ns=40 * S, failure="", limit_notice="it takes 200 bytes",
-        confirmed_ns=97 * S,
-    )  # fmt: skip
-    daemon = Daemon(OutboxCounts(), connection=connection, outstanding=12)
-    found = await control_verbs(daemon)["status"]({})  # type: ignore[arg-type]
-    assert found["link"] == {
-        "connected": True, "brokers": ["mqtts://a:8883"], "confirm": "platform",
+async def test_the_link_says_since_when_and_what_is_under_way(tmp_path: Path) -> None:
+    one = StatusGateway(tmp_path, OutboxCounts())
+    one.link.connection.limit_notice = "it takes 200 bytes"
+    assert (await one.status())["link"] == {
+        "connected": True, "brokers": ["mqtt://a:1883"], "confirm": "platform",
         "broker": "mqtts://a:8883", "for_s": 60.0, "failure": None, "confirmed_s": 3.0,
         "trouble": "it takes 200 bytes",
         "unconfirmed": 12,
     }  # fmt: skip
-    connection.confirmed_ns = None
-    found = await control_verbs(daemon)["status"]({})  # type: ignore[arg-type]
-    assert found["link"]["confirmed_s"] is None
+    one.link.connection.confirmed_ns = None
+    assert (await one.status())["link"]["confirmed_s"] is None
+
+
+async def test_a_device_is_what_it_had_reported_to_the_process_before(tmp_path: Path) -> None:
+    one = StatusGateway(tmp_path, OutboxCounts())
+    one.buses.restore({"hut": "no answer"}, {"hut": DeviceConditions("4711")})
+    device = (await one.status())["devices"]["hut"]
+    assert (device["state"], device["serial"]) == (str(Reason.SILENT), "4711")
+
+
+async def test_what_the_link_asks_is_told_and_what_it_reports_is_an_event(tmp_path: Path) -> None:
+    one = StatusGateway(tmp_path, OutboxCounts())
+    known = await one.verbs()
+    one.ingest.announce("configuration", "the last good one runs")
+    assert await known["link_facts"]({}) == {
+        "connected": True, "faults": 1, "tq": "ntp", "wall_s": 1_795_000_000
+    }  # fmt: skip
+    await known["data_saver"]({"level": 1, "used": 8, "budget": 10, "why": "80 % are used"})
+    await known["link_step"]({"step": "modem", "boots": 3, "age_s": 60.0})
+    assert [draft.body["event"] for draft in one.urgent.take()] == [
+        "configuration", "data_saver", "link",
+    ]  # fmt: skip
+    with pytest.raises(VerbError, match="level is one of"):
+        await known["data_saver"]({"level": 3})
+    with pytest.raises(VerbError, match="there are hut"):
+        await known["read"]({"device": "green"})

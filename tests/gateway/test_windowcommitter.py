@@ -15,6 +15,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS
 from edge.gateway.windowschedule import GRACE_NS
 from edge.wire import raw_sweeps
+from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
 from tests.kit.lives import (
     PERIOD_NS,
@@ -42,7 +43,7 @@ class Walled(GatewayLife):
     """The wall can be set, and known or not."""
 
     offset_ns = WALL_NS
-    tq: TimeQuality = "none"
+    tq: TimeQuality = NONE
 
     def now(self) -> Stamp:
         mono_ns = super().now().mono_ns
@@ -58,7 +59,7 @@ def test_the_window_in_which_time_becomes_known_ends_there_and_says_so(tmp_path:
     box = GatewayStorage(tmp_path)
     life = Walled(box, 0)
     life.run(2 * S)
-    life.tq = "ntp"
+    life.tq = NTP
     life.run(12 * S)
     closed(life)
     (event,) = box.events("clock")
@@ -79,7 +80,7 @@ def test_the_window_in_which_time_becomes_known_ends_there_and_says_so(tmp_path:
 def test_the_window_in_which_the_clock_was_set_is_cut_and_uncertain(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = Walled(box, 0)
-    life.tq = "ntp"
+    life.tq = NTP
     life.run(7 * S)
     life.offset_ns += 3600 * S + 2 * S
     life.run(12 * S)
@@ -92,7 +93,7 @@ def test_the_window_in_which_the_clock_was_set_is_cut_and_uncertain(tmp_path: Pa
                for _, to_ns, cut in windows(box) if to_ns > at_ns)  # fmt: skip
 
 
-@pytest.mark.parametrize("tq", ["none", "floor", "rtc", "ntp", "nts"])
+@pytest.mark.parametrize("tq", TimeQuality)
 def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: TimeQuality) -> None:
     life = Walled(GatewayStorage(tmp_path), 0)
     life.run(S)
@@ -101,7 +102,7 @@ def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: Time
     with mock.patch.object(Pipeline, "close", autospec=True, side_effect=Pipeline.close) as close:
         life.run(11 * S)
     reported = [(call.args[1], call.kwargs["wall_s"]) for call in close.call_args_list]
-    sure = tq in ("ntp", "nts")
+    sure = tq.is_synchronised
     assert len(reported) >= 2
     assert reported == [(end, (end + WALL_NS) / 1e9 if sure else None) for end, _ in reported]
     life.stage.close()
@@ -110,11 +111,10 @@ def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: Time
 def test_all_that_is_committed_is_offered_to_the_uplink(tmp_path: Path) -> None:
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
-    offered: list[object] = []
-    life.committer.offer = offered.append
+    life.offered.clear()  # of the start
     with mock.patch.object(box, "commit", side_effect=box.commit) as commit:
         life.run(11 * S)
-    assert len(offered) == commit.call_count >= 2
+    assert len(life.offered) == commit.call_count >= 2
     assert len(box.stage()) == 1, "what is committed is in the stage no more"
     life.stage.close()
 
@@ -147,7 +147,7 @@ def test_a_window_ends_at_the_very_moment_at_which_all_is_heard(tmp_path: Path) 
     box = GatewayStorage(tmp_path)
     life = GatewayLife(box, 0)
     life.run(4 * S)
-    life.committer.heard_ns = lambda: PERIOD_NS
+    life.buses.heard_ns = PERIOD_NS
     life.now_ns = PERIOD_NS + GRACE_NS - 1
     done(life.committer.tick(life.now()))
     assert not windows(box)

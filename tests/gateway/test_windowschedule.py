@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge.core import Stamp, TimeQuality
 from edge.gateway.windowschedule import CUTS_PER_HOUR, GRACE_NS, HOUR_NS, WindowSchedule
+from tests.kit.clock import FLOOR, NONE, NTP, RTC
 
 S = 1_000_000_000
 MS = 1_000_000
@@ -21,35 +22,35 @@ def stamp(mono_s: float, wall_s: float, tq: TimeQuality) -> Stamp:
 
 
 def test_without_time_windows_follow_the_boot() -> None:
-    windows = WindowSchedule(MINUTE, stamp(130, 7, "none"))
+    windows = WindowSchedule(MINUTE, stamp(130, 7, NONE))
     assert windows.end_ns == 180 * S
-    windows.opened(stamp(180, 57, "none"))
+    windows.opened(stamp(180, 57, NONE))
     assert windows.end_ns == 240 * S
 
 
 def test_with_time_windows_follow_the_wall() -> None:
-    windows = WindowSchedule(MINUTE, stamp(130, 1000, "ntp"))
+    windows = WindowSchedule(MINUTE, stamp(130, 1000, NTP))
     assert windows.end_ns == 150 * S  # wall 1020
 
 
 def test_the_first_synchronisation_cuts_the_window() -> None:
-    windows = WindowSchedule(MINUTE, stamp(130, 7, "rtc"))
-    assert windows.cut(stamp(131, 8, "rtc")) is None
-    assert windows.cut(stamp(132, 1_790_000_000, "ntp")) == "synchronised"
+    windows = WindowSchedule(MINUTE, stamp(130, 7, RTC))
+    assert windows.cut(stamp(131, 8, RTC)) is None
+    assert windows.cut(stamp(132, 1_790_000_000, NTP)) == "synchronised"
     assert not windows.stepped
-    windows.opened(stamp(132, 1_790_000_000, "ntp"))
+    windows.opened(stamp(132, 1_790_000_000, NTP))
     assert windows.end_ns == (132 + 40) * S  # 1_790_000_000 is 20 s past a minute
-    assert windows.cut(stamp(133, 1_790_000_001, "ntp")) is None
+    assert windows.cut(stamp(133, 1_790_000_001, NTP)) is None
 
 
 def test_a_step_of_a_known_wall_cuts_the_window_and_slewing_does_not() -> None:
-    windows = WindowSchedule(MINUTE, stamp(100, 6000, "ntp"))
-    assert windows.cut(stamp(101, 6001.0005, "ntp")) is None
-    assert windows.cut(stamp(102, 5000, "ntp")) == "step"
+    windows = WindowSchedule(MINUTE, stamp(100, 6000, NTP))
+    assert windows.cut(stamp(101, 6001.0005, NTP)) is None
+    assert windows.cut(stamp(102, 5000, NTP)) == "step"
     assert windows.stepped
-    windows.opened(stamp(102, 5000, "ntp"))
+    windows.opened(stamp(102, 5000, NTP))
     assert not windows.stepped
-    assert windows.cut(stamp(103, 5001, "ntp")) is None
+    assert windows.cut(stamp(103, 5001, NTP)) is None
 
 
 @pytest.mark.parametrize("jump_ns", [-10 * YEAR, 20 * YEAR, -3600 * S, 2 * S, -2 * S])
@@ -66,17 +67,17 @@ def test_a_clock_is_set_by_unsynchronising_it_first_and_is_cut_all_the_same() ->
     """The kernel says `not synchronised` from the step on, until the time service speaks again."""
     run = WindowRun(MINUTE, trusted(1800 * S))
     run.go(90 * S)
-    run.offset_ns, run.tq = run.offset_ns + 3600 * S, "floor"
+    run.offset_ns, run.tq = run.offset_ns + 3600 * S, FLOOR
     run.go(70 * S)
     assert run.cuts == []
-    run.tq = "ntp"
+    run.tq = NTP
     run.go(600 * S)
     assert run.cuts == ["step"]
 
 
 @pytest.mark.parametrize("jump_ns", [-10 * YEAR, 20 * YEAR, -3600 * S, S])
 def test_a_clock_that_nobody_trusts_may_jump_as_it_likes(jump_ns: int) -> None:
-    run = WindowRun(MINUTE, Stamp(100 * S, 1800 * S, "floor"))
+    run = WindowRun(MINUTE, Stamp(100 * S, 1800 * S, FLOOR))
     run.go(90 * S)
     run.offset_ns += jump_ns
     run.go(600 * S)
@@ -87,9 +88,9 @@ def test_a_clock_that_nobody_trusts_may_jump_as_it_likes(jump_ns: int) -> None:
 def test_a_lost_time_service_moves_no_boundary() -> None:
     run = WindowRun(MINUTE, trusted(1810 * S))
     run.go(90 * S)
-    run.tq = "floor"
+    run.tq = FLOOR
     run.go(300 * S)
-    run.tq = "ntp"
+    run.tq = NTP
     run.go(300 * S)
     assert (run.cuts, run.marked) == ([], 0)
     assert run.lengths()[1:] == [MINUTE] * 10
@@ -116,39 +117,39 @@ def test_hours_of_slewing_are_no_step() -> None:
 
 
 def test_an_hour_of_standing_still_while_it_is_slewed_is_no_step() -> None:
-    windows = WindowSchedule(MINUTE, stamp(100, 6000, "ntp"))
-    windows.cut(stamp(101, 6001, "ntp"))
-    assert windows.cut(stamp(3701, 9602.8, "ntp")) is None
+    windows = WindowSchedule(MINUTE, stamp(100, 6000, NTP))
+    windows.cut(stamp(101, 6001, NTP))
+    assert windows.cut(stamp(3701, 9602.8, NTP)) is None
     assert not windows.stepped
 
 
 def test_a_slewed_boundary_makes_no_tiny_window() -> None:
-    windows = WindowSchedule(MINUTE, stamp(100, 6010, "ntp"))
+    windows = WindowSchedule(MINUTE, stamp(100, 6010, NTP))
     assert windows.end_ns == 150 * S
-    windows.opened(stamp(150, 6059.997, "ntp"))  # the wall fell back by 3 ms
+    windows.opened(stamp(150, 6059.997, NTP))  # the wall fell back by 3 ms
     assert windows.end_ns == 210 * S + 3_000_000
 
 
 def test_a_window_that_is_over_ends_there_and_the_next_one_is_cut() -> None:
-    windows = WindowSchedule(MINUTE, stamp(100, 6000, "ntp"))
-    late = stamp(160.1, 5000, "ntp")
+    windows = WindowSchedule(MINUTE, stamp(100, 6000, NTP))
+    late = stamp(160.1, 5000, NTP)
     assert windows.cut(late) is None
     assert windows.stepped
-    windows.opened(stamp(160, 4999.9, "ntp"))
+    windows.opened(stamp(160, 4999.9, NTP))
     assert windows.stepped, "nobody knows on which side of the border the clock was set"
-    assert windows.cut(stamp(160.2, 5000.1, "ntp")) == "step"
-    windows.opened(stamp(160.2, 5000.1, "ntp"))
+    assert windows.cut(stamp(160.2, 5000.1, NTP)) == "step"
+    windows.opened(stamp(160.2, 5000.1, NTP))
     assert not windows.stepped
 
 
 def test_a_daemon_that_lags_marks_no_window_that_had_ended_before() -> None:
-    windows = WindowSchedule(S, stamp(100, 6000, "ntp"))
-    windows.cut(stamp(104, 6004, "ntp"))  # four windows are behind, and are closed one by one
-    assert windows.cut(stamp(104.5, 5000, "ntp")) is None
+    windows = WindowSchedule(S, stamp(100, 6000, NTP))
+    windows.cut(stamp(104, 6004, NTP))  # four windows are behind, and are closed one by one
+    assert windows.cut(stamp(104.5, 5000, NTP)) is None
     marked = []
     for end_s in range(101, 107):
         marked.append(windows.stepped)
-        windows.opened(stamp(end_s, end_s + 4895.5, "ntp"))
+        windows.opened(stamp(end_s, end_s + 4895.5, NTP))
     # the fifth holds the step; the boundaries that follow are the new wall's
     assert marked == [False, False, False, False, True, False]
 
@@ -166,7 +167,7 @@ def test_a_clock_that_flaps_cuts_at_most_once_a_second_and_some_times_an_hour() 
 
 
 JUMPS = st.sampled_from([0, 0, MS, S, -S, 2 * S, -3600 * S, -10 * YEAR, 20 * YEAR, 777 * MS])
-WORDS = st.sampled_from(["none", "floor", "rtc", "ntp", "nts"])
+WORDS = st.sampled_from(TimeQuality)
 MOMENTS = st.lists(
     st.tuples(st.integers(1, 40 * S), JUMPS | st.integers(-90 * S, 90 * S), WORDS), max_size=40
 )
@@ -242,4 +243,4 @@ class WindowRun:
 
 
 def trusted(wall_ns: int) -> Stamp:
-    return Stamp(100 * S, wall_ns, "ntp")
+    return Stamp(100 * S, wall_ns, NTP)

@@ -98,9 +98,8 @@ def test_a_bay_hangs_on_its_line(wiring: Wiring) -> None:
     assert wiring.setup().bays == (BaySetup("bakery", "loading", 30.0, 5.0),)
     (line,) = (each for each in wiring.lines["loops"] if each.line == "GPIO25")
     assert line.bias == "down"
-    contact = wiring.contact(Edge("GPIO25", True, 7, 1))
-    assert contact is not None
-    assert (contact.source, contact.on) == ("bakery", True)
+    source, device = wiring.lined["GPIO25"]
+    assert (source, device.contact(source, Edge("GPIO25", True, 7, 1)).on) == ("bakery", True)
 
 
 def test_a_phase_is_no_plain_contact(wiring: Wiring) -> None:

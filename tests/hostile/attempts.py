@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from edge.core import TOPIC_PREFIX, Envelope, Record, RecordKey, Stream
 from edge.wire import encode
+from tests.kit.clock import NTP
 
 EVIL, VICTIM = "gw-0001", "gw-0002"
 SITE = "mitte"
@@ -30,7 +31,7 @@ def record(gw: str, stream: str, source: str, seq: int, x: int = 0) -> bytes:
     made = Record(
         RecordKey(EPOCH, Stream(stream), seq), source, 1, seq * S, (seq + 1) * S, {"x": x}
     )
-    sealed = Envelope(NOON + seq * S, NOON + (seq + 1) * S, "ntp", False, False)
+    sealed = Envelope(NOON + seq * S, NOON + (seq + 1) * S, NTP, False, False)
     return encode(made, sealed, gw, "json").data
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from tests.kit.citybroker import TlsListener
 from tests.kit.forged import Pair
 

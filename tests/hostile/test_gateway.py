@@ -8,7 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from edge.platform.keepquota import KEPT_PER_KIND
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from tests.hostile.attack import OWN, Attack, impostor_topics, shown_as
 from tests.hostile.attempts import EVIL, SITE, VICTIM, attempts, record
 from tests.hostile.platform import audited, listening, stored, tallied

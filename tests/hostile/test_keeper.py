@@ -15,7 +15,7 @@ import msgpack
 import pytest
 
 from edge.cli.main import VERBS, main
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from tests.audit.make import before_and_after_a_new_card
 from tests.audit.tamper import (
     HALF_A_YEAR_US,

@@ -17,7 +17,6 @@ from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,10 +24,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deploy.broker.rabbitmq import gateways
+from drivers.scan.found import Findings, FoundDevice
 from edge.cli import check, decode, provision_common, receipts, scan, status, subscribe
 from edge.cli.main import main
 from edge.core import Stream
 from edge.diagnose import tomlsnippet
+from edge.diagnose.scanning import ScanJob
 from edge.health.fields import FIELDS
 from edge.health.openmetrics import families, render
 from edge.identity.claim import ClaimError, parse_claim
@@ -37,8 +38,8 @@ from edge.identity.est import _problem_text
 from edge.identity.httpsclient import HttpsReply
 from edge.platform.auditor import Auditor
 from edge.platform.collector import Collector
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import RefusedMessage
-from edge.platform.recordstore import open_store
 from edge.platform.subscription import ArrivedMessage
 from edge.terminal import echo
 from edge.wire import WireError, encode
@@ -263,10 +264,9 @@ def test_what_is_found_on_a_wire_begins_no_line_of_a_site_file(evil: str) -> Non
     assert len(said_by(lambda: echo(*text.split("\n"), fold=False))) == 9
     if "\ud800" not in evil:  # TOML has no way to say it
         assert tomllib.loads(text)["bus"]["i2c"]["path"] == evil
-    device = SimpleNamespace(driver="sht4x", what=evil)
-    found = SimpleNamespace(devices=[device], unknown=[evil], notes=[evil])
-    one = SimpleNamespace(place=evil, findings=found, refused=evil, whole=True)
-    lines = said_by(lambda: echo(*scan._comment_lines(one)))  # type: ignore[arg-type]
+    found = Findings([FoundDevice("sht4x", evil)], [evil], [evil])
+    one = ScanJob(evil, "i2c", 1.0, found, refused=evil)
+    lines = said_by(lambda: echo(*scan._comment_lines(one)))
     assert len(lines) == 5
     assert all(line.startswith("#") for line in lines)
 

@@ -359,10 +359,10 @@ def test_no_claim_is_a_success_that_is_not_tried_again() -> None:
 def test_a_card_that_is_full_is_tried_again(
     box: EnrollingGateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("edge.identity.durablefiles.write_file", full)
+    monkeypatch.setattr("edge.durable.atomicwrite.write_file", full)
     words = ["--state", str(box.state), "--boot", str(box.boot)]
     for verb in ("take", "run"):
         assert main([verb, *words]) == 3, "2 would be the last word of the unit"

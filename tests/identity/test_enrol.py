@@ -119,7 +119,7 @@ def test_a_boot_partition_that_cannot_be_written_does_not_stop_it(
     def readonly(path: Path, data: bytes, mode: int = 0o600) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("edge.identity.bootpartition.durablefiles.overwrite", readonly)
+    monkeypatch.setattr("edge.identity.bootpartition.overwrite", readonly)
     assert box.power().run() == "enrolled"
     assert "delete kerbstone-claim.toml" in box.status
     assert (box.state / "claim.toml").exists(), "it is tried again at the next start"

@@ -13,9 +13,9 @@ from edge.identity.statefolder import StateFolder
 from tests.identity.card import copied, usable
 from tests.identity.city import LIFE, NOW, EnrolmentCity
 from tests.identity.enrolling_box import EnrollingGateway
-from tests.identity.faults import MODES, Mode, SyncedCard, failing
 from tests.kit.memory import in_memory
 from tests.kit.power import ProcessKilled
+from tests.kit.syncedcard import MODES, Mode, SyncedCard, failing
 from tests.long import more, size
 
 

@@ -5,8 +5,13 @@ from hypothesis import strategies as st
 
 from edge.core import LoopTick
 from edge.core.looptick import Stay
-from edge.infer.observation import PositionObservation, model_inputs, observe, ticks_by_slot
-from edge.infer.occupancy import POSITIONS
+from edge.infer.observation import (
+    POSITIONS,
+    PositionObservation,
+    model_inputs,
+    observe,
+    ticks_by_slot,
+)
 from edge.infer.sites import LaneSite
 from models.congestion.congestionstate import BLOCKS, PLACES
 from tests.infer.street import SLOT_NS, tick

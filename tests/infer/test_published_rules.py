@@ -8,7 +8,8 @@ import pytest
 from edge.core import Draft, Stream
 from edge.infer.cause import name_cause
 from edge.infer.hysteresis import HysteresisFlag
-from edge.infer.occupancy import POSITIONS, THRESHOLDS
+from edge.infer.observation import POSITIONS
+from edge.infer.occupancy import THRESHOLDS
 from edge.infer.robustz import RobustZRule
 from edge.infer.seriesfeatures import series_samples
 from models import BUNDLES

@@ -14,15 +14,16 @@ import time
 from edge.core import Stamp, TimeQuality
 
 WALL_0 = 1_790_000_000_000_000_000
+NONE, FLOOR, RTC, NTP, NTS = TimeQuality  # for those who name many
 
 
 class VirtualClock:
     """Sleepers wake in the order of their times; nothing passes unless somebody sleeps."""
 
-    def __init__(self, mono_ns: int = 1_000_000_000_000, tq: TimeQuality = "none") -> None:
+    def __init__(self, mono_ns: int = 1_000_000_000_000, tq: TimeQuality = NONE) -> None:
         self.mono_ns = mono_ns
         self.offset_ns = WALL_0
-        self.tq: TimeQuality = tq
+        self.tq = tq
         self._sleepers: list[tuple[int, int, asyncio.Event]] = []
         self._count = 0
 
@@ -64,7 +65,7 @@ class RealClock:
     """Real brokers need real time."""
 
     def now(self) -> Stamp:
-        return Stamp(time.monotonic_ns(), time.time_ns(), "ntp")
+        return Stamp(time.monotonic_ns(), time.time_ns(), NTP)
 
     async def sleep_until(self, mono_ns: int) -> None:
         await asyncio.sleep(max(0.0, (mono_ns - time.monotonic_ns()) / 1e9))

@@ -30,6 +30,7 @@ from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import GAP_TEXTS
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
@@ -46,7 +47,9 @@ from edge.outbox import (
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
+from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
+from tests.kit.ports import CountedRetained, QuietBuses
 from tests.kit.waiting import done
 from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES
 
@@ -130,7 +133,7 @@ class FragileStage(Stage):
         try:
             self._life.step()
         except KilledError:
-            if self._life.torn and self._fd is not None:
+            if self._life.torn and self._file is not None:
                 super()._append(entry)
                 path = self._path(self.number)
                 os.truncate(path, path.stat().st_size - 3)
@@ -145,13 +148,12 @@ class FragileStage(Stage):
 class FragileWriter:
     """What the committer asks of the outbox's writer. The process may be killed before a commit."""
 
-    def __init__(self, box: "GatewayStorage", life: "GatewayLife") -> None:
-        self._box, self._life = box, life
+    def __init__(self, box: "GatewayStorage", life: "GatewayLife", rider: CommitRider) -> None:
+        self._box, self._life, self._rider = box, life, rider
         box.start()
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
         self.opened = OpenReport()
         self.handed: list[StoredRecord] = []  # nothing is sent here
-        self.riding: CommitRider = lambda drafts: ({}, lambda: None)
 
     high_water_unsaved = False  # its card takes everything
 
@@ -162,7 +164,7 @@ class FragileWriter:
         self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: ClockMark
     ) -> list[StoredRecord]:
         self._life.step()
-        riding, kept = self.riding(drafts)
+        riding, kept = self._rider(drafts)
         self._box.commit(drafts, {**states, **riding})
         kept()
         return []
@@ -237,7 +239,7 @@ class GatewayStorage:
     def audit(self) -> AuditReport:
         auditor = Auditor()
         for record in self.records:
-            data = encode(record, Envelope(S, S, "ntp"), GW, "json")
+            data = encode(record, Envelope(S, S, NTP), GW, "json")
             topic = TOPICS.record(record.key.stream, record.source)
             for message in decode(topic, data.data, data.content_type):
                 auditor.take(message)
@@ -265,27 +267,32 @@ class GatewayLife:
         judge = Judge(JudgeSetup(lanes, PERIOD_NS))
         self.pipeline = Pipeline(Engine(wiring.setup()), judge)
         self.stage = FragileStage(box.folder, box.boot_id, self)
-        self.ingest = Ingest(wiring, self.pipeline, self.stage, self)
-        writer = cast("AsyncOutbox", FragileWriter(box, self))
-        sealing = ManifestSchedule(writer.epoch, 900, None, self.now())
-        writer.riding = sealing.riding
-        self.committer = WindowCommitter(
-            wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing
+        self.urgent, self.buses = UrgentEvents(self), QuietBuses()
+        self.ingest = Ingest(
+            wiring, self.pipeline, self.stage, self, self.urgent, CountedRetained()
         )
-        self.committer.box_monitor = self.box_monitor()
+        sealing = ManifestSchedule(900, None, self.now())
+        writer = cast("AsyncOutbox", FragileWriter(box, self, sealing.riding))
+        self.offered: list[Sequence[StoredRecord]] = []  # of each commit
+        self.box_monitor = self.watch_box()
+        self.committer = WindowCommitter(
+            wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
+            urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor,
+            offer=self.offered.append,
+        )  # fmt: skip
         done(self.committer.recover())
         self.deaf = opening_ns is None  # its lines never open
         self.now_ns += opening_ns or 0  # a bus takes its time
         self.take(WIRES.levels(self.now_ns), [])
 
-    def box_monitor(self) -> BoxMonitor | None:
+    def watch_box(self) -> BoxMonitor | None:
         """Who watches the box itself: here nobody."""
         return None
 
     # it is its own clock
 
     def now(self) -> Stamp:
-        return Stamp(self.now_ns + self.box.zero_ns, 0, "none")
+        return Stamp(self.now_ns + self.box.zero_ns, 0, NONE)
 
     async def sleep_until(self, mono_ns: int) -> None:
         raise AssertionError("nobody sleeps here")

@@ -16,9 +16,10 @@ from pathlib import Path
 
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
+from tests.kit.clock import NTP
 
 S = 1_000_000_000
-MARK = ClockMark(5 * S, 1_790_000_000 * S, "ntp")
+MARK = ClockMark(5 * S, 1_790_000_000 * S, NTP)
 LIMIT = 8 << 20
 
 

@@ -8,11 +8,12 @@
 
 from typing import Any
 
-from edge.core import Envelope, Record, RecordKey, Stream
+from edge.core import Envelope, Record, RecordKey, Stream, TimeQuality
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.uplink.manifests import Manifests
 from edge.wire import Topics, decode, encode
 from edge.wire.clockmoments import Moment
+from tests.kit.clock import NTP
 
 S = 1_000_000_000
 GW = "gw-0001"
@@ -32,14 +33,14 @@ def record(
 
 
 def envelope(
-    made: Record, tq: str = "ntp", *, backfilled: bool = False, redelivered: bool = False
+    made: Record, tq: TimeQuality = NTP, *, backfilled: bool = False, redelivered: bool = False
 ) -> Envelope:
     return Envelope(NOON + made.from_ns, NOON + made.to_ns, tq, backfilled, redelivered)
 
 
 def entry(
     made: Record,
-    tq: str = "ntp",
+    tq: TimeQuality = NTP,
     encoding: Any = "msgpack",
     received: str = "2026-11-25T13:00:00.000Z",
     *,
@@ -56,7 +57,7 @@ def entry(
 
 def moment(made: Record) -> Moment:
     """By which `envelope` dates it."""
-    return Moment(made.boot, 0, NOON // 1000, "ntp")
+    return Moment(made.boot, 0, NOON // 1000, NTP)
 
 
 def sealed(*records: Record) -> list[Record]:

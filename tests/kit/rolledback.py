@@ -19,6 +19,7 @@ from pathlib import Path
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox
 from edge.outbox.rowformat import PastState
+from tests.kit.clock import NONE
 
 S = 1_000_000_000
 MINUTE = 60 * S
@@ -53,7 +54,7 @@ class RolledBackGateway:
             self.now_ns += MINUTE
             draft = Draft(Stream.ENERGY, "m", self.now_ns - MINUTE, self.now_ns, {"n": 1})
             state = {"engine": (1, b"%d" % self.windows)}
-            self.outbox.commit([draft], state, (), ClockMark(self.now_ns, 0, "none"))
+            self.outbox.commit([draft], state, (), ClockMark(self.now_ns, 0, NONE))
 
     @property
     def state(self) -> int:
@@ -112,7 +113,7 @@ class RolledBackGateway:
 def events(box: RolledBackGateway) -> list[str]:
     """What a start says of the outbox."""
     assert box.outbox is not None
-    rows = box.outbox.commit([], {}, (), ClockMark(box.now_ns + S, 0, "none"))
+    rows = box.outbox.commit([], {}, (), ClockMark(box.now_ns + S, 0, NONE))
     return [row.record.body["text"] for row in rows if row.record.body["event"] == "storage"]
 
 

@@ -23,6 +23,7 @@ from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.uplink.manifests import Manifests, Sign
 from edge.wire import Topics, decode, encode, signed_bytes
 from edge.wire.clockmoments import Moment
+from tests.kit.clock import NONE, NTP
 
 S: Final = 1_000_000_000
 GW: Final = "gw-0001"
@@ -53,7 +54,7 @@ class ScriptedGateway:
         self.at = 0  # seconds on the monotonic clock
         self.began = 0  # seconds after noon when this boot began
         self.boot = 1
-        self.tq = "ntp"
+        self.tq = NTP
         self.counts: Counter[str] = Counter()
         self.register = 100.0
         self.epoch = 0
@@ -113,7 +114,7 @@ class ScriptedGateway:
             self._hand(draft)
 
     def moment(self) -> Moment:
-        wall = 0 if self.tq == "none" else NOON_US + self.began * 1_000_000
+        wall = 0 if self.tq == NONE else NOON_US + self.began * 1_000_000
         return Moment(self.boot, 0, wall, self.tq)
 
     def _hand(self, draft: Draft) -> None:

@@ -22,11 +22,14 @@ from edge.core import Draft, Stamp, Sweep, sweep
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
+from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
 from edge.process.engine import Engine
+from tests.kit.clock import NTP
+from tests.kit.ports import CountedRetained, QuietBuses
 from tests.kit.waiting import done
 
 S: Final = 1_000_000_000
@@ -143,7 +146,7 @@ class VirtualGateway:
     swept: int = 0
 
     def now(self) -> Stamp:
-        return Stamp(self.now_ns, WALL_0 - MONO_0 + self.now_ns, "ntp")
+        return Stamp(self.now_ns, WALL_0 - MONO_0 + self.now_ns, NTP)
 
     async def sleep_until(self, mono_ns: int) -> None:
         raise AssertionError("nobody sleeps here")
@@ -163,10 +166,12 @@ class VirtualGateway:
         if self.models:
             pipeline.load()
         stage = Stage(self.folder, "boot")
-        ingest = Ingest(wiring, pipeline, stage, self)
+        urgent = UrgentEvents(self)
+        ingest = Ingest(wiring, pipeline, stage, self, urgent, CountedRetained())
         committer = WindowCommitter(
             wiring, pipeline, ingest, stage, cast("AsyncOutbox", self.kept), self, "boot",
-            ManifestSchedule(self.kept.epoch, 900, None, self.now()),
+            ManifestSchedule(900, None, self.now()),
+            urgent=urgent, buses=QuietBuses(), box_monitor=None, offer=lambda rows: None,
         )  # fmt: skip
         done(committer.recover())
         self.kept.commits.clear()

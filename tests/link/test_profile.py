@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from edge.identity.network import Network
 from edge.link import profile
-from edge.link.atomicwrite import sync_files
 from edge.link.profile import escape_text, ssid_octets
+from edge.link.profilefiles import sync_files
 from tests.link.profiles import NASTY, networks, texts
 from tests.long import examples
 

@@ -14,7 +14,7 @@ from tests.mutants.reach import ROOT
 PLANTED: Final = Path(__file__).with_name("planted.toml")
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "store": ("edge/outbox/*.py",),
+    "store": ("edge/outbox/*.py", "edge/durable/*.py"),
     "uplink": ("edge/uplink/*.py", "edge/wire/*.py"),
     "platform": ("edge/platform/*.py",),
     "recovery": (
@@ -25,8 +25,9 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "stage": ("edge/acquire/stage.py",),
 }
 SUITES: Final = (
-    *("tests/outbox", "tests/uplink", "tests/platform", "tests/gateway", "tests/acquire"),
-    *("tests/crash", "tests/contract", "tests/hostile", "tests/audit", "tests/cli"),
+    *("tests/outbox", "tests/durable", "tests/uplink", "tests/platform", "tests/gateway"),
+    *("tests/acquire", "tests/crash", "tests/contract", "tests/hostile", "tests/audit"),
+    "tests/cli",
 )
 
 

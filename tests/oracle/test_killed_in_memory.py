@@ -14,6 +14,7 @@ import pytest
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox
 from edge.outbox.diskoutbox import DiskOutbox
+from tests.kit.clock import NONE
 
 S = 1_000_000_000
 LIMIT = 8 << 20
@@ -46,7 +47,7 @@ def kill(outbox: Outbox) -> None:
 
 
 def commit(outbox: Outbox, second: int) -> None:
-    mark = ClockMark(second * S, second * S, "none")
+    mark = ClockMark(second * S, second * S, NONE)
     outbox.commit([window(second)], {"engine": (1, b"%d" % second)}, clock=mark)
 
 

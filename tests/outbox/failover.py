@@ -5,6 +5,7 @@ from pathlib import Path
 
 from edge.outbox import ClockMark, Outbox
 from edge.outbox.database import DATABASE_NAME
+from tests.kit.clock import NONE
 from tests.kit.outbox import S, opened
 from tests.outbox.faulty import away, back
 
@@ -12,7 +13,7 @@ IOERR, CORRUPT = sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT
 
 
 def at(second: int) -> ClockMark:
-    return ClockMark(second * S, second * S, "none")
+    return ClockMark(second * S, second * S, NONE)
 
 
 def rows_in(folder: Path) -> int:

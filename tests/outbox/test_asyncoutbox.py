@@ -6,13 +6,19 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Stream
-from edge.outbox import AsyncOutbox, Outbox, OutboxBusyError, asyncoutbox
+from edge.outbox import AsyncOutbox, Outbox, OutboxBusyError, StoredRecord, asyncoutbox
 from tests.kit.outbox import LIMIT, MARK, drafts
 
 
-async def start(folder: Path) -> AsyncOutbox:
+async def start(folder: Path, passed_on: list[int] | None = None) -> AsyncOutbox:
+    """`passed_on` gets the numbers of rows that nobody's own commit brings."""
+
+    def pass_on(rows: list[StoredRecord]) -> None:
+        if passed_on is not None:
+            passed_on.extend(stored.record.key.seq for stored in rows)
+
     return await AsyncOutbox.start(
-        folder / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=folder
+        folder / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=folder, on_rows=pass_on
     )
 
 
@@ -122,9 +128,8 @@ async def test_a_flush_passes_on_the_rows_that_rode_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asyncoutbox, "FLUSH_ROWS", 2)
-    made = await start(tmp_path)
     passed_on: list[int] = []
-    made.on_rows = lambda rows: passed_on.extend(stored.record.key.seq for stored in rows)
+    made = await start(tmp_path, passed_on)
     rows = [stored.row for stored in await made.commit(drafts(3))]
     first = asyncio.create_task(made.commit(drafts(1)))
     await asyncio.sleep(0)  # it is in the thread: the two that come now wait, and go together
@@ -165,9 +170,8 @@ async def test_a_bad_draft_that_rides_with_a_flush_is_its_callers_trouble(
 async def test_a_state_that_is_kept_alone_passes_on_the_rows_that_rode_with_it(
     tmp_path: Path,
 ) -> None:
-    made = await start(tmp_path)
     passed_on: list[int] = []
-    made.on_rows = lambda rows: passed_on.extend(stored.record.key.seq for stored in rows)
+    made = await start(tmp_path, passed_on)
     first = asyncio.create_task(made.commit(drafts(1)))
     await asyncio.sleep(0)
     kept = asyncio.create_task(made.keep({"x": (1, b"one")}))

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from edge.core import Draft, Stream
-from edge.outbox import AsyncOutbox, OwnerStates, asyncoutbox
+from edge.outbox import AsyncOutbox, CommitRider, OwnerStates, asyncoutbox
+from edge.outbox.asyncoutbox import no_rider
 from tests.kit.outbox import LIMIT, MARK, drafts
 
 
-async def start(folder: Path) -> AsyncOutbox:
+async def start(folder: Path, rider: CommitRider = no_rider) -> AsyncOutbox:
     return await AsyncOutbox.start(
-        folder / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=folder
+        folder / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=folder, rider=rider
     )
 
 
@@ -35,8 +36,8 @@ async def test_a_flush_keeps_the_state_that_goes_with_what_it_deletes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asyncoutbox, "FLUSH_ROWS", 30)
-    made = await start(tmp_path)
-    made.riding = rider = Rider()
+    rider = Rider()
+    made = await start(tmp_path, rider)
     rows = [stored.row for stored in await made.commit(drafts(50), {"other": (1, b"x")})]
     rider.confirmed = 40
     made.confirm(rows[:40])
@@ -53,8 +54,8 @@ async def test_a_flush_keeps_the_state_that_goes_with_what_it_deletes(
 async def test_who_waits_for_a_commit_before_it_is_asked_when_its_own_begins(
     tmp_path: Path,
 ) -> None:
-    made = await start(tmp_path)
-    made.riding = rider = Rider()
+    rider = Rider()
+    made = await start(tmp_path, rider)
     rows = [stored.row for stored in await made.commit(drafts(5))]
     first = asyncio.create_task(made.commit(drafts(1)))
     await asyncio.sleep(0)
@@ -69,8 +70,8 @@ async def test_who_waits_for_a_commit_before_it_is_asked_when_its_own_begins(
 
 
 async def test_a_commit_that_fails_is_not_said_to_be_kept(tmp_path: Path) -> None:
-    made = await start(tmp_path)
-    made.riding = rider = Rider()
+    rider = Rider()
+    made = await start(tmp_path, rider)
     with pytest.raises(TypeError):
         await made.commit([Draft(Stream.AIR, "a", 0, 1, {"x": object()})])
     assert (rider.going, rider.kept) == ([1], [])

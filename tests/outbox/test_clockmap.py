@@ -4,16 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from edge.core import TimeQuality
 from edge.outbox import AsyncOutbox, ClockMark, Outbox
 from edge.outbox.clockmap import BOOTS, WHOLE_BOOTS
+from tests.kit.clock import FLOOR, NONE, NTP, NTS, RTC
 from tests.kit.outbox import drafts, opened
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
 
 
-def mark(second: int, tq: str, wall_s: float = 0) -> ClockMark:
-    return ClockMark(second * S, WALL + second * S + int(wall_s * S), tq)  # type: ignore[arg-type]
+def mark(second: int, tq: TimeQuality, wall_s: float = 0) -> ClockMark:
+    return ClockMark(second * S, WALL + second * S + int(wall_s * S), tq)
 
 
 def reported(folder: Path, marks: list[ClockMark], boot: str = "b1") -> int:
@@ -34,23 +36,23 @@ def marks(folder: Path, number: int) -> list[ClockMark]:
 
 
 def test_each_side_of_a_step_keeps_a_mark(tmp_path: Path) -> None:
-    before = [mark(n, "rtc") for n in range(1, 5)]
-    between = [mark(n, "ntp", 30) for n in range(5, 9)]
-    after = [mark(n, "ntp", 30 - 3600) for n in range(9, 12)]
+    before = [mark(n, RTC) for n in range(1, 5)]
+    between = [mark(n, NTP, 30) for n in range(5, 9)]
+    after = [mark(n, NTP, 30 - 3600) for n in range(9, 12)]
     number = reported(tmp_path, [*before, *between, *after])
     assert marks(tmp_path, number) == [after[-1], after[0], between[0], before[0]]
 
 
 def test_drift_and_slewing_are_no_steps_until_they_are_a_second(tmp_path: Path) -> None:
-    given = [mark(n, "ntp", n * 0.3) for n in range(1, 8)]
+    given = [mark(n, NTP, n * 0.3) for n in range(1, 8)]
     number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[6], given[4], given[0]]
 
 
 def test_the_first_trusted_mark_is_kept_and_untrusted_steps_are_not(tmp_path: Path) -> None:
     given = [
-        mark(1, "none"), mark(2, "floor", 500), mark(3, "none", -500), mark(4, "ntp", 9),
-        mark(5, "none", 700), mark(6, "ntp", 9.5), mark(7, "floor"),
+        mark(1, NONE), mark(2, FLOOR, 500), mark(3, NONE, -500), mark(4, NTP, 9),
+        mark(5, NONE, 700), mark(6, NTP, 9.5), mark(7, FLOOR),
     ]  # fmt: skip
     number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[5], given[3], given[6], given[0]]
@@ -58,13 +60,13 @@ def test_the_first_trusted_mark_is_kept_and_untrusted_steps_are_not(tmp_path: Pa
 
 def test_a_mark_that_is_trusted_more_stays_when_its_clock_is_set(tmp_path: Path) -> None:
     """What it held for is dated by it in the next process, too, and not by the one after it."""
-    given = [mark(1, "none"), mark(2, "rtc"), mark(3, "ntp"), mark(4, "ntp", 30)]
+    given = [mark(1, NONE), mark(2, RTC), mark(3, NTP), mark(4, NTP, 30)]
     number = reported(tmp_path, given)
     assert marks(tmp_path, number) == [given[3], given[2], given[1], given[0]]
 
 
 def test_a_clock_that_jumps_for_ever_costs_sixteen_marks(tmp_path: Path) -> None:
-    given = [mark(n, "ntp", n % 7 * 100) for n in range(1, 200)]
+    given = [mark(n, NTP, n % 7 * 100) for n in range(1, 200)]
     number = reported(tmp_path, given)
     found = marks(tmp_path, number)
     assert len(found) <= 16
@@ -74,12 +76,12 @@ def test_a_clock_that_jumps_for_ever_costs_sixteen_marks(tmp_path: Path) -> None
 @pytest.fixture
 def boots(tmp_path: Path) -> Path:
     """Boots 1 to 6, each with a row of its own; 1, 4 and 6 knew the time."""
-    known = {1: (mark(100, "ntp"), mark(200, "ntp")), 4: (mark(9, "nts", 5000),),
-             6: (mark(7, "ntp", 9000),)}  # fmt: skip
+    known = {1: (mark(100, NTP), mark(200, NTP)), 4: (mark(9, NTS, 5000),),
+             6: (mark(7, NTP, 9000),)}  # fmt: skip
     for number in range(1, 7):
         outbox = opened(tmp_path, boot=f"b{number}")
         outbox.begin()
-        for each in known.get(number, (mark(3, "rtc", -9999),)):
+        for each in known.get(number, (mark(3, RTC, -9999),)):
             outbox.commit(drafts(1), clock=each)
         outbox.close()
     return tmp_path
@@ -107,7 +109,7 @@ def test_what_bounds_the_oldest_row_outlives_its_own_rows(boots: Path) -> None:
     assert outbox.marks(2) == [], "nothing refers to it"
     assert outbox.bounds(3) == (WALL + 200 * S, WALL + 5000 * S)
     gone = [s.row for s in outbox.pending()]
-    outbox.commit(drafts(1), confirmed=gone, clock=mark(3, "none"))
+    outbox.commit(drafts(1), confirmed=gone, clock=mark(3, NONE))
     outbox.close()
     outbox = opened(boots, boot="b9")
     outbox.begin()
@@ -119,20 +121,20 @@ def test_what_bounds_the_oldest_row_outlives_its_own_rows(boots: Path) -> None:
 def test_the_marks_of_the_former_boot_stay_without_any_row(tmp_path: Path) -> None:
     outbox = opened(tmp_path, boot="b1")
     outbox.begin()
-    (made,) = outbox.commit(drafts(1), clock=mark(5, "rtc"))
+    (made,) = outbox.commit(drafts(1), clock=mark(5, RTC))
     outbox.commit([], {"x": (1, b"")}, confirmed=[made.row])
     outbox.close()
     outbox = opened(tmp_path, boot="b2")
     former = outbox.begin().former
     assert former is not None
-    assert outbox.marks(former.boot) == [mark(5, "rtc")]
+    assert outbox.marks(former.boot) == [mark(5, RTC)]
     outbox.close()
 
 
 def test_a_box_that_boots_for_ever_keeps_few_marks(tmp_path: Path) -> None:
     outbox = opened(tmp_path, boot="b1")
     outbox.begin()
-    outbox.commit(drafts(1), clock=mark(1, "ntp"))
+    outbox.commit(drafts(1), clock=mark(1, NTP))
     disk = outbox._disk
     assert disk is not None
     count = BOOTS + 1000
@@ -153,14 +155,14 @@ def test_a_box_that_boots_for_ever_keeps_few_marks(tmp_path: Path) -> None:
 def test_a_damaged_clock_page_is_no_mark(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
-    outbox.commit(drafts(1), clock=mark(1, "ntp"))
+    outbox.commit(drafts(1), clock=mark(1, NTP))
     assert outbox._disk is not None
     outbox._disk._db.execute("UPDATE clock SET wall_ns = 'noon', tq = x'00' WHERE which = 'best'")
     outbox._disk._db.execute("UPDATE clock SET mono_ns = NULL WHERE which = 'first'")
-    assert outbox.marks(number) == [mark(1, "ntp")]
-    assert outbox.bounds(number + 1) == (mark(1, "ntp").wall_ns, None)
-    outbox.commit(drafts(1), clock=mark(302, "ntp"))
-    assert outbox.marks(number)[0] == mark(302, "ntp")
+    assert outbox.marks(number) == [mark(1, NTP)]
+    assert outbox.bounds(number + 1) == (mark(1, NTP).wall_ns, None)
+    outbox.commit(drafts(1), clock=mark(302, NTP))
+    assert outbox.marks(number)[0] == mark(302, NTP)
     outbox.close()
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge.outbox import ClockMark
 from edge.outbox.clockmap import BOOTS, CORRECTION_NS, Anchor, consistent_anchors
+from tests.kit.clock import FLOOR, NONE, NTP
 from tests.kit.outbox import drafts, opened
 from tests.outbox.test_clockmap import WALL, S, mark, marks, reported
 
@@ -99,7 +100,7 @@ def test_one_wrong_boot_is_left_out_as_soon_as_two_others_or_the_latest_contradi
 def test_very_many_boots_are_compared(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
-    outbox.commit(drafts(1), clock=mark(1, "ntp", BOOTS * 3600))
+    outbox.commit(drafts(1), clock=mark(1, NTP, BOOTS * 3600))
     disk = outbox._disk
     assert disk is not None
     with disk.transaction():
@@ -118,16 +119,16 @@ def test_very_many_boots_are_compared(tmp_path: Path) -> None:
 
 
 def test_within_a_boot_the_later_certainty_overrules_the_earlier(tmp_path: Path) -> None:
-    wrong, right = mark(10, "ntp", 14 * YEAR_S), mark(100, "ntp")
-    number = reported(tmp_path, [mark(1, "none", -9999), wrong, right])
-    assert marks(tmp_path, number) == [right, mark(1, "none", -9999)]
+    wrong, right = mark(10, NTP, 14 * YEAR_S), mark(100, NTP)
+    number = reported(tmp_path, [mark(1, NONE, -9999), wrong, right])
+    assert marks(tmp_path, number) == [right, mark(1, NONE, -9999)]
     outbox = opened(tmp_path, boot="next")
     assert outbox.bounds(outbox.begin().boot) == (right.wall_ns, None)
     outbox.close()
 
 
 def test_a_step_by_hours_overrules_nothing(tmp_path: Path) -> None:
-    given_ = [mark(10, "ntp", 3600), mark(100, "ntp"), mark(200, "ntp", DAY_S)]
+    given_ = [mark(10, NTP, 3600), mark(100, NTP), mark(200, NTP, DAY_S)]
     number = reported(tmp_path, given_)
     assert marks(tmp_path, number) == given_[::-1]
 
@@ -136,22 +137,22 @@ def test_a_boot_that_was_wrong_is_bounded_by_those_that_were_right(tmp_path: Pat
     """Its records are dated by nothing that it was certain of, and are none the worse for that."""
     outbox = opened(tmp_path, boot="b1")
     outbox.begin()
-    outbox.commit(drafts(1), clock=mark(100, "ntp"))
+    outbox.commit(drafts(1), clock=mark(100, NTP))
     outbox.close()
     outbox = opened(tmp_path, boot="b2")
     wrong = outbox.begin().boot
-    outbox.commit(drafts(1), clock=mark(5, "floor", 300))
-    outbox.commit(drafts(1), clock=mark(50, "ntp", 14 * YEAR_S))
-    assert outbox.marks(wrong) == [mark(50, "ntp", 14 * YEAR_S), mark(5, "floor", 300)]
+    outbox.commit(drafts(1), clock=mark(5, FLOOR, 300))
+    outbox.commit(drafts(1), clock=mark(50, NTP, 14 * YEAR_S))
+    assert outbox.marks(wrong) == [mark(50, NTP, 14 * YEAR_S), mark(5, FLOOR, 300)]
     outbox.close()
     outbox = opened(tmp_path, boot="b3")
     right = outbox.begin().boot
-    assert outbox.bounds(right)[0] == mark(50, "ntp", 14 * YEAR_S).wall_ns
-    outbox.commit(drafts(1), clock=mark(5, "none", 14 * YEAR_S))
-    assert outbox.bounds(right)[0] == mark(50, "ntp", 14 * YEAR_S).wall_ns
-    outbox.commit(drafts(1), clock=mark(3700, "ntp", DAY_S))
-    assert outbox.marks(right)[0] == mark(3700, "ntp", DAY_S)
-    assert outbox.marks(wrong) == [mark(5, "floor", 300)]
+    assert outbox.bounds(right)[0] == mark(50, NTP, 14 * YEAR_S).wall_ns
+    outbox.commit(drafts(1), clock=mark(5, NONE, 14 * YEAR_S))
+    assert outbox.bounds(right)[0] == mark(50, NTP, 14 * YEAR_S).wall_ns
+    outbox.commit(drafts(1), clock=mark(3700, NTP, DAY_S))
+    assert outbox.marks(right)[0] == mark(3700, NTP, DAY_S)
+    assert outbox.marks(wrong) == [mark(5, FLOOR, 300)]
     assert outbox.bounds(right) == (WALL + 100 * S, None)
     assert outbox.bounds(wrong) == (WALL + 100 * S, WALL + DAY_S * S)
     outbox.close()
@@ -161,12 +162,12 @@ def test_after_a_correction_by_hours_the_later_boot_tells_what_has_passed(tmp_pa
     for name, beside_s in (("b1", 12 * 3600), ("b2", 0)):
         outbox = opened(tmp_path, boot=name)
         number = outbox.begin().boot
-        outbox.commit(drafts(1), clock=mark(10, "ntp", beside_s))
+        outbox.commit(drafts(1), clock=mark(10, NTP, beside_s))
         outbox.close()
     outbox = opened(tmp_path, boot="b3")
     outbox.begin()
     assert len(outbox.marks(number - 1)) == 1, "both are believed"
-    assert outbox.bounds(number + 1) == (mark(10, "ntp").wall_ns, None)
+    assert outbox.bounds(number + 1) == (mark(10, NTP).wall_ns, None)
     outbox.close()
 
 
@@ -177,10 +178,10 @@ def test_what_is_kept_of_a_wrong_boot_does_not_outlive_the_next_one(tmp_path: Pa
         outbox = opened(tmp_path, boot=f"b{n}")
         boot = outbox.begin().boot
         gone = [stored.row for stored in outbox.pending()]
-        outbox.commit(drafts(1), confirmed=gone, clock=mark(9, "ntp", beside_s))
+        outbox.commit(drafts(1), confirmed=gone, clock=mark(9, NTP, beside_s))
         outbox.close()
     outbox = opened(tmp_path, boot="b4")
-    assert outbox.bounds(outbox.begin().boot) == (mark(9, "ntp", 2 * DAY_S).wall_ns, None)
+    assert outbox.bounds(outbox.begin().boot) == (mark(9, NTP, 2 * DAY_S).wall_ns, None)
     outbox.close()
     assert marks(tmp_path, boot - 2) == []
 
@@ -188,7 +189,7 @@ def test_what_is_kept_of_a_wrong_boot_does_not_outlive_the_next_one(tmp_path: Pa
 def test_a_damaged_mark_is_no_anchor(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
-    outbox.commit(drafts(1), clock=ClockMark(S, WALL, "ntp"))
+    outbox.commit(drafts(1), clock=ClockMark(S, WALL, NTP))
     assert outbox._disk is not None
     outbox._disk._db.execute("UPDATE clock SET wall_ns = 'noon'")
     assert outbox.bounds(number + 1) == (None, None)

@@ -5,16 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from edge.core import TimeQuality
 from edge.outbox import ClockMark
 from edge.outbox.clockmap import MARK_NS, SAME_SHIFT_NS, STEP_NS
+from tests.kit.clock import NTP, NTS, RTC
 from tests.kit.outbox import drafts, opened
 
 S = 1_000_000_000
 WALL = 1_790_000_000 * S
 
 
-def mark(second: int, tq: str = "ntp", off_ns: int = 0) -> ClockMark:
-    return ClockMark(second * S, WALL + second * S + off_ns, tq)  # type: ignore[arg-type]
+def mark(second: int, tq: TimeQuality = NTP, off_ns: int = 0) -> ClockMark:
+    return ClockMark(second * S, WALL + second * S + off_ns, tq)
 
 
 def after_a_power_cut(tmp_path: Path, given: list[ClockMark]) -> list[ClockMark]:
@@ -43,8 +45,8 @@ def test_a_power_cut_takes_at_most_five_minutes_of_the_last_mark(tmp_path: Path)
 @pytest.mark.parametrize(
     "news",
     [
-        mark(61, "nts"),
-        mark(61, "rtc"),
+        mark(61, NTS),
+        mark(61, RTC),
         mark(61, off_ns=SAME_SHIFT_NS + 1),
         mark(61, off_ns=-STEP_NS),
     ],

@@ -1,7 +1,7 @@
 """What memory holds goes through tmpfs and comes back whole, or the loss of it is told."""
 
 import os
-import zlib
+from io import BytesIO
 from pathlib import Path
 
 import msgpack
@@ -10,12 +10,11 @@ import pytest
 from edge.core import Draft, RecordKey, Stream
 from edge.outbox import commitlog as module
 from edge.outbox.commitlog import (
+    COMMIT_FRAMES,
     COMMIT_LOG_NAME,
-    LOG_HEADER,
     CommitLog,
     LoggedCommit,
     RecoveredLog,
-    _length_checksum,
     _pack,
     recover_commit_log,
 )
@@ -30,13 +29,13 @@ from edge.outbox.rowformat import (
     make_row,
     pack_body,
 )
+from tests.kit.clock import NTP
 
 S = 1_000_000_000
 FORMER = PreviousStart(7, 1, {"air": 5})
 START = EpochStart(3, 3 << 32, 2, "boot", False, FORMER, True, 7, owner="site/gw")
-EMPTY = msgpack.packb([])
-NO_MAP = LOG_HEADER.pack(len(EMPTY), _length_checksum(len(EMPTY)), zlib.crc32(EMPTY)) + EMPTY
-MARK = ClockMark(5 * S, 6 * S, "ntp")
+NO_MAP = COMMIT_FRAMES.pack(msgpack.packb([]))
+MARK = ClockMark(5 * S, 6 * S, NTP)
 
 
 def rows(first: int, count: int = 1) -> list[OutboxRow]:
@@ -133,7 +132,7 @@ def test_what_has_no_beginning_or_is_of_another_version_is_damage(tmp_path: Path
     assert recover_commit_log(None, MemoryOutbox(1 << 20)) is None
     write(CommitLog(tmp_path), FIRST)
     data = path.read_bytes()
-    head = data[: LOG_HEADER.size + LOG_HEADER.unpack_from(data)[0]]
+    head = data[: next(COMMIT_FRAMES.read(BytesIO(data))).end]
     for wrong in (b"", head[:-1], bytes((data[0] ^ 1,)) + data[1:], head[:-1] + b"?"):
         path.write_bytes(wrong)
         with pytest.raises(DamagedRowError, match="neither a log"):

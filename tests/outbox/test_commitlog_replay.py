@@ -19,6 +19,7 @@ from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.epochs import EpochStart
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import ClockMark, OutboxRow, PreviousStart, make_row, pack_body
+from tests.kit.clock import NONE, NTP, RTC
 from tests.long import examples
 
 LARGE = 64 << 20  # bytes: nothing is dropped, and no log is made anew
@@ -44,8 +45,7 @@ commits = st.builds(
         | st.builds(DropRange, NUMBERS, st.none(), st.none()),
         max_size=2,
     ).map(PendingDrops),
-    mark=st.none()
-    | st.builds(ClockMark, NUMBERS, NUMBERS, st.sampled_from(["none", "rtc", "ntp"])),
+    mark=st.none() | st.builds(ClockMark, NUMBERS, NUMBERS, st.sampled_from([NONE, RTC, NTP])),
 )
 starts = st.builds(
     EpochStart,

@@ -17,6 +17,7 @@ from edge.outbox.deliveryjournal import (
     RecoveredJournal,
     recover_journal,
 )
+from tests.kit.clock import NONE
 from tests.kit.memory import in_memory
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
 from tests.long import examples
@@ -182,7 +183,7 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
 
 
 def mark(second: int) -> ClockMark:
-    return ClockMark(second * S, second * S, "none")
+    return ClockMark(second * S, second * S, NONE)
 
 
 def test_a_journal_follows_no_link_and_says_when_it_cannot_be_written(

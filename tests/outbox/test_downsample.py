@@ -10,11 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, Stream
+from edge.core import Draft, Stream, TimeQuality
 from edge.core.numbers import decode_steps
 from edge.outbox import ClockMark, Outbox, StoredRecord
 from edge.outbox.downsample import Downsampler, QuarterHours, merge_groups
 from edge.outbox.rowformat import SUMMARY_LEVEL, RowHead
+from tests.kit.clock import NONE, NTP, RTC
 from tests.kit.outbox import everything, kill, text
 from tests.long import examples, one_in
 
@@ -49,11 +50,11 @@ def opened(folder: Path, limit: int = LIMIT, boot: str = "b1") -> Outbox:
     return outbox
 
 
-def mark(number: int, tq: Any = "ntp", wall: int = WALL) -> ClockMark:
+def mark(number: int, tq: TimeQuality = NTP, wall: int = WALL) -> ClockMark:
     return ClockMark((number + 1) * MINUTE, wall + (number + 1) * MINUTE, tq)
 
 
-def live(outbox: Outbox, minutes: Iterable[int], tq: Any = "ntp", **more: Any) -> None:
+def live(outbox: Outbox, minutes: Iterable[int], tq: TimeQuality = NTP, **more: Any) -> None:
     """As the daemon does: one commit a minute."""
     for number in minutes:
         drafts = [minute(number, source, **more) for source in SOURCES]
@@ -70,9 +71,9 @@ def air(rows: Iterable[StoredRecord]) -> list[StoredRecord]:
 
 
 @one_in(3)
-@pytest.mark.parametrize(("tq", "offset"), [("ntp", 0), ("none", 0), ("rtc", 5)])
+@pytest.mark.parametrize(("tq", "offset"), [(NTP, 0), (NONE, 0), (RTC, 5)])
 def test_minutes_become_quarter_hours_before_any_is_lost(
-    tmp_path: Path, tq: Any, offset: int
+    tmp_path: Path, tq: TimeQuality, offset: int
 ) -> None:
     outbox = opened(tmp_path)
     for number in range(900):
@@ -179,8 +180,8 @@ def test_one_transaction_touches_at_most_500_rows(
             )
             for n in range(start, start + 100)
         ]
-        outbox.commit(drafts, clock=ClockMark((start + 100) * S, WALL + (start + 100) * S, "ntp"))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(2000 * S, WALL + 2000 * S, "ntp"))
+        outbox.commit(drafts, clock=ClockMark((start + 100) * S, WALL + (start + 100) * S, NTP))
+    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(2000 * S, WALL + 2000 * S, NTP))
     disk, downsampler = outbox._disk, outbox._downsampler
     assert disk is not None
     assert downsampler is not None

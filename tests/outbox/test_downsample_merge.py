@@ -16,6 +16,7 @@ from edge.outbox import ClockMark
 from edge.outbox.downsample import QuarterHours, fold_rows, merge_records
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body, row_to_record
 from edge.process.merge import merge_bodies
+from tests.kit.clock import FLOOR, NONE, NTP, RTC
 from tests.kit.outbox import text
 from tests.kit.randomsite import SiteInput, worlds
 from tests.long import examples
@@ -99,11 +100,11 @@ def test_what_would_be_too_large_to_be_sent_is_not_merged() -> None:
     [
         ([], 0),
         (
-            [ClockMark(5 * S, 7 * S, "none"), ClockMark(6 * S, 99 * S, "floor")],
+            [ClockMark(5 * S, 7 * S, NONE), ClockMark(6 * S, 99 * S, FLOOR)],
             0,
         ),  # not to be trusted
-        ([ClockMark(0, WALL + 300 * S, "rtc")], -300),
-        ([ClockMark(0, WALL + 300 * S, "rtc"), ClockMark(200 * S, WALL + 501 * S, "ntp")], -300),
+        ([ClockMark(0, WALL + 300 * S, RTC)], -300),
+        ([ClockMark(0, WALL + 300 * S, RTC), ClockMark(200 * S, WALL + 501 * S, NTP)], -300),
     ],
 )
 def test_a_row_belongs_to_the_quarter_in_which_it_ends(marks: list[ClockMark], first: int) -> None:
@@ -114,7 +115,7 @@ def test_a_row_belongs_to_the_quarter_in_which_it_ends(marks: list[ClockMark], f
 
 
 def test_before_and_after_a_step_each_row_has_the_wall_of_its_side() -> None:
-    marks = [ClockMark(0, WALL, "rtc"), ClockMark(1000 * S, WALL + 1000 * S + 600 * S, "ntp")]
+    marks = [ClockMark(0, WALL, RTC), ClockMark(1000 * S, WALL + 1000 * S + 600 * S, NTP)]
     quarters = QuarterHours(lambda boot: marks)
     assert quarters.of(1, 900 * S) == quarters.of(1, 60 * S)
     assert quarters.of(1, 1200 * S) == quarters.of(1, 60 * S) + 1

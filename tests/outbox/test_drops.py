@@ -11,6 +11,7 @@ from edge.outbox import drops as drops_module
 from edge.outbox.catchup import merge_drops
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body
+from tests.kit.clock import NONE
 from tests.kit.outbox import S, drafts, everything, opened
 
 
@@ -24,17 +25,17 @@ def lost_five(tmp_path: Path) -> tuple[Outbox, StoredRecord]:
     """An outbox, and the event that says that five numbers are lost."""
     outbox = opened(tmp_path)
     outbox.begin()
-    rows = outbox.commit(drafts(9), clock=ClockMark(1 * S, 0, "none"))
+    rows = outbox.commit(drafts(9), clock=ClockMark(1 * S, 0, NONE))
     for stored in rows[:5]:
         outbox.dead_letter(stored.row, "no")
-    made = outbox.commit([], confirmed=[rows[5].row], clock=ClockMark(2 * S, 0, "none"))
+    made = outbox.commit([], confirmed=[rows[5].row], clock=ClockMark(2 * S, 0, NONE))
     assert declared(made) == [("air", "refused", 5)]
     return outbox, made[-1]
 
 
 def again(outbox: Outbox, at: int) -> list[tuple[str, str, int]]:
     row = everything(outbox)[0].row
-    return declared(outbox.commit([], confirmed=[row], clock=ClockMark(at * S, 0, "none")))
+    return declared(outbox.commit([], confirmed=[row], clock=ClockMark(at * S, 0, NONE)))
 
 
 def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Path) -> None:
@@ -199,9 +200,9 @@ def test_what_is_lost_after_a_declaration_waits_until_somebody_confirms_again(
     outbox, _ = lost_five(tmp_path)
     for at in range(3, 6):
         outbox.dead_letter(everything(outbox)[0].row, "no")
-        assert declared(outbox.commit([], clock=ClockMark(at * S, 0, "none"))) == []
+        assert declared(outbox.commit([], clock=ClockMark(at * S, 0, NONE))) == []
     row = everything(outbox)[0].row
-    rows = outbox.commit([], confirmed=[row], clock=ClockMark(6 * S, 0, "none"))
+    rows = outbox.commit([], confirmed=[row], clock=ClockMark(6 * S, 0, NONE))
     assert [(stream, count) for stream, _, count in declared(rows)] == [("air", 3)]
     outbox.close()
 

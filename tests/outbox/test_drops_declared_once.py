@@ -11,6 +11,7 @@ import pytest
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
 from edge.outbox.diskoutbox import DiskOutbox
+from tests.kit.clock import NONE
 
 S = 1_000_000_000
 SECONDS = iter(range(1, 10_000))
@@ -33,7 +34,7 @@ def kill(outbox: Outbox) -> None:
 def commit(outbox: Outbox, bytes_: int = 10, confirmed: tuple[int, ...] = ()) -> list[StoredRecord]:
     second = next(SECONDS)
     draft = Draft(Stream.AIR, "hut", second * S, (second + 1) * S, {"text": "x" * bytes_})
-    return outbox.commit([draft], {}, confirmed, ClockMark(second * S, second * S, "none"))
+    return outbox.commit([draft], {}, confirmed, ClockMark(second * S, second * S, NONE))
 
 
 @contextlib.contextmanager

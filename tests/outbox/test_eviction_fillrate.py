@@ -17,6 +17,7 @@ from edge.outbox.eviction import (
 )
 from edge.outbox.outboxstats import count_rows
 from edge.outbox.rowformat import INFINITE, pack_body
+from tests.kit.clock import NONE, NTP
 from tests.kit.outbox import MARK, S, drafts, everything, text
 from tests.outbox.test_downsample import MINUTE, WALL, live, opened
 
@@ -86,7 +87,7 @@ def five(outbox: Outbox, number: int) -> None:
     body = {"from": number, "to": number + 1, "n": 1, "text": text(number, 900)}
     draft = Draft(Stream.AIR, "hut", number * FIVE, (number + 1) * FIVE, body)
     now_ns = (number + 1) * FIVE
-    outbox.commit([draft], clock=ClockMark(now_ns, WALL + now_ns, "ntp"))
+    outbox.commit([draft], clock=ClockMark(now_ns, WALL + now_ns, NTP))
 
 
 @pytest.mark.long
@@ -183,7 +184,7 @@ def test_in_memory_nobody_knows(tmp_path: Path) -> None:
     outbox = Outbox.open(tmp_path / "outbox", limit_bytes=4 << 20, boot_id="b")
     outbox.begin()
     for second in range(0, 600, 60):
-        outbox.commit(drafts(3), clock=ClockMark(second * S + 1, 0, "none"))
+        outbox.commit(drafts(3), clock=ClockMark(second * S + 1, 0, NONE))
     counts = outbox.counts()
     assert (counts.forecast_s, counts.commits, counts.wal, counts.ballast) == (None, 10, 0, 0)
     outbox.close()

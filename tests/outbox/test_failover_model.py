@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
+from tests.kit.clock import NONE
 from tests.kit.outbox import S, everything, text
 from tests.long import examples
 from tests.outbox.faulty import FaultyDisk, FaultyPlace, away, back
@@ -78,7 +79,7 @@ class FailoverModel:
         self.committed(drafts)
 
     def committed(self, drafts: list[Draft], confirmed: tuple[int, ...] = ()) -> None:
-        mark = ClockMark(self.now, self.now, "none")
+        mark = ClockMark(self.now, self.now, NONE)
         states = {"total": (1, b"%d" % self.made)}
         for stored in self.outbox.commit(drafts, states, confirmed, mark):
             self.see(stored.record)

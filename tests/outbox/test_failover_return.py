@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
+from edge.durable.framedlog import AppendedFile
 from edge.outbox import ClockMark
 from edge.outbox.commitlog import COMMIT_LOG_NAME, recover_commit_log
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import DamagedRowError
 from tests.acquire.test_stage_odd_files import as_nobody
+from tests.kit.clock import NTP
 from tests.kit.outbox import S, drafts, everything, kill, opened
 from tests.long import more, size
 from tests.outbox.failover import IOERR, at
@@ -81,14 +83,14 @@ def test_a_tmpfs_without_room_still_tells_which_numbers_are_lost(
     outbox = opened(tmp_path, run=tmp_path)
     epoch = outbox.begin().epoch
     FaultyDisk.fail(IOERR)
-    original = outbox._commit_log._append
+    original = AppendedFile.append
 
-    def append(frame: bytes) -> None:
+    def append(file: AppendedFile, frame: bytes) -> None:
         if len(frame) > 1000:
             raise OSError(28, "No space left on device")
-        original(frame)
+        original(file, frame)
 
-    monkeypatch.setattr(outbox._commit_log, "_append", append)
+    monkeypatch.setattr(AppendedFile, "append", append)
     outbox.commit(drafts(30, size=100), clock=at(1))
     assert outbox._commit_log.trouble is not None
     outbox.close()
@@ -283,7 +285,7 @@ def test_rows_that_come_from_memory_at_the_next_boot_keep_their_clock(tmp_path: 
     outbox = opened(tmp_path, run=tmp_path)
     boot = outbox.begin().boot
     FaultyDisk.fail(IOERR)
-    synced = ClockMark(5 * S, 1_790_000_000 * S, "ntp")
+    synced = ClockMark(5 * S, 1_790_000_000 * S, NTP)
     outbox.commit(drafts(2), clock=synced)
     outbox.close()
     FaultyDisk.heal()

@@ -10,6 +10,7 @@ from edge.outbox.deliveryjournal import JOURNAL_ENTRY, JOURNAL_NAME, recover_jou
 from edge.outbox.drops import PendingDrops
 from edge.outbox.memoryoutbox import ROW_OVERHEAD_BYTES, MemoryOutbox
 from edge.outbox.rowformat import make_row, pack_body
+from tests.kit.clock import NONE
 from tests.kit.outbox import S, drafts, everything, kill, opened
 
 SMALL = 4 << 20
@@ -26,7 +27,7 @@ def filled(folder: Path) -> tuple[Outbox, int]:
 
 
 def more(outbox: Outbox, n: int) -> int:
-    mark, flying = ClockMark((n + 100) * S, 0, "none"), outbox.journal.unacknowledged()
+    mark, flying = ClockMark((n + 100) * S, 0, NONE), outbox.journal.unacknowledged()
     outbox.commit(drafts(100, size=700, at=n), clock=mark, flying=flying)
     return n + 100
 

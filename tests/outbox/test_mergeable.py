@@ -23,6 +23,7 @@ from edge.outbox.mergeable import (
     union_ranges,
 )
 from edge.outbox.rowformat import INFINITE
+from tests.kit.clock import NTP
 from tests.kit.outbox import everything, kill
 from tests.outbox.test_downsample import (
     SOURCES,
@@ -205,7 +206,7 @@ def test_a_row_that_the_sender_may_hold_as_live_does_not_merge(tmp_path: Path) -
 def test_nor_does_one_of_the_first_minute_of_a_start(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     made = [
-        s for n in range(3) for s in outbox.commit([minute(n, "hut")], clock=ClockMark(S, S, "ntp"))
+        s for n in range(3) for s in outbox.commit([minute(n, "hut")], clock=ClockMark(S, S, NTP))
     ]
     downsample(outbox)
     assert everything(outbox) == made

@@ -22,6 +22,7 @@ from edge.outbox import (
 from edge.outbox.database import UnusableOutboxError
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.outboxinspector import KEEP_OPEN, _inspect
+from tests.kit.clock import NONE, NTP, RTC
 from tests.kit.outbox import LIMIT, MARK, S, drafts, kill, opened
 
 module = importlib.import_module("edge.outbox.outboxinspector")  # the function has its name
@@ -124,7 +125,7 @@ def test_what_only_a_daemon_knows_is_not_said_and_what_is_on_disk_is(tmp_path: P
     for number in range(30):
         rows = outbox.commit(
             drafts(100, size=1000, at=number * 100),
-            clock=ClockMark((number + 1) * 100 * S, 0, "none"),
+            clock=ClockMark((number + 1) * 100 * S, 0, NONE),
         )
     outbox.dead_letter(rows[3].row, "135 not authorized")
     outbox.commit([])
@@ -163,9 +164,9 @@ def test_the_oldest_row_is_dated_by_the_trusted_mark_next_to_it(tmp_path: Path) 
     outbox = opened(tmp_path)
     outbox.begin()
     wall_ns = 1_790_000_000 * S
-    outbox.commit(drafts(1, at=40), clock=ClockMark(41 * S, 5, "none"))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, "rtc"))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, "ntp"))
+    outbox.commit(drafts(1, at=40), clock=ClockMark(41 * S, 5, NONE))
+    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, RTC))
+    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, NTP))
     outbox.close()
     reported = reported_here(tmp_path / "outbox", LIMIT)
     assert (reported.oldest_wall_ns, reported.oldest_tq) == (wall_ns + 40 * S, "rtc")
@@ -211,9 +212,9 @@ def test_all_that_is_said_is_what_is_there(tmp_path: Path, monkeypatch: pytest.M
     outbox = opened(tmp_path)
     epoch = outbox.begin().epoch
     wall_ns = 1_790_000_000 * S
-    first = outbox.commit(drafts(2, at=40), clock=ClockMark(41 * S, 5, "none"))
-    outbox.commit(drafts(1, Stream.EVENT), clock=ClockMark(60 * S, wall_ns + 60 * S, "rtc"))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, "ntp"))
+    first = outbox.commit(drafts(2, at=40), clock=ClockMark(41 * S, 5, NONE))
+    outbox.commit(drafts(1, Stream.EVENT), clock=ClockMark(60 * S, wall_ns + 60 * S, RTC))
+    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, NTP))
     outbox.dead_letter(first[1].row, "no")
     outbox.commit([])
     folder = tmp_path / "outbox"
@@ -247,8 +248,8 @@ def test_a_later_mark_dates_the_oldest_row_when_it_is_nearer(tmp_path: Path) -> 
     outbox = opened(tmp_path)
     outbox.begin()
     wall_ns = 1_790_000_000 * S
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, "rtc"))
-    outbox.commit(drafts(1, at=850), clock=ClockMark(900 * S, wall_ns + 999 * S, "ntp"))
+    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, RTC))
+    outbox.commit(drafts(1, at=850), clock=ClockMark(900 * S, wall_ns + 999 * S, NTP))
     outbox.close()
     reported = looked(tmp_path / "outbox", LIMIT)
     assert (reported.oldest_wall_ns, reported.oldest_tq) == (wall_ns + 949 * S, "ntp")

@@ -166,10 +166,24 @@ def test_floats_come_back_bit_for_bit(value: Any) -> None:
     [(0.0, 3), (-12.8, 3), (230.1, 4), (50.001, 6), (1e-7, 9), (-0.0, 9), (1 / 3, 9), (1e300, 9),
      (1.27, 3), (1.28, 4), (-1.28, 3), (-1.29, 4), (3.2767, 4), (3.2768, 6), (-3.2768, 4),
      (-3.2769, 6), (2147483.647, 6), (2147483.648, 9), (-2147483.648, 9), (-128.0, 3), (127.0, 3),
-     (128.0, 4), (-32768.0, 4), (32767.0, 4), (32768.0, 6)],
+     (128.0, 4), (-32768.0, 4), (32767.0, 4), (32768.0, 6), (0.0001, 3), (-0.0001, 3),
+     (0.00009, 9), (0.00011, 3), (-0.00012, 3), (1e-5, 9)],
 )  # fmt: skip
 def test_a_short_decimal_takes_few_bytes(value: float, size: int) -> None:
     assert len(msgpack.packb(pack_decimals(value))) == size
+
+
+@given(st.floats() | decimals)
+def test_a_short_decimal_has_the_decimals_of_its_shortest_text(value: float) -> None:
+    packed = pack_decimals(value)
+    if isinstance(packed, msgpack.ExtType):
+        text = repr(value).removesuffix(".0")
+        assert "e" not in text
+        assert packed.code == len(text.partition(".")[2])
+    else:
+        digits = len(repr(value).partition(".")[2])
+        small = abs(value) < (1 << 31) / 10 ** min(digits, 7)
+        assert not small or digits > 7 or "e" in repr(value) or repr(value) == "-0.0"
 
 
 def test_floats_deep_down_stay_as_they_are() -> None:

@@ -13,12 +13,13 @@ from edge.core import Stream
 from edge.outbox import ClockMark, Outbox
 from edge.outbox.rowformat import STREAM_LEVELS, OutboxRow
 from edge.outbox.salvage import TABLE_LEAF, Salvage, SqlitePages
+from tests.kit.clock import NTP
 from tests.kit.outbox import LIMIT, S, drafts
 from tests.long import examples, more, size
 from tests.outbox.test_outboxinspector import picture
 
 COLUMNS = len(OutboxRow._fields)
-MARK = ClockMark(400 * S, 1_790_000_400 * S, "ntp")
+MARK = ClockMark(400 * S, 1_790_000_400 * S, NTP)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from edge.core.numbers import encode_steps
 from edge.outbox.drops import PendingDrops
 from edge.platform.auditor import Auditor, AuditReport
 from edge.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
+from tests.kit.clock import NTP
 from tests.kit.records import E1, GW, TOPICS, S, record
 
 E3 = (3 << 32) + 1
@@ -25,7 +26,7 @@ def message(
 ) -> DecodedMessage:
     said = {"x": 1} if body is None else body
     made = record(seq, stream=stream, source=source, epoch=epoch, boot=boot, at=at, body=said)
-    payload = encode(made, Envelope(S, S, "ntp", **envelope), GW, "msgpack")
+    payload = encode(made, Envelope(S, S, NTP, **envelope), GW, "msgpack")
     (found,) = decode(TOPICS.record(stream, source), payload.data, payload.content_type)
     return found
 

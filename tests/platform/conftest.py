@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.platform.recordstore import RecordStore, open_store
+from edge.platform.openstore import open_store
+from edge.platform.recordstore import RecordStore
 from tests.kit.fixtures import mosquitto
 from tests.kit.records import KINDS
 

@@ -17,8 +17,8 @@ from edge.core.numbers import count_in_ranges
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.auditor import Auditor, AuditReport
 from edge.platform.days import UNKNOWN, day_of
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import WallTimes
-from edge.platform.recordstore import open_store
 from edge.wire import decode, encode
 from tests.kit.records import E1, GW, TOPICS, entry, envelope, record, sealed
 from tests.long import examples

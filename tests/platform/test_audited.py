@@ -12,9 +12,9 @@ from edge.core import Stream
 from edge.platform import audit as module
 from edge.platform.audit import GatewayAudit, _stands_for, audit_store
 from edge.platform.days import UNKNOWN, DaysOfGateway
+from edge.platform.openstore import open_store
 from edge.platform.receivedranges import ReceivedRanges
 from edge.platform.receivedrecord import ReceivedRecord
-from edge.platform.recordstore import open_store
 from edge.platform.signatures import CertificateKeys
 from edge.wire import CHAIN_START, WireError
 from edge.wire.records import HEADER_KEYS

@@ -15,12 +15,14 @@ from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
 from edge.platform import collector, keepquota
 from edge.platform.collector import MESSAGES_PER_GATEWAY, Collector
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
-from edge.platform.recordstore import CommittedRecord, RecordStore, open_store
+from edge.platform.recordstore import CommittedRecord, RecordStore
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
 from edge.wire import JSON, Payload, encode
 from tests.kit.broker import Make, Mosquitto, free_port
+from tests.kit.clock import NONE
 from tests.kit.platform import ReceiptedGateway, gateway
 from tests.kit.records import E1, GW, TOPICS, entry, envelope, record
 from tests.kit.waiting import until
@@ -379,7 +381,7 @@ async def test_the_first_of_a_group_waits_for_others_a_moment(
         mono_ns = 0
 
         def now(self) -> Stamp:
-            return Stamp(self.mono_ns, 0, "none")
+            return Stamp(self.mono_ns, 0, NONE)
 
         async def sleep_until(self, mono_ns: int) -> None:
             wakes.append(mono_ns // 1_000_000)

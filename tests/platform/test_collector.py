@@ -12,7 +12,7 @@ import pytest
 
 from edge.core import Stream
 from edge.platform.collector import encode_receipts_of, merge_numbers
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from edge.wire import JSON, Payload, Topics, decode_receipts, encode
 from tests.kit.broker import Make
 from tests.kit.platform import COMMAND, ROOT, gateway

@@ -16,9 +16,11 @@ import pytest
 from edge.core import ConfigError
 from edge.platform import jsonlinesfile, keepquota
 from edge.platform.jsonlinesfile import RECORD_HEAD, JsonLinesFile
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
-from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.sqlite_store import SqliteStore
+from tests.kit.clock import NTS
 from tests.kit.records import E1, GW, entry, record
 
 FULL = 2  # of `PRAGMA synchronous`
@@ -55,7 +57,7 @@ def test_each_file_of_lines_is_synced_behind_its_last_byte(
     assert folders == 3, "each new file stays in its folder"
     for number in range(3):
         made = record(number + 1)
-        store.commit([entry(made), OTHER, entry(made, "nts", redelivered=True)], [FOREIGN])
+        store.commit([entry(made), OTHER, entry(made, NTS, redelivered=True)], [FOREIGN])
         files = [file.stat() for file in tmp_path.iterdir() if file.suffix in (".jsonl", ".json")]
         assert len(files) == 4
         assert {file.st_ino: file.st_size for file in files} == {

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core import ConfigError, Stream
+from edge.core import ConfigError, Stream, TimeQuality
 from edge.platform import keepquota
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
-from edge.platform.recordstore import RecordStore, RecordStoreError, open_store
+from edge.platform.recordstore import RecordStore, RecordStoreError
+from tests.kit.clock import NONE, NTP, RTC
 from tests.kit.records import E1, E2, GW, KINDS, TOPICS, entry, record
 from tests.long import examples
 
@@ -55,8 +57,8 @@ def test_the_first_epoch_that_came_is_the_one_it_joined_in(store: RecordStore, p
 
 def test_the_same_again_is_kept_once_with_the_best_times(store: RecordStore, path: Path) -> None:
     one = record(1)
-    assert verdicts(store, entry(one, "none")) == ["stored"]
-    repeats = entry(one, "ntp", redelivered=True), entry(one, "rtc", backfilled=True)
+    assert verdicts(store, entry(one, NONE)) == ["stored"]
+    repeats = entry(one, NTP, redelivered=True), entry(one, RTC, backfilled=True)
     assert verdicts(store, *repeats) == ["repeat", "repeat"]
     assert [each.wall.tq for each in store.records(GW)] == ["ntp"]
     store.close()
@@ -264,7 +266,7 @@ CAME = st.tuples(
     st.sampled_from([Stream.AIR, Stream.ENERGY]),
     st.integers(1, 4),
     st.sampled_from(["a", "a", "b"]),  # the content
-    st.sampled_from(["none", "floor", "rtc", "ntp", "nts"]),
+    st.sampled_from(TimeQuality),
 )
 
 
@@ -272,7 +274,7 @@ CAME = st.tuples(
 @settings(max_examples=examples(25), deadline=None)
 @given(groups=st.lists(st.lists(CAME, max_size=8), max_size=5))
 def test_a_store_is_the_first_content_of_each_key(
-    name: str, groups: list[list[tuple[int, Stream, int, str, str]]]
+    name: str, groups: list[list[tuple[int, Stream, int, str, TimeQuality]]]
 ) -> None:
     """Held against a dictionary; closed and opened after each group."""
     order = ["none", "floor", "rtc", "ntp", "nts"]

@@ -15,8 +15,8 @@ from edge.core.quality import Reason, bad, uncertain
 from edge.platform import registercontinuity
 from edge.platform.audit import audit_store
 from edge.platform.completeness import CompletenessCheck
+from edge.platform.openstore import open_store
 from edge.platform.receivedranges import ReceivedRanges
-from edge.platform.recordstore import open_store
 from edge.platform.registercontinuity import (
     NEAR_US,
     RegisterContinuity,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from edge.core.numbers import Range
 from edge.platform import resendrequest as module
-from edge.platform.recordstore import open_store
+from edge.platform.openstore import open_store
 from edge.platform.resendrequest import (
     EXPIRY_S,
     RANGES_PER_COMMAND,

@@ -7,6 +7,7 @@ import pytest
 from edge.platform.receivedrecord import content_digest
 from edge.platform.seals import prove_seal, seal_of
 from edge.wire.clockmoments import Moment
+from tests.kit.clock import NTP
 from tests.kit.records import E1, GW
 from tests.platform.seals import KEY, seal, sent
 
@@ -60,7 +61,7 @@ def test_a_manifest_that_contradicts_itself_is_refused() -> None:
     }  # fmt: skip
     made = seal_of(KEY, body)
     assert (made.seqs, made.numbers) == (((3, 7, 2),), [3, 5, 7])
-    assert made.clock == (Moment(1, 2, 3, "ntp"),)
+    assert made.clock == (Moment(1, 2, 3, NTP),)
     assert made.clock_redelivered == ()
     more = {"clock_redelivered": body["clock"]}
     assert seal_of(KEY, body | more).clock_redelivered == made.clock

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from edge.core import ConfigError
 from edge.platform.audit import audit_store
 from edge.platform.keepquota import KEPT_PER_KIND
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
-from edge.platform.recordstore import open_store
 from edge.platform.sitecheck import (
     REREAD_NS,
     SITES_SHOWN,
@@ -169,8 +170,9 @@ def test_the_server_is_found_where_sqlite_takes_a_name_for_a_file(
     Desk(tmp_path / "store.db").close()
     connect = sqlite3.connect
 
-    def plain(name: str, *, uri: bool = False) -> sqlite3.Connection:
-        return connect(name if uri else f"./{name}", uri=uri)
+    def plain(name: str, *, uri: bool = False, **words: Any) -> sqlite3.Connection:
+        db: sqlite3.Connection = connect(name if uri else f"./{name}", uri=uri, **words)
+        return db
 
     monkeypatch.setattr(sqlite3, "connect", plain)
     assert AllowedSites(tmp_path).of("gw-0000") == frozenset()

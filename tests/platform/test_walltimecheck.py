@@ -16,19 +16,20 @@ from edge.core import Draft, Stamp, Stream, TimeQuality
 from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.platform.audit import GatewayAudit, audit_store
+from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
-from edge.platform.recordstore import open_store
 from edge.platform.walltimecheck import BOUND_US
 from edge.uplink.timestamps import MOMENTS_OWNER, Timestamper, UsedMoments
 from edge.wire import decode, encode
 from edge.wire.clockmoments import Moment, parse_moments, wall_times
+from tests.kit.clock import NONE, NTP
 from tests.kit.records import GW, TOPICS
 from tests.long import examples
 
 S = 1_000_000_000
 TRUTH = 1_790_000_000 * S  # Unix ns, when the first boot begins
 CAME = "2026-12-24T12:00:00.000Z"
-QUALITIES: tuple[TimeQuality, ...] = ("none", "floor", "rtc", "ntp", "nts")
+QUALITIES = tuple(TimeQuality)
 
 
 class WallClockGateway:
@@ -40,7 +41,7 @@ class WallClockGateway:
         self.kills = 0
         (self.folder / "run").mkdir(parents=True)
         self.boot, self.true_ns = 0, TRUTH
-        self.tq: TimeQuality = "none"
+        self.tq = NONE
         self.waiting: dict[int, StoredRecord] = {}
         self.sent: set[int] = set()
         self.stored: list[ReceivedRecord] = []
@@ -50,15 +51,15 @@ class WallClockGateway:
         if another:
             self.boot += 1
             self.mono_ns, self.began_ns = 2 * S, self.true_ns
-            self.wall_ns, self.tq = self.rng.choice((0, TRUTH, self.true_ns)), "none"
+            self.wall_ns, self.tq = self.rng.choice((0, TRUTH, self.true_ns)), NONE
+        self.manifest_schedule = ManifestSchedule(900, None, self.now())
         self.writer = await AsyncOutbox.start(
             self.folder / "outbox", limit_bytes=8 << 20, boot_id=f"b{self.boot}",
-            run_dir=self.folder / "run", ballast_bytes=0,
+            run_dir=self.folder / "run", ballast_bytes=0, rider=self.manifest_schedule.riding,
         )  # fmt: skip
         self.dating = Timestamper(self.writer, self.writer.epoch.boot, self.writer.epoch.epoch)
-        self.manifest_schedule = ManifestSchedule(self.writer.epoch, 900, None, self.now())
-        self.writer.riding = self.manifest_schedule.riding
         found = self.manifest_schedule.begin(
+            self.writer.epoch,
             await self.writer.state(MANIFEST_OWNER),
             self.writer.handed,
             UsedMoments(await self.writer.state(MOMENTS_OWNER)),
@@ -243,13 +244,13 @@ def test_any_clock_map_can_be_asked(moment: Moment, start: int, length: int) -> 
     assert parse_moments([moment.packed()]) == (moment,)
     begin, end, bounds = moment.dated(start, start + length)
     assert end - begin == length
-    if bounds is not None and moment.tq in ("none", "floor"):
+    if bounds is not None and moment.tq.is_guessed:
         low, high = bounds
         assert low is None or begin >= low
         assert high is None or low is not None or end <= high or begin == 0
 
 
 def test_without_a_clock_only_what_is_certain_dates() -> None:
-    assert wall_times(5 * S, "none", (None, None), 7 * S, 9 * S) == (0, 2 * S, None)
-    assert wall_times(5 * S, "none", (S, None), 7 * S, 9 * S) == (8 * S, 10 * S, (8 * S, None))
-    assert wall_times(5 * S, "ntp", (S, None), 7 * S, 9 * S) == (12 * S, 14 * S, None)
+    assert wall_times(5 * S, NONE, (None, None), 7 * S, 9 * S) == (0, 2 * S, None)
+    assert wall_times(5 * S, NONE, (S, None), 7 * S, 9 * S) == (8 * S, 10 * S, (8 * S, None))
+    assert wall_times(5 * S, NTP, (S, None), 7 * S, 9 * S) == (12 * S, 14 * S, None)

@@ -10,6 +10,7 @@ from edge.platform.receivedrecord import WallTimes
 from edge.platform.walltimecheck import BOUND_US, RedatedMoments, WallTimeCheck
 from edge.wire.clockmoments import Moment
 from edge.wire.records import MAX_WALL_NS
+from tests.kit.clock import NONE, NTP
 from tests.kit.records import E1, GW, entry, record
 from tests.platform.seals import KEY, seal
 
@@ -35,7 +36,7 @@ def dates(clock: Moment, *walls: WallTimes, mono: tuple[int, int] = (0, 60_000_0
 
 
 def test_a_date_may_differ_by_its_bound_and_no_more() -> None:
-    clock = Moment(1, 0, AT_US, "ntp")
+    clock = Moment(1, 0, AT_US, NTP)
     end = AT_US + 60_000_000
 
     def moved(first: int, second: int = 0) -> WallTimes:
@@ -56,15 +57,15 @@ def replace_boot(clock: Moment) -> Moment:
 def test_dates_end_where_the_calendar_does() -> None:
     last = datetime.fromtimestamp(MAX_WALL_NS // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     end = f"{last}.999Z"
-    beyond = Moment(1, 0, MAX_WALL_NS // 1000 + 5_000_000, "ntp")
+    beyond = Moment(1, 0, MAX_WALL_NS // 1000 + 5_000_000, NTP)
     assert dates(beyond, WallTimes(end, end, "ntp")) == [False]
-    before = Moment(1, 100_000_000, 0, "ntp")
+    before = Moment(1, 100_000_000, 0, NTP)
     zero = "1970-01-01T00:00:00.000Z"
     assert dates(before, WallTimes(zero, zero, "ntp")) == [False]
 
 
 def test_bounds_are_held_against_the_map_too() -> None:
-    clock = Moment(1, 0, 0, "none", AT_US, None)
+    clock = Moment(1, 0, 0, NONE, AT_US, None)
     start, end = text(AT_US), text(AT_US + 60_000_000)
     reported = [
         f'["{start}", null]', f'["{text(AT_US + BOUND_US + 1)}", null]', f'["{start}", "{end}"]',
@@ -79,7 +80,7 @@ def test_bounds_are_held_against_the_map_too() -> None:
 
 def test_corrections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(walltimecheck, "CORRECTIONS", 3)
-    moments = [Moment(1, n, n, "ntp") for n in range(5)]
+    moments = [Moment(1, n, n, NTP) for n in range(5)]
     known = RedatedMoments()
     known.add(7, [moments[0], moments[0], *moments])
     assert known.of(7, 1) == moments[:3]
@@ -93,7 +94,7 @@ def test_corrections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_first_that_is_wrong_is_told_with_what_would_be_right() -> None:
-    clock = tuple(Moment(1, 0, AT_US + n * 1_000_000, "ntp") for n in range(5))
+    clock = tuple(Moment(1, 0, AT_US + n * 1_000_000, NTP) for n in range(5))
     looking = WallTimeCheck(seal(1, 2, clock=clock), RedatedMoments())
     for number in (1, 2):
         wall = WallTimes(text(AT_US - number * 3_600_000_000), text(AT_US), "rtc")
@@ -112,7 +113,7 @@ def test_the_first_that_is_wrong_is_told_with_what_would_be_right() -> None:
 def test_what_no_calendar_can_say_is_said_as_its_ends() -> None:
     ends = ((-5_000_000, "1970-01-01T00:00:00.000"), (1 << 61, "9999-12-31T23:59:59"))
     for wall_us, says in ends:
-        looking = WallTimeCheck(seal(1, clock=(Moment(1, 0, wall_us, "ntp"),)), RedatedMoments())
+        looking = WallTimeCheck(seal(1, clock=(Moment(1, 0, wall_us, NTP),)), RedatedMoments())
         wall = WallTimes(text(AT_US), text(AT_US), "ntp")
         looking.look(replace(entry(record(1)), mono=(0, 1), wall=wall), {})
         assert f"in the store, {says}" in str(looking.finding())

@@ -13,6 +13,7 @@ from edge.core import Draft, Stream, TimeQuality
 from edge.outbox import ClockMark, StoredRecord
 from edge.platform.receivedrecord import make_received
 from edge.wire import decode, encode
+from tests.kit.clock import FLOOR, NONE, NTP
 from tests.kit.records import GW, TOPICS
 from tests.platform.test_walltimecheck import CAME, S, WallClockGateway, judged
 
@@ -69,60 +70,60 @@ class ScriptedGateway(WallClockGateway):
 
 
 async def _floor_moves(box: ScriptedGateway) -> None:
-    await box.go("floor", 0)
-    await box.go("floor", HOUR_NS)
+    await box.go(FLOOR, 0)
+    await box.go(FLOOR, HOUR_NS)
     await box.hand(answered=False)
     await box.restart()
-    await box.go("floor", 2 * HOUR_NS)
+    await box.go(FLOOR, 2 * HOUR_NS)
 
 
 async def _floor_was_right(box: ScriptedGateway) -> None:
-    await box.go("ntp", 0, 1)
-    await box.go("floor", 0)
+    await box.go(NTP, 0, 1)
+    await box.go(FLOOR, 0)
     await box.hand(answered=False)
     await box.restart()
-    await box.go("ntp", 0)
+    await box.go(NTP, 0)
 
 
 async def _many_steps(box: ScriptedGateway) -> None:
     for step in range(14):
-        await box.go("ntp", step * S)
+        await box.go(NTP, step * S)
     await box.hand(answered=False)
     await box.restart()
     for step in range(14, 17):
-        await box.go("ntp", step * S)
+        await box.go(NTP, step * S)
 
 
 async def _bound_of_a_later_boot_moves(box: ScriptedGateway) -> None:
-    await box.go("floor")
+    await box.go(FLOOR)
     await box.restart(another=True)
-    await box.go("ntp", S // 5)
+    await box.go(NTP, S // 5)
     await box.hand(answered=False, former=True)
     await box.restart()
-    await box.go("ntp", 0)
+    await box.go(NTP, 0)
 
 
 async def _bound_of_a_former_boot_is_overruled(box: ScriptedGateway) -> None:
-    await box.go("ntp", YEAR_NS)
+    await box.go(NTP, YEAR_NS)
     await box.hand()
     await box.restart(another=True)
-    await box.go("none")
+    await box.go(NONE)
     await box.hand(answered=False)
     await box.restart(power=True)
-    await box.go("ntp", 0)
+    await box.go(NTP, 0)
 
 
 async def _answered_and_killed(box: ScriptedGateway) -> None:
-    await box.go("ntp", YEAR_NS)
+    await box.go(NTP, YEAR_NS)
     await box.hand()
     await box.restart()
-    await box.go("ntp", 0)
+    await box.go(NTP, 0)
 
 
 async def _while_the_new_mark_is_kept(box: ScriptedGateway) -> None:
     """It goes by the old one, which is taken from the card by this very commit."""
-    await box.go("floor", 0)
-    await box.go("floor", HOUR_NS)
+    await box.go(FLOOR, 0)
+    await box.go(FLOOR, HOUR_NS)
     rows = [box.waiting[row] for row in sorted(box.waiting)]
     await box.dating.prepare([stored.record for stored in rows])
     box.mono_ns += S
@@ -133,7 +134,7 @@ async def _while_the_new_mark_is_kept(box: ScriptedGateway) -> None:
     box.arrive(rows, answered=False)
     await keeping
     await box.restart()
-    await box.go("floor", 2 * HOUR_NS)
+    await box.go(FLOOR, 2 * HOUR_NS)
 
 
 SCRIPTS: list[Callable[[ScriptedGateway], Awaitable[None]]] = [

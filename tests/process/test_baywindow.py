@@ -25,7 +25,7 @@ class BayRun:
         self.events: list[Draft] = []
 
     def fold(self, *contacts: Contact) -> None:
-        self.bay.fold("bay_1", contacts, self.start)
+        self.bay.lines["bay_1"].fold(contacts, self.start)
 
     def to(self, end_ns: int, marks: Sequence[str] = ()) -> Any:
         """Close minute by minute; gives the last body."""

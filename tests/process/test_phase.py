@@ -20,7 +20,7 @@ def phase(*setups: PhaseSetup) -> PhaseTracker:
     made = PhaseTracker("north", setups)
     made.begin(0)
     for each in setups:
-        made.fold(each.name, found(each.name), 0)
+        made.lines[each.name].fold(found(each.name), 0)
     return made
 
 
@@ -32,7 +32,7 @@ def spans(made: PhaseTracker, end_ns: int, start_ns: int = 0) -> list[tuple[floa
 
 def test_green_is_when_its_contact_is_closed() -> None:
     made = phase(GREEN)
-    made.fold("north_green", presences("north_green", (10, 30), (50, 70)), 0)
+    made.lines["north_green"].fold(presences("north_green", (10, 30), (50, 70)), 0)
     assert spans(made, MINUTE) == [(10, 30), (50, 60)]
     assert made.green(20 * S, 55 * S) == [(20 * S, 30 * S), (50 * S, 55 * S)]
     assert spans(made, 2 * MINUTE, MINUTE) == [(60, 70)]
@@ -40,16 +40,16 @@ def test_green_is_when_its_contact_is_closed() -> None:
 
 def test_without_green_what_is_neither_red_nor_amber_is_green() -> None:
     made = phase(RED, AMBER)
-    made.fold("north_red", presences("north_red", (33, 60)), 0)
-    made.fold("north_amber", presences("north_amber", (30, 33), (58, 60)), 0)
+    made.lines["north_red"].fold(presences("north_red", (33, 60)), 0)
+    made.lines["north_amber"].fold(presences("north_amber", (30, 33), (58, 60)), 0)
     assert spans(made, MINUTE) == [(0, 30)]
 
 
 def test_with_all_three_nothing_is_inferred() -> None:
     made = phase(GREEN, AMBER, RED)
-    made.fold("north_green", presences("north_green", (10, 30)), 0)
-    made.fold("north_amber", presences("north_amber", (30, 33)), 0)
-    made.fold("north_red", presences("north_red", (34, 55)), 0)
+    made.lines["north_green"].fold(presences("north_green", (10, 30)), 0)
+    made.lines["north_amber"].fold(presences("north_amber", (30, 33)), 0)
+    made.lines["north_red"].fold(presences("north_red", (34, 55)), 0)
     made.run(0, MINUTE)
     assert [(each.at_ns // S, each.colour) for each in made.shown] == [
         (0, ""), (10, "green"), (30, ""), (34, "red"), (55, "")
@@ -58,8 +58,8 @@ def test_with_all_three_nothing_is_inferred() -> None:
 
 def test_amber_is_not_red_where_it_is_told() -> None:
     made = phase(GREEN, AMBER)
-    made.fold("north_green", presences("north_green", (10, 30)), 0)
-    made.fold("north_amber", presences("north_amber", (30, 33)), 0)
+    made.lines["north_green"].fold(presences("north_green", (10, 30)), 0)
+    made.lines["north_amber"].fold(presences("north_amber", (30, 33)), 0)
     made.run(0, MINUTE)
     assert [(each.at_ns // S, each.colour) for each in made.shown] == [
         (0, "red"), (10, "green"), (30, ""), (33, "red")
@@ -68,8 +68,8 @@ def test_amber_is_not_red_where_it_is_told() -> None:
 
 def test_green_and_red_at_once_is_red() -> None:
     made = phase(GREEN, RED)
-    made.fold("north_green", presences("north_green", (10, 30)), 0)
-    made.fold("north_red", presences("north_red", (20, 40)), 0)
+    made.lines["north_green"].fold(presences("north_green", (10, 30)), 0)
+    made.lines["north_red"].fold(presences("north_red", (20, 40)), 0)
     assert spans(made, MINUTE) == [(10, 20)]
 
 
@@ -83,7 +83,7 @@ def test_before_the_first_level_nobody_knows() -> None:
     made = PhaseTracker("north", [GREEN])
     made.begin(0)
     assert spans(made, MINUTE) is None
-    made.fold("north_green", found("north_green", at_s=70, on=True), MINUTE)
+    made.lines["north_green"].fold(found("north_green", at_s=70, on=True), MINUTE)
     assert spans(made, 2 * MINUTE, MINUTE) is None  # not for all of the window
     assert spans(made, 3 * MINUTE, 2 * MINUTE) == [(120, 180)]
 
@@ -98,14 +98,14 @@ def test_one_contact_of_two_that_nobody_hears_is_enough_to_know_nothing() -> Non
 
 def test_lost_edges_leave_the_window_without_a_colour() -> None:
     made = phase(GREEN)
-    made.fold("north_green", [Contact("north_green", True, 20 * S, lost=2)], 0)
+    made.lines["north_green"].fold([Contact("north_green", True, 20 * S, lost=2)], 0)
     assert spans(made, MINUTE) is None
     assert spans(made, 2 * MINUTE, MINUTE) == [(60, 120)]
 
 
 def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
     made = phase(GREEN)
-    made.fold("north_green", presences("north_green", (10, 30)), 0)
+    made.lines["north_green"].fold(presences("north_green", (10, 30)), 0)
     reported = [made.run(i * MINUTE, (i + 1) * MINUTE) for i in range(10)]
     assert reported == [[]] * 10
     (fault,) = made.run(10 * MINUTE, 11 * MINUTE)
@@ -122,7 +122,7 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
         "since_s": 600.0,
     }
     assert made.green(10 * MINUTE, 11 * MINUTE) is None
-    made.fold("north_green", presences("north_green", (670, 690)), 11 * MINUTE)
+    made.lines["north_green"].fold(presences("north_green", (670, 690)), 11 * MINUTE)
     (over,) = made.run(11 * MINUTE, 12 * MINUTE)
     assert (over.from_ns, over.body["state"]) == (670 * S, "off")
     assert made.green(11 * MINUTE, 12 * MINUTE) is None
@@ -133,12 +133,12 @@ def test_a_contact_that_nobody_watches_is_not_silent() -> None:
     made = PhaseTracker("north", [GREEN])
     made.begin(0)  # not heard yet
     reported = [each for i in range(12) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
-    made.fold("north_green", found("north_green", at_s=750), 12 * MINUTE)
+    made.lines["north_green"].fold(found("north_green", at_s=750), 12 * MINUTE)
     reported += made.run(12 * MINUTE, 13 * MINUTE)
     made.mark_unobserved(800 * S)
     reported += [each for i in range(13, 30) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
     assert reported == []
-    made.fold("north_green", found("north_green", at_s=1810), 30 * MINUTE)
+    made.lines["north_green"].fold(found("north_green", at_s=1810), 30 * MINUTE)
     reported += [each for i in range(30, 41) for each in made.run(i * MINUTE, (i + 1) * MINUTE)]
     assert [each.from_ns for each in reported] == [2410 * S]  # ten minutes, all of them watched
 

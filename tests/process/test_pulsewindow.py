@@ -110,7 +110,9 @@ def test_what_bounced_is_not_kept_beyond_its_window() -> None:
     for minute in range(3):
         at = 60 * minute + 10
         edges = [(at, True), (at + 0.002, False), (at + 0.004, True), (at + 0.034, False)]
-        meter.fold("heat", [Contact("heat", on, round(t * S)) for t, on in edges], minute * MINUTE)
+        meter.lines["heat"].fold(
+            [Contact("heat", on, round(t * S)) for t, on in edges], minute * MINUTE
+        )
         meter.close(minute * MINUTE, (minute + 1) * MINUTE, ())
         assert meter.snapshot()["line"]["bounced"] == []
     assert meter.total == 3

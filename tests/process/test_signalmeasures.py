@@ -29,12 +29,12 @@ class SignalRun:
         self.signal.begin(0)
         self.lines = {each.lane: Debouncer(15 * MS) for each in lanes}
         self.start = 0
-        self.signal.fold("north_green", found("north_green", on=on), 0)
+        self.signal.lines["north_green"].fold(found("north_green", on=on), 0)
         for name, line in self.lines.items():
             line.fold(found(name), 0)
 
     def lamp(self, *pairs: tuple[float, float]) -> None:
-        self.signal.fold("north_green", presences("north_green", *pairs), self.start)
+        self.signal.lines["north_green"].fold(presences("north_green", *pairs), self.start)
 
     def loop(self, lane: str, *pairs: tuple[float, float]) -> None:
         self.lines[lane].fold(presences(lane, *pairs), self.start)
@@ -126,7 +126,7 @@ def test_a_cycle_over_windows_and_a_restart_is_judged_once() -> None:
 
 def test_a_green_that_was_found_is_not_judged() -> None:
     world = SignalRun(STOP, on=True)
-    world.signal.fold("north_green", [Contact("north_green", False, 20 * S)], 0)
+    world.signal.lines["north_green"].fold([Contact("north_green", False, 20 * S)], 0)
     world.loop("stop_1", (1, 40))
     reported = world.to(MINUTE)["stop_1"]
     assert (reported["green_us"], reported["cycles"], reported["cycles_judged"]) == (
@@ -192,7 +192,7 @@ def test_a_loop_in_pulse_mode_has_arrivals_only() -> None:
 def test_without_a_colour_there_are_no_figures() -> None:
     world = SignalRun(STOP)
     world.signal.mark_unobserved(30 * S)
-    world.signal.fold("north_green", found("north_green", at_s=50, on=True), 0)
+    world.signal.lines["north_green"].fold(found("north_green", at_s=50, on=True), 0)
     assert world.to(MINUTE) == {}
     reported = world.to(2 * MINUTE)["stop_1"]
     assert (reported["cycles"], reported["green_us"]) == (0, 60_000_000)  # nobody saw it begin

@@ -3,13 +3,15 @@
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from edge.core import ConfigError
-from edge.provision import atomicfiles, brokerexport, issuing
+from edge.durable import atomicwrite, fileset
+from edge.provision import brokerexport, issuing
 from edge.provision.brokerexport import ExportResult
 from edge.provision.issuing import IssueRequest
 from edge.provision.registry import NamedKind
@@ -123,14 +125,14 @@ def test_a_full_disk_leaves_what_was_there(
     world: EnrolmentServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(world, issue(world))
-    before, key, stage = there(world), issue(world), atomicfiles.stage_file
+    before, key, write = there(world), issue(world), atomicwrite.write_file
 
-    def full(part: atomicfiles.PendingFile) -> None:
-        if part.path.name == "server.crt":
+    def full(path: Path, data: bytes, *values: Any, **words: Any) -> None:
+        if path.name == "server.crt":
             raise OSError(28, "No space left on device")
-        stage(part)
+        write(path, data, *values, **words)
 
-    monkeypatch.setattr(atomicfiles, "stage_file", full)
+    monkeypatch.setattr(fileset, "write_file", full)
     with pytest.raises(OSError, match="No space"):
         put(world, key)
     assert there(world) == before

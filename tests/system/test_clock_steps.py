@@ -14,7 +14,6 @@ from contextlib import closing
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,10 +23,11 @@ from edge.acquire.clock import Discipline, SystemClock
 from edge.config import load_site
 from edge.core import Stamp
 from edge.core.release import RELEASED_NS
-from edge.gateway.daemon import Daemon
+from edge.gateway.daemon import Daemon, know_the_past
 from edge.outbox import AsyncOutbox, ClockMark
 from edge.uplink.sender import Sender
 from tests.kit.broker import Mosquitto
+from tests.kit.clock import NTP
 from tests.kit.gateway import LOOPS, GatewayProcess, Records
 from tests.kit.street import LoopStreet
 from tests.kit.subscribed import ALL, end_us, events, once
@@ -184,11 +184,11 @@ async def test_a_restart_in_a_boot_that_was_certain_does_not_watch_again(tmp_pat
         writer = await AsyncOutbox.start(
             tmp_path / "outbox", limit_bytes=8 << 20, boot_id="a", ballast_bytes=0
         )
-        part = SimpleNamespace(clock=wall.clock(tmp_path), writer=writer, epoch=writer.epoch)
-        await Daemon._know_the_past(part)  # type: ignore[arg-type]
-        assert part.clock.now().tq == ("ntp" if certain else "floor")
+        clock = wall.clock(tmp_path)
+        await know_the_past(clock, writer)
+        assert clock.now().tq == ("ntp" if certain else "floor")
         mono_ns = time.monotonic_ns()
-        await writer.commit((), {"x": (1, b"")}, ClockMark(mono_ns, began_ns + mono_ns, "ntp"))
+        await writer.commit((), {"x": (1, b"")}, ClockMark(mono_ns, began_ns + mono_ns, NTP))
         await writer.close()
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Record, RecordKey, Stream
+from edge.core import Record, RecordKey, Stream, TimeQuality
 from edge.outbox import StoredRecord
 from edge.uplink import delivery as module
 from edge.uplink import rowtable
@@ -34,7 +34,7 @@ from edge.wire.clockmoments import Moment
 from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000
-NTP = Moment(1, 0, 1_790_000_000_000_000, "ntp")
+NTP = Moment(1, 0, 1_790_000_000_000_000, TimeQuality.NTP)
 LOST = ConnectionLostError("hung up")
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from edge.core import Envelope, Record, RecordKey, Stamp, Stream, TimeQuality
 from edge.uplink.envelope import (
-    CERTAIN_RANK,
     MARKS_LIMIT,
     ClockMap,
     ClockMarkLike,
@@ -18,7 +17,7 @@ from edge.uplink.envelope import (
     make_envelope,
 )
 from edge.wire import Topics, WireError, decode, encode, iso_time
-from edge.wire.clockmoments import TRUST
+from tests.kit.clock import FLOOR, NONE, NTP, NTS, RTC
 
 S = 1_000_000_000
 YEAR = 365 * 86_400 * S
@@ -38,7 +37,7 @@ def start(marks: Sequence[ClockMarkLike], mono_s: int) -> tuple[int, str]:
 
 
 def test_a_step_dates_what_is_before_it_as_it_was_known_then() -> None:
-    marks = [mark(10, "ntp"), mark(100, "ntp", T0 + 3600 * S), mark(200, "ntp", T0 - 5 * S)]
+    marks = [mark(10, NTP), mark(100, NTP, T0 + 3600 * S), mark(200, NTP, T0 - 5 * S)]
     assert start(marks, 5) == (T0, "ntp")
     assert start(marks, 99) == (T0, "ntp")
     assert start(marks, 100) == (T0, "ntp"), "it was cut there, and speaks of what was before"
@@ -46,10 +45,10 @@ def test_a_step_dates_what_is_before_it_as_it_was_known_then() -> None:
     assert start(marks, 999) == (T0 - 5 * S, "ntp")
 
 
-@pytest.mark.parametrize("unsure", ["none", "floor", "rtc"])
+@pytest.mark.parametrize("unsure", [NONE, FLOOR, RTC])
 def test_what_was_not_sure_gets_the_first_time_that_is(unsure: TimeQuality) -> None:
     marks = [
-        mark(1, unsure, 7), mark(50, unsure, -YEAR), mark(100, "ntp"), mark(300, "nts", T0 + S),
+        mark(1, unsure, 7), mark(50, unsure, -YEAR), mark(100, NTP), mark(300, NTS, T0 + S),
     ]  # fmt: skip
     assert start(marks, 3) == (T0, "ntp")
     assert start(marks, 60) == (T0, "ntp")
@@ -59,16 +58,16 @@ def test_what_was_not_sure_gets_the_first_time_that_is(unsure: TimeQuality) -> N
 
 
 def test_what_came_after_trust_was_lost_is_dated_when_it_is_back() -> None:
-    lost = [mark(10, "ntp"), mark(500, "floor", T0 + 2 * S)]
+    lost = [mark(10, NTP), mark(500, FLOOR, T0 + 2 * S)]
     assert start(lost, 400) == (T0, "ntp")
     assert start(lost, 600) == (T0 + 2 * S, "floor")
-    assert start([*lost, mark(900, "ntp", T0 + 3 * S)], 600) == (T0 + 3 * S, "ntp")
+    assert start([*lost, mark(900, NTP, T0 + 3 * S)], 600) == (T0 + 3 * S, NTP)
 
 
 def test_of_times_that_are_not_sure_the_better_counts() -> None:
-    marks = [mark(1, "none", 0), mark(20, "floor", T0 - S), mark(30, "rtc"), mark(40, "rtc", T0)]
+    marks = [mark(1, NONE, 0), mark(20, FLOOR, T0 - S), mark(30, RTC), mark(40, RTC, T0)]
     assert start(marks, 10) == (T0, "rtc")
-    assert start([mark(1, "rtc"), mark(50, "floor", 0)], 10) == (T0, "rtc")
+    assert start([mark(1, RTC), mark(50, FLOOR, 0)], 10) == (T0, RTC)
 
 
 DAY = 86_400 * S
@@ -76,22 +75,22 @@ DAY = 86_400 * S
 
 @pytest.mark.parametrize("beside_ns", [14 * YEAR, -14 * YEAR, DAY + 1])
 def test_a_certainty_that_was_wrong_dates_nothing_once_a_later_one_says_so(beside_ns: int) -> None:
-    wrong = [mark(1, "none", 0), mark(10, "ntp", T0 + beside_ns)]
+    wrong = [mark(1, NONE, 0), mark(10, NTP, T0 + beside_ns)]
     assert start(wrong, 50) == (T0 + beside_ns, "ntp"), "nobody knows better"
-    marks = [*wrong, mark(100, "ntp")]
+    marks = [*wrong, mark(100, NTP)]
     for second in (5, 50, 100, 999):
         assert start(marks, second) == (T0, "ntp")
 
 
 def test_what_was_right_before_and_after_a_wrong_answer_stays_as_it_is() -> None:
-    marks = [mark(10, "ntp"), mark(100, "ntp", T0 + 14 * YEAR), mark(200, "nts", T0 + S)]
+    marks = [mark(10, NTP), mark(100, NTP, T0 + 14 * YEAR), mark(200, NTS, T0 + S)]
     assert start(marks, 50) == (T0, "ntp")
     assert start(marks, 150) == (T0, "ntp"), "as if nothing had been said in between"
     assert start(marks, 300) == (T0 + S, "nts")
 
 
 def test_a_correction_by_a_day_leaves_each_side_its_date() -> None:
-    marks = [mark(10, "ntp"), mark(100, "ntp", T0 + DAY)]
+    marks = [mark(10, NTP), mark(100, NTP, T0 + DAY)]
     assert start(marks, 50) == (T0, "ntp")
 
 
@@ -104,13 +103,15 @@ def test_nothing_is_dated_by_a_wrong_answer_when_the_last_one_was_right(
     right: list[int], wrong: list[int], second: int
 ) -> None:
     """Years beside the truth, however often and whenever."""
-    marks = [mark(at, "ntp", T0 + YEAR * (at + 1)) for at in wrong]
-    marks += [mark(at, "ntp") for at in (*right, 2 * 10**6)]
+    marks = [mark(at, NTP, T0 + YEAR * (at + 1)) for at in wrong]
+    marks += [mark(at, NTP) for at in (*right, 2 * 10**6)]
     assert start(marks, second) == (T0, "ntp")
 
 
 MARK_LISTS = st.lists(
-    st.builds(Stamp, st.integers(0, 10**6), st.integers(-(10**6), 10**6), st.sampled_from(TRUST)),
+    st.builds(
+        Stamp, st.integers(0, 10**6), st.integers(-(10**6), 10**6), st.sampled_from(TimeQuality)
+    ),
     max_size=MARKS_LIMIT,
 )
 
@@ -126,11 +127,10 @@ def test_the_choice_does_not_depend_on_the_order_and_is_certain_if_it_can_be(
         assert best_mark(data.draw(st.permutations(marks)), to_ns) == found
     if found is None:
         return
-    trust = TRUST.index(found.tq)
     after = [one for one in marks if one.mono_ns >= to_ns]
-    if any(TRUST.index(one.tq) >= CERTAIN_RANK for one in after):
-        assert trust >= CERTAIN_RANK
-    assert all(trust >= min(TRUST.index(one.tq), CERTAIN_RANK) for one in after)
+    if any(one.tq.is_synchronised for one in after):
+        assert found.tq.is_synchronised
+    assert all(found.tq.rank >= min(one.tq.rank, NTP.rank) for one in after)
 
 
 # -- the map of the boot that runs -----------------------------------------------------------------
@@ -138,36 +138,36 @@ def test_the_choice_does_not_depend_on_the_order_and_is_certain_if_it_can_be(
 
 def test_a_clock_that_goes_on_needs_one_mark() -> None:
     clock = ClockMap()
-    assert clock.see(mark(1, "ntp"))
-    assert not any(clock.see(mark(second, "ntp")) for second in range(2, 3600))
-    assert clock.marks == [mark(1, "ntp")]
+    assert clock.see(mark(1, NTP))
+    assert not any(clock.see(mark(second, NTP)) for second in range(2, 3600))
+    assert clock.marks == [mark(1, NTP)]
 
 
 def test_each_step_and_each_quality_is_a_mark() -> None:
     clock = ClockMap()
     seen = [
-        mark(1, "floor"), mark(2, "floor", T0 + S), mark(3, "ntp", T0 + S), mark(4, "ntp", T0),
-        mark(5, "rtc", T0),
+        mark(1, FLOOR), mark(2, FLOOR, T0 + S), mark(3, NTP, T0 + S), mark(4, NTP, T0),
+        mark(5, RTC, T0),
     ]  # fmt: skip
     assert [clock.see(one) for one in seen] == [False, False, True, True, False]
     assert clock.marks == seen
 
 
 def test_a_clock_that_flaps_keeps_what_is_certain() -> None:
-    clock = ClockMap([mark(1, "ntp")])
+    clock = ClockMap([mark(1, NTP)])
     for second in range(2, 1000):
-        clock.see(mark(second, "floor", T0 + second * YEAR))
+        clock.see(mark(second, FLOOR, T0 + second * YEAR))
         assert len(clock.marks) <= MARKS_LIMIT
-    assert clock.marks[0] == mark(1, "ntp")
+    assert clock.marks[0] == mark(1, NTP)
     for second in range(1000, 2000):
-        clock.see(mark(second, "ntp", T0 + second * S))
+        clock.see(mark(second, NTP, T0 + second * S))
     assert len(clock.marks) == MARKS_LIMIT
-    assert clock.marks[-1] == mark(1999, "ntp", T0 + 1999 * S)
+    assert clock.marks[-1] == mark(1999, NTP, T0 + 1999 * S)
     assert start(clock.marks, 2000) == (T0 + 1999 * S, "ntp")
 
 
 def test_a_map_from_the_outbox_is_put_in_order() -> None:
-    clock = ClockMap([mark(50, "ntp"), mark(10, "floor", 0), mark(70, "rtc")])
+    clock = ClockMap([mark(50, NTP), mark(10, FLOOR, 0), mark(70, RTC)])
     assert [one.mono_ns // S for one in clock.marks] == [10, 50, 70]
 
 
@@ -180,8 +180,10 @@ def sealed(tq: TimeQuality | None, known: Any, wall_ns: int = T0) -> Envelope:
     return make_envelope(marks, 100 * S, 160 * S, known=known)
 
 
-@pytest.mark.parametrize("tq", [None, "none"])
-def test_a_boot_that_never_knew_the_time_lies_between_its_neighbours(tq: Any) -> None:
+@pytest.mark.parametrize("tq", [None, NONE])
+def test_a_boot_that_never_knew_the_time_lies_between_its_neighbours(
+    tq: TimeQuality | None,
+) -> None:
     found = sealed(tq, (T0 - YEAR, T0 + YEAR), wall_ns=77)
     assert found.tq == "none"
     assert found.bounds_ns == (T0 - YEAR + 100 * S, T0 + YEAR)
@@ -190,29 +192,29 @@ def test_a_boot_that_never_knew_the_time_lies_between_its_neighbours(tq: Any) ->
 
 
 def test_what_nobody_knows_is_1970_and_has_no_bounds() -> None:
-    found = sealed("none", (None, None), wall_ns=77)
-    assert found == Envelope(0, 60 * S, "none")
+    found = sealed(NONE, (None, None), wall_ns=77)
+    assert found == Envelope(0, 60 * S, NONE)
     found = sealed(None, (None, T0))
     assert (found.from_wall_ns, found.bounds_ns) == (0, (None, T0))
-    assert sealed(None, None) == Envelope(0, 60 * S, "none")
+    assert sealed(None, None) == Envelope(0, 60 * S, NONE)
 
 
 def test_a_clock_that_may_be_slow_keeps_between_the_bounds() -> None:
-    assert sealed("floor", (T0 - S, None)).from_wall_ns == T0 + 100 * S
-    assert sealed("floor", (T0 - S, None)).bounds_ns == (T0 + 99 * S, None)
-    assert sealed("floor", (T0 + YEAR, None)).from_wall_ns == T0 + YEAR + 100 * S
-    assert sealed("floor", (T0 - YEAR, T0 - S)).to_wall_ns == T0 - S
+    assert sealed(FLOOR, (T0 - S, None)).from_wall_ns == T0 + 100 * S
+    assert sealed(FLOOR, (T0 - S, None)).bounds_ns == (T0 + 99 * S, None)
+    assert sealed(FLOOR, (T0 + YEAR, None)).from_wall_ns == T0 + YEAR + 100 * S
+    assert sealed(FLOOR, (T0 - YEAR, T0 - S)).to_wall_ns == T0 - S
 
 
-@pytest.mark.parametrize("tq", ["rtc", "ntp", "nts"])
+@pytest.mark.parametrize("tq", [RTC, NTP, NTS])
 def test_a_time_that_is_known_has_no_bounds(tq: TimeQuality) -> None:
     assert sealed(tq, (T0 + YEAR, T0 + 2 * YEAR)) == Envelope(T0 + 100 * S, T0 + 160 * S, tq)
 
 
 def test_bounds_that_contradict_each_other_are_not_told() -> None:
-    found = sealed("floor", (T0, T0 + 159 * S))
+    found = sealed(FLOOR, (T0, T0 + 159 * S))
     assert (found.from_wall_ns, found.bounds_ns) == (T0 + 100 * S, None)
-    assert sealed("floor", (T0, T0 + 160 * S)).bounds_ns == (T0 + 100 * S, T0 + 160 * S)
+    assert sealed(FLOOR, (T0, T0 + 160 * S)).bounds_ns == (T0 + 100 * S, T0 + 160 * S)
 
 
 @given(
@@ -222,7 +224,7 @@ def test_bounds_that_contradict_each_other_are_not_told() -> None:
     from_ns=st.integers(0, YEAR),
     length_ns=st.integers(0, 900 * S),
     wall_ns=st.integers(0, T0 + 90 * YEAR),
-    tq=st.sampled_from(["none", "floor"]),
+    tq=st.sampled_from([NONE, FLOOR]),
 )
 def test_the_truth_and_what_is_told_lie_within_the_bounds(
     began_ns: int, before: int | None, after: int | None, from_ns: int, length_ns: int,
@@ -253,7 +255,7 @@ def test_the_truth_and_what_is_told_lie_within_the_bounds(
 
 def sent(bounds: Any, encoding: Any = "json") -> Any:
     record = Record(RecordKey(1 << 32, Stream.AIR, 1), "hut", 1, S, 2 * S, {"covered_s": 1.0})
-    return encode(record, Envelope(T0, T0 + S, "none", bounds_ns=bounds), GW, encoding)
+    return encode(record, Envelope(T0, T0 + S, NONE, bounds_ns=bounds), GW, encoding)
 
 
 @pytest.mark.parametrize("encoding", ["json", "msgpack"])
@@ -296,8 +298,8 @@ def test_bounds_that_are_none_are_refused(bounds: Any) -> None:
         decode(TOPICS.record(Stream.AIR, "hut"), json.dumps(data).encode())
 
 
-@pytest.mark.parametrize("tq", ["rtc", "ntp", "nts"])
-def test_bounds_of_a_time_that_is_known_are_refused(tq: str) -> None:
+@pytest.mark.parametrize("tq", [RTC, NTP, NTS])
+def test_bounds_of_a_time_that_is_known_are_refused(tq: TimeQuality) -> None:
     data = json.loads(sent((T0, None)).data) | {"tq": tq}
     with pytest.raises(WireError, match="bounds"):
         decode(TOPICS.record(Stream.AIR, "hut"), json.dumps(data).encode())

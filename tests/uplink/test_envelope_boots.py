@@ -5,6 +5,7 @@ from pathlib import Path
 from edge.core import Draft, Envelope, Record, Stamp, Stream, TimeQuality
 from edge.outbox import AsyncOutbox, ClockMark
 from edge.uplink.timestamps import Timestamper
+from tests.kit.clock import FLOOR, NONE, NTP
 
 S = 1_000_000_000
 DAY = 86_400 * S
@@ -43,25 +44,23 @@ async def test_a_boot_that_never_knew_the_time_is_bounded_as_soon_as_another_doe
     tmp_path: Path,
 ) -> None:
     first = await OutboxBoot.start(tmp_path, "a")
-    known = await first.record(100, "ntp", T0)
+    known = await first.record(100, NTP, T0)
     await first.writer.close()
 
     second = await OutboxBoot.start(tmp_path, "b")
-    lost = await second.record(500, "none", 0)
+    lost = await second.record(500, NONE, 0)
     low_ns = T0 + 100 * S + 499 * S
-    assert await second.dated(known) == Envelope(T0 + 99 * S, T0 + 100 * S, "ntp")
-    assert await second.dated(lost) == Envelope(
-        low_ns, low_ns + S, "none", bounds_ns=(low_ns, None)
-    )
+    assert await second.dated(known) == Envelope(T0 + 99 * S, T0 + 100 * S, NTP)
+    assert await second.dated(lost) == Envelope(low_ns, low_ns + S, NONE, bounds_ns=(low_ns, None))
     await second.writer.close()
 
     third = await OutboxBoot.start(tmp_path, "c")
     assert (await third.dated(lost)).bounds_ns == (low_ns, None)
-    early = await third.record(10, "floor", T0)
+    early = await third.record(10, FLOOR, T0)
     assert (await third.dated(early)).tq == "floor"
-    await third.record(60, "ntp", T0 + 7 * DAY)
+    await third.record(60, NTP, T0 + 7 * DAY)
     assert (await third.dated(lost)).bounds_ns == (low_ns, T0 + 7 * DAY)
-    assert await third.dated(early) == Envelope(T0 + 7 * DAY + 9 * S, T0 + 7 * DAY + 10 * S, "ntp")
+    assert await third.dated(early) == Envelope(T0 + 7 * DAY + 9 * S, T0 + 7 * DAY + 10 * S, NTP)
     await third.writer.close()
 
 
@@ -71,23 +70,23 @@ async def test_what_a_wrong_time_service_dated_is_dated_anew_when_it_is_known(
     """In the boot that heals, also for the boot before; a record that is sent again tells it."""
     wrong_ns = T0 + 14 * 365 * DAY
     first = await OutboxBoot.start(tmp_path, "a")
-    known = await first.record(100, "ntp", T0)
+    known = await first.record(100, NTP, T0)
     await first.writer.close()
 
     second = await OutboxBoot.start(tmp_path, "b")
-    early = await second.record(5, "none", 0)
-    spoilt = await second.record(50, "ntp", wrong_ns)
+    early = await second.record(5, NONE, 0)
+    spoilt = await second.record(50, NTP, wrong_ns)
     for each in (early, spoilt):
         assert (await second.dated(each)).tq == "ntp"
         assert (await second.dated(each)).from_wall_ns == wrong_ns + each.from_ns
     await second.writer.close()
 
     third = await OutboxBoot.start(tmp_path, "c")
-    waiting = await third.record(60, "none", T0 + DAY)
+    waiting = await third.record(60, NONE, T0 + DAY)
     assert (await third.dated(waiting)).tq == "none"
-    await third.record(3700, "ntp", T0 + DAY)
-    assert await third.dated(waiting) == Envelope(T0 + DAY + 59 * S, T0 + DAY + 60 * S, "ntp")
-    assert await third.dated(known) == Envelope(T0 + 99 * S, T0 + 100 * S, "ntp")
+    await third.record(3700, NTP, T0 + DAY)
+    assert await third.dated(waiting) == Envelope(T0 + DAY + 59 * S, T0 + DAY + 60 * S, NTP)
+    assert await third.dated(known) == Envelope(T0 + 99 * S, T0 + 100 * S, NTP)
     for each in (early, spoilt):
         found = await third.dated(each)
         assert found.tq == "none"
@@ -99,10 +98,10 @@ async def test_a_wrong_time_that_is_corrected_in_the_same_boot_dates_nothing(
     tmp_path: Path,
 ) -> None:
     boot = await OutboxBoot.start(tmp_path, "a")
-    early = await boot.record(10, "ntp", T0 + 14 * 365 * DAY)
-    await boot.record(100, "ntp", T0)
+    early = await boot.record(10, NTP, T0 + 14 * 365 * DAY)
+    await boot.record(100, NTP, T0)
     for _ in range(2):
-        assert await boot.dated(early) == Envelope(T0 + 9 * S, T0 + 10 * S, "ntp")
+        assert await boot.dated(early) == Envelope(T0 + 9 * S, T0 + 10 * S, NTP)
         await boot.writer.close()
         boot = await OutboxBoot.start(tmp_path, "a")
     await boot.writer.close()
@@ -110,9 +109,9 @@ async def test_a_wrong_time_that_is_corrected_in_the_same_boot_dates_nothing(
 
 async def test_after_a_restart_each_side_of_a_step_keeps_its_date(tmp_path: Path) -> None:
     boot = await OutboxBoot.start(tmp_path, "a")
-    before = await boot.record(100, "ntp", T0)
-    cut = await boot.record(150, "ntp", T0 + DAY)  # the clock was set; this window ends there
-    after = await boot.record(200, "ntp", T0 + DAY)
+    before = await boot.record(100, NTP, T0)
+    cut = await boot.record(150, NTP, T0 + DAY)  # the clock was set; this window ends there
+    after = await boot.record(200, NTP, T0 + DAY)
     for _ in range(2):
         assert (await boot.dated(before)).to_wall_ns == T0 + 100 * S
         assert (await boot.dated(cut)).to_wall_ns == T0 + 150 * S

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Draft, Envelope, Record, RecordKey, Stream
+from edge.core import Draft, Envelope, Record, RecordKey, Stream, TimeQuality
 from edge.core.numbers import decode_steps
 from edge.uplink import manifests as module
 from edge.uplink.manifests import REDATED_LIMIT, SEGMENT_RECORDS, Manifests
@@ -16,9 +16,9 @@ from edge.wire import CHAIN_START, chain_map, decode, encode
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
 
 EPOCH = 4294967299
-NTP = Moment(3, 5_000, 1_790_000_000_005_000, "ntp")
-STEPPED = Moment(3, 9_000, 1_790_000_002_009_000, "ntp")
-NONE = Moment(2, 0, 0, "none", 1_780_000_000_000_000)
+NTP = Moment(3, 5_000, 1_790_000_000_005_000, TimeQuality.NTP)
+STEPPED = Moment(3, 9_000, 1_790_000_002_009_000, TimeQuality.NTP)
+NONE = Moment(2, 0, 0, TimeQuality.NONE, 1_780_000_000_000_000)
 
 
 def record(seq: int, stream: Stream = Stream.AIR, **body: Any) -> Record:
@@ -135,7 +135,7 @@ def test_every_number_is_sealed_once_over_restarts(
 def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> None:
     """From what came over the wire, whatever the envelope says."""
     sent = record(9, value=value, whole=1.0, points={"a": {"n": 3, "mean": 0.5, "none": None}})
-    sealed = Envelope(1, 2, "ntp", backfilled=True, redelivered=True)
+    sealed = Envelope(1, 2, TimeQuality.NTP, backfilled=True, redelivered=True)
     payload = encode(sent, sealed, "gw", encoding)
     (message,) = decode("kerbstone/v1/s/gw/up/air/hut", payload.data, payload.content_type)
     assert chain_map(CHAIN_START, message.sent).hex() == chain([sent])

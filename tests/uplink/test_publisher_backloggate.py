@@ -12,11 +12,12 @@ from edge.uplink.publisher import (
     SETTLED_NS,
     BacklogGate,
 )
+from tests.kit.clock import NTP
 from tests.uplink.test_delivery import DeliveryRun, LeavingRows
 
 S = 1_000_000_000
 Q = 1_000_000 * QUARTER_NS + SETTLED_NS  # a quarter has settled at this moment
-NOW = Stamp(0, Q, "ntp")
+NOW = Stamp(0, Q, NTP)
 NEXT = replace(NOW, wall_ns=Q + QUARTER_NS)
 
 

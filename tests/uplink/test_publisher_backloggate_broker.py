@@ -17,7 +17,7 @@ from edge.uplink.presence import RetainedMessages
 from edge.uplink.publisher import QUARTER_NS, SETTLED_NS
 from edge.wire import Topics
 from tests.kit.broker import Make, Mosquitto, Subscriber
-from tests.kit.clock import RealClock
+from tests.kit.clock import NTP, RealClock
 from tests.kit.uplink import GW, UplinkGateway, box
 from tests.kit.waiting import until
 from tests.outbox.test_downsample import MINUTE, WALL
@@ -33,7 +33,7 @@ class Moved(RealClock):
 
     def now(self) -> Stamp:
         mono_ns = self.ahead_ns + time.monotonic_ns() - self.start_ns
-        return Stamp(mono_ns, WALL + mono_ns, "ntp")
+        return Stamp(mono_ns, WALL + mono_ns, NTP)
 
     async def sleep_until(self, mono_ns: int) -> None:
         await asyncio.sleep(max(0.0, (mono_ns - self.now().mono_ns) / 1e9))

@@ -11,6 +11,7 @@ from edge.core import Stamp
 from edge.uplink.broker import Broker
 from edge.uplink.reconnect import MAX_BACKOFF_S, RETURN_TO_FIRST_S, ReconnectPolicy
 from edge.uplink.sender import Sender
+from tests.kit.clock import NONE
 
 S = 1_000_000_000
 A, B, C = (Broker(name, 1883, "gw") for name in "abc")
@@ -161,7 +162,7 @@ def test_nobody_leaves_a_broker_while_it_has_not_answered_all(in_flight: bool) -
     one.connected(0)
     sender: Any = SimpleNamespace(
         _reconnect=one,
-        _clock=SimpleNamespace(now=lambda: Stamp(MONTH, 0, "none")),
+        _clock=SimpleNamespace(now=lambda: Stamp(MONTH, 0, NONE)),
         _table=SimpleNamespace(unanswered=int(in_flight)),
     )
     assert Sender._returns(sender) is not in_flight

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Envelope, Record, RecordKey, Stream
+from edge.core import Envelope, Record, RecordKey, Stream, TimeQuality
 from edge.uplink import rescuesender as module
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.delivery import NOT_AUTHORIZED
@@ -23,7 +23,7 @@ from tests.kit.waiting import until
 S = 1_000_000_000
 GW, EPOCH = "gw-0001", 5
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
-NTP = Envelope(0, S, "ntp")
+NTP = Envelope(0, S, TimeQuality.NTP)
 
 
 def records(count: int, stream: Stream = Stream.AIR, **body: Any) -> list[DatedRecord]:

@@ -11,13 +11,14 @@ from edge.uplink import sendqueue as module
 from edge.uplink.envelope import best_mark, make_envelope
 from edge.uplink.rowtable import CONFIRMED, HANDED, RowTable, UplinkCounters
 from edge.uplink.sendqueue import LIVE_AGE_NS, LIVE_LIMIT, NEVER, BacklogReader, SendQueue
+from tests.kit.clock import NONE, NTP, RTC
 
 S = 1_000_000_000
 
 
 def test_a_record_is_dated_by_the_mark_that_is_trusted_most() -> None:
-    unsynced, synced = ClockMark(10 * S, 0, "none"), ClockMark(60 * S, 1_000_060 * S, "ntp")
-    lost = ClockMark(900 * S, 1_000_905 * S, "rtc")
+    unsynced, synced = ClockMark(10 * S, 0, NONE), ClockMark(60 * S, 1_000_060 * S, NTP)
+    lost = ClockMark(900 * S, 1_000_905 * S, RTC)
     marks = [lost, unsynced, synced]
     # from before the synchronisation: dated by what came later
     assert make_envelope(marks, 5 * S, 9 * S).from_wall_ns == 1_000_005 * S

@@ -17,6 +17,7 @@ from edge.uplink.timestamps import (
     manifest_moment,
 )
 from edge.wire.clockmoments import Moment
+from tests.kit.clock import NONE, NTP, NTS, RTC
 from tests.uplink.test_sendqueue_order import StoredRows
 
 S = 1_000_000_000
@@ -33,7 +34,7 @@ class MarkedRows(StoredRows):
 
     async def marks(self, boot: int) -> list[ClockMark]:
         self.asked.append(boot)
-        return [ClockMark(boot * S, WALL + boot * S, "ntp")] if boot else []
+        return [ClockMark(boot * S, WALL + boot * S, NTP)] if boot else []
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self.kept[-1].get(owner) if self.kept else None
@@ -54,7 +55,7 @@ async def test_the_clock_of_a_boot_is_asked_for_once() -> None:
     assert sorted(store.asked) == [1, 9]
     dated, (by,) = dating.date(record(1), backfilled=True, redelivered=False)
     assert (dated.from_wall_ns, dated.tq, dated.backfilled) == (WALL + 2 * S, "ntp", True)
-    assert by == Moment(1, S // 1000, (WALL + S) // 1000, "ntp")
+    assert by == Moment(1, S // 1000, (WALL + S) // 1000, NTP)
 
 
 async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice() -> None:
@@ -62,10 +63,10 @@ async def test_when_the_time_is_known_the_boots_before_are_looked_up_again_twice
     store = MarkedRows()
     dating = Timestamper(store, 9, 1)
     await dating.load_boots({1})
-    known = Stamp(50 * S, WALL + 59 * S, "ntp")
+    known = Stamp(50 * S, WALL + 59 * S, NTP)
     dating.see(known)
     for ahead_ns, times in ((0, 2), (1, 2), (REREAD_NS - 1, 2), (REREAD_NS, 3), (2 * REREAD_NS, 3)):
-        dating.see(Stamp(known.mono_ns + ahead_ns, known.wall_ns + ahead_ns, "ntp"))
+        dating.see(Stamp(known.mono_ns + ahead_ns, known.wall_ns + ahead_ns, NTP))
         await dating.load_boots({1})
         assert store.asked.count(1) == times, ahead_ns
 
@@ -86,15 +87,13 @@ async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_thei
 
 
 async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_it() -> None:
-    assert manifest_moment(3, None, (5_000, 7_000)) == Moment(3, 0, 0, "none", 5, 7)
-    assert manifest_moment(3, ClockMark(2_000, 9_000, "rtc"), (5_000, None)) == Moment(
-        3, 2, 9, "rtc"
-    )
+    assert manifest_moment(3, None, (5_000, 7_000)) == Moment(3, 0, 0, NONE, 5, 7)
+    assert manifest_moment(3, ClockMark(2_000, 9_000, RTC), (5_000, None)) == Moment(3, 2, 9, RTC)
     dating = Timestamper(MarkedRows(), 9, 1)
     await dating.load_boots({0})
     dated, (by,) = dating.date(record(0), backfilled=False, redelivered=True)
     assert (dated.tq, dated.to_wall_ns - dated.from_wall_ns, dated.redelivered) == ("none", S, True)
-    assert by == Moment(0, 0, 0, "none")
+    assert by == Moment(0, 0, 0, NONE)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -103,7 +102,7 @@ async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: boo
     dating = Timestamper(MarkedRows(), 9, 1)
     if before:
         await dating.load_boots({9})
-    dating.see(Stamp(60 * S, WALL + 100 * S, "nts"))  # set on by 40 s
+    dating.see(Stamp(60 * S, WALL + 100 * S, NTS))  # set on by 40 s
     await dating.load_boots({9})
     late = Record(RecordKey(1, Stream.AIR, 2), "hut", 9, 70 * S, 80 * S, {})
     assert dating.date(late, backfilled=False, redelivered=False)[0].from_wall_ns == WALL + 110 * S
@@ -114,11 +113,11 @@ async def test_the_running_boot_is_dated_by_what_its_clock_shows_now(before: boo
 async def test_what_dates_a_record_is_kept_before_it_goes_and_once() -> None:
     store = MarkedRows()
     dating = Timestamper(store, 9, 2)
-    dating.see(Stamp(S, WALL + S, "ntp"))
+    dating.see(Stamp(S, WALL + S, NTP))
     for _ in range(2):
         await dating.prepare([record(1), record(9, 2), record(0)])
         assert len(store.kept) == 1
-    dating.see(Stamp(2 * S, WALL + 9 * S, "ntp"))
+    dating.see(Stamp(2 * S, WALL + 9 * S, NTP))
     await dating.prepare([record(1)])
     assert len(store.kept) == 1, "nothing is dated by the new mark yet"
     later = Record(RecordKey(2, Stream.AIR, 2), "hut", 9, 3 * S, 4 * S, {})
@@ -133,11 +132,11 @@ async def test_while_a_moment_is_kept_the_clock_may_be_set_again() -> None:
         async def keep(self, states: Any) -> None:
             await super().keep(states)
             if len(self.kept) == 1:
-                dating.see(Stamp(2 * S, WALL + 60 * S, "ntp"))
+                dating.see(Stamp(2 * S, WALL + 60 * S, NTP))
 
     store = Set()
     dating = Timestamper(store, 9, 1)
-    dating.see(Stamp(S, WALL, "none"))
+    dating.see(Stamp(S, WALL, NONE))
     await dating.prepare([record(9)])
     _, (by,) = dating.date(record(9), backfilled=False, redelivered=False)
     assert by.tq == "ntp"
@@ -146,7 +145,7 @@ async def test_while_a_moment_is_kept_the_clock_may_be_set_again() -> None:
 
 async def test_a_record_of_a_former_epoch_may_have_been_dated_by_what_former_ones_used() -> None:
     store = MarkedRows()
-    stepped = Moment(1, 0, (WALL + 400 * 86_400 * S) // 1000, "ntp")
+    stepped = Moment(1, 0, (WALL + 400 * 86_400 * S) // 1000, NTP)
     store.kept.append({MOMENTS_OWNER: UsedMoments().state_with([stepped])})
     dating = Timestamper(store, 9, 2)
     await dating.prepare([record(1), record(9), record(9, 2)])

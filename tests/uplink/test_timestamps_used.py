@@ -3,12 +3,13 @@
 import msgpack
 import pytest
 
+from edge.core import TimeQuality
 from edge.uplink.timestamps import BOOT_MOMENTS, BOOTS, VERSION, UsedMoments
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
 
-NTP = Moment(3, 5_000, 1_790_000_000_005_000, "ntp")
+NTP = Moment(3, 5_000, 1_790_000_000_005_000, TimeQuality.NTP)
 BEFORE_US = 1_780_000_000_000_000
-FLOOR = Moment(3, 5_000, 1_790_000_000_005_000, "floor", BEFORE_US)
+FLOOR = Moment(3, 5_000, 1_790_000_000_005_000, TimeQuality.FLOOR, BEFORE_US)
 
 
 def used(*moments: Moment) -> UsedMoments:

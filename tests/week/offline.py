@@ -13,6 +13,7 @@ from edge.core import Draft, Stream
 from edge.outbox import ClockMark, StoredRecord
 from edge.outbox.outbox import Outbox
 from edge.process.resolution import resolution_of
+from tests.kit.clock import NTP
 from tests.kit.virtualgateway import MONO_0, WALL_0, Commit, S, summaries
 
 QUARTER: Final = 15  # minutes between two health records
@@ -95,7 +96,7 @@ def faults(at_ns: int, app: tuple[int, bytes]) -> Iterator[Commit]:
 
 
 def mark(at_ns: int) -> ClockMark:
-    return ClockMark(at_ns, WALL_0 - MONO_0 + at_ns, "ntp")
+    return ClockMark(at_ns, WALL_0 - MONO_0 + at_ns, NTP)
 
 
 @dataclass(slots=True)

@@ -37,6 +37,7 @@ from edge.wire import (
     raw_body,
     raw_sweeps,
 )
+from tests.kit.clock import NONE, NTP
 from tests.long import examples
 
 S = 1_000_000_000
@@ -44,7 +45,7 @@ GW = "gw-0001"
 TOPICS = Topics("kerbstone/v1", "stadt", GW)
 AIR = TOPICS.record(Stream.AIR, "hut")
 RAW_TOPIC = TOPICS.record(Stream.RAW, "")
-ENVELOPE = Envelope(1_764_032_400 * S, 1_764_032_460 * S, "ntp")
+ENVELOPE = Envelope(1_764_032_400 * S, 1_764_032_460 * S, NTP)
 BODY = {"covered_s": 60.0, "points": {"pm2_5": {"mean": 9.51, "n": 60, "quality": {"good": 60}}}}
 
 
@@ -65,7 +66,7 @@ def test_a_record_says_what_the_contract_says() -> None:
 @pytest.mark.parametrize(("encoding", "kind"), [("json", JSON), ("msgpack", MSGPACK)])
 @pytest.mark.parametrize("reported", [True, False])
 def test_both_encodings_say_the_same(encoding: Any, kind: str, reported: bool) -> None:
-    marked = Envelope(0, S, "none", backfilled=True, redelivered=True)
+    marked = Envelope(0, S, NONE, backfilled=True, redelivered=True)
     payload = encode(record(), marked, GW, encoding)
     assert payload.content_type == kind
     (message,) = decode(AIR, payload.data, payload.content_type if reported else None)

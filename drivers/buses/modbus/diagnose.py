@@ -4,28 +4,32 @@ Each device is asked for registers that its own kind has: (unit, function, addre
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from drivers.buses import serial_diagnose
 from drivers.buses.finding import Finding, fault, note
 from drivers.buses.modbus.frame import Ask
+from drivers.buses.modbus.rtu import ModbusRtu
 from drivers.buses.serial_trouble import other_settings
 from edge.core import BusError, DataError
-
-if TYPE_CHECKING:
-    from drivers.buses.modbus.rtu import ModbusRtu
 
 ROUNDS: Final = 4  # two devices with one address show it twice, and a damaged answer three times
 
 
 async def diagnose(
-    bus: "ModbusRtu",
+    bus: ModbusRtu,
     asks: Mapping[str, Ask],
-    listen_s: float,
-    search: Sequence[str],
-    addresses: Sequence[int],
+    listen_s: float = 0.5,
+    search: Sequence[str] = (),
+    addresses: Sequence[int] = (),
 ) -> list[Finding]:
-    """As `ModbusRtu.diagnose` says."""
-    findings = await bus.port.diagnose(None, listen_s)
+    """What is wrong with this line, or with the devices on it.
+
+    `asks` says for each what it is asked: unit, function, address, count. Where nobody answers they
+    are asked at each of the settings in `search`, such as "2400 8E1"; where only some do, the
+    others at these `addresses`. It writes no register. The port is closed afterwards.
+    """
+    findings = await serial_diagnose.diagnose(bus.port, None, listen_s)
     if any(found.severity == "fault" for found in findings):
         return findings
     bus.known.answered.clear()
@@ -47,7 +51,7 @@ async def diagnose(
     return findings
 
 
-async def _trouble(bus: "ModbusRtu", ask: Ask) -> str:
+async def _trouble(bus: ModbusRtu, ask: Ask) -> str:
     """What is wrong with a device after some questions; "" when its last answer was sound."""
     text = ""
     for _ in range(ROUNDS):
@@ -62,9 +66,7 @@ async def _trouble(bus: "ModbusRtu", ask: Ask) -> str:
     return text
 
 
-async def _search(
-    bus: "ModbusRtu", asks: Mapping[str, Ask], search: Sequence[str]
-) -> Finding | None:
+async def _search(bus: ModbusRtu, asks: Mapping[str, Ask], search: Sequence[str]) -> Finding | None:
     """Ask once at each of these settings."""
     port = bus.port
     bus.close()
@@ -81,7 +83,7 @@ async def _search(
     return None
 
 
-async def _answering_unit(bus: "ModbusRtu", ask: Ask, addresses: Sequence[int]) -> int:
+async def _answering_unit(bus: ModbusRtu, ask: Ask, addresses: Sequence[int]) -> int:
     """The first of these units that answers the same question; 0: none."""
     for unit in addresses:
         if await _responds(bus, (unit, *ask[1:])):
@@ -89,7 +91,7 @@ async def _answering_unit(bus: "ModbusRtu", ask: Ask, addresses: Sequence[int]) 
     return 0
 
 
-async def _responds(bus: "ModbusRtu", ask: Ask) -> bool:
+async def _responds(bus: ModbusRtu, ask: Ask) -> bool:
     """A refusal is an answer, too."""
     try:
         await bus.read_registers(*ask)

@@ -5,13 +5,11 @@ a tenth of its time. Source: Modbus over serial line V1.02, section 2.5.1.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from drivers.buses.echo import Echo
-from drivers.buses.finding import Finding
 from drivers.buses.modbus import modbustrouble
-from drivers.buses.modbus.diagnose import diagnose
 from drivers.buses.modbus.frame import (
     EXCEPTION_LENGTH,
     OVERHEAD,
@@ -84,21 +82,6 @@ class ModbusRtu:
                 self._requests.clear()
             self._requests[key] = sealed
         return self._ask(sealed, key)
-
-    async def diagnose(
-        self,
-        asks: Mapping[str, Ask],
-        listen_s: float = 0.5,
-        search: Sequence[str] = (),
-        addresses: Sequence[int] = (),
-    ) -> list[Finding]:
-        """What is wrong with this line, or with the devices on it.
-
-        `asks` says for each what it is asked: unit, function, address, count. Where nobody answers
-        they are asked at each of the settings in `search`, such as "2400 8E1"; where only some do,
-        the others at these `addresses`. It writes no register. The port is closed afterwards.
-        """
-        return await diagnose(self, asks, listen_s, search, addresses)
 
     def close(self) -> None:
         """Give the port back. Always safe; the next read opens it again."""

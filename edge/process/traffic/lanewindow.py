@@ -8,7 +8,6 @@ one vehicle counts it once, but time occupancy is the time for which the loop re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from edge.core.edge import Contact
 from edge.core.looptick import DoubtedLoop, LoopTick
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
@@ -102,10 +101,6 @@ class LaneWindow:
             activity.begin(at_ns)
             queue.last = None
             slots.begin()
-
-    def fold(self, source: str, contacts: Sequence[Contact], start_ns: int) -> None:
-        """Take contacts of one line in the order in which they came."""
-        self.lines[source].fold(contacts, start_ns)
 
     def mark_unobserved(self, at_ns: int, source: str | None = None) -> None:
         """From this moment on nobody watched this line, or any."""

@@ -9,8 +9,8 @@ from typing import Final
 
 from edge.report.plot import scale, strips, style, svgpaths
 from edge.report.plot.columntable import ColumnTable
-from edge.report.plot.plotdata import LaneData, PlotData
-from edge.report.plot.scale import LEFT, PLOT, WIDTH, Heading, TimeFrame, short_number
+from edge.report.plot.plotdata import LaneData, View
+from edge.report.plot.scale import LEFT, PLOT, WIDTH, short_number
 
 GAP: Final = 9.0  # between panels
 PROBABILITIES: Final = (
@@ -59,29 +59,6 @@ class SvgParts:
         named = f' class="{style}"' if style else ""
         x_y = f'x="{short_number(round(x, 1))}" y="{short_number(round(self.y + y, 1))}"'
         self.parts.append(f"<text {x_y}{named}>{escape(text)}</text>")
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is drawn, and how much time a point stands for."""
-
-    kept: PlotData
-    heading: Heading
-    frame: TimeFrame
-    bin_s: float
-
-    @classmethod
-    def of(cls, data: PlotData, heading: Heading) -> "View":
-        """The whole of it."""
-        to_s = max(data.end_ns, data.width_ns) / 1e9
-        return cls(data, heading, TimeFrame(0.0, to_s), scale.bin_s(to_s, data.width_ns / 1e9))
-
-    def points(self, table: ColumnTable, kind: str) -> svgpaths.Points:
-        """At this view's resolution."""
-        width_s = self.kept.width_ns / 1e9
-        return svgpaths.plot_points(
-            table, kind, round(self.bin_s / width_s), width_s, self.kept.columns
-        )
 
 
 def axis_tops(view: View) -> dict[str, float]:

@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from edge.core import Record, Stream
 from edge.process.traffic.loopselection import PAIR_STATES
+from edge.report.plot import scale, svgpaths
 from edge.report.plot.columntable import ColumnTable
 from edge.report.plot.flagspans import FlagSpans
+from edge.report.plot.scale import Heading, TimeFrame
 from edge.report.plot.statecodes import StateCodes
 
 COLUMNS_LIMIT: Final = (
@@ -171,3 +173,26 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
         return None
     return float(value)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is drawn, and how much time a point stands for."""
+
+    kept: PlotData
+    heading: Heading
+    frame: TimeFrame
+    bin_s: float
+
+    @classmethod
+    def of(cls, data: PlotData, heading: Heading) -> "View":
+        """The whole of it."""
+        to_s = max(data.end_ns, data.width_ns) / 1e9
+        return cls(data, heading, TimeFrame(0.0, to_s), scale.bin_s(to_s, data.width_ns / 1e9))
+
+    def points(self, table: ColumnTable, kind: str) -> svgpaths.Points:
+        """At this view's resolution."""
+        width_s = self.kept.width_ns / 1e9
+        return svgpaths.plot_points(
+            table, kind, round(self.bin_s / width_s), width_s, self.kept.columns
+        )

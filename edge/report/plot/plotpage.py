@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from edge.report.plot import picture, scale, strips, style, svgpaths
 from edge.report.plot.columntable import ColumnTable
-from edge.report.plot.picture import PANELS, View
-from edge.report.plot.plotdata import SIGNAL, LaneData, PlotData
+from edge.report.plot.picture import PANELS
+from edge.report.plot.plotdata import SIGNAL, LaneData, PlotData, View
 from edge.report.plot.scale import LEFT, PLOT, WIDTH, Heading, short_number
 
 SUFFIXES: Final = (".html", ".svg")

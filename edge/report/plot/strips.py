@@ -6,16 +6,13 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import groupby
 from math import isnan
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from edge.report.plot.columntable import ColumnTable
 from edge.report.plot.flagspans import FlagSpan
-from edge.report.plot.plotdata import LaneData
+from edge.report.plot.plotdata import LaneData, View
 from edge.report.plot.scale import LEFT, short_number, time_text
 from edge.report.plot.statecodes import FACTOR
-
-if TYPE_CHECKING:
-    from edge.report.plot.picture import View
 
 BAR: Final = 17.0
 STRIP: Final = 15.0

@@ -4,14 +4,17 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from edge.core import TimeQuality
 from edge.report.status.textform import Section, as_mapping, count_text, span_text, without_errno
 
 TIME_TEXTS: Final = {
-    "none": "not synchronised{since}: the time is not known, and the clock is wrong",
-    "floor": "not synchronised{since}: no time server; the real time may be later than shown",
-    "rtc": "not synchronised{since}: the time is that of the board's battery clock",
-    "ntp": "follows a time server (NTP)",
-    "nts": "follows a time server with authentication (NTS)",
+    TimeQuality.NONE: "not synchronised{since}: the time is not known, and the clock is wrong",
+    TimeQuality.FLOOR: (
+        "not synchronised{since}: no time server; the real time may be later than shown"
+    ),
+    TimeQuality.RTC: "not synchronised{since}: the time is that of the board's battery clock",
+    TimeQuality.NTP: "follows a time server (NTP)",
+    TimeQuality.NTS: "follows a time server with authentication (NTS)",
 }
 SAVER_TEXTS: Final = {
     1: "; records are sent together every quarter of an hour",
@@ -82,11 +85,12 @@ def _saver_lines(saver: Mapping[str, Any]) -> Iterator[str]:
 def clock_lines(status: Mapping[str, Any]) -> Section:
     """How far the wall clock can be trusted."""
     found = as_mapping(status.get("clock"))
-    tq = str(found.get("tq", status.get("tq")))
+    word = str(found.get("tq", status.get("tq")))
+    tq = TimeQuality.parse(word)
     error_us, unsynced_s = found.get("max_error_us"), found.get("unsynced_s")
     since = "" if unsynced_s is None else f" for {span_text(unsynced_s)}"
-    lines = [TIME_TEXTS.get(tq, tq).replace("{since}", since)]
-    if tq in ("ntp", "nts") and error_us is not None:
+    lines = [(TIME_TEXTS[tq] if tq else word).replace("{since}", since)]
+    if tq and tq.is_synchronised and error_us is not None:
         lines[0] += f"; wrong by {_error(error_us)} at most"
     if (wall_s := found.get("wall_s")) is not None:
         lines.append(f"{datetime.fromtimestamp(wall_s, UTC):%Y-%m-%d %H:%M:%S} UTC")

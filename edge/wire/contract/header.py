@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from edge.core.reading import TimeQuality
+from edge.core import TimeQuality
 from edge.wire.contract.terms import (
     MAX_INT,
     Amount,

@@ -7,13 +7,12 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from edge.core import TimeQuality
 from edge.wire.contract.boxevent import PreviousEpoch, StreamName
 from edge.wire.contract.header import Sourced
 from edge.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, meaning
 
-Moment = tuple[
-    Count, Count, Count, Literal["none", "floor", "rtc", "ntp", "nts"], Count | None, Count | None
-]
+Moment = tuple[Count, Count, Count, TimeQuality, Count | None, Count | None]
 Moments = Annotated[list[Moment], Meta(max_length=32)]
 CLOCK = (
     "Each is `[boot, monotonic, wall, tq, before, after]` in microseconds; `wall` is Unix time. A"

@@ -1,10 +1,12 @@
 """JSON Schema (draft 2020-12) from the declarations: one self-contained document per message."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
+from edge.core import TimeQuality
 from edge.wire.contract.catalogue import EVENTS, DeclaredMessage
 from edge.wire.contract.event import Event
 from edge.wire.contract.header import Header
@@ -24,6 +26,7 @@ def schema_of(message: DeclaredMessage) -> Schema:
     (top, *_), defs = msgspec.json.schema_components(
         wanted, schema_hook=point_schema, ref_template=REF
     )
+    defs = _spelt_out(defs, TimeQuality)
     defs = {name: _open(each) for name, each in _reached(top, defs, message).items()}
     for name, each in defs.items():
         if name != "Header" and "Header" in defs:
@@ -56,6 +59,16 @@ def _later(event: Schema, known: list[str]) -> Schema:
         "description": "An event of a kind that a later version declares.",
         "properties": {**event["properties"], "event": kind},
     }
+
+
+def _spelt_out(node: Any, words: type[StrEnum]) -> Any:
+    """These few words stand where they are used, and are no definition of their own."""
+    if isinstance(node, dict):
+        if node.get("$ref") == REF.format(name=words.__name__):
+            node = {**node, "enum": sorted(words)}
+            del node["$ref"]
+        return {name: _spelt_out(each, words) for name, each in node.items()}
+    return [_spelt_out(each, words) for each in node] if isinstance(node, list) else node
 
 
 def _reached(top: Any, defs: Mapping[str, Schema], message: DeclaredMessage) -> dict[str, Schema]:

@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, UnsetType
 
-from edge.core import Condition
-from edge.core.reading import TimeQuality
+from edge.core import Condition, TimeQuality
 from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
 from edge.wire.contract.models import Models
 from edge.wire.contract.terms import Amount, Count, Epoch, Name, WireStruct, meaning

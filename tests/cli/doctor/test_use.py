@@ -16,7 +16,7 @@ import pytest
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
 from edge.config import Device
-from edge.control.locks import BusLock
+from edge.control.buslock import BusLock
 from edge.diagnose import diagnosis, probe
 from edge.diagnose.diagnosis import Doctor
 from edge.diagnose.exam import split_finding

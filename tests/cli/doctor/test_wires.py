@@ -2,7 +2,6 @@
 
 import errno
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from drivers.sim.bme280 import Bme280
 from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
-from edge.core import Bad, Point, Quantity, Reason, sweep
+from edge.core import Bad, Point, Quantity, Reason, Sample, sweep
 from edge.diagnose.exam import reading_findings
 from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, reported, sht4x
 from tests.kit.command import Command
@@ -96,6 +95,19 @@ def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
     assert file.read_text(encoding="utf-8").split("\n")[line - 1] == "[bay.bakery]"
 
 
+class TwoPoints:
+    """A device that is never asked here."""
+
+    points = tuple(Point(key, Quantity.TEMPERATURE, low=-40, high=80) for key in "ab")
+
+    async def open(self) -> None: ...
+
+    async def read(self) -> tuple[Sample, ...]:
+        raise AssertionError("nobody asks it")
+
+    async def close(self) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("samples", "severity", "words"),
     [
@@ -107,8 +119,6 @@ def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
 def test_points_without_a_value_are_named(
     samples: tuple[Any, ...], severity: str, words: str
 ) -> None:
-    points = tuple(Point(key, Quantity.TEMPERATURE, low=-40, high=80) for key in "ab")
-    polled: Any = SimpleNamespace(points=points)
-    [found] = reading_findings(polled, sweep("x", 0, samples))
+    [found] = reading_findings(TwoPoints(), sweep("x", 0, samples))
     assert found.severity == severity
     assert words in str(found)

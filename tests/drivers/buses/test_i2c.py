@@ -306,7 +306,7 @@ async def test_a_client_that_talks_nonsense_does_not_end_the_simulator(
 
 async def test_a_module_in_another_process_is_read_by_the_real_driver(tmp_path: Path) -> None:
     path = tmp_path / "hut.sock"
-    command = [sys.executable, "-m", "drivers.sim.i2c", "--socket", str(path)]
+    command = [sys.executable, "-m", "drivers.sim.i2c_server", "--socket", str(path)]
     values = ["pm1_0=5.2", "pm2_5=9.5", "pm4_0=12.6", "pm10=13.3", "temperature=-3.5"]
     with subprocess.Popen([*command, "sen55", *values], stdout=subprocess.PIPE) as process:
         try:

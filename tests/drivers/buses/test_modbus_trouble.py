@@ -8,6 +8,7 @@ import pytest
 
 from drivers.buses import serial_wire
 from drivers.buses.modbus import ModbusRtu, ModbusTcp
+from drivers.buses.modbus.diagnose import diagnose
 from drivers.buses.modbus.frame import append_crc
 from drivers.buses.modbus.modbustrouble import KnownUnits, damaged, no_answer, noise
 from drivers.buses.serial_port import SerialPort
@@ -189,7 +190,7 @@ async def test_silence_behind_a_converter_says_what_the_neighbours_prove() -> No
 
 
 async def said(bus: ModbusRtu, *units: int, **more: tuple[str, ...] | tuple[int, ...]) -> str:
-    found = await bus.diagnose(asks(*units), LISTEN_S, **more)  # type: ignore[arg-type]
+    found = await diagnose(bus, asks(*units), LISTEN_S, **more)  # type: ignore[arg-type]
     assert not bus.port.is_open
     return "\n".join(f"{one.severity}: {one}" for one in found)
 
@@ -249,5 +250,5 @@ async def test_another_master_is_heard_before_anybody_is_asked(far: FarEnd) -> N
 
 async def test_a_port_that_is_not_there_is_all_that_is_said() -> None:
     bus = ModbusRtu(SerialPort("/dev/serial/by-id/usb-none"))
-    [found] = await bus.diagnose(asks(1))
+    [found] = await diagnose(bus, asks(1))
     assert "is not there: plug the adapter in" in str(found)

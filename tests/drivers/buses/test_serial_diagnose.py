@@ -36,7 +36,7 @@ def cut(data: bytes) -> tuple[bytes | None, int]:
 
 
 async def said(port: SerialPort, *search: str, talks: bool = True) -> str:
-    found = await port.diagnose(cut if talks else None, LISTEN_S, search)
+    found = await serial_diagnose.diagnose(port, cut if talks else None, LISTEN_S, search)
     assert not port.is_open
     return "\n".join(f"{one.severity}: {one}" for one in found)
 

@@ -2,6 +2,10 @@
 
 A kill leaves what is there. A power cut leaves of each folder tree what it was at the last sync
 of a folder in it, and of a file that nobody synced nothing.
+
+    card = SyncedCard((folder,))
+    with contextlib.suppress(ProcessKilled), failing(card, 3, "cut"):
+        replace_file(folder / "name", b"new")
 """
 
 import os
@@ -18,11 +22,15 @@ OPERATIONS = (
     "write",
     "fsync",
     "rename",
+    "replace",
     "symlink",
     "unlink",
     "mkdir",
     "rmdir",
     "ftruncate",
+    "fchmod",
+    "fchown",
+    "chmod",
 )
 Mode = Literal["kill", "torn", "cut", "cut all"]
 MODES: tuple[Mode, ...] = ("kill", "torn", "cut", "cut all")
@@ -68,7 +76,7 @@ class SyncedCard:
 
 @contextmanager
 def failing(card: SyncedCard, at: int, mode: Mode) -> Iterator[None]:
-    """The `at`-th operation is the last one, and is not done; 0: only count."""
+    """The `at`-th operation is not done, and none after it; 0: only count."""
     real: dict[str, Callable[..., Any]] = {name: getattr(os, name) for name in OPERATIONS}
     card.count, card.at = 0, at
 
@@ -81,9 +89,9 @@ def failing(card: SyncedCard, at: int, mode: Mode) -> Iterator[None]:
             if root is None or reads:
                 return real[name](target, *values, **words)
             card.count += 1
-            if card.count == card.at:
-                if name == "write" and mode == "torn":
-                    real[name](target, values[0][: len(values[0]) // 2])
+            if card.count == card.at and name == "write" and mode == "torn":
+                real[name](target, values[0][: len(values[0]) // 2])
+            if card.count >= card.at > 0:
                 raise ProcessKilled
             done = real[name](target, *values, **words)
             if name == "write":

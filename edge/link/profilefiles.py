@@ -1,37 +1,10 @@
-"""Files that are whole or not there, whatever happens to the power."""
+"""The files of a network profile, in folders that other programs read."""
 
-import contextlib
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from edge.durable.atomicwrite import hidden_name, replace_file
 from edge.link.profile import file_mode
-
-
-def write_atomically(path: Path, data: bytes, mode: int = 0o600, *, sync: bool = True) -> None:
-    """Write, fsync, rename, fsync the folder: nobody ever reads half. `sync` is for real disks."""
-    new = path.with_name(f".{path.name}.new")  # NetworkManager and chrony skip hidden names
-    new.unlink(missing_ok=True)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(data)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        new.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
-    if not sync:
-        return
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def make_folder(root: Path, path: Path) -> None:
@@ -60,6 +33,6 @@ def sync_files(root: Path, wanted: Mapping[str, str], known: Iterable[str]) -> l
         if old == data and path.stat().st_mode & 0o777 == right:
             continue
         make_folder(root, path.parent)
-        write_atomically(path, data, right)
+        replace_file(path, data, right, new=hidden_name(path), exact_mode=True)
         changed.append(name)
     return changed

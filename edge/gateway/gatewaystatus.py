@@ -1,0 +1,199 @@
+"""The status of a gateway, for the platform and, with more, for people on the box.
+
+All of it is read from `StatusSources` at the moment when somebody asks; nothing is kept here.
+"""
+
+import asyncio
+import dataclasses
+import resource
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from edge.acquire.clock import SystemClock
+from edge.acquire.poll import Poller
+from edge.acquire.stage import Stage
+from edge.config import Site
+from edge.core import Condition
+from edge.gateway.boxmonitor import BoxMonitor
+from edge.gateway.datasaver import DataSaver
+from edge.gateway.healthsources import queue_fields
+from edge.gateway.ingest import Ingest
+from edge.gateway.pipeline import Pipeline
+from edge.gateway.scantargets import site_targets
+from edge.outbox import Epoch, OutboxCounts
+from edge.uplink.broker import Broker
+from edge.uplink.delivery import ConnectionState
+
+COUNTING_S: Final = 3.0  # a disk that hangs does not keep a person from the rest
+
+
+class CountedOutbox(Protocol):
+    """The outbox, as the status reads it."""
+
+    @property
+    def epoch(self) -> Epoch: ...
+    async def counts(self) -> OutboxCounts: ...
+    async def details(self) -> Mapping[str, Any]: ...
+
+
+class UplinkState(Protocol):
+    """The link to the broker, as the status reads it."""
+
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def connection(self) -> ConnectionState: ...
+    @property
+    def under_way(self) -> int: ...
+
+
+class PolledBuses(Protocol):
+    """The threads of the buses, as the status reads them."""
+
+    @property
+    def pollers(self) -> Mapping[str, Poller]: ...
+    @property
+    def dropped(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StatusSources:
+    """The parts that the status is read from."""
+
+    site: Site
+    brokers: Sequence[Broker]
+    clock: SystemClock
+    started_ns: int
+    outbox: CountedOutbox
+    uplink: UplinkState
+    buses: PolledBuses
+    ingest: Ingest
+    pipeline: Pipeline
+    stage: Stage
+    box_monitor: BoxMonitor
+    data_saver: DataSaver
+
+
+def gateway_status(sources: StatusSources) -> dict[str, Any]:
+    """The health of the gateway, in one map: for `status`, and for people on the box."""
+    now = sources.clock.now()
+    return {
+        "uptime_s": round((now.mono_ns - sources.started_ns) / 1e9, 1),
+        "boot": sources.outbox.epoch.boot,
+        "epoch": sources.outbox.epoch.epoch,
+        "tq": now.tq,
+        "problems": dict(sources.ingest.problems),
+        "box": sources.box_monitor.status(now.mono_ns),
+        "devices": {
+            device.name: {
+                "reads": device.reads,
+                "errors": device.errors,
+                "missed": device.missed,
+                "state": "ok" if device.reason is None else str(device.reason),
+                **({"text": device.text} if device.text else {}),
+                **({"serial": device.identity} if device.identity else {}),
+                **({"health": condition_texts(device.health)} if device.health else {}),
+            }
+            for poller in sources.buses.pollers.values()
+            for device in poller.devices.values()
+        },
+        "dropped": sources.buses.dropped,
+        "unmatched_edges": sources.ingest.unmatched_edges,
+        "unmatched_inputs": sources.pipeline.engine.unmatched_inputs,
+        "stage_overflow": sources.stage.overflow,
+        "models": sources.pipeline.judge.status(),
+        "data_saver": sources.data_saver.level.status(),
+        "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    }
+
+
+async def outbox_status(outbox: CountedOutbox, clock: SystemClock) -> dict[str, Any] | None:
+    """How full it is at this moment, and how long its oldest row waits. None: no answer in time."""
+    try:
+        async with asyncio.timeout(COUNTING_S):
+            counts, details = await outbox.counts(), await outbox.details()
+    except TimeoutError:
+        return None
+    boot, now_ns = outbox.epoch.boot, clock.now().mono_ns
+    age_s = queue_fields(counts, boot, now_ns)["queue_age_s"]
+    return {**dataclasses.asdict(counts), **details, "boot": boot, "age_s": age_s}
+
+
+def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The status as of this moment, with what the platform's does not need: places, link, clock.
+
+    What the box monitor counted up to five minutes ago gives way to `outbox`.
+    """
+    site, found = sources.site, gateway_status(sources)
+    health = found["box"]["health"]
+    if outbox is not None:
+        fresh = {
+            "queue_rows": outbox["rows"],
+            "queue_bytes": outbox["size"],
+            "queue_age_s": outbox["age_s"],
+            "dropped": outbox["dropped"],
+            "dead_letters": outbox["dead_letters"],
+            "quarantined": outbox["quarantined"],
+        }
+        health |= {key: value for key, value in fresh.items() if value is not None}
+        if outbox["age_s"] is None:
+            health.pop("queue_age_s", None)
+    for name, device in found["devices"].items():
+        device["bus"] = site.devices[name].bus
+    return {
+        **found,
+        "site": site.place.id,
+        "gateway": site.place.gateway,
+        "buses": site_targets(site),  # what `scan` leaves alone
+        "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
+        "loops": sources.pipeline.judge.loop_faults(),
+        "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},
+        "signals": {
+            name: {"bus": site.devices[name].bus, "approach": approach}
+            for approach, contacts in site.signals.items()
+            for name in contacts
+        },
+        "outbox": outbox,
+        "link": link_status(sources),
+        "clock": clock_status(sources.clock, sources.box_monitor.synced_ns),
+    }
+
+
+def link_status(sources: StatusSources) -> dict[str, Any]:
+    """To whom, since when, and what is under way. Seconds ago."""
+    uplink, now_ns = sources.uplink, sources.clock.now().mono_ns
+    connection = uplink.connection
+    return {
+        "connected": uplink.connected,
+        "brokers": [str(broker) for broker in sources.brokers],
+        "confirm": sources.site.uplink.confirm,
+        "broker": connection.broker or None,
+        "for_s": _ago_s(now_ns, connection.since_ns),
+        "failure": connection.failure or None,
+        "trouble": connection.limit_notice or None,
+        "confirmed_s": _ago_s(now_ns, connection.confirmed_ns),
+        "unconfirmed": uplink.under_way,
+    }
+
+
+def clock_status(clock: SystemClock, synced_ns: int) -> dict[str, Any]:
+    """How far the wall clock can be trusted, and since when not."""
+    now = clock.now()
+    error_us = clock.max_error_us
+    return {
+        "tq": now.tq,
+        "wall_s": now.wall_ns // 1_000_000_000,
+        **({} if error_us is None else {"max_error_us": error_us}),
+        "steps": clock.steps,
+        "unsynced_s": _ago_s(now.mono_ns, synced_ns),
+    }
+
+
+def condition_texts(health: Mapping[Condition, str]) -> dict[str, str]:
+    """What a device says of itself: word -> sentence."""
+    return {str(word): text for word, text in health.items()}
+
+
+def _ago_s(now_ns: int, then_ns: int | None) -> float | None:
+    return None if then_ns is None else round(max(0, now_ns - then_ns) / 1e9, 1)
