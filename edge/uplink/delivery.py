@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, PublishAnswer
+from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
 from edge.uplink.rowtable import RowEntry, RowTable
 from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, SendItem, SendQueue, StoredRow
@@ -83,13 +83,13 @@ class Delivery:
         if any(row.record.key.stream in URGENT_STREAMS for row in rows):
             self.probing.probe_now(now_ns)
 
-    def hand(self, item: SendItem, now_ns: int, moments: Sequence[Moment]) -> None:
-        """It goes out now, dated by the first of these moments. Comes before the first byte: a
-        receipt may be faster than a PUBACK."""
-        self._table.hand(
-            item.entry, now_ns, redelivered=item.redelivered, backfilled=item.backfilled
+    def hand(self, item: SendItem, now_ns: int, moments: Sequence[Moment]) -> RowEntry:
+        """It goes out now, dated by the first of these moments. Gives the token of its message."""
+        entry = self._table.hand(
+            item.row, now_ns, redelivered=item.redelivered, backfilled=item.backfilled
         )
         self._sealed(item, moments)
+        return entry
 
     def connected(self, now_ns: int) -> None:
         """A new connection: nothing is denied any more."""
@@ -159,12 +159,12 @@ class Delivery:
 
     async def unsendable(self, item: SendItem, why: str, now_ns: int) -> None:
         """A chosen item that cannot be written as a message."""
-        await self._give_up(item.entry, why, now_ns)
+        await self._give_up(self._table.entry(item.row), why, now_ns)
 
     def too_large(self, item: SendItem, now_ns: int) -> None:
         """A chosen item that is larger than this broker takes."""
         self.probing.answered(item.row, False, now_ns)  # nobody else answers it
-        self.oversize.hold(item.entry, now_ns)
+        self.oversize.hold(item.row, now_ns)
 
     async def _give_up(self, entry: RowEntry, why: str, now_ns: int) -> None:
         """It stays for people, and its number is declared lost."""

@@ -107,10 +107,10 @@ class Publisher:
             if not link.fits(topic, payload.data, payload.content_type):
                 delivery.too_large(item, now_ns)
                 continue
-            delivery.hand(item, now_ns, moments)
-            answer = link.publish(item.entry, topic, payload.data, payload.content_type)
+            token = delivery.hand(item, now_ns, moments)
+            answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:
-                delivery.answered(item.entry, answer)
+                delivery.answered(token, answer)
             elif key.stream in LAST_STREAMS:
                 self._presence.put_last(
                     record, record_map(record, dated, self._gw), backfilled=item.backfilled

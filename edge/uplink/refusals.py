@@ -139,11 +139,11 @@ class Oversize:
         """The broker has taken a record."""
         self._taken += 1
 
-    def hold(self, entry: RowEntry, now_ns: int) -> None:
+    def hold(self, row: int, now_ns: int) -> None:
         """It is larger than the broker takes."""
         if self._since_ns is None:
             self._since_ns = now_ns
-        self._table.hold(entry)
+        self._table.hold(row)
 
     def dead_letters(self) -> list[RowEntry]:
         """Those that are at fault themselves."""

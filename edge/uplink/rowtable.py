@@ -197,16 +197,21 @@ class RowTable:
         """A queued row is left to the backlog."""
         self._move(self._rows[row], "pass_over")
 
-    def choose(self, row: int, key: RecordKey) -> RowEntry:
+    def choose(self, row: int, key: RecordKey) -> None:
         """It is going to be sent: nobody else takes it."""
         entry = self._rows.get(row)
         if entry is None:
-            return self._enter(row, key, "choose")
-        self._move(entry, "choose")
-        return entry
+            self._enter(row, key, "choose")
+        else:
+            self._move(entry, "choose")
 
-    def hand(self, entry: RowEntry, now_ns: int, *, redelivered: bool, backfilled: bool) -> None:
+    def entry(self, row: int) -> RowEntry:
+        """Of a row that somebody has."""
+        return self._rows[row]
+
+    def hand(self, row: int, now_ns: int, *, redelivered: bool, backfilled: bool) -> RowEntry:
         """It goes out now. Comes before the first byte: a receipt may be faster than a PUBACK."""
+        entry = self._rows[row]
         self._move(entry, "hand")
         if self._patience_ns is not None:
             self._await_receipt(entry, now_ns, self._patience_ns)
@@ -215,11 +220,13 @@ class RowTable:
         self.counts.sent += 1
         self.counts.redelivered += redelivered
         self.counts.backfilled += backfilled
+        return entry
 
-    def hold(self, entry: RowEntry) -> None:
+    def hold(self, row: int) -> None:
         """It is larger than this broker takes. So many are remembered; the others are looked at
         again when the backlog is."""
-        self._move(entry, "hold" if len(self._in[HELD]) < HELD_LIMIT else "put_back")
+        room = len(self._in[HELD]) < HELD_LIMIT
+        self._move(self._rows[row], "hold" if room else "put_back")
 
     def connected(self) -> None:
         """A new connection: nothing is denied or too large any more, or half written."""
@@ -402,8 +409,9 @@ class RowTable:
                 self._move(oldest, "ask_again")
             else:
                 self._end_wait(oldest)  # its answer is still to come
-        entry.until_ns = now_ns + self._waits.get(entry.row, patience_ns)
-        self._next_ns = min(self._next_ns, entry.until_ns)
+        entry.until_ns = until_ns = now_ns + self._waits.get(entry.row, patience_ns)
+        if until_ns < self._next_ns:
+            self._next_ns = until_ns
         self._awaited[entry.row] = entry
         self._numbers.setdefault((entry.key.epoch, entry.key.stream), {})[entry.key.seq] = entry
 

@@ -203,7 +203,8 @@ class OversizeRun:
         self.oversize = Oversize(self.table)
 
     def hold(self, row: int, stream: Stream, now_ns: int) -> None:
-        self.oversize.hold(self.table.choose(row, RecordKey(1, stream, row)), now_ns)
+        self.table.choose(row, RecordKey(1, stream, row))
+        self.oversize.hold(row, now_ns)
 
 
 def test_it_is_the_broker_until_nearly_all_arrive_and_then_the_record() -> None:

@@ -18,8 +18,8 @@ S = 1_000_000_000
 
 def sent(made: RowTable, row: int, now_ns: int, *, answered: bool = True) -> None:
     """The broker has taken it; the platform has not."""
-    entry = made.choose(row, RecordKey(7, Stream.AIR, row))
-    made.hand(entry, now_ns, redelivered=False, backfilled=True)
+    made.choose(row, RecordKey(7, Stream.AIR, row))
+    entry = made.hand(row, now_ns, redelivered=False, backfilled=True)
     if answered:
         assert made.acknowledge(entry) is False
 

@@ -91,8 +91,8 @@ def made_table() -> RowTable:
 
 def handed(table: RowTable, *numbers: int) -> None:
     for number in numbers:
-        entry = table.choose(number, row(number).record.key)
-        table.hand(entry, 0, redelivered=False, backfilled=False)
+        table.choose(number, row(number).record.key)
+        table.hand(number, 0, redelivered=False, backfilled=False)
 
 
 def confirm(table: RowTable, *numbers: int) -> None:
