@@ -8,7 +8,8 @@ from enum import Enum
 from typing import Any, Final
 
 from edge.core import Condition, Quantity, Reason
-from edge.wire.contract import BY_NAME, LAST, MESSAGES, DeclaredMessage, Schema, schema_of
+from edge.wire.contract.catalogue import BY_NAME, LAST, MESSAGES, DeclaredMessage
+from edge.wire.contract.schemas import Schema, schema_of
 
 Examples = Mapping[str, Sequence[Mapping[str, Any]]]
 

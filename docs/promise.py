@@ -20,15 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from docs import breaking, contractpages
-from edge.wire.contract import (
-    BY_NAME,
-    LAST,
-    MESSAGES,
-    VERSION,
-    DeclaredMessage,
-    Schema,
-    schema_of,
-)
+from edge.wire.contract.catalogue import BY_NAME, LAST, MESSAGES, DeclaredMessage
+from edge.wire.contract.schemas import VERSION, Schema, schema_of
 from edge.wire.records import JSON
 
 ROOT: Final = Path(__file__).parents[1]

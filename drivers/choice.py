@@ -19,6 +19,7 @@ from edge.core import (
     SelfReporting,
     Stateful,
     UncertainValue,
+    WaitingDevice,
 )
 from edge.core.point import SIGNED_QUANTITIES, Quantity, opposite_key
 
@@ -70,6 +71,10 @@ class _Forwarding:
     @property
     def health(self) -> Mapping[Condition, str]:
         return self.device.health if isinstance(self.device, SelfReporting) else {}
+
+    @property
+    def timeout_s(self) -> float:
+        return self.device.timeout_s if isinstance(self.device, WaitingDevice) else 0.0
 
     def snapshot(self) -> bytes:
         return self.device.snapshot() if isinstance(self.device, Stateful) else b""

@@ -1,25 +1,19 @@
 """The system clock: CLOCK_MONOTONIC for order, the wall for people, and how far to trust the wall.
 
-Sources: adjtimex(2), whose reading needs no privilege (`modes` = 0); include/uapi/linux/timex.h
-and Documentation/ABI/testing/sysfs-class-rtc of the kernel; systemd-timesyncd.service(8).
+Sources: Documentation/ABI/testing/sysfs-class-rtc of the kernel; systemd-timesyncd.service(8).
 """
 
-import asyncio
-import ctypes
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
+from edge import kernelclock
 from edge.acquire.timefloor import YEAR_NS, TimeFloor
 from edge.core import Stamp, TimeQuality
+from edge.kernelclock import Discipline, KernelClock, discipline
 
-TIME_ERROR: Final = 5  # adjtimex: not synchronised; 1 to 4 are a leap second, and are no error
-STA_UNSYNC: Final = 0x0040
 RECHECK_NS: Final = 1_000_000_000  # adjtimex costs 5 us; once a second is enough
 JUMP_NS: Final = 100_000_000  # the wall moved by more than this: look again at once
-TORN_NS: Final = 1_000_000  # the process stood still between two looks at the clocks
-TRIES: Final = 4  # at reading both clocks in one moment
 
 HORIZON_NS: Final = 10 * YEAR_NS  # a wall that is so far beyond the floor is nonsense
 
@@ -28,44 +22,7 @@ RTCS: Final = "sys/class/rtc"  # `hctosys` in it is 1 where the kernel took the 
 TIMESYNC: Final = "var/lib/systemd/timesync/clock"  # its mtime: when timesyncd last knew the time
 
 
-class Timex(ctypes.Structure):
-    """struct timex on 64-bit Linux (208 bytes), up to `status`.
-
-    The kernel has one definition for all architectures, in `__kernel_long_t`, which is a long of
-    64 bits on aarch64 as it is on x86-64 (x32 and 32-bit machines differ, and are not supported).
-    """
-
-    _fields_ = (
-        ("modes", ctypes.c_uint),
-        ("offset", ctypes.c_long),
-        ("freq", ctypes.c_long),
-        ("maxerror", ctypes.c_long),
-        ("esterror", ctypes.c_long),
-        ("status", ctypes.c_int),
-        ("rest", ctypes.c_byte * 160),
-    )
-
-
-class Discipline(NamedTuple):
-    """What the kernel knows of its wall clock."""
-
-    synced: bool
-    max_error_us: int  # grows by 500 us a second until the time service corrects the clock again
-
-
-def discipline(
-    libc: ctypes.CDLL = ctypes.CDLL(None, use_errno=True),  # noqa: B008
-) -> Discipline | None:
-    """Read it; None where a sandbox forbids it. chrony sets the flag only with `rtcsync`."""
-    timex = Timex()
-    state = libc.adjtimex(ctypes.byref(timex))
-    if state < 0:
-        return None
-    synced = state != TIME_ERROR and not timex.status & STA_UNSYNC
-    return Discipline(synced, timex.maxerror)
-
-
-class SystemClock:
+class SystemClock(KernelClock):
     """Time as the kernel gives it. May be asked from any thread.
 
     `floor` knows the latest moment that has passed. Time quality: `synced_as` when the kernel says
@@ -81,12 +38,12 @@ class SystemClock:
         *,
         synced_as: TimeQuality = TimeQuality.NTP,
         root: Path = Path("/"),
-        wall_ns: Callable[[], int] = time.time_ns,
-        mono_ns: Callable[[], int] = time.monotonic_ns,
+        wall_ns: Callable[[], int] = kernelclock.wall_ns,
+        mono_ns: Callable[[], int] = kernelclock.mono_ns,
         kernel: Callable[[], Discipline | None] = discipline,
     ) -> None:
-        self.synced_as = synced_as
-        self._root, self._wall, self._mono, self._kernel = root, wall_ns, mono_ns, kernel
+        super().__init__(wall_ns=wall_ns, mono_ns=mono_ns, kernel=kernel)
+        self.synced_as, self._root = synced_as, root
         self.floor = TimeFloor()
         self.max_error_us: int | None = None  # by the kernel's own account; None: not known
         self.steps = 0  # how often the wall was seen to jump
@@ -111,9 +68,6 @@ class SystemClock:
             self._tq = self._quality(wall_ns)
         return Stamp(mono_ns, wall_ns, self._tq)
 
-    async def sleep_until(self, mono_ns: int) -> None:
-        await asyncio.sleep(max(0.0, (mono_ns - self._mono()) / 1e9))
-
     def raise_floor(self, ns: int, *, signed: bool = False) -> None:
         """This moment (Unix ns) has passed. One that cannot be believed is ignored.
 
@@ -136,14 +90,6 @@ class SystemClock:
         """
         doubted = self.now().tq is TimeQuality.NONE or self.floor.doubt is not None
         return self.floor.signed_ns if doubted else None
-
-    def _both(self) -> tuple[int, int]:
-        """Both clocks in one moment: a process that is stopped in between has seen no step."""
-        for _ in range(TRIES):
-            mono_ns, wall_ns = self._mono(), self._wall()
-            if self._mono() - mono_ns <= TORN_NS:
-                break
-        return mono_ns, wall_ns
 
     def _quality(self, wall_ns: int) -> TimeQuality:
         mono_ns, found = wall_ns - self._offset_ns, self._kernel()

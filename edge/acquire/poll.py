@@ -14,9 +14,9 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from edge.acquire.swappeddevice import GAP, UNTOLD_READS, hold_registers, mark_ambiguous, mark_gap
 from edge.core import (
+    AsyncClock,
     Bad,
     BusError,
-    Clock,
     Condition,
     DataError,
     Polled,
@@ -110,7 +110,7 @@ class Poller:
     def __init__(
         self,
         devices: list[PollState],
-        clock: Clock,
+        clock: AsyncClock,
         deliver: Callable[[Sweep], None],
         report: FaultListener,
         progress: Callable[[], None] = lambda: None,

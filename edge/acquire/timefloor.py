@@ -5,8 +5,9 @@ that was verified: nobody's time service can have made it. The learnt one is wha
 said before; a single wrong answer can have put it years ahead, so it has to be able to fall.
 """
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.core.release import RELEASED_NS
 
@@ -25,7 +26,8 @@ OVERRULE_NS: Final = 60 * MINUTE_NS  # what contradicts an earlier certainty has
 STEADY_NS: Final = MINUTE_NS  # the wall may be corrected by so much while it is watched
 
 
-class HeldClock(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class HeldClock:
     """A wall clock that is synchronised, and not believed yet."""
 
     offset_ns: int  # wall - monotonic

@@ -164,7 +164,7 @@ class _Printer:
             text += f"; {answer.not_asked} numbers were not asked for yet: run the command again"
         if answer.error:
             text = f"{quote_name(audit.gw)}, {wanted} missing numbers: {answer.error}"
-        fields: dict[str, Any] = {
+        fields: dict[str, object] = {
             "asked": audit.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
             "left": answer.not_asked, "error": answer.error,
         }  # fmt: skip
@@ -199,7 +199,7 @@ class _Printer:
             echo(text)
 
 
-def _fields(gw: str, date: str, day: DayCounts) -> dict[str, Any]:
+def _fields(gw: str, date: str, day: DayCounts) -> dict[str, object]:
     least = day.least()
     return {
         "gw": gw, "day": date, "records": day.records, "numbers": day.numbers,

@@ -121,9 +121,9 @@ def _report(
     file: str,
     problems: Sequence[Problem],
     remarks: list[Problem],
-    reads: dict[str, Any] | None,
-) -> dict[str, Any]:
-    def rows(found: Sequence[Problem]) -> list[dict[str, Any]]:
+    reads: dict[str, object] | None,
+) -> dict[str, object]:
+    def rows(found: Sequence[Problem]) -> list[dict[str, object]]:
         return [{"line": p.line, "key": p.key, "text": p.text} for p in found]
 
     return {
@@ -135,7 +135,7 @@ def _report(
     }
 
 
-def _facts(site: Site, points: dict[str, list[str]]) -> dict[str, Any]:
+def _facts(site: Site, points: dict[str, list[str]]) -> dict[str, object]:
     """What the summary says, for programs."""
     return {
         "site": site.place.id,

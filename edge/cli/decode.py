@@ -1,7 +1,6 @@
 """`kerbstone decode DRIVER HEX [HEX ...]`: decode recorded frames."""
 
 import argparse
-from typing import Any
 
 import drivers
 from edge.core import Bad, ConfigError, DataError, Reason, Sample, UncertainValue, bad, uncertain
@@ -52,7 +51,7 @@ def _print_frames(named: list[str]) -> None:
             echo(f"  frame {number} is intact: {text}", err=True)
 
 
-def _row(point: str, sample: Sample, unit: str) -> dict[str, Any]:
+def _row(point: str, sample: Sample, unit: str) -> dict[str, object]:
     match sample:
         case Bad(reason):
             return {"point": point, "value": None, "unit": unit, "quality": str(bad(reason))}

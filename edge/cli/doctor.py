@@ -8,7 +8,6 @@ found so far.
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from edge.cli.site_options import CONFIG_HELP, load_site_or_report
 from edge.control.protocol import VerbError, ask_daemon
@@ -111,7 +110,7 @@ def _line(one: ExamFinding, who: str) -> list[str]:
 
 def _report(
     exams: Sequence[Exam], findings: Sequence[ExamFinding], through: str, why: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     everything = [*findings, *(one for exam in exams for one in exam.findings())]
     return {
         "through": through,

@@ -212,7 +212,7 @@ def _folder(site: Site | None) -> Path:
     return Path(site.models.dir) if site is not None and site.models.dir else BUNDLES
 
 
-def _status(site: Site | None) -> tuple[dict[str, Any] | None, str]:
+def _status(site: Site | None) -> tuple[dict[str, object] | None, str]:
     """What the daemon says of its models; or None, and why not."""
     if site is None:
         return None, ""
@@ -225,7 +225,7 @@ def _status(site: Site | None) -> tuple[dict[str, Any] | None, str]:
     return dict(status.get("models") or {}), ""
 
 
-def _fields(report: BundleReport) -> dict[str, Any]:
+def _fields(report: BundleReport) -> dict[str, object]:
     known = report.manifest
     return {
         "folder": str(report.folder),

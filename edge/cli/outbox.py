@@ -9,7 +9,6 @@ Exit codes: 0 done, 2 wrong use, 3 the outbox cannot be read.
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from edge.cli import outbox_rescue
 from edge.cli.site_options import load_site_or_report, site_options
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if site is None:
         return 2
     try:
-        counts: dict[str, Any] | None = ask_daemon(Path(site.store.run_dir), "outbox")
+        counts: dict[str, object] | None = ask_daemon(Path(site.store.run_dir), "outbox")
         daemon = counts is not None
         if counts is None:
             limit_bytes = site.store.limit_mb << 20

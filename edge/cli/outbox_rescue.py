@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edge.acquire.clock import SystemClock
 from edge.cli.site_options import load_site_or_report
@@ -200,7 +200,7 @@ def _verdict(
 ) -> int:  # fmt: skip
     whole = source.read + source.found
     missing = max(0, (source.expected or 0) - whole - source.damaged)
-    counts: dict[str, Any] = {
+    counts: dict[str, object] = {
         "owner": owner, "version": source.version, "read": source.read,
         "found_on_pages": source.found, "damaged": source.damaged, "missing": missing,
         "dead_letters": source.dead_letters, "trouble": source.trouble,
@@ -250,7 +250,7 @@ def _found_lines(source: RescueSource, missing: int) -> Iterator[str]:
         )
 
 
-def _print_result(args: argparse.Namespace, counts: dict[str, Any], lines: list[str]) -> None:
+def _print_result(args: argparse.Namespace, counts: dict[str, object], lines: list[str]) -> None:
     progress("")
     if args.json:
         echo_json(counts)

@@ -6,6 +6,7 @@ from typing import Any
 
 from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
 from edge.cli.site_options import load_site_or_report
+from edge.kernelclock import KernelClock
 
 
 def new(args: argparse.Namespace) -> int:
@@ -79,7 +80,7 @@ def offline(args: argparse.Namespace) -> int:
 
     directory = server_folder(args)
     with contextlib.closing(directory.store()) as store:
-        done = approvals.sign_offline(directory, store, args.stick, args.code, utc_now)
+        done = approvals.sign_offline(directory, store, args.stick, args.code, KernelClock())
     return _decided(args, done)
 
 

@@ -6,6 +6,7 @@ import signal
 
 from edge.cli.provision_common import print_line, print_result, server_folder, utc_now
 from edge.core.signalevent import SignalEvent
+from edge.kernelclock import KernelClock
 from edge.terminal import echo
 
 
@@ -86,7 +87,7 @@ def serve(args: argparse.Namespace) -> int:
     stop = SignalEvent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    server = ServerProcess(directory, utc_now, lambda text: echo(text, err=True), args.listen)
+    server = ServerProcess(directory, KernelClock(), lambda text: echo(text, err=True), args.listen)
     with contextlib.closing(server):
         print_line(f"listening, port {server.port}", 0)
         stop.wait()

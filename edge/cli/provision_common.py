@@ -1,10 +1,10 @@
 """What all acts of `kerbstone provision` share: the server's folder, the time, their voice."""
 
 import argparse
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from edge.acquire.clock import SystemClock
+from edge.kernelclock import KernelClock
 from edge.terminal import echo, echo_json
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def server_folder(args: argparse.Namespace) -> "ServerDirectory":
 
 
 def utc_now() -> datetime:
-    return datetime.fromtimestamp(SystemClock().now().wall_ns / 1_000_000_000, UTC)
+    return KernelClock().now().utc()
 
 
 def print_result(args: argparse.Namespace, fields: dict[str, Any], *lines: str) -> int:

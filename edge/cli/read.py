@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _line(reading: dict[str, Any]) -> str:
+def _line(reading: dict[str, object]) -> str:
     value = "-" if reading["value"] is None else f"{reading['value']:.6g}"
     quality = "" if reading["quality"] == "good" else f"  {reading['quality']}"
     return f"  {reading['point']:<24}{value:>12} {reading['unit']:<6}{quality}"

@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 from edge.acquire.clock import SystemClock
@@ -39,9 +38,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     level = logging.INFO if args.verbose else logging.WARNING
     handler = log_to_stderr("%(levelname)s %(name)s: %(message)s", level)
-    limit = LogLimit(handler, time.monotonic_ns)
-    limit.install()
     clock = SystemClock()
+    limit = LogLimit(handler, clock)
+    limit.install()
     start = _supervised(args)
     site = load_site_or_report(args.config) if start is None else _choose_site(start, clock)
     if site is None:

@@ -9,7 +9,7 @@ import argparse
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import drivers
 from drivers.scan.found import Pace, factory_lines
@@ -214,7 +214,7 @@ def _comment_lines(job: ScanJob) -> list[str]:
     return out
 
 
-def _facts(job: ScanJob) -> dict[str, Any]:
+def _facts(job: ScanJob) -> dict[str, object]:
     return {
         "place": job.place,
         "kind": job.kind,

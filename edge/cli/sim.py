@@ -7,7 +7,7 @@ import signal
 import threading
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import drivers
 from drivers.meters.register_map import list_maps
@@ -125,7 +125,7 @@ def sim_request(
     )
 
 
-def _address(spec: DriverSpec, given: str) -> dict[str, Any]:
+def _address(spec: DriverSpec, given: str) -> dict[str, object]:
     """The option that it is in a configuration. Raises ValueError for one that no device has."""
     option = spec.options.get("address")
     if not given or spec.wiring not in ("i2c", "serial") or (option is None and not spec.address):
@@ -181,7 +181,7 @@ def _print_usage(
     where = where or f"{sim.bus['host']}:{sim.bus['port']}"
     text = site_tables(spec, sim, line)
     if args.json:
-        usage: dict[str, Any] = {"driver": spec.name, "at": where, "bus": dict(sim.bus)}
+        usage: dict[str, object] = {"driver": spec.name, "at": where, "bus": dict(sim.bus)}
         echo_json({**usage, "options": dict(sim.options), "toml": text})
         return
     fault = f", with the fault {args.fault}" if args.fault else ""

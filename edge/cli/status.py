@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     return _print_status(args, status)
 
 
-def _status_without_site(file: Path) -> dict[str, Any] | None:
+def _status_without_site(file: Path) -> dict[str, object] | None:
     """A technician in the group kerbstone may ask the daemon, where the signed file of an enrolled
     box is for root only: the daemon is where it is on every box."""
     if file != find_site_file() or os.access(file, os.R_OK):
@@ -80,7 +80,7 @@ def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
 
 def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[str]) -> int:
     """What can be seen without a daemon is its outbox."""
-    counts: dict[str, Any] | None = None
+    counts: dict[str, object] | None = None
     section = Section("outbox", ())
     try:
         found = inspect_outbox(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)

@@ -6,7 +6,6 @@ import contextlib
 import secrets
 import signal
 from pathlib import Path
-from typing import Any
 
 from edge.acquire.clock import SystemClock
 from edge.config import read_password
@@ -180,7 +179,7 @@ class _SubscriberRun:
 
     def _print(self, topic: str, message: DecodedMessage) -> None:
         if self._json:
-            shown: dict[str, Any] = {"topic": topic, "kind": message.kind, **message.data}
+            shown: dict[str, object] = {"topic": topic, "kind": message.kind, **message.data}
             echo_json(shown)
         elif self._auditor is None:
             echo(message_line(message))
@@ -211,7 +210,7 @@ def _sentences(report: AuditReport) -> list[str]:
     return [*found, f"{report.records} records: {state}"]
 
 
-def _summary(report: AuditReport) -> dict[str, Any]:
+def _summary(report: AuditReport) -> dict[str, object]:
     """The last line with --json: it has `check` and no topic."""
     findings = [{"kind": finding.kind, "text": finding.text} for finding in report.findings]
     return {

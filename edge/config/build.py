@@ -79,7 +79,7 @@ class SiteDraft:
         return kind if isinstance(kind, str) else None
 
 
-def build_tables(draft: SiteDraft) -> dict[str, Any]:
+def build_tables(draft: SiteDraft) -> dict[str, object]:
     """All tables by name. Whatever could not be built is missing or None, and `draft` says why."""
     known = {VERSION_KEY, *SECTIONS, *TABLES}
     for key in draft.data.keys() - known:
@@ -125,19 +125,19 @@ def _each(draft: SiteDraft, table: str, make: Any) -> Iterator[tuple[str, Any]]:
         yield name, make(draft, path, values)
 
 
-def _bus(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> Bus | None:
+def _bus(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> Bus | None:
     kind = _kind(draft, path, values)
     if kind is None:
         return None
     return _table(draft, BUSES[kind], path, values, extra=("kind",))
 
 
-def _kind(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> str | None:
+def _kind(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> str | None:
     rule = ValueRule("kind", str, choices=tuple(BUSES), required=True)
     return _value(draft, rule, path, values)  # type: ignore[no-any-return]  # a str, by its rule
 
 
-def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> Device | None:
+def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> Device | None:
     rules = {key: rule for key, rule in model_rules(Device).items() if key != "options"}
     phase = _phase(draft, rules.pop("phase"), path, values)
     driver = _value(draft, rules.pop("driver"), path, values)
@@ -176,7 +176,7 @@ def _device(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> 
 
 
 def _phase(
-    draft: SiteDraft, rule: ValueRule, path: KeyPath, values: dict[str, Any]
+    draft: SiteDraft, rule: ValueRule, path: KeyPath, values: dict[str, object]
 ) -> Phase | None:
     table = values.get("phase")
     if table is not None and not isinstance(table, dict):
@@ -186,7 +186,7 @@ def _phase(
     return _table(draft, Phase, (*path, "phase"), table) if isinstance(table, dict) else None
 
 
-def _lane(draft: SiteDraft, path: tuple[str, str], values: dict[str, Any]) -> Lane | None:
+def _lane(draft: SiteDraft, path: tuple[str, str], values: dict[str, object]) -> Lane | None:
     """A lane, without its classes first: they are tables in it."""
     rest = {key: value for key, value in values.items() if key != "classes"}
     lane = _table(draft, Lane, path, rest)
@@ -210,7 +210,7 @@ def _classes(draft: SiteDraft, path: KeyPath, tables: Any) -> tuple[Class, ...] 
     return tuple(each for each in made if each is not None)
 
 
-def _plain(model: type[T]) -> Callable[[SiteDraft, KeyPath, dict[str, Any]], T | None]:
+def _plain(model: type[T]) -> Callable[[SiteDraft, KeyPath, dict[str, object]], T | None]:
     return lambda draft, path, values: _table(draft, model, path, values)
 
 

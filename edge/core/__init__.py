@@ -1,6 +1,6 @@
 """The vocabulary of the gateway: plain types and protocols, no input or output."""
 
-from edge.core.clock import Clock, Stamp, TimeQuality
+from edge.core.clock import AsyncClock, BlockingClock, Clock, Stamp, TimeQuality
 from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
 from edge.core.edge import Bias, Contact, Edge, LineSpec
@@ -11,6 +11,7 @@ from edge.core.point import Point, PointKind, Quantity
 from edge.core.ports import (
     Framer,
     I2cBus,
+    KeptState,
     LineDevice,
     ModbusBus,
     Polled,
@@ -18,6 +19,8 @@ from edge.core.ports import (
     SerialBus,
     StaleAnswer,
     Stateful,
+    StoredState,
+    WaitingDevice,
 )
 from edge.core.quality import GOOD, Grade, Quality, Reason, bad, parse_quality, uncertain
 from edge.core.reading import (
@@ -32,14 +35,25 @@ from edge.core.reading import (
     mark_stale,
     sweep,
 )
-from edge.core.record import TOPIC_PREFIX, Body, Draft, Envelope, Record, RecordKey, Stream
+from edge.core.record import (
+    TOPIC_PREFIX,
+    Body,
+    Draft,
+    Envelope,
+    Record,
+    RecordKey,
+    StoredBody,
+    Stream,
+)
 
 __all__ = [
     "GOOD",
     "TOPIC_PREFIX",
     "AmbiguousAnswerError",
+    "AsyncClock",
     "Bad",
     "Bias",
+    "BlockingClock",
     "Body",
     "BusError",
     "Clock",
@@ -55,6 +69,7 @@ __all__ = [
     "Framer",
     "Grade",
     "I2cBus",
+    "KeptState",
     "LineDevice",
     "LineSpec",
     "LoopTick",
@@ -75,12 +90,15 @@ __all__ = [
     "Stamp",
     "Stateful",
     "Stay",
+    "StoredBody",
+    "StoredState",
     "Stream",
     "Sweep",
     "TimeQuality",
     "TooLongError",
     "UncertainValue",
     "Value",
+    "WaitingDevice",
     "all_good",
     "bad",
     "crc8",

@@ -1,8 +1,11 @@
 """Time: a moment on both clocks, how far its wall clock can be trusted, and who tells it."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class TimeQuality(StrEnum):
@@ -44,9 +47,24 @@ class Stamp:
     wall_ns: int
     tq: TimeQuality
 
+    def utc(self) -> datetime:
+        """Its wall time; the caller knows what that is worth."""
+        return EPOCH + timedelta(microseconds=self.wall_ns // 1000)
+
 
 class Clock(Protocol):
-    """The only source of time."""
+    """The only source of time, of every process. May be asked from any thread."""
 
     def now(self) -> Stamp: ...
+
+
+class AsyncClock(Clock, Protocol):
+    """For who waits in an event loop: others go on."""
+
     async def sleep_until(self, mono_ns: int) -> None: ...
+
+
+class BlockingClock(Clock, Protocol):
+    """For who waits in a process without a loop, or in a thread of its own."""
+
+    def wait_until(self, mono_ns: int) -> None: ...

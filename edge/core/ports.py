@@ -1,7 +1,7 @@
 """What drivers and the daemon ask of the outside world. Implementations live elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from edge.core.condition import Condition
 from edge.core.edge import Contact, Edge, LineSpec
@@ -86,6 +86,23 @@ class SelfReporting(Protocol):
     def health(self) -> Mapping[Condition, str]: ...
 
 
+StoredState = tuple[int, bytes]
+"""What the outbox keeps for one owner: the version of its state, and the packed state."""
+
+
+class KeptState(Protocol):
+    """What outlives the process: its state lies in the outbox, in one transaction with records.
+
+    `snapshot` changes nothing, and gives maps, lists and plain values, for `wire.keptstate` to
+    pack. `restore` takes up what a former process gave. Of a state that is none it raises
+    ValueError, KeyError or TypeError and changes nothing; or it keeps what can be read, and the log
+    names the rest.
+    """
+
+    def snapshot(self) -> Any: ...
+    def restore(self, state: Any) -> object: ...
+
+
 @runtime_checkable
 class Stateful(Protocol):
     """A polled device whose algorithm learns for hours, and should not start anew each time.
@@ -97,6 +114,14 @@ class Stateful(Protocol):
 
     def snapshot(self) -> bytes: ...
     def restore(self, kept: bytes, age_s: float) -> None: ...
+
+
+@runtime_checkable
+class WaitingDevice(Protocol):
+    """A polled device that is configured with how long it waits for an answer (seconds)."""
+
+    @property
+    def timeout_s(self) -> float: ...
 
 
 class LineDevice(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from edge.core.clock import TimeQuality
 
@@ -26,7 +26,14 @@ class Stream(StrEnum):
     RAW = "raw"
 
 
-Body = Mapping[str, Any]  # JSON-like: str keys; numbers, text, booleans, None, lists and maps
+class Body(Protocol):
+    """What a record says: one of the Structs of `edge/wire/contract`."""
+
+    __struct_encode_fields__: ClassVar[tuple[str, ...]]
+
+
+StoredBody = Mapping[str, Any]
+"""A body as it is kept and sent. JSON-like: numbers, text, booleans, None, lists and maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Draft:
     source: str
     from_ns: int
     to_ns: int
-    body: Body
+    body: Body | StoredBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +83,4 @@ class Record:
     boot: int
     from_ns: int
     to_ns: int
-    body: Body = field(hash=False)
+    body: StoredBody = field(hash=False)

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -100,7 +100,7 @@ async def _show_messages(
 
 def _placed(site: Site, folder: Path, port: int) -> Site:
     """The site of deploy/demo.toml with this run's sockets, folders and port."""
-    places: dict[str, dict[str, Any]] = {
+    places: dict[str, dict[str, object]] = {
         "loops": {"chip": f"sim:{folder}/gpio.sock"},
         "air": {"path": f"sim:{folder}/i2c.sock"},
         "meters": {"port": str(folder / "meter")},

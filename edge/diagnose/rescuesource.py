@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from edge.acquire.stage import StageSegment, open_segment
 from edge.config import Site
@@ -190,7 +190,7 @@ def stage_entries(path: Path) -> Iterator[str]:
         raise DamagedRowError(f"its last {left} bytes are not whole entries")
 
 
-def _pieces(segment: StageSegment) -> Iterator[dict[str, Any]]:
+def _pieces(segment: StageSegment) -> Iterator[dict[str, object]]:
     yield {"kind": "window", "from_ns": segment.start_ns, "to_ns": segment.end_ns}
     for entry, repeated in segment.read():
         if isinstance(entry, list):
@@ -203,7 +203,7 @@ def _pieces(segment: StageSegment) -> Iterator[dict[str, Any]]:
             yield {"kind": "gap", "from_ns": entry[0], "to_ns": entry[1]}
 
 
-def _piece(each: Contact | Sweep, repeated: bool) -> dict[str, Any]:
+def _piece(each: Contact | Sweep, repeated: bool) -> dict[str, object]:
     again = {"repeated": True} if repeated else {}
     if isinstance(each, Contact):
         return {"kind": "contact", **dataclasses.asdict(each), **again}

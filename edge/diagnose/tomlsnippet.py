@@ -71,7 +71,7 @@ def _bus(bus: SnippetBus, used: set[str]) -> Iterator[str]:
         yield ""
 
 
-def _line(bus: SnippetBus, kind: str) -> dict[str, Any]:
+def _line(bus: SnippetBus, kind: str) -> dict[str, object]:
     """How a port is set, unless that is what its only device has from the factory."""
     line = bus.line
     if line is None:

@@ -4,10 +4,10 @@ The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a r
 first end of a window after `health_s`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from edge.core import Draft, Stamp, Stream
 from edge.gateway.healthsources import HealthSources, Numbers
@@ -19,6 +19,9 @@ from edge.health.flash import ENDURANCE_TB, FlashMeter
 from edge.health.loglimit import LogCounts
 from edge.health.openmetrics import families, render
 from edge.health.reboot import Reboot
+from edge.wire.contract.boxevent import Board as BoardEvent
+from edge.wire.contract.boxevent import Start
+from edge.wire.contract.health import BoardCondition, Health, RebootCause
 
 BOX_SOURCE: Final = "gateway"
 CHECK_NS: Final = 60_000_000_000
@@ -62,19 +65,8 @@ class BoxMonitor:
         self._queue: Numbers = {}
         self._oom_kills: int | None = None
         self._seen: set[str] = set()  # what the board held back since the start
-        self._flash, self._rates, self._alarms = FlashMeter(endurance_tb), ErrorRates(), BoxAlarms()
+        self._flash, self._rates, self.alarms = FlashMeter(endurance_tb), ErrorRates(), BoxAlarms()
         self._tq = now.tq
-
-    # -- what was on, over a restart ---------------------------------------------------------------
-
-    def snapshot_alarms(self) -> dict[str, str]:
-        """The alarms that are on: for the state of the next commit."""
-        return self._alarms.snapshot()
-
-    def restore_alarms(self, alarms: Any) -> None:
-        """Those of the former process: the platform believes that they are still on."""
-        if isinstance(alarms, Mapping):
-            self._alarms.restore(alarms)
 
     # -- as time passes ----------------------------------------------------------------------------
 
@@ -99,7 +91,8 @@ class BoxMonitor:
         if now.mono_ns - self._reported_ns < self._every_ns:
             return []
         from_ns, self._reported_ns = self._reported_ns, now.mono_ns
-        return [Draft(Stream.HEALTH, BOX_SOURCE, from_ns, now.mono_ns, self.body(now.mono_ns))]
+        body = Health(**self.body(now.mono_ns))
+        return [Draft(Stream.HEALTH, BOX_SOURCE, from_ns, now.mono_ns, body)]
 
     def _check(self, now: Stamp) -> list[AlarmChange]:
         before = self._oom_kills
@@ -112,17 +105,17 @@ class BoxMonitor:
         log = self._sources.log()
         found = alarm_findings(
             self._readings,
-            self._alarms,
+            self.alarms,
             oom_kills_before=before,
             card_years=self._flash.years(MIN_WATCHED_NS),
             unsynced_ns=now.mono_ns - self._synced_ns,
             log_flood=None if log is None else log.flood,
         )
-        return list(self._alarms.see(now.mono_ns, found))
+        return list(self.alarms.see(now.mono_ns, found))
 
     def _start(self, now_ns: int) -> Draft:
         reboot = self._facts.reboot
-        body = {"event": "start", "reason": str(reboot.cause), "text": reboot.text}
+        body = Start(reason=cast("RebootCause", str(reboot.cause)), text=reboot.text)
         return Draft(Stream.EVENT, BOX_SOURCE, now_ns, now_ns, body)
 
     # -- when somebody asks ------------------------------------------------------------------------
@@ -146,7 +139,7 @@ class BoxMonitor:
             if self._readings.vitals.throttled is None
             else sorted(self._seen),
             **_of_the_log(self._sources.log()),
-            "alarms": list(self._alarms.on),
+            "alarms": list(self.alarms.on),
         }
         return {key: found[key] for key in BY_KEY if found.get(key) is not None}
 
@@ -162,7 +155,7 @@ class BoxMonitor:
             "model": facts.board.model,
             "serial": facts.board.serial,
             "start": {"cause": str(facts.reboot.cause), "text": facts.reboot.text},
-            "alarms": self._alarms.snapshot(),
+            "alarms": self.alarms.snapshot(),
             "health": self.body(now_ns),
         }
 
@@ -181,7 +174,7 @@ class BoxMonitor:
         )
         return {name: round(ratio, 4) for ratio, name in worst[:DEVICES_LIMIT]}
 
-    def _of_the_card(self) -> dict[str, Any]:
+    def _of_the_card(self) -> dict[str, object]:
         readings, flash = self._readings, self._flash
         disk_day, own_day, years = flash.disk_day(), flash.own_day(), flash.years()
         return {
@@ -198,7 +191,7 @@ class BoxMonitor:
         }
 
 
-def _of_the_board(vitals: Vitals) -> dict[str, Any]:
+def _of_the_board(vitals: Vitals) -> dict[str, object]:
     known = {each.name: getattr(vitals, each.name) for each in fields(vitals)}
     return known | {"throttled": None if vitals.throttled is None else list(vitals.throttled)}
 
@@ -210,10 +203,9 @@ def _of_the_log(log: LogCounts | None) -> Numbers:
 
 
 def _event(now_ns: int, change: AlarmChange) -> Draft:
-    body = {
-        "event": "board",
-        "condition": change.word,
-        "state": "on" if change.on else "off",
-        "text": change.text,
-    }
+    body = BoardEvent(
+        condition=cast("BoardCondition", change.word),
+        state="on" if change.on else "off",
+        text=change.text,
+    )
     return Draft(Stream.EVENT, BOX_SOURCE, now_ns, now_ns, body)

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from drivers.buses.gpio.listener import GpioListener
 from drivers.buses.gpio.watchedline import LineState
@@ -20,7 +20,16 @@ from edge.acquire.backpressure import rest_ns
 from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
 from edge.config import Bus, ModbusRtuBus, ModbusTcpBus
-from edge.core import Clock, Condition, Edge, LineSpec, Reason, Sweep, failed_sweep
+from edge.core import (
+    AsyncClock,
+    Condition,
+    Edge,
+    LineSpec,
+    Reason,
+    Sweep,
+    WaitingDevice,
+    failed_sweep,
+)
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
@@ -49,14 +58,6 @@ class BusListener(Protocol):
     def alarm(self, kind: str, text: str) -> None: ...
 
 
-@runtime_checkable
-class WaitingDevice(Protocol):
-    """A polled device that is configured with how long it waits for an answer (seconds)."""
-
-    @property
-    def timeout_s(self) -> float: ...
-
-
 @dataclass(slots=True)
 class LoopLoad:
     """What the threads of the buses get of the main loop. `piled_up`: windows wait to be closed."""
@@ -69,7 +70,7 @@ class WorkerContext:
     """What all turns share: the main loop, the clock, who takes what they bring, who counts it."""
 
     loop: asyncio.AbstractEventLoop
-    clock: Clock
+    clock: AsyncClock
     listener: BusListener
     progress: Progress
     load: LoopLoad = field(default_factory=LoopLoad)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from edge.acquire.poll import Poller, PollState
-from edge.core import Clock, Condition, Reason, Sweep
+from edge.core import AsyncClock, Condition, Reason, Sweep
 from edge.gateway.busworker import (
     FLOOR_S,
     GRACE_S,
@@ -47,7 +47,7 @@ class BusWorkers:
     def __init__(
         self,
         wiring: Wiring,
-        clock: Clock,
+        clock: AsyncClock,
         listener: BusListener,
         progress: Progress,
         *,

@@ -95,7 +95,7 @@ class Daemon:
             site.streams.manifest_s, find_signer(site), clock.now()
         )
 
-        def committed(rows: list[StoredRecord]) -> None:
+        def flushed(rows: list[StoredRecord]) -> None:
             progress.done("committer", clock.now().mono_ns)
             sender.offer(rows)
 
@@ -107,8 +107,8 @@ class Daemon:
             merge=merge_bodies,
             ballast_bytes=store.ballast_mb << 20,
             owner=site.place.owner,
-            rider=manifest_schedule.riding,
-            on_rows=committed,
+            rider=manifest_schedule.manifests.riding,
+            on_rows=flushed,
         )
         try:
             await know_the_past(clock, outbox)
@@ -169,7 +169,8 @@ class Daemon:
                 urgent=self._urgent,
                 buses=buses,
                 box_monitor=box_monitor,
-                offer=committed,
+                progress=progress,
+                offer=sender.offer,
             )
             loop = MainLoop(
                 wiring=self.wiring,

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from edge.control.protocol import VerbError
 from edge.core import Clock, Draft, Stamp, Stream
 from edge.gateway.urgentevents import UrgentEvents
+from edge.wire.contract import boxevent
 
 LEVEL_EXPIRES_NS: Final = 2_400_000_000_000  # it is set every 10 min: nobody counts bytes any more
 LEVELS: Final = range(3)
@@ -74,7 +75,8 @@ class DataSaver:
         if not changed:
             return
         self._sender.set_saver_level(found.level)
-        body = {"event": "data_saver", "level": found.level, "text": why or f"level {found.level}"}
+        level = cast("boxevent.SavingLevel", found.level)
+        body = boxevent.DataSaver(level=level, text=why or f"level {found.level}")
         self._urgent.add([Draft(Stream.EVENT, "gateway", found.set_ns, found.set_ns, body)])
         self._sender.publish_status()
 
@@ -87,7 +89,9 @@ def link_step_event(request: Mapping[str, Any], now_ns: int) -> Draft:
     if type(boots) is not int or not isinstance(age_s, int | float) or isinstance(age_s, bool):
         raise VerbError("boots and age_s are numbers")
     text = f"{name}: {_text(request, 'why')}: {_text(request, 'result')}"
-    body = {"event": "link", "step": name, "text": text, "boots": boots, "age_s": float(age_s)}
+    body = boxevent.LinkStep(
+        step=cast("boxevent.Step", name), text=text, boots=boots, age_s=float(age_s)
+    )
     return Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)
 
 

@@ -14,9 +14,10 @@ how good its values are.
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from edge.core import Condition, Draft, Stream
+from edge.wire.contract.event import DeviceHealth, Swap
 
 EVENTS_BEFORE_FLICKER: Final = 20
 EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions at once
@@ -56,7 +57,7 @@ class DeviceConditions:
         }
         return cls(str(state["identity"]), health)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For the outbox."""
         return {
             "identity": self.identity,
@@ -101,8 +102,8 @@ class ConditionThrottle:
         self.flickering, self.reported = False, self.now
         return self._out(drafts, at_ns)
 
-    def _flicker(self, state: str, text: str, at_ns: int) -> Draft:
-        body = {"event": "health", "state": state, "text": f"{self.device}: {text}"}
+    def _flicker(self, state: Literal["flicker", "settled"], text: str, at_ns: int) -> Draft:
+        body = DeviceHealth(state=state, text=f"{self.device}: {text}")
         return _event(self.device, at_ns, body)
 
     def _made(self, at_ns: int) -> int:
@@ -118,30 +119,26 @@ def condition_events(
 ) -> Iterator[Draft]:
     """An event for each condition that came or went, and one when it is another device."""
     if before.identity not in ("", now.identity):
-        yield _event(device, at_ns, {
-            "event": "swap",
-            "before": before.identity,
-            "after": now.identity,
-            "text": f"{device} was replaced: serial number {now.identity} instead of "
-            f"{before.identity}. Its registers go on from the values of the new device.",
-        })  # fmt: skip
+        text = (
+            f"{device} was replaced: serial number {now.identity} instead of "
+            f"{before.identity}. Its registers go on from the values of the new device."
+        )
+        yield _event(device, at_ns, Swap(before=before.identity, after=now.identity, text=text))
     for word in sorted(before.health.keys() | now.health.keys()):
         if (word in before.health) is not (word in now.health):
             on = word in now.health
             text = now.health[word] if on else _over_text(word, before.health[word])
-            yield _event(device, at_ns, {
-                "event": "health",
-                "state": "on" if on else "off",
-                "condition": str(word),
-                "text": f"{device}: {text}",
-            })  # fmt: skip
+            body = DeviceHealth(
+                state="on" if on else "off", condition=word, text=f"{device}: {text}"
+            )
+            yield _event(device, at_ns, body)
 
 
 def _over_text(word: Condition, before: str) -> str:
     return OVER_TEXTS.get(word, f"no longer reported: {before}")
 
 
-def _event(device: str, at_ns: int, body: dict[str, Any]) -> Draft:
+def _event(device: str, at_ns: int, body: Swap | DeviceHealth) -> Draft:
     return Draft(Stream.EVENT, device, at_ns, at_ns, body)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from msgspec import UNSET, to_builtins
+
 from edge.acquire.clock import SystemClock
 from edge.acquire.poll import Poller
 from edge.acquire.stage import Stage
@@ -24,6 +26,7 @@ from edge.gateway.scantargets import site_targets
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import Broker
 from edge.uplink.delivery import ConnectionState
+from edge.wire.contract.status import DeviceStatus
 
 COUNTING_S: Final = 3.0  # a disk that hangs does not keep a person from the rest
 
@@ -78,7 +81,7 @@ class StatusSources:
 def gateway_status(sources: StatusSources) -> dict[str, Any]:
     """The health of the gateway, in one map: for `status`, and for people on the box."""
     now = sources.clock.now()
-    return {
+    found = {
         "uptime_s": round((now.mono_ns - sources.started_ns) / 1e9, 1),
         "boot": sources.outbox.epoch.boot,
         "epoch": sources.outbox.epoch.epoch,
@@ -86,15 +89,15 @@ def gateway_status(sources: StatusSources) -> dict[str, Any]:
         "problems": dict(sources.ingest.problems),
         "box": sources.box_monitor.status(now.mono_ns),
         "devices": {
-            device.name: {
-                "reads": device.reads,
-                "errors": device.errors,
-                "missed": device.missed,
-                "state": "ok" if device.reason is None else str(device.reason),
-                **({"text": device.text} if device.text else {}),
-                **({"serial": device.identity} if device.identity else {}),
-                **({"health": condition_texts(device.health)} if device.health else {}),
-            }
+            device.name: DeviceStatus(
+                reads=device.reads,
+                errors=device.errors,
+                missed=device.missed,
+                state="ok" if device.reason is None else str(device.reason),
+                text=device.text or UNSET,
+                serial=device.identity or UNSET,
+                health=dict(device.health) or UNSET,
+            )
             for poller in sources.buses.pollers.values()
             for device in poller.devices.values()
         },
@@ -102,10 +105,12 @@ def gateway_status(sources: StatusSources) -> dict[str, Any]:
         "unmatched_edges": sources.ingest.unmatched_edges,
         "unmatched_inputs": sources.pipeline.engine.unmatched_inputs,
         "stage_overflow": sources.stage.overflow,
-        "models": sources.pipeline.judge.status(),
+        "models": sources.pipeline.judge.models(),
         "data_saver": sources.data_saver.level.status(),
         "rss_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
+    plain: dict[str, Any] = to_builtins(found)
+    return plain
 
 
 async def outbox_status(outbox: CountedOutbox, clock: SystemClock) -> dict[str, Any] | None:

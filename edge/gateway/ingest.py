@@ -2,16 +2,26 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 from edge.acquire.stage import Stage
-from edge.core import Clock, Condition, Contact, Draft, Edge, Reason, Stream, Sweep
+from edge.core import (
+    Clock,
+    Condition,
+    Contact,
+    Draft,
+    Edge,
+    Reason,
+    Stream,
+    Sweep,
+)
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
 from edge.gateway.recover import OpeningLines
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
+from edge.wire.contract.event import SensorFault
 
 LOG = logging.getLogger("kerbstone")
 
@@ -186,10 +196,10 @@ class Ingest:
     def _report_fault(self, what: str, fault: Fault, now_ns: int) -> None:
         text = f"{what}: {fault.text}{LAST if fault.held else ''}"
         (LOG.info if fault.reported is None else LOG.warning)("%s", text)
-        body: dict[str, Any] = {"event": "sensor_fault", "state": "off", "text": text}
+        body = SensorFault(state="off", text=text)
         if fault.reported is not None:
             # what it sent before was read from it: nothing that was sent is in doubt
-            body |= {"state": "on", "reason": fault.reason, "since_s": 0.0}
+            body.state, body.reason, body.since_s = "on", cast("Reason", fault.reason), 0.0
         self._urgent.hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:

@@ -28,7 +28,7 @@ from typing import Final, Protocol
 
 import drivers
 from edge.config import Site, load_site
-from edge.core import Clock, ConfigError
+from edge.core import AsyncClock, ConfigError
 from edge.core.release import RELEASED_NS
 from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
@@ -248,7 +248,7 @@ class TriedDaemon(Protocol):
     def stop(self) -> None: ...
 
 
-async def watch_trial(daemon: TriedDaemon, last_good: LastGood, clock: Clock) -> None:
+async def watch_trial(daemon: TriedDaemon, last_good: LastGood, clock: AsyncClock) -> None:
     """Until the configuration is known to be good; of the last good one, until the other is tried.
 
     Good health: each owner (buses, committer, sender) has worked and none is overdue, and the

@@ -22,6 +22,7 @@ from edge.health.notify import Notify
 from edge.health.progress import Progress
 from edge.outbox import AsyncOutbox
 from edge.uplink.sender import Sender
+from edge.wire.contract.boxevent import Storage
 
 LOG = logging.getLogger("kerbstone")
 
@@ -157,6 +158,6 @@ class MainLoop:
         if why is not None:
             LOG.warning("%s The daemon stops for this reason.", why)
             now_ns = self.clock.now().mono_ns
-            body = {"event": "storage", "state": "off", "text": why}
+            body = Storage(state="off", text=why)
             self.urgent.waiting.append(Draft(Stream.EVENT, "gateway", now_ns, now_ns, body))
             self.stop()

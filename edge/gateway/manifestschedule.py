@@ -4,22 +4,19 @@ import base64
 import hashlib
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgpack
-
-from edge.core import ConfigError, Draft, Stamp
-from edge.outbox import Epoch, OwnerStates, StoredRecord
-from edge.uplink.manifests import Manifests, Sign
+from edge.core import ConfigError, Draft, Stamp, StoredBody, StoredState
+from edge.outbox import Epoch, StoredRecord
+from edge.uplink.manifests import VERSION, Manifests, Sign, Signature
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
+from edge.wire.contract.manifest import Algorithm
+from edge.wire.keptstate import unpack_state
 
 LOG: Final = logging.getLogger("kerbstone")
-MANIFEST_OWNER: Final = "manifest"
-VERSION: Final = 2
 TPM_KEY_MARKER: Final = b"TSS2 PRIVATE KEY"  # what OpenSSL's provider writes in place of a key
 
 
@@ -34,7 +31,7 @@ class ManifestSchedule:
     def begin(
         self,
         epoch: Epoch,
-        state: tuple[int, bytes] | None,
+        state: StoredState | None,
         handed: Sequence[StoredRecord],
         used: UsedMoments,
         now: Stamp,
@@ -44,11 +41,11 @@ class ManifestSchedule:
 
         The opening manifest names the former epoch.
         """
-        if state is not None and state[0] == VERSION:
-            try:
-                self.manifests.restore(msgpack.unpackb(state[1], strict_map_key=False))
-            except ValueError as error:
-                LOG.warning("the state of the manifests cannot be read: %s", error)
+        try:
+            if (kept := unpack_state(state, VERSION)) is not None:
+                self.manifests.restore(kept)
+        except ValueError as error:
+            LOG.warning("the state of the manifests cannot be read: %s", error)
         for stored in handed:
             self.manifests.handed(stored.record, *used.former(stored.record.boot))
         former = epoch.succeeds
@@ -62,20 +59,6 @@ class ManifestSchedule:
         if all_:
             self._ended_ns = now.mono_ns
         return self.manifests.due(now.mono_ns, all_=all_)
-
-    @property
-    def changed(self) -> bool:
-        """Something has gone out, or was sealed, that no commit has kept."""
-        return self.manifests.changed
-
-    def riding(self, going: Sequence[Draft]) -> tuple[OwnerStates, Callable[[], None]]:
-        """What goes with a commit of the drafts `going`, and what to call once it is durable:
-        nothing when nothing has gone out. The rider of `AsyncOutbox`."""
-        if not self.changed:
-            return {}, lambda: None
-        manifests = self.manifests
-        state = VERSION, msgpack.packb(manifests.snapshot(going))
-        return {MANIFEST_OWNER: state}, partial(manifests.mark_durable, manifests.changes, going)
 
 
 def make_signer(key: Path | None, cert: Path | None) -> Sign | None:
@@ -101,16 +84,16 @@ def make_signer(key: Path | None, cert: Path | None) -> Sign | None:
     except (OSError, ValueError, TypeError) as error:
         raise ConfigError(f"uplink.key: {key}, {cert}: {error}") from None
     alg, how = _algorithm(private, SHA256())
-    known = {"alg": alg, "cert_sha256": hashlib.sha256(der).hexdigest()}
+    cert_sha256 = hashlib.sha256(der).hexdigest()
 
-    def sign(body: Mapping[str, Any]) -> Mapping[str, str]:
+    def sign(body: StoredBody) -> Signature:
         signature = private.sign(signed_bytes(body), *how)
-        return {**known, "sig": base64.b64encode(signature).decode()}
+        return Signature(alg, cert_sha256, base64.b64encode(signature).decode())
 
     return sign
 
 
-def _algorithm(private: Any, digest: Any) -> tuple[str, tuple[Any, ...]]:
+def _algorithm(private: Any, digest: Any) -> tuple[Algorithm, tuple[Any, ...]]:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
     match private:

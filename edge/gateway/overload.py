@@ -7,9 +7,10 @@ closed together. All of it is in the records; the event is for people.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from edge.core import Draft, Stream
+from edge.wire.contract.boxevent import Overload
 
 REST_SHARE: Final = 0.1  # of the time of one bus: less is no overload
 LOOK_NS: Final = 10_000_000_000
@@ -76,12 +77,20 @@ class OverloadMonitor:
         return [Draft(Stream.EVENT, "gateway", now_ns, now_ns, _body(since, passed_ns))]
 
 
-def _body(count: ShedCounts, passed_ns: int) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "within_s": round(passed_ns / 1e9, 1),
-        "rested_s": round(count.rested_ns / 1e9, 1),
-        "readings": count.readings,
-        "raw": count.raw,
-        "edges": count.edges,
-    }
-    return {"event": "overload", "text": OVERLOAD_TEXT.format(**body), **body}
+def _body(count: ShedCounts, passed_ns: int) -> Overload:
+    within_s, rested_s = round(passed_ns / 1e9, 1), round(count.rested_ns / 1e9, 1)
+    text = OVERLOAD_TEXT.format(
+        within_s=within_s,
+        rested_s=rested_s,
+        readings=count.readings,
+        raw=count.raw,
+        edges=count.edges,
+    )
+    return Overload(
+        text=text,
+        within_s=within_s,
+        rested_s=rested_s,
+        readings=count.readings,
+        raw=count.raw,
+        edges=count.edges,
+    )

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from msgspec import UNSET
+
 from edge.core import Draft, Stream, Sweep
 from edge.wire import raw_body
 
@@ -71,6 +73,5 @@ def _raw_draft(
 ) -> Draft:
     times = [sweep.mono_ns for sweep in sweeps]
     body = raw_body(points, sweeps)
-    if given_up:
-        body["given_up"] = given_up
+    body.given_up = given_up or UNSET
     return Draft(Stream.RAW, "", min(times), max(times), body)

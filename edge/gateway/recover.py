@@ -11,7 +11,9 @@ read the stage back are counted in a file, so that the stage is set aside (`Reco
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from msgspec import UNSET
 
 from edge.acquire.stage import StageSegment
 from edge.core import Contact, Draft, Stream, Sweep
@@ -20,6 +22,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.stagereadback import RawBySetup, StageReadback, entry_contacts, watched_until_ns
 from edge.outbox import PastState
 from edge.process.inputmeanings import input_meanings
+from edge.wire.contract.boxevent import Gap, GapReason, PreviousEpoch
 
 ALL_SOURCES: Final = ("*",)
 AWAY_NS: Final = 3_600_000_000_000  # how long a boot is taken to have been off: nobody knows
@@ -101,7 +104,7 @@ class PreviousRun:
             closed, int(state["epoch"]),
         )  # fmt: skip
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For the outbox."""
         return {
             "boot": self.boot,
@@ -144,7 +147,7 @@ def recover(
     segments: Sequence[StageSegment],
     now_ns: int,
     end_ns: int,
-    former: Mapping[str, Any] | None,
+    former: PreviousEpoch | None,
     damaged: bool = False,
     fits: bool = True,
     unread: bool = False,
@@ -321,23 +324,21 @@ def _gap(
     why: str,
     since: tuple[int, int] | None,
     to_ns: int,
-    former: Mapping[str, Any] | None,
+    former: PreviousEpoch | None,
     sources: Sequence[str] = ALL_SOURCES,
 ) -> Draft:
     """The event that names a hole in time: what every record after a start refers to.
 
     `since` is the boot in which the hole began and when, in that boot's time.
     """
-    body: dict[str, Any] = {
-        "event": "gap",
-        "reason": GAP_REASONS.get(why, why),
-        "sources": list(sources),
-        "gap": [None if since is None else since[1] // 1000, to_ns // 1000],
-        "boot_before": None if since is None else since[0],
-        "text": GAP_TEXTS[why],
-    }
-    if former is not None:
-        body["former"] = dict(former)
+    body = Gap(
+        reason=cast("GapReason", GAP_REASONS.get(why, why)),
+        sources=list(sources),
+        gap=(None if since is None else since[1] // 1000, to_ns // 1000),
+        boot_before=None if since is None else since[0],
+        text=GAP_TEXTS[why],
+        former=former or UNSET,
+    )
     return Draft(Stream.EVENT, "gateway", to_ns, to_ns, body)
 
 

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO
+from typing import Any, Final, NamedTuple, TextIO, cast
 
 import msgspec
 
@@ -19,6 +19,8 @@ from edge.core import Contact, Draft, Edge, Record, RecordKey, Stream
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
 from edge.infer.bundlemanifest import ModelError, read_manifest
+from edge.wire.contract.body import body_map
+from edge.wire.contract.models import ModelName
 from models import BUNDLES
 
 CSV_HEADER: Final = ["t_ms", "line", "level"]
@@ -166,7 +168,7 @@ class Replay:
         for draft in drafts:
             seq = numbers[draft.stream] = numbers.get(draft.stream, 0) + 1
             key = RecordKey(0, draft.stream, seq)
-            yield Record(key, draft.source, 0, draft.from_ns, draft.to_ns, draft.body)
+            yield Record(key, draft.source, 0, draft.from_ns, draft.to_ns, body_map(draft.body))
 
 
 class FlagChange(NamedTuple):
@@ -231,8 +233,8 @@ def _replayed(site: Site, edges: Path, name: str) -> tuple[ReplayFlags, str]:
 
 def _failed(pipeline: Pipeline, name: str) -> str:
     """Why the rule answers now; empty if the model does."""
-    one = pipeline.judge.status()[name]
-    return one["why"] if one and one["answers"] == "rule" else ""
+    one = pipeline.judge.models()[cast("ModelName", name)]
+    return one.why if one and one.answers == "rule" else ""
 
 
 def flag_differences(a: ReplayFlags, b: ReplayFlags) -> dict[str, Any]:
@@ -251,7 +253,7 @@ def flag_differences(a: ReplayFlags, b: ReplayFlags) -> dict[str, Any]:
     }
 
 
-def _turn(change: FlagChange) -> dict[str, Any]:
+def _turn(change: FlagChange) -> dict[str, object]:
     fields = {**change._asdict(), "at_s": round(change.end_ns / 1e9, 3)}
     del fields["end_ns"]
     return fields

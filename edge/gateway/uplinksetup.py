@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.config import Site, uplink_password
-from edge.core import Clock
+from edge.core import AsyncClock
 from edge.core.boxfiles import find_identity_files
 from edge.durable.atomicwrite import replace_file
 from edge.gateway.manifestschedule import first_certificate, make_signer
@@ -110,7 +110,11 @@ def find_signer(site: Site) -> Sign | None:
 
 
 def make_sender(
-    site: Site, brokers: Sequence[Broker], outbox: AsyncOutbox, clock: Clock, hooks: SenderHooks
+    site: Site,
+    brokers: Sequence[Broker],
+    outbox: AsyncOutbox,
+    clock: AsyncClock,
+    hooks: SenderHooks,
 ) -> Sender:
     """The link to the site's broker. Touches no network yet."""
     return Sender(

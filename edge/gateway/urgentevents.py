@@ -5,6 +5,8 @@ import logging
 from collections.abc import Sequence
 
 from edge.core import Clock, Draft, Stream
+from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import ALARMS
 
 LOG = logging.getLogger("kerbstone")
 
@@ -27,14 +29,14 @@ class UrgentEvents:
     def add(self, events: Sequence[Draft]) -> None:
         """Events of the box itself, with a line in the log each."""
         for draft in events:
-            LOG.warning("%s", draft.body["text"])
+            LOG.warning("%s", body_map(draft.body)["text"])
         self.hurry(events)
 
     def alarm(self, kind: str, text: str) -> None:
         """Something about the box itself that a person should hear."""
         LOG.warning("%s", text)
         now_ns = self._clock.now().mono_ns
-        body = {"event": kind, "text": text}
+        body = ALARMS[kind](text=text)
         self.hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
 
     def alarm_once(self, kind: str, text: str) -> None:

@@ -8,28 +8,39 @@ state in the outbox names the segment from which the rest can be read back.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import msgpack
-
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
-from edge.core import Clock, Draft, Reason, Stamp, Stream
+from edge.core import Clock, Draft, Reason, Stamp, StoredState, Stream
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.ingest import Ingest
-from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
+from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
-from edge.outbox import AsyncOutbox, ClockMark, Epoch, PastState, StoredRecord
+from edge.health.progress import Progress
+from edge.outbox import (
+    ClockMark,
+    Epoch,
+    OpenReport,
+    OwnerStates,
+    PastState,
+    StoredRecord,
+)
+from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
+from edge.wire.contract.boxevent import ClockCut, CutReason
+from edge.wire.contract.points import Air, AnyDevice, Energy, LoopCard
+from edge.wire.keptstate import pack_state, unpack_state
 
 LOG = logging.getLogger("kerbstone")
 
@@ -37,9 +48,8 @@ MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one writ
 BASELINE_NS: Final = 900_000_000_000  # what devices learn is little
 STATE_VERSION: Final = 1
 STATE_OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
-WAIT_FOR_EDGES_NS: Final = (
-    5_000_000_000  # so long a window waits for edges that are under way to it
-)
+# so long a window waits for edges that are under way to it
+WAIT_FOR_EDGES_NS: Final = 5_000_000_000
 AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
 STILL_NS: Final = 1_000_000_000  # with more between two ticks (half a second) all stood still
 RECORDS_PER_COMMIT: Final = 1000  # records of windows that have piled up are committed at one time
@@ -50,16 +60,31 @@ CUT_TEXTS: Final = {
 }
 
 
+class CommittingOutbox(Protocol):
+    """What is committed to, as `AsyncOutbox` is."""
+
+    @property
+    def epoch(self) -> Epoch: ...
+    @property
+    def opened(self) -> OpenReport: ...
+    @property
+    def handed(self) -> list[StoredRecord]: ...
+    @property
+    def high_water_unsaved(self) -> bool: ...
+    async def state(self, owner: str) -> StoredState | None: ...
+    async def commit(
+        self,
+        drafts: Sequence[Draft],
+        states: OwnerStates = ...,
+        clock: ClockMark | None = ...,
+    ) -> list[StoredRecord]: ...
+
+
 class WatchedBuses(Protocol):
     """What a window has to know of the threads of the buses."""
 
-    def watched_until_ns(self) -> int:
-        """Until when all edges have been taken."""
-        ...
-
-    def snapshot_devices(self) -> Mapping[str, bytes]:
-        """What the algorithms of devices have learnt."""
-        ...
+    def watched_until_ns(self) -> int: ...  # until when all edges have been taken
+    def snapshot_devices(self) -> Mapping[str, bytes]: ...  # what their algorithms have learnt
 
 
 class WindowCommitter:
@@ -74,7 +99,7 @@ class WindowCommitter:
         pipeline: Pipeline,
         ingest: Ingest,
         stage: Stage,
-        writer: AsyncOutbox,
+        writer: CommittingOutbox,
         clock: Clock,
         boot_id: str,
         manifest_schedule: ManifestSchedule,
@@ -82,10 +107,12 @@ class WindowCommitter:
         urgent: UrgentEvents,
         buses: WatchedBuses,
         box_monitor: BoxMonitor | None,
+        progress: Progress,
         offer: Callable[[list[StoredRecord]], None],
     ) -> None:
         self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
-        self._urgent, self._buses, self._offer = urgent, buses, offer
+        self._urgent, self._buses = urgent, buses
+        self._progress, self._offer = progress, offer
         self._site, self._points = wiring.site, wiring.points()
         self._keys = {
             name: [point.key for point in points] for name, points in self._points.items()
@@ -166,7 +193,7 @@ class WindowCommitter:
 
     def _end(
         self, end_ns: int, *, partial: bool = False, last: bool = False
-    ) -> tuple[list[Draft], dict[str, Any]]:
+    ) -> tuple[list[Draft], dict[str, object]]:
         """The window ends and the next segment begins; what is to be committed for it."""
         now = self._clock.now()
         # it was listened to up to its end, or nearly, whatever becomes of us now
@@ -186,7 +213,7 @@ class WindowCommitter:
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
         self._windows.opened(Stamp(end_ns, wall_ns, now.tq))
-        states: dict[str, Any] = {}
+        states: dict[str, object] = {}
         if last or now.mono_ns - self._saved_ns >= MODEL_STATE_NS:
             self._saved_ns = now.mono_ns
             states["judge"] = self._pipeline.judge.snapshot()
@@ -197,13 +224,13 @@ class WindowCommitter:
         self._rotate(end_ns)
         return drafts, states
 
-    def _alarms(self) -> dict[str, Any]:
+    def _alarms(self) -> dict[str, object]:
         """Those of the box that are on: the next process reports when they are over."""
-        return {} if self._box_monitor is None else {"alarms": self._box_monitor.snapshot_alarms()}
+        return {} if self._box_monitor is None else {"alarms": self._box_monitor.alarms.snapshot()}
 
     async def sealed(self) -> None:
         """At the very end: what went out since the last commit is remembered as sealed."""
-        if self._manifest_schedule.changed:
+        if self._manifest_schedule.manifests.changed:
             await self._writer.commit(())  # it rides in each commit
 
     # -- after a start ---------------------------------------------------------------------------
@@ -263,18 +290,17 @@ class WindowCommitter:
 
     async def _restore(self) -> PreviousRun | None:
         """States of the former process, as of its last committed window."""
-        kept = {owner: await self._writer.state(owner) for owner in STATE_OWNERS}
-        states = {
-            owner: msgpack.unpackb(state[1])
-            for owner, state in kept.items()
-            if state is not None and state[0] == STATE_VERSION
-        }
+        states: dict[str, Any] = {}
+        for owner in STATE_OWNERS:
+            stored = await self._writer.state(owner)
+            if (kept := unpack_state(stored, STATE_VERSION)) is not None:
+                states[owner] = kept
         if "judge" in states:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
         if "alarms" in states and self._box_monitor is not None:
-            self._box_monitor.restore_alarms(states["alarms"])
+            self._box_monitor.alarms.restore(states["alarms"])
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])
@@ -313,9 +339,9 @@ class WindowCommitter:
 
     # -- commits ---------------------------------------------------------------------------------
 
-    async def _cut(self, now: Stamp, why: str) -> None:
+    async def _cut(self, now: Stamp, why: CutReason) -> None:
         """Time became known, or jumped: the open window ends here, and says so."""
-        body = {"event": "clock", "reason": why, "text": CUT_TEXTS[why]}
+        body = ClockCut(reason=why, text=CUT_TEXTS[why])
         at_ns = now.mono_ns
         self._urgent.waiting.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
         await self.close(at_ns, partial=True)
@@ -330,7 +356,7 @@ class WindowCommitter:
         await self._commit(drafts, {**states, **self._as_of_the_end()})
         self._stage.drop_others()
 
-    def _as_of_the_end(self) -> dict[str, Any]:
+    def _as_of_the_end(self) -> dict[str, object]:
         """State that belongs to the drafts of a close: taken before anything else can happen."""
         pipeline = self._pipeline
         return {"engine": pipeline.engine.snapshot(), "flags": pipeline.judge.snapshot_flags()}
@@ -359,21 +385,30 @@ class WindowCommitter:
                 self._epoch.epoch,
             )  # fmt: skip
             packed = {
-                owner: (STATE_VERSION, msgpack.packb(state))
+                owner: pack_state(STATE_VERSION, state)
                 for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
             }
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
             mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
-            stored: list[StoredRecord] = await self._writer.commit(rows, packed, clock=mark)
+            stored = await self._writer.commit(rows, packed, clock=mark)
+            self._progress.done("committer", self._clock.now().mono_ns)
             self._offer(stored)
 
 
 def _with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:
     """Summaries of devices that report conditions have them, too."""
     return [
-        replace(draft, body={**draft.body, "health": sorted(devices[draft.source].health)})
-        if "points" in draft.body and draft.source in devices and devices[draft.source].health
+        _with_conditions(draft, draft.body, devices[draft.source])
+        if isinstance(draft.body, Air | Energy | LoopCard) and draft.source in devices
         else draft
         for draft in drafts
     ]
+
+
+def _with_conditions(draft: Draft, body: AnyDevice, conditions: DeviceConditions) -> Draft:
+    if not conditions.health:
+        return draft
+    body = copy(body)
+    body.health = sorted(conditions.health)
+    return replace(draft, body=body)

@@ -4,6 +4,7 @@ from collections import deque
 from typing import Final
 
 from edge.core import Stamp
+from edge.wire.contract.boxevent import CutReason
 
 # The wall moved by more than this against the monotonic clock. A leap second is no step: the next
 # boundary is one second off, and that is all.
@@ -29,7 +30,7 @@ class WindowSchedule:
             _offset(now) if now.tq.is_synchronised else None
         )  # wall - monotonic, trusted
         self._looked_ns = self._opened_ns = now.mono_ns
-        self._due: str | None = None
+        self._due: CutReason | None = None
         self._cuts: deque[int] = deque(maxlen=CUTS_PER_HOUR)
         self._doubt_ns: tuple[int, int] | None = None  # between these looks the wall was set
         self.end_ns = self._next(now)
@@ -47,7 +48,7 @@ class WindowSchedule:
         from_ns, to_ns = self._doubt_ns
         return from_ns < self.end_ns and to_ns > self._opened_ns
 
-    def cut(self, now: Stamp) -> str | None:
+    def cut(self, now: Stamp) -> CutReason | None:
         """Why the open window has to end now: `synchronised`, `step`, or not at all.
 
         A window whose end has come is closed there first, and the next one is cut. Of a clock

@@ -107,9 +107,11 @@ class BoxAlarms:
     def on(self) -> tuple[str, ...]:
         return tuple(word for word in ALARM_WORDS if word in self._on)
 
-    def restore(self, words: Mapping[str, str]) -> None:
-        """What a former process had reported; they go off here when they are well."""
-        self._on.update({word: str(words[word]) for word in ALARM_WORDS if word in words})
+    def restore(self, state: object) -> None:
+        """What a former process had reported: the platform believes that they are still on, and
+        they go off here when they are well. What is no map says of none."""
+        if isinstance(state, Mapping):
+            self._on.update({word: str(state[word]) for word in ALARM_WORDS if word in state})
 
     def snapshot(self) -> dict[str, str]:
         """What is on, with its sentence: for records, and for `restore` of the next process."""

@@ -9,10 +9,10 @@ import contextlib
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from edge.core import Clock
 from edge.core.printable import printable
 from edge.health.countergrowth import DAY_NS, HOUR_NS
 
@@ -44,16 +44,14 @@ class LogCounts:
 
 
 class LogLimit(logging.Filter):
-    """Sits on a handler: `LogLimit(handler, now_ns).install()`. Any thread may log."""
+    """Sits on a handler: `LogLimit(handler, clock).install()`. Any thread may log."""
 
-    def __init__(
-        self, handler: logging.Handler, now_ns: Callable[[], int], budget: int = BYTES_A_DAY
-    ) -> None:
+    def __init__(self, handler: logging.Handler, clock: Clock, budget: int = BYTES_A_DAY) -> None:
         super().__init__()
-        self._handler, self._now_ns, self._budget = handler, now_ns, budget
+        self._handler, self._clock, self._budget = handler, clock, budget
         self._lock = threading.Lock()
         self._kinds: OrderedDict[tuple[str, str], _Kind] = OrderedDict()
-        self._day_ns = self._hour_ns = now_ns()
+        self._day_ns = self._hour_ns = clock.now().mono_ns
         self._spent = 0  # bytes, of this day
         self._short = False  # a line of this day had no room
         self._lines = self._bytes = self._suppressed = 0
@@ -72,7 +70,7 @@ class LogLimit(logging.Filter):
         with contextlib.suppress(Exception):  # the handler reports one without a form
             key = (record.name, str(record.msg)[:TEMPLATE_LIMIT])
             size = len(self._handler.format(record).encode("utf-8", "replace")) + 1
-        now_ns = self._now_ns()
+        now_ns = self._clock.now().mono_ns
         with self._lock:
             summary = self._turn(now_ns)
             passes = self._passes(key, record.levelno, size, now_ns)
@@ -82,7 +80,7 @@ class LogLimit(logging.Filter):
     def tick(self) -> None:
         """Time passes without a line; the hourly one may be due."""
         with self._lock:
-            summary = self._turn(self._now_ns())
+            summary = self._turn(self._clock.now().mono_ns)
         self._emit(summary)
 
     def counts(self) -> LogCounts:

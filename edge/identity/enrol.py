@@ -62,7 +62,7 @@ class Enrolment:
 
     def run(self) -> Outcome:
         """Until there is an identity that works, for days if need be; or there is no claim."""
-        self.started_s = self.watch.clock.mono_s()
+        self.started_s = self.watch.mono_s()
         self.store.remove_leftovers()
         bundle = self.store.current() or self.store.use_pending() or self._wait()
         if not isinstance(bundle, IdentityBundle):
@@ -204,13 +204,13 @@ class Enrolment:
 
     def _pause(self, status: EnrolmentStatus, claim: str, wait_s: float) -> None:
         """Wait, and keep account of it over restarts: a technician wants to know since when."""
-        kept, now_s = self.store.pending(claim), self.watch.clock.mono_s()
+        kept, now_s = self.store.pending(claim), self.watch.mono_s()
         waited_s = kept.waited_s + now_s - self.started_s
         self.status_writer.write(replace(status, since_s=waited_s))
-        self.watch.clock.sleep(wait_s)
-        waited_s += self.watch.clock.mono_s() - now_s
+        self.watch.wait(wait_s)
+        waited_s += self.watch.mono_s() - now_s
         if kept.tries == 0 or waited_s - kept.waited_s >= COUNTED_S:
-            self.started_s = self.watch.clock.mono_s()
+            self.started_s = self.watch.mono_s()
             record = PendingWait(claim, int(waited_s), kept.tries + 1)
             self.store.put(statefolder.PENDING, msgspec.json.encode(record))
 

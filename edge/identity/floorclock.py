@@ -4,58 +4,28 @@ Waiting uses monotonic time only. The wall is believed when the kernel says sync
 lies between the floor and ten years beyond it. The floor is the date of this program, or the first
 day of a certificate that was verified. What a server's `Date` says helps to plan a renewal, and is
 no floor: one server with a wrong clock would lock out every box that has none.
-Source: adjtimex(2): it returns TIME_ERROR (5) while nothing disciplines the clock.
 """
 
-import ctypes
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
+from edge.core import BlockingClock
 from edge.core.release import RELEASED
 from edge.durable import atomicwrite
 from edge.durable.readfile import read_file
 
-TIME_ERROR: Final = 5
-TIMEX_BYTES: Final = 208  # struct timex on 64-bit Linux
 GRACE: Final = timedelta(days=1)  # two clocks may differ by so much, and both be right enough
 HORIZON: Final = timedelta(days=3653)
 FLOOR_STEP: Final = timedelta(days=1)  # the floor is not written more often: it wears the card
 FLOOR_FILE: Final = "floor"
 
 
-class TimeSource(Protocol):
-    """A clock. `wall` is None while nobody vouches for it."""
-
-    def mono_s(self) -> float: ...
-    def wall(self) -> datetime | None: ...
-    def sleep(self, seconds: float) -> None: ...
-
-
-class SystemTimeSource:
-    """The kernel's."""
-
-    def mono_s(self) -> float:
-        return time.monotonic()
-
-    def wall(self) -> datetime | None:
-        buffer = ctypes.create_string_buffer(TIMEX_BYTES)  # modes = 0: nothing is set
-        state = ctypes.CDLL(None).adjtimex(buffer)
-        if state < 0 or state == TIME_ERROR:
-            return None
-        # the port `Clock` is the daemon's; this process has no loop and no daemon
-        return datetime.now(UTC)  # noqa: TID251
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-
-
 class FloorClock:
     """A clock with a floor that is kept in the state folder. Any file there may be missing."""
 
-    def __init__(self, clock: TimeSource, folder: Path) -> None:
-        self.clock = clock
+    def __init__(self, clock: BlockingClock, folder: Path) -> None:
+        self._clock = clock
         self._path = folder / FLOOR_FILE
         built = datetime(RELEASED.year, RELEASED.month, RELEASED.day, tzinfo=UTC)
         self._built = built
@@ -64,24 +34,30 @@ class FloorClock:
 
     def wall(self) -> datetime | None:
         """The time, where it can be believed."""
-        now = self.clock.wall()
-        if now is None or not self.floor - GRACE <= now <= self.floor + HORIZON:
-            return None
-        return now
+        at = self._clock.now()
+        now = at.utc()
+        likely = self.floor - GRACE <= now <= self.floor + HORIZON
+        return now if at.tq.is_synchronised and likely else None
+
+    def mono_s(self) -> float:
+        return self._clock.now().mono_ns / 1e9
+
+    def wait(self, seconds: float) -> None:
+        self._clock.wait_until(self._clock.now().mono_ns + int(seconds * 1e9))
 
     def note_server_time(self, moment: datetime) -> None:
         """The clock of the server, seen over a connection that was verified. What cannot be is
         ignored.
         """
         if moment <= self._built + 2 * HORIZON:
-            self._stated = moment, self.clock.mono_s()
+            self._stated = moment, self.mono_s()
 
     def estimate(self) -> datetime | None:
         """The time for planning: ours, else the server's; None when neither is known."""
         now = self.wall()
         if now is None and self._stated is not None:
             moment, at_s = self._stated
-            now = moment + timedelta(seconds=self.clock.mono_s() - at_s)
+            now = moment + timedelta(seconds=self.mono_s() - at_s)
         return now
 
     def raise_floor(self, moment: datetime) -> None:

@@ -21,12 +21,13 @@ from edge.identity import certs, httpsclient
 from edge.identity.bootpartition import BOOT_FOLDER, BootPartition
 from edge.identity.enrol import Enrolment
 from edge.identity.enrolstatus import StatusWriter
-from edge.identity.floorclock import FloorClock, SystemTimeSource
+from edge.identity.floorclock import FloorClock
 from edge.identity.identitybundle import IdentityBundle
 from edge.identity.names import comparison_code
 from edge.identity.offline import enrol_offline
 from edge.identity.renew import LINE_LIMIT, MARKER, Renewal
 from edge.identity.statefolder import SITE, StateFolder
+from edge.kernelclock import KernelClock
 from edge.terminal import Parser, echo, log_faults, log_to_stderr
 
 LOG: Final = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         return _forget(store, bool(args.yes))
     if args.verb == "status":
         return _status(store)
-    clock, status_writer = FloorClock(SystemTimeSource(), args.state), StatusWriter(boot)
+    clock, status_writer = FloorClock(KernelClock(), args.state), StatusWriter(boot)
     # jitter has to differ between boxes that got power in the same second
     enrolment = Enrolment(
         store, boot, clock, httpsclient.https_request, status_writer, random.SystemRandom()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from copy import copy
+from dataclasses import replace
+from typing import cast
+
+from msgspec import UNSET
 
 from edge.core import Draft, Stream
 from edge.infer.approaches import ApproachVerdict
 from edge.infer.loops.looppart import LoopNotes
 from edge.infer.series import SHOWN_ONSET, SeriesVerdict
 from edge.infer.sites import LaneSite
+from edge.wire.contract.points import Air, Energy
+from edge.wire.contract.traffic import Lane, LaneAnomalies
 
 
 def annotate_loops(drafts: list[Draft], notes: Mapping[str, LoopNotes]) -> None:
@@ -18,7 +24,10 @@ def annotate_loops(drafts: list[Draft], notes: Mapping[str, LoopNotes]) -> None:
         return
     for i, draft in enumerate(drafts):
         if draft.stream is Stream.TRAFFIC and draft.source in notes:
-            drafts[i] = _with(draft, {"loops": notes[draft.source]})
+            body = copy(draft.body)
+            assert isinstance(body, Lane)
+            body.loops = notes[draft.source]
+            drafts[i] = replace(draft, body=body)
 
 
 def annotate_approaches(
@@ -31,9 +40,12 @@ def annotate_approaches(
         v = last.get(site.approach) if site else None
         if v is None:
             continue
-        later = {"p_congested_5": v.p5, "p_congested_15": v.p15}
-        ahead = {key: p for key, p in later.items() if p is not None}
-        drafts[i] = _with(draft, {"p_congested": v.p, **ahead})
+        body = copy(draft.body)
+        assert isinstance(body, Lane)
+        body.p_congested = v.p
+        body.p_congested_5 = UNSET if v.p5 is None else v.p5
+        body.p_congested_15 = UNSET if v.p15 is None else v.p15
+        drafts[i] = replace(draft, body=body)
 
 
 def annotate_series(drafts: list[Draft], verdicts: Sequence[SeriesVerdict]) -> None:
@@ -47,9 +59,10 @@ def annotate_series(drafts: list[Draft], verdicts: Sequence[SeriesVerdict]) -> N
         return
     for i, draft in enumerate(drafts):
         if draft.stream is not Stream.EVENT and draft.source in odd:
-            drafts[i] = _with(draft, {"anomaly": odd[draft.source]})
-
-
-def _with(draft: Draft, more: Mapping[str, Any]) -> Draft:
-    body = {**draft.body, **more}
-    return Draft(draft.stream, draft.source, draft.from_ns, draft.to_ns, body)
+            body = copy(draft.body)
+            if isinstance(body, Lane):
+                body.anomaly = cast("LaneAnomalies", odd[draft.source])
+            else:
+                assert isinstance(body, Air | Energy)
+                body.anomaly = odd[draft.source]
+            drafts[i] = replace(draft, body=body)

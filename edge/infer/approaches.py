@@ -188,7 +188,7 @@ class ApproachJudge:
                 self._last[name] = no_verdict(name)
         self._behind.append(({}, gap_s))
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """State as of the last window, JSON-like."""
         rows = self._rows()
         whole = b"".join(rows[name] for name in self.names) if len(rows) == len(self.names) else b""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-CAUSE_TEXTS: Final = dict(event="shows an unusual event, and so do its neighbours") | {
+from edge.wire.contract.event import Cause
+
+CAUSE_TEXTS: Final[Mapping[Cause, str]] = {
+    "event": "shows an unusual event, and so do its neighbours",
     "spike": "jumped",
     "stuck": "repeats exactly the same value",
     "dropout": "dropped to zero",
@@ -34,7 +37,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def name_cause(oddity: Sequence[float], value: float, samples: int) -> str:
+def name_cause(oddity: Sequence[float], value: float, samples: int) -> Cause:
     """One word. `oddity` is a row of the model's output; `samples` since the onset."""
     was = dict(zip(COLUMNS, oddity, strict=True))
     low = max(was["low"], was["below"])
@@ -46,7 +49,7 @@ def name_cause(oddity: Sequence[float], value: float, samples: int) -> str:
         return "shift"
     if abs(was["signed"]) >= LARGE:
         return "spike"
-    kinds = {
+    kinds: dict[Cause, float] = {
         "drift": max(was["drift"], was["hours"]),
         "noise": max(was["zigzag"], was["energy"]),
         "scale": was["pace"],

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.infer.bundlemanifest import BundleManifest
+from edge.wire.contract.models import Drift
 
 if TYPE_CHECKING:
     from edge.infer.modelsession import Tensor
@@ -107,7 +108,7 @@ class DriftMonitor:
             self._hours.append([[0] * len(one.shares) for one in self._references])
             self._watched.append(0)
 
-    def measured(self) -> dict[str, Any] | None:
+    def measured(self) -> Drift | None:
         """The column that is furthest away over the last day; None without a reference.
 
         `psi` is None, and `text` says why, until a day is nearly full.
@@ -122,16 +123,16 @@ class DriftMonitor:
                 found.append((psi(counts, one.shares), place))
         if hours < MIN_HOURS or not found:
             text = f"not known yet: {hours} of {MIN_HOURS} hours have been seen"
-            return {"psi": None, "column": None, "hours": hours, "text": text}
+            return Drift(psi=None, column=None, hours=hours, text=text)
         worst, place = max(found)
         one = self._references[place]
         what = "inputs" if one.tensor in self._inputs else "answers"
         text = (
             f"{what} differ from the training data; most in {one.name}" if worst > LARGE_PSI else ""
         )
-        return {"psi": round(worst, 3), "column": one.name, "hours": hours, "text": text}
+        return Drift(psi=round(worst, 3), column=one.name, hours=hours, text=text)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """The buckets, the oldest first, JSON-like."""
         return {
             "v": VERSION,

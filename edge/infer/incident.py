@@ -136,7 +136,7 @@ class Incidents:
             if pair.age_s >= STALE_S:
                 pair.forget()
 
-    def snapshot(self) -> list[dict[str, Any]]:
+    def snapshot(self) -> list[dict[str, object]]:
         """Of each pair what it remembers, JSON-like, 150 bytes: to be kept with each window."""
         return [
             {

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from edge.core import DoubtedLoop, Draft, LoopTick, Stream
 from edge.infer import annotate, judgeevents
 from edge.infer.approaches import QUIET_S, ApproachJudge
@@ -27,6 +29,7 @@ from edge.infer.series import SeriesJudge
 from edge.infer.seriesfeatures import series_samples
 from edge.infer.shadow import Shadow, candidate_of
 from edge.infer.sites import ApproachSite, LaneSite
+from edge.wire.contract.models import Model, ModelName, Models
 from models import BUNDLES
 
 __all__ = ["ApproachSite", "Judge", "JudgeSetup", "LaneSite", "Verdict"]
@@ -34,7 +37,7 @@ __all__ = ["ApproachSite", "Judge", "JudgeSetup", "LaneSite", "Verdict"]
 log = logging.getLogger(__name__)
 
 WHOLE_WINDOW: Final = 0.9  # periods: a shorter window is a missing step for the series
-NAMES: Final = ("loopfault", "congestion", "anomaly")
+NAMES: Final[tuple[ModelName, ...]] = ("loopfault", "congestion", "anomaly")
 
 
 Recount = Callable[[Sequence[Draft], Collection[DoubtedLoop]], list[Draft]]
@@ -221,7 +224,7 @@ class Judge:
         parts = dict(zip(NAMES, (self._loops, self._approaches, self._series), strict=True))
         return {name: part for name, part in parts.items() if part is not None}
 
-    def status(self) -> dict[str, Any]:
+    def models(self) -> Models:
         """For people and for the retained description: which model answers, and if not, why."""
         parts = self._parts
         return {name: _status(parts[name]) if name in parts else None for name in NAMES}
@@ -250,6 +253,7 @@ def _shadow(name: str, folder: Path | None) -> Shadow | None:
     )
 
 
-def _status(part: ApproachJudge | SeriesJudge | LoopPart) -> dict[str, Any]:
-    shadow = {"shadow": part.shadow.report()} if part.shadow else {}
-    return {**part.guard.status(), **shadow}
+def _status(part: ApproachJudge | SeriesJudge | LoopPart) -> Model:
+    found = part.guard.status()
+    found.shadow = part.shadow.report() if part.shadow else UNSET
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from msgspec import UNSET
 
 from edge.core import Draft, Stream
 from edge.infer.approaches import ApproachVerdict
@@ -10,6 +10,7 @@ from edge.infer.cause import CAUSE_TEXTS, ORIGIN_TEXTS
 from edge.infer.incident import IncidentVerdict
 from edge.infer.series import SeriesVerdict
 from edge.infer.seriesfeatures import SeriesKey
+from edge.wire.contract.event import Anomaly, Congestion, Incident
 
 
 def congestion_event(end_ns: int, v: ApproachVerdict) -> Draft:
@@ -22,16 +23,16 @@ def congestion_event(end_ns: int, v: ApproachVerdict) -> Draft:
     else:
         seen = f": {v.reason}" if v.reason else ""
         text = f"The congestion on {v.approach} has ended{seen} (decided by the {v.by})."
-    body: dict[str, Any] = {
-        "event": "congestion",
-        "state": v.turn,
-        "approach": v.approach,
-        "p": v.p,
-        "by": v.by,
-        "text": text,
-    }
-    body |= {key: p for key, p in (("p5", v.p5), ("p15", v.p15)) if p is not None}
-    body |= {"reason": v.reason} if v.reason else {}
+    body = Congestion(
+        state="on" if v.turn == "on" else "off",
+        approach=v.approach,
+        p=v.p,
+        by=v.by,
+        text=text,
+        p5=UNSET if v.p5 is None else v.p5,
+        p15=UNSET if v.p15 is None else v.p15,
+        reason=v.reason or UNSET,
+    )
     return Draft(Stream.EVENT, v.approach, end_ns, end_ns, body)
 
 
@@ -44,17 +45,16 @@ def anomaly_event(end_ns: int, v: SeriesVerdict) -> Draft:
         text += f" (decided by the {v.by})."
     else:
         text = f"{point} of {source} behaves as usual again (decided by the {v.by})."
-    body = {
-        "event": "anomaly",
-        "state": v.turn,
-        "point": point,
-        "score": odd.level,
-        "onset": odd.onset,
-        "cause": odd.cause if v.turn == "on" else None,
-        "meant": v.meant if v.turn == "on" else None,
-        "by": v.by,
-        "text": text,
-    }
+    body = Anomaly(
+        state="on" if v.turn == "on" else "off",
+        point=point,
+        score=odd.level,
+        onset=odd.onset,
+        cause=odd.cause if v.turn == "on" else None,
+        meant=v.meant if v.turn == "on" else None,
+        by=v.by,
+        text=text,
+    )
     return Draft(Stream.EVENT, source, end_ns, end_ns, body)
 
 
@@ -68,49 +68,34 @@ def incident_event(end_ns: int, v: IncidentVerdict) -> Draft:
         text = f"There is no sign of an incident {between} any more{seen} (decided by the {v.by})."
     else:
         text = f"It is no longer known whether something blocks the road {between}."
-    body = {
-        "event": "incident",
-        "state": v.turn,
-        "upstream": v.upstream,
-        "downstream": v.downstream,
-        "by": v.by,
-        "text": text,
-    }
+    body = Incident(
+        state="on" if v.turn == "on" else "off",
+        upstream=v.upstream,
+        downstream=v.downstream,
+        by=v.by,
+        text=text,
+    )
     return Draft(Stream.EVENT, v.upstream, end_ns, end_ns, body)
 
 
 def unwatched_incident(end_ns: int, upstream: str, downstream: str) -> Draft:
     """A suspicion was up when the configuration gave up its stations."""
     road = f"The road between {upstream} and {downstream}"
-    body: dict[str, Any] = {
-        "event": "incident",
-        "state": "off",
-        "upstream": upstream,
-        "downstream": downstream,
-        "text": f"{road} is no longer watched, so the flag is closed.",
-    }
+    text = f"{road} is no longer watched, so the flag is closed."
+    body = Incident(state="off", upstream=upstream, downstream=downstream, text=text)
     return Draft(Stream.EVENT, upstream, end_ns, end_ns, body)
 
 
 def unwatched_approach(end_ns: int, approach: str) -> Draft:
     """A flag was up when the configuration gave up its approach: nobody else would clear it."""
-    body: dict[str, Any] = {
-        "event": "congestion",
-        "state": "off",
-        "approach": approach,
-        "p": None,
-        "text": f"Congestion on {approach} is no longer watched, so the flag is closed.",
-    }
+    text = f"Congestion on {approach} is no longer watched, so the flag is closed."
+    body = Congestion(state="off", approach=approach, p=None, text=text)
     return Draft(Stream.EVENT, approach, end_ns, end_ns, body)
 
 
 def unwatched_series(end_ns: int, key: SeriesKey) -> Draft:
     """A flag was up when the configuration gave up its series: nobody else would clear it."""
     source, point = key
-    body: dict[str, Any] = {
-        "event": "anomaly",
-        "state": "off",
-        "point": point,
-        "text": f"{point} of {source} is no longer watched, so the flag is closed.",
-    }
+    text = f"{point} of {source} is no longer watched, so the flag is closed."
+    body = Anomaly(state="off", point=point, text=text)
     return Draft(Stream.EVENT, source, end_ns, end_ns, body)

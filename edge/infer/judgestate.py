@@ -59,7 +59,7 @@ class JudgeState:
     approaches: Mapping[str, ApproachState] = field(default_factory=dict)
     series: Mapping[SeriesKey, SeriesState] = field(default_factory=dict)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """As msgpack takes it."""
         return {
             "v": VERSION,

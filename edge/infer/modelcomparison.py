@@ -74,15 +74,19 @@ class ModelComparison:
                 Disagreement(at_ns, name, one.raised, two.raised, live.up, candidate.up)
             )
 
+    @property
+    def difference(self) -> float | None:
+        """Mean absolute difference of what raises flags."""
+        return round(self._differ / self.samples, 4) if self.samples else None
+
     def report(self) -> dict[str, Any]:
         """Counts of samples and turns, and the mean absolute difference of what raises flags."""
-        n = self.samples
         return {
-            "samples": n,
+            "samples": self.samples,
             "agree": self.agree,
             "only_live": self.only_live,
             "only_candidate": self.only_candidate,
             "on_live": self.on_live,
             "on_candidate": self.on_candidate,
-            "difference": round(self._differ / n, 4) if n else None,
+            "difference": self.difference,
         }

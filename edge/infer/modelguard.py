@@ -15,6 +15,7 @@ from edge.infer.bundlemanifest import BundleManifest, ModelError, ModelInputErro
 from edge.infer.drift import DriftMonitor
 from edge.infer.modelsession import ModelSession
 from edge.infer.previousmodel import previous_bundle
+from edge.wire.contract.models import Model
 
 if TYPE_CHECKING:
     from edge.infer.modelsession import Tensor
@@ -189,7 +190,7 @@ class ModelGuard:
         """Of the model that this bundle holds; empty when there is none."""
         return self.manifest.sha256 if self.manifest else ""
 
-    def snapshot(self) -> dict[str, Any] | None:
+    def snapshot(self) -> dict[str, object] | None:
         """What was seen of inputs and answers, with the model's checksum; None for nothing."""
         if self.drift is None:  # what waits for its model is not lost
             return {"model": self.sha256, "drift": dict(self._saved)} if self._saved else None
@@ -207,7 +208,7 @@ class ModelGuard:
         else:
             self._saved = dict(saved["drift"])
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Model:
         """For people: which model, whether it answers, and if not, why not.
 
         `instead` says which model made room for this one, and why; it is empty otherwise.
@@ -215,13 +216,13 @@ class ModelGuard:
         known, session = self.manifest, self.session
         answers = session is not None and not self.failures and not self.refused
         grew_mb = session.grew_mb if session else None
-        return {
-            "model": f"{known.name} {known.version}" if known else None,
-            "sha256": self.sha256[:12],
-            "answers": "model" if answers else "rule",
-            "why": self.why,
-            "instead": self._given_up if self._at else "",
-            "ms": round(session.took_ms, 3) if session else None,
-            "mb": None if grew_mb is None else round(grew_mb, 1),
-            "drift": self.drift.measured() if self.drift else None,
-        }
+        return Model(
+            model=f"{known.name} {known.version}" if known else None,
+            sha256=self.sha256[:12],
+            answers="model" if answers else "rule",
+            why=self.why,
+            instead=self._given_up if self._at else "",
+            ms=round(session.took_ms, 3) if session else None,
+            mb=None if grew_mb is None else round(grew_mb, 1),
+            drift=self.drift.measured() if self.drift else None,
+        )

@@ -51,7 +51,7 @@ class RaisedFlags:
         self._gone_loops: Mapping[str, Any] = {}
         self._sought: dict[SeriesKey, SeriesState] = {}
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For msgpack. Some 750 bytes for an approach, 1,700 for a series whose flag is up."""
         series = self._series.snapshot_flags() if self._series else {}
         kept = JudgeState(

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from edge.wire.contract.event import Cause
+
 ROBUST_Z: Final = "rule robust z"
 WARMUP_SAMPLES: Final = 30  # samples before the first onset
 Z_THRESHOLD: Final = 6.0  # robust deviations
@@ -24,7 +26,7 @@ class Oddity:
 
     onset: float
     level: float
-    cause: str | None
+    cause: Cause | None
 
 
 class RobustZRule:
@@ -79,7 +81,7 @@ class RobustZRule:
         if not repeats and stuck <= 1.0:
             self.longest = max(self.longest * 0.998, float(self.run))
         self.run, self.last = repeats, value
-        cause = None
+        cause: Cause | None = None
         if self.level > 0.05:
             cause = "stuck" if stuck > z else "dropout" if value == 0.0 else "spike"
         return Oddity(onset, self.level, cause)

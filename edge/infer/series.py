@@ -185,7 +185,7 @@ class SeriesJudge:
         if self._places:
             self._past.missing(steps, forgotten=forgotten)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """State as of the last window, for msgpack. The rule starts anew after a restart."""
         keys = list(self._places)
         data, begun = self._rows.snapshot(keys)

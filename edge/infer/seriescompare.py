@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from edge.infer.bundlemanifest import ModelError, read_manifest
 from edge.infer.modelcomparison import ModelComparison, ModelFlags
@@ -30,7 +29,7 @@ class FlagDifference:
 class SeriesReport:
     """Of one series: counts as `ModelComparison` has them, and where the flags began to differ."""
 
-    counts: dict[str, Any]
+    counts: dict[str, object]
     differs: list[FlagDifference]
 
 

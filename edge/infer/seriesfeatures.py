@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from edge.core import Draft, Reason, Stream, uncertain
+from edge.core import Draft, Reason, uncertain
 from edge.infer.sites import LaneSite
+from edge.wire.contract.points import Air, Energy, Gauge, Total
+from edge.wire.contract.traffic import Lane
 
-SERIES_STREAMS: Final = (Stream.AIR, Stream.ENERGY)
 LEAST_COVER: Final = 0.1  # of the window: what is known of less says nothing
 UNCERTAIN_LOOP: Final = str(uncertain(Reason.LOOP))
 LARGEST: Final = 1e12  # what is larger is as odd as this; it keeps single precision finite
@@ -41,28 +42,29 @@ def series_samples(
     """
     out: dict[SeriesKey, SeriesSample] = {}
     for draft in drafts:
-        if lanes and draft.stream is Stream.TRAFFIC and draft.source in lanes:
-            out |= _lane(draft, lanes[draft.source])
-        if draft.stream not in SERIES_STREAMS:
+        body = draft.body
+        if isinstance(body, Lane) and lanes and draft.source in lanes:
+            out |= _lane(draft, body, lanes[draft.source])
+        if not isinstance(body, Air | Energy):
             continue
-        covered = _covered(draft)
-        for name, point in draft.body.get("points", {}).items():
+        for name, point in body.points.items():
             group = f"{draft.stream.value}/{name}"
-            out[draft.source, name] = _reading(draft, point, covered, period_s, group)
+            covered_s = body.covered_s if _covered(draft, body) else None
+            out[draft.source, name] = _reading(point, covered_s, period_s, group)
     return out
 
 
 def _reading(
-    draft: Draft, point: Mapping[str, Any], covered: bool, period_s: float, group: str
+    point: Gauge | Total, covered_s: float | None, period_s: float, group: str
 ) -> SeriesSample:
-    quantum = float(point.get("step") or 0.0)
-    value = point.get("mean")
-    if "delta" in point:
-        value = point["delta"]
-        seen_s = draft.body.get("covered_s", (draft.to_ns - draft.from_ns) / 1e9)
-        if value is not None and covered and seen_s:
-            value = value * period_s / seen_s  # less time, less growth: judge that of a period
-    return _sample(value if covered else None, quantum, group)
+    if covered_s is None:
+        return _sample(None, point.step, group)
+    if isinstance(point, Gauge):
+        return _sample(point.mean, point.step, group)
+    grown = point.delta
+    if grown is not None and covered_s:
+        grown = grown * period_s / covered_s  # less time, less growth: judge that of a period
+    return _sample(grown, point.step, group)
 
 
 def _sample(value: float | None, quantum: float, group: str, road: bool = False) -> SeriesSample:
@@ -71,18 +73,17 @@ def _sample(value: float | None, quantum: float, group: str, road: bool = False)
     return SeriesSample(max(-LARGEST, min(LARGEST, float(value))), quantum, group, road)
 
 
-def _lane(draft: Draft, site: LaneSite) -> dict[SeriesKey, SeriesSample]:
+def _lane(draft: Draft, body: Lane, site: LaneSite) -> dict[SeriesKey, SeriesSample]:
     """Vehicles an hour, occupancy, and the space mean of the speed in km/h; neighbours are the
     lanes of the approach."""
-    body, covered_s = draft.body, draft.body.get("covered_s") or 0.0
     # what a doubted loop has counted is neither odd nor usual
-    known = _covered(draft) and covered_s > 0 and UNCERTAIN_LOOP not in body.get("quality", ())
-    volume, speed = body.get("volume"), body.get("speed") or {}
-    an_hour = 3600.0 / covered_s if known else 0.0
+    known = _covered(draft, body) and body.covered_s > 0 and UNCERTAIN_LOOP not in body.quality
+    volume, speed = body.volume, body.speed
+    an_hour = 3600.0 / body.covered_s if known else 0.0
     values = {
         "volume": (None if volume is None else volume * an_hour, an_hour),
-        "occupancy": (body.get("occupancy"), 0.0001),
-        "speed": (speed.get("harmonic"), 0.0),
+        "occupancy": (body.occupancy, 0.0001),
+        "speed": (speed.harmonic if speed else None, 0.0),
     }
     return {
         (draft.source, name): _sample(
@@ -92,6 +93,6 @@ def _lane(draft: Draft, site: LaneSite) -> dict[SeriesKey, SeriesSample]:
     }
 
 
-def _covered(draft: Draft) -> bool:
+def _covered(draft: Draft, body: Lane | Air | Energy) -> bool:
     whole_s = (draft.to_ns - draft.from_ns) / 1e9
-    return bool(draft.body.get("covered_s", whole_s) > LEAST_COVER * whole_s)
+    return body.covered_s > LEAST_COVER * whole_s

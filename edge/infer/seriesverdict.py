@@ -10,6 +10,7 @@ from edge.infer.cause import CauseOrigin, cause_origin, name_cause
 from edge.infer.hysteresis import FlagTurn
 from edge.infer.robustz import Oddity
 from edge.infer.seriesfeatures import SeriesKey, SeriesSample
+from edge.wire.contract.event import Cause
 
 OddityAndOrigin = tuple[Oddity, CauseOrigin | None]
 
@@ -42,7 +43,7 @@ def read_verdicts(
         if value is not None and matters(place, onset, level):
             row = outputs[2][place].tolist()
             whose = cause_origin(_neighbour_surprises(key, samples, places, surprises))
-            why = "event" if whose == "world" else name_cause(row, value, since[place])
+            why: Cause = "event" if whose == "world" else name_cause(row, value, since[place])
             verdicts[place] = Oddity(round(onset, 3), round(level, 3), why), whose
     return verdicts
 

@@ -20,6 +20,7 @@ from edge.infer.bundlemanifest import BundleManifest, ModelError, ModelInputErro
 from edge.infer.modelcomparison import ModelComparison, ModelFlags
 from edge.infer.modelsession import ModelSession
 from edge.infer.stepper import Stepper
+from edge.wire.contract.models import Candidate, DisagreementStatus
 
 if TYPE_CHECKING:
     from edge.infer.modelsession import Tensor
@@ -138,32 +139,38 @@ class Shadow:
         log.warning("candidate for model %s: %s; it is dropped", self.name, why)
         self.dropped, self._stepper = why, None
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> Candidate:
         """For people: what runs, how it compares, how long it takes, or why it was dropped.
 
         `last` are the latest disagreements, each so many seconds before the latest window.
         """
         own = self._stepper.session.manifest if self._stepper else None
         compared = self._compared
-        return {
-            "model": f"{own.name} {own.version}" if own else None,
-            "sha256": own.sha256[:12] if own else "",
-            "dropped": self.dropped,
-            "ms": round(self._all_ms / self._runs, 3) if self._runs else None,
-            "most_ms": round(self._most_ms, 3) if self._runs else None,
-            **(compared.report() if compared else {"samples": 0}),
-            "last": [
-                {
-                    "before_s": round((self._now_ns - one.at_ns) / 1e9, 1),
-                    "row": one.row,
-                    "live": "on" if one.live else "off",
-                    "candidate": "on" if one.candidate else "off",
-                    "live_score": round(one.live_up, 3),
-                    "candidate_score": round(one.candidate_up, 3),
-                }
+        found = Candidate(
+            model=f"{own.name} {own.version}" if own else None,
+            sha256=own.sha256[:12] if own else "",
+            dropped=self.dropped,
+            ms=round(self._all_ms / self._runs, 3) if self._runs else None,
+            most_ms=round(self._most_ms, 3) if self._runs else None,
+            samples=0,
+            last=[
+                DisagreementStatus(
+                    before_s=round((self._now_ns - one.at_ns) / 1e9, 1),
+                    row=one.row,
+                    live="on" if one.live else "off",
+                    candidate="on" if one.candidate else "off",
+                    live_score=round(one.live_up, 3),
+                    candidate_score=round(one.candidate_up, 3),
+                )
                 for one in (compared.last if compared else ())
             ],
-        }
+        )
+        if compared is not None:
+            found.samples, found.agree = compared.samples, compared.agree
+            found.only_live, found.only_candidate = compared.only_live, compared.only_candidate
+            found.on_live, found.on_candidate = compared.on_live, compared.on_candidate
+            found.difference = compared.difference
+        return found
 
 
 def _flags_of(

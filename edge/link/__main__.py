@@ -4,7 +4,6 @@ import argparse
 import logging
 import signal
 import sys
-import time
 import tomllib
 import zlib
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.signalevent import SignalEvent
 from edge.durable.atomicwrite import hidden_name, replace_file
+from edge.kernelclock import KernelClock, boottime_ns
 from edge.link import egress, linkoptions, profile
 from edge.link.daemonclient import DaemonClient
 from edge.link.dbus import DBusError, SystemDBus
@@ -79,10 +79,10 @@ def _run(given: argparse.Namespace) -> int:
     status_led = (
         None
         if found.status_led is None
-        else StatusLed(_line(found.chip, found.status_led, on=False))
+        else StatusLed(_line(found.chip, found.status_led, on=False), KernelClock())
     )
     spread_s = zlib.crc32(_read_text(Path("/etc/machine-id")).encode()) % SPREAD_S
-    bus = SystemDBus()
+    bus, clock = SystemDBus(), KernelClock(mono_ns=boottime_ns)
     watch = LinkWatch(
         WatchParts(
             options=found,
@@ -91,7 +91,7 @@ def _run(given: argparse.Namespace) -> int:
             state_file=LinkStateFile(
                 given.state / "link_state",
                 _read_text(Path("/proc/sys/kernel/random/boot_id")).strip(),
-                lambda: time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+                clock,
             ),
             daemon=DaemonClient(given.control),
             bus=bus,
@@ -103,7 +103,7 @@ def _run(given: argparse.Namespace) -> int:
     if status_led is not None:
         status_led.start()
     while not ended.is_set():
-        watch.look(time.clock_gettime(time.CLOCK_BOOTTIME))
+        watch.look(clock.now().mono_ns / 1e9)
         ended.wait(LOOK_S)
     watch.close()
     if status_led is not None:

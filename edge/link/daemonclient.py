@@ -18,7 +18,7 @@ from edge.link.linkstate import TakenStep
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[..., dict[str, Any] | None]
+Ask = Callable[..., dict[str, object] | None]
 
 
 @dataclass(frozen=True, slots=True)

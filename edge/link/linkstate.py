@@ -8,12 +8,12 @@ reboot had just been ordered: a disk that forgets costs reboots, and never cause
 import contextlib
 import logging
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from edge.core import Clock
 from edge.durable.atomicwrite import hidden_name, replace_file
 from edge.link.budget import Counter, Month
 from edge.link.ladder import LadderStep
@@ -70,15 +70,15 @@ class LinkState(msgspec.Struct, kw_only=True):
 class LinkStateFile:
     """The file of the link state: a checksum, a line of JSON."""
 
-    def __init__(self, path: Path, boot: str, mono_ns: Callable[[], int]) -> None:
-        self._path, self._boot, self._mono_ns = path, boot, mono_ns
+    def __init__(self, path: Path, boot: str, clock: Clock) -> None:
+        self._path, self._boot, self._clock = path, boot, clock
         self._saved_s = 0.0
         self.failure = ""  # why it could not be written last time
 
     def load(self) -> LinkState:
         """The link state, with this boot counted. A damaged file is put aside and said."""
         found = self._read()
-        now_s = self._mono_ns() / 1e9
+        now_s = self._clock.now().mono_ns / 1e9
         if found.boot != self._boot:
             found.boot, found.boots, found.mono_s = self._boot, found.boots + 1, 0.0
             found.counters = {}

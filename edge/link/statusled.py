@@ -4,12 +4,12 @@ Each pattern begins with a pause of three seconds in which the LED is dark, exce
 """
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Final, Literal
 
+from edge.core import Clock
 from edge.link.modempower import PowerLine
 
 LedState = Literal["fine", "no_broker", "sensor_fault", "not_commissioned"]
@@ -56,10 +56,10 @@ class StatusLed:
     def __init__(
         self,
         line: PowerLine,
+        clock: Clock,
         wait: Callable[[threading.Event, float], bool] = threading.Event.wait,
-        mono: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._line, self._wait, self._mono = line, wait, mono
+        self._line, self._wait, self._clock = line, wait, clock
         self._state: LedState = "not_commissioned"
         self._changed = threading.Event()
         self._ended = False
@@ -83,10 +83,13 @@ class StatusLed:
         """Until `close`. Times count from the pattern's begin: late wake-ups do not add up."""
         while not self._ended:
             self._changed.clear()
-            due, lit = self._mono(), False
+            due, lit = self._mono_s(), False
             for seconds in cycle(PATTERNS[self._state]):
                 self._line.set(lit)
                 due, lit = due + seconds, not lit
-                if self._wait(self._changed, max(0.0, due - self._mono())):
+                if self._wait(self._changed, max(0.0, due - self._mono_s())):
                     break
         self._line.set(False)
+
+    def _mono_s(self) -> float:
+        return self._clock.now().mono_ns / 1e9

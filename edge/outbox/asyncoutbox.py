@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from edge.core import Draft
+from edge.core import Draft, StoredState
 from edge.outbox.downsample import MergeBodies
 from edge.outbox.outbox import BALLAST_BYTES, NO_OWNER_STATES, Outbox, OwnerStates
 from edge.outbox.rowformat import ClockMark, Epoch, OutboxCounts, StoredRecord
@@ -183,7 +183,7 @@ class AsyncOutbox:
             found += (stored for stored in rows if stored.row not in self._confirmed)
         return found[:limit]
 
-    async def state(self, owner: str) -> tuple[int, bytes] | None:
+    async def state(self, owner: str) -> StoredState | None:
         """What `owner` kept last: version and bytes."""
         return await self._call(partial(Outbox.state, owner=owner))
 
@@ -293,7 +293,7 @@ def _commit(
 ) -> list[StoredRecord]:
     """In the thread: several callers' wishes in one transaction."""
     parts = [part for part in requests if not part.done]
-    states: dict[str, tuple[int, bytes]] = {}
+    states: dict[str, StoredState] = {}
     for part in parts:
         states.update(part.states)
     states.update(riding)

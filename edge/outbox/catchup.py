@@ -12,10 +12,11 @@ from typing import Final
 
 from edge.core.numbers import Range
 from edge.outbox.clockmap import write_mark
-from edge.outbox.commitlog import ABSORBED_KEY
+from edge.outbox.commitlog import ABSORBED_KEY, RecoveredLog
+from edge.outbox.deliveryjournal import DeliveryJournal, RecoveredJournal
 from edge.outbox.diskoutbox import DiskOutbox
-from edge.outbox.drops import PendingDrops
-from edge.outbox.epochs import EpochStart, mark_running
+from edge.outbox.drops import DropRange, PendingDrops
+from edge.outbox.epochs import EpochStart, Numbering, mark_running
 from edge.outbox.eviction import (
     EVICT_BATCH_ROWS,
     EVICT_MARGIN_BYTES,
@@ -23,7 +24,12 @@ from edge.outbox.eviction import (
     evict_rows,
     row_bytes,
 )
+from edge.outbox.failover import FailoverStorage
+from edge.outbox.handover import Handover
+from edge.outbox.losses import Losses
 from edge.outbox.memoryoutbox import MemoryOutbox
+from edge.outbox.mergeable import META_KEY
+from edge.outbox.outboxstats import OutboxStats
 from edge.outbox.rowformat import ClockMark, OutboxRow
 
 DELETE_BATCH_ROWS: Final = 2000  # rows that are deleted in one transaction
@@ -51,6 +57,96 @@ class PendingChanges:
     unread: bool = False
     spared: Callable[[str], bool] = lambda owner: False
     words: Mapping[str, int | str] = field(default_factory=dict)  # more of the table `meta`
+
+
+class DiskReturn:
+    """Looks for a disk that works again, and brings it what memory holds. Raises nothing: when it
+    fails again, all of it stays in memory."""
+
+    def __init__(
+        self,
+        storage: FailoverStorage,
+        losses: Losses,
+        handover: Handover,
+        stats: OutboxStats,
+        numbers: Numbering,
+        journal: DeliveryJournal,
+    ) -> None:
+        self._storage, self._losses, self._handover = storage, losses, handover
+        self._stats, self._numbers, self._journal = stats, numbers, journal
+
+    def absorb(self, left: RecoveredLog) -> None:
+        """What the process before had in memory goes to the disk, if it works."""
+        start = EpochStart(
+            left.number, left.epoch, left.boot, left.boot_id, False, None, False, 0,
+            owner=left.owner,
+        )  # fmt: skip
+        known = left.trusted_owners
+        pending = PendingChanges(
+            start, left.memory, left.counters, self._losses.pending, (), left.mark, left.token,
+            spared=lambda owner: known is not None and owner not in known,
+            words={"clean": int(left.clean), META_KEY: ""},
+        )  # fmt: skip
+        self._storage.ask(lambda disk: bool(self._catch_up(disk, pending)), False)
+
+    def retry(self, clock: ClockMark, sent: RecoveredJournal) -> RecoveredJournal:
+        """Look for it, if it is time. What counts as sent before from now on: that is of the disk
+        that is there."""
+        storage = self._storage
+        storage.clock = clock
+        storage.rebuild_ballast(clock.mono_ns)
+        disk = storage.probe(clock.mono_ns)
+        if disk is not None:
+            sent = self._return_to(disk, sent)
+        if storage.disk is None and (disk := storage.replace()) is not None:
+            if storage.lost:
+                key = self._numbers.start.epoch, "*", "damage"
+                self._losses.pending[key] = DropRange(1, None, None)
+            sent = self._return_to(disk, sent)
+        return sent
+
+    def retry_at_end(self, sent: RecoveredJournal) -> RecoveredJournal:
+        """The process ends: what the disk does not take stays in tmpfs, for the next one."""
+        clock = self._storage.clock
+        disk = self._storage.probe(clock.mono_ns if clock else 0, now=True)
+        if disk is not None:
+            sent = self._return_to(disk, sent)
+        self._storage.commit_log.mark_clean()
+        return sent
+
+    def _return_to(self, disk: DiskOutbox, sent: RecoveredJournal) -> RecoveredJournal:
+        storage, losses, owners = self._storage, self._losses, self._storage.owners
+        start, clock = self._numbers.start, storage.clock
+        word = self._handover.text
+        before = sent.for_start(start.number << 32, disk.token)
+        pending = PendingChanges(
+            start, storage.memory, self._numbers.counters, losses.pending, before.confirmed, clock,
+            storage.commit_log.token, storage.drops_unread, owners.disk_state_is_better,
+            {META_KEY: word},
+        )  # fmt: skip
+        spared: set[str] = set()
+        if not storage.switch_to_disk(
+            disk, lambda disk: spared.update(self._catch_up(disk, pending))
+        ):
+            return sent
+        if before != sent:
+            self._journal.continue_from(before)
+        storage.keep_epoch_file(start)
+        storage.commit_log.remove()
+        self._handover.ranges.text_on_disk = word
+        owners.on_disk_again(spared, clock.mono_ns if clock else 0)
+        storage.drops_unread = False
+        if storage.ask(lambda disk: disk.word("starts", 0), 0) != start.number:
+            # rows behind ours were handed over, nobody knows how many
+            self._handover.downsampler = None
+        return before
+
+    def _catch_up(self, disk: DiskOutbox, pending: PendingChanges) -> set[str]:
+        """Whose states were spared. Raises sqlite3.Error."""
+        limit, merge = self._storage.place.limit_bytes, partial(self._handover.make_room, disk)
+        lost, spared = catch_up(disk, pending, limit, self._storage.attempt, merge)
+        self._stats.dropped += lost
+        return spared
 
 
 def catch_up(

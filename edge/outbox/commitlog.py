@@ -7,7 +7,7 @@ acknowledged, and is ignored.
 
 import contextlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -15,14 +15,21 @@ from typing import Any, Final
 
 import msgpack
 
-from edge.core import TimeQuality
+from edge.core import StoredState, TimeQuality
 from edge.core.numbers import Range
 from edge.durable.framedlog import AppendedFile, FrameFormat
 from edge.durable.readfile import is_regular_file
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.epochs import EpochStart
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import ClockMark, DamagedRowError, OutboxRow, PreviousStart
+from edge.outbox.rowformat import (
+    ClockMark,
+    DamagedRowError,
+    OutboxRow,
+    PreviousStart,
+    StoredRecord,
+    try_record,
+)
 
 COMMIT_LOG_NAME: Final = "commit.log"
 COMMIT_FRAMES: Final = FrameFormat(checked_length=True)
@@ -39,7 +46,7 @@ class LoggedCommit:
     """One commit, or all of them together."""
 
     rows: Iterable[OutboxRow] = ()
-    states: Mapping[str, tuple[int, bytes]] = field(default_factory=dict)
+    states: Mapping[str, StoredState] = field(default_factory=dict)
     out: Iterable[Range] = ()  # ids that have left
     reached: int = 0  # rows up to here may be on disk
     counters: Mapping[str, int] = field(default_factory=dict)  # those that have moved
@@ -68,6 +75,12 @@ class RecoveredLog:
     mark: ClockMark | None = None
     clean: bool = False
     damaged: bool = False  # some of its commits cannot be read
+
+    def records(self, rows: Collection[int]) -> list[StoredRecord]:
+        """Of these rows those that lie here, the oldest first."""
+        found = [self.memory.rows[row] for row in sorted(rows) if row in self.memory.rows]
+        read = ((row.id, try_record(row)) for row in found)
+        return [StoredRecord(row, record, redelivered=True) for row, record in read if record]
 
     def latest(self) -> PreviousStart | None:
         """The last start that numbered anything."""

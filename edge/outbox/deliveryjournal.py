@@ -23,7 +23,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from edge.durable.framedlog import AppendedFile
-from edge.durable.readfile import is_regular_file
+from edge.durable.readfile import read_beginning
 
 JOURNAL_NAME: Final = "delivery.journal"
 JOURNAL_ENTRY: Final = struct.Struct("<QI")
@@ -94,10 +94,7 @@ def recover_journal(folder: Path | None, owner: str) -> RecoveredJournal:
     if folder is None:
         return RecoveredJournal()
     try:
-        if not is_regular_file(folder / JOURNAL_NAME):
-            return RecoveredJournal()
-        with (folder / JOURNAL_NAME).open("rb") as file:
-            data = file.read(READ_LIMIT + 1)
+        data = read_beginning(folder / JOURNAL_NAME, READ_LIMIT + 1)
     except OSError:
         return RecoveredJournal()
     rows: dict[EntryKind, dict[int, None]] = {kind: {} for kind in EntryKind}

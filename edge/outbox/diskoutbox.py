@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from edge.core import StoredState
 from edge.outbox.database import Database
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.rowformat import (
@@ -139,7 +140,7 @@ class DiskOutbox(Database):
             [(stream, number) for stream, number in change.items() if number],
         )
 
-    def set_states(self, states: Mapping[str, tuple[int, bytes]]) -> None:
+    def set_states(self, states: Mapping[str, StoredState]) -> None:
         stored = [(owner, version, pack_state(data)) for owner, (version, data) in states.items()]
         self._db.executemany(
             "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)",

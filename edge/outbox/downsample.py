@@ -6,10 +6,10 @@ the order of merging leaves no trace. Quarter hours are those of the wall where 
 time, else of its own clock.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
-from edge.core import Draft, Record
+from edge.core import Draft, Record, StoredBody
 from edge.core.numbers import encode_steps
 from edge.outbox.clockmap import read_marks
 from edge.outbox.diskoutbox import DiskOutbox
@@ -39,7 +39,7 @@ DOWNSAMPLED_KEY: Final = (
     "downsampled_to"  # in the table `meta`: up to this row there is nothing to merge
 )
 
-MergeBodies = Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]]
+MergeBodies = Callable[[StoredBody, StoredBody], StoredBody]
 """Two bodies as one, the earlier first. Raises ValueError when they do not belong together."""
 
 

@@ -8,10 +8,12 @@ the numbers that it named stay unexplained, and an audit reports them as missing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import add
-from typing import Final
+from typing import Final, cast
 
 from edge.core import Draft, Stream
 from edge.outbox.rowformat import STREAM_LEVELS, OutboxRow, row_body, row_numbers, try_record
+from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import Drop, DropReason, Storage
 
 DropGroup = tuple[int, str, str]  # epoch, stream, reason
 
@@ -94,7 +96,7 @@ class PendingDrops(dict[DropGroup, DropRange]):
 
 def storage_event_draft(now_ns: int, on: bool, text: str) -> Draft:
     """The event that says that the disk gives trouble, or works again."""
-    body = {"event": "storage", "state": "on" if on else "off", "text": text}
+    body = Storage(state="on" if on else "off", text=text)
     return Draft(Stream.EVENT, DROP_SOURCE, now_ns, now_ns, body)
 
 
@@ -109,7 +111,7 @@ def _declared(row: OutboxRow) -> tuple[DropGroup, DropRange] | None:
         first, last = body["range"]
         count = body["count"]
         drop = DropRange(first, last, count)
-        declared_body = _body(epoch, stream, reason, drop)
+        declared_body = {**body_map(_body(epoch, stream, reason, drop)), "range": [first, last]}
     except (KeyError, TypeError, ValueError):
         return None
     known = (epoch, first) if last is count is None else (epoch, first, last, count)
@@ -120,17 +122,16 @@ def _declared(row: OutboxRow) -> tuple[DropGroup, DropRange] | None:
     return ((epoch, stream, reason), drop) if sound and declared_body == body else None
 
 
-def _body(epoch: int, stream: str, reason: str, drop: DropRange) -> dict[str, object]:
+def _body(epoch: int, stream: str, reason: str, drop: DropRange) -> Drop:
     if drop.count is None:
         what = f"All records of epoch {epoch} and before that were not yet delivered are lost"
     else:
         what = f"{drop.count} {stream} records, numbers {drop.first} to {drop.last}, are lost"
-    return {
-        "event": "drop",
-        "epoch_of": epoch,
-        "stream_of": stream,
-        "reason": reason,
-        "range": [drop.first, drop.last],
-        "count": drop.count,
-        "text": f"{what}: {DROP_REASONS.get(reason, reason)}.",
-    }
+    return Drop(
+        epoch_of=epoch,
+        stream_of=stream,
+        reason=cast("DropReason", reason),
+        range=(drop.first, drop.last),
+        count=drop.count,
+        text=f"{what}: {DROP_REASONS.get(reason, reason)}.",
+    )

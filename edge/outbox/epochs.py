@@ -4,7 +4,7 @@ gets the next number of its stream, in order.
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,7 @@ from edge.outbox.rowformat import (
     try_record,
 )
 from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
+from edge.wire.contract.body import body_map
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
@@ -69,6 +70,23 @@ class EpochStart:
     previous_epoch: int
     stale: bool = False  # the database does not know of the start before
     owner: str = ""
+
+
+NO_START: Final = EpochStart(0, 0, 0, "", False, None, False, 0)
+
+
+@dataclass(slots=True)
+class Numbering:
+    """How far a start has come with its rows and the numbers of its streams."""
+
+    start: EpochStart = NO_START  # until one has begun
+    row: int = 0  # the last one
+    counters: dict[str, int] = field(default_factory=dict)  # the next numbers, as they are on disk
+
+    @property
+    def given(self) -> int:
+        """How many numbers, of all streams together."""
+        return sum(number - 1 for number in self.counters.values())
 
 
 def later_count(one: int, two: int) -> int:
@@ -198,17 +216,16 @@ def mark_running(disk: DiskOutbox, start: EpochStart) -> None:
 def assign_numbers(
     packed: Sequence[PackedDraft],
     lost: Mapping[int, str],
-    start: EpochStart,
-    last_row: int,
-    counters: Mapping[str, int],
+    numbers: Numbering,
     drops: PendingDrops,
 ) -> tuple[list[OutboxRow], list[StoredRecord], dict[str, int]]:
-    """The rows behind `last_row`, the same as records, and the counters that have moved.
+    """The rows that follow, the same as records, and the counters that have moved.
 
     A record has the body that its draft came with: what a row gives back when it is read says the
     same. What is lost, by its place and with its reason, gets a number for its declaration in
     `drops`.
     """
+    start, counters = numbers.start, numbers.counters
     following: dict[str, int] = {}
     rows: list[OutboxRow] = []
     stored: list[StoredRecord] = []
@@ -220,8 +237,9 @@ def assign_numbers(
             drops.add(start.epoch, stream, seq, lost[place])
             continue
         key = RecordKey(start.epoch, draft.stream, seq)
-        row = make_row(last_row + 1 + len(rows), key, draft, start.boot, body)
+        row = make_row(numbers.row + 1 + len(rows), key, draft, start.boot, body)
         rows.append(row)
-        record = Record(key, draft.source, start.boot, draft.from_ns, draft.to_ns, draft.body)
+        said = body_map(draft.body)
+        record = Record(key, draft.source, start.boot, draft.from_ns, draft.to_ns, said)
         stored.append(StoredRecord(row.id, record))
     return rows, stored, following

@@ -1,342 +1,374 @@
-"""In memory while the disk gives trouble, and back: what is kept meanwhile, and what is made of
-what a process before this one had to leave there."""
+"""What the rows lie on: the disk, or memory while the disk gives trouble, and back.
+
+Nobody else asks which of the two it is: what is asked of the disk has an answer for a time without
+one, and the error that ends a disk's time is caught here.
+"""
 
 import contextlib
+import errno
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from edge.core.numbers import Numbers
-from edge.outbox.activestorage import ActiveStorage
-from edge.outbox.catchup import PendingChanges, catch_up, merge_drops
-from edge.outbox.commitlog import (
-    ABSORBED_KEY,
-    COMMIT_LOG_NAME,
-    CommitLog,
-    LoggedCommit,
-    RecoveredLog,
-    recover_commit_log,
-)
-from edge.outbox.deliveryjournal import DeliveryJournal, recover_journal
+from edge.outbox.ballast import Ballast, free_bytes
+from edge.outbox.clockmap import MarkThrottle, write_mark
+from edge.outbox.commitlog import CommitLog, LoggedCommit
+from edge.outbox.database import ForeignOutboxError, OutboxBusyError, UnusableOutboxError
 from edge.outbox.diskoutbox import DiskOutbox
-from edge.outbox.downsample import MergeBodies
-from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.epochs import EpochStart, plan_epoch, update_epoch_file
-from edge.outbox.memoryoutbox import OwnerStates
-from edge.outbox.mergeable import META_KEY, ranges_after
-from edge.outbox.outboxfolder import OutboxFolder, owner_label, set_aside_commit_log
-from edge.outbox.outboxrows import OutboxRows
-from edge.outbox.rowformat import (
-    INFINITE,
-    ClockMark,
-    DamagedRowError,
-    OutboxRow,
-    StoredRecord,
-    try_record,
-)
-from edge.outbox.storefiles import EpochFile, read_epoch_file
+from edge.outbox.drops import PendingDrops
+from edge.outbox.epochs import EpochStart, Numbering, update_epoch_file
+from edge.outbox.eviction import DropLast, PackedDraft, fit_drafts
+from edge.outbox.memoryoutbox import MemoryOutbox, OwnerStates, TrustedOwners
+from edge.outbox.noticequeue import NoticeQueue
+from edge.outbox.outboxfolder import OutboxFolder, describe_error, is_permanent
+from edge.outbox.readonlydisk import READING_NOTICE, ReadOnlyDisk, is_read_only
+from edge.outbox.rowformat import ClockMark, OutboxRow
+from edge.outbox.rowsearch import RowSearch
 
-STATES_INTERVAL_NS: Final = (
-    3_600_000_000_000  # so long states of a start that was blind stay off the disk
-)
-RESTART_NOTICE: Final = (
-    "The outbox could not be read at this start and works now. Restart the daemon, so that it "
-    "goes on from the totals that lie there."
-)
+T = TypeVar("T")
+
+PROBE_NS: Final = 30_000_000_000  # between two looks at a disk that failed or was full
+MEMORY_BYTES: Final = 8 << 20  # bytes of rows kept while the disk does not work
+FULL_BELOW_BYTES: Final = (
+    4 << 20
+)  # bytes; with less the file system is full, with more the outbox is
+REPLACE_AFTER_FAILURES: Final = 2  # in a row, before a database counts as damaged
 
 
-TORN_NOTICE: Final = (
-    "What the outbox had kept in memory is damaged in the run directory: some of it is lost."
-)
+class FailoverStorage:
+    """One place on disk with its ballast, and memory with its log in `run_dir`. Opening it never
+    fails, except with OutboxBusyError."""
 
+    def __init__(self, place: OutboxFolder, run_dir: Path | None, ballast_bytes: int) -> None:
+        self.place, self.run_dir = place, run_dir
+        self.commit_log = CommitLog(run_dir)
+        self.owners = TrustedOwners()
+        self._marking = MarkThrottle()
+        self.drops_unread = False  # nobody knows what the disk has to declare
+        self.clock: ClockMark | None = None  # of the latest commit that had one
+        self.ballast = Ballast(place.folder, ballast_bytes)
+        self.disk, self.opened = place.open()
+        self.memory = self.new_memory()
+        self.in_memory = self.opened.in_memory
+        self.readonly_disk = ReadOnlyDisk(place)
+        if self.disk is None:
+            self._open_readonly(None, at_once=False)
+        self.notices = NoticeQueue()  # trouble with the disk, not yet an event
+        self._probed_ns = self._looked_ns = 0
+        self._failures = 0  # in a row, of a database on a device that has proven to work
+        self._error: Exception | None = None  # the last one
+        self._replaced = False  # in this time in memory
+        self.lost = False  # with what was put aside then: of records that were in it nobody knows
 
-class FailoverStorage(OutboxRows):
-    """The rows of an outbox with a second place to lie in."""
+    def switch_to_memory(self, error: Exception) -> None:
+        """Go on in memory. Nothing on disk is touched: CORRUPT after an I/O error heals."""
+        if self.disk is not None:
+            self.disk.close()
+            self.disk = None
+        self.in_memory = f"The outbox goes on in memory: {describe_error(error)}."
+        self._open_readonly(error, at_once=False)
+        self.notices.add(True, self.in_memory)
+        self._probed_ns = 0
 
-    def __init__(
-        self,
-        place: OutboxFolder,
-        storage: ActiveStorage,
-        merge: MergeBodies | None,
-        boot_id: str,
-        run_dir: Path | None,
-    ) -> None:
-        # who asks for nobody's in particular goes on in the journal of whose database it is
-        owner = place.owner or (storage.disk.owner if storage.disk is not None else "")
-        self._owner = owner
-        super().__init__(place, storage, DeliveryJournal(run_dir, owner), merge)
-        self._sent_before = recover_journal(run_dir, owner)
-        self.opened = storage.opened
-        self.handed: list[StoredRecord] = []  # confirmed before the last process was killed
-        self._boot_id, self._run_dir = boot_id, run_dir
-        self._row = 0
-        self._next: dict[str, int] = {}  # the counter rows, as they are on disk
-        declared = self._ask(DiskOutbox.drops, None)
-        self._unread = declared is None  # nobody knows what the disk has to declare
-        self._drops = PendingDrops() if declared is None else declared
-        self._commit_log = CommitLog(run_dir)
-        self._clock: ClockMark | None = None
-        # owners that could go on from their states; None: all, because the disk was there
-        self._known: frozenset[str] | None = None
-        self._missed: set[str] = set()  # owners who asked for their state in vain
-        self._withheld: set[str] = set()  # owners whose state on disk is better than the new one
-        self._withheld_ns = 0  # since when
-
-    @property
-    def restart(self) -> str | None:
-        """Why the daemon should be started anew, as a sentence for people."""
-        return RESTART_NOTICE if self._withheld else None
-
-    # -- a start ----------------------------------------------------------------------------------
-
-    def _plan(self) -> EpochStart:
-        """The next start, with what the one before it has left in memory."""
-        storage, folder = self._storage, self._place.folder
-        recovered, torn = self._left_in_memory()
-        if (
-            recovered is not None
-            and self._ask(lambda disk: disk.word(ABSORBED_KEY, 0), 0) == recovered.token
-        ):
-            recovered = None  # it is on disk, and was not removed any more
-        others = [] if self._run_dir is None else [read_epoch_file(self._run_dir)]
-        former = None
-        if recovered is not None:
-            others.append(
-                EpochFile(recovered.number, recovered.boot, recovered.boot_id, recovered.epoch)
-            )
-            former = recovered.latest()
-            if recovered.drops_unread:
-                merge_drops(recovered.drops, self._drops)
-            # else it had read them, and has declared some of them since
-            self._unread = self._unread and recovered.drops_unread
-            self._drops = recovered.drops
-            self._adopt_commit_log(recovered)
-        try:
-            start = plan_epoch(
-                storage.disk, folder, self._boot_id, others, former, self._place.owner
-            )
-        except sqlite3.Error as error:
-            storage.switch_to_memory(error)
-            start = plan_epoch(None, folder, self._boot_id, others, former, self._place.owner)
-        if torn:
-            storage.add_notice(True, TORN_NOTICE)
-            if start.previous_epoch:
-                self._drops[start.previous_epoch, "*", "damage"] = DropRange(1, None, None)
-        if recovered is not None and storage.disk is None:
-            self._adopt(recovered)
-            start = replace(start, unclean=not recovered.clean)
-        elif recovered is not None or storage.disk is not None:
-            self._commit_log.remove()
-        return start
-
-    def _left_in_memory(self) -> tuple[RecoveredLog | None, bool]:
-        """What the process before had no disk for, and whether some of it cannot be read. What is
-        another owner's is put aside."""
-        owner = self._place.owner
-        try:
-            recovered = recover_commit_log(self._run_dir, self._storage.new_memory())
-        except DamagedRowError:
-            return None, True
-        if recovered is None or owner is None or recovered.owner in ("", owner):
-            return recovered, recovered is not None and recovered.damaged
-        self._keep_memory_of(recovered)
-        return None, False
-
-    def _keep_memory_of(self, recovered: RecoveredLog) -> None:
-        """Of another owner. On the disk, if it works: a tmpfs goes with the power."""
-        if self._run_dir is None:
-            return
-        path, where = self._run_dir / COMMIT_LOG_NAME, self._place.folder
-        text = f"{path} is {recovered.owner}'s, with {len(recovered.memory.rows)} records"
-        try:
-            to = where if self._disk is not None else self._run_dir
-            kept = set_aside_commit_log(path, to, owner_label(recovered.owner))
-        except OSError as error:
-            self._storage.add_notice(True, f"{text}; it cannot be kept: {error.strerror}.")
-        else:
-            self._storage.add_notice(True, f"{text}: it is kept as {kept}.")
-
-    def _adopt_commit_log(self, recovered: RecoveredLog) -> None:
-        """To the disk, if it works."""
-        start = EpochStart(
-            recovered.number, recovered.epoch, recovered.boot, recovered.boot_id,
-            False, None, False, 0, owner=recovered.owner,
-        )  # fmt: skip
-        known = recovered.trusted_owners
-        words: dict[str, int | str] = {"clean": int(recovered.clean), META_KEY: ""}
-        pending = PendingChanges(
-            start, recovered.memory, recovered.counters, self._drops, (),
-            recovered.mark, recovered.token,
-            spared=lambda owner: known is not None and owner not in known, words=words,
-        )  # fmt: skip
-        self._ask(lambda disk: bool(self._catch_up(disk, pending)), False)
-
-    def _adopt(self, recovered: RecoveredLog) -> None:
-        """Its rows lie in memory still, and go on lying there."""
-        self._storage.memory = recovered.memory
-        self._known = (
-            frozenset(recovered.memory.states)
-            if recovered.trusted_owners is None
-            else recovered.trusted_owners
+    def _open_readonly(self, error: Exception | None, *, at_once: bool = True) -> None:
+        """What lies on the disk may be read still. Not `at_once`: only when it is read-only."""
+        can = at_once or is_read_only(self.place.folder, error)
+        can = can and self.readonly_disk.begin(error)
+        self.in_memory = (self.in_memory or "").removesuffix(f" {READING_NOTICE}") + (
+            f" {READING_NOTICE}" if can else ""
         )
-        for number in sorted(self._sent_before.confirmed & recovered.memory.rows.keys()):
-            record = try_record(recovered.memory.rows[number])
-            if record is not None:
-                self.handed.append(StoredRecord(number, record, redelivered=True))
 
-    def _begun(self) -> None:
-        """At the end of a start."""
-        if self._disk is None:
-            self._known = self._known or frozenset()
-            self._commit_to_memory((), {}, (), {}, self._drops, None, ())
+    # -- asking and reading -----------------------------------------------------------------------
 
-    def _keep_epoch_file(self) -> None:
-        """Behind the database: one that is behind its epoch file has lost its last start."""
-        try:
-            self._storage.attempt_without_ballast(
-                partial(update_epoch_file, self._place.folder, self._start)
-            )
-        except OSError as error:
-            text = f"The file of epochs cannot be written: {error.strerror}."
-            self._storage.add_notice(True, text)
-        if self._run_dir is not None:  # for a start that finds no disk in this boot
-            with contextlib.suppress(OSError):
-                update_epoch_file(self._run_dir, self._start)
+    def ask(self, question: Callable[[DiskOutbox], T], otherwise: T) -> T:
+        """Something of the disk; `otherwise` when it does not work, from now on or already."""
+        if self.disk is not None:
+            try:
+                return question(self.disk)
+            except sqlite3.Error as error:
+                self.switch_to_memory(error)
+        return otherwise
 
-    # -- meanwhile --------------------------------------------------------------------------------
+    def read(self, question: Callable[[DiskOutbox], T], otherwise: T) -> T:
+        """As `ask`, of what changes nothing: also of a disk that can be read and not written."""
+        found = self.ask(question, None)
+        if found is None and self.disk is None:
+            found = self.readonly_disk.ask(question, None)
+        return otherwise if found is None else found
 
-    def state(self, owner: str) -> tuple[int, bytes] | None:
-        found = super().state(owner)
-        if found is None and self._disk is None:
-            self._missed.add(owner)
+    def write(self, work: Callable[[DiskOutbox], None]) -> None:
+        """Durable on return, if the disk works."""
+        self.ask(lambda disk: self.attempt(disk, work), None)
+
+    def after(self, row: int, limit: int, urgent: bool = False) -> list[OutboxRow]:
+        """Rows in order of age. Without a disk what lies in memory, and what can be read there."""
+        found = self.ask(lambda disk: disk.after(row, limit, urgent), None)
+        if found is not None:
+            return found
+        there, up_to = self.readonly_disk.after(row, limit, self.memory, urgent)
+        here = (each for each in self.memory.after(row, limit, urgent) if each.id <= up_to)
+        return sorted((*there, *here), key=lambda each: each.id)[:limit]
+
+    def row(self, number: int) -> OutboxRow | None:
+        """One that lies on a disk."""
+        return self.read(lambda disk: disk.row(number), None)
+
+    def search(self, search: RowSearch) -> list[OutboxRow]:
+        """One bounded step of it. Raises UnavailableError when the disk does not work, and they are
+        not all in memory."""
+        found = self.ask(search.step, None)
+        if found is not None:
+            return found
+        found = self.readonly_disk.search(search, self.memory)
+        if found is None:
+            return search.among(self.memory.rows.values())
+        return [*found, *(search.also(self.memory.rows.values()) if search.done else ())]
+
+    def tally(self) -> dict[str, int]:
+        """Rows of each stream."""
+        found = self.ask(DiskOutbox.tally, None)
+        if found is not None:
+            return found
+        found = self.readonly_disk.tally(self.memory)
+        for stream, rows in self.memory.tally().items():
+            found[stream] = found.get(stream, 0) + rows
         return found
 
-    def _disk_state_is_better(self, owner: str) -> bool:
-        """Whether a state on disk would be the better one: nobody could go on from it."""
-        unread = self._known is not None and owner not in self._known
-        return unread or owner in self._missed
+    # -- writing ----------------------------------------------------------------------------------
 
-    def _without_withheld(self, states: OwnerStates, clock: ClockMark | None) -> OwnerStates:
-        """What of them may go to the disk."""
-        if not self._withheld:
-            return states
-        if clock is not None and not 0 <= clock.mono_ns - self._withheld_ns < STATES_INTERVAL_NS:
-            self._withheld.clear()  # nobody has started the daemon anew: these totals are the truth
-        return {owner: state for owner, state in states.items() if owner not in self._withheld}
-
-    def _commit_to_memory(
+    def crowded(
         self,
-        rows: Sequence[OutboxRow],
-        states: OwnerStates,
-        gone: Iterable[int],
-        following: Mapping[str, int],
-        drops: PendingDrops,
-        clock: ClockMark | None,
+        packed: Sequence[PackedDraft],
+        spared: DropLast,
+        lose: Callable[[DiskOutbox, Sequence[OutboxRow]], None],
+        merge: Callable[[DiskOutbox], bool],
+    ) -> set[int]:
+        """The places of drafts for which there is no room, after older rows have made some: they
+        merge, or are lost. Memory has its own way to make room."""
+        limit = self.place.limit_bytes
+        return self.ask(
+            lambda disk: fit_drafts(
+                disk, packed, limit, partial(lose, disk), partial(merge, disk), spared
+            ),
+            set[int](),
+        )
+
+    def commit(
+        self,
+        numbers: Numbering,
+        commit: LoggedCommit,
+        durable: OwnerStates,
+        gone: Sequence[int],
         flying: Collection[int],
-    ) -> None:
-        """One commit while the disk does not work."""
-        memory = self._storage.memory
+        words: Mapping[str, str],
+        *,
+        declared: bool,
+    ) -> tuple[bool, int]:
+        """One transaction, with the numbers from before it; `reached` is its last row. On the
+        disk lie only states that are `durable`, and `words` in the table `meta`; `declared`: what
+        is to be declared has changed. Whether the disk has it, and how many records were lost
+        because memory has no room."""
+        start, clock, written = numbers.start, commit.mark, False
+
+        def write(disk: DiskOutbox) -> None:
+            nonlocal written
+            mark = clock if clock is not None and self._marking.due(disk, clock) else None
+            with disk.transaction():
+                disk.delete(gone)
+                disk.count_up(start.epoch, start.boot, numbers.counters, commit.counters)
+                disk.insert(commit.rows)
+                disk.set_states(durable)
+                if mark is not None:
+                    write_mark(disk, start.boot, mark)
+                if declared:
+                    disk.set_drops(commit.drops)
+                if words:
+                    disk.set_meta(words)
+            written = True
+            if mark is not None:
+                self._marking.written(disk, mark)
+
+        if commit.rows or commit.counters or commit.states or gone or declared:
+            # when it fails it is unknown whether the transaction is on disk; the same rows with
+            # the same numbers go to memory, so both answers are right
+            self.write(write)
+        lost = 0 if self.disk is not None else self._commit_in_memory(numbers, commit, gone, flying)
+        return written, lost
+
+    def begin_in_memory(self, numbers: Numbering, drops: PendingDrops) -> None:
+        """At a start that finds no disk: the log knows of it."""
+        self.owners.known = self.owners.known or frozenset()
+        begun = LoggedCommit(drops=drops, reached=numbers.row)
+        self._commit_in_memory(numbers, begun, (), ())
+
+    def _commit_in_memory(
+        self,
+        numbers: Numbering,
+        commit: LoggedCommit,
+        gone: Sequence[int],
+        flying: Collection[int],
+    ) -> int:
+        memory = self.memory
         # the commit that failed may be on disk all the same
-        memory.reached = memory.reached or self._row + len(rows)
-        memory.reached = max(memory.reached, self._storage.readonly_disk.top)
+        memory.reached = memory.reached or commit.reached
+        memory.reached = max(memory.reached, self.readonly_disk.top)
         forgotten = memory.forgotten_count
-        self._stats.dropped += memory.write(rows, states, gone, drops, flying.__contains__)
+        lost = memory.write(commit.rows, commit.states, gone, commit.drops, flying.__contains__)
         if memory.forgotten_count and not forgotten:
-            self._storage.add_notice(
-                True, "So much was confirmed meanwhile that some of it is sent again."
-            )
+            self.notices.add(True, "So much was confirmed meanwhile that some of it is sent again.")
         out, memory.unlogged_removals = memory.unlogged_removals.ranges(), Numbers()
-        kept = [row for row in rows if row.id in memory.rows]
-        counters = {**self._next, **following}
-        was, reached = self._commit_log.trouble, memory.reached
-        self._commit_log.commit(
-            self._start,
-            self._known,
-            self._unread,
+        kept = [row for row in commit.rows if row.id in memory.rows]
+        was, reached = self.commit_log.trouble, memory.reached
+        self.commit_log.commit(
+            numbers.start,
+            self.owners.known,
+            self.drops_unread,
             memory.size,
-            LoggedCommit(kept, states, out, reached, following, drops, clock),
+            replace(commit, rows=kept, out=out, reached=reached),
             LoggedCommit(
-                memory.rows.values(), memory.states, memory.removed.ranges(), reached, counters,
-                drops, clock or self._clock,
+                memory.rows.values(), memory.states, memory.removed.ranges(), reached,
+                {**numbers.counters, **commit.counters}, commit.drops, commit.mark or self.clock,
             ),
         )  # fmt: skip
-        if self._commit_log.trouble is not None and was is None:
-            self._storage.add_notice(True, self._commit_log.trouble)
+        if self.commit_log.trouble is not None and was is None:
+            self.notices.add(True, self.commit_log.trouble)
+        return lost
 
-    # -- a disk that works again ------------------------------------------------------------------
+    def keep_epoch_file(self, start: EpochStart) -> None:
+        """Behind the database: one that is behind its epoch file has lost its last start."""
+        try:
+            self.attempt_without_ballast(partial(update_epoch_file, self.place.folder, start))
+        except OSError as error:
+            text = f"The file of epochs cannot be written: {error.strerror}."
+            self.notices.add(True, text)
+        if self.run_dir is not None:  # for a start that finds no disk in this boot
+            with contextlib.suppress(OSError):
+                update_epoch_file(self.run_dir, start)
 
-    def _retry_disk(self, clock: ClockMark) -> None:
-        storage, self._clock = self._storage, clock
-        storage.rebuild_ballast(clock.mono_ns)
-        disk = storage.probe(clock.mono_ns)
-        if disk is not None:
-            self._return_to(disk)
-        if storage.disk is None and (disk := storage.replace()) is not None:
-            if storage.lost:
-                self._drops[self._start.epoch, "*", "damage"] = DropRange(1, None, None)
-            self._return_to(disk)
+    # -- a full disk ------------------------------------------------------------------------------
 
-    def _retry_disk_at_end(self) -> None:
-        """The process ends: what the disk does not take stays in tmpfs, for the next one."""
-        disk = self._storage.probe(self._clock.mono_ns if self._clock else 0, now=True)
-        if disk is not None:
-            self._return_to(disk)
-        self._commit_log.mark_clean()
+    def attempt(self, disk: DiskOutbox, work: Callable[[DiskOutbox], T]) -> T:
+        """Do something that writes; on a full file system once more without the ballast.
 
-    def _return_to(self, disk: DiskOutbox) -> None:
-        """Raises nothing: when it fails again, all of it stays in memory."""
-        word = self._mergeable_text()
-        before = self._sent_before.for_start(self._start.number << 32, disk.token)
-        pending = PendingChanges(
-            self._start, self._storage.memory, self._next, self._drops, before.confirmed,
-            self._clock, self._commit_log.token, self._unread,
-            self._disk_state_is_better, {META_KEY: word},
-        )  # fmt: skip
-        spared: set[str] = set()
-        if not self._storage.switch_to_disk(
-            disk, lambda disk: spared.update(self._catch_up(disk, pending))
-        ):
-            return
-        if before != self._sent_before:
-            self._sent_before = before
-            self.journal.continue_from(before)
-        self._keep_epoch_file()
-        self._commit_log.remove()
-        self._mergeable.text_on_disk = word
-        self._withheld_ns = self._clock.mono_ns if self._clock else 0
-        self._withheld, self._unread, self._known = spared, False, None
-        self._missed.clear()
-        if self._ask(lambda disk: disk.word("starts", 0), 0) != self._start.number:
-            self._downsampler = None  # rows behind ours were handed over, nobody knows how many
+        Raises sqlite3.Error, and OSError if `work` does.
+        """
+        done = self.attempt_without_ballast(lambda: work(disk))
+        self.attempt_without_ballast(disk.trim)
+        return done
 
-    def _catch_up(self, disk: DiskOutbox, pending: PendingChanges) -> set[str]:
-        """Whose states were spared. Raises sqlite3.Error."""
-        lost, spared = catch_up(
-            disk,
-            pending,
-            self._place.limit_bytes,
-            self._storage.attempt,
-            partial(self._downsample, disk),
+    def attempt_without_ballast(self, work: Callable[[], T]) -> T:
+        """As `attempt`, for what is not the database."""
+        try:
+            return work()
+        except (sqlite3.Error, OSError) as error:
+            if not self._full(error):
+                raise
+            freed = self.ballast.size
+            if not self.ballast.give_up():
+                raise
+        self.notices.add(
+            True,
+            f"The file system of {self.place.folder} is full. The outbox goes on in the "
+            f"{freed >> 10} KiB that were set aside for that: make room on it.",
         )
-        self._stats.dropped += lost
-        return spared
+        return work()
 
-    def downsample(self) -> bool:
-        """As below, though there is room: each byte on the way costs. While the sender holds no
-        row at all, not even one that was just committed."""
-        return bool(self._ask(lambda disk: self._downsample(disk, INFINITE), False))
+    def _full(self, error: Exception) -> bool:
+        """Whether it is the file system that is full: to SQLite its own limit is the same."""
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorcode", None)
+            return code == sqlite3.SQLITE_FULL and free_bytes(self.place.folder) < FULL_BELOW_BYTES
+        return isinstance(error, OSError) and error.errno == errno.ENOSPC
 
-    def _downsample(self, disk: DiskOutbox, settled: int | None = None) -> bool:
-        """One step of downsampling; whether another one may gain more. Raises sqlite3.Error."""
-        downsampler = self._downsampler
-        if downsampler is None:
+    # -- looking again ----------------------------------------------------------------------------
+
+    def rebuild_ballast(self, mono_ns: int) -> None:
+        """The ballast that was given up, or found no room, comes back when there is some."""
+        if not self.ballast.missing or self.disk is None:
+            return
+        if self._looked_ns == 0 or mono_ns < self._looked_ns:
+            self._looked_ns = mono_ns
+        if mono_ns - self._looked_ns >= PROBE_NS:
+            self._looked_ns = mono_ns
+            was_given_up = self.ballast.given_up
+            if self.ballast.build() and was_given_up:
+                self.notices.add(
+                    False, f"There is room again on the file system of {self.place.folder}."
+                )
+
+    def probe(self, mono_ns: int, *, now: bool = False) -> DiskOutbox | None:
+        """Try a failed disk again, twice a minute, or `now`."""
+        if self.disk is not None:
+            return None
+        if self._probed_ns == 0 or mono_ns < self._probed_ns:
+            self._probed_ns = mono_ns
+        if mono_ns - self._probed_ns < PROBE_NS and not now:
+            return None
+        self._probed_ns = mono_ns
+        self.readonly_disk.end()
+        try:
+            return self.place.connect(whole=True)
+        except (sqlite3.Error, UnusableOutboxError, OutboxBusyError, OSError, ValueError) as error:
+            self.failed(error)
+            self._open_readonly(error)
+        return None
+
+    def failed(self, error: Exception) -> None:
+        """The database could not be opened, or does not take what memory holds."""
+        self._error = error
+        if not is_permanent(error):
+            self._failures = 0
+            return
+        try:
+            self.place.probe_device()  # after an I/O error SQLite complains of what is not damaged
+        except OSError:
+            self._failures = 0
+        else:
+            self._failures += 1
+
+    def replace(self) -> DiskOutbox | None:
+        """A new database, once the old one has failed twice, whole and opened anew, on a device
+        that works. Only once in a time in memory: when the new one fails too, the old one was not
+        to blame."""
+        if self._failures < REPLACE_AFTER_FAILURES or self._replaced:
+            return None
+        self.readonly_disk.end()
+        try:
+            self.place.probe_device()
+            self._replaced = True
+            moved = self.place.quarantine(self._error)
+            self.lost = not isinstance(self._error, ForeignOutboxError)
+            disk = self.place.connect()
+        except (sqlite3.Error, UnusableOutboxError, OutboxBusyError, OSError) as error:
+            self._open_readonly(error)
+            return None
+        if isinstance(self._error, ForeignOutboxError):
+            self.notices.add(True, self._error.kept_as(moved))
+        else:
+            self.notices.add(
+                True, "The outbox was damaged: it has been put aside, and a new one begun."
+            )
+        return disk
+
+    def switch_to_disk(self, disk: DiskOutbox, catch_up: Callable[[DiskOutbox], None]) -> bool:
+        """Go on with a disk that works again, if it takes what memory holds. Whether it does."""
+        try:
+            disk.mend()
+            catch_up(disk)
+        except (sqlite3.Error, OSError) as error:
+            disk.close()
+            self.failed(error)
+            self._open_readonly(error)
             return False
-        spans = self._mergeable.spans
-        if settled == INFINITE and self._start.unclean and not self._start.same_boot:
-            # the disk may have been read-only at the end, and rows gone from it: see `ReadOnlyDisk`
-            spans = ranges_after(spans, self._start.number << 32)
-        settled = self._mergeable.settled if settled is None else settled
-        return self._storage.attempt(disk, lambda disk: downsampler.step(disk, spans, settled))
+        self.disk, self.memory = disk, self.new_memory()
+        self.in_memory, self._failures, self._replaced = None, 0, False
+        self.notices.add(False, "The outbox is on disk again.")
+        return True
+
+    def new_memory(self) -> MemoryOutbox:
+        """For as many rows as there may be."""
+        return MemoryOutbox(min(MEMORY_BYTES, self.place.limit_bytes // 4))

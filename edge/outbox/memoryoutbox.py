@@ -1,17 +1,27 @@
-"""The outbox while the disk gives trouble: the same rows in memory, bounded in bytes."""
+"""The outbox while the disk gives trouble: the same rows in memory, bounded in bytes; and whose
+states may go from there to the disk.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
+from edge.core import StoredState
 from edge.core.numbers import Numbers, Range
 from edge.outbox.drops import PendingDrops
-from edge.outbox.rowformat import STREAM_LEVELS, URGENT_LEVEL, OutboxRow
+from edge.outbox.rowformat import STREAM_LEVELS, URGENT_LEVEL, ClockMark, OutboxRow
 
-OwnerStates = Mapping[str, tuple[int, bytes]]
+OwnerStates = Mapping[str, StoredState]
 """By their owners: version and bytes."""
 
 ROW_OVERHEAD_BYTES: Final = 300  # bytes that Python takes for a row besides its body
 CONFIRMED_LIMIT: Final = 20_000  # ranges of ids of rows on disk to be deleted later
+RESTART_NOTICE: Final = (
+    "The outbox could not be read at this start and works now. Restart the daemon, so that it "
+    "goes on from the totals that lie there."
+)
+STATES_INTERVAL_NS: Final = (
+    3_600_000_000_000  # so long states of a start that was blind stay off the disk
+)
 
 
 class MemoryOutbox:
@@ -21,7 +31,7 @@ class MemoryOutbox:
         self._limit = limit_bytes
         self.size = 0  # bytes, with what Python takes
         self.rows: dict[int, OutboxRow] = {}
-        self.states: dict[str, tuple[int, bytes]] = {}
+        self.states: dict[str, StoredState] = {}
         self.removed = Numbers()  # left meanwhile; on disk they are still there, or may be
         self._uncounted = Numbers()  # of these, since `counted_off`
         self.reached = 0  # rows up to here may be on disk
@@ -115,6 +125,48 @@ class MemoryOutbox:
         for row in self.rows.values():
             counts[row.stream] += 1
         return {stream: count for stream, count in counts.items() if count}
+
+
+class TrustedOwners:
+    """Owners that could go on from their states. Of the others what lies on the disk is better than
+    what they count since, until the daemon is started anew or an hour has passed."""
+
+    def __init__(self) -> None:
+        self.known: frozenset[str] | None = None  # None: all, because the disk was there
+        self.withheld: set[str] = set()  # owners whose state on disk is better than the new one
+        self._withheld_ns = 0  # since when
+        self._missed: set[str] = set()  # owners who asked for their state in vain
+
+    @property
+    def restart(self) -> str | None:
+        """Why the daemon should be started anew, as a sentence for people."""
+        return RESTART_NOTICE if self.withheld else None
+
+    def adopt(self, states: OwnerStates, trusted: frozenset[str] | None) -> None:
+        """The states of a process that had no disk at its end; None: it trusted all of them."""
+        self.known = frozenset(states) if trusted is None else trusted
+
+    def missed(self, owner: str) -> None:
+        """It has asked for its state while there was no disk, and memory has none."""
+        self._missed.add(owner)
+
+    def disk_state_is_better(self, owner: str) -> bool:
+        """Whether a state on disk would be the better one: nobody could go on from it."""
+        unread = self.known is not None and owner not in self.known
+        return unread or owner in self._missed
+
+    def on_disk_again(self, withheld: set[str], mono_ns: int) -> None:
+        """The disk has the states of all but these, and has kept its own of them."""
+        self.withheld, self._withheld_ns, self.known = withheld, mono_ns, None
+        self._missed.clear()
+
+    def durable(self, states: OwnerStates, clock: ClockMark | None) -> OwnerStates:
+        """What of them may go to the disk."""
+        if not self.withheld:
+            return states
+        if clock is not None and not 0 <= clock.mono_ns - self._withheld_ns < STATES_INTERVAL_NS:
+            self.withheld.clear()  # nobody has started the daemon anew: these totals are the truth
+        return {owner: state for owner, state in states.items() if owner not in self.withheld}
 
 
 def _weight(row: OutboxRow) -> int:

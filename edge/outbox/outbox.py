@@ -11,58 +11,74 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from edge.core import Draft
-from edge.outbox.activestorage import ActiveStorage
-from edge.outbox.clockmap import MarkThrottle, write_mark
-from edge.outbox.diskoutbox import DiskOutbox
+from edge.core import Draft, StoredState
+from edge.outbox import clockmap
+from edge.outbox.catchup import DiskReturn
+from edge.outbox.commitlog import LoggedCommit
+from edge.outbox.deliveryjournal import DeliveryJournal, recover_journal
 from edge.outbox.downsample import MergeBodies
-from edge.outbox.drops import DropRange, PendingDrops, storage_event_draft
+from edge.outbox.drops import PendingDrops, storage_event_draft
 from edge.outbox.epochs import (
     HIGH_WATER_UNSAVED,
     PAST,
-    STALE_NOTICE,
-    TORN_COMMIT_NOTICE,
-    EpochStart,
+    Numbering,
     assign_numbers,
     confirmed_leftovers,
     write_epoch,
 )
-from edge.outbox.eviction import PackedDraft, fit_drafts
+from edge.outbox.eviction import PackedDraft
 from edge.outbox.failover import FailoverStorage
+from edge.outbox.handover import Handover
 from edge.outbox.highwater import HighWaterFiles, HighWaterMark
+from edge.outbox.losses import Losses
 from edge.outbox.memoryoutbox import OwnerStates as OwnerStates
 from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxfolder import OutboxFolder
+from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, list_losses
+from edge.outbox.outboxstats import OutboxStats
 from edge.outbox.rowformat import (
     MAX_BODY,
     ClockMark,
+    DamagedRowError,
     Epoch,
+    OutboxCounts,
     OutboxRow,
-    PastState,
     StoredRecord,
     pack_body,
+    try_record,
+    unpack_state,
 )
+from edge.outbox.rowsearch import RowSearch
+from edge.outbox.startplan import plan_start
 
 BALLAST_BYTES: Final = 16 << 20  # bytes
 
 NO_OWNER_STATES: Final[OwnerStates] = {}
 
 
-class Outbox(FailoverStorage):
+class Outbox:
     """`open`, then `begin`, then the rest."""
 
-    def __init__(
-        self,
-        place: OutboxFolder,
-        boot_id: str,
-        run_dir: Path | None,
-        merge: MergeBodies | None,
-        ballast_bytes: int,
-    ) -> None:
-        storage = ActiveStorage(place, ballast_bytes)
-        super().__init__(place, storage, merge, boot_id, run_dir)
-        self._water = HighWaterFiles(place.folder, run_dir, self._owner)
-        self._marking = MarkThrottle()
+    def __init__(self, storage: FailoverStorage, boot_id: str, merge: MergeBodies | None) -> None:
+        place, run_dir, self._boot_id = storage.place, storage.run_dir, boot_id
+        # who asks for nobody's in particular goes on in the journal of whose database it is
+        owner = place.owner or (storage.disk.owner if storage.disk is not None else "")
+        self._storage, self.opened = storage, storage.opened
+        # of the thread that sends: here it only gets what to go on from
+        self.journal = DeliveryJournal(run_dir, owner)
+        self._sent_before = recover_journal(run_dir, owner)  # by former processes
+        self.handed: list[StoredRecord] = []  # confirmed before the last process was killed
+        self._arrived: frozenset[int] = frozenset()  # these, to be deleted
+        self.arrived = 0  # how many of them are there
+        self._stats = OutboxStats()
+        self._losses = Losses(storage, self._stats)
+        self._handover = Handover(storage, merge)
+        self._numbers = Numbering()
+        self._return = DiskReturn(
+            storage, self._losses, self._handover, self._stats, self._numbers,
+            self.journal,
+        )  # fmt: skip
+        self._water = HighWaterFiles(place.folder, run_dir, owner)
         self._heard = False  # somebody confirms: a declaration would be heard of
         self._doubted = False  # the word `past` on disk says that its states are in doubt
 
@@ -85,75 +101,44 @@ class Outbox(FailoverStorage):
         outside of `limit_bytes`.
         """
         place = OutboxFolder(folder, limit_bytes, boot_id, owner)
-        return cls(place, boot_id, run_dir, merge, ballast_bytes)
+        return cls(FailoverStorage(place, run_dir, ballast_bytes), boot_id, merge)
 
     # -- a start of the daemon --------------------------------------------------------------------
 
     def begin(self) -> Epoch:
         """A new epoch. Confirmations that the last process could not commit count from now on, and
         ride in the first commit: `handed` is lost with this process, so it must be found again."""
-        storage, start = self._storage, self._plan()
-        self._start, self._row = start, start.number << 32
-        found, left = self._past(start), self._left_in_doubt()
-        past: PastState = (
-            "older" if "older" in (found, left) else left if found == "known" else found
-        )
+        storage, losses = self._storage, self._losses
+        plan = plan_start(storage, losses, self._water, self._boot_id, self._return.absorb)
+        start, past = plan.start, plan.past
         self._doubted = past != "known"
-        if self.opened.foreign:
-            storage.add_notice(True, self.opened.foreign)
-        # what one that had been kept does not know lies beside it
-        behind = found == "older" and not self.opened.newer
-        damage = self.opened.damage or (STALE_NOTICE if behind else None)
-        if damage or past == "doubtful" or (past == left == "older"):
-            storage.add_notice(
-                True, damage or (TORN_COMMIT_NOTICE if past == "doubtful" else STALE_NOTICE)
-            )
-        # of an outbox that was kept beside another one's the epoch file does not know
-        last = start.previous_epoch or (start.former.epoch if start.former is not None else 0)
-        if damage and last:
-            self._drops[last, "*", "damage"] = DropRange(1, None, None)
+        self._numbers.start, self._numbers.row = start, start.number << 32
+        if plan.left is not None:
+            self._storage.owners.adopt(plan.left.memory.states, plan.left.trusted_owners)
+            self.handed += plan.left.records(self._sent_before.confirmed)
         # else nobody knows what was handed over
-        known = past == "known"
-        word = self._ask(lambda disk: str(disk.meta(META_KEY, "")), "") if known else ""
+        known = not self._doubted
+        word = storage.ask(lambda disk: str(disk.meta(META_KEY, "")), "") if known else ""
         # a disk that can be read and not written has its journal, too
-        token = self._query(lambda disk: disk.token, None)
-        sent = self._sent_before = self._sent_before.for_start(self._row, token)
+        token = storage.read(lambda disk: disk.token, None)
+        sent = self._sent_before = self._sent_before.for_start(self._numbers.row, token)
         self.journal.continue_from(sent)
-        self._mergeable.begin(word, self._row, sent.last_sent)
+        self._handover.begin(word, start, sent.last_sent)
         self._arrived = sent.confirmed
         if token is None:
             self._arrived &= storage.memory.rows.keys()  # the others are none of this place
-        self.handed += self._query(lambda disk: confirmed_leftovers(disk, self._arrived), [])
+        self.handed += storage.read(lambda disk: confirmed_leftovers(disk, self._arrived), [])
         self.arrived = len(self.handed)
-        self._ask(
-            lambda disk: storage.attempt(
-                disk, lambda disk: write_epoch(disk, start, self._drops, past)
-            ),
-            None,
-        )
-        self._begun()
-        self._keep_epoch_file()
+        storage.write(lambda disk: write_epoch(disk, start, losses.pending, past))
+        if storage.disk is None:
+            storage.begin_in_memory(self._numbers, losses.pending)
+        storage.keep_epoch_file(start)
         if self.opened.in_memory:
-            storage.add_notice(True, self.opened.in_memory)
+            storage.notices.add(True, self.opened.in_memory)
         storage.ballast.build()
         before = start.previous_epoch or None if start.former is None else None
-        former, unclean = start.former, start.unclean or past != "known"
+        former, unclean = start.former, start.unclean or self._doubted
         return Epoch(start.epoch, start.boot, start.same_boot, former, unclean, before, past)
-
-    def _past(self, start: EpochStart) -> PastState:
-        """What the database's states are worth. Of memory's nobody doubts: they go with it."""
-        if self._storage.disk is None or not self._storage.disk.used:
-            return "known"
-        ahead = any(reached.ahead_of(start.former) for reached in self._water.found)
-        if start.stale or ahead or self.opened.log == "damaged":
-            return "older"
-        # what was given last the run directory knows without the log
-        return "doubtful" if self.opened.log == "torn" and not self._water.run else "known"
-
-    def _left_in_doubt(self) -> PastState:
-        """What a start before this one found, and did not live to commit states of its own."""
-        word = self._ask(lambda disk: str(disk.meta(PAST, "")), "")
-        return "older" if word == "older" else "doubtful" if word == "doubtful" else "known"
 
     # -- writing ----------------------------------------------------------------------------------
 
@@ -174,30 +159,29 @@ class Outbox(FailoverStorage):
         gone = (*confirmed, *self._arrived)
         self._heard = self._heard or bool(gone)
         if clock is not None:
-            self._retry_disk(clock)
+            self._sent_before = self._return.retry(clock, self._sent_before)
         now_ns = clock.mono_ns if clock else max((draft.to_ns for draft in drafts), default=0)
-        self._mergeable.tick(now_ns)
+        self._handover.ranges.tick(now_ns)
         notices = self._storage.notices.due(now_ns) if now_ns else ()
         own = [storage_event_draft(now_ns, on, text) for on, text in notices]
         packed = [(draft, pack_body(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
         lost.update(dict.fromkeys(self._crowded(packed, lost, gone, flying), "full"))
-        drops = self._drops.copy()
+        drops = self._losses.pending.copy()
         declared = bool(drops) and self._heard and now_ns > 0
         if declared:
             packed.extend((draft, pack_body(draft)) for draft in drops.event_drafts(now_ns))
             drops = PendingDrops()
-        rows, stored, following = assign_numbers(
-            packed, lost, self._start, self._row, self._next, drops
-        )
-        self._write(rows, following, states, gone, clock, drops, flying)
+        rows, stored, following = assign_numbers(packed, lost, self._numbers, drops)
+        last = self._numbers.row + len(rows)
+        self._write(LoggedCommit(rows, states, (), last, following, drops, clock), gone, flying)
         self._arrived, self.arrived = frozenset(), 0
-        self._row += len(rows)
-        self._mergeable.committed(now_ns, self._row)
-        self._next |= following
+        self._numbers.row = last
+        self._handover.ranges.committed(now_ns, last)
+        self._numbers.counters |= following
         if following:
             self._save_high_water(now_ns)
-        self._drops = drops
+        self._losses.pending = drops
         self._stats.dropped += len(lost)
         self._stats.committed(rows, clock.mono_ns if clock else None)
         self._storage.notices.mark_reported(len(notices), now_ns)
@@ -214,62 +198,34 @@ class Outbox(FailoverStorage):
         """The places of drafts for which there is no room, after older rows have made some."""
         places = [place for place in range(len(packed)) if place not in lost]
         fitting = [packed[place] for place in places]
-        limit, lose = self._place.limit_bytes, partial(self._lose, arrived=frozenset(gone))
-        spared = flying.__contains__
-        crowded: set[int] = self._ask(
-            lambda disk: fit_drafts(
-                disk, fitting, limit, lose, partial(self._downsample, disk), spared
-            ),
-            set(),
+        lose = partial(self._losses.take_out, arrived=frozenset(gone))
+        crowded = self._storage.crowded(
+            fitting, flying.__contains__, lose, self._handover.make_room
         )
         return [places[place] for place in crowded]
 
-    def _write(
-        self,
-        rows: list[OutboxRow],
-        following: Mapping[str, int],
-        states: OwnerStates,
-        gone: tuple[int, ...],
-        clock: ClockMark | None,
-        drops: PendingDrops,
-        flying: Collection[int],
-    ) -> None:
-        start, mergeable, word = self._start, self._mergeable, self._mergeable_text()
-        durable, marking = self._without_withheld(states, clock), self._marking
-        settled = self._doubted and bool(durable) and not self._withheld  # others lie there now
-
-        def write(disk: DiskOutbox) -> None:
-            mark = clock if clock is not None and marking.due(disk, clock) else None
-            with disk.transaction():
-                disk.delete(gone)
-                disk.count_up(start.epoch, start.boot, self._next, following)
-                disk.insert(rows)
-                disk.set_states(durable)
-                if mark is not None:
-                    write_mark(disk, start.boot, mark)
-                if drops != self._drops:
-                    disk.set_drops(drops)
-                if word != mergeable.text_on_disk:
-                    disk.set_meta({META_KEY: word})
-                if settled:
-                    disk.set_meta({PAST: "known"})
-            mergeable.text_on_disk = word
+    def _write(self, commit: LoggedCommit, gone: tuple[int, ...], flying: Collection[int]) -> None:
+        owners, word = self._storage.owners, self._handover.text
+        durable = owners.durable(commit.states, commit.mark)
+        words = {} if word == self._handover.ranges.text_on_disk else {META_KEY: word}
+        # others lie there now
+        settled = self._doubted and bool(durable) and not owners.withheld
+        if settled:
+            words[PAST] = "known"
+        declared = commit.drops != self._losses.pending
+        written, lost = self._storage.commit(
+            self._numbers, commit, durable, gone, flying, words, declared=declared
+        )
+        self._stats.dropped += lost
+        if written:
+            self._handover.ranges.text_on_disk = word
             self._doubted = self._doubted and not settled
-            if mark is not None:
-                marking.written(disk, mark)
-
-        if rows or following or states or gone or drops != self._drops:
-            # when it fails it is unknown whether the transaction is on disk; the same rows with
-            # the same numbers go to memory, so both answers are right
-            self._ask(lambda disk: self._storage.attempt(disk, write), None)
-        if self._disk is None:
-            self._commit_to_memory(rows, states, gone, following, drops, clock, flying)
 
     def _save_high_water(self, now_ns: int) -> None:
         before = self._water.high_water_unsaved
-        self._water.commit(self._reached, now_ns, on_disk=self._disk is not None)
+        self._water.commit(self._reached, now_ns, on_disk=self._storage.disk is not None)
         if self._water.high_water_unsaved and not before:
-            self._storage.add_notice(True, HIGH_WATER_UNSAVED)
+            self._storage.notices.add(True, HIGH_WATER_UNSAVED)
 
     @property
     def high_water_unsaved(self) -> bool:
@@ -279,23 +235,129 @@ class Outbox(FailoverStorage):
 
     @property
     def _reached(self) -> HighWaterMark:
-        return HighWaterMark(self._start.epoch, sum(number - 1 for number in self._next.values()))
+        return HighWaterMark(self._numbers.start.epoch, self._numbers.given)
+
+    # -- reading ----------------------------------------------------------------------------------
+
+    def pending(
+        self, after_row: int = 0, limit: int = 200, *, urgent: bool = False
+    ) -> list[StoredRecord]:
+        """Rows that are not confirmed, the oldest first; damaged ones are declared lost.
+
+        `urgent`: only events and registers.
+        """
+        found: list[StoredRecord] = []
+        while not found:
+            rows = self._storage.after(after_row, limit, urgent)
+            if not rows:
+                break
+            found, damaged = self._read(rows)
+            after_row = rows[-1].id
+            if damaged:
+                self._stats.damaged += len(damaged)
+                self._losses.give_up(damaged, "damage", "checksum")
+        return found
+
+    def _read(self, rows: Sequence[OutboxRow]) -> tuple[list[StoredRecord], list[OutboxRow]]:
+        """What can be read, and what cannot."""
+        found: list[StoredRecord] = []
+        damaged: list[OutboxRow] = []
+        for row in rows:
+            if row.id in self._arrived:
+                continue
+            record = try_record(row)
+            if record is None:
+                damaged.append(row)
+            else:
+                found.append(StoredRecord(row.id, record, self._sent_before.maybe_sent(row.id)))
+        return found, damaged
+
+    def search(self, search: RowSearch) -> list[StoredRecord]:
+        """One bounded step of it. Raises UnavailableError when the disk does not work, and they are
+        not all in memory."""
+        return self._read(self._storage.search(search))[0]
+
+    def state(self, owner: str) -> StoredState | None:
+        """What `owner` kept last: version and bytes. None when there is none, or it is damaged."""
+        found = self._storage.memory.states.get(owner)
+        if found is None:
+            kept = self._storage.ask(lambda disk: disk.state(owner), None)
+            try:
+                found = None if kept is None else (kept[0], unpack_state(owner, *kept))
+            except DamagedRowError:
+                self._stats.damaged += 1
+        if found is None and self._storage.disk is None:
+            self._storage.owners.missed(owner)
+        return found
+
+    def marks(self, boot: int) -> list[ClockMark]:
+        """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
+        latest first; nothing when there is none."""
+        return self._storage.read(lambda disk: clockmap.read_marks(disk, boot), [])
+
+    def bounds(self, boot: int) -> tuple[int | None, int | None]:
+        """Wall times (Unix ns) that a boot without a clock lies between, as far as others prove."""
+        unknown: tuple[int | None, int | None] = (None, None)
+        return self._storage.read(lambda disk: clockmap.boot_bounds(disk, boot), unknown)
+
+    def counts(self) -> OutboxCounts:
+        """How full it is, and what has happened since the start."""
+        handover = self._handover
+        return self._stats.counts(self._storage, handover.downsampler, handover.ranges.spans)
+
+    def details(self) -> tuple[Sequence[Loss], Sequence[DeadLetter]]:
+        """Losses that no event has declared yet, and dead letters."""
+        return list_losses(self._losses.pending), self._storage.ask(list_dead_letters, ())
+
+    @property
+    def restart(self) -> str | None:
+        """Why the daemon should be started anew, as a sentence for people."""
+        return self._storage.owners.restart
+
+    # -- handing over, and giving up --------------------------------------------------------------
+
+    def linked(self, live_from: int = 0) -> None:
+        """Before the first row of a new connection is handed over: rows from `live_from` on go in
+        any order, so none of them merges any more; those before go by `take` alone."""
+        self._handover.linked(live_from)
+
+    def take(self, after_row: int, limit: int) -> list[StoredRecord]:
+        """As `pending`, to be handed over: while a link is up none of these rows will merge."""
+        found = self.pending(after_row, limit)
+        if found and not self._handover.note_handed_over(found[-1].row):
+            return self.pending(after_row, limit)
+        return found
+
+    def unlinked(self, last_row: int) -> None:
+        """The connection is down; `last_row` is the last that was ever handed over."""
+        self._handover.ranges.unlinked(last_row)
+
+    def downsample(self) -> bool:
+        """Merge some rows though there is room; whether there may be more. While the sender holds
+        no row at all, not even one that was just committed."""
+        return self._handover.downsample()
+
+    def dead_letter(self, row: int, why: str) -> None:
+        """Give up a row that the broker refuses; its numbers are declared lost."""
+        self._losses.refuse(row, why)
 
     def close(self) -> None:
-        """The goodbye: the next start is not called unclean."""
-        self._retry_disk_at_end()
-        self._storage.readonly_disk.end()
-        disk = self._disk
+        """The goodbye: the next start is not called unclean. What the disk does not take stays in
+        tmpfs, for the next process."""
+        self._sent_before = self._return.retry_at_end(self._sent_before)
+        storage, clock = self._storage, self._storage.clock
+        storage.readonly_disk.end()
+        disk = storage.disk
         if disk is not None:
             try:
                 with disk.transaction():
-                    if self._clock is not None:
-                        write_mark(disk, self._start.boot, self._clock)
+                    if clock is not None:
+                        clockmap.write_mark(disk, self._numbers.start.boot, clock)
                     disk.set_meta({"clean": 1})
-                if self._next:
+                if self._numbers.counters:
                     self._water.write_at_end(self._reached)
             except sqlite3.Error:
                 pass  # then the next start says so
             disk.close()
-            self._storage.disk = None
+            storage.disk = None
         self.journal.close()  # if nobody has: whoever sends has ended

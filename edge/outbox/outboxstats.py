@@ -16,8 +16,11 @@ from edge.outbox.eviction import (
     forecast_full,
     row_bytes,
 )
+from edge.outbox.failover import FailoverStorage
 from edge.outbox.mergeable import RowRanges, is_open_ended
-from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxRow
+from edge.outbox.outboxfolder import foreign_bytes, list_foreign
+from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxCounts, OutboxRow
+from edge.outbox.storefiles import quarantine_usage
 
 STARTS_LIMIT: Final = 64  # that are looked at; with more of them it says too little
 
@@ -64,6 +67,38 @@ class OutboxStats:
         others = sum(row_bytes(row.body) for row in rows if row.level != SUMMARY_LEVEL)
         self._latest = sum(sizes) + others
         self._rate.add(mono_ns, sum(sizes), others, len(rows))
+
+    def counts(
+        self, storage: FailoverStorage, downsampler: Downsampler | None, spans: RowRanges
+    ) -> OutboxCounts:
+        """How full the outbox is, and what has happened since the start."""
+        folder, limit = storage.place.folder, storage.place.limit_bytes
+        kept, in_quarantine = quarantine_usage(folder)
+        first, streams = storage.after(0, 1), storage.tally()
+        unknown: tuple[float | None, float | None] = (None, None)
+        plain, downsampled = storage.ask(
+            lambda disk: self.forecasts(disk, limit, downsampler, spans), unknown
+        )
+        return OutboxCounts(
+            rows=sum(streams.values()),
+            streams=streams,
+            size=in_quarantine + foreign_bytes(folder) + storage.read(DiskOutbox.size, 0),
+            limit=limit,
+            oldest=(first[0].boot, first[0].from_ns) if first else None,
+            dropped=self.dropped,
+            damaged=self.damaged,
+            dead_letters=storage.read(DiskOutbox.dead_letter_count, 0),
+            quarantined=kept,
+            foreign_files=[str(path) for path in list_foreign(folder)],
+            in_memory=storage.in_memory,
+            commits=self.commits,
+            bytes_in=self.bytes_in,
+            downsampled=downsampler.rows if downsampler else 0,
+            wal=storage.ask(DiskOutbox.wal_size, 0),
+            ballast=storage.ballast.size,
+            forecast_s=plain,
+            forecast_downsampled_s=downsampled,
+        )
 
     def forecasts(
         self, disk: DiskOutbox, limit_bytes: int, downsampler: Downsampler | None, spans: RowRanges

@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
 import msgpack
+import msgspec
 
 from edge.core import Draft, Record, RecordKey, Stream, TimeQuality
 from edge.core.numbers import decode_steps
 from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
+from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import PreviousEpoch
 
 POWERS_OF_TEN: Final[tuple[int, ...]] = tuple(10**digits for digits in range(8))
 LIMIT: Final = 1 << 31  # of the whole number
@@ -159,12 +162,14 @@ class Epoch:
     past: PastState = "known"
 
     @property
-    def succeeds(self) -> dict[str, Any] | None:
+    def succeeds(self) -> PreviousEpoch | None:
         """The epoch before, as this one names it, and its last numbers: none when they are lost
         with its outbox. None: no epoch is known, at a first start or on a new card."""
         if self.former is not None:
-            return {"epoch": self.former.epoch, "last": dict(self.former.last)}
-        return None if self.previous_epoch is None else {"epoch": self.previous_epoch, "last": {}}
+            return PreviousEpoch(epoch=self.former.epoch, last=dict(self.former.last))
+        if self.previous_epoch is None:
+            return None
+        return PreviousEpoch(epoch=self.previous_epoch, last={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +253,12 @@ def pack_body(draft: Draft) -> bytes:
     A summary of ten points shrinks to a quarter, to spare the card; so three lie on a page.
     """
     try:
-        packed: bytes = msgpack.packb(draft.body)
+        packed = msgspec.msgpack.encode(draft.body)
     except OverflowError as error:  # an integer of more than 64 bits
         raise ValueError(str(error)) from error
     if draft.stream is Stream.RAW or not COMPRESS_FROM_BYTES <= len(packed) <= MAX_BODY:
         return packed  # `raw` is compressed already
-    return min(packed, compress(msgpack.packb(pack_decimals(draft.body))), key=len)
+    return min(packed, compress(msgpack.packb(pack_decimals(body_map(draft.body)))), key=len)
 
 
 def _unpack(body: bytes) -> Any:

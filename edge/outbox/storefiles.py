@@ -12,7 +12,7 @@ from typing import Final
 from edge.durable.atomicwrite import new_name, replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.folders import fsync_folder
-from edge.durable.readfile import is_regular_file
+from edge.durable.readfile import is_regular_file, read_beginning
 from edge.durable.sqlitefile import Access, open_sqlite
 from edge.outbox.database import DATABASE_NAME, UNREADABLE
 
@@ -37,12 +37,8 @@ class EpochFile:
 
 def read_epoch_file(folder: Path) -> EpochFile:
     """What the last start wrote; an empty one when it is missing or damaged."""
-    path = folder / EPOCH_FILE
     try:
-        if not is_regular_file(path):
-            return EpochFile()
-        with path.open(encoding="ascii") as file:
-            text = file.read(EPOCH_FILE_LIMIT)
+        text = read_beginning(folder / EPOCH_FILE, EPOCH_FILE_LIMIT).decode("ascii")
         starts, boots, epoch, owner, boot_id = remove_checksum(text.rstrip("\n")).split(" ")
         return EpochFile(int(starts), int(boots), boot_id, int(epoch), owner.removeprefix("-"))
     except (OSError, ValueError):

@@ -251,7 +251,7 @@ def _sealed(
             yield entry.key[3], sent
 
 
-def _sent(entry: ReceivedRecord) -> dict[str, Any] | AuditFinding:
+def _sent(entry: ReceivedRecord) -> dict[str, object] | AuditFinding:
     """The stored payload, held against the columns it is found by."""
     try:
         sent = entry.sent()
@@ -275,7 +275,7 @@ def _came(received: str) -> datetime | None:
         return None
 
 
-def _map(entry: ReceivedRecord) -> dict[str, Any]:
+def _map(entry: ReceivedRecord) -> dict[str, object]:
     """As above; nothing for what is damaged."""
     sent = _sent(entry)
     return {} if isinstance(sent, AuditFinding) else sent

@@ -16,7 +16,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core import TOPIC_PREFIX, Clock
+from edge.core import TOPIC_PREFIX, AsyncClock
 from edge.core.numbers import Range
 from edge.platform.auditreport import record_name
 from edge.platform.keepquota import KeepQuota
@@ -115,7 +115,7 @@ class Collector:
         self,
         store: RecordStore,
         *,
-        clock: Clock,
+        clock: AsyncClock,
         report: Callable[[str], None],
         prefix: str = TOPIC_PREFIX,
         sites: AllowedSites | None = None,

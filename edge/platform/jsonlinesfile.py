@@ -40,7 +40,7 @@ class JsonLinesFile:
             raise
         self.damaged = 0
 
-    def lines(self) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    def lines(self) -> Iterator[tuple[int, int, dict[str, object]]]:
         """Offset, length and content; what cannot be read is counted in `damaged` and skipped."""
         with open(self.path, "rb") as file:  # noqa: PTH123  (a second position in the file)
             offset = 0
@@ -59,7 +59,7 @@ class JsonLinesFile:
                     yield offset, length, found
                 offset += length
 
-    def at(self, offset: int, length: int) -> dict[str, Any]:
+    def at(self, offset: int, length: int) -> dict[str, object]:
         """One line. Raises ValueError when it cannot be read."""
         found = _parse(os.pread(self._handle, length, offset))
         if found is None:
@@ -80,13 +80,13 @@ class JsonLinesFile:
         os.close(self._handle)
 
 
-def json_line(content: dict[str, Any]) -> bytes:
+def json_line(content: dict[str, object]) -> bytes:
     """Compact JSON and a newline."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def _parse(line: bytes) -> dict[str, object] | None:
     if not line.endswith(b"\n"):
         return None
     try:
@@ -96,7 +96,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     """One program would take the first of two, and another one the last."""
     found = dict(pairs)
     if len(found) != len(pairs):

@@ -52,17 +52,17 @@ ORDER: Final = " ORDER BY gw, epoch, stream, seq"
 DAMAGED: Final = (KeyError, TypeError, ValueError, OverflowError)
 
 
-def key_map(key: Key) -> dict[str, Any]:
+def key_map(key: Key) -> dict[str, object]:
     gw, epoch, stream, seq = key
     return {"gw": gw, "epoch": epoch, "stream": stream, "seq": seq}
 
 
-def wall_map(wall: WallTimes) -> dict[str, Any]:
+def wall_map(wall: WallTimes) -> dict[str, object]:
     bounds = None if wall.bounds is None else json.loads(wall.bounds)
     return {"from": wall.start, "to": wall.end, "tq": wall.tq, "bounds": bounds}
 
 
-def record_line(entry: ReceivedRecord) -> dict[str, Any]:
+def record_line(entry: ReceivedRecord) -> dict[str, object]:
     if entry.payload[:1] == b"{":
         payload = {"payload": entry.payload.decode()}
     else:
@@ -82,7 +82,7 @@ def record_line(entry: ReceivedRecord) -> dict[str, Any]:
     }
 
 
-def refused_line(each: RefusedMessage) -> dict[str, Any]:
+def refused_line(each: RefusedMessage) -> dict[str, object]:
     payload = base64.b64encode(each.payload).decode("ascii")
     return {
         "kind": each.kind, "gw": each.gw, "topic": each.topic, "why": each.why, "size": each.size,
@@ -90,7 +90,7 @@ def refused_line(each: RefusedMessage) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def parse_wall(line: dict[str, Any]) -> WallTimes:
+def parse_wall(line: dict[str, object]) -> WallTimes:
     return WallTimes(
         str(line["from"]), str(line["to"]), str(line["tq"]), bounds_text(line["bounds"])
     )

@@ -4,9 +4,10 @@ import asyncio
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiomqtt
+from msgspec import to_builtins
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -20,6 +21,7 @@ from edge.platform.subscription import (
     to_arrived,
 )
 from edge.wire import DecodedMessage, WireError, decode, encode_command
+from edge.wire.contract.down import Ranges
 
 RANGES_PER_COMMAND: Final = 1000  # of one command: at most 40 KB, and 64 KiB are allowed
 COMMANDS_PER_RUN: Final = 10  # of one run: a gateway takes ten at once, then one a second
@@ -60,9 +62,9 @@ async def request_resend(
         raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
 
 
-def split_commands(missing: Missing) -> Iterator[list[dict[str, Any]]]:
+def split_commands(missing: Missing) -> Iterator[list[Ranges]]:
     """What `ranges` says in each of as few commands as hold them all."""
-    command: list[dict[str, Any]] = []
+    command: list[Ranges] = []
     room = RANGES_PER_COMMAND
     for (epoch, stream), found in sorted(missing.items()):
         ranges: list[Range] = list(found)
@@ -72,14 +74,13 @@ def split_commands(missing: Missing) -> Iterator[list[dict[str, Any]]]:
                 command, room = [], RANGES_PER_COMMAND
             part, ranges = ranges[: room - 1], ranges[room - 1 :]
             room -= len(part) + 1
-            each = {"epoch": epoch, "stream": stream, "ranges": [list(pair) for pair in part]}
-            command.append(each)
+            command.append(Ranges(epoch=epoch, stream=stream, ranges=part))
     if command:
         yield command
 
 
 async def _request_in_turn(
-    client: aiomqtt.Client, branch: str, commands: list[list[dict[str, Any]]], wait_s: float
+    client: aiomqtt.Client, branch: str, commands: list[list[Ranges]], wait_s: float
 ) -> ResendResult:
     prefix = branch.rsplit("/", 2)[0]
     status = await _first_message(client, wait_s, prefix, "status")
@@ -91,7 +92,7 @@ async def _request_in_turn(
     resent = gone = 0
     for ranges in commands[:COMMANDS_PER_RUN]:
         name = secrets.token_hex(8)
-        payload = encode_command(status.topic.gw, epoch, name, {"ranges": ranges})
+        payload = encode_command(status.topic.gw, epoch, name, {"ranges": to_builtins(ranges)})
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = payload.content_type
         properties.MessageExpiryInterval = EXPIRY_S
@@ -106,9 +107,7 @@ async def _request_in_turn(
                 return ResendResult(
                     resent, gone, error=f"the gateway refused the command: {why:.300}"
                 )
-    left = sum(
-        b - a + 1 for c in commands[COMMANDS_PER_RUN:] for each in c for a, b in each["ranges"]
-    )
+    left = sum(b - a + 1 for c in commands[COMMANDS_PER_RUN:] for each in c for a, b in each.ranges)
     return ResendResult(resent, gone, left)
 
 

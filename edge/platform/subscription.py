@@ -13,7 +13,7 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core import TOPIC_PREFIX, Clock, ConfigError, Stream, endpoint
+from edge.core import TOPIC_PREFIX, AsyncClock, ConfigError, Stream, endpoint
 
 QUEUE_MESSAGES: Final = 100_000  # messages; more are counted and thrown away
 RETRY_NS: Final = 200_000_000
@@ -85,7 +85,7 @@ def parse_source(
 async def listen(
     source: BrokerSource,
     filters: Sequence[str],
-    clock: Clock,
+    clock: AsyncClock,
     *,
     on_ready: Callable[[], None] = lambda: None,
     on_loss: Callable[[str], None] = lambda _why: None,

@@ -8,6 +8,7 @@ from edge.core.record import Draft
 from edge.process.debounce import LineChange, LineEvent
 from edge.process.phase import PhaseSetup, PhaseTracker
 from edge.process.signalmeasures import SignalLane, SignalMeasures, lane_measures
+from edge.wire.contract.signal import Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class ApproachSignal:
 
     def figures(
         self, start_ns: int, end_ns: int, changes: Mapping[str, Sequence[LineEvent]]
-    ) -> dict[str, dict[str, int]]:
+    ) -> dict[str, Signal]:
         """Lane -> `signal` of its record, from what its lead loop told in the window that was run.
 
         A lane without figures is left out. To be called once for each window.
@@ -67,7 +68,7 @@ class ApproachSignal:
         }
         return lane_measures([cycles.site for cycles in self._cycles.values()], played)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot, between windows."""
         return {
             "phase": self._phase.snapshot(),

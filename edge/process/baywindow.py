@@ -16,13 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from msgspec import UNSET, UnsetType
+
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
 from edge.process.debounce import Debouncer, LineChange
 from edge.process.engineevents import event_draft
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.staytracker import OverstayChange, StayTracker
-from edge.process.traffic.histogram import Bins, HistogramCounts, merge_histograms
+from edge.process.traffic.histogram import Bins, HistogramCounts, summed
+from edge.wire.contract.bay import Bay, BayHealth
+from edge.wire.contract.event import Overstay
+from edge.wire.contract.histogram import Times
+from edge.wire.contract.terms import BayKind
 
 STAY_BINS: Final = Bins("s", width=300_000, count=144, per_unit=1000)
 """Durations of stays: twelve hours in bins of five minutes, and what is longer."""
@@ -30,8 +36,6 @@ FOREVER_NS: Final = 1 << 62  # a bay may be occupied for days; that is no fault 
 MINUTE_NS: Final = 60_000_000_000
 STATE_QUALITY: Final = {"chatter": qualitycounts.BAD_FAULT, "unobserved": qualitycounts.BAD_GAP}
 BAY_STATES: Final = ("ok", "unobserved", "chatter")  # the worst last
-
-BayKind = Literal["loading", "charging", "parking"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,7 @@ class BayWindow:
         self._clear()
         return Draft(Stream.BAY, self.setup.name, start_ns, end_ns, body), events
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot, right after a close."""
         return {
             "line": self._line.snapshot(),
@@ -127,10 +131,10 @@ class BayWindow:
         self._lost, self._quality = 0, {}
         self._durations.clear()
 
-    def _body(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> dict[str, Any]:
+    def _body(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> Bay:
         stays, setup = self._stays, self.setup
         covered_us = min(self._loop.seen_ns, end_ns - start_ns) // 1000
-        health = "chatter" if self._line.noisy else "ok" if covered_us else "unobserved"
+        health: BayHealth = "chatter" if self._line.noisy else "ok" if covered_us else "unobserved"
         # a stay that ended before the gap is certain within it
         known = health == "ok" or (health == "unobserved" and stays.is_occupied)
         for each in stays.ended:
@@ -150,36 +154,30 @@ class BayWindow:
             qualitycounts.add_count(quality, mark)
         since = stays.since_ns
         is_known = known and self._watched
-        body: dict[str, Any] = {
-            "bay": setup.name,
-            "kind": setup.kind,
-            "covered_s": covered_us / 1e6,
-            **_used(covered_us, min(self._loop.on_ns // 1000, covered_us) if known else None),
-            "arrivals": stays.arrivals if known else None,
-            "departures": stays.departures if known else None,
-            "stay": self._durations.body() if known else None,
-            "overstays": stays.overstays if known else None,
-            "overstay_us": stays.over_us if known else None,
-            "occupied": int(since is not None) if is_known else None,
-            "since_s": _coarse_s(end_ns - since) if is_known and since is not None else None,
-            "quality": qualitycounts.sum_counts(quality, {}),
-            "health": health,
-        }
-        optional = {
-            "void_s": 0 if known else covered_us / 1e6,
-            "passers": stays.passers if known else 0,
-            "lost_edges": self._lost,
-        }
-        return body | {key: value for key, value in optional.items() if value}
+        occupied_us = min(self._loop.on_ns // 1000, covered_us) if known else None
+        return Bay(
+            bay=setup.name,
+            kind=setup.kind,
+            covered_s=covered_us / 1e6,
+            occupied_us=occupied_us,
+            occupancy=_share(covered_us, occupied_us),
+            arrivals=stays.arrivals if known else None,
+            departures=stays.departures if known else None,
+            stay=self._durations.form(Times) if known else None,
+            overstays=stays.overstays if known else None,
+            overstay_us=stays.over_us if known else None,
+            occupied=_level(since is not None) if is_known else None,
+            since_s=_coarse_s(end_ns - since) if is_known and since is not None else None,
+            quality=qualitycounts.sum_counts(quality, {}),
+            health=health,
+            void_s=UNSET if known else covered_us / 1e6 or UNSET,
+            passers=stays.passers or UNSET if known else UNSET,
+            lost_edges=self._lost or UNSET,
+        )
 
     def _event(self, change: OverstayChange) -> Draft:
         name, limit = self.setup.name, self.setup.max_stay_min
-        body: dict[str, Any] = {
-            "event": "overstay",
-            "state": "on" if change.on else "off",
-            "by": "rule overstay",
-            "max_stay_min": limit,
-        }
+        stay_s: float | UnsetType = UNSET
         least = "at least " if change.at_least else ""
         if change.on:
             text = f"occupied by one vehicle for {least}{limit:g} minutes, which is the limit"
@@ -187,51 +185,54 @@ class BayWindow:
             text = "the bay was not watched, so it is not known when the overstaying vehicle left"
         else:
             minutes = change.stay_ns / MINUTE_NS
-            body["stay_s"] = _coarse_s(change.stay_ns)
+            stay_s = _coarse_s(change.stay_ns)
             text = f"the vehicle left after {least}{minutes:.0f} minutes; the limit is {limit:g}"
-        body["text"] = f"{name}: {text}."
+        body = Overstay(
+            state="on" if change.on else "off",
+            by="rule overstay",
+            max_stay_min=limit,
+            stay_s=stay_s,
+            text=f"{name}: {text}.",
+        )
         return event_draft(name, change.at_ns, body)
 
 
-def merge_bays(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def merge_bays(a: Bay, b: Bay) -> Bay:
     """The bodies of two records of a bay as one, the earlier first; `occupied` is the later's.
 
-    A null part does not count. Without the keys that all records share (`partial`, `lost_edges`).
-    Raises ValueError when they are of two bays.
+    A null part does not count. Raises ValueError when they are of two bays.
     """
-    if any(a[key] != b[key] for key in ("bay", "kind")):
+    if (a.bay, a.kind) != (b.bay, b.kind):
         raise ValueError("two bays cannot be one")
-    covered, void = (
-        sum(round(float(each.get(key, 0.0)) * 1e6) for each in (a, b))
-        for key in ("covered_s", "void_s")
+    covered = round(a.covered_s * 1e6) + round(b.covered_s * 1e6)
+    void = round((a.void_s or 0.0) * 1e6) + round((b.void_s or 0.0) * 1e6)
+    occupied_us = merged_sum(a.occupied_us, b.occupied_us)
+    stays = [each.stay for each in (a, b) if each.stay is not None]
+    return Bay(
+        bay=a.bay,
+        kind=a.kind,
+        covered_s=covered / 1e6,
+        occupied_us=occupied_us,
+        occupancy=_share(covered - void, occupied_us),
+        arrivals=merged_sum(a.arrivals, b.arrivals),
+        departures=merged_sum(a.departures, b.departures),
+        stay=summed(STAY_BINS, stays).form(Times) if stays else None,
+        overstays=merged_sum(a.overstays, b.overstays),
+        overstay_us=merged_sum(a.overstay_us, b.overstay_us),
+        occupied=b.occupied,
+        since_s=b.since_s,
+        quality=qualitycounts.sum_counts(a.quality, b.quality),
+        health=max(a.health, b.health, key=BAY_STATES.index),
+        void_s=void / 1e6 or UNSET,
+        passers=(a.passers or 0) + (b.passers or 0) or UNSET,
+        lost_edges=(a.lost_edges or 0) + (b.lost_edges or 0) or UNSET,
+        partial=a.partial or b.partial,
     )
-    total = {
-        key: _sum(a[key], b[key])
-        for key in ("occupied_us", "arrivals", "departures", "overstays", "overstay_us")
-    }
-    stays = [each["stay"] for each in (a, b) if each["stay"] is not None]
-    body: dict[str, Any] = {
-        "bay": a["bay"],
-        "kind": a["kind"],
-        "covered_s": covered / 1e6,
-        **_used(covered - void, total["occupied_us"]),
-        "arrivals": total["arrivals"],
-        "departures": total["departures"],
-        "stay": merge_histograms(STAY_BINS, *stays)
-        if len(stays) > 1
-        else dict(stays[0])
-        if stays
-        else None,
-        "overstays": total["overstays"],
-        "overstay_us": total["overstay_us"],
-        "occupied": b["occupied"],
-        "since_s": b["since_s"],
-        "quality": qualitycounts.sum_counts(a["quality"], b["quality"]),
-        "health": max(a["health"], b["health"], key=BAY_STATES.index),
-    }
-    passers = a.get("passers", 0) + b.get("passers", 0)
-    optional = {"void_s": void / 1e6, "passers": passers}
-    return body | {key: value for key, value in optional.items() if value}
+
+
+def merged_sum(a: int | None, b: int | None) -> int | None:
+    """Of two windows; a null one does not count."""
+    return b if a is None else a if b is None else a + b
 
 
 def _coarse_s(ns: int) -> float:
@@ -239,13 +240,11 @@ def _coarse_s(ns: int) -> float:
     return 60.0 * round(ns / MINUTE_NS)
 
 
-def _used(watched_us: int, occupied_us: int | None) -> dict[str, Any]:
-    share = occupied_us is not None and watched_us > 0
-    return {
-        "occupied_us": occupied_us,
-        "occupancy": round((occupied_us or 0) / watched_us, 4) if share else None,
-    }
+def _share(watched_us: int, occupied_us: int | None) -> float | None:
+    if occupied_us is None or watched_us <= 0:
+        return None
+    return round(occupied_us / watched_us, 4)
 
 
-def _sum(a: int | None, b: int | None) -> int | None:
-    return b if a is None else a if b is None else a + b
+def _level(on: bool) -> Literal[0, 1]:
+    return 1 if on else 0

@@ -165,7 +165,7 @@ class Debouncer:
         self.bounced = self.bounced[len(taken) :]
         return taken
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """All of it, for a snapshot."""
         return {
             "level": self._level,

@@ -7,10 +7,12 @@ counts as `bad:stale` on every point.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from msgspec import UNSET
+
 from edge.core.point import PointKind, opposite_key
 from edge.core.quality import Quality
 from edge.core.reading import Sweep, Value, all_good
-from edge.core.record import Draft
+from edge.core.record import Draft, Stream
 from edge.process.calibration import CalibrationInputs, Calibrator
 from edge.process.engineevents import meter_event
 from edge.process.enginesetup import DeviceSetup
@@ -18,6 +20,7 @@ from edge.process.gaugewindow import GaugeWindow
 from edge.process.growthbounds import growth_per_hour
 from edge.process.plausibility import Plausibility
 from edge.process.registerwindow import RegisterWindow
+from edge.wire.contract.points import Air, Energy, Gauge, LoopCard, Total
 
 IDENTITY_CORRECTION: Final = (
     0.0,
@@ -29,13 +32,18 @@ REVERSED_SUFFIX: Final = (
 )
 
 
+FORMS: Final[Mapping[Stream, type[Air | Energy | LoopCard]]] = {
+    Stream.AIR: Air, Stream.ENERGY: Energy, Stream.TRAFFIC: LoopCard,
+}  # fmt: skip
+
+
 class PointWindow(Protocol):
     """What a gauge and a total have in common."""
 
     def good(self, values: Sequence[Value | None], times: Sequence[int]) -> None: ...
     def other(self, value: Value | None, quality: Quality, at_ns: int, *, late: bool) -> None: ...
     def missing(self, count: int) -> None: ...
-    def body(self) -> dict[str, Any]: ...
+    def body(self) -> Gauge | Total: ...
 
 
 class DeviceWindow:
@@ -123,20 +131,17 @@ class DeviceWindow:
                 point.missing(missing)
         judge = self.plausibility
         contradictions = [] if judge is None else judge.judge(start_ns, end_ns)
-        body: dict[str, Any] = {
-            "covered_s": covered_ns // 1000 / 1e6,
-            "points": {
-                point.key: summary.body()
-                for point, summary in zip(self.points, self._points, strict=True)
-            },
-        }
-        if marks:
-            body["quality"] = {mark: marks.count(mark) for mark in sorted(set(marks))}
+        points = zip(self.points, self._points, strict=True)
+        body = FORMS[self.setup.stream](
+            covered_s=covered_ns // 1000 / 1e6,
+            points={point.key: summary.body() for point, summary in points},
+            quality={mark: marks.count(mark) for mark in sorted(set(marks))} or UNSET,
+        )
         events = self._events() + contradictions
         self._next()
         return Draft(self.setup.stream, self.setup.name, start_ns, end_ns, body), events
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot: the totals, each with what its numbers mean."""
         return {key: [self._meaning(key), *total.snapshot()] for key, total in self._totals.items()}
 

@@ -8,7 +8,11 @@ counted in the window that is open.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from typing import Any, Final
+
+from msgspec import UNSET
 
 from edge.core.edge import Contact
 from edge.core.looptick import DoubtedLoop, LoopTick
@@ -23,12 +27,17 @@ from edge.process.plaincontacts import PlainContacts
 from edge.process.qualitycounts import UNCERTAIN_LOOP, quality_word
 from edge.process.snapshot import FaultsOver, restore_engine, snapshot_engine
 from edge.process.traffic.slots import slot_ends
+from edge.wire.contract.bay import Bay
+from edge.wire.contract.points import Air, Energy, LoopCard
+from edge.wire.contract.signal import Signal
+from edge.wire.contract.traffic import Lane
 
 __all__ = ["DeviceSetup", "Engine", "EngineSetup", "LaneSetup", "PulseSetup"]
 
 CONTACTS_KEPT: Final = 1024  # a line; half a second of the fastest line that is not closed
 SWEEPS_KEPT: Final = (32, 512)
 KEEP_S: Final = 30.0
+SUMMARIES: Final = (Lane, Bay, Air, Energy, LoopCard)
 
 
 class Engine:
@@ -46,7 +55,7 @@ class Engine:
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
         self._over: list[FaultsOver] = []  # what was up at dropped sources, until that is reported
-        self._signs: Mapping[str, Mapping[str, int]] = {}  # of the window that was closed last
+        self._signs: Mapping[str, Signal] = {}  # of the window that was closed last
         self._sources = EngineSources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
         self._sweeps: dict[str, list[Sweep]] = {name: [] for name in self._sources.devices}
@@ -133,7 +142,7 @@ class Engine:
         self._signs = sources.figures(start, end_ns)
         records = self._signed([record for record, _ in closed])
         if partial:
-            records = [_with(each, partial=True) for each in records]
+            records = [_partial(each) for each in records]
         events = [each for _, event in closed for each in event] + faults
         events += self.plain.end_window(end_ns)
         events += [event_draft(name, start, body) for name, body in self._over]
@@ -163,7 +172,8 @@ class Engine:
         for i, draft in enumerate(out):
             recounted = again.get(draft.source) if draft.stream is Stream.TRAFFIC else None
             if recounted is not None:
-                out[i] = _with(recounted, partial=True) if "partial" in draft.body else recounted
+                was_partial = isinstance(draft.body, Lane) and bool(draft.body.partial)
+                out[i] = _partial(recounted) if was_partial else recounted
         return self._signed(out) if again else out
 
     def mark(self, reason: Reason) -> None:
@@ -221,7 +231,7 @@ class Engine:
             [sweep for box in self._sweeps.values() for sweep in box],
         )
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """The state as of the last close, start or restore: maps, lists, integers and text."""
         return self._saved
 
@@ -258,11 +268,10 @@ class Engine:
         if not self._signs:
             return list(records)
         counted = {
-            each.source: UNCERTAIN_LOOP not in each.body["quality"]
+            each.source: UNCERTAIN_LOOP not in each.body.quality
             for each in records
-            if "lane" in each.body
-            and each.body["volume"] is not None
-            and "counted_by" not in each.body
+            if isinstance(each.body, Lane) and each.body.volume is not None
+            if not each.body.counted_by
         }
         ahead = {
             lane: all(counted.get(name) for name, position in signal.lanes if position == "advance")
@@ -270,8 +279,8 @@ class Engine:
             for lane, _ in signal.lanes
         }
         return [
-            _with(each, signal=_known(self._signs[each.source], ahead=ahead[each.source]))
-            if each.source in self._signs and each.source in counted and "lane" in each.body
+            _with_signal(each, each.body, self._signs[each.source], ahead=ahead[each.source])
+            if isinstance(each.body, Lane) and each.source in self._signs and each.source in counted
             else each
             for each in records
         ]
@@ -287,11 +296,18 @@ class Engine:
         return unobserved
 
 
-def _with(draft: Draft, **more: Any) -> Draft:
-    body = {**draft.body, **more}
-    return Draft(draft.stream, draft.source, draft.from_ns, draft.to_ns, body)
+def _partial(draft: Draft) -> Draft:
+    """The window's record, when it ended early."""
+    body = copy(draft.body)
+    assert isinstance(body, SUMMARIES)
+    body.partial = True
+    return replace(draft, body=body)
 
 
-def _known(figures: Mapping[str, int], *, ahead: bool) -> dict[str, int]:
-    """A lane's figures; how far its queue reached only where the loops ahead are to be believed."""
-    return {key: n for key, n in figures.items() if ahead or key != "queue_to_advance"}
+def _with_signal(draft: Draft, lane: Lane, signal: Signal, *, ahead: bool) -> Draft:
+    """With its figures; how far its queue reached only where the loops ahead are to be believed."""
+    body = copy(lane)
+    body.signal = copy(signal)
+    if not ahead:
+        body.signal.queue_to_advance = UNSET
+    return replace(draft, body=body)

@@ -1,9 +1,13 @@
 """Events that processing itself finds: a sensor that cannot be right, a register that jumped."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Final, Literal
+
+from msgspec import UNSET
 
 from edge.core.record import Draft, Stream
+from edge.wire.contract.event import Event, Meter, SensorFault
+from edge.wire.contract.terms import Contradiction, Fault, LoopPart
 
 FAULT_TEXTS = {
     "stuck_on": ("has been occupied for longer than max_presence_s", "has become free again"),
@@ -15,34 +19,31 @@ FAULT_TEXTS = {
 }
 
 
-def event_draft(source: str, at_ns: int, body: dict[str, Any]) -> Draft:
+def event_draft(source: str, at_ns: int, body: Event) -> Draft:
     """An event is a record whose window is one moment."""
     return Draft(Stream.EVENT, source, at_ns, at_ns, body)
 
 
 def sensor_fault_event(
-    source: str, at_ns: int, fault: str, on: bool, part: str = "", *, since_s: float
+    source: str, at_ns: int, fault: Fault, on: bool, part: LoopPart | None = None, *, since_s: float
 ) -> Draft:
     """A sensor is not to be believed from now on, or is again. `part` says which loop.
 
     `since_s`: when it goes on, for how long it may have been so.
     """
     what = FAULT_TEXTS[fault][0 if on else 1].format(minutes=since_s / 60.0)
-    body: dict[str, Any] = {
-        "event": "sensor_fault",
-        "state": "on" if on else "off",
-        "by": f"rule {fault}",
-        "fault": fault,
-    }
-    if part:
-        body["part"] = part
-    if on:
-        body["since_s"] = since_s
-    body["text"] = f"{source}: the {part + ' loop' if part else 'sensor'} {what}."
+    body = SensorFault(
+        state="on" if on else "off",
+        by=f"rule {fault}",
+        fault=fault,
+        part=part or UNSET,
+        text=f"{source}: the {part + ' loop' if part else 'sensor'} {what}.",
+        since_s=since_s if on else UNSET,
+    )
     return event_draft(source, at_ns, body)
 
 
-CONTRADICTIONS: Final[Mapping[str, str]] = {
+CONTRADICTIONS: Final[Mapping[Contradiction, str]] = {
     "phase_sum": "the phases do not add up",
     "apparent_power": "there is more power than voltage and current can carry",
     "power_factor": "the power factor does not agree with the powers",
@@ -59,7 +60,7 @@ POINTS_SHOWN: Final = 9  # figures in a text
 def contradiction_event(
     source: str,
     at_ns: int,
-    fault: str,
+    fault: Contradiction,
     on: bool,
     points: Sequence[str],
     point_values: Mapping[str, float],
@@ -73,14 +74,13 @@ def contradiction_event(
         f"{key} {value:.6g}" for key, value in list(point_values.items())[:POINTS_SHOWN]
     )
     what = f"{CONTRADICTIONS[fault]}{f' ({figures})' if figures else ''}; {look}"
-    body: dict[str, Any] = {
-        "event": "sensor_fault",
-        "state": "on" if on else "off",
-        "by": "rule plausibility",
-        "fault": fault,
-        "points": list(points),
-        "text": f"{source}: {what if on else f'{points[0]} and its related values agree again'}.",
-    }
+    body = SensorFault(
+        state="on" if on else "off",
+        by="rule plausibility",
+        fault=fault,
+        points=list(points),
+        text=f"{source}: {what if on else f'{points[0]} and its related values agree again'}.",
+    )
     return event_draft(source, at_ns, body)
 
 
@@ -105,18 +105,14 @@ def meter_event(
 ) -> Draft:
     """A register went back, or forward further than it can. `before` and `after` are its values."""
     text, counted = METER_TEXTS[kind]
-    return event_draft(
-        source,
-        at_ns,
-        {
-            "event": "meter",
-            "by": "rule register",
-            "kind": kind,
-            "point": point,
-            "unit": unit,
-            "before": before,
-            "after": after,
-            "text": f"{source}: the register {point} {text}: {before:g} {unit}, "
-            f"then {after:g} {unit}. {counted}",
-        },
+    body = Meter(
+        by="rule register",
+        kind=kind,
+        point=point,
+        unit=unit,
+        before=before,
+        after=after,
+        text=f"{source}: the register {point} {text}: {before:g} {unit}, "
+        f"then {after:g} {unit}. {counted}",
     )
+    return event_draft(source, at_ns, body)

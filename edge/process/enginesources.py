@@ -12,6 +12,7 @@ from edge.process.enginesetup import EngineSetup
 from edge.process.pulsewindow import PulseWindow
 from edge.process.signalmeasures import SignalLane
 from edge.process.traffic.lanewindow import LaneWindow
+from edge.wire.contract.signal import Signal
 
 ContactOwner = LaneWindow | PulseWindow | BayWindow | ApproachSignal
 
@@ -67,10 +68,10 @@ class EngineSources:
             for lane, _ in signal.setup.lanes
         }
 
-    def figures(self, start_ns: int, end_ns: int) -> dict[str, dict[str, int]]:
+    def figures(self, start_ns: int, end_ns: int) -> dict[str, Signal]:
         """Lane -> what its traffic did with green, after the lanes have closed that window."""
         changes = {name: lane.changes for name, lane in self.lanes.items()} if self.signals else {}
-        measures: dict[str, dict[str, int]] = {}
+        measures: dict[str, Signal] = {}
         for signal in self.signals.values():
             measures |= signal.figures(start_ns, end_ns, changes)
         return measures

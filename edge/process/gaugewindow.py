@@ -5,16 +5,19 @@ good one, and then `grade` says so. Values outside the point's range, and what i
 are counted as bad. Without any value the mean is null.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import gcd
 from operator import mul
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
+
+from msgspec import UNSET
 
 from edge.core.point import Point
 from edge.core.quality import GOOD, Grade, Quality
 from edge.core.reading import Value
 from edge.process import qualitycounts
 from edge.process.resolution import WIRE_LIMIT, Resolution, resolution_of
+from edge.wire.contract.points import Gauge
 
 GRAIN_MOST: Final = 10**3  # steps; a display in whole amperes, where the step is a thousandth
 SUM_LIMIT: Final = 2**45
@@ -101,15 +104,11 @@ class GaugeWindow:
             mean, self._n, step.value(self._min), step.value(self._max), step.value(grain)
         )
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Gauge:
         """What a record says of it."""
-        body = gauge_window_body(
-            self._step, self._unit, self._n, self._sum, self._sq, self._origin, self._min, self._max
-        )
-        body["quality"] = qualitycounts.sum_counts(self._quality, {})
-        if self._doubt:
-            body["grade"] = "uncertain"
-        return body
+        sums = GaugeSums(self._n, self._sum, self._sq, self._origin, self._min, self._max)
+        quality = qualitycounts.sum_counts(self._quality, {})
+        return gauge_body(self._step, self._unit, sums, quality, doubtful=self._doubt)
 
     def _each(self, values: Sequence[Value | None]) -> None:
         for value in values:
@@ -146,58 +145,69 @@ class GaugeWindow:
         self._min, self._max = min(low, self._min), max(high, self._max)
 
 
-def gauge_window_body(
+class GaugeSums(NamedTuple):
+    """Whole steps about `origin`; `sq` is None when it is not known any more."""
+
+    n: int
+    total: int
+    sq: int | None
+    origin: int
+    low: int
+    high: int
+
+
+def gauge_body(
     step: Resolution,
     unit: float,
-    n: int,
-    total: int,
-    sq: int | None,
-    origin: int,
-    low: int,
-    high: int,
-) -> dict[str, Any]:
+    sums: GaugeSums,
+    quality: qualitycounts.QualityCounts,
+    *,
+    doubtful: bool,
+) -> Gauge:
     """The record's form. A `sq` beyond 64 bits is null: better none than a wrong one."""
-    return {
-        "mean": step.mean(origin * n + total, n) if n else None,
-        "n": n,
-        "min": step.value(low) if n else None,
-        "max": step.value(high) if n else None,
-        "sum": total,
-        "sq": sq if sq is not None and sq < WIRE_LIMIT else None,
-        "origin": origin,
-        "step": unit,
-    }
+    n, total, sq, origin, low, high = sums
+    return Gauge(
+        mean=step.mean(origin * n + total, n) if n else None,
+        n=n,
+        min=step.value(low) if n else None,
+        max=step.value(high) if n else None,
+        sum=total,
+        sq=sq if sq is not None and sq < WIRE_LIMIT else None,
+        origin=origin,
+        step=unit,
+        quality=quality,
+        grade="uncertain" if doubtful else UNSET,
+    )
 
 
-def merge_gauges(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def merge_gauges(a: Gauge, b: Gauge) -> Gauge:
     """Two bodies as one, the earlier first. Good values outweigh uncertain ones, as in a window.
 
     Associative bit for bit. Raises ValueError when the steps differ.
     """
-    if a["step"] != b["step"]:
+    if a.step != b.step:
         raise ValueError("two steps in one point")
-    step = resolution_of(a["step"])
-    better, rest = (a, b) if a["n"] else (b, a)
-    if a["n"] and b["n"]:
-        if a.get("grade") == b.get("grade"):
-            rest = b
-        else:
-            better, rest = (b, a) if "grade" in a else (a, b)
-            rest = {**rest, "n": 0}
-    n, total, sq, origin = better["n"], better["sum"], better["sq"], better["origin"]
-    low, high = (step.steps(better[key]) if n else 0 for key in ("min", "max"))
-    if rest["n"]:
-        shift = rest["origin"] - origin
-        if sq is not None and rest["sq"] is not None:
-            sq += rest["sq"] + 2 * shift * rest["sum"] + rest["n"] * shift * shift
+    step = resolution_of(a.step)
+    better, rest = (a, b) if a.n else (b, a)
+    counts = rest.n > 0
+    if a.n and b.n and a.grade != b.grade:
+        better, rest = (b, a) if a.grade else (a, b)
+        counts = False
+    n, total, sq, origin, low, high = _sums(step, better)
+    if counts:
+        shift, more = rest.origin - origin, _sums(step, rest)
+        if sq is not None and more.sq is not None:
+            sq += more.sq + 2 * shift * more.total + more.n * shift * shift
         else:
             sq = None
-        n += rest["n"]
-        total += rest["sum"] + rest["n"] * shift
-        low = min(low, step.steps(rest["min"]))
-        high = max(high, step.steps(rest["max"]))
-    body = gauge_window_body(step, a["step"], n, total, sq, origin, low, high)
-    body["quality"] = qualitycounts.sum_counts(a["quality"], b["quality"])
-    if "grade" in better:
-        body["grade"] = better["grade"]
-    return body
+        n += more.n
+        total += more.total + more.n * shift
+        low, high = min(low, more.low), max(high, more.high)
+    sums = GaugeSums(n, total, sq, origin, low, high)
+    quality = qualitycounts.sum_counts(a.quality, b.quality)
+    return gauge_body(step, a.step, sums, quality, doubtful=bool(better.grade))
+
+
+def _sums(step: Resolution, body: Gauge) -> GaugeSums:
+    low, high = (step.steps(value) if value is not None else 0 for value in (body.min, body.max))
+    return GaugeSums(body.n, body.sum, body.sq, body.origin, low, high)

@@ -11,9 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, get_args
 
+from msgspec import UNSET
+
 from edge.core.record import Draft
 from edge.process.debounce import Debouncer, LineChange
 from edge.process.engineevents import event_draft
+from edge.wire.contract.event import SensorFault
 
 Colour = Literal["red", "amber", "green"]
 PhaseFault = Literal["", "stuck", "never_changed"]
@@ -174,11 +177,11 @@ class PhaseTracker:
         )
         return [span for span in spans if span[0] < span[1]]
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot, after a window. Contacts by name."""
         return {name: [lamp.setup.colour, *lamp.snapshot()] for name, lamp in self._lamps.items()}
 
-    def snapshot_never_changed(self) -> dict[str, Any]:
+    def snapshot_never_changed(self) -> dict[str, object]:
         """For a snapshot, too: of each contact the vehicles since, and when its line was closed."""
         return {name: [lamp.passed, lamp.closed_ns] for name, lamp in self._lamps.items()}
 
@@ -232,13 +235,11 @@ def _fault(setup: PhaseSetup, at_ns: int, fault: PhaseFault, since_ns: int | Non
         "its wire is probably not connected; until the contact changes, records have no `signal`",
         ("never_changed", False): "changes now",
     }[fault, on]
-    body: dict[str, Any] = {
-        "event": "sensor_fault",
-        "state": "on" if on else "off",
-        "by": "rule phase",
-        "fault": "phase",
-        "text": f"{name}: the contact for {setup.colour} of {setup.approach} {texts}.",
-    }
-    if since_ns is not None:
-        body["since_s"] = (at_ns - since_ns) / 1e9
+    body = SensorFault(
+        state="on" if on else "off",
+        by="rule phase",
+        fault="phase",
+        text=f"{name}: the contact for {setup.colour} of {setup.approach} {texts}.",
+        since_s=UNSET if since_ns is None else (at_ns - since_ns) / 1e9,
+    )
     return event_draft(name, at_ns, body)

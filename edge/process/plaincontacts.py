@@ -9,12 +9,15 @@ its next change, or at the end of the window in which it rests.
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
+
+from msgspec import UNSET
 
 from edge.core.edge import Contact
 from edge.core.record import Draft
 from edge.process.engineevents import event_draft
 from edge.process.enginesetup import ContactSetup
+from edge.wire.contract.event import Door, PlainContact, Plug, Switch, Tamper
 
 CONTACT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {  # kind: (on, off)
     "door": ("the door is open", "the door is closed"),
@@ -22,6 +25,9 @@ CONTACT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {  # kind: (on, off)
     "plug": ("the plug is in", "the plug is out"),
     "contact": ("the contact is closed", "the contact is open"),
 }
+SWITCHES: Final[Mapping[str, type[Switch]]] = {
+    "door": Door, "tamper": Tamper, "plug": Plug, "contact": PlainContact,
+}  # fmt: skip
 FLICKER_CHANGES: Final = 20  # changes
 FLICKER_NS: Final = 60_000_000_000  # within which so many are too many
 
@@ -80,14 +86,12 @@ class ContactState:
             self.changes.extend(int(each) for each in changes)
             self.seen_ns = max(self.reported_ns, *self.changes, -1)
 
-    def _event(self, contact: Contact, text: str, state: str = "") -> Draft:
-        body: dict[str, Any] = {
-            "event": self.setup.kind,
-            "state": state or ("on" if contact.on else "off"),
-            "text": f"{self.setup.name}: {text}",
-        }
-        if contact.lost:
-            body["lost_edges"] = contact.lost
+    def _event(self, contact: Contact, text: str, state: Literal["flicker"] | None = None) -> Draft:
+        body = SWITCHES[self.setup.kind](
+            state=state or ("on" if contact.on else "off"),
+            text=f"{self.setup.name}: {text}",
+            lost_edges=contact.lost or UNSET,
+        )
         return event_draft(self.setup.name, contact.mono_ns, body)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from edge.core.point import Point, Quantity
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
@@ -21,6 +23,7 @@ from edge.process.growthbounds import MAX_POWER_W
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.registerwindow import register_body
 from edge.process.resolution import resolution_of
+from edge.wire.contract.points import Energy
 
 SAMPLE_NS: Final = 1_000_000_000
 NS_W_PER_KWH: Final = 3.6e15
@@ -81,9 +84,8 @@ class PulseWindow:
         qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
         body = self._body(min(self._loop.seen_ns, end_ns - start_ns) // 1000)
         if marks:
-            body["quality"] = {mark: marks.count(mark) for mark in sorted(set(marks))}
-        if self._lost:
-            body["lost_edges"] = self._lost
+            body.quality = {mark: marks.count(mark) for mark in sorted(set(marks))}
+        body.lost_edges = self._lost or UNSET
         name = self.setup.name
         events = [
             sensor_fault_event(name, at, "stuck_on", on, since_s=self._loop.max_s)
@@ -93,7 +95,7 @@ class PulseWindow:
         self._next()
         return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot, right after a close."""
         return {
             "step": [self._step.num, self._step.den],
@@ -158,17 +160,18 @@ class PulseWindow:
             due += SAMPLE_NS
         return due
 
-    def _body(self, covered_us: int) -> dict[str, Any]:
+    def _body(self, covered_us: int) -> Energy:
         seen = covered_us > 0 or self.total > self._first
-        counts = (self._first, self.total, self.total - self._first) if seen else (None,) * 3
-        energy = register_body(self._step, self._step.value(1), *counts)
+        first, last = (self._first, self.total) if seen else (None, None)
+        grown = self.total - self._first if seen else None
         if seen and self._past:
             qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP)
             self._past = False
-        energy["quality"] = qualitycounts.sum_counts(self._quality, {})
-        if not seen:
-            energy["quality"] = {qualitycounts.BAD_GAP: 1}
-        return {
-            "covered_s": covered_us / 1e6,
-            "points": {"energy_import": energy, "power": self._power.body()},
-        }
+        quality = (
+            qualitycounts.sum_counts(self._quality, {}) if seen else {qualitycounts.BAD_GAP: 1}
+        )
+        energy = register_body(self._step, self._step.value(1), first, last, grown, quality)
+        return Energy(
+            covered_s=covered_us / 1e6,
+            points={"energy_import": energy, "power": self._power.body()},
+        )

@@ -18,7 +18,7 @@ refreshed but once a day may bring more with its first change: that is no growth
 it was first seen is none.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import gcd
 from typing import Any, Final, Literal, NamedTuple
 
@@ -27,6 +27,7 @@ from edge.core.quality import GOOD, Quality, Reason, bad, uncertain
 from edge.core.reading import Value
 from edge.process import qualitycounts
 from edge.process.resolution import Resolution, resolution_of
+from edge.wire.contract.points import Total
 
 OTHER_DEVICE: Final = (uncertain(Reason.GAP), bad(Reason.GAP))
 EXPIRED: Final = uncertain(Reason.CALIBRATION)
@@ -147,17 +148,16 @@ class RegisterWindow:
         """So many values were expected and nothing was heard of them."""
         qualitycounts.add_count(self._quality, qualitycounts.BAD_STALE, count)
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> Total:
         """What a record says of it."""
-        body = register_body(
+        return register_body(
             self.step,
             self._unit,
             self._first,
             self._shown,
             self._grown if self._n else None,
+            qualitycounts.sum_counts(self._quality, {}),
         )
-        body["quality"] = qualitycounts.sum_counts(self._quality, {})
-        return body
 
     def snapshot(self) -> list[Any]:
         """For a snapshot, between windows."""
@@ -336,28 +336,32 @@ def _moment(value: Any) -> tuple[int, int] | None:
 
 
 def register_body(
-    step: Resolution, unit: float, first: int | None, last: int | None, grown: int | None
-) -> dict[str, Any]:
+    step: Resolution,
+    unit: float,
+    first: int | None,
+    last: int | None,
+    grown: int | None,
+    quality: qualitycounts.QualityCounts,
+) -> Total:
     """The record's form; all three are whole steps, told in the unit."""
     first_, last_, delta = (None if n is None else step.value(n) for n in (first, last, grown))
-    return {"first": first_, "last": last_, "delta": delta, "step": unit}
+    return Total(first=first_, last=last_, delta=delta, step=unit, quality=quality)
 
 
-def merge_registers(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def merge_registers(a: Total, b: Total) -> Total:
     """Two bodies as one, the earlier first. Associative bit for bit. Raises ValueError as above."""
-    if a["step"] != b["step"]:
+    if a.step != b.step:
         raise ValueError("two steps in one point")
-    step = resolution_of(a["step"])
+    step = resolution_of(a.step)
     firsts, lasts, deltas = (
-        [step.steps(each[key]) for each in (a, b) if each[key] is not None]
-        for key in ("first", "last", "delta")
+        [step.steps(value) for value in both if value is not None]
+        for both in ((a.first, b.first), (a.last, b.last), (a.delta, b.delta))
     )
-    body = register_body(
+    return register_body(
         step,
-        a["step"],
+        a.step,
         firsts[0] if firsts else None,
         lasts[-1] if lasts else None,
         sum(deltas) if deltas else None,
+        qualitycounts.sum_counts(a.quality, b.quality),
     )
-    body["quality"] = qualitycounts.sum_counts(a["quality"], b["quality"])
-    return body

@@ -12,8 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import UNSET, UnsetType
+
 from edge.process.debounce import LineChange, LineEvent
 from edge.process.phase import ShownColour
+from edge.wire.contract.signal import Signal
 
 RED_NS: Final = 5_000_000_000  # of the first red that is looked at
 SPLIT_FAILURE_SHARE: Final = (4, 5)  # 80 %, of both (Purdue)
@@ -155,35 +158,55 @@ class SignalMeasures:
 def lane_measures(
     sites: Sequence[SignalLane],
     played: Mapping[str, tuple[dict[str, int] | None, dict[int, bool | None]]],
-) -> dict[str, dict[str, int]]:
+) -> dict[str, Signal]:
     """Lane -> `signal` of its record, from what each lane of an approach has played.
 
     Lanes without figures are left out.
     """
     ahead = [onsets for site in sites if site.position == "advance"
              for _, onsets in (played[site.lane],)]  # fmt: skip
-    measures: dict[str, dict[str, int]] = {}
+    measures: dict[str, Signal] = {}
     for site in sites:
         sums, onsets = played[site.lane]
         if sums is None:
             continue
-        keys = ["cycles", "green_us", "red_us", "arrivals", "arrivals_on_green"]
-        if site.presence:
-            keys += ["green_on_us", "red_on_us"]
-        found = dict(sums)
-        if site.presence and site.position == "stop":
-            keys += ["queue_at_green", "cycles_judged", "split_failures"]
+        measures[site.lane] = found = Signal(
+            cycles=sums.get("cycles", 0),
+            green_us=sums.get("green_us", 0),
+            red_us=sums.get("red_us", 0),
+            arrivals=sums.get("arrivals", 0),
+            arrivals_on_green=sums.get("arrivals_on_green", 0),
+        )
+        if not site.presence:
+            continue
+        found.green_on_us = sums.get("green_on_us", 0)
+        found.red_on_us = sums.get("red_on_us", 0)
+        if site.position == "stop":
             queues = [at for at, on in onsets.items() if on]
-            found["queue_at_green"] = len(queues)
+            found.queue_at_green = len(queues)
+            found.cycles_judged = sums.get("cycles_judged", 0)
+            found.split_failures = sums.get("split_failures", 0)
             if ahead:
-                keys.append("queue_to_advance")
-                far = [at for at in queues if any(each.get(at) for each in ahead)]
-                found["queue_to_advance"] = len(far)
-        measures[site.lane] = {key: found.get(key, 0) for key in keys}
+                found.queue_to_advance = sum(any(each.get(at) for each in ahead) for at in queues)
     return measures
 
 
-def merge_measures(a: Mapping[str, int] | None, b: Mapping[str, int] | None) -> dict[str, int]:
-    """The figures of two windows as one; a window without any does not count."""
-    both = [each for each in (a, b) if each]
-    return {key: sum(each.get(key, 0) for each in both) for each in both for key in each}
+def merge_measures(a: Signal, b: Signal) -> Signal:
+    """The figures of two windows as one."""
+    return Signal(
+        cycles=a.cycles + b.cycles,
+        green_us=a.green_us + b.green_us,
+        red_us=a.red_us + b.red_us,
+        arrivals=a.arrivals + b.arrivals,
+        arrivals_on_green=a.arrivals_on_green + b.arrivals_on_green,
+        green_on_us=_either(a.green_on_us, b.green_on_us),
+        red_on_us=_either(a.red_on_us, b.red_on_us),
+        queue_at_green=_either(a.queue_at_green, b.queue_at_green),
+        cycles_judged=_either(a.cycles_judged, b.cycles_judged),
+        split_failures=_either(a.split_failures, b.split_failures),
+        queue_to_advance=_either(a.queue_to_advance, b.queue_to_advance),
+    )
+
+
+def _either(a: int | UnsetType, b: int | UnsetType) -> int | UnsetType:
+    return UNSET if a is UNSET and b is UNSET else (a or 0) + (b or 0)

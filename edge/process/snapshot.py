@@ -4,16 +4,23 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from msgspec import UNSET
+
 from edge.process.enginesources import EngineSources
 from edge.process.plausibility import faults_over
+from edge.process.traffic.activitycheck import ACTIVITY_FAULTS
 from edge.process.traffic.lanewindow import LaneWindow
 from edge.process.traffic.loopselection import PARTS
+from edge.wire.contract.body import body_map
+from edge.wire.contract.event import Event, Overstay, SensorFault
+from edge.wire.contract.points import read_body
+from edge.wire.contract.terms import Fault, LoopPart
 
 SNAPSHOT_VERSION: Final = 1
 SOURCE_KINDS: Final = ("lanes", "devices", "pulses", "bays", "signals")
 
-FaultsOver = tuple[str, dict[str, Any]]
-"""The source and the body of an event: what was up at a source that is not there any more ends."""
+FaultsOver = tuple[str, Event]
+"""The source and the event: what was up at a source that is not there any more ends."""
 
 
 class RestoredEngine(NamedTuple):
@@ -33,14 +40,14 @@ def snapshot_engine(
     gaps: Sequence[tuple[int, int]],
     sources: EngineSources,
     over: Sequence[FaultsOver] = (),
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """All that the next window needs to know of the ones before."""
     return {
         "version": SNAPSHOT_VERSION,
         "at": at_ns,
         "slot": slot_ns,
         "gaps": [list(gap) for gap in gaps],
-        "over": [list(each) for each in over],
+        "over": [[name, body_map(event)] for name, event in over],
         "lanes": {
             name: [_geometry_print(each), each.snapshot()] for name, each in sources.lanes.items()
         },
@@ -69,7 +76,7 @@ def restore_engine(state: Mapping[str, Any], sources: EngineSources) -> Restored
         slot = min(at, int(state["slot"]))
         gaps = [(int(begin), int(end)) for begin, end in state["gaps"]]
         fits = _fill(state, at, sources)
-        over = [(str(name), dict(body)) for name, body in state["over"]]
+        over = [(str(name), _read_over(body)) for name, body in state["over"]]
         over += _over(state, sources)
         saved_names = [name for kind in SOURCE_KINDS for name in state[kind]]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -80,6 +87,10 @@ def restore_engine(state: Mapping[str, Any], sources: EngineSources) -> Restored
     fresh = tuple(name for kind in here for name in kind if name not in fits)
     dropped = tuple(name for name in saved_names if name not in fits)
     return RestoredEngine(at, slot, gaps, dropped, over, fresh)
+
+
+def _read_over(body: Mapping[str, Any]) -> Event:
+    return read_body(Overstay if body.get("event") == "overstay" else SensorFault, body)
 
 
 def _fill(state: Mapping[str, Any], at_ns: int, sources: EngineSources) -> set[str]:
@@ -121,56 +132,43 @@ def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOv
         trail = lane["trail"]
         for part, rate in zip(PARTS, (lane["rate"], *(trail or ())[:1]), strict=False):
             *_, chatter, silent = rate
-            for fault, up in (("chatter", chatter), ("no_activity", silent)):
+            for fault, up in zip(ACTIVITY_FAULTS, (chatter, silent), strict=True):
                 if up:
                     yield _fault_over(name, fault, part)
     for name, checks in state["plausibility"].items():
         device = sources.devices.get(name)
-        for fault in faults_over(checks, device.plausibility if device else None):
-            yield _fault_over(name, fault, by="plausibility")
+        for contradiction in faults_over(checks, device.plausibility if device else None):
+            yield _fault_over(name, contradiction, by="plausibility")
     for name, meter in state["pulses"].items():
         if name not in sources.pulses and meter["loop"][3]:
             yield _fault_over(name, "stuck_on")
     for name, bay in state["bays"].items():
         # the end of one may have been waiting to be told
         if name not in sources.bays and (bay["stay"][5] or bay["stay"][8]):
-            body = {
-                "event": "overstay",
-                "state": "off",
-                "by": "rule overstay",
-                "max_stay_min": bay["limit"],
-            }
-            yield (
-                name,
-                {**body, "text": f"{name}: the bay is no longer watched, so the event is closed."},
-            )
+            text = f"{name}: the bay is no longer watched, so the event is closed."
+            limit = bay["limit"]
+            yield name, Overstay(state="off", by="rule overstay", max_stay_min=limit, text=text)
     for approach, signal in state["signals"].items():
         owner = sources.signals.get(approach)
         fits = {each.name: each.colour for each in owner.setup.contacts} if owner else {}
         for name, (colour, _, _, silent, _) in signal["phase"].items():
             if silent and fits.get(name) != colour:
                 what = f"the contact for {colour} of {approach}"
-                yield (
-                    name,
-                    {
-                        "event": "sensor_fault",
-                        "state": "off",
-                        "by": "rule phase",
-                        "fault": "phase",
-                        "text": f"{name}: {what} is no longer watched, so the fault is closed.",
-                    },
-                )
+                text = f"{name}: {what} is no longer watched, so the fault is closed."
+                yield name, SensorFault(state="off", by="rule phase", fault="phase", text=text)
 
 
-def _fault_over(name: str, fault: str, part: str = "", by: str = "") -> FaultsOver:
-    body = {"event": "sensor_fault", "state": "off", "by": f"rule {by or fault}", "fault": fault}
-    if part:
-        body["part"] = part
+def _fault_over(
+    name: str, fault: Fault, part: LoopPart | None = None, by: str | None = None
+) -> FaultsOver:
     what = f"{part} loop" if part else "sensor"
-    return name, {
-        **body,
-        "text": f"{name}: the {what} is no longer watched, so the fault is closed.",
-    }
+    return name, SensorFault(
+        state="off",
+        by=f"rule {by or fault}",
+        fault=fault,
+        part=part or UNSET,
+        text=f"{name}: the {what} is no longer watched, so the fault is closed.",
+    )
 
 
 def _geometry_print(lane: LaneWindow) -> str:

@@ -1,15 +1,15 @@
 """What an operator decides: who waits, who is approved, who is revoked; also by a stick."""
 
 import base64
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from edge.core import ConfigError
+from edge.core import Clock, ConfigError
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.names import comparison_code, spki_hash
 from edge.provision import certrequest, operatorfiles
@@ -33,7 +33,8 @@ class OfflineDeniedError(Exception):
     """The enrolment service refused what was on the stick."""
 
 
-class Decision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """A request after the decision, and the certificates that ended with it."""
 
     row: ClaimRequest
@@ -105,7 +106,7 @@ def sign_offline(
     store: GatewayStore,
     stick: Path,
     code: str | None,
-    now: Callable[[], datetime],
+    clock: Clock,
 ) -> Decision:
     """For a box without a network: sign the request on a stick, and put the answer beside it.
 
@@ -113,7 +114,7 @@ def sign_offline(
     Raises CodeMismatchError, OfflineDeniedError, ConfigError, OSError.
     """
     who = directory.authority()
-    service = EnrolService(directory, directory.policy(), store, who, now)
+    service = EnrolService(directory, directory.policy(), store, who, clock)
     claim = operatorfiles.read_file(stick / CLAIM_NAME, "claim")
     try:
         asked = certrequest.read_csr_file(
@@ -132,7 +133,7 @@ def sign_offline(
 
     ask()
     row = store.claim_of_key(asked.spki)
-    done = approve_request(directory, store, row, code, now())
+    done = approve_request(directory, store, row, code, clock.now().utc())
     ask()
     issued = max(
         (each for each in store.certificates(row) if each.spki == asked.spki),

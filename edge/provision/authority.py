@@ -6,9 +6,10 @@ floor for a clock that stands at 1970; a year back would make that floor worthle
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -32,7 +33,8 @@ class PkiError(ConfigError):
     """What this authority does not do, and what would be right."""
 
 
-class Revoked(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Revoked:
     """A line of the CRL."""
 
     serial: int

@@ -4,9 +4,10 @@ All is checked before anything is replaced, and all of it is replaced in one ste
 reads half of it, at a reload or after a power cut, refuses everybody.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
@@ -30,7 +31,8 @@ KEY: Final = "server.key"
 GROUP_MODE: Final = 0o640  # the broker is no root: its folder belongs to its group
 
 
-class ExportResult(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ExportResult:
     """What lies there now; `has_key` False where the key is still to come."""
 
     named: NamedCertificate

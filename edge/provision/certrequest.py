@@ -6,7 +6,8 @@ is built from the approved claim and from this key.
 
 import base64
 import binascii
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -28,7 +29,8 @@ class NameRefusedError(Exception):
     """It asks for a name that is not this gateway's."""
 
 
-class CertificateRequest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CertificateRequest:
     """Signed with its own key, which is of a kind that we take. Its names are not checked."""
 
     der: bytes

@@ -14,7 +14,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from edge.core import ConfigError
+from edge.core import Clock, ConfigError
 from edge.identity import claim as claims
 from edge.identity.claim import Claim
 from edge.identity.names import comparison_code
@@ -46,14 +46,17 @@ class EnrolService:
         policy: Policy,
         store: GatewayStore,
         authority: Authority,
-        now: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
-        self.now = now
+        self._clock = clock
         self.label = policy.label
         self._directory = directory
         self._policy = policy
         self._store = store
         self._who = authority
+
+    def now(self) -> datetime:
+        return self._clock.now().utc()
 
     def answer(self, act: Callable[[], HttpAnswer]) -> HttpAnswer:
         """What it answers, also when it refuses."""

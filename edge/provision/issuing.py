@@ -6,9 +6,10 @@ handed over, or stays where it is and a request (PKCS#10) comes instead: the ser
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,7 +33,8 @@ RENEW_BEFORE: Final = timedelta(days=30)  # so long before its end a certificate
 CA: Final = "ca.crt"
 
 
-class IssueRequest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class IssueRequest:
     """What an operator asks for; with `csr` the key is somebody else's, and stays there."""
 
     kind: NamedKind
@@ -42,7 +44,8 @@ class IssueRequest(NamedTuple):
     days: int = SERVER_DAYS
 
 
-class IssueResult(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class IssueResult:
     """What was issued, and where it lies."""
 
     named: NamedCertificate

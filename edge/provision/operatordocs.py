@@ -5,9 +5,10 @@ import ipaddress
 import secrets
 import tomllib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives import serialization
@@ -27,7 +28,8 @@ LIST_KEYS: Final = ("dns", "ntp")
 NUMBER_KEYS: Final = ("prefix", "vlan")
 
 
-class WrittenClaim(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WrittenClaim:
     """A claim's file, and what is printed for the one who carries it."""
 
     path: Path
@@ -57,7 +59,7 @@ def parse_network(pairs: Sequence[str]) -> Network | None:
     """`KEY=VALUE` each; `KEY=@FILE` for what is secret. Raises ConfigError."""
     if not pairs:
         return None
-    table: dict[str, Any] = {}
+    table: dict[str, object] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or key in table:
@@ -82,7 +84,7 @@ def _secret(key: str, path: Path) -> str:
 
 
 def new_claim(
-    out: Path, key: Ed25519PrivateKey, fields: dict[str, Any], now: datetime, days: int
+    out: Path, key: Ed25519PrivateKey, fields: dict[str, object], now: datetime, days: int
 ) -> WrittenClaim:
     """Write a claim into this folder: best the boot partition itself. Raises ConfigError.
 

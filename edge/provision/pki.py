@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge.core import ConfigError
 from edge.identity.names import PLATFORM, is_gateway
+from edge.kernelclock import KernelClock
 from edge.provision import authority, operatorfiles
 from edge.provision import certificateforms as forms
 from edge.provision.authority import Authority, PkiError, Revoked
@@ -140,7 +141,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add("--revoke", action="append", default=[], metavar="ID", help="revoke this gateway")
     add("--check", action="store_true", help="check the revocation list; exit 1 if it ends soon")
     args = parser.parse_args(arguments)
-    now = datetime.datetime.now(datetime.UTC)  # noqa: TID251 - a desk has a clock of its own
+    now = KernelClock().now().utc()
     try:
         if args.check:
             text = SmallAuthority.open(args.folder).warning(now)

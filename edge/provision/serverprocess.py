@@ -2,11 +2,10 @@
 
 import ssl
 import threading
-import time
 from collections.abc import Callable
-from datetime import datetime
 from typing import Final
 
+from edge.core import Clock
 from edge.provision.authority import Authority
 from edge.provision.enroldatabase import EnrolStoreError
 from edge.provision.enrolservice import EnrolService
@@ -29,20 +28,20 @@ class CrlPublisher:
         policy: Policy,
         store: GatewayStore,
         authority: Authority,
-        now: Callable[[], datetime],
+        clock: Clock,
         log: Callable[[str], None],
     ) -> None:
         def publish() -> None:
-            directory.write_crl(store, authority, now(), policy.crl_days)
+            directory.write_crl(store, authority, clock.now().utc(), policy.crl_days)
 
         self._publish = publish
-        self._store = store
+        self._store, self._clock = store, clock
         self._log = log
         self._known = -1
         self._looked = self._written = float("-inf")
 
-    def tick(self, mono: float | None = None) -> None:
-        mono = time.monotonic() if mono is None else mono
+    def tick(self) -> None:
+        mono = self._clock.now().mono_ns / 1e9
         if mono < self._looked + LOOK_S:
             return
         self._looked = mono
@@ -62,7 +61,7 @@ class ServerProcess:
     def __init__(
         self,
         directory: ServerDirectory,
-        now: Callable[[], datetime],
+        clock: Clock,
         log: Callable[[str], None],
         listen: str | None = None,
         limits: ConnectionLimits | None = None,
@@ -71,8 +70,8 @@ class ServerProcess:
         tls: ssl.SSLContext = tls_context(directory)
         self.store = directory.store()
         try:
-            service = EnrolService(directory, policy, self.store, who, now)
-            publisher = CrlPublisher(directory, policy, self.store, who, now, log)
+            service = EnrolService(directory, policy, self.store, who, clock)
+            publisher = CrlPublisher(directory, policy, self.store, who, clock, log)
             address = listen or policy.listen
             self.server = EnrolServer(
                 address, tls, service, EstHandler, log, limits, publisher.tick

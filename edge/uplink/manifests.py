@@ -5,12 +5,20 @@ Pure: it is given each record that goes out, and gives drafts when they are due.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple, cast
 
-from edge.core import Draft, Record, Stream
+from msgspec import UNSET
+
+from edge.core import Draft, Record, StoredBody, StoredState, Stream
 from edge.core.numbers import Numbers, Step, decode_steps
 from edge.wire import CHAIN_START, chain_record
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment, parse_moments
+from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import PreviousEpoch
+from edge.wire.contract.manifest import Algorithm, Manifest, Moments
+from edge.wire.contract.manifest import Moment as PackedMoment
+from edge.wire.keptstate import pack_state
 
 SEGMENT_RECORDS: Final = 2000  # records of one segment; then it ends before its time
 SEGMENTS_LIMIT: Final = 64  # open at one time; then the oldest end
@@ -18,11 +26,22 @@ SEALED_LIMIT: Final = 64  # epochs and streams of which it is known what was sea
 SEALED_RANGES_LIMIT: Final = 256  # of each of these
 REDATED_LIMIT: Final = 1024  # moments by which records were dated that went out again
 REDATED_LISTED_LIMIT: Final = 256  # of these it is known that a manifest has listed them
+MANIFEST_OWNER: Final = "manifest"  # of the state
 VERSION: Final = 2
 
 SegmentPlace = tuple[int, str]  # epoch and stream
-Sign = Callable[[Mapping[str, Any]], Mapping[str, str]]
-"""Gives `alg`, `sig` and `cert_sha256` of a manifest's body."""
+
+
+class Signature(NamedTuple):
+    """What a device's key adds to a manifest."""
+
+    alg: Algorithm
+    cert_sha256: str
+    sig: str
+
+
+Sign = Callable[[StoredBody], Signature]
+"""Signs a manifest's body."""
 
 
 @dataclass(slots=True)
@@ -83,22 +102,18 @@ class ManifestSegment:
                 news.append(moment)
         return news
 
-    def body(self) -> dict[str, Any]:
-        return {
-            "epoch_of": self.epoch,
-            "stream_of": self.stream,
-            "first": self.first,
-            "last": self.last,
-            "count": self.count,
-            "seqs": [list(step) for step in self.steps],
-            "sha256": self.chain.hex(),
-            "clock": _packed(self.clock),
-            **(
-                {"clock_redelivered": _packed(self.clock_redelivered)}
-                if self.clock_redelivered
-                else {}
-            ),
-        }
+    def body(self) -> Manifest:
+        return Manifest(
+            epoch_of=self.epoch,
+            stream_of=self.stream,
+            first=self.first,
+            last=self.last,
+            count=self.count,
+            seqs=[(first, last, step) for first, last, step in self.steps],
+            sha256=self.chain.hex(),
+            clock=_packed(self.clock),
+            clock_redelivered=_packed(self.clock_redelivered) or UNSET,
+        )
 
 
 class Manifests:
@@ -162,22 +177,13 @@ class Manifests:
         self._leaving += zip(drafts, ended, strict=True)
         return drafts
 
-    def opening(self, epoch: int, former: Mapping[str, Any], now_ns: int) -> Draft:
+    def opening(self, epoch: int, former: PreviousEpoch, now_ns: int) -> Draft:
         """The first manifest of an epoch: it seals nothing and names the former epoch."""
-        body = {
-            "epoch_of": epoch,
-            "stream_of": str(Stream.MANIFEST),
-            "first": 1,
-            "last": 0,
-            "count": 0,
-            "seqs": [],
-            "sha256": CHAIN_START.hex(),
-            "clock": [],
-            "former": dict(former),
-        }
+        body = ManifestSegment(epoch, str(Stream.MANIFEST)).body()
+        body.former = former
         return self._draft(str(Stream.MANIFEST), body, now_ns)
 
-    def snapshot(self, going: Sequence[Draft] = ()) -> dict[str, Any]:
+    def snapshot(self, going: Sequence[Draft] = ()) -> dict[str, object]:
         """For the outbox, as it is when a commit has kept it with the drafts `going`."""
         apart = {id(draft) for draft in going}
         leaving = (segment for draft, segment in self._leaving if id(draft) not in apart)
@@ -202,6 +208,16 @@ class Manifests:
                 for (epoch, stream), numbers in self._sealed.items()
             ],
         }
+
+    def riding(
+        self, going: Sequence[Draft]
+    ) -> tuple[Mapping[str, StoredState], Callable[[], None]]:
+        """What goes with a commit of the drafts `going`, and what to call once it is durable:
+        nothing when nothing has gone out. The rider of the outbox."""
+        if not self.changed:
+            return {}, lambda: None
+        state = pack_state(VERSION, self.snapshot(going))
+        return {MANIFEST_OWNER: state}, partial(self.mark_durable, self.changes, going)
 
     def mark_durable(self, changes: int, going: Sequence[Draft]) -> None:
         """A snapshot is durable, with the drafts `going`; `changes` is how many there were then."""
@@ -278,14 +294,14 @@ class Manifests:
             self._listed = [*self._listed, *some][-REDATED_LISTED_LIMIT:]
         return more
 
-    def _draft(self, source: str, body: dict[str, Any], now_ns: int) -> Draft:
+    def _draft(self, source: str, body: Manifest, now_ns: int) -> Draft:
         if self._sign is not None:
-            body |= self._sign(body)
+            body.alg, body.cert_sha256, body.sig = self._sign(body_map(body))
         return Draft(Stream.MANIFEST, source, now_ns, now_ns, body)
 
 
-def _packed(clock: Sequence[Moment]) -> list[list[Any]]:
-    return [moment.packed() for moment in clock]
+def _packed(clock: Sequence[Moment]) -> Moments:
+    return [cast("PackedMoment", tuple(moment)) for moment in clock]
 
 
 def _parsed(found: Any, count: Any, chain: Any, clock: Any, again: Any) -> Iterator[Any]:

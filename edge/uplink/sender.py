@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from edge.core import Clock, Record, Stamp
+from edge.core import AsyncClock, Record, Stamp
 from edge.uplink.broker import Broker
 from edge.uplink.commands import CommandHandler, InboundQueue, find_for_resend
 from edge.uplink.delivery import ConnectionState, Delivery
@@ -84,7 +84,7 @@ class Sender:
         topics: Topics,
         gw: str,
         backlog: Backlog,
-        clock: Clock,
+        clock: AsyncClock,
         *,
         boot: int,
         epoch: int,

@@ -7,21 +7,20 @@ the first copy then, so the manifest must list the moment that dated it (`UsedMo
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
-import msgpack
-
-from edge.core import Envelope, Record, Stamp, TimeQuality
+from edge.core import Envelope, Record, Stamp, StoredState, TimeQuality
 from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
 from edge.uplink.sendqueue import Backlog
 from edge.wire.clockmoments import KnownBounds, Moment, make_moment, parse_moments
+from edge.wire.keptstate import pack_state, unpack_state
 
 MOMENTS_OWNER: Final = "moments"
 VERSION: Final = 1
 BOOT_MOMENTS: Final = 24  # of one boot, the latest: with what dates now, a manifest has room for it
 BOOTS: Final = 512  # of former processes, those from which was sent last
 
-StoredState = tuple[int, bytes]
 MarksAndBounds = tuple[Sequence[ClockMarkLike], KnownBounds]
 """The clock map of a boot, and what is certain of the boots before and after."""
 
@@ -35,10 +34,17 @@ class UsedMoments:
     def __init__(self, state: StoredState | None = None) -> None:
         """From what the outbox has kept; nothing if that cannot be read."""
         self._boots: dict[int, tuple[Moment, ...]] = {}
-        self.add(_unpacked(state))
+        with suppress(ValueError):
+            self.restore(unpack_state(state, VERSION) or ())
+        self._former = dict(self._boots)
+
+    def restore(self, state: object) -> None:
+        """Those of a former process. Raises ValueError for what is no list of moments."""
+        if not isinstance(state, list | tuple):
+            raise ValueError("no list of moments")
+        self.add([parse_moments([moment])[0] for moment in state])
         while len(self._boots) > BOOTS:  # not later: what a batch is dated by stays while it goes
             del self._boots[next(iter(self._boots))]
-        self._former = dict(self._boots)
 
     def former(self, boot: int) -> tuple[Moment, ...]:
         """By which a former process may have dated a record of this boot."""
@@ -53,25 +59,16 @@ class UsedMoments:
                 news.append(moment)
         return news
 
-    def state_with(self, news: Iterable[Moment]) -> StoredState:
-        """For the outbox, to be kept before `add` is told."""
+    def snapshot(self, news: Iterable[Moment] = ()) -> list[list[Any]]:
+        """With `news`, which are to be kept before `add` is told of them."""
         kept = (moment for boot in self._boots.values() for moment in boot)
-        return VERSION, msgpack.packb([moment.packed() for moment in (*kept, *news)])
+        return [moment.packed() for moment in (*kept, *news)]
 
     def add(self, news: Iterable[Moment]) -> None:
         """They are on disk."""
         for moment in news:
             known = self._boots.pop(moment.boot, ())
             self._boots[moment.boot] = (*known, moment)[-BOOT_MOMENTS:]
-
-
-def _unpacked(state: StoredState | None) -> list[Moment]:
-    if state is None or state[0] != VERSION:
-        return []
-    try:
-        return [parse_moments([moment])[0] for moment in msgpack.unpackb(state[1])]
-    except (ValueError, TypeError, msgpack.UnpackException):
-        return []
 
 
 class Timestamper:
@@ -122,7 +119,8 @@ class Timestamper:
         if self._used is None:
             self._used = UsedMoments(await self._backlog.state(MOMENTS_OWNER))
         while news := self._used.news(self._moments(records)):
-            await self._backlog.keep({MOMENTS_OWNER: self._used.state_with(news)})
+            state = pack_state(VERSION, self._used.snapshot(news))
+            await self._backlog.keep({MOMENTS_OWNER: state})
             self._used.add(news)
 
     def _moments(self, records: Iterable[Record]) -> Iterable[Moment]:

@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec import to_builtins
+
+from edge.wire.contract import down as declared
+from edge.wire.contract.down import ID_LIMIT, LONGEST_SPREAD_S
 from edge.wire.records import JSON, Payload, encode_json
 from edge.wire.strict import WireError, load_json
 from edge.wire.topics import STREAMS
@@ -14,10 +18,6 @@ from edge.wire.topics import STREAMS
 MAX_DOWN: Final = 64 << 10  # bytes of one message to a gateway
 MAX_RANGES: Final = 2000  # of one message
 MAX_SEQ: Final = 1 << 53
-ID_LIMIT: Final = 64  # characters of a command's id
-LONGEST_SPREAD_S: Final = 3600
-
-Ranges = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +41,21 @@ class Command:
 
 def encode_receipts(gw: str, receipts: Sequence[Receipt]) -> list[Payload]:
     """As few messages as hold them all: each has at most MAX_RANGES ranges and MAX_DOWN bytes."""
-    messages: list[list[dict[str, Any]]] = []
+    messages: list[list[declared.Ranges]] = []
     room = 0
     for receipt in receipts:
-        ranges = [list(each) for each in receipt.ranges]
+        ranges = list(receipt.ranges)
         while ranges:
             if room < 1:
                 messages.append([])
                 room = MAX_RANGES // 2  # two numbers of 16 digits each: far below MAX_DOWN
             part, ranges = ranges[:room], ranges[room:]
             room -= len(part) + 1
-            messages[-1].append({"epoch": receipt.epoch, "stream": receipt.stream, "ranges": part})
-    return [
-        Payload(encode_json({"v": 1, "gw": gw, "receipts": message}), JSON) for message in messages
-    ]
+            messages[-1].append(
+                declared.Ranges(epoch=receipt.epoch, stream=receipt.stream, ranges=part)
+            )
+    bodies = [declared.Receipt(v=1, gw=gw, receipts=message) for message in messages]
+    return [Payload(encode_json(to_builtins(body)), JSON) for body in bodies]
 
 
 def decode_receipts(payload: bytes, gw: str) -> list[Receipt]:
@@ -113,7 +114,7 @@ def decode_reconnect_spread(payload: bytes) -> float:
     raise WireError(f"spread_s is not a number from 0 to {LONGEST_SPREAD_S}")
 
 
-def _load(payload: bytes, gw: str) -> dict[str, Any]:
+def _load(payload: bytes, gw: str) -> dict[str, object]:
     if len(payload) > MAX_DOWN:
         raise WireError(f"{len(payload)} bytes; {MAX_DOWN} are allowed")
     data = load_json(payload)

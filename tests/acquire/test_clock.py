@@ -12,16 +12,13 @@ import pytest
 from edge.acquire.clock import (
     HORIZON_NS,
     TIMESYNC,
-    TORN_NS,
-    Discipline,
     SystemClock,
-    Timex,
     boot_id,
-    discipline,
 )
 from edge.acquire.timefloor import CEILING_NS, DAY_NS, YEAR_NS
 from edge.core import TimeQuality
 from edge.core.release import RELEASED, RELEASED_NS
+from edge.kernelclock import TORN_NS, Discipline, Timex, discipline
 from tests.kit.clock import FLOOR, NONE, NTP, NTS, RTC
 
 S = 1_000_000_000

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.acquire.clock import Discipline, SystemClock
+from edge.acquire.clock import SystemClock
 from edge.acquire.timefloor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
 from edge.core.release import RELEASED_NS
 from edge.gateway.windowschedule import WindowSchedule
+from edge.kernelclock import Discipline
 from edge.outbox import ClockMark
 from edge.outbox.clockmap import boot_bounds, forget_before, read_marks, write_mark
 from edge.outbox.database import SCHEMA, Database

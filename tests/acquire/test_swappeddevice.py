@@ -24,6 +24,7 @@ from edge.core import (
 from edge.process.engine import DeviceSetup, Engine, EngineSetup
 from tests.kit.clock import VirtualClock
 from tests.kit.meter import FixedMeter
+from tests.kit.told import told
 
 S = 1_000_000_000
 TABLE = load_register_map("sdm630").only(["energy_import"])
@@ -73,7 +74,7 @@ class SwapBench:
         engine.start(0)
         engine.sweeps(self.sweeps)
         (record,) = engine.close(self.clock.mono_ns + 1)  # and no event
-        found: dict[str, Any] = record.body["points"]["energy_import"]
+        found: dict[str, Any] = told(record)["points"]["energy_import"]
         return found
 
 

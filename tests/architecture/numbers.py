@@ -24,6 +24,7 @@ IMPORTERS: Final = ("edge", "drivers", "models")
 SMALL_LINES: Final = 80
 ANY: Final = re.compile(r"\bAny\b")
 ANY_DICT: Final = re.compile(r"\bdict\[str, Any\]")
+REACH: Final = re.compile(r"\bdaemon\.\w+\.\w+")  # what is reached through one that is handed on
 ANY_MAPPING: Final = re.compile(r"\bMapping\[str, Any\]")
 
 
@@ -143,6 +144,29 @@ class SourceTree:
         return sum(bool(pattern.search(_code(line))) for text in texts for line in text)
 
     @cached_property
+    def unset(self) -> int:
+        """Attributes of objects that are declared and have no value yet: `self.x: X`."""
+        nodes = (node for each in self.counted for node in ast.walk(each.tree))
+        return sum(
+            isinstance(node, ast.AnnAssign)
+            and node.value is None
+            and isinstance(node.target, ast.Attribute)
+            for node in nodes
+        )
+
+    @cached_property
+    def named_attributes(self) -> int:
+        """Calls of `getattr` with a name that is known when it is written."""
+        nodes = (node for each in self.counted for node in ast.walk(each.tree))
+        return sum(
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "getattr"
+            and isinstance(node.args[1], ast.Constant)
+            for node in nodes
+        )
+
+    @cached_property
     def class_names(self) -> dict[str, int]:
         return _recurring(name for each in self.counted for name in each.classes)
 
@@ -217,6 +241,9 @@ def figures(tree: SourceTree) -> dict[str, str]:
         "lines with Any": str(tree.lines_with(ANY)),
         "lines with dict[str, Any]": str(tree.lines_with(ANY_DICT)),
         "lines with Mapping[str, Any]": str(tree.lines_with(ANY_MAPPING)),
+        "lines that reach through the daemon": str(tree.lines_with(REACH)),
+        "attributes that are declared without a value": str(tree.unset),
+        "getattr with a name that is known": str(tree.named_attributes),
         "class names that recur": str(len(tree.class_names)),
         "module names that recur": str(len(tree.module_names)),
     }

@@ -12,7 +12,9 @@ from typing import Any
 
 from edge.core import Draft, LoopTick, Stay, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
+from edge.wire.contract.points import Energy, Gauge, Total
 from models import BUNDLES
+from tests.kit import bodies
 
 S = 1_000_000_000
 WINDOW_S = 30  # one slot, so that every model is asked once a window
@@ -66,11 +68,8 @@ def _share(i: int, n: int) -> float:
 
 def _lane(lane: str, i: int, n: int, from_ns: int, to_ns: int) -> Draft:
     share = _share(i, n)
-    body = {
-        "lane": lane, "approach": f"approach_{i}", "covered_s": float(WINDOW_S), "volume": 5,
-        "occupancy": round(share, 4), "on_us": round(share * WINDOW_S * 1e6), "speed": None,
-        "quality": {}, "health": "ok",
-    }  # fmt: skip
+    body = bodies.lane(lane, covered_s=float(WINDOW_S), volume=5, occupancy=round(share, 4))
+    body.approach, body.on_us = f"approach_{i}", round(share * WINDOW_S * 1e6)
     return Draft(Stream.TRAFFIC, lane, from_ns, to_ns, body)
 
 
@@ -83,11 +82,11 @@ def _tick(lane: str, i: int, n: int, from_ns: int, to_ns: int) -> LoopTick:
 
 def _devices(sites: int, n: int, from_ns: int, to_ns: int) -> Iterator[Draft]:
     for first in range(0, sites, POINTS):
-        points = {
-            f"p{i}": {"mean": round(20 + 3 * math.sin(n / 9 + i), 3), "step": 0.001}
+        points: dict[str, Gauge | Total] = {
+            f"p{i}": bodies.gauge(round(20 + 3 * math.sin(n / 9 + i), 3), 0.001)
             for i in range(first, min(sites, first + POINTS))
         }
-        body = {"covered_s": float(WINDOW_S), "points": points}
+        body = Energy(covered_s=float(WINDOW_S), points=points)
         yield Draft(Stream.ENERGY, f"device_{first}", from_ns, to_ns, body)
 
 

@@ -22,6 +22,7 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
 from tests.kit.clock import VirtualClock
 from tests.kit.ports import CountedRetained
+from tests.kit.told import told
 from tests.long import examples
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +103,7 @@ def said(drafts: Sequence[Draft | Record]) -> list[Said]:
     """All but the numbers."""
     return [
         (str(d.stream if isinstance(d, Draft) else d.key.stream), d.source, d.from_ns, d.to_ns,
-         d.body)
+         told(d))
         for d in drafts
     ]  # fmt: skip
 

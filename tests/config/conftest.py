@@ -8,9 +8,8 @@ import pytest
 
 from edge.cli import check
 from edge.config import Problems, Site, load_site
-from edge.core import Stamp
 from edge.core.driver import DriverSpec, Option, SerialLine
-from tests.kit.clock import NTP
+from tests.kit.clock import NTP, VirtualClock
 
 EVEN = SerialLine(2400, 8, "E", 1)
 CATALOGUE: Mapping[str, DriverSpec] = {
@@ -97,16 +96,10 @@ def read(tmp_path: Path) -> Read:
 def on_day(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """`check` runs on this day: certificates end."""
 
-    class Clock:
-        def now(self) -> Stamp:
-            return Stamp(0, self.wall_ns, NTP)
-
-        wall_ns = 0
-
     def run_on(day: str) -> None:
-        noon = datetime.datetime.fromisoformat(f"{day}T12:00:00+00:00")
-        Clock.wall_ns = int(noon.timestamp()) * 1_000_000_000
-        monkeypatch.setattr(check, "SystemClock", Clock)
+        clock = VirtualClock(tq=NTP)
+        clock.set_wall(datetime.datetime.fromisoformat(f"{day}T12:00:00+00:00"))
+        monkeypatch.setattr(check, "SystemClock", lambda: clock)
 
     return run_on
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from docs.promise import EXAMPLES, ROOT, dumped
 from edge.platform.subscription import ArrivedMessage
 from edge.wire import JSON, decode
-from edge.wire.contract import BY_NAME
+from edge.wire.contract.catalogue import BY_NAME
 from tests.contract import scenes
 from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named

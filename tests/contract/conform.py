@@ -13,7 +13,9 @@ import msgpack
 import msgspec
 
 from edge.wire import DecodedMessage
-from edge.wire.contract import BY_NAME, LAST, DeclaredMessage, Table, declared, point_hook
+from edge.wire.contract.catalogue import BY_NAME, LAST, DeclaredMessage, declared
+from edge.wire.contract.points import point_hook
+from edge.wire.contract.raw import Table
 
 DOWN = {each.address: each for each in BY_NAME.values() if each.direction == "down"}
 

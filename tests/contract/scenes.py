@@ -44,8 +44,7 @@ from edge.process.merge import merge_bodies
 from edge.uplink.manifests import Manifests
 from edge.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
 from edge.wire.clockmoments import Moment
-from edge.wire.contract import EVENTS
-from edge.wire.contract.boxevent import Alarm
+from edge.wire.contract.boxevent import BOX_EVENTS, Alarm
 from tests.kit.certificates import CertificateAuthority
 from tests.kit.clock import NONE, NTP, NTS, VirtualClock
 from tests.kit.engine import (
@@ -56,6 +55,7 @@ from tests.kit.engine import (
 )
 from tests.kit.lives import GatewayLife, GatewayStorage, lived
 from tests.kit.ports import CountedRetained
+from tests.kit.told import told
 
 GW = "gw-1"
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
@@ -71,7 +71,7 @@ def numbered(drafts: Iterable[Draft]) -> Iterator[Record]:
     for draft in drafts:
         seq = numbers[draft.stream] = numbers.get(draft.stream, 0) + 1
         key = RecordKey(EPOCH, draft.stream, seq)
-        yield Record(key, draft.source, BOOT, draft.from_ns, draft.to_ns, draft.body)
+        yield Record(key, draft.source, BOOT, draft.from_ns, draft.to_ns, told(draft))
 
 
 def sent(drafts: Iterable[Draft], encoding: Encoding) -> Iterator[ArrivedMessage]:
@@ -187,8 +187,9 @@ def troubles(ingest: Ingest, urgent: UrgentEvents) -> None:
     for i in range(30):
         health = {Condition.SETTINGS: "not as they should be"} if i % 2 else {}
         ingest.conditions("hut_air", "123", health)
-    for kind, declared in EVENTS.items():
+    for declared in BOX_EVENTS:
         if issubclass(declared, Alarm):
+            kind = str(declared.__struct_config__.tag)
             ingest.alarm(kind, f"what a person should hear of {kind}")
     urgent.add(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
     _link(urgent)

@@ -12,7 +12,8 @@ import pytest
 
 from docs import generate, promise
 from docs.breaking import breaking
-from edge.wire.contract import BY_NAME, MESSAGES, VERSION, schema_of
+from edge.wire.contract.catalogue import BY_NAME, MESSAGES
+from edge.wire.contract.schemas import VERSION, schema_of
 
 Change = Callable[[dict[str, Any]], object]
 

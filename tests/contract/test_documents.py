@@ -9,7 +9,8 @@ import pytest
 
 from docs import generate, promise
 from edge.wire import Topics, parse_topic
-from edge.wire.contract import BY_NAME, LAST, MESSAGES, schema_of
+from edge.wire.contract.catalogue import BY_NAME, LAST, MESSAGES
+from edge.wire.contract.schemas import schema_of
 
 DOCUMENT = promise.asyncapi()
 ROOT = Path(__file__).parents[2]

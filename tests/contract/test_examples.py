@@ -9,7 +9,9 @@ import pytest
 
 from docs import promise
 from edge.wire import decode
-from edge.wire.contract import BY_NAME, EVENTS, schema_of
+from edge.wire.contract.catalogue import BY_NAME, EVENTS
+from edge.wire.contract.schemas import schema_of
+from edge.wire.records import HEADER_KEYS
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.notyetsent import NOT_YET_SENT_EVENTS
 from tests.long import one_in
@@ -38,6 +40,19 @@ def test_an_example_decodes_and_conforms(name: str, number: int) -> None:
     (message,) = decode(example["topic"], packed(example), example["content_type"])
     conforms(message)
     assert named(message).name == name
+
+
+@pytest.mark.parametrize(("name", "number"), ALL)
+def test_an_example_has_its_fields_in_the_order_in_which_they_are_declared(
+    name: str, number: int
+) -> None:
+    """Digests are over bytes: whoever fills a body does not choose its order."""
+    payload = EXAMPLES[name][number]["payload"]
+    forms = BY_NAME[name].types if name != "event" else (EVENTS[payload["event"]],)
+    orders = [[key for key in form.__struct_encode_fields__ if key in payload] for form in forms]
+    sent = [key for key in payload if key not in {*HEADER_KEYS, "event", "state"}]
+    known = [[key for key in order if key not in {*HEADER_KEYS, "state"}] for order in orders]
+    assert sent in known
 
 
 def test_every_message_has_an_example() -> None:

@@ -12,8 +12,9 @@ from edge.core import Contact, Draft
 from edge.platform.subscription import ArrivedMessage
 from edge.process.engine import Engine, EngineSetup
 from edge.wire import DecodedMessage, decode
-from edge.wire.contract import BY_NAME, EVENTS, MESSAGES, schema_of
+from edge.wire.contract.catalogue import BY_NAME, EVENTS, MESSAGES
 from edge.wire.contract.health import Health
+from edge.wire.contract.schemas import schema_of
 from edge.wire.records import HEADER
 from tests.contract import roads, scenes
 from tests.contract.boxes import box
@@ -22,6 +23,7 @@ from tests.contract.notyetsent import NOT_YET_SENT, NOT_YET_SENT_EVENTS
 from tests.contract.street import street
 from tests.kit.engine import S
 from tests.kit.randomsite import SITE, SiteInput, contacts, split, worlds
+from tests.kit.told import told
 from tests.long import examples, one_in
 
 UNSEEN = {  # their twins are seen: the same code says it of other devices and switches
@@ -90,7 +92,7 @@ def test_what_the_box_says_of_itself_is_declared(tmp_path: Path) -> None:
         if message.sent["stream"] == "health":
             said = message.sent.keys() - HEADER
             assert said <= set(Health.__struct_encode_fields__), "each field of it"
-    assert {"start", "board", None} == {draft.body.get("event") for draft in drafts}
+    assert {"start", "board", None} == {told(draft).get("event") for draft in drafts}
 
 
 def test_what_comes_down_is_declared() -> None:
@@ -207,4 +209,4 @@ def test_whatever_a_bay_and_a_signal_hear_what_goes_out_is_declared(
         drafts += engine.close(end_ns)
     for message in decoded(scenes.sent(drafts, "json")):
         conforms(message)
-    assert any("bay" in draft.body for draft in drafts)
+    assert any("bay" in told(draft) for draft in drafts)

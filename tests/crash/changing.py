@@ -5,10 +5,10 @@ The wires go on whatever is configured: each line has its own traffic, each bus 
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 from zlib import crc32
 
 import drivers
@@ -32,7 +32,15 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
-from edge.outbox import AsyncOutbox, ClockMark, CommitRider, Outbox, StoredRecord
+from edge.health.progress import Progress
+from edge.outbox import (
+    ClockMark,
+    CommitRider,
+    Outbox,
+    OwnerStates,
+    StoredRecord,
+)
+from edge.outbox.outbox import NO_OWNER_STATES
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.merge import merge_bodies
 from edge.wire import Topics, decode, encode, raw_sweeps
@@ -152,7 +160,7 @@ class DyingWriter:
     async def commit(
         self,
         drafts: Sequence[Draft],
-        states: Mapping[str, tuple[int, bytes]],
+        states: OwnerStates = NO_OWNER_STATES,
         clock: ClockMark | None = None,
     ) -> list[StoredRecord]:
         self._life.step()
@@ -197,11 +205,11 @@ class ConfiguredLife:
             self.wiring, self.pipeline, self.stage, self, urgent, CountedRetained()
         )
         sealing = ManifestSchedule(900, None, self.now())
-        self.kept = DyingWriter(box, self, sealing.riding)
-        writer = cast("AsyncOutbox", self.kept)
+        self.kept = DyingWriter(box, self, sealing.manifests.riding)
         self.committer = WindowCommitter(
-            self.wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
-            urgent=urgent, buses=QuietBuses(), box_monitor=None, offer=lambda rows: None,
+            self.wiring, self.pipeline, self.ingest, self.stage, self.kept, self, box.boot_id,
+            sealing, urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            offer=lambda rows: None,
         )  # fmt: skip
 
     def now(self) -> Stamp:

@@ -110,8 +110,8 @@ class OutboxLife:
             self._begin(outbox)
             for _ in range(20):
                 self._commit(outbox)
-            if outbox._disk is not None:
-                outbox._disk.rows("PRAGMA wal_autocheckpoint = 1")
+            if outbox._storage.disk is not None:
+                outbox._storage.disk.rows("PRAGMA wal_autocheckpoint = 1")
             self.card.arm(after)
             self._confirm(outbox)
             reached = self.card.dead and len(self.model.reported) > 0
@@ -240,7 +240,9 @@ class OutboxLife:
         stored = outbox.commit(drafts, states, gone, ClockMark(self._now_ns, self._now_ns, NONE))
         if self.card.dead:
             return
-        self.model.returned(stored, outbox._next, [each.record.key for each in self._waiting])
+        self.model.returned(
+            stored, outbox._numbers.counters, [each.record.key for each in self._waiting]
+        )
         outbox.journal.retain_only(())
         self._waiting = []
 

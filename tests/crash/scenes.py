@@ -110,7 +110,9 @@ def _week(folder: Path) -> None:
     outbox = opened(folder)
     outbox.begin()
     at = 1000
-    while outbox._disk is not None and outbox._disk.room() > EVICT_MARGIN_BYTES + (10 << 10):
+    while outbox._storage.disk is not None and outbox._storage.disk.room() > EVICT_MARGIN_BYTES + (
+        10 << 10
+    ):
         outbox.commit(minutes(at), {"x": (1, b"0")}, clock=mark(at * 60))
         at += 1
     outbox.close()

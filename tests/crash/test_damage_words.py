@@ -219,11 +219,11 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
             said.append(((body["epoch_of"], body["stream_of"], ""), first, last))
         reported.add(str(body.get("text")))
     # what was met above and could not be read is declared now
-    said += [(key, drop.first, drop.last) for key, drop in outbox._drops.items()]
+    said += [(key, drop.first, drop.last) for key, drop in outbox._losses.pending.items()]
     reported |= {text for _, text in outbox._storage.notices.due(S)}
     outbox.journal.close()
-    assert outbox._disk is not None, outbox.opened
-    outbox._disk.close()
+    assert outbox._storage.disk is not None, outbox.opened
+    outbox._storage.disk.close()
     left = known.waiting - there
     known_to = known.waiting | known.sent
     unknown = any(not any(_means(each, one) for one in known_to) for each in said)
@@ -234,7 +234,7 @@ def after(box: DamagedGateway, known: OutboxContents) -> tuple[list[Place], list
 def on_disk_again(outbox: Outbox) -> list[StoredRecord]:
     """Where no check of the start has found the damage and a later look has, the outbox is in
     memory, and says so; it has mended the database, or put it aside, within a few looks."""
-    if outbox._disk is not None:
+    if outbox._storage.disk is not None:
         return []
     assert list(outbox._storage.notices.due(S)), "in memory without a word"
     for look in range(LOOKS):

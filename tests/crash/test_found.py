@@ -23,8 +23,8 @@ def dying() -> Iterator[list[Outbox]]:
     outboxes: list[Outbox] = []
     yield outboxes
     for outbox in outboxes:
-        if outbox._disk is not None:
-            outbox._disk.close()
+        if outbox._storage.disk is not None:
+            outbox._storage.disk.close()
         outbox.journal.close()
 
 
@@ -37,7 +37,7 @@ def test_a_first_start_that_ends_behind_its_epoch_file_has_lost_nothing(
         pytest.raises(PowerCut),
     ):
         dying[0].begin()
-    dying[0]._disk.close()  # type: ignore[union-attr]
+    dying[0]._storage.disk.close()  # type: ignore[union-attr]
     outbox = opened(tmp_path)
     assert outbox.opened.damage is None
     outbox.close()
@@ -62,7 +62,7 @@ def test_a_confirmed_row_is_not_declared_lost_by_the_commit_that_lets_it_go(
     while outbox.counts().dropped == 0:
         outbox.commit(drafts(10, at, Stream.RAW, size=900), clock=mark(1000 + at))
         at += 10
-    before = sum(drop.count or 0 for drop in outbox._drops.values())
+    before = sum(drop.count or 0 for drop in outbox._losses.pending.values())
     rows = [stored.row for stored in everything(outbox)]
     made = outbox.commit(drafts(40, at, Stream.RAW, size=900), {}, rows, mark(2000 + at))
     declared = [s.record.body["count"] for s in made if s.record.body.get("event") == "drop"]

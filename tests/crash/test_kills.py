@@ -28,6 +28,7 @@ from tests.crash.scenes import (
     replaced_well,
 )
 from tests.kit.promises import Wish, everything
+from tests.kit.told import told
 from tests.long import one_in
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
@@ -74,7 +75,7 @@ def did(name: str, folder: Path) -> bool:
     outbox = opened(folder)
     outbox.begin()
     bodies = [stored.record.body for stored in everything(outbox)]
-    lost = any(reason == "full" for _, _, reason in outbox._drops)
+    lost = any(reason == "full" for _, _, reason in outbox._losses.pending)
     kept = outbox.counts().quarantined
     outbox.close()
     if name == "downsampling":
@@ -164,7 +165,7 @@ def replay(scene: OutboxScene, model: Model, epoch: Epoch, far: int, there: set[
             seq = following.get(draft.stream, 1)
             following[draft.stream] = seq + 1
             key = RecordKey(of, draft.stream, seq)
-            record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, draft.body)
+            record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, told(draft))
             rows.append(StoredRecord(0, record))
         model.returned(rows, following, gone)
 
@@ -177,7 +178,7 @@ def damaged(scene: OutboxScene, outbox: Outbox, far: int) -> list[str]:
     expected = [*one.drafts[1:], *(two.drafts if far > 1 else ())] if far else []  # one may be told
     wrong = [f"{draft} is gone" for draft in expected if draft.body not in bodies]
     declared = any(body.get("event") == "drop" for body in bodies)
-    if not declared and not any(stream == "*" for _, stream, _ in outbox._drops):
+    if not declared and not any(stream == "*" for _, stream, _ in outbox._losses.pending):
         wrong.append("nothing declares what was lost")
     if outbox.counts().quarantined != 1:
         wrong.append(f"{outbox.counts().quarantined} are in quarantine")

@@ -10,12 +10,12 @@ from edge.acquire import stage
 from edge.cli.main import VERBS
 from edge.config.model.gateway import SECTIONS
 from edge.control import protocol
-from edge.gateway import lastgood, manifestschedule, recover, uplinksetup
+from edge.gateway import lastgood, recover, uplinksetup
 from edge.gateway import windowcommitter as committer
 from edge.health import scrape
 from edge.outbox import ballast, commitlog, database, deliveryjournal, highwater
 from edge.outbox import storefiles as beside
-from edge.uplink import timestamps
+from edge.uplink import manifests, timestamps
 from tests.docs import source
 from tests.docs.pages import (
     COMMANDS,
@@ -155,7 +155,7 @@ def test_the_rules_between_packages_are_those_that_are_checked() -> None:
 def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
     table = prose(STATE).partition("## State in the outbox")[2].partition("\n## ")[0]
     stated = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
-    others = manifestschedule.MANIFEST_OWNER, timestamps.MOMENTS_OWNER
+    others = manifests.MANIFEST_OWNER, timestamps.MOMENTS_OWNER
     assert sorted(stated) == sorted([*committer.STATE_OWNERS, *others])
 
 

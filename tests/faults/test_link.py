@@ -73,7 +73,7 @@ async def test_a_week_without_a_network_leaves_a_handful_of_lines_in_the_log(
     clock = Skipping()
     end_ns = clock.mono_ns + 7 * DAY_S * S
     handler = Counting()
-    limit = LogLimit(handler, lambda: clock.now().mono_ns)
+    limit = LogLimit(handler, clock)
     limit.install()
     log = logging.getLogger("kerbstone")
     log.addHandler(handler)

@@ -17,6 +17,7 @@ from edge.infer.loops.loopflag import FAULTS, LoopFlag
 from edge.infer.loops.looprules import LoopRule, Ruling
 from edge.process.engine import Engine, EngineSetup, LaneSetup
 from tests.kit.engine import MINUTE, S, car, found, presences
+from tests.kit.told import told
 from tests.long import one_in
 
 PAGE = Path(__file__).parents[2] / "docs" / "traffic.md"
@@ -129,7 +130,7 @@ def reported(states: Mapping[str, str], mode: Mode, folder: Path) -> Mapping[str
         pipeline.close(minute * MINUTE)
     raised(judge, states)
     (draft,) = [d for d in pipeline.close(3 * MINUTE) if d.stream is Stream.TRAFFIC]
-    return draft.body
+    return told(draft)
 
 
 def expected(cell: str, states: Mapping[str, str], mode: Mode) -> dict[str, Any]:

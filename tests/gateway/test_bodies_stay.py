@@ -10,6 +10,7 @@ import pytest
 from edge.core import Draft
 from tests.kit import virtualgateway
 from tests.kit.lives import GatewayStorage, lived
+from tests.kit.told import told
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Draft, bytes]]:
         commit = getattr(cls, name)
 
         def watched(self: Any, drafts: Sequence[Draft], *args: Any, **more: Any) -> Any:
-            found.extend((draft, msgpack.packb(draft.body)) for draft in drafts)
+            found.extend((draft, msgpack.packb(told(draft))) for draft in drafts)
             return commit(self, drafts, *args, **more)
 
         monkeypatch.setattr(cls, name, watched)
@@ -32,7 +33,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Draft, bytes]]:
 
 
 def changed(seen: list[tuple[Draft, bytes]]) -> list[Draft]:
-    return [draft for draft, packed in seen if msgpack.packb(draft.body) != packed]
+    return [draft for draft, packed in seen if msgpack.packb(told(draft)) != packed]
 
 
 def test_no_body_of_a_street_changes_after_its_commit(

@@ -8,13 +8,15 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+import drivers
 from drivers.sim.gpio import SimChip
 from edge.acquire.clock import SystemClock
-from edge.config import GpioBus, I2cBus, ModbusRtuBus, ModbusTcpBus
-from edge.core import LineSpec, Reason, Stream
+from edge.config import GpioBus, I2cBus, ModbusRtuBus, ModbusTcpBus, SerialBus
+from edge.core import LineSpec, Polled, Reason, Stream
 from edge.gateway import busworkers as module
 from edge.gateway.busworker import FORGET_TRIAL_NS, HungError, RestartTrials, hang_timeout_s
 from edge.gateway.busworkers import BusWorkers
@@ -211,6 +213,15 @@ def test_the_limit_is_that_of_the_longest_reading(
         assert math.isclose(hang_timeout_s(bus, devices), limit_s)
     quick = [PolledDevice("of_a", Probe(StickyBus(), 0), EVERY_S, Stream.AIR)]
     assert hang_timeout_s(I2cBus(), quick) == hang_timeout_s(GpioBus(), ()) == 90.0
+
+
+@pytest.mark.parametrize(("points", "backwards"), [((), False), (("energy_import",), True)])
+def test_a_device_waits_as_long_when_some_of_its_points_are_chosen(
+    points: tuple[str, ...], backwards: bool
+) -> None:
+    meter = drivers.build("mbus", None, {"timeout_s": 30.0}, points, backwards=backwards)
+    device = PolledDevice("meter", cast("Polled", meter), EVERY_S, Stream.ENERGY)
+    assert hang_timeout_s(SerialBus(port="/a"), [device]) == 600.0
 
 
 class PatientProbe(Probe):

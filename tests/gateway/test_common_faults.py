@@ -14,6 +14,7 @@ from edge.process.enginesetup import EngineSetup
 from edge.report.status.issues import find_issues
 from models import BUNDLES
 from tests.kit.engine import MINUTE, S
+from tests.kit.told import told
 from tests.long import more, one_in, size
 
 Spans = dict[str, list[tuple[float, float]]]
@@ -119,10 +120,10 @@ Reported = list[tuple[float, str, str, str, str]]
 def reported(events: Sequence[Draft], kind: str = "sensor_fault") -> Reported:
     """(minute, lane, part, fault, state) of each event."""
     return [
-        (d.to_ns / MINUTE, d.source, str(d.body.get("part")), str(d.body.get("fault")),
-         str(d.body["state"]))
+        (d.to_ns / MINUTE, d.source, str(told(d).get("part")), str(told(d).get("fault")),
+         str(told(d)["state"]))
         for d in events
-        if d.body["event"] == kind
+        if told(d)["event"] == kind
     ]  # fmt: skip
 
 
@@ -136,7 +137,7 @@ def first(events: Sequence[Draft], fault: str) -> dict[tuple[str, str], float]:
 
 
 def texts(events: Sequence[Draft], fault: str) -> list[Any]:
-    here = [d.body for d in events if d.body["event"] == "sensor_fault"]
+    here = [told(d) for d in events if told(d)["event"] == "sensor_fault"]
     return [b["text"] for b in here if b["fault"] == fault and b["state"] == "on"]
 
 

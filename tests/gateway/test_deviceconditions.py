@@ -18,12 +18,13 @@ from edge.gateway.deviceconditions import (
 )
 from edge.gateway.recover import PreviousRun
 from tests.kit.engine import S
+from tests.kit.told import told
 
 FAN = {Condition.FAN: "the fan stands still"}
 
 
 def bodies(before: DeviceConditions, now: DeviceConditions) -> list[dict[str, Any]]:
-    return [dict(draft.body) for draft in condition_events("hut", before, now, 7)]
+    return [told(draft) for draft in condition_events("hut", before, now, 7)]
 
 
 def test_a_condition_is_an_event_when_it_comes_and_when_it_goes() -> None:
@@ -55,8 +56,8 @@ def test_it_survives_a_restart() -> None:
 
 
 def test_a_condition_of_a_later_version_costs_nothing_but_itself() -> None:
-    state = DeviceConditions("1", FAN).snapshot()
-    state["health"] |= {"hovering": "it flies"}
+    kept: Any = DeviceConditions("1", FAN).snapshot()
+    state = {**kept, "health": {**kept["health"], "hovering": "it flies"}}
     assert DeviceConditions.restore(state) == DeviceConditions("1", FAN)
     before = PreviousRun(1, 2, 3).snapshot() | {"told": {"hut": state}}
     assert PreviousRun.restore(before).conditions["hut"] == DeviceConditions("1", FAN)
@@ -78,7 +79,7 @@ def test_a_bit_that_flaps_is_told_so_often_and_then_as_it_rests() -> None:
         (i, DeviceConditions("1", FAN if i % 2 == 0 else {})) for i in range(3601)
     ]  # it ends broken
     found = [
-        draft.body["state"]
+        told(draft)["state"]
         for draft in spoken(ConditionThrottle("hut", DeviceConditions("1")), *flapping)
     ]
     assert found == ["on", "off"] * ((EVENTS_BEFORE_FLICKER - 2) // 2) + [
@@ -88,7 +89,7 @@ def test_a_bit_that_flaps_is_told_so_often_and_then_as_it_rests() -> None:
     ]
     flapping.append((3601, DeviceConditions("1")))
     found = [
-        draft.body["state"]
+        told(draft)["state"]
         for draft in spoken(ConditionThrottle("hut", DeviceConditions("1")), *flapping)
     ]
     assert found[-2:] == ["flicker", "off"]
@@ -100,10 +101,10 @@ def test_two_meters_at_one_address_are_told_so_often() -> None:
         *((i, DeviceConditions("12"[i % 2])) for i in range(3600)),
     )
     assert len(found) == EVENTS_BEFORE_FLICKER + 1
-    assert [draft.body["event"] for draft in found] == ["swap"] * (EVENTS_BEFORE_FLICKER - 1) + [
+    assert [told(draft)["event"] for draft in found] == ["swap"] * (EVENTS_BEFORE_FLICKER - 1) + [
         "health"
     ] * 2
-    assert [draft.body["state"] for draft in found[-2:]] == ["flicker", "settled"]
+    assert [told(draft)["state"] for draft in found[-2:]] == ["flicker", "settled"]
 
 
 def test_the_device_beside_it_is_told_at_once() -> None:
@@ -149,7 +150,7 @@ def test_events_are_bounded_and_the_last_state_is_always_told(
     assert all(a <= b for a, b in pairwise(times))
     known = {"swap": "1", "health": set[str]()}
     for draft in found:  # what the platform makes of it
-        match draft.body:
+        match told(draft):
             case {"event": "swap", "after": after}:
                 known["swap"] = after
             case {"state": "on", "condition": word}:

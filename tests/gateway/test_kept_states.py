@@ -176,11 +176,11 @@ def test_an_alarm_that_was_on_at_a_kill_is_ended_by_the_next_start(tmp_path: Pat
     life.observe()
     life.run(6 * S)
     assert life.box_monitor is not None
-    on = life.box_monitor.snapshot_alarms()
+    on = life.box_monitor.alarms.snapshot()
     assert on
     again = MonitoredLife(box, 7 * S)  # it was killed
     assert again.box_monitor is not None
-    assert again.box_monitor.snapshot_alarms() == on
+    assert again.box_monitor.alarms.snapshot() == on
     GatewayLife(box, 8 * S).stage.close()  # nobody watches, and nobody minds
 
 

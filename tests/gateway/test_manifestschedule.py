@@ -16,9 +16,12 @@ from cryptography.x509.oid import NameOID
 from edge.core import ConfigError, Record, RecordKey, Stamp, Stream, TimeQuality
 from edge.gateway.manifestschedule import ManifestSchedule, make_signer
 from edge.outbox import Epoch, PreviousStart, StoredRecord
+from edge.uplink.timestamps import VERSION as MOMENTS_VERSION
 from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 from edge.wire.clockmoments import Moment
+from edge.wire.keptstate import pack_state
+from tests.kit.told import told
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000
@@ -46,7 +49,7 @@ def test_a_segment_is_sealed_when_its_time_has_come() -> None:
     sealing.manifests.handed(stored(1).record, NTP)
     assert sealing.due(at(899), last=False) == []
     (draft,) = sealing.due(at(900), last=False)
-    assert draft.body["count"] == 1
+    assert told(draft)["count"] == 1
     sealing.manifests.handed(stored(2).record, NTP)
     assert sealing.due(at(1799), last=False) == []
     assert len(sealing.due(at(1750), last=True)) == 1, "a clean stop seals what is open"
@@ -55,39 +58,41 @@ def test_a_segment_is_sealed_when_its_time_has_come() -> None:
 def test_the_first_commit_names_the_former_epoch_and_the_next_do_not() -> None:
     sealing = made()
     (opening,) = sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
-    assert opening.body["former"] == {"epoch": 8, "last": {"air": 5}}
+    assert told(opening)["former"] == {"epoch": 8, "last": {"air": 5}}
     sealing.manifests.handed(stored(1).record, NTP)
     (draft,) = sealing.due(at(900), last=False)
-    assert "former" not in draft.body
+    assert "former" not in told(draft)
 
 
 def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start() -> None:
     before = made()
     before.begin(EPOCH, None, [], UsedMoments(), at(0))
     before.manifests.handed(stored(1, 8).record, NTP)
-    state = before.riding(())[0]["manifest"]
+    state = before.manifests.riding(())[0]["manifest"]
     after = made()
-    used = UsedMoments(UsedMoments().state_with([NTP, STEPPED, NTP._replace(boot=3)]))
+    used = UsedMoments(
+        pack_state(MOMENTS_VERSION, UsedMoments().snapshot([NTP, STEPPED, NTP._replace(boot=3)]))
+    )
     after.begin(EPOCH, state, [stored(1, 8), stored(2, 8)], used, at(0))
     (draft,) = after.due(at(900), last=False)
-    assert (draft.body["epoch_of"], draft.body["seqs"]) == (8, [[1, 2, 1]])
-    assert draft.body["clock"] == [list(NTP), list(STEPPED)], "by which of them nobody knows"
+    assert (told(draft)["epoch_of"], told(draft)["seqs"]) == (8, [[1, 2, 1]])
+    assert told(draft)["clock"] == [list(NTP), list(STEPPED)], "by which of them nobody knows"
 
 
 def test_nothing_is_written_when_nothing_has_gone_out() -> None:
     sealing = made()
     sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
-    assert sealing.riding(())[0] == {}
+    assert sealing.manifests.riding(())[0] == {}
     sealing.manifests.handed(stored(1).record, NTP)
-    states, kept = sealing.riding(())
+    states, kept = sealing.manifests.riding(())
     assert states.keys() == {"manifest"}
-    assert sealing.riding(())[0] == states, "a commit that fails keeps nothing"
+    assert sealing.manifests.riding(())[0] == states, "a commit that fails keeps nothing"
     sealing.manifests.handed(stored(2).record, NTP)
     kept()
-    assert sealing.changed, "by what has gone out since"
-    states, kept = sealing.riding(())
+    assert sealing.manifests.changed, "by what has gone out since"
+    states, kept = sealing.manifests.riding(())
     kept()
-    assert sealing.riding(())[0] == {}
+    assert sealing.manifests.riding(())[0] == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x80", b"\x93\x01\x02\x03"])
@@ -143,7 +148,7 @@ def test_a_manifest_is_signed_with_the_devices_key(private: Any, alg: str, tmp_p
     sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
     sealing.manifests.handed(stored(1).record, NTP)
     (draft,) = sealing.due(at(900), last=False)
-    body = dict(draft.body)
+    body = told(draft)
     assert body["alg"] == alg
     der = ssl.PEM_cert_to_DER_cert(cert.read_text())
     assert body["cert_sha256"] == hashlib.sha256(der).hexdigest()

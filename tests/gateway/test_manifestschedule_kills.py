@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
-from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
+from edge.gateway.manifestschedule import ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
+from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import UsedMoments
 from edge.wire.clockmoments import Moment
 from tests.kit.clock import NONE
@@ -48,7 +49,7 @@ class ManifestGateway:
         self.manifest_schedule = ManifestSchedule(900, None, Stamp(0, 0, NONE))
         self.writer = await AsyncOutbox.start(
             self.home / "outbox", limit_bytes=LIMIT, boot_id=boot, run_dir=self.home / "run",
-            ballast_bytes=0, rider=self.manifest_schedule.riding, on_rows=self._offered,
+            ballast_bytes=0, rider=self.manifest_schedule.manifests.riding, on_rows=self._offered,
         )  # fmt: skip
         self.queue: list[StoredRecord] = []
         self.handed: list[StoredRecord] = []

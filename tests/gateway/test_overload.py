@@ -18,6 +18,7 @@ from edge.wire import raw_sweeps
 from edge.wire.contract.boxevent import Overload as Declared
 from tests.kit.clock import VirtualClock
 from tests.kit.engine import MS, S
+from tests.kit.told import told
 
 POINTS = (Point("power", Quantity.POWER),)
 KEYS = [point.key for point in POINTS]
@@ -80,7 +81,7 @@ class CrowdedBus:
         engine = Engine(EngineSetup(devices=setups, period_ns=PERIOD_NS))
         engine.start(self.start_ns)
         engine.sweeps(self.sweeps)
-        reported = [d.body["points"]["power"]["quality"] for d in engine.close(self.clock.mono_ns)]
+        reported = [told(d)["points"]["power"]["quality"] for d in engine.close(self.clock.mono_ns)]
         return sum(q.get("good", 0) for q in reported), sum(q.get("bad:stale", 0) for q in reported)
 
 
@@ -139,9 +140,9 @@ def test_raw_rows_that_cannot_be_committed_are_counted_in_the_next_record(
         rows.add(made)
         raw, given_up = rows.take()
         drafts = make_raw_drafts({"m": KEYS}, raw, given_up)
-        reported = [draft.body.get("given_up", 0) for draft in drafts]
+        reported = [told(draft).get("given_up", 0) for draft in drafts]
         assert sum(reported) == given_up == reported[0]
-        kept = [sweep for draft in drafts for sweep in raw_sweeps(draft.body)[1]]
+        kept = [sweep for draft in drafts for sweep in raw_sweeps(told(draft))[1]]
         assert [s.mono_ns for s in kept] == [s.mono_ns for s in made[given_up:]], "the newest stay"
         assert len(kept) + given_up == len(made)
         seen += kept
@@ -159,11 +160,11 @@ def test_an_overload_is_told_at_once_and_then_seldom_and_the_sum_is_right() -> N
         given = ShedCounts(min(second, 1800) * 800 * MS, min(second, 1800) * 3, second // 2000, 0)
         reported += overload.look(at_ns, given)
     assert [draft.to_ns // S for draft in reported] == [10, 910, 1810, 2000]
-    assert sum(draft.body["readings"] for draft in reported) == 5400
-    assert sum(draft.body["raw"] for draft in reported) == 1
-    assert sum(draft.body["rested_s"] for draft in reported) == pytest.approx(1440.0)
-    assert [draft.body["within_s"] for draft in reported] == [10.0, 900.0, 900.0, 10.0]
-    assert "every_s" in reported[0].body["text"]
+    assert sum(told(draft)["readings"] for draft in reported) == 5400
+    assert sum(told(draft)["raw"] for draft in reported) == 1
+    assert sum(told(draft)["rested_s"] for draft in reported) == pytest.approx(1440.0)
+    assert [told(draft)["within_s"] for draft in reported] == [10.0, 900.0, 900.0, 10.0]
+    assert "every_s" in told(reported[0])["text"]
     fields = {field.name for field in msgspec.structs.fields(Declared)}
     assert {"within_s", "rested_s", "readings", "raw", "edges"} <= fields
 
@@ -177,7 +178,7 @@ def test_a_start_that_loads_its_models_is_no_overload() -> None:
     ]
     assert overload.look(40 * S, ShedCounts(rested_ns=8 * S)) == []
     (reported,) = overload.look(50 * S, ShedCounts(rested_ns=11 * S))
-    assert (reported.body["rested_s"], reported.body["within_s"]) == (6.0, 20.0)
+    assert (told(reported)["rested_s"], told(reported)["within_s"]) == (6.0, 20.0)
 
 
 def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
@@ -185,6 +186,6 @@ def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
     for second in range(0, 1000, 10):
         assert overload.look(second * S, ShedCounts(rested_ns=second * 50 * MS)) == []
     (reported,) = overload.look(1000 * S, ShedCounts(rested_ns=50 * S, edges=1))
-    assert reported.body["edges"] == 1
+    assert told(reported)["edges"] == 1
     assert reported.from_ns == reported.to_ns == 1000 * S
-    assert reported.body["within_s"] == 10.0
+    assert told(reported)["within_s"] == 10.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import to_builtins
 
 from edge.core import Contact, Draft, Stream
 from edge.gateway.pipeline import Pipeline
@@ -29,6 +30,7 @@ from tests.kit.engine import (
     presences,
     sweeps,
 )
+from tests.kit.told import told
 from tests.long import one_in
 
 SITE = EngineSetup((PAIR, SINGLE), (AIR, METER), (HEAT,))
@@ -67,7 +69,7 @@ def played(one: Pipeline) -> list[Draft]:
 
 
 def flags(drafts: Sequence[Draft], kind: str) -> list[Any]:
-    return [d.body for d in drafts if d.stream is Stream.EVENT and d.body["event"] == kind]
+    return [told(d) for d in drafts if d.stream is Stream.EVENT and told(d)["event"] == kind]
 
 
 # -- ways in which a bundle may be broken ----------------------------------------------------------
@@ -154,7 +156,7 @@ def test_a_corrupt_model_is_said_and_its_rule_answers(
         assert raised, f"the {rule} saw nothing"
         assert {flag["by"] for flag in raised} == {rule}
         assert all(rule in flag["text"] for flag in raised)
-        reported = one.judge.status()[name]
+        reported = to_builtins(one.judge.models())[name]
         assert (reported["answers"], bool(reported["why"])) == ("rule", True)
         assert [r for r in caplog.records if f"model {name}" in r.getMessage()], "nobody is told"
     lanes = [d for d in drafts if d.source == "east_1" and d.stream is Stream.TRAFFIC]
@@ -172,7 +174,7 @@ def test_one_corrupt_model_does_not_take_the_other_with_it(tmp_path: Path) -> No
     odd = flags(drafts, "anomaly")
     assert odd
     by = "model" if importlib.util.find_spec("onnxruntime") else "rule"
-    assert one.judge.status()["anomaly"]["answers"] == by
+    assert to_builtins(one.judge.models())["anomaly"]["answers"] == by
     assert all(f["by"].startswith(f"{by} ") for f in odd)
 
 
@@ -225,7 +227,7 @@ def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None
     one.lost(20 * S, 50 * S)
     lane = next(d for d in one.close(MINUTE) if d.source == "east_1")
     assert reported == [(20 * S, 50 * S)]
-    assert lane.body["covered_s"] <= 20.0
+    assert told(lane)["covered_s"] <= 20.0
 
 
 def test_a_snapshot_is_as_of_the_last_window() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import drivers
-from edge.acquire.clock import Discipline, SystemClock
+from edge.acquire.clock import SystemClock
 from edge.acquire.stage import Stage
 from edge.config import load_site
 from edge.control.protocol import ControlVerb, VerbError
@@ -28,11 +28,13 @@ from edge.gateway.wiring import Wiring
 from edge.health.boxalarms import BoxReadings
 from edge.health.progress import Progress
 from edge.health.reboot import Cause, Reboot
+from edge.kernelclock import Discipline
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import make_broker
 from edge.uplink.delivery import ConnectionState
 from tests.kit.clock import NONE
 from tests.kit.ports import CountedRetained
+from tests.kit.told import told
 
 S = 1_000_000_000
 WALL_NS = 1_795_000_000 * S
@@ -228,7 +230,7 @@ async def test_what_the_link_asks_is_told_and_what_it_reports_is_an_event(tmp_pa
     }  # fmt: skip
     await known["data_saver"]({"level": 1, "used": 8, "budget": 10, "why": "80 % are used"})
     await known["link_step"]({"step": "modem", "boots": 3, "age_s": 60.0})
-    assert [draft.body["event"] for draft in one.urgent.take()] == [
+    assert [told(draft)["event"] for draft in one.urgent.take()] == [
         "configuration", "data_saver", "link",
     ]  # fmt: skip
     with pytest.raises(VerbError, match="level is one of"):

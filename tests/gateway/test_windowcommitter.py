@@ -14,6 +14,7 @@ from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS
 from edge.gateway.windowschedule import GRACE_NS
+from edge.uplink.manifests import Manifests
 from edge.wire import raw_sweeps
 from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
@@ -134,7 +135,7 @@ def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, change
     life = GatewayLife(GatewayStorage(tmp_path), 0)
     with (
         mock.patch.object(
-            ManifestSchedule, "changed", new_callable=mock.PropertyMock, return_value=changed
+            Manifests, "changed", new_callable=mock.PropertyMock, return_value=changed
         ),
         mock.patch.object(life.committer, "_writer", mock.AsyncMock()) as writer,
     ):

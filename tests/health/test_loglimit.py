@@ -8,6 +8,7 @@ import pytest
 
 from edge.health.countergrowth import DAY_NS, HOUR_NS
 from edge.health.loglimit import KINDS_LIMIT, LogLimit
+from tests.kit.clock import VirtualClock
 
 MINUTE_NS = 60_000_000_000
 
@@ -28,9 +29,9 @@ class LimitedLog:
     """A logger, its handler, its limit, and a clock that stands."""
 
     def __init__(self, budget: int) -> None:
-        self.now_ns = 5 * HOUR_NS
+        self.clock = VirtualClock(5 * HOUR_NS)
         self.handler = Lines()
-        self.limit = LogLimit(self.handler, lambda: self.now_ns, budget)
+        self.limit = LogLimit(self.handler, self.clock, budget)
         self.limit.install()
         self.log = logging.Logger("kerbstone.bus")
         self.log.addHandler(self.handler)
@@ -57,7 +58,7 @@ def test_ten_of_a_kind_pass_then_one_a_minute(bench: LimitedLog) -> None:
         bench.log.warning("meter %d is silent", number)
     assert len(bench.lines) == 10
     for _ in range(30):
-        bench.now_ns += MINUTE_NS
+        bench.clock.mono_ns += MINUTE_NS
         bench.log.warning("meter %d is silent", 1)
         bench.log.warning("meter %d is silent", 2)
     assert len(bench.lines) == 40
@@ -69,14 +70,14 @@ def test_what_is_left_out_is_told_once_an_hour(bench: LimitedLog) -> None:
     for _ in range(50):
         bench.log.warning("meter %d is silent", 1)
     bench.log.warning("once")
-    bench.now_ns += HOUR_NS
+    bench.clock.mono_ns += HOUR_NS
     bench.limit.tick()
     reported = [line for line in bench.lines if "left out" in line]
     assert reported == [
         "WARNING kerbstone.log: 40 lines were left out of the log since the last such line: "
         "40 of kerbstone.bus: 'meter %d is silent'"
     ]
-    bench.now_ns += HOUR_NS
+    bench.clock.mono_ns += HOUR_NS
     bench.log.warning("once")
     assert len([line for line in bench.lines if "left out" in line]) == 1
     assert bench.limit.counts().suppressed == 40
@@ -85,14 +86,14 @@ def test_what_is_left_out_is_told_once_an_hour(bench: LimitedLog) -> None:
 def test_a_day_of_any_flood_costs_its_budget_and_no_more() -> None:
     bench = LimitedLog(20_000)
     for step in range(5000):
-        bench.now_ns += DAY_NS // 5001
+        bench.clock.mono_ns += DAY_NS // 5001
         bench.log.error("kind %d of many " % (step % 400) + "x" * 50)  # noqa: UP031
         bench.log.critical("the end is near, says somebody again and again")
     assert 20_000 <= bench.size <= 40_000
     counts = bench.limit.counts()
     assert counts.bytes == pytest.approx(bench.size, rel=0.02)
     assert counts.flood == "kerbstone.bus: the end is near, says somebody again and again"
-    bench.now_ns += DAY_NS // 100
+    bench.clock.mono_ns += DAY_NS // 100
     bench.log.error("a new day")
     assert bench.lines[-1].endswith("a new day")
     assert bench.limit.counts().flood is None
@@ -111,7 +112,7 @@ def test_the_loudest_is_the_loudest_of_today() -> None:
         flood = bench.limit.counts().flood
         assert flood is not None
         assert flood.startswith(f"kerbstone.bus: {day}")
-        bench.now_ns += DAY_NS
+        bench.clock.mono_ns += DAY_NS
 
 
 def test_first_lines_and_critical_ones_pass_a_budget_that_is_used_up() -> None:
@@ -134,7 +135,7 @@ def test_the_number_of_kinds_that_are_kept_has_an_end(bench: LimitedLog) -> None
         bench.log.warning(f"made up {number}")  # a template each, against all advice
     assert len(bench.limit._kinds) == KINDS_LIMIT
     assert len(bench.limit._cost) <= KINDS_LIMIT + 1
-    bench.now_ns += HOUR_NS
+    bench.clock.mono_ns += HOUR_NS
     bench.limit.tick()
     assert "10 lines were left out" in bench.lines[-1]
 
@@ -153,7 +154,7 @@ def test_a_line_that_cannot_be_said_is_no_exception_of_the_filter(bench: Limited
 def test_a_template_cannot_break_the_hourly_line(bench: LimitedLog) -> None:
     for _ in range(20):
         bench.log.warning("two\nlines\x1b[31m")
-    bench.now_ns += HOUR_NS
+    bench.clock.mono_ns += HOUR_NS
     bench.limit.tick()
     assert "\n" not in bench.lines[-1]
     assert "\x1b" not in bench.lines[-1]

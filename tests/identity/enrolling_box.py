@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -19,29 +19,29 @@ from edge.identity.renew import Renewal
 from edge.identity.statefolder import StateFolder
 from tests.identity import card
 from tests.identity.city import CODE, NOW, Answer, EnrolmentCity, spki
+from tests.kit.clock import NONE, NTP, JumpingClock
 
 DAY_S = 86_400.0
 
 
-class JumpingTime:
+class NappingClock(JumpingClock):
     """Nobody waits. `known`: the wall is vouched for."""
 
     def __init__(self, wall: datetime = NOW, known: bool = False) -> None:
-        self.start, self.known = wall, known
-        self.now_s = 0.0
+        super().__init__(0, NTP if known else NONE)
+        self.set_wall(wall)
         self.naps: list[float] = []
         self.then: Callable[[], None] = lambda: None
 
-    def mono_s(self) -> float:
-        return self.now_s
+    @property
+    def now_s(self) -> float:
+        return self.mono_ns / 1e9
 
-    def wall(self) -> datetime | None:
-        return self.start + timedelta(seconds=self.now_s) if self.known else None
-
-    def sleep(self, seconds: float) -> None:
+    def wait_until(self, mono_ns: int) -> None:
+        seconds = (mono_ns - self.mono_ns) / 1e9
         assert 0 < seconds <= 4500
         self.naps.append(seconds)
-        self.now_s += seconds
+        super().wait_until(mono_ns)
         assert self.now_s < 40 * DAY_S, "it waits for ever"
         self.then()
 
@@ -49,7 +49,7 @@ class JumpingTime:
 class CityNetwork:
     """Stands for the network: `changed` may break what the city answers."""
 
-    def __init__(self, city: EnrolmentCity, clock: JumpingTime) -> None:
+    def __init__(self, city: EnrolmentCity, clock: NappingClock) -> None:
         self.city, self.clock = city, clock
         self.down_until_s = 0.0
         self.changed: Callable[[str, Answer], Answer] = lambda name, answer: answer
@@ -78,13 +78,13 @@ class CityNetwork:
 class EnrollingGateway:
     """`power` is a start of the process: nothing but the card is kept."""
 
-    def __init__(self, root: Path, city: EnrolmentCity, clock: JumpingTime | None = None) -> None:
+    def __init__(self, root: Path, city: EnrolmentCity, clock: NappingClock | None = None) -> None:
         self.root, self.city = root, city
         self.boot, self.state = root / "boot", root / "state"
         for each in (self.boot, self.state):
             each.mkdir(parents=True, exist_ok=True)
         self.state.chmod(0o700)
-        self.clock = clock or JumpingTime()
+        self.clock = clock or NappingClock()
         self.wire = CityNetwork(city, self.clock)
         self.ask: HttpsCall = self.wire
         self.console: list[str] = []

@@ -26,7 +26,7 @@ class ApprovingServer(EnrolmentServer):
     def start(self) -> ServerProcess:
         """Once more, after `close`: at the same port."""
         place = f"127.0.0.1:{self._own}"
-        self.running = ServerProcess(self.home, lambda: self.now, self._hear, place, self.limits)
+        self.running = ServerProcess(self.home, self.clock, self._hear, place, self.limits)
         self._own = self.running.port
         return self.running
 

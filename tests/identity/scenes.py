@@ -42,7 +42,7 @@ class ClaimedFolder:
 
 def quick(root: Path) -> here.EnrollingGateway:
     """The same box in this process, for what comes before the scene."""
-    made = here.EnrollingGateway(root, EnrolmentCity(), here.JumpingTime(here.date(1970)))
+    made = here.EnrollingGateway(root, EnrolmentCity(), here.NappingClock(here.date(1970)))
     made.ask = httpsclient.https_request
     return made
 
@@ -111,7 +111,7 @@ def asked(town: ApprovingServer, root: Path) -> ClaimedFolder:
 
 def signs(town: ApprovingServer, box: ClaimedFolder) -> None:
     assert town.running is not None
-    approvals.sign_offline(town.home, town.running.store, box.stick, None, lambda: town.now)
+    approvals.sign_offline(town.home, town.running.store, box.stick, None, town.clock)
 
 
 def after_run(town: ApprovingServer, box: ClaimedFolder) -> list[str]:

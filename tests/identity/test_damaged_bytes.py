@@ -30,7 +30,7 @@ from edge.identity.main import NO_CLAIM, main
 from edge.identity.names import comparison_code
 from edge.identity.statefolder import CLAIM, PENDING, StateFolder
 from tests.identity.city import Answer, EnrolmentCity
-from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
+from tests.identity.enrolling_box import EnrollingGateway, NappingClock
 from tests.long import examples, one_in
 
 UNITS = Path(__file__).parents[2] / "systemd"
@@ -112,7 +112,7 @@ def test_a_box_that_gets_damaged_answers_is_enrolled_by_the_first_whole_one(
 
 def test_every_wrong_byte_of_a_renewal_is_trouble_and_another_day(box: EnrollingGateway) -> None:
     assert box.power().run() == "enrolled"
-    box.clock.now_s += 45 * 86_400
+    box.clock.passes(45 * 86_400)
     box.city.now += timedelta(days=45)
     for turn in range(60):
 
@@ -138,7 +138,7 @@ def test_every_wrong_byte_of_a_renewal_is_trouble_and_another_day(box: Enrolling
 def two(box: EnrollingGateway) -> EnrollingGateway:
     """It has renewed its certificate, and no broker has seen the new one: both bundles are there"""
     assert box.power().run() == "enrolled"
-    box.clock.now_s += 45 * 86_400
+    box.clock.passes(45 * 86_400)
     box.city.now += timedelta(days=45)
     assert box.renewal().run() == "renewed"
     assert StateFolder(box.state).numbers() == {1, 2}
@@ -272,9 +272,9 @@ def test_any_answer_is_a_certificate_patience_a_refusal_or_another_try(
 )
 def test_any_date_of_a_server_leaves_a_time_to_plan_by(text: str) -> None:
     with TemporaryDirectory() as folder:
-        watch = FloorClock(JumpingTime(known=False), Path(folder))
+        watch = FloorClock(NappingClock(known=False), Path(folder))
         httpsclient._date(text, watch)
-        watch.clock.sleep(4000)
+        watch.wait(4000)
         about = watch.estimate()
         assert about is None or about < datetime(9000, 1, 1, tzinfo=UTC)
 

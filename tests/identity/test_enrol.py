@@ -8,7 +8,7 @@ from edge.identity.claim import CLAIM_NAME
 from edge.identity.names import comparison_code
 from edge.identity.statefolder import StateFolder
 from tests.identity.city import CODE, EnrolmentCity
-from tests.identity.enrolling_box import DAY_S, EnrollingGateway, JumpingTime, date
+from tests.identity.enrolling_box import DAY_S, EnrollingGateway, NappingClock, date
 
 
 def test_a_claim_becomes_an_identity_and_is_blanked(box: EnrollingGateway) -> None:
@@ -94,7 +94,7 @@ def test_the_time_it_has_waited_survives_restarts(box: EnrollingGateway) -> None
 def test_a_wrong_clock_does_not_stop_it(
     tmp_path: Path, city: EnrolmentCity, year: int, known: bool
 ) -> None:
-    box = EnrollingGateway(tmp_path, city, JumpingTime(date(year), known))
+    box = EnrollingGateway(tmp_path, city, NappingClock(date(year), known))
     box.insert(city.claim())
     assert box.power().run() == "enrolled"
     assert box.wrong() == []

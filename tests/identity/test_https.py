@@ -7,13 +7,13 @@ import pytest
 from edge.identity import httpsclient
 from edge.identity.statefolder import StateFolder
 from tests.identity.city import Answer, EnrolmentCity
-from tests.identity.enrolling_box import EnrollingGateway, JumpingTime, date
+from tests.identity.enrolling_box import EnrollingGateway, NappingClock, date
 from tests.identity.secret import decoded, forms
 from tests.identity.server import server
 
 
 def boxed(root: Path, city: EnrolmentCity, port: int, number: int = 1) -> EnrollingGateway:
-    box = EnrollingGateway(root, city, JumpingTime(date(1970)))
+    box = EnrollingGateway(root, city, NappingClock(date(1970)))
     box.ask = httpsclient.https_request
     box.insert(city.claim(number, enrol=f"https://localhost:{port}"))
     return box
@@ -31,7 +31,7 @@ def test_two_boxes_enrol_and_their_keys_stay(tmp_path: Path, year: int) -> None:
     with server(city, tmp_path) as one:
         boxes = [boxed(tmp_path / str(n), city, one.port, n) for n in (1, 2)]
         for box in boxes:
-            box.clock.start = date(year)
+            box.clock.set_wall(date(year))
             assert box.power().run() == "enrolled"
             assert box.wrong() == []
     assert b"Kerbstone-Claim" in one.heard

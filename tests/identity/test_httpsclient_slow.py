@@ -21,7 +21,7 @@ import pytest
 from edge.identity import httpsclient
 from edge.identity.network import Network
 from tests.identity.city import Answer, EnrolmentCity
-from tests.identity.enrolling_box import EnrollingGateway, JumpingTime, date
+from tests.identity.enrolling_box import EnrollingGateway, NappingClock, date
 from tests.identity.server import server
 from tests.long import one_in
 
@@ -102,7 +102,7 @@ KINDS = {**DRIPS, **FLOODS, **RUBBISH}
 def boxed(
     root: Path, city: EnrolmentCity, port: int, network: Network | None = None
 ) -> EnrollingGateway:
-    box = EnrollingGateway(root, city, JumpingTime(date(1970)))
+    box = EnrollingGateway(root, city, NappingClock(date(1970)))
     box.ask = httpsclient.https_request
     box.insert(city.claim(enrol=f"https://localhost:{port}", network=network))
     return box

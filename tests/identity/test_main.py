@@ -22,9 +22,7 @@ LONG_AGO = datetime.now(UTC).replace(microsecond=0) - timedelta(days=61)
 
 @pytest.fixture
 def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApprovingServer]:
-    monkeypatch.setattr(
-        "edge.identity.floorclock.SystemTimeSource.sleep", lambda self, seconds: None
-    )
+    monkeypatch.setattr("edge.kernelclock.KernelClock.wait_until", lambda self, mono_ns: None)
     mask = os.umask(0o022)
     made = ApprovingServer(tmp_path, start=LONG_AGO)
     made.start()

@@ -17,7 +17,7 @@ from edge.identity.statefolder import StateFolder
 from edge.provision import operatordocs
 from tests.identity.card import everything, tree, wrong
 from tests.identity.city import EnrolmentCity
-from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
+from tests.identity.enrolling_box import EnrollingGateway, NappingClock
 from tests.identity.real_server import SITE, ApprovingServer, claim_of
 from tests.identity.secret import decoded, forms
 
@@ -39,7 +39,7 @@ def box(tmp_path: Path, town: ApprovingServer) -> EnrollingGateway:
 
 
 def boxed(root: Path, town: ApprovingServer, gateway: str) -> EnrollingGateway:
-    made = EnrollingGateway(town.card(root, gateway), EnrolmentCity(), JumpingTime())
+    made = EnrollingGateway(town.card(root, gateway), EnrolmentCity(), NappingClock())
     made.ask = lambda question, watch: pytest.fail("it has no network")
     return made
 

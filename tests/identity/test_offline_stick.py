@@ -12,7 +12,7 @@ from edge.identity.offline import CERTIFICATE, CONFIG, REQUEST
 from edge.identity.statefolder import StateFolder
 from tests.identity.card import everything, tree
 from tests.identity.city import EnrolmentCity
-from tests.identity.enrolling_box import EnrollingGateway, JumpingTime
+from tests.identity.enrolling_box import EnrollingGateway, NappingClock
 
 NAMES = (CLAIM_NAME, REQUEST, CERTIFICATE, CONFIG)
 
@@ -20,7 +20,7 @@ NAMES = (CLAIM_NAME, REQUEST, CERTIFICATE, CONFIG)
 @pytest.fixture
 def box(tmp_path: Path) -> EnrollingGateway:
     city = EnrolmentCity()
-    made = EnrollingGateway(tmp_path / "box", city, JumpingTime())
+    made = EnrollingGateway(tmp_path / "box", city, NappingClock())
     made.insert(city.claim())
     made.ask = lambda question, watch: pytest.fail("it has no network")
     return made

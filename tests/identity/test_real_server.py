@@ -15,7 +15,7 @@ from edge.identity.claim import CLAIM_NAME
 from edge.identity.statefolder import StateFolder
 from tests.identity import card
 from tests.identity.city import EnrolmentCity
-from tests.identity.enrolling_box import DAY_S, EnrollingGateway, JumpingTime, date
+from tests.identity.enrolling_box import DAY_S, EnrollingGateway, NappingClock, date
 from tests.identity.real_server import ApprovingServer, claim_of
 from tests.kit.enrolment import START
 
@@ -29,7 +29,7 @@ def town(tmp_path: Path) -> Iterator[ApprovingServer]:
 
 
 def boxed(town: ApprovingServer, root: Path, gateway: str = "gw-0001") -> EnrollingGateway:
-    made = EnrollingGateway(town.card(root, gateway), EnrolmentCity(), JumpingTime(date(1970)))
+    made = EnrollingGateway(town.card(root, gateway), EnrolmentCity(), NappingClock(date(1970)))
     made.ask = httpsclient.https_request
     return made
 
@@ -154,7 +154,7 @@ def test_a_box_that_was_dark_for_three_days_while_it_waited(
     key = StateFolder(box.state).next_key(False).spki()
     town.approve("gw-0001")
     town.now += timedelta(days=3)
-    box.clock.start = date(2040)
+    box.clock.set_wall(date(2040))
     box.clock.then = lambda: None
     assert box.power().run() == "enrolled"
     (only,) = town.issued(claim)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from edge.core import Draft, LoopTick, Stream
 from edge.core.looptick import Stay
 from edge.infer.bundlemanifest import read_manifest
 from edge.infer.judge import JudgeSetup, LaneSite
+from edge.wire.contract.points import Air, Energy, Gauge, Total
+from edge.wire.contract.traffic import LaneHealth
 from models import BUNDLES
+from tests.kit.bodies import gauge, lane, total
+from tests.kit.told import told
 
 # how flags name the models that ship
 SHIPPED = {
@@ -29,7 +32,7 @@ def setup(position: str = "mid", *, hurry: bool = False, period_ns: int = PERIOD
 def traffic(
     end_ns: int,
     occupancy: Sequence[float | None],
-    health: str = "ok",
+    health: LaneHealth = "ok",
     period_ns: int = PERIOD_NS,
 ) -> list[Draft]:
     return [
@@ -38,7 +41,7 @@ def traffic(
             f"north_{i}",
             end_ns - period_ns,
             end_ns,
-            {"covered_s": period_ns / 1e9, "occupancy": value, "health": health, "volume": 1},
+            lane(f"north_{i}", covered_s=period_ns / 1e9, occupancy=value, health=health),
         )
         for i, value in enumerate(occupancy, 1)
     ]
@@ -58,7 +61,7 @@ def ticks_of(drafts: Sequence[Draft]) -> tuple[LoopTick, ...]:
     """What the loops did in the windows of these drafts; None: nobody watched."""
     found = []
     for draft in drafts:
-        value = draft.body.get("occupancy")
+        value = told(draft).get("occupancy")
         if draft.stream is not Stream.TRAFFIC:
             continue
         count = max(1, round((draft.to_ns - draft.from_ns) / SLOT_NS))
@@ -74,18 +77,13 @@ def air(end_ns: int, /, **values: float | None) -> Draft:
 
 
 def air_of(period_ns: int, end_ns: int, values: Mapping[str, float | None]) -> Draft:
-    points: dict[str, Any] = {
-        name: {"mean": value, "n": 5, "step": 0.1} for name, value in values.items()
-    }
-    body = {"covered_s": period_ns / 1e9, "points": points}
+    points: dict[str, Gauge | Total] = {name: gauge(value) for name, value in values.items()}
+    body = Air(covered_s=period_ns / 1e9, points=points)
     return Draft(Stream.AIR, "hut_air", end_ns - period_ns, end_ns, body)
 
 
 def energy(end_ns: int, delta: float | None) -> Draft:
-    body = {
-        "covered_s": PERIOD_NS / 1e9,
-        "points": {"energy_import": {"delta": delta, "step": 0.001}},
-    }
+    body = Energy(covered_s=PERIOD_NS / 1e9, points={"energy_import": total(delta)})
     return Draft(Stream.ENERGY, "main_meter", end_ns - PERIOD_NS, end_ns, body)
 
 

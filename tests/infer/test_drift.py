@@ -18,6 +18,7 @@ from edge.infer.bundlemanifest import (
 )
 from edge.infer.drift import HOUR_NS, HOURS, LARGE_PSI, MIN_HOURS, DriftMonitor, psi
 from edge.infer.modelguard import ModelGuard
+from edge.wire.contract.models import Drift
 from models import bundle
 from tests.kit import tinymodel as made
 from tests.kit.tinymodel import tiny
@@ -67,12 +68,12 @@ def day(
 def test_what_is_as_in_training_is_no_drift_and_what_is_not_is_named() -> None:
     drift = DriftMonitor(model(HALVES))
     now = day(drift, LIKE)
-    assert drift.measured() == {"psi": 0.0, "column": "speed", "hours": HOURS, "text": ""}
+    assert drift.measured() == Drift(psi=0.0, column="speed", hours=HOURS, text="")
     day(drift, UNLIKE, at=now)
     reported = drift.measured()
     assert reported is not None
-    assert reported["psi"] > LARGE_PSI
-    assert reported["text"] == "inputs differ from the training data; most in speed"
+    assert (reported.psi or 0.0) > LARGE_PSI
+    assert reported.text == "inputs differ from the training data; most in speed"
 
 
 def test_answers_are_measured_too() -> None:
@@ -80,8 +81,8 @@ def test_answers_are_measured_too() -> None:
     day(drift, LIKE, p=0.9)
     reported = drift.measured()
     assert reported is not None
-    assert reported["column"] == "p of congestion"
-    assert reported["text"] == "answers differ from the training data; most in p of congestion"
+    assert reported.column == "p of congestion"
+    assert reported.text == "answers differ from the training data; most in p of congestion"
 
 
 def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
@@ -89,8 +90,8 @@ def test_nothing_is_said_before_a_day_is_nearly_full() -> None:
     now = day(drift, UNLIKE, hours=MIN_HOURS - 1)
     reported = drift.measured()
     assert reported is not None
-    assert reported["psi"] is None
-    assert reported["text"] == "not known yet: 19 of 20 hours have been seen"
+    assert reported.psi is None
+    assert reported.text == "not known yet: 19 of 20 hours have been seen"
     day(drift, UNLIKE, hours=1, at=now)
     assert drift.measured() != reported
 
@@ -101,7 +102,7 @@ def test_what_is_older_than_a_day_is_forgotten() -> None:
     day(drift, LIKE, at=now)
     reported = drift.measured()
     assert reported is not None
-    assert reported["psi"] == 0.0
+    assert reported.psi == 0.0
 
 
 def test_a_night_without_power_is_empty_hours_and_not_old_ones() -> None:
@@ -110,7 +111,7 @@ def test_a_night_without_power_is_empty_hours_and_not_old_ones() -> None:
     day(drift, LIKE, hours=1, at=now + 30 * HOUR_NS)
     reported = drift.measured()
     assert reported is not None
-    assert reported["hours"] == 1
+    assert reported.hours == 1
 
 
 def test_rows_whose_mask_is_down_do_not_count() -> None:
@@ -120,14 +121,18 @@ def test_rows_whose_mask_is_down_do_not_count() -> None:
         drift.see(minute * MINUTE, feed(rows, [1.0] * 4 + [0.0] * 4), out(rows))
     reported = drift.measured()
     assert reported is not None
-    assert reported["psi"] == 0.0
+    assert reported.psi == 0.0
+
+
+def kept(drift: DriftMonitor) -> Any:
+    return drift.snapshot()["hours"]
 
 
 def test_short_windows_cost_and_count_one_look_a_minute() -> None:
     drift = DriftMonitor(model(HALVES))
     for second in range(0, 3600, 5):
         drift.see(second * 1_000_000_000, feed(LIKE), out(LIKE))
-    (hour,) = drift.snapshot()["hours"]
+    (hour,) = kept(drift)
     assert 60 <= sum(hour[0]) / len(LIKE) <= 3600 / 55 + 1
 
 
@@ -152,7 +157,7 @@ def restarted(drift: DriftMonitor) -> DriftMonitor:
 def hours_of(drift: DriftMonitor) -> int:
     reported = drift.measured()
     assert reported is not None
-    return int(reported["hours"])
+    return int(reported.hours)
 
 
 def test_a_box_that_starts_anew_every_minute_has_seen_minutes_and_not_hours() -> None:
@@ -161,8 +166,8 @@ def test_a_box_that_starts_anew_every_minute_has_seen_minutes_and_not_hours() ->
         drift.see(minute * MINUTE, feed(LIKE), out(LIKE))
         drift = restarted(drift)
     assert hours_of(drift) == 1
-    assert len(drift.snapshot()["hours"]) == 2
-    assert sum(sum(hour[0]) for hour in drift.snapshot()["hours"]) == 90 * len(LIKE)
+    assert len(kept(drift)) == 2
+    assert sum(sum(hour[0]) for hour in kept(drift)) == 90 * len(LIKE)
 
 
 @pytest.mark.parametrize("boot", [False, True])
@@ -173,8 +178,7 @@ def test_starts_do_not_push_a_day_out(boot: bool) -> None:
         drift = restarted(drift)
         drift.see((0 if boot else now) + minute * MINUTE, feed(LIKE), out(LIKE))
     assert hours_of(drift) == HOURS
-    kept = [sum(hour[0]) for hour in drift.snapshot()["hours"]]
-    assert sum(kept) == 60 * HOURS * len(LIKE)
+    assert sum(sum(hour[0]) for hour in kept(drift)) == 60 * HOURS * len(LIKE)
 
 
 def test_a_model_that_is_asked_once_an_hour_has_not_been_watched_for_a_day() -> None:
@@ -183,7 +187,7 @@ def test_a_model_that_is_asked_once_an_hour_has_not_been_watched_for_a_day() -> 
         drift.see(hour * HOUR_NS, feed(UNLIKE * 60), out(UNLIKE * 60))
     reported = drift.measured()
     assert reported is not None
-    assert (reported["psi"], reported["hours"]) == (None, 0)
+    assert (reported.psi, reported.hours) == (None, 0)
 
 
 def test_hours_in_which_no_row_counted_were_not_seen() -> None:
@@ -220,7 +224,7 @@ def test_the_memory_is_fixed() -> None:
     now = day(drift, LIKE)
     size = len(json.dumps(drift.snapshot()))
     day(drift, LIKE, hours=100, at=now)
-    assert len(drift.snapshot()["hours"]) == HOURS
+    assert len(kept(drift)) == HOURS
     assert len(json.dumps(drift.snapshot())) == pytest.approx(size, rel=0.05)
 
 
@@ -274,13 +278,15 @@ def test_a_reference_in_a_bundle_is_measured_by_its_guard(tmp_path: Path) -> Non
     rows = {**made.feed(1.0), "state": guard.session.started([1.0])}
     for minute in range(60 * HOURS):
         assert guard.ask(minute * MINUTE, rows) is not None
-    assert guard.status()["drift"]["text"] == "answers differ from the training data; most in onset"
+    reported = guard.status().drift
+    assert reported is not None
+    assert reported.text == "answers differ from the training data; most in onset"
     after = ModelGuard("anomaly", folder)
     saved = guard.snapshot()
     assert saved is not None
     after.restore(saved)
     assert after.load()
-    assert after.status()["drift"] == guard.status()["drift"]
+    assert after.status().drift == guard.status().drift
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,15 @@ from typing import Any
 
 import msgpack
 import pytest
+from msgspec import to_builtins
 
 from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
+from edge.wire.contract.traffic import LaneHealth
 from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, ticks_of, traffic
+from tests.kit.bodies import lane
 from tests.kit.bundles import proven_once
+from tests.kit.told import told
 from tests.long import more, one_in, size
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"
@@ -37,10 +41,12 @@ class JudgedStreet:
 
     def window(self, *drafts: Draft) -> Verdict:
         verdict = self.judge.judge(self.end_ns, drafts, ticks_of(drafts))
-        self.events += [dict(draft.body) for draft in verdict.events]
+        self.events += [told(draft) for draft in verdict.events]
         return verdict
 
-    def roads(self, occupancy: list[float | None], windows: int, health: str = "ok") -> Verdict:
+    def roads(
+        self, occupancy: list[float | None], windows: int, health: LaneHealth = "ok"
+    ) -> Verdict:
         for _ in range(windows):
             self.end_ns += PERIOD_NS
             verdict = self.window(*traffic(self.end_ns, occupancy, health))
@@ -61,7 +67,7 @@ def street(request: pytest.FixtureRequest, tmp_path: Path) -> JudgedStreet:
 
 
 def _by(street: JudgedStreet) -> str:
-    return str(street.judge.status()["congestion"]["answers"])
+    return str(to_builtins(street.judge.models())["congestion"]["answers"])
 
 
 @one_in(4)
@@ -77,7 +83,7 @@ def test_a_jam_is_flagged_once_and_cleared_once(position: str, loaded: bool) -> 
     assert street.events == []
     verdict = street.roads([0.99, 0.97], 120)
     assert [e["state"] for e in street.events] == ["on"]
-    assert all(d.body["p_congested"] > 0.5 for d in verdict.drafts)
+    assert all(told(d)["p_congested"] > 0.5 for d in verdict.drafts)
     street.roads([0.05, 0.07], size(120, 400))
     assert [e["state"] for e in street.events] == ["on", "off"]
     for event in street.events:
@@ -102,9 +108,9 @@ def test_a_queue_that_comes_and_goes_with_the_signal_is_no_congestion(position: 
 def test_without_a_healthy_loop_an_approach_is_not_judged(street: JudgedStreet) -> None:
     street.roads([0.99, 0.99], 60)
     verdict = street.roads([None, None], 9)
-    assert verdict.drafts[0].body["p_congested"] > 0.5  # for five minutes what was known stands
+    assert told(verdict.drafts[0])["p_congested"] > 0.5  # for five minutes what was known stands
     verdict = street.roads([None, None], 3)
-    assert verdict.drafts[0].body["p_congested"] is None
+    assert told(verdict.drafts[0])["p_congested"] is None
     assert [e["state"] for e in street.events] == ["on", "off"]
     assert "no healthy loop" in street.events[-1]["text"]
 
@@ -118,10 +124,10 @@ def test_the_length_of_the_windows_does_not_matter() -> None:
         judge.load()
         for end_s in range(period_s, 601, period_s):
             end_ns = end_s * 1_000_000_000
-            body = {"covered_s": period_s, "occupancy": 0.6, "health": "ok"}
+            body = lane(covered_s=period_s, occupancy=0.6)
             draft = Draft(Stream.TRAFFIC, "north_1", end_ns - period_ns, end_ns, body)
             verdict = judge.judge(end_ns, [draft], ticks_of([draft]))
-        answers.append(verdict.drafts[0].body["p_congested"])
+        answers.append(told(verdict.drafts[0])["p_congested"])
     assert answers[0] is not None
     assert answers[0] == pytest.approx(answers[1], abs=0.002)
 
@@ -140,7 +146,7 @@ def test_a_spike_is_an_anomaly_with_a_name(loaded: bool) -> None:
         street.air(pm2_5=_calm(rng), humidity=50 + _calm(rng))
     assert street.events == []
     verdict = street.air(pm2_5=80.0, humidity=50 + _calm(rng))
-    assert verdict.drafts[0].body["anomaly"]["pm2_5"] > 0.5
+    assert told(verdict.drafts[0])["anomaly"]["pm2_5"] > 0.5
     (event,) = street.events
     assert (event["state"], event["point"], event["cause"]) == ("on", "pm2_5", "spike")
     assert event["by"] == (ANOMALY if loaded else ROBUST)
@@ -148,7 +154,7 @@ def test_a_spike_is_an_anomaly_with_a_name(loaded: bool) -> None:
     for _ in range(60):
         verdict = street.air(pm2_5=_calm(rng), humidity=50 + _calm(rng))
     assert [e["state"] for e in street.events] == ["on", "off"]
-    assert "pm2_5" not in verdict.drafts[0].body.get("anomaly", {})
+    assert "pm2_5" not in told(verdict.drafts[0]).get("anomaly", {})
 
 
 @one_in(3)
@@ -195,7 +201,7 @@ def test_growth_is_judged_not_the_total() -> None:
         ).events
     assert events == []
     verdict = judge.judge(200 * PERIOD_NS, [energy(200 * PERIOD_NS, 3.0)])
-    assert [e.body["point"] for e in verdict.events] == ["energy_import"]
+    assert [told(e)["point"] for e in verdict.events] == ["energy_import"]
 
 
 def test_missing_values_change_nothing(street: JudgedStreet) -> None:
@@ -204,7 +210,7 @@ def test_missing_values_change_nothing(street: JudgedStreet) -> None:
         street.air(pm2_5=_calm(rng))
     for _ in range(50):
         verdict = street.air(pm2_5=None)
-    assert "anomaly" not in verdict.drafts[0].body
+    assert "anomaly" not in told(verdict.drafts[0])
     for _ in range(50):
         street.air(pm2_5=_calm(rng))
     assert street.events == []
@@ -214,10 +220,12 @@ def test_values_that_no_sensor_can_have_break_nothing(street: JudgedStreet) -> N
     rng = random.Random(6)
     for value in (1e300, -1e300, float("nan"), float("inf"), 0.0, 1e-300) * 20:
         street.air(pm2_5=value, humidity=_calm(rng))
-    assert street.judge.status()["anomaly"]["why"] in ("", "not loaded yet") or _by(street)
+    assert to_builtins(street.judge.models())["anomaly"]["why"] in ("", "not loaded yet") or _by(
+        street
+    )
     for _ in range(5):
         verdict = street.air(pm2_5=10.0, humidity=_calm(rng))
-    json.dumps([dict(d.body) for d in verdict.drafts], allow_nan=False)
+    json.dumps([told(d) for d in verdict.drafts], allow_nan=False)
 
 
 def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
@@ -231,7 +239,7 @@ def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
         ]
         if i >= first:
             verdict = judge.judge(end_ns, drafts, ticks_of(drafts))
-            reported += [json.dumps(dict(d.body)) for d in (*verdict.drafts, *verdict.events)]
+            reported += [json.dumps(told(d)) for d in (*verdict.drafts, *verdict.events)]
     return reported
 
 
@@ -292,11 +300,11 @@ def test_a_damaged_snapshot_is_discarded(damage: dict[str, Any]) -> None:
 
 
 def test_a_gap_is_given_to_the_models(street: JudgedStreet) -> None:
-    first = street.roads([0.1, 0.1], 1).drafts[0].body["p_congested"]
-    jammed = street.roads([0.99, 0.99], 60).drafts[0].body["p_congested"]
+    first = told(street.roads([0.1, 0.1], 1).drafts[0])["p_congested"]
+    jammed = told(street.roads([0.99, 0.99], 60).drafts[0])["p_congested"]
     street.judge.missing(street.end_ns, street.end_ns + 3_600_000_000_000)
     street.end_ns += 3_600_000_000_000
-    after = street.roads([0.1, 0.1], 1).drafts[0].body["p_congested"]
+    after = told(street.roads([0.1, 0.1], 1).drafts[0])["p_congested"]
     assert after == pytest.approx(first, abs=0.01)  # what was known before it is too old
     assert after < 0.2 < 0.8 < jammed
 
@@ -307,7 +315,7 @@ def test_the_package_imports_where_numpy_and_onnxruntime_are_not_installed() -> 
         "from edge.infer.judge import Judge, JudgeSetup\n"
         "import edge.infer.scorer\n"
         "judge = Judge(JudgeSetup()); judge.load()\n"
-        "print(judge.status()['anomaly']['answers'], judge.status()['anomaly']['why'])"
+        "print(judge.models()['anomaly'].answers, judge.models()['anomaly'].why)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60,
@@ -321,6 +329,6 @@ def test_a_broken_bundle_leaves_the_other_one_alone(tmp_path: Path) -> None:
     (bundles / "anomaly" / "anomaly.onnx").write_bytes(b"")
     judge = Judge(setup(), bundles)
     judge.load()
-    assert judge.status()["congestion"]["answers"] == "model"
-    assert judge.status()["anomaly"]["answers"] == "rule"
-    assert "checksum" in judge.status()["anomaly"]["why"]
+    assert to_builtins(judge.models())["congestion"]["answers"] == "model"
+    assert to_builtins(judge.models())["anomaly"]["answers"] == "rule"
+    assert "checksum" in to_builtins(judge.models())["anomaly"]["why"]

@@ -19,9 +19,13 @@ from edge.infer.loops.looppart import LoopPart, unwatched_loop_events
 from edge.infer.loops.looprules import Ruling
 from edge.infer.modelguard import ModelGuard
 from edge.process.engineevents import sensor_fault_event
+from edge.wire.contract.terms import Fault
+from edge.wire.contract.terms import LoopPart as Part
 from models import BUNDLES
 from tests.infer.test_loopjudge import hurt
 from tests.infer.test_looprules import HURT, LANES, SITES, street, ticks
+from tests.kit.bodies import lane
+from tests.kit.told import told
 
 SETUP = JudgeSetup(LANES, congestion=False, anomaly=False, approaches=tuple(SITES))
 
@@ -36,8 +40,8 @@ def fed(box: Judge, slots: list[list[LoopTick]]) -> tuple[list[Draft], list[Draf
     records, events = [], []
     for slot in slots:
         end_ns = slot[0].to_ns
-        lane = Draft(Stream.TRAFFIC, "m_0", slot[0].from_ns, end_ns, {"lane": "m_0"})
-        verdict = box.judge(end_ns, [lane], slot)
+        draft = Draft(Stream.TRAFFIC, "m_0", slot[0].from_ns, end_ns, lane("m_0"))
+        verdict = box.judge(end_ns, [draft], slot)
         records += verdict.drafts
         events += verdict.events
     return records, events
@@ -45,18 +49,18 @@ def fed(box: Judge, slots: list[list[LoopTick]]) -> tuple[list[Draft], list[Draf
 
 def test_a_fault_stands_in_the_record_of_its_lane_and_is_told_once(tmp_path: Path) -> None:
     records, events = fed(judge(tmp_path), hurt("stuck_on"))
-    assert "loops" not in records[0].body
-    first = next(each for each in records if "loops" in each.body)
-    assert first.body["loops"]["lead"]["score"] > 0.05  # as it was then, not as it became
-    noted = [each.body["loops"] for each in records if "loops" in each.body]
+    assert "loops" not in told(records[0])
+    first = next(each for each in records if "loops" in told(each))
+    assert told(first)["loops"]["lead"]["score"] > 0.05  # as it was then, not as it became
+    noted = [told(each)["loops"] for each in records if "loops" in told(each)]
     assert len({id(each) for each in noted}) == len(noted)
-    last = records[-1].body["loops"]["lead"]
+    last = told(records[-1])["loops"]["lead"]
     assert last["fault"] == "stuck_on"
     assert 0.6 < last["score"] <= 1.0
-    assert [(e.body["fault"], e.body["state"], e.source) for e in events] == [
+    assert [(told(e)["fault"], told(e)["state"], e.source) for e in events] == [
         ("stuck_on", "on", "m_0")
     ]
-    assert events[0].body["since_s"] == pytest.approx(events[0].from_ns / 1e9, abs=120.0)
+    assert told(events[0])["since_s"] == pytest.approx(events[0].from_ns / 1e9, abs=120.0)
 
 
 def test_a_kill_forgets_no_flag_that_is_up(tmp_path: Path) -> None:
@@ -97,10 +101,10 @@ def test_a_loop_that_is_given_up_is_told_to_be_over(tmp_path: Path) -> None:
     after = judge(tmp_path, replace(SETUP, lanes=lanes))
     after.restore_flags(box.snapshot_flags())
     _, events = fed(after, slots[-2:])
-    assert [(e.source, e.body["state"], e.body["fault"]) for e in events] == [
+    assert [(e.source, told(e)["state"], told(e)["fault"]) for e in events] == [
         ("m_0", "off", "stuck_on")
     ]
-    assert "no longer watched" in events[0].body["text"]
+    assert "no longer watched" in told(events[0])["text"]
 
 
 def test_damaged_flags_of_loops_leave_the_others_alone(tmp_path: Path) -> None:
@@ -134,13 +138,13 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     # the first slot is a window of its own; one window has all others
     _, first = whole.step(slots[0][0].to_ns, slots[0], ())
     notes, rest = whole.step(slots[-1][0].to_ns, [t for s in slots[1:] for t in s], ())
-    turns = [(e.body["state"], e.body["fault"]) for e in reported if e.source == "m_0"]
+    turns = [(told(e)["state"], told(e)["fault"]) for e in reported if e.source == "m_0"]
     assert turns == [
         ("on", "chatter"), ("off", "chatter"), ("on", "splashover"), ("off", "splashover"),
         ("on", "breakup"),
     ]  # fmt: skip
-    assert [(e.body["state"], e.body["fault"]) for e in first + rest] == turns
-    assert notes["m_0"]["lead"]["fault"] == "breakup"
+    assert [(told(e)["state"], told(e)["fault"]) for e in first + rest] == turns
+    assert notes["m_0"]["lead"].fault == "breakup"
     # each of them was up at some time of this window, the first one from before it
     doubts = {each.fault for each in whole.doubts if (each.lane, each.part) == HURT}
     assert doubts == {"chatter", "splashover", "breakup"}
@@ -153,11 +157,11 @@ def _verdict(turn: FlagTurn | None, fault: str | None) -> LoopVerdict:
 @pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize(
     ("fault", "theirs", "part"),
-    [("stuck_on", "stuck_on", "lead"), ("stuck_off", "no_activity", ""),
+    [("stuck_on", "stuck_on", "lead"), ("stuck_off", "no_activity", None),
      ("chatter", "chatter", "lead")],
 )  # fmt: skip
 def test_what_the_model_told_first_the_rules_do_not_tell_again(
-    fault: str, theirs: str, part: str, killed: bool
+    fault: str, theirs: Fault, part: Part | None, killed: bool
 ) -> None:
     reporter = FaultReporter()
     on, off = (sensor_fault_event("m_0", at, theirs, at == 2, part, since_s=600.0) for at in (2, 4))
@@ -201,13 +205,13 @@ def test_the_drafts_of_a_window_without_what_was_told_already(tmp_path: Path) ->
         part.step(slot[0].to_ns, slot, ())
     assert part.snapshot_flags()["ours"]
     end_ns = slots[-1][0].to_ns
-    lane = Draft(Stream.TRAFFIC, "m_0", 0, end_ns, {"lane": "m_0"})
+    record = Draft(Stream.TRAFFIC, "m_0", 0, end_ns, lane("m_0"))
     theirs = sensor_fault_event("m_0", end_ns, "stuck_on", True, "lead", since_s=600.0)
     other = sensor_fault_event("m_0", end_ns, "stuck_on", True, "trail", since_s=600.0)
-    part.step(end_ns, [], [lane, theirs, other])
-    assert part.without_suppressed([lane, theirs, other]) == [lane, other]
-    part.step(end_ns + 1, [], [lane])
-    assert part.without_suppressed([lane]) == [lane]
+    part.step(end_ns, [], [record, theirs, other])
+    assert part.without_suppressed([record, theirs, other]) == [record, other]
+    part.step(end_ns + 1, [], [record])
+    assert part.without_suppressed([record]) == [record]
 
 
 def test_another_model_brings_its_thresholds_and_begins_anew(tmp_path: Path) -> None:
@@ -269,8 +273,8 @@ def test_when_nobody_judges_loops_any_more_what_was_told_is_over(tmp_path: Path)
     fed(box, hurt("stuck_on"))
     saved = msgpack.unpackb(msgpack.packb(box.snapshot_flags()["loops"]))
     (event,) = unwatched_loop_events(7, saved)
-    assert (event.source, event.to_ns, event.body["part"]) == ("m_0", 7, "lead")
-    assert (event.body["state"], event.body["fault"]) == ("off", "stuck_on")
+    assert (event.source, event.to_ns, told(event)["part"]) == ("m_0", 7, "lead")
+    assert (told(event)["state"], told(event)["fault"]) == ("off", "stuck_on")
     # the rules of edge/process go on, and say themselves when it is over
     assert unwatched_loop_events(7, {**saved, "dropped": saved["ours"]}) == []
     with pytest.raises((KeyError, TypeError, ValueError)):

@@ -20,6 +20,7 @@ from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
 from tests.infer.road import slot_of
 from tests.kit.engine import MINUTE, S, found, presences
+from tests.kit.told import told
 
 DEAD_MIN = 60  # when the pair falls silent
 PAIRS = tuple(f"north_{i}" for i in (1, 2))
@@ -66,10 +67,10 @@ def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[i
 
 def faults(reported: Iterable[tuple[int, list[Draft]]]) -> list[tuple[int, str, dict[str, Any]]]:
     return [
-        (minute, draft.source, dict(draft.body))
+        (minute, draft.source, told(draft))
         for minute, drafts in reported
         for draft in drafts
-        if draft.stream is Stream.EVENT and draft.body["event"] == "sensor_fault"
+        if draft.stream is Stream.EVENT and told(draft)["event"] == "sensor_fault"
     ]
 
 

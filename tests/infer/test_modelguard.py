@@ -115,7 +115,7 @@ def test_a_failure_is_logged_once_and_so_is_the_recovery(
         "model congestion: not there; its rule answers",
         "model congestion: answers again",
     ]
-    assert judge.guard.status()["answers"] == "model"
+    assert judge.guard.status().answers == "model"
 
 
 def test_a_model_that_comes_late_knows_what_was_before_it() -> None:

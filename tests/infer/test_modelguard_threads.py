@@ -133,4 +133,4 @@ def test_the_former_model_loads_in_the_same_thread_and_nobody_waits_for_it(
         loading.join()
     assert guard.is_ready(300 * SECOND)
     assert opened == ["congestion", "congestion.previous"]
-    assert guard.status()["instead"].endswith(": broken")
+    assert guard.status().instead.endswith(": broken")

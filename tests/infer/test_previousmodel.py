@@ -60,13 +60,13 @@ def test_a_model_that_does_not_load_makes_room_for_the_former_one_at_once(folder
     assert guard.manifest is not None
     assert guard.manifest.by == "model anomaly 0.9.0"
     reported = guard.status()
-    assert (reported["answers"], reported["model"], reported["why"]) == (
+    assert (reported.answers, reported.model, reported.why) == (
         "model",
         "anomaly 0.9.0",
         "",
     )
-    assert reported["instead"].startswith("model anomaly 1.0.0: ")
-    assert "checksum" in reported["instead"]
+    assert reported.instead.startswith("model anomaly 1.0.0: ")
+    assert "checksum" in reported.instead
     assert guard.lineage == before  # the same graph: what is kept of it is still good
 
 
@@ -101,8 +101,8 @@ def test_a_model_that_fails_thrice_in_a_row_makes_room_for_the_former_one(
     assert answer is not None
     assert answer[1]
     reported = guard.status()
-    assert (reported["model"], reported["answers"]) == ("anomaly 0.9.0", "model")
-    assert reported["instead"] == "model anomaly 1.0.0: out of its mind"
+    assert (reported.model, reported.answers) == ("anomaly 0.9.0", "model")
+    assert reported.instead == "model anomaly 1.0.0: out of its mind"
     assert [r.getMessage() for r in caplog.records] == [
         "model anomaly: out of its mind; its rule answers",
         "model anomaly 1.0.0: out of its mind; the previous model is tried",
@@ -118,7 +118,7 @@ def test_one_good_answer_and_the_count_begins_anew(folder: Path) -> None:
         assert guard.is_ready((at_s + 5000) * SECOND)
         assert guard.session is not None
         assert guard.ask((at_s + 5000) * SECOND, fed(guard.session)) is not None
-    assert guard.status()["model"] == "anomaly 1.0.0"
+    assert guard.status().model == "anomaly 1.0.0"
 
 
 def test_when_both_fail_the_rule_answers_and_both_are_tried_again_after_a_pause(
@@ -136,7 +136,7 @@ def test_when_both_fail_the_rule_answers_and_both_are_tried_again_after_a_pause(
     for now_s in range(0, 200, 5):
         assert not guard.is_ready(now_s * SECOND)
     assert sorted(tried) == ["anomaly"] * 3 + ["anomaly.previous"] * 3
-    assert guard.status()["answers"] == "rule"
+    assert guard.status().answers == "rule"
     assert guard.why == "broken"
     assert len(caplog.records) == 2
 
@@ -151,8 +151,8 @@ def test_without_a_former_bundle_the_model_itself_is_tried_again(tmp_path: Path)
             assert guard.session is not None
             guard.ask(now_s * SECOND, fed(guard.session))
     assert guard.failures > FAILURES_LIMIT
-    assert guard.status()["model"] == "anomaly 1.0.0"
-    assert guard.status()["instead"] == ""
+    assert guard.status().model == "anomaly 1.0.0"
+    assert guard.status().instead == ""
 
 
 def test_a_late_model_gives_no_state_to_the_former_one(folder: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_late_model_gives_no_state_to_the_former_one(folder: Path) -> None:
             assert answer is None  # the judge drops its state, as after any wrong answer
         now_s += 1000
         guard.is_ready(now_s * SECOND)
-    assert guard.status()["model"] == "anomaly 0.9.0"
+    assert guard.status().model == "anomaly 0.9.0"
 
 
 def test_a_feed_that_is_no_number_is_our_fault_and_the_model_stays(
@@ -187,11 +187,11 @@ def test_a_feed_that_is_no_number_is_our_fault_and_the_model_stays(
     for at in range(20):
         assert guard.is_ready(at * SECOND)
         assert guard.ask(at * SECOND, bad) is None
-    assert guard.status()["answers"] == "rule"
+    assert guard.status().answers == "rule"
     assert guard.why == "anomaly: its input x is not a number"
     assert len(caplog.records) == 1
     assert guard.ask(20 * SECOND, fed(guard.session)) is not None
-    assert guard.status()["answers"] == "model"
+    assert guard.status().answers == "model"
     assert guard.failures == 0
 
 

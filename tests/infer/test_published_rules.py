@@ -12,9 +12,11 @@ from edge.infer.observation import POSITIONS
 from edge.infer.occupancy import THRESHOLDS
 from edge.infer.robustz import RobustZRule
 from edge.infer.seriesfeatures import series_samples
+from edge.wire.contract.points import Air, Energy
 from models import BUNDLES
 from models.anomaly.layout import ODDITY
 from models.congestion import congestionstate
+from tests.kit.bodies import gauge, total
 
 
 def test_the_rule_has_the_thresholds_that_were_tuned() -> None:
@@ -49,13 +51,13 @@ def test_the_robust_rule_never_looks_ahead() -> None:
 
 
 def test_growth_in_a_short_window_is_judged_as_if_it_were_a_whole_one() -> None:
-    body = {"covered_s": 15.0, "points": {"energy_import": {"delta": 0.1, "step": 0.001}}}
+    body = Energy(covered_s=15.0, points={"energy_import": total(0.1)})
     draft = Draft(Stream.ENERGY, "meter", 0, 15_000_000_000, body)
     assert series_samples([draft], 60.0)["meter", "energy_import"].value == pytest.approx(0.4)
 
 
 def test_a_window_of_which_nothing_is_known_is_missing() -> None:
-    body = {"covered_s": 0.0, "points": {"pm2_5": {"mean": 3.0, "step": 0.1}}, "occupancy": 0.5}
+    body = Air(covered_s=0.0, points={"pm2_5": gauge(3.0)})
     air = Draft(Stream.AIR, "hut", 0, 60_000_000_000, body)
     assert series_samples([air], 60.0)["hut", "pm2_5"].value is None
 

@@ -11,7 +11,10 @@ from edge.infer.modelguard import ModelGuard
 from edge.infer.series import SeriesJudge, SeriesVerdict
 from edge.infer.seriesfeatures import SeriesKey, SeriesSample, series_samples
 from edge.infer.sites import LaneSite
+from edge.process.traffic.histogram import SPEED_BINS, HistogramCounts
+from edge.wire.contract.points import Air
 from models import BUNDLES
+from tests.kit.bodies import gauge, lane
 
 MINUTE_NS = 60_000_000_000
 MONDAY = 1_767_571_200.0  # 5 January 2026, 00:00 UTC
@@ -124,11 +127,9 @@ def test_hours_of_working_days_and_of_weekends(wall_s: float | None, hour: float
 
 
 def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -> None:
-    body = {
-        "covered_s": 30.0, "volume": 7, "occupancy": 0.12,
-        "speed": {"mean": 50.0, "harmonic": 48.5},
-        "health": "ok",
-    }  # fmt: skip
+    speeds = HistogramCounts(SPEED_BINS)
+    speeds.add(500, 74_226_804)
+    body = lane(covered_s=30.0, volume=7, occupancy=0.12, speed=speeds.speeds())
     draft = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, body)
     lanes = {"north_1": LaneSite("north_1", "north", "stop")}
     assert series_samples([draft], 60.0) == {}
@@ -139,7 +140,8 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
     assert {one.group for one in reported.values()} == {
         "north/stop/volume", "north/stop/occupancy", "north/stop/speed",
     }  # fmt: skip
-    silent = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, {**body, "speed": None, "volume": None})
+    nothing = lane(covered_s=30.0, volume=None, occupancy=0.12)
+    silent = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, nothing)
     assert [one.value for one in series_samples([silent], 60.0, lanes).values()] == [
         None,
         0.12,
@@ -149,7 +151,7 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
 
 @pytest.mark.parametrize("quality", [{"uncertain:loop": 7}, {"good": 7, "uncertain:loop": 1}])
 def test_what_a_doubted_loop_has_counted_is_no_reading(quality: dict[str, int]) -> None:
-    body = {"covered_s": 60.0, "volume": 7, "occupancy": 0.12, "speed": None, "quality": quality}
+    body = lane(volume=7, occupancy=0.12, quality=quality)
     draft = Draft(Stream.TRAFFIC, "north_1", 0, MINUTE_NS, body)
     reported = series_samples([draft], 60.0, {"north_1": LaneSite("north_1", "north", "stop")})
     assert [one.value for one in reported.values()] == [None, None, None]
@@ -157,7 +159,7 @@ def test_what_a_doubted_loop_has_counted_is_no_reading(quality: dict[str, int]) 
 
 def test_points_of_one_name_are_neighbours() -> None:
     drafts = [
-        Draft(Stream.AIR, hut, 0, MINUTE_NS, {"points": {"no2": {"mean": 1.0, "step": 0.1}}})
+        Draft(Stream.AIR, hut, 0, MINUTE_NS, Air(covered_s=60.0, points={"no2": gauge(1.0)}))
         for hut in ("a", "b")
     ]
     assert {one.group for one in series_samples(drafts, 60.0).values()} == {"air/no2"}

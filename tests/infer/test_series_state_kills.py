@@ -7,6 +7,8 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup
+from edge.wire.contract.points import Air
+from tests.kit.bodies import gauge
 
 pytest.importorskip("onnxruntime")
 
@@ -27,7 +29,7 @@ def window(minute: int) -> list[Draft]:
     for hut in range(10):
         course = 12 + 8 * math.sin(2 * math.pi * (minute / 1440 + hut / 10))
         mean = round(course + 0.05 * math.sin(1.7 * minute + hut), 2)
-        body = {"covered_s": 60.0, "points": {"temperature": {"mean": mean, "step": 0.01}}}
+        body = Air(covered_s=60.0, points={"temperature": gauge(mean, 0.01)})
         at_ns = minute * MINUTE_NS
         reported.append(Draft(Stream.AIR, f"hut_{hut}", at_ns, at_ns + MINUTE_NS, body))
     return reported

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec import to_builtins
 
 from edge.infer.bundlemanifest import ModelError
 from edge.infer.modelcomparison import LAST_DIFFERENCES, ModelComparison, ModelFlags
@@ -75,7 +76,7 @@ def test_the_same_model_agrees_with_itself(live: Path, candidate: Path) -> None:
     street = watched(live, candidate)
     for i, (a, b) in enumerate(values(200)):
         street.step(a + (60 if i == 150 else 0), b)
-    reported = street.shadow.report()
+    reported = to_builtins(street.shadow.report())
     assert reported["samples"] == reported["agree"] == 400
     assert reported["on_live"] == reported["on_candidate"] >= 1
     assert reported["difference"] < 0.002
@@ -89,7 +90,7 @@ def test_flags_that_differ_are_told_with_row_and_time(live: Path, candidate: Pat
     street = watched(live, candidate)
     for i, (a, b) in enumerate(values(200)):
         street.step(a, b + (15 if i == 150 else 0))
-    reported = street.shadow.report()
+    reported = to_builtins(street.shadow.report())
     assert reported["on_live"] >= 1
     assert reported["on_candidate"] == 0
     assert reported["only_live"] == reported["samples"] - reported["agree"] > 0
@@ -106,14 +107,14 @@ def test_what_the_live_model_says_is_the_same_with_and_without_a_shadow(
     for a, b in values(60):
         for one, two in zip(with_one.step(a, b), without.step(a, b), strict=True):
             np.testing.assert_array_equal(one, two)
-    assert without.shadow.report()["samples"] == 0
+    assert to_builtins(without.shadow.report())["samples"] == 0
 
 
 def test_a_missing_value_is_not_compared(live: Path, candidate: Path) -> None:
     street = watched(live, candidate)
     for a, _ in values(50):
         street.step(a, None)
-    assert street.shadow.report()["samples"] == 50
+    assert to_builtins(street.shadow.report())["samples"] == 50
 
 
 def test_a_row_that_comes_later_leaves_the_state_of_the_others_alone(live: Path) -> None:
@@ -155,8 +156,8 @@ def test_a_candidate_that_does_not_prove_itself_is_dropped_and_said_once(
     street = ShadowedModel(shadow, live)
     for a, b in values(5):
         street.step(a, b)
-    assert "checksum" in shadow.report()["dropped"]
-    assert shadow.report()["samples"] == 0
+    assert "checksum" in to_builtins(shadow.report())["dropped"]
+    assert to_builtins(shadow.report())["samples"] == 0
     (record,) = caplog.records
     assert record.getMessage().endswith("it is dropped")
 
@@ -167,7 +168,7 @@ def test_a_candidate_that_takes_other_input_is_refused_with_words(
     shadow = Shadow("anomaly", tiny(tmp_path / "wide", wide=2))
     assert shadow.load()
     ShadowedModel(shadow, live).step(1.0, 2.0)
-    assert shadow.report()["dropped"] == (
+    assert to_builtins(shadow.report())["dropped"] == (
         "it takes present 1, spare 2, x 1; the live model takes present 1, spare 1, x 1"
     )
 
@@ -185,7 +186,7 @@ def test_a_candidate_that_answers_what_cannot_be_is_dropped(live: Path, candidat
     street = ShadowedModel(shadow, live)
     for a, b in values(5):
         street.step(a, b)
-    assert shadow.report()["dropped"] == "onset is not a number"
+    assert to_builtins(shadow.report())["dropped"] == "onset is not a number"
 
 
 def test_a_candidate_that_is_late_again_and_again_is_dropped(live: Path, candidate: Path) -> None:
@@ -207,10 +208,12 @@ def test_another_live_model_begins_the_counts_anew(
         street.step(a, b)
     street.session = ModelSession(edited(tiny(tmp_path / "again"), version="1.1.0"))
     street.step(10.0, 400.0)
-    assert street.shadow.report()["samples"] == 62  # the same graph under another version
+    assert (
+        to_builtins(street.shadow.report())["samples"] == 62
+    )  # the same graph under another version
     street.session = ModelSession(tiny(tmp_path / "other", scale=30.0))
     street.step(10.0, 400.0)
-    assert street.shadow.report()["samples"] == 2
+    assert to_builtins(street.shadow.report())["samples"] == 2
 
 
 def test_the_list_of_disagreements_and_the_rows_have_an_end() -> None:
@@ -246,7 +249,9 @@ def test_of_classes_the_first_says_that_nothing_is_wrong(live: Path, candidate: 
     street = ShadowedModel(shadow, live)
     street.step(10.0, 400.0)
     street.step(10.0, 400.0)  # onset 0: read as a class that is sound, it is all wrong
-    assert shadow.report()["on_live"] == shadow.report()["on_candidate"] == 2
+    assert (
+        to_builtins(shadow.report())["on_live"] == to_builtins(shadow.report())["on_candidate"] == 2
+    )
 
 
 def test_a_model_without_a_state_is_stepped_too(tmp_path: Path) -> None:
@@ -267,7 +272,7 @@ def test_a_model_without_a_state_is_stepped_too(tmp_path: Path) -> None:
     for rows in (["a", "b"], ["a", "b", "a", "b"], ["b"]):  # two slots of a window at once
         inputs = {"x": session.tensor([[1.0, -1.0]] * len(rows))}
         shadow.see(MINUTE, session.manifest, inputs, session.run(inputs), rows)
-    reported = shadow.report()
+    reported = to_builtins(shadow.report())
     assert (reported["dropped"], reported["samples"], reported["agree"]) == ("", 7, 7)
     with pytest.raises(ModelError, match="has no state"):
         session.revived(b"")

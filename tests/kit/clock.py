@@ -10,8 +10,10 @@ An example:
 import asyncio
 import heapq
 import time
+from datetime import datetime, timedelta
 
 from edge.core import Stamp, TimeQuality
+from edge.core.clock import EPOCH
 
 WALL_0 = 1_790_000_000_000_000_000
 NONE, FLOOR, RTC, NTP, NTS = TimeQuality  # for those who name many
@@ -29,6 +31,10 @@ class VirtualClock:
 
     def now(self) -> Stamp:
         return Stamp(self.mono_ns, self.mono_ns + self.offset_ns, self.tq)
+
+    def set_wall(self, moment: datetime) -> None:
+        """It shows this now."""
+        self.offset_ns = (moment - EPOCH) // timedelta(microseconds=1) * 1000 - self.mono_ns
 
     async def sleep_until(self, mono_ns: int) -> None:
         woken = asyncio.Event()
@@ -53,8 +59,11 @@ class JumpingClock(VirtualClock):
     """One who sleeps alone is awake at once: hours pass in a second."""
 
     async def sleep_until(self, mono_ns: int) -> None:
-        self.mono_ns = max(self.mono_ns, mono_ns)
+        self.wait_until(mono_ns)
         await asyncio.sleep(0)
+
+    def wait_until(self, mono_ns: int) -> None:
+        self.mono_ns = max(self.mono_ns, mono_ns)
 
     def passes(self, seconds: float) -> None:
         """Whoever uses a line moves the clock on."""

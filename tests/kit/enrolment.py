@@ -32,6 +32,7 @@ from edge.provision.certrequest import PublicKey
 from edge.provision.httpsserver import ConnectionLimits
 from edge.provision.serverdir import ServerDirectory
 from edge.provision.serverprocess import ServerProcess
+from tests.kit.clock import NTP, JumpingClock
 
 START = datetime(2026, 12, 1, 12, tzinfo=UTC)
 DER = serialization.Encoding.DER
@@ -82,6 +83,7 @@ class EnrolmentServer:
     def __init__(
         self, folder: Path, limits: ConnectionLimits | None = None, start: datetime = START
     ) -> None:
+        self.clock = JumpingClock(tq=NTP)
         self.now = start
         self.folder = folder
         self.home = ServerDirectory(folder / "home")
@@ -92,9 +94,17 @@ class EnrolmentServer:
         self.running: ServerProcess | None = None
         self.count = 0
 
+    @property
+    def now(self) -> datetime:
+        return self.clock.now().utc()
+
+    @now.setter
+    def now(self, moment: datetime) -> None:
+        self.clock.set_wall(moment)
+
     def start(self) -> ServerProcess:
         log = self.log.append
-        self.running = ServerProcess(self.home, lambda: self.now, log, "127.0.0.1:0", self.limits)
+        self.running = ServerProcess(self.home, self.clock, log, "127.0.0.1:0", self.limits)
         return self.running
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import msgpack
 import msgspec
@@ -34,22 +34,25 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.outbox import (
-    AsyncOutbox,
     ClockMark,
     CommitRider,
     Epoch,
     OpenReport,
+    OwnerStates,
     PreviousStart,
     StoredRecord,
 )
+from edge.outbox.outbox import NO_OWNER_STATES
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
 from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
 from tests.kit.ports import CountedRetained, QuietBuses
+from tests.kit.told import told
 from tests.kit.waiting import done
 from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES
 
@@ -161,7 +164,10 @@ class FragileWriter:
         return self._box.states.get(owner)
 
     async def commit(
-        self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: ClockMark
+        self,
+        drafts: Sequence[Draft],
+        states: OwnerStates = NO_OWNER_STATES,
+        clock: ClockMark | None = None,
     ) -> list[StoredRecord]:
         self._life.step()
         riding, kept = self._rider(drafts)
@@ -199,7 +205,7 @@ class GatewayStorage:
         for draft in drafts:
             seq = self.numbers[draft.stream] = self.numbers.get(draft.stream, 0) + 1
             key = RecordKey(self.epoch, draft.stream, seq)
-            body = msgpack.unpackb(msgpack.packb(draft.body))
+            body = msgpack.unpackb(msgpack.packb(told(draft)))
             at = draft.from_ns, draft.to_ns
             self.records.append(Record(key, draft.source, self.boot, *at, body))
         self.states |= states
@@ -272,12 +278,13 @@ class GatewayLife:
             wiring, self.pipeline, self.stage, self, self.urgent, CountedRetained()
         )
         sealing = ManifestSchedule(900, None, self.now())
-        writer = cast("AsyncOutbox", FragileWriter(box, self, sealing.riding))
+        writer = FragileWriter(box, self, sealing.manifests.riding)
         self.offered: list[Sequence[StoredRecord]] = []  # of each commit
         self.box_monitor = self.watch_box()
         self.committer = WindowCommitter(
             wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
             urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor,
+            progress=Progress(),
             offer=self.offered.append,
         )  # fmt: skip
         done(self.committer.recover())

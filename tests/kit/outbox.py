@@ -60,6 +60,6 @@ def everything(outbox: Outbox) -> list[StoredRecord]:
 
 def kill(outbox: Outbox) -> None:
     """As kill -9: the files are left as they are."""
-    assert outbox._disk is not None
-    outbox._disk.close()
+    assert outbox._storage.disk is not None
+    outbox._storage.disk.close()
     outbox.journal.close()

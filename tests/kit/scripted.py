@@ -20,10 +20,13 @@ from typing import Any, Final
 from edge.core import Draft, Envelope, Record, RecordKey, Stream
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.platform.receivedrecord import ReceivedRecord, make_received
-from edge.uplink.manifests import Manifests, Sign
+from edge.uplink.manifests import Manifests, Sign, Signature
 from edge.wire import Topics, decode, encode, signed_bytes
 from edge.wire.clockmoments import Moment
+from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import PreviousEpoch
 from tests.kit.clock import NONE, NTP
+from tests.kit.told import told
 
 S: Final = 1_000_000_000
 GW: Final = "gw-0001"
@@ -73,14 +76,14 @@ class ScriptedGateway:
         elif self.epoch:
             self.at += 10
         self.epoch, self.counts = epoch, Counter()
-        said = None if former is None else {"epoch": former, "last": last}
+        said = None if former is None else PreviousEpoch(epoch=former, last=last)
         if said is not None:
             self._hand(self.manifests.opening(epoch, said, self.at * S))
         self.event({
             "event": "gap", "reason": "start" if said is None else "restart", "sources": ["*"],
             "gap": [None if said is None else since * 1_000_000, self.at * 1_000_000],
             "boot_before": None if said is None else before, "text": "Nobody watched.",
-            **({} if said is None else {"former": said}),
+            **({} if said is None else {"former": body_map(said)}),
         })  # fmt: skip
 
     def minutes(self, count: int) -> None:
@@ -120,7 +123,7 @@ class ScriptedGateway:
     def _hand(self, draft: Draft) -> None:
         self.counts[str(draft.stream)] += 1
         key = RecordKey(self.epoch, draft.stream, self.counts[str(draft.stream)])
-        self.hand(Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, draft.body))
+        self.hand(Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, told(draft)))
 
     def hand(self, record: Record, by: Moment | None = None) -> None:
         """It goes out, for the first time or again."""
@@ -182,8 +185,8 @@ def device_key(gw: str = GW, seed: int = 7) -> tuple[Sign, str]:
     made = builder.sign(key, None)
     fingerprint = made.fingerprint(SHA256()).hex()
 
-    def sign(body: Mapping[str, Any]) -> Mapping[str, str]:
+    def sign(body: Mapping[str, Any]) -> Signature:
         sig = base64.b64encode(key.sign(signed_bytes(body))).decode()
-        return {"alg": "ed25519", "cert_sha256": fingerprint, "sig": sig}
+        return Signature("ed25519", fingerprint, sig)
 
     return sign, made.public_bytes(Encoding.PEM).decode()

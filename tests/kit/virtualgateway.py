@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import drivers
 from edge.acquire.stage import Stage
@@ -25,11 +25,20 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowcommitter import WindowCommitter
 from edge.gateway.wiring import Wiring
+from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup
-from edge.outbox import AsyncOutbox, ClockMark, Epoch, OpenReport, StoredRecord
+from edge.outbox import (
+    ClockMark,
+    Epoch,
+    OpenReport,
+    OwnerStates,
+    StoredRecord,
+)
+from edge.outbox.outbox import NO_OWNER_STATES
 from edge.process.engine import Engine
 from tests.kit.clock import NTP
 from tests.kit.ports import CountedRetained, QuietBuses
+from tests.kit.told import told
 from tests.kit.waiting import done
 
 S: Final = 1_000_000_000
@@ -128,8 +137,12 @@ class RememberingWriter:
         return None
 
     async def commit(
-        self, drafts: Sequence[Draft], states: Mapping[str, tuple[int, bytes]], clock: ClockMark
+        self,
+        drafts: Sequence[Draft],
+        states: OwnerStates = NO_OWNER_STATES,
+        clock: ClockMark | None = None,
     ) -> list[StoredRecord]:
+        assert clock is not None, "a commit without its moment"
         self.commits.append(Commit(clock.mono_ns, tuple(drafts), dict(states)))
         return []
 
@@ -169,9 +182,10 @@ class VirtualGateway:
         urgent = UrgentEvents(self)
         ingest = Ingest(wiring, pipeline, stage, self, urgent, CountedRetained())
         committer = WindowCommitter(
-            wiring, pipeline, ingest, stage, cast("AsyncOutbox", self.kept), self, "boot",
+            wiring, pipeline, ingest, stage, self.kept, self, "boot",
             ManifestSchedule(900, None, self.now()),
-            urgent=urgent, buses=QuietBuses(), box_monitor=None, offer=lambda rows: None,
+            urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            offer=lambda rows: None,
         )  # fmt: skip
         done(committer.recover())
         self.kept.commits.clear()
@@ -195,4 +209,4 @@ def lived(minutes: int, *, raw: bool = False, models: bool = False) -> list[Comm
 
 
 def summaries(commits: Sequence[Commit]) -> Iterator[Draft]:
-    return (draft for commit in commits for draft in commit.drafts if "points" in draft.body)
+    return (draft for commit in commits for draft in commit.drafts if "points" in told(draft))

@@ -17,6 +17,7 @@ from edge.link.linkstate import LinkStateFile
 from edge.link.linkwatch import LOOK_S, LinkWatch, WatchParts, available_steps
 from edge.link.modempower import ModemPower
 from edge.link.profile import UUID
+from tests.kit.clock import JumpingClock
 from tests.link.net import Net
 
 NM = "org.freedesktop.NetworkManager"
@@ -53,16 +54,18 @@ class LinkSurroundings:
         self.supply: ModemPower | None = None
         self.boot()
 
+    @property
+    def mono_s(self) -> float:
+        return self.clock.mono_ns / 1e9
+
     def boot(self) -> None:
         self.boots += 1
-        self.mono_s = 15.0
+        self.clock = JumpingClock(15_000_000_000)
         parts = WatchParts(
             options=self.options,
             kind=self.kind,
             ladder=RecoveryLadder(available_steps(self.options, self.kind, self.supply)),
-            state_file=LinkStateFile(
-                self.folder / "link_state", f"boot-{self.boots}", lambda: int(self.mono_s * 1e9)
-            ),
+            state_file=LinkStateFile(self.folder / "link_state", f"boot-{self.boots}", self.clock),
             daemon=DaemonClient(self.folder, self._ask),
             bus=self,
             state=self.run / "state.json",
@@ -76,7 +79,7 @@ class LinkSurroundings:
         """What was done in this time. A reboot that was ordered happens."""
         before, end_s = len(self.done), self.mono_s + seconds
         while self.mono_s < end_s:
-            self.mono_s += LOOK_S
+            self.clock.passes(LOOK_S)
             self.wall_s += LOOK_S
             each()
             reboots = self.done.count("Reboot")

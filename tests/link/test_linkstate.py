@@ -6,6 +6,7 @@ import pytest
 
 from edge.link.budget import Counter
 from edge.link.linkstate import DAY_S, SAVE_S, UNREPORTED_LIMIT, LinkState, LinkStateFile
+from tests.kit.clock import JumpingClock
 
 
 class RebootingGateway:
@@ -14,21 +15,21 @@ class RebootingGateway:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "link_state"
         self.boots = 0
-        self.mono_s = 0.0
+        self.clock = JumpingClock(0)
 
     def boot(self) -> tuple[LinkStateFile, LinkState]:
         self.boots += 1
-        self.mono_s = 20.0
+        self.clock = JumpingClock(20_000_000_000)
         return self.start()
 
     def start(self) -> tuple[LinkStateFile, LinkState]:
         """The process starts, in the same boot."""
-        book = LinkStateFile(self.path, f"boot-{self.boots}", lambda: int(self.mono_s * 1e9))
+        book = LinkStateFile(self.path, f"boot-{self.boots}", self.clock)
         return book, book.load()
 
     def live(self, state: LinkState, seconds: float) -> None:
-        self.mono_s += seconds
-        state.tick(self.mono_s)
+        self.clock.passes(seconds)
+        state.tick(self.clock.mono_ns / 1e9)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_a_restart_of_the_process_counts_nothing_twice(box: RebootingGateway) ->
     book, state = box.boot()
     box.live(state, 1_000)
     book.save(state)
-    box.mono_s += 5
+    box.clock.passes(5)
     _, state = box.start()
     assert (state.age_s, state.boots) == (1_025, 1)
 

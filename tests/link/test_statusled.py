@@ -7,16 +7,21 @@ from itertools import pairwise
 import pytest
 
 from edge.link.statusled import PATTERNS, LedFacts, LedState, StatusLed, led_state
+from tests.kit.clock import JumpingClock
 
 
 class LedLine:
     """A line, a clock and a waiting that takes no time. `late_s` is how late each wake-up is."""
 
     def __init__(self, seconds: float, late_s: float = 0.0) -> None:
-        self.now_s, self.late_s, self._end_s = 0.0, late_s, seconds
+        self.clock, self.late_s, self._end_s = JumpingClock(0), late_s, seconds
         self.edges: list[tuple[float, bool]] = []
-        self.led = StatusLed(self, self.wait, lambda: self.now_s)
+        self.led = StatusLed(self, self.clock, self.wait)
         self.at: list[tuple[float, LedState]] = []
+
+    @property
+    def now_s(self) -> float:
+        return self.clock.mono_ns / 1e9
 
     def set(self, on: bool) -> None:
         self.edges.append((round(self.now_s, 3), on))
@@ -24,10 +29,11 @@ class LedLine:
     def wait(self, event: threading.Event, seconds: float) -> bool:
         until_s = self.now_s + seconds
         if self.at and self.at[0][0] <= until_s:
-            self.now_s, shown = self.at.pop(0)
+            until_s, shown = self.at.pop(0)
+            self.clock.wait_until(round(until_s * 1e9))
             self.led.set_state(shown)
         else:
-            self.now_s = until_s + self.late_s
+            self.clock.wait_until(round((until_s + self.late_s) * 1e9))
         if self.now_s >= self._end_s:
             self.led.close()
         return event.is_set()

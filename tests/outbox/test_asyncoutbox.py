@@ -214,8 +214,8 @@ async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: P
     await made.commit(())  # tried again with each commit
     assert made.journal_failure is None
     made.confirm(rows[1:2])
-    assert made._outbox._disk is not None
-    made._pool.submit(made._outbox._disk.close).result()  # as after a kill: no goodbye
+    assert made._outbox._storage.disk is not None
+    made._pool.submit(made._outbox._storage.disk.close).result()  # as after a kill: no goodbye
     made._pool.shutdown()
     made = await AsyncOutbox.start(
         tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=run

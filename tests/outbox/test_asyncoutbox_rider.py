@@ -86,7 +86,7 @@ async def test_the_counts_tell_how_many_rows_have_arrived_and_are_still_there(
     made.confirm(rows[:4])
     counts = await made.counts()
     assert (counts.rows, counts.confirmed) == (9, 4)
-    disk = made._outbox._disk
+    disk = made._outbox._storage.disk
     assert disk is not None
     await made._call(lambda _: disk.close())  # as after a kill: no goodbye
     made._pool.shutdown()

@@ -135,7 +135,7 @@ def test_a_box_that_boots_for_ever_keeps_few_marks(tmp_path: Path) -> None:
     outbox = opened(tmp_path, boot="b1")
     outbox.begin()
     outbox.commit(drafts(1), clock=mark(1, NTP))
-    disk = outbox._disk
+    disk = outbox._storage.disk
     assert disk is not None
     count = BOOTS + 1000
     with disk.transaction():
@@ -146,8 +146,8 @@ def test_a_box_that_boots_for_ever_keeps_few_marks(tmp_path: Path) -> None:
     outbox.close()
     outbox = opened(tmp_path, boot="b2")
     outbox.begin()
-    assert outbox._disk is not None
-    kept = outbox._disk.one("SELECT count(*) FROM clock")
+    assert outbox._storage.disk is not None
+    kept = outbox._storage.disk.one("SELECT count(*) FROM clock")
     assert kept <= BOOTS + 2 * WHOLE_BOOTS + 3
     outbox.close()
 
@@ -156,9 +156,11 @@ def test_a_damaged_clock_page_is_no_mark(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
     outbox.commit(drafts(1), clock=mark(1, NTP))
-    assert outbox._disk is not None
-    outbox._disk._db.execute("UPDATE clock SET wall_ns = 'noon', tq = x'00' WHERE which = 'best'")
-    outbox._disk._db.execute("UPDATE clock SET mono_ns = NULL WHERE which = 'first'")
+    assert outbox._storage.disk is not None
+    outbox._storage.disk._db.execute(
+        "UPDATE clock SET wall_ns = 'noon', tq = x'00' WHERE which = 'best'"
+    )
+    outbox._storage.disk._db.execute("UPDATE clock SET mono_ns = NULL WHERE which = 'first'")
     assert outbox.marks(number) == [mark(1, NTP)]
     assert outbox.bounds(number + 1) == (mark(1, NTP).wall_ns, None)
     outbox.commit(drafts(1), clock=mark(302, NTP))

@@ -101,7 +101,7 @@ def test_very_many_boots_are_compared(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
     outbox.commit(drafts(1), clock=mark(1, NTP, BOOTS * 3600))
-    disk = outbox._disk
+    disk = outbox._storage.disk
     assert disk is not None
     with disk.transaction():
         disk._db.executemany(
@@ -190,7 +190,7 @@ def test_a_damaged_mark_is_no_anchor(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
     outbox.commit(drafts(1), clock=ClockMark(S, WALL, NTP))
-    assert outbox._disk is not None
-    outbox._disk._db.execute("UPDATE clock SET wall_ns = 'noon'")
+    assert outbox._storage.disk is not None
+    outbox._storage.disk._db.execute("UPDATE clock SET wall_ns = 'noon'")
     assert outbox.bounds(number + 1) == (None, None)
     outbox.close()

@@ -77,7 +77,7 @@ def test_another_database_gets_the_mark_at_once(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
     outbox.commit(drafts(1), clock=mark(60))
-    disk = outbox._disk
+    disk = outbox._storage.disk
     assert disk is not None
     with disk.transaction():
         disk.rows("DELETE FROM clock")

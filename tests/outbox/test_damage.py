@@ -18,6 +18,7 @@ from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.storefiles import read_epoch_file
 from tests.kit.clock import NONE
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
+from tests.kit.told import told
 
 
 def used(folder: Path) -> Path:
@@ -169,7 +170,7 @@ def test_flipped_bits_never_stop_it_and_never_change_a_record(tmp_path: Path) ->
     """Each byte that is flipped is either harmless, or known as damage."""
     path = used(tmp_path)
     good = path.read_bytes()
-    truth = {draft.body["n"]: draft.body for draft in drafts(200, size=400)}
+    truth = {told(draft)["n"]: told(draft) for draft in drafts(200, size=400)}
     rng = random.Random(4)
     lost = 0
     for _ in range(40):

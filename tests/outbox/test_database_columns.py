@@ -62,8 +62,8 @@ def test_no_value_of_a_column_ends_a_start_or_loses_a_row(
             assert outbox.opened.in_memory is None, column
             assert outbox.opened.damage is None or table == "meta", "it is known, and said"
             reported = epoch.succeeds
-            assert reported is None or 0 <= reported["epoch"] < 1 << 53, column
-            assert all(0 <= last < 1 << 53 for last in (reported or {"last": {}})["last"].values())
+            assert reported is None or 0 <= reported.epoch < 1 << 53, column
+            assert all(0 <= last < 1 << 53 for last in (reported.last if reported else {}).values())
             assert 0 < epoch.boot < 1 << 53, column
             rows = everything(outbox)
             assert len([s for s in rows if s.record.key.epoch != epoch.epoch]) == 24, column
@@ -109,7 +109,7 @@ def test_a_row_that_does_not_know_its_own_number_is_told_in_words(
     outbox = opened(tmp_path / "x", OURS)
     outbox.begin()
     assert len(everything(outbox)) == 24 - rows
-    reasons = {reason for _, _, reason in outbox._drops}
+    reasons = {reason for _, _, reason in outbox._losses.pending}
     assert reasons == {"refused"}, "no number is declared that is not lost"
     bodies = [stored.record.body for stored in outbox.commit([], clock=MARK)]
     assert [str(body["text"]).startswith(said) for body in bodies].count(True) == 1
@@ -128,7 +128,7 @@ def test_a_damaged_row_with_the_number_of_another_one_declares_none(
     outbox.begin()
     numbers = [s.record.key.seq for s in everything(outbox) if s.record.key.stream == Stream.AIR]
     assert (7 in numbers, 9 in numbers) == (True, False)
-    assert {reason for _, _, reason in outbox._drops} == {"refused"}, "7 is not lost"
+    assert {reason for _, _, reason in outbox._losses.pending} == {"refused"}, "7 is not lost"
     assert any("not even its number" in text for _, text in outbox._storage.notices.due(S))
     outbox.close()
 
@@ -172,7 +172,7 @@ def test_a_length_that_no_memory_has_is_damage_and_keeps_no_outbox_in_memory(
     counts = outbox.counts()
     assert (counts.in_memory, counts.quarantined) == (None, 1)
     (row,) = outbox.commit(drafts(1, at=200))
-    assert outbox._disk is not None
+    assert outbox._storage.disk is not None
     assert row.row in {stored.row for stored in everything(outbox)}
     outbox.close()
 
@@ -194,9 +194,9 @@ def test_memory_that_is_short_puts_no_sound_database_aside(
     shutil.copytree(kept, tmp_path / "x")
     outbox = opened(tmp_path / "x", OURS)
     outbox.begin()
-    assert outbox._disk is not None
-    outbox._disk._db.close()
-    outbox._disk._db = Short(":memory:")
+    assert outbox._storage.disk is not None
+    outbox._storage.disk._db.close()
+    outbox._storage.disk._db = Short(":memory:")
     with monkeypatch.context() as patched:
         patched.setattr(database, "_Connection", Short)
         patched.setattr(database, "_is_memory_short", lambda: True)

@@ -182,12 +182,12 @@ def test_one_transaction_touches_at_most_500_rows(
         ]
         outbox.commit(drafts, clock=ClockMark((start + 100) * S, WALL + (start + 100) * S, NTP))
     outbox.commit([], {"x": (1, b"")}, clock=ClockMark(2000 * S, WALL + 2000 * S, NTP))
-    disk, downsampler = outbox._disk, outbox._downsampler
+    disk, downsampler = outbox._storage.disk, outbox._handover.downsampler
     assert disk is not None
     assert downsampler is not None
     sizes = []
     rows = 1200
-    while outbox._downsample(disk):
+    while outbox._handover.make_room(disk):
         sizes.append(rows - sum(disk.tally().values()) + 1)
         rows = sum(disk.tally().values())
     assert max(sizes) == 500
@@ -216,12 +216,12 @@ def test_holes_restarts_odd_and_damaged_rows_never_stop_it_and_lose_no_number(
             for s in outbox.commit(drafts, clock=mark(at)):
                 key = (s.record.key.epoch, str(s.record.key.stream))
                 numbers[key] = max(numbers.get(key, 0), s.record.key.seq)
-        disk = outbox._disk
+        disk = outbox._storage.disk
         assert disk is not None
         if rng.random() < 0.5:
             disk._db.execute("UPDATE record SET crc = 0 WHERE id % 17 = ?", (rng.randrange(17),))
         steps = 0
-        while outbox._downsample(disk):
+        while outbox._handover.make_room(disk):
             steps += 1
             assert steps < 1000
         if rng.random() < 0.5:
@@ -230,7 +230,7 @@ def test_holes_restarts_odd_and_damaged_rows_never_stop_it_and_lose_no_number(
     found: dict[tuple[int, str], list[int]] = {key: [] for key in numbers}
     for s in everything(outbox):
         found[s.record.key.epoch, str(s.record.key.stream)] += covered(s)
-    for (epoch, stream, _), drop in outbox._drops.items():
+    for (epoch, stream, _), drop in outbox._losses.pending.items():
         assert drop.count is not None
         found[epoch, stream] += [0] * drop.count
     for key, last in numbers.items():
@@ -250,10 +250,10 @@ def test_more_sources_than_one_look_holds_do_not_stop_it(
             [Draft(Stream.AIR, f"s{s}", n * MINUTE, (n + 1) * MINUTE, body) for s in range(30)],
             clock=mark(n),
         )
-    disk = outbox._disk
+    disk = outbox._storage.disk
     assert disk is not None
     steps = 0
-    while outbox._downsample(disk):
+    while outbox._handover.make_room(disk):
         steps += 1
         assert steps < 1000
     assert sorted(n for s in everything(outbox) for n in covered(s)) == list(range(1, 1201))
@@ -303,7 +303,7 @@ def test_raw_goes_first_then_health_and_raw_never_downsamples_what_was_measured(
 
 def test_the_ratio_is_measured(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    downsampler = outbox._downsampler
+    downsampler = outbox._handover.downsampler
     assert isinstance(downsampler, Downsampler)
     assert downsampler.ratio == 15
     live(outbox, range(900))
@@ -338,9 +338,9 @@ def test_after_a_power_cut_what_was_before_merges_when_room_is_needed(tmp_path: 
     live(outbox, range(60))
     kill(outbox)
     outbox = opened(tmp_path, boot="b2")
-    disk = outbox._disk
+    disk = outbox._storage.disk
     assert disk is not None
-    while outbox._downsample(disk):
+    while outbox._handover.make_room(disk):
         pass
     assert max(len(covered(s)) for s in everything(outbox)) == 15
     outbox.close()

@@ -17,7 +17,7 @@ from tests.outbox.test_downsample import SOURCES, mark, minute, opened
 outbox = opened(Path(sys.argv[1]), boot=sys.argv[2])
 for number in range(int(sys.argv[3]), 1 << 30):
     outbox.commit([minute(number, source) for source in SOURCES], clock=mark(number))
-    if outbox._downsampler.rows or outbox._stats.dropped:
+    if outbox._handover.downsampler.rows or outbox._stats.dropped:
         print(number, flush=True)
 """
 
@@ -49,7 +49,7 @@ def test_a_kill_while_it_downsamples_loses_no_number_and_doubles_none(tmp_path: 
                     s for s in rows if (s.record.key.epoch, s.record.key.stream) == (epoch, stream)
                 ]
                 numbers = sorted(n for s in mine for n in covered(s))
-                drop = outbox._drops.get((epoch, stream, "full"))
+                drop = outbox._losses.pending.get((epoch, stream, "full"))
                 lost = drop.count if drop is not None else 0
                 assert numbers == sorted(set(numbers))
                 assert not numbers or len(numbers) + (lost or 0) == numbers[-1]

@@ -13,6 +13,7 @@ from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body
 from tests.kit.clock import NONE
 from tests.kit.outbox import S, drafts, everything, opened
+from tests.kit.told import told
 
 
 def declared(rows: list[StoredRecord]) -> list[tuple[str, str, int]]:
@@ -49,12 +50,13 @@ def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Pa
 
 def test_one_that_makes_room_is_made_again(tmp_path: Path) -> None:
     outbox, event = lost_five(tmp_path)
-    assert outbox._disk is not None
-    row = outbox._disk.row(event.row)
+    disk = outbox._storage.disk
+    assert disk is not None
+    row = disk.row(event.row)
     assert row is not None
-    outbox._lose([row], arrived=frozenset({row.id}))
-    assert not outbox._drops, "it has arrived"
-    outbox._lose([row])
+    outbox._losses.take_out(disk, [row], arrived=frozenset({row.id}))
+    assert not outbox._losses.pending, "it has arrived"
+    outbox._losses.take_out(disk, [row])
     assert again(outbox, 3) == [("air", "refused", 5), ("event", "full", 1)]
     outbox.close()
 
@@ -74,8 +76,8 @@ def test_one_that_is_damaged_is_made_again_if_it_can_be_believed(
     tmp_path: Path, change: str, reported: list[tuple[str, str, int]]
 ) -> None:
     outbox, event = lost_five(tmp_path)
-    assert outbox._disk is not None
-    outbox._disk._db.execute(f"UPDATE record SET {change} WHERE id = ?", (event.row,))
+    assert outbox._storage.disk is not None
+    outbox._storage.disk._db.execute(f"UPDATE record SET {change} WHERE id = ?", (event.row,))
     assert event.row not in [s.row for s in everything(outbox)]
     assert again(outbox, 3) == [*reported, ("event", "damage", 1)]
     outbox.close()
@@ -88,7 +90,7 @@ def row(body: dict[str, object], source: str = "outbox", epoch: int = 9) -> Outb
 
 def event(drops: PendingDrops) -> dict[str, object]:
     (draft,) = drops.event_drafts(1)
-    return dict(draft.body)
+    return told(draft)
 
 
 def test_a_lost_database_stays_without_a_number() -> None:
@@ -211,8 +213,9 @@ def test_what_is_lost_after_a_declaration_waits_until_somebody_confirms_again(
 def test_a_declaration_of_what_is_no_stream_is_none(tmp_path: Path, stream: object) -> None:
     """It says everything twice, so its checksum alone would not keep it out."""
     outbox, event = lost_five(tmp_path)
-    assert outbox._disk is not None
-    row = outbox._disk.row(event.row)
+    disk = outbox._storage.disk
+    assert disk is not None
+    row = disk.row(event.row)
     assert row is not None
     assert drops_module._declared(row) is not None
     body = {**event.record.body, "stream_of": stream}

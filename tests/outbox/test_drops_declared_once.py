@@ -12,6 +12,7 @@ from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
 from edge.outbox.diskoutbox import DiskOutbox
 from tests.kit.clock import NONE
+from tests.kit.told import told
 
 S = 1_000_000_000
 SECONDS = iter(range(1, 10_000))
@@ -53,7 +54,7 @@ def declared(outbox: Outbox) -> dict[str, int]:
     """How many numbers of each stream: by events that wait, and by those to come."""
     counts: dict[str, int] = {}
     bodies = [stored.record.body for stored in outbox.pending(limit=5000)]
-    bodies += [draft.body for draft in outbox._drops.event_drafts(1)]
+    bodies += [told(draft) for draft in outbox._losses.pending.event_drafts(1)]
     for body in bodies:
         if body.get("event") == "drop":
             counts[body["stream_of"]] = counts.get(body["stream_of"], 0) + body["count"]
@@ -83,7 +84,7 @@ def test_rows_that_could_not_be_dropped_are_not_dropped_twice(
     """Declared they were, and lie on the disk still: they leave it when it works again."""
     outbox = opened(tmp_path)
     epoch = outbox.begin()
-    while not outbox._drops:  # it fills
+    while not outbox._losses.pending:  # it fills
         commit(outbox, 2000)
     with failing(monkeypatch, "set_drops"):
         while outbox.counts().in_memory is None:

@@ -96,7 +96,7 @@ def test_the_database_leaves_room_for_declaring_losses_out(tmp_path: Path) -> No
     for limit in (4 << 20, 1 << 18):
         outbox = opened(tmp_path / str(limit), limit=limit)
         outbox.begin()
-        disk = outbox._disk
+        disk = outbox._storage.disk
         assert disk is not None
         pages = disk.one("PRAGMA max_page_count")
         left_out = pages * PAGE_SIZE - disk.room() - disk.used_bytes()

@@ -94,7 +94,7 @@ def five(outbox: Outbox, number: int) -> None:
 def test_it_comes_true_while_it_fills_while_it_downsamples_and_after_that(tmp_path: Path) -> None:
     """To within a quarter of what is left."""
     outbox = opened(tmp_path, 3 << 20)
-    downsampler = outbox._downsampler
+    downsampler = outbox._handover.downsampler
     assert downsampler is not None
     reported: dict[
         int, tuple[float, float]
@@ -135,20 +135,20 @@ def test_what_has_merged_or_gone_is_not_counted_twice(tmp_path: Path) -> None:
     outbox.unlinked(everything(outbox)[-1].row)
     live(outbox, range(700, 1000))
     some = outbox.counts().forecast_downsampled_s
-    while outbox._disk is not None and outbox._downsample(outbox._disk):
+    while outbox._storage.disk is not None and outbox._handover.make_room(outbox._storage.disk):
         pass
     assert some is not None
     assert outbox.counts().forecast_downsampled_s == pytest.approx(some, rel=0.25)
     outbox.close()
     outbox = opened(tmp_path, 16 << 20)
     live(outbox, range(1000, 1030))
-    disk, downsampler = outbox._disk, outbox._downsampler
+    disk, downsampler = outbox._storage.disk, outbox._handover.downsampler
     assert disk is not None
     assert downsampler is not None
-    assert count_rows(disk, outbox._mergeable.spans) > 900
-    assert count_rows(disk, downsampler.mergeable_ranges(disk, outbox._mergeable.spans)) < 150, (
-        "of the former start too"
-    )
+    assert count_rows(disk, outbox._handover.ranges.spans) > 900
+    assert (
+        count_rows(disk, downsampler.mergeable_ranges(disk, outbox._handover.ranges.spans)) < 150
+    ), "of the former start too"
     outbox.counts()
     assert downsampler.ratio > 10, (
         "what is downsampled already does not say how much the rest shrinks"
@@ -194,7 +194,7 @@ def test_in_memory_nobody_knows(tmp_path: Path) -> None:
 def test_what_a_row_takes_is_known_before(tmp_path: Path, size: int) -> None:
     outbox = Outbox.open(tmp_path / "o", limit_bytes=64 << 20, boot_id="b", ballast_bytes=0)
     outbox.begin()
-    disk = outbox._disk
+    disk = outbox._storage.disk
     assert disk is not None
     outbox.commit(drafts(300, Stream.RAW, size), clock=MARK)
     before = disk.used_bytes()
@@ -208,7 +208,7 @@ def test_rows_of_several_starts_are_counted_without_reading_them(tmp_path: Path)
     for boot, count in (("b1", 3), ("b2", 1), ("b3", 5)):
         outbox = opened(tmp_path, boot=boot)
         outbox.commit(drafts(count))
-        disk = outbox._disk
+        disk = outbox._storage.disk
         assert disk is not None
         everywhere = ((0, INFINITE),)
         assert count_rows(disk, everywhere) == outbox.counts().rows

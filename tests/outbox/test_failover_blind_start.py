@@ -61,17 +61,21 @@ def test_counts_never_fall_and_declarations_survive_a_blind_start(tmp_path: Path
         epoch = outbox.begin()
         for k in range(10):
             outbox.commit(drafts(100, size=1000), clock=at(100 * k + 1))
-        kept = outbox._drops.copy()
+        kept = outbox._losses.pending.copy()
         outbox.close()
     assert kept
     outbox = blind(tmp_path)
     outbox.commit(drafts(1), clock=at(10))
     returned(tmp_path, outbox)
-    assert outbox._disk is not None
-    assert kept.keys() <= outbox._disk.drops().keys()
-    assert outbox._disk.word("starts", 0) == outbox._start.number
-    assert read_epoch_file(tmp_path / "outbox").starts == outbox._start.number > epoch.epoch >> 32
-    assert outbox._start.boot > epoch.boot
+    assert outbox._storage.disk is not None
+    assert kept.keys() <= outbox._storage.disk.drops().keys()
+    assert outbox._storage.disk.word("starts", 0) == outbox._numbers.start.number
+    assert (
+        read_epoch_file(tmp_path / "outbox").starts
+        == outbox._numbers.start.number
+        > epoch.epoch >> 32
+    )
+    assert outbox._numbers.start.boot > epoch.boot
     outbox.close()
 
 

@@ -106,15 +106,15 @@ class FailoverModel:
 
     def kill(self) -> None:
         outbox = self.outbox
-        if outbox._disk is not None:
-            outbox._disk.close()
+        if outbox._storage.disk is not None:
+            outbox._storage.disk.close()
         outbox.journal.close()
-        outbox._commit_log._close()
+        outbox._storage.commit_log._close()
 
     def power_cut(self) -> None:
         """What was in memory only is lost, and so is what was only there known to be lost."""
         outbox = self.outbox
-        if outbox._disk is None:
+        if outbox._storage.disk is None:
             self.left.clear()
             self.owed -= {
                 RecordKey(row.epoch, Stream(row.stream), row.seq)
@@ -167,7 +167,7 @@ def reported_by(record: Record) -> list[tuple[int, str, int, int | None]]:
 
 
 def drops_of(outbox: Outbox) -> list[tuple[int, str, int, int | None]]:
-    return [(e, s, drop.first, drop.last) for (e, s, _), drop in outbox._drops.items()]
+    return [(e, s, drop.first, drop.last) for (e, s, _), drop in outbox._losses.pending.items()]
 
 
 def covers(said: list[tuple[int, str, int, int | None]], key: RecordKey) -> bool:

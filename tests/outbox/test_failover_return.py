@@ -39,9 +39,9 @@ def test_memory_finds_its_way_to_an_outbox_that_is_full(tmp_path: Path, of: Stre
     outbox.commit([], clock=at(n + 100))
     assert outbox.counts().in_memory is None
     there = {s.record.key.seq for s in everything(outbox) if s.record.key.stream is Stream.AIR}
-    declared = [d for (e, s, _), d in outbox._drops.items() if (e, s) == (epoch, "air")]
+    declared = [d for (e, s, _), d in outbox._losses.pending.items() if (e, s) == (epoch, "air")]
     lost = sum(drop.count or 0 for drop in declared)
-    assert len(there) + lost == outbox._next["air"] - 1
+    assert len(there) + lost == outbox._numbers.counters["air"] - 1
     outbox.close()
 
 
@@ -92,14 +92,14 @@ def test_a_tmpfs_without_room_still_tells_which_numbers_are_lost(
 
     monkeypatch.setattr(AppendedFile, "append", append)
     outbox.commit(drafts(30, size=100), clock=at(1))
-    assert outbox._commit_log.trouble is not None
+    assert outbox._storage.commit_log.trouble is not None
     outbox.close()
     FaultyDisk.heal()
     outbox = opened(tmp_path, run=tmp_path)
     former = outbox.begin().former
     assert former is not None
     assert former.last == {"air": 30}
-    drop = outbox._drops[epoch, "air", "memory"]
+    drop = outbox._losses.pending[epoch, "air", "memory"]
     assert (drop.first, drop.last, drop.count) == (1, 30, 30)
     outbox.close()
 
@@ -115,7 +115,7 @@ def test_what_was_confirmed_of_memory_is_known_to_the_next_start_without_a_disk_
     outbox.journal.sent([stored.row for stored in made])
     outbox.journal.confirmed([made[1].row])
     outbox.journal.close()  # as kill -9 leaves both places
-    outbox._commit_log._close()
+    outbox._storage.commit_log._close()
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     assert outbox.counts().in_memory is not None
@@ -194,8 +194,8 @@ def test_a_power_cut_while_memory_is_brought_back_leaves_no_number_unexplained(
     FaultyDisk.fail(IOERR, steps)
     outbox.commit([], clock=at(60))
     FaultyDisk.heal()
-    if outbox._disk is not None:
-        outbox._disk.close()
+    if outbox._storage.disk is not None:
+        outbox._storage.disk.close()
     outbox.journal.close()
 
     outbox = opened(tmp_path, boot="b2")
@@ -233,7 +233,7 @@ def test_what_left_meanwhile_leaves_the_disk_however_much_it_is(
     FaultyDisk.heal()
     outbox.commit([], clock=at(100))
     outbox.commit([], clock=at(200))
-    disk = outbox._disk
+    disk = outbox._storage.disk
     assert disk is not None
     assert [row for row in rows if disk.row(row) is not None] == [rows[2]]
     outbox.close()
@@ -268,7 +268,7 @@ def test_a_log_of_memory_that_is_on_the_disk_is_not_brought_there_again(
     outbox.begin()
     FaultyDisk.fail(IOERR)
     rows = [stored.row for stored in outbox.commit(drafts(3), clock=at(1))]
-    monkeypatch.setattr(outbox._commit_log, "remove", lambda: None)
+    monkeypatch.setattr(outbox._storage.commit_log, "remove", lambda: None)
     FaultyDisk.heal()
     outbox.commit([], clock=at(100))
     outbox.commit([], clock=at(200))

@@ -58,15 +58,15 @@ def test_rows_settle_when_nobody_holds_them_as_live_any_more() -> None:
 
 
 def downsample(outbox: Outbox) -> None:
-    assert outbox._disk is not None
-    while outbox._downsample(outbox._disk):
+    assert outbox._storage.disk is not None
+    while outbox._handover.make_room(outbox._storage.disk):
         pass
 
 
 def word(folder: Path) -> str:
     outbox = opened(folder)
-    assert outbox._disk is not None
-    found = outbox._disk.meta("unsent", "none")
+    assert outbox._storage.disk is not None
+    found = outbox._storage.disk.meta("unsent", "none")
     kill(outbox)
     return str(found)
 
@@ -118,12 +118,14 @@ def test_the_word_on_disk_is_never_behind_what_was_handed_over(tmp_path: Path) -
     assert first == f"{START + 1}-{INFINITE}", "nothing of this start was handed over"
 
     outbox = opened(tmp_path)
-    assert outbox._mergeable.text == first, "nor of the former one"
+    assert outbox._handover.ranges.text == first, "nor of the former one"
     outbox.linked()
     kill(outbox)
     assert word(tmp_path) == ""
     outbox = opened(tmp_path)
-    assert outbox._mergeable.text == f"{5 * START + 1}-{INFINITE}", "nobody knows what it took"
+    assert outbox._handover.ranges.text == f"{5 * START + 1}-{INFINITE}", (
+        "nobody knows what it took"
+    )
 
     outbox.linked()
     stored = outbox.commit([minute(9, "hut")], clock=mark(9))
@@ -144,13 +146,15 @@ def test_the_word_on_disk_is_never_behind_what_was_handed_over(tmp_path: Path) -
 def test_a_link_costs_one_write_and_only_when_it_is_new(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     live(outbox, range(2))
-    assert outbox._disk is not None
-    changes = outbox._disk._db.total_changes
+    assert outbox._storage.disk is not None
+    changes = outbox._storage.disk._db.total_changes
     outbox.linked()
-    assert outbox._disk._db.total_changes == changes + 1
+    assert outbox._storage.disk._db.total_changes == changes + 1
     outbox.unlinked(5)
     outbox.linked()
-    assert outbox._disk._db.total_changes == changes + 1, "the word has not moved in between"
+    assert outbox._storage.disk._db.total_changes == changes + 1, (
+        "the word has not moved in between"
+    )
     outbox.close()
 
 
@@ -158,16 +162,16 @@ def test_the_backlog_costs_a_write_for_a_thousand_rows(tmp_path: Path) -> None:
     outbox = opened(tmp_path, 64 << 20)
     for number in range(30):
         outbox.commit([minute(number, f"s{n}", 9) for n in range(100)], clock=mark(number))
-    assert outbox._disk is not None
+    assert outbox._storage.disk is not None
     outbox.linked(INFINITE)
-    changes, after, taken = outbox._disk._db.total_changes, 0, 0
+    changes, after, taken = outbox._storage.disk._db.total_changes, 0, 0
     while rows := outbox.take(after, 200):
         after = rows[-1].row
         taken += len(rows)
-        assert all(first > after for first, _ in outbox._mergeable.spans)
-        assert outbox._mergeable.text_on_disk == outbox._mergeable.text
+        assert all(first > after for first, _ in outbox._handover.ranges.spans)
+        assert outbox._handover.ranges.text_on_disk == outbox._handover.ranges.text
     assert taken == 3000
-    assert outbox._disk._db.total_changes == changes + 3
+    assert outbox._storage.disk._db.total_changes == changes + 3
     outbox.close()
 
 
@@ -177,12 +181,12 @@ def test_a_page_that_cannot_be_said_to_go_does_not_go(
     outbox = opened(tmp_path)
     live(outbox, range(30))
     outbox.linked(INFINITE)
-    assert outbox._disk is not None
+    assert outbox._storage.disk is not None
 
     def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(outbox._disk, "set_meta", broken)
+    monkeypatch.setattr(outbox._storage.disk, "set_meta", broken)
     assert outbox.take(0, 50) == []
     assert outbox.counts().in_memory is not None
     outbox.close()
@@ -242,7 +246,7 @@ async def test_the_writer_hands_over_what_was_said_and_in_order(tmp_path: Path) 
     )
     for number in range(4):
         await writer.commit([minute(number, s) for s in SOURCES], clock=mark(number))
-    ranges = writer._outbox._mergeable
+    ranges = writer._outbox._handover.ranges
     assert [s.row for s in await writer.pending(0, 5)] == [START + n for n in range(1, 6)]
     assert ranges.spans == ((START + 1, INFINITE),), "without a link nobody hands over"
     await writer.link_up(INFINITE)

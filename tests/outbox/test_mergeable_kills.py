@@ -87,10 +87,10 @@ class DyingSender:
             self.highest = max(self.highest, stored.row)
 
     def downsample(self) -> None:
-        disk = self.outbox._disk
+        disk = self.outbox._storage.disk
         assert disk is not None
         for _ in range(self.rng.randrange(1, 30)):
-            if not self.outbox._downsample(disk):
+            if not self.outbox._handover.make_room(disk):
                 break
         self.merged = self.outbox.counts().downsampled
 
@@ -101,7 +101,7 @@ class DyingSender:
 
     def die(self) -> None:
         """Killed, or the power goes in the middle of something."""
-        disk = self.outbox._disk
+        disk = self.outbox._storage.disk
         assert disk is not None
         disk._db.close()  # what is committed is on the card, whatever comes
         self.begin()

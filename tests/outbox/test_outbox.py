@@ -256,9 +256,9 @@ def test_a_database_with_larger_pages_stays_within_the_limit(
         outbox.close()
     outbox = opened(tmp_path, limit=limit)
     outbox.begin()
-    assert outbox._disk is not None
-    assert outbox._disk.one("PRAGMA page_size") == 4096
-    free = outbox._disk.room()
+    assert outbox._storage.disk is not None
+    assert outbox._storage.disk.one("PRAGMA page_size") == 4096
+    free = outbox._storage.disk.room()
     assert free < limit
     for turn in range(40):
         outbox.commit(drafts(100, size=1000, at=turn * 100), clock=MARK)
@@ -273,7 +273,7 @@ def test_refused_events_do_not_push_out_what_was_measured(tmp_path: Path) -> Non
     for stream, count in ((Stream.AIR, 20), (Stream.EVENT, 150), (Stream.TRAFFIC, 1)):
         for stored in outbox.commit(drafts(count, stream)):
             outbox.dead_letter(stored.row, "nobody wants it")
-    assert outbox._disk is not None
-    found = outbox._disk._db.execute("SELECT stream, count(*) FROM dead GROUP BY stream")
+    assert outbox._storage.disk is not None
+    found = outbox._storage.disk._db.execute("SELECT stream, count(*) FROM dead GROUP BY stream")
     assert dict(found.fetchall()) == {"air": 20, "event": 79, "traffic": 1}
     outbox.close()

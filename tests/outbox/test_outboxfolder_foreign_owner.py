@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from edge.outbox import ClockMark, Epoch, Outbox, PreviousStart
-from edge.outbox.activestorage import PROBE_NS
 from edge.outbox.database import DATABASE_NAME, OWNER_KEY, decode_owner, encode_owner
+from edge.outbox.failover import PROBE_NS
 from edge.outbox.outboxfolder import foreign_bytes, foreign_name, owner_label, set_aside_commit_log
 from edge.outbox.outboxinspector import inspect_outbox
 from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
+from edge.wire.contract.boxevent import PreviousEpoch
 from tests.kit.clock import NONE
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill
 
@@ -246,8 +247,9 @@ def test_a_foreign_store_that_cannot_be_put_aside_is_not_used(
 
 def test_an_epoch_tells_of_the_one_before_what_is_known() -> None:
     known = Epoch(9, 1, True, PreviousStart(8, 1, {"air": 5}), False)
-    assert known.succeeds == {"epoch": 8, "last": {"air": 5}}
-    assert Epoch(9, 1, True, None, False, previous_epoch=8).succeeds == {"epoch": 8, "last": {}}
+    assert known.succeeds == PreviousEpoch(epoch=8, last={"air": 5})
+    lost = Epoch(9, 1, True, None, False, previous_epoch=8)
+    assert lost.succeeds == PreviousEpoch(epoch=8, last={})
     assert Epoch(9, 1, True, None, False).succeeds is None
 
 
@@ -256,7 +258,7 @@ def test_a_lost_outbox_leaves_the_name_of_its_epoch(tmp_path: Path) -> None:
     for path in (tmp_path / "outbox").glob(f"{DATABASE_NAME}*"):
         path.unlink()
     outbox = opened(tmp_path)
-    assert outbox.begin().succeeds == {"epoch": before.epoch, "last": {}}
+    assert outbox.begin().succeeds == PreviousEpoch(epoch=before.epoch, last={})
     outbox.close()
 
 

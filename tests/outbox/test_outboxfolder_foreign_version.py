@@ -69,7 +69,7 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert back.epoch > first.epoch, "it counts on from the epoch file"
     assert back.past == "older", "the other version has counted on meanwhile"
     assert set(newer) <= {each.row for each in everything(outbox)}
-    assert "damage" not in {drop[2] for drop in outbox._drops}
+    assert "damage" not in {drop[2] for drop in outbox._losses.pending}
     assert "lost" not in reported(outbox)
     assert outbox.counts().foreign_files == [str(tmp_path / "outbox" / foreign_name("v1"))]
     outbox.close()
@@ -150,7 +150,7 @@ def test_another_version_and_another_name_at_once(
         "outbox.v2.db",
         "outbox.foreign.town.gw-1.db",
     }
-    assert all(each.record.key.epoch == outbox._start.epoch for each in everything(outbox))
+    assert all(each.record.key.epoch == outbox._numbers.start.epoch for each in everything(outbox))
     outbox.close()
 
 

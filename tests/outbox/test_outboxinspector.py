@@ -187,9 +187,9 @@ def test_damaged_columns_of_what_is_looked_at_are_left_out(tmp_path: Path) -> No
     rows = outbox.commit(drafts(3), clock=MARK)
     for stored in rows[:2]:
         outbox.dead_letter(stored.row, "no")
-    assert outbox._disk is not None
-    outbox._disk._db.execute("UPDATE dead SET why = x'ff00' WHERE id = ?", (rows[0].row,))
-    outbox._disk._db.execute("UPDATE dropped SET first = 'x'")
+    assert outbox._storage.disk is not None
+    outbox._storage.disk._db.execute("UPDATE dead SET why = x'ff00' WHERE id = ?", (rows[0].row,))
+    outbox._storage.disk._db.execute("UPDATE dropped SET first = 'x'")
     outbox.close()
     reported = reported_here(tmp_path / "outbox", LIMIT)
     assert [letter.row for letter in reported.letters] == [rows[1].row]

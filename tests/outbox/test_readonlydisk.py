@@ -64,7 +64,7 @@ def rows_of(stored: list[StoredRecord]) -> list[int]:
 def killed(outbox: Outbox) -> None:
     outbox._storage.readonly_disk.end()
     outbox.journal.close()
-    outbox._commit_log._close()
+    outbox._storage.commit_log._close()
 
 
 def test_what_lies_on_a_read_only_card_is_read_and_stays_sent_until_the_next_boot(

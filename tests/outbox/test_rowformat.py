@@ -59,7 +59,7 @@ def test_a_compressed_body_that_is_cut_is_damage_even_with_a_sound_checksum(cut:
 
 @pytest.mark.parametrize("number", [1 << 64, -(1 << 63) - 1])
 def test_an_integer_of_more_than_64_bits_is_a_wrong_value_as_any_other(number: int) -> None:
-    with pytest.raises(ValueError, match="Integer value out of range"):
+    with pytest.raises(ValueError, match="serialize ints"):
         pack_body(Draft(Stream.AIR, "x", 0, 1, {"n": [number]}))
 
 

@@ -58,8 +58,8 @@ def test_rows_are_found_by_epoch_stream_and_number(tmp_path: Path) -> None:
 def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> None:
     outbox = downsampling(tmp_path)
     live(outbox, range(40))
-    assert outbox._disk is not None
-    while outbox._downsample(outbox._disk):
+    assert outbox._storage.disk is not None
+    while outbox._handover.make_room(outbox._storage.disk):
         pass
     rows = [s for s in everything(outbox) if s.record.key.stream is Stream.AIR]
     epoch = rows[0].record.key.epoch
@@ -80,8 +80,8 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
             [Draft(Stream.AIR, s, n * 5 * S, (n + 1) * 5 * S, body) for s in sources],
             clock=ClockMark((n + 1) * 5 * S, WALL + (n + 1) * 5 * S, NTP),
         )
-    assert outbox._disk is not None
-    while outbox._downsample(outbox._disk):
+    assert outbox._storage.disk is not None
+    while outbox._handover.make_room(outbox._storage.disk):
         pass
     assert outbox.counts().downsampled > 9000
     epoch = rows[0].record.key.epoch
@@ -167,7 +167,7 @@ def test_a_disk_that_fails_in_a_search_is_not_an_empty_one(
     def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(outbox._disk, "row_heads", broken)
+    monkeypatch.setattr(outbox._storage.disk, "row_heads", broken)
     with pytest.raises(UnavailableError):
         find(outbox, epoch, "air", 1, 9)
     outbox.close()
@@ -208,8 +208,8 @@ async def test_urgent_rows_come_by_themselves(tmp_path: Path) -> None:
 def test_urgent_rows_need_no_look_at_the_others(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()
-    assert outbox._disk is not None
-    plan = outbox._disk.rows(
+    assert outbox._storage.disk is not None
+    plan = outbox._storage.disk.rows(
         "EXPLAIN QUERY PLAN SELECT * FROM record WHERE id > 5 AND level = 4 ORDER BY id LIMIT 9"
     )
     assert [row[3] for row in plan] == ["SEARCH record USING INDEX urgent (level=? AND rowid>?)"]
@@ -219,13 +219,13 @@ def test_urgent_rows_need_no_look_at_the_others(tmp_path: Path) -> None:
 async def test_the_link_is_told_in_order(tmp_path: Path) -> None:
     made = await writer(tmp_path)
     await made.link_up()
-    assert made._outbox._mergeable.text == ""
+    assert made._outbox._handover.ranges.text == ""
     going = asyncio.create_task(made.link_up())
     await asyncio.sleep(0)
     made.link_lost((1 << 32) + 77)  # the connection broke before it was told to be up
     await going
     await made.counts()
-    assert made._outbox._mergeable.text == f"{(1 << 32) + 78}-{INFINITE}"
+    assert made._outbox._handover.ranges.text == f"{(1 << 32) + 78}-{INFINITE}"
     await made.close()
     made.link_lost(5)
 
@@ -236,8 +236,8 @@ def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: P
     stored = outbox.commit(drafts(6), clock=MARK)
     outbox.journal.sent([s.row for s in stored])
     outbox.journal.confirmed([stored[3].row, stored[1].row, 99])
-    assert outbox._disk is not None
-    outbox._disk._db.execute("UPDATE record SET crc = 1 WHERE id = ?", (stored[1].row,))
+    assert outbox._storage.disk is not None
+    outbox._storage.disk._db.execute("UPDATE record SET crc = 1 WHERE id = ?", (stored[1].row,))
     outbox.journal.confirmed([stored[0].row])
     kill(outbox)
 
@@ -305,8 +305,8 @@ def test_a_link_that_came_up_in_memory_is_written_down_when_the_disk_is_back(
     assert outbox.counts().in_memory is None
     kill(outbox)
     outbox = Outbox.open(tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", ballast_bytes=0)
-    assert outbox._disk is not None
-    assert outbox._disk.meta("unsent") == ""
+    assert outbox._storage.disk is not None
+    assert outbox._storage.disk.meta("unsent") == ""
     assert len(everything_of(outbox)) >= 18
     outbox.close()
 

@@ -31,8 +31,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[int, Ou
     for n in range(20):
         outbox.commit(drafts(40, at=40 * n, size=200), clock=MARK)
     outbox.commit(drafts(3, Stream.RAW, size=9000), clock=MARK)
-    assert outbox._disk is not None
-    outbox._disk.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert outbox._storage.disk is not None
+    outbox._storage.disk.rows("PRAGMA wal_checkpoint(TRUNCATE)")
     for n in range(5):
         outbox.commit(drafts(40, at=9000 + 40 * n, size=200), clock=MARK)
     (folder / "cut").mkdir()

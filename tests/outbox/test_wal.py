@@ -128,7 +128,7 @@ def test_a_bit_in_the_middle_is_told_and_what_is_lost_is_declared(
     assert outbox.opened.damage is not None
     assert "log" in outbox.opened.damage
     former = read_epoch_file(left / "outbox").epoch
-    [(key, drop)] = outbox._drops.items()
+    [(key, drop)] = outbox._losses.pending.items()
     assert key == (former, "*", "damage")
     assert drop.count is None, "nobody knows how many"
     outbox.close()
@@ -241,7 +241,7 @@ def test_a_kill_before_the_first_commit_takes_no_verdict_with_it(
     outbox.close()
     outbox, _ = start(tmp_path / "killed")
     assert outbox.opened.damage == first is not None
-    assert outbox._drops, "what is lost is declared"
+    assert outbox._losses.pending, "what is lost is declared"
     outbox.close()
 
 

@@ -12,7 +12,9 @@ from typing import Any
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.core.numbers import encode_steps
 from edge.uplink.manifests import Manifests
+from edge.wire.contract.boxevent import PreviousEpoch
 from tests.kit.records import S, moment
+from tests.kit.told import told
 
 Place = tuple[int, str, int]  # epoch, stream, number
 PERIOD = 60
@@ -51,7 +53,7 @@ class _Epoch:
     def number(self, draft: Draft) -> Record:
         self.counts[str(draft.stream)] += 1
         key = RecordKey(self.epoch, draft.stream, self.counts[str(draft.stream)])
-        return Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, draft.body)
+        return Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, told(draft))
 
     def hand_over(self, record: Record) -> None:
         self.story.records.append(record)
@@ -148,7 +150,7 @@ def tell(
                 life.seal(at)
         life.flush()
         life.seal(at)
-        former = {"epoch": epoch, "last": dict(life.counts)}
+        former = PreviousEpoch(epoch=epoch, last=dict(life.counts))
         if epoch in (epochs[0], epochs[-1]):
             for stream in life.counts:
                 mine = [r for r in story.records if place(r)[:2] == (epoch, stream)]

@@ -31,6 +31,7 @@ from edge.process.engineevents import meter_event
 from edge.process.merge import merge_bodies
 from edge.process.registerwindow import RegisterWindow
 from tests.kit.records import E1, E2, GW, S, entry, record, sealed
+from tests.kit.told import told
 from tests.long import examples
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
@@ -62,7 +63,12 @@ def reported(rng: Random, windows: int) -> list[Record]:
             draft = meter_event("hut", jump.at_ns, "energy_import", "kWh", before, after, jump.kind)
             at_s = jump.at_ns // S
             events.append(
-                record(len(events) + 1, stream=Stream.EVENT, at=(at_s, at_s), body=dict(draft.body))
+                record(
+                    len(events) + 1,
+                    stream=Stream.EVENT,
+                    at=(at_s, at_s),
+                    body=told(draft),
+                )
             )
         total.next()
         body = {"covered_s": 60.0, "points": points}

@@ -12,6 +12,7 @@ import aiomqtt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
 from edge.core.numbers import Range
 from edge.platform import resendrequest as module
@@ -206,9 +207,9 @@ def test_a_command_is_filled_before_the_next_one_begins(monkeypatch: pytest.Monk
     """A stream takes the room of a range, and so does each of its ranges."""
     monkeypatch.setattr(module, "RANGES_PER_COMMAND", 5)
     missing = {(E1, "air"): [(1, 1), (3, 3)], (E1, "energy"): [(7, 7), (9, 9)]}
-    found = [[(each["stream"], each["ranges"]) for each in command]
+    found = [[(each.stream, each.ranges) for each in command]
              for command in split_commands(missing)]  # fmt: skip
-    assert found == [[("air", [[1, 1], [3, 3]]), ("energy", [[7, 7]])], [("energy", [[9, 9]])]]
+    assert found == [[("air", [(1, 1), (3, 3)]), ("energy", [(7, 7)])], [("energy", [(9, 9)])]]
     assert list(split_commands({})) == []
 
 
@@ -226,9 +227,9 @@ def test_commands_hold_everything_and_are_small(
     commands = list(split_commands(missing))
     found: dict[tuple[int, str], list[Range]] = {}
     for command in commands:
-        payload = encode_command(GW, E1, "x" * 16, {"ranges": command})
+        payload = encode_command(GW, E1, "x" * 16, {"ranges": to_builtins(command)})
         assert len(payload.data) <= MAX_DOWN
-        for each in parse_ranges(command, "ranges"):
+        for each in parse_ranges(to_builtins(command), "ranges"):
             found.setdefault((each.epoch, each.stream), []).extend(each.ranges)
     assert found == missing
     total = sum(map(len, missing.values()))

@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import Draft, Stamp, Stream, TimeQuality
-from edge.gateway.manifestschedule import MANIFEST_OWNER, ManifestSchedule
+from edge.gateway.manifestschedule import ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.walltimecheck import BOUND_US
+from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, Timestamper, UsedMoments
 from edge.wire import decode, encode
 from edge.wire.clockmoments import Moment, parse_moments, wall_times
@@ -55,7 +56,8 @@ class WallClockGateway:
         self.manifest_schedule = ManifestSchedule(900, None, self.now())
         self.writer = await AsyncOutbox.start(
             self.folder / "outbox", limit_bytes=8 << 20, boot_id=f"b{self.boot}",
-            run_dir=self.folder / "run", ballast_bytes=0, rider=self.manifest_schedule.riding,
+            run_dir=self.folder / "run", ballast_bytes=0,
+            rider=self.manifest_schedule.manifests.riding,
         )  # fmt: skip
         self.dating = Timestamper(self.writer, self.writer.epoch.boot, self.writer.epoch.epoch)
         found = self.manifest_schedule.begin(

@@ -16,6 +16,7 @@ from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
 from tests.kit.engine import MINUTE, S, events
 from tests.kit.engine import setup as of
+from tests.kit.told import told
 
 ABSENT: Final = Bad(Reason.ADDRESS)
 GRAINS: Final[Mapping[str, Mapping[str, float]]] = {  # what a telegram does not tell any finer
@@ -108,7 +109,7 @@ class SweptMeter:
                 self.sweep(minute * 60 + 0.5)
             drafts = self.engine.close((minute + 1) * MINUTE)
             (record,) = [each for each in drafts if each.stream is not Stream.EVENT]
-            self.windows.append(record.body["points"])
+            self.windows.append(told(record)["points"])
             reported += events(drafts)
         self.reported += reported
         return reported
@@ -119,7 +120,9 @@ class SweptMeter:
 
 
 def faults(reported: list[Draft]) -> list[tuple[str, str]]:
-    return [(each.body["fault"], each.body["state"]) for each in reported if "fault" in each.body]
+    return [
+        (told(each)["fault"], told(each)["state"]) for each in reported if "fault" in told(each)
+    ]
 
 
 def steps(at_s: float) -> tuple[float, float, float]:

@@ -12,6 +12,7 @@ from edge.process.engine import LaneSetup
 from edge.process.merge import merge_bodies
 from edge.process.traffic.passage import BICYCLE_LIMITS, SpeedTrap, measure_passage
 from tests.kit.engine import MINUTE, S, body, engine, events, found, presences
+from tests.kit.told import told
 
 TRACK = LaneSetup("track", "quay", spacing_m=1.5, loop_m=0.8, kind="bicycle")
 LINES = ("track.lead", "track.trail")
@@ -79,7 +80,7 @@ def test_a_school_class_is_no_chatter_and_a_loose_wire_is() -> None:
     made.contacts(presences(LINES[0], *((1 + i * 0.2, 1.1 + i * 0.2) for i in range(120))))
     drafts = made.close(MINUTE)
     assert body(drafts, "track")["health"] == "chatter"
-    assert [each.body["state"] for each in events(drafts)] == ["on", "off"]
+    assert [told(each)["state"] for each in events(drafts)] == ["on", "off"]
     assert body(drafts, "track")["volume"] is None
 
 
@@ -105,5 +106,5 @@ def test_any_bicycle_over_any_pair_is_measured(
     assert one.speed == pytest.approx(kmh * 10, rel=0.002, abs=0.6)
     assert one.length == pytest.approx(length_m * 100, rel=0.01, abs=2)
     assert measure_passage(
-        trap._replace(limits=SpeedTrap(0, 0).limits), 0, on, later, later + on
+        replace(trap, limits=SpeedTrap(0, 0).limits), 0, on, later, later + on
     ) is None or (spacing_m >= 1.8 and kmh > 4.9)

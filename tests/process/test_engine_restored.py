@@ -34,6 +34,7 @@ from tests.kit.engine import (
     sweeps,
 )
 from tests.kit.randomsite import SITE, SiteInput, worlds
+from tests.kit.told import told
 from tests.process.windows import SLOW, packed, run
 
 
@@ -190,7 +191,7 @@ def troubled() -> Engine:
     flood = [(690 + i * 0.6, 690.2 + i * 0.6) for i in range(45)]
     made.contacts(presences("east_1.lead", *flood))
     reported = [each for i in range(12) for each in events(made.close((i + 1) * MINUTE))]
-    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in reported} == {
+    assert {(e.source, told(e).get("fault"), told(e)["state"]) for e in reported} == {
         ("north_1", "stuck_on", "on"),
         ("east_1", "chatter", "on"),
         ("east_2", "no_activity", "on"),
@@ -204,20 +205,20 @@ def troubled() -> Engine:
 @pytest.mark.parametrize("again", [False, True])
 def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
     made = Engine(setup(replace(PAIR, name="south_1"), replace(PAIR, spacing_m=5.0)))
-    state = troubled().snapshot()
-    # something has to fit
-    state = {**state, "lanes": {**state["lanes"], "south_1": engine(
-        replace(PAIR, name="south_1")).snapshot()["lanes"]["south_1"]}}  # fmt: skip
-    made.restore(packed(state))
+    state, fits = (
+        packed(each.snapshot()) for each in (troubled(), engine(replace(PAIR, name="south_1")))
+    )
+    state["lanes"]["south_1"] = fits["lanes"]["south_1"]  # something has to fit
+    made.restore(state)
     if again:  # the power fails before the first window is over
         made.start(2000 * S)
         other = Engine(made.setup)
         other.restore(packed(made.snapshot()))
         made = other
-    start = made.snapshot()["at"]
+    start = packed(made.snapshot())["at"]
     reported = events(made.close(start + MINUTE))
     assert {each.from_ns for each in reported} == {start}
-    assert {(e.source, e.body.get("fault"), e.body["state"]) for e in reported} == {
+    assert {(e.source, told(e).get("fault"), told(e)["state"]) for e in reported} == {
         ("north_1", "stuck_on", "off"),
         ("east_1", "chatter", "off"),
         ("east_2", "no_activity", "off"),
@@ -225,12 +226,12 @@ def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
         ("north_green", "phase", "off"),
         ("bakery", None, "off"),
     }
-    texts = {each.source: each.body["text"] for each in reported}
+    texts = {each.source: told(each)["text"] for each in reported}
     assert texts["bakery"] == "bakery: the bay is no longer watched, so the event is closed."
     assert (
         texts["north_1"] == "north_1: the trail loop is no longer watched, so the fault is closed."
     )
-    bay = next(each.body for each in reported if each.source == "bakery")
+    bay = next(told(each) for each in reported if each.source == "bakery")
     assert bay == {
         "event": "overstay",
         "state": "off",
@@ -255,7 +256,7 @@ def test_a_contact_of_a_signal_that_shows_another_colour_ends_its_fault() -> Non
     assert made.dropped == ()
     reported = events(made.close(13 * MINUTE))
     (off,) = (each for each in reported if each.source == "north_green")
-    assert (off.source, off.body["state"]) == ("north_green", "off")
-    assert off.body["text"] == (
+    assert (off.source, told(off)["state"]) == ("north_green", "off")
+    assert told(off)["text"] == (
         "north_green: the contact for green of north is no longer watched, so the fault is closed."
     )

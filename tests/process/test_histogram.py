@@ -1,18 +1,18 @@
 """Histograms: means by definition, percentiles within a bin, merging bit for bit."""
 
-import json
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import json
 
 from edge.process.traffic.histogram import (
     SPEED_BINS,
     TIME_BINS,
     Bins,
     HistogramCounts,
-    merge_histograms,
+    summed,
 )
+from edge.wire.contract.histogram import Speeds, Times
 
 
 def made(values: list[int], bins: Bins = SPEED_BINS) -> HistogramCounts:
@@ -23,10 +23,10 @@ def made(values: list[int], bins: Bins = SPEED_BINS) -> HistogramCounts:
 
 
 def test_time_mean_and_space_mean_differ() -> None:
-    reported = made([500, 800, 1000]).body()  # space-mean-speed: 50, 80, 100 km/h
-    assert reported["mean"] == 76.67
-    assert reported["harmonic"] == 70.59
-    assert (reported["n"], reported["first"], reported["counts"]) == (
+    reported = made([500, 800, 1000]).speeds()  # space-mean-speed: 50, 80, 100 km/h
+    assert reported.mean == 76.67
+    assert reported.harmonic == 70.59
+    assert (reported.n, reported.first, reported.counts) == (
         3,
         10,
         [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1],
@@ -34,27 +34,27 @@ def test_time_mean_and_space_mean_differ() -> None:
 
 
 def test_an_empty_histogram_has_no_numbers() -> None:
-    reported = made([]).body()
-    assert (reported["n"], reported["counts"], reported["sum"]) == (0, [], 0)
-    assert reported["mean"] is reported["harmonic"] is reported["p15"] is reported["p85"] is None
+    reported = made([]).speeds()
+    assert (reported.n, reported.counts, reported.sum) == (0, [], 0)
+    assert reported.mean is reported.harmonic is reported.p15 is reported.p85 is None
 
 
 def test_percentiles_are_interpolated_within_a_bin() -> None:
-    reported = made([520] * 10).body()  # all in 50..55
-    assert (reported["p15"], reported["p50"], reported["p85"]) == (50.75, 52.5, 54.25)
+    reported = made([520] * 10).speeds()  # all in 50..55
+    assert (reported.p15, reported.p50, reported.p85) == (50.75, 52.5, 54.25)
 
 
 def test_what_is_beyond_the_last_bin_is_counted_there() -> None:
-    reported = made([400, 7_200_000], TIME_BINS).body()  # 0.4 s, and two hours at night
-    assert reported["counts"][-1] == 1
-    assert reported["first"] + len(reported["counts"]) - 1 == reported["bins"] == 60
-    assert reported["p85"] == 30
-    assert reported["sum"] == 7_200_400
+    reported = made([400, 7_200_000], TIME_BINS).form(Times)  # 0.4 s, and two hours at night
+    assert reported.counts[-1] == 1
+    assert reported.first + len(reported.counts) - 1 == reported.bins == 60
+    assert reported.p85 == 30
+    assert reported.sum == 7_200_400
 
 
 def test_another_scale_does_not_merge() -> None:
     with pytest.raises(ValueError, match="not a histogram"):
-        merge_histograms(SPEED_BINS, made([500]).body(), made([500], TIME_BINS).body())
+        summed(SPEED_BINS, [made([500]).speeds(), made([500], TIME_BINS).form(Times)])
 
 
 VALUES = st.lists(st.integers(1, 2500), max_size=20)
@@ -64,7 +64,11 @@ VALUES = st.lists(st.integers(1, 2500), max_size=20)
 def test_merging_is_associative_and_equals_one_histogram(
     a: list[int], b: list[int], c: list[int]
 ) -> None:
-    one, two, three = (made(each).body() for each in (a, b, c))
-    left = merge_histograms(SPEED_BINS, merge_histograms(SPEED_BINS, one, two), three)
-    right = merge_histograms(SPEED_BINS, one, merge_histograms(SPEED_BINS, two, three))
-    assert json.dumps(left) == json.dumps(right) == json.dumps(made(a + b + c).body())
+    one, two, three = (made(each).speeds() for each in (a, b, c))
+    left = merged(merged(one, two), three)
+    right = merged(one, merged(two, three))
+    assert json.encode(left) == json.encode(right) == json.encode(made(a + b + c).speeds())
+
+
+def merged(*parts: Speeds) -> Speeds:
+    return summed(SPEED_BINS, parts).speeds()

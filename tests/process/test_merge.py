@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Contact, DoubtedLoop
+from edge.core import Contact, DoubtedLoop, StoredBody
 from edge.core.quality import Reason
 from edge.core.reading import Bad, UncertainValue
 from edge.process.engine import Engine
 from edge.process.merge import merge_bodies
 from edge.process.traffic.loopselection import HEALTH_STATES, STATES
-from edge.process.traffic.singleloopspeed import single_speed_body as single_body
+from edge.process.traffic.singleloopspeed import single_speed
+from edge.wire.contract.body import body_map
 from tests.kit.engine import (
     AIR,
     HEAT,
@@ -59,9 +60,8 @@ def judged(world: SiteInput, chance: random.Random) -> list[list[dict[str, Any]]
                 for part in chance.sample(("trail", "lead"), chance.randrange(1, 3))
             }
         if chance.random() < 0.5:
-            record["anomaly"] = {
-                key: chance.randrange(1, 4) / 4 for key in chance.sample(("b", "a", "c"), 2)
-            }
+            keys = ("volume", "speed", "occupancy") if "lane" in record else ("b", "a", "c")
+            record["anomaly"] = {key: chance.randrange(1, 4) / 4 for key in chance.sample(keys, 2)}
     return reported
 
 
@@ -84,7 +84,7 @@ def made_name(made: Engine) -> str:
     return name
 
 
-def both(part: Any, feed: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+def both(part: Any, feed: Any) -> tuple[StoredBody, StoredBody]:
     """Two windows merged, and one window of both."""
     first, second = windows(engine(part), feed, MINUTE, 2 * MINUTE)
     (whole,) = windows(engine(part), feed, 2 * MINUTE)
@@ -175,7 +175,7 @@ def test_a_doubted_part_takes_nothing_and_gives_nothing(
     for a, b, c in zip(records, records[1:], records[2:], strict=False):
         left, right = merge_bodies(merge_bodies(a, b), c), merge_bodies(a, merge_bodies(b, c))
         assert json.dumps(left) == json.dumps(right)
-    whole = reduce(merge_bodies, records)
+    whole: StoredBody = reduce(merge_bodies, records)
     known = [each for each in records if each["volume"] is not None]
     assert whole["volume"] == (sum(each["volume"] for each in known) if known else None)
     by = {each.get("counted_by", "lead") for each in known}
@@ -196,7 +196,7 @@ RARE = st.fixed_dictionaries(
     optional={
         "classes": st.dictionaries(st.sampled_from(["short", "long", "a"]), st.integers(1, 9)),
         "speed_single": st.builds(
-            lambda n, pace, cm: single_body(n, n * pace, cm),
+            lambda n, pace, cm: body_map(single_speed(n, n * pace, cm)),
             st.integers(1, 40),
             st.integers(18_000_000, 10**10),
             st.integers(500, 900),

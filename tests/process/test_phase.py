@@ -10,6 +10,7 @@ from edge.process.approachsignal import SignalSetup
 from edge.process.engine import Engine, EngineSetup
 from edge.process.phase import PhaseSetup, PhaseTracker
 from tests.kit.engine import MINUTE, SINGLE, S, events, found, presences
+from tests.kit.told import told
 
 GREEN = PhaseSetup("north_green", "north", "green")
 RED = PhaseSetup("north_red", "north", "red")
@@ -111,7 +112,7 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
     (fault,) = made.run(10 * MINUTE, 11 * MINUTE)
     assert fault.from_ns == 630 * S
     assert fault.source == "north_green"
-    assert fault.body == {
+    assert told(fault) == {
         "event": "sensor_fault",
         "state": "on",
         "by": "rule phase",
@@ -124,7 +125,7 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
     assert made.green(10 * MINUTE, 11 * MINUTE) is None
     made.lines["north_green"].fold(presences("north_green", (670, 690)), 11 * MINUTE)
     (over,) = made.run(11 * MINUTE, 12 * MINUTE)
-    assert (over.from_ns, over.body["state"]) == (670 * S, "off")
+    assert (over.from_ns, told(over)["state"]) == (670 * S, "off")
     assert made.green(11 * MINUTE, 12 * MINUTE) is None
     assert spans(made, 13 * MINUTE, 12 * MINUTE) == []
 
@@ -166,9 +167,9 @@ class SignalledLane:
         while self.minute < until:
             self.minute += 1
             for each in events(self.engine.close(self.minute * MINUTE)):
-                assert each.body["fault"] == "phase"
-                self.reported.append((each.from_ns / S, each.source, each.body["state"]))
-                self.texts.append(each.body["text"])
+                assert told(each)["fault"] == "phase"
+                self.reported.append((each.from_ns / S, each.source, told(each)["state"]))
+                self.texts.append(told(each)["text"])
 
     def killed(self) -> None:
         state: Any = json.loads(json.dumps(self.engine.snapshot()))
@@ -244,7 +245,7 @@ def test_without_a_loop_by_the_signal_nothing_is_known_of_its_contacts() -> None
 @pytest.mark.parametrize("fault", [True, None, "broken", ["stuck"], {}])
 def test_a_fault_that_there_is_not_is_a_damaged_state(fault: object) -> None:
     made = phase(GREEN)
-    whole = made.snapshot()
+    whole: Any = made.snapshot()
     _, *contact, _, changed = whole["north_green"]
     never_changed = made.snapshot_never_changed()
     again = PhaseTracker("north", (GREEN,))

@@ -319,7 +319,7 @@ def test_a_damaged_state_is_refused_or_does_no_harm(section: str) -> None:
     row = tuple(100.0 for _ in points)
     made.sweeps(sweeps("meter", [(0.0, row), (30.0, row)]))
     made.close(MINUTE)
-    whole = made.snapshot()
+    whole: Any = made.snapshot()
     names = sorted(whole[section]["meter"])
     for name in names if section == "plausibility" else names[:1]:
         for wrong in damaged(whole[section]["meter"][name]):

@@ -1,11 +1,14 @@
 """S0 outputs: energy from the number of pulses, power from the time between them."""
 
+from typing import Any
+
 import pytest
 
 from edge.core.edge import Contact
 from edge.process.engine import Engine, PulseSetup
 from edge.process.pulsewindow import PulseWindow
 from tests.kit.engine import HEAT, MINUTE, S, body, engine, events, found, presences
+from tests.kit.told import told
 
 
 def pulses(*at_s: float, name: str = "heat") -> list[Contact]:
@@ -73,7 +76,7 @@ def test_a_line_that_nobody_watched_has_no_numbers() -> None:
 def test_a_welded_contact_is_an_event() -> None:
     made = heat(Contact("heat", True, 10 * S), Contact("heat", False, 400 * S))
     drafts = [each for i in range(1, 8) for each in made.close(i * MINUTE)]
-    assert [(each.from_ns, each.body["state"]) for each in events(drafts)] == [
+    assert [(each.from_ns, told(each)["state"]) for each in events(drafts)] == [
         (310 * S, "on"),
         (400 * S, "off"),
     ]
@@ -114,5 +117,6 @@ def test_what_bounced_is_not_kept_beyond_its_window() -> None:
             [Contact("heat", on, round(t * S)) for t, on in edges], minute * MINUTE
         )
         meter.close(minute * MINUTE, (minute + 1) * MINUTE, ())
-        assert meter.snapshot()["line"]["bounced"] == []
+        state: Any = meter.snapshot()
+        assert state["line"]["bounced"] == []
     assert meter.total == 3

@@ -36,6 +36,7 @@ from tests.kit.engine import (
 )
 from tests.kit.engine import PAIR as LANE
 from tests.kit.randomsite import contacts
+from tests.kit.told import told
 from tests.process.windows import SLOW, packed
 
 ALONE = replace(SINGLE, name="x")
@@ -137,11 +138,19 @@ def test_a_trail_loop_that_chatters_is_told_and_takes_the_speeds_only() -> None:
     assert (reported["volume"], reported["speed"], reported["health"]) == (2, None, "trail_chatter")
     assert reported["quality"] == {"bad:fault": 1, "good": 2}
     (on,) = events(first)
-    assert (on.body["fault"], on.body["part"], on.body["state"]) == ("chatter", "trail", "on")
+    assert (told(on)["fault"], told(on)["part"], told(on)["state"]) == (
+        "chatter",
+        "trail",
+        "on",
+    )
     again = Engine(made.setup)
     again.restore(packed(made.snapshot()))
     (off,) = events(again.close(2 * MINUTE))
-    assert (off.body["fault"], off.body["part"], off.body["state"]) == ("chatter", "trail", "off")
+    assert (
+        told(off)["fault"],
+        told(off)["part"],
+        told(off)["state"],
+    ) == ("chatter", "trail", "off")
 
 
 def test_a_trail_loop_that_chatters_and_is_given_up_is_over() -> None:
@@ -153,12 +162,12 @@ def test_a_trail_loop_that_chatters_and_is_given_up_is_over() -> None:
     with pytest.raises(ValueError, match="another site"):
         other.restore(packed(made.snapshot()))
     other = Engine(replace(made.setup, lanes=(replace(LANE, spacing_m=5.0), SINGLE)))
-    state = {**made.snapshot(), "bays": {}}
-    lanes = {**state["lanes"], "east_1": engine(SINGLE).snapshot()["lanes"]["east_1"]}
-    other.restore(packed({**state, "lanes": lanes}))
+    state, single = packed(made.snapshot()), packed(engine(SINGLE).snapshot())
+    lanes = {**state["lanes"], "east_1": single["lanes"]["east_1"]}
+    other.restore({**state, "bays": {}, "lanes": lanes})
     (off,) = events(other.close(2 * MINUTE))
-    assert (off.body["fault"], off.body["part"]) == ("chatter", "trail")
-    assert "no longer watched" in off.body["text"]
+    assert (told(off)["fault"], told(off)["part"]) == ("chatter", "trail")
+    assert "no longer watched" in told(off)["text"]
 
 
 def doubt(part: str, fault: str) -> DoubtedLoop:

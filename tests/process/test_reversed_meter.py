@@ -9,6 +9,7 @@ from edge.core.point import Point, PointKind, Quantity
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
 from tests.kit.engine import S, body, engine, events, setup, sweeps
+from tests.kit.told import told
 
 NAME = "main_meter"
 KEYS = ("energy_import", "energy_export", "energy_total")
@@ -44,7 +45,7 @@ def test_a_change_begins_the_registers_anew_and_tells_it_once() -> None:
     feed(made, (2, 5.0, 700.02, 705.02), (3, 5.0, 700.03, 705.03))
     drafts = made.close(4 * S)
     assert grown(drafts) == {"energy_export": 0.0, "energy_import": 0.01, "energy_total": 0.02}
-    reported = {each.body["point"]: each.body for each in events(drafts)}
+    reported = {told(each)["point"]: told(each) for each in events(drafts)}
     assert reported.keys() == {"energy_import", "energy_export"}, "the total of both goes on"
     one = reported["energy_import"]
     assert (one["event"], one["kind"], one["before"], one["after"]) == (
@@ -60,7 +61,7 @@ def test_it_is_told_with_the_first_value_however_long_that_takes() -> None:
     made = started(started(made, TURNED), TURNED)
     feed(made, (5, 5.0, 700.02, 705.02))
     drafts = made.close(6 * S)
-    assert [each.body["kind"] for each in events(drafts)] == ["reversed", "reversed"]
+    assert [told(each)["kind"] for each in events(drafts)] == ["reversed", "reversed"]
 
 
 def test_back_again_before_there_was_a_value_is_a_change_as_well() -> None:
@@ -68,7 +69,7 @@ def test_back_again_before_there_was_a_value_is_a_change_as_well() -> None:
     feed(made, (5, 5.0, 700.5, 705.5))
     drafts = made.close(6 * S)
     reported = {
-        each.body["point"]: (each.body["before"], each.body["after"]) for each in events(drafts)
+        told(each)["point"]: (told(each)["before"], told(each)["after"]) for each in events(drafts)
     }
     assert reported == {"energy_import": (5.0, 5.0), "energy_export": (700.01, 700.5)}
     assert grown(drafts)["energy_export"] == 0.0
@@ -83,8 +84,11 @@ def test_a_register_without_a_counterpart_begins_under_its_new_name() -> None:
     drafts = made.close(4 * S)
     assert grown(drafts) == {"energy_export": 0.01}
     (event,) = events(drafts)
-    assert (event.body["point"], event.body["kind"]) == ("energy_export", "reversed")
-    assert (event.body["before"], event.body["after"]) == (5.01, 5.02)
+    assert (told(event)["point"], told(event)["kind"]) == (
+        "energy_export",
+        "reversed",
+    )
+    assert (told(event)["before"], told(event)["after"]) == (5.01, 5.02)
 
 
 @pytest.mark.parametrize("now", [AS_IT_WAS, replace(AS_IT_WAS, every_s=2.0)])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from edge.core import Stream
 from tests.kit.engine import MINUTE, SINGLE, engine, events, found, presences
+from tests.kit.told import told
 
 
 def test_each_fault_that_goes_on_says_since_when() -> None:
@@ -14,11 +15,11 @@ def test_each_fault_that_goes_on_says_since_when() -> None:
     for minute in range(1, 20):
         drafts += made.close(minute * MINUTE)
     on = {
-        each.body["fault"]: each.body.get("since_s")
+        told(each)["fault"]: told(each).get("since_s")
         for each in events(drafts)
-        if each.body["state"] == "on"
+        if told(each)["state"] == "on"
     }
     assert on == {"chatter": 30.0, "stuck_on": 120.0, "no_activity": 600.0}
-    over = [each for each in drafts if each.stream is Stream.EVENT and each.body["state"] == "off"]
+    over = [each for each in drafts if each.stream is Stream.EVENT and told(each)["state"] == "off"]
     assert over
-    assert all("since_s" not in each.body for each in over)
+    assert all("since_s" not in told(each) for each in over)

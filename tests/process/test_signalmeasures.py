@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 from edge.core.edge import Contact
 from edge.process.approachsignal import ApproachSignal, SignalSetup
 from edge.process.debounce import Debouncer, LineEvent
+from edge.process.merge import merge_bodies
 from edge.process.phase import PhaseSetup
 from edge.process.signalmeasures import SignalLane, merge_measures
-from tests.kit.engine import MINUTE, MS, S, found, presences
+from edge.wire.contract.body import body_map
+from edge.wire.contract.signal import Signal
+from tests.kit.engine import MINUTE, MS, PAIR, S, engine, found, presences
 
 GREEN = PhaseSetup("north_green", "north", "green")
 MINUTES = (MINUTE, 2 * MINUTE, 3 * MINUTE)
@@ -47,7 +50,7 @@ class SignalRun:
             changes[name] = line.take(end_ns)
         reported = self.signal.figures(self.start, end_ns, changes)
         self.start = end_ns
-        return reported
+        return msgspec.to_builtins(reported)  # type: ignore[no-any-return]
 
     def reborn(self) -> None:
         state = msgspec.json.decode(msgspec.json.encode(self.signal.snapshot()))
@@ -222,13 +225,19 @@ def test_windows_restarts_and_merging_change_nothing(
 
     (whole,) = play(MINUTES[-1:])
     a, b, c = play(MINUTES)
-    assert (
-        merge_measures(merge_measures(a, b), c) == merge_measures(a, merge_measures(b, c)) == whole
-    )
+    assert merged(merged(a, b), c) == merged(a, merged(b, c)) == whole
+
+
+def merged(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
+    both = merge_measures(msgspec.convert(a, Signal), msgspec.convert(b, Signal))
+    return msgspec.to_builtins(both)  # type: ignore[no-any-return]
+
+
+FIGURES = {"cycles": 2, "green_us": 9, "red_us": 5, "arrivals": 3, "arrivals_on_green": 1}
 
 
 def test_a_window_without_figures_does_not_count_in_a_sum() -> None:
-    assert (
-        merge_measures({"cycles": 2}, None) == merge_measures(None, {"cycles": 2}) == {"cycles": 2}
-    )
-    assert merge_measures(None, None) == {}
+    lane, some = body_map(engine(PAIR).close(S)[0].body), {"signal": FIGURES}
+    assert merge_bodies({**lane, **some}, lane)["signal"] == some["signal"]
+    assert merge_bodies(lane, {**lane, **some})["signal"] == some["signal"]
+    assert "signal" not in merge_bodies(lane, lane)

@@ -27,6 +27,7 @@ from tests.kit.engine import (
     presences,
 )
 from tests.kit.randomsite import SITE, SiteInput, worlds
+from tests.kit.told import told
 from tests.process.windows import SLOW, feed, packed
 
 
@@ -62,9 +63,9 @@ def play(
         records = made.close(end)
         ticks += made.ticks
         on_us.append({
-            each.source: each.body["on_us"]
+            each.source: told(each)["on_us"]
             for each in records
-            if each.body.get("on_us") is not None
+            if told(each).get("on_us") is not None
         })  # fmt: skip
     return ticks, on_us
 

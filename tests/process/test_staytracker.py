@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from edge.core.edge import Contact
-from edge.process.baywindow import merge_bays
+from edge.process.merge import merge_bodies
 from tests.kit.engine import MINUTE, MS, S
+from tests.kit.told import told
 from tests.process.test_baywindow import BayRun
 
 # Moments in milliseconds; a level, or None where nobody watches from there on.
@@ -64,7 +65,7 @@ def test_restarts_and_batches_change_nothing(
     one, other = played(reported, (), 0), played(reported, cuts, restart)
     assert one.bodies == other.bodies
     assert one.events == other.events
-    states = [each.body["state"] for each in one.events]
+    states = [told(each)["state"] for each in one.events]
     assert all(a != b for a, b in pairwise(states)), "on and off take turns"
     assert states[:1] in ([], ["on"])
 
@@ -107,7 +108,7 @@ def test_merging_is_associative_to_the_byte(
 ) -> None:
     bodies = played(contacts(changes), (), 0).bodies
     a, b, c = bodies[first : first + 3]
-    left, right = merge_bays(merge_bays(a, b), c), merge_bays(a, merge_bays(b, c))
+    left, right = merge_bodies(merge_bodies(a, b), c), merge_bodies(a, merge_bodies(b, c))
     assert msgspec.json.encode(left) == msgspec.json.encode(right)
     assert (left["occupied"], left["since_s"]) == (c["occupied"], c["since_s"])
     for key in ("occupied_us", "arrivals", "departures", "overstays", "overstay_us"):

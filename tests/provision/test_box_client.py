@@ -10,25 +10,18 @@ from edge.identity.claim import parse_claim
 from edge.identity.floorclock import FloorClock
 from edge.identity.identitybundle import EnrolmentTarget
 from edge.provision import operatordocs
+from tests.kit.clock import NONE, NTP, JumpingClock
 from tests.kit.enrolment import EnrolmentServer
 
 SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
 
 
-class WrongClock:
+def wrong_clock(wall: datetime | None) -> JumpingClock:
     """Of a box: wrong, or not there."""
-
-    def __init__(self, wall: datetime | None) -> None:
-        self._wall = wall
-
-    def mono_s(self) -> float:
-        return 0.0
-
-    def wall(self) -> datetime | None:
-        return self._wall
-
-    def sleep(self, seconds: float) -> None:
-        raise AssertionError("nothing waits here")
+    clock = JumpingClock(0, NONE if wall is None else NTP)
+    if wall is not None:
+        clock.set_wall(wall)
+    return clock
 
 
 @pytest.mark.parametrize(
@@ -39,7 +32,7 @@ def test_a_box_enrols_is_configured_and_renews(
 ) -> None:
     folder = tmp_path / "identity"
     folder.mkdir()
-    state, watch = statefolder.StateFolder(folder), FloorClock(WrongClock(wall), folder)
+    state, watch = statefolder.StateFolder(folder), FloorClock(wrong_clock(wall), folder)
     data = world.claim(site="s17")
     claim = parse_claim(data)
     home, ca, key = EnrolmentTarget.of(claim), claim.ca.encode(), keys.make_key(False)

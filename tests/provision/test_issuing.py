@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_of_a_request_the_key_counts_and_no_wish(world: EnrolmentServer) -> None
         x509.BasicConstraints(ca=True, path_length=3),
         x509.SubjectAlternativeName([x509.DNSName("other.example")]),
     )
-    done = issue(world, BROKER._replace(csr=request(world, "mq-1", *wishes, box=box)))
+    done = issue(world, replace(BROKER, csr=request(world, "mq-1", *wishes, box=box)))
     assert not [each for each in done.written if each.suffix == ".key"]
     made = certificate(world, "mq-1")
     assert made.public_key() == box.key.public_key()
@@ -120,21 +121,21 @@ def test_a_request_of_another_or_of_nobody_is_refused(world: EnrolmentServer) ->
     torn.write_bytes(DeviceKey().csr(name="mq-1")[:-9])
     for path, word in ((request(world, "mq-2"), "common name"), (torn, "PKCS#10")):
         with pytest.raises(ConfigError, match=word):
-            issue(world, BROKER._replace(csr=path))
+            issue(world, replace(BROKER, csr=path))
 
 
 @pytest.mark.parametrize(
     ("wanted", "word"),
     [
-        *((BROKER._replace(name=name), "name has") for name in ("a", "MQ-1", "../x", "mq/1", "")),
-        (BROKER._replace(name="platform-3"), "name has"),
+        *((replace(BROKER, name=name), "name has") for name in ("a", "MQ-1", "../x", "mq/1", "")),
+        (replace(BROKER, name="platform-3"), "name has"),
         *(
-            (PLATFORM._replace(name=name), "is called")
+            (replace(PLATFORM, name=name), "is called")
             for name in ("mq-1", "Platform", "platform/x")
         ),
-        (BROKER._replace(hosts=()), "--dns, --ip"),
-        (BROKER._replace(hosts=("broker city",)), "neither a host name"),
-        (PLATFORM._replace(hosts=HOSTS), "is a client"),
+        (replace(BROKER, hosts=()), "--dns, --ip"),
+        (replace(BROKER, hosts=("broker city",)), "neither a host name"),
+        (replace(PLATFORM, hosts=HOSTS), "is a client"),
     ],
 )
 def test_what_has_no_name_or_no_place_gets_nothing(
@@ -152,7 +153,7 @@ def test_no_box_has_a_broker_s_name_and_no_broker_a_box_s(world: EnrolmentServer
     assert (reply.status, reply.code) == (403, "forbidden")
     world.enrolled(DeviceKey("gw-17"))
     with pytest.raises(ConfigError, match="a box has the name gw-17"):
-        issue(world, BROKER._replace(name="gw-17"))
+        issue(world, replace(BROKER, name="gw-17"))
 
 
 def test_who_renews_has_both_until_all_are_revoked(world: EnrolmentServer) -> None:
@@ -172,7 +173,7 @@ def test_who_renews_has_both_until_all_are_revoked(world: EnrolmentServer) -> No
 
 
 def test_a_revoked_key_does_not_come_back_with_a_request(world: EnrolmentServer) -> None:
-    wanted = PLATFORM._replace(csr=request(world, "platform-2", box=DeviceKey()))
+    wanted = replace(PLATFORM, csr=request(world, "platform-2", box=DeviceKey()))
     issue(world, wanted)
     revoke(world, "platform-2")
     with pytest.raises(ConfigError, match="was revoked: make"):
@@ -217,7 +218,7 @@ def test_a_foreign_database_and_one_of_a_later_version_are_left_alone(tmp_path: 
 def test_the_request_s_own_text_is_read_from_pem_too(world: EnrolmentServer) -> None:
     path = request(world, "platform-2")
     path.write_bytes(x509.load_der_x509_csr(path.read_bytes()).public_bytes(PEM))
-    assert issue(world, PLATFORM._replace(csr=path)).named.kind is NamedKind.PLATFORM
+    assert issue(world, replace(PLATFORM, csr=path)).named.kind is NamedKind.PLATFORM
 
 
 def _listed(world: EnrolmentServer, serial: int) -> bool:

@@ -152,24 +152,27 @@ def test_the_crl_is_written_again_each_hour_and_after_a_revocation(world: Enrolm
     assert running is not None
     publisher = CrlPublisher(
         world.home, world.home.policy(), running.store, world.home.authority(),
-        lambda: world.now, world.log.append,
+        world.clock, world.log.append,
     )  # fmt: skip
 
     def updated() -> object:
         return x509.load_pem_x509_crl(world.home.crl.read_bytes()).last_update_utc
 
-    publisher.tick(0.0)
+    publisher.tick()
     before = updated()
     world.pass_days(0.1)
-    publisher.tick(LOOK_S * 2)
+    world.clock.passes(LOOK_S * 2)
+    publisher.tick()
     assert updated() == before
     world.enrolled(DeviceKey())
     running.store.refuse(running.store.find("gw-17")[0].claim, world.now, "superseded")
-    publisher.tick(LOOK_S * 4)
+    world.clock.passes(LOOK_S * 2)
+    publisher.tick()
     assert updated() != before
     before = updated()
     world.pass_days(0.1)
-    publisher.tick(FRESH_S + LOOK_S * 4)
+    world.clock.passes(FRESH_S)
+    publisher.tick()
     assert updated() != before
 
 
@@ -181,10 +184,10 @@ def test_a_stick_takes_the_place_of_the_network(world: EnrolmentServer) -> None:
     (stick / approvals.REQUEST).write_bytes(x509.load_der_x509_csr(box.csr()).public_bytes(PEM))
     store = world.running.store
     with pytest.raises(approvals.CodeMismatchError):
-        approvals.sign_offline(world.home, store, stick, "AAAA-AAAA", lambda: world.now)
+        approvals.sign_offline(world.home, store, stick, "AAAA-AAAA", world.clock)
     assert not (stick / approvals.CERTIFICATE).exists()
     for _ in range(2):  # twice is as good as once
-        approvals.sign_offline(world.home, store, stick, None, lambda: world.now)
+        approvals.sign_offline(world.home, store, stick, None, world.clock)
     made = x509.load_pem_x509_certificate((stick / approvals.CERTIFICATE).read_bytes())
     assert made.public_key() == box.key.public_key()
     made.verify_directly_issued_by(
@@ -193,4 +196,4 @@ def test_a_stick_takes_the_place_of_the_network(world: EnrolmentServer) -> None:
     other = DeviceKey()
     (stick / approvals.REQUEST).write_bytes(other.csr())
     with pytest.raises(approvals.OfflineDeniedError, match="another key"):
-        approvals.sign_offline(world.home, store, stick, None, lambda: world.now)
+        approvals.sign_offline(world.home, store, stick, None, world.clock)

@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 
 import drivers
-from edge.acquire.clock import Discipline, SystemClock
+from edge.acquire.clock import SystemClock
 from edge.config import load_site
 from edge.core import Stamp
 from edge.core.release import RELEASED_NS
 from edge.gateway.daemon import Daemon, know_the_past
+from edge.kernelclock import Discipline
 from edge.outbox import AsyncOutbox, ClockMark
 from edge.uplink.sender import Sender
 from tests.kit.broker import Mosquitto
@@ -42,7 +43,7 @@ FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1
 SYNCED = """
 import sys
 from edge.acquire import clock
-clock.SystemClock.__init__.__kwdefaults__["kernel"] = lambda: clock.Discipline(True, 0)
+clock.SystemClock.__init__.__kwdefaults__["kernel"] = lambda: Discipline(True, 0)
 from edge.cli.main import main
 sys.exit(main())
 """

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from edge.core import Draft, Envelope, Record, RecordKey, Stream, TimeQuality
 from edge.core.numbers import decode_steps
 from edge.uplink import manifests as module
-from edge.uplink.manifests import REDATED_LIMIT, SEGMENT_RECORDS, Manifests
+from edge.uplink.manifests import REDATED_LIMIT, SEGMENT_RECORDS, Manifests, Signature
 from edge.wire import CHAIN_START, chain_map, decode, encode
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
+from edge.wire.contract.boxevent import PreviousEpoch
+from tests.kit.told import told
 
 EPOCH = 4294967299
 NTP = Moment(3, 5_000, 1_790_000_000_005_000, TimeQuality.NTP)
@@ -46,7 +48,7 @@ def chain(records: list[Record]) -> str:
 
 
 def bodies(drafts: list[Draft]) -> list[dict[str, Any]]:
-    return [dict(draft.body) for draft in drafts]
+    return [told(draft) for draft in drafts]
 
 
 def test_a_stream_in_order_is_one_segment() -> None:
@@ -57,7 +59,7 @@ def test_a_stream_in_order_is_one_segment() -> None:
     assert manifests.due(0, all_=False) == []
     (draft,) = manifests.due(7, all_=True)
     assert (draft.stream, draft.source, draft.from_ns, draft.to_ns) == ("manifest", "air", 7, 7)
-    assert draft.body == {
+    assert told(draft) == {
         "epoch_of": EPOCH, "stream_of": "air", "first": 1, "last": 5, "count": 5,
         "seqs": [[1, 5, 1]], "sha256": chain(records), "clock": [NTP.packed()],
     }  # fmt: skip
@@ -142,17 +144,17 @@ def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> No
 
 
 def test_the_opening_names_the_former_epoch() -> None:
-    draft = Manifests().opening(EPOCH, {"epoch": 5, "last": {"air": 812}}, 3)
-    assert draft.body["former"] == {"epoch": 5, "last": {"air": 812}}
-    assert draft.body["count"] == 0
+    draft = Manifests().opening(EPOCH, PreviousEpoch(epoch=5, last={"air": 812}), 3)
+    assert told(draft)["former"] == {"epoch": 5, "last": {"air": 812}}
+    assert told(draft)["count"] == 0
 
 
 def test_a_signature_is_over_all_the_rest() -> None:
     seen: list[dict[str, Any]] = []
 
-    def sign(body: Any) -> dict[str, str]:
-        seen.append(dict(body))
-        return {"alg": "ed25519", "sig": "c2ln", "cert_sha256": "00"}
+    def sign(body: Any) -> Signature:
+        seen.append(msgpack.unpackb(msgpack.packb(body)))
+        return Signature("ed25519", "00", "c2ln")
 
     manifests = Manifests(sign)
     manifests.handed(record(1), NTP)
@@ -293,7 +295,8 @@ def test_a_snapshot_holds_a_segment_until_its_draft_is_kept() -> None:
     manifests.handed(record(1), NTP)
     drafts = manifests.due(0, all_=True)
     before = manifests.changes
-    assert [each[4] for each in manifests.snapshot()["open"]] == [bytes.fromhex(chain([record(1)]))]
+    state: Any = manifests.snapshot()
+    assert [each[4] for each in state["open"]] == [bytes.fromhex(chain([record(1)]))]
     assert manifests.snapshot(drafts)["open"] == []
     manifests.mark_durable(before, [])
     assert manifests.changed, "the draft is not kept yet"

@@ -529,5 +529,5 @@ def test_a_row_lives_as_it_must_whatever_broker_and_platform_do() -> None:
     ):
         run_state_machine_as_test(
             RowLife,
-            settings=settings(max_examples=examples(600), stateful_step_count=30, deadline=None),
+            settings=settings(max_examples=examples(1000), stateful_step_count=40, deadline=None),
         )

@@ -12,11 +12,13 @@ from edge.uplink.timestamps import (
     BOOTS_LIMIT,
     MOMENTS_OWNER,
     REREAD_NS,
+    VERSION,
     Timestamper,
     UsedMoments,
     manifest_moment,
 )
 from edge.wire.clockmoments import Moment
+from edge.wire.keptstate import pack_state
 from tests.kit.clock import NONE, NTP, NTS, RTC
 from tests.uplink.test_sendqueue_order import StoredRows
 
@@ -146,7 +148,7 @@ async def test_while_a_moment_is_kept_the_clock_may_be_set_again() -> None:
 async def test_a_record_of_a_former_epoch_may_have_been_dated_by_what_former_ones_used() -> None:
     store = MarkedRows()
     stepped = Moment(1, 0, (WALL + 400 * 86_400 * S) // 1000, NTP)
-    store.kept.append({MOMENTS_OWNER: UsedMoments().state_with([stepped])})
+    store.kept.append({MOMENTS_OWNER: pack_state(VERSION, UsedMoments().snapshot([stepped]))})
     dating = Timestamper(store, 9, 2)
     await dating.prepare([record(1), record(9), record(9, 2)])
     _, (by, *former) = dating.date(record(1), backfilled=True, redelivered=False)

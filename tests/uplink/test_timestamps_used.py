@@ -6,6 +6,7 @@ import pytest
 from edge.core import TimeQuality
 from edge.uplink.timestamps import BOOT_MOMENTS, BOOTS, VERSION, UsedMoments
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
+from edge.wire.keptstate import pack_state
 
 NTP = Moment(3, 5_000, 1_790_000_000_005_000, TimeQuality.NTP)
 BEFORE_US = 1_780_000_000_000_000
@@ -14,7 +15,7 @@ FLOOR = Moment(3, 5_000, 1_790_000_000_005_000, TimeQuality.FLOOR, BEFORE_US)
 
 def used(*moments: Moment) -> UsedMoments:
     """As the next process reads it."""
-    return UsedMoments(UsedMoments().state_with(moments))
+    return UsedMoments(pack_state(VERSION, UsedMoments().snapshot(moments)))
 
 
 def test_what_is_kept_is_no_news_and_what_dates_otherwise_is() -> None:
@@ -33,7 +34,7 @@ def test_only_what_former_processes_used_is_former() -> None:
     kept = used(NTP)
     kept.add([FLOOR])
     assert (kept.former(3), kept.former(4)) == ((NTP,), ())
-    again = UsedMoments(kept.state_with([NTP._replace(boot=4)]))
+    again = UsedMoments(pack_state(VERSION, kept.snapshot([NTP._replace(boot=4)])))
     assert (again.former(3), again.former(4)) == ((NTP, FLOOR), (NTP._replace(boot=4),))
     assert kept.news([NTP._replace(boot=4)]), "the state alone is not kept yet"
 

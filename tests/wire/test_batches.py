@@ -9,6 +9,7 @@ import pytest
 from edge.core import GOOD, Reason, Sweep, all_good, bad, uncertain
 from edge.wire import WireError, raw_body, raw_sweeps
 from edge.wire import batches as module
+from edge.wire.contract.body import body_map
 
 TABLE: dict[str, Any] = {
     "rows": 2, "points": ["pm", "t"], "sources": ["hut", "mast"], "src": ["*", [0, 1]],
@@ -109,7 +110,7 @@ def test_just_as_many_values_as_are_allowed_are_read(monkeypatch: pytest.MonkeyP
 )  # fmt: skip
 def test_a_column_takes_the_least_room_that_brings_it_back(numbers: list[Any], code: str) -> None:
     sweeps = [Sweep("a", (n + 1) * 1000, (value,), all_good(1)) for n, value in enumerate(numbers)]
-    body = raw_body({"a": ["p"]}, sweeps)
+    body = body_map(raw_body({"a": ["p"]}, sweeps))
     ((column,),) = [table["cols"] for table in msgpack.unpackb(zlib.decompress(body["tables"]))]
     assert column[0] == code
     _, back = raw_sweeps(body)
@@ -126,7 +127,7 @@ def test_what_is_absent_costs_no_more_than_the_value_before_it() -> None:
         Sweep("a", 3000, (None, None), (crc, crc)),
         Sweep("a", 4000, (7, 1), (warm, crc)),
     ]
-    body = raw_body({"a": ["p", "q"]}, sweeps)
+    body = body_map(raw_body({"a": ["p", "q"]}, sweeps))
     (table,) = msgpack.unpackb(zlib.decompress(body["tables"]))
     assert table["cols"] == [["=", 7], ["=", 1]]
     assert table["q"] == [

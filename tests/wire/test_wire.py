@@ -37,7 +37,9 @@ from edge.wire import (
     raw_body,
     raw_sweeps,
 )
+from edge.wire.contract.body import body_map
 from tests.kit.clock import NONE, NTP
+from tests.kit.told import told
 from tests.long import examples
 
 S = 1_000_000_000
@@ -175,7 +177,7 @@ def _order(sweep: Sweep) -> tuple[int, str, str]:
 @settings(max_examples=examples(150), deadline=None)
 @given(sweeps())
 def test_batches_come_back_as_they_were(given_sweeps: list[Sweep]) -> None:
-    body = raw_body(POINTS, given_sweeps)
+    body = body_map(raw_body(POINTS, given_sweeps))
     payload = encode(record(body, Stream.RAW, ""), ENVELOPE, GW, "json")
     assert payload.content_type == RAW
     decode(RAW_TOPIC, payload.data, RAW)
@@ -195,7 +197,7 @@ def test_what_is_no_number_never_comes_out_as_one() -> None:
         Sweep("m1", S, (float("nan"), float("inf"), 1), all_good(3)),
         Sweep("m1", 2 * S, (1.5, 2.5, None), all_good(3)),
     ]
-    _, (first, second) = raw_sweeps(raw_body(POINTS, wild))
+    _, (first, second) = raw_sweeps(body_map(raw_body(POINTS, wild)))
     assert first.values == (None, None, 1)
     assert first.qualities == (bad(Reason.RANGE), bad(Reason.RANGE), GOOD)
     assert second.values == (1.5, 2.5, None)
@@ -211,14 +213,16 @@ def test_twenty_values_a_sweep_take_less_than_six_bytes_each() -> None:
         for n in range(20)
     ]
     draft = Draft(Stream.RAW, "", 0, 2 * S, raw_body(points, made))
-    payload = encode(record(draft.body, Stream.RAW, ""), ENVELOPE, GW, "msgpack")
+    payload = encode(record(told(draft), Stream.RAW, ""), ENVELOPE, GW, "msgpack")
     overhead = len(RAW_TOPIC) + len(RAW) + 10
     assert (len(payload.data) + overhead) / 400 < 6
 
 
 def test_json_shows_a_batch_with_its_qualities() -> None:
     made = [Sweep("air", 5 * S, (None,), (bad(Reason.SILENT),))]
-    payload = encode(record(raw_body(POINTS, made), Stream.RAW, ""), ENVELOPE, GW, "msgpack")
+    payload = encode(
+        record(body_map(raw_body(POINTS, made)), Stream.RAW, ""), ENVELOPE, GW, "msgpack"
+    )
     (message,) = decode(RAW_TOPIC, payload.data, RAW)
     shown = json.loads(json.dumps(message.data))
     assert shown["points"] == {"air": ["pm"]}
@@ -252,7 +256,7 @@ JSONLIKE = st.recursive(
 HEADER = msgpack.unpackb(encode(record(), ENVELOPE, GW, "msgpack").data)
 RAW_HEADER = msgpack.unpackb(
     encode(
-        record(raw_body(POINTS, [Sweep("air", S, (1.5,), all_good(1))]), Stream.RAW, ""),
+        record(body_map(raw_body(POINTS, [Sweep("air", S, (1.5,), all_good(1))])), Stream.RAW, ""),
         ENVELOPE, GW, "msgpack",
     ).data
 )  # fmt: skip

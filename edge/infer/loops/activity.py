@@ -192,7 +192,7 @@ class LaneActivity:
         for quiet in self._quiet.values():
             quiet.missing(gap_s)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like."""
         return {
             "lanes": {lane: quiet.snapshot() for lane, quiet in self._quiet.items()},

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from edge.core import Draft, Stream
 from edge.infer.loops.loopjudge import LoopVerdict
+from edge.wire.contract.event import SensorFault
+from edge.wire.contract.terms import LoopFault
+from edge.wire.contract.terms import LoopPart as Part
 
 FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "stuck_on": (
@@ -89,29 +92,27 @@ def loop_fault_event(at_ns: int, v: LoopVerdict, fault: str, beside: Sequence[st
     on = v.fault == fault
     better = f"{v.lane}: the {v.part} loop does not have the fault {fault}; its fault is"
     better += f" {v.fault} (decided by the {v.by})."
-    body: dict[str, Any] = {
-        "event": "sensor_fault",
-        "state": "on" if on else "off",
-        "by": v.by,
-        "fault": fault,
-        "part": v.part,
-        "score": v.score,
-        "text": fault_text(v, beside) if on or v.fault is None else better,
-    }
+    body = SensorFault(
+        state="on" if on else "off",
+        by=v.by,
+        fault=cast("LoopFault", fault),
+        part=cast("Part", v.part),
+        score=v.score,
+        text=fault_text(v, beside) if on or v.fault is None else better,
+    )
     if v.fault is not None and v.doubt_ns is not None:
-        body["since_s"] = round(max(0.0, (at_ns - v.doubt_ns) / 1e9), 3)
+        body.since_s = round(max(0.0, (at_ns - v.doubt_ns) / 1e9), 3)
     return Draft(Stream.EVENT, v.lane, at_ns, at_ns, body)
 
 
 def unwatched_loop_event(at_ns: int, lane: str, part: str, fault: str) -> Draft:
     """A fault was reported when the configuration gave up its loop: nobody else would clear it."""
-    body: dict[str, Any] = {
-        "event": "sensor_fault",
-        "state": "off",
-        "fault": fault,
-        "part": part,
-        "text": f"{lane}: the {part} loop is no longer watched, so the fault is closed.",
-    }
+    body = SensorFault(
+        state="off",
+        fault=cast("LoopFault", fault),
+        part=cast("Part", part),
+        text=f"{lane}: the {part} loop is no longer watched, so the fault is closed.",
+    )
     return Draft(Stream.EVENT, lane, at_ns, at_ns, body)
 
 
@@ -168,11 +169,11 @@ class FaultReporter:
     def _take_process_event(self, draft: Draft) -> bool:
         """Whether the draft is to be passed on."""
         body = draft.body
-        if body.get("event") != "sensor_fault":
+        if not isinstance(body, SensorFault):
             return True
-        fault = str(body.get("fault"))
-        key = (draft.source, str(body.get("part") or "lead"), EQUIVALENT_FAULTS.get(fault, fault))
-        up = body.get("state") == "on"
+        fault = str(body.fault)
+        key = (draft.source, str(body.part or "lead"), EQUIVALENT_FAULTS.get(fault, fault))
+        up = body.state == "on"
         if up and self._own_faults.get(key[:2]) in (key[2], EXPLAINING_FAULT):
             self._suppressed.add(key)
             return False
@@ -186,7 +187,7 @@ class FaultReporter:
         self._suppressed.discard(key)
         return True
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like."""
         return {
             "theirs": sorted(list(key) for key in self._process_faults),

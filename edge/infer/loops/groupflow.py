@@ -63,7 +63,7 @@ class GroupFlow:
             ]
         return out
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like."""
         return {"|".join(group): snapshot_ratios(s) for group, s in self._shares.items()}
 

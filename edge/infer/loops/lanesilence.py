@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 from edge.infer.loops.evidence import LaneGroup
@@ -44,7 +45,8 @@ PACE_S: Final = 2 * 86_400.0  # over which its usual pace is known
 LONG_S: Final = 24 * 3600.0  # of a lane whose pace is not known, or that is not alone
 
 
-class RoleDefaults(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RoleDefaults:
     """What is believed of a lane by its role.
 
     `share`: of the next lane's traffic, before any was learned (low: it is learned soon).
@@ -250,7 +252,7 @@ class LaneSilence:
     def _over(due: ExpectedCount, least: float) -> bool:
         return due.due >= due.limit(least, USUAL_TIMES)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like; one to two kilobytes."""
         rest = (self.idle_s, self._watched_s, self._week_most, self._age_s)
         return {

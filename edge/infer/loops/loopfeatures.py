@@ -137,7 +137,7 @@ class LoopFeatures:
         row += (float(mate is not None), float(len(beside)))
         return row
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like, five digits of each number."""
         loops = {"|".join(key): snapshot_memory(memory) for key, memory in self.memory.items()}
         return {"loops": loops, "across": self._across.snapshot()}

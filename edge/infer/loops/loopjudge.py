@@ -278,7 +278,7 @@ class LoopJudge:
         for flag in self._flags.values():
             flag.low_s = 0.0
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """State as of the last slot, JSON-like; a few kilobytes a loop."""
         return {
             "v": VERSION,
@@ -311,7 +311,7 @@ class LoopJudge:
             log.warning("loops: what another model had smoothed is discarded")
         return same
 
-    def snapshot_flags(self) -> dict[str, Any]:
+    def snapshot_flags(self) -> dict[str, object]:
         """The flags that are up, small, to be kept with every window."""
         return {"|".join(key): f.snapshot() for key, f in self._flags.items() if f.fault}
 

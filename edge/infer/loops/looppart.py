@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from edge.core import DoubtedLoop, Draft, LoopTick
 from edge.infer.loops.faultreporter import (
@@ -16,10 +16,13 @@ from edge.infer.loops.loopjudge import LoopJudge
 from edge.infer.modelguard import ModelGuard
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
+from edge.wire.contract.terms import LoopFault
+from edge.wire.contract.terms import LoopPart as Part
+from edge.wire.contract.traffic import LoopDoubt
 
 SHOWN_SCORE: Final = 0.05  # a score that is worth a place in the record
 
-LoopNotes = dict[str, dict[str, Any]]  # part: score and fault
+LoopNotes = dict[Part, LoopDoubt]
 
 
 class LoopPart:
@@ -61,11 +64,11 @@ class LoopPart:
         up |= {DoubtedLoop(v.lane, v.part, v.fault) for v in verdicts if v.fault}
         self.doubts = up
         for v in verdicts:
-            note = self._notes.setdefault(v.lane, {})
+            note, part = self._notes.setdefault(v.lane, {}), cast("Part", v.part)
             if v.score > SHOWN_SCORE or v.fault is not None:
-                note[v.part] = {"score": v.score, "fault": v.fault}
+                note[part] = LoopDoubt(score=v.score, fault=cast("LoopFault | None", v.fault))
             else:
-                note.pop(v.part, None)
+                note.pop(part, None)
             if v.change == "on":
                 self._texts[v.lane, v.part] = fault_text(v, self.loops.beside(v.lane, v.part))
         for tick in ticks:
@@ -95,7 +98,7 @@ class LoopPart:
         self.loops.missing(gap_s)
         self._notes.clear()
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """State as of the last window, JSON-like; large, and written seldom."""
         return self.loops.snapshot()
 
@@ -103,7 +106,7 @@ class LoopPart:
         """See `LoopJudge.restore`."""
         return self.loops.restore(saved)
 
-    def snapshot_flags(self) -> dict[str, Any]:
+    def snapshot_flags(self) -> dict[str, object]:
         """What must be kept with every window: flags that are up, and what was reported."""
         up = {"model": self.guard.sha256, "raised": self.loops.snapshot_flags()}
         return {**self._fault_reporter.snapshot(), **up}

@@ -171,7 +171,7 @@ class _Loop:
         free, on = sorted(self.free), sorted(self.on)
         return int(_vehicles(free, on)) - int(_vehicles(on, free))
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like. Without the last moment: nobody knows what was between two starts."""
         return {
             "free": [round(v, 3) for v in self.free],

@@ -182,7 +182,7 @@ class SilentSite:
             self._idle_s = self._due = 0.0
             self._by_hours = True
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """JSON-like; some 3 kB."""
         return {
             "hours": [[_short(count), round(seen_s, 1)] for count, seen_s in self._hours],

@@ -7,7 +7,7 @@ that steps between two blocks of a reading nor a single damaged value makes an e
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from edge.core.point import Point
 from edge.core.record import Draft
@@ -16,6 +16,7 @@ from edge.process.gaugewindow import GaugeFigure, GaugeWindow
 from edge.process.plausibility.registerchecks import RegisterCheck, register_checks
 from edge.process.plausibility.relations import Judgement, Relation, point_relations
 from edge.process.registerwindow import RegisterWindow
+from edge.wire.contract.terms import Contradiction
 
 MIN_READINGS: Final = 3  # in a window: one may have been cut by a load that steps
 TWO_DEVICES: Final = "two_devices"
@@ -112,7 +113,7 @@ class Plausibility:
         self._doubt(doubted)
         return events + self._doubled(start_ns, end_ns)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot: of each check what is reported, and what it has gathered."""
         gathered = {each.name: each.snapshot() for each in self.trackers}
         return {
@@ -168,7 +169,7 @@ class Plausibility:
         return found, apart
 
     def _fault_event(
-        self, fault: str, on: bool, at_ns: int, checks: Iterable[Check], look: str
+        self, fault: Contradiction, on: bool, at_ns: int, checks: Iterable[Check], look: str
     ) -> Draft:
         keys = dict.fromkeys(key for check in checks for key in check.keys)
         known = [key for key in keys if key in self.gauges or key in self.totals]
@@ -209,8 +210,8 @@ class Plausibility:
         return {key: figure.mean for key, figure in figures if figure is not None}
 
 
-def faults_over(state: Mapping[str, Any], now: Plausibility | None) -> Iterator[str]:
+def faults_over(state: Mapping[str, Any], now: Plausibility | None) -> Iterator[Contradiction]:
     """The faults of what a state has up and nobody checks any more."""
     for name, (up, *_) in state.items():
         if up and (now is None or not now.knows(name)):
-            yield name.partition(" ")[0]
+            yield cast("Contradiction", name.partition(" ")[0])

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from edge.core.point import Point
 from edge.process.gaugewindow import GaugeFigure
 from edge.process.plausibility.relations import PHASES, QUIET_W, Judgement
+from edge.wire.contract.terms import Contradiction
 
 HOUR_NS: Final = 3_600_000_000_000
 WS_PER_KWH: Final = 3.6e6
@@ -42,7 +43,7 @@ class RegisterCheck(Protocol):
     """
 
     @property
-    def fault(self) -> str: ...
+    def fault(self) -> Contradiction: ...
     @property
     def name(self) -> str: ...
     @property
@@ -101,7 +102,7 @@ class DirectionCheck:
     power: str
     taken: tuple[str, ...]
     given: tuple[str, ...]
-    fault: str = "direction"
+    fault: Contradiction = "direction"
     look: str = (
         "a current transformer mounted backwards would change the sign of power and the register "
         "that grows, so the sign convention of the meter is the cause: "
@@ -165,7 +166,7 @@ class OneWayCheck:
     """
 
     phase: str
-    fault: str = "backwards"
+    fault: Contradiction = "backwards"
     hold_s: float = 0.0
     windows: int = 1  # such a stretch needs no second one
     _ns: int = 0
@@ -237,7 +238,7 @@ class PhaseSumCheck:
     whole: str
     parts: tuple[str, ...]
     other: str
-    fault: str = "phase_sum"
+    fault: Contradiction = "phase_sum"
     look: str = (
         "a phase or its transformer belongs to another meter, or two devices have one address"
     )

@@ -16,6 +16,7 @@ from typing import Final
 
 from edge.core.point import Point
 from edge.process.gaugewindow import GaugeFigure
+from edge.wire.contract.terms import Contradiction
 
 PHASES: Final = ("_l1", "_l2", "_l3")
 TENTH: Final = 1.1
@@ -46,7 +47,7 @@ class Relation:
     What one fault does `where`, as in a phase, is sent once, however many relations it hurts.
     """
 
-    fault: str
+    fault: Contradiction
     where: str
     keys: tuple[str, ...]
     judge: Callable[[Sequence[GaugeFigure]], Judgement]

@@ -2,11 +2,13 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from edge.process.debounce import RISE, UNOBSERVED, LineEvent
 from edge.process.traffic.passage import Kind
 
+ActivityFault = Literal["chatter", "no_activity"]
+ACTIVITY_FAULTS: Final[tuple[ActivityFault, ...]] = ("chatter", "no_activity")
 CHATTER_NS: Final = 30_000_000_000
 CHATTER_RISES: Final[Mapping[Kind, int]] = {"vehicle": 37, "bicycle": 90}
 """More than 37 vehicles in 30 s cannot pass a loop (MnDOT IRIS auto-fail). Bicycles ride side by
@@ -37,7 +39,7 @@ class ActivityCheck:
         self.chatter = False
         self.was_chatter = False  # at any time in the open window
         self.silent = False
-        self.faults: list[tuple[int, str, bool]] = []  # (moment, fault, begins?)
+        self.faults: list[tuple[int, ActivityFault, bool]] = []  # (moment, fault, begins?)
 
     def rise(self, at: int) -> None:
         """The loop is occupied anew, debounced."""

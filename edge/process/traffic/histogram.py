@@ -4,9 +4,13 @@ The values are integers in a step. A record carries only the filled stretch of t
 bin `first` on; bin number `bins` holds everything beyond.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, TypeVar
+
+from edge.wire.contract.histogram import Distribution, Histogram, Speeds
+
+Form = TypeVar("Form", bound=Distribution)
 
 PACE_TO_KMH: Final = 3_600_000_000
 """A pace of one nanosecond a metre is this many km/h."""
@@ -20,10 +24,9 @@ class Bins:
     width: int
     count: int
     per_unit: int
-    paced: bool = False  # carries the sum of paces, for the harmonic (space) mean
 
 
-SPEED_BINS: Final = Bins("km/h", width=50, count=40, per_unit=10, paced=True)
+SPEED_BINS: Final = Bins("km/h", width=50, count=40, per_unit=10)
 LENGTH_BINS: Final = Bins("m", width=50, count=60, per_unit=100)
 TIME_BINS: Final = Bins("s", width=500, count=60, per_unit=1000)
 
@@ -47,42 +50,63 @@ class HistogramCounts:
         self.total += value
         self.pace += pace
 
-    def body(self) -> dict[str, Any]:
-        """What a record says of it."""
-        return histogram_body(self.bins, self.counts, self.total, self.pace)
+    def speeds(self) -> Speeds:
+        """What a record says of them, when they are speeds.
+
+        `mean` is the arithmetic mean over vehicles at one place: the time mean. `harmonic` is the
+        harmonic one, from the sum of paces: the space mean, which is what flow is density times.
+        """
+        bins, n, pace = self.bins, sum(self.counts), self.pace
+        first, filled = self._filled()
+        return Speeds(
+            unit="km/h",
+            width=_plain(bins.width / bins.per_unit),
+            bins=bins.count,
+            first=first,
+            counts=filled,
+            n=n,
+            step=1 / bins.per_unit,
+            sum=self.total,
+            mean=self._mean(n),
+            isum=pace,
+            harmonic=round(n * PACE_TO_KMH / pace, 2) if pace else None,
+            p15=percentile(bins, self.counts, 15),
+            p50=percentile(bins, self.counts, 50),
+            p85=percentile(bins, self.counts, 85),
+        )
+
+    def form(self, kind: type[Form]) -> Form:
+        """The same of anything else. All but counts and sums is derived, so equal sums are equal
+        bytes."""
+        bins, n = self.bins, sum(self.counts)
+        first, filled = self._filled()
+        return kind(
+            unit=bins.unit,
+            width=_plain(bins.width / bins.per_unit),
+            bins=bins.count,
+            first=first,
+            counts=filled,
+            n=n,
+            step=1 / bins.per_unit,
+            sum=self.total,
+            mean=self._mean(n),
+            p15=percentile(bins, self.counts, 15),
+            p50=percentile(bins, self.counts, 50),
+            p85=percentile(bins, self.counts, 85),
+        )
 
     def clear(self) -> None:
         """Begin again."""
         self.counts = [0] * (self.bins.count + 1)
         self.total = self.pace = 0
 
+    def _filled(self) -> tuple[int, list[int]]:
+        """The first bin that is filled, and the counts from there to the last."""
+        filled = [index for index, each in enumerate(self.counts) if each]
+        return (filled[0], self.counts[filled[0] : filled[-1] + 1]) if filled else (0, [])
 
-def histogram_body(bins: Bins, counts: Sequence[int], total: int, pace: int) -> dict[str, Any]:
-    """The record's form; all but counts and sums is derived, so equal sums are equal bytes.
-
-    Of speeds, `mean` is the arithmetic mean over vehicles at one place: the time mean. `harmonic`
-    is the harmonic one, from the sum of paces: the space mean, which is what flow is density times.
-    """
-    n = sum(counts)
-    filled = [i for i, each in enumerate(counts) if each]
-    first = filled[0] if filled else 0
-    body: dict[str, Any] = {
-        "unit": bins.unit,
-        "width": _plain(bins.width / bins.per_unit),
-        "bins": bins.count,
-        "first": first,
-        "counts": list(counts[first : filled[-1] + 1]) if filled else [],
-        "n": n,
-        "step": 1 / bins.per_unit,
-        "sum": total,
-        "mean": round(total / (n * bins.per_unit), 2) if n else None,
-    }
-    if bins.paced:
-        body["isum"] = pace
-        body["harmonic"] = round(n * PACE_TO_KMH / pace, 2) if pace else None
-    for name, percent in (("p15", 15), ("p50", 50), ("p85", 85)):
-        body[name] = percentile(bins, counts, percent)
-    return body
+    def _mean(self, n: int) -> float | None:
+        return round(self.total / (n * self.bins.per_unit), 2) if n else None
 
 
 def percentile(bins: Bins, counts: Sequence[int], percent: int) -> float | None:
@@ -99,16 +123,17 @@ def percentile(bins: Bins, counts: Sequence[int], percent: int) -> float | None:
     return _plain(bins.count * bins.width / bins.per_unit)
 
 
-def merge_histograms(bins: Bins, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-    """Two bodies of this scale as one. Raises ValueError when one is of another scale."""
-    counts = [0] * (bins.count + 1)
-    for each in (a, b):
-        if each["unit"] != bins.unit or each["bins"] != bins.count:
+def summed(bins: Bins, parts: Iterable[Histogram]) -> HistogramCounts:
+    """The counts of histograms of this scale as one. Raises ValueError for another scale."""
+    whole = HistogramCounts(bins)
+    for each in parts:
+        if each.unit != bins.unit or each.bins != bins.count:
             raise ValueError(f"not a histogram of {bins.unit} with {bins.count} bins")
-        for index, filled in enumerate(each["counts"], each["first"]):
-            counts[index] += filled
-    pace = a["isum"] + b["isum"] if bins.paced else 0
-    return histogram_body(bins, counts, a["sum"] + b["sum"], pace)
+        for index, filled in enumerate(each.counts, each.first):
+            whole.counts[index] += filled
+        whole.total += each.sum
+        whole.pace += each.isum if isinstance(each, Speeds) else 0
+    return whole
 
 
 def _plain(value: float) -> float:

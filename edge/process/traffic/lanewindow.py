@@ -210,7 +210,7 @@ class LaneWindow:
         qualitycounts.add_count(window.quality, qualitycounts.UNCERTAIN_GAP, trail.late)
         return window
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot, right after a close."""
         last = self._headways.last
         return {

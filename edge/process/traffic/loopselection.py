@@ -5,8 +5,9 @@ The table of it stands in docs/traffic.md, and each of its cells is a test.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final, cast
 
 from edge.core.looptick import LoopPartName
 from edge.core.record import Draft
@@ -14,6 +15,7 @@ from edge.process import qualitycounts
 from edge.process.engineevents import sensor_fault_event
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.traffic.activitycheck import ActivityCheck
+from edge.wire.contract.traffic import LaneHealth
 
 OK: Final = "ok"
 PAIR_STATES: Final = ("swapped", "mismatch")
@@ -44,7 +46,8 @@ SOUND, DOUBT, NOTHING = range(3)  # how much the count of a loop is worth
 PARTS: Final[tuple[LoopPartName, ...]] = ("lead", "trail")
 
 
-class LoopSelection(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LoopSelection:
     """What is made of a lane's window. `counting_loop` is the one that counts; None: neither can.
 
     `sure`: its count is right. `timed`: so is for how long it was occupied. `pair`: both loops
@@ -55,7 +58,7 @@ class LoopSelection(NamedTuple):
     sure: bool
     timed: bool
     pair: bool
-    health: str
+    health: LaneHealth
     reason: str | None
 
 
@@ -72,7 +75,7 @@ def select_loop(lead: str, trail: str | None) -> LoopSelection:
         sure=worth == SOUND,
         timed=worth == SOUND and "mismatch" not in both,
         pair=pair,
-        health=_health(lead, trail),
+        health=cast("LaneHealth", _health(lead, trail)),
         reason=None
         if whole
         else STATE_QUALITIES.get(lead)

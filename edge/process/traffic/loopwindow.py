@@ -1,14 +1,19 @@
 """What the loops of a lane have counted in a window, and how a record says it."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from msgspec import UNSET, UnsetType
 
 from edge.process import qualitycounts
 from edge.process.enginesetup import LaneSetup
 from edge.process.traffic.histogram import LENGTH_BINS, SPEED_BINS, TIME_BINS, HistogramCounts
 from edge.process.traffic.loopselection import LoopSelection
 from edge.process.traffic.passage import Passage, count_by_class
-from edge.process.traffic.singleloopspeed import merge_single_speeds as merged_single
+from edge.process.traffic.singleloopspeed import merge_single_speeds
+from edge.wire.contract.histogram import Lengths, Times
+from edge.wire.contract.single import SingleSpeed, Tailgating
+from edge.wire.contract.traffic import Lane
 
 
 class LoopWindow:
@@ -26,7 +31,7 @@ class LoopWindow:
         # gaps between moving vehicles; those that are too short
         self.followed = self.tailgaters = 0
         self.covered_us = self.on_us = self.queue_ns = 0
-        self.single: dict[str, Any] | None = None  # speed from this loop alone
+        self.single: SingleSpeed | None = None  # speed from this loop alone
         self.over: list[tuple[int, int]] = []  # vehicles, from..to
         self.quality: qualitycounts.QualityCounts = {}  # of pulses, and of what was lost
         self.headway, self.gap = HistogramCounts(TIME_BINS), HistogramCounts(TIME_BINS)
@@ -61,7 +66,7 @@ def lane_body(
     pairs: PairWindow,
     lost: int,
     marks: Sequence[str],
-) -> dict[str, Any]:
+) -> Lane:
     """The record of a lane. What the state of its loops does not allow to say is null.
 
     `window` is that of the loop that counts, `lost` are edges, `marks` qualities of the whole.
@@ -70,37 +75,37 @@ def lane_body(
     presence = known and setup.mode == "presence"
     paired = presence and setup.paired and selection.pair
     covered_us, on_us = window.covered_us, window.on_us
-    body: dict[str, Any] = {
-        "lane": setup.name,
-        "approach": setup.approach,
-        "covered_s": covered_us / 1e6,
-        "volume": window.volume if known else None,
-        "occupancy": round(on_us / covered_us, 4) if presence and covered_us else None,
-        "on_us": on_us if presence else None,
-        "speed": pairs.speed.body() if paired else None,
-        "length": pairs.length.body() if paired else None,
-        "headway": window.headway.body() if known else None,
-        "gap": window.gap.body() if presence else None,
-        "quality": _quality(setup, selection, window, pairs, marks),
-        "health": selection.health,
-    }
-    if setup.kind != "vehicle":
-        body["kind"] = setup.kind
-    vehicles = setup.kind == "vehicle"
-    gaps = {"n": window.tailgaters, "of": window.followed}
-    optional = {
-        "counted_by": selection.counting_loop if selection.counting_loop == "trail" else None,
-        "classes": count_by_class(setup.classes, pairs.lengths) if paired and vehicles else None,
-        "speed_single": window.single if presence else None,
-        "tailgating": gaps if presence and vehicles and window.followed else None,
-        "stopped": window.stopped if presence else 0,
-        "queue_us": window.queue_ns // 1000 if presence else 0,
-        "void_s": covered_us / 1e6 if not known else 0,
-        "breakups": window.breakups if presence else 0,
-        "wrong_way": pairs.reversed if paired else 0,
-        "lost_edges": lost,
-    }
-    return body | {key: value for key, value in optional.items() if value}
+    body = Lane(
+        lane=setup.name,
+        approach=setup.approach,
+        covered_s=covered_us / 1e6,
+        volume=window.volume if known else None,
+        occupancy=round(on_us / covered_us, 4) if presence and covered_us else None,
+        on_us=on_us if presence else None,
+        speed=pairs.speed.speeds() if paired else None,
+        length=pairs.length.form(Lengths) if paired else None,
+        headway=window.headway.form(Times) if known else None,
+        gap=window.gap.form(Times) if presence else None,
+        quality=_quality(setup, selection, window, pairs, marks),
+        health=selection.health,
+        kind="bicycle" if setup.kind == "bicycle" else UNSET,
+        counted_by="trail" if selection.counting_loop == "trail" else UNSET,
+        lost_edges=lost or UNSET,
+    )
+    if not known:
+        body.void_s = covered_us / 1e6 or UNSET
+    if presence:
+        body.speed_single = window.single or UNSET
+        body.stopped = window.stopped or UNSET
+        body.queue_us = window.queue_ns // 1000 or UNSET
+        body.breakups = window.breakups or UNSET
+        if setup.kind == "vehicle" and window.followed:
+            body.tailgating = Tailgating(n=window.tailgaters, of=window.followed)
+    if paired:
+        body.wrong_way = pairs.reversed or UNSET
+        if setup.kind == "vehicle":
+            body.classes = count_by_class(setup.classes, pairs.lengths) or UNSET
+    return body
 
 
 def _quality(
@@ -136,29 +141,33 @@ def _quality(
     return qualitycounts.sum_counts(quality, {})
 
 
-def merge_rare(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
-    """Of two records as one what stands in them only when there is something to tell."""
-    merged: dict[str, Any] = {}
+def merge_rare(merged: Lane, a: Lane, b: Lane) -> None:
+    """Into a record what stands in two only when there is something to tell."""
     if by := _merged_by(a, b):
-        merged["counted_by"] = by
-    if "classes" in a or "classes" in b:
-        merged["classes"] = qualitycounts.sum_counts(a.get("classes", {}), b.get("classes", {}))
-    speeds = [each["speed_single"] for each in (a, b) if "speed_single" in each]
-    if speeds:
-        merged["speed_single"] = merged_single(*speeds) if len(speeds) == 2 else dict(speeds[0])
-    gaps = [each["tailgating"] for each in (a, b) if "tailgating" in each]
-    if gaps:
-        merged["tailgating"] = {key: sum(each[key] for each in gaps) for key in ("n", "of")}
-    for key in ("stopped", "queue_us"):
-        if count := a.get(key, 0) + b.get(key, 0):
-            merged[key] = count
-    return merged
+        merged.counted_by = by
+    if a.classes or b.classes:
+        merged.classes = qualitycounts.sum_counts(a.classes or {}, b.classes or {})
+    if a.speed_single and b.speed_single:
+        merged.speed_single = merge_single_speeds(a.speed_single, b.speed_single)
+    else:
+        merged.speed_single = a.speed_single or b.speed_single
+    if gaps := [each.tailgating for each in (a, b) if each.tailgating]:
+        merged.tailgating = Tailgating(
+            n=sum(each.n for each in gaps), of=sum(each.of for each in gaps)
+        )
+    merged.stopped = added(a.stopped, b.stopped)
+    merged.queue_us = added(a.queue_us, b.queue_us)
+
+
+def added(a: int | UnsetType, b: int | UnsetType) -> int | UnsetType:
+    """A count that stands in a record only when there is something to count."""
+    return (a or 0) + (b or 0) or UNSET
 
 
 LEAD: Final = "lead"  # of a record that does not say it, and has a count
 
 
-def _merged_by(a: Mapping[str, Any], b: Mapping[str, Any]) -> str | None:
+def _merged_by(a: Lane, b: Lane) -> Literal["trail", "both"] | None:
     """Which loop counted: `both`, one after the other, or None for the lead, or for nobody."""
-    by = {each.get("counted_by", LEAD) for each in (a, b) if each["volume"] is not None}
-    return None if by <= {LEAD} else by.pop() if len(by) == 1 else "both"
+    by = {each.counted_by or LEAD for each in (a, b) if each.volume is not None}
+    return None if by <= {LEAD} else "trail" if by == {"trail"} else "both"

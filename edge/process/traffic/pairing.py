@@ -118,7 +118,7 @@ class Pairing:
         self.passages = []
         self.single = self.reversed = 0
 
-    def snapshot(self, last: Presence | None) -> dict[str, Any]:
+    def snapshot(self, last: Presence | None) -> dict[str, object]:
         """For a snapshot; `last` is the newest vehicle, which may be among the waiting ones."""
         trail = self._trail
         return {

@@ -17,6 +17,7 @@ axles.
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal, NamedTuple
 
@@ -38,7 +39,8 @@ LENGTH_CLASSES: Final[Classes] = (
 )
 
 
-class PassageLimits(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PassageLimits:
     """What can be believed of one kind: speeds in 0.1 km/h, lengths and least spacing in mm."""
 
     speeds: tuple[int, int]
@@ -65,7 +67,8 @@ class Passage(NamedTuple):
     pace: int
 
 
-class SpeedTrap(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SpeedTrap:
     """A pair of loops: leading edge to leading edge, a loop's effective length, tolerance."""
 
     spacing_mm: int

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from edge.wire.contract.single import SingleSpeed
+
 UM_PER_M: Final = 1_000_000
 DEFAULT_LENGTH_UM: Final = 4_700_000
 """A vehicle; with a loop of 2 m that is 22 ft, the field length of MnDOT IRIS and Caltrans PeMS."""
@@ -63,7 +65,7 @@ class SingleLoopSpeed:
         self._before.clear()
         self._block.clear()
 
-    def close(self, vehicles: Sequence[tuple[int, int]]) -> dict[str, Any] | None:
+    def close(self, vehicles: Sequence[tuple[int, int]]) -> SingleSpeed | None:
         """What the record says of a window with these, from..to; None when nobody passed."""
         pace = 0
         for begin in range(0, len(vehicles), MIN_VEHICLES):
@@ -72,17 +74,17 @@ class SingleLoopSpeed:
             self._before.extend(group)
         if self._limit is not None:
             self._flow(vehicles, self._limit)
-        return single_speed_body(len(vehicles), pace, self.effective_cm) if vehicles else None
+        return single_speed(len(vehicles), pace, self.effective_cm) if vehicles else None
 
-    def alone(self, vehicles: Sequence[tuple[int, int]]) -> dict[str, Any] | None:
+    def alone(self, vehicles: Sequence[tuple[int, int]]) -> SingleSpeed | None:
         """The same of vehicles of which nothing is to be learnt, with nobody before them."""
         pace = 0
         for begin in range(0, len(vehicles), MIN_VEHICLES):
             times = sorted(off - on for on, off in vehicles[begin : begin + MIN_VEHICLES])
             pace += len(times) * self._pace(times)
-        return single_speed_body(len(vehicles), pace, self.effective_cm) if vehicles else None
+        return single_speed(len(vehicles), pace, self.effective_cm) if vehicles else None
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot, between windows."""
         return {
             "length": self._length,
@@ -129,16 +131,13 @@ class SingleLoopSpeed:
         return min(max(length, usual - far_um), usual + far_um)
 
 
-def single_speed_body(n: int, pace: int, effective_cm: int) -> dict[str, Any]:
+def single_speed(n: int, pace: int, effective_cm: int) -> SingleSpeed:
     """The record's form: `n` vehicles, the sum of their paces in ns a metre, what it relies on."""
-    return {
-        "kmh": round(n * 3_600_000_000 / pace, 2),
-        "n": n,
-        "isum": pace,
-        "effective_cm": effective_cm,
-    }
+    return SingleSpeed(
+        kmh=round(n * 3_600_000_000 / pace, 2), n=n, isum=pace, effective_cm=effective_cm
+    )
 
 
-def merge_single_speeds(a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[str, Any]:
+def merge_single_speeds(a: SingleSpeed, b: SingleSpeed) -> SingleSpeed:
     """Two bodies as one, the earlier first. The effective length is the later one."""
-    return single_speed_body(a["n"] + b["n"], a["isum"] + b["isum"], b["effective_cm"])
+    return single_speed(a.n + b.n, a.isum + b.isum, b.effective_cm)

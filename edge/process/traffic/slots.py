@@ -55,7 +55,7 @@ class LoopSlot:
         self.stays += map(_new, repeat(Stay), kept)
         self.more += len(stays) - len(kept)
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """For a snapshot."""
         return {
             "seen": self.seen_ns,
@@ -135,7 +135,7 @@ class LoopSlots:
             for each, begin, end, since in zip(slots, begins, cuts, sinces, strict=True)
         ]
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, object]:
         """Of the open slot, for a snapshot."""
         return self._open.snapshot()
 

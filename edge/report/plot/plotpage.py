@@ -6,7 +6,7 @@ from html import escape
 from itertools import groupby
 from math import inf, isnan
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from edge.report.plot import picture, scale, strips, style, svgpaths
 from edge.report.plot.columntable import ColumnTable
@@ -143,7 +143,7 @@ def _flags(view: View) -> str:
     return f"<h2>Flags</h2><table>{head}{''.join(rows)}</table>{note}"
 
 
-def _data(view: View) -> dict[str, Any]:
+def _data(view: View) -> dict[str, object]:
     """For the script: numbers as texts, a comma between two, nothing for what is not known."""
     kept = view.kept
     return {
@@ -163,11 +163,11 @@ def _data(view: View) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _lane(lane: LaneData, data: PlotData) -> dict[str, Any]:
+def _lane(lane: LaneData, data: PlotData) -> dict[str, object]:
     table, width_s = lane.table, data.width_ns / 1e9
     folded = data.width_ns > data.period_ns
     covered = _text(table, "covered", 10, same=width_s)
-    found: dict[str, Any] = {
+    found: dict[str, object] = {
         "name": lane.name,
         "approach": lane.approach,
         "covered": covered,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import Quantity
-from edge.wire.contract.header import Summary
+from edge.wire.contract.body import Covered, Covers, Partial, RecordBody
 from edge.wire.contract.histogram import Times
 from edge.wire.contract.terms import (
     GROWS,
@@ -25,15 +25,15 @@ BayHealth = Literal["ok", "unobserved", "chatter"]
 Kind = Annotated[BayKind, Meta(extra_json_schema=GROWS)]
 
 
-class Bay(Summary, kw_only=True):
+class Bay(RecordBody, kw_only=True):
     """One bay, one period. A value that its contact cannot give is null, never 0 or free.
 
     A bay is one place, so its records show each stay, but nothing about the vehicle.
     """
 
-    stream: Annotated[Literal["bay"], meaning("The stream.")]
     bay: Annotated[Name, meaning("The bay. NTCIP 1209: sensorZoneLabel.")]
     kind: Annotated[Kind, meaning("What the bay is for.")]
+    covered_s: Covered
     occupied_us: Annotated[Count | None, meaning("For how long the bay was occupied.", "us")]
     occupancy: Annotated[
         Share | None,
@@ -96,6 +96,8 @@ class Bay(Summary, kw_only=True):
     lost_edges: (
         Annotated[Count, meaning("Edges that did not fit in the kernel's buffer.")] | UnsetType
     ) = UNSET
+    partial: Partial | UnsetType = UNSET
+    covers: Covers | UnsetType = UNSET
 
 
 class BayMeta(WireStruct, kw_only=True):

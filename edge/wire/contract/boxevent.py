@@ -1,9 +1,11 @@
 """Events of the gateway itself: gaps in observation, lost records, and faults."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from edge.wire.contract.body import Text
 from edge.wire.contract.event import Event
 from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
 from edge.wire.contract.terms import Amount, Count, Epoch, OnOff, Seq, WireStruct, meaning
@@ -23,11 +25,14 @@ class PreviousEpoch(WireStruct, kw_only=True):
     ]
 
 
+GapReason = Literal["start", "restart", "power"]
+
+
 class Gap(Event, tag="gap", kw_only=True):
     """Time in which the gateway observed nothing. The first event after each start is a gap."""
 
     reason: Annotated[
-        Literal["start", "restart", "power"],
+        GapReason,
         meaning(
             "start: no earlier start is known. restart: the daemon did not run. power: the box was"
             " off; the open window and uncommitted data are lost."
@@ -39,6 +44,7 @@ class Gap(Event, tag="gap", kw_only=True):
         meaning("Start (clock of `boot_before`; null: unknown) and end (clock of `boot`).", "us"),
     ]
     boot_before: Annotated[Count | None, meaning("The boot in which the gap began.")]
+    text: Text
     former: (
         Annotated[
             PreviousEpoch, meaning("The previous epoch. Left out: unknown, as on a new card.")
@@ -47,13 +53,20 @@ class Gap(Event, tag="gap", kw_only=True):
     ) = UNSET
 
 
+CutReason = Literal["synchronised", "step"]
+
+
 class ClockCut(Event, tag="clock", kw_only=True):
     """The open window ended here, because the time became known or jumped."""
 
     reason: Annotated[
-        Literal["synchronised", "step"],
+        CutReason,
         meaning("synchronised: the time is known now. step: a trusted clock was set."),
     ]
+    text: Text
+
+
+DropReason = Literal["full", "size", "refused", "damage", "memory"]
 
 
 class Drop(Event, tag="drop", kw_only=True):
@@ -64,7 +77,7 @@ class Drop(Event, tag="drop", kw_only=True):
         StreamOrAll, meaning("The stream of these numbers; `*`: all streams of the epoch.")
     ]
     reason: Annotated[
-        Literal["full", "size", "refused", "damage", "memory"],
+        DropReason,
         meaning(
             "full: no room. size: too large to be sent. refused: the broker refused it repeatedly."
             " damage: not readable from the disk. memory: the disk failed and memory was full."
@@ -75,49 +88,61 @@ class Drop(Event, tag="drop", kw_only=True):
         meaning("First and last number; some between may be delivered. Last null: not known."),
     ]
     count: Annotated[Count | None, meaning("How many numbers are lost; null: not known.")]
+    text: Text
 
 
 class Storage(Event, tag="storage", kw_only=True):
     """The disk fails (records are kept in memory), or works again."""
 
     state: Annotated[OnOff, meaning("On or off.")]
+    text: Text
 
 
 class Start(Event, tag="start", kw_only=True):
     """Why the daemon was started, as far as the board reports it."""
 
     reason: Annotated[RebootCause, meaning(CAUSE)]
+    text: Text
 
 
 class Board(Event, tag="board", kw_only=True):
     """A condition of the box itself goes on or off; `text` says what to do."""
 
-    state: Annotated[OnOff, meaning("On or off.")]
     condition: Annotated[BoardCondition, meaning("The condition.")]
+    state: Annotated[OnOff, meaning("On or off.")]
+    text: Text
+
+
+SavingLevel = Literal[0, 1, 2]
+Step = Literal["reconnect", "modem", "power", "reboot", "held", "recovered"]
 
 
 class DataSaver(Event, tag="data_saver", kw_only=True):
     """The level of data saving changed, according to the month's data budget."""
 
-    level: Annotated[Literal[0, 1, 2], meaning("As in the status: 0 is normal operation.")]
+    level: Annotated[SavingLevel, meaning("As in the status: 0 is normal operation.")]
+    text: Text
 
 
 class LinkStep(Event, tag="link", kw_only=True):
     """A step that was taken because no broker was reached for long, possibly before a reboot."""
 
     step: Annotated[
-        Literal["reconnect", "modem", "power", "reboot", "held", "recovered"],
+        Step,
         meaning(
             "The step. held: no reboot, because it could not be counted on the disk."
             " recovered: a broker is connected again."
         ),
     ]
+    text: Text
     boots: Annotated[Count, meaning("How often the box had booted at that time.")]
     age_s: Annotated[Amount, meaning("How long it had run at that time, over all its boots.", "s")]
 
 
 class Alarm(Event, kw_only=True):
     """A problem of the gateway itself that a person should know about, reported once."""
+
+    text: Text
 
 
 class Denied(Alarm, tag="denied", kw_only=True):
@@ -162,6 +187,7 @@ class Overload(Event, tag="overload", kw_only=True):
     once, then every 15 min while it lasts, each time for the time since the last report. The
     records account for all of it: `bad:stale` readings, `given_up` of raw records, `lost_edges`."""
 
+    text: Text
     within_s: Annotated[Amount, meaning("How much time before this event it reports.", "s")]
     rested_s: Annotated[
         Amount, meaning("How long due polls were not made, all buses together.", "s")
@@ -192,3 +218,11 @@ BOX_EVENTS: tuple[type[Event], ...] = (
     BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
     Journal, Bus, Configuration,
 )  # fmt: skip
+ALARMS: Final[Mapping[str, type[Alarm]]] = {
+    str(each.__struct_config__.tag): each
+    for each in (
+        Denied, Refused, Quota, BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol,
+        Unclaimed, StageFull, Journal, Bus, Configuration,
+    )
+}  # fmt: skip
+"""By what they are called."""

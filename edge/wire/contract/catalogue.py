@@ -13,18 +13,20 @@ from typing import Any, Final, Literal
 from edge.wire.contract import down
 from edge.wire.contract.bay import Bay
 from edge.wire.contract.boxevent import BOX_EVENTS
-from edge.wire.contract.event import SITE_EVENTS, Event
+from edge.wire.contract.event import SITE_EVENTS
+from edge.wire.contract.header import Header
 from edge.wire.contract.health import Health
 from edge.wire.contract.manifest import Manifest
 from edge.wire.contract.meta import Description
 from edge.wire.contract.points import Air, Energy, LoopCard
 from edge.wire.contract.raw import Raw
+from edge.wire.contract.recordtypes import event_type, record_type
 from edge.wire.contract.status import Offline, Online
 from edge.wire.contract.traffic import Lane
 from edge.wire.records import JSON, MSGPACK, RAW
 
-EVENTS: Final[Mapping[str, type[Event]]] = {
-    str(each.__struct_config__.tag): each for each in (*SITE_EVENTS, *BOX_EVENTS)
+EVENTS: Final[Mapping[str, type[Any]]] = {
+    str(each.__struct_config__.tag): event_type(each) for each in (*SITE_EVENTS, *BOX_EVENTS)
 }
 """The closed list of kinds."""
 BOTH: Final = (MSGPACK, JSON)
@@ -59,16 +61,23 @@ class DeclaredMessage:
 
 
 MESSAGES: Final = (
-    DeclaredMessage("lane", "A lane, one period", "up/traffic/{source}", (Lane,), BOTH),
-    DeclaredMessage("loop_card", "A loop card, one period", "up/traffic/{source}", (LoopCard,),
-    BOTH),
-    DeclaredMessage("bay", "A bay, one period", "up/bay/{source}", (Bay,), BOTH),
-    DeclaredMessage("air", "Air and weather, one period", "up/air/{source}", (Air,), BOTH),
-    DeclaredMessage("energy", "A meter, one period", "up/energy/{source}", (Energy,), BOTH),
+    DeclaredMessage("lane", "A lane, one period", "up/traffic/{source}",
+    (record_type("traffic", Lane),), BOTH),
+    DeclaredMessage("loop_card", "A loop card, one period", "up/traffic/{source}",
+    (record_type("traffic", LoopCard),), BOTH),
+    DeclaredMessage("bay", "A bay, one period", "up/bay/{source}",
+    (record_type("bay", Bay),), BOTH),
+    DeclaredMessage("air", "Air and weather, one period", "up/air/{source}",
+    (record_type("air", Air),), BOTH),
+    DeclaredMessage("energy", "A meter, one period", "up/energy/{source}",
+    (record_type("energy", Energy),), BOTH),
     DeclaredMessage("event", "An event", "up/event/{source}", tuple(EVENTS.values())),
-    DeclaredMessage("health", "Health of the gateway", "up/health/{source}", (Health,), BOTH),
-    DeclaredMessage("manifest", "Published records", "up/manifest/{source}", (Manifest,), BOTH),
-    DeclaredMessage("raw", "Every reading, in batches", "up/raw", (Raw,), (RAW,)),
+    DeclaredMessage("health", "Health of the gateway", "up/health/{source}",
+    (record_type("health", Health),), BOTH),
+    DeclaredMessage("manifest", "Published records", "up/manifest/{source}",
+    (record_type("manifest", Manifest),), BOTH),
+    DeclaredMessage("raw", "Every reading, in batches", "up/raw",
+    (record_type("raw", Raw, Header),), (RAW,)),
     DeclaredMessage("status", "Birth, status and will", "up/status", (Online, Offline),
     retained=True),
     DeclaredMessage("meta", "What each number means", "up/meta", (Description,), retained=True),

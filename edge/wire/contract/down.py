@@ -1,14 +1,15 @@
 """Messages to a gateway, and its answers. Decisions 12 and 14; strict JSON, 64 KiB."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.wire.contract.boxevent import StreamName
 from edge.wire.contract.status import Retained
 from edge.wire.contract.terms import Count, Epoch, Name, Seq, WireStruct, meaning
-from edge.wire.down import ID_LIMIT, LONGEST_SPREAD_S
 
+ID_LIMIT: Final = 64  # characters of a command's id
+LONGEST_SPREAD_S: Final = 3600
 Id = Annotated[str, Meta(min_length=1, max_length=ID_LIMIT)]
 ID = "Chosen by the sender. A repeated `id` in one epoch gets the same answer and nothing is done."
 

@@ -3,12 +3,12 @@
 All have one moment, a kind in `event`, and a sentence for people in `text`.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import Condition, Reason
-from edge.wire.contract.header import Sourced
+from edge.wire.contract.body import RecordBody, Text
 from edge.wire.contract.terms import (
     GROWS,
     Amount,
@@ -18,7 +18,6 @@ from edge.wire.contract.terms import (
     Name,
     OnOff,
     Share,
-    Time,
     meaning,
 )
 
@@ -29,11 +28,11 @@ Cause = Annotated[
 BY = "What made the decision: `model NAME VERSION` or `rule NAME`."
 
 
-class Event(Sourced, tag_field="event", kw_only=True):
+class Event(RecordBody, tag_field="event", kw_only=True):
     """Something happened; `from` and `to` are its moment. Always JSON, sent before summaries."""
 
-    stream: Annotated[Literal["event"], meaning("The stream.")]
-    text: Annotated[str, meaning("One sentence for people, in English.")]
+    if TYPE_CHECKING:  # each kind declares it where it goes out
+        text: str
 
 
 class Congestion(Event, tag="congestion", kw_only=True):
@@ -42,6 +41,8 @@ class Congestion(Event, tag="congestion", kw_only=True):
     state: Annotated[OnOff, meaning("On or off.")]
     approach: Annotated[Name, meaning("The approach.")]
     p: Annotated[Share | None, meaning("Probability of congestion; null: no healthy loop.", "/")]
+    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
+    text: Text
     p5: (
         Annotated[
             Share | None,
@@ -68,7 +69,6 @@ class Congestion(Event, tag="congestion", kw_only=True):
         Annotated[str, meaning("What was measured when the flag changed, in words; may be empty.")]
         | UnsetType
     ) = UNSET
-    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
 
 
 class Incident(Event, tag="incident", kw_only=True):
@@ -78,6 +78,7 @@ class Incident(Event, tag="incident", kw_only=True):
     upstream: Annotated[Name, meaning("The approach upstream of the suspected incident.")]
     downstream: Annotated[Name, meaning("The approach downstream of the suspected incident.")]
     by: Annotated[str, meaning(BY)] | UnsetType = UNSET
+    text: Text
 
 
 class Anomaly(Event, tag="anomaly", kw_only=True):
@@ -118,15 +119,14 @@ class Anomaly(Event, tag="anomaly", kw_only=True):
         | UnsetType
     ) = UNSET
     by: Annotated[str, meaning(BY)] | UnsetType = UNSET
+    text: Text
 
 
 class SensorFault(Event, tag="sensor_fault", kw_only=True):
     """Data of a sensor, a device or a line are in doubt from now on, or can be trusted again."""
 
     state: Annotated[OnOff, meaning("On or off.")]
-    reason: Annotated[Reason, meaning("With `state` on: why there are no values.")] | UnsetType = (
-        UNSET
-    )
+    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
     fault: (
         Annotated[
             Fault,
@@ -151,20 +151,6 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
         | UnsetType
     ) = UNSET
     part: Annotated[LoopPart, meaning("Which loop.")] | UnsetType = UNSET
-    since_s: (
-        Annotated[
-            Amount,
-            meaning("With `state` on: how long before `from` it may have begun.", "s"),
-        ]
-        | UnsetType
-    ) = UNSET
-    since: (
-        Annotated[
-            Time,
-            meaning("`from` minus `since_s`. From then on, records of this source are in doubt."),
-        ]
-        | UnsetType
-    ) = UNSET
     points: (
         Annotated[
             list[str],
@@ -176,13 +162,24 @@ class SensorFault(Event, tag="sensor_fault", kw_only=True):
         Annotated[Share, meaning("How likely it is that the loop gives wrong data.", "/")]
         | UnsetType
     ) = UNSET
-    by: Annotated[str, meaning(BY)] | UnsetType = UNSET
+    text: Text
+    reason: Annotated[Reason, meaning("With `state` on: why there are no values.")] | UnsetType = (
+        UNSET
+    )
+    since_s: (
+        Annotated[
+            Amount,
+            meaning("With `state` on: how long before `from` it may have begun.", "s"),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Overstay(Event, tag="overstay", kw_only=True):
     """A vehicle has reached the time limit of a bay, or has left after reaching that limit."""
 
     state: Annotated[OnOff, meaning("On when the limit is reached, off when the vehicle has left.")]
+    by: Annotated[str, meaning(BY)]
     max_stay_min: Annotated[Amount, meaning("The limit.", "min")]
     stay_s: (
         Annotated[
@@ -190,7 +187,7 @@ class Overstay(Event, tag="overstay", kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    by: Annotated[str, meaning(BY)]
+    text: Text
 
 
 class Meter(Event, tag="meter", kw_only=True):
@@ -199,6 +196,7 @@ class Meter(Event, tag="meter", kw_only=True):
     The step is not counted.
     """
 
+    by: Annotated[str, meaning(BY)]
     kind: Annotated[
         Literal["reset", "swap", "reversed"],
         meaning(
@@ -210,7 +208,7 @@ class Meter(Event, tag="meter", kw_only=True):
     unit: Annotated[str, meaning("Unit of `before` and `after`.")]
     before: Annotated[float, meaning("Its last value, in `unit`.")]
     after: Annotated[float, meaning("Its next value, in `unit`.")]
-    by: Annotated[str, meaning(BY)]
+    text: Text
 
 
 class Swap(Event, tag="swap", kw_only=True):
@@ -218,6 +216,7 @@ class Swap(Event, tag="swap", kw_only=True):
 
     before: Annotated[str, meaning("Serial number.")]
     after: Annotated[str, meaning("Serial number.")]
+    text: Text
 
 
 class DeviceHealth(Event, tag="health", kw_only=True):
@@ -233,6 +232,7 @@ class DeviceHealth(Event, tag="health", kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    text: Text
 
 
 class Switch(Event, kw_only=True):
@@ -242,6 +242,7 @@ class Switch(Event, kw_only=True):
         Literal["on", "off", "flicker"],
         meaning("flicker: too many changes; the state is reported once it has settled."),
     ]
+    text: Text
     lost_edges: Annotated[Count, meaning("Edges lost before this one.")] | UnsetType = UNSET
 
 

@@ -7,12 +7,10 @@ from msgspec import UNSET, Meta, UnsetType
 from edge.core import TimeQuality
 from edge.wire.contract.terms import (
     MAX_INT,
-    Amount,
     Count,
     Epoch,
     Name,
     Seq,
-    Steps,
     Time,
     WireStruct,
     Yes,
@@ -79,26 +77,13 @@ class Sourced(Header, kw_only=True):
     ]
 
 
-class Summary(Sourced, kw_only=True):
-    """A window of one source."""
+class Since(Sourced, kw_only=True):
+    """An event that may have begun earlier."""
 
-    covered_s: Annotated[
-        Amount,
-        meaning("Observed part of the window. `gap` events report the rest.", "s"),
-    ]
-    partial: (
+    since: (
         Annotated[
-            Yes, meaning("The window ended early: a stop, or the time became known or jumped.")
-        ]
-        | UnsetType
-    ) = UNSET
-    covers: (
-        Annotated[
-            Steps,
-            meaning(
-                "In a merged record: the numbers that it replaces and its own, as steps"
-                " [first, last, step] (decision 11)."
-            ),
+            Time,
+            meaning("`from` minus `since_s`. From then on, records of this source are in doubt."),
         ]
         | UnsetType
     ) = UNSET

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, UnsetType
 
 from edge.core import Quantity
-from edge.wire.contract.header import Sourced
+from edge.wire.contract.body import RecordBody
 from edge.wire.contract.terms import Amount, Count, Name, Share, meaning
 
 RebootCause = Literal[
@@ -28,12 +28,11 @@ Throttle = Literal[
 ]  # fmt: skip
 
 
-class Health(Sourced, forbid_unknown_fields=False, kw_only=True):
+class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
     """Counters and measurements of the gateway itself, every 15 min. Counters run since the start
     of the daemon; the source is `gateway`.
     """
 
-    stream: Annotated[Literal["health"], meaning("The stream.")]
     uptime_s: Annotated[Amount, meaning("Since the daemon started.", "s")] | UnsetType = UNSET
     reboot_cause: Annotated[RebootCause, meaning(CAUSE)] | UnsetType = UNSET
     clock_synchronised: (

@@ -13,6 +13,7 @@ Sum = Annotated[int, Meta(ge=0, le=MAX_INT)]
 class Histogram(WireStruct, kw_only=True):
     """Fixed bins, so histograms add up exactly. All but counts and sums is calculated from them."""
 
+    unit: Annotated[str, meaning("Unit of all that is not a count or in steps.")]
     width: Annotated[Amount, meaning("Width of a bin, in `unit`.")]
     bins: Annotated[Count, meaning("Number of bins; one additional bin holds all larger values.")]
     first: Annotated[Count, meaning("The bin of the first entry in `counts`.")]
@@ -22,6 +23,7 @@ class Histogram(WireStruct, kw_only=True):
     n: Annotated[Count, meaning("Number of values.")]
     step: Annotated[Amount, meaning("One step of `sum`, in `unit`.")]
     sum: Annotated[Sum, meaning("Sum of all values, in steps.")]
+    mean: Annotated[Amount | None, meaning("Mean.")]
 
 
 class Speeds(Histogram, kw_only=True):
@@ -51,7 +53,15 @@ class Speeds(Histogram, kw_only=True):
     p85: Annotated[Amount | None, meaning("85th percentile.", Quantity.SPEED)]
 
 
-class Lengths(Histogram, kw_only=True):
+class Distribution(Histogram, kw_only=True):
+    """Values of which only the arithmetic mean is asked."""
+
+    p15: Annotated[Amount | None, meaning("15th percentile.")]
+    p50: Annotated[Amount | None, meaning("Median.")]
+    p85: Annotated[Amount | None, meaning("85th percentile.")]
+
+
+class Lengths(Distribution, kw_only=True):
     """Lengths of vehicles over a pair of loops."""
 
     unit: Annotated[Literal["m"], meaning("Unit of all that is not a count or in steps.")]
@@ -61,7 +71,7 @@ class Lengths(Histogram, kw_only=True):
     p85: Annotated[Amount | None, meaning("85th percentile.", Quantity.LENGTH)]
 
 
-class Times(Histogram, kw_only=True):
+class Times(Distribution, kw_only=True):
     """Headways or gaps between vehicles, or stays."""
 
     unit: Annotated[Literal["s"], meaning("Unit of all that is not a count or in steps.")]

@@ -8,11 +8,12 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import TimeQuality
+from edge.wire.contract.body import RecordBody
 from edge.wire.contract.boxevent import PreviousEpoch, StreamName
-from edge.wire.contract.header import Sourced
 from edge.wire.contract.terms import Count, Epoch, Seq, Sha256, Step, meaning
 
 Moment = tuple[Count, Count, Count, TimeQuality, Count | None, Count | None]
+Algorithm = Literal["ed25519", "ecdsa-sha256", "rsa-pss-sha256"]
 Moments = Annotated[list[Moment], Meta(max_length=32)]
 CLOCK = (
     "Each is `[boot, monotonic, wall, tq, before, after]` in microseconds; `wall` is Unix time. A"
@@ -22,12 +23,11 @@ CLOCK = (
 )
 
 
-class Manifest(Sourced, kw_only=True):
+class Manifest(RecordBody, kw_only=True):
     """A manifest seals one segment of a stream's numbers; one is sent every 15 min, after 2,000
     records and at a clean stop.
     """
 
-    stream: Annotated[Literal["manifest"], meaning("The stream.")]
     epoch_of: Annotated[Epoch, meaning("The epoch of the records that it seals.")]
     stream_of: Annotated[
         StreamName, meaning("The stream of these records; `source` has the same name.")
@@ -50,11 +50,14 @@ class Manifest(Sourced, kw_only=True):
     ) = UNSET
     alg: (
         Annotated[
-            Literal["ed25519", "ecdsa-sha256", "rsa-pss-sha256"],
+            Algorithm,
             meaning("Signature algorithm of the device's key."),
         ]
         | UnsetType
     ) = UNSET
+    cert_sha256: Annotated[Sha256, meaning("Digest of the device's certificate.")] | UnsetType = (
+        UNSET
+    )
     sig: (
         Annotated[
             Annotated[str, Meta(pattern="^[A-Za-z0-9+/]+={0,2}$")],
@@ -62,6 +65,3 @@ class Manifest(Sourced, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
-    cert_sha256: Annotated[Sha256, meaning("Digest of the device's certificate.")] | UnsetType = (
-        UNSET
-    )

@@ -56,28 +56,31 @@ QuantityName = Annotated[str, Meta(extra_json_schema={"x-known": [q.label for q 
 Unit = Annotated[str, Meta(extra_json_schema={"x-known": sorted({q.unit for q in Quantity})})]
 
 
+SummaryKind = Literal["gauge", "total"]
+
+
 class PointMeta(WireStruct, kw_only=True):
     """A point: its quantity, unit and range."""
 
     quantity: Annotated[QuantityName, meaning("What is measured.")]
     unit: Annotated[Unit, meaning("SenML symbol (RFC 8428, RFC 8798) where there is one.")]
     step: Annotated[Amount, meaning("Resolution of its summaries, in `unit`.")]
-    kind: Annotated[
-        Literal["gauge", "total"], meaning("gauge: records have its mean; total: its growth.")
-    ]
+    kind: Annotated[SummaryKind, meaning("gauge: records have its mean; total: its growth.")]
     low: Annotated[float, meaning("Lowest plausible value, in `unit`.")] | UnsetType = UNSET
     high: Annotated[float, meaning("Highest plausible value, in `unit`.")] | UnsetType = UNSET
     calibration: Annotated[Certificate, meaning("Its calibration.")] | UnsetType = UNSET
+
+
+DeviceStream = Literal["traffic", "air", "energy"]
 
 
 class DeviceMeta(WireStruct, kw_only=True):
     """A device that is polled."""
 
     driver: Annotated[str, meaning("Name of its driver.")]
-    stream: Annotated[Literal["traffic", "air", "energy"], meaning("The stream of its records.")]
+    stream: Annotated[DeviceStream, meaning("The stream of its records.")]
     every_s: Annotated[Amount, meaning("Time between two polls.", "s")]
     points: Annotated[dict[str, PointMeta], meaning("Its points.")]
-    serial: Annotated[str, meaning("Its serial number, once it is known.")] | UnsetType = UNSET
     reversed: (
         Annotated[
             Yes,
@@ -88,6 +91,7 @@ class DeviceMeta(WireStruct, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    serial: Annotated[str, meaning("Its serial number, once it is known.")] | UnsetType = UNSET
 
 
 class ClassMeta(WireStruct, kw_only=True):
@@ -111,6 +115,10 @@ class LaneMeta(WireStruct, kw_only=True):
         meaning("Leading edge to leading edge. NTCIP 1209: sensorZonePairedZoneSpacing.", "m"),
     ]
     loop_m: Annotated[Amount, meaning("Length of a loop. NTCIP 1209: sensorZoneLength.", "m")]
+    tailgate_s: Annotated[Amount, meaning("A shorter gap counts as tailgating.", "s")]
+    stopped_s: Annotated[
+        Amount, meaning("A vehicle with a longer presence counts as stopped.", "s")
+    ]
     effective_m: (
         Annotated[
             Amount,
@@ -124,10 +132,6 @@ class LaneMeta(WireStruct, kw_only=True):
         Annotated[Amount, meaning("The speed limit, where it is configured.", Quantity.SPEED)]
         | UnsetType
     ) = UNSET
-    tailgate_s: Annotated[Amount, meaning("A shorter gap counts as tailgating.", "s")]
-    stopped_s: Annotated[
-        Amount, meaning("A vehicle with a longer presence counts as stopped.", "s")
-    ]
     classes: (
         Annotated[
             list[ClassMeta],

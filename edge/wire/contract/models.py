@@ -75,4 +75,5 @@ class Model(WireStruct, kw_only=True):
     shadow: Annotated[Candidate, meaning("The model on trial beside it.")] | UnsetType = UNSET
 
 
-Models = dict[Literal["loopfault", "congestion", "anomaly"], Model | None]
+ModelName = Literal["loopfault", "congestion", "anomaly"]
+Models = dict[ModelName, Model | None]

@@ -1,10 +1,12 @@
 """Devices with points: air, energy, and loop cards that count by themselves."""
 
-from typing import Annotated, Any, Literal
+from abc import ABC
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType, convert
 
-from edge.wire.contract.header import Summary
+from edge.wire.contract.body import Covered, Covers, Partial, RecordBody
 from edge.wire.contract.terms import (
     MAX_INT,
     QUALITIES,
@@ -18,6 +20,7 @@ from edge.wire.contract.terms import (
 )
 
 Steps64 = Annotated[int, Meta(ge=-MAX_INT - 1, le=MAX_INT)]
+Form = TypeVar("Form", bound=WireStruct)
 METER = "`meta` has its unit."
 
 
@@ -65,75 +68,83 @@ class Total(WireStruct, kw_only=True):
     quality: Annotated[Qualities, meaning(QUALITIES)]
 
 
-class PointSummary:
-    """One of both: a Total has `delta`, a Gauge has not. (A dataclass would be looked into.)"""
+if TYPE_CHECKING:
+    PointSummary = Gauge | Total
+else:  # msgspec takes no union of maps without a tag: `point_hook` decides
 
-    def __init__(self, of: Gauge | Total) -> None:
-        self.of = of
+    class PointSummary(ABC):  # noqa: B024
+        """One of both: a Total has `delta`, a Gauge has not."""
+
+    PointSummary.register(Gauge)
+    PointSummary.register(Total)
+
+PointKey = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
-class Device(Summary, kw_only=True):
+class Device(RecordBody, kw_only=True):
     """One device that is polled, or counts pulses, in one period."""
 
+    covered_s: Covered
     points: Annotated[
-        dict[Annotated[str, Meta(min_length=1, max_length=64)], PointSummary],
+        dict[PointKey, PointSummary],
         meaning("Each point by its key: a Gauge or a Total. `meta` has units and ranges."),
     ]
     quality: (
         Annotated[Qualities, meaning("Quality of the whole window: uncertain:clock.")] | UnsetType
     ) = UNSET
-    health: (
-        Annotated[Conditions, meaning("Conditions that the device reports now.")] | UnsetType
-    ) = UNSET
 
 
-class Judged(Device, kw_only=True):
-    """A device whose points are judged as series."""
-
-    anomaly: (
-        Annotated[
-            dict[str, Share],
-            meaning("Points with an anomaly, each with its score; only scores above 0.05.", "/"),
-        ]
-        | UnsetType
-    ) = UNSET
+Anomalies = Annotated[
+    dict[str, Share],
+    meaning("Points with an anomaly, each with its score; only scores above 0.05.", "/"),
+]
+Reported = Annotated[Conditions, meaning("Conditions that the device reports now.")]
 
 
-class Air(Judged, kw_only=True):
+class Air(Device, kw_only=True):
     """Air quality and weather: one device, one period."""
 
-    stream: Annotated[Literal["air"], meaning("The stream.")]
+    partial: Partial | UnsetType = UNSET
+    anomaly: Anomalies | UnsetType = UNSET
+    health: Reported | UnsetType = UNSET
+    covers: Covers | UnsetType = UNSET
 
 
-class Energy(Judged, kw_only=True):
+class Energy(Device, kw_only=True):
     """Energy: one meter or pulse output, one period."""
 
-    stream: Annotated[Literal["energy"], meaning("The stream.")]
     lost_edges: (
         Annotated[
             Count, meaning("Of a pulse meter: edges that did not fit in the kernel's buffer.")
         ]
         | UnsetType
     ) = UNSET
+    partial: Partial | UnsetType = UNSET
+    anomaly: Anomalies | UnsetType = UNSET
+    health: Reported | UnsetType = UNSET
+    covers: Covers | UnsetType = UNSET
 
 
 class LoopCard(Device, kw_only=True):
     """A loop card on a serial line, which counts by itself: its points, one period."""
 
-    stream: Annotated[Literal["traffic"], meaning("The stream.")]
+    partial: Partial | UnsetType = UNSET
+    health: Reported | UnsetType = UNSET
+    covers: Covers | UnsetType = UNSET
 
 
-def point_hook(kind: type, value: Any) -> Any:
+AnyDevice = Air | Energy | LoopCard
+
+
+def point_hook(kind: type, value: Any) -> Gauge | Total:
     """For msgspec: which of the two a point is."""
-    if kind is not PointSummary:
+    if kind != PointSummary:
         raise NotImplementedError(f"no rule for {kind}")
     if isinstance(value, dict) and "delta" in value:
-        return PointSummary(convert(value, Total))
-    return PointSummary(convert(value, Gauge))
+        return convert(value, Total)
+    return convert(value, Gauge)
 
 
-def point_schema(kind: type) -> dict[str, Any]:
-    """For msgspec: the same as a schema."""
-    if kind is not PointSummary:
-        raise NotImplementedError(f"no rule for {kind}")
-    return {"anyOf": [{"$ref": "#/$defs/Gauge"}, {"$ref": "#/$defs/Total"}]}
+def read_body(form: type[Form], found: Mapping[str, Any]) -> Form:
+    """Back from what was kept or received. Raises ValueError for what is not declared."""
+    return convert(found, form, dec_hook=point_hook)

@@ -1,10 +1,10 @@
 """Batches of sweeps: every reading, for rigs. Off unless a site asks for it."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from edge.wire.contract.header import Header
+from edge.wire.contract.body import RecordBody
 from edge.wire.contract.terms import Count, WireStruct, meaning
 
 COLUMNS = [
@@ -28,10 +28,9 @@ Column = Annotated[
 ]
 
 
-class Raw(Header, kw_only=True):
+class Raw(RecordBody, kw_only=True):
     """All sweeps of a period, as columns. It has no source: the tables name the sources."""
 
-    stream: Annotated[Literal["raw"], meaning("The stream.")]
     n: Annotated[Count, meaning("Number of sweeps.")]
     tables: Annotated[
         bytes,

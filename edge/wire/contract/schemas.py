@@ -8,10 +8,10 @@ import msgspec
 
 from edge.core import TimeQuality
 from edge.wire.contract.catalogue import EVENTS, DeclaredMessage
-from edge.wire.contract.event import Event
 from edge.wire.contract.header import Header
-from edge.wire.contract.points import Gauge, Total, point_schema
-from edge.wire.contract.raw import Raw, Table
+from edge.wire.contract.points import Gauge, Total
+from edge.wire.contract.raw import Table
+from edge.wire.contract.recordtypes import ANY_EVENT, point_schema
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 VERSION: Final = 1  # `v` on the wire, and in the names
@@ -22,7 +22,7 @@ Schema = dict[str, Any]
 
 def schema_of(message: DeclaredMessage) -> Schema:
     """The schema of one message. Fields that nobody has declared are allowed: adding is free."""
-    wanted = [message.type, Header, Gauge, Total, Table, Event]
+    wanted = [message.type, Header, Gauge, Total, Table, ANY_EVENT]
     (top, *_), defs = msgspec.json.schema_components(
         wanted, schema_hook=point_schema, ref_template=REF
     )
@@ -76,7 +76,7 @@ def _reached(top: Any, defs: Mapping[str, Schema], message: DeclaredMessage) -> 
     todo, found = list(_refs(top)), dict[str, Schema]()
     if any(issubclass(each, Header) for each in message.types):
         todo.append("Header")
-    if Raw in message.types:
+    if message.name == "raw":
         todo.append("Table")  # `tables` holds it, packed
     if message.name == "event":
         todo.append("Event")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import Quantity
-from edge.wire.contract.header import Summary
+from edge.wire.contract.body import Covered, Covers, Partial, RecordBody
 from edge.wire.contract.histogram import Lengths, Speeds, Times
 from edge.wire.contract.signal import Signal
 from edge.wire.contract.single import SingleSpeed, Tailgating
@@ -40,6 +40,9 @@ LaneHealth = Literal[
 """The worst last. `trail_`: the lead loop is sound, the trail loop is not."""
 
 
+LaneAnomalies = dict[Literal["volume", "occupancy", "speed"], Share]
+
+
 class LoopDoubt(WireStruct, kw_only=True):
     """How far the data of a loop can be trusted."""
 
@@ -53,16 +56,12 @@ class LoopDoubt(WireStruct, kw_only=True):
     ]
 
 
-class Lane(Summary, kw_only=True):
+class Lane(RecordBody, kw_only=True):
     """One lane, one period. A value is null if the state of the loops does not allow it."""
 
-    stream: Annotated[Literal["traffic"], meaning("The stream.")]
     lane: Annotated[Name, meaning("The lane. NTCIP 1209: sensorZoneLabel.")]
     approach: Annotated[Name, meaning("The approach that the lane belongs to.")]
-    kind: (
-        Annotated[Literal["bicycle"], meaning("What the lane is for, if not for vehicles.")]
-        | UnsetType
-    ) = UNSET
+    covered_s: Covered
     volume: Annotated[
         Count | None,
         meaning(
@@ -71,18 +70,6 @@ class Lane(Summary, kw_only=True):
             Quantity.COUNT,
         ),
     ]
-    counted_by: (
-        Annotated[
-            Literal["trail", "both"],
-            meaning(
-                "The loop that has counted, if the lead loop was in doubt (see `health`). All "
-                "values that need only one loop come from this loop, and `signal` is left out. "
-                "`both`: in a record of several windows, first one loop has counted and then "
-                "the other."
-            ),
-        ]
-        | UnsetType
-    ) = UNSET
     occupancy: Annotated[
         Share | None,
         meaning(
@@ -133,21 +120,21 @@ class Lane(Summary, kw_only=True):
             "and swapped are pairedZoneFault)."
         ),
     ]
-    void_s: (
-        Annotated[Amount, meaning("Watched time in which all values were null.", "s")] | UnsetType
-    ) = UNSET
-    breakups: (
-        Annotated[
-            Count,
-            meaning("Vehicles for which the loop gave several pulses; they were joined into one."),
-        ]
+    kind: (
+        Annotated[Literal["bicycle"], meaning("What the lane is for, if not for vehicles.")]
         | UnsetType
     ) = UNSET
-    wrong_way: (
-        Annotated[Count, meaning("Vehicles that crossed the trail loop first.")] | UnsetType
-    ) = UNSET
-    lost_edges: (
-        Annotated[Count, meaning("Edges that did not fit in the kernel's buffer.")] | UnsetType
+    counted_by: (
+        Annotated[
+            Literal["trail", "both"],
+            meaning(
+                "The loop that has counted, if the lead loop was in doubt (see `health`). All "
+                "values that need only one loop come from this loop, and `signal` is left out. "
+                "`both`: in a record of several windows, first one loop has counted and then "
+                "the other."
+            ),
+        ]
+        | UnsetType
     ) = UNSET
     classes: (
         Annotated[
@@ -194,6 +181,22 @@ class Lane(Summary, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    void_s: (
+        Annotated[Amount, meaning("Watched time in which all values were null.", "s")] | UnsetType
+    ) = UNSET
+    breakups: (
+        Annotated[
+            Count,
+            meaning("Vehicles for which the loop gave several pulses; they were joined into one."),
+        ]
+        | UnsetType
+    ) = UNSET
+    wrong_way: (
+        Annotated[Count, meaning("Vehicles that crossed the trail loop first.")] | UnsetType
+    ) = UNSET
+    lost_edges: (
+        Annotated[Count, meaning("Edges that did not fit in the kernel's buffer.")] | UnsetType
+    ) = UNSET
     signal: (
         Annotated[
             Signal,
@@ -204,6 +207,7 @@ class Lane(Summary, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    partial: Partial | UnsetType = UNSET
     loops: (
         Annotated[
             dict[LoopPart, LoopDoubt],
@@ -211,13 +215,6 @@ class Lane(Summary, kw_only=True):
                 "Loops in doubt. NTCIP 1209: sensorZoneStatus other than oK; DATEX II: dataError, "
                 "supplierCalculatedDataQuality."
             ),
-        ]
-        | UnsetType
-    ) = UNSET
-    anomaly: (
-        Annotated[
-            dict[Literal["volume", "occupancy", "speed"], Share],
-            meaning("Series with an anomaly, each with its score; only scores above 0.05.", "/"),
         ]
         | UnsetType
     ) = UNSET
@@ -250,3 +247,11 @@ class Lane(Summary, kw_only=True):
         ]
         | UnsetType
     ) = UNSET
+    anomaly: (
+        Annotated[
+            LaneAnomalies,
+            meaning("Series with an anomaly, each with its score; only scores above 0.05.", "/"),
+        ]
+        | UnsetType
+    ) = UNSET
+    covers: Covers | UnsetType = UNSET

@@ -26,7 +26,7 @@ from tests.kit.command import Command
 
 # somebody who has seen enough need not wait long for a step that does not end anyway
 COMMAND = (
-    "from edge.gateway import diagnosis; diagnosis.JOIN_S = 0.1; "
+    "from edge.diagnose import diagnosis; diagnosis.JOIN_S = 0.1; "
     "from edge.cli.main import main; raise SystemExit(main())"
 )
 
@@ -149,7 +149,7 @@ def test_the_page_for_technicians_quotes_what_is_said() -> None:
     """Each sentence of its table is in the code, but for the names and numbers in it."""
     code = "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("drivers/buses", "edge/gateway")
+        for folder in ("drivers/buses", "edge/gateway", "edge/diagnose")
         for path in sorted((ROOT / folder).rglob("*.py"))
     )
     code = re.sub(r"""["']\s*(?:#.*)?\n\s*f?["']""", "", code)  # a sentence over several lines

@@ -153,7 +153,7 @@ async def test_another_meter_behind_a_point_counts_no_step_over_a_restart_either
         last = await fed(port(gas(1, B, 103.0)))
     assert last == 103.0
     assert await fed(port(gas(1, B, 103.5))) == 103.5
-    assert total.body()["delta"] == 0.5
+    assert total.body().delta == 0.5
     device.restore(kept, 0.0)
     assert await fed(port(gas(1, B, 103.5))) == 103.5  # it knows better by now
 
