@@ -11,7 +11,7 @@ from edge.gateway.busworkers import BusWorkers
 from edge.health.loglimit import LogCounts, LogLimit
 from edge.health.reboot import Reboot, read_reset, reboot_cause
 from edge.outbox import AsyncOutbox, OutboxCounts
-from edge.uplink.delivery import UplinkCounters
+from edge.uplink.rowtable import UplinkCounters
 from edge.uplink.sender import Sender
 
 Numbers = Mapping[str, int | float | bool | None]

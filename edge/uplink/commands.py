@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 from edge.core import Record
 from edge.core.numbers import decode_steps
 from edge.core.printable import printable
-from edge.uplink.delivery import UplinkCounters
+from edge.uplink.rowtable import UplinkCounters
 from edge.uplink.sendqueue import Backlog, StoredRow
 from edge.wire import (
     Command,

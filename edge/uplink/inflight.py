@@ -8,10 +8,8 @@ seconds of one monotonic clock, given by the caller.
 """
 
 import math
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final
-
-from edge.uplink.pahoclient import ConnectionLostError, OnAnswer, PublishAnswer
 
 START_MESSAGES: Final = 8
 START_BYTES: Final = 8 << 10
@@ -32,6 +30,37 @@ TYPICAL_BYTES: Final = 400.0  # bytes of a message, before one was seen
 IN_FLIGHT_MAX_BYTES: Final = 4 << 20  # that may be unacknowledged at one time
 SLOWEST_BYTES_S: Final = 1000  # bytes/s: what is on the way before a message may take this long
 ALLOWANCE_BYTES: Final = 256 << 10  # bytes on the way for which that holds
+
+SESSION_TAKEN_OVER: Final = 142  # DISCONNECT: another client has connected under our name
+
+
+class ConnectionLostError(ConnectionError):
+    """The connection ended before the broker answered. Nobody knows whether the message arrived.
+
+    `code` is the reason code of the broker's DISCONNECT, when it sent one: 142 is
+    `SESSION_TAKEN_OVER`.
+    """
+
+    def __init__(self, text: str, code: int | None = None) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class CertificateRejectedError(ConnectionLostError):
+    """The broker does not take our certificate: expired, revoked, or from somebody else."""
+
+
+class BrokerRefusedError(Exception):
+    """The broker said no: `code` and `name` as in MQTT 5, for example 135 Not authorized."""
+
+    def __init__(self, code: int, name: str, text: str = "") -> None:
+        super().__init__(f"{name} ({code}){': ' + text if text else ''}")
+        self.code, self.name = code, name
+
+
+PublishAnswer = int | BrokerRefusedError | ConnectionLostError
+OnAnswer = Callable[[Hashable, PublishAnswer], None]
+"""Called once for each message with the caller's token. Must not raise: paho is in mid-packet."""
 
 
 class InFlightWindow:

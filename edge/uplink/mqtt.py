@@ -17,19 +17,21 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.uplink.broker import Broker
 from edge.uplink.dial import dial, set_user_timeout
-from edge.uplink.inflight import InFlight
-from edge.uplink.pahoclient import (
+from edge.uplink.inflight import (
     SESSION_TAKEN_OVER,
     BrokerRefusedError,
     CertificateRejectedError,
-    ClientSocket,
     ConnectionLostError,
+    InFlight,
+    OnAnswer,
+    PublishAnswer,
+)
+from edge.uplink.pahoclient import (
+    ClientSocket,
     InboundMessage,
     MqttSession,
-    OnAnswer,
     OnMessage,
     PahoClient,
-    PublishAnswer,
     ReceiveHandler,
     Will,
     publish_properties,

@@ -5,8 +5,8 @@ The only module that reaches into paho: `_create_socket`, `_sock_recv`, `_sock_s
 `_in_packet` and `_out_packet`. The tests of tests/uplink fail when one of them changes.
 
 The socket is on the event loop: read when there is something, written when there is room. What a
-connection says to its caller are the types at the head: how it began, each answer, what came in,
-and its end.
+connection says to its caller are the types at the head: how it began, and what came in. The answers
+to messages, and how it ended, are in `inflight`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ import logging
 import socket
 import ssl
 import struct
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -28,8 +28,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.uplink.broker import Broker
+from edge.uplink.inflight import ConnectionLostError
 
-SESSION_TAKEN_OVER: Final = 142  # DISCONNECT: another client has connected under our name
 LOG: Final = logging.getLogger("kerbstone.mqtt")
 
 MAX_RECEIVE_BYTES: Final = 256 << 10  # bytes of a packet from the broker: announced, and kept to
@@ -43,30 +43,6 @@ UNWRITTEN_PACKETS: Final = (
 PARSE_ERRORS: Final = (
     ValueError, TypeError, LookupError, RuntimeError, struct.error, MQTTException,
 )  # fmt: skip
-
-
-class ConnectionLostError(ConnectionError):
-    """The connection ended before the broker answered. Nobody knows whether the message arrived.
-
-    `code` is the reason code of the broker's DISCONNECT, when it sent one: 142 is
-    `SESSION_TAKEN_OVER`.
-    """
-
-    def __init__(self, text: str, code: int | None = None) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class CertificateRejectedError(ConnectionLostError):
-    """The broker does not take our certificate: expired, revoked, or from somebody else."""
-
-
-class BrokerRefusedError(Exception):
-    """The broker said no: `code` and `name` as in MQTT 5, for example 135 Not authorized."""
-
-    def __init__(self, code: int, name: str, text: str = "") -> None:
-        super().__init__(f"{name} ({code}){': ' + text if text else ''}")
-        self.code, self.name = code, name
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +78,6 @@ class InboundMessage:
     retain: bool
 
 
-PublishAnswer = int | BrokerRefusedError | ConnectionLostError
-OnAnswer = Callable[[Hashable, PublishAnswer], None]
-"""Called once for each message with the caller's token. Must not raise: paho is in mid-packet."""
 OnMessage = Callable[[InboundMessage], None]
 
 

@@ -13,7 +13,8 @@ from edge.core import Clock, Stamp
 from edge.uplink.delivery import Delivery
 from edge.uplink.mqtt import MqttConnection
 from edge.uplink.presence import LAST_STREAMS, PresencePublisher
-from edge.uplink.sendqueue import Backlog, SendItem
+from edge.uplink.rowtable import RowTable
+from edge.uplink.sendqueue import Backlog, SendItem, SendQueue
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Topics, WireError, encode
 from edge.wire.records import record_map
@@ -69,7 +70,6 @@ class Publisher:
             item = delivery.send_queue.alarm()
         delivery.probing.sent(None if item is None else item.row, now_ns)
         if item is not None:
-            delivery.choose(item)
             await self._publish(link, [item])
 
     def _chosen(self, link: MqttConnection) -> list[SendItem]:
@@ -83,7 +83,6 @@ class Publisher:
             if item is None:
                 break
             items.append(item)
-            delivery.choose(item)
         return items
 
     async def _publish(self, link: MqttConnection, items: list[SendItem]) -> None:
@@ -93,7 +92,7 @@ class Publisher:
         now_ns = self._clock.now().mono_ns
         dates = [  # all at once, for between two of them the clock could be looked at
             self._timestamper.date(
-                item.record, backfilled=item.backfilled, redelivered=delivery.redelivered(item)
+                item.record, backfilled=item.backfilled, redelivered=item.redelivered
             )
             for item in items
         ]
@@ -108,7 +107,7 @@ class Publisher:
             if not link.fits(topic, payload.data, payload.content_type):
                 delivery.too_large(item, now_ns)
                 continue
-            token = delivery.publish_token(item, now_ns, moments)
+            token = delivery.hand(item, now_ns, moments)
             answer = link.publish(token, topic, payload.data, payload.content_type)
             if answer is not None:
                 delivery.answered(token, answer)
@@ -121,8 +120,8 @@ class Publisher:
 class BacklogGate:
     """In front of the backlog; open unless somebody has asked to spare bytes."""
 
-    def __init__(self, backlog: Backlog, delivery: Delivery) -> None:
-        self._backlog, self._delivery = backlog, delivery
+    def __init__(self, backlog: Backlog, send_queue: SendQueue, table: RowTable) -> None:
+        self._backlog, self._send_queue, self._table = backlog, send_queue, table
         self._level = 0
         self._quarter = 0  # that has opened it last
         self._up = False  # a connection
@@ -132,12 +131,12 @@ class BacklogGate:
         nothing can go."""
         self._level = level
         if level and not self._up:
-            self._delivery.send_queue.hold_live()
+            self._send_queue.hold_live()
 
     async def linked(self, now: Stamp, beat: Callable[[], None]) -> None:
         """A connection is up. Before the first row is handed over."""
         self._up = True
-        if not self._delivery.send_queue.held:
+        if not self._send_queue.held:
             await self._open(now)
         elif not self._level or self._at(now) != self._quarter:
             await self._release(now, beat)
@@ -145,25 +144,25 @@ class BacklogGate:
     def unlinked(self) -> None:
         """The connection is down."""
         self._up = False
-        self._backlog.link_lost(self._delivery.highest)
+        self._backlog.link_lost(self._table.highest)
         if self._level:
-            self._delivery.send_queue.hold_live()
+            self._send_queue.hold_live()
 
     async def update(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Time has passed: open it, or close it behind the last one."""
-        send_queue, due = self._delivery.send_queue, self._at(now) != self._quarter
+        send_queue, due = self._send_queue, self._at(now) != self._quarter
         if send_queue.held and (due or not self._level):
             await self._release(now, beat)
         elif (
             self._level
             and not send_queue.held
             and send_queue.is_drained
-            and not self._delivery.in_flight
+            and not self._table.unanswered
         ):
             if due:  # it has been open all the time
                 self._quarter = self._at(now)
             send_queue.hold_live()
-            self._backlog.link_lost(self._delivery.highest)
+            self._backlog.link_lost(self._table.highest)
 
     async def _release(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Nobody holds a row of what waits, so all of it may merge before."""
@@ -174,10 +173,9 @@ class BacklogGate:
         await self._open(now)
 
     async def _open(self, now: Stamp) -> None:
-        send_queue = self._delivery.send_queue
-        send_queue.held, self._quarter = False, self._at(now)
+        self._send_queue.held, self._quarter = False, self._at(now)
         # from here on rows may have been handed over
-        await self._backlog.link_up(send_queue.live_from)
+        await self._backlog.link_up(self._send_queue.live_from)
 
     @staticmethod
     def _at(now: Stamp) -> int:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from edge.core import AsyncClock, Record, Stamp
 from edge.uplink.broker import Broker
 from edge.uplink.commands import CommandHandler, InboundQueue, find_for_resend
-from edge.uplink.delivery import ConnectionState, Delivery, PublishToken, UplinkCounters
+from edge.uplink.delivery import ConnectionState, Delivery
 from edge.uplink.mqtt import (
     QOS_NOT_SUPPORTED,
     RETAIN_NOT_SUPPORTED,
@@ -26,9 +26,9 @@ from edge.uplink.mqtt import (
 from edge.uplink.pahoclient import InboundMessage as Received
 from edge.uplink.presence import PresencePublisher
 from edge.uplink.publisher import BacklogGate, Publisher
-from edge.uplink.receipttracker import ReceiptTracker
 from edge.uplink.reconnect import ReconnectPolicy
-from edge.uplink.refusals import HELD_LIMIT, Alarm, BrokerLogThrottle
+from edge.uplink.refusals import Alarm, BrokerLogThrottle
+from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
 from edge.uplink.sendqueue import Backlog, StoredRow
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
@@ -99,13 +99,13 @@ class Sender:
         rng = random.Random(f"{gw}:{epoch}")
         self._reconnect = ReconnectPolicy(brokers, rng, clock.now().mono_ns)
         waits_ns = None if options.receipt_s is None else int(options.receipt_s * 1e9)
+        self._table = RowTable(waits_ns, self.counts)
         self._delivery = Delivery(
             backlog,
             options.backlog_per_s,
             self._broker_log,
-            self.counts,
+            self._table,
             topics.up,
-            None if waits_ns is None else ReceiptTracker(waits_ns),
             lambda item, moments: hooks.sealed(item.record, *moments),
         )
         self._inbound = InboundQueue(
@@ -125,7 +125,7 @@ class Sender:
             self._delivery, self._timestamper, backlog, self._presence, topics, gw,
             options.encoding, clock,
         )  # fmt: skip
-        self._backlog_gate = BacklogGate(backlog, self._delivery)
+        self._backlog_gate = BacklogGate(backlog, self._delivery.send_queue, self._table)
         self._turn_s = min(IDLE_S, (options.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
@@ -143,7 +143,7 @@ class Sender:
     @property
     def under_way(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return self._delivery.outstanding
+        return self._table.outstanding
 
     def offer(self, rows: Sequence[StoredRow]) -> None:
         """Rows just committed."""
@@ -169,7 +169,7 @@ class Sender:
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self._delivery.send_queue.fresh or self._delivery.outstanding):
+        while self.connected and (self._delivery.send_queue.fresh or self._table.outstanding):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
@@ -337,9 +337,7 @@ class Sender:
 
     def _returns(self) -> bool:
         """It is time for another broker, and nothing is under way at this one."""
-        return (
-            self._reconnect.return_due(self._clock.now().mono_ns) and not self._delivery.in_flight
-        )
+        return self._reconnect.return_due(self._clock.now().mono_ns) and not self._table.unanswered
 
     async def _woken(self, wait_s: float) -> None:
         if self._wake.is_set():
@@ -353,7 +351,7 @@ class Sender:
     # -- answers -----------------------------------------------------------------------------------
 
     def _answered(self, token: Hashable, answer: PublishAnswer) -> None:
-        if isinstance(token, PublishToken):
+        if isinstance(token, RowEntry):
             self._delivery.answered(token, answer)
         else:
             self._presence.answered(token, answer)

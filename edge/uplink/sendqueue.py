@@ -3,12 +3,13 @@ backlog is read in pages, from the oldest row on, again from any place.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from edge.core import Record, StoredState, Stream
 from edge.uplink.envelope import ClockMarkLike
+from edge.uplink.rowtable import RowState, RowTable
 
 PAGE_ROWS: Final = 200  # rows asked of the outbox at one time
 LIVE_LIMIT: Final = 1000  # rows kept as live; more than that go through the backlog
@@ -52,12 +53,12 @@ class Backlog(Protocol):
 class BacklogReader:
     """Holds one page. `urgent`: only of events and registers."""
 
-    def __init__(self, backlog: Backlog, urgent: bool) -> None:
-        self._backlog, self._urgent = backlog, urgent
+    def __init__(self, backlog: Backlog, table: RowTable, urgent: bool) -> None:
+        self._fetch = backlog.urgent if urgent else backlog.pending
+        self._table = table
         self._page: deque[StoredRow] = deque()
-        self._done: set[int] = set()  # confirmed since the page was asked for
         self._after = 0
-        self._turning = False
+        self._fetching = False
         self.behind = True  # there may be more rows in the outbox
 
     def rewind(self, row: int) -> None:
@@ -65,18 +66,16 @@ class BacklogReader:
         self.behind = True
         self._after = min(self._after, row)
         self._page.clear()
-
-    def confirmed(self, rows: Collection[int]) -> None:
-        """These need not be sent any more, though the page may hold them."""
-        if self._page or self._turning:
-            self._done.update(rows)
+        self._emptied()
 
     def next(self) -> StoredRow | None:
-        """The next row of the page that is not confirmed."""
+        """The next row of the page that nobody has, and that nothing keeps back."""
         while self._page:
             row = self._page.popleft()
             self._after = row.row
-            if row.row not in self._done:
+            may_go = self._table.may_go(row.row, row.record.key.stream)
+            self._emptied()
+            if may_go:
                 return row
         return None
 
@@ -92,43 +91,46 @@ class BacklogReader:
     async def next_page(self) -> None:
         """Fetch the next rows; at the end of the outbox it rests until a `rewind`."""
         after = self._after
-        self._done.clear()
-        self._turning = True
+        self._fetching = True
+        self._table.hold_copy(self)
         try:
-            fetch = self._backlog.urgent if self._urgent else self._backlog.pending
-            rows = await fetch(after, PAGE_ROWS)
+            rows = await self._fetch(after, PAGE_ROWS)
+            if self._after == after:  # else rewound meanwhile
+                self._page.extend(rows)
+                self.behind = bool(rows)
         finally:
-            self._turning = False
-        if self._after != after:
-            return  # rewound meanwhile
-        self._page.extend(rows)
-        self.behind = bool(rows)
+            self._fetching = False
+            self._emptied()
+
+    def _emptied(self) -> None:
+        if not self._page and not self._fetching:
+            self._table.drop_copy(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # one for each row: a frozen one takes half a microsecond to make
 class SendItem:
-    """One row to be sent."""
+    """One row that was chosen to be sent."""
 
     row: int
     record: Record
     backfilled: bool
-    redelivered: bool
+    redelivered: bool  # it may have been sent before
 
 
 class SendQueue:
     """Holds at most LIVE_LIMIT live rows and two pages of the backlog. `per_s` bounds the backlog.
 
-    `skip(row, stream)` says that a row is under way, or must not go now.
+    Each row that it gives is chosen in the table: it is to be handed over, held, or given up.
     """
 
-    def __init__(self, backlog: Backlog, per_s: float, skip: Callable[[int, str], bool]) -> None:
-        self._per_s, self._skip = per_s, skip
+    def __init__(self, backlog: Backlog, per_s: float, table: RowTable) -> None:
+        self._per_s, self._table = per_s, table
+        # those that the table has as QUEUED, and since when
         self._alarms: deque[tuple[int, StoredRow]] = deque()
         self._live: deque[tuple[int, StoredRow]] = deque()
-        self._live_rows: set[int] = set()
         self._urgent, self._rest = (
-            BacklogReader(backlog, urgent=True),
-            BacklogReader(backlog, urgent=False),
+            BacklogReader(backlog, table, urgent=True),
+            BacklogReader(backlog, table, urgent=False),
         )
         self._tokens = per_s * BACKLOG_BURST_S
         self._filled_ns = 0
@@ -141,22 +143,16 @@ class SendQueue:
             urgent = row.record.key.stream in URGENT_STREAMS
             if self.held and not urgent:
                 self._rest.rewind(row.row - 1)
-                continue
-            queue = self._alarms if urgent else self._live
-            queue.append((now_ns, row))
-            self._live_rows.add(row.row)
-        while len(self._live_rows) > LIVE_LIMIT:
+            elif self._table.queue(row.row, row.record.key):
+                queue = self._alarms if urgent else self._live
+                queue.append((now_ns, row))
+        while self._table.count(RowState.QUEUED) > LIVE_LIMIT:
             self._pass_over(self._live or self._alarms)
 
     def restart(self, now_ns: int) -> None:
         """A new connection: everything unconfirmed is to be sent, the fresh ones as live."""
         self._stale(now_ns)
         self.rewind(0)
-
-    def confirmed(self, rows: Collection[int]) -> None:
-        """These rows need not be sent any more, though a page may hold them."""
-        self._urgent.confirmed(rows)
-        self._rest.confirmed(rows)
 
     def rewind(self, row: int) -> None:
         """Look at the backlog again from behind `row`."""
@@ -174,7 +170,8 @@ class SendQueue:
     @property
     def live_from(self) -> int:
         """The first row that goes as a live one; all before it go through the backlog, in order."""
-        return min(self._live_rows, default=NEVER)
+        queued = self._table.rows(RowState.QUEUED)
+        return min((entry.row for entry in queued), default=NEVER)
 
     @property
     def fresh(self) -> bool:
@@ -225,24 +222,24 @@ class SendQueue:
     def _of(self, queue: "deque[tuple[int, StoredRow]]") -> SendItem | None:
         while queue:
             _, row = queue.popleft()
-            self._live_rows.discard(row.row)
-            if not self._skip(row.row, row.record.key.stream):
-                return SendItem(row.row, row.record, backfilled=False, redelivered=row.redelivered)
+            if not self._table.denied(row.record.key.stream):
+                return self._chosen(row, backfilled=False)
+            self._table.pass_over(row.row)
         return None
 
     def _rated(self, pages: BacklogReader) -> SendItem | None:
         if self._tokens < 1.0:
             return None
-        item = self._paged(pages)
-        self._tokens -= item is not None
-        return item
+        row = pages.next()
+        if row is None:
+            return None
+        self._tokens -= 1
+        return self._chosen(row, backfilled=True)
 
-    def _paged(self, pages: BacklogReader) -> SendItem | None:
-        while (row := pages.next()) is not None:
-            known = row.row in self._live_rows
-            if not known and not self._skip(row.row, row.record.key.stream):
-                return SendItem(row.row, row.record, backfilled=True, redelivered=row.redelivered)
-        return None
+    def _chosen(self, row: StoredRow, *, backfilled: bool) -> SendItem:
+        self._table.choose(row.row, row.record.key)
+        again = row.redelivered or self._table.was_handed(row.row)
+        return SendItem(row.row, row.record, backfilled, again)
 
     def _stale(self, now_ns: int) -> None:
         for queue in (self._alarms, self._live):
@@ -251,5 +248,5 @@ class SendQueue:
 
     def _pass_over(self, queue: "deque[tuple[int, StoredRow]]") -> None:
         _, row = queue.popleft()
-        self._live_rows.discard(row.row)
+        self._table.pass_over(row.row)
         self.rewind(row.row - 1)

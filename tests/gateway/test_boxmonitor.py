@@ -23,7 +23,7 @@ from edge.health.flash import Wear
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts
-from edge.uplink.delivery import UplinkCounters
+from edge.uplink.rowtable import UplinkCounters
 from tests.kit.clock import NONE, NTP, RTC
 from tests.kit.told import told
 

@@ -8,6 +8,7 @@ import pytest
 from edge.core import Record, RecordKey, Stream, TimeQuality
 from edge.outbox import StoredRecord
 from edge.uplink import delivery as module
+from edge.uplink import rowtable
 from edge.uplink.delivery import (
     NOT_AUTHORIZED,
     NOT_AUTHORIZED_RETRY_NS,
@@ -16,12 +17,17 @@ from edge.uplink.delivery import (
     REFUSALS_LIMIT,
     RETRY_MAX_NS,
     Delivery,
-    PublishToken,
-    UplinkCounters,
 )
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
-from edge.uplink.receipttracker import ReceiptTracker
 from edge.uplink.refusals import BrokerLogThrottle
+from edge.uplink.rowtable import (
+    HANDED,
+    HELD,
+    REFUSED,
+    RowEntry,
+    RowTable,
+    UplinkCounters,
+)
 from edge.uplink.sendqueue import SendItem
 from edge.wire import Receipt
 from edge.wire.clockmoments import Moment
@@ -53,11 +59,10 @@ class DeliveryRun:
     def __init__(self, count: int = 3, receipt_s: int | None = 10) -> None:
         self.counts, self.store = UplinkCounters(), LeavingRows(count)
         self.alarms: list[str] = []
+        self.table = RowTable(None if receipt_s is None else receipt_s * S, self.counts)
         self.delivery = Delivery(
             self.store, 1e6, BrokerLogThrottle(lambda kind, text: self.alarms.append(kind)),
-            self.counts,
-            "up", None if receipt_s is None else ReceiptTracker(receipt_s * S),
-            lambda item, moment: None,
+            self.table, "up", lambda item, moment: None,
         )  # fmt: skip
         self.delivery.send_queue.refill(S)
 
@@ -72,15 +77,19 @@ class DeliveryRun:
         """All that may go now: row, and whether it goes again."""
         found = []
         while (item := await self.next()) is not None:
-            self.delivery.choose(item)
-            found.append((item.row, self.delivery.redelivered(item)))
-            self.delivery.publish_token(item, now_ns, [NTP])
+            found.append((item.row, item.redelivered))
+            self.delivery.hand(item, now_ns, [NTP])
         return found
+
+    def handed(self, row: int) -> RowEntry:
+        """The broker has not answered to it."""
+        (entry,) = [each for each in self.table.rows(HANDED) if each.row == row]
+        return entry
 
     async def answer(self, now_ns: int, **answers: Any) -> None:
         """`r1=0` is the answer to row 1."""
         for name, answer in answers.items():
-            self.delivery.answered(PublishToken(int(name[1:]), "air"), answer)
+            self.delivery.answered(self.handed(int(name[1:])), answer)
         await self.delivery.process_answers(now_ns)
 
 
@@ -90,18 +99,18 @@ async def test_a_row_whose_answer_was_lost_is_sent_again_and_says_so(receipt_s: 
     run = DeliveryRun(receipt_s=receipt_s)
     assert await run.send() == [(1, False), (2, False), (3, False)]
     await run.answer(1, r1=0, r2=LOST, r3=LOST)
-    assert (run.counts.unacknowledged, run.delivery.in_flight) == (2, False)
+    assert (run.counts.unacknowledged, run.table.unanswered) == (2, 0)
     assert await run.send() == [(2, True), (3, True)]
 
 
 async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> None:
     plain, receipted = DeliveryRun(receipt_s=None), DeliveryRun()
-    for run, after in ((plain, 2), (receipted, 5)):
+    for run, after in ((plain, 2), (receipted, 3)):
         await run.send()
         await run.answer(1, r1=0)
-        assert run.delivery.outstanding == after
+        assert (run.table.outstanding, run.table.unanswered) == (after, 2)
     receipted.delivery.receipts([Receipt(1, "air", ((1, 3),))], 2)
-    assert (receipted.delivery.outstanding, receipted.counts.confirmed) == (2, 3)
+    assert (receipted.table.outstanding, receipted.counts.confirmed) == (2, 3)
 
 
 async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
@@ -117,11 +126,12 @@ async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
 
 
 async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_the_end() -> None:
-    run, now_ns, waits = DeliveryRun(2, receipt_s=1000), 0, []
+    run, now_ns, waits = DeliveryRun(1 + REFUSALS_LIMIT, receipt_s=1000), 0, []
     await run.send()
     for refusal in range(1, REFUSALS_LIMIT + 1):
         # between two refusals the broker has taken another one: the record itself is at fault
-        await run.answer(now_ns, r1=BrokerRefusedError(131, "Implementation specific"), r2=0)
+        refused = BrokerRefusedError(131, "Implementation specific")
+        await run.answer(now_ns, **{"r1": refused, f"r{1 + refusal}": 0})
         if refusal < REFUSALS_LIMIT:
             assert await run.next() is None
             wait_s = run.delivery.wait_s(now_ns)
@@ -136,19 +146,20 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
     assert [row for row, _ in run.store.gone] == [1]
     assert (run.counts.dead_letters, run.counts.refused, run.alarms) == (1, 5, ["refused"])
     assert (await run.send(now_ns), run.delivery.wait_s(now_ns)) == ([], None)
-    assert run.delivery._receipt_tracker is not None
-    assert 1 not in run.delivery._receipt_tracker, "nobody waits for a receipt of what was given up"
+    run.delivery.receipts([Receipt(1, "air", ((1, 1),))], now_ns)
+    assert run.counts.receipts_unknown == 1, "nobody waits for a receipt of what was given up"
 
 
 async def test_of_refused_rows_so_many_are_known_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "TRACKED_REFUSALS", 3)
+    monkeypatch.setattr(rowtable, "TRACKED_REFUSALS", 3)
     run = DeliveryRun(6)
     await run.send()
     refused = BrokerRefusedError(131, "Implementation specific")
     await run.answer(0, **{f"r{row}": refused for row in range(1, 7)})
-    assert sorted(run.delivery._refusals) == sorted(run.delivery._retry_at) == [4, 5, 6]
+    assert sorted(run.table._refusals) == [4, 5, 6]
+    assert [entry.row for entry in run.table.rows(REFUSED)] == [4, 5, 6]
     # those that nobody remembers do not wait, and are not lost
     assert [row for row, _ in await run.send()] == [1, 2, 3]
 
@@ -157,9 +168,8 @@ async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker(
     run = DeliveryRun(2)
     item = await run.next()
     assert item is not None
-    run.delivery.choose(item)
     run.delivery.too_large(item, 0)
-    assert not run.delivery.in_flight
+    assert (run.table.state(1), run.table.unanswered) == (HELD, 0)
     run.delivery.send_queue.rewind(0)
     assert [row for row, _ in await run.send()] == [2]
     run.delivery.connected(1)
@@ -169,7 +179,8 @@ async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker(
 async def test_a_new_connection_begins_anew() -> None:
     run = DeliveryRun(receipt_s=None)
     fresh = run.delivery
-    assert (fresh.paused_ns, fresh.highest, fresh.in_flight, fresh.stalled) == (0, 0, False, False)
+    assert (fresh.paused_ns, fresh.stalled) == (0, False)
+    assert (run.table.highest, run.table.unanswered) == (0, 0)
     await run.send()
     quota = BrokerRefusedError(QUOTA_EXCEEDED, "Quota exceeded")
     await run.answer(0, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=quota, r3=quota)
@@ -179,26 +190,27 @@ async def test_a_new_connection_begins_anew() -> None:
     run.delivery.connected(1)
     assert (run.delivery.paused_ns, run.delivery.probing.due(1)) == (0, True)
     assert await run.send() == [(1, True), (2, True), (3, True)]
-    assert run.delivery.highest == 3
+    assert run.table.highest == 3
 
 
 async def test_a_broker_that_refuses_all_gets_a_pause_that_doubles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "PAUSE_AFTER_REFUSALS", 2)
-    run, refused = DeliveryRun(1), BrokerRefusedError(131, "Implementation specific")
+    run, refused = DeliveryRun(26), BrokerRefusedError(131, "Implementation specific")
+    await run.send()
     pauses = []
-    for _ in range(24):
-        await run.answer(5, r1=refused)
+    for row in range(1, 25):
+        await run.answer(5, **{f"r{row}": refused})
         pauses.append(run.delivery.paused_ns - 5 if run.delivery.paused_ns else 0)
     assert pauses[:7] == [0, S, S, 2 * S, 2 * S, 4 * S, 4 * S]
     assert pauses[-1] == RETRY_MAX_NS
     assert (run.counts.dead_letters, run.counts.refused) == (0, 24), (
         "it is not the record that is wrong"
     )
-    await run.answer(6, r1=0)
+    await run.answer(6, r25=0)
     run.delivery.paused_ns = 0
-    await run.answer(7, r1=refused)
+    await run.answer(7, r26=refused)
     assert run.delivery.paused_ns == 0, "one that was taken ends the count"
 
 

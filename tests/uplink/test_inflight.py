@@ -8,9 +8,10 @@ from edge.uplink.inflight import (
     SLOWEST_BYTES_S,
     START_BYTES,
     START_MESSAGES,
+    ConnectionLostError,
     InFlight,
+    PublishAnswer,
 )
-from edge.uplink.pahoclient import ConnectionLostError, PublishAnswer
 
 
 def in_flight(limit: int = 200) -> tuple[InFlight, list[tuple[object, PublishAnswer]]]:

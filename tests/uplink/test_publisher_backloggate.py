@@ -45,7 +45,7 @@ class Door:
     def __init__(self) -> None:
         self.store, self.run = Asked(), DeliveryRun()
         self.delivery = self.run.delivery
-        self.gate = BacklogGate(self.store, self.delivery)
+        self.gate = BacklogGate(self.store, self.delivery.send_queue, self.run.table)
         self.beats = 0
 
     @property

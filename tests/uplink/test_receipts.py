@@ -15,7 +15,7 @@ import aiomqtt
 import pytest
 
 from edge.core import Stream
-from edge.uplink import receipttracker as module
+from edge.uplink import rowtable as module
 from edge.wire import Receipt, Topics, encode_command, encode_receipts
 from tests.kit.broker import Make, Mosquitto
 from tests.kit.uplink import GW, UplinkGateway, box, drafts
@@ -88,7 +88,7 @@ async def test_a_puback_forgets_nothing_and_a_receipt_does(mosquitto: Make, tmp_
         gateway.connect()
         await gateway.commit(drafts(0, 20))
         await until(lambda: len(city.got) == 20)
-        await until(lambda: not gateway.sender._delivery.in_flight)
+        await until(lambda: not gateway.sender._table.unanswered)
         assert await rows(gateway) == 20
         assert gateway.sender.counts.confirmed == 0
         await city.receipt(gateway.writer.epoch.epoch, "air", [(1, 5), (7, 20)])

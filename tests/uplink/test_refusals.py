@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Stream
-from edge.uplink import delivery
+from edge.uplink import delivery, rowtable
 from edge.uplink import sender as module
 from edge.uplink.broker import make_broker
 from edge.uplink.refusals import PROOF_RECORDS
@@ -151,7 +151,7 @@ async def test_a_poison_record_is_given_up_and_the_others_arrive(
         seen = Counter(json.loads(payload)["n"] for payload in broker.records())
         assert seen.pop(2) >= delivery.REFUSALS_LIMIT
         assert set(seen.values()) == {1}
-        assert gateway.sender._delivery._refusals == {}
+        assert gateway.sender._table._refusals == {}
 
 
 async def test_while_the_broker_takes_nothing_no_record_is_given_up(
@@ -206,7 +206,7 @@ async def test_the_widest_window_of_refusals_comes_to_an_end(
                 turn += 1
                 await asyncio.sleep(0.02)
                 assert turn < 4000
-            assert len(gateway.sender._delivery._refusals) <= delivery.TRACKED_REFUSALS
+            assert len(gateway.sender._table._refusals) <= rowtable.TRACKED_REFUSALS
             assert [kind for kind, _ in gateway.alarms] == ["refused"]
 
 

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Stream
+from edge.core import RecordKey, Stream
 from edge.report.status.issues import find_issues
 from edge.report.status.link import link_lines
-from edge.uplink import refusals
+from edge.uplink import refusals, rowtable
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.reconnect import ReconnectPolicy
-from edge.uplink.refusals import HELD_LIMIT, PROOF_RECORDS, Oversize
+from edge.uplink.refusals import PROOF_RECORDS, Oversize
+from edge.uplink.rowtable import HELD, HELD_LIMIT, RowTable, UplinkCounters
 from tests.kit.broker import Make
 from tests.kit.rawbroker import raw_broker
 from tests.kit.uplink import GW, S, box, drafts, large
@@ -176,7 +177,8 @@ async def test_what_else_a_broker_announces_gives_nothing_up(
 async def test_a_backlog_that_does_not_fit_is_not_read_through_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "HELD_LIMIT", 100)
+    for part in (refusals, rowtable):
+        monkeypatch.setattr(part, "HELD_LIMIT", 100)
     async with raw_broker() as broker, box(tmp_path, broker.url, backlog_per_s=1e6) as gateway:
         broker.connack_properties = SMALL
         await gateway.writer.commit(drafts(0, 3000))
@@ -193,26 +195,42 @@ async def test_a_backlog_that_does_not_fit_is_not_read_through_to_its_end(
 # -- whose fault it is, and whom to try: pure -----------------------------------------------------
 
 
+class OversizeRun:
+    """An `Oversize` with its table."""
+
+    def __init__(self) -> None:
+        self.table = RowTable(None, UplinkCounters())
+        self.oversize = Oversize(self.table)
+
+    def hold(self, row: int, stream: Stream, now_ns: int) -> None:
+        self.table.choose(row, RecordKey(1, stream, row))
+        self.oversize.hold(row, now_ns)
+
+
 def test_it_is_the_broker_until_nearly_all_arrive_and_then_the_record() -> None:
-    one = Oversize()
+    run = OversizeRun()
+    one = run.oversize
     assert not one.too_many(10**12)
-    one.hold(7, "air", 0)
+    run.hold(7, Stream.AIR, 0)
     assert not one.too_many(1), "what fits may have no answer yet"
     assert one.too_many(refusals.PROOF_WITHIN_NS)
     for _ in range(PROOF_RECORDS - 1):
         one.accepted()
     assert (one.too_many(10**12), one.dead_letters()) == (False, [])
     one.accepted()
-    assert one.dead_letters() == [(7, "air")]
+    assert one.dead_letters() == run.table.rows(HELD)
+    assert [entry.row for entry in one.dead_letters()] == [7]
     one.connected()
+    run.table.connected()
     assert (len(one), one.too_many(10**12)) == (0, False)
 
 
 def test_a_stream_that_does_not_fit_among_others_that_do_is_the_brokers_fault() -> None:
     """A limit that lets six of ten records pass: those go on, and the others are told and held."""
-    one = Oversize()
+    run = OversizeRun()
+    one = run.oversize
     for row in range(4000):
-        one.hold(row, "traffic", 0)
+        run.hold(row, Stream.TRAFFIC, 0)
         for _ in range(2):
             one.accepted()
         assert not one.dead_letters()
@@ -222,9 +240,10 @@ def test_a_stream_that_does_not_fit_among_others_that_do_is_the_brokers_fault() 
 
 
 def test_where_nothing_fits_the_backlog_is_not_looked_through() -> None:
-    one = Oversize()
+    run = OversizeRun()
+    one = run.oversize
     for row in range(2 * HELD_LIMIT):
-        one.hold(row, "air", 1)
+        run.hold(row, Stream.AIR, 1)
     assert (len(one), one.mostly_too_large, one.dead_letters()) == (HELD_LIMIT, True, [])
 
 

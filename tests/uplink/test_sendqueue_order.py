@@ -9,6 +9,7 @@ from edge.core import Record, RecordKey, Stream
 from edge.outbox import ClockMark, StoredRecord
 from edge.uplink import sendqueue as module
 from edge.uplink.envelope import best_mark, make_envelope
+from edge.uplink.rowtable import CONFIRMED, HANDED, RowTable, UplinkCounters
 from edge.uplink.sendqueue import LIVE_AGE_NS, LIVE_LIMIT, NEVER, BacklogReader, SendQueue
 from tests.kit.clock import NONE, NTP, RTC
 
@@ -76,9 +77,33 @@ class StoredRows:
 
 
 def feed(numbers: Sequence[int], per_s: float = 1e6, flying: Collection[int] = ()) -> SendQueue:
-    made = SendQueue(StoredRows(numbers), per_s, lambda number, _stream: number in flying)
+    table = made_table()
+    for number in flying:
+        table.choose(number, row(number).record.key)
+    made = SendQueue(StoredRows(numbers), per_s, table)
     made.refill(S)
     return made
+
+
+def made_table() -> RowTable:
+    return RowTable(None, UplinkCounters())
+
+
+def handed(table: RowTable, *numbers: int) -> None:
+    for number in numbers:
+        table.choose(number, row(number).record.key)
+        table.hand(number, 0, redelivered=False, backfilled=False)
+
+
+def confirm(table: RowTable, *numbers: int) -> None:
+    for entry in table.rows(HANDED):
+        if entry.row in numbers:
+            assert table.acknowledge(entry)
+
+
+def put_back(made: SendQueue) -> None:
+    """What was chosen was not sent."""
+    made._table.connected()
 
 
 async def drained(made: SendQueue) -> list[int]:
@@ -96,15 +121,19 @@ async def test_the_backlog_leaves_out_what_is_live_or_in_flight() -> None:
     made.offer([row(4), row(5)], S)
     assert await drained(made) == [1, 3]
     assert [item.row for item in iter(made.live, None)] == [4, 5]
+    made.rewind(0)
+    assert await drained(made) == [], "all of them are chosen"
+    put_back(made)
     made.rewind(3)
     assert await drained(made) == [4, 5]
 
 
 async def test_what_was_confirmed_after_its_page_was_read_is_not_sent_again() -> None:
     made = feed([1, 2, 3])
+    handed(made._table, 2)
     while await made.next_page() and not made._rest.filled:
         pass
-    made.confirmed([2])
+    confirm(made._table, 2)
     assert await drained(made) == [1, 3]
 
 
@@ -113,14 +142,16 @@ async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
 ) -> None:
     """The store has read it by then, and does not know that it has arrived."""
     store = StoredRows([1, 2, 3])
-    pages = BacklogReader(store, urgent=False)
+    table = made_table()
+    handed(table, 2)
 
     async def pending(after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
         found = [stored for stored in store.rows if stored.row > after_row]
-        pages.confirmed([2])
+        confirm(table, 2)
         return found
 
     monkeypatch.setattr(store, "pending", pending)
+    pages = BacklogReader(store, table, urgent=False)
     await pages.next_page()
     assert [stored.row for stored in iter(pages.next, None)] == [1, 3]
 
@@ -137,7 +168,7 @@ async def test_while_what_can_wait_is_held_only_alarms_are_read() -> None:
 
 
 async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None:
-    pages = BacklogReader(StoredRows([1, 2, 3]), urgent=False)
+    pages = BacklogReader(StoredRows([1, 2, 3]), made_table(), urgent=False)
     await pages.next_page()
     assert pages.next() == row(1)
     pages.rewind(0)
@@ -146,16 +177,35 @@ async def test_who_looks_again_begins_there_though_a_page_is_half_sent() -> None
 
 
 async def test_confirmations_are_remembered_only_for_a_page_that_may_hold_them() -> None:
-    pages = BacklogReader(StoredRows([1, 2, 3]), urgent=False)
-    pages.confirmed([7])
-    assert not pages._done, "no page was asked for"
+    table = made_table()
+    pages = BacklogReader(StoredRows([1, 2, 3]), table, urgent=False)
+    handed(table, 7, 3)
+    confirm(table, 7)
+    assert table.count(CONFIRMED) == 0, "no page was asked for"
     await pages.next_page()
-    pages.confirmed([3])
+    confirm(table, 3)
+    assert table.count(CONFIRMED) == 1
     assert [stored.row for stored in iter(pages.next, None)] == [1, 2]
-    pages.confirmed([1, 2])
-    assert pages._done == {3}, "the page is empty"
+    assert table.count(CONFIRMED) == 0, "the page is empty"
+    handed(table, 1, 2)
+    confirm(table, 1)
+    assert table.count(CONFIRMED) == 0
     await pages.next_page()
-    assert not pages._done, "another page was read behind it"
+    confirm(table, 2)
+    assert table.count(CONFIRMED) == 0, "another page was read behind it"
+
+
+async def test_what_is_confirmed_is_remembered_until_the_last_page_is_looked_through() -> None:
+    table, store = made_table(), StoredRows([1, 2, 3])
+    one, two = (BacklogReader(store, table, urgent=False) for _ in range(2))
+    await one.next_page()
+    await two.next_page()
+    handed(table, 3)
+    confirm(table, 3)
+    one.rewind(0)
+    assert table.count(CONFIRMED) == 1
+    assert [stored.row for stored in iter(two.next, None)] == [1, 2]
+    assert table.count(CONFIRMED) == 0
 
 
 async def test_the_backlog_keeps_to_its_rate() -> None:
@@ -175,6 +225,7 @@ async def test_old_live_rows_go_through_the_backlog() -> None:
     made.offer([row(2)], S + LIVE_AGE_NS)
     made.restart(S + LIVE_AGE_NS + 1)
     assert [item.row for item in iter(made.live, None)] == [2]
+    put_back(made)
     made.offer([row(2)], S + LIVE_AGE_NS)
     assert await drained(made) == [1]
 
@@ -183,6 +234,7 @@ async def test_live_rows_are_bounded() -> None:
     numbers = range(1, LIVE_LIMIT + 11)
     made = feed(numbers)
     await drained(made)
+    put_back(made)
     made.offer([row(number) for number in numbers], S)
     assert await drained(made) == list(range(1, 11))
     assert len(list(iter(made.live, None))) == LIVE_LIMIT
