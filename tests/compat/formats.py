@@ -31,7 +31,6 @@ FORMATS: Final[Mapping[str, str]] = {
     "state: judge, loops": "edge.infer.loops.loopjudge:VERSION",
     "state: judge, drift": "edge.infer.drift:VERSION",
     "state: manifest": "edge.uplink.manifests:VERSION",
-    "state: manifest, as a row": "edge.gateway.manifestschedule:VERSION",
     "state: moments": "edge.uplink.timestamps:VERSION",
     "state: drivers, gas index": "drivers.chips._saved_state:HEAD",
     "state: drivers, dsmr": "drivers.chips.dsmr:HEAD",
