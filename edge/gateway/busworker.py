@@ -33,6 +33,7 @@ from edge.core import (
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
+from edge.wire.contract.boxevent import AlarmKind
 
 BEAT_NS: Final = 250_000_000  # a kill is known to within this
 FLOOR_S: Final = 90.0  # IEC 62056-21 at 300 baud reads for 75 s and is called for 5 before
@@ -55,7 +56,7 @@ class BusListener(Protocol):
     def fault(self, device: str, reason: Reason | None, text: str) -> None: ...
     def conditions(self, device: str, identity: str, health: Mapping[Condition, str]) -> None: ...
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None: ...
-    def alarm(self, kind: str, text: str) -> None: ...
+    def alarm(self, kind: AlarmKind, text: str) -> None: ...
 
 
 @dataclass(slots=True)

@@ -21,6 +21,7 @@ from edge.gateway.rawdrafts import RawSweeps
 from edge.gateway.recover import OpeningLines
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
+from edge.wire.contract.boxevent import AlarmKind
 from edge.wire.contract.event import SensorFault
 
 LOG = logging.getLogger("kerbstone")
@@ -164,11 +165,11 @@ class Ingest:
         if what in self.problems:
             self._trouble(what, what.split(" ")[-1], None, "is not configured any more")
 
-    def alarm(self, kind: str, text: str) -> None:
+    def alarm(self, kind: AlarmKind, text: str) -> None:
         """Something about the box itself that a person should hear."""
         self._urgent.alarm(kind, text)
 
-    def announce(self, kind: str, text: str) -> None:
+    def announce(self, kind: AlarmKind, text: str) -> None:
         """An event, and a problem that stands in the status as long as this process runs."""
         self.alarm(kind, text)
         self.problems[kind] = text

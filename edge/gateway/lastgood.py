@@ -34,6 +34,7 @@ from edge.durable.atomicwrite import replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import read_beginning
 from edge.gateway.wiring import Wiring
+from edge.wire.contract.boxevent import AlarmKind
 
 LOG: Final = logging.getLogger("kerbstone")
 
@@ -237,7 +238,7 @@ class TriedGateway(Protocol):
     @property
     def connected(self) -> bool: ...
     def healthy(self, now_ns: int) -> bool: ...
-    def announce(self, kind: str, text: str) -> None: ...
+    def announce(self, kind: AlarmKind, text: str) -> None: ...
 
 
 class TriedDaemon(Protocol):

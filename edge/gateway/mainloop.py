@@ -22,7 +22,7 @@ from edge.health.notify import Notify
 from edge.health.progress import Progress
 from edge.outbox import AsyncOutbox
 from edge.uplink.sender import Sender
-from edge.wire.contract.boxevent import Storage
+from edge.wire.contract.boxevent import AlarmKind, Storage
 
 LOG = logging.getLogger("kerbstone")
 
@@ -89,7 +89,7 @@ class MainLoop:
         """Each part has worked, and none is overdue."""
         return self.progress.healthy(now_ns)[0] and self.progress.worked()
 
-    def announce(self, kind: str, text: str) -> None:
+    def announce(self, kind: AlarmKind, text: str) -> None:
         """An event, and a problem that stands in the status as long as this process runs."""
         self.ingest.announce(kind, text)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edge.core import Clock, Draft, Stream
 from edge.wire.contract.body import body_map
-from edge.wire.contract.boxevent import ALARMS
+from edge.wire.contract.boxevent import ALARMS, AlarmKind
 
 LOG = logging.getLogger("kerbstone")
 
@@ -32,14 +32,14 @@ class UrgentEvents:
             LOG.warning("%s", body_map(draft.body)["text"])
         self.hurry(events)
 
-    def alarm(self, kind: str, text: str) -> None:
+    def alarm(self, kind: AlarmKind, text: str) -> None:
         """Something about the box itself that a person should hear."""
         LOG.warning("%s", text)
         now_ns = self._clock.now().mono_ns
         body = ALARMS[kind](text=text)
         self.hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
 
-    def alarm_once(self, kind: str, text: str) -> None:
+    def alarm_once(self, kind: AlarmKind, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""
         if kind not in self._logged:
             self._logged.add(kind)

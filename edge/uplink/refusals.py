@@ -18,6 +18,7 @@ from typing import Final
 
 from edge.core import Stream
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowState, RowTable
+from edge.wire.contract.boxevent import AlarmKind
 
 PROBE_FIRST_NS: Final = 1_000_000_000  # twice as long after each refusal
 PROBE_MAX_NS: Final = 10_000_000_000  # some 4 MB a day, while an alarm waits and nothing is taken
@@ -25,7 +26,7 @@ LOG: Final = logging.getLogger("kerbstone.uplink")
 
 QUIET_NS: Final = 600_000_000_000  # what was said is not said again before, over all connections
 
-Alarm = Callable[[str, str], None]
+Alarm = Callable[[AlarmKind, str], None]
 """Called with a kind (denied, refused, quota, broker_limit, taken_over, old_protocol) and a
 sentence."""
 PROOF_RECORDS: Final = 100  # records that the broker must have taken for each one that is given up
@@ -97,7 +98,7 @@ class BrokerLogThrottle:
             what: at for what, at in self._reported_ns.items() if now_ns - at < QUIET_NS
         }
 
-    def report(self, kind: str, stream: str, text: str, now_ns: int) -> None:
+    def report(self, kind: AlarmKind, stream: str, text: str, now_ns: int) -> None:
         """In the log and as an alarm. `stream` is empty for what concerns all of them."""
         if self._first_time(kind, stream, text, now_ns) and stream != Stream.EVENT:
             self._alarm(kind, text)

@@ -33,6 +33,7 @@ from edge.uplink.sendqueue import Backlog, StoredRow
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
 from edge.wire.clockmoments import Moment
+from edge.wire.contract.boxevent import AlarmKind
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 
@@ -368,7 +369,7 @@ class Sender:
         self._lost = error
         self._wake.set()
 
-    def _report(self, kind: str, stream: str, text: str) -> None:
+    def _report(self, kind: AlarmKind, stream: str, text: str) -> None:
         self._broker_log.report(kind, stream, text, self._clock.now().mono_ns)
 
     # -- commands ----------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ from edge.process.merge import merge_bodies
 from edge.uplink.manifests import Manifests
 from edge.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
 from edge.wire.clockmoments import Moment
-from edge.wire.contract.boxevent import BOX_EVENTS, Alarm
+from edge.wire.contract.boxevent import ALARMS, BOX_EVENTS, Alarm
 from tests.kit.certificates import CertificateAuthority
 from tests.kit.clock import NONE, NTP, NTS, VirtualClock
 from tests.kit.engine import (
@@ -187,10 +187,10 @@ def troubles(ingest: Ingest, urgent: UrgentEvents) -> None:
     for i in range(30):
         health = {Condition.SETTINGS: "not as they should be"} if i % 2 else {}
         ingest.conditions("hut_air", "123", health)
-    for declared in BOX_EVENTS:
-        if issubclass(declared, Alarm):
-            kind = str(declared.__struct_config__.tag)
-            ingest.alarm(kind, f"what a person should hear of {kind}")
+    for kind, declared in ALARMS.items():
+        assert declared.__struct_config__.tag == kind
+        ingest.alarm(kind, f"what a person should hear of {kind}")
+    assert set(ALARMS.values()) == {each for each in BOX_EVENTS if issubclass(each, Alarm)}
     urgent.add(OverloadMonitor(191 * S).look(201 * S, ShedCounts(12 * S, 3, 250, 1)))
     _link(urgent)
 

@@ -10,6 +10,7 @@ from edge.config import Bus, I2cBus, Site
 from edge.config.model import SiteTable, Uplink
 from edge.core import Condition, Edge, Point, Quantity, Reason, Sample, Stream, Sweep
 from edge.gateway.wiring import PolledDevice, Wiring
+from edge.wire.contract.boxevent import AlarmKind
 
 EVERY_S = 0.05
 
@@ -90,7 +91,7 @@ class BusReadings:
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         self.lines.append((line, reason))
 
-    def alarm(self, kind: str, text: str) -> None:
+    def alarm(self, kind: AlarmKind, text: str) -> None:
         self.alarms.append((kind, text))
 
     def numbers(self, device: str) -> list[float | None]:

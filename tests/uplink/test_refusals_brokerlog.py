@@ -5,13 +5,14 @@ import logging
 import pytest
 
 from edge.uplink.refusals import QUIET_NS, BrokerLogThrottle
+from edge.wire.contract.boxevent import AlarmKind
 
 
 def test_one_trouble_is_told_once_a_while_however_often_the_link_comes_and_goes() -> None:
     reported: list[tuple[str, str]] = []
     throttle = BrokerLogThrottle(lambda kind, text: reported.append((kind, text)))
 
-    def say(now_ns: int, kind: str = "denied", stream: str = "air") -> int:
+    def say(now_ns: int, kind: AlarmKind = "denied", stream: str = "air") -> int:
         throttle.connected(now_ns)
         for _ in range(3):
             throttle.report(kind, stream, f"{kind} {stream}", now_ns)

@@ -218,11 +218,34 @@ BOX_EVENTS: tuple[type[Event], ...] = (
     BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
     Journal, Bus, Configuration,
 )  # fmt: skip
-ALARMS: Final[Mapping[str, type[Alarm]]] = {
-    str(each.__struct_config__.tag): each
-    for each in (
-        Denied, Refused, Quota, BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol,
-        Unclaimed, StageFull, Journal, Bus, Configuration,
-    )
-}  # fmt: skip
+AlarmKind = Literal[
+    "denied",
+    "refused",
+    "quota",
+    "broker_limit",
+    "untrusted",
+    "taken_over",
+    "wrong_time",
+    "old_protocol",
+    "unclaimed",
+    "stage",
+    "journal",
+    "bus",
+    "configuration",
+]
+ALARMS: Final[Mapping[AlarmKind, type[Alarm]]] = {
+    "denied": Denied,
+    "refused": Refused,
+    "quota": Quota,
+    "broker_limit": BrokerLimit,
+    "untrusted": Untrusted,
+    "taken_over": TakenOver,
+    "wrong_time": WrongTime,
+    "old_protocol": OldProtocol,
+    "unclaimed": Unclaimed,
+    "stage": StageFull,
+    "journal": Journal,
+    "bus": Bus,
+    "configuration": Configuration,
+}
 """By what they are called."""
