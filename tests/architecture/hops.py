@@ -153,7 +153,7 @@ def _short(call: TracedCall) -> str:
 
 def heading(way: str, moves: Sequence[Move]) -> str:
     asked = sum(move.kind == "asks" for move in hops(moves))
-    return f"{TITLES[way]}: {len(hops(moves))}{f', {asked} of them ask' if asked else ''}"
+    return f"{TITLES[way]}: {len(hops(moves)) or 'none'}{f', {asked} of them ask' if asked else ''}"
 
 
 def write_page(found: Mapping[str, Sequence[Move]]) -> None:
@@ -163,7 +163,7 @@ def write_page(found: Mapping[str, Sequence[Move]]) -> None:
         row = re.compile(rf"^(\| {way} \| \d+ \|) \d+ \|", re.MULTILINE)
         text = row.sub(rf"\1 {len(hops(moves))} |", text)
     lists = [f"### {heading(way, found[way])}\n\n" + "\n".join(lines(found[way])) for way in WAYS]
-    PAGE.write_text(f"{text}{mark}\n" + "\n\n".join(lists) + "\n", encoding="utf-8")
+    PAGE.write_text(f"{text}{mark}\n" + "\n\n".join(lists).rstrip() + "\n", encoding="utf-8")
 
 
 def committed() -> dict[str, int]:
