@@ -22,6 +22,7 @@ extensions = ["myst_parser"]
 # every page that people read, also one that the navigation has forgotten: the build names it then
 include_patterns = [
     "*.md",
+    "tests/compat/README.md",
     "tests/kit/README.md",
     "tests/vectors/README.md",
     *(f"{folder}/**.md" for folder in ("docs", "deploy", "drivers", "models")),

@@ -24,6 +24,7 @@ from tests.kit.clock import VirtualClock
 from tests.kit.link import impaired_link
 from tests.kit.uplink import GW, S, box, drafts
 from tests.kit.waiting import until
+from tests.uplink.test_sendqueue_order import StoredRows
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
 DAY_S = 86_400
@@ -47,10 +48,6 @@ class Skipping(VirtualClock):
     async def sleep_until(self, mono_ns: int) -> None:
         self.mono_ns = max(self.mono_ns, mono_ns)
         await asyncio.sleep(0)
-
-
-class Emptied:
-    """In place of an outbox: nothing is asked of it without a connection."""
 
 
 class Counting(logging.Handler):
@@ -80,7 +77,7 @@ async def test_a_week_without_a_network_leaves_a_handful_of_lines_in_the_log(
     level = log.level
     log.setLevel(logging.WARNING)
     hooks = SenderHooks(dict, dict, lambda kind, text: None)
-    nobody: Any = Emptied()
+    nobody: Any = StoredRows([])
     gateway = Sender(
         [make_broker("mqtt://192.0.2.1", GW)], Topics("kerbstone/v1", "stadtmitte", GW), GW, nobody,
         clock, boot=1, epoch=1 << 32, options=SenderOptions(), hooks=hooks,

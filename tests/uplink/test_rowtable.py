@@ -174,6 +174,7 @@ class RowLife(RuleBasedStateMachine):
         self.outbox, self.counts = Outbox(), UplinkCounters()
         self.state: dict[int, RowState] = {}  # of all others it is STORED
         self.awaited: list[int] = []
+        self.handed_ns: dict[int, int] = {}
         self.retries: dict[int, int] = {}
         self.refusals: dict[int, tuple[int, int]] = {}
         self.streams: dict[int, Stream] = {}
@@ -267,6 +268,7 @@ class RowLife(RuleBasedStateMachine):
         else:
             self.taken.append(self.delivery.hand(item, self.clock_ns, []))
             self.becomes(row, HANDED)
+            self.handed_ns[row] = self.clock_ns
             if self.receipts:
                 if len(self.awaited) == rowtable.TRACKED_LIMIT:
                     oldest = self.awaited.pop(0)
@@ -374,7 +376,8 @@ class RowLife(RuleBasedStateMachine):
         self.queue.refill(self.clock_ns)
         back = [row for row in acknowledged if self.table.state(row) is STORED]
         assert len(back) == self.counts.receipts_overdue - overdue
-        assert seconds >= 3 or not back, "nobody waits less than its patience"
+        patience_ns = RECEIPT_S * S
+        assert all(self.clock_ns - self.handed_ns[row] >= patience_ns for row in back), "too early"
         assert seconds < 4000 or len(back) == len(acknowledged), "or more than an hour"
         for row in [*back, *(row for row, at in self.retries.items() if at <= self.clock_ns)]:
             self.becomes(row, STORED)
