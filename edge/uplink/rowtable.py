@@ -276,15 +276,15 @@ class RowTable:
         self._refusals[entry.row] = refusals, accepted
         while len(self._refusals) > TRACKED_REFUSALS:
             del self._refusals[next(iter(self._refusals))]
+        return refusals
+
+    def retry_at(self, entry: RowEntry, at_ns: int) -> None:
+        """A refused row waits until then. Where too many wait, the first of them waits no more."""
+        entry.until_ns = at_ns
         while len(self._in[REFUSED]) > TRACKED_REFUSALS:
             oldest = next(iter(self._in[REFUSED].values()))
             self._move(oldest, "retry")
             self._made_room(oldest.row)
-        return refusals
-
-    def retry_at(self, entry: RowEntry, at_ns: int) -> None:
-        """A refused row waits until then."""
-        entry.until_ns = at_ns
 
     def give_up(self, entry: RowEntry) -> None:
         """It cannot be written or sent, or was refused too often."""
