@@ -22,9 +22,9 @@ from edge.core import (
     UncertainValue,
 )
 from edge.process.engine import DeviceSetup, Engine, EngineSetup
+from tests.kit.asread import as_read
 from tests.kit.clock import VirtualClock
 from tests.kit.meter import FixedMeter
-from tests.kit.told import told
 
 S = 1_000_000_000
 TABLE = load_register_map("sdm630").only(["energy_import"])
@@ -74,7 +74,7 @@ class SwapBench:
         engine.start(0)
         engine.sweeps(self.sweeps)
         (record,) = engine.close(self.clock.mono_ns + 1)  # and no event
-        found: dict[str, Any] = told(record)["points"]["energy_import"]
+        found: dict[str, Any] = as_read(record)["points"]["energy_import"]
         return found
 
 

@@ -18,8 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.core import Envelope, Record, RecordKey
 from edge.wire import encode
+from tests.kit.asread import as_read
 from tests.kit.clock import NTP
-from tests.kit.told import told
 from tests.kit.virtualgateway import lived, summaries
 
 TOPIC = "site/meter"
@@ -47,7 +47,7 @@ def payloads() -> Iterator[bytes]:
     made = []
     for number, draft in enumerate(summaries(lived(1))):
         key = RecordKey(1 << 32, draft.stream, number + 1)
-        record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, told(draft))
+        record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, as_read(draft))
         made.append(encode(record, Envelope(1, 2, NTP), "gw", "msgpack").data)
     while True:
         yield from made

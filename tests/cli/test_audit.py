@@ -8,10 +8,10 @@ import pytest
 from edge.cli.main import VERBS
 from edge.platform.openstore import open_store
 from edge.uplink.manifests import Manifests
+from tests.kit.asread import as_read
 from tests.kit.broker import free_port
 from tests.kit.command import Command
 from tests.kit.records import GW, entry, moment, record
-from tests.kit.told import told
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     for each in minutes[2:]:
         manifests.handed(each, moment(each))
     (draft,) = manifests.due(0, all_=True)
-    seal = record(1, stream=draft.stream, source="air", at=(60_000, 60_000), body=told(draft))
+    seal = record(1, stream=draft.stream, source="air", at=(60_000, 60_000), body=as_read(draft))
     made.commit([entry(each) for each in (*minutes, seal)], [])
     made.close()
     return path

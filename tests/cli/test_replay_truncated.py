@@ -20,9 +20,9 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.replaying import Replay, read_edge_rows
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
+from tests.kit.asread import as_read
 from tests.kit.clock import VirtualClock
 from tests.kit.ports import CountedRetained
-from tests.kit.told import told
 from tests.long import examples
 
 ROOT = Path(__file__).parents[2]
@@ -103,7 +103,7 @@ def said(drafts: Sequence[Draft | Record]) -> list[Said]:
     """All but the numbers."""
     return [
         (str(d.stream if isinstance(d, Draft) else d.key.stream), d.source, d.from_ns, d.to_ns,
-         told(d))
+         as_read(d))
         for d in drafts
     ]  # fmt: skip
 

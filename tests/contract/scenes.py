@@ -45,6 +45,7 @@ from edge.uplink.manifests import Manifests
 from edge.wire import Receipt, Topics, encode, encode_command, encode_json, encode_receipts
 from edge.wire.clockmoments import Moment
 from edge.wire.contract.boxevent import ALARMS, BOX_EVENTS, Alarm
+from tests.kit.asread import as_read
 from tests.kit.certificates import CertificateAuthority
 from tests.kit.clock import NONE, NTP, NTS, VirtualClock
 from tests.kit.engine import (
@@ -55,7 +56,6 @@ from tests.kit.engine import (
 )
 from tests.kit.lives import GatewayLife, GatewayStorage, lived
 from tests.kit.ports import CountedRetained
-from tests.kit.told import told
 
 GW = "gw-1"
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
@@ -71,7 +71,7 @@ def numbered(drafts: Iterable[Draft]) -> Iterator[Record]:
     for draft in drafts:
         seq = numbers[draft.stream] = numbers.get(draft.stream, 0) + 1
         key = RecordKey(EPOCH, draft.stream, seq)
-        yield Record(key, draft.source, BOOT, draft.from_ns, draft.to_ns, told(draft))
+        yield Record(key, draft.source, BOOT, draft.from_ns, draft.to_ns, as_read(draft))
 
 
 def sent(drafts: Iterable[Draft], encoding: Encoding) -> Iterator[ArrivedMessage]:

@@ -21,9 +21,9 @@ from tests.contract.boxes import box
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.notyetsent import NOT_YET_SENT, NOT_YET_SENT_EVENTS
 from tests.contract.street import street
+from tests.kit.asread import as_read
 from tests.kit.engine import S
 from tests.kit.randomsite import SITE, SiteInput, contacts, split, worlds
-from tests.kit.told import told
 from tests.long import examples, one_in
 
 UNSEEN = {  # their twins are seen: the same code says it of other devices and switches
@@ -92,7 +92,7 @@ def test_what_the_box_says_of_itself_is_declared(tmp_path: Path) -> None:
         if message.sent["stream"] == "health":
             said = message.sent.keys() - HEADER
             assert said <= set(Health.__struct_encode_fields__), "each field of it"
-    assert {"start", "board", None} == {told(draft).get("event") for draft in drafts}
+    assert {"start", "board", None} == {as_read(draft).get("event") for draft in drafts}
 
 
 def test_what_comes_down_is_declared() -> None:
@@ -209,4 +209,4 @@ def test_whatever_a_bay_and_a_signal_hear_what_goes_out_is_declared(
         drafts += engine.close(end_ns)
     for message in decoded(scenes.sent(drafts, "json")):
         conforms(message)
-    assert any("bay" in told(draft) for draft in drafts)
+    assert any("bay" in as_read(draft) for draft in drafts)

@@ -8,8 +8,8 @@ from edge.core import Record, RecordKey
 from edge.core.numbers import decode_steps
 from edge.outbox import Epoch, Outbox, StoredRecord
 from edge.outbox.drops import PendingDrops
+from tests.kit.asread import as_read
 from tests.kit.promises import OutboxPromises, Place, everything, ours, packed
-from tests.kit.told import told
 
 
 @dataclass(slots=True)
@@ -156,7 +156,7 @@ class Model(OutboxPromises):
             if each.record.body.get("event") == "drop" and each.record.key not in self.reported
         ]
         waiting: PendingDrops = outbox._losses.pending
-        bodies += [told(draft) for draft in waiting.event_drafts(1)]
+        bodies += [as_read(draft) for draft in waiting.event_drafts(1)]
         for body in bodies:
             place = body["epoch_of"], body["stream_of"]
             if body["count"] is None:

@@ -27,8 +27,8 @@ from tests.crash.scenes import (
     opened,
     replaced_well,
 )
+from tests.kit.asread import as_read
 from tests.kit.promises import Wish, everything
-from tests.kit.told import told
 from tests.long import one_in
 
 WHOLE = os.environ.get("CRASH_KILLS") == "all"
@@ -165,7 +165,7 @@ def replay(scene: OutboxScene, model: Model, epoch: Epoch, far: int, there: set[
             seq = following.get(draft.stream, 1)
             following[draft.stream] = seq + 1
             key = RecordKey(of, draft.stream, seq)
-            record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, told(draft))
+            record = Record(key, draft.source, 1, draft.from_ns, draft.to_ns, as_read(draft))
             rows.append(StoredRecord(0, record))
         model.returned(rows, following, gone)
 

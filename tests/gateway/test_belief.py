@@ -16,8 +16,8 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.infer.loops.loopflag import FAULTS, LoopFlag
 from edge.infer.loops.looprules import LoopRule, Ruling
 from edge.process.engine import Engine, EngineSetup, LaneSetup
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, car, found, presences
-from tests.kit.told import told
 from tests.long import one_in
 
 PAGE = Path(__file__).parents[2] / "docs" / "traffic.md"
@@ -130,7 +130,7 @@ def reported(states: Mapping[str, str], mode: Mode, folder: Path) -> Mapping[str
         pipeline.close(minute * MINUTE)
     raised(judge, states)
     (draft,) = [d for d in pipeline.close(3 * MINUTE) if d.stream is Stream.TRAFFIC]
-    return told(draft)
+    return as_read(draft)
 
 
 def expected(cell: str, states: Mapping[str, str], mode: Mode) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 
 from edge.core import Draft
 from tests.kit import virtualgateway
+from tests.kit.asread import as_read
 from tests.kit.lives import GatewayStorage, lived
-from tests.kit.told import told
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Draft, bytes]]:
         commit = getattr(cls, name)
 
         def watched(self: Any, drafts: Sequence[Draft], *args: Any, **more: Any) -> Any:
-            found.extend((draft, msgpack.packb(told(draft))) for draft in drafts)
+            found.extend((draft, msgpack.packb(as_read(draft))) for draft in drafts)
             return commit(self, drafts, *args, **more)
 
         monkeypatch.setattr(cls, name, watched)
@@ -33,7 +33,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Draft, bytes]]:
 
 
 def changed(seen: list[tuple[Draft, bytes]]) -> list[Draft]:
-    return [draft for draft, packed in seen if msgpack.packb(told(draft)) != packed]
+    return [draft for draft, packed in seen if msgpack.packb(as_read(draft)) != packed]
 
 
 def test_no_body_of_a_street_changes_after_its_commit(

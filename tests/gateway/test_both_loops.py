@@ -17,8 +17,8 @@ from tests.gateway.test_common_faults import (
     reported,
     street,
 )
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE
-from tests.kit.told import told
 from tests.long import more, size
 
 LANE = "north_2"
@@ -69,8 +69,8 @@ def test_when_the_other_loop_dies_as_well_there_is_no_number(
                if (lane, part, what, state) == (LANE, second, "stuck_off", "on")}  # fmt: skip
     assert dead <= DEATH_S / 60 + 15.0
     after = [d for d in out if d.stream is Stream.TRAFFIC and d.to_ns >= dead * MINUTE]
-    assert all(told(d)["volume"] is None for d in after if d.source == LANE)
-    assert all(told(d)["volume"] for d in after if d.source != LANE)
+    assert all(as_read(d)["volume"] is None for d in after if d.source == LANE)
+    assert all(as_read(d)["volume"] for d in after if d.source != LANE)
     if fault == "stuck_on":  # it is not called dead, as the one beside it is
         assert left(events)[LANE, first, "stuck_on"] == "on"
         assert (LANE, first, "stuck_off") not in left(events)

@@ -24,8 +24,8 @@ from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts
 from edge.uplink.rowtable import UplinkCounters
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE, NTP, RTC
-from tests.kit.told import told
 
 S = 1_000_000_000
 WELL = BoxReadings(
@@ -90,9 +90,9 @@ class MonitoredGateway:
 
 def conditions(drafts: list[Draft]) -> list[tuple[str, str]]:
     return [
-        (told(draft)["condition"], told(draft)["state"])
+        (as_read(draft)["condition"], as_read(draft)["state"])
         for draft in drafts
-        if told(draft).get("event") == "board"
+        if as_read(draft).get("event") == "board"
     ]
 
 
@@ -103,7 +103,7 @@ def records(drafts: list[Draft]) -> list[Draft]:
 async def test_a_start_tells_its_reason_once() -> None:
     box = MonitoredGateway()
     reported = await box.run(14)
-    assert [told(draft) for draft in reported] == [
+    assert [as_read(draft) for draft in reported] == [
         {"event": "start", "reason": "power", "text": "The power was cut."}
     ]
     assert (reported[0].stream, reported[0].source) == (Stream.EVENT, "gateway")
@@ -171,10 +171,10 @@ async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
     box = MonitoredGateway()
     await box.run(1)
     box.vital(undervoltage=True, throttled=("undervoltage",))
-    [draft] = [d for d in await box.run(5) if told(d)["event"] == "board"]
-    assert told(draft)["condition"] == "undervoltage"
-    assert told(draft)["state"] == "on"
-    assert "power supply" in told(draft)["text"]
+    [draft] = [d for d in await box.run(5) if as_read(d)["event"] == "board"]
+    assert as_read(draft)["condition"] == "undervoltage"
+    assert as_read(draft)["state"] == "on"
+    assert "power supply" in as_read(draft)["text"]
     assert box.box_monitor.body(box.mono_ns)["alarms"] == ["undervoltage"]
     box.vital(undervoltage=False, throttled=())
     assert conditions(await box.run(9)) == []
@@ -219,8 +219,8 @@ async def test_a_process_that_was_killed_for_memory_is_told() -> None:
 async def test_a_log_that_floods_names_who() -> None:
     box = MonitoredGateway()
     box.log = LogCounts(9, 9, 9, "kerbstone.bus: %s")
-    [draft] = [d for d in await box.run(2) if told(d)["event"] == "board"]
-    assert "kerbstone.bus: %s" in told(draft)["text"]
+    [draft] = [d for d in await box.run(2) if as_read(d)["event"] == "board"]
+    assert "kerbstone.bus: %s" in as_read(draft)["text"]
 
 
 async def test_alarms_outlive_the_process() -> None:
@@ -272,7 +272,7 @@ async def test_a_short_period_is_kept() -> None:
     for minute in range(5):
         box.queue = queue_fields(OutboxCounts(rows=minute), 7, 0)
         found += records(await box.run(1))
-    assert [told(draft)["queue_rows"] for draft in found] == [1, 2, 3, 4]
+    assert [as_read(draft)["queue_rows"] for draft in found] == [1, 2, 3, 4]
     assert box.box_monitor.due(box.now) != []
     assert box.box_monitor.due(box.now) == []
 

@@ -13,8 +13,8 @@ from edge.process.engine import Engine, LaneSetup
 from edge.process.enginesetup import EngineSetup
 from edge.report.status.issues import find_issues
 from models import BUNDLES
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S
-from tests.kit.told import told
 from tests.long import more, one_in, size
 
 Spans = dict[str, list[tuple[float, float]]]
@@ -120,10 +120,10 @@ Reported = list[tuple[float, str, str, str, str]]
 def reported(events: Sequence[Draft], kind: str = "sensor_fault") -> Reported:
     """(minute, lane, part, fault, state) of each event."""
     return [
-        (d.to_ns / MINUTE, d.source, str(told(d).get("part")), str(told(d).get("fault")),
-         str(told(d)["state"]))
+        (d.to_ns / MINUTE, d.source, str(as_read(d).get("part")), str(as_read(d).get("fault")),
+         str(as_read(d)["state"]))
         for d in events
-        if told(d)["event"] == kind
+        if as_read(d)["event"] == kind
     ]  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def first(events: Sequence[Draft], fault: str) -> dict[tuple[str, str], float]:
 
 
 def texts(events: Sequence[Draft], fault: str) -> list[Any]:
-    here = [told(d) for d in events if told(d)["event"] == "sensor_fault"]
+    here = [as_read(d) for d in events if as_read(d)["event"] == "sensor_fault"]
     return [b["text"] for b in here if b["fault"] == fault and b["state"] == "on"]
 
 

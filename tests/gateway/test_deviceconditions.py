@@ -17,14 +17,14 @@ from edge.gateway.deviceconditions import (
     condition_events,
 )
 from edge.gateway.recover import PreviousRun
+from tests.kit.asread import as_read
 from tests.kit.engine import S
-from tests.kit.told import told
 
 FAN = {Condition.FAN: "the fan stands still"}
 
 
 def bodies(before: DeviceConditions, now: DeviceConditions) -> list[dict[str, Any]]:
-    return [told(draft) for draft in condition_events("hut", before, now, 7)]
+    return [as_read(draft) for draft in condition_events("hut", before, now, 7)]
 
 
 def test_a_condition_is_an_event_when_it_comes_and_when_it_goes() -> None:
@@ -79,7 +79,7 @@ def test_a_bit_that_flaps_is_told_so_often_and_then_as_it_rests() -> None:
         (i, DeviceConditions("1", FAN if i % 2 == 0 else {})) for i in range(3601)
     ]  # it ends broken
     found = [
-        told(draft)["state"]
+        as_read(draft)["state"]
         for draft in spoken(ConditionThrottle("hut", DeviceConditions("1")), *flapping)
     ]
     assert found == ["on", "off"] * ((EVENTS_BEFORE_FLICKER - 2) // 2) + [
@@ -89,7 +89,7 @@ def test_a_bit_that_flaps_is_told_so_often_and_then_as_it_rests() -> None:
     ]
     flapping.append((3601, DeviceConditions("1")))
     found = [
-        told(draft)["state"]
+        as_read(draft)["state"]
         for draft in spoken(ConditionThrottle("hut", DeviceConditions("1")), *flapping)
     ]
     assert found[-2:] == ["flicker", "off"]
@@ -101,10 +101,10 @@ def test_two_meters_at_one_address_are_told_so_often() -> None:
         *((i, DeviceConditions("12"[i % 2])) for i in range(3600)),
     )
     assert len(found) == EVENTS_BEFORE_FLICKER + 1
-    assert [told(draft)["event"] for draft in found] == ["swap"] * (EVENTS_BEFORE_FLICKER - 1) + [
-        "health"
-    ] * 2
-    assert [told(draft)["state"] for draft in found[-2:]] == ["flicker", "settled"]
+    assert [as_read(draft)["event"] for draft in found] == ["swap"] * (
+        EVENTS_BEFORE_FLICKER - 1
+    ) + ["health"] * 2
+    assert [as_read(draft)["state"] for draft in found[-2:]] == ["flicker", "settled"]
 
 
 def test_the_device_beside_it_is_told_at_once() -> None:
@@ -150,7 +150,7 @@ def test_events_are_bounded_and_the_last_state_is_always_told(
     assert all(a <= b for a, b in pairwise(times))
     known = {"swap": "1", "health": set[str]()}
     for draft in found:  # what the platform makes of it
-        match told(draft):
+        match as_read(draft):
             case {"event": "swap", "after": after}:
                 known["swap"] = after
             case {"state": "on", "condition": word}:

@@ -17,8 +17,8 @@ from tests.gateway.test_common_faults import (
     silent,
     street,
 )
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE
-from tests.kit.told import told
 from tests.long import one_in
 
 LANE = "south_1"
@@ -64,7 +64,7 @@ def test_a_loop_that_is_inverted_stays_so_over_a_start(model: bool) -> None:
     out = lived(spans, 120, start_at=63, state_of=1, model=model)
     turns = [state for _, _, _, fault, state in reported(events(out)) if fault == "inverted"]
     assert turns == ["on"]
-    late = [told(d) for d in out if d.stream is Stream.TRAFFIC and d.source == LANE][20:]
+    late = [as_read(d) for d in out if d.stream is Stream.TRAFFIC and d.source == LANE][20:]
     assert {each["health"] for each in late} == {"inverted"}
 
 
@@ -91,9 +91,9 @@ def test_no_fault_is_said_to_be_older_than_the_watching() -> None:
     spans = street(0.5, always(10.0))
     spans[f"{LANE}.lead"], spans[f"{LANE}.trail"] = spans[f"{LANE}.trail"], spans[f"{LANE}.lead"]
     out = events(lived(spans, 30, start_at=0, state_of=0))
-    swapped = [d for d in out if told(d).get("fault") == "swapped"]
+    swapped = [d for d in out if as_read(d).get("fault") == "swapped"]
     assert swapped
-    assert all(told(d)["since_s"] <= d.to_ns / 1e9 for d in swapped)
+    assert all(as_read(d)["since_s"] <= d.to_ns / 1e9 for d in swapped)
 
 
 def test_of_the_pair_of_an_inverted_loop_nobody_says_that_its_wires_are_swapped() -> None:
@@ -122,9 +122,9 @@ def test_what_began_before_a_boot_is_said_to_have_begun_then(what: str) -> None:
     new.judge.restore_flags(one.judge.snapshot_flags())
     new.judge.missing(0, MINUTE)
     fault = "stuck_off" if what == "site" else "inverted"
-    found = [d for d in played(after, 0.5, new) if told(d).get("fault") == fault]
+    found = [d for d in played(after, 0.5, new) if as_read(d).get("fault") == fault]
     assert found
     for d in found:
-        began_s = d.to_ns / 1e9 - told(d)["since_s"]
+        began_s = d.to_ns / 1e9 - as_read(d)["since_s"]
         assert began_s <= -4 * 60.0 + 1.0  # the minute without power, and three before
         assert what == "inverted" or began_s >= -5 * 60.0

@@ -13,8 +13,8 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.infer.seriesfeatures import series_samples
 from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, car, found, presences
-from tests.kit.told import told
 
 NAMES = ("n_1", "n_2")
 Lines = dict[str, list[Contact]]
@@ -69,14 +69,14 @@ def lived(lines: Lines, minutes: int, folder: Path, mode: Mode = "presence") -> 
 
 
 def records(out: list[Draft], lane: str) -> list[dict[str, Any]]:
-    return [told(d) for d in out if d.stream is Stream.TRAFFIC and d.source == lane]
+    return [as_read(d) for d in out if d.stream is Stream.TRAFFIC and d.source == lane]
 
 
 def raised(out: list[Draft], lane: str, fault: str) -> int:
     """The minute with whose end a fault was told of all loops that have it."""
-    reported = [d for d in out if (d.source, told(d).get("fault")) == (lane, fault)]
+    reported = [d for d in out if (d.source, as_read(d).get("fault")) == (lane, fault)]
     assert reported
-    assert all(told(each)["state"] == "on" for each in reported)
+    assert all(as_read(each)["state"] == "on" for each in reported)
     return max(each.to_ns for each in reported) // MINUTE
 
 
@@ -109,7 +109,7 @@ def test_a_dead_lead_loop_leaves_the_counting_to_the_trail_loop(folder: Path, mo
         assert each["speed"] is each["length"] is None
     sound = records(out, "n_2")
     assert all(each["health"] == "ok" and "counted_by" not in each for each in sound)
-    odd = [told(d) for d in out if told(d).get("event") == "anomaly" and d.source == "n_1"]
+    odd = [as_read(d) for d in out if as_read(d).get("event") == "anomaly" and d.source == "n_1"]
     assert not [each for each in odd if each["point"] == "volume" and each["state"] == "on"]
 
 
@@ -120,7 +120,7 @@ def test_the_series_are_judged_and_learnt_by_what_is_sent(
     seen: list[Mapping[str, Any]] = []
 
     def spied(drafts: Sequence[Draft], *rest: Any) -> dict[Any, Any]:
-        seen.extend(told(d) for d in drafts if d.stream is Stream.TRAFFIC and d.source == "n_1")
+        seen.extend(as_read(d) for d in drafts if d.stream is Stream.TRAFFIC and d.source == "n_1")
         return series_samples(drafts, *rest)
 
     monkeypatch.setattr("edge.infer.judge.series_samples", spied)

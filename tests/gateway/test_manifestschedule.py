@@ -21,7 +21,7 @@ from edge.uplink.timestamps import UsedMoments
 from edge.wire import signed_bytes
 from edge.wire.clockmoments import Moment
 from edge.wire.keptstate import pack_state
-from tests.kit.told import told
+from tests.kit.asread import as_read
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000
@@ -49,7 +49,7 @@ def test_a_segment_is_sealed_when_its_time_has_come() -> None:
     sealing.manifests.handed(stored(1).record, NTP)
     assert sealing.due(at(899), last=False) == []
     (draft,) = sealing.due(at(900), last=False)
-    assert told(draft)["count"] == 1
+    assert as_read(draft)["count"] == 1
     sealing.manifests.handed(stored(2).record, NTP)
     assert sealing.due(at(1799), last=False) == []
     assert len(sealing.due(at(1750), last=True)) == 1, "a clean stop seals what is open"
@@ -58,10 +58,10 @@ def test_a_segment_is_sealed_when_its_time_has_come() -> None:
 def test_the_first_commit_names_the_former_epoch_and_the_next_do_not() -> None:
     sealing = made()
     (opening,) = sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
-    assert told(opening)["former"] == {"epoch": 8, "last": {"air": 5}}
+    assert as_read(opening)["former"] == {"epoch": 8, "last": {"air": 5}}
     sealing.manifests.handed(stored(1).record, NTP)
     (draft,) = sealing.due(at(900), last=False)
-    assert "former" not in told(draft)
+    assert "former" not in as_read(draft)
 
 
 def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start() -> None:
@@ -75,8 +75,8 @@ def test_what_was_handed_over_before_a_kill_and_confirmed_is_sealed_at_the_start
     )
     after.begin(EPOCH, state, [stored(1, 8), stored(2, 8)], used, at(0))
     (draft,) = after.due(at(900), last=False)
-    assert (told(draft)["epoch_of"], told(draft)["seqs"]) == (8, [[1, 2, 1]])
-    assert told(draft)["clock"] == [list(NTP), list(STEPPED)], "by which of them nobody knows"
+    assert (as_read(draft)["epoch_of"], as_read(draft)["seqs"]) == (8, [[1, 2, 1]])
+    assert as_read(draft)["clock"] == [list(NTP), list(STEPPED)], "by which of them nobody knows"
 
 
 def test_nothing_is_written_when_nothing_has_gone_out() -> None:
@@ -148,7 +148,7 @@ def test_a_manifest_is_signed_with_the_devices_key(private: Any, alg: str, tmp_p
     sealing.begin(EPOCH, None, [], UsedMoments(), at(0))
     sealing.manifests.handed(stored(1).record, NTP)
     (draft,) = sealing.due(at(900), last=False)
-    body = told(draft)
+    body = as_read(draft)
     assert body["alg"] == alg
     der = ssl.PEM_cert_to_DER_cert(cert.read_text())
     assert body["cert_sha256"] == hashlib.sha256(der).hexdigest()

@@ -16,9 +16,9 @@ from edge.process.engine import Engine
 from edge.process.enginesetup import DeviceSetup, EngineSetup
 from edge.wire import raw_sweeps
 from edge.wire.contract.boxevent import Overload as Declared
+from tests.kit.asread import as_read
 from tests.kit.clock import VirtualClock
 from tests.kit.engine import MS, S
-from tests.kit.told import told
 
 POINTS = (Point("power", Quantity.POWER),)
 KEYS = [point.key for point in POINTS]
@@ -81,7 +81,9 @@ class CrowdedBus:
         engine = Engine(EngineSetup(devices=setups, period_ns=PERIOD_NS))
         engine.start(self.start_ns)
         engine.sweeps(self.sweeps)
-        reported = [told(d)["points"]["power"]["quality"] for d in engine.close(self.clock.mono_ns)]
+        reported = [
+            as_read(d)["points"]["power"]["quality"] for d in engine.close(self.clock.mono_ns)
+        ]
         return sum(q.get("good", 0) for q in reported), sum(q.get("bad:stale", 0) for q in reported)
 
 
@@ -140,9 +142,9 @@ def test_raw_rows_that_cannot_be_committed_are_counted_in_the_next_record(
         rows.add(made)
         raw, given_up = rows.take()
         drafts = make_raw_drafts({"m": KEYS}, raw, given_up)
-        reported = [told(draft).get("given_up", 0) for draft in drafts]
+        reported = [as_read(draft).get("given_up", 0) for draft in drafts]
         assert sum(reported) == given_up == reported[0]
-        kept = [sweep for draft in drafts for sweep in raw_sweeps(told(draft))[1]]
+        kept = [sweep for draft in drafts for sweep in raw_sweeps(as_read(draft))[1]]
         assert [s.mono_ns for s in kept] == [s.mono_ns for s in made[given_up:]], "the newest stay"
         assert len(kept) + given_up == len(made)
         seen += kept
@@ -160,11 +162,11 @@ def test_an_overload_is_told_at_once_and_then_seldom_and_the_sum_is_right() -> N
         given = ShedCounts(min(second, 1800) * 800 * MS, min(second, 1800) * 3, second // 2000, 0)
         reported += overload.look(at_ns, given)
     assert [draft.to_ns // S for draft in reported] == [10, 910, 1810, 2000]
-    assert sum(told(draft)["readings"] for draft in reported) == 5400
-    assert sum(told(draft)["raw"] for draft in reported) == 1
-    assert sum(told(draft)["rested_s"] for draft in reported) == pytest.approx(1440.0)
-    assert [told(draft)["within_s"] for draft in reported] == [10.0, 900.0, 900.0, 10.0]
-    assert "every_s" in told(reported[0])["text"]
+    assert sum(as_read(draft)["readings"] for draft in reported) == 5400
+    assert sum(as_read(draft)["raw"] for draft in reported) == 1
+    assert sum(as_read(draft)["rested_s"] for draft in reported) == pytest.approx(1440.0)
+    assert [as_read(draft)["within_s"] for draft in reported] == [10.0, 900.0, 900.0, 10.0]
+    assert "every_s" in as_read(reported[0])["text"]
     fields = {field.name for field in msgspec.structs.fields(Declared)}
     assert {"within_s", "rested_s", "readings", "raw", "edges"} <= fields
 
@@ -178,7 +180,7 @@ def test_a_start_that_loads_its_models_is_no_overload() -> None:
     ]
     assert overload.look(40 * S, ShedCounts(rested_ns=8 * S)) == []
     (reported,) = overload.look(50 * S, ShedCounts(rested_ns=11 * S))
-    assert (told(reported)["rested_s"], told(reported)["within_s"]) == (6.0, 20.0)
+    assert (as_read(reported)["rested_s"], as_read(reported)["within_s"]) == (6.0, 20.0)
 
 
 def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
@@ -186,6 +188,6 @@ def test_a_rest_now_and_then_is_no_news_and_a_lost_edge_is() -> None:
     for second in range(0, 1000, 10):
         assert overload.look(second * S, ShedCounts(rested_ns=second * 50 * MS)) == []
     (reported,) = overload.look(1000 * S, ShedCounts(rested_ns=50 * S, edges=1))
-    assert told(reported)["edges"] == 1
+    assert as_read(reported)["edges"] == 1
     assert reported.from_ns == reported.to_ns == 1000 * S
-    assert told(reported)["within_s"] == 10.0
+    assert as_read(reported)["within_s"] == 10.0

@@ -18,6 +18,7 @@ from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from models import BUNDLES
+from tests.kit.asread import as_read
 from tests.kit.engine import (
     AIR,
     HEAT,
@@ -30,7 +31,6 @@ from tests.kit.engine import (
     presences,
     sweeps,
 )
-from tests.kit.told import told
 from tests.long import one_in
 
 SITE = EngineSetup((PAIR, SINGLE), (AIR, METER), (HEAT,))
@@ -69,7 +69,7 @@ def played(one: Pipeline) -> list[Draft]:
 
 
 def flags(drafts: Sequence[Draft], kind: str) -> list[Any]:
-    return [told(d) for d in drafts if d.stream is Stream.EVENT and told(d)["event"] == kind]
+    return [as_read(d) for d in drafts if d.stream is Stream.EVENT and as_read(d)["event"] == kind]
 
 
 # -- ways in which a bundle may be broken ----------------------------------------------------------
@@ -227,7 +227,7 @@ def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None
     one.lost(20 * S, 50 * S)
     lane = next(d for d in one.close(MINUTE) if d.source == "east_1")
     assert reported == [(20 * S, 50 * S)]
-    assert told(lane)["covered_s"] <= 20.0
+    assert as_read(lane)["covered_s"] <= 20.0
 
 
 def test_a_snapshot_is_as_of_the_last_window() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 from edge.core import Contact, Edge
 from edge.gateway.recover import GAP_TEXTS, OpeningLines
+from tests.kit.asread import as_read
 from tests.kit.engine import MS, S
 from tests.kit.lives import GatewayLife, GatewayStorage, closed
-from tests.kit.told import told
 
 LINED = ["east_1", "heat", "north_1"]
 
@@ -69,7 +69,7 @@ def test_a_line_that_fails_to_open_is_a_fault_and_no_gap_without_an_end() -> Non
     opening.fault("door")
     assert opening.take([Contact("door", True, 6 * S, initial=True)]) == []
     (gap,) = opening.ended(7 * S)
-    assert told(gap)["sources"] == ["north_1"]
+    assert as_read(gap)["sources"] == ["north_1"]
     assert opening.ended(8 * S) == []
 
 

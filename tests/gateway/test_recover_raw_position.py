@@ -14,8 +14,8 @@ from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from edge.process.inputmeanings import input_meanings
 from edge.wire import raw_sweeps
+from tests.kit.asread import as_read
 from tests.kit.engine import AIR, S, sweeps
-from tests.kit.told import told
 
 KEYS = {"hut_air": ("pm2_5", "temperature")}
 
@@ -61,6 +61,8 @@ def test_more_sweeps_than_memory_allows_are_given_up_in_reading_back_and_counted
     found = recover(pipeline, before, 1, find_segments(tmp_path, "boot", 1), 4 * S, 5 * S, None)
     [(keys, rows)] = found.raw
     [draft] = make_raw_drafts(keys, *rows.take())
-    assert told(draft)["given_up"] == 15
-    assert [sweep.mono_ns for sweep in raw_sweeps(told(draft))[1]] == [s.mono_ns for s in made[20:]]
+    assert as_read(draft)["given_up"] == 15
+    assert [sweep.mono_ns for sweep in raw_sweeps(as_read(draft))[1]] == [
+        s.mono_ns for s in made[20:]
+    ]
     assert found.count == 30

@@ -7,12 +7,12 @@ from unittest import mock
 from edge.gateway.recover import recover
 from edge.outbox import OpenReport
 from tests.kit import lives as daemon_lives
-from tests.kit.told import told
+from tests.kit.asread import as_read
 
 
 def said(**how: Any) -> Any:
     found = recover(mock.Mock(), None, 1, [], 5_000_000_000, 60_000_000_000, None, **how)
-    return told(found.drafts[0])
+    return as_read(found.drafts[0])
 
 
 def test_an_outbox_that_does_not_answer_is_no_first_start() -> None:

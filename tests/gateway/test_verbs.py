@@ -32,9 +32,9 @@ from edge.kernelclock import Discipline
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import make_broker
 from edge.uplink.delivery import ConnectionState
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.ports import CountedRetained
-from tests.kit.told import told
 
 S = 1_000_000_000
 WALL_NS = 1_795_000_000 * S
@@ -230,7 +230,7 @@ async def test_what_the_link_asks_is_told_and_what_it_reports_is_an_event(tmp_pa
     }  # fmt: skip
     await known["data_saver"]({"level": 1, "used": 8, "budget": 10, "why": "80 % are used"})
     await known["link_step"]({"step": "modem", "boots": 3, "age_s": 60.0})
-    assert [told(draft)["event"] for draft in one.urgent.take()] == [
+    assert [as_read(draft)["event"] for draft in one.urgent.take()] == [
         "configuration", "data_saver", "link",
     ]  # fmt: skip
     with pytest.raises(VerbError, match="level is one of"):

@@ -13,8 +13,8 @@ from edge.infer.judge import JudgeSetup, LaneSite
 from edge.wire.contract.points import Air, Energy, Gauge, Total
 from edge.wire.contract.traffic import LaneHealth
 from models import BUNDLES
+from tests.kit.asread import as_read
 from tests.kit.bodies import gauge, lane, total
-from tests.kit.told import told
 
 # how flags name the models that ship
 SHIPPED = {
@@ -61,7 +61,7 @@ def ticks_of(drafts: Sequence[Draft]) -> tuple[LoopTick, ...]:
     """What the loops did in the windows of these drafts; None: nobody watched."""
     found = []
     for draft in drafts:
-        value = told(draft).get("occupancy")
+        value = as_read(draft).get("occupancy")
         if draft.stream is not Stream.TRAFFIC:
             continue
         count = max(1, round((draft.to_ns - draft.from_ns) / SLOT_NS))

@@ -12,7 +12,7 @@ from edge.core import Contact
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup, LaneSetup
-from tests.kit.told import told
+from tests.kit.asread import as_read
 from tests.long import one_in
 
 HERE = Path(edge.demo.__file__).parent
@@ -75,8 +75,8 @@ def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_
         engine.contacts(batch)
         drafts = engine.close(end_s * NS)
         verdict = judge.judge(end_s * NS, drafts, engine.ticks)
-        jams = [e for e in verdict.events if told(e)["event"] == "congestion"]
-        flags += [(end_s, told(e)["state"]) for e in jams]
+        jams = [e for e in verdict.events if as_read(e)["event"] == "congestion"]
+        flags += [(end_s, as_read(e)["state"]) for e in jams]
     assert [state for _, state in flags] == ["on", "off"]
     assert onset_s <= flags[0][0] <= onset_s + 100
     assert _truth()["end_s"] - 30 <= flags[1][0] <= _truth()["end_s"] + 180

@@ -12,8 +12,8 @@ from edge.infer.incident import Incidents, IncidentVerdict
 from edge.infer.judge import Judge, JudgeSetup
 from edge.infer.sites import ApproachSite, LaneSite
 from tests.infer.street import SLOT_NS, tick
+from tests.kit.asread import as_read
 from tests.kit.bodies import lane
-from tests.kit.told import told
 
 SITES = (ApproachSite("up", "down", 500.0), ApproachSite("down", "end", 500.0), ApproachSite("end"))
 LANES = tuple(LaneSite(f"{name}_1", name, "corridor") for name in ("up", "down", "end"))
@@ -174,7 +174,7 @@ class Judged:
             ]
             ticks = [tick(one.name, end_ns, value) for one, value in pairs]
             events = self.judge.judge(end_ns, drafts, ticks).events
-            self.reported += [each for each in events if told(each)["event"] == "incident"]
+            self.reported += [each for each in events if as_read(each)["event"] == "incident"]
 
     def jam(self) -> None:
         self.run(0, 60, 0.15, 0.15, 0.15)
@@ -185,7 +185,7 @@ class Judged:
 def test_without_congestion_no_incident_is_suspected(congestion: bool) -> None:
     road = Judged(congestion=congestion)
     road.jam()
-    assert [told(each)["state"] for each in road.reported] == (["on"] if congestion else [])
+    assert [as_read(each)["state"] for each in road.reported] == (["on"] if congestion else [])
     assert bool(road.judge.snapshot_flags()["incidents"]) is congestion
 
 
@@ -197,8 +197,8 @@ def test_an_incident_that_is_up_when_congestion_is_switched_off_goes_off_once_an
     after = Judged(congestion=False, flags=road.judge.snapshot_flags())
     after.run(80, 90, 0.7, 0.04, 0.04)
     (event,) = after.reported
-    assert (told(event)["state"], event.to_ns) == ("off", 81 * SLOT_NS)
-    assert told(event)["text"].endswith("is no longer watched, so the flag is closed.")
+    assert (as_read(event)["state"], event.to_ns) == ("off", 81 * SLOT_NS)
+    assert as_read(event)["text"].endswith("is no longer watched, so the flag is closed.")
     again = Judged(congestion=True, flags=after.judge.snapshot_flags())
     again.run(90, 100, 0.15, 0.15, 0.15)
     assert again.reported == []

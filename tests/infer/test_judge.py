@@ -16,9 +16,9 @@ from edge.core import Draft, Stream
 from edge.infer.judge import Judge, JudgeSetup, LaneSite, Verdict
 from edge.wire.contract.traffic import LaneHealth
 from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, ticks_of, traffic
+from tests.kit.asread import as_read
 from tests.kit.bodies import lane
 from tests.kit.bundles import proven_once
-from tests.kit.told import told
 from tests.long import more, one_in, size
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"
@@ -41,7 +41,7 @@ class JudgedStreet:
 
     def window(self, *drafts: Draft) -> Verdict:
         verdict = self.judge.judge(self.end_ns, drafts, ticks_of(drafts))
-        self.events += [told(draft) for draft in verdict.events]
+        self.events += [as_read(draft) for draft in verdict.events]
         return verdict
 
     def roads(
@@ -83,7 +83,7 @@ def test_a_jam_is_flagged_once_and_cleared_once(position: str, loaded: bool) -> 
     assert street.events == []
     verdict = street.roads([0.99, 0.97], 120)
     assert [e["state"] for e in street.events] == ["on"]
-    assert all(told(d)["p_congested"] > 0.5 for d in verdict.drafts)
+    assert all(as_read(d)["p_congested"] > 0.5 for d in verdict.drafts)
     street.roads([0.05, 0.07], size(120, 400))
     assert [e["state"] for e in street.events] == ["on", "off"]
     for event in street.events:
@@ -108,9 +108,9 @@ def test_a_queue_that_comes_and_goes_with_the_signal_is_no_congestion(position: 
 def test_without_a_healthy_loop_an_approach_is_not_judged(street: JudgedStreet) -> None:
     street.roads([0.99, 0.99], 60)
     verdict = street.roads([None, None], 9)
-    assert told(verdict.drafts[0])["p_congested"] > 0.5  # for five minutes what was known stands
+    assert as_read(verdict.drafts[0])["p_congested"] > 0.5  # for five minutes what was known stands
     verdict = street.roads([None, None], 3)
-    assert told(verdict.drafts[0])["p_congested"] is None
+    assert as_read(verdict.drafts[0])["p_congested"] is None
     assert [e["state"] for e in street.events] == ["on", "off"]
     assert "no healthy loop" in street.events[-1]["text"]
 
@@ -127,7 +127,7 @@ def test_the_length_of_the_windows_does_not_matter() -> None:
             body = lane(covered_s=period_s, occupancy=0.6)
             draft = Draft(Stream.TRAFFIC, "north_1", end_ns - period_ns, end_ns, body)
             verdict = judge.judge(end_ns, [draft], ticks_of([draft]))
-        answers.append(told(verdict.drafts[0])["p_congested"])
+        answers.append(as_read(verdict.drafts[0])["p_congested"])
     assert answers[0] is not None
     assert answers[0] == pytest.approx(answers[1], abs=0.002)
 
@@ -146,7 +146,7 @@ def test_a_spike_is_an_anomaly_with_a_name(loaded: bool) -> None:
         street.air(pm2_5=_calm(rng), humidity=50 + _calm(rng))
     assert street.events == []
     verdict = street.air(pm2_5=80.0, humidity=50 + _calm(rng))
-    assert told(verdict.drafts[0])["anomaly"]["pm2_5"] > 0.5
+    assert as_read(verdict.drafts[0])["anomaly"]["pm2_5"] > 0.5
     (event,) = street.events
     assert (event["state"], event["point"], event["cause"]) == ("on", "pm2_5", "spike")
     assert event["by"] == (ANOMALY if loaded else ROBUST)
@@ -154,7 +154,7 @@ def test_a_spike_is_an_anomaly_with_a_name(loaded: bool) -> None:
     for _ in range(60):
         verdict = street.air(pm2_5=_calm(rng), humidity=50 + _calm(rng))
     assert [e["state"] for e in street.events] == ["on", "off"]
-    assert "pm2_5" not in told(verdict.drafts[0]).get("anomaly", {})
+    assert "pm2_5" not in as_read(verdict.drafts[0]).get("anomaly", {})
 
 
 @one_in(3)
@@ -201,7 +201,7 @@ def test_growth_is_judged_not_the_total() -> None:
         ).events
     assert events == []
     verdict = judge.judge(200 * PERIOD_NS, [energy(200 * PERIOD_NS, 3.0)])
-    assert [told(e)["point"] for e in verdict.events] == ["energy_import"]
+    assert [as_read(e)["point"] for e in verdict.events] == ["energy_import"]
 
 
 def test_missing_values_change_nothing(street: JudgedStreet) -> None:
@@ -210,7 +210,7 @@ def test_missing_values_change_nothing(street: JudgedStreet) -> None:
         street.air(pm2_5=_calm(rng))
     for _ in range(50):
         verdict = street.air(pm2_5=None)
-    assert "anomaly" not in told(verdict.drafts[0])
+    assert "anomaly" not in as_read(verdict.drafts[0])
     for _ in range(50):
         street.air(pm2_5=_calm(rng))
     assert street.events == []
@@ -225,7 +225,7 @@ def test_values_that_no_sensor_can_have_break_nothing(street: JudgedStreet) -> N
     )
     for _ in range(5):
         verdict = street.air(pm2_5=10.0, humidity=_calm(rng))
-    json.dumps([told(d) for d in verdict.drafts], allow_nan=False)
+    json.dumps([as_read(d) for d in verdict.drafts], allow_nan=False)
 
 
 def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
@@ -239,7 +239,7 @@ def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
         ]
         if i >= first:
             verdict = judge.judge(end_ns, drafts, ticks_of(drafts))
-            reported += [json.dumps(told(d)) for d in (*verdict.drafts, *verdict.events)]
+            reported += [json.dumps(as_read(d)) for d in (*verdict.drafts, *verdict.events)]
     return reported
 
 
@@ -300,11 +300,11 @@ def test_a_damaged_snapshot_is_discarded(damage: dict[str, Any]) -> None:
 
 
 def test_a_gap_is_given_to_the_models(street: JudgedStreet) -> None:
-    first = told(street.roads([0.1, 0.1], 1).drafts[0])["p_congested"]
-    jammed = told(street.roads([0.99, 0.99], 60).drafts[0])["p_congested"]
+    first = as_read(street.roads([0.1, 0.1], 1).drafts[0])["p_congested"]
+    jammed = as_read(street.roads([0.99, 0.99], 60).drafts[0])["p_congested"]
     street.judge.missing(street.end_ns, street.end_ns + 3_600_000_000_000)
     street.end_ns += 3_600_000_000_000
-    after = told(street.roads([0.1, 0.1], 1).drafts[0])["p_congested"]
+    after = as_read(street.roads([0.1, 0.1], 1).drafts[0])["p_congested"]
     assert after == pytest.approx(first, abs=0.01)  # what was known before it is too old
     assert after < 0.2 < 0.8 < jammed
 

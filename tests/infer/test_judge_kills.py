@@ -18,8 +18,8 @@ import pytest
 from edge.core import Draft
 from edge.infer.judge import Judge
 from tests.infer.street import air_of, setup, ticks_of, traffic
+from tests.kit.asread import as_read
 from tests.kit.bundles import proven_once
-from tests.kit.told import told
 from tests.long import more, one_in, size
 
 MINUTE = 60_000_000_000
@@ -104,7 +104,9 @@ class JudgingGateway:
             drafts = STREET[self.window]
             end_ns = (self.window + 1) * MINUTE
             verdict = self.judge.judge(end_ns, drafts, ticks_of(drafts))
-            self.log += [(self.window, _key(each), told(each)["state"]) for each in verdict.events]
+            self.log += [
+                (self.window, _key(each), as_read(each)["state"]) for each in verdict.events
+            ]
             if kept:
                 self.flags.append(msgpack.packb(self.judge.snapshot_flags()))
                 self.snapshots.append(msgpack.packb(self.judge.snapshot()))
@@ -112,7 +114,7 @@ class JudgingGateway:
 
 
 def _key(draft: Draft) -> Key:
-    return (told(draft)["event"], draft.source, told(draft).get("point", ""))
+    return (as_read(draft)["event"], draft.source, as_read(draft).get("point", ""))
 
 
 def _at(age: int | None) -> list[int]:

@@ -24,8 +24,8 @@ from edge.process.engineevents import sensor_fault_event
 from models import BUNDLES
 from tests.infer.street import SHIPPED
 from tests.infer.test_looprules import FAULTS, HOURS, HURT, LANES, SITES, street, ticks
+from tests.kit.asread import as_read
 from tests.kit.bundles import proven_once
-from tests.kit.told import told
 from tests.long import one_in
 
 S = 1_000_000_000
@@ -235,7 +235,7 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
     reporter = FaultReporter()
     (draft,) = reporter.report(9, [_change("on", "crosstalk")], (), lambda lane, part: ("north_1",))
     assert (draft.stream, draft.source, draft.from_ns) == (Stream.EVENT, "north_2", 9)
-    assert {**told(draft), "text": ""} == {
+    assert {**as_read(draft), "text": ""} == {
         "event": "sensor_fault", "state": "on", "by": SHIPPED["loopfault"],
         "fault": "crosstalk", "part": "lead", "score": 0.9, "text": "",
     }  # fmt: skip
@@ -250,7 +250,7 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
     again.restore(json.loads(json.dumps(reporter.snapshot())))
     assert again.report(12, [_change("off", None, "north_3")]) == []  # it was not raised here
     (off,) = again.report(13, [_change("off", None)])
-    assert (told(off)["state"], told(off)["fault"]) == ("off", "crosstalk")
+    assert (as_read(off)["state"], as_read(off)["fault"]) == ("off", "crosstalk")
 
 
 def test_the_model_has_a_column_for_every_feature_and_kind() -> None:

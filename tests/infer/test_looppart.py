@@ -24,8 +24,8 @@ from edge.wire.contract.terms import LoopPart as Part
 from models import BUNDLES
 from tests.infer.test_loopjudge import hurt
 from tests.infer.test_looprules import HURT, LANES, SITES, street, ticks
+from tests.kit.asread import as_read
 from tests.kit.bodies import lane
-from tests.kit.told import told
 
 SETUP = JudgeSetup(LANES, congestion=False, anomaly=False, approaches=tuple(SITES))
 
@@ -49,18 +49,18 @@ def fed(box: Judge, slots: list[list[LoopTick]]) -> tuple[list[Draft], list[Draf
 
 def test_a_fault_stands_in_the_record_of_its_lane_and_is_told_once(tmp_path: Path) -> None:
     records, events = fed(judge(tmp_path), hurt("stuck_on"))
-    assert "loops" not in told(records[0])
-    first = next(each for each in records if "loops" in told(each))
-    assert told(first)["loops"]["lead"]["score"] > 0.05  # as it was then, not as it became
-    noted = [told(each)["loops"] for each in records if "loops" in told(each)]
+    assert "loops" not in as_read(records[0])
+    first = next(each for each in records if "loops" in as_read(each))
+    assert as_read(first)["loops"]["lead"]["score"] > 0.05  # as it was then, not as it became
+    noted = [as_read(each)["loops"] for each in records if "loops" in as_read(each)]
     assert len({id(each) for each in noted}) == len(noted)
-    last = told(records[-1])["loops"]["lead"]
+    last = as_read(records[-1])["loops"]["lead"]
     assert last["fault"] == "stuck_on"
     assert 0.6 < last["score"] <= 1.0
-    assert [(told(e)["fault"], told(e)["state"], e.source) for e in events] == [
+    assert [(as_read(e)["fault"], as_read(e)["state"], e.source) for e in events] == [
         ("stuck_on", "on", "m_0")
     ]
-    assert told(events[0])["since_s"] == pytest.approx(events[0].from_ns / 1e9, abs=120.0)
+    assert as_read(events[0])["since_s"] == pytest.approx(events[0].from_ns / 1e9, abs=120.0)
 
 
 def test_a_kill_forgets_no_flag_that_is_up(tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_a_loop_that_is_given_up_is_told_to_be_over(tmp_path: Path) -> None:
     after = judge(tmp_path, replace(SETUP, lanes=lanes))
     after.restore_flags(box.snapshot_flags())
     _, events = fed(after, slots[-2:])
-    assert [(e.source, told(e)["state"], told(e)["fault"]) for e in events] == [
+    assert [(e.source, as_read(e)["state"], as_read(e)["fault"]) for e in events] == [
         ("m_0", "off", "stuck_on")
     ]
-    assert "no longer watched" in told(events[0])["text"]
+    assert "no longer watched" in as_read(events[0])["text"]
 
 
 def test_damaged_flags_of_loops_leave_the_others_alone(tmp_path: Path) -> None:
@@ -138,12 +138,12 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     # the first slot is a window of its own; one window has all others
     _, first = whole.step(slots[0][0].to_ns, slots[0], ())
     notes, rest = whole.step(slots[-1][0].to_ns, [t for s in slots[1:] for t in s], ())
-    turns = [(told(e)["state"], told(e)["fault"]) for e in reported if e.source == "m_0"]
+    turns = [(as_read(e)["state"], as_read(e)["fault"]) for e in reported if e.source == "m_0"]
     assert turns == [
         ("on", "chatter"), ("off", "chatter"), ("on", "splashover"), ("off", "splashover"),
         ("on", "breakup"),
     ]  # fmt: skip
-    assert [(told(e)["state"], told(e)["fault"]) for e in first + rest] == turns
+    assert [(as_read(e)["state"], as_read(e)["fault"]) for e in first + rest] == turns
     assert notes["m_0"]["lead"].fault == "breakup"
     # each of them was up at some time of this window, the first one from before it
     doubts = {each.fault for each in whole.doubts if (each.lane, each.part) == HURT}
@@ -273,8 +273,8 @@ def test_when_nobody_judges_loops_any_more_what_was_told_is_over(tmp_path: Path)
     fed(box, hurt("stuck_on"))
     saved = msgpack.unpackb(msgpack.packb(box.snapshot_flags()["loops"]))
     (event,) = unwatched_loop_events(7, saved)
-    assert (event.source, event.to_ns, told(event)["part"]) == ("m_0", 7, "lead")
-    assert (told(event)["state"], told(event)["fault"]) == ("off", "stuck_on")
+    assert (event.source, event.to_ns, as_read(event)["part"]) == ("m_0", 7, "lead")
+    assert (as_read(event)["state"], as_read(event)["fault"]) == ("off", "stuck_on")
     # the rules of edge/process go on, and say themselves when it is over
     assert unwatched_loop_events(7, {**saved, "dropped": saved["ours"]}) == []
     with pytest.raises((KeyError, TypeError, ValueError)):

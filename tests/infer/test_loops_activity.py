@@ -19,8 +19,8 @@ from edge.infer.sites import LaneSite
 from edge.process.engine import Engine, EngineSetup, LaneSetup
 from models import BUNDLES
 from tests.infer.road import slot_of
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, found, presences
-from tests.kit.told import told
 
 DEAD_MIN = 60  # when the pair falls silent
 PAIRS = tuple(f"north_{i}" for i in (1, 2))
@@ -67,10 +67,10 @@ def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[i
 
 def faults(reported: Iterable[tuple[int, list[Draft]]]) -> list[tuple[int, str, dict[str, Any]]]:
     return [
-        (minute, draft.source, told(draft))
+        (minute, draft.source, as_read(draft))
         for minute, drafts in reported
         for draft in drafts
-        if draft.stream is Stream.EVENT and told(draft)["event"] == "sensor_fault"
+        if draft.stream is Stream.EVENT and as_read(draft)["event"] == "sensor_fault"
     ]
 
 

@@ -22,7 +22,7 @@ from edge.infer.loops.silentsite import SilentSite
 from edge.process.engineevents import sensor_fault_event
 from tests.infer.test_loopjudge import judged, ruled
 from tests.infer.test_looprules import street, ticks
-from tests.kit.told import told
+from tests.kit.asread import as_read
 
 S = 1_000_000_000
 SLOT = 30
@@ -243,7 +243,7 @@ def verdict(fault: str | None, turn: Any) -> LoopVerdict:
 
 
 def said(drafts: list[Draft]) -> list[tuple[Any, Any]]:
-    return [(told(d)["fault"], told(d)["state"]) for d in drafts]
+    return [(as_read(d)["fault"], as_read(d)["state"]) for d in drafts]
 
 
 def test_a_fault_that_is_another_one_ends_before_that_begins() -> None:
@@ -251,7 +251,7 @@ def test_a_fault_that_is_another_one_ends_before_that_begins() -> None:
     assert said(reporter.report(S, [verdict("stuck_on", "on")])) == [("stuck_on", "on")]
     both = reporter.report(2 * S, [verdict("inverted", "on")])
     assert said(both) == [("stuck_on", "off"), ("inverted", "on")]
-    assert "does not have the fault stuck_on; its fault is inverted" in told(both[0])["text"]
+    assert "does not have the fault stuck_on; its fault is inverted" in as_read(both[0])["text"]
     assert said(reporter.report(3 * S, [verdict(None, "off")])) == [("inverted", "off")]
 
 

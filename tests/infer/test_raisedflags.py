@@ -15,8 +15,8 @@ from edge.core import Draft
 from edge.infer.hysteresis import HysteresisFlag
 from edge.infer.judge import ApproachSite, Judge, JudgeSetup, LaneSite
 from tests.infer.street import PERIOD_NS, air, setup, ticks_of, traffic
+from tests.kit.asread import as_read
 from tests.kit.bundles import proven_once
-from tests.kit.told import told
 from tests.long import one_in
 
 SECOND = 1_000_000_000
@@ -57,8 +57,8 @@ def up() -> dict[str, Any]:
     site = FlaggedSite(_loaded(setup()))
     assert site.run(60) == []
     events = site.run(100, 0.95, 0.0)
-    assert {told(event)["event"] for event in events} == {"congestion", "anomaly"}
-    assert {told(event)["state"] for event in events} == {"on"}
+    assert {as_read(event)["event"] for event in events} == {"congestion", "anomaly"}
+    assert {as_read(event)["state"] for event in events} == {"on"}
     state: dict[str, Any] = msgpack.unpackb(msgpack.packb(site.judge.snapshot_flags()))
     return state
 
@@ -68,7 +68,7 @@ def _judged(judge: Judge, end_ns: int, drafts: list[Draft]) -> list[Draft]:
 
 
 def _reported(events: list[Draft]) -> list[tuple[str, str, str]]:
-    return [(told(e)["event"], e.source, told(e)["state"]) for e in events]
+    return [(as_read(e)["event"], e.source, as_read(e)["state"]) for e in events]
 
 
 def test_what_is_kept_with_every_window_is_small(up: dict[str, Any]) -> None:
@@ -87,9 +87,11 @@ def test_a_flag_whose_approach_is_gone_goes_off_once_and_says_why(up: dict[str, 
     again.restore_flags(judge.snapshot_flags())  # killed before it could say so
     site = FlaggedSite(again)
     (event,) = site.run(1, pm=0.0)
-    assert (event.source, told(event)["state"]) == ("north", "off")
-    assert told(event)["text"] == "Congestion on north is no longer watched, so the flag is closed."
-    assert "by" not in told(event)
+    assert (event.source, as_read(event)["state"]) == ("north", "off")
+    assert (
+        as_read(event)["text"] == "Congestion on north is no longer watched, so the flag is closed."
+    )
+    assert "by" not in as_read(event)
     assert site.run(50, pm=0.0) == []
     assert "north" not in again.snapshot_flags()["approaches"]
 
@@ -102,8 +104,8 @@ def test_a_flag_of_a_model_that_is_switched_off_goes_off_once(
     judge.restore_flags(up)
     site = FlaggedSite(judge)
     (event,) = site.run(1, 0.95, 0.0)
-    assert (told(event)["event"], told(event)["state"]) == (what, "off")
-    assert told(event)["text"].endswith("is no longer watched, so the flag is closed.")
+    assert (as_read(event)["event"], as_read(event)["state"]) == (what, "off")
+    assert as_read(event)["text"].endswith("is no longer watched, so the flag is closed.")
     assert site.run(50, 0.95, 0.0) == []
 
 
@@ -115,12 +117,12 @@ def test_a_flag_whose_sensor_is_gone_goes_off_with_the_first_window(up: dict[str
         one[:2] for one in up["series"]
     ]
     (event,) = _judged(judge, PERIOD_NS, traffic(PERIOD_NS, [0.95, 0.95]))
-    assert (event.source, told(event)["point"], told(event)["state"]) == (
+    assert (event.source, as_read(event)["point"], as_read(event)["state"]) == (
         "hut_air",
         "pm2_5",
         "off",
     )
-    assert told(event)["text"] == "pm2_5 of hut_air is no longer watched, so the flag is closed."
+    assert as_read(event)["text"] == "pm2_5 of hut_air is no longer watched, so the flag is closed."
     assert judge.snapshot_flags()["series"] == []
     assert _judged(judge, 2 * PERIOD_NS, traffic(2 * PERIOD_NS, [0.95, 0.95])) == []
 

@@ -15,7 +15,7 @@ from edge.core.point import Point, PointKind, Quantity
 from edge.core.reading import Sample, Sweep, sweep
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine, EngineSetup, LaneSetup, PulseSetup
-from tests.kit.told import told
+from tests.kit.asread import as_read
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -78,7 +78,7 @@ def sweeps(source: str, rows: Iterable[tuple[float, tuple[Sample, ...]]]) -> lis
 def body(drafts: Iterable[Draft], source: str) -> Mapping[str, Any]:
     """The one summary of a source."""
     (found,) = [d for d in drafts if d.source == source and d.stream is not Stream.EVENT]
-    return told(found)
+    return as_read(found)
 
 
 def events(drafts: Iterable[Draft]) -> list[Draft]:

@@ -49,10 +49,10 @@ from edge.outbox.outbox import NO_OWNER_STATES
 from edge.platform.auditor import Auditor, AuditReport
 from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE, NTP
 from tests.kit.engine import MS, S
 from tests.kit.ports import CountedRetained, QuietBuses
-from tests.kit.told import told
 from tests.kit.waiting import done
 from tests.kit.wires import DRIVE_S, ENERGY, LINES, WIRES
 
@@ -205,7 +205,7 @@ class GatewayStorage:
         for draft in drafts:
             seq = self.numbers[draft.stream] = self.numbers.get(draft.stream, 0) + 1
             key = RecordKey(self.epoch, draft.stream, seq)
-            body = msgpack.unpackb(msgpack.packb(told(draft)))
+            body = msgpack.unpackb(msgpack.packb(as_read(draft)))
             at = draft.from_ns, draft.to_ns
             self.records.append(Record(key, draft.source, self.boot, *at, body))
         self.states |= states

@@ -13,8 +13,8 @@ from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.uplink.manifests import Manifests
 from edge.wire import Topics, decode, encode
 from edge.wire.clockmoments import Moment
+from tests.kit.asread import as_read
 from tests.kit.clock import NTP
-from tests.kit.told import told
 
 S = 1_000_000_000
 GW = "gw-0001"
@@ -68,7 +68,7 @@ def sealed(*records: Record) -> list[Record]:
         manifests.handed(each, moment(each))
     (draft,) = manifests.due(records[-1].to_ns, all_=True)
     at_s = records[-1].to_ns // S
-    body = told(draft)
+    body = as_read(draft)
     return [
         *records,
         record(1, stream=Stream.MANIFEST, source=draft.source, at=(at_s, at_s), body=body),

@@ -25,8 +25,8 @@ from edge.wire import Topics, decode, encode, signed_bytes
 from edge.wire.clockmoments import Moment
 from edge.wire.contract.body import body_map
 from edge.wire.contract.boxevent import PreviousEpoch
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE, NTP
-from tests.kit.told import told
 
 S: Final = 1_000_000_000
 GW: Final = "gw-0001"
@@ -123,7 +123,7 @@ class ScriptedGateway:
     def _hand(self, draft: Draft) -> None:
         self.counts[str(draft.stream)] += 1
         key = RecordKey(self.epoch, draft.stream, self.counts[str(draft.stream)])
-        self.hand(Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, told(draft)))
+        self.hand(Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, as_read(draft)))
 
     def hand(self, record: Record, by: Moment | None = None) -> None:
         """It goes out, for the first time or again."""

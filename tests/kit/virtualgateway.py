@@ -36,9 +36,9 @@ from edge.outbox import (
 )
 from edge.outbox.outbox import NO_OWNER_STATES
 from edge.process.engine import Engine
+from tests.kit.asread import as_read
 from tests.kit.clock import NTP
 from tests.kit.ports import CountedRetained, QuietBuses
-from tests.kit.told import told
 from tests.kit.waiting import done
 
 S: Final = 1_000_000_000
@@ -209,4 +209,4 @@ def lived(minutes: int, *, raw: bool = False, models: bool = False) -> list[Comm
 
 
 def summaries(commits: Sequence[Commit]) -> Iterator[Draft]:
-    return (draft for commit in commits for draft in commit.drafts if "points" in told(draft))
+    return (draft for commit in commits for draft in commit.drafts if "points" in as_read(draft))

@@ -29,7 +29,7 @@ from models.congestion.scenarios.simstreet import (
     save_street,
 )
 from models.loopfault.playedstreets import site_of_street
-from tests.kit.told import told
+from tests.kit.asread import as_read
 
 ROOT: Final = Path(__file__).parents[2]
 ELSEWHERE: Final = ROOT / ".venv-train/bin/python"
@@ -154,9 +154,9 @@ def _judged(
         for draft in judge.judge(round(end_s * 1e9), [], ticks).events
     ]
     return [
-        (draft.source, draft.to_ns / 1e9, told(draft))
+        (draft.source, draft.to_ns / 1e9, as_read(draft))
         for draft in result
-        if told(draft)["event"] == event and told(draft)["state"] == "on"
+        if as_read(draft)["event"] == event and as_read(draft)["state"] == "on"
     ]
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from edge.core import Draft, Stream
 from edge.outbox import AsyncOutbox, Outbox, OutboxBusyError, StoredRecord, asyncoutbox
+from tests.kit.asread import as_read
 from tests.kit.outbox import LIMIT, MARK, drafts
-from tests.kit.told import told
 
 
 async def start(folder: Path, passed_on: list[int] | None = None) -> AsyncOutbox:
@@ -121,7 +121,7 @@ async def test_dead_rows_are_declared(tmp_path: Path) -> None:
     made.confirm([second.row])
     (declared,) = await made.commit([], {}, MARK)
     assert declared.record.body["reason"] == "refused"
-    assert told(declared.record)["range"] == [1, 1]
+    assert as_read(declared.record)["range"] == [1, 1]
     await made.close()
 
 

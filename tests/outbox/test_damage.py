@@ -16,9 +16,9 @@ from edge.outbox import ClockMark, Outbox
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.storefiles import read_epoch_file
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
-from tests.kit.told import told
 
 
 def used(folder: Path) -> Path:
@@ -170,7 +170,7 @@ def test_flipped_bits_never_stop_it_and_never_change_a_record(tmp_path: Path) ->
     """Each byte that is flipped is either harmless, or known as damage."""
     path = used(tmp_path)
     good = path.read_bytes()
-    truth = {told(draft)["n"]: told(draft) for draft in drafts(200, size=400)}
+    truth = {as_read(draft)["n"]: as_read(draft) for draft in drafts(200, size=400)}
     rng = random.Random(4)
     lost = 0
     for _ in range(40):
@@ -207,7 +207,7 @@ def test_a_damaged_row_is_declared_and_the_others_stay(tmp_path: Path) -> None:
     counts = outbox.counts()
     assert (counts.rows, counts.damaged, counts.dead_letters) == (219, 2, 1)
     (declared,) = outbox.commit([], confirmed=[1], clock=MARK)
-    assert told(declared.record)["range"] == [7, 7]
+    assert as_read(declared.record)["range"] == [7, 7]
     assert declared.record.body["reason"] == "damage"
     outbox.close()
 

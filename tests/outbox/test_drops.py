@@ -11,9 +11,9 @@ from edge.outbox import drops as drops_module
 from edge.outbox.catchup import merge_drops
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.outbox import S, drafts, everything, opened
-from tests.kit.told import told
 
 
 def declared(rows: list[StoredRecord]) -> list[tuple[str, str, int]]:
@@ -90,7 +90,7 @@ def row(body: dict[str, object], source: str = "outbox", epoch: int = 9) -> Outb
 
 def event(drops: PendingDrops) -> dict[str, object]:
     (draft,) = drops.event_drafts(1)
-    return told(draft)
+    return as_read(draft)
 
 
 def test_a_lost_database_stays_without_a_number() -> None:

@@ -11,8 +11,8 @@ import pytest
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
 from edge.outbox.diskoutbox import DiskOutbox
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE
-from tests.kit.told import told
 
 S = 1_000_000_000
 SECONDS = iter(range(1, 10_000))
@@ -54,7 +54,7 @@ def declared(outbox: Outbox) -> dict[str, int]:
     """How many numbers of each stream: by events that wait, and by those to come."""
     counts: dict[str, int] = {}
     bodies = [stored.record.body for stored in outbox.pending(limit=5000)]
-    bodies += [told(draft) for draft in outbox._losses.pending.event_drafts(1)]
+    bodies += [as_read(draft) for draft in outbox._losses.pending.event_drafts(1)]
     for body in bodies:
         if body.get("event") == "drop":
             counts[body["stream_of"]] = counts.get(body["stream_of"], 0) + body["count"]

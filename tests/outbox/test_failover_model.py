@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from edge.core import Draft, Record, RecordKey, Stream
 from edge.outbox import ClockMark, Outbox, StoredRecord
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.outbox import S, everything, text
-from tests.kit.told import told
 from tests.long import examples
 from tests.outbox.faulty import FaultyDisk, FaultyPlace, away, back
 
@@ -139,7 +139,7 @@ class FailoverModel:
     # -- what must be true -------------------------------------------------------------------------
 
     def see(self, record: Record) -> None:
-        what = (record.source, record.boot, record.from_ns, record.to_ns, told(record))
+        what = (record.source, record.boot, record.from_ns, record.to_ns, as_read(record))
         assert self.seen.setdefault(record.key, what) == what, f"{record.key} has two contents"
 
     def end(self) -> None:

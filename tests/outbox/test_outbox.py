@@ -7,9 +7,9 @@ import pytest
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, OutboxBusyError, inspect_outbox
 from edge.outbox.rowformat import pack_body
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE, RTC
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
-from tests.kit.told import told
 
 
 def test_numbers_run_per_stream_and_start_at_one(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_draft_that_nobody_takes_is_declared(tmp_path: Path) -> None:
     assert outbox.commit(drafts(1, size=1_000_000), clock=MARK) == []
     later = outbox.commit(drafts(1), confirmed=[stored[0].row], clock=MARK)
     assert [s.record.key.seq for s in later] == [3, 1]
-    assert told(later[1].record)["range"] == [2, 2]
+    assert as_read(later[1].record)["range"] == [2, 2]
     outbox.close()
 
 

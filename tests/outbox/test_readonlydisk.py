@@ -13,9 +13,9 @@ import pytest
 from edge.outbox import Outbox, StoredRecord, inspect_outbox
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.readonlydisk import READING_NOTICE, is_read_only
+from tests.kit.asread import as_read
 from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.outbox import LIMIT, drafts, everything
-from tests.kit.told import told
 from tests.kit.uplink import box
 from tests.kit.waiting import until
 from tests.outbox.failover import at
@@ -188,7 +188,7 @@ def test_a_damaged_row_on_a_read_only_card_is_declared_and_not_asked_for_again(
             assert rows_of(everything(outbox)) == [*rows[:3], *rows[4:]]
         assert outbox.counts().damaged == 1
         made = outbox.commit([], confirmed=rows[:1], clock=at(9))
-        drop = [told(each.record) for each in made if each.record.body["event"] == "drop"]
+        drop = [as_read(each.record) for each in made if each.record.body["event"] == "drop"]
         assert [(each["reason"], each["range"]) for each in drop] == [("damage", [4, 4])]
         outbox.dead_letter(rows[9], "no")
         assert rows[9] not in rows_of(everything(outbox))

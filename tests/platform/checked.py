@@ -7,9 +7,9 @@ from edge.core.numbers import encode_steps
 from edge.outbox.drops import PendingDrops
 from edge.platform.auditor import Auditor, AuditReport
 from edge.wire import CHAIN_START, DecodedMessage, chain_map, decode, encode
+from tests.kit.asread import as_read
 from tests.kit.clock import NTP
 from tests.kit.records import E1, GW, TOPICS, S, record
-from tests.kit.told import told
 
 E3 = (3 << 32) + 1
 
@@ -47,7 +47,7 @@ def drop(seq: int, drops: PendingDrops) -> DecodedMessage:
     """The event as the outbox itself makes it."""
     (draft,) = drops.event_drafts(999 * S)
     assert isinstance(draft, Draft)
-    return message(seq, stream=Stream.EVENT, source="outbox", at=(999, 999), body=told(draft))
+    return message(seq, stream=Stream.EVENT, source="outbox", at=(999, 999), body=as_read(draft))
 
 
 def audit(*messages: DecodedMessage) -> AuditReport:

@@ -13,8 +13,8 @@ from edge.core import Draft, Record, RecordKey, Stream
 from edge.core.numbers import encode_steps
 from edge.uplink.manifests import Manifests, Sign
 from edge.wire.contract.boxevent import PreviousEpoch
+from tests.kit.asread import as_read
 from tests.kit.records import S, moment
-from tests.kit.told import told
 
 Place = tuple[int, str, int]  # epoch, stream, number
 PERIOD = 60
@@ -53,7 +53,7 @@ class _Epoch:
     def number(self, draft: Draft) -> Record:
         self.counts[str(draft.stream)] += 1
         key = RecordKey(self.epoch, draft.stream, self.counts[str(draft.stream)])
-        return Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, told(draft))
+        return Record(key, draft.source, self.boot, draft.from_ns, draft.to_ns, as_read(draft))
 
     def hand_over(self, record: Record) -> None:
         self.story.records.append(record)

@@ -31,8 +31,8 @@ from edge.platform.registercontinuity import (
 from edge.process.engineevents import meter_event
 from edge.process.merge import merge_bodies
 from edge.process.registerwindow import RegisterWindow
+from tests.kit.asread import as_read
 from tests.kit.records import E1, E2, GW, S, entry, record, sealed
-from tests.kit.told import told
 from tests.long import examples
 
 DOUBTS = (uncertain(Reason.GAP), bad(Reason.GAP), bad(Reason.SILENT))
@@ -68,7 +68,7 @@ def reported(rng: Random, windows: int) -> list[Record]:
                     len(events) + 1,
                     stream=Stream.EVENT,
                     at=(at_s, at_s),
-                    body=told(draft),
+                    body=as_read(draft),
                 )
             )
         total.next()

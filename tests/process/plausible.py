@@ -14,9 +14,9 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample, sweep
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, events
 from tests.kit.engine import setup as of
-from tests.kit.told import told
 
 ABSENT: Final = Bad(Reason.ADDRESS)
 GRAINS: Final[Mapping[str, Mapping[str, float]]] = {  # what a telegram does not tell any finer
@@ -109,7 +109,7 @@ class SweptMeter:
                 self.sweep(minute * 60 + 0.5)
             drafts = self.engine.close((minute + 1) * MINUTE)
             (record,) = [each for each in drafts if each.stream is not Stream.EVENT]
-            self.windows.append(told(record)["points"])
+            self.windows.append(as_read(record)["points"])
             reported += events(drafts)
         self.reported += reported
         return reported
@@ -121,7 +121,9 @@ class SweptMeter:
 
 def faults(reported: list[Draft]) -> list[tuple[str, str]]:
     return [
-        (told(each)["fault"], told(each)["state"]) for each in reported if "fault" in told(each)
+        (as_read(each)["fault"], as_read(each)["state"])
+        for each in reported
+        if "fault" in as_read(each)
     ]
 
 

@@ -10,8 +10,8 @@ from edge.core.edge import Contact
 from edge.core.record import Draft, Stream
 from edge.process.baywindow import BaySetup, BayWindow
 from edge.process.merge import merge_bodies
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, MS, S, found, presences
-from tests.kit.told import told
 
 SETUP = BaySetup("bay_1", "loading", max_stay_min=10.0)
 
@@ -37,7 +37,7 @@ class BayRun:
             assert (draft.stream, draft.source) == (Stream.BAY, "bay_1")
             assert all(self.start <= each.from_ns <= end for each in events)
             self.start = end
-            self.bodies.append(told(draft))
+            self.bodies.append(as_read(draft))
             self.events += events
         return self.bodies[-1]
 
@@ -45,7 +45,7 @@ class BayRun:
         return sum(body.get(key) or 0 for body in self.bodies)
 
     def states(self) -> list[tuple[float, str]]:
-        return [(each.from_ns / S, told(each)["state"]) for each in self.events]
+        return [(each.from_ns / S, as_read(each)["state"]) for each in self.events]
 
     def reborn(self) -> "BayRun":
         """The same bay in another process, from a snapshot on a disk."""
@@ -109,7 +109,7 @@ def test_an_overstay_is_an_event_and_its_time_is_exact() -> None:
     assert world.total("overstays") == 1
     assert world.total("overstay_us") == 900_500_000
     assert [body["overstay_us"] for body in world.bodies][10:12] == [30_000_000, 60_000_000]
-    on, off = (told(each) for each in world.events)
+    on, off = (as_read(each) for each in world.events)
     assert on["text"] == "bay_1: occupied by one vehicle for 10 minutes, which is the limit."
     assert off["text"] == "bay_1: the vehicle left after 25 minutes; the limit is 10."
     assert off["stay_s"] == 1500.0
@@ -123,7 +123,7 @@ def test_a_single_stay_is_told_in_whole_minutes(ms: int) -> None:
     world.to(13 * MINUTE)
     reported = [body["since_s"] for body in world.bodies]
     assert reported == [60.0 * n for n in range(12)] + [None]
-    assert told(world.events[1])["stay_s"] == 660.0 + 60.0 * (ms * 1.5 > 30_000)
+    assert as_read(world.events[1])["stay_s"] == 660.0 + 60.0 * (ms * 1.5 > 30_000)
 
 
 def test_time_in_the_dark_is_no_overstay_and_none_of_it_comes_in_a_later_window() -> None:
@@ -170,7 +170,7 @@ def test_who_was_found_there_has_stayed_at_least_so_long() -> None:
     assert world.total("arrivals") == 0  # nobody saw it come
     assert world.total("departures") == 1
     assert all(body["stay"]["n"] == 0 for body in world.bodies)
-    assert [told(each)["text"] for each in world.events] == [
+    assert [as_read(each)["text"] for each in world.events] == [
         "bay_1: occupied by one vehicle for at least 10 minutes, which is the limit.",
         "bay_1: the vehicle left after at least 12 minutes; the limit is 10.",
     ]
@@ -217,7 +217,7 @@ def test_after_a_longer_gap_it_is_another_stay() -> None:
     world.fold(*found("bay_1", at_s=760, on=True))
     world.to(14 * MINUTE)
     assert world.states() == [(630.0, "on"), (760.0, "off")]
-    assert "is not known" in told(world.events[1])["text"]
+    assert "is not known" in as_read(world.events[1])["text"]
     assert world.bodies[12]["quality"] == {"uncertain:gap": 1}
     assert world.bodies[13]["since_s"] == 60.0
 
@@ -297,7 +297,7 @@ def test_nothing_is_told_by_which_a_vehicle_could_be_known_again() -> None:
         "bay", "kind", "covered_s", "occupied_us", "occupancy", "arrivals", "departures", "stay",
         "overstays", "overstay_us", "occupied", "since_s", "quality", "health", "passers",
     }  # fmt: skip
-    assert {key for each in world.events for key in told(each)} == {
+    assert {key for each in world.events for key in as_read(each)} == {
         "event", "state", "by", "max_stay_min", "stay_s", "text"
     }  # fmt: skip
 

@@ -11,8 +11,8 @@ from edge.core.edge import Contact
 from edge.process.engine import LaneSetup
 from edge.process.merge import merge_bodies
 from edge.process.traffic.passage import BICYCLE_LIMITS, SpeedTrap, measure_passage
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, body, engine, events, found, presences
-from tests.kit.told import told
 
 TRACK = LaneSetup("track", "quay", spacing_m=1.5, loop_m=0.8, kind="bicycle")
 LINES = ("track.lead", "track.trail")
@@ -80,7 +80,7 @@ def test_a_school_class_is_no_chatter_and_a_loose_wire_is() -> None:
     made.contacts(presences(LINES[0], *((1 + i * 0.2, 1.1 + i * 0.2) for i in range(120))))
     drafts = made.close(MINUTE)
     assert body(drafts, "track")["health"] == "chatter"
-    assert [told(each)["state"] for each in events(drafts)] == ["on", "off"]
+    assert [as_read(each)["state"] for each in events(drafts)] == ["on", "off"]
     assert body(drafts, "track")["volume"] is None
 
 

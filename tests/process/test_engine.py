@@ -12,6 +12,7 @@ from edge.core.edge import Contact
 from edge.core.quality import Reason
 from edge.core.record import Stream
 from edge.process.engine import Engine
+from tests.kit.asread import as_read
 from tests.kit.engine import (
     AIR,
     HEAT,
@@ -29,7 +30,6 @@ from tests.kit.engine import (
     sweeps,
 )
 from tests.kit.randomsite import SiteInput, worlds
-from tests.kit.told import told
 from tests.process.windows import SLOW, run
 
 
@@ -156,14 +156,14 @@ def test_a_mark_stands_in_every_record_of_its_window() -> None:
     made.contacts(found("north_1.lead"))
     made.mark(Reason.CLOCK)
     marked, clean = made.close(MINUTE), made.close(2 * MINUTE)
-    assert all(told(each)["quality"]["uncertain:clock"] == 1 for each in marked)
-    assert not any("uncertain:clock" in told(each).get("quality", {}) for each in clean)
+    assert all(as_read(each)["quality"]["uncertain:clock"] == 1 for each in marked)
+    assert not any("uncertain:clock" in as_read(each).get("quality", {}) for each in clean)
 
 
 def test_a_window_closed_short_says_so() -> None:
     made = engine(PAIR, AIR, METER, HEAT)
-    assert all(told(each)["partial"] is True for each in made.close(7 * S, partial=True))
-    assert not any("partial" in told(each) for each in made.close(MINUTE))
+    assert all(as_read(each)["partial"] is True for each in made.close(7 * S, partial=True))
+    assert not any("partial" in as_read(each) for each in made.close(MINUTE))
 
 
 def test_windows_do_not_run_backward() -> None:

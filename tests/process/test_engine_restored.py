@@ -15,6 +15,7 @@ from edge.process.approachsignal import SignalSetup
 from edge.process.baywindow import BaySetup
 from edge.process.engine import Engine, EngineSetup
 from edge.process.phase import PhaseSetup
+from tests.kit.asread import as_read
 from tests.kit.engine import (
     AIR,
     HEAT,
@@ -34,7 +35,6 @@ from tests.kit.engine import (
     sweeps,
 )
 from tests.kit.randomsite import SITE, SiteInput, worlds
-from tests.kit.told import told
 from tests.process.windows import SLOW, packed, run
 
 
@@ -191,7 +191,7 @@ def troubled() -> Engine:
     flood = [(690 + i * 0.6, 690.2 + i * 0.6) for i in range(45)]
     made.contacts(presences("east_1.lead", *flood))
     reported = [each for i in range(12) for each in events(made.close((i + 1) * MINUTE))]
-    assert {(e.source, told(e).get("fault"), told(e)["state"]) for e in reported} == {
+    assert {(e.source, as_read(e).get("fault"), as_read(e)["state"]) for e in reported} == {
         ("north_1", "stuck_on", "on"),
         ("east_1", "chatter", "on"),
         ("east_2", "no_activity", "on"),
@@ -218,7 +218,7 @@ def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
     start = packed(made.snapshot())["at"]
     reported = events(made.close(start + MINUTE))
     assert {each.from_ns for each in reported} == {start}
-    assert {(e.source, told(e).get("fault"), told(e)["state"]) for e in reported} == {
+    assert {(e.source, as_read(e).get("fault"), as_read(e)["state"]) for e in reported} == {
         ("north_1", "stuck_on", "off"),
         ("east_1", "chatter", "off"),
         ("east_2", "no_activity", "off"),
@@ -226,12 +226,12 @@ def test_what_is_up_ends_with_a_source_that_is_gone(again: bool) -> None:
         ("north_green", "phase", "off"),
         ("bakery", None, "off"),
     }
-    texts = {each.source: told(each)["text"] for each in reported}
+    texts = {each.source: as_read(each)["text"] for each in reported}
     assert texts["bakery"] == "bakery: the bay is no longer watched, so the event is closed."
     assert (
         texts["north_1"] == "north_1: the trail loop is no longer watched, so the fault is closed."
     )
-    bay = next(told(each) for each in reported if each.source == "bakery")
+    bay = next(as_read(each) for each in reported if each.source == "bakery")
     assert bay == {
         "event": "overstay",
         "state": "off",
@@ -256,7 +256,7 @@ def test_a_contact_of_a_signal_that_shows_another_colour_ends_its_fault() -> Non
     assert made.dropped == ()
     reported = events(made.close(13 * MINUTE))
     (off,) = (each for each in reported if each.source == "north_green")
-    assert (off.source, told(off)["state"]) == ("north_green", "off")
-    assert told(off)["text"] == (
+    assert (off.source, as_read(off)["state"]) == ("north_green", "off")
+    assert as_read(off)["text"] == (
         "north_green: the contact for green of north is no longer watched, so the fault is closed."
     )

@@ -15,8 +15,8 @@ from edge.process.engine import Engine, EngineSetup, LaneSetup
 from edge.process.enginesetup import ContactSetup
 from edge.process.merge import merge_bodies
 from edge.process.phase import PhaseSetup
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, body, events, found, presences
-from tests.kit.told import told
 
 GREEN = PhaseSetup("north_green", "north", "green")
 SETUP = EngineSetup(
@@ -74,7 +74,7 @@ def play(engine: Engine, reported: Sequence[Contact], size: int, again: int = 0)
 
 def test_a_lane_says_what_it_did_with_its_green() -> None:
     drafts = play(started(), street(), 1)
-    stop = [told(each) for each in drafts if each.source == "stop_1"]
+    stop = [as_read(each) for each in drafts if each.source == "stop_1"]
     assert "signal" not in stop[0], "the level was found in this window"
     assert stop[1]["signal"] == {
         "cycles": 1,
@@ -89,15 +89,15 @@ def test_a_lane_says_what_it_did_with_its_green() -> None:
         "split_failures": 1,
         "queue_to_advance": 1,
     }
-    far = [told(each) for each in drafts if each.source == "far_1"][2]["signal"]
+    far = [as_read(each) for each in drafts if each.source == "far_1"][2]["signal"]
     assert (far["arrivals"], far["arrivals_on_green"]) == (1, 1)
-    assert all("signal" not in told(each) for each in drafts if each.source == "east_1")
+    assert all("signal" not in as_read(each) for each in drafts if each.source == "east_1")
 
 
 def test_a_phase_makes_no_events_and_no_records() -> None:
     drafts = play(started(), street(), 1)
     assert {each.source for each in drafts} == {"stop_1", "far_1", "east_1", "bakery", "door"}
-    assert [(each.source, told(each)["event"]) for each in events(drafts)] == [
+    assert [(each.source, as_read(each)["event"]) for each in events(drafts)] == [
         ("door", "door"),
         ("bakery", "overstay"),
         ("bakery", "overstay"),
@@ -108,12 +108,12 @@ def test_a_phase_that_rests_is_told_with_its_window() -> None:
     engine = started()
     drafts = [draft for i in range(1, 12) for draft in engine.close(i * MINUTE)]
     (fault,) = events(drafts)
-    assert (fault.source, told(fault)["fault"], fault.from_ns) == (
+    assert (fault.source, as_read(fault)["fault"], fault.from_ns) == (
         "north_green",
         "phase",
         601 * S,
     )
-    reported = ["signal" in told(each) for each in drafts if each.source == "stop_1"]
+    reported = ["signal" in as_read(each) for each in drafts if each.source == "stop_1"]
     assert reported == [False, *[True] * 9, False]
 
 
@@ -198,7 +198,9 @@ def test_batches_and_restarts_change_nothing(size: int, again: int) -> None:
 def test_records_of_bays_and_signals_merge_in_any_order() -> None:
     drafts = play(started(), street(), 1)
     for source, stream in (("bakery", Stream.BAY), ("stop_1", Stream.TRAFFIC)):
-        a, b, c = (told(each) for each in drafts if (each.source, each.stream) == (source, stream))
+        a, b, c = (
+            as_read(each) for each in drafts if (each.source, each.stream) == (source, stream)
+        )
         left, right = merge_bodies(merge_bodies(a, b), c), merge_bodies(a, merge_bodies(b, c))
         assert msgspec.json.encode(left) == msgspec.json.encode(right)
     merged = merge_bodies(merge_bodies(a, b), c)
@@ -208,7 +210,7 @@ def test_records_of_bays_and_signals_merge_in_any_order() -> None:
 
 def test_a_bay_and_a_lane_do_not_merge() -> None:
     drafts = play(started(), street(), 1)
-    lane, bay = (next(told(d) for d in drafts if d.source == s) for s in ("stop_1", "bakery"))
+    lane, bay = (next(as_read(d) for d in drafts if d.source == s) for s in ("stop_1", "bakery"))
     with pytest.raises(ValueError, match="no summaries of one source"):
         merge_bodies(lane, bay)
     with pytest.raises(ValueError, match="missing required field"):

@@ -14,6 +14,7 @@ from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
 from edge.process.enginesetup import PulseSetup
 from edge.process.growthbounds import full_scale_power_w, growth_per_hour
+from tests.kit.asread import as_read
 from tests.kit.engine import (
     MINUTE,
     S,
@@ -25,7 +26,6 @@ from tests.kit.engine import (
     setup,
     sweeps,
 )
-from tests.kit.told import told
 from tests.process.plausible import points_of
 
 NAME = "meter"
@@ -77,7 +77,7 @@ def test_what_cannot_have_come_is_not_counted(quantity: Quantity, changed: bool)
     drafts = made.close(30 * S)
     assert register(drafts)["delta"] == 0
     if changed:
-        assert [told(each)["kind"] for each in events(drafts)] == ["swap"]
+        assert [as_read(each)["kind"] for each in events(drafts)] == ["swap"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_no_register_of_a_driver_grows_without_a_bound(driver: str) -> None:
         reported = body(drafts, NAME)["points"][point.key]
         assert reported["quality"]["uncertain:range"] == 1, point.key
         assert reported["delta"] <= 3 * point.step, point.key
-        assert [told(each)["kind"] for each in events(drafts)] == ["swap"], point.key
+        assert [as_read(each)["kind"] for each in events(drafts)] == ["swap"], point.key
 
 
 def test_a_range_for_meters_of_any_size_bounds_nothing() -> None:
@@ -162,10 +162,10 @@ def test_two_devices_with_one_address_count_nothing_wrong_and_are_told_once(
             doubted += found["quality"].get("good", 0)
     assert counted <= 1.081, "what one of them has grown in three hours, or less"
     assert doubted == 0
-    faults = [told(each) for each in reported if told(each)["event"] == "sensor_fault"]
+    faults = [as_read(each) for each in reported if as_read(each)["event"] == "sensor_fault"]
     assert [(one["fault"], one["state"]) for one in faults] == [("two_devices", "on")]
     assert "two devices with one address" in faults[0]["text"]
-    swaps = [each for each in reported if told(each)["event"] == "meter"]
+    swaps = [each for each in reported if as_read(each)["event"] == "meter"]
     assert len(swaps) <= (3 if shuffled else 0)
 
 
@@ -173,14 +173,14 @@ def test_two_devices_are_told_again_after_a_restart_and_their_end_too() -> None:
     setup_ = device(Quantity.VOLUME, every_s=10)
     made = engine(setup_)
     feed(made, *((10.0 * n, 100.0 + 734 * (n % 2)) for n in range(60)))
-    assert [told(each)["state"] for each in events(made.close(600 * S))] == ["on"]
+    assert [as_read(each)["state"] for each in events(made.close(600 * S))] == ["on"]
     again = Engine(setup(setup_))
     again.restore(made.snapshot())
     reported = []
     for minute in range(10, 400):
         feed(again, *((minute * 60.0 + 10 * n, 100.0 + minute * 1e-3) for n in range(6)))
         reported += events(again.close((minute + 1) * MINUTE))
-    assert [(told(each)["fault"], told(each)["state"]) for each in reported] == [
+    assert [(as_read(each)["fault"], as_read(each)["state"]) for each in reported] == [
         ("two_devices", "off")
     ]
 

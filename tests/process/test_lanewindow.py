@@ -7,6 +7,7 @@ import pytest
 
 from edge.core.edge import Contact
 from edge.process.engine import Engine, LaneSetup
+from tests.kit.asread import as_read
 from tests.kit.engine import (
     MINUTE,
     PAIR,
@@ -19,7 +20,6 @@ from tests.kit.engine import (
     found,
     presences,
 )
-from tests.kit.told import told
 
 NORTH = ("north_1.lead", "north_1.trail")
 
@@ -127,13 +127,13 @@ def test_a_dead_card_is_an_event_and_never_a_number() -> None:
     assert reported[1]["quality"] == {"bad:stuck": 1}
     assert (reported[1]["covered_s"], reported[1]["void_s"]) == (60, 60)
     begin, end = (event for each in drafts for event in events(each))
-    assert (begin.from_ns, told(begin)["state"], told(begin)["fault"]) == (
+    assert (begin.from_ns, as_read(begin)["state"], as_read(begin)["fault"]) == (
         120 * S,
         "on",
         "stuck_on",
     )
-    assert (end.from_ns, told(end)["state"]) == (200 * S, "off")
-    assert told(begin)["part"] == "lead"
+    assert (end.from_ns, as_read(end)["state"]) == (200 * S, "off")
+    assert as_read(begin)["part"] == "lead"
     assert begin.from_ns == begin.to_ns
 
 
@@ -152,7 +152,7 @@ def test_a_dead_second_loop_takes_the_speed_and_leaves_the_count() -> None:
     )
     assert reported["quality"]["bad:stuck"] == 1
     (event,) = events(drafts)
-    assert told(event)["part"] == "trail"
+    assert as_read(event)["part"] == "trail"
 
 
 def test_more_vehicles_than_can_pass_are_a_fault_until_it_is_calm() -> None:
@@ -216,7 +216,7 @@ def test_silence_is_a_fault_only_where_the_site_says_so() -> None:
     made.contacts(presences("east_1.lead", (130, 131)))
     third = made.close(3 * MINUTE)
     assert body(third, "east_1")["health"] == "ok"
-    assert [told(event)["state"] for event in events(third)] == ["off"]
+    assert [as_read(event)["state"] for event in events(third)] == ["off"]
 
 
 def test_pulse_mode_counts_and_measures_nothing_else() -> None:

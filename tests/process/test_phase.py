@@ -9,8 +9,8 @@ from edge.core.edge import Contact
 from edge.process.approachsignal import SignalSetup
 from edge.process.engine import Engine, EngineSetup
 from edge.process.phase import PhaseSetup, PhaseTracker
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, SINGLE, S, events, found, presences
-from tests.kit.told import told
 
 GREEN = PhaseSetup("north_green", "north", "green")
 RED = PhaseSetup("north_red", "north", "red")
@@ -112,7 +112,7 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
     (fault,) = made.run(10 * MINUTE, 11 * MINUTE)
     assert fault.from_ns == 630 * S
     assert fault.source == "north_green"
-    assert told(fault) == {
+    assert as_read(fault) == {
         "event": "sensor_fault",
         "state": "on",
         "by": "rule phase",
@@ -125,7 +125,7 @@ def test_a_contact_that_rests_for_ten_minutes_is_a_fault() -> None:
     assert made.green(10 * MINUTE, 11 * MINUTE) is None
     made.lines["north_green"].fold(presences("north_green", (670, 690)), 11 * MINUTE)
     (over,) = made.run(11 * MINUTE, 12 * MINUTE)
-    assert (over.from_ns, told(over)["state"]) == (670 * S, "off")
+    assert (over.from_ns, as_read(over)["state"]) == (670 * S, "off")
     assert made.green(11 * MINUTE, 12 * MINUTE) is None
     assert spans(made, 13 * MINUTE, 12 * MINUTE) == []
 
@@ -167,9 +167,9 @@ class SignalledLane:
         while self.minute < until:
             self.minute += 1
             for each in events(self.engine.close(self.minute * MINUTE)):
-                assert told(each)["fault"] == "phase"
-                self.reported.append((each.from_ns / S, each.source, told(each)["state"]))
-                self.texts.append(told(each)["text"])
+                assert as_read(each)["fault"] == "phase"
+                self.reported.append((each.from_ns / S, each.source, as_read(each)["state"]))
+                self.texts.append(as_read(each)["text"])
 
     def killed(self) -> None:
         state: Any = json.loads(json.dumps(self.engine.snapshot()))

@@ -10,8 +10,8 @@ from edge.core.record import Draft
 from edge.process.engine import Engine, EngineSetup
 from edge.process.enginesetup import ContactSetup
 from edge.process.plaincontacts import FLICKER_CHANGES, FLICKER_NS, PlainContacts
+from tests.kit.asread import as_read
 from tests.kit.engine import S
-from tests.kit.told import told
 
 DOOR = ContactSetup("cabinet", "door")
 
@@ -22,7 +22,7 @@ def reported(
     drafts = (
         contacts.take(Contact("cabinet", on, round(at * S), initial=initial)) for at, on in seen
     )
-    return [f"{d.from_ns / S:g} {told(d)['state']}" for d in drafts if d is not None]
+    return [f"{d.from_ns / S:g} {as_read(d)['state']}" for d in drafts if d is not None]
 
 
 def test_each_change_is_told_at_its_moment() -> None:
@@ -45,7 +45,7 @@ def test_the_words_are_those_of_its_kind() -> None:
     made = PlainContacts([ContactSetup("charger", "plug")])
     draft = made.take(Contact("charger", True, S, lost=2))
     assert isinstance(draft, Draft)
-    assert told(draft) == {
+    assert as_read(draft) == {
         "event": "plug", "state": "on", "text": "charger: the plug is in", "lost_edges": 2,
     }  # fmt: skip
 
@@ -64,15 +64,15 @@ def test_one_that_flickered_is_told_as_it_rests_when_a_window_closes() -> None:
     made = Engine(EngineSetup(contacts=(DOOR,)))
     made.start(0)
     storm = [Contact("cabinet", i % 2 == 0, S + i * S // 10) for i in range(41)]  # ends open
-    assert told(made.contacts(storm)[-1])["state"] == "flicker"
+    assert as_read(made.contacts(storm)[-1])["state"] == "flicker"
     last_ns = storm[-1].mono_ns
     assert made.close(last_ns + FLICKER_NS) == []
     (rests,) = made.close(last_ns + FLICKER_NS + S)
-    assert (told(rests)["state"], rests.from_ns) == ("on", last_ns + FLICKER_NS + S)
-    assert told(rests)["text"] == "cabinet: the door is open (it has settled)"
+    assert (as_read(rests)["state"], rests.from_ns) == ("on", last_ns + FLICKER_NS + S)
+    assert as_read(rests)["text"] == "cabinet: the door is open (it has settled)"
     assert made.close(last_ns + 9 * FLICKER_NS) == []
     (shut,) = made.contacts([Contact("cabinet", False, last_ns + 9 * FLICKER_NS)])
-    assert told(shut)["state"] == "off"
+    assert as_read(shut)["state"] == "off"
 
 
 def test_one_that_flickered_when_the_power_was_cut_is_told_as_it_rests() -> None:
@@ -82,7 +82,7 @@ def test_one_that_flickered_when_the_power_was_cut_is_told_as_it_rests() -> None
     again.restore(made.snapshot(), same_boot=False)
     assert reported(again, (3, True), initial=True) == []
     (rests,) = again.end_window(3 * S + FLICKER_NS + 1)
-    assert told(rests)["state"] == "on"
+    assert as_read(rests)["state"] == "on"
 
 
 @given(st.integers(0, 70), st.integers(0, 70), st.integers(1, 9))

@@ -13,8 +13,8 @@ from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.calibration import Correction
 from edge.process.engine import DeviceSetup, Engine
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, body, engine, events, setup, sweeps
-from tests.kit.told import told
 from tests.long import more, one_in, size
 from tests.process.plausible import LOADS, SweptMeter, Twist, Values, faults, points_of
 
@@ -105,9 +105,13 @@ def test_a_planted_contradiction_is_caught(
     street = SweptMeter(driver, twist=twist, phases=phases, every_s=20 if minutes < 1000 else 60)
     reported = street.run(minutes)
     assert (fault, "on") in faults(reported)
-    said = [(told(one)["fault"], *told(one)["points"]) for one in reported if "fault" in told(one)]
+    said = [
+        (as_read(one)["fault"], *as_read(one)["points"])
+        for one in reported
+        if "fault" in as_read(one)
+    ]
     assert len(set(said)) == len(said), "told once"
-    one = next(told(each) for each in reported if told(each).get("fault") == fault)
+    one = next(as_read(each) for each in reported if as_read(each).get("fault") == fault)
     assert key in one["points"]
     assert len(one["text"]) > 60
     assert set(street.quality(key)) <= {DOUBT, "uncertain:range"}
@@ -150,7 +154,7 @@ def test_what_is_not_checked_any_more_ends() -> None:
         state: Any = street.engine.snapshot()
         made.restore({**state, "devices": {**state["devices"], "air": {}}})
         (event,) = events(made.close(20 * MINUTE))
-        assert (event.source, told(event)["fault"], told(event)["state"]) == (
+        assert (event.source, as_read(event)["fault"], as_read(event)["state"]) == (
             "meter", "phase_sum", "off",
         )  # fmt: skip
 
@@ -159,16 +163,16 @@ def test_what_is_not_checked_any_more_ends() -> None:
 def test_a_sign_convention_and_a_turned_meter_are_told_apart() -> None:
     """Sign and register disagree: the sign. They agree, day and night: the transformers."""
     street = SweptMeter("sdm630", twist=sign, every_s=20)
-    (event,) = (each for each in street.run(400) if told(each)["fault"] == "direction")
-    assert 'positive = "export"' in told(event)["text"]
-    assert "reversed" not in told(event)["text"]
+    (event,) = (each for each in street.run(400) if as_read(each)["fault"] == "direction")
+    assert 'positive = "export"' in as_read(event)["text"]
+    assert "reversed" not in as_read(event)["text"]
     street = SweptMeter("sdm630", twist=turned_all, every_s=60)
     (event,) = street.run(27 * 60)
-    assert (told(event)["fault"], told(event)["points"][0]) == (
+    assert (as_read(event)["fault"], as_read(event)["points"][0]) == (
         "backwards",
         "power",
     )
-    assert "reversed = true" in told(event)["text"]
+    assert "reversed = true" in as_read(event)["text"]
     assert street.quality("power") == {"good": 1}, "it may be a generator"
 
 
@@ -279,7 +283,7 @@ def test_simulated_hours_bring_no_false_alarm(driver: str, load: str, hours: int
     phases = 1 if driver in ("sdm120", "sdm230", "em111", "pzem004t") else 3
     amps = LOADS[load]
     street = SweptMeter(driver, lambda at: amps(at)[:phases], phases=phases, every_s=30)
-    assert [told(each)["text"] for each in street.run(hours * 60)] == []
+    assert [as_read(each)["text"] for each in street.run(hours * 60)] == []
     assert not any(DOUBT in point["quality"] for one in street.windows for point in one.values())
 
 
@@ -287,7 +291,7 @@ def test_simulated_hours_bring_no_false_alarm(driver: str, load: str, hours: int
 @pytest.mark.parametrize("driver", ["mbus", "dlms", "iec62056"])
 def test_a_meter_that_is_read_each_quarter_of_an_hour_brings_none(driver: str) -> None:
     street = SweptMeter(driver, LOADS["sunny"], every_s=900)
-    assert [told(each)["text"] for each in street.run(2 * 1440)] == []
+    assert [as_read(each)["text"] for each in street.run(2 * 1440)] == []
 
 
 @pytest.mark.parametrize("driver", ELECTRIC)

@@ -7,8 +7,8 @@ import pytest
 from edge.core.edge import Contact
 from edge.process.engine import Engine, PulseSetup
 from edge.process.pulsewindow import PulseWindow
+from tests.kit.asread import as_read
 from tests.kit.engine import HEAT, MINUTE, S, body, engine, events, found, presences
-from tests.kit.told import told
 
 
 def pulses(*at_s: float, name: str = "heat") -> list[Contact]:
@@ -76,7 +76,7 @@ def test_a_line_that_nobody_watched_has_no_numbers() -> None:
 def test_a_welded_contact_is_an_event() -> None:
     made = heat(Contact("heat", True, 10 * S), Contact("heat", False, 400 * S))
     drafts = [each for i in range(1, 8) for each in made.close(i * MINUTE)]
-    assert [(each.from_ns, told(each)["state"]) for each in events(drafts)] == [
+    assert [(each.from_ns, as_read(each)["state"]) for each in events(drafts)] == [
         (310 * S, "on"),
         (400 * S, "off"),
     ]

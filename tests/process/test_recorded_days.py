@@ -17,8 +17,8 @@ from edge.core.quality import Reason
 from edge.core.reading import Bad, Sample
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, engine, events, sweeps
-from tests.kit.told import told
 
 RECORDED = Path(os.environ.get("RECORDED", "."))
 HOUSE = RECORDED / "energy_household_sample/household_first10000min.csv.gz"
@@ -69,7 +69,7 @@ def of_the_house() -> Iterator[tuple[Sample, ...]]:
 
 @pytest.mark.skipif(not HOUSE.is_file(), reason="RECORDED=DIR has no energy_household_sample/")
 def test_a_house_brings_no_false_alarm() -> None:
-    assert [told(each)["text"] for each in alarms(METER, 1, of_the_house())] == []
+    assert [as_read(each)["text"] for each in alarms(METER, 1, of_the_house())] == []
 
 
 @pytest.mark.skipif(not STATIONS, reason="RECORDED=DIR has no air_beijing/")
@@ -77,7 +77,7 @@ def test_stations_bring_at_most_one_false_alarm_a_month() -> None:
     count, hours = 0, 0
     for path in STATIONS:
         reported = [(number(row["PM2.5"]), number(row["PM10"])) for row in rows(path)]
-        found = [one for one in alarms(SENSOR, 60, iter(reported)) if told(one)["state"] == "on"]
+        found = [one for one in alarms(SENSOR, 60, iter(reported)) if as_read(one)["state"] == "on"]
         print(path.name, len(reported), "hours", len(found), "alarms")
         count, hours = count + len(found), hours + len(reported)
     assert count <= hours / 24 / 30

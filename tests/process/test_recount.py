@@ -22,6 +22,7 @@ from edge.process.traffic.loopselection import (
     select_loop,
     worst_state,
 )
+from tests.kit.asread import as_read
 from tests.kit.engine import (
     MINUTE,
     MS,
@@ -36,7 +37,6 @@ from tests.kit.engine import (
 )
 from tests.kit.engine import PAIR as LANE
 from tests.kit.randomsite import contacts
-from tests.kit.told import told
 from tests.process.windows import SLOW, packed
 
 ALONE = replace(SINGLE, name="x")
@@ -138,7 +138,7 @@ def test_a_trail_loop_that_chatters_is_told_and_takes_the_speeds_only() -> None:
     assert (reported["volume"], reported["speed"], reported["health"]) == (2, None, "trail_chatter")
     assert reported["quality"] == {"bad:fault": 1, "good": 2}
     (on,) = events(first)
-    assert (told(on)["fault"], told(on)["part"], told(on)["state"]) == (
+    assert (as_read(on)["fault"], as_read(on)["part"], as_read(on)["state"]) == (
         "chatter",
         "trail",
         "on",
@@ -147,9 +147,9 @@ def test_a_trail_loop_that_chatters_is_told_and_takes_the_speeds_only() -> None:
     again.restore(packed(made.snapshot()))
     (off,) = events(again.close(2 * MINUTE))
     assert (
-        told(off)["fault"],
-        told(off)["part"],
-        told(off)["state"],
+        as_read(off)["fault"],
+        as_read(off)["part"],
+        as_read(off)["state"],
     ) == ("chatter", "trail", "off")
 
 
@@ -166,8 +166,8 @@ def test_a_trail_loop_that_chatters_and_is_given_up_is_over() -> None:
     lanes = {**state["lanes"], "east_1": single["lanes"]["east_1"]}
     other.restore({**state, "bays": {}, "lanes": lanes})
     (off,) = events(other.close(2 * MINUTE))
-    assert (told(off)["fault"], told(off)["part"]) == ("chatter", "trail")
-    assert "no longer watched" in told(off)["text"]
+    assert (as_read(off)["fault"], as_read(off)["part"]) == ("chatter", "trail")
+    assert "no longer watched" in as_read(off)["text"]
 
 
 def doubt(part: str, fault: str) -> DoubtedLoop:

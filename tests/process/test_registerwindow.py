@@ -14,8 +14,8 @@ from edge.core.reading import Bad
 from edge.core.record import Draft, Stream
 from edge.process.calibration import Correction
 from edge.process.engine import DeviceSetup, Engine
+from tests.kit.asread import as_read
 from tests.kit.engine import METER, MINUTE, S, body, engine, events, sweeps
-from tests.kit.told import told
 
 NAME = "main_meter"
 
@@ -60,7 +60,7 @@ def test_a_reset_is_an_event_and_only_what_is_certain_is_counted() -> None:
     (event,) = events(drafts)
     assert event.from_ns == event.to_ns == 2 * S
     assert event.source == NAME
-    assert {key: told(event)[key] for key in ("event", "kind", "point", "before", "after")} == {
+    assert {key: as_read(event)[key] for key in ("event", "kind", "point", "before", "after")} == {
         "event": "meter", "kind": "reset", "point": "energy_import", "before": 500.01, "after": 0.0,
     }  # fmt: skip
 
@@ -69,7 +69,7 @@ def test_another_meter_is_a_swap_in_either_direction() -> None:
     made = engine(METER)
     feed(made, (0, 500.0), (1, 500.001), (2, 8123.4), (3, 8123.401), (4, 700.0), (5, 700.001))
     drafts = made.close(6 * S)
-    assert [told(each)["kind"] for each in events(drafts)] == ["swap", "swap"]
+    assert [as_read(each)["kind"] for each in events(drafts)] == ["swap", "swap"]
     assert energy(drafts)["delta"] == 0.003
 
 
@@ -97,7 +97,7 @@ def test_a_reset_at_the_border_is_told_when_it_is_certain() -> None:
     first, second = made.close(MINUTE), made.close(2 * MINUTE)
     assert not events(first)
     assert energy(first)["delta"] == 0.001
-    assert [told(each)["before"] for each in events(second)] == [500.001]
+    assert [as_read(each)["before"] for each in events(second)] == [500.001]
     assert energy(second)["delta"] == 0.003
 
 
@@ -115,7 +115,7 @@ def test_power_limits_bound_the_growth() -> None:
     made = engine(replace(METER, max_power_w=10_000.0))
     feed(made, (0, 5.0), (1, 5.002), (11, 5.5), (12, 5.501))  # 0.5 kWh in 10 s are 180 kW
     drafts = made.close(13 * S)
-    assert [told(each)["kind"] for each in events(drafts)] == ["swap"]
+    assert [as_read(each)["kind"] for each in events(drafts)] == ["swap"]
     assert energy(drafts)["delta"] == 0.003
 
 

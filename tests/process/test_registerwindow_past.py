@@ -8,8 +8,8 @@ from edge.core.edge import Contact
 from edge.core.record import Draft
 from edge.process.engine import Engine, EngineSetup
 from edge.process.enginesetup import ContactSetup
+from tests.kit.asread import as_read
 from tests.kit.engine import HEAT, METER, MINUTE, S, body, engine, found, presences, sweeps
-from tests.kit.told import told
 
 DOOR = ContactSetup("door", "door")
 
@@ -92,7 +92,7 @@ def test_a_contact_tells_how_it_is_found_when_nobody_knows_what_was_told(level: 
     again = Engine(EngineSetup(contacts=(DOOR,)))  # killed before its lines were open
     again.plain.restore(made.plain.snapshot(), same_boot=True)
     [draft] = again.contacts([Contact("door", level, 5 * S, initial=True)])
-    assert told(draft)["state"] == ("on" if level else "off")
+    assert as_read(draft)["state"] == ("on" if level else "off")
     assert again.contacts([Contact("door", level, 6 * S, initial=True)]) == []
 
 

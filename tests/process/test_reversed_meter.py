@@ -8,8 +8,8 @@ import pytest
 from edge.core.point import Point, PointKind, Quantity
 from edge.core.record import Draft, Stream
 from edge.process.engine import DeviceSetup, Engine
+from tests.kit.asread import as_read
 from tests.kit.engine import S, body, engine, events, setup, sweeps
-from tests.kit.told import told
 
 NAME = "main_meter"
 KEYS = ("energy_import", "energy_export", "energy_total")
@@ -45,7 +45,7 @@ def test_a_change_begins_the_registers_anew_and_tells_it_once() -> None:
     feed(made, (2, 5.0, 700.02, 705.02), (3, 5.0, 700.03, 705.03))
     drafts = made.close(4 * S)
     assert grown(drafts) == {"energy_export": 0.0, "energy_import": 0.01, "energy_total": 0.02}
-    reported = {told(each)["point"]: told(each) for each in events(drafts)}
+    reported = {as_read(each)["point"]: as_read(each) for each in events(drafts)}
     assert reported.keys() == {"energy_import", "energy_export"}, "the total of both goes on"
     one = reported["energy_import"]
     assert (one["event"], one["kind"], one["before"], one["after"]) == (
@@ -61,7 +61,7 @@ def test_it_is_told_with_the_first_value_however_long_that_takes() -> None:
     made = started(started(made, TURNED), TURNED)
     feed(made, (5, 5.0, 700.02, 705.02))
     drafts = made.close(6 * S)
-    assert [told(each)["kind"] for each in events(drafts)] == ["reversed", "reversed"]
+    assert [as_read(each)["kind"] for each in events(drafts)] == ["reversed", "reversed"]
 
 
 def test_back_again_before_there_was_a_value_is_a_change_as_well() -> None:
@@ -69,7 +69,8 @@ def test_back_again_before_there_was_a_value_is_a_change_as_well() -> None:
     feed(made, (5, 5.0, 700.5, 705.5))
     drafts = made.close(6 * S)
     reported = {
-        told(each)["point"]: (told(each)["before"], told(each)["after"]) for each in events(drafts)
+        as_read(each)["point"]: (as_read(each)["before"], as_read(each)["after"])
+        for each in events(drafts)
     }
     assert reported == {"energy_import": (5.0, 5.0), "energy_export": (700.01, 700.5)}
     assert grown(drafts)["energy_export"] == 0.0
@@ -84,11 +85,11 @@ def test_a_register_without_a_counterpart_begins_under_its_new_name() -> None:
     drafts = made.close(4 * S)
     assert grown(drafts) == {"energy_export": 0.01}
     (event,) = events(drafts)
-    assert (told(event)["point"], told(event)["kind"]) == (
+    assert (as_read(event)["point"], as_read(event)["kind"]) == (
         "energy_export",
         "reversed",
     )
-    assert (told(event)["before"], told(event)["after"]) == (5.01, 5.02)
+    assert (as_read(event)["before"], as_read(event)["after"]) == (5.01, 5.02)
 
 
 @pytest.mark.parametrize("now", [AS_IT_WAS, replace(AS_IT_WAS, every_s=2.0)])

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from edge.core import Stream
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, SINGLE, engine, events, found, presences
-from tests.kit.told import told
 
 
 def test_each_fault_that_goes_on_says_since_when() -> None:
@@ -15,11 +15,13 @@ def test_each_fault_that_goes_on_says_since_when() -> None:
     for minute in range(1, 20):
         drafts += made.close(minute * MINUTE)
     on = {
-        told(each)["fault"]: told(each).get("since_s")
+        as_read(each)["fault"]: as_read(each).get("since_s")
         for each in events(drafts)
-        if told(each)["state"] == "on"
+        if as_read(each)["state"] == "on"
     }
     assert on == {"chatter": 30.0, "stuck_on": 120.0, "no_activity": 600.0}
-    over = [each for each in drafts if each.stream is Stream.EVENT and told(each)["state"] == "off"]
+    over = [
+        each for each in drafts if each.stream is Stream.EVENT and as_read(each)["state"] == "off"
+    ]
     assert over
-    assert all("since_s" not in told(each) for each in over)
+    assert all("since_s" not in as_read(each) for each in over)

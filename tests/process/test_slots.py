@@ -14,6 +14,7 @@ from edge.process.debounce import Debouncer, LineChange, LineEvent
 from edge.process.engine import Engine, LaneSetup
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.traffic.slots import SLOT_NS, LoopSlots, slot_ends
+from tests.kit.asread import as_read
 from tests.kit.engine import (
     MINUTE,
     MS,
@@ -27,7 +28,6 @@ from tests.kit.engine import (
     presences,
 )
 from tests.kit.randomsite import SITE, SiteInput, worlds
-from tests.kit.told import told
 from tests.process.windows import SLOW, feed, packed
 
 
@@ -63,9 +63,9 @@ def play(
         records = made.close(end)
         ticks += made.ticks
         on_us.append({
-            each.source: told(each)["on_us"]
+            each.source: as_read(each)["on_us"]
             for each in records
-            if told(each).get("on_us") is not None
+            if as_read(each).get("on_us") is not None
         })  # fmt: skip
     return ticks, on_us
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edge.core.edge import Contact
 from edge.process.merge import merge_bodies
+from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, MS, S
-from tests.kit.told import told
 from tests.process.test_baywindow import BayRun
 
 # Moments in milliseconds; a level, or None where nobody watches from there on.
@@ -65,7 +65,7 @@ def test_restarts_and_batches_change_nothing(
     one, other = played(reported, (), 0), played(reported, cuts, restart)
     assert one.bodies == other.bodies
     assert one.events == other.events
-    states = [told(each)["state"] for each in one.events]
+    states = [as_read(each)["state"] for each in one.events]
     assert all(a != b for a, b in pairwise(states)), "on and off take turns"
     assert states[:1] in ([], ["on"])
 

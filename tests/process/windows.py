@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, settings
 
 from edge.core.record import Draft
 from edge.process.engine import Engine
+from tests.kit.asread import as_read
 from tests.kit.randomsite import SITE, SiteInput, split
-from tests.kit.told import told
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def reported(drafts: list[Draft]) -> str:
     return json.dumps(
-        [[each.stream, each.source, each.from_ns, each.to_ns, told(each)] for each in drafts]
+        [[each.stream, each.source, each.from_ns, each.to_ns, as_read(each)] for each in drafts]
     )
 
 

@@ -15,7 +15,7 @@ from edge.uplink.manifests import REDATED_LIMIT, SEGMENT_RECORDS, Manifests, Sig
 from edge.wire import CHAIN_START, chain_map, decode, encode
 from edge.wire.clockmoments import MOMENTS_LIMIT, Moment
 from edge.wire.contract.boxevent import PreviousEpoch
-from tests.kit.told import told
+from tests.kit.asread import as_read
 
 EPOCH = 4294967299
 NTP = Moment(3, 5_000, 1_790_000_000_005_000, TimeQuality.NTP)
@@ -48,7 +48,7 @@ def chain(records: list[Record]) -> str:
 
 
 def bodies(drafts: list[Draft]) -> list[dict[str, Any]]:
-    return [told(draft) for draft in drafts]
+    return [as_read(draft) for draft in drafts]
 
 
 def test_a_stream_in_order_is_one_segment() -> None:
@@ -59,7 +59,7 @@ def test_a_stream_in_order_is_one_segment() -> None:
     assert manifests.due(0, all_=False) == []
     (draft,) = manifests.due(7, all_=True)
     assert (draft.stream, draft.source, draft.from_ns, draft.to_ns) == ("manifest", "air", 7, 7)
-    assert told(draft) == {
+    assert as_read(draft) == {
         "epoch_of": EPOCH, "stream_of": "air", "first": 1, "last": 5, "count": 5,
         "seqs": [[1, 5, 1]], "sha256": chain(records), "clock": [NTP.packed()],
     }  # fmt: skip
@@ -145,8 +145,8 @@ def test_a_consumer_calculates_the_same_chain(encoding: Any, value: float) -> No
 
 def test_the_opening_names_the_former_epoch() -> None:
     draft = Manifests().opening(EPOCH, PreviousEpoch(epoch=5, last={"air": 812}), 3)
-    assert told(draft)["former"] == {"epoch": 5, "last": {"air": 812}}
-    assert told(draft)["count"] == 0
+    assert as_read(draft)["former"] == {"epoch": 5, "last": {"air": 812}}
+    assert as_read(draft)["count"] == 0
 
 
 def test_a_signature_is_over_all_the_rest() -> None:

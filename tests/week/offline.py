@@ -13,8 +13,8 @@ from edge.core import Draft, Stream
 from edge.outbox import ClockMark, StoredRecord
 from edge.outbox.outbox import Outbox
 from edge.process.resolution import resolution_of
+from tests.kit.asread import as_read
 from tests.kit.clock import NTP
-from tests.kit.told import told
 from tests.kit.virtualgateway import MONO_0, WALL_0, Commit, S, summaries
 
 QUARTER: Final = 15  # minutes between two health records
@@ -58,7 +58,7 @@ class Again:
 
     def _moved(self, draft: Draft, round_: int) -> Draft:
         shift = round_ * self._span_ns
-        body = told(draft)
+        body = as_read(draft)
         if "points" in body:
             body["points"] = {
                 key: self._later(draft.source, key, point, round_) if "first" in point else point
@@ -77,7 +77,7 @@ def growth(hour: Sequence[Commit]) -> Mapping[tuple[str, str], int]:
     firsts: dict[tuple[str, str], int] = {}
     lasts: dict[tuple[str, str], int] = {}
     for draft in summaries(hour):
-        for key, point in told(draft)["points"].items():
+        for key, point in as_read(draft)["points"].items():
             if "first" in point:
                 step, name = resolution_of(point["step"]), (draft.source, key)
                 firsts.setdefault(name, step.steps(point["first"]))
@@ -114,8 +114,8 @@ class Fed:
         self.commits += 1
         for draft in commit.drafts:
             self.drafts[str(draft.stream)] += 1
-            if "points" in told(draft):
-                self.seconds[draft.source] += round(told(draft)["covered_s"])
+            if "points" in as_read(draft):
+                self.seconds[draft.source] += round(as_read(draft)["covered_s"])
         self.minutes += commit.closes
 
 

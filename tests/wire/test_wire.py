@@ -38,8 +38,8 @@ from edge.wire import (
     raw_sweeps,
 )
 from edge.wire.contract.body import body_map
+from tests.kit.asread import as_read
 from tests.kit.clock import NONE, NTP
-from tests.kit.told import told
 from tests.long import examples
 
 S = 1_000_000_000
@@ -213,7 +213,7 @@ def test_twenty_values_a_sweep_take_less_than_six_bytes_each() -> None:
         for n in range(20)
     ]
     draft = Draft(Stream.RAW, "", 0, 2 * S, raw_body(points, made))
-    payload = encode(record(told(draft), Stream.RAW, ""), ENVELOPE, GW, "msgpack")
+    payload = encode(record(as_read(draft), Stream.RAW, ""), ENVELOPE, GW, "msgpack")
     overhead = len(RAW_TOPIC) + len(RAW) + 10
     assert (len(payload.data) + overhead) / 400 < 6
 

@@ -7,7 +7,7 @@ from msgspec import msgpack
 from edge.core import Draft, Record
 
 
-def told(what: Draft | Record) -> dict[str, Any]:
+def as_read(what: Draft | Record) -> dict[str, Any]:
     """A new map, so that a test may change it."""
     found: dict[str, Any] = msgpack.decode(msgpack.encode(what.body))
     return found
