@@ -8,8 +8,6 @@ state in the outbox names the segment from which the rest can be read back.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -18,7 +16,7 @@ from edge.core import Clock, Draft, Reason, Stamp, StoredState, Stream
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
-from edge.gateway.deviceconditions import DeviceConditions
+from edge.gateway.deviceconditions import with_health
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
@@ -39,7 +37,6 @@ from edge.outbox import (
 from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 from edge.wire.contract.boxevent import ClockCut, CutReason
-from edge.wire.contract.points import Air, AnyDevice, Energy, LoopCard
 from edge.wire.keptstate import pack_state, unpack_state
 
 LOG = logging.getLogger("kerbstone")
@@ -208,7 +205,7 @@ class WindowCommitter:
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
         closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
-        drafts = _with_health(closed, self._ingest.devices)
+        drafts = with_health(closed, self._ingest.devices)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
@@ -261,7 +258,7 @@ class WindowCommitter:
             unread=self._writer.opened.in_memory is not None, past=past,
         )  # fmt: skip
         attempts.ended()
-        found.drafts = _with_health(found.drafts, self._ingest.devices)
+        found.drafts = with_health(found.drafts, self._ingest.devices)
         sealed = await self._writer.state(MANIFEST_OWNER)
         used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
         found.drafts += self._manifest_schedule.begin(
@@ -394,21 +391,3 @@ class WindowCommitter:
             stored = await self._writer.commit(rows, packed, clock=mark)
             self._progress.done("committer", self._clock.now().mono_ns)
             self._offer(stored)
-
-
-def _with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:
-    """Summaries of devices that report conditions have them, too."""
-    return [
-        _with_conditions(draft, draft.body, devices[draft.source])
-        if isinstance(draft.body, Air | Energy | LoopCard) and draft.source in devices
-        else draft
-        for draft in drafts
-    ]
-
-
-def _with_conditions(draft: Draft, body: AnyDevice, conditions: DeviceConditions) -> Draft:
-    if not conditions.health:
-        return draft
-    body = copy(body)
-    body.health = sorted(conditions.health)
-    return replace(draft, body=body)
