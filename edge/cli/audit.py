@@ -160,13 +160,15 @@ class _Printer:
         wanted = sum(count_in_ranges(ranges) for ranges in audit.missing.values())
         text = f"{quote_name(audit.gw)} was asked for {wanted} numbers: it resends"
         text += f" {answer.resent} rows and no longer has {answer.gone} numbers"
-        if answer.not_asked:
-            text += f"; {answer.not_asked} numbers were not asked for yet: run the command again"
+        if answer.left:
+            text += f"; {answer.left} numbers were not looked for yet: run the command again"
         if answer.error:
             text = f"{quote_name(audit.gw)}, {wanted} missing numbers: {answer.error}"
+            if answer.resent or answer.gone:
+                text += f"; before, it resent {answer.resent} rows, and {answer.gone} were gone"
         fields: dict[str, object] = {
             "asked": audit.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
-            "left": answer.not_asked, "error": answer.error,
+            "left": answer.left, "error": answer.error,
         }  # fmt: skip
         self._put(fields, text)
 

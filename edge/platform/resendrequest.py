@@ -2,9 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import aiomqtt
 from msgspec import to_builtins
@@ -32,14 +32,14 @@ EXPIRY_S: Final = 60  # the broker throws a command away that it could not deliv
 class ResendResult:
     """`resent` rows go out again, `gone` numbers are not there any more.
 
-    `not_asked` numbers were not asked for yet.
+    `left` numbers were not asked for, or the gateway has not looked for them yet: ask again.
 
     `error` is a sentence when the gateway could not be asked, or refused.
     """
 
     resent: int = 0
     gone: int = 0
-    not_asked: int = 0
+    left: int = 0
     error: str = ""
 
 
@@ -54,10 +54,7 @@ async def request_resend(
     try:
         async with make_client(source, 0) as client:
             await subscribe_all(client, [f"{branch}/up/status", f"{branch}/up/answer/resend"])
-            try:
-                return await _request_in_turn(client, branch, commands, wait_s)
-            except TimeoutError:
-                return ResendResult(error=f"no answer within {wait_s:g} s")
+            return await _request_in_turn(client, branch, commands, wait_s)
     except (aiomqtt.MqttError, OSError) as error:
         raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
 
@@ -83,14 +80,18 @@ async def _request_in_turn(
     client: aiomqtt.Client, branch: str, commands: list[list[Ranges]], wait_s: float
 ) -> ResendResult:
     prefix = branch.rsplit("/", 2)[0]
-    status = await _first_message(client, wait_s, prefix, "status")
+    no_answer = f"no answer within {wait_s:g} s"
+    try:
+        status = await _first_message(client, wait_s, prefix, "status")
+    except TimeoutError:
+        return ResendResult(error=no_answer)
     epoch = status.data.get("epoch")
     if status.data.get("state") == "offline" or not isinstance(epoch, int):
         return ResendResult(
             error="not asked: the gateway is offline; ask again when it is connected"
         )
-    resent = gone = 0
-    for ranges in commands[:COMMANDS_PER_RUN]:
+    resent = gone = left = 0
+    for place, ranges in enumerate(commands[:COMMANDS_PER_RUN]):
         name = secrets.token_hex(8)
         payload = encode_command(status.topic.gw, epoch, name, {"ranges": to_builtins(ranges)})
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
@@ -98,17 +99,29 @@ async def _request_in_turn(
         properties.MessageExpiryInterval = EXPIRY_S
         topic = f"{branch}/down/cmd/resend"
         await client.publish(topic, payload.data, qos=1, properties=properties)
-        data = (await _first_message(client, wait_s, prefix, "answer", name)).data
+        try:
+            data = (await _first_message(client, wait_s, prefix, "answer", name)).data
+        except TimeoutError:
+            return ResendResult(resent, gone, left + _count(commands[place:]), no_answer)
         match data:
             case {"ok": True, "resent": int(more), "gone": int(lost)}:
                 resent, gone = resent + more, gone + lost
+                left += _not_searched(data)
             case _:
                 why = str(data.get("error", "an invalid answer"))
-                return ResendResult(
-                    resent, gone, error=f"the gateway refused the command: {why:.300}"
-                )
-    left = sum(b - a + 1 for c in commands[COMMANDS_PER_RUN:] for each in c for a, b in each.ranges)
-    return ResendResult(resent, gone, left)
+                error = f"the gateway refused the command: {why:.300}"
+                return ResendResult(resent, gone, left + _count(commands[place:]), error)
+    return ResendResult(resent, gone, left + _count(commands[COMMANDS_PER_RUN:]))
+
+
+def _count(commands: Sequence[Sequence[Ranges]]) -> int:
+    return sum(b - a + 1 for ranges in commands for each in ranges for a, b in each.ranges)
+
+
+def _not_searched(answer: Mapping[str, Any]) -> int:
+    """A gateway walks through its outbox so far in one command; absent: to the end."""
+    left = answer.get("left", 0)
+    return left if type(left) is int and left > 0 else 0
 
 
 async def _first_message(

@@ -124,7 +124,7 @@ async def test_nobody_is_asked_when_nothing_is_missing(tmp_path: Path) -> None:
     assert (code, lines[-1]["audit"], lines[-1]["records"]) == (0, "clean", 3)
 
 
-async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
+async def test_each_command_has_its_answer_and_what_was_not_looked_for_is_counted(
     mosquitto: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In this process: what goes out, and what may come before the answer."""
@@ -143,10 +143,11 @@ async def test_each_command_has_its_answer_and_what_was_not_asked_is_counted(
     ]
     refusing = [answers[0], {"ok": False, "error": "not today"}]
     for reported, wanted in (
-        (answers, ResendResult(resent=3, gone=5, not_asked=11)),
+        (answers, ResendResult(resent=3, gone=5, left=11)),
+        ([answers[0], answers[1] | {"left": 4}], ResendResult(resent=3, gone=5, left=15)),
         (
             refusing,
-            ResendResult(resent=2, gone=1, error="the gateway refused the command: not today"),
+            ResendResult(2, 1, left=13, error="the gateway refused the command: not today"),
         ),
     ):
         async with aiomqtt.Client(
