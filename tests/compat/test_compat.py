@@ -207,6 +207,8 @@ async def test_a_box_goes_on_where_it_was_killed(
                 await until(box, lambda: city.heard.keys() >= {row.key for row in rows})
                 (epoch,) = {key[0] for key in city.heard} - {told["epochs"]["epoch"]}
                 await until(box, lambda: city.events(epoch, "gap") and city.of(epoch, "air"))
+                # what was lost is declared once somebody has confirmed, with the next commit
+                await until(box, lambda: len(city.events(epoch, "drop")) >= len(before.dropped))
                 check_rows(rows, journal, city)
                 check_start(told, before, city, epoch)
                 if "stage" in told:
