@@ -25,9 +25,10 @@ from typing import Any, Final
 
 from edge.identity import httpsclient
 from edge.terminal import echo
-from tests.compat import reader
+from tests.compat import cityreader, reader
 from tests.compat.box import AIR, BOOT_ID, HEAD, KERBSTONE, LOOPS, ROOT, Box, meters
 from tests.compat.formats import code_versions
+from tests.compat.versions import listed
 from tests.compat.wires import Wires
 from tests.identity.city import EnrolmentCity
 from tests.identity.enrolling_box import EnrollingGateway, NappingClock
@@ -67,7 +68,7 @@ def street(folder: Path, out: Path) -> dict[str, Any]:
             time.sleep(14)
             box.stop()
             time.sleep(2)
-        heard = {store.name: reader.told_of_city(store) for store in stores}
+        heard = {store.name: cityreader.told_of_city(store) for store in stores}
         for store in stores:
             for each in (store, *(store.with_suffix(f".{n}") for n in BESIDE)):
                 if each.exists() and each.stat().st_size:
@@ -85,7 +86,7 @@ def street(folder: Path, out: Path) -> dict[str, Any]:
     known["journal"] = {
         "confirmed": len(found.confirmed & rows), "sent": len(found.sent & rows), "rows": len(rows)
     }  # fmt: skip
-    known["wall_ns"] = wall_of(outbox, known["stage"]["mark_ns"])
+    known["wall_ns"] = reader.wall_of(outbox, known["stage"]["mark_ns"])
     assert outbox.states.keys() == {
         "alarms", "app", "drivers", "engine", "flags", "judge", "manifest", "moments"
     }  # fmt: skip
@@ -310,12 +311,6 @@ def stage(box: Box, outbox: reader.OutboxFile) -> dict[str, Any]:
     return reader.told_of_stage(reader.read_stage(box.folder / "run"), since)
 
 
-def wall_of(outbox: reader.OutboxFile, mono_ns: int) -> int:
-    """The wall clock at a moment of the last boot."""
-    _, _, then_ns, wall_ns, _ = max(outbox.clock)
-    return int(wall_ns + mono_ns - then_ns)
-
-
 def box_told(box: Box, out: Path) -> dict[str, Any]:
     """Keeps a box's folders; what a manifest says of them."""
     for name in ("store", "run", "state"):
@@ -344,10 +339,6 @@ def keep(path: Path, to: Path) -> None:
         to = to.with_name(f"{to.name}.gz")
         data = gzip.compress(data, mtime=0)
     to.write_bytes(data)
-
-
-def listed(folder: Path) -> list[str]:
-    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
 
 
 PARTS: Final = (street, full, ill, broken, enrolled, linked)

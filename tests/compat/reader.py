@@ -1,4 +1,4 @@
-"""`kerbstone ...` whose hours are seconds, with boot, clock and card that are told what to be.
+"""Reads what each version has left, and knows nothing of the product.
 
 Written from docs/architecture/formats.md, as a stranger would: sqlite3, msgpack, zlib and json. All
 checksums are checked, and a file that is not as described ends the reading.
@@ -88,17 +88,6 @@ class Journal:
     doubted: int
 
 
-class CityRow(NamedTuple):
-    """A record as the city keeps it; `digest` is of what it means."""
-
-    gw: str
-    epoch: int
-    stream: str
-    seq: int
-    topic: str
-    payload: bytes
-
-
 def digest(value: Any) -> str:
     """Of anything that was decoded: the same for the same content."""
     text = json.dumps(_plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -146,7 +135,7 @@ def _crc(*fields: Any) -> int:
 
 
 @contextlib.contextmanager
-def _database(path: Path) -> Iterator[sqlite3.Connection]:
+def open_copy(path: Path) -> Iterator[sqlite3.Connection]:
     """A copy with its log: SQLite moves that into it when it is opened."""
     with tempfile.TemporaryDirectory() as name:
         for each in (path, path.with_name(f"{path.name}-wal")):
@@ -158,7 +147,7 @@ def _database(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def read_outbox(path: Path) -> OutboxFile:
-    with _database(path) as database:
+    with open_copy(path) as database:
 
         def ask(sql: str) -> list[Any]:
             return database.execute(sql).fetchall()
@@ -216,6 +205,12 @@ def told(outbox: OutboxFile) -> dict[str, Any]:
         "dead": digest([[*row.key, row.source, row.body] for row in outbox.dead]),
         "dead_rows": len(outbox.dead),
     }
+
+
+def wall_of(outbox: OutboxFile, mono_ns: int) -> int:
+    """The wall clock at a moment of the last boot."""
+    _, _, then_ns, wall_ns, _ = max(outbox.clock)
+    return int(wall_ns + mono_ns - then_ns)
 
 
 # -- what lies beside it --------------------------------------------------------
@@ -343,55 +338,6 @@ def read_link_state(path: Path) -> dict[str, Any]:
     assert zlib.crc32(body) == int(check, 16)
     found: dict[str, Any] = json.loads(body)
     return found
-
-
-# -- the city --------------------------------------------------------
-
-
-def read_city(path: Path) -> list[CityRow]:
-    """The records of a store, of either kind, in the order of their keys."""
-    return sorted(_city_lines(path) if path.suffix == ".jsonl" else _city_rows(path))
-
-
-def _city_rows(path: Path) -> Iterator[CityRow]:
-    with _database(path) as database:
-        yield from map(
-            CityRow._make,
-            database.execute("SELECT gw, epoch, stream, seq, topic, payload FROM record"),
-        )
-
-
-def _city_lines(path: Path) -> Iterator[CityRow]:
-    import base64
-
-    head, *lines = map(json.loads, path.read_text("utf-8").splitlines())
-    assert head["kind"] == "store"
-    for line in lines:
-        if line["kind"] == "record":
-            text = line.get("payload")
-            payload = text.encode() if text is not None else base64.b64decode(line["payload_b64"])
-            key = line["gw"], line["epoch"], line["stream"], line["seq"]
-            yield CityRow(*key, line["topic"], payload)
-
-
-def city_version(path: Path) -> list[int]:
-    if path.suffix == ".jsonl":
-        with path.open(encoding="utf-8") as file:
-            return [json.loads(file.readline())["v"]]
-    with _database(path) as database:
-        pragmas = ("application_id", "user_version")
-        return [database.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]
-
-
-def told_of_city(path: Path) -> dict[str, Any]:
-    rows = read_city(path)
-    streams = Counter(row.stream for row in rows)
-    contents = [[*row[:5], message(row.payload)] for row in rows]
-    return {
-        "version": city_version(path),
-        "streams": dict(sorted(streams.items())),
-        "digest": digest(contents),
-    }
 
 
 def message(payload: bytes) -> Any:

@@ -4,7 +4,7 @@ import base64
 import json
 import tomllib
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from edge.cli.main import main
 from edge.config import load_site
 from edge.identity import httpsclient
 from edge.identity.claim import CLAIM_NAME, parse_claim
+from edge.identity.floorclock import FloorClock
+from edge.identity.siteconfig import has_stored_config
 from edge.identity.statefolder import StateFolder
 from edge.platform.openstore import open_store
 from edge.provision.serverdir import ServerDirectory
@@ -28,8 +30,9 @@ from edge.wire import (
     decode_receipts,
     decode_reconnect_spread,
 )
-from tests.compat import reader
-from tests.compat.versions import HERE, VERSIONS, manifest, unpack
+from tests.compat import cityreader
+from tests.compat.versions import HERE, VERSIONS, listed, manifest, unpack
+from tests.contract.conform import named
 from tests.identity.city import EnrolmentCity
 from tests.identity.enrolling_box import EnrollingGateway, NappingClock
 from tests.kit.clock import NTP, JumpingClock
@@ -45,11 +48,11 @@ def test_a_store_answers_and_its_audit_finds_nothing(
     version: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told, store = manifest(version)["city"][name], unpack(version, "city", tmp_path) / name
-    assert reader.told_of_city(store) == told
+    assert cityreader.told_of_city(store) == told
     with closing(open_store(store, write=False)) as opened:
         assert [gw for gw, _ in opened.gateways()] == ["gw-1"]
         found = sorted((*each.key, each.topic, each.payload) for each in opened.records("gw-1"))
-    assert found == [tuple(row) for row in reader.read_city(store)]
+    assert found == [tuple(row) for row in cityreader.read_city(store)]
     assert main(["audit", "--store", str(store), "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert not [line for line in lines if "finding" in line], lines
@@ -63,7 +66,7 @@ def test_a_store_knows_again_what_it_has(version: str, name: str, tmp_path: Path
         some = list(opened.records("gw-1"))[:20]
         assert {each.verdict for each in opened.commit(some, [])} == {"repeat"}
         assert not opened.damage.lines
-    assert reader.told_of_city(store) == manifest(version)["city"][name]
+    assert cityreader.told_of_city(store) == manifest(version)["city"][name]
 
 
 @each_version
@@ -72,7 +75,9 @@ def test_an_identity_is_renewed_by_the_server_that_gave_it(version: str, tmp_pat
     home = ServerDirectory(unpack(version, "provision", tmp_path))
     bundle = StateFolder(state).current()
     assert bundle is not None
-    assert bundle.folder.name == manifest(version)["identity"]["current"]
+    told = manifest(version)["identity"]
+    assert bundle.folder.name == told["current"]
+    assert listed(state) == told["files"]
     now = START + timedelta(days=61)
     clock = JumpingClock(tq=NTP)
     clock.set_wall(now)
@@ -82,7 +87,10 @@ def test_an_identity_is_renewed_by_the_server_that_gave_it(version: str, tmp_pat
         box = EnrollingGateway(tmp_path, EnrolmentCity(), NappingClock(now, known=True))
         box.state = state
         box.ask = httpsclient.https_request
-        box.renewal().run()
+        assert has_stored_config(StateFolder(state), bundle.target)
+        kept = datetime.fromtimestamp(int((state / "floor").read_text()), UTC)
+        assert FloorClock(clock, state).floor == kept
+        assert box.renewal().run() == "renewed"
     finally:
         server.close()
     renewed = StateFolder(state).current()
@@ -105,14 +113,14 @@ def test_a_claim_is_read(version: str) -> None:
 
 
 def _site_files() -> list[Any]:
-    places = ("site/*.toml", "street/site.toml", "full/site.toml")
+    places = ("site/*.toml", *(f"{box}/site.toml" for box in ("street", "full", "ill")))
     files = [path for name in VERSIONS for each in places for path in (HERE / name).glob(each)]
     return [pytest.param(path, id=str(path.relative_to(HERE))) for path in files]
 
 
 @pytest.mark.parametrize("file", _site_files())
 def test_a_site_file_is_still_accepted(file: Path, tmp_path: Path) -> None:
-    text = file.read_text().replace("@dir@", "/tmp").replace("@broker@", "mqtt://localhost")
+    text = file.read_text().replace("@dir@", str(tmp_path)).replace("@broker@", "mqtt://localhost")
     (tmp_path / "site.toml").write_text(text)
     site = load_site(tmp_path / "site.toml", drivers.catalogue())
     assert site.place.gateway == tomllib.loads(text)["site"]["gateway"]
@@ -136,7 +144,8 @@ def test_a_message_is_still_understood(example: dict[str, Any]) -> None:
     topic = example["topic"].split("/")
     if "down" not in topic:
         (message,) = decode(example["topic"], data, kind)
-        assert message.kind
+        assert message.sent == payload
+        named(message)
     elif "cmd" in topic:
         assert decode_command(topic[-1], data, payload["gw"]).epoch == payload["epoch"]
     elif topic[-1] == "reconnect_spread":

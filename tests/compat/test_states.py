@@ -50,13 +50,14 @@ def test_the_judge_remembers_what_its_models_have_learnt(
     judge = wiring.pipeline().judge
     with caplog.at_level(logging.WARNING):
         whole = judge.restore(outbox.state("judge"))
-        judge.restore_flags(outbox.state("flags"))
+        learnt = judge.snapshot()
+        judge.restore_flags(outbox.state("flags"))  # of each window: these move the times on
     # a later version may have other models, and says so; it never calls a state damaged
-    assert whole or all("is of another model" in each for each in caplog.messages)
+    assert all("is of another model" in each for each in caplog.messages)
+    assert whole == (not caplog.messages)
     if whole:
-        judge.load()
-        assert packed(judge.snapshot_flags()).keys() == outbox.state("flags").keys()
-        assert packed(judge.snapshot()).keys() == outbox.state("judge").keys()
+        assert packed(learnt) == outbox.state("judge")
+        assert packed(judge.snapshot_flags()) == outbox.state("flags")
 
 
 def test_the_devices_get_what_they_had_learnt(kept: Kept) -> None:

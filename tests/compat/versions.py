@@ -35,3 +35,8 @@ def unpack(version: str, part: str, folder: Path) -> Path:
             path.with_suffix("").chmod(0o600)
             path.unlink()
     return to
+
+
+def listed(folder: Path) -> list[str]:
+    """Its files, by their names in it."""
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())

@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import msgspec
 
 import drivers
@@ -205,7 +204,7 @@ class GatewayStorage:
         for draft in drafts:
             seq = self.numbers[draft.stream] = self.numbers.get(draft.stream, 0) + 1
             key = RecordKey(self.epoch, draft.stream, seq)
-            body = msgpack.unpackb(msgpack.packb(as_read(draft)))
+            body = as_read(draft)
             at = draft.from_ns, draft.to_ns
             self.records.append(Record(key, draft.source, self.boot, *at, body))
         self.states |= states

@@ -95,7 +95,8 @@ def test_what_cannot_happen_in_a_state_raises_and_changes_nothing(state: RowStat
 def test_each_state_can_be_reached_and_only_two_are_the_end() -> None:
     reached = {to for changes in TRANSITIONS.values() for to in changes.values()}
     left = {before for changes in TRANSITIONS.values() for before in changes}
-    assert reached == set(RowState)
+    assert set(WAY) == set(RowState) - {STORED}, "say in WAY how a row comes to be there"
+    assert reached == set(RowState), "no transition leads to the others: rowtable.TRANSITIONS"
     assert left == set(RowState) - set(FINAL)
 
 
