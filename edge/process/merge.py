@@ -30,14 +30,18 @@ def merge_bodies(a: StoredBody, b: StoredBody) -> StoredBody:
     """The bodies of two traffic, bay, air or energy records as one, the earlier first.
 
     A null part does not count, it does not spread. Raises ValueError when they do not belong
-    together (other lane, other bay, other points, other steps, or the form of another version).
+    together (other lane, other bay, other points, other steps, or the form of another version), or
+    when one of them cannot be.
     """
-    if "lane" in a and "lane" in b:
-        return body_map(_merge_lanes(read_body(Lane, a), read_body(Lane, b)))
-    if "bay" in a and "bay" in b:
-        return body_map(merge_bays(read_body(Bay, a), read_body(Bay, b)))
-    if "points" in a and "points" in b:  # a meter has each field that any device has
-        return body_map(_merge_devices(read_body(Energy, a), read_body(Energy, b)))
+    try:
+        if "lane" in a and "lane" in b:
+            return body_map(_merge_lanes(read_body(Lane, a), read_body(Lane, b)))
+        if "bay" in a and "bay" in b:
+            return body_map(merge_bays(read_body(Bay, a), read_body(Bay, b)))
+        if "points" in a and "points" in b:  # a meter has each field that any device has
+            return body_map(_merge_devices(read_body(Energy, a), read_body(Energy, b)))
+    except (LookupError, ArithmeticError) as error:  # each field is possible, and together not
+        raise ValueError(f"one of them contradicts itself: {error!r}") from error
     raise ValueError("these two are no summaries of one source")
 
 

@@ -19,4 +19,7 @@ def unpack_state(stored: StoredState | None, version: int) -> Any:
     """
     if stored is None or stored[0] != version:
         return None
-    return msgpack.unpackb(stored[1], strict_map_key=False)
+    try:
+        return msgpack.unpackb(stored[1], strict_map_key=False)
+    except TypeError as error:  # a map or a list as a key
+        raise ValueError(str(error)) from error

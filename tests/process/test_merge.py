@@ -1,6 +1,7 @@
 """Merging records: associative bit for bit, and equal to one longer window where that is known."""
 
 import json
+import math
 import random
 from functools import reduce
 from typing import Any
@@ -279,6 +280,28 @@ def test_what_does_not_belong_together_is_refused() -> None:
     for a, b in ((lane, air), (air, meter), (lane, {**lane, "lane": "other"})):
         with pytest.raises(ValueError):
             merge_bodies(a, b)
+
+
+@pytest.mark.parametrize(
+    ("key", "odd"),
+    [
+        ("speed", {"first": 40, "counts": [1, 1]}),
+        ("headway", {"first": 10_000}),
+        ("covered_s", math.inf),
+    ],
+    ids=["a bin too many", "a bin far out", "for ever"],
+)
+def test_what_contradicts_itself_is_refused_and_ends_no_downsampling(key: str, odd: Any) -> None:
+    """A row with a right checksum that no version of ours has written."""
+    made = engine(PAIR)
+    made.contacts(found("north_1.lead", "north_1.trail"))
+    for i in range(5):
+        made.contacts(car("north_1", 1 + i * 5.7, 40, 4))
+    lane = dict(body(made.close(MINUTE), PAIR.name))
+    wrong = {**lane, key: {**lane[key], **odd} if isinstance(odd, dict) else odd}
+    for pair in ((wrong, lane), (lane, wrong)):
+        with pytest.raises(ValueError, match="contradicts itself"):
+            merge_bodies(*pair)
 
 
 def test_a_form_of_another_version_is_refused_and_not_guessed() -> None:

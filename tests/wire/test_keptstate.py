@@ -36,7 +36,7 @@ def test_none_and_another_version_are_no_state() -> None:
     assert unpack_state(pack_state(1, {"a": 1}), 2) is None
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\xc1", b"\x81\xa1a", b"\x01\x02"])
+@pytest.mark.parametrize("damaged", [b"", b"\xc1", b"\x81\xa1a", b"\x01\x02", b"\x81\x90\x01"])
 def test_damaged_bytes_are_a_value_error(damaged: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):
         unpack_state((1, damaged), 1)
