@@ -192,9 +192,13 @@ class AsyncOutbox:
         on."""
         for _ in range(KEEP_TRIES):
             with contextlib.suppress(ValueError, TypeError):  # of another's draft: it hears of it
-                self._on_rows(await self.commit((), states))
-                return
-        raise RuntimeError("drafts of others that cannot be written keep a commit from succeeding")
+                rows = await self.commit((), states)
+                break
+        else:
+            raise RuntimeError(
+                "drafts of others that cannot be written keep a commit from succeeding"
+            )
+        self._on_rows(rows)
 
     async def marks(self, boot: int) -> list[ClockMark]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
@@ -254,8 +258,11 @@ class AsyncOutbox:
 
     async def _flushed(self) -> None:
         """A commit nobody asked for may take others' drafts with it: their rows are passed on."""
-        with contextlib.suppress(ValueError, TypeError):  # of another's draft: it hears of it
-            self._on_rows(await self.commit(()))
+        try:
+            rows = await self.commit(())
+        except (ValueError, TypeError):  # of another's draft: it hears of it
+            return
+        self._on_rows(rows)
 
     async def close(self) -> None:
         """Commit what is confirmed, say goodbye, end the thread."""

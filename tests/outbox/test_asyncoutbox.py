@@ -228,3 +228,21 @@ async def test_a_journal_that_cannot_be_written_is_said_until_it_can(tmp_path: P
         (rows[3], False),
     ]
     await made.close()
+
+
+async def test_a_fault_of_who_gets_the_rows_is_not_taken_for_a_bad_draft(tmp_path: Path) -> None:
+    """Rows that a commit brings are passed on outside of what is forgiven: twice they would be
+    committed again, and the fault would be another's."""
+
+    def faulty(rows: list[StoredRecord]) -> None:
+        raise TypeError("a fault of ours")
+
+    made = await AsyncOutbox.start(
+        tmp_path / "outbox", limit_bytes=LIMIT, boot_id="b1", run_dir=tmp_path, on_rows=faulty
+    )
+    with pytest.raises(TypeError, match="a fault of ours"):
+        await made.keep({"x": (1, b"y")})
+    assert await made.state("x") == (1, b"y")
+    with pytest.raises(TypeError, match="a fault of ours"):
+        await made._flushed()
+    await made.close()
