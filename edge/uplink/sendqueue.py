@@ -9,9 +9,10 @@ from typing import Final, Protocol
 
 from edge.core import Record, StoredState, Stream
 from edge.uplink.envelope import ClockMarkLike
-from edge.uplink.rowtable import RowState, RowTable
+from edge.uplink.rowtable import FINAL, RowState, RowTable
 
 PAGE_ROWS: Final = 200  # rows asked of the outbox at one time
+ENDED_LIMIT: Final = 5000  # rows whose end is remembered for a page that was read before
 LIVE_LIMIT: Final = 1000  # rows kept as live; more than that go through the backlog
 LIVE_AGE_NS: Final = 10_000_000_000  # a row that waited longer is not live any more
 NEVER: Final = (1 << 63) - 1
@@ -67,6 +68,10 @@ class BacklogReader:
         self._after = min(self._after, row)
         self._page.clear()
         self._emptied()
+
+    def read_again(self) -> None:
+        """Let the page go; what is left of it is fetched again."""
+        self.rewind(self._after)
 
     def next(self) -> StoredRow | None:
         """The next row of the page that nobody has, and that nothing keeps back."""
@@ -204,7 +209,11 @@ class SendQueue:
         return (some - self._tokens) / self._per_s
 
     def refill(self, now_ns: int) -> None:
-        """Time has passed."""
+        """Time has passed. Pages that have been held too long are read again: as long as they are
+        there, all rows that end have to be remembered."""
+        if self._table.count(*FINAL) > ENDED_LIMIT:
+            for pages in (self._urgent, self._rest):
+                pages.read_again()
         passed_s = (now_ns - self._filled_ns) / 1e9
         self._filled_ns = now_ns
         self._tokens = min(

@@ -181,7 +181,7 @@ class RowLife(RuleBasedStateMachine):
         self.streams: dict[int, Stream] = {}
         self.denied: dict[str, int] = {}
         self.sent: list[int] = []
-        self.accepted = 0
+        self.accepted = self.taken_here = 0  # by all brokers; since the last connection
         self.taken: list[RowEntry] = []  # by the network
         self.too_many_held: set[int] = set()  # until another connection
 
@@ -317,6 +317,7 @@ class RowLife(RuleBasedStateMachine):
         now(self.delivery.process_answers(self.clock_ns))
         if answer is not None and answer < 128:
             self.accepted += 1
+            self.taken_here += 1
             self.refusals.pop(row, None)
             if not self.receipts:
                 self.becomes(row, CONFIRMED)
@@ -335,9 +336,11 @@ class RowLife(RuleBasedStateMachine):
             self.denied[self.streams[row]] = self.clock_ns + delivery.NOT_AUTHORIZED_RETRY_NS
         if receipted:
             self.becomes(row, CONFIRMED)
-        for other in held:  # nearly all arrive: those are at fault themselves
-            if other in self.outbox.dead:
-                self.becomes(other, GIVEN_UP)
+        gone = [other for other in held if other in self.outbox.dead]
+        # nearly all arrive: those are at fault themselves
+        assert not gone or len(held) * refusals.PROOF_RECORDS <= self.taken_here
+        for other in gone:
+            self.becomes(other, GIVEN_UP)
 
     def bound(self, row: int) -> None:
         if self.state.get(row) is REFUSED:
@@ -375,6 +378,7 @@ class RowLife(RuleBasedStateMachine):
         overdue, acknowledged = self.counts.receipts_overdue, self.rows(ACKNOWLEDGED)
         self.delivery.retry_due(self.clock_ns)
         self.queue.refill(self.clock_ns)
+        assert self.table.count(CONFIRMED, GIVEN_UP) <= sendqueue.ENDED_LIMIT, "a page holds them"
         back = [row for row in acknowledged if self.table.state(row) is STORED]
         assert len(back) == self.counts.receipts_overdue - overdue
         patience_ns = RECEIPT_S * S
@@ -400,6 +404,7 @@ class RowLife(RuleBasedStateMachine):
         self.delivery.connected(self.clock_ns)
         self.denied.clear()
         self.too_many_held.clear()
+        self.taken_here = 0
         self.looked_at_queue()
 
     @precondition(lambda self: self.outbox.kept)
@@ -528,7 +533,7 @@ def test_a_row_lives_as_it_must_whatever_broker_and_platform_do() -> None:
     with (
         patch.multiple(rowtable, TRACKED_LIMIT=4, RETRIED_LIMIT=5),
         patch.multiple(rowtable, HELD_LIMIT=2, TRACKED_REFUSALS=3),
-        patch.multiple(sendqueue, LIVE_LIMIT=4, PAGE_ROWS=3),
+        patch.multiple(sendqueue, LIVE_LIMIT=4, PAGE_ROWS=3, ENDED_LIMIT=2),
         patch.multiple(refusals, HELD_LIMIT=2, PROOF_RECORDS=3),
     ):
         run_state_machine_as_test(
