@@ -166,6 +166,8 @@ class _Printer:
             text = f"{quote_name(audit.gw)}, {wanted} missing numbers: {answer.error}"
             if answer.resent or answer.gone:
                 text += f"; before, it resent {answer.resent} rows, and {answer.gone} were gone"
+            if answer.left:
+                text += f"; {answer.left} numbers were not looked for: run the command again"
         fields: dict[str, object] = {
             "asked": audit.gw, "numbers": wanted, "resent": answer.resent, "gone": answer.gone,
             "left": answer.left, "error": answer.error,

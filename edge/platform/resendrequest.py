@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Final
 
 import aiomqtt
@@ -11,7 +12,7 @@ from msgspec import to_builtins
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core.numbers import Range
+from edge.core.numbers import Range, count_in_ranges
 from edge.platform.auditreport import Missing
 from edge.platform.subscription import (
     BrokerSource,
@@ -50,7 +51,7 @@ async def request_resend(
 
     Raises UnreachableError when the broker cannot be reached.
     """
-    commands = list(split_commands(missing))
+    commands = list(split_commands(missing, secrets.randbelow(max(1, _ranges(missing)))))
     try:
         async with make_client(source, 0) as client:
             await subscribe_all(client, [f"{branch}/up/status", f"{branch}/up/answer/resend"])
@@ -59,12 +60,21 @@ async def request_resend(
         raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
 
 
-def split_commands(missing: Missing) -> Iterator[list[Ranges]]:
-    """What `ranges` says in each of as few commands as hold them all."""
+def _ranges(missing: Missing) -> int:
+    return sum(len(ranges) for ranges in missing.values())
+
+
+def split_commands(missing: Missing, begin: int = 0) -> Iterator[list[Ranges]]:
+    """What `ranges` says in each of as few commands as hold them all. They begin with range
+    number `begin` and end with the one before it: a gateway looks only so far for each command,
+    and numbers that are gone stay missing, so that the first ones would hide the others for ever.
+    """
+    order = [(place, each) for place, ranges in sorted(missing.items()) for each in ranges]
+    turned = [*order[begin:], *order[:begin]]
     command: list[Ranges] = []
     room = RANGES_PER_COMMAND
-    for (epoch, stream), found in sorted(missing.items()):
-        ranges: list[Range] = list(found)
+    for (epoch, stream), found in groupby(turned, key=lambda one: one[0]):
+        ranges: list[Range] = [each for _, each in found]
         while ranges:
             if room < 2:
                 yield command
@@ -115,7 +125,7 @@ async def _request_in_turn(
 
 
 def _count(commands: Sequence[Sequence[Ranges]]) -> int:
-    return sum(b - a + 1 for ranges in commands for each in ranges for a, b in each.ranges)
+    return sum(count_in_ranges(each.ranges) for ranges in commands for each in ranges)
 
 
 def _not_searched(answer: Mapping[str, Any]) -> int:

@@ -132,6 +132,7 @@ async def test_each_command_has_its_answer_and_what_was_not_looked_for_is_counte
         module, "RANGES_PER_COMMAND", 3
     )  # two ranges, or one of each of two streams
     monkeypatch.setattr(module, "COMMANDS_PER_RUN", 2)
+    monkeypatch.setattr("secrets.randbelow", lambda below: 0)
     missing = {(E1, "air"): [(n, n) for n in range(1, 10, 2)], (E1, "energy"): [(1, 10)]}
     broker = mosquitto()
     source = parse_source(broker.url, "city")
@@ -214,24 +215,45 @@ def test_a_command_is_filled_before_the_next_one_begins(monkeypatch: pytest.Monk
     assert list(split_commands({})) == []
 
 
+def test_commands_begin_anywhere_so_that_numbers_that_are_gone_hide_no_others() -> None:
+    """A gateway looks at the beginning of each command only."""
+    missing = {(E1, "air"): [(1, 1), (3, 3)], (E1, "energy"): [(7, 7), (9, 9)]}
+    firsts = []
+    for begin in range(4):
+        (command,) = split_commands(missing, begin)
+        firsts.append((command[0].stream, command[0].ranges[0]))
+        assert sorted(pair for each in command for pair in each.ranges) == [
+            (1, 1), (3, 3), (7, 7), (9, 9)
+        ]  # fmt: skip
+    assert firsts == [("air", (1, 1)), ("air", (3, 3)), ("energy", (7, 7)), ("energy", (9, 9))]
+
+
 RANGE = st.tuples(st.integers(1, 2**52), st.integers(0, 5)).map(lambda p: (p[0], p[0] + p[1]))
 
 
 @given(st.dictionaries(
     st.tuples(st.integers(2**52, 2**53 - 1), st.sampled_from(["traffic", "air"])),
     st.lists(RANGE, min_size=1, max_size=30), max_size=5,
-), st.integers(1, 100))  # fmt: skip
+), st.integers(1, 100), st.integers(0, 3000))  # fmt: skip
 def test_commands_hold_everything_and_are_small(
-    missing: dict[tuple[int, str], list[Range]], times: int
+    missing: dict[tuple[int, str], list[Range]], times: int, begin: int
 ) -> None:
     missing = {key: ranges * times for key, ranges in missing.items()}
-    commands = list(split_commands(missing))
+    begin %= sum(map(len, missing.values())) or 1
+    commands = list(split_commands(missing, begin))
     found: dict[tuple[int, str], list[Range]] = {}
     for command in commands:
         payload = encode_command(GW, E1, "x" * 16, {"ranges": to_builtins(command)})
         assert len(payload.data) <= MAX_DOWN
         for each in parse_ranges(to_builtins(command), "ranges"):
             found.setdefault((each.epoch, each.stream), []).extend(each.ranges)
-    assert found == missing
+    turned = {key: [*ranges] for key, ranges in missing.items()}
+    before = 0
+    for key in sorted(missing):  # the one in which they begin comes with its end first
+        inside = begin - before
+        if 0 < inside < len(turned[key]):
+            turned[key] = turned[key][inside:] + turned[key][:inside]
+        before += len(turned[key])
+    assert found == turned
     total = sum(map(len, missing.values()))
     assert len(commands) <= 1 + 2 * total // RANGES_PER_COMMAND
