@@ -1,8 +1,8 @@
 """A file under its name is the old one or the new one, after a kill and after a power cut.
 
 Written under another name beside its place, synced, renamed, and its folder synced: whoever reads
-it never sees a part. What fails removes what it has begun. What a kill leaves lies under that other
-name, and the next write removes it, whatever it is.
+it never sees a part. A file that cannot be written leaves nothing of itself. What a kill leaves
+lies under that other name, and the next write removes it, whatever it is.
 """
 
 import os

@@ -51,7 +51,7 @@ COMMITTER_SILENCE_PERIODS: Final = 2  # periods without a commit, and a minute
 
 
 class Daemon:
-    """One site, from its wires to its broker. Making one opens nothing; `run` does."""
+    """One site, from its wires to its broker. Making one touches neither wires nor outbox."""
 
     def __init__(self, site: Site, clock: SystemClock, log: LogLimit | None = None) -> None:
         """`log` None: nobody counts the lines of the log. Raises ConfigError."""

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 
 from edge.core import Condition, Draft, Stream
 from edge.wire.contract.event import DeviceHealth, Swap
-from edge.wire.contract.points import Air, AnyDevice, Energy, LoopCard
+from edge.wire.contract.points import AnyDevice
 
 EVENTS_BEFORE_FLICKER: Final = 20
 EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions at once
@@ -186,7 +186,7 @@ def with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]
     """Summaries of devices that report conditions have them, too."""
     return [
         _with_conditions(draft, draft.body, devices[draft.source])
-        if isinstance(draft.body, Air | Energy | LoopCard) and draft.source in devices
+        if isinstance(draft.body, AnyDevice) and draft.source in devices
         else draft
         for draft in drafts
     ]

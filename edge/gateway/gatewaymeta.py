@@ -1,7 +1,8 @@
 """The description of a gateway, retained by the broker: what each number of its records means."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from msgspec import UNSET, UnsetType, to_builtins
 
@@ -43,7 +44,7 @@ def gateway_meta(
         for group in wiring.polled.values()
         for d in group
     }
-    lanes, approaches, bays = street_meta(site)
+    street = street_meta(site)
     found: Mapping[str, Any] = to_builtins(
         {
             "site": site.place.id,
@@ -51,16 +52,17 @@ def gateway_meta(
             "period_s": site.period_ns / 1e9,
             "units": {q.label: q.unit for q in Quantity},
             "devices": devices,
-            "lanes": lanes,
-            "approaches": approaches,
-            "bays": bays,
+            "lanes": street.lanes,
+            "approaches": street.approaches,
+            "bays": street.bays,
             "models": pipeline.judge.models(),
         }
     )
     return found
 
 
-class StreetMeta(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StreetMeta:
     """What the numbers of a street rest on, by name."""
 
     lanes: dict[str, LaneMeta]

@@ -16,7 +16,6 @@ from edge.acquire.clock import SystemClock
 from edge.acquire.poll import Poller
 from edge.acquire.stage import Stage
 from edge.config import Site
-from edge.core import Condition
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.healthsources import queue_fields
@@ -193,11 +192,6 @@ def clock_status(clock: SystemClock, synced_ns: int) -> dict[str, Any]:
         "steps": clock.steps,
         "unsynced_s": _ago_s(now.mono_ns, synced_ns),
     }
-
-
-def condition_texts(health: Mapping[Condition, str]) -> dict[str, str]:
-    """What a device says of itself: word -> sentence."""
-    return {str(word): text for word, text in health.items()}
 
 
 def _ago_s(now_ns: int, then_ns: int | None) -> float | None:

@@ -4,13 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge.control.protocol import ControlVerb, VerbError
-from edge.core import Point, Sweep
+from edge.core import Condition, Point, Sweep
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver, link_facts, link_step_event
 from edge.gateway.gatewaystatus import (
     COUNTING_S,
     StatusSources,
-    condition_texts,
     outbox_status,
     status_for_people,
 )
@@ -74,6 +73,11 @@ def reading_rows(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
         }
         for reading in sweep.readings(points)
     ]
+
+
+def condition_texts(health: Mapping[Condition, str]) -> dict[str, str]:
+    """What a device says of itself: word -> sentence."""
+    return {str(word): text for word, text in health.items()}
 
 
 def not_there(name: str, points: Mapping[str, Any]) -> str:

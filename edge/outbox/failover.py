@@ -1,7 +1,8 @@
 """What the rows lie on: the disk, or memory while the disk gives trouble, and back.
 
-Nobody else asks which of the two it is: what is asked of the disk has an answer for a time without
-one, and the error that ends a disk's time is caught here.
+What is asked of the disk has an answer for a time without one, and but for the plan of a start the
+error that ends a disk's time is caught here. Who has to know whether there is one (a start, losses,
+what may merge) looks at `disk`.
 """
 
 import contextlib

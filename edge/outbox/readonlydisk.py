@@ -87,9 +87,6 @@ class ReadOnlyDisk:
         found = self.ask(search.step, None)
         return None if found is None else [each for each in found if self._here(each, memory)]
 
-    def row(self, number: int) -> OutboxRow | None:
-        return self.ask(lambda disk: disk.row(number), None)
-
     def tally(self, memory: MemoryOutbox) -> dict[str, int]:
         """Rows of each stream that have not left."""
         none: list[tuple[str, int]] = []

@@ -26,6 +26,7 @@ from edge.outbox.database import (
     PAGE_SIZE,
     UNREADABLE,
     Database,
+    reading_access,
 )
 from edge.outbox.rowformat import (
     STREAM_LEVELS,
@@ -34,7 +35,7 @@ from edge.outbox.rowformat import (
     covered_numbers,
     row_to_record,
 )
-from edge.outbox.walframes import PAGE_SIZES, has_commits, wal_frames
+from edge.outbox.walframes import PAGE_SIZES, wal_frames
 
 TABLE_LEAF: Final = 0x0D  # a page of a table, with rows
 PAYLOAD_LIMIT: Final = 2 << 20  # bytes of one record; a longer one is damage
@@ -232,8 +233,8 @@ class Salvage:
         self._numbers: dict[tuple[int, str], Numbers] = {}  # for which a row stands
         # of an empty database SQLite removes the log, too
         there = path.is_file()
-        log = there and path.stat().st_size > 0 and has_commits(Path(f"{path}-wal"))
-        access = Access.UNLOCKED if log else Access.IMMUTABLE
+        filled = there and path.stat().st_size > 0
+        access = reading_access(Path(f"{path}-wal")) if filled else Access.IMMUTABLE
         self._db = (
             open_sqlite(path, access, text_errors="replace", any_thread=True)
             if there

@@ -20,7 +20,7 @@ from edge.process.gaugewindow import GaugeWindow
 from edge.process.growthbounds import growth_per_hour
 from edge.process.plausibility import Plausibility
 from edge.process.registerwindow import RegisterWindow
-from edge.wire.contract.points import Air, Energy, Gauge, LoopCard, Total
+from edge.wire.contract.points import Air, AnyDevice, Energy, Gauge, LoopCard, Total
 
 IDENTITY_CORRECTION: Final = (
     0.0,
@@ -32,7 +32,7 @@ REVERSED_SUFFIX: Final = (
 )
 
 
-FORMS: Final[Mapping[Stream, type[Air | Energy | LoopCard]]] = {
+FORMS: Final[Mapping[Stream, type[AnyDevice]]] = {
     Stream.AIR: Air, Stream.ENERGY: Energy, Stream.TRAFFIC: LoopCard,
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ Pure: it is given each record that goes out, and gives drafts when they are due.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from msgspec import UNSET
 
@@ -32,7 +32,8 @@ VERSION: Final = 2
 SegmentPlace = tuple[int, str]  # epoch and stream
 
 
-class Signature(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Signature:
     """What a device's key adds to a manifest."""
 
     alg: Algorithm
@@ -296,7 +297,8 @@ class Manifests:
 
     def _draft(self, source: str, body: Manifest, now_ns: int) -> Draft:
         if self._sign is not None:
-            body.alg, body.cert_sha256, body.sig = self._sign(body_map(body))
+            signed = self._sign(body_map(body))
+            body.alg, body.cert_sha256, body.sig = signed.alg, signed.cert_sha256, signed.sig
         return Draft(Stream.MANIFEST, source, now_ns, now_ns, body)
 
 

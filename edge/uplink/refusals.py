@@ -27,8 +27,7 @@ LOG: Final = logging.getLogger("kerbstone.uplink")
 QUIET_NS: Final = 600_000_000_000  # what was said is not said again before, over all connections
 
 Alarm = Callable[[AlarmKind, str], None]
-"""Called with a kind (denied, refused, quota, broker_limit, taken_over, old_protocol) and a
-sentence."""
+"""Called with a kind and a sentence."""
 PROOF_RECORDS: Final = 100  # records that the broker must have taken for each one that is given up
 PROOF_WITHIN_NS: Final = (
     5_000_000_000  # so long it may take until a record that fits has its answer

@@ -22,7 +22,7 @@ def site() -> Site:
 
 
 def told(site: Site) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(street_meta(site)._asdict())
+    found: dict[str, Any] = msgspec.to_builtins(street_meta(site))
     return found
 
 

@@ -18,8 +18,9 @@ from edge.process.engineevents import CONTRADICTIONS, FAULT_TEXTS
 from edge.process.plaincontacts import CONTACT_TEXTS
 from edge.process.traffic.loopselection import HEALTH_STATES, STATES
 from edge.wire.contract.bay import BayHealth
+from edge.wire.contract.boxevent import BOX_EVENTS
 from edge.wire.contract.catalogue import BY_NAME, EVENTS, MESSAGES
-from edge.wire.contract.event import SITE_EVENTS, Switch
+from edge.wire.contract.event import SITE_EVENTS, Event, Switch
 from edge.wire.contract.health import Health
 from edge.wire.contract.schemas import schema_of
 from edge.wire.contract.terms import Fault, LoopFault
@@ -41,7 +42,9 @@ def test_the_closed_lists_are_those_of_the_code() -> None:
     assert words("event", "Anomaly", "cause") == {*CAUSE_TEXTS, *NOT_YET_SENT_CAUSES}
     assert not NOT_YET_SENT_CAUSES & CAUSE_TEXTS.keys(), "it is sent now: take it out of the list"
     assert {
-        str(each.__struct_config__.tag) for each in SITE_EVENTS if issubclass(each, Switch)
+        str(each.__struct_config__.tag)
+        for each in (*SITE_EVENTS, *BOX_EVENTS)
+        if issubclass(each, Switch)
     } == set(CONTACT_TEXTS)
 
 
@@ -71,6 +74,21 @@ def test_every_kind_of_event_that_the_code_names_is_declared() -> None:
     found = {kind for path in (ROOT / "edge").rglob("*.py") for kind in kinds(path)}
     assert found >= {"denied", "bus"}, "the search finds what is there"
     assert found <= EVENTS.keys(), "declare it in edge/wire/contract"
+
+
+def test_every_kind_of_event_that_has_a_form_is_declared() -> None:
+    """A Struct that is filled and in neither list would go out undeclared."""
+    forms = {form for form in forms_of(Event) if form.__module__.startswith("edge.")}
+    assert forms == {*SITE_EVENTS, *BOX_EVENTS}, "put it into SITE_EVENTS or BOX_EVENTS"
+
+
+def forms_of(form: type[Event]) -> Iterator[type[Event]]:
+    """Those that nobody derives from."""
+    derived = [each for each in form.__subclasses__() if each.__module__.startswith("edge.")]
+    if not derived:
+        yield form
+    for each in derived:
+        yield from forms_of(each)
 
 
 def kinds(path: Path) -> Iterator[str]:

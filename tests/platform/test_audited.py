@@ -1,7 +1,7 @@
 """What an audit of a store notes, counts and bounds beside the judge's verdict."""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +210,7 @@ def test_what_is_not_signed_is_believed_only_where_the_operator_says_so(tmp_path
     rest = "who can write this store could have made them, so they prove nothing"
     assert done.notes[0] == f"{GW}: {text} {rest}"
     signed = manifest(
-        1, **sign({k: v for k, v in SEALED[2].sent().items() if k not in HEADER_KEYS})._asdict()
+        1, **asdict(sign({k: v for k, v in SEALED[2].sent().items() if k not in HEADER_KEYS}))
     )
     done = audited(tmp_path, [*SEALED[:2], signed], keys=allowed)
     assert (done.findings, done.proved) == ([], 1)

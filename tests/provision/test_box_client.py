@@ -16,9 +16,16 @@ from tests.kit.enrolment import EnrolmentServer
 SITE = '[site]\nid = "s17"\ngateway = "gw-17"\n'
 
 
+class RestlessClock(JumpingClock):
+    """Nothing waits here."""
+
+    def wait_until(self, mono_ns: int) -> None:
+        raise AssertionError("nothing waits here")
+
+
 def wrong_clock(wall: datetime | None) -> JumpingClock:
     """Of a box: wrong, or not there."""
-    clock = JumpingClock(0, NONE if wall is None else NTP)
+    clock = RestlessClock(0, NONE if wall is None else NTP)
     if wall is not None:
         clock.set_wall(wall)
     return clock
