@@ -1,6 +1,7 @@
 """Time quality: one list of its words, and the same bytes as the words themselves."""
 
 import ast
+import contextlib
 import json
 import re
 import sqlite3
@@ -37,7 +38,8 @@ def test_it_is_packed_as_its_word(tq: TimeQuality) -> None:
     assert msgspec.json.encode(tq) == msgspec.json.encode(word)
     assert f"{tq} {tq!s}" == f"{word} {word}"
     assert (tq == word, hash(tq) == hash(word)) == (True, True)
-    (kept,) = sqlite3.connect(":memory:").execute("SELECT ?", (tq,)).fetchone()
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        (kept,) = db.execute("SELECT ?", (tq,)).fetchone()
     assert (kept, kept.__class__) == (word, str)
 
 
