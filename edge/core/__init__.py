@@ -44,6 +44,7 @@ from edge.core.record import (
     RecordKey,
     StoredBody,
     Stream,
+    StreamLevel,
 )
 
 __all__ = [
@@ -93,6 +94,7 @@ __all__ = [
     "StoredBody",
     "StoredState",
     "Stream",
+    "StreamLevel",
     "Sweep",
     "TimeQuality",
     "TooLongError",

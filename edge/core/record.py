@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, ClassVar, Final, Protocol
+from enum import IntEnum, StrEnum
+from typing import Any, ClassVar, Final, Protocol, Self
 
 from edge.core.clock import TimeQuality
 
@@ -12,18 +12,46 @@ TOPIC_PREFIX: Final = (
 )
 
 
-class Stream(StrEnum):
-    """Kinds of records. Numbers run per stream."""
+class StreamLevel(IntEnum):
+    """What is dropped first when there is no room: the lowest. Also what else is asked of it."""
 
-    TRAFFIC = "traffic"
-    BAY = "bay"
-    AIR = "air"
-    ENERGY = "energy"
-    EVENT = "event"
-    REGISTER = "register"
-    HEALTH = "health"
-    MANIFEST = "manifest"
-    RAW = "raw"
+    RAW = 0
+    HEALTH = 1
+    SUMMARY = 2  # of each period: two merge into one, and its time must be whole
+    SEAL = 3
+    URGENT = 4  # goes ahead of all others
+
+
+class Stream(StrEnum):
+    """Kinds of records. Numbers run per stream. All that is asked of a stream stands here; its
+    form stands in `edge/wire/contract/catalogue.py`."""
+
+    level: StreamLevel
+    retained: bool  # the broker keeps the newest of each source
+
+    TRAFFIC = "traffic", StreamLevel.SUMMARY, True
+    BAY = "bay", StreamLevel.SUMMARY, True
+    AIR = "air", StreamLevel.SUMMARY, True
+    ENERGY = "energy", StreamLevel.SUMMARY, True
+    EVENT = "event", StreamLevel.URGENT
+    REGISTER = "register", StreamLevel.URGENT, True
+    HEALTH = "health", StreamLevel.HEALTH
+    MANIFEST = "manifest", StreamLevel.SEAL
+    RAW = "raw", StreamLevel.RAW
+
+    def __new__(cls, name: str, level: StreamLevel | None = None, retained: bool = False) -> Self:
+        """The name is its value, and what it is compared with. Raises TypeError."""
+        if level is None:
+            raise TypeError(f"stream {name}: say of which level it is")
+        stream = str.__new__(cls, name)
+        stream._value_ = name
+        stream.level, stream.retained = level, retained
+        return stream
+
+    @classmethod
+    def of_level(cls, level: StreamLevel) -> frozenset[str]:
+        """The names of all streams of this level."""
+        return frozenset(str(stream) for stream in cls if stream.level is level)
 
 
 class Body(Protocol):

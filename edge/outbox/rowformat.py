@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgpack
 import msgspec
 
-from edge.core import Draft, Record, RecordKey, Stream, TimeQuality
+from edge.core import Draft, Record, RecordKey, Stream, StreamLevel, TimeQuality
 from edge.core.numbers import decode_steps
 from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
 from edge.wire.contract.body import body_map
@@ -32,21 +32,9 @@ MAX_NESTING: Final = 8  # what lies deeper than this stays as it is
 MAX_BODY: Final = 900_000  # bytes; the wire takes 1 MiB
 COMPRESS_FROM_BYTES: Final = 256  # bytes; from there on it is worth compressing, to spare the card
 
-# What is dropped first when there is no room: the lowest number.
-STREAM_LEVELS: Final[Mapping[str, int]] = {
-    Stream.RAW: 0,
-    Stream.HEALTH: 1,
-    Stream.TRAFFIC: 2,
-    Stream.BAY: 2,
-    Stream.AIR: 2,
-    Stream.ENERGY: 2,
-    Stream.MANIFEST: 3,
-    Stream.EVENT: 4,
-    Stream.REGISTER: 4,
-}
-
-URGENT_LEVEL: Final = 4  # the class of events and registers
-SUMMARY_LEVEL: Final = 2  # the class of what can merge
+STREAM_LEVELS: Final[Mapping[str, int]] = {stream: int(stream.level) for stream in Stream}
+URGENT_LEVEL: Final = int(StreamLevel.URGENT)
+SUMMARY_LEVEL: Final = int(StreamLevel.SUMMARY)
 INFINITE: Final = (1 << 63) - 1  # as a row: no row lies behind it
 
 COMPRESS_STATE_FROM: Final = 300  # bytes; a shorter one takes no page of its own, or hardly any

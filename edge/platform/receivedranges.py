@@ -6,6 +6,7 @@ It is fed in any order: live records overtake the backlog. So it judges at the e
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from edge.core import Stream, StreamLevel
 from edge.core.numbers import Numbers, decode_steps
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.declaredlosses import DeclaredLosses
@@ -14,9 +15,7 @@ from edge.platform.receivedrecord import Key
 from edge.platform.seals import Seal, seal_of
 from edge.platform.timeline import Timeline
 
-TIMED_STREAMS: Final = frozenset(
-    {"traffic", "bay", "air", "energy"}
-)  # streams whose time must be whole
+TIMED_STREAMS: Final = Stream.of_level(StreamLevel.SUMMARY)  # their time must be whole
 
 EpochStream = tuple[int, str]
 

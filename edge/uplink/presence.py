@@ -21,9 +21,7 @@ from edge.uplink.mqtt import (
 from edge.wire import JSON, Topics, WireError, encode_json
 
 SOURCES_LIMIT: Final = 1000  # whose last record is known
-LAST_STREAMS: Final = frozenset(
-    {Stream.TRAFFIC, Stream.BAY, Stream.AIR, Stream.ENERGY, Stream.REGISTER}
-)
+LAST_STREAMS: Final = frozenset(stream for stream in Stream if stream.retained)
 REPLIES_LIMIT: Final = (
     64  # answers to commands that wait for room; more are dropped, and asked for again
 )

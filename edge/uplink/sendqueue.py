@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from edge.core import Record, StoredState, Stream
+from edge.core import Record, StoredState, Stream, StreamLevel
 from edge.uplink.envelope import ClockMarkLike
 from edge.uplink.rowtable import FINAL, RowState, RowTable
 
@@ -17,7 +17,7 @@ LIVE_LIMIT: Final = 1000  # rows kept as live; more than that go through the bac
 LIVE_AGE_NS: Final = 10_000_000_000  # a row that waited longer is not live any more
 NEVER: Final = (1 << 63) - 1
 BACKLOG_BURST_S: Final = 0.2  # seconds of the backlog's rate that may go at once
-URGENT_STREAMS: Final = frozenset({str(Stream.EVENT), str(Stream.REGISTER)})
+URGENT_STREAMS: Final = Stream.of_level(StreamLevel.URGENT)
 
 
 class StoredRow(Protocol):

@@ -8,11 +8,26 @@ from msgspec import UNSET, Meta, UnsetType
 from edge.wire.contract.body import Text
 from edge.wire.contract.event import Event
 from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
-from edge.wire.contract.terms import Amount, Count, Epoch, OnOff, Seq, WireStruct, meaning
+from edge.wire.contract.terms import (
+    GROWS,
+    NAME_PATTERN,
+    Amount,
+    Count,
+    Epoch,
+    OnOff,
+    Seq,
+    WireStruct,
+    meaning,
+)
 from edge.wire.topics import STREAMS
 
-StreamName = Annotated[str, Meta(pattern=f"^({'|'.join(sorted(STREAMS))})$")]
-StreamOrAll = Annotated[str, Meta(pattern=rf"^(\*|{'|'.join(sorted(STREAMS))})$")]
+StreamName = Annotated[
+    str, Meta(pattern=NAME_PATTERN, extra_json_schema={"enum": sorted(STREAMS), **GROWS})
+]
+StreamOrAll = Annotated[
+    str,
+    Meta(pattern=r"^(\*|[a-z]+)$", extra_json_schema={"enum": ["*", *sorted(STREAMS)], **GROWS}),
+]
 
 
 class PreviousEpoch(WireStruct, kw_only=True):
