@@ -13,6 +13,7 @@ from edge.core import (
     Bad,
     Condition,
     ConfigError,
+    PacedDevice,
     Point,
     Polled,
     Sample,
@@ -75,6 +76,10 @@ class _Forwarding:
     @property
     def timeout_s(self) -> float:
         return self.device.timeout_s if isinstance(self.device, WaitingDevice) else 0.0
+
+    @property
+    def pace_s(self) -> float:
+        return self.device.pace_s if isinstance(self.device, PacedDevice) else 0.0
 
     def snapshot(self) -> bytes:
         return self.device.snapshot() if isinstance(self.device, Stateful) else b""

@@ -10,7 +10,7 @@ import heapq
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, Protocol
 
 from edge.acquire.swappeddevice import GAP, UNTOLD_READS, hold_registers, mark_ambiguous, mark_gap
 from edge.core import (
@@ -19,6 +19,7 @@ from edge.core import (
     BusError,
     Condition,
     DataError,
+    PacedDevice,
     Polled,
     Reason,
     Sample,
@@ -79,14 +80,6 @@ class PollState:
     def __post_init__(self) -> None:
         self.self_reporting = self.polled if isinstance(self.polled, SelfReporting) else None
         self.stateful = self.polled if isinstance(self.polled, Stateful) else None
-
-
-@runtime_checkable
-class Paced(Protocol):
-    """A device that knows how often it has something new (seconds)."""
-
-    @property
-    def pace_s(self) -> float: ...
 
 
 class FaultListener(Protocol):
@@ -299,7 +292,7 @@ class Poller:
 
 def _patience_ns(device: PollState) -> int:
     """How long it may answer without news. One poll without any is none to act on."""
-    pace_s = device.polled.pace_s if isinstance(device.polled, Paced) else 0.0
+    pace_s = device.polled.pace_s if isinstance(device.polled, PacedDevice) else 0.0
     own_ns = max(int(REOPEN_PACES * pace_s * 1e9), 3 * device.every_ns // 2)
     occupied = not OCCUPIED_CONDITIONS.isdisjoint(device.health)
     return max(REOPEN_AFTER_NS, own_ns) * (OCCUPIED_TIMES if occupied else 1)

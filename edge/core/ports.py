@@ -124,6 +124,14 @@ class WaitingDevice(Protocol):
     def timeout_s(self) -> float: ...
 
 
+@runtime_checkable
+class PacedDevice(Protocol):
+    """A polled device that knows how often it has something new (seconds)."""
+
+    @property
+    def pace_s(self) -> float: ...
+
+
 class LineDevice(Protocol):
     """A device that speaks by itself on GPIO lines: loop, S0 output, door."""
 
