@@ -140,15 +140,28 @@ def fit_drafts(
     downsample: DownsampleStep,
     drop_last: DropLast,
 ) -> set[int]:
-    """Which drafts cannot be kept, by their places. Raises sqlite3.Error."""
-    order = sorted(range(len(packed)), key=lambda place: STREAM_LEVELS[packed[place][0].stream])
-    need = EVICT_MARGIN_BYTES + sum(row_bytes(body) for _, body in packed)
-    for cut, place in enumerate(order):
-        highest = STREAM_LEVELS[packed[order[-1]][0].stream]
-        if evict_rows(disk, need, highest, limit_bytes, on_evicted, downsample, drop_last):
-            return set(order[:cut])
-        need -= row_bytes(packed[place][1])
-    return set(order)
+    """Which drafts cannot be kept, by their places. Raises sqlite3.Error.
+
+    Class by class, the highest first: for each only those rows go that may go for it.
+    """
+    levels = [STREAM_LEVELS[draft.stream] for draft, _ in packed]
+    sizes = [row_bytes(body) for _, body in packed]
+    need = EVICT_MARGIN_BYTES
+    if disk.room() >= need + sum(sizes):
+        return set()
+    kept: set[int] = set()
+    for level in sorted(set(levels), reverse=True):
+        places = deque(place for place, each in enumerate(levels) if each == level)
+        class_bytes, came = sum(sizes[place] for place in places), len(places)
+        while places and not evict_rows(
+            disk, need + class_bytes, level, limit_bytes, on_evicted, downsample, drop_last
+        ):
+            class_bytes -= sizes[places.popleft()]
+        need += class_bytes
+        kept.update(places)
+        if len(places) < came:
+            break  # what is worth less goes before it
+    return set(range(len(packed))) - kept
 
 
 def evict_margin(limit_bytes: int) -> int:

@@ -5,11 +5,22 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge.core import Stream
+from edge.core import Draft, Stream, StreamLevel
 from edge.outbox.database import PAGE_SIZE
 from edge.outbox.diskoutbox import DiskOutbox
-from edge.outbox.eviction import EVICT_BATCH_ROWS, evict_margin, evict_rows
+from edge.outbox.eviction import (
+    COLUMNS,
+    EVICT_BATCH_ROWS,
+    EVICT_MARGIN_BYTES,
+    PackedDraft,
+    evict_margin,
+    evict_rows,
+    fit_drafts,
+    row_bytes,
+)
 from edge.outbox.rowformat import STREAM_LEVELS
 from tests.kit.outbox import opened
 
@@ -81,6 +92,58 @@ def test_what_can_merge_merges_before_any_of_it_goes() -> None:
     disk = EvictableRows(0, air=9)
     assert disk.make(400, STREAM_LEVELS[Stream.AIR], gains=2)
     assert disk.left["air"] == 6
+
+
+def drafts_of(*streams: Stream) -> list[PackedDraft]:
+    """Each takes some 100 bytes, as a row of this database does."""
+    return [(Draft(stream, "s", 0, 0, {}), b"x" * (100 - COLUMNS)) for stream in streams]
+
+
+def fitted(free: int, rows: dict[str, int], packed: list[PackedDraft]) -> tuple[Any, set[int]]:
+    """The database afterwards, and which drafts it has no room for."""
+    disk = EvictableRows(free + EVICT_MARGIN_BYTES, **rows)
+    lost = fit_drafts(
+        cast("DiskOutbox", disk), packed, LIMIT, disk.lose, lambda: False, lambda row: False
+    )
+    return disk, lost
+
+
+def test_a_draft_pushes_out_nothing_of_a_higher_class_whatever_it_comes_with() -> None:
+    size = row_bytes(b"x" * (100 - COLUMNS))
+    packed = drafts_of(*[Stream.RAW] * 5, Stream.EVENT)
+    disk, lost = fitted(size, {"air": 9, "event": 9}, packed)
+    assert (disk.left, lost) == ({"air": 9, "event": 9}, {0, 1, 2, 3, 4})
+    disk, lost = fitted(0, {"raw": 1, "air": 9, "event": 9}, packed)
+    assert disk.left["event"] == 9
+    assert disk.left["raw"] == 0
+    assert 5 not in lost
+
+
+streams = st.sampled_from(list(Stream))
+
+
+@given(
+    st.integers(0, 1500),
+    st.dictionaries(streams.map(str), st.integers(0, 9)),
+    st.lists(streams, max_size=12),
+    st.sampled_from(StreamLevel),
+)
+def test_what_becomes_of_a_class_does_not_depend_on_what_is_worth_less(
+    free: int, rows: dict[str, int], come: list[Stream], level: StreamLevel
+) -> None:
+    disk, lost = fitted(free, rows, drafts_of(*come))
+    above = [place for place, stream in enumerate(come) if stream.level >= level]
+    alone, lost_alone = fitted(free, rows, drafts_of(*(come[place] for place in above)))
+
+    def left(of: Any) -> dict[str, int]:
+        return {name: n for name, n in of.left.items() if Stream(name).level >= level}
+
+    assert left(disk) == left(alone)
+    assert [place in lost for place in above] == [n in lost_alone for n in range(len(above))]
+    kept = sum(place not in lost for place in range(len(come)))
+    assert not kept or disk.free >= EVICT_MARGIN_BYTES + kept * row_bytes(b"x" * (100 - COLUMNS))
+    lowest = min((s.level for p, s in enumerate(come) if p not in lost), default=5)
+    assert all(come[place].level <= lowest for place in lost), "the worth less, the sooner"
 
 
 @pytest.mark.parametrize("missing", [1, 100, 101])
