@@ -5,23 +5,26 @@ first end of a window after `health_s`.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
 
+from msgspec import UNSET
+from msgspec.structs import asdict
+
 from edge.core import Draft, Stamp, Stream
-from edge.gateway.healthsources import HealthSources, Numbers
-from edge.health.board import Board, Vitals
+from edge.gateway.healthsources import HealthSources
+from edge.health.board import Board
 from edge.health.boxalarms import AlarmChange, BoxAlarms, BoxReadings, alarm_findings, read_box
 from edge.health.countergrowth import HOUR_NS, ErrorRates
-from edge.health.fields import BY_KEY
 from edge.health.flash import ENDURANCE_TB, FlashMeter
 from edge.health.loglimit import LogCounts
 from edge.health.openmetrics import families, render
 from edge.health.reboot import Reboot
+from edge.wire.contract.body import body_map, known
 from edge.wire.contract.boxevent import Board as BoardEvent
 from edge.wire.contract.boxevent import Start
-from edge.wire.contract.health import BoardCondition, Health, RebootCause
+from edge.wire.contract.health import Health, RebootCause, Throttle
 
 BOX_SOURCE: Final = "gateway"
 CHECK_NS: Final = 60_000_000_000
@@ -62,9 +65,9 @@ class BoxMonitor:
         self._checked_ns, self._sampled_ns = now.mono_ns - CHECK_NS, now.mono_ns - SAMPLE_NS
         self._started = False
         self._readings = BoxReadings()
-        self._queue: Numbers = {}
+        self._queue = Health()
         self._oom_kills: int | None = None
-        self._seen: set[str] = set()  # what the board held back since the start
+        self._seen: set[Throttle] = set()  # what the board held back since the start
         self._flash, self._rates, self.alarms = FlashMeter(endurance_tb), ErrorRates(), BoxAlarms()
         self._tq = now.tq
 
@@ -91,8 +94,7 @@ class BoxMonitor:
         if now.mono_ns - self._reported_ns < self._every_ns:
             return []
         from_ns, self._reported_ns = self._reported_ns, now.mono_ns
-        body = Health(**self.body(now.mono_ns))
-        return [Draft(Stream.HEALTH, BOX_SOURCE, from_ns, now.mono_ns, body)]
+        return [Draft(Stream.HEALTH, BOX_SOURCE, from_ns, now.mono_ns, self.health(now.mono_ns))]
 
     def _check(self, now: Stamp) -> list[AlarmChange]:
         before = self._oom_kills
@@ -120,28 +122,28 @@ class BoxMonitor:
 
     # -- when somebody asks ------------------------------------------------------------------------
 
-    def body(self, now_ns: int) -> dict[str, Any]:
-        """A health record: the fields of edge.health.fields, but for those that nobody knows."""
-        devices = self._sources.devices()
-        found: dict[str, Any] = {
-            "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
-            "reboot_cause": str(self._facts.reboot.cause),
-            "clock_synchronised": self._tq.is_synchronised,
-            **self._queue,
-            **self._sources.link(),
-            **self._sources.losses(),
-            "device_error_ratio": self._ratios() or None,
-            "reads": sum(reads for reads, _ in devices.values()),
-            "errors": sum(errors for _, errors in devices.values()),
-            **self._of_the_card(),
-            **_of_the_board(self._readings.vitals),
-            "throttled_seen": None
-            if self._readings.vitals.throttled is None
-            else sorted(self._seen),
-            **_of_the_log(self._sources.log()),
-            "alarms": list(self.alarms.on),
-        }
-        return {key: found[key] for key in BY_KEY if found.get(key) is not None}
+    def health(self, now_ns: int) -> Health:
+        """A health record, as of now but for the outbox: that was asked at the last sample."""
+        devices, vitals = self._sources.devices(), self._readings.vitals
+        own = Health(
+            uptime_s=round((now_ns - self._started_ns) / 1e9, 1),
+            reboot_cause=cast("RebootCause", str(self._facts.reboot.cause)),
+            clock_synchronised=self._tq.is_synchronised,
+            device_error_ratio=self._ratios() or UNSET,
+            reads=sum(reads for reads, _ in devices.values()),
+            errors=sum(errors for _, errors in devices.values()),
+            throttled_seen=UNSET if vitals.throttled is None else sorted(self._seen),
+            alarms=list(self.alarms.on),
+        )
+        return _joined(
+            own,
+            self._queue,
+            self._sources.link(),
+            self._sources.losses(),
+            self._card(),
+            vitals.health(),
+            _log(self._sources.log()),
+        )
 
     @property
     def synced_ns(self) -> int:
@@ -156,7 +158,7 @@ class BoxMonitor:
             "serial": facts.board.serial,
             "start": {"cause": str(facts.reboot.cause), "text": facts.reboot.text},
             "alarms": self.alarms.snapshot(),
-            "health": self.body(now_ns),
+            "health": self.health(now_ns),
         }
 
     def metrics(self, now_ns: int) -> str:
@@ -164,47 +166,48 @@ class BoxMonitor:
         facts = {"site": self._facts.site, "gateway": self._facts.gateway}
         if self._facts.board.model:
             facts["model"] = self._facts.board.model
-        return render(families(self.body(now_ns), facts))
+        return render(families(body_map(self.health(now_ns)), facts))
 
     def _ratios(self) -> dict[str, float]:
-        known = {name: rate.ratio for name, rate in self._rates.rates().items()}
+        rates = {name: rate.ratio for name, rate in self._rates.rates().items()}
         worst = sorted(
-            ((ratio, name) for name, ratio in known.items() if ratio is not None),
+            ((ratio, name) for name, ratio in rates.items() if ratio is not None),
             key=lambda each: -each[0],
         )
         return {name: round(ratio, 4) for ratio, name in worst[:DEVICES_LIMIT]}
 
-    def _of_the_card(self) -> dict[str, object]:
+    def _card(self) -> Health:
         readings, flash = self._readings, self._flash
         disk_day, own_day, years = flash.disk_day(), flash.own_day(), flash.years()
-        return {
-            "flash_written_mb_day": None if disk_day is None else round(disk_day / 1e6, 2),
-            "flash_own_mb_day": None if own_day is None else round(own_day / 1e6, 2),
-            "card_life_years": None if years is None else round(years, 1),
-            "card_endurance_tb": None if years is None else flash.endurance_tb,
-            "card_life_used": readings.wear.life_used,
-            "card_pre_eol": readings.wear.pre_eol,
-            "filesystem_errors": readings.filesystem_errors,
-            "read_only": readings.read_only,
-            "disk_free_bytes": None if readings.space is None else readings.space.free,
-            "disk_total_bytes": None if readings.space is None else readings.space.total,
-        }
+        return Health(
+            flash_written_mb_day=UNSET if disk_day is None else round(disk_day / 1e6, 2),
+            flash_own_mb_day=UNSET if own_day is None else round(own_day / 1e6, 2),
+            card_life_years=UNSET if years is None else round(years, 1),
+            card_endurance_tb=UNSET if years is None else flash.endurance_tb,
+            card_life_used=known(readings.wear.life_used),
+            card_pre_eol=known(readings.wear.pre_eol),
+            filesystem_errors=known(readings.filesystem_errors),
+            read_only=known(readings.read_only),
+            disk_free_bytes=UNSET if readings.space is None else readings.space.free,
+            disk_total_bytes=UNSET if readings.space is None else readings.space.total,
+        )
 
 
-def _of_the_board(vitals: Vitals) -> dict[str, object]:
-    known = {each.name: getattr(vitals, each.name) for each in fields(vitals)}
-    return known | {"throttled": None if vitals.throttled is None else list(vitals.throttled)}
-
-
-def _of_the_log(log: LogCounts | None) -> Numbers:
+def _log(log: LogCounts | None) -> Health:
     if log is None:
-        return {}
-    return {"log_lines": log.lines, "log_suppressed": log.suppressed, "log_bytes": log.bytes}
+        return Health()
+    return Health(log_lines=log.lines, log_suppressed=log.suppressed, log_bytes=log.bytes)
+
+
+def _joined(*parts: Health) -> Health:
+    """No two of them fill the same field."""
+    filled = (pair for part in parts for pair in asdict(part).items())
+    return Health(**{name: value for name, value in filled if value is not UNSET})
 
 
 def _event(now_ns: int, change: AlarmChange) -> Draft:
     body = BoardEvent(
-        condition=cast("BoardCondition", change.word),
+        condition=change.word,
         state="on" if change.on else "off",
         text=change.text,
     )

@@ -18,7 +18,6 @@ from edge.acquire.stage import Stage
 from edge.config import Site
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.datasaver import DataSaver
-from edge.gateway.healthsources import queue_fields
 from edge.gateway.ingest import Ingest
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.scantargets import site_targets
@@ -120,7 +119,7 @@ async def outbox_status(outbox: CountedOutbox, clock: SystemClock) -> dict[str, 
     except TimeoutError:
         return None
     boot, now_ns = outbox.epoch.boot, clock.now().mono_ns
-    age_s = queue_fields(counts, boot, now_ns)["queue_age_s"]
+    age_s = counts.oldest_age_s(boot, now_ns)
     return {**dataclasses.asdict(counts), **details, "boot": boot, "age_s": age_s}
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec import UNSET
+
 from edge.health.kernelfiles import (
     ROOT,
     matching_files,
@@ -23,8 +25,12 @@ from edge.health.kernelfiles import (
     read_table,
     read_text,
 )
+from edge.wire.contract.body import known
+from edge.wire.contract.health import Health, Throttle
 
-THROTTLE_BITS: Final = ("undervoltage", "frequency_capped", "throttled", "soft_temperature_limit")
+THROTTLE_BITS: Final[tuple[Throttle, ...]] = (
+    "undervoltage", "frequency_capped", "throttled", "soft_temperature_limit",
+)  # fmt: skip
 MEMORY: Final = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")
 THROTTLE_FILES: Final = (
     "sys/devices/platform/soc*/*firmware/get_throttled",  # soc/soc:firmware on all but the newest
@@ -54,9 +60,24 @@ class Vitals:
     rss_bytes: int | None = None
     oom_kills: int | None = None  # of all processes, since the boot
     memory_high: int | None = None  # how often this unit was held back at MemoryHigh
-    throttled: tuple[str, ...] | None = None
-    seen: tuple[str, ...] | None = None
+    throttled: tuple[Throttle, ...] | None = None
+    seen: tuple[Throttle, ...] | None = None
     undervoltage: bool | None = None
+
+    def health(self) -> Health:
+        """What a health record says of it; an alarm says whether the voltage is too low."""
+        return Health(
+            cpu_temperature=known(self.cpu_temperature),
+            cpu_frequency_hz=known(self.cpu_frequency_hz),
+            load_1min=known(self.load_1min),
+            memory_available_bytes=known(self.memory_available_bytes),
+            memory_total_bytes=known(self.memory_total_bytes),
+            swap_used_bytes=known(self.swap_used_bytes),
+            rss_bytes=known(self.rss_bytes),
+            oom_kills=known(self.oom_kills),
+            memory_high=known(self.memory_high),
+            throttled=UNSET if self.throttled is None else list(self.throttled),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +157,7 @@ def read_space(folder: Path) -> Space | None:
     return Space(found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
 
 
-def _bit_words(word: int) -> tuple[str, ...]:
+def _bit_words(word: int) -> tuple[Throttle, ...]:
     return tuple(name for bit, name in enumerate(THROTTLE_BITS) if word >> bit & 1)
 
 

@@ -15,9 +15,10 @@ from edge.health.countergrowth import HOUR_NS
 from edge.health.flash import Wear, disk_bytes_written, own_written, read_wear
 from edge.health.kernelfiles import ROOT
 from edge.health.mounts import MountedDisk, disk_of, filesystem_errors, mount_of
+from edge.wire.contract.health import BoardCondition
 
 HOLD_NS: Final = 600_000_000_000
-ALARM_WORDS: Final = (
+ALARM_WORDS: Final[tuple[BoardCondition, ...]] = (
     "undervoltage",
     "throttled",
     "hot",
@@ -78,7 +79,7 @@ class AlarmFinding:
 class AlarmChange:
     """An alarm has gone on or off."""
 
-    word: str
+    word: BoardCondition
     on: bool
     text: str
 
@@ -97,14 +98,14 @@ class BoxAlarms:
     """Which alarms are on, and since when each is well."""
 
     def __init__(self) -> None:
-        self._on: dict[str, str] = {}  # and what was said
-        self._well_ns: dict[str, int] = {}
+        self._on: dict[BoardCondition, str] = {}  # and what was said
+        self._well_ns: dict[BoardCondition, int] = {}
 
     def __contains__(self, word: object) -> bool:
         return word in self._on
 
     @property
-    def on(self) -> tuple[str, ...]:
+    def on(self) -> tuple[BoardCondition, ...]:
         return tuple(word for word in ALARM_WORDS if word in self._on)
 
     def restore(self, state: object) -> None:
@@ -113,11 +114,13 @@ class BoxAlarms:
         if isinstance(state, Mapping):
             self._on.update({word: str(state[word]) for word in ALARM_WORDS if word in state})
 
-    def snapshot(self) -> dict[str, str]:
+    def snapshot(self) -> dict[BoardCondition, str]:
         """What is on, with its sentence: for records, and for `restore` of the next process."""
         return dict(self._on)
 
-    def see(self, mono_ns: int, findings: Mapping[str, AlarmFinding]) -> Iterator[AlarmChange]:
+    def see(
+        self, mono_ns: int, findings: Mapping[BoardCondition, AlarmFinding]
+    ) -> Iterator[AlarmChange]:
         """What turns. Each word at most once in HOLD_NS and back."""
         for word, finding in findings.items():
             if finding.wrong is None:
@@ -142,7 +145,7 @@ def alarm_findings(
     card_years: float | None,
     unsynced_ns: int,
     log_flood: str | None,
-) -> dict[str, AlarmFinding]:
+) -> dict[BoardCondition, AlarmFinding]:
     """What the box's alarms should be. `card_years` is None until it is worth believing."""
     vitals, room = readings.vitals, readings.space
     now = vitals.throttled

@@ -8,17 +8,23 @@ nothing like it. Endurance: FAILURES.md section 7, 0.4 to 1 TB of host writes fo
 of 32 GB: an assumption, and reported as one.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from edge.health.countergrowth import HOUR_NS, CounterGrowth
 from edge.health.kernelfiles import ROOT, parse_number, read_number, read_table, read_text
+from edge.wire.contract.health import PreEol
 
 SECTOR: Final = 512
 ENDURANCE_TB: Final = 0.4  # host writes; 1 TB = 10**12 bytes
 YEAR_DAYS: Final = 365.25
-PRE_EOL: Final = {1: "normal", 2: "warning", 3: "urgent"}  # 80 % and 90 % of spare blocks are gone
+PRE_EOL: Final[Mapping[int, PreEol]] = {
+    1: "normal",
+    2: "warning",
+    3: "urgent",
+}  # 80 % and 90 % of spare blocks are gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,7 @@ class Wear:
     """What an eMMC says: the used part of its life (0..1, the step's upper end), and a word."""
 
     life_used: float | None = None
-    pre_eol: str | None = None
+    pre_eol: PreEol | None = None
 
 
 def disk_bytes_written(disk: str, root: Path = ROOT) -> int | None:

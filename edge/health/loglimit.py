@@ -91,7 +91,9 @@ class LogLimit(logging.Filter):
                     self._cost, key=lambda key: self._cost[key], default=(LOGGER, "")
                 )
                 flood = f"{name}: {printable(template)}"
-            return LogCounts(self._lines, self._bytes, self._suppressed, flood)
+            return LogCounts(
+                lines=self._lines, bytes=self._bytes, suppressed=self._suppressed, flood=flood
+            )
 
     def _passes(self, key: tuple[str, str], level: int, size: int, now_ns: int) -> bool:
         kind = self._kinds.get(key)

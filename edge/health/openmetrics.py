@@ -65,7 +65,7 @@ def families(body: Mapping[str, Any], about: Mapping[str, str]) -> list[Family]:
 
 
 def _family(field: Field, value: Any) -> Family:
-    name = field.metric or field.key
+    name = field.metric
     match field.kind:
         case "word":
             return Family(name, "info", field.help, [({"word": str(value)}, 1.0)])
@@ -74,7 +74,7 @@ def _family(field: Field, value: Any) -> Family:
             return Family(name, "gauge", field.help, samples)
         case "ratios":
             samples = [({"device": str(name)}, float(ratio)) for name, ratio in value.items()]
-            return Family(name, "gauge", field.help, samples, field.unit)
+            return Family(name, "gauge", field.help, samples)
         case kind:
             # scaled: 12 digits, so that 86.4 MB a day are 1000 bytes a second
             number = value if field.scale == 1 else float(f"{value * field.scale:.12g}")

@@ -12,11 +12,11 @@ from edge.outbox.outboxinspector import (
     QuarantinedFile,
     inspect_outbox,
 )
+from edge.outbox.outboxstats import OutboxCounts
 from edge.outbox.rowformat import (
     ClockMark,
     Epoch,
     OpenReport,
-    OutboxCounts,
     PastState,
     PreviousStart,
     StoredRecord,

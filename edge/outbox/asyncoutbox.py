@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 from edge.core import Draft, StoredState
 from edge.outbox.downsample import MergeBodies
 from edge.outbox.outbox import BALLAST_BYTES, NO_OWNER_STATES, Outbox, OwnerStates
-from edge.outbox.rowformat import ClockMark, Epoch, OutboxCounts, StoredRecord
+from edge.outbox.outboxstats import OutboxCounts
+from edge.outbox.rowformat import ClockMark, Epoch, StoredRecord
 from edge.outbox.rowsearch import RowSearch
 
 T = TypeVar("T")

@@ -35,13 +35,12 @@ from edge.outbox.memoryoutbox import OwnerStates as OwnerStates
 from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, list_losses
-from edge.outbox.outboxstats import OutboxStats
+from edge.outbox.outboxstats import OutboxCounts, OutboxStats
 from edge.outbox.rowformat import (
     MAX_BODY,
     ClockMark,
     DamagedRowError,
     Epoch,
-    OutboxCounts,
     OutboxRow,
     StoredRecord,
     pack_body,

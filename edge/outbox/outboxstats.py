@@ -2,8 +2,11 @@
 without reading them: a week of them is half a gigabyte.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import UNSET
 
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import Downsampler
@@ -19,8 +22,10 @@ from edge.outbox.eviction import (
 from edge.outbox.failover import FailoverStorage
 from edge.outbox.mergeable import RowRanges, is_open_ended
 from edge.outbox.outboxfolder import foreign_bytes, list_foreign
-from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxCounts, OutboxRow
+from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxRow
 from edge.outbox.storefiles import quarantine_usage
+from edge.wire.contract.body import known
+from edge.wire.contract.health import Health
 
 STARTS_LIMIT: Final = 64  # that are looked at; with more of them it says too little
 
@@ -47,6 +52,60 @@ def _outermost_row(disk: DiskOutbox, first: int, last: int, order: str) -> int |
         (first, last),
     )
     return found[0][0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxCounts:
+    """How full the outbox is. `streams` counts rows; `size` is the bytes of database, log and
+    quarantine, which `limit` bounds. Sums are since the start."""
+
+    rows: int = 0
+    streams: Mapping[str, int] = field(default_factory=dict)
+    size: int = 0
+    limit: int = 0
+    oldest: tuple[int, int] | None = None  # boot and monotonic ns of the oldest row
+    confirmed: int = 0  # of `rows`: they have arrived, and go with the next commit
+    dropped: int = 0
+    damaged: int = 0
+    dead_letters: int = 0
+    quarantined: int = 0
+    foreign_files: list[str] = field(
+        default_factory=list
+    )  # databases of another version of this program
+    in_memory: str | None = None  # why nothing is written to disk
+    commits: int = 0
+    bytes_in: int = 0  # of the bodies of all records that were taken
+    downsampled: int = 0  # rows that were merged into others
+    wal: int = 0  # bytes of the log, as it is on disk
+    ballast: int = 0  # bytes set aside for a full disk, outside of `limit`
+    # seconds until there is no more room, at the rate of the last hour and with nothing leaving;
+    # with downsampling; None: not known yet, or never
+    forecast_s: float | None = None
+    forecast_downsampled_s: float | None = None
+
+    def oldest_age_s(self, boot: int, now_ns: int) -> float | None:
+        """Of the oldest row. One of another boot has an age that nobody knows here."""
+        if self.oldest is None or self.oldest[0] != boot:
+            return None
+        return round(max(0, now_ns - self.oldest[1]) / 1e9, 1)
+
+    def health(self, boot: int, now_ns: int) -> Health:
+        """What a health record says of it."""
+        forecast_s, downsampled_s = self.forecast_s, self.forecast_downsampled_s
+        return Health(
+            queue_rows=self.rows,
+            queue_bytes=self.size,
+            queue_limit_bytes=self.limit,
+            queue_age_s=known(self.oldest_age_s(boot, now_ns)),
+            queue_forecast_s=UNSET if forecast_s is None else round(forecast_s),
+            queue_forecast_downsampled_s=UNSET if downsampled_s is None else round(downsampled_s),
+            dropped=self.dropped,
+            downsampled=self.downsampled,
+            damaged=self.damaged,
+            dead_letters=self.dead_letters,
+            quarantined=self.quarantined,
+            in_memory=self.in_memory is not None,
+        )
 
 
 class OutboxStats:

@@ -8,7 +8,7 @@ only if it is long, to spare the card.
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import copysign
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
@@ -173,36 +173,6 @@ class OpenReport:
     foreign: str | None = None
     newer: bool = False
     log: LogTail = "whole"
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxCounts:
-    """How full the outbox is. `streams` counts rows; `size` is the bytes of database, log and
-    quarantine, which `limit` bounds. Sums are since the start."""
-
-    rows: int = 0
-    streams: Mapping[str, int] = field(default_factory=dict)
-    size: int = 0
-    limit: int = 0
-    oldest: tuple[int, int] | None = None  # boot and monotonic ns of the oldest row
-    confirmed: int = 0  # of `rows`: they have arrived, and go with the next commit
-    dropped: int = 0
-    damaged: int = 0
-    dead_letters: int = 0
-    quarantined: int = 0
-    foreign_files: list[str] = field(
-        default_factory=list
-    )  # databases of another version of this program
-    in_memory: str | None = None  # why nothing is written to disk
-    commits: int = 0
-    bytes_in: int = 0  # of the bodies of all records that were taken
-    downsampled: int = 0  # rows that were merged into others
-    wal: int = 0  # bytes of the log, as it is on disk
-    ballast: int = 0  # bytes set aside for a full disk, outside of `limit`
-    # seconds until there is no more room, at the rate of the last hour and with nothing leaving;
-    # with downsampling; None: not known yet, or never
-    forecast_s: float | None = None
-    forecast_downsampled_s: float | None = None
 
 
 class OutboxRow(NamedTuple):

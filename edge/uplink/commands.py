@@ -158,7 +158,7 @@ class InboundQueue:
             self._waiting.append(message)
             self._bytes = size
         else:
-            self._counts.strange += 1
+            self._counts.malformed_messages += 1
 
     async def work(self, now_ns: int) -> list[CommandAnswer]:
         """Look at what has come; the answers that are to be sent."""
@@ -167,7 +167,7 @@ class InboundQueue:
             try:
                 answer = await self._handle(message, now_ns)
             except WireError as error:
-                self._counts.strange += 1
+                self._counts.malformed_messages += 1
                 LOG.debug("%s: %s", message.topic, error)
                 continue
             if answer is not None:
@@ -186,11 +186,11 @@ class InboundQueue:
             before = self._commands.refused
             answer = await self._commands.take(verb, message.payload, message.retain, now_ns)
             if self._commands.refused != before:
-                self._counts.strange += 1
+                self._counts.malformed_messages += 1
                 LOG.warning("a command on %s was refused", topic)
             return answer
         else:
-            self._counts.strange += 1
+            self._counts.malformed_messages += 1
         return None
 
     def _taken(self) -> Iterator[ArrivedLike]:

@@ -82,24 +82,24 @@ class ImpossibleTransitionError(RuntimeError):
 
 @dataclass(slots=True)
 class UplinkCounters:
-    """Of rows: how often each thing happened to one, since the start. Retained messages are not
-    counted as records."""
+    """How often each thing happened, since the start. `Health` (`edge/wire/contract/health.py`) has
+    fields of the same names and says what they mean. Retained messages are not records."""
 
     sent: int = 0
     confirmed: int = 0
-    redelivered: int = 0  # of the sent: they may have been sent before
-    backfilled: int = 0  # of the sent: from the backlog
-    no_subscribers: int = 0  # taken by a broker at which nobody listens
+    sent_redelivered: int = 0
+    sent_backfilled: int = 0
+    no_subscribers: int = 0
     refused: int = 0
-    dead_letters: int = 0
-    unacknowledged: int = 0  # unacknowledged when a connection ended
+    dead_letters: int = 0  # told by the outbox, which keeps them
+    unacknowledged: int = 0
     receipts: int = 0  # messages
-    receipts_unknown: int = 0  # numbers in receipts that nothing waits for
-    receipts_overdue: int = 0  # rows whose receipt did not come in time
+    receipts_unknown: int = 0  # numbers
+    receipts_overdue: int = 0
     commands: int = 0
-    strange: int = 0  # messages to us that are not what they should be
+    malformed_messages: int = 0
     connections: int = 0
-    failures: int = 0  # attempts to connect
+    connection_failures: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -218,8 +218,8 @@ class RowTable:
         self._handed.add(entry.row)
         self._handed.coarsen(HANDED_RANGES)
         self.counts.sent += 1
-        self.counts.redelivered += redelivered
-        self.counts.backfilled += backfilled
+        self.counts.sent_redelivered += redelivered
+        self.counts.sent_backfilled += backfilled
         return entry
 
     def hold(self, row: int) -> None:

@@ -208,7 +208,7 @@ class Sender:
     def _failed(
         self, broker: Broker, error: Exception, reported: set[str], code: int | None
     ) -> None:
-        self.counts.failures += 1
+        self.counts.connection_failures += 1
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
         self.connection.failure = str(error)

@@ -86,8 +86,8 @@ async def main(words: dict[str, Any]) -> None:
                     {
                         "at_ns": time.monotonic_ns(),
                         "confirmed": counts.confirmed,
-                        "backfilled": counts.backfilled,
-                        "redelivered": counts.redelivered,
+                        "backfilled": counts.sent_backfilled,
+                        "redelivered": counts.sent_redelivered,
                         "cpu_s": time.process_time(),
                     }
                 ),

@@ -7,12 +7,13 @@ from typing import Final
 
 from edge.core import Draft, Stamp
 from edge.gateway.boxmonitor import CHECK_NS, BoxFacts, BoxMonitor
-from edge.gateway.healthsources import HealthSources, Numbers, queue_fields
+from edge.gateway.healthsources import HealthSources
 from edge.health.board import Board, Space
 from edge.health.boxalarms import BoxReadings, read_box
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts
+from edge.wire.contract.health import Health
 from tests.kit.clock import NTP
 from tests.kit.kerneltrees import pi
 
@@ -28,10 +29,9 @@ def box(folder: Path) -> list[Draft]:
 async def _box(root: Path) -> list[Draft]:
     reads = 0
 
-    async def queue() -> Numbers:
-        return queue_fields(
-            OutboxCounts(rows=4, size=40_960, limit=1 << 24, oldest=(7, 0)), 7, 60 * CHECK_NS
-        )
+    async def queue() -> Health:
+        counts = OutboxCounts(rows=4, size=40_960, limit=1 << 24, oldest=(7, 0))
+        return counts.health(7, 60 * CHECK_NS)
 
     def devices() -> Mapping[str, tuple[int, int]]:
         return {"hut_air": (reads, reads // 50), "main_meter": (reads, 0)}
@@ -49,9 +49,9 @@ async def _box(root: Path) -> list[Draft]:
         reboot=Reboot(Cause.POWER, "The power was cut."),
         board=Board("Raspberry Pi Zero 2 W Rev 1.0", "00000000deadbeef"),
     )
-    link = {"connected": True, "connections": 1, "sent": 812, "confirmed": 808, "refused": 0}
+    link = Health(connected=True, connections=1, sent=812, confirmed=808, refused=0)
     sources = HealthSources(
-        queue, devices, lambda: link, lambda: {"stage_overflow": 0, "bus_restarts": 0},
+        queue, devices, lambda: link, lambda: Health(stage_overflow=0, bus_restarts=0),
         lambda: LogCounts(31, 3122, 0, None),
     )  # fmt: skip
     monitor = BoxMonitor(about, sources, root, Stamp(0, 0, NTP), read_box=seen)

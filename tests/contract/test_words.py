@@ -7,8 +7,10 @@ from typing import get_args
 
 import pytest
 
+from edge.health.board import THROTTLE_BITS
 from edge.health.boxalarms import ALARM_WORDS
 from edge.health.fields import FIELDS
+from edge.health.flash import PRE_EOL
 from edge.health.reboot import Cause
 from edge.infer.cause import CAUSE_TEXTS
 from edge.infer.loops.loopflag import FAULTS
@@ -21,7 +23,7 @@ from edge.wire.contract.bay import BayHealth
 from edge.wire.contract.boxevent import BOX_EVENTS
 from edge.wire.contract.catalogue import BY_NAME, EVENTS, MESSAGES
 from edge.wire.contract.event import SITE_EVENTS, Event, Switch
-from edge.wire.contract.health import Health
+from edge.wire.contract.health import BoardCondition, PreEol, RebootCause, Throttle
 from edge.wire.contract.schemas import schema_of
 from edge.wire.contract.terms import Fault, LoopFault
 from edge.wire.contract.traffic import LaneHealth
@@ -48,12 +50,13 @@ def test_the_closed_lists_are_those_of_the_code() -> None:
     } == set(CONTACT_TEXTS)
 
 
-def test_health_is_declared_as_it_is_measured() -> None:
-    declared = {*Health.__struct_encode_fields__}
-    assert {field.key for field in FIELDS} == declared
+def test_the_words_of_health_are_those_of_the_code() -> None:
+    assert get_args(Throttle) == THROTTLE_BITS
+    assert get_args(PreEol) == tuple(PRE_EOL.values())
+    assert get_args(BoardCondition) == ALARM_WORDS
+    assert get_args(RebootCause) == tuple(str(cause) for cause in Cause)
     for field in FIELDS:
-        among = words("health", "Health", field.key)
-        assert among == set(field.among), field.key
+        assert words("health", "Health", field.key) == set(field.among), field.key
     assert words("event", "Board", "condition") == set(ALARM_WORDS)
     assert words("event", "Start", "reason") == {str(cause) for cause in Cause}
 

@@ -173,7 +173,7 @@ async def test_commands_that_are_refused_are_counted_where_people_look(
             data = encode_command(GW, of, id_, {}).data
             await city.publish(f"{TOPICS.down}/cmd/status", data, qos=1, retain=retain)
         await until(lambda: counts.commands == 3 and gateway.sender._inbound._commands.refused == 2)
-        assert counts.strange == 2
+        assert counts.malformed_messages == 2
 
 
 async def test_a_gateway_that_subscribes_to_everything_sees_nothing_of_others(

@@ -96,7 +96,7 @@ async def test_a_certificate_that_does_not_count_is_refused_and_another_one_send
         gateway.connect()
         for turn in range(1, 4):
             await gateway.commit(drafts(turn * 10, 10))
-            await until(lambda turn=turn: gateway.sender.counts.failures >= turn)  # type: ignore[misc]
+            await until(lambda turn=turn: gateway.sender.counts.connection_failures >= turn)  # type: ignore[misc]
         assert (gateway.sender.counts.connections, gateway.sender.counts.sent) == (0, 0)
         assert (await gateway.writer.counts()).rows == 30
         await gateway.disconnect()
@@ -122,7 +122,7 @@ async def test_a_list_of_revoked_ones_that_has_ended_locks_all_out_and_life_goes
         async with box(folder, place) as gateway:
             gateway.connect()
             await gateway.commit(drafts(0, 5))
-            await until(lambda: gateway.sender.counts.failures >= 1)
+            await until(lambda: gateway.sender.counts.connection_failures >= 1)
             await gateway.commit(drafts(5, 5))
             assert gateway.sender.counts.connections == 0
             assert (await gateway.writer.counts()).rows == 10

@@ -63,7 +63,7 @@ async def test_a_server_of_another_authority_is_told_nothing(
     async with box(tmp_path, place) as gateway:
         await gateway.commit(drafts(0, 20))
         gateway.connect()
-        await until(lambda: gateway.sender.counts.failures >= 3)
+        await until(lambda: gateway.sender.counts.connection_failures >= 3)
         assert middle.knocks >= 3
         assert (gateway.sender.counts.sent, gateway.sender.counts.connections) == (0, 0)
         assert (await gateway.writer.counts()).rows == 20, "they wait"
@@ -82,6 +82,6 @@ async def test_a_server_of_another_authority_is_an_alarm(tmp_path: Path) -> None
     assert middle.server is not None
     async with box(tmp_path, place) as gateway:
         gateway.connect()
-        await until(lambda: gateway.sender.counts.failures >= 3)
+        await until(lambda: gateway.sender.counts.connection_failures >= 3)
         middle.server.close()
         assert [kind for kind, _ in gateway.alarms] == ["untrusted"], "once"

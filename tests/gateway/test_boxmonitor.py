@@ -1,29 +1,26 @@
 """The box observes itself: records, alarms and numbers, in virtual time."""
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from edge.core import Draft, Stamp, Stream, TimeQuality
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
-from edge.gateway.healthsources import (
-    LINK_FIELDS,
-    HealthSources,
-    Numbers,
-    link_fields,
-    queue_fields,
-)
+from edge.gateway.healthsources import HealthSources, link_health
 from edge.health.board import Board, Space, Vitals
 from edge.health.boxalarms import BoxReadings
-from edge.health.fields import BY_KEY
 from edge.health.flash import Wear
 from edge.health.loglimit import LogCounts
 from edge.health.reboot import Cause, Reboot
 from edge.outbox import OutboxCounts
 from edge.uplink.rowtable import UplinkCounters
+from edge.wire.contract.body import body_map
+from edge.wire.contract.health import Health
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE, NTP, RTC
 
@@ -53,23 +50,26 @@ class MonitoredGateway:
         self.log = LogCounts(3, 200, 1, None)
         self.devices: dict[str, tuple[int, int]] = {"hut_air": (0, 0), "meter": (0, 0)}
         self.active: list[Draft] = []
-        self.queue: Numbers = queue_fields(OutboxCounts(rows=4, size=9, limit=99), 7, 0)
+        self.queue = OutboxCounts(rows=4, size=9, limit=99).health(7, 0)
         about = BoxFacts(
             "junction", "gw-1", Reboot(Cause.POWER, "The power was cut."), Board("Pi", "00ff")
         )
         sources = HealthSources(
             self._queue,
             lambda: self.devices,
-            lambda: {"connected": True, "sent": 12, "nobody knows this": 1},
-            lambda: {"stage_overflow": 0, "bus_restarts": None},
+            lambda: Health(connected=True, sent=12),
+            lambda: Health(stage_overflow=0),
             lambda: self.log,
         )
         self.box_monitor = BoxMonitor(
             about, sources, Path("/"), self.now, health_s, read_box=lambda _: self.look
         )
 
-    async def _queue(self) -> Numbers:
+    async def _queue(self) -> Health:
         return self.queue
+
+    def body(self) -> Mapping[str, Any]:
+        return body_map(self.box_monitor.health(self.mono_ns))
 
     @property
     def now(self) -> Stamp:
@@ -131,8 +131,7 @@ async def test_a_record_holds_what_is_known_and_nothing_else() -> None:
         box.devices = {"hut_air": (minute * 60, minute * 15), "meter": (minute * 60, 0)}
         await box.run(1, write=100_000)
     await box.run(10, write=100_000)
-    body = box.box_monitor.body(box.mono_ns)
-    assert set(body) <= set(BY_KEY)
+    body = box.body()
     assert body["device_error_ratio"] == {"hut_air": 0.25, "meter": 0.0}
     assert body["flash_written_mb_day"] == 288.0
     assert body["card_life_years"] == 3.8
@@ -154,7 +153,7 @@ async def test_of_very_many_devices_the_worst_are_told() -> None:
     await box.run(1)
     box.devices = {f"meter_{n}": (100, n) for n in range(100)}
     await box.run(10)
-    ratios = box.box_monitor.body(box.mono_ns)["device_error_ratio"]
+    ratios = box.body()["device_error_ratio"]
     assert list(ratios.values()) == [n / 100 for n in range(99, 35, -1)]
 
 
@@ -162,7 +161,7 @@ async def test_a_board_that_tells_nothing_makes_a_short_record() -> None:
     box = MonitoredGateway()
     box.look = BoxReadings()
     await box.run(20)
-    body = box.box_monitor.body(box.mono_ns)
+    body = box.body()
     assert not {"cpu_temperature", "throttled", "read_only", "disk_free_bytes"} & set(body)
     assert box.box_monitor.metrics(box.mono_ns).endswith("# EOF\n")
 
@@ -175,11 +174,11 @@ async def test_an_alarm_goes_on_and_off_and_stands_in_the_record() -> None:
     assert as_read(draft)["condition"] == "undervoltage"
     assert as_read(draft)["state"] == "on"
     assert "power supply" in as_read(draft)["text"]
-    assert box.box_monitor.body(box.mono_ns)["alarms"] == ["undervoltage"]
+    assert box.body()["alarms"] == ["undervoltage"]
     box.vital(undervoltage=False, throttled=())
     assert conditions(await box.run(9)) == []
     assert conditions(await box.run(3)) == [("undervoltage", "off")]
-    assert box.box_monitor.body(box.mono_ns)["throttled_seen"] == ["undervoltage"]
+    assert box.body()["throttled_seen"] == ["undervoltage"]
 
 
 async def test_a_supply_that_flaps_makes_few_events() -> None:
@@ -195,7 +194,7 @@ async def test_a_clock_that_is_not_synchronised_is_told_after_an_hour() -> None:
     await box.run(5)
     box.tq = RTC
     assert conditions(await box.run(60)) == []
-    assert box.box_monitor.body(box.mono_ns)["clock_synchronised"] is False
+    assert box.body()["clock_synchronised"] is False
     assert conditions(await box.run(2)) == [("clock_unsynchronised", "on")]
     box.tq = NTP
     assert conditions(await box.run(12)) == [("clock_unsynchronised", "off")]
@@ -238,7 +237,7 @@ async def test_status_and_metrics_say_the_same_as_the_record() -> None:
     status = box.box_monitor.status(box.mono_ns)
     assert status["start"] == {"cause": "power", "text": "The power was cut."}
     assert (status["model"], status["serial"]) == ("Pi", "00ff")
-    assert status["health"] == box.box_monitor.body(box.mono_ns)
+    assert body_map(status["health"]) == box.body()
     lines = box.box_monitor.metrics(box.mono_ns).splitlines()
     assert 'kerbstone_gateway_info{gateway="gw-1",model="Pi",site="junction"} 1' in lines
     assert "kerbstone_queue_rows 4" in lines
@@ -248,29 +247,27 @@ async def test_status_and_metrics_say_the_same_as_the_record() -> None:
 
 def test_the_age_of_the_oldest_row_is_known_within_its_boot() -> None:
     counts = OutboxCounts(rows=1, oldest=(7, 5 * S), in_memory="the disk failed", forecast_s=3600.4)
-    found = queue_fields(counts, 7, 65 * S)
-    assert (found["queue_age_s"], found["queue_forecast_s"], found["in_memory"]) == (
-        60.0,
-        3600,
-        True,
-    )
-    assert found["queue_forecast_downsampled_s"] is None
-    assert queue_fields(counts, 8, 65 * S)["queue_age_s"] is None
+    found = counts.health(7, 65 * S)
+    assert (found.queue_age_s, found.queue_forecast_s, found.in_memory) == (60.0, 3600, True)
+    assert found.queue_forecast_downsampled_s is UNSET
+    assert counts.health(8, 65 * S).queue_age_s is UNSET
+    assert (counts.oldest_age_s(7, 65 * S), counts.oldest_age_s(8, 65 * S)) == (60.0, None)
 
 
-def test_every_count_of_the_parts_has_its_field() -> None:
-    assert set(queue_fields(OutboxCounts(), 7, 0)) <= set(BY_KEY)
-    assert set(link_fields(UplinkCounters(), True)) <= set(BY_KEY)
+def test_each_count_of_the_link_is_told_but_for_what_the_outbox_keeps() -> None:
+    found = body_map(link_health(UplinkCounters(sent_redelivered=2, dead_letters=3), False))
     counted = {each.name for each in fields(UplinkCounters)}
-    assert counted - set(LINK_FIELDS) == {"dead_letters"}  # the outbox has it
-    assert link_fields(UplinkCounters(sent=3, redelivered=2), False)["sent_redelivered"] == 2
+    assert found == {name: 0 for name in counted - {"dead_letters"}} | {
+        "connected": False,
+        "sent_redelivered": 2,
+    }
 
 
 async def test_a_short_period_is_kept() -> None:
     box = MonitoredGateway(health_s=60)
     found = []
     for minute in range(5):
-        box.queue = queue_fields(OutboxCounts(rows=minute), 7, 0)
+        box.queue = OutboxCounts(rows=minute).health(7, 0)
         found += records(await box.run(1))
     assert [as_read(draft)["queue_rows"] for draft in found] == [1, 2, 3, 4]
     assert box.box_monitor.due(box.now) != []
@@ -283,6 +280,6 @@ async def test_a_look_at_this_machine_is_told_as_it_is(tmp_path: Path) -> None:
         box.box_monitor._facts, box.box_monitor._sources, tmp_path, Stamp(0, 0, NONE), 60.0
     )
     await box_monitor.observe(Stamp(30 * S, 0, NONE))
-    body = box_monitor.body(60 * S)
+    body = body_map(box_monitor.health(60 * S))
     assert body["memory_total_bytes"] > body["rss_bytes"] > 0
     assert body["disk_total_bytes"] > 0

@@ -20,7 +20,7 @@ from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.gatewaystatus import StatusSources
-from edge.gateway.healthsources import HealthSources, Numbers, queue_fields
+from edge.gateway.healthsources import HealthSources
 from edge.gateway.ingest import Ingest
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs
@@ -32,6 +32,7 @@ from edge.kernelclock import Discipline
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import make_broker
 from edge.uplink.delivery import ConnectionState
+from edge.wire.contract.health import Health
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.ports import CountedRetained
@@ -119,7 +120,7 @@ class StatusGateway:
         self.buses = BusWorkers(wiring, self.clock, self.ingest, Progress())
         self.monitor = BoxMonitor(
             BoxFacts("quay", "gw-1", Reboot(Cause.POWER, "The power was cut.")),
-            HealthSources(self._queue, dict, lambda: {"sent": 5}),
+            HealthSources(self._queue, dict, lambda: Health(sent=5)),
             folder,
             Stamp(80 * S, 0, NONE),
             read_box=lambda _: BoxReadings(),
@@ -141,9 +142,9 @@ class StatusGateway:
         )
         self.points = wiring.points()
 
-    async def _queue(self) -> Numbers:
+    async def _queue(self) -> Health:
         """What the box monitor counted minutes ago."""
-        return queue_fields(OutboxCounts(rows=1, oldest=(7, 81 * S)), 7, 90 * S)
+        return OutboxCounts(rows=1, oldest=(7, 81 * S)).health(7, 90 * S)
 
     async def verbs(self) -> Mapping[str, ControlVerb]:
         await self.monitor.observe(self.clock.now())

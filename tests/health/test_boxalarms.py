@@ -1,5 +1,6 @@
 """Alarms: on at once, off after a rest, few whatever flaps."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from edge.health.boxalarms import (
 )
 from edge.health.countergrowth import HOUR_NS
 from edge.health.flash import Wear
+from edge.wire.contract.health import BoardCondition
 
 WELL = BoxReadings(
     Vitals(
@@ -39,7 +41,9 @@ WELL = BoxReadings(
 )
 
 
-def seen(look: BoxReadings, was: BoxAlarms | None = None, **other: Any) -> dict[str, AlarmFinding]:
+def seen(
+    look: BoxReadings, was: BoxAlarms | None = None, **other: Any
+) -> Mapping[BoardCondition, AlarmFinding]:
     reported: dict[str, Any] = {
         "oom_kills_before": 0,
         "card_years": 10.0,
@@ -89,7 +93,7 @@ def test_a_box_that_tells_nothing_has_none_and_clears_none() -> None:
     ],
 )
 def test_each_alarm_has_its_reason_and_a_remedy(
-    look: BoxReadings, other: dict[str, Any], word: str
+    look: BoxReadings, other: dict[str, Any], word: BoardCondition
 ) -> None:
     assert wrong(look, **other) == [word]
     assert len(seen(look, **other)[word].text) > 40

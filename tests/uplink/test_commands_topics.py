@@ -50,7 +50,7 @@ async def test_a_retained_receipt_confirms_nothing() -> None:
     """A broker that keeps one would hand it to each start, of rows that were never sent."""
     run = InboundRun()
     await run.take(receipt(retain=True))
-    assert (run.reported, run.counts.strange) == ([], 0)
+    assert (run.reported, run.counts.malformed_messages) == ([], 0)
     await run.take(receipt(retain=False))
     assert run.reported == [([STORED], 42)]
 
@@ -59,7 +59,7 @@ async def test_who_waits_for_no_receipts_asks_for_none_and_believes_none() -> No
     run = InboundRun(receipted=False)
     assert run.inbound.filters == (TOPICS.commands, TOPICS.reconnect_spread)
     await run.take(receipt(retain=False))
-    assert (run.reported, run.counts.strange) == ([], 0)
+    assert (run.reported, run.counts.malformed_messages) == ([], 0)
     assert InboundRun().inbound.filters == (
         TOPICS.receipt,
         TOPICS.commands,
@@ -78,7 +78,7 @@ async def test_what_is_strange_is_counted_each_time_and_what_follows_is_looked_a
         message(f"{TOPICS.down}/cmd/status", command),
         message(TOPICS.reconnect_spread, b'{"v": 1, "spread_s": 3}', retain=True),
     )
-    assert (run.counts.strange, run.counts.commands) == (4, 3)
+    assert (run.counts.malformed_messages, run.counts.commands) == (4, 3)
     assert answers == [{"id": "one", "verb": "status", "ok": True}]
     assert run.spread == [3.0]
 
@@ -87,7 +87,7 @@ async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
     run = InboundRun()
     for _ in range(2):  # room is there again when it was looked at
         await run.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
-    assert (len(run.reported), run.counts.strange) == (2 * QUEUE_MESSAGES, 6)
+    assert (len(run.reported), run.counts.malformed_messages) == (2 * QUEUE_MESSAGES, 6)
     reported = b'{"v": 1, "spread_s": 3}'
     half = message(TOPICS.reconnect_spread, reported.ljust(QUEUE_BYTES // 2), retain=True)
     for _ in range(2):  # an empty one has room where one byte has none
@@ -95,4 +95,4 @@ async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
             half, half, message(TOPICS.reconnect_spread, b" "), message(TOPICS.reconnect_spread)
         )
     assert run.spread == [3.0, 3.0, 0.0] * 2
-    assert run.counts.strange == 6 + 2
+    assert run.counts.malformed_messages == 6 + 2

@@ -144,7 +144,7 @@ async def test_a_receipt_for_what_was_never_sent_is_ignored(
         await city.receipt(epoch, "air", [(1, 1000)])
         await city.receipt(epoch + 1, "energy", [(1, 1000)])
         await city.client.publish(TOPICS.receipt, b"\xff{", qos=1)
-        await until(lambda: gateway.sender.counts.strange == 1)
+        await until(lambda: gateway.sender.counts.malformed_messages == 1)
         await gateway.commit(drafts(0, 3))
         await until(lambda: len(city.got) == 3)
         assert await rows(gateway) == 3

@@ -269,8 +269,8 @@ async def test_each_cause_is_said_once_until_a_connection_succeeds(
         counts = gateway.sender.counts
 
         async def failed(more: int) -> None:
-            before = counts.failures
-            await until(lambda: counts.failures >= before + more)
+            before = counts.connection_failures
+            await until(lambda: counts.connection_failures >= before + more)
 
         gateway.connect()
         await failed(3)

@@ -167,7 +167,7 @@ async def test_what_else_a_broker_announces_gives_nothing_up(
         await gateway.commit(drafts(0, 20))
         gateway.connect()
         counts = gateway.sender.counts
-        await until(lambda: counts.confirmed == 20 or counts.failures >= 3)
+        await until(lambda: counts.confirmed == 20 or counts.connection_failures >= 3)
         assert counts.dead_letters == 0
         assert (await gateway.writer.counts()).rows == 20
         broker.connack_properties = b""

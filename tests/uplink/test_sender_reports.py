@@ -164,7 +164,7 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
     await run.clock.run(3600)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert tried == run.sender.counts.failures > 2
+    assert tried == run.sender.counts.connection_failures > 2
     assert [kind for kind, _ in run.alarms] == kinds, "once"
     assert run.known == known * tried
     assert run.sender.connection.failure == str(error)

@@ -60,7 +60,7 @@ async def test_a_sender_that_is_kept_away_shows_that_it_lives() -> None:
             ),
         )
         task = asyncio.create_task(made.run())
-        await until(lambda: made.counts.failures == 1)
+        await until(lambda: made.counts.connection_failures == 1)
         start_ns = clock.mono_ns
         await clock.run(REFUSED_BACKOFF_S - 1)
         assert broker.connects == 1, "the pause is as long as ever"

@@ -5,12 +5,14 @@ adds the header (`header.py`); `recordtypes.py` joins both for documents and tes
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from msgspec import to_builtins
+from msgspec import UNSET, UnsetType, to_builtins
 
 from edge.core import Body
 from edge.wire.contract.terms import Amount, Steps, WireStruct, Yes, meaning
+
+T = TypeVar("T")
 
 
 class RecordBody(WireStruct, kw_only=True):
@@ -31,6 +33,11 @@ Covers = Annotated[
         " [first, last, step] (decision 11)."
     ),
 ]
+
+
+def known(value: T | None) -> T | UnsetType:
+    """What nobody knows is left out."""
+    return UNSET if value is None else value
 
 
 def body_map(body: Body | Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,9 +1,13 @@
 """Health: the state of the gateway itself, as a record of its own stream.
 
+Each field is declared here and nowhere else, its metric too: `edge/health/fields.py` makes name,
+unit and help of that from it. CONTRIBUTING.md ("Add a metric") has the other steps.
+
 A field that could not be measured is left out, never 0. There may be more fields: which values a
 board reports is not known beforehand.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import UNSET, UnsetType
@@ -26,6 +30,19 @@ BoardCondition = Literal[
 Throttle = Literal[
     "undervoltage", "frequency_capped", "throttled", "soft_temperature_limit"
 ]  # fmt: skip
+PreEol = Literal["normal", "warning", "urgent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What the metric of a field does not have from its declaration. `name` is without a unit."""
+
+    counts: bool = False  # it only grows, from 0 at the start
+    name: str = ""
+    help: str = ""
+
+
+Counter = Annotated[Count, Metric(counts=True)]
 
 
 class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
@@ -34,7 +51,10 @@ class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
     """
 
     uptime_s: Annotated[Amount, meaning("Since the daemon started.", "s")] | UnsetType = UNSET
-    reboot_cause: Annotated[RebootCause, meaning(CAUSE)] | UnsetType = UNSET
+    reboot_cause: (
+        Annotated[RebootCause, meaning(CAUSE), Metric(help="Why the daemon was started.")]
+        | UnsetType
+    ) = UNSET
     clock_synchronised: (
         Annotated[bool, meaning("True while the wall clock follows a time server.")] | UnsetType
     ) = UNSET
@@ -44,7 +64,11 @@ class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
         UNSET
     )
     queue_age_s: (
-        Annotated[Amount, meaning("Age of the oldest waiting record, if it is of this boot.", "s")]
+        Annotated[
+            Amount,
+            meaning("Age of the oldest waiting record, if it is of this boot.", "s"),
+            Metric(help="Age of the oldest waiting record."),
+        ]
         | UnsetType
     ) = UNSET
     queue_forecast_s: (
@@ -54,71 +78,74 @@ class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
     queue_forecast_downsampled_s: (
         Annotated[Amount, meaning("The same, with downsampling.", "s")] | UnsetType
     ) = UNSET
-    dropped: Annotated[Count, meaning("Records that were declared lost.")] | UnsetType = UNSET
+    dropped: Annotated[Counter, meaning("Records that were declared lost.")] | UnsetType = UNSET
     downsampled: (
-        Annotated[Count, meaning("Records that were merged into coarser ones to save room.")]
+        Annotated[Counter, meaning("Records that were merged into coarser ones to save room.")]
         | UnsetType
     ) = UNSET
-    damaged: Annotated[Count, meaning("Records that could not be read back.")] | UnsetType = UNSET
+    damaged: Annotated[Counter, meaning("Records that could not be read back.")] | UnsetType = UNSET
     dead_letters: (
-        Annotated[Count, meaning("Records that the broker refused for good.")] | UnsetType
+        Annotated[Counter, meaning("Records that the broker refused for good.")] | UnsetType
     ) = UNSET
     quarantined: (
-        Annotated[Count, meaning("Files of the outbox that were set aside.")] | UnsetType
+        Annotated[Counter, meaning("Files of the outbox that were set aside.")] | UnsetType
     ) = UNSET
     in_memory: (
         Annotated[bool, meaning("True while records are kept in memory, because the disk failed.")]
         | UnsetType
     ) = UNSET
     connected: Annotated[bool, meaning("True while connected to a broker.")] | UnsetType = UNSET
-    connections: Annotated[Count, meaning("Connections made to a broker.")] | UnsetType = UNSET
-    connection_failures: Annotated[Count, meaning("Failed attempts to connect.")] | UnsetType = (
+    connections: Annotated[Counter, meaning("Connections made to a broker.")] | UnsetType = UNSET
+    connection_failures: Annotated[Counter, meaning("Failed attempts to connect.")] | UnsetType = (
         UNSET
     )
-    sent: Annotated[Count, meaning("Records published.")] | UnsetType = UNSET
+    sent: Annotated[Counter, meaning("Records published.")] | UnsetType = UNSET
     sent_redelivered: (
-        Annotated[Count, meaning("Sent records that may have been sent before.")] | UnsetType
+        Annotated[Counter, meaning("Sent records that may have been sent before.")] | UnsetType
     ) = UNSET
-    sent_backfilled: Annotated[Count, meaning("Sent records from the backlog.")] | UnsetType = UNSET
-    confirmed: Annotated[Count, meaning("Records confirmed.")] | UnsetType = UNSET
-    refused: Annotated[Count, meaning("Records that the broker refused.")] | UnsetType = UNSET
+    sent_backfilled: Annotated[Counter, meaning("Sent records from the backlog.")] | UnsetType = (
+        UNSET
+    )
+    confirmed: Annotated[Counter, meaning("Records confirmed.")] | UnsetType = UNSET
+    refused: Annotated[Counter, meaning("Records that the broker refused.")] | UnsetType = UNSET
     no_subscribers: (
-        Annotated[Count, meaning("Records that had no matching subscriber (reason code 16).")]
+        Annotated[Counter, meaning("Records that had no matching subscriber (reason code 16).")]
         | UnsetType
     ) = UNSET
     unacknowledged: (
-        Annotated[Count, meaning("Records not acknowledged when a connection ended.")] | UnsetType
+        Annotated[Counter, meaning("Records not acknowledged when a connection ended.")] | UnsetType
     ) = UNSET
-    receipts: Annotated[Count, meaning("Receipts from the platform.")] | UnsetType = UNSET
+    receipts: Annotated[Counter, meaning("Receipts from the platform.")] | UnsetType = UNSET
     receipts_unknown: (
-        Annotated[Count, meaning("Numbers in receipts for which no record was waiting.")]
+        Annotated[Counter, meaning("Numbers in receipts for which no record was waiting.")]
         | UnsetType
     ) = UNSET
     receipts_overdue: (
-        Annotated[Count, meaning("Records whose receipt did not arrive in time.")] | UnsetType
+        Annotated[Counter, meaning("Records whose receipt did not arrive in time.")] | UnsetType
     ) = UNSET
-    commands: Annotated[Count, meaning("Commands from the platform.")] | UnsetType = UNSET
+    commands: Annotated[Counter, meaning("Commands from the platform.")] | UnsetType = UNSET
     malformed_messages: (
-        Annotated[Count, meaning("Invalid messages to the gateway.")] | UnsetType
+        Annotated[Counter, meaning("Invalid messages to the gateway.")] | UnsetType
     ) = UNSET
     device_error_ratio: (
         Annotated[
             dict[Name, Share],
             meaning("Share of failed reads in the last hour, by device; the worst 64.", "/"),
+            Metric(help="Share of failed reads in the last hour."),
         ]
         | UnsetType
     ) = UNSET
-    reads: Annotated[Count, meaning("Reads of all devices.")] | UnsetType = UNSET
-    errors: Annotated[Count, meaning("Reads of all devices that failed.")] | UnsetType = UNSET
+    reads: Annotated[Counter, meaning("Reads of all devices.")] | UnsetType = UNSET
+    errors: Annotated[Counter, meaning("Reads of all devices that failed.")] | UnsetType = UNSET
     bus_restarts: (
-        Annotated[Count, meaning("Bus threads that were abandoned and replaced.")] | UnsetType
+        Annotated[Counter, meaning("Bus threads that were abandoned and replaced.")] | UnsetType
     ) = UNSET
     overload_dropped: (
-        Annotated[Count, meaning("Sweeps and edges dropped: the main loop was too busy.")]
+        Annotated[Counter, meaning("Sweeps and edges dropped: the main loop was too busy.")]
         | UnsetType
     ) = UNSET
     stage_overflow: (
-        Annotated[Count, meaning("Entries for which the stage had no room.")] | UnsetType
+        Annotated[Counter, meaning("Entries for which the stage had no room.")] | UnsetType
     ) = UNSET
     flash_written_mb_day: (
         Annotated[Amount, meaning("Written to the disk, all processes, over the last day.", "MB/d")]
@@ -139,7 +166,7 @@ class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
     ) = UNSET
     card_pre_eol: (
         Annotated[
-            Literal["normal", "warning", "urgent"],
+            PreEol,
             meaning("State of its spare blocks, as an eMMC reports it."),
         ]
         | UnsetType
@@ -158,7 +185,12 @@ class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
         Annotated[Count, meaning("Size of the disk of the outbox.", "B")] | UnsetType
     ) = UNSET
     cpu_temperature: (
-        Annotated[float, meaning("Hottest zone of the board.", Quantity.TEMPERATURE)] | UnsetType
+        Annotated[
+            float,
+            meaning("Hottest zone of the board.", Quantity.TEMPERATURE),
+            Metric(help="Hottest zone of the board, in Cel."),
+        ]
+        | UnsetType
     ) = UNSET
     cpu_frequency_hz: (
         Annotated[Amount, meaning("Clock frequency of the first core.", "Hz")] | UnsetType
@@ -169,12 +201,16 @@ class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
     memory_available_bytes: Annotated[Count, meaning("Memory available.", "B")] | UnsetType = UNSET
     memory_total_bytes: Annotated[Count, meaning("Memory of the board.", "B")] | UnsetType = UNSET
     swap_used_bytes: Annotated[Count, meaning("Memory swapped out.", "B")] | UnsetType = UNSET
-    rss_bytes: Annotated[Count, meaning("Memory of the daemon.", "B")] | UnsetType = UNSET
+    rss_bytes: (
+        Annotated[Count, meaning("Memory of the daemon.", "B"), Metric(name="resident_memory")]
+        | UnsetType
+    ) = UNSET
     oom_kills: (
-        Annotated[Count, meaning("Processes killed by the OOM killer since the boot.")] | UnsetType
+        Annotated[Counter, meaning("Processes killed by the OOM killer since the boot.")]
+        | UnsetType
     ) = UNSET
     memory_high: (
-        Annotated[Count, meaning("How often this unit was throttled at its memory limit.")]
+        Annotated[Counter, meaning("How often this unit was throttled at its memory limit.")]
         | UnsetType
     ) = UNSET
     throttled: Annotated[list[Throttle], meaning("Throttling of the board now.")] | UnsetType = (
@@ -184,9 +220,11 @@ class Health(RecordBody, forbid_unknown_fields=False, kw_only=True):
         Annotated[list[Throttle], meaning("Throttling of the board since the daemon started.")]
         | UnsetType
     ) = UNSET
-    log_lines: Annotated[Count, meaning("Lines written to the log.")] | UnsetType = UNSET
-    log_suppressed: Annotated[Count, meaning("Lines suppressed from the log.")] | UnsetType = UNSET
-    log_bytes: Annotated[Count, meaning("Bytes written to the log.", "B")] | UnsetType = UNSET
+    log_lines: Annotated[Counter, meaning("Lines written to the log.")] | UnsetType = UNSET
+    log_suppressed: Annotated[Counter, meaning("Lines suppressed from the log.")] | UnsetType = (
+        UNSET
+    )
+    log_bytes: Annotated[Counter, meaning("Bytes written to the log.", "B")] | UnsetType = UNSET
     alarms: (
         Annotated[list[BoardCondition], meaning("Alarms of the gateway itself that are on.")]
         | UnsetType
