@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from edge.core import AsyncClock, Record, Stamp
+from edge.core.reportlimits import ReportOnce
 from edge.uplink.broker import Broker
 from edge.uplink.commands import CommandHandler, InboundQueue, find_for_resend
 from edge.uplink.delivery import ConnectionState, Delivery
@@ -97,6 +98,7 @@ class Sender:
         self.counts = UplinkCounters()
         self.connection = ConnectionState(clock.now().mono_ns)
         self._broker_log = BrokerLogThrottle(hooks.alarm)
+        self._causes = ReportOnce[str](CAUSES_LOGGED)  # of failures to connect
         rng = random.Random(f"{gw}:{epoch}")
         self._reconnect = ReconnectPolicy(brokers, rng, clock.now().mono_ns)
         waits_ns = None if options.receipt_s is None else int(options.receipt_s * 1e9)
@@ -188,36 +190,29 @@ class Sender:
 
     async def run(self) -> None:
         """Connect, send, connect again; ends only by cancellation, with a goodbye."""
-        reported: set[str] = set()
         while True:
             attempt = self._reconnect.next
             await self._rest_until(attempt.at_ns)
             try:
                 await self._one_connection(attempt.broker)
-                reported.clear()
+                self._causes.forget_all()
                 self._reconnect.ended(self._clock.now().mono_ns)
             except BrokerRefusedError as error:
-                self._failed(attempt.broker, error, reported, error.code)
+                self._failed(attempt.broker, error, error.code)
             except (
                 OSError
             ) as error:  # ConnectionLostError, TimeoutError and ssl.SSLError are among them
-                self._failed(attempt.broker, error, reported, None)
+                self._failed(attempt.broker, error, None)
 
     # -- one connection ----------------------------------------------------------------------------
 
-    def _failed(
-        self, broker: Broker, error: Exception, reported: set[str], code: int | None
-    ) -> None:
+    def _failed(self, broker: Broker, error: Exception, code: int | None) -> None:
         self.counts.failures += 1
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
         self.connection.failure = str(error)
-        # each cause is logged once, the hours between are not
         cause = f"{broker}: {error}"
-        new = cause not in reported and len(reported) < CAUSES_LOGGED
-        if new:
-            reported.add(cause)
-        LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
+        LOG.log(logging.WARNING if self._causes.first(cause) else logging.DEBUG, "%s", cause)
         self._reconnect.failed(self._clock.now().mono_ns, code)
         if code in MISSING_FEATURES:
             text = f"{broker} {MISSING_FEATURES[code]} there. Until then records are kept."
