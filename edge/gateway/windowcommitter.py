@@ -27,7 +27,6 @@ from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from edge.outbox import (
-    ClockMark,
     Epoch,
     OpenReport,
     OwnerStates,
@@ -73,7 +72,7 @@ class CommittingOutbox(Protocol):
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = ...,
-        clock: ClockMark | None = ...,
+        clock: Stamp | None = ...,
     ) -> list[StoredRecord]: ...
 
 
@@ -387,7 +386,6 @@ class WindowCommitter:
             }
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
-            mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
-            stored = await self._writer.commit(rows, packed, clock=mark)
+            stored = await self._writer.commit(rows, packed, clock=now)
             self._progress.done("committer", self._clock.now().mono_ns)
             self._offer(stored)

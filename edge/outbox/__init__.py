@@ -13,7 +13,6 @@ from edge.outbox.outboxinspector import (
     inspect_outbox,
 )
 from edge.outbox.rowformat import (
-    ClockMark,
     Epoch,
     OpenReport,
     OutboxCounts,
@@ -25,7 +24,6 @@ from edge.outbox.rowsearch import UnavailableError
 
 __all__ = [
     "AsyncOutbox",
-    "ClockMark",
     "CommitRider",
     "DeadLetter",
     "DeliveryJournal",

@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from edge.core import Draft, StoredState
+from edge.core import Draft, Stamp, StoredState
 from edge.outbox.downsample import MergeBodies
 from edge.outbox.outbox import BALLAST_BYTES, NO_OWNER_STATES, Outbox, OwnerStates
-from edge.outbox.rowformat import ClockMark, Epoch, OutboxCounts, StoredRecord
+from edge.outbox.rowformat import Epoch, OutboxCounts, StoredRecord
 from edge.outbox.rowsearch import RowSearch
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class _CommitRequest:
 
     drafts: Sequence[Draft]
     states: OwnerStates
-    clock: ClockMark | None
+    clock: Stamp | None
     done: bool = False  # written by the thread, read by it and, after it, by the loop
 
 
@@ -123,7 +123,7 @@ class AsyncOutbox:
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
-        clock: ClockMark | None = None,
+        clock: Stamp | None = None,
     ) -> list[StoredRecord]:
         """Number and keep drafts and states, and forget what was confirmed. Durable on return.
 
@@ -200,7 +200,7 @@ class AsyncOutbox:
             )
         self._on_rows(rows)
 
-    async def marks(self, boot: int) -> list[ClockMark]:
+    async def marks(self, boot: int) -> list[Stamp]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
         latest first."""
         return await self._call(partial(Outbox.marks, boot=boot))

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from edge.core import Stamp
 from edge.core.numbers import Numbers
 from edge.outbox.ballast import Ballast, free_bytes
 from edge.outbox.clockmap import MarkThrottle, write_mark
@@ -27,7 +28,7 @@ from edge.outbox.memoryoutbox import MemoryOutbox, OwnerStates, TrustedOwners
 from edge.outbox.noticequeue import NoticeQueue
 from edge.outbox.outboxfolder import OutboxFolder, describe_error, is_permanent
 from edge.outbox.readonlydisk import READING_NOTICE, ReadOnlyDisk, is_read_only
-from edge.outbox.rowformat import ClockMark, OutboxRow
+from edge.outbox.rowformat import OutboxRow
 from edge.outbox.rowsearch import RowSearch
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class FailoverStorage:
         self.owners = TrustedOwners()
         self._marking = MarkThrottle()
         self.drops_unread = False  # nobody knows what the disk has to declare
-        self.clock: ClockMark | None = None  # of the latest commit that had one
+        self.clock: Stamp | None = None  # of the latest commit that had one
         self.ballast = Ballast(place.folder, ballast_bytes)
         self.disk, self.opened = place.open()
         self.memory = self.new_memory()

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from edge.core import Draft, StoredState
+from edge.core import Draft, Stamp, StoredState
 from edge.outbox import clockmap
 from edge.outbox.catchup import DiskReturn
 from edge.outbox.commitlog import LoggedCommit
@@ -38,7 +38,6 @@ from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, lis
 from edge.outbox.outboxstats import OutboxStats
 from edge.outbox.rowformat import (
     MAX_BODY,
-    ClockMark,
     DamagedRowError,
     Epoch,
     OutboxCounts,
@@ -147,7 +146,7 @@ class Outbox:
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
         confirmed: Iterable[int] = (),
-        clock: ClockMark | None = None,
+        clock: Stamp | None = None,
         flying: Collection[int] = frozenset(),
     ) -> list[StoredRecord]:
         """Number and keep `drafts`, keep `states`, forget `confirmed`: all of it or nothing. Of two
@@ -290,7 +289,7 @@ class Outbox:
             self._storage.owners.missed(owner)
         return found
 
-    def marks(self, boot: int) -> list[ClockMark]:
+    def marks(self, boot: int) -> list[Stamp]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
         latest first; nothing when there is none."""
         return self._storage.read(lambda disk: clockmap.read_marks(disk, boot), [])

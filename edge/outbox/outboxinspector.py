@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge.core import Stamp
 from edge.durable.sqlitefile import in_use
 from edge.outbox.ballast import Ballast
 from edge.outbox.clockmap import read_marks
@@ -29,7 +30,7 @@ from edge.outbox.diskoutbox import DEAD_LETTER_LIMIT, DiskOutbox
 from edge.outbox.drops import PendingDrops
 from edge.outbox.outboxfolder import OutboxFolder, foreign_bytes, is_safe_to_open
 from edge.outbox.outboxfolder import list_foreign as others
-from edge.outbox.rowformat import ClockMark, RowHead
+from edge.outbox.rowformat import RowHead
 from edge.outbox.storefiles import QUARANTINE, quarantine_usage
 
 INSPECTOR_CODE: Final = "from edge.outbox.outboxinspector import inspect_main; inspect_main()"
@@ -173,8 +174,8 @@ def _inspect(folder: Path, limit_bytes: int) -> OutboxInspection:
         size=size + foreign_bytes(folder) + disk.size(),
         limit=limit_bytes,
         oldest=(first[0].boot, first[0].from_ns) if first else None,
-        oldest_wall_ns=mark and first[0].from_ns + mark.wall_ns - mark.mono_ns,
-        oldest_tq=mark and mark.tq,
+        oldest_wall_ns=None if mark is None else first[0].from_ns + mark.offset_ns,
+        oldest_tq=None if mark is None else mark.tq,
         undeclared=list_losses(disk.drops()),
         dead_letters=disk.dead_letter_count(),
         letters=list_dead_letters(disk),
@@ -186,7 +187,7 @@ def _inspect(folder: Path, limit_bytes: int) -> OutboxInspection:
     )
 
 
-def _nearest_mark(disk: DiskOutbox, head: RowHead) -> ClockMark | None:
+def _nearest_mark(disk: DiskOutbox, head: RowHead) -> Stamp | None:
     """The mark nearest to a row, of those that can be trusted."""
     known = [mark for mark in read_marks(disk, head.boot) if not mark.tq.is_guessed]
     return min(known, key=lambda mark: abs(mark.mono_ns - head.from_ns), default=None)

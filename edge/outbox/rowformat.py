@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgpack
 import msgspec
 
-from edge.core import Draft, Record, RecordKey, Stream, TimeQuality
+from edge.core import Draft, Record, RecordKey, Stream
 from edge.core.numbers import decode_steps
 from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
 from edge.wire.contract.body import body_map
@@ -108,14 +108,6 @@ def unpack_decimal(digits: int, data: bytes) -> float:
 
 class DamagedRowError(ValueError):
     """A row is not what was written."""
-
-
-class ClockMark(NamedTuple):
-    """One moment on both clocks: the clock map of a boot is made of these."""
-
-    mono_ns: int
-    wall_ns: int
-    tq: TimeQuality
 
 
 @dataclass(frozen=True, slots=True)

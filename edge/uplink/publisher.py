@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from edge.core import Clock, Stamp
+from edge.core.walltime import QUARTER_NS
 from edge.uplink.delivery import Delivery
 from edge.uplink.mqtt import MqttConnection
 from edge.uplink.presence import LAST_STREAMS, PresencePublisher
@@ -20,7 +21,6 @@ from edge.wire import Topics, WireError, encode
 from edge.wire.records import record_map
 
 PAGES_PER_FILL: Final = 20  # of rows that must not go now, in one turn
-QUARTER_NS: Final = 900_000_000_000
 SETTLED_NS: Final = 10_000_000_000  # so long after it all of a quarter is committed
 DOWNSAMPLE_LEVEL: Final = 2  # from this level on minutes merge
 DOWNSAMPLE_STEPS: Final = 200  # of merging, each some 500 rows, before the rest goes as it is

@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 
 from edge.core import Stamp, Stream
-from edge.outbox import ClockMark
 from edge.process.merge import merge_bodies
 from edge.uplink.broker import make_broker
 from tests.bench.report import Report
@@ -61,9 +60,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 clock.mono_ns = commit.at_ns
                 at = clock.now()
                 drafts = [each for each in commit.drafts if each.stream != Stream.HEALTH]
-                rows = await gateway.writer.commit(
-                    drafts, {}, ClockMark(at.mono_ns, at.wall_ns, at.tq)
-                )
+                rows = await gateway.writer.commit(drafts, {}, at)
                 sender.offer(rows)
                 made += len(rows)
                 minutes += commit.closes

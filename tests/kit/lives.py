@@ -36,7 +36,6 @@ from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.outbox import (
-    ClockMark,
     CommitRider,
     Epoch,
     OpenReport,
@@ -166,7 +165,7 @@ class FragileWriter:
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
-        clock: ClockMark | None = None,
+        clock: Stamp | None = None,
     ) -> list[StoredRecord]:
         self._life.step()
         riding, kept = self._rider(drafts)

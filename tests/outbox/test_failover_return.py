@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Stream
+from edge.core import Stamp, Stream
 from edge.durable.framedlog import AppendedFile
-from edge.outbox import ClockMark
 from edge.outbox.commitlog import COMMIT_LOG_NAME, recover_commit_log
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import DamagedRowError
@@ -285,7 +284,7 @@ def test_rows_that_come_from_memory_at_the_next_boot_keep_their_clock(tmp_path: 
     outbox = opened(tmp_path, run=tmp_path)
     boot = outbox.begin().boot
     FaultyDisk.fail(IOERR)
-    synced = ClockMark(5 * S, 1_790_000_000 * S, NTP)
+    synced = Stamp(5 * S, 1_790_000_000 * S, NTP)
     outbox.commit(drafts(2), clock=synced)
     outbox.close()
     FaultyDisk.heal()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import RecordKey, Stream
-from edge.outbox import ClockMark, Outbox, deliveryjournal
+from edge.core import RecordKey, Stamp, Stream
+from edge.outbox import Outbox, deliveryjournal
 from edge.outbox.deliveryjournal import JOURNAL_ENTRY, JOURNAL_NAME, recover_journal
 from edge.outbox.drops import PendingDrops
 from edge.outbox.memoryoutbox import ROW_OVERHEAD_BYTES, MemoryOutbox
@@ -27,7 +27,7 @@ def filled(folder: Path) -> tuple[Outbox, int]:
 
 
 def more(outbox: Outbox, n: int) -> int:
-    mark, flying = ClockMark((n + 100) * S, 0, NONE), outbox.journal.unacknowledged()
+    mark, flying = Stamp((n + 100) * S, 0, NONE), outbox.journal.unacknowledged()
     outbox.commit(drafts(100, size=700, at=n), clock=mark, flying=flying)
     return n + 100
 

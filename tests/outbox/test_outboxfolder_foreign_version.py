@@ -1,5 +1,6 @@
 """A store of another version: kept whole, whatever the limits, and found again by its own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_a_disk_that_comes_late_with_another_versions_store_costs_no_record(
         outbox.commit(drafts(3), confirmed=[1], clock=MARK)
     reported: list[str] = []
     for n in range(1, 5):
-        later = MARK._replace(mono_ns=MARK.mono_ns + n * 40_000_000_000)
+        later = replace(MARK, mono_ns=MARK.mono_ns + n * 40_000_000_000)
         made = outbox.commit(drafts(1, at=500 + n), confirmed=[1], clock=later)
         reported += [str(each.record.body.get("event")) for each in made]
     assert outbox.counts().in_memory is None, "it is on disk again"

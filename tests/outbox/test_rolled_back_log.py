@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.outbox import ClockMark
+from edge.core import Stamp
 from edge.outbox.database import DATABASE_NAME as DB
 from edge.outbox.highwater import HIGHWATER_NAME
 from edge.outbox.rowformat import LogTail
@@ -73,7 +73,7 @@ def test_one_damage_is_one_event_and_one_loss(
     torn = back == 1 and (reboot or lost_mark)
     assert box.start() == ("doubtful" if torn else "older")
     assert box.outbox is not None
-    rows = box.outbox.commit([], {}, [1], ClockMark(box.now_ns + S, 0, NONE))
+    rows = box.outbox.commit([], {}, [1], Stamp(box.now_ns + S, 0, NONE))
     reported = sorted(row.record.body["event"] for row in rows)
     assert reported == (["storage"] if torn else ["drop", "storage"])
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from edge.core import Stamp
+from edge.core.walltime import QUARTER_NS
 from edge.uplink.publisher import (
     DOWNSAMPLE_LEVEL,
     DOWNSAMPLE_STEPS,
-    QUARTER_NS,
     SETTLED_NS,
     BacklogGate,
 )
