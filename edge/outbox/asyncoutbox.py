@@ -11,8 +11,10 @@ from typing import Any, Final, TypeVar
 
 from edge.core import Draft, Stamp, StoredState
 from edge.outbox.downsample import MergeBodies
+from edge.outbox.epochs import Epoch
 from edge.outbox.outbox import BALLAST_BYTES, NO_OWNER_STATES, Outbox, OwnerStates
-from edge.outbox.rowformat import Epoch, OutboxCounts, StoredRecord
+from edge.outbox.outboxstats import OutboxCounts
+from edge.outbox.rowformat import StoredRecord
 from edge.outbox.rowsearch import RowSearch
 
 T = TypeVar("T")

@@ -20,15 +20,9 @@ from edge.core.numbers import Range
 from edge.durable.framedlog import AppendedFile, FrameFormat
 from edge.durable.readfile import is_regular_file
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.epochs import EpochStart
+from edge.outbox.epochs import EpochStart, PreviousStart
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import (
-    DamagedRowError,
-    OutboxRow,
-    PreviousStart,
-    StoredRecord,
-    try_record,
-)
+from edge.outbox.rowformat import DamagedRowError, OutboxRow, StoredRecord, try_record
 
 COMMIT_LOG_NAME: Final = "commit.log"
 COMMIT_FRAMES: Final = FrameFormat(checked_length=True)

@@ -21,6 +21,7 @@ from edge.outbox.drops import PendingDrops, storage_event_draft
 from edge.outbox.epochs import (
     HIGH_WATER_UNSAVED,
     PAST,
+    Epoch,
     Numbering,
     assign_numbers,
     confirmed_leftovers,
@@ -35,12 +36,10 @@ from edge.outbox.memoryoutbox import OwnerStates as OwnerStates
 from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, list_losses
-from edge.outbox.outboxstats import OutboxStats
+from edge.outbox.outboxstats import OutboxCounts, OutboxStats
 from edge.outbox.rowformat import (
     MAX_BODY,
     DamagedRowError,
-    Epoch,
-    OutboxCounts,
     OutboxRow,
     StoredRecord,
     pack_body,

@@ -28,10 +28,11 @@ from edge.outbox.database import (
 )
 from edge.outbox.diskoutbox import DEAD_LETTER_LIMIT, DiskOutbox
 from edge.outbox.drops import PendingDrops
-from edge.outbox.outboxfolder import OutboxFolder, foreign_bytes, is_safe_to_open
-from edge.outbox.outboxfolder import list_foreign as others
+from edge.outbox.foreignoutbox import foreign_bytes
+from edge.outbox.foreignoutbox import list_foreign as others
+from edge.outbox.outboxfolder import OutboxFolder, is_safe_to_open
+from edge.outbox.quarantine import QUARANTINE, quarantine_usage
 from edge.outbox.rowformat import RowHead
-from edge.outbox.storefiles import QUARANTINE, quarantine_usage
 
 INSPECTOR_CODE: Final = "from edge.outbox.outboxinspector import inspect_main; inspect_main()"
 WAL_MODE: Final = b"\x02\x02"  # bytes 18 and 19 of a database with a log

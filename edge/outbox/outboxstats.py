@@ -2,27 +2,51 @@
 without reading them: a week of them is half a gigabyte.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import Downsampler
-from edge.outbox.eviction import (
-    EVICT_MARGIN_BYTES,
-    DownsampleOutlook,
-    FillRate,
-    evict_margin,
-    forecast_drop,
-    forecast_full,
-    row_bytes,
-)
+from edge.outbox.eviction import EVICT_MARGIN_BYTES, evict_margin, row_bytes
 from edge.outbox.failover import FailoverStorage
+from edge.outbox.forecast import DownsampleOutlook, FillRate, forecast_drop, forecast_full
+from edge.outbox.foreignoutbox import foreign_bytes, list_foreign
 from edge.outbox.mergeable import RowRanges, is_open_ended
-from edge.outbox.outboxfolder import foreign_bytes, list_foreign
-from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxCounts, OutboxRow
-from edge.outbox.storefiles import quarantine_usage
+from edge.outbox.quarantine import quarantine_usage
+from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxRow
 
 STARTS_LIMIT: Final = 64  # that are looked at; with more of them it says too little
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxCounts:
+    """How full the outbox is. `streams` counts rows; `size` is the bytes of database, log and
+    quarantine, which `limit` bounds. Sums are since the start."""
+
+    rows: int = 0
+    streams: Mapping[str, int] = field(default_factory=dict)
+    size: int = 0
+    limit: int = 0
+    oldest: tuple[int, int] | None = None  # boot and monotonic ns of the oldest row
+    confirmed: int = 0  # of `rows`: they have arrived, and go with the next commit
+    dropped: int = 0
+    damaged: int = 0
+    dead_letters: int = 0
+    quarantined: int = 0
+    foreign_files: list[str] = field(
+        default_factory=list
+    )  # databases of another version of this program
+    in_memory: str | None = None  # why nothing is written to disk
+    commits: int = 0
+    bytes_in: int = 0  # of the bodies of all records that were taken
+    downsampled: int = 0  # rows that were merged into others
+    wal: int = 0  # bytes of the log, as it is on disk
+    ballast: int = 0  # bytes set aside for a full disk, outside of `limit`
+    # seconds until there is no more room, at the rate of the last hour and with nothing leaving;
+    # with downsampling; None: not known yet, or never
+    forecast_s: float | None = None
+    forecast_downsampled_s: float | None = None
 
 
 def count_rows(disk: DiskOutbox, spans: RowRanges) -> int:

@@ -11,9 +11,11 @@ from typing import Any, Final, Literal
 
 from edge.core import AsyncClock, Record, Stamp
 from edge.core.reportlimits import ReportOnce
+from edge.uplink.backloggate import BacklogGate
 from edge.uplink.broker import Broker
-from edge.uplink.commands import CommandHandler, InboundQueue, find_for_resend
+from edge.uplink.commands import CommandHandler
 from edge.uplink.delivery import ConnectionState, Delivery
+from edge.uplink.inboundqueue import InboundQueue
 from edge.uplink.mqtt import (
     QOS_NOT_SUPPORTED,
     RETAIN_NOT_SUPPORTED,
@@ -26,9 +28,10 @@ from edge.uplink.mqtt import (
 )
 from edge.uplink.pahoclient import InboundMessage as Received
 from edge.uplink.presence import PresencePublisher
-from edge.uplink.publisher import BacklogGate, Publisher
+from edge.uplink.publisher import Publisher
 from edge.uplink.reconnect import ReconnectPolicy
 from edge.uplink.refusals import Alarm, BrokerLogThrottle
+from edge.uplink.resend import find_for_resend
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
 from edge.uplink.sendqueue import Backlog, StoredRow
 from edge.uplink.timestamps import Timestamper

@@ -12,8 +12,8 @@ import pytest
 
 from edge.core import Stamp
 from edge.outbox import Outbox
+from edge.outbox.quarantine import quarantine
 from edge.outbox.salvage import Salvage
-from edge.outbox.storefiles import quarantine
 from tests.kit.clock import NONE
 from tests.kit.command import Command
 from tests.kit.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site

@@ -19,8 +19,8 @@ from edge.core import Draft, Stamp, Stream
 from edge.gateway.lastgood import LastGood, StartHistory
 from edge.outbox import Outbox
 from edge.outbox.deliveryjournal import COMPACT_BYTES
+from edge.outbox.epochs import EpochFile, read_epoch_file, write_epoch_file
 from edge.outbox.eviction import EVICT_MARGIN_BYTES
-from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
 from tests.kit.clock import NONE
 from tests.kit.promises import merge
 

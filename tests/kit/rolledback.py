@@ -18,7 +18,7 @@ from pathlib import Path
 
 from edge.core import Draft, Stamp, Stream
 from edge.outbox import Outbox
-from edge.outbox.rowformat import PastState
+from edge.outbox.epochs import PastState
 from tests.kit.clock import NONE
 
 S = 1_000_000_000

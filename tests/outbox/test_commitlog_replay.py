@@ -16,9 +16,9 @@ from edge.outbox.commitlog import (
     recover_commit_log,
 )
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.epochs import EpochStart
+from edge.outbox.epochs import EpochStart, PreviousStart
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import OutboxRow, PreviousStart, make_row, pack_body
+from edge.outbox.rowformat import OutboxRow, make_row, pack_body
 from tests.kit.clock import NONE, NTP, RTC
 from tests.long import examples
 

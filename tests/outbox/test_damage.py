@@ -14,8 +14,8 @@ import pytest
 from edge.core import Stamp, Stream
 from edge.outbox import Outbox
 from edge.outbox.diskoutbox import DiskOutbox
+from edge.outbox.epochs import read_epoch_file
 from edge.outbox.outboxfolder import OutboxFolder
-from edge.outbox.storefiles import read_epoch_file
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened

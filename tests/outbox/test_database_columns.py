@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stamp, Stream
-from edge.outbox import database, storefiles
+from edge.outbox import database, quarantine
 from edge.outbox.database import DATABASE_NAME
 from tests.kit.clock import NONE, NTP
 from tests.kit.memory import in_memory
@@ -148,7 +148,7 @@ def test_a_value_as_long_as_no_memory_is_may_be_a_record(
         patched.setattr(
             sqlite3, "connect", lambda *a, **k: connect(*a, **{**k, "factory": Connection})
         )
-        assert not storefiles._is_empty(tmp_path / "x" / "outbox")
+        assert not quarantine._is_empty(tmp_path / "x" / "outbox")
 
 
 @pytest.mark.parametrize("place", range(4, 16))

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from edge.core import Draft, Stamp, Stream
 from edge.outbox import Outbox
-from edge.outbox.epochs import BLIND_STARTS, plan_epoch
-from edge.outbox.storefiles import EPOCH_FILE, EpochFile, write_epoch_file
+from edge.outbox.epochs import BLIND_STARTS, EPOCH_FILE, EpochFile, plan_epoch, write_epoch_file
 from tests.kit.clock import NONE
 
 S = 1_000_000_000

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stamp
-from edge.outbox.epochs import BLIND_STARTS
-from edge.outbox.storefiles import read_epoch_file
+from edge.outbox.epochs import BLIND_STARTS, read_epoch_file
 from tests.kit.clock import NTP
 from tests.kit.outbox import S, drafts, everything, opened
 from tests.outbox.failover import at, blind, returned

@@ -9,10 +9,10 @@ import pytest
 from edge.core import Stamp
 from edge.outbox import Epoch, Outbox, PreviousStart
 from edge.outbox.database import DATABASE_NAME, OWNER_KEY, decode_owner, encode_owner
+from edge.outbox.epochs import EpochFile, read_epoch_file, write_epoch_file
 from edge.outbox.failover import PROBE_NS
-from edge.outbox.outboxfolder import foreign_bytes, foreign_name, owner_label, set_aside_commit_log
+from edge.outbox.foreignoutbox import foreign_bytes, foreign_name, owner_label, set_aside_commit_log
 from edge.outbox.outboxinspector import inspect_outbox
-from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
 from edge.wire.contract.boxevent import PreviousEpoch
 from tests.kit.clock import NONE
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from edge.outbox import Outbox, inspect_outbox
-from edge.outbox.outboxfolder import foreign_name, list_foreign
-from edge.outbox.storefiles import quarantine
+from edge.outbox.foreignoutbox import foreign_name, list_foreign
+from edge.outbox.quarantine import quarantine
 from edge.report.status.issues import find_issues
 from tests.kit.outbox import LIMIT, MARK, drafts, everything, opened
 from tests.kit.rescued import named
 
-MODULES = ("edge.outbox.database", "edge.outbox.outboxfolder")
+MODULES = ("edge.outbox.database", "edge.outbox.foreignoutbox")
 
 
 def program(monkeypatch: pytest.MonkeyPatch, version: int) -> None:

@@ -13,8 +13,7 @@ import pytest
 from edge.core import Stamp
 from edge.outbox.database import DATABASE_NAME as DB
 from edge.outbox.highwater import HIGHWATER_NAME
-from edge.outbox.rowformat import LogTail
-from edge.outbox.wal import classify_wal, inspect_wal
+from edge.outbox.wal import LogTail, classify_wal, inspect_wal
 from tests.kit.clock import NONE
 from tests.kit.rolledback import RolledBackGateway, S, commits, events, flip
 

@@ -7,14 +7,8 @@ import pytest
 
 from edge.core import Draft, Stamp, Stream
 from edge.outbox import Outbox
-from edge.outbox.eviction import (
-    DownsampleOutlook,
-    FillRate,
-    Inflow,
-    forecast_drop,
-    forecast_full,
-    row_bytes,
-)
+from edge.outbox.eviction import row_bytes
+from edge.outbox.forecast import DownsampleOutlook, FillRate, Inflow, forecast_drop, forecast_full
 from edge.outbox.outboxstats import count_rows
 from edge.outbox.rowformat import INFINITE, pack_body
 from tests.kit.clock import NONE, NTP
