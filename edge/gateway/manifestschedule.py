@@ -25,7 +25,7 @@ class ManifestSchedule:
         self,
         epoch: Epoch,
         state: StoredState | None,
-        handed: Sequence[StoredRecord],
+        leftovers: Sequence[StoredRecord],
         used: UsedMoments,
         now: Stamp,
     ) -> list[Draft]:
@@ -39,7 +39,7 @@ class ManifestSchedule:
                 self.manifests.restore(kept)
         except ValueError as error:
             LOG.warning("the state of the manifests cannot be read: %s", error)
-        for stored in handed:
+        for stored in leftovers:
             self.manifests.handed(stored.record, *used.former(stored.record.boot))
         former = epoch.succeeds
         if former is None:

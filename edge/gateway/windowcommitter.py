@@ -64,7 +64,7 @@ class CommittingOutbox(Protocol):
     @property
     def opened(self) -> OpenReport: ...
     @property
-    def handed(self) -> list[StoredRecord]: ...
+    def leftovers(self) -> list[StoredRecord]: ...
     @property
     def high_water_unsaved(self) -> bool: ...
     async def state(self, owner: str) -> StoredState | None: ...
@@ -261,9 +261,9 @@ class WindowCommitter:
         sealed = await self._writer.state(MANIFEST_OWNER)
         used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
         found.drafts += self._manifest_schedule.begin(
-            self._epoch, sealed, self._writer.handed, used, now
+            self._epoch, sealed, self._writer.leftovers, used, now
         )
-        self._writer.handed.clear()
+        self._writer.leftovers.clear()
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)

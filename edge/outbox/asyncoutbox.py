@@ -62,7 +62,7 @@ class AsyncOutbox:
         self._loop = asyncio.get_running_loop()
         self.opened, self.epoch = outbox.opened, epoch
         # confirmed before the last process was killed, and still there at this start
-        self.handed: list[StoredRecord] = outbox.handed
+        self.leftovers: list[StoredRecord] = outbox.leftovers
         self._calls = asyncio.Semaphore(CALLS_LIMIT)
         self._writing = asyncio.Lock()
         self._waiting: list[_CommitRequest] = []
@@ -144,9 +144,15 @@ class AsyncOutbox:
             confirmed = frozenset(self._confirmed)
             going = [draft for each in group if not each.done for draft in each.drafts]
             riding, kept = self._rider(going)
-            flying = self._outbox.journal.unacknowledged()
+            unconfirmed = self._outbox.journal.unconfirmed()
             stored = await self._call(
-                partial(_commit, requests=group, riding=riding, confirmed=confirmed, flying=flying)
+                partial(
+                    _commit,
+                    requests=group,
+                    riding=riding,
+                    confirmed=confirmed,
+                    unconfirmed=unconfirmed,
+                )
             )
             kept()
             self._confirmed -= confirmed
@@ -298,7 +304,7 @@ def _commit(
     requests: list[_CommitRequest],
     riding: OwnerStates,
     confirmed: frozenset[int],
-    flying: frozenset[int],
+    unconfirmed: frozenset[int],
 ) -> list[StoredRecord]:
     """In the thread: several callers' wishes in one transaction."""
     parts = [part for part in requests if not part.done]
@@ -308,7 +314,7 @@ def _commit(
     states.update(riding)
     drafts = [draft for part in parts for draft in part.drafts]
     clock = max((part.clock for part in parts if part.clock), default=None)
-    stored = outbox.commit(drafts, states, confirmed, clock, flying)
+    stored = outbox.commit(drafts, states, confirmed, clock, unconfirmed)
     for part in parts:
         part.done = True
     return stored

@@ -165,7 +165,7 @@ class FailoverStorage:
         commit: LoggedCommit,
         durable: OwnerStates,
         gone: Sequence[int],
-        flying: Collection[int],
+        unconfirmed: Collection[int],
         words: Mapping[str, str],
         *,
         declared: bool,
@@ -198,7 +198,11 @@ class FailoverStorage:
             # when it fails it is unknown whether the transaction is on disk; the same rows with
             # the same numbers go to memory, so both answers are right
             self.write(write)
-        lost = 0 if self.disk is not None else self._commit_in_memory(numbers, commit, gone, flying)
+        lost = (
+            0
+            if self.disk is not None
+            else self._commit_in_memory(numbers, commit, gone, unconfirmed)
+        )
         return written, lost
 
     def begin_in_memory(self, numbers: Numbering, drops: PendingDrops) -> None:
@@ -212,14 +216,16 @@ class FailoverStorage:
         numbers: Numbering,
         commit: LoggedCommit,
         gone: Sequence[int],
-        flying: Collection[int],
+        unconfirmed: Collection[int],
     ) -> int:
         memory = self.memory
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or commit.reached
         memory.reached = max(memory.reached, self.readonly_disk.top)
         forgotten = memory.forgotten_count
-        lost = memory.write(commit.rows, commit.states, gone, commit.drops, flying.__contains__)
+        lost = memory.write(
+            commit.rows, commit.states, gone, commit.drops, unconfirmed.__contains__
+        )
         if memory.forgotten_count and not forgotten:
             self.notices.add(True, "So much was confirmed meanwhile that some of it is sent again.")
         out, memory.unlogged_removals = memory.unlogged_removals.ranges(), Numbers()

@@ -58,7 +58,7 @@ class BacklogGate:
             self._level
             and not send_queue.held
             and send_queue.is_drained
-            and not self._table.unanswered
+            and not self._table.in_flight
         ):
             if due:  # it has been open all the time
                 self._quarter = self._at(now)

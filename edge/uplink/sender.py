@@ -147,9 +147,9 @@ class Sender:
         return self._link is not None
 
     @property
-    def under_way(self) -> int:
+    def unconfirmed(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return self._table.outstanding
+        return self._table.unconfirmed
 
     def offer(self, rows: Sequence[StoredRow]) -> None:
         """Rows just committed."""
@@ -175,7 +175,7 @@ class Sender:
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self._delivery.send_queue.fresh or self._table.outstanding):
+        while self.connected and (self._delivery.send_queue.fresh or self._table.unconfirmed):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
@@ -336,7 +336,7 @@ class Sender:
 
     def _returns(self) -> bool:
         """It is time for another broker, and nothing is under way at this one."""
-        return self._reconnect.return_due(self._clock.now().mono_ns) and not self._table.unanswered
+        return self._reconnect.return_due(self._clock.now().mono_ns) and not self._table.in_flight
 
     async def _woken(self, wait_s: float) -> None:
         if self._wake.is_set():

@@ -65,7 +65,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 made += len(rows)
                 minutes += commit.closes
                 if not level:
-                    await until(lambda: not sender.under_way and not send_queue.fresh)
+                    await until(lambda: not sender.unconfirmed and not send_queue.fresh)
                 elif minutes % 15 == 0 and commit.closes:
                     clock.mono_ns += 11 * S
                     sender._wake.set()

@@ -147,7 +147,7 @@ class DyingWriter:
         self.outbox = opened(box)
         self.opened = self.outbox.opened
         self.epoch = self.outbox.begin()
-        self.handed: list[StoredRecord] = self.outbox.handed
+        self.leftovers: list[StoredRecord] = self.outbox.leftovers
 
     @property
     def high_water_unsaved(self) -> bool:

@@ -56,7 +56,7 @@ class ManifestGateway:
         self.tasks: list[asyncio.Task[Any]] = []
         state = await self.writer.state(MANIFEST_OWNER)
         found = self.manifest_schedule.begin(
-            self.writer.epoch, state, self.writer.handed, UsedMoments(), Stamp(0, 0, NONE)
+            self.writer.epoch, state, self.writer.leftovers, UsedMoments(), Stamp(0, 0, NONE)
         )
         if self.rng.random() < 0.3:
             await self.kill()  # while it reads back

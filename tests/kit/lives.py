@@ -154,7 +154,7 @@ class FragileWriter:
         box.start()
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
         self.opened = OpenReport()
-        self.handed: list[StoredRecord] = []  # nothing is sent here
+        self.leftovers: list[StoredRecord] = []  # nothing is sent here
 
     high_water_unsaved = False  # its card takes everything
 

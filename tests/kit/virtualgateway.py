@@ -129,7 +129,7 @@ class RememberingWriter:
     def __init__(self) -> None:
         self.epoch = Epoch(1 << 32, 1, False, None, False)
         self.opened = OpenReport()
-        self.handed: list[StoredRecord] = []
+        self.leftovers: list[StoredRecord] = []
         self.commits: list[Commit] = []
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:

@@ -57,7 +57,7 @@ class FailoverModel:
         )  # fmt: skip
         self.epochs.append(self.outbox.begin().epoch)
         assert len(set(self.epochs)) == len(self.epochs), "an epoch twice"
-        for stored in self.outbox.handed:
+        for stored in self.outbox.leftovers:
             self.see(stored.record)
 
     # -- what can happen ---------------------------------------------------------------------------

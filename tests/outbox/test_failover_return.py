@@ -118,7 +118,7 @@ def test_what_was_confirmed_of_memory_is_known_to_the_next_start_without_a_disk_
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     assert outbox.counts().in_memory is not None
-    handed = [(stored.row, stored.record, stored.redelivered) for stored in outbox.handed]
+    handed = [(stored.row, stored.record, stored.redelivered) for stored in outbox.leftovers]
     assert handed == [(made[1].row, made[1].record, True)]
     outbox.close()
 

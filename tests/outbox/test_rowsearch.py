@@ -243,14 +243,14 @@ def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: P
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    handed = [(s.record, s.redelivered) for s in outbox.handed]
+    handed = [(s.record, s.redelivered) for s in outbox.leftovers]
     assert handed == [(stored[0].record, True), (stored[3].record, True)]
     assert [s.row for s in everything(outbox)] == [stored[n].row for n in (2, 4, 5)]
     kill(outbox)
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert [(s.record, s.redelivered) for s in outbox.handed] == handed, (
+    assert [(s.record, s.redelivered) for s in outbox.leftovers] == handed, (
         "that start did nothing yet"
     )
     epoch = stored[0].record.key.epoch
@@ -261,7 +261,7 @@ def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: P
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert outbox.handed == []
+    assert outbox.leftovers == []
     outbox.close()
 
 
@@ -274,7 +274,7 @@ def test_what_is_handed_back_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     kill(outbox)
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert [s.record for s in outbox.handed] == [s.record for s in stored[:4]]
+    assert [s.record for s in outbox.leftovers] == [s.record for s in stored[:4]]
     assert everything(outbox) == []
     outbox.close()
 
@@ -286,7 +286,7 @@ async def test_the_writer_gives_what_was_handed_back(tmp_path: Path) -> None:
     outbox.journal.confirmed([stored.row])
     kill(outbox)
     made = await writer(tmp_path)
-    assert [s.record for s in made.handed] == [stored.record]
+    assert [s.record for s in made.leftovers] == [stored.record]
     await made.close()
 
 

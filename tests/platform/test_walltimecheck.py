@@ -64,7 +64,7 @@ class WallClockGateway:
         found = self.manifest_schedule.begin(
             self.writer.epoch,
             await self.writer.state(MANIFEST_OWNER),
-            self.writer.handed,
+            self.writer.leftovers,
             UsedMoments(await self.writer.state(MOMENTS_OWNER)),
             self.now(),
         )
