@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from edge.core.release import RELEASED_NS
+from edge.core.walltime import CORRECTION_NS
 
 MINUTE_NS: Final = 60_000_000_000
 DAY_NS: Final = 86_400_000_000_000
 YEAR_NS: Final = 365 * DAY_NS
 CEILING_NS: Final = RELEASED_NS + 20 * YEAR_NS  # no version runs so long; a higher floor is refused
-# what was synchronised may have been wrong by hours, and be corrected: then all is well
-CORRECTION_NS: Final = DAY_NS
 
 FAR_NS: Final = 30 * DAY_NS  # a box may have slept so long, or time is wrong: one answer is too few
 # A time service asks again after seconds, or a minute: a wrong answer does not stand for so long.

@@ -218,12 +218,12 @@ def _verdict(
     if sent is not None:
         refused = dict(sent.refused)
         counts |= {"sent": sent.sent, "confirmed": sent.confirmed, "refused": refused,
-                   "unconfirmed": sent.unacknowledged}  # fmt: skip
+                   "unconfirmed": sent.unconfirmed}  # fmt: skip
         lines.append(f"{sent.sent} records sent, {sent.confirmed} confirmed")
         lines += [f"{n} not taken: {why}" for why, n in refused.items()]
-        if sent.unacknowledged:
+        if sent.unconfirmed:
             lines.append(
-                f"{sent.unacknowledged} not confirmed: run the command again; no record is stored "
+                f"{sent.unconfirmed} not confirmed: run the command again; no record is stored "
                 "twice"
             )
         finding = finding or bool(refused) or sent.confirmed < whole

@@ -12,6 +12,14 @@ class BusLock(FileLock):
 
     def __init__(self, folder: Path, bus: str) -> None:
         super().__init__(folder / f"bus-{bus}.lock")
+        self._bus = bus
+
+    def in_use(self) -> str:
+        """Why it cannot be had, and what to do: the same sentence whoever asks."""
+        return (
+            f"bus {self._bus} is in use by {self.holder()}; try again when that has ended, or stop "
+            "it (the daemon: systemctl stop kerbstone)"
+        )
 
     def _open(self) -> int:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,11 @@ class Stamp:
     wall_ns: int
     tq: TimeQuality
 
+    @property
+    def offset_ns(self) -> int:
+        """Wall - monotonic: it holds until the wall is set."""
+        return self.wall_ns - self.mono_ns
+
     def utc(self) -> datetime:
         """Its wall time; the caller knows what that is worth."""
         return EPOCH + timedelta(microseconds=self.wall_ns // 1000)

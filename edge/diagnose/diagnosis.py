@@ -202,7 +202,7 @@ def _holding_lock(exam: Exam) -> Iterator[None]:
     lock = BusLock(Path(exam.site.store.run_dir), exam.bus)
     try:
         if not lock.take():
-            exam.refused = "another process uses it; try again when that process has ended"
+            exam.refused = lock.in_use()
     except OSError as error:
         exam.refused = f"no access to its lock ({error}); use sudo, or join the group kerbstone"
     try:

@@ -11,15 +11,15 @@ from typing import Final, Protocol
 
 from edge.acquire.stage import StageSegment, open_segment
 from edge.config import Site
-from edge.core import Contact, Envelope, Record, Sweep
+from edge.core import Contact, Envelope, Record, Stamp, Sweep
+from edge.core.walltime import make_envelope
 from edge.gateway.uplinksetup import find_tls_files
 from edge.outbox import commitlog
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import ClockMark, DamagedRowError, OutboxRow, try_record
+from edge.outbox.rowformat import DamagedRowError, OutboxRow, try_record
 from edge.outbox.salvage import Progress, Salvage
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import RecordStore
-from edge.uplink.envelope import make_envelope
 from edge.wire import Topics, WireError, decode, encode, iso_time
 
 GROUP_RECORDS: Final = 500  # records of one commit of an export
@@ -41,7 +41,7 @@ class RescueSource(Protocol):
     version: int | None
 
     def rows(self) -> Iterator[OutboxRow]: ...
-    def marks(self, boot: int) -> Sequence[ClockMark]: ...
+    def marks(self, boot: int) -> Sequence[Stamp]: ...
     def bounds(self, boot: int) -> tuple[int | None, int | None]: ...
     def close(self) -> None: ...
 
@@ -69,7 +69,7 @@ class CommitLogSource:
             self.read += 1
             yield row
 
-    def marks(self, boot: int) -> Sequence[ClockMark]:
+    def marks(self, boot: int) -> Sequence[Stamp]:
         return self._marks.get(boot, ())
 
     def bounds(self, boot: int) -> tuple[int | None, int | None]:
@@ -109,7 +109,7 @@ class RecordDates:
 
     def __init__(self, source: RescueSource) -> None:
         self._found, self._rows = source, source.rows()
-        self._boots: dict[int, tuple[Sequence[ClockMark], tuple[int | None, int | None]]] = {}
+        self._boots: dict[int, tuple[Sequence[Stamp], tuple[int | None, int | None]]] = {}
 
     def dated(self) -> Iterator[tuple[Record, Envelope]]:
         """Those that nobody has asked for yet."""

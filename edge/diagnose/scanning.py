@@ -239,7 +239,7 @@ class Scan:
             lock = BusLock(Path(self._site.store.run_dir), bus)
             try:
                 if not lock.take():
-                    job.refused = f"another process uses it (bus {bus}): try again later"
+                    job.refused = lock.in_use()
             except OSError:
                 lock = None  # a folder that is not ours: then no command of ours is there either
         try:

@@ -29,7 +29,7 @@ def read_once(site: Site, name: str) -> dict[str, Any]:
     bus = site.devices[name].bus
     lock = BusLock(Path(site.store.run_dir), bus)
     if not lock.take():
-        raise VerbError(f"bus {bus} is in use by another process that does not answer; try again")
+        raise VerbError(lock.in_use())
     try:
         rows = reading_rows(
             asyncio.run(_read_device(device.name, device.polled)), device.polled.points

@@ -232,4 +232,4 @@ async def know_the_past(clock: SystemClock, outbox: AsyncOutbox) -> None:
     clock.raise_floor(before_ns or 0)
     marks = await outbox.marks(boot)
     if marks and marks[0].tq.is_synchronised:
-        clock.resume(marks[0].wall_ns - marks[0].mono_ns)
+        clock.resume(marks[0].offset_ns)

@@ -1,18 +1,17 @@
-"""What kerbstone-link sends to the daemon: how far to spare bytes, and what it did to the link."""
+"""How far to spare bytes: kerbstone-link counts them, and sets the level."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 from edge.control.protocol import VerbError
-from edge.core import Clock, Draft, Stamp, Stream
+from edge.core import Clock, Draft, Stream
 from edge.gateway.urgentevents import UrgentEvents
 from edge.wire.contract import boxevent
 
 LEVEL_EXPIRES_NS: Final = 2_400_000_000_000  # it is set every 10 min: nobody counts bytes any more
 LEVELS: Final = range(3)
-LINK_STEPS: Final = ("reconnect", "modem", "power", "reboot", "held", "recovered")
-TEXT_LIMIT: Final = 300  # characters of what is passed on
+TEXT_LIMIT: Final = 300  # characters of what kerbstone-link says that are passed on
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ def parse_saver_request(request: Mapping[str, Any], now_ns: int) -> SaverLevel:
         raise VerbError(f"level is one of {', '.join(map(str, LEVELS))}")
     if not all(type(each) is int and 0 <= each < 1 << 63 for each in (used, budget)):
         raise VerbError("used and budget are bytes")
-    return SaverLevel(level, used, budget, _text(request, "month")[:16], now_ns)  # type: ignore[arg-type]
+    return SaverLevel(level, used, budget, short_text(request, "month")[:16], now_ns)  # type: ignore[arg-type]
 
 
 class SavingSender(Protocol):
@@ -59,7 +58,7 @@ class DataSaver:
 
     def set_level(self, request: Mapping[str, Any]) -> None:
         now_ns = self._clock.now().mono_ns
-        self._take(parse_saver_request(request, now_ns), _text(request, "why"))
+        self._take(parse_saver_request(request, now_ns), short_text(request, "why"))
 
     def look(self, now_ns: int) -> None:
         """Time has passed."""
@@ -81,30 +80,7 @@ class DataSaver:
         self._sender.publish_status()
 
 
-def link_step_event(request: Mapping[str, Any], now_ns: int) -> Draft:
-    """The event of a step that was taken, maybe before a reboot. Raises VerbError."""
-    name, boots, age_s = request.get("step"), request.get("boots"), request.get("age_s")
-    if name not in LINK_STEPS:
-        raise VerbError(f"step is one of {', '.join(LINK_STEPS)}")
-    if type(boots) is not int or not isinstance(age_s, int | float) or isinstance(age_s, bool):
-        raise VerbError("boots and age_s are numbers")
-    text = f"{name}: {_text(request, 'why')}: {_text(request, 'result')}"
-    body = boxevent.LinkStep(
-        step=cast("boxevent.Step", name), text=text, boots=boots, age_s=float(age_s)
-    )
-    return Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)
-
-
-def link_facts(now: Stamp, *, connected: bool, faults: int) -> dict[str, Any]:
-    """What the link has to know: whether it carries, whether a sensor fails, what time it is."""
-    return {
-        "connected": connected,
-        "faults": faults,
-        "tq": now.tq,
-        "wall_s": now.wall_ns // 1_000_000_000,
-    }
-
-
-def _text(request: Mapping[str, Any], key: str) -> str:
+def short_text(request: Mapping[str, Any], key: str) -> str:
+    """A text of kerbstone-link, or "" if it is none."""
     found = request.get(key)
     return found[:TEXT_LIMIT] if isinstance(found, str) and found.isprintable() else ""

@@ -11,19 +11,18 @@ turns would make two events a pair. The status says meanwhile how it stands, and
 how good its values are.
 """
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from edge.core import Condition, Draft, Stream
+from edge.core.reportlimits import HourlyLimit
 from edge.wire.contract.event import DeviceHealth, Swap
 from edge.wire.contract.points import AnyDevice
 
 EVENTS_BEFORE_FLICKER: Final = 20
 EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions at once
-FLICKER_WITHIN_NS: Final = 3_600_000_000_000
 FLICKER_SETTLE_NS: Final = 60_000_000_000
 CONDITION_BY_WORD: Final[Mapping[str, Condition]] = {str(word): word for word in Condition}
 FLICKER_TEXT: Final = (
@@ -76,7 +75,7 @@ class ConditionThrottle:
     now: DeviceConditions = field(default_factory=DeviceConditions)
     flickering: bool = False  # it has said too much
     changed_ns: int = 0
-    event_times: deque[int] = field(default_factory=lambda: deque(maxlen=EVENTS_PER_HOUR))
+    events: HourlyLimit = field(default_factory=lambda: HourlyLimit(EVENTS_PER_HOUR))
 
     def update(self, now: DeviceConditions, at_ns: int) -> list[Draft]:
         """The events of a change."""
@@ -84,7 +83,7 @@ class ConditionThrottle:
         if self.flickering:
             return []
         drafts = list(condition_events(self.device, self.reported, now, at_ns))
-        made = self._made(at_ns)
+        made = self.events.made(at_ns)
         if not drafts or made + len(drafts) < EVENTS_BEFORE_FLICKER:
             self.reported = now
             return self._out(drafts, at_ns)
@@ -99,7 +98,7 @@ class ConditionThrottle:
             return []
         drafts = list(condition_events(self.device, self.reported, self.now, at_ns))
         drafts = drafts or [self._flicker("settled", SETTLED_TEXT, at_ns)]
-        if self._made(at_ns) + len(drafts) > EVENTS_PER_HOUR:
+        if len(drafts) > self.events.room(at_ns):
             return []
         self.flickering, self.reported = False, self.now
         return self._out(drafts, at_ns)
@@ -108,11 +107,8 @@ class ConditionThrottle:
         body = DeviceHealth(state=state, text=f"{self.device}: {text}")
         return _event(self.device, at_ns, body)
 
-    def _made(self, at_ns: int) -> int:
-        return sum(at_ns - at < FLICKER_WITHIN_NS for at in self.event_times)
-
     def _out(self, drafts: list[Draft], at_ns: int) -> list[Draft]:
-        self.event_times.extend(at_ns for _ in drafts)
+        self.events.add(len(drafts), at_ns)
         return drafts
 
 
@@ -156,9 +152,7 @@ class Fault:
     text: str = ""
     held: bool = False
     changed_ns: int = 0
-    at: deque[int] = field(
-        default_factory=lambda: deque(maxlen=EVENTS_BEFORE_FLICKER)
-    )  # of its events
+    events: HourlyLimit = field(default_factory=lambda: HourlyLimit(EVENTS_BEFORE_FLICKER))
 
     def changes(self, now: str | None, at_ns: int) -> bool:
         """Whether to report it."""
@@ -167,19 +161,18 @@ class Fault:
 
     def rests(self, at_ns: int) -> bool:
         """Whether there is something to report of one that has settled."""
-        if not self.held or at_ns - self.changed_ns <= FLICKER_SETTLE_NS or self._full(at_ns):
+        if not self.held or at_ns - self.changed_ns <= FLICKER_SETTLE_NS:
+            return False
+        if not self.events.room(at_ns):
             return False
         self.held = False
         return self.reported != self.now and self._report(at_ns)
 
     def _report(self, at_ns: int) -> bool:
         self.reported = self.now
-        self.at.append(at_ns)
-        self.held = self._full(at_ns)  # this was the last of them
+        self.events.add(1, at_ns)
+        self.held = not self.events.room(at_ns)  # this was the last of them
         return True
-
-    def _full(self, at_ns: int) -> bool:
-        return len(self.at) == EVENTS_BEFORE_FLICKER and at_ns - self.at[0] < FLICKER_WITHIN_NS
 
 
 def with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:

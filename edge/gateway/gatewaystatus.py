@@ -46,7 +46,7 @@ class UplinkState(Protocol):
     @property
     def connection(self) -> ConnectionState: ...
     @property
-    def under_way(self) -> int: ...
+    def unconfirmed(self) -> int: ...
 
 
 class PolledBuses(Protocol):
@@ -176,7 +176,7 @@ def link_status(sources: StatusSources) -> dict[str, Any]:
         "failure": connection.failure or None,
         "trouble": connection.limit_notice or None,
         "confirmed_s": _ago_s(now_ns, connection.confirmed_ns),
-        "unconfirmed": uplink.under_way,
+        "unconfirmed": uplink.unconfirmed,
     }
 
 

@@ -55,10 +55,7 @@ def _locked(folder: Path, store: Path, buses: Iterable[str]) -> Locks:
         for bus in buses:
             lock = BusLock(folder, bus)
             if not lock.take():
-                raise SiteBusyError(
-                    f"bus {bus} is in use by {lock.holder()}: a daemon that runs already, or a "
-                    "`kerbstone read`; stop it first (systemctl stop kerbstone)"
-                )
+                raise SiteBusyError(lock.in_use())
             locks.append(lock)
     except BaseException as error:
         for held in locks:

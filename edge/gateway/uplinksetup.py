@@ -20,7 +20,7 @@ from edge.config import Site, uplink_password
 from edge.core import AsyncClock
 from edge.core.boxfiles import find_identity_files
 from edge.durable.atomicwrite import replace_file
-from edge.gateway.manifestschedule import first_certificate, make_signer
+from edge.gateway.manifestsigner import first_certificate, make_signer
 from edge.outbox import AsyncOutbox
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.manifests import Sign

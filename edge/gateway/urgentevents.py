@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from edge.core import Clock, Draft, Stream
+from edge.core.reportlimits import ReportOnce
 from edge.wire.contract.body import body_map
 from edge.wire.contract.boxevent import ALARMS, AlarmKind
 
@@ -16,7 +17,7 @@ class UrgentEvents:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._logged: set[str] = set()
+        self._reported = ReportOnce[AlarmKind]()
         self.waiting: list[Draft] = []
         self.wake = asyncio.Event()  # something cannot wait for the next tick
 
@@ -41,8 +42,7 @@ class UrgentEvents:
 
     def alarm_once(self, kind: AlarmKind, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""
-        if kind not in self._logged:
-            self._logged.add(kind)
+        if self._reported.first(kind):
             self.alarm(kind, text)
 
     def take(self) -> list[Draft]:

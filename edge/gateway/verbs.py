@@ -1,12 +1,12 @@
 """What the daemon answers on its control socket: verb by verb."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final, cast
 
 from edge.control.protocol import ControlVerb, VerbError
-from edge.core import Condition, Point, Sweep
+from edge.core import Condition, Draft, Point, Stamp, Stream, Sweep
 from edge.gateway.busworkers import BusWorkers
-from edge.gateway.datasaver import DataSaver, link_facts, link_step_event
+from edge.gateway.datasaver import DataSaver, short_text
 from edge.gateway.gatewaystatus import (
     COUNTING_S,
     StatusSources,
@@ -14,6 +14,9 @@ from edge.gateway.gatewaystatus import (
     status_for_people,
 )
 from edge.gateway.urgentevents import UrgentEvents
+from edge.wire.contract import boxevent
+
+LINK_STEPS: Final = ("reconnect", "modem", "power", "reboot", "held", "recovered")
 
 
 def control_verbs(
@@ -84,3 +87,27 @@ def not_there(name: str, points: Mapping[str, Any]) -> str:
     return (
         f"no device that can be asked is called {name!r}; there are {', '.join(points) or 'none'}"
     )
+
+
+def link_step_event(request: Mapping[str, Any], now_ns: int) -> Draft:
+    """The event of a step that was taken, maybe before a reboot. Raises VerbError."""
+    name, boots, age_s = request.get("step"), request.get("boots"), request.get("age_s")
+    if name not in LINK_STEPS:
+        raise VerbError(f"step is one of {', '.join(LINK_STEPS)}")
+    if type(boots) is not int or not isinstance(age_s, int | float) or isinstance(age_s, bool):
+        raise VerbError("boots and age_s are numbers")
+    text = f"{name}: {short_text(request, 'why')}: {short_text(request, 'result')}"
+    body = boxevent.LinkStep(
+        step=cast("boxevent.Step", name), text=text, boots=boots, age_s=float(age_s)
+    )
+    return Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)
+
+
+def link_facts(now: Stamp, *, connected: bool, faults: int) -> dict[str, Any]:
+    """What the link has to know: whether it carries, whether a sensor fails, what time it is."""
+    return {
+        "connected": connected,
+        "faults": faults,
+        "tq": now.tq,
+        "wall_s": now.wall_ns // 1_000_000_000,
+    }

@@ -27,7 +27,6 @@ from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from edge.outbox import (
-    ClockMark,
     Epoch,
     OpenReport,
     OwnerStates,
@@ -65,7 +64,7 @@ class CommittingOutbox(Protocol):
     @property
     def opened(self) -> OpenReport: ...
     @property
-    def handed(self) -> list[StoredRecord]: ...
+    def leftovers(self) -> list[StoredRecord]: ...
     @property
     def high_water_unsaved(self) -> bool: ...
     async def state(self, owner: str) -> StoredState | None: ...
@@ -73,7 +72,7 @@ class CommittingOutbox(Protocol):
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = ...,
-        clock: ClockMark | None = ...,
+        clock: Stamp | None = ...,
     ) -> list[StoredRecord]: ...
 
 
@@ -262,9 +261,9 @@ class WindowCommitter:
         sealed = await self._writer.state(MANIFEST_OWNER)
         used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
         found.drafts += self._manifest_schedule.begin(
-            self._epoch, sealed, self._writer.handed, used, now
+            self._epoch, sealed, self._writer.leftovers, used, now
         )
-        self._writer.handed.clear()
+        self._writer.leftovers.clear()
         if self._lined:
             self._ingest.starting = OpeningLines(self._epoch.boot, now.mono_ns, self._lined)
         await self._go_on(found)
@@ -387,7 +386,6 @@ class WindowCommitter:
             }
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
-            mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
-            stored = await self._writer.commit(rows, packed, clock=mark)
+            stored = await self._writer.commit(rows, packed, clock=now)
             self._progress.done("committer", self._clock.now().mono_ns)
             self._offer(stored)

@@ -27,7 +27,7 @@ class WindowSchedule:
     def __init__(self, period_ns: int, now: Stamp) -> None:
         self._period_ns = period_ns
         self._held_ns = (
-            _offset(now) if now.tq.is_synchronised else None
+            now.offset_ns if now.tq.is_synchronised else None
         )  # wall - monotonic, trusted
         self._looked_ns = self._opened_ns = now.mono_ns
         self._due: CutReason | None = None
@@ -71,7 +71,7 @@ class WindowSchedule:
         looked_ns, self._looked_ns = self._looked_ns, now.mono_ns
         if not now.tq.is_synchronised:
             return
-        held_ns, self._held_ns = self._held_ns, _offset(now)
+        held_ns, self._held_ns = self._held_ns, now.offset_ns
         if held_ns is None:
             self._due = "synchronised"
         elif abs(self._held_ns - held_ns) > STEP_NS + (now.mono_ns - looked_ns) // SLEW:
@@ -83,12 +83,8 @@ class WindowSchedule:
             )
 
     def _next(self, at: Stamp) -> int:
-        offset_ns = _offset(at) if at.tq.is_synchronised else self._held_ns or 0
+        offset_ns = at.offset_ns if at.tq.is_synchronised else self._held_ns or 0
         left_ns = self._period_ns - (at.mono_ns + offset_ns) % self._period_ns
         if left_ns < self._period_ns // SHORTEST_PART:  # the wall was set back: this one has been
             left_ns += self._period_ns
         return at.mono_ns + left_ns
-
-
-def _offset(at: Stamp) -> int:
-    return at.wall_ns - at.mono_ns

@@ -14,6 +14,7 @@ import msgspec
 
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import TimeQuality
+from edge.core.reportlimits import ReportOnce
 from edge.link.linkstate import TakenStep
 
 log = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class DaemonClient:
 
     def __init__(self, folder: Path, ask: Ask = ask_daemon) -> None:
         self._folder, self._ask = folder, ask
-        self._strange: set[str] = set()  # verbs that it refused, each logged once
+        self._refused = ReportOnce[str]()  # verbs
 
     def report(self) -> DaemonReport:
         return _reach(self._request("link_facts") or {})
@@ -51,13 +52,12 @@ class DaemonClient:
         try:
             answer = self._ask(self._folder, verb, **arguments)
         except VerbError as error:
-            if verb not in self._strange:
-                self._strange.add(verb)
+            if self._refused.first(verb):
                 log.info("the daemon does not accept %r: %s", verb, error)
             return None
         except OSError:
             return None
-        self._strange.discard(verb)
+        self._refused.forget(verb)
         return answer
 
 

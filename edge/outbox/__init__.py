@@ -3,8 +3,10 @@
 from edge.outbox.asyncoutbox import AsyncOutbox, CommitRider
 from edge.outbox.database import OutboxBusyError
 from edge.outbox.deliveryjournal import DeliveryJournal
+from edge.outbox.epochs import Epoch, PastState, PreviousStart
 from edge.outbox.memoryoutbox import OwnerStates
 from edge.outbox.outbox import Outbox
+from edge.outbox.outboxfolder import OpenReport
 from edge.outbox.outboxinspector import (
     DeadLetter,
     Loss,
@@ -13,19 +15,11 @@ from edge.outbox.outboxinspector import (
     inspect_outbox,
 )
 from edge.outbox.outboxstats import OutboxCounts
-from edge.outbox.rowformat import (
-    ClockMark,
-    Epoch,
-    OpenReport,
-    PastState,
-    PreviousStart,
-    StoredRecord,
-)
+from edge.outbox.rowformat import StoredRecord
 from edge.outbox.rowsearch import UnavailableError
 
 __all__ = [
     "AsyncOutbox",
-    "ClockMark",
     "CommitRider",
     "DeadLetter",
     "DeliveryJournal",

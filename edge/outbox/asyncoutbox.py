@@ -9,11 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from edge.core import Draft, StoredState
+from edge.core import Draft, Stamp, StoredState
 from edge.outbox.downsample import MergeBodies
+from edge.outbox.epochs import Epoch
 from edge.outbox.outbox import BALLAST_BYTES, NO_OWNER_STATES, Outbox, OwnerStates
 from edge.outbox.outboxstats import OutboxCounts
-from edge.outbox.rowformat import ClockMark, Epoch, StoredRecord
+from edge.outbox.rowformat import StoredRecord
 from edge.outbox.rowsearch import RowSearch
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class _CommitRequest:
 
     drafts: Sequence[Draft]
     states: OwnerStates
-    clock: ClockMark | None
+    clock: Stamp | None
     done: bool = False  # written by the thread, read by it and, after it, by the loop
 
 
@@ -61,7 +62,7 @@ class AsyncOutbox:
         self._loop = asyncio.get_running_loop()
         self.opened, self.epoch = outbox.opened, epoch
         # confirmed before the last process was killed, and still there at this start
-        self.handed: list[StoredRecord] = outbox.handed
+        self.leftovers: list[StoredRecord] = outbox.leftovers
         self._calls = asyncio.Semaphore(CALLS_LIMIT)
         self._writing = asyncio.Lock()
         self._waiting: list[_CommitRequest] = []
@@ -124,7 +125,7 @@ class AsyncOutbox:
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
-        clock: ClockMark | None = None,
+        clock: Stamp | None = None,
     ) -> list[StoredRecord]:
         """Number and keep drafts and states, and forget what was confirmed. Durable on return.
 
@@ -143,9 +144,15 @@ class AsyncOutbox:
             confirmed = frozenset(self._confirmed)
             going = [draft for each in group if not each.done for draft in each.drafts]
             riding, kept = self._rider(going)
-            flying = self._outbox.journal.unacknowledged()
+            unconfirmed = self._outbox.journal.unconfirmed()
             stored = await self._call(
-                partial(_commit, requests=group, riding=riding, confirmed=confirmed, flying=flying)
+                partial(
+                    _commit,
+                    requests=group,
+                    riding=riding,
+                    confirmed=confirmed,
+                    unconfirmed=unconfirmed,
+                )
             )
             kept()
             self._confirmed -= confirmed
@@ -201,7 +208,7 @@ class AsyncOutbox:
             )
         self._on_rows(rows)
 
-    async def marks(self, boot: int) -> list[ClockMark]:
+    async def marks(self, boot: int) -> list[Stamp]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
         latest first."""
         return await self._call(partial(Outbox.marks, boot=boot))
@@ -297,7 +304,7 @@ def _commit(
     requests: list[_CommitRequest],
     riding: OwnerStates,
     confirmed: frozenset[int],
-    flying: frozenset[int],
+    unconfirmed: frozenset[int],
 ) -> list[StoredRecord]:
     """In the thread: several callers' wishes in one transaction."""
     parts = [part for part in requests if not part.done]
@@ -307,7 +314,7 @@ def _commit(
     states.update(riding)
     drafts = [draft for part in parts for draft in part.drafts]
     clock = max((part.clock for part in parts if part.clock), default=None)
-    stored = outbox.commit(drafts, states, confirmed, clock, flying)
+    stored = outbox.commit(drafts, states, confirmed, clock, unconfirmed)
     for part in parts:
         part.done = True
     return stored

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from edge.core import Stamp
 from edge.core.numbers import Range
 from edge.outbox.clockmap import write_mark
 from edge.outbox.commitlog import ABSORBED_KEY, RecoveredLog
@@ -30,7 +31,7 @@ from edge.outbox.losses import Losses
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxstats import OutboxStats
-from edge.outbox.rowformat import ClockMark, OutboxRow
+from edge.outbox.rowformat import OutboxRow
 
 DELETE_BATCH_ROWS: Final = 2000  # rows that are deleted in one transaction
 INSERT_BATCH_BYTES: Final = 512 << 10  # bytes of bodies in one transaction
@@ -52,7 +53,7 @@ class PendingChanges:
     counters: Mapping[str, int]
     drops: PendingDrops
     confirmed: Collection[int]
-    mark: ClockMark | None
+    mark: Stamp | None
     token: int  # of the log in tmpfs
     unread: bool = False
     spared: Callable[[str], bool] = lambda owner: False
@@ -89,7 +90,7 @@ class DiskReturn:
         )  # fmt: skip
         self._storage.ask(lambda disk: bool(self._catch_up(disk, pending)), False)
 
-    def retry(self, clock: ClockMark, sent: RecoveredJournal) -> RecoveredJournal:
+    def retry(self, clock: Stamp, sent: RecoveredJournal) -> RecoveredJournal:
         """Look for it, if it is time. What counts as sent before from now on: that is of the disk
         that is there."""
         storage = self._storage

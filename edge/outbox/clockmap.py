@@ -15,17 +15,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from edge.core import TimeQuality
+from edge.core import Stamp, TimeQuality
+from edge.core.walltime import CORRECTION_NS, SAME_NS, without_overruled
 from edge.outbox.database import Database
-from edge.outbox.rowformat import ClockMark
 
 STEP_WORD: Final = re.compile("step[0-9]{9}")
 STEP_NS: Final = 1_000_000_000  # less is drift, or the setting of a clock that was right
 STEPS: Final = 13  # a boot; with first, best and last there are 16. The oldest one makes room
 MARK_NS: Final = 300_000_000_000  # the last mark may be so old: a page less in each commit
-SAME_SHIFT_NS: Final = 10_000_000  # what reading two clocks one after the other may take
 CERTAIN: Final = str(tuple(str(tq) for tq in TimeQuality if tq.is_synchronised))  # SQL's list
-CORRECTION_NS: Final = 86_400_000_000_000  # a clock that is corrected by less was not wrong
 WHOLE_BOOTS: Final = 500  # the latest ones keep all of their marks,
 BOOTS: Final = 5000  # the others the best one, and the oldest ones none
 
@@ -38,7 +36,7 @@ class Anchor(NamedTuple):
     end_ns: int
 
 
-def write_mark(database: Database, boot: int, mark: ClockMark) -> None:
+def write_mark(database: Database, boot: int, mark: Stamp) -> None:
     """The latest mark of a boot, and what else of it is worth keeping. Inside a transaction."""
     kept = _stored_marks(database, boot)
 
@@ -59,7 +57,7 @@ def write_mark(database: Database, boot: int, mark: ClockMark) -> None:
     elif not mark.tq.is_guessed and (
         before is None
         or mark.tq.rank > before.tq.rank
-        or abs(_shift(mark) - _shift(before)) > STEP_NS
+        or abs(mark.offset_ns - before.offset_ns) > STEP_NS
     ):
         # numbered for ever, so that the order of names is the order of time
         keep(f"step{int(steps[-1][4:]) + 1 if steps else 1:09}")
@@ -72,38 +70,35 @@ class MarkThrottle:
     once those with news: another quality, or a wall clock that was set."""
 
     def __init__(self) -> None:
-        self._last: tuple[Database, ClockMark] | None = None  # where it lies; another file lacks it
+        self._last: tuple[Database, Stamp] | None = None  # where it lies; another file lacks it
 
-    def due(self, database: Database, mark: ClockMark) -> bool:
+    def due(self, database: Database, mark: Stamp) -> bool:
         """Whether it is to be written."""
         if self._last is None or self._last[0] is not database:
             return True
         last = self._last[1]
         return (
             mark.tq != last.tq
-            or abs(_shift(mark) - _shift(last)) > SAME_SHIFT_NS
+            or abs(mark.offset_ns - last.offset_ns) > SAME_NS
             or not 0 <= mark.mono_ns - last.mono_ns < MARK_NS
         )
 
-    def written(self, database: Database, mark: ClockMark) -> None:
+    def written(self, database: Database, mark: Stamp) -> None:
         """It is on disk."""
         self._last = database, mark
 
 
-def read_marks(database: Database, boot: int) -> list[ClockMark]:
+def read_marks(database: Database, boot: int) -> list[Stamp]:
     """At most 16, each once: the most trusted first, and among those the latest first.
 
     Without those that are certain of something that later ones, or other boots, have overruled.
     """
     known = set(_stored_marks(database, boot).values())
-    sure = [mark for mark in known if mark.tq.is_synchronised]
-    if sure:
-        latest = max(sure, key=lambda mark: mark.mono_ns)
-        overruled = all(anchor.boot != boot for anchor in consistent_anchors(_anchors(database)))
-        known -= {
-            mark for mark in sure if overruled or abs(_shift(mark) - _shift(latest)) > CORRECTION_NS
-        }
-    return sorted(known, key=lambda mark: (mark.tq.rank, mark.mono_ns), reverse=True)
+    sure = {mark for mark in known if mark.tq.is_synchronised}
+    if sure and all(anchor.boot != boot for anchor in consistent_anchors(_anchors(database))):
+        known -= sure
+    marks = without_overruled(known)
+    return sorted(marks, key=lambda mark: (mark.tq.rank, mark.mono_ns), reverse=True)
 
 
 def boot_bounds(database: Database, boot: int) -> tuple[int | None, int | None]:
@@ -189,16 +184,12 @@ def _anchors(database: Database) -> list[Anchor]:
     ]
 
 
-def _stored_marks(database: Database, boot: int) -> dict[str, ClockMark]:
+def _stored_marks(database: Database, boot: int) -> dict[str, Stamp]:
     """By their names. What a damaged page says is left out: nothing here has a checksum."""
     return {
-        str(which): ClockMark(mono_ns, wall_ns, tq)
+        str(which): Stamp(mono_ns, wall_ns, tq)
         for which, mono_ns, wall_ns, word in database.rows(
             "SELECT which, mono_ns, wall_ns, tq FROM clock WHERE boot = ?", (boot,)
         )
         if (tq := TimeQuality.parse(word)) and isinstance(mono_ns, int) and isinstance(wall_ns, int)
     }
-
-
-def _shift(mark: ClockMark) -> int:
-    return mark.wall_ns - mark.mono_ns

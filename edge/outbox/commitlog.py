@@ -15,21 +15,14 @@ from typing import Any, Final
 
 import msgpack
 
-from edge.core import StoredState, TimeQuality
+from edge.core import Stamp, StoredState, TimeQuality
 from edge.core.numbers import Range
 from edge.durable.framedlog import AppendedFile, FrameFormat
 from edge.durable.readfile import is_regular_file
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.epochs import EpochStart
+from edge.outbox.epochs import EpochStart, PreviousStart
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import (
-    ClockMark,
-    DamagedRowError,
-    OutboxRow,
-    PreviousStart,
-    StoredRecord,
-    try_record,
-)
+from edge.outbox.rowformat import DamagedRowError, OutboxRow, StoredRecord, try_record
 
 COMMIT_LOG_NAME: Final = "commit.log"
 COMMIT_FRAMES: Final = FrameFormat(checked_length=True)
@@ -51,7 +44,7 @@ class LoggedCommit:
     reached: int = 0  # rows up to here may be on disk
     counters: Mapping[str, int] = field(default_factory=dict)  # those that have moved
     drops: PendingDrops = field(default_factory=PendingDrops)  # the whole table
-    mark: ClockMark | None = None
+    mark: Stamp | None = None
 
 
 @dataclass(slots=True)
@@ -72,7 +65,7 @@ class RecoveredLog:
     memory: MemoryOutbox
     counters: dict[str, int] = field(default_factory=dict)
     drops: PendingDrops = field(default_factory=PendingDrops)
-    mark: ClockMark | None = None
+    mark: Stamp | None = None
     clean: bool = False
     damaged: bool = False  # some of its commits cannot be read
 
@@ -181,6 +174,7 @@ def _encode_head(
 
 
 def _frame(commit: LoggedCommit) -> bytes:
+    mark = commit.mark
     return _pack(
         {
             "rows": [tuple(row) for row in commit.rows],
@@ -189,7 +183,7 @@ def _frame(commit: LoggedCommit) -> bytes:
             "reached": commit.reached,
             "counters": dict(commit.counters),
             "drops": [[*key, d.first, d.last, d.count] for key, d in commit.drops.items()],
-            "mark": None if commit.mark is None else list(commit.mark),
+            "mark": None if mark is None else [mark.mono_ns, mark.wall_ns, mark.tq],
         }
     )
 
@@ -261,4 +255,4 @@ def _replay(recovered: RecoveredLog, frame: Any) -> None:
     recovered.counters.update(frame["counters"])
     if frame["mark"] is not None:
         mono_ns, wall_ns, word = frame["mark"]
-        recovered.mark = ClockMark(mono_ns, wall_ns, TimeQuality(word))
+        recovered.mark = Stamp(mono_ns, wall_ns, TimeQuality(word))

@@ -167,7 +167,7 @@ class DeliveryJournal:
             entries.append((EntryKind.UP_TO, self._before.sent_up_to))
         self._append(entries)
 
-    def unacknowledged(self) -> frozenset[int]:
+    def unconfirmed(self) -> frozenset[int]:
         """Sent, and not confirmed yet: a copy, for the thread of the database."""
         return frozenset(self._open)
 

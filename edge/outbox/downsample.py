@@ -9,8 +9,9 @@ time, else of its own clock.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from edge.core import Draft, Record, StoredBody
+from edge.core import Draft, Record, Stamp, StoredBody
 from edge.core.numbers import encode_steps
+from edge.core.walltime import QUARTER_NS
 from edge.outbox.clockmap import read_marks
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.eviction import DOWNSAMPLE_RATIO, row_bytes
@@ -18,7 +19,6 @@ from edge.outbox.mergeable import RowRanges, ranges_after
 from edge.outbox.rowformat import (
     MAX_BODY,
     SUMMARY_LEVEL,
-    ClockMark,
     OutboxRow,
     RowHead,
     covered_numbers,
@@ -27,7 +27,6 @@ from edge.outbox.rowformat import (
     try_record,
 )
 
-QUARTER_NS: Final = 900_000_000_000
 QUARTER_SLACK_NS: Final = (
     1_000_000_000  # so far a mark may lie beside another one without being a step
 )
@@ -46,7 +45,7 @@ MergeBodies = Callable[[StoredBody, StoredBody], StoredBody]
 class QuarterHours:
     """`marks` gives the clock map of a boot; it is asked once for each."""
 
-    def __init__(self, marks: Callable[[int], Sequence[ClockMark]]) -> None:
+    def __init__(self, marks: Callable[[int], Sequence[Stamp]]) -> None:
         self._ask = marks
         self._shifts: dict[int, list[tuple[int, int]]] = {}  # from a monotonic time on, the oldest
 
@@ -59,9 +58,7 @@ class QuarterHours:
         shifts = self._shifts.get(boot)
         if shifts is None:
             shifts = self._shifts[boot] = sorted(
-                (mark.mono_ns, mark.wall_ns - mark.mono_ns)
-                for mark in self._ask(boot)
-                if not mark.tq.is_guessed
+                (mark.mono_ns, mark.offset_ns) for mark in self._ask(boot) if not mark.tq.is_guessed
             )
         if not shifts:
             return (to_ns - 1) // QUARTER_NS

@@ -1,29 +1,27 @@
 """Starts of the daemon: each is an epoch, and belongs to a boot of the machine. In it every draft
-gets the next number of its stream, in order.
+gets the next number of its stream, in order. The file `epochs` beside the database survives it.
 """
 
+import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from edge.core import Record, RecordKey
+from edge.durable.atomicwrite import new_name, replace_file
+from edge.durable.checkedline import add_checksum, remove_checksum
+from edge.durable.readfile import is_regular_file, read_beginning
 from edge.outbox.clockmap import forget_before
 from edge.outbox.database import OWNER_KEY, encode_owner
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.drops import PendingDrops
 from edge.outbox.eviction import PackedDraft
-from edge.outbox.rowformat import (
-    OutboxRow,
-    PastState,
-    PreviousStart,
-    StoredRecord,
-    make_row,
-    try_record,
-)
-from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
+from edge.outbox.quarantine import quarantine_obstacle
+from edge.outbox.rowformat import OutboxRow, StoredRecord, make_row, try_record
 from edge.wire.contract.body import body_map
+from edge.wire.contract.boxevent import PreviousEpoch
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
@@ -53,6 +51,78 @@ TORN_COMMIT_NOTICE: Final = (
     "The last commit in the outbox's log is not whole: it was under way when the power went, or it "
     "is damaged and what was in it is lost. The growth of totals up to here is uncertain."
 )
+
+PastState = Literal["known", "doubtful", "older"]
+"""What the states in the database are worth. `doubtful`: the last commit may be missing, and may
+have been sent; `older`: numbers were given after them, so what they count on from is past."""
+
+EPOCH_FILE: Final = "epochs"
+EPOCH_FILE_LIMIT: Final = 4096  # characters; more is damage
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFile:
+    """Counts that must survive the loss of the database: they keep epochs and boots apart."""
+
+    starts: int = 0
+    boots: int = 0
+    boot_id: str = ""
+    epoch: int = 0  # of the latest start
+    owner: str = ""  # whose epoch that is; "": nobody has said so
+
+
+def read_epoch_file(folder: Path) -> EpochFile:
+    """What the last start wrote; an empty one when it is missing or damaged."""
+    try:
+        text = read_beginning(folder / EPOCH_FILE, EPOCH_FILE_LIMIT).decode("ascii")
+        starts, boots, epoch, owner, boot_id = remove_checksum(text.rstrip("\n")).split(" ")
+        return EpochFile(int(starts), int(boots), boot_id, int(epoch), owner.removeprefix("-"))
+    except (OSError, ValueError):
+        return EpochFile()
+
+
+def write_epoch_file(folder: Path, epoch_file: EpochFile) -> None:
+    """Replace the file so that a power cut leaves the old one or the new one. Raises OSError."""
+    counts = f"{epoch_file.starts} {epoch_file.boots} {epoch_file.epoch}"
+    line = f"{counts} {epoch_file.owner or '-'} {epoch_file.boot_id}"
+    path = folder / EPOCH_FILE
+    for each in (new_name(path), path):
+        if os.path.lexists(each) and not is_regular_file(each):
+            quarantine_obstacle(each, folder)
+    replace_file(path, f"{add_checksum(line)}\n".encode("ascii"), 0o666)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousStart:
+    """The last start that numbered anything: its epoch, its boot, its last number per stream."""
+
+    epoch: int
+    boot: int
+    last: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """This start of the daemon. `unclean`: the former one ended without a goodbye.
+    `previous_epoch`: the epoch of the one before where nothing else is known of it."""
+
+    epoch: int
+    boot: int
+    same_boot: bool
+    former: PreviousStart | None
+    unclean: bool
+    previous_epoch: int | None = None
+    past: PastState = "known"
+
+    @property
+    def succeeds(self) -> PreviousEpoch | None:
+        """The epoch before, as this one names it, and its last numbers: none when they are lost
+        with its outbox. None: no epoch is known, at a first start or on a new card."""
+        if self.former is not None:
+            return PreviousEpoch(epoch=self.former.epoch, last=dict(self.former.last))
+        if self.previous_epoch is None:
+            return None
+        return PreviousEpoch(epoch=self.previous_epoch, last={})
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from edge.core import Stamp
 from edge.core.numbers import Numbers
 from edge.outbox.ballast import Ballast, free_bytes
 from edge.outbox.clockmap import MarkThrottle, write_mark
@@ -27,7 +28,7 @@ from edge.outbox.memoryoutbox import MemoryOutbox, OwnerStates, TrustedOwners
 from edge.outbox.noticequeue import NoticeQueue
 from edge.outbox.outboxfolder import OutboxFolder, describe_error, is_permanent
 from edge.outbox.readonlydisk import READING_NOTICE, ReadOnlyDisk, is_read_only
-from edge.outbox.rowformat import ClockMark, OutboxRow
+from edge.outbox.rowformat import OutboxRow
 from edge.outbox.rowsearch import RowSearch
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ class FailoverStorage:
         self.owners = TrustedOwners()
         self._marking = MarkThrottle()
         self.drops_unread = False  # nobody knows what the disk has to declare
-        self.clock: ClockMark | None = None  # of the latest commit that had one
+        self.clock: Stamp | None = None  # of the latest commit that had one
         self.ballast = Ballast(place.folder, ballast_bytes)
         self.disk, self.opened = place.open()
         self.memory = self.new_memory()
@@ -164,7 +165,7 @@ class FailoverStorage:
         commit: LoggedCommit,
         durable: OwnerStates,
         gone: Sequence[int],
-        flying: Collection[int],
+        unconfirmed: Collection[int],
         words: Mapping[str, str],
         *,
         declared: bool,
@@ -197,7 +198,11 @@ class FailoverStorage:
             # when it fails it is unknown whether the transaction is on disk; the same rows with
             # the same numbers go to memory, so both answers are right
             self.write(write)
-        lost = 0 if self.disk is not None else self._commit_in_memory(numbers, commit, gone, flying)
+        lost = (
+            0
+            if self.disk is not None
+            else self._commit_in_memory(numbers, commit, gone, unconfirmed)
+        )
         return written, lost
 
     def begin_in_memory(self, numbers: Numbering, drops: PendingDrops) -> None:
@@ -211,14 +216,16 @@ class FailoverStorage:
         numbers: Numbering,
         commit: LoggedCommit,
         gone: Sequence[int],
-        flying: Collection[int],
+        unconfirmed: Collection[int],
     ) -> int:
         memory = self.memory
         # the commit that failed may be on disk all the same
         memory.reached = memory.reached or commit.reached
         memory.reached = max(memory.reached, self.readonly_disk.top)
         forgotten = memory.forgotten_count
-        lost = memory.write(commit.rows, commit.states, gone, commit.drops, flying.__contains__)
+        lost = memory.write(
+            commit.rows, commit.states, gone, commit.drops, unconfirmed.__contains__
+        )
         if memory.forgotten_count and not forgotten:
             self.notices.add(True, "So much was confirmed meanwhile that some of it is sent again.")
         out, memory.unlogged_removals = memory.unlogged_removals.ranges(), Numbers()

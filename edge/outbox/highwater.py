@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.durable.checkedline import add_checksum, remove_checksum
-from edge.outbox.epochs import later_count
-from edge.outbox.rowformat import PreviousStart
+from edge.outbox.epochs import PreviousStart, later_count
 
 HIGHWATER_NAME: Final = "highwater"
 EVERY_NS: Final = 900_000_000_000

@@ -5,10 +5,10 @@ states may go from there to the disk.
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from edge.core import StoredState
+from edge.core import Stamp, StoredState
 from edge.core.numbers import Numbers, Range
 from edge.outbox.drops import PendingDrops
-from edge.outbox.rowformat import STREAM_LEVELS, URGENT_LEVEL, ClockMark, OutboxRow
+from edge.outbox.rowformat import STREAM_LEVELS, URGENT_LEVEL, OutboxRow
 
 OwnerStates = Mapping[str, StoredState]
 """By their owners: version and bytes."""
@@ -160,7 +160,7 @@ class TrustedOwners:
         self.withheld, self._withheld_ns, self.known = withheld, mono_ns, None
         self._missed.clear()
 
-    def durable(self, states: OwnerStates, clock: ClockMark | None) -> OwnerStates:
+    def durable(self, states: OwnerStates, clock: Stamp | None) -> OwnerStates:
         """What of them may go to the disk."""
         if not self.withheld:
             return states

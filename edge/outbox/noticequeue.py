@@ -2,15 +2,15 @@
 not fill the outbox with events: they wait in a queue, and so many become one.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from typing import Final
+
+from edge.core.reportlimits import HourlyLimit
 
 Notice = tuple[bool, str]  # trouble, or the end of it; and what there is to say
 
 NOTICE_LIMIT: Final = 16  # the latest ones count
-NOTICES_PER_HOUR: Final = 12  # events in an hour; then sentences are held back
-HOUR_NS: Final = 3_600_000_000_000
+NOTICES_PER_HOUR: Final = 12  # events; then sentences are held back
 
 
 class NoticeQueue:
@@ -19,9 +19,7 @@ class NoticeQueue:
     def __init__(self) -> None:
         self._notices: list[Notice] = []
         self._held = 0
-        self._times: deque[int] = deque(
-            maxlen=NOTICES_PER_HOUR
-        )  # of the latest events, monotonic ns
+        self._events = HourlyLimit(NOTICES_PER_HOUR)
 
     def add(self, on: bool, text: str) -> None:
         self._notices.append((on, text))
@@ -30,9 +28,7 @@ class NoticeQueue:
 
     def due(self, now_ns: int) -> Sequence[Notice]:
         """Those that may become events now."""
-        while self._times and not 0 <= now_ns - self._times[0] < HOUR_NS:
-            self._times.popleft()
-        free = NOTICES_PER_HOUR - len(self._times)
+        free = self._events.room(now_ns)
         if len(self._notices) > free:  # whatever is left out, the last of them has how it stands
             keep = max(1, free)
             self._held += len(self._notices) - keep
@@ -49,5 +45,5 @@ class NoticeQueue:
         """So many have become events; those that are new since then wait on."""
         if count:
             self._held = 0
-            self._times.extend([now_ns] * count)
+            self._events.add(count, now_ns)
             del self._notices[:count]

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from edge.core import Draft, StoredState
+from edge.core import Draft, Stamp, StoredState
 from edge.outbox import clockmap
 from edge.outbox.catchup import DiskReturn
 from edge.outbox.commitlog import LoggedCommit
@@ -21,6 +21,7 @@ from edge.outbox.drops import PendingDrops, storage_event_draft
 from edge.outbox.epochs import (
     HIGH_WATER_UNSAVED,
     PAST,
+    Epoch,
     Numbering,
     assign_numbers,
     confirmed_leftovers,
@@ -38,9 +39,7 @@ from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, lis
 from edge.outbox.outboxstats import OutboxCounts, OutboxStats
 from edge.outbox.rowformat import (
     MAX_BODY,
-    ClockMark,
     DamagedRowError,
-    Epoch,
     OutboxRow,
     StoredRecord,
     pack_body,
@@ -66,7 +65,7 @@ class Outbox:
         # of the thread that sends: here it only gets what to go on from
         self.journal = DeliveryJournal(run_dir, owner)
         self._sent_before = recover_journal(run_dir, owner)  # by former processes
-        self.handed: list[StoredRecord] = []  # confirmed before the last process was killed
+        self.leftovers: list[StoredRecord] = []  # confirmed before the last process was killed
         self._arrived: frozenset[int] = frozenset()  # these, to be deleted
         self.arrived = 0  # how many of them are there
         self._stats = OutboxStats()
@@ -106,7 +105,7 @@ class Outbox:
 
     def begin(self) -> Epoch:
         """A new epoch. Confirmations that the last process could not commit count from now on, and
-        ride in the first commit: `handed` is lost with this process, so it must be found again."""
+        ride in the first commit: `leftovers` go with this process, so they must be found again."""
         storage, losses = self._storage, self._losses
         plan = plan_start(storage, losses, self._water, self._boot_id, self._return.absorb)
         start, past = plan.start, plan.past
@@ -114,7 +113,7 @@ class Outbox:
         self._numbers.start, self._numbers.row = start, start.number << 32
         if plan.left is not None:
             self._storage.owners.adopt(plan.left.memory.states, plan.left.trusted_owners)
-            self.handed += plan.left.records(self._sent_before.confirmed)
+            self.leftovers += plan.left.records(self._sent_before.confirmed)
         # else nobody knows what was handed over
         known = not self._doubted
         word = storage.ask(lambda disk: str(disk.meta(META_KEY, "")), "") if known else ""
@@ -126,8 +125,8 @@ class Outbox:
         self._arrived = sent.confirmed
         if token is None:
             self._arrived &= storage.memory.rows.keys()  # the others are none of this place
-        self.handed += storage.read(lambda disk: confirmed_leftovers(disk, self._arrived), [])
-        self.arrived = len(self.handed)
+        self.leftovers += storage.read(lambda disk: confirmed_leftovers(disk, self._arrived), [])
+        self.arrived = len(self.leftovers)
         storage.write(lambda disk: write_epoch(disk, start, losses.pending, past))
         if storage.disk is None:
             storage.begin_in_memory(self._numbers, losses.pending)
@@ -146,11 +145,11 @@ class Outbox:
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
         confirmed: Iterable[int] = (),
-        clock: ClockMark | None = None,
-        flying: Collection[int] = frozenset(),
+        clock: Stamp | None = None,
+        unconfirmed: Collection[int] = frozenset(),
     ) -> list[StoredRecord]:
         """Number and keep `drafts`, keep `states`, forget `confirmed`: all of it or nothing. Of two
-        rows of a class one that is `flying`, sent and not answered, makes room last.
+        rows of a class one that is `unconfirmed`, sent and not answered, makes room last.
 
         What comes back may hold more than `drafts`: the outbox declares its own losses and
         troubles as events. A draft that cannot be kept gets a number, and is declared lost.
@@ -165,7 +164,7 @@ class Outbox:
         own = [storage_event_draft(now_ns, on, text) for on, text in notices]
         packed = [(draft, pack_body(draft)) for draft in (*drafts, *own)]
         lost = {n: "size" for n, (_, body) in enumerate(packed) if len(body) > MAX_BODY}
-        lost.update(dict.fromkeys(self._crowded(packed, lost, gone, flying), "full"))
+        lost.update(dict.fromkeys(self._crowded(packed, lost, gone, unconfirmed), "full"))
         drops = self._losses.pending.copy()
         declared = bool(drops) and self._heard and now_ns > 0
         if declared:
@@ -173,7 +172,9 @@ class Outbox:
             drops = PendingDrops()
         rows, stored, following = assign_numbers(packed, lost, self._numbers, drops)
         last = self._numbers.row + len(rows)
-        self._write(LoggedCommit(rows, states, (), last, following, drops, clock), gone, flying)
+        self._write(
+            LoggedCommit(rows, states, (), last, following, drops, clock), gone, unconfirmed
+        )
         self._arrived, self.arrived = frozenset(), 0
         self._numbers.row = last
         self._handover.ranges.committed(now_ns, last)
@@ -192,18 +193,20 @@ class Outbox:
         packed: list[PackedDraft],
         lost: Mapping[int, str],
         gone: tuple[int, ...],
-        flying: Collection[int],
+        unconfirmed: Collection[int],
     ) -> list[int]:
         """The places of drafts for which there is no room, after older rows have made some."""
         places = [place for place in range(len(packed)) if place not in lost]
         fitting = [packed[place] for place in places]
         lose = partial(self._losses.take_out, arrived=frozenset(gone))
         crowded = self._storage.crowded(
-            fitting, flying.__contains__, lose, self._handover.make_room
+            fitting, unconfirmed.__contains__, lose, self._handover.make_room
         )
         return [places[place] for place in crowded]
 
-    def _write(self, commit: LoggedCommit, gone: tuple[int, ...], flying: Collection[int]) -> None:
+    def _write(
+        self, commit: LoggedCommit, gone: tuple[int, ...], unconfirmed: Collection[int]
+    ) -> None:
         owners, word = self._storage.owners, self._handover.text
         durable = owners.durable(commit.states, commit.mark)
         words = {} if word == self._handover.ranges.text_on_disk else {META_KEY: word}
@@ -213,7 +216,7 @@ class Outbox:
             words[PAST] = "known"
         declared = commit.drops != self._losses.pending
         written, lost = self._storage.commit(
-            self._numbers, commit, durable, gone, flying, words, declared=declared
+            self._numbers, commit, durable, gone, unconfirmed, words, declared=declared
         )
         self._stats.dropped += lost
         if written:
@@ -289,7 +292,7 @@ class Outbox:
             self._storage.owners.missed(owner)
         return found
 
-    def marks(self, boot: int) -> list[ClockMark]:
+    def marks(self, boot: int) -> list[Stamp]:
         """The clock map of a boot, at most 16 marks: the most trusted first, and among those the
         latest first; nothing when there is none."""
         return self._storage.read(lambda disk: clockmap.read_marks(disk, boot), [])

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from edge.core import Stamp
 from edge.durable.sqlitefile import in_use
 from edge.outbox.ballast import Ballast
 from edge.outbox.clockmap import read_marks
@@ -27,10 +28,11 @@ from edge.outbox.database import (
 )
 from edge.outbox.diskoutbox import DEAD_LETTER_LIMIT, DiskOutbox
 from edge.outbox.drops import PendingDrops
-from edge.outbox.outboxfolder import OutboxFolder, foreign_bytes, is_safe_to_open
-from edge.outbox.outboxfolder import list_foreign as others
-from edge.outbox.rowformat import ClockMark, RowHead
-from edge.outbox.storefiles import QUARANTINE, quarantine_usage
+from edge.outbox.foreignoutbox import foreign_bytes
+from edge.outbox.foreignoutbox import list_foreign as others
+from edge.outbox.outboxfolder import OutboxFolder, is_safe_to_open
+from edge.outbox.quarantine import QUARANTINE, quarantine_usage
+from edge.outbox.rowformat import RowHead
 
 INSPECTOR_CODE: Final = "from edge.outbox.outboxinspector import inspect_main; inspect_main()"
 WAL_MODE: Final = b"\x02\x02"  # bytes 18 and 19 of a database with a log
@@ -173,8 +175,8 @@ def _inspect(folder: Path, limit_bytes: int) -> OutboxInspection:
         size=size + foreign_bytes(folder) + disk.size(),
         limit=limit_bytes,
         oldest=(first[0].boot, first[0].from_ns) if first else None,
-        oldest_wall_ns=mark and first[0].from_ns + mark.wall_ns - mark.mono_ns,
-        oldest_tq=mark and mark.tq,
+        oldest_wall_ns=None if mark is None else first[0].from_ns + mark.offset_ns,
+        oldest_tq=None if mark is None else mark.tq,
         undeclared=list_losses(disk.drops()),
         dead_letters=disk.dead_letter_count(),
         letters=list_dead_letters(disk),
@@ -186,7 +188,7 @@ def _inspect(folder: Path, limit_bytes: int) -> OutboxInspection:
     )
 
 
-def _nearest_mark(disk: DiskOutbox, head: RowHead) -> ClockMark | None:
+def _nearest_mark(disk: DiskOutbox, head: RowHead) -> Stamp | None:
     """The mark nearest to a row, of those that can be trusted."""
     known = [mark for mark in read_marks(disk, head.boot) if not mark.tq.is_guessed]
     return min(known, key=lambda mark: abs(mark.mono_ns - head.from_ns), default=None)

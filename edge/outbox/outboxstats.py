@@ -10,20 +10,13 @@ from msgspec import UNSET
 
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import Downsampler
-from edge.outbox.eviction import (
-    EVICT_MARGIN_BYTES,
-    DownsampleOutlook,
-    FillRate,
-    evict_margin,
-    forecast_drop,
-    forecast_full,
-    row_bytes,
-)
+from edge.outbox.eviction import EVICT_MARGIN_BYTES, evict_margin, row_bytes
 from edge.outbox.failover import FailoverStorage
+from edge.outbox.forecast import DownsampleOutlook, FillRate, forecast_drop, forecast_full
+from edge.outbox.foreignoutbox import foreign_bytes, list_foreign
 from edge.outbox.mergeable import RowRanges, is_open_ended
-from edge.outbox.outboxfolder import foreign_bytes, list_foreign
+from edge.outbox.quarantine import quarantine_usage
 from edge.outbox.rowformat import SUMMARY_LEVEL, OutboxRow
-from edge.outbox.storefiles import quarantine_usage
 from edge.wire.contract.body import known
 from edge.wire.contract.health import Health
 

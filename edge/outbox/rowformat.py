@@ -1,34 +1,23 @@
-"""What the outbox keeps and returns, as plain values; and how a record becomes bytes and back.
+"""A row: how a record, or an owner's state, becomes bytes in the outbox, and back.
 
-Nearly every float of a summary is a whole number of decimal steps, so it goes as a MessagePack
-extension: 230.1 takes four bytes, not nine. The type of the extension says how many decimals there
-are, its bytes hold the whole number. All comes back bit for bit. An owner's state is compressed
-only if it is long, to spare the card.
+A summary is compressed, with its floats as `decimals`; a state only if it is long, to spare the
+card. A checksum is over all of a row.
 """
 
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import copysign
-from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgpack
 import msgspec
 
-from edge.core import Draft, Record, RecordKey, Stream, StreamLevel, TimeQuality
+from edge.core import Draft, Record, RecordKey, Stream, StreamLevel
 from edge.core.numbers import decode_steps
+from edge.outbox.decimals import pack_decimals, unpack_decimal
 from edge.outbox.deflate import DEFLATE_MARKER, compress, decompress
 from edge.wire.contract.body import body_map
-from edge.wire.contract.boxevent import PreviousEpoch
 
-POWERS_OF_TEN: Final[tuple[int, ...]] = tuple(10**digits for digits in range(8))
-LIMIT: Final = 1 << 31  # of the whole number
-SMALLEST: Final = 0.0001  # what lies nearer to zero stays as it is: so it was from the start
-CONTAINERS: Final = frozenset({dict, list, tuple})
-SCALARS: Final = frozenset({int, str, bool, type(None)})
-_extension: Final = tuple.__new__  # what `ExtType(...)` checks of a number and bytes is known here
-MAX_NESTING: Final = 8  # what lies deeper than this stays as it is
 MAX_BODY: Final = 900_000  # bytes; the wire takes 1 MiB
 COMPRESS_FROM_BYTES: Final = 256  # bytes; from there on it is worth compressing, to spare the card
 
@@ -41,69 +30,8 @@ COMPRESS_STATE_FROM: Final = 300  # bytes; a shorter one takes no page of its ow
 MAX_STATE: Final = 16 << 20  # bytes; a longer one is not compressed
 
 
-def pack_decimals(value: Any, deep: int = MAX_NESTING) -> Any:
-    """The same with extensions in place of its floats, as far as they are short decimals. It calls
-    nothing for what stays as it is: a commit has thousands of such values."""
-    if value.__class__ is float:
-        return _short(value)
-    if not deep or value.__class__ not in CONTAINERS:
-        return value
-    if value.__class__ is dict:
-        packed = value.copy()
-        for key, each in value.items():
-            if each.__class__ is float:
-                packed[key] = _short(each)
-            elif each.__class__ in CONTAINERS:
-                packed[key] = pack_decimals(each, deep - 1)
-        return packed
-    if SCALARS.issuperset(map(type, value)):  # counts
-        return value
-    return [
-        _short(each)
-        if each.__class__ is float
-        else pack_decimals(each, deep - 1)
-        if each.__class__ in CONTAINERS
-        else each
-        for each in value
-    ]
-
-
-def _short(value: float) -> float | msgpack.ExtType:
-    """As few decimals as read back as the same; three are enough for nearly all."""
-    if not -LIMIT < value < LIMIT:
-        return value  # NaN is not between them either
-    whole, digits = round(value * 1000), 3
-    if whole / 1000 != value:
-        whole, digits = round(value * POWERS_OF_TEN[-1]), len(POWERS_OF_TEN) - 1
-        if whole / POWERS_OF_TEN[-1] != value or -SMALLEST < value < SMALLEST:
-            return value
-    elif not whole and copysign(1, value) < 0:
-        return value
-    while digits and not whole % 10:
-        whole, digits = whole // 10, digits - 1
-    if not -LIMIT < whole < LIMIT:
-        return value
-    size = 1 if -0x80 <= whole < 0x80 else 2 if -0x8000 <= whole < 0x8000 else 4
-    return _extension(msgpack.ExtType, (digits, whole.to_bytes(size, "big", signed=True)))
-
-
-def unpack_decimal(digits: int, data: bytes) -> float:
-    """Back, as `ext_hook`. Raises ValueError for what was not written here."""
-    if not 0 <= digits < len(POWERS_OF_TEN) or len(data) not in (1, 2, 4):
-        raise ValueError(f"an extension of type {digits} with {len(data)} bytes")
-    return int.from_bytes(data, "big", signed=True) / POWERS_OF_TEN[digits]
-
-
 class DamagedRowError(ValueError):
     """A row is not what was written."""
-
-
-class ClockMark(NamedTuple):
-    """One moment on both clocks: the clock map of a boot is made of these."""
-
-    mono_ns: int
-    wall_ns: int
-    tq: TimeQuality
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,63 +44,6 @@ class StoredRecord:
     row: int
     record: Record
     redelivered: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PreviousStart:
-    """The last start that numbered anything: its epoch, its boot, its last number per stream."""
-
-    epoch: int
-    boot: int
-    last: Mapping[str, int]
-
-
-PastState = Literal["known", "doubtful", "older"]
-"""What the states in the database are worth. `doubtful`: the last commit may be missing, and may
-have been sent; `older`: numbers were given after them, so what they count on from is past."""
-
-
-LogTail = Literal["whole", "torn", "damaged"]
-"""How the write-ahead log of a database ended: see `edge.outbox.wal`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """This start of the daemon. `unclean`: the former one ended without a goodbye.
-    `previous_epoch`: the epoch of the one before where nothing else is known of it."""
-
-    epoch: int
-    boot: int
-    same_boot: bool
-    former: PreviousStart | None
-    unclean: bool
-    previous_epoch: int | None = None
-    past: PastState = "known"
-
-    @property
-    def succeeds(self) -> PreviousEpoch | None:
-        """The epoch before, as this one names it, and its last numbers: none when they are lost
-        with its outbox. None: no epoch is known, at a first start or on a new card."""
-        if self.former is not None:
-            return PreviousEpoch(epoch=self.former.epoch, last=dict(self.former.last))
-        if self.previous_epoch is None:
-            return None
-        return PreviousEpoch(epoch=self.previous_epoch, last={})
-
-
-@dataclass(frozen=True, slots=True)
-class OpenReport:
-    """What was found at opening. `damage`, `in_memory` and `foreign` are sentences for people, or
-    None: what is `foreign` belongs to another gateway or version, and is kept; `newer`: it is ours,
-    and has numbered after what is used now. `log`: how the write-ahead log ended; `torn` may have
-    been never acknowledged, or damaged since."""
-
-    damage: str | None = None
-    quarantined: Path | None = None
-    in_memory: str | None = None
-    foreign: str | None = None
-    newer: bool = False
-    log: LogTail = "whole"
 
 
 class OutboxRow(NamedTuple):

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self, cast
 
+from edge.core import Stamp
 from edge.core.numbers import Numbers
 from edge.durable.sqlitefile import Access, open_scratch, open_sqlite
 from edge.outbox import clockmap
@@ -30,7 +31,6 @@ from edge.outbox.database import (
 )
 from edge.outbox.rowformat import (
     STREAM_LEVELS,
-    ClockMark,
     OutboxRow,
     covered_numbers,
     row_to_record,
@@ -257,7 +257,7 @@ class Salvage:
         if self.trouble is not None:
             yield from self._by_pages()
 
-    def marks(self, boot: int) -> Sequence[ClockMark]:
+    def marks(self, boot: int) -> Sequence[Stamp]:
         """The clock map of a boot, as far as it can be read."""
         try:
             return clockmap.read_marks(cast("Database", _MetaReader(self._db)), boot)

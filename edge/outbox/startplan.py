@@ -16,13 +16,21 @@ from edge.outbox.commitlog import (
     recover_commit_log,
 )
 from edge.outbox.drops import DropRange
-from edge.outbox.epochs import PAST, STALE_NOTICE, TORN_COMMIT_NOTICE, EpochStart, plan_epoch
+from edge.outbox.epochs import (
+    PAST,
+    STALE_NOTICE,
+    TORN_COMMIT_NOTICE,
+    EpochFile,
+    EpochStart,
+    PastState,
+    plan_epoch,
+    read_epoch_file,
+)
 from edge.outbox.failover import FailoverStorage
+from edge.outbox.foreignoutbox import owner_label, set_aside_commit_log
 from edge.outbox.highwater import HighWaterFiles
 from edge.outbox.losses import Losses
-from edge.outbox.outboxfolder import owner_label, set_aside_commit_log
-from edge.outbox.rowformat import DamagedRowError, PastState
-from edge.outbox.storefiles import EpochFile, read_epoch_file
+from edge.outbox.rowformat import DamagedRowError
 
 TORN_NOTICE: Final = (
     "What the outbox had kept in memory is damaged in the run directory: some of it is lost."

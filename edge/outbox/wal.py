@@ -9,16 +9,15 @@ Source: sqlite.org/walformat.html; `walIndexRecover` in wal.c. The format is in 
 One verdict for both who ask: damage is declared as a loss, and nobody goes on from states that lie
 before it; a last transaction that is torn was under way when the power went, or it is damaged and
 had been sent, so that what is counted on from there is in doubt
-(`edge.outbox.rowformat.PastState`).
+(`edge.outbox.epochs.PastState`).
 
 Not seen: a log that is shorter than it was by whole transactions.
 """
 
 from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final, Literal, NamedTuple
 
 from edge.outbox.database import DATABASE_NAME
-from edge.outbox.rowformat import LogTail
 from edge.outbox.walframes import (
     FRAME_HEADER,
     PAGE_SIZES,
@@ -35,6 +34,9 @@ DAMAGED_NOTICE: Final = (
     "The log of the outbox is damaged: what it held behind that place is lost, and totals do not "
     "go on from it."
 )
+
+LogTail = Literal["whole", "torn", "damaged"]
+"""How the write-ahead log of a database ended."""
 
 
 class WalLog(NamedTuple):

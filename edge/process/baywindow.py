@@ -24,7 +24,7 @@ from edge.process.debounce import Debouncer, LineChange
 from edge.process.engineevents import event_draft
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.staytracker import OverstayChange, StayTracker
-from edge.process.traffic.histogram import Bins, HistogramCounts, summed
+from edge.process.traffic.histogram import Bins, HistogramCounts
 from edge.wire.contract.bay import Bay, BayHealth
 from edge.wire.contract.event import Overstay
 from edge.wire.contract.histogram import Times
@@ -160,7 +160,7 @@ class BayWindow:
             kind=setup.kind,
             covered_s=covered_us / 1e6,
             occupied_us=occupied_us,
-            occupancy=_share(covered_us, occupied_us),
+            occupancy=occupied_share(covered_us, occupied_us),
             arrivals=stays.arrivals if known else None,
             departures=stays.departures if known else None,
             stay=self._durations.form(Times) if known else None,
@@ -197,50 +197,13 @@ class BayWindow:
         return event_draft(name, change.at_ns, body)
 
 
-def merge_bays(a: Bay, b: Bay) -> Bay:
-    """The bodies of two records of a bay as one, the earlier first; `occupied` is the later's.
-
-    A null part does not count. Raises ValueError when they are of two bays.
-    """
-    if (a.bay, a.kind) != (b.bay, b.kind):
-        raise ValueError("two bays cannot be one")
-    covered = round(a.covered_s * 1e6) + round(b.covered_s * 1e6)
-    void = round((a.void_s or 0.0) * 1e6) + round((b.void_s or 0.0) * 1e6)
-    occupied_us = merged_sum(a.occupied_us, b.occupied_us)
-    stays = [each.stay for each in (a, b) if each.stay is not None]
-    return Bay(
-        bay=a.bay,
-        kind=a.kind,
-        covered_s=covered / 1e6,
-        occupied_us=occupied_us,
-        occupancy=_share(covered - void, occupied_us),
-        arrivals=merged_sum(a.arrivals, b.arrivals),
-        departures=merged_sum(a.departures, b.departures),
-        stay=summed(STAY_BINS, stays).form(Times) if stays else None,
-        overstays=merged_sum(a.overstays, b.overstays),
-        overstay_us=merged_sum(a.overstay_us, b.overstay_us),
-        occupied=b.occupied,
-        since_s=b.since_s,
-        quality=qualitycounts.sum_counts(a.quality, b.quality),
-        health=max(a.health, b.health, key=BAY_STATES.index),
-        void_s=void / 1e6 or UNSET,
-        passers=(a.passers or 0) + (b.passers or 0) or UNSET,
-        lost_edges=(a.lost_edges or 0) + (b.lost_edges or 0) or UNSET,
-        partial=a.partial or b.partial,
-    )
-
-
-def merged_sum(a: int | None, b: int | None) -> int | None:
-    """Of two windows; a null one does not count."""
-    return b if a is None else a if b is None else a + b
-
-
 def _coarse_s(ns: int) -> float:
     """A stay in seconds, to the nearest whole minute: finer, it would tell one vehicle's."""
     return 60.0 * round(ns / MINUTE_NS)
 
 
-def _share(watched_us: int, occupied_us: int | None) -> float | None:
+def occupied_share(watched_us: int, occupied_us: int | None) -> float | None:
+    """None when nobody knows it."""
     if occupied_us is None or watched_us <= 0:
         return None
     return round(occupied_us / watched_us, 4)

@@ -4,26 +4,29 @@ Sums are integers, and all else is derived from them, so merging is associative 
 (a + b) + c equals a + (b + c), byte by byte. The order is that of time.
 """
 
-from typing import TypeVar
+from typing import Final, Literal, TypeVar
 
 from msgspec import UNSET, UnsetType
 
 from edge.core.record import StoredBody
-from edge.process.baywindow import merge_bays, merged_sum
+from edge.process.baywindow import BAY_STATES, STAY_BINS, occupied_share
 from edge.process.gaugewindow import merge_gauges
 from edge.process.qualitycounts import sum_counts
 from edge.process.registerwindow import merge_registers
 from edge.process.signalmeasures import merge_measures
 from edge.process.traffic.histogram import LENGTH_BINS, SPEED_BINS, TIME_BINS, summed
 from edge.process.traffic.loopselection import HEALTH_STATES
-from edge.process.traffic.loopwindow import added, merge_rare
+from edge.process.traffic.singleloopspeed import merge_single_speeds
 from edge.wire.contract.bay import Bay
 from edge.wire.contract.body import body_map
 from edge.wire.contract.histogram import Lengths, Times
 from edge.wire.contract.points import Energy, Gauge, Total, read_body
+from edge.wire.contract.single import Tailgating
 from edge.wire.contract.traffic import Lane, LoopDoubt
 
 Name = TypeVar("Name", bound=str)
+
+LEAD: Final = "lead"  # of a record that does not say it, and has a count
 
 
 def merge_bodies(a: StoredBody, b: StoredBody) -> StoredBody:
@@ -37,7 +40,7 @@ def merge_bodies(a: StoredBody, b: StoredBody) -> StoredBody:
         if "lane" in a and "lane" in b:
             return body_map(_merge_lanes(read_body(Lane, a), read_body(Lane, b)))
         if "bay" in a and "bay" in b:
-            return body_map(merge_bays(read_body(Bay, a), read_body(Bay, b)))
+            return body_map(_merge_bays(read_body(Bay, a), read_body(Bay, b)))
         if "points" in a and "points" in b:  # a meter has each field that any device has
             return body_map(_merge_devices(read_body(Energy, a), read_body(Energy, b)))
     except (LookupError, ArithmeticError) as error:  # each field is possible, and together not
@@ -48,8 +51,8 @@ def merge_bodies(a: StoredBody, b: StoredBody) -> StoredBody:
 def _merge_lanes(a: Lane, b: Lane) -> Lane:
     if (a.lane, a.approach, a.kind) != (b.lane, b.approach, b.kind):
         raise ValueError("two lanes cannot be one")
-    covered, void = _us(a.covered_s, b.covered_s), _us(a.void_s, b.void_s)
-    on_us, known = merged_sum(a.on_us, b.on_us), covered - void
+    covered, void = _sum_us(a.covered_s, b.covered_s), _sum_us(a.void_s, b.void_s)
+    on_us = _sum(a.on_us, b.on_us)
     speeds = [each.speed for each in (a, b) if each.speed]
     lengths = [each.length for each in (a, b) if each.length]
     headways = [each.headway for each in (a, b) if each.headway]
@@ -59,8 +62,8 @@ def _merge_lanes(a: Lane, b: Lane) -> Lane:
         lane=a.lane,
         approach=a.approach,
         covered_s=covered / 1e6,
-        volume=merged_sum(a.volume, b.volume),
-        occupancy=round(on_us / known, 4) if on_us is not None and known > 0 else None,
+        volume=_sum(a.volume, b.volume),
+        occupancy=occupied_share(covered - void, on_us),
         on_us=on_us,
         speed=summed(SPEED_BINS, speeds).speeds() if speeds else None,
         length=summed(LENGTH_BINS, lengths).form(Lengths) if lengths else None,
@@ -70,9 +73,9 @@ def _merge_lanes(a: Lane, b: Lane) -> Lane:
         health=max(a.health, b.health, key=HEALTH_STATES.index),
         kind=a.kind,
         void_s=void / 1e6 or UNSET,
-        breakups=added(a.breakups, b.breakups),
-        wrong_way=added(a.wrong_way, b.wrong_way),
-        lost_edges=added(a.lost_edges, b.lost_edges),
+        breakups=_sum_rare(a.breakups, b.breakups),
+        wrong_way=_sum_rare(a.wrong_way, b.wrong_way),
+        lost_edges=_sum_rare(a.lost_edges, b.lost_edges),
         signal=merge_measures(a.signal, b.signal) if a.signal and b.signal else one_signal,
         partial=a.partial or b.partial,
         # what models said of them: of several minutes the worst stays
@@ -81,7 +84,7 @@ def _merge_lanes(a: Lane, b: Lane) -> Lane:
         p_congested_15=_worse(a.p_congested_15, b.p_congested_15),
         anomaly=_odder(a.anomaly, b.anomaly),
     )
-    merge_rare(merged, a, b)
+    _merge_rare(merged, a, b)
     if doubts := [each.loops for each in (a, b) if each.loops]:
         merged.loops = {
             part: max((each[part] for each in doubts if part in each), key=_doubt)
@@ -90,16 +93,68 @@ def _merge_lanes(a: Lane, b: Lane) -> Lane:
     return merged
 
 
+def _merge_rare(merged: Lane, a: Lane, b: Lane) -> None:
+    """Into a record what stands in two only when there is something to tell."""
+    if by := _merged_by(a, b):
+        merged.counted_by = by
+    if a.classes or b.classes:
+        merged.classes = sum_counts(a.classes or {}, b.classes or {})
+    if a.speed_single and b.speed_single:
+        merged.speed_single = merge_single_speeds(a.speed_single, b.speed_single)
+    else:
+        merged.speed_single = a.speed_single or b.speed_single
+    if gaps := [each.tailgating for each in (a, b) if each.tailgating]:
+        merged.tailgating = Tailgating(
+            n=sum(each.n for each in gaps), of=sum(each.of for each in gaps)
+        )
+    merged.stopped = _sum_rare(a.stopped, b.stopped)
+    merged.queue_us = _sum_rare(a.queue_us, b.queue_us)
+
+
+def _merged_by(a: Lane, b: Lane) -> Literal["trail", "both"] | None:
+    """Which loop counted: `both`, one after the other, or None for the lead, or for nobody."""
+    by = {each.counted_by or LEAD for each in (a, b) if each.volume is not None}
+    return None if by <= {LEAD} else "trail" if by == {"trail"} else "both"
+
+
+def _merge_bays(a: Bay, b: Bay) -> Bay:
+    if (a.bay, a.kind) != (b.bay, b.kind):
+        raise ValueError("two bays cannot be one")
+    covered, void = _sum_us(a.covered_s, b.covered_s), _sum_us(a.void_s, b.void_s)
+    occupied_us = _sum(a.occupied_us, b.occupied_us)
+    stays = [each.stay for each in (a, b) if each.stay is not None]
+    return Bay(
+        bay=a.bay,
+        kind=a.kind,
+        covered_s=covered / 1e6,
+        occupied_us=occupied_us,
+        occupancy=occupied_share(covered - void, occupied_us),
+        arrivals=_sum(a.arrivals, b.arrivals),
+        departures=_sum(a.departures, b.departures),
+        stay=summed(STAY_BINS, stays).form(Times) if stays else None,
+        overstays=_sum(a.overstays, b.overstays),
+        overstay_us=_sum(a.overstay_us, b.overstay_us),
+        occupied=b.occupied,  # as it is now
+        since_s=b.since_s,
+        quality=sum_counts(a.quality, b.quality),
+        health=max(a.health, b.health, key=BAY_STATES.index),
+        void_s=void / 1e6 or UNSET,
+        passers=_sum_rare(a.passers, b.passers),
+        lost_edges=_sum_rare(a.lost_edges, b.lost_edges),
+        partial=a.partial or b.partial,
+    )
+
+
 def _merge_devices(a: Energy, b: Energy) -> Energy:
     if a.points.keys() != b.points.keys():
         raise ValueError("two devices cannot be one")
     return Energy(
-        covered_s=_us(a.covered_s, b.covered_s) / 1e6,
+        covered_s=_sum_us(a.covered_s, b.covered_s) / 1e6,
         points={key: _merge_points(key, one, b.points[key]) for key, one in a.points.items()},
         quality=sum_counts(a.quality or {}, b.quality or {}) or UNSET,
         partial=a.partial or b.partial,
         health=sorted({*(a.health or ()), *(b.health or ())}) or UNSET,
-        lost_edges=added(a.lost_edges, b.lost_edges),
+        lost_edges=_sum_rare(a.lost_edges, b.lost_edges),
         anomaly=_odder(a.anomaly, b.anomaly),
     )
 
@@ -116,7 +171,18 @@ def _doubt(loop: LoopDoubt) -> tuple[float, str]:
     return loop.score, loop.fault or ""
 
 
-def _us(a_s: float | UnsetType, b_s: float | UnsetType) -> int:
+def _sum(a: int | None, b: int | None) -> int | None:
+    """Of two windows; a null one does not count."""
+    return b if a is None else a if b is None else a + b
+
+
+def _sum_rare(a: int | UnsetType, b: int | UnsetType) -> int | UnsetType:
+    """A count that stands in a record only when there is something to count."""
+    return (a or 0) + (b or 0) or UNSET
+
+
+def _sum_us(a_s: float | UnsetType, b_s: float | UnsetType) -> int:
+    """Microseconds: sums of floats would depend on their order."""
     return round((a_s or 0.0) * 1e6) + round((b_s or 0.0) * 1e6)
 
 

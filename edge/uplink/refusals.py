@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from edge.core import Stream
+from edge.core.reportlimits import ReportOnce
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowState, RowTable
 from edge.wire.contract.boxevent import AlarmKind
 
@@ -89,13 +90,11 @@ class BrokerLogThrottle:
 
     def __init__(self, alarm: Alarm) -> None:
         self._alarm = alarm
-        self._reported_ns: dict[tuple[str, str], int] = {}  # kind and stream -> when
+        self._reported = ReportOnce[tuple[str, str]]()  # kind and stream
 
     def connected(self, now_ns: int) -> None:
         """A new connection: what was reported long ago may be reported again."""
-        self._reported_ns = {
-            what: at for what, at in self._reported_ns.items() if now_ns - at < QUIET_NS
-        }
+        self._reported.forget_all(until_ns=now_ns - QUIET_NS)
 
     def report(self, kind: AlarmKind, stream: str, text: str, now_ns: int) -> None:
         """In the log and as an alarm. `stream` is empty for what concerns all of them."""
@@ -107,11 +106,10 @@ class BrokerLogThrottle:
         self._first_time("", what, text, now_ns)
 
     def _first_time(self, kind: str, stream: str, text: str, now_ns: int) -> bool:
-        if (kind, stream) in self._reported_ns:
-            return False
-        self._reported_ns[kind, stream] = now_ns
-        LOG.warning("%s", text)
-        return True
+        first = self._reported.first((kind, stream), now_ns)
+        if first:
+            LOG.warning("%s", text)
+        return first
 
 
 class Oversize:

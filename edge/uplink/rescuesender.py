@@ -17,7 +17,7 @@ from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnec
 from edge.uplink.pahoclient import InboundMessage
 from edge.wire import Topics, WireError, decode_receipts, encode
 
-IN_FLIGHT_LIMIT: Final = 2000  # records whose receipt is awaited at one time
+UNCONFIRMED_LIMIT: Final = 2000  # records whose receipt is awaited at one time
 TICK_S: Final = 0.5
 PAGE_RECORDS: Final = 200  # records read at one time
 
@@ -31,7 +31,7 @@ class RescueResult:
     sent: int = 0
     confirmed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    unacknowledged: int = 0  # or without a receipt
+    unconfirmed: int = 0  # by an answer, or by a receipt
 
 
 class RescueSender:
@@ -49,7 +49,7 @@ class RescueSender:
         self._topics, self._gw, self._encoding = topics, gw, encoding
         self._receipt_s, self._progress = receipt_s, progress
         self.done = RescueResult()
-        self._flying: set[Hashable] = set()  # not answered by the broker
+        self._in_flight: set[Hashable] = set()  # not answered by the broker
         self._waiting: dict[tuple[int, str], set[int]] = {}  # not receipted
         self._lost: ConnectionLostError | None = None
         self._refused: BrokerRefusedError | None = None
@@ -68,7 +68,7 @@ class RescueSender:
                 raise ConnectionLostError(f"no right to subscribe to {self._topics.receipt}")
             await self._send(link, records)
         finally:
-            self.done.unacknowledged = len(self._flying) + self._unreceipted
+            self.done.unconfirmed = len(self._in_flight) + self._unreceipted
             await link.close()
 
     @property
@@ -79,9 +79,9 @@ class RescueSender:
         loop, left = asyncio.get_running_loop(), iter(records)
         more, heard_s = True, loop.time()
         page: deque[DatedRecord] = deque()
-        while more or page or self._flying or self._waiting:
+        while more or page or self._in_flight or self._waiting:
             self._wake.clear()
-            while (page or more) and link.room and self._unreceipted < IN_FLIGHT_LIMIT:
+            while (page or more) and link.room and self._unreceipted < UNCONFIRMED_LIMIT:
                 if not page:  # a damaged file is looked through for long: the link lives meanwhile
                     page.extend(await asyncio.to_thread(list, islice(left, PAGE_RECORDS)))
                     more = bool(page)
@@ -96,8 +96,8 @@ class RescueSender:
                     await self._wake.wait()
                 heard_s = loop.time()
             except TimeoutError:
-                waits = not (more or page) or self._unreceipted >= IN_FLIGHT_LIMIT
-                if waits and not self._flying and loop.time() - heard_s > (self._receipt_s or 0):
+                waits = not (more or page) or self._unreceipted >= UNCONFIRMED_LIMIT
+                if waits and not self._in_flight and loop.time() - heard_s > (self._receipt_s or 0):
                     return
             self._progress(self.done)
 
@@ -114,7 +114,7 @@ class RescueSender:
             return
         if self._receipt_s is not None:
             self._waiting.setdefault((key.epoch, str(key.stream)), set()).add(key.seq)
-        self._flying.add(key)
+        self._in_flight.add(key)
         self.done.sent += 1
         answer = link.publish(key, topic, payload.data, payload.content_type)
         if answer is not None:
@@ -125,7 +125,7 @@ class RescueSender:
         if isinstance(answer, ConnectionLostError):
             self._lost = self._lost or answer
             return
-        self._flying.discard(key)
+        self._in_flight.discard(key)
         if isinstance(answer, BrokerRefusedError):
             self._forget(key)
             self.done.refused[str(answer)] += 1

@@ -166,14 +166,14 @@ class RowTable:
         return self._handed.last if self._handed.count() else 0
 
     @property
-    def unanswered(self) -> int:
+    def in_flight(self) -> int:
         """Rows that somebody has, and to which the broker has not answered."""
         return self.count(CHOSEN, HANDED, RECEIPTED)
 
     @property
-    def outstanding(self) -> int:
+    def unconfirmed(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return self.unanswered + len(self._in[ACKNOWLEDGED])
+        return self.in_flight + len(self._in[ACKNOWLEDGED])
 
     @property
     def is_full(self) -> bool:

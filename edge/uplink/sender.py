@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from edge.core import AsyncClock, Record, Stamp
+from edge.core.reportlimits import ReportOnce
+from edge.uplink.backloggate import BacklogGate
 from edge.uplink.broker import Broker
-from edge.uplink.commands import CommandHandler, InboundQueue, find_for_resend
+from edge.uplink.commands import CommandHandler
 from edge.uplink.delivery import ConnectionState, Delivery
+from edge.uplink.inboundqueue import InboundQueue
 from edge.uplink.mqtt import (
     QOS_NOT_SUPPORTED,
     RETAIN_NOT_SUPPORTED,
@@ -25,9 +28,10 @@ from edge.uplink.mqtt import (
 )
 from edge.uplink.pahoclient import InboundMessage as Received
 from edge.uplink.presence import PresencePublisher
-from edge.uplink.publisher import BacklogGate, Publisher
+from edge.uplink.publisher import Publisher
 from edge.uplink.reconnect import ReconnectPolicy
 from edge.uplink.refusals import Alarm, BrokerLogThrottle
+from edge.uplink.resend import find_for_resend
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
 from edge.uplink.sendqueue import Backlog, StoredRow
 from edge.uplink.timestamps import Timestamper
@@ -97,6 +101,7 @@ class Sender:
         self.counts = UplinkCounters()
         self.connection = ConnectionState(clock.now().mono_ns)
         self._broker_log = BrokerLogThrottle(hooks.alarm)
+        self._causes = ReportOnce[str](CAUSES_LOGGED)  # of failures to connect
         rng = random.Random(f"{gw}:{epoch}")
         self._reconnect = ReconnectPolicy(brokers, rng, clock.now().mono_ns)
         waits_ns = None if options.receipt_s is None else int(options.receipt_s * 1e9)
@@ -142,9 +147,9 @@ class Sender:
         return self._link is not None
 
     @property
-    def under_way(self) -> int:
+    def unconfirmed(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
-        return self._table.outstanding
+        return self._table.unconfirmed
 
     def offer(self, rows: Sequence[StoredRow]) -> None:
         """Rows just committed."""
@@ -170,7 +175,7 @@ class Sender:
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self._delivery.send_queue.fresh or self._table.outstanding):
+        while self.connected and (self._delivery.send_queue.fresh or self._table.unconfirmed):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
@@ -188,36 +193,29 @@ class Sender:
 
     async def run(self) -> None:
         """Connect, send, connect again; ends only by cancellation, with a goodbye."""
-        reported: set[str] = set()
         while True:
             attempt = self._reconnect.next
             await self._rest_until(attempt.at_ns)
             try:
                 await self._one_connection(attempt.broker)
-                reported.clear()
+                self._causes.forget_all()
                 self._reconnect.ended(self._clock.now().mono_ns)
             except BrokerRefusedError as error:
-                self._failed(attempt.broker, error, reported, error.code)
+                self._failed(attempt.broker, error, error.code)
             except (
                 OSError
             ) as error:  # ConnectionLostError, TimeoutError and ssl.SSLError are among them
-                self._failed(attempt.broker, error, reported, None)
+                self._failed(attempt.broker, error, None)
 
     # -- one connection ----------------------------------------------------------------------------
 
-    def _failed(
-        self, broker: Broker, error: Exception, reported: set[str], code: int | None
-    ) -> None:
+    def _failed(self, broker: Broker, error: Exception, code: int | None) -> None:
         self.counts.connection_failures += 1
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
         self.connection.failure = str(error)
-        # each cause is logged once, the hours between are not
         cause = f"{broker}: {error}"
-        new = cause not in reported and len(reported) < CAUSES_LOGGED
-        if new:
-            reported.add(cause)
-        LOG.log(logging.WARNING if new else logging.DEBUG, "%s", cause)
+        LOG.log(logging.WARNING if self._causes.first(cause) else logging.DEBUG, "%s", cause)
         self._reconnect.failed(self._clock.now().mono_ns, code)
         if code in MISSING_FEATURES:
             text = f"{broker} {MISSING_FEATURES[code]} there. Until then records are kept."
@@ -338,7 +336,7 @@ class Sender:
 
     def _returns(self) -> bool:
         """It is time for another broker, and nothing is under way at this one."""
-        return self._reconnect.return_due(self._clock.now().mono_ns) and not self._table.unanswered
+        return self._reconnect.return_due(self._clock.now().mono_ns) and not self._table.in_flight
 
     async def _woken(self, wait_s: float) -> None:
         if self._wake.is_set():

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from edge.core import Envelope, Record, Stamp, StoredState, TimeQuality
-from edge.uplink.envelope import ClockMap, ClockMarkLike, best_mark, envelope_by
+from edge.core.walltime import ClockMap, KnownBounds, best_mark, envelope_by
 from edge.uplink.sendqueue import Backlog
-from edge.wire.clockmoments import KnownBounds, Moment, make_moment, parse_moments
+from edge.wire.clockmoments import Moment, make_moment, parse_moments
 from edge.wire.keptstate import pack_state, unpack_state
 
 MOMENTS_OWNER: Final = "moments"
@@ -21,7 +21,7 @@ VERSION: Final = 1
 BOOT_MOMENTS: Final = 24  # of one boot, the latest: with what dates now, a manifest has room for it
 BOOTS: Final = 512  # of former processes, those from which was sent last
 
-MarksAndBounds = tuple[Sequence[ClockMarkLike], KnownBounds]
+MarksAndBounds = tuple[Sequence[Stamp], KnownBounds]
 """The clock map of a boot, and what is certain of the boots before and after."""
 
 REREAD_NS: Final = 5_000_000_000
@@ -128,7 +128,7 @@ class Timestamper:
             mark, known = self._mark(record)
             yield manifest_moment(record.boot, mark, known)
 
-    def _mark(self, record: Record) -> tuple[ClockMarkLike | None, KnownBounds]:
+    def _mark(self, record: Record) -> tuple[Stamp | None, KnownBounds]:
         marks, known = self._boots[record.boot]
         if record.boot == self._boot:
             marks = self._clock_map.marks
@@ -157,7 +157,7 @@ class Timestamper:
         return dated, (manifest_moment(record.boot, mark, known), *former)
 
 
-def manifest_moment(boot: int, mark: ClockMarkLike | None, known: KnownBounds) -> Moment:
+def manifest_moment(boot: int, mark: Stamp | None, known: KnownBounds) -> Moment:
     """For the manifest. A boot without a mark has no wall time."""
     if mark is None:
         return make_moment(boot, 0, 0, TimeQuality.NONE, known)

@@ -8,14 +8,11 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from edge.core import TimeQuality
+from edge.core.walltime import SAME_NS, KnownBounds, wall_times
 
-SAME_US: Final = 10_000  # two looks at an offset that has not changed
+SAME_US: Final = SAME_NS // 1000
 MOMENTS_LIMIT: Final = 32  # of one manifest
 LATEST: Final = 1 << 62  # us, Unix or monotonic: whatever lies beyond is no time
-
-KnownBounds = tuple[int | None, int | None]
-"""Wall times (Unix ns) that are certain: the latest of the boots before, and the earliest start of
-a boot after. None for what nobody knows."""
 
 
 class Moment(NamedTuple):
@@ -32,14 +29,14 @@ class Moment(NamedTuple):
     after_us: int | None = None
 
     @property
-    def shift_us(self) -> int:
+    def offset_us(self) -> int:
         return self.wall_us - self.mono_us
 
     def same(self, other: "Moment") -> bool:
         """Whether both give a record the same wall times."""
         return (
             (self.boot, self.tq) == (other.boot, other.tq)
-            and abs(self.shift_us - other.shift_us) <= SAME_US
+            and abs(self.offset_us - other.offset_us) <= SAME_US
             and _is_near(self.before_us, other.before_us)
             and _is_near(self.after_us, other.after_us)
         )
@@ -52,7 +49,7 @@ class Moment(NamedTuple):
         """From, to and bounds (Unix us) of a record, as its gateway dates it by this moment."""
         known = _ns(self.before_us), _ns(self.after_us)
         start, end, bounds = wall_times(
-            self.shift_us * 1000, self.tq, known, from_us * 1000, to_us * 1000
+            self.offset_us * 1000, self.tq, known, from_us * 1000, to_us * 1000
         )
         within = None if bounds is None else (_us(bounds[0]), _us(bounds[1]))
         return start // 1000, end // 1000, within
@@ -79,39 +76,6 @@ def parse_moments(found: object) -> tuple[Moment, ...]:
     if not isinstance(found, list | tuple) or len(found) > MOMENTS_LIMIT:
         raise ValueError(f"a clock map is a list of at most {MOMENTS_LIMIT} moments")
     return tuple(_moment(each) for each in found)
-
-
-def wall_times(
-    shift_ns: int, tq: TimeQuality, known: KnownBounds | None, from_ns: int, to_ns: int
-) -> tuple[int, int, KnownBounds | None]:
-    """From, to and bounds (Unix ns) of a record, by wall - monotonic of its boot.
-
-    With `known` those that are unsure keep between their bounds.
-    """
-    length_ns, start_ns, bounds = to_ns - from_ns, from_ns + shift_ns, None
-    if known and tq is TimeQuality.NONE:
-        start_ns = 0  # this wall cannot be right
-    if known and tq.is_guessed:
-        bounds = _bounds(known, from_ns, length_ns)
-    if bounds is not None:
-        low, high = bounds
-        if high is not None:
-            start_ns = min(start_ns, high - length_ns)
-        start_ns = max(start_ns, low or 0)
-    return start_ns, start_ns + length_ns, bounds
-
-
-def _bounds(known: KnownBounds, from_ns: int, length_ns: int) -> KnownBounds | None:
-    """When it can have been: the boot began after what was known before, and the record began
-    `from_ns` after its boot. None when nothing is known, or when what is known contradicts itself.
-    """
-    before_ns, high_ns = known
-    low_ns = None if before_ns is None else before_ns + from_ns
-    if low_ns is None and high_ns is None:
-        return None
-    if low_ns is not None and high_ns is not None and low_ns + length_ns > high_ns:
-        return None  # a clock that was taken for certain was wrong
-    return low_ns, high_ns
 
 
 def _moment(found: object) -> Moment:

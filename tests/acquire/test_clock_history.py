@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.acquire.clock import SystemClock
-from edge.acquire.timefloor import CORRECTION_NS, DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
+from edge.acquire.timefloor import DAY_NS, OVERRULE_NS, SETTLE_NS, YEAR_NS
 from edge.core.release import RELEASED_NS
+from edge.core.walltime import CORRECTION_NS
 from edge.gateway.windowschedule import WindowSchedule
 from edge.kernelclock import Discipline
-from edge.outbox import ClockMark
 from edge.outbox.clockmap import boot_bounds, forget_before, read_marks, write_mark
 from edge.outbox.database import SCHEMA, Database
 
@@ -108,7 +108,7 @@ class ClockOverBoots:
             floor_ns = clock.wrong()
             dated_ns = now.wall_ns if floor_ns is None else floor_ns
             seen.wrong_floors += dated_ns > began_ns + mono_ns + YEAR_NS
-            write_mark(self.map, self.number, ClockMark(now.mono_ns, now.wall_ns, now.tq))
+            write_mark(self.map, self.number, now)
             seen.stamps.append(now)
             mono_ns += LOOK_NS
         seen.overruled = clock.floor.overruled

@@ -7,7 +7,6 @@ import pytest
 from edge.acquire.clock import HORIZON_NS
 from edge.acquire.timefloor import (
     CEILING_NS,
-    CORRECTION_NS,
     DAY_NS,
     FAR_NS,
     MINUTE_NS,
@@ -17,6 +16,7 @@ from edge.acquire.timefloor import (
     YEAR_NS,
 )
 from edge.core.release import RELEASED_NS
+from edge.core.walltime import CORRECTION_NS
 from tests.acquire.test_clock import SYNCED, TODAY_NS, UNSYNCED, ClockMachine
 from tests.kit.clock import NTS, RTC
 

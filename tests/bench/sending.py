@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.acquire.clock import SystemClock
-from edge.core import Draft, Stream
-from edge.outbox import AsyncOutbox, ClockMark
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import AsyncOutbox
 from edge.process.merge import merge_bodies
 from edge.uplink.broker import make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
@@ -41,14 +41,12 @@ async def live(writer: AsyncOutbox, sender: Sender, clock: SystemClock, every_s:
     due_ns = clock.now().mono_ns
     while True:
         now = clock.now()
-        rows = await writer.commit([summary(now.mono_ns)], clock=ClockMark(*_mark(now)))
+        rows = await writer.commit(
+            [summary(now.mono_ns)], clock=Stamp(now.mono_ns, now.wall_ns, NTP)
+        )
         sender.offer(rows)
         due_ns = max(due_ns + int(every_s * 1e9), now.mono_ns)
         await clock.sleep_until(due_ns)
-
-
-def _mark(now: Any) -> tuple[int, int, Any]:
-    return now.mono_ns, now.wall_ns, NTP
 
 
 async def main(words: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 
 from edge.core import Stamp, Stream
-from edge.outbox import ClockMark
 from edge.process.merge import merge_bodies
 from edge.uplink.broker import make_broker
 from tests.bench.report import Report
@@ -61,14 +60,12 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 clock.mono_ns = commit.at_ns
                 at = clock.now()
                 drafts = [each for each in commit.drafts if each.stream != Stream.HEALTH]
-                rows = await gateway.writer.commit(
-                    drafts, {}, ClockMark(at.mono_ns, at.wall_ns, at.tq)
-                )
+                rows = await gateway.writer.commit(drafts, {}, at)
                 sender.offer(rows)
                 made += len(rows)
                 minutes += commit.closes
                 if not level:
-                    await until(lambda: not sender.under_way and not send_queue.fresh)
+                    await until(lambda: not sender.unconfirmed and not send_queue.fresh)
                 elif minutes % 15 == 0 and commit.closes:
                     clock.mono_ns += 11 * S
                     sender._wake.set()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge.cli.main import main
-from edge.core import Draft, Stream
-from edge.outbox import AsyncOutbox, ClockMark, OutboxCounts
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import AsyncOutbox, OutboxCounts
 from tests.cli.answering_daemon import answering
 from tests.kit.clock import NONE
 
@@ -28,7 +28,7 @@ async def fill(tmp_path: Path) -> None:
         tmp_path / "store", limit_bytes=8 << 20, boot_id="b", run_dir=tmp_path / "run"
     )
     drafts = [Draft(Stream.AIR, "hut", i, i + 1, {"covered_s": 1.0}) for i in range(3)]
-    await writer.commit(drafts, clock=ClockMark(5, 5, NONE))
+    await writer.commit(drafts, clock=Stamp(5, 5, NONE))
     await writer.close()
 
 

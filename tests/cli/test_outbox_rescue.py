@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.outbox import ClockMark, Outbox
+from edge.core import Stamp
+from edge.outbox import Outbox
+from edge.outbox.quarantine import quarantine
 from edge.outbox.salvage import Salvage
-from edge.outbox.storefiles import quarantine
 from tests.kit.clock import NONE
 from tests.kit.command import Command
 from tests.kit.rescued import LIMIT, OWNER, damaged, drafts, filled, keys, named, site
@@ -86,7 +87,7 @@ def test_rows_that_are_in_the_log_alone_and_behind_a_torn_frame(
     outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
     for first in range(0, 200, 50):
-        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, NONE))
+        outbox.commit(drafts(50, first), clock=Stamp(5, 5, NONE))
     (tmp_path / "cut").mkdir()
     for name in ("outbox.db", "outbox.db-wal"):
         shutil.copy(tmp_path / "o" / name, tmp_path / "cut")
@@ -153,7 +154,7 @@ def test_a_log_whose_database_is_gone_is_read(
     outbox = Outbox.open(tmp_path / "o", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
     for first in range(0, 200, 50):
-        outbox.commit(drafts(50, first), clock=ClockMark(5, 5, NONE))
+        outbox.commit(drafts(50, first), clock=Stamp(5, 5, NONE))
     (tmp_path / "alone").mkdir()
     shutil.copy(tmp_path / "o/outbox.db-wal", tmp_path / "alone")
     outbox.close()

@@ -8,8 +8,8 @@ import msgpack
 import pytest
 
 from edge.acquire.stage import STAGE_FRAMES, Stage
-from edge.core import Contact, Sweep, all_good
-from edge.outbox import ClockMark, Outbox
+from edge.core import Contact, Stamp, Sweep, all_good
+from edge.outbox import Outbox
 from tests.kit.clock import NTP
 from tests.kit.command import Command
 from tests.kit.rescued import LIMIT, S, drafts, keys
@@ -25,7 +25,7 @@ def test_what_lay_in_memory_and_a_stage_with_an_open_window(
     )
     outbox.begin()
     outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
-    outbox.commit(drafts(20), clock=ClockMark(400 * S, 1_790_000_400 * S, NTP))
+    outbox.commit(drafts(20), clock=Stamp(400 * S, 1_790_000_400 * S, NTP))
     said = kerbstone("outbox", "rescue", run / "commit.log", "--out", tmp_path / "m.jsonl")
     assert said.code == 0
     assert len([key for key in keys(tmp_path / "m.jsonl") if key[0] == "air"]) == 20
@@ -54,7 +54,7 @@ def in_memory(folder: Path) -> Path:
     outbox.begin()
     outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     for first in range(0, 120, 20):
-        outbox.commit(drafts(20, first), clock=ClockMark(400 * S, 1_790_000_400 * S, NTP))
+        outbox.commit(drafts(20, first), clock=Stamp(400 * S, 1_790_000_400 * S, NTP))
     shutil.copy(run / "commit.log", folder / "kept.log")
     outbox.close()
     return folder / "kept.log"

@@ -137,7 +137,7 @@ def test_a_bus_of_the_running_daemon_is_left_to_it(
     monkeypatch.setattr("edge.cli.scan.ask_daemon", lambda *_: None)
     lock = BusLock(tmp_path, "hut")
     assert lock.take()
-    assert "another process uses it (bus hut)" in kerbstone("scan", air[1], "--config", file).out
+    assert "bus hut is in use by process " in kerbstone("scan", air[1], "--config", file).out
     lock.release()
     said = kerbstone("scan", air[1], "--config", file)
     assert "[bus.i2c]" in said.out

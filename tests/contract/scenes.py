@@ -26,13 +26,14 @@ from edge.core import (
     TimeQuality,
     sweep,
 )
-from edge.gateway.datasaver import DataSaver, link_step_event
+from edge.gateway.datasaver import DataSaver
 from edge.gateway.deviceconditions import DeviceConditions, condition_events
 from edge.gateway.ingest import Ingest
-from edge.gateway.manifestschedule import make_signer
+from edge.gateway.manifestsigner import make_signer
 from edge.gateway.overload import OverloadMonitor, ShedCounts
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.urgentevents import UrgentEvents
+from edge.gateway.verbs import link_step_event
 from edge.link.budget import LEVEL_TEXTS
 from edge.link.linkstate import TakenStep as Taken
 from edge.outbox.downsample import merge_records

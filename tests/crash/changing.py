@@ -34,7 +34,6 @@ from edge.gateway.windowschedule import GRACE_NS
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from edge.outbox import (
-    ClockMark,
     CommitRider,
     Outbox,
     OwnerStates,
@@ -148,7 +147,7 @@ class DyingWriter:
         self.outbox = opened(box)
         self.opened = self.outbox.opened
         self.epoch = self.outbox.begin()
-        self.handed: list[StoredRecord] = self.outbox.handed
+        self.leftovers: list[StoredRecord] = self.outbox.leftovers
 
     @property
     def high_water_unsaved(self) -> bool:
@@ -161,7 +160,7 @@ class DyingWriter:
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
-        clock: ClockMark | None = None,
+        clock: Stamp | None = None,
     ) -> list[StoredRecord]:
         self._life.step()
         riding, kept = self._rider(drafts)

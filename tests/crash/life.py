@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 from unittest import mock
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox, StoredRecord
 from tests.crash.calls import watching
 from tests.crash.card import PowerCutCard
 from tests.crash.model import CheckFindings, Model
@@ -237,7 +237,7 @@ class OutboxLife:
         drafts = self._drafts()
         gone = [stored.row for stored in self._waiting]
         self.model.starts(Wish(self.epoch.epoch, drafts, states))
-        stored = outbox.commit(drafts, states, gone, ClockMark(self._now_ns, self._now_ns, NONE))
+        stored = outbox.commit(drafts, states, gone, Stamp(self._now_ns, self._now_ns, NONE))
         if self.card.dead:
             return
         self.model.returned(

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.core import Draft, Stream
+from edge.core import Draft, Stamp, Stream
 from edge.gateway.lastgood import LastGood, StartHistory
-from edge.outbox import ClockMark, Outbox
+from edge.outbox import Outbox
 from edge.outbox.deliveryjournal import COMPACT_BYTES
+from edge.outbox.epochs import EpochFile, read_epoch_file, write_epoch_file
 from edge.outbox.eviction import EVICT_MARGIN_BYTES
-from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
 from tests.kit.clock import NONE
 from tests.kit.promises import merge
 
@@ -73,8 +73,8 @@ def opened(folder: Path) -> Outbox:
     )
 
 
-def mark(at: int) -> ClockMark:
-    return ClockMark(at * S, at * S, NONE)
+def mark(at: int) -> Stamp:
+    return Stamp(at * S, at * S, NONE)
 
 
 def _some(folder: Path) -> None:

@@ -19,9 +19,9 @@ from typing import Any, Final
 import pytest
 
 from drivers.sim.sen55 import Sen55
-from edge.core import Draft, Stream
+from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
-from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.outbox import Outbox, StoredRecord
 from edge.outbox.drops import nameless_notice
 from tests.kit.broker import free_port
 from tests.kit.clock import NONE
@@ -104,13 +104,11 @@ class DamagedGateway:
         assert len(rows) >= 12
         outbox.journal.sent([stored.row for stored in rows[:10]])
         outbox.journal.confirmed([stored.row for stored in rows[3:6]])
-        outbox.commit(
-            [draft(n) for n in range(20)], {"air": (1, b"x")}, clock=ClockMark(S, S, NONE)
-        )
+        outbox.commit([draft(n) for n in range(20)], {"air": (1, b"x")}, clock=Stamp(S, S, NONE))
         kept = self.folder / "kept"  # closing the database would take its log away
         shutil.copytree(self.folder / "store", kept / "store")
         outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
-        outbox.commit([draft(n) for n in range(20, 60)], clock=ClockMark(2 * S, 2 * S, NONE))
+        outbox.commit([draft(n) for n in range(20, 60)], clock=Stamp(2 * S, 2 * S, NONE))
         places = {stored.row: place(stored.record.key) for stored in everything(outbox)}
         outbox.journal.close()
         confirmed = {place(stored.record.key) for stored in rows[3:6]}
@@ -239,7 +237,7 @@ def on_disk_again(outbox: Outbox) -> list[StoredRecord]:
     assert list(outbox._storage.notices.due(S)), "in memory without a word"
     for look in range(LOOKS):
         now_ns = (100 + 31 * look) * S
-        outbox.commit((), clock=ClockMark(now_ns, now_ns, NONE))
+        outbox.commit((), clock=Stamp(now_ns, now_ns, NONE))
     return list(everything(outbox))
 
 

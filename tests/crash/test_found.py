@@ -11,7 +11,7 @@ from edge.core import Stream
 from edge.outbox import Outbox
 from edge.outbox import deliveryjournal as journals
 from edge.outbox.deliveryjournal import DeliveryJournal, RecoveredJournal
-from edge.outbox.storefiles import QUARANTINE
+from edge.outbox.quarantine import QUARANTINE
 from tests.crash.scenes import drafts, mark, opened
 from tests.kit.power import PowerCut
 from tests.kit.promises import everything

@@ -13,8 +13,16 @@ from edge.control import protocol
 from edge.gateway import lastgood, recover, uplinksetup
 from edge.gateway import windowcommitter as committer
 from edge.health import scrape
-from edge.outbox import ballast, commitlog, database, deliveryjournal, highwater
-from edge.outbox import storefiles as beside
+from edge.outbox import (
+    ballast,
+    commitlog,
+    database,
+    deliveryjournal,
+    epochs,
+    highwater,
+    outboxfolder,
+    quarantine,
+)
 from edge.uplink import manifests, timestamps
 from tests.docs import source
 from tests.docs.pages import (
@@ -162,7 +170,7 @@ def test_every_state_has_an_owner_in_the_page_and_none_is_made_up() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        database.DATABASE_NAME, beside.EPOCH_FILE, beside.QUARANTINE, beside.PROBE_NAME,
+        database.DATABASE_NAME, epochs.EPOCH_FILE, quarantine.QUARANTINE, outboxfolder.PROBE_NAME,
         highwater.HIGHWATER_NAME,
         ballast.NAME, lastgood.GOOD_NAME, lastgood.STARTS_NAME, stage.PREFIX, stage.ASIDE_PREFIX,
         recover.ATTEMPTS_FILE,

@@ -17,7 +17,7 @@ CALLS = {
 ELSEWHERE = {  # nobody else has one of these
     "edge/outbox/ballast.py": "blocks without content",
     "edge/outbox/highwater.py": "one block, in its own place",
-    "edge/outbox/storefiles.py": "a question to the device",
+    "edge/outbox/outboxfolder.py": "a question to the device",
     "edge/platform/jsonlinesfile.py": "lines of JSON that are appended and read at any offset",
 }
 SMALL = ("atomicwrite", "folders", "readfile", "filelock", "shred", "checkedline", "framedlog")

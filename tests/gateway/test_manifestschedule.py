@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from edge.core import ConfigError, Record, RecordKey, Stamp, Stream, TimeQuality
-from edge.gateway.manifestschedule import ManifestSchedule, make_signer
+from edge.gateway.manifestschedule import ManifestSchedule
+from edge.gateway.manifestsigner import make_signer
 from edge.outbox import Epoch, PreviousStart, StoredRecord
 from edge.uplink.timestamps import VERSION as MOMENTS_VERSION
 from edge.uplink.timestamps import UsedMoments

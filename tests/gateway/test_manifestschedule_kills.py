@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge.core import Draft, Stamp, Stream
 from edge.core.numbers import decode_steps
 from edge.gateway.manifestschedule import ManifestSchedule
-from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord, asyncoutbox
+from edge.outbox import AsyncOutbox, Outbox, StoredRecord, asyncoutbox
 from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import UsedMoments
 from edge.wire.clockmoments import Moment
@@ -56,7 +56,7 @@ class ManifestGateway:
         self.tasks: list[asyncio.Task[Any]] = []
         state = await self.writer.state(MANIFEST_OWNER)
         found = self.manifest_schedule.begin(
-            self.writer.epoch, state, self.writer.handed, UsedMoments(), Stamp(0, 0, NONE)
+            self.writer.epoch, state, self.writer.leftovers, UsedMoments(), Stamp(0, 0, NONE)
         )
         if self.rng.random() < 0.3:
             await self.kill()  # while it reads back
@@ -71,7 +71,7 @@ class ManifestGateway:
         self.queue += [s for s in rows if s.record.key.stream != Stream.MANIFEST]
 
     async def _commit(self, drafts: list[Draft]) -> None:
-        self._offered(await self.writer.commit(drafts, {}, ClockMark(1, 1, NONE)))
+        self._offered(await self.writer.commit(drafts, {}, Stamp(1, 1, NONE)))
 
     async def close_window(self) -> None:
         self.made += 1

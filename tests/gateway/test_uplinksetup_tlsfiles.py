@@ -7,7 +7,7 @@ import pytest
 import drivers
 from edge.config import Site, load_site
 from edge.core.boxfiles import find_identity_files
-from edge.gateway.manifestschedule import make_signer
+from edge.gateway.manifestsigner import make_signer
 from edge.gateway.uplinksetup import TlsFiles, find_tls_files
 
 SITE = '[site]\nid = "s"\ngateway = "gw-1"\n[uplink]\n'

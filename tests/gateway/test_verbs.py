@@ -94,7 +94,7 @@ class StandingLink:
     connection: ConnectionState = field(
         default_factory=lambda: ConnectionState(40 * S, "mqtts://a:8883", confirmed_ns=97 * S)
     )
-    under_way: int = 12
+    unconfirmed: int = 12
 
 
 class StatusGateway:

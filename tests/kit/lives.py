@@ -36,7 +36,6 @@ from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.outbox import (
-    ClockMark,
     CommitRider,
     Epoch,
     OpenReport,
@@ -155,7 +154,7 @@ class FragileWriter:
         box.start()
         self.epoch = Epoch(box.epoch, box.boot, True, box.former, True)
         self.opened = OpenReport()
-        self.handed: list[StoredRecord] = []  # nothing is sent here
+        self.leftovers: list[StoredRecord] = []  # nothing is sent here
 
     high_water_unsaved = False  # its card takes everything
 
@@ -166,7 +165,7 @@ class FragileWriter:
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
-        clock: ClockMark | None = None,
+        clock: Stamp | None = None,
     ) -> list[StoredRecord]:
         self._life.step()
         riding, kept = self._rider(drafts)

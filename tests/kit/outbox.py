@@ -14,12 +14,12 @@ import random
 from functools import cache
 from pathlib import Path
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox, StoredRecord
 from tests.kit.clock import NTP
 
 S = 1_000_000_000
-MARK = ClockMark(5 * S, 1_790_000_000 * S, NTP)
+MARK = Stamp(5 * S, 1_790_000_000 * S, NTP)
 LIMIT = 8 << 20
 
 

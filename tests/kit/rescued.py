@@ -13,8 +13,8 @@ import random
 import zlib
 from pathlib import Path
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox
 from tests.kit.clock import NTP
 
 S = 1_000_000_000
@@ -57,7 +57,7 @@ def filled(folder: Path, count: int = 300) -> Path:
     """An outbox that was closed, with an opening as a daemon makes it."""
     outbox = Outbox.open(folder / "store", limit_bytes=LIMIT, boot_id="b", ballast_bytes=0)
     outbox.begin()
-    mark = ClockMark(400 * S, 1_790_000_400 * S, NTP)
+    mark = Stamp(400 * S, 1_790_000_400 * S, NTP)
     body = {"event": "gap", "reason": "start", "sources": ["*"], "gap": [None, 0],
             "boot_before": None, "text": "first"}  # fmt: skip
     outbox.commit([Draft(Stream.EVENT, "gateway", 0, 0, body)], clock=mark)

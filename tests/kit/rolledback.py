@@ -16,9 +16,9 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox
-from edge.outbox.rowformat import PastState
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox
+from edge.outbox.epochs import PastState
 from tests.kit.clock import NONE
 
 S = 1_000_000_000
@@ -54,7 +54,7 @@ class RolledBackGateway:
             self.now_ns += MINUTE
             draft = Draft(Stream.ENERGY, "m", self.now_ns - MINUTE, self.now_ns, {"n": 1})
             state = {"engine": (1, b"%d" % self.windows)}
-            self.outbox.commit([draft], state, (), ClockMark(self.now_ns, 0, NONE))
+            self.outbox.commit([draft], state, (), Stamp(self.now_ns, 0, NONE))
 
     @property
     def state(self) -> int:
@@ -113,7 +113,7 @@ class RolledBackGateway:
 def events(box: RolledBackGateway) -> list[str]:
     """What a start says of the outbox."""
     assert box.outbox is not None
-    rows = box.outbox.commit([], {}, (), ClockMark(box.now_ns + S, 0, NONE))
+    rows = box.outbox.commit([], {}, (), Stamp(box.now_ns + S, 0, NONE))
     return [row.record.body["text"] for row in rows if row.record.body["event"] == "storage"]
 
 

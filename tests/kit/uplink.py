@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.core import Draft, Stream
-from edge.outbox import AsyncOutbox, ClockMark, StoredRecord
+from edge.outbox import AsyncOutbox, StoredRecord
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics
@@ -55,7 +55,7 @@ class UplinkGateway:
 
     async def commit(self, made: list[Draft]) -> list[StoredRecord]:
         now = self.clock.now()
-        stored = await self.writer.commit(made, {}, ClockMark(now.mono_ns, now.wall_ns, now.tq))
+        stored = await self.writer.commit(made, {}, now)
         self.sender.offer(stored)
         return stored
 

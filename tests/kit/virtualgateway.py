@@ -28,7 +28,6 @@ from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from edge.infer.judge import Judge, JudgeSetup
 from edge.outbox import (
-    ClockMark,
     Epoch,
     OpenReport,
     OwnerStates,
@@ -130,7 +129,7 @@ class RememberingWriter:
     def __init__(self) -> None:
         self.epoch = Epoch(1 << 32, 1, False, None, False)
         self.opened = OpenReport()
-        self.handed: list[StoredRecord] = []
+        self.leftovers: list[StoredRecord] = []
         self.commits: list[Commit] = []
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
@@ -140,7 +139,7 @@ class RememberingWriter:
         self,
         drafts: Sequence[Draft],
         states: OwnerStates = NO_OWNER_STATES,
-        clock: ClockMark | None = None,
+        clock: Stamp | None = None,
     ) -> list[StoredRecord]:
         assert clock is not None, "a commit without its moment"
         self.commits.append(Commit(clock.mono_ns, tuple(drafts), dict(states)))

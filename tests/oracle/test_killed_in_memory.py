@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox
 from edge.outbox.diskoutbox import DiskOutbox
 from tests.kit.clock import NONE
 
@@ -47,7 +47,7 @@ def kill(outbox: Outbox) -> None:
 
 
 def commit(outbox: Outbox, second: int) -> None:
-    mark = ClockMark(second * S, second * S, NONE)
+    mark = Stamp(second * S, second * S, NONE)
     outbox.commit([window(second)], {"engine": (1, b"%d" % second)}, clock=mark)
 
 

@@ -3,7 +3,8 @@
 import sqlite3
 from pathlib import Path
 
-from edge.outbox import ClockMark, Outbox
+from edge.core import Stamp
+from edge.outbox import Outbox
 from edge.outbox.database import DATABASE_NAME
 from tests.kit.clock import NONE
 from tests.kit.outbox import S, opened
@@ -12,8 +13,8 @@ from tests.outbox.faulty import away, back
 IOERR, CORRUPT = sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT
 
 
-def at(second: int) -> ClockMark:
-    return ClockMark(second * S, second * S, NONE)
+def at(second: int) -> Stamp:
+    return Stamp(second * S, second * S, NONE)
 
 
 def rows_in(folder: Path) -> int:

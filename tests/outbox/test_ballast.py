@@ -1,6 +1,7 @@
 """A full file system: the ballast saves the last records, and is built again when there is room."""
 
 import contextlib
+import errno
 import os
 import resource
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.core import Stream
-from edge.outbox import Outbox
+from edge.outbox import Outbox, ballast
 from edge.outbox.ballast import CHUNK, Ballast, free_bytes, write_zeros
 from tests.kit.outbox import drafts, everything, kill
 from tests.outbox.failover import at
@@ -243,3 +244,15 @@ def test_what_lies_in_its_place_does_no_harm(tmp_path: Path, what: object) -> No
     assert made.give_up() is (what is not folder_there)
     if what is link_there:
         assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_zeros_are_real_blocks_or_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = 2 * ballast.CHUNK + 5
+    with (tmp_path / "x").open("wb") as file:
+        ballast.write_zeros(file.fileno(), size)
+        assert os.fstat(file.fileno()).st_size == size
+        assert os.fstat(file.fileno()).st_blocks * 512 >= size
+        monkeypatch.setattr(os, "pwrite", lambda fd, data, place: len(data) - 1)
+        with pytest.raises(OSError, match="space") as reported:
+            ballast.write_zeros(file.fileno(), size)
+        assert reported.value.errno == errno.ENOSPC

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import TimeQuality
-from edge.outbox import AsyncOutbox, ClockMark, Outbox
+from edge.core import Stamp, TimeQuality
+from edge.outbox import AsyncOutbox, Outbox
 from edge.outbox.clockmap import BOOTS, WHOLE_BOOTS
 from tests.kit.clock import FLOOR, NONE, NTP, NTS, RTC
 from tests.kit.outbox import drafts, opened
@@ -14,11 +14,11 @@ S = 1_000_000_000
 WALL = 1_790_000_000 * S
 
 
-def mark(second: int, tq: TimeQuality, wall_s: float = 0) -> ClockMark:
-    return ClockMark(second * S, WALL + second * S + int(wall_s * S), tq)
+def mark(second: int, tq: TimeQuality, wall_s: float = 0) -> Stamp:
+    return Stamp(second * S, WALL + second * S + int(wall_s * S), tq)
 
 
-def reported(folder: Path, marks: list[ClockMark], boot: str = "b1") -> int:
+def reported(folder: Path, marks: list[Stamp], boot: str = "b1") -> int:
     outbox = opened(folder, boot=boot)
     number = outbox.begin().boot
     for each in marks:
@@ -27,7 +27,7 @@ def reported(folder: Path, marks: list[ClockMark], boot: str = "b1") -> int:
     return number
 
 
-def marks(folder: Path, number: int) -> list[ClockMark]:
+def marks(folder: Path, number: int) -> list[Stamp]:
     outbox = opened(folder, boot="later")
     outbox.begin()
     found = outbox.marks(number)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.outbox import ClockMark
-from edge.outbox.clockmap import BOOTS, CORRECTION_NS, Anchor, consistent_anchors
+from edge.core import Stamp
+from edge.core.walltime import CORRECTION_NS
+from edge.outbox.clockmap import BOOTS, Anchor, consistent_anchors
 from tests.kit.clock import FLOOR, NONE, NTP
 from tests.kit.outbox import drafts, opened
 from tests.outbox.test_clockmap import WALL, S, mark, marks, reported
@@ -189,7 +190,7 @@ def test_what_is_kept_of_a_wrong_boot_does_not_outlive_the_next_one(tmp_path: Pa
 def test_a_damaged_mark_is_no_anchor(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     number = outbox.begin().boot
-    outbox.commit(drafts(1), clock=ClockMark(S, WALL, NTP))
+    outbox.commit(drafts(1), clock=Stamp(S, WALL, NTP))
     assert outbox._storage.disk is not None
     outbox._storage.disk._db.execute("UPDATE clock SET wall_ns = 'noon'")
     assert outbox.bounds(number + 1) == (None, None)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import TimeQuality
-from edge.outbox import ClockMark
-from edge.outbox.clockmap import MARK_NS, SAME_SHIFT_NS, STEP_NS
+from edge.core import Stamp, TimeQuality
+from edge.core.walltime import SAME_NS
+from edge.outbox.clockmap import MARK_NS, STEP_NS
 from tests.kit.clock import NTP, NTS, RTC
 from tests.kit.outbox import drafts, opened
 
@@ -15,11 +15,11 @@ S = 1_000_000_000
 WALL = 1_790_000_000 * S
 
 
-def mark(second: int, tq: TimeQuality = NTP, off_ns: int = 0) -> ClockMark:
-    return ClockMark(second * S, WALL + second * S + off_ns, tq)
+def mark(second: int, tq: TimeQuality = NTP, off_ns: int = 0) -> Stamp:
+    return Stamp(second * S, WALL + second * S + off_ns, tq)
 
 
-def after_a_power_cut(tmp_path: Path, given: list[ClockMark]) -> list[ClockMark]:
+def after_a_power_cut(tmp_path: Path, given: list[Stamp]) -> list[Stamp]:
     """What is known of a boot that committed these, and never said goodbye."""
     outbox = opened(tmp_path / "box", boot="b1")
     number = outbox.begin().boot
@@ -47,17 +47,17 @@ def test_a_power_cut_takes_at_most_five_minutes_of_the_last_mark(tmp_path: Path)
     [
         mark(61, NTS),
         mark(61, RTC),
-        mark(61, off_ns=SAME_SHIFT_NS + 1),
+        mark(61, off_ns=SAME_NS + 1),
         mark(61, off_ns=-STEP_NS),
     ],
     ids=["better", "worse", "set a little", "set"],
 )
-def test_what_is_new_about_the_clock_is_written_at_once(tmp_path: Path, news: ClockMark) -> None:
+def test_what_is_new_about_the_clock_is_written_at_once(tmp_path: Path, news: Stamp) -> None:
     assert news in after_a_power_cut(tmp_path, [mark(60), news])
 
 
 def test_a_mark_without_news_waits(tmp_path: Path) -> None:
-    assert after_a_power_cut(tmp_path, [mark(60), mark(120, off_ns=SAME_SHIFT_NS)]) == [mark(60)]
+    assert after_a_power_cut(tmp_path, [mark(60), mark(120, off_ns=SAME_NS)]) == [mark(60)]
 
 
 def test_the_goodbye_writes_the_last_mark(tmp_path: Path) -> None:

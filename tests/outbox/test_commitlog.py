@@ -7,7 +7,7 @@ from pathlib import Path
 import msgpack
 import pytest
 
-from edge.core import Draft, RecordKey, Stream
+from edge.core import Draft, RecordKey, Stamp, Stream
 from edge.outbox import commitlog as module
 from edge.outbox.commitlog import (
     COMMIT_FRAMES,
@@ -19,23 +19,16 @@ from edge.outbox.commitlog import (
     recover_commit_log,
 )
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.epochs import EpochStart
+from edge.outbox.epochs import EpochStart, PreviousStart
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import (
-    ClockMark,
-    DamagedRowError,
-    OutboxRow,
-    PreviousStart,
-    make_row,
-    pack_body,
-)
+from edge.outbox.rowformat import DamagedRowError, OutboxRow, make_row, pack_body
 from tests.kit.clock import NTP
 
 S = 1_000_000_000
 FORMER = PreviousStart(7, 1, {"air": 5})
 START = EpochStart(3, 3 << 32, 2, "boot", False, FORMER, True, 7, owner="site/gw")
 NO_MAP = COMMIT_FRAMES.pack(msgpack.packb([]))
-MARK = ClockMark(5 * S, 6 * S, NTP)
+MARK = Stamp(5 * S, 6 * S, NTP)
 
 
 def rows(first: int, count: int = 1) -> list[OutboxRow]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, RecordKey, Stream
+from edge.core import Draft, RecordKey, Stamp, Stream
 from edge.outbox.commitlog import (
     COMMIT_LOG_NAME,
     CommitLog,
@@ -16,9 +16,9 @@ from edge.outbox.commitlog import (
     recover_commit_log,
 )
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.epochs import EpochStart
+from edge.outbox.epochs import EpochStart, PreviousStart
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.rowformat import ClockMark, OutboxRow, PreviousStart, make_row, pack_body
+from edge.outbox.rowformat import OutboxRow, make_row, pack_body
 from tests.kit.clock import NONE, NTP, RTC
 from tests.long import examples
 
@@ -45,7 +45,7 @@ commits = st.builds(
         | st.builds(DropRange, NUMBERS, st.none(), st.none()),
         max_size=2,
     ).map(PendingDrops),
-    mark=st.none() | st.builds(ClockMark, NUMBERS, NUMBERS, st.sampled_from([NONE, RTC, NTP])),
+    mark=st.none() | st.builds(Stamp, NUMBERS, NUMBERS, st.sampled_from([NONE, RTC, NTP])),
 )
 starts = st.builds(
     EpochStart,

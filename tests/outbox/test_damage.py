@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Stream
-from edge.outbox import ClockMark, Outbox
+from edge.core import Stamp, Stream
+from edge.outbox import Outbox
 from edge.outbox.diskoutbox import DiskOutbox
+from edge.outbox.epochs import read_epoch_file
 from edge.outbox.outboxfolder import OutboxFolder
-from edge.outbox.storefiles import read_epoch_file
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill, opened
@@ -239,19 +239,19 @@ def test_no_disk_at_all_means_memory_and_back(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     assert outbox.opened.in_memory is not None
     epoch = outbox.begin()
-    made = outbox.commit(drafts(3), {"x": (1, b"a")}, clock=ClockMark(10 * S, 0, NONE))
+    made = outbox.commit(drafts(3), {"x": (1, b"a")}, clock=Stamp(10 * S, 0, NONE))
     assert [s.record.key.seq for s in made] == [1, 2, 3, 1, 2]
     assert "memory" in str([s.record.body for s in made[3:]])
     assert everything(outbox) == made
     assert outbox.counts().in_memory is not None
-    reported = outbox.commit([], confirmed=[made[0].row], clock=ClockMark(20 * S, 0, NONE))
+    reported = outbox.commit([], confirmed=[made[0].row], clock=Stamp(20 * S, 0, NONE))
     assert ["not even" in s.record.body["text"] for s in reported] == [True]
 
     blocker.unlink()
     blocker.mkdir()
-    outbox.commit([], clock=ClockMark(30 * S, 0, NONE))
+    outbox.commit([], clock=Stamp(30 * S, 0, NONE))
     assert outbox.counts().in_memory is not None, "the disk is looked at twice a minute, not always"
-    back = outbox.commit(drafts(1), clock=ClockMark(60 * S, 0, NONE))
+    back = outbox.commit(drafts(1), clock=Stamp(60 * S, 0, NONE))
     assert outbox.counts().in_memory is None
     assert [s.record.body.get("state") for s in back] == [None, "off"]
     kill(outbox)
@@ -285,16 +285,16 @@ def test_an_io_error_never_deletes_and_numbers_go_on(
     FailingDisk.broken = False
     outbox = opened(tmp_path)
     outbox.begin()
-    outbox.commit(drafts(3), clock=ClockMark(1 * S, 0, NONE))
+    outbox.commit(drafts(3), clock=Stamp(1 * S, 0, NONE))
     FailingDisk.broken = True
-    second = outbox.commit(drafts(2), clock=ClockMark(2 * S, 0, NONE))
+    second = outbox.commit(drafts(2), clock=Stamp(2 * S, 0, NONE))
     assert [s.record.key.seq for s in second] == [4, 5]
     assert outbox.counts().in_memory is not None
-    third = outbox.commit(drafts(1), clock=ClockMark(3 * S, 0, NONE))
+    third = outbox.commit(drafts(1), clock=Stamp(3 * S, 0, NONE))
     assert [s.record.key.seq for s in third] == [6, 1]
     assert third[1].record.body["state"] == "on"
     FailingDisk.broken = False
-    outbox.commit(drafts(1), clock=ClockMark(100 * S, 0, NONE))
+    outbox.commit(drafts(1), clock=Stamp(100 * S, 0, NONE))
     assert outbox.counts().in_memory is None
     air = [s.record.key.seq for s in everything(outbox) if s.record.key.stream == "air"]
     assert sorted(air) == [1, 2, 3, 4, 5, 6, 7]
@@ -321,8 +321,8 @@ def test_memory_is_bounded_and_its_losses_are_declared(tmp_path: Path) -> None:
 COMMITTER = """
 import sys
 from pathlib import Path
-from edge.core import Draft, Stream, TimeQuality
-from edge.outbox import ClockMark, Outbox
+from edge.core import Draft, Stamp, Stream, TimeQuality
+from edge.outbox import Outbox
 folder, run = map(Path, sys.argv[1:])
 outbox = Outbox.open(folder, limit_bytes=256 << 20, boot_id="b1", run_dir=run)
 outbox.begin()
@@ -330,7 +330,7 @@ n = 0
 while True:
     made = [Draft(Stream.AIR, "a", n, n + 1, {"n": n, "x": "y" * 300}) for n in range(n, n + 7)]
     n += 7
-    mark = ClockMark(n, n, TimeQuality.NONE)
+    mark = Stamp(n, n, TimeQuality.NONE)
     rows = outbox.commit(made, {"total": (1, str(n).encode())}, clock=mark)
     print(rows[-1].record.key.seq, flush=True)
 """
@@ -373,12 +373,12 @@ def test_a_folder_that_may_not_be_written_means_memory(tmp_path: Path) -> None:
     """As an ordinary user: root may write everywhere."""
     used(tmp_path)
     script = (
-        "import os,sys; from pathlib import Path; from edge.core import Draft, Stream\n"
-        "from edge.outbox import ClockMark, Outbox\n"
+        "import os,sys; from pathlib import Path; from edge.core import Draft, Stamp, Stream\n"
+        "from edge.outbox import Outbox\n"
         "import codecs; codecs.lookup('ascii')  # its module may lie where only root may look\n"
         "os.geteuid() or os.setuid(65534)\n"
         "o = Outbox.open(Path(sys.argv[1]), limit_bytes=8 << 20, boot_id='b1')\n"
-        "o.begin(); o.commit([Draft(Stream.AIR, 'a', 0, 1, {})], clock=ClockMark(1, 1, 'none'))\n"
+        "o.begin(); o.commit([Draft(Stream.AIR, 'a', 0, 1, {})], clock=Stamp(1, 1, 'none'))\n"
         "print(o.counts().in_memory, o.counts().rows)\n"
     )
     (tmp_path / "outbox").chmod(0o555)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Stream
-from edge.outbox import ClockMark, database, storefiles
+from edge.core import Stamp, Stream
+from edge.outbox import database, quarantine
 from edge.outbox.database import DATABASE_NAME
 from tests.kit.clock import NONE, NTP
 from tests.kit.memory import in_memory
@@ -37,7 +37,7 @@ def kept() -> Iterator[Path]:
             [*drafts(20), *drafts(3, Stream.EVENT)], {"engine": (1, b"t")}, clock=MARK
         )
         outbox.dead_letter(rows[0].row, "nobody takes it")
-        outbox.commit(drafts(2, at=30), clock=ClockMark(40 * S, MARK.wall_ns + 35 * S, NTP))
+        outbox.commit(drafts(2, at=30), clock=Stamp(40 * S, MARK.wall_ns + 35 * S, NTP))
         outbox.close()
         yield folder
 
@@ -148,7 +148,7 @@ def test_a_value_as_long_as_no_memory_is_may_be_a_record(
         patched.setattr(
             sqlite3, "connect", lambda *a, **k: connect(*a, **{**k, "factory": Connection})
         )
-        assert not storefiles._is_empty(tmp_path / "x" / "outbox")
+        assert not quarantine._is_empty(tmp_path / "x" / "outbox")
 
 
 @pytest.mark.parametrize("place", range(4, 16))
@@ -168,7 +168,7 @@ def test_a_length_that_no_memory_has_is_damage_and_keeps_no_outbox_in_memory(
     outbox = opened(tmp_path / "x", OURS)
     outbox.begin()
     for look in range(1, 6):
-        outbox.commit((), clock=ClockMark(look * 31 * S, look * 31 * S, NONE))
+        outbox.commit((), clock=Stamp(look * 31 * S, look * 31 * S, NONE))
     counts = outbox.counts()
     assert (counts.in_memory, counts.quarantined) == (None, 1)
     (row,) = outbox.commit(drafts(1, at=200))
@@ -202,10 +202,10 @@ def test_memory_that_is_short_puts_no_sound_database_aside(
         patched.setattr(database, "_is_memory_short", lambda: True)
         everything(outbox)
         for look in range(1, 6):
-            outbox.commit((), clock=ClockMark(look * 31 * S, look * 31 * S, NONE))
+            outbox.commit((), clock=Stamp(look * 31 * S, look * 31 * S, NONE))
         assert "no memory" in str(outbox.counts().in_memory)
     for look in range(6, 9):
-        outbox.commit((), clock=ClockMark(look * 31 * S, look * 31 * S, NONE))
+        outbox.commit((), clock=Stamp(look * 31 * S, look * 31 * S, NONE))
     assert outbox.counts().in_memory is None
     assert outbox.counts().quarantined == 0
     assert len([s for s in everything(outbox) if s.record.key.stream == Stream.AIR]) == 21

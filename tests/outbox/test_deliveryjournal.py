@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
+from edge.core import Stamp
+from edge.outbox import AsyncOutbox, Outbox, StoredRecord
 from edge.outbox.deliveryjournal import (
     JOURNAL_NAME,
     DeliveryJournal,
@@ -182,8 +183,8 @@ async def test_rows_that_are_sent_while_the_disk_comes_back_are_not_forgotten(
         sys.setswitchinterval(before)
 
 
-def mark(second: int) -> ClockMark:
-    return ClockMark(second * S, second * S, NONE)
+def mark(second: int) -> Stamp:
+    return Stamp(second * S, second * S, NONE)
 
 
 def test_a_journal_follows_no_link_and_says_when_it_cannot_be_written(

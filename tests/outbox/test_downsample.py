@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, Stream, TimeQuality
+from edge.core import Draft, Stamp, Stream, TimeQuality
 from edge.core.numbers import decode_steps
-from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.outbox import Outbox, StoredRecord
 from edge.outbox.downsample import Downsampler, QuarterHours, merge_groups
 from edge.outbox.rowformat import SUMMARY_LEVEL, RowHead
 from tests.kit.clock import NONE, NTP, RTC
@@ -50,8 +50,8 @@ def opened(folder: Path, limit: int = LIMIT, boot: str = "b1") -> Outbox:
     return outbox
 
 
-def mark(number: int, tq: TimeQuality = NTP, wall: int = WALL) -> ClockMark:
-    return ClockMark((number + 1) * MINUTE, wall + (number + 1) * MINUTE, tq)
+def mark(number: int, tq: TimeQuality = NTP, wall: int = WALL) -> Stamp:
+    return Stamp((number + 1) * MINUTE, wall + (number + 1) * MINUTE, tq)
 
 
 def live(outbox: Outbox, minutes: Iterable[int], tq: TimeQuality = NTP, **more: Any) -> None:
@@ -146,7 +146,7 @@ def test_only_the_latest_start_may_still_add_to_a_quarter() -> None:
     assert rest == [[30, 31, 32]]
 
 
-def no_marks(boot: int) -> list[ClockMark]:
+def no_marks(boot: int) -> list[Stamp]:
     return []
 
 
@@ -180,8 +180,8 @@ def test_one_transaction_touches_at_most_500_rows(
             )
             for n in range(start, start + 100)
         ]
-        outbox.commit(drafts, clock=ClockMark((start + 100) * S, WALL + (start + 100) * S, NTP))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(2000 * S, WALL + 2000 * S, NTP))
+        outbox.commit(drafts, clock=Stamp((start + 100) * S, WALL + (start + 100) * S, NTP))
+    outbox.commit([], {"x": (1, b"")}, clock=Stamp(2000 * S, WALL + 2000 * S, NTP))
     disk, downsampler = outbox._storage.disk, outbox._handover.downsampler
     assert disk is not None
     assert downsampler is not None

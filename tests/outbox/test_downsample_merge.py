@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, Record, RecordKey, Stream
+from edge.core import Draft, Record, RecordKey, Stamp, Stream
 from edge.core.numbers import decode_steps
-from edge.outbox import ClockMark
 from edge.outbox.downsample import QuarterHours, fold_rows, merge_records
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body, row_to_record
 from edge.process.merge import merge_bodies
@@ -100,14 +99,14 @@ def test_what_would_be_too_large_to_be_sent_is_not_merged() -> None:
     [
         ([], 0),
         (
-            [ClockMark(5 * S, 7 * S, NONE), ClockMark(6 * S, 99 * S, FLOOR)],
+            [Stamp(5 * S, 7 * S, NONE), Stamp(6 * S, 99 * S, FLOOR)],
             0,
         ),  # not to be trusted
-        ([ClockMark(0, WALL + 300 * S, RTC)], -300),
-        ([ClockMark(0, WALL + 300 * S, RTC), ClockMark(200 * S, WALL + 501 * S, NTP)], -300),
+        ([Stamp(0, WALL + 300 * S, RTC)], -300),
+        ([Stamp(0, WALL + 300 * S, RTC), Stamp(200 * S, WALL + 501 * S, NTP)], -300),
     ],
 )
-def test_a_row_belongs_to_the_quarter_in_which_it_ends(marks: list[ClockMark], first: int) -> None:
+def test_a_row_belongs_to_the_quarter_in_which_it_ends(marks: list[Stamp], first: int) -> None:
     """`first`: where a quarter begins in seconds of the boot. Its end belongs to it."""
     quarters = QuarterHours(lambda boot: marks)
     ends = [quarters.of(1, (first + each) * S) for each in (60, 840, 900, 960, 1800, 1860)]
@@ -115,7 +114,7 @@ def test_a_row_belongs_to_the_quarter_in_which_it_ends(marks: list[ClockMark], f
 
 
 def test_before_and_after_a_step_each_row_has_the_wall_of_its_side() -> None:
-    marks = [ClockMark(0, WALL, RTC), ClockMark(1000 * S, WALL + 1000 * S + 600 * S, NTP)]
+    marks = [Stamp(0, WALL, RTC), Stamp(1000 * S, WALL + 1000 * S + 600 * S, NTP)]
     quarters = QuarterHours(lambda boot: marks)
     assert quarters.of(1, 900 * S) == quarters.of(1, 60 * S)
     assert quarters.of(1, 1200 * S) == quarters.of(1, 60 * S) + 1

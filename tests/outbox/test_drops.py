@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, RecordKey, Stream
-from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.core import Draft, RecordKey, Stamp, Stream
+from edge.outbox import Outbox, StoredRecord
 from edge.outbox import drops as drops_module
 from edge.outbox.catchup import merge_drops
 from edge.outbox.drops import DropRange, PendingDrops
@@ -26,17 +26,17 @@ def lost_five(tmp_path: Path) -> tuple[Outbox, StoredRecord]:
     """An outbox, and the event that says that five numbers are lost."""
     outbox = opened(tmp_path)
     outbox.begin()
-    rows = outbox.commit(drafts(9), clock=ClockMark(1 * S, 0, NONE))
+    rows = outbox.commit(drafts(9), clock=Stamp(1 * S, 0, NONE))
     for stored in rows[:5]:
         outbox.dead_letter(stored.row, "no")
-    made = outbox.commit([], confirmed=[rows[5].row], clock=ClockMark(2 * S, 0, NONE))
+    made = outbox.commit([], confirmed=[rows[5].row], clock=Stamp(2 * S, 0, NONE))
     assert declared(made) == [("air", "refused", 5)]
     return outbox, made[-1]
 
 
 def again(outbox: Outbox, at: int) -> list[tuple[str, str, int]]:
     row = everything(outbox)[0].row
-    return declared(outbox.commit([], confirmed=[row], clock=ClockMark(at * S, 0, NONE)))
+    return declared(outbox.commit([], confirmed=[row], clock=Stamp(at * S, 0, NONE)))
 
 
 def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Path) -> None:
@@ -202,9 +202,9 @@ def test_what_is_lost_after_a_declaration_waits_until_somebody_confirms_again(
     outbox, _ = lost_five(tmp_path)
     for at in range(3, 6):
         outbox.dead_letter(everything(outbox)[0].row, "no")
-        assert declared(outbox.commit([], clock=ClockMark(at * S, 0, NONE))) == []
+        assert declared(outbox.commit([], clock=Stamp(at * S, 0, NONE))) == []
     row = everything(outbox)[0].row
-    rows = outbox.commit([], confirmed=[row], clock=ClockMark(6 * S, 0, NONE))
+    rows = outbox.commit([], confirmed=[row], clock=Stamp(6 * S, 0, NONE))
     assert [(stream, count) for stream, _, count in declared(rows)] == [("air", 3)]
     outbox.close()
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox, StoredRecord
 from edge.outbox.diskoutbox import DiskOutbox
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
@@ -35,7 +35,7 @@ def kill(outbox: Outbox) -> None:
 def commit(outbox: Outbox, bytes_: int = 10, confirmed: tuple[int, ...] = ()) -> list[StoredRecord]:
     second = next(SECONDS)
     draft = Draft(Stream.AIR, "hut", second * S, (second + 1) * S, {"text": "x" * bytes_})
-    return outbox.commit([draft], {}, confirmed, ClockMark(second * S, second * S, NONE))
+    return outbox.commit([draft], {}, confirmed, Stamp(second * S, second * S, NONE))
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from edge.outbox.epochs import EPOCH_FILE, EpochFile, write_epoch_file
 from edge.outbox.highwater import HIGHWATER_NAME, HighWaterFiles, HighWaterMark
-from edge.outbox.storefiles import EPOCH_FILE, EpochFile, quarantine, write_epoch_file
+from edge.outbox.quarantine import quarantine
 
 Synced = list[tuple[str, list[str]]]
 

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox
-from edge.outbox.epochs import BLIND_STARTS, plan_epoch
-from edge.outbox.storefiles import EPOCH_FILE, EpochFile, write_epoch_file
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox
+from edge.outbox.epochs import BLIND_STARTS, EPOCH_FILE, EpochFile, plan_epoch, write_epoch_file
 from tests.kit.clock import NONE
 
 S = 1_000_000_000
@@ -22,11 +21,11 @@ def drafts(count: int) -> list[Draft]:
 def test_a_log_that_is_gone_with_a_whole_start_in_it_is_declared(tmp_path: Path) -> None:
     first = opened(tmp_path)
     first.begin()
-    first.commit(drafts(1), clock=ClockMark(S, S, NONE))
+    first.commit(drafts(1), clock=Stamp(S, S, NONE))
     first.close()  # the log goes into the database
     second = opened(tmp_path)
     lost = second.begin().epoch
-    second.commit(drafts(3), clock=ClockMark(S, S, NONE))
+    second.commit(drafts(3), clock=Stamp(S, S, NONE))
     log = (tmp_path / "outbox.db-wal").read_bytes()
     assert log, "this start is in the log only"
     for file in tmp_path.iterdir():
@@ -37,7 +36,7 @@ def test_a_log_that_is_gone_with_a_whole_start_in_it_is_declared(tmp_path: Path)
     epoch = third.begin()
     assert epoch.unclean
     assert epoch.epoch >> 32 == (lost >> 32) + 1, "no number of a start comes twice"
-    found = third.commit([], confirmed=[1], clock=ClockMark(2 * S, S, NONE))
+    found = third.commit([], confirmed=[1], clock=Stamp(2 * S, S, NONE))
     bodies = [stored.record.body for stored in found]
     assert [body["event"] for body in bodies] == ["storage", "drop"]
     assert bodies[1]["epoch_of"] == lost
@@ -48,7 +47,7 @@ def test_a_log_that_is_gone_with_a_whole_start_in_it_is_declared(tmp_path: Path)
 def test_an_ordinary_kill_is_no_loss(tmp_path: Path) -> None:
     first = opened(tmp_path)
     first.begin()
-    first.commit(drafts(1), clock=ClockMark(S, S, NONE))
+    first.commit(drafts(1), clock=Stamp(S, S, NONE))
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in tmp_path.iterdir():
@@ -56,7 +55,7 @@ def test_an_ordinary_kill_is_no_loss(tmp_path: Path) -> None:
             (copy / file.name).write_bytes(file.read_bytes())
     second = opened(copy)
     second.begin()
-    assert second.commit([], confirmed=[1], clock=ClockMark(2 * S, S, NONE)) == []
+    assert second.commit([], confirmed=[1], clock=Stamp(2 * S, S, NONE)) == []
     second.close()
     first.close()
 

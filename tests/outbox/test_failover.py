@@ -7,7 +7,7 @@ import pytest
 from edge.core import Stream
 from edge.outbox.database import DATABASE_NAME
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.storefiles import QUARANTINE_KEEP, quarantine, quarantine_usage
+from edge.outbox.quarantine import QUARANTINE_KEEP, quarantine, quarantine_usage
 from tests.kit.outbox import LIMIT, drafts, everything, opened
 from tests.outbox.failover import CORRUPT, IOERR, at, rows_in
 from tests.outbox.faulty import FaultyDisk

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.outbox import ClockMark
-from edge.outbox.epochs import BLIND_STARTS
-from edge.outbox.storefiles import read_epoch_file
+from edge.core import Stamp
+from edge.outbox.epochs import BLIND_STARTS, read_epoch_file
 from tests.kit.clock import NTP
 from tests.kit.outbox import S, drafts, everything, opened
 from tests.outbox.failover import at, blind, returned
@@ -40,7 +39,7 @@ def test_a_blind_start_never_meets_the_rows_of_others(tmp_path: Path) -> None:
 def test_rows_from_before_a_blind_start_keep_their_clock(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     boot = outbox.begin().boot
-    made = outbox.commit(drafts(2), clock=ClockMark(5 * S, 1_790_000_000 * S, NTP))
+    made = outbox.commit(drafts(2), clock=Stamp(5 * S, 1_790_000_000 * S, NTP))
     outbox.close()
     outbox = blind(tmp_path)
     outbox.commit(drafts(1), clock=at(10))

@@ -12,8 +12,8 @@ from unittest import mock
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Draft, Record, RecordKey, Stream
-from edge.outbox import ClockMark, Outbox, StoredRecord
+from edge.core import Draft, Record, RecordKey, Stamp, Stream
+from edge.outbox import Outbox, StoredRecord
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.outbox import S, everything, text
@@ -57,7 +57,7 @@ class FailoverModel:
         )  # fmt: skip
         self.epochs.append(self.outbox.begin().epoch)
         assert len(set(self.epochs)) == len(self.epochs), "an epoch twice"
-        for stored in self.outbox.handed:
+        for stored in self.outbox.leftovers:
             self.see(stored.record)
 
     # -- what can happen ---------------------------------------------------------------------------
@@ -80,7 +80,7 @@ class FailoverModel:
         self.committed(drafts)
 
     def committed(self, drafts: list[Draft], confirmed: tuple[int, ...] = ()) -> None:
-        mark = ClockMark(self.now, self.now, NONE)
+        mark = Stamp(self.now, self.now, NONE)
         states = {"total": (1, b"%d" % self.made)}
         for stored in self.outbox.commit(drafts, states, confirmed, mark):
             self.see(stored.record)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Stream
+from edge.core import Stamp, Stream
 from edge.durable.framedlog import AppendedFile
-from edge.outbox import ClockMark
 from edge.outbox.commitlog import COMMIT_LOG_NAME, recover_commit_log
 from edge.outbox.memoryoutbox import MemoryOutbox
 from edge.outbox.rowformat import DamagedRowError
@@ -119,7 +118,7 @@ def test_what_was_confirmed_of_memory_is_known_to_the_next_start_without_a_disk_
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
     assert outbox.counts().in_memory is not None
-    handed = [(stored.row, stored.record, stored.redelivered) for stored in outbox.handed]
+    handed = [(stored.row, stored.record, stored.redelivered) for stored in outbox.leftovers]
     assert handed == [(made[1].row, made[1].record, True)]
     outbox.close()
 
@@ -285,7 +284,7 @@ def test_rows_that_come_from_memory_at_the_next_boot_keep_their_clock(tmp_path: 
     outbox = opened(tmp_path, run=tmp_path)
     boot = outbox.begin().boot
     FaultyDisk.fail(IOERR)
-    synced = ClockMark(5 * S, 1_790_000_000 * S, NTP)
+    synced = Stamp(5 * S, 1_790_000_000 * S, NTP)
     outbox.commit(drafts(2), clock=synced)
     outbox.close()
     FaultyDisk.heal()

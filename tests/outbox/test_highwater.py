@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge.outbox import highwater
+from edge.outbox.epochs import PreviousStart
 from edge.outbox.highwater import EVERY_NS, HIGHWATER_NAME, UNKNOWN, HighWaterFiles, HighWaterMark
-from edge.outbox.rowformat import PreviousStart
 from tests.kit.rolledback import RolledBackGateway, S
 
 EPOCH = 5 << 32

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import RecordKey, Stream
-from edge.outbox import ClockMark, Outbox, deliveryjournal
+from edge.core import RecordKey, Stamp, Stream
+from edge.outbox import Outbox, deliveryjournal
 from edge.outbox.deliveryjournal import JOURNAL_ENTRY, JOURNAL_NAME, recover_journal
 from edge.outbox.drops import PendingDrops
 from edge.outbox.memoryoutbox import ROW_OVERHEAD_BYTES, MemoryOutbox
@@ -27,25 +27,25 @@ def filled(folder: Path) -> tuple[Outbox, int]:
 
 
 def more(outbox: Outbox, n: int) -> int:
-    mark, flying = ClockMark((n + 100) * S, 0, NONE), outbox.journal.unacknowledged()
-    outbox.commit(drafts(100, size=700, at=n), clock=mark, flying=flying)
+    mark, unconfirmed = Stamp((n + 100) * S, 0, NONE), outbox.journal.unconfirmed()
+    outbox.commit(drafts(100, size=700, at=n), clock=mark, unconfirmed=unconfirmed)
     return n + 100
 
 
 def test_rows_on_their_way_are_not_dropped_while_there_are_others(tmp_path: Path) -> None:
     outbox, n = filled(tmp_path)
-    flying = {stored.row for stored in outbox.pending(0, 200)}
-    outbox.journal.sent(flying)
+    unconfirmed = {stored.row for stored in outbox.pending(0, 200)}
+    outbox.journal.sent(unconfirmed)
     dropped = outbox.counts().dropped
     for _ in range(30):
         n = more(outbox, n)
     assert outbox.counts().dropped > dropped
     left = everything(outbox)
-    assert flying <= {stored.row for stored in left}
-    undelivered = [stored.row for stored in left if stored.row not in flying]
-    assert min(undelivered) > max(flying) + 1, "the oldest of the others have gone"
-    outbox.journal.confirmed(flying)
-    outbox.commit([], confirmed=flying)
+    assert unconfirmed <= {stored.row for stored in left}
+    undelivered = [stored.row for stored in left if stored.row not in unconfirmed]
+    assert min(undelivered) > max(unconfirmed) + 1, "the oldest of the others have gone"
+    outbox.journal.confirmed(unconfirmed)
+    outbox.commit([], confirmed=unconfirmed)
     outbox.close()
 
 

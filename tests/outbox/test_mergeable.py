@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.outbox import AsyncOutbox, ClockMark, Outbox
+from edge.core import Stamp
+from edge.outbox import AsyncOutbox, Outbox
 from edge.outbox.mergeable import (
     COMMITS,
     LIVE_NS,
@@ -209,9 +210,7 @@ def test_a_row_that_the_sender_may_hold_as_live_does_not_merge(tmp_path: Path) -
 
 def test_nor_does_one_of_the_first_minute_of_a_start(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
-    made = [
-        s for n in range(3) for s in outbox.commit([minute(n, "hut")], clock=ClockMark(S, S, NTP))
-    ]
+    made = [s for n in range(3) for s in outbox.commit([minute(n, "hut")], clock=Stamp(S, S, NTP))]
     downsample(outbox)
     assert everything(outbox) == made
     outbox.close()

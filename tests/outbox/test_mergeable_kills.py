@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Record
-from edge.outbox import ClockMark, StoredRecord
+from edge.core import Record, Stamp
+from edge.outbox import StoredRecord
 from edge.outbox.diskoutbox import DiskOutbox
 from tests.kit.clock import NTP
 from tests.kit.outbox import everything
@@ -58,7 +58,7 @@ class DyingSender:
             drafts = [minute(self.at, source, 20) for source in SOURCES]
             now_ns = (self.at + 1) * 60 * S
             # the sender holds for ten seconds, if at all; a minute is more
-            self.queue = self.outbox.commit(drafts, clock=ClockMark(now_ns, WALL + now_ns, NTP))
+            self.queue = self.outbox.commit(drafts, clock=Stamp(now_ns, WALL + now_ns, NTP))
             if self.up and self.rng.random() < 0.7:
                 self.hand(self.queue)
 

@@ -1,6 +1,7 @@
 """A disk that comes and goes makes few events, and the last of them tells how it stands."""
 
-from edge.outbox.noticequeue import HOUR_NS, NOTICE_LIMIT, NOTICES_PER_HOUR, NoticeQueue
+from edge.core.reportlimits import HOUR_NS
+from edge.outbox.noticequeue import NOTICE_LIMIT, NOTICES_PER_HOUR, NoticeQueue
 
 S = 1_000_000_000
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, OutboxBusyError, inspect_outbox
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import OutboxBusyError, inspect_outbox
 from edge.outbox.rowformat import pack_body
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE, RTC
@@ -80,13 +80,13 @@ def test_state_and_clock_ride_in_the_commit(tmp_path: Path) -> None:
     boot = outbox.begin().boot
     assert outbox.state("energy") is None
     outbox.commit(drafts(1), {"energy": (2, b"\x00\x01")}, clock=MARK)
-    outbox.commit(drafts(1), clock=ClockMark(9 * S, 1_790_000_004 * S, RTC))
+    outbox.commit(drafts(1), clock=Stamp(9 * S, 1_790_000_004 * S, RTC))
     kill(outbox)
     outbox = opened(tmp_path)
     outbox.begin()
     assert outbox.state("energy") == (2, b"\x00\x01")
     # the mark that is trusted most, and the latest one
-    assert outbox.marks(boot) == [MARK, ClockMark(9 * S, 1_790_000_004 * S, RTC)]
+    assert outbox.marks(boot) == [MARK, Stamp(9 * S, 1_790_000_004 * S, RTC)]
     assert outbox.marks(boot + 1) == []
     outbox.close()
 
@@ -175,7 +175,7 @@ def test_a_flood_stays_within_the_limit_and_every_number_is_accounted_for(
     events = [stored.row for stored in outbox.commit(drafts(5, Stream.EVENT), clock=MARK)]
     for step in range(4_000_000 // (100 * (size + 100))):
         count += 100
-        outbox.commit(drafts(100, Stream.RAW, size), clock=ClockMark((step + 1) * S, 0, NONE))
+        outbox.commit(drafts(100, Stream.RAW, size), clock=Stamp((step + 1) * S, 0, NONE))
         assert outbox.counts().size <= limit
     left = everything(outbox)
     assert events == [stored.row for stored in left if stored.record.key.stream is Stream.EVENT], (

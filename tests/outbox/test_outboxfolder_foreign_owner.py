@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.outbox import ClockMark, Epoch, Outbox, PreviousStart
+from edge.core import Stamp
+from edge.outbox import Epoch, Outbox, PreviousStart
 from edge.outbox.database import DATABASE_NAME, OWNER_KEY, decode_owner, encode_owner
+from edge.outbox.epochs import EpochFile, read_epoch_file, write_epoch_file
 from edge.outbox.failover import PROBE_NS
-from edge.outbox.outboxfolder import foreign_bytes, foreign_name, owner_label, set_aside_commit_log
+from edge.outbox.foreignoutbox import foreign_bytes, foreign_name, owner_label, set_aside_commit_log
 from edge.outbox.outboxinspector import inspect_outbox
-from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
 from edge.wire.contract.boxevent import PreviousEpoch
 from tests.kit.clock import NONE
 from tests.kit.outbox import LIMIT, MARK, S, drafts, everything, kill
@@ -210,12 +211,12 @@ def test_a_card_of_another_gateway_that_comes_while_it_runs_is_put_aside(tmp_pat
     outbox = opened(tmp_path)
     assert outbox.opened.in_memory is not None
     outbox.begin()
-    outbox.commit(drafts(3), clock=ClockMark(S, S, NONE))
+    outbox.commit(drafts(3), clock=Stamp(S, S, NONE))
     (tmp_path / "outbox").unlink()
     (tmp_path / "far" / "outbox").rename(tmp_path / "outbox")
     texts: list[str] = []
     for n in range(1, 6):
-        made = outbox.commit([], clock=ClockMark(S + n * PROBE_NS, S, NONE))
+        made = outbox.commit([], clock=Stamp(S + n * PROBE_NS, S, NONE))
         texts += [stored.record.body.get("text", "") for stored in made]
     assert outbox.counts().in_memory is None
     assert any("belongs to gateway gw-2 of site town" in text for text in texts), texts
@@ -239,7 +240,7 @@ def test_a_foreign_store_that_cannot_be_put_aside_is_not_used(
         outbox.counts().in_memory
     )
     for n in range(1, 6):
-        outbox.commit(drafts(1), clock=ClockMark(n * PROBE_NS, S, NONE))
+        outbox.commit(drafts(1), clock=Stamp(n * PROBE_NS, S, NONE))
     assert outbox.counts().in_memory is not None
     outbox.close()
     assert inspect_outbox(tmp_path / "outbox", LIMIT).rows == 7

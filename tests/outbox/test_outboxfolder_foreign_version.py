@@ -1,17 +1,18 @@
 """A store of another version: kept whole, whatever the limits, and found again by its own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge.outbox import Outbox, inspect_outbox
-from edge.outbox.outboxfolder import foreign_name, list_foreign
-from edge.outbox.storefiles import quarantine
+from edge.outbox.foreignoutbox import foreign_name, list_foreign
+from edge.outbox.quarantine import quarantine
 from edge.report.status.issues import find_issues
 from tests.kit.outbox import LIMIT, MARK, drafts, everything, opened
 from tests.kit.rescued import named
 
-MODULES = ("edge.outbox.database", "edge.outbox.outboxfolder")
+MODULES = ("edge.outbox.database", "edge.outbox.foreignoutbox")
 
 
 def program(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
@@ -173,7 +174,7 @@ def test_a_disk_that_comes_late_with_another_versions_store_costs_no_record(
         outbox.commit(drafts(3), confirmed=[1], clock=MARK)
     reported: list[str] = []
     for n in range(1, 5):
-        later = MARK._replace(mono_ns=MARK.mono_ns + n * 40_000_000_000)
+        later = replace(MARK, mono_ns=MARK.mono_ns + n * 40_000_000_000)
         made = outbox.commit(drafts(1, at=500 + n), confirmed=[1], clock=later)
         reported += [str(each.record.body.get("event")) for each in made]
     assert outbox.counts().in_memory is None, "it is on disk again"

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Stream
+from edge.core import Stamp, Stream
 from edge.outbox import (
-    ClockMark,
     Loss,
     Outbox,
     OutboxBusyError,
@@ -125,7 +124,7 @@ def test_what_only_a_daemon_knows_is_not_said_and_what_is_on_disk_is(tmp_path: P
     for number in range(30):
         rows = outbox.commit(
             drafts(100, size=1000, at=number * 100),
-            clock=ClockMark((number + 1) * 100 * S, 0, NONE),
+            clock=Stamp((number + 1) * 100 * S, 0, NONE),
         )
     outbox.dead_letter(rows[3].row, "135 not authorized")
     outbox.commit([])
@@ -164,9 +163,9 @@ def test_the_oldest_row_is_dated_by_the_trusted_mark_next_to_it(tmp_path: Path) 
     outbox = opened(tmp_path)
     outbox.begin()
     wall_ns = 1_790_000_000 * S
-    outbox.commit(drafts(1, at=40), clock=ClockMark(41 * S, 5, NONE))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, RTC))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, NTP))
+    outbox.commit(drafts(1, at=40), clock=Stamp(41 * S, 5, NONE))
+    outbox.commit([], {"x": (1, b"")}, clock=Stamp(60 * S, wall_ns + 60 * S, RTC))
+    outbox.commit([], {"x": (1, b"")}, clock=Stamp(900 * S, wall_ns + 999 * S, NTP))
     outbox.close()
     reported = reported_here(tmp_path / "outbox", LIMIT)
     assert (reported.oldest_wall_ns, reported.oldest_tq) == (wall_ns + 40 * S, "rtc")
@@ -212,9 +211,9 @@ def test_all_that_is_said_is_what_is_there(tmp_path: Path, monkeypatch: pytest.M
     outbox = opened(tmp_path)
     epoch = outbox.begin().epoch
     wall_ns = 1_790_000_000 * S
-    first = outbox.commit(drafts(2, at=40), clock=ClockMark(41 * S, 5, NONE))
-    outbox.commit(drafts(1, Stream.EVENT), clock=ClockMark(60 * S, wall_ns + 60 * S, RTC))
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(900 * S, wall_ns + 999 * S, NTP))
+    first = outbox.commit(drafts(2, at=40), clock=Stamp(41 * S, 5, NONE))
+    outbox.commit(drafts(1, Stream.EVENT), clock=Stamp(60 * S, wall_ns + 60 * S, RTC))
+    outbox.commit([], {"x": (1, b"")}, clock=Stamp(900 * S, wall_ns + 999 * S, NTP))
     outbox.dead_letter(first[1].row, "no")
     outbox.commit([])
     folder = tmp_path / "outbox"
@@ -248,8 +247,8 @@ def test_a_later_mark_dates_the_oldest_row_when_it_is_nearer(tmp_path: Path) -> 
     outbox = opened(tmp_path)
     outbox.begin()
     wall_ns = 1_790_000_000 * S
-    outbox.commit([], {"x": (1, b"")}, clock=ClockMark(60 * S, wall_ns + 60 * S, RTC))
-    outbox.commit(drafts(1, at=850), clock=ClockMark(900 * S, wall_ns + 999 * S, NTP))
+    outbox.commit([], {"x": (1, b"")}, clock=Stamp(60 * S, wall_ns + 60 * S, RTC))
+    outbox.commit(drafts(1, at=850), clock=Stamp(900 * S, wall_ns + 999 * S, NTP))
     outbox.close()
     reported = looked(tmp_path / "outbox", LIMIT)
     assert (reported.oldest_wall_ns, reported.oldest_tq) == (wall_ns + 949 * S, "ntp")

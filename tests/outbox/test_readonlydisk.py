@@ -27,14 +27,14 @@ COUNT = 700
 WRITE = """
 import os, sys
 from pathlib import Path
-from edge.outbox import ClockMark, Outbox
+from edge.outbox import Outbox
 from tests.kit.clock import NTP
 from tests.outbox.test_outbox import LIMIT, S, drafts
 folder, run, count = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 outbox = Outbox.open(folder, limit_bytes=LIMIT, boot_id="b1", run_dir=run, ballast_bytes=0)
 outbox.begin()
 for n in range(0, count, 100):
-    rows = outbox.commit(drafts(100, at=n), clock=ClockMark((n + 1) * S, 1_790_000_000 * S, NTP))
+    rows = outbox.commit(drafts(100, at=n), clock=Stamp((n + 1) * S, 1_790_000_000 * S, NTP))
     print(*(each.row for each in rows), flush=True)
 os.kill(os.getpid(), 9)
 """

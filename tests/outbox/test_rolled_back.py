@@ -9,7 +9,7 @@ import shutil
 
 import pytest
 
-from edge.outbox import ClockMark
+from edge.core import Stamp
 from edge.outbox.highwater import HIGHWATER_NAME
 from tests.kit.clock import NONE
 from tests.kit.rolledback import RolledBackGateway, S, events
@@ -84,7 +84,7 @@ def test_a_copy_without_a_mark_is_in_doubt_until_states_are_committed(
     box.reboot()
     assert box.start() == "older"
     assert box.outbox is not None
-    rows = box.outbox.commit([], {}, [1], ClockMark(box.now_ns + S, 0, NONE))
+    rows = box.outbox.commit([], {}, [1], Stamp(box.now_ns + S, 0, NONE))
     assert sorted(row.record.body["event"] for row in rows) == ["drop", "storage"]
 
 

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.outbox import ClockMark
+from edge.core import Stamp
 from edge.outbox.database import DATABASE_NAME as DB
 from edge.outbox.highwater import HIGHWATER_NAME
-from edge.outbox.rowformat import LogTail
-from edge.outbox.wal import classify_wal, inspect_wal
+from edge.outbox.wal import LogTail, classify_wal, inspect_wal
 from tests.kit.clock import NONE
 from tests.kit.rolledback import RolledBackGateway, S, commits, events, flip
 
@@ -73,7 +72,7 @@ def test_one_damage_is_one_event_and_one_loss(
     torn = back == 1 and (reboot or lost_mark)
     assert box.start() == ("doubtful" if torn else "older")
     assert box.outbox is not None
-    rows = box.outbox.commit([], {}, [1], ClockMark(box.now_ns + S, 0, NONE))
+    rows = box.outbox.commit([], {}, [1], Stamp(box.now_ns + S, 0, NONE))
     reported = sorted(row.record.body["event"] for row in rows)
     assert reported == (["storage"] if torn else ["drop", "storage"])
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, RecordKey, Stream
+from edge.core import Draft, RecordKey, Stamp, Stream
 from edge.core.numbers import encode_steps
-from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord, UnavailableError, epochs
+from edge.outbox import AsyncOutbox, Outbox, StoredRecord, UnavailableError, epochs
 from edge.outbox.rowformat import INFINITE, OutboxRow, make_row, pack_body
 from edge.outbox.rowsearch import RowSearch
 from tests.kit.clock import NONE, NTP
@@ -78,7 +78,7 @@ def test_with_short_periods_every_covered_number_is_found(tmp_path: Path) -> Non
         body = {"from": n, "to": n + 1, "n": 1, "text": "x"}
         rows = outbox.commit(
             [Draft(Stream.AIR, s, n * 5 * S, (n + 1) * 5 * S, body) for s in sources],
-            clock=ClockMark((n + 1) * 5 * S, WALL + (n + 1) * 5 * S, NTP),
+            clock=Stamp((n + 1) * 5 * S, WALL + (n + 1) * 5 * S, NTP),
         )
     assert outbox._storage.disk is not None
     while outbox._handover.make_room(outbox._storage.disk):
@@ -143,16 +143,16 @@ async def test_in_memory_nothing_that_may_be_on_the_disk_is_called_gone(
     FailingDisk.broken = False
     made = await writer(tmp_path)
     epoch = made.epoch.epoch
-    await made.commit(drafts(3), {}, ClockMark(1 * S, 0, NONE))
+    await made.commit(drafts(3), {}, Stamp(1 * S, 0, NONE))
     FailingDisk.broken = True
-    await made.commit(drafts(3), {}, ClockMark(2 * S, 0, NONE))
+    await made.commit(drafts(3), {}, Stamp(2 * S, 0, NONE))
     assert [s.record.key.seq for s in await made.find(epoch, "air", 4, 6)] == [4, 5, 6]
     for first, last in ((1, 3), (3, 4), (6, 7), (1, 1 << 52)):
         with pytest.raises(UnavailableError, match="the disk of the outbox does not work"):
             await made.find(epoch, "air", first, last)
     FailingDisk.broken = False
     for second in (3, 100):
-        await made.commit(drafts(1), {}, ClockMark(second * S, 0, NONE))
+        await made.commit(drafts(1), {}, Stamp(second * S, 0, NONE))
     assert [s.record.key.seq for s in await made.find(epoch, "air", 1, 8)] == [*range(1, 9)]
     await made.close()
 
@@ -243,14 +243,14 @@ def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: P
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    handed = [(s.record, s.redelivered) for s in outbox.handed]
+    handed = [(s.record, s.redelivered) for s in outbox.leftovers]
     assert handed == [(stored[0].record, True), (stored[3].record, True)]
     assert [s.row for s in everything(outbox)] == [stored[n].row for n in (2, 4, 5)]
     kill(outbox)
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert [(s.record, s.redelivered) for s in outbox.handed] == handed, (
+    assert [(s.record, s.redelivered) for s in outbox.leftovers] == handed, (
         "that start did nothing yet"
     )
     epoch = stored[0].record.key.epoch
@@ -261,7 +261,7 @@ def test_rows_confirmed_before_a_kill_are_handed_back_until_a_commit(tmp_path: P
 
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert outbox.handed == []
+    assert outbox.leftovers == []
     outbox.close()
 
 
@@ -274,7 +274,7 @@ def test_what_is_handed_back_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     kill(outbox)
     outbox = opened(tmp_path, run=tmp_path)
     outbox.begin()
-    assert [s.record for s in outbox.handed] == [s.record for s in stored[:4]]
+    assert [s.record for s in outbox.leftovers] == [s.record for s in stored[:4]]
     assert everything(outbox) == []
     outbox.close()
 
@@ -286,7 +286,7 @@ async def test_the_writer_gives_what_was_handed_back(tmp_path: Path) -> None:
     outbox.journal.confirmed([stored.row])
     kill(outbox)
     made = await writer(tmp_path)
-    assert [s.record for s in made.handed] == [stored.record]
+    assert [s.record for s in made.leftovers] == [stored.record]
     await made.close()
 
 
@@ -319,7 +319,7 @@ def everything_of(outbox: Outbox) -> list[int]:
 def test_an_index_that_is_wrong_is_made_anew_and_no_row_is_lost(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     outbox.begin()
-    kept = [s.row for s in outbox.commit(drafts(5, Stream.EVENT), clock=ClockMark(S, 0, NONE))]
+    kept = [s.row for s in outbox.commit(drafts(5, Stream.EVENT), clock=Stamp(S, 0, NONE))]
     outbox.close()
     path = tmp_path / "outbox" / "outbox.db"
     for change in ("'= 4', '= 7'", "'= 7', '= 4'"):  # meanwhile a row is written past it
@@ -338,10 +338,10 @@ def test_an_index_that_is_wrong_is_made_anew_and_no_row_is_lost(tmp_path: Path) 
     outbox = opened(tmp_path)
     outbox.begin()
     assert outbox.opened.damage is None, "no check at opening finds it"
-    outbox.commit([], confirmed=[kept[0]], clock=ClockMark(2 * S, 0, NONE))
+    outbox.commit([], confirmed=[kept[0]], clock=Stamp(2 * S, 0, NONE))
     outbox.pending(urgent=True)
     for second in (3, 40, 80, 120):
-        outbox.commit(drafts(1), clock=ClockMark(second * S, 0, NONE))
+        outbox.commit(drafts(1), clock=Stamp(second * S, 0, NONE))
     assert outbox.counts().in_memory is None
     assert [s.row for s in outbox.pending(urgent=True)][:3] == kept[2:]
     assert {s.row for s in everything(outbox)} >= set(kept[2:])

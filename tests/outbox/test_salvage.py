@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.core import Stream
-from edge.outbox import ClockMark, Outbox
+from edge.core import Stamp, Stream
+from edge.outbox import Outbox
 from edge.outbox.rowformat import STREAM_LEVELS, OutboxRow
 from edge.outbox.salvage import TABLE_LEAF, Salvage, SqlitePages
 from tests.kit.clock import NTP
@@ -19,7 +19,7 @@ from tests.long import examples, more, size
 from tests.outbox.test_outboxinspector import picture
 
 COLUMNS = len(OutboxRow._fields)
-MARK = ClockMark(400 * S, 1_790_000_400 * S, NTP)
+MARK = Stamp(400 * S, 1_790_000_400 * S, NTP)
 
 
 @pytest.fixture(scope="module")

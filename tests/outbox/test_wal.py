@@ -15,7 +15,7 @@ import pytest
 from edge.core import Stream
 from edge.outbox import Outbox
 from edge.outbox.database import DATABASE_NAME
-from edge.outbox.storefiles import read_epoch_file
+from edge.outbox.epochs import read_epoch_file
 from edge.outbox.wal import WalLog, classify_wal, inspect_wal
 from edge.outbox.walframes import (
     FRAME_HEADER,

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import Draft, Stamp, Stream, TimeQuality
+from edge.core.walltime import wall_times
 from edge.gateway.manifestschedule import ManifestSchedule
-from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
+from edge.outbox import AsyncOutbox, Outbox, StoredRecord
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.epochorder import EpochOrder
 from edge.platform.openstore import open_store
@@ -23,7 +24,7 @@ from edge.platform.walltimecheck import BOUND_US, RedatedMoments
 from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, Timestamper, UsedMoments
 from edge.wire import decode, encode
-from edge.wire.clockmoments import Moment, parse_moments, wall_times
+from edge.wire.clockmoments import Moment, parse_moments
 from tests.kit.clock import NONE, NTP
 from tests.kit.records import GW, TOPICS
 from tests.long import examples
@@ -64,7 +65,7 @@ class WallClockGateway:
         found = self.manifest_schedule.begin(
             self.writer.epoch,
             await self.writer.state(MANIFEST_OWNER),
-            self.writer.handed,
+            self.writer.leftovers,
             UsedMoments(await self.writer.state(MOMENTS_OWNER)),
             self.now(),
         )
@@ -80,7 +81,7 @@ class WallClockGateway:
 
     async def commit(self, drafts: list[Draft]) -> None:
         now = self.now()
-        mark = ClockMark(now.mono_ns, now.wall_ns, now.tq)
+        mark = now
         for stored in await self.writer.commit(drafts, {}, mark):
             self.waiting[stored.row] = stored
 

@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from edge.core import Draft, Stream, TimeQuality
-from edge.outbox import ClockMark, StoredRecord
+from edge.core import Draft, Stamp, Stream, TimeQuality
+from edge.outbox import StoredRecord
 from edge.platform.receivedrecord import make_received
 from edge.wire import decode, encode
 from tests.kit.clock import FLOOR, NONE, NTP
@@ -128,7 +128,7 @@ async def _while_the_new_mark_is_kept(box: ScriptedGateway) -> None:
     await box.dating.prepare([stored.record for stored in rows])
     box.mono_ns += S
     now = box.now()
-    mark = ClockMark(now.mono_ns, now.wall_ns + HOUR_NS, now.tq)
+    mark = Stamp(now.mono_ns, now.wall_ns + HOUR_NS, now.tq)
     keeping = asyncio.create_task(box.writer.commit([], {"app": (1, b"x")}, mark))
     await asyncio.sleep(0)  # the thread has it
     box.arrive(rows, answered=False)

@@ -25,7 +25,7 @@ from edge.core import Stamp
 from edge.core.release import RELEASED_NS
 from edge.gateway.daemon import Daemon, know_the_past
 from edge.kernelclock import Discipline
-from edge.outbox import AsyncOutbox, ClockMark
+from edge.outbox import AsyncOutbox
 from edge.uplink.sender import Sender
 from tests.kit.broker import Mosquitto
 from tests.kit.clock import NTP
@@ -190,7 +190,7 @@ async def test_a_restart_in_a_boot_that_was_certain_does_not_watch_again(tmp_pat
         await know_the_past(clock, writer)
         assert clock.now().tq == ("ntp" if certain else "floor")
         mono_ns = time.monotonic_ns()
-        await writer.commit((), {"x": (1, b"")}, ClockMark(mono_ns, began_ns + mono_ns, NTP))
+        await writer.commit((), {"x": (1, b"")}, Stamp(mono_ns, began_ns + mono_ns, NTP))
         await writer.close()
 
 

@@ -99,7 +99,7 @@ async def test_a_row_whose_answer_was_lost_is_sent_again_and_says_so(receipt_s: 
     run = DeliveryRun(receipt_s=receipt_s)
     assert await run.send() == [(1, False), (2, False), (3, False)]
     await run.answer(1, r1=0, r2=LOST, r3=LOST)
-    assert (run.counts.unacknowledged, run.table.unanswered) == (2, 0)
+    assert (run.counts.unacknowledged, run.table.in_flight) == (2, 0)
     assert await run.send() == [(2, True), (3, True)]
 
 
@@ -108,9 +108,9 @@ async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> 
     for run, after in ((plain, 2), (receipted, 3)):
         await run.send()
         await run.answer(1, r1=0)
-        assert (run.table.outstanding, run.table.unanswered) == (after, 2)
+        assert (run.table.unconfirmed, run.table.in_flight) == (after, 2)
     receipted.delivery.receipts([Receipt(1, "air", ((1, 3),))], 2)
-    assert (receipted.table.outstanding, receipted.counts.confirmed) == (2, 3)
+    assert (receipted.table.unconfirmed, receipted.counts.confirmed) == (2, 3)
 
 
 async def test_a_stream_that_is_denied_is_tried_again_in_a_while() -> None:
@@ -169,7 +169,7 @@ async def test_a_row_that_is_too_large_is_held_and_no_longer_at_the_next_broker(
     item = await run.next()
     assert item is not None
     run.delivery.too_large(item, 0)
-    assert (run.table.state(1), run.table.unanswered) == (HELD, 0)
+    assert (run.table.state(1), run.table.in_flight) == (HELD, 0)
     run.delivery.send_queue.rewind(0)
     assert [row for row, _ in await run.send()] == [2]
     run.delivery.connected(1)
@@ -180,7 +180,7 @@ async def test_a_new_connection_begins_anew() -> None:
     run = DeliveryRun(receipt_s=None)
     fresh = run.delivery
     assert (fresh.paused_ns, fresh.stalled) == (0, False)
-    assert (run.table.highest, run.table.unanswered) == (0, 0)
+    assert (run.table.highest, run.table.in_flight) == (0, 0)
     await run.send()
     quota = BrokerRefusedError(QUOTA_EXCEEDED, "Quota exceeded")
     await run.answer(0, r1=BrokerRefusedError(NOT_AUTHORIZED, "Not authorized"), r2=quota, r3=quota)

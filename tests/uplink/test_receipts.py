@@ -88,7 +88,7 @@ async def test_a_puback_forgets_nothing_and_a_receipt_does(mosquitto: Make, tmp_
         gateway.connect()
         await gateway.commit(drafts(0, 20))
         await until(lambda: len(city.got) == 20)
-        await until(lambda: not gateway.sender._table.unanswered)
+        await until(lambda: not gateway.sender._table.in_flight)
         assert await rows(gateway) == 20
         assert gateway.sender.counts.confirmed == 0
         await city.receipt(gateway.writer.epoch.epoch, "air", [(1, 5), (7, 20)])

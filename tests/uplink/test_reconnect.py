@@ -163,7 +163,7 @@ def test_nobody_leaves_a_broker_while_it_has_not_answered_all(in_flight: bool) -
     sender: Any = SimpleNamespace(
         _reconnect=one,
         _clock=SimpleNamespace(now=lambda: Stamp(MONTH, 0, NONE)),
-        _table=SimpleNamespace(unanswered=int(in_flight)),
+        _table=SimpleNamespace(in_flight=int(in_flight)),
     )
     assert Sender._returns(sender) is not in_flight
 

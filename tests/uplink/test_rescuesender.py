@@ -54,7 +54,7 @@ async def test_what_the_broker_takes_is_confirmed_and_what_it_refuses_is_counted
         broker.answer = lambda topic, payload: REFUSE_ALL if b'"n":2' in payload else 0
         made = rescue()
         await made.run(gateway(broker), records(5))
-        assert (made.done.sent, made.done.confirmed, made.done.unacknowledged) == (5, 4, 0)
+        assert (made.done.sent, made.done.confirmed, made.done.unconfirmed) == (5, 4, 0)
         assert dict(made.done.refused) == {"Unspecified error (128)": 1}
         assert broker.kinds[-1] == DISCONNECT, "it says goodbye"
 
@@ -81,7 +81,7 @@ async def test_a_broker_that_does_not_allow_it_ends_it_at_once() -> None:
             await made.run(gateway(broker), records(30))
         assert made.done.confirmed == 0
         refused = sum(made.done.refused.values())
-        assert refused + made.done.unacknowledged >= made.done.sent, "of a refused one nobody waits"
+        assert refused + made.done.unconfirmed >= made.done.sent, "of a refused one nobody waits"
 
 
 async def test_a_connection_that_ends_is_an_error_and_what_was_not_answered_is_open() -> None:
@@ -98,9 +98,9 @@ async def test_a_connection_that_ends_is_an_error_and_what_was_not_answered_is_o
             with pytest.raises(ConnectionLostError):
                 await made.run(gateway(broker), records(6))
             done = made.done
-            assert done.unacknowledged >= 1
+            assert done.unconfirmed >= 1
             if receipt_s is None:
-                assert done.confirmed + done.unacknowledged == done.sent
+                assert done.confirmed + done.unconfirmed == done.sent
             else:
                 assert done.confirmed == 0
 
@@ -160,14 +160,14 @@ async def test_only_a_receipt_confirms_where_one_is_awaited(
         await made.run(gateway(broker), records(4))
         await asyncio.gather(*cities)
     assert seen[0] == 0
-    assert (made.done.sent, made.done.confirmed, made.done.unacknowledged) == (4, 3, 0)
+    assert (made.done.sent, made.done.confirmed, made.done.unconfirmed) == (4, 3, 0)
 
 
 async def test_a_city_that_stores_nothing_is_waited_for_so_long_and_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "TICK_S", 0.05)
-    monkeypatch.setattr(module, "IN_FLIGHT_LIMIT", 2)
+    monkeypatch.setattr(module, "UNCONFIRMED_LIMIT", 2)
     monkeypatch.setattr(module, "PAGE_RECORDS", 2)
     async with raw_broker() as broker:
         read: list[int] = []
@@ -179,5 +179,5 @@ async def test_a_city_that_stores_nothing_is_waited_for_so_long_and_no_longer(
 
         made = rescue(receipt_s=0.3)
         await made.run(gateway(broker), source())
-        assert (made.done.sent, made.done.confirmed, made.done.unacknowledged) == (2, 0, 2)
+        assert (made.done.sent, made.done.confirmed, made.done.unconfirmed) == (2, 0, 2)
         assert len(read) <= 4, "a page, and not the whole file"

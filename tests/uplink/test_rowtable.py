@@ -477,7 +477,7 @@ class RowLife(RuleBasedStateMachine):
         assert counts.dead_letters == len(self.outbox.dead)
         assert not self.outbox.confirmed & self.outbox.dead
         assert self.outbox.confirmed <= set(self.sent)
-        assert self.table.unanswered == len(self.taken)
+        assert self.table.in_flight == len(self.taken)
         assert self.table.highest == max(self.sent, default=0)
 
     def teardown(self) -> None:

@@ -37,14 +37,14 @@ def test_a_receipt_confirms_what_it_names_and_nothing_else() -> None:
     assert made.receipt(Receipt(7, "energy", ((1, 10),)), 0) == []
     assert made.receipt(Receipt(8, "air", ((1, 10),)), 0) == []
     assert (made.state(1), made.state(2)) == (ACKNOWLEDGED, STORED)
-    assert made.outstanding == made.count(ACKNOWLEDGED) == 6
+    assert made.unconfirmed == made.count(ACKNOWLEDGED) == 6
     assert made.counts.confirmed == 4
 
 
 def test_a_receipt_of_all_numbers_there_are_costs_what_waits() -> None:
     made = filled(10)
     assert sorted(made.receipt(Receipt(7, "air", ((1, 2**53 - 1),)), 0)) == list(range(1, 11))
-    assert made.outstanding == 0
+    assert made.unconfirmed == 0
     assert made.counts.receipts_unknown == 2**53 - 1 - 10
 
 
@@ -114,7 +114,7 @@ def test_a_receipt_that_is_faster_than_the_answer_confirms_once() -> None:
     sent(made, 1, 0, answered=False)
     (entry,) = made.rows(HANDED)
     assert made.receipt(Receipt(7, "air", ((1, 1),)), 0) == [1]
-    assert (made.state(1), made.unanswered) == (RECEIPTED, 1)
+    assert (made.state(1), made.in_flight) == (RECEIPTED, 1)
     assert made.receipt(Receipt(7, "air", ((1, 1),)), 0) == []
     assert made.acknowledge(entry) is False
     assert (made.state(1), made.counts.confirmed, made.counts.receipts_unknown) == (STORED, 1, 1)

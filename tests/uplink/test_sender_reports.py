@@ -109,7 +109,7 @@ async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
         assert done.done(), "nothing is to be waited for"
         sender.offer([row(7)])  # the broker answers; no platform receipts it
         done = asyncio.create_task(sender.drain(5.0))
-        await until(lambda: sender.under_way == 1 and not sender._delivery.send_queue.fresh)
+        await until(lambda: sender.unconfirmed == 1 and not sender._delivery.send_queue.fresh)
         await clock.run(4.9)
         assert not done.done()
         start_ns = clock.mono_ns
@@ -130,7 +130,7 @@ async def test_a_drain_ends_when_all_has_its_answer(tmp_path: Path) -> None:
         await until(lambda: gateway.sender.connected)
         await gateway.commit(drafts(0, 30, Stream.EVENT))
         await asyncio.wait_for(gateway.sender.drain(60.0), 20)
-        assert (gateway.sender.counts.confirmed, gateway.sender.under_way) == (30, 0)
+        assert (gateway.sender.counts.confirmed, gateway.sender.unconfirmed) == (30, 0)
 
 
 def test_what_a_broker_takes_too_little_of_is_told_with_figures() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from edge.core import Record, RecordKey, Stream
-from edge.outbox import ClockMark, StoredRecord
+from edge.core import Record, RecordKey, Stamp, Stream
+from edge.core.walltime import best_mark, make_envelope
+from edge.outbox import StoredRecord
 from edge.uplink import sendqueue as module
-from edge.uplink.envelope import best_mark, make_envelope
 from edge.uplink.rowtable import CONFIRMED, HANDED, RowTable, UplinkCounters
 from edge.uplink.sendqueue import LIVE_AGE_NS, LIVE_LIMIT, NEVER, BacklogReader, SendQueue
 from tests.kit.clock import NONE, NTP, RTC
@@ -17,8 +17,8 @@ S = 1_000_000_000
 
 
 def test_a_record_is_dated_by_the_mark_that_is_trusted_most() -> None:
-    unsynced, synced = ClockMark(10 * S, 0, NONE), ClockMark(60 * S, 1_000_060 * S, NTP)
-    lost = ClockMark(900 * S, 1_000_905 * S, RTC)
+    unsynced, synced = Stamp(10 * S, 0, NONE), Stamp(60 * S, 1_000_060 * S, NTP)
+    lost = Stamp(900 * S, 1_000_905 * S, RTC)
     marks = [lost, unsynced, synced]
     # from before the synchronisation: dated by what came later
     assert make_envelope(marks, 5 * S, 9 * S).from_wall_ns == 1_000_005 * S
@@ -59,7 +59,7 @@ class StoredRows:
 
     async def keep(self, states: object) -> None: ...
 
-    async def marks(self, boot: int) -> list[ClockMark]:
+    async def marks(self, boot: int) -> list[Stamp]:
         return []
 
     async def bounds(self, boot: int) -> tuple[None, None]:

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from edge.core import Record, RecordKey, Stamp, Stream
-from edge.outbox import ClockMark
 from edge.uplink.timestamps import (
     BOOTS,
     BOOTS_LIMIT,
@@ -34,9 +33,9 @@ class MarkedRows(StoredRows):
         self.asked: list[int] = []
         self.kept: list[dict[str, tuple[int, bytes]]] = []
 
-    async def marks(self, boot: int) -> list[ClockMark]:
+    async def marks(self, boot: int) -> list[Stamp]:
         self.asked.append(boot)
-        return [ClockMark(boot * S, WALL + boot * S, NTP)] if boot else []
+        return [Stamp(boot * S, WALL + boot * S, NTP)] if boot else []
 
     async def state(self, owner: str) -> tuple[int, bytes] | None:
         return self.kept[-1].get(owner) if self.kept else None
@@ -90,7 +89,7 @@ async def test_so_many_boots_are_kept_and_those_that_are_sent_from_whatever_thei
 
 async def test_a_boot_that_never_knew_the_time_is_dated_by_what_is_known_around_it() -> None:
     assert manifest_moment(3, None, (5_000, 7_000)) == Moment(3, 0, 0, NONE, 5, 7)
-    assert manifest_moment(3, ClockMark(2_000, 9_000, RTC), (5_000, None)) == Moment(3, 2, 9, RTC)
+    assert manifest_moment(3, Stamp(2_000, 9_000, RTC), (5_000, None)) == Moment(3, 2, 9, RTC)
     dating = Timestamper(MarkedRows(), 9, 1)
     await dating.load_boots({0})
     dated, (by,) = dating.date(record(0), backfilled=False, redelivered=True)

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, StoredRecord
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import StoredRecord
 from edge.outbox.outbox import Outbox
 from edge.process.resolution import resolution_of
 from tests.kit.asread import as_read
@@ -96,8 +96,8 @@ def faults(at_ns: int, app: tuple[int, bytes]) -> Iterator[Commit]:
         yield Commit(moment, (event,), {"app": app})
 
 
-def mark(at_ns: int) -> ClockMark:
-    return ClockMark(at_ns, WALL_0 - MONO_0 + at_ns, NTP)
+def mark(at_ns: int) -> Stamp:
+    return Stamp(at_ns, WALL_0 - MONO_0 + at_ns, NTP)
 
 
 @dataclass(slots=True)

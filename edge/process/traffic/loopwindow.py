@@ -1,16 +1,14 @@
 """What the loops of a lane have counted in a window, and how a record says it."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from edge.process import qualitycounts
 from edge.process.enginesetup import LaneSetup
 from edge.process.traffic.histogram import LENGTH_BINS, SPEED_BINS, TIME_BINS, HistogramCounts
 from edge.process.traffic.loopselection import LoopSelection
 from edge.process.traffic.passage import Passage, count_by_class
-from edge.process.traffic.singleloopspeed import merge_single_speeds
 from edge.wire.contract.histogram import Lengths, Times
 from edge.wire.contract.single import SingleSpeed, Tailgating
 from edge.wire.contract.traffic import Lane
@@ -139,35 +137,3 @@ def _quality(
     for mark in marks:
         qualitycounts.add_count(quality, mark)
     return qualitycounts.sum_counts(quality, {})
-
-
-def merge_rare(merged: Lane, a: Lane, b: Lane) -> None:
-    """Into a record what stands in two only when there is something to tell."""
-    if by := _merged_by(a, b):
-        merged.counted_by = by
-    if a.classes or b.classes:
-        merged.classes = qualitycounts.sum_counts(a.classes or {}, b.classes or {})
-    if a.speed_single and b.speed_single:
-        merged.speed_single = merge_single_speeds(a.speed_single, b.speed_single)
-    else:
-        merged.speed_single = a.speed_single or b.speed_single
-    if gaps := [each.tailgating for each in (a, b) if each.tailgating]:
-        merged.tailgating = Tailgating(
-            n=sum(each.n for each in gaps), of=sum(each.of for each in gaps)
-        )
-    merged.stopped = added(a.stopped, b.stopped)
-    merged.queue_us = added(a.queue_us, b.queue_us)
-
-
-def added(a: int | UnsetType, b: int | UnsetType) -> int | UnsetType:
-    """A count that stands in a record only when there is something to count."""
-    return (a or 0) + (b or 0) or UNSET
-
-
-LEAD: Final = "lead"  # of a record that does not say it, and has a count
-
-
-def _merged_by(a: Lane, b: Lane) -> Literal["trail", "both"] | None:
-    """Which loop counted: `both`, one after the other, or None for the lead, or for nobody."""
-    by = {each.counted_by or LEAD for each in (a, b) if each.volume is not None}
-    return None if by <= {LEAD} else "trail" if by == {"trail"} else "both"

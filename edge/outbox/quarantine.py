@@ -1,59 +1,19 @@
-"""Files beside the database: the file of epochs, and the quarantine for what cannot be read."""
+"""The quarantine: what cannot be read is kept in a folder beside the database, within limits."""
 
 import contextlib
-import errno
 import os
 import shutil
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from edge.durable.atomicwrite import new_name, replace_file
-from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.folders import fsync_folder
-from edge.durable.readfile import is_regular_file, read_beginning
+from edge.durable.readfile import is_regular_file
 from edge.durable.sqlitefile import Access, open_sqlite
 from edge.outbox.database import DATABASE_NAME, UNREADABLE
 
-EPOCH_FILE: Final = "epochs"
-EPOCH_FILE_LIMIT: Final = 4096  # characters; more is damage
 QUARANTINE: Final = "quarantine"
 QUARANTINE_KEEP: Final = 2  # quarantined databases
-PROBE_NAME: Final = "probe"
-PROBE_BYTES: Final = 16 << 10
-
-
-@dataclass(frozen=True, slots=True)
-class EpochFile:
-    """Counts that must survive the loss of the database: they keep epochs and boots apart."""
-
-    starts: int = 0
-    boots: int = 0
-    boot_id: str = ""
-    epoch: int = 0  # of the latest start
-    owner: str = ""  # whose epoch that is; "": nobody has said so
-
-
-def read_epoch_file(folder: Path) -> EpochFile:
-    """What the last start wrote; an empty one when it is missing or damaged."""
-    try:
-        text = read_beginning(folder / EPOCH_FILE, EPOCH_FILE_LIMIT).decode("ascii")
-        starts, boots, epoch, owner, boot_id = remove_checksum(text.rstrip("\n")).split(" ")
-        return EpochFile(int(starts), int(boots), boot_id, int(epoch), owner.removeprefix("-"))
-    except (OSError, ValueError):
-        return EpochFile()
-
-
-def write_epoch_file(folder: Path, epoch_file: EpochFile) -> None:
-    """Replace the file so that a power cut leaves the old one or the new one. Raises OSError."""
-    counts = f"{epoch_file.starts} {epoch_file.boots} {epoch_file.epoch}"
-    line = f"{counts} {epoch_file.owner or '-'} {epoch_file.boot_id}"
-    path = folder / EPOCH_FILE
-    for each in (new_name(path), path):
-        if os.path.lexists(each) and not is_regular_file(each):
-            _quarantine_obstacle(each, folder)
-    replace_file(path, f"{add_checksum(line)}\n".encode("ascii"), 0o666)
 
 
 def quarantine(folder: Path, database: str, limit_bytes: int) -> Path:
@@ -104,26 +64,6 @@ def _is_empty(place: Path) -> bool:
         return False
 
 
-def probe_device(folder: Path) -> None:
-    """The device takes what is written, and gives it back. Raises OSError."""
-    path = folder / PROBE_NAME
-    data = os.urandom(PROBE_BYTES)
-    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        fd = os.open(path, flags, 0o600)
-        try:
-            whole = os.write(fd, data) == len(data)
-            os.fsync(fd)
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)  # from the device, not from memory
-            if not whole or os.pread(fd, len(data), 0) != data:
-                raise OSError(errno.EIO, "the device does not give back what was written")
-        finally:
-            os.close(fd)
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
 def _next_place(folder: Path) -> Path:
     """An empty folder in quarantine. What is in the way of it goes into it. Raises OSError."""
     home = folder / QUARANTINE
@@ -142,7 +82,7 @@ def _next_place(folder: Path) -> Path:
     return place
 
 
-def _quarantine_obstacle(path: Path, folder: Path) -> None:
+def quarantine_obstacle(path: Path, folder: Path) -> None:
     """Something that is no file where one should be: kept like a damaged database."""
     path.rename(_next_place(folder) / path.name)
     for old in _eviction_order(folder / QUARANTINE)[:-QUARANTINE_KEEP]:

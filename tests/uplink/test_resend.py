@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from edge.core import Record, RecordKey, Stream
 from edge.outbox import StoredRecord
-from edge.uplink import commands as module
-from edge.uplink.commands import cluster_ranges, find_for_resend
+from edge.uplink import resend as module
+from edge.uplink.resend import cluster_ranges, find_for_resend
 from edge.wire import Command, WireError
 
 

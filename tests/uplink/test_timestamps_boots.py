@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge.core import Draft, Envelope, Record, Stamp, Stream, TimeQuality
-from edge.outbox import AsyncOutbox, ClockMark
+from edge.outbox import AsyncOutbox
 from edge.uplink.timestamps import Timestamper
 from tests.kit.clock import FLOOR, NONE, NTP
 
@@ -32,7 +32,7 @@ class OutboxBoot:
         now_ns = mono_s * S
         draft = Draft(Stream.AIR, "hut", now_ns - S, now_ns, {"covered_s": 1.0})
         self.dating.see(Stamp(now_ns, began_ns + now_ns, tq))
-        (stored,) = await self.writer.commit([draft], {}, ClockMark(now_ns, began_ns + now_ns, tq))
+        (stored,) = await self.writer.commit([draft], {}, Stamp(now_ns, began_ns + now_ns, tq))
         return stored.record
 
     async def dated(self, record: Record) -> Envelope:

@@ -5,16 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.core import Draft, Stream
-from edge.outbox import ClockMark, Outbox
-from edge.outbox.eviction import (
-    DownsampleOutlook,
-    FillRate,
-    Inflow,
-    forecast_drop,
-    forecast_full,
-    row_bytes,
-)
+from edge.core import Draft, Stamp, Stream
+from edge.outbox import Outbox
+from edge.outbox.eviction import row_bytes
+from edge.outbox.forecast import DownsampleOutlook, FillRate, Inflow, forecast_drop, forecast_full
 from edge.outbox.outboxstats import count_rows
 from edge.outbox.rowformat import INFINITE, pack_body
 from tests.kit.clock import NONE, NTP
@@ -87,7 +81,7 @@ def five(outbox: Outbox, number: int) -> None:
     body = {"from": number, "to": number + 1, "n": 1, "text": text(number, 900)}
     draft = Draft(Stream.AIR, "hut", number * FIVE, (number + 1) * FIVE, body)
     now_ns = (number + 1) * FIVE
-    outbox.commit([draft], clock=ClockMark(now_ns, WALL + now_ns, NTP))
+    outbox.commit([draft], clock=Stamp(now_ns, WALL + now_ns, NTP))
 
 
 @pytest.mark.long
@@ -184,7 +178,7 @@ def test_in_memory_nobody_knows(tmp_path: Path) -> None:
     outbox = Outbox.open(tmp_path / "outbox", limit_bytes=4 << 20, boot_id="b")
     outbox.begin()
     for second in range(0, 600, 60):
-        outbox.commit(drafts(3), clock=ClockMark(second * S + 1, 0, NONE))
+        outbox.commit(drafts(3), clock=Stamp(second * S + 1, 0, NONE))
     counts = outbox.counts()
     assert (counts.forecast_s, counts.commits, counts.wal, counts.ballast) == (None, 10, 0, 0)
     outbox.close()

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from edge.uplink.commands import QUEUE_BYTES, QUEUE_MESSAGES, CommandHandler, InboundQueue
+from edge.uplink.commands import CommandHandler
+from edge.uplink.inboundqueue import QUEUE_BYTES, QUEUE_MESSAGES, InboundQueue
 from edge.uplink.pahoclient import InboundMessage as Message
 from edge.uplink.rowtable import UplinkCounters
 from edge.wire import Receipt, Topics, encode_command, encode_receipts

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from edge.core import Draft, Record, RecordKey, Stamp, Stream
+from edge.core.walltime import QUARTER_NS
 from edge.uplink import presence as retained_module
+from edge.uplink.backloggate import SETTLED_NS
 from edge.uplink.broker import Broker, make_broker
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from edge.uplink.presence import RetainedMessages
-from edge.uplink.publisher import QUARTER_NS, SETTLED_NS
 from edge.wire import Topics
 from tests.kit.broker import Make, Mosquitto, Subscriber
 from tests.kit.clock import NTP, RealClock

@@ -9,10 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.core import Envelope, Record, RecordKey, Stamp, Stream, TimeQuality
-from edge.uplink.envelope import (
+from edge.core.walltime import (
     MARKS_LIMIT,
     ClockMap,
-    ClockMarkLike,
     best_mark,
     make_envelope,
 )
@@ -30,7 +29,7 @@ def mark(mono_s: float, tq: TimeQuality, began_ns: int = T0) -> Stamp:
     return Stamp(int(mono_s * S), began_ns + int(mono_s * S), tq)
 
 
-def start(marks: Sequence[ClockMarkLike], mono_s: int) -> tuple[int, str]:
+def start(marks: Sequence[Stamp], mono_s: int) -> tuple[int, str]:
     """When the wall says that this boot began, for a record that ended then; how sure it is."""
     sealed = make_envelope(marks, (mono_s - 1) * S, mono_s * S)
     return sealed.to_wall_ns - mono_s * S, sealed.tq

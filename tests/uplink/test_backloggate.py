@@ -5,13 +5,8 @@ from dataclasses import replace
 import pytest
 
 from edge.core import Stamp
-from edge.uplink.publisher import (
-    DOWNSAMPLE_LEVEL,
-    DOWNSAMPLE_STEPS,
-    QUARTER_NS,
-    SETTLED_NS,
-    BacklogGate,
-)
+from edge.core.walltime import QUARTER_NS
+from edge.uplink.backloggate import DOWNSAMPLE_LEVEL, DOWNSAMPLE_STEPS, SETTLED_NS, BacklogGate
 from tests.kit.clock import NTP
 from tests.uplink.test_delivery import DeliveryRun, LeavingRows
 
