@@ -48,7 +48,8 @@ class Field:
 def metric_field(declared: FieldInfo) -> Field:
     """From `Annotated[TYPE, meaning(...)] | UnsetType`, perhaps with a `Metric`."""
     key = declared.name
-    of, *more = get_args(get_args(declared.type)[0]) or (None,)
+    annotated, *_ = get_args(declared.type) or (None,)
+    of, *more = get_args(annotated) or (None,)
     meaning = next((each for each in more if isinstance(each, Meta) and each.description), None)
     if meaning is None or meaning.description is None:
         raise ValueError(f"Health.{key}: say what it means, as the other fields do")
@@ -57,7 +58,7 @@ def metric_field(declared: FieldInfo) -> Field:
         raise ValueError(f"Health.{key}: edge/health/fields.py:UNITS has no {unit!r}; add it")
     end, base, scale = UNITS[unit]
     metric = next((each for each in more if isinstance(each, Metric)), Metric())
-    kind, among = _kind(of, metric)
+    kind, among = _kind(key, of, metric)
     name = metric.name or key.removesuffix(end)
     return Field(
         key=key,
@@ -70,7 +71,7 @@ def metric_field(declared: FieldInfo) -> Field:
     )
 
 
-def _kind(of: Any, metric: Metric) -> tuple[Kind, tuple[str, ...]]:
+def _kind(key: str, of: Any, metric: Metric) -> tuple[Kind, tuple[str, ...]]:
     origin = get_origin(of)
     if origin is Literal:
         return "word", get_args(of)
@@ -78,6 +79,8 @@ def _kind(of: Any, metric: Metric) -> tuple[Kind, tuple[str, ...]]:
         return "words", get_args(get_args(of)[0])
     if origin is dict:
         return "ratios", ()
+    if of not in (bool, int, float):
+        raise ValueError(f"Health.{key}: {of} is no number, no word of a list, and no map")
     return ("counter" if metric.counts else "gauge"), ()
 
 
