@@ -174,7 +174,7 @@ class InFlight:
     """By packet number. `limit`: messages that the broker takes without an answer."""
 
     def __init__(self, limit: int, on_answer: OnAnswer) -> None:
-        self._limit, self._on_answer = limit, on_answer
+        self._on_answer = on_answer
         self._window = InFlightWindow(limit, IN_FLIGHT_MAX_BYTES)
         # token, when it left, its bytes, and all bytes on the way then; in the order of sending
         self._pending: dict[int, tuple[Hashable, float, int, int]] = {}
@@ -187,7 +187,7 @@ class InFlight:
     @property
     def limit(self) -> int:
         """Messages that may be unacknowledged, as the link is now."""
-        return min(self._limit, self._window.limit)
+        return self._window.limit
 
     @property
     def limit_bytes(self) -> int:
@@ -196,9 +196,7 @@ class InFlight:
     @property
     def room(self) -> int:
         """Messages that may be sent now; none while one waits for its room."""
-        if self._next:
-            return 0
-        return max(0, min(self._limit - len(self._pending), self._window.room))
+        return 0 if self._next else self._window.room
 
     @property
     def room_bytes(self) -> int:
@@ -209,7 +207,7 @@ class InFlight:
 
     def has_room(self, size: int) -> bool:
         """Whether a message of so many bytes may go now; no other one is before it."""
-        return not self._next and self._may_go(size)
+        return not self._next and self._window.has_room(size)
 
     def wait(self, token: Hashable, size: int, send: Send) -> None:
         """It does not fit: it is the next to go, and `send` is called when it does."""
@@ -229,13 +227,10 @@ class InFlight:
             self._bytes -= size
             self._window.answered(now_s, sent_s, size)
             self._on_answer(token, answer)
-            while self._next and self._may_go(self._next[0][1]):
+            while self._next and self._window.has_room(self._next[0][1]):
                 token, _, send = self._next.popleft()
                 if (error := send()) is not None:
                     self._on_answer(token, error)
-
-    def _may_go(self, size: int) -> bool:
-        return len(self._pending) < self._limit and self._window.has_room(size)
 
     def overdue_s(self, now_s: float, patience_s: float) -> float | None:
         """How long the oldest waits, when that is too long for what was before it."""
