@@ -37,7 +37,7 @@ CommandVerb = Callable[[Command], Awaitable[Mapping[str, Any]]]
 """What a verb does. Gives what the answer says; raises WireError with what is wrong."""
 LOG: Final = logging.getLogger("kerbstone.uplink")
 QUEUE_MESSAGES: Final = 256  # messages; more are counted and dropped: receipts come again
-QUEUE_BYTES: Final = 1 << 20
+QUEUE_BYTES: Final = 1 << 20  # of their topics and payloads
 RESEND_LIMIT: Final = 10_000  # rows of one command
 SEARCH_LIMIT: Final = (
     50  # through an epoch, which may be long; further ones are left to the next command
@@ -153,7 +153,7 @@ class InboundQueue:
 
     def put(self, message: ArrivedLike) -> None:
         """From paho's callback: must not raise, and must not wait."""
-        size = self._bytes + len(message.payload)
+        size = self._bytes + _size(message)
         if len(self._waiting) < QUEUE_MESSAGES and size <= QUEUE_BYTES:
             self._waiting.append(message)
             self._bytes = size
@@ -196,8 +196,13 @@ class InboundQueue:
     def _taken(self) -> Iterator[ArrivedLike]:
         while self._waiting:
             message = self._waiting.popleft()
-            self._bytes -= len(message.payload)
+            self._bytes -= _size(message)
             yield message
+
+
+def _size(message: ArrivedLike) -> int:
+    """Nearly all of a packet can be its topic."""
+    return len(message.topic.encode()) + len(message.payload)
 
 
 async def find_for_resend(
