@@ -14,7 +14,7 @@ from edge.wire import Receipt, Topics, WireError, decode_receipts, decode_reconn
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
 QUEUE_MESSAGES: Final = 256  # messages; more are counted and dropped: receipts come again
-QUEUE_BYTES: Final = 1 << 20
+QUEUE_BYTES: Final = 1 << 20  # of their topics and payloads
 
 
 class ArrivedLike(Protocol):
@@ -54,7 +54,7 @@ class InboundQueue:
 
     def put(self, message: ArrivedLike) -> None:
         """From paho's callback: must not raise, and must not wait."""
-        size = self._bytes + len(message.payload)
+        size = self._bytes + _size(message)
         if len(self._waiting) < QUEUE_MESSAGES and size <= QUEUE_BYTES:
             self._waiting.append(message)
             self._bytes = size
@@ -97,5 +97,10 @@ class InboundQueue:
     def _taken(self) -> Iterator[ArrivedLike]:
         while self._waiting:
             message = self._waiting.popleft()
-            self._bytes -= len(message.payload)
+            self._bytes -= _size(message)
             yield message
+
+
+def _size(message: ArrivedLike) -> int:
+    """Nearly all of a packet can be its topic."""
+    return len(message.topic.encode()) + len(message.payload)

@@ -3,11 +3,13 @@
 There is as much in flight as the link carries, and never more than seconds of queue. A window of
 200 messages fills a link of 50 ms; on one of 2 kB/s it is half a minute in front of an alarm. So
 the window starts small, doubles with each round trip while answers are quick, and shrinks with the
-time of an answer when they are not. Delay is the signal: TCP hides each loss. Pure: times are
-seconds of one monotonic clock, given by the caller.
+time of an answer when they are not. Delay is the signal: TCP hides each loss. A message that would
+be more than the window is the next to go: it waits for answers, and nothing passes it (decision
+46). Pure: times are seconds of one monotonic clock, given by the caller.
 """
 
 import math
+from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Final
 
@@ -26,7 +28,6 @@ GROWTH: Final = 0.25  # of the window for each round trip, once the first doubli
 MIN_AFTER_BACKOFF: Final = 1 / 32  # of the window stay after one late answer
 BACKOFF_TARGET: Final = 0.7  # after a late answer aim at this share of the target
 IDLE_S: Final = 10.0  # after such a pause nobody knows the link
-TYPICAL_BYTES: Final = 400.0  # bytes of a message, before one was seen
 IN_FLIGHT_MAX_BYTES: Final = 4 << 20  # that may be unacknowledged at one time
 SLOWEST_BYTES_S: Final = 1000  # bytes/s: what is on the way before a message may take this long
 ALLOWANCE_BYTES: Final = 256 << 10  # bytes on the way for which that holds
@@ -61,10 +62,12 @@ class BrokerRefusedError(Exception):
 PublishAnswer = int | BrokerRefusedError | ConnectionLostError
 OnAnswer = Callable[[Hashable, PublishAnswer], None]
 """Called once for each message with the caller's token. Must not raise: paho is in mid-packet."""
+Send = Callable[[], ConnectionLostError | None]
+"""Gives one message to the socket, or says why it did not leave."""
 
 
 class InFlightWindow:
-    """Say `sent` and `answered` for each message; `room` is what may be sent now."""
+    """Say `sent` and `answered` for each message; `has_room` is whether one may be sent now."""
 
     def __init__(self, limit_messages: int, limit_bytes: int) -> None:
         self._most, self._most_bytes = limit_messages, limit_bytes
@@ -72,7 +75,6 @@ class InFlightWindow:
         self._bytes = float(min(START_BYTES, limit_bytes))
         self._flying = self._flying_bytes = 0
         self._full = self._full_bytes = -math.inf  # when at least half of each was last in use
-        self._typical = TYPICAL_BYTES
         self._best = math.inf
         self._doubling = True
         self._lowered = -math.inf
@@ -85,16 +87,23 @@ class InFlightWindow:
         return max(MIN_MESSAGES, int(self._messages))
 
     @property
+    def limit_bytes(self) -> int:
+        """Bytes that may be unacknowledged at one time, as it is now."""
+        return int(self._bytes)
+
+    @property
     def room(self) -> int:
-        """Messages of the usual size that may be sent now."""
-        by_bytes = math.ceil((self._bytes - self._flying_bytes) / self._typical)
-        free = min(self.limit - self._flying, by_bytes)
-        return max(free, 0 if self._flying else MIN_MESSAGES)  # a large one goes alone
+        """Messages that may be sent now, as long as their bytes fit."""
+        return max(0, self.limit - self._flying) if self.room_bytes or not self._flying else 0
 
     @property
     def room_bytes(self) -> int:
         """Bytes that may be sent now; when none is in flight one message of any size may."""
-        return max(0, int(self._bytes) - self._flying_bytes)
+        return max(0, self.limit_bytes - self._flying_bytes)
+
+    def has_room(self, size: int) -> bool:
+        """Whether a message of so many bytes may be sent now: a large one goes alone."""
+        return not self._flying or (self._flying < self.limit and size <= self.room_bytes)
 
     @property
     def target_s(self) -> float:
@@ -103,17 +112,20 @@ class InFlightWindow:
             return TARGET_S
         return max(TARGET_S, min(TARGET_RTTS * self._best, self._best + QUEUE_S))
 
+    def look(self, now_s: float) -> None:
+        """Time has passed, maybe with nothing on the way."""
+        if self._flying == 0 and now_s - self._answered > IDLE_S:
+            self._messages = min(self._messages, START_MESSAGES)
+            self._bytes = min(self._bytes, START_BYTES)
+            self._doubling = True
+
     def sent(self, now_s: float, size: int) -> None:
         """One message of `size` bytes left."""
+        self.look(now_s)
         if self._flying == 0:
             self._alone = now_s
-            if now_s - self._answered > IDLE_S:
-                self._messages = min(self._messages, START_MESSAGES)
-                self._bytes = min(self._bytes, START_BYTES)
-                self._doubling = True
         self._flying += 1
         self._flying_bytes += size
-        self._typical += (size - self._typical) / 8
         if 2 * self._flying >= self._messages:
             self._full = now_s
         if 2 * self._flying_bytes >= self._bytes:
@@ -162,11 +174,12 @@ class InFlight:
     """By packet number. `limit`: messages that the broker takes without an answer."""
 
     def __init__(self, limit: int, on_answer: OnAnswer) -> None:
-        self._limit, self._on_answer = limit, on_answer
+        self._on_answer = on_answer
         self._window = InFlightWindow(limit, IN_FLIGHT_MAX_BYTES)
         # token, when it left, its bytes, and all bytes on the way then; in the order of sending
         self._pending: dict[int, tuple[Hashable, float, int, int]] = {}
         self._bytes = 0
+        self._next: deque[tuple[Hashable, int, Send]] = deque()  # with their bytes: they do not fit
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -174,15 +187,31 @@ class InFlight:
     @property
     def limit(self) -> int:
         """Messages that may be unacknowledged, as the link is now."""
-        return min(self._limit, self._window.limit)
+        return self._window.limit
+
+    @property
+    def limit_bytes(self) -> int:
+        return self._window.limit_bytes
 
     @property
     def room(self) -> int:
-        return max(0, min(self._limit - len(self._pending), self._window.room))
+        """Messages that may be sent now; none while one waits for its room."""
+        return 0 if self._next else self._window.room
 
     @property
     def room_bytes(self) -> int:
         return self._window.room_bytes
+
+    def look(self, now_s: float) -> None:
+        self._window.look(now_s)
+
+    def has_room(self, size: int) -> bool:
+        """Whether a message of so many bytes may go now; no other one is before it."""
+        return not self._next and self._window.has_room(size)
+
+    def wait(self, token: Hashable, size: int, send: Send) -> None:
+        """It does not fit: it is the next to go, and `send` is called when it does."""
+        self._next.append((token, size, send))
 
     def sent(self, number: int, token: Hashable, size: int, now_s: float) -> None:
         """A message was given to the socket."""
@@ -198,6 +227,10 @@ class InFlight:
             self._bytes -= size
             self._window.answered(now_s, sent_s, size)
             self._on_answer(token, answer)
+            while self._next and self._window.has_room(self._next[0][1]):
+                token, _, send = self._next.popleft()
+                if (error := send()) is not None:
+                    self._on_answer(token, error)
 
     def overdue_s(self, now_s: float, patience_s: float) -> float | None:
         """How long the oldest waits, when that is too long for what was before it."""
@@ -213,6 +246,8 @@ class InFlight:
 
     def fail_all(self, error: ConnectionLostError) -> None:
         """The connection has ended: nobody knows what arrived."""
-        pending, self._pending = self._pending, {}
-        for token, *_ in pending.values():
+        tokens = [token for token, *_ in (*self._pending.values(), *self._next)]
+        self._pending.clear()
+        self._next.clear()
+        for token in tokens:
             self._on_answer(token, error)

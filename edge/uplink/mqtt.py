@@ -63,6 +63,7 @@ __all__ = [
     "OnMessage",
     "PublishAnswer",
     "Will",
+    "publish_size",
 ]  # fmt: skip
 
 PACKET_TOO_LARGE: Final = 149
@@ -219,18 +220,26 @@ class MqttConnection:
 
     @property
     def room(self) -> int:
-        """Messages of the usual size that may be sent now."""
-        return self._inflight.room if self._up and not self._closing else 0
+        """Messages that may be published now, as long as there is room for their bytes."""
+        if not self._up or self._closing:
+            return 0
+        self._inflight.look(self._loop.time())
+        return self._inflight.room
 
     @property
     def room_bytes(self) -> int:
-        """Bytes that may be sent now. While none is in flight, one message of any size may."""
-        return self._inflight.room_bytes if self._up and not self._closing else 0
+        """Bytes for which there is room. While none is in flight, one message of any size goes."""
+        return self._inflight.room_bytes
 
     @property
     def limit(self) -> int:
         """Messages that may be unacknowledged at one time, as the link is now."""
         return self._inflight.limit
+
+    @property
+    def limit_bytes(self) -> int:
+        """Bytes that may be unacknowledged at one time, as the link is now."""
+        return self._inflight.limit_bytes
 
     @property
     def unacknowledged(self) -> int:
@@ -246,9 +255,9 @@ class MqttConnection:
         """What `on_message` raised, the first time: a fault of ours."""
         return self._receive_handler.fault
 
-    def fits(self, topic: str, payload: bytes, content_type: str) -> bool:
+    def fits(self, size: int) -> bool:
         """Whether the broker has announced that it takes a message of this size."""
-        size, largest = _size(topic, payload, content_type), self.session.max_packet
+        largest = self.session.max_packet
         if largest is None or size <= largest:
             return True
         self.needed = max(self.needed, size + HEADER_GROWTH)
@@ -262,24 +271,35 @@ class MqttConnection:
         content_type: str,
         *,
         retain: bool = False,
+        waits: bool = True,
     ) -> PublishAnswer | None:
         """Send with QoS 1. None: the answer comes later; anything else is the answer, at once.
 
-        The caller has looked at `room`.
+        The caller has looked at `room`. If its bytes do not fit, it is sent when they do, and
+        before anything else; `waits` False: now, it is the last message.
         """
         if not self._up or self._closing:
             return self._reason or ConnectionLostError("not connected")
         properties = publish_properties(content_type) if self._v5 else None
-        size = _size(topic, payload, content_type)
-        if not self.fits(topic, payload, content_type):
+        size = publish_size(topic, payload, content_type)
+        if not self.fits(size):
             text = f"{size} bytes; the broker accepts {self.session.max_packet}"
             return BrokerRefusedError(PACKET_TOO_LARGE, "Packet too large", text)
         retain = retain and self.session.retain  # RetainAvailable 0: without the flag
-        info = self._client.publish(topic, payload, 1, retain, properties)
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return ConnectionLostError(paho.error_string(info.rc))
-        self._inflight.sent(info.mid, token, size, self._loop.time())
-        return None
+
+        def send() -> ConnectionLostError | None:
+            if self._closing:  # after the goodbye there is nothing
+                return self._reason
+            info = self._client.publish(topic, payload, 1, retain, properties)
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return ConnectionLostError(paho.error_string(info.rc))
+            self._inflight.sent(info.mid, token, size, self._loop.time())
+            return None
+
+        if waits and not self._inflight.has_room(size):
+            self._inflight.wait(token, size, send)
+            return None
+        return send()
 
     # -- paho's callbacks: never raise in them, or paho handles the same packet again --------------
 
@@ -381,7 +401,8 @@ def _fail(awaited: asyncio.Future[Any], error: Exception) -> None:
     awaited.exception()  # whoever waits gets it; when nobody does, it is no bug
 
 
-def _size(topic: str, payload: bytes, content_type: str) -> int:
+def publish_size(topic: str, payload: bytes, content_type: str) -> int:
+    """Bytes of a message on its way, at most."""
     return len(topic.encode()) + len(payload) + len(content_type) + HEADER
 
 

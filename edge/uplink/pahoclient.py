@@ -74,7 +74,6 @@ class InboundMessage:
 
     topic: str
     payload: bytes
-    content_type: str | None
     retain: bool
 
 
@@ -295,10 +294,9 @@ class ReceiveHandler:
         except UnicodeDecodeError:
             self._unread += 1
             return
-        content_type = getattr(message.properties, "ContentType", None)
         payload = bytes(message.payload)
         try:
-            self._on_message(InboundMessage(topic, payload, content_type, message.retain))
+            self._on_message(InboundMessage(topic, payload, message.retain))
         except Exception as error:  # noqa: BLE001  raised here, paho would read the packet again
             self._unread += 1
             self.fault = self.fault or error

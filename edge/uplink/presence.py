@@ -50,6 +50,11 @@ class RetainedMessages:
         self._emptied: set[str] = set()  # topics of last records, since bytes are spared
         self._unacknowledged: set[str] = set()  # of these: nobody knows yet whether they are empty
 
+    @property
+    def waits(self) -> bool:
+        """Something is to be published."""
+        return bool(self._waiting)
+
     def put(self, topic: str, data: Mapping[str, Any]) -> None:
         self._waiting[topic] = data
 
@@ -132,6 +137,7 @@ class PresencePublisher:
         self._status, self._meta = status, meta
         self._retained = RetainedMessages(topics, failed)
         self._replies: list[Reply] = []
+        self.passed_over = False  # there was no room for any of the rest: it goes before a backlog
 
     @property
     def will(self) -> Will:
@@ -173,6 +179,7 @@ class PresencePublisher:
 
     def publish(self, link: MqttConnection) -> None:
         """The rest, as much as there is room for: it may be long."""
+        self.passed_over = not link.room and self._retained.waits
         self._retained.publish(link)
 
     def answered(self, topic: Hashable, answer: PublishAnswer) -> None:
@@ -182,7 +189,8 @@ class PresencePublisher:
     def publish_offline(self, link: MqttConnection) -> None:
         """The last word of a clean end."""
         topic = self._topics.status
-        link.publish(topic, topic, encode_json(self._offline("stopped")), JSON, retain=True)
+        said = encode_json(self._offline("stopped"))
+        link.publish(topic, topic, said, JSON, retain=True, waits=False)
 
     def _offline(self, why: str) -> dict[str, Any]:
         return {"v": 1, "gw": self._gw, "state": "offline", "why": why}

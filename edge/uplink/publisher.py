@@ -1,15 +1,17 @@
 """Filling the window: what goes next is chosen, dated, written and handed to the network."""
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
-from edge.core import Clock
+from edge.core import Clock, Envelope
 from edge.uplink.delivery import Delivery
-from edge.uplink.mqtt import MqttConnection
+from edge.uplink.mqtt import MqttConnection, publish_size
 from edge.uplink.presence import LAST_STREAMS, PresencePublisher
 from edge.uplink.sendqueue import Backlog, SendItem
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Topics, WireError, encode
-from edge.wire.records import record_map
+from edge.wire.clockmoments import Moment
+from edge.wire.records import Payload, record_map
 
 PAGES_PER_FILL: Final = 20  # of rows that must not go now, in one turn
 
@@ -37,13 +39,11 @@ class Publisher:
         delivery = self._delivery
         pages = 0  # that held nothing to send
         while link.room and not delivery.paused_ns:
-            if items := self._chosen(link):
-                await self._publish(link, items)
-            elif pages == PAGES_PER_FILL:
-                return False  # others have their turn
-            elif not await delivery.send_queue.next_page(urgent_only=delivery.stalled):
-                return True
-            else:
+            if not await self._publish(link):
+                if pages == PAGES_PER_FILL:
+                    return False  # others have their turn
+                if not await delivery.send_queue.next_page(urgent_only=delivery.stalled):
+                    return True
                 pages += 1
             await delivery.process_answers(self._clock.now().mono_ns)
         return True
@@ -58,48 +58,61 @@ class Publisher:
             item = delivery.send_queue.alarm()
         delivery.probing.sent(None if item is None else item.row, now_ns)
         if item is not None:
-            await self._publish(link, [item])
+            await self._publish(link, item)
 
-    def _chosen(self, link: MqttConnection) -> list[SendItem]:
+    def _chosen(self, *, backlog: bool) -> SendItem | None:
+        """What goes next."""
         send_queue, delivery = self._delivery.send_queue, self._delivery
-        items: list[SendItem] = []
-        share = max(1, link.limit * 3 // 4)
-        while len(items) < link.room:
-            item = send_queue.alarm() or send_queue.live()
-            if item is None and link.unacknowledged + len(items) < share and not delivery.stalled:
-                item = send_queue.next_backlog()
-            if item is None:
-                break
-            items.append(item)
-        return items
+        item = send_queue.alarm() or send_queue.live()
+        if item is None and backlog and not (delivery.stalled or self._presence.passed_over):
+            item = send_queue.next_backlog()
+        return item
 
-    async def _publish(self, link: MqttConnection, items: list[SendItem]) -> None:
-        delivery = self._delivery
-        await self._timestamper.prepare([item.record for item in items])
-        self._backlog.sent([item.row for item in items])
-        now_ns = self._clock.now().mono_ns
-        dates = [  # all at once, for between two of them the clock could be looked at
-            self._timestamper.date(
-                item.record, backfilled=item.backfilled, redelivered=item.redelivered
+    async def _publish(self, link: MqttConnection, only: SendItem | None = None) -> bool:
+        """Hand over what goes next, as much as there is room for. False: there was nothing.
+
+        How long a message is is known when it is written, so the last one may have to wait for its
+        room. Nothing is chosen behind it: no more than the window is ever written ahead.
+        """
+        delivery, timestamper = self._delivery, self._timestamper
+        room, free = link.room, link.room_bytes
+        # so much the backlog leaves
+        kept, kept_bytes = link.limit - max(1, link.limit * 3 // 4), link.limit_bytes // 4
+        messages: list[tuple[SendItem, Envelope, Sequence[Moment], str, Payload]] = []
+        first = item = only or self._chosen(backlog=room > kept and free > kept_bytes)
+        while item is not None:
+            record = item.record
+            if not timestamper.is_prepared(record):
+                await timestamper.prepare([record])
+            dated, moments = timestamper.date(
+                record, backfilled=item.backfilled, redelivered=item.redelivered
             )
-            for item in items
-        ]
-        for item, (dated, moments) in zip(items, dates, strict=True):
-            record, key = item.record, item.record.key
             try:
-                topic = self._topics.record(key.stream, record.source)
+                topic = self._topics.record(record.key.stream, record.source)
                 payload = encode(record, dated, self._gw, self._encoding)
             except WireError as error:
-                await delivery.unsendable(item, str(error), now_ns)
-                continue
-            if not link.fits(topic, payload.data, payload.content_type):
-                delivery.too_large(item, now_ns)
-                continue
+                await delivery.unsendable(item, str(error), self._clock.now().mono_ns)
+            else:
+                size = publish_size(topic, *payload)
+                if link.fits(size):
+                    messages.append((item, dated, moments, topic, payload))
+                    free -= size
+                else:
+                    delivery.too_large(item, self._clock.now().mono_ns)
+            room -= 1
+            if only is not None or room <= 0 or free <= 0:
+                break
+            item = self._chosen(backlog=room > kept and free > kept_bytes)
+        self._backlog.sent([item.row for item, *_ in messages])
+        now_ns = self._clock.now().mono_ns
+        for item, dated, moments, topic, payload in messages:
+            record = item.record
             token = delivery.hand(item, now_ns, moments)
-            answer = link.publish(token, topic, payload.data, payload.content_type)
+            answer = link.publish(token, topic, *payload)
             if answer is not None:
                 delivery.answered(token, answer)
-            elif key.stream in LAST_STREAMS:
+            elif record.key.stream in LAST_STREAMS:
                 self._presence.put_last(
                     record, record_map(record, dated, self._gw), backfilled=item.backfilled
                 )
+        return first is not None

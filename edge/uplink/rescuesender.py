@@ -13,7 +13,13 @@ from edge.core import Envelope, Record, RecordKey
 from edge.core.numbers import Numbers
 from edge.uplink.broker import Broker
 from edge.uplink.delivery import NOT_AUTHORIZED
-from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection, PublishAnswer
+from edge.uplink.mqtt import (
+    BrokerRefusedError,
+    ConnectionLostError,
+    MqttConnection,
+    PublishAnswer,
+    publish_size,
+)
 from edge.uplink.pahoclient import InboundMessage
 from edge.wire import Topics, WireError, decode_receipts, encode
 
@@ -109,7 +115,7 @@ class RescueSender:
         except WireError as error:
             self.done.refused[f"it cannot be written as a message ({error})"] += 1
             return
-        if not link.fits(topic, payload.data, payload.content_type):
+        if not link.fits(publish_size(topic, *payload)):
             self.done.refused["it is larger than the broker accepts"] += 1
             return
         if self._receipt_s is not None:

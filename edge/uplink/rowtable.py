@@ -36,7 +36,7 @@ class RowState(IntEnum):
     STORED = 0  # in the outbox alone, to be read from there
     QUEUED = 1  # just committed: in memory until there is room
     CHOSEN = 2  # being dated and written: nobody else takes it
-    HANDED = 3  # given to the network; the broker has not answered
+    HANDED = 3  # given to the network, or next; the broker has not answered
     ACKNOWLEDGED = 4  # taken by the broker; the platform's receipt is awaited
     RECEIPTED = 5  # stored by the platform, so it is confirmed; the broker has not answered
     REFUSED = 6  # by the broker; to be tried again at its time

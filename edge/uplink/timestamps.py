@@ -112,6 +112,12 @@ class Timestamper:
         for boot in spare[: max(0, len(self._boots) - BOOTS_LIMIT)]:
             del self._boots[boot]
 
+    def is_prepared(self, record: Record) -> bool:
+        """Whether `date` may date it by what the clocks show now: that is kept."""
+        if self._stale or self._used is None or record.boot not in self._boots:
+            return False
+        return not self._used.news(self._moments((record,)))
+
     async def prepare(self, records: Sequence[Record]) -> None:
         """Before these go out: learn their boots, and keep by which moments they will be dated.
         Until the next look at the clock `date` dates them by these and no others."""

@@ -15,7 +15,7 @@ STORED = Receipt(EPOCH, "air", ((1, 5),))
 
 
 def message(topic: str, payload: bytes = b"", *, retain: bool = False) -> Message:
-    return Message(topic, payload, None, retain)
+    return Message(topic, payload, retain)
 
 
 def receipt(*, retain: bool) -> Message:
@@ -90,10 +90,19 @@ async def test_what_waits_is_bounded_and_what_is_too_much_is_counted() -> None:
         await run.take(*[receipt(retain=False)] * (QUEUE_MESSAGES + 3))
     assert (len(run.reported), run.counts.malformed_messages) == (2 * QUEUE_MESSAGES, 6)
     reported = b'{"v": 1, "spread_s": 3}'
-    half = message(TOPICS.reconnect_spread, reported.ljust(QUEUE_BYTES // 2), retain=True)
+    topic = TOPICS.reconnect_spread
+    half = message(topic, reported.ljust(QUEUE_BYTES // 2 - len(topic)), retain=True)
+    less = message(topic, half.payload[: -len(topic)])
     for _ in range(2):  # an empty one has room where one byte has none
-        await run.take(
-            half, half, message(TOPICS.reconnect_spread, b" "), message(TOPICS.reconnect_spread)
-        )
+        await run.take(half, less, message(topic, b" "), message(topic))
     assert run.spread == [3.0, 3.0, 0.0] * 2
     assert run.counts.malformed_messages == 6 + 2
+
+
+async def test_a_long_topic_counts_as_what_it_takes() -> None:
+    """A broker may send commands whose verb is 60 kB long: 256 of them are 15 MB."""
+    run = InboundRun()
+    topic = TOPICS.commands.replace("+", "v" * 60_000)
+    for _ in range(QUEUE_MESSAGES):
+        run.inbound.put(message(topic))
+    assert run.counts.malformed_messages == QUEUE_MESSAGES - QUEUE_BYTES // len(topic)

@@ -34,6 +34,58 @@ def test_each_message_has_one_answer_and_others_have_none() -> None:
     assert len(made) == 0
 
 
+def test_what_does_not_fit_is_next_and_nothing_passes_it() -> None:
+    made, reported = in_flight()
+    went: list[str] = []
+
+    def wait(token: str, size: int, number: int) -> None:
+        def send() -> None:
+            went.append(token)
+            made.sent(number, token, size, 1.0)
+
+        assert not made.has_room(size)
+        made.wait(token, size, send)
+
+    made.sent(1, "a", START_BYTES // 2, 0.0)
+    made.sent(2, "b", START_BYTES // 4, 0.0)
+    wait("large", 5 * START_BYTES, 3)
+    assert (made.room, made.has_room(1)) == (0, False)
+    wait("small", 1, 4)
+    made.answered(2, 0, 0.1)
+    made.answered(1, 0, 0.1)
+    assert (went, made.room, made.has_room(1)) == (["large"], 0, False)
+    made.answered(3, 0, 1.1)
+    assert went == ["large", "small"]
+    assert made.room == made.limit - 1
+    assert [token for token, _ in reported] == ["b", "a", "large"]
+
+
+def test_what_waits_keeps_to_what_the_broker_takes_without_an_answer() -> None:
+    made, _ = in_flight(2)
+    for number in (1, 2):
+        made.sent(number, number, 10, 0.0)
+    went: list[int] = []
+    for number in (3, 4):
+        made.wait(number, 10, lambda number=number: went.append(number))  # type: ignore[misc]
+    assert went == []
+    made.answered(1, 0, 0.1)
+    assert went == [3, 4], "a message that was not sent after all takes no place"
+
+
+def test_what_waits_is_lost_with_the_connection_in_its_turn() -> None:
+    made, reported = in_flight()
+    lost = ConnectionLostError("gone")
+    made.sent(1, "a", 2 * START_BYTES, 0.0)
+    for token in ("b", "c"):
+        made.wait(token, 10, lambda: lost)
+    made.answered(1, 0, 0.1)
+    assert reported == [("a", 0), ("b", lost), ("c", lost)], "the socket is gone: none remains"
+    made.sent(2, "d", 2 * START_BYTES, 0.2)
+    made.wait("e", 10, lambda: None)
+    made.fail_all(lost)
+    assert reported[3:] == [("d", lost), ("e", lost)]
+
+
 def test_a_message_may_take_the_longer_the_more_was_sent_before_it() -> None:
     made, _ = in_flight()
     assert made.overdue_s(1000.0, 20.0) is None, "nothing is waited for"

@@ -35,7 +35,7 @@ class SlowLink:
     answered: int = 0
 
     def fill(self, most: int = 10**9) -> None:
-        while self.window.room and most:
+        while self.window.has_room(self.size) and most:
             most -= 1
             self.sent += 1
             self.window.sent(self.now, self.size)
@@ -91,10 +91,30 @@ def test_large_messages_are_bounded_by_their_bytes() -> None:
 
 def test_a_message_larger_than_the_window_goes_alone() -> None:
     window = InFlightWindow(200, 4 << 20)
+    assert window.has_room(100_000)
     window.sent(0.0, 100_000)
-    assert (window.room, window.room_bytes) == (0, 0)
-    window.answered(50.0, 0.0, 100_000)
-    assert window.room == 2, "it may double, no more"
+    assert (window.room, window.room_bytes, window.has_room(1)) == (0, 0, False)
+    window.answered(0.1, 0.0, 100_000)
+    assert window.room_bytes == 2 * START_BYTES, "it may double, no more"
+
+
+def test_what_is_in_flight_is_never_more_than_the_window_by_a_single_byte() -> None:
+    window = InFlightWindow(200, 4 << 20)
+    window.sent(0.0, START_BYTES - 100)
+    assert (window.room, window.has_room(100), window.has_room(101)) == (7, True, False)
+    window.sent(0.0, 100)
+    assert (window.room, window.room_bytes, window.has_room(1)) == (0, 0, False)
+    window.answered(0.1, 0.0, 100)
+    assert window.has_room(window.room_bytes)
+    assert not window.has_room(window.room_bytes + 1)
+
+
+def test_nor_are_more_messages_in_flight_however_small() -> None:
+    window = InFlightWindow(200, 4 << 20)
+    for _ in range(START_MESSAGES):
+        assert window.has_room(1)
+        window.sent(0.0, 1)
+    assert (window.room, window.has_room(1)) == (0, False)
 
 
 def test_a_link_that_slows_down_is_understood_with_the_first_late_answers() -> None:
@@ -166,7 +186,8 @@ def test_whatever_happens_it_can_go_on(steps: list[tuple[float, int, bool]], lim
     now, flying = 0.0, list[tuple[float, int]]()
     for wait_s, size, sends in steps:
         now += wait_s
-        if sends and window.room:
+        if sends and window.has_room(size):
+            assert not flying or sum(each for _, each in flying) + size <= window.limit_bytes
             window.sent(now, size)
             flying.append((now, size))
         elif flying:
@@ -175,9 +196,10 @@ def test_whatever_happens_it_can_go_on(steps: list[tuple[float, int, bool]], lim
         assert 1 <= window.limit <= max(1, limit)
         assert 0 <= window.room <= limit
         assert window.target_s >= TARGET_S
+        assert window.limit_bytes >= MIN_BYTES
         if not flying:
             assert window.room >= 1
-            assert window.room_bytes >= MIN_BYTES
+            assert window.room_bytes == window.limit_bytes
 
 
 def test_one_delay_counts_once_however_many_messages_it_held_up() -> None:

@@ -46,6 +46,38 @@ async def test_the_window_is_what_the_broker_announces(mosquitto: Make) -> None:
     assert caller.lost == []
 
 
+async def test_a_message_that_does_not_fit_goes_out_with_the_answer_that_makes_room() -> None:
+    async with raw_broker() as broker:
+        caller = Caller()
+        link = await caller.open(make_broker(broker.url, "a"))
+        broker.mute = True
+        link._inflight._window._most_bytes = 8 << 10  # it does not grow
+        for token in range(4):
+            assert link.publish(token, "t", b"%d" % token + bytes(5000), TYPE) is None
+        for number in range(1, 4):
+            await until(lambda number=number: len(broker.published) == number)  # type: ignore[misc]
+            assert link.room == 0
+            await asyncio.sleep(0.02)
+            assert len(broker.published) == number, "5 kB of 8 are in flight"
+            await broker.send(bytes((0x40, 2, 0, number)))
+        await until(lambda: len(broker.published) == 4)
+        assert [payload[:1] for _, payload in broker.published] == [b"0", b"1", b"2", b"3"]
+        assert [token for token, _ in caller.answers] == [0, 1, 2]
+        await link.close()
+
+
+async def test_after_the_goodbye_nothing_more_is_sent() -> None:
+    async with raw_broker() as broker:
+        caller = Caller()
+        link = await caller.open(make_broker(broker.url, "a"))
+        for token in range(2):
+            link.publish(token, "t", bytes(5000), TYPE)
+        await link.close()
+        assert [kind >> 4 for kind in broker.kinds] == [1, 3, 14]
+        assert [token for token, _ in caller.answers] == [0, 1]
+        assert isinstance(caller.answers[1][1], ConnectionLostError)
+
+
 async def test_a_refusal_belongs_to_its_own_message(mosquitto: Make, tmp_path: Path) -> None:
     acl = tmp_path / "acl"
     acl.write_text("topic write ok/#\n")

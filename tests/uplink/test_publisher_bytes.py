@@ -1,0 +1,396 @@
+"""The limit of bytes in flight is real: MQTT is never given more than the window, but for one
+message that is alone; and nothing waits for ever.
+
+The connection is the real one. Only its packets stay here, in place of a socket, until the broker
+answers; each is counted with all of its bytes (MQTT 5.0, chapter 3.3).
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Collection, Hashable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.core import Draft, Record, RecordKey, Stamp, Stream
+from edge.outbox import StoredRecord
+from edge.outbox.rowformat import MAX_BODY
+from edge.uplink.broker import make_broker
+from edge.uplink.delivery import Delivery
+from edge.uplink.inflight import IDLE_S, START_BYTES, ConnectionLostError, PublishAnswer
+from edge.uplink.mqtt import MqttConnection
+from edge.uplink.presence import PresencePublisher
+from edge.uplink.publisher import Publisher
+from edge.uplink.refusals import BrokerLogThrottle
+from edge.uplink.rowtable import RowEntry, RowState, RowTable, UplinkCounters
+from edge.uplink.sendqueue import URGENT_STREAMS
+from edge.uplink.timestamps import Timestamper
+from edge.wire import Topics
+from tests.kit.clock import NTP, WALL_0, VirtualClock
+from tests.kit.rawbroker import PUBACK, length, raw_broker
+from tests.kit.uplink import box
+from tests.kit.waiting import until
+from tests.long import examples
+from tests.uplink.test_sendqueue_order import StoredRows
+
+TAKEN = ReasonCode(PacketTypes.PUBACK)
+SMALL, HALF = 300, START_BYTES // 2  # bytes of bodies
+
+
+class Rows(StoredRows):
+    """Of many streams and sizes; what is confirmed has left."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.count = 0
+        self.written: list[int] = []  # to the journal, before they go out
+
+    def add(self, stream: Stream, *sizes: int) -> list[StoredRecord]:
+        made = []
+        for size in sizes:
+            self.count += 1
+            key = RecordKey(1, stream, self.count)
+            record = Record(key, "hut", 1, 0, 1, {"text": "x" * size})
+            made.append(StoredRecord(self.count, record))
+        self.rows += made
+        return made
+
+    async def urgent(self, after_row: int = 0, limit: int = 200) -> list[StoredRecord]:
+        found = await self.pending(after_row, len(self.rows))
+        return [row for row in found if row.record.key.stream in URGENT_STREAMS][:limit]
+
+    async def marks(self, boot: int) -> list[Stamp]:
+        return [Stamp(0, WALL_0, NTP)]
+
+    def sent(self, rows: Collection[int]) -> None:
+        self.written += rows
+
+    def confirm(self, rows: Collection[int]) -> None:
+        self.rows = [row for row in self.rows if row.row not in rows]
+
+
+class Packet(NamedTuple):
+    """A PUBLISH that the broker has not answered."""
+
+    number: int
+    size: int
+    name: str  # the number of the record, or the kind of topic
+
+
+class Uplink:
+    """All of a sender but its turn; `out` is what MQTT was given, in order, by its name."""
+
+    def __init__(self, window: int = 200, meta: int = 0) -> None:
+        self.rows, self.clock, self.now_s = Rows(), VirtualClock(), 100.0
+        self.flying: deque[Packet] = deque()
+        self.out: list[str] = []
+        self.lost: list[Hashable] = []
+        self.table = RowTable(None, UplinkCounters())
+        topics = Topics("kerbstone/v1", "stadt", "gw-0001")
+        self.delivery = Delivery(
+            self.rows, 1e6, BrokerLogThrottle(lambda kind, text: None), self.table, topics.up,
+            lambda item, moments: None,
+        )  # fmt: skip
+        about = {"text": "x" * meta}
+        self.presence = PresencePublisher(topics, "gw-0001", 1, dict, lambda: about, self._failed)
+        timestamper = Timestamper(self.rows, 1, 1)
+        self.publisher = Publisher(
+            self.delivery, timestamper, self.rows, self.presence, topics, "gw-0001", "json",
+            self.clock,
+        )  # fmt: skip
+        broker = replace(make_broker("mqtt://127.0.0.1", "gw-0001"), window=window)
+        self.link = MqttConnection(broker, None, self._answered, lambda error: None)
+        self.window = window
+        connection: Any = self.link
+        connection._up, connection._loop = True, SimpleNamespace(time=lambda: self.now_s)
+        connection._client.publish = self._packet
+
+    def _failed(self, kind: str, text: str) -> None:
+        raise AssertionError(text)
+
+    @property
+    def flying_bytes(self) -> int:
+        return sum(packet.size for packet in self.flying)
+
+    @property
+    def written_ahead(self) -> int:
+        """Messages that are written and wait for their room."""
+        return len(self.link._inflight._next)
+
+    def _packet(
+        self, topic: str, payload: bytes, qos: int, _retain: bool, properties: Any
+    ) -> SimpleNamespace:
+        """What paho would write."""
+        body = 2 + len(topic.encode()) + 2 + len(properties.pack()) + len(payload)
+        size = 1 + len(length(body)) + body
+        room = self.link._inflight._window._bytes - self.flying_bytes
+        assert qos == 1
+        assert not self.flying or size <= room, "more than the window, and not alone"
+        assert len(self.flying) < self.window, "the broker may hang up on what is more"
+        data, kind = json.loads(payload), topic.split("/up/")[1].partition("/")[0]
+        name = str(data["seq"]) if "seq" in data and kind != "last" else kind
+        assert name == kind or int(name) in self.rows.written
+        self.out.append(name)
+        self.flying.append(Packet(len(self.out), size, name))
+        return SimpleNamespace(rc=0, mid=len(self.out))
+
+    def _answered(self, token: Hashable, answer: PublishAnswer) -> None:
+        if isinstance(answer, ConnectionLostError):
+            self.lost.append(token)
+        if isinstance(token, RowEntry):
+            self.delivery.answered(token, answer)
+        else:
+            self.presence.answered(token, answer)
+
+    def offer(self, stream: Stream, *sizes: int) -> list[str]:
+        """New records, right after their commit; their names."""
+        rows = self.rows.add(stream, *sizes)
+        self.delivery.offer(rows, self.clock.mono_ns)
+        return [str(row.row) for row in rows]
+
+    def store(self, stream: Stream, *sizes: int) -> list[str]:
+        """Records of the backlog."""
+        names = [str(row.row) for row in self.rows.add(stream, *sizes)]
+        self.delivery.send_queue.rewind(0)
+        return names
+
+    async def turn(self) -> list[str]:
+        """The sender's; what went."""
+        before = len(self.out)
+        await self.delivery.process_answers(self.clock.mono_ns)
+        self.clock.mono_ns += 1_000_000
+        self.delivery.send_queue.refill(self.clock.mono_ns)
+        self.presence.publish_status_and_replies(self.link)
+        await self.publisher.fill(self.link)
+        self.presence.publish(self.link)
+        assert self.table.count(RowState.CHOSEN) == 0, "nobody would send it"
+        return self.out[before:]
+
+    def answer(self, count: int = 1, after_s: float = 0.01) -> None:
+        """The broker takes the oldest."""
+        self.now_s += after_s
+        for _ in range(min(count, len(self.flying))):
+            packet = self.flying.popleft()
+            self.link._puback(None, None, packet.number, TAKEN, None)
+
+    async def finish(self, turns: int = 2000) -> None:
+        """Until nothing is left to send."""
+        for _ in range(turns):
+            await self.turn()
+            self.answer()
+            if not self.flying and not self.rows.rows:
+                return
+        raise AssertionError(f"{len(self.rows.rows)} rows wait, {len(self.flying)} are in flight")
+
+
+async def test_of_eight_bodies_of_900_kilobytes_one_is_in_flight() -> None:
+    uplink = Uplink()
+    names = uplink.offer(Stream.HEALTH, *[MAX_BODY] * 8)
+    assert await uplink.turn() == names[:1]
+    assert await uplink.turn() == []
+    assert uplink.written_ahead == 0, "it would be 900 kB of memory for nothing"
+    uplink.answer()
+    assert await uplink.turn() == names[1:2]
+    await uplink.finish()
+    assert uplink.out == names
+
+
+async def test_a_large_one_waits_for_those_before_it_and_is_alone() -> None:
+    uplink = Uplink()
+    small = uplink.offer(Stream.HEALTH, SMALL, SMALL)
+    (large,) = uplink.offer(Stream.HEALTH, MAX_BODY)
+    later = uplink.offer(Stream.HEALTH, SMALL)
+    assert await uplink.turn() == small
+    assert (uplink.written_ahead, uplink.link.room) == (1, 0)
+    uplink.answer()
+    assert await uplink.turn() == [], "two are not alone"
+    uplink.answer()
+    assert uplink.out[2:] == [large], "it does not wait for the sender's turn"
+    assert await uplink.turn() == []
+    uplink.answer()
+    assert await uplink.turn() == later
+
+
+async def test_small_ones_that_keep_coming_do_not_pass_a_large_one() -> None:
+    uplink = Uplink()
+    (large,) = uplink.offer(Stream.HEALTH, SMALL, MAX_BODY)[1:]
+    for _ in range(3):
+        uplink.offer(Stream.EVENT, SMALL)
+        await uplink.turn()
+        uplink.answer(after_s=1.4)
+    assert large in uplink.out, "those before it have their answers, and then it goes"
+
+
+async def test_a_large_one_of_the_backlog_goes_though_live_ones_keep_coming() -> None:
+    uplink = Uplink()
+    uplink.offer(Stream.HEALTH, SMALL)
+    await uplink.turn()
+    (large,) = uplink.store(Stream.HEALTH, MAX_BODY)
+    for _ in range(20):
+        uplink.offer(Stream.HEALTH, SMALL)
+        await uplink.turn()
+        uplink.answer(after_s=1.4)
+        if large in uplink.out:
+            return
+    raise AssertionError("it starves")
+
+
+async def test_alarms_go_before_live_ones_and_these_before_the_backlog() -> None:
+    uplink = Uplink()
+    stored = uplink.store(Stream.MANIFEST, SMALL, MAX_BODY, SMALL)
+    live = uplink.offer(Stream.HEALTH, MAX_BODY, SMALL)
+    alarms = uplink.offer(Stream.EVENT, SMALL, SMALL)
+    await uplink.finish()
+    assert uplink.out == [*alarms, *live, *stored]
+
+
+async def test_the_backlog_leaves_a_quarter_of_the_bytes_to_an_alarm() -> None:
+    uplink = Uplink()
+    with_header = START_BYTES // 8
+    stored = uplink.store(Stream.HEALTH, *[with_header - 300] * 20)
+    went = await uplink.turn()
+    assert went == stored[:6]
+    assert 0.6 * START_BYTES < uplink.flying_bytes <= 0.75 * START_BYTES
+    alarm = uplink.offer(Stream.EVENT, START_BYTES // 8)
+    assert await uplink.turn() == alarm, "and it needs no answer first"
+
+
+async def test_a_backlog_of_large_ones_leaves_retained_messages_their_turn() -> None:
+    uplink = Uplink(meta=100)
+    stored = uplink.store(Stream.HEALTH, *[HALF - 400] * 40)
+    await uplink.turn()
+    uplink.presence.publish_birth()
+    for _ in range(6):
+        await uplink.turn()
+        uplink.answer()
+    assert "status" in uplink.out
+    assert "meta" in uplink.out
+    await uplink.finish()
+    assert [name for name in uplink.out if name.isdigit()] == stored
+
+
+async def test_a_description_larger_than_the_window_goes_though_records_keep_coming() -> None:
+    uplink = Uplink(meta=10 * START_BYTES)
+    uplink.offer(Stream.BAY, SMALL)
+    await uplink.turn()
+    uplink.presence.put_meta()
+    for _ in range(20):
+        uplink.offer(Stream.BAY, SMALL)
+        await uplink.turn()
+        uplink.answer(after_s=1.4)
+        if "meta" in uplink.out:
+            return
+    raise AssertionError("it starves")
+
+
+async def test_the_last_word_does_not_wait_behind_a_large_one() -> None:
+    uplink = Uplink()
+    names = uplink.offer(Stream.HEALTH, START_BYTES // 2, MAX_BODY)
+    assert (await uplink.turn(), uplink.written_ahead) == (names[:1], 1)
+    uplink.presence.publish_offline(uplink.link)
+    assert uplink.out == [*names[:1], "status"]
+
+
+async def test_what_waits_for_its_room_is_lost_with_the_connection_and_goes_again() -> None:
+    uplink = Uplink()
+    names = uplink.offer(Stream.HEALTH, SMALL, MAX_BODY, SMALL)
+    await uplink.turn()
+    assert uplink.written_ahead == 1
+    uplink.link._inflight.fail_all(ConnectionLostError("hung up"))
+    uplink.flying.clear()
+    assert (len(uplink.lost), uplink.written_ahead) == (2, 0)
+    await uplink.delivery.process_answers(uplink.clock.mono_ns)
+    assert uplink.table.in_flight == 0
+    assert uplink.out == names[:1], "nothing of it has reached a broker"
+
+
+async def test_after_a_pause_the_first_batch_is_no_larger_than_the_first_window() -> None:
+    uplink = Uplink()
+    uplink.offer(Stream.HEALTH, *[SMALL] * 200)
+    await uplink.finish()
+    assert uplink.link.limit_bytes > 2 * START_BYTES
+    uplink.now_s += IDLE_S + 1
+    uplink.offer(Stream.HEALTH, *[SMALL] * 200)
+    await uplink.turn()
+    assert uplink.flying_bytes <= START_BYTES
+    assert uplink.written_ahead <= 1
+    await uplink.finish()
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(
+            st.sampled_from(["offer", "store"]),
+            st.sampled_from([Stream.AIR, Stream.EVENT, Stream.HEALTH, Stream.MANIFEST]),
+            st.lists(
+                st.one_of(st.integers(0, 2000), st.integers(0, 3 * START_BYTES),
+                          st.sampled_from([HALF, START_BYTES, MAX_BODY])),
+                min_size=1, max_size=12,
+            ),
+        ),
+        st.tuples(st.just("answer"), st.integers(1, 20), st.sampled_from([0.0, 0.05, 1.0, 6.0])),
+        st.tuples(st.just("turn"), st.none(), st.none()),
+        st.tuples(st.just("meta"), st.none(), st.none()),
+    ),
+    max_size=30,
+)  # fmt: skip
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(STEPS, st.sampled_from([1, 2, 7, 200]), st.sampled_from([0, 20_000]))
+def test_whatever_comes_in_flight_is_the_window_or_one_and_all_of_it_arrives(
+    steps: list[tuple[str, Any, Any]], window: int, meta: int
+) -> None:
+    """`_packet` counts each byte."""
+
+    async def run() -> None:
+        uplink = Uplink(window, meta)
+        names: set[str] = set()
+        for what, first, second in steps:
+            if what == "answer":
+                uplink.answer(first, second)
+            elif what == "meta":
+                uplink.presence.put_meta()
+            elif what == "turn":
+                await uplink.turn()
+            else:
+                names.update(getattr(uplink, what)(first, *second))
+            assert uplink.written_ahead <= 1, "so much is held in memory besides"
+        await uplink.finish()
+        sent = [name for name in uplink.out if name.isdigit()]
+        assert sorted(sent) == sorted(names), "each once"
+
+    asyncio.run(run())
+
+
+async def test_a_broker_that_answers_late_gets_one_large_record_at_a_time(tmp_path: Path) -> None:
+    """The whole sender, over a socket."""
+    async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
+        late: list[bytes] = []
+        reply = broker._reply
+
+        def answer(kind: int, body: bytes) -> bytes:
+            made = reply(kind, body)
+            if made[:1] != bytes((PUBACK,)) or len(body) < MAX_BODY // 2:
+                return made
+            late.append(made)
+            return b""
+
+        broker._reply = answer  # type: ignore[method-assign]
+        gateway.connect()
+        await until(lambda: gateway.sender.connected)
+        body = {"text": "x" * (MAX_BODY - 100)}
+        await gateway.commit([Draft(Stream.HEALTH, "box", n, n, body) for n in range(4)])
+        for count in range(1, 5):
+            await until(lambda count=count: len(broker.records("health")) == count)  # type: ignore[misc]
+            await asyncio.sleep(0.05)
+            assert len(broker.records("health")) == count
+            await broker.send(late.pop())
+        await until(lambda: gateway.sender.counts.confirmed == 4)
