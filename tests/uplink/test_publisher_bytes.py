@@ -300,6 +300,20 @@ async def test_the_last_word_does_not_wait_behind_a_large_one() -> None:
     assert uplink.out == [*names[:1], "status"]
 
 
+async def test_nothing_is_sent_behind_the_goodbye() -> None:
+    """The broker may still answer while the end of the connection is awaited."""
+    uplink = Uplink()
+    names = uplink.offer(Stream.HEALTH, HALF, MAX_BODY)
+    assert (await uplink.turn(), uplink.written_ahead) == (names[:1], 1)
+    closing = asyncio.ensure_future(uplink.link.close())
+    await asyncio.sleep(0)
+    uplink.answer()
+    assert (uplink.out, len(uplink.lost)) == (names[:1], 1)
+    uplink.link._ended.set_result(None)
+    await closing
+    assert len(uplink.lost) == 1, "and it has one answer"
+
+
 async def test_what_waits_for_its_room_is_lost_with_the_connection_and_goes_again() -> None:
     uplink = Uplink()
     names = uplink.offer(Stream.HEALTH, SMALL, MAX_BODY, SMALL)
