@@ -14,7 +14,6 @@ from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS
 from edge.gateway.windowschedule import GRACE_NS
-from edge.outbox import ClockMark
 from edge.uplink.manifests import Manifests
 from edge.wire import raw_sweeps
 from tests.kit.clock import NONE, NTP
@@ -151,7 +150,7 @@ def test_what_the_clocks_show_is_committed_when_it_is_asked_for(tmp_path: Path) 
         writer.commit.return_value = []
         done(life.committer.keep_clock(Stamp(3 * S, WALL_NS, NTP)))
     (commit,) = writer.commit.await_args_list
-    assert commit.kwargs["clock"] == ClockMark(3 * S, WALL_NS, NTP)
+    assert commit.kwargs["clock"] == Stamp(3 * S, WALL_NS, NTP)
     life.stage.close()
 
 
