@@ -71,7 +71,7 @@ FIRST: Final = (
     "identity/test_killed_by_signal.py",
     "hostile/test_gateway.py",
     "gateway/test_recover.py",
-    "outbox/test_forecast.py",
+    "outbox/test_outboxstats_forecast.py",
     "uplink/test_refusals_brokerprobe.py",
     "mutants/test_mutants.py",
     "models/test_anomaly.py",

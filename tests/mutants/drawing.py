@@ -15,7 +15,7 @@ PLANTED: Final = Path(__file__).with_name("planted.toml")
 
 PARTS: Final[Mapping[str, tuple[str, ...]]] = {
     "store": ("edge/outbox/*.py", "edge/durable/*.py"),
-    "uplink": ("edge/uplink/*.py", "edge/wire/*.py"),
+    "uplink": ("edge/uplink/*.py", "edge/wire/*.py", "edge/core/walltime.py"),
     "platform": ("edge/platform/*.py",),
     "recovery": ("edge/gateway/recover.py", "edge/gateway/windowcommitter.py"),
     "stage": ("edge/acquire/stage.py",),
@@ -23,7 +23,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 SUITES: Final = (
     *("tests/outbox", "tests/durable", "tests/uplink", "tests/wire", "tests/platform"),
     *("tests/gateway", "tests/acquire", "tests/crash", "tests/contract", "tests/hostile"),
-    *("tests/audit", "tests/cli"),
+    *("tests/audit", "tests/cli", "tests/core"),
 )
 
 

@@ -8,8 +8,14 @@ import pytest
 from edge.core import Draft, Stamp, Stream
 from edge.outbox import Outbox
 from edge.outbox.eviction import row_bytes
-from edge.outbox.forecast import DownsampleOutlook, FillRate, Inflow, forecast_drop, forecast_full
-from edge.outbox.outboxstats import count_rows
+from edge.outbox.outboxstats import (
+    DownsampleOutlook,
+    FillRate,
+    Inflow,
+    count_rows,
+    forecast_drop,
+    forecast_full,
+)
 from edge.outbox.rowformat import INFINITE, pack_body
 from tests.kit.clock import NONE, NTP
 from tests.kit.outbox import MARK, S, drafts, everything, text
