@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,7 +118,7 @@ def _wiring(spec: DriverSpec) -> str:
 
 
 def _option(spec: DriverSpec, name: str, option: Option) -> str:
-    show = hex if spec.wiring == "i2c" and name == "address" else _number
+    show: Callable[[Any], str] = hex if spec.wiring == "i2c" and name == "address" else _number
     kind = option.type.__name__ if isinstance(option.type, type) else "list of texts"
     said: list[str] = []
     if option.choices:

@@ -201,12 +201,14 @@ def _range(each: Mapping[str, Any]) -> str:
     if "anyOf" in each:
         return next((said for form in each["anyOf"] if (said := _range(form))), "")
     low, high, below = each.get("minimum"), each.get("maximum"), each.get("exclusiveMaximum")
-    said = []
+    bounds: list[str] = []
     if low is not None:
-        said.append(f"≥ {_number(low)}")
-    if high is not None or below is not None:
-        said.append(f"≤ {_number(high)}" if below is None else f"< {_number(below)}")
-    return ", ".join(said)
+        bounds.append(f"≥ {_number(low)}")
+    if below is not None:
+        bounds.append(f"< {_number(below)}")
+    elif high is not None:
+        bounds.append(f"≤ {_number(high)}")
+    return ", ".join(bounds)
 
 
 def _number(value: float) -> str:

@@ -13,7 +13,6 @@ from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError, Publis
 from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
 from edge.uplink.rowtable import RowEntry, RowTable
 from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, SendItem, SendQueue, StoredRow
-from edge.wire import Receipt
 from edge.wire.clockmoments import Moment
 
 NO_MATCHING_SUBSCRIBERS: Final = 16  # success, but nobody has subscribed
@@ -129,13 +128,6 @@ class Delivery:
             self._backlog.confirm(confirmed)
         for entry in self.oversize.dead_letters():
             await self._give_up(entry, "it is larger than the broker accepts", now_ns)
-
-    def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
-        """The platform has stored these."""
-        rows = [row for receipt in receipts for row in self._table.receipt(receipt, now_ns)]
-        self._table.counts.receipts += 1
-        if rows:
-            self._backlog.confirm(rows)
 
     def wait_s(self, now_ns: int) -> float | None:
         """How long until something that was refused may be tried again; None: nothing was."""

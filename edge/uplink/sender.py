@@ -23,7 +23,6 @@ from edge.uplink.mqtt import (
     MqttConnection,
     PublishAnswer,
 )
-from edge.uplink.pahoclient import InboundMessage as Received
 from edge.uplink.presence import PresencePublisher
 from edge.uplink.publisher import BacklogGate, Publisher
 from edge.uplink.reconnect import ReconnectPolicy
@@ -93,6 +92,7 @@ class Sender:
         hooks: SenderHooks,
     ) -> None:
         self._backlog, self._clock = backlog, clock
+        self._wake = asyncio.Event()
         self._options, self._hooks = options, hooks
         self.counts = UplinkCounters()
         self.connection = ConnectionState(clock.now().mono_ns)
@@ -113,9 +113,10 @@ class Sender:
             topics,
             gw,
             CommandHandler(gw, epoch, {"resend": self._resend, "status": self._send_status}),
-            self.counts,
-            None if waits_ns is None else self._delivery.receipts,
+            self._table,
+            backlog,
             self._spread,
+            self._wake.set,
         )
         self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
@@ -130,7 +131,6 @@ class Sender:
         self._turn_s = min(IDLE_S, (options.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
-        self._wake = asyncio.Event()
         if any(broker.protocol != "5" for broker in brokers):
             text = "MQTT 3.1.1: a publish that the broker refuses looks like a success"
             self._report("old_protocol", "", text)
@@ -247,7 +247,7 @@ class Sender:
             on_answer=self._answered,
             on_lost=self._gone,
             subscribe=self._inbound.filters,
-            on_message=self._came,
+            on_message=self._inbound.put,
         )
         LOG.info("connected to %s, in-flight window %d", broker, link.session.window)
         try:
@@ -357,10 +357,6 @@ class Sender:
         else:
             self._presence.answered(token, answer)
         self._wake.set()
-
-    def _came(self, message: Received) -> None:
-        self._wake.set()  # first: a fault in what comes ends us now, not after an idle turn
-        self._inbound.put(message)
 
     def _spread(self, seconds: float) -> None:
         self._reconnect.spread_s = seconds

@@ -109,7 +109,7 @@ async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> 
         await run.send()
         await run.answer(1, r1=0)
         assert (run.table.outstanding, run.table.unanswered) == (after, 2)
-    receipted.delivery.receipts([Receipt(1, "air", ((1, 3),))], 2)
+    receipted.table.receipt(Receipt(1, "air", ((1, 3),)), 2)
     assert (receipted.table.outstanding, receipted.counts.confirmed) == (2, 3)
 
 
@@ -146,7 +146,7 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
     assert [row for row, _ in run.store.gone] == [1]
     assert (run.counts.dead_letters, run.counts.refused, run.alarms) == (1, 5, ["refused"])
     assert (await run.send(now_ns), run.delivery.wait_s(now_ns)) == ([], None)
-    run.delivery.receipts([Receipt(1, "air", ((1, 1),))], now_ns)
+    run.table.receipt(Receipt(1, "air", ((1, 1),)), now_ns)
     assert run.counts.receipts_unknown == 1, "nobody waits for a receipt of what was given up"
 
 
