@@ -12,7 +12,7 @@ from typing import Final
 from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
 from edge.uplink.rowtable import RowEntry, RowTable
-from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, SendItem, SendQueue, StoredRow
+from edge.uplink.sendqueue import Backlog, SendItem, SendQueue
 from edge.wire.clockmoments import Moment
 
 NO_MATCHING_SUBSCRIBERS: Final = 16  # success, but nobody has subscribed
@@ -75,12 +75,6 @@ class Delivery:
         return self._table.is_full or self.oversize.mostly_too_large
 
     # -- towards the broker ------------------------------------------------------------------------
-
-    def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
-        """New rows, right after their commit."""
-        self.send_queue.offer(rows, now_ns)
-        if any(row.record.key.stream in URGENT_STREAMS for row in rows):
-            self.probing.probe_now(now_ns)
 
     def hand(self, item: SendItem, now_ns: int, moments: Sequence[Moment]) -> RowEntry:
         """It goes out now, dated by the first of these moments. Gives the token of its message."""

@@ -28,7 +28,7 @@ from edge.uplink.publisher import BacklogGate, Publisher
 from edge.uplink.reconnect import ReconnectPolicy
 from edge.uplink.refusals import Alarm, BrokerLogThrottle
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
-from edge.uplink.sendqueue import Backlog, StoredRow
+from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, StoredRow
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
 from edge.wire.clockmoments import Moment
@@ -147,9 +147,13 @@ class Sender:
         return self._table.outstanding
 
     def offer(self, rows: Sequence[StoredRow]) -> None:
-        """Rows just committed."""
+        """Rows just committed. An alarm among them does not wait for the next probe of a broker
+        that refuses."""
         if rows:
-            self._delivery.offer(rows, self._clock.now().mono_ns)
+            now_ns = self._clock.now().mono_ns
+            self._delivery.send_queue.offer(rows, now_ns)
+            if any(row.record.key.stream in URGENT_STREAMS for row in rows):
+                self._delivery.probing.probe_now(now_ns)
             self._wake.set()
 
     def knows_clock(self, now: Stamp) -> bool:

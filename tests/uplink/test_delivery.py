@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Record, RecordKey, Stream, TimeQuality
-from edge.outbox import StoredRecord
+from edge.core import TimeQuality
 from edge.uplink import delivery as module
 from edge.uplink import rowtable
 from edge.uplink.delivery import (
@@ -222,16 +221,3 @@ async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -
     assert await run.send() == []
     run.delivery.resend([2, 3])
     assert await run.send() == [(2, True)]
-
-
-def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
-    run = DeliveryRun()
-    probing = run.delivery.probing
-    probing.sent(9, 0)
-    probing.answered(9, False, 0)
-    probing.sent(9, S)
-    probing.answered(9, False, S)
-    for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
-        row = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))
-        run.delivery.offer([row], S)
-        assert probing.wait_s(S) == wait_s

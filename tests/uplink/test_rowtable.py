@@ -215,7 +215,7 @@ class RowLife(RuleBasedStateMachine):
             self.outbox.kept[self.last_row] = made[-1]
             self.streams[self.last_row] = stream
         if live:
-            self.delivery.offer(made, self.clock_ns)
+            self.queue.offer(made, self.clock_ns)
             self.looked_at_queue()
         else:
             self.queue.rewind(made[0].row - 1)
