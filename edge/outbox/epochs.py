@@ -3,27 +3,18 @@ gets the next number of its stream, in order.
 """
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from edge.core import Record, RecordKey
+from edge.core import RecordKey, Stream
 from edge.outbox.clockmap import forget_before
 from edge.outbox.database import OWNER_KEY, encode_owner
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.drops import PendingDrops
-from edge.outbox.eviction import PackedDraft
-from edge.outbox.rowformat import (
-    OutboxRow,
-    PastState,
-    PreviousStart,
-    StoredRecord,
-    make_row,
-    try_record,
-)
+from edge.outbox.rowformat import PastState, PreviousStart, StoredRecord, try_record
 from edge.outbox.storefiles import EpochFile, read_epoch_file, write_epoch_file
-from edge.wire.contract.body import body_map
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
 
@@ -82,6 +73,17 @@ class Numbering:
     start: EpochStart = NO_START  # until one has begun
     row: int = 0  # the last one
     counters: dict[str, int] = field(default_factory=dict)  # the next numbers, as they are on disk
+
+    def next_keys(self, streams: Sequence[Stream]) -> tuple[list[RecordKey], dict[str, int]]:
+        """The next number of its stream for each in turn, and the counters that move by it."""
+        keys: list[RecordKey] = []
+        following: dict[str, int] = {}
+        for stream in streams:
+            word = str(stream)
+            seq = following.get(word, self.counters.get(word, 1))
+            following[word] = seq + 1
+            keys.append(RecordKey(self.start.epoch, stream, seq))
+        return keys, following
 
     @property
     def given(self) -> int:
@@ -211,35 +213,3 @@ def mark_running(disk: DiskOutbox, start: EpochStart) -> None:
     if start.owner:
         words[OWNER_KEY] = encode_owner(start.owner)
     disk.set_meta(words)
-
-
-def assign_numbers(
-    packed: Sequence[PackedDraft],
-    lost: Mapping[int, str],
-    numbers: Numbering,
-    drops: PendingDrops,
-) -> tuple[list[OutboxRow], list[StoredRecord], dict[str, int]]:
-    """The rows that follow, the same as records, and the counters that have moved.
-
-    A record has the body that its draft came with: what a row gives back when it is read says the
-    same. What is lost, by its place and with its reason, gets a number for its declaration in
-    `drops`.
-    """
-    start, counters = numbers.start, numbers.counters
-    following: dict[str, int] = {}
-    rows: list[OutboxRow] = []
-    stored: list[StoredRecord] = []
-    for place, (draft, body) in enumerate(packed):
-        stream = str(draft.stream)
-        seq = following.get(stream, counters.get(stream, 1))
-        following[stream] = seq + 1
-        if place in lost:
-            drops.add(start.epoch, stream, seq, lost[place])
-            continue
-        key = RecordKey(start.epoch, draft.stream, seq)
-        row = make_row(numbers.row + 1 + len(rows), key, draft, start.boot, body)
-        rows.append(row)
-        said = body_map(draft.body)
-        record = Record(key, draft.source, start.boot, draft.from_ns, draft.to_ns, said)
-        stored.append(StoredRecord(row.id, record))
-    return rows, stored, following

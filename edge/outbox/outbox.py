@@ -22,7 +22,6 @@ from edge.outbox.epochs import (
     HIGH_WATER_UNSAVED,
     PAST,
     Numbering,
-    assign_numbers,
     confirmed_leftovers,
     write_epoch,
 )
@@ -44,6 +43,7 @@ from edge.outbox.rowformat import (
     OutboxCounts,
     OutboxRow,
     StoredRecord,
+    make_rows,
     pack_body,
     try_record,
     unpack_state,
@@ -172,8 +172,14 @@ class Outbox:
         if declared:
             packed.extend((draft, pack_body(draft)) for draft in drops.event_drafts(now_ns))
             drops = PendingDrops()
-        rows, stored, following = assign_numbers(packed, lost, self._numbers, drops)
-        last = self._numbers.row + len(rows)
+        keys, following = self._numbers.next_keys([draft.stream for draft, _ in packed])
+        for place in sorted(lost):
+            drops.add(keys[place].epoch, str(keys[place].stream), keys[place].seq, lost[place])
+        pairs = zip(packed, keys, strict=True)
+        numbered = [pair for place, pair in enumerate(pairs) if place not in lost]
+        start, before = self._numbers.start, self._numbers.row
+        rows, stored = make_rows(numbered, before + 1, start.boot)
+        last = before + len(rows)
         self._write(LoggedCommit(rows, states, (), last, following, drops, clock), gone, flying)
         self._arrived, self.arrived = frozenset(), 0
         self._numbers.row = last
