@@ -120,7 +120,7 @@ class WindowCommitter:
         self._windows = WindowSchedule(self._site.period_ns, clock.now())
         self._start_ns = clock.now().mono_ns  # of the open window
         self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
-        self._lined = {source for source, _ in wiring.lined.values()}
+        self._lined = {line.source for line in wiring.lined.values()}
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
