@@ -12,14 +12,12 @@ how good its values are.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from edge.core import Condition, Draft, Stream
 from edge.wire.contract.event import DeviceHealth, Swap
-from edge.wire.contract.points import AnyDevice
 
 EVENTS_BEFORE_FLICKER: Final = 20
 EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions at once
@@ -180,21 +178,3 @@ class Fault:
 
     def _full(self, at_ns: int) -> bool:
         return len(self.at) == EVENTS_BEFORE_FLICKER and at_ns - self.at[0] < FLICKER_WITHIN_NS
-
-
-def with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:
-    """Summaries of devices that report conditions have them, too."""
-    return [
-        _with_conditions(draft, draft.body, devices[draft.source])
-        if isinstance(draft.body, AnyDevice) and draft.source in devices
-        else draft
-        for draft in drafts
-    ]
-
-
-def _with_conditions(draft: Draft, body: AnyDevice, conditions: DeviceConditions) -> Draft:
-    if not conditions.health:
-        return draft
-    body = copy(body)
-    body.health = sorted(conditions.health)
-    return replace(draft, body=body)

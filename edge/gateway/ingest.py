@@ -123,6 +123,11 @@ class Ingest:
         """What each device is now, in its own words."""
         return {name: voice.now for name, voice in self.throttles.items()}
 
+    @property
+    def conditions_now(self) -> dict[str, Mapping[Condition, str]]:
+        """The conditions of each device."""
+        return {name: voice.now.health for name, voice in self.throttles.items()}
+
     def restore_conditions(
         self, now: Mapping[str, DeviceConditions], reported: Mapping[str, DeviceConditions]
     ) -> None:

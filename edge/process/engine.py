@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
+from edge.core.condition import Condition
 from edge.core.edge import Contact
 from edge.core.looptick import DoubtedLoop, LoopTick
 from edge.core.point import Point
@@ -185,6 +186,11 @@ class Engine:
         self._sources.inputs.expired = points
         for name, device in self._sources.devices.items():
             device.expired = points.get(name, ())
+
+    def conditions(self, devices: Mapping[str, Collection[Condition]]) -> None:
+        """What devices say of themselves, from here on."""
+        for name, device in self._sources.devices.items():
+            device.conditions = devices.get(name, ())
 
     def swap_devices(self, devices: Iterable[str]) -> None:
         """These were swapped, and what said so is lost: their registers begin anew."""
