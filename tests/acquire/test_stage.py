@@ -211,6 +211,25 @@ def test_who_goes_on_in_a_segment_says_what_its_own_sources_mean(tmp_path: Path)
     assert len(entries) == 3
 
 
+def test_a_segment_that_somebody_else_left_hides_none_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = Stage(tmp_path, "boot")
+    stage.rotate(0, 60, CONTACTS, [])
+    stage.rotate(60, 120, CONTACTS, [])
+    theirs = tmp_path / "stage.00000001"
+    opened = staging._opened
+
+    def refused(path: Path) -> Any:
+        if path == theirs:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path)
+
+    monkeypatch.setattr(staging, "_opened", refused)
+    assert [segment.number for segment in find_segments(tmp_path, "boot")] == [2]
+    stage.close()
+
+
 def test_a_file_of_another_name_is_no_segment(tmp_path: Path) -> None:
     stage = Stage(tmp_path, "boot")
     stage.rotate(0, 60, CONTACTS, [])

@@ -14,6 +14,7 @@ from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS
 from edge.gateway.windowschedule import GRACE_NS
+from edge.outbox import ClockMark
 from edge.uplink.manifests import Manifests
 from edge.wire import raw_sweeps
 from tests.kit.clock import NONE, NTP
@@ -141,6 +142,16 @@ def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, change
     ):
         done(life.committer.sealed())
     assert writer.commit.await_count == int(changed)
+    life.stage.close()
+
+
+def test_what_the_clocks_show_is_committed_when_it_is_asked_for(tmp_path: Path) -> None:
+    life = Walled(GatewayStorage(tmp_path), 0)
+    with mock.patch.object(life.committer, "_writer", mock.AsyncMock()) as writer:
+        writer.commit.return_value = []
+        done(life.committer.keep_clock(Stamp(3 * S, WALL_NS, NTP)))
+    (commit,) = writer.commit.await_args_list
+    assert commit.kwargs["clock"] == ClockMark(3 * S, WALL_NS, NTP)
     life.stage.close()
 
 

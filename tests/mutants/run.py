@@ -16,7 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from tests.mutants.drawing import PARTS, Planted, drawn, files, planted, suites
+from tests.mutants.drawing import PARTS, SUITES, Planted, drawn, files, planted
 from tests.mutants.mutations import Mutant
 from tests.mutants.reach import ROOT, Reach, ReachError, measure
 from tests.mutants.trial import Bench, Fate, Verdict
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     try:
         names = sorted({mutant.path for mutant in chosen} | {f for p in PARTS for f in files(p)})
-        reach = measure(suites(), names, CACHE, options.workers)
+        reach = measure(list(SUITES), names, CACHE, options.workers)
         verdicts = dict(tried(chosen, reach, options.workers))
     except ReachError as error:
         print(error, file=sys.stderr)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.drawing import PARTS, drawn, files, planted
+from tests.mutants.drawing import PARTS, SUITES, drawn, files, planted
 from tests.mutants.mutations import Mutant, mutants, parses
 from tests.mutants.reach import ROOT, Reach, ReachError, measure
 from tests.mutants.run import PAGE, faults, reasons, summary
@@ -54,6 +54,15 @@ def test_each_change_is_python_and_at_its_place() -> None:
         assert parses(each, SOURCE)
         assert each.old.split("\n")[0] in SOURCE.decode().split("\n")[each.line - 1]
         assert each.where == "f"
+
+
+def test_what_is_changed_is_there_and_so_are_the_tests_of_its_part() -> None:
+    """One that has moved would silently be left out, and its mutants would survive."""
+    patterns = [pattern for part in PARTS.values() for pattern in part]
+    assert len(set(patterns)) == len(patterns)
+    assert [each for each in patterns if not list(ROOT.glob(each))] == []
+    assert {f"tests/{each.split('/')[1]}" for each in patterns} <= set(SUITES)
+    assert [each for each in SUITES if not (ROOT / each).is_dir()] == []
 
 
 def test_names_tell_all_of_them_apart_and_outlive_lines_that_move() -> None:

@@ -213,6 +213,25 @@ def test_a_file_of_somebody_else_is_refused_and_left_alone(
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("gw", "gw-\u00e4"), ("stream", "\u00e4ir"), ("payload", "text")]
+)
+def test_a_row_that_this_program_has_not_written_is_no_record(
+    tmp_path: Path, column: str, value: str
+) -> None:
+    path = tmp_path / "city.db"
+    store = open_store(path, write=True)
+    store.commit([entry(record(1)), entry(record(2))], [])
+    store.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute(f"UPDATE record SET {column} = ? WHERE seq = 1", (value,))
+        db.commit()
+    store = open_store(path, write=False)
+    asked = GW, value  # whoever asks for such a name gets none either
+    assert [each.key[3] for gw in asked for each in store.records(gw)] == [2]
+    store.close()
+
+
 def test_a_last_line_that_was_cut_anywhere_is_cut_off_and_counted(tmp_path: Path) -> None:
     path = tmp_path / "store.jsonl"
     store = open_store(path, write=True)

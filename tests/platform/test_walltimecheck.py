@@ -16,9 +16,10 @@ from edge.core import Draft, Stamp, Stream, TimeQuality
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.outbox import AsyncOutbox, ClockMark, Outbox, StoredRecord
 from edge.platform.audit import GatewayAudit, audit_store
+from edge.platform.epochorder import EpochOrder
 from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, make_received
-from edge.platform.walltimecheck import BOUND_US
+from edge.platform.walltimecheck import BOUND_US, RedatedMoments
 from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, Timestamper, UsedMoments
 from edge.wire import decode, encode
@@ -232,6 +233,16 @@ NO_CLOCK_MAPS: list[object] = [
 def test_what_is_no_clock_map_is_refused(found: object) -> None:
     with pytest.raises(ValueError, match=r"clock map|is no"):
         parse_moments(found)
+
+
+def test_only_the_last_order_says_which_boots_have_a_number_twice() -> None:
+    moment, order = Moment(5, 1, 2, NTP, None, None), EpochOrder([[1], [2]], {}, {}, [], [1, 2], {})
+    redated = RedatedMoments()
+    redated.add(1, [moment])
+    redated.judge(order, {1: 5, 2: 5})
+    assert (redated.of(1, 5), redated.of(2, 5)) == ([moment], [])
+    redated.judge(order, {2: 5})
+    assert redated.of(2, 5) == [moment]
 
 
 whole = st.integers(0, (1 << 62) - 1)

@@ -84,6 +84,13 @@ def test_events_are_json_whatever_is_chosen() -> None:
     assert encode(event, ENVELOPE, GW, "msgpack").content_type == JSON
 
 
+def test_an_event_says_since_when_it_may_be_so() -> None:
+    event = record({"event": "sensor_fault", "since_s": 90.5}, Stream.EVENT, "hut")
+    said = json.loads(encode(event, ENVELOPE, GW, "json").data)
+    assert (said["since"], said["from"]) == ("2025-11-25T00:58:29.500Z", "2025-11-25T01:00:00.000Z")
+    assert "since" not in json.loads(encode(record({"since_s": 90.5}), ENVELOPE, GW, "json").data)
+
+
 NOT_TO_BE_SENT: list[dict[str, Any]] = [
     {"x": float("nan")},
     {"x": [float("inf")]},
