@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from drivers.chips._contact_line import ContactLine
 from edge.core import Bias, ConfigError, LineSpec
 
 LONGEST_MS: Final = 999
 
 
 @dataclass(frozen=True, slots=True)
-class PlainContact(ContactLine):
+class PlainContact:
     """One contact on one line. `event` is what its changes are called.
 
     `active` is the level that means on: door open, cover off, plug in, contact closed. A contact to

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from drivers.chips._contact_line import ContactLine
 from edge.core import Bias, LineSpec
 
 
 @dataclass(frozen=True, slots=True)
-class Loop(ContactLine):
+class Loop:
     """One loop on one line. `active` is the level while occupied; `bias` the pull resistor.
 
     A dry contact to ground wants `bias = "up"`; an opto-coupler module brings its own resistor.

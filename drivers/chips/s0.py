@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
-from drivers.chips._contact_line import ContactLine
 from edge.core import Bias, ConfigError, LineSpec
 
 SHORTEST_PULSE_S: Final = 0.030
 
 
 @dataclass(frozen=True, slots=True)
-class S0(ContactLine):
+class S0:
     """One meter on one line. `imp_per_kwh` stands on the meter's plate.
 
     `debounce_s` is below 0.03; 0 for a clean line. Raises ConfigError for values outside.

@@ -3,7 +3,7 @@
 from edge.core.clock import AsyncClock, BlockingClock, Clock, Stamp, TimeQuality
 from edge.core.condition import Condition
 from edge.core.crc import crc8, crc16_modbus
-from edge.core.edge import Bias, Contact, Edge, LineSpec
+from edge.core.edge import Bias, Contact, ContactLine, Edge, LineSpec
 from edge.core.endpoint import Endpoint, endpoint
 from edge.core.errors import AmbiguousAnswerError, BusError, ConfigError, DataError, TooLongError
 from edge.core.looptick import DoubtedLoop, LoopTick, Stay
@@ -62,6 +62,7 @@ __all__ = [
     "Condition",
     "ConfigError",
     "Contact",
+    "ContactLine",
     "DataError",
     "DoubtedLoop",
     "Draft",

@@ -1,7 +1,7 @@
 """What a GPIO line gives: electrical edges, and contacts, which are what a driver makes of them."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Bias = Literal["none", "up", "down"]
 
@@ -32,10 +32,22 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """An edge as its device means it: `on` is occupied, closed, pulse. Polarity is gone."""
+    """An edge as its line means it: `on` is occupied, closed, pulse. Polarity is gone."""
 
     source: str  # the name of the device in the configuration
     on: bool
     mono_ns: int
     lost: int = 0
     initial: bool = False  # the level found at opening, not a change
+
+
+class ContactLine(NamedTuple):
+    """What the edges of one line mean: whose contact it is, and whether `high` is on."""
+
+    source: str
+    on_high: bool
+
+    def contact(self, edge: Edge) -> Contact:
+        """The first edge of a line, without a number, is how it was found."""
+        on = edge.high is self.on_high
+        return Contact(self.source, on, edge.mono_ns, edge.lost, edge.seqno == 0)

@@ -1,10 +1,10 @@
 """What drivers and the daemon ask of the outside world. Implementations live elsewhere."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from edge.core.condition import Condition
-from edge.core.edge import Contact, Edge, LineSpec
+from edge.core.edge import LineSpec
 from edge.core.point import Point
 from edge.core.reading import Sample
 
@@ -133,9 +133,10 @@ class PacedDevice(Protocol):
 
 
 class LineDevice(Protocol):
-    """A device that speaks by itself on GPIO lines: loop, S0 output, door."""
+    """A device that speaks by itself on GPIO lines: loop, S0 output, door. They are on (occupied,
+    closed, pulse) where the level is `active`."""
 
     @property
     def lines(self) -> Sequence[LineSpec]: ...
-
-    def contact(self, source: str, edge: Edge) -> Contact: ...
+    @property
+    def active(self) -> Literal["low", "high"]: ...

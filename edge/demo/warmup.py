@@ -43,8 +43,7 @@ def _contacts(wiring: Wiring, edges: Iterator[Edge], zero_ns: int) -> Iterator[C
     for edge in edges:
         moved = Edge(edge.line, edge.high, edge.mono_ns + zero_ns, edge.seqno)
         if (found := wiring.lined.get(edge.line)) is not None:
-            source, device = found
-            yield device.contact(source, moved)
+            yield found.contact(moved)
 
 
 def _sensors(wiring: Wiring, trace: DemoTrace) -> list[Callable[[float, int], Sweep]]:

@@ -80,7 +80,7 @@ def check_lines(exam: Exam, chip: str, ours: str = "") -> None:
         exam.wire += [split_finding(one.severity, one.sentence) for one in chipless]
         return
     for spec, one in zip(specs, look_at_lines(chip, specs, ours), strict=True):
-        name = wiring.lined[spec.line][0].partition(".")[0]
+        name = wiring.lined[spec.line].source.partition(".")[0]
         if one.severity != "note":
             exam.add(name, one if one.remedy else split_finding(one.severity, one.sentence))
         elif name in exam.names:

@@ -121,7 +121,9 @@ def _lines(exam: Exam, chip: str, problems: Mapping[str, str]) -> None:
     wiring = Wiring.of(exam.site)
     for spec in wiring.lines.get(exam.bus, []):
         if problem := problems.get(f"line {spec.line}"):
-            exam.add(wiring.lined[spec.line][0].partition(".")[0], split_finding("fault", problem))
+            exam.add(
+                wiring.lined[spec.line].source.partition(".")[0], split_finding("fault", problem)
+            )
     if chip.startswith("sim:") or os.access(chip, os.R_OK | os.W_OK):
         check_lines(exam, chip, GPIO_CONSUMER_PREFIX)
     else:  # it is not open to us: then the daemon's word is all there is

@@ -11,15 +11,13 @@ turns would make two events a pair. The status says meanwhile how it stands, and
 how good its values are.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from edge.core import Condition, Draft, Stream
 from edge.core.reportlimits import HourlyLimit
 from edge.wire.contract.event import DeviceHealth, Swap
-from edge.wire.contract.points import AnyDevice
 
 EVENTS_BEFORE_FLICKER: Final = 20
 EVENTS_PER_HOUR: Final = 2 * EVENTS_BEFORE_FLICKER  # more than all conditions at once
@@ -173,21 +171,3 @@ class Fault:
         self.events.add(1, at_ns)
         self.held = not self.events.room(at_ns)  # this was the last of them
         return True
-
-
-def with_health(drafts: Sequence[Draft], devices: Mapping[str, DeviceConditions]) -> list[Draft]:
-    """Summaries of devices that report conditions have them, too."""
-    return [
-        _with_conditions(draft, draft.body, devices[draft.source])
-        if isinstance(draft.body, AnyDevice) and draft.source in devices
-        else draft
-        for draft in drafts
-    ]
-
-
-def _with_conditions(draft: Draft, body: AnyDevice, conditions: DeviceConditions) -> Draft:
-    if not conditions.health:
-        return draft
-    body = copy(body)
-    body.health = sorted(conditions.health)
-    return replace(draft, body=body)

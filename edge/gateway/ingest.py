@@ -73,8 +73,7 @@ class Ingest:
                 self.unmatched_edges += 1
                 self._urgent.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
             else:
-                source, device = found
-                contacts.append(device.contact(source, edge))
+                contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)
         if self.starting is not None:
             self._urgent.hurry(self.starting.take(contacts))
@@ -124,6 +123,11 @@ class Ingest:
         """What each device is now, in its own words."""
         return {name: voice.now for name, voice in self.throttles.items()}
 
+    @property
+    def conditions_now(self) -> dict[str, Mapping[Condition, str]]:
+        """The conditions of each device."""
+        return {name: voice.now.health for name, voice in self.throttles.items()}
+
     def restore_conditions(
         self, now: Mapping[str, DeviceConditions], reported: Mapping[str, DeviceConditions]
     ) -> None:
@@ -152,7 +156,7 @@ class Ingest:
 
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         """A line is closed, or open (again): what is known of its loop ends there."""
-        source, _ = self._wiring.lined[line]
+        source = self._wiring.lined[line].source
         if reason is not None:
             self._stage.unwatched(source, at_ns)
             self._pipeline.engine.closed(source, at_ns)

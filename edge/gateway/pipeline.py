@@ -26,10 +26,12 @@ class Pipeline:
 
         `wall_s` is that moment in seconds since 1970; None while nobody can be sure of it.
         """
-        drafts = self.engine.close(end_ns, partial=partial)
-        verdict = self.judge.judge(
-            end_ns, drafts, self.engine.ticks, wall_s, self.engine.recount_without
+        drafts = self.engine.close(
+            end_ns,
+            partial=partial,
+            doubt=lambda ticks, events: self.judge.doubt(end_ns, ticks, events, wall_s),
         )
+        verdict = self.judge.judge(end_ns, drafts, self.engine.ticks, wall_s)
         return [*verdict.drafts, *verdict.events]
 
     def lost(self, from_ns: int, to_ns: int) -> None:

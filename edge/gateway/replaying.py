@@ -155,8 +155,7 @@ class Replay:
             known = ", ".join(sorted(self.wiring.lined))
             self._refuse(row, f"{row.edge.line[:80]!r} is not a line of the site ({known})")
             return None
-        source, device = found
-        return device.contact(source, row.edge)
+        return found.contact(row.edge)
 
     def _refuse(self, row: EdgeRow, text: str) -> None:
         self.wrong += 1

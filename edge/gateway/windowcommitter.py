@@ -16,7 +16,6 @@ from edge.core import Clock, Draft, Reason, Stamp, StoredState, Stream
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
-from edge.gateway.deviceconditions import with_health
 from edge.gateway.ingest import Ingest
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
@@ -119,7 +118,7 @@ class WindowCommitter:
         self._windows = WindowSchedule(self._site.period_ns, clock.now())
         self._start_ns = clock.now().mono_ns  # of the open window
         self._saved_ns = self._learnt_ns = self._start_ns  # when models' and devices' was written
-        self._lined = {source for source, _ in wiring.lined.values()}
+        self._lined = {line.source for line in wiring.lined.values()}
         self._known = {*self._points, *(f"line {line}" for line in wiring.lined)}
         self._fits = True  # the former process's counting, to the configuration as it is
         self._committing = asyncio.Lock()
@@ -195,6 +194,7 @@ class WindowCommitter:
         # it was listened to up to its end, or nearly, whatever becomes of us now
         self._stage.mark(min(end_ns, self._buses.watched_until_ns()))
         self._pipeline.engine.expired(expired_points(self._site, now))
+        self._pipeline.engine.conditions(self._ingest.conditions_now)
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
         if (
@@ -203,8 +203,7 @@ class WindowCommitter:
             self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
-        closed = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
-        drafts = with_health(closed, self._ingest.devices)
+        drafts = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
@@ -239,6 +238,7 @@ class WindowCommitter:
         if past != "known":
             self._pipeline.engine.doubt_past(older=past == "older")
         self._pipeline.engine.expired(expired_points(self._site, now))
+        self._pipeline.engine.conditions(self._ingest.conditions_now)
         owner = self._stage.owner
         if strange := find_foreign_segments(folder, self._boot_id, owner):
             LOG.error("the stage in %s is not this gateway's: it is set aside", folder)
@@ -257,7 +257,6 @@ class WindowCommitter:
             unread=self._writer.opened.in_memory is not None, past=past,
         )  # fmt: skip
         attempts.ended()
-        found.drafts = with_health(found.drafts, self._ingest.devices)
         sealed = await self._writer.state(MANIFEST_OWNER)
         used = UsedMoments(await self._writer.state(MOMENTS_OWNER))
         found.drafts += self._manifest_schedule.begin(

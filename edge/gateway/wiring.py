@@ -28,6 +28,7 @@ from edge.config import (
 )
 from edge.core import (
     ConfigError,
+    ContactLine,
     LineDevice,
     LineSpec,
     Point,
@@ -75,9 +76,7 @@ class Wiring:
     buses: dict[str, Any] = field(default_factory=dict)
     polled: dict[str, list[PolledDevice]] = field(default_factory=dict)  # by bus
     lines: dict[str, list[LineSpec]] = field(default_factory=dict)  # by bus
-    lined: dict[str, tuple[str, LineDevice]] = field(
-        default_factory=dict
-    )  # by line: source, driver
+    lined: dict[str, ContactLine] = field(default_factory=dict)  # by line
 
     @classmethod
     def of(cls, site: Site) -> "Wiring":
@@ -150,7 +149,7 @@ class Wiring:
     def _hang(self, bus: str, source: str, device: LineDevice) -> None:
         for spec in device.lines:
             self.lines.setdefault(bus, []).append(spec)
-            self.lined[spec.line] = (source, device)
+            self.lined[spec.line] = ContactLine(source, device.active == "high")
 
     def setup(self, replayed: bool = False) -> EngineSetup:
         """What the engine must know. `replayed` leaves out what recorded edges do not show."""

@@ -2,16 +2,18 @@
 
     judge = Judge(setup, None)          # rules answer
     judge.load()                        # after the first sweep: models answer
+    doubts = judge.doubt(end_ns, ticks, events, wall_s)
     verdict = judge.judge(end_ns, drafts, ticks, wall_s)
 
 Three models, each asked once a window for everything at once: which loops are to be believed, then
-which approaches are congested, and which series are odd. Nothing is flagged by anything else.
+which approaches are congested, and which series are odd. Nothing is flagged by anything else. What
+a doubted loop has counted is in no record, so it is neither judged nor learnt.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,10 +41,6 @@ log = logging.getLogger(__name__)
 VERSION: Final = 1  # of what `snapshot` gives
 WHOLE_WINDOW: Final = 0.9  # periods: a shorter window is a missing step for the series
 NAMES: Final[tuple[ModelName, ...]] = ("loopfault", "congestion", "anomaly")
-
-
-Recount = Callable[[Sequence[Draft], Collection[DoubtedLoop]], list[Draft]]
-"""A window's drafts, made anew where loops are not to be believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,29 +102,40 @@ class Judge:
             if part.shadow is not None:
                 part.shadow.load()
 
+    def doubt(
+        self,
+        end_ns: int,
+        ticks: Sequence[LoopTick],
+        events: Sequence[Draft],
+        wall_s: float | None = None,
+    ) -> Collection[DoubtedLoop]:
+        """Which loops are not to be believed in the window that ends at `end_ns`; then `judge` it.
+
+        `ticks` are those of the slots that ended with it; `wall_s` is its end in seconds since
+        1970, None while the clock is not to be trusted. Never raises for what a model does.
+        """
+        if self._loops is None:
+            return ()
+        self._loops.step(end_ns, ticks, events, wall_s)
+        return self._loops.doubts
+
     def judge(
         self,
         end_ns: int,
         drafts: Sequence[Draft],
         ticks: Sequence[LoopTick] = (),
         wall_s: float | None = None,
-        believe: Recount = lambda drafts, _: list(drafts),
     ) -> Verdict:
-        """Judge the window that ends at `end_ns`. Never raises for what a model does.
-
-        `ticks` are those of the slots that ended with it; `wall_s` is its end in seconds since
-        1970, None while the clock is not to be trusted. `believe` is whoever made the drafts: what
-        a doubted loop has counted is taken out before anything else is judged, or learnt.
-        """
+        """Judge the records of that window, and its events; as `doubt`."""
         out, events = list(drafts), self._raised.given_up(end_ns, drafts)
         self._judged_s += self._length_s(end_ns, drafts)
         scores: Mapping[tuple[str, str], float] = {}
         if self._loops is not None:
-            doubts, loop_events = self._loops.step(end_ns, ticks, drafts, wall_s)
             scores = self._loops.loops.weights()
-            out = believe(self._loops.without_suppressed(out), self._loops.doubts)
-            annotate.annotate_loops(out, doubts)
-            events += loop_events
+            suppressed = {id(draft) for draft in self._loops.suppressed}
+            out = [draft for draft in out if id(draft) not in suppressed]
+            annotate.annotate_loops(out, self._loops.notes)
+            events += self._loops.events
         if self._approaches is not None:
             verdicts = self._approaches.step(end_ns, ticks, scores)
             annotate.annotate_approaches(out, self._lanes, verdicts)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from edge.core import Record, RecordKey
+from edge.core import RecordKey, Stream
 from edge.durable.atomicwrite import new_name, replace_file
 from edge.durable.checkedline import add_checksum, remove_checksum
 from edge.durable.readfile import is_regular_file, read_beginning
@@ -17,10 +17,8 @@ from edge.outbox.clockmap import forget_before
 from edge.outbox.database import OWNER_KEY, encode_owner
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.drops import PendingDrops
-from edge.outbox.eviction import PackedDraft
 from edge.outbox.quarantine import quarantine_obstacle
-from edge.outbox.rowformat import OutboxRow, StoredRecord, make_row, try_record
-from edge.wire.contract.body import body_map
+from edge.outbox.rowformat import StoredRecord, try_record
 from edge.wire.contract.boxevent import PreviousEpoch
 
 START_COUNT_WRAP: Final = 1 << 21  # the counter of starts wraps, so that an epoch stays below 2**53
@@ -153,6 +151,17 @@ class Numbering:
     row: int = 0  # the last one
     counters: dict[str, int] = field(default_factory=dict)  # the next numbers, as they are on disk
 
+    def next_keys(self, streams: Sequence[Stream]) -> tuple[list[RecordKey], dict[str, int]]:
+        """The next number of its stream for each in turn, and the counters that move by it."""
+        keys: list[RecordKey] = []
+        following: dict[str, int] = {}
+        for stream in streams:
+            word = str(stream)
+            seq = following.get(word, self.counters.get(word, 1))
+            following[word] = seq + 1
+            keys.append(RecordKey(self.start.epoch, stream, seq))
+        return keys, following
+
     @property
     def given(self) -> int:
         """How many numbers, of all streams together."""
@@ -281,35 +290,3 @@ def mark_running(disk: DiskOutbox, start: EpochStart) -> None:
     if start.owner:
         words[OWNER_KEY] = encode_owner(start.owner)
     disk.set_meta(words)
-
-
-def assign_numbers(
-    packed: Sequence[PackedDraft],
-    lost: Mapping[int, str],
-    numbers: Numbering,
-    drops: PendingDrops,
-) -> tuple[list[OutboxRow], list[StoredRecord], dict[str, int]]:
-    """The rows that follow, the same as records, and the counters that have moved.
-
-    A record has the body that its draft came with: what a row gives back when it is read says the
-    same. What is lost, by its place and with its reason, gets a number for its declaration in
-    `drops`.
-    """
-    start, counters = numbers.start, numbers.counters
-    following: dict[str, int] = {}
-    rows: list[OutboxRow] = []
-    stored: list[StoredRecord] = []
-    for place, (draft, body) in enumerate(packed):
-        stream = str(draft.stream)
-        seq = following.get(stream, counters.get(stream, 1))
-        following[stream] = seq + 1
-        if place in lost:
-            drops.add(start.epoch, stream, seq, lost[place])
-            continue
-        key = RecordKey(start.epoch, draft.stream, seq)
-        row = make_row(numbers.row + 1 + len(rows), key, draft, start.boot, body)
-        rows.append(row)
-        said = body_map(draft.body)
-        record = Record(key, draft.source, start.boot, draft.from_ns, draft.to_ns, said)
-        stored.append(StoredRecord(row.id, record))
-    return rows, stored, following

@@ -23,7 +23,6 @@ from edge.outbox.epochs import (
     PAST,
     Epoch,
     Numbering,
-    assign_numbers,
     confirmed_leftovers,
     write_epoch,
 )
@@ -42,6 +41,7 @@ from edge.outbox.rowformat import (
     DamagedRowError,
     OutboxRow,
     StoredRecord,
+    make_rows,
     pack_body,
     try_record,
     unpack_state,
@@ -170,8 +170,14 @@ class Outbox:
         if declared:
             packed.extend((draft, pack_body(draft)) for draft in drops.event_drafts(now_ns))
             drops = PendingDrops()
-        rows, stored, following = assign_numbers(packed, lost, self._numbers, drops)
-        last = self._numbers.row + len(rows)
+        keys, following = self._numbers.next_keys([draft.stream for draft, _ in packed])
+        for place in sorted(lost):
+            drops.add(keys[place].epoch, str(keys[place].stream), keys[place].seq, lost[place])
+        pairs = zip(packed, keys, strict=True)
+        numbered = [pair for place, pair in enumerate(pairs) if place not in lost]
+        start, before = self._numbers.start, self._numbers.row
+        rows, stored = make_rows(numbered, before + 1, start.boot)
+        last = before + len(rows)
         self._write(
             LoggedCommit(rows, states, (), last, following, drops, clock), gone, unconfirmed
         )

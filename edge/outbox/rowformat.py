@@ -5,7 +5,7 @@ card. A checksum is over all of a row.
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -104,6 +104,24 @@ def make_row(row: int, key: RecordKey, draft: Draft, boot: int, body: bytes) -> 
     crc = row_checksum(key.epoch, stream, key.seq, source, boot, start, end, body)
     level = STREAM_LEVELS[stream]
     return OutboxRow(row, level, key.epoch, stream, key.seq, source, boot, start, end, body, crc)
+
+
+def make_rows(
+    numbered: Sequence[tuple[tuple[Draft, bytes], RecordKey]], first: int, boot: int
+) -> tuple[list[OutboxRow], list[StoredRecord]]:
+    """Drafts with their bodies and numbers as rows from `first` on, and the same as records.
+
+    A record has the body that its draft came with: what a row gives back when it is read says the
+    same.
+    """
+    rows: list[OutboxRow] = []
+    stored: list[StoredRecord] = []
+    for row, ((draft, body), key) in enumerate(numbered, first):
+        rows.append(make_row(row, key, draft, boot, body))
+        said = body_map(draft.body)
+        record = Record(key, draft.source, boot, draft.from_ns, draft.to_ns, said)
+        stored.append(StoredRecord(row, record))
+    return rows, stored
 
 
 def row_to_record(row: OutboxRow) -> Record:

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import UNSET
 
+from edge.core.condition import Condition
 from edge.core.point import PointKind, opposite_key
 from edge.core.quality import Quality
 from edge.core.reading import Sweep, Value, all_good
@@ -52,6 +53,7 @@ class DeviceWindow:
     def __init__(self, setup: DeviceSetup, inputs: CalibrationInputs) -> None:
         self.setup, self._inputs = setup, inputs
         self.expired: Collection[str] = ()  # keys of points whose calibration is out of date
+        self.conditions: Collection[Condition] = ()  # what it says of itself
         self._calibrator = (
             Calibrator(setup.points, setup.corrections, setup.cells)
             if setup.corrections or setup.cells
@@ -136,6 +138,7 @@ class DeviceWindow:
             covered_s=covered_ns // 1000 / 1e6,
             points={point.key: summary.body() for point, summary in points},
             quality={mark: marks.count(mark) for mark in sorted(set(marks))} or UNSET,
+            health=sorted(self.conditions) or UNSET,
         )
         events = self._events() + contradictions
         self._next()

@@ -7,19 +7,20 @@ after a kill. What is kept is bounded: a source that brings more than fits has t
 counted in the window that is open.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, Final
 
 from msgspec import UNSET
 
+from edge.core.condition import Condition
 from edge.core.edge import Contact
 from edge.core.looptick import DoubtedLoop, LoopTick
 from edge.core.point import Point
 from edge.core.quality import Reason, uncertain
 from edge.core.reading import Sweep
-from edge.core.record import Draft, Stream
+from edge.core.record import Draft
 from edge.process.engineevents import event_draft
 from edge.process.enginesetup import DeviceSetup, EngineSetup, LaneSetup, PulseSetup
 from edge.process.enginesources import EngineSources
@@ -39,6 +40,15 @@ SWEEPS_KEPT: Final = (32, 512)
 KEEP_S: Final = 30.0
 SUMMARIES: Final = (Lane, Bay, Air, Energy, LoopCard)
 
+Doubt = Callable[[Sequence[LoopTick], Sequence[Draft]], Collection[DoubtedLoop]]
+"""Of the ticks and events of a window: the loops of it that are not to be believed. A loop may be
+doubted for more than one reason: the worst counts, as do the states that its lane knows itself."""
+
+
+def no_doubt(ticks: Sequence[LoopTick], events: Sequence[Draft]) -> Collection[DoubtedLoop]:
+    """All loops are believed."""
+    return ()
+
 
 class Engine:
     """All windows of a site. Not for more than one thread."""
@@ -55,7 +65,6 @@ class Engine:
         self._marks: list[str] = []
         self._gaps: list[tuple[int, int]] = []
         self._over: list[FaultsOver] = []  # what was up at dropped sources, until that is reported
-        self._signs: Mapping[str, Signal] = {}  # of the window that was closed last
         self._sources = EngineSources(setup)
         self._contacts: dict[str, list[Contact]] = {name: [] for name in self._sources.lines}
         self._sweeps: dict[str, list[Sweep]] = {name: [] for name in self._sources.devices}
@@ -112,69 +121,54 @@ class Engine:
                 del box[:keep]
         return []
 
-    def close(self, end_ns: int, *, partial: bool = False) -> list[Draft]:
+    def close(self, end_ns: int, *, partial: bool = False, doubt: Doubt = no_doubt) -> list[Draft]:
         """All records of the window that began at the last close or start, then its events.
 
-        The next window begins at `end_ns`; `ticks` are those of this close. Nothing comes of a
-        window without length. Raises ValueError when there was no start, or the window would end
-        before it began.
+        `doubt` is asked once the window has run, before lanes have their records. The next window
+        begins at `end_ns`; `ticks` are those of this close. Nothing comes of a window without
+        length. Raises ValueError when there was no start, or the window would end before it began.
         """
         start = self._start
         if start is None or end_ns < start:
             raise ValueError(f"no window from {start} to {end_ns}")
         self.ticks = ()
         if end_ns == start:
+            doubt((), ())  # what it has to report does not wait for a longer one
             return []
         self._fold(start, end_ns)
         ends = (self._slot, slot_ends(self._slot, start, end_ns))
         sources, marks, unobserved = self._sources, self._marks, self._unobserved_ns(start, end_ns)
         faults = [event for each in sources.signals.values() for event in each.run(start, end_ns)]
         green = sources.green(start, end_ns)
+        events = [
+            event
+            for name, each in sources.lanes.items()
+            for event in each.close(start, end_ns, marks, ends, green.get(name))
+        ]
         closed = [
-            *(
-                each.close(start, end_ns, marks, ends, green.get(name))
-                for name, each in sources.lanes.items()
-            ),
             *(each.close(start, end_ns, unobserved, marks) for each in sources.devices.values()),
             *(each.close(start, end_ns, marks) for each in sources.pulses.values()),
             *(each.close(start, end_ns, marks) for each in sources.bays.values()),
         ]
-        self._signs = sources.figures(start, end_ns)
-        records = self._signed([record for record, _ in closed])
-        if partial:
-            records = [_partial(each) for each in records]
-        events = [each for _, event in closed for each in event] + faults
+        events += [each for _, event in closed for each in event] + faults
         events += self.plain.end_window(end_ns)
         events += [event_draft(name, start, body) for name, body in self._over]
         events.sort(key=lambda each: (each.from_ns, each.source))
         if ends[1]:
             self._slot = end_ns
             self.ticks = sources.ticks()
+        doubts = doubt(self.ticks, events)
+        records = [each.record(doubts) for each in sources.lanes.values()]
+        records = self._signed(records, sources.figures(start, end_ns))
+        records += [record for record, _ in closed]
+        if partial:
+            records = [_partial(each) for each in records]
         self._marks, self._over = [], []
         self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
         self._start = end_ns
         self._saved = snapshot_engine(end_ns, self._slot, self._gaps, sources)
         sources.inputs.forget(end_ns)
         return records + events
-
-    def recount_without(
-        self, drafts: Sequence[Draft], doubts: Collection[DoubtedLoop]
-    ) -> list[Draft]:
-        """The drafts of the last close, where these loops of it are not to be believed.
-
-        A loop may be doubted for more than one reason: the worst counts, as do the states that
-        were known when the window was closed.
-        """
-        lanes = self._sources.lanes
-        names = {each.lane for each in doubts} & lanes.keys()
-        again = {name: lanes[name].without_doubted(doubts) for name in names}
-        out = list(drafts)
-        for i, draft in enumerate(out):
-            recounted = again.get(draft.source) if draft.stream is Stream.TRAFFIC else None
-            if recounted is not None:
-                was_partial = isinstance(draft.body, Lane) and bool(draft.body.partial)
-                out[i] = _partial(recounted) if was_partial else recounted
-        return self._signed(out) if again else out
 
     def mark(self, reason: Reason) -> None:
         """The open window is uncertain as a whole: it straddles a step of the clock."""
@@ -185,6 +179,11 @@ class Engine:
         self._sources.inputs.expired = points
         for name, device in self._sources.devices.items():
             device.expired = points.get(name, ())
+
+    def conditions(self, devices: Mapping[str, Collection[Condition]]) -> None:
+        """What devices say of themselves, from here on."""
+        for name, device in self._sources.devices.items():
+            device.conditions = devices.get(name, ())
 
     def swap_devices(self, devices: Iterable[str]) -> None:
         """These were swapped, and what said so is lost: their registers begin anew."""
@@ -263,13 +262,13 @@ class Engine:
                 )
                 sweeps[:] = [s for s in sweeps if s.mono_ns >= end_ns]
 
-    def _signed(self, records: Sequence[Draft]) -> list[Draft]:
+    def _signed(self, lanes: list[Draft], signs: Mapping[str, Signal]) -> list[Draft]:
         """With what lanes did with their green, where the lead loops that tell it have counted."""
-        if not self._signs:
-            return list(records)
+        if not signs:
+            return lanes
         counted = {
             each.source: UNCERTAIN_LOOP not in each.body.quality
-            for each in records
+            for each in lanes
             if isinstance(each.body, Lane) and each.body.volume is not None
             if not each.body.counted_by
         }
@@ -279,10 +278,10 @@ class Engine:
             for lane, _ in signal.lanes
         }
         return [
-            _with_signal(each, each.body, self._signs[each.source], ahead=ahead[each.source])
-            if isinstance(each.body, Lane) and each.source in self._signs and each.source in counted
+            _with_signal(each, each.body, signs[each.source], ahead=ahead[each.source])
+            if isinstance(each.body, Lane) and each.source in signs and each.source in counted
             else each
-            for each in records
+            for each in lanes
         ]
 
     def _unobserved_ns(self, start_ns: int, end_ns: int) -> int:

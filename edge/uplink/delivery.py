@@ -12,8 +12,7 @@ from typing import Final
 from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
 from edge.uplink.rowtable import RowEntry, RowTable
-from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, SendItem, SendQueue, StoredRow
-from edge.wire import Receipt
+from edge.uplink.sendqueue import Backlog, SendItem, SendQueue
 from edge.wire.clockmoments import Moment
 
 NO_MATCHING_SUBSCRIBERS: Final = 16  # success, but nobody has subscribed
@@ -77,12 +76,6 @@ class Delivery:
 
     # -- towards the broker ------------------------------------------------------------------------
 
-    def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
-        """New rows, right after their commit."""
-        self.send_queue.offer(rows, now_ns)
-        if any(row.record.key.stream in URGENT_STREAMS for row in rows):
-            self.probing.probe_now(now_ns)
-
     def hand(self, item: SendItem, now_ns: int, moments: Sequence[Moment]) -> RowEntry:
         """It goes out now, dated by the first of these moments. Gives the token of its message."""
         entry = self._table.hand(
@@ -129,13 +122,6 @@ class Delivery:
             self._backlog.confirm(confirmed)
         for entry in self.oversize.dead_letters():
             await self._give_up(entry, "it is larger than the broker accepts", now_ns)
-
-    def receipts(self, receipts: Sequence[Receipt], now_ns: int) -> None:
-        """The platform has stored these."""
-        rows = [row for receipt in receipts for row in self._table.receipt(receipt, now_ns)]
-        self._table.counts.receipts += 1
-        if rows:
-            self._backlog.confirm(rows)
 
     def wait_s(self, now_ns: int) -> float | None:
         """How long until something that was refused may be tried again; None: nothing was."""

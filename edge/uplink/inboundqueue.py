@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 from edge.uplink.commands import CommandAnswer, CommandHandler
-from edge.uplink.rowtable import UplinkCounters
+from edge.uplink.rowtable import RowTable
+from edge.uplink.sendqueue import Backlog
 from edge.wire import Receipt, Topics, WireError, decode_receipts, decode_reconnect_spread
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
@@ -29,31 +30,34 @@ class ArrivedLike(Protocol):
 
 
 class InboundQueue:
-    """`receipts` None: nobody waits for any, and none are asked for."""
+    """Wakes the sender (`wake`) with each message. Receipts are asked for only where the table
+    waits for them."""
 
     def __init__(
         self,
         topics: Topics,
         gw: str,
         commands: CommandHandler,
-        counts: UplinkCounters,
-        receipts: Callable[[Sequence[Receipt], int], None] | None,
+        table: RowTable,
+        backlog: Backlog,
         spread: Callable[[float], None],
+        wake: Callable[[], None],
     ) -> None:
         self._topics, self._gw = topics, gw
-        self._commands, self._counts = commands, counts
-        self._receipts, self._spread = receipts, spread
+        self._commands, self._table, self._backlog = commands, table, backlog
+        self._counts, self._spread, self._wake = table.counts, spread, wake
         self._waiting: deque[ArrivedLike] = deque()
         self._bytes = 0  # of what waits
 
     @property
     def filters(self) -> tuple[str, ...]:
         """What to subscribe."""
-        asked = (self._topics.receipt,) if self._receipts is not None else ()
+        asked = (self._topics.receipt,) if self._table.awaits_receipts else ()
         return (*asked, self._topics.commands, self._topics.reconnect_spread)
 
     def put(self, message: ArrivedLike) -> None:
         """From paho's callback: must not raise, and must not wait."""
+        self._wake()  # first: a fault in what comes ends us now, not after an idle turn
         size = self._bytes + _size(message)
         if len(self._waiting) < QUEUE_MESSAGES and size <= QUEUE_BYTES:
             self._waiting.append(message)
@@ -78,8 +82,8 @@ class InboundQueue:
     async def _handle(self, message: ArrivedLike, now_ns: int) -> CommandAnswer | None:
         topic = message.topic
         if topic == self._topics.receipt:
-            if self._receipts is not None and not message.retain:
-                self._receipts(decode_receipts(message.payload, self._gw), now_ns)
+            if self._table.awaits_receipts and not message.retain:
+                self._receipted(decode_receipts(message.payload, self._gw), now_ns)
         elif topic == self._topics.reconnect_spread:
             self._spread(decode_reconnect_spread(message.payload))
         elif (verb := self._topics.verb(topic)) is not None:
@@ -93,6 +97,13 @@ class InboundQueue:
         else:
             self._counts.malformed_messages += 1
         return None
+
+    def _receipted(self, receipts: Sequence[Receipt], now_ns: int) -> None:
+        """The platform has stored these."""
+        rows = [row for receipt in receipts for row in self._table.receipt(receipt, now_ns)]
+        self._counts.receipts += 1
+        if rows:
+            self._backlog.confirm(rows)
 
     def _taken(self) -> Iterator[ArrivedLike]:
         while self._waiting:

@@ -166,6 +166,11 @@ class RowTable:
         return self._handed.last if self._handed.count() else 0
 
     @property
+    def awaits_receipts(self) -> bool:
+        """A row is confirmed by the platform's receipt, and not by the broker's answer."""
+        return self._patience_ns is not None
+
+    @property
     def in_flight(self) -> int:
         """Rows that somebody has, and to which the broker has not answered."""
         return self.count(CHOSEN, HANDED, RECEIPTED)

@@ -26,14 +26,13 @@ from edge.uplink.mqtt import (
     MqttConnection,
     PublishAnswer,
 )
-from edge.uplink.pahoclient import InboundMessage as Received
 from edge.uplink.presence import PresencePublisher
 from edge.uplink.publisher import Publisher
 from edge.uplink.reconnect import ReconnectPolicy
 from edge.uplink.refusals import Alarm, BrokerLogThrottle
 from edge.uplink.resend import find_for_resend
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
-from edge.uplink.sendqueue import Backlog, StoredRow
+from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, StoredRow
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
 from edge.wire.clockmoments import Moment
@@ -97,6 +96,7 @@ class Sender:
         hooks: SenderHooks,
     ) -> None:
         self._backlog, self._clock = backlog, clock
+        self._wake = asyncio.Event()
         self._options, self._hooks = options, hooks
         self.counts = UplinkCounters()
         self.connection = ConnectionState(clock.now().mono_ns)
@@ -118,9 +118,10 @@ class Sender:
             topics,
             gw,
             CommandHandler(gw, epoch, {"resend": self._resend, "status": self._send_status}),
-            self.counts,
-            None if waits_ns is None else self._delivery.receipts,
+            self._table,
+            backlog,
             self._spread,
+            self._wake.set,
         )
         self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
@@ -135,7 +136,6 @@ class Sender:
         self._turn_s = min(IDLE_S, (options.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
-        self._wake = asyncio.Event()
         if any(broker.protocol != "5" for broker in brokers):
             text = "MQTT 3.1.1: a publish that the broker refuses looks like a success"
             self._report("old_protocol", "", text)
@@ -152,9 +152,13 @@ class Sender:
         return self._table.unconfirmed
 
     def offer(self, rows: Sequence[StoredRow]) -> None:
-        """Rows just committed."""
+        """Rows just committed. An alarm among them does not wait for the next probe of a broker
+        that refuses."""
         if rows:
-            self._delivery.offer(rows, self._clock.now().mono_ns)
+            now_ns = self._clock.now().mono_ns
+            self._delivery.send_queue.offer(rows, now_ns)
+            if any(row.record.key.stream in URGENT_STREAMS for row in rows):
+                self._delivery.probing.probe_now(now_ns)
             self._wake.set()
 
     def knows_clock(self, now: Stamp) -> bool:
@@ -245,7 +249,7 @@ class Sender:
             on_answer=self._answered,
             on_lost=self._gone,
             subscribe=self._inbound.filters,
-            on_message=self._came,
+            on_message=self._inbound.put,
         )
         LOG.info("connected to %s, in-flight window %d", broker, link.session.window)
         try:
@@ -355,10 +359,6 @@ class Sender:
         else:
             self._presence.answered(token, answer)
         self._wake.set()
-
-    def _came(self, message: Received) -> None:
-        self._wake.set()  # first: a fault in what comes ends us now, not after an idle turn
-        self._inbound.put(message)
 
     def _spread(self, seconds: float) -> None:
         self._reconnect.spread_s = seconds

@@ -127,6 +127,11 @@ def hops(moves: Sequence[Move]) -> list[Move]:
     return [move for move in moves if move.is_hop]
 
 
+def asking(moves: Sequence[Move]) -> int:
+    """How many of the hops ask and come back."""
+    return sum(move.kind == "asks" for move in hops(moves))
+
+
 def lines(moves: Sequence[Move]) -> Iterator[str]:
     """`1. module:function -> module:function`, with what kind of hop it is."""
     for number, move in enumerate(hops(moves), 1):
@@ -152,7 +157,7 @@ def _short(call: TracedCall) -> str:
 
 
 def heading(way: str, moves: Sequence[Move]) -> str:
-    asked = sum(move.kind == "asks" for move in hops(moves))
+    asked = asking(moves)
     return f"{TITLES[way]}: {len(hops(moves)) or 'none'}{f', {asked} of them ask' if asked else ''}"
 
 
@@ -160,15 +165,15 @@ def write_page(found: Mapping[str, Sequence[Move]]) -> None:
     """What is so now: the lists at the end, and their numbers in the table."""
     text, mark, _ = PAGE.read_text(encoding="utf-8").partition("\n## Now\n")
     for way, moves in found.items():
-        row = re.compile(rf"^(\| {way} \| \d+ \|) \d+ \|", re.MULTILINE)
-        text = row.sub(rf"\1 {len(hops(moves))} |", text)
+        row = re.compile(rf"^(\| {way} \| \d+ \| \d+ \|) \d+ \| \d+ \|", re.MULTILINE)
+        text = row.sub(rf"\1 {len(hops(moves))} | {len(hops(moves)) - asking(moves)} |", text)
     lists = [f"### {heading(way, found[way])}\n\n" + "\n".join(lines(found[way])) for way in WAYS]
     PAGE.write_text(f"{text}{mark}\n" + "\n\n".join(lists).rstrip() + "\n", encoding="utf-8")
 
 
 def committed() -> dict[str, int]:
     """What the page says is so now."""
-    row = re.compile(r"^\| (\w+) \| \d+ \| (\d+) \|", re.MULTILINE)
+    row = re.compile(r"^\| (\w+) \| \d+ \| \d+ \| (\d+) \|", re.MULTILINE)
     return {way: int(now) for way, now in row.findall(PAGE.read_text(encoding="utf-8"))}
 
 

@@ -281,7 +281,7 @@ class ConfiguredLife:
     def _edges(self, edges: Sequence[Edge]) -> None:
         constants = {each.name: each.imp_per_kwh for each in self.pipeline.engine.setup.pulses}
         for edge in edges:
-            name = self.wiring.lined[edge.line][0]
+            name = self.wiring.lined[edge.line].source
             if edge.high and edge.seqno and name in constants:
                 key = name, constants[name]
                 self.box.pulses[key] = self.box.pulses.get(key, 0) + 1

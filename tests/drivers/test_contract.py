@@ -15,6 +15,7 @@ from edge.core import (
     Bad,
     Bias,
     BusError,
+    ContactLine,
     DataError,
     Edge,
     Polled,
@@ -289,7 +290,8 @@ def test_edges_become_the_recorded_contacts(name: str, case: Case) -> None:
     line = device.lines[0].line
     found = []
     for high, mono_ns, seqno, lost in case["edges"]:
-        contact = device.contact("somewhere", Edge(line, high, mono_ns, seqno, lost))
+        meant = ContactLine("somewhere", device.active == "high")
+        contact = meant.contact(Edge(line, high, mono_ns, seqno, lost))
         assert contact.source == "somewhere"
         found.append([contact.on, contact.mono_ns, contact.lost, contact.initial])
     assert found

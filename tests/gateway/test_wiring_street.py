@@ -6,7 +6,7 @@ import pytest
 
 import drivers
 from edge.config import load_site
-from edge.core import Edge
+from edge.core import ContactLine
 from edge.gateway.wiring import Wiring
 from edge.infer.sites import ApproachSite, LaneSite
 from edge.process.approachsignal import SignalSetup
@@ -98,8 +98,7 @@ def test_a_bay_hangs_on_its_line(wiring: Wiring) -> None:
     assert wiring.setup().bays == (BaySetup("bakery", "loading", 30.0, 5.0),)
     (line,) = (each for each in wiring.lines["loops"] if each.line == "GPIO25")
     assert line.bias == "down"
-    source, device = wiring.lined["GPIO25"]
-    assert (source, device.contact(source, Edge("GPIO25", True, 7, 1)).on) == ("bakery", True)
+    assert wiring.lined["GPIO25"] == ContactLine("bakery", on_high=True)
 
 
 def test_a_phase_is_no_plain_contact(wiring: Wiring) -> None:

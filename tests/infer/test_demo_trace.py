@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import edge.demo
-from edge.core import Contact
+from edge.core import Contact, Stream
+from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup, LaneSetup
@@ -64,6 +65,7 @@ def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_
     if loaded:
         judge.load()
     edges, taken, flags = _edges(), 0, []
+    pipeline = Pipeline(engine, judge)
     engine.start(0)
     for end_s in range(period_s, 3001, period_s):
         batch = []
@@ -73,9 +75,8 @@ def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_
             batch.append(Contact(f"{lane}.{role}", level, at_ns))
             taken += 1
         engine.contacts(batch)
-        drafts = engine.close(end_s * NS)
-        verdict = judge.judge(end_s * NS, drafts, engine.ticks)
-        jams = [e for e in verdict.events if as_read(e)["event"] == "congestion"]
+        events = [e for e in pipeline.close(end_s * NS) if e.stream is Stream.EVENT]
+        jams = [e for e in events if as_read(e)["event"] == "congestion"]
         flags += [(end_s, as_read(e)["state"]) for e in jams]
     assert [state for _, state in flags] == ["on", "off"]
     assert onset_s <= flags[0][0] <= onset_s + 100

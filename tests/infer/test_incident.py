@@ -14,6 +14,7 @@ from edge.infer.sites import ApproachSite, LaneSite
 from tests.infer.street import SLOT_NS, tick
 from tests.kit.asread import as_read
 from tests.kit.bodies import lane
+from tests.kit.judging import judged
 
 SITES = (ApproachSite("up", "down", 500.0), ApproachSite("down", "end", 500.0), ApproachSite("end"))
 LANES = tuple(LaneSite(f"{name}_1", name, "corridor") for name in ("up", "down", "end"))
@@ -173,7 +174,7 @@ class Judged:
                 for one, value in pairs
             ]
             ticks = [tick(one.name, end_ns, value) for one, value in pairs]
-            events = self.judge.judge(end_ns, drafts, ticks).events
+            events = judged(self.judge, end_ns, drafts, ticks).events
             self.reported += [each for each in events if as_read(each)["event"] == "incident"]
 
     def jam(self) -> None:

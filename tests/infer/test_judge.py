@@ -19,6 +19,7 @@ from tests.infer.street import PERIOD_NS, SHIPPED, air, copied, energy, setup, t
 from tests.kit.asread import as_read
 from tests.kit.bodies import lane
 from tests.kit.bundles import proven_once
+from tests.kit.judging import judged
 from tests.long import more, one_in, size
 
 MODEL, RULE = SHIPPED["congestion"], "rule occupancy"
@@ -40,7 +41,7 @@ class JudgedStreet:
         self.events: list[dict[str, Any]] = []
 
     def window(self, *drafts: Draft) -> Verdict:
-        verdict = self.judge.judge(self.end_ns, drafts, ticks_of(drafts))
+        verdict = judged(self.judge, self.end_ns, drafts, ticks_of(drafts))
         self.events += [as_read(draft) for draft in verdict.events]
         return verdict
 
@@ -126,7 +127,7 @@ def test_the_length_of_the_windows_does_not_matter() -> None:
             end_ns = end_s * 1_000_000_000
             body = lane(covered_s=period_s, occupancy=0.6)
             draft = Draft(Stream.TRAFFIC, "north_1", end_ns - period_ns, end_ns, body)
-            verdict = judge.judge(end_ns, [draft], ticks_of([draft]))
+            verdict = judged(judge, end_ns, [draft], ticks_of([draft]))
         answers.append(as_read(verdict.drafts[0])["p_congested"])
     assert answers[0] is not None
     assert answers[0] == pytest.approx(answers[1], abs=0.002)
@@ -196,11 +197,11 @@ def test_growth_is_judged_not_the_total() -> None:
     rng = random.Random(3)
     events: list[Draft] = []
     for i in range(1, 200):
-        events += judge.judge(
-            i * PERIOD_NS, [energy(i * PERIOD_NS, round(0.014 + rng.gauss(0, 0.001), 3))]
+        events += judged(
+            judge, i * PERIOD_NS, [energy(i * PERIOD_NS, round(0.014 + rng.gauss(0, 0.001), 3))]
         ).events
     assert events == []
-    verdict = judge.judge(200 * PERIOD_NS, [energy(200 * PERIOD_NS, 3.0)])
+    verdict = judged(judge, 200 * PERIOD_NS, [energy(200 * PERIOD_NS, 3.0)])
     assert [as_read(e)["point"] for e in verdict.events] == ["energy_import"]
 
 
@@ -238,7 +239,7 @@ def _fed(judge: Judge, first: int, last: int, seed: int) -> list[str]:
             air(end_ns, pm2_5=_calm(rng) + (30 if i % 90 == 0 else 0), humidity=_calm(rng)),
         ]
         if i >= first:
-            verdict = judge.judge(end_ns, drafts, ticks_of(drafts))
+            verdict = judged(judge, end_ns, drafts, ticks_of(drafts))
             reported += [json.dumps(as_read(d)) for d in (*verdict.drafts, *verdict.events)]
     return reported
 

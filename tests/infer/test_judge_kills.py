@@ -20,6 +20,7 @@ from edge.infer.judge import Judge
 from tests.infer.street import air_of, setup, ticks_of, traffic
 from tests.kit.asread import as_read
 from tests.kit.bundles import proven_once
+from tests.kit.judging import judged
 from tests.long import more, one_in, size
 
 MINUTE = 60_000_000_000
@@ -103,7 +104,7 @@ class JudgingGateway:
                     self.judge.load()
             drafts = STREET[self.window]
             end_ns = (self.window + 1) * MINUTE
-            verdict = self.judge.judge(end_ns, drafts, ticks_of(drafts))
+            verdict = judged(self.judge, end_ns, drafts, ticks_of(drafts))
             self.log += [
                 (self.window, _key(each), as_read(each)["state"]) for each in verdict.events
             ]

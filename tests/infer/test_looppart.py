@@ -1,6 +1,5 @@
 """Loop health in the judge: what stands in records, and what is known again after a kill."""
 
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from tests.infer.test_loopjudge import hurt
 from tests.infer.test_looprules import HURT, LANES, SITES, street, ticks
 from tests.kit.asread import as_read
 from tests.kit.bodies import lane
+from tests.kit.judging import judged
 
 SETUP = JudgeSetup(LANES, congestion=False, anomaly=False, approaches=tuple(SITES))
 
@@ -41,7 +41,7 @@ def fed(box: Judge, slots: list[list[LoopTick]]) -> tuple[list[Draft], list[Draf
     for slot in slots:
         end_ns = slot[0].to_ns
         draft = Draft(Stream.TRAFFIC, "m_0", slot[0].from_ns, end_ns, lane("m_0"))
-        verdict = box.judge(end_ns, [draft], slot)
+        verdict = judged(box, end_ns, [draft], slot)
         records += verdict.drafts
         events += verdict.events
     return records, events
@@ -83,14 +83,8 @@ def test_a_fault_that_is_up_doubts_also_a_window_in_which_no_slot_ends(tmp_path:
     fed(box, slots)
     after = judge(tmp_path)
     after.restore_flags(box.snapshot_flags())
-    asked: list[set[DoubtedLoop]] = []
-
-    def believe(drafts: Sequence[Draft], doubts: Collection[DoubtedLoop]) -> list[Draft]:
-        asked.append(set(doubts))
-        return list(drafts)
-
-    after.judge(slots[-1][0].to_ns + 5_000_000_000, [], (), believe=believe)
-    assert asked == [{DoubtedLoop("m_0", "lead", "stuck_on")}]
+    doubts = after.doubt(slots[-1][0].to_ns + 5_000_000_000, (), ())
+    assert set(doubts) == {DoubtedLoop("m_0", "lead", "stuck_on")}
 
 
 def test_a_loop_that_is_given_up_is_told_to_be_over(tmp_path: Path) -> None:
@@ -134,17 +128,21 @@ def test_each_turn_of_a_call_of_many_slots_is_told_as_it_was(tmp_path: Path) -> 
     slots = slots[: len(script)]
     for part in (apart, whole):
         part.loops._rules[HURT] = ScriptedRule(*script)  # type: ignore[assignment]
-    reported = [e for slot in slots for e in apart.step(slot[0].to_ns, slot, ())[1]]
+    reported = list[Draft]()
+    for slot in slots:
+        apart.step(slot[0].to_ns, slot, ())
+        reported += apart.events
     # the first slot is a window of its own; one window has all others
-    _, first = whole.step(slots[0][0].to_ns, slots[0], ())
-    notes, rest = whole.step(slots[-1][0].to_ns, [t for s in slots[1:] for t in s], ())
+    whole.step(slots[0][0].to_ns, slots[0], ())
+    first = whole.events
+    whole.step(slots[-1][0].to_ns, [t for s in slots[1:] for t in s], ())
     turns = [(as_read(e)["state"], as_read(e)["fault"]) for e in reported if e.source == "m_0"]
     assert turns == [
         ("on", "chatter"), ("off", "chatter"), ("on", "splashover"), ("off", "splashover"),
         ("on", "breakup"),
     ]  # fmt: skip
-    assert [(as_read(e)["state"], as_read(e)["fault"]) for e in first + rest] == turns
-    assert notes["m_0"]["lead"].fault == "breakup"
+    assert [(as_read(e)["state"], as_read(e)["fault"]) for e in first + whole.events] == turns
+    assert whole.notes["m_0"]["lead"].fault == "breakup"
     # each of them was up at some time of this window, the first one from before it
     doubts = {each.fault for each in whole.doubts if (each.lane, each.part) == HURT}
     assert doubts == {"chatter", "splashover", "breakup"}
@@ -199,19 +197,19 @@ def test_what_was_dropped_may_be_told_again_here_while_theirs_is_up() -> None:
 
 
 def test_the_drafts_of_a_window_without_what_was_told_already(tmp_path: Path) -> None:
-    part = LoopPart(LANES, SITES, ModelGuard("loopfault", tmp_path))
+    box = judge(tmp_path)
     slots = hurt("stuck_on")
-    for slot in slots:
-        part.step(slot[0].to_ns, slot, ())
-    assert part.snapshot_flags()["ours"]
+    fed(box, slots)
+    assert box.snapshot_flags()["loops"]["ours"]
     end_ns = slots[-1][0].to_ns
     record = Draft(Stream.TRAFFIC, "m_0", 0, end_ns, lane("m_0"))
     theirs = sensor_fault_event("m_0", end_ns, "stuck_on", True, "lead", since_s=600.0)
     other = sensor_fault_event("m_0", end_ns, "stuck_on", True, "trail", since_s=600.0)
-    part.step(end_ns, [], [record, theirs, other])
-    assert part.without_suppressed([record, theirs, other]) == [record, other]
-    part.step(end_ns + 1, [], [record])
-    assert part.without_suppressed([record]) == [record]
+    first, second = judged(box, end_ns, [record, theirs, other]).drafts
+    assert (first.source, as_read(first)["loops"]["lead"]["fault"]) == ("m_0", "stuck_on")
+    assert second is other
+    (alone,) = judged(box, end_ns + 1, [record]).drafts
+    assert alone == first
 
 
 def test_another_model_brings_its_thresholds_and_begins_anew(tmp_path: Path) -> None:

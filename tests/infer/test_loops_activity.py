@@ -12,6 +12,7 @@ import pytest
 
 from edge.core import Contact, Draft, Stream
 from edge.core.looptick import Stay
+from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup
 from edge.infer.loops.loopjudge import LoopJudge
 from edge.infer.modelguard import ModelGuard
@@ -50,6 +51,7 @@ def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[i
     judge = Judge(JudgeSetup(sites, anomaly=False, hurry=False))
     if model:
         judge.load()
+    pipeline = Pipeline(engine, judge)
     engine.start(0)
     engine.contacts(found(*(f"{n}.{part}" for n in PAIRS for part in ("lead", "trail"))))
     contacts.sort(key=lambda each: each.mono_ns)
@@ -60,9 +62,7 @@ def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[i
             upto += 1
         engine.contacts(contacts[at:upto])
         at = upto
-        drafts = engine.close((minute + 1) * MINUTE)
-        verdict = judge.judge((minute + 1) * MINUTE, drafts, engine.ticks, None)
-        yield minute + 1, [*verdict.drafts, *verdict.events]
+        yield minute + 1, pipeline.close((minute + 1) * MINUTE)
 
 
 def faults(reported: Iterable[tuple[int, list[Draft]]]) -> list[tuple[int, str, dict[str, Any]]]:

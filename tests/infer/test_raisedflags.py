@@ -17,6 +17,7 @@ from edge.infer.judge import ApproachSite, Judge, JudgeSetup, LaneSite
 from tests.infer.street import PERIOD_NS, air, setup, ticks_of, traffic
 from tests.kit.asread import as_read
 from tests.kit.bundles import proven_once
+from tests.kit.judging import judged
 from tests.long import one_in
 
 SECOND = 1_000_000_000
@@ -41,7 +42,7 @@ class FlaggedSite:
             self.end_ns += PERIOD_NS
             value = round(10 + self.rng.gauss(0, 0.5), 1) if pm is None else pm
             drafts = [*traffic(self.end_ns, [occupancy] * 2), air(self.end_ns, pm2_5=value)]
-            events += self.judge.judge(self.end_ns, drafts, ticks_of(drafts)).events
+            events += judged(self.judge, self.end_ns, drafts, ticks_of(drafts)).events
         return events
 
 
@@ -64,7 +65,7 @@ def up() -> dict[str, Any]:
 
 
 def _judged(judge: Judge, end_ns: int, drafts: list[Draft]) -> list[Draft]:
-    return judge.judge(end_ns, drafts, ticks_of(drafts)).events
+    return judged(judge, end_ns, drafts, ticks_of(drafts)).events
 
 
 def _reported(events: list[Draft]) -> list[tuple[str, str, str]]:
@@ -112,7 +113,7 @@ def test_a_flag_of_a_model_that_is_switched_off_goes_off_once(
 def test_a_flag_whose_sensor_is_gone_goes_off_with_the_first_window(up: dict[str, Any]) -> None:
     judge = _loaded(setup())
     judge.restore_flags(up)
-    assert judge.judge(1, []).events == []  # a window without length has no record at all
+    assert judged(judge, 1, []).events == []  # a window without length has no record at all
     assert [one[:2] for one in judge.snapshot_flags()["series"]] == [
         one[:2] for one in up["series"]
     ]

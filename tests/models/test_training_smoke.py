@@ -30,6 +30,7 @@ from models.congestion.scenarios.simstreet import (
 )
 from models.loopfault.playedstreets import site_of_street
 from tests.kit.asread import as_read
+from tests.kit.judging import judged
 
 ROOT: Final = Path(__file__).parents[2]
 ELSEWHERE: Final = ROOT / ".venv-train/bin/python"
@@ -151,7 +152,7 @@ def _judged(
     result = [
         draft
         for end_s, ticks in play_ticks(street, PERIOD_S)
-        for draft in judge.judge(round(end_s * 1e9), [], ticks).events
+        for draft in judged(judge, round(end_s * 1e9), [], ticks).events
     ]
     return [
         (draft.source, draft.to_ns / 1e9, as_read(draft))

@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from edge.core import Draft, Envelope, Record, Stream, TimeQuality
 from edge.outbox import StoredRecord
 from edge.outbox.deflate import DEFLATE_MARKER
-from edge.outbox.drops import PendingDrops
-from edge.outbox.epochs import EpochStart, Numbering, assign_numbers
-from edge.outbox.rowformat import COMPRESS_FROM_BYTES, OutboxRow, pack_body, row_to_record
+from edge.outbox.epochs import EpochStart, Numbering
+from edge.outbox.rowformat import (
+    COMPRESS_FROM_BYTES,
+    OutboxRow,
+    make_rows,
+    pack_body,
+    row_to_record,
+)
 from edge.wire.digestchain import CHAIN_START, chain_record
 from edge.wire.records import encode
 from edge.wire.strict import WireError
@@ -68,10 +73,8 @@ def sent(record: Record, encoding: Any) -> Any:
 
 def committed(drafts: list[Draft]) -> tuple[list[OutboxRow], list[StoredRecord]]:
     packed = [(draft, pack_body(draft)) for draft in drafts]
-    rows, stored, _ = assign_numbers(
-        packed, {}, Numbering(START, START.number << 32), PendingDrops()
-    )
-    return rows, stored
+    keys, _ = Numbering(START).next_keys([draft.stream for draft in drafts])
+    return make_rows(list(zip(packed, keys, strict=True)), (START.number << 32) + 1, START.boot)
 
 
 def check_bytes(made: list[tuple[Stream, dict[str, Any]]]) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from edge.core.condition import Condition
 from edge.core.point import Point, Quantity
 from edge.core.quality import GOOD, Reason
 from edge.core.reading import Bad, Sweep, UncertainValue, failed_sweep
@@ -24,6 +25,14 @@ def test_a_mean_with_its_inputs() -> None:
     assert reported["points"]["temperature"]["mean"] == 21.5
     assert "partial" not in reported
     assert "quality" not in reported
+
+
+def test_a_record_has_what_its_device_says_of_itself_when_the_window_ends() -> None:
+    made = engine(AIR)
+    made.conditions({HUT: {Condition.WARMUP: "cold", Condition.FAN: "still"}, "else": ()})
+    assert body(made.close(MINUTE), HUT)["health"] == ["fan", "warmup"]
+    made.conditions({})
+    assert "health" not in body(made.close(2 * MINUTE), HUT)
 
 
 def test_only_good_values_make_the_mean() -> None:

@@ -1,5 +1,6 @@
 """What a trail loop has counted, where it is asked: as if it had been the lead all the time."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.core import Contact, DoubtedLoop, Draft, Stream
+from edge.core import Contact, DoubtedLoop, Draft, LoopTick
 from edge.process.approachsignal import SignalSetup
 from edge.process.debounce import LineChange, LineEvent
 from edge.process.engine import Engine, EngineSetup, LaneSetup
@@ -174,6 +175,11 @@ def doubt(part: str, fault: str) -> DoubtedLoop:
     return DoubtedLoop("north_1", part, fault)
 
 
+def doubted(made: Engine, *doubts: DoubtedLoop, partial: bool = False) -> list[Draft]:
+    """The next window, of which these loops are not to be believed."""
+    return made.close(MINUTE, partial=partial, doubt=lambda ticks, events: doubts)
+
+
 def passed(lane: LaneSetup = LANE) -> Engine:
     made = engine(lane)
     made.contacts(found("north_1.lead", "north_1.trail"))
@@ -182,49 +188,51 @@ def passed(lane: LaneSetup = LANE) -> Engine:
     return made
 
 
-def test_what_is_told_again_is_told_of_the_same_window() -> None:
-    made = passed()
-    drafts = made.close(MINUTE)
-    state = made.snapshot()
-    reported = made.recount_without(
-        drafts, [doubt("lead", "breakup"), DoubtedLoop("of another site", "lead", "x")]
-    )
+def test_what_is_believed_of_a_window_changes_its_record_and_nothing_else() -> None:
+    believed, made, other = passed(), passed(), passed()
+    drafts = believed.close(MINUTE)
+    reported = doubted(made, doubt("lead", "breakup"), DoubtedLoop("of another site", "lead", "x"))
     assert body(reported, "north_1")["counted_by"] == "trail"
     assert body(reported, "north_1")["volume"] == 5
     assert body(drafts, "north_1")["health"] == "ok"
-    assert made.recount_without(drafts, []) == drafts
-    assert made.recount_without(drafts, [doubt("lead", "breakup")]) == reported
-    assert made.snapshot() == state, "what is believed of it changes nothing that comes after"
+    assert doubted(passed()) == drafts
+    assert doubted(other, doubt("lead", "breakup")) == reported
+    assert made.snapshot() == other.snapshot() == believed.snapshot()
+    assert made.close(2 * MINUTE) == believed.close(2 * MINUTE), "the next one is as it was"
     assert [(d.from_ns, d.to_ns) for d in reported] == [(d.from_ns, d.to_ns) for d in drafts]
 
 
+def test_who_doubts_is_asked_once_a_window_with_what_has_come_of_it() -> None:
+    made, asked = engine(SINGLE), list[tuple[int, list[str]]]()
+
+    def doubting(ticks: Sequence[LoopTick], events: Sequence[Draft]) -> list[DoubtedLoop]:
+        asked.append((len(ticks), [str(as_read(each)["fault"]) for each in events]))
+        return []
+
+    made.contacts([*found("east_1.lead"), Contact("east_1.lead", True, 1 * S)])
+    for end_ns in (MINUTE, MINUTE, 31 * MINUTE):
+        made.close(end_ns, doubt=doubting)
+    assert asked == [(2, []), (0, []), (60, ["stuck_on"])]
+
+
 def test_of_several_doubts_the_worst_counts() -> None:
-    made = passed()
-    drafts = made.close(MINUTE)
     both = [doubt("lead", "stuck_off"), doubt("lead", "breakup"), doubt("trail", "breakup")]
-    reported = body(made.recount_without(drafts, both), "north_1")
+    reported = body(doubted(passed(), *both), "north_1")
     assert (reported["health"], reported["quality"]) == (
         "stuck_off",
         {"bad:loop": 1, "uncertain:loop": 5},
     )
 
 
-def test_a_window_that_was_cut_short_still_is_when_it_is_told_again() -> None:
-    made = passed()
-    drafts = made.close(MINUTE, partial=True)
-    assert (
-        body(made.recount_without(drafts, [doubt("lead", "inverted")]), "north_1")["partial"]
-        is True
-    )
+def test_a_window_that_was_cut_short_says_so_when_its_loops_are_doubted() -> None:
+    drafts = doubted(passed(), doubt("lead", "inverted"), partial=True)
+    assert body(drafts, "north_1")["partial"] is True
 
 
 def test_a_doubted_zero_is_marked() -> None:
     made = engine(SINGLE)
     made.contacts(found("east_1.lead"))
-    reported = body(
-        made.recount_without(made.close(MINUTE), [DoubtedLoop("east_1", "lead", "undercount")]),
-        "east_1",
-    )
+    reported = body(doubted(made, DoubtedLoop("east_1", "lead", "undercount")), "east_1")
     assert (reported["volume"], reported["quality"]) == (0, {"uncertain:loop": 1})
 
 
@@ -258,9 +266,7 @@ def test_figures_of_a_signal_are_those_of_lead_loops_that_count(
     )
     made.contacts(presences("green", (10, 30), (45, 55)))
     made.contacts([*car("stop", 5, 30), *car("ahead", 5, 30)])
-    drafts = made.close(MINUTE)
-    events_too = [Draft(Stream.EVENT, "stop", MINUTE, MINUTE, {"event": "sensor_fault"}), *drafts]
-    reported = made.recount_without(events_too, [DoubtedLoop(*each) for each in doubts])
+    reported = doubted(made, *(DoubtedLoop(*each) for each in doubts))
     here, there = body(reported, "stop"), body(reported, "ahead")
     assert ("signal" in here, "signal" in there) == (stop, ahead)
     if queue is not None:

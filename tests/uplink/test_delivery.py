@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from edge.core import Record, RecordKey, Stream, TimeQuality
-from edge.outbox import StoredRecord
+from edge.core import TimeQuality
 from edge.uplink import delivery as module
 from edge.uplink import rowtable
 from edge.uplink.delivery import (
@@ -109,7 +108,7 @@ async def test_under_way_is_what_is_not_answered_and_what_is_not_receipted() -> 
         await run.send()
         await run.answer(1, r1=0)
         assert (run.table.unconfirmed, run.table.in_flight) == (after, 2)
-    receipted.delivery.receipts([Receipt(1, "air", ((1, 3),))], 2)
+    receipted.table.receipt(Receipt(1, "air", ((1, 3),)), 2)
     assert (receipted.table.unconfirmed, receipted.counts.confirmed) == (2, 3)
 
 
@@ -146,7 +145,7 @@ async def test_a_row_that_is_refused_waits_longer_each_time_and_is_given_up_in_t
     assert [row for row, _ in run.store.gone] == [1]
     assert (run.counts.dead_letters, run.counts.refused, run.alarms) == (1, 5, ["refused"])
     assert (await run.send(now_ns), run.delivery.wait_s(now_ns)) == ([], None)
-    run.delivery.receipts([Receipt(1, "air", ((1, 1),))], now_ns)
+    run.table.receipt(Receipt(1, "air", ((1, 1),)), now_ns)
     assert run.counts.receipts_unknown == 1, "nobody waits for a receipt of what was given up"
 
 
@@ -222,16 +221,3 @@ async def test_what_the_platform_asks_for_goes_again_unless_it_is_on_its_way() -
     assert await run.send() == []
     run.delivery.resend([2, 3])
     assert await run.send() == [(2, True)]
-
-
-def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
-    run = DeliveryRun()
-    probing = run.delivery.probing
-    probing.sent(9, 0)
-    probing.answered(9, False, 0)
-    probing.sent(9, S)
-    probing.answered(9, False, S)
-    for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
-        row = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))
-        run.delivery.offer([row], S)
-        assert probing.wait_s(S) == wait_s

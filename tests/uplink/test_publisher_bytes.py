@@ -152,7 +152,7 @@ class Uplink:
     def offer(self, stream: Stream, *sizes: int) -> list[str]:
         """New records, right after their commit; their names."""
         rows = self.rows.add(stream, *sizes)
-        self.delivery.offer(rows, self.clock.mono_ns)
+        self.delivery.send_queue.offer(rows, self.clock.mono_ns)
         return [str(row.row) for row in rows]
 
     def store(self, stream: Stream, *sizes: int) -> list[str]:

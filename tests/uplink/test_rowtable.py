@@ -168,7 +168,7 @@ class RowLife(RuleBasedStateMachine):
             self.outbox.kept[self.last_row] = made[-1]
             self.streams[self.last_row] = stream
         if live:
-            self.delivery.offer(made, self.clock_ns)
+            self.queue.offer(made, self.clock_ns)
             self.looked_at_queue()
         else:
             self.queue.rewind(made[0].row - 1)
@@ -337,7 +337,8 @@ class RowLife(RuleBasedStateMachine):
         named = range(first, first + length + 1)
         here = [row for row in self.awaited if row in named and self.streams[row] is stream]
         before = set(self.outbox.confirmed)
-        self.delivery.receipts([Receipt(7, stream, ((named[0], named[-1]),))], self.clock_ns)
+        receipt = Receipt(7, stream, ((named[0], named[-1]),))
+        self.outbox.confirm(self.table.receipt(receipt, self.clock_ns))
         if not self.receipts:
             assert self.outbox.confirmed == before
             return

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from edge.core import Stream
+from edge.core import Record, RecordKey, Stream
+from edge.outbox import StoredRecord
 from edge.uplink.broker import make_broker
 from edge.uplink.mqtt import BrokerRefusedError, CertificateRejectedError, MqttConnection
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
@@ -28,14 +29,14 @@ TAKEN_OVER = b"\xe0\x01\x8e"  # DISCONNECT, reason code 142
 class TellingSender:
     """A sender without records of its own, in virtual time, and all that it tells."""
 
-    def __init__(self, broker: RawBroker) -> None:
+    def __init__(self, broker: RawBroker | None) -> None:
         self.clock = VirtualClock()
         self.alarms: list[tuple[str, str]] = []
         self.known: list[bool] = []
         self.states = iter(range(99))
+        url = (broker and broker.url) or "mqtt://broker.example"
         self.sender = Sender(
-            [make_broker(broker.url or "mqtt://broker.example", GW)], TOPICS, GW, StoredRows([]),
-            self.clock, boot=1, epoch=1,
+            [make_broker(url, GW)], TOPICS, GW, StoredRows([]), self.clock, boot=1, epoch=1,
             options=SenderOptions(encoding="json", receipt_s=60),
             hooks=SenderHooks(
                 status=lambda: {"asked": next(self.states)},
@@ -168,3 +169,15 @@ async def test_why_a_connection_fails_is_told_to_whom_it_concerns(
     assert [kind for kind, _ in run.alarms] == kinds, "once"
     assert run.known == known * tried
     assert run.sender.connection.failure == str(error)
+
+
+def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
+    run = TellingSender(None)
+    probing, now_ns = run.sender._delivery.probing, run.clock.now().mono_ns
+    for _ in range(2):
+        probing.sent(9, now_ns)
+        probing.answered(9, False, now_ns)
+    for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
+        alarm = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))
+        run.sender.offer([alarm])
+        assert probing.wait_s(now_ns) == wait_s

@@ -34,7 +34,11 @@ class LoopPart:
         self.loops = LoopJudge(lanes, approaches, guard)
         self.guard = guard
         self._fault_reporter = FaultReporter()
-        self.doubts: Collection[DoubtedLoop] = ()  # what was up at any time in the last window
+        # of the last window: what was up at any time in it, what stands in the record of each
+        # lane, and the events
+        self.doubts: Collection[DoubtedLoop] = ()
+        self.notes: Mapping[str, LoopNotes] = {}
+        self.events: list[Draft] = []
         self._notes: dict[str, LoopNotes] = {}
         self._texts: dict[tuple[str, str], str] = {}  # of what is up, since the start
         self._gone: list[tuple[str, str, str]] = []  # of loops that are not watched any more
@@ -54,11 +58,8 @@ class LoopPart:
         ticks: Sequence[LoopTick],
         events: Sequence[Draft],
         wall_s: float | None = None,
-    ) -> tuple[Mapping[str, LoopNotes], list[Draft]]:
-        """(what stands in the record of each lane, events). `events` are those of the window.
-
-        `doubts` are new.
-        """
+    ) -> None:
+        """A window ends; `events` are those of others in it."""
         up = set(self.loops.faults())
         verdicts = self.loops.step(end_ns, ticks, wall_s) if ticks else []
         up |= {DoubtedLoop(v.lane, v.part, v.fault) for v in verdicts if v.fault}
@@ -74,10 +75,10 @@ class LoopPart:
         for tick in ticks:
             if tick.since_ns is None and tick.seen_ns >= tick.to_ns - tick.from_ns:
                 self._fault_reporter.mark_free(tick.lane, tick.part)
-        loop_events = self._fault_reporter.report(end_ns, verdicts, events, self.loops.beside)
-        loop_events += [unwatched_loop_event(end_ns, *gone) for gone in self._gone]
+        self.events = self._fault_reporter.report(end_ns, verdicts, events, self.loops.beside)
+        self.events += [unwatched_loop_event(end_ns, *gone) for gone in self._gone]
         self._gone = []
-        return {lane: dict(note) for lane, note in self._notes.items() if note}, loop_events
+        self.notes = {lane: dict(note) for lane, note in self._notes.items() if note}
 
     def faults(self) -> dict[str, str]:
         """What is wrong now, in a sentence or two for each loop, for people."""
@@ -88,10 +89,10 @@ class LoopPart:
             for v in self.loops.faulty()
         }
 
-    def without_suppressed(self, drafts: Sequence[Draft]) -> list[Draft]:
-        """The window's drafts after `step`, but for events of what this judge reported."""
-        dropped = {id(draft) for draft in self._fault_reporter.dropped}
-        return [draft for draft in drafts if id(draft) not in dropped]
+    @property
+    def suppressed(self) -> Sequence[Draft]:
+        """Of the last window's events of others: those of what this judge has reported itself."""
+        return self._fault_reporter.dropped
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched for so long."""

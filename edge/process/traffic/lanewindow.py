@@ -46,7 +46,7 @@ class TrailWindow(NamedTuple):
 
 
 class ClosedWindow(NamedTuple):
-    """The window that was closed last, to be recounted when a judge doubts a loop."""
+    """The window that was closed last, until it is known which loops of it are to be believed."""
 
     start_ns: int
     end_ns: int
@@ -115,8 +115,8 @@ class LaneWindow:
         marks: Sequence[str],
         ends: tuple[int, Sequence[int]] | None = None,
         green: Spans | None = None,
-    ) -> tuple[Draft, list[Draft]]:
-        """The window's record and its events; the next window begins. `ticks` are new.
+    ) -> list[Draft]:
+        """The window's events; the next window begins. `ticks` are new; then ask for its `record`.
 
         `ends` is where the open slot began, and where slots end with this window (see `cut`).
         `green` are the stretches of the window in which the lane's signal was green, None where
@@ -139,19 +139,29 @@ class LaneWindow:
             loop.next(end_ns)
             activity.next(end_ns)
         self._open()
-        return self._record(closed, closed.states), events
+        return events
 
-    def without_doubted(self, doubts: Collection[DoubtedLoop]) -> Draft | None:
-        """The record of the window that was closed last, if these loops are not to be believed."""
-        closed = self._closed
-        if closed is None:
-            return None
-        name = self.setup.name
+    def record(self, doubts: Collection[DoubtedLoop]) -> Draft:
+        """Of the window that was closed last, when these loops of it are not to be believed."""
+        closed, name = self._closed, self.setup.name
+        assert closed is not None, "close it first"
         states = [
             worst_state([own, *(each.fault for each in doubts if each[:2] == (name, part))])
             for part, own in zip(PARTS, closed.states, strict=False)
         ]
-        return self._record(closed, states)
+        selection = _selection(closed, states)
+        window = closed.lead
+        if selection.counting_loop == "trail" and closed.trail is not None:
+            window = self._recounted(closed, closed.trail)
+        if (
+            selection.counting_loop
+            and window.single is None
+            and self._single
+            and not selection.pair
+        ):
+            window.single = self._single.alone(window.over)
+        body = lane_body(self.setup, selection, window, closed.pairs, closed.lost, closed.marks)
+        return Draft(Stream.TRAFFIC, name, closed.start_ns, closed.end_ns, body)
 
     def _close(
         self, start_ns: int, end_ns: int, late: list[int], marks: tuple[str, ...]
@@ -185,22 +195,6 @@ class LaneWindow:
             for loop, activity, line in zip(self._loops, self._rates, lines, strict=True)
         )
         return ClosedWindow(start_ns, end_ns, states, lead, trail, pairs, lost, marks)
-
-    def _record(self, closed: ClosedWindow, states: Sequence[str]) -> Draft:
-        """The record, when its loops are in these states."""
-        selection = _selection(closed, states)
-        window = closed.lead
-        if selection.counting_loop == "trail" and closed.trail is not None:
-            window = self._recounted(closed, closed.trail)
-        if (
-            selection.counting_loop
-            and window.single is None
-            and self._single
-            and not selection.pair
-        ):
-            window.single = self._single.alone(window.over)
-        body = lane_body(self.setup, selection, window, closed.pairs, closed.lost, closed.marks)
-        return Draft(Stream.TRAFFIC, self.setup.name, closed.start_ns, closed.end_ns, body)
 
     def _recounted(self, closed: ClosedWindow, trail: TrailWindow) -> LoopWindow:
         span = (closed.start_ns, closed.end_ns)
@@ -263,7 +257,7 @@ class LaneWindow:
         return zip(self._loops, self._rates, self._queues, self._slots, strict=True)
 
     def _open(self) -> None:
-        """A window begins; what the one before has counted may still be recounted."""
+        """A window begins; what the one before has counted is still to be told."""
         self._window, self._pairs = LoopWindow(), PairWindow()
         self._headways.window = self._window
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import drivers
 from drivers.chips.contact import PlainContact
-from edge.core import ConfigError, Edge, LineSpec
+from edge.core import ConfigError, ContactLine, Edge, LineSpec
 
 
 def test_a_slow_contact_is_debounced_by_the_kernel() -> None:
@@ -26,7 +26,8 @@ def test_a_slow_contact_is_debounced_by_the_kernel() -> None:
 def test_nothing_but_polarity_changes(
     high: bool, mono_ns: int, seqno: int, lost: int, active: Any
 ) -> None:
-    contact = PlainContact("1", active=active).contact("hut", Edge("1", high, mono_ns, seqno, lost))
+    meant = ContactLine("hut", PlainContact("1", active=active).active == "high")
+    contact = meant.contact(Edge("1", high, mono_ns, seqno, lost))
     assert (contact.source, contact.mono_ns, contact.lost) == ("hut", mono_ns, lost)
     assert contact.initial is (seqno == 0)
     assert contact.on is (high if active == "high" else not high)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.chips.loop import Loop
-from edge.core import Edge, LineSpec
+from edge.core import ContactLine, Edge, LineSpec
 
 
 def test_a_loop_line_is_never_debounced_by_the_kernel() -> None:
@@ -24,6 +24,7 @@ def test_a_loop_line_is_never_debounced_by_the_kernel() -> None:
 def test_nothing_but_polarity_changes(
     high: bool, mono_ns: int, seqno: int, lost: int, active: Any
 ) -> None:
-    contact = Loop("1", active=active).contact("a.lead", Edge("1", high, mono_ns, seqno, lost))
+    meant = ContactLine("a.lead", Loop("1", active=active).active == "high")
+    contact = meant.contact(Edge("1", high, mono_ns, seqno, lost))
     assert (contact.mono_ns, contact.lost, contact.initial) == (mono_ns, lost, seqno == 0)
     assert contact.on is (high if active == "high" else not high)

@@ -6,7 +6,7 @@ import pytest
 
 from drivers.chips.s0 import S0
 from drivers.sim.gpio_lines import RequestedLine, RequestSettings, SimLine
-from edge.core import ConfigError, Edge, LineSpec
+from edge.core import ConfigError, ContactLine, Edge, LineSpec
 
 MS = 1_000_000
 
@@ -38,7 +38,8 @@ def test_the_shortest_pulses_with_bounce_are_counted_once_each() -> None:
     line.drive(False, 7_000 * MS)
     line.drive(True, 7_002 * MS)
     held.settle(8_000 * MS)
-    contacts = [s0.contact("heat", Edge("GPIO5", e.rising, *e[:2])) for e in held.take(1024)]
+    meant = ContactLine("heat", s0.active == "high")
+    contacts = [meant.contact(Edge("GPIO5", e.rising, *e[:2])) for e in held.take(1024)]
     pulses = [c.mono_ns for c in contacts if c.on and not c.initial]
     assert pulses == [(i * 60 + 15) * MS for i in range(100)]  # late, all by the same
     assert len(contacts) == 200
