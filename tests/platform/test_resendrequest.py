@@ -88,7 +88,8 @@ async def test_what_is_missing_is_asked_for(mosquitto: Make, tmp_path: Path) -> 
     assert code == 1, "what is not here yet is a finding until it has come"
     assert asked[0][0] == E2, "a command names the epoch that runs"
     (wanted,) = asked[0][1]
-    assert (wanted.epoch, wanted.stream, wanted.ranges) == (E1, "air", ((3, 4), (6, 6)))
+    assert (wanted.epoch, wanted.stream) == (E1, "air")
+    assert sorted(wanted.ranges) == [(3, 4), (6, 6)], "in whatever order: it begins anywhere"
     (answer,) = [line for line in lines if "asked" in line]
     assert (answer["numbers"], answer["resent"], answer["gone"]) == (3, 2, 1)
     assert answer["error"] == ""
