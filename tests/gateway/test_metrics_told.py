@@ -100,13 +100,12 @@ def stands_still(value: ast.expr, seen: tuple[str, ...] = ()) -> str:
     """The attribute that it is read from and that nobody adds to; "" if there is none."""
     if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "known":
         value = value.args[0]
-    if not isinstance(value, ast.Attribute) or value.attr in code().growing or value.attr in seen:
+    if not isinstance(value, ast.Attribute) or value.attr in code().growing:
         return ""  # calculated here, or it grows
-    sources = [each for found in code().given.values() for each in found if each[0] == value.attr]
-    if not sources:
-        return ast.unparse(value)
-    found = (stands_still(source, (*seen, value.attr)) for _, source in sources)
-    return next(filter(None, found), "")
+    made = (code().given[name] for name in MADE if name != "Health" and value.attr not in seen)
+    sources = [source for found in made for name, source in found if name == value.attr]
+    still = [stands_still(source, (*seen, value.attr)) for source in sources]
+    return "" if "" in still else ast.unparse(value)
 
 
 def test_what_a_counter_is_read_from_grows() -> None:

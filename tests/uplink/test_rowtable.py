@@ -49,6 +49,7 @@ from tests.uplink.test_sendqueue_order import StoredRows
 
 S: Final = 1_000_000_000
 RECEIPT_S: Final = 10
+ANSWERS: Final = [131, 0, 16, NOT_AUTHORIZED, QUOTA_EXCEEDED, None]  # None: the connection ends
 
 
 def key(row: int, stream: Stream = Stream.AIR) -> RecordKey:
@@ -242,25 +243,24 @@ class RowLife(RuleBasedStateMachine):
     @precondition(lambda self: self.taken)
     @rule(
         places=st.lists(st.integers(0, 7), min_size=1, max_size=8),
-        answer=st.sampled_from([131, 0, 131, 16, NOT_AUTHORIZED, QUOTA_EXCEEDED, None]),
+        answer=st.sampled_from(ANSWERS),
     )
     def answers(self, places: list[int], answer: int | None) -> None:
-        """The broker answers to some; None: the connection ends before."""
+        """The broker answers to some."""
         for place in places:
             self.answer(place, answer)
 
-    @precondition(lambda self: self.taken)
-    @rule(answers=st.permutations([0, 131, None]))
-    def store_before_the_broker_answers(self, answers: list[int | None]) -> None:
-        """The platform is faster, whatever the broker says then."""
+    @rule(answers=st.permutations(ANSWERS), receipted=st.booleans())
+    def answer_one_after_the_other(self, answers: list[int | None], receipted: bool) -> None:
+        """Everything that a broker may say; the platform may be faster."""
         for answer in answers:
             if not self.taken:
                 self.commit([Stream.EVENT], live=True)
                 self.fill(8, "sent")
-            if self.taken:
+            if self.taken and receipted:
                 row = self.taken[-1].row
                 self.receipt(row, 0, self.streams[row])
-                self.answer(-1, answer)
+            self.answer(-1, answer)
 
     @precondition(lambda self: self.taken)
     @rule(times=st.integers(1, 6))
