@@ -27,6 +27,7 @@ COUNT = 700
 WRITE = """
 import os, sys
 from pathlib import Path
+from edge.core import Stamp
 from edge.outbox import Outbox
 from tests.kit.clock import NTP
 from tests.outbox.test_outbox import LIMIT, S, drafts
