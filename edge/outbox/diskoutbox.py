@@ -23,7 +23,7 @@ from edge.outbox.rowformat import (
 
 DEAD_LETTER_LIMIT: Final = 100
 DROP_LAST_LIMIT: Final = 50  # rows that are taken at one time although they are to be spared
-FETCH_BYTES: Final = 1 << 20  # bytes of bodies read at one time
+FETCH_BYTES: Final = 1 << 20  # bytes of bodies, as they are stored, read at one time
 # no epoch: how many rows a stream has lies beside its counter, whose page each commit writes
 # anyway; a table of its own would be another page
 COUNTER_ROW: Final = -1
@@ -171,7 +171,7 @@ class DiskOutbox(Database):
     # -- reading: everything is fetched at once, no cursor stays open ------------------------------
 
     def after(self, row: int, limit: int, urgent: bool = False) -> list[OutboxRow]:
-        """Rows in order of age, at least one, and then as many as FETCH_BYTES bytes allow."""
+        """Rows in order of age, until they have more than FETCH_BYTES bytes."""
         only = f" AND level = {URGENT_LEVEL}" if urgent else ""
         cursor = self._db.execute(
             f"SELECT * FROM record WHERE id > ?{only} ORDER BY id LIMIT ?", (row, limit)

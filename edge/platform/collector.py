@@ -10,7 +10,7 @@ stored is bounded in messages and bytes, and kept over reconnections.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -27,10 +27,11 @@ from edge.platform.subscription import (
     RETRY_NS,
     ArrivedMessage,
     BrokerSource,
+    Inbox,
     UnreachableError,
     make_client,
+    next_message,
     subscribe_all,
-    to_arrived,
 )
 from edge.wire import (
     MAX_PAYLOAD,
@@ -58,34 +59,6 @@ REFUSED_PAYLOAD_KEPT: Final = (
     64 << 10
 )  # bytes that are kept of the payload of a message that is refused
 MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
-
-
-class Inbox(asyncio.Queue[aiomqtt.Message]):
-    """What comes when it is full is counted and thrown away: without a receipt it comes again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.thrown_away = 0
-        self._bytes = 0
-
-    def put_nowait(self, item: aiomqtt.Message) -> None:
-        size = size_of(item)
-        if self.qsize() >= INBOX_MESSAGES or self._bytes + size > INBOX_BYTES:
-            self.thrown_away += 1
-            return
-        self._bytes += size
-        super().put_nowait(item)
-
-    def _get(self) -> aiomqtt.Message:  # what asyncio.Queue itself calls, and lets be overridden
-        item: aiomqtt.Message = super()._get()
-        self._bytes -= size_of(item)
-        return item
-
-
-def size_of(item: aiomqtt.Message) -> int:
-    """Bytes of its payload; the library has other types for what we never publish."""
-    payload: Any = item.payload
-    return len(payload) if isinstance(payload, bytes) else 0
 
 
 @dataclass(slots=True)
@@ -124,7 +97,8 @@ class Collector:
         self._store, self._clock, self._report = store, clock, report
         self._prefix, self._sites = prefix, sites
         self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
-        self._inbox = Inbox()
+        # what comes when it is full is thrown away: without a receipt it comes again
+        self._inbox = Inbox(INBOX_MESSAGES, INBOX_BYTES)
         self._unconfirmed: list[CommittedRecord] = []  # stored, and no receipt sent
 
     async def run(
@@ -141,12 +115,10 @@ class Collector:
         Raises UnreachableError when the first connection fails, RecordStoreError when nothing can
         be stored: what was not receipted is safe at the gateways.
         """
-        reached = False
-        # every connection fills the same inbox: what was acknowledged is not thrown away
-        inbox = cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize=0: self._inbox)
+        reached, queue = False, self._inbox.queue_type
         while True:
             try:
-                async with make_client(source, SESSION_S, inbox, MAX_PACKET_BYTES) as client:
+                async with make_client(source, SESSION_S, queue, MAX_PACKET_BYTES) as client:
                     client.pending_calls_threshold = GROUP_RECORDS
                     await subscribe_all(client, filters)
                     reached = True
@@ -177,10 +149,10 @@ class Collector:
 
     async def _first(
         self, client: aiomqtt.Client, stop: asyncio.Event, idle_s: float | None
-    ) -> aiomqtt.Message | None:
+    ) -> ArrivedMessage | None:
         if stop.is_set():
             return None  # one that waits must not be taken and cancelled: it is acknowledged
-        waiting = asyncio.ensure_future(anext(client.messages))
+        waiting = asyncio.ensure_future(next_message(client))
         stopping = asyncio.ensure_future(stop.wait())
         try:
             await asyncio.wait(
@@ -198,21 +170,21 @@ class Collector:
             await self._clock.sleep_until(min(end, now + STEP_NS))
             now = self._clock.now().mono_ns
 
-    def _taken(self, *group: aiomqtt.Message) -> list[aiomqtt.Message]:
+    def _taken(self, *group: ArrivedMessage) -> list[ArrivedMessage]:
         found, room = list(group), GROUP_BYTES
         while len(found) < GROUP_RECORDS and room > 0 and not self._inbox.empty():
             found.append(self._inbox.get_nowait())
-            room -= size_of(found[-1])
+            room -= found[-1].size
         return found
 
-    async def _group(self, client: aiomqtt.Client, group: Iterable[aiomqtt.Message]) -> None:
+    async def _group(self, client: aiomqtt.Client, group: Iterable[ArrivedMessage]) -> None:
         entries: list[ReceivedRecord] = []
         refused: list[RefusedMessage] = []
         if self._sites is not None and (why := self._sites.look(self._clock.now().mono_ns)):
             self._report(why)
         received = iso_time(self._clock.now().wall_ns)
         for message in group:
-            self._sort(to_arrived(message), received, entries, refused)
+            self._sort(message, received, entries, refused)
         counts = self.counts
         counts.thrown_away = self._inbox.thrown_away
         if not entries and not refused:

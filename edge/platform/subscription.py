@@ -7,7 +7,7 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -16,6 +16,7 @@ from paho.mqtt.properties import Properties
 from edge.core import TOPIC_PREFIX, AsyncClock, ConfigError, Stream, endpoint
 
 QUEUE_MESSAGES: Final = 100_000  # messages; more are counted and thrown away
+QUEUE_BYTES: Final = 64 << 20
 RETRY_NS: Final = 200_000_000
 FAILURE_CODE: Final = 0x80  # SUBACK codes from here on are refusals
 SESSION_S: Final = 3600  # the broker keeps what comes while we are away
@@ -52,6 +53,44 @@ class ArrivedMessage:
     payload: bytes
     content_type: str | None
     retained: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes, nearly."""
+        return len(self.topic) + len(self.payload) + len(self.content_type or "")
+
+
+class Inbox(asyncio.Queue[ArrivedMessage]):
+    """What waits, up to so many messages and bytes; more is counted and thrown away.
+
+    It keeps what its bytes count. The library's own message has all properties, whatever a client
+    has put there, and takes 6 kB without any.
+    """
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        super().__init__()
+        self._most, self._most_bytes = most, most_bytes
+        self._bytes = 0
+        self.thrown_away = 0
+
+    def put_nowait(self, item: ArrivedMessage | aiomqtt.Message) -> None:
+        came = item if isinstance(item, ArrivedMessage) else to_arrived(item)
+        if self.qsize() >= self._most or self._bytes + came.size > self._most_bytes:
+            self.thrown_away += 1
+            return
+        self._bytes += came.size
+        super().put_nowait(came)
+
+    def _get(self) -> ArrivedMessage:  # what asyncio.Queue itself calls, and lets be overridden
+        came: ArrivedMessage = super()._get()
+        self._bytes -= came.size
+        return came
+
+    @property
+    def queue_type(self) -> type[asyncio.Queue[aiomqtt.Message]]:
+        """For `make_client`. Each connection may fill the same one: what was acknowledged is not
+        thrown away."""
+        return cast("type[asyncio.Queue[aiomqtt.Message]]", lambda maxsize=0: self)
 
 
 def parse_source(
@@ -96,28 +135,20 @@ async def listen(
     `on_ready` is called after each subscription, `on_loss` after each connection that was lost,
     `on_overrun` when messages had to be thrown away.
     """
-    lost = 0
+    inbox = Inbox(QUEUE_MESSAGES, QUEUE_BYTES)
     reached = False
-
-    class Bounded(asyncio.Queue[aiomqtt.Message]):
-        def put_nowait(self, item: aiomqtt.Message) -> None:
-            nonlocal lost
-            if self.qsize() >= QUEUE_MESSAGES:
-                lost += 1
-                return
-            super().put_nowait(item)
-
     while True:
         try:
-            async with make_client(source, SESSION_S, Bounded) as client:
+            async with make_client(source, SESSION_S, inbox.queue_type) as client:
                 await subscribe_all(client, filters)
                 reached = True
                 on_ready()
-                async for message in client.messages:
-                    if lost:
-                        on_overrun(lost)
-                        lost = 0
-                    yield to_arrived(message)
+                while True:
+                    came = await next_message(client)
+                    if inbox.thrown_away:
+                        on_overrun(inbox.thrown_away)
+                        inbox.thrown_away = 0
+                    yield came
         except (aiomqtt.MqttError, OSError) as error:
             if not reached:
                 raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
@@ -152,6 +183,11 @@ def make_client(
         properties=properties,
         queue_type=queue_type,
     )
+
+
+async def next_message(client: aiomqtt.Client) -> ArrivedMessage:
+    """Of a client with an inbox. Raises MqttError when the connection has ended."""
+    return cast("ArrivedMessage", await anext(client.messages))
 
 
 async def subscribe_all(client: aiomqtt.Client, filters: Sequence[str]) -> None:

@@ -82,8 +82,8 @@ class Publisher:
         first = item = only or self._chosen(backlog=room > kept and free > kept_bytes)
         while item is not None:
             record = item.record
-            if not timestamper.is_prepared(record):
-                await timestamper.prepare([record])
+            if not timestamper.is_prepared(record):  # with those that follow: one commit for all
+                await timestamper.prepare([record, *delivery.send_queue.records])
             dated, moments = timestamper.date(
                 record, backfilled=item.backfilled, redelivered=item.redelivered
             )

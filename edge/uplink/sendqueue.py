@@ -88,6 +88,11 @@ class BacklogReader:
         return bool(self._page)
 
     @property
+    def records(self) -> list[Record]:
+        """Those of the page that are still in it."""
+        return [row.record for row in self._page]
+
+    @property
     def wanted(self) -> bool:
         """Another page is to be fetched."""
         return self.behind and not self._page
@@ -181,6 +186,12 @@ class SendQueue:
     def fresh(self) -> bool:
         """Live rows are waiting."""
         return bool(self._live or self._alarms)
+
+    @property
+    def records(self) -> list[Record]:
+        """All that are in memory, whatever may go of them."""
+        live = [row.record for _, row in (*self._alarms, *self._live)]
+        return [*live, *self._urgent.records, *self._rest.records]
 
     def hold_live(self) -> None:
         """What can wait does, from now on: also what was live."""

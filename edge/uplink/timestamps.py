@@ -50,6 +50,10 @@ class UsedMoments:
         """By which a former process may have dated a record of this boot."""
         return self._former.get(boot, ())
 
+    def keeps(self, moment: Moment) -> bool:
+        """Whether it dates as one of those that are kept."""
+        return moment in self._boots.get(moment.boot, ()) or not self.news((moment,))
+
     def news(self, moments: Iterable[Moment]) -> list[Moment]:
         """Those of them that date otherwise than all that are kept, each once."""
         news: list[Moment] = []
@@ -116,7 +120,7 @@ class Timestamper:
         """Whether `date` may date it by what the clocks show now: that is kept."""
         if self._stale or self._used is None or record.boot not in self._boots:
             return False
-        return not self._used.news(self._moments((record,)))
+        return self._used.keeps(manifest_moment(record.boot, *self._mark(record)))
 
     async def prepare(self, records: Sequence[Record]) -> None:
         """Before these go out: learn their boots, and keep by which moments they will be dated.

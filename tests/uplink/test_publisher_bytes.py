@@ -278,6 +278,39 @@ async def test_a_backlog_of_large_ones_leaves_retained_messages_their_turn() -> 
     assert [name for name in uplink.out if name.isdigit()] == stored
 
 
+async def test_where_nothing_retained_waits_or_has_found_room_the_backlog_goes_on() -> None:
+    uplink = Uplink(meta=100)
+    uplink.link._inflight._window._most_bytes = START_BYTES
+    uplink.store(Stream.HEALTH, *[START_BYTES * 3 // 5] * 9)
+    for _ in range(5):
+        await uplink.turn()
+        assert (len(uplink.flying), uplink.written_ahead) == (1, 1)
+        uplink.answer()
+    await uplink.finish()
+    stored = uplink.store(Stream.HEALTH, *[SMALL] * 9)
+    uplink.presence.put_meta()
+    assert await uplink.turn() == [*stored[:6], "meta"]
+    uplink.answer(9)
+    assert await uplink.turn() == stored[6:]
+
+
+async def test_of_many_boots_the_moments_are_kept_at_once() -> None:
+    """A box that starts a hundred times in a night: each commit writes to the card."""
+    uplink = Uplink()
+    kept: list[object] = []
+
+    async def keep(states: object) -> None:
+        kept.append(states)
+
+    uplink.rows.keep = keep  # type: ignore[method-assign]
+    uplink.store(Stream.HEALTH, *[SMALL] * 20)
+    uplink.rows.rows = [
+        replace(row, record=replace(row.record, boot=row.row)) for row in uplink.rows.rows
+    ]
+    await uplink.finish()
+    assert len(kept) == 1
+
+
 async def test_a_description_larger_than_the_window_goes_though_records_keep_coming() -> None:
     uplink = Uplink(meta=10 * START_BYTES)
     uplink.offer(Stream.BAY, SMALL)

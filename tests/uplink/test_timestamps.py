@@ -128,6 +128,22 @@ async def test_what_dates_a_record_is_kept_before_it_goes_and_once() -> None:
     assert by in UsedMoments(store.kept[-1][MOMENTS_OWNER]).former(9)
 
 
+async def test_a_record_is_prepared_when_what_dates_it_now_is_kept() -> None:
+    dating = Timestamper(MarkedRows(), 9, 2)
+    dating.see(Stamp(S, WALL + S, NTP))
+    assert not dating.is_prepared(record(9))
+    await dating.prepare([record(9)])
+    assert (dating.is_prepared(record(9)), dating.is_prepared(record(1))) == (True, False)
+    await dating.load_boots({1})
+    assert not dating.is_prepared(record(1)), "its marks are known, but not that it goes by them"
+    await dating.prepare([record(1)])
+    assert dating.is_prepared(record(1))
+    dating._stale = True  # this boot has become certain: it bounds those before it
+    assert not dating.is_prepared(record(1))
+    await dating.prepare([record(1)])
+    assert dating.is_prepared(record(1))
+
+
 async def test_while_a_moment_is_kept_the_clock_may_be_set_again() -> None:
     class Set(MarkedRows):
         async def keep(self, states: Any) -> None:
