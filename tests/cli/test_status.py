@@ -1,6 +1,7 @@
 """`kerbstone status`: the verdict first, what to do next, and nothing wider than a telephone."""
 
 import json
+import re
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
@@ -24,10 +25,12 @@ from edge.report.status.textform import (
     render_sections,
     span_text,
 )
+from edge.wire.contract.health import Health
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
 
 DAY = 86_400.0
+REPORT = Path(__file__).parents[2] / "edge/report"
 COUNTS = asdict(OutboxCounts(rows=1204, size=3 << 20, limit=64 << 20, streams={"air": 1204},
                        oldest=(2, 5), forecast_s=12.4 * DAY,
                        forecast_downsampled_s=160 * DAY))  # fmt: skip
@@ -66,7 +69,7 @@ FINE: dict[str, Any] = {
         "start": {"cause": "power", "text": "The power was cut (rsts 0x1000)."},
         "alarms": {},
         "health": {
-            "sent": 40_000, "sent_redelivered": 3, "cpu_temperature": 51.2, "undervoltage": False,
+            "sent": 40_000, "sent_redelivered": 3, "cpu_temperature": 51.2,
             "throttled": [], "throttled_seen": [], "memory_available_bytes": 210 << 20,
             "memory_total_bytes": 420 << 20, "disk_free_bytes": 20 << 30,
             "disk_total_bytes": 30 << 30, "flash_written_mb_day": 48.2, "flash_own_mb_day": 31.0,
@@ -96,6 +99,29 @@ def sheet(status: Mapping[str, Any]) -> list[str]:
 def flat(status: Mapping[str, Any]) -> str:
     """The sheet without its line ends."""
     return " ".join(" ".join(sheet(status)).split())
+
+
+def test_pages_ask_a_health_record_only_for_what_it_can_have() -> None:
+    """A field that is renamed, or that never was, would be missing without a word."""
+    declared = set(Health.__struct_encode_fields__)
+    asked = {
+        f"{path.name}:{number} {name}"
+        for path in sorted(REPORT.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for name in re.findall(r'\bhealth(?:\.get\(|\[)"(\w+)"', line)
+        if name not in declared
+    }
+    assert (asked, set(FINE["box"]["health"]) - declared) == (set(), set())
+    assert len(re.findall(r'health\.get\("', (REPORT / "status/box.py").read_text())) > 9
+
+
+def test_a_supply_that_is_too_low_is_not_called_good() -> None:
+    text = flat(changed(box__health__throttled=["undervoltage"]))
+    assert "THE SUPPLY VOLTAGE IS TOO LOW NOW" in text
+    assert "supply good" not in text
+    text = flat(changed(box__health__throttled=["throttled"]))
+    assert "limited now: throttled" in text
+    assert "TOO LOW" not in text
 
 
 def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:

@@ -46,19 +46,18 @@ def board_lines(status: Mapping[str, Any]) -> Section:
 
 def _supply(health: Mapping[str, Any]) -> Iterator[str]:
     now, seen = health.get("throttled"), health.get("throttled_seen")
-    if health.get("undervoltage"):
-        yield "THE SUPPLY VOLTAGE IS TOO LOW NOW"
     if now is None:
-        if health.get("undervoltage") is None:
-            yield NO_SENSORS_TEXT
+        yield NO_SENSORS_TEXT
         return
+    if "undervoltage" in now:
+        yield "THE SUPPLY VOLTAGE IS TOO LOW NOW"
     other = [word for word in now if word != "undervoltage"]
     if other:
         yield f"limited now: {', '.join(other).replace('_', ' ')}"
     past = [THROTTLE_TEXTS.get(word, word) for word in seen or () if word not in now]
     if past:
         yield f"at some time since the start: {', '.join(past)}"
-    if not other and not past and not health.get("undervoltage"):
+    if not now and not past:
         yield "supply good, not slowed down, now and since the start"
 
 
