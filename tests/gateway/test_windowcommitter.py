@@ -12,7 +12,7 @@ from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
 from edge.gateway import rawdrafts, windowcommitter
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS
+from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS, RecoveryAttempts
 from edge.gateway.windowschedule import GRACE_NS
 from edge.uplink.manifests import Manifests
 from edge.wire import raw_sweeps
@@ -142,6 +142,14 @@ def test_at_the_very_end_what_was_sealed_since_is_written(tmp_path: Path, change
         done(life.committer.sealed())
     assert writer.commit.await_count == int(changed)
     life.stage.close()
+
+
+def test_attempts_that_cannot_be_counted_are_no_reason_to_lose_a_stage(tmp_path: Path) -> None:
+    (tmp_path / ATTEMPTS_FILE).mkdir()
+    attempts = RecoveryAttempts(tmp_path)
+    assert [attempts.begin() for _ in range(MAX_ATTEMPTS + 1)] == [True] * (MAX_ATTEMPTS + 1)
+    attempts.ended()
+    assert (tmp_path / ATTEMPTS_FILE).is_dir()
 
 
 def test_what_the_clocks_show_is_committed_when_it_is_asked_for(tmp_path: Path) -> None:

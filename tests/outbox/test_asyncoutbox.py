@@ -1,6 +1,8 @@
 """The outbox for the loop: commits that meet go together, confirmations ride along."""
 
 import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,17 @@ async def test_commits_that_meet_share_a_transaction(
     assert sorted(stored.record.key.seq for stored in rows) == list(range(1, 51))
     assert [stored.row for stored in await made.pending(0, 100)] == [s.row for s in rows]
     await made.close()
+
+
+async def test_what_was_confirmed_last_has_left_the_database_when_it_is_closed(
+    tmp_path: Path,
+) -> None:
+    made = await start(tmp_path)
+    rows = await made.commit(drafts(3), {}, MARK)
+    made.confirm([stored.row for stored in rows[:2]])
+    await made.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox" / "outbox.db")) as db:
+        assert db.execute("SELECT seq FROM record WHERE epoch >= 0").fetchall() == [(3,)]
 
 
 async def test_a_card_that_does_not_take_the_word_of_it_is_known_to(tmp_path: Path) -> None:

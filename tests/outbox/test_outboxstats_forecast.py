@@ -187,6 +187,7 @@ def test_in_memory_nobody_knows(tmp_path: Path) -> None:
         outbox.commit(drafts(3), clock=Stamp(second * S + 1, 0, NONE))
     counts = outbox.counts()
     assert (counts.forecast_s, counts.commits, counts.wal, counts.ballast) == (None, 10, 0, 0)
+    assert (counts.size, counts.dead_letters) == (0, 0)
     outbox.close()
 
 

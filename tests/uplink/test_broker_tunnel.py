@@ -84,6 +84,14 @@ def test_a_proxy_that_does_not_let_through_is_an_error_with_its_words(
         )
 
 
+def test_an_answer_without_an_end_is_read_so_far_and_no_further() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * (MAX_RESPONSE_BYTES // 6 + 1))
+        with pytest.raises(ConnectionError, match="cannot be read"):  # and not: too slow
+            open_tunnel(ours, "broker", 8883, time.monotonic() + 5)
+
+
 def test_a_proxy_that_drips_is_cut_off() -> None:
     ours, theirs = socket.socketpair()
     ended = threading.Event()

@@ -2,6 +2,9 @@
 
 import contextlib
 import socket
+import ssl
+
+import pytest
 
 from edge.uplink.broker import Broker
 from edge.uplink.pahoclient import PahoClient
@@ -20,3 +23,22 @@ def test_what_went_out_and_what_came_in_is_a_sign_of_life() -> None:
         assert client._sock_recv(9) == b"3"
         assert client.heard
         client._sock = None
+
+
+class AlertedSocket(socket.socket):
+    """The other side has ended TLS, and says why."""
+
+    def recv(self, size: int, flags: int = 0) -> bytes:
+        error = ssl.SSLError(1, "tlsv1 alert")
+        error.reason = "TLSV1_ALERT_UNKNOWN_CA"
+        raise error
+
+
+def test_why_tls_was_ended_from_the_other_side_is_kept_and_goes_on_as_an_error() -> None:
+    client = PahoClient(Broker("broker", 1883, "gw"), None)
+    with AlertedSocket() as alerted:
+        client._sock = alerted
+        with pytest.raises(ssl.SSLError):
+            client._sock_recv(9)
+        client._sock = None
+    assert (client.alert, client.heard) == ("TLSV1_ALERT_UNKNOWN_CA", False)

@@ -260,6 +260,8 @@ async def test_a_backlog_whose_rate_is_used_up_says_when_it_may_go_on() -> None:
     assert len(await drained_now(made)) == 20
     wait_s = made.wait_s() or 0.0
     assert wait_s == pytest.approx(0.05)
+    made.refill(S + S // 1000 * 3)
+    assert made.wait_s() == pytest.approx(0.047), "so much of it has passed"
     made.refill(S + int(wait_s * S) + 1)
     assert (made.wait_s(), len(await drained_now(made))) == (None, 5)
     made.hold_live()
