@@ -157,6 +157,24 @@ def test_a_state_that_was_kept_in_memory_is_given_back(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_who_asked_in_vain_while_the_disk_was_there_is_believed_later(tmp_path: Path) -> None:
+    """Nothing better lies on it: what is counted in memory is the truth."""
+    outbox = opened(tmp_path)
+    outbox.begin()
+    assert outbox.state("engine") is None
+    FaultyDisk.fail(IOERR)
+    outbox.commit(drafts(1), {"engine": (1, b"counted")}, clock=at(1))
+    FaultyDisk.heal()
+    outbox.commit([], clock=at(200))
+    outbox.commit([], clock=at(300))
+    assert (outbox.counts().in_memory, outbox._storage.owners.restart) == (None, None)
+    outbox.close()
+    again = opened(tmp_path)
+    again.begin()
+    assert again.state("engine") == (1, b"counted")
+    again.close()
+
+
 def test_what_half_a_return_brought_to_the_disk_leaves_it_once_it_is_confirmed(
     tmp_path: Path,
 ) -> None:
