@@ -1,5 +1,7 @@
 """What was kept in memory finds its way to the disk, or to the next start."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -158,7 +160,14 @@ def test_a_state_that_was_kept_in_memory_is_given_back(tmp_path: Path) -> None:
 
 
 def test_who_asked_in_vain_while_the_disk_was_there_is_believed_later(tmp_path: Path) -> None:
-    """Nothing better lies on it: what is counted in memory is the truth."""
+    """What lay on it was damaged, and is no better than what is counted in memory."""
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit([], {"engine": (1, b"before")}, clock=at(1))
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox" / "outbox.db")) as db:
+        db.execute("UPDATE state SET data = x'00'")
+        db.commit()
     outbox = opened(tmp_path)
     outbox.begin()
     assert outbox.state("engine") is None
