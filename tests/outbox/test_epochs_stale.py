@@ -4,7 +4,7 @@ from pathlib import Path
 
 from edge.core import Draft, Stream
 from edge.outbox import ClockMark, Outbox
-from edge.outbox.epochs import BLIND_STARTS, plan_epoch
+from edge.outbox.epochs import BLIND_STARTS, START_COUNT_WRAP, later_count, plan_epoch
 from edge.outbox.storefiles import EPOCH_FILE, EpochFile, write_epoch_file
 from tests.kit.clock import NONE
 
@@ -68,3 +68,10 @@ def test_without_a_database_the_epoch_file_alone_counts_on(tmp_path: Path) -> No
     assert (start.number, start.boot) == (8, 3)
     (tmp_path / EPOCH_FILE).unlink()
     assert plan_epoch(None, tmp_path, "b").number in BLIND_STARTS
+
+
+def test_of_two_starts_the_one_behind_the_wrap_is_the_later_one() -> None:
+    last = START_COUNT_WRAP - 1
+    for one, two, later in ((last, 0, 0), (last - 3, 5, 5), (last - 1, last, last), (3, 7, 7)):
+        assert later_count(one, two) == later_count(two, one) == later
+    assert later_count(9, BLIND_STARTS[-1]) == BLIND_STARTS[-1], "no wrap lies so far apart"
