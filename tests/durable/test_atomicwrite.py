@@ -287,3 +287,14 @@ def test_a_link_leads_to_the_old_or_to_the_new_place(folder: Path, mode: Mode) -
         assert str(link.readlink()) in ("bundle-1", "bundle-2")
         replace_link(link, "bundle-2")
         assert names(folder) == ["current"]
+
+
+def test_a_link_that_was_changed_leads_to_the_new_place_after_a_power_cut(folder: Path) -> None:
+    folder.mkdir()
+    link = folder / "current"
+    link.symlink_to("bundle-1")
+    card = SyncedCard((folder,))
+    with failing(card, 0, "cut"):
+        replace_link(link, "bundle-2")
+    card.cut(folder)
+    assert (str(link.readlink()), names(folder)) == ("bundle-2", ["current"])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,27 @@ async def test_a_second_daemon_is_turned_away(tmp_path: Path) -> None:
     with pytest.raises(OutboxBusyError):
         await start(tmp_path)
     await made.close()
+
+
+async def test_a_start_that_is_cancelled_does_not_hold_the_loop_until_the_card_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, answered, waited = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> None:
+        reached.set()
+        if not answered.wait(5):
+            waited.set()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Outbox, "open", slow)
+    starting = asyncio.create_task(start(tmp_path))
+    assert await asyncio.to_thread(reached.wait, 30)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    answered.set()
+    assert not waited.is_set()
 
 
 async def test_dead_rows_are_declared(tmp_path: Path) -> None:

@@ -187,6 +187,17 @@ def test_without_room_for_the_rows_their_numbers_are_kept_as_lost(
     assert recover_commit_log(tmp_path, MemoryOutbox(1 << 20)) is None
 
 
+def test_what_is_committed_after_a_log_was_removed_is_in_a_new_one(tmp_path: Path) -> None:
+    log = CommitLog(tmp_path)
+    write(log, FIRST)
+    former = left(tmp_path).token
+    log.remove()
+    write(log, SECOND)
+    found = left(tmp_path)
+    assert found.token != former, "the disk has that one already, and not this one"
+    assert list(found.memory.rows.values()) == rows(4)
+
+
 def test_memory_counts_its_rows_by_their_streams_and_gives_them_in_order() -> None:
     memory = MemoryOutbox(1 << 20)
     event = Draft(Stream.EVENT, "door", 0, 1, {})

@@ -4,7 +4,15 @@ from pathlib import Path
 
 from edge.core import Draft, Stamp, Stream
 from edge.outbox import Outbox
-from edge.outbox.epochs import BLIND_STARTS, EPOCH_FILE, EpochFile, plan_epoch, write_epoch_file
+from edge.outbox.epochs import (
+    BLIND_STARTS,
+    EPOCH_FILE,
+    START_COUNT_WRAP,
+    EpochFile,
+    later_count,
+    plan_epoch,
+    write_epoch_file,
+)
 from tests.kit.clock import NONE
 
 S = 1_000_000_000
@@ -67,3 +75,10 @@ def test_without_a_database_the_epoch_file_alone_counts_on(tmp_path: Path) -> No
     assert (start.number, start.boot) == (8, 3)
     (tmp_path / EPOCH_FILE).unlink()
     assert plan_epoch(None, tmp_path, "b").number in BLIND_STARTS
+
+
+def test_of_two_starts_the_one_behind_the_wrap_is_the_later_one() -> None:
+    last = START_COUNT_WRAP - 1
+    for one, two, later in ((last, 0, 0), (last - 3, 5, 5), (last - 1, last, last), (3, 7, 7)):
+        assert later_count(one, two) == later_count(two, one) == later
+    assert later_count(9, BLIND_STARTS[-1]) == BLIND_STARTS[-1], "no wrap lies so far apart"

@@ -22,7 +22,7 @@ from edge.outbox.eviction import (
     row_bytes,
 )
 from edge.outbox.rowformat import STREAM_LEVELS
-from tests.kit.outbox import opened
+from tests.kit.outbox import MARK, drafts, opened
 
 LIMIT = 10_000  # its hundredth is made free beyond what is needed
 
@@ -152,6 +152,16 @@ def test_a_margin_is_made_free_too(missing: int) -> None:
     assert disk.make(missing, 0)
     assert disk.free - missing >= evict_margin(LIMIT) == 100
     assert disk.free - missing < evict_margin(LIMIT) + 100
+
+
+def test_one_transaction_drops_so_many_rows_and_not_one_more(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit(drafts(7), clock=MARK)
+    disk = outbox._storage.disk
+    assert disk is not None
+    assert [row.seq for row in disk.oldest(["air"], 3, 1 << 30)] == [1, 2, 3]
+    outbox.close()
 
 
 def test_the_database_leaves_room_for_declaring_losses_out(tmp_path: Path) -> None:

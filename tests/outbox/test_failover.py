@@ -132,5 +132,8 @@ def test_memory_remembers_only_rows_that_may_be_on_disk(monkeypatch: pytest.Monk
     for number in (10, 20, 97):
         memory.remove(number)
     assert (memory.removed.ranges(), memory.forgotten_count) == ([(10, 10), (20, 20), (97, 100)], 0)
+    for number in (9, 21):  # what lies beside a range takes no more room
+        memory.remove(number)
+    assert (memory.removed.ranges(), memory.forgotten_count) == ([(9, 10), (20, 21), (97, 100)], 0)
     memory.remove(30)
     assert (memory.removed.count(), memory.forgotten_count) == (3, 1)

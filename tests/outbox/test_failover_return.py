@@ -1,5 +1,7 @@
 """What was kept in memory finds its way to the disk, or to the next start."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,31 @@ def test_a_state_that_was_kept_in_memory_is_given_back(tmp_path: Path) -> None:
     assert outbox.counts().in_memory is None
     assert (outbox.state("engine"), outbox.state("lanes")) == ((2, b"new"), (1, b"same"))
     outbox.close()
+
+
+def test_who_asked_in_vain_while_the_disk_was_there_is_believed_later(tmp_path: Path) -> None:
+    """What lay on it was damaged, and is no better than what is counted in memory."""
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit([], {"engine": (1, b"before")}, clock=at(1))
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "outbox" / "outbox.db")) as db:
+        db.execute("UPDATE state SET data = x'00'")
+        db.commit()
+    outbox = opened(tmp_path)
+    outbox.begin()
+    assert outbox.state("engine") is None
+    FaultyDisk.fail(IOERR)
+    outbox.commit(drafts(1), {"engine": (1, b"counted")}, clock=at(1))
+    FaultyDisk.heal()
+    outbox.commit([], clock=at(200))
+    outbox.commit([], clock=at(300))
+    assert (outbox.counts().in_memory, outbox._storage.owners.restart) == (None, None)
+    outbox.close()
+    again = opened(tmp_path)
+    again.begin()
+    assert again.state("engine") == (1, b"counted")
+    again.close()
 
 
 def test_what_half_a_return_brought_to_the_disk_leaves_it_once_it_is_confirmed(

@@ -96,6 +96,15 @@ def test_what_is_not_whole_or_not_ours_says_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_a_mark_is_its_owners_alone(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        HighWaterFiles(tmp_path, None).write_at_end(HighWaterMark(EPOCH, 3))
+    finally:
+        os.umask(old)
+    assert (tmp_path / HIGHWATER_NAME).stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize(
     ("count", "former", "ahead"),
     [

@@ -1,12 +1,15 @@
 """A store of another version: kept whole, whatever the limits, and found again by its own."""
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edge.outbox import Outbox, inspect_outbox
+from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.foreignoutbox import foreign_name, list_foreign
+from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.quarantine import quarantine
 from edge.report.status.issues import find_issues
 from tests.kit.outbox import LIMIT, MARK, drafts, everything, opened
@@ -32,6 +35,31 @@ def used(folder: Path, count: int = 50) -> list[int]:
 def reported(outbox: Outbox) -> str:
     made = outbox.commit([], clock=MARK)
     return " ".join(str(each.record.body.get("text")) for each in made)
+
+
+def test_one_that_is_known_at_the_second_look_only_is_another_ones_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that could not be read for a moment is looked at again before it is called ill."""
+    program(monkeypatch, 2)
+    used(tmp_path)
+    program(monkeypatch, 1)
+    connect, looks = OutboxFolder.connect, 0
+
+    def ill_at_first(folder: OutboxFolder, **how: bool) -> DiskOutbox:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            error = sqlite3.DatabaseError("database disk image is malformed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            raise error
+        return connect(folder, **how)
+
+    monkeypatch.setattr(OutboxFolder, "connect", ill_at_first)
+    outbox = opened(tmp_path)
+    assert (outbox.opened.damage, outbox.opened.quarantined) == (None, None)
+    assert outbox.counts().foreign_files == [str(tmp_path / "outbox" / foreign_name("v2"))]
+    outbox.close()
 
 
 def test_each_version_finds_its_own_again_and_nothing_is_called_lost(

@@ -55,6 +55,19 @@ def test_rows_are_found_by_epoch_stream_and_number(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_a_search_does_not_look_at_the_rows_of_earlier_epochs(tmp_path: Path) -> None:
+    outbox = opened(tmp_path)
+    outbox.begin()
+    outbox.commit(drafts(1200), clock=MARK)
+    outbox.close()
+    outbox = opened(tmp_path)
+    epoch = outbox.begin().epoch
+    outbox.commit(drafts(9), clock=MARK)
+    search = RowSearch(epoch, "air", 2, 4)
+    assert [s.record.key.seq for s in outbox.search(search)] == [2, 3, 4], "with the first step"
+    outbox.close()
+
+
 def test_a_merged_row_is_found_by_each_number_that_it_covers(tmp_path: Path) -> None:
     outbox = downsampling(tmp_path)
     live(outbox, range(40))

@@ -343,6 +343,23 @@ def test_what_lay_in_a_sector_before_ends_no_transaction(left: Path, tmp_path: P
     outbox.close()
 
 
+def test_a_torn_frame_with_a_size_that_no_database_had_ends_no_transaction(
+    left: Path, tmp_path: Path
+) -> None:
+    """Too large or too small: of what a cut has torn, a word of its head may be anything."""
+    for size in (1, 1 << 31):
+        log = again(left, tmp_path / str(size))
+        data, ends = bytearray(log.read_bytes()), commits(log)
+        first = next(at for at in places(log) if at > ends[-2] and at % 512 <= 512 - 16)
+        assert first < ends[-1]
+        data[first + 4 : first + 8] = size.to_bytes(4)
+        log.write_bytes(data)
+        outbox, rows = start(tmp_path / str(size), "another")
+        assert (outbox.opened.damage, outbox.opened.log) == (None, "torn")
+        assert rows == 3 * COMMITS - 3
+        outbox.close()
+
+
 def test_a_frame_of_no_page_ends_the_log_whatever_its_sums_say(tmp_path: Path) -> None:
     """SQLite, walDecodeFrame: page numbers begin with 1."""
     head = struct.pack(">6I", 0x377F0682, 3_007_000, 1024, 0, 5, 6)
