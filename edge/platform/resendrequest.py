@@ -2,13 +2,13 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Final
+from typing import Final
 
 import aiomqtt
-from msgspec import to_builtins
+from msgspec import ValidationError, convert, to_builtins
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -22,7 +22,7 @@ from edge.platform.subscription import (
     to_arrived,
 )
 from edge.wire import DecodedMessage, WireError, decode, encode_command
-from edge.wire.contract.down import Ranges
+from edge.wire.contract.down import Answer, Ranges
 
 RANGES_PER_COMMAND: Final = 1000  # of one command: at most 40 KB, and 64 KiB are allowed
 COMMANDS_PER_RUN: Final = 10  # of one run: a gateway takes ten at once, then one a second
@@ -113,25 +113,23 @@ async def _request_in_turn(
             data = (await _first_message(client, wait_s, prefix, "answer", name)).data
         except TimeoutError:
             return ResendResult(resent, gone, left + _count(commands[place:]), no_answer)
-        match data:
-            case {"ok": True, "resent": int(more), "gone": int(lost)}:
-                resent, gone = resent + more, gone + lost
-                left += _not_searched(data)
-            case _:
-                why = str(data.get("error", "an invalid answer"))
-                error = f"the gateway refused the command: {why:.300}"
-                return ResendResult(resent, gone, left + _count(commands[place:]), error)
+        try:
+            known = {name: data[name] for name in Answer.__struct_fields__ if name in data}
+            answer = convert(known, Answer)  # a later gateway may say more
+        except ValidationError as error:
+            why = f"the gateway's answer breaks the contract: {error}"
+            return ResendResult(resent, gone, left + _count(commands[place:]), f"{why:.300}")
+        if not answer.ok:
+            why = f"the gateway refused the command: {answer.error or 'it does not say why'}"
+            return ResendResult(resent, gone, left + _count(commands[place:]), f"{why:.300}")
+        resent += answer.resent or 0
+        gone += answer.gone or 0
+        left += answer.left or 0  # absent: it has searched to the end
     return ResendResult(resent, gone, left + _count(commands[COMMANDS_PER_RUN:]))
 
 
 def _count(commands: Sequence[Sequence[Ranges]]) -> int:
     return sum(count_in_ranges(each.ranges) for ranges in commands for each in ranges)
-
-
-def _not_searched(answer: Mapping[str, Any]) -> int:
-    """A gateway walks through its outbox so far in one command; absent: to the end."""
-    left = answer.get("left", 0)
-    return left if type(left) is int and left > 0 else 0
 
 
 async def _first_message(

@@ -99,7 +99,10 @@ async def test_what_is_missing_is_asked_for(mosquitto: Make, tmp_path: Path) -> 
     ("answer", "status", "says"),
     [
         ({"ok": False, "error": "not today"}, None, "not today"),
-        ({"ok": True, "resent": "many"}, None, "refused the command"),
+        ({"ok": True, "resent": "many"}, None, "breaks the contract"),
+        ({"ok": True, "resent": True, "gone": 0}, None, "breaks the contract"),
+        ({"ok": True, "resent": 1, "gone": -5}, None, "breaks the contract"),
+        ({"ok": True, "resent": 1, "gone": 0, "left": 2.5}, None, "breaks the contract"),
         (None, None, "no answer"),
         ({"ok": True}, {"state": "offline"}, "offline"),
     ],
@@ -141,7 +144,7 @@ async def test_each_command_has_its_answer_and_what_was_not_looked_for_is_counte
     said = {"v": 1, "gw": GW, "state": "online", "epoch": E2}
     answers: list[dict[str, Any]] = [
         {"ok": True, "resent": 2, "gone": 1},
-        {"ok": True, "resent": 1, "gone": 4},
+        {"ok": True, "resent": 1, "gone": 4, "what a later gateway says": 1},
     ]
     refusing = [answers[0], {"ok": False, "error": "not today"}]
     for reported, wanted in (
