@@ -76,8 +76,8 @@ class Ingest:
                 contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)
         if self.starting is not None:
-            self._urgent.hurry(self.starting.take(contacts))
-        self._urgent.hurry(self._pipeline.engine.contacts(contacts))
+            self._urgent.put(self.starting.take(contacts))
+        self._urgent.put(self._pipeline.engine.contacts(contacts))
         self._mark_heard()
 
     def sweeps(self, batch: Sequence[Sweep]) -> None:
@@ -86,7 +86,7 @@ class Ingest:
             self.raw.add(batch)
             if self._raw_at_once:
                 self._urgent.wake.set()
-        self._urgent.hurry(self._pipeline.engine.sweeps(batch))
+        self._urgent.put(self._pipeline.engine.sweeps(batch))
         self._mark_heard()
 
     def fault(self, device: str, reason: Reason | None, text: str) -> None:
@@ -205,7 +205,7 @@ class Ingest:
         if fault.reported is not None:
             # what it sent before was read from it: nothing that was sent is in doubt
             body.state, body.reason, body.since_s = "on", cast("Reason", fault.reason), 0.0
-        self._urgent.hurry([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
+        self._urgent.put([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
         """A device has reported something of itself."""

@@ -21,7 +21,7 @@ class UrgentEvents:
         self.waiting: list[Draft] = []
         self.wake = asyncio.Event()  # something cannot wait for the next tick
 
-    def hurry(self, drafts: Sequence[Draft]) -> None:
+    def put(self, drafts: Sequence[Draft]) -> None:
         """These do not wait for the window's end, nor for the next tick."""
         if drafts:
             self.waiting += drafts
@@ -31,14 +31,14 @@ class UrgentEvents:
         """Events of the box itself, with a line in the log each."""
         for draft in events:
             LOG.warning("%s", body_map(draft.body)["text"])
-        self.hurry(events)
+        self.put(events)
 
     def alarm(self, kind: AlarmKind, text: str) -> None:
         """Something about the box itself that a person should hear."""
         LOG.warning("%s", text)
         now_ns = self._clock.now().mono_ns
         body = ALARMS[kind](text=text)
-        self.hurry([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
+        self.put([Draft(Stream.EVENT, "gateway", now_ns, now_ns, body)])
 
     def alarm_once(self, kind: AlarmKind, text: str) -> None:
         """An alarm the first time; the hours after are silent, and counted in the status."""

@@ -51,11 +51,11 @@ class Publisher:
     async def probe(self, link: MqttConnection) -> None:
         """One alarm, to a broker that has refused whatever came: maybe it takes something again."""
         delivery, now_ns = self._delivery, self._clock.now().mono_ns
-        item = delivery.send_queue.alarm() if link.room else None
+        item = delivery.send_queue.next_urgent() if link.room else None
         for _ in range(PAGES_PER_FILL if link.room else 0):
             if item is not None or not await delivery.send_queue.next_page(urgent_only=True):
                 break
-            item = delivery.send_queue.alarm()
+            item = delivery.send_queue.next_urgent()
         delivery.probing.sent(None if item is None else item.row, now_ns)
         if item is not None:
             await self._publish(link, item)
@@ -63,7 +63,7 @@ class Publisher:
     def _chosen(self, *, backlog: bool) -> SendItem | None:
         """What goes next."""
         send_queue, delivery = self._delivery.send_queue, self._delivery
-        item = send_queue.alarm() or send_queue.live()
+        item = send_queue.next_urgent() or send_queue.next_live()
         if item is None and backlog and not (delivery.stalled or self._presence.passed_over):
             item = send_queue.next_backlog()
         return item

@@ -168,11 +168,11 @@ class SendQueue:
         self._urgent.rewind(row)
         self._rest.rewind(row)
 
-    def alarm(self) -> SendItem | None:
+    def next_urgent(self) -> SendItem | None:
         """The next event or register, a live one first; those of the backlog keep to its rate."""
         return self._of(self._alarms) or self._rated(self._urgent)
 
-    def live(self) -> SendItem | None:
+    def next_live(self) -> SendItem | None:
         """The next live row, or None."""
         return self._of(self._live)
 

@@ -77,7 +77,7 @@ class RowLife(RowModel):
     def choose(self, room: int) -> list[SendItem]:
         chosen: list[SendItem] = []
         while len(chosen) < room:
-            item = self.queue.alarm() or self.queue.live()
+            item = self.queue.next_urgent() or self.queue.next_live()
             if item is None and not self.delivery.stalled:
                 item = self.queue.next_backlog()
             if item is None and not now(self.queue.next_page(urgent_only=self.delivery.stalled)):

@@ -120,7 +120,7 @@ async def test_the_backlog_leaves_out_what_is_live_or_in_flight() -> None:
     made = feed([1, 2, 3, 4, 5], flying={2})
     made.offer([row(4), row(5)], S)
     assert await drained(made) == [1, 3]
-    assert [item.row for item in iter(made.live, None)] == [4, 5]
+    assert [item.row for item in iter(made.next_live, None)] == [4, 5]
     made.rewind(0)
     assert await drained(made) == [], "all of them are chosen"
     put_back(made)
@@ -224,7 +224,7 @@ async def test_old_live_rows_go_through_the_backlog() -> None:
     made.offer([row(1)], S)
     made.offer([row(2)], S + LIVE_AGE_NS)
     made.restart(S + LIVE_AGE_NS + 1)
-    assert [item.row for item in iter(made.live, None)] == [2]
+    assert [item.row for item in iter(made.next_live, None)] == [2]
     put_back(made)
     made.offer([row(2)], S + LIVE_AGE_NS)
     assert await drained(made) == [1]
@@ -237,7 +237,7 @@ async def test_live_rows_are_bounded() -> None:
     put_back(made)
     made.offer([row(number) for number in numbers], S)
     assert await drained(made) == list(range(1, 11))
-    assert len(list(iter(made.live, None))) == LIVE_LIMIT
+    assert len(list(iter(made.next_live, None))) == LIVE_LIMIT
 
 
 def event(number: int) -> StoredRecord:
@@ -246,7 +246,7 @@ def event(number: int) -> StoredRecord:
 
 async def test_what_is_live_is_fresh_until_it_has_gone() -> None:
     made = feed([])
-    for each, take in ((row(1), made.live), (event(2), made.alarm)):
+    for each, take in ((row(1), made.next_live), (event(2), made.next_urgent)):
         assert made.fresh is False
         made.offer([each], S)
         assert made.fresh is True
@@ -282,6 +282,6 @@ async def test_of_too_many_live_rows_the_oldest_wait_and_alarms_last_of_all(
     monkeypatch.setattr(module, "LIVE_LIMIT", 2)
     made = feed([])
     made.offer([event(1), row(2), row(3)], S)
-    assert [item.row for item in iter(made.live, None)] == [3]
+    assert [item.row for item in iter(made.next_live, None)] == [3]
     made.offer([event(4), event(5)], S)
-    assert [item.row for item in iter(made.alarm, None)] == [4, 5]
+    assert [item.row for item in iter(made.next_urgent, None)] == [4, 5]
