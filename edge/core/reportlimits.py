@@ -48,8 +48,8 @@ class HourlyLimit:
         self._times: deque[int] = deque(maxlen=limit)  # of the latest reports
 
     def made(self, now_ns: int) -> int:
-        """Reports of the last hour. A clock that begins anew holds nothing back."""
-        while self._times and not 0 <= now_ns - self._times[0] < HOUR_NS:
+        """Reports of the last hour. A clock that is set back by hours holds nothing back."""
+        while self._times and abs(now_ns - self._times[0]) >= HOUR_NS:
             self._times.popleft()
         return len(self._times)
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Final
 
 import aiomqtt
-from msgspec import ValidationError, convert, to_builtins
+from msgspec import UNSET, ValidationError, convert, to_builtins
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -122,8 +122,10 @@ async def _request_in_turn(
         if not answer.ok:
             why = f"the gateway refused the command: {answer.error or 'it does not say why'}"
             return ResendResult(resent, gone, left + _count(commands[place:]), f"{why:.300}")
-        resent += answer.resent or 0
-        gone += answer.gone or 0
+        if answer.resent is UNSET or answer.gone is UNSET:
+            why = "the gateway's answer breaks the contract: it does not say resent and gone"
+            return ResendResult(resent, gone, left + _count(commands[place:]), why)
+        resent, gone = resent + answer.resent, gone + answer.gone
         left += answer.left or 0  # absent: it has searched to the end
     return ResendResult(resent, gone, left + _count(commands[COMMANDS_PER_RUN:]))
 

@@ -157,15 +157,16 @@ class Engine:
         if ends[1]:
             self._slot = end_ns
             self.ticks = sources.ticks()
+        figures = sources.figures(start, end_ns)
+        self._marks, self._over = [], []
+        self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
+        self._start = end_ns  # this window is over, whatever becomes of the question
         doubts = doubt(self.ticks, events)
         records = [each.record(doubts) for each in sources.lanes.values()]
-        records = self._signed(records, sources.figures(start, end_ns))
+        records = self._signed(records, figures)
         records += [record for record, _ in closed]
         if partial:
             records = [_partial(each) for each in records]
-        self._marks, self._over = [], []
-        self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
-        self._start = end_ns
         self._saved = snapshot_engine(end_ns, self._slot, self._gaps, sources)
         sources.inputs.forget(end_ns)
         return records + events

@@ -107,7 +107,7 @@ class Delivery:
             if self.probing.answered(entry.row, taken, now_ns):
                 self.paused_ns = 0
             if isinstance(answer, int):
-                if self._table.acknowledge(entry):
+                if self._table.acknowledge(entry, now_ns):
                     confirmed.append(entry.row)
                 self._accepted += 1
                 self.oversize.accepted()

@@ -205,7 +205,7 @@ class MqttConnection:
     async def close(self) -> None:
         """Say goodbye, so that the will is not published; what is unacknowledged ends as
         ConnectionLostError."""
-        if self._up and not self._closing:
+        if self.is_open:
             self._closing = True
             self._reason = ConnectionLostError("closed")
             self._receive_handler.stop()
@@ -219,9 +219,14 @@ class MqttConnection:
     # -- publishing --------------------------------------------------------------------------------
 
     @property
+    def is_open(self) -> bool:
+        """Whether anything can be published: it is neither lost nor being closed."""
+        return self._up and not self._closing
+
+    @property
     def room(self) -> int:
         """Messages that may be published now, as long as there is room for their bytes."""
-        if not self._up or self._closing:
+        if not self.is_open:
             return 0
         self._inflight.look(self._loop.time())
         return self._inflight.room
@@ -278,7 +283,7 @@ class MqttConnection:
         The caller has looked at `room`. If its bytes do not fit, it is sent when they do, and
         before anything else; `waits` False: now, it is the last message.
         """
-        if not self._up or self._closing:
+        if not self.is_open:
             return self._reason or ConnectionLostError("not connected")
         properties = publish_properties(content_type) if self._v5 else None
         size = publish_size(topic, payload, content_type)

@@ -14,6 +14,11 @@ from edge.wire.clockmoments import Moment
 from edge.wire.records import Payload, record_map
 
 PAGES_PER_FILL: Final = 20  # of rows that must not go now, in one turn
+COMPANY_BOOTS: Final = (
+    64  # whose moments are kept in one commit: an alarm waits while they are read
+)
+
+ReadyMessage = tuple[SendItem, Envelope, Sequence[Moment], str, Payload]
 
 
 class Publisher:
@@ -72,18 +77,24 @@ class Publisher:
         """Hand over what goes next, as much as there is room for. False: there was nothing.
 
         How long a message is is known when it is written, so the last one may have to wait for its
-        room. Nothing is chosen behind it: no more than the window is ever written ahead.
+        room. Nothing is chosen behind it, and what is written goes before anything is waited for:
+        one message at most is ever written ahead.
         """
         delivery, timestamper = self._delivery, self._timestamper
         room, free = link.room, link.room_bytes
         # so much the backlog leaves
         kept, kept_bytes = link.limit - max(1, link.limit * 3 // 4), link.limit_bytes // 4
-        messages: list[tuple[SendItem, Envelope, Sequence[Moment], str, Payload]] = []
+        batch: list[ReadyMessage] = []
         first = item = only or self._chosen(backlog=room > kept and free > kept_bytes)
         while item is not None:
             record = item.record
-            if not timestamper.is_prepared(record):  # with those that follow: one commit for all
-                await timestamper.prepare([record, *delivery.send_queue.records])
+            if not timestamper.is_prepared(record):
+                self._hand_over(link, batch)
+                boots = COMPANY_BOOTS if item.backfilled else 0
+                await timestamper.prepare([record], delivery.send_queue.records, boots)
+                if not link.is_open:
+                    return True  # it waits for the next connection
+                room, free = link.room, link.room_bytes
             dated, moments = timestamper.date(
                 record, backfilled=item.backfilled, redelivered=item.redelivered
             )
@@ -91,11 +102,13 @@ class Publisher:
                 topic = self._topics.record(record.key.stream, record.source)
                 payload = encode(record, dated, self._gw, self._encoding)
             except WireError as error:
+                self._hand_over(link, batch)
                 await delivery.unsendable(item, str(error), self._clock.now().mono_ns)
+                room, free = link.room + 1, link.room_bytes
             else:
                 size = publish_size(topic, *payload)
                 if link.fits(size):
-                    messages.append((item, dated, moments, topic, payload))
+                    batch.append((item, dated, moments, topic, payload))
                     free -= size
                 else:
                     delivery.too_large(item, self._clock.now().mono_ns)
@@ -103,16 +116,23 @@ class Publisher:
             if only is not None or room <= 0 or free <= 0:
                 break
             item = self._chosen(backlog=room > kept and free > kept_bytes)
-        self._backlog.sent([item.row for item, *_ in messages])
+        self._hand_over(link, batch)
+        return first is not None
+
+    def _hand_over(self, link: MqttConnection, batch: list[ReadyMessage]) -> None:
+        """To the network, all of them; the journal has one line of it."""
+        if not batch:
+            return
+        self._backlog.sent([item.row for item, *_ in batch])
         now_ns = self._clock.now().mono_ns
-        for item, dated, moments, topic, payload in messages:
+        for item, dated, moments, topic, payload in batch:
             record = item.record
-            token = delivery.hand(item, now_ns, moments)
+            token = self._delivery.hand(item, now_ns, moments)
             answer = link.publish(token, topic, *payload)
             if answer is not None:
-                delivery.answered(token, answer)
+                self._delivery.answered(token, answer)
             elif record.key.stream in LAST_STREAMS:
                 self._presence.put_last(
                     record, record_map(record, dated, self._gw), backfilled=item.backfilled
                 )
-        return first is not None
+        batch.clear()

@@ -241,8 +241,9 @@ class RowTable:
 
     # -- answers of the broker ---------------------------------------------------------------------
 
-    def acknowledge(self, entry: RowEntry) -> bool:
-        """The broker has taken it. Whether that confirms it."""
+    def acknowledge(self, entry: RowEntry, now_ns: int) -> bool:
+        """The broker has taken it. Whether that confirms it. The platform has it from now on, so
+        the wait for its receipt begins anew: a large message may leave long after it was handed."""
         self._refusals.pop(entry.row, None)
         if self._patience_ns is None:
             self._move(entry, "confirm")
@@ -250,6 +251,7 @@ class RowTable:
             return True
         if entry.state is not HANDED or entry.row in self._awaited:
             self._move(entry, "acknowledge")
+            entry.until_ns = now_ns + self._waits.get(entry.row, self._patience_ns)
         else:
             self._move(entry, "send_again")
             self._made_room(entry.row)

@@ -304,9 +304,12 @@ class Sender:
                 pass  # what is under way comes to its end, and nothing follows
             elif now_ns >= delivery.paused_ns:
                 delivery.paused_ns = 0
+                held_back = self._presence.passed_over
                 if not await self._publisher.fill(link):
                     self._wake.set()
                 self._presence.publish(link)
+                if held_back and not self._presence.passed_over:
+                    self._wake.set()  # the backlog goes on, though nothing may be in flight
                 waits.append(delivery.send_queue.wait_s() if link.room else None)
             else:
                 if delivery.probing.due(now_ns):

@@ -8,6 +8,7 @@ the first copy then, so the manifest must list the moment that dated it (`UsedMo
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Final
 
 from edge.core import Envelope, Record, Stamp, StoredState, TimeQuality
@@ -122,10 +123,18 @@ class Timestamper:
             return False
         return self._used.keeps(manifest_moment(record.boot, *self._mark(record)))
 
-    async def prepare(self, records: Sequence[Record]) -> None:
+    async def prepare(
+        self, records: Sequence[Record], company: Sequence[Record] = (), more_boots: int = 0
+    ) -> None:
         """Before these go out: learn their boots, and keep by which moments they will be dated.
-        Until the next look at the clock `date` dates them by these and no others."""
-        await self.load_boots({record.boot for record in records})
+        Until the next look at the clock `date` dates them by these and no others.
+
+        Of `company`, which will follow, those in the same commit whose boots are known, or are
+        among so many that are not: each costs two looks into the outbox."""
+        boots = {record.boot for record in records}
+        follow = dict.fromkeys(record.boot for record in company)
+        await self.load_boots(boots | set(islice(follow, more_boots)))
+        records = [*records, *(record for record in company if record.boot in self._boots)]
         if self._used is None:
             self._used = UsedMoments(await self._backlog.state(MOMENTS_OWNER))
         while news := self._used.news(self._moments(records)):

@@ -29,6 +29,14 @@ def test_an_hour_has_room_for_so_many() -> None:
     assert [limit.room(HOUR_NS + 5), limit.room(HOUR_NS + 6)] == [2, 3]
 
 
+def test_reports_that_arrive_out_of_order_count_all_the_same() -> None:
+    limit = HourlyLimit(2)
+    limit.add(1, 5)
+    limit.add(1, 4)
+    assert [limit.room(3), limit.room(HOUR_NS + 4)] == [0, 0]
+    assert limit.room(HOUR_NS + 5) == 2
+
+
 def test_a_clock_that_begins_anew_holds_nothing_back() -> None:
     limit = HourlyLimit(1)
     limit.add(1, 5 * HOUR_NS)

@@ -100,6 +100,9 @@ async def test_what_is_missing_is_asked_for(mosquitto: Make, tmp_path: Path) -> 
     [
         ({"ok": False, "error": "not today"}, None, "not today"),
         ({"ok": True, "resent": "many"}, None, "breaks the contract"),
+        ({"ok": True}, None, "breaks the contract"),
+        ({"ok": True, "resent": 3}, None, "breaks the contract"),
+        ({"ok": True, "gone": 10}, None, "breaks the contract"),
         ({"ok": True, "resent": True, "gone": 0}, None, "breaks the contract"),
         ({"ok": True, "resent": 1, "gone": -5}, None, "breaks the contract"),
         ({"ok": True, "resent": 1, "gone": 0, "left": 2.5}, None, "breaks the contract"),

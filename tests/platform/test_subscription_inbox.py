@@ -23,23 +23,23 @@ def test_what_is_one_too_many_is_counted_and_thrown_away() -> None:
 
 
 def test_bytes_have_room_again_when_they_are_taken() -> None:
-    waiting = Inbox(100, 14)  # each topic takes one
-    for payload in (b"1234", b"123456", b"12", None, b""):
-        waiting.put_nowait(message(payload, "t"))
+    waiting = Inbox(100, 56)  # each topic takes four
+    for count in (16, 24, 8, 0, 0):
+        waiting.put_nowait(message(b"x" * count, "t"))
     assert (waiting.qsize(), waiting.thrown_away) == (4, 1)
-    assert waiting.get_nowait().payload == b"1234"
-    for payload in (b"12345", b"1234", b""):
-        waiting.put_nowait(message(payload, "t"))
+    assert len(waiting.get_nowait().payload) == 16
+    for count in (20, 16, 0):
+        waiting.put_nowait(message(b"x" * count, "t"))
     assert (waiting.qsize(), waiting.thrown_away) == (4, 3)
-    left = [waiting.get_nowait().payload for _ in range(4)]
-    assert left == [b"123456", b"", b"", b"1234"]
-    waiting.put_nowait(message(b"1234567890123", "t"))
+    left = [len(waiting.get_nowait().payload) for _ in range(4)]
+    assert left == [24, 0, 0, 16]
+    waiting.put_nowait(message(b"x" * 52, "t"))
     assert waiting.qsize() == 1, "all of the room is there again"
 
 
 def test_topic_and_content_type_take_room_and_what_nobody_reads_is_not_kept() -> None:
     """A client may put a megabyte of properties on a message without a payload."""
-    waiting = Inbox(1000, 20_000)
+    waiting = Inbox(1000, 80_000)
     tracemalloc.start()
     try:
         for _ in range(100):
@@ -55,3 +55,16 @@ def test_topic_and_content_type_take_room_and_what_nobody_reads_is_not_kept() ->
     assert taken < 200_000
     waiting.put_nowait(message(b"x", "t"))
     assert waiting.thrown_away == 1
+
+
+def test_a_topic_of_wide_characters_takes_the_room_that_it_has_in_memory() -> None:
+    waiting = Inbox(1000, 1 << 20)
+    tracemalloc.start()
+    try:
+        for n in range(20):
+            waiting.put_nowait(message(b"", "\U0001f6a7" + f"{n}" + "a" * 60_000))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 0 < waiting.qsize() < 20
+    assert taken < 1.1 * (1 << 20)

@@ -25,6 +25,7 @@ from edge.process.traffic.loopselection import (
 )
 from tests.kit.asread import as_read
 from tests.kit.engine import (
+    AIR,
     MINUTE,
     MS,
     SINGLE,
@@ -213,6 +214,22 @@ def test_who_doubts_is_asked_once_a_window_with_what_has_come_of_it() -> None:
     for end_ns in (MINUTE, MINUTE, 31 * MINUTE):
         made.close(end_ns, doubt=doubting)
     assert asked == [(2, []), (0, []), (60, ["stuck_on"])]
+
+
+def test_a_window_is_over_though_nobody_can_say_what_is_doubted() -> None:
+    """The next one does not claim its time: what was seen in it is gone."""
+
+    def failing(ticks: Sequence[LoopTick], events: Sequence[Draft]) -> list[DoubtedLoop]:
+        raise RuntimeError("no answer")
+
+    made = engine(SINGLE, AIR)
+    made.contacts(found("east_1.lead") + presences("east_1.lead", (5, 5.5), (10, 10.5)))
+    with pytest.raises(RuntimeError):
+        made.close(MINUTE, doubt=failing)
+    made.contacts(presences("east_1.lead", (65, 65.5)))
+    closed = made.close(2 * MINUTE)
+    assert {(each.from_ns, each.to_ns) for each in closed} == {(MINUTE, 2 * MINUTE)}
+    assert body(closed, "east_1")["volume"] == 1
 
 
 def test_of_several_doubts_the_worst_counts() -> None:

@@ -72,8 +72,8 @@ def test_an_answer_to_a_row_that_nobody_has_is_a_fault_of_ours() -> None:
     table = RowTable(None, UplinkCounters())
     table.choose(1, key(1))
     entry = table.hand(1, 0, redelivered=False, backfilled=False)
-    assert table.acknowledge(entry)
-    for again in (table.acknowledge, table.lose, table.put_off, table.give_up):
+    assert table.acknowledge(entry, 0)
+    for again in (lambda row: table.acknowledge(row, 0), table.lose, table.put_off, table.give_up):
         with pytest.raises(ImpossibleTransitionError):
             again(entry)
     assert table.counts.confirmed == 1

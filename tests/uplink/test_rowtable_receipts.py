@@ -21,7 +21,7 @@ def sent(made: RowTable, row: int, now_ns: int, *, answered: bool = True) -> Non
     made.choose(row, RecordKey(7, Stream.AIR, row))
     entry = made.hand(row, now_ns, redelivered=False, backfilled=True)
     if answered:
-        assert made.acknowledge(entry) is False
+        assert made.acknowledge(entry, now_ns) is False
 
 
 def filled(count: int) -> RowTable:
@@ -105,8 +105,9 @@ def test_what_is_not_answered_yet_is_not_overdue() -> None:
     sent(made, 2, 0)
     assert made.take_overdue(10 * S) == [2]
     (first,) = made.rows(HANDED)
-    made.acknowledge(first)
-    assert made.take_overdue(11 * S) == [1]
+    made.acknowledge(first, 35 * S)
+    assert made.take_overdue(36 * S) == [], "the platform has had it for a second"
+    assert made.take_overdue(45 * S) == [1]
 
 
 def test_a_receipt_that_is_faster_than_the_answer_confirms_once() -> None:
@@ -116,7 +117,7 @@ def test_a_receipt_that_is_faster_than_the_answer_confirms_once() -> None:
     assert made.receipt(Receipt(7, "air", ((1, 1),)), 0) == [1]
     assert (made.state(1), made.in_flight) == (RECEIPTED, 1)
     assert made.receipt(Receipt(7, "air", ((1, 1),)), 0) == []
-    assert made.acknowledge(entry) is False
+    assert made.acknowledge(entry, 0) is False
     assert (made.state(1), made.counts.confirmed, made.counts.receipts_unknown) == (STORED, 1, 1)
 
 
@@ -126,5 +127,5 @@ def test_a_row_that_made_room_before_its_answer_goes_back_with_it() -> None:
         sent(made, row, 0, answered=False)
     assert made.receipt(Receipt(7, "air", ((1, 1),)), 0) == [], "nobody waits for it"
     (entry,) = [each for each in made.rows(HANDED) if each.row == 1]
-    assert made.acknowledge(entry) is False
+    assert made.acknowledge(entry, 0) is False
     assert made.state(1) is STORED

@@ -98,7 +98,7 @@ def handed(table: RowTable, *numbers: int) -> None:
 def confirm(table: RowTable, *numbers: int) -> None:
     for entry in table.rows(HANDED):
         if entry.row in numbers:
-            assert table.acknowledge(entry)
+            assert table.acknowledge(entry, 0)
 
 
 def put_back(made: SendQueue) -> None:
