@@ -32,12 +32,12 @@ class BacklogGate:
         nothing can go."""
         self._level = level
         if level and not self._up:
-            self._send_queue.hold_live()
+            self._send_queue.save()
 
     async def linked(self, now: Stamp, beat: Callable[[], None]) -> None:
         """A connection is up. Before the first row is handed over."""
         self._up = True
-        if not self._send_queue.held:
+        if not self._send_queue.saving:
             await self._open(now)
         elif not self._level or self._at(now) != self._quarter:
             await self._release(now, beat)
@@ -47,22 +47,22 @@ class BacklogGate:
         self._up = False
         self._backlog.link_lost(self._table.highest)
         if self._level:
-            self._send_queue.hold_live()
+            self._send_queue.save()
 
     async def update(self, now: Stamp, beat: Callable[[], None]) -> None:
         """Time has passed: open it, or close it behind the last one."""
         send_queue, due = self._send_queue, self._at(now) != self._quarter
-        if send_queue.held and (due or not self._level):
+        if send_queue.saving and (due or not self._level):
             await self._release(now, beat)
         elif (
             self._level
-            and not send_queue.held
+            and not send_queue.saving
             and send_queue.is_drained
             and not self._table.in_flight
         ):
             if due:  # it has been open all the time
                 self._quarter = self._at(now)
-            send_queue.hold_live()
+            send_queue.save()
             self._backlog.link_lost(self._table.highest)
 
     async def _release(self, now: Stamp, beat: Callable[[], None]) -> None:
@@ -74,7 +74,8 @@ class BacklogGate:
         await self._open(now)
 
     async def _open(self, now: Stamp) -> None:
-        self._send_queue.held, self._quarter = False, self._at(now)
+        self._send_queue.release()
+        self._quarter = self._at(now)
         # from here on rows may have been handed over
         await self._backlog.link_up(self._send_queue.live_from)
 

@@ -74,6 +74,12 @@ class Delivery:
         """Nobody stores what is sent, or takes it: more of the backlog would be in vain."""
         return self._table.is_full or self.oversize.mostly_too_large
 
+    def may_send(self, now_ns: int) -> bool:
+        """Whether more than a probe may go to this broker; a pause that is over ends here."""
+        if now_ns >= self.paused_ns:
+            self.paused_ns = 0
+        return not self.paused_ns
+
     # -- towards the broker ------------------------------------------------------------------------
 
     def hand(self, item: SendItem, now_ns: int, moments: Sequence[Moment]) -> RowEntry:

@@ -302,8 +302,7 @@ class Sender:
             waits: list[float | None] = [self._turn_s, delivery.wait_s(now_ns)]
             if self._reconnect.return_due(now_ns):
                 pass  # what is under way comes to its end, and nothing follows
-            elif now_ns >= delivery.paused_ns:
-                delivery.paused_ns = 0
+            elif delivery.may_send(now_ns):
                 held_back = self._presence.passed_over
                 if not await self._publisher.fill(link):
                     self._wake.set()

@@ -143,14 +143,14 @@ class SendQueue:
         )
         self._tokens = per_s * BACKLOG_BURST_S
         self._filled_ns = 0
-        self.held = False  # what can wait does: it joins the backlog, which stands still
+        self.saving = False  # what can wait does: it joins the backlog, which stands still
 
     def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
         """New rows, right after their commit."""
         self._stale(now_ns)
         for row in rows:
             urgent = row.record.key.stream in URGENT_STREAMS
-            if self.held and not urgent:
+            if self.saving and not urgent:
                 self._rest.rewind(row.row - 1)
             elif self._table.queue(row.row, row.record.key):
                 queue = self._alarms if urgent else self._live
@@ -193,11 +193,15 @@ class SendQueue:
         live = [row.record for _, row in (*self._alarms, *self._live)]
         return [*live, *self._urgent.records, *self._rest.records]
 
-    def hold_live(self) -> None:
+    def save(self) -> None:
         """What can wait does, from now on: also what was live."""
-        self.held = True
+        self.saving = True
         while self._live:
             self._pass_over(self._live)
+
+    def release(self) -> None:
+        """The backlog goes on, and what is live."""
+        self.saving = False
 
     @property
     def is_drained(self) -> bool:
@@ -206,11 +210,11 @@ class SendQueue:
 
     def next_backlog(self) -> SendItem | None:
         """The next row of the backlog, if the rate allows it."""
-        return None if self.held else self._rated(self._rest)
+        return None if self.saving else self._rated(self._rest)
 
     def wait_s(self) -> float | None:
         """How long until the backlog may go on; None when it needs no waiting."""
-        filled = (self._rest.filled and not self.held) or self._urgent.filled
+        filled = (self._rest.filled and not self.saving) or self._urgent.filled
         if not filled or self._tokens >= 1.0:
             return None
         some = max(
@@ -232,7 +236,7 @@ class SendQueue:
 
     async def next_page(self, *, urgent_only: bool = False) -> bool:
         """Fetch what is missing next, alarms before the rest; False when nothing is wanted."""
-        for pages in (self._urgent,) if urgent_only or self.held else (self._urgent, self._rest):
+        for pages in (self._urgent,) if urgent_only or self.saving else (self._urgent, self._rest):
             if pages.wanted:
                 await pages.next_page()
                 return True

@@ -54,7 +54,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
             await until(lambda: sender.connected)
             sender.set_saver_level(level)
             send_queue = sender._delivery.send_queue
-            await until(lambda: send_queue.held or not level)
+            await until(lambda: send_queue.saving or not level)
             before, minutes, made = line.up + line.down, 0, 0
             for commit in Again(hour):
                 clock.mono_ns = commit.at_ns
@@ -69,8 +69,8 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 elif minutes % 15 == 0 and commit.closes:
                     clock.mono_ns += 11 * S
                     sender._wake.set()
-                    await until(lambda: not send_queue.held)
-                    await until(lambda: send_queue.held)
+                    await until(lambda: not send_queue.saving)
+                    await until(lambda: send_queue.saving)
                 if minutes == MINUTES:
                     break
             return (line.up + line.down - before) * DAYS / 1e6

@@ -45,7 +45,7 @@ class Door:
 
     @property
     def held(self) -> bool:
-        return self.delivery.send_queue.held
+        return self.delivery.send_queue.saving
 
     def beat(self) -> None:
         self.beats += 1

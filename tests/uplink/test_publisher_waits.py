@@ -34,15 +34,15 @@ async def test_an_alarm_does_not_wait_while_the_boots_of_a_backlog_are_read() ->
     uplink.publisher._timestamper.see(Stamp(uplink.clock.mono_ns, WALL_0 + 7200 * 10**9, NTP))
     asked.clear()
     (alarm,) = uplink.offer(Stream.EVENT, SMALL)
-    uplink.window = 200
-    sent = uplink.link._client.publish
+    client: Any = uplink.link._client
+    sent = client.publish
 
     def publish(*message: Any) -> Any:
         done = sent(*message)
         assert uplink.out[-1] != alarm or asked == [1], "its own boot and no other"
         return done
 
-    uplink.link._client.publish = publish  # type: ignore[method-assign]
+    client.publish = publish
     assert (await uplink.turn())[0] == alarm
     await uplink.finish()
 

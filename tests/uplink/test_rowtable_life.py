@@ -277,16 +277,16 @@ class RowLife(RowModel):
     def save(self, held: bool) -> None:
         """What can wait is held back, or not any more."""
         if held:
-            self.queue.hold_live()
+            self.queue.save()
             self.looked_at_queue()
         else:
-            self.queue.held = False
+            self.queue.release()
 
     def teardown(self) -> None:
         """No row is lost: with a broker and a platform that work, all of them leave."""
         if not hasattr(self, "table"):
             return
-        self.queue.held = False
+        self.queue.release()
         for _ in range(400):
             if not self.outbox.kept:
                 break

@@ -159,11 +159,11 @@ async def test_what_is_confirmed_while_its_page_is_read_is_not_sent_again(
 async def test_while_what_can_wait_is_held_only_alarms_are_read() -> None:
     """A page that waits in memory for a quarter of an hour would be old when it may go."""
     made = feed([1, 2, 3])
-    made.hold_live()
+    made.save()
     while await made.next_page():
         pass
     assert not made._rest.filled
-    made.held = False
+    made.release()
     assert await drained(made) == [1, 2, 3]
 
 
@@ -264,7 +264,7 @@ async def test_a_backlog_whose_rate_is_used_up_says_when_it_may_go_on() -> None:
     assert made.wait_s() == pytest.approx(0.047), "so much of it has passed"
     made.refill(S + int(wait_s * S) + 1)
     assert (made.wait_s(), len(await drained_now(made))) == (None, 5)
-    made.hold_live()
+    made.save()
     assert (made.wait_s(), made.next_backlog()) == (None, None), "it stands still, not for its rate"
 
 
