@@ -11,7 +11,8 @@ from edge.core import Point, Quantity
 from edge.gateway.calibrationsetup import calibration_record
 from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.wiring import Wiring, lane_setup
+from edge.gateway.streetsetup import lane_setup
+from edge.gateway.wiring import Wiring
 from edge.process.engine import Engine
 from edge.wire.contract.bay import BayMeta
 from edge.wire.contract.meta import (

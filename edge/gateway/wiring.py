@@ -1,5 +1,5 @@
-"""From a site's configuration to buses, devices, and the set-up of engine and judge: what they must
-know of its lanes, bays and signals. Building a bus touches no wire.
+"""From a site's configuration to buses and devices, and from these to engine and judge. Building a
+bus touches no wire.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,9 @@ from drivers.buses.modbus.tcp import ModbusTcp
 from drivers.buses.serial_port import SerialPort
 from edge.acquire.stage import StageHeader
 from edge.config import (
-    Bay,
     Bus,
-    Class,
     GpioBus,
     I2cBus,
-    Lane,
     ModbusRtuBus,
     ModbusTcpBus,
     Problems,
@@ -38,16 +35,18 @@ from edge.core import (
 )
 from edge.gateway import calibrationsetup
 from edge.gateway.pipeline import Pipeline
+from edge.gateway.streetsetup import (
+    approach_sites,
+    bay_setup,
+    lane_setup,
+    lane_sites,
+    signal_setups,
+)
 from edge.infer.judge import Judge, JudgeSetup
-from edge.infer.sites import ApproachSite, LaneSite
-from edge.process.approachsignal import SignalSetup
-from edge.process.baywindow import BaySetup
 from edge.process.engine import Engine
-from edge.process.enginesetup import ContactSetup, DeviceSetup, EngineSetup, LaneSetup, PulseSetup
+from edge.process.enginesetup import ContactSetup, DeviceSetup, EngineSetup, PulseSetup
 from edge.process.growthbounds import full_scale_power_w
 from edge.process.inputmeanings import input_meanings
-from edge.process.phase import PhaseSetup
-from edge.process.traffic.passage import LENGTH_CLASSES, Classes
 
 ENERGY_QUANTITIES: Final = {Quantity.ENERGY, Quantity.POWER, Quantity.APPARENT_POWER}
 ROAD_QUANTITIES: Final = {
@@ -55,7 +54,6 @@ ROAD_QUANTITIES: Final = {
     Quantity.DURATION,
     Quantity.STATE,
 }  # all that a loop card counts
-UNBOUNDED_CM: Final = 100_000  # the last class has no limit, and its number is not looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,80 +205,6 @@ def _stream(points: Sequence[Point]) -> Stream:
     if all(point.quantity in ROAD_QUANTITIES for point in points):
         return Stream.TRAFFIC
     return Stream.AIR
-
-
-def lane_setup(name: str, lane: Lane) -> LaneSetup:
-    """A lane for the engine. Raises ValueError for what cannot work."""
-    return LaneSetup(
-        name=name,
-        approach=lane.approach,
-        spacing_m=lane.spacing_m if lane.trail else None,
-        loop_m=lane.loop_m,
-        mode=lane.mode,
-        kind=lane.kind,
-        max_presence_s=lane.max_presence_s,
-        effective_m=lane.effective_m,
-        limit_kmh=lane.limit_kmh,
-        classes=LENGTH_CLASSES if lane.classes is None else class_limits(lane.classes),
-        tailgate_s=lane.tailgate_s,
-        stopped_s=lane.stopped_s,
-    )
-
-
-def class_limits(classes: Sequence[Class]) -> Classes:
-    """Name and upper limit in cm of each class."""
-    return tuple(
-        (one.name, UNBOUNDED_CM if one.to_m is None else round(one.to_m * 100)) for one in classes
-    )
-
-
-def bay_setup(name: str, bay: Bay) -> BaySetup:
-    """A bay for the engine. Raises ValueError for what cannot work."""
-    return BaySetup(name, bay.kind, bay.max_stay_min, bay.min_stay_s)
-
-
-def signal_setups(site: Site) -> tuple[SignalSetup, ...]:
-    """The signals whose colours contacts show, each with the lanes of its approach."""
-    found = []
-    for approach, contacts in site.signals.items():
-        phases = ((name, site.devices[name].phase) for name in contacts)
-        found.append(
-            SignalSetup(
-                approach,
-                tuple(PhaseSetup(n, approach, one.colour) for n, one in phases if one is not None),
-                tuple((n, site.lanes[n].position) for n in site.approaches.get(approach, ())),
-            )
-        )
-    return tuple(found)
-
-
-def lane_sites(site: Site) -> tuple[LaneSite, ...]:
-    """The lanes whose loops are judged. Of bicycles no model knows anything (see `role`)."""
-    return tuple(
-        LaneSite(
-            name,
-            one.approach,
-            one.position,
-            paired=one.trail is not None,
-            spacing_m=one.spacing_m if one.trail else None,
-            loop_m=one.loop_m,
-            mode=one.mode,
-            limit_kmh=one.limit_kmh,
-            role=one.role or ("bicycle" if one.kind == "bicycle" else "mainline"),
-        )
-        for name, one in site.lanes.items()
-    )
-
-
-def approach_sites(site: Site) -> tuple[ApproachSite, ...]:
-    """All approaches with lanes of vehicles, in the order of the file."""
-    judged = dict.fromkeys(one.approach for one in site.lanes.values() if one.kind == "vehicle")
-    found = []
-    for name in judged:
-        way = site.ways.get(name)
-        downstream = way.downstream if way and way.downstream in judged else None
-        found.append(ApproachSite(name, downstream, way.distance_m if way and downstream else None))
-    return tuple(found)
 
 
 def make_bus(bus: Bus) -> Any:
