@@ -68,6 +68,29 @@ async def test_while_the_card_writes_the_window_may_shrink() -> None:
     assert uplink.out.index(alarm) == uplink.out.index(names[0]) + 1
 
 
+async def test_while_a_dead_letter_is_written_the_window_may_shrink() -> None:
+    uplink = Uplink()
+    uplink.offer(Stream.HEALTH, *[SMALL] * 400)
+    await uplink.finish()
+    uplink.offer(Stream.HEALTH, *[SMALL] * 60)
+    await uplink.turn()
+    rows = uplink.rows.add(Stream.HEALTH, *[SMALL] * 100)
+    bad = replace(rows[2], record=replace(rows[2].record, body={"text": float("nan")}))
+    uplink.delivery.send_queue.offer([*rows[:2], bad, *rows[3:]], uplink.clock.mono_ns)
+    went: list[str] = []
+
+    async def dead_letter(row: int, why: str) -> None:
+        went.extend(uplink.out[-2:])
+        uplink.answer(after_s=8.0)
+        uplink.rows.confirm([row])
+
+    uplink.rows.dead_letter = dead_letter  # type: ignore[method-assign]
+    await uplink.turn()
+    assert went == [str(row.row) for row in rows[:2]], "they do not wait for the card"
+    assert (uplink.written_ahead, uplink.table.counts.dead_letters) == (0, 1)
+    await uplink.finish()
+
+
 async def test_what_is_written_goes_before_the_card_is_waited_for() -> None:
     uplink = Uplink()
     kept: list[int] = []
