@@ -26,10 +26,9 @@ from edge.outbox.eviction import (
     row_bytes,
 )
 from edge.outbox.failover import FailoverStorage
-from edge.outbox.handover import Handover
+from edge.outbox.handover import META_KEY, Handover
 from edge.outbox.losses import Losses
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxstats import OutboxStats
 from edge.outbox.rowformat import OutboxRow
 
@@ -117,12 +116,11 @@ class DiskReturn:
     def _return_to(self, disk: DiskOutbox, sent: RecoveredJournal) -> RecoveredJournal:
         storage, losses, owners = self._storage, self._losses, self._storage.owners
         start, clock = self._numbers.start, storage.clock
-        word = self._handover.text
         before = sent.for_start(start.number << 32, disk.token)
         pending = PendingChanges(
             start, storage.memory, self._numbers.counters, losses.pending, before.confirmed, clock,
             storage.commit_log.token, storage.drops_unread, owners.disk_state_is_better,
-            {META_KEY: word},
+            self._handover.words(),
         )  # fmt: skip
         spared: set[str] = set()
         if not storage.switch_to_disk(
@@ -133,11 +131,10 @@ class DiskReturn:
             self._journal.continue_from(before)
         storage.keep_epoch_file(start)
         storage.commit_log.remove()
-        self._handover.ranges.text_on_disk = word
+        self._handover.written()
         owners.on_disk_again(spared, clock.mono_ns if clock else 0)
         if storage.ask(lambda disk: disk.word("starts", 0), 0) != start.number:
-            # rows behind ours were handed over, nobody knows how many
-            self._handover.downsampler = None
+            self._handover.stop_merging()
         return before
 
     def _catch_up(self, disk: DiskOutbox, pending: PendingChanges) -> set[str]:
