@@ -16,7 +16,7 @@ from edge.outbox.clockmap import write_mark
 from edge.outbox.commitlog import ABSORBED_KEY, RecoveredLog
 from edge.outbox.deliveryjournal import DeliveryJournal, RecoveredJournal
 from edge.outbox.diskoutbox import DiskOutbox
-from edge.outbox.drops import DropRange, PendingDrops
+from edge.outbox.drops import PendingDrops
 from edge.outbox.epochs import EpochStart, Numbering, mark_running
 from edge.outbox.eviction import (
     EVICT_BATCH_ROWS,
@@ -26,10 +26,9 @@ from edge.outbox.eviction import (
     row_bytes,
 )
 from edge.outbox.failover import FailoverStorage
-from edge.outbox.handover import Handover
+from edge.outbox.handover import META_KEY, Handover
 from edge.outbox.losses import Losses
 from edge.outbox.memoryoutbox import MemoryOutbox
-from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxstats import OutboxStats
 from edge.outbox.rowformat import OutboxRow
 
@@ -101,8 +100,7 @@ class DiskReturn:
             sent = self._return_to(disk, sent)
         if storage.disk is None and (disk := storage.replace()) is not None:
             if storage.lost:
-                key = self._numbers.start.epoch, "*", "damage"
-                self._losses.pending[key] = DropRange(1, None, None)
+                self._losses.pending.lose_epoch(self._numbers.start.epoch)
             sent = self._return_to(disk, sent)
         return sent
 
@@ -118,12 +116,11 @@ class DiskReturn:
     def _return_to(self, disk: DiskOutbox, sent: RecoveredJournal) -> RecoveredJournal:
         storage, losses, owners = self._storage, self._losses, self._storage.owners
         start, clock = self._numbers.start, storage.clock
-        word = self._handover.text
         before = sent.for_start(start.number << 32, disk.token)
         pending = PendingChanges(
             start, storage.memory, self._numbers.counters, losses.pending, before.confirmed, clock,
             storage.commit_log.token, storage.drops_unread, owners.disk_state_is_better,
-            {META_KEY: word},
+            self._handover.words(),
         )  # fmt: skip
         spared: set[str] = set()
         if not storage.switch_to_disk(
@@ -134,12 +131,10 @@ class DiskReturn:
             self._journal.continue_from(before)
         storage.keep_epoch_file(start)
         storage.commit_log.remove()
-        self._handover.ranges.text_on_disk = word
+        self._handover.written()
         owners.on_disk_again(spared, clock.mono_ns if clock else 0)
-        storage.drops_unread = False
         if storage.ask(lambda disk: disk.word("starts", 0), 0) != start.number:
-            # rows behind ours were handed over, nobody knows how many
-            self._handover.downsampler = None
+            self._handover.stop_merging()
         return before
 
     def _catch_up(self, disk: DiskOutbox, pending: PendingChanges) -> set[str]:
@@ -164,7 +159,7 @@ def catch_up(
     memory, drops, start = pending.memory, pending.drops, pending.start
     memory.mark_write_begun()
     if pending.unread:
-        merge_drops(drops, disk.drops())
+        drops.merge(disk.drops())
     spared = {o for o in memory.states if pending.spared(o) and disk.state(o) is not None}
 
     gone = memory.removed.ranges()
@@ -292,9 +287,3 @@ def _delete(disk: DiskOutbox, rows: Sequence[OutboxRow], drops: PendingDrops) ->
     with disk.transaction():
         disk.delete(row.id for row in rows)
         disk.set_drops(drops)
-
-
-def merge_drops(drops: PendingDrops, others: PendingDrops) -> None:
-    """Add declarations that may be known already: each allows what either of them does."""
-    for key, two in others.items():
-        drops[key] = two.joined(drops.get(key, two), max)

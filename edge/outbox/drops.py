@@ -79,6 +79,15 @@ class PendingDrops(dict[DropGroup, DropRange]):
             self._more(*declared)
         return len(lost)
 
+    def lose_epoch(self, epoch: int) -> None:
+        """All of it and before it that was not delivered, with the database."""
+        self[epoch, "*", "damage"] = DropRange(1, None, None)
+
+    def merge(self, others: "PendingDrops") -> None:
+        """Add declarations that may be known already: each allows what either of them does."""
+        for key, two in others.items():
+            self[key] = two.joined(self.get(key, two), max)
+
     def _more(self, key: DropGroup, drop: DropRange) -> None:
         old = self.get(key)
         self[key] = drop if old is None else old.joined(drop, add)

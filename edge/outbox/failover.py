@@ -374,6 +374,7 @@ class FailoverStorage:
             return False
         self.disk, self.memory = disk, self.new_memory()
         self.in_memory, self._failures, self._replaced = None, 0, False
+        self.drops_unread = False  # `catch_up` has merged them
         self.notices.add(False, "The outbox is on disk again.")
         return True
 

@@ -3,12 +3,16 @@
 What makes a row unfit to merge is on the disk before it is handed over (decision 16).
 """
 
+from typing import Final
+
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.downsample import Downsampler, MergeBodies
 from edge.outbox.epochs import EpochStart
 from edge.outbox.failover import FailoverStorage
-from edge.outbox.mergeable import META_KEY, MergeableRanges, RowRanges, ranges_after
+from edge.outbox.mergeable import MergeableRanges, RowRanges, ranges_after
 from edge.outbox.rowformat import INFINITE
+
+META_KEY: Final = "unsent"  # in the table `meta`
 
 
 class Handover:
@@ -19,20 +23,34 @@ class Handover:
         self._storage = storage
         self.ranges = MergeableRanges()
         self.downsampler = Downsampler(merge) if merge is not None else None
+        self._on_disk = {META_KEY: ""}  # of `words`
         self._earliest = 0  # no row up to this one merges without need
 
     def begin(self, stored: str, start: EpochStart, journaled: int) -> None:
         """As `MergeableRanges.begin`."""
         former = start.number << 32
+        self._on_disk = {META_KEY: stored}
         self.ranges.begin(stored, former, journaled)
         if start.unclean and not start.same_boot:
             # the disk may have been read-only at the end, and rows gone from it: see `ReadOnlyDisk`
             self._earliest = former
 
-    @property
-    def text(self) -> str:
-        """What is to stand on the disk."""
-        return self.ranges.text if self.downsampler is not None else ""
+    def stored(self) -> str:
+        """What the start before has left on the disk."""
+        return self._storage.ask(lambda disk: str(disk.meta(META_KEY, "")), "")
+
+    def words(self) -> dict[str, str]:
+        """What is to stand on the disk, in the table `meta`."""
+        return {META_KEY: self.ranges.text if self.downsampler is not None else ""}
+
+    def unwritten(self) -> dict[str, str]:
+        """The same, unless it stands there."""
+        words = self.words()
+        return {} if words == self._on_disk else words
+
+    def written(self) -> None:
+        """It stands there now."""
+        self._on_disk = self.words()
 
     def linked(self, live_from: int) -> None:
         """Before the first row of a new connection: see `MergeableRanges.linked`."""
@@ -49,17 +67,21 @@ class Handover:
 
     def _write(self) -> None:
         """Durable on return, if the disk works."""
-        word = self.text
+        words = self.unwritten()
 
         def write(disk: DiskOutbox) -> None:
             with disk.transaction():
-                disk.set_meta({META_KEY: word})
-            self.ranges.text_on_disk = word
+                disk.set_meta(words)
+            self.written()
 
-        if word != self.ranges.text_on_disk:
+        if words:
             self._storage.write(write)
 
     # -- merging ----------------------------------------------------------------------------------
+
+    def stop_merging(self) -> None:
+        """Rows behind ours were handed over, nobody knows how many."""
+        self.downsampler = None
 
     def downsample(self) -> bool:
         """As below, though there is room: each byte on the way costs."""

@@ -5,6 +5,7 @@ remembered until an event declares them.
 import sqlite3
 from collections.abc import Sequence
 
+from edge.outbox.commitlog import RecoveredLog
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.drops import PendingDrops, nameless_notice
 from edge.outbox.failover import FailoverStorage
@@ -20,6 +21,14 @@ class Losses:
         declared = storage.ask(DiskOutbox.drops, None)
         storage.drops_unread = declared is None
         self.pending = PendingDrops() if declared is None else declared
+
+    def adopt(self, left: RecoveredLog) -> None:
+        """What the process before had in memory to declare."""
+        if left.drops_unread:
+            left.drops.merge(self.pending)
+        else:  # it had read them, and has declared some of them since
+            self._storage.drops_unread = False
+        self.pending = left.drops
 
     def refuse(self, row: int, why: str) -> None:
         """Give up a row that the broker refuses."""

@@ -16,7 +16,6 @@ from typing import Final
 
 from edge.outbox.rowformat import INFINITE
 
-META_KEY: Final = "unsent"  # in the table `meta`
 LIVE_NS: Final = 60_000_000_000  # so long the sender may hold a new row; it does for 10 s
 COMMITS: Final = 1000  # remembered; with more of them rows are held back for longer
 STRIDE: Final = 1000  # rows that the backlog is ahead of itself on disk: a write for so many
@@ -76,7 +75,6 @@ class MergeableRanges:
 
     def __init__(self) -> None:
         self.spans: RowRanges = ()  # rows that were never handed over
-        self.text_on_disk = ""  # the word on disk
         self._before: RowRanges | None = None  # the spans before the link that is up
         self._commits: deque[list[int]] = deque()  # [when in monotonic ns, its last row]
         self.settled = INFINITE  # rows up to here nobody holds as live
@@ -84,7 +82,6 @@ class MergeableRanges:
     def begin(self, stored: str, former: int, journaled: int) -> None:
         """A start without a link: rows up to `former` are of starts before it; `journaled` is the
         last one that the journal knows to be sent. What the word does not name was handed over."""
-        self.text_on_disk = stored
         spans = parse_row_ranges(stored)
         if not is_open_ended(spans):
             spans = union_ranges(spans, ((former + 1, INFINITE),))

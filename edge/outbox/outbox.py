@@ -32,7 +32,6 @@ from edge.outbox.handover import Handover
 from edge.outbox.highwater import HighWaterFiles, HighWaterMark
 from edge.outbox.losses import Losses
 from edge.outbox.memoryoutbox import OwnerStates as OwnerStates
-from edge.outbox.mergeable import META_KEY
 from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.outboxinspector import DeadLetter, Loss, list_dead_letters, list_losses
 from edge.outbox.outboxstats import OutboxCounts, OutboxStats
@@ -116,7 +115,7 @@ class Outbox:
             self.leftovers += plan.left.records(self._sent_before.confirmed)
         # else nobody knows what was handed over
         known = not self._doubted
-        word = storage.ask(lambda disk: str(disk.meta(META_KEY, "")), "") if known else ""
+        word = self._handover.stored() if known else ""
         # a disk that can be read and not written has its journal, too
         token = storage.read(lambda disk: disk.token, None)
         sent = self._sent_before = self._sent_before.for_start(self._numbers.row, token)
@@ -213,9 +212,8 @@ class Outbox:
     def _write(
         self, commit: LoggedCommit, gone: tuple[int, ...], unconfirmed: Collection[int]
     ) -> None:
-        owners, word = self._storage.owners, self._handover.text
+        owners, words = self._storage.owners, self._handover.unwritten()
         durable = owners.durable(commit.states, commit.mark)
-        words = {} if word == self._handover.ranges.text_on_disk else {META_KEY: word}
         # others lie there now
         settled = self._doubted and bool(durable) and not owners.withheld
         if settled:
@@ -226,7 +224,7 @@ class Outbox:
         )
         self._stats.dropped += lost
         if written:
-            self._handover.ranges.text_on_disk = word
+            self._handover.written()
             self._doubted = self._doubted and not settled
 
     def _save_high_water(self, now_ns: int) -> None:

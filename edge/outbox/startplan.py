@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from edge.outbox.catchup import merge_drops
 from edge.outbox.commitlog import (
     ABSORBED_KEY,
     COMMIT_LOG_NAME,
     RecoveredLog,
     recover_commit_log,
 )
-from edge.outbox.drops import DropRange
 from edge.outbox.epochs import (
     PAST,
     STALE_NOTICE,
@@ -72,7 +70,7 @@ def plan_start(
     # of an outbox that was kept beside another one's the epoch file does not know
     last = start.previous_epoch or (start.former.epoch if start.former is not None else 0)
     if damage and last:
-        losses.pending[last, "*", "damage"] = DropRange(1, None, None)
+        losses.pending.lose_epoch(last)
     return StartPlan(start, left, past)
 
 
@@ -92,11 +90,7 @@ def _next_start(
     if left is not None:
         others.append(EpochFile(left.number, left.boot, left.boot_id, left.epoch))
         former = left.latest()
-        if left.drops_unread:
-            merge_drops(left.drops, losses.pending)
-        # else it had read them, and has declared some of them since
-        storage.drops_unread = storage.drops_unread and left.drops_unread
-        losses.pending = left.drops
+        losses.adopt(left)
         absorb(left)
     planned = partial(
         plan_epoch,
@@ -110,7 +104,7 @@ def _next_start(
     if torn:
         storage.notices.add(True, TORN_NOTICE)
         if start.previous_epoch:
-            losses.pending[start.previous_epoch, "*", "damage"] = DropRange(1, None, None)
+            losses.pending.lose_epoch(start.previous_epoch)
     if left is not None and storage.disk is None:
         storage.memory = left.memory
         return replace(start, unclean=not left.clean), left

@@ -113,7 +113,7 @@ def downsampled(drafts: Sequence[Draft]) -> list[Record]:
 def outbox() -> list[Draft]:
     """What the outbox has to declare."""
     drops = PendingDrops({(EPOCH, "air", reason): DropRange(3, 9, 5) for reason in DROP_REASONS})
-    drops[EPOCH, "*", "damage"] = DropRange(1, None, None)
+    drops.lose_epoch(EPOCH)
     troubles = [storage_event_draft(5 * S, on, "the disk is full") for on in (True, False)]
     return [*drops.event_drafts(4 * S), *troubles]
 

@@ -8,7 +8,6 @@ import pytest
 from edge.core import Draft, RecordKey, Stamp, Stream
 from edge.outbox import Outbox, StoredRecord
 from edge.outbox import drops as drops_module
-from edge.outbox.catchup import merge_drops
 from edge.outbox.drops import DropRange, PendingDrops
 from edge.outbox.rowformat import OutboxRow, make_row, pack_body
 from tests.kit.asread import as_read
@@ -119,7 +118,7 @@ def test_what_is_lost_adds_up_and_what_may_be_known_already_does_not() -> None:
     assert one.joined(two, add) == two.joined(one, add) == DropRange(2, 9, 7)
     key, other, new = (7, "air", "full"), (7, "air", "size"), (8, "air", "full")
     drops = PendingDrops({key: one, other: two})
-    merge_drops(drops, PendingDrops({key: two, new: two}))
+    drops.merge(PendingDrops({key: two, new: two}))
     assert drops == {key: DropRange(2, 9, 4), other: two, new: two}
 
 
@@ -185,7 +184,7 @@ def test_what_nobody_knows_stays_unknown_when_more_is_declared(
     """Made again both count; what two places tell of the same loss counts once."""
     again, combined = PendingDrops({AIR: one}), PendingDrops({AIR: one})
     again._more(AIR, two)
-    merge_drops(combined, PendingDrops({AIR: two, (2, "air", "full"): one}))
+    combined.merge(PendingDrops({AIR: two, (2, "air", "full"): one}))
     assert again == {AIR: both}
     assert combined == {AIR: allowed, (2, "air", "full"): one}
     more = PendingDrops({AIR: one})

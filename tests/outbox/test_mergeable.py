@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from edge.core import Stamp
 from edge.outbox import AsyncOutbox, Outbox
+from edge.outbox.handover import META_KEY
 from edge.outbox.mergeable import (
     COMMITS,
     LIVE_NS,
@@ -170,7 +171,7 @@ def test_the_backlog_costs_a_write_for_a_thousand_rows(tmp_path: Path) -> None:
         after = rows[-1].row
         taken += len(rows)
         assert all(first > after for first, _ in outbox._handover.ranges.spans)
-        assert outbox._handover.ranges.text_on_disk == outbox._handover.ranges.text
+        assert outbox._handover._on_disk == {META_KEY: outbox._handover.ranges.text}
     assert taken == 3000
     assert outbox._storage.disk._db.total_changes == changes + 3
     outbox.close()
