@@ -284,6 +284,7 @@ def told_of_stage(segments: list[Segment], since: int) -> dict[str, Any]:
                 swept.update(source for source, *_ in content[0])
             elif kind == "c":
                 on.update(s for s, level, _, _, initial in content[0] if level and not initial)
+                mark_ns = max(mark_ns, *(at_ns for _, _, at_ns, *_ in content[0]))  # a proof, too
             elif kind == "m":
                 mark_ns = max(mark_ns, content[0])
     header = open_[0].header
