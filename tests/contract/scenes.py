@@ -21,6 +21,7 @@ from edge.core import (
     RecordKey,
     Sample,
     Stamp,
+    StoredBody,
     Stream,
     StreamLevel,
     TimeQuality,
@@ -106,10 +107,20 @@ def downsampled(drafts: Iterable[Draft]) -> list[Record]:
         if record.key.stream.level is StreamLevel.SUMMARY:
             summaries.setdefault((record.key.stream, record.source), []).append(record)
     return [
-        reduce(lambda one, two: merge_records(one, two, merge_bodies), found[:3])
+        reduce(lambda one, two: merge_records(one, two, merged), found[:3])
         for found in summaries.values()
         if len(found) >= 3
     ]
+
+
+def merged(one: StoredBody, two: StoredBody) -> StoredBody:
+    """Two bodies as one."""
+    try:
+        return merge_bodies(one, two)
+    except ValueError as error:
+        raise AssertionError(
+            f"say in edge/process/merge.py how two with {list(one)} become one: {error}"
+        ) from error
 
 
 def others() -> list[Draft]:

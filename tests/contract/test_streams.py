@@ -19,21 +19,23 @@ from tests.contract.captured import examples_of
 from tests.contract.notyetsent import NOT_YET_SENT_STREAMS
 
 HEADER = {"stream", "covers", *Sourced.__struct_encode_fields__}  # what the outbox says itself
+DECLARE = (
+    "declare its records in edge/wire/contract/catalogue.py, MESSAGES, with the address"
+    " up/STREAM/{source}"
+)
 ADDRESSES = {each.address for each in MESSAGES if each.direction == "up"}
 
 
 @pytest.mark.parametrize("stream", Stream)
 def test_each_stream_has_a_message(stream: Stream) -> None:
     declared = {f"up/{stream}", f"up/{stream}/{{source}}"} & ADDRESSES
-    assert len(declared) == (stream not in NOT_YET_SENT_STREAMS), (
-        f"{stream}: declare its records in edge/wire/contract/catalogue.py, MESSAGES"
-    )
+    assert len(declared) == (stream not in NOT_YET_SENT_STREAMS), f"{stream}: {DECLARE}"
 
 
 @pytest.mark.parametrize("stream", sorted(set(Stream) - NOT_YET_SENT_STREAMS))
 def test_what_is_retained_of_a_stream_is_in_the_documents(stream: Stream) -> None:
     forms = {each.name for each in MESSAGES if each.address == f"up/{stream}/{{source}}"}
-    assert not stream.retained or forms, f"{stream}: what is retained is that of a source"
+    assert not stream.retained or forms, f"{stream} is retained of each source: {DECLARE}"
     assert forms & set(LAST) == (forms if stream.retained else set())
     operations = msgspec.json.decode(documents()["docs/contract/asyncapi.json"]())["operations"]
     page = documents()["docs/contract/README.md"]()
@@ -46,7 +48,7 @@ def test_what_is_retained_of_a_stream_is_in_the_documents(stream: Stream) -> Non
 def test_two_summaries_of_a_stream_merge(stream: str) -> None:
     """With no room for both, the outbox keeps one: each form of a summary has to say how."""
     forms = [each.name for each in MESSAGES if each.address == f"up/{stream}/{{source}}"]
-    assert forms
+    assert forms, f"{stream}: {DECLARE}"
     for name in forms:
         for example in examples_of(name):
             record = example["payload"]
