@@ -326,5 +326,6 @@ def test_a_row_lives_as_it_must_whatever_broker_and_platform_do() -> None:
         if (state, event) not in WatchedTable.made
     )
     assert not idle, (
-        f"no code of edge/uplink makes these transitions, or no rule leads to it: {idle}"
+        "no code of edge/uplink makes these transitions, or no rule of RowLife in"
+        f" tests/uplink/test_rowtable_life.py leads to it: {idle}"
     )
