@@ -273,6 +273,15 @@ class RowLife(RowModel):
             if self.state.get(row) is ACKNOWLEDGED:
                 self.becomes(row, STORED)
 
+    @precondition(lambda self: self.receipts)
+    @rule()
+    def resend_what_the_backlog_has_passed(self) -> None:
+        """The broker has taken it, the outbox was read to its end, and the platform misses it."""
+        self.commit([Stream.AIR], live=True)
+        self.fill(8, "sent")
+        self.answer(-1, 0)
+        self.resend(len(self.outbox.kept) - 1, 1)
+
     @rule(held=st.booleans())
     def save(self, held: bool) -> None:
         """What can wait is held back, or not any more."""
