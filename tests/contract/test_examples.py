@@ -12,11 +12,11 @@ from edge.wire import decode
 from edge.wire.contract.catalogue import BY_NAME, EVENTS
 from edge.wire.contract.schemas import schema_of
 from edge.wire.records import HEADER_KEYS
+from tests.contract.captured import EXAMPLES, HOW, examples_of
 from tests.contract.conform import conforms, conforms_down, named
 from tests.contract.notyetsent import NOT_YET_SENT_EVENTS
 from tests.long import one_in
 
-EXAMPLES = promise.examples()
 ALL = [(name, number) for name, found in EXAMPLES.items() for number in range(len(found))]
 
 
@@ -56,12 +56,16 @@ def test_an_example_has_its_fields_in_the_order_in_which_they_are_declared(
 
 
 def test_every_message_has_an_example() -> None:
-    assert EXAMPLES.keys() == BY_NAME.keys()
+    missing = sorted(BY_NAME.keys() - EXAMPLES.keys())
+    assert not missing, f"{missing} have no example in docs/contract/examples: {HOW}"
 
 
 def test_every_kind_of_event_has_an_example() -> None:
     reported = {each["payload"]["event"] for each in EXAMPLES["event"]}
-    assert reported == EVENTS.keys() - NOT_YET_SENT_EVENTS
+    missing = sorted(EVENTS.keys() - NOT_YET_SENT_EVENTS - reported)
+    assert not missing, f"events of the kinds {missing} have no example: {HOW}"
+    surplus = sorted(reported - EVENTS.keys() | reported & NOT_YET_SENT_EVENTS)
+    assert not surplus, f"not declared, or said to be not sent yet: {surplus}"
 
 
 def test_an_example_holds_nothing_of_the_machine_that_it_was_captured_on() -> None:
@@ -79,7 +83,7 @@ def test_another_validator_agrees(name: str) -> None:
     schema = schema_of(BY_NAME[name])
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema)
-    for example in EXAMPLES[name]:
+    for example in examples_of(name):
         validator.validate(example["payload"])
         validator.validate({**example["payload"], "added_later": 1})
         with pytest.raises(jsonschema.ValidationError):

@@ -1,7 +1,8 @@
 """In which state each row of the uplink must be, by rules that are as plain as can be, and what is
 always true of it: the model that `test_rowtable_life` holds against the code."""
 
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection, Coroutine, Mapping
+from types import ModuleType
 from typing import Any, ClassVar, Final
 
 from hypothesis import strategies as st
@@ -18,10 +19,14 @@ from edge.uplink.delivery import Delivery
 from edge.uplink.refusals import BrokerLogThrottle
 from edge.uplink.rowtable import (
     ACKNOWLEDGED,
+    CHOSEN,
+    CONFIRMED,
     FINAL,
+    GIVEN_UP,
     HANDED,
     HELD,
     QUEUED,
+    RECEIPTED,
     REFUSED,
     STORED,
     RowEntry,
@@ -35,6 +40,27 @@ from tests.uplink.test_sendqueue_order import StoredRows
 
 S: Final = 1_000_000_000
 RECEIPT_S: Final = 10
+Bound = tuple[ModuleType, str]
+WINDOW: Final = "the in-flight window"
+BOUNDS: Final[Mapping[RowState, Bound | str]] = {
+    STORED: "-",  # the outbox has a limit of its own
+    QUEUED: (sendqueue, "LIVE_LIMIT"),
+    CHOSEN: WINDOW,
+    HANDED: WINDOW,
+    ACKNOWLEDGED: (rowtable, "TRACKED_LIMIT"),
+    RECEIPTED: WINDOW,
+    REFUSED: (rowtable, "TRACKED_REFUSALS"),
+    HELD: (rowtable, "HELD_LIMIT"),
+    CONFIRMED: (sendqueue, "ENDED_LIMIT"),
+    GIVEN_UP: (sendqueue, "ENDED_LIMIT"),
+}
+"""What bounds the rows of each state: a constant, or what docs/architecture/state.md calls it."""
+
+
+def limit(bound: Bound) -> int:
+    """As it is now: a test may have made it small."""
+    module, name = bound
+    return int(getattr(module, name))
 
 
 def key(row: int, stream: Stream = Stream.AIR) -> RecordKey:
@@ -159,8 +185,11 @@ class RowModel(RuleBasedStateMachine):
     @invariant()
     def each_row_is_in_the_one_state_in_which_it_must_be(self) -> None:
         for row in range(1, self.last_row + 1):
-            state = self.table.state(row)
-            assert (STORED if state in FINAL else state) is self.state.get(row, STORED), row
+            state, must = self.table.state(row), self.state.get(row, STORED)
+            assert (STORED if state in FINAL else state) is must, (
+                f"row {row} is {state.name} and must be {must.name}: by the rules of RowLife"
+                " (tests/uplink/test_rowtable_life.py), which say so with RowModel.becomes"
+            )
         places = [row for state in RowState for row in self.table._in[state]]
         assert sorted(places) == sorted(self.table._rows)
         assert all(entry.state is s for s in RowState for entry in self.table.rows(s))
@@ -173,8 +202,12 @@ class RowModel(RuleBasedStateMachine):
         for row in self.outbox.kept.keys() - self.state.keys() - self.too_many_held - paged:
             if self.streams[row] in self.denied or row >= (table._evicted or row + 1):
                 continue  # looked at again when that is over
-            assert rest.behind, row
-            assert row > rest._after, row
+            state = table.state(row).name
+            comes = rest.behind and row > rest._after
+            assert comes, (
+                f"row {row} is {state}, and the backlog has passed it: whoever makes it so calls"
+                " SendQueue.rewind(row - 1)"
+            )
 
     @invariant()
     def nothing_is_awaited_that_was_not_sent_or_is_confirmed(self) -> None:
@@ -187,9 +220,9 @@ class RowModel(RuleBasedStateMachine):
     @invariant()
     def limits_hold(self) -> None:
         table = self.table
-        assert table.count(QUEUED) <= sendqueue.LIVE_LIMIT
-        assert table.count(HELD) <= rowtable.HELD_LIMIT
-        assert table.count(REFUSED) <= rowtable.TRACKED_REFUSALS
+        for state, bound in BOUNDS.items():
+            if not isinstance(bound, str) and state not in FINAL:  # of those `wait` looks
+                assert table.count(state) <= limit(bound), f"more are {state.name} than {bound[1]}"
         assert len(table._awaited) <= rowtable.TRACKED_LIMIT
         assert len(table._refusals) <= rowtable.TRACKED_REFUSALS
         assert len(table._waits) <= rowtable.RETRIED_LIMIT

@@ -1,5 +1,5 @@
 """The table of rows: what cannot happen, and what whoever adds a state is told that is missing
-(CONTRIBUTING.md, "Add a state").
+(CONTRIBUTING.md, "Add a state to a row's life").
 
 Ways, ends and what is impossible follow from `TRANSITIONS`. That a transition really happens, also
 in each of the states from which it is allowed, `RowLife` in test_rowtable_life.py shows.
@@ -7,6 +7,7 @@ in each of the states from which it is allowed, `RowLife` in test_rowtable_life.
 
 import ast
 import re
+from collections import Counter
 from typing import Final, get_args
 
 import pytest
@@ -24,7 +25,8 @@ from edge.uplink.rowtable import (
 )
 from tests.docs.pages import ROOT, STATE, prose, text
 from tests.docs.source import files, tree
-from tests.uplink.rowmodel import S, key
+from tests.uplink import rowmodel
+from tests.uplink.rowmodel import BOUNDS, S, key
 
 TABLE: Final = ROOT / "edge/uplink/rowtable.py"
 
@@ -132,10 +134,39 @@ def asked_of(tree: ast.AST, *owners: str) -> set[str]:
     }
 
 
+def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """All of them, methods too."""
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def is_special(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Called by Python, as `__init__` is."""
+    return function.name.startswith("__")
+
+
+def mentioned(tree: ast.AST) -> Counter[str]:
+    """How often each name stands in it, its definition apart."""
+    return Counter(
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute | ast.Name)
+    )
+
+
 def used() -> set[str]:
-    """What of `RowTable` the rest of the uplink uses, and what that uses in turn."""
-    others = (tree(path) for path in files("edge/uplink") if path != TABLE)
-    found = {name for other in others for name in asked_of(other, "table", "_table")}
+    """What of `RowTable` the rest of the uplink uses, and what that uses in turn. A function whose
+    name stands nowhere but in itself uses nothing."""
+    everywhere = Counter[str]()
+    for path in files("edge"):
+        everywhere += mentioned(tree(path))
+    found = {
+        name
+        for path in files("edge/uplink")
+        if path != TABLE
+        for function in functions(tree(path))
+        if everywhere[function.name] > mentioned(function)[function.name] or is_special(function)
+        for name in asked_of(function, "table", "_table")
+    }
     inside = {name: asked_of(method, "self") for name, method in methods().items()}
     while more := {name for each in found & inside.keys() for name in inside[each]} - found:
         found |= more
@@ -155,7 +186,10 @@ def test_each_event_is_made_by_the_table() -> None:
 def test_each_method_that_makes_an_event_is_called() -> None:
     called = used()
     idle = [name for name, method in methods().items() if made_by(method) and name not in called]
-    assert not idle, f"nobody in edge/uplink calls these of RowTable, so it never happens: {idle}"
+    assert not idle, (
+        "nobody in edge/uplink calls these of RowTable, or only who is called by nobody, so it"
+        f" never happens: {idle}"
+    )
 
 
 # -- the page -------------------------------------------------------------------------------------
@@ -191,5 +225,15 @@ def test_the_page_explains_each_state_and_who_may_end_it() -> None:
     for state in RowState:
         _, meaning, limit, end = found[state.name]
         assert meaning, f"{state.name}: say what it means"
-        assert limit, f"{state.name}: say how many rows may be in it"
+        assert state in BOUNDS, (
+            f"{state.name}: say in tests/uplink/rowmodel.py:BOUNDS what bounds it"
+        )
+        bound = BOUNDS[state]
+        if isinstance(bound, str):
+            assert bound in limit, f"{state.name}: the page does not say that {bound} bounds it"
+        else:
+            most = f"{rowmodel.limit(bound):,}"
+            assert most in re.findall(r"\d[\d,]*\d|\d", limit), (
+                f"{state.name}: {bound[1]} is {most}, and the page says {limit!r}"
+            )
         assert (end == "-") == (state in FINAL), f"{state.name}: who may end it?"

@@ -273,6 +273,15 @@ class RowLife(RowModel):
             if self.state.get(row) is ACKNOWLEDGED:
                 self.becomes(row, STORED)
 
+    @precondition(lambda self: self.receipts)
+    @rule()
+    def resend_what_the_backlog_has_passed(self) -> None:
+        """The broker has taken it, the outbox was read to its end, and the platform misses it."""
+        self.commit([Stream.AIR], live=True)
+        self.fill(8, "sent")
+        self.answer(-1, 0)
+        self.resend(len(self.outbox.kept) - 1, 1)
+
     @rule(held=st.booleans())
     def save(self, held: bool) -> None:
         """What can wait is held back, or not any more."""
@@ -326,5 +335,6 @@ def test_a_row_lives_as_it_must_whatever_broker_and_platform_do() -> None:
         if (state, event) not in WatchedTable.made
     )
     assert not idle, (
-        f"no code of edge/uplink makes these transitions, or no rule leads to it: {idle}"
+        "no code of edge/uplink makes these transitions, or no rule of RowLife in"
+        f" tests/uplink/test_rowtable_life.py leads to it: {idle}"
     )

@@ -10,6 +10,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final, Literal
 
+from edge.core.record import Stream
 from edge.wire.contract import down
 from edge.wire.contract.bay import Bay
 from edge.wire.contract.boxevent import BOX_EVENTS
@@ -89,7 +90,11 @@ MESSAGES: Final = (
     DeclaredMessage("reconnect_spread", "Spread reconnections", "down/reconnect_spread",
              (down.ReconnectSpread,), direction="down", retained=True),
 )  # fmt: skip
-LAST: Final = ("lane", "loop_card", "bay", "air", "energy")
+LAST: Final = tuple(
+    each.name
+    for each in MESSAGES
+    if each.address in {f"up/{stream}/{{source}}" for stream in Stream if stream.retained}
+)
 """The newest record of a source is retained at `up/last/{source}` as well, as JSON; while bytes are
 spared there is none."""
 BY_NAME: Final[Mapping[str, DeclaredMessage]] = {each.name: each for each in MESSAGES}
