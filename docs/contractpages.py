@@ -19,7 +19,7 @@ The messages that a gateway publishes and receives. `make docs` generates this f
 
 - [asyncapi.json](asyncapi.json): topics, operations and messages, AsyncAPI 3.0.
 - [schemas/](schemas/): a JSON Schema (draft 2020-12) per message, with examples that were published by running code. `x-unit` is the unit of a value.
-- `released/`, from the first release on: the schemas that a release promises. `make release` writes them, and a test compares. Until then nothing is promised, and `make check` only lists what has changed since the last commit.
+- `released/`: the schemas that the last release promises. `make release` writes them, and a test fails on a change that breaks them.
 
 Rules for changes: a field may be added at any time, so ignore fields that you do not know. These changes need a new `v`: a removed field; another type, unit or topic; a wider range; a value that becomes null or optional.
 Lists of words (reasons, conditions, states) are closed: a new word needs a new `v`, too. Some lists may grow at any time: kinds of events (for an unknown kind only the header and `text` are promised), quantities, units, and lists that a table marks with *and more to come* (`x-grows` in a schema). Show a word that you do not know; do not reject the message.
