@@ -71,7 +71,7 @@ class Ingest:
             found = lined.get(edge.line)
             if found is None:
                 self.unmatched_edges += 1
-                self._urgent.alarm_once("unclaimed", UNMATCHED_INPUT_TEXT)
+                self._urgent.alarm_once("unmatched_edges", UNMATCHED_INPUT_TEXT)
             else:
                 contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)

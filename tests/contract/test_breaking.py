@@ -27,7 +27,8 @@ def test_what_is_sealed_was_sealed_by_a_version_that_is_made() -> None:
     assert (by is None) is not bool(promise.released())
     if by is None:
         made = re.findall(r"^## [0-9]+\.[0-9]+\.[0-9]+ ", news, re.MULTILINE)
-        assert VERSION > 1 or not made, "make release seals what a version promises"
+        # the first one is being made: `make release` seals it after these tests
+        assert VERSION > 1 or len(made) < 2, "make release seals what a version promises"
     else:
         assert f"\n## {by} (" in news, "`make release` seals, and nothing else does"
 

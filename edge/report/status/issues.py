@@ -102,10 +102,10 @@ def _outbox(counts: Mapping[str, Any]) -> Iterator[Issue]:
         )
     for path in counts.get("foreign_files") or ():
         yield Issue(
-            "outbox of another version",
-            f"The outbox {path} was written by another version of this program, and is kept: "
-            "install that version again, or send its records with `kerbstone outbox rescue FILE`, "
-            "then remove the file.",
+            "outbox of another version or gateway",
+            f"The outbox {path} was written by another version of this program, or under another "
+            "gateway's name, and is kept: the same version and name use it again. Or send its "
+            "records with `kerbstone outbox rescue FILE`, then remove the file.",
         )
 
 

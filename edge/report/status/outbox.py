@@ -130,7 +130,7 @@ def _losses(counts: Mapping[str, Any], daemon: bool, whole: bool) -> Iterator[st
         )
         yield f"{letters}, {count_text(aside, 'file')} in quarantine"
     for path in counts.get("foreign_files") or ():
-        yield f"outbox of another version of this program: {path}"
+        yield f"outbox of another version or gateway: {path}"
     if whole:
         yield from _dead_letter_lines(counts.get("letters"))
         yield from _quarantine_lines(counts.get("quarantined_files"))

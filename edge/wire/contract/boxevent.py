@@ -193,7 +193,7 @@ class OldProtocol(Alarm, tag="old_protocol", kw_only=True):
     """The site uses MQTT 3.1.1, where a refused publish looks like a success."""
 
 
-class Unclaimed(Alarm, tag="unclaimed", kw_only=True):
+class UnmatchedEdges(Alarm, tag="unmatched_edges", kw_only=True):
     """An edge on a line that the configuration does not use."""
 
 
@@ -230,8 +230,8 @@ class Configuration(Alarm, tag="configuration", kw_only=True):
 
 BOX_EVENTS: tuple[type[Event], ...] = (
     Gap, ClockCut, Drop, Storage, Start, Board, DataSaver, LinkStep, Denied, Refused, Quota,
-    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, Unclaimed, Overload, StageFull,
-    Journal, Bus, Configuration,
+    BrokerLimit, Untrusted, TakenOver, WrongTime, OldProtocol, UnmatchedEdges, Overload,
+    StageFull, Journal, Bus, Configuration,
 )  # fmt: skip
 AlarmKind = Literal[
     "denied",
@@ -242,7 +242,7 @@ AlarmKind = Literal[
     "taken_over",
     "wrong_time",
     "old_protocol",
-    "unclaimed",
+    "unmatched_edges",
     "stage",
     "journal",
     "bus",
@@ -257,7 +257,7 @@ ALARMS: Final[Mapping[AlarmKind, type[Alarm]]] = {
     "taken_over": TakenOver,
     "wrong_time": WrongTime,
     "old_protocol": OldProtocol,
-    "unclaimed": Unclaimed,
+    "unmatched_edges": UnmatchedEdges,
     "stage": StageFull,
     "journal": Journal,
     "bus": Bus,
