@@ -104,6 +104,8 @@ class OutboxPromises:
             self.handed[record.key] = packed(record)
             if "covers" in record.body:  # merged since the last check
                 self._covers[record.key] = set(decode_steps(record.body["covers"]))
+            if record.body.get("event") == "drop":  # of a commit that never returned, and was there
+                self._drops[record.key] = record.body
 
     def _keep(self, records: Iterable[Record]) -> None:
         for record in records:
