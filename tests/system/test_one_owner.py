@@ -55,7 +55,7 @@ def test_a_second_daemon_shares_no_folder_with_the_first(
     with street:
         # the first has loops, the second asks another bus and another store: nothing but one
         # folder is common to them
-        one = site(LOOPS, period_s=60)
+        one = site(LOOPS, period_s=900)
         started(one)
         street.chip.wait_requested(["lead", "trail"], 20)
         segments = list((one.folder / "run").glob(f"{PREFIX}*"))
