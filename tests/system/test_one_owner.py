@@ -57,7 +57,7 @@ def test_a_second_daemon_shares_no_folder_with_the_first(
         # folder is common to them
         one = site(LOOPS, period_s=900)
         started(one)
-        street.chip.wait_requested(["lead", "trail"], 20)
+        assert street.chip.wait_requested(["lead", "trail"], 60)
         segments = list((one.folder / "run").glob(f"{PREFIX}*"))
         text = one.config.read_text()
         folders = [f'dir = "{one.folder}/store"', f'run_dir = "{one.folder}/run"']
