@@ -133,7 +133,7 @@ async def radio(port: int, seed: int) -> AsyncIterator[str]:
 @only_with_all
 async def test_a_bad_radio_link_drains_and_doubles_nothing(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    listener = Subscriber(broker, f"{UP}/#")
+    listener = Subscriber(broker, f"{UP}/air/#")
     async with radio(broker.port, 15) as url, box(tmp_path, url) as gateway:
         await gateway.commit(drafts(0, 60))
         gateway.connect()

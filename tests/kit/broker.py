@@ -117,6 +117,11 @@ class Subscriber:
             self._lines.append(line.rstrip("\n"))
 
     @property
+    def lines(self) -> list[str]:
+        """Those that have come so far."""
+        return list(self._lines)
+
+    @property
     def seen(self) -> int:
         """Lines so far."""
         return len(self._lines)

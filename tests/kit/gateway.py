@@ -191,16 +191,22 @@ class Tail:
         command = [SUBSCRIBER, "-p", str(broker.port), "-V", "5", "-q", "1", "-t", topic]
         self._process = subprocess.Popen([*command, "-F", "%t %p"], stdout=self._out)
 
-    def wait(self, topics: set[str], timeout_s: float = 90.0) -> dict[str, dict[str, Any]]:
-        """The last message of each topic (what follows `/up/`), once all `topics` have come."""
+    def wait(
+        self,
+        topics: set[str],
+        timeout_s: float = 90.0,
+        is_meant: Callable[[dict[str, Any]], bool] = lambda message: True,
+    ) -> dict[str, dict[str, Any]]:
+        """The last message of each topic (what follows `/up/`) that `is_meant`, once all `topics`
+        have one."""
         end = time.monotonic() + timeout_s
         while True:
             got = {}
             for line in self._file.read_bytes().split(b"\n")[:-1]:
                 topic, _, payload = line.partition(b" ")
                 name = topic.decode().partition("/up/")[2]
-                if name in topics:
-                    got[name] = json.loads(payload)
+                if name in topics and is_meant(message := json.loads(payload)):
+                    got[name] = message
             if got.keys() >= topics:
                 self.close()
                 return got

@@ -51,7 +51,7 @@ class LoopStreet:
 
     def drive(self, every_s: float = 1.2, speed_kmh: float = 50.0, length_m: float = 4.5) -> None:
         """Vehicles pass one after the other until `end`."""
-        assert self.chip.wait_requested(["lead", "trail"], 20)
+        assert self.chip.wait_requested(["lead", "trail"], 60)
         self._thread = threading.Thread(target=self._drive, args=(every_s, speed_kmh, length_m))
         self._thread.start()
 

@@ -19,7 +19,7 @@ from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import CommittedRecord, RecordStore
 from edge.platform.sitecheck import AllowedSites
-from edge.platform.subscription import RETRY_NS, UnreachableError, parse_source
+from edge.platform.subscription import RETRY_NS, ArrivedMessage, UnreachableError, parse_source
 from edge.wire import JSON, Payload, encode
 from tests.kit.broker import Make, Mosquitto, free_port
 from tests.kit.clock import NONE
@@ -264,7 +264,8 @@ async def test_groups_are_bounded_in_messages(
 async def test_groups_are_bounded_in_bytes_and_what_waits_at_the_end_is_stored(
     mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = len(encode(record(1), envelope(record(1)), GW, "msgpack").data)
+    one = encode(record(1), envelope(record(1)), GW, "msgpack")
+    size = ArrivedMessage(AIR, one.data, one.content_type, retained=False).size
     monkeypatch.setattr(collector, "GROUP_RECORDS", 4)
     monkeypatch.setattr(collector, "GROUP_BYTES", 2 * size)
     assert await waiting_in(mosquitto, store, lambda it: it.stop.set()) == [1, 2, 2, 2, 2, 1]

@@ -46,7 +46,7 @@ def start(
 async def published(
     made: UplinkGateway, broker: Mosquitto, subscriber: subprocess.Popen[str]
 ) -> None:
-    await until(lambda: "Sending SUBACK" in broker.log or subscriber.poll() is not None, 10)
+    await until(lambda: "Sending SUBACK" in broker.log or subscriber.poll() is not None)
     if subscriber.poll() is not None:
         raise AssertionError(f"the example has ended: {subscriber.communicate()[1]}")
     made.connect()

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge.control.protocol import ask_daemon
 from tests.kit.broker import Mosquitto
 from tests.kit.fixtures import PERSISTENT
 from tests.kit.gateway import LOOPS, GatewayProcess, Records
 from tests.kit.street import LoopStreet
 from tests.kit.subscribed import ALL
+from tests.kit.waiting import wait_until
 
 
 def garbage_file(path: Path) -> None:
@@ -40,6 +42,7 @@ def gone(path: Path) -> None:
     path.unlink()
 
 
+TOLD = {"gap", "storage", "drop"}  # of each damage
 DAMAGES = (garbage_file, cut, flip, folder_instead, gone)
 
 
@@ -86,16 +89,18 @@ def live_through(folder: Path) -> Outbox:
             records.wait(lambda r: len(r.of("traffic")) >= 2)
             for damage in DAMAGES:
                 broker.stop()
-                time.sleep(1.3)  # a window at least waits
+                waiting = rows(site)
+                wait_until(lambda more=waiting: rows(site) > more)  # type: ignore[misc]
                 site.kill()
                 damage(settled(store))
                 broker.start()
                 epoch = records.of("traffic")[-1]["epoch"]
                 begin = time.monotonic()
                 site.start()
-                records.wait(lambda r, e=epoch: of_later(r, e, "traffic"), 20)  # type: ignore[misc]
+                records.wait(lambda r, e=epoch: of_later(r, e, "traffic"))  # type: ignore[misc]
                 started_s = time.monotonic() - begin
-                time.sleep(1.2)  # one window more: what is lost is told when the link works
+                # what is lost is told when the link works
+                records.wait(lambda r, e=epoch: told_of_later(r, e) >= TOLD)  # type: ignore[misc]
                 found = [r for r in records.all() if r["kind"] == "record" and r["epoch"] > epoch]
                 kept = sorted(path.name for path in store.glob("quarantine/*/outbox.db"))
                 outcome.rounds[damage.__name__] = Round(epoch, started_s, found, kept)
@@ -106,6 +111,15 @@ def live_through(folder: Path) -> Outbox:
             site.close()
             broker.kill()
     return outcome
+
+
+def rows(site: GatewayProcess) -> int:
+    """That wait in the outbox of the running daemon."""
+    return int((ask_daemon(site.folder / "run", "outbox") or {"rows": 0})["rows"])
+
+
+def told_of_later(records: Records, epoch: int) -> set[str]:
+    return {event["event"] for event in of_later(records, epoch, "event")}
 
 
 def of_later(records: Records, epoch: int, stream: str) -> list[dict[str, Any]]:

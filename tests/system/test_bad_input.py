@@ -17,6 +17,8 @@ from tests.system.scene_outbox import DAMAGES, Outbox, live_through
 from tests.system.scene_shut_out import Closed, shut_out
 from tests.system.scene_trouble import DUST_HELD, Trouble, put_through
 
+BUSY_US = 2_000_000  # so late a busy machine may be with the edges of a flood
+
 
 class Scenes:
     """Three daemons of their own; each is waited for when its outcome is asked for."""
@@ -174,7 +176,7 @@ def test_a_flooded_line_is_closed_and_said_so_and_opened_again(trouble: Trouble)
     assert line[0]["reason"] == "fault"
     assert "is closed" in line[0]["text"]
     begin_us, end = trouble.flood_us
-    assert begin_us < line[0]["mono"][0] < end + 200_000
+    assert begin_us < line[0]["mono"][0] < end + BUSY_US
 
 
 def closing_us(trouble: Trouble) -> tuple[int, int]:
@@ -186,7 +188,7 @@ def closing_us(trouble: Trouble) -> tuple[int, int]:
 
 def test_what_was_counted_in_a_flood_is_no_number(trouble: Trouble) -> None:
     """The flood itself: the record of its window says that something is wrong with the lane."""
-    begin_us, end = trouble.flood_us[0], closing_us(trouble)[0]
+    begin_us, end = trouble.flood_us[0], min(trouble.flood_us[1], closing_us(trouble)[0])
     lanes = once(trouble.found, "traffic", "south_1")
     flooded = [r for r in lanes if r["mono"][0] < end and r["mono"][1] > begin_us]
     assert flooded

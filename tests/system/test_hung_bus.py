@@ -20,6 +20,7 @@ from drivers.sim.i2c_server import I2cServer
 from drivers.sim.sht4x import Sht4x
 from tests.kit.broker import Mosquitto
 from tests.kit.gateway import GatewayProcess, Records
+from tests.kit.subscribed import states
 from tests.kit.watchdog import manager, wait_for
 from tests.system.hanging import FLOOR_S, LATE_S
 
@@ -103,7 +104,9 @@ def test_a_hung_bus_is_replaced_and_a_second_hang_ends_the_process(
     hang.unlink()
     assert "bus hut: its thread hung in a system call" in reported(records, "bus")[0]
     replaced_s = time.monotonic()
-    records.wait(lambda r: polls(r, "hut_air")[-1] > replaced_s)  # it is back
+    # it is back, and so is the word of it: the one is a record, the other an event
+    records.wait(lambda r: polls(r, "hut_air")[-1] > replaced_s)
+    records.wait(lambda r: states(r.all(), "hut_air")[-1:] == ["off"])
     faults = [r for r in records.of("event") if r["event"] == "sensor_fault"]
     assert [(f["source"], f["state"]) for f in faults] == [("hut_air", "on"), ("hut_air", "off")]
     assert faults[0]["reason"] == "silent"

@@ -40,7 +40,8 @@ def test_the_link_asks_and_tells(
     with pytest.raises(VerbError, match="reconnect"):
         ask_daemon(one.folder / "run", "link_step", step="dance", boots=1, age_s=1.0)
     assert one.stop() == 0
-    found = [json.loads(line.partition(" ")[2]) for line in listener.stop(2)]
+    wait_until(lambda: any('"link"' in line for line in listener.lines))  # the last of them
+    found = [json.loads(line.partition(" ")[2]) for line in listener.stop()]
     reported = {each["event"]: each for each in found}
     assert reported["data_saver"]["level"] == 1, "told once"
     assert [each["event"] for each in found].count("data_saver") == 1

@@ -29,6 +29,7 @@ AIR_HELD = {
     "temperature": 23.5, "voc_index": 100.0, "nox_index": 1.0,
 }  # fmt: skip
 BROKERS_NS = 3_000_000_000  # how old such a record may be: it was on its way just then
+KNOWN_NS = 3_000_000_000  # to within this both ends of a gap are known, on a busy machine
 SETTLE_S = 0.3  # a vehicle whose rise is this near to a gap's border may be on either side
 
 
@@ -54,13 +55,12 @@ def test_nothing_is_lost_but_what_a_gap_names(
     with Peer(server), LoopStreet(tmp_path, sensor) as street:
         records = Records(broker, tmp_path, "--check", "--filter", "kerbstone/v1/test/gw-1/up/#")
         one = site(LOOPS, AIR, METER, meter=ptys.b, encoding=encoding)
-        one.start()
+        away = [started(one, street)]
         street.drive(every_s=0.9)
         records.wait(lambda r: len(r.of("traffic")) >= 2)
 
         one.kill()  # while the broker is there
-        time.sleep(0.5)
-        one.start()
+        away.append(started(one, street, 0.5))
         records.wait(lambda r: starts(r) == 2)
 
         broker.wait_for_acknowledgements()  # of a subscriber that was slower
@@ -68,8 +68,7 @@ def test_nothing_is_lost_but_what_a_gap_names(
         broker.stop()  # the broker goes away
         time.sleep(OUTAGE_S / 2)
         one.kill()  # and the daemon is killed while it has a backlog
-        time.sleep(0.3)
-        one.start()
+        away.append(started(one, street, 0.3))
         time.sleep(OUTAGE_S / 2)
         broker.start()
 
@@ -85,10 +84,19 @@ def test_nothing_is_lost_but_what_a_gap_names(
     # what the subscriber had not acknowledged when the broker stopped, the broker gives it again
     ours = [r for r in silent_repeats(found) if not -BROKERS_NS < at_ns(r) - stopped_ns < 0]
     assert ours == [], "sent twice, and not said so"
-    check_vehicles(found, street)
+    check_vehicles(found, street, away)
     check_energy(found, load)
     check_air(found)
     ptys.close()
+
+
+def started(one: GatewayProcess, street: LoopStreet, after_s: float = 0.0) -> tuple[int, int]:
+    """It starts after so long: since when it was away, and when it listened."""
+    gone_ns = time.monotonic_ns()
+    time.sleep(after_s)
+    one.start()
+    assert street.chip.wait_requested(["lead", "trail"], 60)
+    return gone_ns, time.monotonic_ns()
 
 
 def starts(records: Records) -> int:
@@ -126,7 +134,9 @@ def once(records: list[dict[str, Any]], stream: str) -> list[dict[str, Any]]:
     return list({(r["epoch"], r["seq"]): r for r in records if is_of(r, stream)}.values())
 
 
-def check_vehicles(records: list[dict[str, Any]], street: LoopStreet) -> None:
+def check_vehicles(
+    records: list[dict[str, Any]], street: LoopStreet, away: list[tuple[int, int]]
+) -> None:
     counted = sum(r["volume"] for r in once(records, "traffic"))
     holes = list(gaps(records))
     border = int(SETTLE_S * 1e9)
@@ -137,7 +147,8 @@ def check_vehicles(records: list[dict[str, Any]], street: LoopStreet) -> None:
     assert len(certain) > 5
     assert len(certain) <= counted <= len(certain) + len(unsure), (holes, counted, len(rises))
     # what the gaps name is short: the time from the kill to the next listening, not more
-    assert all(b - a < 5e9 for a, b in holes)
+    for a, b in holes:
+        assert any(gone - KNOWN_NS < a and b < back + KNOWN_NS for gone, back in away), (a, b, away)
 
 
 def check_energy(records: list[dict[str, Any]], load: MeterLoad) -> None:

@@ -27,7 +27,8 @@ def line() -> Iterator[MeterLine]:
 def test_read_goes_through_the_daemon(
     broker: Mosquitto, site: Callable[..., GatewayProcess], line: MeterLine
 ) -> None:
-    one = site(METER, meter=line.path)
+    # where the machine is late with an answer of this simulator, nobody speaks into it meanwhile
+    one = site(METER.replace("link_delay_s", "timeout_s = 30\nlink_delay_s"), meter=line.path)
     one.start()
     wait_for(lambda: (one.folder / "run" / "control.sock").exists())
     answers = []

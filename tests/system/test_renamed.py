@@ -40,7 +40,7 @@ def test_what_a_device_said_before_it_was_renamed_is_sent_under_its_old_name(
 ) -> None:
     kernel = I2cKernel({0x44: Sht4x({"temperature": 21.0, "humidity": 50.0})})
     with I2cServer(kernel, tmp_path / "hut.sock"):
-        site = GatewayProcess(tmp_path, broker, RAW, AIR, period_s=60)
+        site = GatewayProcess(tmp_path, broker, RAW, AIR, period_s=900)
         records = Records(broker, tmp_path)
         try:
             site.start()

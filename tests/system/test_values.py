@@ -1,8 +1,8 @@
 """From the wires to the city: what the broker gives is what the devices held."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pymodbus.framer import FramerType
@@ -22,7 +22,7 @@ AIR_HELD = {
     "temperature": 23.5, "voc_index": 100.0, "nox_index": 1.0,
 }  # fmt: skip
 TABLE = load_register_map("sdm630")
-PERIODS_S = 7.0
+PERIOD_S = 2.0
 
 
 def meter_held() -> dict[str, float]:
@@ -58,8 +58,7 @@ def test_every_point_arrives_as_the_devices_held_it(
         one = site(LOOPS, AIR, METER, meter=ptys.b, encoding=encoding)
         one.start()
         street.drive()
-        time.sleep(PERIODS_S)  # the first windows are cut short, and the sensor warms up
-        got = tail.wait({energy, air, lane})
+        got = tail.wait({energy, air, lane}, is_meant=is_whole)
         check_points(got[energy], held)
         check_points(got[air], AIR_HELD)
         check_traffic(got[lane])
@@ -67,6 +66,15 @@ def test_every_point_arrives_as_the_devices_held_it(
         assert {m["answers"] for m in meta["models"].values()} == {"model"}, meta["models"]
         assert one.stop() == 0, one.log.read_text()
     ptys.close()
+
+
+def is_whole(record: dict[str, Any]) -> bool:
+    """The first windows are cut short, and the sensor warms up; and on a busy machine a poll may be
+    late, or no vehicle come. Whatever a whole one says is right."""
+    if "volume" in record:
+        return bool(record["covered_s"] == PERIOD_S and record["volume"] > 0)
+    found = record["points"].values()
+    return all(set(point["quality"]) == {"good"} for point in found)
 
 
 def check_points(record: dict[str, object], held: dict[str, float]) -> None:

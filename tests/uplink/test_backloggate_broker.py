@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +18,14 @@ from edge.uplink.broker import Broker, make_broker
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from edge.uplink.presence import RetainedMessages
 from edge.wire import Topics
-from tests.kit.broker import Make, Mosquitto, Subscriber
+from tests.kit.broker import SUBSCRIBER, Make, Mosquitto, Subscriber
 from tests.kit.clock import NTP, RealClock
 from tests.kit.uplink import GW, UplinkGateway, box
-from tests.kit.waiting import until
+from tests.kit.waiting import until, wait_until
 from tests.outbox.test_downsample import MINUTE, WALL
 
 UP = f"kerbstone/v1/stadtmitte/{GW}/up"
+PUBLISHER = SUBSCRIBER.replace("_sub", "_pub")
 
 
 class Moved(RealClock):
@@ -203,8 +205,12 @@ async def test_a_lost_connection_opens_no_gate_and_a_new_process_knows_of_none(
 
 def retained(broker: Mosquitto) -> dict[str, int]:
     """The last records that somebody finds who comes now: source and number."""
-    lines = Subscriber(broker, f"{UP}/#", "--retained-only", "-W", "2").stop(2)  # status, meta
-    pairs = [line.partition(" ")[::2] for line in lines if f"{UP}/last/" in line]
+    listener = Subscriber(broker, f"{UP}/#", "-F", "%r %t %p")
+    end = [PUBLISHER, "-p", str(broker.port), "-t", f"{UP}/end", "-m", "end"]
+    subprocess.run(end, check=True, timeout=60)
+    wait_until(lambda: any(line.endswith("/end end") for line in listener.lines))
+    found = [line.removeprefix("1 ") for line in listener.stop() if line.startswith("1 ")]
+    pairs = [line.partition(" ")[::2] for line in found if f"{UP}/last/" in line]
     return {topic.rpartition("/")[2]: json.loads(payload)["seq"] for topic, payload in pairs}
 
 

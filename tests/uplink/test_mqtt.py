@@ -3,9 +3,7 @@
 import asyncio
 import signal
 import ssl
-import time
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +125,7 @@ async def test_a_broker_that_stops_answering_is_noticed(mosquitto: Make) -> None
     link = await caller.open(replace(make_broker(broker.url, "a"), answer_s=0.5))
     broker.send(signal.SIGSTOP)
     link.publish("x", "t", b"x", TYPE)
-    await until(lambda: bool(caller.lost), 4)
+    await until(lambda: bool(caller.lost), 15)
     assert "no acknowledgement" in str(caller.lost[0])
     assert isinstance(caller.answers[0][1], ConnectionLostError)
     await link.close()
@@ -143,36 +141,30 @@ async def test_no_broker_and_no_entry_are_told_apart(mosquitto: Make) -> None:
         await Caller().open(make_broker(broker.url, "a"))
 
 
-async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        await asyncio.sleep(5)
-    finally:
-        writer.close()
-
-
 @pytest.mark.parametrize("scheme", ["mqtt", "mqtts"])
 async def test_a_silent_listener_does_not_stop_the_loop(scheme: str) -> None:
+    """It is left in time; and while it is waited for, others have their turn."""
+    taken, over = list[asyncio.StreamWriter](), asyncio.Event()
+
+    async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken.append(writer)
+        await over.wait()
+        writer.close()
+
     server = await asyncio.start_server(mute, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    broker = replace(make_broker(f"{scheme}://127.0.0.1:{port}", "a"), connect_s=0.4)
-    steps: list[float] = []
-
-    async def heartbeat() -> None:
-        while True:
-            steps.append(time.monotonic())
-            await asyncio.sleep(0.01)
-
-    beat = asyncio.create_task(heartbeat())
-    start = time.monotonic()
+    broker = make_broker(f"{scheme}://127.0.0.1:{port}", "a")
     with pytest.raises(OSError):  # TimeoutError is one
-        await Caller().open(broker)
-    took = time.monotonic() - start
-    beat.cancel()
+        await Caller().open(replace(broker, connect_s=0.4))
+    attempt = asyncio.create_task(Caller().open(replace(broker, connect_s=600.0)))
+    await until(lambda: len(taken) == 2)
+    for _ in range(10):
+        await asyncio.sleep(0.01)
+    assert not attempt.done(), "the loop stood still until it was over"
+    over.set()
+    with pytest.raises(OSError):
+        await attempt
     server.close()
-    assert took < 2.0
-    pauses = [b - a for a, b in pairwise(steps)]
-    assert max(pauses) < 0.3, "the loop stood still"
-    assert len(steps) > 10
 
 
 async def test_garbage_from_the_broker_ends_the_connection(mosquitto: Make) -> None:
@@ -193,7 +185,7 @@ async def test_garbage_from_the_broker_ends_the_connection(mosquitto: Make) -> N
     )
     assert link.session.window == 20
     link.publish("x", "t", b"x", TYPE)
-    await until(lambda: bool(caller.lost), 4)
+    await until(lambda: bool(caller.lost), 15)
     assert len(caller.answers) == 1
     await link.close()
     server.close()

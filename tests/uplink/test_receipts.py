@@ -18,8 +18,9 @@ from edge.core import Stream
 from edge.uplink import rowtable as module
 from edge.wire import Receipt, Topics, encode_command, encode_receipts
 from tests.kit.broker import Make, Mosquitto
-from tests.kit.uplink import GW, UplinkGateway, box, drafts
+from tests.kit.uplink import GW, S, UplinkGateway, box, drafts
 from tests.kit.waiting import until
+from tests.uplink.test_backloggate_broker import Moved, patient
 
 TOPICS = Topics("kerbstone/v1", "stadtmitte", GW)
 
@@ -101,11 +102,17 @@ async def test_a_puback_forgets_nothing_and_a_receipt_does(mosquitto: Make, tmp_
 async def test_without_a_receipt_a_record_comes_again_and_says_so(
     mosquitto: Make, tmp_path: Path
 ) -> None:
-    broker = mosquitto()
-    async with platform(broker) as city, box(tmp_path, broker.url, receipt_s=0.5) as gateway:
+    broker, clock = mosquitto(), Moved()
+    async with (
+        platform(broker) as city,
+        box(tmp_path, patient(broker), receipt_s=600, clock=clock) as gateway,
+    ):
         city.answers = lambda record: bool(record.get("redelivered"))
         gateway.connect()
         await gateway.commit(drafts(0, 5))
+        await until(lambda: len(city.got) == 5 and not gateway.sender._table.in_flight)
+        clock.ahead_ns += 601 * S
+        gateway.sender._wake.set()
         await until(lambda: gateway.sender.counts.confirmed == 5)
         assert await rows(gateway) == 0
     assert sorted(city.seqs()) == sorted([*range(1, 6)] * 2)

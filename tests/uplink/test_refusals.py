@@ -113,7 +113,7 @@ async def test_a_new_connection_may_say_it_again_but_not_soon(
 
 async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """151: nothing is tried before the pause is over, and nothing is given up."""
-    monkeypatch.setattr(delivery, "QUOTA_PAUSE_NS", S // 2)
+    monkeypatch.setattr(delivery, "QUOTA_PAUSE_NS", 600 * S)
     async with raw_broker() as broker, box(tmp_path, broker.url) as gateway:
         broker.answer = lambda topic, _: 151 if "/air/" in topic else 0
         gateway.connect()
@@ -123,6 +123,8 @@ async def test_a_quota_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         await asyncio.sleep(0.25)
         assert len(broker.records()) == 4, "the pause holds for what is new, too"
         monkeypatch.setattr(delivery, "QUOTA_PAUSE_NS", S // 100)
+        gateway.sender._delivery.paused_ns = gateway.clock.now().mono_ns  # it is over
+        gateway.sender._wake.set()
         for _ in range(7 * 5):  # more often than a row may be refused otherwise
             before = gateway.sender.counts.refused
             await until(lambda before=before: gateway.sender.counts.refused > before)  # type: ignore[misc]

@@ -22,7 +22,8 @@ def alarm(number: int) -> Draft:
 
 
 async def rests(gateway: UplinkGateway) -> None:
-    """Until the broker is left alone for the better part of a minute."""
+    """Until the broker is left alone for the better part of a minute: what goes within 20 s from
+    now does not go because that is over."""
     await until(lambda: gateway.sender._delivery.paused_ns - time.monotonic_ns() > 30 * S)
 
 
@@ -39,13 +40,13 @@ async def test_an_alarm_does_not_wait_behind_what_is_refused(
         await rests(gateway)
         before = len(broker.records("air"))
         await gateway.commit([alarm(1)])
-        await until(lambda: len(broker.records("event")) == 1, 3.0)
+        await until(lambda: broker.records("event"), 20.0)
         await asyncio.sleep(0.5)
         await gateway.commit([alarm(2)])  # a new one does not wait for the turn of the refused one
-        await until(lambda: len(broker.records("event")) >= 2, 3.0)
+        await until(lambda: any(b'"n":2' in each for each in broker.records("event")), 20.0)
         assert len(broker.records("air")) == before, "nothing but the alarms"
         broker.answer = lambda _topic, _payload: 0
-        await until(lambda: counts.confirmed == 22, 15.0)
+        await until(lambda: counts.confirmed == 22, 20.0)
         assert counts.dead_letters == 0
         numbers = [json.loads(payload)["n"] for payload in broker.records("event")]
         assert set(numbers) == {1, 2}
@@ -66,7 +67,7 @@ async def test_an_alarm_of_the_backlog_is_tried_too(
         gateway.connect()
         await rests(gateway)
         broker.answer = lambda _topic, _payload: 0
-        await until(lambda: gateway.sender.counts.confirmed == 21, 15.0)
+        await until(lambda: gateway.sender.counts.confirmed == 21, 20.0)
 
 
 async def test_an_alarm_that_is_larger_than_the_broker_takes_does_not_end_the_trying(
@@ -82,9 +83,9 @@ async def test_an_alarm_that_is_larger_than_the_broker_takes_does_not_end_the_tr
         await rests(gateway)
         body = {"event": "tamper", "text": "x" * 600}
         await gateway.commit([Draft(Stream.EVENT, "door", S, S, body)])
-        await until(lambda: len(gateway.sender._delivery.oversize) == 1, 5.0)
+        await until(lambda: len(gateway.sender._delivery.oversize) == 1, 20.0)
         await gateway.commit([alarm(1)])
-        await until(lambda: len(broker.records("event")) == 1, 5.0)
+        await until(lambda: broker.records("event"), 20.0)
 
 
 async def test_an_alarm_that_cannot_be_written_does_not_end_the_trying(
@@ -98,9 +99,9 @@ async def test_an_alarm_that_cannot_be_written_does_not_end_the_trying(
         await rests(gateway)
         body = {"event": "x", "value": float("inf")}
         await gateway.commit([Draft(Stream.EVENT, "door", S, S, body)])
-        await until(lambda: gateway.sender.counts.dead_letters == 1, 5.0)
+        await until(lambda: gateway.sender.counts.dead_letters == 1, 20.0)
         await gateway.commit([alarm(1)])
-        await until(lambda: len(broker.records("event")) == 1, 5.0)
+        await until(lambda: broker.records("event"), 20.0)
 
 
 async def test_while_there_is_no_room_nobody_looks_all_the_time(

@@ -63,9 +63,9 @@ def test_a_line_answers_to_its_offset_and_its_names(
         device = DigitalInputDevice(name, pull_up=None, active_state=True, pin_factory=factory)
         assert device.value == 0
         sim.drive(1, True, 1_000)
-        assert device.wait_for_active(3)
+        assert device.wait_for_active(20)
         sim.drive(1, False, 2_000)
-        assert device.wait_for_inactive(3)
+        assert device.wait_for_inactive(20)
         device.close()
         eventually(lambda: sim.consumer(1) == "")
 
@@ -299,7 +299,7 @@ def test_the_same_device_code_runs_on_mock_pins(
             sim.drive(5, True, time.monotonic_ns())
         else:
             factory.pin(5).drive_high()
-        assert device.wait_for_active(3)
+        assert device.wait_for_active(20)
         assert 0 <= device.active_time < 3
         device.close()
 
