@@ -14,6 +14,7 @@ from edge.acquire.stage import Stage
 from edge.config import load_site
 from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Reason, Stamp
+from edge.core.release import RELEASED_NS
 from edge.gateway import gatewaystatus
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
 from edge.gateway.busworkers import BusWorkers
@@ -38,7 +39,7 @@ from tests.kit.clock import NONE
 from tests.kit.ports import CountedRetained
 
 S = 1_000_000_000
-WALL_NS = 1_795_000_000 * S
+WALL_NS = RELEASED_NS + 30 * 86_400 * S  # no earlier time is believed
 SITE = """
 [site]
 id = "quay"
@@ -179,7 +180,7 @@ async def test_the_outbox_is_counted_at_this_moment(tmp_path: Path) -> None:
 async def test_the_clock_says_how_well_it_is_known_and_since_when_not(tmp_path: Path) -> None:
     one = StatusGateway(tmp_path, OutboxCounts())
     assert (await one.status())["clock"] == {
-        "tq": "ntp", "wall_s": 1_795_000_000, "max_error_us": 250, "steps": 0, "unsynced_s": 10.0
+        "tq": "ntp", "wall_s": WALL_NS // S, "max_error_us": 250, "steps": 0, "unsynced_s": 10.0
     }  # fmt: skip
 
 
@@ -227,7 +228,7 @@ async def test_what_the_link_asks_is_told_and_what_it_reports_is_an_event(tmp_pa
     known = await one.verbs()
     one.ingest.announce("configuration", "the last good one runs")
     assert await known["link_facts"]({}) == {
-        "connected": True, "faults": 1, "tq": "ntp", "wall_s": 1_795_000_000
+        "connected": True, "faults": 1, "tq": "ntp", "wall_s": WALL_NS // S
     }  # fmt: skip
     await known["data_saver"]({"level": 1, "used": 8, "budget": 10, "why": "80 % are used"})
     await known["link_step"]({"step": "modem", "boots": 3, "age_s": 60.0})
