@@ -279,3 +279,6 @@ def test_registers_go_on_over_epochs_in_their_order() -> None:
     assert fed(low, high) == ([], 0), "nobody says which was first"
     assert fed(low, high, words={E1: E2, E2: E1}) == ([], 0), "nor in a circle"
     assert fed((E1, 1, 0, 5, 5), (E2, 1, 9, 12, 3), words={E2: E1}) == ([], 1)
+    others = (E2 + 1, *low[1:]), (E2 + 2, *high[1:])
+    circle = {E1: E2, E2: E1, E2 + 2: E2 + 1}
+    assert fed(low, high, *others, words=circle) == ([1], 0), "a circle hides no other epochs"

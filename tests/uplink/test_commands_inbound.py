@@ -64,6 +64,8 @@ async def test_the_broker_is_told_how_much_we_take() -> None:
             "maximum packet size"
         )
         assert b"\x21\x00\x14" in broker.connect, "receive maximum"
+        flags = broker.connect[len(b"\x00\x04MQTT\x05")]
+        assert flags & 0x02, "clean start: what another one of this name has left is not ours"
         await link.close()
 
 

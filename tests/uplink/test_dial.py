@@ -105,7 +105,10 @@ async def test_a_listener_that_says_nothing_under_tls_does_not_stop_the_loop(
 
 
 def hanging(name: str) -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name == name]
+    """Threads that wait; the process does not wait for them when it ends."""
+    found = [thread for thread in threading.enumerate() if thread.name == name]
+    assert all(thread.daemon for thread in found)
+    return [thread.name for thread in found]
 
 
 async def test_the_last_addresses_serve_when_the_name_server_fails_or_is_slow(

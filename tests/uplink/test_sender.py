@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from edge.core import Draft, Stream
+from edge.core import Draft, Stamp, Stream
 from edge.uplink.broker import make_broker
 from edge.uplink.refusals import PROOF_RECORDS
 from tests.kit.broker import Make, Subscriber
@@ -38,6 +38,15 @@ async def test_records_arrive_as_json_and_are_forgotten(mosquitto: Make, tmp_pat
     states = [json.loads(line.partition(" ")[2]) for line in lines if line.startswith(f"{UP}/stat")]
     assert [state["state"] for state in states] == ["online", "offline"]
     assert states[-1]["why"] == "stopped"
+
+
+async def test_a_mark_of_the_clock_dates_from_now_on(tmp_path: Path) -> None:
+    async with box(tmp_path, "mqtt://127.0.0.1:1") as gateway:
+        now = gateway.clock.now()
+        set_on = Stamp(now.mono_ns, now.wall_ns + 60 * S, now.tq)
+        assert not gateway.sender.knows_clock(set_on)
+        gateway.sender.add_mark(set_on)
+        assert gateway.sender.knows_clock(set_on)
 
 
 async def test_status_meta_and_last_are_retained(mosquitto: Make, tmp_path: Path) -> None:
