@@ -9,7 +9,7 @@ from edge.core import Draft, RecordKey, Stamp, Stream
 from edge.outbox import Outbox, StoredRecord
 from edge.outbox import drops as drops_module
 from edge.outbox.drops import DropRange, PendingDrops
-from edge.outbox.rowformat import OutboxRow, make_row, pack_body
+from edge.outbox.rowformat import MAX_BODY, OutboxRow, make_row, pack_body
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
 from tests.kit.outbox import S, drafts, everything, opened
@@ -44,6 +44,23 @@ def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Pa
     outbox.dead_letter(everything(outbox)[0].row, "no")
     assert again(outbox, 3) == [("air", "refused", 6), ("event", "refused", 1)]
     assert again(outbox, 4) == [], "once"
+    outbox.close()
+
+
+def test_a_body_of_the_largest_size_is_kept_and_none_that_is_a_byte_larger(tmp_path: Path) -> None:
+    outbox, _ = lost_five(tmp_path)
+
+    def raw(size: int) -> Draft:
+        made = Draft(Stream.RAW, "hut", 1, 2, {"n": b"x" * (size - 8)})
+        assert len(pack_body(made)) == size
+        return made
+
+    before = len(everything(outbox))
+    outbox.commit([raw(MAX_BODY), raw(MAX_BODY + 1)], clock=Stamp(3 * S, 0, NONE))
+    kept = everything(outbox)[before:]
+    assert [len(stored.record.body["n"]) for stored in kept] == [MAX_BODY - 8]
+    pending = outbox._losses.pending
+    assert [(key[1:], drop.count) for key, drop in pending.items()] == [(("raw", "size"), 1)]
     outbox.close()
 
 

@@ -109,6 +109,15 @@ def test_what_is_no_outbox_is_said_and_left_as_it_is(tmp_path: Path, what: objec
     assert picture(tmp_path) == before
 
 
+def test_a_log_that_is_no_file_is_named(tmp_path: Path) -> None:
+    opened(tmp_path).close()
+    place = tmp_path / "outbox"
+    (place / "outbox.db-wal").unlink(missing_ok=True)
+    folder(place / "outbox.db-wal")
+    with pytest.raises(ValueError, match="-wal is no file"):
+        inspect_outbox(place, LIMIT)
+
+
 def test_without_an_outbox_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         inspect_outbox(tmp_path, LIMIT)
