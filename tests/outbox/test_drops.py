@@ -2,6 +2,8 @@
 
 from operator import add
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -9,6 +11,8 @@ from edge.core import Draft, RecordKey, Stamp, Stream
 from edge.outbox import Outbox, StoredRecord
 from edge.outbox import drops as drops_module
 from edge.outbox.drops import DropRange, PendingDrops
+from edge.outbox.losses import Losses
+from edge.outbox.outboxstats import OutboxStats
 from edge.outbox.rowformat import MAX_BODY, OutboxRow, make_row, pack_body
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
@@ -45,6 +49,22 @@ def test_one_that_is_refused_is_made_again_with_what_was_lost_since(tmp_path: Pa
     assert again(outbox, 3) == [("air", "refused", 6), ("event", "refused", 1)]
     assert again(outbox, 4) == [], "once"
     outbox.close()
+
+
+@pytest.mark.parametrize("unread", [True, False])
+def test_what_the_process_before_had_to_declare_is_merged_unless_it_had_read_the_disk(
+    unread: bool,
+) -> None:
+    """A disk that cannot be read now: when it works again, nothing is declared a second time."""
+    storage: Any = SimpleNamespace(ask=lambda question, otherwise: otherwise)
+    losses = Losses(storage, OutboxStats())
+    assert storage.drops_unread
+    losses.pending.add(7, "air", 1, "full")
+    drops = PendingDrops({(7, "air", "full"): DropRange(5, 6, 2)})
+    left: Any = SimpleNamespace(drops=drops, drops_unread=unread)
+    losses.adopt(left)
+    found = DropRange(1, 6, 2) if unread else DropRange(5, 6, 2)
+    assert (losses.pending, storage.drops_unread) == ({(7, "air", "full"): found}, unread)
 
 
 def test_a_body_of_the_largest_size_is_kept_and_none_that_is_a_byte_larger(tmp_path: Path) -> None:
