@@ -184,13 +184,36 @@ def test_a_store_that_is_gone_and_was_another_ones_is_no_loss(tmp_path: Path) ->
     outbox.close()
 
 
-def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path) -> None:
-    outbox = opened(tmp_path, THEIRS)
+def left_in_memory(folder: Path) -> None:
+    """Three records and an event of a gateway whose disk had failed."""
+    outbox = opened(folder, THEIRS)
     outbox.begin()
     outbox.commit(drafts(2), clock=MARK)
     outbox._storage.switch_to_memory(OSError(5, "Input/output error"))
     outbox.commit(drafts(3), clock=MARK)
     outbox.journal.close()
+
+
+def test_what_another_owner_had_in_memory_and_cannot_be_kept_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_in_memory(tmp_path)
+
+    def refuse(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edge.outbox.startplan.set_aside_commit_log", refuse)
+    outbox = opened(tmp_path)
+    outbox.begin()
+    said = [stored.record.body for stored in outbox.commit(drafts(1), clock=MARK)[1:]]
+    (trouble,) = [each for each in said if "it cannot be kept" in each["text"]]
+    assert "town/gw-2's, with 4 records; it cannot be kept: No space left" in trouble["text"]
+    assert trouble["state"] == "on"
+    outbox.close()
+
+
+def test_what_another_owner_had_in_memory_is_put_beside_its_store(tmp_path: Path) -> None:
+    left_in_memory(tmp_path)
     outbox = opened(tmp_path)
     outbox.begin()
     assert everything(outbox) == []
