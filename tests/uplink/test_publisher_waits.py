@@ -47,12 +47,18 @@ async def test_an_alarm_does_not_wait_while_the_boots_of_a_backlog_are_read() ->
     await uplink.finish()
 
 
-async def test_while_the_card_writes_the_window_may_shrink() -> None:
+async def with_many_in_flight() -> Uplink:
+    """Its window has grown, and one late answer makes it smaller than what is on the way."""
     uplink = Uplink()
     uplink.offer(Stream.HEALTH, *[SMALL] * 400)
     await uplink.finish()
     uplink.offer(Stream.HEALTH, *[SMALL] * 60)
     await uplink.turn()
+    return uplink
+
+
+async def test_while_the_card_writes_the_window_may_shrink() -> None:
+    uplink = await with_many_in_flight()
 
     async def late(boot: int) -> list[Stamp]:
         uplink.answer(after_s=8.0)
@@ -69,11 +75,7 @@ async def test_while_the_card_writes_the_window_may_shrink() -> None:
 
 
 async def test_while_a_dead_letter_is_written_the_window_may_shrink() -> None:
-    uplink = Uplink()
-    uplink.offer(Stream.HEALTH, *[SMALL] * 400)
-    await uplink.finish()
-    uplink.offer(Stream.HEALTH, *[SMALL] * 60)
-    await uplink.turn()
+    uplink = await with_many_in_flight()
     rows = uplink.rows.add(Stream.HEALTH, *[SMALL] * 100)
     bad = replace(rows[2], record=replace(rows[2].record, body={"text": float("nan")}))
     uplink.delivery.send_queue.offer([*rows[:2], bad, *rows[3:]], uplink.clock.mono_ns)
