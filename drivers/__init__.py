@@ -6,13 +6,12 @@ add drivers through the entry-point group `kerbstone.drivers` (a module shaped l
 
 import dataclasses
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from drivers.choice import reversed_device, with_points
 from drivers.meters.register_map import ModbusDevice, list_maps, load_register_map, options
@@ -31,6 +30,9 @@ from edge.core import (
 from edge.core.driver import FACTORY_LINE, REQUIRED, DriverSpec, Option, SerialLine
 from edge.core.point import is_directed, opposite_key
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 HERE: Final = Path(__file__).parent
 PACE: Final = ("every_s", "slowest_s")  # class variables of a driver
 GROUP: Final = "kerbstone.drivers"
@@ -47,9 +49,8 @@ def chip(name: str) -> ModuleType:
     """Import one chip driver, and only that one. Raises ConfigError for a name nobody has."""
     if (HERE / "chips" / f"{name}.py").exists() and not name.startswith("_"):
         return import_module(f"drivers.chips.{name}")
-    for entry in entry_points(group=GROUP, name=name):
-        module = entry.load()
-        if isinstance(module, ModuleType):
+    for entry in _others():
+        if entry.name == name and isinstance(module := entry.load(), ModuleType):
             return module
     raise ConfigError(f"no driver is called {name!r}; choose from {', '.join(names())}")
 
@@ -85,9 +86,15 @@ def spec(name: str) -> DriverSpec:
     return DriverSpec(name, wiring, driver_options, fixed, line, keys, directed=both, **pace)
 
 
+def _others() -> Iterable["EntryPoint"]:
+    from importlib.metadata import entry_points  # large, and seldom needed
+
+    return entry_points(group=GROUP)
+
+
 def catalogue() -> Mapping[str, DriverSpec]:
     """Every driver that a configuration may name."""
-    others = {entry.name for entry in entry_points(group=GROUP)}
+    others = {entry.name for entry in _others()}
     return {name: spec(name) for name in sorted({*names(), *others})}
 
 

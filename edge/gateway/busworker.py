@@ -12,10 +12,8 @@ import contextlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from drivers.buses.gpio.listener import GpioListener
-from drivers.buses.gpio.watchedline import LineState
 from edge.acquire.backpressure import rest_ns
 from edge.acquire.busthread import BusThread, EdgeBridge, ThreadBridge
 from edge.acquire.poll import Poller, PollState
@@ -34,6 +32,9 @@ from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.wiring import PolledDevice
 from edge.health.progress import Progress
 from edge.wire.contract.boxevent import AlarmKind
+
+if TYPE_CHECKING:  # gpiozero and gpiod are a twentieth of the daemon's memory: for boxes with lines
+    from drivers.buses.gpio import GpioListener, LineState
 
 BEAT_NS: Final = 250_000_000  # a kill is known to within this
 FLOOR_S: Final = 90.0  # IEC 62056-21 at 300 baud reads for 75 s and is called for 5 before
@@ -112,6 +113,8 @@ class BusWorker:
             )
             self.thread = BusThread(name, partial(self._poll, self.poller))
         else:
+            from drivers.buses.gpio import GpioListener
+
             self._bus = GpioListener(bus, lines, self._edges.put, self._line)
             self.heard_ns = context.clock.now().mono_ns
             self.thread = BusThread(name, partial(self._listen, self._bus))
@@ -194,7 +197,7 @@ class BusWorker:
         finally:
             self._bus.close()
 
-    async def _listen(self, gpio: GpioListener) -> None:
+    async def _listen(self, gpio: "GpioListener") -> None:
         """Listen, and show that the loop turns: silent lines are no hung thread."""
         clock = self._context.clock
         listening = asyncio.create_task(gpio.run())
@@ -214,7 +217,7 @@ class BusWorker:
         """In the main loop: every edge of an earlier moment has been taken."""
         self.heard_ns = at_ns
 
-    def _line(self, state: LineState) -> None:
+    def _line(self, state: "LineState") -> None:
         listener = self._context.listener
         self._post(listener.line, state.line, state.reason, state.text, state.mono_ns)
 
