@@ -114,6 +114,8 @@ def test_a_log_that_is_no_file_is_named(tmp_path: Path) -> None:
     place = tmp_path / "outbox"
     (place / "outbox.db-wal").unlink(missing_ok=True)
     folder(place / "outbox.db-wal")
+    with pytest.raises(UnusableOutboxError, match="-wal is no file"):
+        _inspect(place, LIMIT)
     with pytest.raises(ValueError, match="-wal is no file"):
         inspect_outbox(place, LIMIT)
 
