@@ -11,10 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.looptick import LoopPartName
+from edge.infer.sites import Role
+from models.congestion.scenarios.finalset import refuse_final
 
 Position = Literal["corridor", "advance", "mid", "stop"]
-Kind = Literal["corridor", "arterial", "grid"]
-Split = Literal["train", "held_out", "legacy"]
+Kind = Literal[
+    "corridor", "arterial", "grid", "roundabout", "buses", "bicycles", "ramps", "actuated",
+    "coordinated", "workzone",
+]  # fmt: skip
+Split = Literal["train", "held_out", "legacy", "training", "choosing", "final"]
+OPEN_ROADS: Final[tuple[Kind, ...]] = ("corridor", "ramps", "workzone")  # without crossings
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
@@ -44,6 +50,7 @@ class LoopPlace:
     at_m: float
     loop_m: float
     spacing_m: float | None = None
+    role: Role = "mainline"
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +160,7 @@ def save_street(street: SimStreet, folder: Path) -> None:
         "hours": street.hours,
         "about": street.about,
         "links": [_without_arrays(link) for link in street.links],
-        "loops": [asdict(loop) for loop in street.loops],
+        "loops": [_without_usual_role(loop) for loop in street.loops],
     }
     (folder / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
@@ -161,6 +168,11 @@ def save_street(street: SimStreet, folder: Path) -> None:
 def _without_arrays(link: StreetLink) -> dict[str, Any]:
     """A link without its arrays."""
     return {k: v for k, v in vars(link).items() if k not in ("density", "speed", "green")}
+
+
+def _without_usual_role(loop: LoopPlace) -> dict[str, Any]:
+    """A loop; its role only where it has one, as streets were saved before there were roles."""
+    return {k: v for k, v in asdict(loop).items() if (k, v) != ("role", "mainline")}
 
 
 def load_street(folder: Path) -> SimStreet:
@@ -197,11 +209,16 @@ def load_usual(place: Path) -> SimStreet | None:
     return load_street(place / USUAL) if (place / USUAL / "meta.json").exists() else None
 
 
-def find_streets(folder: Path) -> list[Path]:
-    """Where streets are saved below `folder`. FileNotFoundError if there is none."""
+def find_streets(folder: Path, *, final: bool = False) -> list[Path]:
+    """Where streets are saved below `folder`. FileNotFoundError if there is none.
+
+    FinalSetError if some are of a final set, and whoever asks is not the `final` evaluation.
+    """
     metas = folder.glob("**/meta.json")
     # Those with a dot are being written.
     found = sorted(m.parent for m in metas if m.parent.name[0] != "." and m.parent.name != USUAL)
     if not found:
         raise FileNotFoundError(f"no meta.json below {folder}")
+    if not final:
+        refuse_final(folder, (place / "meta.json" for place in found))
     return found
