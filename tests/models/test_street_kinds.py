@@ -17,7 +17,7 @@ from models.congestion.scenarios.drivers import CYCLE, GENERAL, draw_population
 from models.congestion.scenarios.generate import ROOM, Task, draw_scene, set_tasks
 from models.congestion.scenarios.loopstandards import OF_SET, STANDARDS
 from models.congestion.scenarios.planpicture import example_scenes, plans_svg
-from models.congestion.scenarios.roundabouts import GIVE_WAY_S
+from models.congestion.scenarios.roundabouts import ENTRY, GIVE_WAY_S
 from models.congestion.scenarios.scene import (
     ActuatedSignal,
     CoordinatedSignal,
@@ -101,7 +101,7 @@ def test_a_roundabout_has_no_signal_and_the_busiest_entry_has_the_load_that_was_
         # at its highest, no entry gets more than it can serve with an empty ring
         for road in entries:
             most = sum(max(f.rates) for f in scene.flows if road.name in f.roads)
-            assert most < 1.35 * scene.about["peak_of_capacity"] * road.lanes * 1380 / 3600 + 0.02
+            assert most < 1.35 * scene.about["peak_of_capacity"] * road.lanes * ENTRY[0] + 0.02
 
 
 def test_motorways_have_auxiliary_lanes_whose_loops_say_so() -> None:

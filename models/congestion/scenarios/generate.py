@@ -100,7 +100,8 @@ def _task(kinds: tuple[Kind, ...], split: Split, first: int, i: int, minutes: fl
 def draw_scene(task: Task) -> Scene:
     """The scene of a task."""
     random = np.random.default_rng([task.seed, 10])
-    hours = round(float(random.uniform(1.25, 2.1)) * 6) / 6
+    shortest, longest = (1.25, 2.1) if task.split in ("train", "held_out") else (1.0, 1.7)
+    hours = round(float(random.uniform(shortest, longest)) * 6) / 6
     if task.minutes is not None:
         hours = task.minutes / 60
     # The older kinds have two geometries: that of the training, and that of all else.
@@ -201,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", metavar="NAME", help="one scenario, such as corridor_1000")
     parser.add_argument("--kind", choices=KINDS, help="only scenarios of this kind")
-    parser.add_argument("--minutes", type=float, help="length of each, instead of 1.2 to 2.2 h")
+    parser.add_argument("--minutes", type=float, help="length of each, instead of 1 to 2.2 h")
     return parser
 
 

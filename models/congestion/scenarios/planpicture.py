@@ -18,34 +18,53 @@ from models.congestion.scenarios.scene import Road, Scene
 from models.congestion.scenarios.simstreet import Split
 from models.congestion.scenarios.streetkinds import KINDS, StreetKind
 
-PANEL: Final = (560.0, 170.0)
-MARGIN: Final = (16.0, 44.0, 16.0, 14.0)  # left, top, right, bottom
+PANEL: Final = (560.0, 150.0)
+MARGIN: Final = (16.0, 44.0, 16.0, 6.0)  # left, top, right, bottom
 COLUMNS: Final = 2
-LANE: Final = 2.6  # how wide a lane is drawn: wider than it is
+LANE: Final = 3.2  # how wide a lane is drawn
+AROUND, AROUND_M = 0.03, 45.0  # beyond watched roads: a share of their extent, and at least
+WATCHED, OTHER = "#9aa7b5", "#dde2e7"
+BUS_COLOUR: Final = "#6a1b9a"
 COLOURS: Final = {
     "corridor": "#1f5fa8", "stop": "#b3261e", "advance": "#b36b00", "mid": "#1b7f3b",
 }  # fmt: skip
-BUS_COLOUR: Final = "#6a1b9a"
 LEGEND: Final = (
     ("corridor", "station"), ("stop", "stop line"), ("advance", "advance"), ("mid", "mid-block"),
+    ("bus", "bus stop"), ("signal", "signal"),
 )  # fmt: skip
 
 Point = tuple[float, float]
 
 
 class View(NamedTuple):
-    """From metres to the picture."""
+    """From metres to a panel of the picture, from (x, y) `low` to `high`."""
 
     left: float
-    top: float
+    bottom: float
     scale: float
     low: Point
+    high: Point
 
     def at(self, x: float, y: float) -> Point:
         return (
             self.left + (x - self.low[0]) * self.scale,
-            self.top - (y - self.low[1]) * self.scale,
+            self.bottom - (y - self.low[1]) * self.scale,
         )
+
+    def cut(self, begin: Point, end: Point) -> tuple[float, float] | None:
+        """Which part of a line is in the panel (Liang and Barsky); None if nothing is."""
+        first, last = 0.0, 1.0
+        for axis in (0, 1):
+            step = end[axis] - begin[axis]
+            for edge, sign in ((self.low[axis], -1.0), (self.high[axis], 1.0)):
+                room, slope = sign * (edge - begin[axis]), sign * step
+                if slope == 0 and room < 0:
+                    return None
+                if slope < 0:
+                    first = max(first, room / slope)
+                elif slope > 0:
+                    last = min(last, room / slope)
+        return (first, last) if first < last else None
 
 
 def plans_svg(scenes: list[tuple[StreetKind, Scene]]) -> str:
@@ -54,8 +73,7 @@ def plans_svg(scenes: list[tuple[StreetKind, Scene]]) -> str:
     width, height = COLUMNS * PANEL[0], rows * PANEL[1] + 26
     inner: list[str] = []
     for i, (kind, scene) in enumerate(scenes):
-        x, y = (i % COLUMNS) * PANEL[0], (i // COLUMNS) * PANEL[1]
-        inner += _panel(kind, scene, x, y)
+        inner += _panel(kind, scene, (i % COLUMNS) * PANEL[0], (i // COLUMNS) * PANEL[1])
     inner += _legend(height - 10)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
@@ -71,69 +89,85 @@ def _panel(kind: StreetKind, scene: Scene, x: float, y: float) -> Iterator[str]:
         f'<text x="{x + MARGIN[0]:.0f}" y="{y + 35:.0f}" font-size="11" fill="#555555">'
         f"{kind.line}</text>"
     )
-    xs = [px for px, _ in scene.nodes.values()]
-    ys = [py for _, py in scene.nodes.values()]
-    wide, high = PANEL[0] - MARGIN[0] - MARGIN[2], PANEL[1] - MARGIN[1] - MARGIN[3]
-    scale = min(wide / (max(xs) - min(xs)), high / max(max(ys) - min(ys), 1.0))
-    top = y + MARGIN[1] + high / 2 + (max(ys) - min(ys)) * scale / 2
-    view = View(x + MARGIN[0], top, scale, (min(xs), min(ys)))
-    for road in scene.roads:
-        yield _road(scene, road, view)
-    lit = {signal.node for signal in scene.signals}
-    for name in sorted(lit):
-        yield _light(*view.at(*scene.nodes[name]))
+    view = _view(scene, x, y)
+    for road in sorted(scene.roads, key=lambda road: road.watched):
+        yield from _road(scene, road, view)
+    for name in sorted({signal.node for signal in scene.signals}):
+        if view.cut(scene.nodes[name], (scene.nodes[name][0] + 0.1, scene.nodes[name][1])):
+            yield _light(*view.at(*scene.nodes[name]))
     roads = {road.name: road for road in scene.roads}
     for stop in scene.stops:
         middle_m = (stop.from_m + stop.to_m) / 2
-        yield _mark(scene, roads[stop.road], view, middle_m, -1, BUS_COLOUR, 5.0)
+        yield from _mark(scene, roads[stop.road], view, middle_m, -1, BUS_COLOUR, 5.0)
     for loop in scene.loops:
-        yield _mark(
+        yield from _mark(
             scene, roads[loop.link], view, loop.at_m + loop.loop_m / 2, loop.index,
-            COLOURS[loop.position], 2.2,
+            COLOURS[loop.position], 2.8,
         )  # fmt: skip
+
+
+def _view(scene: Scene, x: float, y: float) -> View:
+    """Watched roads in the middle of the panel, and a little of what is around them."""
+    ends = {end for road in scene.roads if road.watched for end in (road.begin, road.end)}
+    xs, ys = zip(*(scene.nodes[end] for end in ends), strict=True)
+    around = max(AROUND * (max(xs) - min(xs)), AROUND_M)
+    wide, high = PANEL[0] - MARGIN[0] - MARGIN[2], PANEL[1] - MARGIN[1] - MARGIN[3]
+    extent = (max(xs) - min(xs) + 2 * around, max(ys) - min(ys) + 2 * around)
+    scale = min(wide / extent[0], high / extent[1])
+    middle = ((max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2)
+    half = (min(wide / scale, extent[0]) / 2, high / scale / 2)
+    return View(
+        x + MARGIN[0], y + MARGIN[1] + high, scale,
+        (middle[0] - half[0], middle[1] - half[1]), (middle[0] + half[0], middle[1] + half[1]),
+    )  # fmt: skip
 
 
 def _along(scene: Scene, road: Road, view: View) -> tuple[Point, Point, Point]:
     """Where a road begins and ends in the picture, and the unit vector to its right."""
     begin, end = view.at(*scene.nodes[road.begin]), view.at(*scene.nodes[road.end])
     length = max(hypot(end[0] - begin[0], end[1] - begin[1]), 1e-6)
-    right = (-(end[1] - begin[1]) / length, (end[0] - begin[0]) / length)
-    return begin, end, right
+    return begin, end, (-(end[1] - begin[1]) / length, (end[0] - begin[0]) / length)
 
 
-def _road(scene: Scene, road: Road, view: View) -> str:
+def _road(scene: Scene, road: Road, view: View) -> Iterator[str]:
+    seen = view.cut(scene.nodes[road.begin], scene.nodes[road.end])
+    if seen is None:
+        return
     begin, end, right = _along(scene, road, view)
-    aside = road.lanes * LANE / 2 + 0.5
-    points = [f"{px + aside * right[0]:.1f},{py + aside * right[1]:.1f}" for px, py in (begin, end)]
-    colour = "#9aa7b5" if road.watched else "#dde2e7"
-    return (
-        f'<polyline points="{" ".join(points)}" fill="none" stroke="{colour}" '
-        f'stroke-width="{road.lanes * LANE:.1f}"/>'
-    )
+    corners = []
+    for part, lanes in ((seen[0], 0), (seen[1], 0), (seen[1], road.lanes), (seen[0], road.lanes)):
+        aside = lanes * LANE + 0.5
+        px, py = (begin[i] + part * (end[i] - begin[i]) + aside * right[i] for i in (0, 1))
+        corners.append(f"{px:.1f},{py:.1f}")
+    points = " ".join(corners)
+    yield f'<polygon points="{points}" fill="{WATCHED if road.watched else OTHER}"/>'
 
 
 def _mark(
     scene: Scene, road: Road, view: View, at_m: float, lane: int, colour: str, size: float
-) -> str:
+) -> Iterator[str]:
     """A square on a lane; lane 0 is the right one, -1 lies beside the road."""
-    begin, end, right = _along(scene, road, view)
+    seen = view.cut(scene.nodes[road.begin], scene.nodes[road.end])
     part = at_m / road.length_m
+    if seen is None or not seen[0] <= part <= seen[1]:
+        return
+    begin, end, right = _along(scene, road, view)
     aside = (road.lanes - lane - 0.5) * LANE + 0.5
     px = begin[0] + part * (end[0] - begin[0]) + aside * right[0]
     py = begin[1] + part * (end[1] - begin[1]) + aside * right[1]
-    return (
+    yield (
         f'<rect x="{px - size / 2:.1f}" y="{py - size / 2:.1f}" width="{size}" height="{size}" '
         f'fill="{colour}"/>'
     )
 
 
 def _light(x: float, y: float) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="none" stroke="#222222"/>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2" fill="#ffffff" stroke="#222222"/>'
 
 
 def _legend(y: float) -> Iterator[str]:
     x = MARGIN[0]
-    for position, word in (*LEGEND, ("bus", "bus stop"), ("signal", "signal")):
+    for position, word in LEGEND:
         if position == "signal":
             yield _light(x + 4, y - 4)
         else:

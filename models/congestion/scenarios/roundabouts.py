@@ -23,7 +23,7 @@ from models.congestion.scenarios.scene import BlockedLane, Ring, Road, Scene, Sp
 from models.congestion.scenarios.simstreet import LoopPlace, Split
 
 GIVE_WAY_S: Final = 35.0
-ENTRY: Final = (1380 / 3600, 0.00102 * 3600)  # the two numbers above, for vehicles a second
+ENTRY: Final = (1280 / 3600, 0.00102 * 3600)  # of seconds; a little less, for SUMO's drivers wait
 RING_MS: Final = (6.5, 9.0)  # how fast one drives on a ring
 ARMS: Final = ("E", "N", "W", "S")  # against the clock, as one drives on the right
 ANGLE: Final = {"E": 0.0, "N": 90.0, "W": 180.0, "S": 270.0}

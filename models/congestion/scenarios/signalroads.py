@@ -46,6 +46,7 @@ from models.congestion.scenarios.townplan import DrawRanges, TownPlan, lay_out, 
 RIGHT: Final = {"E": "S", "S": "W", "W": "N", "N": "E"}
 LEFT: Final = {"E": "N", "N": "W", "W": "S", "S": "E"}
 AHEAD: Final = {"E": "E", "W": "W", "N": "N", "S": "S"}
+SERVED: Final = 0.93  # of what a green could: it takes time to begin, and some turn
 CAUSES: Final = ("demand", "demand", "incident", "exit")
 
 
@@ -76,7 +77,7 @@ def draw_signal_road(
     cause = kindparts.draw_cause(random, CAUSES, hours, calm)
     share = float(random.uniform(0.42, 0.62))
     signals, cycle_s = _signals(random, kind, road, share, hours, drawn)
-    capacity = road.lanes * share / who.headway_s
+    capacity = SERVED * road.lanes * share / who.headway_s
     if road.lanes == 1:  # who turns slows all others, and some bicycles cannot be overtaken at once
         capacity *= 0.72 if kind == "bicycles" else 0.85
     flows = _flows(random, road, cause, capacity * cause.peak)
