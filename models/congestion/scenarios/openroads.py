@@ -40,6 +40,7 @@ RAMP_CAUSES: Final = ("demand", "demand", "incident", "exit")
 ZONE_CAUSES: Final = ("demand", "demand", "incident", "works")
 BEFORE_M: Final = 700.0  # in which traffic sorts itself
 AFTER_M: Final = 500.0
+RAMP_Y_M: Final = -35.0  # where a ramp begins or ends: at a small angle, or SUMO has it turn slowly
 
 Joins = list[tuple[str, int, str, int]]
 
@@ -133,9 +134,12 @@ def _lay_ramps(random: np.random.Generator, split: Split, limit_ms: float, lanes
     roles: dict[tuple[str, int], Role] = {}
     for i, length in enumerate(lengths.round(1).tolist(), start=1):
         # what this section begins with: no junction, an entry, or a lane from an entry to an exit
-        what = "none" if i == 1 else str(random.choice(["none", "entry", "auxiliary", "auxiliary"]))
-        if i == len(lengths) and not ons and not offs:
+        what = str(random.choice(["none", "entry", "auxiliary", "auxiliary"]))
+        if i == len(lengths) and not ons:
             what = "auxiliary"
+        # Where one lane leaves, no other comes: their ways would cross.
+        if i == 1 or (offs and offs[-1] == plan[-1].name):
+            what = "none"
         if what == "entry":
             beside = f"l{i:02d}a"
             plan.append(
@@ -167,7 +171,7 @@ def _entry(random: np.random.Generator, layout: _Layout, road: Road, slow: float
     x, _ = layout.nodes[road.begin]
     length = round(float(random.uniform(220, 420)), 1)
     name = f"on_{road.name}"
-    layout.nodes[name] = (x - length, -90.0)
+    layout.nodes[name] = (x - length, RAMP_Y_M)
     watched = random.random() < 0.6
     layout.ramps.append(
         Road(
@@ -183,7 +187,7 @@ def _exit(random: np.random.Generator, layout: _Layout, road: Road, slow: float)
     x, _ = layout.nodes[road.end]
     length = round(float(random.uniform(220, 420)), 1)
     name = f"off_{road.name}"
-    layout.nodes[name] = (x + length, -90.0)
+    layout.nodes[name] = (x + length, RAMP_Y_M)
     layout.ramps.append(Road(name, road.end, name, 1, length, slow, bool(random.random() < 0.5)))
     layout.joins.append((road.name, 0, name, 0))
 
