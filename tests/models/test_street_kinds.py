@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -243,10 +243,12 @@ def test_a_role_is_saved_where_it_is_not_the_usual_one(tmp_path: Path) -> None:
     street = load_streets(SAMPLE)[0]
     turn = replace(street.loops[0], role="turn")
     save_street(replace(street, loops=(turn, *street.loops[1:])), tmp_path)
-    loops = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))["loops"]
-    assert ["role" in loop for loop in loops] == [True] + [False] * (len(loops) - 1)
+    meta = json.loads((tmp_path / "meta.json").read_text(encoding="utf-8"))
+    assert meta["roles"] == {turn.lane: "turn"}
+    assert set(meta["loops"][0]) == {f.name for f in fields(LoopPlace)} - {"role"}
     assert load_street(tmp_path).loops[0] == turn
-    assert isinstance(turn, LoopPlace)
+    save_street(street, tmp_path / "older")
+    assert "roles" not in (tmp_path / "older" / "meta.json").read_text(encoding="utf-8")
 
 
 def test_a_usual_day_keeps_buses_and_has_no_works() -> None:

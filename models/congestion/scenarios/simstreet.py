@@ -160,8 +160,12 @@ def save_street(street: SimStreet, folder: Path) -> None:
         "hours": street.hours,
         "about": street.about,
         "links": [_without_arrays(link) for link in street.links],
-        "loops": [_without_usual_role(loop) for loop in street.loops],
+        "loops": [_without_role(loop) for loop in street.loops],
     }
+    # Beside the loops, where a reader from before there were roles does not look.
+    roles = {loop.lane: loop.role for loop in street.loops if loop.role != "mainline"}
+    if roles:
+        meta["roles"] = roles
     (folder / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
 
@@ -170,9 +174,8 @@ def _without_arrays(link: StreetLink) -> dict[str, Any]:
     return {k: v for k, v in vars(link).items() if k not in ("density", "speed", "green")}
 
 
-def _without_usual_role(loop: LoopPlace) -> dict[str, Any]:
-    """A loop; its role only where it has one, as streets were saved before there were roles."""
-    return {k: v for k, v in asdict(loop).items() if (k, v) != ("role", "mainline")}
+def _without_role(loop: LoopPlace) -> dict[str, Any]:
+    return {k: v for k, v in asdict(loop).items() if k != "role"}
 
 
 def load_street(folder: Path) -> SimStreet:
@@ -183,7 +186,10 @@ def load_street(folder: Path) -> SimStreet:
         steps = arrays["steps"].astype(np.int64)
         ends = np.cumsum(arrays["count"].astype(np.int64) * 2)
     stays = tuple(np.cumsum(part).reshape(-1, 2) * _GRAIN_S for part in np.split(steps, ends[:-1]))
-    loops = tuple(LoopPlace(**values) for values in meta["loops"])
+    roles: dict[str, Role] = meta.get("roles", {})
+    loops = tuple(
+        LoopPlace(**values, role=roles.get(values["lane"], "mainline")) for values in meta["loops"]
+    )
     head = {key: meta[key] for key in ("name", "kind", "split", "seed", "hours", "about")}
     return SimStreet(links=links, loops=loops, stays=stays[: len(loops)], **head)
 
