@@ -15,10 +15,15 @@ from typing import Any, Final
 import numpy as np
 
 from edge.infer.sites import Role
-from models.congestion.scenarios import kindparts
 from models.congestion.scenarios.corridors import chain_roads, join_lanes
 from models.congestion.scenarios.drivers import GENERAL, draw_population
-from models.congestion.scenarios.kindparts import Cause
+from models.congestion.scenarios.jamcauses import (
+    Cause,
+    about_street,
+    draw_cause,
+    stopped_vehicle,
+    traffic_flow,
+)
 from models.congestion.scenarios.loopstandards import (
     approach_loops,
     draw_senses,
@@ -34,6 +39,7 @@ from models.congestion.scenarios.scene import (
     Signal,
     SpeedLimit,
 )
+from models.congestion.scenarios.setgeometry import draw_road_limit
 from models.congestion.scenarios.simstreet import Kind, Split
 
 RAMP_CAUSES: Final = ("demand", "demand", "incident", "exit")
@@ -70,10 +76,10 @@ class _Layout:
 def draw_ramps(name: str, split: Split, seed: int, hours: float, calm: bool) -> Scene:
     """A motorway between several junctions."""
     random = np.random.default_rng([seed, 23])
-    limit = kindparts.draw_road_limit(random, split)
+    limit = draw_road_limit(random, split)
     lanes = int(random.integers(2, 5 if split == "final" else 4))
     layout = _lay_ramps(random, split, limit / 3.6, lanes)
-    cause = kindparts.draw_cause(random, RAMP_CAUSES, hours, calm)
+    cause = draw_cause(random, RAMP_CAUSES, hours, calm)
     about = {"limit_kmh": limit, "lanes": lanes, "ramps": [r.name for r in layout.ramps]}
     return _scene("ramps", random, name, split, seed, hours, layout, cause, about)
 
@@ -83,12 +89,12 @@ def draw_workzone(name: str, split: Split, seed: int, hours: float, calm: bool) 
     random = np.random.default_rng([seed, 24])
     shuttle = random.random() < 0.3
     causes = tuple(c for c in ZONE_CAUSES if not shuttle or c != "works")
-    cause = kindparts.draw_cause(random, causes, hours, calm)
+    cause = draw_cause(random, causes, hours, calm)
     if shuttle:
         limit = float(random.choice([60.0, 70.0, 80.0]))
         layout = _lay_shuttle(random, limit / 3.6)
     else:
-        limit = kindparts.draw_road_limit(random, split)
+        limit = draw_road_limit(random, split)
         layout = _lay_zone(random, limit / 3.6, works=cause.name == "works")
     about = {"limit_kmh": limit, "shuttle": shuttle, "zone": [r.name for r in layout.main]}
     return _scene("workzone", random, name, split, seed, hours, layout, cause, about)
@@ -116,7 +122,7 @@ def _scene(
     for road in lit:
         loops += approach_loops(random, standard, road)
     reach, senses = draw_senses(random, loops)
-    told = kindparts.about_street(cause, who, standard, **about)
+    told = about_street(cause, who, standard, **about)
     return Scene(
         name, kind, split, seed, hours, layout.nodes, tuple(layout.roads), tuple(flows),
         tuple(loops), reach, who.mix, "best", who.pace, signals=tuple(layout.signals),
@@ -263,8 +269,7 @@ def _flows(random: np.random.Generator, layout: _Layout, cause: Cause, level: fl
             load[road] = load.get(road, 0.0) + share
     fullest = max(load[name] for name in through)
     return [
-        kindparts.flow(roads, cause.demand, level * share / fullest)
-        for roads, share in ways.items()
+        traffic_flow(roads, cause.demand, level * share / fullest) for roads, share in ways.items()
     ]
 
 
@@ -278,7 +283,7 @@ def _troubles(
         for k in range(int(random.integers(1, 3))):
             i = int(random.choice(watched[len(watched) // 2 :]))
             names = (layout.main[i].name, layout.main[i + 1].name)
-            incidents.append(kindparts.stopped_vehicle(random, names, layout.main[i], hours, k))
+            incidents.append(stopped_vehicle(random, names, layout.main[i], hours, k))
     elif cause.name == "works":
         # A works vehicle stands in a lane for long, and all drive slower on the way there.
         i = int(random.choice(watched[1:]))

@@ -16,10 +16,16 @@ from typing import Final
 
 import numpy as np
 
-from models.congestion.scenarios import kindparts
 from models.congestion.scenarios.drivers import CYCLE, GENERAL, draw_population
+from models.congestion.scenarios.jamcauses import (
+    about_street,
+    draw_cause,
+    stopped_vehicle,
+    traffic_flow,
+)
 from models.congestion.scenarios.loopstandards import approach_loops, draw_senses, draw_standard
 from models.congestion.scenarios.scene import BlockedLane, Ring, Road, Scene, SpeedLimit
+from models.congestion.scenarios.setgeometry import Roads, draw_town_roads
 from models.congestion.scenarios.simstreet import LoopPlace, Split
 
 GIVE_WAY_S: Final = 35.0
@@ -46,22 +52,22 @@ class _Plan:
 def draw_roundabouts(name: str, split: Split, seed: int, hours: float, calm: bool) -> Scene:
     """A road with roundabouts, driven from west to east."""
     random = np.random.default_rng([seed, 22])
-    drawn = kindparts.draw_town_roads(random, split)
+    drawn = draw_town_roads(random, split)
     limit_ms = drawn.limit_kmh / 3.6
     count = int(random.integers(1, 4))
     plan = _lay(random, count, drawn, int(random.random() < 0.35) + 1)
     who = draw_population(random, limit_ms, (0.01, 0.15))
     standard = draw_standard(random, split)
-    cause = kindparts.draw_cause(random, CAUSES, hours, calm)
+    cause = draw_cause(random, CAUSES, hours, calm)
     routes = _routes(random, plan)
     flows = [
-        kindparts.flow(roads, cause.demand, cause.peak * level)
+        traffic_flow(roads, cause.demand, cause.peak * level)
         for roads, level in _levels(plan, routes).items()
     ]
     if random.random() < 0.3:
         through = next(iter(routes))
         flows.append(
-            kindparts.flow(through, cause.demand, float(random.uniform(10, 60)) / 3600, CYCLE)
+            traffic_flow(through, cause.demand, float(random.uniform(10, 60)) / 3600, CYCLE)
         )
     loops: list[LoopPlace] = []
     paired = random.random() < 0.2
@@ -70,7 +76,7 @@ def draw_roundabouts(name: str, split: Split, seed: int, hours: float, calm: boo
             loops += approach_loops(random, standard, road, paired=paired)
     reach, senses = draw_senses(random, loops)
     incidents, slows = _troubles(random, plan, count, cause.name, hours)
-    about = kindparts.about_street(
+    about = about_street(
         cause, who, standard, limit_kmh=drawn.limit_kmh, roundabouts=count, lanes=plan.lanes,
         arms=[len(arms) for arms in plan.arms],
     )  # fmt: skip
@@ -82,7 +88,7 @@ def draw_roundabouts(name: str, split: Split, seed: int, hours: float, calm: boo
     )  # fmt: skip
 
 
-def _lay(random: np.random.Generator, count: int, drawn: kindparts.Roads, lanes: int) -> _Plan:
+def _lay(random: np.random.Generator, count: int, drawn: Roads, lanes: int) -> _Plan:
     """Rings in a row, roads between them in both directions, and arms to the sides."""
     plan = _Plan(lanes)
     limit_ms = drawn.limit_kmh / 3.6
@@ -237,7 +243,7 @@ def _troubles(
         name = plan.into[int(random.integers(count)), "W"]
         road = plan.roads[name]
         on = f"q{road.end[1:-1]}W"
-        return [kindparts.stopped_vehicle(random, (name, on), road, hours, 0)], []
+        return [stopped_vehicle(random, (name, on), road, hours, 0)], []
     if cause == "exit":
         begin = float(random.uniform(0.2, 0.5)) * hours * 3600
         until = begin + float(random.uniform(400, 1200))

@@ -17,10 +17,16 @@ from typing import Final
 import numpy as np
 
 from edge.infer.sites import Role
-from models.congestion.scenarios import kindparts
+from models.congestion.scenarios.buslines import draw_buses
 from models.congestion.scenarios.dayshapes import Demand, bicycle_demand
 from models.congestion.scenarios.drivers import CYCLE, GENERAL, draw_population
-from models.congestion.scenarios.kindparts import Cause
+from models.congestion.scenarios.jamcauses import (
+    Cause,
+    about_street,
+    draw_cause,
+    stopped_vehicle,
+    traffic_flow,
+)
 from models.congestion.scenarios.loopstandards import (
     LoopStandard,
     approach_loops,
@@ -40,6 +46,7 @@ from models.congestion.scenarios.scene import (
     SignalPlan,
     SpeedLimit,
 )
+from models.congestion.scenarios.setgeometry import Roads, draw_town_roads
 from models.congestion.scenarios.simstreet import Kind, LoopPlace, Split
 from models.congestion.scenarios.townplan import DrawRanges, TownPlan, lay_out, roads_after
 
@@ -69,12 +76,12 @@ def draw_signal_road(
 ) -> Scene:
     """A main road of two to five crossings, of one of four kinds."""
     random = np.random.default_rng([seed, 21])
-    drawn = kindparts.draw_town_roads(random, split)
+    drawn = draw_town_roads(random, split)
     road = _lay(random, kind, drawn)
     limit_ms = drawn.limit_kmh / 3.6
     who = draw_population(random, limit_ms, (0.01, 0.15))
     standard = draw_standard(random, split)
-    cause = kindparts.draw_cause(random, CAUSES, hours, calm)
+    cause = draw_cause(random, CAUSES, hours, calm)
     share = float(random.uniform(0.42, 0.62))
     signals, cycle_s = _signals(random, kind, road, share, hours, drawn)
     capacity = SERVED * road.lanes * share / who.headway_s
@@ -87,7 +94,7 @@ def draw_signal_road(
     incidents, slows = _troubles(random, road, cause, hours)
     if kind == "bicycles":
         flows += _cycles(random, road, bicycle_demand(random, cause.demand, hours))
-    about = kindparts.about_street(
+    about = about_street(
         cause, who, standard, limit_kmh=drawn.limit_kmh, cycle_s=cycle_s,
         green_share=round(share, 2), lanes=road.lanes, turn_lanes=bool(road.turning),
         bus_lane=road.bus_lane, buses=len(buses), signals=type(signals[0]).__name__,
@@ -101,7 +108,7 @@ def draw_signal_road(
     )  # fmt: skip
 
 
-def _lay(random: np.random.Generator, kind: Kind, drawn: kindparts.Roads) -> _Road:
+def _lay(random: np.random.Generator, kind: Kind, drawn: Roads) -> _Road:
     columns = int(random.integers(2, 6))
     lanes = int(random.integers(1, 4 if kind == "coordinated" else 3))
     bus_lane = kind == "buses" and random.random() < 0.4
@@ -146,7 +153,7 @@ def _signals(
     road: _Road,
     share: float,
     hours: float,
-    drawn: kindparts.Roads,
+    drawn: Roads,
 ) -> tuple[list[Signal], int]:
     """The signals, and the cycle that they have or come to."""
     main = frozenset(name for way in "EW" for name in road.line(way))
@@ -209,22 +216,22 @@ def _flows(random: np.random.Generator, road: _Road, cause: Cause, level: float)
         most = 0.14 if road.turning else 0.04 if road.lanes > 1 else 0.012
         lefts = float(random.uniform(0.4, 1.0)) * most
         rights = float(random.uniform(0.04, 0.12))
-        flows.append(kindparts.flow(tuple(names), demand, much * (1 - lefts - rights)))
+        flows.append(traffic_flow(tuple(names), demand, much * (1 - lefts - rights)))
         crossings = range(len(names) - 1)
         for way, part in ((LEFT, lefts), (RIGHT, rights)):
             for k in crossings:
                 turn = (*names[: k + 1], *roads_after(road.plan, names[k], way[key[0]]))
-                flows.append(kindparts.flow(turn, demand, much * part / len(crossings)))
+                flows.append(traffic_flow(turn, demand, much * part / len(crossings)))
     return flows
 
 
 def _cycles(random: np.random.Generator, road: _Road, demand: Demand) -> list[Flow]:
     """Bicycles along the main road, and some across it."""
     level = float(random.uniform(40, 350 if road.lanes > 1 else 220)) / 3600
-    flows = [kindparts.flow(tuple(road.line(way)), demand, level, CYCLE) for way in "EW"]
+    flows = [traffic_flow(tuple(road.line(way)), demand, level, CYCLE) for way in "EW"]
     for way in "NS":
         names = road.plan.lines[way, 0]
-        flows.append(kindparts.flow(tuple(names), demand, 0.3 * level, CYCLE))
+        flows.append(traffic_flow(tuple(names), demand, 0.3 * level, CYCLE))
     return flows
 
 
@@ -237,7 +244,7 @@ def _buses(
     runs: list[BusRun] = []
     for way in "EW":
         line = [road.plan.roads[name] for name in road.line(way)]
-        some, buses = kindparts.draw_buses(random, line, hours, float(random.uniform(100, 480)))
+        some, buses = draw_buses(random, line, hours, float(random.uniform(100, 480)))
         stops, runs = stops + some, runs + buses
     return stops, sorted(runs, key=lambda run: run.from_s)
 
@@ -265,9 +272,7 @@ def _troubles(
             names = road.plan.lines[road.watched[int(random.integers(len(road.watched)))]]
             i = int(random.choice([i for i, n in enumerate(names) if road.plan.roads[n].watched]))
             here = road.plan.roads[names[i]]
-            incidents.append(
-                kindparts.stopped_vehicle(random, (names[i], names[i + 1]), here, hours, k)
-            )
+            incidents.append(stopped_vehicle(random, (names[i], names[i + 1]), here, hours, k))
     elif cause.name == "exit":
         begin = float(random.uniform(0.2, 0.5)) * hours * 3600
         until = begin + float(random.uniform(500, 1500))
