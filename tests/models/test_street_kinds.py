@@ -25,6 +25,7 @@ from models.congestion.scenarios.scene import (
     Scene,
     ShuttleSignal,
 )
+from models.congestion.scenarios.setgeometry import TOWN_LIMITS
 from models.congestion.scenarios.simstreet import (
     SAMPLE,
     LoopPlace,
@@ -269,6 +270,19 @@ def test_what_sumo_reads_of_a_street_is_well_formed() -> None:
             ElementTree.fromstring(text)
         ids = [each.get("id") for each in ElementTree.fromstring(sumo._routes(scene))]
         assert len(set(ids)) == len(ids)
+
+
+def test_the_page_names_every_kind_and_what_each_set_has() -> None:
+    page = (ROOT / "docs/streets.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        assert f"`{kind}`" in page
+    rows = {row.split("|")[1].strip(" `"): row for row in page.splitlines() if row[:3] == "| `"}
+    for split in SETS:
+        cells = [cell.strip() for cell in rows[split].split("|")]
+        assert cells[-4] == ", ".join(f"{int(limit)}" for limit in TOWN_LIMITS[split])
+        assert cells[-2] == ", ".join(OF_SET[split])
+    for name, seeds in ROOM.items():
+        assert f"{seeds.start} to {seeds.stop - 1}" in rows[name]
 
 
 def test_the_picture_of_the_plans_is_that_of_the_code() -> None:
