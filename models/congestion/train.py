@@ -30,6 +30,7 @@ from models.congestion.congestionbundle import export_bundle
 from models.congestion.congestionrunner import rule_odds
 from models.congestion.congestionstate import POSITIONS
 from models.congestion.formula import SITUATIONS, FormulaParts, PositionRule, SituationSpeaker
+from models.congestion.scenarios.finalset import FinalSetError
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
@@ -99,11 +100,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rule", nargs="*", default=[], choices=SITUATIONS, help="it speaks here")
     args = parser.parse_args()
-    found = [
-        (load_street(place), load_usual(place))
-        for each in args.streets
-        for place in find_streets(each)
-    ]
+    try:
+        places = [place for each in args.streets for place in find_streets(each)]
+    except FinalSetError as error:
+        parser.error(str(error))
+    found = [(load_street(place), load_usual(place)) for place in places]
     streets = [(street, usual) for street, usual in found if street.seed < UNSEEN]
     streets += [(street, None) for street in load_legacy(args.legacy)] if args.legacy else []
     clean, faulty = training_rows(streets, 0.0), training_rows(streets, FAULTY)

@@ -60,7 +60,8 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     """What the card tells, line by line: of `args.streets`, and of `args.legacy` where given."""
     run = GraphRunner((args.bundle / "loopfault.onnx").read_bytes())
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
-    for title, streets in _sets(args.streets, getattr(args, "legacy", None)):
+    final = getattr(args, "final", False)
+    for title, streets in _sets(args.streets, getattr(args, "legacy", None), final):
         for name, parts in zip(("model", "rules"), evaluate(streets, run, plays), strict=True):
             s = sum(parts, FlagScore())
             yield ""
@@ -81,12 +82,14 @@ def intervals(parts: Sequence[FlagScore]) -> Iterator[str]:
     yield f"false {shown(FlagScore.false_a_day)}"
 
 
-def _sets(streets: Path | None, legacy: Path | None) -> Iterator[tuple[str, Iterable[SimStreet]]]:
+def _sets(
+    streets: Path | None, legacy: Path | None, final: bool
+) -> Iterator[tuple[str, Iterable[SimStreet]]]:
     """What is scored, by its name. One street at a time: all of them do not fit into memory."""
     if streets is not None:
         below = streets / "held_out"
-        found = find_streets(below if below.is_dir() else streets)
-        yield "held out", (load_street(place) for place in found)
+        found = find_streets(below if below.is_dir() else streets, final=final)
+        yield "final set" if final else "held out", (load_street(place) for place in found)
     if legacy is not None:
         days = load_legacy(legacy)
         yield "older days", [day for day in days if day.name not in CHOSEN_ON]
