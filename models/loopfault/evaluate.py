@@ -2,8 +2,8 @@
 
     python -m models.loopfault.evaluate --streets DIR [--legacy DIR] [--plays 4] [--quick]
 
-Each is played as often without faults as with faults on three loops of ten. Nothing is tuned here.
-With `held_out` in DIR only that is taken.
+Each is played as often without faults as with faults on three loops of ten, and judged as the
+gateway does it, with all rules. Nothing is tuned here. With `held_out` in DIR only that is taken.
 """
 
 from __future__ import annotations
@@ -16,18 +16,11 @@ from typing import Final
 from models import BUNDLES
 from models.confidence import bootstrap_interval
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.loopfaults import inject_faults
+from models.congestion.scenarios.loopfaults import KINDS, inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
-from models.loopfault.export import OFF, ON
-from models.loopfault.flagging import (
-    flag_alarms,
-    floor_by_rule,
-    rule_answers,
-    without_unproven_silence,
-)
 from models.loopfault.flagscores import FlagScore, score_street, score_table
-from models.loopfault.graphrunner import GraphRunner
-from models.loopfault.playedstreets import SHARE, play_street
+from models.loopfault.judgedstreets import judged_alarms
+from models.loopfault.playedstreets import SHARE
 
 SEED: Final = 1000
 PLAYS: Final = 4  # of each street
@@ -36,7 +29,7 @@ CHOSEN_ON: Final = ("arterial_101", "arterial_102", "corridor_101", "corridor_10
 
 
 def evaluate(
-    streets: Iterable[SimStreet], run: GraphRunner, plays: int
+    streets: Iterable[SimStreet], bundle: Path, plays: int
 ) -> tuple[list[FlagScore], list[FlagScore]]:
     """The model's scores and the rules', one for each street."""
     models, rules = [], []
@@ -44,13 +37,9 @@ def evaluate(
         model, ruled = FlagScore(), FlagScore()
         for seed in range(SEED, SEED + plays):
             hurt = (street.seed // 3 + seed) % 2
-            injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0)
-            p = play_street(injured, faults)
-            answers = floor_by_rule(without_unproven_silence(run.answer(p), p.silent), p.ruled)
-            (flags,) = flag_alarms([p], [answers], ON, OFF)
-            model += score_street(flags, faults, p.hours)
-            (flags,) = flag_alarms([p], [rule_answers(p.ruled)], ON, OFF, at_once=True)
-            ruled += score_street(flags, faults, p.hours)
+            injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0, KINDS)
+            model += score_street(judged_alarms(injured, bundle), faults, street.hours)
+            ruled += score_street(judged_alarms(injured, None), faults, street.hours)
         models.append(model)
         rules.append(ruled)
     return models, rules
@@ -58,11 +47,14 @@ def evaluate(
 
 def tables(args: argparse.Namespace) -> Iterator[str]:
     """What the card tells, line by line: of `args.streets`, and of `args.legacy` where given."""
-    run = GraphRunner((args.bundle / "loopfault.onnx").read_bytes())
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
     final = getattr(args, "final", False)
     for title, streets in _sets(args.streets, getattr(args, "legacy", None), final):
         for name, parts in zip(("model", "rules"), evaluate(streets, run, plays), strict=True):
+    for title, streets in _sets(args.streets, getattr(args, "legacy", None)):
+        for name, parts in zip(
+            ("model", "rules"), evaluate(streets, args.bundle, plays), strict=True
+        ):
             s = sum(parts, FlagScore())
             yield ""
             yield f"{title}, {name}: {len(parts)} streets, {s.sound_days:.1f} sound detector-days"

@@ -76,12 +76,18 @@ class Ruling(NamedTuple):
 
 
 class LoopRule:
-    """One loop. `position` and `mode` as in its LaneSite; `along`: others are in its lane."""
+    """One loop. `position` and `mode` as in its LaneSite; `along`: others are in its lane.
 
-    __slots__ = ("_along", "_counts", "_daily", "_mainline", "_no_hits_s", "_presence")
+    `mainline`: that is the role of its lane. Any other lane may be empty beside others: its pair
+    alone shows at once that a loop of it is dead (see `lanesilence` for what shows it later).
+    """
 
-    def __init__(self, position: str, mode: str, *, along: bool = True) -> None:
-        self._along = along
+    __slots__ = ("_along", "_always", "_counts", "_daily", "_mainline", "_no_hits_s", "_presence")
+
+    def __init__(
+        self, position: str, mode: str, *, along: bool = True, mainline: bool = True
+    ) -> None:
+        self._along, self._always = along, mainline
         self._mainline = position == "corridor"
         self._presence = mode == "presence"
         self._no_hits_s = NO_HITS_S.get(position, NO_HITS_QUEUE_S)
@@ -92,7 +98,7 @@ class LoopRule:
         """Judge one slot."""
         if self._mainline and tick.seen_ns:
             self._sample(tick)
-        silent = is_dead(row, along=self._along)
+        silent = (self._always or row[COLUMN["paired"]] > 0.0) and is_dead(row, along=self._along)
         fault = self._fault(row, tick, silent)
         return Ruling(fault, 0.0 if fault is None else SURE_SCORE, silent)
 
