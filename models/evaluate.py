@@ -76,6 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--streets", type=Path, metavar="DIR")
     parser.add_argument("--final", type=Path, metavar="DIR", help="a final set; it counts this")
     parser.add_argument("--data", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--fusion", type=Path, nargs="+", metavar="DIR",
+        help="streets that the rival of the congestion model learns from",
+    )  # fmt: skip
     parser.add_argument("--models", nargs="+", choices=MODELS, help="only these")
     anomaly.options(parser)
     args = parser.parse_args(arguments)
