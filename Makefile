@@ -161,7 +161,6 @@ models-eval:
 	@.ci/venv .venv-train train
 	$(TRAIN) models.evaluate \
 	    $(if $(FINAL),--final $(FINAL),$(if $(wildcard $(STREETS)),--streets $(STREETS))) \
-	$(TRAIN) models.evaluate $(if $(wildcard $(STREETS)),--streets $(STREETS)) \
 	    $(if $(QUICK),,$(if $(wildcard $(STREETS)),--fusion $(STREETS))) \
 	    $(if $(DATA),--data $(DATA)) $(if $(NAB),--nab-repo $(NAB)) $(if $(QUICK),--quick)
 

@@ -119,12 +119,9 @@ def main() -> None:
     parser.add_argument("--rule", nargs="*", default=[], choices=SITUATIONS, help="it speaks here")
     args = parser.parse_args()
     try:
-        places = [place for each in args.streets for place in find_streets(each)]
+        streets = learned_streets(args.streets)
     except FinalSetError as error:
         parser.error(str(error))
-    found = [(load_street(place), load_usual(place)) for place in places]
-    streets = [(street, usual) for street, usual in found if street.seed < UNSEEN]
-    streets = learned_streets(args.streets)
     streets += [(street, None) for street in load_legacy(args.legacy)] if args.legacy else []
     clean, faulty = training_rows(streets, 0.0), training_rows(streets, FAULTY)
     print(

@@ -50,8 +50,6 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
     final = getattr(args, "final", False)
     for title, streets in _sets(args.streets, getattr(args, "legacy", None), final):
-        for name, parts in zip(("model", "rules"), evaluate(streets, run, plays), strict=True):
-    for title, streets in _sets(args.streets, getattr(args, "legacy", None)):
         for name, parts in zip(
             ("model", "rules"), evaluate(streets, args.bundle, plays), strict=True
         ):
