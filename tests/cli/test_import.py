@@ -165,6 +165,14 @@ def test_a_clock_that_was_not_set_is_no_log_of_many_years(
     assert said.code == 0
 
 
+def test_a_log_of_which_nothing_can_be_read_says_why(kerbstone: Command, tmp_path: Path) -> None:
+    log = tmp_path / "1.csv"
+    log.write_text("Time,Code,Param\n1796022000,82,1\n1796022001,81,1\n")
+    said = kerbstone("import", log, "--out", tmp_path / "out")
+    assert said.code == 2
+    assert "2 rows without a time that can be read (1.csv, row 2: '1796022000')" in said.err
+
+
 def test_two_signals_that_would_be_one_file_are_refused(kerbstone: Command, tmp_path: Path) -> None:
     log = tmp_path / "1.csv"
     log.write_text("Time,Code,Param,Signal\n2026-11-30 07:00:00,82,1,A\n"
