@@ -181,9 +181,13 @@ class LogImport:
                 )
         self.names = {n: name for n, name in self.names.items() if n in heard}
         if not self.names:
+            why = "".join(
+                f"; {each.times:,} {each.text}{f' ({each.where})' if each.where else ''}"
+                for each in self.left_out.remarks()
+            )
             raise ConfigError(
-                f"no event is in these files ({self.rows:,} rows were read). What is needed are "
-                "high-resolution logs with event codes 81 and 82, or .vlog files"
+                f"no event is left to import: {self.rows:,} rows were read{why}. What is needed "
+                "are high-resolution logs with event codes 81 and 82, or .vlog files"
             )
 
     def write(self) -> Iterator[ImportedSite]:

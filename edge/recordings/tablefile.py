@@ -206,6 +206,8 @@ def _cells(column: Any, pyarrow: Any) -> list[Any]:
 
 def whole_number(cell: object) -> int | None:
     """Of a cell, `12` or `12.0`; None if it is none."""
+    if isinstance(cell, str) and cell.isascii() and cell.isdigit() and len(cell) < 16:
+        return int(cell)  # nearly all of them
     if isinstance(cell, bool) or cell is None:
         return None
     if isinstance(cell, int):

@@ -121,8 +121,9 @@ def compare_logs(
 
 def _compared(imported: ImportedSite, models: Path | None) -> CardComparison:
     site = load_site(imported.site, drivers.catalogue())
-    if models is not None:
-        site = replace(site, models=msgspec.structs.replace(site.models, dir=str(models)))
+    folder = site.models.dir if models is None else str(models)
+    only = msgspec.structs.replace(site.models, congestion=False, anomaly=False, dir=folder)
+    site = replace(site, models=only)  # neither says anything of a loop
     lines = {name: lane.lead for name, lane in site.lanes.items()}
     hours = (imported.end - imported.begin).total_seconds() / 3600.0
     out = CardComparison(imported.name, hours, tuple(lines.values()))

@@ -165,6 +165,32 @@ def test_a_clock_that_was_not_set_is_no_log_of_many_years(
     assert said.code == 0
 
 
+@pytest.mark.parametrize(
+    ("minutes", "dropped"),
+    [([30, 70, 75, 100, 65, 110, 150], 0), ([30, 65, 70, 75, 100, 110, 150], 5)],
+)
+def test_the_hour_that_a_clock_showed_twice_is_kept_only_where_the_order_tells_which(
+    kerbstone: Command, tmp_path: Path, minutes: list[int], dropped: int
+) -> None:
+    log = tmp_path / "1.csv"
+    rows = (f"2026-11-01 {m // 60:02}:{m % 60:02}:00,82,1\n" for m in minutes)
+    log.write_text("Time,Code,Param\n" + "".join(rows))
+    zone = ("--zone", "America/Los_Angeles")
+    said = kerbstone("import", log, "--out", tmp_path / "out", *zone, "--json", "--gap-min", "0")
+    told = {each["text"]: each["times"] for each in json.loads(said.out)["remarks"]}
+    assert sum(n for text, n in told.items() if "showed twice" in text) == dropped
+    (site,) = json.loads(said.out)["sites"]
+    assert site["actuations"] == len(minutes) - dropped
+
+
+def test_a_log_of_which_nothing_can_be_read_says_why(kerbstone: Command, tmp_path: Path) -> None:
+    log = tmp_path / "1.csv"
+    log.write_text("Time,Code,Param\n1796022000,82,1\n1796022001,81,1\n")
+    said = kerbstone("import", log, "--out", tmp_path / "out")
+    assert said.code == 2
+    assert "2 rows without a time that can be read (1.csv, row 2: '1796022000')" in said.err
+
+
 def test_two_signals_that_would_be_one_file_are_refused(kerbstone: Command, tmp_path: Path) -> None:
     log = tmp_path / "1.csv"
     log.write_text("Time,Code,Param,Signal\n2026-11-30 07:00:00,82,1,A\n"

@@ -57,9 +57,19 @@ def test_a_log_is_compared_as_a_user_replays_it(*, rules: bool) -> None:
     assert "0 in" in "\n".join(comparison_lines(found)).splitlines()[-1]
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not ATSPM.is_dir(), reason="RECORDED=DIR has no atspm/, logs of signals")
 def test_real_logs(capsys: pytest.CaptureFixture[str]) -> None:
     found = {c.signal: c for c in compare_logs([ATSPM / EVENTS], ATSPM / ROLES)}
     with capsys.disabled():
         print("", *comparison_lines(list(found.values())), sep="\n")
-    assert len(found["454"].episodes) == 390
+    assert {signal: len(c.episodes) for signal, c in found.items()} == {
+        "227": 0, "452": 30, "454": 390,
+    }  # fmt: skip
+    assert [(e.line, e.said) for e in found["227"].unfinished] == [
+        ("D63", "shorted_loop"), ("D64", "shorted_loop"),
+    ]  # fmt: skip
+    doubted = [line in c.flagged() for c in found.values() for line in sorted(c.doubted)]
+    assert (len(doubted), sum(doubted) >= 4) == (8, True)
+    others = sum(len(c.others()) for c in found.values())
+    assert others / sum(c.other_days() for c in found.values()) < 2.0  # 1.90 of loopfault 1.1.0

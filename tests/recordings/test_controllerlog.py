@@ -1,4 +1,7 @@
-"""Logs of controllers: every row is taken, or counted with the reason why not."""
+"""Logs of controllers: every row is taken, or counted with the reason why not.
+
+`logs/` holds rows made by hand, in the form that controllers, tables and IRIS have.
+"""
 
 from datetime import UTC
 from pathlib import Path
