@@ -6,7 +6,7 @@ import csv
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,15 @@ from models.congestion.scenarios.simstreet import (
 )
 
 JITTER_S: Final = 0.002  # of a loop card: its scan takes some milliseconds
-_NO_SPANS: Final = np.zeros((0, 2))
+
+
+class LoopPass(NamedTuple):
+    """A vehicle on a loop, in SUMO's seconds; its speed (m/s) as its front came, nan unknown."""
+
+    vehicle: str
+    on_s: float
+    off_s: float
+    speed_ms: float
 
 
 def read_street(scene: Scene, folder: Path) -> SimStreet:
@@ -55,11 +63,11 @@ def read_street(scene: Scene, folder: Path) -> SimStreet:
 
 
 def _stays(scene: Scene, path: Path) -> list[Floats]:
-    spans = _spans(path, len(scene.loops))
     random = np.random.default_rng([scene.seed, 13])
     out = []
-    for found in spans:
-        rows = np.array(found, np.float64).reshape(-1, 2) - BEFORE_S
+    for found in read_passes(path, len(scene.loops)):
+        spans = [(one.on_s, one.off_s) for one in found]
+        rows = np.array(spans, np.float64).reshape(-1, 2) - BEFORE_S
         joined = contact_stays(rows[:, 0], rows[:, 1])
         joined = joined + random.normal(0.0, JITTER_S, joined.shape).clip(-0.006, 0.006)
         joined = joined.clip(0.0, scene.hours * 3600)
@@ -68,10 +76,10 @@ def _stays(scene: Scene, path: Path) -> list[Floats]:
     return out
 
 
-def _spans(path: Path, loops: int) -> list[list[tuple[float, float]]]:
-    """For each loop when vehicles were on it, in SUMO's seconds."""
-    spans: list[list[tuple[float, float]]] = [[] for _ in range(loops)]
-    enters: dict[tuple[int, str], float] = {}
+def read_passes(path: Path, loops: int) -> list[list[LoopPass]]:
+    """For each loop which vehicles were on it, and when."""
+    passes: list[list[LoopPass]] = [[] for _ in range(loops)]
+    enters: dict[tuple[int, str], tuple[float, float]] = {}
     left: dict[tuple[int, str], float] = {}
     with path.open(encoding="utf-8", newline="") as lines:
         # Most rows say that a vehicle is still there, twice each step.
@@ -82,22 +90,23 @@ def _spans(path: Path, loops: int) -> list[list[tuple[float, float]]]:
             now = float(row["instantOut_time"])
             if side == "on":
                 if row["instantOut_state"] == "enter":
-                    enters[key] = now
+                    enters[key] = (now, float(row["instantOut_speed"]))
                 else:
                     left[key] = now
             elif row["instantOut_state"] == "enter":
-                enters.setdefault(key, now)  # it came from the next lane, behind the first point
+                # it came from the next lane, behind the first point
+                enters.setdefault(key, (now, float("nan")))
             else:
                 begin = enters.pop(key, None)
                 left.pop(key, None)
                 if begin is not None:
-                    spans[key[0]].append((begin, now))
-    for key, begin in enters.items():
-        if key in left and left[key] > begin:  # to the next lane, before the second point
-            spans[key[0]].append((begin, left[key]))
-        elif key not in left:
-            spans[key[0]].append((begin, float("inf")))  # still there at the end
-    return spans
+                    passes[key[0]].append(LoopPass(key[1], begin[0], now, begin[1]))
+    for key, (on_s, speed_ms) in enters.items():
+        if key in left and left[key] > on_s:  # to the next lane, before the second point
+            passes[key[0]].append(LoopPass(key[1], on_s, left[key], speed_ms))
+        elif key not in left:  # still there at the end
+            passes[key[0]].append(LoopPass(key[1], on_s, float("inf"), speed_ms))
+    return passes
 
 
 def _greens(scene: Scene, path: Path) -> dict[str, Floats]:
