@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from models.congestion.scenarios import generate, sumo, sumoreadings
+from models.congestion.scenarios.crossings import load_crossings, read_crossings, save_crossings
 from models.congestion.scenarios.generate import Task, draw_scene, make_scenario, tasks
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.scene import USUAL
@@ -132,18 +133,48 @@ def test_the_same_seed_draws_the_same_scene() -> None:
 
 def test_a_loop_is_on_from_a_front_at_its_begin_to_a_rear_at_its_end(tmp_path: Path) -> None:
     rows = [
-        "0.on;700.0;enter;a", "0.on;700.2;leave;a", "0.off;700.1;enter;a",
-        "0.on;700.5;stay;b", "0.off;700.4;leave;a",
-        "0.on;710.0;enter;b", "0.on;711.5;leave;b",  # to the next lane, on the loop
-        "1.off;711.6;enter;b", "1.off;712.0;leave;b",  # and there it leaves
-        "1.on;720.0;enter;c",  # still there at the end
+        "0.on;700.0;enter;a;9.0", "0.on;700.2;leave;a;9.0", "0.off;700.1;enter;a;9.0",
+        "0.on;700.5;stay;b;9.0", "0.off;700.4;leave;a;9.0",
+        "0.on;710.0;enter;b;8.0", "0.on;711.5;leave;b;8.0",  # to the next lane, on the loop
+        "1.off;711.6;enter;b;8.0", "1.off;712.0;leave;b;8.0",  # and there it leaves
+        "1.on;720.0;enter;c;7.0",  # still there at the end
     ]  # fmt: skip
-    head = "instantOut_id;instantOut_time;instantOut_state;instantOut_vehID\n"
-    path = tmp_path / "loops.csv"
-    path.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
-    first, second = sumoreadings._spans(path, 2)
-    assert first == [(700.0, 700.4), (710.0, 711.5)]
-    assert second == [(711.6, 712.0), (720.0, float("inf"))]
+    first, second = sumoreadings.read_passes(points(tmp_path, rows), 2)
+    assert [each[:3] for each in first] == [("a", 700.0, 700.4), ("b", 710.0, 711.5)]
+    assert [each[:3] for each in second] == [("b", 711.6, 712.0), ("c", 720.0, float("inf"))]
+    assert [each.speed_ms for each in first] == [9.0, 8.0]
+
+
+def points(folder: Path, rows: list[str]) -> Path:
+    """What SUMO writes of the two points of each loop."""
+    names = ("id", "time", "state", "vehID", "speed")
+    path = folder / "loops.csv"
+    head = ";".join(f"instantOut_{name}" for name in names)
+    path.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_what_vehicles_truly_did_over_a_pair_is_kept_beside_the_street(tmp_path: Path) -> None:
+    scene = next(s for s in SCENES if s.loops[0].spacing_m)
+    spacing = scene.loops[0].spacing_m
+    assert spacing is not None
+    loops, reach = scene.loops[:2], (0.4, 0.2)  # of the trail loop the front comes 0.1 m later
+    scene = replace(scene, loops=loops, reach_m=reach)
+    rows = [
+        "0.on;700.0;enter;a;9.0", "0.off;700.5;leave;a;8.0",
+        "1.on;700.4;enter;a;9.0", "1.off;701.1;leave;a;8.0",
+        "0.on;710.0;enter;b;5.0", "0.off;711.0;leave;b;5.0",  # to the next lane, in between
+    ]  # fmt: skip
+    points(tmp_path, rows)
+    found = read_crossings(scene, tmp_path)
+    save_crossings(found, tmp_path)
+    assert load_crossings(tmp_path).keys() == {loops[0].lane}
+    one, other = load_crossings(tmp_path)[loops[0].lane]
+    assert one[:4] == pytest.approx([100.0, 100.5, 100.4, 101.1])
+    pace = (0.4 / (spacing + 0.1) + 0.6 / (spacing - 0.1)) / 2
+    assert one[4:] == pytest.approx([pace, 9.0], rel=1e-3)
+    assert np.isnan(other[2:5]).all()
+    assert load_crossings(tmp_path / "elsewhere") == {}
 
 
 def test_an_older_day_has_single_loops_on_links_with_their_truth(tmp_path: Path) -> None:

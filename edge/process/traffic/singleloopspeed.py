@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from edge.process.traffic.passage import MIN_ON_NS, Passage
 from edge.wire.contract.single import SingleSpeed
 
 UM_PER_M: Final = 1_000_000
@@ -83,6 +84,16 @@ class SingleLoopSpeed:
             times = sorted(off - on for on, off in vehicles[begin : begin + MIN_VEHICLES])
             pace += len(times) * self._pace(times)
         return single_speed(len(vehicles), pace, self.effective_cm) if vehicles else None
+
+    def estimates(self, on_times: Sequence[int]) -> list[Passage]:
+        """What on-times (ns) say one by one, of those that can be vehicles.
+
+        The length of a single one is not known; on the average of many they are right.
+        """
+        paces = [time * UM_PER_M // self._length for time in on_times if time >= MIN_ON_NS]
+        return [
+            Passage(36_000_000_000 // pace, None, pace) for pace in paces if pace >= FASTEST_PACE
+        ]
 
     def snapshot(self) -> dict[str, object]:
         """For a snapshot, between windows."""

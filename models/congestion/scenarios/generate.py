@@ -33,7 +33,7 @@ from typing import Final
 
 import numpy as np
 
-from models.congestion.scenarios import sumo, sumoreadings
+from models.congestion.scenarios import crossings, sumo, sumoreadings
 from models.congestion.scenarios.finalset import FINAL, SetRecord, read_record, write_record
 from models.congestion.scenarios.scene import Scene, usual_day
 from models.congestion.scenarios.simstreet import (
@@ -131,11 +131,13 @@ def make_scenario(task: Task, out: Path) -> str:
         scene = draw_scene(task)
         sumo.run_sumo(scene, folder)
         street = sumoreadings.read_street(scene, folder)
+        crossed = crossings.read_crossings(scene, folder)
     except sumo.SumoError as error:
         return f"{task.name}: {error}"
     # Others may read while this writes: a street appears whole or not at all.
     hidden = place.parent / f".{task.name}.{os.getpid()}"
     save_street(street, hidden)
+    crossings.save_crossings(crossed, hidden)
     hidden.rename(place)
     shutil.rmtree(folder)
     return street_line(street, time.monotonic() - started)

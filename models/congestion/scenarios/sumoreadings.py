@@ -8,7 +8,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -29,6 +29,15 @@ JITTER_S: Final = 0.002  # of a loop card: its scan takes some milliseconds
 CYCLE_S: Final = (30.0, 180.0)  # between which a cycle is believed
 
 Missed = Callable[[int, str], bool]  # whether a loop does not feel a vehicle
+
+
+class LoopPass(NamedTuple):
+    """A vehicle on a loop, in SUMO's seconds; its speed (m/s) as its front came, nan unknown."""
+
+    vehicle: str
+    on_s: float
+    off_s: float
+    speed_ms: float
 
 
 def read_street(scene: Scene, folder: Path) -> SimStreet:
@@ -61,11 +70,11 @@ def read_street(scene: Scene, folder: Path) -> SimStreet:
 
 
 def _stays(scene: Scene, path: Path) -> list[Floats]:
-    spans = _spans(path, len(scene.loops), _missed(scene))
     random = np.random.default_rng([scene.seed, 13])
     out = []
-    for i, found in enumerate(spans):
-        rows = np.array(found, np.float64).reshape(-1, 2) - BEFORE_S
+    for i, found in enumerate(read_passes(path, len(scene.loops), _missed(scene))):
+        spans = [(one.on_s, one.off_s) for one in found]
+        rows = np.array(spans, np.float64).reshape(-1, 2) - BEFORE_S
         if scene.senses:
             rows[:, 0] += scene.senses[i].pick_up_s
             rows[:, 1] += scene.senses[i].drop_out_s
@@ -96,10 +105,10 @@ def _missed(scene: Scene) -> Missed:
     return missed
 
 
-def _spans(path: Path, loops: int, missed: Missed = _nobody) -> list[list[tuple[float, float]]]:
-    """For each loop when vehicles that it feels were on it, in SUMO's seconds."""
-    spans: list[list[tuple[float, float]]] = [[] for _ in range(loops)]
-    enters: dict[tuple[int, str], float] = {}
+def read_passes(path: Path, loops: int, missed: Missed = _nobody) -> list[list[LoopPass]]:
+    """For each loop which vehicles were on it, and when; without those that it does not feel."""
+    passes: list[list[LoopPass]] = [[] for _ in range(loops)]
+    enters: dict[tuple[int, str], tuple[float, float]] = {}
     left: dict[tuple[int, str], float] = {}
     with path.open(encoding="utf-8", newline="") as lines:
         # Most rows say that a vehicle is still there, twice each step.
@@ -112,22 +121,23 @@ def _spans(path: Path, loops: int, missed: Missed = _nobody) -> list[list[tuple[
             now = float(row["instantOut_time"])
             if side == "on":
                 if row["instantOut_state"] == "enter":
-                    enters[key] = now
+                    enters[key] = (now, float(row["instantOut_speed"]))
                 else:
                     left[key] = now
             elif row["instantOut_state"] == "enter":
-                enters.setdefault(key, now)  # it came from the next lane, behind the first point
+                # it came from the next lane, behind the first point
+                enters.setdefault(key, (now, float("nan")))
             else:
                 begin = enters.pop(key, None)
                 left.pop(key, None)
                 if begin is not None:
-                    spans[key[0]].append((begin, now))
-    for key, begin in enters.items():
-        if key in left and left[key] > begin:  # to the next lane, before the second point
-            spans[key[0]].append((begin, left[key]))
-        elif key not in left:
-            spans[key[0]].append((begin, float("inf")))  # still there at the end
-    return spans
+                    passes[key[0]].append(LoopPass(key[1], begin[0], now, begin[1]))
+    for key, (on_s, speed_ms) in enters.items():
+        if key in left and left[key] > on_s:  # to the next lane, before the second point
+            passes[key[0]].append(LoopPass(key[1], on_s, left[key], speed_ms))
+        elif key not in left:  # still there at the end
+            passes[key[0]].append(LoopPass(key[1], on_s, float("inf"), speed_ms))
+    return passes
 
 
 def _greens(scene: Scene, path: Path) -> dict[str, Floats]:
