@@ -1,6 +1,8 @@
 """Scores the shipped model and the rules on streets that training has not seen.
 
-    python -m models.loopfault.evaluate --streets DIR [--legacy DIR] [--plays 4] [--quick]
+    python -m models.loopfault.evaluate --streets DIR [--legacy DIR] [--plays 4] [--every 1]
+
+With `--causes` each is played with causes that hit several loops, and never without faults.
 
 Each is played as often without faults as with faults on three loops of ten, and judged as the
 gateway does it, with all rules. Nothing is tuned here. With `held_out` in DIR only that is taken.
@@ -15,6 +17,7 @@ from typing import Final
 
 from models import BUNDLES
 from models.confidence import bootstrap_interval
+from models.congestion.scenarios.commoncauses import inject_cause
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.loopfaults import KINDS, inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
@@ -29,15 +32,18 @@ CHOSEN_ON: Final = ("arterial_101", "arterial_102", "corridor_101", "corridor_10
 
 
 def evaluate(
-    streets: Iterable[SimStreet], bundle: Path, plays: int
+    streets: Iterable[SimStreet], bundle: Path, plays: int, *, causes: bool = False
 ) -> tuple[list[FlagScore], list[FlagScore]]:
-    """The model's scores and the rules', one for each street."""
+    """The model's scores and the rules', one for each street. `causes`: of `commoncauses`."""
     models, rules = [], []
     for street in streets:
         model, ruled = FlagScore(), FlagScore()
         for seed in range(SEED, SEED + plays):
-            hurt = (street.seed // 3 + seed) % 2
-            injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0, KINDS)
+            if causes:
+                injured, _, faults = inject_cause(street, seed)
+            else:
+                hurt = (street.seed // 3 + seed) % 2
+                injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0, KINDS)
             model += score_street(judged_alarms(injured, bundle), faults, street.hours)
             ruled += score_street(judged_alarms(injured, None), faults, street.hours)
         models.append(model)
@@ -48,11 +54,11 @@ def evaluate(
 def tables(args: argparse.Namespace) -> Iterator[str]:
     """What the card tells, line by line: of `args.streets`, and of `args.legacy` where given."""
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
-    final = getattr(args, "final", False)
-    for title, streets in _sets(args.streets, getattr(args, "legacy", None), final):
-        for name, parts in zip(
-            ("model", "rules"), evaluate(streets, args.bundle, plays), strict=True
-        ):
+    causes = getattr(args, "causes", False)
+    final, every = getattr(args, "final", False), getattr(args, "every", 1)
+    for title, streets in _sets(args.streets, getattr(args, "legacy", None), final, every):
+        scores = evaluate(streets, args.bundle, plays, causes=causes)
+        for name, parts in zip(("model", "rules"), scores, strict=True):
             s = sum(parts, FlagScore())
             yield ""
             yield f"{title}, {name}: {len(parts)} streets, {s.sound_days:.1f} sound detector-days"
@@ -73,12 +79,12 @@ def intervals(parts: Sequence[FlagScore]) -> Iterator[str]:
 
 
 def _sets(
-    streets: Path | None, legacy: Path | None, final: bool
+    streets: Path | None, legacy: Path | None, final: bool, every: int
 ) -> Iterator[tuple[str, Iterable[SimStreet]]]:
     """What is scored, by its name. One street at a time: all of them do not fit into memory."""
     if streets is not None:
         below = streets / "held_out"
-        found = find_streets(below if below.is_dir() else streets, final=final)
+        found = find_streets(below if below.is_dir() else streets, final=final)[::every]
         yield "final set" if final else "held out", (load_street(place) for place in found)
     if legacy is not None:
         days = load_legacy(legacy)
@@ -94,6 +100,8 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=BUNDLES / "loopfault")
     parser.add_argument("--plays", type=int, default=PLAYS, help="of each street")
     parser.add_argument("--quick", action="store_true", help="each street once")
+    parser.add_argument("--every", type=int, default=1, help="one street of so many")
+    parser.add_argument("--causes", action="store_true", help="causes that hit several loops")
     for line in tables(parser.parse_args()):
         print(line, flush=True)
 

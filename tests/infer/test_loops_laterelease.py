@@ -88,6 +88,14 @@ def test_a_queue_at_a_stop_line_is_no_late_release() -> None:
     assert said({("s", "lead"): queue(1.0)}, (lane,)) == {}
 
 
+@pytest.mark.parametrize("lanes", [LANES, ALONE], ids=["pairs", "single"])
+def test_an_inverted_loop_lets_go_in_time(lanes: tuple[LaneSite, ...]) -> None:
+    whole = street(HOURS)
+    edges = [at for stay in whole[HURT] for at in stay]
+    whole[HURT] = list(zip([0.0, *edges[1::2]], edges[::2], strict=False))
+    assert said(whole, lanes) == {}
+
+
 def test_what_is_broken_besides_keeps_its_word() -> None:
     whole = street(HOURS)
     whole[HURT] = late(whole[HURT], 0.5)

@@ -42,6 +42,7 @@ LAG_SHARE: Final = 0.5  # and by so much of its time: the two may be set differe
 PAIR_LATE: Final = 2.5
 PAIR_IN_TIME: Final = -0.2
 QUICK: Final = 1.35  # of the usual time: who drives before or behind it
+FREE_NS: Final = NS  # before it: what is free for less may be inverted, and shows nothing
 NEXT_NS: Final = 20 * NS  # from vehicle to vehicle: what lies further apart shows nothing
 LATE_S: Final = 0.4  # less is no late release
 STANDS_S: Final = 6.0  # more is one that stands
@@ -156,6 +157,8 @@ class _Loop:
     def _compare(self, before: Stay, this: Stay, behind: Stay) -> None:
         on_s, usual_s = (this.off_ns - this.on_ns) / NS, self._usual_s
         quick_ns = QUICK * usual_s * NS
+        if this.on_ns - before.off_ns < FREE_NS:
+            return
         if on_s < usual_s + STANDS_S and (
             (behind.off_ns - behind.on_ns <= quick_ns and behind.on_ns - this.on_ns <= NEXT_NS)
             or (before.off_ns - before.on_ns <= quick_ns and this.on_ns - before.on_ns <= NEXT_NS)
@@ -172,6 +175,8 @@ class _Loop:
                 continue
             mate = min(theirs, key=lambda other: abs(other.on_ns - stay.on_ns), default=None)
             if mate is None or abs(mate.on_ns - stay.on_ns) > APART_NS:
+                continue
+            if any(0 < stay.on_ns - mine.off_ns < FREE_NS for mine in self.tail):
                 continue
             on_ns = mate.off_ns - mate.on_ns
             if on_ns > PAIR_QUICK_NS:

@@ -21,11 +21,13 @@ from edge.infer.loops.activity import LaneActivity
 from edge.infer.loops.burst import BurstRule
 from edge.infer.loops.crosstalk import CrosstalkRule, without_crosstalk
 from edge.infer.loops.evidence import LoopKey
+from edge.infer.loops.flowbalance import FlowBalanceRule
 from edge.infer.loops.laterelease import LateReleaseRule
 from edge.infer.loops.loopfeatures import LoopFeatures
 from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag
 from edge.infer.loops.loopmemory import SCALES_S
 from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
+from edge.infer.loops.missedvehicles import MissedVehicleRule
 from edge.infer.loops.polarity import PolarityRule
 from edge.infer.loops.silence import as_never_active, without_unproven_silence
 from edge.infer.loops.silentsite import SilentSite
@@ -98,7 +100,8 @@ class LoopJudge:
         self.guard = guard
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
         # of bicycles the model knows nothing: they are watched for activity alone
-        self._watch = LoopFeatures([lane for lane in sites.values() if lane.judged], ways)
+        judged = [lane for lane in sites.values() if lane.judged]
+        self._watch = LoopFeatures(judged, ways)
         self._polarity = PolarityRule(self._watch.places)
         self._activity = LaneActivity(sites.values(), ways, self._fault)
         self._crosstalk = CrosstalkRule(self._watch.places, self._fault)
@@ -110,9 +113,9 @@ class LoopJudge:
             **_silent_approaches(sites.values(), self._watch.places),
             "activity": self._activity,
             "crosstalk": self._crosstalk,
-            "release": LateReleaseRule(
-                [lane for lane in sites.values() if lane.judged], self._fault
-            ),
+            "release": LateReleaseRule(judged, self._fault),
+            "missed": MissedVehicleRule(self._watch.places, self._fault),
+            "balance": FlowBalanceRule(judged, ways, self._fault),
         }
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
