@@ -199,9 +199,9 @@ def test_a_card_is_late_and_misses_the_same_bicycles_each_time(tmp_path: Path) -
     rows += ["0.on;710.0;enter;cycle7", "0.off;712.0;leave;cycle7"]
     for k in range(100):
         rows += [f"1.on;{720 + k}.0;enter;cycle{k}", f"1.off;{720 + k}.5;leave;cycle{k}"]
-    head = "instantOut_id;instantOut_time;instantOut_state;instantOut_vehID\n"
+    head = "instantOut_id;instantOut_time;instantOut_state;instantOut_vehID;instantOut_speed"
     path = tmp_path / "loops.csv"
-    path.write_text(head + "\n".join(rows) + "\n", encoding="utf-8")
+    path.write_text("\n".join([head, *(f"{row};8.0" for row in rows), ""]), encoding="utf-8")
     first, second = sumoreadings._stays(scene, path)
     assert first == pytest.approx(np.array([[100.05, 100.5]]), abs=0.007)
     assert 30 < len(second) < 70
