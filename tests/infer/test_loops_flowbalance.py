@@ -104,6 +104,17 @@ def test_what_is_in_doubt_for_another_reason_is_not_compared() -> None:
     assert told(slots, seen_ns=10 * S) == {}  # nobody watched for most of the time
 
 
+def test_a_loop_that_stays_on_counts_nobody_and_lacks_nothing() -> None:
+    """It has a word of its own, which may take longer to be sure of."""
+    rule = FlowBalanceRule(LANES, WAYS, lambda key: None)
+    told(hours(0.0, 3.0), rule)
+    key, begin_ns = (HURT, "lead"), 360 * 30 * S
+    for i, counts in enumerate(hours(3.0, 4.0, 2, missed=1.0), 360):
+        slot = slot_of(i, counts)
+        slot[key] = slot[key]._replace(since_ns=begin_ns, on_ns=30 * S)
+        assert rule.step(slot, {}, None) == {}
+
+
 def test_without_a_place_along_nothing_is_said() -> None:
     alone = FlowBalanceRule(LANES[:2], (), lambda key: None)
     assert told(hours(0.0, 6.0, missed=0.6), alone) == {}

@@ -27,6 +27,7 @@ HEEDED: Final = (None, FAULT, *COUNT_FAULTS)
 NOWHERE: Final = ("", "")
 BIN_S: Final = 300.0
 WATCHED: Final = 0.9  # of a bin
+HELD_NS: Final = 120 * NS  # on for so long it counts nobody: stuck, or in a queue longer than a red
 MISSED: Final = 0.2  # share that is looked for: a smaller one makes evidence, too, only later
 WANDER: Final = 0.06  # by which the share of a whole place wanders by itself
 LANES_WANDER: Final = 0.12  # and that of a lane, where nobody shows how it is at such a density
@@ -86,7 +87,11 @@ class FlowBalanceRule:
         self._bin_s += length_s
         for name in self._counts:
             tick = slot.get((name, LEAD))
-            if tick is not None and self._fault_of((name, LEAD)) in HEEDED:
+            if tick is None or (
+                tick.since_ns is not None and tick.to_ns - tick.since_ns >= HELD_NS
+            ):
+                continue
+            if self._fault_of((name, LEAD)) in HEEDED:
                 passed = len(tick.stays) + tick.stays_left_out
                 self._counts[name] += min(float(passed), CAP * max(1.0, length_s / 30.0))
                 self._seen_s[name] += tick.seen_ns / NS
