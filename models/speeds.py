@@ -89,8 +89,8 @@ def _place(street: SimStreet, link: str, position: str) -> str:
 
 def _left(crossed: Floats, from_s: float, to_s: float) -> Floats:
     """The vehicles that have left the pair in a span."""
-    left = crossed[:, crossings.TRAIL_OFF]
-    here = (left >= from_s) & (left < to_s) & np.isfinite(crossed[:, crossings.PACE])
+    left, pace = crossed[:, crossings.TRAIL_OFF], crossed[:, crossings.PACE]
+    here = (left >= from_s) & (left < to_s) & (pace > 0)  # no pace: to the next lane in between
     return np.asarray(crossed[here])
 
 
