@@ -55,8 +55,9 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     """What the card tells, line by line: of `args.streets`, and of `args.legacy` where given."""
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
     causes = getattr(args, "causes", False)
-    final, every = getattr(args, "final", False), getattr(args, "every", 1)
-    for title, streets in _sets(args.streets, getattr(args, "legacy", None), final, every):
+    which = slice(getattr(args, "first", 0), None, getattr(args, "every", 1))
+    final = getattr(args, "final", False)
+    for title, streets in _sets(args.streets, getattr(args, "legacy", None), final, which):
         scores = evaluate(streets, args.bundle, plays, causes=causes)
         for name, parts in zip(("model", "rules"), scores, strict=True):
             s = sum(parts, FlagScore())
@@ -79,12 +80,12 @@ def intervals(parts: Sequence[FlagScore]) -> Iterator[str]:
 
 
 def _sets(
-    streets: Path | None, legacy: Path | None, final: bool, every: int
+    streets: Path | None, legacy: Path | None, final: bool, which: slice
 ) -> Iterator[tuple[str, Iterable[SimStreet]]]:
     """What is scored, by its name. One street at a time: all of them do not fit into memory."""
     if streets is not None:
         below = streets / "held_out"
-        found = find_streets(below if below.is_dir() else streets, final=final)[::every]
+        found = find_streets(below if below.is_dir() else streets, final=final)[which]
         yield "final set" if final else "held out", (load_street(place) for place in found)
     if legacy is not None:
         days = load_legacy(legacy)
@@ -101,6 +102,7 @@ def main() -> None:
     parser.add_argument("--plays", type=int, default=PLAYS, help="of each street")
     parser.add_argument("--quick", action="store_true", help="each street once")
     parser.add_argument("--every", type=int, default=1, help="one street of so many")
+    parser.add_argument("--first", type=int, default=0, help="from this one on")
     parser.add_argument("--causes", action="store_true", help="causes that hit several loops")
     for line in tables(parser.parse_args()):
         print(line, flush=True)

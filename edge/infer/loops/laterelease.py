@@ -46,7 +46,7 @@ FREE_NS: Final = NS  # before it: what is free for less may be inverted, and sho
 NEXT_NS: Final = 20 * NS  # from vehicle to vehicle: what lies further apart shows nothing
 LATE_S: Final = 0.4  # less is no late release
 STANDS_S: Final = 6.0  # more is one that stands
-EVIDENCE: Final = ((1.5, -0.3), (2.5, -0.1), (3.5, 0.5), (5.0, 2.0), (math.inf, 2.5))
+EVIDENCE: Final = ((1.5, -0.3), (2.5, -0.1), (3.5, 0.3), (5.0, 1.2), (math.inf, 2.5))
 """Up to so many times the usual one: a lorry with its trailer takes three times as long."""
 
 
@@ -84,6 +84,8 @@ class LateReleaseRule:
             loop, mate = self._loops[key], self._mates.get(key)
             if mate is None:
                 loop.compare_alone()
+            elif self._fault_of(mate) not in HEEDED:
+                loop.pass_over()  # it shows nothing of the other loop of its pair
             else:
                 until_ns = tick.to_ns - APART_NS
                 if mate in slot and (since_ns := slot[mate].since_ns) is not None:
@@ -136,6 +138,10 @@ class _Loop:
     def forget(self) -> None:
         """Not every edge is known."""
         self.tail.clear()
+        self._new = []
+
+    def pass_over(self) -> None:
+        """What is new is compared with nothing."""
         self._new = []
 
     def _learn(self, on_s: float) -> None:

@@ -126,7 +126,7 @@ class LoopJudge:
                 sites[key[0]].position,
                 sites[key[0]].mode,
                 along=bool(self._watch.places[key].along),
-                mainline=sites[key[0]].role == "mainline",
+                role=sites[key[0]].role,
             )
             for key in self._watch.places
         }

@@ -17,7 +17,6 @@ from edge.infer.loops.evidence import (
     APART_NS,
     CLOSE_NS,
     NS,
-    QUICK_NS,
     LoopKey,
     LoopSurroundings,
 )
@@ -28,6 +27,7 @@ FAULT: Final = "undercount"
 HEEDED: Final = (None, FAULT)
 """Beside these it is said, and only such a loop is a witness."""
 VEHICLE_NS: Final = 150_000_000  # what is shorter was no vehicle
+QUICK_NS: Final = NS  # who is on the other loop for longer may stop between the two
 MISSED: Final = 1.5  # evidence, as in a CUSUM chart
 FELT: Final = -0.12
 ON: Final = 7.0
@@ -143,9 +143,10 @@ class _Loop:
             if on_ns > until_ns:
                 break
             self._until_ns = on_ns + 1
-            if not VEHICLE_NS <= off_ns - on_ns < QUICK_NS or on_ns - APART_NS < known_ns:
+            near_ns = APART_NS + off_ns - on_ns  # slow ones take longer from loop to loop
+            if not VEHICLE_NS <= off_ns - on_ns < QUICK_NS or on_ns - near_ns < known_ns:
                 continue
-            if self.felt(on_ns - APART_NS, on_ns + APART_NS):
+            if self.felt(on_ns - near_ns, on_ns + near_ns):
                 self._add(FELT, 0)
             elif not (
                 (i and on_ns - stays[i - 1].off_ns < CLOSE_NS)
