@@ -27,7 +27,7 @@ from edge.recordings.eventcodes import DETECTOR_OFF, DETECTOR_ON, FOUND_FREE, UN
 from edge.recordings.eventsort import EventSort, LoggedEvent
 from edge.recordings.leftout import LeftOut
 from edge.recordings.localtime import MS, NAIVE_EPOCH, LogClock
-from edge.recordings.tablefile import Moment
+from edge.recordings.tablefile import LoggedTime
 
 SUFFIX: Final = ".vlog"
 GAP: Final = "*"
@@ -51,7 +51,7 @@ CUT: Final = "vehicles that had not left when the next one came (cut short)"
 GAPS: Final = "gaps in which nobody listened"
 
 
-class Vehicle(NamedTuple):
+class VlogVehicle(NamedTuple):
     """A line of a log. None is what is not known; `left_s` are seconds since midnight."""
 
     duration_ms: int | None
@@ -59,7 +59,7 @@ class Vehicle(NamedTuple):
     left_s: int | None
 
 
-def parse_vehicle(text: str) -> Vehicle | None:
+def parse_vehicle(text: str) -> VlogVehicle | None:
     """A line that is no gap; None if it is no vehicle either."""
     cells = [cell.strip() for cell in text.split(",")]
     if not 2 <= len(cells) <= 5:
@@ -77,7 +77,7 @@ def parse_vehicle(text: str) -> Vehicle | None:
         left_s = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3])
     if any((cell and not cell.isascii()) or cell.strip("0123456789.") for cell in cells[3:]):
         return None
-    return Vehicle(duration_ms, headway_ms, left_s)
+    return VlogVehicle(duration_ms, headway_ms, left_s)
 
 
 def _known(cell: str, bounds: tuple[int, int]) -> int | None:
@@ -169,14 +169,14 @@ class _Placement:
         self._midnight_ms = (midnight - NAIVE_EPOCH) // MS
         self._left_out = left_out
         self._came_ms: int | None = None  # the last one whose time is known
-        self._waiting: list[Vehicle] = []
+        self._waiting: list[VlogVehicle] = []
         self._usual: deque[int] = deque(maxlen=TYPICAL)
 
     def utc_ms(self, since_midnight_ms: int) -> int:
         """Of the wall clock of this day."""
-        return self._clock.utc_ms(Moment(self._midnight_ms + since_midnight_ms, False))
+        return self._clock.utc_ms(LoggedTime(self._midnight_ms + since_midnight_ms, False))
 
-    def take(self, vehicle: Vehicle) -> Iterator[tuple[int, int]]:
+    def take(self, vehicle: VlogVehicle) -> Iterator[tuple[int, int]]:
         """Arrival in ms of UTC and duration of those that are known by now."""
         came_ms = self._came(vehicle)
         if came_ms is None:
@@ -197,7 +197,7 @@ class _Placement:
         self._came_ms = None
         yield from ()
 
-    def _came(self, vehicle: Vehicle) -> int | None:
+    def _came(self, vehicle: VlogVehicle) -> int | None:
         """By its headway, in ms; by its time, in seconds, where they do not agree."""
         after_ms = None
         if self._came_ms is not None and vehicle.headway_ms is not None and not self._waiting:
@@ -210,7 +210,7 @@ class _Placement:
             return after_ms
         return stamped_ms
 
-    def _place(self, vehicle: Vehicle, came_ms: int) -> Iterator[tuple[int, int]]:
+    def _place(self, vehicle: VlogVehicle, came_ms: int) -> Iterator[tuple[int, int]]:
         """Those that waited, now that the time of the next one is known."""
         waiting, self._waiting = self._waiting, []
         known: list[int] = []  # backward, as long as there are headways
@@ -235,7 +235,7 @@ class _Placement:
         for each, at_ms in zip(waiting, known, strict=True):
             yield at_ms, self._duration_ms(each)
 
-    def _duration_ms(self, vehicle: Vehicle) -> int:
+    def _duration_ms(self, vehicle: VlogVehicle) -> int:
         if vehicle.duration_ms is None:
             self._left_out.note(NO_DURATION)
             return self._typical_ms()

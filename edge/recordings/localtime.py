@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from edge.core.errors import ConfigError
-from edge.recordings.tablefile import Moment
+from edge.recordings.tablefile import LoggedTime
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 (of a wall clock somewhere)
@@ -28,12 +28,12 @@ AMERICAN: Final = re.compile(
 KEPT: Final = 4096  # quarters of an hour of which the offset is remembered
 
 
-def read_moment(cell: object) -> Moment | None:
+def read_moment(cell: object) -> LoggedTime | None:
     """A time as logs write it; None if it is none.
 
     ISO 8601 with or without an offset, or month/day/year as American exports have it.
     """
-    if isinstance(cell, Moment):
+    if isinstance(cell, LoggedTime):
         return cell
     text = str(cell)
     try:
@@ -43,8 +43,8 @@ def read_moment(cell: object) -> Moment | None:
     if when is None:
         return None
     if when.tzinfo is None:
-        return Moment((when - NAIVE_EPOCH) // MS, False)
-    return Moment((when - EPOCH) // MS, True)
+        return LoggedTime((when - NAIVE_EPOCH) // MS, False)
+    return LoggedTime((when - EPOCH) // MS, True)
 
 
 def _american(text: str) -> datetime | None:
@@ -102,7 +102,7 @@ class LogClock:
         self._latest_ms = 0  # of the wall clock
         self.skipped = 0  # moments that no clock of this zone shows: summer time began
 
-    def utc_ms(self, moment: Moment) -> int:
+    def utc_ms(self, moment: LoggedTime) -> int:
         """The moment in ms since 1970."""
         if moment.utc:
             return moment.ms

@@ -24,7 +24,7 @@ INSTALL: Final = "pip install 'kerbstone[parquet]'"
 PARQUET: Final = (".parquet", ".pq")
 
 
-class Moment(NamedTuple):
+class LoggedTime(NamedTuple):
     """A time of a Parquet file, in ms since 1970: of UTC, or of a wall clock somewhere."""
 
     ms: int
@@ -189,7 +189,7 @@ def _parquet_rows(path: Path, columns: Sequence[Column]) -> Iterator[TableRow]:
 
 
 def _cells(column: Any, pyarrow: Any) -> list[Any]:
-    """Python's values; of times those of `Moment`."""
+    """Python's values; of times those of `LoggedTime`."""
     kind = column.type
     if pyarrow.types.is_dictionary(kind):
         column = column.dictionary_decode()
@@ -198,7 +198,7 @@ def _cells(column: Any, pyarrow: Any) -> list[Any]:
         return ["" if cell is None else cell for cell in column.to_pylist()]
     utc = kind.tz is not None
     whole = column.cast(pyarrow.timestamp("ms", kind.tz), safe=False).cast(pyarrow.int64())
-    return ["" if ms is None else Moment(ms, utc) for ms in whole.to_pylist()]
+    return ["" if ms is None else LoggedTime(ms, utc) for ms in whole.to_pylist()]
 
 
 # -- cells -----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from edge.core import ConfigError
 from edge.recordings import irisvlog
 from edge.recordings.eventcodes import DETECTOR_OFF, DETECTOR_ON, FOUND_FREE, UNWATCHED
 from edge.recordings.eventsort import EventSort, LoggedEvent
-from edge.recordings.irisvlog import IrisLogs, Vehicle, parse_vehicle
+from edge.recordings.irisvlog import IrisLogs, VlogVehicle, parse_vehicle
 from edge.recordings.leftout import LeftOut
 from tests.long import examples
 
@@ -52,16 +52,16 @@ def marks(log: IrisLogs) -> list[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("text", "vehicle"),
     [
-        ("296,9930,17:49:36", Vehicle(296, 9930, 64_176)),
-        ("231,14069", Vehicle(231, 14_069, None)),
-        ("240,453,,45,18", Vehicle(240, 453, None)),
-        ("?,?", Vehicle(None, None, None)),
-        ("1,4321,,,19", Vehicle(1, 4321, None)),
-        ("60001,3600001", Vehicle(None, None, None)),  # more than a log may say
-        ("0,5", Vehicle(None, 5, None)),
+        ("296,9930,17:49:36", VlogVehicle(296, 9930, 64_176)),
+        ("231,14069", VlogVehicle(231, 14_069, None)),
+        ("240,453,,45,18", VlogVehicle(240, 453, None)),
+        ("?,?", VlogVehicle(None, None, None)),
+        ("1,4321,,,19", VlogVehicle(1, 4321, None)),
+        ("60001,3600001", VlogVehicle(None, None, None)),  # more than a log may say
+        ("0,5", VlogVehicle(None, 5, None)),
     ],
 )
-def test_a_line_is_a_vehicle(text: str, vehicle: Vehicle) -> None:
+def test_a_line_is_a_vehicle(text: str, vehicle: VlogVehicle) -> None:
     assert parse_vehicle(text) == vehicle
 
 

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from edge.core import ConfigError
 from edge.recordings.localtime import EPOCH, MS, LogClock, read_moment, read_zone
-from edge.recordings.tablefile import Moment
+from edge.recordings.tablefile import LoggedTime
 from tests.long import examples
 
 OREGON = ZoneInfo("America/Los_Angeles")
 LORD_HOWE = ZoneInfo("Australia/Lord_Howe")  # its clock goes back by half an hour
 
 
-def wall(moment: datetime, zone: ZoneInfo) -> Moment:
+def wall(moment: datetime, zone: ZoneInfo) -> LoggedTime:
     """What a clock there shows at a moment of UTC."""
     local = moment.astimezone(zone).replace(tzinfo=None)
-    return Moment((local - datetime(1970, 1, 1)) // MS, False)  # noqa: DTZ001
+    return LoggedTime((local - datetime(1970, 1, 1)) // MS, False)  # noqa: DTZ001
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_a_time_without_an_offset_is_that_of_a_wall_clock(text: str, shown: str)
 
 def test_an_offset_makes_it_a_moment_of_utc() -> None:
     assert read_moment("2026-11-30 07:00:00.1-08:00") == read_moment("2026-11-30T15:00:00.1Z")
-    assert read_moment("2026-11-30T15:00:00.1Z") == Moment(1_796_050_800_100, True)
+    assert read_moment("2026-11-30T15:00:00.1Z") == LoggedTime(1_796_050_800_100, True)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def doubled(order: list[int]) -> LogClock:
     clock = LogClock(OREGON)
     midnight = (datetime(2026, 11, 1) - datetime(1970, 1, 1)) // MS  # noqa: DTZ001
     for minute in order:
-        clock.utc_ms(Moment(midnight + minute * 60_000, False))
+        clock.utc_ms(LoggedTime(midnight + minute * 60_000, False))
     return clock
 
 
@@ -109,5 +109,5 @@ def test_an_hour_that_was_shown_twice_is_kept_where_the_order_tells_which(
 def test_a_time_that_no_clock_shows_is_counted() -> None:
     clock = LogClock(OREGON)
     night = (datetime(2026, 3, 8, 2, 30) - datetime(1970, 1, 1)) // MS  # noqa: DTZ001
-    clock.utc_ms(Moment(night, False))
+    clock.utc_ms(LoggedTime(night, False))
     assert clock.skipped == 1

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import ConfigError
-from edge.recordings.tablefile import Column, Moment, TableRow, read_table, whole_number, word
+from edge.recordings.tablefile import Column, LoggedTime, TableRow, read_table, whole_number, word
 from tests.long import examples
 
 COLUMNS = (
@@ -89,7 +89,7 @@ def test_parquet_gives_what_a_csv_gives_and_times_as_numbers(tmp_path: Path) -> 
         parquet.write_table(pyarrow.table(data), tmp_path / "t.parquet")
         rows = list(read_table(tmp_path / "t.parquet", COLUMNS))
         ms = round(naive.replace(tzinfo=UTC).timestamp() * 1000)
-        assert rows == [TableRow(1, (Moment(ms, utc), 82, "7")), TableRow(2, ("", "", "7"))]
+        assert rows == [TableRow(1, (LoggedTime(ms, utc), 82, "7")), TableRow(2, ("", "", "7"))]
 
 
 def test_what_is_no_parquet_is_said_so(tmp_path: Path) -> None:

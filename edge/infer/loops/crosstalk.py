@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from edge.core.looptick import LoopTick
 from edge.infer.loops.evidence import LoopKey, LoopSurroundings
-from edge.infer.loops.expectedcount import check_amounts, five_digits
+from edge.infer.loops.expectedcount import check_named_amounts, five_digits
 from edge.infer.loops.loopflag import LEARNED_FAULTS
 from edge.infer.loops.looprules import SURE_SCORE, Ruling
 
@@ -111,10 +111,7 @@ class CrosstalkRule:
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError or ValueError for what is no snapshot."""
         names = {pair: "|".join((*pair[0], *pair[1])) for pair in self._pairs}
-        found = {
-            pair: check_amounts(saved[name], KEPT) for pair, name in names.items() if name in saved
-        }
-        for pair, numbers in found.items():
+        for pair, numbers in check_named_amounts(saved, names, KEPT).items():
             self._pairs[pair].restore(numbers)
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from edge.core.looptick import LoopTick, Stay
 from edge.infer.loops.evidence import APART_NS, NS, LoopKey
-from edge.infer.loops.expectedcount import check_amounts, five_digits
+from edge.infer.loops.expectedcount import check_named_amounts, five_digits
 from edge.infer.loops.loopflag import COUNT_FAULTS
 from edge.infer.loops.looprules import SURE_SCORE, Ruling
 from edge.infer.sites import LaneSite
@@ -106,11 +106,7 @@ class LateReleaseRule:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError or ValueError for what is no snapshot."""
-        found = {
-            key: check_amounts(saved["|".join(key)], 4)
-            for key in self._loops
-            if "|".join(key) in saved
-        }
+        found = check_named_amounts(saved, {key: "|".join(key) for key in self._loops}, 4)
         for key, numbers in found.items():
             self._loops[key].restore(numbers)
 

@@ -20,7 +20,7 @@ from edge.infer.loops.evidence import (
     LoopKey,
     LoopSurroundings,
 )
-from edge.infer.loops.expectedcount import check_amounts, five_digits
+from edge.infer.loops.expectedcount import check_named_amounts, five_digits
 from edge.infer.loops.looprules import SURE_SCORE, Ruling
 
 FAULT: Final = "undercount"
@@ -89,12 +89,8 @@ class MissedVehicleRule:
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError or ValueError for what is no snapshot."""
-        found = {
-            key: check_amounts(saved["|".join(key)], 1)[0]
-            for key in self._mates
-            if "|".join(key) in saved
-        }
-        for key, evidence in found.items():
+        found = check_named_amounts(saved, {key: "|".join(key) for key in self._mates}, 1)
+        for key, (evidence,) in found.items():
             self._loops[key].evidence = min(MOST, evidence)
             self._loops[key].up = self._loops[key].has_felt = evidence >= ON
 

@@ -16,7 +16,7 @@ OVER: Final = (1.05, 1.35)  # where there is too much traffic
 BUSY: Final = (0.6, 0.92)  # where something else is the cause
 
 
-class Cause(NamedTuple):
+class JamCause(NamedTuple):
     """Why it jams, if it does; how much traffic comes at most, as a share of capacity; and when."""
 
     name: str
@@ -26,11 +26,11 @@ class Cause(NamedTuple):
 
 def draw_cause(
     random: np.random.Generator, causes: tuple[str, ...], hours: float, calm: bool
-) -> Cause:
+) -> JamCause:
     name = "none" if calm else causes[int(random.integers(len(causes)))]
     peaks = {"none": CALM, "demand": OVER}
     peak = float(random.uniform(*peaks.get(name, BUSY)))
-    return Cause(name, peak, draw_demand(random, hours))
+    return JamCause(name, peak, draw_demand(random, hours))
 
 
 def traffic_flow(roads: tuple[str, ...], demand: Demand, level: float, who: str = "mix") -> Flow:
@@ -54,7 +54,7 @@ def stopped_vehicle(
 
 
 def about_street(
-    cause: Cause, who: Population, standard: LoopStandard, **more: Any
+    cause: JamCause, who: Population, standard: LoopStandard, **more: Any
 ) -> dict[str, Any]:
     """What is told of every newer street."""
     return {

@@ -18,7 +18,7 @@ from edge.infer.sites import Role
 from models.congestion.scenarios.corridors import chain_roads, join_lanes
 from models.congestion.scenarios.drivers import GENERAL, draw_population
 from models.congestion.scenarios.jamcauses import (
-    Cause,
+    JamCause,
     about_street,
     draw_cause,
     stopped_vehicle,
@@ -109,7 +109,7 @@ def _scene(
     seed: int,
     hours: float,
     layout: _Layout,
-    cause: Cause,
+    cause: JamCause,
     about: dict[str, Any],
 ) -> Scene:
     who = draw_population(random, layout.limit_ms, (0.02, 0.3))
@@ -252,7 +252,9 @@ def _lay_shuttle(random: np.random.Generator, limit_ms: float) -> _Layout:
     return _Layout(limit_ms, roads, nodes, joins=join_lanes(roads), signals=[signal], narrow=share)
 
 
-def _flows(random: np.random.Generator, layout: _Layout, cause: Cause, level: float) -> list[Flow]:
+def _flows(
+    random: np.random.Generator, layout: _Layout, cause: JamCause, level: float
+) -> list[Flow]:
     """All the way, from each entry, and to each exit, so that no section has more than `level`."""
     ways: dict[tuple[str, ...], float] = {layout.through: 1.0}
     through = layout.through
@@ -275,7 +277,7 @@ def _flows(random: np.random.Generator, layout: _Layout, cause: Cause, level: fl
 
 
 def _troubles(
-    random: np.random.Generator, layout: _Layout, cause: Cause, hours: float
+    random: np.random.Generator, layout: _Layout, cause: JamCause, hours: float
 ) -> tuple[list[BlockedLane], list[SpeedLimit]]:
     incidents: list[BlockedLane] = []
     slows: list[SpeedLimit] = []

@@ -36,7 +36,7 @@ LEGEND: Final = (
 Point = tuple[float, float]
 
 
-class View(NamedTuple):
+class PlanView(NamedTuple):
     """From metres to a panel of the picture, from (x, y) `low` to `high`."""
 
     left: float
@@ -106,7 +106,7 @@ def _panel(kind: StreetKind, scene: Scene, x: float, y: float) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _view(scene: Scene, x: float, y: float) -> View:
+def _view(scene: Scene, x: float, y: float) -> PlanView:
     """Watched roads in the middle of the panel, and a little of what is around them."""
     ends = {end for road in scene.roads if road.watched for end in (road.begin, road.end)}
     xs, ys = zip(*(scene.nodes[end] for end in ends), strict=True)
@@ -116,20 +116,20 @@ def _view(scene: Scene, x: float, y: float) -> View:
     scale = min(wide / extent[0], high / extent[1])
     middle = ((max(xs) + min(xs)) / 2, (max(ys) + min(ys)) / 2)
     half = (min(wide / scale, extent[0]) / 2, high / scale / 2)
-    return View(
+    return PlanView(
         x + MARGIN[0], y + MARGIN[1] + high, scale,
         (middle[0] - half[0], middle[1] - half[1]), (middle[0] + half[0], middle[1] + half[1]),
     )  # fmt: skip
 
 
-def _along(scene: Scene, road: Road, view: View) -> tuple[Point, Point, Point]:
+def _along(scene: Scene, road: Road, view: PlanView) -> tuple[Point, Point, Point]:
     """Where a road begins and ends in the picture, and the unit vector to its right."""
     begin, end = view.at(*scene.nodes[road.begin]), view.at(*scene.nodes[road.end])
     length = max(hypot(end[0] - begin[0], end[1] - begin[1]), 1e-6)
     return begin, end, (-(end[1] - begin[1]) / length, (end[0] - begin[0]) / length)
 
 
-def _road(scene: Scene, road: Road, view: View) -> Iterator[str]:
+def _road(scene: Scene, road: Road, view: PlanView) -> Iterator[str]:
     seen = view.cut(scene.nodes[road.begin], scene.nodes[road.end])
     if seen is None:
         return
@@ -144,7 +144,7 @@ def _road(scene: Scene, road: Road, view: View) -> Iterator[str]:
 
 
 def _mark(
-    scene: Scene, road: Road, view: View, at_m: float, lane: int, colour: str, size: float
+    scene: Scene, road: Road, view: PlanView, at_m: float, lane: int, colour: str, size: float
 ) -> Iterator[str]:
     """A square on a lane; lane 0 is the right one, -1 lies beside the road."""
     seen = view.cut(scene.nodes[road.begin], scene.nodes[road.end])

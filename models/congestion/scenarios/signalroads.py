@@ -21,7 +21,7 @@ from models.congestion.scenarios.buslines import draw_buses
 from models.congestion.scenarios.dayshapes import Demand, bicycle_demand
 from models.congestion.scenarios.drivers import CYCLE, GENERAL, draw_population
 from models.congestion.scenarios.jamcauses import (
-    Cause,
+    JamCause,
     about_street,
     draw_cause,
     stopped_vehicle,
@@ -214,7 +214,7 @@ def _actuated(
     return ActuatedSignal(node, main, least, most, round(gap, 1), round(ahead, 1))
 
 
-def _flows(random: np.random.Generator, road: _Road, cause: Cause, level: float) -> list[Flow]:
+def _flows(random: np.random.Generator, road: _Road, cause: JamCause, level: float) -> list[Flow]:
     """Through all of it, and turns at each crossing. The watched directions carry most."""
     flows = []
     for key, names in road.plan.lines.items():
@@ -274,7 +274,7 @@ def _loops(random: np.random.Generator, road: _Road, standard: LoopStandard) -> 
 
 
 def _troubles(
-    random: np.random.Generator, road: _Road, cause: Cause, hours: float
+    random: np.random.Generator, road: _Road, cause: JamCause, hours: float
 ) -> tuple[list[BlockedLane], list[SpeedLimit]]:
     incidents, slows = [], []
     if cause.name == "incident":

@@ -21,6 +21,7 @@ Kind = Literal[
 ]  # fmt: skip
 Split = Literal["train", "held_out", "legacy", "training", "choosing", "final"]
 OPEN_ROADS: Final[tuple[Kind, ...]] = ("corridor", "ramps", "workzone")  # without crossings
+UNSIGNALLED: Final[tuple[Kind, ...]] = (*OPEN_ROADS, "roundabout")
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 

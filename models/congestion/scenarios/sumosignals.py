@@ -24,7 +24,7 @@ REST_MOST_S: Final = 12.0  # where it is actuated
 Group = Literal["main", "side", "yellow", "rest"]
 
 
-class Phase(NamedTuple):
+class ProgramPhase(NamedTuple):
     """A state of all signals of a crossing, and whose green it is."""
 
     group: Group
@@ -56,15 +56,15 @@ def _phases(
     signal: FixedTimeSignal | ActuatedSignal | CoordinatedSignal,
     states: Sequence[str],
     straight: Mapping[str, Sequence[tuple[int, str]]],
-) -> Iterator[Phase]:
+) -> Iterator[ProgramPhase]:
     for state in states:
         green = {road for i, road in straight[signal.node] if state[i] in "Gg"}
         whose: Group = "main" if green & signal.main else "side" if green else "rest"
-        yield Phase("yellow" if "y" in state else whose, state)
+        yield ProgramPhase("yellow" if "y" in state else whose, state)
 
 
 def _program(
-    signal: FixedTimeSignal | ActuatedSignal | CoordinatedSignal, phases: Sequence[Phase]
+    signal: FixedTimeSignal | ActuatedSignal | CoordinatedSignal, phases: Sequence[ProgramPhase]
 ) -> list[str]:
     if isinstance(signal, FixedTimeSignal):
         return [_fixed(signal.node, "drawn", phases, signal.cycle_s, signal.share, signal.offset_s)]
@@ -78,7 +78,7 @@ def _program(
 
 
 def _fixed(
-    node: str, name: str, phases: Sequence[Phase], cycle_s: int, share: float, offset_s: int
+    node: str, name: str, phases: Sequence[ProgramPhase], cycle_s: int, share: float, offset_s: int
 ) -> str:
     groups = [phase.group for phase in phases]
     fixed = {"yellow": float(YELLOW_S), "rest": REST_S}
@@ -95,7 +95,7 @@ def _fixed(
     )
 
 
-def _actuated(signal: ActuatedSignal, phases: Sequence[Phase]) -> str:
+def _actuated(signal: ActuatedSignal, phases: Sequence[ProgramPhase]) -> str:
     (main_least, side_least), (main_most, side_most) = signal.least_s, signal.most_s
     times = {
         "main": (main_least, main_most),
