@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import groupby
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from edge.core.errors import ConfigError
+from edge.durable.atomicwrite import new_name, replace_file
 from edge.recordings import irisvlog
 from edge.recordings.actuations import (
     GAP_MS,
@@ -48,6 +50,7 @@ PHASE_LINES: Final = frozenset(phase_line(phase) for phase in range(1, PHASES + 
 CARD_HEADER: Final = "t_ms,line,said"
 YEAR_MS: Final = TIME_LIMIT_NS // 1_000_000
 IRIS_SITE: Final = "iris"
+READABLE: Final = 0o644
 ENDS: Final = (".toml", ".csv.gz", ".card.csv")
 
 DOUBLE: Final = "double rows"
@@ -240,14 +243,12 @@ class LogImport:
         stem = site_name(of.name)
         site, edges, card = (self.folder / f"{stem}{end}" for end in ENDS)
         _write_edges(edges, card, of)
-        if not survey.card_words:
-            card.unlink()
         if not (kept := site.exists()):
             source = "logs of IRIS" if survey.watched else "a high-resolution log of a controller"
             text = draft_site(
                 of.name, self.options.zone_name, of.places, of.greens, source, placed=of.placed
             )
-            site.write_text(text, encoding="utf-8")
+            replace_file(site, text.encode(), READABLE, sync=False)
         return ImportedSite(
             of.name,
             site,
@@ -284,17 +285,27 @@ class LogImport:
 
 
 def _write_edges(edges: Path, card: Path, of: LoggedSite) -> None:
-    writer = EdgeFileWriter(edges)
+    """Under their names when all of it is written: a part would be replayed as if it were whole."""
+    new_edges, new_card = new_name(edges), new_name(card)
     try:
-        with card.open("w", encoding="utf-8") as file:
+        with (
+            closing(EdgeFileWriter(new_edges)) as writer,
+            new_card.open("w", encoding="utf-8") as file,
+        ):
             file.write(f"{CARD_HEADER}\n")
             for row in of.rows:
                 writer.write(*row)
                 if of.edges.said:
                     _write_card(file, of.edges.said)
             _write_card(file, of.edges.said)
+        new_edges.replace(edges)
+        if of.survey.card_words:
+            new_card.replace(card)
+        else:
+            card.unlink(missing_ok=True)
     finally:
-        writer.close()
+        for left in (new_edges, new_card):
+            left.unlink(missing_ok=True)
 
 
 def _write_card(file: TextIO, said: list[CardWord]) -> None:

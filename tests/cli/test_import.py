@@ -1,5 +1,6 @@
 """`kerbstone import`: a log becomes a site and edges that `kerbstone replay` takes as they are."""
 
+import errno
 import json
 import shlex
 import shutil
@@ -10,6 +11,7 @@ import pytest
 
 import drivers
 from edge.config import load_site
+from edge.recordings.edgefile import EdgeFileWriter
 from tests.kit.command import Command
 
 LOGS = Path(__file__).parents[1] / "recordings" / "logs"
@@ -110,6 +112,25 @@ def test_the_same_log_gives_the_same_bytes(kerbstone: Command, tmp_path: Path) -
         kerbstone("import", HIRES, "--roles", ROLES, "--out", tmp_path / name)
     for path in sorted((tmp_path / "a").iterdir()):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+def test_a_full_disk_leaves_what_was_imported_before_and_no_part(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kerbstone("import", HIRES, "--out", tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write, rows = EdgeFileWriter.write, iter(range(3))
+
+    def full(self: EdgeFileWriter, t_ms: int, line: str, level: str) -> None:
+        if next(rows, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, t_ms, line, level)
+
+    monkeypatch.setattr(EdgeFileWriter, "write", full)
+    said = kerbstone("import", HIRES, "--out", tmp_path)
+    assert said.code == 2
+    assert "No space left" in said.err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_only_one_signal_and_a_stretch_of_time(kerbstone: Command, tmp_path: Path) -> None:
