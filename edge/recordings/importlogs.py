@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from edge.core.errors import ConfigError
-from edge.durable.atomicwrite import new_name, replace_file
+from edge.durable.atomicwrite import replace_file, replacing
 from edge.recordings import irisvlog
 from edge.recordings.actuations import (
     GAP_MS,
@@ -286,8 +286,7 @@ class LogImport:
 
 def _write_edges(edges: Path, card: Path, of: LoggedSite) -> None:
     """Under their names when all of it is written: a part would be replayed as if it were whole."""
-    new_edges, new_card = new_name(edges), new_name(card)
-    try:
+    with replacing(edges) as new_edges, replacing(card) as new_card:
         with (
             closing(EdgeFileWriter(new_edges)) as writer,
             new_card.open("w", encoding="utf-8") as file,
@@ -298,14 +297,8 @@ def _write_edges(edges: Path, card: Path, of: LoggedSite) -> None:
                 if of.edges.said:
                     _write_card(file, of.edges.said)
             _write_card(file, of.edges.said)
-        new_edges.replace(edges)
-        if of.survey.card_words:
-            new_card.replace(card)
-        else:
-            card.unlink(missing_ok=True)
-    finally:
-        for left in (new_edges, new_card):
-            left.unlink(missing_ok=True)
+    if not of.survey.card_words:
+        card.unlink()
 
 
 def _write_card(file: TextIO, said: list[CardWord]) -> None:
