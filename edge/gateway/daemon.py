@@ -96,8 +96,9 @@ class Daemon:
         )
 
         def flushed(rows: list[StoredRecord]) -> None:
-            progress.done("committer", clock.now().mono_ns)
-            sender.offer(rows)
+            now_ns = clock.now().mono_ns
+            progress.done("committer", now_ns)
+            sender.queue.offer(rows, now_ns)
 
         outbox = await AsyncOutbox.start(
             Path(store.dir),
@@ -170,7 +171,7 @@ class Daemon:
                 buses=buses,
                 box_monitor=box_monitor,
                 progress=progress,
-                offer=sender.offer,
+                offer=sender.queue.offer,
             )
             loop = MainLoop(
                 wiring=self.wiring,

@@ -32,7 +32,7 @@ from edge.uplink.reconnect import ReconnectPolicy
 from edge.uplink.refusals import Alarm, BrokerLogThrottle
 from edge.uplink.resend import find_for_resend
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
-from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, StoredRow
+from edge.uplink.sendqueue import Backlog
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
 from edge.wire.clockmoments import Moment
@@ -80,7 +80,7 @@ class SenderHooks:
 
 
 class Sender:
-    """One owner of one connection. `offer` what a commit gave back; `run` until cancelled."""
+    """One owner of one connection. `queue` is offered what was committed; `run` until cancelled."""
 
     def __init__(
         self,
@@ -113,7 +113,9 @@ class Sender:
             self._table,
             topics.up,
             lambda item, moments: hooks.sealed(item.record, *moments),
+            self._wake.set,
         )
+        self.queue = self._delivery.send_queue
         self._inbound = InboundQueue(
             topics,
             gw,
@@ -132,7 +134,7 @@ class Sender:
             self._delivery, self._timestamper, backlog, self._presence, topics, gw,
             options.encoding, clock,
         )  # fmt: skip
-        self._backlog_gate = BacklogGate(backlog, self._delivery.send_queue, self._table)
+        self._backlog_gate = BacklogGate(backlog, self.queue, self._table)
         self._turn_s = min(IDLE_S, (options.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
@@ -150,16 +152,6 @@ class Sender:
     def unconfirmed(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
         return self._table.unconfirmed
-
-    def offer(self, rows: Sequence[StoredRow]) -> None:
-        """Rows just committed. An alarm among them does not wait for the next probe of a broker
-        that refuses."""
-        if rows:
-            now_ns = self._clock.now().mono_ns
-            self._delivery.send_queue.offer(rows, now_ns)
-            if any(row.record.key.stream in URGENT_STREAMS for row in rows):
-                self._delivery.probing.probe_now(now_ns)
-            self._wake.set()
 
     def knows_clock(self, now: Stamp) -> bool:
         """Whether records are dated already by what the clocks show."""
@@ -179,7 +171,7 @@ class Sender:
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self._delivery.send_queue.fresh or self._table.unconfirmed):
+        while self.connected and (self.queue.fresh or self._table.unconfirmed):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return
