@@ -23,6 +23,7 @@ from msgspec import UNSET
 from edge.core import DoubtedLoop, Draft, LoopTick, Stream
 from edge.infer import annotate, judgeevents
 from edge.infer.approaches import QUIET_S, ApproachJudge
+from edge.infer.codepages import release_code
 from edge.infer.incident import Incidents
 from edge.infer.loops.looppart import LoopPart
 from edge.infer.modelguard import ModelGuard
@@ -38,6 +39,7 @@ __all__ = ["ApproachSite", "Judge", "JudgeSetup", "LaneSite", "Verdict"]
 
 log = logging.getLogger(__name__)
 
+RUNTIME: Final = "onnxruntime_pybind11_state"  # the file that has nearly all of its code
 VERSION: Final = 1  # of what `snapshot` gives
 WHOLE_WINDOW: Final = 0.9  # periods: a shorter window is a missing step for the series
 NAMES: Final[tuple[ModelName, ...]] = ("loopfault", "congestion", "anomaly")
@@ -106,6 +108,8 @@ class Judge:
             part.guard.load()
             if part.shadow is not None:
                 part.shadow.load()
+        if any(part.guard.session is not None for part in self._parts.values()):
+            release_code(RUNTIME)
 
     def doubt(
         self,
