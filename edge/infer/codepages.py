@@ -1,9 +1,10 @@
-"""Gives back the pages of a library's code that only its start needed.
+"""Gives back the pages of code that only a start needed.
 
-onnxruntime's start (its tables of operators, its parser and optimizer of models) touches 20 MiB of
-its code, and most of that never again. The pages are clean copies of the file: unmapped with
-madvise(2), MADV_DONTNEED, they are there again, from the page cache, when something is executed in
-them. The kernel would take them back as well, but only when the box is short of memory already.
+onnxruntime alone touches 20 MiB of its code when it starts (its tables of operators, its parser and
+optimizer of models), and most of that never again; the interpreter and its other libraries have
+such parts, too. The pages are clean copies of files: unmapped with madvise(2), MADV_DONTNEED, they
+are there again, from the page cache, when something is executed in them. The kernel would take them
+back as well, but only when the box is short of memory already.
 """
 
 import re
@@ -53,9 +54,11 @@ def _parts(smaps: str) -> Iterator[tuple[re.Match[str], str]]:
         yield head, "\n".join(lines)
 
 
-def release_code(library: str) -> int:
-    """KiB that this process no longer holds of the code of `library`, the beginning of a file's
-    name. 0 where the system does not say what is mapped. Raises nothing."""
+def release_code(library: str = "") -> int:
+    """KiB of code that this process no longer holds, of files whose name begins with `library`.
+
+    0 where the system does not say what is mapped. Raises nothing.
+    """
     import ctypes  # numpy has it; a box without models does without
 
     try:

@@ -39,7 +39,6 @@ __all__ = ["ApproachSite", "Judge", "JudgeSetup", "LaneSite", "Verdict"]
 
 log = logging.getLogger(__name__)
 
-RUNTIME: Final = "onnxruntime_pybind11_state"  # the file that has nearly all of its code
 VERSION: Final = 1  # of what `snapshot` gives
 WHOLE_WINDOW: Final = 0.9  # periods: a shorter window is a missing step for the series
 NAMES: Final[tuple[ModelName, ...]] = ("loopfault", "congestion", "anomaly")
@@ -109,7 +108,7 @@ class Judge:
             if part.shadow is not None:
                 part.shadow.load()
         if any(part.guard.session is not None for part in self._parts.values()):
-            release_code(RUNTIME)
+            release_code()
 
     def doubt(
         self,
