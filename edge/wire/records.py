@@ -62,7 +62,8 @@ def encode(record: Record, envelope: Envelope, gw: str, encoding: Encoding) -> P
     except (ValueError, TypeError, OverflowError) as error:
         raise WireError(f"cannot be written as MessagePack: {error}") from error
     if NOT_FINITE.search(packed):
-        check_value(found)  # it may also be a text that looks so; this knows
+        # it may also be something else that looks so; what was written tells
+        check_value(msgpack.unpackb(packed, strict_map_key=False))
     return Payload(packed, MSGPACK)
 
 
