@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from json import JSONEncoder
 from typing import Any, Final, Literal, NamedTuple
 
@@ -28,6 +28,7 @@ HEADER_KEYS: Final = HEADER | {"since"}
 NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 MAX_WALL_NS: Final = 253_402_300_799_999_000_000  # end of the year 9999, the last ISO 8601 can say
 
+_unpack = partial(msgpack.unpackb, strict_map_key=False)
 _to_json = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -63,7 +64,7 @@ def encode(record: Record, envelope: Envelope, gw: str, encoding: Encoding) -> P
         raise WireError(f"cannot be written as MessagePack: {error}") from error
     if NOT_FINITE.search(packed):
         # it may also be something else that looks so; what was written tells
-        check_value(msgpack.unpackb(packed, strict_map_key=False))
+        check_value(_unpack(packed))
     return Payload(packed, MSGPACK)
 
 
