@@ -98,7 +98,7 @@ class Daemon:
         def flushed(rows: list[StoredRecord]) -> None:
             now_ns = clock.now().mono_ns
             progress.done("committer", now_ns)
-            sender.queue.offer(rows, now_ns)
+            sender.offer(rows, now_ns)
 
         outbox = await AsyncOutbox.start(
             Path(store.dir),
@@ -171,7 +171,7 @@ class Daemon:
                 buses=buses,
                 box_monitor=box_monitor,
                 progress=progress,
-                offer=sender.queue.offer,
+                offer=sender.offer,
             )
             loop = MainLoop(
                 wiring=self.wiring,

@@ -80,7 +80,7 @@ class SenderHooks:
 
 
 class Sender:
-    """One owner of one connection. `queue` is offered what was committed; `run` until cancelled."""
+    """One owner of one connection. `offer` what was committed; `run` until cancelled."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Sender:
             lambda item, moments: hooks.sealed(item.record, *moments),
             self._wake.set,
         )
-        self.queue = self._delivery.send_queue
+        self.offer = self._delivery.send_queue.offer
         self._inbound = InboundQueue(
             topics,
             gw,
@@ -134,7 +134,7 @@ class Sender:
             self._delivery, self._timestamper, backlog, self._presence, topics, gw,
             options.encoding, clock,
         )  # fmt: skip
-        self._backlog_gate = BacklogGate(backlog, self.queue, self._table)
+        self._backlog_gate = BacklogGate(backlog, self._delivery.send_queue, self._table)
         self._turn_s = min(IDLE_S, (options.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
@@ -171,7 +171,7 @@ class Sender:
     async def drain(self, timeout_s: float) -> None:
         """Wait until what is live has been sent and confirmed, or the time is over."""
         until_ns = self._clock.now().mono_ns + int(timeout_s * 1e9)
-        while self.connected and (self.queue.fresh or self._table.unconfirmed):
+        while self.connected and (self._delivery.send_queue.fresh or self._table.unconfirmed):
             now_ns = self._clock.now().mono_ns
             if now_ns >= until_ns:
                 return

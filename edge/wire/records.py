@@ -28,7 +28,7 @@ HEADER_KEYS: Final = HEADER | {"since"}
 NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 MAX_WALL_NS: Final = 253_402_300_799_999_000_000  # end of the year 9999, the last ISO 8601 can say
 
-_unpack = partial(msgpack.unpackb, strict_map_key=False)
+_unpack = partial(msgpack.unpackb, strict_map_key=False, use_list=False)  # it may be a key
 _to_json = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 

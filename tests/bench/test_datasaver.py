@@ -53,7 +53,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
             gateway.connect()
             await until(lambda: sender.connected)
             sender.set_saver_level(level)
-            send_queue = sender.queue
+            send_queue = sender._delivery.send_queue
             await until(lambda: send_queue.saving or not level)
             before, minutes, made = line.up + line.down, 0, 0
             for commit in Again(hour):
@@ -61,7 +61,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 at = clock.now()
                 drafts = [each for each in commit.drafts if each.stream != Stream.HEALTH]
                 rows = await gateway.writer.commit(drafts, {}, at)
-                send_queue.offer(rows, at.mono_ns)
+                sender.offer(rows, at.mono_ns)
                 made += len(rows)
                 minutes += commit.closes
                 if not level:

@@ -70,7 +70,7 @@ async def minutes(gateway: UplinkGateway, first: int, last: int) -> None:
 
 
 async def held(gateway: UplinkGateway) -> None:
-    await until(lambda: gateway.sender.queue.saving)
+    await until(lambda: gateway.sender._delivery.send_queue.saving)
 
 
 async def turns(gateway: UplinkGateway, count: int = 3) -> None:

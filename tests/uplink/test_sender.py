@@ -143,8 +143,8 @@ async def test_the_backlog_comes_late_and_live_comes_first(mosquitto: Make, tmp_
         gateway.connect()
         await until(lambda: gateway.sender.counts.confirmed >= 1)
         await gateway.commit(drafts(100, 5))
-        await until(lambda: not gateway.sender.queue.fresh)
-        gateway.sender.queue._per_s = 10_000.0  # that is enough of waiting
+        await until(lambda: not gateway.sender._delivery.send_queue.fresh)
+        gateway.sender._delivery.send_queue._per_s = 10_000.0  # that is enough of waiting
         await until(lambda: gateway.sender.counts.confirmed == 105)
         assert gateway.sender.counts.sent == 105
     records = [json.loads(line.partition(" ")[2]) for line in listener.stop(105)]

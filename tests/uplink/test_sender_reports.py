@@ -108,11 +108,9 @@ async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
         done = asyncio.create_task(sender.drain(5.0))
         await clock.run(0)
         assert done.done(), "nothing is to be waited for"
-        sender.queue.offer(
-            [row(7)], clock.now().mono_ns
-        )  # the broker answers; no platform receipts it
+        sender.offer([row(7)], clock.now().mono_ns)  # the broker answers; no platform receipts it
         done = asyncio.create_task(sender.drain(5.0))
-        await until(lambda: sender.unconfirmed == 1 and not sender.queue.fresh)
+        await until(lambda: sender.unconfirmed == 1 and not sender._delivery.send_queue.fresh)
         await clock.run(4.9)
         assert not done.done()
         start_ns = clock.mono_ns
@@ -181,7 +179,7 @@ def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
         probing.answered(9, False, now_ns)
     for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
         alarm = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))
-        run.sender.queue.offer([alarm], now_ns)
+        run.sender.offer([alarm], now_ns)
         assert probing.wait_s(now_ns) == wait_s
 
 
