@@ -18,7 +18,7 @@ SMAPS: Final = Path("/proc/self/smaps")
 PROGRAM: Final = Path("/proc/self/exe")
 MADV_DONTNEED: Final = 4  # <asm-generic/mman-common.h>
 CODE: Final = "r-xp"  # may be read and executed, and is never written
-HEAD: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(/.*)?")
+MAPPED: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S+) \S+ \S+ \d+ *(/.*)?")
 FIGURE: Final = re.compile(r"(\w+): +(\d+) kB", re.MULTILINE)
 OWN: Final = ("Anonymous", "Swap", "Private_Hugetlb")  # pages that are no longer the file's
 
@@ -47,7 +47,7 @@ def code_of_files(smaps: str) -> Iterator[CodeOfFile]:
 def _parts(smaps: str) -> Iterator[tuple[re.Match[str], str]]:
     head, lines = None, list[str]()
     for line in smaps.split("\n"):  # a name may hold what else ends a line
-        if (begins := HEAD.fullmatch(line)) is not None:
+        if (begins := MAPPED.fullmatch(line)) is not None:
             if head is not None:
                 yield head, "\n".join(lines)
             head, lines = begins, []
