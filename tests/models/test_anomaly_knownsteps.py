@@ -1,0 +1,85 @@
+"""What the anomaly model is used to: steps between levels, a first day, the spread of an hour."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models import BUNDLES
+from models.anomaly import anomalyrunner, cabinetseries, faultscores
+from models.anomaly.cabinetseries import A_DAY
+from models.anomaly.labelledseries import MONDAY, Series
+from models.anomaly.layout import HOURS, STATE, WIDTHS
+
+BYTES_OF_A_SERIES = 1700  # decision 19
+HOUR_S = 3600.0
+
+
+def _alarms(*series: Series) -> list[list[int]]:
+    session = anomalyrunner.make_session((BUNDLES / "anomaly" / "anomaly.onnx").read_bytes())
+    pairs = anomalyrunner.run_series(session, series)
+    return [faultscores.alarm_samples(*pair).tolist() for pair in pairs]
+
+
+def _lamp(days: int, seed: int = 1) -> Series:
+    """On at about 19:00, off at about 5:30, each day a little later or earlier."""
+    return replace(cabinetseries.switched_loads(seed, days).series["lighting", "power"])
+
+
+def test_the_state_of_a_series_is_no_larger_than_was_promised() -> None:
+    assert 4 * STATE <= BYTES_OF_A_SERIES
+
+
+@pytest.mark.long
+def test_a_lamp_that_goes_on_each_night_is_no_news_and_one_that_stays_dark_is() -> None:
+    sound = _lamp(10)
+    dark = sound.values.copy()
+    night = 8 * A_DAY + 1320
+    dark[night : night + 120] = 0.0
+    known, fault = _alarms(sound, replace(sound, values=dark))
+    assert [at for at in known if at >= 3 * A_DAY] == []
+    assert any(night <= at < night + 125 for at in fault)
+
+
+def _hourly(days: int, spread: float, seed: int = 2) -> Series:
+    rng = np.random.default_rng(seed)
+    at = np.arange(days * 24)
+    values = 50 + 20 * np.sin(at / 24 * 2 * np.pi) + rng.normal(0, spread, len(at))
+    return Series("hourly", values, (), 0.0, np.asarray(MONDAY + HOUR_S * at, np.float64))
+
+
+def test_nothing_is_said_by_the_hour_before_its_spread_is_known() -> None:
+    series = _hourly(20, 3.0)
+    session = anomalyrunner.make_session((BUNDLES / "anomaly" / "anomaly.onnx").read_bytes())
+    said: list[float] = []
+    anomalyrunner.run_steps(
+        session, [series], lambda _, answer: said.append(float(answer[2][0, 2 + 6 : 2 + 8].max()))
+    )
+    assert max(said[: 5 * 24]) == 0.0
+    assert max(said[10 * 24 :]) > 0.0
+
+
+def test_the_mean_of_an_hour_is_that_of_its_days() -> None:
+    """With sixty samples an hour it is no mean of the last ten minutes."""
+    at = np.arange(9 * A_DAY)
+    rng = np.random.default_rng(3)
+    ramp = at % 60 / 60.0  # each hour the same
+    wall = np.asarray(MONDAY + 60.0 * at, np.float64)
+    series = Series("m", 100 + 10 * ramp + rng.normal(0, 0.5, len(at)), (), 0.0, wall)
+    session = anomalyrunner.make_session((BUNDLES / "anomaly" / "anomaly.onnx").read_bytes())
+    states: list[np.ndarray] = []
+    anomalyrunner.run_steps(session, [series], lambda _, answer: states.append(answer[3][0]))
+    first = sum(list(WIDTHS.values())[: list(WIDTHS).index("hours")])
+    hours = states[-1][first : first + HOURS]
+    assert hours == pytest.approx(105.0, abs=1.0)
+
+
+@pytest.mark.long
+def test_the_first_spike_of_ten_deviations_on_a_clean_curve_is_told() -> None:
+    site = cabinetseries.spiked(cabinetseries.clean_curves(4, 9), 4)
+    series = list(site.series.values())
+    told = [
+        any(one.faults[0].first <= a < one.faults[0].last + 2 for a in at)
+        for one, at in zip(series, _alarms(*series), strict=True)
+    ]
+    assert sum(told) >= len(told) - 1
