@@ -42,6 +42,7 @@ Slot = tuple[Views, float]  # and its length in seconds
 class ApproachJudge:
     """State and flags of all approaches. Rule and model see every slot; one of them speaks.
 
+    Where the model is switched off the rule speaks always.
     A flag that is up when the model begins anew is the rule's until it is down, or the model sees
     the congestion too: a model that has just begun would call every jam over.
     """
@@ -82,7 +83,8 @@ class ApproachJudge:
             ruled.append([self._rule(name, observations, dt_s) for name in self.names])
         if not fresh or not self.names:
             return list(self._last.values())
-        self._behind.extend(fresh)
+        if not self.guard.switched_off:
+            self._behind.extend(fresh)
         modelled = self._model(now_ns, len(fresh)) if self.guard.is_ready(now_ns) else None
         model = self.guard.manifest.by if self.guard.manifest else ""
         verdicts: list[ApproachVerdict] = []
@@ -94,7 +96,9 @@ class ApproachJudge:
                 verdict = self._verdict(name, score, dt_s, by, observations.get(name, {}))
                 if verdict.turn and k < len(fresh) - 1:
                     verdicts.append(verdict)
-                self._last[name] = replace(verdict, turn=None, reason="")
+                self._last[name] = (
+                    replace(verdict, turn=None, reason="") if verdict.turn else verdict
+                )
                 if k == len(fresh) - 1:
                     verdicts.append(verdict)
         return verdicts
@@ -186,7 +190,8 @@ class ApproachJudge:
             if self._rules[name].step({}, gap_s) is None:
                 self._flags[name].hold(STALE_S)  # it takes as long to know again
                 self._last[name] = no_verdict(name)
-        self._behind.append(({}, gap_s))
+        if not self.guard.switched_off:
+            self._behind.append(({}, gap_s))
 
     def snapshot(self) -> dict[str, object]:
         """State as of the last window, JSON-like."""
@@ -240,8 +245,11 @@ class ApproachJudge:
         return out
 
     def restore_flags(self, kept: Mapping[str, ApproachState], model: str) -> bool:
-        """Go on with what was kept; False when its rows are of another model, and not taken."""
-        same = model == self.guard.sha256
+        """Go on with what was kept; False when its rows are of another model, and not taken.
+
+        Where the model is switched off nobody misses them.
+        """
+        same = model == self.guard.sha256 or self.guard.switched_off
         for name in self.names:
             self._saved.pop(name, None)
             one = kept.get(name)
@@ -253,7 +261,7 @@ class ApproachJudge:
             self._rules[name].age_s = list(one.age_s)
             if one.usual:
                 self._rules[name].restore_usual(one.usual, one.learned)
-            if same and one.row:
+            if same and one.row and not self.guard.switched_off:
                 self._saved[name] = one.row
         self._state = None
         self._ruled.clear()

@@ -47,8 +47,9 @@ NAMES: Final[tuple[ModelName, ...]] = ("loopfault", "congestion", "anomaly")
 class JudgeSetup:
     """What is to be judged.
 
-    `hurry` false: an answer is never too late, so that a replay gives the same bytes on a machine
-    with other things to do. `shadow` is a folder with candidates, which run beside the models.
+    `congestion` false: by its rule alone. `hurry` false: an answer is never too late, so that a
+    replay gives the same bytes on a machine with other things to do. `shadow` is a folder with
+    candidates, which run beside the models.
     """
 
     lanes: tuple[LaneSite, ...] = ()
@@ -74,22 +75,26 @@ class Judge:
 
     def __init__(self, setup: JudgeSetup, bundles: Path | None = None) -> None:
         folder = BUNDLES if bundles is None else bundles
-        guards = {name: ModelGuard(name, folder / name, hurry=setup.hurry) for name in NAMES}
+        off = () if setup.congestion else ("congestion",)
+        guards = {
+            name: ModelGuard(name, None if name in off else folder / name, hurry=setup.hurry)
+            for name in NAMES
+        }
         self._setup = setup
         lanes = tuple(lane for lane in setup.lanes if lane.judged)
         self._lanes = {lane.name: lane for lane in lanes}
         self._loops: LoopPart | None = None
         self._approaches: ApproachJudge | None = None
         self._series: SeriesJudge | None = None
-        self._incidents = Incidents(setup.approaches if setup.congestion else (), lanes)
+        self._incidents = Incidents(setup.approaches, lanes)
         if setup.loopfault and setup.lanes:
             self._loops = LoopPart(setup.lanes, setup.approaches, guards["loopfault"])
-        if setup.congestion and lanes:
+        if lanes:
             self._approaches = ApproachJudge(lanes, guards["congestion"], setup.approaches)
         if setup.anomaly:
             self._series = SeriesJudge(guards["anomaly"], setup.period_ns / 1e9)
         for name, part in self._parts.items():
-            part.shadow = _shadow(name, setup.shadow)
+            part.shadow = None if part.guard.switched_off else _shadow(name, setup.shadow)
         self._judged_s = 0.0  # time that was judged, over all starts
         self._raised = RaisedFlags(
             self._lanes, self._loops, self._approaches, self._series, self._incidents
@@ -236,7 +241,7 @@ class Judge:
 
     def models(self) -> Models:
         """For people and for the retained description: which model answers, and if not, why."""
-        parts = self._parts
+        parts = {name: p for name, p in self._parts.items() if not p.guard.switched_off}
         return {name: _status(parts[name]) if name in parts else None for name in NAMES}
 
     def loop_faults(self) -> dict[str, str]:

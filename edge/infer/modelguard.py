@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 class ModelGuard:
     """One model, loaded late, left alone for a while whenever it fails.
 
+    `folder` None: the site has switched the model off, and its rule answers for good.
     `hurry` false: an answer is never too late (replays must not depend on the machine's load).
     `lineage` grows whenever another model speaks than before: a judge then drops the state that it
     holds for the model, whose rows mean nothing to the next one.
@@ -38,19 +39,21 @@ class ModelGuard:
     def __init__(
         self,
         name: str,
-        folder: Path,
+        folder: Path | None,
         *,
         hurry: bool = True,
         open_session: Callable[[Path], ModelSession] = ModelSession,
     ) -> None:
         self.name = name
+        self.switched_off = folder is None
         self.session: ModelSession | None = None
         self.why = "not loaded yet"
         self.failures = 0
         self.lineage = 0
         self.refused = 0  # feeds that were not given to the model, in a row
         self.drift: DriftMonitor | None = None
-        self._bundles = [folder]  # the live one, and the previous one
+        # the live one, and the previous one
+        self._bundles: list[Path] = [] if folder is None else [folder]
         self._at = 0  # which of them speaks
         self._given_up = ""  # which one failed for good, and why
         self._saved: Mapping[str, Any] | None = None  # of drift, until a model is there
@@ -59,11 +62,13 @@ class ModelGuard:
         self._asked_for = False
         self._retry_ns: int | None = 0  # None: a pause that begins when `is_ready` is asked next
         self._pause_s = FIRST_PAUSE_S
-        self.manifest: BundleManifest | None
+        self.manifest: BundleManifest | None = None
+        if folder is None:
+            return
         try:
             self.manifest = read_manifest(folder)
         except ModelError as error:
-            self.manifest, self.why = None, str(error)
+            self.why = str(error)
         former = previous_bundle(folder)
         if former is not None:
             self._bundles.append(former)
@@ -76,6 +81,8 @@ class ModelGuard:
         whole. Without `now_ns` the pause after a failure begins when `is_ready` is asked next.
         A model that does not load makes room for the previous one at once.
         """
+        if self.switched_off:
+            return False
         try:
             why = self._load()
             if why and self._next(why):

@@ -19,6 +19,7 @@ from models.congestion.formula import PositionRule
 from models.congestion.treelearning import row_rhythm, usual_days
 
 UNKNOWN: Final = -8.0  # odds of what is not known
+FIXED: Final = (0.3, 0.27)  # occupancy at which the flag of the usual fixed rule goes on and off
 
 Series = NDArray[np.float64]
 

@@ -1,25 +1,28 @@
 """Scores the bundle that ships, as it ships, on simulated streets; prints tables in Markdown.
 
-    python -m models.congestion.evaluate --streets DIR [--health simulated] [--bundle DIR]
+    python -m models.congestion.evaluate --streets DIR [--fusion DIR...] [--health simulated]
 
 The graph runs slot by slot through onnxruntime. Beside it: the occupancy rule that was tuned on the
-same streets as the model and stands inside it; and mean occupancy above 30 % of the last minute,
-the usual fixed rule. All see the same rows, without loops that are called broken: by the judge
+same streets as the model and stands inside it; mean occupancy above 30 % of the last minute, the
+usual fixed rule; and with `--fusion` gradient boosting over whole links that is trained on those
+streets now. All see the same rows, without loops that are called broken: by the judge
 of loop health that ships, or by a simulated one. Each position alone stands for a site
 that has no other loops; `link` is all loops of a link, and those of the links beside it.
+False alarms are counted on these streets, and on the usual day of each, on which nothing happens.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.confidence import bootstrap_interval
+from models.congestion import treelearning, tuning
 from models.congestion.approachrows import (
     ApproachRow,
     all_sound,
@@ -27,52 +30,25 @@ from models.congestion.approachrows import (
     rows_after_usual_days,
     rows_of,
 )
-from models.congestion.congestionrunner import ShippedBundle, fixed_rule, rule_odds, rules_of
-from models.congestion.eventscores import (
-    EventTally,
-    flag_starts,
-    recent_level,
-    tally_link,
-    total_tally,
-)
+from models.congestion.congestionrunner import FIXED, ShippedBundle, fixed_rule, rule_odds, rules_of
+from models.congestion.eventscores import EventTally
+from models.congestion.fusionbaseline import FusionBaseline, learn_fusion
 from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
+from models.congestion.scoretables import (
+    Tallies,
+    delays_table,
+    events_table,
+    forecast_table,
+    quiet_table,
+    reliability_table,
+)
 from models.congestion.simulatedhealth import HEALTHS
-from models.congestion.treelearning import AHEAD_S, UNSEEN, row_truth
-from models.congestion.tuning import LEVEL_OFF
+from models.congestion.train import learned_streets, whole_rows
+from models.congestion.treelearning import UNSEEN
 
 FAULTY: Final = 0.25
 SEED: Final = 101  # not the faults of the training
-FIXED: Final = 0.30
-KINDS: Final[dict[str, Callable[[ApproachRow], bool]]] = {
-    "corridor": lambda row: row.situation == "corridor" and row.whole,
-    "corridor, no neighbours": lambda row: row.situation == "corridor" and row.alone,
-    **{
-        name: lambda row, name=name: row.situation == name and row.alone  # type: ignore[misc]
-        for name in ("advance", "mid", "stop")
-    },
-    "link": lambda row: row.situation == "link" and row.whole,
-    "link, no neighbours": lambda row: row.situation == "link" and row.alone and row.complete,
-    "all whole links": lambda row: row.whole,
-}
-
-
-def _with_interval(
-    of: Callable[[EventTally], float], digits: int
-) -> Callable[[Sequence[EventTally]], str]:
-    """The score of all parts and what it lies between, in words."""
-
-    def shown(parts: Sequence[EventTally]) -> str:
-        return bootstrap_interval(parts, lambda some: of(total_tally(some))).shown(digits)
-
-    return shown
-
-
-MEASURES: Final = (
-    _with_interval(lambda t: t.f1, 3), _with_interval(lambda t: t.recall, 2),
-    _with_interval(lambda t: t.wrong_a_day, 2),
-    _with_interval(lambda t: t.delay_s, 0),
-)  # fmt: skip
 
 
 def played(
@@ -87,85 +63,49 @@ def played(
     return out + [part for row in out for part in parts_of(row)]
 
 
-def flags(level: NDArray[Any], row: ApproachRow, on: float, off: float) -> EventTally:
-    at = flag_starts(level, recent_level(level, float(row.dt_s[0])), on, off)
-    return tally_link(row.ends_s[at], row.link.events, row.link.short, row.days)
+def quiet_rows(streets: Sequence[tuple[SimStreet, SimStreet | None]]) -> list[ApproachRow]:
+    """The usual days themselves, at sites that have seen them before."""
+    whole = [row for _, usual in streets if usual for row in rows_of(usual)]
+    return [replace(row, before=row) for row in whole]
 
 
-def events_table(
-    name: str, rows: Sequence[ApproachRow], by_model: Mapping[str, Sequence[EventTally]]
-) -> Iterator[str]:
-    """With what each score lies between in 95 % of draws of streets, with repeats."""
-    yield ""
-    yield f"### {name}"
-    yield ""
-    yield "| loops | who | F1 | detection | false / link-day | median delay, s | events |"
-    yield "|---|---|---|---|---|---|---|"
-    for kind, mine in KINDS.items():
-        at = [i for i, row in enumerate(rows) if mine(row)]
-        if not at or not sum(len(rows[i].link.events) for i in at):
-            continue
-        for who, tallies in by_model.items():
-            parts = by_street((rows[i].street, tallies[i]) for i in at)
-            cells = " | ".join(shown(parts) for shown in MEASURES)
-            yield f"| {kind} | {who} | {cells} | {total_tally(parts).events} |"
+def model_flags(
+    bundle: ShippedBundle, rows: Sequence[ApproachRow], outputs: Sequence[dict[str, NDArray[Any]]]
+) -> list[EventTally]:
+    """The flags of the bundle; puts each row's slots with a flag beside its outputs."""
+    on, off = bundle.manifest["flags"]["on"], bundle.manifest["flags"]["off"]
+    out = []
+    for row, one in zip(rows, outputs, strict=True):
+        level = np.round(one["level"] * one["known"], 3)
+        one["flag"] = tuning.flags_of(level, row, on, off)
+        out.append(tuning.score_holds(level, row, on, off))
+    return out
 
 
-def by_street(tallies: Iterable[tuple[str, EventTally]]) -> list[EventTally]:
-    """One for each street: what is drawn again for an interval."""
-    out: dict[str, EventTally] = {}
-    for street, one in tallies:
-        out[street] = out.get(street, EventTally()) + one
-    return list(out.values())
+def rival_flags(bundle: ShippedBundle, rows: Sequence[ApproachRow]) -> dict[str, Tallies]:
+    """The flags of both rules."""
+    tuned = zip(rule_odds(rows, rules_of(bundle.manifest)), rows, strict=True)
+    return {
+        "tuned occupancy": [
+            tuning.score_holds(odds, row, *tuning.RULE_LIMITS) for odds, row in tuned
+        ],
+        "over 30 %": [tuning.score_holds(fixed_rule(row), row, *FIXED) for row in rows],
+    }
 
 
-def forecast_table(
-    rows: Sequence[ApproachRow], outputs: Sequence[dict[str, NDArray[Any]]]
-) -> Iterator[str]:
-    """Brier scores of whole links, beside: it stays as it is; it is as often as on average."""
-    at = [i for i, row in enumerate(rows) if row.whole]
-    share = float(np.concatenate([rows[i].inside(rows[i].link.events) for i in at]).mean())
-    yield ""
-    yield "| ahead | Brier: model | flag stays | truth stays | always the share of all slots |"
-    yield "|---|---|---|---|---|"
-    for name, ahead_s in zip(("p", "p5", "p15"), AHEAD_S, strict=True):
-        p, y, flag, now = [], [], [], []
-        for i in at:
-            there, counts = row_truth(rows[i], ahead_s)
-            keep = counts > 0
-            p.append(outputs[i][name][keep])
-            y.append(there[keep])
-            flag.append(outputs[i]["p"][keep] >= 0.5)
-            now.append(rows[i].inside(rows[i].link.events)[keep])
-        chance, was = np.concatenate(p), np.concatenate(y).astype(np.float64)
-        brier = [
-            float(np.mean((np.asarray(each, np.float64) - was) ** 2))
-            for each in (
-                chance,
-                np.concatenate(flag),
-                np.concatenate(now),
-                np.full(len(was), share),
-            )
-        ]
-        cells = " | ".join(f"{b:.4f}" for b in brier)
-        yield f"| {ahead_s / 60:.0f} min | {cells} |"
-    yield from calibration_table(rows, outputs, at)
+def fusion_flags(fusion: FusionBaseline, rows: Sequence[ApproachRow]) -> list[EventTally | None]:
+    """The flags of the fusion on whole links, the only ones that it knows."""
+    samples = treelearning.row_samples(row for row in rows if row.whole)
+    said = iter(fusion.score(samples))
+    return [next(said) if row.whole else None for row in rows]
 
 
-def calibration_table(
-    rows: Sequence[ApproachRow], outputs: Sequence[dict[str, NDArray[Any]]], at: Sequence[int]
-) -> Iterator[str]:
-    yield ""
-    yield "| p from | slots | mean p | share congested |"
-    yield "|---|---|---|---|"
-    chance = np.concatenate([outputs[i]["p"] for i in at])
-    was = np.concatenate([rows[i].inside(rows[i].link.events) for i in at])
-    clear = np.concatenate([row_truth(rows[i], 0.0)[1] > 0 for i in at])
-    for low, high in ((0, 0.05), (0.05, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 1.01)):
-        here = (chance >= low) & (chance < high) & clear
-        if here.any():
-            cells = f"{here.sum()} | {chance[here].mean():.3f} | {was[here].mean():.3f}"
-            yield f"| {low:g} to {min(high, 1):g} | {cells} |"
+def trained_fusion(folders: Sequence[Path]) -> FusionBaseline:
+    """The fusion of these streets."""
+    streets = learned_streets(folders)
+    clean, faulty = whole_rows(streets, 0.0), whole_rows(streets, FAULTY)
+    folds = treelearning.street_folds(street.name for street, _ in streets)
+    return learn_fusion(treelearning.row_samples(clean + faulty), folds)[0]
 
 
 def tables(args: argparse.Namespace) -> Iterator[str]:
@@ -174,7 +114,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     cold = getattr(args, "cold", False)
     found = [
         (load_street(place), None if cold else load_usual(place))
-        for place in find_streets(args.streets)
+        for place in find_streets(args.streets, final=getattr(args, "final", False))
     ]
     streets = [(street, usual) for street, usual in found if street.seed >= UNSEEN or every]
     if not streets:
@@ -183,34 +123,36 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     if getattr(args, "quick", False):
         streets = streets[::5]
     bundle = ShippedBundle(args.bundle)
-    rules = rules_of(bundle.manifest)
-    on, off = bundle.manifest["flags"]["on"], bundle.manifest["flags"]["off"]
-    rule_off = float(np.log(LEVEL_OFF / (1 - LEVEL_OFF)))
+    fusion = trained_fusion(args.fusion) if getattr(args, "fusion", None) else None
     for name, share in (("Sound", 0.0), ("With injured loops", FAULTY)):
         rows = played(streets, share, health)
         outputs = bundle.run(rows)
-        scores = {
-            "model": [
-                flags(np.round(one["level"] * one["known"], 3), row, on, off)
-                for one, row in zip(outputs, rows, strict=True)
-            ],
-            "tuned occupancy": [
-                flags(odds, row, 0.0, rule_off)
-                for odds, row in zip(rule_odds(rows, rules), rows, strict=True)
-            ],
-            "over 30 %": [flags(fixed_rule(row), row, FIXED, 0.9 * FIXED) for row in rows],
-        }
+        scores: dict[str, Tallies] = {"model": model_flags(bundle, rows, outputs)}
+        if fusion is not None:
+            scores["fusion GBM"] = fusion_flags(fusion, rows)
+        scores |= rival_flags(bundle, rows)
         days = sum(row.days for row in rows if row.whole)
         yield from events_table(
             f"{name}: {len(streets)} streets, {days:.1f} link-days", rows, scores
         )
+        yield from delays_table(rows, scores)
+        yield from reliability_table(rows, [one["p"] for one in outputs])
         yield from forecast_table(rows, outputs)
+    usual = quiet_rows(streets)
+    if usual:
+        outputs = bundle.run(usual)
+        quiet: dict[str, Tallies] = {"model": model_flags(bundle, usual, outputs)}
+        if fusion is not None:
+            quiet["fusion GBM"] = fusion_flags(fusion, usual)
+        quiet |= rival_flags(bundle, usual)
+        yield from quiet_table(usual, quiet)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streets", type=Path, required=True)
     parser.add_argument("--bundle", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--fusion", type=Path, nargs="+", help="streets that a fusion learns from")
     parser.add_argument("--health", choices=sorted(HEALTHS), default="judged")
     parser.add_argument("--cold", action="store_true", help="sites that have learned nothing yet")
     parser.add_argument("--every", action="store_true", help="streets of the training, too")

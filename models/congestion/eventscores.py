@@ -30,6 +30,9 @@ class EventTally:
     wrong: int = 0
     days: float = 0.0
     delays: list[float] = field(default_factory=list)
+    found_s: float = 0.0  # of events, from their first right alarm on
+    cleared_s: float = 0.0  # of these, without a flag
+    over_s: float = 0.0  # with a flag, and no event
 
     @property
     def recall(self) -> float:
@@ -52,6 +55,16 @@ class EventTally:
     def delay_s(self) -> float:
         return float(np.median(self.delays)) if self.delays else float("nan")
 
+    @property
+    def cleared(self) -> float:
+        """Share of the time of events that were found, in which the flag had gone off."""
+        return self.cleared_s / self.found_s if self.found_s else 0.0
+
+    @property
+    def over(self) -> float:
+        """Time with a flag and without an event, as a share of the same."""
+        return self.over_s / self.found_s if self.found_s else 0.0
+
     def __add__(self, other: EventTally) -> EventTally:
         return EventTally(
             self.found + other.found,
@@ -60,6 +73,9 @@ class EventTally:
             self.wrong + other.wrong,
             self.days + other.days,
             self.delays + other.delays,
+            self.found_s + other.found_s,
+            self.cleared_s + other.cleared_s,
+            self.over_s + other.over_s,
         )
 
 
@@ -76,15 +92,18 @@ def recent_level(level: NDArray[Any], slot_s: float) -> NDArray[Any]:
     return out
 
 
-def flag_starts(
+def flagged_slots(
     level: NDArray[Any], recent: NDArray[Any], on: float, off: float
-) -> NDArray[np.intp]:
-    """Slots at which a flag goes on: level at `on` and above, until `recent` is at most `off`."""
+) -> NDArray[np.bool_]:
+    """Slots with a flag: from where the level is at least `on`, until `recent` is at most `off`."""
     move = np.where(level >= on, 1, np.where(recent <= off, -1, 0))
-    index = np.flatnonzero(move)
-    value = move[index]
-    before = np.concatenate([[-1], value[:-1]])
-    return np.asarray(index[(value == 1) & (before == -1)])
+    turned = np.maximum.accumulate(np.where(move, np.arange(len(move)), 0))
+    return np.asarray(move[turned] == 1)
+
+
+def flag_starts(flag: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Slots at which a flag goes on."""
+    return np.flatnonzero(flag & ~np.concatenate([[False], flag[:-1]]))
 
 
 def tally_link(
@@ -104,4 +123,28 @@ def tally_link(
         neither |= (alarms_s >= begin - EARLY_S) & (alarms_s <= end)
     out.right = int(right.sum())
     out.wrong = int((~right & ~neither).sum())
+    return out
+
+
+def tally_flags(
+    flag: NDArray[np.bool_],
+    ends_s: NDArray[Any],
+    events: Sequence[Interval],
+    short: Sequence[Interval],
+    days: float,
+) -> EventTally:
+    """One link, with how long its flag was up in events and beside them."""
+    out = tally_link(ends_s[flag_starts(flag)], events, short, days)
+    slots_s = np.diff(ends_s, prepend=0.0)
+    beside = flag.copy()
+    for begin, end in (*events, *short):
+        beside &= ~((ends_s >= begin - EARLY_S) & (ends_s <= end))
+    out.over_s = float(slots_s[beside].sum())
+    for begin, end in events:
+        here = (ends_s >= begin - EARLY_S) & (ends_s <= end)
+        alarms = flag_starts(flag & here)
+        if len(alarms):
+            after = here & (ends_s >= max(begin, ends_s[alarms[0]]))
+            out.found_s += float(slots_s[after].sum())
+            out.cleared_s += float(slots_s[after & ~flag].sum())
     return out

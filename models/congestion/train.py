@@ -30,6 +30,7 @@ from models.congestion.congestionbundle import export_bundle
 from models.congestion.congestionrunner import rule_odds
 from models.congestion.congestionstate import POSITIONS
 from models.congestion.formula import SITUATIONS, FormulaParts, PositionRule, SituationSpeaker
+from models.congestion.scenarios.finalset import FinalSetError
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
@@ -40,21 +41,39 @@ FAULTY: Final = 0.25  # of the loops of the second copy of each street
 SEED: Final = 1
 
 
-def training_rows(
+def learned_streets(folders: Sequence[Path]) -> list[tuple[SimStreet, SimStreet | None]]:
+    """All streets below these folders that may be learned from, each with its usual day."""
+    found = [
+        (load_street(place), load_usual(place))
+        for folder in folders
+        for place in find_streets(folder)
+    ]
+    return [(street, usual) for street, usual in found if street.seed < UNSEEN]
+
+
+def whole_rows(
     streets: Sequence[tuple[SimStreet, SimStreet | None]], share: float, seed: int = SEED
 ) -> list[ApproachRow]:
-    """All links of all streets, all subsets of their positions; `share` of the loops injured.
+    """All links of all streets; `share` of the loops injured.
 
     Beside each street its usual day, in which all loops are sound.
     """
-    whole: list[ApproachRow] = []
+    out: list[ApproachRow] = []
     for street, usual in streets:
         if share:
             injured, faults = inject_faults(street, seed, share)
             here = rows_of(injured, simulated_judge(faults, street, seed))
         else:
             here = rows_of(street)
-        whole += rows_after_usual_days(here, rows_of(usual)) if usual else here
+        out += rows_after_usual_days(here, rows_of(usual)) if usual else here
+    return out
+
+
+def training_rows(
+    streets: Sequence[tuple[SimStreet, SimStreet | None]], share: float
+) -> list[ApproachRow]:
+    """All links, and all subsets of their positions."""
+    whole = whole_rows(streets, share)
     return whole + [part for row in whole for part in parts_of(row)]
 
 
@@ -99,12 +118,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--rule", nargs="*", default=[], choices=SITUATIONS, help="it speaks here")
     args = parser.parse_args()
-    found = [
-        (load_street(place), load_usual(place))
-        for each in args.streets
-        for place in find_streets(each)
-    ]
-    streets = [(street, usual) for street, usual in found if street.seed < UNSEEN]
+    try:
+        streets = learned_streets(args.streets)
+    except FinalSetError as error:
+        parser.error(str(error))
     streets += [(street, None) for street in load_legacy(args.legacy)] if args.legacy else []
     clean, faulty = training_rows(streets, 0.0), training_rows(streets, FAULTY)
     print(

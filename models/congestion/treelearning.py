@@ -19,8 +19,19 @@ FOLDS: Final = 4
 UNSEEN: Final = 5066  # streets with this seed and above are kept for the last score
 MOST: Final = 120_000  # slots to learn from
 RARER: Final = 4.0  # slots without congestion are drawn so much more seldom; calibration knows
-TREES: Final = (100, 50, 50)
-LEAVES: Final = (16, 12, 12)
+
+
+@dataclass(frozen=True, slots=True)
+class ForestShape:
+    """How large a forest is; `features` is the share of them that a node may choose from."""
+
+    trees: int
+    leaves: int
+    smallest: int = 200  # slots in a leaf
+    features: float = 0.25
+
+
+SHAPES: Final = (ForestShape(100, 16), ForestShape(50, 12), ForestShape(50, 12))
 
 Floats = NDArray[np.float32]
 
@@ -89,10 +100,13 @@ def row_truth(row: ApproachRow, ahead_s: float) -> tuple[NDArray[Any], NDArray[A
     return there, (~unclear & ~beyond).astype(np.float64)
 
 
-def learn_forest(samples: Sequence[RowSample], which: int, seed: int = 0) -> Forest:
+def learn_forest(
+    samples: Sequence[RowSample], which: int, shape: ForestShape | None = None, seed: int = 0
+) -> Forest:
     """One forest, for AHEAD_S[which]."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
+    shape = shape or SHAPES[which]
     random = np.random.default_rng([seed, which])
     truths = [(sample, *row_truth(sample.row, AHEAD_S[which])) for sample in samples]
     jammed = sum(int((y & (w > 0)).sum()) for _, y, w in truths)
@@ -106,12 +120,12 @@ def learn_forest(samples: Sequence[RowSample], which: int, seed: int = 0) -> For
         xs.append(sample.features[keep])
         ys.append(y[keep])
     boosting = HistGradientBoostingClassifier(
-        max_iter=TREES[which],
+        max_iter=shape.trees,
         learning_rate=0.1,
-        max_leaf_nodes=LEAVES[which],
-        min_samples_leaf=200,
+        max_leaf_nodes=shape.leaves,
+        min_samples_leaf=shape.smallest,
         l2_regularization=20.0,
-        max_features=0.25,
+        max_features=shape.features,
         max_bins=100,
         early_stopping=False,
         random_state=seed,

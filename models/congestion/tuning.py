@@ -31,7 +31,9 @@ from models.congestion.congestionstate import COUNT, POSITIONS, STALE_S
 from models.congestion.eventscores import (
     EventTally,
     flag_starts,
+    flagged_slots,
     recent_level,
+    tally_flags,
     tally_link,
     total_tally,
 )
@@ -47,6 +49,7 @@ FALSE_COST: Final = 0.05  # of F1, for each false alarm a link-day above what is
 ALLOWED: Final = 0.1
 DELAY_COST: Final = 0.03  # of F1, for each minute of delay above what is allowed
 PROMPT_S: Final = 60.0
+RULE_LIMITS: Final = (0.0, OFF_ODDS)  # odds of the rule at which its flag goes on and off
 
 Series = NDArray[np.float64]
 
@@ -59,9 +62,20 @@ def tally_worth(t: EventTally) -> float:
 
 
 def score_flags(level: NDArray[Any], row: ApproachRow, on: float, off: float) -> EventTally:
-    """The flags of one row."""
-    at = flag_starts(level, recent_level(level, float(row.dt_s[0])), on, off)
-    return tally_link(row.ends_s[at], row.link.events, row.link.short, row.days)
+    """The flags of one row, without how long they held: thousands of rules are tried."""
+    alarms = flag_starts(flags_of(level, row, on, off))
+    return tally_link(row.ends_s[alarms], row.link.events, row.link.short, row.days)
+
+
+def score_holds(level: NDArray[Any], row: ApproachRow, on: float, off: float) -> EventTally:
+    """The flags of one row, and how long they held."""
+    flag = flags_of(level, row, on, off)
+    return tally_flags(flag, row.ends_s, row.link.events, row.link.short, row.days)
+
+
+def flags_of(level: NDArray[Any], row: ApproachRow, on: float, off: float) -> NDArray[np.bool_]:
+    """In which slots of a row the flag is up."""
+    return flagged_slots(level, recent_level(level, float(row.dt_s[0])), on, off)
 
 
 def smoothed_occupancy(row: ApproachRow, position: int, aggregate: str, tau_s: float) -> Series:

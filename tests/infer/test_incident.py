@@ -156,9 +156,15 @@ def test_what_ended_in_a_gap_goes_off_once_after_it() -> None:
 class Judged:
     """The same road through a whole judge; what it told of incidents."""
 
-    def __init__(self, *, congestion: bool, flags: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        congestion: bool = True,
+        sites: tuple[ApproachSite, ...] = SITES,
+        flags: dict[str, Any] | None = None,
+    ) -> None:
         setup = JudgeSetup(
-            LANES, SLOT_NS, congestion=congestion, anomaly=False, loopfault=False, approaches=SITES
+            LANES, SLOT_NS, congestion=congestion, anomaly=False, loopfault=False, approaches=sites
         )
         self.judge = Judge(setup, Path("nowhere"))  # its rules answer
         if flags is not None:
@@ -183,23 +189,23 @@ class Judged:
 
 
 @pytest.mark.parametrize("congestion", [True, False])
-def test_without_congestion_no_incident_is_suspected(congestion: bool) -> None:
+def test_an_incident_is_suspected_with_and_without_the_congestion_model(congestion: bool) -> None:
     road = Judged(congestion=congestion)
     road.jam()
-    assert [as_read(each)["state"] for each in road.reported] == (["on"] if congestion else [])
-    assert bool(road.judge.snapshot_flags()["incidents"]) is congestion
+    assert [as_read(each)["state"] for each in road.reported] == ["on"]
+    again = Judged(congestion=not congestion, flags=road.judge.snapshot_flags())
+    again.run(80, 90, 0.7, 0.04, 0.04)
+    assert again.reported == []  # it is up already
 
 
-def test_an_incident_that_is_up_when_congestion_is_switched_off_goes_off_once_and_says_why() -> (
-    None
-):
-    road = Judged(congestion=True)
+def test_an_incident_that_is_up_when_its_stations_are_no_pair_any_more_goes_off_once() -> None:
+    road = Judged()
     road.jam()
-    after = Judged(congestion=False, flags=road.judge.snapshot_flags())
+    after = Judged(sites=(), flags=road.judge.snapshot_flags())
     after.run(80, 90, 0.7, 0.04, 0.04)
     (event,) = after.reported
     assert (as_read(event)["state"], event.to_ns) == ("off", 81 * SLOT_NS)
     assert as_read(event)["text"].endswith("is no longer watched, so the flag is closed.")
-    again = Judged(congestion=True, flags=after.judge.snapshot_flags())
+    again = Judged(flags=after.judge.snapshot_flags())
     again.run(90, 100, 0.15, 0.15, 0.15)
     assert again.reported == []

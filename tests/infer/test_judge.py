@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,36 @@ def street(request: pytest.FixtureRequest, tmp_path: Path) -> JudgedStreet:
 
 def _by(street: JudgedStreet) -> str:
     return str(to_builtins(street.judge.models())["congestion"]["answers"])
+
+
+def test_without_the_model_the_rule_judges_congestion_and_nothing_is_loaded() -> None:
+    street = JudgedStreet(Judge(replace(setup(), congestion=False, anomaly=False)))
+    street.judge.load()
+    street.roads([0.06, 0.05], 40)
+    verdict = street.roads([0.97, 0.95], 20)
+    assert as_read(verdict.drafts[0])["p_congested"] > 0.5
+    street.roads([0.06, 0.05], 20)
+    assert [(e["event"], e["state"], e["by"]) for e in street.events] == [
+        ("congestion", "on", RULE),
+        ("congestion", "off", RULE),
+    ]
+    assert street.judge.models() == {"loopfault": None, "congestion": None, "anomaly": None}
+    approaches = street.judge._approaches
+    assert approaches is not None
+    assert (approaches.guard.session, approaches.guard.manifest) == (None, None)
+    assert not approaches._behind  # nobody catches up with it
+
+
+def test_a_model_that_is_switched_off_and_on_again_begins_anew_without_a_word(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with_model = Judge(setup())
+    with_model.load()
+    street = JudgedStreet(with_model)
+    street.roads([0.06, 0.05], 10)
+    without = Judge(replace(setup(), congestion=False))
+    assert without.restore(street.judge.snapshot())
+    assert caplog.messages == []
 
 
 @one_in(4)

@@ -97,17 +97,24 @@ def test_a_flag_whose_approach_is_gone_goes_off_once_and_says_why(up: dict[str, 
     assert "north" not in again.snapshot_flags()["approaches"]
 
 
-@pytest.mark.parametrize("what", ["congestion", "anomaly"])
-def test_a_flag_of_a_model_that_is_switched_off_goes_off_once(
-    up: dict[str, Any], what: str
-) -> None:
-    judge = _loaded(replace(setup(), congestion=what != "congestion", anomaly=what != "anomaly"))
+def test_an_anomaly_whose_model_is_switched_off_goes_off_once(up: dict[str, Any]) -> None:
+    judge = _loaded(replace(setup(), anomaly=False))
     judge.restore_flags(up)
     site = FlaggedSite(judge)
     (event,) = site.run(1, 0.95, 0.0)
-    assert (as_read(event)["event"], as_read(event)["state"]) == (what, "off")
+    assert (as_read(event)["event"], as_read(event)["state"]) == ("anomaly", "off")
     assert as_read(event)["text"].endswith("is no longer watched, so the flag is closed.")
     assert site.run(50, 0.95, 0.0) == []
+
+
+def test_a_jam_is_the_rules_when_its_model_is_switched_off(up: dict[str, Any]) -> None:
+    judge = _loaded(replace(setup(), congestion=False, anomaly=False))
+    judge.restore_flags(up)
+    site = FlaggedSite(judge)
+    assert site.run(20, 0.95)[1:] == []  # the first event closes the anomaly
+    events = [as_read(event) for event in site.run(30)]
+    assert [(event["event"], event["state"]) for event in events] == [("congestion", "off")]
+    assert events[0]["by"] == "rule occupancy"
 
 
 def test_a_flag_whose_sensor_is_gone_goes_off_with_the_first_window(up: dict[str, Any]) -> None:

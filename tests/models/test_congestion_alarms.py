@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from models.congestion import treelearning, tuning
-from models.congestion.eventscores import flag_starts, recent_level, tally_link
+from models.congestion.eventscores import (
+    flag_starts,
+    flagged_slots,
+    recent_level,
+    tally_flags,
+    tally_link,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +32,20 @@ def test_a_second_alarm_in_one_event_finds_nothing_more() -> None:
 
 def test_flags_go_on_at_the_level_and_off_after_a_quiet_minute() -> None:
     level = np.asarray([0.1, 0.6, 0.2, 0.6, 0.2, 0.2, 0.2, 0.6])
-    assert flag_starts(level, recent_level(level, 20.0), 0.5, 0.3).tolist() == [1, 7]
+    flag = flagged_slots(level, recent_level(level, 20.0), 0.5, 0.3)
+    assert flag.tolist() == [False, True, True, True, True, True, False, True]
+    assert flag_starts(flag).tolist() == [1, 7]
+
+
+def test_a_flag_that_clears_early_and_one_that_stays_are_told_apart() -> None:
+    ends_s = 10.0 * np.arange(1, 31)
+    flag = np.zeros(30, bool)
+    flag[9:14] = True  # 100 to 140 s
+    flag[19:27] = True  # 200 to 270 s
+    t = tally_flags(flag, ends_s, [(90.0, 240.0)], [], 1.0)
+    assert (t.found, t.wrong) == (1, 0)
+    assert (t.found_s, t.cleared_s, t.over_s) == (150.0, 50.0, 30.0)
+    assert [t.cleared, t.over] == pytest.approx([1 / 3, 0.2])
 
 
 def test_odds_become_the_share_that_is_true() -> None:

@@ -138,7 +138,11 @@ class Models(Struct, frozen=True, kw_only=True):
     model or rule decided."""
 
     congestion: Annotated[
-        bool, Meta(description="Flag congestion for each approach, and incidents between two.")
+        bool,
+        Meta(
+            description="Let the congestion model flag each approach. `false`: the occupancy rule "
+            "decides alone. Incidents between two stations are flagged by a rule in any case."
+        ),
     ] = True
     anomaly: Annotated[bool, Meta(description="Flag anomalies in each series.")] = True
     loopfault: Annotated[

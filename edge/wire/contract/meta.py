@@ -181,4 +181,4 @@ class Description(Retained, kw_only=True):
         meaning("Approaches: what lies downstream of each, and its signal."),
     ]
     bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
-    models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]
+    models: Annotated[Models, meaning("The models in use; null: switched off or not needed.")]

@@ -85,7 +85,7 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
     ]
     unmatched_inputs: Annotated[Count, meaning("Contacts and sweeps from unknown sources.")]
     stage_overflow: Annotated[Count, meaning("Entries for which the stage had no room.")]
-    models: Annotated[Models, meaning("The models or rules in use; null: none configured.")]
+    models: Annotated[Models, meaning("The models in use; null: switched off or not needed.")]
     data_saver: Annotated[DataSaverStatus, meaning("The level of data saving.")] | UnsetType = UNSET
     rss_kib: Annotated[Count, meaning("Highest memory use of the daemon.", "KiB")]
 
