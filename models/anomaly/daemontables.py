@@ -20,7 +20,7 @@ REPORT: Final = ("report", 20261130)  # opened by the evaluation of what ships, 
 SOUND_SEEDS: Final = {"choose": 31, "report": 20261130}
 
 
-def fault_tables(data: Path, bundle: Path, part: str) -> Iterator[str]:
+def fault_tables(data: Path, bundle: Path, part: str, *, batch: bool) -> Iterator[str]:
     """Labelled faults and new ones in real series, hours known and not; each series is a part of
     the intervals."""
     folder = data / LABELLED if (data / LABELLED).is_dir() else data
@@ -45,7 +45,7 @@ def fault_tables(data: Path, bundle: Path, part: str) -> Iterator[str]:
     yield "|---" * (6 + len(KINDS)) + "|"
     for name, series in groups.items():
         for hours in (True, False) if any(one.faults for one in series) else (True,):
-            alarms = daemonrun.judge_series(bundle, series, hours=hours)
+            alarms = daemonrun.judge_series(bundle, series, hours=hours, batch=batch)
             tallies = [
                 faultscores.series_tally(one, at) for one, at in zip(series, alarms, strict=True)
             ]
@@ -86,7 +86,7 @@ def sound_sites(part: str) -> list[CabinetSite]:
     ]
 
 
-def sound_tables(bundle: Path, part: str) -> Iterator[str]:
+def sound_tables(bundle: Path, part: str, *, batch: bool) -> Iterator[str]:
     """Alarms a series-day by age, and the spikes of clean curves."""
     yield "| sound, one minute | first day | days 2 to 7 | later, a series-month | by series |"
     yield "|---|---|---|---|---|"
@@ -95,7 +95,7 @@ def sound_tables(bundle: Path, part: str) -> Iterator[str]:
     seed = SOUND_SEEDS[part]
     spiked = cabinetseries.spiked(cabinetseries.clean_curves(seed), seed)
     sites = [*sound_sites(part), spiked]
-    *told, of_spikes = daemonrun.judge_sites(bundle, sites)
+    *told, of_spikes = daemonrun.judge_sites(bundle, sites, batch=batch)
     for site, alarms in zip(sites[:-1], told, strict=True):
         found.setdefault(site.name, []).append(daemonrun.by_age(alarms, A_DAY, DAYS))
         late = kinds.setdefault(site.name, {})

@@ -5,8 +5,9 @@
 DIR of --data holds real series with labelled faults; --nab-repo is a checked-out numenta/NAB, whose
 own code optimises, scores and normalises (PYTHON is an interpreter that has pandas). Without NAB's
 code --nab takes its data alone. NAB and VUS-PR score what `kerbstone score` prints: by the class
-that this command uses or, with --by-command, by the command itself. The published rule (robust z)
-is scored beside the model. Intervals are 95 %, drawn by series or file.
+that this command uses or, with --by-command, by the command itself. With --batch all is scored by
+the graph over many series at once, which takes minutes. The published rule (robust z) is scored
+beside the model. Intervals are 95 %, drawn by series or file.
 """
 
 from __future__ import annotations
@@ -64,13 +65,16 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     known = read_manifest(args.bundle)
     yield f"## {known.name} {known.version} ({known.sha256[:12]})"
     yield ""
-    if args.data is None:
-        yield "labelled faults: left out, no --data"
-    else:
-        yield from daemontables.fault_tables(args.data, args.bundle, args.part)
-    yield ""
-    yield from daemontables.sound_tables(args.bundle, args.part)
-    yield ""
+    if not args.nab_only:
+        if args.data is None:
+            yield "labelled faults: left out, no --data"
+        else:
+            yield from daemontables.fault_tables(
+                args.data, args.bundle, args.part, batch=args.batch
+            )
+        yield ""
+        yield from daemontables.sound_tables(args.bundle, args.part, batch=args.batch)
+        yield ""
     folder = args.nab_repo or args.nab
     if folder is None:
         yield "NAB and VUS-PR: left out, no --nab-repo"
@@ -79,6 +83,8 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     files = files[:: max(1, len(files) // QUICK)] if args.quick else files
     if args.by_command:
         scores = by_command([folder / "data" / file.series.name for file in files])
+    elif args.batch:
+        scores = daemonrun.by_graph(args.bundle, [file.series for file in files])
     else:
         scores = by_scorer([file.series for file in files], args.bundle)
     yield from benchmark(files, scores, known.on, known.off)
@@ -121,6 +127,13 @@ def benchmark(files: Sequence[nab.NabFile], scores: Scores, on: float, off: floa
         told, rows = sum(map(len, series_scores)), sum(len(f.series.values) for f in files)
         wrong = sum(nab.false_detections(f, at) for f, at in zip(files, series_scores, strict=True))
         yield f"| {name} | {' | '.join(cells)} | {told} | {1000 * wrong / rows:.2f} |"
+    yield ""
+    best = []
+    for name, prefix in groups.items():
+        picked = [i for i, f in enumerate(files) if f.series.name.startswith(prefix)]
+        at, top = nab.best_threshold([files[i] for i in picked], [scores[i][0] for i in picked])
+        best.append(f"{name} {top:.1f} at {at:g}")
+    yield f"The best threshold of each, found with its labels: {', '.join(best)}."
     yield ""
 
 
@@ -215,6 +228,8 @@ def options(parser: argparse.ArgumentParser) -> None:
         default="report",
         help="of real and of sound series; the card counts how often `report` was opened",
     )
+    parser.add_argument("--nab-only", action="store_true", help="no labelled and no sound series")
+    parser.add_argument("--batch", action="store_true", help="by the graph, all series at once")
     parser.add_argument("--by-command", action="store_true", help="score NAB by `kerbstone score`")
     parser.add_argument("--quick", action="store_true", help="every fifth file of NAB")
 

@@ -15,13 +15,13 @@ from typing import Any, Final
 from models.anomaly.features import anomaly_features
 from models.anomaly.knownsteps import is_known_step
 from models.anomaly.layout import RANKED, WIDTHS, Params
-from models.anomaly.measures import Measurements, measure_sample
+from models.anomaly.measures import LONG_GAP, Measurements, measure_sample
 from models.anomaly.onlinelearning import learn_sample
 
 MOST_NATS: Final = 20.0
 STEADY: Final = [float(name not in ("pace", "shift")) for name in RANKED]  # slow ones teach on
 TEACHES: Final = 60.0  # samples before the learned part has a say
-ASIDE: Final = 4  # what neither the measures nor the network say: calm, spike, young, dense
+ASIDE: Final = 5  # what neither measures nor network say: calm, spike, young, dense, unsure
 RECORDS: Final = 120.0  # samples before a residual is a record: the forecast has to settle
 USUAL: Final = 12.0  # samples an hour: with more of them an alarm must be rarer among samples
 STUCK: Final = len(RANKED) + 1
@@ -76,14 +76,16 @@ def anomaly_step_in_full(
     rest = o.clip(p.rest * v.n, p.rest_min, p.rest_max)
     peak = s["peak"] * o.exp(-1.0 / rest)
     is_raised = o.number(r > peak * p.louder)
-    raw = o.sigmoid(p.slope * (r - p.alarm)) * o.number(v.n > p.warm)
+    unsure = o.maximum(o.number(s["gap"] > LONG_GAP), 1.0 - o.number(v.timed))
+    bar, worst = alarm_threshold(o, v, o.maximum(p.quiet_most * unsure, s["worst"]), r, dense, p)
+    raw = o.sigmoid(p.slope * (r - bar)) * o.number(v.n > p.warm)
     level = o.maximum(raw, s["level"] * p.hold + raw * (1.0 - p.hold))
 
     top = o.maximum(o.highest(nats * o.const([STEADY])), o.columns(known, len(RANKED), STUCK))
     pace = o.where(top > p.odd, p.slow, 1.0)
     new = learn_sample(o, v, s, pace, p)
     new["peak"], new["level"] = o.maximum(peak, o.minimum(r, p.loudest)), level
-    new["calm"], new["record"] = calm, record
+    new["calm"], new["record"], new["worst"] = calm, record, worst
     out = o.where(here, o.join([new[name] for name in WIDTHS]), missing_step(o, s))
     columns = o.join(
         [
@@ -96,7 +98,8 @@ def anomaly_step_in_full(
     oddity = o.join([v.signed, o.clip(v.u, -1e6, 1e6), columns * (1.0 / p.alarm)])
     onset = raw * is_raised * present
     level = o.where(here, level, s["level"])
-    return onset, level, oddity, told, seen, o.join([calm, spike, young, dense]), out
+    aside = o.join([calm, spike, young, dense, unsure])
+    return onset, level, oddity, told, seen, aside, out
 
 
 def spike_surprise(o: Any, v: Measurements, s: Mapping[str, Any], p: Params) -> tuple[Any, Any]:
@@ -115,6 +118,22 @@ def spike_surprise(o: Any, v: Measurements, s: Mapping[str, Any], p: Params) -> 
     steady = o.number(v.n > RECORDS)
     record = o.maximum(s["record"] * (1.0 - p.spike_fade), grown * steady)
     return p.alarm * o.minimum(ratio, 3.0) * o.number(ratio > 1.0) * steady, record
+
+
+def alarm_threshold(
+    o: Any, v: Measurements, worst: Any, r: Any, dense: Any, p: Params
+) -> tuple[Any, Any]:
+    """(nats at which onset is one half, the worst that is remembered) of a series.
+
+    Where nothing came near an alarm for days, what is less odd is told. What comes near it now and
+    then raises the threshold to what it is everywhere else, and so do a long gap and an unknown
+    time: nobody knows then how many samples a day has.
+    """
+    # as long in days for a series of minutes as for one of five
+    kept = worst * o.exp(o.exp(-dense) * (-1.0 / p.quiet_rest))
+    least = p.quiet_alarm + p.quiet_dense * dense
+    bar = o.minimum(o.maximum(p.quiet_louder * kept, least), p.alarm)
+    return o.where(v.n > p.quiet_young, bar, p.alarm), o.maximum(kept, o.minimum(r, p.quiet_most))
 
 
 def unknown_day(o: Any, v: Measurements) -> Any:

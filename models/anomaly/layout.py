@@ -36,6 +36,7 @@ WIDTHS: Final = {
     "residuals": 3, "peaks": 4, "ratios": 2, "mean8": 1, "mean32": 1, "sd32": 1, "before": 1,
     "jump": 1, "age": 1, "peak": 1, "level": 1, "visits": 1, "timed": 1, "hour_now": 1,
     "step_from": STEPS, "step_to": STEPS, "step_times": STEPS, "calm": 1, "record": 1,
+    "worst": 1,
 }  # fmt: skip
 STATE: Final = sum(WIDTHS.values())
 # of RANKED: where the quantiles begin, and below what they never fall
@@ -122,6 +123,12 @@ class Params:
     oldest: float = 20000.0  # samples after which it grows no more
     dense: float = 1.0  # nats by which it grows when an hour has e times as many samples
     alarm: float = 10.5  # nats: onset is one half here
+    quiet_alarm: float = 7.0  # nats that are told at least where a series was quiet for long
+    quiet_louder: float = 1.2  # times the worst that is remembered of it
+    quiet_most: float = 12.0  # nats that are remembered at most
+    quiet_rest: float = 2000.0  # samples of five minutes and more, how slowly that fades
+    quiet_dense: float = 2.0  # nats more for each e times as many samples an hour
+    quiet_young: float = 600.0  # samples before a series counts as quiet
     slope: float = 0.6
     rest: float = 0.04  # of all samples so far: how long an alarm quiets those that follow
     rest_min: float = 159.0

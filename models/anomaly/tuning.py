@@ -43,7 +43,7 @@ class Known:
 
     nats: NDArray[Any]  # surprise [T, 15]
     odds: NDArray[Any]  # log odds [T]
-    aside: NDArray[Any]  # calm, spike, young, dense [T, 4]
+    aside: NDArray[Any]  # calm, spike, young, dense, unsure [T, 5]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Trial:
 def surprise(known: Known, p: Params) -> NDArray[Any]:
     """The largest surprise of each sample, in nats: `r` of `formula.anomaly_step_in_full`."""
     at = np.arange(len(known.odds))
-    calm, spike, young, dense = known.aside.T
+    calm, spike, young, dense, _ = known.aside.T
     learned = np.clip(known.odds * p.learned_gain + p.learned_bias, 0, MOST_NATS) * (at > TEACHES)
     weighed = known.nats * np.asarray(p.gains)
     top = np.maximum(weighed[:, :STUCK].max(axis=1), learned) * (1 - calm)
@@ -116,9 +116,32 @@ def surprise_above(r: NDArray[Any], p: Params) -> NDArray[Any]:
     return out
 
 
-def flag_turns(r: NDArray[Any], p: Params) -> NDArray[np.intp]:
+def thresholds(r: NDArray[Any], known: Known, p: Params) -> NDArray[Any]:
+    """The nats at which a sample is told, where it could be: `formula.alarm_threshold`."""
+    out, kept, before = np.full(len(r), p.alarm), 0.0, 0.0
+    dense, unsure = known.aside[:, 3], known.aside[:, 4]
+    fades = np.cumsum(np.exp(-dense) / p.quiet_rest)
+    least = p.quiet_alarm + p.quiet_dense * dense
+    for i in np.flatnonzero((r >= LEAST_NATS) | (unsure > 0)).tolist():
+        kept = p.quiet_most if unsure[i] else kept * float(np.exp(before - fades[i]))
+        before = float(fades[i])
+        if i > p.quiet_young:
+            out[i] = min(max(p.quiet_louder * kept, float(least[i])), p.alarm)
+        kept = max(kept, min(float(r[i]), p.quiet_most))
+    return out
+
+
+def told_samples(known: Known, p: Params) -> NDArray[np.intp]:
+    """Samples whose onset is one half or more."""
+    r = surprise(known, p)
+    return np.asarray(np.flatnonzero(surprise_above(r, p) >= thresholds(r, known, p)))
+
+
+def flag_turns(known: Known, p: Params) -> NDArray[np.intp]:
     """Samples at which the flag goes on, as the formula and the daemon have it."""
-    told = np.flatnonzero(surprise_above(r, p) >= p.alarm)
+    r = surprise(known, p)
+    bars = thresholds(r, known, p)
+    told = np.flatnonzero(surprise_above(r, p) >= bars)
     out, until = [], -1
     for i in told.tolist():
         if i < until:
@@ -126,7 +149,7 @@ def flag_turns(r: NDArray[Any], p: Params) -> NDArray[np.intp]:
         out.append(i)
         level, until = 0.0, i
         while until < len(r) and (until == i or level > faultscores.OFF):
-            raw = float(1 / (1 + np.exp(-p.slope * (r[until] - p.alarm))))
+            raw = float(1 / (1 + np.exp(-p.slope * (r[until] - bars[until]))))
             level = max(raw, level * p.hold + raw * (1 - p.hold))
             until += 1
     return np.asarray(out, np.intp)
@@ -145,14 +168,13 @@ def _raw(windows: int, alarms: NDArray[Any], worths: Any) -> float:
 def try_parameters(m: TuningData, p: Params) -> Trial:
     raw, count = 0.0, sum(len(f.windows) for f in m.files)
     for file, known, worths in zip(m.files, m.of_files, m.worths, strict=True):
-        at = np.flatnonzero(surprise_above(surprise(known, p), p) >= p.alarm)
-        raw += _raw(len(file.windows), at, worths)
+        raw += _raw(len(file.windows), told_samples(known, p), worths)
     tally = faultscores.FaultTally()
     for series, known in zip(m.series, m.of_series, strict=True):
-        faultscores.add_series(tally, series, flag_turns(surprise(known, p), p))
+        faultscores.add_series(tally, series, flag_turns(known, p))
     first = later = days = 0.0
     for known in m.of_sound:
-        at = flag_turns(surprise(known, p), p)
+        at = flag_turns(known, p)
         first += float((at < A_DAY).sum())
         later += float((at >= A_DAY).sum())
         days += len(known.odds) / A_DAY - 1

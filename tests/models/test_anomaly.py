@@ -94,9 +94,11 @@ def test_what_is_tuned_is_what_the_graph_says() -> None:
     for row in rows:
         table = np.asarray(row)
         odds = formula.logit(NumpyOps(), table[:, 16 : 16 + FEATURES], net)[:, 0]
-        r = tuning.surprise(tuning.Known(table[:, 1:16], odds, table[:, -ASIDE:]), params)
+        known = tuning.Known(table[:, 1:16], odds, table[:, -ASIDE:])
+        r = tuning.surprise(known, params)
         said = tuning.surprise_above(r, params)
-        expected = np.where(said > 0, 1 / (1 + np.exp(-params.slope * (r - params.alarm))), 0.0)
+        above = r - tuning.thresholds(r, known, params)
+        expected = np.where(said > 0, 1 / (1 + np.exp(-params.slope * above)), 0.0)
         far = np.abs(table[1:, 0] - expected[1:]) > 0.01
         assert far.mean() < 0.01  # single precision decides a few close calls the other way
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from models import BUNDLES
-from models.anomaly import anomalyrunner, cabinetseries, faultscores
+from models.anomaly import anomalyrunner, cabinetseries, faultscores, tuning
 from models.anomaly.cabinetseries import A_DAY
 from models.anomaly.labelledseries import MONDAY, Series
-from models.anomaly.layout import HOURS, STATE, WIDTHS
+from models.anomaly.layout import HOURS, MEASURES, STATE, WIDTHS, Params
 
 BYTES_OF_A_SERIES = 1700  # decision 19
 HOUR_S = 3600.0
@@ -79,6 +79,25 @@ def test_the_mean_of_an_hour_is_that_of_its_days() -> None:
     first = sum(list(WIDTHS.values())[: list(WIDTHS).index("hours")])
     hours = states[-1][first : first + HOURS]
     assert hours == pytest.approx(105.0, abs=1.0)
+
+
+def test_a_series_that_was_quiet_is_told_at_less_than_one_that_came_near_an_alarm() -> None:
+    """By trials: these weigh as the graph does (`test_what_is_tuned_is_what_the_graph_says`)."""
+    p = Params()
+    nats = np.zeros((3000, len(MEASURES) - 1))
+    nats[2500, 0] = 8.5 / p.gains[0]
+    often = nats.copy()
+    often[1500:2400:100, 0] = 8.0 / p.gains[0]  # each below the memory of the one before
+
+    def told(rows: np.ndarray, dense: float = 0.0) -> list[int]:
+        aside = np.tile([0.0, 0.0, 0.0, dense, 0.0], (len(rows), 1))
+        flat = replace(p, ageing=0.0, dense=0.0)
+        at = tuning.flag_turns(tuning.Known(rows, np.full(len(rows), -9.0), aside), flat)
+        return [int(i) for i in at]
+
+    assert told(nats) == [2500]
+    assert 2500 not in told(often)
+    assert told(nats, dense=np.log(5.0)) == []  # one of minutes keeps the threshold
 
 
 @pytest.mark.long

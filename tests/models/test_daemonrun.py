@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from models import BUNDLES
-from models.anomaly import anomalyrunner, cabinetseries, daemonrun, faultscores
+from models.anomaly import cabinetseries, daemonrun
 from models.anomaly.labelledseries import MONDAY, generate_series
 
 BUNDLE = BUNDLES / "anomaly"
@@ -16,11 +16,7 @@ def test_the_daemon_tells_what_the_graph_tells() -> None:
     series = [replace(s, values=s.values[:900], wall=WALL) for s in generate_series(5) if s.faults][
         :3
     ]
-    session = anomalyrunner.make_session((BUNDLE / "anomaly.onnx").read_bytes())
-    by_graph = [
-        faultscores.alarm_samples(np.round(onset, 3), np.round(level, 3)).tolist()
-        for onset, level in anomalyrunner.run_series(session, series)
-    ]
+    by_graph = [at.tolist() for at in daemonrun.judge_series(BUNDLE, series, batch=True)]
     told = daemonrun.judge_series(BUNDLE, series)
     assert [at.tolist() for at in told] == by_graph
     assert any(by_graph)
