@@ -13,7 +13,6 @@ from edge.demo.demostreet import POWERED_S, DemoTrace, demo_air, demo_currents
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge
-from edge.process.engine import Engine
 
 WARMUP_S: Final = 1800
 S: Final = 1_000_000_000
@@ -23,7 +22,7 @@ def warm_up(
     judge: Judge, wiring: Wiring, trace: DemoTrace, now_ns: int, progress: Callable[[float], None]
 ) -> None:
     """Judge the windows of the half hour that ends now; their records go nowhere."""
-    pipeline = Pipeline(Engine(wiring.setup()), judge)
+    pipeline = Pipeline(wiring.setup(), judge)
     period_s = wiring.site.period_ns // S
     begin_s = trace.start_s - WARMUP_S
     zero_ns = now_ns - int(trace.start_s * S)  # of the trace, on this machine's clock
@@ -35,7 +34,7 @@ def warm_up(
         for second in range(period_s):
             at_s = from_s + second
             pipeline.engine.sweeps([read(at_s, zero_ns + int(at_s * S)) for read in sensors])
-        pipeline.close(zero_ns + int(to_s * S))
+        pipeline.engine.close(zero_ns + int(to_s * S))
         progress((to_s - begin_s) / WARMUP_S)
 
 

@@ -96,8 +96,9 @@ class Daemon:
         )
 
         def flushed(rows: list[StoredRecord]) -> None:
-            progress.done("committer", clock.now().mono_ns)
-            sender.offer(rows)
+            now_ns = clock.now().mono_ns
+            progress.done("committer", now_ns)
+            sender.offer(rows, now_ns)
 
         outbox = await AsyncOutbox.start(
             Path(store.dir),

@@ -245,7 +245,7 @@ def _go_on(pipeline: Pipeline, result: Recovered, alive_ns: int, now_ns: int) ->
             result.segment = None  # killed in its first entries: the next holds what is pending
         return result
     result.segment = None
-    result.drafts += pipeline.close(planned_ns)
+    result.drafts += pipeline.engine.close(planned_ns)
     result.start_ns = planned_ns
     if result.end_ns - planned_ns > MAX_WINDOW_PERIODS * pipeline.engine.setup.period_ns:
         result.drafts += _skip_windows(pipeline, planned_ns, alive_ns, now_ns)
@@ -258,9 +258,9 @@ def _close_before(
 ) -> list[Draft]:
     """The window of `ended`, as it was closed when `following` was begun."""
     if following.start_ns <= ended.end_ns:
-        return pipeline.close(following.start_ns, partial=following.start_ns < ended.end_ns)
+        return pipeline.engine.close(following.start_ns, partial=following.start_ns < ended.end_ns)
     # whole windows had passed when a start that was killed came back
-    drafts = pipeline.close(ended.end_ns)
+    drafts = pipeline.engine.close(ended.end_ns)
     return drafts + _skip_windows(pipeline, ended.end_ns, alive_ns, following.start_ns)
 
 
@@ -268,7 +268,7 @@ def _skip_windows(pipeline: Pipeline, planned_ns: int, alive_ns: int, now_ns: in
     """Windows after the one that ended at `planned_ns` are in the gap; the next begins now."""
     drafts: list[Draft] = []
     if alive_ns > planned_ns:  # the next window had begun
-        drafts = pipeline.close(alive_ns + 1, partial=True)
+        drafts = pipeline.engine.close(alive_ns + 1, partial=True)
     pipeline.engine.start(now_ns)
     return drafts
 

@@ -81,7 +81,7 @@ class Replay:
 
     def _closed(self, end_ns: int) -> list[Draft]:
         wall_s = None if self.start_s is None else self.start_s + end_ns / 1e9
-        return self.pipeline.close(end_ns, wall_s=wall_s)
+        return self.pipeline.engine.close(end_ns, wall_s=wall_s)
 
     def _line(self, row: EdgeRow) -> ContactLine | None:
         """What the row is about; None, and an error, where that is nothing of this site."""

@@ -85,7 +85,8 @@ class WatchedBuses(Protocol):
 class WindowCommitter:
     """The open window, and every commit. Belongs to the main loop.
 
-    `box_monitor` None: nobody watches the box itself. `offer` takes the rows of each commit.
+    `box_monitor` None: nobody watches the box itself. `offer` takes the rows of each
+    commit, and when that was.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class WindowCommitter:
         buses: WatchedBuses,
         box_monitor: BoxMonitor | None,
         progress: Progress,
-        offer: Callable[[list[StoredRecord]], None],
+        offer: Callable[[list[StoredRecord], int], None],
     ) -> None:
         self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
         self._urgent, self._buses = urgent, buses
@@ -203,7 +204,7 @@ class WindowCommitter:
             self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
-        drafts = self._pipeline.close(end_ns, partial=partial, wall_s=wall_s)
+        drafts = self._pipeline.engine.close(end_ns, partial=partial, wall_s=wall_s)
         drafts += self._manifest_schedule.due(now, last=last)
         drafts += self._box_monitor.due(now) if self._box_monitor is not None else []
         self._ingest.settle()
@@ -386,5 +387,6 @@ class WindowCommitter:
             rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
             now = now or self._clock.now()
             stored = await self._writer.commit(rows, packed, clock=now)
-            self._progress.done("committer", self._clock.now().mono_ns)
-            self._offer(stored)
+            now_ns = self._clock.now().mono_ns
+            self._progress.done("committer", now_ns)
+            self._offer(stored, now_ns)

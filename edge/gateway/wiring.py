@@ -43,7 +43,6 @@ from edge.gateway.streetsetup import (
     signal_setups,
 )
 from edge.infer.judge import Judge, JudgeSetup
-from edge.process.engine import Engine
 from edge.process.enginesetup import ContactSetup, DeviceSetup, EngineSetup, PulseSetup
 from edge.process.growthbounds import full_scale_power_w
 from edge.process.inputmeanings import input_meanings
@@ -130,13 +129,11 @@ class Wiring:
             raise Problems(wrong)
         try:
             setup = self.setup(replayed)
-            engine = Engine(setup)
+            judged = self._judged(setup, replayed)
+            folder = self.site.models.dir
+            return Pipeline(setup, Judge(judged, Path(folder) if folder else None))
         except ValueError as error:
             raise ConfigError(f"{self.site.file}: {error}") from error
-        folder = self.site.models.dir
-        return Pipeline(
-            engine, Judge(self._judged(setup, replayed), Path(folder) if folder else None)
-        )
 
     def close(self) -> None:
         """Give the buses back. Always safe."""

@@ -23,6 +23,7 @@ from msgspec import UNSET
 from edge.core import DoubtedLoop, Draft, LoopTick, Stream
 from edge.infer import annotate, judgeevents
 from edge.infer.approaches import QUIET_S, ApproachJudge
+from edge.infer.codepages import release_code
 from edge.infer.incident import Incidents
 from edge.infer.loops.looppart import LoopPart
 from edge.infer.modelguard import ModelGuard
@@ -106,6 +107,8 @@ class Judge:
             part.guard.load()
             if part.shadow is not None:
                 part.shadow.load()
+        if any(part.guard.session is not None for part in self._parts.values()):
+            release_code()
 
     def doubt(
         self,

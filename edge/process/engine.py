@@ -7,10 +7,10 @@ after a kill. What is kept is bounded: a source that brings more than fits has t
 counted in the window that is open.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from msgspec import UNSET
 
@@ -40,21 +40,36 @@ SWEEPS_KEPT: Final = (32, 512)
 KEEP_S: Final = 30.0
 SUMMARIES: Final = (Lane, Bay, Air, Energy, LoopCard)
 
-Doubt = Callable[[Sequence[LoopTick], Sequence[Draft]], Collection[DoubtedLoop]]
-"""Of the ticks and events of a window: the loops of it that are not to be believed. A loop may be
-doubted for more than one reason: the worst counts, as do the states that its lane knows itself."""
+
+class Judged(Protocol):
+    """A window's records with what was made of them, and the events that came of it."""
+
+    @property
+    def drafts(self) -> Sequence[Draft]: ...
+    @property
+    def events(self) -> Sequence[Draft]: ...
 
 
-def no_doubt(ticks: Sequence[LoopTick], events: Sequence[Draft]) -> Collection[DoubtedLoop]:
-    """All loops are believed."""
-    return ()
+class WindowJudge(Protocol):
+    """Who judges windows; it is asked twice for each, first which loops are to be believed.
+
+    A loop may be doubted for more than one reason: the worst counts, as do the states that its lane
+    knows itself. `wall_s` is the window's end in seconds since 1970; None while nobody can be sure.
+    """
+
+    def doubt(
+        self, end_ns: int, ticks: Sequence[LoopTick], events: Sequence[Draft], wall_s: float | None
+    ) -> Collection[DoubtedLoop]: ...
+    def judge(
+        self, end_ns: int, drafts: Sequence[Draft], ticks: Sequence[LoopTick], wall_s: float | None
+    ) -> Judged: ...
 
 
 class Engine:
-    """All windows of a site. Not for more than one thread."""
+    """All windows of a site. Not for more than one thread. `judge` None: all loops are believed."""
 
-    def __init__(self, setup: EngineSetup) -> None:
-        self.setup = setup
+    def __init__(self, setup: EngineSetup, judge: WindowJudge | None = None) -> None:
+        self.setup, self._judge = setup, judge
         self.unmatched_inputs = 0  # contacts and sweeps that belong to nobody here
         self.dropped: tuple[str, ...] = ()  # sources of the last restore that fit nobody here
         self.fresh: tuple[str, ...] = ()  # sources that it did not know, or as something else
@@ -121,19 +136,30 @@ class Engine:
                 del box[:keep]
         return []
 
-    def close(self, end_ns: int, *, partial: bool = False, doubt: Doubt = no_doubt) -> list[Draft]:
-        """All records of the window that began at the last close or start, then its events.
+    def close(
+        self, end_ns: int, *, partial: bool = False, wall_s: float | None = None
+    ) -> list[Draft]:
+        """All records of the window that began at the last close or start, its events, and the
+        flags that they raise.
 
-        `doubt` is asked once the window has run, before lanes have their records. The next window
-        begins at `end_ns`; `ticks` are those of this close. Nothing comes of a window without
-        length. Raises ValueError when there was no start, or the window would end before it began.
+        The next window begins at `end_ns`; `ticks` are those of this close. A window without length
+        has no records. `wall_s`: see `WindowJudge`. Raises ValueError when there was no start, or
+        the window would end before it began.
         """
+        drafts = self._run(end_ns, partial, wall_s)
+        if self._judge is None:
+            return drafts
+        judged = self._judge.judge(end_ns, drafts, self.ticks, wall_s)
+        return [*judged.drafts, *judged.events]
+
+    def _run(self, end_ns: int, partial: bool, wall_s: float | None) -> list[Draft]:
+        """The window's records, then its events."""
         start = self._start
         if start is None or end_ns < start:
             raise ValueError(f"no window from {start} to {end_ns}")
         self.ticks = ()
         if end_ns == start:
-            doubt((), ())  # what it has to report does not wait for a longer one
+            self._doubts(end_ns, (), wall_s)  # what it has to report does not wait for a longer one
             return []
         self._fold(start, end_ns)
         ends = (self._slot, slot_ends(self._slot, start, end_ns))
@@ -161,7 +187,7 @@ class Engine:
         self._marks, self._over = [], []
         self._gaps = [gap for gap in self._gaps if gap[1] > end_ns]
         self._start = end_ns  # this window is over, whatever becomes of the question
-        doubts = doubt(self.ticks, events)
+        doubts = self._doubts(end_ns, events, wall_s)
         records = [each.record(doubts) for each in sources.lanes.values()]
         records = self._signed(records, figures)
         records += [record for record, _ in closed]
@@ -170,6 +196,12 @@ class Engine:
         self._saved = snapshot_engine(end_ns, self._slot, self._gaps, sources)
         sources.inputs.forget(end_ns)
         return records + events
+
+    def _doubts(
+        self, end_ns: int, events: Sequence[Draft], wall_s: float | None
+    ) -> Collection[DoubtedLoop]:
+        """Asked once the window has run, before lanes have their records."""
+        return () if self._judge is None else self._judge.doubt(end_ns, self.ticks, events, wall_s)
 
     def mark(self, reason: Reason) -> None:
         """The open window is uncertain as a whole: it straddles a step of the clock."""

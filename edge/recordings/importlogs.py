@@ -287,8 +287,8 @@ class LogImport:
 def _write_edges(edges: Path, card: Path, of: LoggedSite) -> None:
     """Under their names when all of it is written: a part would be replayed as if it were whole."""
     with (
+        replacing(card) as new_card,  # the edges have their name before it
         replacing(edges) as new_edges,
-        replacing(card) as new_card,
         closing(EdgeFileWriter(new_edges)) as writer,
         new_card.open("w", encoding="utf-8") as file,
     ):

@@ -58,11 +58,12 @@ class Delivery:
         table: RowTable,
         up: str,
         sealed: Callable[[SendItem, Sequence[Moment]], None],
+        wake: Callable[[], None] = lambda: None,
     ) -> None:
-        self.send_queue = SendQueue(backlog, per_s, table)
+        self.send_queue = SendQueue(backlog, per_s, table, self._offered)
         self.oversize = Oversize(table)  # rows that this broker takes at no price
         self._backlog, self._broker_log, self._table = backlog, broker_log, table
-        self._up, self._sealed = up, sealed
+        self._up, self._sealed, self._wake = up, sealed, wake
         self._answers: deque[tuple[RowEntry, PublishAnswer]] = deque()
         self._accepted = 0  # answers that took a record
         self._refused_in_a_row = 0  # refusals since the last of these
@@ -81,6 +82,12 @@ class Delivery:
         return not self.paused_ns
 
     # -- towards the broker ------------------------------------------------------------------------
+
+    def _offered(self, alarm: bool, now_ns: int) -> None:
+        """New rows. An alarm does not wait for the next probe of a broker that refuses."""
+        if alarm:
+            self.probing.probe_now(now_ns)
+        self._wake()
 
     def hand(self, item: SendItem, now_ns: int, moments: Sequence[Moment]) -> RowEntry:
         """It goes out now, dated by the first of these moments. Gives the token of its message."""

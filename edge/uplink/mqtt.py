@@ -9,7 +9,7 @@ and when nobody is there any more, is judged by what was heard, in any time (`Ke
 import asyncio
 import contextlib
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
@@ -26,6 +26,7 @@ from edge.uplink.inflight import (
     OnAnswer,
     PublishAnswer,
 )
+from edge.uplink.keepalive import KeepAlive
 from edge.uplink.pahoclient import (
     ClientSocket,
     InboundMessage,
@@ -37,19 +38,6 @@ from edge.uplink.pahoclient import (
     publish_properties,
 )
 
-LOST_AFTER: Final = 1.5  # keep-alives without a byte from the broker: the link is dead
-PING_AFTER_RECEIVE: Final = (
-    0.5  # so long nothing was heard: ask; the answer has a whole keep-alive to come
-)
-PING_AFTER_SEND: Final = (
-    0.75  # so long nothing was sent: the broker would take us for dead after 1.5
-)
-TICK_S: Final = 1.0  # the longest time between two looks
-DEFAULT_KEEPALIVE_S: Final = (
-    60.0  # where neither side wants a keep-alive, we still look whether it lives
-)
-
-KeepAliveState = Literal["well", "late", "ping", "lost"]
 __all__ = [
     "PACKET_TOO_LARGE",
     "SESSION_TAKEN_OVER",
@@ -75,47 +63,6 @@ HEADER_GROWTH: Final = (
     128  # bytes by which a message grows when it goes late, again, or with bounds
 )
 HEADER: Final = 16  # bytes of a PUBLISH besides topic, payload and content type, at most
-
-
-class KeepAlive:
-    """Look at it every `tick_s`. All times are seconds of one monotonic clock."""
-
-    def __init__(self, keepalive_s: float, now_s: float) -> None:
-        self.keepalive_s = keepalive_s or DEFAULT_KEEPALIVE_S
-        self.tick_s = min(TICK_S, self.keepalive_s / 8)
-        self._looked = self._heard = self._sent = self._pinged = now_s
-
-    @property
-    def silent_s(self) -> float:
-        """How long nothing was heard, as of the last look."""
-        return self._looked - self._heard
-
-    def look(self, now_s: float, *, heard: bool, sent: bool) -> KeepAliveState:
-        """`heard` and `sent`: whether any byte came or went since the last look.
-
-        "late": this process was stopped, not the broker; the time in between does not count.
-        """
-        pause = now_s - self._looked - self.tick_s
-        self._looked = now_s
-        late = pause > 2 * self.tick_s
-        if late:
-            self._heard += pause
-        if heard:
-            self._heard = now_s
-        if sent:
-            self._sent = now_s
-        if late:
-            return "late"
-        # a byte is dated up to one look too late, and this look comes up to one too late
-        if self.silent_s >= LOST_AFTER * self.keepalive_s - 2 * self.tick_s:
-            return "lost"
-        due = self.silent_s >= PING_AFTER_RECEIVE * self.keepalive_s or now_s - self._sent >= (
-            PING_AFTER_SEND * self.keepalive_s
-        )
-        if due and now_s - self._pinged >= PING_AFTER_RECEIVE * self.keepalive_s:
-            self._pinged = now_s
-            return "ping"
-        return "well"
 
 
 class MqttConnection:

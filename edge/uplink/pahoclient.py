@@ -1,8 +1,8 @@
 """paho-mqtt as we use it: on a socket that is open already, and with an end to what it keeps.
 
-The only module that reaches into paho: `_create_socket`, `_sock_recv`, `_sock_send`,
-`_sock_close`, `_handle_publish`, `_send_simple_command`, `_send_puback`, `_packet_queue`,
-`_in_packet` and `_out_packet`. The tests of tests/uplink fail when one of them changes.
+The only module that reaches into paho: `_create_socket`, `_sock_recv`, `_sock_close`,
+`_handle_publish`, `_send_simple_command`, `_send_puback`, `_packet_queue`, `_in_packet` and
+`_out_packet`. The tests of tests/uplink fail when one of them changes.
 
 The socket is on the event loop: read when there is something, written when there is room. What a
 connection says to its caller are the types at the head: how it began, and what came in. The answers
@@ -94,7 +94,8 @@ class PahoClient(paho.Client):
         )
         self._broker = broker
         self._opened: socket.socket | None = None
-        self.heard = self.spoken = False  # any byte since the caller last set it to False
+        # any byte came, all that waited went, since the caller last set it to False
+        self.heard = self.spoken = False
         self.alert = ""  # why TLS was ended from the other side, in OpenSSL's words
         self.too_large = 0  # messages from the broker that were thrown away
         self.max_inflight_messages_set(0)  # paho's own queue costs O(n) for each PUBACK
@@ -165,12 +166,6 @@ class PahoClient(paho.Client):
         if data:
             self.heard = True
         return data
-
-    def _sock_send(self, buf: bytes | bytearray) -> int:
-        sent = super()._sock_send(buf)
-        if sent > 0:
-            self.spoken = True
-        return sent
 
     def _handle_publish(self) -> MQTTErrorCode:
         packet = self._in_packet
@@ -262,6 +257,7 @@ class ClientSocket:
         self._loop.add_writer(sock, client.loop_write)
 
     def _wrote_all(self, _client: Any, _data: Any, sock: Any) -> None:
+        self._client.spoken = True
         self._loop.remove_writer(sock)
 
     def _unwatch(self, _client: Any, _data: Any, sock: Any) -> None:

@@ -32,7 +32,7 @@ from edge.uplink.reconnect import ReconnectPolicy
 from edge.uplink.refusals import Alarm, BrokerLogThrottle
 from edge.uplink.resend import find_for_resend
 from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
-from edge.uplink.sendqueue import URGENT_STREAMS, Backlog, StoredRow
+from edge.uplink.sendqueue import Backlog
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
 from edge.wire.clockmoments import Moment
@@ -80,7 +80,7 @@ class SenderHooks:
 
 
 class Sender:
-    """One owner of one connection. `offer` what a commit gave back; `run` until cancelled."""
+    """One owner of one connection. `offer` what was committed; `run` until cancelled."""
 
     def __init__(
         self,
@@ -113,7 +113,9 @@ class Sender:
             self._table,
             topics.up,
             lambda item, moments: hooks.sealed(item.record, *moments),
+            self._wake.set,
         )
+        self.offer = self._delivery.send_queue.offer
         self._inbound = InboundQueue(
             topics,
             gw,
@@ -150,16 +152,6 @@ class Sender:
     def unconfirmed(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
         return self._table.unconfirmed
-
-    def offer(self, rows: Sequence[StoredRow]) -> None:
-        """Rows just committed. An alarm among them does not wait for the next probe of a broker
-        that refuses."""
-        if rows:
-            now_ns = self._clock.now().mono_ns
-            self._delivery.send_queue.offer(rows, now_ns)
-            if any(row.record.key.stream in URGENT_STREAMS for row in rows):
-                self._delivery.probing.probe_now(now_ns)
-            self._wake.set()
 
     def knows_clock(self, now: Stamp) -> bool:
         """Whether records are dated already by what the clocks show."""

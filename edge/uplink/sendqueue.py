@@ -3,7 +3,7 @@ backlog is read in pages, from the oldest row on, again from any place.
 """
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -130,10 +130,17 @@ class SendQueue:
     """Holds at most LIVE_LIMIT live rows and two pages of the backlog. `per_s` bounds the backlog.
 
     Each row that it gives is chosen in the table: it is to be handed over, held, or given up.
+    `offered` hears when rows have come, whether there is an alarm among them, and at what time.
     """
 
-    def __init__(self, backlog: Backlog, per_s: float, table: RowTable) -> None:
-        self._per_s, self._table = per_s, table
+    def __init__(
+        self,
+        backlog: Backlog,
+        per_s: float,
+        table: RowTable,
+        offered: Callable[[bool, int], None] = lambda alarm, now_ns: None,
+    ) -> None:
+        self._per_s, self._table, self._offered = per_s, table, offered
         # those that the table has as QUEUED, and since when
         self._alarms: deque[tuple[int, StoredRow]] = deque()
         self._live: deque[tuple[int, StoredRow]] = deque()
@@ -147,9 +154,13 @@ class SendQueue:
 
     def offer(self, rows: Sequence[StoredRow], now_ns: int) -> None:
         """New rows, right after their commit."""
+        if not rows:
+            return
+        alarm = False
         self._stale(now_ns)
         for row in rows:
             urgent = row.record.key.stream in URGENT_STREAMS
+            alarm = alarm or urgent
             if self.saving and not urgent:
                 self._rest.rewind(row.row - 1)
             elif self._table.queue(row.row, row.record.key):
@@ -157,6 +168,7 @@ class SendQueue:
                 queue.append((now_ns, row))
         while self._table.count(RowState.QUEUED) > LIVE_LIMIT:
             self._pass_over(self._live or self._alarms)
+        self._offered(alarm, now_ns)
 
     def restart(self, now_ns: int) -> None:
         """A new connection: everything unconfirmed is to be sent, the fresh ones as live."""

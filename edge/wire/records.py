@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from json import JSONEncoder
 from typing import Any, Final, Literal, NamedTuple
 
@@ -28,6 +28,7 @@ HEADER_KEYS: Final = HEADER | {"since"}
 NOT_FINITE: Final = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 MAX_WALL_NS: Final = 253_402_300_799_999_000_000  # end of the year 9999, the last ISO 8601 can say
 
+_unpack = partial(msgpack.unpackb, strict_map_key=False, use_list=False)  # it may be a key
 _to_json = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
@@ -62,7 +63,8 @@ def encode(record: Record, envelope: Envelope, gw: str, encoding: Encoding) -> P
     except (ValueError, TypeError, OverflowError) as error:
         raise WireError(f"cannot be written as MessagePack: {error}") from error
     if NOT_FINITE.search(packed):
-        check_value(found)  # it may also be a text that looks so; this knows
+        # it may also be something else that looks so; what was written tells
+        check_value(_unpack(packed))
     return Payload(packed, MSGPACK)
 
 

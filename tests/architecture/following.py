@@ -20,6 +20,7 @@ from typing import Any, Final
 import paho.mqtt.client as paho
 
 from tests.architecture.carried import FIRST_PACKET, KEPT_DEPTH, RECORD, Followed, kept_by
+from tests.architecture.ways import PROJECT
 
 RETURNS: Final = frozenset(
     code for name, code in dis.opmap.items() if name in ("RETURN_VALUE", "RETURN_CONST")
@@ -28,11 +29,11 @@ AWAITED: Final = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 LAZY: Final = AWAITED | inspect.CO_GENERATOR
 STATEMENTS: Final = ("DELETE FROM record", "INSERT OR IGNORE INTO record", "INSERT INTO record")
 INNER: Final = ("<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<module>")  # of a function
-PROJECT: Final = ("edge/", "drivers/")
 # the vocabulary, the command line, the other side of the wire, and what stands for the kernel
 NOT_LOOKED_AT: Final = (
     "edge/core/", "edge/cli/", "edge/terminal", "drivers/sim/", "drivers/buses/gpio/remote_chip",
 )  # fmt: skip
+LIBRARY, LAST = "paho/mqtt/client", "_sock_send"  # which writes to the broker's socket
 FIRST: Final = "drivers/buses/gpio"  # nothing is looked for before an edge was found here
 
 
@@ -109,6 +110,8 @@ class Tracer:
         """Module and function; None for what is not looked at."""
         file, function = code.co_filename, code.co_qualname.rpartition(".")[2]
         inner = file.removeprefix(self._root)
+        if code.co_name == LAST and file.endswith(f"/{LIBRARY}.py"):
+            return LIBRARY, code.co_qualname
         project = inner != file and inner.startswith(PROJECT)
         if not project or inner.startswith(NOT_LOOKED_AT):
             return None

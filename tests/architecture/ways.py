@@ -8,7 +8,9 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
+
+PROJECT: Final = ("edge/", "drivers/")
 
 Kind = Literal["gives", "asks", "brings", "returns", "waits", "thread"]
 
@@ -49,7 +51,8 @@ class Move:
 
     @property
     def is_hop(self) -> bool:
-        return self.kind != "returns" and self.source.module != self.target.module
+        ours = self.target.module.startswith(PROJECT)  # a library's way is its own
+        return ours and self.kind != "returns" and self.source.module != self.target.module
 
 
 class Trace:

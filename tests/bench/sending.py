@@ -44,7 +44,7 @@ async def live(writer: AsyncOutbox, sender: Sender, clock: SystemClock, every_s:
         rows = await writer.commit(
             [summary(now.mono_ns)], clock=Stamp(now.mono_ns, now.wall_ns, NTP)
         )
-        sender.offer(rows)
+        sender.offer(rows, now.mono_ns)
         due_ns = max(due_ns + int(every_s * 1e9), now.mono_ns)
         await clock.sleep_until(due_ns)
 
@@ -54,7 +54,8 @@ async def main(words: dict[str, Any]) -> None:
     clock = SystemClock()
     writer = await AsyncOutbox.start(
         Path(words["folder"]), limit_bytes=256 << 20, boot_id="b", run_dir=Path(words["run"]),
-        merge=merge_bodies, ballast_bytes=0, on_rows=lambda rows: sender.offer(rows),
+        merge=merge_bodies, ballast_bytes=0,
+        on_rows=lambda rows: sender.offer(rows, clock.now().mono_ns),
     )  # fmt: skip
     receipt_s, per_s = words["receipt_s"], words["per_s"]
     usual = SenderOptions(receipt_s=receipt_s)
@@ -94,7 +95,8 @@ async def main(words: dict[str, Any]) -> None:
             await clock.sleep_until(clock.now().mono_ns + int(REPORT_S * 1e9))
             # as a daemon does each minute: what is confirmed leaves, with all that rides along
             if not words["live_s"]:
-                sender.offer(await writer.commit(()))
+                rows = await writer.commit(())
+                sender.offer(rows, clock.now().mono_ns)
 
 
 if __name__ == "__main__":

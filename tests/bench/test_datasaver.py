@@ -61,7 +61,7 @@ async def spent(folder: Path, hour: list[Commit], level: int) -> float:
                 at = clock.now()
                 drafts = [each for each in commit.drafts if each.stream != Stream.HEALTH]
                 rows = await gateway.writer.commit(drafts, {}, at)
-                sender.offer(rows)
+                sender.offer(rows, at.mono_ns)
                 made += len(rows)
                 minutes += commit.closes
                 if not level:

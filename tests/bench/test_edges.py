@@ -157,7 +157,7 @@ def test_cpu_of_an_edge(tmp_path: Path, report: Report) -> None:
     how = f"{LINES} lines x {PER_S}/s, {run.edges:,} edges, {run.lost} of them lost and declared"
     us, bare_us = 1e6 * run.cpu_s / run.edges, 1e6 * bare_s / bare_count
     report.add("CPU of an edge, chip to window", us, bare_us, "us", "read and counted only", how)
-    how = f"{LINES} lanes, congestion and anomaly"
+    how = f"{LINES} lanes, all models"
     report.add(
-        "memory (RSS), both models", run.rss_mib, bare_rss_mib(), "MiB", "python, asyncio", how
+        "memory (RSS), all models", run.rss_mib, bare_rss_mib(), "MiB", "python, asyncio", how
     )

@@ -131,9 +131,9 @@ def test_edges_that_come_in_as_the_daemon_takes_them_give_the_same_records(
         at += len(before)
         ingest.edges(before)
         if len(before) < len(batch):
-            drafts += [*urgent.take(), *pipeline.close(end_ns)]
+            drafts += [*urgent.take(), *pipeline.engine.close(end_ns)]
             end_ns += PERIOD_NS
-    drafts += [*urgent.take(), *pipeline.close(end_ns)]
+    drafts += [*urgent.take(), *pipeline.engine.close(end_ns)]
     assert said(drafts) == said(with_levels())
 
 

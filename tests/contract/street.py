@@ -18,7 +18,7 @@ from edge.core import (
 )  # fmt: skip
 from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.process.engine import DeviceSetup, Engine, EngineSetup, LaneSetup
+from edge.process.engine import DeviceSetup, EngineSetup, LaneSetup
 from edge.process.enginesetup import ContactSetup
 from tests.contract import roads
 from tests.kit.engine import (
@@ -67,7 +67,7 @@ def street() -> list[Draft]:
     Beside it are a signal, a bay, and a corridor that something blocks.
     """
     judged = JudgeSetup(JUDGED, MINUTE, hurry=False, approaches=roads.APPROACHES)
-    one = Pipeline(Engine(SITE), Judge(judged))
+    one = Pipeline(SITE, Judge(judged))
     one.load()
     one.engine.start(0)
     drafts = one.engine.contacts(found(*LOOPS) + found("door"))
@@ -78,8 +78,8 @@ def street() -> list[Draft]:
         drafts += one.engine.sweeps(list(_measured(minute)))
         if minute == 3:
             one.engine.mark(Reason.CLOCK)
-        drafts += one.close((minute + 1) * MINUTE, wall_s=WALL_S + 60.0 * (minute + 1))
-    return drafts + one.close(64 * MINUTE + 10 * S, partial=True)
+        drafts += one.engine.close((minute + 1) * MINUTE, wall_s=WALL_S + 60.0 * (minute + 1))
+    return drafts + one.engine.close(64 * MINUTE + 10 * S, partial=True)
 
 
 def _on_the_road(minute: int) -> list[Contact]:

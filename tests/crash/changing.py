@@ -208,7 +208,7 @@ class ConfiguredLife:
         self.committer = WindowCommitter(
             self.wiring, self.pipeline, self.ingest, self.stage, self.kept, self, box.boot_id,
             sealing, urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
-            offer=lambda rows: None,
+            offer=lambda rows, now_ns: None,
         )  # fmt: skip
 
     def now(self) -> Stamp:

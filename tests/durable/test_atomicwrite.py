@@ -18,6 +18,7 @@ from edge.durable.atomicwrite import (
     own_name,
     replace_file,
     replace_link,
+    replacing,
     write_file,
 )
 from tests.durable.broken import refusing
@@ -298,3 +299,26 @@ def test_a_link_that_was_changed_leads_to_the_new_place_after_a_power_cut(folder
         replace_link(link, "bundle-2")
     card.cut(folder)
     assert (str(link.readlink()), names(folder)) == ("bundle-2", ["current"])
+
+
+def test_what_is_too_large_for_memory_gets_its_name_at_the_end(tmp_path: Path) -> None:
+    file, left = tmp_path / "file", tmp_path / "file.new"
+    file.write_text("old")
+    left.write_text("of a process that was killed")
+
+    def killed(new: Path) -> None:
+        new.write_text("a part")
+        raise ProcessKilled
+
+    with pytest.raises(ProcessKilled), replacing(file) as new:
+        killed(new)
+    assert (file.read_text(), sorted(tmp_path.iterdir())) == ("old", [file])
+    with replacing(file) as new:
+        new.write_text("all of it")
+        assert file.read_text() == "old"
+    assert (file.read_text(), sorted(tmp_path.iterdir())) == ("all of it", [file])
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(OSError), replacing(file) as new:
+        new.write_text("nowhere to go")
+    assert not left.exists()

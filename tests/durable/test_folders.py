@@ -93,6 +93,18 @@ def test_a_private_folder_is_empty_and_its_owners(folder: Path) -> None:
         make_private_folder(folder / "file")
 
 
+def test_a_link_in_the_place_of_a_private_folder_costs_nobody_a_file(
+    folder: Path, tmp_path: Path
+) -> None:
+    fresh(folder)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "file").touch()
+    (folder / "private").symlink_to(tmp_path / "theirs")
+    with pytest.raises(FileExistsError):
+        make_private_folder(folder / "private")
+    assert tree(tmp_path / "theirs") == ["file"]
+
+
 def test_what_is_overwritten_lies_in_the_same_place_and_keeps_its_mode(folder: Path) -> None:
     fresh(folder)
     path = folder / "file"

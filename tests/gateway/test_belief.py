@@ -15,7 +15,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.infer.loops.loopflag import FAULTS, LoopFlag
 from edge.infer.loops.looprules import LoopRule, Ruling
-from edge.process.engine import Engine, EngineSetup, LaneSetup
+from edge.process.engine import EngineSetup, LaneSetup
 from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, car, found, presences
 from tests.long import one_in
@@ -122,14 +122,14 @@ def reported(states: Mapping[str, str], mode: Mode, folder: Path) -> Mapping[str
     )  # fmt: skip
     site = LaneSite("n_1", "north", "mid", "trail" in states, spacing_m, mode=mode)
     judge = Judge(JudgeSetup((site,), MINUTE, hurry=False), folder)
-    pipeline = Pipeline(Engine(EngineSetup((lane,))), judge)
+    pipeline = Pipeline(EngineSetup((lane,)), judge)
     pipeline.engine.start(0)
     for part, state in states.items():
         pipeline.engine.contacts(edges(part, state, mode))
     for minute in (1, 2):
-        pipeline.close(minute * MINUTE)
+        pipeline.engine.close(minute * MINUTE)
     raised(judge, states)
-    (draft,) = [d for d in pipeline.close(3 * MINUTE) if d.stream is Stream.TRAFFIC]
+    (draft,) = [d for d in pipeline.engine.close(3 * MINUTE) if d.stream is Stream.TRAFFIC]
     return as_read(draft)
 
 

@@ -52,7 +52,7 @@ def lived(spans: Spans, *, model: bool) -> list[Draft]:
             upto += 1
         one.engine.contacts(edges[at:upto])
         at = upto
-        out += one.close(minute * MINUTE)
+        out += one.engine.close(minute * MINUTE)
     return out
 
 

@@ -9,7 +9,7 @@ import pytest
 from edge.core import Contact, Draft, Stream
 from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.process.engine import Engine, LaneSetup
+from edge.process.engine import LaneSetup
 from edge.process.enginesetup import EngineSetup
 from edge.report.status.issues import find_issues
 from models import BUNDLES
@@ -89,7 +89,7 @@ def contacts(spans: Spans) -> list[Contact]:
 
 def pipeline(*, model: bool = False) -> Pipeline:
     folder = BUNDLES if model else BUNDLES / "none"
-    made = Pipeline(Engine(SETUP), Judge(JudgeSetup(SITES, hurry=False), folder))
+    made = Pipeline(SETUP, Judge(JudgeSetup(SITES, hurry=False), folder))
     if model:
         pytest.importorskip("onnxruntime")
         made.load()
@@ -110,7 +110,8 @@ def played(
         out += one.engine.contacts(edges[at:upto])
         at = upto
         wall = None if wall_s is None else wall_s + minute * 60.0
-        out += [d for d in one.close(minute * MINUTE, wall_s=wall) if d.stream is Stream.EVENT]
+        drafts = one.engine.close(minute * MINUTE, wall_s=wall)
+        out += [d for d in drafts if d.stream is Stream.EVENT]
     return out
 
 
@@ -375,5 +376,5 @@ def test_lines_that_are_not_watched_are_no_dead_site() -> None:
     events = played(spans, 1.0, one)
     for minute in range(61, 240):
         one.lost((minute - 1) * MINUTE, minute * MINUTE - 1)
-        events += [d for d in one.close(minute * MINUTE) if d.stream is Stream.EVENT]
+        events += [d for d in one.engine.close(minute * MINUTE) if d.stream is Stream.EVENT]
     assert reported(events) == []

@@ -129,7 +129,9 @@ async def test_rows_that_a_flush_takes_along_are_offered_to_the_sender_too(
 ) -> None:
     offered: list[Sequence[Any]] = []
     daemon = made(tmp_path)
-    with mock.patch("edge.uplink.sender.Sender.offer", side_effect=offered.append):
+    with mock.patch(
+        "edge.uplink.sendqueue.SendQueue.offer", side_effect=lambda rows, _: offered.append(rows)
+    ):
         running = asyncio.create_task(daemon.run())
         await until(lambda: daemon.gateway is not None)
         gateway = daemon.gateway

@@ -36,7 +36,7 @@ def lived(
             upto += 1
         one.engine.contacts(edges[at:upto])
         at = upto
-        out += one.close(minute * MINUTE)
+        out += one.engine.close(minute * MINUTE)
         if minute == state_of:
             older = one.judge.snapshot()
         if minute == start_at:

@@ -11,7 +11,7 @@ from edge.core import Contact, Draft, Stream
 from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
 from edge.infer.seriesfeatures import series_samples
-from edge.process.engine import Engine, EngineSetup, LaneSetup
+from edge.process.engine import EngineSetup, LaneSetup
 from models import BUNDLES
 from tests.kit.asread import as_read
 from tests.kit.engine import MINUTE, S, car, found, presences
@@ -52,7 +52,7 @@ def lived(lines: Lines, minutes: int, folder: Path, mode: Mode = "presence") -> 
         LaneSite(name, "north", "corridor", paired=True, spacing_m=4.0, mode=mode) for name in NAMES
     )
     setup = JudgeSetup(sites, MINUTE, congestion=False, hurry=False)
-    pipeline = Pipeline(Engine(EngineSetup(lanes)), Judge(setup, folder))
+    pipeline = Pipeline(EngineSetup(lanes), Judge(setup, folder))
     pipeline.load()
     pipeline.engine.start(0)
     out: list[Draft] = []
@@ -64,7 +64,7 @@ def lived(lines: Lines, minutes: int, folder: Path, mode: Mode = "presence") -> 
         while at < len(edges) and edges[at].mono_ns < minute * MINUTE:
             pipeline.engine.contacts([edges[at]])
             at += 1
-        out += pipeline.close(minute * MINUTE, wall_s=1.79e9 + 60.0 * minute)
+        out += pipeline.engine.close(minute * MINUTE, wall_s=1.79e9 + 60.0 * minute)
     return out
 
 

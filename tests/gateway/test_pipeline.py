@@ -15,7 +15,6 @@ from msgspec import to_builtins
 from edge.core import Contact, Draft, Stream
 from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from models import BUNDLES
 from tests.kit.asread import as_read
@@ -41,7 +40,7 @@ RULES = {"congestion": "rule occupancy", "anomaly": "rule robust z"}
 
 
 def pipeline(folder: Path | None = None, setup: EngineSetup = SITE) -> Pipeline:
-    made = Pipeline(Engine(setup), Judge(JudgeSetup(LANES, hurry=False), folder))
+    made = Pipeline(setup, Judge(JudgeSetup(LANES, hurry=False), folder))
     made.engine.start(0)
     return made
 
@@ -64,7 +63,7 @@ def played(one: Pipeline) -> list[Draft]:
     for minute in range(MINUTES):
         now = [c for c in contacts if minute * MINUTE <= c.mono_ns < (minute + 1) * MINUTE]
         drafts += one.engine.contacts(now)
-        drafts += one.close((minute + 1) * MINUTE)
+        drafts += one.engine.close((minute + 1) * MINUTE)
     return drafts
 
 
@@ -206,7 +205,7 @@ def test_records_come_before_the_flags_that_they_raise() -> None:
     one = pipeline()
     one.engine.contacts(street())
     for minute in range(MINUTES):
-        drafts = one.close((minute + 1) * MINUTE)
+        drafts = one.engine.close((minute + 1) * MINUTE)
         kinds = [d.stream is Stream.EVENT for d in drafts]
         assert kinds == sorted(kinds)
         assert all(d.to_ns == (minute + 1) * MINUTE for d in drafts)
@@ -215,7 +214,7 @@ def test_records_come_before_the_flags_that_they_raise() -> None:
 def test_every_source_has_a_record_in_every_window() -> None:
     one = pipeline()
     one.engine.sweeps(sweeps("hut_air", [(t, (9.5, 20.0)) for t in range(60)]))
-    drafts = one.close(MINUTE)
+    drafts = one.engine.close(MINUTE)
     assert {d.source for d in drafts} == set(SITE.names())
     assert all((d.from_ns, d.to_ns) == (0, MINUTE) for d in drafts)
 
@@ -225,7 +224,7 @@ def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(one.judge, "missing", lambda a, b: reported.append((a, b)))
     one.engine.contacts(found("east_1.lead"))
     one.lost(20 * S, 50 * S)
-    lane = next(d for d in one.close(MINUTE) if d.source == "east_1")
+    lane = next(d for d in one.engine.close(MINUTE) if d.source == "east_1")
     assert reported == [(20 * S, 50 * S)]
     assert as_read(lane)["covered_s"] <= 20.0
 
@@ -233,7 +232,7 @@ def test_a_gap_reaches_engine_and_judge(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_snapshot_is_as_of_the_last_window() -> None:
     one = pipeline()
     one.engine.contacts(street()[:500])
-    one.close(MINUTE)
+    one.engine.close(MINUTE)
     before = one.engine.snapshot()
     one.engine.contacts(street()[500:600])
     assert one.engine.snapshot() == before
@@ -267,7 +266,7 @@ def test_a_window_that_is_cut_short_raises_no_flag(loaded: bool) -> None:
         end_s = 600 + 5 * phase
         for end in range(5, end_s + 5, 5):
             read(one, range(end - 5, end))
-            assert not flags(one.close(end * S), "anomaly"), end
+            assert not flags(one.engine.close(end * S), "anomaly"), end
         read(one, range(end_s, end_s + 1))
-        wrong += flags(one.close(end_s * S + 700_000_000, partial=True), "anomaly")
+        wrong += flags(one.engine.close(end_s * S + 700_000_000, partial=True), "anomaly")
     assert [flag["text"] for flag in wrong] == []

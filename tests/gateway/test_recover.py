@@ -13,7 +13,6 @@ from edge.core import Contact
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import PreviousRun, recover
 from edge.infer.judge import Judge, JudgeSetup
-from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from edge.process.inputmeanings import input_meanings
 from tests.gateway.adding_up import check, folders
@@ -251,7 +250,7 @@ def test_a_window_that_was_watched_to_its_very_end_leaves_the_next_one_without_a
 ) -> None:
     """Killed before the commit of the first: only from the last mark on nobody listened."""
     setup = EngineSetup(lanes=(SINGLE,), period_ns=5 * S)
-    pipeline = Pipeline(Engine(setup), Judge(JudgeSetup(period_ns=5 * S)))
+    pipeline = Pipeline(setup, Judge(JudgeSetup(period_ns=5 * S)))
     pipeline.engine.start(0)
     stage = Stage(tmp_path, "boot", staged=StageHeader(input_meanings(setup)))
     stage.rotate(0, 5 * S, [], [])
@@ -264,4 +263,4 @@ def test_a_window_that_was_watched_to_its_very_end_leaves_the_next_one_without_a
     back = recover(pipeline, before, 1, left, 8 * S, 10 * S, None)
     assert body(back.drafts, "east_1")["covered_s"] == 5.0
     pipeline.engine.contacts([Contact("east_1.lead", False, 8 * S, initial=True)])
-    assert body(pipeline.close(10 * S), "east_1")["covered_s"] == 4.0
+    assert body(pipeline.engine.close(10 * S), "east_1")["covered_s"] == 4.0

@@ -10,7 +10,6 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import PreviousRun, recover
 from edge.infer.judge import Judge, JudgeSetup
-from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup
 from edge.process.inputmeanings import input_meanings
 from edge.wire import raw_sweeps
@@ -25,7 +24,7 @@ def test_sweeps_that_a_segment_repeats_count_in_its_position_and_are_raw_once(
     tmp_path: Path, fits: bool
 ) -> None:
     setup = EngineSetup(devices=(AIR,), period_ns=5 * S)
-    pipeline = Pipeline(Engine(setup), Judge(JudgeSetup(period_ns=5 * S)))
+    pipeline = Pipeline(setup, Judge(JudgeSetup(period_ns=5 * S)))
     pipeline.engine.start(0)
     first, early, later = sweeps("hut_air", [(t, (9.5, 20.0)) for t in (3.0, 6.0, 7.0)])
     stage = Stage(tmp_path, "boot", staged=StageHeader(input_meanings(setup), raw=True))
@@ -50,7 +49,7 @@ def test_more_sweeps_than_memory_allows_are_given_up_in_reading_back_and_counted
 ) -> None:
     monkeypatch.setattr(rawdrafts, "WAITING_VALUES", 10 * 4)  # two values, a time and a source each
     setup = EngineSetup(devices=(AIR,), period_ns=5 * S)
-    pipeline = Pipeline(Engine(setup), Judge(JudgeSetup(period_ns=5 * S)))
+    pipeline = Pipeline(setup, Judge(JudgeSetup(period_ns=5 * S)))
     pipeline.engine.start(0)
     made = sweeps("hut_air", [(n / 10, (9.5, 20.0)) for n in range(30)])
     stage = Stage(tmp_path, "boot", staged=StageHeader(input_meanings(setup), raw=True))

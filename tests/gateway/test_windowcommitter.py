@@ -11,9 +11,9 @@ import pytest
 from edge.core import Draft, Reason, Record, Stamp, Stream, TimeQuality
 from edge.gateway import rawdrafts, windowcommitter
 from edge.gateway.manifestschedule import ManifestSchedule
-from edge.gateway.pipeline import Pipeline
 from edge.gateway.recover import ATTEMPTS_FILE, GAP_TEXTS, MAX_ATTEMPTS, RecoveryAttempts
 from edge.gateway.windowschedule import GRACE_NS
+from edge.process.engine import Engine
 from edge.uplink.manifests import Manifests
 from edge.wire import raw_sweeps
 from tests.kit.clock import NONE, NTP
@@ -100,7 +100,7 @@ def test_models_hear_what_time_it_was_when_that_is_sure(tmp_path: Path, tq: Time
     life.run(S)
     life.tq = tq
     life.run(2 * S)
-    with mock.patch.object(Pipeline, "close", autospec=True, side_effect=Pipeline.close) as close:
+    with mock.patch.object(Engine, "close", autospec=True, side_effect=Engine.close) as close:
         life.run(11 * S)
     reported = [(call.args[1], call.kwargs["wall_s"]) for call in close.call_args_list]
     sure = tq.is_synchronised

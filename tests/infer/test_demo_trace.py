@@ -11,7 +11,6 @@ import edge.demo
 from edge.core import Contact, Stream
 from edge.gateway.pipeline import Pipeline
 from edge.infer.judge import Judge, JudgeSetup, LaneSite
-from edge.process.engine import Engine
 from edge.process.enginesetup import EngineSetup, LaneSetup
 from tests.kit.asread import as_read
 from tests.long import one_in
@@ -51,13 +50,11 @@ def test_levels_alternate_on_every_line_and_time_moves_forward() -> None:
 def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_s: int) -> None:
     """Mid-block loops wait: a queue that one green serves reaches them, too."""
     lanes, onset_s = ("north_1", "north_2"), _truth()["onset_s"]
-    engine = Engine(
-        EngineSetup(
-            lanes=tuple(LaneSetup(n, "north", spacing_m=4.0) for n in lanes),
-            devices=(),
-            pulses=(),
-            period_ns=period_s * NS,
-        )
+    setup = EngineSetup(
+        lanes=tuple(LaneSetup(n, "north", spacing_m=4.0) for n in lanes),
+        devices=(),
+        pulses=(),
+        period_ns=period_s * NS,
     )
     judge = Judge(
         JudgeSetup(lanes=tuple(LaneSite(n, "north", "mid") for n in lanes), period_ns=period_s * NS)
@@ -65,7 +62,7 @@ def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_
     if loaded:
         judge.load()
     edges, taken, flags = _edges(), 0, []
-    pipeline = Pipeline(engine, judge)
+    engine = Pipeline(setup, judge).engine
     engine.start(0)
     for end_s in range(period_s, 3001, period_s):
         batch = []
@@ -75,7 +72,7 @@ def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_
             batch.append(Contact(f"{lane}.{role}", level, at_ns))
             taken += 1
         engine.contacts(batch)
-        events = [e for e in pipeline.close(end_s * NS) if e.stream is Stream.EVENT]
+        events = [e for e in engine.close(end_s * NS) if e.stream is Stream.EVENT]
         jams = [e for e in events if as_read(e)["event"] == "congestion"]
         flags += [(end_s, as_read(e)["state"]) for e in jams]
     assert [state for _, state in flags] == ["on", "off"]

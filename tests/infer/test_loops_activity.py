@@ -17,7 +17,7 @@ from edge.infer.judge import Judge, JudgeSetup
 from edge.infer.loops.loopjudge import LoopJudge
 from edge.infer.modelguard import ModelGuard
 from edge.infer.sites import LaneSite
-from edge.process.engine import Engine, EngineSetup, LaneSetup
+from edge.process.engine import EngineSetup, LaneSetup
 from models import BUNDLES
 from tests.infer.road import slot_of
 from tests.kit.asread import as_read
@@ -46,12 +46,12 @@ def driven(lane: str, times: Iterable[float]) -> list[Contact]:
 
 def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[int, list[Draft]]]:
     """What an engine and its judge tell in each minute."""
-    engine = Engine(EngineSetup(tuple(LaneSetup(n, "north", 4.0, 2.0) for n in PAIRS)))
     sites = tuple(LaneSite(n, "north", "corridor", paired=True, spacing_m=4.0) for n in PAIRS)
     judge = Judge(JudgeSetup(sites, anomaly=False, hurry=False))
     if model:
         judge.load()
-    pipeline = Pipeline(engine, judge)
+    setup = EngineSetup(tuple(LaneSetup(n, "north", 4.0, 2.0) for n in PAIRS))
+    engine = Pipeline(setup, judge).engine
     engine.start(0)
     engine.contacts(found(*(f"{n}.{part}" for n in PAIRS for part in ("lead", "trail"))))
     contacts.sort(key=lambda each: each.mono_ns)
@@ -62,7 +62,7 @@ def said(contacts: list[Contact], minutes: int, model: bool) -> Iterator[tuple[i
             upto += 1
         engine.contacts(contacts[at:upto])
         at = upto
-        yield minute + 1, pipeline.close((minute + 1) * MINUTE)
+        yield minute + 1, engine.close((minute + 1) * MINUTE)
 
 
 def faults(reported: Iterable[tuple[int, list[Draft]]]) -> list[tuple[int, str, dict[str, Any]]]:

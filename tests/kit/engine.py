@@ -7,15 +7,19 @@ An example:
     assert body(made.close(MINUTE), "north_1")["volume"] == 1
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from edge.core.edge import Contact
+from edge.core.looptick import DoubtedLoop, LoopTick
 from edge.core.point import Point, PointKind, Quantity
 from edge.core.reading import Sample, Sweep, sweep
 from edge.core.record import Draft, Stream
+from edge.infer.judge import Verdict
 from edge.process.engine import DeviceSetup, Engine, EngineSetup, LaneSetup, PulseSetup
 from tests.kit.asread import as_read
+
+Answer = Callable[[Sequence[LoopTick], Sequence[Draft]], Collection[DoubtedLoop]]
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -38,6 +42,34 @@ def engine(*parts: LaneSetup | DeviceSetup | PulseSetup, start_ns: int = 0) -> E
     made = Engine(setup(*parts))
     made.start(start_ns)
     return made
+
+
+class Doubting:
+    """A judge that only says which loops are not to be believed: `answer` of ticks and events."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def doubt(
+        self, end_ns: int, ticks: Sequence[LoopTick], events: Sequence[Draft], wall_s: float | None
+    ) -> Collection[DoubtedLoop]:
+        return self._answer(ticks, events)
+
+    def judge(
+        self, end_ns: int, drafts: Sequence[Draft], ticks: Sequence[LoopTick], wall_s: float | None
+    ) -> Verdict:
+        return Verdict(list(drafts), [])
+
+
+def close_doubted(
+    made: Engine, end_ns: int, answer: Answer, *, partial: bool = False
+) -> list[Draft]:
+    """The window ends, and this once somebody judges it."""
+    before, made._judge = made._judge, Doubting(answer)
+    try:
+        return made.close(end_ns, partial=partial)
+    finally:
+        made._judge = before
 
 
 def setup(*parts: LaneSetup | DeviceSetup | PulseSetup) -> EngineSetup:

@@ -45,7 +45,6 @@ from edge.outbox import (
 )
 from edge.outbox.outbox import NO_OWNER_STATES
 from edge.platform.auditor import Auditor, AuditReport
-from edge.process.engine import Engine
 from edge.wire import Topics, decode, encode
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE, NTP
@@ -269,7 +268,7 @@ class GatewayLife:
             LaneSite(name, one.approach, one.position) for name, one in box.site.lanes.items()
         )
         judge = Judge(JudgeSetup(lanes, PERIOD_NS))
-        self.pipeline = Pipeline(Engine(wiring.setup()), judge)
+        self.pipeline = Pipeline(wiring.setup(), judge)
         self.stage = FragileStage(box.folder, box.boot_id, self)
         self.urgent, self.buses = UrgentEvents(self), QuietBuses()
         self.ingest = Ingest(
@@ -283,7 +282,7 @@ class GatewayLife:
             wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
             urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor,
             progress=Progress(),
-            offer=self.offered.append,
+            offer=lambda rows, now_ns: self.offered.append(rows),
         )  # fmt: skip
         done(self.committer.recover())
         self.deaf = opening_ns is None  # its lines never open

@@ -56,7 +56,7 @@ class UplinkGateway:
     async def commit(self, made: list[Draft]) -> list[StoredRecord]:
         now = self.clock.now()
         stored = await self.writer.commit(made, {}, now)
-        self.sender.offer(stored)
+        self.sender.offer(stored, now.mono_ns)
         return stored
 
 

@@ -34,7 +34,6 @@ from edge.outbox import (
     StoredRecord,
 )
 from edge.outbox.outbox import NO_OWNER_STATES
-from edge.process.engine import Engine
 from tests.kit.asread import as_read
 from tests.kit.clock import NTP
 from tests.kit.ports import CountedRetained, QuietBuses
@@ -174,7 +173,7 @@ class VirtualGateway:
         file.write_text(text + "".join(devices), "utf-8")
         wiring = Wiring.of(load_site(file, drivers.catalogue()))
         judge = Judge(JudgeSetup((), PERIOD_S * S))
-        pipeline = Pipeline(Engine(wiring.setup()), judge)
+        pipeline = Pipeline(wiring.setup(), judge)
         if self.models:
             pipeline.load()
         stage = Stage(self.folder, "boot")
@@ -184,7 +183,7 @@ class VirtualGateway:
             wiring, pipeline, ingest, stage, self.kept, self, "boot",
             ManifestSchedule(900, None, self.now()),
             urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
-            offer=lambda rows: None,
+            offer=lambda rows, now_ns: None,
         )  # fmt: skip
         done(committer.recover())
         self.kept.commits.clear()

@@ -27,6 +27,7 @@ from tests.kit.engine import (
     S,
     body,
     car,
+    close_doubted,
     engine,
     found,
     presences,
@@ -162,7 +163,7 @@ def doubted(world: SiteInput, doubts: list[list[DoubtedLoop]]) -> list[dict[str,
     ends = sorted({*world.ends, last // 3 + 1, last // 2 + 2})
     reported = []
     for at, end_ns in enumerate(ends):
-        drafts = made.close(end_ns, doubt=lambda *_, at=at: doubts[at % len(doubts)])
+        drafts = close_doubted(made, end_ns, lambda *_, at=at: doubts[at % len(doubts)])
         reported.append(dict(body(drafts, "north_1")))
     return reported
 

@@ -32,6 +32,7 @@ from tests.kit.engine import (
     S,
     body,
     car,
+    close_doubted,
     engine,
     events,
     found,
@@ -178,7 +179,7 @@ def doubt(part: str, fault: str) -> DoubtedLoop:
 
 def doubted(made: Engine, *doubts: DoubtedLoop, partial: bool = False) -> list[Draft]:
     """The next window, of which these loops are not to be believed."""
-    return made.close(MINUTE, partial=partial, doubt=lambda ticks, events: doubts)
+    return close_doubted(made, MINUTE, lambda ticks, events: doubts, partial=partial)
 
 
 def passed(lane: LaneSetup = LANE) -> Engine:
@@ -212,7 +213,7 @@ def test_who_doubts_is_asked_once_a_window_with_what_has_come_of_it() -> None:
 
     made.contacts([*found("east_1.lead"), Contact("east_1.lead", True, 1 * S)])
     for end_ns in (MINUTE, MINUTE, 31 * MINUTE):
-        made.close(end_ns, doubt=doubting)
+        close_doubted(made, end_ns, doubting)
     assert asked == [(2, []), (0, []), (60, ["stuck_on"])]
 
 
@@ -225,7 +226,7 @@ def test_a_window_is_over_though_nobody_can_say_what_is_doubted() -> None:
     made = engine(SINGLE, AIR)
     made.contacts(found("east_1.lead") + presences("east_1.lead", (5, 5.5), (10, 10.5)))
     with pytest.raises(RuntimeError):
-        made.close(MINUTE, doubt=failing)
+        close_doubted(made, MINUTE, failing)
     made.contacts(presences("east_1.lead", (65, 65.5)))
     closed = made.close(2 * MINUTE)
     assert {(each.from_ns, each.to_ns) for each in closed} == {(MINUTE, 2 * MINUTE)}

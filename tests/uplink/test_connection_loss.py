@@ -10,11 +10,11 @@ import pytest
 
 from edge.uplink import inflight, mqtt
 from edge.uplink.broker import make_broker
+from edge.uplink.keepalive import KeepAlive
 from edge.uplink.mqtt import (
     SESSION_TAKEN_OVER,
     BrokerRefusedError,
     ConnectionLostError,
-    KeepAlive,
     MqttConnection,
     Will,
 )

@@ -7,21 +7,49 @@ import ssl
 import pytest
 
 from edge.uplink.broker import Broker
-from edge.uplink.pahoclient import PahoClient
+from edge.uplink.pahoclient import ClientSocket, PahoClient
+from tests.kit.waiting import until
 
 
-def test_what_went_out_and_what_came_in_is_a_sign_of_life() -> None:
+async def test_what_went_out_and_what_came_in_is_a_sign_of_life() -> None:
     client = PahoClient(Broker("broker", 1883, "gw"), None)
+    ClientSocket(client, lambda error: None)
     ours, theirs = socket.socketpair()
     with contextlib.closing(theirs), contextlib.closing(ours):
         client._sock = ours
+        client.ping()
         assert (client.spoken, client.heard) == (False, False)
-        assert client._sock_send(b"12") == 2
-        assert (client.spoken, client.heard) == (True, False)
-        assert theirs.recv(9) == b"12"
+        await until(lambda: client.spoken)
+        assert not client.heard
+        assert theirs.recv(9) == b"\xc0\x00"
         theirs.send(b"3")
         assert client._sock_recv(9) == b"3"
         assert client.heard
+        client._sock = None
+
+
+async def test_part_of_a_packet_is_no_sign_of_life_yet() -> None:
+    """A link so slow that one message takes minutes: the broker counts whole packets."""
+    client = PahoClient(Broker("broker", 1883, "gw"), None)
+    ClientSocket(client, lambda error: None)
+    ours, theirs = socket.socketpair()
+    with contextlib.closing(theirs), contextlib.closing(ours):
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        client._sock = ours
+        client._packet_queue(0x30, bytes(4 << 20), 0, 0)
+        came = 0
+
+        def read() -> bool:
+            nonlocal came
+            with contextlib.suppress(BlockingIOError):
+                came += len(theirs.recv(1 << 16))
+            return came > 1 << 18
+
+        await until(read)
+        assert not client.spoken
+        await until(lambda: read() and came == 4 << 20)
+        await until(lambda: client.spoken)
         client._sock = None
 
 

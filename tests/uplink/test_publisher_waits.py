@@ -93,6 +93,21 @@ async def test_while_a_dead_letter_is_written_the_window_may_shrink() -> None:
     await uplink.finish()
 
 
+async def test_a_row_that_cannot_be_written_makes_no_room_for_two() -> None:
+    uplink = Uplink(window=3)
+    rows = uplink.rows.add(Stream.HEALTH, *[SMALL] * 6)
+    bad = replace(rows[1], record=replace(rows[1].record, body={"text": float("nan")}))
+    uplink.delivery.send_queue.offer([rows[0], bad, *rows[2:]], uplink.clock.mono_ns)
+
+    async def dead_letter(row: int, why: str) -> None:
+        uplink.rows.confirm([row])
+
+    uplink.rows.dead_letter = dead_letter  # type: ignore[method-assign]
+    await uplink.publisher.fill(uplink.link)
+    assert (uplink.out, uplink.written_ahead) == (["1", "3", "4"], 0)
+    await uplink.finish()
+
+
 async def test_what_is_written_goes_before_the_card_is_waited_for() -> None:
     uplink = Uplink()
     kept: list[int] = []

@@ -124,6 +124,17 @@ async def test_a_broker_that_cannot_do_it_is_left_for_one_that_can(
             assert len(reported) == (lacking == NO_QOS)
 
 
+async def test_a_broker_that_says_that_it_does_what_is_needed_is_taken(tmp_path: Path) -> None:
+    """Maximum QoS 1: 2 is what it cannot do, and nobody wants."""
+    async with raw_broker() as broker:
+        broker.connack_properties = b"\x24\x01"
+        async with box(tmp_path, broker.url) as gateway:
+            await gateway.commit(drafts(0, 3))
+            gateway.connect()
+            await until(lambda: gateway.sender.counts.confirmed == 3, 20)
+            assert gateway.alarms == []
+
+
 async def test_a_broker_that_refuses_a_retained_will_is_told_and_left(tmp_path: Path) -> None:
     async with raw_broker() as broker, raw_broker() as other:
         broker.connack = 154

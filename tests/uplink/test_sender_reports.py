@@ -108,7 +108,7 @@ async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
         done = asyncio.create_task(sender.drain(5.0))
         await clock.run(0)
         assert done.done(), "nothing is to be waited for"
-        sender.offer([row(7)])  # the broker answers; no platform receipts it
+        sender.offer([row(7)], clock.now().mono_ns)  # the broker answers; no platform receipts it
         done = asyncio.create_task(sender.drain(5.0))
         await until(lambda: sender.unconfirmed == 1 and not sender._delivery.send_queue.fresh)
         await clock.run(4.9)
@@ -179,5 +179,25 @@ def test_urgent_rows_hurry_the_probing_and_others_do_not() -> None:
         probing.answered(9, False, now_ns)
     for stream, wait_s in ((Stream.AIR, 2.0), (Stream.EVENT, 1.0)):
         alarm = StoredRecord(20, Record(RecordKey(1, stream, 20), "a", 1, 0, 1, {}))
-        run.sender.offer([alarm])
+        run.sender.offer([alarm], now_ns)
         assert probing.wait_s(now_ns) == wait_s
+
+
+async def test_a_sender_that_pauses_wakes_for_the_next_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with raw_broker() as broker, running(broker) as run:
+        sender, now_ns, waits = run.sender, run.clock.now().mono_ns, list[float]()
+        woken = sender._woken
+
+        async def noted(wait_s: float) -> None:
+            waits.append(wait_s)
+            await woken(wait_s)
+
+        monkeypatch.setattr(sender, "_woken", noted)
+        sender._delivery.paused_ns = now_ns + 60_000_000_000
+        sender._delivery.probing.sent(None, now_ns)
+        sender.publish_status()
+        await until(lambda: len(waits) > 1)
+        assert waits[-1] == sender._delivery.probing.wait_s(now_ns)
+        assert 0 < waits[-1] < sender._turn_s

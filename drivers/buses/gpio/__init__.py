@@ -5,8 +5,7 @@ Source: Linux GPIO character device, version 2 (include/uapi/linux/gpio.h), thro
 
 from drivers.buses.gpio.chip import GpioChip, LineRequest, open_chip
 from drivers.buses.gpio.factory import GpiodFactory
-from drivers.buses.gpio.listener import GpioListener
-from drivers.buses.gpio.watchedline import LineLimits, LineState
+from drivers.buses.gpio.listener import GpioListener, LineLimits, LineState
 
 __all__ = [
     "GpioChip",

@@ -10,8 +10,8 @@ import gpiod
 import pytest
 
 from drivers.buses.gpio import GpioChip, GpioListener, LineLimits, LineState, open_chip
+from drivers.buses.gpio.listener import StormDetector
 from drivers.buses.gpio.remote_chip import RemoteChip
-from drivers.buses.gpio.watchedline import StormDetector
 from drivers.sim.gpio import SimChip
 from drivers.sim.gpio_lines import RequestedLine
 from edge.core import Edge, LineSpec, Reason

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from drivers.buses.gpio import LineLimits
 from drivers.buses.gpio.linetrouble import no_chip, no_line
-from drivers.buses.gpio.listener import _ListenedLine
+from drivers.buses.gpio.listener import WatchedLine
 from edge.core import LineSpec, Reason
 
 MS = 1_000_000
@@ -33,12 +33,12 @@ def test_other_errors_of_a_line_name_it_and_what_was_asked() -> None:
 
 @given(st.integers(min_value=1, max_value=2_000))
 def test_pauses_grow_and_are_capped(failures: int) -> None:
-    entry = _ListenedLine(LineSpec("0"), LineLimits())
-    pauses = [entry.pause_s(0, LineLimits()) for _ in range(failures)]
+    entry = WatchedLine(LineSpec("0"), LineLimits())
+    pauses = [entry.pause_s(0) for _ in range(failures)]
     assert pauses == sorted(pauses)
     assert pauses[0] == 2.0
     assert pauses[-1] <= 300.0
     entry.opened_ns = 0
-    assert entry.pause_s(59_000 * MS, LineLimits()) >= pauses[-1]  # opened, but not for long
+    assert entry.pause_s(59_000 * MS) >= pauses[-1]  # opened, but not for long
     entry.opened_ns = 0
-    assert entry.pause_s(60_000 * MS, LineLimits()) == 2.0
+    assert entry.pause_s(60_000 * MS) == 2.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.uplink.mqtt import KeepAlive
+from edge.uplink.keepalive import KeepAlive
 
 
 def verdicts(
