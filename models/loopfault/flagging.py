@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.infer.loops.evidence import LoopKey
-from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, SMOOTH_S
+from edge.infer.loops.loopflag import DEAD_FAULT, LEARNED_FAULTS, QUIET_S, SMOOTH_S
 from edge.infer.loops.loopjudge import OPEN
 from edge.infer.loops.looprules import ALWAYS, SURE_SCORE
 from models.loopfault.flagscores import FlagAlarm
@@ -70,6 +70,7 @@ def _raised(
     fault = np.zeros(loops, np.int64)  # 0: none
     since, low = np.zeros(loops), np.zeros(loops)
     out: list[tuple[int, float, float, int]] = []
+    dead = 1 + LEARNED_FAULTS.index(DEAD_FAULT)
     for now, end, length, came in zip(p, ends, lengths, traffic, strict=True):
         share = (length > 0) * 1.0 if at_once else 1.0 - np.exp(-length / SMOOTH_S)
         smooth += share[:, None].astype(np.float32) * (now - smooth)
@@ -79,8 +80,12 @@ def _raised(
         for k in np.flatnonzero(falls):
             out.append((int(k), float(since[k]), float(end[k]), int(fault[k])))
         fault[falls] = 0
+        most = smooth[:, 1:].argmax(axis=1) + 1
+        free |= (most == dead) & (fault != dead) & ~falls  # takes the place of another one
         rises = np.flatnonzero(free & (smooth[:, 1:].max(axis=1) >= on) & (length > 0))
-        fault[rises] = smooth[rises, 1:].argmax(axis=1) + 1
+        for k in rises[fault[rises] > 0]:
+            out.append((int(k), float(since[k]), float(end[k]), int(fault[k])))
+        fault[rises] = most[rises]
         since[rises], low[rises] = end[rises], 0.0
     last = ends.max(axis=0)
     for k in np.flatnonzero(fault):

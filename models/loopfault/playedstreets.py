@@ -100,7 +100,12 @@ def play_street(
     keys = tuple(watch.places)
     by_name = {lane.name: lane for lane in lanes}
     rules = {
-        key: LoopRule(by_name[key[0]].position, by_name[key[0]].mode, along=bool(place.along))
+        key: LoopRule(
+            by_name[key[0]].position,
+            by_name[key[0]].mode,
+            along=bool(place.along),
+            role=by_name[key[0]].role,
+        )
         for key, place in watch.places.items()
     }
     ends: list[float] = []

@@ -125,7 +125,7 @@ FAULTS: dict[str, Callable[[dict[LoopKey, Spans]], Spans]] = {
     "crosstalk": lambda s: ghosts(s[HURT], s["m_1", "lead"], 0.6, 0.02, 0.8),
     "splashover": lambda s: ghosts(s[HURT], s["m_1", "lead"], 0.6, 0.1, 0.5),
     "undercount": lambda s: s[HURT][::2],
-    "mismatch": lambda s: [(a - 0.03, b + 0.03) for a, b in s[HURT]],
+    "mismatch": lambda s: [(a - 0.05, b + 0.05) for a, b in s[HURT]],
     "swapped": lambda s: s["m_0", "trail"],
 }
 

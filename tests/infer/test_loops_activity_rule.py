@@ -59,6 +59,16 @@ def test_a_closed_lane_whose_vehicles_pass_beside_it_is_not_dead() -> None:
     assert road.reported.keys() == {"n_0"}
 
 
+def test_a_lane_that_was_closed_before_anybody_watched_is_not_dead() -> None:
+    even = dict.fromkeys((lane.name for lane in STATIONS), 4)
+    road = ActivityRoad(STATIONS, WAYS)
+    road.drive(120, {**even, "n_0": 0, "n_1": 8})
+    assert road.reported == {}
+    road = ActivityRoad(STATIONS, WAYS)
+    road.drive(30, {**even, "n_0": 0})  # its vehicles are missing
+    assert road.reported.keys() == {"n_0"}
+
+
 def test_a_single_lane_is_told_by_those_along() -> None:
     lanes = tuple(LaneSite(f"{a}_0", a, "corridor") for a in "mno")
     road = ActivityRoad(lanes, WAYS)

@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 
 from edge.core.looptick import LoopTick
-from edge.infer.loops.crosstalk import CrosstalkRule, without_crosstalk
+from edge.infer.loops.crosstalk import CrosstalkRule
 from edge.infer.loops.evidence import LoopKey
-from edge.infer.loops.loopflag import LEARNED_FAULTS, WIDTH
+from edge.infer.loops.loopflag import FAULTS, without_faults
 from edge.infer.loops.surroundings import loop_surroundings
 from edge.infer.sites import LaneSite
 from tests.infer.test_looprules import Spans, ghosts, ticks
 
 ONE, TWO = ("s_0", "lead"), ("s_1", "lead")
 LANES = tuple(LaneSite(name, "s", "stop") for name, _ in (ONE, TWO))
+PAIRS: tuple[LoopKey, ...] = tuple(
+    (name, part) for name, _ in (ONE, TWO) for part in ("lead", "trail")
+)
 HOURS = 1.0
 
 
@@ -59,8 +62,8 @@ def test_a_loop_that_answers_for_the_one_beside_it_is_named(share: float) -> Non
     stays[TWO] = ghosts(stays[TWO], stays[ONE], share, 0.015, 0.85)
     rule, said = played(stays)
     assert set(said) == {TWO}
-    assert said[TWO] > 60  # of 120 slots
-    assert rule.unproven() == set()
+    assert said[TWO] > 50  # of 120 slots: a single loop must have answered some times
+    assert rule.unproven() == {ONE}
     assert played(stays, "chatter")[1] == {}
 
 
@@ -71,11 +74,44 @@ def test_a_loop_that_feels_the_next_lane_is_no_crosstalk() -> None:
     assert played(stays)[1] == {}
 
 
+def paired(hours: float, by_s: float) -> dict[LoopKey, Spans]:
+    """Two lanes with pairs; each vehicle of the second comes `by_s` after one of the first."""
+    chance, out = random.Random(9), {key: Spans() for key in PAIRS}
+    at = 0.0
+    while at < hours * 3600 - 10:
+        at += chance.uniform(2.0, 9.0)
+        for key in PAIRS:
+            first = at + (by_s if key[0] == "s_1" else 0.0) + (0.2 if key[1] == "trail" else 0.0)
+            out[key].append((first, first + (0.3 if key[0] == "s_1" else 0.35)))
+    return out
+
+
+def said_of_pairs(stays: dict[LoopKey, Spans]) -> set[LoopKey]:
+    lanes = tuple(LaneSite(name, "s", "corridor", paired=True) for name in ("s_0", "s_1"))
+    rule = CrosstalkRule(loop_surroundings(lanes, ()), lambda key: None)
+    return {
+        key
+        for slot in ticks(stays, HOURS)
+        for key in rule.step({(t.lane, t.part): t for t in slot}, {}, None)
+    }
+
+
+def test_who_is_on_both_loops_of_a_pair_is_a_vehicle() -> None:
+    assert said_of_pairs(paired(HOURS, 0.015)) == set()  # whatever chance says
+
+
+def test_a_ghost_is_on_one_loop_of_a_pair() -> None:
+    stays = paired(HOURS, 1.0)
+    lead = ("s_1", "lead")
+    stays[lead] = ghosts(stays[lead], stays["s_0", "lead"], 0.2, 0.015, 0.85)
+    assert said_of_pairs(stays) == {lead}
+
+
 def test_what_is_unproven_counts_as_sound() -> None:
-    p = [0.1] * WIDTH
-    out = without_crosstalk(p)
+    p = [0.1] * (1 + len(FAULTS))
+    out = without_faults(p, ("crosstalk",))
     assert sum(out) == pytest.approx(sum(p))
-    assert out[1 + LEARNED_FAULTS.index("crosstalk")] == 0.0
+    assert out[1 + FAULTS.index("crosstalk")] == 0.0
 
 
 def test_it_remembers_over_a_restart_and_forgets_in_a_gap() -> None:
@@ -86,12 +122,12 @@ def test_it_remembers_over_a_restart_and_forgets_in_a_gap() -> None:
     other = CrosstalkRule(loop_surroundings(LANES, ()), lambda key: None)
     other.restore(saved)
     assert other.snapshot() == saved
-    assert other.unproven() == set()
+    assert other.unproven() == {ONE}
     other.missing(7200.0)
     assert other.unproven() == {ONE, TWO}
 
 
-@pytest.mark.parametrize("saved", [[], [1.0] * 5, [-1.0] * 6, ["x"] * 6])
+@pytest.mark.parametrize("saved", [[], [1.0] * 6, [-1.0] * 5, ["x"] * 5])
 def test_what_is_no_snapshot_is_refused_and_nothing_has_changed(saved: Any) -> None:
     rule = CrosstalkRule(loop_surroundings(LANES, ()), lambda key: None)
     before = rule.snapshot()

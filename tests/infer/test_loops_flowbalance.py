@@ -88,6 +88,18 @@ def test_vehicles_of_a_closed_lane_pass_beside_it() -> None:
     assert told([*hours(0.0, 3.0), *hours(3.0, 5.0, 2, closed=True)]) == {}
 
 
+def test_a_ramp_is_not_compared_with_the_road_that_it_leads_to() -> None:
+    lanes = (LaneSite("r_0", "r", "corridor"), *LANES[2:])
+    ways = (ApproachSite("r", "n", 500.0), *WAYS[1:])
+    road = hours(0.0, 8.0)
+    few = [
+        {"r_0": counts["m_1"] // (2 if slot < 360 else 4), **counts}
+        for slot, counts in enumerate(road)
+    ]
+    some = [{name: n for name, n in counts.items() if name[0] != "m"} for counts in few]
+    assert told(some, FlowBalanceRule(lanes, ways, lambda key: None)) == {}
+
+
 def test_it_is_over_after_the_repair() -> None:
     rule = FlowBalanceRule(LANES, WAYS, lambda key: None)
     told([*hours(0.0, 3.0), *hours(3.0, 6.0, 2, missed=0.5)], rule)

@@ -165,6 +165,27 @@ def test_polarity_remembers_over_a_restart_and_speaks_of_the_whole_time() -> Non
     assert list(other.unproven()) == [key, ("new", "lead")]
 
 
+def test_a_loop_that_was_the_right_way_round_is_not_inverted_by_an_hour_of_queue() -> None:
+    key, rule = ("a", "lead"), PolarityRule([("a", "lead")])
+    spans = [(at, at + 0.5) for at in map(float, range(0, 1800, 6))]
+    sound = [{key: slot[0]} for slot in ticks({key: spans}, 0.5)]
+    for slot in sound:
+        assert not rule.step(slot, {}, None)
+    later = [
+        {key: tick._replace(
+            from_ns=tick.from_ns + 1800 * S,
+            to_ns=tick.to_ns + 1800 * S,
+            stays=tuple(type(s)(s.on_ns + 1800 * S, s.off_ns + 1800 * S) for s in tick.stays),
+            since_ns=None if tick.since_ns is None else tick.since_ns + 1800 * S,
+        )}
+        for slot in gaps(3.0)
+        for tick in slot.values()
+    ]  # fmt: skip
+    said = [bool(rule.step(slot, {}, None)) for slot in later]
+    assert not any(said[:120])  # an hour of it may be a queue
+    assert said[-1]
+
+
 def test_edges_that_are_missing_make_no_free_time() -> None:
     one = PolarityRule([("a", "lead")])
     for slot in gaps(1.0):

@@ -70,6 +70,6 @@ def test_real_logs(capsys: pytest.CaptureFixture[str]) -> None:
         ("D63", "shorted_loop"), ("D64", "shorted_loop"),
     ]  # fmt: skip
     doubted = [line in c.flagged() for c in found.values() for line in sorted(c.doubted)]
-    assert (len(doubted), sum(doubted) >= 4) == (8, True)
+    assert (len(doubted), sum(doubted) >= 2) == (8, True)  # two more lie across two lanes
     others = sum(len(c.others()) for c in found.values())
-    assert others / sum(c.other_days() for c in found.values()) < 2.0  # 1.90 of loopfault 1.1.0
+    assert others / sum(c.other_days() for c in found.values()) < 1.0

@@ -1,9 +1,11 @@
-"""Counts how often two loops beside each other go on at one moment, and how often by chance.
+"""Counts how often a loop goes on with the one beside it, and how often by chance.
 
-Two cards on one frequency answer together within milliseconds. So do vehicles that start side by
-side at a green light, but not to the hundredth of a second: as many go on a quarter of a second
-apart. Chance is therefore counted beside the moment itself, and not reckoned from the flow: what is
-called crosstalk at a stop line, by whomever, counts only where these counts show it.
+Two cards on one frequency answer together: the one that is pulled along goes on within milliseconds
+after the other, off before it, and no vehicle is there. Vehicles that start side by side at a green
+light come together, too, but either may be first, and the other loop of a pair feels them as well.
+So a stay counts that is later and shorter than the one beside it, and has none on the pair's other
+loop; chance is counted beside the moment itself, and not reckoned from the flow. What is called
+crosstalk by a model counts only where these counts show some of it.
 """
 
 from __future__ import annotations
@@ -16,33 +18,27 @@ from typing import Any, Final
 from edge.core.looptick import LoopTick
 from edge.infer.loops.evidence import LoopKey, LoopSurroundings
 from edge.infer.loops.expectedcount import check_named_amounts, five_digits
-from edge.infer.loops.loopflag import LEARNED_FAULTS
 from edge.infer.loops.looprules import SURE_SCORE, Ruling
 
 FAULT: Final = "crosstalk"
-_AT: Final = 1 + LEARNED_FAULTS.index(FAULT)
 HEEDED: Final = (None, FAULT, "undercount", "splashover")
 """Beside these it is said: what is loud or dead has a word that tells more."""
 NEAR_NS: Final = 40_000_000  # one cause
 SIDE_NS: Final = 160_000_000  # a vehicle that two loops feel: splashover
 FAR_NS: Final = 360_000_000  # chance
 BANDS: Final = (FAR_NS - NEAR_NS) / NEAR_NS  # of NEAR_NS, in which chance is counted
+MATE_LAG: Final = 1.5  # times its stay: by then a vehicle is on the pair's other loop
+MATE_LAG_NS: Final = 50_000_000  # and so much more
 MEMORY_S: Final = 1200.0
-PROVEN_Z: Final = 2.5  # deviations above chance, without which nobody may say it
-PROVEN: Final = 3.0  # and so many times
-SURE_Z: Final = 5.0  # with which it is said
-SURE: Final = 8.0
-SHARE: Final = 0.1  # of the stays of the loop that answers
-SHORTER: Final = 0.2  # it answers for a shorter time: more often than not, by so much
-KEPT: Final = 6
-
-
-def without_crosstalk(p: Sequence[float]) -> list[float]:
-    """Probabilities of which those of crosstalk count as `sound`."""
-    out = list(p)
-    out[0] += out[_AT]
-    out[_AT] = 0.0
-    return out
+PROVEN_Z: Final = 1.5  # deviations above chance, without which nobody may say it
+PROVEN: Final = 1.5  # and so many times
+SURE_Z: Final = 3.0  # with which it is said
+SURE: Final = 3.0
+SURE_ALONE: Final = 6.0  # of a single loop: nobody says that no vehicle was there
+SHARE: Final = 0.04  # of the stays of the loop that answers
+ANSWERS: Final = 0.6  # of those near, less chance, are later and shorter
+BY_CHANCE: Final = 0.25  # either may be first, and either shorter
+KEPT: Final = 5
 
 
 class CrosstalkRule:
@@ -55,13 +51,15 @@ class CrosstalkRule:
     ) -> None:
         self._fault_of = fault_of
         self._answering: frozenset[LoopKey] = frozenset()
-        self._pairs = {
-            (key, other): _Together()
-            for key, place in places.items()
-            if place.mode == "presence"
-            for other in place.beside
-            if key < other and places[other].mode == "presence"
-        }
+        self._answers: dict[LoopKey, dict[LoopKey, _Answers]] = {}
+        self._mates = {key: place.partner for key, place in places.items()}
+        for key, place in places.items():
+            beside = [other for other in place.beside if places[other].mode == "presence"]
+            if beside and place.mode == "presence":
+                sure = SURE if place.partner else SURE_ALONE
+                self._answers[key] = {other: _Answers(sure) for other in beside}
+        heard = {other for others in self._answers.values() for other in others}
+        self._heard = heard | {mate for key in self._answers if (mate := self._mates[key])}
 
     def step(
         self,
@@ -71,105 +69,138 @@ class CrosstalkRule:
     ) -> dict[LoopKey, Ruling]:
         """Which loops answer for the one beside them."""
         rulings: dict[LoopKey, Ruling] = {}
-        for (one, other), both in self._pairs.items():
-            if one not in slot or other not in slot:
+        begins = {
+            key: [stay.on_ns for stay in slot[key].stays] for key in self._heard if key in slot
+        }
+        for key, others in self._answers.items():
+            if key not in slot:
                 continue
-            both.hear(slot[one], slot[other])
-            excess, z = both.excess(), both.z()
-            for key, count, shorter in zip(
-                (one, other), both.counts, (both.shorter, -both.shorter), strict=True
-            ):
-                if key in self._answering:  # until it is over
-                    answers = z >= PROVEN_Z and excess >= PROVEN and shorter > 0.0
-                else:
-                    answers = z >= SURE_Z and excess >= max(SURE, SHARE * count)
-                    answers = answers and shorter > SHORTER
-                if answers and self._fault_of(key) in HEEDED:
+            tick, mate = slot[key], self._mates[key]
+            theirs: list[int] | None = None
+            if mate is not None and mate in slot:
+                since_ns = slot[mate].since_ns
+                theirs = begins[mate] if since_ns is None else [*begins[mate], since_ns]
+            for other, answers in others.items():
+                if other not in slot:
+                    continue
+                answers.hear(tick, slot[other], begins[other], theirs)
+                if self._fault_of(key) in HEEDED and (
+                    answers.is_proven() if key in self._answering else answers.is_sure()
+                ):
                     rulings[key] = Ruling(FAULT, SURE_SCORE)
         self._answering = frozenset(rulings)
         return rulings
 
     def unproven(self) -> set[LoopKey]:
         """Loops of which nobody may say that they answer for another one."""
-        proven = {
+        return {
             key
-            for pair, both in self._pairs.items()
-            if both.z() >= PROVEN_Z and both.excess() >= PROVEN
-            for key in pair
+            for key, others in self._answers.items()
+            if not any(answers.is_proven() for answers in others.values())
         }
-        return {key for pair in self._pairs for key in pair} - proven
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched for `gap_s`."""
-        for both in self._pairs.values():
-            both.fade(gap_s)
+        for others in self._answers.values():
+            for answers in others.values():
+                answers.fade(gap_s)
+
+    def _named(self) -> dict[tuple[LoopKey, LoopKey], str]:
+        return {
+            (key, other): "|".join((*key, *other))
+            for key, others in self._answers.items()
+            for other in others
+        }
 
     def snapshot(self) -> dict[str, list[float]]:
         """JSON-like; some 40 bytes for two loops."""
-        return {"|".join((*one, *other)): b.snapshot() for (one, other), b in self._pairs.items()}
+        return {name: self._answers[a][b].snapshot() for (a, b), name in self._named().items()}
 
     def restore(self, saved: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError or ValueError for what is no snapshot."""
-        names = {pair: "|".join((*pair[0], *pair[1])) for pair in self._pairs}
-        for pair, numbers in check_named_amounts(saved, names, KEPT).items():
-            self._pairs[pair].restore(numbers)
+        for (key, other), numbers in check_named_amounts(saved, self._named(), KEPT).items():
+            self._answers[key][other].restore(numbers)
 
 
-class _Together:
-    """Two loops: how often they went on together, aside, and by chance; and how often at all."""
+class _Answers:
+    """How often a loop went on with one beside it and with nobody in its own lane, near and far."""
 
-    __slots__ = ("_far", "_near", "_shorter", "_side", "counts")
+    __slots__ = ("_answers", "_count", "_far", "_near", "_side", "_sure")
 
-    def __init__(self) -> None:
+    def __init__(self, sure: float) -> None:
+        self._sure = sure
         self._near = self._side = self._far = 0.0
-        self._shorter = 0.0  # of those near: the first one's stay was
-        self.counts = (0.0, 0.0)
+        self._answers = 0.0  # of those near: later and shorter than the other
+        self._count = 0.0  # all stays
 
     def fade(self, by_s: float) -> None:
         """Time passes."""
         by = math.exp(-by_s / MEMORY_S)
         self._near, self._side, self._far = self._near * by, self._side * by, self._far * by
-        self._shorter, self.counts = self._shorter * by, (self.counts[0] * by, self.counts[1] * by)
+        self._answers, self._count = self._answers * by, self._count * by
 
-    def hear(self, one: LoopTick, other: LoopTick) -> None:
-        """A slot of both."""
-        self.fade(one.length_s)
-        mine, theirs = one.stays, other.stays
-        self.counts = self.counts[0] + len(mine), self.counts[1] + len(theirs)
-        if not mine or not theirs:
+    def hear(
+        self, mine: LoopTick, other: LoopTick, begins: Sequence[int], mate: Sequence[int] | None
+    ) -> None:
+        """A slot of both. `begins` are the other's, `mate` those of the pair's other loop."""
+        self.fade(mine.length_s)
+        self._count += len(mine.stays)
+        if not begins:
             return
-        begins = [stay.on_ns for stay in theirs]
-        for on_ns, off_ns in mine:
-            for j in range(bisect_left(begins, on_ns - FAR_NS), len(begins)):
-                apart_ns = abs(begins[j] - on_ns)
-                if apart_ns > FAR_NS:
+        for on_ns, off_ns in mine.stays:
+            first = bisect_left(begins, on_ns - FAR_NS)
+            if first == len(begins) or begins[first] > on_ns + FAR_NS:
+                continue
+            if mate is not None and _is_vehicle(on_ns, off_ns, mine, mate):
+                continue
+            for j in range(first, len(begins)):
+                later_ns = on_ns - begins[j]
+                if later_ns < -FAR_NS:
                     break
-                if apart_ns > NEAR_NS:
+                if abs(later_ns) > NEAR_NS:
                     self._far += 1.0
-                    self._side += float(apart_ns <= SIDE_NS)
+                    self._side += float(abs(later_ns) <= SIDE_NS)
                     continue
                 self._near += 1.0
-                self._shorter += float(off_ns - on_ns < theirs[j].off_ns - begins[j])
+                self._answers += float(
+                    later_ns >= 0 and off_ns - on_ns < other.stays[j].off_ns - begins[j]
+                )
 
-    def excess(self) -> float:
-        """How often together, less chance; 0 where most are aside."""
-        return self._near - self._far / BANDS if self._near >= self._side else 0.0
+    def _found(self) -> tuple[float, float, float]:
+        """How often near, and later and shorter, both less chance; and that chance."""
+        chance = self._far / BANDS
+        return self._near - chance, self._answers - BY_CHANCE * chance, BY_CHANCE * chance
 
-    def z(self) -> float:
-        """The same in deviations."""
-        return self.excess() / math.sqrt(self._far / BANDS + 1.0)
+    def is_sure(self) -> bool:
+        """Whether it answers. A vehicle that both feel is as often aside as near."""
+        near, answers, chance = self._found()
+        return (
+            self._near >= self._side
+            and answers >= max(self._sure, SHARE * self._count)
+            and answers >= SURE_Z * math.sqrt(chance + 1.0)
+            and answers >= ANSWERS * (near + 1.0)
+        )
 
-    @property
-    def shorter(self) -> float:
-        """1: the first one always answers for a shorter time than the other, -1: for a longer."""
-        return (2.0 * self._shorter - self._near) / (self._near + 2.0)
+    def is_proven(self) -> bool:
+        """Whether it may answer, and whether one that does still may."""
+        _, answers, chance = self._found()
+        return answers >= max(PROVEN, PROVEN_Z * math.sqrt(chance + 1.0))
 
     def snapshot(self) -> list[float]:
         """JSON-like."""
-        numbers = (self._near, self._side, self._far, self._shorter, *self.counts)
+        numbers = (self._near, self._side, self._far, self._answers, self._count)
         return [five_digits(each) for each in numbers]
 
     def restore(self, numbers: Sequence[float]) -> None:
-        """Six amounts."""
-        self._near, self._side, self._far, self._shorter, *counts = numbers
-        self.counts = counts[0], counts[1]
+        """Five amounts."""
+        self._near, self._side, self._far, self._answers, self._count = numbers
+
+
+def _is_vehicle(on_ns: int, off_ns: int, tick: LoopTick, mate: Sequence[int]) -> bool:
+    """Whether the pair's other loop felt it, or may have felt it in another slot."""
+    lag_ns = int(MATE_LAG * (off_ns - on_ns)) + MATE_LAG_NS
+    first_ns, last_ns = (on_ns, on_ns + lag_ns) if tick.part == "lead" else (on_ns - lag_ns, on_ns)
+    j = bisect_left(mate, first_ns)
+    if j < len(mate) and mate[j] <= last_ns:
+        return True
+    return first_ns < tick.from_ns or last_ns > tick.to_ns

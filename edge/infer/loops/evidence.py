@@ -94,6 +94,14 @@ class LoopStays(NamedTuple):
     fresh: int  # where those of this slot begin
 
 
+def slots_of(ticks: Sequence[LoopTick]) -> list[dict[LoopKey, LoopTick]]:
+    """Ticks by slot, in the order of time."""
+    out: dict[int, dict[LoopKey, LoopTick]] = {}
+    for tick in ticks:
+        out.setdefault(tick.to_ns, {})[tick.lane, tick.part] = tick
+    return [out[end] for end in sorted(out)]
+
+
 def loop_stays(tick: LoopTick, tail: Sequence[Stay]) -> LoopStays:
     """`tail` are the last stays of earlier slots."""
     stays = [*tail, *tick.stays]

@@ -179,9 +179,15 @@ class GroupSum:
             self.here, self.there = self.here / 2.0, self.there / 2.0
 
     def shortfall(self) -> float | None:
-        """Vehicles that are surely missing here in this silence; None: nobody knows."""
-        if not self.here or not self.there or not self.there_open:
+        """Vehicles that are surely missing here in this silence; None: nobody knows.
+
+        Where the lane has never lived here should be as many as there: a lane that was closed
+        before anybody watched has its vehicles beside it.
+        """
+        if not self.there_open:
             return None
+        if not self.here or not self.there:
+            return self.there_open - math.sqrt(self.there_open) - self.here_open
         expected = self.there_open * self.here / self.there
         return expected * (1.0 - 1.0 / math.sqrt(self.there)) - self.here_open
 

@@ -33,6 +33,7 @@ WANDER: Final = 0.06  # by which the share of a whole place wanders by itself
 LANES_WANDER: Final = 0.12  # and that of a lane, where nobody shows how it is at such a density
 KNOWN: Final = 100.0  # vehicles, until a share is known
 LEAST: Final = 3.0  # vehicles that are due in a bin: fewer show nothing
+ALIKE: Final = 0.5  # of the other's vehicles: a ramp with less goes its own way
 ON: Final = 4.0
 OFF: Final = 1.0  # from here on it is in doubt: little is learned of it, and nobody is asked of it
 MOST: Final = 7.0
@@ -141,7 +142,7 @@ class FlowBalanceRule:
             (
                 r.lack(whole, along[o], 1.0 / (along[o] + 1.0))
                 for o, r in ratios.items()
-                if r.is_known
+                if r.is_known and r.is_alike
             ),
             key=lambda lack: lack[0] / math.sqrt(lack[1]),
             default=None,
@@ -229,6 +230,11 @@ class Share:
     def is_known(self) -> bool:
         """Whether enough came."""
         return min(self._own, self._other) >= KNOWN
+
+    @property
+    def is_alike(self) -> bool:
+        """Whether it is much the same road."""
+        return self._own >= ALIKE * self._other
 
     def learn(self, own: float, other: float, length_s: float, weight: float) -> None:
         """A bin."""

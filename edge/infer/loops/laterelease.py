@@ -27,6 +27,9 @@ LEARNED_S: Final = 1.5  # what lies on it for longer teaches nothing of vehicles
 QUARTER: Final = 0.25  # of those that drive are quicker than the usual one
 PACE: Final = 0.06  # by which the usual one moves with each vehicle, of its logarithm
 FIRST_PACE: Final = 0.3  # and while it is not known
+STEPS: Final = tuple(
+    (math.exp(pace * QUARTER), math.exp(pace * (QUARTER - 1.0))) for pace in (FIRST_PACE, PACE)
+)  # by which it is multiplied when one took longer, and when not
 KNOWN: Final = 12  # vehicles, until it is
 TAIL: Final = 8  # stays that are kept, to be compared
 
@@ -34,6 +37,9 @@ TAIL: Final = 8  # stays that are kept, to be compared
 # logarithm of how much more often it is so on a loop that lets go late, and less for their coming
 # in groups.
 ON: Final = 7.0
+ON_ALONE: Final[Mapping[str, float]] = {"corridor": ON, "mid": ON, "advance": 9.0}
+"""Of single loops. At a stop line one may stand between two that drive: who lets a bicycle pass, or
+comes to a green that is about to end, is no relay."""
 OFF: Final = 2.0
 MOST: Final = 12.0
 PAIR_QUICK_NS: Final = NS  # up to here no vehicle stops between the two loops
@@ -66,8 +72,8 @@ class LateReleaseRule:
             if lane.paired:
                 self._mates |= {lead: trail, trail: lead}
                 self._loops |= {lead: _Loop(), trail: _Loop()}
-            else:
-                self._loops[lead] = _Loop()
+            elif lane.position in ON_ALONE:
+                self._loops[lead] = _Loop(ON_ALONE[lane.position])
 
     def step(
         self,
@@ -114,9 +120,10 @@ class LateReleaseRule:
 class _Loop:
     """What is kept of one loop."""
 
-    __slots__ = ("_evidence", "_known", "_new", "_up", "_usual_s", "tail")
+    __slots__ = ("_evidence", "_known", "_new", "_on", "_up", "_usual_s", "tail")
 
-    def __init__(self) -> None:
+    def __init__(self, on: float = ON) -> None:
+        self._on = on
         self.tail: deque[Stay] = deque(maxlen=TAIL)
         self._new: list[Stay] = []  # not compared yet
         self._usual_s, self._known = 0.4, 0  # of a vehicle that drives
@@ -144,29 +151,38 @@ class _Loop:
         if on_s >= LEARNED_S:
             return
         self._known = min(KNOWN, self._known + 1)
-        pace = PACE if self._known == KNOWN else FIRST_PACE
-        self._usual_s *= math.exp(pace * (QUARTER if on_s > self._usual_s else QUARTER - 1.0))
+        longer, shorter = STEPS[self._known == KNOWN]
+        self._usual_s *= longer if on_s > self._usual_s else shorter
 
     def compare_alone(self) -> None:
         """Each stay with the one before it and the one behind, which is new."""
+        if not self._new:
+            return
         stays, new = list(self.tail), len(self._new)
         self._new = []
         for i in range(len(stays) - new, len(stays)):
             if i >= 2 and self._known == KNOWN:
                 self._compare(*stays[i - 2 : i + 1])
-            self._learn((stays[i].off_ns - stays[i].on_ns) / NS)
+            on_ns, off_ns = stays[i]
+            self._learn((off_ns - on_ns) / NS)
 
     def _compare(self, before: Stay, this: Stay, behind: Stay) -> None:
-        on_s, usual_s = (this.off_ns - this.on_ns) / NS, self._usual_s
-        quick_ns = QUICK * usual_s * NS
-        if this.on_ns - before.off_ns < FREE_NS:
+        before_ns, before_off_ns = before
+        on_ns, off_ns = this
+        if on_ns - before_off_ns < FREE_NS:
             return
+        behind_ns, behind_off_ns = behind
+        on_s, usual_s = (off_ns - on_ns) / NS, self._usual_s
+        quick_ns = QUICK * usual_s * NS
         if on_s < usual_s + STANDS_S and (
-            (behind.off_ns - behind.on_ns <= quick_ns and behind.on_ns - this.on_ns <= NEXT_NS)
-            or (before.off_ns - before.on_ns <= quick_ns and this.on_ns - before.on_ns <= NEXT_NS)
+            (behind_off_ns - behind_ns <= quick_ns and behind_ns - on_ns <= NEXT_NS)
+            or (before_off_ns - before_ns <= quick_ns and on_ns - before_ns <= NEXT_NS)
         ):
             times = on_s / usual_s if on_s >= usual_s + LATE_S else 0.0
-            self._add(next(evidence for limit, evidence in EVIDENCE if times < limit))
+            for limit, evidence in EVIDENCE:
+                if times < limit:
+                    self._add(evidence)
+                    break
 
     def compare_pair(self, theirs: Sequence[Stay], until_ns: int) -> None:
         """Each stay that ended before `until_ns`, with those of the pair's other loop."""
@@ -194,7 +210,7 @@ class _Loop:
 
     def is_late(self) -> bool:
         """Whether it lets go late; once it does, until that is over."""
-        self._up = self._evidence >= (OFF if self._up else ON)
+        self._up = self._evidence >= (OFF if self._up else self._on)
         return self._up
 
     def snapshot(self) -> list[float]:

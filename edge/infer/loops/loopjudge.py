@@ -19,18 +19,29 @@ from edge.infer.bundlemanifest import BundleManifest
 from edge.infer.hysteresis import FlagTurn
 from edge.infer.loops.activity import LaneActivity
 from edge.infer.loops.burst import BurstRule
-from edge.infer.loops.crosstalk import CrosstalkRule, without_crosstalk
-from edge.infer.loops.evidence import LoopKey
+from edge.infer.loops.crosstalk import FAULT as CROSSTALK
+from edge.infer.loops.crosstalk import CrosstalkRule
+from edge.infer.loops.evidence import LoopKey, slots_of
 from edge.infer.loops.flowbalance import FlowBalanceRule
 from edge.infer.loops.laterelease import LateReleaseRule
 from edge.infer.loops.loopfeatures import LoopFeatures
-from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag
+from edge.infer.loops.loopflag import (
+    FAULTS,
+    LOUD_FAULTS,
+    WIDTHS,
+    LoopFlag,
+    of_all_faults,
+    without_faults,
+)
 from edge.infer.loops.loopmemory import SCALES_S
 from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
 from edge.infer.loops.missedvehicles import MissedVehicleRule
 from edge.infer.loops.polarity import PolarityRule
+from edge.infer.loops.presence import is_held
+from edge.infer.loops.severallanes import FAULTS as LANE_FAULTS
+from edge.infer.loops.severallanes import SeveralLanes
 from edge.infer.loops.silence import as_never_active, without_unproven_silence
-from edge.infer.loops.silentsite import SilentSite
+from edge.infer.loops.silentsite import SilentSite, silent_approaches
 from edge.infer.loops.surroundings import presumed_roles
 from edge.infer.modelguard import ModelGuard
 from edge.infer.shadow import Shadow
@@ -41,6 +52,7 @@ OFF: Final = 0.3
 OPEN: Final = 0.5  # sound by so much, says the model: then a rule that is better at it may speak
 LOOK_BACK_S: Final = {"chatter": 30.0}
 LOOK_BACK_MOST_S: Final = SCALES_S[1]  # a row looks back for so long: faults begin before doubt
+STUCK_ON: Final = 1 + FAULTS.index("stuck_on")
 SOUND_RULING: Final = Ruling(None, 0.0)
 VERSION: Final = 1
 Row = list[float]
@@ -102,20 +114,23 @@ class LoopJudge:
         # of bicycles the model knows nothing: they are watched for activity alone
         judged = [lane for lane in sites.values() if lane.judged]
         self._watch = LoopFeatures(judged, ways)
-        self._polarity = PolarityRule(self._watch.places)
+        places = self._watch.places
+        self._polarity = PolarityRule(places, {key: each.partner for key, each in places.items()})
         self._activity = LaneActivity(sites.values(), ways, self._fault)
         self._crosstalk = CrosstalkRule(self._watch.places, self._fault)
+        self._lanes = SeveralLanes(judged)
         # by the name under which they are kept; what the first says of a loop counts
         self._site_rules: dict[str, SiteRule] = {
             "polarity": self._polarity,
             "burst": BurstRule(tuple(self._watch.places)),
             "site": SilentSite(tuple(self._watch.places)),
-            **_silent_approaches(sites.values(), self._watch.places),
+            **silent_approaches(sites.values(), self._watch.places),
             "activity": self._activity,
             "crosstalk": self._crosstalk,
             "release": LateReleaseRule(judged, self._fault),
             "missed": MissedVehicleRule(self._watch.places, self._fault),
             "balance": FlowBalanceRule(judged, ways, self._fault),
+            "lanes": self._lanes,
         }
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
@@ -142,14 +157,13 @@ class LoopJudge:
         all, by time. Never raises for what a model does. Ticks of loops that the site does not
         have are passed over.
         """
-        slots = [(slot, self._watch.step(list(slot.values()))) for slot in _slots(ticks)]
+        slots = [(slot, self._watch.step(list(slot.values()))) for slot in slots_of(ticks)]
         rulings = [
             {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
             for slot, rows in slots
         ]
         heard = [
-            (self._overruled(now_ns, slot, rows, wall_s), self._crosstalk.unproven())
-            for slot, rows in slots
+            (self._overruled(now_ns, slot, rows, wall_s), self._unsaid()) for slot, rows in slots
         ]
         names = ["|".join(key) for _, rows in slots for key in rows]
         rule_answers = self._asked(
@@ -161,12 +175,12 @@ class LoopJudge:
         verdicts: list[LoopVerdict] = []
         spoken_by: dict[LoopKey, str] = {}  # by whom, where not by the model
         at = 0
-        for (slot, rows), ruled, (over, apart) in zip(slots, rulings, heard, strict=True):
+        for (slot, rows), ruled, (over, unsaid) in zip(slots, rulings, heard, strict=True):
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
                 tick, flag, overruled = slot[key], self._flags[key], key in over
                 ruling = over[key] if overruled else ruled.get(key, SOUND_RULING)
                 odd = ruling.fault in ALONE and self._beside_a_loud_one(key)
-                if odd or (ruling.fault == "crosstalk" and key in apart):
+                if odd or ruling.fault in unsaid.get(key, ()):
                     ruling = SOUND_RULING
                 p = None
                 if key in rows:
@@ -176,8 +190,11 @@ class LoopJudge:
                         else None
                     )
                     at += 1
-                    if p is not None and key in apart:
-                        p = without_crosstalk(p)
+                    if p is not None:
+                        others = unsaid.get(key, ())
+                        if p[STUCK_ON] > OFF and not is_held(rows[key]):
+                            others = (*others, "stuck_on")
+                        p = without_faults(p, others)
                 if p is None or overruled or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, spoken_by[key] = _spread(ruling), RULE_NAME
                 if not self._activity.has_lived(key):
@@ -212,6 +229,11 @@ class LoopJudge:
 
     def _fault(self, key: LoopKey) -> str | None:
         return self._flags[key].fault
+
+    def _unsaid(self) -> dict[LoopKey, tuple[str, ...]]:
+        """What nobody may say of a loop, for what it looks like has another cause."""
+        unsaid = dict.fromkeys(self._crosstalk.unproven(), (CROSSTALK,))
+        return unsaid | dict.fromkeys(self._lanes.found(), LANE_FAULTS)
 
     def _beside_a_loud_one(self, key: LoopKey) -> bool:
         """Whether a loop is one of a pair whose other one says nothing that fits to anything."""
@@ -250,7 +272,7 @@ class LoopJudge:
         if self.shadow is not None:
             self.shadow.see(now_ns, session.manifest, inputs, outputs, names)
         p: list[Row] = outputs[0].tolist()
-        return p if in_time and len(p[0]) == WIDTH else None
+        return [of_all_faults(row) for row in p] if in_time and len(p[0]) in WIDTHS else None
 
     def _follow(self, known: BundleManifest) -> None:
         """Another model speaks than before: with its thresholds, and nothing smoothed."""
@@ -349,27 +371,6 @@ class LoopJudge:
                     self._activity.mark_dead(key)
             elif flag.fault is not None:
                 flag.put_down()
-
-
-def _silent_approaches(lanes: Iterable[LaneSite], keys: Iterable[LoopKey]) -> dict[str, SiteRule]:
-    """Of each approach with two lanes and more, where there are others: a card fails as a whole."""
-    approach = {lane.name: lane.approach for lane in lanes}
-    loops: dict[str, list[LoopKey]] = {}
-    for key in keys:
-        loops.setdefault(approach[key[0]], []).append(key)
-    return {
-        f"approach {name}": SilentSite(some, f"approach {name}")
-        for name, some in loops.items()
-        if len(loops) > 1 and len({lane for lane, _ in some}) > 1
-    }
-
-
-def _slots(ticks: Sequence[LoopTick]) -> list[dict[LoopKey, LoopTick]]:
-    """Ticks by slot, in the order of time."""
-    out: dict[int, dict[LoopKey, LoopTick]] = {}
-    for tick in ticks:
-        out.setdefault(tick.to_ns, {})[tick.lane, tick.part] = tick
-    return [out[end] for end in sorted(out)]
 
 
 def _doubt_ns(flag: LoopFlag, tick: LoopTick, rows: Mapping[LoopKey, Row]) -> int:

@@ -26,6 +26,10 @@ WIDELY: Final = 1.6  # upper over lower quarter, at least: by chance it is 4.8, 
 MOSTLY: Final = 4.0  # so much longer free than occupied: no inverted loop, but in a jam
 LEAST_S: Final = 0.05  # a shorter time is measured no better than this
 HELD_S: Final = 600.0  # so long in all: of sound loops one came to 292 s, the next to 120 s
+SOUND_S: Final = 600.0  # so long free for most of the time: nobody turns it then, but to mend it,
+LATER_S: Final = 7200.0  # and it must be held for longer than a queue creeps, but on a pair
+ALONE_S: Final = 150.0  # of which the other loop has held it for less: in a queue both do
+FREER: Final = 2.0  # so much longer free than occupied: for most of the time
 FADES: Final = 0.25  # what was held fades so much slower than it grows
 TURNED_S: Final = 240.0  # as long of the contrary, until it is believed to be mended
 STANDS_S: Final = 120.0  # and seldom lasts a gap so long where a vehicle comes each minute
@@ -34,13 +38,17 @@ OPEN_S: Final = 30.0  # nobody stands on a loop for so long where traffic moves
 NIGHT_S: Final = 600.0  # occupied for so long,
 BLIP_S: Final = 60.0  # and free for no longer
 NIGHTS: Final = 5  # so many times in a row
+NO_MATES: Final[Mapping[LoopKey, LoopKey | None]] = {}
 PROVEN_S: Final = 5.0  # free for so long: between vehicles, not under one that drives
 
 
 class PolarityRule:
     """All loops of a site; remembers the last PAIRS of each."""
 
-    def __init__(self, keys: Iterable[LoopKey]) -> None:
+    def __init__(
+        self, keys: Iterable[LoopKey], mates: Mapping[LoopKey, LoopKey | None] = NO_MATES
+    ) -> None:
+        self._mates = mates
         self._loops = {key: _Loop() for key in keys}
 
     def step(
@@ -53,7 +61,9 @@ class PolarityRule:
         rulings: dict[LoopKey, Ruling] = {}
         for key, tick in slot.items():
             loop = self._loops.get(key)
-            if loop is not None and loop.step(tick):
+            mate = self._loops.get(self._mates.get(key) or key)
+            shown = mate is not loop and mate is not None and mate.held_s < ALONE_S
+            if loop is not None and loop.step(tick, shown=shown):
                 since_ns = tick.to_ns - round(loop.for_s * NS)
                 rulings[key] = Ruling("inverted", SURE_SCORE, since_ns=since_ns)
         return rulings
@@ -92,6 +102,7 @@ class _Loop:
     """What is kept of one loop."""
 
     __slots__ = (
+        "_is_free",
         "_ok",
         "for_s",
         "free",
@@ -100,6 +111,7 @@ class _Loop:
         "off_ns",
         "on",
         "proven",
+        "sound_s",
         "turned_s",
         "up",
     )
@@ -109,14 +121,16 @@ class _Loop:
         self.on: deque[float] = deque(maxlen=PAIRS)  # and of that stay
         self.off_ns: int | None = None  # when the last stay ended
         self.held_s = self.turned_s = 0.0
+        self.sound_s = 0.0
         self.nights = 0  # long stays in a row
         self.for_s = 0.0  # for how long it may have been so; gaps are in it
         self.up = False
         self.proven = False
         self._ok = 0  # what the last pairs say: 1 inverted, -1 sound, 0 neither
+        self._is_free = False  # for most of the time of these
 
-    def step(self, tick: LoopTick) -> bool:
-        """Whether it is inverted, after this slot."""
+    def step(self, tick: LoopTick, *, shown: bool) -> bool:
+        """Whether it is inverted, after this slot. `shown`: the other loop of its pair is not."""
         self.for_s += tick.length_s
         if tick.stays_left_out or tick.seen_ns < tick.to_ns - tick.from_ns:
             self.off_ns = None  # not every edge is known
@@ -139,12 +153,16 @@ class _Loop:
         if tick.since_ns is not None and (tick.to_ns - tick.since_ns) / 1e9 > STANDS_S:
             ok = min(ok, 0)  # it says nothing new: in a queue a loop may stick, too
         self.held_s += dt_s if ok > 0 else -FADES * dt_s
-        self.held_s = min(HELD_S, max(0.0, self.held_s))
+        if self._is_free:
+            self.sound_s = min(SOUND_S, self.sound_s + tick.length_s)
+        later = self.sound_s >= SOUND_S and not self.up and not shown
+        most_s = LATER_S if later else HELD_S
+        self.held_s = min(most_s, max(0.0, self.held_s))
         self.turned_s = self.turned_s + dt_s if ok < 0 else 0.0
         if self.turned_s >= TURNED_S:
             self.turned_s, self.held_s, self.nights, self.up = 0.0, 0.0, 0, False
             self.for_s = 0.0
-        elif self.held_s >= HELD_S or self.nights >= NIGHTS:
+        elif self.held_s >= most_s or self.nights >= NIGHTS:
             self.up = True
         return self.up
 
@@ -166,6 +184,7 @@ class _Loop:
             return 0
         if not self.up:  # most loops are free for most of the time: that needs no sorting
             free_s, on_s = sum(self.free), sum(self.on)
+            self._is_free = free_s >= FREER * on_s
             if free_s >= on_s:
                 return -1 if free_s >= MOSTLY * on_s else 0
         free, on = sorted(self.free), sorted(self.on)
@@ -178,6 +197,7 @@ class _Loop:
             "on": [round(v, 3) for v in self.on],
             "held_s": self.held_s,
             "turned_s": self.turned_s,
+            "sound_s": self.sound_s,
             "nights": self.nights,
             "for_s": self.for_s,
             "up": self.up,
@@ -189,13 +209,15 @@ class _Loop:
         free, on = ([float(v) for v in saved[name]] for name in ("free", "on"))
         held_s, turned_s = float(saved["held_s"]), float(saved["turned_s"])
         for_s = float(saved["for_s"])
+        sound_s = float(saved.get("sound_s", 0.0))  # 0.2.0 did not keep it
         nights, words = int(saved["nights"]), (saved["up"], saved["proven"])
         if len(free) != len(on) or nights < 0 or not all(isinstance(w, bool) for w in words):
             raise ValueError(f"not what a loop did: {saved!r:.80}")
-        if not all(0.0 <= v < math.inf for v in (*free, *on, held_s, turned_s, for_s)):
+        if not all(0.0 <= v < math.inf for v in (*free, *on, held_s, turned_s, for_s, sound_s)):
             raise ValueError("not times of a loop")
         self.free, self.on = deque(free, PAIRS), deque(on, PAIRS)
-        self.held_s, self.turned_s = min(held_s, HELD_S), min(turned_s, TURNED_S)
+        self.held_s, self.turned_s = min(held_s, LATER_S), min(turned_s, TURNED_S)
+        self.sound_s = min(sound_s, SOUND_S)
         self.for_s, self.nights, (self.up, self.proven) = for_s, nights, words
         self._ok = self._compare()
 

@@ -8,7 +8,7 @@ sentence says so.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.looptick import LoopTick
@@ -17,6 +17,7 @@ from edge.infer.loops.evidence import CAP, NS, LoopKey
 from edge.infer.loops.loopmemory import DAY_S, UNSEEN
 from edge.infer.loops.looprules import SURE_SCORE, Ruling
 from edge.infer.loops.published import NO_HITS_QUEUE_S
+from edge.infer.sites import LaneSite
 
 DUE: Final = 60.0  # counts of all leading loops that are missing
 SILENT_S: Final = 900.0  # a level crossing and a crash close a road for less
@@ -223,3 +224,16 @@ def _is_active(tick: LoopTick) -> bool:
 
 def _short(value: float) -> float:
     return float(f"{value:.5g}")
+
+
+def silent_approaches(lanes: Iterable[LaneSite], keys: Iterable[LoopKey]) -> dict[str, SilentSite]:
+    """Of each approach with two lanes and more, where there are others: a card fails as a whole."""
+    approach = {lane.name: lane.approach for lane in lanes}
+    loops: dict[str, list[LoopKey]] = {}
+    for key in keys:
+        loops.setdefault(approach[key[0]], []).append(key)
+    return {
+        f"approach {name}": SilentSite(some, f"approach {name}")
+        for name, some in loops.items()
+        if len(loops) > 1 and len({lane for lane, _ in some}) > 1
+    }
