@@ -115,7 +115,9 @@ def spike_surprise(o: Any, v: Measurements, s: Mapping[str, Any], p: Params) -> 
     factor = p.spike + p.spike_heavy * (usual - p.spike_least)
     ratio = z / (factor * usual * (1.0 + p.young / v.n))
     grown = o.minimum(z, o.where(ratio > 1.0, p.spike_grow * usual, z))
-    steady = o.number(v.n > RECORDS)
+    # after a gap the forecast is of fewer values than it is used to
+    whole = o.number(s["gap"] > -0.5) * o.number(s["gap"] < LONG_GAP + 0.5)
+    steady = o.number(v.n > RECORDS) * whole
     record = o.maximum(s["record"] * (1.0 - p.spike_fade), grown * steady)
     return p.alarm * o.minimum(ratio, 3.0) * o.number(ratio > 1.0) * steady, record
 
@@ -144,7 +146,8 @@ def unknown_day(o: Any, v: Measurements) -> Any:
 
 def missing_step(o: Any, s: Mapping[str, Any]) -> Any:
     """The state after a missing sample: nothing is learnt, the gap is longer."""
-    return o.join([o.minimum(s[k] + 1.0, 1e6) if k == "gap" else s[k] for k in WIDTHS])
+    gap = o.minimum(o.maximum(s["gap"], 0.0) + 1.0, 1e6)
+    return o.join([gap if k == "gap" else s[k] for k in WIDTHS])
 
 
 def surprise(o: Any, v: Measurements, s: Mapping[str, Any], p: Params) -> tuple[Any, Any]:

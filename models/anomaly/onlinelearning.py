@@ -8,7 +8,7 @@ from typing import Any, Final
 from models.anomaly.features import height_ratio
 from models.anomaly.knownsteps import learn_steps
 from models.anomaly.layout import EYE, FORECAST, LAGS, LEAST, PAST, UPPER, WINDOW, Params
-from models.anomaly.measures import Measurements
+from models.anomaly.measures import LONG_GAP, Measurements
 
 RIDGE: Final = 1e-6  # keeps the covariance of a pure wave sound
 FADE: Final = 0.97  # what is left of a jump after a sample
@@ -54,7 +54,8 @@ def _scales(o: Any, v: Measurements, s: Mapping[str, Any], pace: Any, p: Params)
     away32 = o.minimum(o.abs(v.x - v.mean32), 4.0 * v.sd)
     return {
         "n": v.n,
-        "gap": 0.0 * v.n,
+        # below zero: how many values the forecast still lacks after a long one
+        "gap": o.where(s["gap"] > LONG_GAP, 0.0 * v.n - FORECAST, o.minimum(s["gap"] + 1.0, 0.0)),
         "mean": s["mean"] + mean * off,
         "sd": v.sd + mean * (1.25 * o.minimum(o.abs(off), lid * v.sd) - v.sd),
         "error": v.error + rate * (1.25 * o.minimum(e, lid * v.error) - v.error),

@@ -1,13 +1,12 @@
 """Trains the loopfault model on streets with injured loops and writes the bundle.
 
-    python -m models.loopfault.train --streets DIR/train DIR/training --out models/loopfault
+    python -m models.loopfault.train --streets DIR/train --out models/loopfault
 
-These hold streets as `models.congestion.scenarios.generate` makes them. Each is played several
-times, without faults, with some, or with a cause that hits several loops, through the features that
-the gateway computes. Trees are fitted in two rounds: the second knows the sound slots that the
-first took for faults. The threshold of each kind is chosen on streets that the trees were not
-fitted on, fold by fold; then all streets fit those that are shipped. Held-out streets are never
-touched here.
+DIR/train holds streets as `models.congestion.scenarios.generate` makes them. Each is played
+several times, without faults or with some, through the features that the gateway computes. Trees
+are fitted in two rounds: the second knows the sound slots that the first took for faults. The
+threshold of each kind is chosen on streets that the trees were not fitted on, fold by fold; then
+all streets fit those that are shipped. Held-out streets are never touched here.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from edge.infer.loops.loopfeatures import FEATURES
-from models.congestion.scenarios.commoncauses import inject_cause
 from models.congestion.scenarios.finalset import FinalSetError
-from models.congestion.scenarios.loopfaults import KINDS, LoopFault, inject_faults
+from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
 from models.loopfault.ensemble import TreeEnsemble, ensemble_graph, of_boosting
 from models.loopfault.export import NAME, VERSION, export_bundle
@@ -37,10 +35,10 @@ from models.loopfault.tuning import Answered, score_bias, tune_bias, without_row
 
 SEED: Final = 1
 PERIODS_S: Final = (60.0, 40.0, 5.0)  # slots of 30 s, 40 s, 30 s that gather
-PLAYS_TURN: Final = 4  # of so many plays of a street one is without faults, one with a common cause
-FOLDS: Final = 2
+CLEAN_EVERY: Final = 4  # one street of so many is played without faults in training
+FOLDS: Final = 3
 FIRST_SLOTS: Final = 12  # of a fault, all taken: there it must be found
-SLOW: Final = ("breakup", "crosstalk", "undercount", "splashover", "mismatch", "late_release")
+SLOW: Final = ("breakup", "crosstalk", "undercount", "splashover", "mismatch")
 SLOW_SLOTS: Final = 4  # of these say little: there a fault of these kinds has hardly left a trace
 LATER_SLOTS: Final = 24  # of the rest, so many by chance
 SOUND: Final = 0.08  # of the sound slots in the first round
@@ -61,20 +59,10 @@ class EnsembleShape(NamedTuple):
     bins: int = 128
 
 
-def streets(folders: Sequence[Path]) -> Iterator[SimStreet]:
+def streets(folder: Path) -> Iterator[SimStreet]:
     """One at a time: all of them do not fit into memory."""
-    for folder in folders:
-        for place in find_streets(folder):
-            yield load_street(place)
-
-
-def injure_street(street: SimStreet, seed: int) -> tuple[SimStreet, tuple[LoopFault, ...]]:
-    """As it is, with a common cause, or with single faults."""
-    turn = (street.seed + seed) % PLAYS_TURN
-    if turn == 1:
-        injured, _, faults = inject_cause(street, seed)
-        return injured, faults
-    return inject_faults(street, seed, 0.0 if turn == 0 else SHARE, KINDS)
+    for place in find_streets(folder):
+        yield load_street(place)
 
 
 def cached_plays(street: SimStreet, seeds: Sequence[int], cache: Path | None) -> list[PlayedStreet]:
@@ -86,7 +74,8 @@ def cached_plays(street: SimStreet, seeds: Sequence[int], cache: Path | None) ->
             out.append(pickle.loads(kept.read_bytes()))
             continue
         period_s = PERIODS_S[(street.seed + seed) % len(PERIODS_S)]
-        injured, faults = injure_street(street, seed)
+        clean = (street.seed + seed) % CLEAN_EVERY == 0
+        injured, faults = inject_faults(street, seed, 0.0 if clean else SHARE)
         out.append(play_street(injured, faults, period_s))
         if kept is not None:
             part = kept.with_suffix(".part")
@@ -154,11 +143,11 @@ def fit_ensemble(samples: Sequence[Sample], shape: EnsembleShape) -> TreeEnsembl
 
 def fold_of(street: SimStreet) -> int:
     """Neighbouring seeds are of different kinds: each fold has all kinds."""
-    return street.seed // 6 % FOLDS
+    return street.seed // 3 % FOLDS
 
 
 def fit_without_fold(
-    folders: Sequence[Path],
+    folder: Path,
     seeds: Sequence[int],
     cache: Path | None,
     left_out: int | None,
@@ -168,7 +157,7 @@ def fit_without_fold(
     random = np.random.default_rng(SEED)
 
     def some() -> Iterator[PlayedStreet]:
-        for street in streets(folders):
+        for street in streets(folder):
             if fold_of(street) != left_out:
                 yield from cached_plays(street, seeds, cache)
 
@@ -182,7 +171,7 @@ def fit_without_fold(
 def main() -> None:
     """Choose thresholds on what each fold's model says of streets it has not seen; fit; export."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--streets", type=Path, nargs="+", required=True)
+    parser.add_argument("--streets", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="keeps played streets from run to run")
     parser.add_argument("--plays", type=int, default=8, help="of each street")
@@ -191,8 +180,7 @@ def main() -> None:
     parser.add_argument("--bins", type=int, default=128, help="of each column")
     args = parser.parse_args()
     try:
-        for folder in args.streets:
-            find_streets(folder)
+        find_streets(args.streets)
     except FinalSetError as error:
         parser.error(str(error))
     seeds, shape = range(1, args.plays + 1), EnsembleShape(args.rounds, args.leaves, args.bins)
