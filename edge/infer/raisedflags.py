@@ -26,7 +26,9 @@ from edge.infer.series import SeriesJudge
 from edge.infer.seriesfeatures import SeriesKey, series_samples
 from edge.infer.sites import LaneSite
 
-UNREADABLE: Final = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+UNREADABLE: Final = (
+    AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError,
+)  # fmt: skip
 
 log = logging.getLogger(__name__)
 

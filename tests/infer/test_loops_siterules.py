@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -293,3 +293,36 @@ def test_loops_of_which_nothing_is_known_do_not_speak_of_jams(tmp_path: Any) -> 
     other = ruled(tmp_path)
     other.restore(loops.snapshot())
     assert other.weights() == loops.weights()
+
+
+def queue_that_clears(lag_s: float, queue_s: float, seed: int) -> Iterator[dict[LoopKey, LoopTick]]:
+    """Slots of a sound pair: free flow, a queue that creeps with even gaps, and free flow again."""
+    chance, at_s, on = random.Random(seed), 10.0, list[tuple[float, float]]()
+    for until_s, gaps_s, stays_s in (
+        (1800.0, (4.0, 12.0), (0.35, 0.45)),
+        (1800.0 + queue_s, (0.8, 1.1), (4.0, 16.0)),
+        (3600.0 + queue_s, (4.0, 12.0), (0.35, 0.45)),
+    ):
+        while at_s < until_s:
+            stay_s = chance.uniform(*stays_s)
+            on.append((at_s, at_s + stay_s))
+            at_s += stay_s + chance.uniform(*gaps_s)
+    loops = {("a", "lead"): on, ("a", "trail"): [(a + lag_s, b + lag_s) for a, b in on]}
+    for from_s in range(0, int(at_s) - 60, 30):
+        to_s, slot = from_s + 30, {}
+        for key, stays in loops.items():
+            ended = tuple(Stay(int(a * 1e9), int(b * 1e9)) for a, b in stays if from_s < b <= to_s)
+            since = next((int(a * 1e9) for a, b in stays if a < to_s < b), None)
+            slot[key] = LoopTick(
+                "a", "lead" if key[1] == "lead" else "trail", from_s * 10**9, to_s * 10**9,
+                30 * 10**9, int(bool(ended or since)), ended, 0, since,
+            )  # fmt: skip
+        yield slot
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_a_sound_pair_is_not_inverted_when_a_queue_clears(seed: int) -> None:
+    """In a queue both are occupied most of the time. One of them is seen to be right first."""
+    lead, trail = ("a", "lead"), ("a", "trail")
+    rule = PolarityRule([lead, trail], {lead: trail, trail: lead})
+    assert not any(rule.step(slot, {}, None) for slot in queue_that_clears(1.5, 2400.0, seed))

@@ -34,10 +34,10 @@ class RawBroker:
         self.serving: set[asyncio.Task[None]] = set()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.append(writer)  # here: a task that is cancelled at once never begins
         self.serving.add(asyncio.create_task(self.serve(reader, writer)))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 while True:
@@ -142,3 +142,5 @@ async def raw_broker() -> AsyncIterator[RawBroker]:
         for task in broker.serving:
             task.cancel()
         await asyncio.gather(*broker.serving, return_exceptions=True)
+        broker.hang_up()
+        await asyncio.sleep(0)

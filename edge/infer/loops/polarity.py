@@ -162,7 +162,7 @@ class _Loop:
         if self.turned_s >= TURNED_S:
             self.turned_s, self.held_s, self.nights, self.up = 0.0, 0.0, 0, False
             self.for_s = 0.0
-        elif self.held_s >= most_s or self.nights >= NIGHTS:
+        elif (ok > 0 and self.held_s >= most_s) or self.nights >= NIGHTS:  # it says so just now
             self.up = True
         return self.up
 
