@@ -5,16 +5,17 @@
 Streets are left out in folds: what the trees say of a street that they have not seen decides where
 flags go on and off, how odds become probabilities, and in which situations they speak at all. They
 speak where they beat the tuned rule, clean and with injured loops; elsewhere the rule does. So it
-does where `--rule` says it. Streets with seeds from UNSEEN on are never learned from: they are for
-the last score.
+does where `--rule` says it. The tables that it prints are of streets left out. Streets with seeds
+from UNSEEN on are never learned from: they are for the last score.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -27,13 +28,16 @@ from models.congestion.approachrows import (
     simulated_judge,
 )
 from models.congestion.congestionbundle import export_bundle
-from models.congestion.congestionrunner import rule_odds
+from models.congestion.congestionrunner import FIXED, chances_beside, fixed_rule, rule_chances
 from models.congestion.congestionstate import POSITIONS
-from models.congestion.formula import SITUATIONS, FormulaParts, PositionRule, SituationSpeaker
+from models.congestion.eventscores import EventTally
+from models.congestion.formula import SITUATIONS, FormulaParts, PositionRule
+from models.congestion.fusionbaseline import learn_fusion
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
-from models.congestion.speakerchoice import Odds, choose_speaker
+from models.congestion.scoretables import Tallies, delays_table, events_table, reliability_table
+from models.congestion.speakerchoice import Odds, RowScore, choose_speakers
 from models.congestion.treelearning import AHEAD_S, UNSEEN, RowSample
 
 FAULTY: Final = 0.25  # of the loops of the second copy of each street
@@ -95,19 +99,56 @@ def unseen_odds(samples: Sequence[RowSample], folds: Sequence[frozenset[str]], w
     return out
 
 
-def unseen_rule_odds(
+def unseen_rule_chances(
     all_rows: Sequence[ApproachRow],
     trials: Mapping[str, tuning.RuleTrials],
     folds: Sequence[frozenset[str]],
 ) -> Odds:
-    """The odds of each row from rules that were tuned without its street."""
+    """The odds of each row, by position, from rules that were tuned without its street."""
     out: Odds = [np.zeros(0)] * len(all_rows)
     for fold in folds:
         chosen = {position: trials[position].best(fold) for position in POSITIONS}
         at = [i for i, row in enumerate(all_rows) if row.street in fold]
-        for i, odds in zip(at, rule_odds([all_rows[i] for i in at], chosen), strict=True):
-            out[i] = odds
+        for i, chances in zip(at, rule_chances([all_rows[i] for i in at], chosen), strict=True):
+            out[i] = chances
     return out
+
+
+def beside_of_links(all_rows: Sequence[ApproachRow], chances: Odds) -> tuning.BesideTrials:
+    """Trials of what positions need more where the link has others."""
+    at = [i for i, row in enumerate(all_rows) if row.situation == "link" and row.whole]
+    return tuning.beside_trials([all_rows[i] for i in at], [chances[i] for i in at], chances_beside)
+
+
+def left_out_tables(
+    rows: Sequence[ApproachRow],
+    clean: int,
+    chances: Odds,
+    model: Mapping[int, RowScore],
+    fusion: Mapping[int, EventTally],
+) -> Iterator[str]:
+    """What each says of streets that were left out; the first `clean` rows are of sound loops."""
+    for name, at in (("sound", range(clean)), ("injured", range(clean, len(rows)))):
+        here = [rows[i] for i in at]
+        scores: dict[str, Tallies] = {
+            "model": [model[i].tally for i in at],
+            "fusion GBM": [fusion.get(i) for i in at],
+            "tuned occupancy": [
+                tuning.score_holds(chances[i].max(axis=1), rows[i], *tuning.RULE_LIMITS) for i in at
+            ],
+            "over 30 %": [tuning.score_holds(fixed_rule(row), row, *FIXED) for row in here],
+        }
+        yield from events_table(f"Left out in folds, {name} loops", here, scores)
+        yield from delays_table(here, scores)
+        yield from reliability_table(here, [model[i].p for i in at])
+
+
+def fusion_scores(
+    samples: Sequence[RowSample], folds: Sequence[frozenset[str]]
+) -> dict[int, EventTally]:
+    """The flags of the fusion on whole links that it has not seen, by index of the sample."""
+    at = [i for i, sample in enumerate(samples) if sample.row.whole]
+    return dict(zip(at, learn_fusion([samples[i] for i in at], folds)[1], strict=True))
 
 
 def main() -> None:
@@ -115,6 +156,7 @@ def main() -> None:
     parser.add_argument("--streets", type=Path, nargs="+", required=True)
     parser.add_argument("--legacy", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--tables", action="store_true", help="of streets that were left out")
     parser.add_argument("--rule", nargs="*", default=[], choices=SITUATIONS, help="it speaks here")
     args = parser.parse_args()
     streets = learned_streets(args.streets)
@@ -127,30 +169,39 @@ def main() -> None:
     samples = treelearning.row_samples(all_rows)
     folds = treelearning.street_folds(street.name for street, _ in streets)
     trials = tuned_rules(all_rows)
-    rule = unseen_rule_odds(all_rows, trials, folds)
+    chances = unseen_rule_chances(all_rows, trials, folds)
+    beside = beside_of_links(all_rows, chances)
+    for fold in folds:
+        needed = beside.best(fold)
+        for i, row in enumerate(all_rows):
+            if row.street in fold:
+                chances[i] = chances_beside(chances[i], needed)
     halves = [frozenset().union(*folds[k::2]) for k in (0, 1)]  # forecasts only need odds
     print("rule tuned", flush=True)
     trees = [
         unseen_odds(samples, halves if which else folds, which) for which in range(len(AHEAD_S))
     ]
-    speakers: dict[str, SituationSpeaker] = {}
-    figures: dict[str, Any] = {}
-    for situation in SITUATIONS:
-        speakers[situation], figures[situation] = choose_speaker(
-            situation, samples, len(clean), trees, rule, folds, situation in args.rule
-        )
-        print(situation, figures[situation], flush=True)
+    chosen = choose_speakers(samples, len(clean), trees, chances, folds, args.rule)
+    for situation, figures in chosen.figures.items():
+        print(situation, figures, flush=True)
+    if args.tables:
+        fusion = fusion_scores(samples, folds)
+        for line in left_out_tables(all_rows, len(clean), chances, chosen.scores, fusion):
+            print(line, flush=True)
     if args.out:
-        rules: list[PositionRule] = [trials[position].best() for position in POSITIONS]
+        rules: list[PositionRule] = [
+            replace(trials[position].best(), beside=needed)
+            for position, needed in zip(POSITIONS, beside.best(), strict=True)
+        ]
         forests = [treelearning.learn_forest(samples, which) for which in range(len(AHEAD_S))]
         about = {
             "streets": len(streets),
             "link_days": round(sum(r.days for r in clean if r.whole), 1),
             "events": sum(len(r.link.events) for r in clean if r.whole),
-            "left_out_in_folds": figures,
+            "left_out_in_folds": dict(chosen.figures),
             "rule_speaks": args.rule,
         }
-        export_bundle(FormulaParts(rules, speakers, forests), args.out, about, samples)
+        export_bundle(FormulaParts(rules, chosen.speakers, forests), args.out, about, samples)
 
 
 if __name__ == "__main__":
