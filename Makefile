@@ -15,7 +15,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: help demo test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval lock \
+.PHONY: help demo test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test broker clean
 
 help:
@@ -37,7 +37,8 @@ help:
 	@echo "make docs          write the documents that are made from code"
 	@echo "make site          a site of all pages in build/site, with a search; every link and anchor checked"
 	@echo "make models        simulate streets, train and export the models again; STREETS=, DATA=, NAB="
-	@echo "make models-eval   the tables of the models' cards; STREETS=, DATA=, NAB=, QUICK=1"
+	@echo "make models-eval   the tables of the models' cards; STREETS= or FINAL=, DATA=, NAB=, QUICK=1"
+	@echo "make streets       the newer kinds of streets: SET=training, choosing or final; STREETS="
 	@echo "make lock          resolve requirements/*.txt again; UPGRADE=1 for newer versions"
 	@echo "make wheel         dist/kerbstone-*.whl"
 	@echo "make deb           dist/kerbstone_*_arm64.deb; ARCH=amd64. make bundle, sbom, sums: deploy/package"
@@ -149,9 +150,17 @@ models:
 	$(if $(and $(DATA),$(NAB)),$(TRAIN) models.anomaly.train --data $(DATA) --nab $(NAB) --out models/anomaly,\
 	    @echo "models/anomaly is left as it is: DATA=labelled series and NAB=its data train it")
 
+# one of the three sets, 60, 30 and 60 streets of ten kinds; a final set draws a seed of its own
+SET ?= training
+streets:
+	@.ci/venv .venv-train train
+	$(TRAIN) models.congestion.scenarios.generate --out $(STREETS) --set $(SET)
+
+# FINAL: a final set in place of STREETS; this opening is counted in it
 models-eval:
 	@.ci/venv .venv-train train
-	$(TRAIN) models.evaluate $(if $(wildcard $(STREETS)),--streets $(STREETS)) \
+	$(TRAIN) models.evaluate \
+	    $(if $(FINAL),--final $(FINAL),$(if $(wildcard $(STREETS)),--streets $(STREETS))) \
 	    $(if $(QUICK),,$(if $(wildcard $(STREETS)),--fusion $(STREETS))) \
 	    $(if $(DATA),--data $(DATA)) $(if $(NAB),--nab-repo $(NAB)) $(if $(QUICK),--quick)
 

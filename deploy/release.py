@@ -177,12 +177,16 @@ and RELEASED in edge/core/release.py moved to the day of this version"""
 
 
 def runner(root: Path) -> Run:
-    """Runs a command in the checkout; what it builds gets the time of the last commit."""
+    """Runs a command in the checkout. Our Python finds it, and builds with the last commit's time;
+    `make` has the environment that it always has.
+    """
 
     def run(command: Sequence[str]) -> None:
         report(f"== {' '.join(Path(word).name if word == PYTHON else word for word in command)}")
-        moment = git(root, "log", "-1", "--format=%ct")
-        env = {**os.environ, "PYTHONPATH": str(root), "SOURCE_DATE_EPOCH": moment}
+        env = dict(os.environ)
+        if command[0] == PYTHON:
+            moment = git(root, "log", "-1", "--format=%ct")
+            env |= {"PYTHONPATH": str(root), "SOURCE_DATE_EPOCH": moment}
         done = subprocess.run(command, cwd=root, env=env, check=False)
         if done.returncode:
             raise BuildError(f"{' '.join(command)} ended with {done.returncode}; nothing is tagged")

@@ -1,6 +1,10 @@
 """Scores all models that ship and prints every table of their cards: `make models-eval`.
 
     python -m models.evaluate --streets DIR --data DIR --nab-repo DIR [--python PYTHON] [--quick]
+    python -m models.evaluate --final DIR
+
+--final is a final set of streets (`generate --set final`) in place of --streets: this opening is
+counted in its record, and told.
 
 --streets holds simulated streets with truth, which `models.congestion.scenarios` generates; --data
 real series with labelled faults (or `labelled_faults/` with them); --nab-repo a checked-out
@@ -16,12 +20,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from models import BUNDLES
 from models.anomaly import evaluate as anomaly
+from models.congestion.scenarios.finalset import FinalSetError, open_final
 
 MODELS: Final = ("loopfault", "congestion", "anomaly")
 LABELLED: Final = "labelled_faults"
@@ -55,9 +62,19 @@ def _tables(name: str, args: argparse.Namespace) -> Iterable[str]:
     return [f"left out: {module} has no tables"] if tables is None else tables(args)
 
 
+def shipped_digests(names: Iterable[str]) -> dict[str, str]:
+    """Of the models of simulated streets that ship: what was opened with which."""
+    return {
+        name: sha256((BUNDLES / name / "manifest.json").read_bytes()).hexdigest()[:12]
+        for name in names
+        if NEEDS[name] == "streets" and (BUNDLES / name / "manifest.json").is_file()
+    }
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streets", type=Path, metavar="DIR")
+    parser.add_argument("--final", type=Path, metavar="DIR", help="a final set; it counts this")
     parser.add_argument("--data", type=Path, metavar="DIR")
     parser.add_argument(
         "--fusion", type=Path, nargs="+", metavar="DIR",
@@ -70,6 +87,17 @@ def main(arguments: list[str] | None = None) -> int:
         args.data = args.data / LABELLED
     args.nab = None
     left_out = False
+    if args.final is not None:
+        if args.streets is not None:
+            parser.error("--final is in place of --streets")
+        now = datetime.now(UTC).isoformat(timespec="minutes")
+        try:
+            for line in open_final(args.final, shipped_digests(args.models or MODELS), now):
+                print(line, flush=True)
+        except FinalSetError as error:
+            parser.error(str(error))
+        args.streets, args.final = args.final, True
+    args.final = bool(args.final)
     for line, left in all_tables(args):
         print(line, flush=True)
         left_out = left_out or left

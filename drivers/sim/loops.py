@@ -179,7 +179,8 @@ class LineLevel(NamedTuple):
 def read_rows(path: str | Path) -> Iterator[LineLevel]:
     """Rows of a file `t_ms,line,level` (.csv or .csv.gz); decimals of t_ms are kept, to the ns.
 
-    Raises ValueError with the number of the row that is wrong.
+    A level that was found (`=0`, `=1`) is driven like any other. A wire whose level nobody watched
+    (`?`) stays as it is. Raises ValueError with the number of the row that is wrong.
     """
     path = Path(path)
     opened = gzip.open if path.suffix == ".gz" else open
@@ -187,8 +188,10 @@ def read_rows(path: str | Path) -> Iterator[LineLevel]:
         for number, row in enumerate(csv.DictReader(file), 2):
             try:
                 t_ns = int(Decimal(row["t_ms"]) * 1_000_000)
-                yield LineLevel(t_ns, row["line"], {"0": False, "1": True}[row["level"]])
-            except (KeyError, ArithmeticError, ValueError, TypeError) as error:
+                if row["level"] != "?":
+                    high = {"0": False, "1": True}[row["level"].removeprefix("=")]
+                    yield LineLevel(t_ns, row["line"], high)
+            except (KeyError, ArithmeticError, ValueError, TypeError, AttributeError) as error:
                 raise ValueError(f"{path} row {number}: not t_ms,line,level: {row}") from error
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from typing import Final
 
 from edge.core import ConfigError
@@ -16,6 +17,7 @@ VERBS: Final = {
     "demo": "a simulated intersection, a broker and a subscriber, all on this machine",
     "check": "list all errors of a site file",
     "read": "ask one device now",
+    "import": "make recorded edges and a site file of logs of signal controllers or of IRIS",
     "replay": "run recorded edges through the code of the daemon, at full speed",
     "score": "score a series for anomalies",
     "decode": "decode recorded frames",
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = next((word for word in arguments if not word.startswith("-")), None)
     for verb, text in VERBS.items():
         if wanted == verb:
-            import_module(f"edge.cli.{verb}").register(verbs)
+            import_module(f"edge.cli.{_module(verb)}").register(verbs)
         else:
             verbs.add_parser(verb, help=text)
     args = parser.parse_args(arguments)
@@ -57,6 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # the reader of our pipe has gone (`| head`): say nothing more, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # noqa: TID251
         return 1
+
+
+def _module(verb: str) -> str:
+    """A word of Python is no name of a module."""
+    return f"{verb}_" if iskeyword(verb) else verb
 
 
 def _version() -> str:

@@ -12,7 +12,8 @@ from edge import wire
 from edge.cli.site_options import load_site_or_report
 from edge.core import Envelope, Record, TimeQuality
 from edge.gateway import wiring
-from edge.gateway.replaying import EdgeRow, Replay, open_edges, read_edge_rows
+from edge.gateway.replaying import Replay
+from edge.recordings.edgefile import EdgeRow, open_edges, read_edge_rows
 from edge.report import plot
 from edge.terminal import echo, is_terminal, progress
 
@@ -124,8 +125,8 @@ class _Progress:
     def read(self, source: Iterator[EdgeRow]) -> None:
         """Know how long the file is. A damaged one ends here, before anything was said of it."""
         for row in source:
-            if row.edge is not None:
-                self._last_ns = row.edge.mono_ns
+            if row.mono_ns is not None:
+                self._last_ns = row.mono_ns
                 if self._shown and not row.number % 4096:
                     self._print_progress(f"reading: {row.number:,} rows")
 

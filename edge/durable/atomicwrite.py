@@ -6,7 +6,8 @@ lies under that other name, and the next write removes it, whatever it is.
 """
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,20 @@ def replace_file(
         raise
     if sync:
         fsync_folder(path.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """The name to write under what is too large for memory; it becomes `path` when all went well.
+
+    Nothing is synced: for what can be made again. Raises OSError.
+    """
+    new = new_name(path)
+    try:
+        yield new
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def write_file(

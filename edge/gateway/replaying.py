@@ -4,94 +4,26 @@ two bundles of one model, where flags and p differ.
 
 from __future__ import annotations
 
-import gzip
-import io
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TextIO, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
 
 from edge.config import Site
-from edge.core import Contact, Draft, Edge, Record, RecordKey, Stream
+from edge.core import Contact, ContactLine, Draft, Record, RecordKey, Stream
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
 from edge.infer.bundlemanifest import ModelError, read_manifest
+from edge.recordings.edgefile import EdgeRow, open_edges, read_edge_rows
 from edge.wire.contract.body import body_map
 from edge.wire.contract.models import ModelName
 from models import BUNDLES
 
-CSV_HEADER: Final = ["t_ms", "line", "level"]
 ERRORS_SHOWN: Final = 20  # errors in full; the rest is counted
-LINE_LIMIT: Final = 1000  # characters of one line
-TIME_LIMIT_NS: Final = 366 * 86_400 * 1_000_000_000  # a year of windows is half a million records
 BATCH_EDGES: Final = 512  # edges handed over at once; the result does not depend on it
-
-
-@dataclass(frozen=True, slots=True)
-class EdgeRow:
-    """One line of an edge file: an edge, or what is wrong with it."""
-
-    number: int
-    edge: Edge | None
-    error: str = ""
-
-
-def read_edge_rows(file: TextIO) -> Iterator[EdgeRow]:
-    """Read `t_ms,line,level`; `t_ms` may have decimals, of which microseconds are kept.
-
-    No cell needs quotes, so there are none: a stray one spoils its own row only.
-    """
-    header = file.readline(LINE_LIMIT).strip()
-    if [cell.strip() for cell in header.split(",")] != CSV_HEADER:
-        yield EdgeRow(
-            1, None, f"the first line must be {','.join(CSV_HEADER)}, not {header[:80]!r}"
-        )
-        return
-    before_ns = 0
-    for number, text in enumerate(_lines(file), 2):
-        cells = [cell.strip() for cell in text.split(",")]
-        if cells == [""]:
-            continue
-        try:
-            t_ms, line, level = cells
-            mono_ns = round(float(t_ms) * 1000) * 1000
-            high = {"0": False, "1": True}[level]
-        except KeyError:
-            yield EdgeRow(number, None, f"level must be 0 or 1, not {cells[2][:80]!r}")
-            continue
-        except (ValueError, OverflowError):
-            yield EdgeRow(
-                number, None, f"three cells are needed, the first a number: {text[:80]!r}"
-            )
-            continue
-        if not 0 <= mono_ns <= TIME_LIMIT_NS:
-            yield EdgeRow(number, None, f"t_ms {t_ms[:30]} is not between 0 and a year")
-        elif mono_ns < before_ns:
-            yield EdgeRow(
-                number, None, f"t_ms {t_ms[:30]} is earlier than in the line above: sort by t_ms"
-            )
-        else:
-            before_ns = mono_ns
-            yield EdgeRow(number, Edge(line, high, mono_ns, number))
-
-
-def _lines(file: TextIO) -> Iterator[str]:
-    """Line by line; of one that is too long the beginning, which is no row then."""
-    while text := file.readline(LINE_LIMIT):
-        rest = text
-        while rest and not rest.endswith(("\n", "\r")):
-            rest = file.readline(LINE_LIMIT)
-        yield text
-
-
-def open_edges(path: Path) -> TextIO:
-    """A CSV, or the same through gzip. What is no UTF-8 spoils its own row only."""
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path), encoding="utf-8", errors="replace", newline="")
-    return path.open(encoding="utf-8", errors="replace", newline="")
 
 
 @dataclass(slots=True)
@@ -101,7 +33,7 @@ class Replay:
     It knows only the past: what it says of a window depends on no row after its end. So nobody has
     heard a line before the window of its first row. In that window it stood the other way round
     until then; with a row at the window's very start, it was at rest. At 0, such a row is how a
-    file says that a line was watched though nothing came.
+    file says that a line was watched though nothing came; a level that was found says it anywhere.
     Epoch and boot are 0; numbers run per stream from 1.
     """
 
@@ -119,18 +51,23 @@ class Replay:
         numbers: dict[Stream, int] = {}
         end_ns, waiting = self.period_ns, list[Contact]()
         for row in source:
-            contact = self._contact(row)
-            if contact is None:
+            at_ns, line = row.mono_ns, self._line(row)
+            if at_ns is None or line is None:
                 continue
-            if contact.mono_ns >= end_ns or len(waiting) >= BATCH_EDGES:
+            if at_ns >= end_ns or len(waiting) >= BATCH_EDGES:
                 yield from self._numbered(self.pipeline.engine.contacts(waiting), numbers)
                 waiting.clear()
-            while contact.mono_ns >= end_ns:
+            while at_ns >= end_ns:
                 yield from self._numbered(self._closed(end_ns), numbers)
                 end_ns += self.period_ns
+            if row.edge is None:
+                self.pipeline.engine.closed(line.source, at_ns)
+                continue
+            contact = line.contact(row.edge)
             if contact.source not in self._heard:
                 self._heard.add(contact.source)
-                waiting += self._found(contact, end_ns - self.period_ns)
+                if not contact.initial:
+                    waiting += self._found(contact, end_ns - self.period_ns)
             waiting.append(contact)
         yield from self._numbered(self.pipeline.engine.contacts(waiting), numbers)
         yield from self._numbered(self._closed(end_ns), numbers)
@@ -146,16 +83,17 @@ class Replay:
         wall_s = None if self.start_s is None else self.start_s + end_ns / 1e9
         return self.pipeline.close(end_ns, wall_s=wall_s)
 
-    def _contact(self, row: EdgeRow) -> Contact | None:
-        if row.edge is None:
+    def _line(self, row: EdgeRow) -> ContactLine | None:
+        """What the row is about; None, and an error, where that is nothing of this site."""
+        if row.error:
             self._refuse(row, row.error)
             return None
-        found = self.wiring.lined.get(row.edge.line)
+        name = row.edge.line if row.edge else row.unwatched.line if row.unwatched else ""
+        found = self.wiring.lined.get(name)
         if found is None:
             known = ", ".join(sorted(self.wiring.lined))
-            self._refuse(row, f"{row.edge.line[:80]!r} is not a line of the site ({known})")
-            return None
-        return found.contact(row.edge)
+            self._refuse(row, f"{name[:80]!r} is not a line of the site ({known})")
+        return found
 
     def _refuse(self, row: EdgeRow, text: str) -> None:
         self.wrong += 1

@@ -76,7 +76,7 @@ def lane_sites(site: Site) -> tuple[LaneSite, ...]:
             loop_m=one.loop_m,
             mode=one.mode,
             limit_kmh=one.limit_kmh,
-            role=one.role or ("bicycle" if one.kind == "bicycle" else "mainline"),
+            role=one.role or ("bicycle" if one.kind == "bicycle" else None),
         )
         for name, one in site.lanes.items()
     )

@@ -96,7 +96,9 @@ class ApproachJudge:
                 verdict = self._verdict(name, score, dt_s, by, observations.get(name, {}))
                 if verdict.turn and k < len(fresh) - 1:
                     verdicts.append(verdict)
-                self._last[name] = replace(verdict, turn=None, reason="")
+                self._last[name] = (
+                    replace(verdict, turn=None, reason="") if verdict.turn else verdict
+                )
                 if k == len(fresh) - 1:
                     verdicts.append(verdict)
         return verdicts

@@ -39,6 +39,9 @@ class PositionObservation(NamedTuple):
     green: float | None  # occupancy while the signal was green; None: not known, or never green
 
 
+NOTHING: Final = (0.0,) * len(PositionObservation._fields)
+
+
 def model_inputs(
     observations: Mapping[str, PositionObservation],
     below: Mapping[str, PositionObservation],
@@ -52,12 +55,10 @@ def model_inputs(
     """
     here = [*(observations.get(position) for position in POSITIONS), _first_position(below, ENTRY),
             _first_position(above, EXIT)]  # fmt: skip
-    blocks = [
-        [0.0 if one is None else one[i] or 0.0 for one in here]
-        for i in range(len(PositionObservation._fields))
-    ]
-    blocks.append([float(one is not None and one.green is not None) for one in here])
-    return [v for block in blocks for v in block], [float(one is not None) for one in here]
+    blocks = zip(*(NOTHING if one is None else one for one in here), strict=True)
+    x = [value or 0.0 for block in blocks for value in block]
+    x += [0.0 if one is None or one.green is None else 1.0 for one in here]
+    return x, [0.0 if one is None else 1.0 for one in here]
 
 
 def _first_position(
@@ -173,6 +174,10 @@ def _flowing(lanes: Sequence[_Lane]) -> Sequence[_Lane]:
 
 
 def _join_lanes(lanes: Sequence[_Lane]) -> PositionObservation:
+    if len(lanes) == 1:  # most often
+        share, flow, stays, standing, longest_s, shown, _ = lanes[0]
+        stay_s = median(stays) if stays else 0.0
+        return PositionObservation(share, share, share, flow, stay_s, standing, longest_s, shown)
     occupancy = [lane.occupancy for lane in lanes]
     stays_s = [stay for lane in lanes for stay in lane.stays_s]
     green = [lane.green for lane in lanes if lane.green is not None]

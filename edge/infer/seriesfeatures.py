@@ -74,8 +74,8 @@ def _sample(value: float | None, quantum: float, group: str, road: bool = False)
 
 
 def _lane(draft: Draft, body: Lane, site: LaneSite) -> dict[SeriesKey, SeriesSample]:
-    """Vehicles an hour, occupancy, and the space mean of the speed in km/h; neighbours are the
-    lanes of the approach."""
+    """Vehicles an hour, occupancy, and the time mean of the speed in km/h; neighbours are the
+    lanes of the approach. One who stands on a pair at red takes all of a space mean with him."""
     # what a doubted loop has counted is neither odd nor usual
     known = _covered(draft, body) and body.covered_s > 0 and UNCERTAIN_LOOP not in body.quality
     volume, speed = body.volume, body.speed
@@ -83,7 +83,7 @@ def _lane(draft: Draft, body: Lane, site: LaneSite) -> dict[SeriesKey, SeriesSam
     values = {
         "volume": (None if volume is None else volume * an_hour, an_hour),
         "occupancy": (body.occupancy, 0.0001),
-        "speed": (speed.harmonic if speed else None, 0.0),
+        "speed": (speed.mean if speed else None, 0.0),
     }
     return {
         (draft.source, name): _sample(

@@ -23,7 +23,7 @@ class LaneSite:
     loop_m: float = 2.0
     mode: Literal["presence", "pulse"] = "presence"
     limit_kmh: float | None = None
-    role: Role = "mainline"
+    role: Role | None = None  # nobody said: see `presumed_roles`
 
     @property
     def judged(self) -> bool:

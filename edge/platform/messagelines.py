@@ -157,7 +157,10 @@ def _lane(data: Mapping[str, Any]) -> Iterator[str]:
         shown_number(_value_of(data.get("speed"), "mean")),
         shown_number(_value_of(data.get("speed_single"), "kmh")),
     )
-    if mean:
+    n, estimated = (shown_number(_value_of(data.get("speed"), key)) for key in ("n", "estimated"))
+    if mean and 2 * (estimated or 0) > (n or 0):
+        yield f"about {mean:.0f} km/h"
+    elif mean:
         yield f"{mean:g} km/h"
     elif alone:
         yield f"about {alone:.0f} km/h"

@@ -20,6 +20,7 @@ BAD_FAULT = str(bad(Reason.FAULT))
 BAD_SUPPRESSED = str(bad(Reason.SUPPRESSED))
 UNCERTAIN_GAP = str(uncertain(Reason.GAP))
 UNCERTAIN_RANGE = str(uncertain(Reason.RANGE))
+UNCERTAIN_ESTIMATED = str(uncertain(Reason.ESTIMATED))
 UNCERTAIN_LOOP = str(uncertain(Reason.LOOP))
 UNCERTAIN_CONTRADICTED = str(uncertain(Reason.CONTRADICTED))
 

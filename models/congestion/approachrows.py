@@ -79,7 +79,7 @@ def lanes_of(street: SimStreet) -> dict[str, LaneSite]:
     return {
         loop.lane: LaneSite(
             loop.lane, loop.link, loop.position, loop.spacing_m is not None, loop.spacing_m,
-            loop.loop_m, "presence", limits[loop.link],
+            loop.loop_m, "presence", limits[loop.link], loop.role,
         )
         for loop in street.loops
     }  # fmt: skip

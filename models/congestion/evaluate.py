@@ -114,7 +114,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     cold = getattr(args, "cold", False)
     found = [
         (load_street(place), None if cold else load_usual(place))
-        for place in find_streets(args.streets)
+        for place in find_streets(args.streets, final=getattr(args, "final", False))
     ]
     streets = [(street, usual) for street, usual in found if street.seed >= UNSEEN or every]
     if not streets:

@@ -24,7 +24,7 @@ from edge.infer.sites import ApproachSite
 from models.congestion.approachrows import lanes_of
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.playstreet import Window, play_ticks
-from models.congestion.scenarios.simstreet import SimStreet, load_streets
+from models.congestion.scenarios.simstreet import OPEN_ROADS, SimStreet, load_streets
 
 AFTER_S: Final = 120.0
 Pair = tuple[str, str]
@@ -118,7 +118,7 @@ def main() -> None:
     args = parser.parse_args()
     loaded = load_streets(args.streets) if args.streets else []
     loaded += older_corridors(args.legacy) if args.legacy else []
-    streets = [street for street in loaded if street.kind == "corridor"]
+    streets = [street for street in loaded if street.kind in OPEN_ROADS]
     played = [list(play_ticks(street)) for street in streets]
     choices = [IncidentLimits()]
     if args.tune:

@@ -6,6 +6,7 @@ Each score comes with what it lies between in 95 % of draws of streets, with rep
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Any, Final
 
@@ -15,17 +16,20 @@ from numpy.typing import NDArray
 from models.confidence import bootstrap_interval
 from models.congestion.approachrows import ApproachRow
 from models.congestion.eventscores import EventTally, total_tally
+from models.congestion.scenarios.simstreet import UNSIGNALLED
 from models.congestion.treelearning import AHEAD_S, row_truth
+
+
+def _is_alone(situation: str, row: ApproachRow) -> bool:
+    return row.situation == situation and row.alone
+
 
 KINDS: Final[dict[str, Callable[[ApproachRow], bool]]] = {
     "all whole links": lambda row: row.whole,
-    "with signals": lambda row: row.whole and row.link.kind != "corridor",
+    "with signals": lambda row: row.whole and row.link.kind not in UNSIGNALLED,
     "corridor": lambda row: row.situation == "corridor" and row.whole,
     "corridor, no neighbours": lambda row: row.situation == "corridor" and row.alone,
-    **{
-        name: lambda row, name=name: row.situation == name and row.alone  # type: ignore[misc]
-        for name in ("advance", "mid", "stop")
-    },
+    **{name: partial(_is_alone, name) for name in ("advance", "mid", "stop")},
     "link": lambda row: row.situation == "link" and row.whole,
     "link, no neighbours": lambda row: row.situation == "link" and row.alone and row.complete,
 }

@@ -33,6 +33,7 @@ from models.congestion.congestionstate import POSITIONS
 from models.congestion.eventscores import EventTally
 from models.congestion.formula import SITUATIONS, FormulaParts, PositionRule
 from models.congestion.fusionbaseline import learn_fusion
+from models.congestion.scenarios.finalset import FinalSetError
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
@@ -159,7 +160,10 @@ def main() -> None:
     parser.add_argument("--tables", action="store_true", help="of streets that were left out")
     parser.add_argument("--rule", nargs="*", default=[], choices=SITUATIONS, help="it speaks here")
     args = parser.parse_args()
-    streets = learned_streets(args.streets)
+    try:
+        streets = learned_streets(args.streets)
+    except FinalSetError as error:
+        parser.error(str(error))
     streets += [(street, None) for street in load_legacy(args.legacy)] if args.legacy else []
     clean, faulty = training_rows(streets, 0.0), training_rows(streets, FAULTY)
     print(

@@ -110,7 +110,7 @@ def counted_slots(
     Bins that nobody counted are left out of time.
     """
     chance = np.random.default_rng(seed)
-    each = round(controllerlogs.BIN_S / SLOT_S)
+    each = round(controllerlogs.QUARTER_S / SLOT_S)
     step_ns = round(SLOT_S * 1e9)
     names = list(series)
     table = np.stack([series[name] for name in names])
@@ -237,7 +237,8 @@ def _counts_only(slot: Slot) -> Slot:
 
 def count_logs(path: Path) -> Iterator[str]:
     """Whole signals, and each detector as a site of its own: nobody is as lonely."""
-    for signal, series in controllerlogs.logged_counts(path).items():
+    for counts in controllerlogs.logged_counts(path):
+        signal, series = counts.signal, counts.from_monday()
         for what, parts in (
             ("as one site", [series]),
             ("each detector a site", [{name: one} for name, one in series.items()]),

@@ -1,9 +1,11 @@
 """Scores the shipped model and the rules on streets that training has not seen.
 
-    python -m models.loopfault.evaluate --streets DIR [--legacy DIR] [--plays 4] [--quick]
+    python -m models.loopfault.evaluate --streets DIR [--legacy DIR] [--plays 4] [--every 1]
 
-Each is played as often without faults as with faults on three loops of ten. Nothing is tuned here.
-With `held_out` in DIR only that is taken.
+With `--causes` each is played with causes that hit several loops, and never without faults.
+
+Each is played as often without faults as with faults on three loops of ten, and judged as the
+gateway does it, with all rules. Nothing is tuned here. With `held_out` in DIR only that is taken.
 """
 
 from __future__ import annotations
@@ -15,19 +17,13 @@ from typing import Final
 
 from models import BUNDLES
 from models.confidence import bootstrap_interval
+from models.congestion.scenarios.commoncauses import inject_cause
 from models.congestion.scenarios.legacy import load_legacy
-from models.congestion.scenarios.loopfaults import inject_faults
+from models.congestion.scenarios.loopfaults import KINDS, inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
-from models.loopfault.export import OFF, ON
-from models.loopfault.flagging import (
-    flag_alarms,
-    floor_by_rule,
-    rule_answers,
-    without_unproven_silence,
-)
 from models.loopfault.flagscores import FlagScore, score_street, score_table
-from models.loopfault.graphrunner import GraphRunner
-from models.loopfault.playedstreets import SHARE, play_street
+from models.loopfault.judgedstreets import judged_alarms
+from models.loopfault.playedstreets import SHARE
 
 SEED: Final = 1000
 PLAYS: Final = 4  # of each street
@@ -36,21 +32,20 @@ CHOSEN_ON: Final = ("arterial_101", "arterial_102", "corridor_101", "corridor_10
 
 
 def evaluate(
-    streets: Iterable[SimStreet], run: GraphRunner, plays: int
+    streets: Iterable[SimStreet], bundle: Path, plays: int, *, causes: bool = False
 ) -> tuple[list[FlagScore], list[FlagScore]]:
-    """The model's scores and the rules', one for each street."""
+    """The model's scores and the rules', one for each street. `causes`: of `commoncauses`."""
     models, rules = [], []
     for street in streets:
         model, ruled = FlagScore(), FlagScore()
         for seed in range(SEED, SEED + plays):
-            hurt = (street.seed // 3 + seed) % 2
-            injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0)
-            p = play_street(injured, faults)
-            answers = floor_by_rule(without_unproven_silence(run.answer(p), p.silent), p.ruled)
-            (flags,) = flag_alarms([p], [answers], ON, OFF)
-            model += score_street(flags, faults, p.hours)
-            (flags,) = flag_alarms([p], [rule_answers(p.ruled)], ON, OFF, at_once=True)
-            ruled += score_street(flags, faults, p.hours)
+            if causes:
+                injured, _, faults = inject_cause(street, seed)
+            else:
+                hurt = (street.seed // 3 + seed) % 2
+                injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0, KINDS)
+            model += score_street(judged_alarms(injured, bundle), faults, street.hours)
+            ruled += score_street(judged_alarms(injured, None), faults, street.hours)
         models.append(model)
         rules.append(ruled)
     return models, rules
@@ -58,10 +53,13 @@ def evaluate(
 
 def tables(args: argparse.Namespace) -> Iterator[str]:
     """What the card tells, line by line: of `args.streets`, and of `args.legacy` where given."""
-    run = GraphRunner((args.bundle / "loopfault.onnx").read_bytes())
     plays = 1 if getattr(args, "quick", False) else getattr(args, "plays", PLAYS)
-    for title, streets in _sets(args.streets, getattr(args, "legacy", None)):
-        for name, parts in zip(("model", "rules"), evaluate(streets, run, plays), strict=True):
+    causes = getattr(args, "causes", False)
+    which = slice(getattr(args, "first", 0), None, getattr(args, "every", 1))
+    final = getattr(args, "final", False)
+    for title, streets in _sets(args.streets, getattr(args, "legacy", None), final, which):
+        scores = evaluate(streets, args.bundle, plays, causes=causes)
+        for name, parts in zip(("model", "rules"), scores, strict=True):
             s = sum(parts, FlagScore())
             yield ""
             yield f"{title}, {name}: {len(parts)} streets, {s.sound_days:.1f} sound detector-days"
@@ -81,12 +79,14 @@ def intervals(parts: Sequence[FlagScore]) -> Iterator[str]:
     yield f"false {shown(FlagScore.false_a_day)}"
 
 
-def _sets(streets: Path | None, legacy: Path | None) -> Iterator[tuple[str, Iterable[SimStreet]]]:
+def _sets(
+    streets: Path | None, legacy: Path | None, final: bool, which: slice
+) -> Iterator[tuple[str, Iterable[SimStreet]]]:
     """What is scored, by its name. One street at a time: all of them do not fit into memory."""
     if streets is not None:
         below = streets / "held_out"
-        found = find_streets(below if below.is_dir() else streets)
-        yield "held out", (load_street(place) for place in found)
+        found = find_streets(below if below.is_dir() else streets, final=final)[which]
+        yield "final set" if final else "held out", (load_street(place) for place in found)
     if legacy is not None:
         days = load_legacy(legacy)
         yield "older days", [day for day in days if day.name not in CHOSEN_ON]
@@ -101,6 +101,9 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=BUNDLES / "loopfault")
     parser.add_argument("--plays", type=int, default=PLAYS, help="of each street")
     parser.add_argument("--quick", action="store_true", help="each street once")
+    parser.add_argument("--every", type=int, default=1, help="one street of so many")
+    parser.add_argument("--first", type=int, default=0, help="from this one on")
+    parser.add_argument("--causes", action="store_true", help="causes that hit several loops")
     for line in tables(parser.parse_args()):
         print(line, flush=True)
 

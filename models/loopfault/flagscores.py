@@ -12,6 +12,8 @@ from edge.infer.loops.evidence import LoopKey
 from models.congestion.scenarios.loopfaults import KINDS, LoopFault
 
 AFTER_S: Final = 60.0  # a flag that comes so late after a fault's end still is of that fault
+WORDS: Final = (*KINDS, "inverted")
+"""With which flags are raised; a loop that is `never_active` is stuck off from the start."""
 OF_PAIRS: Final = ("mismatch", "swapped")  # a flag on either loop of the pair is right
 
 
@@ -31,22 +33,22 @@ class FlagScore:
     for another reason; it is named if that flag was raised with its word.
     """
 
-    faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    found: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    named: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    delays: dict[str, list[float]] = field(default_factory=lambda: {k: [] for k in KINDS})
-    called: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    right: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    right_kind: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
-    false_on_sound: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    faults: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
+    found: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
+    named: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
+    delays: dict[str, list[float]] = field(default_factory=lambda: {k: [] for k in WORDS})
+    called: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
+    right: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
+    right_kind: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
+    false_on_sound: dict[str, int] = field(default_factory=lambda: dict.fromkeys(WORDS, 0))
     sound_days: float = 0.0
 
     def __add__(self, other: FlagScore) -> FlagScore:
         out = FlagScore()
         for name in ("faults", "found", "named", "called", "right", "right_kind", "false_on_sound"):
             mine, theirs = getattr(self, name), getattr(other, name)
-            setattr(out, name, {k: mine[k] + theirs[k] for k in KINDS})
-        out.delays = {k: self.delays[k] + other.delays[k] for k in KINDS}
+            setattr(out, name, {k: mine[k] + theirs[k] for k in WORDS})
+        out.delays = {k: self.delays[k] + other.delays[k] for k in WORDS}
         out.sound_days = self.sound_days + other.sound_days
         return out
 
@@ -69,7 +71,7 @@ class FlagScore:
 
     def delay_s(self, kind: str | None = None) -> float:
         """Median, from the fault's begin to the end of the first slot with the flag up."""
-        delays = [d for k in KINDS if kind in (None, k) for d in self.delays[k]]
+        delays = [d for k in WORDS if kind in (None, k) for d in self.delays[k]]
         return float(np.median(delays)) if delays else float("nan")
 
     def false_a_day(self) -> float:
@@ -143,7 +145,7 @@ def score_table(s: FlagScore) -> str:
         "| kind | faults | found | named | F1 of the name | median delay | false alarms |",
         "|---|---|---|---|---|---|---|",
     ]
-    for kind in KINDS:
+    for kind in WORDS:
         if s.faults[kind] or s.called[kind]:
             lines.append(
                 f"| {kind} | {s.faults[kind]} | {s.recall(kind):.2f} "

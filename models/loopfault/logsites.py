@@ -12,59 +12,49 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
-from edge.infer.sites import LaneSite
+from edge.infer.sites import LaneSite, Role
+from edge.recordings.importlogs import LoggedSite
+from models.loopfault.controllerlogs import (
+    EVENTS,
+    QUARTER_S,
+    QuarterCounts,
+    has_counts,
+    logged_counts,
+    logged_signals,
+)
 from models.loopfault.silences import DAY, SLOT_S, SilenceSite, Ticks, ticks_of
 
-QUARTER_S: Final = 900
 PER: Final = QUARTER_S // SLOT_S
-COLUMNS: Final = (
-    ("TimeStamp", "DeviceId", "Detector", "Total"),
-    ("timestamp", "intersection", "detector", "total"),
-)
 PAIRS: Final = ((2, 3), (4, 5), (8, 9), (16, 17), (18, 19), (22, 23))
 SAME: Final = ((2, 4), (3, 5), (16, 18), (17, 19))  # in advance, and at the stop line
 BESIDE: Final = 0.9  # correlation of two detectors' quarters
 ALONG: Final = 0.97
-POSITION: Final = {"Advance": "advance", "Presence": "mid", "Stopbar Count": "stop"}
-ON: Final = 82  # of Indiana's event codes: a detector is occupied
+Played = Iterator[tuple[Ticks, float | None] | float]
 
 
 def logged_sites(folder: Path) -> Iterator[SilenceSite]:
     """All sites of all logs below `folder`."""
     for path in sorted(folder.rglob("*.parquet")):
-        table = _columns(path)
-        for names in COLUMNS:
-            if set(names) <= table.keys():
-                yield from _counts(path.parent.name, *(table[name] for name in names))
-        if "EventId" in table:
-            roles = path.parent / "configs_test_data.parquet"
-            if roles.exists():
-                yield from _actuations(path.parent.name, table, _columns(roles))
+        if has_counts(path):
+            yield from (_counted(path.parent.name, counts) for counts in logged_counts(path))
+        elif path.name == EVENTS:
+            with logged_signals(path.parent) as signals:
+                yield from [_actuations(path.parent.name, signal) for signal in signals]
 
 
-def _counts(log: str, when: Any, which: Any, detector: Any, total: Any) -> Iterator[SilenceSite]:
-    quarter = when.astype("datetime64[s]").astype(np.int64) // QUARTER_S
-    for device in np.unique(which):
-        here = which == device
-        first = int(quarter[here].min())
-        numbers = sorted(set(detector[here].tolist()))
-        counts = np.zeros((int(quarter[here].max()) - first + 1, len(numbers)), np.int64)
-        column = np.searchsorted(numbers, detector[here])
-        np.add.at(counts, (quarter[here] - first, column), np.nan_to_num(total[here]).astype(int))
-        heard = np.zeros(len(counts), bool)
-        heard[quarter[here] - first] = True  # a quarter in which nobody counts is a gap in the log
-        lanes = tuple(_lanes(numbers, counts[heard]))
-        yield SilenceSite(
-            f"{log} {device}",
-            lanes,
-            (),
-            float(heard.sum()) / 96.0,
-            _played([str(n) for n in numbers], counts, heard, float(first * QUARTER_S)),
-        )
+def _counted(log: str, counts: QuarterCounts) -> SilenceSite:
+    numbers = [int(detector) for detector in counts.detectors]
+    return SilenceSite(
+        f"{log} {counts.signal}",
+        tuple(_lanes(numbers, counts.table[counts.heard].astype(int))),
+        (),
+        float(counts.heard.sum()) / 96.0,
+        _played(counts),
+    )
 
 
 def _lanes(numbers: list[int], counts: Any) -> Iterator[LaneSite]:
@@ -89,15 +79,17 @@ def _lanes(numbers: list[int], counts: Any) -> Iterator[LaneSite]:
         yield LaneSite(str(n), *place[n], mode="pulse")
 
 
-def _played(names: list[str], counts: Any, heard: Any, wall_s: float) -> Any:
-    def play(first: int) -> Iterator[tuple[Ticks, float | None] | float]:
-        for quarter in range(first // PER, len(counts)):
-            if not heard[quarter]:
+def _played(counts: QuarterCounts) -> Any:
+    names, wall_s = counts.detectors, float(counts.first * QUARTER_S)
+
+    def play(first: int) -> Played:
+        for quarter in range(first // PER, len(counts.table)):
+            if not counts.heard[quarter]:
                 yield from [float(SLOT_S)] * PER
                 continue
             chance = random.Random(quarter)
             slots = [dict.fromkeys(names, 0.0) for _ in range(PER)]
-            for name, total in zip(names, counts[quarter].tolist(), strict=True):
+            for name, total in zip(names, counts.table[quarter].astype(int).tolist(), strict=True):
                 for _ in range(total):
                     slots[chance.randrange(PER)][name] += 1.0
             for i, slot in enumerate(slots):
@@ -107,40 +99,29 @@ def _played(names: list[str], counts: Any, heard: Any, wall_s: float) -> Any:
     return play
 
 
-def _actuations(log: str, events: Any, roles: Any) -> Iterator[SilenceSite]:
-    seconds = events["TimeStamp"].astype("datetime64[ms]").astype(np.int64) / 1e3
-    known = zip(*(roles[n].tolist() for n in ("DeviceId", "Phase", "Function", "Parameter")),
-                strict=True)  # fmt: skip
-    places = {(d, p): (f"p{phase}", POSITION[f]) for d, phase, f, p in known if f in POSITION}
-    for device in np.unique(events["DeviceId"]):
-        here = (events["DeviceId"] == device) & (events["EventId"] == ON)
-        at, which = seconds[here], events["Parameter"][here]
-        begin = float(seconds.min())
-        used = [p for d, p in places if d == device and (which == p).any()]
-        if not used:
-            continue
-        edges = np.arange(0.0, float(seconds.max()) - begin, SLOT_S)
-        counts = {str(p): np.histogram(at[which == p] - begin, edges)[0] for p in used}
-        lanes = tuple(
-            LaneSite(
-                str(p), *places[device, p],
-                role="turn" if places[device, p][0] in ("p1", "p3", "p5", "p7") else "mainline",
-            )
-            for p in used
-        )  # fmt: skip
+def _actuations(log: str, signal: LoggedSite) -> SilenceSite:
+    """What its detectors counted in each slot, of those that the table of detectors has."""
+    survey = signal.survey
+    length_s = (survey.last_ms - survey.first_ms) / 1000.0
+    slots = int(length_s // SLOT_S)
+    used = sorted(signal.placed & survey.lines, key=lambda line: (len(line), line))
+    counts = {line: np.zeros(slots, int) for line in used}
+    for t_ms, line, level in signal.rows:
+        slot = (t_ms + survey.start_ms - survey.first_ms) // (SLOT_S * 1000)
+        if level == "1" and line in counts and slot < slots:
+            counts[line][slot] += 1
+    lanes = tuple(
+        LaneSite(line, place.approach, place.position, role=_role(place.role))
+        for line, place in ((line, signal.places[line]) for line in used)
+    )
 
-        def play(
-            first: int, counts: Any = counts, begin: float = begin, n: int = len(edges) - 1
-        ) -> Iterator[tuple[Ticks, float | None] | float]:
-            for i in range(first, n):
-                slot = {name: float(c[i]) for name, c in counts.items()}
-                yield ticks_of((i + 1) * SLOT_S, slot), begin + (i + 1) * SLOT_S
+    def play(first: int) -> Played:
+        for i in range(first, slots):
+            slot = {line: float(each[i]) for line, each in counts.items()}
+            yield ticks_of((i + 1) * SLOT_S, slot), survey.first_ms / 1000.0 + (i + 1) * SLOT_S
 
-        yield SilenceSite(f"{log} {device}, actuations", lanes, (), len(edges) / DAY, play)
+    return SilenceSite(f"{log} {signal.name}, actuations", lanes, (), slots / DAY, play)
 
 
-def _columns(path: Path) -> dict[str, Any]:
-    import pyarrow.parquet as parquet  # only at a desk
-
-    table = parquet.read_table(path)
-    return {name: table[name].to_numpy() for name in table.schema.names}
+def _role(word: str) -> Role:
+    return next((role for role in get_args(Role) if role == word), "mainline")

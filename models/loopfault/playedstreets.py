@@ -61,6 +61,7 @@ def site_of_street(street: SimStreet) -> tuple[list[LaneSite], list[ApproachSite
             spacing_m=loop.spacing_m,
             loop_m=loop.loop_m,
             limit_kmh=limits[loop.link],
+            role=loop.role,
         )
         for loop in leads
     ]

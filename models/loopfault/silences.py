@@ -216,7 +216,7 @@ def simulated(street: SimStreet, *, alone: bool = False) -> SilenceSite:
         names.setdefault((lane.approach, lane.position), []).append(lane.name)
     least = min(len(some) for some in names.values())
     extra = {some[0] for some in names.values() if len(some) > least}
-    if street.kind == "corridor":
+    if street.kind == "corridor":  # whose loops have no roles
         lanes = [replace(x, role="auxiliary") if x.name in extra else x for x in lanes]
     if alone:
         lanes = [replace(x, approach=f"{x.approach}.{x.position}") for x in lanes]

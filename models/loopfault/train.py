@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from edge.infer.loops.loopfeatures import FEATURES
+from models.congestion.scenarios.finalset import FinalSetError
 from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
 from models.loopfault.ensemble import TreeEnsemble, ensemble_graph, of_boosting
@@ -178,6 +179,10 @@ def main() -> None:
     parser.add_argument("--leaves", type=int, default=15)
     parser.add_argument("--bins", type=int, default=128, help="of each column")
     args = parser.parse_args()
+    try:
+        find_streets(args.streets)
+    except FinalSetError as error:
+        parser.error(str(error))
     seeds, shape = range(1, args.plays + 1), EnsembleShape(args.rounds, args.leaves, args.bins)
     answers: list[Answered] = []
     names: list[str] = []

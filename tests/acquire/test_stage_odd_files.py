@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.acquire import stage as stage_module
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
 
 NOBODY = 65534
@@ -51,6 +52,31 @@ def test_a_folder_in_the_place_of_what_was_set_aside_is_no_reason_to_stop(tmp_pa
     stage.close()
     stage.set_aside(find_segments(tmp_path, "boot"))
     assert find_segments(tmp_path, "boot") == [], "it is not read again and again"
+
+
+def test_what_somebody_deletes_meanwhile_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Listed, and gone before it is this one's turn."""
+    for name in ("stage.00000007", "set_aside.stage.00000007"):
+        (tmp_path / name).touch()
+    stage = Stage(tmp_path, "boot")
+    stage.rotate(0, 5, [], [])
+    listed = stage_module._files
+
+    def too_late(folder: Path, prefix: str) -> list[Path]:
+        found = list(listed(folder, prefix))
+        for path in found:
+            if path.name.endswith(".00000007"):
+                path.unlink()
+        return found
+
+    monkeypatch.setattr(stage_module, "_files", too_late)
+    stage.drop_others()
+    stage.set_aside([])
+    stage.mark(3)
+    stage.close()
+    assert [path.name for path in tmp_path.iterdir()] == [f"stage.{stage.number:08d}"]
 
 
 def test_a_tmpfs_without_room_for_another_file_ends_no_daemon(tmp_path: Path) -> None:

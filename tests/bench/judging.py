@@ -5,7 +5,7 @@ its bundle lies in `models`, and its switch in `JudgeSetup` has its name, or beg
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -88,9 +88,3 @@ def _devices(sites: int, n: int, from_ns: int, to_ns: int) -> Iterator[Draft]:
         }
         body = Energy(covered_s=float(WINDOW_S), points=points)
         yield Draft(Stream.ENERGY, f"device_{first}", from_ns, to_ns, body)
-
-
-def judged(judge: Judge, all_windows: Sequence[Window]) -> None:
-    """One after the other."""
-    for end_ns, drafts, ticks in all_windows:
-        judge.judge(end_ns, drafts, ticks)

@@ -15,6 +15,7 @@ import pytest
 from models import BUNDLES
 from tests.bench.judging import bundles, judge_of, session_of, windows
 from tests.bench.report import Report
+from tests.kit.judging import judged
 from tests.kit.process import ROOT, environment
 
 pytestmark = pytest.mark.bench
@@ -79,17 +80,17 @@ def test_a_window(name: str, rows: int, report: Report) -> None:
         return asked(inputs)
 
     source = windows(name, rows, WARM + ROUNDS * CALLS + 1)
-    for end_ns, drafts, ticks in islice(source, WARM):
-        judge.judge(end_ns, drafts, ticks)
+    for window in islice(source, WARM):
+        judged(judge, *window)
     setattr(session, "run", run)  # noqa: B010 - what the model is given, for its peer
-    judge.judge(*next(source))
+    judged(judge, *next(source))
     setattr(session, "run", asked)  # noqa: B010
     assert len(feeds) == 1, "one call of the model for each window"
     assert {len(tensor) for tensor in feeds[0].values()} == {rows}
     ours, alone = [], []
     for _ in range(ROUNDS):
         some = iter([*islice(source, CALLS)])
-        ours.append(us_of(lambda: judge.judge(*next(some))) / rows)  # noqa: B023 - used at once
+        ours.append(us_of(lambda: judged(judge, *next(some))) / rows)  # noqa: B023 - used at once
         alone.append(us_of(lambda: bare.run(outputs, feeds[0])) / rows)
     assert session.took_ms > 0
     what = "series" if name == "anomaly" else "site"

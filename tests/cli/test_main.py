@@ -12,13 +12,14 @@ from tests.kit.command import Command, MakeSite
 ROOT = Path(__file__).parents[2]
 VERBS = (
     "run", "demo", "check", "read", "scan", "doctor", "sim", "decode", "replay", "score",
-    "subscribe", "status", "outbox", "receipts", "audit", "models",
+    "subscribe", "status", "outbox", "receipts", "audit", "models", "import",
 )  # fmt: skip
 PRINTS_RESULTS = (
     "check",
     "read",
     "scan",
     "doctor",
+    "import",
     "replay",
     "score",
     "decode",

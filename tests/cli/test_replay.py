@@ -354,3 +354,18 @@ def test_a_time_beyond_every_calendar_is_a_wrong_row_and_not_an_endless_run(
             pytest.fail(f"still running after 20 s, {(tmp_path / 'out').stat().st_size} bytes")
     assert process.returncode == 1
     assert b"line 10" in err
+
+
+def test_a_line_that_nobody_watches_is_unobserved_until_it_is_found_again(
+    kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    rows: list[Row] = [
+        (0, "a", "=0"), (0, "b", "=0"), (0, "c", "=1"), *TWO_VEHICLES[:4], (30_000, "a", "?"),
+        (30_000, "b", "?"), (90_000, "a", "=0"), (90_000, "b", "=0"), (119_000, "c", 0),
+        (119_500, "c", 1),
+    ]  # fmt: skip
+    said = kerbstone("replay", "--config", site(), "--edges", written(tmp_path / "edges.csv", rows))
+    assert (said.code, said.err) == (0, "")
+    assert [(r["covered_s"], r["volume"]) for r in of(said, "north_1")] == [(30.0, 1), (30.0, 0)]
+    assert [r["covered_s"] for r in of(said, "east_1")] == [60.0, 60.0]
+    assert sum(r["volume"] for r in of(said, "east_1")) == 1  # the line is low while it is occupied

@@ -17,9 +17,10 @@ from edge.config import load_site
 from edge.core import Contact, Draft, Edge, Record, Sweep
 from edge.gateway.ingest import Ingest
 from edge.gateway.pipeline import Pipeline
-from edge.gateway.replaying import Replay, read_edge_rows
+from edge.gateway.replaying import Replay
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
+from edge.recordings.edgefile import read_edge_rows
 from tests.kit.asread import as_read
 from tests.kit.clock import VirtualClock
 from tests.kit.ports import CountedRetained

@@ -34,7 +34,6 @@ EXTERNAL: Final[dict[str, str]] = {
     "nab/sweeper.py": "numenta/NAB, a file of its repository",
     "RangeAUC_volume_opt": "TheDatumOrg/VUS, a function",
     "decision_function": "scikit-learn, of a classifier",
-    "predict": "scikit-learn, of an estimator",
 }
 
 

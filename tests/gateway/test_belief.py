@@ -66,7 +66,7 @@ def test_the_tables_are_whole() -> None:
     assert set(STATE) > set(FAULTS)
     cells = set(CELLS.values())
     assert cells == {"all", "lead", "lead~", "lead?", "trail", "trail~", "trail?", "null"}
-    assert len(CELLS) == 15 * 16 - 2  # one loop alone is neither swapped nor another than its mate
+    assert len(CELLS) == 16 * 17 - 2  # one loop alone is neither swapped nor another than its mate
 
 
 def edges(part: str, state: str, mode: Mode) -> list[Contact]:

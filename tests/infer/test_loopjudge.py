@@ -90,7 +90,9 @@ def test_each_fault_is_raised_once_and_named(fault: str, by: str, tmp_path: Path
         if fault in ("stuck_on", "never_active"):
             assert v.doubt_ns == pytest.approx(0, abs=120 * S)
     model = SHIPPED["loopfault"] if by == "model" and fault not in ALONE else RULE_NAME
-    assert last.by in ({model, RULE_NAME} if fault in ALWAYS else {model})
+    assert last.by in (
+        {model, RULE_NAME} if fault in (*ALWAYS, "crosstalk", "undercount") else {model}
+    )
     assert not [v for key, vs in reported.items() if key[0] != "m_0" for v in vs if v.fault]
 
 

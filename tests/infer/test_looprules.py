@@ -10,7 +10,7 @@ import pytest
 from edge.core.looptick import STAYS_LIMIT, LoopTick, Stay
 from edge.infer.loops.loopfeatures import FEATURES, LoopFeatures
 from edge.infer.loops.looprules import COLUMN, LoopRule
-from edge.infer.sites import ApproachSite, LaneSite
+from edge.infer.sites import ApproachSite, LaneSite, Role
 from tests.long import one_in
 
 S = 1_000_000_000
@@ -152,9 +152,12 @@ def test_a_sound_street_gives_nothing(gap_s: float) -> None:
     assert not any(word for words in reported.values() for word in words)
 
 
-def _standing(green_s: float | None, slots: int, position: str) -> str | None:
+def _standing(
+    green_s: float | None, slots: int, position: str, role: Role = "mainline"
+) -> str | None:
     """A loop that is occupied for so many slots, of which so many seconds were green."""
-    rule, row = LoopRule(position, "presence"), [0.0] * len(FEATURES)
+    rule = LoopRule(position, "presence", role=role)
+    row = [0.0] * len(FEATURES)
     green = None if green_s is None else round(green_s * S)
     row[COLUMN["on_green"]] = math.log1p(green_s or 0.0)
     end, whole = slots * SLOT * S, SLOT * S
@@ -177,6 +180,16 @@ def test_a_stop_line_may_be_occupied_as_long_as_it_is_red(
     green_s: float | None, slots: int, position: str, fault: str | None
 ) -> None:
     assert _standing(green_s, slots, position) == fault
+
+
+@pytest.mark.parametrize(
+    ("slots", "position", "fault"),
+    [(59, "corridor", None), (60, "corridor", "stuck_on"), (59, "stop", None)],
+)
+def test_an_exit_lane_may_be_occupied_for_half_an_hour(
+    slots: int, position: str, fault: str | None
+) -> None:
+    assert _standing(None, slots, position, "auxiliary") == fault
 
 
 def test_pulses_are_counted_but_their_lengths_mean_nothing() -> None:

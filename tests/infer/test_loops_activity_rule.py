@@ -200,3 +200,12 @@ def test_a_lane_stays_dead_until_its_first_vehicle() -> None:
     road.reported = {}
     road.drive(5, {"a_0": 5, "a_1": 1})
     assert road.reported == {}
+
+
+def test_a_lane_that_nobody_drives_on_here_or_along_is_not_called_dead() -> None:
+    road = ActivityRoad(STATIONS, WAYS)
+    road.drive(180, {lane.name: 8 if lane.name.endswith("1") else 0 for lane in STATIONS})
+    assert road.reported == {}
+    used = ActivityRoad(STATIONS, WAYS)
+    used.drive(60, {lane.name: 0 if lane.name == "m_0" else 8 for lane in STATIONS})
+    assert used.reported["m_0"][1].fault == "never_active"

@@ -135,7 +135,7 @@ def test_a_lane_is_three_series_and_its_neighbours_are_those_of_the_approach() -
     assert series_samples([draft], 60.0) == {}
     reported = series_samples([draft], 60.0, lanes)
     assert {key[1]: one.value for key, one in reported.items()} == {
-        "volume": 840.0, "occupancy": 0.12, "speed": 48.5,
+        "volume": 840.0, "occupancy": 0.12, "speed": 50.0,
     }  # fmt: skip
     assert {one.group for one in reported.values()} == {
         "north/stop/volume", "north/stop/occupancy", "north/stop/speed",

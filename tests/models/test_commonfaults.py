@@ -70,7 +70,8 @@ def test_a_gap_in_counts_is_no_silence(tmp_path: Path) -> None:
     }
     path = tmp_path / "counts.parquet"
     parquet.write_table(arrow.table(data), path)
-    series = controllerlogs.logged_counts(path)["2"]["5"]
+    (counts,) = controllerlogs.logged_counts(path)
+    series = counts.from_monday()["5"]
     assert np.isnan(series[2 * 96 + 140 : 2 * 96 + 180]).all()
     played = list(counted_slots({"5": series}, 1))
     assert len(played) == len(bins) * 30

@@ -1,5 +1,6 @@
 """The tables of the congestion card: who is scored on what, how far p is true, and a rival."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +11,12 @@ from models.congestion import evaluate, fusionbaseline, treelearning
 from models.congestion.approachrows import ApproachRow, parts_of, rows_of
 from models.congestion.eventscores import EventTally
 from models.congestion.scenarios.simstreet import SAMPLE, load_streets
-from models.congestion.scoretables import delays_table, events_table, reliability_table
+from models.congestion.scoretables import (
+    KINDS,
+    delays_table,
+    events_table,
+    reliability_table,
+)
 from models.congestion.treelearning import ForestShape
 
 
@@ -37,6 +43,15 @@ def test_who_says_nothing_of_some_rows_is_left_out_of_their_kind(rows: list[Appr
     assert shown == ["1.000", "1.00", "0.00", "60", "25", "10"]
     delays = [_cells(line) for line in delays_table(rows, {"model": found, "rival": whole})][3:]
     assert {tuple(line[2:7]) for line in delays} == {("60",) * 5}
+
+
+@pytest.mark.parametrize("kind", ["ramps", "workzone", "roundabout"])
+def test_a_newer_kind_without_signals_is_no_row_of_those_with(
+    rows: list[ApproachRow], kind: str
+) -> None:
+    signals = next(row for row in rows if KINDS["with signals"](row))
+    assert not KINDS["with signals"](replace(signals, link=replace(signals.link, kind=kind)))
+    assert KINDS["with signals"](replace(signals, link=replace(signals.link, kind="actuated")))
 
 
 def test_p_is_compared_with_how_often_it_was_true(rows: list[ApproachRow]) -> None:

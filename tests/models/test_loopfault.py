@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from edge.infer.loops.loopfeatures import WIDTH
-from edge.infer.loops.loopflag import LEARNED_FAULTS, LoopFlag
+from edge.infer.loops.loopflag import FAULTS, LEARNED_FAULTS, LoopFlag
 from edge.infer.loops.looprules import ALONE
 from edge.infer.loops.silence import without_unproven_silence as heeded_by_gateway
 from models import BUNDLES
@@ -103,7 +103,8 @@ def small_street(hours: float = 0.5) -> SimStreet:
 
 
 def test_kinds_are_those_of_the_gateway() -> None:
-    assert loopfaults.KINDS == LEARNED_FAULTS
+    assert loopfaults.LEARNED == LEARNED_FAULTS
+    assert set(loopfaults.KINDS) <= set(FAULTS)
     assert ("sound", *LEARNED_FAULTS) == CLASSES
 
 

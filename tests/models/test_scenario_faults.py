@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.congestion.scenarios.commoncauses import CARD, CAUSES, CommonCause, inject_cause
 from models.congestion.scenarios.faulteffects import usual_on_time
 from models.congestion.scenarios.loopfaults import (
     KINDS,
@@ -93,7 +94,9 @@ def test_the_same_seed_injures_the_same_loops() -> None:
 
 
 def test_all_kinds_come_and_about_as_many_loops_as_asked_for() -> None:
-    found = {fault.kind for seed in range(12) for fault in inject_faults(CORRIDOR, seed, 0.5)[1]}
+    found = {
+        fault.kind for seed in range(12) for fault in inject_faults(CORRIDOR, seed, 0.5, KINDS)[1]
+    }
     assert found == set(KINDS)
     loops = {(fault.lane, fault.part) for fault in inject_faults(CORRIDOR, 1, 0.5)[1]}
     assert len(loops) in (len(CORRIDOR.loops) // 2, len(CORRIDOR.loops) // 2 + 1)
@@ -147,6 +150,16 @@ def test_undercount_misses_the_share_that_it_says() -> None:
         assert missed == pytest.approx(fault.severity, abs=3 / np.sqrt(len(before)))
 
 
+def test_a_late_release_lengthens_some_stays_and_joins_what_comes_meanwhile() -> None:
+    for fault, before, after, _ in examples("late_release"):
+        assert 0.15 <= fault.severity <= 0.9
+        assert np.isin(after[:, 0], before[:, 0]).all()
+        ends = dict(zip(before[:, 0].tolist(), before[:, 1].tolist(), strict=True))
+        late = np.array([end - ends[on] for on, end in after.tolist()])
+        assert ((late == 0) | ((late > 0.499) & (late < 4.001))).all()
+        assert (late > 0).mean() == pytest.approx(fault.severity, abs=3 / np.sqrt(len(before)))
+
+
 @pytest.mark.parametrize(("kind", "late_s"), [("crosstalk", 0.031), ("splashover", 0.5)])
 def test_ghosts_come_with_the_vehicles_of_the_next_lane(kind: FaultKind, late_s: float) -> None:
     for fault, before, after, _ in examples(kind):
@@ -185,3 +198,30 @@ def test_swapped_wires_exchange_lead_and_trail() -> None:
 def test_a_loop_without_a_neighbour_or_a_pair_gets_no_fault_that_needs_one() -> None:
     alone = SimStreet("a", "arterial", "train", 1, 24.0, (), DAY.loops[:1], DAY.stays[:1])
     assert inject_faults(alone, 1, 1.0, ["crosstalk", "splashover", "mismatch", "swapped"])[1] == ()
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_common_cause_hits_several_loops_of_one_place_and_no_other(cause: CommonCause) -> None:
+    sizes = []
+    for seed in range(12):
+        hurt, found, faults = inject_cause(DAY, seed, (cause,))
+        assert found == cause
+        hit = {(fault.lane, fault.part) for fault in faults}
+        sizes.append(len(hit))
+        assert {fault.to_s for fault in faults} <= {DAY.hours * 3600}
+        for loop, before, after in zip(DAY.loops, DAY.stays, hurt.stays, strict=True):
+            assert (np.diff(after.ravel()) > 0).all()
+            assert ((loop.lane, loop.part) in hit) or after is before
+        begins = [fault.from_s for fault in faults]
+        if cause == "card":
+            assert len({fault.kind for fault in faults}) == len(set(begins)) == 1
+            assert len(hit) <= CARD
+        assert not begins or max(begins) - min(begins) <= 600.0
+        assert inject_cause(DAY, seed, (cause,))[2] == faults
+    assert sum(size > 1 for size in sizes) >= 9
+
+
+def test_a_street_of_single_loops_has_nothing_in_common() -> None:
+    alone = SimStreet("a", "arterial", "train", 1, 24.0, (), DAY.loops[:1], DAY.stays[:1])
+    street, _, faults = inject_cause(alone, 1)
+    assert (street, faults) == (alone, ())

@@ -109,6 +109,15 @@ def test_what_is_no_outbox_is_said_and_left_as_it_is(tmp_path: Path, what: objec
     assert picture(tmp_path) == before
 
 
+def test_a_folder_in_the_place_of_the_database_is_named_before_it_is_opened(
+    tmp_path: Path,
+) -> None:
+    """By this process: a pipe would be waited for."""
+    folder(tmp_path / "outbox.db")
+    with pytest.raises(UnusableOutboxError, match="is no file"):
+        _inspect(tmp_path, LIMIT)
+
+
 def test_a_log_that_is_no_file_is_named(tmp_path: Path) -> None:
     opened(tmp_path).close()
     place = tmp_path / "outbox"

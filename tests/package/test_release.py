@@ -253,13 +253,22 @@ def test_more_than_the_seal_may_not_change_on_the_way(clone: Path) -> None:
     assert git(clone, "tag") == ""
 
 
-def test_a_command_that_fails_is_named_and_all_have_the_time_of_the_commit(
-    clone: Path, capfd: pytest.CaptureFixture[str]
+def test_what_builds_has_the_time_of_the_commit_and_make_its_own_environment(
+    clone: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With a PYTHONPATH of ours the tests of a version were others than those of `make test`."""
+    for name in ("PYTHONPATH", "SOURCE_DATE_EPOCH"):
+        monkeypatch.delenv(name, raising=False)
     run = release.runner(clone)
-    run(["sh", "-c", "echo $SOURCE_DATE_EPOCH; pwd; echo $PYTHONPATH"])
-    assert capfd.readouterr().out.split() == [
-        git(clone, "log", "-1", "--format=%ct"), str(clone), str(clone),
-    ]  # fmt: skip
+    ask = "import os; print(*map(os.environ.get, ('SOURCE_DATE_EPOCH', 'PYTHONPATH')), os.getcwd())"
+    run([release.PYTHON, "-c", ask])
+    moment = git(clone, "log", "-1", "--format=%ct")
+    assert capfd.readouterr().out.split() == [moment, str(clone), str(clone)]
+    run(["sh", "-c", "echo -$SOURCE_DATE_EPOCH-$PYTHONPATH-; pwd"])
+    assert capfd.readouterr().out.split() == ["---", str(clone)]
+
+
+def test_a_command_that_fails_is_named(clone: Path) -> None:
+    run = release.runner(clone)
     with pytest.raises(BuildError, match="false ended with 1; nothing is tagged"):
         run(["false"])

@@ -96,6 +96,10 @@ BAY = {"bay": "bakery", "occupied": 1, "since_s": 460.0, "occupancy": 1.0, "heal
     ("body", "says"),
     [
         (LANE | {"speed": {"mean": 43.2}}, "5 vehicles, occupied 12.5%, 43.2 km/h"),
+        (LANE | {"speed": {"n": 4, "mean": 43.2, "estimated": 2}},
+         "5 vehicles, occupied 12.5%, 43.2 km/h"),
+        (LANE | {"speed": {"n": 5, "mean": 43.2, "estimated": 3}},
+         "5 vehicles, occupied 12.5%, about 43 km/h"),
         (LANE | {"volume": 1, "speed": None, "speed_single": {"kmh": 47.6}},
          "1 vehicle, occupied 12.5%, about 48 km/h"),
         (LANE | {"stopped": 2, "queue_us": 7_400_000, "signal": {"split_failures": 1}},

@@ -65,7 +65,11 @@ def test_no_summary_claims_what_cannot_be(world: SiteInput) -> None:
                 assert record["volume"] >= 0
                 assert record["gap"]["n"] <= record["volume"]
                 assert record.get("queue_us", 0) <= round((end - begin) / 1000)
-                assert sum(record.get("classes", {}).values()) == (record["speed"] or {"n": 0})["n"]
+                if speed := record["speed"]:
+                    lengths, estimated = record["length"]["n"], speed.get("estimated", 0)
+                    assert sum(record.get("classes", {}).values()) == lengths
+                    assert record["quality"].get("good", 0) + estimated == speed["n"] >= lengths
+                    assert record["quality"].get("uncertain:estimated", 0) == estimated
                 gaps = record.get("tailgating", {"n": 0, "of": 0})
                 assert gaps["n"] <= gaps["of"]
                 assert 0 < record.get("speed_single", {"kmh": 1})["kmh"] <= 200

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec import json
+from msgspec import UNSET, json
 
 from edge.process.traffic.histogram import (
     SPEED_BINS,
@@ -31,6 +31,13 @@ def test_time_mean_and_space_mean_differ() -> None:
         10,
         [1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1],
     )
+
+
+def test_merging_adds_up_what_is_estimated() -> None:
+    some = made([500, 300])
+    some.estimated = 1
+    assert merged(some.speeds(), some.speeds(), made([400]).speeds()).estimated == 2
+    assert merged(made([400]).speeds()).estimated is UNSET
 
 
 def test_an_empty_histogram_has_no_numbers() -> None:

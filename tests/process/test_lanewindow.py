@@ -61,11 +61,37 @@ def test_a_vehicle_that_breaks_up_is_one_vehicle() -> None:
     made.contacts(found("east_1.lead"))
     made.contacts(presences("east_1.lead", (1, 1.3), (1.35, 1.8), (1.87, 2.2)))
     reported = body(made.close(MINUTE), "east_1")
-    assert (reported["volume"], reported["breakups"]) == (
-        2,
-        1,
-    )  # 50 ms is one vehicle, 70 ms are two
+    assert (reported["volume"], reported["breakups"]) == (1, 2)
     assert reported["on_us"] == 1_080_000
+
+
+@pytest.mark.parametrize(
+    ("setup", "part_s", "hole_s", "volume"),
+    [
+        (SINGLE, 0.1, 0.058, 1),  # as long as may be in anything
+        (SINGLE, 0.1, 0.062, 2),
+        (SINGLE, 0.3, 0.088, 1),  # 6.7 m in 0.3 s: another one would follow at less than 4 m
+        (SINGLE, 0.3, 0.092, 2),
+        (SINGLE, 0.8, 0.145, 1),  # and no longer than any driver's net gap
+        (SINGLE, 0.8, 0.155, 2),
+        (SINGLE, 2.1, 0.062, 2),  # slow ones stand as near to each other
+        (replace(SINGLE, loop_m=1.5), 0.3, 0.115, 1),
+        (replace(SINGLE, loop_m=6.0), 0.8, 0.062, 2),  # who is 6.6 m behind is another one
+        (replace(SINGLE, kind="bicycle"), 0.8, 0.062, 2),  # they ride as near as they like
+        (replace(SINGLE, mode="pulse"), 0.8, 0.03, 2),
+    ],
+)
+def test_a_long_vehicle_that_falls_into_two_is_one_and_two_that_follow_are_two(
+    setup: LaneSetup, part_s: float, hole_s: float, volume: int
+) -> None:
+    made = engine(setup)
+    made.contacts(found("east_1.lead"))
+    second = 5 + part_s + hole_s
+    made.contacts(presences("east_1.lead", (5, 5 + part_s), (second, second + 0.3)))
+    reported = body(made.close(MINUTE), "east_1")
+    assert reported["volume"] == volume
+    if setup.mode == "presence":
+        assert reported.get("breakups", 0) == 2 - volume
 
 
 def test_at_speed_a_longer_hole_is_still_one_vehicle() -> None:
@@ -83,18 +109,68 @@ def test_at_speed_a_longer_hole_is_still_one_vehicle() -> None:
     assert body(truck(0.090).close(MINUTE), "north_1")["volume"] == 2
 
 
-def test_a_vehicle_without_a_believable_speed_counts_and_has_none() -> None:
-    made = north(*car("north_1", 5, 50), *presences(NORTH[0], (20, 20.4)))
+def test_a_vehicle_that_the_second_loop_missed_has_the_speed_that_the_first_one_tells() -> None:
+    made = north(*presences(NORTH[0], (20, 20.804)), *car("north_1", 22, 50))
+    reported = body(made.close(MINUTE), "north_1")
+    assert (reported["speed"]["n"], reported["speed"]["estimated"]) == (2, 1)
+    assert reported["speed"]["mean"] == 40  # 6.7 m in 0.804 s are 30 km/h
+    assert reported["speed"]["harmonic"] == 37.5
+    assert reported["length"]["n"] == 1
+    assert reported["quality"] == {"good": 1, "uncertain:estimated": 1}
+    assert "speed_single" not in reported
+
+
+def test_what_can_be_no_vehicle_counts_and_has_no_speed() -> None:
+    made = north(*car("north_1", 5, 50), *presences(NORTH[0], (20, 20.1)))  # 241 km/h
     reported = body(made.close(MINUTE), "north_1")
     assert (reported["volume"], reported["speed"]["n"]) == (2, 1)
+    assert "estimated" not in reported["speed"]
     assert reported["quality"] == {"bad:range": 1, "good": 1}
 
 
-def test_a_vehicle_that_the_second_loop_missed_does_not_spoil_the_next() -> None:
-    made = north(*presences(NORTH[0], (20, 20.468)), *car("north_1", 22, 50))
+def test_where_the_pair_measured_nothing_all_of_it_is_an_estimate() -> None:
+    made = north(*presences(NORTH[0], (20, 20.804)))
     reported = body(made.close(MINUTE), "north_1")
-    assert (reported["speed"]["n"], reported["speed"]["mean"]) == (1, 50)
-    assert reported["quality"] == {"bad:range": 1, "good": 1}
+    assert (reported["speed"]["n"], reported["speed"]["estimated"]) == (1, 1)
+    assert reported["speed"]["harmonic"] == reported["speed_single"]["kmh"] == 30
+    assert reported["quality"] == {"uncertain:estimated": 1}
+
+
+def test_vehicles_that_stand_and_start_have_a_speed_and_no_length() -> None:
+    """Two in a queue: while the first stands on both loops, the second comes to the lead loop."""
+    stand = [
+        *presences(NORTH[0], (5, 32), (33.5, 36)),
+        *presences(NORTH[1], (6, 34.5), (35, 36.8)),
+    ]
+    made = north(*stand, *car("north_1", 45, 50))
+    reported = body(made.close(MINUTE), "north_1")
+    assert (reported["volume"], reported["speed"]["n"], reported["length"]["n"]) == (3, 3, 1)
+    paces = (1 + 2.5) / 8, (1.5 + 0.8) / 8, 3.6 / 50  # seconds for a metre
+    assert reported["speed"]["harmonic"] == pytest.approx(3.6 * 3 / sum(paces), abs=0.01)
+    assert reported["classes"] == {"short": 1}
+    assert reported["quality"] == {"good": 3}
+    assert "speed_single" not in reported
+
+
+def test_who_stands_on_the_loops_at_a_border_has_a_speed_where_he_leaves() -> None:
+    made = north(*presences(NORTH[0], (20, 130)), *presences(NORTH[1], (21, 133)))
+    reported = [body(made.close(n * MINUTE), "north_1") for n in (1, 2, 3)]
+    assert [each["volume"] for each in reported] == [1, 0, 0]
+    assert [each["speed"]["n"] for each in reported] == [0, 0, 1]
+    assert reported[2]["speed"]["mean"] == 7.2  # 4 m in the mean of 1 and 3 s
+    assert reported[2]["quality"] == {"good": 1}
+
+
+def test_both_loops_measure_nothing_that_stands_for_longer_than_is_believed() -> None:
+    setup = replace(PAIR, max_presence_s=90)
+    made = north(
+        *presences(NORTH[0], (1, 60)), *presences(NORTH[1], (55, 93)),
+        *car("north_1", 110, 50), setup=setup,
+    )  # fmt: skip
+    made.close(MINUTE)
+    reported = body(made.close(2 * MINUTE), "north_1")
+    assert reported["health"] == "ok"
+    assert reported["quality"] == {"good": 1, "uncertain:estimated": 1}
 
 
 def test_the_wrong_way_is_counted_and_has_no_speed() -> None:

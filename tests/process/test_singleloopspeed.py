@@ -203,9 +203,21 @@ def test_a_median_is_filled_up_with_what_was_just_before_and_no_older() -> None:
     for wait_s, slow in ((20, False), (90, True)):
         single = SingleLoopSpeed(2.0, None)
         single.close(fast)
-        reported = single.close([(at + wait_s * S, at + wait_s * S + 4 * S)])
+        reported = single.close([(at + wait_s * S, at + wait_s * S + 2 * S)])
         assert reported is not None
-        assert (reported.kmh < 10) is slow
+        assert (reported.kmh < 15) is slow
+
+
+@pytest.mark.parametrize(("stands_s", "sum_s"), [(4.9, 7 * 0.5), (5.1, 6 * 0.5 + 5.1)])
+def test_who_stands_counts_by_his_own_time_and_a_long_vehicle_by_that_of_the_others(
+    stands_s: float, sum_s: float
+) -> None:
+    times = [0.5, 0.5, stands_s, 0.5, 0.5, 0.5, 0.5]
+    vehicles = [(n * 40 * S, n * 40 * S + round(time * S)) for n, time in enumerate(times)]
+    single = SingleLoopSpeed(2.0, None)
+    for reported in (single.alone(vehicles), single.close(vehicles)):
+        assert reported is not None
+        assert reported.kmh == pytest.approx(7 * 6.7 / sum_s * 3.6, abs=0.01)
 
 
 def test_a_first_window_knows_no_vehicle_before_it() -> None:

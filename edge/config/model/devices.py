@@ -148,8 +148,10 @@ class Lane(Struct, frozen=True, kw_only=True):
                 "the lane may have compared with the adjacent lane, and for how "
                 "long it may have none. If it has less, or none for longer, its "
                 "loops are taken for dead. An auxiliary lane begins and ends "
-                "here, such as an exit or entry lane. If left out, a lane is "
-                "`mainline`, and a lane of kind `bicycle` is `bicycle`."
+                "here, such as an exit or entry lane. If left out, a lane of "
+                "kind `bicycle` is `bicycle`, the outer lanes of a place with more "
+                "lanes than each place upstream and downstream are `auxiliary` "
+                "(at a signal `turn`), and all others are `mainline`."
             ),
         ]
         | None

@@ -66,7 +66,7 @@ class LaneActivity:
             self._keys[lane.name] = tuple((lane.name, p) for p in PARTS[: 1 + lane.paired])
             self._group[lane.name] = (f"{kind} {group[0]}", group[1])
             self._quiet[lane.name] = LaneSilence(
-                lane.role,
+                lane.role or "mainline",
                 beside=others[:LANES_BESIDE],
                 along=[name for name, _ in found[lane.name, LEAD].along[:GROUPS_ALONG]],
                 places=[

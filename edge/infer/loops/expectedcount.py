@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+K = TypeVar("K")
 
 # Vehicles a minute of the other: each band between two has a share of its own. In jams lanes are
 # used that stand empty else, so the densest band begins where traffic slows down.
@@ -203,3 +205,10 @@ def check_amounts(values: Sequence[Any], size: int) -> list[float]:
     if len(out) != size or not all(0.0 <= v <= 1e12 for v in out):
         raise ValueError(f"not {size} amounts: {values!r:.80}")
     return out
+
+
+def check_named_amounts(
+    saved: Mapping[str, Any], names: Mapping[K, str], size: int
+) -> dict[K, list[float]]:
+    """The amounts of all that have been kept, by what they are of. Raises as `check_amounts`."""
+    return {key: check_amounts(saved[name], size) for key, name in names.items() if name in saved}

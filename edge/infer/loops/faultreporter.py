@@ -68,6 +68,11 @@ FAULT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         'exchange "low" and "high" in active of the lane, or change the output of the loop card '
         "between NO and NC",
     ),
+    "late_release": (
+        "stays on for seconds after some of the vehicles have left, so it lets go late",
+        "set the extension of the channel to 0 and reset the loop card; if it goes on, exchange "
+        "the card, whose relay may stick",
+    ),
 }
 EQUIVALENT_FAULTS: Final[Mapping[str, str]] = {
     "no_activity": "stuck_off"

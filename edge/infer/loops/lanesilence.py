@@ -228,6 +228,8 @@ class LaneSilence:
     def _by_lanes(self, slot: LaneSlot) -> SilenceRuling | None:
         """By the one that tells of most, unless one that lives excuses it."""
         best, ruling = 1.0, None
+        # A lane that never had a vehicle, here or along, is one that nobody drives on.
+        unused = not self.lived and all(lane in slot.silent for lane in self.along)
         asked: tuple[tuple[SilenceSource, Mapping[str, ExpectedCount]], ...] = (
             ("beside", self.beside),
             ("along", self.along),
@@ -239,6 +241,8 @@ class LaneSilence:
                 limit = due.limit(self._lanes_due, USUAL_TIMES)
                 if lane not in slot.silent and due.upper_bound < EXCUSED * limit:
                     return None
+                if unused and self.along and who == "beside":
+                    continue
                 if due.lower_bound >= best * limit and self._missed(due.lower_bound):
                     best, ruling = due.lower_bound / limit, SilenceRuling(who, lane, due.passed)
         return ruling

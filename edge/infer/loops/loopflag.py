@@ -22,8 +22,10 @@ LEARNED_FAULTS: Final = (
 )
 """What a model can find wrong with a loop. Its columns are `sound`, then these."""
 WIDTH: Final = 1 + len(LEARNED_FAULTS)
-FAULTS: Final = (*LEARNED_FAULTS, "never_active", "inverted")
+FAULTS: Final = (*LEARNED_FAULTS, "never_active", "inverted", "late_release")
 """All that can be wrong with a loop: the last ones are found by rules alone."""
+OLDEST: Final = 12
+"""Probabilities that 0.2.0 kept: later versions know more faults, which come last."""
 COUNT_FAULTS: Final = ("mismatch", "swapped")
 """Of these loops the count is right."""
 LOUD_FAULTS: Final = ("stuck_on", "chatter", "inverted")
@@ -102,9 +104,11 @@ class LoopFlag:
         self.smooth = [1.0] + [0.0] * len(FAULTS)
 
     def snapshot(self) -> list[Any]:
-        """JSON-like."""
-        rest = (self.fault, self.since_ns, self.low_s, self.doubt_s)
-        return [[round(v, 4) for v in self.smooth], *rest]
+        """JSON-like. Zeros of kinds that 0.2.0 did not know are left out."""
+        smooth = [round(v, 4) for v in self.smooth]
+        while len(smooth) > OLDEST and not smooth[-1]:
+            smooth.pop()
+        return [smooth, self.fault, self.since_ns, self.low_s, self.doubt_s]
 
     def restore(self, saved: Sequence[Any], *, same_model: bool) -> None:
         """Back from `snapshot`. What another model smoothed is left out; what it raised stays up.
@@ -113,8 +117,9 @@ class LoopFlag:
         """
         smooth, fault, since_ns, low_s, doubt_s = saved
         smooth = [float(v) for v in smooth]
-        if len(smooth) != 1 + len(FAULTS) or not all(0.0 <= v <= 1.0 for v in smooth):
+        if not OLDEST <= len(smooth) <= 1 + len(FAULTS) or not all(0.0 <= v <= 1.0 for v in smooth):
             raise ValueError(f"not {1 + len(FAULTS)} probabilities: {smooth!r}")
+        smooth += [0.0] * (1 + len(FAULTS) - len(smooth))
         if fault is not None and fault not in FAULTS:
             raise ValueError(f"no such fault: {fault!r}")
         self.fault = fault

@@ -19,14 +19,19 @@ from edge.infer.bundlemanifest import BundleManifest
 from edge.infer.hysteresis import FlagTurn
 from edge.infer.loops.activity import LaneActivity
 from edge.infer.loops.burst import BurstRule
+from edge.infer.loops.crosstalk import CrosstalkRule, without_crosstalk
 from edge.infer.loops.evidence import LoopKey
+from edge.infer.loops.flowbalance import FlowBalanceRule
+from edge.infer.loops.laterelease import LateReleaseRule
 from edge.infer.loops.loopfeatures import LoopFeatures
 from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag
 from edge.infer.loops.loopmemory import SCALES_S
 from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
+from edge.infer.loops.missedvehicles import MissedVehicleRule
 from edge.infer.loops.polarity import PolarityRule
 from edge.infer.loops.silence import as_never_active, without_unproven_silence
 from edge.infer.loops.silentsite import SilentSite
+from edge.infer.loops.surroundings import presumed_roles
 from edge.infer.modelguard import ModelGuard
 from edge.infer.shadow import Shadow
 from edge.infer.sites import ApproachSite, LaneSite
@@ -90,14 +95,16 @@ class LoopJudge:
     def __init__(
         self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite], guard: ModelGuard
     ) -> None:
-        sites = {lane.name: lane for lane in lanes}
         ways = tuple(approaches)
+        sites = {lane.name: lane for lane in presumed_roles(lanes, ways)}
         self.guard = guard
         self.shadow: Shadow | None = None  # a candidate that runs beside the model
         # of bicycles the model knows nothing: they are watched for activity alone
-        self._watch = LoopFeatures([lane for lane in sites.values() if lane.judged], ways)
+        judged = [lane for lane in sites.values() if lane.judged]
+        self._watch = LoopFeatures(judged, ways)
         self._polarity = PolarityRule(self._watch.places)
         self._activity = LaneActivity(sites.values(), ways, self._fault)
+        self._crosstalk = CrosstalkRule(self._watch.places, self._fault)
         # by the name under which they are kept; what the first says of a loop counts
         self._site_rules: dict[str, SiteRule] = {
             "polarity": self._polarity,
@@ -105,6 +112,10 @@ class LoopJudge:
             "site": SilentSite(tuple(self._watch.places)),
             **_silent_approaches(sites.values(), self._watch.places),
             "activity": self._activity,
+            "crosstalk": self._crosstalk,
+            "release": LateReleaseRule(judged, self._fault),
+            "missed": MissedVehicleRule(self._watch.places, self._fault),
+            "balance": FlowBalanceRule(judged, ways, self._fault),
         }
         known = guard.manifest
         on, off = (known.on, known.off) if known else (ON, OFF)
@@ -115,6 +126,7 @@ class LoopJudge:
                 sites[key[0]].position,
                 sites[key[0]].mode,
                 along=bool(self._watch.places[key].along),
+                role=sites[key[0]].role,
             )
             for key in self._watch.places
         }
@@ -135,7 +147,10 @@ class LoopJudge:
             {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
             for slot, rows in slots
         ]
-        heard = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
+        heard = [
+            (self._overruled(now_ns, slot, rows, wall_s), self._crosstalk.unproven())
+            for slot, rows in slots
+        ]
         names = ["|".join(key) for _, rows in slots for key in rows]
         rule_answers = self._asked(
             now_ns, names, [row for _, rows in slots for row in rows.values()]
@@ -146,11 +161,12 @@ class LoopJudge:
         verdicts: list[LoopVerdict] = []
         spoken_by: dict[LoopKey, str] = {}  # by whom, where not by the model
         at = 0
-        for (slot, rows), ruled, over in zip(slots, rulings, heard, strict=True):
+        for (slot, rows), ruled, (over, apart) in zip(slots, rulings, heard, strict=True):
             for key in [*rows, *(key for key in slot if key not in rows and key in self._flags)]:
                 tick, flag, overruled = slot[key], self._flags[key], key in over
                 ruling = over[key] if overruled else ruled.get(key, SOUND_RULING)
-                if ruling.fault in ALONE and self._beside_a_loud_one(key):
+                odd = ruling.fault in ALONE and self._beside_a_loud_one(key)
+                if odd or (ruling.fault == "crosstalk" and key in apart):
                     ruling = SOUND_RULING
                 p = None
                 if key in rows:
@@ -160,6 +176,8 @@ class LoopJudge:
                         else None
                     )
                     at += 1
+                    if p is not None and key in apart:
+                        p = without_crosstalk(p)
                 if p is None or overruled or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, spoken_by[key] = _spread(ruling), RULE_NAME
                 if not self._activity.has_lived(key):

@@ -16,6 +16,7 @@ from edge.infer.loops.loopfeatures import FEATURES
 from edge.infer.loops.published import (
     CHATTER,
     HIGH_OCCUPANCY,
+    LOCKED_ON_QUEUE_S,
     LOCKED_ON_S,
     MOST_SAMPLES,
     NO_HITS_QUEUE_S,
@@ -24,6 +25,7 @@ from edge.infer.loops.published import (
     pems_status,
 )
 from edge.infer.loops.silence import is_dead
+from edge.infer.sites import Role
 
 RULE_NAME: Final = "rule loops"
 COLUMN: Final = {name: i for i, name in enumerate(FEATURES)}
@@ -76,13 +78,19 @@ class Ruling(NamedTuple):
 
 
 class LoopRule:
-    """One loop. `position` and `mode` as in its LaneSite; `along`: others are in its lane."""
+    """One loop. `position` and `mode` as in its LaneSite; `along`: others are in its lane.
 
-    __slots__ = ("_along", "_counts", "_daily", "_mainline", "_no_hits_s", "_presence")
+    A lane of any `role` but mainline may be empty beside others: its pair alone shows at once that
+    a loop of it is dead (see `lanesilence` for what shows it later).
+    """
 
-    def __init__(self, position: str, mode: str, *, along: bool = True) -> None:
-        self._along = along
-        self._mainline = position == "corridor"
+    __slots__ = ("_along", "_counts", "_daily", "_mainline", "_no_hits_s", "_presence", "_role")
+
+    def __init__(
+        self, position: str, mode: str, *, along: bool = True, role: Role | None = "mainline"
+    ) -> None:
+        self._along, self._role = along, role
+        self._mainline = position == "corridor" and role != "auxiliary"
         self._presence = mode == "presence"
         self._no_hits_s = NO_HITS_S.get(position, NO_HITS_QUEUE_S)
         self._counts = [0] * 5  # of the open day, in the order of PemsDay
@@ -92,7 +100,9 @@ class LoopRule:
         """Judge one slot."""
         if self._mainline and tick.seen_ns:
             self._sample(tick)
-        silent = is_dead(row, along=self._along)
+        silent = (self._role == "mainline" or row[COLUMN["paired"]] > 0.0) and is_dead(
+            row, along=self._along
+        )
         fault = self._fault(row, tick, silent)
         return Ruling(fault, 0.0 if fault is None else SURE_SCORE, silent)
 
@@ -162,7 +172,8 @@ class LoopRule:
             return True
         if tick.green_ns is not None:
             return math.expm1(row[COLUMN["on_green"]]) >= LOCKED_ON_S
-        return on_s >= LOCKED_OFF_MAINLINE_S
+        queue = self._role == "auxiliary"
+        return on_s >= (LOCKED_ON_QUEUE_S if queue else LOCKED_OFF_MAINLINE_S)
 
     def _sample(self, tick: LoopTick) -> None:
         """A sample of the day; a day is as many samples as the test knows, from any moment on.

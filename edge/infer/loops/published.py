@@ -8,6 +8,7 @@ from typing import Final
 # MnDOT IRIS, detector auto-fail
 CHATTER: Final = 37  # vehicles in 30 s: more cannot be
 LOCKED_ON_S: Final = 120.0  # mainline
+LOCKED_ON_QUEUE_S: Final = 1800.0  # queue, exit and merge lanes
 NO_HITS_S: Final = {"corridor": 4 * 3600.0}
 NO_HITS_QUEUE_S: Final = 12 * 3600.0  # merge and queue detectors: every loop of a signal here
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from edge.infer.loops.evidence import LaneGroup, LoopKey, LoopSurroundings
-from edge.infer.sites import ApproachSite, LaneSite
+from edge.infer.sites import ApproachSite, LaneSite, Role
 
 LEAD: Final = "lead"
 ALONG: Final = 4  # places with which a loop is compared: each costs time in every slot
@@ -51,6 +52,33 @@ def neighbour_groups(
     groups = dict.fromkeys((lane.approach, lane.position) for lane in lanes)
     after = {a.name: a.downstream for a in approaches if a.downstream is not None}
     return {group: tuple(_next_to(group, groups, after)[:ALONG]) for group in groups}
+
+
+def presumed_roles(
+    lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite]
+) -> tuple[LaneSite, ...]:
+    """The lanes, each with its role: where nobody said it, by how many lanes lie along it.
+
+    A lane that is neither before nor after its place begins and ends there: it is auxiliary at a
+    station of a corridor, and a turning lane at a signal. Which of the outer ones it is nobody
+    knows, so that all of them may be; those in the midst are of the mainline.
+    """
+    sites, ways = tuple(lanes), tuple(approaches)
+    groups: dict[LaneGroup, list[str]] = {}
+    for lane in sites:
+        if lane.judged:
+            groups.setdefault((lane.approach, lane.position), []).append(lane.name)
+    outer: dict[str, Role] = {}
+    for group, near in neighbour_groups([s for s in sites if s.judged], ways).items():
+        here = groups[group]
+        more = len(here) - max((len(groups[other]) for other in near), default=len(here))
+        if more > 0 and len(here) > 2 * more:
+            role: Role = "auxiliary" if group[1] == "corridor" else "turn"
+            outer |= dict.fromkeys([*here[:more], *here[-more:]], role)
+    return tuple(
+        lane if lane.role else replace(lane, role=outer.get(lane.name, "mainline"))
+        for lane in sites
+    )
 
 
 def _next_to(

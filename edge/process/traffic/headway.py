@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from edge.process import qualitycounts
 from edge.process.enginesetup import LaneSetup
+from edge.process.traffic.breakup import BreakupRule
 from edge.process.traffic.loopwindow import LoopWindow
-from edge.process.traffic.pairing import NET_GAP_NS, Presence
+from edge.process.traffic.pairing import Presence
 from edge.process.traffic.singleloopspeed import MOVING_NS
 
 NS_PER_MS: Final = 1_000_000
@@ -24,8 +25,8 @@ class HeadwayTracker:
 
     __slots__ = (
         "_before",
+        "_breakup",
         "_gap",
-        "_hold",
         "_over",
         "_stopped",
         "_tailgate",
@@ -33,9 +34,9 @@ class HeadwayTracker:
         "window",
     )
 
-    def __init__(self, setup: LaneSetup, window: LoopWindow) -> None:
+    def __init__(self, setup: LaneSetup, breakup: BreakupRule, window: LoopWindow) -> None:
         self.window = window
-        self._hold = max(round(setup.merge_ms * NS_PER_MS), NET_GAP_NS)
+        self._breakup = breakup
         self._tailgate = round(setup.tailgate_s * 1e9)
         self._stopped = round(setup.stopped_s * 1e9)
         self.last: Presence | None = None
@@ -44,10 +45,13 @@ class HeadwayTracker:
         self._before = 0  # on-time of the one before
 
     def count(self, at: int, hole_ns: int) -> Presence | None:
-        """The loop is occupied anew: the vehicle, unless it is one that broke up for less."""
+        """The loop is occupied anew: the vehicle, unless it is one that broke up.
+
+        `hole_ns` is how long the loop may be free within any vehicle.
+        """
         last, window, gap = self.last, self.window, None
         if last is not None and last.off is not None:
-            if at - last.off < hole_ns:
+            if at - last.off < self._breakup.longest_hole_ns(last.off - last.on, hole_ns):
                 last.off = None
                 window.breakups += 1
                 return None
@@ -74,7 +78,7 @@ class HeadwayTracker:
         last = self.last
         if last is None or last.off is None or self._over:
             return
-        if now - last.off >= self._hold:
+        if now - last.off >= self._breakup.hold_ns:
             self._report(last.on, last.off)
 
     def forget(self) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from msgspec import UNSET
+
 from edge.wire.contract.histogram import Distribution, Histogram, Speeds
 
 Form = TypeVar("Form", bound=Distribution)
@@ -34,13 +36,14 @@ TIME_BINS: Final = Bins("s", width=500, count=60, per_unit=1000)
 class HistogramCounts:
     """The counts of one open window."""
 
-    __slots__ = ("bins", "counts", "pace", "total")
+    __slots__ = ("bins", "counts", "estimated", "pace", "total")
 
     def __init__(self, bins: Bins) -> None:
         self.bins = bins
         self.counts = [0] * (bins.count + 1)
         self.total = 0
         self.pace = 0
+        self.estimated = 0  # of all values
 
     def add(self, value: int, pace: int = 0) -> None:
         """One value in steps, not negative; `pace` is its time for a metre in ns."""
@@ -73,6 +76,7 @@ class HistogramCounts:
             p15=percentile(bins, self.counts, 15),
             p50=percentile(bins, self.counts, 50),
             p85=percentile(bins, self.counts, 85),
+            estimated=self.estimated or UNSET,
         )
 
     def form(self, kind: type[Form]) -> Form:
@@ -98,7 +102,7 @@ class HistogramCounts:
     def clear(self) -> None:
         """Begin again."""
         self.counts = [0] * (self.bins.count + 1)
-        self.total = self.pace = 0
+        self.total = self.pace = self.estimated = 0
 
     def _filled(self) -> tuple[int, list[int]]:
         """The first bin that is filled, and the counts from there to the last."""
@@ -132,7 +136,9 @@ def summed(bins: Bins, parts: Iterable[Histogram]) -> HistogramCounts:
         for index, filled in enumerate(each.counts, each.first):
             whole.counts[index] += filled
         whole.total += each.sum
-        whole.pace += each.isum if isinstance(each, Speeds) else 0
+        if isinstance(each, Speeds):
+            whole.pace += each.isum
+            whole.estimated += each.estimated or 0
     return whole
 
 

@@ -16,6 +16,7 @@ from edge.process.enginesetup import LaneSetup
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.traffic import recount
 from edge.process.traffic.activitycheck import ActivityCheck
+from edge.process.traffic.breakup import BreakupRule
 from edge.process.traffic.headway import HeadwayTracker, pulse_quality
 from edge.process.traffic.loopselection import (
     PARTS,
@@ -26,7 +27,7 @@ from edge.process.traffic.loopselection import (
     worst_state,
 )
 from edge.process.traffic.loopwindow import LoopWindow, PairWindow, lane_body
-from edge.process.traffic.pairing import Pairing, Presence, speed_trap
+from edge.process.traffic.pairing import Pairing, Presence
 from edge.process.traffic.queuetime import QueueTime
 from edge.process.traffic.singleloopspeed import SingleLoopSpeed
 from edge.process.traffic.slots import LoopSlots, Spans
@@ -64,7 +65,7 @@ class LaneWindow:
     def __init__(self, setup: LaneSetup) -> None:
         self.setup = setup
         bounce, max_ns = round(setup.bounce_ms * NS_PER_MS), round(setup.max_presence_s * 1e9)
-        self._merge = round(setup.merge_ms * NS_PER_MS) if setup.mode == "presence" else 0
+        self._breakup = BreakupRule(setup)
         sources = (setup.lead, setup.trail) if setup.doubled else (setup.lead,)
         self.lines = {source: Debouncer(bounce) for source in sources}
         self._loops = [OccupancyCounter(max_ns) for _ in sources]
@@ -72,12 +73,12 @@ class LaneWindow:
         self._rates = [ActivityCheck(round(setup.no_activity_s * 1e9), setup.kind) for _ in sources]
         self._rate = self._rates[0]
         self._queues = [QueueTime() for _ in sources]
-        self._pairing = Pairing(speed_trap(setup), self._merge) if setup.paired else None
+        self._pairing = Pairing(setup, self._breakup) if setup.paired else None
         self._window, self._pairs = LoopWindow(), PairWindow()
         self._single: SingleLoopSpeed | None = None
         if setup.kind == "vehicle" and setup.mode == "presence":
             self._single = SingleLoopSpeed(setup.zone_m, None if setup.paired else setup.limit_kmh)
-        self._headways = HeadwayTracker(setup, self._window)
+        self._headways = HeadwayTracker(setup, self._breakup, self._window)
         self._slots = [LoopSlots(setup.name, part) for part, _ in zip(PARTS, sources, strict=False)]
         self._trail_changes: list[
             LineEvent
@@ -171,7 +172,10 @@ class LaneWindow:
         if pairing is not None:
             pairing.settle(end_ns)
             pairing.expire(end_ns)
-            pairs.passed(pairing.passages, pairing.single, pairing.reversed)
+            alone = pairing.alone
+            estimated = self._single.estimates(alone) if alone and self._single else []
+            rest = len(alone) - len(estimated)
+            pairs.passed(pairing.passages, estimated, rest, pairing.reversed)
             qualitycounts.add_count(pairs.quality, qualitycounts.UNCERTAIN_GAP, late[1])
             pairing.next()
         self._headways.settle(end_ns)
@@ -187,7 +191,7 @@ class LaneWindow:
             trail = TrailWindow(
                 self._before, self._trail_changes, covered[1], on[1], queues[1], late[1]
             )
-            self._before = recount.changes_to_keep(self._merge, self._before, self._trail_changes)
+            self._before = recount.changes_to_keep(self._breakup, self._before, self._trail_changes)
         lost = sum(edges for loop in self._loops for _, edges in loop.lost)
         lines = self.lines.values()
         states = tuple(
@@ -198,7 +202,7 @@ class LaneWindow:
 
     def _recounted(self, closed: ClosedWindow, trail: TrailWindow) -> LoopWindow:
         span = (closed.start_ns, closed.end_ns)
-        window = recount.recount_trail(self.setup, self._merge, trail.before, trail.changes, span)
+        window = recount.recount_trail(self.setup, self._breakup, trail.before, trail.changes, span)
         window.covered_us, window.on_us = trail.covered_us, trail.on_us
         window.queue_ns = trail.queue_ns
         qualitycounts.add_count(window.quality, qualitycounts.UNCERTAIN_GAP, trail.late)
@@ -263,12 +267,12 @@ class LaneWindow:
 
     def _measure(self, closed: ClosedWindow) -> None:
         """Speed from the lead loop alone, and what that learns of a pair."""
-        single, lengths = self._single, closed.pairs.lengths
+        single, pairs = self._single, closed.pairs
         selection = _selection(closed, closed.states)
         if single is None or selection.counting_loop != "lead":
             return
-        single.paired(lengths)
-        if not lengths or (closed.trail and not selection.pair):  # else nobody asks the lead alone
+        single.paired(pairs.lengths)
+        if not pairs.measured or (closed.trail and not selection.pair):  # else nobody asks for it
             closed.lead.single = single.close(closed.lead.over)
 
     def _run(self, end_ns: int) -> None:
@@ -319,7 +323,7 @@ class LaneWindow:
         what, at = event.what, event.at_ns
         pairing.settle(at)
         if what is RISE:
-            pairing.rise(at, self._merge)
+            pairing.rise(at)
         elif what is FALL:
             pairing.fall(at)
         else:
@@ -330,11 +334,11 @@ class LaneWindow:
     def _enter(self, at: int) -> None:
         headways, pairing = self._headways, self._pairing
         if pairing is None:
-            headways.count(at, self._merge)
+            headways.count(at, self._breakup.merge_ns)
             return
-        last, hole = headways.last, self._merge
+        last, hole = headways.last, self._breakup.merge_ns
         if last is not None and last.off is not None:
-            hole = pairing.merge(last, hole)
+            hole = pairing.least_hole_ns(last)
         vehicle = headways.count(at, hole)
         if vehicle is not None:
             pairing.expire(at)

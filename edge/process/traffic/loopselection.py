@@ -20,8 +20,10 @@ from edge.wire.contract.traffic import LaneHealth
 OK: Final = "ok"
 PAIR_STATES: Final = ("swapped", "mismatch")
 """The two loops do not fit each other: either counts each vehicle, and together they give none."""
-UNCERTAIN_STATES: Final = ("splashover", "crosstalk", "undercount", "breakup")
+UNCERTAIN_STATES: Final = ("splashover", "crosstalk", "late_release", "undercount", "breakup")
 """What such a loop counts is a number, and not the right one."""
+HEALTH_OF: Final[Mapping[str, str]] = {"late_release": "undercount"}
+"""States that the closed list of lane health has no word for: whoever comes meanwhile is missed."""
 STATE_QUALITIES: Final[Mapping[str, str]] = {
     "no_activity": qualitycounts.BAD_LOOP,
     "unobserved": qualitycounts.BAD_GAP,
@@ -36,8 +38,8 @@ STATES: Final = (OK, *PAIR_STATES, *UNCERTAIN_STATES, *STATE_QUALITIES)
 """Of a loop, the worst last."""
 HEALTH_STATES: Final = (
     OK,
-    *(f"trail_{state}" for state in (*UNCERTAIN_STATES, *STATE_QUALITIES)),
-    *STATES[1:],
+    *(f"trail_{s}" for s in (*UNCERTAIN_STATES, *STATE_QUALITIES) if s not in HEALTH_OF),
+    *(state for state in STATES[1:] if state not in HEALTH_OF),
 )
 """Of a lane, the worst last."""
 
@@ -96,6 +98,8 @@ def _worth(state: str | None) -> int:
 
 def _health(lead: str, trail: str | None) -> str:
     """The lead's word; else the trail's, which is the lane's own where it speaks of the pair."""
+    lead = HEALTH_OF.get(lead, lead)
+    trail = trail and HEALTH_OF.get(trail, trail)
     if lead != OK or trail is None or trail == OK:
         return lead
     return trail if trail in PAIR_STATES else f"trail_{trail}"

@@ -38,23 +38,31 @@ class LoopWindow:
 class PairWindow:
     """What both loops of a lane together have of a window."""
 
-    __slots__ = ("length", "lengths", "quality", "reversed", "speed")
+    __slots__ = ("length", "lengths", "measured", "quality", "reversed", "speed")
 
     def __init__(self) -> None:
         self.speed, self.length = HistogramCounts(SPEED_BINS), HistogramCounts(LENGTH_BINS)
         self.lengths: list[int] = []  # cm
+        self.measured = 0  # vehicles of which both loops together have told the speed
         self.reversed = 0
         self.quality: qualitycounts.QualityCounts = {}  # a vehicle counts once it is over
 
-    def passed(self, passages: Sequence[Passage], single: int, wrong_way: int) -> None:
-        """Vehicles: those with a speed, how many without one, how many the wrong way."""
-        self.reversed = wrong_way
-        for each in passages:
+    def passed(
+        self, passages: Sequence[Passage], estimated: Sequence[Passage], rest: int, wrong_way: int
+    ) -> None:
+        """Vehicles: measured ones, those that one loop has estimated, how many have no speed, and
+        how many came the wrong way."""
+        self.measured, self.reversed = len(passages), wrong_way
+        for each in (*passages, *estimated):
             self.speed.add(each.speed, each.pace)
-            self.length.add(each.length)
-        self.lengths += [each.length for each in passages]
+        self.speed.estimated += len(estimated)
+        lengths = [each.length for each in passages if each.length is not None]
+        for length in lengths:
+            self.length.add(length)
+        self.lengths += lengths
         qualitycounts.add_count(self.quality, qualitycounts.GOOD_WORD, len(passages))
-        qualitycounts.add_count(self.quality, qualitycounts.BAD_RANGE, single)
+        qualitycounts.add_count(self.quality, qualitycounts.UNCERTAIN_ESTIMATED, len(estimated))
+        qualitycounts.add_count(self.quality, qualitycounts.BAD_RANGE, rest)
 
 
 def lane_body(

@@ -2,8 +2,9 @@
 
 Both loops see the same vehicles in the same order, but either may miss one. A finished presence
 on the trail loop is compared with those on the lead loop that rose before it, oldest first; the
-first with which it makes a possible vehicle is its partner. A presence on the trail loop that had
-nobody before it may belong to a vehicle that comes the wrong way.
+first with which it makes a vehicle of steady speed is its partner. If there is none, the newest may
+be a slow vehicle: what reaches the trail loop is nearest to it. A presence on the trail loop that
+had nobody before it may belong to a vehicle that comes the wrong way.
 """
 
 from collections import deque
@@ -11,10 +12,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from edge.process.enginesetup import LaneSetup
-from edge.process.traffic.passage import LIMITS, Passage, SpeedTrap, measure_passage
+from edge.process.traffic.breakup import NET_GAP_NS, BreakupRule
+from edge.process.traffic.passage import (
+    LIMITS,
+    Passage,
+    SpeedTrap,
+    measure_passage,
+    measure_slow,
+)
 
-NET_GAP_NS: Final = 150_000_000
-"""No driver follows this close: a shorter time between two vehicles is one that broke up."""
 PRESENCES_KEPT: Final = 64  # presences without a partner; a trap holds two or three
 
 
@@ -41,34 +47,50 @@ class Presence:
 class Pairing:
     """The vehicles between the two loops of a lane."""
 
-    __slots__ = ("_hold", "_leads", "_orphans", "_trail", "_trap", "passages", "reversed", "single")
+    __slots__ = (
+        "_breakup",
+        "_leads",
+        "_longest",
+        "_orphans",
+        "_slow",
+        "_trail",
+        "_trap",
+        "alone",
+        "passages",
+        "reversed",
+    )
 
-    def __init__(self, trap: SpeedTrap, merge_ns: int) -> None:
-        self._trap = trap
-        self._hold = max(merge_ns, NET_GAP_NS)  # after it a presence cannot go on
+    def __init__(self, setup: LaneSetup, breakup: BreakupRule) -> None:
+        self._trap, self._breakup = speed_trap(setup), breakup
+        # what is no bicycle has no speed, and of a slow one nobody knows what it is
+        self._slow = setup.kind == "vehicle"
+        self._longest = round(setup.max_presence_s * 1e9)  # what stands for longer is no vehicle
         self._leads: deque[Presence] = deque()
         self._trail: Presence | None = None
         self._orphans: deque[Presence] = deque()
-        self.passages: list[Passage] = []  # of the open window, as are the two counts
-        self.single = 0  # presences on the lead loop without a possible partner
+        self.passages: list[Passage] = []  # of the open window, as are the next two
+        # on-times (ns) on the lead loop of those without a possible partner; 0: not known
+        self.alone: list[int] = []
         self.reversed = 0
 
     def settle(self, now: int) -> None:
         """Time has come so far: finish what cannot go on any more."""
         trail = self._trail
-        if trail is not None and trail.off is not None and now - trail.off >= self._hold:
+        if trail is not None and trail.off is not None and now - trail.off >= self._breakup.hold_ns:
             self._trail = None
             self._match(trail, trail.off)
         if self._orphans:
             self._reverse(now)
 
     def expire(self, now: int) -> None:
-        """Give up those that waited longer than the slowest vehicle needs."""
+        """Give up those that left the lead loop longer ago than the slowest vehicle needs."""
         limit = now - self._trap.max_elapsed_ns
         leads, trail = self._leads, self._trail
-        while leads and leads[0].on < limit and (trail is None or trail.on < leads[0].on):
-            leads.popleft()
-            self.single += 1
+        while leads and (trail is None or trail.on < leads[0].on):
+            off = leads[0].off
+            if off is None or off >= limit:
+                break
+            self._give_up(leads.popleft())
         while self._orphans and self._orphans[0].on < limit - self._trap.max_elapsed_ns:
             self._orphans.popleft()
 
@@ -76,15 +98,15 @@ class Pairing:
         """A new vehicle on the lead loop."""
         self._leads.append(presence)
         if len(self._leads) > PRESENCES_KEPT:
-            self._leads.popleft()
-            self.single += 1
+            self._give_up(self._leads.popleft())
 
-    def rise(self, at: int, merge_ns: int) -> None:
+    def rise(self, at: int) -> None:
         """The trail loop is occupied."""
         trail = self._trail
         if trail is not None:
-            lead = self._before(trail.on)
-            if trail.off is None or at - trail.off < self.merge(lead, merge_ns):
+            if trail.off is None or at - trail.off < self._breakup.longest_hole_ns(
+                trail.off - trail.on, self.least_hole_ns(self._before(trail.on))
+            ):
                 trail.off = None
                 return
             self._match(trail, trail.off)
@@ -95,15 +117,15 @@ class Pairing:
         if self._trail is not None:
             self._trail.off = at
 
-    def merge(self, lead: Presence | None, merge_ns: int) -> int:
-        """How long a loop may be free within one vehicle: more for one whose speed is known.
+    def least_hole_ns(self, lead: Presence | None) -> int:
+        """How long a loop may be free within any vehicle: more for one whose speed is known.
 
         The time between two vehicles is the loop's free time plus the time over its length.
         """
         if lead is None or self._trail is None or self._trail.on <= lead.on:
-            return merge_ns
+            return self._breakup.merge_ns
         over_loop = (self._trail.on - lead.on) * self._trap.loop_mm // self._trap.spacing_mm
-        return max(merge_ns, NET_GAP_NS - over_loop)
+        return max(self._breakup.merge_ns, NET_GAP_NS - over_loop)
 
     def forget(self) -> int:
         """Nobody watched for a while. Returns how many vehicles stay without an answer."""
@@ -115,8 +137,8 @@ class Pairing:
 
     def next(self) -> None:
         """The next window begins."""
-        self.passages = []
-        self.single = self.reversed = 0
+        self.passages, self.alone = [], []
+        self.reversed = 0
 
     def snapshot(self, last: Presence | None) -> dict[str, object]:
         """For a snapshot; `last` is the newest vehicle, which may be among the waiting ones."""
@@ -141,25 +163,40 @@ class Pairing:
     def _match(self, trail: Presence, off: int) -> None:
         leads, limit = self._leads, trail.on - self._trap.max_elapsed_ns
         tried: list[Presence] = []
+        found: Passage | None = None
         while leads and leads[0].on < trail.on:
             lead = leads.popleft()
             if lead.off is not None and lead.on >= limit:
                 found = measure_passage(self._trap, lead.on, lead.off, trail.on, off)
                 if found is not None:
-                    self.passages.append(found)
-                    self.single += len(tried)
-                    return
+                    break
             tried.append(lead)
-        self.single += len(tried)
+        if found is None and self._slow and tried:
+            found = self._measure_slow(tried[-1], trail, off)
+            if found is not None:
+                tried.pop()
+        for lead in tried:
+            self._give_up(lead)
+        if found is not None:
+            self.passages.append(found)
+            return
         # One that covers both loops is on the lead when it reaches the trail; was there nobody?
         if not any(each.off is None or each.off > trail.on for each in tried):
             self._orphans.append(trail)
             if len(self._orphans) > PRESENCES_KEPT:
                 self._orphans.popleft()
 
+    def _measure_slow(self, lead: Presence, trail: Presence, off: int) -> Passage | None:
+        if lead.off is None or off - lead.on >= self._longest:
+            return None
+        return measure_slow(self._trap, lead.on, lead.off, trail.on, off)
+
+    def _give_up(self, lead: Presence) -> None:
+        self.alone.append(0 if lead.off is None else lead.off - lead.on)
+
     def _reverse(self, now: int) -> None:
         for lead in list(self._leads):
-            if lead.off is None or now - lead.off < self._hold:
+            if lead.off is None or now - lead.off < self._breakup.hold_ns:
                 continue
             for trail in list(self._orphans):
                 if trail.off is None or not trail.on < lead.on < trail.off:

@@ -1,9 +1,11 @@
 """One vehicle over a pair of loops: its speed and length, if they can be believed, and its class by
 length, which is all that a pair of loops tells of it.
 
-Source: MnDOT IRIS DetectionEvent (mean of leading and trailing elapsed time, acceptance limits). No
-public source has such limits for bicycles: those here are wide, after what can be ridden. All
-arithmetic is in whole nanoseconds and millimetres.
+Source: MnDOT IRIS DetectionEvent (mean of leading and trailing elapsed time, acceptance limits).
+Its limits are for vehicles that hardly change their speed between the loops, as on a freeway. One
+that brakes, stands or starts there has a speed, too, and no length: see `measure_slow`. No public
+source has such limits for bicycles: those here are wide, after what can be ridden. All arithmetic
+is in whole nanoseconds and millimetres.
 
 Source of the limits of classes: FHWA's length-based schemes (Weinblatt, Minge, Petersen, TRR 2339;
 pooled fund TPF-5(192)) have motorcycle, short, medium and long, commonly with 6.5, 21.5 and 49
@@ -56,14 +58,14 @@ LIMITS: Final[Mapping[Kind, PassageLimits]] = {"vehicle": VEHICLE_LIMITS, "bicyc
 
 
 class Passage(NamedTuple):
-    """Speed in 0.1 km/h, length in cm, pace in ns a metre.
+    """Speed in 0.1 km/h, length in cm (None: not known), pace in ns a metre.
 
     The mean of speeds is the time mean; the number of vehicles over the sum of paces is the space
     mean.
     """
 
     speed: int
-    length: int
+    length: int | None
     pace: int
 
 
@@ -103,6 +105,24 @@ def measure_passage(trap: SpeedTrap, on1: int, off1: int, on2: int, off2: int) -
     if not limits.lengths_mm[0] <= length_mm <= limits.lengths_mm[1]:
         return None
     return Passage(speed, _divide(length_mm, 10), _divide(elapsed * 500, spacing))
+
+
+def measure_slow(trap: SpeedTrap, on1: int, off1: int, on2: int, off2: int) -> Passage | None:
+    """The speed of a vehicle that brakes, stands or starts between the loops; it has no length.
+
+    Its on-times differ, and only the order of its edges says that it is one vehicle: its front is
+    at the second loop while its rear is still on the first. One that is shorter than the way
+    between has left the first by then, for no longer than it lay on it. None for anything else.
+    """
+    first, leading, trailing = off1 - on1, on2 - on1, off2 - off1
+    if first < MIN_ON_NS or off2 - on2 < MIN_ON_NS or on2 - off1 > first:
+        return None
+    least = trap.spacing_mm * MIN_ELAPSED_NS_PER_MM
+    if trap.spacing_mm < trap.limits.spacing_mm or leading < least or trailing < least:
+        return None
+    elapsed = leading + trailing
+    speed = _divide(trap.spacing_mm * 72_000_000, elapsed)
+    return Passage(speed, None, _divide(elapsed * 500, trap.spacing_mm))
 
 
 def _divide(a: int, b: int) -> int:

@@ -12,6 +12,7 @@ from typing import Final
 from edge.process import qualitycounts
 from edge.process.debounce import FALL, LOST, RISE, LineChange, LineEvent
 from edge.process.enginesetup import LaneSetup
+from edge.process.traffic.breakup import BreakupRule
 from edge.process.traffic.headway import HeadwayTracker, pulse_quality
 from edge.process.traffic.loopwindow import LoopWindow
 
@@ -19,43 +20,37 @@ CHANGES_KEPT: Final = 8  # changes before a window: the vehicle that is there, a
 
 
 def changes_to_keep(
-    hole_ns: int, before: Sequence[LineEvent], changes: Sequence[LineEvent]
+    breakup: BreakupRule, before: Sequence[LineEvent], changes: Sequence[LineEvent]
 ) -> list[LineEvent]:
     """What the next window has to know of the time up to its start.
 
-    A rise less than `hole_ns` after a fall is the same vehicle.
+    A rise that ends a hole in a vehicle is the same vehicle.
     """
-    out: list[LineEvent] = []  # the newest first
-    for change in chain(reversed(changes), reversed(before)):
-        after = out[-1] if out else None
-        if (
-            after
-            and after.what is RISE
-            and change.what is FALL
-            and after.at_ns - change.at_ns < hole_ns
-        ):
-            out.pop()  # the same vehicle goes on
-        elif len(out) == CHANGES_KEPT:
-            break
-        else:
-            out.append(change)
-    return out[::-1]
+    out: list[LineEvent] = []
+    for change in chain(before, changes):
+        if change.what is RISE and len(out) > 1 and out[-1].what is FALL and out[-2].what is RISE:
+            on_ns, hole_ns = out[-1].at_ns - out[-2].at_ns, change.at_ns - out[-1].at_ns
+            if hole_ns < breakup.longest_hole_ns(on_ns, breakup.merge_ns):
+                out.pop()  # the same vehicle goes on
+                continue
+        out.append(change)
+    return out[-CHANGES_KEPT:]
 
 
 def recount_trail(
     setup: LaneSetup,
-    hole_ns: int,
+    breakup: BreakupRule,
     before: Sequence[LineEvent],
     changes: Sequence[LineEvent],
     span: tuple[int, int],
 ) -> LoopWindow:
     """The window from..to, but for what its Loop and its Queue have."""
     start_ns, end_ns = span
-    headways = HeadwayTracker(setup, LoopWindow())
-    _play(setup, hole_ns, headways, before)
+    headways = HeadwayTracker(setup, breakup, LoopWindow())
+    _play(setup, breakup.merge_ns, headways, before)
     headways.settle(start_ns)
     headways.window = window = LoopWindow()
-    _play(setup, hole_ns, headways, changes)
+    _play(setup, breakup.merge_ns, headways, changes)
     headways.settle(end_ns)
     return window
 

@@ -2,8 +2,10 @@
 
 What it can do: follow the speed of cars, because the median of seven on-times is not moved by a few
 trucks (Coifman, Dhoorjaty, Lee: Estimating median velocity instead of mean velocity at single loop
-detectors). What it cannot: tell the speed of one vehicle; be right where most vehicles are long; or
-see the slow ones where some stop and others do not, near a signal: there it is too high.
+detectors). Near a signal some vehicles stand and others do not: one that was on the loop for so
+much longer than the usual one that no length explains it counts by its own on-time. What it cannot:
+tell the speed of one vehicle; be right where most vehicles are long; or see those that are slower
+than the others and do not stand.
 
 Its scale is the effective length, loop and vehicle together. It is learnt slowly and within bounds:
 from a pair as long as there is one, else from traffic that flows freely where the lane has a limit,
@@ -16,6 +18,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from edge.process.traffic.passage import MIN_ON_NS, Passage
 from edge.wire.contract.single import SingleSpeed
 
 UM_PER_M: Final = 1_000_000
@@ -28,6 +31,7 @@ FILL_NS: Final = 60_000_000_000  # so old may be what fills up a median
 GROUP_VEHICLES: Final = 15  # vehicles make a sample of the effective length
 FREE_SHARE: Final = 10  # a block is free flow when a tenth of its time, or less, was occupied
 MOVING_NS: Final = 2_000_000_000  # a car takes so long at 12 km/h, a truck at 36
+STOOD: Final = 10  # times as long on a loop as the usual vehicle: nothing is so long
 FASTEST_PACE: Final = 18_000_000  # ns a metre: 200 km/h
 STEP: Final = 16  # of what a sample says, a sixteenth is believed
 
@@ -70,7 +74,7 @@ class SingleLoopSpeed:
         pace = 0
         for begin in range(0, len(vehicles), MIN_VEHICLES):
             group = [(off, off - on) for on, off in vehicles[begin : begin + MIN_VEHICLES]]
-            pace += len(group) * self._usual(group)
+            pace += self._paces([time for _, time in group], self._usual(group))
             self._before.extend(group)
         if self._limit is not None:
             self._flow(vehicles, self._limit)
@@ -81,8 +85,18 @@ class SingleLoopSpeed:
         pace = 0
         for begin in range(0, len(vehicles), MIN_VEHICLES):
             times = sorted(off - on for on, off in vehicles[begin : begin + MIN_VEHICLES])
-            pace += len(times) * self._pace(times)
+            pace += self._paces(times, _median(times))
         return single_speed(len(vehicles), pace, self.effective_cm) if vehicles else None
+
+    def estimates(self, on_times: Sequence[int]) -> list[Passage]:
+        """What on-times (ns) say one by one, of those that can be vehicles.
+
+        The length of a single one is not known; on the average of many they are right.
+        """
+        paces = [time * UM_PER_M // self._length for time in on_times if time >= MIN_ON_NS]
+        return [
+            Passage(36_000_000_000 // pace, None, pace) for pace in paces if pace >= FASTEST_PACE
+        ]
 
     def snapshot(self) -> dict[str, object]:
         """For a snapshot, between windows."""
@@ -101,14 +115,17 @@ class SingleLoopSpeed:
         self._before = deque(((int(a), int(b)) for a, b in state["before"]), maxlen=MIN_VEHICLES)
 
     def _usual(self, group: Sequence[tuple[int, int]]) -> int:
-        """The pace (ns a metre) of a few vehicles; too few are filled up with those before."""
+        """The usual on-time of a few vehicles; too few are filled up with those before."""
         oldest, missing = group[0][0] - FILL_NS, MIN_VEHICLES - len(group)
         fill = [time for off, time in reversed(self._before) if off >= oldest][:missing]
-        return self._pace(sorted([*(time for _, time in group), *fill]))
+        return _median(sorted([*(time for _, time in group), *fill]))
 
-    def _pace(self, times: Sequence[int]) -> int:
-        median = (times[(len(times) - 1) // 2] + times[len(times) // 2]) // 2
-        return max(median * UM_PER_M // self._length, FASTEST_PACE)
+    def _paces(self, times: Sequence[int], usual: int) -> int:
+        """The sum of paces (ns a metre) of vehicles: the usual one, but for those that stood."""
+        stood = [time for time in times if time > STOOD * usual]
+        one = max(usual * UM_PER_M // self._length, FASTEST_PACE)
+        own = (max(time * UM_PER_M // self._length, FASTEST_PACE) for time in stood)
+        return (len(times) - len(stood)) * one + sum(own)
 
     def _flow(self, vehicles: Sequence[tuple[int, int]], limit: int) -> None:
         """Learn where they flow freely: fifteen in a row, whatever the windows are."""
@@ -129,6 +146,10 @@ class SingleLoopSpeed:
     def _bounded(self, length: int, far_um: int) -> int:
         usual = self._zone + DEFAULT_LENGTH_UM
         return min(max(length, usual - far_um), usual + far_um)
+
+
+def _median(times: Sequence[int]) -> int:
+    return (times[(len(times) - 1) // 2] + times[len(times) // 2]) // 2
 
 
 def single_speed(n: int, pace: int, effective_cm: int) -> SingleSpeed:

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from edge.core import Quantity
-from edge.wire.contract.terms import MAX_INT, Amount, Count, WireStruct, meaning
+from edge.wire.contract.terms import MAX_INT, Amount, Count, Positive, WireStruct, meaning
 
 Sum = Annotated[int, Meta(ge=0, le=MAX_INT)]
 
@@ -27,7 +27,7 @@ class Histogram(WireStruct, kw_only=True):
 
 
 class Speeds(Histogram, kw_only=True):
-    """Speeds of vehicles over a pair of loops."""
+    """Speeds of vehicles over a pair of loops: distance by time, standing included."""
 
     unit: Annotated[Literal["km/h"], meaning("Unit of all that is not a count or in steps.")]
     mean: Annotated[
@@ -51,6 +51,17 @@ class Speeds(Histogram, kw_only=True):
     p15: Annotated[Amount | None, meaning("15th percentile.", Quantity.SPEED)]
     p50: Annotated[Amount | None, meaning("Median.", Quantity.SPEED)]
     p85: Annotated[Amount | None, meaning("85th percentile.", Quantity.SPEED)]
+    estimated: (
+        Annotated[
+            Positive,
+            meaning(
+                "Vehicles among these that only the lead loop has seen (they changed lanes, or the"
+                " trail loop missed them). Their speed is estimated from their on-time, and they"
+                " are `uncertain:estimated` in `quality`."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Distribution(Histogram, kw_only=True):

@@ -53,7 +53,7 @@ OnOff = Literal["on", "off"]
 LoopPart = Literal["lead", "trail"]
 LoopFault = Literal[
     "stuck_on", "stuck_off", "chatter", "breakup", "crosstalk", "undercount", "splashover",
-    "mismatch", "swapped", "never_active", "inverted",
+    "mismatch", "swapped", "never_active", "inverted", "late_release",
 ]  # fmt: skip
 """What a model, or its rule, finds wrong with a loop."""
 Contradiction = Literal[

@@ -84,7 +84,11 @@ class Lane(RecordBody, kw_only=True):
     ]
     length: Annotated[
         Lengths | None,
-        meaning("Vehicle lengths; only with a pair of loops. DATEX II: vehicleLength."),
+        meaning(
+            "Vehicle lengths; only with a pair of loops, and only of vehicles that hardly changed"
+            " their speed between them: `n` may be less than that of `speed`. DATEX II:"
+            " vehicleLength."
+        ),
     ]
     headway: Annotated[
         Times | None,
@@ -103,7 +107,8 @@ class Lane(RecordBody, kw_only=True):
         Qualities,
         meaning(
             QUALITIES
-            + " With a pair of loops a vehicle counts when it has left. `uncertain:loop`: "
+            + " With a pair of loops a vehicle counts when it has left. `uncertain:estimated`: its"
+            " speed is an estimate (see `speed`). `bad:range`: it has no speed. `uncertain:loop`: "
             "vehicles counted by a loop in doubt, or 1 if that loop counted none. With `mismatch` "
             "the vehicles are good, and one `uncertain:loop` says that the occupied time is in "
             "doubt. If a value is null, one `bad` gives the reason."
@@ -142,7 +147,8 @@ class Lane(RecordBody, kw_only=True):
             meaning(
                 "Vehicles by length class. These are not the classes of TLS 8+1 or FHWA 13, which "
                 "need a signature or axles. The names and limits of the classes are in "
-                "`meta`. Only with a pair of loops; a class without vehicles is left out. "
+                "`meta`. Only with a pair of loops, and only of vehicles with a length; a class "
+                "without vehicles is left out. "
                 "NTCIP 1209: zoneClassLabel, and sampleVolumeData of a class; DATEX II: "
                 "vehicleFlow by VehicleCharacteristics.lengthCharacteristic."
             ),
@@ -152,7 +158,7 @@ class Lane(RecordBody, kw_only=True):
     speed_single: (
         Annotated[
             SingleSpeed,
-            meaning("The speed estimated from a single loop, if no pair measures it."),
+            meaning("The speed estimated from a single loop, if no pair has measured any."),
         ]
         | UnsetType
     ) = UNSET

@@ -112,8 +112,8 @@ def _build(
     layout: _Layout,
 ) -> tuple[dict[str, tuple[float, float]], list[Road], list[tuple[str, int, str, int]]]:
     """Nodes, roads with their ramps, and which lane continues as which."""
-    nodes, roads = _chain(layout.plan)
-    joins = _lanes(roads)
+    nodes, roads = chain_roads(layout.plan)
+    joins = join_lanes(roads)
     slow = layout.limit / 3.6 * 0.7
     if layout.ramp is not None:
         nodes["on"] = (nodes[f"n{layout.ramp}"][0] - 250, -90.0)
@@ -146,7 +146,7 @@ def _cause(random: np.random.Generator, layout: _Layout) -> str:
     return str(random.choice(["incident", "incident", "exit"]))
 
 
-def _chain(plan: list[Road]) -> tuple[dict[str, tuple[float, float]], list[Road]]:
+def chain_roads(plan: list[Road]) -> tuple[dict[str, tuple[float, float]], list[Road]]:
     """Nodes n0, n1, ... along a line; each watched road knows the next."""
     edges = np.concatenate([[0.0], np.cumsum([road.length_m for road in plan])]).tolist()
     nodes = {f"n{i}": (x, 0.0) for i, x in enumerate(edges)}
@@ -163,7 +163,7 @@ def _chain(plan: list[Road]) -> tuple[dict[str, tuple[float, float]], list[Road]
     return nodes, roads
 
 
-def _lanes(roads: list[Road]) -> list[tuple[str, int, str, int]]:
+def join_lanes(roads: list[Road]) -> list[tuple[str, int, str, int]]:
     """Which lane continues as which. Lanes are added and dropped at the slow side."""
     return [
         (here.name, lane, after.name, lane + after.lanes - here.lanes)

@@ -98,6 +98,16 @@ def _undercount(
     return share, stays[random.random(len(stays)) >= share]
 
 
+def _late_release(
+    stays: Floats, when: tuple[float, float], random: np.random.Generator
+) -> tuple[float, Floats]:
+    """A relay that sticks: after some vehicles the contact stays on, and joins what comes then."""
+    share = random.uniform(0.15, 0.9)
+    longest = random.uniform(1.0, 4.0)
+    late = random.uniform(0.5, longest, len(stays)) * (random.random(len(stays)) < share)
+    return share, np.stack([stays[:, 0], stays[:, 1] + late], axis=1)
+
+
 def _mismatch(
     stays: Floats, when: tuple[float, float], random: np.random.Generator
 ) -> tuple[float, Floats]:
@@ -116,6 +126,7 @@ CHANGES: Final[dict[str, Change]] = {
     "breakup": _breakup,
     "undercount": _undercount,
     "mismatch": _mismatch,
+    "late_release": _late_release,
 }
 
 

@@ -25,8 +25,11 @@ FaultKind = Literal[
     "splashover",
     "mismatch",
     "swapped",
+    "late_release",
 ]
 KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
+LEARNED: Final = KINDS[: KINDS.index("late_release")]
+"""Kinds that models are trained with: the others are found by rules alone."""
 LASTING: Final = ("mismatch", "swapped")  # built in: as long as the street is seen
 SHORTEST_S: Final = 600.0
 BETWEEN_S: Final = 1800.0  # a loop is well for so long between two faults
@@ -38,6 +41,7 @@ class LoopFault:
 
     `severity` is: of chatter ghosts a minute, of breakup the share of long vehicles, of crosstalk
     and splashover the share of the neighbour's vehicles, of undercount the share missed, of
+    late release the share of vehicles after which it stays on, of
     mismatch the change of the usual on-time (-0.5 to 0.5); of the others 1.
     """
 
@@ -50,7 +54,7 @@ class LoopFault:
 
 
 def inject_faults(
-    street: SimStreet, seed: int, share: float, kinds: Sequence[FaultKind] = KINDS
+    street: SimStreet, seed: int, share: float, kinds: Sequence[FaultKind] = LEARNED
 ) -> tuple[SimStreet, tuple[LoopFault, ...]]:
     """A copy in which about `share` of the loops have faults of `kinds`, and these faults.
 
@@ -82,7 +86,7 @@ def inject_faults(
             continue
         taken.add(i)
         for begin, end in _times(random, kind, street.hours * 3600):
-            fault, stays[i] = _injure(street, i, stays[i], kind, (begin, end), random)
+            fault, stays[i] = injure_loop(street, i, stays[i], kind, (begin, end), random)
             faults.append(fault)
             kind = _next(able, random)
     faults.sort(key=lambda fault: (fault.lane, fault.part, fault.from_s))
@@ -98,7 +102,9 @@ def _next(able: list[FaultKind], random: np.random.Generator) -> FaultKind:
 def _possible(
     street: SimStreet, loop: LoopPlace, at: dict[tuple[str, LoopPartName], int], taken: set[int]
 ) -> set[FaultKind]:
-    able: set[FaultKind] = {"stuck_on", "stuck_off", "chatter", "breakup", "undercount"}
+    able: set[FaultKind] = {
+        "stuck_on", "stuck_off", "chatter", "breakup", "undercount", "late_release",
+    }  # fmt: skip
     if neighbours(street, loop):
         able |= {"crosstalk", "splashover"}
     other = at.get((loop.lane, "trail" if loop.part == "lead" else "lead"))
@@ -135,7 +141,7 @@ def _times(
     return times
 
 
-def _injure(
+def injure_loop(
     street: SimStreet,
     i: int,
     stays: Floats,
@@ -143,6 +149,7 @@ def _injure(
     when: tuple[float, float],
     random: np.random.Generator,
 ) -> tuple[LoopFault, Floats]:
+    """The fault of a loop whose stays are `stays` so far, and what is left of them."""
     loop = street.loops[i]
     before, inside, after = _split_stays(stays, *when)
     if kind in ("crosstalk", "splashover"):

@@ -29,6 +29,14 @@ class Road:
     signal: bool = False  # at its end
     downstream: str | None = None
     distance_m: float | None = None
+    give_way_s: float | None = None  # at its end vehicles give way; the wait that is usual there
+    uses: tuple[str, ...] = ()  # who may drive on each lane, from the slow one; "" is all
+    lane_m: float | None = None  # how wide a lane is, where that matters
+
+    @property
+    def general_lanes(self) -> int:
+        """Lanes that all may use: what the density of traffic is counted on."""
+        return self.lanes - sum(bool(who) for who in self.uses)
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,99 @@ class FixedTimeSignal:
 
 
 @dataclass(frozen=True)
+class ActuatedSignal:
+    """Greens last while vehicles follow each other closely: `least_s` to `most_s`, (main, side).
+
+    A gap of `gap_s` ends them, at detectors `ahead_s` of driving before the stop line.
+    """
+
+    node: str
+    main: frozenset[str]
+    least_s: tuple[float, float]
+    most_s: tuple[float, float]
+    gap_s: float
+    ahead_s: float
+
+
+class SignalPlan(NamedTuple):
+    """A plan of a coordinated signal, from a second of the street on."""
+
+    from_s: float
+    cycle_s: int
+    share: float
+    offset_s: int
+
+
+@dataclass(frozen=True)
+class CoordinatedSignal:
+    """A signal of a green wave, with a plan for each time of the day."""
+
+    node: str
+    main: frozenset[str]
+    plans: tuple[SignalPlan, ...]
+
+
+@dataclass(frozen=True)
+class ShuttleSignal:
+    """At a narrow place that both directions share in turn: green, and red for the others."""
+
+    node: str
+    green_s: int
+    red_s: int
+    offset_s: int
+
+
+Signal = FixedTimeSignal | ActuatedSignal | CoordinatedSignal | ShuttleSignal
+
+
+@dataclass(frozen=True)
+class Ring:
+    """A roundabout: its nodes and roads, in the order of driving. Who is on it goes first."""
+
+    nodes: tuple[str, ...]
+    roads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BusStop:
+    """Where buses stop, in the slow lane: they block it."""
+
+    name: str
+    road: str
+    from_m: float
+    to_m: float
+
+
+@dataclass(frozen=True)
+class BusRun:
+    """One bus: when it comes, and how long it stands at each stop. Seconds are SUMO's."""
+
+    roads: tuple[str, ...]
+    from_s: float
+    stops: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class LoopSense:
+    """How a loop and its card answer: late on and late off, and the share of bicycles they miss."""
+
+    pick_up_s: float
+    drop_out_s: float
+    bicycles_missed: float
+
+
+@dataclass(frozen=True)
 class Flow:
     """Vehicles that drive `roads`; `rates` are vehicles a second in each STEP_S."""
 
     roads: tuple[str, ...]
     rates: tuple[float, ...]
+    who: str = "mix"  # the vehicle type, or the distribution of types
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its vehicles begin with: `f` for the general mix."""
+        return "f" if self.who == "mix" else self.who
 
 
 @dataclass(frozen=True)
@@ -88,10 +184,17 @@ class Scene:
     mix: str  # vehicle types, as SUMO reads them
     start: Literal["best", "random"]  # lane in which vehicles begin
     pace: float  # of the drivers
-    signals: tuple[FixedTimeSignal, ...] = ()
+    signals: tuple[Signal, ...] = ()
     links: tuple[tuple[str, int, str, int], ...] = ()  # from road and lane to road and lane
     incidents: tuple[BlockedLane, ...] = ()
     slows: tuple[SpeedLimit, ...] = ()
+    rings: tuple[Ring, ...] = ()
+    stops: tuple[BusStop, ...] = ()
+    buses: tuple[BusRun, ...] = ()
+    senses: tuple[LoopSense, ...] = ()  # of each loop; none: they answer at once, to everything
+    counted: tuple[str, ...] = ()  # vehicle types that make the truth; none: all do
+    beside: bool = False  # whether vehicles overtake each other within a lane
+    missed_exits: bool = False  # whether who cannot change lanes in time drives on, out of sight
     about: dict[str, Any] = field(default_factory=dict)
 
 

@@ -11,10 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.core.looptick import LoopPartName
+from edge.infer.sites import Role
+from models.congestion.scenarios.finalset import refuse_final
 
 Position = Literal["corridor", "advance", "mid", "stop"]
-Kind = Literal["corridor", "arterial", "grid"]
-Split = Literal["train", "held_out", "legacy"]
+Kind = Literal[
+    "corridor", "arterial", "grid", "roundabout", "buses", "bicycles", "ramps", "actuated",
+    "coordinated", "workzone",
+]  # fmt: skip
+Split = Literal["train", "held_out", "legacy", "training", "choosing", "final"]
+OPEN_ROADS: Final[tuple[Kind, ...]] = ("corridor", "ramps", "workzone")  # without crossings
+UNSIGNALLED: Final[tuple[Kind, ...]] = (*OPEN_ROADS, "roundabout")
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
@@ -44,6 +51,7 @@ class LoopPlace:
     at_m: float
     loop_m: float
     spacing_m: float | None = None
+    role: Role = "mainline"
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,14 +161,22 @@ def save_street(street: SimStreet, folder: Path) -> None:
         "hours": street.hours,
         "about": street.about,
         "links": [_without_arrays(link) for link in street.links],
-        "loops": [asdict(loop) for loop in street.loops],
+        "loops": [_without_role(loop) for loop in street.loops],
     }
+    # Beside the loops, where a reader from before there were roles does not look.
+    roles = {loop.lane: loop.role for loop in street.loops if loop.role != "mainline"}
+    if roles:
+        meta["roles"] = roles
     (folder / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
 
 
 def _without_arrays(link: StreetLink) -> dict[str, Any]:
     """A link without its arrays."""
     return {k: v for k, v in vars(link).items() if k not in ("density", "speed", "green")}
+
+
+def _without_role(loop: LoopPlace) -> dict[str, Any]:
+    return {k: v for k, v in asdict(loop).items() if k != "role"}
 
 
 def load_street(folder: Path) -> SimStreet:
@@ -171,7 +187,10 @@ def load_street(folder: Path) -> SimStreet:
         steps = arrays["steps"].astype(np.int64)
         ends = np.cumsum(arrays["count"].astype(np.int64) * 2)
     stays = tuple(np.cumsum(part).reshape(-1, 2) * _GRAIN_S for part in np.split(steps, ends[:-1]))
-    loops = tuple(LoopPlace(**values) for values in meta["loops"])
+    roles: dict[str, Role] = meta.get("roles", {})
+    loops = tuple(
+        LoopPlace(**values, role=roles.get(values["lane"], "mainline")) for values in meta["loops"]
+    )
     head = {key: meta[key] for key in ("name", "kind", "split", "seed", "hours", "about")}
     return SimStreet(links=links, loops=loops, stays=stays[: len(loops)], **head)
 
@@ -197,11 +216,16 @@ def load_usual(place: Path) -> SimStreet | None:
     return load_street(place / USUAL) if (place / USUAL / "meta.json").exists() else None
 
 
-def find_streets(folder: Path) -> list[Path]:
-    """Where streets are saved below `folder`. FileNotFoundError if there is none."""
+def find_streets(folder: Path, *, final: bool = False) -> list[Path]:
+    """Where streets are saved below `folder`. FileNotFoundError if there is none.
+
+    FinalSetError if some are of a final set, and whoever asks is not the `final` evaluation.
+    """
     metas = folder.glob("**/meta.json")
     # Those with a dot are being written.
     found = sorted(m.parent for m in metas if m.parent.name[0] != "." and m.parent.name != USUAL)
     if not found:
         raise FileNotFoundError(f"no meta.json below {folder}")
+    if not final:
+        refuse_final(folder, (place / "meta.json" for place in found))
     return found

@@ -7,18 +7,21 @@ rear leaves the second, or when it leaves the lane before. SUMO interpolates bot
 from __future__ import annotations
 
 import subprocess
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from models.congestion.scenarios.scene import BEFORE_S, STEP_S, Flow, Scene
+from models.congestion.scenarios.scene import BEFORE_S, STEP_S, BusRun, Flow, Road, Scene
+from models.congestion.scenarios.sumosignals import signal_programs
 
 STEP_LENGTH_S: Final = 0.5
 GIVE_UP_S: Final = 120  # a vehicle that finds no room to begin for so long stays at home
-YELLOW_S: Final = 3
+BESIDE_M: Final = "0.8"  # how finely vehicles may lie beside each other within a lane
+MISSED_S: Final = (
+    15  # until one on a lane that ends elsewhere than wanted gives up; else it is for ever
+)
 LOG: Final = "sumo.log"
 
 
@@ -40,6 +43,9 @@ def run_sumo(scene: Scene, folder: Path) -> None:
     for name, text in write.items():
         (folder / name).write_text(text, encoding="utf-8")
     joins = ["-x", "con.xml"] if scene.links else []
+    more = ["--lateral-resolution", BESIDE_M] if scene.beside else []
+    if scene.missed_exits:
+        more += ["--time-to-teleport.highways", str(MISSED_S)]
     _call(
         folder, home / "netconvert", "-n", "nod.xml", "-e", "edg.xml", *joins, "-o", "net.xml",
         "--no-turnarounds", "--tls.default-type", "static", "--no-internal-links", "false",
@@ -50,7 +56,7 @@ def run_sumo(scene: Scene, folder: Path) -> None:
         "-b", "0", "-e", str(int(BEFORE_S + scene.hours * 3600)),
         "--step-length", str(STEP_LENGTH_S), "--step-method.ballistic", "--seed",
         str(scene.seed % 2**31), "--time-to-teleport", "-1", "--no-step-log", "--precision", "4",
-        "--max-depart-delay", str(GIVE_UP_S), "--extrapolate-departpos",
+        "--max-depart-delay", str(GIVE_UP_S), "--extrapolate-departpos", *more,
     )  # fmt: skip
 
 
@@ -77,14 +83,21 @@ def _nodes(scene: Scene) -> str:
 
 def _edges(scene: Scene) -> str:
     # The length is told, because netconvert cuts roads short for the area of the crossing.
-    return _all(
-        "edges",
-        (
-            f'<edge id="{road.name}" from="{road.begin}" to="{road.end}" numLanes="{road.lanes}" '
-            f'speed="{road.limit_ms:.3f}" length="{road.length_m}"/>'
-            for road in scene.roads
-        ),
+    rings = (
+        f'<roundabout nodes="{" ".join(ring.nodes)}" edges="{" ".join(ring.roads)}"/>'
+        for ring in scene.rings
     )
+    return _all("edges", (*map(_edge, scene.roads), *rings))
+
+
+def _edge(road: Road) -> str:
+    wide = "" if road.lane_m is None else f' width="{road.lane_m}"'
+    head = (
+        f'<edge id="{road.name}" from="{road.begin}" to="{road.end}" numLanes="{road.lanes}" '
+        f'speed="{road.limit_ms:.3f}" length="{road.length_m}"{wide}'
+    )
+    lanes = "".join(f'<lane index="{i}" allow="{who}"/>' for i, who in enumerate(road.uses) if who)
+    return f"{head}>{lanes}</edge>" if lanes else f"{head}/>"
 
 
 def _connections(scene: Scene) -> str:
@@ -113,6 +126,7 @@ def _routes(scene: Scene) -> str:
                 f'duration="{incident.length_s:.0f}"/></vehicle>',
             )
         )
+    items += [(bus.from_s, _bus(k, bus)) for k, bus in enumerate(scene.buses)]
     wreck = '<vType id="wreck" length="4.6"/>'
     return _all("routes", (scene.mix, wreck, *(text for _, text in sorted(items))))
 
@@ -122,13 +136,22 @@ def _flow(k: int, flow: Flow, start: str) -> list[tuple[float, str]]:
     return [
         (
             float(STEP_S * i),
-            f'<flow id="f{k}_{i}" type="mix" begin="{STEP_S * i}" end="{STEP_S * (i + 1)}" '
+            f'<flow id="{flow.prefix}{k}_{i}" type="{flow.who}" begin="{STEP_S * i}" '
+            f'end="{STEP_S * (i + 1)}" '
             f'period="exp({rate:.6f})" departLane="{start}" departSpeed="desired" '
             f'departPos="base"><route edges="{roads}"/></flow>',
         )
         for i, rate in enumerate(flow.rates)
         if rate > 1e-5
     ]
+
+
+def _bus(k: int, bus: BusRun) -> str:
+    stops = "".join(f'<stop busStop="{name}" duration="{wait}"/>' for name, wait in bus.stops)
+    return (
+        f'<vehicle id="bus{k}" type="bus" depart="{bus.from_s}" departLane="best" '
+        f'departSpeed="desired"><route edges="{" ".join(bus.roads)}"/>{stops}</vehicle>'
+    )
 
 
 def _additional(scene: Scene, net: Path) -> str:
@@ -154,43 +177,15 @@ def _additional(scene: Scene, net: Path) -> str:
         f'<timedEvent type="SaveTLSSwitchTimes" source="{signal.node}" dest="tls.xml"/>'
         for signal in scene.signals
     ]
-    measure = f'<laneData id="link" file="link.csv" freq="10" edges="{watched}"/>'
-    return _all("additional", (*_programs(scene, net), *points, *slows, *events, measure))
-
-
-def _programs(scene: Scene, net: Path) -> list[str]:
-    """The signals that netconvert made, with the cycle, the shares and the offset of the scene."""
-    root = ElementTree.parse(net).getroot()
-    straight: dict[str, list[tuple[int, str]]] = {}
-    for one in root.iter("connection"):
-        if one.get("tl") is not None and one.get("dir") == "s":
-            index = int(one.get("linkIndex", "0"))
-            straight.setdefault(one.get("tl", ""), []).append((index, one.get("from", "")))
-    programs = {one.get("id", ""): one for one in root.iter("tlLogic")}
-    out = []
-    for signal in scene.signals:
-        phases = [
-            (float(p.get("duration", "0")), p.get("state", ""))
-            for p in programs[signal.node].iter("phase")
-        ]
-        groups = []
-        for _, state in phases:
-            green = {road for i, road in straight[signal.node] if state[i] in "Gg"}
-            whose = "main" if green & signal.main else "side" if green else "rest"
-            groups.append("yellow" if "y" in state else whose)
-        fixed = {"yellow": float(YELLOW_S), "rest": 5.0}
-        left = signal.cycle_s - sum(fixed.get(group, 0.0) for group in groups)
-        share = {"main": signal.share, "side": 1 - signal.share}
-        inner = "".join(
-            f'<phase duration="{length:.0f}" state="{state}"/>'
-            for group, (_, state) in zip(groups, phases, strict=True)
-            for length in [fixed.get(group, left * share.get(group, 0) / groups.count(group))]
-        )
-        out.append(
-            f'<tlLogic id="{signal.node}" type="static" programID="drawn" '
-            f'offset="{signal.offset_s}">{inner}</tlLogic>'
-        )
-    return out
+    stops = [
+        f'<busStop id="{stop.name}" lane="{stop.road}_0" startPos="{stop.from_m}" '
+        f'endPos="{stop.to_m}" friendlyPos="true"/>'
+        for stop in scene.stops
+    ]
+    who = f' vTypes="{" ".join(scene.counted)}"' if scene.counted else ""
+    measure = f'<laneData id="link" file="link.csv" freq="10" edges="{watched}"{who}/>'
+    programs = signal_programs(scene, net)
+    return _all("additional", (*programs, *stops, *points, *slows, *events, measure))
 
 
 def _all(tag: str, items: Iterable[str]) -> str:

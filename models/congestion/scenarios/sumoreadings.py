@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import xml.etree.ElementTree as ElementTree
+import zlib
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from models.congestion.scenarios import truth
-from models.congestion.scenarios.scene import BEFORE_S, Road, Scene
+from models.congestion.scenarios.drivers import CYCLE
+from models.congestion.scenarios.scene import BEFORE_S, Road, Scene, ShuttleSignal
 from models.congestion.scenarios.simstreet import (
     TRUTH_S,
     Floats,
@@ -20,9 +23,21 @@ from models.congestion.scenarios.simstreet import (
     contact_stays,
     split_events,
 )
+from models.congestion.scenarios.sumosignals import signal_cycle_s
 
 JITTER_S: Final = 0.002  # of a loop card: its scan takes some milliseconds
-_NO_SPANS: Final = np.zeros((0, 2))
+CYCLE_S: Final = (30.0, 180.0)  # between which a cycle is believed
+
+Missed = Callable[[int, str], bool]  # whether a loop does not feel a vehicle
+
+
+class LoopPass(NamedTuple):
+    """A vehicle on a loop, in SUMO's seconds; its speed (m/s) as its front came, nan unknown."""
+
+    vehicle: str
+    on_s: float
+    off_s: float
+    speed_ms: float
 
 
 def read_street(scene: Scene, folder: Path) -> SimStreet:
@@ -55,11 +70,15 @@ def read_street(scene: Scene, folder: Path) -> SimStreet:
 
 
 def _stays(scene: Scene, path: Path) -> list[Floats]:
-    spans = _spans(path, len(scene.loops))
     random = np.random.default_rng([scene.seed, 13])
     out = []
-    for found in spans:
-        rows = np.array(found, np.float64).reshape(-1, 2) - BEFORE_S
+    for i, found in enumerate(read_passes(path, len(scene.loops), _missed(scene))):
+        spans = [(one.on_s, one.off_s) for one in found]
+        rows = np.array(spans, np.float64).reshape(-1, 2) - BEFORE_S
+        if scene.senses:
+            rows[:, 0] += scene.senses[i].pick_up_s
+            rows[:, 1] += scene.senses[i].drop_out_s
+            rows = rows[rows[:, 1] > rows[:, 0]]
         joined = contact_stays(rows[:, 0], rows[:, 1])
         joined = joined + random.normal(0.0, JITTER_S, joined.shape).clip(-0.006, 0.006)
         joined = joined.clip(0.0, scene.hours * 3600)
@@ -68,10 +87,28 @@ def _stays(scene: Scene, path: Path) -> list[Floats]:
     return out
 
 
-def _spans(path: Path, loops: int) -> list[list[tuple[float, float]]]:
-    """For each loop when vehicles were on it, in SUMO's seconds."""
-    spans: list[list[tuple[float, float]]] = [[] for _ in range(loops)]
-    enters: dict[tuple[int, str], float] = {}
+def _nobody(loop: int, vehicle: str) -> bool:
+    return False
+
+
+def _missed(scene: Scene) -> Missed:
+    """Which bicycles a loop does not feel: the same ones, whenever it is asked."""
+    if not scene.senses:
+        return _nobody
+
+    def missed(loop: int, vehicle: str) -> bool:
+        if not vehicle.startswith(CYCLE):
+            return False
+        chance = zlib.crc32(f"{scene.seed} {loop} {vehicle}".encode()) / 2**32
+        return chance < scene.senses[loop].bicycles_missed
+
+    return missed
+
+
+def read_passes(path: Path, loops: int, missed: Missed = _nobody) -> list[list[LoopPass]]:
+    """For each loop which vehicles were on it, and when; without those that it does not feel."""
+    passes: list[list[LoopPass]] = [[] for _ in range(loops)]
+    enters: dict[tuple[int, str], tuple[float, float]] = {}
     left: dict[tuple[int, str], float] = {}
     with path.open(encoding="utf-8", newline="") as lines:
         # Most rows say that a vehicle is still there, twice each step.
@@ -79,30 +116,34 @@ def _spans(path: Path, loops: int) -> list[list[tuple[float, float]]]:
         for row in rows:
             point, _, side = row["instantOut_id"].partition(".")
             key = (int(point), row["instantOut_vehID"])
+            if missed(*key):
+                continue
             now = float(row["instantOut_time"])
             if side == "on":
                 if row["instantOut_state"] == "enter":
-                    enters[key] = now
+                    enters[key] = (now, float(row["instantOut_speed"]))
                 else:
                     left[key] = now
             elif row["instantOut_state"] == "enter":
-                enters.setdefault(key, now)  # it came from the next lane, behind the first point
+                # it came from the next lane, behind the first point
+                enters.setdefault(key, (now, float("nan")))
             else:
                 begin = enters.pop(key, None)
                 left.pop(key, None)
                 if begin is not None:
-                    spans[key[0]].append((begin, now))
-    for key, begin in enters.items():
-        if key in left and left[key] > begin:  # to the next lane, before the second point
-            spans[key[0]].append((begin, left[key]))
-        elif key not in left:
-            spans[key[0]].append((begin, float("inf")))  # still there at the end
-    return spans
+                    passes[key[0]].append(LoopPass(key[1], begin[0], now, begin[1]))
+    for key, (on_s, speed_ms) in enters.items():
+        if key in left and left[key] > on_s:  # to the next lane, before the second point
+            passes[key[0]].append(LoopPass(key[1], on_s, left[key], speed_ms))
+        elif key not in left:  # still there at the end
+            passes[key[0]].append(LoopPass(key[1], on_s, float("inf"), speed_ms))
+    return passes
 
 
 def _greens(scene: Scene, path: Path) -> dict[str, Floats]:
     """When the way straight on from each watched road had green."""
     ends = {road.name: road for road in scene.roads}
+    shuttles = {signal.node for signal in scene.signals if isinstance(signal, ShuttleSignal)}
     spans: dict[str, set[tuple[float, float]]] = defaultdict(set)
     for one in ElementTree.parse(path).getroot().iter("tlsSwitch"):
         begin, end = float(one.attrib["begin"]), float(one.attrib["end"])
@@ -110,6 +151,8 @@ def _greens(scene: Scene, path: Path) -> dict[str, Floats]:
         target = one.attrib["toLane"].rsplit("_", 1)[0]
         road = ends.get(source)
         straight = target.rpartition("_")[0] == source.rpartition("_")[0]
+        if road is not None:
+            straight = straight or road.end in shuttles  # there is no other way
         if road is not None and road.watched and straight and end > BEFORE_S:
             spans[source].add((max(begin - BEFORE_S, 0.0), end - BEFORE_S))
     return {name: np.array(sorted(found)) for name, found in spans.items()}
@@ -130,16 +173,25 @@ def _lane_data(scene: Scene, path: Path) -> dict[str, tuple[Floats, Floats]]:
     return out
 
 
+def usual_cycle_s(green: Floats) -> float:
+    """From green to green, where that depends on the traffic or on the time of the day."""
+    if len(green) < 4:
+        return CYCLE_S[0]
+    return float(np.clip(np.median(np.diff(green[:, 0])), *CYCLE_S))
+
+
 def _link(
     scene: Scene, road: Road, driven: tuple[Floats, Floats], green: Floats | None
 ) -> StreetLink:
     red_s = None
     over_s = truth.MINUTE_S
     if road.signal and green is not None:
-        over_s = float(scene.signals[0].cycle_s)
-        lengths = green[1:-1, 1] - green[1:-1, 0]
-        red_s = over_s - float(np.median(lengths))
-    lane_km = road.lanes * road.length_m / 1000
+        over_s = signal_cycle_s(scene.signals[0]) or usual_cycle_s(green)
+        whole = green[1:-1] if len(green) > 2 else green  # the first and the last may be cut
+        red_s = max(0.0, over_s - float(np.median(whole[:, 1] - whole[:, 0])))
+    elif road.give_way_s is not None:
+        red_s = road.give_way_s
+    lane_km = road.general_lanes * road.length_m / 1000
     density, speed = truth.smooth_state(*driven, lane_km, over_s)
     skip = BEFORE_S // TRUTH_S
     density, speed = density[skip:], speed[skip:]

@@ -196,6 +196,14 @@ def test_a_recording_keeps_its_microseconds(tmp_path: Path, name: str) -> None:
     ]
 
 
+def test_a_level_that_was_found_is_driven_and_one_that_nobody_watched_is_not(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "edges.csv"
+    path.write_text("t_ms,line,level\n0,3,=1\n5,3,?\n7,3,=0\n", encoding="utf-8")
+    assert [(row.t_ns // MS, row.level) for row in read_rows(path)] == [(0, True), (7, False)]
+
+
 @pytest.mark.parametrize("row", ["x,GPIO1,1", "1,GPIO1,2", "1,GPIO1", "nan,GPIO1,1", "inf,GPIO1,1"])
 def test_a_row_that_is_wrong_is_named(tmp_path: Path, row: str) -> None:
     path = tmp_path / "edges.csv"

@@ -1,0 +1,1 @@
+"""Recorded edges: the file that `kerbstone replay` reads, and what makes it of logs."""

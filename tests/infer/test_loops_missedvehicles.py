@@ -1,0 +1,110 @@
+"""A loop of a pair that misses vehicles is named; what its other loop makes up is none of them."""
+
+import json
+import random
+from typing import Any
+
+import pytest
+
+from edge.core.looptick import LoopTick
+from edge.infer.loops.evidence import LoopKey
+from edge.infer.loops.missedvehicles import MissedVehicleRule
+from edge.infer.loops.surroundings import loop_surroundings
+from tests.infer.test_looprules import (
+    HOURS,
+    HURT,
+    LANES,
+    SITES,
+    Spans,
+    broken,
+    ghosts,
+    street,
+    ticks,
+)
+
+MATE = ("m_0", "trail")
+
+
+def rule_of(fault: str | None = None) -> MissedVehicleRule:
+    return MissedVehicleRule(loop_surroundings(LANES, SITES), lambda key: fault)
+
+
+def said(stays: dict[LoopKey, Spans], rule: MissedVehicleRule) -> dict[LoopKey, int]:
+    """After how many slots each loop was first called so."""
+    out: dict[LoopKey, int] = {}
+    for i, slot in enumerate(ticks(stays, HOURS)):
+        seen: dict[LoopKey, LoopTick] = {(t.lane, t.part): t for t in slot}
+        for key in rule.step(seen, {}, None):
+            out.setdefault(key, i)
+    return out
+
+
+def thinned(stays: Spans, share: float) -> Spans:
+    chance = random.Random(4)
+    return [stay for stay in stays if chance.random() >= share]
+
+
+@pytest.mark.parametrize(("share", "slots"), [(0.6, 8), (0.3, 16), (0.15, 50)])
+@pytest.mark.parametrize("hurt", [HURT, MATE])
+def test_a_loop_that_misses_vehicles_is_named(share: float, slots: int, hurt: LoopKey) -> None:
+    stays = street(HOURS)
+    stays[hurt] = thinned(stays[hurt], share)
+    found = said(stays, rule_of())
+    assert set(found) == {hurt}
+    assert found[hurt] <= slots
+
+
+@pytest.mark.parametrize("gap_s", [2.5, 6.0, 30.0])
+def test_a_sound_pair_misses_none(gap_s: float) -> None:
+    assert said(street(HOURS, gap_s, seed=6), rule_of()) == {}
+
+
+@pytest.mark.parametrize("kind", ["splashover", "crosstalk", "breakup", "stuck_on"])
+def test_what_the_other_loop_makes_up_was_missed_by_nobody(kind: str) -> None:
+    stays = street(HOURS)
+    if kind == "breakup":
+        stays[HURT] = broken(stays[HURT])
+    elif kind == "stuck_on":
+        stays[HURT] = [*(stay for stay in stays[HURT] if stay[1] < 100.0), (100.0, 3700.0)]
+    else:
+        late, length = (0.02, 0.8) if kind == "crosstalk" else (0.1, 0.5)
+        stays[HURT] = ghosts(stays[HURT], stays["m_1", "lead"], 0.6, late, length)
+    assert said(stays, rule_of()) == {}
+
+
+def test_a_dead_loop_misses_all_and_has_another_word() -> None:
+    stays = street(HOURS)
+    stays[HURT] = [stay for stay in stays[HURT] if stay[1] < 900.0]
+    assert said(stays, rule_of()) == {}
+
+
+def test_beside_a_loop_in_doubt_nothing_is_said() -> None:
+    stays = street(HOURS)
+    stays[HURT] = thinned(stays[HURT], 0.6)
+    assert said(stays, rule_of("mismatch")) == {}
+
+
+def test_it_remembers_over_a_restart_and_a_gap_misses_nothing() -> None:
+    stays = street(HOURS)
+    stays[HURT] = thinned(stays[HURT], 0.3)
+    one, other = rule_of(), rule_of()
+    said(stays, one)
+    saved = json.loads(json.dumps(one.snapshot()))
+    other.restore(saved)
+    assert other.snapshot() == saved
+    other.missing(60.0)
+    slot: dict[LoopKey, LoopTick] = {(t.lane, t.part): t for t in ticks(stays, HOURS)[10]}
+    assert set(other.step(slot, {}, None)) == {HURT}
+    blind = {key: tick._replace(seen_ns=0) for key, tick in slot.items()}
+    before = other.snapshot()
+    other.step(blind, {}, None)
+    assert other.snapshot() == before
+
+
+@pytest.mark.parametrize("saved", [[], [-1.0], ["x"], [1.0, 2.0]])
+def test_what_is_no_snapshot_is_refused_and_nothing_has_changed(saved: Any) -> None:
+    rule = rule_of()
+    before = rule.snapshot()
+    with pytest.raises((TypeError, ValueError)):
+        rule.restore({"m_0|lead": saved})
+    assert rule.snapshot() == before
