@@ -286,17 +286,18 @@ class LogImport:
 
 def _write_edges(edges: Path, card: Path, of: LoggedSite) -> None:
     """Under their names when all of it is written: a part would be replayed as if it were whole."""
-    with replacing(edges) as new_edges, replacing(card) as new_card:
-        with (
-            closing(EdgeFileWriter(new_edges)) as writer,
-            new_card.open("w", encoding="utf-8") as file,
-        ):
-            file.write(f"{CARD_HEADER}\n")
-            for row in of.rows:
-                writer.write(*row)
-                if of.edges.said:
-                    _write_card(file, of.edges.said)
-            _write_card(file, of.edges.said)
+    with (
+        replacing(edges) as new_edges,
+        replacing(card) as new_card,
+        closing(EdgeFileWriter(new_edges)) as writer,
+        new_card.open("w", encoding="utf-8") as file,
+    ):
+        file.write(f"{CARD_HEADER}\n")
+        for row in of.rows:
+            writer.write(*row)
+            if of.edges.said:
+                _write_card(file, of.edges.said)
+        _write_card(file, of.edges.said)
     if not of.survey.card_words:
         card.unlink()
 
