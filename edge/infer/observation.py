@@ -17,6 +17,7 @@ STANDS_S: Final = 4.0  # a car on a loop for so long goes slower than 6 km/h
 DOUBT_S: Final = 15.0  # what stands for so long beside lanes that flow is no jam
 CALM: Final = 0.3  # occupancy below which a lane flows
 LONGEST_S: Final = 300.0  # longer than that is not told apart
+BESIDE: Final = ("turn", "bus", "bicycle")  # roles of lanes that do not carry the road's traffic
 CAR_M: Final = 4.5
 PAIR_S: Final = 15.0  # a car that needs longer from lead to trail is not taken for the same
 
@@ -87,12 +88,13 @@ def observe(
         if site is None or site.mode == "pulse" or not _believed(tick, scores):
             continue
         by_approach.setdefault(tick.lane, {})[tick.part] = tick
-    found: dict[tuple[str, str], list[_Lane]] = {}
+    found: dict[tuple[str, str], list[tuple[LaneSite, _Lane]]] = {}
     for name, parts in by_approach.items():
         site = lanes[name]
-        found.setdefault((site.approach, site.position), []).append(_lane(site, parts))
+        found.setdefault((site.approach, site.position), []).append((site, _lane(site, parts)))
     out: dict[str, dict[str, PositionObservation]] = {}
-    for (approach, position), here in found.items():
+    for (approach, position), beside in found.items():
+        here = _of_the_road(beside)
         shown_lanes = _flowing(here) if position == "corridor" else here
         out.setdefault(approach, {})[position] = _join_lanes(shown_lanes)
     return out
@@ -158,6 +160,15 @@ def _by_speed(site: LaneSite, parts: Mapping[str, LoopTick]) -> list[float]:
         if at < len(ons) and ons[at] < until:
             found.append((ons[at] - stay.on_ns) / 1e9 * share)
     return found if 2 * len(found) > len(lead.stays) else []
+
+
+def _of_the_road(lanes: Sequence[tuple[LaneSite, _Lane]]) -> Sequence[_Lane]:
+    """The lanes of a place that carry the road's traffic, if there are any: all others left out.
+
+    An empty turn lane beside a queue halves the mean occupancy of the place, and is its lowest.
+    """
+    main = [lane for site, lane in lanes if site.role not in BESIDE]
+    return main or [lane for _, lane in lanes]
 
 
 def _flowing(lanes: Sequence[_Lane]) -> Sequence[_Lane]:

@@ -45,7 +45,7 @@ from models.congestion.scoretables import (
 )
 from models.congestion.simulatedhealth import HEALTHS
 from models.congestion.train import learned_streets, whole_rows
-from models.congestion.treelearning import UNSEEN
+from models.congestion.treelearning import is_unseen
 
 FAULTY: Final = 0.25
 SEED: Final = 101  # not the faults of the training
@@ -116,7 +116,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
         (load_street(place), None if cold else load_usual(place))
         for place in find_streets(args.streets, final=getattr(args, "final", False))
     ]
-    streets = [(street, usual) for street, usual in found if street.seed >= UNSEEN or every]
+    streets = [(street, usual) for street, usual in found if every or is_unseen(street)]
     if not streets:
         yield f"left out: no street below {args.streets} was kept from the training"
         return

@@ -5,8 +5,8 @@
 Streets are left out in folds: what the trees say of a street that they have not seen decides where
 flags go on and off, how odds become probabilities, and in which situations they speak at all. They
 speak where they beat the tuned rule, clean and with injured loops; elsewhere the rule does. So it
-does where `--rule` says it. The tables that it prints are of streets left out. Streets with seeds
-from UNSEEN on are never learned from: they are for the last score.
+does where `--rule` says it. The tables that it prints are of streets left out. Streets of the set
+`choosing` and those with seeds from UNSEEN on are never learned from: they are for scores.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
 from models.congestion.scoretables import Tallies, delays_table, events_table, reliability_table
 from models.congestion.speakerchoice import Odds, RowScore, choose_speakers
-from models.congestion.treelearning import AHEAD_S, UNSEEN, RowSample
+from models.congestion.treelearning import AHEAD_S, RowSample, is_unseen
 
 FAULTY: Final = 0.25  # of the loops of the second copy of each street
 SEED: Final = 1
@@ -52,7 +52,7 @@ def learned_streets(folders: Sequence[Path]) -> list[tuple[SimStreet, SimStreet 
         for folder in folders
         for place in find_streets(folder)
     ]
-    return [(street, usual) for street, usual in found if street.seed < UNSEEN]
+    return [(street, usual) for street, usual in found if not is_unseen(street)]
 
 
 def whole_rows(

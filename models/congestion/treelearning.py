@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from models.congestion import congestionstate
 from models.congestion.approachrows import PASSES, ApproachRow
+from models.congestion.scenarios.simstreet import SimStreet
 from models.graph import NumpyOps
 from models.trees import Forest
 
 AHEAD_S: Final = (0.0, 300.0, 900.0)  # now, and what is forecast
 FOLDS: Final = 4
-UNSEEN: Final = 5066  # streets with this seed and above are kept for the last score
+UNSEEN: Final = 5066  # streets with this seed and above are never learned from
 MOST: Final = 120_000  # slots to learn from
 RARER: Final = 4.0  # slots without congestion are drawn so much more seldom; calibration knows
 
@@ -43,6 +44,11 @@ class RowSample:
     row: ApproachRow
     features: Floats
     known: Floats
+
+
+def is_unseen(street: SimStreet) -> bool:
+    """Whether a street is kept for scores: of the sets for choices and for the last score, too."""
+    return street.seed >= UNSEEN or street.split in ("choosing", "final")
 
 
 def row_samples(rows: Iterable[ApproachRow]) -> list[RowSample]:

@@ -1,5 +1,6 @@
 """What is read out of ticks: believed loops only, each lane once, speeds where loops are paired."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from edge.infer.observation import (
     observe,
     ticks_by_slot,
 )
-from edge.infer.sites import LaneSite
+from edge.infer.sites import LaneSite, Role
 from models.congestion.congestionstate import BLOCKS, PLACES
 from tests.infer.street import SLOT_NS, tick
 
@@ -73,6 +74,18 @@ def test_what_stands_in_a_corridor_beside_lanes_that_flow_is_no_jam() -> None:
 def test_a_lane_that_waits_at_a_signal_counts_beside_one_that_drives() -> None:
     ticks = [_stuck("n1", 25.0), tick("n2", SLOT_NS, 0.1)]
     assert observe(ticks, LANES, {})["north"]["mid"].highest > 0.8
+
+
+@pytest.mark.parametrize("role", ["turn", "bus", "bicycle"])
+def test_a_lane_beside_the_road_s_traffic_hides_no_queue(role: Role) -> None:
+    lanes = {**LANES, "n2": LaneSite("n2", "north", "mid", role=role)}
+    ticks = [tick("n1", SLOT_NS, 0.9), tick("n2", SLOT_NS, 0.0)]
+    seen = observe(ticks, lanes, {})["north"]["mid"]
+    assert (seen.lowest, seen.mean) == (0.9, 0.9)
+    broken = {("n1", "lead"): 1.0}
+    assert observe(ticks, lanes, broken)["north"]["mid"].mean == 0.0  # nobody else is there
+    main: dict[str, LaneSite] = {**LANES, "n2": LaneSite("n2", "north", "mid", role="auxiliary")}
+    assert observe(ticks, main, {})["north"]["mid"].lowest == 0.0  # an exit jams with its road
 
 
 def test_a_broken_lead_loop_is_replaced_by_the_trail() -> None:
