@@ -14,17 +14,9 @@ from edge.infer.bundlemanifest import ModelError
 from edge.infer.loops import loopflag
 from edge.infer.loops.faultreporter import FAULT_TEXTS, FaultReporter, fault_text
 from edge.infer.loops.loopfeatures import FEATURES
-from edge.infer.loops.loopflag import FAULTS as FAULT_WORDS
-from edge.infer.loops.loopflag import (
-    LEARNED_FAULTS,
-    QUIET_S,
-    WIDTH,
-    WIDTHS,
-    LoopFlag,
-    of_all_faults,
-)
+from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, WIDTH, LoopFlag
 from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict
-from edge.infer.loops.looprules import ALONE, ALWAYS, RULE_NAME
+from edge.infer.loops.looprules import ALONE, ALWAYS, RULE_NAME, Ruling
 from edge.infer.modelguard import ModelGuard
 from edge.infer.modelsession import ModelSession
 from edge.infer.sites import LaneSite
@@ -209,13 +201,19 @@ def _p(kind: str | None, p: float) -> list[float]:
     return row
 
 
-def test_an_older_model_knows_no_late_release() -> None:
-    answer = [0.3, *[0.0] * (WIDTH - 2), 0.7]
-    whole = of_all_faults(answer)
-    assert whole[0] == 0.3
-    assert whole[1 + FAULT_WORDS.index("late_release")] == 0.7
-    assert sum(whole) == 1.0
-    assert of_all_faults([1.0, *[0.0] * (WIDTH - 2)]) == [1.0, *[0.0] * len(FAULT_WORDS)]
+def test_what_nobody_may_say_hides_no_other_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loops = ruled(tmp_path)
+
+    def saying(rule: Any, fault: str) -> None:
+        monkeypatch.setattr(rule, "step", lambda *_: {HURT: Ruling(fault, 0.95)})
+
+    saying(loops._crosstalk, "crosstalk")
+    saying(loops._site_rules["release"], "late_release")
+    monkeypatch.setattr(loops._lanes, "found", lambda: {HURT})
+    verdicts = judged(loops, ticks(street(0.2), 0.2))[HURT]
+    assert {each.fault for each in verdicts} == {"late_release"}
 
 
 def test_a_flag_needs_minutes_of_sound_traffic_to_go_off() -> None:
@@ -275,7 +273,6 @@ def test_an_event_is_told_once_and_not_when_process_has_told_it() -> None:
 def test_the_model_has_a_column_for_every_feature_and_kind() -> None:
     reported = json.loads((BUNDLE / "manifest.json").read_text(encoding="utf-8"))
     assert tuple(reported["features"]) == FEATURES
-    width = reported["outputs"]["p"]["width"]
-    assert width in WIDTHS
-    assert tuple(reported["classes"]) == ("sound", *LEARNED_FAULTS)[:width]
+    assert tuple(reported["classes"]) == ("sound", *LEARNED_FAULTS)
+    assert reported["outputs"]["p"]["width"] == WIDTH
     assert (BUNDLE / "loopfault.onnx").stat().st_size < 500_000

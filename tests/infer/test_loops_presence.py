@@ -28,6 +28,8 @@ def row(**seen: float) -> list[float]:
         ({"on": 600.0, "on_others": 20.0, "paired": 1.0}, False),  # its pair has seen nobody either
         ({"on": 600.0, "on_others": 590.0, "paired": 1.0, "on_mate": 5.0}, True),
         ({"on": 600.0, "paired": 1.0, "against_along_fast": -3.0}, True),  # both are stuck
+        ({"on": 1900.0, "on_others": 20.0, "paired": 1.0}, True),  # both, in thin traffic
+        ({"on": 1900.0, "on_others": 1800.0, "paired": 1.0}, False),
     ],
 )
 def test_it_is_held_where_others_move(seen: dict[str, float], held: bool) -> None:

@@ -47,6 +47,26 @@ def test_one_lane_is_one_lane_and_so_are_parts_of_a_vehicle(seed: int) -> None:
     assert found(broken(lane(seed)))[1] == set()
 
 
+@pytest.mark.parametrize("share", [0.1, 0.2])
+@pytest.mark.parametrize("seed", range(3))
+def test_ghosts_of_the_next_lane_make_no_second_lane(seed: int, share: float) -> None:
+    """They are shorter than the vehicle that they are of."""
+    assert found(ghosts(lane(seed), lane(seed + 10), share, 0.2, 0.7))[1] == set()
+
+
+def test_a_fault_that_is_up_does_not_end_for_it() -> None:
+    up: dict[LoopKey, str] = {}
+    rule = SeveralLanes([LANE], up.get)
+    both = ghosts(lane(1), [(a + 0.9, b + 0.9) for a, b in lane(11)], 1.0, 0.0, 1.0)
+    for slot in ticks({KEY: both}, 1.0):
+        rule.step({(t.lane, t.part): t for t in slot}, {}, None)
+    assert rule.found() == {KEY}
+    up[KEY] = "breakup"
+    assert rule.found() == set()
+    up[KEY] = "chatter"
+    assert rule.found() == {KEY}
+
+
 def test_it_is_known_after_a_restart_and_a_gap() -> None:
     rule, _ = found(ghosts(lane(1), [(a + 0.9, b + 0.9) for a, b in lane(11)], 1.0, 0.0, 1.0))
     other = SeveralLanes([LANE])

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from edge.infer.loops.loopfeatures import WIDTH
-from edge.infer.loops.loopflag import FAULTS, LEARNED_FAULTS, LoopFlag, of_all_faults
+from edge.infer.loops.loopflag import FAULTS, LEARNED_FAULTS, LoopFlag
 from edge.infer.loops.looprules import ALONE
 from edge.infer.loops.silence import without_unproven_silence as heeded_by_gateway
 from models import BUNDLES
@@ -103,7 +103,7 @@ def small_street(hours: float = 0.5) -> SimStreet:
 
 
 def test_kinds_are_those_of_the_gateway() -> None:
-    assert loopfaults.KINDS == LEARNED_FAULTS
+    assert loopfaults.LEARNED == LEARNED_FAULTS
     assert set(loopfaults.KINDS) <= set(FAULTS)
     assert ("sound", *LEARNED_FAULTS) == CLASSES
 
@@ -148,7 +148,7 @@ def test_flags_in_numpy_are_those_of_the_gateway(at_once: bool) -> None:
         flag, raised = LoopFlag(0.6, 0.3), []
         for i in range(400):
             turn = flag.step(
-                of_all_faults(p[i, column].tolist()), (i + 1) * 30, 30.0,
+                p[i, column].tolist(), (i + 1) * 30, 30.0,
                 traffic=bool(blank.traffic[i, column]), at_once=at_once,
             )  # fmt: skip
             if turn == "on":

@@ -19,15 +19,11 @@ LEARNED_FAULTS: Final = (
     "splashover",
     "mismatch",
     "swapped",
-    "late_release",
 )
 """What a model can find wrong with a loop. Its columns are `sound`, then these."""
 WIDTH: Final = 1 + len(LEARNED_FAULTS)
-WIDTHS: Final = (WIDTH - 1, WIDTH)
-"""Models before 1.2.0 do not know the last one."""
-FAULTS: Final = (*LEARNED_FAULTS[:-1], "never_active", "inverted", "late_release")
-"""All that can be wrong with a loop, in the order in which it is kept. What models do not know is
-found by rules alone."""
+FAULTS: Final = (*LEARNED_FAULTS, "never_active", "inverted", "late_release")
+"""All that can be wrong with a loop: the last ones are found by rules alone."""
 OLDEST: Final = 12
 """Probabilities that 0.2.0 kept: later versions know more faults, which come last."""
 COUNT_FAULTS: Final = ("mismatch", "swapped")
@@ -41,13 +37,6 @@ SMOOTH_S: Final = 45.0  # what the model says of one slot is smoothed with this 
 QUIET_S: Final = 300.0  # of sound traffic before a fault is over
 UNCERTAIN_BELOW: Final = 0.05  # a score from which on a loop is in doubt
 LONG_S: Final = 1e8
-
-
-def of_all_faults(answer: Sequence[float]) -> list[float]:
-    """A model's answer as probabilities of `sound` and of each of FAULTS."""
-    out = [*answer[: WIDTH - 1], *[0.0] * (1 + len(FAULTS) - WIDTH + 1)]
-    out[1 + FAULTS.index(LEARNED_FAULTS[-1])] = answer[WIDTH - 1] if len(answer) == WIDTH else 0.0
-    return out
 
 
 def without_faults(p: Sequence[float], faults: Iterable[str]) -> list[float]:
@@ -92,7 +81,7 @@ class LoopFlag:
     ) -> FlagTurn | None:
         """One slot. `traffic`: vehicles came; a silent loop proves nothing about itself.
 
-        `p` is of `sound` and of each of FAULTS; what is left out counts as 0.
+        `p` is of `sound` and of each of FAULTS, or of LEARNED_FAULTS only: a model knows no others.
         `at_once`: it is a rule's, which has waited already. `over`: it takes the place of another
         fault, which goes on without having gone off: one fault is up at a time. So does DEAD_FAULT.
         """

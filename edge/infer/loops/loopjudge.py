@@ -25,14 +25,7 @@ from edge.infer.loops.evidence import LoopKey, slots_of
 from edge.infer.loops.flowbalance import FlowBalanceRule
 from edge.infer.loops.laterelease import LateReleaseRule
 from edge.infer.loops.loopfeatures import LoopFeatures
-from edge.infer.loops.loopflag import (
-    FAULTS,
-    LOUD_FAULTS,
-    WIDTHS,
-    LoopFlag,
-    of_all_faults,
-    without_faults,
-)
+from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag, without_faults
 from edge.infer.loops.loopmemory import SCALES_S
 from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
 from edge.infer.loops.missedvehicles import MissedVehicleRule
@@ -118,7 +111,7 @@ class LoopJudge:
         self._polarity = PolarityRule(places, {key: each.partner for key, each in places.items()})
         self._activity = LaneActivity(sites.values(), ways, self._fault)
         self._crosstalk = CrosstalkRule(self._watch.places, self._fault)
-        self._lanes = SeveralLanes(judged)
+        self._lanes = SeveralLanes(judged, self._fault)
         # by the name under which they are kept; what the first says of a loop counts
         self._site_rules: dict[str, SiteRule] = {
             "polarity": self._polarity,
@@ -162,9 +155,7 @@ class LoopJudge:
             {key: self._rules[key].step(row, slot[key]) for key, row in rows.items()}
             for slot, rows in slots
         ]
-        heard = [
-            (self._overruled(now_ns, slot, rows, wall_s), self._unsaid()) for slot, rows in slots
-        ]
+        heard = [self._overruled(now_ns, slot, rows, wall_s) for slot, rows in slots]
         names = ["|".join(key) for _, rows in slots for key in rows]
         rule_answers = self._asked(
             now_ns, names, [row for _, rows in slots for row in rows.values()]
@@ -247,15 +238,18 @@ class LoopJudge:
         slot: Mapping[LoopKey, LoopTick],
         rows: Mapping[LoopKey, Row],
         wall_s: float | None,
-    ) -> dict[LoopKey, Ruling]:
-        """What witnesses say of a slot; of two that speak of one loop the first counts."""
+    ) -> tuple[dict[LoopKey, Ruling], dict[LoopKey, tuple[str, ...]]]:
+        """What witnesses say of a slot, and what nobody may say. Of two that speak of one loop the
+        first that may counts."""
         ends = {tick.to_ns for tick in slot.values()}
         at_s = None if wall_s is None or not ends else wall_s - (now_ns - max(ends)) / 1e9
-        rulings: dict[LoopKey, Ruling] = {}
-        for rule in self._site_rules.values():
-            for key, ruling in rule.step(slot, rows, at_s).items():
-                rulings.setdefault(key, ruling)
-        return rulings
+        said = [rule.step(slot, rows, at_s) for rule in self._site_rules.values()]
+        unsaid, rulings = self._unsaid(), dict[LoopKey, Ruling]()
+        for one in said:
+            for key, ruling in one.items():
+                if ruling.fault not in unsaid.get(key, ()):
+                    rulings.setdefault(key, ruling)
+        return rulings, unsaid
 
     def _asked(self, now_ns: int, names: Sequence[str], rows: Sequence[Row]) -> list[Row] | None:
         """What the model says of each row: probabilities of `sound` and of each kind."""
@@ -272,7 +266,7 @@ class LoopJudge:
         if self.shadow is not None:
             self.shadow.see(now_ns, session.manifest, inputs, outputs, names)
         p: list[Row] = outputs[0].tolist()
-        return [of_all_faults(row) for row in p] if in_time and len(p[0]) in WIDTHS else None
+        return p if in_time and len(p[0]) == WIDTH else None
 
     def _follow(self, known: BundleManifest) -> None:
         """Another model speaks than before: with its thresholds, and nothing smoothed."""

@@ -16,6 +16,7 @@ from edge.infer.loops.loopfeatures import FEATURES
 MATE: Final = 4.0  # vehicles on the pair's other loop, since this one is occupied
 BESIDE: Final = 50.0  # vehicles in the lanes beside a single loop
 SHORT_Z: Final = -2.0  # it counts too few against those along, in deviations, in the last minutes
+LONG_S: Final = 1800.0  # so long nobody stands where others move
 STANDING: Final = 0.5  # so much of its time somebody stands around it: then it is a queue
 
 _AT: Final = {name: i for i, name in enumerate(FEATURES)}
@@ -26,6 +27,6 @@ def is_held(row: Sequence[float]) -> bool:
     others_s, on_s = math.expm1(row[_AT["on_others"]]), math.expm1(row[_AT["on"]])
     moves = others_s < STANDING * on_s
     short = row[_AT["against_along_fast"]] < SHORT_Z
-    if row[_AT["paired"]] > 0.0:
-        return math.expm1(row[_AT["on_mate"]]) >= MATE or (short and moves)
+    if row[_AT["paired"]] > 0.0:  # its mate may stick as well, and thin traffic shows nothing short
+        return math.expm1(row[_AT["on_mate"]]) >= MATE or (moves and (short or on_s >= LONG_S))
     return short or moves or math.expm1(row[_AT["on_beside"]]) >= BESIDE

@@ -8,7 +8,7 @@ other. What looks like parts of one vehicle, or like one of the next lane, is th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.core.looptick import LoopTick
@@ -20,14 +20,21 @@ from edge.infer.sites import LaneSite
 FAULTS: Final = ("breakup", "crosstalk", "splashover")
 """What is not said of such a loop."""
 APART_NS: Final = 750_000_000  # from CLOSE_NS up to here nobody follows in one lane of a signal
-SOME: Final = 5.0  # of these
+SOME: Final = 10.0  # of these
+WHOLE: Final = 0.7  # of the on-time of the one before: a ghost of the next lane is shorter
 MEMORY_S: Final = 3600.0
 
 
 class SeveralLanes:
-    """All loops at signals. It has no word of its own."""
+    """All loops at signals. It has no word of its own, and ends no fault that is up, of which
+    `fault_of` tells."""
 
-    def __init__(self, lanes: Iterable[LaneSite]) -> None:
+    def __init__(
+        self,
+        lanes: Iterable[LaneSite],
+        fault_of: Callable[[LoopKey], str | None] = lambda key: None,
+    ) -> None:
+        self._fault_of = fault_of
         self._loops = {
             (lane.name, part): _Gaps()
             for lane in lanes
@@ -49,7 +56,11 @@ class SeveralLanes:
 
     def found(self) -> set[LoopKey]:
         """The loops that lie across several lanes."""
-        return {key for key, gaps in self._loops.items() if gaps.apart >= max(SOME, gaps.close)}
+        return {
+            key
+            for key, gaps in self._loops.items()
+            if gaps.apart >= max(SOME, gaps.close) and self._fault_of(key) not in FAULTS
+        }
 
     def missing(self, gap_s: float) -> None:
         """Nobody watched: what is known of the loop holds on."""
@@ -86,7 +97,7 @@ class _Gaps:
             if gap_ns < APART_NS and off_ns - on_ns < PART_NS and free_ns - before_ns < PART_NS:
                 if gap_ns < CLOSE_NS:
                     close += 1.0
-                else:
+                elif off_ns - on_ns >= WHOLE * (free_ns - before_ns):
                     apart += 1.0
             before_ns, free_ns = on_ns, off_ns
         self.close, self.apart = close, apart

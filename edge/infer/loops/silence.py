@@ -86,7 +86,7 @@ def without_unproven_silence(p: Sequence[float], *, silent: bool) -> list[float]
 
 def as_never_active(p: Sequence[float]) -> list[float]:
     """The same of a loop that has never seen a vehicle: what is silent there has its own word."""
-    out = list(p)
+    out = [*p, *[0.0] * (1 + len(FAULTS) - len(p))]
     out[_NEVER] += out[_STUCK_OFF]
     out[_STUCK_OFF] = 0.0
     return out

@@ -28,8 +28,8 @@ FaultKind = Literal[
     "late_release",
 ]
 KINDS: Final[tuple[FaultKind, ...]] = get_args(FaultKind)
-OLDER: Final = KINDS[: KINDS.index("late_release")]
-"""Kinds with which the congestion model is trained and scored."""
+LEARNED: Final = KINDS[: KINDS.index("late_release")]
+"""Kinds that models are trained with: the others are found by rules alone."""
 LASTING: Final = ("mismatch", "swapped")  # built in: as long as the street is seen
 SHORTEST_S: Final = 600.0
 BETWEEN_S: Final = 1800.0  # a loop is well for so long between two faults
@@ -54,7 +54,7 @@ class LoopFault:
 
 
 def inject_faults(
-    street: SimStreet, seed: int, share: float, kinds: Sequence[FaultKind] = OLDER
+    street: SimStreet, seed: int, share: float, kinds: Sequence[FaultKind] = LEARNED
 ) -> tuple[SimStreet, tuple[LoopFault, ...]]:
     """A copy in which about `share` of the loops have faults of `kinds`, and these faults.
 
