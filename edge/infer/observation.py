@@ -40,7 +40,7 @@ class PositionObservation(NamedTuple):
     green: float | None  # occupancy while the signal was green; None: not known, or never green
 
 
-NOTHING: Final = (0.0,) * len(PositionObservation._fields)
+BLOCKS: Final = len(PositionObservation._fields) + 1  # see `model_inputs`
 
 
 def model_inputs(
@@ -56,10 +56,14 @@ def model_inputs(
     """
     here = [*(observations.get(position) for position in POSITIONS), _first_position(below, ENTRY),
             _first_position(above, EXIT)]  # fmt: skip
-    blocks = zip(*(NOTHING if one is None else one for one in here), strict=True)
-    x = [value or 0.0 for block in blocks for value in block]
-    x += [0.0 if one is None or one.green is None else 1.0 for one in here]
-    return x, [0.0 if one is None else 1.0 for one in here]
+    places = len(here)
+    x, present = [0.0] * (BLOCKS * places), [0.0] * places
+    for place, one in enumerate(here):
+        if one is not None:  # most places have no loop
+            known = 0.0 if one.green is None else 1.0
+            x[place::places] = [value or 0.0 for value in (*one, known)]
+            present[place] = 1.0
+    return x, present
 
 
 def _first_position(

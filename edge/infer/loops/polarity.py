@@ -171,17 +171,21 @@ class _Loop:
         return self.up
 
     def _hear(self, tick: LoopTick) -> None:
+        before_ns = self.off_ns
         for on_ns, off_ns in tick.stays:
             stay_s = (off_ns - on_ns) / 1e9
-            if self.off_ns is not None:
-                free_s = (on_ns - self.off_ns) / 1e9
+            if before_ns is not None:
+                free_s = (on_ns - before_ns) / 1e9
                 self.free.append(free_s)
                 self.on.append(stay_s)
                 if free_s > BLIP_S:
                     self.nights = 0
-                self.proven = self.proven or free_s > PROVEN_S
-            self.nights += stay_s > NIGHT_S
-            self.off_ns = off_ns
+                if free_s > PROVEN_S:
+                    self.proven = True
+            if stay_s > NIGHT_S:
+                self.nights += 1
+            before_ns = off_ns
+        self.off_ns = before_ns
 
     def _compare(self) -> int:
         if len(self.free) < PAIRS:
