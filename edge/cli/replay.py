@@ -13,7 +13,7 @@ from edge.cli.site_options import load_site_or_report
 from edge.core import Envelope, Record, TimeQuality
 from edge.gateway import wiring
 from edge.gateway.replaying import Replay
-from edge.recordings.edgefile import EdgeRow, open_edges, read_edge_rows
+from edge.recordings.edgefile import open_edges, read_edge_rows, read_through
 from edge.report import plot
 from edge.terminal import echo, is_terminal, progress
 
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     shown = _Progress(args.quiet)
     try:
         with open_edges(args.edges) as file:
-            shown.read(read_edge_rows(file))
+            shown.read(read_through(file))
         with open_edges(args.edges) as file:
             for record in replay.run(read_edge_rows(file)):
                 shown.replayed(record)
@@ -122,13 +122,11 @@ class _Progress:
         self._due_s = monotonic() + PROGRESS_S
         self._last_ns = 0  # of the file's edges
 
-    def read(self, source: Iterator[EdgeRow]) -> None:
+    def read(self, moments: Iterator[int]) -> None:
         """Know how long the file is. A damaged one ends here, before anything was said of it."""
-        for row in source:
-            if row.mono_ns is not None:
-                self._last_ns = row.mono_ns
-                if self._shown and not row.number % 4096:
-                    self._print_progress(f"reading: {row.number:,} rows")
+        for self._last_ns in moments:
+            if self._shown:
+                self._print_progress(f"reading: {self._last_ns / 3.6e12:.1f} h")
 
     def replayed(self, record: Record) -> None:
         """This is the newest record."""

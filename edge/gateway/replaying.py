@@ -51,9 +51,11 @@ class Replay:
         numbers: dict[Stream, int] = {}
         end_ns, waiting = self.period_ns, list[Contact]()
         for row in source:
-            at_ns, line = row.mono_ns, self._line(row)
-            if at_ns is None or line is None:
+            line = self._line(row)
+            if line is None:
                 continue
+            at_ns = row.mono_ns
+            assert at_ns is not None, "of a row that is wrong there is no line"
             if at_ns >= end_ns or len(waiting) >= BATCH_EDGES:
                 yield from self._numbered(self.pipeline.engine.contacts(waiting), numbers)
                 waiting.clear()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
-from dataclasses import replace
 from typing import cast
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
-from edge.core import Draft, Stream
+from edge.core import Body, Draft, Stream
 from edge.infer.approaches import ApproachVerdict
 from edge.infer.loops.looppart import LoopNotes
 from edge.infer.series import SHOWN_ONSET, SeriesVerdict
@@ -24,10 +23,8 @@ def annotate_loops(drafts: list[Draft], notes: Mapping[str, LoopNotes]) -> None:
         return
     for i, draft in enumerate(drafts):
         if draft.stream is Stream.TRAFFIC and draft.source in notes:
-            body = copy(draft.body)
-            assert isinstance(body, Lane)
-            body.loops = notes[draft.source]
-            drafts[i] = replace(draft, body=body)
+            assert isinstance(draft.body, Lane)
+            drafts[i] = _said_anew(draft, replace(draft.body, loops=notes[draft.source]))
 
 
 def annotate_approaches(
@@ -40,12 +37,14 @@ def annotate_approaches(
         v = last.get(site.approach) if site else None
         if v is None:
             continue
-        body = copy(draft.body)
-        assert isinstance(body, Lane)
-        body.p_congested = v.p
-        body.p_congested_5 = UNSET if v.p5 is None else v.p5
-        body.p_congested_15 = UNSET if v.p15 is None else v.p15
-        drafts[i] = replace(draft, body=body)
+        assert isinstance(draft.body, Lane)
+        body = replace(
+            draft.body,
+            p_congested=v.p,
+            p_congested_5=UNSET if v.p5 is None else v.p5,
+            p_congested_15=UNSET if v.p15 is None else v.p15,
+        )
+        drafts[i] = _said_anew(draft, body)
 
 
 def annotate_series(drafts: list[Draft], verdicts: Sequence[SeriesVerdict]) -> None:
@@ -59,10 +58,14 @@ def annotate_series(drafts: list[Draft], verdicts: Sequence[SeriesVerdict]) -> N
         return
     for i, draft in enumerate(drafts):
         if draft.stream is not Stream.EVENT and draft.source in odd:
-            body = copy(draft.body)
+            body, levels = draft.body, odd[draft.source]
             if isinstance(body, Lane):
-                body.anomaly = cast("LaneAnomalies", odd[draft.source])
+                drafts[i] = _said_anew(draft, replace(body, anomaly=cast("LaneAnomalies", levels)))
             else:
                 assert isinstance(body, Air | Energy)
-                body.anomaly = odd[draft.source]
-            drafts[i] = replace(draft, body=body)
+                drafts[i] = _said_anew(draft, replace(body, anomaly=levels))
+
+
+def _said_anew(draft: Draft, body: Body) -> Draft:
+    """The draft with this body: `dataclasses.replace` would take five times as long."""
+    return Draft(draft.stream, draft.source, draft.from_ns, draft.to_ns, body)

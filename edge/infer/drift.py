@@ -76,8 +76,9 @@ class DriftMonitor:
                 column = column[self._column(*one.mask, inputs, outputs) > 0.5]
             bins = edges.searchsorted(column)
             counted |= bins.size > 0
-            for place, more in enumerate(self._numpy.bincount(bins, minlength=len(counts))):
-                counts[place] += int(more)
+            found = self._numpy.bincount(bins, minlength=len(counts)).tolist()
+            for place, more in enumerate(found):
+                counts[place] += more
         if counted:
             self._watched[-1] = min(self._watched[-1] + since_ns, HOUR_NS)
 

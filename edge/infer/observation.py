@@ -7,13 +7,14 @@ from itertools import groupby
 from statistics import median
 from typing import Final, NamedTuple
 
-from edge.core.looptick import LoopTick
+from edge.core.looptick import LoopTick, Stay
 from edge.infer.sites import LaneSite
 
 POSITIONS: Final = ("corridor", "advance", "mid", "stop")  # in the order in which they are trusted
 MIN_OBSERVED: Final = 0.1  # of a slot: of less nothing is said
 BROKEN_SCORE: Final = 0.5  # a loop with this score and above is not believed
 STANDS_S: Final = 4.0  # a car on a loop for so long goes slower than 6 km/h
+STANDS_NS: Final = STANDS_S * 1e9
 DOUBT_S: Final = 15.0  # what stands for so long beside lanes that flow is no jam
 CALM: Final = 0.3  # occupancy below which a lane flows
 LONGEST_S: Final = 300.0  # longer than that is not told apart
@@ -39,7 +40,7 @@ class PositionObservation(NamedTuple):
     green: float | None  # occupancy while the signal was green; None: not known, or never green
 
 
-NOTHING: Final = (0.0,) * len(PositionObservation._fields)
+BLOCKS: Final = len(PositionObservation._fields) + 1  # see `model_inputs`
 
 
 def model_inputs(
@@ -55,10 +56,14 @@ def model_inputs(
     """
     here = [*(observations.get(position) for position in POSITIONS), _first_position(below, ENTRY),
             _first_position(above, EXIT)]  # fmt: skip
-    blocks = zip(*(NOTHING if one is None else one for one in here), strict=True)
-    x = [value or 0.0 for block in blocks for value in block]
-    x += [0.0 if one is None or one.green is None else 1.0 for one in here]
-    return x, [0.0 if one is None else 1.0 for one in here]
+    places = len(here)
+    x, present = [0.0] * (BLOCKS * places), [0.0] * places
+    for place, one in enumerate(here):
+        if one is not None:  # most places have no loop
+            known = 0.0 if one.green is None else 1.0
+            x[place::places] = [value or 0.0 for value in (*one, known)]
+            present[place] = 1.0
+    return x, present
 
 
 def _first_position(
@@ -132,10 +137,10 @@ def _lane(site: LaneSite, parts: Mapping[str, LoopTick]) -> _Lane:
 
 
 def _stood_ns(tick: LoopTick) -> int:
-    spans = [(stay.on_ns, stay.off_ns) for stay in tick.stays]
-    if tick.since_ns is not None:
-        spans.append((tick.since_ns, tick.to_ns))
-    return sum(off - max(on, tick.from_ns) for on, off in spans if off - on >= STANDS_S * 1e9)
+    spans = [stay for stay in tick.stays if stay.off_ns - stay.on_ns >= STANDS_NS]
+    if tick.since_ns is not None and tick.to_ns - tick.since_ns >= STANDS_NS:
+        spans.append(Stay(tick.since_ns, tick.to_ns))
+    return sum([off - max(on, tick.from_ns) for on, off in spans])
 
 
 def _by_speed(site: LaneSite, parts: Mapping[str, LoopTick]) -> list[float]:

@@ -77,6 +77,9 @@ class OccupancyRule:
             rule, now = THRESHOLDS[position], observations.get(position)
             if self.age_s[i] >= STALE_S:
                 self.smooth[i] = 0.0
+                if now is None:  # as most sites have it: no loop there
+                    self.age_s[i] += dt_s
+                    continue
             threshold = rule.moved(self.usual[i])
             if now is None:
                 self.age_s[i] += dt_s

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core.looptick import LoopTick, Stay
+from edge.infer.loops.evidence import LoopKey, LoopStays, filled_sums, loop_stays, slot_sums
 from edge.infer.loops.loopfeatures import FEATURES, LoopFeatures
 from edge.infer.loops.surroundings import loop_surroundings
 from edge.infer.sites import ApproachSite, LaneSite
@@ -178,3 +179,29 @@ def test_a_gap_ends_what_lasts_but_not_what_was_learned() -> None:
     assert watch.memory["s_0", "lead"].usual() == usual
     assert watch.memory["s_0", "lead"].idle_s == 0.0
     assert max(watch.memory["s_0", "lead"].scales[2]) < 1e-6
+
+
+@given(slots())
+@settings(max_examples=examples(40), deadline=None)
+def test_what_is_taken_for_nothing_is_nothing(slots: list[list[LoopTick]]) -> None:
+    places = loop_surroundings(LANES, SITES)
+    for ticks in slots:
+        stays: dict[LoopKey, LoopStays] = {}
+        for each in ticks:
+            stays[each.lane, each.part] = loop_stays(each, ())
+        for key in stays:
+            sums = slot_sums(key, stays, places[key], 0.4 * S)
+            assert {i for i, value in enumerate(sums) if value} <= {*filled_sums(places[key])}
+
+
+def test_what_was_beside_fades_when_the_configuration_has_it_no_more() -> None:
+    before = LoopFeatures(LANES, SITES)
+    both = [(2.0, 2.4), (9.0, 9.5), (17.0, 17.4)]
+    _steady(before, 40, {("s_0", "lead"): both, ("s_1", "lead"): both})
+    after = LoopFeatures(LANES[3:4])
+    after.restore(before.snapshot())
+    row = after.step([tick("s_0", "lead", 40, [])])["s_0", "lead"]
+    assert get(row, "near_z_mid") > 0.0
+    for slot in range(41, 400):
+        row = after.step([tick("s_0", "lead", slot, [])])["s_0", "lead"]
+    assert get(row, "near_z_mid") == pytest.approx(0.0, abs=1e-3)

@@ -28,6 +28,8 @@ from edge.infer.sites import ApproachSite, LaneSite
 LANES_BESIDE: Final = 3  # lanes that are asked, the nearest: each costs time in every slot
 GROUPS_ALONG: Final = 2  # places along
 PARTS: Final = (LEAD, "trail")
+BELIEVED: Final = (None, *COUNT_FAULTS)
+"""What such loops count is right."""
 NONE: Final[Mapping[LaneGroup, tuple[float, float]]] = {}
 
 
@@ -51,6 +53,9 @@ class LaneActivity:
             self._add(kind, some, ways)
         self._density = {lane: TrafficDensity() for lane in self._quiet}
         self._lived: set[LoopKey] = set()
+        summed = {place for quiet in self._quiet.values() for place in quiet.sums}
+        summed |= {self._group[lane] for lane, quiet in self._quiet.items() if quiet.sums}
+        self._groups = {place: lanes for place, lanes in self._groups.items() if place in summed}
 
     def _add(self, kind: str, lanes: Sequence[LaneSite], ways: Sequence[ApproachSite]) -> None:
         found, near = loop_surroundings(lanes, ways), neighbour_groups(lanes, ways)
@@ -150,7 +155,7 @@ class LaneActivity:
                 active.add(lane)
             if tick.seen_ns > UNSEEN * (tick.to_ns - tick.from_ns):
                 seen.setdefault(lane, tick)
-                if lane not in counted and self._fault_of(key) in (None, *COUNT_FAULTS):
+                if lane not in counted and self._fault_of(key) in BELIEVED:
                     counted[lane] = min(float(passed), CAP * max(1.0, tick.length_s / 30.0))
 
     def _reliable(self, lane: str) -> tuple[LoopKey, ...]:
@@ -161,7 +166,7 @@ class LaneActivity:
         return tuple(key for key in keys if self._fault_of(key) not in LOUD_FAULTS) or keys
 
     def _sums(self, counted: Mapping[str, float]) -> dict[LaneGroup, float]:
-        """Of each place of which all lanes are believed."""
+        """Of each place that is compared, if all of its lanes are believed."""
         return {
             group: sum(counted[lane] for lane in lanes)
             for group, lanes in self._groups.items()

@@ -7,6 +7,7 @@ change together does.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -67,8 +68,12 @@ class BurstRule:
         )
 
     def _brief(self, slot: Mapping[LoopKey, LoopTick]) -> list[Span]:
-        """Stays that ended in the slot, by their begin; none while too few loops had any."""
+        """Stays that ended in the slot, by their begin; none where too few began together."""
         if len([1 for tick in slot.values() if tick.stays]) < self._half:
+            return []
+        begins = sorted([on_ns for tick in slot.values() for on_ns, _ in tick.stays])
+        in_a_row = zip(begins, begins[math.ceil(self._half) - 1 :], strict=False)
+        if all(last - first > BRIEF_TOGETHER_NS for first, last in in_a_row):
             return []
         return sorted(
             (on_ns, off_ns, key)

@@ -85,6 +85,16 @@ class LoopSurroundings(NamedTuple):
     mode: Literal["presence", "pulse"] = "presence"
 
 
+def filled_sums(surroundings: LoopSurroundings) -> tuple[int, ...]:
+    """Which sums of a loop can be other than 0."""
+    columns = [*range(E.CLOSE + 1), E.LOG, E.QUICK, E.CAPPED]
+    if surroundings.beside:
+        columns += range(E.NEAR, E.BESIDE + 1)
+    if surroundings.partner is not None:
+        columns += (*range(E.LONE, E.LONE_MIDST + 1), E.FREE)
+    return tuple(sorted(columns))
+
+
 class LoopStays(NamedTuple):
     """A loop's stays in order of time: some old ones, those of this slot, the one that lasts."""
 
@@ -105,8 +115,7 @@ def slots_of(ticks: Sequence[LoopTick]) -> list[dict[LoopKey, LoopTick]]:
 def loop_stays(tick: LoopTick, tail: Sequence[Stay]) -> LoopStays:
     """`tail` are the last stays of earlier slots."""
     stays = [*tail, *tick.stays]
-    begins = [stay.on_ns for stay in stays]
-    ends = [stay.off_ns for stay in stays]
+    begins, ends = map(list, zip(*stays, strict=True)) if stays else ([], [])
     if tick.since_ns is not None:
         begins.append(tick.since_ns)
         ends.append(FAR_NS)

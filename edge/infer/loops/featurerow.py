@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from edge.core.looptick import LoopTick
-from edge.infer.loops.evidence import NS, E, LoopKey, LoopSurroundings, Sums
+from edge.infer.loops.evidence import NS, E, Sums
 from edge.infer.loops.loopmemory import LONG_S, LoopMemory, UsualRatio
 
 _FIRST: Final = slice(E.N, E.TINY + 1)
 _TOGETHER: Final = slice(E.NEAR, E.BESIDE + 1)
 _PAIRED: Final = slice(E.LONE, E.LONE_MIDST + 1)
+_ALONE: Final = (0.0,) * 8  # nobody was on a loop beside
+_SINGLE: Final = (0.0,) * 6  # no pair
 _FREE: Final = (0.0,) * 5  # nothing lasts on it
 _ACTIVE: Final = (0.0,) * 6  # no silence
-_EQUAL: Final = UsualRatio(0.0, 0.001, LONG_S)  # of a pair: both see the same vehicles
+EQUAL: Final = UsualRatio(0.0, 0.001, LONG_S)  # of a pair: both see the same vehicles
+
+
+class LoopLately(NamedTuple):
+    """What a loop did lately, at each scale: its own row and those around it ask for it."""
+
+    scales: list[Sums]
+    counts: list[float]
+    longer: list[float]  # log of the mean time on it over the usual one
+    odd: list[float]  # see `odd_share`; empty where nobody around it asks
+
+
+def loop_lately(m: LoopMemory, *, asked: bool) -> LoopLately:
+    """After a slot. `asked`: others have it around them."""
+    odd = [odd_share(scale) for scale in m.scales] if asked else []
+    return LoopLately(m.scales, m.counts(), m.longer(), odd)
 
 
 def add_shared(row: list[float], a: Sums) -> None:
     """What it has in common with those beside it."""
-    near, near_luck, near_short, midst, midst_luck, midst_short, echo, amid, beside = a[_TOGETHER]
+    together = a[_TOGETHER]
+    if not any(together):
+        row += _ALONE
+        return
+    near, near_luck, near_short, midst, midst_luck, midst_short, echo, amid, beside = together
     some, others = a[E.N] + 3.0, beside + 3.0
     row += (
         (near - near_luck) / some,
@@ -36,7 +57,11 @@ def add_shared(row: list[float], a: Sums) -> None:
 
 def add_pair(row: list[float], a: Sums, b: Sums | None) -> None:
     """How it goes with the other loop of its pair; `b` are that one's sums."""
-    lone, paired, before, ratio, _, lone_near, lone_midst = a[_PAIRED]
+    pairs = a[_PAIRED]
+    if b is None and not any(pairs):
+        row += _SINGLE
+        return
+    lone, paired, before, ratio, _, lone_near, lone_midst = pairs
     quick = lone + paired + 2.0
     missed = 0.0
     if b is not None:
@@ -53,23 +78,16 @@ def add_pair(row: list[float], a: Sums, b: Sums | None) -> None:
 
 def add_flow(
     row: list[float],
-    m: LoopMemory,
     i: int,
-    surroundings: LoopSurroundings,
-    around: Mapping[LoopKey, LoopMemory],
-    mate: LoopMemory | None,
+    z_pair: Sequence[float] | None,
+    z_beside: Sequence[Sequence[float]],
+    z_along: Sequence[Sequence[float]],
     across: float,
 ) -> None:
-    """Its count against those of the others, in deviations."""
-    own = m.scales[i][E.CAPPED]
-    pair = _EQUAL.z(own, mate.scales[i][E.CAPPED]) if mate is not None else 0.0
-    if not around:
-        row += (pair, 0.0, 0.0, across, pair, pair)
-        return
-    z = {key: m.shares[key].z(own, other.scales[i][E.CAPPED]) for key, other in around.items()}
-    beside = [z[key] for key in surroundings.beside if key in z]
-    along = [z[key] for key in surroundings.along if key in z]
-    whole = [*beside, *along, pair] if mate is not None else [*beside, *along]
+    """Its count against those of the others, in deviations (`UsualRatio.z`)."""
+    pair = z_pair[i] if z_pair is not None else 0.0
+    beside, along = [z[i] for z in z_beside], [z[i] for z in z_along]
+    whole = [*beside, *along, pair] if z_pair is not None else [*beside, *along]
     row += (
         pair,
         sum(beside) / len(beside) if beside else 0.0,
@@ -80,26 +98,23 @@ def add_flow(
     )
 
 
-def add_lengths(row: list[float], m: LoopMemory, i: int, beside: Sequence[LoopMemory]) -> None:
+def add_lengths(row: list[float], i: int, own: LoopLately, beside: Sequence[LoopLately]) -> None:
     """How long vehicles are on it, and how stays follow each other."""
-    a = m.scales[i]
-    some, length = a[E.N] + 3.0, _longer(m, i)
+    a, length = own.scales[i], own.longer[i]
+    some = a[E.N] + 3.0
     length_vs = occupancy_vs = 0.0
     if beside:
-        others = [_longer(b, i) for b in beside if b.scales[i][E.QUICK] > 2.0]
+        others, on, seen = list[float](), 0.0, 0.0
+        for other in beside:
+            b = other.scales[i]
+            on, seen = on + b[E.ON], seen + b[E.SEEN]
+            if b[E.QUICK] > 2.0:
+                others.append(other.longer[i])
         length_vs = length - sum(others) / len(others) if others else 0.0
-        on = sum([b.scales[i][E.ON] for b in beside])
-        seen = sum([b.scales[i][E.SEEN] for b in beside])
         if seen:
             occupancy = a[E.ON] / (a[E.SEEN] + 1.0)
             occupancy_vs = math.log((occupancy + 0.02) / (on / seen + 0.02))
     row += (a[E.BROKEN] / some, a[E.TAILED] / some, length, length_vs, occupancy_vs)
-
-
-def _longer(m: LoopMemory, i: int) -> float:
-    """Log of the mean time on the loop lately over the usual one."""
-    a = m.scales[i]
-    return (a[E.LOG] - a[E.QUICK] * m.usual()) / (a[E.QUICK] + 2.0)
 
 
 def add_recent(row: list[float], m: LoopMemory, i: int) -> None:

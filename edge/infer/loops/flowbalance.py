@@ -84,6 +84,8 @@ class FlowBalanceRule:
         wall_s: float | None,
     ) -> dict[LoopKey, Ruling]:
         """Which lead loops miss vehicles."""
+        if not self._lacks:
+            return {}  # no place of the site has another one along it
         length_s = next(iter(slot.values())).length_s if slot else 0.0
         self._bin_s += length_s
         for name in self._counts:

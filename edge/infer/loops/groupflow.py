@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from edge.infer.loops.evidence import E, LaneGroup, LoopKey
+from edge.infer.loops.evidence import LaneGroup, LoopKey
 from edge.infer.loops.loopmemory import (
     SCALES_S,
     LoopMemory,
@@ -46,9 +46,7 @@ class GroupFlow:
         few.
         """
         sums = {
-            group: [
-                sum([memory[k].scales[i][E.CAPPED] for k in leads]) for i in range(len(SCALES_S))
-            ]
+            group: [sum(each) for each in zip(*[memory[k].counts() for k in leads], strict=True)]
             for group, leads in self._leads.items()
             if all(k in keys for k in leads)
         }
@@ -57,10 +55,8 @@ class GroupFlow:
             shares = {g: share for g, share in self._shares[group].items() if g in sums}
             for other, share in shares.items():
                 share.learn(own[1], sums[other][1], length_s)
-            out[group] = [
-                max((share.z(own[i], sums[g][i]) for g, share in shares.items()), default=0.0)
-                for i in range(len(SCALES_S))
-            ]
+            z = [share.z(own, sums[other]) for other, share in shares.items()]
+            out[group] = [max(each) for each in zip(*z, strict=True)] or [0.0] * len(SCALES_S)
         return out
 
     def snapshot(self) -> dict[str, object]:

@@ -162,17 +162,19 @@ class _Loop:
         self._new = []
         for i in range(len(stays) - new, len(stays)):
             if i >= 2 and self._known == KNOWN:
-                self._compare(*stays[i - 2 : i + 1])
+                self._compare(stays[i - 2], stays[i - 1], stays[i])
             on_ns, off_ns = stays[i]
             self._learn((off_ns - on_ns) / NS)
 
     def _compare(self, before: Stay, this: Stay, behind: Stay) -> None:
-        before_ns, before_off_ns = before
         on_ns, off_ns = this
+        on_s, usual_s = (off_ns - on_ns) / NS, self._usual_s
+        if not self._evidence and on_s < usual_s + LATE_S:
+            return  # in time, as most are: there is nothing to take from
+        before_ns, before_off_ns = before
         if on_ns - before_off_ns < FREE_NS:
             return
         behind_ns, behind_off_ns = behind
-        on_s, usual_s = (off_ns - on_ns) / NS, self._usual_s
         quick_ns = QUICK * usual_s * NS
         if on_s < usual_s + STANDS_S and (
             (behind_off_ns - behind_ns <= quick_ns and behind_ns - on_ns <= NEXT_NS)

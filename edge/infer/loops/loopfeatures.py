@@ -14,13 +14,15 @@ from typing import Any, Final
 from edge.core.looptick import LoopTick
 from edge.infer.loops.evidence import E, LoopKey, LoopStays, Sums, loop_stays, slot_sums
 from edge.infer.loops.featurerow import (
+    EQUAL,
+    LoopLately,
     add_flow,
     add_lengths,
     add_now,
     add_pair,
     add_recent,
     add_shared,
-    odd_share,
+    loop_lately,
     stay_so_far_s,
 )
 from edge.infer.loops.groupflow import GroupFlow
@@ -79,6 +81,11 @@ class LoopFeatures:
     def __init__(self, lanes: Iterable[LaneSite], approaches: Iterable[ApproachSite] = ()) -> None:
         sites, next_to = tuple(lanes), tuple(approaches)
         self.places = loop_surroundings(sites, next_to)
+        self._asked = {
+            key
+            for place in self.places.values()
+            for key in (*place.beside, *place.along, place.partner)
+        }
         self._across = GroupFlow(sites, next_to)
         self.memory = {key: LoopMemory(place) for key, place in self.places.items()}
 
@@ -100,9 +107,10 @@ class LoopFeatures:
         length_s = ticks[0].length_s if ticks else 0.0
         across = self._across.step(self.memory, stays.keys(), length_s)
         none = [0.0] * len(SCALES_S)
+        lately = {key: loop_lately(self.memory[key], asked=key in self._asked) for key in stays}
         return {
-            key: self._row(key, stays[key].tick, new, across.get(self.places[key].group, none))
-            for key in stays
+            key: self._row(key, h.tick, new[key], lately, across.get(self.places[key].group, none))
+            for key, h in stays.items()
         }
 
     def missing(self, gap_s: float) -> None:
@@ -111,29 +119,37 @@ class LoopFeatures:
             memory.forget(gap_s)
 
     def _row(
-        self, key: LoopKey, tick: LoopTick, new: Mapping[LoopKey, Sums], across: Sequence[float]
+        self,
+        key: LoopKey,
+        tick: LoopTick,
+        new: Sums,
+        lately: Mapping[LoopKey, LoopLately],
+        across: Sequence[float],
     ) -> list[float]:
-        memory, place = self.memory[key], self.places[key]
-        around = {k: self.memory[k] for k in memory.shares if k in new}
-        beside = [self.memory[k] for k in place.beside if k in new]
-        partner = place.partner
-        mate = self.memory[partner] if partner is not None and partner in new else None
+        memory, place, own = self.memory[key], self.places[key], lately[key]
+        mate = lately.get(place.partner) if place.partner is not None else None
+        beside = [lately[k] for k in place.beside if k in lately]
+        around = [k for k in memory.shares if k in lately]
+        z = {k: memory.shares[k].z(own.counts, lately[k].counts) for k in around}
+        z_beside = [z[k] for k in place.beside if k in z]
+        z_along = [z[k] for k in place.along if k in z]
+        z_pair = EQUAL.z(own.counts, mate.counts) if mate is not None else None
+        odd = [max(each) for each in zip(*[lately[k].odd for k in around], strict=True)]
         row: list[float] = []
-        for i, scale in enumerate(memory.scales):
-            theirs = mate.scales[i] if mate is not None else None
+        for i, scale in enumerate(own.scales):
             add_shared(row, scale)
-            add_pair(row, scale, theirs)
-            add_flow(row, memory, i, place, around, mate, across[i])
-            add_lengths(row, memory, i, beside)
+            add_pair(row, scale, mate.scales[i] if mate is not None else None)
+            add_flow(row, i, z_pair, z_beside, z_along, across[i])
+            add_lengths(row, i, own, beside)
             row += (
-                odd_share(theirs) if theirs is not None else 0.0,
-                max([odd_share(other.scales[i]) for other in around.values()]) if around else 0.0,
+                mate.odd[i] if mate is not None else 0.0,
+                odd[i] if odd else 0.0,
                 math.log1p(scale[E.N]),
             )
             if i < 2:
                 add_recent(row, memory, i)
-        standing = [stay_so_far_s(tick.to_ns, other.since_ns) for other in around.values()]
-        add_now(row, memory, tick, new[key], max(standing, default=0.0))
+        standing = [stay_so_far_s(tick.to_ns, self.memory[k].since_ns) for k in around]
+        add_now(row, memory, tick, new, max(standing, default=0.0))
         row += (float(mate is not None), float(len(beside)))
         return row
 

@@ -185,7 +185,8 @@ class LoopJudge:
                         others = unsaid.get(key, ())
                         if p[STUCK_ON] > OFF and not is_held(rows[key]):
                             others = (*others, "stuck_on")
-                        p = without_faults(p, others)
+                        if others:
+                            p = without_faults(p, others)
                 if p is None or overruled or (ruling.fault in ALWAYS and p[0] >= OPEN):
                     p, spoken_by[key] = _spread(ruling), RULE_NAME
                 if not self._activity.has_lived(key):

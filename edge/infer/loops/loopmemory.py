@@ -8,7 +8,17 @@ from functools import lru_cache
 from typing import Any, Final
 
 from edge.core.looptick import Stay
-from edge.infer.loops.evidence import NS, SIZE, TAIL, E, LoopKey, LoopStays, LoopSurroundings, Sums
+from edge.infer.loops.evidence import (
+    NS,
+    SIZE,
+    TAIL,
+    E,
+    LoopKey,
+    LoopStays,
+    LoopSurroundings,
+    Sums,
+    filled_sums,
+)
 
 SCALES_S: Final = (90.0, 600.0, 2700.0)
 DAY_S: Final = 86_400.0  # how long what is usual is remembered
@@ -46,11 +56,15 @@ class UsualRatio:
         self.spread += rate * (min(away * away, 0.25) - chance - self.spread)
         self.spread = max(0.0005, self.spread)
 
-    def z(self, own: float, other: float) -> float:
-        """How far a count is from what the other's makes due, in deviations; below 0: too few."""
-        away = math.log((own + 2.0) / (other * math.exp(self.ratio) + 2.0))
-        young = 0.2 * math.exp(-self.age_s / 1200.0)
-        return max(-12.0, min(12.0, away / math.sqrt(_chance(own, other) + self.spread + young)))
+    def z(self, own: Sequence[float], other: Sequence[float]) -> list[float]:
+        """How far counts are from what the other's make due, in deviations; below 0: too few."""
+        times, young = math.exp(self.ratio), 0.2 * math.exp(-self.age_s / 1200.0)
+        out = []
+        for here, there in zip(own, other, strict=True):
+            away = math.log((here + 2.0) / (there * times + 2.0))
+            far = away / math.sqrt(_chance(here, there) + self.spread + young)
+            out.append(far if -12.0 < far < 12.0 else math.copysign(12.0, far))
+        return out
 
 
 def _chance(own: float, other: float) -> float:
@@ -62,12 +76,13 @@ class LoopMemory:
     """What is kept of one loop. Bounded: three sets of sums, a share for each neighbour, stays."""
 
     __slots__ = (
-        "age_s", "due", "idle_s", "log", "longest_idle_s", "longest_on_s", "met", "pace", "quick",
-        "scales", "shares", "since_ns", "tail",
+        "age_s", "columns", "due", "idle_s", "log", "longest_idle_s", "longest_on_s", "met", "pace",
+        "quick", "scales", "shares", "since_ns", "tail",
     )  # fmt: skip
 
     def __init__(self, surroundings: LoopSurroundings) -> None:
         self.scales: list[Sums] = [[0.0] * SIZE for _ in SCALES_S]
+        self.columns = filled_sums(surroundings)  # of the sums: those that can be other than 0
         self.shares = {key: UsualRatio() for key in (*surroundings.beside, *surroundings.along)}
         self.log = self.quick = 0.0  # over a day: sum of log seconds of quick stays, their count
         self.pace, self.age_s = 0.0, 0.0  # vehicles a second over a day; how long it was seen
@@ -85,6 +100,15 @@ class LoopMemory:
     def usual_ns(self) -> float:
         """The same in nanoseconds; 0 while too few are known."""
         return NS * math.exp(self.usual()) if self.quick >= 10.0 else 0.0
+
+    def counts(self) -> list[float]:
+        """Vehicles lately, at each scale."""
+        return [scale[E.CAPPED] for scale in self.scales]
+
+    def longer(self) -> list[float]:
+        """Log of the mean time on it lately over the usual one, at each scale."""
+        usual = self.usual()
+        return [(a[E.LOG] - a[E.QUICK] * usual) / (a[E.QUICK] + 2.0) for a in self.scales]
 
     def forget(self, gap_s: float) -> None:
         """Nobody watched for so long."""
@@ -105,11 +129,13 @@ def add_slot(m: LoopMemory, h: LoopStays, new: Sums) -> None:
     """Add a slot to a loop's sums, and to what is usual of it."""
     tick = h.tick
     length_s = tick.length_s
-    *scales, day = _fading(length_s)
-    m.scales = [
-        [old * by + now for old, now in zip(scale, new, strict=True)]
-        for scale, by in zip(m.scales, scales, strict=True)
-    ]
+    fast_by, mid_by, slow_by, day = _fading(length_s)
+    fast, mid, slow = m.scales
+    for i in m.columns:
+        now = new[i]
+        fast[i] = fast[i] * fast_by + now
+        mid[i] = mid[i] * mid_by + now
+        slow[i] = slow[i] * slow_by + now
     m.log, m.quick = m.log * day + new[E.LOG], m.quick * day + new[E.QUICK]
     m.tail = [*m.tail, *tick.stays][-TAIL:]
     seen_s = new[E.SEEN]
@@ -205,6 +231,8 @@ def restore_memory(saved: Sequence[Any], surroundings: LoopSurroundings) -> Loop
     m.scales = [_numbers(scale, SIZE) for scale in scales]
     if len(m.scales) != len(SCALES_S):
         raise ValueError(f"{len(m.scales)} sets of sums")
+    old = {i for scale in m.scales for i, value in enumerate(scale) if value}
+    m.columns = tuple(sorted(old.union(m.columns)))  # who was beside it then may be gone now
     restore_ratios(m.shares, shares)
     m.since_ns = None if since is None else int(since)
     rest = _numbers(rest, 14)

@@ -52,7 +52,8 @@ class MissedVehicleRule:
             for key, place in places.items()
             if place.partner is not None and place.mode == "presence"
         }
-        self._loops = {key: _Loop() for key in places}
+        heard = {key for mate, beside in self._mates.values() for key in (mate, *beside)}
+        self._loops = {key: _Loop() for key in places if key in heard}
 
     def step(
         self,

@@ -61,9 +61,12 @@ class PolarityRule:
         rulings: dict[LoopKey, Ruling] = {}
         for key, tick in slot.items():
             loop = self._loops.get(key)
-            mate = self._loops.get(self._mates.get(key) or key)
-            shown = mate is not loop and mate is not None and mate.held_s < ALONE_S
-            if loop is not None and loop.step(tick, shown=shown):
+            if loop is None:
+                continue
+            name = self._mates.get(key)
+            mate = self._loops.get(name) if name is not None else None
+            shown = mate is not None and mate.held_s < ALONE_S
+            if loop.step(tick, shown=shown):
                 since_ns = tick.to_ns - round(loop.for_s * NS)
                 rulings[key] = Ruling("inverted", SURE_SCORE, since_ns=since_ns)
         return rulings
@@ -131,7 +134,8 @@ class _Loop:
 
     def step(self, tick: LoopTick, *, shown: bool) -> bool:
         """Whether it is inverted, after this slot. `shown`: the other loop of its pair is not."""
-        self.for_s += tick.length_s
+        length_s = tick.length_s
+        self.for_s += length_s
         if tick.stays_left_out or tick.seen_ns < tick.to_ns - tick.from_ns:
             self.off_ns = None  # not every edge is known
         elif tick.stays:
@@ -139,7 +143,7 @@ class _Loop:
             self._ok = self._compare()
         elif self.off_ns is None and not tick.on_ns:
             self.off_ns = tick.from_ns  # at the latest: nobody watched before
-        ok, dt_s = self._ok, tick.length_s
+        ok, dt_s = self._ok, length_s
         if not tick.on_ns and not tick.stays and tick.seen_ns:
             self.proven = True  # a whole slot
         if tick.since_ns is None and self.off_ns is not None:
@@ -154,7 +158,7 @@ class _Loop:
             ok = min(ok, 0)  # it says nothing new: in a queue a loop may stick, too
         self.held_s += dt_s if ok > 0 else -FADES * dt_s
         if self._is_free:
-            self.sound_s = min(SOUND_S, self.sound_s + tick.length_s)
+            self.sound_s = min(SOUND_S, self.sound_s + length_s)
         later = self.sound_s >= SOUND_S and not self.up and not shown
         most_s = LATER_S if later else HELD_S
         self.held_s = min(most_s, max(0.0, self.held_s))
@@ -167,17 +171,21 @@ class _Loop:
         return self.up
 
     def _hear(self, tick: LoopTick) -> None:
+        before_ns = self.off_ns
         for on_ns, off_ns in tick.stays:
             stay_s = (off_ns - on_ns) / 1e9
-            if self.off_ns is not None:
-                free_s = (on_ns - self.off_ns) / 1e9
+            if before_ns is not None:
+                free_s = (on_ns - before_ns) / 1e9
                 self.free.append(free_s)
                 self.on.append(stay_s)
                 if free_s > BLIP_S:
                     self.nights = 0
-                self.proven = self.proven or free_s > PROVEN_S
-            self.nights += stay_s > NIGHT_S
-            self.off_ns = off_ns
+                if free_s > PROVEN_S:
+                    self.proven = True
+            if stay_s > NIGHT_S:
+                self.nights += 1
+            before_ns = off_ns
+        self.off_ns = before_ns
 
     def _compare(self) -> int:
         if len(self.free) < PAIRS:
