@@ -69,6 +69,8 @@ class SenderHooks:
     meta: Callable[[], Mapping[str, Any]]
     alarm: Alarm
     watchdog: Callable[[], None] = lambda: None
+    status_arrived: Callable[[], None] = lambda: None
+    """The newest status is at the broker."""
     sealed: Callable[[Record, *tuple[Moment, ...]], None] = field(
         default=lambda record, *moments: None
     )
@@ -128,6 +130,7 @@ class Sender:
         self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
             lambda what, text: self._broker_log.log(what, text, clock.now().mono_ns),
+            hooks.status_arrived,
         )  # fmt: skip
         self._timestamper = Timestamper(backlog, boot, epoch)
         self._publisher = Publisher(

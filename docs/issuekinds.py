@@ -1,0 +1,46 @@
+"""The page of all kinds of open issues, made from their table."""
+
+from typing import Final
+
+from edge.health.issuekinds import ISSUE_KINDS, IssueKind
+
+AREA_TEXTS: Final = {
+    "outbox": "the outbox",
+    "link": "the link to the broker",
+    "configuration": "the configuration",
+    "devices": "devices and lines",
+    "events": "events that go to the city",
+    "box": "the box itself",
+    "daemon": "the daemon",
+    "models": "the models",
+}
+HEAD: Final = """\
+# Open issues
+
+What needs a person is in one list on the box. `kerbstone status` shows it, and ends with exit
+code 1 while it is not empty; `kerbstone doctor`, the log, the metrics (`kerbstone_open_issue`),
+the status LED and the retained status on the broker (`issues`) have the same list. `make docs`
+makes this page from the code; do not edit it.
+
+The gateway looks at all of it every 5 s, at the outbox every minute. An issue is opened when it is
+found, and closed when it is not found any more; both are one line in the log. The list is kept over
+restarts: what was open stays open until it has been looked at again. Of what happens and does not
+last, the issue stays for the time in the last column. `fault` means that data are lost, missing or
+wrong; `warning` that they may be soon. The order is that of this page.
+
+| kind | found in | severity | in a line | what to do | stays |
+|---|---|---|---|---|---|
+"""
+
+
+def issues_page() -> str:
+    """The whole page."""
+    return HEAD + "".join(_row(name, kind) for name, kind in ISSUE_KINDS.items())
+
+
+def _row(name: str, kind: IssueKind) -> str:
+    stays = f"{kind.lasts_s / 3600:g} h" if kind.lasts_s else "-"
+    short, remedy = (text.replace("{about}", "NAME") for text in (kind.short, kind.remedy))
+    return (
+        f"| `{name}` | {AREA_TEXTS[kind.area]} | {kind.severity} | {short} | {remedy} | {stays} |\n"
+    )
