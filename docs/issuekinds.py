@@ -7,9 +7,11 @@ from edge.health.issuekinds import ISSUE_KINDS, IssueKind
 AREA_TEXTS: Final = {
     "outbox": "the outbox",
     "link": "the link to the broker",
+    "identity": "our certificate",
     "configuration": "the configuration",
     "devices": "devices and lines",
-    "events": "events that go to the city",
+    "events": "events of sensors",
+    "alarms": "alarms that go to the city",
     "box": "the box itself",
     "daemon": "the daemon",
     "models": "the models",

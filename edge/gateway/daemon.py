@@ -30,6 +30,7 @@ from edge.gateway.sitelocks import lock_site
 from edge.gateway.uplinksetup import (
     find_certificate_marker,
     find_signer,
+    find_tls_files,
     make_brokers,
     make_sender,
 )
@@ -160,6 +161,8 @@ class Daemon:
                     models=self.pipeline.judge.models,
                     model_failures=self.pipeline.judge.model_failures,
                     unmatched_edges=lambda: ingest.unmatched_edges,
+                    journal=lambda: outbox.journal_failure,
+                    certificate=find_tls_files(site).cert,
                 ),
                 OpenIssues(),
                 outbox.epoch.boot,

@@ -4,16 +4,18 @@ Nothing is kept here. `edge.health.openissues` knows what was found before.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from msgspec import UNSET, UnsetType
 
-from edge.core import Condition, Draft, Reason, Stream
+from edge.core import Condition, Draft, Reason, Stamp, Stream
 from edge.core.humanize import count_text, megabytes_text, percent_text, span_text, without_errno
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.health.openissues import Finding
 from edge.outbox import OutboxCounts
 from edge.uplink.delivery import ConnectionState
+from edge.wire.contract import boxevent
 from edge.wire.contract.event import SensorFault
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName
@@ -30,6 +32,19 @@ START_TEXTS: Final[Mapping[RebootCause, str]] = {
     "panic": "the kernel had panicked",
     "undervoltage": "the supply had failed",
 }
+
+
+ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
+    boxevent.Denied: "broker_denies",
+    boxevent.Refused: "broker_refuses",
+    boxevent.Quota: "broker_quota",
+    boxevent.Untrusted: "broker_untrusted",
+    boxevent.TakenOver: "name_taken",
+    boxevent.OldProtocol: "old_protocol",
+    boxevent.WrongTime: "clock_was_wrong",
+}
+"""The others are states that somebody looks at."""
+EXPIRES_S: Final = 14 * 86_400  # before the end of a certificate
 
 
 class PolledState(Protocol):
@@ -132,6 +147,21 @@ def device_findings(
             yield _fails("line_closed", what, None, text)
 
 
+def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
+    """`ends_s`: Unix time at which our certificate ends; None: there is none."""
+    if ends_s is None or not now.tq.is_synchronised:
+        return
+    left_s = ends_s - now.wall_ns // 1_000_000_000
+    day = datetime.fromtimestamp(ends_s, UTC).date()
+    if left_s <= 0:
+        yield Finding("certificate_expired", cause=f"The certificate of this box ended on {day}")
+    elif left_s < EXPIRES_S:
+        yield Finding(
+            "certificate_expires",
+            cause=f"The certificate of this box ends on {day}, in {span_text(left_s)}",
+        )
+
+
 def configuration_findings(problems: Mapping[str, str]) -> Iterator[Finding]:
     if text := problems.get(CONFIGURATION):
         yield Finding("configuration_refused", cause=text)
@@ -164,9 +194,11 @@ def box_findings(
 
 
 def daemon_findings(
-    *, dropped: int, stage_overflow: int, unmatched_edges: int, hangs: int
+    *, dropped: int, stage_overflow: int, unmatched_edges: int, hangs: int, journal: str | None
 ) -> Iterator[Finding]:
-    """All since the start."""
+    """All since the start; `journal` says why it cannot be written."""
+    if journal is not None:
+        yield Finding("journal_fails", cause=journal)
     yield Finding(
         "too_busy",
         cause=f"The gateway dropped {count_text(dropped, 'internal message')}",
@@ -208,12 +240,17 @@ def model_findings(
 
 
 def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
-    """What an event tells the city of a sensor, and whether it is so from now on. None for others.
+    """What an event tells the city, and whether it is so from now on. None for what is no issue.
 
-    Events of a device or a line that fails are left out: what is looked at says that.
+    Events of a device, a line or the box are left out: what is looked at says that.
     """
     body = draft.body
-    if draft.stream is not Stream.EVENT or not isinstance(body, SensorFault):
+    if draft.stream is not Stream.EVENT:
+        return None
+    if isinstance(body, boxevent.Alarm):
+        kind = ALARM_KINDS.get(type(body))
+        return None if kind is None else (Finding(kind, cause=str(body.text)), True)
+    if not isinstance(body, SensorFault):
         return None
     if body.fault is UNSET:
         return None

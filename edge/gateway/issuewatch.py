@@ -4,7 +4,9 @@ Events that go to the city are seen on their way, so the box says of its loops w
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from msgspec import to_builtins
@@ -13,6 +15,7 @@ from edge.core import Draft, Stamp
 from edge.gateway import issuefindings as find
 from edge.health.openissues import OpenIssue, OpenIssues
 from edge.outbox import OutboxCounts
+from edge.uplink.certificatedates import certificate_ends_s
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import OpenIssueStatus
@@ -20,6 +23,7 @@ from edge.wire.contract.models import Model, ModelName
 from edge.wire.records import iso_time
 
 LOOK_NS: Final = 5_000_000_000
+CERTIFICATE_NS: Final = 3_600_000_000_000
 SENSOR_AREAS: Final = ("devices", "events")
 OUTBOX_NS: Final = 60_000_000_000  # the disk is asked more seldom
 
@@ -45,6 +49,8 @@ class IssueSources:
     models: Callable[[], Mapping[ModelName, Model | None]]
     model_failures: Callable[[], Mapping[ModelName, int]]  # in a row
     unmatched_edges: Callable[[], int]
+    journal: Callable[[], str | None]  # why it cannot be written
+    certificate: Path | None  # ours
 
 
 class IssueWatch:
@@ -57,6 +63,8 @@ class IssueWatch:
         self.issues = issues
         self._looked_ns: int | None = None
         self._asked_ns: int | None = None
+        self._read_ns: int | None = None
+        self._certificate_ends_s: int | None = None
         self._saved = -1  # `changes` as they were kept last
 
     async def look(self, now: Stamp) -> None:
@@ -95,6 +103,8 @@ class IssueWatch:
                 find.device_findings(sources.devices(), problems, health.device_error_ratio),
                 now,
             ),
+            self.issues.expire("alarms", now),
+            see("identity", find.identity_findings(self._ends_s(now), now), now),
             see("configuration", find.configuration_findings(problems), now),
             see("box", find.box_findings(sources.alarms(), health, *sources.start), now),
             see(
@@ -104,12 +114,22 @@ class IssueWatch:
                     stage_overflow=health.stage_overflow or 0,
                     unmatched_edges=sources.unmatched_edges(),
                     hangs=health.bus_restarts or 0,
+                    journal=sources.journal(),
                 ),
                 now,
             ),
             see("models", find.model_findings(sources.models(), sources.model_failures()), now),
         ]
         self._tell(any(changed))
+
+    def _ends_s(self, now: Stamp) -> int | None:
+        """When our certificate ends; it is read once an hour. None where that cannot be known."""
+        if self._read_ns is None or now.mono_ns - self._read_ns >= CERTIFICATE_NS:
+            self._read_ns, self._certificate_ends_s = now.mono_ns, None
+            if self._sources.certificate is not None:
+                with suppress(OSError, ValueError):  # whoever connects with it says so
+                    self._certificate_ends_s = certificate_ends_s(self._sources.certificate)
+        return self._certificate_ends_s
 
     def see_events(self, drafts: Iterable[Draft], now: Stamp) -> None:
         """What goes to the city."""

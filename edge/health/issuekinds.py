@@ -13,14 +13,17 @@ from edge.wire.contract.issues import IssueName, Severity
 Area = Literal[
     "outbox",
     "link",
+    "identity",
+    "configuration",
     "devices",
-    "events",
     "box",
     "daemon",
     "models",
-    "configuration",
+    "events",
+    "alarms",
 ]
-"""Who looks: all kinds of an area are looked at together. Those of `events` go as they come."""
+"""Who looks: all kinds of an area are looked at together. Those of `events` (of sensors) and of
+`alarms` (of the gateway) come and go as the city is told of them."""
 
 DAY_S: Final = 86_400.0
 BUSY: Final = "Find out what else runs on this machine, or read less often (every_s)."
@@ -84,6 +87,41 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "link", "fault", "nobody subscribes",
         'Start the platform\'s side, or set uplink.confirm = "platform".', DAY_S,
     ),
+    "broker_denies": IssueKind(
+        "alarms", "fault", "the broker denies a topic",
+        "Give this gateway's name its rights in the access rules of the broker.", DAY_S,
+    ),
+    "broker_refuses": IssueKind(
+        "alarms", "fault", "the broker refuses records",
+        "`kerbstone outbox` says why. The usual cause: the broker's access rules or its size "
+        "limit.", DAY_S,
+    ),
+    "broker_quota": IssueKind(
+        "alarms", "warning", "the broker's quota is used up",
+        "Raise the quota of this gateway at the broker.", DAY_S,
+    ),
+    "broker_untrusted": IssueKind(
+        "alarms", "fault", "a broker without a trusted certificate",
+        "Compare the authority in uplink.ca with the one that signed the broker's certificate.",
+        DAY_S,
+    ),
+    "name_taken": IssueKind(
+        "alarms", "fault", "somebody else uses this name",
+        "Find the other box: the card was copied, or two boxes have one name. If none is known, "
+        "withdraw the certificate.", DAY_S,
+    ),
+    "old_protocol": IssueKind(
+        "alarms", "warning", "MQTT 3.1.1", "Let the broker speak MQTT 5, and remove "
+        "uplink.protocol.", DAY_S,
+    ),
+    "certificate_expired": IssueKind(
+        "identity", "fault", "certificate expired",
+        "Enrol this box again, or put a new certificate where uplink.cert says.",
+    ),
+    "certificate_expires": IssueKind(
+        "identity", "warning", "certificate expires soon",
+        "`journalctl -u kerbstone-enrol-renew` says why it is not renewed.",
+    ),
     "configuration_refused": IssueKind(
         "configuration", "fault", "last good configuration",
         "Correct the file: `kerbstone check` says what is wrong with it.",
@@ -140,6 +178,13 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     "card_worn": IssueKind("box", "warning", "card worn", "Replace the card at the next visit."),
     "clock_unsynchronised": IssueKind(
         "box", "warning", "clock unsynchronised", "Check the time server and the network.",
+    ),
+    "clock_was_wrong": IssueKind(
+        "alarms", "warning", "clock was wrong", "Check the time servers of this box.", DAY_S,
+    ),
+    "journal_fails": IssueKind(
+        "daemon", "fault", "journal cannot be written",
+        "After a power cut records may be sent twice: the card may be failing.",
     ),
     "log_flood": IssueKind(
         "box", "warning", "log flood", "Find out what fills the log: `journalctl -u kerbstone`.",

@@ -138,6 +138,15 @@ class OpenIssues:
         if (kind, about) in self._open:
             self._close((kind, about), now)
 
+    def expire(self, area: Area, now: Stamp) -> bool:
+        """What was told to have happened there, and did not happen again for its time, is over."""
+        before = self.changes
+        for key, issue in [*self._open.items()]:
+            kind = issue.of_kind
+            if kind.area == area and kind.lasts_s and not self._lasts(issue, now):
+                self._close(key, now)
+        return self.changes != before
+
     def _is_there(self, finding: Finding) -> bool:
         """Whether it is found, or, of what is counted, has happened again."""
         if finding.count is None:

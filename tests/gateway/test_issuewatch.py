@@ -5,16 +5,25 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any, get_args
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 import drivers
 from edge.config import load_site
 from edge.core import Condition, Draft, Reason, Stamp, Stream, TimeQuality
 from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.passivechecks import fill_from_status
+from edge.gateway.issuefindings import ALARM_KINDS
 from edge.gateway.issuewatch import (
     IssueSources,
     IssueWatch,
@@ -33,7 +42,7 @@ from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName, OpenIssueStatus
 from edge.wire.contract.models import Candidate, Drift, Model, ModelName
 
-S = 1_000_000_000
+S, DAY = 1_000_000_000, 86_400
 WALL = 1_795_000_000 * S
 SITE = """
 [site]
@@ -81,9 +90,14 @@ class Parts:
     )  # fmt: skip
     failures: int = 0
     unmatched: int = 0
+    journal: str | None = None
+    ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     events: list[Draft] = field(default_factory=list)  # that go to the city now
 
-    def watch(self, boot: int = 3) -> IssueWatch:
+    def watch(self, folder: Path, boot: int = 3) -> IssueWatch:
+        file = folder / "own.pem"
+        file.write_bytes(made_certificate(WALL // S + self.ends_in_s))
+
         class Outbox:
             async def counts(_) -> OutboxCounts:  # noqa: N805
                 return self.counts
@@ -103,8 +117,19 @@ class Parts:
             models=models,
             model_failures=lambda: {"anomaly": self.failures},
             unmatched_edges=lambda: self.unmatched,
+            journal=lambda: self.journal,
+            certificate=file,
         )
         return IssueWatch(sources, OpenIssues(), boot, changed=lambda: None)
+
+
+@cache
+def made_certificate(ends_s: int) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gw-1")])
+    end = datetime.fromtimestamp(ends_s, UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, end - timedelta(400), end)
+    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
 
 
 def at(seconds: float) -> Stamp:
@@ -144,6 +169,13 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "no_broker": {"connected": False, "link": ConnectionState(0, failure="timed out")},
     "broker_limits": {"link": ConnectionState(0, limit_notice="it takes 200 bytes")},
     "no_subscribers": {"health": Health(no_subscribers=5)},
+    **{
+        kind: {"events": [Draft(Stream.EVENT, "gateway", 0, 0, made(text="It is so; do this."))]}
+        for made, kind in ALARM_KINDS.items()
+    },
+    "certificate_expired": {"ends_in_s": 60},
+    "certificate_expires": {"ends_in_s": 2 * DAY},
+    "journal_fails": {"journal": "The journal of sent rows cannot be written: No space left."},
     "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
     "device_fails": {"device": Polled("hut", Reason.SILENT, "no device answers at 0x69")},
     "device_errors": {"health": Health(device_error_ratio={"hut": 0.25})},
@@ -175,17 +207,17 @@ def test_each_kind_is_walked() -> None:
     assert set(BROKEN) == set(get_args(IssueName))
 
 
-def test_a_gateway_that_is_well_has_none() -> None:
-    assert not len(looked(WELL.watch(), WELL, 100).issues)
+def test_a_gateway_that_is_well_has_none(tmp_path: Path) -> None:
+    assert not len(looked(WELL.watch(tmp_path), WELL, 100).issues)
 
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_each_is_told_everywhere_known_again_and_goes(
-    kind: IssueName, caplog: pytest.LogCaptureFixture, tmp_path: Any
+    kind: IssueName, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     caplog.set_level(logging.INFO, "kerbstone")
     parts = replace(WELL, **BROKEN[kind])
-    watch = looked(parts.watch(), parts, 100)
+    watch = looked(parts.watch(tmp_path), parts, 100)
     assert_told(watch, kind, tmp_path)
     assert [f"issue {kind} " in each.getMessage() for each in caplog.records] == [True]
 
@@ -194,7 +226,7 @@ def test_each_is_told_everywhere_known_again_and_goes(
     mended = replace(WELL, **MENDED.get(kind, {}))
     for boot, then in ((3, 110.0), (4, 50.0)):
         caplog.clear()
-        after = mended.watch(boot)
+        after = mended.watch(tmp_path, boot)
         after.restore(kept, at(then))
         assert_told(after, kind, tmp_path)
         looked(after, mended, then)
@@ -205,7 +237,7 @@ def test_each_is_told_everywhere_known_again_and_goes(
         assert [each.getMessage().endswith("is over") for each in caplog.records] == [True]
 
 
-def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Any) -> None:
+def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None:
     """In each place that reads the list: it alone, or nothing at all."""
     now = at(1000)
     status = {"issues": issues_for_people(watch.issues, now)}
@@ -253,15 +285,15 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Any) -> None:
         {"health": Health(device_error_ratio={"hut": 0.05})},
     ],
 )
-def test_what_only_needs_time_needs_nobody(parts: dict[str, Any]) -> None:
+def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path) -> None:
     some = replace(WELL, **parts)
-    assert [each.kind for each in looked(some.watch(), some, 100).issues] == []
+    assert [each.kind for each in looked(some.watch(tmp_path), some, 100).issues] == []
 
 
-def test_a_broken_device_is_told_with_the_remedy_of_its_reason() -> None:
+def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -> None:
     def remedy(text: str, reason: Reason) -> str:
         parts = replace(WELL, device=Polled("hut", reason, text))
-        (one,) = looked(parts.watch(), parts, 100).issues
+        (one,) = looked(parts.watch(tmp_path), parts, 100).issues
         assert one.cause.startswith("hut: ")
         return one.remedy
 
@@ -271,9 +303,11 @@ def test_a_broken_device_is_told_with_the_remedy_of_its_reason() -> None:
     assert remedy("no port; plug it in", Reason.FAULT).startswith("Plug it in. ")
 
 
-def test_the_outbox_is_asked_once_a_minute_and_the_rest_every_five_seconds() -> None:
+def test_the_outbox_is_asked_once_a_minute_and_the_rest_every_five_seconds(
+    tmp_path: Path,
+) -> None:
     parts = Parts()
-    watch = looked(parts.watch(), parts, 100)
+    watch = looked(parts.watch(tmp_path), parts, 100)
     parts.counts, parts.unmatched = replace(COUNTS, dead_letters=1), 1
     looked(watch, parts, 104)
     assert not len(watch.issues)

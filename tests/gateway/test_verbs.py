@@ -155,6 +155,8 @@ class StatusGateway:
                     models=pipeline.judge.models,
                     model_failures=pipeline.judge.model_failures,
                     unmatched_edges=lambda: self.ingest.unmatched_edges,
+                    journal=lambda: None,
+                    certificate=None,
                 ),
                 OpenIssues(),
                 7,
