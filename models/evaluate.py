@@ -12,7 +12,8 @@ numenta/NAB, whose own code scores (PYTHON is an interpreter that has pandas). W
 left out, and that is said. Exit codes: 0 all was scored, 1 something was left out.
 
 Each model's folder has `evaluate.tables(args)`, which gives its tables line by line; `args` has all
-that is named here and `bundle`, the folder of the bundle.
+that is named here and `bundle`, the folder of the bundle. What is judged by rules alone has
+`tables(args)` in its own module.
 """
 
 from __future__ import annotations
@@ -32,18 +33,22 @@ from models.congestion.scenarios.finalset import FinalSetError, open_final
 
 MODELS: Final = ("loopfault", "congestion", "anomaly")
 LABELLED: Final = "labelled_faults"
-NEEDS: Final = {"loopfault": "streets", "congestion": "streets", "anomaly": "data"}
+RULES: Final = {"speeds": "models.speeds"}
+"""What else is judged by rules that ship with the program, by its module."""
+NEEDS: Final = {
+    "loopfault": "streets", "congestion": "streets", "anomaly": "data", "speeds": "streets",
+}  # fmt: skip
 
 Tables = Callable[[argparse.Namespace], Iterable[str]]
 
 
 def all_tables(args: argparse.Namespace) -> Iterator[tuple[str, bool]]:
     """(line, whether something was left out) over all models."""
-    for name in args.models or MODELS:
+    for name in args.models or (*MODELS, *RULES):
         yield "", False
         yield f"# {name}", False
         needed = NEEDS[name]
-        if not (BUNDLES / name / "manifest.json").is_file():
+        if name in MODELS and not (BUNDLES / name / "manifest.json").is_file():
             yield "left out: it does not ship", True
         elif getattr(args, needed) is None:
             yield f"left out: no --{needed}", True
@@ -54,7 +59,7 @@ def all_tables(args: argparse.Namespace) -> Iterator[tuple[str, bool]]:
 
 
 def _tables(name: str, args: argparse.Namespace) -> Iterable[str]:
-    module = f"models.{name}.evaluate"
+    module = RULES.get(name, f"models.{name}.evaluate")
     try:
         tables: Tables | None = getattr(import_module(module), "tables", None)
     except ModuleNotFoundError as error:
@@ -67,7 +72,9 @@ def shipped_digests(names: Iterable[str]) -> dict[str, str]:
     return {
         name: sha256((BUNDLES / name / "manifest.json").read_bytes()).hexdigest()[:12]
         for name in names
-        if NEEDS[name] == "streets" and (BUNDLES / name / "manifest.json").is_file()
+        if name in MODELS
+        and NEEDS[name] == "streets"
+        and (BUNDLES / name / "manifest.json").is_file()
     }
 
 
@@ -80,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--fusion", type=Path, nargs="+", metavar="DIR",
         help="streets that the rival of the congestion model learns from",
     )  # fmt: skip
-    parser.add_argument("--models", nargs="+", choices=MODELS, help="only these")
+    parser.add_argument("--models", nargs="+", choices=(*MODELS, *RULES), help="only these")
     anomaly.options(parser)
     args = parser.parse_args(arguments)
     if args.data is not None and (args.data / LABELLED).is_dir():

@@ -37,6 +37,7 @@ from models.congestion.scenarios import crossings
 from models.congestion.scenarios.playstreet import engine_setup, nanos, street_contacts
 from models.congestion.scenarios.simstreet import Floats, SimStreet, find_streets, load_street
 
+PERIOD_S: Final = 60.0  # of a window
 BANDS_KMH: Final = (0, 5, 10, 20, 30, 50, 200)
 SLOWEST_MS: Final = 0.1  # of a speed of entry
 NEAR: Final = 0.10  # of the true speed: so far off is near
@@ -212,13 +213,19 @@ def report_lines(places: Iterable[Path], period_s: float) -> Iterator[str]:
     yield from ("", "the lead loop alone:", "", *speed_table(windows[False]))
 
 
+def tables(args: argparse.Namespace) -> Iterator[str]:
+    """All tables, line by line: of `args.streets`."""
+    places = find_streets(args.streets, final=getattr(args, "final", False))
+    return report_lines(places[::5] if getattr(args, "quick", False) else places, PERIOD_S)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """0 when there was a street to score."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--streets", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--period", type=float, default=60.0, metavar="S")
+    parser.add_argument("--period", type=float, default=PERIOD_S, metavar="S")
     options = parser.parse_args(arguments)
     try:
         lines = list(report_lines(find_streets(options.streets), options.period))

@@ -1,17 +1,19 @@
-"""Scores the shipped model and the rules on streets that training has not seen.
+"""Scores the shipped model, and what stands beside it, on streets that training has not seen.
 
     python -m models.loopfault.evaluate --streets DIR [--legacy DIR] [--plays 4] [--every 1]
 
 With `--causes` each is played with causes that hit several loops, and never without faults.
 
 Each is played as often without faults as with faults on three loops of ten, and judged as the
-gateway does it, with all rules. Nothing is tuned here. With `held_out` in DIR only that is taken.
+gateway does it, with all rules; beside it the rules without the model, the model's trees without
+any rule, and rules as they are published (`baselines`). Nothing is tuned here. With `held_out` in
+DIR only that is taken.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,8 @@ from models.congestion.scenarios.commoncauses import inject_cause
 from models.congestion.scenarios.legacy import load_legacy
 from models.congestion.scenarios.loopfaults import KINDS, inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
+from models.loopfault.baselines import TreesAlone, published_alarms
+from models.loopfault.flagging import Alarms
 from models.loopfault.flagscores import FlagScore, score_street, score_table
 from models.loopfault.judgedstreets import judged_alarms
 from models.loopfault.playedstreets import SHARE
@@ -33,22 +37,29 @@ CHOSEN_ON: Final = ("arterial_101", "arterial_102", "corridor_101", "corridor_10
 
 def evaluate(
     streets: Iterable[SimStreet], bundle: Path, plays: int, *, causes: bool = False
-) -> tuple[list[FlagScore], list[FlagScore]]:
-    """The model's scores and the rules', one for each street. `causes`: of `commoncauses`."""
-    models, rules = [], []
+) -> dict[str, list[FlagScore]]:
+    """Scores by who judges, one for each street. `causes`: of `commoncauses`."""
+    trees = TreesAlone(bundle)
+    judges: dict[str, Callable[[SimStreet], Alarms]] = {
+        "model": lambda street: judged_alarms(street, bundle),
+        "rules": lambda street: judged_alarms(street, None),
+        "trees alone": trees.alarms,
+        "published rules": published_alarms,
+    }
+    scores: dict[str, list[FlagScore]] = {name: [] for name in judges}
     for street in streets:
-        model, ruled = FlagScore(), FlagScore()
+        sums = {name: FlagScore() for name in judges}
         for seed in range(SEED, SEED + plays):
             if causes:
                 injured, _, faults = inject_cause(street, seed)
             else:
                 hurt = (street.seed // 3 + seed) % 2
                 injured, faults = inject_faults(street, seed, SHARE if hurt else 0.0, KINDS)
-            model += score_street(judged_alarms(injured, bundle), faults, street.hours)
-            ruled += score_street(judged_alarms(injured, None), faults, street.hours)
-        models.append(model)
-        rules.append(ruled)
-    return models, rules
+            for name, alarms in judges.items():
+                sums[name] += score_street(alarms(injured), faults, street.hours)
+        for name, found in sums.items():
+            scores[name].append(found)
+    return scores
 
 
 def tables(args: argparse.Namespace) -> Iterator[str]:
@@ -59,24 +70,41 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     final = getattr(args, "final", False)
     for title, streets in _sets(args.streets, getattr(args, "legacy", None), final, which):
         scores = evaluate(streets, args.bundle, plays, causes=causes)
-        for name, parts in zip(("model", "rules"), scores, strict=True):
+        for name in ("model", "rules"):
+            parts = scores[name]
             s = sum(parts, FlagScore())
             yield ""
             yield f"{title}, {name}: {len(parts)} streets, {s.sound_days:.1f} sound detector-days"
             yield ""
             yield from score_table(s).splitlines()
             yield f"By street, 95 %: {', '.join(intervals(parts))}."
+        yield ""
+        yield f"{title}, all that judge"
+        yield ""
+        yield from beside_table(scores)
+
+
+def beside_table(scores: Mapping[str, Sequence[FlagScore]]) -> Iterator[str]:
+    """Each judge in a line, words aside; (95 %, by street)."""
+    yield "| judge | F1 | precision | found | false alarms a detector-day | median delay |"
+    yield "|---|---|---|---|---|---|"
+    for name, parts in scores.items():
+        s = sum(parts, FlagScore())
+        yield (
+            f"| {name} | {_shown(parts, FlagScore.f1)} | {s.precision():.2f} | {s.recall():.2f} "
+            f"| {_shown(parts, FlagScore.false_a_day)} | {s.delay_s():.0f} s |"
+        )
+
+
+def _shown(parts: Sequence[FlagScore], measure: Callable[[FlagScore], float]) -> str:
+    return bootstrap_interval(parts, lambda some: measure(sum(some, FlagScore()))).shown()
 
 
 def intervals(parts: Sequence[FlagScore]) -> Iterator[str]:
     """What the score lies between when streets are drawn again."""
-
-    def shown(measure: Callable[[FlagScore], float]) -> str:
-        return bootstrap_interval(parts, lambda some: measure(sum(some, FlagScore()))).shown()
-
-    yield f"F1 {shown(FlagScore.f1)}"
-    yield f"recall {shown(FlagScore.recall)}"
-    yield f"false {shown(FlagScore.false_a_day)}"
+    yield f"F1 {_shown(parts, FlagScore.f1)}"
+    yield f"recall {_shown(parts, FlagScore.recall)}"
+    yield f"false {_shown(parts, FlagScore.false_a_day)}"
 
 
 def _sets(

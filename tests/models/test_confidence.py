@@ -82,7 +82,7 @@ def test_what_is_not_given_is_left_out_and_said(capsys: pytest.CaptureFixture[st
     assert evaluate.main([]) == 1
     said = capsys.readouterr().out
     assert "# anomaly\nleft out: no --data\n" in said
-    for name in evaluate.MODELS:
+    for name in (*evaluate.MODELS, *evaluate.RULES):
         assert f"# {name}\nleft out: " in said
 
 
