@@ -10,7 +10,14 @@ from typing import Final, Protocol
 from msgspec import UNSET, UnsetType
 
 from edge.core import Condition, Draft, Reason, Stamp, Stream
-from edge.core.humanize import count_text, megabytes_text, percent_text, span_text, without_errno
+from edge.core.humanize import (
+    as_sentence,
+    count_text,
+    megabytes_text,
+    percent_text,
+    span_text,
+    without_errno,
+)
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.health.openissues import Finding
 from edge.outbox import OutboxCounts
@@ -21,6 +28,7 @@ from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName
 from edge.wire.contract.models import Model, ModelName
 
+COMMANDS: Final = ("chmod", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
 FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
 LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
@@ -175,8 +183,13 @@ def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> Fin
         if reason == Reason.SILENT:  # whatever it was before: look at the same things
             remedy = "check its supply, its plug and its wires"
     hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
-    remedy = f"{remedy[:1].upper()}{remedy[1:].rstrip('.')}. {hint}" if remedy else ""
-    return Finding(kind, about, f"{about}: {cause}", remedy)
+    return Finding(kind, about, f"{about}: {cause}", f"{_capital(remedy)} {hint}" if remedy else "")
+
+
+def _capital(text: str) -> str:
+    """What to do as a sentence; what is to be typed stays as it is."""
+    word = text.partition(" ")[0]
+    return as_sentence(text if word in COMMANDS else text[:1].upper() + text[1:])
 
 
 def box_findings(
@@ -184,7 +197,7 @@ def box_findings(
 ) -> Iterator[Finding]:
     for word, text in alarms.items():
         cause, _, remedy = text.partition(": ")
-        yield Finding(word, "", cause, remedy[:1].upper() + remedy[1:])
+        yield Finding(word, "", cause, _capital(remedy))
     seen = () if health.throttled_seen is UNSET else health.throttled_seen
     if "undervoltage" in seen and "undervoltage" not in alarms:
         text = "The board's supply was too low at some time since the start"
@@ -256,7 +269,7 @@ def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
         return None
     text = str(body.text)
     cause, _, remedy = text.partition("; ")
-    remedy = remedy[:1].upper() + remedy[1:]
+    remedy = _capital(remedy)
     on = body.state == "on"
     if body.points is not UNSET:
         return Finding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on

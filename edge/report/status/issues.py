@@ -23,10 +23,12 @@ class Issue:
 def listed_issues(status: Mapping[str, Any]) -> list[Issue]:
     """Those that the daemon has open, what loses data first."""
     found = status.get("issues")
-    return [_issue(as_mapping(each)) for each in found] if isinstance(found, list) else []
+    rows = [as_mapping(each) for each in found] if isinstance(found, list) else []
+    linked = all(row.get("kind") != "no_broker" for row in rows)  # else nobody can know
+    return [_issue(row, linked) for row in rows]
 
 
-def _issue(one: Mapping[str, Any]) -> Issue:
+def _issue(one: Mapping[str, Any], linked: bool) -> Issue:
     kind, about = str(one.get("kind", "")), str(one.get("about", ""))
     short = kind.replace("_", " ")
     if kind in ISSUE_KINDS:  # else a newer daemon's
@@ -34,7 +36,7 @@ def _issue(one: Mapping[str, Any]) -> Issue:
     cause, remedy = (as_sentence(str(one.get(key, ""))) for key in ("cause", "remedy"))
     for_s = one.get("for_s")
     since = f"Since {span_text(for_s)}." if isinstance(for_s, float) and for_s >= NEW_S else ""
-    known = "The city does not know it yet." if one.get("told") is False else ""
+    known = "The city does not know it yet." if linked and one.get("told") is False else ""
     return Issue(short, " ".join(part for part in (cause, remedy, since, known) if part))
 
 
