@@ -24,7 +24,7 @@ code 1 while it is not empty; `kerbstone doctor`, the log, the metrics (`kerbsto
 the status LED and the retained status on the broker (`issues`) have the same list. `make docs`
 makes this page from the code; do not edit it.
 
-The gateway looks at all of it every 5 s, at the outbox every minute. An issue is opened when it is
+The gateway looks at all of it every 5 s, at outbox and models every minute. An issue is opened when it is
 found, and closed when it is not found any more; both are one line in the log. The list is kept over
 restarts: what was open stays open until it has been looked at again. Of what happens and does not
 last, the issue stays for the time in the last column. `fault` means that data are lost, missing or

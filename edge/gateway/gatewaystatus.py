@@ -132,6 +132,7 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
     What the box monitor counted up to five minutes ago gives way to `outbox`.
     """
     sources.watch.see_parts(sources.clock.now())
+    sources.watch.see_models(sources.clock.now())
     site, found = sources.site, gateway_status(sources)
     health = found["box"]["health"]
     if outbox is not None:

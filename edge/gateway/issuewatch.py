@@ -25,7 +25,7 @@ from edge.wire.records import iso_time
 LOOK_NS: Final = 5_000_000_000
 CERTIFICATE_NS: Final = 3_600_000_000_000
 SENSOR_AREAS: Final = ("devices", "events")
-OUTBOX_NS: Final = 60_000_000_000  # the disk is asked more seldom
+SELDOM_NS: Final = 60_000_000_000  # the disk is asked, and a day of inputs summed up
 
 
 class CountedOutbox(Protocol):
@@ -68,21 +68,28 @@ class IssueWatch:
         self._saved = -1  # `changes` as they were kept last
 
     async def look(self, now: Stamp) -> None:
-        """As time passes: every LOOK_NS, and the outbox every OUTBOX_NS."""
+        """As time passes: every LOOK_NS, and what costs more every SELDOM_NS."""
         if self._looked_ns is not None and now.mono_ns - self._looked_ns < LOOK_NS:
             return
         self._looked_ns = now.mono_ns
-        if self._asked_ns is None or now.mono_ns - self._asked_ns >= OUTBOX_NS:
+        if self._asked_ns is None or now.mono_ns - self._asked_ns >= SELDOM_NS:
             self._asked_ns = now.mono_ns
             self.see_outbox(await self._sources.outbox.counts(), now)
+            self.see_models(now)
         self.see_parts(now)
 
     def see_outbox(self, counts: OutboxCounts, now: Stamp) -> None:
         """As it was counted just now."""
         self._tell(self.issues.see("outbox", find.outbox_findings(counts), now))
 
+    def see_models(self, now: Stamp) -> None:
+        """Their drift is summed up over a day each time, so this is for seldom."""
+        sources = self._sources
+        found = find.model_findings(sources.models(), sources.model_failures())
+        self._tell(self.issues.see("models", found, now))
+
     def see_parts(self, now: Stamp) -> None:
-        """All but the outbox."""
+        """All but the outbox and the models."""
         sources, see = self._sources, self.issues.see
         health, problems = sources.health(now.mono_ns), sources.problems()
         connection, connected = sources.connection()
@@ -118,7 +125,6 @@ class IssueWatch:
                 ),
                 now,
             ),
-            see("models", find.model_findings(sources.models(), sources.model_failures()), now),
         ]
         self._tell(any(changed))
 
