@@ -112,7 +112,8 @@ def link_findings(
     if not connected and now_ns - connection.since_ns >= LINK_PATIENCE_NS:
         why = f" ({without_errno(connection.failure)})" if connection.failure else ""
         down_s = (now_ns - connection.since_ns) / 1e9
-        yield Finding("no_broker", cause=f"No link to the broker for {span_text(down_s)}{why}")
+        cause = f"No link to the broker for {span_text(down_s)}{why}"
+        yield Finding("no_broker", cause=cause, remedy=connection.remedy)
     if connection.limit_notice:
         yield Finding("broker_limits", cause=without_errno(connection.limit_notice))
     if confirm == "broker":

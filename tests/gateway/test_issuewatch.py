@@ -305,6 +305,14 @@ def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -
     assert remedy("no bus; ls /dev/i2c-* shows it", Reason.FAULT).startswith("ls /dev/i2c-* shows")
 
 
+def test_a_link_that_fails_has_the_remedy_of_its_failure(tmp_path: Path) -> None:
+    parts = replace(WELL, connected=False, link=ConnectionState(0))
+    parts.link.failed(ConnectionRefusedError(111, "Connection refused"), tls=True)
+    (one,) = looked(parts.watch(tmp_path), parts, 100).issues
+    assert one.cause == "No link to the broker for 100 s (Connection refused)."
+    assert "nobody listens at this port" in one.remedy
+
+
 def test_the_outbox_is_asked_once_a_minute_and_the_rest_every_five_seconds(
     tmp_path: Path,
 ) -> None:
