@@ -27,7 +27,7 @@ the status LED and the retained status on the broker (`issues`) have the same li
 makes this page from the code; do not edit it.
 
 The gateway looks at all of it every 5 s, at outbox and models every minute. An issue is opened when
-it is found, and closed when it is not found any more; both are one line in the log. The list is kept
+it is found, and closed when it is not found any more; both are a line in the log. The list is kept
 over restarts: what was open stays open until it has been looked at again. Of what happens and does
 not last, the issue stays for the time in the last column. `fault` means that data are lost, missing
 or wrong; `warning` that they may be soon. The order is that of this page.
