@@ -14,12 +14,14 @@ import drivers
 from docs import promise
 from docs.catalogue import catalogue
 from docs.filemap import file_map
+from docs.issuekinds import issues_page
 from edge.config.reference import render_reference
 
 ROOT: Final = Path(__file__).parents[1]
 DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "docs/configuration.md": lambda: render_reference(drivers.catalogue()),
     "docs/architecture/files.md": file_map,
+    "docs/issues.md": issues_page,
     "drivers/README.md": catalogue,
     **promise.documents(),
 }

@@ -107,6 +107,11 @@ class ModbusDevice:
         self._plain = not table.ratios and not table.signs
         self._fresh()
 
+    @property
+    def request_sizes(self) -> tuple[int, ...]:
+        """Registers of each request of one reading."""
+        return tuple(block.count for block in self._blocks)
+
     def _fresh(self) -> None:
         """Nothing is known of what is on the wire."""
         self._known = KnownRefusals(self.map)

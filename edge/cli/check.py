@@ -26,6 +26,7 @@ from edge.config import (
 )
 from edge.core import ConfigError, Polled
 from edge.gateway.calibrationsetup import expiring_certificates
+from edge.gateway.linebudget import line_warnings
 from edge.gateway.uplinksetup import make_brokers
 from edge.gateway.wiring import Wiring
 from edge.terminal import echo, echo_json
@@ -43,13 +44,21 @@ def run(args: argparse.Namespace) -> int:
         site = load_site(args.file, drivers.catalogue())
     except Problems as error:
         return _report_refused(args, error.problems)
-    points, wrong = _points(site)
+    built, wrong = _built(site)
+    points = {
+        name: [point.key for point in one.points] if isinstance(one, Polled) else []
+        for name, one in built.items()
+    }
     wrong += _uplink(site)
     wrong += [] if wrong else _join_problems(site)
     if wrong:
         return _report_refused(args, wrong)
     remarks = sorted(
-        [*site_warnings(site), *expiring_certificates(site, SystemClock().now())],
+        [
+            *site_warnings(site),
+            *line_warnings(site, built),
+            *expiring_certificates(site, SystemClock().now()),
+        ],
         key=lambda p: (p.line, p.key),
     )
     if args.json:
@@ -70,13 +79,13 @@ def _report_refused(args: argparse.Namespace, problems: Sequence[Problem]) -> in
     return 2
 
 
-def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
-    """Device -> its points. Building a device touches no wire; a driver may still refuse."""
-    points: dict[str, list[str]] = {}
+def _built(site: Site) -> tuple[dict[str, object], list[Problem]]:
+    """All devices. Building one touches no wire; a driver may still refuse."""
+    devices: dict[str, object] = {}
     wrong: list[Problem] = []
     for name, device in site.devices.items():
         try:
-            built = drivers.build(
+            devices[name] = drivers.build(
                 device.driver, None, device.options, device.points or (), backwards=device.reversed
             )
         except ConfigError as error:
@@ -86,9 +95,7 @@ def _points(site: Site) -> tuple[dict[str, list[str]], list[Problem]]:
             )  # what the driver says of one key stands at its line
             path = ("device", name, *([key] if keyed else []))
             wrong.append(site.remark(path, text if keyed else str(error)))
-            continue
-        points[name] = [point.key for point in built.points] if isinstance(built, Polled) else []
-    return points, wrong
+    return devices, wrong
 
 
 def _uplink(site: Site) -> list[Problem]:

@@ -17,7 +17,7 @@ from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
 from edge.outbox import OutboxBusyError, inspect_outbox
-from edge.report.status.issues import find_issues
+from edge.report.status.issues import listed_issues
 from edge.report.status.outbox import outbox_lines
 from edge.report.status.page import status_page
 from edge.report.status.textform import Section, fit_line, render_sections
@@ -69,9 +69,12 @@ def _status_without_site(file: Path) -> dict[str, object] | None:
 
 
 def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
-    found = find_issues(status)
+    found = listed_issues(status)
     if args.json:
-        issues = [dataclasses.asdict(issue) for issue in found]
+        issues = [
+            {**known, **dataclasses.asdict(issue)}
+            for known, issue in zip(status.get("issues", ()), found, strict=True)
+        ]
         echo_json({**status, "ok": not found, "issues": issues})
     else:
         echo(*status_page(status, found), fold=False)

@@ -1,6 +1,7 @@
 """What works, and may still not be what was meant. `kerbstone check` shows it."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Final
@@ -8,22 +9,53 @@ from typing import Final
 from edge.config.model import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
 from edge.config.problem import Problem
 from edge.config.site import Site
+from edge.core.endpoint import PORTS, endpoint
 
 SIM_PREFIX: Final = "sim:"
+FIXED_ZONES: Final = {
+    "EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu",
+    "GMT": "Europe/London", "Etc/GMT": "Europe/London",
+}  # fmt: skip
+PI_LINE: Final = re.compile(r"(?:GPIO)?(\d{1,3})")
+PI_HEADER: Final = range(2, 28)  # GPIO0 and 1 are for the EEPROM of a board on top
 UNSTABLE_PORTS: Final = ("/dev/ttyUSB", "/dev/ttyACM")
 
 
 def site_warnings(site: Site) -> list[Problem]:
     """All remarks about a site, in the order of the file. Looks for the files it names."""
     found = [
-        *_uplink(site), *_streams(site), *_wires(site), *_turned(site), *_lanes(site),
+        *_zone(site), *_uplink(site), *_streams(site), *_wires(site), *_turned(site), *_lanes(site),
         *_signals(site),
     ]  # fmt: skip
     return sorted(found, key=lambda problem: (problem.line, problem.key))
 
 
+def _zone(site: Site) -> Iterator[Problem]:
+    zone = site.place.zone
+    if zone in FIXED_ZONES:
+        yield site.remark(
+            ("site", "zone"),
+            f"{zone} is an offset without summer time; a place has both, such as "
+            f'"{FIXED_ZONES[zone]}"',
+        )
+
+
+def _ports(site: Site) -> Iterator[Problem]:
+    """A port that belongs to the other scheme."""
+    for key, urls in (("url", (site.uplink.url,)), ("fallback", site.uplink.fallback or ())):
+        for broker in map(endpoint, urls):
+            own, other = ("mqtts", "mqtt") if broker.tls else ("mqtt", "mqtts")
+            if broker.port == PORTS[other]:
+                yield site.remark(
+                    ("uplink", key),
+                    f"port {broker.port} is that of {other}://, and this is {own}://; the usual "
+                    f"port of {own}:// is {PORTS[own]}",
+                )
+
+
 def _uplink(site: Site) -> Iterator[Problem]:
     uplink = site.uplink
+    yield from _ports(site)
     if not site.written("uplink", "confirm"):
         yield site.remark(
             ("uplink", "confirm"),
@@ -93,8 +125,34 @@ def _wires(site: Site) -> Iterator[Problem]:
                 f"{place} may be another adapter after a restart; "
                 "the names in /dev/serial/by-id or by-path stay",
             )
+        if isinstance(bus, GpioBus):
+            yield from _header_lines(site, name)
         if not (site.devices_on(name) or site.lanes_on(name) or site.bays_on(name)):
             yield site.remark(("bus", name), "no device is on this bus")
+
+
+def _header_lines(site: Site, bus: str) -> Iterator[Problem]:
+    """Lines by the numbers of a Raspberry Pi that its header has not."""
+    named = [
+        *(
+            (("lane", name, key), getattr(lane, key))
+            for name, lane in site.lanes_on(bus).items()
+            for key in ("lead", "trail")
+        ),
+        *((("bay", name, "line"), bay.line) for name, bay in site.bays_on(bus).items()),
+        *(
+            (("device", name, "line"), device.options.get("line"))
+            for name, device in site.devices_on(bus).items()
+        ),
+    ]
+    for path, line in named:
+        found = PI_LINE.fullmatch(line or "")
+        if found and int(found[1]) not in PI_HEADER:
+            yield site.remark(
+                path,
+                f"the header of a Raspberry Pi has GPIO{PI_HEADER[0]} to GPIO{PI_HEADER[-1]}; "
+                f"{line} is not among them. Numbers are those of the chip, not of the pins",
+            )
 
 
 def _turned(site: Site) -> Iterator[Problem]:

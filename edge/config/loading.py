@@ -12,6 +12,7 @@ from edge.config.keylines import key_lines
 from edge.config.model import VERSION
 from edge.config.problem import Problem, Problems, dotted_path, show_value
 from edge.config.site import Site, line_of
+from edge.config.spelling import spelling_hint
 from edge.core.driver import DriverSpec
 from edge.durable.readfile import NotAFileError, read_beginning
 
@@ -95,7 +96,9 @@ def _parse(text: str, name: str) -> dict[str, object]:
         found = _PLACE.search(str(error))
         line = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
         column = f" (column {found[2]})" if found and found[2] else ""
-        problem = f"this is not TOML: {_PLACE.sub('', str(error))}{column}; the rest is not checked"
+        wrong = text.split("\n")[line - 1]
+        hint = spelling_hint(wrong) or f"{_PLACE.sub('', str(error))}{column}"
+        problem = f"this is not TOML: {hint}; the rest is not checked"
         raise Problems([Problem(name, line, "file", problem)]) from error
     except (ValueError, RecursionError) as error:  # a number of 5000 digits; a list in a list in a
         raise _whole_file_problem(

@@ -7,24 +7,10 @@ from typing import Final
 from drivers.buses.finding import Finding, fault, note, warning
 from edge.config import Site
 from edge.core import Condition, Polled, Reason, SelfReporting, Sweep
+from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 
-MILD_CONDITIONS: Final = frozenset({Condition.WARMUP, Condition.CLEANING, Condition.SLEEPING})
-TEMPORARY_REASONS: Final = frozenset(
-    {Reason.WARMUP, Reason.STALE, Reason.BUSY}
-)  # it only needs time
 MIN_SENTENCE_WORDS: Final = 4  # of a sentence; what is shorter is no sentence but a prefix
 ALL_SILENT_HINT: Final = "check first what they share: supply, cable, settings"
-REMEDIES: Final[dict[Reason, str]] = {
-    Reason.ADDRESS: "this device does not have them: check that it is the model that the driver is"
-    " for, or leave them out (points = [...])",
-    Reason.RANGE: "its values are impossible: check the kind of device, and that its sensor is"
-    " connected",
-    Reason.CRC: "damaged on the wire: check shield, terminator, and cables beside power lines",
-    Reason.FAULT: "the device itself reports that this part is broken: replace it",
-    Reason.SILENT: "it stopped answering during the reading: check its supply and its plug",
-    Reason.CONTRADICTED: "the device sends several values for this point: see what it"
-    " reports about itself",
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,18 @@ import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from drivers.buses import i2c_trouble, serial_trouble
-from drivers.buses.finding import Finding, warning
+from drivers.buses.finding import Finding, fault, warning
 from drivers.buses.host import kernel_consoles, list_names, login_on, look_up_node, read_text
 from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus, Site
 from edge.control.protocol import SOCKET_NAME
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, ExamFinding, condition_findings, split_finding
 from edge.gateway.wiring import Wiring
+from edge.health.issuekinds import ISSUE_KINDS
+from edge.wire.contract.issues import IssueName
 
 GPIO_CONSUMER_PREFIX: Final = "kerbstone-"  # what the daemon's GPIO lines are requested as
 
@@ -70,13 +72,24 @@ def fill_from_status(exams: Sequence[Exam], status: Mapping[str, Any]) -> list[E
         if isinstance(bus := one.site.buses[one.bus], GpioBus):
             _lines(one, bus.chip, status.get("problems", {}))
         one.finished = True
-    box_findings = []
-    for key, words in (("dropped", "messages inside the gateway were dropped: it is too busy"),
-                       ("stage_overflow", "entries did not fit into the stage")):  # fmt: skip
-        if count := status.get(key, 0):
-            remedy = "read less often (every_s), or find out what else runs on this machine"
-            box_findings.append(ExamFinding("", "", warning(f"{count} {words}", remedy)))
-    return box_findings
+    found = (_issue(exams, issue) for issue in status.get("issues", ()))
+    return [each for each in found if each is not None]
+
+
+def _issue(exams: Sequence[Exam], issue: Mapping[str, Any]) -> ExamFinding | None:
+    """An open issue, put with its lane or device; or given, when it is the gateway's."""
+    kind, about = str(issue.get("kind")), str(issue.get("about", ""))
+    make = fault if issue.get("severity") == "fault" else warning
+    found = make(str(issue.get("cause", "")).rstrip("."), str(issue.get("remedy", "")).rstrip("."))
+    area = ISSUE_KINDS[cast("IssueName", kind)].area if kind in ISSUE_KINDS else ""
+    if area == "devices" and kind != "device_errors":
+        return None  # what is said of them there says more
+    whose = about.partition(" ")[0]
+    for exam in exams:
+        if whose and whose in exam.names:
+            exam.add(whose, found)
+            return None
+    return None if area in ("devices", "events") else ExamFinding("", "", found)
 
 
 def check_beside_daemon(bus: Bus, user: DaemonUser | None) -> list[Finding]:

@@ -4,7 +4,8 @@ The kernel is asked every CHECK, counters are taken every SAMPLE or oftener, a r
 first end of a window after `health_s`.
 """
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,6 +20,7 @@ from edge.health.boxalarms import AlarmChange, BoxAlarms, BoxReadings, alarm_fin
 from edge.health.countergrowth import HOUR_NS, ErrorRates
 from edge.health.flash import ENDURANCE_TB, FlashMeter
 from edge.health.loglimit import LogCounts
+from edge.health.openissues import OpenIssue, issue_family
 from edge.health.openmetrics import families, render
 from edge.health.reboot import Reboot
 from edge.wire.contract.body import body_map, known
@@ -26,6 +28,7 @@ from edge.wire.contract.boxevent import Board as BoardEvent
 from edge.wire.contract.boxevent import Start
 from edge.wire.contract.health import Health, RebootCause, Throttle
 
+LOG: Final = logging.getLogger("kerbstone")
 BOX_SOURCE: Final = "gateway"
 CHECK_NS: Final = 60_000_000_000
 SAMPLE_NS: Final = 300_000_000_000
@@ -117,6 +120,7 @@ class BoxMonitor:
 
     def _start(self, now_ns: int) -> Draft:
         reboot = self._facts.reboot
+        LOG.info("%s", reboot.text)
         body = Start(reason=cast("RebootCause", str(reboot.cause)), text=reboot.text)
         return Draft(Stream.EVENT, BOX_SOURCE, now_ns, now_ns, body)
 
@@ -146,6 +150,12 @@ class BoxMonitor:
         )
 
     @property
+    def start(self) -> tuple[RebootCause, str]:
+        """Why the daemon was started, and the same for people."""
+        reboot = self._facts.reboot
+        return cast("RebootCause", str(reboot.cause)), reboot.text
+
+    @property
     def synced_ns(self) -> int:
         """When the clock was synchronised last; the start, when it never was."""
         return self._synced_ns
@@ -161,12 +171,13 @@ class BoxMonitor:
             "health": self.health(now_ns),
         }
 
-    def metrics(self, now_ns: int) -> str:
-        """The same as OpenMetrics."""
+    def metrics(self, now_ns: int, issues: Iterable[OpenIssue] = ()) -> str:
+        """The same as OpenMetrics, and what is open."""
         facts = {"site": self._facts.site, "gateway": self._facts.gateway}
         if self._facts.board.model:
             facts["model"] = self._facts.board.model
-        return render(families(body_map(self.health(now_ns)), facts))
+        known = families(body_map(self.health(now_ns)), facts)
+        return render([*known, issue_family(issues)])
 
     def _ratios(self) -> dict[str, float]:
         rates = {name: rate.ratio for name, rate in self._rates.rates().items()}

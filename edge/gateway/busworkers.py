@@ -129,6 +129,10 @@ class BusWorkers:
         """Of each bus with devices that are asked."""
         return {b: worker.poller for b, worker in self.workers.items() if worker.poller is not None}
 
+    def devices(self) -> list[PollState]:
+        """All that are asked."""
+        return [device for poller in self.pollers.values() for device in poller.devices.values()]
+
     @property
     def dropped(self) -> int:
         """Sweeps and edges that the main loop was too busy to take."""

@@ -21,6 +21,7 @@ from edge.gateway.gatewaymeta import gateway_meta
 from edge.gateway.gatewaystatus import StatusSources, gateway_status
 from edge.gateway.healthsources import health_sources, reboot_reason
 from edge.gateway.ingest import Ingest
+from edge.gateway.issuewatch import IssueSources, IssueWatch
 from edge.gateway.mainloop import MainLoop
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.overload import OverloadMonitor
@@ -29,6 +30,7 @@ from edge.gateway.sitelocks import lock_site
 from edge.gateway.uplinksetup import (
     find_certificate_marker,
     find_signer,
+    find_tls_files,
     make_brokers,
     make_sender,
 )
@@ -39,6 +41,7 @@ from edge.gateway.wiring import Wiring
 from edge.health.board import read_board
 from edge.health.loglimit import LogLimit
 from edge.health.notify import Notify
+from edge.health.openissues import OpenIssues
 from edge.health.progress import Progress
 from edge.health.scrape import ScrapeServer
 from edge.outbox import AsyncOutbox, StoredRecord
@@ -123,6 +126,7 @@ class Daemon:
                     meta=lambda: gateway_meta(self.wiring, self.pipeline, ingest.devices),
                     alarm=self._urgent.alarm,
                     watchdog=lambda: progress.done("sender", clock.now().mono_ns),
+                    status_arrived=lambda: watch.issues.mark_told(),
                     sealed=manifest_schedule.manifests.handed,
                     # a certificate that was verified says so
                     time_passed=partial(clock.raise_floor, signed=True),
@@ -144,6 +148,26 @@ class Daemon:
                 site.streams.health_s,
                 store.card_tb,
             )
+            watch = IssueWatch(
+                IssueSources(
+                    outbox=outbox,
+                    connection=lambda: (sender.connection, sender.connected),
+                    confirm=site.uplink.confirm,
+                    devices=buses.devices,
+                    problems=lambda: ingest.problems,
+                    alarms=box_monitor.alarms.snapshot,
+                    health=box_monitor.health,
+                    start=box_monitor.start,
+                    models=self.pipeline.judge.models,
+                    model_failures=self.pipeline.judge.model_failures,
+                    unmatched_edges=lambda: ingest.unmatched_edges,
+                    journal=lambda: outbox.journal_failure,
+                    certificate=find_tls_files(site).cert,
+                ),
+                OpenIssues(),
+                outbox.epoch.boot,
+                changed=sender.publish_status,
+            )
             sources = StatusSources(
                 site=site,
                 brokers=self._brokers,
@@ -157,6 +181,7 @@ class Daemon:
                 stage=self._stage,
                 box_monitor=box_monitor,
                 data_saver=data_saver,
+                watch=watch,
             )
             committer = WindowCommitter(
                 self.wiring,
@@ -170,6 +195,7 @@ class Daemon:
                 urgent=self._urgent,
                 buses=buses,
                 box_monitor=box_monitor,
+                watch=watch,
                 progress=progress,
                 offer=sender.offer,
             )
@@ -187,13 +213,16 @@ class Daemon:
                 data_saver=data_saver,
                 overload=self._overload,
                 committer=committer,
+                watch=watch,
                 progress=progress,
                 notify=self.notify,
                 stopping=self._stopping,
             )
             verbs = control_verbs(sources, self.wiring.points(), buses, data_saver, self._urgent)
             control = ControlServer(run_dir, verbs)
-            metrics = ScrapeServer(run_dir, lambda: box_monitor.metrics(clock.now().mono_ns))
+            metrics = ScrapeServer(
+                run_dir, lambda: box_monitor.metrics(clock.now().mono_ns, watch.issues)
+            )
             await self._go(loop, control, metrics)
         finally:
             await outbox.close()

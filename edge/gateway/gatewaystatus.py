@@ -6,19 +6,20 @@ All of it is read from `StatusSources` at the moment when somebody asks; nothing
 import asyncio
 import dataclasses
 import resource
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from msgspec import UNSET, to_builtins
 
 from edge.acquire.clock import SystemClock
-from edge.acquire.poll import Poller
+from edge.acquire.poll import PollState
 from edge.acquire.stage import Stage
 from edge.config import Site
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
+from edge.gateway.issuewatch import IssueWatch, issue_status, issues_for_people
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.scantargets import site_targets
 from edge.outbox import Epoch, OutboxCounts
@@ -52,8 +53,7 @@ class UplinkState(Protocol):
 class PolledBuses(Protocol):
     """The threads of the buses, as the status reads them."""
 
-    @property
-    def pollers(self) -> Mapping[str, Poller]: ...
+    def devices(self) -> Iterable[PollState]: ...
     @property
     def dropped(self) -> int: ...
 
@@ -74,6 +74,7 @@ class StatusSources:
     stage: Stage
     box_monitor: BoxMonitor
     data_saver: DataSaver
+    watch: IssueWatch
 
 
 def gateway_status(sources: StatusSources) -> dict[str, Any]:
@@ -85,6 +86,7 @@ def gateway_status(sources: StatusSources) -> dict[str, Any]:
         "epoch": sources.outbox.epoch.epoch,
         "tq": now.tq,
         "problems": dict(sources.ingest.problems),
+        "issues": issue_status(sources.watch.issues, now),
         "box": sources.box_monitor.status(now.mono_ns),
         "devices": {
             device.name: DeviceStatus(
@@ -96,8 +98,7 @@ def gateway_status(sources: StatusSources) -> dict[str, Any]:
                 serial=device.identity or UNSET,
                 health=dict(device.health) or UNSET,
             )
-            for poller in sources.buses.pollers.values()
-            for device in poller.devices.values()
+            for device in sources.buses.devices()
         },
         "dropped": sources.buses.dropped,
         "unmatched_edges": sources.ingest.unmatched_edges,
@@ -111,15 +112,17 @@ def gateway_status(sources: StatusSources) -> dict[str, Any]:
     return plain
 
 
-async def outbox_status(outbox: CountedOutbox, clock: SystemClock) -> dict[str, Any] | None:
+async def outbox_status(sources: StatusSources) -> dict[str, Any] | None:
     """How full it is at this moment, and how long its oldest row waits. None: no answer in time."""
+    outbox = sources.outbox
     try:
         async with asyncio.timeout(COUNTING_S):
             counts, details = await outbox.counts(), await outbox.details()
     except TimeoutError:
         return None
-    boot, now_ns = outbox.epoch.boot, clock.now().mono_ns
-    age_s = counts.oldest_age_s(boot, now_ns)
+    boot, now = outbox.epoch.boot, sources.clock.now()
+    sources.watch.see_outbox(counts, now)
+    age_s = counts.oldest_age_s(boot, now.mono_ns)
     return {**dataclasses.asdict(counts), **details, "boot": boot, "age_s": age_s}
 
 
@@ -128,6 +131,8 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
 
     What the box monitor counted up to five minutes ago gives way to `outbox`.
     """
+    sources.watch.see_parts(sources.clock.now())
+    sources.watch.see_models(sources.clock.now())
     site, found = sources.site, gateway_status(sources)
     health = found["box"]["health"]
     if outbox is not None:
@@ -144,13 +149,14 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
             health.pop("queue_age_s", None)
     for name, device in found["devices"].items():
         device["bus"] = site.devices[name].bus
+    now = sources.clock.now()
     return {
         **found,
+        "issues": issues_for_people(sources.watch.issues, now),
         "site": site.place.id,
         "gateway": site.place.gateway,
         "buses": site_targets(site),  # what `scan` leaves alone
         "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
-        "loops": sources.pipeline.judge.loop_faults(),
         "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},
         "signals": {
             name: {"bus": site.devices[name].bus, "approach": approach}

@@ -44,11 +44,7 @@ def health_sources(
         return (await outbox.counts()).health(outbox.epoch.boot, clock.now().mono_ns)
 
     def devices() -> Mapping[str, tuple[int, int]]:
-        return {
-            device.name: (device.reads, device.errors)
-            for poller in buses.pollers.values()
-            for device in poller.devices.values()
-        }
+        return {device.name: (device.reads, device.errors) for device in buses.devices()}
 
     def losses() -> Health:
         return Health(

@@ -1,6 +1,5 @@
 """What comes in: edges and sweeps go to the stage and the pipeline, troubles become events."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol, cast
 
@@ -23,8 +22,6 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.wiring import Wiring
 from edge.wire.contract.boxevent import AlarmKind
 from edge.wire.contract.event import SensorFault
-
-LOG = logging.getLogger("kerbstone")
 
 UNMATCHED_INPUT_TEXT = (
     "an edge came from a line that belongs to no lane or device; the status counts such edges"
@@ -184,7 +181,7 @@ class Ingest:
         self._retained = None
 
     def _trouble(self, what: str, source: str, reason: Reason | None, text: str) -> None:
-        """An event and a line in the log, once; what was never broken is not said to work again."""
+        """An event, once; what was never broken is not said to work again."""
         if reason is None and self.problems.pop(what, None) is None:
             return
         if reason is not None and self.problems.get(what) == text:
@@ -200,7 +197,6 @@ class Ingest:
 
     def _report_fault(self, what: str, fault: Fault, now_ns: int) -> None:
         text = f"{what}: {fault.text}{LAST if fault.held else ''}"
-        (LOG.info if fault.reported is None else LOG.warning)("%s", text)
         body = SensorFault(state="off", text=text)
         if fault.reported is not None:
             # what it sent before was read from it: nothing that was sent is in doubt

@@ -12,6 +12,7 @@ from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
+from edge.gateway.issuewatch import IssueWatch
 from edge.gateway.overload import OverloadMonitor, ShedCounts
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.urgentevents import UrgentEvents
@@ -47,6 +48,7 @@ class MainLoop:
     data_saver: DataSaver
     overload: OverloadMonitor
     committer: WindowCommitter
+    watch: IssueWatch
     progress: Progress
     notify: Notify
     stopping: asyncio.Event
@@ -70,7 +72,8 @@ class MainLoop:
             self.urgent.add(self.overload.look(now.mono_ns, given_up))
             self.data_saver.look(now.mono_ns)
             self._begin_anew()
-            self.urgent.add(await self.box_monitor.observe(now))
+            self.urgent.put(await self.box_monitor.observe(now))  # the list of issues logs them
+            await self.watch.look(now)
             await self.committer.tick(now)
             self._feed_watchdog(now)
             await self._sleep(min(now.mono_ns + TICK_NS, self.committer.next_ns))

@@ -29,7 +29,7 @@ def control_verbs(
     """Verb -> what answers it. `points` are those of every polled device."""
 
     async def status(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        return status_for_people(sources, await outbox_status(sources.outbox, sources.clock))
+        return status_for_people(sources, await outbox_status(sources))
 
     async def read(request: Mapping[str, Any]) -> Mapping[str, Any]:
         name = str(request.get("device"))
@@ -39,16 +39,17 @@ def control_verbs(
         return {"readings": rows, "health": condition_texts(buses.health(name))}
 
     async def outbox(request: Mapping[str, Any]) -> Mapping[str, Any]:
-        found = await outbox_status(sources.outbox, sources.clock)
+        found = await outbox_status(sources)
         if found is None:
             raise VerbError(f"the outbox has not answered for {COUNTING_S:g} s: its disk may hang")
         return found
 
     async def facts(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        sources.watch.see_parts(sources.clock.now())
         return link_facts(
             sources.clock.now(),
             connected=sources.uplink.connected,
-            faults=len(sources.ingest.problems),
+            faults=sources.watch.faults,
         )
 
     async def spare(request: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.ingest import Ingest
+from edge.gateway.issuewatch import IssueWatch
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
@@ -42,7 +43,7 @@ LOG = logging.getLogger("kerbstone")
 MODEL_STATE_NS: Final = 3_600_000_000_000  # what models learn is worth one write in an hour
 BASELINE_NS: Final = 900_000_000_000  # what devices learn is little
 STATE_VERSION: Final = 1
-STATE_OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "judge")
+STATE_OWNERS: Final = ("alarms", "app", "drivers", "engine", "flags", "issues", "judge")
 # so long a window waits for edges that are under way to it
 WAIT_FOR_EDGES_NS: Final = 5_000_000_000
 AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
@@ -85,8 +86,8 @@ class WatchedBuses(Protocol):
 class WindowCommitter:
     """The open window, and every commit. Belongs to the main loop.
 
-    `box_monitor` None: nobody watches the box itself. `offer` takes the rows of each
-    commit, and when that was.
+    `box_monitor` None: nobody watches the box itself; `watch` None: nobody keeps a list of issues.
+    `offer` takes the rows of each commit, and when that was.
     """
 
     def __init__(
@@ -103,11 +104,12 @@ class WindowCommitter:
         urgent: UrgentEvents,
         buses: WatchedBuses,
         box_monitor: BoxMonitor | None,
+        watch: IssueWatch | None,
         progress: Progress,
         offer: Callable[[list[StoredRecord], int], None],
     ) -> None:
         self._manifest_schedule, self._box_monitor = manifest_schedule, box_monitor
-        self._urgent, self._buses = urgent, buses
+        self._urgent, self._buses, self._watch = urgent, buses, watch
         self._progress, self._offer = progress, offer
         self._site, self._points = wiring.site, wiring.points()
         self._keys = {
@@ -297,6 +299,11 @@ class WindowCommitter:
             self._pipeline.judge.restore_flags(states["flags"])
         if "alarms" in states and self._box_monitor is not None:
             self._box_monitor.alarms.restore(states["alarms"])
+        if "issues" in states and self._watch is not None:
+            try:
+                self._watch.restore(states["issues"], self._clock.now())
+            except (KeyError, TypeError, ValueError) as error:
+                LOG.warning("the saved list of open issues cannot be read: %r", error)
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])
@@ -380,12 +387,15 @@ class WindowCommitter:
                 sorted(starting.closed) if starting is not None else (),
                 self._epoch.epoch,
             )  # fmt: skip
+            rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
+            now = now or self._clock.now()
+            if self._watch is not None:
+                self._watch.see_events(rows, now)
+                states = {**states, **self._watch.to_keep(now)}
             packed = {
                 owner: pack_state(STATE_VERSION, state)
                 for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()
             }
-            rows = [*urgent, *drafts, *make_raw_drafts(self._keys, raw, given_up)]
-            now = now or self._clock.now()
             stored = await self._writer.commit(rows, packed, clock=now)
             now_ns = self._clock.now().mono_ns
             self._progress.done("committer", now_ns)

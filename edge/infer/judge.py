@@ -181,7 +181,7 @@ class Judge:
         """State as of the last window, JSON-like, with states of models as bytes or base64."""
         parts = self._parts.items()
         drifts = {name: part.guard.snapshot() for name, part in parts}
-        states = {name: part.snapshot() for name, part in parts}
+        states: dict[str, Any] = {name: part.snapshot() for name, part in parts}
         return {"v": VERSION, **states, "drift": drifts, "judged_s": self._judged_s}
 
     def restore(self, state: Mapping[str, Any]) -> bool:
@@ -237,7 +237,7 @@ class Judge:
             self._series.missing(steps, forgotten=True)
 
     @property
-    def _parts(self) -> dict[str, ApproachJudge | SeriesJudge | LoopPart]:
+    def _parts(self) -> dict[ModelName, ApproachJudge | SeriesJudge | LoopPart]:
         """Those that judge, by the name of their model."""
         parts = dict(zip(NAMES, (self._loops, self._approaches, self._series), strict=True))
         return {name: part for name, part in parts.items() if part is not None}
@@ -246,6 +246,10 @@ class Judge:
         """For people and for the retained description: which model answers, and if not, why."""
         parts = {name: p for name, p in self._parts.items() if not p.guard.switched_off}
         return {name: _status(parts[name]) if name in parts else None for name in NAMES}
+
+    def model_failures(self) -> dict[ModelName, int]:
+        """How often each model has failed in a row, or was refused its input."""
+        return {name: max(p.guard.failures, p.guard.refused) for name, p in self._parts.items()}
 
     def loop_faults(self) -> dict[str, str]:
         """Which loops are not to be believed now, and what to do, by lane and part."""

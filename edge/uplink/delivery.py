@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from edge.uplink.connectfailure import failure_remedy
 from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
 from edge.uplink.rowtable import RowEntry, RowTable
@@ -37,14 +38,21 @@ class ConnectionState:
     since_ns: int  # connected, or without a link, since then
     broker: str = ""  # connected to it, or tried last
     failure: str = ""  # why the last attempt failed, or the last connection ended
+    remedy: str = ""  # what to do about it, where that is known
     limit_notice: str = ""  # what the broker announces that keeps records back, as a sentence
     confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
 
     def connected(self, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, "", ""
+        self.remedy = ""
 
     def ended(self, why: str, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, why, ""
+        self.remedy = ""
+
+    def failed(self, error: Exception, *, tls: bool) -> None:
+        """An attempt to connect has failed; `tls`: one with TLS."""
+        self.failure, self.remedy = str(error), failure_remedy(error, tls=tls)
 
 
 class Delivery:

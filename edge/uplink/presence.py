@@ -5,6 +5,7 @@ A last record is the present one, or there is none: while bytes are spared recor
 is retained of each source is taken away (an empty message) and comes back when they go at once.
 """
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -49,6 +50,7 @@ class RetainedMessages:
         self._data_saver = False
         self._emptied: set[str] = set()  # topics of last records, since bytes are spared
         self._unacknowledged: set[str] = set()  # of these: nobody knows yet whether they are empty
+        self._in_flight: Counter[str] = Counter()  # messages by topic, on this connection
 
     @property
     def waits(self) -> bool:
@@ -58,8 +60,13 @@ class RetainedMessages:
     def put(self, topic: str, data: Mapping[str, Any]) -> None:
         self._waiting[topic] = data
 
+    def arrived(self, topic: str) -> bool:
+        """The newest that was put there is at the broker, once its answer was a good one."""
+        return topic not in self._waiting and not self._in_flight[topic]
+
     def clear(self) -> None:
         """A new connection: nothing waits but what has to be taken away."""
+        self._in_flight.clear()
         self._waiting = dict.fromkeys(self._unacknowledged)
 
     def set_data_saver(self, data_saver: bool) -> None:
@@ -109,6 +116,7 @@ class RetainedMessages:
                 self._report(topic, error)
                 continue
             token: Hashable = topic if data is not None else ClearedTopic(topic)
+            self._in_flight[topic] += 1
             answer = link.publish(token, topic, payload, JSON, retain=True)
             if answer is not None:
                 self.answered(token, answer)
@@ -116,6 +124,8 @@ class RetainedMessages:
     def answered(self, token: Hashable, answer: PublishAnswer) -> None:
         """The token of a retained message is its topic, or `ClearedTopic`."""
         topic = token.topic if isinstance(token, ClearedTopic) else str(token)
+        if self._in_flight[topic]:
+            self._in_flight[topic] -= 1
         if isinstance(token, ClearedTopic) and not isinstance(answer, ConnectionLostError):
             self._unacknowledged.discard(topic)
         if isinstance(answer, BrokerRefusedError):
@@ -131,8 +141,10 @@ class PresencePublisher:
 
     def __init__(
         self, topics: Topics, gw: str, boot: int, status: StatusSource, meta: StatusSource,
-        failed: Callable[[str, str], None],
+        failed: Callable[[str, str], None], status_arrived: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        """`status_arrived`: the status as it was put last is at the broker."""
+        self._status_arrived = status_arrived
         self._topics, self._gw, self._boot = topics, gw, boot
         self._status, self._meta = status, meta
         self._retained = RetainedMessages(topics, failed)
@@ -185,10 +197,15 @@ class PresencePublisher:
     def answered(self, topic: Hashable, answer: PublishAnswer) -> None:
         """The token of these messages names their topic."""
         self._retained.answered(topic, answer)
+        status = self._topics.status
+        good = not isinstance(answer, ConnectionLostError | BrokerRefusedError)
+        if topic == status and good and self._retained.arrived(status):
+            self._status_arrived()
 
     def publish_offline(self, link: MqttConnection) -> None:
         """The last word of a clean end."""
         topic = self._topics.status
+        self._status_arrived = lambda: None  # what arrives from now on is not the status
         said = encode_json(self._offline("stopped"))
         link.publish(topic, topic, said, JSON, retain=True, waits=False)
 

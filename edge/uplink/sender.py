@@ -69,6 +69,8 @@ class SenderHooks:
     meta: Callable[[], Mapping[str, Any]]
     alarm: Alarm
     watchdog: Callable[[], None] = lambda: None
+    status_arrived: Callable[[], None] = lambda: None
+    """The newest status is at the broker."""
     sealed: Callable[[Record, *tuple[Moment, ...]], None] = field(
         default=lambda record, *moments: None
     )
@@ -128,6 +130,7 @@ class Sender:
         self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
             lambda what, text: self._broker_log.log(what, text, clock.now().mono_ns),
+            hooks.status_arrived,
         )  # fmt: skip
         self._timestamper = Timestamper(backlog, boot, epoch)
         self._publisher = Publisher(
@@ -209,7 +212,7 @@ class Sender:
         self.counts.connection_failures += 1
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
-        self.connection.failure = str(error)
+        self.connection.failed(error, tls=broker.tls is not None)
         cause = f"{broker}: {error}"
         LOG.log(logging.WARNING if self._causes.first(cause) else logging.DEBUG, "%s", cause)
         self._reconnect.failed(self._clock.now().mono_ns, code)

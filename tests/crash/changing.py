@@ -207,7 +207,8 @@ class ConfiguredLife:
         self.kept = DyingWriter(box, self, sealing.manifests.riding)
         self.committer = WindowCommitter(
             self.wiring, self.pipeline, self.ingest, self.stage, self.kept, self, box.boot_id,
-            sealing, urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            sealing, urgent=urgent, buses=QuietBuses(), box_monitor=None, watch=None,
+            progress=Progress(),
             offer=lambda rows, now_ns: None,
         )  # fmt: skip
 

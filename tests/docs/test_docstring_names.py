@@ -28,7 +28,6 @@ EXTERNAL: Final[dict[str, str]] = {
     "opset_import": "onnx.proto, message ModelProto",
     "s17/gw-17": "an example of a site and a gateway",
     "walIndexRecover": "SQLite, wal.c",
-    "socket.gaierror": "Python, module socket",
     "when_changed": "gpiozero, class Pin",
     "Ki": "Python, module struct: a format",
     "nab/sweeper.py": "numenta/NAB, a file of its repository",

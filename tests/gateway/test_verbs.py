@@ -23,10 +23,12 @@ from edge.gateway.deviceconditions import DeviceConditions
 from edge.gateway.gatewaystatus import StatusSources
 from edge.gateway.healthsources import HealthSources
 from edge.gateway.ingest import Ingest
+from edge.gateway.issuewatch import IssueSources, IssueWatch
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs
 from edge.gateway.wiring import Wiring
 from edge.health.boxalarms import BoxReadings
+from edge.health.openissues import OpenIssues
 from edge.health.progress import Progress
 from edge.health.reboot import Cause, Reboot
 from edge.kernelclock import Discipline
@@ -140,6 +142,26 @@ class StatusGateway:
             stage=stage,
             box_monitor=self.monitor,
             data_saver=self.data_saver,
+            watch=IssueWatch(
+                IssueSources(
+                    outbox=self.outbox,
+                    connection=lambda: (self.link.connection, self.link.connected),
+                    confirm=site.uplink.confirm,
+                    devices=self.buses.devices,
+                    problems=lambda: self.ingest.problems,
+                    alarms=self.monitor.alarms.snapshot,
+                    health=self.monitor.health,
+                    start=self.monitor.start,
+                    models=pipeline.judge.models,
+                    model_failures=pipeline.judge.model_failures,
+                    unmatched_edges=lambda: self.ingest.unmatched_edges,
+                    journal=lambda: None,
+                    certificate=None,
+                ),
+                OpenIssues(),
+                7,
+                changed=lambda: None,
+            ),
         )
         self.points = wiring.points()
 

@@ -280,7 +280,7 @@ class GatewayLife:
         self.box_monitor = self.watch_box()
         self.committer = WindowCommitter(
             wiring, self.pipeline, self.ingest, self.stage, writer, self, box.boot_id, sealing,
-            urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor,
+            urgent=self.urgent, buses=self.buses, box_monitor=self.box_monitor, watch=None,
             progress=Progress(),
             offer=lambda rows, now_ns: self.offered.append(rows),
         )  # fmt: skip

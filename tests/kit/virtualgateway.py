@@ -182,7 +182,8 @@ class VirtualGateway:
         committer = WindowCommitter(
             wiring, pipeline, ingest, stage, self.kept, self, "boot",
             ManifestSchedule(900, None, self.now()),
-            urgent=urgent, buses=QuietBuses(), box_monitor=None, progress=Progress(),
+            urgent=urgent, buses=QuietBuses(), box_monitor=None, watch=None,
+            progress=Progress(),
             offer=lambda rows, now_ns: None,
         )  # fmt: skip
         done(committer.recover())

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from edge.gateway.issuefindings import outbox_findings
 from edge.outbox import Outbox, inspect_outbox
 from edge.outbox.diskoutbox import DiskOutbox
 from edge.outbox.foreignoutbox import foreign_name, list_foreign
 from edge.outbox.outboxfolder import OutboxFolder
 from edge.outbox.quarantine import quarantine
-from edge.report.status.issues import find_issues
 from tests.kit.outbox import LIMIT, MARK, drafts, everything, opened
 from tests.kit.rescued import named
 
@@ -81,10 +81,8 @@ def test_each_version_finds_its_own_again_and_nothing_is_called_lost(
     assert (counts.quarantined, counts.size > path.stat().st_size) == (0, True)
     outbox.close()
     assert inspect_outbox(tmp_path / "outbox", LIMIT).foreign_files == (str(path),)
-    short = [
-        each.short for each in find_issues({"outbox": {"foreign_files": counts.foreign_files}})
-    ]
-    assert short == ["outbox of another version or gateway"]
+    (found,) = [each for each in outbox_findings(counts) if each.count is None]
+    assert (found.kind, found.about) == ("outbox_foreign", str(path))
 
     outbox = opened(tmp_path)
     outbox.begin()

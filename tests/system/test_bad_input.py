@@ -154,7 +154,9 @@ def test_trouble_is_declared_and_the_platform_finds_nothing_missing(trouble: Tro
 def test_corrupt_models_are_said_and_the_rule_answers(trouble: Trouble) -> None:
     for model in ("congestion", "anomaly"):
         assert f"model {model}: " in trouble.log
-    assert trouble.log.count("checksum") == 2
+    said = [line for line in trouble.log.splitlines() if "checksum" in line]
+    issues = [line for line in said if "issue model_fails" in line]  # when they fail again
+    assert (len(said) - len(issues), len(issues) <= 2) == (2, True)
     (flag,) = events(trouble.found, "congestion", "west")
     assert (flag["state"], flag["by"]) == ("on", "rule occupancy")
     assert "rule occupancy" in flag["text"]

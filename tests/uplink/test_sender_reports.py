@@ -33,18 +33,24 @@ class TellingSender:
         self.clock = VirtualClock()
         self.alarms: list[tuple[str, str]] = []
         self.known: list[bool] = []
-        self.states = iter(range(99))
+        self.states, self.statuses = iter(range(99)), 0
+        self.arrived: list[int] = []  # statuses that were asked for when one arrived
         url = (broker and broker.url) or "mqtt://broker.example"
         self.sender = Sender(
             [make_broker(url, GW)], TOPICS, GW, StoredRows([]), self.clock, boot=1, epoch=1,
             options=SenderOptions(encoding="json", receipt_s=60),
             hooks=SenderHooks(
-                status=lambda: {"asked": next(self.states)},
+                status=self._status,
                 meta=lambda: {"asked": next(self.states)},
                 alarm=lambda kind, text: self.alarms.append((kind, text)),
                 certificate_accepted=self.known.append,
+                status_arrived=lambda: self.arrived.append(self.statuses),
             ),
         )  # fmt: skip
+
+    def _status(self) -> dict[str, int]:
+        self.statuses += 1
+        return {"asked": next(self.states)}
 
 
 @asynccontextmanager
@@ -100,6 +106,24 @@ async def test_status_and_description_are_said_anew_when_they_are_asked_for() ->
             each["asked"] for kind in ("/up/status", "/up/meta") for each in said(broker, kind)
         ]
         assert sorted(set(asked)) == sorted(asked), "each as it is then"
+
+
+async def test_it_is_told_when_the_newest_status_is_at_the_broker() -> None:
+    async with raw_broker() as broker, running(broker) as run:
+        await until(lambda: run.arrived == [1], 5.0)
+        broker.mute = True  # from now on it says nothing
+        run.sender.publish_status()
+        await until(lambda: len(said(broker, "/up/status")) == 2, 5.0)
+        assert run.arrived == [1]
+
+
+async def test_a_status_that_is_refused_has_not_arrived() -> None:
+    async with raw_broker() as broker:
+        broker.answer = lambda topic, payload: 135
+        async with running(broker) as run:
+            await until(lambda: bool(said(broker, "/up/status")), 5.0)
+            await run.clock.run(1)
+            assert run.arrived == []
 
 
 async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:

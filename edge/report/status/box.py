@@ -3,16 +3,15 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from edge.report.status.textform import (
+from edge.core.humanize import (
     YEAR,
-    Section,
-    as_mapping,
     as_sentence,
     count_text,
     megabytes_text,
     percent_text,
     span_text,
 )
+from edge.report.status.textform import Section, as_mapping
 
 THROTTLE_TEXTS: Final = {
     "undervoltage": "the supply was too low",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from edge.core.humanize import count_text, percent_text
 from edge.infer.bundlecheck import BATCH, BundleReport
-from edge.report.status.textform import as_mapping, count_text, percent_text
+from edge.report.status.textform import as_mapping
 
 NAMES: Final = 4  # of what it was trained on, in full
 

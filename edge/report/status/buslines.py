@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from edge.diagnose.exam import MILD_CONDITIONS
+from edge.core.humanize import count_text, percent_text
+from edge.core.remedies import MILD_CONDITIONS
 from edge.report.status.bundles import live_model_lines
-from edge.report.status.textform import Section, as_mapping, count_text, percent_text
+from edge.report.status.textform import Section, as_mapping
 
 FINE_SHOWN: Final = 12  # devices of one bus that are named though nothing is wrong with them
 RATE_SHOWN: Final = 0.001  # part of the reads that may fail without a word

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from edge.core import TimeQuality
-from edge.report.status.textform import Section, as_mapping, count_text, span_text, without_errno
+from edge.core.humanize import count_text, span_text, without_errno
+from edge.report.status.textform import Section, as_mapping
 
 TIME_TEXTS: Final = {
     TimeQuality.NONE: "not synchronised{since}: the time is not known, and the clock is wrong",

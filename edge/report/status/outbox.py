@@ -4,14 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from edge.report.status.textform import (
-    Section,
-    as_mapping,
-    count_text,
-    megabytes_text,
-    percent_text,
-    span_text,
-)
+from edge.core.humanize import count_text, megabytes_text, percent_text, span_text
+from edge.report.status.textform import Section, as_mapping
 
 NOT_KNOWN_TEXT: Final = "not known without the daemon"
 STREAMS_SHOWN: Final = 12  # named one by one; a hostile file may have more

@@ -6,6 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from edge.core import Condition, TimeQuality
 from edge.wire.contract.health import CAUSE, BoardCondition, RebootCause
+from edge.wire.contract.issues import OpenIssueStatus
 from edge.wire.contract.models import Models
 from edge.wire.contract.terms import Amount, Count, Epoch, Name, WireStruct, meaning
 
@@ -77,6 +78,13 @@ class Online(Retained, tag_field="state", tag="online", kw_only=True):
     tq: Annotated[TimeQuality, meaning("How far its wall clock can be trusted.")]
     uptime_s: Annotated[Amount, meaning("Since the daemon's start.", "s")]
     problems: Annotated[dict[str, str], meaning("Present problems, by device or line.")]
+    issues: (
+        Annotated[
+            list[OpenIssueStatus],
+            meaning("What needs a person, what loses data first; left out before version 0.3."),
+        ]
+        | UnsetType
+    ) = UNSET
     box: Annotated[Box, meaning("The state of the box itself.")]
     devices: Annotated[dict[str, DeviceStatus], meaning("Devices that are polled.")]
     dropped: Annotated[Count, meaning("Input dropped because the main loop was too busy.")]

@@ -65,8 +65,17 @@ STATUS: dict[str, Any] = {
         "hut_air": {"reads": 3, "missed": 9, "state": "ok", "health": {"heater": "it is broken"}}
     },
     "problems": {"line lead": "line lead of x is held by y: stop that program"},
-    "dropped": 2,
-}
+    "issues": [
+        {
+            "kind": "too_busy", "about": "", "severity": "fault",
+            "cause": "The gateway dropped 2 internal messages.", "remedy": "Read less often.",
+        },
+        {
+            "kind": "loop_fault", "about": "north_1 lead swapped", "severity": "fault",
+            "cause": "north_1: lead and trail are exchanged.", "remedy": "Exchange the inputs.",
+        },
+    ],
+}  # fmt: skip
 
 
 def test_what_the_daemon_knows_is_told(
@@ -81,7 +90,8 @@ def test_what_the_daemon_knows_is_told(
     assert "held by y | stop that program" in reported(said, "north_1")
     assert "the running daemon does not know this device" in reported(said, "main")
     assert "/dev/ttyNOTHERE is not there" in reported(said, "")
-    assert "2 messages inside the gateway were dropped" in reported(said, "")
+    assert "dropped 2 internal messages | Read less often" in reported(said, "")
+    assert "lead and trail are exchanged | Exchange the inputs" in reported(said, "north_1")
     assert "dropped" not in kerbstone("doctor", "hut", "--config", file).out
 
 

@@ -1,0 +1,280 @@
+"""What is wrong now, part by part: each function looks at what one part knows, and says all of it.
+
+Nothing is kept here. `edge.health.openissues` knows what was found before.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+from msgspec import UNSET, UnsetType
+
+from edge.core import Condition, Draft, Reason, Stamp, Stream
+from edge.core.humanize import (
+    as_sentence,
+    count_text,
+    megabytes_text,
+    percent_text,
+    span_text,
+    without_errno,
+)
+from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
+from edge.health.openissues import Finding
+from edge.outbox import OutboxCounts
+from edge.uplink.delivery import ConnectionState
+from edge.wire.contract import boxevent
+from edge.wire.contract.event import SensorFault
+from edge.wire.contract.health import BoardCondition, Health, RebootCause
+from edge.wire.contract.issues import IssueName
+from edge.wire.contract.models import Model, ModelName
+
+COMMANDS: Final = ("chmod", "ls", "modprobe", "systemctl", "usermod")
+FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
+FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
+LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
+MODEL_FAILURES: Final = 2  # an answer that was late once is the machine's fault
+CONFIGURATION: Final = "configuration"  # the problem that edge.gateway.lastgood reports
+START_TEXTS: Final[Mapping[RebootCause, str]] = {
+    "crash": "the daemon had crashed",
+    "watchdog": "the watchdog had reset the board",
+    "panic": "the kernel had panicked",
+    "undervoltage": "the supply had failed",
+}
+
+
+ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
+    boxevent.Denied: "broker_denies",
+    boxevent.Refused: "broker_refuses",
+    boxevent.Quota: "broker_quota",
+    boxevent.Untrusted: "broker_untrusted",
+    boxevent.TakenOver: "name_taken",
+    boxevent.OldProtocol: "old_protocol",
+    boxevent.WrongTime: "clock_was_wrong",
+}
+"""The others are states that somebody looks at."""
+EXPIRES_S: Final = 14 * 86_400  # before the end of a certificate
+
+
+class PolledState(Protocol):
+    """A device that is polled, as its poller knows it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def reason(self) -> Reason | None: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def health(self) -> Mapping[Condition, str]: ...
+
+
+def outbox_findings(counts: OutboxCounts) -> Iterator[Finding]:
+    if counts.in_memory:
+        yield Finding("records_in_memory", cause=counts.in_memory)
+    yield Finding(
+        "records_lost",
+        cause=f"{count_text(counts.dropped, 'record')} lost for good since the start",
+        count=counts.dropped,
+    )
+    if counts.limit and counts.size / counts.limit >= FULL_SHARE:
+        used = f"{megabytes_text(counts.size)} of {megabytes_text(counts.limit)}"
+        yield Finding(
+            "outbox_full",
+            cause=f"The outbox is {percent_text(counts.size / counts.limit)} full: {used}",
+        )
+    if counts.dead_letters:
+        letters = count_text(counts.dead_letters, "record")
+        yield Finding("dead_letters", cause=f"The broker refused {letters} for good")
+    if counts.quarantined:
+        files = count_text(counts.quarantined, "file")
+        yield Finding(
+            "outbox_quarantined",
+            cause=f"{files} of a damaged outbox put aside in the folder quarantine",
+        )
+    for path in counts.foreign_files:
+        yield Finding(
+            "outbox_foreign",
+            path,
+            f"The outbox {path} was written by another version of this program, or under another "
+            "gateway's name, and is kept",
+        )
+
+
+def link_findings(
+    connection: ConnectionState,
+    *,
+    connected: bool,
+    confirm: str,
+    no_subscribers: int,
+    now_ns: int,
+) -> Iterator[Finding]:
+    """`no_subscribers`: records since the start that the broker had nobody for."""
+    if not connected and now_ns - connection.since_ns >= LINK_PATIENCE_NS:
+        why = f" ({without_errno(connection.failure)})" if connection.failure else ""
+        down_s = (now_ns - connection.since_ns) / 1e9
+        cause = f"No link to the broker for {span_text(down_s)}{why}"
+        yield Finding("no_broker", cause=cause, remedy=connection.remedy)
+    if connection.limit_notice:
+        yield Finding("broker_limits", cause=without_errno(connection.limit_notice))
+    if confirm == "broker":
+        yield Finding(
+            "no_subscribers",
+            cause=f"The broker took {count_text(no_subscribers, 'record')} without a subscriber: "
+            "they are lost",
+            count=no_subscribers,
+        )
+
+
+def device_findings(
+    devices: Iterable[PolledState],
+    problems: Mapping[str, str],
+    failing: Mapping[str, float] | UnsetType,
+) -> Iterator[Finding]:
+    """`problems` by device or line; `failing`: the share of failed reads of the last hour."""
+    named = set()
+    for device in devices:
+        named.add(device.name)
+        ratio = 0.0 if failing is UNSET else failing.get(device.name, 0.0)
+        text = problems.get(device.name)
+        if text is None and device.reason not in (None, *TEMPORARY_REASONS):
+            text = device.text or f"it is {device.reason}"
+        if text is not None:
+            yield _fails("device_fails", device.name, device.reason, text)
+        elif ratio >= FAILING_SHARE:
+            yield Finding(
+                "device_errors",
+                device.name,
+                f"{percent_text(ratio)} of the reads of {device.name} failed in the last hour",
+            )
+        reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
+        if reported:
+            yield Finding(
+                "device_reports", device.name, f"{device.name} reports: {'; '.join(reported)}"
+            )
+    for what, text in problems.items():
+        if what.startswith("line "):
+            yield _fails("line_closed", what, None, text)
+
+
+def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
+    """`ends_s`: Unix time at which our certificate ends; None: there is none."""
+    if ends_s is None or not now.tq.is_synchronised:
+        return
+    left_s = ends_s - now.wall_ns // 1_000_000_000
+    day = datetime.fromtimestamp(ends_s, UTC).date()
+    if left_s <= 0:
+        yield Finding("certificate_expired", cause=f"The certificate of this box ended on {day}")
+    elif left_s < EXPIRES_S:
+        yield Finding(
+            "certificate_expires",
+            cause=f"The certificate of this box ends on {day}, in {span_text(left_s)}",
+        )
+
+
+def configuration_findings(problems: Mapping[str, str]) -> Iterator[Finding]:
+    if text := problems.get(CONFIGURATION):
+        yield Finding("configuration_refused", cause=text)
+
+
+def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> Finding:
+    """A text with a remedy of its own (behind `; `) says it; else the reason alone suggests one."""
+    cause, _, remedy = text.partition("; ")
+    if not remedy and reason is not None:
+        remedy = REMEDIES.get(reason, "")
+        if reason == Reason.SILENT:  # whatever it was before: look at the same things
+            remedy = "check its supply, its plug and its wires"
+    hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
+    return Finding(kind, about, f"{about}: {cause}", f"{_capital(remedy)} {hint}" if remedy else "")
+
+
+def _capital(text: str) -> str:
+    """What to do as a sentence; what is to be typed stays as it is."""
+    word = text.partition(" ")[0]
+    return as_sentence(text if word in COMMANDS else text[:1].upper() + text[1:])
+
+
+def box_findings(
+    alarms: Mapping[BoardCondition, str], health: Health, start: RebootCause, start_text: str
+) -> Iterator[Finding]:
+    for word, text in alarms.items():
+        cause, _, remedy = text.partition(": ")
+        yield Finding(word, "", cause, _capital(remedy))
+    seen = () if health.throttled_seen is UNSET else health.throttled_seen
+    if "undervoltage" in seen and "undervoltage" not in alarms:
+        text = "The board's supply was too low at some time since the start"
+        yield Finding("undervoltage_seen", cause=text)
+    if start in START_TEXTS:
+        yield Finding("unexpected_start", START_TEXTS[start], start_text, count=1)
+
+
+def daemon_findings(
+    *, dropped: int, stage_overflow: int, unmatched_edges: int, hangs: int, journal: str | None
+) -> Iterator[Finding]:
+    """All since the start; `journal` says why it cannot be written."""
+    if journal is not None:
+        yield Finding("journal_fails", cause=journal)
+    yield Finding(
+        "too_busy",
+        cause=f"The gateway dropped {count_text(dropped, 'internal message')}",
+        count=dropped,
+    )
+    entries = count_text(stage_overflow, "entry", "entries")
+    yield Finding("stage_full", cause=f"{entries} did not fit into the stage", count=stage_overflow)
+    yield Finding(
+        "unmatched_edges",
+        cause=f"{count_text(unmatched_edges, 'edge')} came from lines that belong to no lane or "
+        "device",
+        count=unmatched_edges,
+    )
+    yield Finding(
+        "bus_hung",
+        cause=f"The thread of a bus hung and was restarted {count_text(hangs, 'time')}",
+        count=hangs,
+    )
+
+
+def model_findings(
+    models: Mapping[ModelName, Model | None], failures: Mapping[ModelName, int]
+) -> Iterator[Finding]:
+    """`failures` in a row, of each. One that is not loaded yet, or was late once, is none."""
+    for name, one in models.items():
+        if one is None:
+            continue
+        if failures.get(name, 0) >= MODEL_FAILURES:
+            yield Finding("model_fails", name, f"The model {name} does not answer: {one.why}")
+        if one.instead:
+            yield Finding(
+                "model_withdrawn", name, f"The previous model {name} is used: {one.instead}"
+            )
+        if one.drift is not None and one.drift.psi is not None and one.drift.text:
+            yield Finding("model_drift", name, f"Model {name}: {one.drift.text}")
+        if one.shadow is not UNSET and one.shadow.dropped:
+            text = f"The candidate for model {name} was dropped: {one.shadow.dropped}"
+            yield Finding("candidate_dropped", name, text)
+
+
+def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
+    """What an event tells the city, and whether it is so from now on. None for what is no issue.
+
+    Events of a device, a line or the box are left out: what is looked at says that.
+    """
+    body = draft.body
+    if draft.stream is not Stream.EVENT:
+        return None
+    if isinstance(body, boxevent.Alarm):
+        kind = ALARM_KINDS.get(type(body))
+        return None if kind is None else (Finding(kind, cause=str(body.text)), True)
+    if not isinstance(body, SensorFault):
+        return None
+    if body.fault is UNSET:
+        return None
+    text = str(body.text)
+    cause, _, remedy = text.partition("; ")
+    remedy = _capital(remedy)
+    on = body.state == "on"
+    if body.points is not UNSET:
+        return Finding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
+    if body.fault == "phase":
+        return Finding("signal_fault", draft.source, cause, remedy), on
+    part = "" if body.part is UNSET else f" {body.part}"
+    return Finding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on

@@ -1,0 +1,200 @@
+"""Looks at every part of the gateway again and again, and keeps the one list of open issues true.
+
+Events that go to the city are seen on their way, so the box says of its loops what the city hears.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from msgspec import to_builtins
+
+from edge.core import Draft, Stamp
+from edge.gateway import issuefindings as find
+from edge.health.openissues import OpenIssue, OpenIssues
+from edge.outbox import OutboxCounts
+from edge.uplink.certificatedates import certificate_ends_s
+from edge.uplink.delivery import ConnectionState
+from edge.wire.contract.health import BoardCondition, Health, RebootCause
+from edge.wire.contract.issues import OpenIssueStatus
+from edge.wire.contract.models import Model, ModelName
+from edge.wire.records import iso_time
+
+LOOK_NS: Final = 5_000_000_000
+CERTIFICATE_NS: Final = 3_600_000_000_000
+SENSOR_AREAS: Final = ("devices", "events")
+SELDOM_NS: Final = 60_000_000_000  # the disk is asked, and a day of inputs summed up
+
+
+class CountedOutbox(Protocol):
+    """The outbox, as it is looked at."""
+
+    async def counts(self) -> OutboxCounts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class IssueSources:
+    """What is looked at, each at once and for nothing, but for the outbox."""
+
+    outbox: CountedOutbox
+    connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
+    confirm: str  # what counts as arrived
+    devices: Callable[[], Iterable[find.PolledState]]
+    problems: Callable[[], Mapping[str, str]]  # by device, line, or "configuration"
+    alarms: Callable[[], Mapping[BoardCondition, str]]
+    health: Callable[[int], Health]  # of the box, at that time
+    start: tuple[RebootCause, str]
+    models: Callable[[], Mapping[ModelName, Model | None]]
+    model_failures: Callable[[], Mapping[ModelName, int]]  # in a row
+    unmatched_edges: Callable[[], int]
+    journal: Callable[[], str | None]  # why it cannot be written
+    certificate: Path | None  # ours
+
+
+class IssueWatch:
+    """Belongs to the main loop. `changed` is called when an issue has opened or closed."""
+
+    def __init__(
+        self, sources: IssueSources, issues: OpenIssues, boot: int, changed: Callable[[], None]
+    ) -> None:
+        self._sources, self._boot, self._changed = sources, boot, changed
+        self.issues = issues
+        self._looked_ns: int | None = None
+        self._asked_ns: int | None = None
+        self._read_ns: int | None = None
+        self._certificate_ends_s: int | None = None
+        self._saved = -1  # `changes` as they were kept last
+
+    async def look(self, now: Stamp) -> None:
+        """As time passes: every LOOK_NS, and what costs more every SELDOM_NS."""
+        if self._looked_ns is not None and now.mono_ns - self._looked_ns < LOOK_NS:
+            return
+        self._looked_ns = now.mono_ns
+        if self._asked_ns is None or now.mono_ns - self._asked_ns >= SELDOM_NS:
+            self._asked_ns = now.mono_ns
+            self.see_outbox(await self._sources.outbox.counts(), now)
+            self.see_models(now)
+        self.see_parts(now)
+
+    def see_outbox(self, counts: OutboxCounts, now: Stamp) -> None:
+        """As it was counted just now."""
+        self._tell(self.issues.see("outbox", find.outbox_findings(counts), now))
+
+    def see_models(self, now: Stamp) -> None:
+        """Their drift is summed up over a day each time, so this is for seldom."""
+        sources = self._sources
+        found = find.model_findings(sources.models(), sources.model_failures())
+        self._tell(self.issues.see("models", found, now))
+
+    def see_parts(self, now: Stamp) -> None:
+        """All but the outbox and the models."""
+        sources, see = self._sources, self.issues.see
+        health, problems = sources.health(now.mono_ns), sources.problems()
+        connection, connected = sources.connection()
+        changed = [
+            see(
+                "link",
+                find.link_findings(
+                    connection,
+                    connected=connected,
+                    confirm=sources.confirm,
+                    no_subscribers=health.no_subscribers or 0,
+                    now_ns=now.mono_ns,
+                ),
+                now,
+            ),
+            see(
+                "devices",
+                find.device_findings(sources.devices(), problems, health.device_error_ratio),
+                now,
+            ),
+            self.issues.expire("alarms", now),
+            see("identity", find.identity_findings(self._ends_s(now), now), now),
+            see("configuration", find.configuration_findings(problems), now),
+            see("box", find.box_findings(sources.alarms(), health, *sources.start), now),
+            see(
+                "daemon",
+                find.daemon_findings(
+                    dropped=health.overload_dropped or 0,
+                    stage_overflow=health.stage_overflow or 0,
+                    unmatched_edges=sources.unmatched_edges(),
+                    hangs=health.bus_restarts or 0,
+                    journal=sources.journal(),
+                ),
+                now,
+            ),
+        ]
+        self._tell(any(changed))
+
+    def _ends_s(self, now: Stamp) -> int | None:
+        """When our certificate ends; it is read once an hour. None where that cannot be known."""
+        if self._read_ns is None or now.mono_ns - self._read_ns >= CERTIFICATE_NS:
+            self._read_ns, self._certificate_ends_s = now.mono_ns, None
+            if self._sources.certificate is not None:
+                with suppress(OSError, ValueError):  # whoever connects with it says so
+                    self._certificate_ends_s = certificate_ends_s(self._sources.certificate)
+        return self._certificate_ends_s
+
+    def see_events(self, drafts: Iterable[Draft], now: Stamp) -> None:
+        """What goes to the city."""
+        before = self.issues.changes
+        for draft in drafts:
+            told = find.event_finding(draft)
+            if told is None:
+                continue
+            finding, on = told
+            if on:
+                self.issues.put(finding, now)
+            else:
+                self.issues.close(finding.kind, finding.about, now)
+        self._tell(self.issues.changes != before)
+
+    @property
+    def faults(self) -> int:
+        """What the status LED tells beside a broker that is not reached: all of sensors, and
+        whatever else is a fault."""
+        return sum(
+            each.of_kind.area in SENSOR_AREAS or each.of_kind.severity == "fault"
+            for each in self.issues
+            if each.kind != "no_broker"
+        )
+
+    def _tell(self, changed: bool) -> None:
+        if changed:
+            self._changed()
+
+    def to_keep(self, now: Stamp, *, last: bool = False) -> dict[str, object]:
+        """The state to be committed, by its owner; nothing when nothing has changed."""
+        if self._saved == self.issues.changes and not last:
+            return {}
+        self._saved = self.issues.changes
+        return {"issues": self.issues.snapshot(self._boot, now)}
+
+    def restore(self, saved: Mapping[str, Any], now: Stamp) -> None:
+        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
+        self.issues.restore(saved, self._boot, now)
+
+
+def issues_for_people(issues: Iterable[OpenIssue], now: Stamp) -> list[dict[str, object]]:
+    """The same, with how long each has been open, and whether the city knows it."""
+    return [
+        {**to_builtins(told), "for_s": each.for_s(now), "told": each.told}
+        for each, told in zip(issues, issue_status(issues, now), strict=True)
+    ]
+
+
+def issue_status(issues: Iterable[OpenIssue], now: Stamp) -> list[OpenIssueStatus]:
+    """As the status tells them."""
+    return [
+        OpenIssueStatus(
+            kind=each.kind,
+            about=each.about,
+            severity=each.of_kind.severity,
+            since=None if (at_ns := each.since_ns(now)) is None else iso_time(at_ns),
+            cause=each.cause,
+            remedy=each.remedy,
+        )
+        for each in issues
+    ]

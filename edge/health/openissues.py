@@ -1,0 +1,247 @@
+"""The one list of what needs a person: raised and withdrawn by who looks, kept over restarts.
+
+    changed = issues.see("devices", findings, now)    # all that is wrong there now
+    for issue in issues: ...                          # what loses data first
+
+Who looks at an area gives everything that is wrong in it. What was known is looked at first: it is
+closed when it is not found any more. What the process before had open stays open until its area is
+looked at. Each is a line in the log when it opens, and one when it closes.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+from edge.core import Stamp, TimeQuality
+from edge.core.humanize import as_sentence
+from edge.core.reportlimits import HourlyLimit
+from edge.health.issuekinds import ISSUE_KINDS, ORDER, Area, IssueKind
+from edge.health.openmetrics import Family
+from edge.wire.contract.issues import IssueName
+
+LOG: Final = logging.getLogger("kerbstone")
+OPEN_LIMIT: Final = 256  # issues at one time; what comes on top is counted, and opens later
+LINES_PER_HOUR: Final = 12  # in the log, of one issue that comes and goes
+WORDS_LIMIT: Final = 1000  # characters of a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong now. `about` is empty where it is the gateway; `remedy` empty: its kind's.
+
+    `count` is of what happens and does not last: how often since the start. Only that it has grown
+    since it was seen last is news.
+    """
+
+    kind: IssueName
+    about: str = ""
+    cause: str = ""
+    remedy: str = ""
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIssue:
+    """One thing that needs a person, since `opened`; see `since_ns`.
+
+    `told`: the status that has it has arrived at the broker.
+    """
+
+    kind: IssueName
+    about: str
+    cause: str
+    remedy: str
+    opened: Stamp
+    this_boot: bool = True  # `opened` is by the clock of this boot
+    told: bool = False
+    seen_ns: int = 0  # monotonic; when it happened last, or was found last
+
+    @property
+    def of_kind(self) -> IssueKind:
+        return ISSUE_KINDS[self.kind]
+
+    @property
+    def short(self) -> str:
+        """Some three words."""
+        return self.of_kind.short.format(about=self.about)
+
+    def since_ns(self, now: Stamp) -> int | None:
+        """Wall time at which it was opened; None where no clock knew it."""
+        if self.this_boot:
+            return now.wall_ns - (now.mono_ns - self.opened.mono_ns)
+        return self.opened.wall_ns if self.opened.tq.is_synchronised else None
+
+    def for_s(self, now: Stamp) -> float | None:
+        """How long it has been open; None: since before this boot, and no clock knows how long."""
+        if self.this_boot:
+            return max(0, now.mono_ns - self.opened.mono_ns) / 1e9
+        if not (self.opened.tq.is_synchronised and now.tq.is_synchronised):
+            return None
+        return max(0, now.wall_ns - self.opened.wall_ns) / 1e9
+
+
+Key = tuple[IssueName, str]
+
+
+@dataclass(slots=True)
+class OpenIssues:
+    """Belongs to the main loop. `changes` grows whenever one opens or closes."""
+
+    changes: int = 0
+    left_out: int = 0  # found, but there was no room
+    _open: dict[Key, OpenIssue] = field(default_factory=dict)
+    _counts: dict[Key, int] = field(default_factory=dict)  # as they were seen last
+    _lines: dict[Key, HourlyLimit] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[OpenIssue]:
+        """What loses data first, then the older ones."""
+        return iter(sorted(self._open.values(), key=lambda each: (ORDER[each.kind], each.about)))
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def see(self, area: Area, findings: Iterable[Finding], now: Stamp) -> bool:
+        """All that is wrong there now; whether an issue has opened or closed."""
+        found: dict[Key, Finding] = {}
+        for each in findings:
+            if ISSUE_KINDS[each.kind].area != area:
+                raise ValueError(f"{each.kind} is no kind of {area}")
+            if self._is_there(each):
+                found.setdefault((each.kind, each.about), each)
+        before = self.changes
+        for key, issue in [*self._open.items()]:
+            if issue.of_kind.area != area:
+                continue
+            if (finding := found.pop(key, None)) is not None:
+                cause, remedy = _sentences(finding)
+                self._open[key] = replace(issue, cause=cause, remedy=remedy, seen_ns=now.mono_ns)
+            elif not self._lasts(issue, now):
+                self._close(key, now)
+        for key, finding in found.items():
+            self._put(key, finding, now)
+        return self.changes != before
+
+    def put(self, finding: Finding, now: Stamp) -> None:
+        """It was told to be so: open until `close` is told."""
+        key = (finding.kind, finding.about)
+        if key in self._open:
+            cause, remedy = _sentences(finding)
+            self._open[key] = replace(
+                self._open[key], cause=cause, remedy=remedy, seen_ns=now.mono_ns
+            )
+        else:
+            self._put(key, finding, now)
+
+    def close(self, kind: IssueName, about: str, now: Stamp) -> None:
+        """It was told to be over. What is not open is none."""
+        if (kind, about) in self._open:
+            self._close((kind, about), now)
+
+    def expire(self, area: Area, now: Stamp) -> bool:
+        """What was told to have happened there, and did not happen again for its time, is over."""
+        before = self.changes
+        for key, issue in [*self._open.items()]:
+            kind = issue.of_kind
+            if kind.area == area and kind.lasts_s and not self._lasts(issue, now):
+                self._close(key, now)
+        return self.changes != before
+
+    def _is_there(self, finding: Finding) -> bool:
+        """Whether it is found, or, of what is counted, has happened again."""
+        if finding.count is None:
+            return True
+        key = (finding.kind, finding.about)
+        before = self._counts.get(key, 0)
+        self._counts[key] = finding.count
+        return finding.count > (before if finding.count >= before else 0)
+
+    def _lasts(self, issue: OpenIssue, now: Stamp) -> bool:
+        lasts_s = issue.of_kind.lasts_s
+        return lasts_s > 0 and now.mono_ns - issue.seen_ns < lasts_s * 1e9
+
+    def _put(self, key: Key, finding: Finding, now: Stamp) -> None:
+        if len(self._open) >= OPEN_LIMIT:
+            self.left_out += 1
+            return
+        issue = OpenIssue(*key, *_sentences(finding), now, seen_ns=now.mono_ns)
+        self._open[key] = issue
+        self.changes += 1
+        self._log(logging.WARNING, key, f"{issue.short}: {issue.cause} {issue.remedy}", now)
+
+    def _close(self, key: Key, now: Stamp) -> None:
+        issue = self._open.pop(key)
+        self.changes += 1
+        self._log(logging.INFO, key, f"{issue.short}: is over", now)
+
+    def _log(self, level: int, key: Key, text: str, now: Stamp) -> None:
+        limit = self._lines.setdefault(key, HourlyLimit(LINES_PER_HOUR))
+        if limit.room(now.mono_ns) < 1:
+            return
+        limit.add(1, now.mono_ns)
+        more = "" if limit.room(now.mono_ns) else " (it comes and goes: no more lines this hour)"
+        LOG.log(level, "issue %s %s", key[0], " ".join(text.split()) + more)
+
+    # -- the city ----------------------------------------------------------------------------------
+
+    def mark_told(self) -> None:
+        """A status with all that is open now has arrived at the broker."""
+        self._open = {key: replace(each, told=True) for key, each in self._open.items()}
+
+    # -- over a restart ----------------------------------------------------------------------------
+
+    def snapshot(self, boot: int, now: Stamp) -> dict[str, object]:
+        """For the outbox; JSON-like."""
+        return {
+            "boot": boot,
+            "open": [
+                [
+                    each.kind, each.about, each.cause, each.remedy, each.told, each.this_boot,
+                    *_opened(each, now), each.seen_ns,
+                ]
+                for each in self._open.values()
+            ],
+        }  # fmt: skip
+
+    def restore(self, saved: Mapping[str, Any], boot: int, now: Stamp) -> None:
+        """What was open when the process before ended. Kinds that are not known are left out.
+
+        Raises KeyError, TypeError or ValueError for what is no snapshot.
+        """
+        same = int(saved["boot"]) == boot
+        for name, about, cause, remedy, told, here, mono_ns, wall_ns, tq, seen_ns in saved["open"]:
+            if name not in ISSUE_KINDS:
+                continue
+            kind = cast("IssueName", name)
+            self._open[kind, str(about)] = OpenIssue(
+                kind, str(about), str(cause), str(remedy),
+                Stamp(int(mono_ns), int(wall_ns), TimeQuality(tq)),
+                same and bool(here), bool(told), int(seen_ns) if same else now.mono_ns,
+            )  # fmt: skip
+
+
+def _opened(issue: OpenIssue, now: Stamp) -> tuple[int, int, str]:
+    """When, as the clocks know it now: by a clock that was synchronised later, too."""
+    if issue.this_boot and now.tq.is_synchronised:
+        return issue.opened.mono_ns, issue.since_ns(now) or 0, str(now.tq)
+    return issue.opened.mono_ns, issue.opened.wall_ns, str(issue.opened.tq)
+
+
+def _sentences(finding: Finding) -> tuple[str, str]:
+    """Its cause, and its remedy."""
+    kind = ISSUE_KINDS[finding.kind]
+    remedy = finding.remedy or kind.remedy.format(about=finding.about)
+    return as_sentence(finding.cause)[:WORDS_LIMIT], as_sentence(remedy)[:WORDS_LIMIT]
+
+
+def issue_family(issues: Iterable[OpenIssue]) -> Family:
+    """The metric: 1 for each that is open."""
+    return Family(
+        "open_issue",
+        "gauge",
+        "1 for each open issue; see docs/issues.md.",
+        [
+            ({"kind": one.kind, "about": one.about, "severity": one.of_kind.severity}, 1.0)
+            for one in issues
+        ],
+    )

@@ -1,0 +1,73 @@
+"""When a certificate ends, read out of its PEM file without a library for it.
+
+Source: RFC 5280, 4.1 (Certificate, Validity, UTCTime and GeneralizedTime); X.690 for DER.
+"""
+
+import ssl
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+LIMIT: Final = 64 * 1024  # bytes of a file
+VERSION, UTC_TIME, GENERALIZED_TIME = 0xA0, 0x17, 0x18
+HEAD: Final = "-----BEGIN CERTIFICATE-----"
+TAIL: Final = "-----END CERTIFICATE-----"
+VALIDITY: Final = 3  # behind serial number, algorithm and issuer
+
+
+def certificate_ends_s(path: Path) -> int:
+    """Unix time (s) after which the first certificate of the file is none any more.
+
+    Raises OSError, or ValueError for what is no certificate.
+    """
+    with path.open("rb") as file:
+        text = file.read(LIMIT).decode("ascii", "replace")
+    begin, end = text.find(HEAD), text.find(TAIL)
+    if begin < 0 or end < begin:
+        raise ValueError(f"{path}: there is no certificate in it")
+    try:
+        return _ends_s(ssl.PEM_cert_to_DER_cert(text[begin : end + len(TAIL)]))
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"{path}: not a certificate: {error}") from error
+
+
+def _ends_s(der: bytes) -> int:
+    ((_, whole),) = _parts(der, 1)
+    (_, signed), *_ = _parts(whole)
+    fields = [(tag, value) for tag, value in _parts(signed) if tag != VERSION]
+    _, ends = _parts(fields[VALIDITY][1], 2)
+    return _seconds(*ends)
+
+
+def _parts(data: bytes, count: int | None = None) -> list[tuple[int, bytes]]:
+    """Tag and content of each element; ValueError if there are not `count`."""
+    found = list(_elements(data))
+    if count is not None and len(found) != count:
+        raise ValueError(f"{len(found)} elements in place of {count}")
+    return found
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
+    at = 0
+    while at < len(data):
+        tag, size, at = data[at], data[at + 1], at + 2
+        if size & 0x80:
+            more = size & 0x7F
+            if not 1 <= more <= 4:
+                raise ValueError(f"length of {more} bytes")
+            size, at = int.from_bytes(data[at : at + more], "big"), at + more
+        if at + size > len(data):
+            raise ValueError("an element ends behind its place")
+        yield tag, data[at : at + size]
+        at += size
+
+
+def _seconds(tag: int, value: bytes) -> int:
+    """Two digits for years 1950 to 2049, else four; always UTC to the second."""
+    text = value.decode("ascii")
+    if tag == UTC_TIME:
+        text = ("20" if text[:2] < "50" else "19") + text
+    elif tag != GENERALIZED_TIME:
+        raise ValueError(f"{tag:#x} is no time")
+    return int(datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp())

@@ -1,0 +1,33 @@
+"""The open issues of a gateway, as its status tells them: what needs a person, and since when."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from edge.wire.contract.terms import GROWS, Time, WireStruct, meaning
+
+Severity = Literal["fault", "warning"]
+IssueName = Literal[
+    "records_in_memory", "records_lost", "outbox_full", "dead_letters", "outbox_quarantined",
+    "outbox_foreign", "no_broker", "broker_limits", "no_subscribers", "broker_denies",
+    "broker_refuses", "broker_quota", "broker_untrusted", "name_taken", "old_protocol",
+    "certificate_expired", "certificate_expires", "configuration_refused", "device_fails",
+    "device_errors", "device_reports", "line_closed", "values_contradict", "loop_fault",
+    "signal_fault", "undervoltage", "undervoltage_seen", "throttled", "hot", "disk_full",
+    "read_only", "memory", "card_worn", "clock_unsynchronised", "clock_was_wrong", "journal_fails",
+    "log_flood", "unexpected_start", "too_busy", "stage_full", "unmatched_edges", "bus_hung",
+    "model_fails", "model_withdrawn", "model_drift", "candidate_dropped",
+]  # fmt: skip
+
+
+class OpenIssueStatus(WireStruct, kw_only=True):
+    """One thing that needs a person. It is in the list until it is over."""
+
+    kind: Annotated[IssueName, Meta(extra_json_schema=GROWS, description="What is wrong.")]
+    about: Annotated[str, meaning("The device, loop, line, file or model; empty: the gateway.")]
+    severity: Annotated[
+        Severity, meaning("fault: data are lost, missing or wrong. warning: they may be soon.")
+    ]
+    since: Annotated[Time | None, meaning("When it was opened; null: not known.")]
+    cause: Annotated[str, meaning("What was found, as a sentence.")]
+    remedy: Annotated[str, meaning("What to do, as a sentence.")]

@@ -1,0 +1,136 @@
+"""Sixty single mistakes in the example: `kerbstone check` finds each, at its line, and says what is
+right. What it cannot see is here, too, with the reason."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge.cli.main import main
+
+EXAMPLE = Path(__file__).parents[2] / "deploy/site.example.toml"
+TEXT = EXAMPLE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def today(on_day: Callable[[str], None]) -> None:
+    on_day("2026-06-01")
+
+
+# what is written in place of what; and what is said, as an error (exit 2) or a warning (exit 0)
+ERRORS = [
+    # as it is written
+    ('id = "stadtmitte"', "id = “stadtmitte”", "“ is a quote of a word processor"),
+    ('id = "stadtmitte"', "id = stadtmitte", 'text stands in quotes: write "stadtmitte"'),
+    ("spacing_m = 4.0", "spacing_m = 4,0", "a number has a decimal point: write 4.0"),
+    ("offset = -0.4", "offset = –0.4", "the minus sign is a dash"),
+    ("# raw = false", "raw = False", "write false instead of False"),
+    ("# raw = false", "raw = yes", "write true instead of yes"),
+    ("every_s = 5.0", 'every_s = "5.0"', "a number"),
+    ("unit = 1  ", 'unit = "1"  ', "a whole number from 1 to 247"),
+    ("on = 2026-03-02\ncert", 'on = "2026-03-02"\ncert', "a date such as"),
+    ("[uplink]", "[uplnik]", "did you mean uplink?"),
+    ("spacing_m = 4.0", "spacing = 4.0", "did you mean spacing_m?"),
+    ("[store]", "[[store]]", "store"),
+    ("[privacy]", "[privacy]\n[privacy]", "Cannot declare"),
+    # the site and the broker
+    ('zone = "Europe/Berlin"', 'zone = "CEST"', '"Europe/Berlin"'),
+    ('zone = "Europe/Berlin"', 'zone = "Europe/Berln"', "did you mean Europe/Berlin?"),
+    ('id = "stadtmitte"', 'id = "Stadt Mitte"', "1 to 64 of a-z, 0-9, _ and -"),
+    ('id = "stadtmitte"', 'id = "stadt.mitte"', "1 to 64 of a-z, 0-9, _ and -"),
+    ("# period_s = 60 ", "period_s = 70 ", "60 and 72 would"),
+    ('"mqtts://broker.example:8883"', '"broker.example:8883"', "has no scheme"),
+    ('"mqtts://broker.example:8883"', '"https://broker.example:8883"', "is not known"),
+    ('"mqtts://broker.example:8883"', '"mqtts://broker.example:88833"', "from 1 to 65535"),
+    ('"mqtts://broker.example:8883"', '"mqtt://broker.example"', "needs a url that begins with"),
+    ('key = "/etc/kerbstone/gateway.key"\n', "", "the certificate and its key go together"),
+    ('confirm = "platform"', 'confirm = "plattform"', "did you mean platform?"),
+    ('# username = "gw-0001"\n# password', '# username = "gw-0001"\npassword', "needs a user"),
+    ('# run_dir = "/run/kerbstone"', 'run_dir = "/var/lib/kerbstone"', "as dir"),
+    ('# dir = "/var/lib/kerbstone" ', 'dir = "kerbstone" ', "a path that begins with /"),
+    ("# raw = false", "raw = true", "needs passages = true"),
+    # wires
+    ('bus = "air"\n# every_s', 'bus = "aire"\n# every_s', "did you mean air?"),
+    ('bus = "meters"\nunit', 'bus = "air"\nunit', "needs a bus of kind modbus-rtu"),
+    ('kind = "i2c"', 'kind = "i2s"', "did you mean i2c?"),
+    ("baud = 9600                       # as", "baud = 9601  # as", "9601 is not one of"),
+    ('driver = "sdm630"', 'driver = "sdm-630"', "did you mean sdm630?"),
+    ("unit = 1                          # the", "unit = 300  # the", "between 1 and 247"),
+    ("unit = 1                          # the", "# ", "unit"),
+    ("imp_per_kwh = 1000", "imp_per_kwh = 0", "imp_per_kwh"),
+    ('trail = "GPIO27"', 'trail = "GPIO17"', "is already the line of lead"),
+    ('lead = "GPIO22"', 'lead = "GPIO17"', "is used by lane.north_1.lead already"),
+    ('lead = "GPIO22"', "lead = 22", "lead"),
+    ('driver = "pms5003"\nbus = "dust"', 'driver = "pms5003"\nbus = "air"', "kind serial"),
+    ('host = "192.0.2.20"', 'host = "http://192.0.2.20"', "a name or an address of a host"),
+    ("[lane.north_2]", "[lane.hut_air]", "has this name already"),
+    # lanes and bays
+    ("spacing_m = 4.0                   # from", "# from", "two loops need the metres"),
+    ('trail = "GPIO27"\n', "", "spacing_m is for a second loop"),
+    ("spacing_m = 4.0", "spacing_m = 400.0", "between 0.5 and 50.0"),
+    ("spacing_m = 4.0", "spacing_m = 1.2", "too short for a speed"),
+    ('position = "stop"                 #', 'position = "stopline"  #', "stop"),
+    ('approach = "bridge"', 'approach = "brigde"', "brigde"),
+    ("distance_m = 220", "distance_m = 0", "between"),
+    ("limit_kmh = 50", "limit_kmh = 500", "between 5.0 and 200.0"),
+    ("to_m = 14.9", "to_m = 4.9", "to_m"),
+    ('kind = "loading"', 'kind = "delivery"', "is not one of"),
+    # calibrations
+    ("until = 2027-03-01", "until = 2025-03-01", "until"),
+    ('point = "pm2_5"', 'point = "pm25"', "did you mean pm2_5?"),
+    ('device = "hut_air"\npoint = "pm2_5"', 'device = "hut"\npoint = "pm2_5"', "hut_air"),
+]
+WARNINGS = [
+    ('"mqtts://broker.example:8883"', '"mqtts://broker.example:1883"', "that of mqtt://"),
+    ('zone = "Europe/Berlin"', 'zone = "EST"', "without summer time"),
+    ('lead = "GPIO22"', 'lead = "GPIO42"', "the header of a Raspberry Pi has GPIO2 to GPIO27"),
+    ("/dev/serial/by-id/usb-FTDI_USB-RS485_Cable_FT0ABCDE-if00-port0", "/dev/ttyUSB0", "adapter"),
+    ("unit = 1                          # the", "every_s = 0.1\nunit = 1  # the", "of the time"),
+    ('confirm = "platform"', "", "is not set, so"),
+]
+UNFOUND = [
+    ("until = 2027-03-01", "until = 2072-03-01", "a certificate may hold for long"),
+    ('gateway = "gw-0001"', 'gateway = "gw-0002"', "only the city knows all names"),
+]
+
+
+def checked(
+    old: str, new: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    assert old in TEXT, f"the example has changed: {old}"
+    file = folder / "site.toml"
+    file.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
+    code = main(["check", str(file)])
+    return code, capsys.readouterr().err
+
+
+def test_there_are_sixty_and_all_but_two_are_found() -> None:
+    found = len(ERRORS) + len(WARNINGS)
+    assert found + len(UNFOUND) >= 60
+    assert len(UNFOUND) <= 2
+
+
+@pytest.mark.parametrize(("old", "new", "said"), ERRORS)
+def test_a_mistake_is_an_error_that_says_what_is_right(
+    old: str, new: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = checked(old, new, tmp_path, capsys)
+    assert code == 2
+    assert said in err
+
+
+@pytest.mark.parametrize(("old", "new", "said"), WARNINGS)
+def test_what_may_be_meant_is_a_warning(
+    old: str, new: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = checked(old, new, tmp_path, capsys)
+    assert code == 0, err
+    assert said in err
+
+
+@pytest.mark.parametrize(("old", "new", "why"), UNFOUND)
+def test_what_cannot_be_seen_in_a_file_is_known(
+    old: str, new: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = checked(old, new, tmp_path, capsys)
+    assert (code, err.count("warning: ")) == (0, 3), why

@@ -1,0 +1,327 @@
+"""Every kind of open issue: found, told in every place, known after a restart, and gone again."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+import drivers
+from edge.config import load_site
+from edge.core import Condition, Draft, Reason, Stamp, Stream, TimeQuality
+from edge.diagnose.diagnosis import make_exams
+from edge.diagnose.passivechecks import fill_from_status
+from edge.gateway.issuefindings import ALARM_KINDS
+from edge.gateway.issuewatch import (
+    IssueSources,
+    IssueWatch,
+    issue_status,
+    issues_for_people,
+)
+from edge.health.boxalarms import ALARM_WORDS
+from edge.health.issuekinds import ISSUE_KINDS
+from edge.health.openissues import OpenIssues, issue_family
+from edge.health.openmetrics import render
+from edge.outbox import OutboxCounts
+from edge.report.status.issues import listed_issues, verdict_line
+from edge.uplink.delivery import ConnectionState
+from edge.wire.contract.event import SensorFault
+from edge.wire.contract.health import BoardCondition, Health, RebootCause
+from edge.wire.contract.issues import IssueName, OpenIssueStatus
+from edge.wire.contract.models import Candidate, Drift, Model, ModelName
+
+S, DAY = 1_000_000_000, 86_400
+WALL = 1_795_000_000 * S
+SITE = """
+[site]
+id = "quay"
+gateway = "gw-1"
+[uplink]
+url = "mqtt://localhost:1883"
+[bus.loops]
+kind = "gpio"
+chip = "/dev/gpiochip99"
+[lane.north_1]
+approach = "north"
+bus = "loops"
+lead = "a"
+"""
+
+
+@dataclass(frozen=True)
+class Polled:
+    """A device as its poller knows it."""
+
+    name: str
+    reason: Reason | None = None
+    text: str = ""
+    health: Mapping[Condition, str] = field(default_factory=dict)
+
+
+@dataclass
+class Parts:
+    """All that is looked at, of a gateway that is well."""
+
+    counts: OutboxCounts = field(default_factory=lambda: OutboxCounts(size=1, limit=100))
+    link: ConnectionState = field(default_factory=lambda: ConnectionState(0))
+    connected: bool = True
+    device: Polled = field(default_factory=lambda: Polled("hut"))
+    problems: dict[str, str] = field(default_factory=dict)
+    alarms: dict[BoardCondition, str] = field(default_factory=dict)
+    health: Health = field(default_factory=Health)
+    start: tuple[RebootCause, str] = ("clean", "It was shut down.")
+    model: Model = field(
+        default_factory=lambda: Model(
+            model="anomaly 2.1.0", sha256="ab", answers="model", why="", instead="", ms=1.0,
+            mb=1.0, drift=None,
+        )
+    )  # fmt: skip
+    failures: int = 0
+    unmatched: int = 0
+    journal: str | None = None
+    ends_in_s: int = 300 * DAY  # the certificate, from WALL on
+    events: list[Draft] = field(default_factory=list)  # that go to the city now
+
+    def watch(self, folder: Path, boot: int = 3) -> IssueWatch:
+        file = folder / "own.pem"
+        file.write_bytes(made_certificate(WALL // S + self.ends_in_s))
+
+        class Outbox:
+            async def counts(_) -> OutboxCounts:  # noqa: N805
+                return self.counts
+
+        def models() -> Mapping[ModelName, Model | None]:
+            return {"anomaly": self.model}
+
+        sources = IssueSources(
+            outbox=Outbox(),
+            connection=lambda: (self.link, self.connected),
+            confirm="broker",
+            devices=lambda: [self.device],
+            problems=lambda: self.problems,
+            alarms=lambda: self.alarms,
+            health=lambda _: self.health,
+            start=self.start,
+            models=models,
+            model_failures=lambda: {"anomaly": self.failures},
+            unmatched_edges=lambda: self.unmatched,
+            journal=lambda: self.journal,
+            certificate=file,
+        )
+        return IssueWatch(sources, OpenIssues(), boot, changed=lambda: None)
+
+
+@cache
+def made_certificate(ends_s: int) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gw-1")])
+    end = datetime.fromtimestamp(ends_s, UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, end - timedelta(400), end)
+    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def at(seconds: float) -> Stamp:
+    return Stamp(int(seconds * S), WALL + int(seconds * S), TimeQuality.NTP)
+
+
+def looked(watch: IssueWatch, parts: Parts, seconds: float) -> IssueWatch:
+    """All that happens in a while."""
+    watch.see_events(parts.events, at(seconds))
+    asyncio.run(watch.look(at(seconds)))
+    return watch
+
+
+def fault(state: str, **more: Any) -> Draft:
+    text = "north_1: the lead loop is silent; measure it."
+    body = SensorFault(state="on" if state == "on" else "off", text=text, **more)
+    return Draft(Stream.EVENT, "north_1", 0, 0, body)
+
+
+def model(**more: Any) -> dict[str, Any]:
+    return {"model": msgspec.structs.replace(Parts().model, **more)}
+
+
+DRIFT = Drift(psi=0.4, column="x", hours=24, text="its input is another one")
+SHADOW = Candidate(
+    model=None, sha256="", dropped="late", ms=None, most_ms=None, samples=0, last=[]
+)  # fmt: skip
+WELL = Parts()
+COUNTS = WELL.counts
+BROKEN: dict[IssueName, dict[str, Any]] = {
+    "records_in_memory": {"counts": replace(COUNTS, in_memory="Input/output error")},
+    "records_lost": {"counts": replace(COUNTS, dropped=1200)},
+    "outbox_full": {"counts": replace(COUNTS, size=94)},
+    "dead_letters": {"counts": replace(COUNTS, dead_letters=1)},
+    "outbox_quarantined": {"counts": replace(COUNTS, quarantined=2)},
+    "outbox_foreign": {"counts": replace(COUNTS, foreign_files=["/var/x.db"])},
+    "no_broker": {"connected": False, "link": ConnectionState(0, failure="timed out")},
+    "broker_limits": {"link": ConnectionState(0, limit_notice="it takes 200 bytes")},
+    "no_subscribers": {"health": Health(no_subscribers=5)},
+    **{
+        kind: {"events": [Draft(Stream.EVENT, "gateway", 0, 0, made(text="It is so; do this."))]}
+        for made, kind in ALARM_KINDS.items()
+    },
+    "certificate_expired": {"ends_in_s": 60},
+    "certificate_expires": {"ends_in_s": 2 * DAY},
+    "journal_fails": {"journal": "The journal of sent rows cannot be written: No space left."},
+    "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
+    "device_fails": {"device": Polled("hut", Reason.SILENT, "no device answers at 0x69")},
+    "device_errors": {"health": Health(device_error_ratio={"hut": 0.25})},
+    "device_reports": {"device": Polled("hut", health={Condition.FAN: "its fan stands still"})},
+    "line_closed": {"problems": {"line a": "it is busy"}},
+    "values_contradict": {"events": [fault("on", fault="phase_sum", points=["power"])]},
+    "loop_fault": {"events": [fault("on", fault="swapped", part="lead")]},
+    "signal_fault": {"events": [fault("on", fault="phase")]},
+    **{word: {"alarms": {word: "Too much: do something."}} for word in ALARM_WORDS},
+    "undervoltage_seen": {"health": Health(throttled_seen=["undervoltage"])},
+    "unexpected_start": {"start": ("watchdog", "It hung.")},
+    "too_busy": {"health": Health(overload_dropped=3)},
+    "stage_full": {"health": Health(stage_overflow=1)},
+    "unmatched_edges": {"unmatched": 2},
+    "bus_hung": {"health": Health(bus_restarts=1)},
+    "model_fails": {"failures": 2, **model(answers="rule", why="late: 900 ms")},
+    "model_withdrawn": {**model(instead="model anomaly 2.2.0: it gave no number")},
+    "model_drift": {**model(drift=DRIFT)},
+    "candidate_dropped": {**model(shadow=SHADOW)},
+}
+MENDED: dict[IssueName, dict[str, Any]] = {
+    "values_contradict": {"events": [fault("off", fault="phase_sum", points=["power"])]},
+    "loop_fault": {"events": [fault("off", fault="swapped", part="lead")]},
+    "signal_fault": {"events": [fault("off", fault="phase")]},
+}
+
+
+def test_each_kind_is_walked() -> None:
+    assert set(BROKEN) == set(get_args(IssueName))
+
+
+def test_a_gateway_that_is_well_has_none(tmp_path: Path) -> None:
+    assert not len(looked(WELL.watch(tmp_path), WELL, 100).issues)
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_each_is_told_everywhere_known_again_and_goes(
+    kind: IssueName, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    caplog.set_level(logging.INFO, "kerbstone")
+    parts = replace(WELL, **BROKEN[kind])
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert_told(watch, kind, tmp_path)
+    assert [f"issue {kind} " in each.getMessage() for each in caplog.records] == [True]
+
+    kept = json.loads(json.dumps(watch.to_keep(at(101))["issues"]))
+    assert not watch.to_keep(at(102)), "nothing has changed since"
+    mended = replace(WELL, **MENDED.get(kind, {}))
+    for boot, then in ((3, 110.0), (4, 50.0)):
+        caplog.clear()
+        after = mended.watch(tmp_path, boot)
+        after.restore(kept, at(then))
+        assert_told(after, kind, tmp_path)
+        looked(after, mended, then)
+        if lasts_s := ISSUE_KINDS[kind].lasts_s:  # what happened needs somebody for a day
+            assert [each.kind for each in after.issues] == [kind]
+            looked(after, mended, then + lasts_s)
+        assert_told(after, None, tmp_path)
+        assert [each.getMessage().endswith("is over") for each in caplog.records] == [True]
+
+
+def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None:
+    """In each place that reads the list: it alone, or nothing at all."""
+    now = at(1000)
+    status = {"issues": issues_for_people(watch.issues, now)}
+    listed = listed_issues(status)
+    verdict = verdict_line(listed, "gw-1")
+    sent = msgspec.json.decode(
+        msgspec.json.encode(issue_status(watch.issues, now)), type=list[OpenIssueStatus]
+    )
+    metric = render([issue_family(watch.issues)])
+    (folder / "site.toml").write_text(SITE, "utf-8")
+    exams = make_exams(load_site(folder / "site.toml", drivers.catalogue()), [])
+    doctor = [*fill_from_status(exams, status), *(f for e in exams for f in e.findings())]
+    told = [one.finding.sentence for one in doctor if one.finding.severity != "note"]
+    if kind is None:
+        assert (listed, sent, watch.faults, told) == ([], [], 0, [])
+        assert verdict == "OK: gw-1: nothing needs attention"
+        assert "open_issue" not in metric
+        return
+    (one,) = watch.issues
+    known = ISSUE_KINDS[kind]
+    assert verdict == f"ATTENTION: gw-1: {one.short}"[:80]
+    assert one.cause.endswith(".")
+    assert one.cause in listed[0].text
+    assert one.remedy in listed[0].text
+    assert ("does not know it yet" in listed[0].text) is (kind != "no_broker")
+    assert [(each.kind, each.about, each.severity) for each in sent] == [
+        (kind, one.about, known.severity)
+    ]
+    assert f'kerbstone_open_issue{{about="{one.about}",kind="{kind}"' in metric
+    flashes = known.area in ("devices", "events") or known.severity == "fault"
+    assert watch.faults == (flashes and kind != "no_broker")
+    if known.area != "devices":  # of these doctor says what it sees of the device itself
+        assert [one.cause.rstrip(".")] == told
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"device": Polled("hut", Reason.WARMUP, "warming up")},
+        {"device": Polled("hut", health={Condition.CLEANING: "it blows itself clean"})},
+        {"failures": 1, **model(answers="rule", why="late: 900 ms")},
+        {**model(answers="rule", why="not loaded yet")},
+        {"connected": False, "link": ConnectionState(90 * S)},  # it has just gone
+        {"start": ("power", "The power was cut.")},
+        {"health": Health(device_error_ratio={"hut": 0.05})},
+    ],
+)
+def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path) -> None:
+    some = replace(WELL, **parts)
+    assert [each.kind for each in looked(some.watch(tmp_path), some, 100).issues] == []
+
+
+def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -> None:
+    def remedy(text: str, reason: Reason) -> str:
+        parts = replace(WELL, device=Polled("hut", reason, text))
+        (one,) = looked(parts.watch(tmp_path), parts, 100).issues
+        assert one.cause.startswith("hut: ")
+        return one.remedy
+
+    assert remedy("no device answers", Reason.SILENT) == (
+        "Check its supply, its plug and its wires. `kerbstone doctor hut` says more."
+    )
+    assert remedy("no port; plug it in", Reason.FAULT).startswith("Plug it in. `kerbstone")
+    assert remedy("no port; is it on?", Reason.FAULT).startswith("Is it on? `kerbstone")
+    assert remedy("no bus; ls /dev/i2c-* shows it", Reason.FAULT).startswith("ls /dev/i2c-* shows")
+
+
+def test_a_link_that_fails_has_the_remedy_of_its_failure(tmp_path: Path) -> None:
+    parts = replace(WELL, connected=False, link=ConnectionState(0))
+    parts.link.failed(ConnectionRefusedError(111, "Connection refused"), tls=True)
+    (one,) = looked(parts.watch(tmp_path), parts, 100).issues
+    assert one.cause == "No link to the broker for 100 s (Connection refused)."
+    assert "nobody listens at this port" in one.remedy
+
+
+def test_the_outbox_is_asked_once_a_minute_and_the_rest_every_five_seconds(
+    tmp_path: Path,
+) -> None:
+    parts = Parts()
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    parts.counts, parts.unmatched = replace(COUNTS, dead_letters=1), 1
+    looked(watch, parts, 104)
+    assert not len(watch.issues)
+    looked(watch, parts, 105)
+    assert [each.kind for each in watch.issues] == ["unmatched_edges"]
+    looked(watch, parts, 161)
+    assert [each.kind for each in watch.issues] == ["dead_letters", "unmatched_edges"]

@@ -1,0 +1,213 @@
+"""The one list of open issues: what was known is looked at first, and goes when it is over."""
+
+import json
+import logging
+from typing import get_args
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from edge.core import Stamp, TimeQuality
+from edge.health.issuekinds import ISSUE_KINDS
+from edge.health.openissues import LINES_PER_HOUR, OPEN_LIMIT, Finding, OpenIssues
+from edge.wire.contract.issues import IssueName
+
+S = 1_000_000_000
+WALL = 1_795_000_000 * S
+NTP, NONE = TimeQuality.NTP, TimeQuality.NONE
+NAMES = get_args(IssueName)
+
+
+def at(seconds: float, tq: TimeQuality = NTP) -> Stamp:
+    return Stamp(int(seconds * S), WALL + int(seconds * S), tq)
+
+
+def kinds(issues: OpenIssues) -> list[tuple[str, str]]:
+    return [(each.kind, each.about) for each in issues]
+
+
+def silent(name: str, cause: str = "no answer") -> Finding:
+    return Finding("device_fails", name, cause)
+
+
+def test_what_is_found_opens_and_what_is_not_found_any_more_closes() -> None:
+    issues = OpenIssues()
+    assert issues.see("devices", [silent("hut"), silent("tower")], at(0))
+    assert not issues.see("devices", [silent("hut"), silent("tower", "still")], at(5))
+    assert [each.cause for each in issues] == ["no answer.", "still."]
+    assert issues.see("devices", [silent("tower")], at(10))
+    assert kinds(issues) == [("device_fails", "tower")]
+    (one,) = issues
+    assert one.for_s(at(12)) == 12
+    assert one.since_ns(at(12)) == WALL
+    assert one.remedy == "`kerbstone doctor tower` says more."
+
+
+def test_who_looks_at_one_area_closes_nothing_of_another() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent("hut")], at(0))
+    issues.see("box", [Finding("hot")], at(0))
+    issues.see("link", [], at(1))
+    assert kinds(issues) == [("device_fails", "hut"), ("hot", "")]
+    with pytest.raises(ValueError, match="no kind of link"):
+        issues.see("link", [Finding("hot")], at(2))
+
+
+def test_what_loses_data_stands_first() -> None:
+    issues = OpenIssues()
+    issues.see("models", [Finding("model_fails", "anomaly")], at(0))
+    issues.see("box", [Finding("hot")], at(1))
+    issues.see("outbox", [Finding("records_in_memory")], at(2))
+    assert [kind for kind, _ in kinds(issues)] == ["records_in_memory", "hot", "model_fails"]
+
+
+def test_what_happened_stays_for_its_time_and_begins_anew_when_it_happens_again() -> None:
+    def lost(count: int) -> list[Finding]:
+        return [Finding("records_lost", cause=f"{count}", count=count)]
+
+    issues, day = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s
+    assert not issues.see("outbox", lost(0), at(0))
+    assert issues.see("outbox", lost(3), at(10))
+    assert not issues.see("outbox", lost(3), at(day))
+    assert issues.see("outbox", lost(3), at(day + 10)), "nothing was lost for a day"
+    assert not len(issues)
+    assert issues.see("outbox", lost(4), at(day + 20))
+    assert issues.see("outbox", lost(4), at(2 * day + 20))
+    assert issues.see("outbox", lost(1), at(2 * day + 30)), "a new process counts from zero"
+
+
+def test_each_is_a_line_when_it_opens_and_one_when_it_closes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "kerbstone")
+    issues = OpenIssues()
+    for second in range(20):
+        issues.see("devices", [silent("hut")], at(second))
+    for second in range(20, 40):
+        issues.see("devices", [], at(second))
+    assert [record.getMessage() for record in caplog.records] == [
+        "issue device_fails hut does not answer: no answer. `kerbstone doctor hut` says more.",
+        "issue device_fails hut does not answer: is over",
+    ]
+
+
+def test_what_comes_and_goes_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kerbstone")
+    issues = OpenIssues()
+    for second in range(0, 3000, 10):
+        issues.see("devices", [silent("hut")] if second % 20 else [], at(second))
+    assert len(caplog.records) == LINES_PER_HOUR
+    assert "comes and goes" in caplog.records[-1].getMessage()
+
+
+def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent(f"d{n}") for n in range(OPEN_LIMIT + 5)], at(0))
+    assert (len(issues), issues.left_out) == (OPEN_LIMIT, 5)
+    issues.see("devices", [silent(f"d{n}") for n in range(5, OPEN_LIMIT + 5)], at(5))
+    assert (len(issues), issues.left_out) == (OPEN_LIMIT, 5), "who was left out has found room"
+
+
+def test_the_city_knows_what_was_open_when_the_status_arrived() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent("hut")], at(0))
+    issues.mark_told()
+    issues.see("devices", [silent("hut", "still"), silent("tower")], at(5))
+    assert [each.told for each in issues] == [True, False]
+
+
+def restarted(issues: OpenIssues, now: Stamp, then: Stamp, *, same_boot: bool) -> OpenIssues:
+    kept = json.loads(json.dumps(issues.snapshot(3, now)))
+    after = OpenIssues()
+    after.restore(kept, 3 if same_boot else 4, then)
+    return after
+
+
+@pytest.mark.parametrize("same_boot", [True, False])
+def test_what_was_open_stays_open_until_it_is_looked_at(same_boot: bool) -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent("hut"), silent("tower")], at(100, NONE))
+    issues.mark_told()
+    then = at(9000) if same_boot else Stamp(5 * S, WALL + 9000 * S, NTP)
+    after = restarted(issues, at(8000), then, same_boot=same_boot)
+    assert kinds(after) == [("device_fails", "hut"), ("device_fails", "tower")]
+    assert all(each.told for each in after)
+    one = next(iter(after))
+    # the clock was not known when it opened, and was before the process ended
+    assert (one.for_s(then), one.since_ns(then)) == (8900, WALL + 100 * S)
+    assert after.see("devices", [silent("tower")], then)
+    assert kinds(after) == [("device_fails", "tower")]
+
+
+def test_nobody_knows_how_long_it_was_open_when_no_clock_did() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent("hut")], at(100, NONE))
+    after = restarted(issues, at(200, NONE), Stamp(5 * S, WALL, NTP), same_boot=False)
+    (one,) = after
+    assert (one.for_s(at(6)), one.since_ns(at(6))) == (None, None)
+
+
+def test_news_goes_on_for_the_rest_of_its_time_after_a_restart() -> None:
+    issues, day = OpenIssues(), ISSUE_KINDS["too_busy"].lasts_s
+    issues.see("daemon", [Finding("too_busy", count=2)], at(0))
+    after = restarted(issues, at(day / 2), at(day / 2), same_boot=True)
+    assert not after.see("daemon", [Finding("too_busy", count=0)], at(day - 1))
+    assert after.see("daemon", [Finding("too_busy", count=0)], at(day + 1))
+
+
+def test_a_kind_that_only_a_later_version_knows_is_left_out() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent("hut")], at(0))
+    kept = issues.snapshot(1, at(1))
+    rows = kept["open"]
+    assert isinstance(rows, list)
+    rows.append(["of_tomorrow", *rows[0][1:]])
+    after = OpenIssues()
+    after.restore(kept, 1, at(2))
+    assert kinds(after) == [("device_fails", "hut")]
+
+
+@pytest.mark.parametrize("saved", [{}, {"boot": 1}, {"boot": 1, "open": [[]]}, {"boot": "x"}])
+def test_damage_is_told_apart_from_a_list(saved: dict[str, object]) -> None:
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        OpenIssues().restore(saved, 1, at(0))
+
+
+class Looking(RuleBasedStateMachine):
+    """What is open is what was found last, over restarts, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.issues, self.now, self.found = OpenIssues(), 0.0, set[str]()
+        self.changes = 0
+
+    @rule(names=st.sets(st.sampled_from(["a", "b", "c", "d"])), later_s=st.floats(0, 1e5))
+    def look(self, names: set[str], later_s: float) -> None:
+        self.now += later_s
+        changed = self.issues.see("devices", [silent(name) for name in names], at(self.now))
+        assert changed is (names != self.found)
+        self.found = names
+
+    @rule(same_boot=st.booleans())
+    def restart(self, same_boot: bool) -> None:
+        now = at(self.now)
+        self.issues = restarted(self.issues, now, now, same_boot=same_boot)
+
+    @invariant()
+    def the_list_is_true(self) -> None:
+        assert {each.about for each in self.issues} == self.found
+        assert all((each.for_s(at(self.now)) or 0) >= 0 for each in self.issues)
+
+
+TestLooking = Looking.TestCase
+TestLooking.settings = settings(max_examples=30, stateful_step_count=20, deadline=None)
+
+
+def test_each_kind_says_what_to_do() -> None:
+    for name in NAMES:
+        kind = ISSUE_KINDS[name]
+        assert kind.remedy.endswith("."), name
+        assert kind.remedy[0].isupper() or kind.remedy[0] == "`", name
+        assert len(kind.short.format(about="main_meter")) <= 40, name

@@ -1,0 +1,124 @@
+"""Each way in which a broker is not reached has a remedy of its own, with real brokers."""
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.health.issuekinds import ISSUE_KINDS
+from edge.uplink.broker import make_broker
+from edge.uplink.connectfailure import CODES, REMEDIES, FailureClass, failure_class, failure_remedy
+from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection
+from tests.kit.broker import Mosquitto, free_port
+from tests.kit.certificates import CertificateAuthority
+
+Started = Callable[..., Mosquitto]
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Started]:
+    """A mosquitto with TLS, or without."""
+    made: list[Mosquitto] = []
+
+    def start(conf: str, **tls: Path) -> Mosquitto:
+        words = "".join(f"{key} {path}\n" for key, path in tls.items())
+        made.append(Mosquitto(tmp_path / f"broker{len(made)}", conf + words).start())
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.kill()
+
+
+async def failure(url: str, **options: Any) -> Exception:
+    try:
+        link = await MqttConnection.open(
+            make_broker(url, "gw-1", **options),
+            will=None, on_answer=lambda *_: None, on_lost=lambda _: None,
+        )  # fmt: skip
+    except (OSError, BrokerRefusedError) as error:
+        return error
+    await link.close()
+    raise AssertionError("it was let in")
+
+
+def secure(started: Started, cert: Path, key: Path, **more: Path) -> Mosquitto:
+    return started("allow_anonymous true\n", certfile=cert, keyfile=key, **more)
+
+
+async def test_six_faults_of_a_broker_have_six_remedies(started: Started, tmp_path: Path) -> None:
+    ours, theirs = CertificateAuthority(tmp_path), CertificateAuthority(tmp_path, "theirs")
+    right = ours.issue("right")
+    password = tmp_path / "users"
+    password.write_text("gw-1:$7$101$AAAAAAAAAAAAAAAA$" + "A" * 86 + "==\n")
+    users = started("allow_anonymous false\n", password_file=password)
+    tls = secure(started, *right)
+    foreign = secure(started, *theirs.issue("foreign"))
+    other = secure(started, *ours.issue("other", host="broker.example"))
+    ended = secure(started, *ours.issue("ended", days=(-3, -1)))
+    port = free_port()
+    found = {
+        "password": await failure(users.url, username="gw-1", password="wrong"),
+        "authority": await failure(secured(foreign), ca=ours.path),
+        "name": await failure(secured(other), ca=ours.path),
+        "date": await failure(secured(ended), ca=ours.path),
+        "port": await failure(f"mqtt://127.0.0.1:{port}"),
+        "plain port": await failure(f"mqtts://127.0.0.1:{users.port}", ca=ours.path),
+        "tls port": await failure(f"mqtt://127.0.0.1:{tls.port}"),
+    }
+    plain = ("password", "port", "tls port")
+    assert {what: failure_class(error, tls=what not in plain) for what, error in found.items()} == {
+        "password": "right",  # mosquitto says 135, as for a right that lacks
+        "authority": "authority",
+        "name": "host_name",
+        "date": "dates",
+        "port": "port",
+        "plain port": "plain",
+        "tls port": "dropped",
+    }
+    remedies = {failure_remedy(error, tls=what not in plain) for what, error in found.items()}
+    assert len(remedies | {ISSUE_KINDS["broker_denies"].remedy}) == len(found) + 1
+
+
+def secured(broker: Mosquitto) -> str:
+    return f"mqtts://127.0.0.1:{broker.port}"
+
+
+async def test_a_certificate_that_the_broker_does_not_take_is_ours(
+    started: Started, tmp_path: Path
+) -> None:
+    ours, theirs = CertificateAuthority(tmp_path), CertificateAuthority(tmp_path, "theirs")
+    cert, key = ours.issue("server")
+    broker = started(
+        "allow_anonymous true\nrequire_certificate true\n",
+        certfile=cert, keyfile=key, cafile=ours.path,
+    )  # fmt: skip
+    own = theirs.issue("gw-1")
+    error = await failure(secured(broker), ca=ours.path, cert=own[0], key=own[1])
+    assert failure_class(error) == "own_certificate"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "name"),
+        (TimeoutError("no answer from mqtt://b within 20 s"), "network"),
+        (OSError(113, "No route to host"), "network"),
+        (ConnectionError("the proxy refuses a connection to b:8883: 403"), "proxy"),
+        (ConnectionLostError("connection: Unspecified error"), "dropped"),
+        (ssl.SSLError(1, "no protocols available"), "tls"),
+        (ssl.SSLCertVerificationError(1, "the broker's certificate expired on X"), "dates"),
+        *((BrokerRefusedError(code, "so"), word) for code, word in CODES.items()),
+        (BrokerRefusedError(157, "Server moved"), "refused"),
+    ],
+)
+def test_the_class_of_each(error: Exception, expected: FailureClass) -> None:
+    assert failure_class(error) == expected
+
+
+def test_each_class_says_something_else() -> None:
+    assert len(set(REMEDIES.values())) == len(REMEDIES)
+    assert all(text[0].isupper() and text.endswith(".") for text in REMEDIES.values())
