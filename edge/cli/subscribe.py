@@ -12,7 +12,7 @@ from edge.config import read_password
 from edge.core import TOPIC_PREFIX, ConfigError
 from edge.core.printable import quote_name
 from edge.platform.auditor import Auditor, AuditReport
-from edge.platform.messagelines import message_line
+from edge.platform.messagelines import PointUnits, message_line
 from edge.platform.subscription import (
     ArrivedMessage,
     BrokerSource,
@@ -118,6 +118,7 @@ class _SubscriberRun:
     def __init__(self, args: argparse.Namespace, auditor: Auditor | None) -> None:
         self._json, self._auditor, self._prefix = args.json, auditor, args.prefix
         self._for_s, self._idle_s = args.for_s, args.idle_s
+        self._units = PointUnits()
 
     async def run(self, source: BrokerSource, filters: list[str]) -> None:
         task = asyncio.current_task()
@@ -182,7 +183,8 @@ class _SubscriberRun:
             shown: dict[str, object] = {"topic": topic, "kind": message.kind, **message.data}
             echo_json(shown)
         elif self._auditor is None:
-            echo(message_line(message))
+            self._units.take(message)
+            echo(message_line(message, self._units.of(message)))
 
     def _lost(self, why: str) -> None:
         if self._auditor is not None:

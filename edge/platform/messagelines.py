@@ -10,12 +10,43 @@ from edge.wire import DecodedMessage
 
 PLAIN_KINDS: Final = ("start", "gap", "board")  # their text always comes with a head of its own
 
+POINTS_SHOWN: Final = 12
+GATEWAYS_LIMIT: Final = 10_000  # whose units are known
+NO_UNITS: Final[Mapping[str, str]] = {}
 MOST: Final = 1 << 63  # what is larger is no number of ours
 NUMBER_LIMIT: Final = 1e12  # what is larger is no number of ours
 
 
-def message_line(message: DecodedMessage) -> str:
-    """Time, gateway, stream, source and what it says in a few words."""
+class PointUnits:
+    """The units of points, as the descriptions of gateways (`meta`) have told them."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Mapping[str, Mapping[str, str]]] = {}  # gateway -> device -> point
+
+    def take(self, message: DecodedMessage) -> None:
+        """Look at a message: only a description tells something."""
+        devices = message.data.get("devices")
+        if message.kind != "meta" or not isinstance(devices, Mapping):
+            return
+        if message.topic.gw in self._known or len(self._known) < GATEWAYS_LIMIT:
+            self._known[message.topic.gw] = {
+                str(name): _units_of(_value_of(one, "points")) for name, one in devices.items()
+            }
+
+    def of(self, message: DecodedMessage) -> Mapping[str, str]:
+        """Of the device that a record is of; empty where nobody told."""
+        return self._known.get(message.topic.gw, {}).get(message.topic.source, {})
+
+
+def _units_of(points: Any) -> dict[str, str]:
+    """A point without a unit (UCUM: `1`) has none to show."""
+    rows = points.items() if isinstance(points, Mapping) else ()
+    units = ((str(name), _value_of(point, "unit")) for name, point in rows)
+    return {name: unit for name, unit in units if isinstance(unit, str) and unit not in ("", "1")}
+
+
+def message_line(message: DecodedMessage, units: Mapping[str, str] = NO_UNITS) -> str:
+    """Time, gateway, stream, source and what it says in a few words; `units` of its points."""
     data, place = message.data, message.topic
     if message.kind in ("status", "meta"):
         return f"{quote_name(place.gw)} {message.kind} {data.get('state', '')}".rstrip()
@@ -25,7 +56,8 @@ def message_line(message: DecodedMessage) -> str:
     marks = "".join(f" {word}" for word in ("backfilled", "redelivered") if data.get(word))
     name = f"{place.gw} {data['stream']}/{data['seq']} {place.source}".rstrip()
     last = " (last)" if message.kind == "last" else ""
-    return f"{quote_name(data['to'])} {name}{last}: {_stream_text(data['stream'], data)}{marks}"
+    text = _stream_text(data["stream"], data, units)
+    return f"{quote_name(data['to'])} {name}{last}: {text}{marks}"
 
 
 def event_text(data: Mapping[str, Any]) -> str:
@@ -58,7 +90,7 @@ def _event_head(kind: str, data: Mapping[str, Any]) -> str:
     return kind
 
 
-def _stream_text(stream: str, data: Mapping[str, Any]) -> str:
+def _stream_text(stream: str, data: Mapping[str, Any], units: Mapping[str, str] = NO_UNITS) -> str:
     match data:
         case {"event": str()}:
             return event_text(data)
@@ -67,7 +99,9 @@ def _stream_text(stream: str, data: Mapping[str, Any]) -> str:
         case {"bay": _, "occupied": _}:
             return bay_line(data)
         case {"points": dict(points)} if stream in ("air", "energy"):
-            return ", ".join(_point(name, point) for name, point in list(points.items())[:6])
+            shown = [_point(name, points[name], units) for name in list(points)[:POINTS_SHOWN]]
+            left = len(points) - len(shown)
+            return ", ".join([*shown, *([f"and {left} more"] if left else [])])
         case {"n": int(count), "sweeps": list()}:
             return f"{count} sweeps"
         case {"stream_of": str(), "count": int()}:
@@ -126,13 +160,18 @@ HEALTH_TEXTS: Final[Mapping[str, Callable[[float], str]]] = {
 }
 
 
-def _point(name: str, point: Any) -> str:
+def _point(name: str, point: Any, units: Mapping[str, str]) -> str:
+    """A mean, or of a register where it stands and by how much it grew."""
     if not isinstance(point, dict):
         return name
-    for kind in ("mean", "delta"):
-        if point.get(kind) is not None:
-            return f"{name} {point[kind]}"
-    return f"{name} -"
+    unit = f" {quote_name(units[name])}" if name in units else ""
+    if point.get("mean") is not None:
+        return f"{name} {point['mean']}{unit}"
+    if point.get("delta") is None:
+        return f"{name} -"
+    if point.get("last") is None:
+        return f"{name} +{point['delta']}{unit}"
+    return f"{name} {point['last']}{unit} (+{point['delta']})"
 
 
 def lane_line(data: Mapping[str, Any]) -> str:

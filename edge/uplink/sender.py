@@ -138,6 +138,7 @@ class Sender:
             options.encoding, clock,
         )  # fmt: skip
         self._backlog_gate = BacklogGate(backlog, self._delivery.send_queue, self._table)
+        self._confirmed_by = "broker" if options.receipt_s is None else "platform"
         self._turn_s = min(IDLE_S, (options.receipt_s or IDLE_S) / 2)  # sees what is overdue
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
@@ -288,6 +289,8 @@ class Sender:
             self._presence.reply(await self._inbound.work(now_ns))
             await delivery.process_answers(now_ns)
             if self.counts.confirmed != confirmed:
+                if self.connection.confirmed_ns is None:
+                    LOG.info("the first record is confirmed by the %s", self._confirmed_by)
                 confirmed, self.connection.confirmed_ns = self.counts.confirmed, now_ns
             delivery.retry_due(now_ns)
             self._look_at_its_limit(link, now_ns)

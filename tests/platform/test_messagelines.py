@@ -1,13 +1,14 @@
 """Lines for people: an event is told once, not twice."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.demo.display import RED, DemoDisplay, _coloured, _folded
-from edge.platform.messagelines import _span, _stream_text, event_text, message_line
+from edge.platform.messagelines import PointUnits, _span, _stream_text, event_text, message_line
 from edge.wire import JSON, DecodedMessage, decode
 
 BY = "model congestion 1.0.0"
@@ -192,7 +193,7 @@ MANIFEST = {"stream_of": "air", "epoch_of": 7, "first": 1, "last": 45, "count": 
         ("raw", {"n": 3, "sweeps": [1]}, "3 sweeps"),
         ("air", {"points": {"a": {"mean": 1.5}, "b": {"delta": 2}, "c": {}, "d": 7,
                             "e": {"mean": None, "delta": 0}, "f": {}, "g": {}}},
-         "a 1.5, b 2, c -, d, e 0, f -"),
+         "a 1.5, b +2, c -, d, e +0, f -, g -"),
         ("bay", {"a": 1, "b": 2, "c": 3, "d": 4}, "b=2, c=3, d=4"),
         ("traffic", {"points": {"a": {}}}, "points={'a': {}}"),
     ],
@@ -266,3 +267,27 @@ def test_what_no_number_of_ours_can_be_is_no_span() -> None:
     assert (
         event_text(gap | {"gap": [1, 1 << 63]}) == f"gap of {((1 << 63) - 1) / 86_400e6:.0f} days"
     )
+
+
+def test_points_have_the_units_that_their_gateway_has_described_and_none_is_left_out() -> None:
+    def message(kind: str, gw: str, source: str, **data: object) -> DecodedMessage:
+        place = replace(event().topic, kind=kind, gw=gw, source=source)
+        return replace(event(), topic=place, data={**event().data, **data})
+
+    points = {"pm2_5": {"unit": "ug/m3"}, "index": {"unit": "1"}, "energy": {"unit": "kWh"}, "x": 7}
+    units = PointUnits()
+    units.take(message("meta", "gw-1", "", devices={"hut": {"points": points}, "bad": 7}))
+    units.take(message("status", "gw-2", "", devices={"hut": {"points": points}}))
+    body = {
+        "stream": "air",
+        "points": {
+            "pm2_5": {"mean": 9.5}, "index": {"mean": 3}, "energy": {"last": 812.5, "delta": 0.5},
+            **{f"p{n}": {"mean": n} for n in range(12)},
+        },
+    }  # fmt: skip
+    record = message("record", "gw-1", "hut", **body)
+    line = message_line(record, units.of(record))
+    assert "pm2_5 9.5 ug/m3, index 3, energy 812.5 kWh (+0.5), p0 0" in line
+    assert line.endswith(", p8 8, and 3 more")
+    for other in (message("record", "gw-2", "hut", **body), message("record", "gw-1", "y", **body)):
+        assert "pm2_5 9.5, index 3, energy 812.5 (+0.5)" in message_line(other, units.of(other))
