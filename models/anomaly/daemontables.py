@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -22,23 +22,29 @@ REPORT: Final = ("report", 20261130)  # opened by the evaluation of what ships, 
 SOUND_SEEDS: Final = {"choose": 31, "report": 20261130}
 
 
-def fault_tables(data: Path, bundle: Path, part: str, *, batch: bool) -> Iterator[str]:
-    """Labelled faults and new ones in real series, hours known and not; each series is a part of
-    the intervals."""
+def fault_groups(data: Path, part: str) -> dict[str, list[Series]]:
+    """Real and generated series with faults by name, and real ones as they are."""
     folder = data / LABELLED if (data / LABELLED).is_dir() else data
     whole = realseries.has_real(data)
     labelled = realseries.labelled_walls(load_labelled(folder), data if whole else None)
     groups = {
         "labelled, tuned on": [s for s in labelled if s.name in TRAIN],
         "labelled, others": [s for s in labelled if s.name not in TRAIN],
+        "generated, seed 3": generate_series(3),
     }
-    groups["generated, seed 3"] = generate_series(3)
     if whole:
         name, seed = REPORT if part == "report" else CHOOSE
         real = realseries.load_real(data)
         sound = real.report if name == "report" else real.choose
         groups[f"new faults, part `{name}`, seed {seed}"] = realseries.with_faults(sound, seed)
         groups[f"no faults, part `{name}`"] = list(sound)
+    return groups
+
+
+def fault_tables(
+    groups: Mapping[str, Sequence[Series]], bundle: Path, *, batch: bool
+) -> Iterator[str]:
+    """Of `fault_groups`, hours known and not; each series is a part of the intervals."""
     yield (
         "| series | hours | F1 | found | first day: false / series | later: false / 1,000 | "
         "later: false / series-month | " + " | ".join(KINDS) + " |"
@@ -47,12 +53,14 @@ def fault_tables(data: Path, bundle: Path, part: str, *, batch: bool) -> Iterato
     for name, series in groups.items():
         for hours in (True, False) if any(one.faults for one in series) else (True,):
             alarms = daemonrun.judge_series(bundle, series, hours=hours, batch=batch)
-            yield _row(f"{name} ({len(series)})", "known" if hours else "not known", series, alarms)
+            yield fault_row(
+                f"{name} ({len(series)})", "known" if hours else "not known", series, alarms
+            )
         alarms = [faultscores.alarm_samples(*pair) for pair in daemonrun.by_rule(series)]
-        yield _row(f"{name}: the rule", "not known", series, alarms)
+        yield fault_row(f"{name}: the rule", "not known", series, alarms)
 
 
-def _row(name: str, hours: str, series: Sequence[Series], alarms: Sequence[Alarms]) -> str:
+def fault_row(name: str, hours: str, series: Sequence[Series], alarms: Sequence[Alarms]) -> str:
     """Found are those of all days; false alarms are of the first day and of what follows apart."""
     tallies, first, later = [], 0, []
     for one, at in zip(series, alarms, strict=True):

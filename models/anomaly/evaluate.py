@@ -24,7 +24,15 @@ from numpy.typing import NDArray
 
 from edge.infer.bundlemanifest import read_manifest
 from edge.infer.seriescompare import make_scorer
-from models.anomaly import daemonrun, daemontables, faultscores, nab, nabrepo, vus
+from models.anomaly import (
+    daemonrun,
+    daemontables,
+    faultscores,
+    nab,
+    nabrepo,
+    thresholdcurve,
+    vus,
+)
 from models.anomaly.labelledseries import NAB_TUNED, Series
 from models.confidence import bootstrap_interval
 
@@ -65,13 +73,13 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     known = read_manifest(args.bundle)
     yield f"## {known.name} {known.version} ({known.sha256[:12]})"
     yield ""
+    groups: dict[str, list[Series]] = {}
     if not args.nab_only:
         if args.data is None:
             yield "labelled faults: left out, no --data"
         else:
-            yield from daemontables.fault_tables(
-                args.data, args.bundle, args.part, batch=args.batch
-            )
+            groups = daemontables.fault_groups(args.data, args.part)
+            yield from daemontables.fault_tables(groups, args.bundle, batch=args.batch)
         yield ""
         yield from daemontables.sound_tables(args.bundle, args.part, batch=args.batch)
         yield ""
@@ -91,6 +99,9 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     if args.nab_repo is not None:
         yield from official(files, scores, args.nab_repo, args.python, known.on, known.off)
     yield ""
+    if groups:
+        yield from thresholdcurve.table(groups, args.bundle, files, [onset for onset, _ in scores])
+        yield ""
     yield from volume(files, scores)
 
 
