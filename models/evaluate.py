@@ -90,8 +90,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--models", nargs="+", choices=(*MODELS, *RULES), help="only these")
     anomaly.options(parser)
     args = parser.parse_args(arguments)
-    if args.data is not None and (args.data / LABELLED).is_dir():
-        args.data = args.data / LABELLED
     args.nab = None
     left_out = False
     if args.final is not None:

@@ -23,7 +23,7 @@ NET: Final = "net.json"  # the learned part as numbers, for whoever builds the g
 def anomaly_graph(params: Params, net: Net, version: str, *, inner: bool = False) -> Any:
     """The ONNX model for these parameters; with `inner`, surprise and features are outputs too."""
     g, n = GraphOps(), "N"
-    onset, level, oddity, known, seen, state = formula.anomaly_step_in_full(
+    onset, level, oddity, known, seen, aside, state = formula.anomaly_step_in_full(
         g,
         g.input("x", [n, 1]),
         g.input("present", [n, 1]),
@@ -40,6 +40,7 @@ def anomaly_graph(params: Params, net: Net, version: str, *, inner: bool = False
     if inner:
         g.output("known", known, [n, len(MEASURES) - 1])
         g.output("features", seen, [n, FEATURES])
+        g.output("aside", aside, [n, formula.ASIDE])
     return g.model("anomaly", version)
 
 

@@ -5,8 +5,9 @@
 DIR of --data holds real series with labelled faults; --nab-repo is a checked-out numenta/NAB, whose
 own code optimises, scores and normalises (PYTHON is an interpreter that has pandas). Without NAB's
 code --nab takes its data alone. NAB and VUS-PR score what `kerbstone score` prints: by the class
-that this command uses or, with --by-command, by the command itself. The published rule (robust z)
-is scored beside the model. Intervals are 95 %, drawn by series or file.
+that this command uses or, with --by-command, by the command itself. With --batch all is scored by
+the graph over many series at once, which takes minutes. The published rule (robust z) is scored
+beside the model. Intervals are 95 %, drawn by series or file.
 """
 
 from __future__ import annotations
@@ -22,31 +23,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.infer.bundlemanifest import read_manifest
-from edge.infer.robustz import RobustZRule
 from edge.infer.seriescompare import make_scorer
-from models.anomaly import anomalyrunner, faultscores, nab, nabrepo, vus
-from models.anomaly.labelledseries import TRAIN, Series, generate_series, load_labelled
+from models.anomaly import (
+    daemonrun,
+    daemontables,
+    faultscores,
+    nab,
+    nabrepo,
+    thresholdcurve,
+    vus,
+)
+from models.anomaly.labelledseries import NAB_TUNED, Series
 from models.confidence import bootstrap_interval
 
 BUNDLE: Final = Path(__file__).parent
 TRAFFIC: Final = nabrepo.TRAFFIC
 PUBLISHED: Final = ("ARTime", "numenta", "contextOSE", "htmjava", "numentaTM", "randomCutForest")
+CURVE: Final = (0.05, 0.1, 0.2, 0.35, 0.65, 0.8)  # other thresholds
 QUICK: Final = 12  # files of NAB, with --quick
 
 Pair = tuple[NDArray[Any], NDArray[Any]]  # onset, level
 Scores = list[Pair]
-
-
-def by_rule(series: Sequence[Series]) -> Scores:
-    """(onset, level) of every sample, by the rule that answers without a model."""
-    out: Scores = []
-    for s in series:
-        rule, onset, level = RobustZRule(), np.zeros(len(s.values)), np.zeros(len(s.values))
-        for i, value in enumerate(s.values):
-            odd = rule.step(float(value), s.quantum)
-            onset[i], level[i] = (odd.onset, odd.level) if odd else (0.0, rule.level)
-        out.append((onset, level))
-    return out
 
 
 def by_scorer(series: Sequence[Series], bundle: Path = BUNDLE) -> Scores:
@@ -76,11 +73,16 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     known = read_manifest(args.bundle)
     yield f"## {known.name} {known.version} ({known.sha256[:12]})"
     yield ""
-    if args.data is None:
-        yield "labelled faults: left out, no --data"
-    else:
-        yield from faults(args.data, args.bundle, known.on, known.off)
-    yield ""
+    groups: dict[str, list[Series]] = {}
+    if not args.nab_only:
+        if args.data is None:
+            yield "labelled faults: left out, no --data"
+        else:
+            groups = daemontables.fault_groups(args.data, args.part)
+            yield from daemontables.fault_tables(groups, args.bundle, batch=args.batch)
+        yield ""
+        yield from daemontables.sound_tables(args.bundle, args.part, batch=args.batch)
+        yield ""
     folder = args.nab_repo or args.nab
     if folder is None:
         yield "NAB and VUS-PR: left out, no --nab-repo"
@@ -89,72 +91,60 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
     files = files[:: max(1, len(files) // QUICK)] if args.quick else files
     if args.by_command:
         scores = by_command([folder / "data" / file.series.name for file in files])
+    elif args.batch:
+        scores = daemonrun.by_graph(args.bundle, [file.series for file in files])
     else:
         scores = by_scorer([file.series for file in files], args.bundle)
     yield from benchmark(files, scores, known.on, known.off)
     if args.nab_repo is not None:
         yield from official(files, scores, args.nab_repo, args.python, known.on, known.off)
     yield ""
+    if groups:
+        yield from thresholdcurve.table(groups, args.bundle, files, [onset for onset, _ in scores])
+        yield ""
     yield from volume(files, scores)
-
-
-def faults(data: Path, bundle: Path, on: float, off: float) -> Iterator[str]:
-    """Labelled faults in real and in generated series, model and rule."""
-    session = anomalyrunner.make_session((bundle / read_manifest(bundle).file).read_bytes())
-    real = load_labelled(data)
-    groups = {
-        "tuned on": [s for s in real if s.name in TRAIN],
-        "held out": [s for s in real if s.name not in TRAIN],
-        "generated, seed 3 (held out)": generate_series(3),
-    }
-    yield "| series | F1 | found | false / 1,000 | median delay | found by kind |"
-    yield "|---|---|---|---|---|---|"
-    for name, series in groups.items():
-        for word, scores in (
-            ("model", anomalyrunner.run_series(session, series)),
-            ("rule", by_rule(series)),
-        ):
-            tallies = [
-                faultscores.series_tally(
-                    s, faultscores.alarm_samples(np.round(onset, 3), np.round(level, 3), on, off)
-                )
-                for s, (onset, level) in zip(series, scores, strict=True)
-            ]
-            yield _row(f"{name}: {word}", tallies)
-
-
-def _row(name: str, tallies: Sequence[faultscores.FaultTally]) -> str:
-    t = faultscores.total_tally(tallies)
-    f1 = bootstrap_interval(tallies, lambda parts: faultscores.total_tally(parts).f1)
-    wrong = bootstrap_interval(tallies, lambda parts: faultscores.total_tally(parts).wrong_per_1000)
-    kinds = ", ".join(f"{kind} {a}/{b}" for kind, (a, b) in sorted(t.kinds.items()))
-    delay = f"{np.median(t.delays):.0f}" if t.delays else "-"
-    return f"| {name} | {f1.shown()} | {t.found}/{t.faults} | {wrong.shown()} | {delay} | {kinds} |"
 
 
 def benchmark(files: Sequence[nab.NabFile], scores: Scores, on: float, off: float) -> Iterator[str]:
     """NAB by our own scorer, the threshold frozen in the manifest, with intervals by file."""
     yield f"NAB, {len(files)} files, standard profile, threshold frozen at {on:g}, own scorer:"
     yield ""
-    yield "| detections | all | realTraffic | detections in all |"
-    yield "|---|---|---|---|"
-    rule = by_rule([file.series for file in files])
+    groups: dict[str, str | tuple[str, ...]] = {
+        "all": "",
+        "tuned on": NAB_TUNED,
+        "others": tuple(f.series.name for f in files if f.series.name not in NAB_TUNED),
+        "realTraffic": TRAFFIC,
+    }
+    heads = " | ".join(groups)
+    yield f"| detections | {heads} | detections in all | false / 1,000 |"
+    yield "|---" * (3 + len(groups)) + "|"
+    rule = daemonrun.by_rule([file.series for file in files])
     for name, series_scores in (
         ("rows with onset >= threshold", _detections(scores, on)),
         ("rows at which the flag goes on", _turns(scores, on, off)),
         ("the same, by the rule", _turns(rule, on, off)),
+        *((f"rows with onset >= {other:g}", _detections(scores, other)) for other in CURVE),
     ):
         parts = [
             (f.series.name, (nab.raw_score(f, at), len(f.windows)))
             for f, at in zip(files, series_scores, strict=True)
         ]
         cells = []
-        for prefix in ("", TRAFFIC):
+        for prefix in groups.values():
             mine = [part for file, part in parts if file.startswith(prefix)]
             cells.append(
                 bootstrap_interval(mine, nab.normalised_of_parts).shown(1) if mine else "-"
             )
-        yield f"| {name} | {' | '.join(cells)} | {sum(map(len, series_scores))} |"
+        told, rows = sum(map(len, series_scores)), sum(len(f.series.values) for f in files)
+        wrong = sum(nab.false_detections(f, at) for f, at in zip(files, series_scores, strict=True))
+        yield f"| {name} | {' | '.join(cells)} | {told} | {1000 * wrong / rows:.2f} |"
+    yield ""
+    best = []
+    for name, prefix in groups.items():
+        picked = [i for i, f in enumerate(files) if f.series.name.startswith(prefix)]
+        at, top = nab.best_threshold([files[i] for i in picked], [scores[i][0] for i in picked])
+        best.append(f"{name} {top:.1f} at {at:g}")
+    yield f"The best threshold of each, found with its labels: {', '.join(best)}."
     yield ""
 
 
@@ -243,6 +233,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What `tables` reads, but --data."""
     parser.add_argument("--nab-repo", type=Path, help="a checked-out numenta/NAB")
     parser.add_argument("--python", default=sys.executable, help="that has pandas, for NAB's code")
+    parser.add_argument(
+        "--part",
+        choices=("choose", "report"),
+        default="report",
+        help="of real and of sound series; the card counts how often `report` was opened",
+    )
+    parser.add_argument("--nab-only", action="store_true", help="no labelled and no sound series")
+    parser.add_argument("--batch", action="store_true", help="by the graph, all series at once")
     parser.add_argument("--by-command", action="store_true", help="score NAB by `kerbstone score`")
     parser.add_argument("--quick", action="store_true", help="every fifth file of NAB")
 

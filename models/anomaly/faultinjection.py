@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from models.anomaly.labelledseries import Floats, Series
+from models.anomaly.labelledseries import Floats, Series, SeriesFault
 
 KINDS: Final = ("spike", "stuck", "dropout", "noise", "shift", "drift", "scale")
 EVERY: Final = 500  # samples from fault to fault
@@ -39,7 +39,7 @@ def training_series(
     """A copy with new faults, none where `avoid` says that something is there already."""
     if rng.random() < 0.5:
         series, avoid = _bent(series, avoid, rng)
-    return _injured(series, avoid, rng)
+    return broken_series(series, avoid, rng)
 
 
 def unchanged_series(series: Series, avoid: NDArray[np.bool_]) -> TrainingSeries:
@@ -50,8 +50,8 @@ def unchanged_series(series: Series, avoid: NDArray[np.bool_]) -> TrainingSeries
 
 
 def marked_samples(series: Series, windows: Sequence[tuple[int, int]] = ()) -> NDArray[np.bool_]:
-    """Where the series has faults or windows (first, last) already."""
-    out = np.zeros(len(series.values), bool)
+    """Where the series has faults or windows (first, last) already, or nothing at all."""
+    out = ~np.isfinite(series.values)
     for fault in series.faults:
         out[fault.first : fault.last + RETURN] = True
     for first, last in windows:
@@ -82,12 +82,12 @@ def _bent(
     return replace(series, values=x, wall=wall), avoid
 
 
-def _injured(series: Series, avoid: NDArray[np.bool_], rng: np.random.Generator) -> TrainingSeries:
+def injure_series(series: Series, avoid: NDArray[np.bool_], rng: np.random.Generator) -> Series:
+    """The series with new faults beside those that it has, none where `avoid` forbids it."""
     x = series.values.copy()
     whole = float(np.mean(series.values == np.round(series.values))) > 0.8
     sd, middle = max(float(np.nanstd(x)), 1e-9), float(np.nanmedian(x))
-    lesson_series = unchanged_series(series, avoid)
-    truth, weight = lesson_series.truth, lesson_series.weight
+    faults = list(series.faults)
     at = START + int(rng.integers(0, EVERY))
     while at < len(x) - 120:
         kind = KINDS[int(rng.integers(0, len(KINDS)))]
@@ -99,12 +99,24 @@ def _injured(series: Series, avoid: NDArray[np.bool_], rng: np.random.Generator)
             _break(x[at:end], kind, sd, middle, rng)
             if whole and rng.random() < 0.5:
                 x[at:end] = np.round(x[at:end])  # nothing is to be learnt from fractions
-            truth[end + AFTER : end + RETURN] = -1
-            truth[at : end + AFTER] = 1
-            weight[at : end + AFTER] = 1.0 / np.sqrt(length + AFTER)
+            faults.append(SeriesFault(at, end, kind))
         at += int(EVERY * rng.uniform(0.6, 1.4))
-    truth[:YOUNG] = -1
-    return TrainingSeries(replace(series, values=x), truth, weight)
+    return replace(series, values=x, faults=tuple(faults))
+
+
+def broken_series(
+    series: Series, avoid: NDArray[np.bool_], rng: np.random.Generator
+) -> TrainingSeries:
+    """What `avoid` marks is not said; of the new faults each sample is known."""
+    injured = injure_series(series, avoid, rng)
+    broken = unchanged_series(injured, avoid)
+    for fault in injured.faults[len(series.faults) :]:
+        first, last = fault.first, fault.last
+        broken.truth[last + AFTER : last + RETURN] = -1
+        broken.truth[first : last + AFTER] = 1
+        broken.weight[first : last + AFTER] = 1.0 / np.sqrt(last - first + AFTER)
+    broken.truth[:YOUNG] = -1
+    return broken
 
 
 def _break(

@@ -48,11 +48,16 @@ class Measurements:
     run: Any
     bound: Any
     stuck: Any
+    often: Any  # repeats that are no news where nearly every value is one
     window: Any  # [N, 8]
     hot: Any  # [N, 48]
     heard: Any  # [N, 48]
+    hour: Any
     timed: Any
     known: Any
+    visits: Any  # hours that were heard, one after the other
+    heard_all: Any  # samples whose hour is known
+    an_hour: Any  # samples
     hour_e: Any
     hour_drift: Any
     quick_step: Any
@@ -122,6 +127,10 @@ def measure_sample(
     by_hour = o.total((hot + new * other) * s["hour_repeats"])
     usual_here = o.maximum(o.total(band * s["repeats"]), by_hour)
     often = -STUCK_NATS / o.log(o.clip(usual_here, 0.01, 0.97))
+    # a run does not become odd by the hour that begins: it was usual in the one before
+    former = o.number(hour - 1.0 == o.const([[float(i) for i in range(HOURS)]]))
+    usual_lately = o.maximum(usual_here, o.total(former * s["hour_repeats"]))
+    whole_day = -STUCK_NATS / o.log(o.clip(usual_lately, 0.01, 0.9975))
     bound = o.maximum(often, p.stuck * o.total(band * s["longest"]) + p.stuck)
     stuck = run / bound * o.number(s["repeat"] < 0.9)
 
@@ -134,14 +143,21 @@ def measure_sample(
     novelty = o.minimum(o.sqrt(-o.highest(-squares) * (1.0 / WINDOW)), 20.0)
 
     # the hour of the day, of a working day or of a weekend
-    heard = o.where(hour < -1.5, 0.0, s["heard"])
-    known = o.number(o.total(hot * heard) > 0.0)
+    lost = hour < -1.5
+    heard = o.where(lost, 0.0, s["heard"])
     timed = hour > -0.5
+    told = o.number(timed)
+    heard_all = o.where(lost, 0.0, s["timed"]) + told
+    visits = o.where(lost, 0.0, s["visits"])
+    visits = visits + told * o.number(o.abs(hour - s["hour_now"]) > 0.5)
+    an_hour = o.maximum(heard_all / o.maximum(visits, 1.0), 1.0)
+    known = o.number(o.total(hot * heard) > p.hour_days * an_hour)
     hour_e = (x - o.total(hot * s["hours"])) * known
     spread = o.maximum(s["hour_error"], o.maximum(0.05 * sd, tiny))
     apart_by_hour = o.clip(hour_e / spread, -20.0, 20.0)
     moved = s["hour_drift"] + p.a_hours * (o.clip(apart_by_hour, -5.0, 5.0) - s["hour_drift"])
     hour_drift = o.where(timed, moved, s["hour_drift"])
+    settled = o.number(visits > p.settled)
 
     # quick against slow
     size = o.abs(step)
@@ -154,13 +170,16 @@ def measure_sample(
     stride = o.maximum(s["step_scale"], o.maximum(p.floor * sd, tiny))
     ranked = o.join(
         [
-            o.abs(signed), energy, o.abs(drift), *out, novelty, o.abs(apart_by_hour),
-            o.abs(hour_drift), paces, shift, o.minimum(size / stride, 50.0), bump, below, zigzag,
+            o.abs(signed), energy, o.abs(drift), *out, novelty, o.abs(apart_by_hour) * settled,
+            o.abs(hour_drift) * settled, paces, shift, o.minimum(size / stride, 50.0), bump,
+            below, zigzag,
         ]
     )  # fmt: skip
     return Measurements(
         n, x, lags, last, tiny, sd, error, scale, thin, band, u, phi, miss, e, raw, signed, energy,
         drift, width, excess, below, bump, step, zigzag, turned, same, run0, run, bound, stuck,
-        window, hot, heard, timed, known, hour_e, hour_drift, quick_step, quick_mean,
+        whole_day,
+        window, hot, heard, hour, timed, known, visits, heard_all, an_hour, hour_e, hour_drift,
+        quick_step, quick_mean,
         o.where(away, x, s["mean8"]), o.where(away, x, s["mean32"]), ranked,
     )  # fmt: skip

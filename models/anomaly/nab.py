@@ -104,6 +104,13 @@ def raw_score(file: NabFile, alarms: NDArray[Any]) -> float:
     return score
 
 
+def false_detections(file: NabFile, alarms: NDArray[Any]) -> int:
+    """How many of them are in no window, after probation."""
+    probation, window, _ = detection_worths(file)
+    alarms = np.asarray(alarms, int)
+    return int((window[alarms[alarms >= probation]] < 0).sum())
+
+
 def normalised_score(files: Sequence[NabFile], alarms: Sequence[NDArray[Any]]) -> float:
     """0 for a detector that says nothing, 100 for a perfect one."""
     return normalised_of_parts(

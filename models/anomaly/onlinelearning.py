@@ -6,12 +6,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from models.anomaly.features import height_ratio
-from models.anomaly.layout import EYE, FORECAST, LAGS, LEAST, PAST, WINDOW, Params
+from models.anomaly.knownsteps import learn_steps
+from models.anomaly.layout import EYE, FORECAST, LAGS, LEAST, PAST, UPPER, WINDOW, Params
 from models.anomaly.measures import Measurements
 
 RIDGE: Final = 1e-6  # keeps the covariance of a pure wave sound
 FADE: Final = 0.97  # what is left of a jump after a sample
 MODULUS: Final = 6075.0  # of the dice: exact in single precision
+COUNTED: Final = 1e6  # samples with an hour; half of them, of a second each, are 139 hours
+SIZE: Final = FORECAST + 1
+# of the covariance, row by row: which number of the upper half each of it is, and the way back
+SPREAD: Final = [
+    [float((min(at, to), max(at, to)) == pair) for at in range(SIZE) for to in range(SIZE)]
+    for pair in UPPER
+]
+FOLD: Final = [
+    [float((at, to) == pair) for pair in UPPER] for at in range(SIZE) for to in range(SIZE)
+]
 
 
 def learn_sample(
@@ -25,6 +36,7 @@ def learn_sample(
         **_repeats(o, v, s),
         **_hours(o, v, s, pace, p),
         **_jumps(o, v, s),
+        **learn_steps(o, v, s),
         **_past(o, v, s, pace),
     }
 
@@ -43,7 +55,8 @@ def _scales(o: Any, v: Measurements, s: Mapping[str, Any], pace: Any, p: Params)
     away32 = o.minimum(o.abs(v.x - v.mean32), 4.0 * v.sd)
     return {
         "n": v.n,
-        "gap": 0.0 * v.n,
+        # below zero: how many values the forecast still lacks after a gap
+        "gap": o.where(s["gap"] > 0.5, 0.0 * v.n - FORECAST, o.minimum(s["gap"] + 1.0, 0.0)),
         "mean": s["mean"] + mean * off,
         "sd": v.sd + mean * (1.25 * o.minimum(o.abs(off), lid * v.sd) - v.sd),
         "error": v.error + rate * (1.25 * o.minimum(e, lid * v.error) - v.error),
@@ -72,9 +85,9 @@ def _forecast(
     Without excitation the covariance would grow for ever, and rounding would make it lopsided: it
     forgets only while it is small, and is made even at each step.
     """
-    size = FORECAST + 1
+    size = SIZE
     gain = o.minimum(p.huber / o.maximum(o.abs(v.raw), 1e-6), 1.0) * pace
-    matrix = o.reshape(s["cov"], [-1, size, size])
+    matrix = o.reshape(o.matmul(s["cov"], o.const(SPREAD)), [-1, size, size])
     column = o.reshape(o.matmul(matrix, o.reshape(v.phi, [-1, size, 1])), [-1, size])
     k = column / (p.forget + o.total(v.phi * column))
     shrunk = matrix - o.reshape(k, [-1, size, 1]) * o.reshape(column, [-1, 1, size])
@@ -83,7 +96,7 @@ def _forecast(
     trace = o.total(flat * o.const([EYE]))
     return {
         "weights": s["weights"] + k * (v.miss * gain),
-        "cov": flat / o.where(trace < 50.0, p.forget, 1.0),
+        "cov": o.matmul(flat, o.const(FOLD)) / o.where(trace < 50.0, p.forget, 1.0),
         "lags": o.columns(v.window, 0, LAGS),
     }
 
@@ -132,16 +145,20 @@ def _repeats(o: Any, v: Measurements, s: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _hours(o: Any, v: Measurements, s: Mapping[str, Any], pace: Any, p: Params) -> dict[str, Any]:
-    inverse = 1.0 / (v.n + 1.0)
     times = o.total(v.hot * v.heard)
-    rate = o.maximum(o.where(v.known > 0.5, p.a_hour, 1.0), 1.0 / (times + 1.0)) * pace
+    rate = o.maximum(p.a_hour / v.an_hour, 1.0 / (times + 1.0)) * pace
     away = v.x - o.total(v.hot * s["hours"])
     error, repeats = s["hour_error"], s["hour_repeats"]
-    lid = o.where(v.n > 50.0, 4.0, 1e20) * o.maximum(error, v.tiny)
-    pull = o.maximum(inverse, 0.02) * pace * v.known
+    lid = o.where(v.visits > p.settled, 4.0, 1e20) * o.maximum(error, v.tiny)
+    since = o.maximum(v.heard_all - 24.0 * p.hour_days * v.an_hour, 1.0)
+    pull = o.maximum(1.0 / since, p.a_spread / v.an_hour) * pace * v.known
     return {
         "hours": s["hours"] + v.hot * (rate * away),
-        "heard": o.minimum(v.heard + v.hot, 1000.0),
+        "heard": o.minimum(v.heard + v.hot, 1e6),
+        # both halved at times, so that the share of the two stays exact
+        "visits": v.visits * o.where(v.heard_all > COUNTED, 0.5, 1.0),
+        "timed": v.heard_all * o.where(v.heard_all > COUNTED, 0.5, 1.0),
+        "hour_now": o.where(v.timed, v.hour, s["hour_now"]),
         "hour_error": error + pull * (1.25 * o.minimum(o.abs(v.hour_e), lid) - error),
         "hour_drift": v.hour_drift,
         # learnt from all repeats: those of a night come each night, a stuck value only once

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HIDDEN: Final = (48, 24)
-STEPS: Final = 14_000
+STEPS: Final = 9_000
 BATCH: Final = 2048
 RATE: Final = 2e-3
 DECAY: Final = 1e-4

@@ -20,8 +20,9 @@ from models.anomaly import (
     smallnetwork,
     tuning,
 )
+from models.anomaly.formula import ASIDE
 from models.anomaly.labelledseries import FAULTS, Series, SeriesFault, generate_series
-from models.anomaly.layout import ODDITY, STATE, WIDTHS, Params, start_state
+from models.anomaly.layout import FEATURES, ODDITY, STATE, WIDTHS, Params, start_state
 from models.anomaly.train import VERSION
 from models.graph import NumpyOps
 from tests.long import examples, more, one_in, size
@@ -87,15 +88,17 @@ def test_what_is_tuned_is_what_the_graph_says() -> None:
 
     def keep(_: int, answer: object) -> None:
         for i, row in enumerate(rows):
-            row.append(np.concatenate([answer[0][i], answer[4][i], answer[5][i]]))  # type: ignore[index]
+            row.append(np.concatenate([answer[0][i], *(answer[k][i] for k in (4, 5, 6))]))  # type: ignore[index]
 
     anomalyrunner.run_steps(_session(inner=True), series, keep)
     for row in rows:
         table = np.asarray(row)
-        odds = formula.logit(NumpyOps(), table[:, 16:], net)[:, 0]
-        r = tuning.surprise((table[:, 1:16], odds), params)
+        odds = formula.logit(NumpyOps(), table[:, 16 : 16 + FEATURES], net)[:, 0]
+        known = tuning.Known(table[:, 1:16], odds, table[:, -ASIDE:])
+        r = tuning.surprise(known, params)
         said = tuning.surprise_above(r, params)
-        expected = np.where(said > 0, 1 / (1 + np.exp(-params.slope * (r - params.alarm))), 0.0)
+        above = r - tuning.thresholds(r, known, params)
+        expected = np.where(said > 0, 1 / (1 + np.exp(-params.slope * above)), 0.0)
         far = np.abs(table[1:, 0] - expected[1:]) > 0.01
         assert far.mean() < 0.01  # single precision decides a few close calls the other way
 
@@ -212,11 +215,13 @@ def test_lessons_say_where_a_series_was_broken_and_leave_alone_what_was(
         result = faultinjection.training_series(series, avoid, rng)
         assert len(result.series.values) == len(result.truth) == len(result.weight)
         return
-    result = faultinjection._injured(series, avoid, rng)
+    result = faultinjection.broken_series(series, avoid, rng)
     changed = result.series.values != values
     assert not changed[avoid].any()
     assert (result.truth[changed & (np.arange(3000) >= faultinjection.YOUNG)] == 1).all()
     assert (result.truth[avoid] == -1).all()
+    for fault in result.series.faults[1:]:
+        assert (result.truth[fault.first : fault.last] == 1).all()
 
 
 def test_the_learned_part_learns(monkeypatch: pytest.MonkeyPatch) -> None:
