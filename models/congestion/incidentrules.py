@@ -17,9 +17,9 @@ from statistics import fmean, pstdev
 from typing import Final, NamedTuple, Protocol
 
 from edge.core.looptick import LoopTick
-from edge.infer.blockedlane import ORDER
+from edge.infer.blockedlane import ORDER, BlockageLimits
 from edge.infer.hysteresis import FlagTurn, HysteresisFlag
-from edge.infer.incident import Incidents
+from edge.infer.incident import IncidentLimits, Incidents
 from edge.infer.observation import Scores, observe, ticks_by_slot
 from edge.infer.sites import ApproachSite
 from models.congestion.approachrows import lanes_of
@@ -49,9 +49,13 @@ class BoxRule:
         return [(v.upstream, v.downstream) for v in turns if v.turn == "on"]
 
 
-def shipped_rule(street: SimStreet) -> BoxRule:
+def shipped_rule(
+    street: SimStreet,
+    limits: IncidentLimits | None = None,
+    blockage: BlockageLimits | None = None,
+) -> BoxRule:
     sites = [ApproachSite(link.name, link.downstream, link.distance_m) for link in street.links]
-    return BoxRule(Incidents(sites, lanes_of(street).values()))
+    return BoxRule(Incidents(sites, lanes_of(street).values(), limits, blockage))
 
 
 class PlaceMinute(NamedTuple):

@@ -1,7 +1,7 @@
 """Scores the suspicion of incidents on simulated streets; prints a table in Markdown.
 
-    python -m models.congestion.incidents --streets DIR [--streets DIR] [--below SEED] [--faulty]
-    python -m models.congestion.incidents --streets DIR --show STREET [--missed 3]
+    python -m models.congestion.incidents --streets DIR [--streets DIR] [--below SEED]
+        [--since SEED] [--faulty] [--tune] [--all]
 
 An incident is found when an alarm that names its link goes on between its begin and two minutes
 after its end; all other alarms are false. Which incidents could be found says `incidenttruth`. The
@@ -13,12 +13,15 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from edge.infer.blockedlane import BlockageLimits
+from edge.infer.incident import IncidentLimits
 from edge.infer.observation import ticks_by_slot
 from models.congestion.approachrows import Health, all_sound
 from models.congestion.incidentrules import (
@@ -32,6 +35,7 @@ from models.congestion.incidentrules import (
 from models.congestion.incidenttruth import Sight, StreetIncident, incidents_of, sight_of
 from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.playstreet import play_ticks
+from models.congestion.scenarios.scene import USUAL_SEED
 from models.congestion.scenarios.simstreet import (
     OPEN_ROADS,
     SimStreet,
@@ -51,6 +55,32 @@ RULES: Final[Mapping[str, Callable[[SimStreet], IncidentRule]]] = {
     "California #7": lambda street: CaliforniaRule(street, 0.4, 0.7, 0.15),
     "standard normal deviate": lambda street: DeviateRule(street, 4.5),
 }
+
+STATIONS: Final[Mapping[str, tuple[float, ...]]] = {
+    "congested": (0.2, 0.25, 0.35, 0.4), "flow": (0.2, 14 / 60, 0.3, 20 / 60),
+    "persist_s": (30.0, 60.0, 120.0),
+}  # fmt: skip
+SIGNALS: Final[Mapping[str, tuple[float, ...]]] = {
+    "lost": (3.5, 4.0, 5.0), "share": (0.45, 0.5, 0.6), "growth": (1.5, 3.0),
+    "stands": (0.5, 0.6, 0.7), "beyond": (0.3, 0.5), "persist_s": (30.0, 90.0, 120.0),
+}  # fmt: skip
+
+
+def changed_limits() -> dict[str, Callable[[SimStreet], IncidentRule]]:
+    """The gateway's rules, and those with one limit changed at a time: how wide an optimum is."""
+    stations, signals = IncidentLimits(), BlockageLimits()
+    of: dict[str, tuple[IncidentLimits, BlockageLimits]] = {"the gateway": (stations, signals)}
+    for name, values in STATIONS.items():
+        for x in values:
+            of[f"stations, {name} {x:.2f}"] = replace(stations, **{name: x}), signals
+    for name, values in SIGNALS.items():
+        for x in values:
+            of[f"signals, {name} {x:.2f}"] = stations, replace(signals, **{name: x})
+    return {name: partial(_limited_rule, limits=limits) for name, limits in of.items()}
+
+
+def _limited_rule(street: SimStreet, limits: tuple[IncidentLimits, BlockageLimits]) -> IncidentRule:
+    return shipped_rule(street, *limits)
 
 
 @dataclass
@@ -159,21 +189,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streets", type=Path, action="append", required=True)
     parser.add_argument("--below", type=int, default=10**9, help="leave out seeds from here on")
+    parser.add_argument("--since", type=int, default=0, help="leave out seeds before this one")
     parser.add_argument("--faulty", action="store_true", help="injure loops, judge their health")
     parser.add_argument("--all", action="store_true", help="say each missed incident, each false")
+    parser.add_argument("--tune", action="store_true", help="change one limit at a time")
     args = parser.parse_args()
+    made = changed_limits() if args.tune else RULES
     counts: dict[tuple[str, str], IncidentCounts] = {
         (kind, name): IncidentCounts()
         for kind in ("roads without signals", "streets with signals")
-        for name in RULES
+        for name in made
     }
     said = []
     for place in (p for folder in args.streets for p in find_streets(folder)):
         for street in days_of(place):
-            if street.seed % 100_000 >= args.below:
+            if not args.since <= street.seed % USUAL_SEED < args.below:
                 continue
             truth = [(one, sight_of(street, one)) for one in incidents_of(street)]
-            rules = {name: make(street) for name, make in RULES.items()}
+            rules = {name: make(street) for name, make in made.items()}
             for name, alarms in play_day(street, rules, faulty=args.faulty).items():
                 found = counts[kind_of(street), name].add(street, truth, alarms)
                 if name == "the gateway":

@@ -10,6 +10,7 @@ from models.congestion.incidentrules import CaliforniaRule, DeviateRule, FormerR
 from models.congestion.incidents import (
     RULES,
     IncidentCounts,
+    changed_limits,
     kind_of,
     most_per_week,
     play_day,
@@ -157,6 +158,12 @@ def test_all_rules_find_a_jam_above_an_empty_road_and_the_timeline_draws_it() ->
     assert lines[1].startswith("told after: ")
     assert lines[2].split() == ["minute", "-1", "0", "1", "2"]
     assert len(lines) == 3 + len(street.loops) + len(street.links)
+
+
+def test_each_limit_is_changed_by_itself() -> None:
+    alarms = play_day(_jam(), {name: make(_jam()) for name, make in changed_limits().items()})
+    assert len(alarms) > 20
+    assert all(found and found[0][1] == ("a", "b") for found in alarms.values())
 
 
 def test_the_sample_streets_are_of_both_kinds() -> None:
