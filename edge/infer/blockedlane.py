@@ -24,6 +24,7 @@ from edge.infer.lanetraffic import (
 )
 from edge.infer.sites import LaneSite
 
+OVER: Final = "vehicles pass in all lanes, and wait at the signal only"
 ORDER: Final = ("mid", "advance", "stop")  # as vehicles pass them
 DOUBT: Final = 0.3  # of what raises the flag keeps it up
 LASTING_S: Final = 7200.0  # what lasts longer than this is how the road is now
@@ -56,14 +57,13 @@ class BlockageLimits:
 
 
 class Suspicion:
-    """A flag, for how long its cause has been seen, and what was seen last."""
+    """A flag, and for how long its cause has been seen."""
 
-    __slots__ = ("age_s", "flag", "high_s", "reason", "up_s")
+    __slots__ = ("age_s", "flag", "high_s", "up_s")
 
     def __init__(self, clear_s: float) -> None:
         self.flag = HysteresisFlag(1.0, 0.0, clear_s)
         self.age_s = self.high_s = self.up_s = 0.0
-        self.reason = ""
 
     def step(self, level: float | None, persist_s: float, dt_s: float) -> FlagTurn | None:
         """`level` 1: suspicious; 0.5: not over yet; 0: nothing; None: not known."""
@@ -72,7 +72,6 @@ class Suspicion:
             if self.age_s < STALE_S:
                 return None
             self.age_s = self.high_s = self.up_s = 0.0
-            self.reason = ""
             return self.flag.drop()
         self.age_s = 0.0
         self.high_s = self.high_s + dt_s if level >= 1.0 else 0.0
@@ -134,18 +133,11 @@ class SignalApproach:
     def step(self, dt_s: float) -> list[tuple[tuple[str, str], FlagTurn, str]]:
         """After its places have taken up the slot: what has turned, and what was seen."""
         out = []
-        persist_s = self._limits.persist_s
-        level, reason = self._here()
-        self.here.reason = reason or self.here.reason
-        if turn := self.here.step(level, persist_s, dt_s):
-            out.append(((self.name, self.name), turn, self.here.reason))
-        if self._after is not None:
-            pair = (self.name, self._after[0])
-            suspicion = self.suspicions[pair]
-            level, reason = self._beyond(self._after[1])
-            suspicion.reason = reason or suspicion.reason
-            if turn := suspicion.step(level, persist_s, dt_s):
-                out.append((pair, turn, suspicion.reason))
+        for pair, suspicion in self.suspicions.items():
+            level, reason = self._here() if suspicion is self.here else self._beyond()
+            turn = suspicion.step(level, self._limits.persist_s, dt_s)
+            if turn:
+                out.append((pair, turn, "" if level is None else reason or OVER))
         return out
 
     def _here(self) -> tuple[float | None, str]:
@@ -170,9 +162,10 @@ class SignalApproach:
         low = all(flow is not None and flow <= limits.slower for flow in flows)
         return 1.0 if low else 0.5, reason
 
-    def _beyond(self, after: PlaceTraffic) -> tuple[float | None, str]:
+    def _beyond(self) -> tuple[float | None, str]:
         """Vehicles stand before the signal, and hardly any arrive beyond it."""
-        limits = self._limits
+        assert self._after is not None
+        (_, after), limits = self._after, self._limits
         last = next((one for one in reversed(self._places) if one.seen), None)
         if last is None or not after.seen:
             return None, ""

@@ -11,8 +11,10 @@ from edge.core import LoopTick
 from edge.core.looptick import Stay
 from edge.infer.blockedlane import LASTING_S
 from edge.infer.incident import Incidents, IncidentVerdict
+from edge.infer.judgeevents import incident_event, unwatched_incident
 from edge.infer.sites import ApproachSite, LaneSite
 from tests.infer.street import SLOT_NS
+from tests.kit.asread import as_read
 
 SITES = (ApproachSite("north", "bridge", 300.0),)
 LANES = tuple(
@@ -91,6 +93,7 @@ def test_vehicles_that_drive_around_something_are_told_until_they_do_not_any_mor
     assert "north_mid_1 has" in street.reported[0].reason
     street.run(30)
     assert street.turns()[1:] == [("north", "north", "off")]
+    assert street.reported[-1].reason.startswith("vehicles pass in all lanes")
 
 
 def test_a_queue_that_does_not_begin_at_the_signal_is_told() -> None:
@@ -262,3 +265,18 @@ def test_a_damaged_approach_is_refused(change: dict[str, object]) -> None:
     with pytest.raises((TypeError, ValueError)):
         incidents.restore([*before, {**before[-1], **change}])
     assert incidents.snapshot() == before
+
+
+def test_the_event_names_the_approach_once_when_it_is_on_it() -> None:
+    on = incident_event(5, IncidentVerdict("north", "north", "on", "a lane is empty"))
+    body = as_read(on)
+    assert (body["upstream"], body["downstream"], on.source) == ("north", "north", "north")
+    assert body["text"].startswith("Something may block the road on north: a lane is empty (")
+    assert (
+        "on north any more"
+        in as_read(incident_event(5, IncidentVerdict("north", "north", "off", "vehicles pass")))[
+            "text"
+        ]
+    )
+    gone = unwatched_incident(5, "north", "north")
+    assert as_read(gone)["text"] == "The road on north is no longer watched, so the flag is closed."
