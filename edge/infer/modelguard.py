@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 from edge.infer.bundlemanifest import BundleManifest, ModelError, ModelInputError, read_manifest
 from edge.infer.drift import DriftMonitor
 from edge.infer.modelsession import ModelSession
-from edge.infer.previousmodel import previous_bundle
 from edge.wire.contract.models import Model
 
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 3600.0
+PREVIOUS_SUFFIX: Final = ".previous"
 FAILURES_LIMIT: Final = 3  # failures in a row after which a model makes room for the previous one
 
 log = logging.getLogger(__name__)
@@ -233,3 +233,12 @@ class ModelGuard:
             mb=None if grew_mb is None else round(grew_mb, 1),
             drift=self.drift.measured() if self.drift else None,
         )
+
+
+def previous_bundle(folder: Path) -> Path | None:
+    """The bundle that answered before this one, to go back to when this one fails; None for none.
+
+    Beside `NAME/` may lie `NAME.previous/`: the bundle as it was before an update, whole.
+    """
+    beside = folder.with_name(folder.name + PREVIOUS_SUFFIX)
+    return beside if (beside / "manifest.json").is_file() else None

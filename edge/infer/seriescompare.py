@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.infer.bundlemanifest import ModelError, read_manifest
-from edge.infer.modelcomparison import ModelComparison, ModelFlags
 from edge.infer.scorer import Scorer
+from edge.infer.shadow import ModelComparison, ModelFlags
 
 Sample = tuple[str, float | None]  # timestamp as written, value; None is missing
 

@@ -12,14 +12,15 @@ notice nothing of it. Nothing is kept over a restart: the counts are since the s
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from edge.infer.bundlemanifest import BundleManifest, ModelError, ModelInputError
-from edge.infer.modelcomparison import ModelComparison, ModelFlags
+from edge.infer.hysteresis import HysteresisFlag
 from edge.infer.modelsession import ModelSession
-from edge.infer.stepper import Stepper
 from edge.wire.contract.models import Candidate, DisagreementStatus
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 LATE: Final = 3  # answers in a row over the budget; one alone may be the machine's fault
 LONGEST_S: Final = 60.0  # a step: a pause before it is not a window
+LAST_DIFFERENCES: Final = 16  # disagreements that are kept
+ROWS_LIMIT: Final = 1024  # rows that are known; further ones are left out
 
+OnOff = tuple[float, float]
 Score = Literal["first", "others"]
 
 log = logging.getLogger(__name__)
@@ -200,3 +204,134 @@ def candidate_of(shadow: Path | None, name: str) -> Path | None:
     """The bundle of this name in the folder of candidates; None when there is none."""
     folder = shadow / name if shadow else None
     return folder if folder and (folder / "manifest.json").is_file() else None
+
+
+class ModelFlags(NamedTuple):
+    """What one model says of one row: `up` raises its flag, `down` clears it."""
+
+    up: float
+    down: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """From `at_ns` on the flags of this row differ."""
+
+    at_ns: int
+    row: str
+    live: bool
+    candidate: bool
+    live_up: float
+    candidate_up: float
+
+
+class ModelComparison:
+    """Two models over the same rows; each has flags by its own thresholds."""
+
+    def __init__(self, live: OnOff, candidate: OnOff, quiet_s: float = 0.0) -> None:
+        self._live, self._candidate, self._quiet_s = live, candidate, quiet_s
+        self._flags: dict[str, tuple[HysteresisFlag, HysteresisFlag]] = {}
+        self.samples = self.agree = 0
+        self.only_live = self.only_candidate = 0  # samples in which just this flag is up
+        self.on_live = self.on_candidate = 0  # times that a flag went on
+        self._differ = 0.0
+        self.last: deque[Disagreement] = deque(maxlen=LAST_DIFFERENCES)
+
+    def row(
+        self, at_ns: int, name: str, live: ModelFlags, candidate: ModelFlags, dt_s: float
+    ) -> None:
+        """One row in one window of `dt_s` seconds."""
+        flags = self._flags.get(name)
+        if flags is None:
+            if len(self._flags) >= ROWS_LIMIT:
+                return
+            flags = (
+                HysteresisFlag(*self._live, self._quiet_s),
+                HysteresisFlag(*self._candidate, self._quiet_s),
+            )
+            self._flags[name] = flags
+        one, two = flags
+        apart = one.raised != two.raised
+        self.on_live += one.step(*live, dt_s) == "on"
+        self.on_candidate += two.step(*candidate, dt_s) == "on"
+        self.samples += 1
+        self._differ += abs(live.up - candidate.up)
+        if one.raised == two.raised:
+            self.agree += 1
+            return
+        self.only_live += one.raised
+        self.only_candidate += two.raised
+        if not apart:
+            self.last.append(
+                Disagreement(at_ns, name, one.raised, two.raised, live.up, candidate.up)
+            )
+
+    @property
+    def difference(self) -> float | None:
+        """Mean absolute difference of what raises flags."""
+        return round(self._differ / self.samples, 4) if self.samples else None
+
+    def report(self) -> dict[str, Any]:
+        """Counts of samples and turns, and the mean absolute difference of what raises flags."""
+        return {
+            "samples": self.samples,
+            "agree": self.agree,
+            "only_live": self.only_live,
+            "only_candidate": self.only_candidate,
+            "on_live": self.on_live,
+            "on_candidate": self.on_candidate,
+            "difference": self.difference,
+        }
+
+
+class Stepper:
+    """A session and the state of its rows: begun where one is new, kept while rows come and go.
+
+    Judges keep the state of their own model themselves.
+    """
+
+    def __init__(self, session: ModelSession) -> None:
+        self.session = session
+        manifest = session.manifest
+        names = [output.name for output in manifest.outputs]
+        self._out = names.index("state_out") if "state_out" in names else None
+        self._first = any(manifest.times_first)  # a state that begins with a first value
+        self._names: tuple[str, ...] = ()
+        self._begun: list[bool] = []
+        self._state: Tensor | None = None
+
+    def step(self, inputs: Mapping[str, Tensor], rows: Sequence[str]) -> list[Any]:
+        """All outputs for a feed without state, a row for each name. Raises ModelError."""
+        self._line_up(tuple(rows))
+        given = dict(inputs)
+        if self._out is not None:
+            if not all(self._begun):
+                given["present"] = self._begin(inputs)
+            assert self._state is not None
+            given["state"] = self._state
+        answer = self.session.run(given)
+        if self._out is not None:
+            self._state = answer[self._out]
+        return answer
+
+    def _line_up(self, rows: tuple[str, ...]) -> None:
+        if rows == self._names:
+            return
+        former = self._state
+        places = {} if former is None else {name: i for i, name in enumerate(self._names)}
+        state: Any = self.session.started([0.0] * len(rows))
+        begun = [not self._first] * len(rows)
+        for i, name in enumerate(rows):
+            if former is not None and (was := places.get(name)) is not None:
+                state[i], begun[i] = former[was], self._begun[was]
+        self._names, self._state, self._begun = rows, state, begun
+
+    def _begin(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The first value of a row is where its state begins, not a step."""
+        assert self._state is not None
+        present = inputs["present"].copy()
+        for i, begun in enumerate(self._begun):
+            if not begun and present[i, 0] > 0.5:
+                self._state[i] = self.session.started([float(inputs["x"][i, 0])])[0]
+                self._begun[i], present[i, 0] = True, 0.0
+        return present

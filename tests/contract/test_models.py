@@ -6,9 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import to_builtins
 
-from edge.infer.modelcomparison import ModelComparison, ModelFlags
 from edge.infer.modelguard import ModelGuard
-from edge.infer.shadow import Shadow
+from edge.infer.shadow import ModelComparison, ModelFlags, Shadow
 from edge.wire.contract.models import Candidate, Model
 from models import BUNDLES
 

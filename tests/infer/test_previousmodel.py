@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from edge.infer.bundlemanifest import ModelError
-from edge.infer.modelguard import FAILURES_LIMIT, ModelGuard
+from edge.infer.modelguard import FAILURES_LIMIT, ModelGuard, previous_bundle
 from edge.infer.modelsession import ModelSession
-from edge.infer.previousmodel import previous_bundle
 from tests.kit import tinymodel as made
 from tests.kit.tinymodel import tiny
 

@@ -11,10 +11,16 @@ import pytest
 from msgspec import to_builtins
 
 from edge.infer.bundlemanifest import ModelError
-from edge.infer.modelcomparison import LAST_DIFFERENCES, ModelComparison, ModelFlags
 from edge.infer.modelsession import ModelSession
-from edge.infer.shadow import LATE, Shadow, candidate_of
-from edge.infer.stepper import Stepper
+from edge.infer.shadow import (
+    LAST_DIFFERENCES,
+    LATE,
+    ModelComparison,
+    ModelFlags,
+    Shadow,
+    Stepper,
+    candidate_of,
+)
 from models import bundle
 from models.graph import GraphOps
 from tests.kit.tinymodel import feed, tiny

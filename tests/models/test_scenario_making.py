@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from models.congestion.scenarios import generate, sumo, sumoreadings
+from models.congestion.scenarios import crossings, generate, sumo, sumoreadings
 from models.congestion.scenarios.crossings import load_crossings, read_crossings, save_crossings
 from models.congestion.scenarios.generate import Task, draw_scene, make_scenario, tasks
 from models.congestion.scenarios.legacy import load_legacy
@@ -222,6 +222,23 @@ def test_a_scenario_that_fails_says_where_the_words_of_sumo_are(
     log = Path(result.rsplit(" ", 1)[1])
     assert "no such node" in log.read_text(encoding="utf-8")
     assert not list((tmp_path / "out").rglob("meta.json"))
+
+
+def test_a_street_is_made_whose_usual_day_was_made_sooner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = load_street(sorted(Path(generate.__file__).parent.glob("sample/*"))[0])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(sumo, "run_sumo", lambda _scene, _folder: None)
+    monkeypatch.setattr(sumoreadings, "read_street", lambda _scene, _folder: sample)
+    monkeypatch.setattr(crossings, "read_crossings", lambda _scene, _folder: {})
+    monkeypatch.setattr(crossings, "save_crossings", lambda _crossed, _folder: None)
+    task = next(tasks(1, 1))
+    for usual in (True, False):  # as two processes may end
+        assert "stays" in make_scenario(replace(task, usual=usual), tmp_path / "out")
+    (place,) = tmp_path.glob("out/*/*")
+    assert load_street(place).name == load_street(place / "usual").name == sample.name
+    assert not list((tmp_path / "out").rglob(".*"))
 
 
 def test_without_sumo_it_says_how_to_get_it(

@@ -134,13 +134,23 @@ def make_scenario(task: Task, out: Path) -> str:
         crossed = crossings.read_crossings(scene, folder)
     except sumo.SumoError as error:
         return f"{task.name}: {error}"
-    # Others may read while this writes: a street appears whole or not at all.
     hidden = place.parent / f".{task.name}.{os.getpid()}"
     save_street(street, hidden)
     crossings.save_crossings(crossed, hidden)
-    hidden.rename(place)
+    _publish(hidden, place)
     shutil.rmtree(folder)
     return street_line(street, time.monotonic() - started)
+
+
+def _publish(hidden: Path, place: Path) -> None:
+    """Others may read while this writes: a street appears with its `meta.json`, last of all.
+
+    Its folder may be there already, with its usual day, which another process made sooner.
+    """
+    place.mkdir(exist_ok=True)
+    for path in sorted(hidden.iterdir(), key=lambda path: path.name == "meta.json"):
+        path.replace(place / path.name)
+    hidden.rmdir()
 
 
 def street_line(street: SimStreet, took_s: float) -> str:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
 
-from edge.infer.onnxfile import read_onnx_versions
+from edge.infer.bundlecheck import read_onnx_versions
 from models import BUNDLES
 
 SHIPPED = sorted(BUNDLES.glob("*/*.onnx"))
