@@ -59,8 +59,8 @@ def anomaly_event(end_ns: int, v: SeriesVerdict) -> Draft:
 
 
 def incident_event(end_ns: int, v: IncidentVerdict) -> Draft:
-    """The suspicion between two stations has turned."""
-    between = f"between {v.upstream} and {v.downstream}"
+    """The suspicion between two stations, or on an approach, has turned."""
+    between = _where(v.upstream, v.downstream)
     seen = f": {v.reason}" if v.reason else ""
     if v.turn == "on":
         text = f"Something may block the road {between}{seen} (decided by the {v.by})."
@@ -80,10 +80,15 @@ def incident_event(end_ns: int, v: IncidentVerdict) -> Draft:
 
 def unwatched_incident(end_ns: int, upstream: str, downstream: str) -> Draft:
     """A suspicion was up when the configuration gave up its stations."""
-    road = f"The road between {upstream} and {downstream}"
+    road = f"The road {_where(upstream, downstream)}"
     text = f"{road} is no longer watched, so the flag is closed."
     body = Incident(state="off", upstream=upstream, downstream=downstream, text=text)
     return Draft(Stream.EVENT, upstream, end_ns, end_ns, body)
+
+
+def _where(upstream: str, downstream: str) -> str:
+    """Between two approaches; both are the same where it is between places of that approach."""
+    return f"on {upstream}" if upstream == downstream else f"between {upstream} and {downstream}"
 
 
 def unwatched_approach(end_ns: int, approach: str) -> Draft:

@@ -54,7 +54,10 @@ class RaisedFlags:
         self._sought: dict[SeriesKey, SeriesState] = {}
 
     def snapshot(self) -> dict[str, object]:
-        """For msgpack. Some 750 bytes for an approach, 1,700 for a series whose flag is up."""
+        """For msgpack. Some 750 bytes for an approach, at signals 60 more for each of its lanes.
+
+        1,700 for a series whose flag is up.
+        """
         series = self._series.snapshot_flags() if self._series else {}
         kept = JudgeState(
             self._models(),

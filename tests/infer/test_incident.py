@@ -93,12 +93,17 @@ def test_a_broken_loop_is_not_believed_and_a_station_without_one_ends_the_suspic
     assert road.reported[-1].reason == ""
 
 
-def test_signals_are_no_incidents() -> None:
-    lanes = tuple(LaneSite(f"{name}_1", name, "mid") for name in ("up", "down", "end"))
-    road = _road(Incidents(SITES, lanes))
-    road.run(60, 0.15, 0.15, 0.15, scores={})
-    road.run(60, 0.9, 0.01, 0.01, scores={})
-    assert road.reported == []
+def test_a_station_that_has_more_lanes_than_the_one_before_carries_less_in_each() -> None:
+    """One lane that is full, two after it: what comes spreads out, and nothing is in the way."""
+    lanes = (LANES[0], *LANES[1:], LaneSite("down_2", "down", "corridor"))
+    incidents = Incidents(SITES, lanes)
+    names = ("up_1", "down_1", "down_2", "end_1")
+    for slot in range(1, 81):
+        ticks = [
+            tick(name, slot * SLOT_NS, value)
+            for name, value in zip(names, (0.35, 0.1, 0.09, 0.1), strict=True)
+        ]
+        assert incidents.step(ticks, {}) == []
 
 
 @pytest.mark.parametrize("at", range(0, 24, 3))

@@ -72,11 +72,17 @@ class Congestion(Event, tag="congestion", kw_only=True):
 
 
 class Incident(Event, tag="incident", kw_only=True):
-    """A suspected incident between two stations: congestion upstream, little traffic downstream."""
+    """A suspected incident: something may block a lane or the road."""
 
     state: Annotated[OnOff, meaning("On or off.")]
     upstream: Annotated[Name, meaning("The approach upstream of the suspected incident.")]
-    downstream: Annotated[Name, meaning("The approach downstream of the suspected incident.")]
+    downstream: Annotated[
+        Name,
+        meaning(
+            "The approach downstream of the suspected incident. The same as `upstream`: it is "
+            "suspected on that approach, between its loops."
+        ),
+    ]
     by: Annotated[str, meaning(BY)] | UnsetType = UNSET
     text: Text
 
