@@ -17,7 +17,7 @@ from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
 from edge.outbox import OutboxBusyError, inspect_outbox
-from edge.report.status.issues import listed_issues
+from edge.report.status.issues import issue_rows, listed_issues
 from edge.report.status.outbox import outbox_lines
 from edge.report.status.page import status_page
 from edge.report.status.textform import Section, fit_line, render_sections
@@ -71,9 +71,9 @@ def _status_without_site(file: Path) -> dict[str, object] | None:
 def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
     found = listed_issues(status)
     if args.json:
+        rows = issue_rows(status)
         issues = [
-            {**known, **dataclasses.asdict(issue)}
-            for known, issue in zip(status.get("issues", ()), found, strict=True)
+            {**row, **dataclasses.asdict(issue)} for row, issue in zip(rows, found, strict=True)
         ]
         echo_json({**status, "ok": not found, "issues": issues})
     else:

@@ -193,6 +193,8 @@ def test_status(evil: str, data: st.DataObject, as_json: bool) -> None:
                                   "health": {"fan": "worn"}, "serial": "4711"}  # fmt: skip
     ill["link"] |= {"failure": "refused", "connected": False}
     ill["outbox"]["in_memory"] = "the card is read-only"
+    said = {"cause": "no answer", "remedy": "look", "severity": "fault", "told": False}
+    ill["issues"] = [{"kind": "device_fails", "about": "hut_air", "for_s": 90.0, **said}]
     texts = [(path, key) for path, key in places(ill) if key or isinstance(at(ill, path), str)]
     path, as_key = data.draw(st.sampled_from(texts))
     args = argparse.Namespace(json=as_json)
@@ -200,7 +202,7 @@ def test_status(evil: str, data: st.DataObject, as_json: bool) -> None:
     if as_json:
         assert len(lines) == 1
         return
-    assert lines[0].startswith("ATTENTION: ")
+    assert lines[0].startswith("ATTENTION: " if path[-1] != "issues" else "OK: ")
     names = {"to do", "link", "outbox", "clock", "buses", "board", "card", "models", "wires"}
     assert all(row[:10].strip() in names | {""} for row in lines[1:]), lines
 

@@ -22,10 +22,15 @@ class Issue:
 
 def listed_issues(status: Mapping[str, Any]) -> list[Issue]:
     """Those that the daemon has open, what loses data first."""
-    found = status.get("issues")
-    rows = [as_mapping(each) for each in found] if isinstance(found, list) else []
+    rows = issue_rows(status)
     linked = all(row.get("kind") != "no_broker" for row in rows)  # else nobody can know
     return [_issue(row, linked) for row in rows]
+
+
+def issue_rows(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The list as the daemon gave it; of what is none, nothing."""
+    found = status.get("issues")
+    return [as_mapping(each) for each in found] if isinstance(found, list) else []
 
 
 def _issue(one: Mapping[str, Any], linked: bool) -> Issue:
