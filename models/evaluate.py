@@ -33,10 +33,11 @@ from models.congestion.scenarios.finalset import FinalSetError, open_final
 
 MODELS: Final = ("loopfault", "congestion", "anomaly")
 LABELLED: Final = "labelled_faults"
-RULES: Final = {"speeds": "models.speeds"}
+RULES: Final = {"speeds": "models.speeds", "incidents": "models.congestion.incidents"}
 """What else is judged by rules that ship with the program, by its module."""
 NEEDS: Final = {
     "loopfault": "streets", "congestion": "streets", "anomaly": "data", "speeds": "streets",
+    "incidents": "streets",
 }  # fmt: skip
 
 Tables = Callable[[argparse.Namespace], Iterable[str]]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -48,6 +48,7 @@ from models.congestion.simulatedhealth import HEALTHS
 WEEK_H: Final = 168.0
 FAULTY: Final = 0.3  # of the loops, where loops are injured
 SEED: Final = 211  # of those faults
+ANY_SEED: Final = range(10**10)
 
 RULES: Final[Mapping[str, Callable[[SimStreet], IncidentRule]]] = {
     "the gateway": shipped_rule,
@@ -185,32 +186,55 @@ def days_of(place: Path) -> list[SimStreet]:
     return [street] if usual is None else [street, usual]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streets", type=Path, action="append", required=True)
-    parser.add_argument("--below", type=int, default=10**9, help="leave out seeds from here on")
-    parser.add_argument("--since", type=int, default=0, help="leave out seeds before this one")
-    parser.add_argument("--faulty", action="store_true", help="injure loops, judge their health")
-    parser.add_argument("--all", action="store_true", help="say each missed incident, each false")
-    parser.add_argument("--tune", action="store_true", help="change one limit at a time")
-    args = parser.parse_args()
-    made = changed_limits() if args.tune else RULES
+def tables(args: argparse.Namespace) -> Iterator[str]:
+    """All of the card that a command gives, line by line: of `args.streets`."""
+    places = find_streets(args.streets, final=getattr(args, "final", False))
+    counts, _ = score_places(places[::5] if getattr(args, "quick", False) else places, RULES)
+    yield from table(counts)
+
+
+def score_places(
+    places: Iterable[Path],
+    made: Mapping[str, Callable[[SimStreet], IncidentRule]],
+    seeds: range = ANY_SEED,
+    *,
+    faulty: bool = False,
+) -> tuple[dict[tuple[str, str], IncidentCounts], list[str]]:
+    """Counts by kind of street and rule, and what the gateway missed or raised for nothing."""
     counts: dict[tuple[str, str], IncidentCounts] = {
         (kind, name): IncidentCounts()
         for kind in ("roads without signals", "streets with signals")
         for name in made
     }
     said = []
-    for place in (p for folder in args.streets for p in find_streets(folder)):
+    for place in places:
         for street in days_of(place):
-            if not args.since <= street.seed % USUAL_SEED < args.below:
+            if street.seed % USUAL_SEED not in seeds:
                 continue
             truth = [(one, sight_of(street, one)) for one in incidents_of(street)]
             rules = {name: make(street) for name, make in made.items()}
-            for name, alarms in play_day(street, rules, faulty=args.faulty).items():
+            for name, alarms in play_day(street, rules, faulty=faulty).items():
                 found = counts[kind_of(street), name].add(street, truth, alarms)
                 if name == "the gateway":
                     said += _said(street, truth, alarms, found)
+    return counts, said
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--streets", type=Path, action="append", required=True)
+    parser.add_argument("--below", type=int, default=ANY_SEED.stop, help="leave out from here on")
+    parser.add_argument("--since", type=int, default=0, help="leave out seeds before this one")
+    parser.add_argument("--faulty", action="store_true", help="injure loops, judge their health")
+    parser.add_argument("--all", action="store_true", help="say each missed incident, each false")
+    parser.add_argument("--tune", action="store_true", help="change one limit at a time")
+    args = parser.parse_args()
+    counts, said = score_places(
+        [place for folder in args.streets for place in find_streets(folder)],
+        changed_limits() if args.tune else RULES,
+        range(args.since, args.below),
+        faulty=args.faulty,
+    )
     print("\n".join([*table(counts), *(["", *said] if args.all else [])]))
 
 

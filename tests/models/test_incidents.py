@@ -1,5 +1,6 @@
 """Incidents of simulated streets: what there is, what loops could show, and how it is scored."""
 
+import argparse
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from models.congestion.incidents import (
     most_per_week,
     play_day,
     table,
+    tables,
 )
 from models.congestion.incidenttimeline import timeline
 from models.congestion.incidenttruth import StreetIncident, incidents_of, sight_of
@@ -169,3 +171,8 @@ def test_each_limit_is_changed_by_itself() -> None:
 def test_the_sample_streets_are_of_both_kinds() -> None:
     kinds = {kind_of(load_street(SAMPLE / name)) for name in ("corridor_1048", "arterial_1019")}
     assert kinds == {"roads without signals", "streets with signals"}
+
+
+def test_the_evaluation_gives_the_table_of_a_folder() -> None:
+    lines = list(tables(argparse.Namespace(streets=SAMPLE)))
+    assert sum("the gateway" in line for line in lines) == 2
