@@ -143,10 +143,11 @@ TRAIN = PYTHONPATH=. .venv-train/bin/python -m
 models:
 	@.ci/venv .venv-train train
 	$(TRAIN) models.congestion.scenarios.generate --out $(STREETS) --held-out 99
+	$(TRAIN) models.congestion.scenarios.generate --out $(STREETS) --set training --count 90
 	$(TRAIN) models.loopfault.train --streets $(STREETS)/train --out models/loopfault \
 	    --plays 5 --rounds 50 --leaves 13
 	$(TRAIN) models.congestion.train --streets $(STREETS)/train $(STREETS)/held_out \
-	    --rule mid stop --out models/congestion
+	    $(STREETS)/training --rule mid stop --out models/congestion
 	$(if $(and $(DATA),$(NAB)),$(TRAIN) models.anomaly.train --data $(DATA) --nab $(NAB) --out models/anomaly,\
 	    @echo "models/anomaly is left as it is: DATA=labelled series and NAB=its data train it")
 

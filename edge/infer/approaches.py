@@ -176,9 +176,10 @@ class ApproachJudge:
             model_inputs(*(observations.get(name, {}) for name in names)) for names in self._around
         )
         x, present = zip(*rows, strict=True)
+        width = session.manifest.inputs["x"]  # an older model does not take the last blocks
         assert self._state is not None
         return {
-            "x": session.tensor(x),
+            "x": session.tensor(x)[:, :width],
             "present": session.tensor(present),
             "dt": session.column([dt_s] * len(self.names)),
             "state": self._state,

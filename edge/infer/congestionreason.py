@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from edge.infer.observation import POSITIONS, PositionObservation
+from edge.infer.occupancy import THRESHOLDS
 
 QUEUE_S: Final = 20.0  # something has stood on a loop for so long
 QUEUE: Final = 0.5  # or this share of the slot something stood there
@@ -27,12 +28,13 @@ def congestion_reason(
 ) -> str:
     """One clause for each thing that is known: occupancy, relative speed, a standing queue.
 
+    Occupancy and speed are those of the position that is fullest for its kind.
     `slow` holds for each position how much longer than usual vehicles stay, as a logarithm.
     """
     here = [position for position in POSITIONS if position in observations]
     if not here:
         return ""
-    best = here[0]
+    best = max(here, key=lambda name: observations[name].mean / THRESHOLDS[name].threshold)
     clauses = [f"occupancy {round(100 * observations[best].mean)} % on the {_loops(best)}"]
     if slow and any(observations[position].flow > 0 for position in here):
         clauses.append(f"vehicles at {speed_text(slow[POSITIONS.index(best)])}")

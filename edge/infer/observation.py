@@ -18,6 +18,7 @@ STANDS_NS: Final = STANDS_S * 1e9
 DOUBT_S: Final = 15.0  # what stands for so long beside lanes that flow is no jam
 CALM: Final = 0.3  # occupancy below which a lane flows
 LONGEST_S: Final = 300.0  # longer than that is not told apart
+BESIDE: Final = ("turn", "bus", "bicycle")  # roles of lanes that do not carry the road's traffic
 CAR_M: Final = 4.5
 PAIR_S: Final = 15.0  # a car that needs longer from lead to trail is not taken for the same
 
@@ -38,6 +39,7 @@ class PositionObservation(NamedTuple):
     standing: float  # share of the time that something stood on the loops
     longest_s: float  # the longest stay, or how long the loop is occupied already
     green: float | None  # occupancy while the signal was green; None: not known, or never green
+    every: float = 0.0  # occupancy over all believed lanes, also those that turn off
 
 
 BLOCKS: Final = len(PositionObservation._fields) + 1  # see `model_inputs`
@@ -52,7 +54,7 @@ def model_inputs(
 
     Places are the positions, then of the approach after it the loops that a queue reaches first,
     then of the one before it those that vehicles leave it by. The blocks are those of
-    `PositionObservation`, then whether a green phase was known.
+    `PositionObservation` up to green, then whether a green phase was known, then `every`.
     """
     here = [*(observations.get(position) for position in POSITIONS), _first_position(below, ENTRY),
             _first_position(above, EXIT)]  # fmt: skip
@@ -61,7 +63,8 @@ def model_inputs(
     for place, one in enumerate(here):
         if one is not None:  # most places have no loop
             known = 0.0 if one.green is None else 1.0
-            x[place::places] = [value or 0.0 for value in (*one, known)]
+            *blocks, every = one
+            x[place::places] = [value or 0.0 for value in (*blocks, known, every)]
             present[place] = 1.0
     return x, present
 
@@ -92,14 +95,16 @@ def observe(
         if site is None or site.mode == "pulse" or not _believed(tick, scores):
             continue
         by_approach.setdefault(tick.lane, {})[tick.part] = tick
-    found: dict[tuple[str, str], list[_Lane]] = {}
+    found: dict[tuple[str, str], list[tuple[LaneSite, _Lane]]] = {}
     for name, parts in by_approach.items():
         site = lanes[name]
-        found.setdefault((site.approach, site.position), []).append(_lane(site, parts))
+        found.setdefault((site.approach, site.position), []).append((site, _lane(site, parts)))
     out: dict[str, dict[str, PositionObservation]] = {}
-    for (approach, position), here in found.items():
-        shown_lanes = _flowing(here) if position == "corridor" else here
-        out.setdefault(approach, {})[position] = _join_lanes(shown_lanes)
+    for (approach, position), beside in found.items():
+        here = _of_the_road(beside)
+        every = _mean_of_all(beside) if len(here) < len(beside) else None
+        shown = _flowing(here) if position == "corridor" else here
+        out.setdefault(approach, {})[position] = _join_lanes(shown, every)
     return out
 
 
@@ -165,6 +170,19 @@ def _by_speed(site: LaneSite, parts: Mapping[str, LoopTick]) -> list[float]:
     return found if 2 * len(found) > len(lead.stays) else []
 
 
+def _of_the_road(lanes: Sequence[tuple[LaneSite, _Lane]]) -> Sequence[_Lane]:
+    """The lanes of a place that carry the road's traffic, if there are any: all others left out.
+
+    An empty turn lane beside a queue halves the mean occupancy of the place, and is its lowest.
+    """
+    main = [lane for site, lane in lanes if site.role not in BESIDE]
+    return main or [lane for _, lane in lanes]
+
+
+def _mean_of_all(lanes: Sequence[tuple[LaneSite, _Lane]]) -> float:
+    return sum(lane.occupancy for _, lane in lanes) / len(lanes)
+
+
 def _flowing(lanes: Sequence[_Lane]) -> Sequence[_Lane]:
     """The lanes of a station without those whose loop is held while all others flow.
 
@@ -178,16 +196,21 @@ def _flowing(lanes: Sequence[_Lane]) -> Sequence[_Lane]:
     return lanes
 
 
-def _join_lanes(lanes: Sequence[_Lane]) -> PositionObservation:
+def _join_lanes(lanes: Sequence[_Lane], every: float | None) -> PositionObservation:
+    """`every` None: there are no other lanes."""
     if len(lanes) == 1:  # most often
         share, flow, stays, standing, longest_s, shown, _ = lanes[0]
         stay_s = median(stays) if stays else 0.0
-        return PositionObservation(share, share, share, flow, stay_s, standing, longest_s, shown)
+        return PositionObservation(
+            share, share, share, flow, stay_s, standing, longest_s, shown,
+            share if every is None else every,
+        )  # fmt: skip
     occupancy = [lane.occupancy for lane in lanes]
+    mean = sum(occupancy) / len(lanes)
     stays_s = [stay for lane in lanes for stay in lane.stays_s]
     green = [lane.green for lane in lanes if lane.green is not None]
     return PositionObservation(
-        mean=sum(occupancy) / len(lanes),
+        mean=mean,
         highest=max(occupancy),
         lowest=min(occupancy),
         flow=sum(lane.flow for lane in lanes) / len(lanes),
@@ -195,4 +218,5 @@ def _join_lanes(lanes: Sequence[_Lane]) -> PositionObservation:
         standing=sum(lane.standing for lane in lanes) / len(lanes),
         longest_s=max(lane.longest_s for lane in lanes),
         green=sum(green) / len(green) if green else None,
+        every=mean if every is None else every,
     )

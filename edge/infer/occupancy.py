@@ -1,8 +1,9 @@
 """The published rule for congestion: what is flagged when no model can be asked. No numpy.
 
 `rule occupancy`: per loop position an aggregate over the healthy lanes, smoothed, over a threshold;
-p is logistic around it. The threshold follows what is usual at the site, within BOUND: the level
-that busy traffic without a flag seldom exceeds.
+p is logistic around it, and the position that is surest speaks: what stands on one loop of a link
+is congestion whatever the others see. The threshold follows what is usual at the site, within
+BOUND: the level that busy traffic without a flag seldom exceeds.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class Threshold:
     """What is smoothed (mean, highest or lowest lane), how long, and where p is one half.
 
     The threshold is that of a site whose usual level is `usual`; of the difference at another site
-    it moves by the share `follow`.
+    it moves by the share `follow`. Where other positions of the approach are known, too, it needs
+    `beside` more odds.
     """
 
     aggregate: str
@@ -44,6 +46,7 @@ class Threshold:
     slope: float
     usual: float
     follow: float
+    beside: float
 
     def moved(self, usual: float) -> float:
         """Its threshold at a site with this usual level."""
@@ -53,10 +56,10 @@ class Threshold:
 
 # as tuned by models/congestion/train.py; a test compares them with the bundle's manifest
 THRESHOLDS: Final[Mapping[str, Threshold]] = {
-    "corridor": Threshold("highest", 20.0, 0.52, 11.9038, 0.14, 0.35),
-    "advance": Threshold("lowest", 120.0, 0.72, 3.4389, 0.168, 0.0),
-    "mid": Threshold("lowest", 120.0, 0.4, 6.19, 0.09, 0.7),
-    "stop": Threshold("lowest", 120.0, 0.8, 3.095, 0.539, 0.0),
+    "corridor": Threshold("highest", 20.0, 0.52, 11.9038, 0.14, 0.35, 0.0),
+    "advance": Threshold("lowest", 120.0, 0.72, 3.4389, 0.168, 0.0, 0.2),
+    "mid": Threshold("lowest", 120.0, 0.4, 6.19, 0.09, 0.7, 0.0),
+    "stop": Threshold("lowest", 120.0, 0.8, 3.095, 0.539, 0.0, 0.6),
 }
 
 
@@ -72,7 +75,7 @@ class OccupancyRule:
         self.learned = [0.0] * len(POSITIONS)  # slots
 
     def step(self, observations: Mapping[str, PositionObservation], dt_s: float) -> float | None:
-        answer: float | None = None
+        odds: dict[str, float] = {}
         for i, position in enumerate(POSITIONS):
             rule, now = THRESHOLDS[position], observations.get(position)
             if self.age_s[i] >= STALE_S:
@@ -89,10 +92,13 @@ class OccupancyRule:
                 self.age_s[i] = 0.0
                 if TRAFFIC < self.smooth[i] < threshold + OFF_ODDS / rule.slope:
                     self._learn(i, dt_s / SLOT_S)
-            if answer is None and self.age_s[i] < STALE_S:
-                odds = rule.slope * (self.smooth[i] - threshold)
-                answer = 1.0 / (1.0 + math.exp(-odds))
-        return answer
+            if self.age_s[i] < STALE_S:
+                odds[position] = rule.slope * (self.smooth[i] - threshold)
+        if not odds:
+            return None
+        if len(odds) > 1:
+            odds = {position: odds[position] - THRESHOLDS[position].beside for position in odds}
+        return 1.0 / (1.0 + math.exp(-max(odds.values())))
 
     def restore_usual(self, usual: Sequence[float], learned: Sequence[float]) -> None:
         """What a former process had learned: for each position an occupancy, and slots."""

@@ -19,7 +19,7 @@ from models.graph import NumpyOps
 from models.trees import TreeEager, TreeGraph
 
 NAME: Final = "congestion"
-VERSION: Final = "2.1.0"
+VERSION: Final = "2.3.0"
 TOLERANCE: Final = 0.002
 BUDGET_MS: Final = 50.0
 BUDGET_MB: Final = 32.0  # by which loading may grow the process; measured: 14 to 17

@@ -18,16 +18,15 @@ from models.congestion.congestionstate import NEVER_S, OWN, POSITIONS, STALE_S
 from models.congestion.formula import PositionRule
 from models.congestion.treelearning import row_rhythm, usual_days
 
-UNKNOWN: Final = -8.0  # odds of what is not known
+UNKNOWN: Final = -20.0  # odds of what is not known
 FIXED: Final = (0.3, 0.27)  # occupancy at which the flag of the usual fixed rule goes on and off
 
 Series = NDArray[np.float64]
 
 
-def rule_odds(rows: Sequence[ApproachRow], rules: Mapping[str, PositionRule]) -> list[Series]:
-    """What the tuned rule says of each row, slot by slot: 0 at its threshold."""
-    out = [np.full(len(row.ends_s), UNKNOWN) for row in rows]
-    left = [np.ones(len(odds), bool) for odds in out]
+def rule_chances(rows: Sequence[ApproachRow], rules: Mapping[str, PositionRule]) -> list[Series]:
+    """What the rule says at each position of each row [S, OWN], by slot: 0 at its threshold."""
+    out = [np.full((len(row.ends_s), OWN), UNKNOWN) for row in rows]
     for k, position in enumerate(POSITIONS):
         rule = rules[position]
         here = [i for i, row in enumerate(rows) if row.present[:, k].any()]
@@ -37,10 +36,21 @@ def rule_odds(rows: Sequence[ApproachRow], rules: Mapping[str, PositionRule]) ->
         for i, row, steps in zip(here, those, moves, strict=True):
             fresh = position_ages(row, k) < STALE_S
             level = tuning.smoothed_occupancy(row, k, rule.aggregate, rule.tau_s) - steps[:, 0]
-            speaks = fresh & left[i]
-            out[i][speaks] = (rule.slope * (level - rule.threshold))[speaks]
-            left[i] &= ~fresh
-    return out
+            out[i][fresh, k] = (rule.slope * (level - rule.threshold))[fresh]
+    beside = [rules[position].beside for position in POSITIONS]
+    return [chances_beside(chances, beside) for chances in out]
+
+
+def chances_beside(chances: Series, beside: Sequence[float]) -> Series:
+    """Odds by position, less what each needs more where other positions are known, too."""
+    known = chances > UNKNOWN
+    several = known.sum(axis=1, keepdims=True) > 1
+    return np.where(known & several, chances - np.asarray(beside), chances)
+
+
+def rule_odds(rows: Sequence[ApproachRow], rules: Mapping[str, PositionRule]) -> list[Series]:
+    """What the tuned rule says of each row, slot by slot: its position that is surest."""
+    return [chances.max(axis=1) for chances in rule_chances(rows, rules)]
 
 
 def position_ages(row: ApproachRow, position: int) -> Series:
@@ -100,13 +110,14 @@ class ShippedBundle:
         length = len(rows[0].dt_s)
         names = [name for name in self.outputs if name not in ("state_out", "slow")]
         state = np.tile(np.asarray(self.manifest["state"]["start"], np.float32), (len(rows), 1))
+        width = self.manifest["inputs"]["x"]  # older bundles do not take the last blocks
         for x, present, dt in usual_days(rows):
-            inputs = {"x": x, "present": present, "dt": dt, "state": state}
+            inputs = {"x": x[:, :width], "present": present, "dt": dt, "state": state}
             (state,) = self._session.run(["state_out"], inputs)
         outputs = np.zeros((len(names), length, len(rows)), np.float32)
         for i in range(length):
             inputs = {
-                "x": np.stack([row.x[i] for row in rows]),
+                "x": np.stack([row.x[i, :width] for row in rows]),
                 "present": np.stack([row.present[i] for row in rows]),
                 "dt": np.full((len(rows), 1), rows[0].dt_s[i], np.float32),
                 "state": state,

@@ -8,10 +8,11 @@ what a vehicle stays longer than that is how much slower than usual it drives.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge.infer.occupancy import FAST, HIGH, ODDS_LIMIT, QUICK, SLOT_S, SLOW, TRAFFIC
 
@@ -21,10 +22,12 @@ PLACES: Final = (*POSITIONS, "below", "above")  # and the approaches after and b
 COUNT: Final = len(PLACES)
 BLOCKS: Final = (
     "mean", "highest", "lowest", "flow", "stay", "standing", "longest", "green", "phased",
+    "every",
 )  # fmt: skip
 WIDTH: Final = COUNT * len(BLOCKS)  # of the input: a block of all places for each of these
 SMOOTHED: Final = (
     "mean", "highest", "lowest", "flow", "delayed", "passed", "standing", "longest", "green",
+    "every",
 )  # fmt: skip
 TAUS_S: Final = (15.0, 60.0, 240.0)
 NEVER_S: Final = 1e6
@@ -44,6 +47,8 @@ FIRST: Final = 0.2  # steps of the logarithm while it is learned, and later
 LATER: Final = 0.004
 CALM: Final = 0.3  # occupancy above which the free stay is not learned upward
 ABSENT: Final = -2.0  # the feature of a position without a believed loop
+CROSSED: Final = (("mid", "advance"), ("advance", "stop"))  # flow in less flow out
+CROSS_TAUS_S: Final = TAUS_S[1:]
 SMOOTH: Final = COUNT * len(TAUS_S) * len(SMOOTHED)
 STATE: Final = SMOOTH + 3 * COUNT  # and age, free stay (logarithm), slots it was learned from
 
@@ -59,7 +64,7 @@ def remember_slot(o: Any, x: Any, present: Any, dt: Any, state: Any) -> tuple[An
 
     `x` [A, WIDTH], `present` [A, COUNT], `dt` [A, 1] seconds, `state` [A, STATE].
     """
-    mean, highest, lowest, flow, stay, standing, longest, green, _ = o.split(
+    mean, highest, lowest, flow, stay, standing, longest, green, _, every = o.split(
         x, [COUNT] * len(BLOCKS)
     )
     smooth, age, free, learned = o.split(state, [SMOOTH, COUNT, COUNT, COUNT])
@@ -69,7 +74,7 @@ def remember_slot(o: Any, x: Any, present: Any, dt: Any, state: Any) -> tuple[An
     a_second = 4.0 * flow * passed  # so scaled that a busy lane is about 2
     signals = (
         mean, highest, lowest, 4.0 * flow, a_second * delay, a_second, standing,
-        o.log(1.0 + longest) * (1.0 / 5.71), green,
+        o.log(1.0 + longest) * (1.0 / 5.71), green, every,
     )  # fmt: skip
     fresh = o.number(age < STALE_S)
     parts = o.split(smooth, [COUNT] * (SMOOTH // COUNT))
@@ -108,15 +113,27 @@ def feature_names() -> list[str]:
     each = [
         f"{name} {tau_s:.0f} s"
         for tau_s in TAUS_S
-        for name in ("mean", "highest", "lowest", "flow", "slow", "standing", "longest")
+        for name in ("mean", "highest", "lowest", "flow", "slow", "standing", "longest", "every")
     ]
     each += ["occupancy grows", "flow grows", "green"]
     cross = [
         f"flow in less out {tau_s:.0f} s {one} {other}"
-        for tau_s in TAUS_S[1:]
-        for one, other in pairwise(("mid", "advance", "stop"))
+        for tau_s in CROSS_TAUS_S
+        for one, other in CROSSED
     ]
     return [f"{place} {name}" for name in each for place in PLACES] + cross
+
+
+def without_places(features: NDArray[np.float32], kept: Sequence[int]) -> NDArray[np.float32]:
+    """Features [S, F] of the same approach, had it loops at the places `kept` only."""
+    out = features.copy()
+    crosses = CROSSED * len(CROSS_TAUS_S)
+    single = out.shape[1] - len(crosses)
+    out[:, [i for i in range(single) if i % COUNT not in kept]] = ABSENT
+    for i, pair in enumerate(crosses, single):
+        if not {POSITIONS.index(position) for position in pair} <= set(kept):
+            out[:, i] = 0.0
+    return out
 
 
 def congestion_features(o: Any, x: Any, state: Any, known: Any) -> tuple[Any, Any]:
@@ -127,12 +144,13 @@ def congestion_features(o: Any, x: Any, state: Any, known: Any) -> tuple[Any, An
     parts = o.split(state, [COUNT] * (STATE // COUNT))
     per_tau = [parts[i : i + len(SMOOTHED)] for i in range(0, SMOOTH // COUNT, len(SMOOTHED))]
     each, slow = [], []
-    for mean, highest, lowest, flow, delayed, passed, standing, longest, _ in per_tau:
+    for mean, highest, lowest, flow, delayed, passed, standing, longest, _, every in per_tau:
         slow.append(delayed / (passed + 0.02))
-        each += [mean, highest, lowest, flow, slow[-1], standing, longest]
+        each += [mean, highest, lowest, flow, slow[-1], standing, longest, every]
     each += [per_tau[0][0] - per_tau[-1][0], per_tau[0][3] - per_tau[-1][3]]
-    phased = o.split(x, [COUNT] * len(BLOCKS))[-1]
-    each.append(phased * (per_tau[1][-1] - ABSENT) + ABSENT)
+    phased = o.split(x, [COUNT] * len(BLOCKS))[BLOCKS.index("phased")]
+    green = per_tau[1][SMOOTHED.index("green")]
+    each.append(phased * (green - ABSENT) + ABSENT)
     absent = (1.0 - known) * ABSENT
     columns = [part * known + absent for part in each]
     _, advance, mid, stop, _, _ = o.split(known, [1] * COUNT)

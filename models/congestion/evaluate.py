@@ -22,6 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.infer.occupancy import OFF_ODDS
 from models.congestion import treelearning, tuning
 from models.congestion.approachrows import (
     ApproachRow,
@@ -37,6 +38,7 @@ from models.congestion.scenarios.loopfaults import inject_faults
 from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
 from models.congestion.scoretables import (
     Tallies,
+    curve_table,
     delays_table,
     events_table,
     forecast_table,
@@ -45,10 +47,11 @@ from models.congestion.scoretables import (
 )
 from models.congestion.simulatedhealth import HEALTHS
 from models.congestion.train import learned_streets, whole_rows
-from models.congestion.treelearning import UNSEEN
+from models.congestion.treelearning import is_unseen
 
 FAULTY: Final = 0.25
 SEED: Final = 101  # not the faults of the training
+LIMITS: Final = (0.6, 0.7, 0.8, 0.85, 0.9, 0.92, 0.95, 0.97)  # of p, of the curve
 
 
 def played(
@@ -80,6 +83,21 @@ def model_flags(
         one["flag"] = tuning.flags_of(level, row, on, off)
         out.append(tuning.score_holds(level, row, on, off))
     return out
+
+
+def limit_tallies(
+    bundle: ShippedBundle, rows: Sequence[ApproachRow], outputs: Sequence[dict[str, NDArray[Any]]],
+    p: float,
+) -> list[EventTally]:  # fmt: skip
+    """The flags, had they gone on at this p on links, and off as much below as they do."""
+    speaker = bundle.manifest["speakers"]["link"]
+    scale = OFF_ODDS / (speaker["off"] - speaker["on"])
+    on = scale * (np.log(p / (1.0 - p)) - speaker["on"])
+    limits = [1.0 / (1.0 + float(np.exp(-odds))) for odds in (on, on + OFF_ODDS)]
+    return [
+        tuning.score_holds(one["level"] * one["known"], row, *limits)
+        for row, one in zip(rows, outputs, strict=True)
+    ]
 
 
 def rival_flags(bundle: ShippedBundle, rows: Sequence[ApproachRow]) -> dict[str, Tallies]:
@@ -116,7 +134,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
         (load_street(place), None if cold else load_usual(place))
         for place in find_streets(args.streets, final=getattr(args, "final", False))
     ]
-    streets = [(street, usual) for street, usual in found if street.seed >= UNSEEN or every]
+    streets = [(street, usual) for street, usual in found if every or is_unseen(street)]
     if not streets:
         yield f"left out: no street below {args.streets} was kept from the training"
         return
@@ -124,6 +142,7 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
         streets = streets[::5]
     bundle = ShippedBundle(args.bundle)
     fusion = trained_fusion(args.fusion) if getattr(args, "fusion", None) else None
+    curves: tuple[list[ApproachRow], list[dict[str, NDArray[Any]]]] | None = None
     for name, share in (("Sound", 0.0), ("With injured loops", FAULTY)):
         rows = played(streets, share, health)
         outputs = bundle.run(rows)
@@ -138,9 +157,15 @@ def tables(args: argparse.Namespace) -> Iterator[str]:
         yield from delays_table(rows, scores)
         yield from reliability_table(rows, [one["p"] for one in outputs])
         yield from forecast_table(rows, outputs)
+        curves = curves or (rows, outputs)
     usual = quiet_rows(streets)
-    if usual:
+    if usual and curves:
         outputs = bundle.run(usual)
+        rows, said = curves
+        yield from curve_table(rows, usual, {
+            p: (limit_tallies(bundle, rows, said, p), limit_tallies(bundle, usual, outputs, p))
+            for p in LIMITS
+        })  # fmt: skip
         quiet: dict[str, Tallies] = {"model": model_flags(bundle, usual, outputs)}
         if fusion is not None:
             quiet["fusion GBM"] = fusion_flags(fusion, usual)

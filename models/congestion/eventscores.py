@@ -1,8 +1,9 @@
 """Scores alarms against true events.
 
-An alarm is right if it starts between 120 s before an onset and the end of that event. Precision is
-the share of alarms that are right, recall the share of events with a right alarm. Alarms in events
-that are too short to count are neither right nor wrong.
+An alarm is right if it starts between 120 s before an onset and the end of that event. Recall is
+the share of events with a right alarm. Precision is the share of alarms that are right, where all
+that are right for one event count as one: a flag that comes and goes earns nothing. Alarms in
+events that are too short to count are neither right nor wrong.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class EventTally:
 
     @property
     def precision(self) -> float:
-        return self.right / max(self.right + self.wrong, 1)
+        return self.found / max(self.found + self.wrong, 1)
 
     @property
     def f1(self) -> float:

@@ -1,11 +1,16 @@
 """The congestion model as a formula: one slot for all approaches, state in and out.
 
 Inside stands the published rule: per loop position the occupancy of its lanes (mean, highest or
-lowest of them), smoothed with that position's time constant, over that position's threshold; the
-best position that has been seen lately speaks. The threshold follows what is usual at the site: the
-level that busy traffic without a flag seldom exceeds, learned as a high quantile. It moves by no
-more than BOUND, so that no site falls silent. Boosted trees over all positions speak instead where
-they were better on every street that they had not seen, which depends on what loops there are.
+lowest of them), smoothed with that position's time constant, over that position's threshold. The
+threshold follows what is usual at the site: the level that busy traffic without a flag seldom
+exceeds, learned as a high quantile. It moves by no more than BOUND, so that no site falls silent.
+
+What is said of an approach is one number, the odds of p: those of boosted trees over all positions,
+and those of the rule, weighed so that p is calibrated, which depends on what loops there are. Any
+position whose rule is sure enough raises p, whatever the others see: an empty advance loop behind
+an incident says nothing of the jam before it. A flag goes by p, with thresholds of its own: it goes
+on at once where p is high, and where p was fairly high for minutes, which also keeps it from
+clearing in a lull.
 """
 
 from __future__ import annotations
@@ -21,10 +26,11 @@ from models.trees import Forest
 
 AGGREGATES: Final = ("mean", "highest", "lowest")  # over the believed lanes of a position
 SITUATIONS: Final = (*POSITIONS, "link")  # one position alone, or more of one link
-# And of the rule: smoothed occupancy, its usual level, slots learned from; then smoothed odds.
+# And of the rule: smoothed occupancy, its usual level, slots learned from; then smoothed odds of p.
 STATE: Final = congestionstate.STATE + 3 * OWN + 1
-RULE_SCALE: Final = 3.0  # makes the rule's odds as wide as the trees' where they are mixed
-RULE_MOST: Final = 6.0
+RULE_MOST: Final = 6.0  # odds of the rule that count
+STEEP: Final = 3.0  # how fast the odds of p fall below a position's floor
+NEVER: Final = 30.0  # a floor that no position reaches
 OUTPUTS: Final[Mapping[str, int]] = {
     "p": 1, "known": 1, "p5": 1, "p15": 1, "level": 1, "slow": OWN, "state_out": STATE,
 }  # fmt: skip
@@ -35,7 +41,8 @@ class PositionRule:
     """One position: which aggregate, its time constant, the threshold where p is 0.5, the slope.
 
     The threshold is that of a site whose usual level is `usual`; of the difference at another site
-    it moves by the share `follow`.
+    it moves by the share `follow`. Where other positions of the link are known, too, this one needs
+    `beside` more odds: it was tuned alone, where there is nobody to find what it misses.
     """
 
     aggregate: str
@@ -44,25 +51,42 @@ class PositionRule:
     slope: float
     usual: float
     follow: float
+    beside: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class SituationSpeaker:
-    """What is made of the odds in one situation: scale and shift of each output.
+    """What is made of the odds in one situation.
 
-    Odds are mixed of trees (`trees`, 0..1: their share) and rule, and smoothed with `tau_s` (0: not
-    at all). `level` is what flags go by: 0.5 where they go on, 0.35 where they go off. `p`, `p5`
-    and `p15` are calibrated; the forecasts are the trees'. The rule is the floor of the level:
-    trees cannot keep silent when its odds are `floor` and above.
+    The odds of p are `trees` times those of the trees, `rule` times those of the rule, and `shift`.
+    A position whose rule has odds of `floors` and above raises them to `on`. A flag goes on at odds
+    `on`, or where they were above `on` less `patience` for long, smoothed with `steady_s` (0: not
+    looked at); it goes off at `off`, of both. The forecasts are of the trees' odds of now: scale
+    and shift of each make the probability of so far ahead.
     """
 
     trees: float
-    tau_s: float
-    floor: float
-    level: tuple[float, float]
-    p: tuple[float, float]
+    rule: float
+    shift: float
+    floors: tuple[float, ...]
+    on: float
+    off: float
+    steady_s: float
+    patience: float
     p5: tuple[float, float]
     p15: tuple[float, float]
+
+    @property
+    def level(self) -> tuple[float, float]:
+        """Scale and shift that make the level's odds of those of p."""
+        scale = OFF_ODDS / (self.off - self.on)
+        return scale, -scale * self.on
+
+    @property
+    def patient(self) -> tuple[float, float]:
+        """The same, of those that are smoothed."""
+        scale, shift = self.level
+        return scale, shift + scale * self.patience
 
 
 _Here = Sequence[tuple[Any, SituationSpeaker]]  # 1 where it is that situation, and who speaks there
@@ -70,11 +94,14 @@ _Here = Sequence[tuple[Any, SituationSpeaker]]  # 1 where it is that situation, 
 
 @dataclass(frozen=True)
 class FormulaParts:
-    """All that was tuned: rules by position, speakers by situation, forests now, +5 and +15 min."""
+    """All that was tuned: rules by position, speakers by situation, and the forest.
+
+    Forests that had learned what comes in 5 and 15 minutes forecast no better than this one.
+    """
 
     rules: Sequence[PositionRule]
     speakers: Mapping[str, SituationSpeaker]
-    forests: Sequence[Forest]
+    forest: Forest
 
 
 def start_state(rules: Sequence[PositionRule]) -> list[float]:
@@ -96,7 +123,7 @@ def congestion_step(
     `x` [A, WIDTH] holds blocks of one number a place, as `signals.BLOCKS` names them; `present`
     [A, COUNT] is 1 where a believed loop spoke; `dt` [A, 1] is the slot's length in seconds.
     """
-    remembered, smooth, usual, learned, odds_before = o.split(
+    remembered, smooth, usual, learned, before = o.split(
         state, [congestionstate.STATE, *[OWN] * 3, 1]
     )
     remembered_out, known = congestionstate.remember_slot(o, x, present, dt, remembered)
@@ -108,24 +135,28 @@ def congestion_step(
     usual_out, learned_out = congestionstate.learn_usual(
         o, smooth_out, there * calm, dt, usual, learned
     )
-    rule = _best(o, chances, own)
     all_features, slow = congestionstate.congestion_features(o, x, remembered_out, known)
-    trees = o.split(o.trees(all_features, parts.forests), [1, 1, 1])
+    trees = o.trees(all_features, [parts.forest])
+    columns = situations(o, own)
     here = [
-        (column, parts.speakers[name])
-        for column, name in zip(situations(o, own), SITUATIONS, strict=True)
+        (column, parts.speakers[name]) for column, name in zip(columns, SITUATIONS, strict=True)
     ]
+    chances = chances - columns[-1] * o.const([[rule.beside for rule in parts.rules]])
     age = o.columns(remembered, congestionstate.SMOOTH, congestionstate.SMOOTH + OWN)
     went_on = o.number(o.highest(0.0 - age) > -STALE_S)
-    odds = _odds(o, here, dt, rule, trees[0], odds_before, went_on)
+    mixed = _mixed(here, trees, highest_known(o, chances, own), o)
+    odds = o.maximum(mixed, _overruling(o, here, chances, own))
+    steady = odds + went_on * _fades(o, here, dt) * (before - odds)
+    level = o.maximum(_line(here, odds, "level"), _line(here, steady, "patient"))
     out = {
+        "p": o.sigmoid(odds),
         "known": o.number(o.highest(own) > 0.5),
-        "level": o.sigmoid(_level(o, here, odds, rule)),
+        "p5": o.sigmoid(_line(here, trees, "p5")),
+        "p15": o.sigmoid(_line(here, trees, "p15")),
+        "level": o.sigmoid(level),
         "slow": o.columns(slow, 0, OWN),
-        "state_out": o.join([remembered_out, smooth_out, usual_out, learned_out, odds]),
+        "state_out": o.join([remembered_out, smooth_out, usual_out, learned_out, steady]),
     }
-    for name, mixed_odds in zip(("p", "p5", "p15"), (odds, *trees[1:]), strict=True):
-        out[name] = o.sigmoid(_line(here, mixed_odds, name))
     return {name: out[name] for name in OUTPUTS}
 
 
@@ -152,14 +183,18 @@ def _chances(o: Any, smooth: Any, usual: Any, rules: Sequence[PositionRule]) -> 
     return (smooth - threshold) * o.const([[r.slope for r in rules]])
 
 
-def _best(o: Any, chances: Any, known: Any) -> Any:
-    """Odds [A, 1] of the best position that is known."""
-    best_odds: Any = 0.0
-    left: Any = 1.0
-    for chance, here in zip(o.split(chances, [1] * OWN), o.split(known, [1] * OWN), strict=True):
-        best_odds = best_odds + left * here * chance
-        left = left * (1.0 - here)
-    return best_odds
+def highest_known(o: Any, odds: Any, known: Any) -> Any:
+    """The highest odds [A, 1] of the positions that are known."""
+    return o.highest(odds * known + (known - 1.0) * NEVER)
+
+
+def _overruling(o: Any, here: _Here, chances: Any, known: Any) -> Any:
+    """Odds of p [A, 1] that one position demands, by its rule alone."""
+    over: Any = 0.0
+    for column, speaker in here:
+        floors = o.const([list(speaker.floors)])
+        over = over + column * ((chances - floors) * STEEP + speaker.on)
+    return highest_known(o, over, known)
 
 
 def situations(o: Any, known: Any) -> list[Any]:
@@ -169,33 +204,25 @@ def situations(o: Any, known: Any) -> list[Any]:
     return [*o.split(alone, [1] * OWN), o.number(count > 1.5)]
 
 
-def mix_odds(o: Any, trees: Any, rule: Any, share: float) -> Any:
-    """Odds of both, `share` of them the trees'; of the rule alone as it says them."""
-    if share == 0.0:
-        return rule
-    rest = o.clip(rule * RULE_SCALE, -RULE_MOST, RULE_MOST) * (1.0 - share)
-    return trees * share + rest
+def mix_odds(o: Any, trees: Any, rule: Any, speaker: SituationSpeaker) -> Any:
+    """Odds of p by both."""
+    said = o.clip(rule, -RULE_MOST, RULE_MOST) * speaker.rule
+    return trees * speaker.trees + said + speaker.shift
 
 
-def _odds(o: Any, here: _Here, dt: Any, rule: Any, trees: Any, before: Any, went_on: Any) -> Any:
-    """Mixed and smoothed; where nothing was known before they begin anew."""
-    now: Any = 0.0
-    share: Any = 0.0
-    for column, speaker in here:
-        now = now + column * mix_odds(o, trees, rule, speaker.trees)
-        fade = 1.0 - o.exp(dt * (-1.0 / speaker.tau_s)) if speaker.tau_s else 1.0
-        share = share + column * fade
-    return now + went_on * (1.0 - share) * (before - now)
-
-
-def _level(o: Any, here: _Here, odds: Any, rule: Any) -> Any:
+def _mixed(here: _Here, trees: Any, rule: Any, o: Any) -> Any:
     out: Any = 0.0
     for column, speaker in here:
-        scale, shift = speaker.level
-        level = odds * scale + shift
-        if speaker.trees:
-            level = o.maximum(level, rule - speaker.floor)
-        out = out + column * level
+        out = out + column * mix_odds(o, trees, rule, speaker)
+    return out
+
+
+def _fades(o: Any, here: _Here, dt: Any) -> Any:
+    """What is left of a difference after the slot; none where nobody looks at the past."""
+    out: Any = 0.0
+    for column, speaker in here:
+        if speaker.steady_s:
+            out = out + column * o.exp(dt * (-1.0 / speaker.steady_s))
     return out
 
 

@@ -76,7 +76,7 @@ def learn_fusion(
 
 
 def _learn(samples: Sequence[RowSample]) -> Forest:
-    return treelearning.learn_forest(samples, 0, SHAPE)
+    return treelearning.learn_forest(samples, SHAPE)
 
 
 def _best(tried: Sequence[Trials]) -> Limits:

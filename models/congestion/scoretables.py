@@ -132,33 +132,46 @@ def by_street(tallies: Iterable[tuple[str, EventTally]]) -> list[EventTally]:
 
 
 def forecast_table(rows: Sequence[ApproachRow], outputs: Sequence[Outputs]) -> Iterator[str]:
-    """Brier scores of whole links, beside: it stays as it is; it is as often as on average."""
-    at = [i for i, row in enumerate(rows) if row.whole]
-    share = float(np.concatenate([rows[i].inside(rows[i].link.events) for i in at]).mean())
+    """Brier scores by kind of site, beside: it stays as it is; it is as often as on average."""
     yield ""
-    yield "| ahead | Brier: model | flag stays | truth stays | always the share of all slots |"
-    yield "|---|---|---|---|---|"
-    for name, ahead_s in zip(("p", "p5", "p15"), AHEAD_S, strict=True):
-        p, y, flag, now = [], [], [], []
-        for i in at:
-            there, counts = row_truth(rows[i], ahead_s)
-            keep = counts > 0
-            p.append(outputs[i][name][keep])
-            y.append(there[keep])
-            flag.append(outputs[i]["flag"][keep])
-            now.append(rows[i].inside(rows[i].link.events)[keep])
-        chance, was = np.concatenate(p), np.concatenate(y).astype(np.float64)
-        brier = [
-            float(np.mean((np.asarray(each, np.float64) - was) ** 2))
-            for each in (
-                chance,
-                np.concatenate(flag),
-                np.concatenate(now),
-                np.full(len(was), share),
+    yield "| loops | ahead | Brier: model | flag stays | truth stays | always the share of all |"
+    yield "|---|---|---|---|---|---|"
+    for kind, at in _kinds(rows, WHOLE):
+        share = float(np.concatenate([rows[i].inside(rows[i].link.events) for i in at]).mean())
+        for name, ahead_s in zip(("p", "p5", "p15"), AHEAD_S, strict=True):
+            said: list[tuple[NDArray[Any], ...]] = []
+            for i in at:
+                there, counts = row_truth(rows[i], ahead_s)
+                now, all_slots = rows[i].inside(rows[i].link.events), np.full(len(there), share)
+                each = (outputs[i][name], outputs[i]["flag"], now, all_slots, there)
+                said.append(tuple(one[counts > 0] for one in each))
+            *chances, was = (
+                np.concatenate(one).astype(np.float64) for one in zip(*said, strict=True)
             )
-        ]
-        cells = " | ".join(f"{b:.4f}" for b in brier)
-        yield f"| {ahead_s / 60:.0f} min | {cells} |"
+            cells = " | ".join(f"{np.mean((chance - was) ** 2):.4f}" for chance in chances)
+            yield f"| {kind} | {ahead_s / 60:.0f} min | {cells} |"
+
+
+def curve_table(
+    rows: Sequence[ApproachRow],
+    usual: Sequence[ApproachRow],
+    by_limit: Mapping[float, tuple[Sequence[EventTally], Sequence[EventTally]]],
+) -> Iterator[str]:
+    """What other limits of p would make of these streets, and of their usual days."""
+    yield ""
+    yield (
+        "| flag on at p | loops | F1 | detection | false / link-day | median delay, s "
+        "| false / usual link-day |"
+    )
+    yield "|---|---|---|---|---|---|---|"
+    for p, (busy, quiet) in by_limit.items():
+        for kind, at in _kinds(rows, WHOLE):
+            t = total_tally(busy[i] for i in at)
+            days = total_tally(quiet[i] for i, row in enumerate(usual) if KINDS[kind](row))
+            yield (
+                f"| {p:.2f} | {kind} | {t.f1:.3f} | {t.recall:.2f} | {t.wrong_a_day:.2f} "
+                f"| {t.delay_s:.0f} | {days.wrong_a_day:.2f} |"
+            )
 
 
 def reliability_table(

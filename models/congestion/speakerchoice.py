@@ -1,180 +1,375 @@
-"""Decides in which situations the trees speak, and how: mixing, smoothing, where flags turn.
+"""Decides how odds of trees and rule become p, where flags turn, and where trees speak at all.
 
 All is judged on streets that the trees have not seen, and a choice on streets that it was not made
-on: in turn each fold is scored with what the other folds would choose.
+on: in turn each fold is scored with what the other folds would choose. p is calibrated in each
+situation, so one pair of limits and one set of floors serve all: each situation alone has too few
+events to choose by. Only the weights that make p, three numbers a situation, are those of all
+streets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.infer.occupancy import OFF_ODDS
 from models.congestion import tuning
 from models.congestion.approachrows import ApproachRow
 from models.congestion.congestionrunner import UNKNOWN
 from models.congestion.congestionstate import OWN
-from models.congestion.eventscores import EventTally, total_tally
-from models.congestion.formula import SituationSpeaker, mix_odds
+from models.congestion.eventscores import EventTally, tally_flags, total_tally
+from models.congestion.formula import (
+    NEVER,
+    RULE_MOST,
+    SITUATIONS,
+    STEEP,
+    SituationSpeaker,
+    mix_odds,
+)
 from models.congestion.treelearning import AHEAD_S, RowSample, row_truth
-from models.congestion.tuning import FlagLimits, tally_worth
+from models.congestion.tuning import ALLOWED, tally_worth
 from models.graph import NumpyOps
 
-RULE_LIMITS: Final = FlagLimits(0.0, float(np.log(tuning.LEVEL_OFF / (1 - tuning.LEVEL_OFF))))
-MARGIN: Final = 0.02  # of F1: trees that are not better by this, sound and injured, do not speak
-SHARES: Final = (1.0, 0.6)  # of the trees in the odds
-TAUS_S: Final = (0.0, 60.0)
-ONS: Final = tuple(0.5 * i for i in range(-2, 9))  # odds at which a flag goes on
-GAPS: Final = (1.0, 3.0)  # and so much lower off
-FLOORS: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
-NO_FLOOR: Final = 30.0
+CHANCE: Final = 0.01  # of F1: one alarm of a hundred events
+ONS: Final = tuple(round(0.5 + 0.25 * i, 2) for i in range(13))  # odds of p: 0.62 to 0.97
+GAPS: Final = (1.0, 2.0)  # and so much lower off
+STEADY: Final = ((0.0, 0.0), (120.0, 0.7))  # smoothing and patience
+QUIET_COST: Final = 5.0  # of F1, for each false alarm a usual link-day above what is allowed
+RUSH_COST: Final = 0.1  # and a rush link-day, beside what `tally_worth` takes
+HOLDS_S: Final = (0.0, 120.0, 240.0)  # of the rule's flag, where the rule speaks
+FLOORS: Final = (0.4, 1.2, 3.0)
+SLACK: Final = 0.002  # of what a floor is chosen by: it may cost so much
+NO_FLOORS: Final = (NEVER,) * OWN
 
 Odds = list[NDArray[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SpeakerChoice:
-    """How odds are mixed and smoothed, and where flags go on and off."""
+    """Odds of p at which flags go on and off, at once and after a while."""
 
-    trees: float
-    tau_s: float
-    limits: FlagLimits
+    on: float
+    off: float
+    steady_s: float = 0.0
+    patience: float = 0.0
 
 
 CHOICES: Final = tuple(
-    SpeakerChoice(share, tau_s, FlagLimits(on, on - gap))
-    for share, tau_s, on, gap in product(SHARES, TAUS_S, ONS, GAPS)
+    SpeakerChoice(on, round(on - gap, 2), *steady) for steady, on, gap in product(STEADY, ONS, GAPS)
 )
-ALONE: Final = SpeakerChoice(0.0, 0.0, RULE_LIMITS)
 
 
-def score_odds(
-    odds: Odds, rows: Sequence[ApproachRow], limits: FlagLimits, at: Iterable[int]
-) -> EventTally:
-    return total_tally(tuning.score_flags(odds[i], rows[i], limits.on, limits.off) for i in at)
+@dataclass(frozen=True, eq=False)
+class RowScore:
+    """What was said of one row by a choice that was made without its street."""
+
+    tally: EventTally
+    p: NDArray[np.float64]
+    flag: NDArray[np.bool_]
 
 
-def choose_speaker(
-    situation: str, samples: Sequence[RowSample], clean: int, trees: Sequence[Odds], rule: Odds,
-    folds: Sequence[frozenset[str]], ruled: bool = False,
-) -> tuple[SituationSpeaker, dict[str, Any]]:  # fmt: skip
-    """Who speaks in one situation, and the figures that decided it; `ruled`: the rule, whatever.
+@dataclass(frozen=True, eq=False)
+class SpeakersChoice:
+    """Who speaks in each situation, the figures that decided it, and scores by index of the row."""
 
-    The first `clean` samples are of sound loops.
+    speakers: Mapping[str, SituationSpeaker]
+    figures: Mapping[str, Any]
+    scores: Mapping[int, RowScore]
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Indices of rows: of busy hours with sound loops and with injured ones, and of usual days."""
+
+    sound: Sequence[int]
+    injured: Sequence[int]
+    usual: Sequence[int] = ()
+
+    def only(self, kept: Callable[[int], bool]) -> Days:
+        return Days(*([i for i in at if kept(i)] for at in (self.sound, self.injured, self.usual)))
+
+    def worth(self, tallies: Mapping[int, EventTally]) -> float:
+        """What flags are worth in busy hours, less what they cost on usual days."""
+        busy = total_tally(tallies[i] for i in (*self.sound, *self.injured))
+        usual = total_tally(tallies[i] for i in self.usual)
+        return (
+            tally_worth(busy)
+            - RUSH_COST * max(0.0, busy.wrong_a_day - ALLOWED)
+            - QUIET_COST * max(0.0, usual.wrong_a_day - ALLOWED)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class OddsPool:
+    """Rows with the odds of p."""
+
+    samples: Sequence[RowSample]
+    days: Days
+    odds: Odds
+    chances: Odds
+
+    def row(self, i: int) -> ApproachRow:
+        return self.samples[i].row
+
+    @property
+    def here(self) -> list[int]:
+        return [*self.days.sound, *self.days.injured, *self.days.usual]
+
+    def only(self, kept: Callable[[ApproachRow], bool]) -> OddsPool:
+        """Those rows alone."""
+        return replace(self, days=self.days.only(lambda i: kept(self.row(i))))
+
+
+def choose_speakers(
+    samples: Sequence[RowSample], days: Days, trees: Odds, chances: Odds,
+    folds: Sequence[frozenset[str]], ruled: Collection[str] = (),
+) -> SpeakersChoice:  # fmt: skip
+    """Who speaks where; in the situations `ruled` the rule, whatever.
+
+    `chances` are the rule's odds by position, `trees` those of the trees.
     """
+    rule = [each.max(axis=1) for each in chances]
+    silent = [np.zeros(len(each)) for each in rule]
+    by_rule = _speakers(samples, silent, rule, trees)
+    by_both = _speakers(samples, trees, rule, trees)
+    alone = OddsPool(samples, days, spoken_odds(samples, silent, rule, by_rule), chances)
+    both = OddsPool(samples, days, spoken_odds(samples, trees, rule, by_both), chances)
+    choice, floors, curve, mixed_scores = nested_choice(both, folds)
+    speakers: dict[str, SituationSpeaker] = {}
+    results: dict[str, Any] = {"curve": curve}
+    scores: dict[int, RowScore] = {}
+    for name, speaker in by_rule.items():
+        # the published rule, as it is: where its flag turns, in odds of p
+        limits = SpeakerChoice(speaker.shift, speaker.rule * OFF_ODDS + speaker.shift)
+        pool = alone.only(partial(_is_situation, name))
+        held, held_scores = nested_hold(pool, folds, limits)
+        candidates = {
+            "tuned occupancy": (
+                _spoken_by(speaker, limits, NO_FLOORS),
+                {i: score_row(pool, i, limits, NO_FLOORS) for i in pool.here},
+            ),
+            "rule, held": (_spoken_by(speaker, held, NO_FLOORS), held_scores),
+            "trees and rule": (
+                _spoken_by(by_both[name], choice, floors),
+                {i: mixed_scores[i] for i in pool.here},
+            ),
+        }
+        best = "tuned occupancy"
+        for other in ("rule, held", *(() if name in ruled else ("trees and rule",))):
+            if _better(candidates[other][1], candidates[best][1], pool.days):
+                best = other
+        speakers[name], said = candidates[best]
+        scores.update(said)
+        results[name] = {who: figures(one, pool.days) for who, (_, one) in candidates.items()}
+        results[name]["speaks"] = best
+    return SpeakersChoice(speakers, results, scores)
+
+
+def _is_situation(name: str, row: ApproachRow) -> bool:
+    return row.situation == name
+
+
+def _speakers(
+    samples: Sequence[RowSample], said: Odds, rule: Odds, trees: Odds
+) -> dict[str, SituationSpeaker]:
+    """Weights and forecasts of each situation."""
     rows = [sample.row for sample in samples]
-    here = [i for i, row in enumerate(rows) if row.situation == situation]
-    kept = [i for i in here if row_counts(rows[i])]
-    halves = [[k for k, i in enumerate(kept) if (i < clean) == sound] for sound in (True, False)]
-    by_rule = [tuning.score_flags(rule[i], rows[i], RULE_LIMITS.on, RULE_LIMITS.off) for i in kept]
-    results = {"tuned occupancy": figures(by_rule, halves)}
-    best = ALONE
-    if not ruled:
-        tried = _tried(samples, kept, trees[0], rule)
-        found, mine = nested_choice(tried, [rows[i].street for i in kept], folds)
-        results["trees"] = figures(mine, halves)
-        if all(
-            total_tally(mine[k] for k in half).f1
-            >= total_tally(by_rule[k] for k in half).f1 + MARGIN
-            for half in halves
-        ):
-            best = found
-    at = [[kept[k] for k in half] for half in halves]
-    mixed_odds = smoothed_odds(samples, here, trees[0], rule, best.trees, best.tau_s)
-    floor = floor_of(mixed_odds, rule, best.limits, rows, at) if best.trees else 0.0
-    lines = [best.limits.line]
-    for now, ahead_s in zip((mixed_odds, *trees[1:]), AHEAD_S, strict=True):
-        truth = [row_truth(rows[i], ahead_s) for i in here]
-        z = np.concatenate([now[i][w > 0] for i, (_, w) in zip(here, truth, strict=True)])
-        y = np.concatenate([y[w > 0] for y, w in truth])
-        lines.append(tuning.platt_scaling(z, y))
-    rounded = [(round(a, 4), round(b, 4)) for a, b in lines]
-    return SituationSpeaker(best.trees, best.tau_s, floor, *rounded), results
-
-
-def _tried(
-    samples: Sequence[RowSample], kept: Sequence[int], trees: Odds, rule: Odds
-) -> list[list[EventTally]]:
-    """By CHOICES, then by `kept`."""
-    out = []
-    for share, tau_s in product(SHARES, TAUS_S):
-        mixed_odds = smoothed_odds(samples, kept, trees, rule, share, tau_s)
-        out += [
-            [tuning.score_flags(mixed_odds[i], samples[i].row, on, on - gap) for i in kept]
-            for on, gap in product(ONS, GAPS)
-        ]
+    out = {}
+    for name in SITUATIONS:
+        here = [i for i, row in enumerate(rows) if row.situation == name]
+        by_trees, by_rule, shift = odds_weights([(rows[i], said[i], rule[i]) for i in here])
+        p5, p15 = (_forecast(rows, here, trees, ahead_s) for ahead_s in AHEAD_S[1:])
+        out[name] = SituationSpeaker(
+            by_trees, by_rule, shift, NO_FLOORS, 0.0, OFF_ODDS, 0.0, 0.0, p5, p15
+        )
     return out
+
+
+def _better(these: Mapping[int, RowScore], those: Mapping[int, RowScore], days: Days) -> bool:
+    """By what flags are worth; and F1 is not given up for the rest of it, sound or injured.
+
+    Within chance these are: they clear later, or have the better p.
+    """
+    now, before = ({i: score.tally for i, score in scores.items()} for scores in (these, those))
+    if days.worth(now) < days.worth(before) - CHANCE:
+        return False
+    return all(
+        total_tally(now[i] for i in at).f1 >= total_tally(before[i] for i in at).f1 - CHANCE
+        for at in (days.sound, days.injured)
+    )
+
+
+def _spoken_by(
+    speaker: SituationSpeaker, choice: SpeakerChoice, floors: Sequence[float]
+) -> SituationSpeaker:
+    return SituationSpeaker(
+        speaker.trees, speaker.rule, speaker.shift, tuple(floors), round(choice.on, 4),
+        round(choice.off, 4), choice.steady_s, choice.patience, speaker.p5, speaker.p15,
+    )  # fmt: skip
+
+
+def odds_weights(said: Sequence[tuple[ApproachRow, Any, Any]]) -> list[float]:
+    """Weights of the odds of trees and rule, and the shift: those that make p calibrated."""
+    truth = [row_truth(row, 0.0) for row, _, _ in said]
+    trees = np.concatenate([one[1][w > 0] for one, (_, w) in zip(said, truth, strict=True)])
+    rule = np.concatenate([one[2][w > 0] for one, (_, w) in zip(said, truth, strict=True)])
+    columns = [trees, np.clip(rule, -RULE_MOST, RULE_MOST)]
+    y = np.concatenate([y[w > 0] for y, w in truth])
+    return [round(weight, 4) for weight in tuning.logistic_weights(columns, y)]
+
+
+def _forecast(
+    rows: Sequence[ApproachRow], here: Sequence[int], trees: Odds, ahead_s: float
+) -> tuple[float, float]:
+    truth = [row_truth(rows[i], ahead_s) for i in here]
+    z = np.concatenate([trees[i][w > 0] for i, (_, w) in zip(here, truth, strict=True)])
+    scale, shift = tuning.platt_scaling(z, np.concatenate([y[w > 0] for y, w in truth]))
+    return round(scale, 4), round(shift, 4)
+
+
+def spoken_odds(
+    samples: Sequence[RowSample], trees: Odds, rule: Odds, speakers: Mapping[str, SituationSpeaker]
+) -> Odds:
+    """The odds of p as the graph mixes them, before a position overrules them; by sample."""
+    out: Odds = []
+    for sample, by_trees, by_rule in zip(samples, trees, rule, strict=True):
+        speaker = speakers[sample.row.situation]
+        now = np.asarray(mix_odds(NumpyOps(), by_trees, by_rule, speaker), np.float64)
+        out.append(np.where(known_slots(sample), now, UNKNOWN))
+    return out
+
+
+def known_slots(sample: RowSample) -> NDArray[np.bool_]:
+    return np.asarray(sample.known[:, :OWN].max(axis=1) > 0)
 
 
 def nested_choice(
-    tried: Sequence[Sequence[EventTally]], streets: Sequence[str], folds: Sequence[frozenset[str]]
-) -> tuple[SpeakerChoice, list[EventTally]]:
-    """(the choice of all streets, of each row what was chosen without its fold makes of it)."""
-    out = [EventTally() for _ in streets]
+    s: OddsPool, folds: Sequence[frozenset[str]]
+) -> tuple[SpeakerChoice, tuple[float, ...], list[dict[str, float]], dict[int, RowScore]]:
+    """(choice, floors, the curve of limits, scores of each row by a choice without its fold).
+
+    All is chosen by whole links, in which a position has others beside it.
+    """
+    whole = s.only(lambda row: row.whole)
+    tried = _tried(whole)
+    scores: dict[int, RowScore] = {}
     for fold in folds:
-        chosen = tried[
-            widest_choice(tried, [k for k, name in enumerate(streets) if name not in fold])
-        ]
-        for k, name in enumerate(streets):
-            if name in fold:
-                out[k] = chosen[k]
-    return CHOICES[widest_choice(tried, range(len(streets)))], out
+        outside = whole.only(partial(_is_outside, fold))
+        choice = widest_choice(tried, outside.days)
+        floors = chosen_floors(outside, choice)
+        for i in s.here:
+            if s.row(i).street in fold:
+                scores[i] = score_row(s, i, choice, floors)
+    choice = widest_choice(tried, whole.days)
+    return choice, chosen_floors(whole, choice), _curve(tried, choice, whole.days), scores
 
 
-def widest_choice(tried: Sequence[Sequence[EventTally]], at: Sequence[int]) -> int:
+def _is_outside(fold: frozenset[str], row: ApproachRow) -> bool:
+    return row.street not in fold
+
+
+def _curve(
+    tried: Mapping[SpeakerChoice, Mapping[int, EventTally]], chosen: SpeakerChoice, days: Days
+) -> list[dict[str, float]]:
+    """What each limit like the chosen one makes of whole links with sound loops."""
+    out = []
+    for on in ONS:
+        tallies = tried[replace(chosen, on=on, off=round(on - chosen.on + chosen.off, 2))]
+        usual = total_tally(tallies[i] for i in days.usual)
+        figure = _figure(total_tally(tallies[i] for i in days.sound))
+        out.append({"on": on, **figure, "false_a_usual_day": round(usual.wrong_a_day, 3)})
+    return out
+
+
+def nested_hold(
+    s: OddsPool, folds: Sequence[frozenset[str]], limits: SpeakerChoice
+) -> tuple[SpeakerChoice, dict[int, RowScore]]:
+    """How long a flag of the rule looks back before it goes off; it goes on as before."""
+    choices = [replace(limits, steady_s=steady_s) for steady_s in HOLDS_S]
+    tried = [{i: score_row(s, i, choice, NO_FLOORS) for i in s.here} for choice in choices]
+    tallies = [{i: score.tally for i, score in one.items()} for one in tried]
+
+    def best(days: Days) -> int:
+        return int(np.argmax([days.worth(one) for one in tallies]))
+
+    scores: dict[int, RowScore] = {}
+    for fold in folds:
+        chosen = tried[best(s.only(partial(_is_outside, fold)).days)]
+        scores.update({i: chosen[i] for i in s.here if s.row(i).street in fold})
+    return choices[best(s.days)], scores
+
+
+def _tried(s: OddsPool) -> dict[SpeakerChoice, dict[int, EventTally]]:
+    """Every choice on every row."""
+    out: dict[SpeakerChoice, dict[int, EventTally]] = {choice: {} for choice in CHOICES}
+    for i in s.here:
+        row, known = s.row(i), known_slots(s.samples[i])
+        for steady_s, patience in STEADY:
+            level = patient_odds(s.odds[i], row, known, steady_s, patience)
+            for choice in CHOICES:
+                if (choice.steady_s, choice.patience) == (steady_s, patience):
+                    out[choice][i] = tuning.score_holds(level, row, choice.on, choice.off)
+    return out
+
+
+def widest_choice(
+    tried: Mapping[SpeakerChoice, Mapping[int, EventTally]], days: Days
+) -> SpeakerChoice:
     """The choice that is best together with its neighbours, which go on earlier and later."""
-    shape = (len(SHARES) * len(TAUS_S), len(ONS), len(GAPS))
-    value = np.asarray([tally_worth(total_tally(one[k] for k in at)) for one in tried]).reshape(
-        shape
-    )
-    return int(np.argmax(tuning.broad(value)))
+    shape = (len(STEADY), len(ONS), len(GAPS))
+    value = [days.worth(tried[choice]) for choice in CHOICES]
+    return CHOICES[int(np.argmax(tuning.broad(np.asarray(value).reshape(shape))))]
 
 
-def smoothed_odds(
-    samples: Sequence[RowSample], at: Sequence[int], trees: Odds, rule: Odds, share: float,
-    tau_s: float,
-) -> Odds:  # fmt: skip
-    """As the graph mixes and smooths them; only for the samples in `at`."""
-    out: Odds = [np.zeros(0)] * len(samples)
-    for i in at:
-        now = np.asarray(mix_odds(NumpyOps(), trees[i], rule[i], share), np.float64)
-        fade = 1.0 - np.exp(-samples[i].row.dt_s / tau_s) if tau_s else np.ones(len(now))
-        known = samples[i].known[:, :OWN].max(axis=1) > 0
-        out[i] = fading_odds(np.where(known, now, UNKNOWN), fade, known)
+def chosen_floors(s: OddsPool, choice: SpeakerChoice) -> tuple[float, ...]:
+    """Of each position the lowest odds of its rule that may overrule without making flags worse."""
+    floors = list(NO_FLOORS)
+    best = _worth(s, choice, floors)
+    for k in range(OWN):
+        for floor in FLOORS:
+            tried = [*floors[:k], floor, *floors[k + 1 :]]
+            now = _worth(s, choice, tried)
+            if now >= best - SLACK:
+                floors, best = tried, now
+                break
+    return tuple(floors)
+
+
+def _worth(s: OddsPool, choice: SpeakerChoice, floors: Sequence[float]) -> float:
+    return s.days.worth({i: score_row(s, i, choice, floors).tally for i in s.here})
+
+
+def score_row(s: OddsPool, i: int, choice: SpeakerChoice, floors: Sequence[float]) -> RowScore:
+    """Odds, p and flags of a row, as the graph and the gateway make them."""
+    row, known = s.row(i), known_slots(s.samples[i])
+    over = (s.chances[i] - np.asarray(floors)) * STEEP + choice.on
+    odds = np.where(known, np.maximum(s.odds[i], over.max(axis=1)), UNKNOWN)
+    level = patient_odds(odds, row, known, choice.steady_s, choice.patience)
+    flag = tuning.flags_of(level, row, choice.on, choice.off)
+    link = row.link
+    tally = tally_flags(flag, row.ends_s, link.events, link.short, row.days)
+    return RowScore(tally, 1.0 / (1.0 + np.exp(-odds)), flag)
+
+
+def patient_odds(
+    now: NDArray[Any], row: ApproachRow, known: NDArray[Any], steady_s: float, patience: float
+) -> NDArray[np.float64]:
+    """The odds that a flag goes by: those of now, or those that lasted, with some patience."""
+    if not steady_s:
+        return now
+    out = now.astype(np.float64)
+    fades = np.exp(-row.dt_s / steady_s).tolist()
+    value, before = 0.0, False
+    for i, (odds, fade, here) in enumerate(zip(now.tolist(), fades, known.tolist(), strict=True)):
+        value = odds + fade * (value - odds) if before and here else odds
+        out[i], before = max(odds, value + patience) if here else UNKNOWN, here
     return out
-
-
-def fading_odds(now: NDArray[Any], share: NDArray[Any], known: NDArray[Any]) -> NDArray[Any]:
-    """Smoothed, and begun anew where nothing was known before."""
-    out, value, before = now.copy(), 0.0, False
-    for i in range(len(now)):
-        value = value + share[i] * (now[i] - value) if before and known[i] else now[i]
-        out[i], before = value, known[i]
-    return out
-
-
-def floor_of(
-    odds: Odds,
-    rule: Odds,
-    limits: FlagLimits,
-    rows: Sequence[ApproachRow],
-    halves: Sequence[list[int]],
-) -> float:
-    """The lowest odds of the rule that may overrule the others without making flags worse."""
-    scale, shift = limits.line
-    before = [tally_worth(score_odds(odds, rows, limits, half)) for half in halves]
-    for floor in FLOORS:
-        level: Odds = [np.zeros(0)] * len(odds)
-        for i in (i for half in halves for i in half):
-            level[i] = np.maximum(odds[i] * scale + shift, rule[i] - floor)
-        after = [tally_worth(score_odds(level, rows, RULE_LIMITS, half)) for half in halves]
-        if all(a >= b - 0.002 for a, b in zip(after, before, strict=True)):
-            return floor
-    return NO_FLOOR
 
 
 def row_counts(row: ApproachRow) -> bool:
@@ -182,11 +377,11 @@ def row_counts(row: ApproachRow) -> bool:
     return row.situation != "link" or row.whole
 
 
-def figures(tallies: Sequence[EventTally], halves: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Of sound loops and of injured ones."""
+def figures(scores: Mapping[int, RowScore], days: Days) -> dict[str, Any]:
+    """Of sound loops, of injured ones, and of usual days."""
     return {
-        word: _figure(total_tally(tallies[k] for k in half))
-        for word, half in zip(("clean", "faulty"), halves, strict=True)
+        word: _figure(total_tally(scores[i].tally for i in at))
+        for word, at in (("clean", days.sound), ("faulty", days.injured), ("usual", days.usual))
     }
 
 
@@ -196,5 +391,7 @@ def _figure(t: EventTally) -> dict[str, float]:
         "detection": round(t.recall, 3),
         "false_a_day": round(t.wrong_a_day, 2),
         "delay_s": round(t.delay_s, 0) if t.delays else -1.0,
+        "cleared": round(t.cleared, 3),
+        "over": round(t.over, 3),
         "events": t.events,
     }

@@ -1,4 +1,7 @@
-"""Learns the trees: features of rows as the graph makes them, and forests on streets in folds."""
+"""Learns the trees: features of rows as the graph makes them, and forests on streets in folds.
+
+Usual days are learned from like all others: what is seen there every day is no congestion.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.congestion import congestionstate
-from models.congestion.approachrows import PASSES, ApproachRow
+from models.congestion.approachrows import PASSES, ApproachRow, parts_of
+from models.congestion.scenarios.simstreet import SimStreet
 from models.graph import NumpyOps
 from models.trees import Forest
 
+# Between two days nobody watches: roads begin empty, and a queue at the end of a day is not there.
+BETWEEN_S: Final = 3600.0
 AHEAD_S: Final = (0.0, 300.0, 900.0)  # now, and what is forecast
 FOLDS: Final = 4
-UNSEEN: Final = 5066  # streets with this seed and above are kept for the last score
+UNSEEN: Final = 5066  # streets with this seed and above are never learned from
 MOST: Final = 120_000  # slots to learn from
 RARER: Final = 4.0  # slots without congestion are drawn so much more seldom; calibration knows
 
@@ -31,18 +37,36 @@ class ForestShape:
     features: float = 0.25
 
 
-SHAPES: Final = (ForestShape(100, 16), ForestShape(50, 12), ForestShape(50, 12))
+SHAPE: Final = ForestShape(100, 16)
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class RowSample:
-    """A row and its features [S, F]; `known` [S, COUNT]."""
+    """A row and its features [S, F]; `known` [S, COUNT] is of the places that were kept."""
 
     row: ApproachRow
-    features: Floats
+    all_features: Floats  # of all places of the link
     known: Floats
+
+    @property
+    def features(self) -> Floats:
+        """Those of the places that were kept; made anew, for they are most of the memory."""
+        if self.row.whole:
+            return self.all_features
+        return congestionstate.without_places(self.all_features, self.row.kept)
+
+    def parts(self) -> Iterator[RowSample]:
+        """The same link with fewer places: `approachrows.parts_of`."""
+        for row in parts_of(self.row):
+            keep = np.isin(np.arange(congestionstate.COUNT), row.kept)
+            yield RowSample(row, self.all_features, self.known * keep.astype(np.float32))
+
+
+def is_unseen(street: SimStreet) -> bool:
+    """Whether a street is kept for scores: of the sets for choices and for the last score, too."""
+    return street.seed >= UNSEEN or street.split in ("choosing", "final")
 
 
 def row_samples(rows: Iterable[ApproachRow]) -> list[RowSample]:
@@ -85,11 +109,10 @@ def usual_days(rows: Sequence[ApproachRow]) -> Iterator[tuple[Floats, Floats, Fl
     for _ in range(PASSES if before else 0):
         for i, dt_s in enumerate(before[0].dt_s):
             x = np.stack([row.x[i] for row in before])
-            yield (
-                x,
-                np.stack([r.present[i] for r in before]),
-                np.full((len(x), 1), dt_s, np.float32),
-            )
+            present = np.stack([row.present[i] for row in before])
+            dt = np.full((len(before), 1), dt_s, np.float32)
+            yield x, present, dt
+        yield np.zeros_like(x), np.zeros_like(present), np.full_like(dt, BETWEEN_S)
 
 
 def row_truth(row: ApproachRow, ahead_s: float) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -100,15 +123,17 @@ def row_truth(row: ApproachRow, ahead_s: float) -> tuple[NDArray[Any], NDArray[A
     return there, (~unclear & ~beyond).astype(np.float64)
 
 
-def learn_forest(
-    samples: Sequence[RowSample], which: int, shape: ForestShape | None = None, seed: int = 0
-) -> Forest:
-    """One forest, for AHEAD_S[which]."""
+def learn_forest(samples: Sequence[RowSample], shape: ForestShape = SHAPE, seed: int = 0) -> Forest:
+    """Whether an approach is congested now."""
+    return Forest.of(learn_boosting(samples, shape, seed))
+
+
+def learn_boosting(samples: Sequence[RowSample], shape: ForestShape = SHAPE, seed: int = 0) -> Any:
+    """The same, as scikit-learn has it: it answers for many rows more quickly."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    shape = shape or SHAPES[which]
-    random = np.random.default_rng([seed, which])
-    truths = [(sample, *row_truth(sample.row, AHEAD_S[which])) for sample in samples]
+    random = np.random.default_rng([seed, 0])
+    truths = [(sample, *row_truth(sample.row, 0.0)) for sample in samples]
     jammed = sum(int((y & (w > 0)).sum()) for _, y, w in truths)
     free = sum(int((~y & (w > 0)).sum()) for _, y, w in truths)
     share = min(1.0, MOST / (jammed + free / RARER))
@@ -131,7 +156,7 @@ def learn_forest(
         random_state=seed,
     )
     boosting.fit(np.concatenate(xs), np.concatenate(ys))
-    return Forest.of(boosting)
+    return boosting
 
 
 def street_folds(streets: Iterable[str], seed: int = 0) -> list[frozenset[str]]:

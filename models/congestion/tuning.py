@@ -6,7 +6,7 @@ Everything is chosen by what it makes of whole flags: their score on events, fal
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any, Final
@@ -43,12 +43,13 @@ TAUS_S: Final = (20.0, 60.0, 120.0)
 THRESHOLDS: Final = tuple(round(0.24 + 0.04 * i, 2) for i in range(17))
 USUAL: Final = 0.3  # where nobody knows what is usual
 FOLLOWS: Final = (0.0, 0.35, 0.7)  # how much of what is usual elsewhere a threshold follows
+BESIDE: Final = ((0.0,), (0.0, 0.2, 0.4), (0.0, 0.4, 0.8, 1.2), (0.0, 0.3, 0.6, 0.9))
 OFF: Final = (0.75, 0.9)  # of the threshold: where a flag goes off
-LEVEL_OFF: Final = 0.35
 FALSE_COST: Final = 0.05  # of F1, for each false alarm a link-day above what is allowed
 ALLOWED: Final = 0.1
 DELAY_COST: Final = 0.03  # of F1, for each minute of delay above what is allowed
 PROMPT_S: Final = 60.0
+HOLD_COST: Final = 0.2  # of F1, for a flag that is off in all of an event, or on as long beside it
 RULE_LIMITS: Final = (0.0, OFF_ODDS)  # odds of the rule at which its flag goes on and off
 
 Series = NDArray[np.float64]
@@ -58,7 +59,8 @@ def tally_worth(t: EventTally) -> float:
     """What thresholds are chosen by."""
     late = max(0.0, t.delay_s - PROMPT_S) / 60.0 if t.delays else 0.0
     extra = min(max(0.0, t.wrong_a_day - ALLOWED), 4.0)
-    return t.f1 - FALSE_COST * extra - DELAY_COST * min(late, 5.0)
+    held = HOLD_COST * min(t.cleared + t.over, 1.0)
+    return t.f1 - FALSE_COST * extra - DELAY_COST * min(late, 5.0) - held
 
 
 def score_flags(level: NDArray[Any], row: ApproachRow, on: float, off: float) -> EventTally:
@@ -83,8 +85,6 @@ def smoothed_occupancy(row: ApproachRow, position: int, aggregate: str, tau_s: f
     block = AGGREGATES.index(aggregate)
     x = row.x[:, block * COUNT + position].astype(np.float64)
     out, value, age = np.zeros(len(x)), 0.0, math.inf
-    if row.before is not None:
-        value, age = float(smoothed_occupancy(row.before, position, aggregate, tau_s)[-1]), 0.0
     for i, (now, there, dt_s) in enumerate(zip(x, row.present[:, position], row.dt_s, strict=True)):
         if age >= STALE_S:
             value = 0.0
@@ -123,6 +123,44 @@ def broad(value: Series) -> Series:
     """Each of [n, m, k] together with what lies beside it in the middle: twice itself and both."""
     beside = np.pad(value, ((0, 0), (1, 1), (0, 0)), mode="edge")
     return np.asarray(beside[:, :-2] + 2 * value + beside[:, 2:])
+
+
+@dataclass(frozen=True)
+class BesideTrials:
+    """What each choice of `PositionRule.beside` makes of every whole link with more positions."""
+
+    rows: Sequence[ApproachRow]
+    tallies: Sequence[Sequence[EventTally]]  # by row, then by product(*BESIDE)
+
+    def best(self, without: frozenset[str] = frozenset()) -> tuple[float, ...]:
+        """The best with its neighbours on the streets that are not left out."""
+        kept = [i for i, row in enumerate(self.rows) if row.street not in without]
+        every = list(product(*BESIDE))
+        worths = [
+            tally_worth(total_tally(self.tallies[i][k] for i in kept)) for k in range(len(every))
+        ]
+        value = np.asarray(worths).reshape([len(each) for each in BESIDE])
+        around = 2 * value.ndim * value
+        for axis in range(value.ndim):
+            beside = [(int(k == axis), int(k == axis)) for k in range(value.ndim)]
+            wide = np.pad(value, beside, mode="edge")
+            here = np.arange(value.shape[axis])
+            around = around + wide.take(here, axis) + wide.take(here + 2, axis)
+        return every[int(np.argmax(around))]
+
+
+def beside_trials(
+    rows: Sequence[ApproachRow], chances: Sequence[Series], moved: Callable[..., Series]
+) -> BesideTrials:
+    """Of whole links with more positions and the odds of each; `moved` subtracts what they need."""
+    tallies = [
+        [
+            score_holds(moved(odds, beside).max(axis=1), row, *RULE_LIMITS)
+            for beside in product(*BESIDE)
+        ]
+        for row, odds in zip(rows, chances, strict=True)
+    ]
+    return BesideTrials(rows, tallies)
 
 
 def rule_trials(rows: Sequence[ApproachRow], position: str) -> RuleTrials:
@@ -198,27 +236,23 @@ def _padded(
     return list(zip(level, dt_s, strict=True))
 
 
-@dataclass(frozen=True)
-class FlagLimits:
-    """Odds at which a flag goes on and off."""
-
-    on: float
-    off: float
-
-    @property
-    def line(self) -> tuple[float, float]:
-        """Scale and shift that make 0.5 and LEVEL_OFF of them."""
-        scale = math.log(1 / LEVEL_OFF - 1) / (self.on - self.off)
-        return scale, -scale * self.on
-
-
 def platt_scaling(odds: NDArray[Any], truth: NDArray[Any]) -> tuple[float, float]:
-    """Scale and shift that make probabilities of odds: logistic regression (Platt), by Newton."""
-    z, y = np.clip(odds.astype(np.float64), -15.0, 15.0), truth.astype(np.float64)
-    x = np.stack([z, np.ones_like(z)], axis=1)
-    line = np.array([1.0, 0.0])
-    for _ in range(30):
-        p = 1.0 / (1.0 + np.exp(-np.clip(x @ line, -30.0, 30.0)))
-        curve = x.T @ (x * (p * (1.0 - p))[:, None]) + 1e-6 * np.eye(2)
-        line = line + np.linalg.solve(curve, x.T @ (y - p)).clip(-1.0, 1.0)
-    return max(0.05, float(line[0])), float(line[1])
+    """Scale and shift that make probabilities of odds (Platt)."""
+    scale, shift = logistic_weights([np.clip(odds, -15.0, 15.0)], truth)
+    return max(0.05, scale), shift
+
+
+def logistic_weights(columns: Sequence[NDArray[Any]], truth: NDArray[Any]) -> list[float]:
+    """A weight of each column, none below 0, and a shift: logistic regression, by Newton."""
+    used, y = list(range(len(columns))), truth.astype(np.float64)
+    while True:
+        x = np.stack([*(columns[k] for k in used), np.ones(len(y))], axis=1).astype(np.float64)
+        line = np.zeros(len(used) + 1)
+        for _ in range(30):
+            p = 1.0 / (1.0 + np.exp(-np.clip(x @ line, -30.0, 30.0)))
+            curve = x.T @ (x * (p * (1.0 - p))[:, None]) + 1e-6 * np.eye(len(line))
+            line = line + np.linalg.solve(curve, x.T @ (y - p)).clip(-1.0, 1.0)
+        if not used or line[:-1].min() >= 0.0:
+            out = dict(zip(used, line[:-1].tolist(), strict=True))
+            return [*(out.get(k, 0.0) for k in range(len(columns))), float(line[-1])]
+        del used[int(np.argmin(line[:-1]))]

@@ -32,7 +32,6 @@ EXTERNAL: Final[dict[str, str]] = {
     "Ki": "Python, module struct: a format",
     "nab/sweeper.py": "numenta/NAB, a file of its repository",
     "RangeAUC_volume_opt": "TheDatumOrg/VUS, a function",
-    "decision_function": "scikit-learn, of a classifier",
 }
 
 

@@ -146,7 +146,7 @@ def _seen(mean: float, standing: float = 0.0, longest_s: float = 1.0) -> Positio
 def test_reasons_in_words() -> None:
     slow = (0.0, 0.0, 1.1, 0.0)
     assert congestion_reason({"mid": _seen(0.62), "advance": _seen(0.3, standing=0.8)}, slow) == (
-        "occupancy 30 % on the advance loops, vehicles at their usual speed, "
+        "occupancy 62 % on the mid-block loops, vehicles at a third of their usual speed, "
         "a queue stands on the advance loops"
     )
     assert congestion_reason({"mid": _seen(0.62)}, slow) == (

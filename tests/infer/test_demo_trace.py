@@ -77,4 +77,5 @@ def test_the_jam_is_flagged_after_its_onset_and_not_before(loaded: bool, period_
         flags += [(end_s, as_read(e)["state"]) for e in jams]
     assert [state for _, state in flags] == ["on", "off"]
     assert onset_s <= flags[0][0] <= onset_s + 100
-    assert _truth()["end_s"] - 30 <= flags[1][0] <= _truth()["end_s"] + 180
+    held_s = 60 if loaded else 0  # the model looks back two minutes before it lets a flag go
+    assert _truth()["end_s"] - 30 <= flags[1][0] <= _truth()["end_s"] + 180 + held_s

@@ -1,5 +1,6 @@
 """What is read out of ticks: believed loops only, each lane once, speeds where loops are paired."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from edge.infer.observation import (
     observe,
     ticks_by_slot,
 )
-from edge.infer.sites import LaneSite
+from edge.infer.sites import LaneSite, Role
 from models.congestion.congestionstate import BLOCKS, PLACES
 from tests.infer.street import SLOT_NS, tick
 
@@ -75,6 +76,18 @@ def test_a_lane_that_waits_at_a_signal_counts_beside_one_that_drives() -> None:
     assert observe(ticks, LANES, {})["north"]["mid"].highest > 0.8
 
 
+@pytest.mark.parametrize("role", ["turn", "bus", "bicycle"])
+def test_a_lane_beside_the_road_s_traffic_hides_no_queue(role: Role) -> None:
+    lanes = {**LANES, "n2": LaneSite("n2", "north", "mid", role=role)}
+    ticks = [tick("n1", SLOT_NS, 0.9), tick("n2", SLOT_NS, 0.0)]
+    seen = observe(ticks, lanes, {})["north"]["mid"]
+    assert (seen.lowest, seen.mean, seen.every) == (0.9, 0.9, 0.45)
+    broken = {("n1", "lead"): 1.0}
+    assert observe(ticks, lanes, broken)["north"]["mid"].mean == 0.0  # nobody else is there
+    main: dict[str, LaneSite] = {**LANES, "n2": LaneSite("n2", "north", "mid", role="auxiliary")}
+    assert observe(ticks, main, {})["north"]["mid"].lowest == 0.0  # an exit jams with its road
+
+
 def test_a_broken_lead_loop_is_replaced_by_the_trail() -> None:
     ticks = [_loop("lead", [], 0), _loop("trail", [1.0, 5.0], 1.5)]
     assert observe(ticks, PAIR, {})["north"]["mid"].mean == 0.0
@@ -128,7 +141,8 @@ def test_inputs_stand_where_the_model_looks_for_them() -> None:
     assert len(x) == len(BLOCKS) * len(PLACES)
     assert x[:6] == [0.0, 0.0, 0.3, 0.4, 0.6, 0.0]
     assert present == [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]
-    assert tuple(field.removesuffix("_s") for field in PositionObservation._fields) == BLOCKS[:-1]
+    *fields, last = (field.removesuffix("_s") for field in PositionObservation._fields)
+    assert (*fields, "phased", last) == BLOCKS  # what older models were given stands first
     assert PLACES[: len(POSITIONS)] == POSITIONS
 
 

@@ -8,8 +8,8 @@ import pytest
 from edge.core import Draft, Stream
 from edge.infer.cause import name_cause
 from edge.infer.hysteresis import HysteresisFlag
-from edge.infer.observation import POSITIONS
-from edge.infer.occupancy import THRESHOLDS
+from edge.infer.observation import POSITIONS, PositionObservation
+from edge.infer.occupancy import THRESHOLDS, OccupancyRule
 from edge.infer.robustz import RobustZRule
 from edge.infer.seriesfeatures import series_samples
 from edge.wire.contract.points import Air, Energy
@@ -25,7 +25,20 @@ def test_the_rule_has_the_thresholds_that_were_tuned() -> None:
         rule = THRESHOLDS[position]
         assert (rule.aggregate, rule.tau_s) == (tuned["aggregate"], tuned["tau_s"])
         assert (rule.threshold, rule.slope) == pytest.approx((tuned["threshold"], tuned["slope"]))
+        assert (rule.usual, rule.follow) == pytest.approx((tuned["usual"], tuned["follow"]))
+        assert rule.beside == tuned["beside"]
     assert tuple(manifest["positions"]) == POSITIONS == congestionstate.POSITIONS
+
+
+def test_a_jam_at_one_position_is_one_whatever_the_others_see() -> None:
+    def seen(occupancy: float) -> PositionObservation:
+        return PositionObservation(occupancy, occupancy, occupancy, 0.2, 0.5, 0.0, 0.5, None)
+
+    rule = OccupancyRule()
+    for _ in range(28):  # 14 minutes: mid-block loops before an incident, advance loops behind it
+        p = rule.step({"advance": seen(0.0), "mid": seen(0.65)}, 30.0)
+    assert p is not None
+    assert p > 0.5
 
 
 def test_a_flag_is_slower_to_go_than_to_come() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.infer.observation import PositionObservation, model_inputs
-from edge.infer.occupancy import OccupancyRule
+from edge.infer.occupancy import OFF_ODDS, OccupancyRule
 from models import BUNDLES
 from models.congestion import (
     congestionbundle,
@@ -20,17 +20,19 @@ from models.congestion import (
     tuning,
 )
 from models.congestion.approachrows import parts_of, rows_after_usual_days, rows_of, simulated_judge
-from models.congestion.congestionrunner import rule_odds
+from models.congestion.congestionrunner import UNKNOWN, rule_odds
 from models.congestion.congestionstate import COUNT, OWN, POSITIONS
-from models.congestion.eventscores import EventTally, total_tally
+from models.congestion.eventscores import EventTally
 from models.congestion.formula import FormulaParts, PositionRule, SituationSpeaker
 from models.congestion.scenarios.loopfaults import LoopFault
 from models.congestion.scenarios.simstreet import LoopPlace, SimStreet, StreetLink
+from models.congestion.treelearning import RowSample
 from models.graph import NumpyOps
 from models.trees import Forest, Tree, TreeEager
 
 LINE = (1.0, 0.0)
-BY_RULE = SituationSpeaker(0.0, 0.0, 0.0, LINE, LINE, LINE, LINE)
+NO_FLOORS = (formula.NEVER,) * OWN
+BY_RULE = SituationSpeaker(0.0, 1.0, 0.0, NO_FLOORS, 0.0, OFF_ODDS, 0.0, 0.0, LINE, LINE)
 MANIFEST = json.loads((BUNDLES / "congestion" / "manifest.json").read_text())
 RULES = [PositionRule(**each) for each in MANIFEST["positions"].values()]
 
@@ -41,7 +43,7 @@ def _leaf(value: float) -> Forest:
 
 
 def _parts(speaker: SituationSpeaker = BY_RULE, odds: float = 0.0) -> FormulaParts:
-    return FormulaParts(RULES, dict.fromkeys(formula.SITUATIONS, speaker), [_leaf(odds)] * 3)
+    return FormulaParts(RULES, dict.fromkeys(formula.SITUATIONS, speaker), _leaf(odds))
 
 
 def _seen(mean: float, stay_s: float = 0.5) -> PositionObservation:
@@ -135,35 +137,89 @@ def test_what_is_tuned_moves_as_the_graph_does() -> None:
     assert abs(odds - cold).max() > 0.1
 
 
-def test_the_rule_is_the_floor_of_what_the_trees_say() -> None:
-    speaker = replace(BY_RULE, trees=1.0, floor=2.0)
-    silent = Approach(_parts(speaker, -9.0))
+def test_any_position_raises_a_flag_whatever_the_trees_and_the_others_say() -> None:
+    speaker = replace(BY_RULE, trees=1.0, rule=0.0, floors=(0.5,) * OWN)
+    silent = Approach(_parts(speaker, -6.0))
+    empty, full = _seen(0.02), _seen(1.0)
     for _ in range(60):
-        result = silent.step({"corridor": _seen(0.02)})
+        result = silent.step({"advance": empty, "mid": empty})
     assert result["level"] < 0.05
+    assert result["p"] == pytest.approx(1 / (1 + np.exp(6.0)), rel=0.01)
     for _ in range(60):
-        result = silent.step({"corridor": _seen(1.0)})
-    assert result["p"] < 0.01
+        result = silent.step({"advance": empty, "mid": full})
     assert result["level"] > 0.5
+    assert result["p"] > 0.5
 
 
-def test_smoothed_odds_are_those_that_were_tuned() -> None:
-    """`choosing.fading` in numpy and the graph's state say the same, also after a gap."""
-    speaker = replace(BY_RULE, trees=0.7, tau_s=45.0, p=(1.0, 0.0))
-    approach, rng = Approach(_parts(speaker, 1.5)), random.Random(2)
+def test_a_flag_goes_by_p() -> None:
+    on, off = float(np.log(0.6 / 0.4)), float(np.log(0.2 / 0.8))
+    approach = Approach(_parts(replace(BY_RULE, on=on, off=off)))
+    for k in range(120):
+        result = approach.step({"corridor": _seen(k / 120)})
+        assert (result["level"] >= 0.5) == (result["p"] >= 0.6)
+        assert (result["level"] <= 0.35) == (result["p"] <= 0.2)
+
+
+def test_what_was_fairly_likely_for_minutes_raises_a_flag_and_a_lull_does_not_clear_it() -> None:
+    patient = replace(BY_RULE, trees=1.0, rule=0.0, on=1.5, off=0.5, steady_s=120.0, patience=0.7)
+    hasty = replace(patient, steady_s=0.0, patience=0.0)
+
+    def levels(speaker: SituationSpeaker) -> list[float]:
+        approach = Approach(_parts(speaker))
+        out = []
+        for odds, count in ((-4.0, 5), (1.0, 20), (-2.0, 1)):  # free, fairly likely, a lull
+            approach.parts = _parts(speaker, odds)
+            out += [approach.step({"mid": _seen(0.3)})["level"] for _ in range(count)]
+        return out
+
+    free, begun, lasted, lull = (levels(patient)[i] for i in (4, 5, 24, 25))
+    assert free < begun < 0.5 < lasted
+    assert 0.35 < lull < lasted
+    assert max(levels(hasty)) < 0.5
+    assert levels(hasty)[25] < 0.35
+
+
+def test_a_position_needs_more_where_others_are_known() -> None:
+    rules = [replace(rule, beside=1.0) for rule in RULES]
+    alone, beside = (Approach(replace(_parts(), rules=rules)) for _ in range(2))
+    for _ in range(60):
+        one = alone.step({"mid": _seen(0.6)})["level"]
+        two = beside.step({"mid": _seen(0.6), "stop": _seen(0.1)})["level"]
+    assert np.log(one / (1 - one)) - np.log(two / (1 - two)) == pytest.approx(1.0, abs=0.01)
+
+
+def test_odds_that_lasted_are_those_that_were_tuned() -> None:
+    """`speakerchoice` in numpy and the graph's state say the same, also after a gap."""
+    speaker = replace(
+        BY_RULE, trees=0.7, steady_s=120.0, patience=0.5, floors=(1.0,) * OWN, on=0.4, off=-0.6
+    )
+    approach, rng = Approach(_parts(speaker, 0.5)), random.Random(2)
     rule = OccupancyRule()
-    said, now, known = [], [], []
+    said, odds, known = [], [], []
     for i in range(120):
         here = {} if 50 < i < 65 else {"corridor": _seen(rng.random())}
-        result, p = approach.step(here), rule.step(here, 30.0)
-        said.append(result["p"])
+        said.append(approach.step(here))
+        p = rule.step(here, 30.0)
         known.append(p is not None)
-        odds = np.log(p / (1 - p)) if p else 0.0
-        now.append(float(formula.mix_odds(NumpyOps(), 1.5, np.float32(odds), 0.7)))
-    share = np.full(120, 1 - np.exp(-30 / 45))
-    expected = speakerchoice.fading_odds(np.asarray(now), share, np.asarray(known))
+        odds.append(float(np.log(p / (1 - p))) if p else UNKNOWN)
+    row = rows_of(_street())[0]
+    row = replace(row, ends_s=np.arange(30.0, 3601.0, 30.0), dt_s=np.full(120, 30.0, np.float32))
+    seen = np.zeros((120, COUNT), np.float32)
+    seen[:, 0] = known
+    sample = RowSample(row, np.zeros((120, 1), np.float32), seen)
+    chances = np.full((120, OWN), UNKNOWN)
+    chances[:, 0] = odds
+    mixed = speakerchoice.spoken_odds(
+        [sample], [np.full(120, 0.5)], [np.asarray(odds)], {row.situation: speaker}
+    )
+    s = speakerchoice.OddsPool([sample], speakerchoice.Days([0], []), mixed, [chances])
+    choice = speakerchoice.SpeakerChoice(speaker.on, speaker.off, 120.0, 0.5)
+    score = speakerchoice.score_row(s, 0, choice, speaker.floors)
     at = np.asarray(known)
-    np.testing.assert_allclose(np.asarray(said)[at], (1 / (1 + np.exp(-expected)))[at], atol=2e-3)
+    np.testing.assert_allclose(np.asarray([r["p"] for r in said])[at], score.p[at], atol=2e-3)
+    assert 0 < score.flag[at].sum() < at.sum()
+    raised = np.asarray([r["level"] >= 0.5 for r in said])
+    assert (score.flag | ~raised)[at].all()
 
 
 def test_the_free_stay_is_learned_between_bounds_and_a_jam_does_not_unlearn_it() -> None:
@@ -253,41 +309,62 @@ def test_tuning_finds_a_threshold_that_tells_jams_from_traffic() -> None:
     trials = tuning.rule_trials(alone, "mid")
     chosen = trials.best()
     odds = rule_odds(alone[:1], dict.fromkeys(POSITIONS, chosen))[0]
-    limits = speakerchoice.RULE_LIMITS
-    score = tuning.score_flags(odds, alone[0], limits.on, limits.off)
+    score = tuning.score_flags(odds, alone[0], *tuning.RULE_LIMITS)
     assert (score.f1, score.wrong) == (1.0, 0)
-    limits = tuning.FlagLimits(1.5, -0.5)
-    scale, shift = limits.line
-    assert scale * limits.on + shift == pytest.approx(0.0)
-    assert 1 / (1 + np.exp(-(scale * limits.off + shift))) == pytest.approx(0.35)
+    held = tuning.score_holds(odds, alone[0], *tuning.RULE_LIMITS)
+    assert (held.found, held.events) == (1, 1)
+    assert held.cleared < 0.1
+
+
+def test_odds_are_weighed_by_what_they_are_worth() -> None:
+    rng = np.random.default_rng(1)
+    z = rng.normal(0, 3, 30_000)
+    truth = rng.random(30_000) < 1 / (1 + np.exp(-(0.8 * z - 1.0)))
+    noise = rng.normal(0, 3, 30_000)
+    weights = tuning.logistic_weights([z, noise - 0.3 * z], truth)
+    assert weights == pytest.approx([0.8, 0.0, -1.0], abs=0.06)
+    assert weights[1] >= 0.0
 
 
 GOOD, BAD = EventTally(1, 1, 1, 0, 1.0, [0.0]), EventTally(0, 1, 0, 0, 1.0, [])
 
 
-def _tried(good: dict[int, str], names: str) -> list[list[EventTally]]:
-    """Each choice: `good` names the streets whose event it finds."""
-    return [
-        [GOOD if name in good.get(i, "") else BAD for name in names]
-        for i in range(len(speakerchoice.CHOICES))
-    ]
-
-
-def test_a_choice_is_not_scored_on_the_streets_that_it_was_made_on() -> None:
-    tried = _tried({10: "a", 40: "b"}, "ab")
-    _, result = speakerchoice.nested_choice(tried, "ab", [frozenset("a"), frozenset("b")])
-    assert total_tally(result).found == 0
-    chosen, result = speakerchoice.nested_choice(
-        _tried({10: "ab"}, "ab"), "ab", [frozenset("a"), frozenset("b")]
-    )
-    assert total_tally(result).found == 2
-    assert chosen == speakerchoice.CHOICES[10]
-
-
 def test_a_choice_among_good_neighbours_is_better_than_a_single_best_one() -> None:
     beside = len(speakerchoice.GAPS)  # the same, but for where a flag goes on
-    tried = _tried({10: "abc", 40 - beside: "ab", 40: "ab", 40 + beside: "ab"}, "abc")
-    assert speakerchoice.widest_choice(tried, range(3)) == 40
+    good = {10: "abc", 30 - beside: "ab", 30: "ab", 30 + beside: "ab"}
+    tried = {
+        choice: {i: GOOD if name in good.get(k, "") else BAD for i, name in enumerate("abc")}
+        for k, choice in enumerate(speakerchoice.CHOICES)
+    }
+    found = speakerchoice.widest_choice(tried, speakerchoice.Days([0, 1], [2]))
+    assert found == speakerchoice.CHOICES[30]
+
+
+def test_alarms_on_usual_days_cost_more_than_what_they_find() -> None:
+    quiet, alarm = EventTally(days=1.0), EventTally(wrong=1, days=1.0)
+    days = speakerchoice.Days([0], [1], [2])
+    shy = {0: GOOD, 1: BAD, 2: quiet}
+    hasty = {0: GOOD, 1: GOOD, 2: alarm}
+    assert days.worth(shy) > days.worth(hasty)
+    assert days.worth({**hasty, 2: quiet}) > days.worth(shy)
+
+
+def test_a_link_with_fewer_loops_has_the_features_that_are_left() -> None:
+    whole = rows_of(_street())[0]
+    whole = replace(whole, before=whole)
+    parts = [part for sample in treelearning.row_samples([whole]) for part in sample.parts()]
+    for mine, made in zip(parts, treelearning.row_samples(parts_of(whole)), strict=True):
+        assert mine.row.kept == made.row.kept
+        np.testing.assert_array_equal(mine.features, made.features)
+        np.testing.assert_array_equal(mine.known, made.known)
+
+
+def test_a_queue_at_the_end_of_a_usual_day_is_not_there_when_the_next_one_begins() -> None:
+    row = rows_of(_street())[0]
+    *_, (x, present, dt) = treelearning.usual_days([replace(row, before=row)])
+    assert not x.any()
+    assert not present.any()
+    assert dt.min() > congestionstate.STALE_S
 
 
 def test_features_have_names() -> None:
@@ -301,7 +378,9 @@ def test_features_have_names() -> None:
 def test_an_export_gives_what_numpy_gives_and_is_the_same_twice() -> None:
     runtime = pytest.importorskip("onnxruntime")
     rng = np.random.default_rng(4)
-    speaker = SituationSpeaker(0.7, 45.0, 1.0, (0.7, 0.1), (0.9, -0.2), (0.8, 0.0), (0.5, -1.0))
+    speaker = SituationSpeaker(
+        0.7, 0.4, -0.2, (1.0, 0.5, 2.0, 30.0), 0.4, -0.8, 120.0, 0.7, (0.8, 0.0), (0.5, -1.0)
+    )
     parts = _parts(speaker, 0.3)
     data = congestionbundle.congestion_graph(parts).SerializeToString(deterministic=True)
     assert data == congestionbundle.congestion_graph(parts).SerializeToString(deterministic=True)

@@ -28,6 +28,8 @@ def test_a_second_alarm_in_one_event_finds_nothing_more() -> None:
     t = tally_link(np.asarray([1000.0, 1200.0]), [(1000.0, 1500.0), (3000.0, 3500.0)], [], 1.0)
     assert (t.found, t.events, t.right, t.wrong) == (1, 2, 2, 0)
     assert t.f1 == pytest.approx(2 * 1 * 0.5 / 1.5)
+    t = tally_link(np.asarray([1000.0, 1200.0, 2000.0]), [(1000.0, 1500.0)], [], 1.0)
+    assert t.precision == 0.5  # one of two: that it came twice earns nothing
 
 
 def test_flags_go_on_at_the_level_and_off_after_a_quiet_minute() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from models.congestion import evaluate, fusionbaseline, treelearning
+from models.congestion import evaluate, fusionbaseline, missedevents, treelearning
 from models.congestion.approachrows import ApproachRow, parts_of, rows_of
 from models.congestion.eventscores import EventTally
 from models.congestion.scenarios.simstreet import SAMPLE, load_streets
@@ -15,6 +15,7 @@ from models.congestion.scoretables import (
     KINDS,
     delays_table,
     events_table,
+    forecast_table,
     reliability_table,
 )
 from models.congestion.treelearning import ForestShape
@@ -64,6 +65,36 @@ def test_p_is_compared_with_how_often_it_was_true(rows: list[ApproachRow]) -> No
     assert high[at].startswith("1.00 (p 0.95, ")
     assert low[at].startswith("0.00 (p 0.05, ")
     assert lines[-1][at] == "0.0025"
+
+
+def test_forecasts_are_scored_by_kind_of_site(rows: list[ApproachRow]) -> None:
+    outputs = []
+    for row in rows:
+        now = row.inside(row.link.events)
+        ahead = zip(("p", "p5", "p15"), treelearning.AHEAD_S, strict=True)
+        p = {name: row.inside(row.link.events, ahead_s) * 1.0 for name, ahead_s in ahead}
+        outputs.append({**p, "flag": now})
+    lines = [_cells(line) for line in forecast_table(rows, outputs)][3:]
+    assert {line[0] for line in lines} >= {"all whole links", "with signals"}
+    assert {line[2] for line in lines} == {"0.0000"}
+    assert all(line[3] == line[4] for line in lines)  # the flag is the truth of now
+
+
+def test_a_missed_event_is_drawn(rows: list[ApproachRow]) -> None:
+    row = next(row for row in rows if row.whole and row.link.events)
+    down = np.zeros(len(row.ends_s), bool)
+    missed = missedevents.missed_events(row, down)
+    assert tuple(missed) == row.link.events
+    begin, end = missed[0]
+    found = down | (row.ends_s >= begin)
+    assert (begin, end) not in missedevents.missed_events(row, found)
+    output = {"p": np.full(len(down), 0.42), "flag": down}
+    head, truth, *places, p, flag = missedevents.timeline(row, output, (begin, end))
+    assert f"{end - begin:.0f} s from {begin:.0f} s on" in head
+    assert "#" in truth
+    assert "#" not in flag
+    assert set(p.split()[1]) == {"4"}
+    assert len(places) == sum(row.present[:, k].any() for k in range(4))
 
 
 def test_a_rival_is_learned_from_whole_links_and_scored_on_streets_that_it_has_not_seen(
