@@ -21,7 +21,7 @@ from edge.core.boxfiles import find_site_file
 from edge.infer.bundlecheck import BundleReport, bundles_in, check_bundle
 from edge.infer.bundlemanifest import BundleManifest, ModelError
 from edge.infer.modelsession import ModelSession
-from edge.infer.seriescompare import Sample, compare_series
+from edge.infer.scorer import Sample, compare_series
 from edge.report.status.bundles import agreement_lines, bundle_lines, live_model_lines
 from edge.terminal import echo, echo_json
 from models import BUNDLES

@@ -13,9 +13,13 @@ from edge.infer.judgestate import SeriesState
 from edge.infer.modelguard import ModelGuard
 from edge.infer.robustz import ROBUST_Z, WARMUP_SAMPLES, Oddity
 from edge.infer.seriesfeatures import SeriesKey, SeriesSample
-from edge.infer.serieshistory import FORGOTTEN, SeriesHistory
-from edge.infer.seriesrows import NOTHING, SeriesRows
-from edge.infer.seriesrules import SeriesRules
+from edge.infer.seriesmemory import (
+    FORGOTTEN,
+    NOTHING,
+    SeriesHistory,
+    SeriesRows,
+    SeriesRules,
+)
 from edge.infer.seriesverdict import OddityAndOrigin, SeriesVerdict, read_verdicts
 from edge.infer.shadow import Shadow
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.infer.bundlemanifest import read_manifest
-from edge.infer.seriescompare import make_scorer
+from edge.infer.scorer import make_scorer
 from models.anomaly import (
     daemonrun,
     daemontables,

@@ -1,20 +1,34 @@
-"""What the model of series remembers: a row of its state for each, and of those that wait for it.
+"""What is remembered of each series between two windows: rows of the model's state, rules, windows.
 
-Rows wait from a start until the model speaks for the first time.
+Rows wait from a start until the model speaks for the first time; what rules knew, until one is
+asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from edge.infer.bundlemanifest import ModelError
+from edge.infer.hourofday import UNKNOWN_HOUR
+from edge.infer.judgestate import SeriesState
+from edge.infer.robustz import Oddity, RobustZRule
 from edge.infer.seriesfeatures import SeriesKey, SeriesSample
 
 if TYPE_CHECKING:
     from edge.infer.modelsession import ModelSession, Tensor
 
 NOTHING: Final = SeriesSample(None, 0.0)
+WINDOWS_KEPT: Final = 120  # windows
+FORGOTTEN: Final = -9.0  # in place of an hour: the window was judged, by a process that was killed
+
+Window = tuple[
+    float, Mapping[SeriesKey, SeriesSample]
+]  # the hour as the model takes it, and the samples
+
+log = logging.getLogger(__name__)
 
 
 class SeriesRows:
@@ -118,3 +132,84 @@ class SeriesRows:
     def leave(self, key: SeriesKey) -> None:
         """Nobody watches this series any more."""
         self._waiting.pop(key, None)
+
+
+class SeriesRules:
+    """They begin anew whenever the model has answered in between."""
+
+    def __init__(self) -> None:
+        self._rules: dict[SeriesKey, RobustZRule] = {}
+        # of those that wait: for how long each knows too little to end a flag
+        self._waiting: dict[SeriesKey, tuple[RobustZRule, float]] = {}
+
+    def __bool__(self) -> bool:
+        """Is one of them at work?"""
+        return bool(self._rules)
+
+    def drop(self) -> None:
+        """The model answers, or others are to be known: what these knew is forgotten."""
+        self._rules, self._waiting = {}, {}
+
+    def wake(self) -> dict[SeriesKey, float]:
+        """Those that waited are at work: for how long each knows too little to end a flag."""
+        waiting, self._waiting = self._waiting, {}
+        self._rules |= {key: rule for key, (rule, _) in waiting.items()}
+        return {key: hold_s for key, (_, hold_s) in waiting.items()}
+
+    def step(
+        self, keys: Iterable[SeriesKey], samples: Mapping[SeriesKey, SeriesSample]
+    ) -> dict[SeriesKey, Oddity]:
+        """What they say of one window; a series without a value is left out."""
+        oddities = {}
+        for key in keys:
+            reading = samples.get(key, NOTHING)
+            rule = self._rules.setdefault(key, RobustZRule())
+            odd = rule.step(reading.value, reading.quantum)
+            if odd is not None:
+                oddities[key] = odd
+        return oddities
+
+    def snapshot_one(self, key: SeriesKey, hold_s: float) -> tuple[tuple[float, ...], float]:
+        """What one remembers, and for how long that is too little; `hold_s` if it is at work."""
+        rule, hold_s = self._waiting.get(key, (self._rules.get(key), hold_s))
+        return (rule.snapshot() if rule else ()), hold_s
+
+    def restore_one(self, key: SeriesKey, one: SeriesState) -> None:
+        """This one waits, of a series whose flag is up."""
+        if one.rule:
+            try:
+                self._waiting[key] = (RobustZRule.restore(one.rule), one.hold_s)
+            except ValueError as error:
+                log.warning("%s of %s: %s", key[1], key[0], error)
+
+    def leave(self, key: SeriesKey) -> None:
+        """Nobody watches this series any more."""
+        self._waiting.pop(key, None)
+
+
+class SeriesHistory:
+    """`count` are all windows of ever; who has seen so many has seen them all."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._last: deque[Window] = deque(maxlen=WINDOWS_KEPT)
+
+    def __len__(self) -> int:
+        return len(self._last)
+
+    def add(self, hour: float, samples: Mapping[SeriesKey, SeriesSample]) -> None:
+        self._last.append((hour, samples))
+        self.count += 1
+
+    def missing(self, steps: int, *, forgotten: bool) -> None:
+        """So many in which nobody watched, or of which nothing is known any more."""
+        for _ in range(min(steps, WINDOWS_KEPT)):
+            self.add(FORGOTTEN if forgotten else UNKNOWN_HOUR, {})
+
+    def unseen(self, saw: int) -> Sequence[Window]:
+        """Those that came after so many, as far as they are kept."""
+        return list(self._last)[max(0, len(self._last) - (self.count - saw)) :]
+
+    def clear(self) -> None:
+        """Nobody needs to catch up."""
+        self._last.clear()
