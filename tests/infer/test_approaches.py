@@ -8,7 +8,7 @@ import pytest
 
 from edge.core import LoopTick
 from edge.infer.approaches import ApproachJudge, ApproachVerdict
-from edge.infer.congestionreason import congestion_reason, speed_text
+from edge.infer.approachverdict import congestion_reason, speed_text
 from edge.infer.modelguard import ModelGuard
 from edge.infer.observation import PositionObservation
 from edge.infer.sites import ApproachSite, LaneSite
