@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict
 from edge.infer.loops.looprules import ALONE, ALWAYS, RULE_NAME, Ruling
 from edge.infer.modelguard import ModelGuard
 from edge.infer.modelsession import ModelSession
-from edge.infer.sites import LaneSite
+from edge.infer.sites import LaneSite, Role
 from edge.process.engineevents import sensor_fault_event
 from models import BUNDLES
 from tests.infer.street import SHIPPED
@@ -169,6 +170,34 @@ def test_what_is_no_snapshot_is_refused(harm: str, tmp_path: Path) -> None:
     ]
     with pytest.raises((KeyError, TypeError, ValueError)):
         loops.restore(saved)
+
+
+def test_a_lane_that_was_for_bicycles_begins_anew_and_the_others_go_on(tmp_path: Path) -> None:
+    def of(role: Role | None) -> LoopJudge:
+        lanes = [replace(LANES[0], role=role), *LANES[1:]]
+        return LoopJudge(lanes, SITES, ModelGuard("loopfault", tmp_path / "none"))
+
+    first, other = of("bicycle"), of(None)
+    judged(first, ticks(street(0.5), 0.5))
+    saved = json.loads(json.dumps(first.snapshot()))
+    assert other.restore(saved)
+    kept = other.snapshot()["rules"]
+    assert isinstance(kept, dict)
+    assert all(kept[name] == saved["rules"][name] for name in saved["rules"])
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("rules", "n_1|lead"), ("flags", "n_1|lead"), ("witnesses", "site")]
+)
+def test_what_is_damaged_half_way_has_changed_nothing(part: str, name: str, tmp_path: Path) -> None:
+    first, other = ruled(tmp_path), ruled(tmp_path)
+    judged(first, ticks(street(0.5), 0.5))
+    saved = json.loads(json.dumps(first.snapshot()))
+    saved[part][name] = {}
+    before = json.dumps(other.snapshot())
+    with pytest.raises((AttributeError, IndexError, KeyError, TypeError, ValueError)):
+        other.restore(saved)
+    assert json.dumps(other.snapshot()) == before
 
 
 def test_the_rule_answers_while_the_model_cannot(tmp_path: Path) -> None:
