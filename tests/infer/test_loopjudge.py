@@ -15,7 +15,7 @@ from edge.infer.bundlemanifest import ModelError
 from edge.infer.loops import loopflag
 from edge.infer.loops.faultreporter import FAULT_TEXTS, FaultReporter, fault_text
 from edge.infer.loops.loopfeatures import FEATURES
-from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, WIDTH, LoopFlag
+from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, WIDTH, LoopFlag, over_s
 from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict
 from edge.infer.loops.looprules import ALONE, ALWAYS, RULE_NAME, Ruling
 from edge.infer.modelguard import ModelGuard
@@ -254,6 +254,17 @@ def test_a_flag_needs_minutes_of_sound_traffic_to_go_off() -> None:
         change = flag.step(_p(None, 0.0), 3, 30.0, traffic=True, at_once=True)
         assert change == ("off" if i == QUIET_S / 30 - 1 else None)
     assert flag.fault is None
+
+
+@pytest.mark.parametrize(("fault", "minutes"), [("chatter", 5), ("mismatch", 30), ("swapped", 30)])
+def test_how_a_pair_is_set_does_not_come_and_go(fault: str, minutes: int) -> None:
+    flag = LoopFlag(0.6, 0.3)
+    assert flag.step(_p(fault, 0.95), 1, 30.0, traffic=True, at_once=True) == "on"
+    turns = [
+        flag.step(_p(None, 0.0), 2, 30.0, traffic=True, at_once=True, quiet_s=over_s(flag.fault))
+        for _ in range(2 * minutes)
+    ]
+    assert turns == [*[None] * (2 * minutes - 1), "off"]
 
 
 def test_one_odd_slot_raises_nothing() -> None:

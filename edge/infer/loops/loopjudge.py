@@ -26,7 +26,7 @@ from edge.infer.loops.evidence import LoopKey, slots_of
 from edge.infer.loops.flowbalance import FlowBalanceRule
 from edge.infer.loops.laterelease import LateReleaseRule
 from edge.infer.loops.loopfeatures import LoopFeatures
-from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag, without_faults
+from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag, over_s, without_faults
 from edge.infer.loops.loopmemory import SCALES_S
 from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
 from edge.infer.loops.missedvehicles import MissedVehicleRule
@@ -194,8 +194,9 @@ class LoopJudge:
                 came = bool(tick.stays) or tick.stays_left_out > 0
                 at_once = rule_answers is None or overruled or key not in rows
                 turn = flag.step(
-                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled
-                )
+                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled,
+                    quiet_s=over_s(flag.fault),
+                )  # fmt: skip
                 if turn is not None:
                     if key in turned:
                         verdicts.append(turned[key])
