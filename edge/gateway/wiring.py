@@ -2,7 +2,8 @@
 bus touches no wire.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -127,11 +128,19 @@ class Wiring:
             wrong := calibrationsetup.calibration_problems(self.site, self.points())
         ):
             raise Problems(wrong)
-        try:
+        folder = self.site.models.dir
+        with self._faults_of_the_file():
             setup = self.setup(replayed)
-            judged = self._judged(setup, replayed)
-            folder = self.site.models.dir
-            return Pipeline(setup, Judge(judged, Path(folder) if folder else None))
+        # what the judge cannot do with a site that the engine takes is a fault of the program
+        judge = Judge(self._judged(setup, replayed), Path(folder) if folder else None)
+        with self._faults_of_the_file():
+            return Pipeline(setup, judge)
+
+    @contextmanager
+    def _faults_of_the_file(self) -> Iterator[None]:
+        """What is wrong here the site has said."""
+        try:
+            yield
         except ValueError as error:
             raise ConfigError(f"{self.site.file}: {error}") from error
 

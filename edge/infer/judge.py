@@ -25,9 +25,10 @@ from edge.infer import annotate, judgeevents
 from edge.infer.approaches import QUIET_S, ApproachJudge
 from edge.infer.codepages import release_code
 from edge.infer.incident import Incidents
+from edge.infer.judgestate import UNREADABLE
 from edge.infer.loops.looppart import LoopPart
 from edge.infer.modelguard import ModelGuard
-from edge.infer.raisedflags import UNREADABLE, RaisedFlags
+from edge.infer.raisedflags import RaisedFlags
 from edge.infer.series import SeriesJudge
 from edge.infer.seriesfeatures import series_samples
 from edge.infer.shadow import Shadow, candidate_of

@@ -16,6 +16,10 @@ from edge.infer.observation import POSITIONS
 from edge.infer.seriesfeatures import SeriesKey
 
 VERSION: Final = 1
+UNREADABLE: Final = (
+    AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError,
+)  # fmt: skip
+"""What reading a damaged state may raise."""
 LONG_S: Final = 1e6  # an age that is as good as any longer one
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from edge.core import Draft, Stream
 from edge.infer import judgeevents
 from edge.infer.approaches import ApproachJudge
 from edge.infer.incident import Incidents
 from edge.infer.judgestate import (
+    UNREADABLE,
     ApproachState,
     JudgeState,
     SeriesState,
@@ -25,10 +26,6 @@ from edge.infer.loops.looppart import LoopPart, unwatched_loop_events
 from edge.infer.series import SeriesJudge
 from edge.infer.seriesfeatures import SeriesKey, series_samples
 from edge.infer.sites import LaneSite
-
-UNREADABLE: Final = (
-    AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError,
-)  # fmt: skip
 
 log = logging.getLogger(__name__)
 

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 import drivers
 from edge.config import load_site
-from edge.core import Stream
+from edge.core import ConfigError, Stream
 from edge.gateway.wiring import Wiring
 
 SITE = """\
@@ -89,3 +91,17 @@ def test_a_meter_that_is_mounted_backwards_is_turned_and_the_engine_knows(tmp_pa
     assert plain.max_power_w is None
     assert meter.max_power_w is not None
     assert meter.max_power_w > 5e6, "what the site says of its transformers counts"
+
+
+def test_only_what_the_site_says_is_a_fault_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("of the program")
+
+    with pytest.raises(ConfigError, match=r"site.toml.*spacing_m"):
+        wired(tmp_path, SITE.replace("spacing_m = 1.5", "spacing_m = 0.2")).pipeline()
+    monkeypatch.setattr("edge.infer.judge.Incidents", broken)
+    with pytest.raises(ValueError, match="of the program") as found:
+        wired(tmp_path).pipeline()
+    assert not isinstance(found.value, ConfigError)

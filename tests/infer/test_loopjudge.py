@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,12 +15,12 @@ from edge.infer.bundlemanifest import ModelError
 from edge.infer.loops import loopflag
 from edge.infer.loops.faultreporter import FAULT_TEXTS, FaultReporter, fault_text
 from edge.infer.loops.loopfeatures import FEATURES
-from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, WIDTH, LoopFlag
+from edge.infer.loops.loopflag import LEARNED_FAULTS, QUIET_S, WIDTH, LoopFlag, over_s
 from edge.infer.loops.loopjudge import LoopJudge, LoopVerdict
 from edge.infer.loops.looprules import ALONE, ALWAYS, RULE_NAME, Ruling
 from edge.infer.modelguard import ModelGuard
 from edge.infer.modelsession import ModelSession
-from edge.infer.sites import LaneSite
+from edge.infer.sites import LaneSite, Role
 from edge.process.engineevents import sensor_fault_event
 from models import BUNDLES
 from tests.infer.street import SHIPPED
@@ -171,6 +172,34 @@ def test_what_is_no_snapshot_is_refused(harm: str, tmp_path: Path) -> None:
         loops.restore(saved)
 
 
+def test_a_lane_that_was_for_bicycles_begins_anew_and_the_others_go_on(tmp_path: Path) -> None:
+    def of(role: Role | None) -> LoopJudge:
+        lanes = [replace(LANES[0], role=role), *LANES[1:]]
+        return LoopJudge(lanes, SITES, ModelGuard("loopfault", tmp_path / "none"))
+
+    first, other = of("bicycle"), of(None)
+    judged(first, ticks(street(0.5), 0.5))
+    saved = json.loads(json.dumps(first.snapshot()))
+    assert other.restore(saved)
+    kept = other.snapshot()["rules"]
+    assert isinstance(kept, dict)
+    assert all(kept[name] == saved["rules"][name] for name in saved["rules"])
+
+
+@pytest.mark.parametrize(
+    ("part", "name"), [("rules", "n_1|lead"), ("flags", "n_1|lead"), ("witnesses", "site")]
+)
+def test_what_is_damaged_half_way_has_changed_nothing(part: str, name: str, tmp_path: Path) -> None:
+    first, other = ruled(tmp_path), ruled(tmp_path)
+    judged(first, ticks(street(0.5), 0.5))
+    saved = json.loads(json.dumps(first.snapshot()))
+    saved[part][name] = {}
+    before = json.dumps(other.snapshot())
+    with pytest.raises((AttributeError, IndexError, KeyError, TypeError, ValueError)):
+        other.restore(saved)
+    assert json.dumps(other.snapshot()) == before
+
+
 def test_the_rule_answers_while_the_model_cannot(tmp_path: Path) -> None:
     class Broken(ModelSession):
         def run(self, inputs: Any) -> Any:
@@ -225,6 +254,17 @@ def test_a_flag_needs_minutes_of_sound_traffic_to_go_off() -> None:
         change = flag.step(_p(None, 0.0), 3, 30.0, traffic=True, at_once=True)
         assert change == ("off" if i == QUIET_S / 30 - 1 else None)
     assert flag.fault is None
+
+
+@pytest.mark.parametrize(("fault", "minutes"), [("chatter", 5), ("mismatch", 30), ("swapped", 30)])
+def test_how_a_pair_is_set_does_not_come_and_go(fault: str, minutes: int) -> None:
+    flag = LoopFlag(0.6, 0.3)
+    assert flag.step(_p(fault, 0.95), 1, 30.0, traffic=True, at_once=True) == "on"
+    turns = [
+        flag.step(_p(None, 0.0), 2, 30.0, traffic=True, at_once=True, quiet_s=over_s(flag.fault))
+        for _ in range(2 * minutes)
+    ]
+    assert turns == [*[None] * (2 * minutes - 1), "off"]
 
 
 def test_one_odd_slot_raises_nothing() -> None:

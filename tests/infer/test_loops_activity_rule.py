@@ -6,7 +6,7 @@ import pytest
 
 from edge.infer.loops.expectedcount import BANDS
 from edge.infer.loops.weekhours import WeekHours
-from edge.infer.sites import LaneSite
+from edge.infer.sites import ApproachSite, LaneSite
 from tests.infer.road import MONDAY_S, STATIONS, THREE, WAYS, ActivityRoad, slot_of
 from tests.kit.engine import S
 
@@ -67,6 +67,19 @@ def test_a_lane_that_was_closed_before_anybody_watched_is_not_dead() -> None:
     road = ActivityRoad(STATIONS, WAYS)
     road.drive(30, {**even, "n_0": 0})  # its vehicles are missing
     assert road.reported.keys() == {"n_0"}
+
+
+def test_a_ramp_after_it_excuses_no_lane_that_never_had_a_vehicle() -> None:
+    """On the ramp come fewer than here, whether one lane is dead or not."""
+    lanes = (*STATIONS, LaneSite("off_0", "off", "corridor"))
+    ways = (ApproachSite("m", "n", 500.0), ApproachSite("n", "off", 500.0), ApproachSite("off"))
+    road = ActivityRoad(lanes, ways)
+    paces = {"m_0": 9, "m_1": 9, "n_1": 9, "n_0": 0, "off_0": 5}
+    road.drive(30, paces)
+    assert road.reported.keys() == {"n_0"}
+    road = ActivityRoad(lanes, ways)
+    road.drive(60, {**paces, "n_1": 18})  # it is closed, and its vehicles pass beside it
+    assert road.reported == {}
 
 
 def test_a_single_lane_is_told_by_those_along() -> None:

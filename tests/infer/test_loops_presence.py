@@ -12,7 +12,7 @@ def row(**seen: float) -> list[float]:
     """Times and counts are told as they are; a row has log1p of them."""
     out = [0.0] * len(FEATURES)
     for name, value in seen.items():
-        plain = name in ("paired", "against_along_fast")
+        plain = name in ("paired", "across_fast", "beside")
         out[FEATURES.index(name)] = value if plain else math.log1p(value)
     return out
 
@@ -20,14 +20,21 @@ def row(**seen: float) -> list[float]:
 @pytest.mark.parametrize(
     ("seen", "held"),
     [
-        ({"on": 600.0, "on_others": 590.0}, False),  # all stand
-        ({"on": 600.0, "on_others": 20.0}, True),
-        ({"on": 600.0}, True),  # nobody is around: nobody shows that it stands
-        ({"on": 600.0, "on_others": 590.0, "on_beside": 60.0}, True),
-        ({"on": 600.0, "on_others": 590.0, "against_along_fast": -3.0}, True),
-        ({"on": 600.0, "on_others": 20.0, "paired": 1.0}, False),  # its pair has seen nobody either
-        ({"on": 600.0, "on_others": 590.0, "paired": 1.0, "on_mate": 5.0}, True),
-        ({"on": 600.0, "paired": 1.0, "against_along_fast": -3.0}, True),  # both are stuck
+        ({"on": 600.0, "on_others": 590.0, "beside": 1.0}, False),  # all stand
+        ({"on": 600.0, "beside": 1.0, "on_beside": 3.0}, False),  # one may have broken down
+        ({"on": 600.0, "beside": 1.0, "on_beside": 12.0}, True),  # and they would go round it
+        ({"on": 50.0, "beside": 1.0, "on_beside": 12.0}, False),
+        ({"on": 600.0, "on_others": 590.0, "beside": 1.0, "on_beside": 60.0}, True),
+        ({"on": 600.0, "on_others": 590.0, "beside": 1.0, "across_fast": -3.0}, False),
+        ({"on": 600.0, "beside": 1.0, "across_fast": -3.0}, True),  # vehicles are missing
+        ({"on": 600.0}, False),  # nobody is around
+        ({"on": 950.0}, True),
+        ({"on": 950.0, "beside": 1.0}, False),
+        ({"on": 1900.0, "beside": 1.0}, True),
+        ({"on": 120.0, "on_others": 110.0, "paired": 1.0, "on_mate": 5.0}, True),
+        ({"on": 500.0, "paired": 1.0, "across_fast": -3.0}, False),  # one may stand on both
+        ({"on": 700.0, "paired": 1.0, "across_fast": -3.0}, True),  # both are stuck
+        ({"on": 700.0, "paired": 1.0}, False),
         ({"on": 1900.0, "on_others": 20.0, "paired": 1.0}, True),  # both, in thin traffic
         ({"on": 1900.0, "on_others": 1800.0, "paired": 1.0}, False),
     ],

@@ -171,19 +171,38 @@ def test_a_loop_that_was_the_right_way_round_is_not_inverted_by_an_hour_of_queue
     sound = [{key: slot[0]} for slot in ticks({key: spans}, 0.5)]
     for slot in sound:
         assert not rule.step(slot, {}, None)
-    later = [
-        {key: tick._replace(
-            from_ns=tick.from_ns + 1800 * S,
-            to_ns=tick.to_ns + 1800 * S,
-            stays=tuple(type(s)(s.on_ns + 1800 * S, s.off_ns + 1800 * S) for s in tick.stays),
-            since_ns=None if tick.since_ns is None else tick.since_ns + 1800 * S,
-        )}
-        for slot in gaps(3.0)
-        for tick in slot.values()
-    ]  # fmt: skip
-    said = [bool(rule.step(slot, {}, None)) for slot in later]
+    said = [bool(rule.step(slot, {}, None)) for slot in moved(gaps(3.0), 1800)]
     assert not any(said[:120])  # an hour of it may be a queue
     assert said[-1]
+
+
+def moved(slots: list[dict[LoopKey, LoopTick]], by_s: int) -> Iterator[dict[LoopKey, LoopTick]]:
+    """The same, later."""
+    for slot in slots:
+        yield {
+            key: tick._replace(
+                from_ns=tick.from_ns + by_s * S,
+                to_ns=tick.to_ns + by_s * S,
+                stays=tuple(Stay(on + by_s * S, off + by_s * S) for on, off in tick.stays),
+                since_ns=None if tick.since_ns is None else tick.since_ns + by_s * S,
+            )
+            for key, tick in slot.items()
+        }
+
+
+def test_an_inverted_loop_that_begins_in_a_jam_is_told_within_the_hour_after_it() -> None:
+    """In a jam vehicles stand on it, and it is free for most of the time, as a sound one is."""
+    chance, key, at, jam_s = random.Random(4), ("a", "lead"), 0.0, 900
+    between = list[tuple[float, float]]()
+    while at < jam_s:
+        at += chance.uniform(4.0, 12.0)
+        between.append((at, at + chance.uniform(0.8, 1.6)))
+        at = between[-1][1]
+    rule = PolarityRule([key])
+    jam = [{key: slot[0]} for slot in ticks({key: between}, jam_s / 3600.0)]
+    assert not any(rule.step(slot, {}, None) for slot in jam)
+    said = [bool(rule.step(slot, {}, None)) for slot in moved(gaps(2.5), jam_s)]
+    assert said.index(True) * SLOT < 3600
 
 
 def test_edges_that_are_missing_make_no_free_time() -> None:

@@ -26,6 +26,7 @@ THIN: Final = 1.0 / 6.0
 THIN_BANDS: Final = 5
 FEWER: Final = 0.8  # of the share in denser traffic is believed, until it is learned
 KNOWN: Final = 20.0  # vehicles of the other
+FEWER_Z: Final = 3.0  # deviations: so many fewer are not as many
 MEMORY: Final = 4000.0  # vehicles of the other that a share remembers: some hours to some days
 USUAL_S: Final = 14 * 86_400.0  # how long the longest silences are remembered
 MUCH: Final = 1e6
@@ -182,12 +183,16 @@ class GroupSum:
         """Vehicles that are surely missing here in this silence; None: nobody knows.
 
         Where the lane has never lived here should be as many as there: a lane that was closed
-        before anybody watched has its vehicles beside it.
+        before anybody watched has its vehicles beside it. Fewer there are a ramp, or what is left
+        after one: that shows nothing.
         """
         if not self.there_open:
             return None
         if not self.here or not self.there:
-            return self.there_open - math.sqrt(self.there_open) - self.here_open
+            lack = self.there_open - self.here_open
+            if lack < -FEWER_Z * math.sqrt(self.there_open + self.here_open):
+                return None
+            return lack - math.sqrt(self.there_open)
         expected = self.there_open * self.here / self.there
         return expected * (1.0 - 1.0 / math.sqrt(self.there)) - self.here_open
 

@@ -249,8 +249,9 @@ class LaneSilence:
 
     def _missed(self, due: float) -> bool:
         """Whether the vehicles are missing, and do not pass beside it."""
-        lacks = [lack for each in self.sums.values() if (lack := each.shortfall()) is not None]
-        return not lacks or min(lacks) >= MISSING * due
+        asked = [each for each in self.sums.values() if each.there_open]
+        lacks = [lack for each in asked if (lack := each.shortfall()) is not None]
+        return not asked or min(lacks, default=0.0) >= MISSING * due
 
     @staticmethod
     def _over(due: ExpectedCount, least: float) -> bool:

@@ -34,9 +34,15 @@ DEAD_FAULT: Final = (
     "stuck_off"  # said only of a silence that no sound loop has: no other fault has it
 )
 SMOOTH_S: Final = 45.0  # what the model says of one slot is smoothed with this time constant
-QUIET_S: Final = 300.0  # of sound traffic before a fault is over
+QUIET_S: Final = 300.0  # of sound traffic before a fault is over,
+SETTING_QUIET_S: Final = 1800.0  # or one of COUNT_FAULTS: how a pair is set does not come and go
 UNCERTAIN_BELOW: Final = 0.05  # a score from which on a loop is in doubt
 LONG_S: Final = 1e8
+
+
+def over_s(fault: str | None) -> float:
+    """How much sound traffic ends it."""
+    return SETTING_QUIET_S if fault in COUNT_FAULTS else QUIET_S
 
 
 def without_faults(p: Sequence[float], faults: Iterable[str]) -> list[float]:
@@ -78,12 +84,14 @@ class LoopFlag:
         traffic: bool,
         at_once: bool,
         over: bool = False,
+        quiet_s: float = QUIET_S,
     ) -> FlagTurn | None:
         """One slot. `traffic`: vehicles came; a silent loop proves nothing about itself.
 
         `p` is of `sound` and of each of FAULTS, or of LEARNED_FAULTS only: a model knows no others.
         `at_once`: it is a rule's, which has waited already. `over`: it takes the place of another
         fault, which goes on without having gone off: one fault is up at a time. So does DEAD_FAULT.
+        `quiet_s` of sound traffic end what is up.
         """
         share = 1.0 if at_once else 1.0 - math.exp(-dt_s / SMOOTH_S)
         whole = zip_longest(self.smooth, p, fillvalue=0.0)
@@ -103,7 +111,7 @@ class LoopFlag:
             self.low_s = 0.0
         elif traffic:
             self.low_s += dt_s
-        if self.low_s < QUIET_S:
+        if self.low_s < quiet_s:
             return None
         self.fault, self.since_ns, self.low_s = None, None, 0.0
         return "off"
@@ -134,7 +142,7 @@ class LoopFlag:
             raise ValueError(f"no such fault: {fault!r}")
         self.fault = fault
         self.since_ns = None if fault is None else int(since_ns)
-        self.low_s = min(QUIET_S, max(0.0, float(low_s)))
+        self.low_s = min(over_s(fault), max(0.0, float(low_s)))
         self.doubt_s = min(LONG_S, max(0.0, float(doubt_s)))
         if same_model:
             self.smooth = smooth

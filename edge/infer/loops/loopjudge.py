@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from edge.core.looptick import DoubtedLoop, LoopTick
 from edge.infer.bundlemanifest import BundleManifest
 from edge.infer.hysteresis import FlagTurn
+from edge.infer.judgestate import UNREADABLE
 from edge.infer.loops.activity import LaneActivity
 from edge.infer.loops.burst import BurstRule
 from edge.infer.loops.crosstalk import FAULT as CROSSTALK
@@ -25,7 +26,7 @@ from edge.infer.loops.evidence import LoopKey, slots_of
 from edge.infer.loops.flowbalance import FlowBalanceRule
 from edge.infer.loops.laterelease import LateReleaseRule
 from edge.infer.loops.loopfeatures import LoopFeatures
-from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag, without_faults
+from edge.infer.loops.loopflag import FAULTS, LOUD_FAULTS, WIDTH, LoopFlag, over_s, without_faults
 from edge.infer.loops.loopmemory import SCALES_S
 from edge.infer.loops.looprules import ALONE, ALWAYS, COLUMN, RULE_NAME, LoopRule, Ruling
 from edge.infer.loops.missedvehicles import MissedVehicleRule
@@ -194,8 +195,9 @@ class LoopJudge:
                 came = bool(tick.stays) or tick.stays_left_out > 0
                 at_once = rule_answers is None or overruled or key not in rows
                 turn = flag.step(
-                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled
-                )
+                    p, tick.to_ns, tick.length_s, traffic=came, at_once=at_once, over=overruled,
+                    quiet_s=over_s(flag.fault),
+                )  # fmt: skip
                 if turn is not None:
                     if key in turned:
                         verdicts.append(turned[key])
@@ -327,24 +329,32 @@ class LoopJudge:
     def restore(self, saved: Mapping[str, Any]) -> bool:
         """Take up a snapshot; False, and a line in the log, when its model was another.
 
-        Raises KeyError, TypeError or ValueError for what is not a snapshot.
+        Raises what is UNREADABLE for what is not a snapshot, and then nothing has changed.
         """
         if saved["v"] != VERSION:
             raise ValueError(f"version {saved['v']!r}")
-        same = bool(saved["model"] == self.guard.sha256)
+        same, before = bool(saved["model"] == self.guard.sha256), self.snapshot()
+        try:
+            self._take_up(saved, same)
+        except UNREADABLE:  # nothing half
+            self._take_up(before, True)
+            raise
+        if not same:
+            log.warning("loops: what another model had smoothed is discarded")
+        return same
+
+    def _take_up(self, saved: Mapping[str, Any], same: bool) -> None:
+        """A loop that is new begins anew; so does the rule of one that was not judged before."""
         self._watch.restore(saved["watch"])
-        for name, rule in self._site_rules.items():
-            if name in saved["witnesses"]:
-                rule.restore(saved["witnesses"][name])
+        for witness, rule in self._site_rules.items():
+            if witness in saved["witnesses"]:
+                rule.restore(saved["witnesses"][witness])
         for key, flag in self._flags.items():
             name = "|".join(key)
             if name in saved["flags"]:
                 flag.restore(saved["flags"][name], same_model=same)
-                if key in self._rules:
-                    self._rules[key].restore(saved["rules"][name])
-        if not same:
-            log.warning("loops: what another model had smoothed is discarded")
-        return same
+            if key in self._rules and name in saved["rules"]:
+                self._rules[key].restore(saved["rules"][name])
 
     def snapshot_flags(self) -> dict[str, object]:
         """The flags that are up, small, to be kept with every window."""

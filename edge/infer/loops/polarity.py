@@ -26,8 +26,12 @@ WIDELY: Final = 1.6  # upper over lower quarter, at least: by chance it is 4.8, 
 MOSTLY: Final = 4.0  # so much longer free than occupied: no inverted loop, but in a jam
 LEAST_S: Final = 0.05  # a shorter time is measured no better than this
 HELD_S: Final = 600.0  # so long in all: of sound loops one came to 292 s, the next to 120 s
-SOUND_S: Final = 600.0  # so long free for most of the time: nobody turns it then, but to mend it,
-LATER_S: Final = 7200.0  # and it must be held for longer than a queue creeps, but on a pair
+# Nobody turns a loop that was the right way round, but to mend it: for each second that it was free
+# for most of the time it must be held for so many more, up to what is longer than a queue creeps;
+# but not on a pair. Not all at once: in a jam an inverted loop looks the right way round, too.
+TIMES: Final = 2.0
+LATER_S: Final = 7200.0
+SOUND_S: Final = (LATER_S - HELD_S) / TIMES
 ALONE_S: Final = 150.0  # of which the other loop has held it for less: in a queue both do
 FREER: Final = 2.0  # so much longer free than occupied: for most of the time
 FADES: Final = 0.25  # what was held fades so much slower than it grows
@@ -159,8 +163,7 @@ class _Loop:
         self.held_s += dt_s if ok > 0 else -FADES * dt_s
         if self._is_free:
             self.sound_s = min(SOUND_S, self.sound_s + length_s)
-        later = self.sound_s >= SOUND_S and not self.up and not shown
-        most_s = LATER_S if later else HELD_S
+        most_s = HELD_S + (0.0 if self.up or shown else TIMES * self.sound_s)
         self.held_s = min(most_s, max(0.0, self.held_s))
         self.turned_s = self.turned_s + dt_s if ok < 0 else 0.0
         if self.turned_s >= TURNED_S:
