@@ -143,8 +143,9 @@ TRAIN = PYTHONPATH=. .venv-train/bin/python -m
 models:
 	@.ci/venv .venv-train train
 	$(TRAIN) models.congestion.scenarios.generate --out $(STREETS) --held-out 99
-	$(TRAIN) models.loopfault.train --streets $(STREETS)/train --out models/loopfault \
-	    --plays 5 --rounds 50 --leaves 13
+	$(TRAIN) models.congestion.scenarios.generate --out $(STREETS) --set training
+	$(TRAIN) models.loopfault.train --streets $(STREETS)/train $(STREETS)/training \
+	    --out models/loopfault --plays 4 --rounds 50 --leaves 13
 	$(TRAIN) models.congestion.train --streets $(STREETS)/train $(STREETS)/held_out \
 	    --rule mid stop --out models/congestion
 	$(if $(and $(DATA),$(NAB)),$(TRAIN) models.anomaly.train --data $(DATA) --nab $(NAB) --out models/anomaly,\

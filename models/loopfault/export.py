@@ -14,7 +14,7 @@ from models.loopfault.ensemble import TreeEnsemble, ensemble_graph
 from models.loopfault.graphrunner import GraphRunner
 from models.loopfault.playedstreets import CLASSES, PlayedStreet, Rows
 
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 NAME: Final = "loopfault"
 ON: Final = 0.6
 OFF: Final = 0.3

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.infer.loops.evidence import LoopKey
 from edge.infer.loops.loopflag import DEAD_FAULT, LEARNED_FAULTS, QUIET_S, SMOOTH_S
-from edge.infer.loops.loopjudge import OPEN
+from edge.infer.loops.loopjudge import OFF, OPEN
 from edge.infer.loops.looprules import ALWAYS, SURE_SCORE
 from models.loopfault.flagscores import FlagAlarm
 from models.loopfault.playedstreets import CLASSES, PlayedStreet
@@ -113,6 +113,15 @@ def without_unproven_silence(p: Probabilities, silent: NDArray[np.bool_]) -> Pro
     out, off = p.copy(), CLASSES.index("stuck_off")
     out[..., 0] += np.where(silent, 0.0, p[..., off])
     out[..., off] = np.where(silent, p[..., off], 0.0)
+    return out
+
+
+def without_standing(p: Probabilities, held: NDArray[np.bool_]) -> Probabilities:
+    """What the model says of loops that are stuck on counts only where others move."""
+    out, on = p.copy(), CLASSES.index("stuck_on")
+    free = ~held & (p[..., on] > OFF)
+    out[..., 0] += np.where(free, p[..., on], 0.0)
+    out[..., on] = np.where(free, 0.0, p[..., on])
     return out
 
 

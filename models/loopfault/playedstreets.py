@@ -14,12 +14,14 @@ from edge.infer.loops.evidence import LoopKey
 from edge.infer.loops.loopfeatures import WIDTH, LoopFeatures
 from edge.infer.loops.loopflag import LEARNED_FAULTS
 from edge.infer.loops.looprules import LoopRule
+from edge.infer.loops.presence import is_held
 from edge.infer.sites import ApproachSite, LaneSite
 from models.congestion.scenarios.loopfaults import LoopFault
 from models.congestion.scenarios.playstreet import play_ticks
 from models.congestion.scenarios.simstreet import SimStreet
 
 CLASSES: Final = ("sound", *LEARNED_FAULTS)  # columns of the model's answer
+UNNAMED: Final = -1  # of a loop with a fault for which the model has no word
 SHARE: Final = 0.3  # of the loops that get faults, in a street that has some
 Rows = NDArray[np.float32]
 
@@ -28,8 +30,9 @@ Rows = NDArray[np.float32]
 class PlayedStreet:
     """One street as the gateway saw it. `rows` is [slots, loops, features], `kinds` [slots, loops].
 
-    `kinds` are indices into CLASSES, as are `ruled`, what the rules said; `ends_s` are the slots'
-    ends; `traffic` says where vehicles came, `silent` where `stuck_off` counts.
+    `kinds` are indices into CLASSES, UNNAMED where a fault is none of these, as are `ruled`,
+    what the rules said; `ends_s` are the slots' ends; `traffic` says where vehicles came, `silent`
+    where `stuck_off` counts, `held` where `stuck_on` does.
     """
 
     name: str
@@ -42,6 +45,7 @@ class PlayedStreet:
     traffic: NDArray[np.bool_]
     ruled: NDArray[np.int8]
     silent: NDArray[np.bool_]
+    held: NDArray[np.bool_]
 
 
 def site_of_street(street: SimStreet) -> tuple[list[LaneSite], list[ApproachSite]]:
@@ -87,7 +91,8 @@ ends_s: NDArray[np.float64]) -> (
     middle = ends_s - np.diff(ends_s, prepend=0.0) / 2
     for fault in faults:
         column = keys.index((fault.lane, fault.part))
-        kinds[(middle >= fault.from_s) & (middle < fault.to_s), column] = CLASSES.index(fault.kind)
+        kind = CLASSES.index(fault.kind) if fault.kind in CLASSES else UNNAMED
+        kinds[(middle >= fault.from_s) & (middle < fault.to_s), column] = kind
     return kinds
 
 
@@ -113,6 +118,7 @@ def play_street(
     came: list[list[bool]] = []
     ruled: list[list[int]] = []
     silent: list[list[bool]] = []
+    held: list[list[bool]] = []
     for _, ticks in play_ticks(street, period_s):
         for slot in ticks_by_slot(ticks):
             slot_rows = watch.step(slot)
@@ -123,6 +129,7 @@ def play_street(
             rulings = [rules[key].step(slot_rows[key], at[key]) for key in keys]
             ruled.append([CLASSES.index(ruling.fault or "sound") for ruling in rulings])
             silent.append([ruling.silent for ruling in rulings])
+            held.append([is_held(slot_rows[key]) for key in keys])
     when = np.array(ends)
     whole = np.stack(rows) if rows else np.zeros((0, len(keys), WIDTH), np.float32)
     return PlayedStreet(
@@ -136,4 +143,5 @@ def play_street(
         np.array(came, bool).reshape(-1, len(keys)),
         np.array(ruled, np.int8).reshape(-1, len(keys)),
         np.array(silent, bool).reshape(-1, len(keys)),
+        np.array(held, bool).reshape(-1, len(keys)),
     )

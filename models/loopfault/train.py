@@ -1,18 +1,21 @@
 """Trains the loopfault model on streets with injured loops and writes the bundle.
 
-    python -m models.loopfault.train --streets DIR/train --out models/loopfault
+    python -m models.loopfault.train --streets DIR/train DIR/training --out models/loopfault
 
-DIR/train holds streets as `models.congestion.scenarios.generate` makes them. Each is played
-several times, without faults or with some, through the features that the gateway computes. Trees
-are fitted in two rounds: the second knows the sound slots that the first took for faults. The
-threshold of each kind is chosen on streets that the trees were not fitted on, fold by fold; then
-all streets fit those that are shipped. Held-out streets are never touched here.
+These hold streets as `models.congestion.scenarios.generate` makes them. Each is played several
+times, on the day on which something happens or on its usual day, without faults, with some, or with
+a cause that hits several loops, through the features that the gateway computes. Trees are fitted in
+two rounds: the second knows the sound slots that the first took for faults. The threshold of each
+kind is chosen on streets that the trees were not fitted on, fold by fold; then all streets fit
+those that are shipped. Held-out streets are never touched here.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import pickle
+import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -23,9 +26,10 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from edge.infer.loops.loopfeatures import FEATURES
+from models.congestion.scenarios.commoncauses import inject_cause
 from models.congestion.scenarios.finalset import FinalSetError
-from models.congestion.scenarios.loopfaults import inject_faults
-from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street
+from models.congestion.scenarios.loopfaults import LoopFault, inject_faults
+from models.congestion.scenarios.simstreet import SimStreet, find_streets, load_street, load_usual
 from models.loopfault.ensemble import TreeEnsemble, ensemble_graph, of_boosting
 from models.loopfault.export import NAME, VERSION, export_bundle
 from models.loopfault.flagscores import score_table
@@ -35,7 +39,8 @@ from models.loopfault.tuning import Answered, score_bias, tune_bias, without_row
 
 SEED: Final = 1
 PERIODS_S: Final = (60.0, 40.0, 5.0)  # slots of 30 s, 40 s, 30 s that gather
-CLEAN_EVERY: Final = 4  # one street of so many is played without faults in training
+PLAYS_TURN: Final = 4  # of so many plays one is without faults, and one with a common cause
+USUAL_EVERY: Final = 3  # one play of so many is of the street's usual day
 FOLDS: Final = 3
 FIRST_SLOTS: Final = 12  # of a fault, all taken: there it must be found
 SLOW: Final = ("breakup", "crosstalk", "undercount", "splashover", "mismatch")
@@ -59,29 +64,46 @@ class EnsembleShape(NamedTuple):
     bins: int = 128
 
 
-def streets(folder: Path) -> Iterator[SimStreet]:
-    """One at a time: all of them do not fit into memory."""
-    for place in find_streets(folder):
-        yield load_street(place)
+def find_training(folders: Sequence[Path]) -> list[Path]:
+    """Where the streets are, folder by folder. Raises as `find_streets`."""
+    return [place for folder in folders for place in find_streets(folder)]
 
 
-def cached_plays(street: SimStreet, seeds: Sequence[int], cache: Path | None) -> list[PlayedStreet]:
-    """A street played once for each seed."""
-    out = []
-    for seed in seeds:
-        kept = cache / f"{street.name}_{seed}.pickle" if cache else None
-        if kept is not None and kept.exists():
-            out.append(pickle.loads(kept.read_bytes()))
-            continue
-        period_s = PERIODS_S[(street.seed + seed) % len(PERIODS_S)]
-        clean = (street.seed + seed) % CLEAN_EVERY == 0
-        injured, faults = inject_faults(street, seed, 0.0 if clean else SHARE)
-        out.append(play_street(injured, faults, period_s))
-        if kept is not None:
-            part = kept.with_suffix(".part")
-            part.write_bytes(pickle.dumps(out[-1], protocol=5))
-            part.rename(kept)
-    return out
+def injure_street(street: SimStreet, seed: int) -> tuple[SimStreet, tuple[LoopFault, ...]]:
+    """As it is, with a common cause, or with faults of single loops."""
+    turn = (street.seed + seed) % PLAYS_TURN
+    if turn == 0:
+        return street, ()
+    if turn > 1:
+        return inject_faults(street, seed, SHARE)
+    injured, _, faults = inject_cause(street, seed)
+    return injured, faults
+
+
+class Plays:
+    """Streets played once for each seed, kept in `folder` from one use to the next."""
+
+    def __init__(self, places: Sequence[Path], seeds: Sequence[int], folder: Path) -> None:
+        self.places, self.seeds, self.folder = tuple(places), tuple(seeds), folder
+        self.folds = {place: fold_of(load_street(place).seed) for place in self.places}
+
+    def of(self, place: Path) -> Iterator[PlayedStreet]:
+        """All plays of a street: few at a time fit into memory."""
+        for seed in self.seeds:
+            kept = self.folder / f"{place.parent.name}_{place.name}_{seed}.pickle"
+            if not kept.exists():
+                part = kept.with_suffix(".part")
+                part.write_bytes(pickle.dumps(play(place, seed), protocol=5))
+                part.rename(kept)
+            yield pickle.loads(kept.read_bytes())
+
+
+def play(place: Path, seed: int) -> PlayedStreet:
+    """A street played on one of its days, with what the seed does to its loops."""
+    usual = load_usual(place) if seed % USUAL_EVERY == 0 else None
+    street = load_street(place) if usual is None else usual
+    injured, faults = injure_street(street, seed)
+    return play_street(injured, faults, PERIODS_S[(street.seed + seed) % len(PERIODS_S)])
 
 
 def draw_sample(p: PlayedStreet, random: np.random.Generator) -> Sample:
@@ -91,7 +113,7 @@ def draw_sample(p: PlayedStreet, random: np.random.Generator) -> Sample:
     for column in range(p.kinds.shape[1]):
         edges = np.flatnonzero(np.diff(p.kinds[:, column], prepend=0, append=0))
         for first, last in pairwise(edges):
-            if p.kinds[first, column] == 0:
+            if p.kinds[first, column] <= 0:  # sound, or of a fault that is not learned
                 continue
             early = np.arange(first, min(first + FIRST_SLOTS, last))
             later = np.arange(first + FIRST_SLOTS, last)
@@ -141,25 +163,19 @@ def fit_ensemble(samples: Sequence[Sample], shape: EnsembleShape) -> TreeEnsembl
     return of_boosting(model, len(CLASSES))
 
 
-def fold_of(street: SimStreet) -> int:
+def fold_of(seed: int) -> int:
     """Neighbouring seeds are of different kinds: each fold has all kinds."""
-    return street.seed // 3 % FOLDS
+    return seed // 3 % FOLDS
 
 
-def fit_without_fold(
-    folder: Path,
-    seeds: Sequence[int],
-    cache: Path | None,
-    left_out: int | None,
-    shape: EnsembleShape,
-) -> TreeEnsemble:
+def fit_without_fold(plays: Plays, left_out: int | None, shape: EnsembleShape) -> TreeEnsemble:
     """Two rounds on all streets but those of one fold."""
     random = np.random.default_rng(SEED)
 
     def some() -> Iterator[PlayedStreet]:
-        for street in streets(folder):
-            if fold_of(street) != left_out:
-                yield from cached_plays(street, seeds, cache)
+        for place, fold in plays.folds.items():
+            if fold != left_out:
+                yield from plays.of(place)
 
     samples = [draw_sample(p, random) for p in some()]
     rough = fit_ensemble(samples, shape._replace(rounds=shape.rounds // 2))
@@ -171,7 +187,7 @@ def fit_without_fold(
 def main() -> None:
     """Choose thresholds on what each fold's model says of streets it has not seen; fit; export."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--streets", type=Path, required=True)
+    parser.add_argument("--streets", type=Path, nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--cache", type=Path, help="keeps played streets from run to run")
     parser.add_argument("--plays", type=int, default=8, help="of each street")
@@ -180,37 +196,38 @@ def main() -> None:
     parser.add_argument("--bins", type=int, default=128, help="of each column")
     args = parser.parse_args()
     try:
-        find_streets(args.streets)
+        places = find_training(args.streets)
     except FinalSetError as error:
         parser.error(str(error))
-    seeds, shape = range(1, args.plays + 1), EnsembleShape(args.rounds, args.leaves, args.bins)
+    with tempfile.TemporaryDirectory() as scratch:
+        plays = Plays(places, range(1, args.plays + 1), args.cache or Path(scratch))
+        train(plays, EnsembleShape(args.rounds, args.leaves, args.bins), args.out)
+
+
+def train(plays: Plays, shape: EnsembleShape, out: Path) -> None:
+    """The bundle that follows from these plays."""
     answers: list[Answered] = []
-    names: list[str] = []
-    for fold in sorted({fold_of(street) for street in streets(args.streets)}):
-        trees = fit_without_fold(args.streets, seeds, args.cache, fold, shape)
+    for fold in sorted(set(plays.folds.values())):
+        trees = fit_without_fold(plays, fold, shape)
         run = GraphRunner(ensemble_graph(trees, NAME, VERSION).SerializeToString())
-        for street in streets(args.streets):
-            if fold_of(street) == fold:
-                names.append(street.name)
-                answers += [
-                    (without_rows(p), run.answer(p))
-                    for p in cached_plays(street, seeds, args.cache)
-                ]
+        for place, its in plays.folds.items():
+            if its == fold:
+                answers += [(without_rows(p), run.answer(p)) for p in plays.of(place)]
     bias = tune_bias(answers)
     print(score_table(score_bias(answers, bias)), flush=True)
-    trees = fit_without_fold(args.streets, seeds, args.cache, None, shape)
-    golden = [p for street in streets(args.streets) for p in cached_plays(street, (1,), args.cache)]
+    trees = fit_without_fold(plays, None, shape)
+    golden = [p for place in plays.places for p in itertools.islice(plays.of(place), 1)]
     export_bundle(
         trees.shifted(bias),
-        args.out,
+        out,
         golden,
         {
             "script": "models/loopfault/train.py",
-            "streets": sorted(names),
+            "streets": [place.name for place in plays.places],
             "seed": SEED,
-            "plays": args.plays,
-            "rounds": args.rounds,
-            "leaves": args.leaves,
+            "plays": len(plays.seeds),
+            "rounds": shape.rounds,
+            "leaves": shape.leaves,
             "bias": bias,
         },
     )

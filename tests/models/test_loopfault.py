@@ -11,6 +11,7 @@ import pytest
 
 from edge.infer.loops.loopfeatures import WIDTH
 from edge.infer.loops.loopflag import FAULTS, LEARNED_FAULTS, LoopFlag
+from edge.infer.loops.loopjudge import OFF
 from edge.infer.loops.looprules import ALONE
 from edge.infer.loops.silence import without_unproven_silence as heeded_by_gateway
 from models import BUNDLES
@@ -18,10 +19,16 @@ from models.congestion.scenarios import loopfaults
 from models.congestion.scenarios.loopfaults import LoopFault, inject_faults
 from models.congestion.scenarios.simstreet import LoopPlace, SimStreet, StreetLink
 from models.loopfault.ensemble import TreeEnsemble, ensemble_graph
-from models.loopfault.flagging import add_bias, flag_alarms, floor_by_rule, without_unproven_silence
+from models.loopfault.flagging import (
+    add_bias,
+    flag_alarms,
+    floor_by_rule,
+    without_standing,
+    without_unproven_silence,
+)
 from models.loopfault.flagscores import FlagAlarm, score_street
 from models.loopfault.graphrunner import GraphRunner
-from models.loopfault.playedstreets import CLASSES, PlayedStreet, play_street
+from models.loopfault.playedstreets import CLASSES, UNNAMED, PlayedStreet, play_street
 
 LEAF = -1
 
@@ -127,7 +134,7 @@ def _blank(slots: int, keys: int) -> PlayedStreet:
         "t", slots * 30 / 3600, names, (), np.arange(1.0, slots + 1) * 30.0,
         np.zeros((slots, keys, 1), np.float32), np.zeros((slots, keys), np.int8),
         np.ones((slots, keys), bool), np.zeros((slots, keys), np.int8),
-        np.ones((slots, keys), bool),
+        np.ones((slots, keys), bool), np.ones((slots, keys), bool),
     )  # fmt: skip
 
 
@@ -240,3 +247,18 @@ def test_a_dead_loop_counts_only_where_it_is_silent_as_it_is_in_the_gateway() ->
     for at in np.ndindex(silent.shape):
         expected = heeded_by_gateway(p[at].tolist(), silent=bool(silent[at]))
         np.testing.assert_allclose(result[at], expected, atol=1e-6)
+
+
+def test_a_loop_that_is_stuck_counts_only_where_others_move() -> None:
+    p = np.random.default_rng(7).dirichlet(np.ones(len(CLASSES)) / 2, (3, 4)).astype(np.float32)
+    held, on = np.random.default_rng(8).random((3, 4)) < 0.5, CLASSES.index("stuck_on")
+    result = without_standing(p, held)
+    np.testing.assert_allclose(result.sum(axis=-1), 1.0, atol=1e-6)
+    assert (result[~held][:, on] <= OFF).all()
+    np.testing.assert_array_equal(result[held], p[held])
+
+
+def test_a_fault_that_models_do_not_learn_is_neither_sound_nor_another() -> None:
+    hurt, result = inject_faults(small_street(), 1, 0.2, ["late_release"])
+    p = play_street(hurt, result)
+    assert set(np.unique(p.kinds)) == {0, UNNAMED}
