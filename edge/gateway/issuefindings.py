@@ -21,6 +21,7 @@ from edge.core.humanize import (
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.health.openissues import Finding
 from edge.outbox import OutboxCounts
+from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract import boxevent
 from edge.wire.contract.event import SensorFault
@@ -109,7 +110,10 @@ def link_findings(
     now_ns: int,
 ) -> Iterator[Finding]:
     """`no_subscribers`: records since the start that the broker had nobody for."""
-    if not connected and now_ns - connection.since_ns >= LINK_PATIENCE_NS:
+    if not connected and now_ns - connection.since_ns < LINK_PATIENCE_NS:
+        # after a start, too: what was open before it is over only once there is a link
+        yield Finding("no_broker", unknown=True)
+    elif not connected:
         why = f" ({without_errno(connection.failure)})" if connection.failure else ""
         down_s = (now_ns - connection.since_ns) / 1e9
         cause = f"No link to the broker for {span_text(down_s)}{why}"
@@ -146,6 +150,8 @@ def device_findings(
                 device.name,
                 f"{percent_text(ratio)} of the reads of {device.name} failed in the last hour",
             )
+        elif failing is UNSET:  # the reads are not counted yet
+            yield Finding("device_errors", device.name, unknown=True)
         reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
         if reported:
             yield Finding(
@@ -158,7 +164,11 @@ def device_findings(
 
 def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
     """`ends_s`: Unix time at which our certificate ends; None: there is none."""
-    if ends_s is None or not now.tq.is_synchronised:
+    if ends_s is None:
+        return
+    if not now.tq.is_synchronised:  # after a boot, until the time is known
+        yield Finding("certificate_expired", unknown=True)
+        yield Finding("certificate_expires", unknown=True)
         return
     left_s = ends_s - now.wall_ns // 1_000_000_000
     day = datetime.fromtimestamp(ends_s, UTC).date()
@@ -236,12 +246,19 @@ def daemon_findings(
 def model_findings(
     models: Mapping[ModelName, Model | None], failures: Mapping[ModelName, int]
 ) -> Iterator[Finding]:
-    """`failures` in a row, of each. One that is not loaded yet, or was late once, is none."""
+    """`failures` in a row, of each. One that is not loaded yet, or was late once, is none.
+
+    After a start none is there yet: what was open stays until it is.
+    """
     for name, one in models.items():
         if one is None:
             continue
         if failures.get(name, 0) >= MODEL_FAILURES:
             yield Finding("model_fails", name, f"The model {name} does not answer: {one.why}")
+        elif one.answers != "model":
+            yield Finding("model_fails", name, unknown=True)
+        if one.drift is None and one.answers != "model":
+            yield Finding("model_drift", name, unknown=True)
         if one.instead:
             yield Finding(
                 "model_withdrawn", name, f"The previous model {name} is used: {one.instead}"
@@ -272,7 +289,7 @@ def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
     cause, _, remedy = text.partition("; ")
     remedy = _capital(remedy)
     on = body.state == "on"
-    if body.points is not UNSET:
+    if body.fault in CONTRADICTIONS:  # the end of one that is given up names no points
         return Finding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
     if body.fault == "phase":
         return Finding("signal_fault", draft.source, cause, remedy), on

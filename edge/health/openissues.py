@@ -31,7 +31,8 @@ class Finding:
     """What is wrong now. `about` is empty where it is the gateway; `remedy` empty: its kind's.
 
     `count` is of what happens and does not last: how often since the start. Only that it has grown
-    since it was seen last is news.
+    since it was seen last is news. `unknown`: nobody can tell yet whether it is so; what is open
+    stays open as it is, and nothing opens.
     """
 
     kind: IssueName
@@ -39,6 +40,7 @@ class Finding:
     cause: str = ""
     remedy: str = ""
     count: int | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,15 @@ class OpenIssues:
             if issue.of_kind.area != area:
                 continue
             if (finding := found.pop(key, None)) is not None:
+                if finding.unknown:
+                    continue
                 cause, remedy = _sentences(finding)
                 self._open[key] = replace(issue, cause=cause, remedy=remedy, seen_ns=now.mono_ns)
             elif not self._lasts(issue, now):
                 self._close(key, now)
         for key, finding in found.items():
-            self._put(key, finding, now)
+            if not finding.unknown:
+                self._put(key, finding, now)
         return self.changes != before
 
     def put(self, finding: Finding, now: Stamp) -> None:

@@ -80,7 +80,7 @@ class Parts:
     device: Polled = field(default_factory=lambda: Polled("hut"))
     problems: dict[str, str] = field(default_factory=dict)
     alarms: dict[BoardCondition, str] = field(default_factory=dict)
-    health: Health = field(default_factory=Health)
+    health: Health = field(default_factory=lambda: Health(device_error_ratio={"hut": 0.0}))
     start: tuple[RebootCause, str] = ("clean", "It was shut down.")
     model: Model = field(
         default_factory=lambda: Model(
@@ -288,6 +288,41 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
 def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path) -> None:
     some = replace(WELL, **parts)
     assert [each.kind for each in looked(some.watch(tmp_path), some, 100).issues] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "young"),
+    [
+        ("no_broker", {"connected": False, "link": ConnectionState(40 * S)}),
+        ("model_fails", model(answers="rule", why="not loaded yet")),
+        ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
+        ("device_errors", {"health": Health()}),  # no read is counted yet
+    ],
+)
+def test_a_start_that_cannot_know_yet_leaves_open_what_was(
+    kind: IssueName, young: dict[str, Any], tmp_path: Path
+) -> None:
+    parts = replace(WELL, **BROKEN[kind])
+    kept = looked(parts.watch(tmp_path), parts, 100).to_keep(at(100))["issues"]
+    start = replace(WELL, **young)
+    after = start.watch(tmp_path, 4)
+    after.restore(json.loads(json.dumps(kept)), at(40))
+    looked(after, start, 45)
+    assert [each.kind for each in after.issues] == [kind]
+
+
+def test_a_certificate_that_has_ended_stays_so_while_the_time_is_not_known(tmp_path: Path) -> None:
+    parts = replace(WELL, ends_in_s=60)
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    asyncio.run(watch.look(replace(at(110), tq=TimeQuality.NONE)))
+    assert [each.kind for each in watch.issues] == ["certificate_expired"]
+
+
+def test_a_contradiction_of_a_device_that_is_given_up_is_over(tmp_path: Path) -> None:
+    watch = WELL.watch(tmp_path)
+    watch.see_events([fault("on", fault="phase_sum", points=["power"])], at(1))
+    watch.see_events([fault("off", fault="phase_sum")], at(2))  # as edge.process.snapshot ends it
+    assert not len(watch.issues)
 
 
 def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -> None:
