@@ -49,11 +49,12 @@ FAILURE_TEXTS: Final[Mapping[FailureClass, str]] = {
     "name": "its host has no address",
     "network": "nothing answered",
     "port": "the connection was refused",
-    "proxy": "the proxy refused it",
+    "proxy": "the proxy was not reached, or refused it",
     "plain": "no TLS was spoken there",
     "authority": "the certificate is of an unknown authority",
     "host_name": "the certificate is for another name",
     "dates": "the certificate is not valid now",
+    "certificate": "the certificate is not fit for its use",
     "tls": "no common version or cipher",
     "own_certificate": "our certificate was not taken",
     "login": "answer 134 or 140",
@@ -62,7 +63,8 @@ FAILURE_TEXTS: Final[Mapping[FailureClass, str]] = {
     "protocol": "answer 132",
     "busy": "answer 136, 137, 151 or 159",
     "refused": "another answer of the broker",
-    "dropped": "the broker hung up",
+    "hung_up": "the broker hung up behind TLS",
+    "dropped": "the broker hung up without TLS",
 }
 
 
