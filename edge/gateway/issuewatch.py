@@ -23,7 +23,7 @@ from edge.wire.contract.models import Model, ModelName
 from edge.wire.records import iso_time
 
 LOOK_NS: Final = 5_000_000_000
-CERTIFICATE_NS: Final = 3_600_000_000_000
+STATUS_WORDS: Final = 16_000  # characters of sentences in the retained status; brokers have limits
 SENSOR_AREAS: Final = ("devices", "events")
 SELDOM_NS: Final = 60_000_000_000  # the disk is asked, and a day of inputs summed up
 
@@ -63,7 +63,7 @@ class IssueWatch:
         self.issues = issues
         self._looked_ns: int | None = None
         self._asked_ns: int | None = None
-        self._read_ns: int | None = None
+        self._read: tuple[int, int, int] | None = None  # what tells one file from another
         self._certificate_ends_s: int | None = None
         self._saved = -1  # `changes` as they were kept last
 
@@ -111,7 +111,7 @@ class IssueWatch:
                 now,
             ),
             self.issues.expire("alarms", now),
-            see("identity", find.identity_findings(self._ends_s(now), now), now),
+            see("identity", find.identity_findings(self._ends_s(), now), now),
             see("configuration", find.configuration_findings(problems), now),
             see("box", find.box_findings(sources.alarms(), health, *sources.start), now),
             see(
@@ -128,14 +128,19 @@ class IssueWatch:
         ]
         self._tell(any(changed))
 
-    def _ends_s(self, now: Stamp) -> int | None:
-        """When our certificate ends; it is read once an hour. None where that cannot be known."""
-        if self._read_ns is None or now.mono_ns - self._read_ns >= CERTIFICATE_NS:
-            self._read_ns, self._certificate_ends_s = now.mono_ns, None
-            if self._sources.certificate is not None:
-                with suppress(OSError, ValueError):  # whoever connects with it says so
-                    self._certificate_ends_s = certificate_ends_s(self._sources.certificate)
-        return self._certificate_ends_s
+    def _ends_s(self) -> int | None:
+        """When our certificate ends. It is read when the file is another one: a new certificate
+        ends the issue of the old one. None where that cannot be known."""
+        if (file := self._sources.certificate) is None:
+            return None
+        with suppress(OSError, ValueError):  # whoever connects with it says so
+            found = file.stat()
+            this = (found.st_ino, found.st_size, found.st_mtime_ns)
+            if this != self._read:
+                self._read, self._certificate_ends_s = this, None
+                self._certificate_ends_s = certificate_ends_s(file)
+            return self._certificate_ends_s
+        return None
 
     def see_events(self, drafts: Iterable[Draft], now: Stamp) -> None:
         """What goes to the city."""
@@ -148,7 +153,7 @@ class IssueWatch:
             if on:
                 self.issues.put(finding, now)
             else:
-                self.issues.close(finding.kind, finding.about, now)
+                self.issues.close(finding, now)
         self._tell(self.issues.changes != before)
 
     @property
@@ -166,7 +171,10 @@ class IssueWatch:
             self._changed()
 
     def to_keep(self, now: Stamp, *, last: bool = False) -> dict[str, object]:
-        """The state to be committed, by its owner; nothing when nothing has changed."""
+        """The state to be committed, by its owner; nothing when nothing has opened or closed.
+
+        `last`: the daemon stops, so what the city knows is kept, too, and how old each is by now.
+        """
         if self._saved == self.issues.changes and not last:
             return {}
         self._saved = self.issues.changes
@@ -185,16 +193,24 @@ def issues_for_people(issues: Iterable[OpenIssue], now: Stamp) -> list[dict[str,
     ]
 
 
-def issue_status(issues: Iterable[OpenIssue], now: Stamp) -> list[OpenIssueStatus]:
-    """As the status tells them."""
-    return [
-        OpenIssueStatus(
-            kind=each.kind,
-            about=each.about,
-            severity=each.of_kind.severity,
-            since=None if (at_ns := each.since_ns(now)) is None else iso_time(at_ns),
-            cause=each.cause,
-            remedy=each.remedy,
+def issue_status(
+    issues: Iterable[OpenIssue], now: Stamp, words: int | None = None
+) -> list[OpenIssueStatus]:
+    """As the status tells them; `words`: room for sentences (characters), those that stand behind
+    have none."""
+    told: list[OpenIssueStatus] = []
+    for each in issues:
+        if words is not None:
+            words -= len(each.cause) + len(each.remedy)
+        whole = words is None or words >= 0
+        told.append(
+            OpenIssueStatus(
+                kind=each.kind,
+                about=each.about,
+                severity=each.of_kind.severity,
+                since=None if (at_ns := each.since_ns(now)) is None else iso_time(at_ns),
+                cause=each.cause if whole else "",
+                remedy=each.remedy if whole else "",
+            )
         )
-        for each in issues
-    ]
+    return told

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 from edge.core import Stamp, TimeQuality
 from edge.core.humanize import as_sentence
+from edge.core.printable import printable
 from edge.core.reportlimits import HourlyLimit
 from edge.health.issuekinds import ISSUE_KINDS, ORDER, Area, IssueKind
 from edge.health.openmetrics import Family
@@ -24,6 +25,7 @@ LOG: Final = logging.getLogger("kerbstone")
 OPEN_LIMIT: Final = 256  # issues at one time; what comes on top is counted, and opens later
 LINES_PER_HOUR: Final = 12  # in the log, of one issue that comes and goes
 WORDS_LIMIT: Final = 1000  # characters of a sentence
+ABOUT_LIMIT: Final = 120  # characters of what it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class OpenIssues:
         for each in findings:
             if ISSUE_KINDS[each.kind].area != area:
                 raise ValueError(f"{each.kind} is no kind of {area}")
-            if self._is_there(each):
-                found.setdefault((each.kind, each.about), each)
+            key = _key(each)
+            if self._is_there(key, each.count):
+                found.setdefault(key, each)
         before = self.changes
         for key, issue in [*self._open.items()]:
             if issue.of_kind.area != area:
@@ -129,7 +132,7 @@ class OpenIssues:
 
     def put(self, finding: Finding, now: Stamp) -> None:
         """It was told to be so: open until `close` is told."""
-        key = (finding.kind, finding.about)
+        key = _key(finding)
         if key in self._open:
             cause, remedy = _sentences(finding)
             self._open[key] = replace(
@@ -138,10 +141,10 @@ class OpenIssues:
         else:
             self._put(key, finding, now)
 
-    def close(self, kind: IssueName, about: str, now: Stamp) -> None:
+    def close(self, finding: Finding, now: Stamp) -> None:
         """It was told to be over. What is not open is none."""
-        if (kind, about) in self._open:
-            self._close((kind, about), now)
+        if (key := _key(finding)) in self._open:
+            self._close(key, now)
 
     def expire(self, area: Area, now: Stamp) -> bool:
         """What was told to have happened there, and did not happen again for its time, is over."""
@@ -152,21 +155,20 @@ class OpenIssues:
                 self._close(key, now)
         return self.changes != before
 
-    def _is_there(self, finding: Finding) -> bool:
+    def _is_there(self, key: Key, count: int | None) -> bool:
         """Whether it is found, or, of what is counted, has happened again."""
-        if finding.count is None:
+        if count is None:
             return True
-        key = (finding.kind, finding.about)
         before = self._counts.get(key, 0)
-        self._counts[key] = finding.count
-        return finding.count > (before if finding.count >= before else 0)
+        self._counts[key] = count
+        return count > (before if count >= before else 0)
 
     def _lasts(self, issue: OpenIssue, now: Stamp) -> bool:
         lasts_s = issue.of_kind.lasts_s
         return lasts_s > 0 and now.mono_ns - issue.seen_ns < lasts_s * 1e9
 
     def _put(self, key: Key, finding: Finding, now: Stamp) -> None:
-        if len(self._open) >= OPEN_LIMIT:
+        if key[1] and len(self._open) >= OPEN_LIMIT:  # of the gateway itself there are few
             self.left_out += 1
             return
         issue = OpenIssue(*key, *_sentences(finding), now, seen_ns=now.mono_ns)
@@ -199,6 +201,7 @@ class OpenIssues:
         """For the outbox; JSON-like."""
         return {
             "boot": boot,
+            "mono_ns": now.mono_ns,
             "open": [
                 [
                     each.kind, each.about, each.cause, each.remedy, each.told, each.this_boot,
@@ -214,6 +217,8 @@ class OpenIssues:
         Raises KeyError, TypeError or ValueError for what is no snapshot.
         """
         same = int(saved["boot"]) == boot
+        # by another boot's clock only how old it was is known, and not how long the box was off
+        ago_ns = 0 if same else now.mono_ns - int(saved["mono_ns"])
         for name, about, cause, remedy, told, here, mono_ns, wall_ns, tq, seen_ns in saved["open"]:
             if name not in ISSUE_KINDS:
                 continue
@@ -221,7 +226,7 @@ class OpenIssues:
             self._open[kind, str(about)] = OpenIssue(
                 kind, str(about), str(cause), str(remedy),
                 Stamp(int(mono_ns), int(wall_ns), TimeQuality(tq)),
-                same and bool(here), bool(told), int(seen_ns) if same else now.mono_ns,
+                same and bool(here), bool(told), min(int(seen_ns) + ago_ns, now.mono_ns),
             )  # fmt: skip
 
 
@@ -232,11 +237,17 @@ def _opened(issue: OpenIssue, now: Stamp) -> tuple[int, int, str]:
     return issue.opened.mono_ns, issue.opened.wall_ns, str(issue.opened.tq)
 
 
+def _key(finding: Finding) -> Key:
+    """Names are mostly ours; those of files are not."""
+    return finding.kind, printable(finding.about, ABOUT_LIMIT)
+
+
 def _sentences(finding: Finding) -> tuple[str, str]:
-    """Its cause, and its remedy."""
+    """Its cause, and its remedy: devices, brokers and files have their word in them."""
     kind = ISSUE_KINDS[finding.kind]
-    remedy = finding.remedy or kind.remedy.format(about=finding.about)
-    return as_sentence(finding.cause)[:WORDS_LIMIT], as_sentence(remedy)[:WORDS_LIMIT]
+    remedy = finding.remedy or kind.remedy.format(about=_key(finding)[1])
+    cause, remedy = (as_sentence(" ".join(each.split())) for each in (finding.cause, remedy))
+    return printable(cause, WORDS_LIMIT), printable(remedy, WORDS_LIMIT)
 
 
 def issue_family(issues: Iterable[OpenIssue]) -> Family:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+import msgpack
 import msgspec
 import pytest
 from cryptography import x509
@@ -25,6 +26,7 @@ from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.passivechecks import fill_from_status
 from edge.gateway.issuefindings import ALARM_KINDS
 from edge.gateway.issuewatch import (
+    STATUS_WORDS,
     IssueSources,
     IssueWatch,
     issue_status,
@@ -32,7 +34,7 @@ from edge.gateway.issuewatch import (
 )
 from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.health.openissues import OpenIssues, issue_family
+from edge.health.openissues import Finding, OpenIssues, issue_family
 from edge.health.openmetrics import render
 from edge.outbox import OutboxCounts
 from edge.report.status.issues import listed_issues, verdict_line
@@ -316,6 +318,31 @@ def test_a_certificate_that_has_ended_stays_so_while_the_time_is_not_known(tmp_p
     watch = looked(parts.watch(tmp_path), parts, 100)
     asyncio.run(watch.look(replace(at(110), tq=TimeQuality.NONE)))
     assert [each.kind for each in watch.issues] == ["certificate_expired"]
+
+
+def test_a_new_certificate_ends_the_issue_of_the_old_one_at_the_next_look(tmp_path: Path) -> None:
+    parts = replace(WELL, ends_in_s=60)
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    made = tmp_path / "own.new"
+    made.write_bytes(made_certificate(WALL // S + 300 * DAY))
+    made.rename(tmp_path / "own.pem")
+    assert not len(looked(watch, parts, 105).issues)
+
+
+def test_texts_of_strangers_are_one_line_and_the_status_has_room_for_all_issues(
+    tmp_path: Path,
+) -> None:
+    watch, now = WELL.watch(tmp_path), at(1)
+    text = "\x1b[2J\udcff\n" + "x" * 5000
+    found = [Finding("line_closed", f"line {n} \x1b\udcff", text, text) for n in range(256)]
+    watch.issues.see("devices", found, now)
+    sent = msgspec.json.encode(issue_status(watch.issues, now, STATUS_WORDS))
+    assert len(sent) < 64_000, "brokers of clouds take 128 kB"
+    assert len(msgspec.json.decode(sent)) == 256
+    assert b"\x1b" not in sent
+    msgpack.packb(watch.to_keep(now))
+    assert render([issue_family(watch.issues)])
+    assert all(each["remedy"] for each in issues_for_people(watch.issues, now))
 
 
 def test_a_contradiction_of_a_device_that_is_given_up_is_over(tmp_path: Path) -> None:

@@ -110,6 +110,13 @@ def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
     assert (len(issues), issues.left_out) == (OPEN_LIMIT, 5), "who was left out has found room"
 
 
+def test_what_the_gateway_itself_has_always_finds_room() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent(f"d{n}") for n in range(OPEN_LIMIT + 5)], at(0))
+    issues.see("outbox", [Finding("records_lost", count=3)], at(5))
+    assert kinds(issues)[0] == ("records_lost", "")
+
+
 def test_the_city_knows_what_was_open_when_the_status_arrived() -> None:
     issues = OpenIssues()
     issues.see("devices", [silent("hut")], at(0))
@@ -155,6 +162,22 @@ def test_news_goes_on_for_the_rest_of_its_time_after_a_restart() -> None:
     after = restarted(issues, at(day / 2), at(day / 2), same_boot=True)
     assert not after.see("daemon", [Finding("too_busy", count=0)], at(day - 1))
     assert after.see("daemon", [Finding("too_busy", count=0)], at(day + 1))
+
+
+def test_what_happened_is_over_one_day_though_the_box_is_booted_each_night() -> None:
+    issues, night = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s * 0.7
+    issues.see("outbox", [Finding("records_lost", count=2)], at(0))
+    issues = restarted(issues, at(night), at(0), same_boot=False)
+    assert not issues.see("outbox", [], at(1))
+    issues = restarted(issues, at(night), at(0), same_boot=False)
+    assert issues.see("outbox", [], at(1))
+
+
+def test_a_moment_that_is_still_to_come_makes_nothing_last() -> None:
+    issues, day = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s
+    issues.see("outbox", [Finding("records_lost", count=2)], at(9 * day))
+    after = restarted(issues, at(9 * day), at(0), same_boot=True)
+    assert after.see("outbox", [], at(day + 1))
 
 
 def test_a_kind_that_only_a_later_version_knows_is_left_out() -> None:
