@@ -32,6 +32,9 @@ from edge.wire.contract.models import Model, ModelName
 COMMANDS: Final = ("chmod", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
 FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
+FAILED_READS: Final = 2  # in a row, from which on a device does not answer
+BUSY_READS: Final = 6  # the same for one that says that it needs time
+SOON_NS: Final = 300_000_000_000  # a device that is read less often has lost much by one read
 LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
 MODEL_FAILURES: Final = 2  # an answer that was late once is the machine's fault
 CONFIGURATION: Final = "configuration"  # the problem that edge.gateway.lastgood reports
@@ -67,6 +70,10 @@ class PolledState(Protocol):
     def text(self) -> str: ...
     @property
     def health(self) -> Mapping[Condition, str]: ...
+    @property
+    def failures(self) -> int: ...  # in a row
+    @property
+    def every_ns(self) -> int: ...
 
 
 def outbox_findings(counts: OutboxCounts) -> Iterator[Finding]:
@@ -142,7 +149,9 @@ def device_findings(
         text = problems.get(device.name)
         if text is None and device.reason not in (None, *TEMPORARY_REASONS):
             text = device.text or f"it is {device.reason}"
-        if text is not None:
+        if text is not None and device.reason is not None and _may_pass(device):
+            yield Finding("device_fails", device.name, unknown=True)
+        elif text is not None:
             yield _fails("device_fails", device.name, device.reason, text)
         elif ratio >= FAILING_SHARE:
             yield Finding(
@@ -160,6 +169,12 @@ def device_findings(
     for what, text in problems.items():
         if what.startswith("line "):
             yield _fails("line_closed", what, None, text)
+
+
+def _may_pass(device: PolledState) -> bool:
+    """It has failed only just now, and the next read is soon: what fails often is told as such."""
+    patience = BUSY_READS if device.reason in TEMPORARY_REASONS else FAILED_READS
+    return device.failures < patience and device.every_ns <= SOON_NS
 
 
 def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:

@@ -143,9 +143,9 @@ class IssueWatch:
         return None
 
     def see_events(self, drafts: Iterable[Draft], now: Stamp) -> None:
-        """What goes to the city."""
+        """What goes to the city. One commit has urgent events first, though they came last."""
         before = self.issues.changes
-        for draft in drafts:
+        for draft in sorted(drafts, key=lambda each: each.to_ns):
             told = find.event_finding(draft)
             if told is None:
                 continue

@@ -70,6 +70,8 @@ class Polled:
     reason: Reason | None = None
     text: str = ""
     health: Mapping[Condition, str] = field(default_factory=dict)
+    failures: int = 6
+    every_ns: int = S
 
 
 @dataclass
@@ -280,6 +282,11 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
     [
         {"device": Polled("hut", Reason.WARMUP, "warming up")},
         {"device": Polled("hut", health={Condition.CLEANING: "it blows itself clean"})},
+        {"device": Polled("hut", Reason.CRC, "damaged", failures=1)},  # the next read is soon
+        {
+            "device": Polled("hut", Reason.BUSY, "busy, says the device", failures=5),
+            "problems": {"hut": "busy, says the device"},
+        },
         {"failures": 1, **model(answers="rule", why="late: 900 ms")},
         {**model(answers="rule", why="not loaded yet")},
         {"connected": False, "link": ConnectionState(90 * S)},  # it has just gone
@@ -343,6 +350,26 @@ def test_texts_of_strangers_are_one_line_and_the_status_has_room_for_all_issues(
     msgpack.packb(watch.to_keep(now))
     assert render([issue_family(watch.issues)])
     assert all(each["remedy"] for each in issues_for_people(watch.issues, now))
+
+
+def test_one_failed_read_is_an_issue_where_the_next_one_is_far(tmp_path: Path) -> None:
+    seldom = Polled("hut", Reason.SILENT, "no answer", failures=1, every_ns=3600 * S)
+    parts = replace(WELL, device=seldom)
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.kind for each in watch.issues] == ["device_fails"]
+    parts.device = Polled("hut", Reason.SILENT, "no answer", failures=1)
+    assert len(looked(watch, parts, 105).issues), "it has not answered since"
+
+
+def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_path: Path) -> None:
+    watch = WELL.watch(tmp_path)
+    on, off = (
+        fault("on", fault="stuck_on", part="lead"),
+        fault("off", fault="stuck_on", part="lead"),
+    )
+    # what is urgent stands first, and has happened after the window's end
+    watch.see_events([replace(off, to_ns=62 * S), replace(on, to_ns=60 * S)], at(63))
+    assert not len(watch.issues)
 
 
 def test_a_contradiction_of_a_device_that_is_given_up_is_over(tmp_path: Path) -> None:
