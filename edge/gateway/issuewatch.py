@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from msgspec import to_builtins
 
 from edge.core import Draft, Stamp
+from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.health.openissues import OpenIssue, OpenIssues
 from edge.outbox import OutboxCounts
@@ -24,6 +25,7 @@ from edge.wire.records import iso_time
 
 LOOK_NS: Final = 5_000_000_000
 STATUS_WORDS: Final = 16_000  # characters of sentences in the retained status; brokers have limits
+STATUSES_PER_HOUR: Final = 20  # for issues; each is some kilobytes
 SENSOR_AREAS: Final = ("devices", "events")
 SELDOM_NS: Final = 60_000_000_000  # the disk is asked, and a day of inputs summed up
 
@@ -65,6 +67,9 @@ class IssueWatch:
         self._asked_ns: int | None = None
         self._read: tuple[int, int, int] | None = None  # what tells one file from another
         self._certificate_ends_s: int | None = None
+        self._statuses = HourlyLimit(STATUSES_PER_HOUR)
+        self._untold = False  # something has changed, and no status was made for it
+        self._given = 0  # `changes` when a status was made last
         self._saved = -1  # `changes` as they were kept last
 
     async def look(self, now: Stamp) -> None:
@@ -80,13 +85,13 @@ class IssueWatch:
 
     def see_outbox(self, counts: OutboxCounts, now: Stamp) -> None:
         """As it was counted just now."""
-        self._tell(self.issues.see("outbox", find.outbox_findings(counts), now))
+        self._tell(self.issues.see("outbox", find.outbox_findings(counts), now), now)
 
     def see_models(self, now: Stamp) -> None:
         """Their drift is summed up over a day each time, so this is for seldom."""
         sources = self._sources
         found = find.model_findings(sources.models(), sources.model_failures())
-        self._tell(self.issues.see("models", found, now))
+        self._tell(self.issues.see("models", found, now), now)
 
     def see_parts(self, now: Stamp) -> None:
         """All but the outbox and the models."""
@@ -126,7 +131,7 @@ class IssueWatch:
                 now,
             ),
         ]
-        self._tell(any(changed))
+        self._tell(any(changed), now)
 
     def _ends_s(self) -> int | None:
         """When our certificate ends. It is read when the file is another one: a new certificate
@@ -154,7 +159,7 @@ class IssueWatch:
                 self.issues.put(finding, now)
             else:
                 self.issues.close(finding, now)
-        self._tell(self.issues.changes != before)
+        self._tell(self.issues.changes != before, now)
 
     @property
     def faults(self) -> int:
@@ -166,9 +171,21 @@ class IssueWatch:
             if each.kind != "no_broker"
         )
 
-    def _tell(self, changed: bool) -> None:
-        if changed:
+    def _tell(self, changed: bool, now: Stamp) -> None:
+        """Now, or when there is room again: what comes and goes would cost a status each time."""
+        self._untold |= changed
+        if self._untold and self._statuses.room(now.mono_ns):
+            self._statuses.add(1, now.mono_ns)
+            self._untold = False
             self._changed()
+
+    def status_given(self) -> None:
+        """A status for the city is made now."""
+        self._given, self._untold = self.issues.changes, False
+
+    def status_arrived(self) -> None:
+        """The last one that was given is at the broker."""
+        self.issues.mark_told(self._given)
 
     def to_keep(self, now: Stamp, *, last: bool = False) -> dict[str, object]:
         """The state to be committed, by its owner; nothing when nothing has opened or closed.

@@ -60,6 +60,7 @@ class OpenIssue:
     this_boot: bool = True  # `opened` is by the clock of this boot
     told: bool = False
     seen_ns: int = 0  # monotonic; when it happened last, or was found last
+    number: int = 0  # of the change that opened it, in this process
 
     @property
     def of_kind(self) -> IssueKind:
@@ -73,7 +74,8 @@ class OpenIssue:
     def since_ns(self, now: Stamp) -> int | None:
         """Wall time at which it was opened; None where no clock knew it."""
         if self.this_boot:
-            return now.wall_ns - (now.mono_ns - self.opened.mono_ns)
+            wall_ns = now.wall_ns - (now.mono_ns - self.opened.mono_ns)
+            return wall_ns if now.tq.is_synchronised else None
         return self.opened.wall_ns if self.opened.tq.is_synchronised else None
 
     def for_s(self, now: Stamp) -> float | None:
@@ -171,9 +173,10 @@ class OpenIssues:
         if key[1] and len(self._open) >= OPEN_LIMIT:  # of the gateway itself there are few
             self.left_out += 1
             return
-        issue = OpenIssue(*key, *_sentences(finding), now, seen_ns=now.mono_ns)
-        self._open[key] = issue
         self.changes += 1
+        words = _sentences(finding)
+        issue = OpenIssue(*key, *words, now, seen_ns=now.mono_ns, number=self.changes)
+        self._open[key] = issue
         self._log(logging.WARNING, key, f"{issue.short}: {issue.cause} {issue.remedy}", now)
 
     def _close(self, key: Key, now: Stamp) -> None:
@@ -191,9 +194,12 @@ class OpenIssues:
 
     # -- the city ----------------------------------------------------------------------------------
 
-    def mark_told(self) -> None:
-        """A status with all that is open now has arrived at the broker."""
-        self._open = {key: replace(each, told=True) for key, each in self._open.items()}
+    def mark_told(self, changes: int) -> None:
+        """A status that was made at so many `changes` has arrived at the broker."""
+        self._open = {
+            key: replace(each, told=each.told or each.number <= changes)
+            for key, each in self._open.items()
+        }
 
     # -- over a restart ----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -27,6 +27,7 @@ from edge.diagnose.passivechecks import fill_from_status
 from edge.gateway.issuefindings import ALARM_KINDS
 from edge.gateway.issuewatch import (
     STATUS_WORDS,
+    STATUSES_PER_HOUR,
     IssueSources,
     IssueWatch,
     issue_status,
@@ -98,7 +99,9 @@ class Parts:
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     events: list[Draft] = field(default_factory=list)  # that go to the city now
 
-    def watch(self, folder: Path, boot: int = 3) -> IssueWatch:
+    def watch(
+        self, folder: Path, boot: int = 3, changed: Callable[[], None] = lambda: None
+    ) -> IssueWatch:
         file = folder / "own.pem"
         file.write_bytes(made_certificate(WALL // S + self.ends_in_s))
 
@@ -124,7 +127,7 @@ class Parts:
             journal=lambda: self.journal,
             certificate=file,
         )
-        return IssueWatch(sources, OpenIssues(), boot, changed=lambda: None)
+        return IssueWatch(sources, OpenIssues(), boot, changed=changed)
 
 
 @cache
@@ -359,6 +362,35 @@ def test_one_failed_read_is_an_issue_where_the_next_one_is_far(tmp_path: Path) -
     assert [each.kind for each in watch.issues] == ["device_fails"]
     parts.device = Polled("hut", Reason.SILENT, "no answer", failures=1)
     assert len(looked(watch, parts, 105).issues), "it has not answered since"
+
+
+def test_what_comes_and_goes_costs_few_statuses_and_the_last_word_is_given(tmp_path: Path) -> None:
+    """Each is some kilobytes, and a site may have a few megabytes a day."""
+    parts, given = Parts(), list[int]()
+    watch = parts.watch(tmp_path, changed=lambda: given.append(len(watch.issues)))
+    reports = Polled("hut", health={Condition.FAN: "its fan stands still"})
+    for second in range(0, 3000, 5):
+        parts.device = reports if second % 10 else Polled("hut")
+        looked(watch, parts, second)
+    assert len(given) == STATUSES_PER_HOUR
+    looked(watch, parts, 8000)
+    assert len(given) == STATUSES_PER_HOUR + 1
+    assert given[-1] == len(watch.issues)
+
+
+def test_only_what_a_status_had_is_told_by_its_arrival(tmp_path: Path) -> None:
+    parts = Parts()
+    watch = looked(parts.watch(tmp_path), parts, 0)
+    parts.device = Polled("hut", Reason.SILENT, "no answer")
+    looked(watch, parts, 5)
+    watch.status_given()
+    parts.unmatched = 1
+    looked(watch, parts, 10)
+    watch.status_arrived()
+    assert {each.kind: each.told for each in watch.issues} == {
+        "device_fails": True,
+        "unmatched_edges": False,
+    }
 
 
 def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_path: Path) -> None:
