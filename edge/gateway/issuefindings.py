@@ -300,9 +300,7 @@ def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
         return None
     if body.fault is UNSET:
         return None
-    text = str(body.text)
-    cause, _, remedy = text.partition("; ")
-    remedy = _capital(remedy)
+    cause, remedy = _parted(str(body.text))
     on = body.state == "on"
     if body.fault in CONTRADICTIONS:  # the end of one that is given up names no points
         return Finding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
@@ -310,3 +308,15 @@ def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
         return Finding("signal_fault", draft.source, cause, remedy), on
     part = "" if body.part is UNSET else f" {body.part}"
     return Finding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on
+
+
+def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[Finding]:
+    """The same, of what the judge knows to be up: by lane, part and fault, with its text."""
+    for about, text in reported.items():
+        yield Finding("loop_fault", " ".join(about), *_parted(text))
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Its cause, and what to do, which stands behind `; `."""
+    cause, _, remedy = text.partition("; ")
+    return cause, _capital(remedy)

@@ -161,6 +161,12 @@ class IssueWatch:
                 self.issues.close(finding, now)
         self._tell(self.issues.changes != before, now)
 
+    def see_loops(self, reported: Mapping[tuple[str, str, str], str], now: Stamp) -> None:
+        """After a start: what a judge has up, and no list: that of a version without one, or a list
+        that was lost."""
+        for finding in find.loop_findings(reported):
+            self.issues.put(finding, now, anew=False)
+
     @property
     def faults(self) -> int:
         """What the status LED tells beside a broker that is not reached: all of sensors, and

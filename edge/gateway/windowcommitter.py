@@ -304,6 +304,8 @@ class WindowCommitter:
                 self._watch.restore(states["issues"], self._clock.now())
             except (KeyError, TypeError, ValueError) as error:
                 LOG.warning("the saved list of open issues cannot be read: %r", error)
+        if self._watch is not None:
+            self._watch.see_loops(self._pipeline.judge.reported_loop_faults(), self._clock.now())
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])

@@ -132,9 +132,11 @@ class OpenIssues:
                 self._put(key, finding, now)
         return self.changes != before
 
-    def put(self, finding: Finding, now: Stamp) -> None:
-        """It was told to be so: open until `close` is told."""
+    def put(self, finding: Finding, now: Stamp, *, anew: bool = True) -> None:
+        """It was told to be so: open until `close` is told. `anew` False: what is open is left."""
         key = _key(finding)
+        if key in self._open and not anew:
+            return
         if key in self._open:
             cause, remedy = _sentences(finding)
             self._open[key] = replace(

@@ -393,6 +393,17 @@ def test_only_what_a_status_had_is_told_by_its_arrival(tmp_path: Path) -> None:
     }
 
 
+def test_what_a_judge_has_up_is_in_the_list_of_a_start_that_has_none(tmp_path: Path) -> None:
+    """A version without a list has told it; its end closes it."""
+    watch = WELL.watch(tmp_path)
+    watch.see_loops({("north_1", "lead", "swapped"): "north_1: the lead loop; swap them."}, at(1))
+    watch.see_loops({("north_1", "lead", "swapped"): ""}, at(2))
+    (one,) = watch.issues
+    assert (one.about, one.remedy) == ("north_1 lead swapped", "Swap them.")
+    watch.see_events([fault("off", fault="swapped", part="lead")], at(3))
+    assert not len(watch.issues)
+
+
 def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_path: Path) -> None:
     watch = WELL.watch(tmp_path)
     on, off = (
