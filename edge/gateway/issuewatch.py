@@ -3,6 +3,7 @@
 Events that go to the city are seen on their way, so the box says of its loops what the city hears.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from edge.wire.contract.issues import OpenIssueStatus
 from edge.wire.contract.models import Model, ModelName
 from edge.wire.records import iso_time
 
+COUNTING_S: Final = 2.0  # the main loop waits for it
 LOOK_NS: Final = 5_000_000_000
 STATUS_WORDS: Final = 16_000  # characters of sentences in the retained status; brokers have limits
 STATUSES_PER_HOUR: Final = 20  # for issues; each is some kilobytes
@@ -79,7 +81,10 @@ class IssueWatch:
         self._looked_ns = now.mono_ns
         if self._asked_ns is None or now.mono_ns - self._asked_ns >= SELDOM_NS:
             self._asked_ns = now.mono_ns
-            self.see_outbox(await self._sources.outbox.counts(), now)
+            with suppress(TimeoutError):  # its disk hangs: what was open of it stays
+                async with asyncio.timeout(COUNTING_S):
+                    counts = await self._sources.outbox.counts()
+                self.see_outbox(counts, now)
             self.see_models(now)
         self.see_parts(now)
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,7 @@ class Parts:
     counts: OutboxCounts = field(default_factory=lambda: OutboxCounts(size=1, limit=100))
     link: ConnectionState = field(default_factory=lambda: ConnectionState(0))
     connected: bool = True
+    disk_s: float = 0.0  # so long the outbox takes to count
     device: Polled = field(default_factory=lambda: Polled("hut"))
     problems: dict[str, str] = field(default_factory=dict)
     alarms: dict[BoardCondition, str] = field(default_factory=dict)
@@ -107,6 +109,7 @@ class Parts:
 
         class Outbox:
             async def counts(_) -> OutboxCounts:  # noqa: N805
+                await asyncio.sleep(self.disk_s)
                 return self.counts
 
         def models() -> Mapping[ModelName, Model | None]:
@@ -402,6 +405,17 @@ def test_what_a_judge_has_up_is_in_the_list_of_a_start_that_has_none(tmp_path: P
     assert (one.about, one.remedy) == ("north_1 lead swapped", "Swap them.")
     watch.see_events([fault("off", fault="swapped", part="lead")], at(3))
     assert not len(watch.issues)
+
+
+def test_a_disk_that_hangs_holds_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.gateway.issuewatch.COUNTING_S", 0.05)
+    parts = replace(WELL, disk_s=20.0, unmatched=1)
+    begin_s = time.monotonic()
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert time.monotonic() - begin_s < 10.0
+    assert [each.kind for each in watch.issues] == ["unmatched_edges"]
 
 
 def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_path: Path) -> None:
