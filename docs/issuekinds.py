@@ -28,9 +28,12 @@ makes this page from the code; do not edit it.
 
 The gateway looks at all of it every 5 s, at outbox and models every minute. An issue is opened when
 it is found, and closed when it is not found any more; both are a line in the log. The list is kept
-over restarts: what was open stays open until it has been looked at again. Of what happens and does
-not last, the issue stays for the time in the last column. `fault` means that data are lost, missing
-or wrong; `warning` that they may be soon. The order is that of this page.
+over restarts: what was open stays open until it can be told again whether it is so (a link has
+15 s to come up, a model must be loaded, for a certificate the time must be known). One failed read
+of a device opens nothing if the next is within 5 min. Issues that come and go make 20 statuses an
+hour at most. Of what happens and does not last, the issue stays for the time in the last column.
+`fault` means that data are lost, missing or wrong; `warning` that they may be soon. The order is
+that of this page.
 
 | kind | found in | severity | in a line | what to do | stays |
 |---|---|---|---|---|---|

@@ -196,7 +196,11 @@ def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
         )
 
 
-def configuration_findings(problems: Mapping[str, str]) -> Iterator[Finding]:
+def configuration_findings(
+    problems: Mapping[str, str], devices: Iterable[PolledState]
+) -> Iterator[Finding]:
+    if any(device.name == CONFIGURATION and device.reason is not None for device in devices):
+        return  # it is that of a device with this name
     if text := problems.get(CONFIGURATION):
         yield Finding("configuration_refused", cause=text)
 

@@ -122,7 +122,7 @@ class IssueWatch:
             ),
             self.issues.expire("alarms", now),
             see("identity", find.identity_findings(self._ends_s(), now), now),
-            see("configuration", find.configuration_findings(problems), now),
+            see("configuration", find.configuration_findings(problems, sources.devices()), now),
             see("box", find.box_findings(sources.alarms(), health, *sources.start), now),
             see(
                 "daemon",

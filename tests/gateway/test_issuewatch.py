@@ -418,6 +418,14 @@ def test_a_disk_that_hangs_holds_up_nothing_else(
     assert [each.kind for each in watch.issues] == ["unmatched_edges"]
 
 
+def test_a_device_may_be_called_configuration(tmp_path: Path) -> None:
+    name = "configuration"
+    device = Polled(name, Reason.SILENT, "no answer")
+    parts = replace(WELL, device=device, problems={name: "no answer"})
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.kind for each in watch.issues] == ["device_fails"]
+
+
 def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_path: Path) -> None:
     watch = WELL.watch(tmp_path)
     on, off = (
