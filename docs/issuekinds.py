@@ -28,9 +28,12 @@ makes this page from the code; do not edit it.
 
 The gateway looks at all of it every 5 s, at outbox and models every minute. An issue is opened when
 it is found, and closed when it is not found any more; both are a line in the log. The list is kept
-over restarts: what was open stays open until it has been looked at again. Of what happens and does
-not last, the issue stays for the time in the last column. `fault` means that data are lost, missing
-or wrong; `warning` that they may be soon. The order is that of this page.
+over restarts: what was open stays open until it can be told again whether it is so (a link has
+15 s to come up, a model must be loaded, for a certificate the time must be known). One failed read
+of a device opens nothing if the next is within 5 min. Issues that come and go make 20 statuses an
+hour at most. Of what happens and does not last, the issue stays for the time in the last column.
+`fault` means that data are lost, missing or wrong; `warning` that they may be soon. The order is
+that of this page.
 
 | kind | found in | severity | in a line | what to do | stays |
 |---|---|---|---|---|---|
@@ -49,11 +52,12 @@ FAILURE_TEXTS: Final[Mapping[FailureClass, str]] = {
     "name": "its host has no address",
     "network": "nothing answered",
     "port": "the connection was refused",
-    "proxy": "the proxy refused it",
+    "proxy": "the proxy was not reached, or refused it",
     "plain": "no TLS was spoken there",
     "authority": "the certificate is of an unknown authority",
     "host_name": "the certificate is for another name",
     "dates": "the certificate is not valid now",
+    "certificate": "the certificate is not fit for its use",
     "tls": "no common version or cipher",
     "own_certificate": "our certificate was not taken",
     "login": "answer 134 or 140",
@@ -62,7 +66,8 @@ FAILURE_TEXTS: Final[Mapping[FailureClass, str]] = {
     "protocol": "answer 132",
     "busy": "answer 136, 137, 151 or 159",
     "refused": "another answer of the broker",
-    "dropped": "the broker hung up",
+    "hung_up": "the broker hung up behind TLS",
+    "dropped": "the broker hung up without TLS",
 }
 
 

@@ -17,6 +17,7 @@ FIXED_ZONES: Final = {
     "GMT": "Europe/London", "Etc/GMT": "Europe/London",
 }  # fmt: skip
 PI_LINE: Final = re.compile(r"(?:GPIO)?(\d{1,3})")
+HEADER_CHIP: Final = GpioBus().chip  # another one is an expander, with lines of its own
 PI_HEADER: Final = range(2, 28)  # GPIO0 and 1 are for the EEPROM of a board on top
 UNSTABLE_PORTS: Final = ("/dev/ttyUSB", "/dev/ttyACM")
 
@@ -125,7 +126,7 @@ def _wires(site: Site) -> Iterator[Problem]:
                 f"{place} may be another adapter after a restart; "
                 "the names in /dev/serial/by-id or by-path stay",
             )
-        if isinstance(bus, GpioBus):
+        if isinstance(bus, GpioBus) and bus.chip == HEADER_CHIP:
             yield from _header_lines(site, name)
         if not (site.devices_on(name) or site.lanes_on(name) or site.bays_on(name)):
             yield site.remark(("bus", name), "no device is on this bus")

@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 QUOTES: Final = re.compile("[\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb]")
+HARMLESS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*')  # strings that end, comments
 DECIMAL_COMMA: Final = re.compile(r"=\s*([-+]?\d+),(\d+)\s*(?:#.*)?$")
 DASH: Final = re.compile("=\\s*[\u2012\u2013\u2014\u2212]\\s*\\d")
 NO_BREAK: Final = "\u00a0"
@@ -14,6 +15,7 @@ BOOLS: Final = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 def spelling_hint(line: str) -> str:
     """What is wrong with this line, and how to write it; empty where that is not known."""
+    line = HARMLESS.sub(lambda found: "" if found[0][0] == "#" else '""', line)
     if found := QUOTES.search(line):
         return f'{found[0]} is a quote of a word processor; write " instead'
     if found := DECIMAL_COMMA.search(line):

@@ -7,7 +7,7 @@ At a stop: the wires, the open window, the link, the outbox.
 import asyncio
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
@@ -103,6 +103,10 @@ class Daemon:
             progress.done("committer", now_ns)
             sender.offer(rows, now_ns)
 
+        def status_for_city() -> dict[str, Any]:
+            watch.status_given()
+            return gateway_status(sources)
+
         outbox = await AsyncOutbox.start(
             Path(store.dir),
             limit_bytes=store.limit_mb << 20,
@@ -122,11 +126,11 @@ class Daemon:
                 outbox,
                 clock,
                 SenderHooks(
-                    status=lambda: gateway_status(sources),
+                    status=status_for_city,
                     meta=lambda: gateway_meta(self.wiring, self.pipeline, ingest.devices),
                     alarm=self._urgent.alarm,
                     watchdog=lambda: progress.done("sender", clock.now().mono_ns),
-                    status_arrived=lambda: watch.issues.mark_told(),
+                    status_arrived=lambda: watch.status_arrived(),
                     sealed=manifest_schedule.manifests.handed,
                     # a certificate that was verified says so
                     time_passed=partial(clock.raise_floor, signed=True),

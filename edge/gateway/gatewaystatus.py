@@ -19,7 +19,7 @@ from edge.config import Site
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
-from edge.gateway.issuewatch import IssueWatch, issue_status, issues_for_people
+from edge.gateway.issuewatch import STATUS_WORDS, IssueWatch, issue_status, issues_for_people
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.scantargets import site_targets
 from edge.outbox import Epoch, OutboxCounts
@@ -86,7 +86,7 @@ def gateway_status(sources: StatusSources) -> dict[str, Any]:
         "epoch": sources.outbox.epoch.epoch,
         "tq": now.tq,
         "problems": dict(sources.ingest.problems),
-        "issues": issue_status(sources.watch.issues, now),
+        "issues": issue_status(sources.watch.issues, now, STATUS_WORDS),
         "box": sources.box_monitor.status(now.mono_ns),
         "devices": {
             device.name: DeviceStatus(

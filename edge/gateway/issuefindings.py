@@ -21,6 +21,7 @@ from edge.core.humanize import (
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.health.openissues import Finding
 from edge.outbox import OutboxCounts
+from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract import boxevent
 from edge.wire.contract.event import SensorFault
@@ -31,6 +32,9 @@ from edge.wire.contract.models import Model, ModelName
 COMMANDS: Final = ("chmod", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
 FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
+FAILED_READS: Final = 2  # in a row, from which on a device does not answer
+BUSY_READS: Final = 6  # the same for one that says that it needs time
+SOON_NS: Final = 300_000_000_000  # a device that is read less often has lost much by one read
 LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
 MODEL_FAILURES: Final = 2  # an answer that was late once is the machine's fault
 CONFIGURATION: Final = "configuration"  # the problem that edge.gateway.lastgood reports
@@ -66,6 +70,10 @@ class PolledState(Protocol):
     def text(self) -> str: ...
     @property
     def health(self) -> Mapping[Condition, str]: ...
+    @property
+    def failures(self) -> int: ...  # in a row
+    @property
+    def every_ns(self) -> int: ...
 
 
 def outbox_findings(counts: OutboxCounts) -> Iterator[Finding]:
@@ -109,7 +117,10 @@ def link_findings(
     now_ns: int,
 ) -> Iterator[Finding]:
     """`no_subscribers`: records since the start that the broker had nobody for."""
-    if not connected and now_ns - connection.since_ns >= LINK_PATIENCE_NS:
+    if not connected and now_ns - connection.since_ns < LINK_PATIENCE_NS:
+        # after a start, too: what was open before it is over only once there is a link
+        yield Finding("no_broker", unknown=True)
+    elif not connected:
         why = f" ({without_errno(connection.failure)})" if connection.failure else ""
         down_s = (now_ns - connection.since_ns) / 1e9
         cause = f"No link to the broker for {span_text(down_s)}{why}"
@@ -138,7 +149,9 @@ def device_findings(
         text = problems.get(device.name)
         if text is None and device.reason not in (None, *TEMPORARY_REASONS):
             text = device.text or f"it is {device.reason}"
-        if text is not None:
+        if text is not None and device.reason is not None and _may_pass(device):
+            yield Finding("device_fails", device.name, unknown=True)
+        elif text is not None:
             yield _fails("device_fails", device.name, device.reason, text)
         elif ratio >= FAILING_SHARE:
             yield Finding(
@@ -146,6 +159,8 @@ def device_findings(
                 device.name,
                 f"{percent_text(ratio)} of the reads of {device.name} failed in the last hour",
             )
+        elif failing is UNSET:  # the reads are not counted yet
+            yield Finding("device_errors", device.name, unknown=True)
         reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
         if reported:
             yield Finding(
@@ -156,9 +171,19 @@ def device_findings(
             yield _fails("line_closed", what, None, text)
 
 
+def _may_pass(device: PolledState) -> bool:
+    """It has failed only just now, and the next read is soon: what fails often is told as such."""
+    patience = BUSY_READS if device.reason in TEMPORARY_REASONS else FAILED_READS
+    return device.failures < patience and device.every_ns <= SOON_NS
+
+
 def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
     """`ends_s`: Unix time at which our certificate ends; None: there is none."""
-    if ends_s is None or not now.tq.is_synchronised:
+    if ends_s is None:
+        return
+    if not now.tq.is_synchronised:  # after a boot, until the time is known
+        yield Finding("certificate_expired", unknown=True)
+        yield Finding("certificate_expires", unknown=True)
         return
     left_s = ends_s - now.wall_ns // 1_000_000_000
     day = datetime.fromtimestamp(ends_s, UTC).date()
@@ -171,7 +196,11 @@ def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
         )
 
 
-def configuration_findings(problems: Mapping[str, str]) -> Iterator[Finding]:
+def configuration_findings(
+    problems: Mapping[str, str], devices: Iterable[PolledState]
+) -> Iterator[Finding]:
+    if any(device.name == CONFIGURATION and device.reason is not None for device in devices):
+        return  # it is that of a device with this name
     if text := problems.get(CONFIGURATION):
         yield Finding("configuration_refused", cause=text)
 
@@ -236,12 +265,19 @@ def daemon_findings(
 def model_findings(
     models: Mapping[ModelName, Model | None], failures: Mapping[ModelName, int]
 ) -> Iterator[Finding]:
-    """`failures` in a row, of each. One that is not loaded yet, or was late once, is none."""
+    """`failures` in a row, of each. One that is not loaded yet, or was late once, is none.
+
+    After a start none is there yet: what was open stays until it is.
+    """
     for name, one in models.items():
         if one is None:
             continue
         if failures.get(name, 0) >= MODEL_FAILURES:
             yield Finding("model_fails", name, f"The model {name} does not answer: {one.why}")
+        elif one.answers != "model":
+            yield Finding("model_fails", name, unknown=True)
+        if one.drift is None and one.answers != "model":
+            yield Finding("model_drift", name, unknown=True)
         if one.instead:
             yield Finding(
                 "model_withdrawn", name, f"The previous model {name} is used: {one.instead}"
@@ -268,13 +304,23 @@ def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
         return None
     if body.fault is UNSET:
         return None
-    text = str(body.text)
-    cause, _, remedy = text.partition("; ")
-    remedy = _capital(remedy)
+    cause, remedy = _parted(str(body.text))
     on = body.state == "on"
-    if body.points is not UNSET:
+    if body.fault in CONTRADICTIONS:  # the end of one that is given up names no points
         return Finding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
     if body.fault == "phase":
         return Finding("signal_fault", draft.source, cause, remedy), on
     part = "" if body.part is UNSET else f" {body.part}"
     return Finding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on
+
+
+def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[Finding]:
+    """The same, of what the judge knows to be up: by lane, part and fault, with its text."""
+    for about, text in reported.items():
+        yield Finding("loop_fault", " ".join(about), *_parted(text))
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """Its cause, and what to do, which stands behind `; `."""
+    cause, _, remedy = text.partition("; ")
+    return cause, _capital(remedy)

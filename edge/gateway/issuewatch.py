@@ -3,6 +3,7 @@
 Events that go to the city are seen on their way, so the box says of its loops what the city hears.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Final, Protocol
 from msgspec import to_builtins
 
 from edge.core import Draft, Stamp
+from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.health.openissues import OpenIssue, OpenIssues
 from edge.outbox import OutboxCounts
@@ -22,8 +24,10 @@ from edge.wire.contract.issues import OpenIssueStatus
 from edge.wire.contract.models import Model, ModelName
 from edge.wire.records import iso_time
 
+COUNTING_S: Final = 2.0  # the main loop waits for it
 LOOK_NS: Final = 5_000_000_000
-CERTIFICATE_NS: Final = 3_600_000_000_000
+STATUS_WORDS: Final = 16_000  # characters of sentences in the retained status; brokers have limits
+STATUSES_PER_HOUR: Final = 20  # for issues; each is some kilobytes
 SENSOR_AREAS: Final = ("devices", "events")
 SELDOM_NS: Final = 60_000_000_000  # the disk is asked, and a day of inputs summed up
 
@@ -63,8 +67,11 @@ class IssueWatch:
         self.issues = issues
         self._looked_ns: int | None = None
         self._asked_ns: int | None = None
-        self._read_ns: int | None = None
+        self._read: tuple[int, int, int] | None = None  # what tells one file from another
         self._certificate_ends_s: int | None = None
+        self._statuses = HourlyLimit(STATUSES_PER_HOUR)
+        self._untold = False  # something has changed, and no status was made for it
+        self._given = 0  # `changes` when a status was made last
         self._saved = -1  # `changes` as they were kept last
 
     async def look(self, now: Stamp) -> None:
@@ -74,19 +81,22 @@ class IssueWatch:
         self._looked_ns = now.mono_ns
         if self._asked_ns is None or now.mono_ns - self._asked_ns >= SELDOM_NS:
             self._asked_ns = now.mono_ns
-            self.see_outbox(await self._sources.outbox.counts(), now)
+            with suppress(TimeoutError):  # its disk hangs: what was open of it stays
+                async with asyncio.timeout(COUNTING_S):
+                    counts = await self._sources.outbox.counts()
+                self.see_outbox(counts, now)
             self.see_models(now)
         self.see_parts(now)
 
     def see_outbox(self, counts: OutboxCounts, now: Stamp) -> None:
         """As it was counted just now."""
-        self._tell(self.issues.see("outbox", find.outbox_findings(counts), now))
+        self._tell(self.issues.see("outbox", find.outbox_findings(counts), now), now)
 
     def see_models(self, now: Stamp) -> None:
         """Their drift is summed up over a day each time, so this is for seldom."""
         sources = self._sources
         found = find.model_findings(sources.models(), sources.model_failures())
-        self._tell(self.issues.see("models", found, now))
+        self._tell(self.issues.see("models", found, now), now)
 
     def see_parts(self, now: Stamp) -> None:
         """All but the outbox and the models."""
@@ -111,8 +121,8 @@ class IssueWatch:
                 now,
             ),
             self.issues.expire("alarms", now),
-            see("identity", find.identity_findings(self._ends_s(now), now), now),
-            see("configuration", find.configuration_findings(problems), now),
+            see("identity", find.identity_findings(self._ends_s(), now), now),
+            see("configuration", find.configuration_findings(problems, sources.devices()), now),
             see("box", find.box_findings(sources.alarms(), health, *sources.start), now),
             see(
                 "daemon",
@@ -126,21 +136,26 @@ class IssueWatch:
                 now,
             ),
         ]
-        self._tell(any(changed))
+        self._tell(any(changed), now)
 
-    def _ends_s(self, now: Stamp) -> int | None:
-        """When our certificate ends; it is read once an hour. None where that cannot be known."""
-        if self._read_ns is None or now.mono_ns - self._read_ns >= CERTIFICATE_NS:
-            self._read_ns, self._certificate_ends_s = now.mono_ns, None
-            if self._sources.certificate is not None:
-                with suppress(OSError, ValueError):  # whoever connects with it says so
-                    self._certificate_ends_s = certificate_ends_s(self._sources.certificate)
-        return self._certificate_ends_s
+    def _ends_s(self) -> int | None:
+        """When our certificate ends. It is read when the file is another one: a new certificate
+        ends the issue of the old one. None where that cannot be known."""
+        if (file := self._sources.certificate) is None:
+            return None
+        with suppress(OSError, ValueError):  # whoever connects with it says so
+            found = file.stat()
+            this = (found.st_ino, found.st_size, found.st_mtime_ns)
+            if this != self._read:
+                self._read, self._certificate_ends_s = this, None
+                self._certificate_ends_s = certificate_ends_s(file)
+            return self._certificate_ends_s
+        return None
 
     def see_events(self, drafts: Iterable[Draft], now: Stamp) -> None:
-        """What goes to the city."""
+        """What goes to the city. One commit has urgent events first, though they came last."""
         before = self.issues.changes
-        for draft in drafts:
+        for draft in sorted(drafts, key=lambda each: each.to_ns):
             told = find.event_finding(draft)
             if told is None:
                 continue
@@ -148,8 +163,14 @@ class IssueWatch:
             if on:
                 self.issues.put(finding, now)
             else:
-                self.issues.close(finding.kind, finding.about, now)
-        self._tell(self.issues.changes != before)
+                self.issues.close(finding, now)
+        self._tell(self.issues.changes != before, now)
+
+    def see_loops(self, reported: Mapping[tuple[str, str, str], str], now: Stamp) -> None:
+        """After a start: what a judge has up, and no list: that of a version without one, or a list
+        that was lost."""
+        for finding in find.loop_findings(reported):
+            self.issues.put(finding, now, anew=False)
 
     @property
     def faults(self) -> int:
@@ -161,12 +182,27 @@ class IssueWatch:
             if each.kind != "no_broker"
         )
 
-    def _tell(self, changed: bool) -> None:
-        if changed:
+    def _tell(self, changed: bool, now: Stamp) -> None:
+        """Now, or when there is room again: what comes and goes would cost a status each time."""
+        self._untold |= changed
+        if self._untold and self._statuses.room(now.mono_ns):
+            self._statuses.add(1, now.mono_ns)
+            self._untold = False
             self._changed()
 
+    def status_given(self) -> None:
+        """A status for the city is made now."""
+        self._given, self._untold = self.issues.changes, False
+
+    def status_arrived(self) -> None:
+        """The last one that was given is at the broker."""
+        self.issues.mark_told(self._given)
+
     def to_keep(self, now: Stamp, *, last: bool = False) -> dict[str, object]:
-        """The state to be committed, by its owner; nothing when nothing has changed."""
+        """The state to be committed, by its owner; nothing when nothing has opened or closed.
+
+        `last`: the daemon stops, so what the city knows is kept, too, and how old each is by now.
+        """
         if self._saved == self.issues.changes and not last:
             return {}
         self._saved = self.issues.changes
@@ -185,16 +221,24 @@ def issues_for_people(issues: Iterable[OpenIssue], now: Stamp) -> list[dict[str,
     ]
 
 
-def issue_status(issues: Iterable[OpenIssue], now: Stamp) -> list[OpenIssueStatus]:
-    """As the status tells them."""
-    return [
-        OpenIssueStatus(
-            kind=each.kind,
-            about=each.about,
-            severity=each.of_kind.severity,
-            since=None if (at_ns := each.since_ns(now)) is None else iso_time(at_ns),
-            cause=each.cause,
-            remedy=each.remedy,
+def issue_status(
+    issues: Iterable[OpenIssue], now: Stamp, words: int | None = None
+) -> list[OpenIssueStatus]:
+    """As the status tells them; `words`: room for sentences (characters), those that stand behind
+    have none."""
+    told: list[OpenIssueStatus] = []
+    for each in issues:
+        if words is not None:
+            words -= len(each.cause) + len(each.remedy)
+        whole = words is None or words >= 0
+        told.append(
+            OpenIssueStatus(
+                kind=each.kind,
+                about=each.about,
+                severity=each.of_kind.severity,
+                since=None if (at_ns := each.since_ns(now)) is None else iso_time(at_ns),
+                cause=each.cause if whole else "",
+                remedy=each.remedy if whole else "",
+            )
         )
-        for each in issues
-    ]
+    return told

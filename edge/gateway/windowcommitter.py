@@ -187,7 +187,7 @@ class WindowCommitter:
 
     async def close(self, end_ns: int, *, partial: bool = False, last: bool = False) -> None:
         """The window ends: its records, and the state as of its end."""
-        await self._store(*self._end(end_ns, partial=partial, last=last))
+        await self._store(*self._end(end_ns, partial=partial, last=last), last=last)
 
     def _end(
         self, end_ns: int, *, partial: bool = False, last: bool = False
@@ -304,6 +304,8 @@ class WindowCommitter:
                 self._watch.restore(states["issues"], self._clock.now())
             except (KeyError, TypeError, ValueError) as error:
                 LOG.warning("the saved list of open issues cannot be read: %r", error)
+        if self._watch is not None:
+            self._watch.see_loops(self._pipeline.judge.reported_loop_faults(), self._clock.now())
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])
@@ -354,9 +356,11 @@ class WindowCommitter:
         self._stage.rotate(start_ns, self._windows.end_ns, *self._pipeline.engine.pending())
         self._start_ns = start_ns
 
-    async def _store(self, drafts: Sequence[Draft], states: Mapping[str, Any]) -> None:
+    async def _store(
+        self, drafts: Sequence[Draft], states: Mapping[str, Any], *, last: bool = False
+    ) -> None:
         """Commit what has ended, and then the former segments go."""
-        await self._commit(drafts, {**states, **self._as_of_the_end()})
+        await self._commit(drafts, {**states, **self._as_of_the_end()}, last=last)
         self._stage.drop_others()
 
     def _as_of_the_end(self) -> dict[str, object]:
@@ -370,7 +374,12 @@ class WindowCommitter:
         return since_ns is not None and now.mono_ns >= since_ns + int(due_s * 1e9)
 
     async def _commit(
-        self, drafts: Sequence[Draft], states: Mapping[str, Any], now: Stamp | None = None
+        self,
+        drafts: Sequence[Draft],
+        states: Mapping[str, Any],
+        now: Stamp | None = None,
+        *,
+        last: bool = False,
     ) -> None:
         async with self._committing:
             ingest = self._ingest
@@ -391,7 +400,7 @@ class WindowCommitter:
             now = now or self._clock.now()
             if self._watch is not None:
                 self._watch.see_events(rows, now)
-                states = {**states, **self._watch.to_keep(now)}
+                states = {**states, **self._watch.to_keep(now, last=last)}
             packed = {
                 owner: pack_state(STATE_VERSION, state)
                 for owner, state in {**states, **self._alarms(), "app": previous.snapshot()}.items()

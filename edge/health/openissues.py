@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 from edge.core import Stamp, TimeQuality
 from edge.core.humanize import as_sentence
+from edge.core.printable import printable
 from edge.core.reportlimits import HourlyLimit
 from edge.health.issuekinds import ISSUE_KINDS, ORDER, Area, IssueKind
 from edge.health.openmetrics import Family
@@ -24,6 +25,7 @@ LOG: Final = logging.getLogger("kerbstone")
 OPEN_LIMIT: Final = 256  # issues at one time; what comes on top is counted, and opens later
 LINES_PER_HOUR: Final = 12  # in the log, of one issue that comes and goes
 WORDS_LIMIT: Final = 1000  # characters of a sentence
+ABOUT_LIMIT: Final = 120  # characters of what it is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,8 @@ class Finding:
     """What is wrong now. `about` is empty where it is the gateway; `remedy` empty: its kind's.
 
     `count` is of what happens and does not last: how often since the start. Only that it has grown
-    since it was seen last is news.
+    since it was seen last is news. `unknown`: nobody can tell yet whether it is so; what is open
+    stays open as it is, and nothing opens.
     """
 
     kind: IssueName
@@ -39,6 +42,7 @@ class Finding:
     cause: str = ""
     remedy: str = ""
     count: int | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class OpenIssue:
     this_boot: bool = True  # `opened` is by the clock of this boot
     told: bool = False
     seen_ns: int = 0  # monotonic; when it happened last, or was found last
+    number: int = 0  # of the change that opened it, in this process
 
     @property
     def of_kind(self) -> IssueKind:
@@ -69,7 +74,8 @@ class OpenIssue:
     def since_ns(self, now: Stamp) -> int | None:
         """Wall time at which it was opened; None where no clock knew it."""
         if self.this_boot:
-            return now.wall_ns - (now.mono_ns - self.opened.mono_ns)
+            wall_ns = now.wall_ns - (now.mono_ns - self.opened.mono_ns)
+            return wall_ns if now.tq.is_synchronised else None
         return self.opened.wall_ns if self.opened.tq.is_synchronised else None
 
     def for_s(self, now: Stamp) -> float | None:
@@ -107,24 +113,30 @@ class OpenIssues:
         for each in findings:
             if ISSUE_KINDS[each.kind].area != area:
                 raise ValueError(f"{each.kind} is no kind of {area}")
-            if self._is_there(each):
-                found.setdefault((each.kind, each.about), each)
+            key = _key(each)
+            if self._is_there(key, each.count):
+                found.setdefault(key, each)
         before = self.changes
         for key, issue in [*self._open.items()]:
             if issue.of_kind.area != area:
                 continue
             if (finding := found.pop(key, None)) is not None:
+                if finding.unknown:
+                    continue
                 cause, remedy = _sentences(finding)
                 self._open[key] = replace(issue, cause=cause, remedy=remedy, seen_ns=now.mono_ns)
             elif not self._lasts(issue, now):
                 self._close(key, now)
         for key, finding in found.items():
-            self._put(key, finding, now)
+            if not finding.unknown:
+                self._put(key, finding, now)
         return self.changes != before
 
-    def put(self, finding: Finding, now: Stamp) -> None:
-        """It was told to be so: open until `close` is told."""
-        key = (finding.kind, finding.about)
+    def put(self, finding: Finding, now: Stamp, *, anew: bool = True) -> None:
+        """It was told to be so: open until `close` is told. `anew` False: what is open is left."""
+        key = _key(finding)
+        if key in self._open and not anew:
+            return
         if key in self._open:
             cause, remedy = _sentences(finding)
             self._open[key] = replace(
@@ -133,10 +145,10 @@ class OpenIssues:
         else:
             self._put(key, finding, now)
 
-    def close(self, kind: IssueName, about: str, now: Stamp) -> None:
+    def close(self, finding: Finding, now: Stamp) -> None:
         """It was told to be over. What is not open is none."""
-        if (kind, about) in self._open:
-            self._close((kind, about), now)
+        if (key := _key(finding)) in self._open:
+            self._close(key, now)
 
     def expire(self, area: Area, now: Stamp) -> bool:
         """What was told to have happened there, and did not happen again for its time, is over."""
@@ -147,26 +159,26 @@ class OpenIssues:
                 self._close(key, now)
         return self.changes != before
 
-    def _is_there(self, finding: Finding) -> bool:
+    def _is_there(self, key: Key, count: int | None) -> bool:
         """Whether it is found, or, of what is counted, has happened again."""
-        if finding.count is None:
+        if count is None:
             return True
-        key = (finding.kind, finding.about)
         before = self._counts.get(key, 0)
-        self._counts[key] = finding.count
-        return finding.count > (before if finding.count >= before else 0)
+        self._counts[key] = count
+        return count > (before if count >= before else 0)
 
     def _lasts(self, issue: OpenIssue, now: Stamp) -> bool:
         lasts_s = issue.of_kind.lasts_s
         return lasts_s > 0 and now.mono_ns - issue.seen_ns < lasts_s * 1e9
 
     def _put(self, key: Key, finding: Finding, now: Stamp) -> None:
-        if len(self._open) >= OPEN_LIMIT:
+        if key[1] and len(self._open) >= OPEN_LIMIT:  # of the gateway itself there are few
             self.left_out += 1
             return
-        issue = OpenIssue(*key, *_sentences(finding), now, seen_ns=now.mono_ns)
-        self._open[key] = issue
         self.changes += 1
+        words = _sentences(finding)
+        issue = OpenIssue(*key, *words, now, seen_ns=now.mono_ns, number=self.changes)
+        self._open[key] = issue
         self._log(logging.WARNING, key, f"{issue.short}: {issue.cause} {issue.remedy}", now)
 
     def _close(self, key: Key, now: Stamp) -> None:
@@ -184,9 +196,12 @@ class OpenIssues:
 
     # -- the city ----------------------------------------------------------------------------------
 
-    def mark_told(self) -> None:
-        """A status with all that is open now has arrived at the broker."""
-        self._open = {key: replace(each, told=True) for key, each in self._open.items()}
+    def mark_told(self, changes: int) -> None:
+        """A status that was made at so many `changes` has arrived at the broker."""
+        self._open = {
+            key: replace(each, told=each.told or each.number <= changes)
+            for key, each in self._open.items()
+        }
 
     # -- over a restart ----------------------------------------------------------------------------
 
@@ -194,6 +209,7 @@ class OpenIssues:
         """For the outbox; JSON-like."""
         return {
             "boot": boot,
+            "mono_ns": now.mono_ns,
             "open": [
                 [
                     each.kind, each.about, each.cause, each.remedy, each.told, each.this_boot,
@@ -209,6 +225,8 @@ class OpenIssues:
         Raises KeyError, TypeError or ValueError for what is no snapshot.
         """
         same = int(saved["boot"]) == boot
+        # by another boot's clock only how old it was is known, and not how long the box was off
+        ago_ns = 0 if same else now.mono_ns - int(saved["mono_ns"])
         for name, about, cause, remedy, told, here, mono_ns, wall_ns, tq, seen_ns in saved["open"]:
             if name not in ISSUE_KINDS:
                 continue
@@ -216,7 +234,7 @@ class OpenIssues:
             self._open[kind, str(about)] = OpenIssue(
                 kind, str(about), str(cause), str(remedy),
                 Stamp(int(mono_ns), int(wall_ns), TimeQuality(tq)),
-                same and bool(here), bool(told), int(seen_ns) if same else now.mono_ns,
+                same and bool(here), bool(told), min(int(seen_ns) + ago_ns, now.mono_ns),
             )  # fmt: skip
 
 
@@ -227,11 +245,17 @@ def _opened(issue: OpenIssue, now: Stamp) -> tuple[int, int, str]:
     return issue.opened.mono_ns, issue.opened.wall_ns, str(issue.opened.tq)
 
 
+def _key(finding: Finding) -> Key:
+    """Names are mostly ours; those of files are not."""
+    return finding.kind, printable(finding.about, ABOUT_LIMIT)
+
+
 def _sentences(finding: Finding) -> tuple[str, str]:
-    """Its cause, and its remedy."""
+    """Its cause, and its remedy: devices, brokers and files have their word in them."""
     kind = ISSUE_KINDS[finding.kind]
-    remedy = finding.remedy or kind.remedy.format(about=finding.about)
-    return as_sentence(finding.cause)[:WORDS_LIMIT], as_sentence(remedy)[:WORDS_LIMIT]
+    remedy = finding.remedy or kind.remedy.format(about=_key(finding)[1])
+    cause, remedy = (as_sentence(" ".join(each.split())) for each in (finding.cause, remedy))
+    return printable(cause, WORDS_LIMIT), printable(remedy, WORDS_LIMIT)
 
 
 def issue_family(issues: Iterable[OpenIssue]) -> Family:

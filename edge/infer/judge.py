@@ -256,6 +256,10 @@ class Judge:
         """Which loops are not to be believed now, and what to do, by lane and part."""
         return {} if self._loops is None else self._loops.faults()
 
+    def reported_loop_faults(self) -> dict[tuple[str, str, str], str]:
+        """What of them was told and is not over, by lane, part and fault."""
+        return {} if self._loops is None else self._loops.reported()
+
     def _length_s(self, end_ns: int, drafts: Sequence[Draft]) -> float:
         starts = [d.from_ns for d in drafts if d.stream is not Stream.EVENT and d.to_ns == end_ns]
         return (end_ns - min(starts)) / 1e9 if starts else self._setup.period_ns / 1e9

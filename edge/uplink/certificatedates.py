@@ -11,8 +11,8 @@ from typing import Final
 
 LIMIT: Final = 64 * 1024  # bytes of a file
 VERSION, UTC_TIME, GENERALIZED_TIME = 0xA0, 0x17, 0x18
-BEGIN_LINE: Final = "-----BEGIN CERTIFICATE-----"
-END_LINE: Final = "-----END CERTIFICATE-----"
+BEGIN: Final = "-----BEGIN CERTIFICATE-----"
+END: Final = "-----END CERTIFICATE-----"
 VALIDITY: Final = 3  # behind serial number, algorithm and issuer
 
 
@@ -23,11 +23,11 @@ def certificate_ends_s(path: Path) -> int:
     """
     with path.open("rb") as file:
         text = file.read(LIMIT).decode("ascii", "replace")
-    begin, end = text.find(BEGIN_LINE), text.find(END_LINE)
+    begin, end = text.find(BEGIN), text.find(END)
     if begin < 0 or end < begin:
         raise ValueError(f"{path}: there is no certificate in it")
     try:
-        return _ends_s(ssl.PEM_cert_to_DER_cert(text[begin : end + len(END_LINE)]))
+        return _ends_s(ssl.PEM_cert_to_DER_cert(text[begin : end + len(END)]))
     except (IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a certificate: {error}") from error
 

@@ -11,8 +11,9 @@ from typing import Final, Literal
 from edge.uplink.inflight import BrokerRefusedError, CertificateRejectedError, ConnectionLostError
 
 FailureClass = Literal[
-    "name", "network", "port", "proxy", "plain", "authority", "host_name", "dates", "tls",
-    "own_certificate", "login", "right", "client_id", "protocol", "busy", "refused", "dropped",
+    "name", "network", "port", "proxy", "plain", "authority", "host_name", "dates",
+    "certificate", "tls", "own_certificate", "login", "right", "client_id", "protocol", "busy",
+    "refused", "hung_up", "dropped",
 ]  # fmt: skip
 
 REMEDIES: Final[Mapping[FailureClass, str]] = {
@@ -22,7 +23,8 @@ REMEDIES: Final[Mapping[FailureClass, str]] = {
     "this port through.",
     "port": "The host answers, but nobody listens at this port: check the port in uplink.url, and "
     "whether the broker runs.",
-    "proxy": "Check uplink.proxy, and whether the proxy allows a connection to this host and port.",
+    "proxy": "Check uplink.proxy, whether the proxy runs, and whether it allows a connection to "
+    "the host and port of uplink.url.",
     "plain": "What answers there speaks no TLS: check the port in uplink.url (8883 is usual for "
     "mqtts://), and whether the broker has TLS.",
     "authority": "The broker's certificate is signed by an authority that this box does not know: "
@@ -31,6 +33,8 @@ REMEDIES: Final[Mapping[FailureClass, str]] = {
     "into uplink.url.",
     "dates": "Compare the clock of this box (`date`) with the time. If it is right, the broker's "
     "certificate has ended, and the city must renew it.",
+    "certificate": "The broker's certificate is not fit for its use, for the reason above: who "
+    "runs the broker must issue another one.",
     "tls": "Broker and box agree on no way to encrypt: the broker must offer TLS 1.2 or later.",
     "own_certificate": "The broker does not take this box's certificate: look at its end "
     "(`openssl x509 -noout -enddate -in` the file of uplink.cert), and whether the city has "
@@ -46,6 +50,8 @@ REMEDIES: Final[Mapping[FailureClass, str]] = {
     "busy": "The broker is there and takes nobody now: it tries again by itself. If it lasts, tell "
     "the city.",
     "refused": "Ask the city: its broker gives the reason above.",
+    "hung_up": "The broker ended the connection behind TLS: its log says why. Mostly it does not "
+    "take this box's certificate (uplink.cert), or does not speak MQTT 5 (uplink.protocol).",
     "dropped": "The broker ended the connection: its log says why. If its port wants TLS, write "
     "mqtts:// in uplink.url.",
 }
@@ -63,12 +69,14 @@ CODES: Final[Mapping[int, FailureClass]] = {
     151: "busy",
     159: "busy",
 }
+OWN_WORDS: Final = ("ALERT_UNKNOWN_CA", "CERTIFICATE")
+"""Of OpenSSL, when the other side refuses our certificate within the handshake (TLS 1.2)."""
 PLAIN_WORDS: Final = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "EOF")
 """Of OpenSSL, when what came was no TLS, or somebody hung up in the middle of it."""
 
 
-def failure_class(error: Exception, *, tls: bool = False) -> FailureClass:
-    """Of what `Sender` got when it tried to connect; `tls`: by mqtts://."""
+def failure_class(error: Exception, *, tls: bool = False, proxy: bool = False) -> FailureClass:
+    """Of what `Sender` got when it tried to connect; `tls`: by mqtts://, `proxy`: through one."""
     match error:
         case BrokerRefusedError(code=code):
             return CODES.get(code, "refused")
@@ -77,13 +85,13 @@ def failure_class(error: Exception, *, tls: bool = False) -> FailureClass:
         case ssl.SSLCertVerificationError():
             return _verification(error)
         case ssl.SSLError():
-            return "plain" if any(word in str(error) for word in PLAIN_WORDS) else "tls"
-        case socket.gaierror():
-            return "name"
+            return _tls(str(error))
+        case socket.gaierror():  # with a proxy its own: it looks up the broker's name itself
+            return "proxy" if proxy else "name"
         case ConnectionRefusedError():
-            return "port"
+            return "proxy" if proxy else "port"
         case ConnectionLostError():
-            return "dropped"
+            return "hung_up" if tls else "dropped"
         case ConnectionResetError() | BrokenPipeError():
             return "plain" if tls else "dropped"
         case ConnectionError():
@@ -91,13 +99,21 @@ def failure_class(error: Exception, *, tls: bool = False) -> FailureClass:
     return "network"
 
 
+def _tls(text: str) -> FailureClass:
+    if "ALERT" in text and any(word in text for word in OWN_WORDS):
+        return "own_certificate"
+    return "plain" if any(word in text for word in PLAIN_WORDS) else "tls"
+
+
 def _verification(error: ssl.SSLCertVerificationError) -> FailureClass:
     code = getattr(error, "verify_code", None)  # not there on one that this program has made
     if code in (HOSTNAME, ADDRESS):
         return "host_name"
-    return "authority" if code in AUTHORITY else "dates"
+    if code in AUTHORITY:
+        return "authority"
+    return "dates" if code in (None, NOT_YET, EXPIRED) else "certificate"
 
 
-def failure_remedy(error: Exception, *, tls: bool = False) -> str:
+def failure_remedy(error: Exception, *, tls: bool = False, proxy: bool = False) -> str:
     """What to do about it."""
-    return REMEDIES[failure_class(error, tls=tls)]
+    return REMEDIES[failure_class(error, tls=tls, proxy=proxy)]

@@ -50,9 +50,9 @@ class ConnectionState:
         self.since_ns, self.failure, self.limit_notice = now_ns, why, ""
         self.remedy = ""
 
-    def failed(self, error: Exception, *, tls: bool) -> None:
-        """An attempt to connect has failed; `tls`: one with TLS."""
-        self.failure, self.remedy = str(error), failure_remedy(error, tls=tls)
+    def failed(self, error: Exception, *, tls: bool, proxy: bool = False) -> None:
+        """An attempt to connect has failed; `tls`: one with TLS, `proxy`: through a proxy."""
+        self.failure, self.remedy = str(error), failure_remedy(error, tls=tls, proxy=proxy)
 
 
 class Delivery:

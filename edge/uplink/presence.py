@@ -51,6 +51,7 @@ class RetainedMessages:
         self._emptied: set[str] = set()  # topics of last records, since bytes are spared
         self._unacknowledged: set[str] = set()  # of these: nobody knows yet whether they are empty
         self._in_flight: Counter[str] = Counter()  # messages by topic, on this connection
+        self._refused: set[str] = set()  # topics whose newest message will not arrive
 
     @property
     def waits(self) -> bool:
@@ -62,11 +63,13 @@ class RetainedMessages:
 
     def arrived(self, topic: str) -> bool:
         """The newest that was put there is at the broker, once its answer was a good one."""
-        return topic not in self._waiting and not self._in_flight[topic]
+        known = topic not in self._waiting and not self._in_flight[topic]
+        return known and topic not in self._refused
 
     def clear(self) -> None:
         """A new connection: nothing waits but what has to be taken away."""
         self._in_flight.clear()
+        self._refused.clear()
         self._waiting = dict.fromkeys(self._unacknowledged)
 
     def set_data_saver(self, data_saver: bool) -> None:
@@ -110,6 +113,7 @@ class RetainedMessages:
             if topic is None or topic not in self._waiting:
                 return
             data = self._waiting.pop(topic)
+            self._refused.discard(topic)
             try:
                 payload = b"" if data is None else encode_json(data)
             except WireError as error:
@@ -132,6 +136,7 @@ class RetainedMessages:
             self._report(topic, answer)
 
     def _report(self, topic: str, error: Exception) -> None:
+        self._refused.add(topic)
         kind = topic.removeprefix(f"{self._topics.up}/").partition("/")[0]
         self._failed(kind, f"{topic}: {error}")
 

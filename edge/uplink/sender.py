@@ -213,7 +213,7 @@ class Sender:
         self.counts.connection_failures += 1
         if isinstance(error, CertificateRejectedError):
             self._hooks.certificate_accepted(False)
-        self.connection.failed(error, tls=broker.tls is not None)
+        self.connection.failed(error, tls=broker.tls is not None, proxy=broker.proxy is not None)
         cause = f"{broker}: {error}"
         LOG.log(logging.WARNING if self._causes.first(cause) else logging.DEBUG, "%s", cause)
         self._reconnect.failed(self._clock.now().mono_ns, code)

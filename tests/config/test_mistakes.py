@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli.main import main
+from edge.config.spelling import spelling_hint
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/site.example.toml"
 TEXT = EXAMPLE.read_text(encoding="utf-8")
@@ -126,6 +127,34 @@ def test_what_may_be_meant_is_a_warning(
     code, err = checked(old, new, tmp_path, capsys)
     assert code == 0, err
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("id = city  # the city’s name", 'write "city"'),
+        ('id = city  # or “town”, "village"', 'write "city"'),
+        ('id = "Am „Markt“" 4', ""),
+    ],
+)
+def test_quotes_that_may_stand_where_they_do_are_not_the_mistake(line: str, said: str) -> None:
+    hint = spelling_hint(line)
+    assert said in hint
+    assert "word processor" not in hint
+
+
+def test_another_chip_than_that_of_the_header_has_lines_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = checked('lead = "GPIO22"', 'lead = "40"', tmp_path, capsys)
+    assert (code, err.count("the header of a Raspberry Pi")) == (0, 1)
+    file = tmp_path / "site.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        text.replace('# chip = "/dev/gpiochip0"', 'chip = "/dev/gpiochip2"'), encoding="utf-8"
+    )
+    assert main(["check", str(file)]) == 0
+    assert "the header of a Raspberry Pi" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("old", "new", "why"), UNFOUND)

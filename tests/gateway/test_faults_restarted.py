@@ -56,6 +56,25 @@ def events(out: list[Draft]) -> list[Draft]:
     return [d for d in out if d.stream is Stream.EVENT]
 
 
+def test_what_was_told_of_a_loop_is_known_after_a_start() -> None:
+    spans = street(2.0, always(10.0))
+    spans[f"{LANE}.lead"] = inverted(spans[f"{LANE}.lead"], 2.0)
+    one, out = pipeline(model=False), list[Draft]()
+    edges, at = contacts(spans), 0
+    for minute in range(1, 71):
+        upto = at
+        while upto < len(edges) and edges[upto].mono_ns < minute * MINUTE:
+            upto += 1
+        one.engine.contacts(edges[at:upto])
+        at = upto
+        out += one.engine.close(minute * MINUTE)
+    known = gone_on(one, one.judge.snapshot(), model=False).judge.reported_loop_faults()
+    last = {(lane, part, fault): state for _, lane, part, fault, state in reported(events(out))}
+    assert known.keys() == {key for key, state in last.items() if state == "on"}
+    assert (LANE, "lead", "inverted") in known
+    assert all(known.values())
+
+
 @one_in(2)
 @pytest.mark.parametrize("model", [True, False], ids=["model", "rule"])
 def test_a_loop_that_is_inverted_stays_so_over_a_start(model: bool) -> None:

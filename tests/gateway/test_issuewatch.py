@@ -3,13 +3,15 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
+import msgpack
 import msgspec
 import pytest
 from cryptography import x509
@@ -25,6 +27,8 @@ from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.passivechecks import fill_from_status
 from edge.gateway.issuefindings import ALARM_KINDS
 from edge.gateway.issuewatch import (
+    STATUS_WORDS,
+    STATUSES_PER_HOUR,
     IssueSources,
     IssueWatch,
     issue_status,
@@ -32,7 +36,7 @@ from edge.gateway.issuewatch import (
 )
 from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.health.openissues import OpenIssues, issue_family
+from edge.health.openissues import Finding, OpenIssues, issue_family
 from edge.health.openmetrics import render
 from edge.outbox import OutboxCounts
 from edge.report.status.issues import listed_issues, verdict_line
@@ -68,6 +72,8 @@ class Polled:
     reason: Reason | None = None
     text: str = ""
     health: Mapping[Condition, str] = field(default_factory=dict)
+    failures: int = 6
+    every_ns: int = S
 
 
 @dataclass
@@ -77,10 +83,11 @@ class Parts:
     counts: OutboxCounts = field(default_factory=lambda: OutboxCounts(size=1, limit=100))
     link: ConnectionState = field(default_factory=lambda: ConnectionState(0))
     connected: bool = True
+    disk_s: float = 0.0  # so long the outbox takes to count
     device: Polled = field(default_factory=lambda: Polled("hut"))
     problems: dict[str, str] = field(default_factory=dict)
     alarms: dict[BoardCondition, str] = field(default_factory=dict)
-    health: Health = field(default_factory=Health)
+    health: Health = field(default_factory=lambda: Health(device_error_ratio={"hut": 0.0}))
     start: tuple[RebootCause, str] = ("clean", "It was shut down.")
     model: Model = field(
         default_factory=lambda: Model(
@@ -94,12 +101,15 @@ class Parts:
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     events: list[Draft] = field(default_factory=list)  # that go to the city now
 
-    def watch(self, folder: Path, boot: int = 3) -> IssueWatch:
+    def watch(
+        self, folder: Path, boot: int = 3, changed: Callable[[], None] = lambda: None
+    ) -> IssueWatch:
         file = folder / "own.pem"
         file.write_bytes(made_certificate(WALL // S + self.ends_in_s))
 
         class Outbox:
             async def counts(_) -> OutboxCounts:  # noqa: N805
+                await asyncio.sleep(self.disk_s)
                 return self.counts
 
         def models() -> Mapping[ModelName, Model | None]:
@@ -120,7 +130,7 @@ class Parts:
             journal=lambda: self.journal,
             certificate=file,
         )
-        return IssueWatch(sources, OpenIssues(), boot, changed=lambda: None)
+        return IssueWatch(sources, OpenIssues(), boot, changed=changed)
 
 
 @cache
@@ -278,6 +288,11 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
     [
         {"device": Polled("hut", Reason.WARMUP, "warming up")},
         {"device": Polled("hut", health={Condition.CLEANING: "it blows itself clean"})},
+        {"device": Polled("hut", Reason.CRC, "damaged", failures=1)},  # the next read is soon
+        {
+            "device": Polled("hut", Reason.BUSY, "busy, says the device", failures=5),
+            "problems": {"hut": "busy, says the device"},
+        },
         {"failures": 1, **model(answers="rule", why="late: 900 ms")},
         {**model(answers="rule", why="not loaded yet")},
         {"connected": False, "link": ConnectionState(90 * S)},  # it has just gone
@@ -288,6 +303,145 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
 def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path) -> None:
     some = replace(WELL, **parts)
     assert [each.kind for each in looked(some.watch(tmp_path), some, 100).issues] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "young"),
+    [
+        ("no_broker", {"connected": False, "link": ConnectionState(40 * S)}),
+        ("model_fails", model(answers="rule", why="not loaded yet")),
+        ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
+        ("device_errors", {"health": Health()}),  # no read is counted yet
+    ],
+)
+def test_a_start_that_cannot_know_yet_leaves_open_what_was(
+    kind: IssueName, young: dict[str, Any], tmp_path: Path
+) -> None:
+    parts = replace(WELL, **BROKEN[kind])
+    kept = looked(parts.watch(tmp_path), parts, 100).to_keep(at(100))["issues"]
+    start = replace(WELL, **young)
+    after = start.watch(tmp_path, 4)
+    after.restore(json.loads(json.dumps(kept)), at(40))
+    looked(after, start, 45)
+    assert [each.kind for each in after.issues] == [kind]
+
+
+def test_a_certificate_that_has_ended_stays_so_while_the_time_is_not_known(tmp_path: Path) -> None:
+    parts = replace(WELL, ends_in_s=60)
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    asyncio.run(watch.look(replace(at(110), tq=TimeQuality.NONE)))
+    assert [each.kind for each in watch.issues] == ["certificate_expired"]
+
+
+def test_a_new_certificate_ends_the_issue_of_the_old_one_at_the_next_look(tmp_path: Path) -> None:
+    parts = replace(WELL, ends_in_s=60)
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    made = tmp_path / "own.new"
+    made.write_bytes(made_certificate(WALL // S + 300 * DAY))
+    made.rename(tmp_path / "own.pem")
+    assert not len(looked(watch, parts, 105).issues)
+
+
+def test_texts_of_strangers_are_one_line_and_the_status_has_room_for_all_issues(
+    tmp_path: Path,
+) -> None:
+    watch, now = WELL.watch(tmp_path), at(1)
+    text = "\x1b[2J\udcff\n" + "x" * 5000
+    found = [Finding("line_closed", f"line {n} \x1b\udcff", text, text) for n in range(256)]
+    watch.issues.see("devices", found, now)
+    sent = msgspec.json.encode(issue_status(watch.issues, now, STATUS_WORDS))
+    assert len(sent) < 64_000, "brokers of clouds take 128 kB"
+    assert len(msgspec.json.decode(sent)) == 256
+    assert b"\x1b" not in sent
+    msgpack.packb(watch.to_keep(now))
+    assert render([issue_family(watch.issues)])
+    assert all(each["remedy"] for each in issues_for_people(watch.issues, now))
+
+
+def test_one_failed_read_is_an_issue_where_the_next_one_is_far(tmp_path: Path) -> None:
+    seldom = Polled("hut", Reason.SILENT, "no answer", failures=1, every_ns=3600 * S)
+    parts = replace(WELL, device=seldom)
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.kind for each in watch.issues] == ["device_fails"]
+    parts.device = Polled("hut", Reason.SILENT, "no answer", failures=1)
+    assert len(looked(watch, parts, 105).issues), "it has not answered since"
+
+
+def test_what_comes_and_goes_costs_few_statuses_and_the_last_word_is_given(tmp_path: Path) -> None:
+    """Each is some kilobytes, and a site may have a few megabytes a day."""
+    parts, given = Parts(), list[int]()
+    watch = parts.watch(tmp_path, changed=lambda: given.append(len(watch.issues)))
+    reports = Polled("hut", health={Condition.FAN: "its fan stands still"})
+    for second in range(0, 3000, 5):
+        parts.device = reports if second % 10 else Polled("hut")
+        looked(watch, parts, second)
+    assert len(given) == STATUSES_PER_HOUR
+    looked(watch, parts, 8000)
+    assert len(given) == STATUSES_PER_HOUR + 1
+    assert given[-1] == len(watch.issues)
+
+
+def test_only_what_a_status_had_is_told_by_its_arrival(tmp_path: Path) -> None:
+    parts = Parts()
+    watch = looked(parts.watch(tmp_path), parts, 0)
+    parts.device = Polled("hut", Reason.SILENT, "no answer")
+    looked(watch, parts, 5)
+    watch.status_given()
+    parts.unmatched = 1
+    looked(watch, parts, 10)
+    watch.status_arrived()
+    assert {each.kind: each.told for each in watch.issues} == {
+        "device_fails": True,
+        "unmatched_edges": False,
+    }
+
+
+def test_what_a_judge_has_up_is_in_the_list_of_a_start_that_has_none(tmp_path: Path) -> None:
+    """A version without a list has told it; its end closes it."""
+    watch = WELL.watch(tmp_path)
+    watch.see_loops({("north_1", "lead", "swapped"): "north_1: the lead loop; swap them."}, at(1))
+    watch.see_loops({("north_1", "lead", "swapped"): ""}, at(2))
+    (one,) = watch.issues
+    assert (one.about, one.remedy) == ("north_1 lead swapped", "Swap them.")
+    watch.see_events([fault("off", fault="swapped", part="lead")], at(3))
+    assert not len(watch.issues)
+
+
+def test_a_disk_that_hangs_holds_up_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.gateway.issuewatch.COUNTING_S", 0.05)
+    parts = replace(WELL, disk_s=20.0, unmatched=1)
+    begin_s = time.monotonic()
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert time.monotonic() - begin_s < 10.0
+    assert [each.kind for each in watch.issues] == ["unmatched_edges"]
+
+
+def test_a_device_may_be_called_configuration(tmp_path: Path) -> None:
+    name = "configuration"
+    device = Polled(name, Reason.SILENT, "no answer")
+    parts = replace(WELL, device=device, problems={name: "no answer"})
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.kind for each in watch.issues] == ["device_fails"]
+
+
+def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_path: Path) -> None:
+    watch = WELL.watch(tmp_path)
+    on, off = (
+        fault("on", fault="stuck_on", part="lead"),
+        fault("off", fault="stuck_on", part="lead"),
+    )
+    # what is urgent stands first, and has happened after the window's end
+    watch.see_events([replace(off, to_ns=62 * S), replace(on, to_ns=60 * S)], at(63))
+    assert not len(watch.issues)
+
+
+def test_a_contradiction_of_a_device_that_is_given_up_is_over(tmp_path: Path) -> None:
+    watch = WELL.watch(tmp_path)
+    watch.see_events([fault("on", fault="phase_sum", points=["power"])], at(1))
+    watch.see_events([fault("off", fault="phase_sum")], at(2))  # as edge.process.snapshot ends it
+    assert not len(watch.issues)
 
 
 def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -> None:

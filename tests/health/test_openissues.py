@@ -110,10 +110,26 @@ def test_there_is_room_for_so_many_and_the_rest_is_counted() -> None:
     assert (len(issues), issues.left_out) == (OPEN_LIMIT, 5), "who was left out has found room"
 
 
+def test_what_opened_behind_the_status_that_arrived_is_not_told() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent("hut")], at(0))
+    given = issues.changes
+    issues.see("devices", [silent("hut"), silent("tower")], at(5))
+    issues.mark_told(given)
+    assert [each.told for each in issues] == [True, False]
+
+
+def test_what_the_gateway_itself_has_always_finds_room() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent(f"d{n}") for n in range(OPEN_LIMIT + 5)], at(0))
+    issues.see("outbox", [Finding("records_lost", count=3)], at(5))
+    assert kinds(issues)[0] == ("records_lost", "")
+
+
 def test_the_city_knows_what_was_open_when_the_status_arrived() -> None:
     issues = OpenIssues()
     issues.see("devices", [silent("hut")], at(0))
-    issues.mark_told()
+    issues.mark_told(issues.changes)
     issues.see("devices", [silent("hut", "still"), silent("tower")], at(5))
     assert [each.told for each in issues] == [True, False]
 
@@ -129,7 +145,7 @@ def restarted(issues: OpenIssues, now: Stamp, then: Stamp, *, same_boot: bool) -
 def test_what_was_open_stays_open_until_it_is_looked_at(same_boot: bool) -> None:
     issues = OpenIssues()
     issues.see("devices", [silent("hut"), silent("tower")], at(100, NONE))
-    issues.mark_told()
+    issues.mark_told(issues.changes)
     then = at(9000) if same_boot else Stamp(5 * S, WALL + 9000 * S, NTP)
     after = restarted(issues, at(8000), then, same_boot=same_boot)
     assert kinds(after) == [("device_fails", "hut"), ("device_fails", "tower")]
@@ -139,6 +155,15 @@ def test_what_was_open_stays_open_until_it_is_looked_at(same_boot: bool) -> None
     assert (one.for_s(then), one.since_ns(then)) == (8900, WALL + 100 * S)
     assert after.see("devices", [silent("tower")], then)
     assert kinds(after) == [("device_fails", "tower")]
+
+
+def test_a_clock_that_is_not_known_gives_no_time() -> None:
+    issues = OpenIssues()
+    issues.see("devices", [silent("hut")], at(100, NONE))
+    (one,) = issues
+    assert one.since_ns(at(105, NONE)) is None
+    assert one.for_s(at(105, NONE)) == 5
+    assert one.since_ns(at(110)) == WALL + 100 * S
 
 
 def test_nobody_knows_how_long_it_was_open_when_no_clock_did() -> None:
@@ -155,6 +180,22 @@ def test_news_goes_on_for_the_rest_of_its_time_after_a_restart() -> None:
     after = restarted(issues, at(day / 2), at(day / 2), same_boot=True)
     assert not after.see("daemon", [Finding("too_busy", count=0)], at(day - 1))
     assert after.see("daemon", [Finding("too_busy", count=0)], at(day + 1))
+
+
+def test_what_happened_is_over_one_day_though_the_box_is_booted_each_night() -> None:
+    issues, night = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s * 0.7
+    issues.see("outbox", [Finding("records_lost", count=2)], at(0))
+    issues = restarted(issues, at(night), at(0), same_boot=False)
+    assert not issues.see("outbox", [], at(1))
+    issues = restarted(issues, at(night), at(0), same_boot=False)
+    assert issues.see("outbox", [], at(1))
+
+
+def test_a_moment_that_is_still_to_come_makes_nothing_last() -> None:
+    issues, day = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s
+    issues.see("outbox", [Finding("records_lost", count=2)], at(9 * day))
+    after = restarted(issues, at(9 * day), at(0), same_boot=True)
+    assert after.see("outbox", [], at(day + 1))
 
 
 def test_a_kind_that_only_a_later_version_knows_is_left_out() -> None:

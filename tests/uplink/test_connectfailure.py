@@ -119,6 +119,39 @@ def test_the_class_of_each(error: Exception, expected: FailureClass) -> None:
     assert failure_class(error) == expected
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [(9, "dates"), (10, "dates"), (20, "authority"), (62, "host_name"), (64, "host_name"),
+     (23, "certificate"), (66, "certificate"), (85, "certificate")],
+)  # fmt: skip
+def test_a_certificate_that_is_wrong_in_another_way_is_no_matter_of_dates(
+    code: int, expected: FailureClass
+) -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code = code
+    assert failure_class(error, tls=True) == expected
+
+
+def test_through_a_proxy_it_is_the_proxy_that_is_not_found() -> None:
+    for error in (
+        socket.gaierror(-2, "Name or service not known"),
+        ConnectionRefusedError(111, "Connection refused"),
+    ):
+        assert failure_class(error, tls=True, proxy=True) == "proxy"
+
+
+def test_an_alert_within_the_handshake_is_about_our_certificate() -> None:
+    for alert in ("SSLV3_ALERT_CERTIFICATE_EXPIRED", "TLSV1_ALERT_UNKNOWN_CA"):
+        error = ssl.SSLError(1, f"[SSL: {alert}] alert (_ssl.c:1006)")
+        assert failure_class(error, tls=True) == "own_certificate"
+    assert failure_class(ssl.SSLError(1, "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] x")) == "tls"
+
+
+def test_who_hangs_up_behind_tls_does_not_want_tls() -> None:
+    error = ConnectionLostError("the broker closed the connection at once")
+    assert failure_class(error, tls=True) == "hung_up"
+
+
 def test_each_class_says_something_else() -> None:
     assert len(set(REMEDIES.values())) == len(REMEDIES)
     assert all(text[0].isupper() and text.endswith(".") for text in REMEDIES.values())

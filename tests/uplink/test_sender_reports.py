@@ -6,7 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from edge.core import Record, RecordKey, Stream
 from edge.outbox import StoredRecord
 from edge.uplink.broker import make_broker
 from edge.uplink.mqtt import BrokerRefusedError, CertificateRejectedError, MqttConnection
+from edge.uplink.presence import PresencePublisher
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
 from edge.wire import Topics, encode_command
 from tests.kit.clock import VirtualClock
@@ -51,6 +52,18 @@ class TellingSender:
     def _status(self) -> dict[str, int]:
         self.statuses += 1
         return {"asked": next(self.states)}
+
+
+class HeldLink:
+    """A connection on which messages get these answers at once; None: later."""
+
+    room = True
+
+    def __init__(self, answers: list[Any]) -> None:
+        self.answers = answers
+
+    def publish(self, *_: Any, **__: Any) -> Any:
+        return self.answers.pop(0)
 
 
 @asynccontextmanager
@@ -124,6 +137,25 @@ async def test_a_status_that_is_refused_has_not_arrived() -> None:
             await until(lambda: bool(said(broker, "/up/status")), 5.0)
             await run.clock.run(1)
             assert run.arrived == []
+
+
+async def test_an_older_status_that_arrives_does_not_stand_for_a_newer_that_is_refused() -> None:
+    told: list[bool] = []
+    held = HeldLink([None, BrokerRefusedError(149, "Packet too large", "")])
+    link = cast("MqttConnection", held)
+    presence = PresencePublisher(
+        TOPICS, GW, 1, dict, dict, lambda *_: None, lambda: told.append(True)
+    )
+    for _ in range(2):
+        presence.put_status()
+        presence.publish_status_and_replies(link)
+    presence.answered(TOPICS.status, 0)  # to the first
+    assert told == []
+    held.answers = [None]
+    presence.put_status()
+    presence.publish_status_and_replies(link)
+    presence.answered(TOPICS.status, 0)
+    assert told == [True]
 
 
 async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:

@@ -158,6 +158,11 @@ class FaultReporter:
                     out.append(loop_fault_event(at_ns, v, was))
         return out
 
+    @property
+    def own_faults(self) -> Mapping[tuple[str, str], str]:
+        """What this judge has reported and not ended, by lane and part."""
+        return self._own_faults
+
     def forget_unwatched(self, watched: Container[tuple[str, str]]) -> list[tuple[str, str, str]]:
         """Forget what was reported of loops that are not watched; gives lane, part and fault."""
         gone = [(*loop, fault) for loop, fault in self._own_faults.items() if loop not in watched]

@@ -89,6 +89,14 @@ class LoopPart:
             for v in self.loops.faulty()
         }
 
+    def reported(self) -> dict[tuple[str, str, str], str]:
+        """What was reported and is not over, by lane, part and fault, with what people read."""
+        texts = self.faults()
+        return {
+            (lane, part, fault): texts.get(f"{lane} {part}", "")
+            for (lane, part), fault in self._fault_reporter.own_faults.items()
+        }
+
     @property
     def suppressed(self) -> Sequence[Draft]:
         """Of the last window's events of others: those of what this judge has reported itself."""

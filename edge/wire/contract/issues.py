@@ -29,5 +29,5 @@ class OpenIssueStatus(WireStruct, kw_only=True):
         Severity, meaning("fault: data are lost, missing or wrong. warning: they may be soon.")
     ]
     since: Annotated[Time | None, meaning("When it was opened; null: not known.")]
-    cause: Annotated[str, meaning("What was found, as a sentence.")]
-    remedy: Annotated[str, meaning("What to do, as a sentence.")]
+    cause: Annotated[str, meaning("What was found, as a sentence; empty: there was no room.")]
+    remedy: Annotated[str, meaning("What to do, as a sentence; empty: as the cause.")]
