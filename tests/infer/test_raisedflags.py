@@ -73,10 +73,10 @@ def _reported(events: list[Draft]) -> list[tuple[str, str, str]]:
 
 
 def test_what_is_kept_with_every_window_is_small(up: dict[str, Any]) -> None:
-    assert len(msgpack.packb(up)) < 3000
+    assert len(msgpack.packb(up)) < 3200  # an approach 850, a series whose flag is up 1,700
     calm = FlaggedSite(_loaded(setup()))
     calm.run(60)
-    assert len(msgpack.packb(calm.judge.snapshot_flags())) < 1300
+    assert len(msgpack.packb(calm.judge.snapshot_flags())) < 1400
     assert calm.judge.snapshot_flags()["series"] == []
 
 
