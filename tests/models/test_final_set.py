@@ -86,13 +86,14 @@ def test_each_opening_is_counted_and_other_models_are_told(drawn: Path) -> None:
         "Final set, drawn 2026-11-30 from seed 12345678; opened 1 times, now 2026-12-01T10:00."
     )
     assert len(open_final(drawn, {"congestion": "aa"}, "2026-12-01T11:00")) == 1
+    assert len(open_final(drawn, {"loopfault": "cc"}, "2026-12-01T12:00")) == 1, "not of the same"
     line, warning = open_final(drawn, {"congestion": "bb"}, "2026-12-02T10:00")
-    assert "opened 3 times" in line
+    assert "opened 4 times" in line
     assert "2 times with other models" in warning
     record = read_record(drawn)
     assert record is not None
     assert [dict(each.models) for each in record.opened] == [
-        {"congestion": "aa"}, {"congestion": "aa"}, {"congestion": "bb"},
+        {"congestion": "aa"}, {"congestion": "aa"}, {"loopfault": "cc"}, {"congestion": "bb"},
     ]  # fmt: skip
 
 

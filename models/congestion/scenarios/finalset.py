@@ -78,7 +78,11 @@ def open_final(folder: Path, models: Mapping[str, str], at: str) -> list[str]:
     record = read_record(folder)
     if record is None or record.name != FINAL:
         raise FinalSetError(f"{folder} is no final set: `generate --set final` draws one")
-    other = [each for each in record.opened if dict(each.models) != dict(models)]
+    other = [
+        each
+        for each in record.opened
+        if any(models.get(name, digest) != digest for name, digest in each.models.items())
+    ]
     record = replace(record, opened=(*record.opened, Opening(at, dict(models))))
     write_record(folder, record)
     lines = [
