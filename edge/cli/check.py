@@ -22,6 +22,7 @@ from edge.config import (
     SerialBus,
     Site,
     load_site,
+    outdated_keys,
     site_warnings,
 )
 from edge.core import ConfigError, Polled
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         name: [point.key for point in one.points] if isinstance(one, Polled) else []
         for name, one in built.items()
     }
-    wrong += _uplink(site)
+    wrong += [*_uplink(site), *outdated_keys(site)]
     wrong += [] if wrong else _join_problems(site)
     if wrong:
         return _report_refused(args, wrong)

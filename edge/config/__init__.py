@@ -24,6 +24,7 @@ from edge.config.model import (
     Streams,
     Uplink,
 )
+from edge.config.outdated import outdated_keys
 from edge.config.passwords import read_password, uplink_password
 from edge.config.pointchecks import check_points
 from edge.config.problem import Problem, Problems
@@ -55,6 +56,7 @@ __all__ = [
     "Uplink",
     "check_points",
     "load_site",
+    "outdated_keys",
     "read_password",
     "site_warnings",
     "uplink_password",

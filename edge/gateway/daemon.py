@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from edge.acquire.clock import SystemClock, boot_id
 from edge.acquire.stage import Stage
-from edge.config import Site
+from edge.config import Site, outdated_keys
 from edge.control.protocol import ControlServer
 from edge.core import TimeQuality
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
@@ -167,6 +167,7 @@ class Daemon:
                     unmatched_edges=lambda: ingest.unmatched_edges,
                     journal=lambda: outbox.journal_failure,
                     certificate=find_tls_files(site).cert,
+                    outdated=tuple(outdated_keys(site)),
                 ),
                 OpenIssues(),
                 outbox.epoch.boot,

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from msgspec import UNSET, UnsetType
 
+from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, Stream
 from edge.core.humanize import (
     as_sentence,
@@ -197,8 +198,11 @@ def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
 
 
 def configuration_findings(
-    problems: Mapping[str, str], devices: Iterable[PolledState]
+    problems: Mapping[str, str], devices: Iterable[PolledState], outdated: Iterable[Problem]
 ) -> Iterator[Finding]:
+    for one in outdated:
+        cause, _, remedy = one.text.partition("; ")
+        yield Finding("configuration_outdated", one.key, f"{one.key}: {cause}", _capital(remedy))
     if any(device.name == CONFIGURATION and device.reason is not None for device in devices):
         return  # it is that of a device with this name
     if text := problems.get(CONFIGURATION):

@@ -4,7 +4,7 @@ Events that go to the city are seen on their way, so the box says of its loops w
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from msgspec import to_builtins
 
+from edge.config import Problem
 from edge.core import Draft, Stamp
 from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
@@ -55,6 +56,7 @@ class IssueSources:
     unmatched_edges: Callable[[], int]
     journal: Callable[[], str | None]  # why it cannot be written
     certificate: Path | None  # ours
+    outdated: Sequence[Problem]  # keys of the site file that a new one may not have
 
 
 class IssueWatch:
@@ -122,7 +124,11 @@ class IssueWatch:
             ),
             self.issues.expire("alarms", now),
             see("identity", find.identity_findings(self._ends_s(), now), now),
-            see("configuration", find.configuration_findings(problems, sources.devices()), now),
+            see(
+                "configuration",
+                find.configuration_findings(problems, sources.devices(), sources.outdated),
+                now,
+            ),
             see("box", find.box_findings(sources.alarms(), health, *sources.start), now),
             see(
                 "daemon",

@@ -126,6 +126,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "configuration", "fault", "last good configuration",
         "Correct the file: `kerbstone check` says what is wrong with it.",
     ),
+    "configuration_outdated": IssueKind(
+        "configuration", "warning", "{about} is outdated",
+        "`kerbstone check` says what to write instead.",
+    ),
     "device_fails": IssueKind(
         "devices", "fault", "{about} does not answer",
         "`kerbstone doctor {about}` says more.",

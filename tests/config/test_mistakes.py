@@ -50,6 +50,7 @@ ERRORS = [
     ('# run_dir = "/run/kerbstone"', 'run_dir = "/var/lib/kerbstone"', "as dir"),
     ('# dir = "/var/lib/kerbstone" ', 'dir = "kerbstone" ', "a path that begins with /"),
     ("# raw = false", "raw = true", "needs passages = true"),
+    ('# prefix = "kerbstone/v1"', 'prefix = "kerbstone.v1"', "write kerbstone-v1, once"),
     # wires
     ('bus = "air"\n# every_s', 'bus = "aire"\n# every_s', "did you mean air?"),
     ('bus = "meters"\nunit', 'bus = "air"\nunit', "needs a bus of kind modbus-rtu"),

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 import drivers
-from edge.config import load_site
+from edge.config import Problem, load_site
 from edge.core import Condition, Draft, Reason, Stamp, Stream, TimeQuality
 from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.passivechecks import fill_from_status
@@ -98,6 +98,7 @@ class Parts:
     failures: int = 0
     unmatched: int = 0
     journal: str | None = None
+    outdated: tuple[Problem, ...] = ()
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     events: list[Draft] = field(default_factory=list)  # that go to the city now
 
@@ -129,6 +130,7 @@ class Parts:
             unmatched_edges=lambda: self.unmatched,
             journal=lambda: self.journal,
             certificate=file,
+            outdated=self.outdated,
         )
         return IssueWatch(sources, OpenIssues(), boot, changed=changed)
 
@@ -186,6 +188,9 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "certificate_expired": {"ends_in_s": 60},
     "certificate_expires": {"ends_in_s": 2 * DAY},
     "journal_fails": {"journal": "The journal of sent rows cannot be written: No space left."},
+    "configuration_outdated": {
+        "outdated": (Problem("site.toml", 7, "uplink.prefix", "a.b has a dot; write a-b"),)
+    },
     "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
     "device_fails": {"device": Polled("hut", Reason.SILENT, "no device answers at 0x69")},
     "device_errors": {"health": Health(device_error_ratio={"hut": 0.25})},

@@ -11,7 +11,7 @@ import pytest
 import drivers
 from edge.acquire.clock import SystemClock
 from edge.acquire.stage import Stage
-from edge.config import load_site
+from edge.config import load_site, outdated_keys
 from edge.control.protocol import ControlVerb, VerbError
 from edge.core import Reason, Stamp
 from edge.core.release import RELEASED_NS
@@ -157,6 +157,7 @@ class StatusGateway:
                     unmatched_edges=lambda: self.ingest.unmatched_edges,
                     journal=lambda: None,
                     certificate=None,
+                    outdated=tuple(outdated_keys(site)),
                 ),
                 OpenIssues(),
                 7,
