@@ -120,7 +120,7 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     ),
     "certificate_expires": IssueKind(
         "identity", "warning", "certificate expires soon",
-        "`journalctl -u kerbstone-enrol-renew` says why it is not renewed.",
+        "`journalctl -u kerbstone-renew` says why it is not renewed.",
     ),
     "configuration_refused": IssueKind(
         "configuration", "fault", "last good configuration",

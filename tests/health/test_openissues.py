@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -252,3 +254,10 @@ def test_each_kind_says_what_to_do() -> None:
         assert kind.remedy.endswith("."), name
         assert kind.remedy[0].isupper() or kind.remedy[0] == "`", name
         assert len(kind.short.format(about="main_meter")) <= 40, name
+
+
+def test_units_that_remedies_name_are_there() -> None:
+    units = Path(__file__).parents[2] / "systemd"
+    named = re.findall(r"journalctl -u ([\w-]+)", " ".join(k.remedy for k in ISSUE_KINDS.values()))
+    assert len(named) >= 2
+    assert all((units / f"{name}.service").is_file() for name in named), named
