@@ -8,7 +8,9 @@
 Nothing of it imports an MQTT library. For answers that mosquitto never gives see `rawbroker`.
 """
 
+import contextlib
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -23,10 +25,14 @@ SUBSCRIBER = shutil.which("mosquitto_sub") or "/usr/bin/mosquitto_sub"
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """One that stays free while its server is down: the kernel gives none from below this range to
+    those who connect."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = lowest - 1 - secrets.randbelow(min(20_000, lowest - 1024))  # no seed: none is twice
+        with socket.socket() as sock, contextlib.suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Mosquitto:
