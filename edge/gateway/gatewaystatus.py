@@ -19,10 +19,16 @@ from edge.config import Site
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
-from edge.gateway.issuewatch import STATUS_WORDS, IssueWatch, issue_status, issues_for_people
+from edge.gateway.issuewatch import (
+    STATUS_WORDS,
+    IssueWatch,
+    OutboxCounter,
+    issue_status,
+    issues_for_people,
+)
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.scantargets import site_targets
-from edge.outbox import Epoch, OutboxCounts
+from edge.outbox import Epoch
 from edge.uplink.broker import Broker
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.status import DeviceStatus
@@ -30,12 +36,11 @@ from edge.wire.contract.status import DeviceStatus
 COUNTING_S: Final = 3.0  # a disk that hangs does not keep a person from the rest
 
 
-class CountedOutbox(Protocol):
+class ReadOutbox(OutboxCounter, Protocol):
     """The outbox, as the status reads it."""
 
     @property
     def epoch(self) -> Epoch: ...
-    async def counts(self) -> OutboxCounts: ...
     async def details(self) -> Mapping[str, Any]: ...
 
 
@@ -66,7 +71,7 @@ class StatusSources:
     brokers: Sequence[Broker]
     clock: SystemClock
     started_ns: int
-    outbox: CountedOutbox
+    outbox: ReadOutbox
     uplink: UplinkState
     buses: PolledBuses
     ingest: Ingest

@@ -20,7 +20,7 @@ from edge.core.humanize import (
     without_errno,
 )
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
-from edge.health.openissues import Finding
+from edge.health.openissues import IssueFinding
 from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
@@ -45,8 +45,6 @@ START_TEXTS: Final[Mapping[RebootCause, str]] = {
     "panic": "the kernel had panicked",
     "undervoltage": "the supply had failed",
 }
-
-
 ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
     boxevent.Denied: "broker_denies",
     boxevent.Refused: "broker_refuses",
@@ -77,31 +75,31 @@ class PolledState(Protocol):
     def every_ns(self) -> int: ...
 
 
-def outbox_findings(counts: OutboxCounts) -> Iterator[Finding]:
+def outbox_findings(counts: OutboxCounts) -> Iterator[IssueFinding]:
     if counts.in_memory:
-        yield Finding("records_in_memory", cause=counts.in_memory)
-    yield Finding(
+        yield IssueFinding("records_in_memory", cause=counts.in_memory)
+    yield IssueFinding(
         "records_lost",
         cause=f"{count_text(counts.dropped, 'record')} lost for good since the start",
         count=counts.dropped,
     )
     if counts.limit and counts.size / counts.limit >= FULL_SHARE:
         used = f"{megabytes_text(counts.size)} of {megabytes_text(counts.limit)}"
-        yield Finding(
+        yield IssueFinding(
             "outbox_full",
             cause=f"The outbox is {percent_text(counts.size / counts.limit)} full: {used}",
         )
     if counts.dead_letters:
         letters = count_text(counts.dead_letters, "record")
-        yield Finding("dead_letters", cause=f"The broker refused {letters} for good")
+        yield IssueFinding("dead_letters", cause=f"The broker refused {letters} for good")
     if counts.quarantined:
         files = count_text(counts.quarantined, "file")
-        yield Finding(
+        yield IssueFinding(
             "outbox_quarantined",
             cause=f"{files} of a damaged outbox put aside in the folder quarantine",
         )
     for path in counts.foreign_files:
-        yield Finding(
+        yield IssueFinding(
             "outbox_foreign",
             path,
             f"The outbox {path} was written by another version of this program, or under another "
@@ -116,20 +114,20 @@ def link_findings(
     confirm: str,
     no_subscribers: int,
     now_ns: int,
-) -> Iterator[Finding]:
+) -> Iterator[IssueFinding]:
     """`no_subscribers`: records since the start that the broker had nobody for."""
     if not connected and now_ns - connection.since_ns < LINK_PATIENCE_NS:
         # after a start, too: what was open before it is over only once there is a link
-        yield Finding("no_broker", unknown=True)
+        yield IssueFinding("no_broker", unknown=True)
     elif not connected:
         why = f" ({without_errno(connection.failure)})" if connection.failure else ""
         down_s = (now_ns - connection.since_ns) / 1e9
         cause = f"No link to the broker for {span_text(down_s)}{why}"
-        yield Finding("no_broker", cause=cause, remedy=connection.remedy)
+        yield IssueFinding("no_broker", cause=cause, remedy=connection.remedy)
     if connection.limit_notice:
-        yield Finding("broker_limits", cause=without_errno(connection.limit_notice))
+        yield IssueFinding("broker_limits", cause=without_errno(connection.limit_notice))
     if confirm == "broker":
-        yield Finding(
+        yield IssueFinding(
             "no_subscribers",
             cause=f"The broker took {count_text(no_subscribers, 'record')} without a subscriber: "
             "they are lost",
@@ -141,30 +139,28 @@ def device_findings(
     devices: Iterable[PolledState],
     problems: Mapping[str, str],
     failing: Mapping[str, float] | UnsetType,
-) -> Iterator[Finding]:
+) -> Iterator[IssueFinding]:
     """`problems` by device or line; `failing`: the share of failed reads of the last hour."""
-    named = set()
     for device in devices:
-        named.add(device.name)
         ratio = 0.0 if failing is UNSET else failing.get(device.name, 0.0)
         text = problems.get(device.name)
         if text is None and device.reason not in (None, *TEMPORARY_REASONS):
             text = device.text or f"it is {device.reason}"
         if text is not None and device.reason is not None and _may_pass(device):
-            yield Finding("device_fails", device.name, unknown=True)
+            yield IssueFinding("device_fails", device.name, unknown=True)
         elif text is not None:
             yield _fails("device_fails", device.name, device.reason, text)
         elif ratio >= FAILING_SHARE:
-            yield Finding(
+            yield IssueFinding(
                 "device_errors",
                 device.name,
                 f"{percent_text(ratio)} of the reads of {device.name} failed in the last hour",
             )
         elif failing is UNSET:  # the reads are not counted yet
-            yield Finding("device_errors", device.name, unknown=True)
+            yield IssueFinding("device_errors", device.name, unknown=True)
         reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
         if reported:
-            yield Finding(
+            yield IssueFinding(
                 "device_reports", device.name, f"{device.name} reports: {'; '.join(reported)}"
             )
     for what, text in problems.items():
@@ -178,20 +174,22 @@ def _may_pass(device: PolledState) -> bool:
     return device.failures < patience and device.every_ns <= SOON_NS
 
 
-def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
+def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[IssueFinding]:
     """`ends_s`: Unix time at which our certificate ends; None: there is none."""
     if ends_s is None:
         return
     if not now.tq.is_synchronised:  # after a boot, until the time is known
-        yield Finding("certificate_expired", unknown=True)
-        yield Finding("certificate_expires", unknown=True)
+        yield IssueFinding("certificate_expired", unknown=True)
+        yield IssueFinding("certificate_expires", unknown=True)
         return
     left_s = ends_s - now.wall_ns // 1_000_000_000
     day = datetime.fromtimestamp(ends_s, UTC).date()
     if left_s <= 0:
-        yield Finding("certificate_expired", cause=f"The certificate of this box ended on {day}")
+        yield IssueFinding(
+            "certificate_expired", cause=f"The certificate of this box ended on {day}"
+        )
     elif left_s < EXPIRES_S:
-        yield Finding(
+        yield IssueFinding(
             "certificate_expires",
             cause=f"The certificate of this box ends on {day}, in {span_text(left_s)}",
         )
@@ -199,17 +197,19 @@ def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[Finding]:
 
 def configuration_findings(
     problems: Mapping[str, str], devices: Iterable[PolledState], outdated: Iterable[Problem]
-) -> Iterator[Finding]:
+) -> Iterator[IssueFinding]:
     for one in outdated:
         cause, _, remedy = one.text.partition("; ")
-        yield Finding("configuration_outdated", one.key, f"{one.key}: {cause}", _capital(remedy))
+        yield IssueFinding(
+            "configuration_outdated", one.key, f"{one.key}: {cause}", _capital(remedy)
+        )
     if any(device.name == CONFIGURATION and device.reason is not None for device in devices):
         return  # it is that of a device with this name
     if text := problems.get(CONFIGURATION):
-        yield Finding("configuration_refused", cause=text)
+        yield IssueFinding("configuration_refused", cause=text)
 
 
-def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> Finding:
+def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> IssueFinding:
     """A text with a remedy of its own (behind `; `) says it; else the reason alone suggests one."""
     cause, _, remedy = text.partition("; ")
     if not remedy and reason is not None:
@@ -217,7 +217,9 @@ def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> Fin
         if reason == Reason.SILENT:  # whatever it was before: look at the same things
             remedy = "check its supply, its plug and its wires"
     hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
-    return Finding(kind, about, f"{about}: {cause}", f"{_capital(remedy)} {hint}" if remedy else "")
+    return IssueFinding(
+        kind, about, f"{about}: {cause}", f"{_capital(remedy)} {hint}" if remedy else ""
+    )
 
 
 def _capital(text: str) -> str:
@@ -228,38 +230,40 @@ def _capital(text: str) -> str:
 
 def box_findings(
     alarms: Mapping[BoardCondition, str], health: Health, start: RebootCause, start_text: str
-) -> Iterator[Finding]:
+) -> Iterator[IssueFinding]:
     for word, text in alarms.items():
         cause, _, remedy = text.partition(": ")
-        yield Finding(word, "", cause, _capital(remedy))
+        yield IssueFinding(word, "", cause, _capital(remedy))
     seen = () if health.throttled_seen is UNSET else health.throttled_seen
     if "undervoltage" in seen and "undervoltage" not in alarms:
         text = "The board's supply was too low at some time since the start"
-        yield Finding("undervoltage_seen", cause=text)
+        yield IssueFinding("undervoltage_seen", cause=text)
     if start in START_TEXTS:
-        yield Finding("unexpected_start", START_TEXTS[start], start_text, count=1)
+        yield IssueFinding("unexpected_start", START_TEXTS[start], start_text, count=1)
 
 
 def daemon_findings(
     *, dropped: int, stage_overflow: int, unmatched_edges: int, hangs: int, journal: str | None
-) -> Iterator[Finding]:
+) -> Iterator[IssueFinding]:
     """All since the start; `journal` says why it cannot be written."""
     if journal is not None:
-        yield Finding("journal_fails", cause=journal)
-    yield Finding(
+        yield IssueFinding("journal_fails", cause=journal)
+    yield IssueFinding(
         "too_busy",
         cause=f"The gateway dropped {count_text(dropped, 'internal message')}",
         count=dropped,
     )
     entries = count_text(stage_overflow, "entry", "entries")
-    yield Finding("stage_full", cause=f"{entries} did not fit into the stage", count=stage_overflow)
-    yield Finding(
+    yield IssueFinding(
+        "stage_full", cause=f"{entries} did not fit into the stage", count=stage_overflow
+    )
+    yield IssueFinding(
         "unmatched_edges",
         cause=f"{count_text(unmatched_edges, 'edge')} came from lines that belong to no lane or "
         "device",
         count=unmatched_edges,
     )
-    yield Finding(
+    yield IssueFinding(
         "bus_hung",
         cause=f"The thread of a bus hung and was restarted {count_text(hangs, 'time')}",
         count=hangs,
@@ -268,7 +272,7 @@ def daemon_findings(
 
 def model_findings(
     models: Mapping[ModelName, Model | None], failures: Mapping[ModelName, int]
-) -> Iterator[Finding]:
+) -> Iterator[IssueFinding]:
     """`failures` in a row, of each. One that is not loaded yet, or was late once, is none.
 
     After a start none is there yet: what was open stays until it is.
@@ -277,23 +281,23 @@ def model_findings(
         if one is None:
             continue
         if failures.get(name, 0) >= MODEL_FAILURES:
-            yield Finding("model_fails", name, f"The model {name} does not answer: {one.why}")
+            yield IssueFinding("model_fails", name, f"The model {name} does not answer: {one.why}")
         elif one.answers != "model":
-            yield Finding("model_fails", name, unknown=True)
+            yield IssueFinding("model_fails", name, unknown=True)
         if one.drift is None and one.answers != "model":
-            yield Finding("model_drift", name, unknown=True)
+            yield IssueFinding("model_drift", name, unknown=True)
         if one.instead:
-            yield Finding(
+            yield IssueFinding(
                 "model_withdrawn", name, f"The previous model {name} is used: {one.instead}"
             )
         if one.drift is not None and one.drift.psi is not None and one.drift.text:
-            yield Finding("model_drift", name, f"Model {name}: {one.drift.text}")
+            yield IssueFinding("model_drift", name, f"Model {name}: {one.drift.text}")
         if one.shadow is not UNSET and one.shadow.dropped:
             text = f"The candidate for model {name} was dropped: {one.shadow.dropped}"
-            yield Finding("candidate_dropped", name, text)
+            yield IssueFinding("candidate_dropped", name, text)
 
 
-def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
+def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
     """What an event tells the city, and whether it is so from now on. None for what is no issue.
 
     Events of a device, a line or the box are left out: what is looked at says that.
@@ -303,7 +307,7 @@ def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
         return None
     if isinstance(body, boxevent.Alarm):
         kind = ALARM_KINDS.get(type(body))
-        return None if kind is None else (Finding(kind, cause=str(body.text)), True)
+        return None if kind is None else (IssueFinding(kind, cause=str(body.text)), True)
     if not isinstance(body, SensorFault):
         return None
     if body.fault is UNSET:
@@ -311,17 +315,17 @@ def event_finding(draft: Draft) -> tuple[Finding, bool] | None:
     cause, remedy = _parted(str(body.text))
     on = body.state == "on"
     if body.fault in CONTRADICTIONS:  # the end of one that is given up names no points
-        return Finding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
+        return IssueFinding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
     if body.fault == "phase":
-        return Finding("signal_fault", draft.source, cause, remedy), on
+        return IssueFinding("signal_fault", draft.source, cause, remedy), on
     part = "" if body.part is UNSET else f" {body.part}"
-    return Finding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on
+    return IssueFinding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on
 
 
-def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[Finding]:
+def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[IssueFinding]:
     """The same, of what the judge knows to be up: by lane, part and fault, with its text."""
     for about, text in reported.items():
-        yield Finding("loop_fault", " ".join(about), *_parted(text))
+        yield IssueFinding("loop_fault", " ".join(about), *_parted(text))
 
 
 def _parted(text: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ Events that go to the city are seen on their way, so the box says of its loops w
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from edge.wire.contract.issues import OpenIssueStatus
 from edge.wire.contract.models import Model, ModelName
 from edge.wire.records import iso_time
 
+LOG: Final = logging.getLogger("kerbstone")
 COUNTING_S: Final = 2.0  # the main loop waits for it
 LOOK_NS: Final = 5_000_000_000
 STATUS_WORDS: Final = 16_000  # characters of sentences in the retained status; brokers have limits
@@ -33,7 +35,7 @@ SENSOR_AREAS: Final = ("devices", "events")
 SELDOM_NS: Final = 60_000_000_000  # the disk is asked, and a day of inputs summed up
 
 
-class CountedOutbox(Protocol):
+class OutboxCounter(Protocol):
     """The outbox, as it is looked at."""
 
     async def counts(self) -> OutboxCounts: ...
@@ -43,7 +45,7 @@ class CountedOutbox(Protocol):
 class IssueSources:
     """What is looked at, each at once and for nothing, but for the outbox."""
 
-    outbox: CountedOutbox
+    outbox: OutboxCounter
     connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
     confirm: str  # what counts as arrived
     devices: Callable[[], Iterable[find.PolledState]]
@@ -172,12 +174,6 @@ class IssueWatch:
                 self.issues.close(finding, now)
         self._tell(self.issues.changes != before, now)
 
-    def see_loops(self, reported: Mapping[tuple[str, str, str], str], now: Stamp) -> None:
-        """After a start: what a judge has up, and no list: that of a version without one, or a list
-        that was lost."""
-        for finding in find.loop_findings(reported):
-            self.issues.put(finding, now, anew=False)
-
     @property
     def faults(self) -> int:
         """What the status LED tells beside a broker that is not reached: all of sensors, and
@@ -214,9 +210,18 @@ class IssueWatch:
         self._saved = self.issues.changes
         return {"issues": self.issues.snapshot(self._boot, now)}
 
-    def restore(self, saved: Mapping[str, Any], now: Stamp) -> None:
-        """Raises KeyError, TypeError or ValueError for what is no snapshot."""
-        self.issues.restore(saved, self._boot, now)
+    def restore(
+        self, saved: Mapping[str, Any] | None, loops: Mapping[tuple[str, str, str], str], now: Stamp
+    ) -> None:
+        """After a start: the list that was kept, and what a judge has up in `loops`, by lane, part
+        and fault: there is no list of a version without one, nor one that is damaged."""
+        try:
+            if saved is not None:
+                self.issues.restore(saved, self._boot, now)
+        except (KeyError, TypeError, ValueError) as error:
+            LOG.warning("the saved list of open issues cannot be read: %r", error)
+        for finding in find.loop_findings(loops):
+            self.issues.put(finding, now, anew=False)
 
 
 def issues_for_people(issues: Iterable[OpenIssue], now: Stamp) -> list[dict[str, object]]:

@@ -26,13 +26,7 @@ from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
-from edge.outbox import (
-    Epoch,
-    OpenReport,
-    OwnerStates,
-    PastState,
-    StoredRecord,
-)
+from edge.outbox import Epoch, OpenReport, OwnerStates, PastState, StoredRecord
 from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
 from edge.wire.contract.boxevent import ClockCut, CutReason
@@ -200,9 +194,8 @@ class WindowCommitter:
         self._pipeline.engine.conditions(self._ingest.conditions_now)
         if self._windows.stepped:
             self._pipeline.engine.mark(Reason.CLOCK)
-        if (
-            self._writer.high_water_unsaved
-        ):  # after a power cut nobody would know that it was counted
+        # after a power cut nobody would know that it was counted
+        if self._writer.high_water_unsaved:
             self._pipeline.engine.doubt_past(older=False)
         wall_ns = now.wall_ns - (now.mono_ns - end_ns)
         wall_s = wall_ns / 1e9 if now.tq.is_synchronised else None
@@ -299,13 +292,9 @@ class WindowCommitter:
             self._pipeline.judge.restore_flags(states["flags"])
         if "alarms" in states and self._box_monitor is not None:
             self._box_monitor.alarms.restore(states["alarms"])
-        if "issues" in states and self._watch is not None:
-            try:
-                self._watch.restore(states["issues"], self._clock.now())
-            except (KeyError, TypeError, ValueError) as error:
-                LOG.warning("the saved list of open issues cannot be read: %r", error)
         if self._watch is not None:
-            self._watch.see_loops(self._pipeline.judge.reported_loop_faults(), self._clock.now())
+            loops = self._pipeline.judge.reported_loop_faults()
+            self._watch.restore(states.get("issues"), loops, self._clock.now())
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])

@@ -22,14 +22,14 @@ from edge.health.openmetrics import Family
 from edge.wire.contract.issues import IssueName
 
 LOG: Final = logging.getLogger("kerbstone")
-OPEN_LIMIT: Final = 256  # issues at one time; what comes on top is counted, and opens later
+OPEN_LIMIT: Final = 256  # issues at one time; what comes on top is counted, and may open later
 LINES_PER_HOUR: Final = 12  # in the log, of one issue that comes and goes
 WORDS_LIMIT: Final = 1000  # characters of a sentence
 ABOUT_LIMIT: Final = 120  # characters of what it is about
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class IssueFinding:
     """What is wrong now. `about` is empty where it is the gateway; `remedy` empty: its kind's.
 
     `count` is of what happens and does not last: how often since the start. Only that it has grown
@@ -101,15 +101,15 @@ class OpenIssues:
     _lines: dict[Key, HourlyLimit] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[OpenIssue]:
-        """What loses data first, then the older ones."""
+        """What loses data first; of one kind, by what they are about."""
         return iter(sorted(self._open.values(), key=lambda each: (ORDER[each.kind], each.about)))
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def see(self, area: Area, findings: Iterable[Finding], now: Stamp) -> bool:
+    def see(self, area: Area, findings: Iterable[IssueFinding], now: Stamp) -> bool:
         """All that is wrong there now; whether an issue has opened or closed."""
-        found: dict[Key, Finding] = {}
+        found: dict[Key, IssueFinding] = {}
         for each in findings:
             if ISSUE_KINDS[each.kind].area != area:
                 raise ValueError(f"{each.kind} is no kind of {area}")
@@ -132,7 +132,7 @@ class OpenIssues:
                 self._put(key, finding, now)
         return self.changes != before
 
-    def put(self, finding: Finding, now: Stamp, *, anew: bool = True) -> None:
+    def put(self, finding: IssueFinding, now: Stamp, *, anew: bool = True) -> None:
         """It was told to be so: open until `close` is told. `anew` False: what is open is left."""
         key = _key(finding)
         if key in self._open and not anew:
@@ -145,7 +145,7 @@ class OpenIssues:
         else:
             self._put(key, finding, now)
 
-    def close(self, finding: Finding, now: Stamp) -> None:
+    def close(self, finding: IssueFinding, now: Stamp) -> None:
         """It was told to be over. What is not open is none."""
         if (key := _key(finding)) in self._open:
             self._close(key, now)
@@ -171,7 +171,7 @@ class OpenIssues:
         lasts_s = issue.of_kind.lasts_s
         return lasts_s > 0 and now.mono_ns - issue.seen_ns < lasts_s * 1e9
 
-    def _put(self, key: Key, finding: Finding, now: Stamp) -> None:
+    def _put(self, key: Key, finding: IssueFinding, now: Stamp) -> None:
         if key[1] and len(self._open) >= OPEN_LIMIT:  # of the gateway itself there are few
             self.left_out += 1
             return
@@ -245,12 +245,12 @@ def _opened(issue: OpenIssue, now: Stamp) -> tuple[int, int, str]:
     return issue.opened.mono_ns, issue.opened.wall_ns, str(issue.opened.tq)
 
 
-def _key(finding: Finding) -> Key:
+def _key(finding: IssueFinding) -> Key:
     """Names are mostly ours; those of files are not."""
     return finding.kind, printable(finding.about, ABOUT_LIMIT)
 
 
-def _sentences(finding: Finding) -> tuple[str, str]:
+def _sentences(finding: IssueFinding) -> tuple[str, str]:
     """Its cause, and its remedy: devices, brokers and files have their word in them."""
     kind = ISSUE_KINDS[finding.kind]
     remedy = finding.remedy or kind.remedy.format(about=_key(finding)[1])

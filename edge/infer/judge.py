@@ -252,12 +252,9 @@ class Judge:
         """How often each model has failed in a row, or was refused its input."""
         return {name: max(p.guard.failures, p.guard.refused) for name, p in self._parts.items()}
 
-    def loop_faults(self) -> dict[str, str]:
-        """Which loops are not to be believed now, and what to do, by lane and part."""
-        return {} if self._loops is None else self._loops.faults()
-
     def reported_loop_faults(self) -> dict[tuple[str, str, str], str]:
-        """What of them was told and is not over, by lane, part and fault."""
+        """Faults of loops that were told and are not over, by lane, part and fault, with what
+        people read of them."""
         return {} if self._loops is None else self._loops.reported()
 
     def _length_s(self, end_ns: int, drafts: Sequence[Draft]) -> float:

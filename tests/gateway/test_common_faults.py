@@ -197,8 +197,8 @@ def test_who_asks_the_box_is_told_of_loops_with_a_fault() -> None:
     spans, one = street(0.5, always(10.0)), pipeline()
     spans["north_2.trail"] = inverted(spans["north_2.trail"], 0.5)
     played(spans, 0.5, one)
-    ((name, text),) = one.judge.loop_faults().items()
-    assert name == "north_2 trail"
+    (((lane, part, _), text),) = one.judge.reported_loop_faults().items()
+    assert (lane, part) == ("north_2", "trail")
     assert "active of the lane" in text
 
 

@@ -4,50 +4,39 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import msgpack
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 import drivers
 from edge.config import Problem, load_site
-from edge.core import Condition, Draft, Reason, Stamp, Stream, TimeQuality
+from edge.core import Condition, Draft, Reason, Stream, TimeQuality
 from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.passivechecks import fill_from_status
 from edge.gateway.issuefindings import ALARM_KINDS
 from edge.gateway.issuewatch import (
     STATUS_WORDS,
     STATUSES_PER_HOUR,
-    IssueSources,
     IssueWatch,
     issue_status,
     issues_for_people,
 )
 from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.health.openissues import Finding, OpenIssues, issue_family
+from edge.health.openissues import IssueFinding, issue_family
 from edge.health.openmetrics import render
-from edge.outbox import OutboxCounts
 from edge.report.status.issues import listed_issues, verdict_line
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.event import SensorFault
-from edge.wire.contract.health import BoardCondition, Health, RebootCause
+from edge.wire.contract.health import Health
 from edge.wire.contract.issues import IssueName, OpenIssueStatus
-from edge.wire.contract.models import Candidate, Drift, Model, ModelName
+from edge.wire.contract.models import Candidate, Drift
+from tests.gateway.issueparts import DAY, WALL, Parts, Polled, S, at, made_certificate
 
-S, DAY = 1_000_000_000, 86_400
-WALL = 1_795_000_000 * S
 SITE = """
 [site]
 id = "quay"
@@ -62,90 +51,6 @@ approach = "north"
 bus = "loops"
 lead = "a"
 """
-
-
-@dataclass(frozen=True)
-class Polled:
-    """A device as its poller knows it."""
-
-    name: str
-    reason: Reason | None = None
-    text: str = ""
-    health: Mapping[Condition, str] = field(default_factory=dict)
-    failures: int = 6
-    every_ns: int = S
-
-
-@dataclass
-class Parts:
-    """All that is looked at, of a gateway that is well."""
-
-    counts: OutboxCounts = field(default_factory=lambda: OutboxCounts(size=1, limit=100))
-    link: ConnectionState = field(default_factory=lambda: ConnectionState(0))
-    connected: bool = True
-    disk_s: float = 0.0  # so long the outbox takes to count
-    device: Polled = field(default_factory=lambda: Polled("hut"))
-    problems: dict[str, str] = field(default_factory=dict)
-    alarms: dict[BoardCondition, str] = field(default_factory=dict)
-    health: Health = field(default_factory=lambda: Health(device_error_ratio={"hut": 0.0}))
-    start: tuple[RebootCause, str] = ("clean", "It was shut down.")
-    model: Model = field(
-        default_factory=lambda: Model(
-            model="anomaly 2.1.0", sha256="ab", answers="model", why="", instead="", ms=1.0,
-            mb=1.0, drift=None,
-        )
-    )  # fmt: skip
-    failures: int = 0
-    unmatched: int = 0
-    journal: str | None = None
-    outdated: tuple[Problem, ...] = ()
-    ends_in_s: int = 300 * DAY  # the certificate, from WALL on
-    events: list[Draft] = field(default_factory=list)  # that go to the city now
-
-    def watch(
-        self, folder: Path, boot: int = 3, changed: Callable[[], None] = lambda: None
-    ) -> IssueWatch:
-        file = folder / "own.pem"
-        file.write_bytes(made_certificate(WALL // S + self.ends_in_s))
-
-        class Outbox:
-            async def counts(_) -> OutboxCounts:  # noqa: N805
-                await asyncio.sleep(self.disk_s)
-                return self.counts
-
-        def models() -> Mapping[ModelName, Model | None]:
-            return {"anomaly": self.model}
-
-        sources = IssueSources(
-            outbox=Outbox(),
-            connection=lambda: (self.link, self.connected),
-            confirm="broker",
-            devices=lambda: [self.device],
-            problems=lambda: self.problems,
-            alarms=lambda: self.alarms,
-            health=lambda _: self.health,
-            start=self.start,
-            models=models,
-            model_failures=lambda: {"anomaly": self.failures},
-            unmatched_edges=lambda: self.unmatched,
-            journal=lambda: self.journal,
-            certificate=file,
-            outdated=self.outdated,
-        )
-        return IssueWatch(sources, OpenIssues(), boot, changed=changed)
-
-
-@cache
-def made_certificate(ends_s: int) -> bytes:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gw-1")])
-    end = datetime.fromtimestamp(ends_s, UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 7, end - timedelta(400), end)
-    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
-
-
-def at(seconds: float) -> Stamp:
-    return Stamp(int(seconds * S), WALL + int(seconds * S), TimeQuality.NTP)
 
 
 def looked(watch: IssueWatch, parts: Parts, seconds: float) -> IssueWatch:
@@ -242,7 +147,7 @@ def test_each_is_told_everywhere_known_again_and_goes(
     for boot, then in ((3, 110.0), (4, 50.0)):
         caplog.clear()
         after = mended.watch(tmp_path, boot)
-        after.restore(kept, at(then))
+        after.restore(kept, {}, at(then))
         assert_told(after, kind, tmp_path)
         looked(after, mended, then)
         if lasts_s := ISSUE_KINDS[kind].lasts_s:  # what happened needs somebody for a day
@@ -326,7 +231,7 @@ def test_a_start_that_cannot_know_yet_leaves_open_what_was(
     kept = looked(parts.watch(tmp_path), parts, 100).to_keep(at(100))["issues"]
     start = replace(WELL, **young)
     after = start.watch(tmp_path, 4)
-    after.restore(json.loads(json.dumps(kept)), at(40))
+    after.restore(json.loads(json.dumps(kept)), {}, at(40))
     looked(after, start, 45)
     assert [each.kind for each in after.issues] == [kind]
 
@@ -352,7 +257,7 @@ def test_texts_of_strangers_are_one_line_and_the_status_has_room_for_all_issues(
 ) -> None:
     watch, now = WELL.watch(tmp_path), at(1)
     text = "\x1b[2J\udcff\n" + "x" * 5000
-    found = [Finding("line_closed", f"line {n} \x1b\udcff", text, text) for n in range(256)]
+    found = [IssueFinding("line_closed", f"line {n} \x1b\udcff", text, text) for n in range(256)]
     watch.issues.see("devices", found, now)
     sent = msgspec.json.encode(issue_status(watch.issues, now, STATUS_WORDS))
     assert len(sent) < 64_000, "brokers of clouds take 128 kB"
@@ -404,10 +309,14 @@ def test_only_what_a_status_had_is_told_by_its_arrival(tmp_path: Path) -> None:
 def test_what_a_judge_has_up_is_in_the_list_of_a_start_that_has_none(tmp_path: Path) -> None:
     """A version without a list has told it; its end closes it."""
     watch = WELL.watch(tmp_path)
-    watch.see_loops({("north_1", "lead", "swapped"): "north_1: the lead loop; swap them."}, at(1))
-    watch.see_loops({("north_1", "lead", "swapped"): ""}, at(2))
+    told = {("north_1", "lead", "swapped"): "north_1: the lead loop; swap them."}
+    watch.restore(None, told, at(1))
+    watch.restore(None, dict.fromkeys(told, ""), at(2))
     (one,) = watch.issues
     assert (one.about, one.remedy) == ("north_1 lead swapped", "Swap them.")
+    with_damage = WELL.watch(tmp_path)
+    with_damage.restore({"boot": 3, "open": [1]}, told, at(2))
+    assert [each.about for each in with_damage.issues] == ["north_1 lead swapped"]
     watch.see_events([fault("off", fault="swapped", part="lead")], at(3))
     assert not len(watch.issues)
 

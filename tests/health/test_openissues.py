@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from edge.core import Stamp, TimeQuality
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.health.openissues import LINES_PER_HOUR, OPEN_LIMIT, Finding, OpenIssues
+from edge.health.openissues import LINES_PER_HOUR, OPEN_LIMIT, IssueFinding, OpenIssues
 from edge.wire.contract.issues import IssueName
 
 S = 1_000_000_000
@@ -30,8 +30,8 @@ def kinds(issues: OpenIssues) -> list[tuple[str, str]]:
     return [(each.kind, each.about) for each in issues]
 
 
-def silent(name: str, cause: str = "no answer") -> Finding:
-    return Finding("device_fails", name, cause)
+def silent(name: str, cause: str = "no answer") -> IssueFinding:
+    return IssueFinding("device_fails", name, cause)
 
 
 def test_what_is_found_opens_and_what_is_not_found_any_more_closes() -> None:
@@ -50,24 +50,24 @@ def test_what_is_found_opens_and_what_is_not_found_any_more_closes() -> None:
 def test_who_looks_at_one_area_closes_nothing_of_another() -> None:
     issues = OpenIssues()
     issues.see("devices", [silent("hut")], at(0))
-    issues.see("box", [Finding("hot")], at(0))
+    issues.see("box", [IssueFinding("hot")], at(0))
     issues.see("link", [], at(1))
     assert kinds(issues) == [("device_fails", "hut"), ("hot", "")]
     with pytest.raises(ValueError, match="no kind of link"):
-        issues.see("link", [Finding("hot")], at(2))
+        issues.see("link", [IssueFinding("hot")], at(2))
 
 
 def test_what_loses_data_stands_first() -> None:
     issues = OpenIssues()
-    issues.see("models", [Finding("model_fails", "anomaly")], at(0))
-    issues.see("box", [Finding("hot")], at(1))
-    issues.see("outbox", [Finding("records_in_memory")], at(2))
+    issues.see("models", [IssueFinding("model_fails", "anomaly")], at(0))
+    issues.see("box", [IssueFinding("hot")], at(1))
+    issues.see("outbox", [IssueFinding("records_in_memory")], at(2))
     assert [kind for kind, _ in kinds(issues)] == ["records_in_memory", "hot", "model_fails"]
 
 
 def test_what_happened_stays_for_its_time_and_begins_anew_when_it_happens_again() -> None:
-    def lost(count: int) -> list[Finding]:
-        return [Finding("records_lost", cause=f"{count}", count=count)]
+    def lost(count: int) -> list[IssueFinding]:
+        return [IssueFinding("records_lost", cause=f"{count}", count=count)]
 
     issues, day = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s
     assert not issues.see("outbox", lost(0), at(0))
@@ -124,7 +124,7 @@ def test_what_opened_behind_the_status_that_arrived_is_not_told() -> None:
 def test_what_the_gateway_itself_has_always_finds_room() -> None:
     issues = OpenIssues()
     issues.see("devices", [silent(f"d{n}") for n in range(OPEN_LIMIT + 5)], at(0))
-    issues.see("outbox", [Finding("records_lost", count=3)], at(5))
+    issues.see("outbox", [IssueFinding("records_lost", count=3)], at(5))
     assert kinds(issues)[0] == ("records_lost", "")
 
 
@@ -178,15 +178,15 @@ def test_nobody_knows_how_long_it_was_open_when_no_clock_did() -> None:
 
 def test_news_goes_on_for_the_rest_of_its_time_after_a_restart() -> None:
     issues, day = OpenIssues(), ISSUE_KINDS["too_busy"].lasts_s
-    issues.see("daemon", [Finding("too_busy", count=2)], at(0))
+    issues.see("daemon", [IssueFinding("too_busy", count=2)], at(0))
     after = restarted(issues, at(day / 2), at(day / 2), same_boot=True)
-    assert not after.see("daemon", [Finding("too_busy", count=0)], at(day - 1))
-    assert after.see("daemon", [Finding("too_busy", count=0)], at(day + 1))
+    assert not after.see("daemon", [IssueFinding("too_busy", count=0)], at(day - 1))
+    assert after.see("daemon", [IssueFinding("too_busy", count=0)], at(day + 1))
 
 
 def test_what_happened_is_over_one_day_though_the_box_is_booted_each_night() -> None:
     issues, night = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s * 0.7
-    issues.see("outbox", [Finding("records_lost", count=2)], at(0))
+    issues.see("outbox", [IssueFinding("records_lost", count=2)], at(0))
     issues = restarted(issues, at(night), at(0), same_boot=False)
     assert not issues.see("outbox", [], at(1))
     issues = restarted(issues, at(night), at(0), same_boot=False)
@@ -195,7 +195,7 @@ def test_what_happened_is_over_one_day_though_the_box_is_booted_each_night() -> 
 
 def test_a_moment_that_is_still_to_come_makes_nothing_last() -> None:
     issues, day = OpenIssues(), ISSUE_KINDS["records_lost"].lasts_s
-    issues.see("outbox", [Finding("records_lost", count=2)], at(9 * day))
+    issues.see("outbox", [IssueFinding("records_lost", count=2)], at(9 * day))
     after = restarted(issues, at(9 * day), at(0), same_boot=True)
     assert after.see("outbox", [], at(day + 1))
 

@@ -12,7 +12,7 @@ from edge.core.looptick import Stay
 from edge.infer.blockedlane import LASTING_S
 from edge.infer.incident import Incidents, IncidentVerdict
 from edge.infer.judgeevents import incident_event, unwatched_incident
-from edge.infer.sites import ApproachSite, LaneSite
+from edge.infer.sites import ApproachSite, LaneSite, Role
 from tests.infer.street import SLOT_NS
 from tests.kit.asread import as_read
 
@@ -181,9 +181,9 @@ def test_what_lasts_for_hours_is_how_the_road_is_now() -> None:
 
 
 @pytest.mark.parametrize("role", ["bus", "bicycle"])
-def test_lanes_that_not_all_may_use_are_not_compared(role: str) -> None:
+def test_lanes_that_not_all_may_use_are_not_compared(role: Role) -> None:
     lanes = tuple(
-        LaneSite(one.name, one.approach, one.position, role=role)  # type: ignore[arg-type]
+        LaneSite(one.name, one.approach, one.position, role=role)
         if one.name.endswith("_1")
         else one
         for one in LANES

@@ -2,7 +2,6 @@
 forgets it."""
 
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,7 +42,7 @@ def test_a_device_that_fails_is_known_to_all_until_it_answers(
     assert (shown["about"], shown["short"]) == ("hut_air", "hut_air does not answer")
     assert one.ask("doctor").returncode == 1
 
-    time.sleep(1.0)
+    wait_for(lambda: issues_of(one)[0]["for_s"] >= 1.0)
     first = issues_of(one)[0]
     one.kill()
     one.start()

@@ -58,9 +58,10 @@ def test_damage_is_no_number_of_another_kind(
     file = tmp_path_factory.mktemp("damage") / "a.pem"
     file.write_bytes(bytes(pem[: data.draw(st.integers(0, len(pem)))]))
     try:
-        assert isinstance(certificate_ends_s(file), int)
+        told: object = certificate_ends_s(file)
     except ValueError as error:
-        assert str(file) in str(error)  # noqa: PT017
+        told = str(error)
+    assert isinstance(told, int) or str(file) in str(told)
 
 
 def test_a_file_that_is_not_there_is_that(tmp_path: Path) -> None:

@@ -1,0 +1,119 @@
+"""A gateway as its watch of issues looks at it: well, and each part as a test wants it."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from edge.config import Problem
+from edge.core import Condition, Draft, Reason, Stamp, TimeQuality
+from edge.gateway.issuewatch import (
+    IssueSources,
+    IssueWatch,
+)
+from edge.health.openissues import OpenIssues
+from edge.outbox import OutboxCounts
+from edge.uplink.delivery import ConnectionState
+from edge.wire.contract.health import BoardCondition, Health, RebootCause
+from edge.wire.contract.models import Model, ModelName
+
+S, DAY = 1_000_000_000, 86_400
+WALL = 1_795_000_000 * S
+
+
+@dataclass(frozen=True)
+class Polled:
+    """A device as its poller knows it."""
+
+    name: str
+    reason: Reason | None = None
+    text: str = ""
+    health: Mapping[Condition, str] = field(default_factory=dict)
+    failures: int = 6
+    every_ns: int = S
+
+
+@dataclass
+class Parts:
+    """All that is looked at, of a gateway that is well."""
+
+    counts: OutboxCounts = field(default_factory=lambda: OutboxCounts(size=1, limit=100))
+    link: ConnectionState = field(default_factory=lambda: ConnectionState(0))
+    connected: bool = True
+    disk_s: float = 0.0  # so long the outbox takes to count
+    device: Polled = field(default_factory=lambda: Polled("hut"))
+    problems: dict[str, str] = field(default_factory=dict)
+    alarms: dict[BoardCondition, str] = field(default_factory=dict)
+    health: Health = field(default_factory=lambda: Health(device_error_ratio={"hut": 0.0}))
+    start: tuple[RebootCause, str] = ("clean", "It was shut down.")
+    model: Model = field(
+        default_factory=lambda: Model(
+            model="anomaly 2.1.0", sha256="ab", answers="model", why="", instead="", ms=1.0,
+            mb=1.0, drift=None,
+        )
+    )  # fmt: skip
+    failures: int = 0
+    unmatched: int = 0
+    journal: str | None = None
+    outdated: tuple[Problem, ...] = ()
+    ends_in_s: int = 300 * DAY  # the certificate, from WALL on
+    events: list[Draft] = field(default_factory=list)  # that go to the city now
+
+    def watch(
+        self, folder: Path, boot: int = 3, changed: Callable[[], None] = lambda: None
+    ) -> IssueWatch:
+        file = folder / "own.pem"
+        file.write_bytes(made_certificate(WALL // S + self.ends_in_s))
+
+        def models() -> Mapping[ModelName, Model | None]:
+            return {"anomaly": self.model}
+
+        sources = IssueSources(
+            outbox=CountedParts(self),
+            connection=lambda: (self.link, self.connected),
+            confirm="broker",
+            devices=lambda: [self.device],
+            problems=lambda: self.problems,
+            alarms=lambda: self.alarms,
+            health=lambda _: self.health,
+            start=self.start,
+            models=models,
+            model_failures=lambda: {"anomaly": self.failures},
+            unmatched_edges=lambda: self.unmatched,
+            journal=lambda: self.journal,
+            certificate=file,
+            outdated=self.outdated,
+        )
+        return IssueWatch(sources, OpenIssues(), boot, changed=changed)
+
+
+@dataclass(frozen=True)
+class CountedParts:
+    """Their outbox, on a disk that may be slow."""
+
+    parts: Parts
+
+    async def counts(self) -> OutboxCounts:
+        await asyncio.sleep(self.parts.disk_s)
+        return self.parts.counts
+
+
+@cache
+def made_certificate(ends_s: int) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gw-1")])
+    end = datetime.fromtimestamp(ends_s, UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, end - timedelta(400), end)
+    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+
+def at(seconds: float) -> Stamp:
+    return Stamp(int(seconds * S), WALL + int(seconds * S), TimeQuality.NTP)
