@@ -26,6 +26,7 @@ VERBS: Final = {
     "sim": "simulate a device without a gateway, on a simulated wire or a real adapter",
     "subscribe": "show or check the messages of gateways at a broker",
     "status": "the state of this gateway, and what you have to do",
+    "support": "put all that helps to find a fault into one file, without secrets",
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "audit": "prove that a store of records is complete",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",

@@ -1,0 +1,140 @@
+"""Whatever a file says is secret is in no form left of it, and nothing else is touched."""
+
+import base64
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.diagnose.redaction import (
+    CLAIM_WORDS,
+    REMOVED,
+    SHORTEST,
+    Redactor,
+    assigned_secrets,
+    key_secrets,
+    named_secrets,
+)
+
+KEY = b"""-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5ZxlyHc4cJmW8tJb
+k0GhXg6y1u9mFrYq
+-----END PRIVATE KEY-----
+"""
+PASSWORDS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc")), min_size=SHORTEST, max_size=40
+).filter(lambda text: text.strip() == text and text not in str(REMOVED))
+
+
+def toml_of(text: str) -> bytes:
+    return f'[uplink]\nurl = "mqtt://x"\npassword = {json.dumps(text)}\nzone = "UTC"\n'.encode()
+
+
+@given(PASSWORDS)
+def test_a_password_is_in_no_form_left(password: str) -> None:
+    secret = password.encode()
+    found = assigned_secrets(toml_of(password))
+    assert found == {secret}
+    log = b" | ".join(
+        [
+            b"refused " + secret,
+            json.dumps({"said": password}).encode(),
+            json.dumps(password, ensure_ascii=False).encode(),
+            quote(secret).encode(),
+            secret.hex().encode(),
+            repr(password).encode(),
+        ]
+    )
+    cleaned = Redactor(found).redact(log)
+    assert secret not in cleaned.replace(REMOVED, b"")
+    assert json.dumps(password)[1:-1].encode() not in cleaned.replace(REMOVED, b"")
+    assert quote(secret).encode() not in cleaned.replace(REMOVED, b"")
+    assert secret.hex().encode() not in cleaned
+
+
+@given(PASSWORDS, st.binary(max_size=5))
+def test_nor_as_base64_wherever_it_stands_in_it(password: str, before: bytes) -> None:
+    secret = (password * 12).encode()[:40]  # of a short one the ends may stand for something else
+    coded = base64.b64encode(before + b":" + secret + b"\n")
+    cleaned = Redactor({secret}).redact(b"x " + coded + b" y").split()[1]
+    assert REMOVED in cleaned
+    assert len(cleaned) < len(before) + 30
+
+
+@given(PASSWORDS)
+def test_the_file_stays_one_and_is_the_same_when_it_is_done_twice(password: str) -> None:
+    redactor = Redactor()
+    once = redactor.redact(toml_of(password))
+    assert once == toml_of("[removed]")
+    assert redactor.removed == 1
+    assert redactor.redact(once) == once
+    assert redactor.removed == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'password_file = "/etc/kerbstone/mqtt"',
+        "address pin: high",
+        '{"token": null, "rows": 12}',
+        "PIN:  0  0  Posted-interrupt",
+        "keyfile plugin: loaded",
+        "passages = true",
+        "bypass: open",
+        "compass = 12",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert Redactor().redact(text.encode()) == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("psk=my, long pass\nid=x", "my, long pass"),
+        ("wifi-psk = 'a b c d'", "a b c d"),
+        ('{"password": "p\\u00e4ss\\"w", "n": 1}', 'päss"w'),
+        ('{"pin": 4711, "n": 1}', "4711"),
+        ("Password: hunter22", "hunter22"),
+        ('code = "ABCDEFGH"', "ABCDEFGH"),
+        ('password = """\nline one\nline two"""', "line two"),
+        ('password = "never ends', "never ends"),
+    ],
+)
+def test_files_of_others_name_secrets_in_their_ways(text: str, secret: str) -> None:
+    assert any(secret.encode() in each for each in assigned_secrets(text.encode(), CLAIM_WORDS))
+    assert secret.encode() not in Redactor().redact(text.encode(), CLAIM_WORDS)
+
+
+def test_one_value_of_a_line_of_json_takes_no_others_with_it() -> None:
+    text = json.dumps({"a": 1, "token": 12345, "b": {"password": "x" * 9, "c": 2}})
+    assert json.loads(Redactor().redact(text.encode()).replace(b"[removed],", b"0,")) == {
+        "a": 1,
+        "token": 0,
+        "b": {"password": "[removed]", "c": 2},
+    }
+
+
+def test_of_a_private_key_no_line_is_left() -> None:
+    secrets = key_secrets(KEY)
+    assert secrets == set(KEY.split(b"\n")[1:3])
+    assert Redactor().redact(b"a\n" + KEY + b"b\n") == b"a\n" + REMOVED + b"\nb\n"
+    assert Redactor().redact(b"a\n" + KEY[:60]) == b"a\n" + REMOVED
+    assert Redactor(secrets).redact(KEY.split(b"\n")[1]) == REMOVED
+
+
+def test_users_of_urls_and_headers() -> None:
+    text = b"http://me:hunter22@proxy:8080/ and Authorization: Basic bWU6aHVudGVyMjI="
+    assert Redactor().redact(text) == b"http://[removed]@proxy:8080/ and Authorization: [removed]"
+
+
+def test_a_read_table_is_asked_by_its_names() -> None:
+    table = {"device": {"a": {"password": "p1", "unit": 1}}, "list": [{"wifi_psk": "p2"}]}
+    assert named_secrets(table) == {b"p1", b"p2"}
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_taken(text: str) -> None:
+    Redactor(assigned_secrets(text.encode())).redact(text.encode())
