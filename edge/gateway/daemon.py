@@ -21,6 +21,7 @@ from edge.gateway.gatewaymeta import gateway_meta
 from edge.gateway.gatewaystatus import StatusSources, gateway_status
 from edge.gateway.healthsources import health_sources, reboot_reason
 from edge.gateway.ingest import Ingest
+from edge.gateway.issuefindings import known_faults
 from edge.gateway.issuewatch import IssueSources, IssueWatch
 from edge.gateway.mainloop import MainLoop
 from edge.gateway.manifestschedule import ManifestSchedule
@@ -164,6 +165,10 @@ class Daemon:
                     start=box_monitor.start,
                     models=self.pipeline.judge.models,
                     model_failures=self.pipeline.judge.model_failures,
+                    known_faults=lambda: known_faults(
+                        self.pipeline.judge.reported_loop_faults(),
+                        self.pipeline.engine.faults_up(),
+                    ),
                     unmatched_edges=lambda: ingest.unmatched_edges,
                     journal=lambda: outbox.journal_failure,
                     certificate=find_tls_files(site).cert,

@@ -4,6 +4,7 @@ Nothing is kept here. `edge.health.openissues` knows what was found before.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
@@ -25,7 +26,7 @@ from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract import boxevent
-from edge.wire.contract.event import SensorFault
+from edge.wire.contract.event import Event, SensorFault
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName
 from edge.wire.contract.models import Model, ModelName
@@ -126,6 +127,10 @@ def link_findings(
         yield IssueFinding("no_broker", cause=cause, remedy=connection.remedy)
     if connection.limit_notice:
         yield IssueFinding("broker_limits", cause=without_errno(connection.limit_notice))
+    for topic, why in [*connection.refused.items()][:1]:  # what is said of it is enough
+        more = f", and {len(connection.refused) - 1} more" if len(connection.refused) > 1 else ""
+        cause = f"The broker does not take {topic}{more}: {without_errno(why)}"
+        yield IssueFinding("retained_refused", cause=cause)
     if confirm == "broker":
         yield IssueFinding(
             "no_subscribers",
@@ -320,6 +325,18 @@ def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
         return IssueFinding("signal_fault", draft.source, cause, remedy), on
     part = "" if body.part is UNSET else f" {body.part}"
     return IssueFinding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on
+
+
+def known_faults(
+    loops: Mapping[tuple[str, str, str], str], ends: Iterable[tuple[str, Event]]
+) -> Iterator[IssueFinding]:
+    """What was told before a start and is not over: what the judge knows, and what processing
+    knows, by the events that will end it. Their words are mostly in the list that was kept."""
+    yield from loop_findings(loops)
+    for source, end in ends:
+        if (told := event_finding(Draft(Stream.EVENT, source, 0, 0, end))) is not None:
+            cause = f"{source}: found before this start, and not over"
+            yield replace(told[0], cause=cause, remedy="")
 
 
 def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[IssueFinding]:

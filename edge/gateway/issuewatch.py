@@ -17,7 +17,7 @@ from edge.config import Problem
 from edge.core import Draft, Stamp
 from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
-from edge.health.openissues import OpenIssue, OpenIssues
+from edge.health.openissues import IssueFinding, OpenIssue, OpenIssues
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import certificate_ends_s
 from edge.uplink.delivery import ConnectionState
@@ -55,6 +55,7 @@ class IssueSources:
     start: tuple[RebootCause, str]
     models: Callable[[], Mapping[ModelName, Model | None]]
     model_failures: Callable[[], Mapping[ModelName, int]]  # in a row
+    known_faults: Callable[[], Iterable[IssueFinding]]  # told by events, and not over
     unmatched_edges: Callable[[], int]
     journal: Callable[[], str | None]  # why it cannot be written
     certificate: Path | None  # ours
@@ -210,18 +211,18 @@ class IssueWatch:
         self._saved = self.issues.changes
         return {"issues": self.issues.snapshot(self._boot, now)}
 
-    def restore(
-        self, saved: Mapping[str, Any] | None, loops: Mapping[tuple[str, str, str], str], now: Stamp
-    ) -> None:
-        """After a start: the list that was kept, and what a judge has up in `loops`, by lane, part
-        and fault: there is no list of a version without one, nor one that is damaged."""
+    def restore(self, saved: Mapping[str, Any] | None, now: Stamp) -> None:
+        """After a start: the list that was kept, and what judge and processing have up.
+
+        Of these the list is not believed: what they do not know they would never end. And there
+        may be no list, of a version without one, or a damaged one.
+        """
         try:
             if saved is not None:
                 self.issues.restore(saved, self._boot, now)
         except (KeyError, TypeError, ValueError) as error:
             LOG.warning("the saved list of open issues cannot be read: %r", error)
-        for finding in find.loop_findings(loops):
-            self.issues.put(finding, now, anew=False)
+        self.issues.go_on("events", self._sources.known_faults(), now)
 
 
 def issues_for_people(issues: Iterable[OpenIssue], now: Stamp) -> list[dict[str, object]]:

@@ -286,15 +286,18 @@ class WindowCommitter:
             stored = await self._writer.state(owner)
             if (kept := unpack_state(stored, STATE_VERSION)) is not None:
                 states[owner] = kept
+        previous = self._take(states)
+        if self._watch is not None:
+            self._watch.restore(states.get("issues"), self._clock.now())
+        return previous
+
+    def _take(self, states: Mapping[str, Any]) -> PreviousRun | None:
         if "judge" in states:
             self._pipeline.judge.restore(states["judge"])
         if "flags" in states:  # whatever becomes of the rest: what was raised has to come down
             self._pipeline.judge.restore_flags(states["flags"])
         if "alarms" in states and self._box_monitor is not None:
             self._box_monitor.alarms.restore(states["alarms"])
-        if self._watch is not None:
-            loops = self._pipeline.judge.reported_loop_faults()
-            self._watch.restore(states.get("issues"), loops, self._clock.now())
         if "drivers" in states:
             try:
                 self._baselines.restore(states["drivers"])

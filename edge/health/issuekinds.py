@@ -83,6 +83,11 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "link", "warning", "broker's limits too low",
         "Raise them at the broker.",
     ),
+    "retained_refused": IssueKind(
+        "link", "warning", "the broker does not keep our status",
+        "Give this gateway the right to publish there, and to have messages retained, or raise the "
+        "broker's limit of size.",
+    ),
     "no_subscribers": IssueKind(
         "link", "fault", "nobody subscribes",
         'Start the platform\'s side, or set uplink.confirm = "platform".', DAY_S,

@@ -132,11 +132,9 @@ class OpenIssues:
                 self._put(key, finding, now)
         return self.changes != before
 
-    def put(self, finding: IssueFinding, now: Stamp, *, anew: bool = True) -> None:
-        """It was told to be so: open until `close` is told. `anew` False: what is open is left."""
+    def put(self, finding: IssueFinding, now: Stamp) -> None:
+        """It was told to be so: open until `close` is told."""
         key = _key(finding)
-        if key in self._open and not anew:
-            return
         if key in self._open:
             cause, remedy = _sentences(finding)
             self._open[key] = replace(
@@ -144,6 +142,16 @@ class OpenIssues:
             )
         else:
             self._put(key, finding, now)
+
+    def go_on(self, area: Area, up: Iterable[IssueFinding], now: Stamp) -> None:
+        """After a start, all that is up there, by those who will tell its end: what is open keeps
+        its words, and what they do not know is over."""
+        found = {_key(each): each for each in up}
+        for key, issue in [*self._open.items()]:
+            if issue.of_kind.area == area and key not in found:
+                self._close(key, now)
+        for key in found.keys() - self._open.keys():
+            self._put(key, found[key], now)
 
     def close(self, finding: IssueFinding, now: Stamp) -> None:
         """It was told to be over. What is not open is none."""

@@ -26,7 +26,7 @@ from edge.process.enginesetup import DeviceSetup, EngineSetup, LaneSetup, PulseS
 from edge.process.enginesources import EngineSources
 from edge.process.plaincontacts import PlainContacts
 from edge.process.qualitycounts import UNCERTAIN_LOOP, quality_word
-from edge.process.snapshot import FaultsOver, restore_engine, snapshot_engine
+from edge.process.snapshot import FaultsOver, faults_up, restore_engine, snapshot_engine
 from edge.process.traffic.slots import slot_ends
 from edge.wire.contract.bay import Bay
 from edge.wire.contract.points import Air, Energy, LoopCard
@@ -266,6 +266,10 @@ class Engine:
     def snapshot(self) -> dict[str, object]:
         """The state as of the last close, start or restore: maps, lists, integers and text."""
         return self._saved
+
+    def faults_up(self) -> list[FaultsOver]:
+        """The end of each fault that was told and is not over, as of `snapshot`."""
+        return [*self._over, *faults_up(self._saved)]
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where a snapshot ended; its window's end is the start of the open one.

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec import UNSET
 
+from edge.process.enginesetup import EngineSetup
 from edge.process.enginesources import EngineSources
 from edge.process.plausibility import faults_over
 from edge.process.traffic.activitycheck import ACTIVITY_FAULTS
@@ -119,6 +120,11 @@ def _fill(state: Mapping[str, Any], at_ns: int, sources: EngineSources) -> set[s
                 owner.restore(lane_state[name], at_ns)
                 fits.add(name)
     return fits
+
+
+def faults_up(state: Mapping[str, Any]) -> list[FaultsOver]:
+    """The end of each fault that a state of `snapshot_engine` has up."""
+    return list(_over(state, EngineSources(EngineSetup())))
 
 
 def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOver]:

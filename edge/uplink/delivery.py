@@ -6,7 +6,7 @@ Nothing here talks to the network; the sender asks what may go, and reports what
 
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from edge.uplink.connectfailure import failure_remedy
@@ -40,6 +40,7 @@ class ConnectionState:
     failure: str = ""  # why the last attempt failed, or the last connection ended
     remedy: str = ""  # what to do about it, where that is known
     limit_notice: str = ""  # what the broker announces that keeps records back, as a sentence
+    refused: dict[str, str] = field(default_factory=dict)  # retained topics, and why, until taken
     confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
 
     def connected(self, now_ns: int) -> None:

@@ -41,10 +41,13 @@ class RetainedMessages:
     """What is to be published, the newest of each topic. `failed(topic kind, text)` is called.
 
     A message that was refused, or cannot be written, is not tried again before it is a new one.
+    Why is in `refused`, by topic, until one is taken there.
     """
 
-    def __init__(self, topics: Topics, failed: Callable[[str, str], None]) -> None:
-        self._topics, self._failed = topics, failed
+    def __init__(
+        self, topics: Topics, failed: Callable[[str, str], None], refused: dict[str, str]
+    ) -> None:
+        self._topics, self._failed, self._reasons = topics, failed, refused
         self._waiting: dict[str, Mapping[str, Any] | None] = {}  # by topic; None: an empty message
         self._last: dict[str, tuple[int, int]] = {}  # source -> epoch and end of what is retained
         self._data_saver = False
@@ -134,9 +137,12 @@ class RetainedMessages:
             self._unacknowledged.discard(topic)
         if isinstance(answer, BrokerRefusedError):
             self._report(topic, answer)
+        elif topic not in self._refused and not isinstance(answer, ConnectionLostError):
+            self._reasons.pop(topic, None)
 
     def _report(self, topic: str, error: Exception) -> None:
         self._refused.add(topic)
+        self._reasons[topic] = str(error)
         kind = topic.removeprefix(f"{self._topics.up}/").partition("/")[0]
         self._failed(kind, f"{topic}: {error}")
 
@@ -146,13 +152,15 @@ class PresencePublisher:
 
     def __init__(
         self, topics: Topics, gw: str, boot: int, status: StatusSource, meta: StatusSource,
-        failed: Callable[[str, str], None], status_arrived: Callable[[], None] = lambda: None,
+        failed: Callable[[str, str], None], refused: dict[str, str],
+        status_arrived: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """`status_arrived`: the status as it was put last is at the broker."""
+        """`refused` is told which retained topics the broker does not take, and why.
+        `status_arrived`: the status as it was put last is at the broker."""
         self._status_arrived = status_arrived
         self._topics, self._gw, self._boot = topics, gw, boot
         self._status, self._meta = status, meta
-        self._retained = RetainedMessages(topics, failed)
+        self._retained = RetainedMessages(topics, failed, refused)
         self._replies: list[Reply] = []
         self.passed_over = False  # there was no room for any of the rest: it goes before a backlog
 

@@ -130,7 +130,7 @@ class Sender:
         self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
             lambda what, text: self._broker_log.log(what, text, clock.now().mono_ns),
-            hooks.status_arrived,
+            self.connection.refused, hooks.status_arrived,
         )  # fmt: skip
         self._timestamper = Timestamper(backlog, boot, epoch)
         self._publisher = Publisher(

@@ -15,11 +15,12 @@ from cryptography.x509.oid import NameOID
 
 from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, TimeQuality
+from edge.gateway.issuefindings import event_finding
 from edge.gateway.issuewatch import (
     IssueSources,
     IssueWatch,
 )
-from edge.health.openissues import OpenIssues
+from edge.health.openissues import IssueFinding, OpenIssues
 from edge.outbox import OutboxCounts
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
@@ -66,6 +67,12 @@ class Parts:
     outdated: tuple[Problem, ...] = ()
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     events: list[Draft] = field(default_factory=list)  # that go to the city now
+    up: list[IssueFinding] = field(default_factory=list)  # of those of the process before
+
+    @property
+    def told(self) -> list[IssueFinding]:
+        """What judge and processing would know of it after a start."""
+        return [told[0] for each in self.events if (told := event_finding(each)) and told[1]]
 
     def watch(
         self, folder: Path, boot: int = 3, changed: Callable[[], None] = lambda: None
@@ -87,6 +94,7 @@ class Parts:
             start=self.start,
             models=models,
             model_failures=lambda: {"anomaly": self.failures},
+            known_faults=lambda: self.up,
             unmatched_edges=lambda: self.unmatched,
             journal=lambda: self.journal,
             certificate=file,

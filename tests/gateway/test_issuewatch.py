@@ -85,6 +85,7 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "outbox_foreign": {"counts": replace(COUNTS, foreign_files=["/var/x.db"])},
     "no_broker": {"connected": False, "link": ConnectionState(0, failure="timed out")},
     "broker_limits": {"link": ConnectionState(0, limit_notice="it takes 200 bytes")},
+    "retained_refused": {"link": ConnectionState(0, refused={"k/v1/s/g/up/status": "too large"})},
     "no_subscribers": {"health": Health(no_subscribers=5)},
     **{
         kind: {"events": [Draft(Stream.EVENT, "gateway", 0, 0, made(text="It is so; do this."))]}
@@ -143,11 +144,11 @@ def test_each_is_told_everywhere_known_again_and_goes(
 
     kept = json.loads(json.dumps(watch.to_keep(at(101))["issues"]))
     assert not watch.to_keep(at(102)), "nothing has changed since"
-    mended = replace(WELL, **MENDED.get(kind, {}))
+    mended = replace(WELL, up=parts.told, **MENDED.get(kind, {}))
     for boot, then in ((3, 110.0), (4, 50.0)):
         caplog.clear()
         after = mended.watch(tmp_path, boot)
-        after.restore(kept, {}, at(then))
+        after.restore(kept, at(then))
         assert_told(after, kind, tmp_path)
         looked(after, mended, then)
         if lasts_s := ISSUE_KINDS[kind].lasts_s:  # what happened needs somebody for a day
@@ -229,9 +230,9 @@ def test_a_start_that_cannot_know_yet_leaves_open_what_was(
 ) -> None:
     parts = replace(WELL, **BROKEN[kind])
     kept = looked(parts.watch(tmp_path), parts, 100).to_keep(at(100))["issues"]
-    start = replace(WELL, **young)
+    start = replace(WELL, up=parts.told, **young)
     after = start.watch(tmp_path, 4)
-    after.restore(json.loads(json.dumps(kept)), {}, at(40))
+    after.restore(json.loads(json.dumps(kept)), at(40))
     looked(after, start, 45)
     assert [each.kind for each in after.issues] == [kind]
 
@@ -304,21 +305,6 @@ def test_only_what_a_status_had_is_told_by_its_arrival(tmp_path: Path) -> None:
         "device_fails": True,
         "unmatched_edges": False,
     }
-
-
-def test_what_a_judge_has_up_is_in_the_list_of_a_start_that_has_none(tmp_path: Path) -> None:
-    """A version without a list has told it; its end closes it."""
-    watch = WELL.watch(tmp_path)
-    told = {("north_1", "lead", "swapped"): "north_1: the lead loop; swap them."}
-    watch.restore(None, told, at(1))
-    watch.restore(None, dict.fromkeys(told, ""), at(2))
-    (one,) = watch.issues
-    assert (one.about, one.remedy) == ("north_1 lead swapped", "Swap them.")
-    with_damage = WELL.watch(tmp_path)
-    with_damage.restore({"boot": 3, "open": [1]}, told, at(2))
-    assert [each.about for each in with_damage.issues] == ["north_1 lead swapped"]
-    watch.see_events([fault("off", fault="swapped", part="lead")], at(3))
-    assert not len(watch.issues)
 
 
 def test_a_disk_that_hangs_holds_up_nothing_else(

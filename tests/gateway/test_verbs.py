@@ -154,6 +154,7 @@ class StatusGateway:
                     start=self.monitor.start,
                     models=pipeline.judge.models,
                     model_failures=pipeline.judge.model_failures,
+                    known_faults=tuple,
                     unmatched_edges=lambda: self.ingest.unmatched_edges,
                     journal=lambda: None,
                     certificate=None,

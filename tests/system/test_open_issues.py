@@ -59,3 +59,18 @@ def test_a_device_that_fails_is_known_to_all_until_it_answers(
     records.stop()
     lines = [line for line in one.log.read_text().splitlines() if "issue device_fails" in line]
     assert [line.endswith("is over") for line in lines] == [False, True], lines
+
+
+def test_a_broker_that_takes_no_status_is_known_on_the_box(
+    broker: Mosquitto, site: Callable[..., GatewayProcess]
+) -> None:
+    broker.kill()
+    broker._conf += "max_packet_size 300\n"
+    broker.start()
+    one = site(AIR)
+    one.start()
+    wait_for(lambda: "retained_refused" in [each["kind"] for each in issues_of(one)])
+    said = next(each for each in issues_of(one) if each["kind"] == "retained_refused")
+    assert "/up/status" in said["cause"]
+    assert "the broker accepts 300" in said["cause"]
+    assert one.stop() == 0

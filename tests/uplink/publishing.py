@@ -88,7 +88,9 @@ class Uplink:
             lambda item, moments: None,
         )  # fmt: skip
         about = {"text": "x" * meta}
-        self.presence = PresencePublisher(topics, "gw-0001", 1, dict, lambda: about, self._failed)
+        self.presence = PresencePublisher(
+            topics, "gw-0001", 1, dict, lambda: about, self._failed, {}
+        )
         timestamper = Timestamper(self.rows, 1, 1)
         self.publisher = Publisher(
             self.delivery, timestamper, self.rows, self.presence, topics, "gw-0001", "json",

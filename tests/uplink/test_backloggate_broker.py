@@ -280,7 +280,7 @@ class PublishLog:
 
 def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> None:
     record = Record(RecordKey(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
-    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None, {})
     link: Any = PublishLog()
     kept.put_last(record, {"seq": 7}, backfilled=False)
     kept.publish(link)
@@ -311,7 +311,7 @@ def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(retained_module, "SOURCES_LIMIT", 2)
-    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None, {})
     link: Any = PublishLog()
     for seq, source in enumerate(("hut", "mast", "door", "hut", "hut"), 1):
         end_ns = MINUTE * (1 if seq == 5 else seq)  # the fifth is older than the fourth
@@ -329,13 +329,15 @@ def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
 
 def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> None:
     reported: list[str] = []
+    refused: dict[str, str] = {}
     kept = RetainedMessages(
-        Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: reported.append(kind)
+        Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: reported.append(kind), refused
     )
     link: Any = PublishLog()
     kept.put(f"{UP}/last/hut", {"x": float("nan")})
     kept.put(f"{UP}/status", {})
     kept.publish(link)
+    assert refused.keys() == {f"{UP}/last/hut"}
     assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]
     assert reported == ["last"]
     kept.answered(f"{UP}/status", BrokerRefusedError(135, "Not authorized"))
@@ -349,7 +351,7 @@ def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> No
 
 
 def test_with_a_topic_only_that_one_goes() -> None:
-    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None)
+    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None, {})
     link: Any = PublishLog()
     kept.put(f"{UP}/meta", {})
     kept.publish(link, only=f"{UP}/status")

@@ -129,7 +129,9 @@ def hurried(presence: PresencePublisher, room: int) -> list[Any]:
 
 
 def test_answers_that_find_no_room_wait_for_the_next_connection_too() -> None:
-    presence = PresencePublisher(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
+    presence = PresencePublisher(
+        Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None, {}
+    )
     presence.reply([CommandAnswer("light", {"id": n}) for n in range(3)])
     presence.publish_birth()
     assert hurried(presence, 0) == []
@@ -140,7 +142,9 @@ def test_answers_that_find_no_room_wait_for_the_next_connection_too() -> None:
 
 
 def test_of_too_many_answers_that_wait_the_oldest_go() -> None:
-    presence = PresencePublisher(Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None)
+    presence = PresencePublisher(
+        Topics("city", "site", "gw"), "gw", 1, dict, dict, lambda *_: None, {}
+    )
     presence.reply([CommandAnswer("light", {"id": n}) for n in range(REPLIES_LIMIT)])
     presence.reply([CommandAnswer("light", {"id": REPLIES_LIMIT})])
     assert hurried(presence, 2 * REPLIES_LIMIT) == list(range(1, REPLIES_LIMIT + 1))

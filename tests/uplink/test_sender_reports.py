@@ -13,7 +13,12 @@ import pytest
 from edge.core import Record, RecordKey, Stream
 from edge.outbox import StoredRecord
 from edge.uplink.broker import make_broker
-from edge.uplink.mqtt import BrokerRefusedError, CertificateRejectedError, MqttConnection
+from edge.uplink.mqtt import (
+    BrokerRefusedError,
+    CertificateRejectedError,
+    ConnectionLostError,
+    MqttConnection,
+)
 from edge.uplink.presence import PresencePublisher
 from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
 from edge.wire import Topics, encode_command
@@ -143,19 +148,24 @@ async def test_an_older_status_that_arrives_does_not_stand_for_a_newer_that_is_r
     told: list[bool] = []
     held = HeldLink([None, BrokerRefusedError(149, "Packet too large", "")])
     link = cast("MqttConnection", held)
+    refused: dict[str, str] = {}
     presence = PresencePublisher(
-        TOPICS, GW, 1, dict, dict, lambda *_: None, lambda: told.append(True)
+        TOPICS, GW, 1, dict, dict, lambda *_: None, refused, lambda: told.append(True)
     )
     for _ in range(2):
         presence.put_status()
         presence.publish_status_and_replies(link)
+    assert "Packet too large" in refused[TOPICS.status]
     presence.answered(TOPICS.status, 0)  # to the first
     assert told == []
     held.answers = [None]
     presence.put_status()
     presence.publish_status_and_replies(link)
+    presence.answered(TOPICS.status, ConnectionLostError("gone"))
+    assert TOPICS.status in refused, "nobody knows"
     presence.answered(TOPICS.status, 0)
     assert told == [True]
+    assert not refused
 
 
 async def test_a_drain_waits_for_what_is_live_and_not_for_ever() -> None:
