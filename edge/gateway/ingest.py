@@ -193,7 +193,6 @@ class Ingest:
         fault.source, fault.reason, fault.text = source, str(reason or ""), text
         if fault.changes(None if reason is None else text, now_ns):
             self._report_fault(what, fault, now_ns)
-        self._publish_status()
 
     def _report_fault(self, what: str, fault: Fault, now_ns: int) -> None:
         text = f"{what}: {fault.text}{LAST if fault.held else ''}"
@@ -202,6 +201,7 @@ class Ingest:
             # what it sent before was read from it: nothing that was sent is in doubt
             body.state, body.reason, body.since_s = "on", cast("Reason", fault.reason), 0.0
         self._urgent.put([Draft(Stream.EVENT, fault.source, now_ns, now_ns, body)])
+        self._publish_status()  # as often: a status has the size of many events
 
     def _report_conditions(self, events: Sequence[Draft], another: bool) -> None:
         """A device has reported something of itself."""

@@ -38,11 +38,14 @@ def test_a_device_that_answers_and_fails_by_turns_floods_nobody(tmp_path: Path) 
     life = GatewayLife(GatewayStorage(tmp_path), 0)
     reported = flap(life, 7001, broken=True)
     assert 2 <= len(reported) <= 40, "two hours of a second each"
+    assert life.retained.statuses == len(reported), "a status has the size of many events"
     assert all(each.stream is Stream.EVENT for each in reported)
     assert any("comes and goes" in as_read(each)["text"] for each in reported)
     assert life.ingest.problems.keys() == {METER}, "the status says how it stands"
-    [last] = rested(life, 2 * HOUR_S) or reported[-1:]
+    before = life.retained.statuses
+    [last] = (late := rested(life, 2 * HOUR_S)) or reported[-1:]
     assert as_read(last)["state"] == "on"
+    assert life.retained.statuses == before + len(late)
     assert rested(life, 3 * HOUR_S) == [], "that was told"
     reported = flap(life, 1, broken=False)
     assert [as_read(each)["state"] for each in reported] == ["off"]

@@ -271,9 +271,8 @@ class GatewayLife:
         self.pipeline = Pipeline(wiring.setup(), judge)
         self.stage = FragileStage(box.folder, box.boot_id, self)
         self.urgent, self.buses = UrgentEvents(self), QuietBuses()
-        self.ingest = Ingest(
-            wiring, self.pipeline, self.stage, self, self.urgent, CountedRetained()
-        )
+        self.retained = CountedRetained()
+        self.ingest = Ingest(wiring, self.pipeline, self.stage, self, self.urgent, self.retained)
         sealing = ManifestSchedule(900, None, self.now())
         writer = FragileWriter(box, self, sealing.manifests.riding)
         self.offered: list[Sequence[StoredRecord]] = []  # of each commit
