@@ -7,7 +7,8 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from edge.config.model import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
-from edge.config.problem import Problem
+from edge.config.positionchecks import position_warnings
+from edge.config.problem import Problem, show_value
 from edge.config.site import Site
 from edge.core.endpoint import PORTS, endpoint
 
@@ -26,7 +27,7 @@ def site_warnings(site: Site) -> list[Problem]:
     """All remarks about a site, in the order of the file. Looks for the files it names."""
     found = [
         *_zone(site), *_uplink(site), *_streams(site), *_wires(site), *_turned(site), *_lanes(site),
-        *_signals(site),
+        *_signals(site), *_names(site), *position_warnings(site),
     ]  # fmt: skip
     return sorted(found, key=lambda problem: (problem.line, problem.key))
 
@@ -202,6 +203,22 @@ def _lanes(site: Site) -> Iterator[Problem]:
                 ("lane", name, "tailgate_s"),
                 "has no effect: a pulse does not show where a vehicle ends",
             )
+
+
+def _names(site: Site) -> Iterator[Problem]:
+    """Two that are told apart by their ids only."""
+    for table, ones in (
+        ("approach", site.ways),
+        ("lane", site.lanes),
+        ("device", site.devices),
+        ("bay", site.bays),
+    ):
+        seen: dict[str, str] = {}
+        for id_, one in ones.items():
+            if one.name and (other := seen.setdefault(one.name, id_)) != id_:
+                yield site.remark(
+                    (table, id_, "name"), f"{table}.{other} is called {show_value(one.name)}, too"
+                )
 
 
 def _signals(site: Site) -> Iterator[Problem]:

@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from edge.config import calibrationchecks, sectionchecks, streetchecks, wiringchecks
+from edge.config import (
+    calibrationchecks,
+    positionchecks,
+    sectionchecks,
+    streetchecks,
+    wiringchecks,
+)
 from edge.config.build import VERSION_KEY, SiteDraft, build_tables
 from edge.config.keylines import key_lines
 from edge.config.model import VERSION
@@ -37,6 +43,7 @@ def load_site(path: Path | str, catalogue: Mapping[str, DriverSpec]) -> Site:
         sectionchecks.check_sections(draft)
         wiringchecks.check_wiring(draft)
         streetchecks.check_street(draft)
+        positionchecks.check_positions(draft)
         calibrationchecks.check_calibrations(draft)
     if draft.found:
         raise Problems(

@@ -37,7 +37,7 @@ class Site:
     buses: Mapping[str, Bus] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
     lanes: Mapping[str, Lane] = field(default_factory=dict)
-    ways: Mapping[str, Approach] = field(default_factory=dict)  # what lies after an approach
+    ways: Mapping[str, Approach] = field(default_factory=dict)  # of approaches with a table
     bays: Mapping[str, Bay] = field(default_factory=dict)
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     cells: Mapping[str, Cell] = field(default_factory=dict)
@@ -56,6 +56,13 @@ class Site:
         for name, lane in self.lanes.items():
             found.setdefault(lane.approach, []).append(name)
         return found
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Display names by id, for `edge.core.displayname.with_name`: of all sources of records,
+        and of approaches. A lane and an approach may have one id; then it is the lane's."""
+        tables = (self.ways, self.lanes, self.devices, self.bays)
+        return {id_: one.name for table in tables for id_, one in table.items() if one.name}
 
     def devices_on(self, bus: str) -> dict[str, Device]:
         """The devices that share one bus."""

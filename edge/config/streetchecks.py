@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from edge.config.build import SiteDraft
+from edge.config.model import Approach
 from edge.config.problem import show_value, suggest
+from edge.config.valuerules import model_rules
 
 CONTACT_DRIVER: Final = "contact"  # the driver of a signal's contacts
 
@@ -31,6 +33,11 @@ def _approach(draft: SiteDraft, name: str, approaches: set[str]) -> None:
             f"no lane belongs to approach {show_value(name)}; {_hint(name, approaches)}",
         )
     after = draft.get("approach", name, "downstream")
+    written = draft.data["approach"][name]
+    for key, other in (("downstream", "distance_m"), ("distance_m", "downstream")):
+        if key in written and other not in written:
+            what = model_rules(Approach)[other].what
+            draft.report(("approach", name, other), f"is missing; {what} belongs here")
     if after == name:
         draft.report(
             ("approach", name, "downstream"),

@@ -7,6 +7,7 @@ import datetime
 import math
 import re
 import types
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -36,7 +37,8 @@ class WrongValueError(Exception):
 class ValueRule:
     """One value: type, bounds, choices. `form` is what `pattern` means, in words.
 
-    With `listed` it is a list of such values.
+    With `listed` it is a list of such values. `kept` makes of a text what is kept of it, and raises
+    ValueError for one that is wrong.
     """
 
     key: str
@@ -50,6 +52,7 @@ class ValueRule:
     required: bool = False
     text: str = ""
     listed: bool = False
+    kept: Callable[[str], str] | None = None
 
     @property
     def what(self) -> str:
@@ -112,11 +115,19 @@ class ValueRule:
         if isinstance(value, str):
             if len(value) > TEXT_LIMIT:
                 raise WrongValueError(f"this has {len(value)} characters, more than {TEXT_LIMIT}")
+            if self.kept is not None:
+                return self._kept(value, self.kept)
             if not value.isprintable():
                 raise WrongValueError("this holds a character that cannot be printed; leave it out")
         if isinstance(value, int) and value.bit_length() > 64:
             raise WrongValueError(f"{show_value(value)} does not fit; {self.what} belongs here")
         return value
+
+    def _kept(self, value: str, kept: Callable[[str], str]) -> str:
+        try:
+            return kept(value)
+        except ValueError as error:
+            raise WrongValueError(f"{show_value(value)} is not {self.form}: {error}") from None
 
     def _within(self, value: float) -> bool:
         low = -math.inf if self.low is None else self.low
@@ -160,11 +171,13 @@ def _of_field(field: msgspec.structs.FieldInfo) -> ValueRule:
     hint, metas = _without_meta(field.type)
     low = high = None
     pattern = form = text = ""
+    kept = None
     for meta in metas:
         low = meta.ge if meta.ge is not None else low
         high = meta.le if meta.le is not None else high
         pattern = meta.pattern or pattern
         form = (meta.extra or {}).get("form", form)
+        kept = (meta.extra or {}).get("kept", kept)
         text = meta.description or text
     choices: tuple[Any, ...] = ()
     if get_origin(hint) is Literal:
@@ -184,6 +197,7 @@ def _of_field(field: msgspec.structs.FieldInfo) -> ValueRule:
         field.required,
         text,
         listed,
+        kept,
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from edge.config.model.fieldtypes import Line, Name
+from edge.config.model.fieldtypes import DisplayName, Latitude, Line, Longitude, Name, ShownText
 
 
 class Phase(Struct, frozen=True, kw_only=True):
@@ -57,6 +57,7 @@ class Device(Struct, frozen=True, kw_only=True):
             '"export"` instead. Only for devices that give a direction.',
         ),
     ] = False
+    name: DisplayName | None = None
     phase: (
         Annotated[
             Phase,
@@ -101,6 +102,7 @@ class Lane(Struct, frozen=True, kw_only=True):
             "are judged together."
         ),
     ]
+    name: DisplayName | None = None
     bus: Annotated[str, Meta(description="The GPIO bus that its loop cards are wired to.")]
     lead: Annotated[Line, Meta(description="The line of the loop that a vehicle reaches first.")]
     trail: (
@@ -246,31 +248,61 @@ class Lane(Struct, frozen=True, kw_only=True):
 
 
 class Approach(Struct, frozen=True, kw_only=True):
-    """What lies downstream of an approach, so that a queue can be followed to its origin.
+    """Where an approach lies, and what lies downstream of it, so that a queue can be followed.
 
-    It is needed only for approaches with another one downstream. NAME is the `approach` of lanes.
+    The table may be left out. NAME is the `approach` of lanes.
     """
 
-    downstream: Annotated[
-        Name,
-        Meta(
-            description="The approach that its traffic reaches next; lanes of this "
-            "site must belong to it."
-        ),
-    ]
-    distance_m: Annotated[
-        float,
-        Meta(
-            ge=1.0,
-            le=20000.0,
-            description="Metres from its loops to the loops of the next approach.",
-        ),
-    ]
+    name: DisplayName | None = None
+    road: (
+        Annotated[
+            ShownText,
+            Meta(description="The number or the name of its road, as on signs: `B 96`."),
+        ]
+        | None
+    ) = None
+    bearing_deg: (
+        Annotated[
+            float,
+            Meta(
+                ge=0.0,
+                le=360.0,
+                description="The direction in which its traffic travels, in degrees clockwise from "
+                "north: 90 for traffic to the east. For traffic that comes from the north it is "
+                "180.",
+            ),
+        ]
+        | None
+    ) = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
+    downstream: (
+        Annotated[
+            Name,
+            Meta(
+                description="The approach that its traffic reaches next; lanes of this "
+                "site must belong to it. Needs `distance_m`."
+            ),
+        ]
+        | None
+    ) = None
+    distance_m: (
+        Annotated[
+            float,
+            Meta(
+                ge=1.0,
+                le=20000.0,
+                description="Metres from its loops to the loops of the next approach.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Bay(Struct, frozen=True, kw_only=True):
     """A loading, charging or parking bay with one loop or contact."""
 
+    name: DisplayName | None = None
     bus: Annotated[str, Meta(description="The GPIO bus that it is wired to.")]
     line: Annotated[Line, Meta(description="The line of its loop or contact.")]
     kind: Annotated[Literal["loading", "charging", "parking"], Meta(description="What it is for.")]

@@ -4,13 +4,13 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
 
-from edge.config.model.fieldtypes import Folder, Name
+from edge.config.model.fieldtypes import DisplayName, Folder, Latitude, Longitude, Name
 from edge.config.model.link import Link
 from edge.config.model.uplink import Uplink
 
 
 class SiteTable(Struct, frozen=True, kw_only=True):
-    """Which gateway this is. The two names are part of every topic."""
+    """Which gateway this is, and where. `id` and `gateway` are part of every topic."""
 
     id: Annotated[Name, Meta(description="The site: an intersection, a street, a district.")]
     gateway: Annotated[
@@ -21,6 +21,9 @@ class SiteTable(Struct, frozen=True, kw_only=True):
             "kept in `store.dir` and not sent."
         ),
     ]
+    name: Annotated[DisplayName, Meta(description="What people call the site.")] | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
     zone: Annotated[
         str,
         Meta(
