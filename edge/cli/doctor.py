@@ -13,6 +13,7 @@ from edge.cli.site_options import CONFIG_HELP, load_site_or_report
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
+from edge.core.displayname import with_name
 from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.exam import Exam, ExamFinding
 from edge.diagnose.passivechecks import fill_from_status
@@ -91,7 +92,7 @@ def _lines(exams: Sequence[Exam], findings: Sequence[ExamFinding], file: str) ->
     for exam in exams:
         findings = list(exam.findings())
         for name in ("", *exam.names):
-            who = f"{exam.bus}/{name}" if name else exam.bus
+            who = f"{exam.bus}/{with_name(name, exam.site.names)}" if name else exam.bus
             mine = [one for one in findings if one.device == name]
             if exam.is_fine(name):
                 out.append(f"{'fine':<9}{who}")

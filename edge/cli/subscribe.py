@@ -12,7 +12,7 @@ from edge.config import read_password
 from edge.core import TOPIC_PREFIX, ConfigError
 from edge.core.printable import quote_name
 from edge.platform.auditor import Auditor, AuditReport
-from edge.platform.messagelines import PointUnits, message_line
+from edge.platform.messagelines import Descriptions, message_line
 from edge.platform.subscription import (
     ArrivedMessage,
     BrokerSource,
@@ -118,7 +118,7 @@ class _SubscriberRun:
     def __init__(self, args: argparse.Namespace, auditor: Auditor | None) -> None:
         self._json, self._auditor, self._prefix = args.json, auditor, args.prefix
         self._for_s, self._idle_s = args.for_s, args.idle_s
-        self._units = PointUnits()
+        self._told = Descriptions()
 
     async def run(self, source: BrokerSource, filters: list[str]) -> None:
         task = asyncio.current_task()
@@ -183,8 +183,9 @@ class _SubscriberRun:
             shown: dict[str, object] = {"topic": topic, "kind": message.kind, **message.data}
             echo_json(shown)
         elif self._auditor is None:
-            self._units.take(message)
-            echo(message_line(message, self._units.of(message)))
+            self._told.take(message)
+            told = self._told
+            echo(message_line(message, told.units(message), told.names(message)))
 
     def _lost(self, why: str) -> None:
         if self._auditor is not None:

@@ -7,7 +7,7 @@ from textwrap import wrap
 from typing import Any, Final, TextIO
 
 from edge.core.printable import printable
-from edge.platform.messagelines import PointUnits, event_text, message_line
+from edge.platform.messagelines import Descriptions, event_text, message_line
 from edge.wire import DecodedMessage
 
 CLEAR: Final = "\x1b[H\x1b[J"
@@ -110,7 +110,7 @@ class Screen:
     """Where it is shown. A terminal gets the table anew with each message; a pipe gets lines."""
 
     def __init__(self, board: DemoDisplay, out: TextIO) -> None:
-        self._board, self._out, self._units = board, out, PointUnits()
+        self._board, self._out, self._told = board, out, Descriptions()
         self.live = out.isatty()
 
     def print_line(self, text: str) -> None:
@@ -121,13 +121,15 @@ class Screen:
 
     def show(self, message: DecodedMessage) -> None:
         self._board.take(message)
-        self._units.take(message)
+        self._told.take(message)
         if self.live:
             wide = get_terminal_size((WIDE, 0)).columns
             rows = (_coloured(row, _folded(row, wide)) for row in self._board.rows())
             self._out.write(CLEAR + "\n".join(rows) + "\n")
         elif message.kind != "last":
-            self._out.write(printable(message_line(message, self._units.of(message))) + "\n")
+            told = self._told
+            line = message_line(message, told.units(message), told.names(message))
+            self._out.write(printable(line) + "\n")
         self._out.flush()
 
     def progress(self, share: float, what: str) -> None:

@@ -174,7 +174,7 @@ class Daemon:
                     certificate=find_tls_files(site).cert,
                     outdated=tuple(outdated_keys(site)),
                 ),
-                OpenIssues(),
+                OpenIssues(names=site.names),
                 outbox.epoch.boot,
                 changed=sender.publish_status,
             )

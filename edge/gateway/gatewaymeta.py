@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from msgspec import UNSET, UnsetType, to_builtins
 
-from edge.config import Lane, Site
+from edge.config import Approach, Lane, Site
 from edge.core import Point, Quantity
 from edge.gateway.calibrationsetup import calibration_record
 from edge.gateway.deviceconditions import DeviceConditions
@@ -15,6 +15,7 @@ from edge.gateway.streetsetup import lane_setup
 from edge.gateway.wiring import Wiring
 from edge.process.engine import Engine
 from edge.wire.contract.bay import BayMeta
+from edge.wire.contract.body import known
 from edge.wire.contract.meta import (
     ApproachMeta,
     Certificate,
@@ -25,6 +26,8 @@ from edge.wire.contract.meta import (
     PointMeta,
     SignalMeta,
 )
+
+NO_TABLE: Final = Approach()
 
 
 def gateway_meta(
@@ -46,10 +49,13 @@ def gateway_meta(
         for d in group
     }
     street = street_meta(site)
+    place = site.place
     found: Mapping[str, Any] = to_builtins(
         {
-            "site": site.place.id,
-            "zone": site.place.zone,
+            "site": place.id,
+            **_given(site_name=place.name, latitude=place.latitude, longitude=place.longitude),
+            **({"names": names} if (names := source_names(site)) else {}),
+            "zone": place.zone,
             "period_s": site.period_ns / 1e9,
             "units": {q.label: q.unit for q in Quantity},
             "devices": devices,
@@ -60,6 +66,17 @@ def gateway_meta(
         }
     )
     return found
+
+
+def source_names(site: Site) -> dict[str, str]:
+    """Display names of all sources of records; an approach tells its own."""
+    tables = (site.lanes, site.devices, site.bays)
+    return {id_: one.name for table in tables for id_, one in table.items() if one.name}
+
+
+def _given(**values: str | float | None) -> dict[str, str | float]:
+    """What is configured of it."""
+    return {key: value for key, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +125,17 @@ def _lane(name: str, lane: Lane) -> LaneMeta:
 
 def _approach(site: Site, name: str) -> ApproachMeta:
     """What lies after it, and what shows the colour of its signal."""
-    way = site.ways.get(name)
+    way = site.ways.get(name, NO_TABLE)
     phases = {contact: site.devices[contact].phase for contact in site.signals.get(name, ())}
     signal = {phase.colour: contact for contact, phase in phases.items() if phase is not None}
     return ApproachMeta(
-        downstream=way.downstream if way else None,
-        distance_m=way.distance_m if way else None,
+        name=known(way.name),
+        road=known(way.road),
+        bearing_deg=known(way.bearing_deg),
+        latitude=known(way.latitude),
+        longitude=known(way.longitude),
+        downstream=way.downstream,
+        distance_m=way.distance_m,
         signal=SignalMeta(
             red=signal.get("red", UNSET),
             amber=signal.get("amber", UNSET),

@@ -160,6 +160,8 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
         "issues": issues_for_people(sources.watch.issues, now),
         "site": site.place.id,
         "gateway": site.place.gateway,
+        "site_name": site.place.name or "",
+        "names": site.names,  # by id: for `edge.core.displayname.with_name`
         "buses": site_targets(site),  # what `scan` leaves alone
         "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
         "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},

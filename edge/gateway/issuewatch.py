@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from msgspec import to_builtins
+from msgspec import UNSET, to_builtins
 
 from edge.config import Problem
 from edge.core import Draft, Stamp
 from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
-from edge.health.openissues import IssueFinding, OpenIssue, OpenIssues
+from edge.health.openissues import IssueFinding, OpenIssues
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import certificate_ends_s
 from edge.uplink.delivery import ConnectionState
@@ -225,7 +225,7 @@ class IssueWatch:
         self.issues.go_on("events", self._sources.known_faults(), now)
 
 
-def issues_for_people(issues: Iterable[OpenIssue], now: Stamp) -> list[dict[str, object]]:
+def issues_for_people(issues: OpenIssues, now: Stamp) -> list[dict[str, object]]:
     """The same, with how long each has been open, and whether the city knows it."""
     return [
         {**to_builtins(told), "for_s": each.for_s(now), "told": each.told}
@@ -233,20 +233,20 @@ def issues_for_people(issues: Iterable[OpenIssue], now: Stamp) -> list[dict[str,
     ]
 
 
-def issue_status(
-    issues: Iterable[OpenIssue], now: Stamp, words: int | None = None
-) -> list[OpenIssueStatus]:
+def issue_status(issues: OpenIssues, now: Stamp, words: int | None = None) -> list[OpenIssueStatus]:
     """As the status tells them; `words`: room for sentences (characters), those that stand behind
     have none."""
     told: list[OpenIssueStatus] = []
     for each in issues:
+        name = issues.name_of(each)
         if words is not None:
-            words -= len(each.cause) + len(each.remedy)
+            words -= len(each.cause) + len(each.remedy) + len(name)
         whole = words is None or words >= 0
         told.append(
             OpenIssueStatus(
                 kind=each.kind,
                 about=each.about,
+                name=name if whole and name else UNSET,
                 severity=each.of_kind.severity,
                 since=None if (at_ns := each.since_ns(now)) is None else iso_time(at_ns),
                 cause=each.cause if whole else "",

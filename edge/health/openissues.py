@@ -9,11 +9,13 @@ looked at. Each is a line in the log when it opens, and one when it closes.
 """
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from edge.core import Stamp, TimeQuality
+from edge.core.displayname import with_name
 from edge.core.humanize import as_sentence
 from edge.core.printable import printable
 from edge.core.reportlimits import HourlyLimit
@@ -26,6 +28,7 @@ OPEN_LIMIT: Final = 256  # issues at one time; what comes on top is counted, and
 LINES_PER_HOUR: Final = 12  # in the log, of one issue that comes and goes
 WORDS_LIMIT: Final = 1000  # characters of a sentence
 ABOUT_LIMIT: Final = 120  # characters of what it is about
+NAMED_AREAS: Final = ("devices", "events")  # what is wrong there is about a device or a lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,12 @@ Key = tuple[IssueName, str]
 
 @dataclass(slots=True)
 class OpenIssues:
-    """Belongs to the main loop. `changes` grows whenever one opens or closes."""
+    """Belongs to the main loop. `changes` grows whenever one opens or closes. `names`: display
+    names by id, which stand in sentences beside the id."""
 
     changes: int = 0
     left_out: int = 0  # found, but there was no room
+    names: Mapping[str, str] = field(default_factory=dict)
     _open: dict[Key, OpenIssue] = field(default_factory=dict)
     _counts: dict[Key, int] = field(default_factory=dict)  # as they were seen last
     _lines: dict[Key, HourlyLimit] = field(default_factory=dict)
@@ -123,7 +128,7 @@ class OpenIssues:
             if (finding := found.pop(key, None)) is not None:
                 if finding.unknown:
                     continue
-                cause, remedy = _sentences(finding)
+                cause, remedy = self._sentences(finding)
                 self._open[key] = replace(issue, cause=cause, remedy=remedy, seen_ns=now.mono_ns)
             elif not self._lasts(issue, now):
                 self._close(key, now)
@@ -136,7 +141,7 @@ class OpenIssues:
         """It was told to be so: open until `close` is told."""
         key = _key(finding)
         if key in self._open:
-            cause, remedy = _sentences(finding)
+            cause, remedy = self._sentences(finding)
             self._open[key] = replace(
                 self._open[key], cause=cause, remedy=remedy, seen_ns=now.mono_ns
             )
@@ -184,7 +189,7 @@ class OpenIssues:
             self.left_out += 1
             return
         self.changes += 1
-        words = _sentences(finding)
+        words = self._sentences(finding)
         issue = OpenIssue(*key, *words, now, seen_ns=now.mono_ns, number=self.changes)
         self._open[key] = issue
         self._log(logging.WARNING, key, f"{issue.short}: {issue.cause} {issue.remedy}", now)
@@ -193,6 +198,20 @@ class OpenIssues:
         issue = self._open.pop(key)
         self.changes += 1
         self._log(logging.INFO, key, f"{issue.short}: is over", now)
+
+    def name_of(self, issue: OpenIssue) -> str:
+        """The display name of what it is about; empty where that has none."""
+        return self.names.get(_whose(issue.kind, issue.about), "")
+
+    def _sentences(self, finding: IssueFinding) -> tuple[str, str]:
+        """Its cause, and its remedy: devices, brokers and files have their word in them."""
+        kind, about = _key(finding)
+        remedy = finding.remedy or ISSUE_KINDS[kind].remedy.format(about=about)
+        cause, remedy = (as_sentence(" ".join(each.split())) for each in (finding.cause, remedy))
+        if (whose := _whose(kind, about)) in self.names:
+            id_ = re.compile(rf"(?<![\w/-]){re.escape(whose)}(?![\w/-])")
+            cause = id_.sub(lambda _: with_name(whose, self.names), cause, count=1)
+        return printable(cause, WORDS_LIMIT), printable(remedy, WORDS_LIMIT)
 
     def _log(self, level: int, key: Key, text: str, now: Stamp) -> None:
         limit = self._lines.setdefault(key, HourlyLimit(LINES_PER_HOUR))
@@ -258,12 +277,10 @@ def _key(finding: IssueFinding) -> Key:
     return finding.kind, printable(finding.about, ABOUT_LIMIT)
 
 
-def _sentences(finding: IssueFinding) -> tuple[str, str]:
-    """Its cause, and its remedy: devices, brokers and files have their word in them."""
-    kind = ISSUE_KINDS[finding.kind]
-    remedy = finding.remedy or kind.remedy.format(about=_key(finding)[1])
-    cause, remedy = (as_sentence(" ".join(each.split())) for each in (finding.cause, remedy))
-    return printable(cause, WORDS_LIMIT), printable(remedy, WORDS_LIMIT)
+def _whose(kind: IssueName, about: str) -> str:
+    """The device, lane or contact that it is about: `north_1` of `north_1 lead stuck_on`. Of a
+    model it is none, though a lane may be called `congestion`, too."""
+    return about.partition(" ")[0] if ISSUE_KINDS[kind].area in NAMED_AREAS else ""
 
 
 def issue_family(issues: Iterable[OpenIssue]) -> Family:

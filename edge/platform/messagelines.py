@@ -5,37 +5,47 @@ words, whatever it holds.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from edge.core.displayname import DISPLAY_NAME_LIMIT, with_name
 from edge.core.printable import quote_name
 from edge.wire import DecodedMessage
 
 PLAIN_KINDS: Final = ("start", "gap", "board")  # their text always comes with a head of its own
 
 POINTS_SHOWN: Final = 12
-GATEWAYS_LIMIT: Final = 10_000  # whose units are known
-NO_UNITS: Final[Mapping[str, str]] = {}
+GATEWAYS_LIMIT: Final = 10_000  # whose units and names are known
+NAMES_LIMIT: Final = 1000  # of one gateway
+NOTHING: Final[Mapping[str, str]] = {}
 MOST: Final = 1 << 63  # what is larger is no number of ours
 NUMBER_LIMIT: Final = 1e12  # what is larger is no number of ours
 
 
-class PointUnits:
-    """The units of points, as the descriptions of gateways (`meta`) have told them."""
+class Descriptions:
+    """What the descriptions of gateways (`meta`) have told: units of points, and display names."""
 
     def __init__(self) -> None:
-        self._known: dict[str, Mapping[str, Mapping[str, str]]] = {}  # gateway -> device -> point
+        # gateway -> device -> point -> unit, and gateway -> source or approach -> name
+        self._units: dict[str, Mapping[str, Mapping[str, str]]] = {}
+        self._names: dict[str, Mapping[str, str]] = {}
 
     def take(self, message: DecodedMessage) -> None:
         """Look at a message: only a description tells something."""
-        devices = message.data.get("devices")
+        data, gw = message.data, message.topic.gw
+        devices = data.get("devices")
         if message.kind != "meta" or not isinstance(devices, Mapping):
             return
-        if message.topic.gw in self._known or len(self._known) < GATEWAYS_LIMIT:
-            self._known[message.topic.gw] = {
+        if gw in self._units or len(self._units) < GATEWAYS_LIMIT:
+            self._units[gw] = {
                 str(name): _units_of(_value_of(one, "points")) for name, one in devices.items()
             }
+            self._names[gw] = _names_of(data)
 
-    def of(self, message: DecodedMessage) -> Mapping[str, str]:
+    def units(self, message: DecodedMessage) -> Mapping[str, str]:
         """Of the device that a record is of; empty where nobody told."""
-        return self._known.get(message.topic.gw, {}).get(message.topic.source, {})
+        return self._units.get(message.topic.gw, {}).get(message.topic.source, {})
+
+    def names(self, message: DecodedMessage) -> Mapping[str, str]:
+        """Of all sources of the gateway that has sent it; empty where nobody told."""
+        return self._names.get(message.topic.gw, NOTHING)
 
 
 def _units_of(points: Any) -> dict[str, str]:
@@ -45,19 +55,47 @@ def _units_of(points: Any) -> dict[str, str]:
     return {name: unit for name, unit in units if isinstance(unit, str) and unit not in ("", "1")}
 
 
-def message_line(message: DecodedMessage, units: Mapping[str, str] = NO_UNITS) -> str:
-    """Time, gateway, stream, source and what it says in a few words; `units` of its points."""
+def _names_of(data: Mapping[str, Any]) -> dict[str, str]:
+    """Of approaches, and of sources: these count where both have one id."""
+    approaches, sources = data.get("approaches"), data.get("names")
+    rows = [(n, _value_of(one, "name")) for n, one in _rows(approaches)] + [*_rows(sources)]
+    found = {str(id_): name for id_, name in rows[:NAMES_LIMIT] if isinstance(name, str)}
+    return {id_: name[: 2 * DISPLAY_NAME_LIMIT] for id_, name in found.items()}
+
+
+def _rows(found: Any) -> list[tuple[Any, Any]]:
+    return [*found.items()] if isinstance(found, Mapping) else []
+
+
+def message_line(
+    message: DecodedMessage,
+    units: Mapping[str, str] = NOTHING,
+    names: Mapping[str, str] = NOTHING,
+) -> str:
+    """Time, gateway, stream, source and what it says in a few words; `units` of its points, and
+    `names` of sources."""
     data, place = message.data, message.topic
-    if message.kind in ("status", "meta"):
-        return f"{quote_name(place.gw)} {message.kind} {data.get('state', '')}".rstrip()
+    if message.kind == "meta":
+        return f"{quote_name(place.gw)} meta {_site_text(data)}".rstrip()
+    if message.kind == "status":
+        return f"{quote_name(place.gw)} status {data.get('state', '')}".rstrip()
     if message.kind == "answer":
         result = "done" if data.get("ok") is True else f"refused: {data.get('error', '')}"
         return f"{quote_name(place.gw)} answers {place.source}: {result}"
     marks = "".join(f" {word}" for word in ("backfilled", "redelivered") if data.get(word))
-    name = f"{place.gw} {data['stream']}/{data['seq']} {place.source}".rstrip()
+    name = f"{place.gw} {data['stream']}/{data['seq']} {with_name(place.source, names)}".rstrip()
     last = " (last)" if message.kind == "last" else ""
     text = _stream_text(data["stream"], data, units)
     return f"{quote_name(data['to'])} {name}{last}: {text}{marks}"
+
+
+def _site_text(data: Mapping[str, Any]) -> str:
+    """The site of a description, where it tells more than its id."""
+    site = data.get("site")
+    if not isinstance(site, str):
+        return ""
+    shown = with_name(quote_name(site), {quote_name(site): data.get("site_name")})
+    return shown if shown != quote_name(site) else ""
 
 
 def event_text(data: Mapping[str, Any]) -> str:
@@ -90,7 +128,7 @@ def _event_head(kind: str, data: Mapping[str, Any]) -> str:
     return kind
 
 
-def _stream_text(stream: str, data: Mapping[str, Any], units: Mapping[str, str] = NO_UNITS) -> str:
+def _stream_text(stream: str, data: Mapping[str, Any], units: Mapping[str, str] = NOTHING) -> str:
     match data:
         case {"event": str()}:
             return event_text(data)

@@ -118,6 +118,27 @@ def test_a_supply_that_is_too_low_is_not_called_good() -> None:
     assert "TOO LOW" not in text
 
 
+def test_names_stand_beside_ids_and_an_older_daemon_has_none() -> None:
+    names = {
+        "hut_air": "Luft", "north_1": "Nord 1", "bakery": "Bäckerei", "north": "Nordstraße",
+        "n_red": "Rot", "north_2": "\x1b[2J\nOK: gw-1",
+    }  # fmt: skip
+    lines = sheet(changed(names=names, site_name="Ampel Süd 3 / شارع"))
+    text = " ".join(" ".join(lines).split())
+    assert lines[0] == "OK: gw-1 at quay: nothing needs attention"
+    for said in (
+        "site quay (Ampel Süd 3 / شارع)",
+        "hut_air (Luft): ok",
+        r"lanes north_1 (Nord 1), north_2 (\x1b[2J\nOK: gw-1)",
+        "bay bakery (Bäckerei) (loading)",
+        "signal of north (Nordstraße): n_red (Rot), n_green",
+    ):
+        assert said in text, said
+    assert not any(line.startswith("site") for line in sheet(FINE))
+    for nonsense in ([1], 7, {"hut_air": 7}):
+        assert sheet(changed(names=nonsense, site_name=nonsense)) == sheet(FINE)
+
+
 def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:
     assert listed_issues(FINE) == []
     lines = sheet(FINE)

@@ -8,7 +8,7 @@ import pytest
 
 import drivers
 from edge.config import Site, load_site
-from edge.gateway.gatewaymeta import street_meta
+from edge.gateway.gatewaymeta import source_names, street_meta
 from edge.wire.contract.bay import BayMeta
 from edge.wire.contract.meta import ApproachMeta, LaneMeta
 
@@ -61,8 +61,20 @@ def test_without_a_word_the_usual_classes_are_told(tmp_path: Path) -> None:
 
 def test_an_approach_tells_what_lies_after_it_and_who_tells_its_signal(site: Site) -> None:
     assert told(site)["approaches"] == {
-        "north": {"downstream": "bridge", "distance_m": 220, "signal": {"green": "north_green"}},
+        "north": {
+            "name": "Nordstraße", "road": "B 96", "bearing_deg": 180, "latitude": 52.51702,
+            "longitude": 13.37771, "downstream": "bridge", "distance_m": 220,
+            "signal": {"green": "north_green"},
+        },
         "bridge": {"downstream": None, "distance_m": None},
+    }  # fmt: skip
+
+
+def test_sources_tell_their_display_names(site: Site) -> None:
+    assert source_names(site) == {
+        "north_1": "Nordstraße, rechte Spur",
+        "hut_air": "Luft am Schaltschrank",
+        "bakery": "Bäckerei",
     }
 
 

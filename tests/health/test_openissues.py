@@ -47,6 +47,49 @@ def test_what_is_found_opens_and_what_is_not_found_any_more_closes() -> None:
     assert one.remedy == "`kerbstone doctor tower` says more."
 
 
+def test_a_device_has_its_display_name_in_the_sentence_and_not_in_what_is_typed() -> None:
+    issues = OpenIssues(names={"hut": "Hütte / شارع", "north_1": "Nord", "anomaly": "a lane"})
+    issues.see(
+        "devices",
+        [
+            silent("hut", "hut: no answer on hut/i2c"),
+            IssueFinding("device_errors", "shut", "10% of the reads of shut failed"),
+        ],
+        at(0),
+    )
+    issues.put(IssueFinding("loop_fault", "north_1 lead stuck_on", "north_1: the lead loop"), at(0))
+    issues.see(
+        "models", [IssueFinding("model_fails", "anomaly", "The model anomaly is away")], at(0)
+    )
+    told = {each.about: (each.cause, issues.name_of(each)) for each in issues}
+    assert told == {
+        "hut": ("hut (Hütte / شارع): no answer on hut/i2c.", "Hütte / شارع"),
+        "shut": ("10% of the reads of shut failed.", ""),
+        "north_1 lead stuck_on": ("north_1 (Nord): the lead loop.", "Nord"),
+        "anomaly": ("The model anomaly is away.", ""),
+    }
+    (hut,) = (each for each in issues if each.about == "hut")
+    assert hut.remedy == "`kerbstone doctor hut` says more."
+    assert hut.short == "hut does not answer"
+    # the next look says it once, and a restart with another name has the new one
+    issues.see("devices", [silent("hut", "hut: no answer")], at(5))
+    assert [each.cause for each in issues if each.about == "hut"] == [
+        "hut (Hütte / شارع): no answer."
+    ]
+    after = OpenIssues(names={"hut": "Halle"})
+    after.restore(issues.snapshot(3, at(6)), 3, at(7))
+    assert {after.name_of(each) for each in after if each.about == "hut"} == {"Halle"}
+
+
+def test_a_hostile_name_is_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    issues = OpenIssues(names={"hut": "\x1b[2J\nhut: fine\u202e"})
+    issues.see("devices", [silent("hut", "hut: no answer")], at(0))
+    assert [each.cause for each in issues] == [r"hut (\x1b[2J\nhut: fine\u202e): no answer."]
+    assert len(caplog.records) == 1
+    assert "\n" not in caplog.text.rstrip("\n")
+    assert "\x1b" not in caplog.text
+
+
 def test_who_looks_at_one_area_closes_nothing_of_another() -> None:
     issues = OpenIssues()
     issues.see("devices", [silent("hut")], at(0))

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.printable import printable
 from edge.demo.display import RED, DemoDisplay, _coloured, _folded
-from edge.platform.messagelines import PointUnits, _span, _stream_text, event_text, message_line
+from edge.platform.messagelines import Descriptions, _span, _stream_text, event_text, message_line
 from edge.wire import JSON, DecodedMessage, decode
 
 BY = "model congestion 1.0.0"
@@ -275,7 +276,7 @@ def test_points_have_the_units_that_their_gateway_has_described_and_none_is_left
         return replace(event(), topic=place, data={**event().data, **data})
 
     points = {"pm2_5": {"unit": "ug/m3"}, "index": {"unit": "1"}, "energy": {"unit": "kWh"}, "x": 7}
-    units = PointUnits()
+    units = Descriptions()
     units.take(message("meta", "gw-1", "", devices={"hut": {"points": points}, "bad": 7}))
     units.take(message("status", "gw-2", "", devices={"hut": {"points": points}}))
     body = {
@@ -286,8 +287,50 @@ def test_points_have_the_units_that_their_gateway_has_described_and_none_is_left
         },
     }  # fmt: skip
     record = message("record", "gw-1", "hut", **body)
-    line = message_line(record, units.of(record))
+    line = message_line(record, units.units(record))
     assert "pm2_5 9.5 ug/m3, index 3, energy 812.5 kWh (+0.5), p0 0" in line
     assert line.endswith(", p8 8, and 3 more")
     for other in (message("record", "gw-2", "hut", **body), message("record", "gw-1", "y", **body)):
-        assert "pm2_5 9.5, index 3, energy 812.5 (+0.5)" in message_line(other, units.of(other))
+        assert "pm2_5 9.5, index 3, energy 812.5 (+0.5)" in message_line(other, units.units(other))
+
+
+def test_a_source_has_the_name_that_its_gateway_has_described() -> None:
+    def message(kind: str, gw: str, source: str, **data: object) -> DecodedMessage:
+        place = replace(event().topic, kind=kind, gw=gw, source=source)
+        return replace(event(), topic=place, data={**event().data, **data})
+
+    told = Descriptions()
+    meta = message(
+        "meta", "gw-1", "", site="south", site_name="Ampel Süd 3 / شارع", devices={},
+        names={"north_1": "Nordstraße 1", "odd": 7, "both": "the lane"},
+        approaches={"north": {"name": "Nordstraße"}, "both": {"name": "the approach"}, "bad": 7},
+    )  # fmt: skip
+    told.take(meta)
+    told.take(message("meta", "gw-3", "", devices={}, names=[1], approaches=7))
+    assert message_line(meta) == "gw-1 meta south (Ampel Süd 3 / شارع)"
+    assert message_line(message("meta", "gw-1", "", site="south", devices={})) == "gw-1 meta"
+
+    def line(gw: str, source: str) -> str:
+        one = message("record", gw, source, event="clock")
+        return message_line(one, told.units(one), told.names(one)).split(" ", 1)[1]
+
+    assert line("gw-1", "north_1") == "gw-1 event/3 north_1 (Nordstraße 1): clock"
+    assert line("gw-1", "north") == "gw-1 event/3 north (Nordstraße): clock"
+    assert line("gw-1", "both") == "gw-1 event/3 both (the lane): clock"
+    assert line("gw-1", "odd") == "gw-1 event/3 odd: clock"
+    for gw in ("gw-2", "gw-3"):  # of an older version, and one that says nonsense
+        assert line(gw, "north_1") == f"{gw} event/3 north_1: clock"
+
+
+def test_a_hostile_name_is_one_short_piece_of_a_line() -> None:
+    told = Descriptions()
+    place = replace(event().topic, kind="meta", gw="gw-1", source="")
+    for name in ("\x1b[2J\n2026 gw-2 event/1: fine", "\u202egnorw", "x" * 1_000_000):
+        names = {f"s{n}": name for n in range(1500)}
+        told.take(replace(event(), topic=place, data={"devices": {}, "names": names}))
+        one = replace(event(), topic=replace(event().topic, source="s7"))
+        line = message_line(one, {}, told.names(one))
+        assert line == printable(line)
+        assert len(line) < 200
+        assert len(told.names(one)) <= 1000
+        assert sum(map(len, told.names(one).values())) <= 1000 * 2 * 64

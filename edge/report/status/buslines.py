@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from edge.core.displayname import with_name
 from edge.core.humanize import count_text, percent_text
 from edge.core.remedies import MILD_CONDITIONS
 from edge.report.status.bundles import live_model_lines
@@ -22,7 +23,7 @@ STATES: Final = {
 def bus_lines(status: Mapping[str, Any]) -> Section:
     """What hangs on each bus. A device that fails comes with its sentence."""
     places = as_mapping(status.get("buses"))
-    devices = as_mapping(status.get("devices"))
+    devices, names = as_mapping(status.get("devices")), as_mapping(status.get("names"))
     ratios = as_mapping(
         as_mapping(as_mapping(status.get("box")).get("health")).get("device_error_ratio")
     )
@@ -30,36 +31,40 @@ def bus_lines(status: Mapping[str, Any]) -> Section:
     for bus, place in places.items():
         out.append(f"{bus} at {place}")
         own = {n: as_mapping(d) for n, d in devices.items() if as_mapping(d).get("bus") == bus}
-        out += _devices(own, ratios)
+        out += _devices(own, ratios, names)
         out += _lined(status, bus)
     stray = {n: as_mapping(d) for n, d in devices.items() if as_mapping(d).get("bus") not in places}
-    out += _devices(stray, ratios)
+    out += _devices(stray, ratios, names)
     return Section("buses", tuple(out))
 
 
 def _lined(status: Mapping[str, Any], bus: str) -> Iterator[str]:
     """Lanes, bays and signals of a bus: their edges come unasked, nobody polls them."""
+    names = as_mapping(status.get("names"))
     own = {
         key: {n: as_mapping(d) for n, d in as_mapping(status.get(key)).items()
               if as_mapping(d).get("bus") == bus}
         for key in ("lanes", "bays", "signals")
     }  # fmt: skip
-    if lanes := list(own["lanes"]):
+    if lanes := [with_name(name, names) for name in own["lanes"]]:
         yield f"  {'lane' if len(lanes) == 1 else 'lanes'} {', '.join(lanes)}"
-    if bays := [f"{name} ({state.get('kind')})" for name, state in own["bays"].items()]:
+    if bays := [f"{with_name(n, names)} ({s.get('kind')})" for n, s in own["bays"].items()]:
         yield f"  {'bay' if len(bays) == 1 else 'bays'} {', '.join(bays)}"
     signals: dict[str, list[str]] = {}
     for name, bay_status in own["signals"].items():
         signals.setdefault(str(bay_status.get("approach")), []).append(name)
     for approach, contacts in signals.items():
-        yield f"  signal of {approach}: {', '.join(contacts)}"
+        shown = ", ".join(with_name(contact, names) for contact in contacts)
+        yield f"  signal of {with_name(approach, names)}: {shown}"
 
 
-def _devices(devices: Mapping[str, Any], ratios: Mapping[str, Any]) -> Iterator[str]:
+def _devices(
+    devices: Mapping[str, Any], ratios: Mapping[str, Any], names: Mapping[str, Any]
+) -> Iterator[str]:
     quiet = [name for name, state in devices.items() if _is_well(state, ratios.get(name))]
     for name, status in devices.items():
         if len(quiet) <= FINE_SHOWN or name not in quiet:
-            yield from _device(name, status, ratios.get(name))
+            yield from _device(with_name(name, names), status, ratios.get(name))
     if len(quiet) > FINE_SHOWN:
         yield f"  {len(quiet)} more devices are fine"
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from edge.core.displayname import with_name
 from edge.report.status.box import board_lines, card_lines
 from edge.report.status.buslines import bus_lines, model_lines
 from edge.report.status.issues import Issue, issue_texts, verdict_line
 from edge.report.status.link import clock_lines, link_lines
 from edge.report.status.outbox import outbox_lines
-from edge.report.status.textform import render_sections
+from edge.report.status.textform import Section, render_sections
 
 
 def status_page(status: Mapping[str, Any], found: list[Issue]) -> list[str]:
@@ -16,6 +17,7 @@ def status_page(status: Mapping[str, Any], found: list[Issue]) -> list[str]:
     who = f"{status.get('gateway', 'the gateway')} at {status.get('site', 'its site')}"
     sections = [
         *([issue_texts(found)] if found else []),
+        site_line(status),
         link_lines(status),
         outbox_lines(status.get("outbox"), daemon=True),
         clock_lines(status),
@@ -25,3 +27,10 @@ def status_page(status: Mapping[str, Any], found: list[Issue]) -> list[str]:
         model_lines(status),
     ]
     return [verdict_line(found, who), *render_sections(s for s in sections if s.lines)]
+
+
+def site_line(status: Mapping[str, Any]) -> Section:
+    """What people call the site, where they call it something."""
+    site = str(status.get("site"))
+    shown = with_name(site, {site: status.get("site_name")})
+    return Section("site", (shown,) if shown != site else ())

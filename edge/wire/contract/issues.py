@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from edge.wire.contract.terms import GROWS, Time, WireStruct, meaning
+from edge.wire.contract.terms import GROWS, DisplayName, Time, WireStruct, meaning
 
 Severity = Literal["fault", "warning"]
 IssueName = Literal[
@@ -26,6 +26,7 @@ class OpenIssueStatus(WireStruct, kw_only=True):
 
     kind: Annotated[IssueName, Meta(extra_json_schema=GROWS, description="What is wrong.")]
     about: Annotated[str, meaning("The device, loop, line, file or model; empty: the gateway.")]
+    name: Annotated[DisplayName, meaning("Its display name.")] | UnsetType = UNSET
     severity: Annotated[
         Severity, meaning("fault: data are lost, missing or wrong. warning: they may be soon.")
     ]

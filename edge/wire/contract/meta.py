@@ -1,6 +1,6 @@
 """The retained description: what each number of a gateway means."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -8,7 +8,7 @@ from edge.core import Quantity
 from edge.wire.contract.bay import BayMeta
 from edge.wire.contract.models import Models
 from edge.wire.contract.status import Retained
-from edge.wire.contract.terms import Amount, Name, WireStruct, Yes, meaning
+from edge.wire.contract.terms import Amount, DisplayName, Name, WireStruct, Yes, meaning
 
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", extra_json_schema={"format": "date"})]
 
@@ -155,9 +155,31 @@ class SignalMeta(WireStruct, kw_only=True):
     ) = UNSET
 
 
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+LATITUDE: Final = meaning(
+    "WGS 84, north is positive. A key of its own: no list has an order.", "deg"
+)
+LONGITUDE: Final = meaning("WGS 84, east is positive.", "deg")
+
+
 class ApproachMeta(WireStruct, kw_only=True):
     """An approach, or a station of a corridor."""
 
+    name: Annotated[DisplayName, meaning("What people call it.")] | UnsetType = UNSET
+    road: (
+        Annotated[DisplayName, meaning("Number or name of the road, as on signs.")] | UnsetType
+    ) = UNSET
+    bearing_deg: (
+        Annotated[
+            float,
+            Meta(ge=0, le=360),
+            meaning("Direction in which its traffic travels, clockwise from north.", "deg"),
+        ]
+        | UnsetType
+    ) = UNSET
+    latitude: Annotated[Latitude, LATITUDE] | UnsetType = UNSET
+    longitude: Annotated[Longitude, LONGITUDE] | UnsetType = UNSET
     downstream: Annotated[Name | None, meaning("The approach that its traffic reaches next.")]
     distance_m: Annotated[
         Amount | None, meaning("Distance from its loops to the loops of the next approach.", "m")
@@ -171,6 +193,19 @@ class Description(Retained, kw_only=True):
     """What each number means: points with units and ranges, lanes, models."""
 
     site: Annotated[Name, meaning("The site.")]
+    site_name: Annotated[DisplayName, meaning("What people call it.")] | UnsetType = UNSET
+    latitude: Annotated[Latitude, LATITUDE] | UnsetType = UNSET
+    longitude: Annotated[Longitude, LONGITUDE] | UnsetType = UNSET
+    names: (
+        Annotated[
+            dict[Name, DisplayName],
+            meaning(
+                "Display names of lanes, bays and devices (also of contacts and pulse meters), by"
+                " source. Text of the site file: keys of records stay the sources."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     zone: Annotated[str, meaning("IANA time zone of the site. A day on the wire is a UTC day.")]
     period_s: Annotated[Amount, meaning("Length of a window.", "s")]
     units: Annotated[dict[QuantityName, Unit], meaning("One unit per quantity.")]

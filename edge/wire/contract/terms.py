@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta, Struct
 
 from edge.core import Condition, Quantity, Reason
+from edge.core.displayname import DISPLAY_NAME_LIMIT
 
 MAX_NUMBER: Final = 1 << 53  # JavaScript's whole numbers end there; wire.decode refuses more
 MAX_INT: Final = (1 << 63) - 1  # what MessagePack and most readers hold
@@ -39,6 +40,8 @@ GROWS: Final = {"x-grows": True}
 """Of a list of words that later versions of the same `v` add to. Who does not know one shows it."""
 
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
+DisplayName = Annotated[str, Meta(min_length=1, max_length=DISPLAY_NAME_LIMIT)]
+"""For people, in any script, in NFC; the key of nothing."""
 Time = Annotated[str, Meta(pattern=TIME_PATTERN, extra_json_schema={"format": "date-time"})]
 Sha256 = Annotated[str, Meta(pattern=HEX_PATTERN)]
 Count = Annotated[int, Meta(ge=0, lt=MAX_NUMBER)]
