@@ -1,8 +1,11 @@
 """Faults of loops over a start: the state of the models is up to an hour older than the flags."""
 
+from bisect import bisect_left
+from collections.abc import Sequence
+
 import pytest
 
-from edge.core import Draft, Stream
+from edge.core import Contact, Draft, Stream
 from edge.gateway.pipeline import Pipeline
 from tests.gateway.test_common_faults import (
     HOUR,
@@ -28,20 +31,24 @@ def lived(
     spans: Spans, minutes: int, *, start_at: int, state_of: int, model: bool = False
 ) -> list[Draft]:
     """All that goes out; another process goes on at `start_at`, with older states of models."""
-    one, edges, at, out = pipeline(model=model), contacts(spans), 0, list[Draft]()
+    one, edges, out = pipeline(model=model), contacts(spans), list[Draft]()
     older = one.judge.snapshot()
     for minute in range(1, minutes + 1):
-        upto = at
-        while upto < len(edges) and edges[upto].mono_ns < minute * MINUTE:
-            upto += 1
-        one.engine.contacts(edges[at:upto])
-        at = upto
-        out += one.engine.close(minute * MINUTE)
+        out += minute_of(one, edges, minute)
         if minute == state_of:
             older = one.judge.snapshot()
         if minute == start_at:
             one = gone_on(one, older, model=model)
     return out
+
+
+def minute_of(one: Pipeline, edges: Sequence[Contact], minute: int) -> list[Draft]:
+    first, end = (
+        bisect_left(edges, at * MINUTE, key=lambda edge: edge.mono_ns)
+        for at in (minute - 1, minute)
+    )
+    one.engine.contacts(edges[first:end])
+    return one.engine.close(minute * MINUTE)
 
 
 def gone_on(one: Pipeline, older: dict[str, object], *, model: bool) -> Pipeline:
@@ -59,15 +66,8 @@ def events(out: list[Draft]) -> list[Draft]:
 def test_what_was_told_of_a_loop_is_known_after_a_start() -> None:
     spans = street(2.0, always(10.0))
     spans[f"{LANE}.lead"] = inverted(spans[f"{LANE}.lead"], 2.0)
-    one, out = pipeline(model=False), list[Draft]()
-    edges, at = contacts(spans), 0
-    for minute in range(1, 71):
-        upto = at
-        while upto < len(edges) and edges[upto].mono_ns < minute * MINUTE:
-            upto += 1
-        one.engine.contacts(edges[at:upto])
-        at = upto
-        out += one.engine.close(minute * MINUTE)
+    one, edges = pipeline(model=False), contacts(spans)
+    out = [each for minute in range(1, 71) for each in minute_of(one, edges, minute)]
     known = gone_on(one, one.judge.snapshot(), model=False).judge.reported_loop_faults()
     last = {(lane, part, fault): state for _, lane, part, fault, state in reported(events(out))}
     assert known.keys() == {key for key, state in last.items() if state == "on"}
