@@ -13,6 +13,7 @@ from typing import Final
 import drivers
 from docs import promise
 from docs.catalogue import catalogue
+from docs.doctorchecks import doctor_page
 from docs.filemap import file_map
 from docs.issuekinds import issues_page
 from edge.config.reference import render_reference
@@ -22,6 +23,7 @@ DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "docs/configuration.md": lambda: render_reference(drivers.catalogue()),
     "docs/architecture/files.md": file_map,
     "docs/issues.md": issues_page,
+    "docs/doctor.md": doctor_page,
     "drivers/README.md": catalogue,
     **promise.documents(),
 }

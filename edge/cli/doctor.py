@@ -1,38 +1,84 @@
-"""`kerbstone doctor [DEVICE|BUS ...]`: what is wrong with each bus and device, and what to do.
+"""`kerbstone doctor [DEVICE|BUS|LANE ...]`: what is wrong between the wires and the city, and what
+to do.
 
-While the gateway runs, the doctor asks the gateway and sends nothing on the wires. Otherwise it
-reads each device once, and looks for the cause if that fails. Ctrl-C ends it and prints what was
-found so far.
+Without a word it looks at everything: each bus and device, the lanes, the box and its clock, the
+site file, the outbox, and the way to the broker up to a login. With names it looks at these only.
+`--check ID` asks one thing, or a group of them; `--list` lists all.
+
+While the gateway runs, the doctor asks the gateway, sends nothing on the wires, and does not log in
+at the broker. Otherwise it reads each device once, looks for the cause if that fails, and logs in
+as this gateway. Ctrl-C ends it and prints what was found so far. Exit codes: 0 no fault, 1 a fault,
+2 wrong use, 3 somebody cannot be reached, or what was asked for could not be checked.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from edge.cli.site_options import CONFIG_HELP, load_site_or_report
+from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
-from edge.core.displayname import with_name
+from edge.diagnose.brokersteps import ELSEWHERE, RUNNING, is_held, is_this_box
+from edge.diagnose.checks import CheckId, checks_of, pick_checks
+from edge.diagnose.daemonuser import installed_user, running_user
 from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
-from edge.diagnose.exam import Exam, ExamFinding
+from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
+from edge.diagnose.exam import Exam
+from edge.diagnose.examination import Examination
+from edge.diagnose.issueresults import issue_results, merge_results
 from edge.diagnose.passivechecks import fill_from_status
+from edge.diagnose.wholeway import LANES, WholeWay, make_steps
+from edge.health.kernelfiles import ROOT
 from edge.terminal import echo, echo_json, progress
+
+WIRES: Final = frozenset[CheckId]([*checks_of("wires"), "bus_rights"])
+ON_WIRES: Final = "read on the wires; the daemon does not run"
+BY_DAEMON: Final = "as the daemon reports; nothing was sent on the wires"
+NO_WIRES: Final = "no wire was looked at"
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
-        "doctor", help="say what is wrong with a bus or a device, and what to do",
+        "doctor", help="say what is wrong, from the wires to the city, and what to do",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="examples:\n"
+        "  kerbstone doctor\n"
+        "  kerbstone doctor meters hut_air\n"
+        "  kerbstone doctor --check tls_name --check broker\n"
+        "  kerbstone doctor --json | jq '.checks[] | select(.outcome == \"fault\")'",
     )  # fmt: skip
     add = parser.add_argument
-    add("names", nargs="*", metavar="DEVICE|BUS", help="as in the configuration; default: all")
+    add("names", nargs="*", metavar="DEVICE|BUS|LANE",
+        help="as in the configuration; default: everything")  # fmt: skip
+    add(
+        "--check",
+        action="append",
+        default=[],
+        metavar="ID|GROUP",
+        help="only this; may be repeated",
+    )
+    add("--list", action="store_true", help="list all checks")
+    add("--connect", action="store_true",
+        help="log in at the broker as this gateway, though this machine is not known to be it; a "
+        "gateway that runs elsewhere is thrown off")  # fmt: skip
     add("--config", type=Path, default=find_site_file(), metavar="FILE", help=CONFIG_HELP)
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.list:
+        echo(*list_lines())
+        return 0
+    try:
+        wanted = pick_checks(args.check)
+    except ValueError as error:
+        echo(f"kerbstone doctor: {error}", err=True)
+        return 2
     site = load_site_or_report(args.config)
     if site is None:
         return 2
@@ -41,92 +87,113 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         echo(f"kerbstone doctor: {error}", err=True)
         return 2
-    why = ""
+    if args.names and not args.check:
+        wanted = WIRES.union(LANES, ("site_in_use",))
     try:
-        status = ask_daemon(Path(site.store.run_dir), "status")
-        if status is not None:
-            findings = fill_from_status(exams, status)
-            findings = (
-                [] if args.names else findings
-            )  # what is wrong with the gateway was not asked
-        else:
-            doctor = Doctor(exams)
-            why = doctor.run(lambda: _show_progress(doctor))
-            findings = []
-            progress("")
+        return _look(args, site, exams if wanted & WIRES or args.names else [], wanted)
     except ConfigError as error:
         echo(f"kerbstone doctor: {args.config}: {error}", err=True)
         return 2
-    except (VerbError, OSError) as error:
+    except OSError as error:
         echo(f"kerbstone doctor: {error}", err=True)
         return 3
-    through = (
-        "read on the wires; the daemon does not run"
-        if status is None
-        else "as the daemon reports; nothing was sent on the wires"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedDaemon:
+    """What the daemon said; or why it said nothing, though it is there."""
+
+    status: Mapping[str, Any] | None
+    silent: str = ""
+
+
+def _ask(site: Site) -> AskedDaemon:
+    try:
+        return AskedDaemon(ask_daemon(Path(site.store.run_dir), "status"))
+    except VerbError as error:
+        return AskedDaemon(None, str(error))
+
+
+def _barred(args: argparse.Namespace, site: Site) -> str:
+    """Why there must be no login at the broker now; empty: there may be one."""
+    try:
+        there = _ask(site) != AskedDaemon(None) or is_held(site)  # by one that is starting, too
+    except OSError:
+        there = True  # it cannot be seen
+    if there:
+        return RUNNING
+    usual = Path(Store().run_dir)
+    if usual != Path(site.store.run_dir):  # the file may be a copy of that of a gateway that runs
+        try:
+            other = ask_daemon(usual, "status")
+        except (VerbError, OSError):
+            return RUNNING
+        if other is not None and other.get("gateway") == site.place.gateway:
+            return RUNNING
+    return "" if args.connect or is_this_box(site, args.config) else ELSEWHERE
+
+
+def _look(
+    args: argparse.Namespace, site: Site, exams: Sequence[Exam], wanted: frozenset[CheckId]
+) -> int:
+    daemon = _ask(site)
+    run_dir = Path(site.store.run_dir)
+    alone = daemon.status is None and not daemon.silent
+    user = installed_user(ROOT) if alone else running_user(run_dir)
+    buses = [exam.bus for exam in exams]
+    words = {*args.names}
+    lanes = [
+        name for name, lane in site.lanes.items() if not words or words & {name, lane.bus}
+    ]  # fmt: skip
+    way = WholeWay(
+        site, daemon.status, daemon.silent, user, buses, lanes, lambda: _barred(args, site), ROOT
+    )
+    examination = Examination(make_steps(way, wanted))
+    examination.start()
+    why, issues = "", list[Mapping[str, Any]]()
+    if daemon.status is not None:
+        issues = fill_from_status(exams, daemon.status)
+    elif exams and alone:
+        doctor = Doctor(exams)
+        why = doctor.run(lambda: _show_wires(doctor))
+    if why != ENDED_EARLY:
+        why = examination.wait(lambda: progress(examination.progress)) or why
+    progress("")
+    own = merge_results([] if args.names else issue_results(issues), examination.results())
+    report = DoctorReport(
+        results=[each for each in own if each.check in wanted],
+        exams=[] if daemon.silent else exams,
+        through=NO_WIRES if not exams or daemon.silent else ON_WIRES if alone else BY_DAEMON,
+        why=why,
+        asked=wanted,
+        file=args.config.name,
+        names=site.names,
     )
     if args.json:
-        echo_json(_report(exams, findings, through, why), indent=2)
+        echo_json(report_object(report), indent=2)
     else:
-        echo(through, *_lines(exams, findings, args.config.name))
+        echo(*report_lines(report))
     if why:
         echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
-    everything = [*findings, *(one for exam in exams for one in exam.findings())]
-    if why == ENDED_EARLY:
+    return _code(report, daemon, asked=bool(args.check))
+
+
+def _code(report: DoctorReport, daemon: AskedDaemon, *, asked: bool) -> int:
+    if report.why == ENDED_EARLY:
         return 130
-    if any(one.finding.severity == "fault" for one in everything):
+    if daemon.silent:
+        echo(f"kerbstone doctor: {daemon.silent}", err=True)
+        return 3
+    checks = report.checks
+    if any(each.outcome == "fault" for each in checks):
         return 1
-    return 3 if why or any(exam.refused for exam in exams) else 0
+    if report.why or report.refused:
+        return 3
+    return 3 if asked and all(each.outcome == "not checked" for each in checks) else 0
 
 
-def _show_progress(doctor: Doctor) -> None:
+def _show_wires(doctor: Doctor) -> None:
     busy = [one for one in doctor.exams if not one.finished]
     step = f"{busy[0].bus}: {busy[0].step}"[:60] if busy else ""
     done = len(doctor.exams) - len(busy)
     progress(f"{done} of {len(doctor.exams)} buses, {doctor.took_s:.0f} s  {step}")
-
-
-def _lines(exams: Sequence[Exam], findings: Sequence[ExamFinding], file: str) -> list[str]:
-    """A line for each finding, its remedy under it, and one for all that is fine."""
-    out = [line for one in findings for line in _line(one, "gateway")]
-    for exam in exams:
-        findings = list(exam.findings())
-        for name in ("", *exam.names):
-            who = f"{exam.bus}/{with_name(name, exam.site.names)}" if name else exam.bus
-            mine = [one for one in findings if one.device == name]
-            if exam.is_fine(name):
-                out.append(f"{'fine':<9}{who}")
-            for one in mine:
-                out += _line(one, f"{who} ({file}:{one.line})")
-    return out
-
-
-def _line(one: ExamFinding, who: str) -> list[str]:
-    found = one.finding
-    out = [f"{found.severity:<9}{who}: {' '.join(found.sentence.split())}"]
-    if found.remedy:
-        out.append(f"{'':<9}{' '.join(found.remedy.split())}")
-    return out
-
-
-def _report(
-    exams: Sequence[Exam], findings: Sequence[ExamFinding], through: str, why: str
-) -> dict[str, object]:
-    everything = [*findings, *(one for exam in exams for one in exam.findings())]
-    return {
-        "through": through,
-        "whole": not why,
-        "fine": [name for exam in exams for name in exam.names if exam.is_fine(name)],
-        "not_reached": [exam.bus for exam in exams if exam.refused],
-        "findings": [
-            {
-                "bus": one.bus,
-                "device": one.device,
-                "severity": one.finding.severity,
-                "sentence": one.finding.sentence,
-                "remedy": one.finding.remedy,
-                "line": one.line,
-            }
-            for one in everything
-        ],
-    }

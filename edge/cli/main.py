@@ -21,7 +21,7 @@ VERBS: Final = {
     "replay": "run recorded edges through the code of the daemon, at full speed",
     "score": "score a series for anomalies",
     "decode": "decode recorded frames",
-    "doctor": "say what is wrong with a bus or a device, and what to do",
+    "doctor": "say what is wrong, from the wires to the city, and what to do",
     "scan": "find the devices on the wires, and print them as a configuration",
     "sim": "simulate a device without a gateway, on a simulated wire or a real adapter",
     "subscribe": "show or check the messages of gateways at a broker",

@@ -52,7 +52,7 @@ async def examine_bus(exam: Exam, tick: ProbeTick) -> None:
     bus = exam.site.buses[exam.bus]
     if isinstance(bus, GpioBus):
         return check_lines(exam, bus.chip)
-    exam.wire += check_before_open(bus)
+    exam.add_wire(check_before_open(bus), "bus_port")
     if exam.broken:
         return None
     wire: Any = wiring.make_bus(bus)
@@ -67,7 +67,7 @@ async def examine_bus(exam: Exam, tick: ProbeTick) -> None:
             case ModbusTcpBus():
                 await probe.probe_tcp(exam, bus, wire, tick)
     except BusError as error:
-        exam.wire.append(split_finding("fault", str(error)))
+        exam.add("", split_finding("fault", str(error)))
     finally:
         wire.close()
 
@@ -77,12 +77,13 @@ def check_lines(exam: Exam, chip: str, ours: str = "") -> None:
     wiring = Wiring.of(exam.site)
     specs = wiring.lines.get(exam.bus, [])
     if chipless := look_at_lines(chip, []):
-        exam.wire += [split_finding(one.severity, one.sentence) for one in chipless]
+        exam.add_wire((split_finding(one.severity, one.sentence) for one in chipless), "bus_port")
         return
     for spec, one in zip(specs, look_at_lines(chip, specs, ours), strict=True):
         name = wiring.lined[spec.line].source.partition(".")[0]
         if one.severity != "note":
-            exam.add(name, one if one.remedy else split_finding(one.severity, one.sentence))
+            said = one if one.remedy else split_finding(one.severity, one.sentence)
+            exam.add(name, said, "gpio_lines")
         elif name in exam.names:
             exam.answers.add(name)
 

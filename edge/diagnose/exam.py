@@ -1,15 +1,24 @@
 """What is said of a bus or a device: the finding, whose it is, and where that is configured."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from drivers.buses.finding import Finding, fault, note, warning
 from edge.config import Site
-from edge.core import Condition, Polled, Reason, SelfReporting, Sweep
+from edge.core import Condition, Polled, Reason, Sweep
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
+from edge.diagnose.checks import CheckId, CheckResult, as_outcome
 
 MIN_SENTENCE_WORDS: Final = 4  # of a sentence; what is shorter is no sentence but a prefix
+FALLBACK_REMEDIES: Final[Mapping[CheckId, str]] = {
+    "device_answers": "check its supply, its plug and its wires",
+    "device_reports": "see the manual of the device",
+}
+"""What to do where the finding knows nothing better."""
+NOT_CHECKED: Final = "not checked"
+BEHIND: Final = "it cannot answer until the fault of bus"
+ALL_SILENT: Final = "none of its devices answers as configured"
 ALL_SILENT_HINT: Final = "check first what they share: supply, cable, settings"
 
 
@@ -21,6 +30,22 @@ class ExamFinding:
     device: str
     finding: Finding
     line: int = 0  # of the configuration
+    check: CheckId = "bus_line"
+
+    @property
+    def about(self) -> str:
+        """The bus, and behind a slash its device."""
+        return f"{self.bus}/{self.device}" if self.device else self.bus
+
+    def result(self) -> CheckResult:
+        """As an answer of the doctor. A note is none of what is wrong."""
+        found = self.finding
+        blind = found.sentence.startswith((NOT_CHECKED, BEHIND, ALL_SILENT))
+        outcome = "not checked" if blind else as_outcome(found.severity)
+        remedy = found.remedy
+        if outcome in ("warning", "fault"):
+            remedy = remedy or FALLBACK_REMEDIES.get(self.check, "")
+        return CheckResult(self.check, self.about, outcome, found.sentence, remedy)
 
 
 @dataclass(slots=True)
@@ -38,16 +63,25 @@ class Exam:
     answers: set[str] = field(default_factory=set)
     failed: dict[str, Finding] = field(default_factory=dict)
     known: dict[str, list[Finding]] = field(default_factory=dict)
+    checks: dict[Finding, CheckId] = field(default_factory=dict)  # which check has found it
+    read: set[str] = field(default_factory=set)  # on the wires, by us: what came was looked at
     refused: str = ""
     step: str = ""
     finished: bool = False
 
-    def add(self, device: str, finding: Finding) -> None:
+    def add(self, device: str, finding: Finding, check: CheckId | None = None) -> None:
         """Of one of its devices, or of the bus itself (""); of others nobody has asked."""
+        if check is not None:
+            self.checks[finding] = check
         if not device:
             self.wire.append(finding)
         elif device in self.names:
             self.known.setdefault(device, []).append(finding)
+
+    def add_wire(self, found: Iterable[Finding], check: CheckId) -> None:
+        """Of the bus itself."""
+        for one in found:
+            self.add("", one, check)
 
     def add_all(self, found: list[Finding]) -> None:
         """Findings whose sentences begin with the name of the device that they are about."""
@@ -74,19 +108,49 @@ class Exam:
         """All that is known now, the bus first."""
         line = self.line("")
         if self.refused:
-            yield ExamFinding(self.bus, "", split_finding("warning", self.refused), line)
+            refused = split_finding("warning", self.refused)
+            yield ExamFinding(self.bus, "", refused, line, "bus_port")
         if self.all_silent and not self.broken and len(self.failed) > 1:
-            yield ExamFinding(
-                self.bus,
-                "",
-                note("none of its devices answers as configured", ALL_SILENT_HINT),
-                line,
-            )
+            yield ExamFinding(self.bus, "", note(ALL_SILENT, ALL_SILENT_HINT), line)
         for one in dict.fromkeys(self.wire):
-            yield ExamFinding(self.bus, "", one, line)
+            yield ExamFinding(self.bus, "", one, line, self.checks.get(one, "bus_line"))
         for name in self.names:
             for one in dict.fromkeys(self._of(name)):
-                yield ExamFinding(self.bus, name, one, self.line(name))
+                check = self.checks.get(one, self.first_check(name))
+                yield ExamFinding(self.bus, name, one, self.line(name), check)
+
+    def results(self) -> Iterator[CheckResult]:
+        """What was found as answers of the doctor, and what is well."""
+        found = [one.result() for one in self.findings()]
+        yield from found
+        said = {(one.check, one.about) for one in found if one.outcome != "ok"}
+        for check, about in self._looked_at():
+            if (check, about) not in said:
+                yield CheckResult(check, about, "ok", "")
+
+    def _looked_at(self) -> Iterator[tuple[CheckId, str]]:
+        if self.finished and not self.refused:
+            yield "bus_port", self.bus
+        if self.is_fine("") and self.site.buses[self.bus].kind != "gpio":
+            yield "bus_line", self.bus
+        for name in self.names:
+            about = f"{self.bus}/{name}"
+            if name in self.answers:
+                yield self.first_check(name), about
+            if name in self.answers and self.first_check(name) == "device_answers":
+                yield "device_reports", about
+                yield "device_values" if name in self.read else "device_pace", about
+
+    def first_check(self, name: str) -> CheckId:
+        """What is asked first of a device, a lane or a bay."""
+        return "gpio_lines" if self.site.buses[self.bus].kind == "gpio" else "device_answers"
+
+    def is_blamed(self, name: str, check: CheckId) -> bool:
+        """Something that is wrong with it was found by this check already."""
+        return any(
+            one.severity != "note" and self.checks.get(one, self.first_check(name)) == check
+            for one in self._of(name)
+        )
 
     def is_fine(self, name: str) -> bool:
         """Nothing is wrong with this device, lane or bay, or with the bus itself ("")."""
@@ -109,11 +173,11 @@ class Exam:
         if any(one.severity == "fault" for one in found):
             return found
         if name in self.failed:
-            behind = note(f"it cannot answer until the fault of bus {self.bus} is cleared")
+            behind = note(f"{BEHIND} {self.bus} is cleared")
             return [*found, behind if self.broken else self.failed[name]]
         if not found and name not in self.answers:
             why = f": first clear the fault of bus {self.bus}" if self.broken else ""
-            return [note(f"not checked{why}")]
+            return [note(f"{NOT_CHECKED}{why}")]
         return found
 
 
@@ -129,7 +193,7 @@ def split_finding(severity: str, text: str) -> Finding:
 
 
 def reading_findings(polled: Polled, result: Sweep) -> Iterator[Finding]:
-    """What a reading that came has to say beside its values."""
+    """Which values a reading that came has not."""
     missing: dict[Reason, list[str]] = {}
     for reading in result.readings(polled.points):
         if reading.value is None:
@@ -144,8 +208,6 @@ def reading_findings(polled: Polled, result: Sweep) -> Iterator[Finding]:
         else:
             make = fault if len(keys) == total else warning
             yield make(text, REMEDIES.get(reason, "`kerbstone read` says more"))
-    if isinstance(polled, SelfReporting):
-        yield from condition_findings(polled.health)
 
 
 def condition_findings(health: Mapping[Condition, str] | Mapping[str, str]) -> Iterator[Finding]:

@@ -29,12 +29,13 @@ from edge.core import (
     ModbusBus,
     Polled,
     Reason,
+    SelfReporting,
     SerialBus,
     Sweep,
     sweep,
 )
 from edge.core.driver import Option
-from edge.diagnose.exam import Exam, reading_findings, split_finding
+from edge.diagnose.exam import Exam, condition_findings, reading_findings, split_finding
 from edge.gateway.scantargets import kernel_addresses
 
 Question = tuple[int, int, int, int]
@@ -114,11 +115,14 @@ async def probe_read(exam: Exam, name: str, bus: Any, tick: ProbeTick) -> Except
     )
     try:
         for one in reading_findings(polled, await _values(name, polled)):
-            exam.add(name, one)
+            exam.add(name, one, "device_values")
+        for one in condition_findings(polled.health if isinstance(polled, SelfReporting) else {}):
+            exam.add(name, one, "device_reports")
     except (BusError, DataError) as error:
         exam.failed[name] = split_finding("fault", str(error))
         return error
     exam.answers.add(name)
+    exam.read.add(name)
     return None
 
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, to_builtins
 from edge.acquire.clock import SystemClock
 from edge.acquire.poll import PollState
 from edge.acquire.stage import Stage
-from edge.config import Site
+from edge.config import Lane, Site
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
@@ -30,7 +30,7 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.scantargets import site_targets
 from edge.outbox import Epoch
 from edge.uplink.broker import Broker
-from edge.uplink.delivery import ConnectionState
+from edge.uplink.delivery import ConnectionState, LinkFacts
 from edge.wire.contract.status import DeviceStatus
 
 COUNTING_S: Final = 3.0  # a disk that hangs does not keep a person from the rest
@@ -53,6 +53,8 @@ class UplinkState(Protocol):
     def connection(self) -> ConnectionState: ...
     @property
     def unconfirmed(self) -> int: ...
+    @property
+    def facts(self) -> LinkFacts: ...
 
 
 class PolledBuses(Protocol):
@@ -163,7 +165,10 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
         "site_name": site.place.name or "",
         "names": site.names,  # by id: for `edge.core.displayname.with_name`
         "buses": site_targets(site),  # what `scan` leaves alone
-        "lanes": {name: {"bus": lane.bus} for name, lane in site.lanes.items()},
+        "lanes": {
+            name: {"bus": lane.bus, "edges": lane_edges(sources.ingest, name, lane, now.mono_ns)}
+            for name, lane in site.lanes.items()
+        },
         "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},
         "signals": {
             name: {"bus": site.devices[name].bus, "approach": approach}
@@ -176,10 +181,16 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
     }
 
 
+def lane_edges(ingest: Ingest, name: str, lane: Lane, now_ns: int) -> dict[str, Any]:
+    """How often each loop of a lane has changed of late."""
+    parts = ("lead", "trail") if lane.trail else ("lead",)
+    return {part: ingest.edge_counts.status(f"{name}.{part}", now_ns) for part in parts}
+
+
 def link_status(sources: StatusSources) -> dict[str, Any]:
     """To whom, since when, and what is under way. Seconds ago."""
     uplink, now_ns = sources.uplink, sources.clock.now().mono_ns
-    connection = uplink.connection
+    connection, facts = uplink.connection, uplink.facts
     return {
         "connected": uplink.connected,
         "brokers": [str(broker) for broker in sources.brokers],
@@ -187,9 +198,15 @@ def link_status(sources: StatusSources) -> dict[str, Any]:
         "broker": connection.broker or None,
         "for_s": _ago_s(now_ns, connection.since_ns),
         "failure": connection.failure or None,
+        "failed_by": connection.failed_by,
+        "remedy": connection.remedy or None,
         "trouble": connection.limit_notice or None,
         "confirmed_s": _ago_s(now_ns, connection.confirmed_ns),
         "unconfirmed": uplink.unconfirmed,
+        "unsubscribed": list(facts.unsubscribed),
+        "denied": list(facts.denied),
+        "status_arrived": facts.status_arrived,
+        "round_trip_s": facts.round_trip_s,
     }
 
 

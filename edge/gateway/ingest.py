@@ -15,6 +15,7 @@ from edge.core import (
     Sweep,
 )
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
+from edge.gateway.edgecounts import EdgeCounts
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
 from edge.gateway.recover import OpeningLines
@@ -58,6 +59,7 @@ class Ingest:
         self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unmatched_edges = 0
+        self.edge_counts = EdgeCounts(clock.now().mono_ns)
         self.heard = False  # something has come in
         self.starting: OpeningLines | None = None  # lines that are not open yet
 
@@ -72,6 +74,7 @@ class Ingest:
             else:
                 contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)
+        self.edge_counts.see(contacts)
         if self.starting is not None:
             self._urgent.put(self.starting.take(contacts))
         self._urgent.put(self._pipeline.engine.contacts(contacts))
@@ -107,6 +110,7 @@ class Ingest:
         """
         self.others = {name: True for name, ended in self.others.items() if not ended}
         now_ns = self._clock.now().mono_ns
+        self.edge_counts.sample(now_ns)
         for voice in self.throttles.values():
             before = voice.reported
             if events := voice.settle(now_ns):

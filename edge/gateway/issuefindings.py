@@ -31,7 +31,7 @@ from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName
 from edge.wire.contract.models import Model, ModelName
 
-COMMANDS: Final = ("chmod", "ls", "modprobe", "systemctl", "usermod")
+COMMANDS: Final = ("chmod", "chown", "install", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
 FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
 FAILED_READS: Final = 2  # in a row, from which on a device does not answer
@@ -206,7 +206,7 @@ def configuration_findings(
     for one in outdated:
         cause, _, remedy = one.text.partition("; ")
         yield IssueFinding(
-            "configuration_outdated", one.key, f"{one.key}: {cause}", _capital(remedy)
+            "configuration_outdated", one.key, f"{one.key}: {cause}", as_instruction(remedy)
         )
     if any(device.name == CONFIGURATION and device.reason is not None for device in devices):
         return  # it is that of a device with this name
@@ -223,11 +223,11 @@ def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> Iss
             remedy = "check its supply, its plug and its wires"
     hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
     return IssueFinding(
-        kind, about, f"{about}: {cause}", f"{_capital(remedy)} {hint}" if remedy else ""
+        kind, about, f"{about}: {cause}", f"{as_instruction(remedy)} {hint}" if remedy else ""
     )
 
 
-def _capital(text: str) -> str:
+def as_instruction(text: str) -> str:
     """What to do as a sentence; what is to be typed stays as it is."""
     word = text.partition(" ")[0]
     return as_sentence(text if word in COMMANDS else text[:1].upper() + text[1:])
@@ -238,7 +238,7 @@ def box_findings(
 ) -> Iterator[IssueFinding]:
     for word, text in alarms.items():
         cause, _, remedy = text.partition(": ")
-        yield IssueFinding(word, "", cause, _capital(remedy))
+        yield IssueFinding(word, "", cause, as_instruction(remedy))
     seen = () if health.throttled_seen is UNSET else health.throttled_seen
     if "undervoltage" in seen and "undervoltage" not in alarms:
         text = "The board's supply was too low at some time since the start"
@@ -348,4 +348,4 @@ def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[Issu
 def _parted(text: str) -> tuple[str, str]:
     """Its cause, and what to do, which stands behind `; `."""
     cause, _, remedy = text.partition("; ")
-    return cause, _capital(remedy)
+    return cause, as_instruction(remedy)

@@ -78,12 +78,17 @@ def find_tls_files(site: Site, environ: Mapping[str, str] = os.environ) -> TlsFi
     return TlsFiles() if found is None else TlsFiles(found.ca, found.cert, found.key, enrolled=True)
 
 
-def make_brokers(site: Site, floor_ns: Callable[[], int | None] | None = None) -> list[Broker]:
+def make_brokers(
+    site: Site,
+    floor_ns: Callable[[], int | None] | None = None,
+    known: TlsFiles | None = None,
+) -> list[Broker]:
     """The site's brokers, in order. Reads the files that are named. Raises ConfigError.
 
-    `floor_ns` says when the wall clock cannot be right: see `Broker`.
+    `floor_ns` says when the wall clock cannot be right: see `Broker`. `known` are the files to use,
+    where this process is not handed those of the daemon.
     """
-    uplink, known = site.uplink, find_tls_files(site)
+    uplink, known = site.uplink, known or find_tls_files(site)
     return [
         make_broker(
             url,

@@ -1,4 +1,4 @@
-"""When a certificate ends, read out of its PEM file without a library for it.
+"""From when until when a certificate is valid, read out of it without a library for it.
 
 Source: RFC 5280, 4.1 (Certificate, Validity, UTCTime and GeneralizedTime); X.690 for DER.
 """
@@ -27,17 +27,19 @@ def certificate_ends_s(path: Path) -> int:
     if begin < 0 or end < begin:
         raise ValueError(f"{path}: there is no certificate in it")
     try:
-        return _ends_s(ssl.PEM_cert_to_DER_cert(text[begin : end + len(END)]))
+        return der_dates_s(ssl.PEM_cert_to_DER_cert(text[begin : end + len(END)]))[1]
     except (IndexError, ValueError) as error:
         raise ValueError(f"{path}: not a certificate: {error}") from error
 
 
-def _ends_s(der: bytes) -> int:
+def der_dates_s(der: bytes) -> tuple[int, int]:
+    """From when until when a certificate is valid (Unix time, s). Raises ValueError or IndexError
+    for what is no certificate."""
     ((_, whole),) = _parts(der, 1)
     (_, signed), *_ = _parts(whole)
     fields = [(tag, value) for tag, value in _parts(signed) if tag != VERSION]
-    _, ends = _parts(fields[VALIDITY][1], 2)
-    return _seconds(*ends)
+    begins, ends = _parts(fields[VALIDITY][1], 2)
+    return _seconds(*begins), _seconds(*ends)
 
 
 def _parts(data: bytes, count: int | None = None) -> list[tuple[int, bytes]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.uplink.connectfailure import failure_remedy
+from edge.uplink.connectfailure import REMEDIES, FailureClass, failure_class
 from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
 from edge.uplink.rowtable import RowEntry, RowTable
@@ -39,21 +39,33 @@ class ConnectionState:
     broker: str = ""  # connected to it, or tried last
     failure: str = ""  # why the last attempt failed, or the last connection ended
     remedy: str = ""  # what to do about it, where that is known
+    failed_by: FailureClass | None = None  # why the last attempt failed, as a class
     limit_notice: str = ""  # what the broker announces that keeps records back, as a sentence
     refused: dict[str, str] = field(default_factory=dict)  # retained topics, and why, until taken
     confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
 
     def connected(self, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, "", ""
-        self.remedy = ""
+        self.remedy, self.failed_by = "", None
 
     def ended(self, why: str, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, why, ""
-        self.remedy = ""
+        self.remedy, self.failed_by = "", None
 
     def failed(self, error: Exception, *, tls: bool, proxy: bool = False) -> None:
         """An attempt to connect has failed; `tls`: one with TLS, `proxy`: through a proxy."""
-        self.failure, self.remedy = str(error), failure_remedy(error, tls=tls, proxy=proxy)
+        self.failed_by = failure_class(error, tls=tls, proxy=proxy)
+        self.failure, self.remedy = str(error), REMEDIES[self.failed_by]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What the broker lets this connection do, as far as it was tried; nothing without one."""
+
+    unsubscribed: tuple[str, ...] = ()  # filters that it refused
+    denied: tuple[str, ...] = ()  # streams that it takes nothing of
+    status_arrived: bool | None = None  # False: it refuses the status, which is retained
+    round_trip_s: float | None = None  # of the bare link; None before the first answer
 
 
 class Delivery:

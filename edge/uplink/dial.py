@@ -196,15 +196,16 @@ def _reach(
         # one that swallows everything leaves time for the others
         share_s = (until_s - time.monotonic()) / (len(addresses) - number)
         try:
-            return _connect(broker, address, max(MIN_TIMEOUT_S, share_s), floor_ns)
+            return dial_address(broker, address, max(MIN_TIMEOUT_S, share_s), floor_ns)
         except OSError as error:
             first = first or error
     raise first or OSError(f"{(broker.proxy or (broker.host,))[0]} has no address")
 
 
-def _connect(
+def dial_address(
     broker: Broker, address: Address, within_s: float, floor_ns: int | None
 ) -> DialledSocket:
+    """TCP, proxy and TLS, at one address; blocks. `floor_ns`: see `Broker`. Raises OSError."""
     until_s = time.monotonic() + within_s
     family, place = address
     sock = socket.socket(family, socket.SOCK_STREAM)

@@ -106,6 +106,11 @@ class InFlightWindow:
         return not self._flying or (self._flying < self.limit and size <= self.room_bytes)
 
     @property
+    def round_trip_s(self) -> float | None:
+        """Of the bare link, without a queue; None before the first answer."""
+        return None if self._best == math.inf else self._best
+
+    @property
     def target_s(self) -> float:
         """How long an answer may take before the window shrinks."""
         if self._best == math.inf:
@@ -192,6 +197,10 @@ class InFlight:
     @property
     def limit_bytes(self) -> int:
         return self._window.limit_bytes
+
+    @property
+    def round_trip_s(self) -> float | None:
+        return self._window.round_trip_s
 
     @property
     def room(self) -> int:

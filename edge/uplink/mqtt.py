@@ -194,6 +194,11 @@ class MqttConnection:
         return self._inflight.limit_bytes
 
     @property
+    def round_trip_s(self) -> float | None:
+        """Of the bare link, without a queue; None before the first answer."""
+        return self._inflight.round_trip_s
+
+    @property
     def unacknowledged(self) -> int:
         return len(self._inflight)
 

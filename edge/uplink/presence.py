@@ -69,6 +69,10 @@ class RetainedMessages:
         known = topic not in self._waiting and not self._in_flight[topic]
         return known and topic not in self._refused
 
+    def refused(self, topic: str) -> bool:
+        """The newest that was put there will not arrive."""
+        return topic in self._refused
+
     def clear(self) -> None:
         """A new connection: nothing waits but what has to be taken away."""
         self._in_flight.clear()
@@ -168,6 +172,13 @@ class PresencePublisher:
     def will(self) -> Will:
         """What the broker says of us when the connection breaks."""
         return Will(self._topics.status, encode_json(self._offline("lost")), JSON)
+
+    @property
+    def status_arrived(self) -> bool | None:
+        """Whether the newest status is at the broker; False: refused, None: on its way."""
+        if self._retained.refused(self._topics.status):
+            return False
+        return self._retained.arrived(self._topics.status) or None
 
     def publish_birth(self) -> None:
         """A new connection: everything is said anew."""

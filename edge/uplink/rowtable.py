@@ -152,6 +152,11 @@ class RowTable:
         """A row from a page of the outbox: nobody has it, and nothing keeps it back."""
         return self.state(row) is STORED and stream not in self._denied
 
+    @property
+    def denied_streams(self) -> tuple[str, ...]:
+        """Of which the broker takes nothing now."""
+        return tuple(self._denied)
+
     def denied(self, stream: str) -> bool:
         """The broker takes nothing of this stream for now."""
         return stream in self._denied

@@ -14,7 +14,7 @@ from edge.core.reportlimits import ReportOnce
 from edge.uplink.backloggate import BacklogGate
 from edge.uplink.broker import Broker
 from edge.uplink.commands import CommandHandler
-from edge.uplink.delivery import ConnectionState, Delivery
+from edge.uplink.delivery import ConnectionState, Delivery, LinkFacts
 from edge.uplink.inboundqueue import InboundQueue
 from edge.uplink.mqtt import (
     QOS_NOT_SUPPORTED,
@@ -156,6 +156,18 @@ class Sender:
     def unconfirmed(self) -> int:
         """Rows that are not answered, or not receipted, yet."""
         return self._table.unconfirmed
+
+    @property
+    def facts(self) -> LinkFacts:
+        """What the broker lets us do."""
+        if (link := self._link) is None:
+            return LinkFacts()
+        return LinkFacts(
+            link.unsubscribed,
+            self._table.denied_streams,
+            self._presence.status_arrived,
+            link.round_trip_s,
+        )
 
     def knows_clock(self, now: Stamp) -> bool:
         """Whether records are dated already by what the clocks show."""

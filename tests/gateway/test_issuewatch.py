@@ -16,6 +16,7 @@ import drivers
 from edge.config import Problem, load_site
 from edge.core import Condition, Draft, Reason, Stream, TimeQuality
 from edge.diagnose.diagnosis import make_exams
+from edge.diagnose.issueresults import issue_results
 from edge.diagnose.passivechecks import fill_from_status
 from edge.gateway.issuefindings import ALARM_KINDS
 from edge.gateway.issuewatch import (
@@ -170,8 +171,11 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
     metric = render([issue_family(watch.issues)])
     (folder / "site.toml").write_text(SITE, "utf-8")
     exams = make_exams(load_site(folder / "site.toml", drivers.catalogue()), [])
-    doctor = [*fill_from_status(exams, status), *(f for e in exams for f in e.findings())]
-    told = [one.finding.sentence for one in doctor if one.finding.severity != "note"]
+    doctor = [
+        *issue_results(fill_from_status(exams, status)),
+        *(each for exam in exams for each in exam.results()),
+    ]
+    told = [each.cause for each in doctor if each.is_wrong]
     if kind is None:
         assert (listed, sent, watch.faults, told) == ([], [], 0, [])
         assert verdict == "OK: gw-1: nothing needs attention"
@@ -190,8 +194,7 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
     assert f'kerbstone_open_issue{{about="{one.about}",kind="{kind}"' in metric
     flashes = known.area in ("devices", "events") or known.severity == "fault"
     assert watch.faults == (flashes and kind != "no_broker")
-    if known.area != "devices":  # of these doctor says what it sees of the device itself
-        assert [one.cause.rstrip(".")] == told
+    assert [one.cause.rstrip(".")] == [each.rstrip(".") for each in told]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ from edge.health.reboot import Cause, Reboot
 from edge.kernelclock import Discipline
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import make_broker
-from edge.uplink.delivery import ConnectionState
+from edge.uplink.delivery import ConnectionState, LinkFacts
 from edge.wire.contract.health import Health
 from tests.kit.asread import as_read
 from tests.kit.clock import NONE
@@ -98,6 +98,9 @@ class StandingLink:
         default_factory=lambda: ConnectionState(40 * S, "mqtts://a:8883", confirmed_ns=97 * S)
     )
     unconfirmed: int = 12
+    facts: LinkFacts = field(
+        default_factory=lambda: LinkFacts(status_arrived=True, round_trip_s=0.04)
+    )
 
 
 class StatusGateway:
@@ -196,7 +199,7 @@ async def test_the_outbox_is_counted_at_this_moment(tmp_path: Path) -> None:
     assert found["devices"]["hut"]["bus"] == "air"
     assert found["buses"] == {"air": "/dev/i2c-1", "loops": "/dev/gpiochip0"}
     assert found["bays"] == {"bakery": {"bus": "loops", "kind": "loading"}}
-    assert found["lanes"] == {"north_1": {"bus": "loops"}}
+    assert found["lanes"]["north_1"]["bus"] == "loops"
     assert found["signals"] == {"green": {"bus": "loops", "approach": "north"}}
     assert (found["boot"], found["epoch"], found["uptime_s"]) == (7, 7 << 32, 20.0)
 
@@ -234,7 +237,8 @@ async def test_the_link_says_since_when_and_what_is_under_way(tmp_path: Path) ->
         "connected": True, "brokers": ["mqtt://a:1883"], "confirm": "platform",
         "broker": "mqtts://a:8883", "for_s": 60.0, "failure": None, "confirmed_s": 3.0,
         "trouble": "it takes 200 bytes",
-        "unconfirmed": 12,
+        "unconfirmed": 12, "failed_by": None, "remedy": None,
+        "unsubscribed": [], "denied": [], "status_arrived": True, "round_trip_s": 0.04,
     }  # fmt: skip
     one.link.connection.confirmed_ns = None
     assert (await one.status())["link"]["confirmed_s"] is None

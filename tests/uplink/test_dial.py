@@ -206,7 +206,7 @@ async def test_all_addresses_together_have_the_time_of_one_attempt(
         shares.append(within_s)
         raise ConnectionRefusedError(111, f"refused by {address[1]}")
 
-    monkeypatch.setattr(dial_module, "_connect", connect)
+    monkeypatch.setattr(dial_module, "dial_address", connect)
     found: tuple[Address, ...] = tuple((socket.AF_INET, n) for n in range(4))
     broker = replace(make_broker("mqtt://h", "gw"), connect_s=80.0)
     with pytest.raises(ConnectionRefusedError, match="refused by 0"):

@@ -10,8 +10,12 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
 from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_server import MeterServer
-from edge.diagnose import diagnosis, probe
+from edge.diagnose import brokerway, diagnosis, probe
 from tests.cli.doctor.cabinet import HEAD, VALUES, Site, unhurried
+from tests.kit.fixtures import broker, mosquitto
+from tests.kit.fixtures import site as gateway
+
+__all__ = ["broker", "gateway", "mosquitto"]
 
 
 @pytest.fixture
@@ -52,6 +56,7 @@ def chip(tmp_path: Path) -> Iterator[SimChip]:
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulated devices answer at once, unless the machine is busy."""
     monkeypatch.setattr(diagnosis, "LOOK_S", 0.01)
+    monkeypatch.setattr(brokerway, "ALERT_S", 0.3)
     monkeypatch.setattr(probe, "QUIET_S", 0.05)
     monkeypatch.setattr(probe, "LISTEN_S", (0.1, 0.1))
     monkeypatch.setattr(probe, "ANSWER_S", 0.2)

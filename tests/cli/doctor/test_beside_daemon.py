@@ -18,7 +18,10 @@ from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter import UnitFault
 from drivers.sim.meter_rtu import MeterRtu
 from edge.config import SerialBus
+from edge.config import Site as SiteConfig
 from edge.diagnose import passivechecks
+from edge.diagnose.daemonuser import DaemonUser
+from edge.diagnose.filechecks import bus_right_results
 from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, ROOT, Site, reported, sht4x
 from tests.kit.command import Command
 
@@ -50,8 +53,8 @@ def test_a_running_daemon_is_asked_and_no_wire_is_touched(
         daemon.wait(60)
     assert words.code == said.code == 1
     assert words.lines[0] == "as the daemon reports; nothing was sent on the wires"
-    assert "fine     hut/hut_air" in words.out
-    assert "fine     loops/north_1" in words.out
+    assert "ok       device_answers hut/hut_air" in words.out
+    assert "ok       gpio_lines loops/north_1" in words.out
     assert "can be heard" in reported(said, "shop")
     assert reported(said, "main") == ""
 
@@ -90,7 +93,7 @@ def test_what_the_daemon_knows_is_told(
     assert "held by y | stop that program" in reported(said, "north_1")
     assert "the running daemon does not know this device" in reported(said, "main")
     assert "/dev/ttyNOTHERE is not there" in reported(said, "")
-    assert "dropped 2 internal messages | Read less often" in reported(said, "")
+    assert "dropped 2 internal messages. | Read less often" in reported(said, "")
     assert "lead and trail are exchanged | Exchange the inputs" in reported(said, "north_1")
     assert "dropped" not in kerbstone("doctor", "hut", "--config", file).out
 
@@ -102,14 +105,17 @@ def test_the_console_and_the_group_of_the_daemon_s_user_are_looked_at(
     port.touch()
     port.chmod(0o660)
     mine = port.stat()
-    shut = passivechecks.DaemonUser("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid + 1}))
-    let_in = passivechecks.DaemonUser("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid}))
-    assert let_in.shut_out(str(port)) == []
-    [found] = shut.shut_out(str(port))
-    assert f"kerbstone is not in the group {look_up_node(str(port)).group}" in found.sentence
+    shut = DaemonUser("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid + 1}))
+    let_in = DaemonUser("kerbstone", mine.st_uid + 1, frozenset({mine.st_gid}))
+    bus = SerialBus(port=str(port))
+    site = SiteConfig(None, None, buses={"hut": bus})  # type: ignore[arg-type]  # nothing else is asked
+    assert [one.outcome for one in bus_right_results(site, ["hut"], let_in)] == ["ok"]
+    [wrong] = bus_right_results(site, ["hut"], shut)
+    assert wrong.outcome == "fault"
+    assert f"kerbstone is not in the group {look_up_node(str(port)).group}" in wrong.cause
     console = str(port).removeprefix("/dev/")  # temporary files may lie in /dev/shm
     monkeypatch.setattr(passivechecks, "kernel_consoles", lambda cmdline: [console])
-    [found] = passivechecks.check_beside_daemon(SerialBus(port=str(port)), None)
+    [found] = passivechecks.check_beside_daemon(bus)
     assert "the kernel writes its messages to" in found.sentence
 
 

@@ -21,7 +21,9 @@ def test_a_meter_with_another_address_is_found_beside_its_neighbour(
     kerbstone: Command, wired: Site, meters: MeterRtu
 ) -> None:
     meters.units = {1: MeterServer("sdm120", VALUES), 7: MeterServer("sdm120", VALUES)}
-    said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)), "--json")
+    said = kerbstone(
+        "doctor", "--check", "wires", "--config", wired(QUICK, words=(meters.port,)), "--json"
+    )
     assert said.code == 1
     assert json.loads(said.out)["fine"] == ["main"]
     assert "no device answers as unit 12, but one answers as unit 7" in reported(said, "shop")
@@ -35,12 +37,12 @@ def test_a_meter_with_another_address_is_found_when_it_is_alone(
     meters.units = {7: MeterServer("sdm120", VALUES)}
     alone = QUICK.partition("[device.shop]")[0]
     file = wired(alone, words=(meters.port,))
-    said = kerbstone("doctor", "--config", file, "--json")
+    said = kerbstone("doctor", "--check", "wires", "--config", file, "--json")
     assert said.code == 1
     assert "no device answers as unit 1, but one answers as unit 7" in reported(said, "main")
     assert "set unit = 7" in reported(said, "main")
     meters.units = {}
-    said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)))
+    said = kerbstone("doctor", "--check", "wires", "--config", wired(QUICK, words=(meters.port,)))
     assert said.code == 1
     assert ": none of its devices answers as configured\n         check first what" in said.out
     assert said.out.count("no device on this line has answered so far") == 2
@@ -52,7 +54,7 @@ def test_a_silent_meter_beside_one_that_answers_is_no_fault_of_the_line(
 ) -> None:
     meters.units[12].fault = UnitFault("silent")
     file = wired(QUICK, words=(meters.port,))
-    said = kerbstone("doctor", "--config", file, "--json")
+    said = kerbstone("doctor", "--check", "wires", "--config", file, "--json")
     assert said.code == 1
     assert "fault: unit 12: no answer within" in reported(said, "shop")
     assert "unit 1 on this line can be heard" in reported(said, "shop")
@@ -74,7 +76,9 @@ def test_a_meter_at_another_rate_is_found_by_asking(
 
     far.answer(reply)
     unhurried(monkeypatch, far)
-    said = kerbstone("doctor", "--config", wired(QUICK, words=(far.path,)), "--json")
+    said = kerbstone(
+        "doctor", "--check", "wires", "--config", wired(QUICK, words=(far.path,)), "--json"
+    )
     far.close()
     assert said.code == 1
     assert "the device speaks 2400 8N1, and the configuration says 9600 8N1" in reported(said, "")
@@ -96,7 +100,9 @@ def test_a_talker_at_another_rate_is_found_by_listening(
     far.keep_saying(speak, 0.005)
     dust = '[bus.dust]\nkind = "serial"\nport = "{1}"\nbaud = 2400\n'
     dust += '[device.pm]\ndriver = "pms5003"\nbus = "dust"\n'
-    said = kerbstone("doctor", "--config", wired(dust, words=(far.path,)), "--json")
+    said = kerbstone(
+        "doctor", "--check", "wires", "--config", wired(dust, words=(far.path,)), "--json"
+    )
     assert far.heard() == b""  # it was only listened to
     far.close()
     assert said.code == 1
@@ -116,7 +122,9 @@ def test_a_device_that_waits_to_be_asked_is_asked_at_its_factory_rate(
     far.answer(reply, 0.02)
     hall = '[bus.hall]\nkind = "serial"\nport = "{1}"\nbaud = 4800\n'
     hall += '[device.co2]\ndriver = "mhz19"\nbus = "hall"\n'
-    said = kerbstone("doctor", "--config", wired(hall, words=(far.path,)), "--json")
+    said = kerbstone(
+        "doctor", "--check", "wires", "--config", wired(hall, words=(far.path,)), "--json"
+    )
     far.close()
     assert said.code == 1
     assert "the device speaks 9600 8N1, and the configuration says 4800 8N1" in reported(said, "")
@@ -124,7 +132,9 @@ def test_a_device_that_waits_to_be_asked_is_asked_at_its_factory_rate(
 
 
 def test_a_port_that_is_not_there(kerbstone: Command, wired: Site) -> None:
-    said = kerbstone("doctor", "--config", wired(METERS, words=("/dev/ttyNOTHERE",)))
+    said = kerbstone(
+        "doctor", "--check", "wires", "--config", wired(METERS, words=("/dev/ttyNOTHERE",))
+    )
     assert said.code == 1
     assert "/dev/ttyNOTHERE is not there\n         plug the adapter in" in said.out
     assert "not checked: first clear the fault of bus meters" in said.out
@@ -136,11 +146,13 @@ def test_a_converter_that_is_off_and_a_unit_behind_one_that_is_on(
     tcp = '[bus.net]\nkind = "modbus-tcp"\nhost = "127.0.0.1"\nport = {1}\ntimeout_s = 0.1\n'
     tcp += '[device.shop]\ndriver = "sdm120"\nbus = "net"\nunit = 12\n'
     server = MeterTcp({3: MeterServer("sdm120", VALUES)}).start()
-    said = kerbstone("doctor", "--config", wired(tcp, words=(server.port,)), "--json")
+    said = kerbstone(
+        "doctor", "--check", "wires", "--config", wired(tcp, words=(server.port,)), "--json"
+    )
     server.stop()
     assert "no device answers as unit 12, but one answers as unit 3" in reported(said, "shop")
     assert said.code == 1
-    off = kerbstone("doctor", "--config", wired(tcp, words=(1,)), "--json")
+    off = kerbstone("doctor", "--check", "wires", "--config", wired(tcp, words=(1,)), "--json")
     assert off.code == 1
     assert "cannot be reached" in reported(off, "")
 

@@ -43,7 +43,7 @@ def test_a_bus_that_somebody_works_on_is_not_reached(
 ) -> None:
     file, lock = wired(AIR), BusLock(tmp_path / "run", "hut")
     assert lock.take()
-    said = kerbstone("doctor", "--config", file, "--json")
+    said = kerbstone("doctor", "--check", "wires", "--config", file, "--json")
     lock.release()
     assert said.code == 3
     assert json.loads(said.out)["not_reached"] == ["hut"]
@@ -73,7 +73,7 @@ def test_it_ends_in_time_with_what_it_has(
     monkeypatch.setattr(probe, "first_question", endless)
     monkeypatch.setattr(diagnosis, "JOIN_S", 0.0)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
-    said = kerbstone("doctor", "--config", wired(QUICK, words=(meters.port,)))
+    said = kerbstone("doctor", "--check", "wires", "--config", wired(QUICK, words=(meters.port,)))
     over.set()
     assert said.code == 1
     assert "no answer within 0.05 s" in said.out
@@ -103,7 +103,7 @@ def test_ctrl_c_gives_what_was_found_so_far(
         out, _ = process.communicate(timeout=25)
     error += shown(screen, None)
     assert process.returncode == 130, f"\n{out}\n{error}"
-    assert "fine     hut/hut_air" in out
+    assert "ok       device_answers hut/hut_air" in out
     assert "found so far" in error
     os.close(port)
     os.close(screen)

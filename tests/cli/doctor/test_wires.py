@@ -21,14 +21,24 @@ def test_a_site_that_is_well_is_fine(
 ) -> None:
     air.chips = {0x44: sht4x()}
     file = wired(AIR, LOOPS, QUICK, words=(meters.port,))
-    said = kerbstone("doctor", "--config", file)
+    said = kerbstone("doctor", "--check", "wires", "--config", file)
     assert said.code == 0, said.out
     assert said.lines == [
         "read on the wires; the daemon does not run",
-        "fine     hut", "fine     hut/hut_air", "fine     loops", "fine     loops/north_1",
-        "fine     meters", "fine     meters/main", "fine     meters/shop",
+        "ok       bus_port hut", "ok       bus_line hut", *device_is_ok("hut/hut_air"),
+        "ok       bus_port loops", "ok       gpio_lines loops/north_1",
+        "ok       bus_port meters", "ok       bus_line meters",
+        *device_is_ok("meters/main"), *device_is_ok("meters/shop"),
     ]  # fmt: skip
+    assert json.loads(kerbstone("doctor", "hut", "--config", file, "--json").out)["fine"] == [
+        "hut_air"
+    ]
     assert said.err == ""  # no progress where nobody sees it
+
+
+def device_is_ok(about: str) -> list[str]:
+    found = ("device_answers", "device_reports", "device_values")
+    return [f"ok       {check} {about}" for check in found]
 
 
 def test_a_sensor_at_its_other_address_is_found_there(
@@ -36,10 +46,13 @@ def test_a_sensor_at_its_other_address_is_found_there(
 ) -> None:
     air.chips = {0x45: sht4x()}  # it acknowledges no bare read: a walk alone would not see it
     file = wired(AIR)
-    said = kerbstone("doctor", "--config", file)
+    said = kerbstone("doctor", "--check", "wires", "--config", file)
     assert said.code == 1
     line = file.read_text().splitlines().index("[device.hut_air]") + 1
-    assert f"fault    hut/hut_air (site.toml:{line}): no device answers at 0x44" in said.out
+    assert (
+        f"fault    device_answers hut/hut_air (site.toml:{line}): no device answers at 0x44"
+        in said.out
+    )
     assert "\n         set address = 0x45" in said.out
 
 
@@ -48,7 +61,13 @@ def test_another_chip_at_the_address_is_named(
 ) -> None:
     air.chips = {0x76: Bme280({"temperature": 20.0})}
     said = kerbstone(
-        "doctor", "--config", wired(AIR.replace('"sht4x"', '"bme688"')), "--json", "hut"
+        "doctor",
+        "--check",
+        "wires",
+        "--config",
+        wired(AIR.replace('"sht4x"', '"bme688"')),
+        "--json",
+        "hut",
     )
     assert said.code == 1
     assert "at 0x76" in reported(said, "hut_air")
@@ -59,7 +78,7 @@ def test_a_stuck_bus_is_said_once_and_its_devices_point_to_it(
     kerbstone: Command, wired: Site, air: I2cKernel
 ) -> None:
     air.fault = errno.ETIMEDOUT
-    said = kerbstone("doctor", "--config", wired(AIR), "--json")
+    said = kerbstone("doctor", "--check", "wires", "--config", wired(AIR), "--json")
     assert said.code == 1
     assert "is stuck: a device holds SCL or SDA low" in reported(said, "")
     assert (
@@ -72,11 +91,11 @@ def test_a_line_that_somebody_holds_and_a_chip_that_is_not_there(
     kerbstone: Command, wired: Site, chip: SimChip
 ) -> None:
     file = wired(LOOPS.replace('"lead"', '"gone"'))
-    said = kerbstone("doctor", "--config", file, "--json")
+    said = kerbstone("doctor", "--check", "wires", "--config", file, "--json")
     assert said.code == 1
     assert "line gone" in reported(said, "north_1")
     chip.close()
-    said = kerbstone("doctor", "--config", file, "--json")
+    said = kerbstone("doctor", "--check", "wires", "--config", file, "--json")
     assert "no simulator serves" in reported(said, "")
     assert "not checked: first clear the fault of bus loops" in reported(said, "north_1")
 
@@ -84,7 +103,7 @@ def test_a_line_that_somebody_holds_and_a_chip_that_is_not_there(
 def test_a_bay_and_a_contact_of_a_signal_are_looked_at_too(
     kerbstone: Command, wired: Site, chip: SimChip
 ) -> None:
-    said = kerbstone("doctor", "--config", wired(LOOPS, PLACES), "--json")
+    said = kerbstone("doctor", "--check", "wires", "--config", wired(LOOPS, PLACES), "--json")
     assert (said.code, json.loads(said.out)["fine"]) == (0, ["north_green", "north_1", "bakery"])
     assert kerbstone("doctor", "bakery", "--config", wired(LOOPS, PLACES)).code == 0
     file = wired(LOOPS, PLACES.replace('"spare"', '"gone"'))

@@ -1,0 +1,192 @@
+"""Files, folders and rights: what the gateway's user may do, and which secrets others may read; and
+which addresses systemd lets its service reach.
+
+The doctor is mostly run by root, who may do everything and reach every address. So it is asked what
+*that* user may, by the modes of the files.
+"""
+
+import ipaddress
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from drivers.buses.host import look_up_node
+from edge.config import GpioBus, I2cBus, ModbusRtuBus, SerialBus, Site
+from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
+from edge.diagnose.daemonuser import UNIT, DaemonUser, unit_settings
+from edge.gateway.uplinksetup import TlsFiles
+from edge.health.kernelfiles import ROOT
+
+READ, WRITE_FOLDER, READ_WRITE = 4, 3, 6
+PTY_PREFIX: Final = "/dev/pts/"  # whoever simulates a device holds its other end, too
+NO_UNIT: Final = f"{UNIT} is not installed on this machine"
+LOCAL: Final = ("127.0.0.0/8", "::1/128")  # what `localhost` means to systemd
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A file that only the gateway may read; `mode` None: it cannot be seen."""
+
+    name: str
+    mode: int | None
+    readable: bool | None  # by the gateway's user
+
+
+def read_secrets(site: Site, tls: TlsFiles, user: DaemonUser | None) -> list[SecretFile]:
+    """Key and password, as far as files are named. Their contents are not read."""
+    uplink = site.uplink
+    names = [None if tls.key is None else str(tls.key), uplink.password_file]
+    return [_secret(Path(name), user, tls.enrolled) for name in names if name]
+
+
+def _secret(path: Path, user: DaemonUser | None, enrolled: bool) -> SecretFile:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return SecretFile(str(path), None, None)
+    if enrolled:  # systemd hands the daemon a copy
+        return SecretFile(str(path), mode, True)
+    readable = os.access(path, os.R_OK) if user is None else user.may(path, READ)
+    return SecretFile(str(path), mode, readable)
+
+
+def secret_results(secrets: Sequence[SecretFile], who: str) -> Iterator[CheckResult]:
+    """`who` is the user of the gateway, for people."""
+    check: CheckId = "secret_files"
+    if not secrets:
+        yield unchecked(check, "neither a key nor a password is configured")
+    for one in secrets:
+        if one.mode is None:
+            remedy = "Put it there, or correct the site file; with `sudo` more can be seen"
+            yield fault(check, f"{one.name} is not there, or not to be seen", remedy, one.name)
+        elif one.readable is False:
+            remedy = f"chown {who} {one.name}; chmod 600 {one.name}"
+            yield fault(check, f"{who} may not read {one.name}", remedy, one.name)
+        elif one.mode & 0o007:
+            cause = f"Everybody on this machine may read {one.name} (mode {one.mode:o})"
+            yield warn(check, cause, f"chmod 600 {one.name}", one.name)
+        else:
+            yield passed(check, f"mode {one.mode:o}", one.name)
+
+
+def bus_right_results(
+    site: Site, buses: Sequence[str], user: DaemonUser | None
+) -> Iterator[CheckResult]:
+    """Whether the ports of these buses are open to the gateway's user."""
+    check: CheckId = "bus_rights"
+    for name in buses:
+        match site.buses[name]:
+            case SerialBus(port=node) | ModbusRtuBus(port=node):
+                pass
+            case I2cBus(path=node) | GpioBus(chip=node):
+                pass
+            case _:
+                continue  # a converter in the network asks nobody
+        found = look_up_node(node)
+        if not node.startswith("/") or found.path.startswith(PTY_PREFIX):
+            yield unchecked(check, "it is simulated", name)
+        elif user is None:
+            yield unchecked(check, "no user is known as whom the gateway runs", name)
+        elif (may := user.may(Path(found.path), READ_WRITE)) is None:
+            yield unchecked(check, "first: bus_port", name)
+        elif may:
+            yield passed(check, f"{user.name} may open {node}", name)
+        else:
+            cause = (
+                f"{name}: the daemon's user {user.name} is not in the group {found.group} of {node}"
+            )
+            remedy = f"usermod -aG {found.group} {user.name}, and restart the daemon"
+            yield fault(check, cause, remedy, name)
+
+
+def store_results(site: Site, user: DaemonUser | None) -> Iterator[CheckResult]:
+    """The folders that the gateway writes. systemd makes its own at the start of the unit."""
+    check: CheckId = "store_rights"
+    who = "you" if user is None else user.name
+    for name in (site.store.dir, site.store.run_dir):
+        folder = Path(name)
+        if not folder.exists():
+            above = next((each for each in folder.parents if each.exists()), folder)
+            if _may_write(above, user) or (user is not None and _made_by_unit(folder)):
+                yield passed(check, "it is made at the first start", name)
+            else:
+                remedy = f"install -d -o {who} -m 750 {name}"
+                cause = f"{name} is not there, and {who} may not make it in {above}"
+                yield fault(check, cause, remedy, name)
+        elif not folder.is_dir():
+            yield fault(check, f"{name} is no folder", "Name a folder in [store]", name)
+        elif not _may_write(folder, user):
+            remedy = f"chown {who} {name}; chmod u+rwx {name}"
+            yield fault(check, f"{who} may not write {name}", remedy, name)
+        else:
+            yield passed(check, f"{who} may write it", name)
+
+
+def _may_write(folder: Path, user: DaemonUser | None) -> bool:
+    if user is None:
+        return os.access(folder, os.W_OK | os.X_OK)
+    return user.may(folder, WRITE_FOLDER) is not False
+
+
+def _made_by_unit(folder: Path) -> bool:
+    return str(folder) in ("/var/lib/kerbstone", "/run/kerbstone")
+
+
+# -- the filter of addresses -----------------------------------------------------------------------
+
+
+def egress_networks(root: Path = ROOT) -> list[str] | None:
+    """What systemd lets the service reach, as words of IPAddressAllow=; None: it filters nothing,
+    or there is no unit here."""
+    allowed: list[str] = []
+    filtered = False
+    for key, words in unit_settings(root):
+        if key == "IPAddressDeny":
+            filtered = bool(words)
+        if key == "IPAddressAllow":
+            allowed = [*allowed, *words] if words else []
+    return allowed if filtered else None
+
+
+def egress_result(
+    addresses: Sequence[str], allowed: Sequence[str] | None, about: str
+) -> CheckResult:
+    """Whether the addresses of a broker (or its proxy) are among those that are let through. The
+    doctor himself is not filtered: he may reach what the gateway may not."""
+    if allowed is None:
+        return unchecked("egress", NO_UNIT, about)
+    if not addresses:
+        return unchecked("egress", "first: dns", about)
+    networks = list(_networks(allowed))
+    closed = [
+        one for one in addresses
+        if "any" not in allowed and not any(_is_in(one, network) for network in networks)
+    ]  # fmt: skip
+    if not closed:
+        return passed("egress", f"let through: {', '.join(addresses)}", about)
+    cause = f"systemd does not let the gateway reach {', '.join(closed)}"
+    remedy = "`systemctl restart kerbstone-egress`; if that fails, read `journalctl -u "
+    remedy += "kerbstone-egress`"
+    make = warn if len(closed) < len(addresses) else fault
+    return make("egress", cause, remedy, about)
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _networks(words: Sequence[str]) -> Iterator[Network]:
+    for word in words:
+        for text in LOCAL if word == "localhost" else (word,):
+            with suppress(ValueError):
+                yield ipaddress.ip_network(text, strict=False)
+
+
+def _is_in(address: str, network: Network) -> bool:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]) in network
+    except ValueError:
+        return False

@@ -1,0 +1,84 @@
+"""What the gateway has in its list of open issues, as answers of the doctor: he says the same.
+
+Who looks at the same thing a moment later may see it otherwise: an alarm holds on for ten minutes,
+a device has just answered. What is open stays a finding until the gateway has closed it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, cast
+
+from edge.core.humanize import as_sentence
+from edge.diagnose.checks import CHECKS, CheckId, CheckResult, Outcome, check_of_issue
+from edge.gateway.issuefindings import box_findings
+from edge.health.issuekinds import ISSUE_KINDS
+from edge.health.openissues import IssueFinding
+from edge.wire.contract.health import BoardCondition, Health, Throttle
+from edge.wire.contract.issues import IssueName
+
+SUBSCRIPTION: Final = "subscription"  # in the cause of `broker_denies`, when it is one
+
+
+def issue_results(issues: Iterable[Mapping[str, Any]]) -> list[CheckResult]:
+    """Of the list as the gateway gives it; `gateway_runs` takes what only a newer one knows."""
+    return [_result(each) for each in issues if isinstance(each, Mapping)]
+
+
+def _result(issue: Mapping[str, Any]) -> CheckResult:
+    kind, about, cause, remedy = (
+        str(issue.get(key, "")) for key in ("kind", "about", "cause", "remedy")
+    )
+    check: CheckId = check_of_issue(kind) or "gateway_runs"
+    if kind == "broker_denies" and SUBSCRIPTION in cause:
+        check = "right_subscribe"
+    outcome: Outcome = "fault" if issue.get("severity") == "fault" else "warning"
+    return CheckResult(check, about, outcome, as_sentence(cause), as_sentence(remedy))
+
+
+def finding_result(found: IssueFinding) -> CheckResult:
+    """The same of what the doctor has looked at himself, by the gateway's own rules."""
+    kind = ISSUE_KINDS[found.kind]
+    return _result(
+        {
+            "kind": found.kind,
+            "about": found.about,
+            "severity": kind.severity,
+            "cause": found.cause,
+            "remedy": found.remedy or kind.remedy.format(about=found.about),
+        }
+    )
+
+
+def alarm_results(
+    alarms: Mapping[BoardCondition, str], seen: Sequence[Throttle] = ()
+) -> list[CheckResult]:
+    """Alarms of the box by their sentences; `seen` is what the board had to hold back before."""
+    health = Health(throttled_seen=list(seen))
+    return [finding_result(each) for each in box_findings(alarms, health, "clean", "")]
+
+
+def merge_results(issues: Sequence[CheckResult], own: Sequence[CheckResult]) -> list[CheckResult]:
+    """Both, without an `ok` or `not checked` of a check that has an open issue: of lanes and wires,
+    one of the same lane or device. Each thing that is wrong stands there once."""
+    whole = {each.check for each in issues if CHECKS[each.check].group not in ("lanes", "wires")}
+    parts = {(each.check, _name(each)) for each in issues}
+    causes = {(each.check, each.cause) for each in issues}
+    kept = [
+        each
+        for each in own
+        if (each.check, each.cause) not in causes
+        and (
+            each.is_wrong
+            or not (each.check in whole or (each.check, _name(each)) in parts)
+        )
+    ]  # fmt: skip
+    return [*issues, *kept]
+
+
+def _name(result: CheckResult) -> str:
+    """Of the device or lane: an issue has words behind it, a wire's answer its bus before it."""
+    return result.about.rpartition("/")[2].partition(" ")[0]
+
+
+def area_of(kind: str) -> str:
+    """Whose issue it is; empty for one of a newer gateway."""
+    return ISSUE_KINDS[cast("IssueName", kind)].area if kind in ISSUE_KINDS else ""

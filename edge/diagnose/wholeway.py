@@ -1,0 +1,131 @@
+"""All that the doctor looks at beside the wires, as steps: from the site file to the broker."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import drivers
+from edge.acquire.clock import SystemClock
+from edge.config import Site, outdated_keys, site_warnings
+from edge.core import ConfigError
+from edge.diagnose.boxchecks import BOX, CLOCK, box_results, clock_results, read_clock
+from edge.diagnose.brokersteps import BrokerVisit, broker_steps, own_files
+from edge.diagnose.checks import CheckId, CheckResult, unchecked
+from edge.diagnose.daemonlink import runs_result
+from edge.diagnose.daemonuser import DaemonUser
+from edge.diagnose.examination import MODELS_S, CheckStep, Tick
+from edge.diagnose.filechecks import (
+    bus_right_results,
+    read_secrets,
+    secret_results,
+    store_results,
+)
+from edge.diagnose.gatewaychecks import (
+    OUTBOX,
+    OWN_WORD,
+    in_use_result,
+    lane_results,
+    model_results,
+    outbox_results,
+    own_word_results,
+    read_outbox,
+    site_results,
+    told_model_results,
+    told_outbox,
+)
+from edge.gateway.linebudget import line_warnings
+from edge.health.boxalarms import read_box
+from edge.health.kernelfiles import ROOT
+from edge.kernelclock import discipline
+
+NO_ANSWER: Final = "the gateway does not answer"
+LANES: Final[tuple[CheckId, ...]] = ("lane_edges", "lane_verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class WholeWay:
+    """What the doctor knows when he begins. `status` None: no daemon runs, or `silent` says why it
+    could not be asked. `user` is the daemon's, None: root, or ourselves. `barred` says why there
+    must be no login at the broker; empty: there may be one."""
+
+    site: Site
+    status: Mapping[str, Any] | None
+    silent: str
+    user: DaemonUser | None
+    buses: Sequence[str]
+    lanes: Sequence[str]
+    barred: Callable[[], str]
+    root: Path = ROOT
+
+
+def make_steps(way: WholeWay, wanted: frozenset[CheckId]) -> list[CheckStep]:
+    """Those of them that answer a check that is wanted."""
+    clock = SystemClock(root=way.root)
+    visit = BrokerVisit(way.site, way.status, way.barred, clock.now(), clock.wrong, way.root)
+    steps = [*_gateway_steps(way), *_box_steps(way, clock), *broker_steps(visit, wanted)]
+    return [step for step in steps if wanted & {*step.checks}]
+
+
+def _gateway_steps(way: WholeWay) -> list[CheckStep]:
+    status, site = way.status, way.site
+
+    def outbox(tick: Tick) -> Iterable[CheckResult]:
+        if way.silent:
+            return [unchecked(check, NO_ANSWER) for check in OUTBOX]
+        facts = read_outbox(site) if status is None else told_outbox(status)
+        return outbox_results(facts, daemon=status is not None)
+
+    def models(tick: Tick) -> Iterable[CheckResult]:
+        tick("models: loading each")
+        return model_results(site) if status is None else told_model_results(status)
+
+    def secrets(tick: Tick) -> Iterable[CheckResult]:
+        tls, _ = own_files(site, way.root)
+        who = "this user" if way.user is None else way.user.name
+        return secret_results(read_secrets(site, tls, way.user), who)
+
+    return [
+        CheckStep("gateway", ("gateway_runs",), lambda tick: [runs_result(status, way.silent)]),
+        CheckStep("site file", ("site_file",), lambda tick: site_file_results(site)),
+        CheckStep("in use", ("site_in_use",), lambda tick: [in_use_result(site, status)]),
+        CheckStep("load", OWN_WORD, lambda tick: own_word_results(status)),
+        CheckStep(
+            "ports", ("bus_rights",), lambda tick: bus_right_results(site, way.buses, way.user)
+        ),
+        CheckStep("folders", ("store_rights",), lambda tick: store_results(site, way.user)),
+        CheckStep("secrets", ("secret_files",), secrets),
+        CheckStep("outbox", OUTBOX, outbox),
+        CheckStep("models", ("models",), models, MODELS_S),
+        CheckStep("lanes", LANES, lambda tick: lane_results(status, way.lanes)),
+    ]
+
+
+def _box_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
+    def box(tick: Tick) -> Iterable[CheckResult]:
+        return box_results(read_box(_there(Path(way.site.store.dir)), way.root))
+
+    def time(tick: Tick) -> Iterable[CheckResult]:
+        return clock_results(read_clock(clock, discipline(), way.root))
+
+    return [CheckStep("box", BOX, box), CheckStep("clock", CLOCK, time)]
+
+
+def site_file_results(site: Site) -> Iterable[CheckResult]:
+    """What `kerbstone check` warns of."""
+    built: dict[str, object] = {}
+    build: Callable[..., object] = drivers.build
+    for name, device in site.devices.items():
+        try:
+            built[name] = build(
+                device.driver, None, device.options, device.points or (), backwards=device.reversed
+            )
+        except ConfigError:
+            continue  # the wires say so
+    warnings = [*site_warnings(site), *line_warnings(site, built)]
+    return site_results(warnings, list(outdated_keys(site)))
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the one above it that is there already."""
+    return next((each for each in (folder, *folder.parents) if each.exists()), folder)

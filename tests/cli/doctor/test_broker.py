@@ -1,0 +1,180 @@
+"""`kerbstone doctor` at a broker: what it says of each fault, and that it harms nobody."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.config import Store
+from edge.diagnose.brokerchecks import FAILURE_CHECKS
+from edge.uplink.connectfailure import REMEDIES
+from tests.cli.doctor.cabinet import HEAD
+from tests.kit.broker import Make, Mosquitto, Subscriber, free_port
+from tests.kit.certificates import CertificateAuthority
+from tests.kit.command import Command, CommandResult
+from tests.kit.gateway import AIR, GatewayProcess
+from tests.kit.waiting import wait_until
+
+BRANCH = "kerbstone/v1/s/g"
+WRONG = ("fault", "warning")
+
+
+def site(folder: Path, url: str, *uplink: str) -> Path:
+    file = folder / "site.toml"
+    text = HEAD.format(folder).replace("mqtt://127.0.0.1:1", url)
+    file.write_text(text.replace("[store]", "\n".join([*uplink, "[store]"])), encoding="utf-8")
+    return file
+
+
+def answers(said: CommandResult, outcomes: tuple[str, ...] = WRONG) -> dict[str, Any]:
+    rows = json.loads(said.out)["checks"]
+    return {row["id"]: row for row in rows if row["outcome"] in outcomes}
+
+
+def test_six_faults_of_a_broker_are_found_by_six_checks(
+    kerbstone: Command, mosquitto: Make, tmp_path: Path
+) -> None:
+    ours, theirs = CertificateAuthority(tmp_path), CertificateAuthority(tmp_path, "theirs")
+
+    def secure(cert: Path, key: Path) -> str:
+        broker = mosquitto(f"allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n")
+        return f"mqtts://127.0.0.1:{broker.port}"
+
+    users = tmp_path / "users"
+    users.write_text("g:$7$101$AAAAAAAAAAAAAAAA$" + "A" * 86 + "==\n")
+    users.chmod(0o600)
+    acl = tmp_path / "acl"
+    acl.write_text(f"topic write {BRANCH}/up/status\n")
+    word = tmp_path / "word"
+    word.write_text("wrong\n")
+    word.chmod(0o600)
+    ca = f'ca = "{ours.path}"'
+    named = f'username = "g"\npassword_file = "{word}"'
+    locked = mosquitto(f"allow_anonymous false\npassword_file {users}\n").url
+    faults = {
+        "login": (locked, named),
+        "tls_authority": (secure(*theirs.issue("foreign", days=(-1, 90))), ca),
+        "tls_name": (secure(*ours.issue("other", host="b.example", days=(-1, 90))), ca),
+        "tls_dates": (secure(*ours.issue("ended", days=(-3, -1))), ca),
+        "tcp": (f"mqtt://127.0.0.1:{free_port()}", ""),
+        "right_publish": (mosquitto(f"allow_anonymous true\nacl_file {acl}\n").url, ""),
+    }
+    found = {}
+    for check, (url, uplink) in faults.items():
+        said = kerbstone(
+            "doctor", "--check", "broker", "--connect", "--json",
+            "--config", site(tmp_path, url, uplink),
+        )  # fmt: skip
+        assert said.code == 1
+        wrong = answers(said, ("fault",))
+        assert list(wrong) == [check], "no fault looks like another one"
+        found[check] = wrong[check]["remedy"]
+    assert len(set(found.values())) == len(faults)
+
+
+def test_every_class_of_failure_is_looked_for_by_a_check() -> None:
+    assert set(FAILURE_CHECKS) == set(REMEDIES)
+
+
+def test_one_fault_of_a_certificate_does_not_hide_another(
+    kerbstone: Command, mosquitto: Make, tmp_path: Path
+) -> None:
+    ours = CertificateAuthority(tmp_path)
+    cert, key = ours.issue("both", host="b.example", days=(-3, -1))
+    broker = mosquitto(f"allow_anonymous true\ncertfile {cert}\nkeyfile {key}\n")
+    file = site(tmp_path, f"mqtts://127.0.0.1:{broker.port}", f'ca = "{ours.path}"')
+    said = kerbstone("doctor", "--check", "broker", "--json", "--config", file)
+    assert set(answers(said)) == {"tls_name", "tls_dates"}
+
+
+def test_a_login_leaves_nothing_behind_and_is_no_record(
+    kerbstone: Command, mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    city = Subscriber(broker, "kerbstone/v1/#", "-F", "%r %t %p")
+    file = site(tmp_path, broker.url)
+    said = kerbstone("doctor", "--check", "broker", "--connect", "--config", file)
+    assert said.code == 0, said.out
+    assert sorted(city.stop(2)) == [
+        f'0 {BRANCH}/up/answer/doctor {{"v":1,"gw":"g","id":"doctor","verb":"doctor","ok":true}}',
+        f'0 {BRANCH}/up/status {{"v":1,"gw":"g","state":"offline","why":"stopped"}}',
+    ]
+    wait_until(lambda: "Received DISCONNECT from g" in broker.log)
+    assert "c1" in broker.log.partition(" as g (")[2].partition(")")[0], "a clean session"
+    late = Subscriber(broker, "kerbstone/v1/#")
+    assert late.stop(0) == [], "nothing is retained"
+
+
+def test_beside_a_gateway_there_is_no_login(
+    kerbstone: Command, broker: Mosquitto, gateway: Callable[..., GatewayProcess]
+) -> None:
+    one = gateway(AIR, period_s=2)
+    one.start()
+
+    def looked() -> dict[str, Any]:
+        said = kerbstone("doctor", "--check", "broker", "--json", "--config", one.config)
+        return answers(said, ("ok",))
+
+    wait_until(lambda: {"link_up", "login", "right_will"} <= set(looked()), "it is not connected")
+    assert {"dns", "tcp", "round_trip"} <= set(looked())
+    assert broker.log.count(" as gw-1 (") == 1, "it was never thrown off"
+
+
+def test_a_copy_of_the_file_of_a_gateway_that_runs_logs_in_nowhere(
+    kerbstone: Command, broker: Mosquitto, gateway: Callable[..., GatewayProcess],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    one = gateway(AIR, period_s=2)
+    one.start()
+    wait_until((tmp_path / "run/control.sock").exists)
+    copy = tmp_path / "copy.toml"
+    text = one.config.read_text().replace(f"{tmp_path}/run", f"{tmp_path}/other")
+    copy.write_text(text)
+    monkeypatch.setattr("edge.cli.doctor.Store", lambda: Store(run_dir=str(tmp_path / "run")))
+    said = kerbstone("doctor", "--check", "login", "--connect", "--json", "--config", copy)
+    [row] = json.loads(said.out)["checks"]
+    assert (said.code, row["outcome"]) == (3, "not checked")
+    assert "would throw it off" in row["cause"]
+
+
+def test_from_a_desk_it_logs_in_only_when_it_is_told_to(
+    kerbstone: Command, mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    file = site(tmp_path, broker.url)
+    said = kerbstone("doctor", "--check", "login", "--json", "--config", file)
+    [row] = json.loads(said.out)["checks"]
+    assert (said.code, row["outcome"]) == (3, "not checked")
+    assert "--connect" in row["cause"]
+    assert " as g (" not in broker.log
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/outbox.db").touch()  # a gateway was here
+    assert kerbstone("doctor", "--check", "login", "--config", file).code == 0
+
+
+def test_a_fallback_that_fails_is_a_warning(
+    kerbstone: Command, mosquitto: Make, tmp_path: Path
+) -> None:
+    other = f"mqtt://127.0.0.1:{free_port()}"
+    file = site(tmp_path, mosquitto().url, f'fallback = ["{other}"]')
+    said = kerbstone("doctor", "--check", "broker", "--connect", "--json", "--config", file)
+    assert said.code == 0
+    tcp = answers(said)["tcp"]
+    assert (tcp["about"], tcp["outcome"]) == (other, "warning")
+
+
+def test_no_secret_is_said(kerbstone: Command, mosquitto: Make, tmp_path: Path) -> None:
+    word = tmp_path / "word"
+    word.write_text("correct-horse\n")
+    word.chmod(0o600)
+    users = tmp_path / "users"
+    users.write_text("g:$7$101$AAAAAAAAAAAAAAAA$" + "A" * 86 + "==\n")
+    users.chmod(0o600)
+    url = mosquitto(f"allow_anonymous false\npassword_file {users}\n").url
+    file = site(tmp_path, url, f'username = "g"\npassword_file = "{word}"')
+    for form in ((), ("--json",)):
+        said = kerbstone("doctor", "--connect", "--config", file, *form)
+        assert "login" in said.out
+        assert "correct-horse" not in said.out + said.err

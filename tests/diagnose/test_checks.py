@@ -1,0 +1,32 @@
+"""Each check of the doctor finds its fault, and finds none where there is none: all of them."""
+
+import pytest
+
+from edge.diagnose.checks import CHECKS, CheckId
+from tests.diagnose import boxcases, brokercases, gatewaycases, logincases, wirecases
+from tests.diagnose.bench import CASES, Bench
+
+MODULES = (boxcases, brokercases, gatewaycases, logincases, wirecases)  # they fill CASES
+
+
+def test_every_check_has_a_case_with_its_fault_and_one_without() -> None:
+    assert {check for check, side in CASES if side == "fault"} == set(CHECKS)
+    assert {check for check, side in CASES if side == "clean"} == set(CHECKS)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_finds_its_fault_and_says_what_to_do(check: CheckId, bench: Bench) -> None:
+    found = CASES[check, "fault"](bench)
+    assert found.outcomes & {"fault", "warning"}, found
+    wrong = [row for row in found.rows if row["outcome"] in ("fault", "warning")]
+    assert all(row["cause"] and row["remedy"] for row in wrong)
+    silent = check == "gateway_runs"  # then there is more that nobody can reach
+    assert found.code == (3 if silent else 1 if "fault" in found.outcomes else 0)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_it_finds_nothing_where_nothing_is_wrong(check: CheckId, bench: Bench) -> None:
+    found = CASES[check, "clean"](bench)
+    assert "ok" in found.outcomes, found
+    assert not found.outcomes & {"fault", "warning"}, found
+    assert found.code == 0

@@ -1,0 +1,59 @@
+"""What the gateway has in its list stands in the doctor's answers, and nothing contradicts it."""
+
+from typing import Any, get_args
+
+import pytest
+
+from edge.diagnose.checks import CHECKS, CheckResult, check_of_issue, fault, passed, warn
+from edge.diagnose.issueresults import issue_results, merge_results
+from edge.health.issuekinds import ISSUE_KINDS
+from edge.wire.contract.issues import IssueName
+
+
+def issue(kind: str, about: str = "", **words: Any) -> dict[str, Any]:
+    return {"kind": kind, "about": about, "severity": "fault", "cause": "So it is.",
+            "remedy": "Mend it.", **words}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", get_args(IssueName))
+def test_each_kind_is_a_finding_of_one_check_that_is_not_ok_beside_it(kind: IssueName) -> None:
+    check = check_of_issue(kind)
+    assert check is not None
+    [told] = issue_results([issue(kind, severity=ISSUE_KINDS[kind].severity)])
+    assert (told.check, told.outcome) == (check, ISSUE_KINDS[kind].severity)
+    found = merge_results([told], [passed(check, "all is well")])
+    assert told in found
+    assert CHECKS[check].group in ("lanes", "wires") or found == [told]
+
+
+def test_an_issue_of_a_newer_gateway_is_told_too() -> None:
+    [told] = issue_results([issue("flooded_cabinet")])
+    assert (told.check, told.cause) == ("gateway_runs", "So it is.")
+
+
+def test_a_subscription_that_is_refused_is_one() -> None:
+    cause = "The broker does not allow a subscription to a/down/cmd/+"
+    [told] = issue_results([issue("broker_denies", cause=cause)])
+    assert told.check == "right_subscribe"
+
+
+def test_a_lane_with_a_fault_does_not_speak_for_its_neighbour() -> None:
+    told = issue_results([issue("loop_fault", "north_1 lead swapped")])
+    own = [passed("lane_verdict", "none", name) for name in ("north_1", "north_2")]
+    assert merge_results(told, own) == [*told, own[1]]
+
+
+def test_what_both_have_found_stands_there_once() -> None:
+    told = [fault("disk_writable", "The file system is read-only", "Replace the card")]
+    own = [*told, warn("temperature", "84 Cel", "Check the fan")]
+    assert merge_results(told, own) == own
+
+
+def test_what_is_no_issue_is_left_out() -> None:
+    assert issue_results(["nonsense", 7]) == []  # type: ignore[list-item]
+
+
+def test_an_alarm_that_holds_on_is_not_called_well() -> None:
+    told = issue_results([issue("hot", severity="warning")])
+    assert merge_results(told, [passed("temperature", "62 Cel")]) == told
+    assert isinstance(told[0], CheckResult)
