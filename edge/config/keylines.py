@@ -1,4 +1,4 @@
-"""Which line each key of a TOML file stands on: `tomllib` reads the values and does not say.
+"""Where each key of a TOML file stands, and its value: `tomllib` reads the values and does not say.
 
 It expects a document that `tomllib` has accepted, so it checks nothing.
 """
@@ -26,8 +26,8 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-Token = tuple[str, str, int]  # kind, text, line
-_END: Final[Token] = ("end", "", 0)
+Token = tuple[str, str, int, int]  # kind, text, line, place in the text
+_END: Final[Token] = ("end", "", 0, 0)
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
@@ -35,17 +35,26 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     return _Reader(text.replace("\r\n", "\n")).lines
 
 
+def value_spans(text: str) -> dict[KeyPath, tuple[int, int]]:
+    """Path -> where in `text` its value begins and ends, for each `key = value`.
+
+    Lines of `text` end with a line feed alone.
+    """
+    return _Reader(text).spans
+
+
 class _Reader:
-    """One pass over the tokens; `lines` is the result."""
+    """One pass over the tokens; `lines` and `spans` are the result."""
 
     def __init__(self, text: str) -> None:
         self.lines: dict[KeyPath, int] = {(): 1}
+        self.spans: dict[KeyPath, tuple[int, int]] = {}
         self._last: dict[KeyPath, int] = {}  # index of the newest element of an array of tables
         self._tokens = _tokens(text)
         self._at = 0
         table: KeyPath = ()
         while self._peek() is not _END:
-            kind, token, line = self._peek()
+            kind, token, line, _ = self._peek()
             if kind == "newline":
                 self._at += 1
             elif token == "[":
@@ -69,7 +78,7 @@ class _Reader:
         """A key, dotted or not: its parts, without quotes, each with its line."""
         parts: list[tuple[str, int]] = []
         while True:
-            kind, token, line = self._peek()
+            kind, token, line, _ = self._peek()
             if kind in ("word", "text"):
                 parts.append((_unquoted(token) if kind == "text" else token, line))
             elif token != ".":
@@ -103,7 +112,11 @@ class _Reader:
             path = _child_path(path, part)
             self._note(path, line)
         self._take()  # the equals sign
+        start = self._peek()[3]
         self._value(path)
+        if self._at and len(path) <= MAX_DEPTH:
+            _, last, _, at = self._tokens[self._at - 1]
+            self.spans[path] = (start, at + len(last))
 
     def _value(self, path: KeyPath) -> None:
         match self._peek()[1]:
@@ -144,7 +157,7 @@ def _tokens(text: str) -> list[Token]:
     for match in _TOKEN.finditer(text):
         kind, token = match.lastgroup or "", match.group()
         if kind != "blank":
-            tokens.append((kind, token, line))
+            tokens.append((kind, token, line, match.start()))
         line += token.count("\n")
     return tokens
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.config.keylines import MAX_DEPTH, key_lines
+from edge.config.keylines import MAX_DEPTH, key_lines, value_spans
 
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -111,6 +111,31 @@ def test_any_document_gives_the_paths_of_tomllib(document: dict[str, Any]) -> No
     }
     order = [found[(key,)] for key in data]
     assert order == sorted(order)
+
+
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=5))
+def test_a_span_is_the_text_of_its_value(document: dict[str, Any]) -> None:
+    text = "".join(f"{key_of(k)} = {written(v)}  # a = 1\n" for k, v in document.items())
+    data = tomllib.loads(text)
+    spans = value_spans(text)
+    for key, value in data.items():
+        begin, end = spans[(key,)]
+        assert tomllib.loads(f"x = {text[begin:end]}")["x"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "value"),
+    [
+        ("a = 1979-05-27 07:32:00 # x\n", ("a",), "1979-05-27 07:32:00"),
+        ("[t]\na.b = 1.5\n", ("t", "a", "b"), "1.5"),
+        ("a = { b = 1, c = [ 2, 3 ] }\n", ("a", "c"), "[ 2, 3 ]"),
+        ("a = [\n 1, # one\n]\n", ("a",), "[\n 1, # one\n]"),
+        ("[[l]]\na = 1\n[[l]]\na = -2", ("l", 1, "a"), "-2"),
+    ],
+)
+def test_a_value_is_in_its_span(text: str, path: tuple[Any, ...], value: str) -> None:
+    begin, end = value_spans(text)[path]
+    assert text[begin:end] == value
 
 
 def test_deep_paths_do_not_grow() -> None:
