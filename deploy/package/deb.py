@@ -32,6 +32,7 @@ def documents(version: str, moment: int) -> dict[Path, bytes]:
         DOC / "NEWS.gz": gzip.compress(news, 9, mtime=0),
         DOC / "README.md": (ROOT / "README.md").read_bytes(),
         DOC / "examples/site.toml": (ROOT / "deploy/site.example.toml").read_bytes(),
+        DOC / "examples/cabinet.toml": (ROOT / "deploy/cabinet.example.toml").read_bytes(),
         Path("usr/share/lintian/overrides/kerbstone"): (
             Path(__file__).parent / "lintian-overrides"
         ).read_bytes(),

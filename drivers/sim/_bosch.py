@@ -37,6 +37,8 @@ class BoschChip:
     CHIP_ID: ClassVar[int] = 0
     WRITABLE: ClassVar[frozenset[int]] = frozenset()
     TRIM: ClassVar[Mapping[int, bytes]] = {}  # first register -> calibration
+    FAULTS: ClassVar[tuple[str, ...]] = ()
+    OTHERS: ClassVar[frozenset[str]] = frozenset()  # faults of which the chip is another one
 
     values: Values
     clock: Callable[[], float] = time.monotonic
@@ -48,6 +50,15 @@ class BoschChip:
         self._on = True
         self._pointer = 0
         self._reset(self.clock() - 1.0)
+
+    def misbehave(self, fault: str) -> None:
+        """One of `FAULTS` until told otherwise, "" for none. Raises ValueError for another."""
+        if fault and fault not in self.FAULTS:
+            known = ", ".join(self.FAULTS)
+            raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
+        before, self.fault = self.fault, fault
+        if before != fault and (before == "silent" or {before, fault} & self.OTHERS):
+            self.power(True)  # it is plugged in again, or another one is in its place
 
     def power(self, on: bool) -> None:
         """Take the supply away, or give it back: then it has forgotten its settings."""

@@ -33,18 +33,23 @@ class Responder:
     """
 
     faults_known: tuple[str, ...] = ()
+    fault = ""
     forgets_s: float = FORGETS_S
 
     def __init__(self, fault: str = "") -> None:
-        self.fault = fault
         self.faults: deque[str] = deque()
         self.late_s = 0.3
         self.asked = 0  # questions that were understood and were for this device
         self.port = ""
         self._line: SharedLine | None = None
+        self.misbehave(fault)
+
+    def misbehave(self, fault: str) -> None:
+        """One of its faults until told otherwise, "" for none. Raises ValueError for another."""
         if fault and fault not in (*self.faults_known, ECHO_ONLY):
             known = ", ".join(self.faults_known)
             raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
+        self.fault = fault
 
     def hear(self, heard: bytes) -> tuple[bytes, list[TimedReply]]:
         """What is not understood yet, and what is said to the rest."""
@@ -69,6 +74,11 @@ class Responder:
         line, self._line = self._line, None
         if line is not None:
             line.stop()
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on its line out of the blue."""
+        if self._line is not None:
+            self._line.send(data)
 
     def settled(self, count: int) -> bool:
         """Whether so many bytes were heard, and all was said to them that is not late by fault."""
@@ -130,6 +140,11 @@ class SharedLine:
         self._hurried.clear()
         os.write(self._wake[1], HURRY)
         self._hurried.wait(HURRIED_S)
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the line out of the blue, from nobody who was asked."""
+        with suppress(BlockingIOError):
+            os.write(self._fd, data)
 
     def stop(self) -> None:
         """End, and give back what was opened here."""

@@ -38,6 +38,7 @@ class Sensirion:
     DELAY_S: ClassVar[float] = 0.02  # of all others
     BOOT_S: ClassVar[float] = 0.1
     FAULTS: ClassVar[tuple[str, ...]] = FAULTS
+    BROKEN_BY: ClassVar[tuple[str, ...]] = ()  # faults that only another device ends
 
     values: Values
     clock: Callable[[], float] = time.monotonic
@@ -71,10 +72,23 @@ class Sensirion:
             self._forget(now)
 
     def misbehave(self, fault: str) -> None:
-        """One of `FAULTS`, until told otherwise. Raises ValueError for another."""
-        if fault not in self.FAULTS:
+        """One of `FAULTS` until told otherwise, "" for none. Raises ValueError for another."""
+        if fault and fault not in self.FAULTS:
             known = ", ".join(self.FAULTS)
             raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
+        before, self.fault = self.fault, fault
+        self.damage, self.flaky, self.slow, self.stuck = None, 0, 1.0, set()
+        self._kept = {}
+        if before != fault and (before == "silent" or before in self.BROKEN_BY):
+            self._mend()
+            self.power(True)  # it is plugged in again, or another one is in its place
+        self._break(fault)
+
+    def _mend(self) -> None:
+        """What was broken in it is whole again."""
+
+    def _break(self, fault: str) -> None:
+        """The fault begins."""
         match fault:
             case "silent":
                 self._on = False

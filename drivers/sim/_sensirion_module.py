@@ -34,6 +34,7 @@ class Module(Sensirion):
     CLEANING: ClassVar[int | None] = None  # the bit that is set meanwhile
     BROKEN: ClassVar[int] = LASER  # the bit of the fault "sensor"
     FAULTS: ClassVar[tuple[str, ...]] = FAULTS
+    BROKEN_BY: ClassVar[tuple[str, ...]] = ("fan", "sensor")
     PRODUCT: ClassVar[Mapping[int, bytes]] = {}  # question -> the name of its kind
     PARTICLES: ClassVar[frozenset[str]] = frozenset({"pm1_0", "pm2_5", "pm4_0", "pm10"})
 
@@ -53,11 +54,14 @@ class Module(Sensirion):
         """Whether it is started, for tests."""
         return self._started_at is not None
 
-    def misbehave(self, fault: str) -> None:
+    def _mend(self) -> None:
+        self.errors.clear()
+
+    def _break(self, fault: str) -> None:
         if fault in ("fan", "sensor"):
             self.errors.add(FAN if fault == "fan" else self.BROKEN)
         else:
-            super().misbehave(fault)
+            super()._break(fault)
 
     def encode(self, sample: Mapping[str, float]) -> bytes:
         """The words of the answer to READ, without checksums."""

@@ -26,18 +26,22 @@ class Talker:
     forgets_s: float = FORGETS_S
 
     def __init__(self, every_s: float, fault: str = "") -> None:
-        if fault and fault not in self.faults_known:
-            known = ", ".join(self.faults_known)
-            raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
-        self.every_s, self.fault = every_s, fault
+        self.every_s = every_s
         self.faults: deque[str] = deque()
-        self.silent = fault == "silent"
+        self.misbehave(fault)
         self.heard = 0  # bytes, with what was said to them at once
         self.port = ""
         self._fd = -1
         self._own: list[int] = []
         self._wake = (-1, -1)
         self._thread: threading.Thread | None = None
+
+    def misbehave(self, fault: str) -> None:
+        """One of its faults until told otherwise, "" for none. Raises ValueError for another."""
+        if fault and fault not in self.faults_known:
+            known = ", ".join(self.faults_known)
+            raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
+        self.fault, self.silent = fault, fault == "silent"
 
     def speak(self) -> bytes:
         """What it says by itself now; b"" for nothing."""

@@ -46,6 +46,15 @@ class Ads1115:
         self._on = True
         self._reset()
 
+    def misbehave(self, fault: str) -> None:
+        """One of FAULTS until told otherwise, "" for none. Raises ValueError for another."""
+        if fault and fault not in FAULTS:
+            known = ", ".join(FAULTS)
+            raise ValueError(f"{fault!r} is no fault of {type(self).__name__}: {known}")
+        before, self.fault = self.fault, fault
+        if before == "silent" and fault != before:
+            self.power(True)  # it is plugged in again
+
     def power(self, on: bool) -> None:
         """Take the supply away, or give it back: then its settings are those of the factory."""
         self._on = on

@@ -38,6 +38,8 @@ def packed(h: tuple[int, ...] = H) -> bytes:
 class Bme280(BoschChip):
     """One chip at 0x76; see `BoschChip` for its faults. It takes its time to the last."""
 
+    FAULTS: ClassVar[tuple[str, ...]] = FAULTS
+    OTHERS: ClassVar[frozenset[str]] = frozenset({"bmp280"})
     CHIP_ID: ClassVar[int] = 0x60
     WRITABLE: ClassVar[frozenset[int]] = frozenset({CTRL_HUM, CTRL_MEAS, CONFIG})
     TRIM: ClassVar[Mapping[int, bytes]] = {

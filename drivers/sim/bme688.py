@@ -54,6 +54,8 @@ class Bme688(BoschChip):
     `heater_cel` is how hot the heater got in the last measurement.
     """
 
+    FAULTS: ClassVar[tuple[str, ...]] = FAULTS
+    OTHERS: ClassVar[frozenset[str]] = frozenset({"bme680"})
     CHIP_ID: ClassVar[int] = 0x61
     WRITABLE: ClassVar[frozenset[int]] = frozenset(
         {*range(0x50, 0x70), CTRL_GAS_0, CTRL_GAS_1, CTRL_HUM, CTRL_MEAS, CONFIG}

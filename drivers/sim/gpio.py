@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from drivers.sim.gpio_lines import RequestedLine, RequestSettings, SimLine
 from drivers.sim.gpio_link import ChipConnection, LocalLink
+from drivers.sim.simplace import clear_socket
 
 PACKET: Final = 65_536
 WAITING: Final = b"!"
@@ -127,12 +128,15 @@ class SimChip:
         return LocalLink(mine, partial(self.handle, connection), partial(self.leave, connection))
 
     def start(self) -> None:
-        """Serve the socket, if there is one. Raises OSError when the path cannot be bound."""
+        """Serve the socket, if there is one. Raises OSError when the path cannot be bound.
+
+        A socket that nobody serves any more is replaced.
+        """
         if self.path is None or self._thread is not None:
             return
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self.path.unlink(missing_ok=True)
+            clear_socket(self.path, socket.SOCK_SEQPACKET)
             listener.bind(str(self.path))
             listener.listen(64)
         except OSError:

@@ -29,6 +29,7 @@ from drivers.sim.i2c import (
     I2cMessage,
     make_chip,
 )
+from drivers.sim.simplace import clear_socket
 from edge.terminal import echo
 
 MAGIC: Final = b"Ki"
@@ -54,7 +55,7 @@ class I2cServer:
 
     def start(self) -> None:
         """Listen. A socket file that nobody serves any more is replaced. Raises OSError."""
-        _clear(self.path)
+        clear_socket(self.path, socket.SOCK_STREAM)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(str(self.path))
@@ -174,17 +175,6 @@ def _receive_exactly(link: socket.socket, count: int) -> bytes | None:
             return None
         data += part
     return data
-
-
-def _clear(path: Path) -> None:
-    """Remove a socket that a killed simulator left; one that is served stays (and bind fails)."""
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from typing import Final, Literal, get_args
 
 Kind = Literal["silent", "crc", "exception", "noise", "late", "foreign", "cut"]
 FAULTS: Final = get_args(Kind)
+KINDS: Final[dict[str, Kind]] = {kind: kind for kind in FAULTS}
 Values = Mapping[str, float | None] | Callable[[], Mapping[str, float | None]]
 """Point -> value in our units, once or looked up each time; None is one that the device lacks."""
 Image = Mapping[int, tuple[int, bytes]]
@@ -54,6 +55,12 @@ class Unit:
     def image(self, function: int) -> Image:
         """All registers that this function reads."""
         raise NotImplementedError
+
+    def misbehave(self, fault: str) -> None:
+        """One of FAULTS until told otherwise, "" for none. Raises ValueError for another."""
+        if fault and fault not in KINDS:
+            raise ValueError(f"{fault!r} is no fault of a meter: {', '.join(FAULTS)}")
+        self.fault = UnitFault(KINDS[fault]) if fault else None
 
     def answer(self, unit: int, pdu: bytes) -> UnitReply | None:
         """The reply to a request for this unit; None: it stays silent."""

@@ -34,6 +34,7 @@ class Sgp41(Sensirion):
     DELAY_S: ClassVar[float] = 0.001
     BOOT_S: ClassVar[float] = 0.001
     FAULTS: ClassVar[tuple[str, ...]] = FAULTS
+    BROKEN_BY: ClassVar[tuple[str, ...]] = ("sensor",)
 
     serial: int = 0x0000_0123_4567
     hot: bool = False
@@ -43,11 +44,14 @@ class Sgp41(Sensirion):
     _conditioned_at: float | None = field(default=None, init=False, repr=False)
     _conditioned_s: float = field(default=0.0, init=False, repr=False)  # before that
 
-    def misbehave(self, fault: str) -> None:
+    def _mend(self) -> None:
+        self.failed = 0
+
+    def _break(self, fault: str) -> None:
         if fault == "sensor":
             self.failed = 1
         else:
-            super().misbehave(fault)
+            super()._break(fault)
 
     def encode(self, sample: Mapping[str, float]) -> bytes:
         """The two words of a measurement."""

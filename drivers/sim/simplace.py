@@ -53,6 +53,17 @@ def _free(path: Path) -> bool:
     return False
 
 
+def clear_socket(path: Path, kind: socket.SocketKind) -> None:
+    """Remove a socket that a killed simulator left; one that is served stays (and bind fails)."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, kind) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+
+
 def parse_whole(text: str | int) -> int:
     """A number as people write it. Raises ValueError."""
     try:

@@ -61,6 +61,12 @@ class Sps30Uart(Responder):
         self._due_at = self._pulse_at = 0.0
         self._register = 0
 
+    def misbehave(self, fault: str) -> None:
+        before = self.fault
+        super().misbehave(fault)
+        if before in BITS and not fault:
+            self.power_cycle()  # another module is in its place
+
     def power_cycle(self) -> None:
         """Off and on: it has forgotten that it measured."""
         self.measuring = self.asleep = False

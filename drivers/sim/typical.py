@@ -37,6 +37,7 @@ VALUES: Final[Mapping[Quantity, float]] = {
 }  # counts and states are none of ours to invent
 PHASES: Final = ("_l1", "_l2", "_l3")
 SUMMED: Final = ("power", "apparent_power", "reactive_power", "current_sum")
+CLEAN: Final = {"nox_index": 1.5}  # the index of air that is as it always was is 1, and not 100
 HEAT: Final = {"temperature_flow": 27.2, "temperature_difference": 5.7}  # the return is 21.5
 ELECTRODE_V: Final = 0.3  # of a gas cell, on a converter that bears no mains
 
@@ -54,4 +55,4 @@ def typical(points: Iterable[Point]) -> dict[str, float]:
     for key in SUMMED:
         if key in found:
             found[key] *= phases
-    return found | {key: value for key, value in HEAT.items() if key in found}
+    return found | {key: value for key, value in {**HEAT, **CLEAN}.items() if key in found}

@@ -13,7 +13,7 @@ from typing import Final
 
 import drivers
 from drivers.scan.found import Pace, factory_lines
-from edge.config import Site, Store, load_site
+from edge.config import GpioBus, Site, Store, load_site
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
@@ -37,8 +37,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add(
         "places", nargs="*", metavar="PLACE",
-        help="/dev/i2c-1, /dev/ttyUSB0, tcp:HOST:PORT; default: every /dev/i2c-* and every adapter "
-        "in /dev/serial/by-id",
+        help="/dev/i2c-1, /dev/ttyUSB0, tcp:HOST:PORT, or a bus of the site file by its name; "
+        "default: every /dev/i2c-* and every adapter in /dev/serial/by-id",
     )  # fmt: skip
     add("--units", default="1-16", metavar="1-247", help="Modbus units to ask (default 1-16)")
     add("--baud", metavar="9600,19200", help="Modbus: only these rates; default: the usual ones")
@@ -56,7 +56,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         type=Path,
         default=find_site_file(),
         metavar="FILE",
-        help="to find out which buses are in use",
+        help="to find out which buses are in use, and what they are called",
     )
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
@@ -70,9 +70,10 @@ def run(args: argparse.Namespace) -> int:
             units=parse_units(args.units),
             lines=parse_lines(args.baud, args.parity),
         )
+        places = [_bus_place(args.config, place) for place in args.places]
         jobs = [
             make_scan_job(place, pace)
-            for place in dict.fromkeys(args.places or scantargets.default_targets())
+            for place in dict.fromkeys(places or scantargets.default_targets())
         ]
     except ValueError as error:
         echo(f"kerbstone scan: {error}", err=True)
@@ -108,6 +109,25 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
         return 3
     known = any(one.findings.devices for one in jobs)
     return 0 if known and not any(one.findings.unknown or one.refused for one in jobs) else 1
+
+
+def _bus_place(file: Path, place: str) -> str:
+    """Where a bus of the site file is, if this is the name of one. Raises ValueError."""
+    if "/" in place or ":" in place or not file.exists():
+        return place
+    try:
+        site = load_site(file, drivers.catalogue())
+    except ConfigError as error:
+        raise ValueError(f"{file} has mistakes (kerbstone check lists them): {place} is not known"
+                         ) from error  # fmt: skip
+    bus = site.buses.get(place)
+    if isinstance(bus, GpioBus):
+        raise ValueError(f"{place} is a GPIO chip: nothing on its lines tells what it is")
+    if bus is None:
+        known = [name for name, one in site.buses.items() if not isinstance(one, GpioBus)]
+        raise ValueError(f"{place!r} is no place and no bus of {file}; its buses are "
+                         f"{', '.join(known) or 'none'}")  # fmt: skip
+    return scantargets.site_targets(site)[place]
 
 
 def parse_units(text: str) -> tuple[int, ...]:

@@ -1,41 +1,60 @@
-"""`kerbstone sim DRIVER --on PORT|pty|i2c|tcp`: simulate a device without gateway until Ctrl-C."""
+"""Simulate a device, or the whole cabinet of a site file, until Ctrl-C.
+
+kerbstone sim sdm630 --on pty             one device, on a wire that --on names
+kerbstone sim site.toml                   every device, lane and contact of a site, each on its bus
+kerbstone sim fault main_meter silent     from another terminal: let one of them misbehave
+kerbstone sim fault --list                what can misbehave, and how
+"""
 
 import argparse
 import errno
 import math
 import signal
 import threading
-import tomllib
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import drivers
 from drivers.meters.register_map import list_maps
 from drivers.sim import simrunner
-from drivers.sim.simplace import FITS, WORDS, parse_whole
-from edge.core import ConfigError, Polled
+from drivers.sim.simplace import FITS, WORDS
+from edge.cabinet.simrequest import sim_request
+from edge.cli import sim_fault, sim_site
+from edge.core import ConfigError
 from edge.core.driver import DriverSpec, SerialLine
 from edge.core.signalevent import SignalEvent
 from edge.diagnose import tomlsnippet
 from edge.terminal import echo, echo_json
 
 IN_USE: Final = ": end the program that uses it, or take another"
+FAULT: Final = "fault"
+SITE_FILE: Final = ".toml"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "sim",
-        help="simulate a device without a gateway",
+        help="simulate a device, or the whole cabinet of a site file",
         description=__doc__,
-        epilog="On a real adapter the simulator takes the place of the device: put a crossed "
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="On a real adapter the simulator takes the place of the device: put a crossed\n"
         "cable, or an RS-485 adapter, between this machine and the gateway.",
     )
     add = parser.add_argument
-    add("driver", help=f"one of {', '.join(drivers.names())}")
-    add("--on", metavar="PLACE", help="; ".join(WORDS.values()))
+    add(
+        "what", metavar="DRIVER|FILE|fault",
+        help=f"a site file; or `fault`, of one that is simulated; or a driver: "
+        f"{', '.join(drivers.names())}",
+    )  # fmt: skip
+    add("words", nargs="*", metavar="WORD", help="of `fault`: what shows it, and which")
+    add(
+        "--on", metavar="PLACE", action="append", default=[],
+        help="; ".join(WORDS.values()) + "; with a site file: BUS=PORT plays a bus on a real port",
+    )  # fmt: skip
     add("--fault", default="", metavar="NAME", help="the fault to show (see --faults)")
-    add("--faults", action="store_true", help="list the faults that the device can show, and end")
+    add("--faults", action="store_true", help="list the faults that can be shown, and end")
+    add("--list", action="store_true", help="of `fault`: list what runs, and its faults")
     add(
         "--value", action="append", default=[], metavar="POINT=NUMBER",
         help="a measured value; other points get plausible values",
@@ -49,17 +68,32 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="settings of a real port; default: the device's factory setting",
     )  # fmt: skip
     add("--json", action="store_true", help="print one JSON object at the start")
+    sim_site.site_arguments(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.what == FAULT:
+        return sim_fault.run_fault(args, args.words)
+    if args.words:
+        echo(f"kerbstone sim: {args.words[0]!r} does not belong here", err=True)
+        return 2
+    if args.what.endswith(SITE_FILE) or "/" in args.what:
+        file = Path(args.what)
+        return (
+            sim_site.list_site_faults(args, file) if args.faults else sim_site.run_site(args, file)
+        )
+    return _run_device(args)
+
+
+def _run_device(args: argparse.Namespace) -> int:
     try:
-        spec = drivers.spec(args.driver)
+        spec = drivers.spec(args.what)
         if args.faults:
             return _list(
                 args, simrunner.list_faults(spec.name, spec.wiring, spec.name in list_maps())
             )
-        if not args.on:
+        if len(args.on) != 1:
             fitting = "; ".join(WORDS[kind] for kind in FITS[spec.wiring])
             raise ValueError(f"give the place of the device with --on: {fitting}")
         wish = sim_request(spec, _values(args.value), args.fault, args.address, args.line)
@@ -77,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     hook, threading.excepthook = threading.excepthook, fell
     before = {number: signal.signal(number, lambda *_: end.set()) for number in SIGNALS}
     try:
-        with simrunner.run_sim(wish, args.on) as found:
+        with simrunner.run_sim(wish, args.on[0]) as found:
             _print_usage(args, spec, found, wish.line)
             end.wait()
     except ValueError as error:
@@ -85,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     except OSError as error:
         why = IN_USE if error.errno in (errno.EADDRINUSE, errno.EWOULDBLOCK) else ""
-        echo(f"kerbstone sim: {args.on}: {error.strerror or error}{why}", err=True)
+        echo(f"kerbstone sim: {args.on[0]}: {error.strerror or error}{why}", err=True)
         return 3
     finally:
         threading.excepthook = hook
@@ -95,53 +129,6 @@ def run(args: argparse.Namespace) -> int:
         echo(f"kerbstone sim: the simulated {spec.name} has failed: {fallen[0]}", err=True)
         return 3
     return 0
-
-
-def sim_request(
-    spec: DriverSpec,
-    values: Mapping[str, float],
-    fault: str = "",
-    address: str = "",
-    line: str | None = None,
-) -> simrunner.SimRequest:
-    """What `alone` must know of a driver. Raises ConfigError, ValueError for line and address."""
-    table = None
-    found = list_maps()
-    if spec.name in found:
-        table = tomllib.loads(found[spec.name].read_text(encoding="utf-8"))
-    required = {key: int(o.low or 1) for key, o in spec.options.items() if o.required}
-    options = {**required, **_address(spec, address)}
-    built = None if spec.wiring == "gpio" else drivers.build(spec.name, None, options)
-    points = built.points if isinstance(built, Polled) else ()
-    line_text = line or (str(table.get("line", "")) if table else "")
-    try:
-        chosen = SerialLine.parse(line_text) if line_text else spec.line
-    except ValueError as error:
-        raise ValueError(f"--line {error}") from error
-    if spec.wiring == "modbus" and chosen.bits != 8:
-        raise ValueError(f"--line {line_text!r}: Modbus has 8 bits")
-    return simrunner.SimRequest(
-        spec.name, spec.wiring, tuple(points), chosen, values, fault, address, table
-    )
-
-
-def _address(spec: DriverSpec, given: str) -> dict[str, object]:
-    """The option that it is in a configuration. Raises ValueError for one that no device has."""
-    option = spec.options.get("address")
-    if not given or spec.wiring not in ("i2c", "serial") or (option is None and not spec.address):
-        return {}  # `alone` knows the others
-    if option is not None and option.type is str:
-        return {"address": given}
-    number, form = parse_whole(given), "#x" if spec.wiring == "i2c" else "d"
-    if option is None:
-        if number != spec.address:
-            raise ValueError(f"--address {given}: {spec.name} is always at {spec.address:{form}}")
-        return {}
-    low, high = int(option.low or 0), int(option.high or 0)
-    if not low <= number <= high:
-        span = f"{low:{form}} to {high:{form}}"
-        raise ValueError(f"--address {given}: {spec.name} has {span}")
-    return {"address": number}
 
 
 def _values(texts: list[str]) -> dict[str, float]:
@@ -159,9 +146,9 @@ def _values(texts: list[str]) -> dict[str, float]:
 
 def _list(args: argparse.Namespace, faults: tuple[str, ...]) -> int:
     if args.json:
-        echo_json({"driver": args.driver, "faults": faults})
+        echo_json({"driver": args.what, "faults": faults})
     else:
-        echo(*(faults or [f"the simulated {args.driver} has no faults"]))
+        echo(*(faults or [f"the simulated {args.what} has no faults"]))
     return 0
 
 

@@ -27,6 +27,9 @@ ANSWER_LIMIT: Final = 4 << 20  # bytes of an answer that are read
 SHOWN_VERB: Final = 64  # characters of an unknown verb that an answer repeats
 FULL_TEXT: Final = "too many clients; try again later"
 SOCKET_NAME: Final = "control.sock"
+GROUP_MASK: Final = 0o117  # mode 0660: the owner and the group kerbstone
+OWNER_MASK: Final = 0o177  # mode 0600
+DAEMON: Final = "the daemon"
 
 T = TypeVar("T")
 ControlVerb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -37,17 +40,19 @@ class VerbError(Exception):
 
 
 class ControlServer:
-    """Listens in the daemon. `verbs` maps a word to what answers it."""
+    """Listens in the daemon. `verbs` maps a word to what answers it, `mask` closes its socket."""
 
-    def __init__(self, folder: Path, verbs: Mapping[str, ControlVerb]) -> None:
-        self._path = folder / SOCKET_NAME
+    def __init__(
+        self, folder: Path, verbs: Mapping[str, ControlVerb], mask: int = GROUP_MASK
+    ) -> None:
+        self._path, self._mask = folder / SOCKET_NAME, mask
         self._verbs = verbs
         self._server: asyncio.Server | None = None
         self._clients: dict[asyncio.StreamWriter, bool] = {}  # oldest wait first; True: at work
 
     async def start(self) -> None:
         self._path.unlink(missing_ok=True)
-        old = os.umask(0o117)  # mode 0660: the owner and the group kerbstone
+        old = os.umask(self._mask)
         try:
             self._server = await asyncio.start_unix_server(
                 self._client, str(self._path), limit=REQUEST_LIMIT
@@ -115,9 +120,11 @@ class ControlServer:
 
 
 def ask_daemon(
-    folder: Path, verb: str, timeout_s: float = 10.0, **arguments: Any
+    folder: Path, verb: str, timeout_s: float = 10.0, who: str = DAEMON, **arguments: Any
 ) -> dict[str, Any] | None:
     """Ask a running daemon. None when there is none. Raises VerbError with the daemon's words.
+
+    `who` is what people call the one who answers, if it is another.
 
     All of it takes `timeout_s` at most, however slowly the answer drips.
     """
@@ -129,18 +136,18 @@ def ask_daemon(
             return None
         except PermissionError as error:
             raise VerbError(
-                f"the daemon runs, but {error.filename or folder / SOCKET_NAME} is not open to "
+                f"{who} runs, but {error.filename or folder / SOCKET_NAME} is not open to "
                 "you: join the group kerbstone or use sudo"
             ) from error
         try:
             link.sendall(_line({"v": VERSION, "verb": verb, **arguments}))
             line = _one_line(link, time.monotonic() + timeout_s)
         except TimeoutError as error:
-            raise VerbError(f"the daemon gave no answer within {timeout_s:g} s") from error
+            raise VerbError(f"{who} gave no answer within {timeout_s:g} s") from error
         except ConnectionError as error:  # put out, or the daemon ends
-            raise VerbError(f"the daemon has hung up: {FULL_TEXT}") from error
+            raise VerbError(f"{who} has hung up: {FULL_TEXT}") from error
     if not line.endswith(b"\n"):
-        raise VerbError(f"the daemon has hung up: {FULL_TEXT}")
+        raise VerbError(f"{who} has hung up: {FULL_TEXT}")
     try:
         answer = json.loads(line)
         if answer.pop("ok"):

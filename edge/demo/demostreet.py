@@ -6,28 +6,26 @@ Everything sits on the other side of a wire. What the daemon reads, it reads thr
 import gzip
 import json
 import math
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import Final
 
-from drivers.sim.gpio import SimChip
-from drivers.sim.i2c import I2cKernel
-from drivers.sim.i2c_server import I2cServer
-from drivers.sim.meter import MeterLine, MeterLoad, MeterServer
-from drivers.sim.sen55 import Sen55
+from drivers.sim.meter_load import MeterLoad
+from edge.cabinet.cabinet import Cabinet, RecordedEdges
+from edge.config import Site
 from edge.core import Edge
 
 TRACE: Final = "trace.csv.gz"
 TRUTH: Final = "trace.json"
 BEFORE_ONSET_S: Final = -40.0  # the jam has begun: half a minute later it is flagged
 FAULT_AT_S: Final = 30.0  # after the start of the demo
-FAULT: Final = ("pm2_5", 60.0)  # the module's fine dust reads so much too high, in ug/m3
-SEN55_ADDRESS: Final = 0x69
+AIR, METER = "hut_air", "cabinet"  # devices of the demo's site
+FAULT: Final = "pm2_5=+60"  # the module's fine dust reads so much too high, in ug/m3
 POWERED_S: Final = 86_400.0  # the module has been on since yesterday: its gas sensors have settled
+KWH: Final = 5230.0
+S: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,52 +95,23 @@ def demo_currents(t_s: float) -> tuple[float, float, float]:
     )
 
 
-class DemoStreet:
-    """All simulated devices of the demo, on their wires. A context manager."""
+def demo_cabinet(site: Site, trace: DemoTrace) -> Cabinet:
+    """What the demo plays: its loops are driven by the trace, its air and load are a mild day's.
 
-    def __init__(self, folder: Path, trace: DemoTrace) -> None:
-        self.trace = trace
-        self._zero_ns = time.monotonic_ns() - int(trace.start_s * 1e9)  # when the trace began
-        self.chip = SimChip(sorted(trace.levels(0)), folder / "gpio.sock")
-        self.air = Sen55(demo_air, clock=self.now_s, powered_s=POWERED_S)
-        self.i2c = I2cServer(I2cKernel({SEN55_ADDRESS: self.air}), folder / "i2c.sock")
-        load = MeterLoad(amps=lambda t_s: demo_currents(t_s + trace.start_s), clock=self.now_s)
-        load.reset(kwh=5230.0)
-        self.meter = MeterLine(
-            {1: MeterServer("sdm630", load.values)}, baud=9600, link=folder / "meter"
-        )
-        self._stop = threading.Event()
-        self._player = threading.Thread(target=self._play, name="street", daemon=True)
+    The cabinet's clock shows the seconds of the trace. The site's places are simulated ones.
+    """
+    zero_ns = time.monotonic_ns() - int(trace.start_s * S)  # when the trace began
+    begin_ns = time.monotonic_ns()
 
-    def now_s(self) -> float:
-        """The present moment of the trace."""
-        return (time.monotonic_ns() - self._zero_ns) / 1e9
+    def since_start_s() -> float:
+        return (time.monotonic_ns() - begin_ns) / S
 
-    def __enter__(self) -> "DemoStreet":
-        for line, high in self.trace.levels(self.now_s()).items():
-            self.chip.drive(line, high, time.monotonic_ns())
-        self.chip.start()
-        self.i2c.start()
-        self.meter.start()
-        self._player.start()
-        return self
-
-    def break_sensor(self) -> None:
-        """Give the air sensor its fault."""
-        point, by = FAULT
-        self.air.bias[point] = by
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._player.join()
-        self.meter.stop()
-        self.i2c.stop()
-        self.chip.close()
-
-    def _play(self) -> None:
-        """In real time; each edge carries its own exact stamp, however late it is driven."""
-        for edge in self.trace.between(self.now_s(), math.inf):
-            at_ns = self._zero_ns + edge.mono_ns
-            if self._stop.wait(max(0.0, (at_ns - time.monotonic_ns()) / 1e9)):
-                return
-            self.chip.drive(edge.line, edge.high, at_ns)
+    load = MeterLoad(amps=lambda t_s: demo_currents(t_s + trace.start_s), clock=since_start_s)
+    load.reset(kwh=KWH)
+    edges = RecordedEdges(trace.between(trace.start_s, math.inf), trace.levels(trace.start_s))
+    return Cabinet(
+        site,
+        sources={AIR: demo_air, METER: lambda t_s: load.values()},
+        recorded=edges,
+        zero_ns=zero_ns,
+    )

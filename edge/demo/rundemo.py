@@ -12,9 +12,11 @@ import msgspec
 
 import drivers
 from edge.acquire.clock import SystemClock
+from edge.cabinet.cabinet import Cabinet, placed_site
+from edge.cabinet.deskplaces import DeskPlace
 from edge.config import Site, load_site
 from edge.demo.demobroker import run_broker
-from edge.demo.demostreet import FAULT_AT_S, DemoStreet, load_trace
+from edge.demo.demostreet import AIR, FAULT, FAULT_AT_S, demo_cabinet, load_trace
 from edge.demo.display import DemoDisplay, Screen
 from edge.demo.warmup import WARMUP_S, warm_up
 from edge.gateway.daemon import Daemon
@@ -53,12 +55,12 @@ async def _run(site: Site, folder: Path, port: int, seconds: float | None, scree
         daemon.pipeline.judge, daemon.wiring, trace, clock.now().mono_ns,
         lambda share: screen.progress(share, what),
     )  # fmt: skip
-    with DemoStreet(folder, trace) as street:
+    with demo_cabinet(site, trace) as cabinet:
         ready = asyncio.Event()
         showing = asyncio.create_task(_show_messages(port, clock, screen, ready))
         await ready.wait()
         running = asyncio.create_task(daemon.run())
-        parts = {running, showing, asyncio.create_task(_timeline(clock, street, screen, seconds))}
+        parts = {running, showing, asyncio.create_task(_timeline(clock, cabinet, screen, seconds))}
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
             for part in done:
@@ -73,14 +75,14 @@ async def _run(site: Site, folder: Path, port: int, seconds: float | None, scree
 
 
 async def _timeline(
-    clock: SystemClock, street: DemoStreet, screen: Screen, seconds: float | None
+    clock: SystemClock, cabinet: Cabinet, screen: Screen, seconds: float | None
 ) -> None:
     start_ns = clock.now().mono_ns
     until_ns = None if seconds is None else start_ns + int(seconds * 1e9)
     fault_ns = start_ns + int(FAULT_AT_S * 1e9)
     if until_ns is None or fault_ns < until_ns:
         await clock.sleep_until(fault_ns)
-        street.break_sensor()
+        cabinet.misbehave(AIR, FAULT)
         screen.print_line("the simulated air sensor is given a fault now")
     if until_ns is None:
         await asyncio.Event().wait()
@@ -100,16 +102,15 @@ async def _show_messages(
 
 def _placed(site: Site, folder: Path, port: int) -> Site:
     """The site of deploy/demo.toml with this run's sockets, folders and port."""
-    places: dict[str, dict[str, object]] = {
-        "loops": {"chip": f"sim:{folder}/gpio.sock"},
-        "air": {"path": f"sim:{folder}/i2c.sock"},
-        "meters": {"port": str(folder / "meter")},
+    places = {
+        "loops": DeskPlace({"chip": f"sim:{folder}/gpio.sock"}),
+        "air": DeskPlace({"path": f"sim:{folder}/i2c.sock"}),
+        "meters": DeskPlace({"port": str(folder / "meter")}),
     }
-    buses = {name: msgspec.structs.replace(bus, **places[name]) for name, bus in site.buses.items()}
     (folder / "run").mkdir()
     store = msgspec.structs.replace(site.store, dir=f"{folder}/store", run_dir=f"{folder}/run")
     uplink = msgspec.structs.replace(site.uplink, url=f"mqtt://127.0.0.1:{port}")
-    return replace(site, uplink=uplink, store=store, buses=buses)
+    return replace(placed_site(site, places), uplink=uplink, store=store)
 
 
 def new_screen() -> Screen:

@@ -9,7 +9,7 @@ from drivers.sim._sensirion import with_checksums
 from drivers.sim.meter import MeterLoad
 from drivers.sim.sen55 import Sen55
 from edge.core import Contact, Edge, Sweep, sweep
-from edge.demo.demostreet import POWERED_S, DemoTrace, demo_air, demo_currents
+from edge.demo.demostreet import KWH, POWERED_S, DemoTrace, demo_air, demo_currents
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.wiring import Wiring
 from edge.infer.judge import Judge
@@ -52,7 +52,7 @@ def _sensors(wiring: Wiring, trace: DemoTrace) -> list[Callable[[float, int], Sw
     load = MeterLoad(
         amps=lambda t_s: demo_currents(t_s + trace.start_s - WARMUP_S), clock=lambda: at[0]
     )
-    load.reset(kwh=5230.0)
+    load.reset(kwh=KWH)
     points = wiring.points()
     keys = [point.key for point in points["cabinet"]]
 

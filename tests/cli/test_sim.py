@@ -24,7 +24,8 @@ from drivers.meters.register_map import list_maps
 from drivers.sim import simrunner
 from drivers.sim._responder import Responder
 from drivers.sim.i2c import Nack
-from edge.cli.sim import sim_request, site_tables
+from edge.cabinet.simrequest import sim_request
+from edge.cli.sim import site_tables
 from edge.core import Bad, Reason, Sample, UncertainValue
 from tests.kit.command import Command
 from tests.kit.serialport import waiting

@@ -347,3 +347,19 @@ def test_no_packet_harms_the_simulator(packet: bytes) -> None:
     with closing(sim), closing(sim.connect()) as link:
         link.send(packet)
         assert json.loads(link.recv(65_536)) == {"errno": errno.EINVAL}
+
+
+def test_a_socket_that_is_served_is_not_taken_away_and_a_dead_one_is(tmp_path: Path) -> None:
+    path = tmp_path / "gpio.sock"
+    with SimChip(["A"], path):
+        other = SimChip(["B"], path)
+        with pytest.raises(OSError, match="in use"):
+            other.start()
+        other.close()
+        with closing(ChipClient(open_chip(f"sim:{path}"))) as client:
+            assert client.chip.get_line_info(0).name == "A"
+    dead = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    dead.bind(str(path))
+    dead.close()  # as a killed process leaves it
+    with SimChip(["C"], path), closing(ChipClient(open_chip(f"sim:{path}"))) as client:
+        assert client.chip.get_line_info(0).name == "C"

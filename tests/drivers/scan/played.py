@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import drivers
-from drivers.sim import simrunner
+from drivers.sim import simdevice, simrunner
 from drivers.sim.ads1115 import Ads1115
 from drivers.sim.bme280 import Bme280
 from drivers.sim.bme688 import Bme688
@@ -21,7 +21,7 @@ from drivers.sim.sgp41 import Sgp41
 from drivers.sim.sht4x import Sht4x
 from drivers.sim.sps30 import Sps30
 from drivers.sim.typical import typical
-from edge.cli.sim import sim_request
+from edge.cabinet.simrequest import sim_request
 
 TALKERS = {
     "pms5003": "pms5003", "pms7003": "pms5003", "pms5003t": "pms5003", "pms3003": "pms3003",
@@ -85,7 +85,7 @@ def device(name: str) -> Iterator[Any]:
     """The counterpart of a serial driver itself, as fast as it goes, on a pseudo-terminal."""
     make: Any = import_module(f"drivers.sim.{name}").DEVICE
     wish = sim_request(drivers.spec(name), {})
-    more = {**simrunner._powered_for(name, make), **SPEED.get(name, {})}
+    more = {**simdevice.powered_for(name, make), **SPEED.get(name, {})}
     with make(simrunner.measured_values(wish), **more) as made:
         yield made
 

@@ -18,7 +18,7 @@ from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_server import MeterServer, UnitFault
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.typical import typical
-from edge.cli.sim import sim_request
+from edge.cabinet.simrequest import sim_request
 from edge.core import BusError
 from tests.drivers.scan.played import no_tick
 

@@ -1,0 +1,80 @@
+"""A contact of a simulated cabinet: what opens and closes it, and how it misbehaves.
+
+Source of the faults: docs of detector cards (NTCIP 1209: an output that fails closes and stays so);
+a contact whose wire is cut never closes; a worn or loose one flutters.
+"""
+
+import random
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from drivers.sim.timeline import Timeline
+
+Drive = Callable[[bool, int], None]
+"""The level of its line from a moment on."""
+NS: Final = 1_000_000_000
+FLUTTER_S: Final = (0.05, 0.4)  # between two changes of a contact that chatters
+FAULTS: Final = ("stuck_on", "dead", "chatter")
+
+
+class DrivenContact:
+    """One contact. `active_high` is the level of its line while it is closed.
+
+    All methods are called in the timeline's thread. `fault` is one of FAULTS until told otherwise.
+    """
+
+    FAULTS: ClassVar[tuple[str, ...]] = FAULTS
+
+    def __init__(self, timeline: Timeline, drive: Drive, active_high: bool, seed: int = 1) -> None:
+        self.timeline, self.drive, self.active_high = timeline, drive, active_high
+        self.fault = ""
+        self.wanted = False  # as what stands behind it would have it
+        self._closed: bool | None = None  # as the wire shows it
+        self._flutter, self._turns = False, 0
+        self._chance = random.Random(seed)
+
+    def begin(self, t_ns: int) -> None:
+        """Show how it is before anything happens."""
+        self._closed = None
+        self.show(t_ns)
+
+    def set(self, closed: bool, t_ns: int) -> None:
+        """What stands behind it opens or closes it."""
+        self.wanted = closed
+        self.show(t_ns)
+
+    def misbehave(self, fault: str, t_ns: int) -> None:
+        """One of FAULTS until told otherwise, "" for none. Raises ValueError for another."""
+        if fault and fault not in self.FAULTS:
+            raise ValueError(f"{fault!r} is no fault of this contact: {', '.join(self.FAULTS)}")
+        self.fault = fault
+        self._turns += 1  # a flutter that has begun ends
+        if fault == "chatter":
+            self._fluttered(self._turns, t_ns)
+        self.show(t_ns)
+
+    def closed(self) -> bool:
+        """What comes out of it, with its fault."""
+        match self.fault:
+            case "stuck_on":
+                return True
+            case "dead":
+                return False
+            case "chatter":
+                return self._flutter
+        return self.wanted
+
+    def show(self, t_ns: int) -> None:
+        """Drive the line if that has changed."""
+        closed = self.closed()
+        if closed is not self._closed:
+            self._closed = closed
+            self.drive(closed is self.active_high, t_ns)
+
+    def _fluttered(self, turn: int, t_ns: int) -> None:
+        if turn != self._turns:
+            return
+        self._flutter = not self._flutter
+        self.show(t_ns)
+        wait_s = self._chance.uniform(*FLUTTER_S)
+        self.timeline.at(t_ns + round(wait_s * NS), lambda at_ns: self._fluttered(turn, at_ns))

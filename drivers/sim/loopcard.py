@@ -1,0 +1,101 @@
+"""A loop and the card behind it, in a simulated cabinet: vehicles over it become its contact.
+
+What a fault looks like is taken from docs/traffic.md (loop health) and the sources named there.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, Final, Literal
+
+from drivers.sim.drivencontact import FAULTS as CONTACT_FAULTS
+from drivers.sim.drivencontact import NS, Drive, DrivenContact
+from drivers.sim.timeline import Timeline
+
+FAULTS: Final = (
+    *CONTACT_FAULTS,
+    "crosstalk",  # it also feels what is over the loop of the lane beside it
+    "breakup",  # it loses long vehicles in their middle
+    "late_release",  # after some of the vehicles it stays closed for seconds
+    "undercount",  # it does not feel every third vehicle
+    "inverted",  # closed while nobody is there
+)
+PULSE_S: Final = 0.125
+LONG_M: Final = 7.0
+HOLE: Final = (0.4, 0.7)  # of the time over it, when a long vehicle is not felt
+LATE_S: Final = 4.0
+LATE_EACH: Final = 2
+MISSED_EACH: Final = 3
+
+
+class LoopCard(DrivenContact):
+    """One loop. `over` says of a vehicle from when to when it is over it, before that happens."""
+
+    FAULTS: ClassVar[tuple[str, ...]] = FAULTS
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        drive: Drive,
+        active_high: bool,
+        mode: Literal["presence", "pulse"] = "presence",
+        seed: int = 1,
+    ) -> None:
+        super().__init__(timeline, drive, active_high, seed)
+        self.mode = mode
+        self.neighbour: LoopCard | None = None
+        self.listeners: list[Callable[[int], None]] = []  # who feels it, too
+        self.felt = 0  # vehicles over it now
+        self.passed = 0  # since the start, felt or not
+        self._now_ns = self._pulse_until_ns = self._late_until_ns = 0
+
+    def beside(self, other: "LoopCard") -> None:
+        """The loop of the lane beside this one: crosstalk comes from there."""
+        self.neighbour = other
+        other.listeners.append(self.show)
+
+    def over(self, from_ns: int, to_ns: int, length_m: float) -> None:
+        """A vehicle will be over it."""
+        self.timeline.at(from_ns, lambda t_ns: self._comes(t_ns, to_ns, length_m))
+
+    def closed(self) -> bool:
+        now_ns = self._now_ns
+        feels = now_ns < self._pulse_until_ns if self.mode == "pulse" else self.felt > 0
+        match self.fault:
+            case "crosstalk":
+                return feels or (self.neighbour is not None and self.neighbour.felt > 0)
+            case "late_release":
+                return feels or now_ns < self._late_until_ns
+            case "inverted":
+                return not feels
+        self.wanted = feels
+        return super().closed()
+
+    def show(self, t_ns: int) -> None:
+        self._now_ns = max(self._now_ns, t_ns)
+        super().show(t_ns)
+
+    def _comes(self, t_ns: int, to_ns: int, length_m: float) -> None:
+        self.passed += 1
+        if self.fault == "undercount" and self.passed % MISSED_EACH == 0:
+            return
+        self._pulse_until_ns = t_ns + round(PULSE_S * NS)
+        if self.mode == "pulse":
+            self.timeline.at(self._pulse_until_ns, self.show)
+        self._change(1, t_ns)
+        if self.fault == "breakup" and length_m >= LONG_M:
+            begin_ns, end_ns = (t_ns + round(share * (to_ns - t_ns)) for share in HOLE)
+            self.timeline.at(begin_ns, lambda at_ns: self._change(-1, at_ns))
+            self.timeline.at(end_ns, lambda at_ns: self._change(1, at_ns))
+        late = self.fault == "late_release" and self.passed % LATE_EACH == 0
+        self.timeline.at(to_ns, lambda at_ns: self._goes(at_ns, late))
+
+    def _goes(self, t_ns: int, late: bool) -> None:
+        if late:
+            self._late_until_ns = t_ns + round(LATE_S * NS)
+            self.timeline.at(self._late_until_ns, self.show)
+        self._change(-1, t_ns)
+
+    def _change(self, by: int, t_ns: int) -> None:
+        self.felt += by
+        self.show(t_ns)
+        for listener in self.listeners:
+            listener(t_ns)

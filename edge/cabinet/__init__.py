@@ -1,0 +1,1 @@
+"""Plays the cabinet of a site: all its devices, lanes and contacts, on simulated wires."""

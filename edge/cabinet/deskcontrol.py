@@ -1,0 +1,56 @@
+"""Faults by command from another terminal: what a running simulation answers on its socket.
+
+The socket lies in the desk's folder and is its owner's alone. The words on it are those of the
+daemon's control socket (`edge/control/protocol.py`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from edge.cabinet.cabinet import Cabinet
+from edge.cabinet.faulttargets import ALL, FaultTarget, shown_name
+from edge.control.protocol import ControlVerb, VerbError
+
+WORD_MAX: Final = 128
+
+
+def fault_row(cabinet: Cabinet, one: FaultTarget) -> dict[str, object]:
+    """One target for people and programs."""
+    return {
+        "name": shown_name(cabinet.targets, one),
+        "what": one.what,
+        "faults": [*one.faults],
+        "offsets": one.offsets,
+        "now": one.state(),
+    }
+
+
+def fault_rows(cabinet: Cabinet) -> list[dict[str, object]]:
+    """Everything that can misbehave, and what of it does."""
+    return [fault_row(cabinet, one) for one in cabinet.targets]
+
+
+def cabinet_verbs(cabinet: Cabinet) -> dict[str, ControlVerb]:
+    """What can be asked of a running simulation."""
+
+    async def faults(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {"site": cabinet.site.file, "targets": fault_rows(cabinet)}
+
+    async def fault(request: Mapping[str, Any]) -> Mapping[str, Any]:
+        target, wanted = (str(request.get(key, ""))[:WORD_MAX] for key in ("target", "fault"))
+        try:
+            before = {id(one) for one in cabinet.targets if one.state()}
+            found = cabinet.misbehave(target, wanted)
+        except ValueError as error:
+            raise VerbError(str(error)) from error
+        except OSError as error:
+            raise VerbError(f"{target} cannot be plugged in: {error.strerror or error}") from error
+        if target == ALL:
+            found = [one for one in found if id(one) in before]
+        return {
+            "names": [shown_name(cabinet.targets, one) for one in found],
+            "what": [one.what for one in found],
+            "fault": wanted,
+        }
+
+    return {"faults": faults, "fault": fault}

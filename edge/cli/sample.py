@@ -1,0 +1,67 @@
+"""`kerbstone sample DRIVER`: the tables of a site file for a driver, each option explained.
+
+`kerbstone sample cabinet` prints a whole site file to try: seven devices and two lanes, which
+`kerbstone sim` plays.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+import drivers
+from drivers.sim.typical import typical
+from edge.core import ConfigError
+from edge.diagnose.sampletables import sample_facts, sample_tables
+from edge.terminal import echo, echo_json
+
+CABINET: Final = "cabinet"
+HERE: Final = Path(__file__).parents[1] / "cabinet" / "cabinet.example.toml"
+# in a wheel it lies beside the simulation, in a checkout in deploy/
+EXAMPLE: Final = next(
+    (p for p in (HERE, Path(__file__).parents[2] / "deploy" / HERE.name) if p.exists()), HERE
+)
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "sample", help="an example of a driver's tables, or of a whole site file",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "driver", nargs="?", metavar="DRIVER",
+        help=f"one of {', '.join(drivers.names())}; or {CABINET}; without it: a list of them",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.driver is None:
+        return _list(args)
+    if args.driver == CABINET:
+        text = EXAMPLE.read_text(encoding="utf-8")
+        if args.json:
+            echo_json({"toml": text})
+        else:
+            echo(*text.rstrip("\n").split("\n"), fold=False)
+        return 0
+    try:
+        spec = drivers.spec(args.driver)
+    except ConfigError as error:
+        echo(f"kerbstone sample: {error}", err=True)
+        return 2
+    if args.json:
+        echo_json(sample_facts(spec, typical))
+    else:
+        echo(*sample_tables(spec, typical), fold=False)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    specs = [drivers.spec(name) for name in drivers.names()]
+    if args.json:
+        echo_json({one.name: one.wiring for one in specs})
+        return 0
+    echo(f"{CABINET:<16} a whole site file to try",
+         *(f"{one.name:<16} {one.wiring}" for one in specs))  # fmt: skip
+    return 0

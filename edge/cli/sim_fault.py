@@ -1,0 +1,72 @@
+"""`kerbstone sim fault TARGET FAULT`: let a part of a running simulation misbehave, or mend it."""
+
+import argparse
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from edge.cabinet.desk import DESK
+from edge.cabinet.faulttargets import OFFSETS
+from edge.control.protocol import SOCKET_NAME, VerbError, ask_daemon
+from edge.terminal import echo, echo_json
+
+USAGE: Final = (
+    "write `sim fault TARGET FAULT`, such as `sim fault main_meter silent`; "
+    "`sim fault main_meter none` ends it, `sim fault --list` shows all"
+)
+SIMULATION: Final = "the simulation"
+
+
+def run_fault(args: argparse.Namespace, words: list[str]) -> int:
+    """Exit codes: 0 done, 2 no such target or fault, 3 no simulation runs there."""
+    desk: Path = args.desk or DESK
+    if not args.list and len(words) != 2:
+        echo(f"kerbstone sim: {USAGE}", err=True)
+        return 2
+    socket = desk / SOCKET_NAME
+    try:
+        if socket.exists() and not os.access(socket, os.R_OK | os.W_OK):
+            echo(f"kerbstone sim: {socket} is somebody else's: ask as the user who started it",
+                 err=True)  # fmt: skip
+            return 3
+        if args.list:
+            answer = ask_daemon(desk, "faults", who=SIMULATION)
+        else:
+            answer = ask_daemon(desk, "fault", who=SIMULATION, target=words[0], fault=words[1])
+    except VerbError as error:
+        echo(f"kerbstone sim: {error}", err=True)
+        return 2
+    except OSError as error:
+        echo(f"kerbstone sim: {socket}: {error.strerror or error}", err=True)
+        return 3
+    if answer is None:
+        echo(f"kerbstone sim: no simulation runs in {desk}: start one with `kerbstone sim "
+             "site.toml`, or name its folder with --desk", err=True)  # fmt: skip
+        return 3
+    if args.json:
+        echo_json(answer)
+    elif args.list:
+        echo(*fault_table(answer.get("targets", [])))
+    else:
+        echo(*_done_lines(answer))
+    return 0
+
+
+def fault_table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What can misbehave, one a line; what does so is marked."""
+    shown = []
+    for row in rows:
+        words = [*row["faults"], *([OFFSETS] if row["offsets"] else [])]
+        now = f"  NOW: {row['now']}" if row["now"] else ""
+        shown.append(f"{row['name']:<18} {row['what']:<22} {', '.join(words)}{now}")
+    return shown
+
+
+def _done_lines(answer: Mapping[str, Any]) -> list[str]:
+    fault = answer["fault"]
+    if not answer["names"]:
+        return ["nothing had a fault"]
+    says = "has no fault any more" if fault == "none" else f"has the fault {fault} now"
+    return [f"{name} ({what}) {says}" for name, what in zip(answer["names"], answer["what"],
+                                                           strict=True)]  # fmt: skip

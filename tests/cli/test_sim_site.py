@@ -1,0 +1,268 @@
+"""`kerbstone sim site.toml`: the whole cabinet of a site, and faults from another terminal."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kit.command import Command, CommandResult
+from tests.kit.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "deploy" / "cabinet.example.toml"
+KERBSTONE = [sys.executable, "-m", "edge.cli.main"]
+SECONDS = 60
+
+
+class RunningSim:
+    """A simulation as a process of its own, and commands that are given in its folder."""
+
+    def __init__(self, folder: Path, *words: object) -> None:
+        self.folder, self._words = folder, words
+        self.start()
+
+    def start(self) -> None:
+        """Start it (again)."""
+        self.process = subprocess.Popen(
+            [*KERBSTONE, "sim", *map(str, self._words), "--json"],
+            cwd=self.folder, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        self.says: dict[str, Any] = json.loads(line)
+        self.desk = Path(self.says["desk"])
+        self.file = Path(self.says["file"])
+
+    def command(self, *words: object) -> CommandResult:
+        done = subprocess.run(
+            [*KERBSTONE, *map(str, words)], cwd=self.folder, capture_output=True, text=True,
+            timeout=SECONDS, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        return CommandResult(done.returncode, done.stdout, done.stderr)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        _, err = self.process.communicate(timeout=SECONDS)
+        assert "Traceback" not in err
+        return self.process.returncode
+
+
+@pytest.fixture
+def sim(tmp_path: Path) -> Iterator[RunningSim]:
+    """The example of a cabinet, played in a folder that was empty."""
+    (tmp_path / "site.toml").write_bytes(EXAMPLE.read_bytes())
+    running = RunningSim(tmp_path, "site.toml")
+    yield running
+    if running.process.poll() is None:
+        running.end(signal.SIGKILL)
+
+
+def read(sim: RunningSim, device: str) -> CommandResult:
+    return sim.command("read", device, "--config", sim.file, "--json")
+
+
+def test_a_cabinet_is_checked_searched_read_and_examined(sim: RunningSim) -> None:
+    checked = sim.command("check", "desk/site.toml")
+    assert checked.code == 0, checked.err
+    assert "5 buses, 7 devices" in checked.out
+    searched = sim.command("scan", "--config", "desk/site.toml", "air", "meters", "grid", "heat")
+    for device in ("sen55", "sht4x", "sdm630", "unit = 2", "sml", "mbus"):
+        assert device in searched.out, searched
+    for device in ("hut_air", "cabinet_climate", "main_meter", "lamp_meter", "utility", "warmth"):
+        assert read(sim, device).code == 0
+    examined = sim.command("doctor", "--config", "desk/site.toml")
+    assert examined.code == 0, examined.out
+    assert "fine     contacts/north_2" in examined.out
+
+
+def test_three_faults_are_found_by_the_doctor_and_mended(sim: RunningSim) -> None:
+    for words in (("main_meter", "silent"), ("hut_air", "fan"), ("grid", "unplugged")):
+        said = sim.command("sim", "fault", *words)
+        assert said.code == 0, said.err
+        assert f"has the fault {words[1]} now" in said.out
+    listed = sim.command("sim", "fault", "--list")
+    assert [line for line in listed.lines if "NOW" in line and "silent" in line.partition("NOW")[2]]
+    found = sim.command("doctor", "--config", "desk/site.toml")
+    assert found.code == 1
+    for place in ("meters/main_meter", "grid", "air/hut_air"):
+        lines = [one for one in found.lines if place in one and not one.startswith("fine")]
+        assert lines, found.out
+    assert read(sim, "main_meter").code == 3
+    assert read(sim, "lamp_meter").code == 0
+    mended = sim.command("sim", "fault", "all", "none")
+    assert sorted(line.split()[0] for line in mended.lines if line) == [
+        "grid", "hut_air", "main_meter"
+    ]  # fmt: skip
+    again = sim.command("doctor", "--config", "desk/site.toml")
+    assert again.code == 0, again.out
+
+
+def test_its_socket_is_its_owners_and_nothing_is_left_of_it_but_the_gateways_files(
+    sim: RunningSim,
+) -> None:
+    assert stat.S_IMODE((sim.desk / "control.sock").stat().st_mode) == 0o600
+    assert stat.S_IMODE(sim.desk.stat().st_mode) == 0o700
+    assert sim.end() == 0
+    left = {path.name for path in sim.desk.iterdir() if not path.name.startswith(".")}
+    assert left == {"site.toml", "store", "run", "lock"}
+    gone = sim.command("sim", "fault", "main_meter", "silent")
+    assert gone.code == 3
+    assert "no simulation runs in desk" in gone.err
+
+
+def test_what_a_killed_one_has_left_is_taken_over(sim: RunningSim) -> None:
+    before = sim.says["buses"]
+    sim.end(signal.SIGKILL)
+    assert (sim.desk / "air.sock").exists()
+    assert read(sim, "main_meter").code == 3
+    sim.start()
+    assert sim.says["buses"] == before
+    for device in ("hut_air", "main_meter", "utility"):
+        assert read(sim, device).code == 0
+    assert sim.command("sim", "fault", "main_meter", "silent").code == 0
+
+
+def test_two_run_beside_each_other_and_not_in_one_folder(sim: RunningSim) -> None:
+    second = sim.command("sim", "site.toml")
+    assert second.code == 3
+    assert f"desk is in use by process {sim.process.pid}" in second.err
+    other = RunningSim(sim.folder, "site.toml", "--desk", "other")
+    try:
+        assert read(other, "main_meter").code == read(sim, "main_meter").code == 0
+        said = other.command("sim", "fault", "main_meter", "silent", "--desk", "other")
+        assert said.code == 0
+        assert read(other, "main_meter").code == 3
+        assert read(sim, "main_meter").code == 0
+    finally:
+        other.end(signal.SIGKILL)
+
+
+def test_a_gateway_runs_against_it_and_outlives_its_end(sim: RunningSim) -> None:
+    """Counts vehicles, is asked while it runs, and reads on when a killed simulation is back."""
+    with subprocess.Popen(
+        [*KERBSTONE, "run", str(sim.file)], cwd=sim.folder, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as daemon:  # fmt: skip
+        try:
+
+            def answers() -> bool:
+                said = read(sim, "main_meter")
+                return said.code == 0 and "read by the daemon" in said.out
+
+            # until it has its buses, nobody else may take one
+            wait_until((sim.desk / "run" / "control.sock").exists, "the daemon does not start")
+            wait_until(answers, "the daemon does not read")
+            sim.end(signal.SIGKILL)
+            wait_until(lambda: read(sim, "main_meter").code == 3, "it reads what is not there")
+            sim.start()
+            wait_until(answers, "the daemon does not read again")
+            wait_until(lambda: read(sim, "cabinet_climate").code == 0, "the air is not back")
+            said = sim.command("sim", "fault", "lamp_meter", "silent")
+            assert said.code == 0
+            wait_until(lambda: read(sim, "lamp_meter").code == 3, "the fault is not seen")
+        finally:
+            daemon.terminate()
+            daemon.communicate(timeout=SECONDS)
+
+
+def test_a_desks_file_that_was_changed_is_played_where_it_lies(sim: RunningSim) -> None:
+    sim.end()
+    text = sim.file.read_text(encoding="utf-8")
+    sim.file.write_text(text.replace("[device.lamp_meter]", "[device.yard]"), encoding="utf-8")
+    again = RunningSim(sim.folder, "desk/site.toml")
+    try:
+        assert read(again, "yard").code == 0
+        assert again.file.read_text(encoding="utf-8").count("[device.yard]") == 1
+    finally:
+        again.end(signal.SIGKILL)
+
+
+# --- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder to be in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_somebodys_own_file_is_never_written_over(here: Path, kerbstone: Command) -> None:
+    (here / "site.toml").write_bytes(EXAMPLE.read_bytes())
+    said = kerbstone("sim", "site.toml", "--desk", ".")
+    assert said.code == 2
+    assert "is somebody's own file" in said.err
+    assert (here / "site.toml").read_bytes() == EXAMPLE.read_bytes()
+
+
+def test_a_desks_file_that_names_hardware_is_not_played(here: Path, kerbstone: Command) -> None:
+    (here / "d").mkdir()
+    text = "# A desk file, made by kerbstone sim\n" + EXAMPLE.read_text(encoding="utf-8")
+    (here / "d" / "site.toml").write_text(text, encoding="utf-8")
+    said = kerbstone("sim", "d/site.toml")
+    assert said.code == 2
+    assert "bus.contacts: chip names hardware" in said.err
+
+
+def test_a_wrong_file_is_told_as_check_tells_it(here: Path, kerbstone: Command) -> None:
+    text = (
+        EXAMPLE.read_text(encoding="utf-8")
+        .replace("sen55", "sen56")
+        .replace("unit = 2", "unit = 1")
+    )
+    (here / "site.toml").write_text(text, encoding="utf-8")
+    said = kerbstone("sim", "site.toml")
+    assert said.code == 2
+    assert "no driver is called" in said.err
+    assert "has unit 1 on meters already" in said.err
+    assert not (here / "desk").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("nothing.toml",), 2, "cannot be read"),
+        (("site.toml", "--broker", "broker"), 2, "has no scheme"),
+        (("site.toml", "--flow", "many"), 2, "write 600, day or day:900"),
+        (("site.toml", "--flow", "9000"), 2, "0 to 2200 vehicles"),
+        (("site.toml", "--on", "/dev/ttyUSB0"), 2, "write BUS=PORT"),
+        (("site.toml", "--on", "meter=/dev/ttyUSB0"), 2, "choose from meters, grid, heat"),
+        (("site.toml", "--on", "meters=/dev/ttyNOTHERE"), 3, "/dev/ttyNOTHERE"),
+        (("site.toml", "more"), 2, "'more' does not belong here"),
+        (("site.toml", "--desk", "d" * 120), 2, "give a shorter folder"),
+        (("fault",), 2, "write `sim fault TARGET FAULT`"),
+        (("fault", "main_meter"), 2, "write `sim fault TARGET FAULT`"),
+        (("fault", "--list"), 3, "no simulation runs in desk"),
+        (("fault", "--list", "--desk", "elsewhere"), 3, "no simulation runs in elsewhere"),
+    ],
+)
+def test_wrong_use_says_what_would_be_right(
+    words: tuple[str, ...], code: int, says: str, here: Path, kerbstone: Command
+) -> None:
+    (here / "site.toml").write_bytes(EXAMPLE.read_bytes())
+    said = kerbstone("sim", *words)
+    assert said.code == code, said
+    assert says in said.err
+
+
+def test_the_faults_of_a_cabinet_are_listed_without_playing_it(
+    here: Path, kerbstone: Command
+) -> None:
+    said = kerbstone("sim", EXAMPLE, "--faults")
+    assert said.code == 0
+    names = [line.split()[0] for line in said.lines if line]
+    assert {"main_meter", "meters", "north_1", "north_1.trail", "north", "charger"} <= set(names)
+    told = json.loads(kerbstone("sim", EXAMPLE, "--faults", "--json").out)
+    by_name = {row["name"]: row for row in told["targets"]}
+    assert "silent" in by_name["main_meter"]["faults"]
+    assert by_name["north"]["faults"] == ["congestion", "empty"]
+    assert list(here.iterdir()) == []
