@@ -7,10 +7,12 @@ No text that comes from outside can begin a line, move a cursor or colour anythi
 
 import argparse
 import logging
+import os
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from shutil import get_terminal_size
 from types import TracebackType
 from typing import Any, Final, NoReturn, TextIO
@@ -18,33 +20,51 @@ from typing import Any, Final, NoReturn, TextIO
 from edge.core.printable import fold_line, json_line_text, printable
 
 CLEAR: Final = "\r\x1b[K"  # of the row that the cursor is in
+LOST: Final = 3  # exit code: what was asked for could not be told
+
+
+class OutputLostError(Exception):
+    """What was to be told on stdout is not there. `unread`: the reader of our pipe has gone, as in
+    `| head`, and needs no word about it."""
+
+    def __init__(self, why: str, *, unread: bool = False) -> None:
+        super().__init__(why)
+        self.unread = unread
 
 
 def echo(*lines: str, err: bool = False, fold: bool = True, flush: bool = True) -> None:
-    """Write lines. On a terminal a long one goes on in rows that are indented, if `fold`."""
-    out = sys.stderr if err else sys.stdout
+    """Write lines. On a terminal a long one goes on in rows that are indented, if `fold`.
+
+    Raises OutputLostError where stdout cannot be written; without a stderr nothing can be said.
+    """
     columns = get_terminal_size().columns if fold and is_terminal(err=err) else 0
     for line in lines:
         for row in fold_line(printable(line), columns) if columns else (printable(line),):
-            print(_encodable(row, out), file=out)
-    if flush and out is not None:
-        out.flush()
+            _write(f"{row}\n", err=err)
+    if flush:
+        _write("", err=err, flush=True)
 
 
 def echo_json(value: Any, *, indent: int | None = None, flush: bool = True) -> None:
-    """Write one JSON value to stdout, for programs."""
-    print(json_line_text(value, indent), flush=flush)
+    """Write one JSON value to stdout, for programs. Raises OutputLostError."""
+    _write(f"{json_line_text(value, indent)}\n", flush=flush)
 
 
 def progress(text: str) -> None:
     """Show how far it is in one row of stderr that is written anew; "" clears it.
 
-    Where nobody looks on nothing is written.
+    Where nobody looks on, or a row cannot be written anew, nothing is written.
     """
-    if is_terminal(err=True):
+    if has_cursor(err=True):
         room = get_terminal_size().columns - 1
         row = next(fold_line(printable(text), room)) if text else ""
-        print(f"{CLEAR}{row}", end="", file=sys.stderr, flush=True)
+        _write(f"{CLEAR}{row}", err=True, flush=True)
+
+
+def draw(text: str) -> None:
+    """Write to stdout as it is: of who draws a picture there, and has made each line `printable`.
+    Raises OutputLostError."""
+    _write(text, flush=True)
 
 
 def is_terminal(*, err: bool = False) -> bool:
@@ -52,11 +72,84 @@ def is_terminal(*, err: bool = False) -> bool:
     return out is not None and out.isatty()
 
 
+def has_cursor(*, err: bool = False) -> bool:
+    """It is a terminal that understands escape sequences."""
+    return is_terminal(err=err) and os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown")
+
+
+def has_colours(*, err: bool = False) -> bool:
+    """And nobody has asked for none (https://no-color.org)."""
+    return has_cursor(err=err) and not os.environ.get("NO_COLOR")
+
+
+def run_command(name: str, run: Callable[[], int]) -> int:
+    """The exit code of a command, whatever becomes of its output: no traceback, and LOST where what
+    was asked for did not arrive."""
+    _occupy_descriptors()
+    try:
+        code = run()
+        _write("", flush=True)
+    except OutputLostError as error:
+        _silence(sys.stdout)  # nor at the exit
+        if error.unread:
+            return 1
+        echo(f"{name}: the output cannot be written: {error}", err=True)
+        return LOST
+    return code
+
+
+def _write(text: str, *, err: bool = False, flush: bool = False) -> None:
+    out = sys.stderr if err else sys.stdout
+    try:
+        if out is None:  # it was closed before this program began
+            if text and not err:
+                raise OutputLostError("it is closed")
+            return
+        if text:  # Python hands on even an empty one, and a full disk refuses that
+            out.write(_encodable(text, out))
+        if flush:
+            out.flush()
+    except BrokenPipeError:
+        if not err:
+            raise OutputLostError("nobody reads it", unread=True) from None
+        _silence(out)
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        if not err:
+            raise OutputLostError(getattr(error, "strerror", None) or str(error)) from None
+        _silence(out)
+
+
+def _silence(out: TextIO | None) -> None:
+    """What could not be written is not tried again: Python would at its end, and complain."""
+    with suppress(OSError, ValueError, AttributeError):  # not one of the system's: nothing waits
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, out.fileno())  # type: ignore[union-attr]
+        finally:
+            os.close(null)
+
+
+def _occupy_descriptors() -> None:
+    """A program that begins without stdout must not get a database there: whatever is opened next
+    has its number. What is put there cannot be written, as before."""
+    for number, mode in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, mode)  # the lowest that is free
+
+
 class Parser(argparse.ArgumentParser):
     """Repeats a wrong word in its error, and a script may have that from anywhere."""
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Help, version and errors by the rules of this module."""
+        if message:
+            err = file is sys.stderr and file is not sys.stdout
+            echo(*message.removesuffix("\n").split("\n"), err=err)
 
 
 class LineFormatter(logging.Formatter):
@@ -112,9 +205,9 @@ def _traceback(fault: BaseException) -> Iterator[str]:
         yield printable(f"{type(each).__qualname__}: {each}")
 
 
-def _encodable(row: str, out: TextIO | None) -> str:
+def _encodable(row: str, out: TextIO) -> str:
     """A terminal that knows fewer letters gets the number of a letter instead."""
     if row.isascii():
         return row
-    encoding = (None if out is None else out.encoding) or "utf-8"
+    encoding = out.encoding or "utf-8"
     return row.encode(encoding, "backslashreplace").decode(encoding)

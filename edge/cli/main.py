@@ -1,8 +1,7 @@
 """`kerbstone VERB ...`. Exit codes: 0 fine, 1 a finding, 2 wrong use, 3 a broker, a store or a
-device cannot be reached.
+device cannot be reached, or the output cannot be written.
 """
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -10,7 +9,7 @@ from keyword import iskeyword
 from typing import Final
 
 from edge.core import ConfigError
-from edge.terminal import Parser, echo, log_faults
+from edge.terminal import Parser, echo, log_faults, run_command
 
 VERBS: Final = {
     "run": "read the devices of a site and publish their values",
@@ -40,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb. Only that verb's module is imported: a command starts as fast as it can."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     log_faults()
+    return run_command("kerbstone", lambda: _run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
     parser = Parser(prog="kerbstone", description=__doc__)
     parser.add_argument("--version", action="version", version=_version())
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -57,10 +60,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # the reader of our pipe has gone (`| head`): say nothing more, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # noqa: TID251
-        return 1
 
 
 def _module(verb: str) -> str:

@@ -77,8 +77,6 @@ def run(args: argparse.Namespace) -> int:
                     kept.take(record)
                 if not args.quiet:
                     echo(_line(record, start_ns), fold=False, flush=False)
-    except BrokenPipeError:
-        raise  # whoever reads us has seen enough: that is no fault of the file
     except (OSError, EOFError, zlib.error) as error:
         shown.end()
         return _wrong(f"{args.edges}: {error}")

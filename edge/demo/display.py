@@ -1,10 +1,10 @@
 """What the city would receive, for people: a live table on a terminal, lines in a pipe."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from shutil import get_terminal_size
 from textwrap import wrap
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
 from edge.core.printable import printable
 from edge.platform.messagelines import Descriptions, event_text, message_line
@@ -109,36 +109,45 @@ class DemoDisplay:
 class Screen:
     """Where it is shown. A terminal gets the table anew with each message; a pipe gets lines."""
 
-    def __init__(self, board: DemoDisplay, out: TextIO) -> None:
-        self._board, self._out, self._told = board, out, Descriptions()
-        self.live = out.isatty()
+    def __init__(
+        self,
+        board: DemoDisplay,
+        draw: Callable[[str], None],
+        *,
+        live: bool = False,
+        colours: bool = False,
+    ) -> None:
+        """`live`: it understands escape sequences."""
+        self._board, self._draw, self._told = board, draw, Descriptions()
+        self.live, self._colours = live, colours
 
     def print_line(self, text: str) -> None:
         """Something about the demo itself."""
         self._board.notes.append(text)
-        self._out.write(f"{printable(text)}\n")
-        self._out.flush()
+        self._draw(f"{printable(text)}\n")
 
     def show(self, message: DecodedMessage) -> None:
         self._board.take(message)
         self._told.take(message)
         if self.live:
             wide = get_terminal_size((WIDE, 0)).columns
-            rows = (_coloured(row, _folded(row, wide)) for row in self._board.rows())
-            self._out.write(CLEAR + "\n".join(rows) + "\n")
+            rows = (self._row(row, wide) for row in self._board.rows())
+            self._draw(CLEAR + "\n".join(rows) + "\n")
         elif message.kind != "last":
             told = self._told
             line = message_line(message, told.units(message), told.names(message))
-            self._out.write(printable(line) + "\n")
-        self._out.flush()
+            self._draw(printable(line) + "\n")
+
+    def _row(self, row: str, wide: int) -> str:
+        shown = _folded(row, wide)
+        return _coloured(row, shown) if self._colours else shown
 
     def progress(self, share: float, what: str) -> None:
         """A bar on a terminal, nothing in a pipe."""
         if self.live:
             done = round(share * 30)
             end = "\n" if share >= 1 else ""
-            self._out.write(f"\r{what} [{'#' * done}{'.' * (30 - done)}] {share:4.0%}{end}")
-            self._out.flush()
+            self._draw(f"\r{what} [{'#' * done}{'.' * (30 - done)}] {share:4.0%}{end}")
 
 
 def _cell(value: Any, form: str, width: int) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from edge.demo.display import DemoDisplay, Screen
 from edge.demo.warmup import WARMUP_S, warm_up
 from edge.gateway.daemon import Daemon
 from edge.platform.subscription import listen, parse_source
+from edge.terminal import draw, has_colours, has_cursor
 from edge.wire import WireError, decode
 
 HERE: Final = Path(__file__).parent
@@ -116,4 +116,4 @@ def _placed(site: Site, folder: Path, port: int) -> Site:
 def new_screen() -> Screen:
     """On this process's output."""
     title = "KERBSTONE DEMO  a simulated intersection, 5 s a record"
-    return Screen(DemoDisplay(title), sys.stdout)  # noqa: TID251  it draws with colours
+    return Screen(DemoDisplay(title), draw, live=has_cursor(), colours=has_colours())

@@ -28,7 +28,7 @@ from edge.identity.offline import enrol_offline
 from edge.identity.renew import LINE_LIMIT, MARKER, Renewal
 from edge.identity.statefolder import SITE, StateFolder
 from edge.kernelclock import KernelClock
-from edge.terminal import Parser, echo, log_faults, log_to_stderr
+from edge.terminal import Parser, echo, log_faults, log_to_stderr, run_command
 
 LOG: Final = logging.getLogger(__name__)
 STATE: Final = Path("/var/lib/kerbstone-identity")
@@ -53,6 +53,10 @@ class StateBusyError(OSError):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    return run_command("kerbstone-enrol", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     args = _parser().parse_args(arguments)
     log_to_stderr("%(message)s", logging.INFO)
     log_faults()
