@@ -45,14 +45,12 @@ def run(args: argparse.Namespace) -> int:
         site = load_site(args.file, drivers.catalogue())
     except Problems as error:
         return _report_refused(args, error.problems)
-    built, wrong = _built(site)
+    built, _ = _built(site)
     points = {
         name: [point.key for point in one.points] if isinstance(one, Polled) else []
         for name, one in built.items()
     }
-    wrong += [*_uplink(site), *outdated_keys(site)]
-    wrong += [] if wrong else _join_problems(site)
-    if wrong:
+    if wrong := site_errors(site):
         return _report_refused(args, wrong)
     remarks = sorted(
         [
@@ -69,6 +67,12 @@ def run(args: argparse.Namespace) -> int:
     echo(*_summary(site, points))
     echo(f"{args.file} is in order" + (f"; {_count(remarks, 'warning')}" if remarks else ""))
     return 0
+
+
+def site_errors(site: Site) -> list[Problem]:
+    """What keeps the daemon from using a site file that could be read."""
+    wrong = [*_built(site)[1], *_uplink(site), *outdated_keys(site)]
+    return wrong or _join_problems(site)
 
 
 def _report_refused(args: argparse.Namespace, problems: Sequence[Problem]) -> int:

@@ -6,6 +6,7 @@ approve  approve a box                    config   sign a box's site.toml
 revoke   revoke certificates              offline  approve a box by USB stick
 label    draw the QR code for the case    issue    issue a certificate for a broker or program
 broker   install the files for mosquitto  issued   list certificates of brokers and programs
+proposals  list site files that boxes propose  proposal  show, write or refuse one of them
 
 Exit codes: 0 fine, 1 a finding (another comparison code, a refused request, a certificate that
 expires soon), 2 wrong use, 3 the store cannot be used, or the address is in use.
@@ -19,6 +20,7 @@ from typing import Any
 
 from edge.cli import provision_boxes as boxes
 from edge.cli import provision_city as city
+from edge.cli import provision_proposals as proposing
 from edge.cli.provision_common import print_line
 from edge.core import ConfigError
 from edge.provision.registry import FOLDER, REASONS, NamedKind
@@ -37,6 +39,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.set_defaults(run=run)
     acts = parser.add_subparsers(dest="act", required=True, metavar="ACT")
     _add_request_commands(acts)
+    _add_proposal_commands(acts)
     _server(acts)
     _city(acts)
 
@@ -70,6 +73,17 @@ def _add_request_commands(acts: "argparse._SubParsersAction[argparse.ArgumentPar
                         help="folder with all signed configurations; keep it")  # fmt: skip
     config.add_argument("--after", type=int, default=0, metavar="N",
                         help="the number that the box shows; sign with a higher one")  # fmt: skip
+
+
+def _add_proposal_commands(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "list the site files that boxes propose"
+    _add_directory_option(_act(acts, "proposals", proposing.proposals, text))
+    one = _add_directory_option(
+        _act(acts, "proposal", proposing.proposal, "show, write or refuse what a box proposes")
+    )
+    one.add_argument("gateway", help="the gateway's name")
+    one.add_argument("--out", type=Path, metavar="FILE", help="write the site file, to sign it")
+    one.add_argument("--refuse", metavar="WHY", help="refuse it; the box shows why")
 
 
 def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -58,6 +58,10 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         metavar="FILE",
         help="to find out which buses are in use, and what they are called",
     )
+    add(
+        "--propose", action="store_true",
+        help="send what was found to the operator, as `kerbstone propose` does",
+    )  # fmt: skip
     add("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 
@@ -107,6 +111,12 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
         return 130
     if all(one.refused for one in jobs):
         return 3
+    if args.propose and text:
+        from edge.cli.propose import propose
+
+        args.wait = False
+        if code := propose(args, text, "scan"):
+            return code
     known = any(one.findings.devices for one in jobs)
     return 0 if known and not any(one.findings.unknown or one.refused for one in jobs) else 1
 

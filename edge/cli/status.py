@@ -16,6 +16,7 @@ from edge.cli.site_options import load_site_or_report, site_options
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
+from edge.identity.runfiles import read_box_names, read_status_lines
 from edge.outbox import OutboxBusyError, inspect_outbox
 from edge.report.status.issues import issue_rows, listed_issues
 from edge.report.status.outbox import outbox_lines
@@ -45,6 +46,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     if (status := _status_without_site(args.config)) is not None:
         return _print_status(args, status)
+    rows, names = read_status_lines(), read_box_names()
+    if rows and not os.access(args.config, os.F_OK) and not (names and names.configured):
+        return _not_configured(args, rows)
     site = load_site_or_report(args.config)
     if site is None:
         return 2
@@ -77,8 +81,25 @@ def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
         ]
         echo_json({**status, "ok": not found, "issues": issues})
     else:
-        echo(*status_page(status, found), fold=False)
+        echo(*status_page(status, found), *_proposed(read_status_lines()), fold=False)
     return 1 if found else 0
+
+
+def _not_configured(args: argparse.Namespace, rows: list[str]) -> int:
+    """A box that waits for its operator has no daemon to ask: enrolment says how far it is."""
+    fields = {name: text.strip() for name, _, text in (row.partition(":") for row in rows)}
+    if args.json:
+        echo_json({"ok": False, "error": "no site file yet", "enrolment": fields})
+        return 3
+    head = fit_line(f"NOT CONFIGURED: {fields.get('gateway', 'this box')} has no site file yet")
+    echo(head, *render_sections([Section("enrolment", tuple(rows))]), fold=False)
+    return 3
+
+
+def _proposed(rows: list[str]) -> list[str]:
+    """The row of a proposal that has no configuration for an answer."""
+    found = tuple(row.partition(":")[2].strip() for row in rows if row.startswith("proposal:"))
+    return render_sections([Section("proposal", found)]) if found else []
 
 
 def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[str]) -> int:

@@ -20,9 +20,13 @@ def is_regular_file(path: Path) -> bool:
         return False
 
 
-def read_beginning(path: Path, limit: int) -> bytes:
-    """At most `limit` bytes of a regular file. Raises OSError, NotAFileError among them."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+def read_beginning(path: Path, limit: int, *, links: bool = True) -> bytes:
+    """At most `limit` bytes of a regular file. Raises OSError, NotAFileError among them.
+
+    Without `links` a symbolic link is an OSError: for a folder in which others may write.
+    """
+    follow = 0 if links else os.O_NOFOLLOW
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | follow)
     try:
         with os.fdopen(fd, "rb", closefd=False) as file:  # it refuses a folder, and leaves it open
             if not stat.S_ISREG(os.fstat(fd).st_mode):

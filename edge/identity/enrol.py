@@ -6,6 +6,7 @@ last, when the server has accepted the new certificate and the configuration has
 
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -15,11 +16,12 @@ from edge.core import ConfigError
 from edge.identity import certs, est, keys, siteconfig, statefolder
 from edge.identity.bootpartition import BootPartition
 from edge.identity.claim import CLAIM_LIMIT, CLAIM_NAME, Claim, ClaimError, parse_claim
-from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter
+from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter, enrolled_status
 from edge.identity.floorclock import FloorClock
 from edge.identity.httpsclient import HttpsCall, ServerError
-from edge.identity.identitybundle import KEY, EnrolmentTarget, IdentityBundle
+from edge.identity.identitybundle import EnrolmentTarget, IdentityBundle
 from edge.identity.names import comparison_code
+from edge.identity.proposing import ProposalCourier
 from edge.identity.statefolder import PendingWait, StateFolder
 
 LOG: Final = logging.getLogger(__name__)
@@ -27,6 +29,8 @@ FIRST_S: Final = 5.0
 LONGEST_S: Final = 3600.0  # between two tries, whatever the server says
 DENIED_S: Final = 900.0  # it said no: somebody has to do something first
 COUNTED_S: Final = 600  # the time waited is written so often
+NEAR_S: Final = 3600.0  # so long after the approval somebody waits for the configuration
+NEAR_WAIT_S: Final = 45.0  # and then it is asked for within a minute
 
 APPROVAL_TEXT: Final = "the operator's approval"
 COMPARE_HINT: Final = "compare the code with `kerbstone provision pending`, then approve it there"
@@ -43,6 +47,10 @@ HINT_BY_STATUS: Final[dict[int, str]] = {
     409: "another box has used this claim: write a new claim for this box",
     410: "this claim has expired or was revoked: write a new claim",
 }
+SITE_HINT: Final = (
+    "the operator signs a site file; to send one from here, `kerbstone scan > site.toml`, complete "
+    "it, `kerbstone propose site.toml`"
+)
 FORGET_HINT: Final = "to give this box another role, run `kerbstone-enrol forget` first"
 Outcome = Literal["enrolled", "no claim", "bad claim", "no key"]
 
@@ -57,6 +65,7 @@ class Enrolment:
     call: HttpsCall
     status_writer: StatusWriter
     rng: random.Random
+    courier: ProposalCourier | None = None
     has_tpm: bool | None = None  # None: look
     started_s: float = 0.0
 
@@ -167,23 +176,35 @@ class Enrolment:
     def _finish(self, bundle: IdentityBundle) -> None:
         """The identity is here. It has worked when it has brought the configuration."""
         self.store.used_key(bundle)
-        status, tries = _enrolled(bundle), 0
+        status, tries, began_s = enrolled_status(bundle), 0, self.watch.mono_s()
+        courier = self.courier or ProposalCourier(self.store, self.watch, self.call)
+        courier.name_box(bundle)
         while not siteconfig.has_stored_config(self.store, bundle.target):
             try:
+                courier.take()
+                courier.look(bundle)
                 data = est.est_config(self.call, self.watch, bundle)
                 siteconfig.store_signed_config(self.store, data, bundle.target)
+                courier.answered(bundle.target)
             except (ServerError, ConfigError) as error:
+                answer = est.one_line(str(error))
                 status = replace(
-                    status, waits_for="its configuration", answer=est.one_line(str(error))
+                    status, waits_for="its configuration", answer=answer, action=SITE_HINT
                 )
-                self._pause(status, bundle.target.gateway, self._backoff(tries))
+                waits_s = [self._backoff(tries)]
+                if self.watch.mono_s() - began_s < NEAR_S:
+                    waits_s.append(NEAR_WAIT_S)
+                if (asks_s := courier.wait_s()) is not None:
+                    waits_s.append(asks_s)
+                self._pause(status, bundle.target.gateway, min(waits_s), courier.wait)
+                courier.count()
                 tries += 1
         self.done(bundle)
 
     def done(self, bundle: IdentityBundle) -> None:
         """It works: the claim's code is of no use any more, and goes."""
         self.store.remove(statefolder.PENDING)
-        claim, status = self.store.get(statefolder.CLAIM), _enrolled(bundle)
+        claim, status = self.store.get(statefolder.CLAIM), enrolled_status(bundle)
         if claim is not None and not self.boot.retire_claim(claim):
             status = replace(
                 status, action=f"delete {CLAIM_NAME} here: this box cannot write to the card"
@@ -202,20 +223,20 @@ class Enrolment:
         most = min(LONGEST_S, FIRST_S * 2 ** min(tries, 16))
         return self.rng.uniform(most / 2, most)
 
-    def _pause(self, status: EnrolmentStatus, claim: str, wait_s: float) -> None:
+    def _pause(
+        self,
+        status: EnrolmentStatus,
+        claim: str,
+        wait_s: float,
+        wait: Callable[[float], None] | None = None,
+    ) -> None:
         """Wait, and keep account of it over restarts: a technician wants to know since when."""
         kept, now_s = self.store.pending(claim), self.watch.mono_s()
         waited_s = kept.waited_s + now_s - self.started_s
         self.status_writer.write(replace(status, since_s=waited_s))
-        self.watch.wait(wait_s)
+        (wait or self.watch.wait)(wait_s)
         waited_s += self.watch.mono_s() - now_s
         if kept.tries == 0 or waited_s - kept.waited_s >= COUNTED_S:
             self.started_s = self.watch.mono_s()
             record = PendingWait(claim, int(waited_s), kept.tries + 1)
             self.store.put(statefolder.PENDING, msgspec.json.encode(record))
-
-
-def _enrolled(bundle: IdentityBundle) -> EnrolmentStatus:
-    code = comparison_code(certs.certificate_key(bundle.certificate))
-    kind = keys.key_kind(bundle.folder / KEY)
-    return EnrolmentStatus("enrolled", bundle.target.gateway, code, kind)

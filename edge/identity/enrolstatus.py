@@ -1,12 +1,17 @@
 """What a technician reads: the file on the boot partition and the line on the console."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 from edge.core.printable import printable
+from edge.identity import certs
 from edge.identity.bootpartition import BootPartition
-from edge.identity.keys import KeyKind
+from edge.identity.identitybundle import KEY, IdentityBundle
+from edge.identity.keys import KeyKind, key_kind
+from edge.identity.names import comparison_code
+from edge.identity.runfiles import STATUS_NAME, write_run_file
 from edge.terminal import echo
 
 KEY_PLACE_TEXTS: Final[dict[KeyKind, str]] = {
@@ -28,6 +33,13 @@ class EnrolmentStatus:
     since_s: float = 0.0
     answer: str = ""
     action: str = ""
+    proposal: str = ""  # how far a site file is that the operator shall sign
+
+
+def enrolled_status(bundle: IdentityBundle) -> EnrolmentStatus:
+    """Of a box that has this identity."""
+    code = comparison_code(certs.certificate_key(bundle.certificate))
+    return EnrolmentStatus("enrolled", bundle.target.gateway, code, key_kind(bundle.folder / KEY))
 
 
 def status_page(status: EnrolmentStatus) -> str:
@@ -40,6 +52,7 @@ def status_page(status: EnrolmentStatus) -> str:
         "waits for": status.waits_for,
         "since": coarse_age(status.since_s) if status.waits_for else "",
         "last answer": status.answer,
+        "proposal": status.proposal,
         "what to do": status.action,
     }
     return "".join(f"{name + ':':<13}{printable(text)}\n" for name, text in rows.items() if text)
@@ -53,8 +66,9 @@ def status_line(status: EnrolmentStatus) -> str:
         status.code,
         status.waits_for and f"waits for {status.waits_for}",
     ]
+    proposal = status.proposal and f"proposal: {status.proposal}"
     text = "kerbstone: " + ", ".join(
-        part for part in (*parts, status.answer, status.action) if part
+        part for part in (*parts, status.answer, proposal, status.action) if part
     )
     return printable(text)
 
@@ -70,15 +84,28 @@ def coarse_age(seconds: float) -> str:
 
 
 class StatusWriter:
-    """Writes to both places, each only when there is something new."""
+    """Writes to all places, each only when there is something new.
 
-    def __init__(self, boot: BootPartition, write: Callable[[str], object] = echo) -> None:
+    `folder` is that in /run, for technicians who may not read the boot partition; `proposal` says
+    how far a proposal is.
+    """
+
+    def __init__(
+        self,
+        boot: BootPartition,
+        write: Callable[[str], object] = echo,
+        folder: Path | None = None,
+        proposal: Callable[[], str] = str,
+    ) -> None:
         self._boot = boot
         self._write = write
+        self._folder, self._proposal = folder, proposal
         self._last = ""
 
     def write(self, status: EnrolmentStatus) -> None:
+        status = replace(status, proposal=self._proposal())
         self._boot.write_status(status_page(status))
+        write_run_file(self._folder, STATUS_NAME, status_page(status).encode())
         text = status_line(status)
         if text != self._last:
             self._last = text

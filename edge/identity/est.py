@@ -1,6 +1,7 @@
 """What is asked of the enrolment server, and what its answers mean. Shaped like EST (RFC 7030).
 
-The header `Kerbstone-Claim` carries the claim to `simpleenroll`; `config` is ours, all else is EST.
+The header `Kerbstone-Claim` carries the claim to `simpleenroll`; `config` and `proposal` are ours,
+all else is EST.
 """
 
 import base64
@@ -13,6 +14,7 @@ from edge.core.printable import printable
 from edge.identity.floorclock import FloorClock
 from edge.identity.httpsclient import HttpsCall, HttpsReply, HttpsRequest, ServerError
 from edge.identity.identitybundle import EnrolmentTarget, IdentityBundle
+from edge.identity.proposal import ProposalStanding
 
 CSR: Final = "application/pkcs10"
 CERTS: Final = "application/pkcs7-mime"
@@ -79,6 +81,23 @@ def est_config(call: HttpsCall, clock: FloorClock, bundle: IdentityBundle) -> by
     return reply.body
 
 
+def est_propose(
+    call: HttpsCall, clock: FloorClock, bundle: IdentityBundle, message: bytes
+) -> ProposalStanding | EstDenied:
+    """Send a proposal; once more with the same id changes nothing. Raises ServerError."""
+    headers = {"Content-Type": "application/json"}
+    request = HttpsRequest(bundle.target, bundle.ca, "proposal", message, headers, bundle)
+    return _standing(call(request, clock))
+
+
+def est_proposal(
+    call: HttpsCall, clock: FloorClock, bundle: IdentityBundle
+) -> ProposalStanding | EstDenied:
+    """What became of the newest proposal of this box. Raises ServerError."""
+    request = HttpsRequest(bundle.target, bundle.ca, "proposal", identity=bundle)
+    return _standing(call(request, clock))
+
+
 def est_cacerts(call: HttpsCall, clock: FloorClock, bundle: IdentityBundle) -> None:
     """Asked for its `Date` header: what time it is at least. Raises ServerError."""
     call(HttpsRequest(bundle.target, bundle.ca, "cacerts"), clock)
@@ -95,6 +114,17 @@ def _answer(reply: HttpsReply) -> EstIssued | EstWait | EstDenied:
         return EstDenied(reply.status, _problem_text(reply))
     if 300 <= reply.status < 400:
         raise ServerError(f"it redirects to somebody else ({reply.status}), which is refused")
+    raise ServerError(f"it answers {reply.status}: {_problem_text(reply)}")
+
+
+def _standing(reply: HttpsReply) -> ProposalStanding | EstDenied:
+    if reply.status in (200, 202):
+        try:
+            return msgspec.json.decode(reply.body, type=ProposalStanding)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ServerError(f"the answer says nothing of a proposal: {error}") from None
+    if reply.status in (400, 401, 403, 404, 410, 413):
+        return EstDenied(reply.status, _problem_text(reply))
     raise ServerError(f"it answers {reply.status}: {_problem_text(reply)}")
 
 

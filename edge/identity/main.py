@@ -1,4 +1,4 @@
-"""`kerbstone-enrol`: first boot, renewal, the way by USB stick, and factory reset.
+"""`kerbstone-enrol`: first boot, renewal, proposals, the way by USB stick, and factory reset.
 
 Exit codes: 0 fine, 1 a finding, 2 wrong use or a file that cannot be used, 3 try again later, 4
 no claim, nothing to do. If the program itself fails, it ends with 1.
@@ -25,23 +25,26 @@ from edge.identity.floorclock import FloorClock
 from edge.identity.identitybundle import IdentityBundle
 from edge.identity.names import comparison_code
 from edge.identity.offline import enrol_offline
+from edge.identity.proposing import ProposalCourier
 from edge.identity.renew import LINE_LIMIT, MARKER, Renewal
+from edge.identity.runfiles import RUN_NAMES, identity_run_folder, runtime_folder, spool_folder
 from edge.identity.statefolder import SITE, StateFolder
 from edge.kernelclock import KernelClock
 from edge.terminal import Parser, echo, log_faults, log_to_stderr, run_command
 
 LOG: Final = logging.getLogger(__name__)
 STATE: Final = Path("/var/lib/kerbstone-identity")
-RUN_FOLDER: Final = Path("/run/kerbstone-identity")  # as the units name it
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 # of `run`; the unit counts it as success. Not 1, with which Python ends a program that failed
 NO_CLAIM: Final = 4
-UNATTENDED: Final = ("take", "run", "renew")  # a full card may have room tomorrow
+UNATTENDED: Final = ("take", "run", "renew", "propose")  # a full card may have room tomorrow
+UNCOUNTED_S: Final = 600.0  # between two starts of `propose`, as its timer has it
 VERBS: Final = {
     "take": "copy claim and network from the boot partition; runs before the network starts",
     "run": "get an identity with the claim on the boot partition; waits for days if necessary",
     "renew": "renew the certificate when it is due; fetch a changed configuration",
+    "propose": "send a site file that a technician proposes, and fetch what the operator signs",
     "offline": "ask for an identity, or fetch one, on a USB stick",
     "status": "which identity this box has",
     "forget": "factory reset: remove key, certificate and configuration",
@@ -63,6 +66,8 @@ def _main(arguments: Sequence[str] | None) -> int:
     os.umask(0o077)
     try:
         args.state.mkdir(0o700, parents=True, exist_ok=True)
+        if args.verb == "propose":
+            return _propose(args)
         with _holding_lock(args.state):
             return _run(args)
     except (ConfigError, OSError) as error:
@@ -78,10 +83,11 @@ def _run(args: argparse.Namespace) -> int:
         return _forget(store, bool(args.yes))
     if args.verb == "status":
         return _status(store)
-    clock, status_writer = FloorClock(KernelClock(), args.state), StatusWriter(boot)
+    clock = FloorClock(KernelClock(), args.state)
+    courier, status_writer = _courier(args, store, clock, boot)
     # jitter has to differ between boxes that got power in the same second
     enrolment = Enrolment(
-        store, boot, clock, httpsclient.https_request, status_writer, random.SystemRandom()
+        store, boot, clock, httpsclient.https_request, status_writer, random.SystemRandom(), courier
     )
     if args.verb == "take":
         enrolment.take()
@@ -89,13 +95,15 @@ def _run(args: argparse.Namespace) -> int:
     before, configured = _ready(store), store.get(SITE)
     if args.verb == "renew":
         done: str = Renewal(
-            store, clock, httpsclient.https_request, status_writer, args.marker, _restart
+            store, clock, httpsclient.https_request, status_writer, args.marker, _restart, courier
         ).run()
     elif args.verb == "offline":
         done = enrol_offline(enrolment, args.folder)
     else:
         done = enrolment.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
+    if (bundle := store.current()) is not None:
+        courier.name_box(bundle)
     echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
     codes = {"not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3,
@@ -103,13 +111,49 @@ def _run(args: argparse.Namespace) -> int:
     return codes.get(done, 0)
 
 
+def _propose(args: argparse.Namespace) -> int:
+    """While somebody may stand at the box: for an hour. Later one look, when a timer asks for it.
+
+    The folder is ours only while we look, so that a renewal does not wait for an operator.
+    """
+    store, boot = StateFolder(args.state), BootPartition(args.boot)
+    clock = FloorClock(KernelClock(), args.state)
+    courier, status_writer = _courier(args, store, clock, boot)
+    renewal = Renewal(
+        store, clock, httpsclient.https_request, status_writer, args.marker, _restart, courier
+    )
+    missed_s = 0.0 if courier.attended() else UNCOUNTED_S  # since the timer's last start
+    while True:
+        with _holding_lock(args.state):
+            store.remove_leftovers()
+            before, configured = _ready(store), store.get(SITE)
+            courier.count(missed_s)
+            done = renewal.ask()
+            wait_s = courier.wait_s()
+            changed = store.get(SITE) != configured
+            _leave_word(None if changed else before, _ready(store), args.marker)
+        missed_s = 0.0
+        if changed or wait_s is None or not courier.attended():
+            echo(f"kerbstone-enrol propose: {done}", err=True)
+            return 1 if done == "not enrolled" else 0
+        courier.wait(wait_s)
+
+
+def _courier(
+    args: argparse.Namespace, store: StateFolder, clock: FloorClock, boot: BootPartition
+) -> tuple[ProposalCourier, StatusWriter]:
+    folder = runtime_folder()
+    courier = ProposalCourier(store, clock, httpsclient.https_request, args.spool, folder)
+    return courier, StatusWriter(boot, folder=folder, proposal=courier.text)
+
+
 def _forget(store: StateFolder, sure: bool) -> int:
     if not sure:
         echo("kerbstone-enrol forget: this removes the identity of this box; confirm it with --yes")
         return 2
     store.forget()
-    for word in (ENROLLED, RESTART):
-        Path(RUN_FOLDER, word).unlink(missing_ok=True)
+    for word in (ENROLLED, RESTART, *RUN_NAMES):
+        Path(identity_run_folder(), word).unlink(missing_ok=True)
     return 0
 
 
@@ -190,6 +234,7 @@ def _parser() -> Parser:
         verb.add_argument("--state", type=Path, default=STATE)
         verb.add_argument("--boot", type=Path, default=BOOT_FOLDER)
         verb.add_argument("--marker", type=Path, default=MARKER)
+        verb.add_argument("--spool", type=Path, default=spool_folder())
         if name == "offline":
             verb.add_argument("folder", type=Path, help="the stick")
         elif name == "forget":

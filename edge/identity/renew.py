@@ -16,12 +16,12 @@ from typing import Final, Literal
 
 from edge.core import ConfigError
 from edge.durable.readfile import read_file
-from edge.identity import certs, est, keys, siteconfig
-from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter
+from edge.identity import certs, est, siteconfig
+from edge.identity.enrolstatus import EnrolmentStatus, StatusWriter, enrolled_status
 from edge.identity.floorclock import FloorClock
 from edge.identity.httpsclient import HttpsCall, ServerError
-from edge.identity.identitybundle import KEY, IdentityBundle
-from edge.identity.names import comparison_code
+from edge.identity.identitybundle import IdentityBundle
+from edge.identity.proposing import ProposalCourier
 from edge.identity.statefolder import CONFIG, SITE, StateFolder
 
 LOG: Final = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class Renewal:
     status_writer: StatusWriter
     marker: Path = MARKER
     changing: Callable[[], None] = lambda: None  # before the daemon's file is another
+    courier: ProposalCourier | None = None
     has_tpm: bool | None = None
 
     def run(self) -> Outcome:
@@ -57,11 +58,7 @@ class Renewal:
             self.store.keep_only(bundle)
         elif word == "refused" and self._older(bundle):
             return "went back"
-        code, kind = (
-            comparison_code(certs.certificate_key(bundle.certificate)),
-            keys.key_kind(bundle.folder / KEY),
-        )
-        status = EnrolmentStatus("enrolled", bundle.target.gateway, code, kind)
+        status = enrolled_status(bundle)
         if damaged:
             LOG.warning("%s; %s is used instead", damaged, bundle.folder.name)
             self.status_writer.write(
@@ -81,6 +78,18 @@ class Renewal:
         self.status_writer.write(status)
         return "trouble"
 
+    def ask(self) -> Outcome:
+        """Send the proposal that waits, or ask what became of it; take what was signed."""
+        bundle, courier = self.store.current(), self.courier
+        if bundle is None or courier is None:
+            return "not enrolled"
+        courier.take()
+        status = enrolled_status(bundle)
+        if courier.look(bundle):
+            return self._configure(bundle, status, signed=True)
+        self.status_writer.write(status)
+        return "fine"
+
     def _lost(self, damaged: str) -> None:
         if damaged:
             LOG.warning("%s, and there is no other", damaged)
@@ -88,8 +97,13 @@ class Renewal:
                 EnrolmentStatus("not commissioned", answer=damaged, action=NEW_CLAIM_HINT)
             )
 
-    def _configure(self, bundle: IdentityBundle, status: EnrolmentStatus) -> Outcome:
-        """What cannot be had, or is not for us, changes nothing; the latter is reported."""
+    def _configure(
+        self, bundle: IdentityBundle, status: EnrolmentStatus, signed: bool = False
+    ) -> Outcome:
+        """What cannot be had, or is not for us, changes nothing; the latter is reported.
+
+        `signed`: the server says that what is here now is the answer to a proposal.
+        """
         before, held = self.store.get(SITE), self.store.get(CONFIG)
         try:
             data = est.est_config(self.call, self.watch, bundle)
@@ -104,7 +118,9 @@ class Renewal:
                 replace(status, answer=est.one_line(str(error)), action=SIGN_HINT)
             )
             return "fine"
-        if data != held:
+        if data != held or signed:
+            if self.courier is not None:
+                self.courier.answered(bundle.target)
             self.status_writer.write(status)  # where a refusal may stand
         return "fine" if self.store.get(SITE) == before else "configured"
 

@@ -99,7 +99,7 @@ def store_signed_config(
     `changing` is called before the latter changes: who is killed in between has left word.
     Raises SignedConfigError, also where a newer one is here.
     """
-    found, held = verify_signed_config(data, target), _held(folder, target)
+    found, held = verify_signed_config(data, target), held_config(folder, target)
     same = held is not None and (found.serial, found.config) == (held.serial, held.config)
     if held and found.serial <= held.serial and not same:
         raise SignedConfigError(
@@ -126,7 +126,7 @@ def has_stored_config(folder: StateFolder, target: EnrolmentTarget) -> bool:
     return True
 
 
-def _held(folder: StateFolder, target: EnrolmentTarget) -> SignedConfig | None:
+def held_config(folder: StateFolder, target: EnrolmentTarget) -> SignedConfig | None:
     """The one that is here, if it is one for this home: another claim begins anew."""
     data = folder.get(statefolder.CONFIG)
     try:

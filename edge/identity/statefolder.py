@@ -10,6 +10,8 @@
 | `next.pending` | since when we wait, for people only |
 | `network.json` | the network of a claim, which outlives it |
 | `config.json`, `site.toml` | the signed configuration, as it came and as the daemon reads it |
+| `proposal.json` | a site file that the operator is asked to sign has no answer yet |
+| `proposal-answer` | the answer that was no configuration, for people only |
 
 All else (`*.new`, `*.old`) was under way when the power went, and is rubbish.
 """
@@ -36,6 +38,8 @@ PENDING: Final = "next.pending"
 NETWORK: Final = "network.json"
 CONFIG: Final = "config.json"
 SITE: Final = "site.toml"
+PROPOSAL: Final = "proposal.json"
+PROPOSAL_ANSWER: Final = "proposal-answer"
 FORGET: Final = "forget"
 LONGEST_S: Final = 10**10
 

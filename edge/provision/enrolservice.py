@@ -18,9 +18,16 @@ from edge.core import Clock, ConfigError
 from edge.identity import claim as claims
 from edge.identity.claim import Claim
 from edge.identity.names import comparison_code
+from edge.identity.proposal import (
+    ProposalError,
+    ProposalStanding,
+    named_gateway,
+    parse_proposal,
+)
 from edge.provision import certrequest, estanswers
 from edge.provision.authority import Authority
 from edge.provision.certrequest import CertificateRequest
+from edge.provision.enroldatabase import EnrolStoreError
 from edge.provision.estanswers import PROBLEMS, RETRY_S, EnrolRefusedError, HttpAnswer
 from edge.provision.gatewaystore import (
     ClaimClosedError,
@@ -28,6 +35,7 @@ from edge.provision.gatewaystore import (
     GatewayStore,
     NameTakenError,
 )
+from edge.provision.proposals import TooManyError, serial_of
 from edge.provision.registry import ClaimRequest, ClaimState, IssuedCertificate, time_to_text
 from edge.provision.serverdir import ALL_SITES, Policy, ServerDirectory
 
@@ -113,7 +121,54 @@ class EnrolService:
             200, found, "application/json", log_text=f"configuration of {old.gateway}"
         )
 
+    def propose(self, peer: bytes | None, body: bytes, address: str) -> HttpAnswer:
+        """A site file that this box asks an operator to sign; it has no force before that.
+
+        Its text is kept for the box of the certificate alone, and must name it.
+        """
+        own = self._certificate_of(peer)
+        self._check_alive(own, timedelta(0))
+        try:
+            new = parse_proposal(body)
+            site, gateway = named_gateway(new.text)
+        except ProposalError as error:
+            raise EnrolRefusedError("malformed", f"the proposal: {error}") from None
+        if (site, gateway) != (own.site, own.gateway):
+            raise EnrolRefusedError(
+                "forbidden", f"the proposal must be for {own.gateway} at site {own.site}"
+            )
+        serial = self._serial(own.gateway)
+        try:
+            kept = self._directory.proposals.keep(
+                own.gateway, own.site, new, self.now(), address, serial
+            )
+        except TooManyError as error:
+            raise EnrolRefusedError("busy", f"{error}: wait") from None
+        except (ConfigError, OSError) as error:
+            raise EnrolStoreError(f"the proposal of {own.gateway} is not kept: {error}") from error
+        return _standing(202, kept.standing(serial), f"proposal of {own.gateway}")
+
+    def proposal(self, peer: bytes | None) -> HttpAnswer:
+        """What became of the newest proposal of this box: some bytes, for it asks often."""
+        own = self._certificate_of(peer)
+        self._check_alive(own, timedelta(0))
+        serial = self._serial(own.gateway)
+        try:
+            kept = self._directory.proposals.find(own.gateway)
+        except ConfigError as error:
+            raise EnrolStoreError(str(error)) from None
+        if kept is None or kept.site != own.site:
+            return _standing(200, ProposalStanding(serial=serial), "no proposal")
+        standing = kept.standing(serial)
+        return _standing(200, standing, f"proposal of {own.gateway}: {standing.state}")
+
     # -- inside ------------------------------------------------------------------------------------
+
+    def _serial(self, gateway: str) -> int:
+        try:
+            return serial_of(self._directory.config(gateway))
+        except ConfigError:
+            return 0
 
     def _claim(self, data: bytes) -> Claim:
         try:
@@ -217,6 +272,10 @@ class EnrolService:
             f"certificate {issued.serial:x} for {issued.gateway}, until {time_to_text(issued.ends)}"
         )
         return estanswers.certificate_answer(x509.load_der_x509_certificate(issued.der), text)
+
+
+def _standing(status: int, standing: ProposalStanding, text: str) -> HttpAnswer:
+    return estanswers.json_answer(status, standing, text)
 
 
 def _claim_bytes(header: str | None) -> bytes:

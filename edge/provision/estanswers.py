@@ -20,7 +20,7 @@ PROBLEMS: Final = {  # code: (status, title)
     "missing": (404, "Not found"),
     "used": (409, "The claim was used by another key"),
     "expired": (410, "Expired"),
-    "busy": (429, "Too many certificates"),
+    "busy": (429, "Asked too often"),
     "revoked": (410, "Revoked, refused or replaced"),
 }
 

@@ -20,11 +20,13 @@ HEADER_LIMIT: Final = (
 BODY_LIMIT: Final = 64 << 10
 PATH_PATTERN: Final = re.compile(r"/\.well-known/est/([a-z0-9-]{1,32})/([a-z]{1,16})")
 METHODS: Final = {
-    "simpleenroll": "POST",
-    "simplereenroll": "POST",
-    "cacerts": "GET",
-    "config": "GET",
+    "simpleenroll": ("POST",),
+    "simplereenroll": ("POST",),
+    "cacerts": ("GET",),
+    "config": ("GET",),
+    "proposal": ("GET", "POST"),
 }
+TYPES: Final = {"proposal": "application/json"}  # of what is posted; else a certificate request
 CLAIM_HEADER: Final = "Kerbstone-Claim"
 
 
@@ -77,9 +79,9 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
         if found is None or found[1] != self.server.service.label or found[2] not in METHODS:
             return problem_answer(404, "missing", "Not found", "no such path or label")
         verb = found[2]
-        if self.command != METHODS[verb]:
+        if self.command not in METHODS[verb]:
             return problem_answer(
-                405, "malformed", "Wrong method", f"use {METHODS[verb]} for {verb}"
+                405, "malformed", "Wrong method", f"use {' or '.join(METHODS[verb])} for {verb}"
             )
         try:
             act = self._act(verb)  # the body is read, too
@@ -91,16 +93,21 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
 
     def _act(self, verb: str) -> Callable[[], HttpAnswer]:
         service = self.server.service
-        if METHODS[verb] == "GET":
-            return service.cacerts if verb == "cacerts" else lambda: service.config(self._peer())
-        if self.headers.get_content_type() != "application/pkcs10":
-            return lambda: problem_answer(
-                415, "malformed", "Wrong type", "it must be application/pkcs10"
-            )
+        if self.command == "GET":
+            return {
+                "cacerts": service.cacerts,
+                "config": lambda: service.config(self._peer()),
+                "proposal": lambda: service.proposal(self._peer()),
+            }[verb]
+        kind = TYPES.get(verb, "application/pkcs10")
+        if self.headers.get_content_type() != kind:
+            return lambda: problem_answer(415, "malformed", "Wrong type", f"it must be {kind}")
         claims = self.headers.get_all(CLAIM_HEADER, [])
         body = self._body()
         if isinstance(body, HttpAnswer):
             return lambda: body
+        if verb == "proposal":
+            return lambda: service.propose(self._peer(), body, str(self.client_address[0]))
         if verb == "simplereenroll":
             return lambda: service.reenrol(self._peer(), body)
         if len(claims) > 1:

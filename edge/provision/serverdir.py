@@ -3,6 +3,7 @@
 ca.pem, ca.key      the authority        server.pem, server.key  what boxes connect to
 store.db            requests, certificates        crl.pem        for brokers, renewed by itself
 configs/ID.json     what a box gets as its site.toml, signed by an operator
+proposals/ID.json   the site file that a box asks an operator to sign; its text is ID.toml
 """
 
 import base64
@@ -21,6 +22,7 @@ from edge.identity.claim import Claim
 from edge.provision import authority, operatorfiles
 from edge.provision.authority import Authority, Revoked
 from edge.provision.gatewaystore import GatewayStore
+from edge.provision.proposals import ProposalFolder
 
 ALL_SITES: Final = "*"
 Days = Annotated[int, Meta(ge=1, le=3650)]
@@ -61,6 +63,7 @@ class ServerDirectory:
         self.server_key = folder / "server.key"
         self.crl = folder / "crl.pem"
         self.configs = folder / "configs"
+        self.proposals = ProposalFolder(folder / "proposals")
         self.policy_file = folder / "provision.toml"
 
     def policy(self) -> Policy:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from edge.cli.main import VERBS
 from edge.identity import siteconfig
 from edge.identity.claim import CLAIM_NAME, parse_claim
 from edge.identity.names import comparison_code
+from edge.identity.proposal import Proposal
 from edge.provision import approvals
+from edge.provision.serverdir import ServerDirectory
 from tests.kit.command import Command, CommandResult
 from tests.kit.enrolment import DeviceKey, spki
 
@@ -232,3 +235,49 @@ def test_the_server_runs_as_a_process_until_it_is_told_to_end(home: Path) -> Non
         assert "listening, port" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
+
+
+def test_a_proposal_is_listed_shown_written_signed_and_refused(
+    kerbstone: Command, home: Path, tmp_path: Path
+) -> None:
+    folder = ServerDirectory(home).proposals
+    assert kerbstone("provision", "proposals", "--dir", home).out == "no box proposes a site file\n"
+    assert kerbstone("provision", "proposal", "gw-17", "--dir", home).code == 2
+    head = '[site]\nid = "s17"\ngateway = "gw-17"\n[uplink]\nurl = "mqtts://b:8883"\n'
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+
+    def send(text: str, number: int, serial: int) -> None:
+        new = Proposal(id=f"{number:016x}", text=text, version="0.0.9")
+        folder.keep("gw-17", "s17", new, now, "192.0.2.7", serial)
+
+    send(head, 1, 0)
+    said = kerbstone("provision", "proposals", "--dir", home)
+    assert said.out.split() == [
+        "gw-17", "s17", "waiting", "2026-12-01T00:00:00Z", "in", "order", "0.0.9", "192.0.2.7",
+    ]  # fmt: skip
+    said = kerbstone("provision", "proposal", "gw-17", "--dir", home)
+    assert said.code == 0
+    assert head.strip() in said.out
+    assert "Kerbstone 0.0.9 (here: " in said.out, "a driver may be unknown to the box"
+    file = tmp_path / "gw-17.toml"
+    said = kerbstone("provision", "proposal", "gw-17", "--out", file, "--dir", home)
+    assert (said.code, file.read_text()) == (0, head)
+    assert kerbstone("provision", "proposal", "gw-17", "--out", file, "--dir", home).code == 2
+    sign = ("provision", "config", file, "--gateway", "gw-17", "--key", home / "operator.key")
+    assert kerbstone(*sign, "--out", home / "configs").code == 0
+    (row,) = json.loads(kerbstone("provision", "proposals", "--dir", home, "--json").out)[
+        "proposals"
+    ]
+    assert row["state"] == "signed"
+
+    serial = siteconfig.parse_signed_config((home / "configs/gw-17.json").read_bytes()).serial
+    send(f'{head}[lane.x]\nlead = "\u2500"\n', 2, serial)
+    said = kerbstone("provision", "proposal", "gw-17", "--dir", home)
+    assert said.code == 1, "with mistakes"
+    assert "+[lane.x]" in said.lines
+    assert f"--- signed, number {serial}" in said.lines
+    assert "#   gw-17:6: lane.x." in said.out
+    said = kerbstone("provision", "proposal", "gw-17", "--refuse", "no lane x", "--dir", home)
+    assert said.code == 0
+    assert "refused  2026" in kerbstone("provision", "proposals", "--dir", home).out
+    assert kerbstone("provision", "proposal", "gw-18", "--refuse", "x", "--dir", home).code == 2

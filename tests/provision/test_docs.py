@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from cryptography import x509
 
 from edge.identity.claim import CLAIM_NAME
 from edge.identity.names import comparison_code
+from edge.identity.proposal import Proposal
 from edge.provision import approvals
+from edge.provision.serverdir import ServerDirectory
 from tests.kit.broker import free_port
 from tests.kit.enrolment import DeviceKey, spki
 
@@ -84,6 +87,12 @@ class PageFollower:
     def write_site(self) -> None:
         (self.desk / "site.toml").write_text(SITE)
 
+    def propose(self) -> None:
+        """As the server keeps what the box has sent."""
+        new = Proposal(id="0123456789abcdef", text=f"{SITE}# lane north_1\n")
+        folder = ServerDirectory(self.home).proposals
+        folder.keep("gw-17", "s17", new, datetime.now(UTC), "192.0.2.7", 0)
+
     def carry_config(self) -> None:
         shutil.copytree(self.desk / "configs", self.home / "configs")
 
@@ -119,6 +128,7 @@ def test_the_page_is_followed_from_the_first_command_to_the_last(reader: PageFol
         "provision config": reader.write_site,
         "provision pending": lambda: _same(reader.ask(), "202"),
         "provision offline": reader.fill_stick,
+        "provision proposals": reader.propose,
     }
     after: dict[str, Callable[[], object]] = {
         "provision ca ": reader.settle,
@@ -159,7 +169,7 @@ def test_the_page_names_every_act() -> None:
     from edge.cli import provision
 
     said = re.findall(r"(?:^| {2,})([a-z]+) {2,}(?=[a-z])", provision.__doc__ or "", re.MULTILINE)
-    assert len(said) == 12
+    assert len(said) == 14
     assert set(said) <= set(re.findall(r"provision ([a-z]+)", "".join(BLOCKS)))
 
 
