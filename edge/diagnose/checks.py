@@ -106,7 +106,10 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
         "broker", "Does the broker grant the subscriptions (receipts, commands)?",
     ),
     "right_publish": Check("broker", "May this gateway publish?", ("broker_denies",)),
-    "right_will": Check("broker", "May this gateway publish its status, which is its will?"),
+    "right_will": Check(
+        "broker", "May this gateway publish its status, which is its will?",
+        ("retained_refused",),
+    ),
     "quota": Check("broker", "Is the broker's quota not used up?", ("broker_quota",)),
     "subscribers": Check("broker", "Does anybody subscribe?", ("no_subscribers",)),
     "round_trip": Check("broker", "Does the broker confirm a message within 5 s?"),
