@@ -12,15 +12,19 @@ from drivers.sim.timeline import Timeline
 
 FAULTS: Final = (
     *CONTACT_FAULTS,
-    "crosstalk",  # it also feels what is over the loop of the lane beside it
+    "crosstalk",  # it answers together with the card of the lane beside it
     "breakup",  # it loses long vehicles in their middle
     "late_release",  # after some of the vehicles it stays closed for seconds
     "undercount",  # it does not feel every third vehicle
     "inverted",  # closed while nobody is there
 )
 PULSE_S: Final = 0.125
-LONG_M: Final = 7.0
-HOLE: Final = (0.4, 0.7)  # of the time over it, when a long vehicle is not felt
+LONG_M: Final = 4.8
+HOLE_AT: Final = 0.6  # of the time over it: there a long vehicle is not felt for a moment
+HOLE_S: Final = 0.06
+PULLED_S: Final = 0.02  # after the other card: later than it, and off before it
+PULLED_FOR: Final = 0.8  # of the time of the other one
+PULLED_SHARE: Final = 0.6
 LATE_S: Final = 4.0
 LATE_EACH: Final = 2
 MISSED_EACH: Final = 3
@@ -42,7 +46,7 @@ class LoopCard(DrivenContact):
         super().__init__(timeline, drive, active_high, seed)
         self.mode = mode
         self.neighbour: LoopCard | None = None
-        self.listeners: list[Callable[[int], None]] = []  # who feels it, too
+        self.listeners: list[Callable[[int, int], None]] = []  # whom it pulls along
         self.felt = 0  # vehicles over it now
         self.passed = 0  # since the start, felt or not
         self._now_ns = self._pulse_until_ns = self._late_until_ns = 0
@@ -50,7 +54,7 @@ class LoopCard(DrivenContact):
     def beside(self, other: "LoopCard") -> None:
         """The loop of the lane beside this one: crosstalk comes from there."""
         self.neighbour = other
-        other.listeners.append(self.show)
+        other.listeners.append(self._pulled)
 
     def over(self, from_ns: int, to_ns: int, length_m: float) -> None:
         """A vehicle will be over it."""
@@ -60,8 +64,6 @@ class LoopCard(DrivenContact):
         now_ns = self._now_ns
         feels = now_ns < self._pulse_until_ns if self.mode == "pulse" else self.felt > 0
         match self.fault:
-            case "crosstalk":
-                return feels or (self.neighbour is not None and self.neighbour.felt > 0)
             case "late_release":
                 return feels or now_ns < self._late_until_ns
             case "inverted":
@@ -77,16 +79,23 @@ class LoopCard(DrivenContact):
         self.passed += 1
         if self.fault == "undercount" and self.passed % MISSED_EACH == 0:
             return
+        self._begins(t_ns)
+        middle_ns = t_ns + round(HOLE_AT * (to_ns - t_ns))
+        if self.fault == "breakup" and length_m >= LONG_M and middle_ns + HOLE_S * NS < to_ns:
+            self.timeline.at(middle_ns, lambda at_ns: self._change(-1, at_ns))
+            back_ns = middle_ns + round(HOLE_S * NS)
+            self.timeline.at(back_ns, lambda at_ns: self._change(1, at_ns))
+        for listener in self.listeners:
+            listener(t_ns, to_ns)
+        late = self.fault == "late_release" and self.passed % LATE_EACH == 0
+        self.timeline.at(to_ns, lambda at_ns: self._goes(at_ns, late))
+
+    def _begins(self, t_ns: int) -> None:
+        """It feels something, and in pulse mode says so with a pulse."""
         self._pulse_until_ns = t_ns + round(PULSE_S * NS)
         if self.mode == "pulse":
             self.timeline.at(self._pulse_until_ns, self.show)
         self._change(1, t_ns)
-        if self.fault == "breakup" and length_m >= LONG_M:
-            begin_ns, end_ns = (t_ns + round(share * (to_ns - t_ns)) for share in HOLE)
-            self.timeline.at(begin_ns, lambda at_ns: self._change(-1, at_ns))
-            self.timeline.at(end_ns, lambda at_ns: self._change(1, at_ns))
-        late = self.fault == "late_release" and self.passed % LATE_EACH == 0
-        self.timeline.at(to_ns, lambda at_ns: self._goes(at_ns, late))
 
     def _goes(self, t_ns: int, late: bool) -> None:
         if late:
@@ -97,5 +106,11 @@ class LoopCard(DrivenContact):
     def _change(self, by: int, t_ns: int) -> None:
         self.felt += by
         self.show(t_ns)
-        for listener in self.listeners:
-            listener(t_ns)
+
+    def _pulled(self, t_ns: int, to_ns: int) -> None:
+        """A vehicle is over the loop beside it, from now on until then."""
+        if self.fault == "crosstalk" and self._chance.random() < PULLED_SHARE:
+            from_ns = t_ns + round(PULLED_S * NS)
+            until_ns = from_ns + round(PULLED_FOR * (to_ns - t_ns))
+            self.timeline.at(from_ns, self._begins)
+            self.timeline.at(until_ns, lambda at_ns: self._change(-1, at_ns))
