@@ -26,7 +26,10 @@ from edge.core.driver import SerialLine
 KWH: Final = 1234.5
 SERIAL: Final = 12_345_678
 WARM_S: Final = 600.0
-MORE: Final[dict[str, dict[str, Any]]] = {"canoga": {"every_s": 5.0}}  # vehicles come by themselves
+MORE: Final[dict[str, dict[str, Any]]] = {
+    "canoga": {"every_s": 5.0},  # vehicles come by themselves
+    "iec62056": {"follows_s": 5.0},  # on a pseudo-terminal: a busy machine changes its speed late
+}
 ELSEWHERE: Final = {  # points that other meters of the driver have: heat, beside electricity
     "mbus": ("energy", "volume", "volume_flow", "temperature_flow", "temperature_return",
              "temperature_difference"),

@@ -140,10 +140,15 @@ class Cabinet:
         return found
 
     def _device(self, number: int, name: str, source: Source | None) -> PlayedDevice:
+        driver = self.site.devices[name].driver
         try:
             return play_device(name, device_request(self.site, name), self.now_s, number, source)
         except ValueError as error:
             raise ConfigError(f"device.{name}: cannot be simulated: {error}") from error
+        except ModuleNotFoundError as error:  # a driver of somebody's own package
+            raise ConfigError(
+                f"device.{name}: nothing simulates {driver}: leave this device out"
+            ) from error
 
     def _refresh(self, t_ns: int) -> None:
         for device in self.devices.values():

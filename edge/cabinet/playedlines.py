@@ -44,7 +44,7 @@ class PlayedLines:
         now_ns = self.timeline.clock_ns()
         for contact in (*self.contacts.values(), *self.loops.values()):
             contact.begin(now_ns)
-        for play in (*self.lanes.values(), *self.plays):
+        for play in (*self.plays, *self.lanes.values()):  # traffic looks at the signals
             play.begin(now_ns)
 
     def stop(self) -> None:
@@ -70,9 +70,6 @@ def play_lines(
     nothing.
     """
     played = PlayedLines(site_chip(site, bus, keys, timeline.clock_ns), timeline)
-    for name, lane in site.lanes_on(bus).items():
-        _lane(played, name, lane, wish)
-    _neighbours(site, bus, played)
     signals: dict[str, dict[str, list[DrivenContact]]] = {}
     for name, device in site.devices_on(bus).items():
         line, active = str(device.options["line"]), device.options.get("active", "low")
@@ -87,8 +84,14 @@ def play_lines(
         else:
             played.plays.append(CyclePlay(timeline, contact, *PATTERNS["contact"]))
     cycle_s = sum(seconds for _, seconds in CYCLE)
-    for turn, (_, colours) in enumerate(sorted(signals.items())):
-        played.plays.append(SignalPlay(timeline, colours, turn * cycle_s / len(signals)))
+    shown: dict[str, SignalPlay] = {}
+    for turn, (approach, colours) in enumerate(sorted(signals.items())):
+        shown[approach] = SignalPlay(timeline, colours, turn * cycle_s / len(signals))
+    played.plays += shown.values()
+    for name, lane in site.lanes_on(bus).items():
+        signal = shown.get(lane.approach) if lane.position == "stop" else None
+        _lane(played, name, lane, wish, signal)
+    _neighbours(site, bus, played)
     for name, bay in site.bays_on(bus).items():
         contact = DrivenContact(
             timeline, _drive(played, bay.line), bay.active == "high", _seed(wish, name)
@@ -159,17 +162,21 @@ def site_lines(site: Site, bus: str) -> Iterator[tuple[str, str]]:
     for name, bay in site.bays_on(bus).items():
         yield f"bay.{name}.line", bay.line
     for name, device in site.devices_on(bus).items():
+        if "line" not in device.options:  # a driver of somebody's own package
+            raise ConfigError(f"device.{name}: nothing simulates {device.driver}: leave it out")
         yield f"device.{name}.line", str(device.options["line"])
 
 
-def _lane(played: PlayedLines, name: str, lane: Lane, wish: StreetWish) -> None:
+def _lane(
+    played: PlayedLines, name: str, lane: Lane, wish: StreetWish, signal: SignalPlay | None
+) -> None:
     lead = _loop(played, f"{name}.lead", lane.lead, lane, wish)
     trail = None if lane.trail is None else _loop(played, f"{name}.trail", lane.trail, lane, wish)
     speed_kmh = lane.limit_kmh or (OPEN_ROAD_KMH if lane.position == "corridor" else USUAL_KMH)
     layout = LoopLayout(lane.spacing_m or SINGLE_M, lane.loop_m)
     stream = VehicleStream(layout, speed_kmh, _seed(wish, name), bicycles=lane.kind == "bicycle")
     played.lanes[name] = LaneTraffic(
-        played.timeline, stream, lead, trail, lambda: wish.flow.at(wish.hour())
+        played.timeline, stream, lead, trail, lambda: wish.flow.at(wish.hour()), signal
     )
 
 

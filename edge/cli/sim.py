@@ -29,6 +29,10 @@ from edge.terminal import echo, echo_json
 IN_USE: Final = ": end the program that uses it, or take another"
 FAULT: Final = "fault"
 SITE_FILE: Final = ".toml"
+FOR_ONE: Final = (
+    "--fault, --value, --address and --line are for one device; with a site file, let something "
+    "misbehave from another terminal: `kerbstone sim fault main_meter silent`"
+)
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -52,9 +56,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--on", metavar="PLACE", action="append", default=[],
         help="; ".join(WORDS.values()) + "; with a site file: BUS=PORT plays a bus on a real port",
     )  # fmt: skip
-    add("--fault", default="", metavar="NAME", help="the fault to show (see --faults)")
     add("--faults", action="store_true", help="list the faults that can be shown, and end")
     add("--list", action="store_true", help="of `fault`: list what runs, and its faults")
+    add("--json", action="store_true", help="print one JSON object at the start")
+    add = parser.add_argument_group("with a driver").add_argument
+    add("--fault", default="", metavar="NAME", help="the fault to show (see --faults)")
     add(
         "--value", action="append", default=[], metavar="POINT=NUMBER",
         help="a measured value; other points get plausible values",
@@ -67,7 +73,6 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "--line", metavar='"9600 8N1"',
         help="settings of a real port; default: the device's factory setting",
     )  # fmt: skip
-    add("--json", action="store_true", help="print one JSON object at the start")
     sim_site.site_arguments(parser)
     parser.set_defaults(run=run)
 
@@ -79,6 +84,9 @@ def run(args: argparse.Namespace) -> int:
         echo(f"kerbstone sim: {args.words[0]!r} does not belong here", err=True)
         return 2
     if args.what.endswith(SITE_FILE) or "/" in args.what:
+        if args.fault or args.value or args.address or args.line:
+            echo(f"kerbstone sim: {FOR_ONE}", err=True)
+            return 2
         file = Path(args.what)
         return (
             sim_site.list_site_faults(args, file) if args.faults else sim_site.run_site(args, file)

@@ -1,5 +1,9 @@
 """A played cabinet, read by the gateway's own drivers; its faults look as those of real devices."""
 
+import os
+import select
+import struct
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +11,7 @@ from typing import Any
 import pytest
 
 import drivers
+from drivers.sim.meter_line import checksum
 from edge.cabinet.cabinet import Cabinet, placed_site
 from edge.cabinet.deskplaces import desk_places
 from edge.cabinet.faulttargets import FaultTarget, shown_name
@@ -141,11 +146,7 @@ def test_devices_on_a_shared_wire_are_told_apart(shared: tuple[Site, Cabinet]) -
     assert values(site, "one")["voltage_l1"] == pytest.approx(230.4)
 
 
-ALONE = [
-    name
-    for name in drivers.names()
-    if drivers.spec(name).wiring == "serial" and name not in ("iec62056", "canoga")
-]
+ALONE = [name for name in drivers.names() if drivers.spec(name).wiring == "serial"]
 
 
 @pytest.mark.parametrize("name", ALONE)
@@ -261,6 +262,28 @@ def test_every_target_takes_every_fault_that_it_names_and_ends_it(tmp_path: Path
 def eventually_shows(one: FaultTarget, fault: str) -> None:
     """A contact's fault begins in the thread of its timeline."""
     wait_until(lambda: one.state() == fault, f"{one.full} shows {fault!r}: {one.state()!r}")
+
+
+def test_a_bus_is_played_on_a_real_port_that_is_named(tmp_path: Path) -> None:
+    """Two ends of a cable, here a pair of pseudo-terminals."""
+    ours, theirs = os.openpty()
+    tty.setraw(ours)
+    text = METERS + '[device.it]\ndriver = "sdm120"\nbus = "meters"\nunit = 9\n'
+    site = placed(tmp_path, text)
+    with Cabinet(site, ports={"meters": os.ttyname(theirs)}) as cabinet:
+        question = bytes((9, 4, 0, 0, 0, 2))
+        os.write(ours, question + checksum(question))
+        answer = b""
+        while len(answer) < 9:
+            answer += os.read(ours, 9 - len(answer))
+        assert answer[:3] == bytes((9, 4, 4))
+        assert struct.unpack(">f", answer[3:7])[0] == pytest.approx(230.4)
+        assert not Path(tmp_path, "meters.tty").exists()
+        cabinet.misbehave("meters", "silent")
+        os.write(ours, question + checksum(question))
+        assert not select.select([ours], [], [], 0.3)[0]
+    os.close(ours)
+    os.close(theirs)
 
 
 # --- lanes and contacts ------------------------------------------------------------------------

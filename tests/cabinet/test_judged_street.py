@@ -3,6 +3,7 @@
 An hour passes in a second: the street's timeline and the daemon's pipeline share a virtual clock.
 """
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from drivers.sim.traffic import Flow
 from edge.cabinet.cabinet import Cabinet, placed_site
 from edge.cabinet.deskplaces import desk_places
 from edge.cabinet.playedlines import StreetWish
-from edge.config import load_site
+from edge.config import Site, load_site
 from edge.core import Contact, Edge, Stream
 from edge.gateway.wiring import Wiring
 from tests.kit.asread import as_read
@@ -44,13 +45,17 @@ class JudgedStreet:
     """The lanes of the example. `events` are the gateway's, with the minute of each."""
 
     flow: float = 500.0
+    more: str = ""  # of the site file, with every lane at a stop line
     seed: int = 1
     models: bool = False
     events: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
     counted: int = 0
 
     def __post_init__(self) -> None:
         site = load_site(EXAMPLE, drivers.catalogue())
+        if self.more:
+            site = with_signal(self.more)
         site = placed_site(site, desk_places(site, Path("/tmp"), {}))
         self.now_ns = 3600 * S
         wish = StreetWish(Flow(self.flow), self.seed)
@@ -80,6 +85,7 @@ class JudgedStreet:
                     self.events.append((minute, body))
                 if draft.stream is Stream.TRAFFIC and "volume" in body:
                     self.counted += body["volume"] or 0
+                    self.records.append(body)
 
     def end(self) -> None:
         self._lines.stop()
@@ -91,6 +97,15 @@ class JudgedStreet:
     def _drive(self, line: int | str, level: bool | None, mono_ns: int) -> None:
         edge = Edge(str(line), bool(level), mono_ns, len(self._batch))
         self._batch.append(self._wiring.lined[str(line)].contact(edge))
+
+
+def with_signal(more: str) -> Site:
+    """The example at a stop line."""
+    text = EXAMPLE.read_text(encoding="utf-8").replace('position = "mid"', 'position = "stop"')
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "site.toml")
+        file.write_text(text + more, encoding="utf-8")
+        return load_site(file, drivers.catalogue())
 
 
 @pytest.mark.parametrize("flow", [150.0, 500.0, 1400.0])
@@ -131,3 +146,37 @@ def test_dense_and_slow_traffic_is_congestion_and_its_end_is_seen() -> None:
     street.end()
     ended = [body for _, body in street.events if body["event"] == "congestion"]
     assert ended[-1]["state"] == "off"
+
+
+SIGNAL: Final = """
+[device.north_green]
+driver = "contact"
+bus = "contacts"
+line = "GPIO6"
+phase = { approach = "north", colour = "green" }
+"""
+
+
+def test_vehicles_stand_at_red_and_leave_at_green() -> None:
+    street = JudgedStreet(400.0, SIGNAL)
+    street.live(120)
+    passed = sum(lane.vehicles for lane in street.cabinet.lines["contacts"].lanes.values())
+    street.end()
+    assert [body for _, body in street.events if body["event"] == "sensor_fault"] == []
+    assert street.counted == pytest.approx(passed, abs=6)
+    told = [body["signal"] for body in street.records if "signal" in body]
+    red = sum(one["red_on_us"] for one in told) / sum(one["red_us"] for one in told)
+    green = sum(one["green_on_us"] for one in told) / sum(one["green_us"] for one in told)
+    assert red > 0.5 > green
+    assert sum(one["queue_at_green"] for one in told) > 100
+    assert street.faults("congestion") == []
+
+
+def test_more_than_a_signal_lets_through_is_no_endless_queue() -> None:
+    street = JudgedStreet(1000.0, SIGNAL)
+    street.live(120)
+    assert street.cabinet.timeline.waiting() < 40
+    passed = sum(lane.vehicles for lane in street.cabinet.lines["contacts"].lanes.values())
+    street.end()
+    assert 2 * 2 * 600 < passed < 2 * 2 * 800
+    assert street.faults() == []

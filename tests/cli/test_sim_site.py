@@ -245,6 +245,7 @@ def test_a_wrong_file_is_told_as_check_tells_it(here: Path, kerbstone: Command) 
         (("site.toml", "--on", "/dev/ttyUSB0"), 2, "write BUS=PORT"),
         (("site.toml", "--on", "meter=/dev/ttyUSB0"), 2, "choose from meters, grid, heat"),
         (("site.toml", "--on", "meters=/dev/ttyNOTHERE"), 3, "/dev/ttyNOTHERE"),
+        (("site.toml", "--fault", "silent"), 2, "are for one device"),
         (("site.toml", "more"), 2, "'more' does not belong here"),
         (("site.toml", "--desk", "d" * 120), 2, "give a shorter folder"),
         (("fault",), 2, "write `sim fault TARGET FAULT`"),
