@@ -8,6 +8,7 @@ No text that comes from outside can begin a line, move a cursor or colour anythi
 import argparse
 import logging
 import os
+import re
 import sys
 import threading
 import traceback
@@ -20,6 +21,7 @@ from typing import Any, Final, NoReturn, TextIO
 from edge.core.printable import fold_line, json_line_text, printable
 
 CLEAR: Final = "\r\x1b[K"  # of the row that the cursor is in
+TABLE: Final = re.compile(r"^ |\S {2,}\S", re.MULTILINE)
 LOST: Final = 3  # exit code: what was asked for could not be told
 
 
@@ -139,8 +141,22 @@ def _occupy_descriptors() -> None:
             os.open(os.devnull, mode)  # the lowest that is free
 
 
+class HelpText(argparse.HelpFormatter):
+    """Paragraphs are filled; one that begins with blanks somewhere, or a table, stays as it is."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        parts = text.strip("\n").split("\n\n")
+        return "\n\n".join(
+            part if TABLE.search(part) else super(HelpText, self)._fill_text(part, width, indent)
+            for part in parts
+        )
+
+
 class Parser(argparse.ArgumentParser):
     """Repeats a wrong word in its error, and a script may have that from anywhere."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "formatter_class": HelpText})
 
     def error(self, message: str) -> NoReturn:
         super().error(printable(message))

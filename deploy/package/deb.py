@@ -14,7 +14,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.package import control, elf, places, project, sbom, slot, wheel
+from deploy.package import (
+    completion,
+    control,
+    elf,
+    manpages,
+    places,
+    project,
+    sbom,
+    slot,
+    wheel,
+)
 from deploy.package.errors import BuildError, ended, report
 from deploy.package.lock import ROOT
 
@@ -37,6 +47,15 @@ def documents(version: str, moment: int) -> dict[Path, bytes]:
             Path(__file__).parent / "lintian-overrides"
         ).read_bytes(),
     }
+
+
+def help_files(version: str, moment: int) -> dict[Path, bytes]:
+    """Manual pages, and what completes words in a shell."""
+    found = {}
+    for name, text in manpages.pages(version, moment).items():
+        goal = manpages.MAN / f"man{name[-1]}" / f"{name}.gz"
+        found[goal] = gzip.compress(text.encode(), 9, mtime=0)
+    return found | {path: text.encode() for path, text in completion.scripts().items()}
 
 
 def sums(tree: Path) -> str:
@@ -89,6 +108,7 @@ def build(options: argparse.Namespace, tree: Path) -> Path:
     files = {Path(goal): body for goal, body in units.items()}
     files[Path(places.PRESET)] = places.preset(units)
     files |= documents(version, moment)
+    files |= help_files(project.version(), moment)
     site = f"/{slot.BASE}/slots/{project.version()}/lib/python{target.dotted}/site-packages"
     files[DOC / "copyright"] = control.copyright_(opened, site, moment).encode()
     files[sbom.INSTALLED] = sbom.of_slot(wheels, opened, target, moment).encode()

@@ -45,11 +45,6 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser = verbs.add_parser(
         "doctor", help="say what is wrong, from the wires to the city, and what to do",
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n"
-        "  kerbstone doctor\n"
-        "  kerbstone doctor meters hut_air\n"
-        "  kerbstone doctor --check tls_name --check broker\n"
-        "  kerbstone doctor --json | jq '.checks[] | select(.outcome == \"fault\")'",
     )  # fmt: skip
     add = parser.add_argument
     add("names", nargs="*", metavar="DEVICE|BUS|LANE",

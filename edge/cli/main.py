@@ -2,12 +2,14 @@
 device cannot be reached, or the output cannot be written.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
 from typing import Final
 
+from edge.cli.examples import EXAMPLES, help_text
 from edge.core import ConfigError
 from edge.terminal import Parser, echo, log_faults, run_command
 
@@ -43,14 +45,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_command("kerbstone", lambda: _run(arguments))
 
 
-def _run(arguments: Sequence[str]) -> int:
+def whole_parser() -> Parser:
+    """With all verbs: for man pages and completion."""
+    parser, verbs = _parser()
+    for verb in VERBS:
+        _register(verb, verbs)
+    return parser
+
+
+def _parser() -> tuple[Parser, "argparse._SubParsersAction[Parser]"]:
     parser = Parser(prog="kerbstone", description=__doc__)
     parser.add_argument("--version", action="version", version=_version())
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    return parser, parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+
+def _register(verb: str, verbs: "argparse._SubParsersAction[Parser]") -> None:
+    import_module(f"edge.cli.{_module(verb)}").register(verbs)
+    parser = verbs.choices[verb]
+    shown = [parser.epilog, help_text(EXAMPLES[verb]) if verb in EXAMPLES else None]
+    parser.epilog = "\n\n".join(part for part in shown if part)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    parser, verbs = _parser()
     wanted = next((word for word in arguments if not word.startswith("-")), None)
     for verb, text in VERBS.items():
         if wanted == verb:
-            import_module(f"edge.cli.{_module(verb)}").register(verbs)
+            _register(verb, verbs)
         else:
             verbs.add_parser(verb, help=text)
     args = parser.parse_args(arguments)

@@ -56,11 +56,12 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("file", type=Path, metavar="FILE")
+    add("file", type=Path, metavar="FILE", help="outbox.db, or one in quarantine")
     add("--out", type=Path, metavar="NAME.jsonl", help="write them there instead of sending them")
     add("--owner", metavar="SITE/GATEWAY", help="owner of the records, if FILE does not name it")
     # both also before the word `rescue`: the outer parser has the defaults
-    add("--config", type=Path, default=argparse.SUPPRESS, metavar="SITE")
+    add("--config", type=Path, default=argparse.SUPPRESS, metavar="SITE",
+        help="site file, whose broker gets them (default: that of this gateway)")  # fmt: skip
     add("--json", action="store_true", default=argparse.SUPPRESS, help="for programs")
     parser.set_defaults(run=run)
 

@@ -103,7 +103,8 @@ def _server(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         _act(acts, "revoke", boxes.revoke, "refuse a box, or revoke certificates")
     )
     revoke.add_argument("id", help=f"{ID}, or the name of a broker or program")
-    revoke.add_argument("--reason", choices=REASONS, default=REASONS[1])
+    revoke.add_argument("--reason", choices=REASONS, default=REASONS[1],
+                        help="as in the list of revoked certificates")  # fmt: skip
     label = _add_directory_option(
         _act(acts, "label", boxes.label, "draw the QR code for the case; not secret")
     )
@@ -126,7 +127,8 @@ def _city(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     issue = _add_directory_option(
         _act(acts, "issue", city.issue, "issue or renew a certificate without a claim")
     )
-    issue.add_argument("kind", choices=[str(kind) for kind in NamedKind])
+    issue.add_argument("kind", choices=[str(kind) for kind in NamedKind],
+                       help="what it is for")  # fmt: skip
     issue.add_argument("name", help="name; of a program: platform, or platform-MORE")
     for word, text in (("dns", "DNS name of a broker"), ("ip", "IP address of a broker")):
         issue.add_argument(f"--{word}", action="append", default=[], metavar=word.upper(),

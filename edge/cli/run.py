@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from edge.acquire.clock import SystemClock
-from edge.cli.site_options import load_site_or_report
+from edge.cli.site_options import CONFIG_HELP, load_site_or_report
 from edge.config import Problems, Site, site_warnings
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
@@ -29,7 +29,8 @@ STATE_HELP = (
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser("run", help="read the devices of a site", description=__doc__)
-    parser.add_argument("config", type=Path, nargs="?", default=find_site_file(), metavar="FILE")
+    parser.add_argument("config", type=Path, nargs="?", default=find_site_file(), metavar="FILE",
+                        help=CONFIG_HELP)  # fmt: skip
     parser.add_argument("-v", "--verbose", action="store_true", help="say more in the log")
     parser.add_argument("--state", type=Path, metavar="DIR", help=STATE_HELP)
     parser.set_defaults(run=run)

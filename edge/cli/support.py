@@ -40,9 +40,7 @@ STDOUT: Final = 1
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
         "support", help="put all that helps to find a fault into one file, without secrets",
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="examples:\n  sudo kerbstone support\n  kerbstone support --without log.txt\n"
-        "  ssh technician@box kerbstone support --out - > box.tar.gz",
+        description=__doc__,
     )  # fmt: skip
     add = parser.add_argument
     add("--config", type=Path, default=find_site_file(), metavar="FILE", help=CONFIG_HELP)

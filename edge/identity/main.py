@@ -34,6 +34,10 @@ from edge.terminal import Parser, echo, log_faults, log_to_stderr, run_command
 
 LOG: Final = logging.getLogger(__name__)
 STATE: Final = Path("/var/lib/kerbstone-identity")
+STATE_HELP: Final = "where key, certificate and configuration are (default: %(default)s)"
+BOOT_HELP: Final = "the boot partition (default: %(default)s)"
+MARKER_HELP: Final = "says that the broker has taken the certificate (default: %(default)s)"
+SPOOL_HELP: Final = "where a proposed site file is put (default: %(default)s)"
 RESTART: Final = "restart"  # in the unit's RuntimeDirectory: the daemon has to start anew
 ENROLLED: Final = "enrolled"  # there: this box has all that the daemon needs
 # of `run`; the unit counts it as success. Not 1, with which Python ends a program that failed
@@ -60,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    args = _parser().parse_args(arguments)
+    args = enrol_parser().parse_args(arguments)
     log_to_stderr("%(message)s", logging.INFO)
     log_faults()
     os.umask(0o077)
@@ -226,19 +230,21 @@ def _holding_lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _parser() -> Parser:
+def enrol_parser() -> Parser:
     parser = Parser(prog="kerbstone-enrol", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)
-        verb.add_argument("--state", type=Path, default=STATE)
-        verb.add_argument("--boot", type=Path, default=BOOT_FOLDER)
-        verb.add_argument("--marker", type=Path, default=MARKER)
-        verb.add_argument("--spool", type=Path, default=spool_folder())
+        verb.add_argument("--state", type=Path, default=STATE, metavar="DIR", help=STATE_HELP)
+        verb.add_argument("--boot", type=Path, default=BOOT_FOLDER, metavar="DIR", help=BOOT_HELP)
+        verb.add_argument("--marker", type=Path, default=MARKER, metavar="FILE", help=MARKER_HELP)
+        verb.add_argument(
+            "--spool", type=Path, default=spool_folder(), metavar="DIR", help=SPOOL_HELP
+        )
         if name == "offline":
             verb.add_argument("folder", type=Path, help="the stick")
         elif name == "forget":
-            verb.add_argument("--yes", action="store_true")
+            verb.add_argument("--yes", action="store_true", help="needed: it cannot be undone")
     return parser
 
 

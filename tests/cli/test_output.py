@@ -95,7 +95,7 @@ def quiet(text: str) -> bool:
     return "Traceback" not in text and "Exception ignored" not in text
 
 
-@one_in(3)
+@one_in(6)
 @pytest.mark.parametrize("verb", [*VERBS, ""])
 @pytest.mark.parametrize("where", [">/dev/full", ">&-"])
 def test_help_that_cannot_be_written_is_one_line(verb: str, where: str, tmp_path: Path) -> None:
@@ -105,6 +105,7 @@ def test_help_that_cannot_be_written_is_one_line(verb: str, where: str, tmp_path
     assert done.stderr == f"kerbstone: the output cannot be written: {why}\n"
 
 
+@one_in(3)
 @pytest.mark.parametrize("where", [">/dev/full", ">&-"])
 @pytest.mark.parametrize("use", USES)
 def test_a_result_that_cannot_be_written_is_one_line(
@@ -132,6 +133,7 @@ def test_without_stderr_the_exit_code_still_says_it(where: str, tmp_path: Path) 
     assert json.loads(good.stdout)["ok"] is True
 
 
+@one_in(3)
 @pytest.mark.parametrize("use", USES)
 def test_a_reader_that_has_gone_is_no_fault(
     use: str, uses: dict[str, list[str]], tmp_path: Path
@@ -153,7 +155,7 @@ def test_the_number_of_a_closed_stdout_goes_to_no_file(
     assert not [path for path in tmp_path.iterdir() if path.stat().st_size]
 
 
-@one_in(2)
+@one_in(4)
 @pytest.mark.parametrize("verb", [*VERBS, ""])
 def test_a_help_for_a_terminal_of_forty_columns(verb: str, tmp_path: Path) -> None:
     said = on_terminal([*([verb] if verb else []), "--help"], {"TERM": "dumb", "COLUMNS": "40"})
@@ -191,13 +193,7 @@ def test_a_locale_of_few_letters_ends_nothing(locale: Mapping[str, str], tmp_pat
     assert done.returncode == 2
     assert quiet(done.stderr)
     assert 'is not one of "loading"' in done.stderr
-    for verb in VERBS:
-        if one_in_four(verb):
-            assert shell([verb, "--help"], "", tmp_path, more=locale).returncode == 0
-
-
-def one_in_four(verb: str) -> bool:
-    return sum(map(ord, verb)) % 4 == 0
+    assert shell(["sim", "--help"], "", tmp_path, more=locale).returncode == 0
 
 
 @pytest.mark.parametrize("verb", ["", "status", "run", "offline"])

@@ -32,6 +32,10 @@ for d in m.distributions():
 TELLS = """#!/bin/sh
 echo "${0##*/} $*" >>/root/asked
 """
+COMPLETES = """. /usr/share/bash-completion/completions/kerbstone
+COMP_WORDS=(kerbstone ""); COMP_CWORD=1; _kerbstone; echo "${COMPREPLY[@]}"
+"""
+MODEL_PAGE = "man5/kerbstone-site.toml.5.gz"
 EXAMPLE = "/usr/share/doc/kerbstone/examples/site.toml"
 STATE = ("var/lib/kerbstone/outbox", "var/lib/kerbstone-identity/key", "etc/kerbstone/site.toml")
 
@@ -116,6 +120,12 @@ def story(box: InstalledRoot, deb: Path, later: Path) -> None:
     slots = box.root / "opt/kerbstone/slots"
     same("it runs", box("kerbstone", "--version").strip(), f"kerbstone {version}")
     same("it checks the example", "in order" in box("kerbstone", "check", EXAMPLE), True)
+    pages = box("sh", "-c", "cd /usr/share/man && ls man1/kerbstone*.gz man5/kerbstone*.gz").split()
+    same("it has its manual", {"man1/kerbstone-doctor.1.gz", MODEL_PAGE} <= set(pages), True)
+    words = box("bash", "-c", COMPLETES).split()
+    same("and completion in bash", {"doctor", "status"} <= set(words), True)
+    zsh = (box.root / "usr/share/zsh/vendor-completions/_kerbstone").read_text()
+    same("and in zsh", zsh.startswith("#compdef kerbstone\n"), True)
     native = "import onnxruntime, numpy, cryptography.x509, msgspec, msgpack, gpiod, jeepney"
     box("/opt/kerbstone/venv/bin/python", "-c", native)
     box("/opt/kerbstone/venv/bin/python", "-m", "edge.link", "--help")

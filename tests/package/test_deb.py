@@ -56,9 +56,21 @@ def test_the_same_inputs_make_the_same_bytes(packages: list[Path]) -> None:
 
 def test_units_in_it_are_those_of_systemd_and_one_preset(packages: list[Path]) -> None:
     files = content(packages[0])
-    ours = re.compile("opt/|usr/bin/|usr/share/(doc|kerbstone|lintian)/")
+    ours = re.compile("opt/|usr/bin/|usr/share/(doc|kerbstone|lintian|man|bash-completion|zsh)/")
     there = {name for name, member in files.items() if member.isfile() and not ours.match(name)}
     assert there == {*places.placed(), places.PRESET}
+
+
+def test_it_has_its_manual_and_completion(packages: list[Path]) -> None:
+    files = content(packages[0])
+    commands = {name.rpartition("/")[2] for name in files if name.startswith("usr/bin/k")}
+    for command in commands:
+        assert files[f"usr/share/man/man1/{command}.1.gz"].mode == 0o644
+        assert f"usr/share/bash-completion/completions/{command}" in files
+        assert f"usr/share/zsh/vendor-completions/_{command}" in files
+    assert "kerbstone" in commands
+    assert "usr/share/man/man5/kerbstone-site.toml.5.gz" in files
+    assert "usr/share/man/man1/kerbstone-status.1.gz" in files
 
 
 def test_all_in_it_belongs_to_root_has_one_time_and_is_written_by_nobody_else(

@@ -1,0 +1,173 @@
+"""Examples of each verb: `--help` and the man pages show them, and a test parses each.
+
+A command may go on in a pipe or into a file; what stands before it, such as `sudo`, too.
+"""
+
+from collections.abc import Mapping
+from textwrap import wrap
+from typing import Final, NamedTuple
+
+WIDTH: Final = 70  # columns of a command
+SITE: Final = "/etc/kerbstone/site.toml"
+BROKER: Final = "mqtts://broker.example:8883 --ca ca.pem"
+
+
+class Example(NamedTuple):
+    """What it is for, and what is typed."""
+
+    purpose: str
+    command: str
+
+
+EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
+    "run": (
+        Example("what the service does: see its log on this terminal", f"kerbstone run -v {SITE}"),
+    ),
+    "demo": (
+        Example("until Ctrl-C", "kerbstone demo"),
+        Example("for one minute", "kerbstone demo --seconds 60"),
+    ),
+    "check": (
+        Example("what is wrong with a file, at a desk, too", "kerbstone check site.toml"),
+        Example("the same for a program", "kerbstone check --json site.toml | jq .errors"),
+    ),
+    "read": (
+        Example("what a meter says now", "kerbstone read main_meter"),
+        Example(
+            "from a file that is not in use yet", "sudo kerbstone read hut_air --config site.toml"
+        ),
+    ),
+    "import": (
+        Example(
+            "a day of a signal controller, and what Kerbstone would have said of it",
+            "kerbstone import log.csv --zone Europe/Berlin --out day && "
+            "kerbstone replay --config day/1.toml --edges day/1.csv.gz",
+        ),
+    ),
+    "replay": (
+        Example(
+            "a recorded day as a picture",
+            "kerbstone replay --config site.toml --edges day.csv.gz --plot day.html --quiet",
+        ),
+        Example(
+            "only its events",
+            "kerbstone replay --config site.toml --edges day.csv | grep '\"event\"'",
+        ),
+    ),
+    "score": (
+        Example("each value of a series", "kerbstone score power.csv > scores.csv"),
+        Example("from a pipe", "zcat power.csv.gz | kerbstone score -"),
+    ),
+    "decode": (
+        Example("a frame of a particle sensor", "kerbstone decode sds011 aac0d4043a0aa1601dab"),
+    ),
+    "doctor": (
+        Example("from the wires to the city", "kerbstone doctor"),
+        Example("one bus and one device", "kerbstone doctor meters hut_air"),
+        Example("only some checks", "kerbstone doctor --check tls_name --check broker"),
+        Example(
+            "for a program",
+            "kerbstone doctor --json | jq '.checks[] | select(.outcome == \"fault\")'",
+        ),
+    ),
+    "scan": (
+        Example("all buses and adapters of this box", "sudo kerbstone scan"),
+        Example(
+            "one RS-485 line, at two rates", "kerbstone scan /dev/ttyUSB0 --baud 9600,19200"
+        ),
+        Example("keep it as a draft", "kerbstone scan /dev/i2c-1 > found.toml"),
+    ),
+    "propose": (
+        Example("see what would be sent", "kerbstone propose found.toml --show"),
+        Example("send it, and wait for the operator", "sudo kerbstone propose found.toml --wait"),
+    ),
+    "sim": (
+        Example("the whole cabinet of a site file", "kerbstone sim site.toml"),
+        Example("a meter in it falls silent", "kerbstone sim fault main_meter silent"),
+        Example("one meter on a pseudo-terminal", "kerbstone sim sdm630 --on pty --address 1"),
+        Example("which faults a sensor can show", "kerbstone sim sen55 --faults"),
+    ),
+    "sample": (
+        Example("which drivers there are", "kerbstone sample"),
+        Example("the tables of one, with its options", "kerbstone sample sdm630"),
+        Example("a whole site file to begin with", "kerbstone sample cabinet > site.toml"),
+    ),
+    "subscribe": (
+        Example("what the gateways send", f"kerbstone subscribe --broker {BROKER}"),
+        Example(
+            "whether it is complete, over ten minutes",
+            f"kerbstone subscribe --broker {BROKER} --check --for 600",
+        ),
+        Example(
+            "one gateway, for a program",
+            f"kerbstone subscribe --broker {BROKER} --filter 'kerbstone/v1/+/gw-0001/#' --json",
+        ),
+    ),
+    "status": (
+        Example("is this box well?", "kerbstone status"),
+        Example("for a program", "kerbstone status --json | jq .ok"),
+    ),
+    "receipts": (
+        Example(
+            "the city's store", f"kerbstone receipts --broker {BROKER} --store /srv/city/records.db"
+        ),
+    ),
+    "audit": (
+        Example("is it complete?", "kerbstone audit --store /srv/city/records.db"),
+        Example(
+            "one day of one gateway, and ask it for what is missing",
+            "kerbstone audit --store records.db --gateway gw-0001 --day 2026-11-26 --ask "
+            f"--broker {BROKER}",
+        ),
+    ),
+    "outbox": (
+        Example("what waits, and what was lost", "kerbstone outbox"),
+        Example(
+            "the records of a broken box's card",
+            "kerbstone outbox rescue /mnt/card/outbox.db --out records.jsonl",
+        ),
+    ),
+    "provision": (
+        Example("an authority, once", "kerbstone provision ca --host enrol.example"),
+        Example(
+            "a claim on a card",
+            "kerbstone provision new --site stadtmitte --role main --gateway gw-0001 --enrol "
+            "https://enrol.example:8443 --broker mqtts://broker.example:8883 --ca ca.pem "
+            "--key operator.key --out /media/boot",
+        ),
+        Example("who waits, and yes", "kerbstone provision pending"),
+        Example("", "kerbstone provision approve 7 --code ABCD-EFGH"),
+    ),
+    "support": (
+        Example("everything, in one file here", "sudo kerbstone support"),
+        Example("without the log", "kerbstone support --without log.txt"),
+        Example(
+            "to the desk", "ssh technician@box kerbstone support --out - > box.tar.gz"
+        ),
+    ),
+    "models": (
+        Example("which there are, and how they do", "kerbstone models"),
+        Example("a bundle that somebody sent", "kerbstone models check candidate/"),
+        Example(
+            "two versions over a day",
+            "kerbstone models compare models/loopfault candidate/ --edges day.csv "
+            "--config site.toml",
+        ),
+    ),
+}  # fmt: skip
+ENROL_EXAMPLES: Final = (
+    Example("which identity this box has", "sudo kerbstone-enrol status"),
+    Example("enrol without a network: a stick to the operator and back",
+            "sudo kerbstone-enrol offline /media/stick"),
+    Example("before a box is given away", "sudo kerbstone-enrol forget --yes"),
+)  # fmt: skip
+
+
+def help_text(examples: tuple[Example, ...], width: int = WIDTH) -> str:
+    """As it stands at the end of a help; a long command goes on in lines as a shell takes them."""
+    lines = ["examples:"]
+    for example in examples:
+        lines += [f"  # {example.purpose}"] if example.purpose else []
+        rows = wrap(example.command, width, break_long_words=False, break_on_hyphens=False)
+        lines.append("  " + " \\\n      ".join(rows))
+    return "\n".join(lines)
