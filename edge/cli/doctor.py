@@ -30,8 +30,9 @@ from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, rep
 from edge.diagnose.exam import Exam
 from edge.diagnose.examination import Examination
 from edge.diagnose.issueresults import issue_results, merge_results
+from edge.diagnose.lanechecks import LANES
 from edge.diagnose.passivechecks import fill_from_status
-from edge.diagnose.wholeway import LANES, WholeWay, make_steps
+from edge.diagnose.wholeway import WholeWay, make_steps
 from edge.health.kernelfiles import ROOT
 from edge.terminal import echo, echo_json, progress
 

@@ -8,7 +8,7 @@ this gateway can be lost; what comes meanwhile is not answered.
 
 import asyncio
 import contextlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -82,12 +82,14 @@ async def log_in(broker: Broker, topics: Topics, gw: str, filters: Sequence[str]
     nothing: dict[str, Any] = {"v": 1, "gw": gw, "id": VERB, "verb": VERB, "ok": True}
     for topic, body in ((found.record_topic, nothing), (found.status_topic, offline)):
         await _publish(link, found, topic, encode_json(body), answered)
+    answers = dict(found.answers)  # what is unanswered is lost with the connection
     await link.close()
+    found.answers = answers
     return found
 
 
 async def _let_in(
-    connect: Any, will: Will | None
+    connect: Callable[[Will | None], Awaitable[MqttConnection]], will: Will | None
 ) -> tuple[MqttConnection | None, Exception | None]:
     try:
         return await connect(will), None

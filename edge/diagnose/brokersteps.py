@@ -20,16 +20,16 @@ from edge.core.boxfiles import HANDED_SITE_FILE, OWN_SITE_FILE, SIGNED_SITE_FILE
 from edge.diagnose.brokerchecks import (
     LOGIN,
     WAY,
-    login_results,
     own_certificate_result,
     way_results,
 )
 from edge.diagnose.brokerlogin import log_in
 from edge.diagnose.brokerway import BrokerWay, walk
-from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked
+from edge.diagnose.checks import ALONE, CheckId, CheckResult, fault, passed, unchecked
 from edge.diagnose.daemonlink import link_results
+from edge.diagnose.egresschecks import egress_networks, egress_result
 from edge.diagnose.examination import BROKER_S, CheckStep, Tick
-from edge.diagnose.filechecks import egress_networks, egress_result
+from edge.diagnose.loginchecks import login_results
 from edge.durable.sqlitefile import in_use
 from edge.gateway.uplinksetup import TlsFiles, find_tls_files, make_brokers
 from edge.health.kernelfiles import ROOT
@@ -149,7 +149,7 @@ def broker_steps(visit: BrokerVisit, wanted: frozenset[CheckId]) -> list[CheckSt
         told: tuple[CheckId, ...] = (*LOGIN, "link_up", "receipt")
         steps.append(CheckStep("link", told, lambda tick: link_results(status, protocol=protocol)))
     else:
-        alone = [unchecked(each, "the gateway does not run") for each in _daemon_only()]
+        alone = [unchecked(each, ALONE) for each in _daemon_only()]
         steps.append(CheckStep("link", _daemon_only(), lambda tick: alone))
     if not wanted & {*WAY, *LOGIN, "uplink_files"}:
         return steps
@@ -212,6 +212,8 @@ def _way(visit: BrokerVisit, parts: UplinkParts, way: BrokerWay) -> Iterator[Che
     for each in way_results(way, visit.now):
         if each.check != "client_certificate":
             yield each
+        elif parts.missing:  # what was refused is that we had none
+            yield unchecked("client_certificate", parts.missing, each.about)
         elif own is not None and not each.is_wrong:
             yield replace(own, about=each.about)
         elif parts.tls.cert is None and not each.is_wrong:

@@ -182,6 +182,7 @@ ISSUE_CHECKS: Final[Mapping[IssueName, CheckId]] = {
 assert set(ISSUE_CHECKS) == set(get_args(IssueName)), "each kind of issue answers one check"
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 ORDER: Final = {check: place for place, check in enumerate(CHECKS)}
+ALONE: Final = "the gateway does not run"  # why only it could answer
 BADNESS: Final[Mapping[Outcome, int]] = {"fault": 0, "warning": 1, "ok": 2, "not checked": 3}
 
 

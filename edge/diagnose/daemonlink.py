@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from edge.core.humanize import count_text, span_text, without_errno
-from edge.diagnose.brokerchecks import FAILURE_CHECKS, LOGIN, round_trip_result
+from edge.diagnose.brokerchecks import FAILURE_CHECKS, LOGIN
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
+from edge.diagnose.loginchecks import round_trip_result
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.uplink.connectfailure import FailureClass
 
@@ -81,8 +82,8 @@ def _rights(link: Mapping[str, Any], about: str) -> Iterator[CheckResult]:
     if link.get("status_arrived") is True:
         yield passed("right_will", "the status has arrived, and the will has its topic", about)
     elif link.get("status_arrived") is False:
-        cause = f"{about} does not take the status of this gateway"
-        yield fault("right_will", cause, denies, about)
+        cause = "The broker does not take the status of this gateway"
+        yield warn("right_will", cause, ISSUE_KINDS["retained_refused"].remedy, about)
     if not link.get("trouble"):
         yield passed("broker_limits", "nothing that waits is too large for it", about)
 

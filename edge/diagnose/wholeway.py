@@ -21,26 +21,16 @@ from edge.diagnose.filechecks import (
     secret_results,
     store_results,
 )
-from edge.diagnose.gatewaychecks import (
-    OUTBOX,
-    OWN_WORD,
-    in_use_result,
-    lane_results,
-    model_results,
-    outbox_results,
-    own_word_results,
-    read_outbox,
-    site_results,
-    told_model_results,
-    told_outbox,
-)
+from edge.diagnose.gatewaychecks import OWN_WORD, in_use_result, own_word_results, site_results
+from edge.diagnose.lanechecks import LANES, lane_results
+from edge.diagnose.modelchecks import model_results, told_model_results
+from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
 from edge.gateway.linebudget import line_warnings
 from edge.health.boxalarms import read_box
 from edge.health.kernelfiles import ROOT
 from edge.kernelclock import discipline
 
 NO_ANSWER: Final = "the gateway does not answer"
-LANES: Final[tuple[CheckId, ...]] = ("lane_edges", "lane_verdict")
 
 
 @dataclass(frozen=True, slots=True)

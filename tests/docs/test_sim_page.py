@@ -22,7 +22,7 @@ REST: Final = "..."  # any text in a line, or any lines
 STAYS: Final = ("kerbstone sim site.toml", "kerbstone run desk/site.toml")  # until Ctrl-C
 WAIT_S: Final = 60.0
 CODES: Final = {  # where the page says that it is not 0
-    "kerbstone doctor --config desk/site.toml": {0, 1},
+    "kerbstone doctor --check wires --config desk/site.toml": {0, 1},
     "kerbstone read main_meter --config desk/site.toml": {0, 3},
     "kerbstone status --config desk/site.toml": {0, 1},
 }

@@ -63,7 +63,8 @@ class ReconnectSpread(WireStruct, kw_only=True):
 
 
 class Answer(Retained, kw_only=True):
-    """The answer to a command: JSON, not retained."""
+    """The answer to a command: JSON, not retained. One with the verb `doctor` answers nobody:
+    `kerbstone doctor` has looked whether the gateway may publish."""
 
     id: Annotated[Id, meaning("The command's `id`.")]
     verb: Annotated[Name, meaning("The command's verb.")]

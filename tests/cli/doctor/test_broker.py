@@ -9,12 +9,17 @@ import pytest
 
 from edge.config import Store
 from edge.diagnose.brokerchecks import FAILURE_CHECKS
+from edge.diagnose.brokerlogin import log_in
+from edge.diagnose.loginchecks import login_results
+from edge.uplink.broker import make_broker
 from edge.uplink.connectfailure import REMEDIES
+from edge.wire import Topics
 from tests.cli.doctor.cabinet import HEAD
 from tests.kit.broker import Make, Mosquitto, Subscriber, free_port
 from tests.kit.certificates import CertificateAuthority
 from tests.kit.command import Command, CommandResult
 from tests.kit.gateway import AIR, GatewayProcess
+from tests.kit.rawbroker import raw_broker
 from tests.kit.waiting import wait_until
 
 BRANCH = "kerbstone/v1/s/g"
@@ -120,6 +125,49 @@ def test_beside_a_gateway_there_is_no_login(
     wait_until(lambda: {"link_up", "login", "right_will"} <= set(looked()), "it is not connected")
     assert {"dns", "tcp", "round_trip"} <= set(looked())
     assert broker.log.count(" as gw-1 (") == 1, "it was never thrown off"
+
+
+def test_a_gateway_that_is_not_let_in_says_why(
+    kerbstone: Command, mosquitto: Make, tmp_path: Path
+) -> None:
+    """By what it was told: the doctor does not try it himself beside it."""
+    users, word = tmp_path / "users", tmp_path / "word"
+    users.write_text("gw-1:$7$101$AAAAAAAAAAAAAAAA$" + "A" * 86 + "==\n")
+    word.write_text("wrong\n")
+    for each in (users, word):
+        each.chmod(0o600)
+    locked = mosquitto(f"allow_anonymous false\npassword_file {users}\n")
+    one = GatewayProcess(tmp_path, locked, AIR)
+    named = f'[uplink]\nusername = "gw-1"\npassword_file = "{word}"'
+    one.config.write_text(one.config.read_text().replace("[uplink]", named))
+    one.start()
+    try:
+
+        def looked() -> dict[str, Any]:
+            said = kerbstone("doctor", "--check", "broker", "--json", "--config", one.config)
+            return answers(said, ("fault",))
+
+        found = wait_until(lambda: looked() if "login" in looked() else {}, "it was let in")
+    finally:
+        one.close()
+    assert set(found) == {"login", "link_up"}
+    assert found["login"]["remedy"] == found["link_up"]["remedy"] == REMEDIES["right"]
+
+
+async def test_a_broker_that_hangs_up_over_a_message_refuses_it() -> None:
+    """So does MQTT 3.1.1, which has no other way."""
+    async with raw_broker() as broker:
+
+        def hang_up(topic: str, payload: bytes) -> int:
+            broker.hang_up()
+            return 0
+
+        broker.answer = hang_up
+        topics = Topics("kerbstone/v1", "s", "g")
+        found = await log_in(make_broker(broker.url, "g"), topics, "g", [topics.commands])
+    wrong = [each for each in login_results(found, confirm="broker") if each.is_wrong]
+    assert [each.check for each in wrong] == ["right_publish"]
+    assert "hung up when kerbstone/v1/s/g/up/answer/doctor was published" in wrong[0].cause
 
 
 def test_a_copy_of_the_file_of_a_gateway_that_runs_logs_in_nowhere(

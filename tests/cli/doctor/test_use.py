@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
+from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
 from edge.config import Device
 from edge.control.buslock import BusLock
 from edge.diagnose import diagnosis, probe
+from edge.diagnose.checks import CHECKS, GROUPS, checks_of
 from edge.diagnose.diagnosis import Doctor
 from edge.diagnose.exam import split_finding
 from edge.diagnose.probe import first_question
-from tests.cli.doctor.cabinet import AIR, METERS, QUICK, ROOT, Site, sht4x
+from tests.cli.doctor.cabinet import AIR, LOOPS, METERS, QUICK, ROOT, Site, sht4x
 from tests.kit.command import Command
 
 # somebody who has seen enough need not wait long for a step that does not end anyway
@@ -36,6 +38,38 @@ def test_wrong_use_and_a_wrong_file_are_2(kerbstone: Command, wired: Site, tmp_p
     assert said.code == 2
     assert "no bus, device, lane or bay is called 'shed'; there are hut, hut_air" in said.err
     assert kerbstone("doctor", "--config", tmp_path / "none.toml").code == 2
+
+
+def test_all_checks_are_listed_and_each_is_asked_by_its_id_or_its_group(
+    kerbstone: Command, wired: Site, air: I2cKernel
+) -> None:
+    air.chips = {0x44: sht4x()}
+    listed = kerbstone("doctor", "--list")
+    assert listed.code == 0
+    assert [line.split()[0] for line in listed.lines if line.startswith("  ")] == [*CHECKS]
+    file = wired(AIR)
+    said = kerbstone("doctor", "--check", "clock", "--check", "memory", "--json", "--config", file)
+    assert {row["id"] for row in json.loads(said.out)["checks"]} == {*checks_of("clock"), "memory"}
+    assert not air.log, "no wire was asked about"
+    wrong = kerbstone("doctor", "--check", "tls", "--config", file)
+    assert wrong.code == 2
+    assert "no check is called 'tls'; `kerbstone doctor --list` has them all" in wrong.err
+
+
+def test_ids_are_words_to_search_for_and_are_no_group() -> None:
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", check) for check in CHECKS)
+    assert {check for check in CHECKS if check in GROUPS} == {"models"}
+    assert checks_of("models") == ["models"]
+
+
+def test_with_names_only_these_are_looked_at(
+    kerbstone: Command, wired: Site, air: I2cKernel, chip: SimChip
+) -> None:
+    air.chips = {0x44: sht4x()}
+    said = kerbstone("doctor", "hut", "--json", "--config", wired(AIR, LOOPS))
+    rows = json.loads(said.out)["checks"]
+    assert {row["about"] for row in rows} == {"", "hut", "hut/hut_air"}  # "": site_in_use
+    assert said.code == 0
 
 
 def test_a_bus_that_somebody_works_on_is_not_reached(
