@@ -12,6 +12,7 @@ as this gateway. Ctrl-C ends it and prints what was found so far. Exit codes: 0 
 """
 
 import argparse
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,9 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if args.names and not args.check:
         wanted = WIRES.union(LANES, ("site_in_use",))
+    logging.getLogger("kerbstone").addHandler(
+        logging.NullHandler()
+    )  # a library's words are not ours
     try:
         return _look(args, site, exams if wanted & WIRES or args.names else [], wanted)
     except ConfigError as error:

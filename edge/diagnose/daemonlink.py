@@ -124,7 +124,7 @@ def runs_result(status: Mapping[str, Any] | None, why: str) -> CheckResult:
         remedy = "Start it: `systemctl start kerbstone`"
         return warn("gateway_runs", "The gateway does not run", remedy)
     up_s = _seconds(status.get("uptime_s"))
-    return passed("gateway_runs", f"it runs since {span_text(up_s)}")
+    return passed("gateway_runs", f"it has run for {span_text(up_s)}")
 
 
 def daemon_checks() -> tuple[CheckId, ...]:

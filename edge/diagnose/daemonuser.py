@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from edge.control.protocol import SOCKET_NAME
-from edge.health.kernelfiles import ROOT, parse_number, read_text
+from edge.health.kernelfiles import ROOT, matching_files, parse_number, read_text
 
 USER: Final = "kerbstone"  # of systemd/kerbstone.service
 UNIT: Final = "kerbstone.service"
+CONTROL_FOLDERS: Final = ("etc/systemd/system.control", "run/systemd/system.control")
 UNIT_FOLDERS: Final = ("etc/systemd/system", "run/systemd/system", "usr/lib/systemd/system",
                        "lib/systemd/system")  # fmt: skip
 PEER: Final = struct.Struct("3i")  # struct ucred: pid, uid, gid
@@ -69,13 +70,17 @@ def installed_user(root: Path = ROOT) -> DaemonUser | None:
 
 def unit_settings(root: Path = ROOT) -> Iterator[tuple[str, list[str]]]:
     """Keys of the daemon's unit and its drop-ins, each with its words; nothing where there is
-    none. In the order of folders, which is enough for what only adds."""
+    none. As systemd.unit(5) has it: drop-ins by their names, of one name that of the first folder.
+    """
     folders = [root / folder for folder in UNIT_FOLDERS]
     units = [folder / UNIT for folder in folders if (folder / UNIT).is_file()][:1]
     if not units:
         return
-    drop_ins = [file for each in folders for file in sorted((each / f"{UNIT}.d").glob("*.conf"))]
-    for file in (*units, *drop_ins):
+    drop_ins: dict[str, Path] = {}
+    for folder in (*(root / each for each in CONTROL_FOLDERS), *folders):
+        for file in matching_files(folder, f"{UNIT}.d/*.conf"):
+            drop_ins.setdefault(file.name, file)
+    for file in (*units, *(drop_ins[name] for name in sorted(drop_ins))):
         for line in (read_text(file) or "").splitlines():
             key, mark, value = line.partition("=")
             if mark and not key.startswith(("#", ";")):

@@ -1,7 +1,8 @@
 """What the doctor says, as lines for people and as one object for programs. Pure.
 
-A line begins with the outcome and the id of its check, so it can be searched for. What is wrong
-stands first, each with what to do; then what is well; what nobody looked at last, by its reason.
+A line begins with the outcome and the id of its check, so it can be searched for. Faults stand
+first, then what the wires have, bus by bus, then warnings, each with what to do; then what is well;
+what nobody looked at last, by its reason.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -52,18 +53,22 @@ class DoctorReport:
 def report_lines(report: DoctorReport) -> Iterator[str]:
     """For people."""
     few = len(report.asked) < len(CHECKS)
-    yield report.through
+    if report.exams or not few:
+        yield report.through
     own = [_for_people(each, report) for each in sort_results(report.results)]
     for each in own:
-        if each.is_wrong:
-            yield from _wrong(each.outcome, each.check, each.about, each.cause, each.remedy)
+        if each.outcome == "fault":
+            yield from _wrong(each)
     for exam in report.exams:
         for one in exam.findings():
             if one.check in report.asked:
                 place = f"{_named(one.about, report)} ({report.file}:{one.line})"
                 found = one.finding
                 words = (" ".join(text.split()) for text in (found.sentence, found.remedy))
-                yield from _wrong(found.severity, one.check, place, *words)
+                yield from _finding(found.severity, one.check, place, *words)
+    for each in own:
+        if each.outcome == "warning":
+            yield from _wrong(each)
     wires = [one for exam in report.exams for one in exam.results() if one.outcome == "ok"]
     shown = [
         one for one in wires
@@ -91,7 +96,11 @@ def _named(about: str, report: DoctorReport) -> str:
     return f"{head}{mark}{with_name(name, report.names)}{blank}{words}"
 
 
-def _wrong(word: str, check: str, about: str, cause: str, remedy: str) -> Iterator[str]:
+def _wrong(result: CheckResult) -> Iterator[str]:
+    return _finding(result.outcome, result.check, result.about, result.cause, result.remedy)
+
+
+def _finding(word: str, check: str, about: str, cause: str, remedy: str) -> Iterator[str]:
     yield f"{word:<{WIDTH}}{check}{' ' + about if about else ''}: {cause}"
     if remedy:
         yield f"{'':<{WIDTH}}{remedy}"
