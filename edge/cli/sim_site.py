@@ -186,7 +186,7 @@ def _print_start(args: argparse.Namespace, desk: Desk, source: Path) -> None:
         f"  kerbstone check {file}",
         *([f"  kerbstone scan --config {file} {' '.join(searched)}"] if searched else []),
         *([f"  kerbstone read {first} --config {file}"] if first else []),
-        f"  kerbstone doctor --config {file}",
+        f"  kerbstone doctor --check wires --config {file}",
         f"  kerbstone sim fault --list{desk_words}",
         fold=False,
     )
