@@ -38,6 +38,7 @@ def build(args: argparse.Namespace) -> int:
     with host.step("root file system"):
         rootfs.unpack(tar, tree)
         rootfs.install(tree, deb, epoch)
+        rootfs.name_image(tree, version)
         rootfs.boot_files(tree, boot)
         rootfs.clean(tree)
         rootfs.data_tree(tree, data)

@@ -135,6 +135,16 @@ def install(root: Path, deb: Path | None, epoch: int) -> None:
         place.symlink_to("/dev/null")
 
 
+def name_image(root: Path, version: str) -> None:
+    """As os-release(5) has it, for hostnamectl(1) and the description that a box sends. A file of
+    its own in /etc: that of the distribution stays as its package made it."""
+    text = (root / "usr/lib/os-release").read_text("utf-8").rstrip("\n")
+    own = root / "etc/os-release"
+    own.unlink(missing_ok=True)  # a link to the other one
+    own.write_text(f"{text}\nIMAGE_ID=kerbstone\nIMAGE_VERSION={version}\n", "utf-8")
+    own.chmod(0o644)
+
+
 def boot_files(root: Path, out: Path) -> None:
     """The FAT partition: firmware, one kernel with its initramfs, device trees."""
     shutil.rmtree(out, ignore_errors=True)

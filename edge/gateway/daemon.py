@@ -15,6 +15,7 @@ from edge.config import Site, outdated_keys
 from edge.control.protocol import ControlServer
 from edge.core import TimeQuality
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
+from edge.gateway.boxversions import BoxVersions, read_versions
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaymeta import gateway_meta
@@ -47,6 +48,7 @@ from edge.health.progress import Progress
 from edge.health.scrape import ScrapeServer
 from edge.outbox import AsyncOutbox, StoredRecord
 from edge.process.merge import merge_bodies
+from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.sender import SenderHooks
 
 DRAIN_S: Final = 3.0  # at a stop, for the last records; what is left waits on the card
@@ -128,7 +130,9 @@ class Daemon:
                 clock,
                 SenderHooks(
                     status=status_for_city,
-                    meta=lambda: gateway_meta(self.wiring, self.pipeline, ingest.devices),
+                    meta=lambda: gateway_meta(
+                        self.wiring, self.pipeline, ingest.devices, versions.told()
+                    ),
                     alarm=self._urgent.alarm,
                     watchdog=lambda: progress.done("sender", clock.now().mono_ns),
                     status_arrived=lambda: watch.status_arrived(),
@@ -145,8 +149,12 @@ class Daemon:
             silence_s = COMMITTER_SILENCE_PERIODS * site.period_ns / 1e9 + 60
             progress.expect("committer", silence_s, clock.now().mono_ns)
             buses = BusWorkers(self.wiring, clock, ingest, progress)
+            board, certificate = read_board(), CertificateFile(find_tls_files(site).cert)
+            versions = BoxVersions(
+                read_versions(board), certificate, self.pipeline.judge.models, sender.publish_meta
+            )
             box_monitor = BoxMonitor(
-                BoxFacts(site.place.id, site.place.gateway, reboot_reason(outbox), read_board()),
+                BoxFacts(site.place.id, site.place.gateway, reboot_reason(outbox), board),
                 health_sources(outbox, sender, buses, self._stage, clock, self._log),
                 Path(store.dir),
                 clock.now(),
@@ -171,7 +179,7 @@ class Daemon:
                     ),
                     unmatched_edges=lambda: ingest.unmatched_edges,
                     journal=lambda: outbox.journal_failure,
-                    certificate=find_tls_files(site).cert,
+                    certificate=certificate,
                     outdated=tuple(outdated_keys(site)),
                 ),
                 OpenIssues(names=site.names),
@@ -224,6 +232,7 @@ class Daemon:
                 overload=self._overload,
                 committer=committer,
                 watch=watch,
+                versions=versions,
                 progress=progress,
                 notify=self.notify,
                 stopping=self._stopping,

@@ -18,6 +18,7 @@ from edge.wire.contract.bay import BayMeta
 from edge.wire.contract.body import known
 from edge.wire.contract.meta import (
     ApproachMeta,
+    BoxMeta,
     Certificate,
     ClassMeta,
     DeviceMeta,
@@ -31,10 +32,13 @@ NO_TABLE: Final = Approach()
 
 
 def gateway_meta(
-    wiring: Wiring, pipeline: Pipeline, conditions: Mapping[str, DeviceConditions]
+    wiring: Wiring,
+    pipeline: Pipeline,
+    conditions: Mapping[str, DeviceConditions],
+    box: BoxMeta,
 ) -> Mapping[str, Any]:
     """Retained: what each number means. Points with units and ranges, lanes, bays, models.
-    `conditions` have the serial numbers of devices."""
+    `conditions` have the serial numbers of devices; `box`: what it is made of."""
     site = wiring.site
     devices = {
         d.name: DeviceMeta(
@@ -62,6 +66,7 @@ def gateway_meta(
             "lanes": street.lanes,
             "approaches": street.approaches,
             "bays": street.bays,
+            "box": box,
             "models": pipeline.judge.models(),
         }
     )

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 from msgspec import UNSET, to_builtins
@@ -19,7 +18,7 @@ from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.health.openissues import IssueFinding, OpenIssues
 from edge.outbox import OutboxCounts
-from edge.uplink.certificatedates import certificate_ends_s
+from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import OpenIssueStatus
@@ -58,7 +57,7 @@ class IssueSources:
     known_faults: Callable[[], Iterable[IssueFinding]]  # told by events, and not over
     unmatched_edges: Callable[[], int]
     journal: Callable[[], str | None]  # why it cannot be written
-    certificate: Path | None  # ours
+    certificate: CertificateFile  # ours
     outdated: Sequence[Problem]  # keys of the site file that a new one may not have
 
 
@@ -72,8 +71,6 @@ class IssueWatch:
         self.issues = issues
         self._looked_ns: int | None = None
         self._asked_ns: int | None = None
-        self._read: tuple[int, int, int] | None = None  # what tells one file from another
-        self._certificate_ends_s: int | None = None
         self._statuses = HourlyLimit(STATUSES_PER_HOUR)
         self._untold = False  # something has changed, and no status was made for it
         self._given = 0  # `changes` when a status was made last
@@ -126,7 +123,7 @@ class IssueWatch:
                 now,
             ),
             self.issues.expire("alarms", now),
-            see("identity", find.identity_findings(self._ends_s(), now), now),
+            see("identity", find.identity_findings(sources.certificate.ends_s(), now), now),
             see(
                 "configuration",
                 find.configuration_findings(problems, sources.devices(), sources.outdated),
@@ -146,20 +143,6 @@ class IssueWatch:
             ),
         ]
         self._tell(any(changed), now)
-
-    def _ends_s(self) -> int | None:
-        """When our certificate ends. It is read when the file is another one: a new certificate
-        ends the issue of the old one. None where that cannot be known."""
-        if (file := self._sources.certificate) is None:
-            return None
-        with suppress(OSError, ValueError):  # whoever connects with it says so
-            found = file.stat()
-            this = (found.st_ino, found.st_size, found.st_mtime_ns)
-            if this != self._read:
-                self._read, self._certificate_ends_s = this, None
-                self._certificate_ends_s = certificate_ends_s(file)
-            return self._certificate_ends_s
-        return None
 
     def see_events(self, drafts: Iterable[Draft], now: Stamp) -> None:
         """What goes to the city. One commit has urgent events first, though they came last."""

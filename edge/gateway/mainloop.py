@@ -9,6 +9,7 @@ from edge.acquire.clock import SystemClock
 from edge.acquire.stage import Stage
 from edge.core import Draft, Stamp, Stream
 from edge.gateway.boxmonitor import BoxMonitor
+from edge.gateway.boxversions import BoxVersions
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
@@ -49,6 +50,7 @@ class MainLoop:
     overload: OverloadMonitor
     committer: WindowCommitter
     watch: IssueWatch
+    versions: BoxVersions
     progress: Progress
     notify: Notify
     stopping: asyncio.Event
@@ -74,6 +76,7 @@ class MainLoop:
             self._begin_anew()
             self.urgent.put(await self.box_monitor.observe(now))  # the list of issues logs them
             await self.watch.look(now)
+            self.versions.look(now)
             await self.committer.tick(now)
             self._feed_watchdog(now)
             await self._sleep(min(now.mono_ns + TICK_NS, self.committer.next_ns))

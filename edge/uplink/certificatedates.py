@@ -5,6 +5,7 @@ Source: RFC 5280, 4.1 (Certificate, Validity, UTCTime and GeneralizedTime); X.69
 
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,29 @@ VERSION, UTC_TIME, GENERALIZED_TIME = 0xA0, 0x17, 0x18
 BEGIN: Final = "-----BEGIN CERTIFICATE-----"
 END: Final = "-----END CERTIFICATE-----"
 VALIDITY: Final = 3  # behind serial number, algorithm and issuer
+
+
+class CertificateFile:
+    """A file with a certificate, which may be another one tomorrow."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._read: tuple[int, int, int] | None = None  # what tells one file from another
+        self._ends_s: int | None = None
+
+    def ends_s(self) -> int | None:
+        """Unix time (s) of its end; None where that cannot be known. It is read when the file is
+        another one."""
+        if self._path is None:
+            return None
+        with suppress(OSError, ValueError):  # whoever connects with it says so
+            found = self._path.stat()
+            this = (found.st_ino, found.st_size, found.st_mtime_ns)
+            if this != self._read:
+                self._read, self._ends_s = this, None
+                self._ends_s = certificate_ends_s(self._path)
+            return self._ends_s
+        return None
 
 
 def certificate_ends_s(path: Path) -> int:

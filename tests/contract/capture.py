@@ -34,6 +34,12 @@ MORE: Final = {"lane": 4, "bay": 3}
 ROADSIDE: Final = ("loops", "signal", "occupied")  # an example with each
 # of the machine on which it is captured, and of no interest to a reader
 MACHINE: Final = ("disk_", "memory_", "swap_", "load_", "rss_", "cpu_", "oom_", "filesystem_")
+BOARD: Final = {  # what a box with a card of ours is made of, in place of that machine
+    "software": "0.3.0", "python": "3.13.5", "system": "Debian GNU/Linux 13 (trixie)",
+    "kernel": "6.12.48+deb13-arm64", "machine": "aarch64",
+    "board": "Raspberry Pi Zero 2 W Rev 1.0", "serial": "00000000deadbeef", "processors": 4,
+    "memory_bytes": 437_723_136,
+}  # fmt: skip
 Example = dict[str, Any]
 Found = dict[str, dict[str, Example]]
 
@@ -112,9 +118,11 @@ def shown(topic: str, content_type: str | None, data: Mapping[str, Any]) -> Exam
         key: base64.b64encode(value).decode() if isinstance(value, bytes) else value
         for key, value in data.items()
     }
-    if "box" in payload:
+    if "health" in payload.get("box", ()):
         reported = {k: v for k, v in payload["box"]["health"].items() if not k.startswith(MACHINE)}
         payload["box"] = {**payload["box"], "model": None, "serial": None, "health": reported}
+    elif "box" in payload:
+        payload["box"] = {k: v for k, v in BOARD.items() if k in payload["box"]}
     if "models" in payload:  # why one does not answer may name a file of this checkout
         payload["models"] = json.loads(json.dumps(payload["models"]).replace(f"{ROOT}/", ""))
     return {"topic": topic, "content_type": content_type, "payload": payload}

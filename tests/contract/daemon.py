@@ -17,6 +17,7 @@ from tests.kit.street import LoopStreet
 PUBLISHER = SUBSCRIBER.replace("_sub", "_pub")
 TOPIC = "kerbstone/v1/test/gw-1/#"
 RAW = "[streams]\nraw = true\n[privacy]\npassages = true\n"
+NORTH = '[approach.north]\nname = "Nordstraße"\nroad = "B 96"\nbearing_deg = 180\n'
 PARTS = ("traffic/north_1", "air/hut_air", "event/gateway", "raw", "status", "meta", "last/hut_air")
 
 
@@ -74,7 +75,7 @@ def live(
     """Loops, air and raw readings through a start and a stop of the daemon."""
     ear = MessageRecorder(broker, folder)
     with LoopStreet(folder, Sen55({"pm2_5": 9.5, "temperature": 23.5}, powered_s=86_400)) as street:
-        one = site(LOOPS, AIR, RAW, encoding=encoding)
+        one = site(LOOPS, AIR, RAW, NORTH, encoding=encoding)
         one.start()
         street.drive()
         ear.wait(PARTS)

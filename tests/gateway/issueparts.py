@@ -22,6 +22,7 @@ from edge.gateway.issuewatch import (
 )
 from edge.health.openissues import IssueFinding, OpenIssues
 from edge.outbox import OutboxCounts
+from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.models import Model, ModelName
@@ -97,7 +98,7 @@ class Parts:
             known_faults=lambda: self.up,
             unmatched_edges=lambda: self.unmatched,
             journal=lambda: self.journal,
-            certificate=file,
+            certificate=CertificateFile(file),
             outdated=self.outdated,
         )
         return IssueWatch(sources, OpenIssues(), boot, changed=changed)

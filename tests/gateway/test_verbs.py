@@ -34,6 +34,7 @@ from edge.health.reboot import Cause, Reboot
 from edge.kernelclock import Discipline
 from edge.outbox import Epoch, OutboxCounts
 from edge.uplink.broker import make_broker
+from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.delivery import ConnectionState, LinkFacts
 from edge.wire.contract.health import Health
 from tests.kit.asread import as_read
@@ -160,7 +161,7 @@ class StatusGateway:
                     known_faults=tuple,
                     unmatched_edges=lambda: self.ingest.unmatched_edges,
                     journal=lambda: None,
-                    certificate=None,
+                    certificate=CertificateFile(None),
                     outdated=tuple(outdated_keys(site)),
                 ),
                 OpenIssues(),

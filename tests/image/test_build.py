@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.image import disk, host, outputs, root, scan
+from deploy.image import disk, host, outputs, root, rootfs, scan
+from edge.gateway.boxversions import read_versions
+from edge.health.board import Board
 from tests.image.card import ImageCard
 
 TARGETS = """\
@@ -211,3 +213,17 @@ def test_a_card_is_larger_than_its_image_and_its_boot_partition_can_be_written(
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert said.stdout == "hosts"
+
+
+def test_the_image_has_a_name_and_the_file_of_the_distribution_stays(tmp_path: Path) -> None:
+    there = tmp_path / "usr/lib/os-release"
+    there.parent.mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
+    there.write_text('ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n')
+    (tmp_path / "etc/os-release").symlink_to("../usr/lib/os-release")
+    before = there.read_bytes()
+    rootfs.name_image(tmp_path, "0.3.0~rc1")
+    assert there.read_bytes() == before
+    found = read_versions(Board(), tmp_path)
+    assert found.image == "kerbstone 0.3.0~rc1"
+    assert found.system == "Debian GNU/Linux 13 (trixie)"

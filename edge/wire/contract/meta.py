@@ -8,7 +8,16 @@ from edge.core import Quantity
 from edge.wire.contract.bay import BayMeta
 from edge.wire.contract.models import Models
 from edge.wire.contract.status import Retained
-from edge.wire.contract.terms import Amount, DisplayName, Name, WireStruct, Yes, meaning
+from edge.wire.contract.terms import (
+    Amount,
+    Count,
+    DisplayName,
+    Name,
+    Time,
+    WireStruct,
+    Yes,
+    meaning,
+)
 
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$", extra_json_schema={"format": "date"})]
 
@@ -189,6 +198,27 @@ class ApproachMeta(WireStruct, kw_only=True):
     ) = UNSET
 
 
+class BoxMeta(WireStruct, kw_only=True):
+    """What the box is made of. What it does not know is left out."""
+
+    software: Annotated[str, meaning("Version of Kerbstone.")] | UnsetType = UNSET
+    python: Annotated[str, meaning("Version of Python.")] | UnsetType = UNSET
+    system: Annotated[str, meaning("The operating system, by its own name.")] | UnsetType = UNSET
+    kernel: Annotated[str, meaning("Release of the kernel.")] | UnsetType = UNSET
+    image: (
+        Annotated[str, meaning("The card image that it was made from, with its version.")]
+        | UnsetType
+    ) = UNSET
+    machine: Annotated[str, meaning("The processor, such as aarch64.")] | UnsetType = UNSET
+    board: Annotated[str, meaning("Model of the board.")] | UnsetType = UNSET
+    serial: Annotated[str, meaning("The board's serial number.")] | UnsetType = UNSET
+    processors: Annotated[Count, meaning("Cores.")] | UnsetType = UNSET
+    memory_bytes: Annotated[Count, meaning("Memory of the board.", "B")] | UnsetType = UNSET
+    certificate_until: (
+        Annotated[Time, meaning("End of the certificate with which it connects.")] | UnsetType
+    ) = UNSET
+
+
 class Description(Retained, kw_only=True):
     """What each number means: points with units and ranges, lanes, models."""
 
@@ -216,4 +246,14 @@ class Description(Retained, kw_only=True):
         meaning("Approaches: what lies downstream of each, and its signal."),
     ]
     bays: Annotated[dict[str, BayMeta], meaning("Bays, by source.")]
+    box: (
+        Annotated[
+            BoxMeta,
+            meaning(
+                "Software, image and hardware; published anew when the certificate or a model"
+                " changes. Left out before version 0.3."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     models: Annotated[Models, meaning("The models in use; null: switched off or not needed.")]
