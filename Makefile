@@ -15,11 +15,12 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: help demo test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
+.PHONY: help demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test broker clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
+	@echo "make box           the program and what a box needs, in .venv; the other targets need more"
 	@echo "make test          all fast tests; PYTEST='-k name' for some of them"
 	@echo "make long          what make test tries in part, as a whole: all examples, seeds and days"
 	@echo "make scenes        the tests that need real time: kills, hung buses, clocks that are set"
@@ -53,6 +54,11 @@ help:
 demo:
 	@.ci/venv $(VENV) demo
 	@PYTHONPATH=. $(PY) -m edge.cli.main demo $(if $(SECONDS),--seconds $(SECONDS))
+
+# what a box needs, and nothing that only developers need: 203 MB in place of 819
+box:
+	@.ci/venv $(VENV) box
+	@echo "$(VENV)/bin/kerbstone is there"
 
 venv:
 	@.ci/venv $(VENV) dev

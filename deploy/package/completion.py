@@ -131,7 +131,7 @@ def bash(name: str, table: dict[tuple[str, ...], Words]) -> str:
         {FILES})
             compopt -o filenames 2>/dev/null
             local lines=$(compgen -W "$given" -- "$cur"; compgen -f -- "$cur")
-            local IFS=$'\n'
+            local IFS=$'\\n'
             COMPREPLY=($lines)
             ;;
         {NOTHING}) COMPREPLY=($(compgen -W "$given" -- "$cur")) ;;
