@@ -12,7 +12,7 @@ SECTOR: Final = 512
 
 
 class ImageCard:
-    """Only what is changed takes space; the image itself stays as it is."""
+    """Only what is changed takes space; `image` itself stays as it is."""
 
     def __init__(self, image: Path, folder: Path, larger_mb: int = LARGER_MB) -> None:
         self.path = folder / "card.img"
@@ -37,6 +37,10 @@ class ImageCard:
     def get(self, name: str) -> bytes:
         command = ["mtype", "-i", self._boot, f"::/{name}"]
         return subprocess.run(command, check=True, capture_output=True).stdout
+
+    def remove(self, name: str) -> None:
+        command = ["mdel", "-i", self._boot, f"::/{name}"]
+        subprocess.run(command, check=True, capture_output=True)
 
     def names(self) -> list[str]:
         return _out("mdir", "-b", "-i", self._boot, "::/").replace("::/", "").split()

@@ -1,4 +1,4 @@
-"""From a card to records at the city's broker: what `make image-test` shows.
+"""From a card to records in the city's store, by docs/card.md: what `make image-test` shows.
 
     python -m tests.image.run [--image FILE]
 
@@ -7,6 +7,7 @@ folder.
 """
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -14,13 +15,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tests.image import inside
 from tests.image.guest import ImageGuestError
 from tests.image.scene import GATEWAY, ImageScene, check, missing_none
+from tests.kit.cardpage import BOX, CITY, OPERATOR, SERVER
 
 BUILD: Final = Path(__file__).parents[2] / "build/image"
 TOOLS: Final = {
@@ -29,37 +32,74 @@ TOOLS: Final = {
     "mcopy": "mtools",
     "sfdisk": "fdisk",
     "ssh": "openssh-client",
+    "xz": "xz-utils",
     "unshare": "util-linux",
 }
 VOLTS: Final = 230.0  # what the meter measures, see drivers/sim/typical.py
 CODE: Final = r"not enrolled, gw-17, ([A-Z2-7]{4}-[A-Z2-7]{4})"
 RECORD_S: Final = 600.0
 PERIOD_S: Final = 5  # of the second configuration
+PUBLIC_KEY: Final = "kerbstone-ssh.pub"
 
 
-def claimed(scene: ImageScene) -> None:
-    """First boot: the claim is taken, the code on the console is the one that the server shows."""
-    scene.card.put("kerbstone-claim.toml", scene.town.claim(GATEWAY))
+def card_written(scene: ImageScene) -> None:
+    """Steps 1 and 2 of the page: the claim, the card."""
     scene.town.open()
+    scene.people.began = time.monotonic()
+    scene.card = scene.people.write_card()
+    scene.say(f"{scene.card.taken_mb():.0f} MB of the card on this disk")
+
+
+def enrolled(scene: ImageScene) -> None:
+    """Steps 3 and 4: power, a login, and the code that box, console and operator see."""
     scene.power_on()
-    code = scene.guest.says(CODE).group(1)
-    scene.say(f"it shows the code {code}, {scene.guest.age_s:.0f} s after power came")
+    scene.people.log_in()
+    scene.say(f"technician is in, {scene.guest.age_s:.0f} s after power came")
     rows = scene.guest.until(scene.town.pending, "the request at the server", 120)
-    check(
-        len(rows) == 1 and rows[0]["gateway"] == GATEWAY and rows[0]["code"] == code,
-        f"one waits: {rows}",
-    )
-    scene.town.provision("approve", GATEWAY, "--code", code, home=True)
-    scene.guest.says(r"kerbstone: enrolled, gw-17")
-    scene.say(f"enrolled, {scene.guest.age_s:.0f} s after power came")
+    code = scene.people.read_code()
+    check(scene.guest.says(CODE).group(1) == code, "the console shows another code")
+    check(len(rows) == 1 and rows[0]["code"] == code, f"one waits: {rows}")
+    scene.people.approve(code)
+    scene.guest.says(r"kerbstone: enrolled, gw-17, .*waits for its configuration")
+    scene.say(f"enrolled, waits for a site file, {scene.guest.age_s:.0f} s after power came")
+
+
+def configured_from_the_box(scene: ImageScene) -> None:
+    """Steps 5 and 6: what is on the wires is found, proposed, signed and fetched."""
+    scene.people.do(BOX, "kerbstone scan")
+    scene.people.edit_found()
+    proposing = scene.people.start(BOX, "kerbstone propose")
+    row = scene.guest.until(lambda: proposed(scene), "the proposal at the server", 300)
+    check(row["check"] == "in order" and row["state"] == "waiting", f"proposed: {row}")
+    page = scene.people.do(SERVER, "provision proposals")
+    check("[device.main_meter]" in page, f"the operator sees: {page}")
+    scene.people.do(OPERATOR, 'scp "$SERVER/proposals')
+    scene.people.edit_proposed()
+    scene.people.do(OPERATOR, "provision config")
+    signed = time.monotonic()
+    said, _ = proposing.communicate(timeout=300)
+    took_s = time.monotonic() - signed
+    check(proposing.returncode == 0 and "signed: configuration" in said, f"propose: {said}")
+    check(took_s < 60, f"{took_s:.0f} s from the signature to the box")
+    scene.say(f"signed, and on the box {took_s:.0f} s later")
+
+
+def proposed(scene: ImageScene) -> dict[str, Any] | None:
+    said = scene.town.provision("proposals", "--json", home=True)
+    return next(iter(json.loads(said)["proposals"]), None)
 
 
 def first_record(scene: ImageScene) -> None:
-    """The daemon has started by itself, and what the meter says is at the broker."""
+    """Step 7: the daemon has started by itself; what the meter says is in the city's store."""
+    scene.people.open_store()
+    scene.guest.until(lambda: scene.people.stored() or None, "a record in the store", RECORD_S)
+    scene.say(f"first record in the city's store, {scene.guest.age_s:.0f} s after power came")
+    said = scene.people.do(CITY, "kerbstone audit", (0, 1))
+    check("gw-17" in said and "main_meter" in said, f"audit: {said}")
+    scene.say(f"the page: {scene.people.counted()}")
     found = scene.guest.until(scene.records, "a record of the meter at the broker", RECORD_S)
     point = found[0]["points"]["voltage_l1"]
     check(point["mean"] == VOLTS and point["quality"] == {"good": point["n"]}, f"it says {point}")
-    scene.say(f"first record at the broker, {scene.guest.age_s:.0f} s after power came")
     scene.guest.run("systemctl is-active kerbstone.service")
     log = scene.town.log("mosquitto")
     check(f"u'{GATEWAY}'" in log, "the broker knows it by its certificate")
@@ -77,7 +117,7 @@ def secrets_stay(scene: ImageScene) -> None:
     key = scene.guest.run("cat /var/lib/kerbstone-identity/current/key.pem")
     body = "".join(row for row in key.splitlines() if not row.startswith("-"))
     check(len(body) > 100, "a key in PEM")
-    claim = (scene.town.folder / f"card-{GATEWAY}/kerbstone-claim.toml").read_text("utf-8")
+    claim = (scene.people.boot / "kerbstone-claim.toml").read_text("utf-8")
     found = re.search(r'^code = "(\w+)"', claim, re.MULTILINE)
     check(found is not None, "the claim has a code")
     assert found is not None
@@ -114,12 +154,18 @@ def configured(scene: ImageScene) -> None:
 
 
 def again(scene: ImageScene, how: str) -> None:
-    """After a restart it is the same gateway, without a claim, and goes on with its records."""
+    """After a restart it is the same gateway, without a claim, and goes on with its records.
+
+    Without a public key on the boot partition nobody can log in, and nothing listens; with it, who
+    has the key, and no password.
+    """
     machine = scene.guest.run("cat /etc/machine-id")
     if how == "reboot":
         scene.guest.reboot()
+        scene.card.remove(PUBLIC_KEY)
     else:
         scene.guest.kill()
+        scene.card.put(PUBLIC_KEY, scene.people.key.with_suffix(".pub").read_bytes())
     before = len(scene.records())
     scene.power_on()
     scene.guest.until(
@@ -133,35 +179,30 @@ def again(scene: ImageScene, how: str) -> None:
 
 
 def by_ssh(scene: ImageScene) -> None:
-    """With a public key on the boot partition, not before, ssh lets its owner in; no password."""
+    """Who has the key is in; a password is not asked for; root sees that all is well."""
+    said = knock(scene, "id -Gn; systemctl is-active kerbstone.service")
+    check({"kerbstone", "i2c", "gpio", "dialout"} <= set(said.stdout.split()), f"groups: {said}")
+    other = knock(scene, "id", "-o", "PubkeyAuthentication=no")
+    check("Permission denied (publickey)" in other.stderr, f"only keys are offered: {other}")
+    for user in ("technician", "root"):
+        page = knock(scene, "kerbstone status 2>&1", user=user)
+        there = page.returncode in (0, 1) and "connected to mqtts://" in page.stdout
+        check(there, f"kerbstone status: {page}")
+        scene.say(f"kerbstone status, {user}: {page.stdout.splitlines()[0]}")
+
+
+def nobody_in(scene: ImageScene) -> None:
+    """Without the key's file."""
     said = knock(scene, "id -un")
     check(said.returncode != 0, f"ssh answers without a key on the boot partition: {said}")
     check("refused" in said.stderr or "closed" in said.stderr or "reset" in said.stderr, str(said))
-    key = scene.folder / "key"
-    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)]
-    subprocess.run(words, check=True, capture_output=True)
-    scene.guest.reboot()
-    scene.card.put("kerbstone-ssh.pub", key.with_suffix(".pub").read_bytes())
-    scene.power_on()
-    scene.guest.until(lambda: knock(scene, "id -un").returncode == 0, "a login by ssh", 600)
-    said = knock(scene, "id -Gn; systemctl is-active kerbstone.service")
-    check({"kerbstone", "i2c", "gpio", "dialout"} <= set(said.stdout.split()), f"groups: {said}")
-    scene.say(f"technician is in, {scene.guest.age_s:.0f} s after power came")
-    other = knock(scene, "id", "-o", "PubkeyAuthentication=no")
-    check("Permission denied (publickey)" in other.stderr, f"only keys are offered: {other}")
-    before = len(scene.records())
-    scene.guest.until(lambda: len(scene.records()) > before or None, "a record", RECORD_S)
-    page = knock(scene, "kerbstone status 2>&1", user="root")
-    there = page.returncode in (0, 1) and "connected to mqtts://" in page.stdout
-    check(there, f"kerbstone status: {page}")
-    scene.say(f"kerbstone status: {page.stdout.splitlines()[0]}")
 
 
 def knock(
     scene: ImageScene, command: str, *more: str, user: str = "technician"
 ) -> subprocess.CompletedProcess[str]:
     """Run it on the box, by ssh."""
-    words = ["-i", str(scene.folder / "key"), "-p", str(scene.ssh_port), "-o", "BatchMode=yes"]
+    words = ["-i", str(scene.people.key), "-p", str(scene.ssh_port), "-o", "BatchMode=yes"]
     words += ["-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={scene.folder}/hosts"]
     words += ["-o", "ConnectTimeout=20", "-o", "IdentitiesOnly=yes", *more]
     run = ["ssh", *words, f"{user}@127.0.0.1", command]
@@ -169,12 +210,15 @@ def knock(
 
 
 STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
-    "first boot with a claim": claimed,
-    "a record over mutual TLS": first_record,
-    "from inside": looked_at,
+    "the card": card_written,
+    "enrolment": enrolled,
+    "a site file from the box": configured_from_the_box,
+    "a record in the city's store": first_record,
     "secrets": secrets_stay,
     "another configuration": configured,
-    "reboot": lambda scene: again(scene, "reboot"),
+    "reboot, without a key for ssh": lambda scene: again(scene, "reboot"),
+    "nobody can log in": nobody_in,
+    "from inside": looked_at,
     "power cut": lambda scene: again(scene, "cut"),
     "ssh": by_ssh,
 }
@@ -197,10 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing of it stays
     folder = Path(tempfile.mkdtemp(prefix="kerbstone-image-"))
     scene = ImageScene(image, folder)
-    sizes = (
-        f"{image.stat().st_size / 1e6:.0f} MB, {scene.card.taken_mb():.0f} MB of it on this disk"
-    )
-    scene.say(f"{image.name}, {sizes}")
+    scene.say(f"{image.name}, {image.stat().st_size / 1e6:.0f} MB")
     try:
         for name, step in STEPS.items():
             scene.say(f"== {name}")
@@ -213,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if scene.boots:
             scene.guest.kill()
+        scene.people.close()
         scene.town.close()
     scene.say("all is well")
     shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""A town, a card and the guest that has it; and what is right of the records that came."""
+"""A town, two people, a card and the guest that has it; what is right of the records that came."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tests.image.card import ImageCard
 from tests.image.guest import Guest, ImageGuestError
+from tests.image.people import TwoPeople
 from tests.image.town import ImageTown, free_port
 
 GATEWAY: Final = "gw-17"
@@ -13,15 +14,16 @@ TOPIC: Final = f"kerbstone/v1/s17/{GATEWAY}/up/energy/main_meter"
 
 
 class ImageScene:
-    """A town, a card and the guest that has it; what was measured."""
+    """A town, two people, a card and the guest that has it; what was measured."""
 
     def __init__(self, image: Path, folder: Path) -> None:
         self.folder = folder
         self.began = time.monotonic()
         self.town = ImageTown(folder / "town")
-        self.card = ImageCard(image, folder)
         self.boots = 0
         self.ssh_port = free_port()
+        self.people = TwoPeople(self.town, image, folder / "people", self.ssh_port)
+        self.card: ImageCard
         self.guest: Guest
 
     def power_on(self) -> None:

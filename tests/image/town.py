@@ -22,6 +22,7 @@ from tests.image.names import Names
 
 HOST: Final = "10.0.2.2"  # this machine, as the guest sees it
 ENROL, BROKER, METER = (f"{each}.city.example" for each in ("enrol", "broker", "meter"))
+WATCHER: Final = "platform-watch"
 TOP: Final = Path(__file__).parents[2]
 SITE: Final = """\
 [site]
@@ -69,10 +70,14 @@ class ImageTown:
         for each in (self.desk, self.broker):
             each.mkdir(mode=0o700)
         self.provision("ca", "--host", ENROL, "--host", "localhost", home=True)
+        self.operator_key = self.desk / "operator.key"
+        (self.home / "operator.key").rename(self.operator_key)
         (self.home / "configs").mkdir(exist_ok=True)
         hosts = ["--ip", "127.0.0.1", "--dns", BROKER, "--dns", "localhost"]
         self.provision("issue", "broker", "city", *hosts, "--out", str(self.desk), home=True)
-        self.provision("issue", "platform", "platform", "--out", str(self.desk), home=True)
+        # the broker knows a program by its certificate: two with one would end each other's session
+        for name in ("platform", WATCHER):
+            self.provision("issue", "platform", name, "--out", str(self.desk), home=True)
         key = str(self.desk / "city.key")
         self.provision("broker", "city", "--out", str(self.broker), "--key", key, home=True)
         self._meter = MeterTcp(
@@ -83,6 +88,7 @@ class ImageTown:
                 )
             }
         )
+        self.meter_port = self._meter.port
         self.names = Names(dict.fromkeys((ENROL, BROKER, METER), HOST))
         # somebody else, who answers too
         self._other = socket.create_server(("127.0.0.1", 0))
@@ -112,34 +118,17 @@ class ImageTown:
         self._meter.start()
         for port in (self.enrol_port, self.broker_port, self.platform_port):
             _listening(port)
-        pair = ["--cert", str(self.desk / "platform.crt"), "--key", str(self.desk / "platform.key")]
+        own = self.desk / WATCHER
+        pair = ["--cert", f"{own}.crt", "--key", f"{own}.key"]
         url = f"mqtts://localhost:{self.platform_port}"
         listen_to = kerbstone(
             "subscribe", "--broker", url, "--ca", str(self.home / "ca.pem"), *pair, "--json"
         )
         self._child("subscribe", listen_to, out=self.heard)
 
-    def claim(self, gateway: str) -> bytes:
-        """A claim for a box here, and its signed configuration at the server."""
-        card = self.folder / f"card-{gateway}"
-        card.mkdir(exist_ok=True)
-        self.configure(gateway)
-        key = ["--key", str(self.home / "operator.key")]
-        places = [
-            "--enrol",
-            f"https://{ENROL}:{self.enrol_port}",
-            "--broker",
-            f"mqtts://{BROKER}:{self.broker_port}",
-        ]
-        who = ["--site", "s17", "--role", "crossing", "--gateway", gateway]
-        network = ["--network", "kind=ethernet", "--network", f"ntp={HOST}"]
-        ca = ["--ca", str(self.home / "ca.pem")]
-        self.provision("new", *who, *places, *ca, *key, *network, "--out", str(card))
-        return (card / "kerbstone-claim.toml").read_bytes()
-
     def configure(self, gateway: str, period: int = 10) -> None:
         """Sign it, for the box to fetch."""
-        site, key = self.folder / f"{gateway}.toml", str(self.home / "operator.key")
+        site, key = self.folder / f"{gateway}.toml", str(self.operator_key)
         text = SITE.format(
             host=METER, name=BROKER, gateway=gateway, broker=self.broker_port,
             meter=self._meter.port, period=period,
