@@ -15,7 +15,6 @@ import secrets
 import sys
 import tempfile
 import tomllib
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +26,13 @@ from edge.core.boxfiles import find_site_file
 from edge.durable import atomicwrite
 from edge.durable.readfile import read_file
 from edge.identity import runfiles
-from edge.identity.proposal import PROPOSAL_LIMIT, PROPOSAL_NAME, Proposal, encode_proposal
+from edge.identity.proposal import (
+    PROPOSAL_LIMIT,
+    PROPOSAL_NAME,
+    Proposal,
+    encode_proposal,
+    program_version,
+)
 from edge.identity.runfiles import BoxNames, ProposalProgress
 from edge.kernelclock import KernelClock
 from edge.terminal import echo, echo_json
@@ -134,13 +139,6 @@ def leave(message: bytes) -> None:
     path = runfiles.spool_folder() / PROPOSAL_NAME
     new = atomicwrite.own_name(path)
     atomicwrite.replace_file(path, message, SPOOL_MODE, new=new, exact_mode=True, sync=False)
-
-
-def program_version() -> str:
-    try:
-        return version("kerbstone")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _await(args: argparse.Namespace, name: str) -> int:

@@ -5,9 +5,12 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from edge.cli.propose import check_text, program_version
+import msgspec
+
+from edge.cli.propose import check_text
 from edge.cli.provision_common import print_line, print_result, server_folder
 from edge.config import Problem
+from edge.identity.proposal import program_version
 from edge.terminal import echo, echo_json
 
 if TYPE_CHECKING:
@@ -21,7 +24,14 @@ def proposals(args: argparse.Namespace) -> int:
     rows = [_row(directory, each) for each in directory.proposals.all()]
     words = ("gateway", "site", "state", "received", "check", "version", "from", "reason")
     lines = ["  ".join(row[word] for word in words if row[word]) for row in rows]
-    return print_result(args, {"proposals": rows}, *(lines or ["no box proposes a site file"]))
+    refused = _refusals(directory)
+    lines += [
+        f"{row['gateway']}  {row['site']}  does not take configuration number {row['serial']} "
+        f"(Kerbstone {row['version']}): {row['error']}"
+        for row in refused
+    ]
+    fields = {"proposals": rows, "not_taken": refused}
+    return print_result(args, fields, *(lines or ["no box proposes a site file"]))
 
 
 def proposal(args: argparse.Namespace) -> int:
@@ -51,6 +61,17 @@ def proposal(args: argparse.Namespace) -> int:
         return code
     echo(_head(found), *_shown(directory, found), *_verdict(wrong), fold=False)
     return code
+
+
+def _refusals(directory: "ServerDirectory") -> list[dict[str, Any]]:
+    """The boxes that cannot use what is signed for them now."""
+    from edge.provision.proposals import serial_of
+
+    return [
+        {"gateway": each.gateway, "site": each.site, **msgspec.to_builtins(each.report)}
+        for each in directory.reports.all()
+        if each.report.serial == serial_of(directory.config(each.gateway))
+    ]
 
 
 def _row(directory: "ServerDirectory", kept: "KeptProposal") -> dict[str, Any]:

@@ -184,7 +184,8 @@ class Enrolment:
                 courier.take()
                 courier.look(bundle)
                 data = est.est_config(self.call, self.watch, bundle)
-                siteconfig.store_signed_config(self.store, data, bundle.target)
+                trial = courier.trial(bundle)
+                siteconfig.store_signed_config(self.store, data, bundle.target, trial=trial)
                 courier.answered(bundle.target)
             except (ServerError, ConfigError) as error:
                 answer = est.one_line(str(error))

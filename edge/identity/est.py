@@ -14,7 +14,7 @@ from edge.core.printable import printable
 from edge.identity.floorclock import FloorClock
 from edge.identity.httpsclient import HttpsCall, HttpsReply, HttpsRequest, ServerError
 from edge.identity.identitybundle import EnrolmentTarget, IdentityBundle
-from edge.identity.proposal import ProposalStanding
+from edge.identity.proposal import ConfigReport, ProposalStanding
 
 CSR: Final = "application/pkcs10"
 CERTS: Final = "application/pkcs7-mime"
@@ -96,6 +96,16 @@ def est_proposal(
     """What became of the newest proposal of this box. Raises ServerError."""
     request = HttpsRequest(bundle.target, bundle.ca, "proposal", identity=bundle)
     return _standing(call(request, clock))
+
+
+def est_report(
+    call: HttpsCall, clock: FloorClock, bundle: IdentityBundle, report: ConfigReport
+) -> None:
+    """Tell why a configuration is not taken. Raises ServerError: an older server takes none."""
+    headers, body = {"Content-Type": "application/json"}, msgspec.json.encode(report)
+    reply = call(HttpsRequest(bundle.target, bundle.ca, "report", body, headers, bundle), clock)
+    if reply.status >= 300:
+        raise ServerError(f"no report ({reply.status}): {_problem_text(reply)}")
 
 
 def est_cacerts(call: HttpsCall, clock: FloorClock, bundle: IdentityBundle) -> None:

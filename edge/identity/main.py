@@ -17,7 +17,7 @@ from typing import Final
 from edge.core import ConfigError
 from edge.durable.filelock import FolderLock
 from edge.durable.readfile import read_file
-from edge.identity import certs, httpsclient
+from edge.identity import certs, configtrial, httpsclient
 from edge.identity.bootpartition import BOOT_FOLDER, BootPartition
 from edge.identity.enrol import Enrolment
 from edge.identity.enrolstatus import StatusWriter
@@ -147,7 +147,9 @@ def _courier(
     args: argparse.Namespace, store: StateFolder, clock: FloorClock, boot: BootPartition
 ) -> tuple[ProposalCourier, StatusWriter]:
     folder = runtime_folder()
-    courier = ProposalCourier(store, clock, httpsclient.https_request, args.spool, folder)
+    courier = ProposalCourier(
+        store, clock, httpsclient.https_request, args.spool, folder, configtrial.why_unusable
+    )
     return courier, StatusWriter(boot, folder=folder, proposal=courier.text)
 
 

@@ -49,7 +49,12 @@ def enrol_offline(enrolment: Enrolment, stick: Path) -> Outcome:
     enrolment.store.used_key(bundle)
     config = read_file(stick / CONFIG)
     if config is not None:  # also a newer one, for a box that is enrolled
-        siteconfig.store_signed_config(enrolment.store, config, bundle.target)
+        courier = enrolment.courier
+
+        def trial(found: siteconfig.SignedConfig) -> str:
+            return "" if courier is None else courier.why_unusable(found.config)
+
+        siteconfig.store_signed_config(enrolment.store, config, bundle.target, trial=trial)
     elif not siteconfig.has_stored_config(enrolment.store, bundle.target):
         raise OfflineError(f"{CONFIG} is not on the stick: sign one for this box, then try again")
     if data is not None:

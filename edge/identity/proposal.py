@@ -18,6 +18,7 @@ PROPOSAL_LIMIT: Final = 60 << 10  # bytes of the message; a site of 16 lanes and
 PROPOSAL_NAME: Final = "proposal.json"
 RENEW_HINT: Final = "send it again with `kerbstone propose`"
 
+ProgramVersion = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z.+~-]{1,32}\Z")]
 ProposalId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 
 
@@ -34,7 +35,7 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     v: Literal[1] = 1
     id: ProposalId
     text: Annotated[str, Meta(min_length=1)]
-    version: Annotated[str, Meta(pattern=r"\A[0-9A-Za-z.+~-]{1,32}\Z")] = "unknown"
+    version: ProgramVersion = "unknown"
 
 
 class ProposalStanding(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +48,15 @@ class ProposalStanding(msgspec.Struct, frozen=True, kw_only=True):
     state: Literal["none", "waiting", "refused", "signed"] = "none"
     reason: Annotated[str, Meta(max_length=1000)] = ""
     serial: Annotated[int, Meta(ge=0)] = 0
+
+
+class ConfigReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a box says of a signed configuration that it has not taken: its program refuses it."""
+
+    v: Literal[1] = 1
+    serial: Annotated[int, Meta(ge=1)]
+    error: Annotated[str, Meta(min_length=1, max_length=300)]
+    version: ProgramVersion = "unknown"
 
 
 def encode_proposal(proposal: Proposal) -> bytes:
@@ -74,6 +84,24 @@ def parse_proposal(data: bytes) -> Proposal:
                 f"line {number}: a letter that cannot be seen: {printable(line, 80)}"
             )
     return found
+
+
+def parse_report(data: bytes) -> ConfigReport:
+    """Raises ProposalError. Its text is shown to an operator, through edge.terminal."""
+    try:
+        return msgspec.json.decode(data[:PROPOSAL_LIMIT], type=ConfigReport)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProposalError(f"no report of a configuration: {error}") from None
+
+
+def program_version() -> str:
+    """Of this program; "unknown" in a checkout that is not installed."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("kerbstone")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def named_gateway(text: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ at all: the daily look for a changed configuration finds the operator's answer, 
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
@@ -21,10 +22,12 @@ from edge.identity.identitybundle import EnrolmentTarget, IdentityBundle
 from edge.identity.proposal import (
     PROPOSAL_LIMIT,
     PROPOSAL_NAME,
+    ConfigReport,
     Proposal,
     ProposalError,
     encode_proposal,
     parse_proposal,
+    program_version,
 )
 from edge.identity.runfiles import (
     BOX_NAME,
@@ -33,6 +36,7 @@ from edge.identity.runfiles import (
     ProposalProgress,
     write_run_file,
 )
+from edge.identity.siteconfig import SignedConfig
 from edge.identity.statefolder import PROPOSAL, PROPOSAL_ANSWER, SITE, StateFolder
 
 LOG: Final = logging.getLogger(__name__)
@@ -62,7 +66,9 @@ class ProposalCourier:
     call: HttpsCall
     spool: Path | None = None
     folder: Path | None = None  # in /run, see runfiles
+    why_unusable: Callable[[str], str] = lambda config: ""  # see configtrial
     _trouble: str = ""
+    _tried: tuple[int, str] = (0, "")  # the number that was tried last, and why it cannot be used
 
     def __post_init__(self) -> None:
         self._counted_s = self.watch.mono_s()  # when `waited_s` was written
@@ -142,6 +148,25 @@ class ProposalCourier:
         self.store.remove(PROPOSAL)
         text = f"signed: configuration number {found.serial}, {changed}"
         self._show(ProposalProgress(held.proposal.id, "signed", text))
+
+    def trial(self, bundle: IdentityBundle) -> Callable[[SignedConfig], str]:
+        """Says why this box cannot use a configuration; the operator is told, once."""
+
+        def tried(found: SignedConfig) -> str:
+            if self._tried[0] != found.serial:
+                self._tried = found.serial, self.why_unusable(found.config)
+                if self._tried[1]:
+                    self._report(bundle, found.serial, self._tried[1])
+            return self._tried[1]
+
+        return tried
+
+    def _report(self, bundle: IdentityBundle, serial: int, why: str) -> None:
+        report = ConfigReport(serial=serial, error=why, version=program_version())
+        try:
+            est.est_report(self.call, self.watch, bundle, report)
+        except ServerError as error:
+            LOG.warning("the operator is not told: %s", est.one_line(str(error)))
 
     def wait_s(self) -> float | None:
         """How long to wait before the next look; None when nothing waits."""

@@ -111,7 +111,10 @@ class Renewal:
             LOG.warning("the configuration stays as it is: %s", error)
             return "fine"
         try:
-            siteconfig.store_signed_config(self.store, data, bundle.target, self.changing)
+            courier = self.courier or ProposalCourier(self.store, self.watch, self.call)
+            siteconfig.store_signed_config(
+                self.store, data, bundle.target, self.changing, courier.trial(bundle)
+            )
         except ConfigError as error:
             LOG.warning("the configuration stays as it is: %s", error)
             self.status_writer.write(

@@ -93,11 +93,13 @@ def store_signed_config(
     data: bytes,
     target: EnrolmentTarget,
     changing: Callable[[], None] = lambda: None,
+    trial: Callable[[SignedConfig], str] = lambda found: "",
 ) -> None:
     """First as it came, so that it can be verified again; then as the daemon reads it.
 
-    `changing` is called before the latter changes: who is killed in between has left word.
-    Raises SignedConfigError, also where a newer one is here.
+    `changing` is called before the latter changes: who is killed in between has left word. `trial`
+    says why one that differs cannot be used here, or "".
+    Raises SignedConfigError, also where a newer one is here; then all stays as it is.
     """
     found, held = verify_signed_config(data, target), held_config(folder, target)
     same = held is not None and (found.serial, found.config) == (held.serial, held.config)
@@ -107,6 +109,8 @@ def store_signed_config(
             "to go back to an old one, sign it again"
         )
     site = found.config.encode()
+    if folder.get(statefolder.SITE) != site and (why := trial(found)):
+        raise SignedConfigError(f"configuration number {found.serial} cannot be used here: {why}")
     if folder.get(statefolder.CONFIG) != data:
         folder.put(statefolder.CONFIG, data)
     if folder.get(statefolder.SITE) != site:

@@ -23,10 +23,12 @@ from edge.identity.proposal import (
     ProposalStanding,
     named_gateway,
     parse_proposal,
+    parse_report,
 )
 from edge.provision import certrequest, estanswers
 from edge.provision.authority import Authority
 from edge.provision.certrequest import CertificateRequest
+from edge.provision.configreports import KeptReport
 from edge.provision.enroldatabase import EnrolStoreError
 from edge.provision.estanswers import PROBLEMS, RETRY_S, EnrolRefusedError, HttpAnswer
 from edge.provision.gatewaystore import (
@@ -161,6 +163,22 @@ class EnrolService:
             return _standing(200, ProposalStanding(serial=serial), "no proposal")
         standing = kept.standing(serial)
         return _standing(200, standing, f"proposal of {own.gateway}: {standing.state}")
+
+    def report(self, peer: bytes | None, body: bytes) -> HttpAnswer:
+        """A box cannot use what was signed for it: kept for the operator, one for each box."""
+        own = self._certificate_of(peer)
+        self._check_alive(own, timedelta(0))
+        try:
+            report = parse_report(body)
+        except ProposalError as error:
+            raise EnrolRefusedError("malformed", str(error)) from None
+        received = time_to_text(self.now())
+        kept = KeptReport(gateway=own.gateway, site=own.site, received=received, report=report)
+        try:
+            self._directory.reports.keep(kept)
+        except OSError as error:
+            raise EnrolStoreError(f"the report of {own.gateway} is not kept: {error}") from error
+        return estanswers.json_answer(202, {}, f"{own.gateway} cannot use number {report.serial}")
 
     # -- inside ------------------------------------------------------------------------------------
 

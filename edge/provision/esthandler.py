@@ -25,8 +25,10 @@ METHODS: Final = {
     "cacerts": ("GET",),
     "config": ("GET",),
     "proposal": ("GET", "POST"),
+    "report": ("POST",),
 }
-TYPES: Final = {"proposal": "application/json"}  # of what is posted; else a certificate request
+# of what is posted; else it is a certificate request
+TYPES: Final = {"proposal": "application/json", "report": "application/json"}
 CLAIM_HEADER: Final = "Kerbstone-Claim"
 
 
@@ -108,6 +110,8 @@ class EstHandler(http.server.BaseHTTPRequestHandler):
             return lambda: body
         if verb == "proposal":
             return lambda: service.propose(self._peer(), body, str(self.client_address[0]))
+        if verb == "report":
+            return lambda: service.report(self._peer(), body)
         if verb == "simplereenroll":
             return lambda: service.reenrol(self._peer(), body)
         if len(claims) > 1:

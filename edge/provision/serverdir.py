@@ -4,6 +4,7 @@ ca.pem, ca.key      the authority        server.pem, server.key  what boxes conn
 store.db            requests, certificates        crl.pem        for brokers, renewed by itself
 configs/ID.json     what a box gets as its site.toml, signed by an operator
 proposals/ID.json   the site file that a box asks an operator to sign; its text is ID.toml
+reports/ID.json     why a box has not taken what was signed for it
 """
 
 import base64
@@ -21,6 +22,7 @@ from edge.identity import siteconfig
 from edge.identity.claim import Claim
 from edge.provision import authority, operatorfiles
 from edge.provision.authority import Authority, Revoked
+from edge.provision.configreports import ReportFolder
 from edge.provision.gatewaystore import GatewayStore
 from edge.provision.proposals import ProposalFolder
 
@@ -64,6 +66,7 @@ class ServerDirectory:
         self.crl = folder / "crl.pem"
         self.configs = folder / "configs"
         self.proposals = ProposalFolder(folder / "proposals")
+        self.reports = ReportFolder(folder / "reports")
         self.policy_file = folder / "provision.toml"
 
     def policy(self) -> Policy:

@@ -16,8 +16,9 @@ from edge.cli.main import VERBS
 from edge.identity import siteconfig
 from edge.identity.claim import CLAIM_NAME, parse_claim
 from edge.identity.names import comparison_code
-from edge.identity.proposal import Proposal
+from edge.identity.proposal import ConfigReport, Proposal
 from edge.provision import approvals
+from edge.provision.configreports import KeptReport
 from edge.provision.serverdir import ServerDirectory
 from tests.kit.command import Command, CommandResult
 from tests.kit.enrolment import DeviceKey, spki
@@ -281,3 +282,19 @@ def test_a_proposal_is_listed_shown_written_signed_and_refused(
     assert said.code == 0
     assert "refused  2026" in kerbstone("provision", "proposals", "--dir", home).out
     assert kerbstone("provision", "proposal", "gw-18", "--refuse", "x", "--dir", home).code == 2
+
+
+def test_a_box_that_cannot_use_what_is_signed_is_listed(
+    kerbstone: Command, home: Path, tmp_path: Path
+) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text('[site]\nid = "s17"\ngateway = "gw-17"\n[uplink]\nurl = "mqtts://b:8883"\n')
+    words = ("provision", "config", site, "--gateway", "gw-17", "--key", home / "operator.key")
+    serial = json.loads(kerbstone(*words, "--out", home / "configs", "--json").out)["serial"]
+    folder = ServerDirectory(home).reports
+    for number, listed in ((serial - 1, False), (serial, True)):
+        report = ConfigReport(serial=number, error="line 3: \x1b[2J", version="0.2.0")
+        folder.keep(KeptReport(gateway="gw-17", site="s17", received="", report=report))
+        said = kerbstone("provision", "proposals", "--dir", home).out
+        row = f"does not take configuration number {serial} (Kerbstone 0.2.0): line 3: \\x1b[2J"
+        assert (row in said) == listed

@@ -12,7 +12,7 @@ from edge.provision.serverprocess import ServerProcess
 from tests.kit.enrolment import EnrolmentServer
 
 WAITS: Final = re.compile(r"(\S+) waits for approval")
-SITE: Final = '[site]\nid = "s17"\ngateway = "{}"\n'
+SITE: Final = '[site]\nid = "s17"\ngateway = "{}"\n[uplink]\nurl = "mqtts://localhost:8883"\n'
 
 
 class ApprovingServer(EnrolmentServer):

@@ -16,7 +16,7 @@ from edge.provision import operatordocs
 from tests.identity import traced_process
 from tests.identity.real_server import ApprovingServer
 
-SITE = '[site]\nid = "s17"\ngateway = "gw-0001"\n'
+SITE = '[site]\nid = "s17"\ngateway = "gw-0001"\n[uplink]\nurl = "mqtts://localhost:8883"\n'
 LANES = f"{SITE}# lanes\n"
 
 

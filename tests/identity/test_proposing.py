@@ -39,6 +39,7 @@ class ProposingGateway(EnrollingGateway):
         for each in (self.spool, self.shown):
             each.mkdir(exist_ok=True)
         self.restarts = 0
+        self.why: Callable[[str], str] = lambda config: ""
 
     def propose(self, text: str = LANES, number: int = 1) -> None:
         data = encode_proposal(Proposal(id=f"{number:016x}", text=text, version="0.3.0"))
@@ -46,7 +47,9 @@ class ProposingGateway(EnrollingGateway):
 
     def power(self) -> Enrolment:
         box = super().power()
-        box.courier = ProposalCourier(box.store, box.watch, self.ask, self.spool, self.shown)
+        box.courier = ProposalCourier(
+            box.store, box.watch, self.ask, self.spool, self.shown, self.why
+        )
         box.status_writer = StatusWriter(
             box.boot, self.console.append, self.shown, box.courier.text
         )

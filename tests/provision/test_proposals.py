@@ -161,3 +161,19 @@ def test_a_refusal_says_why(world: EnrolmentServer, box: Path, reason: str) -> N
         world.home.proposals.refuse("gw-18", "why")
     with pytest.raises(ConfigError, match="not a gateway name"):
         world.home.proposals.refuse("../x", "why")
+
+
+def test_a_box_says_why_it_does_not_take_what_was_signed(world: EnrolmentServer, box: Path) -> None:
+    report = {"serial": 7, "error": "line 5: \x1b[2J", "version": "0.2.0"}
+    assert world.ask("report", json.dumps(report).encode(), JSON, box).status == 202
+    assert (
+        world.ask("report", json.dumps({**report, "serial": 8}).encode(), JSON, box).status == 202
+    )
+    (kept,) = world.home.reports.all()
+    assert (kept.gateway, kept.report.serial, kept.report.error) == ("gw-17", 8, "line 5: \x1b[2J")
+    for body in (b"", b"[" * 50_000, json.dumps({**report, "error": "x" * 301}).encode()):
+        assert world.ask("report", body, JSON, box).code == "malformed"
+    assert world.ask("report", json.dumps(report).encode(), JSON).code == "unknown"
+    (world.home.reports.folder / "gw-17.json").write_bytes(b"{")
+    with pytest.raises(ConfigError, match="remove this file"):
+        world.home.reports.all()

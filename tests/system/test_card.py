@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
 
 import pytest
 
@@ -26,21 +25,13 @@ from edge.identity.claim import CLAIM_NAME
 from edge.identity.statefolder import StateFolder
 from edge.platform.openstore import open_store
 from tests.kit.broker import BINARY
+from tests.kit.cardpage import BOX, CABINET, CITY, DESK, OPERATOR, PLACES, SERVER, CardPage
 from tests.kit.command import Command, kerbstone
 from tests.kit.waiting import wait_until
 from tests.provision.test_claim_to_broker import ROOT, OperatorRun
 
 __all__ = ["kerbstone"]  # the fixture
 
-PAGE: Final = (ROOT / "docs/card.md").read_text(encoding="utf-8")
-BLOCKS: Final = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-OPERATOR, SERVER, CITY = (
-    "operator, at the desk",
-    "operator, on the enrolment server",
-    "operator, in the city",
-)
-DESK, CABINET, BOX = "technician, at a desk", "technician, at the cabinet", "technician, on the box"
-PLACES: Final = (OPERATOR, SERVER, CITY, DESK, CABINET, BOX)
 pytestmark = pytest.mark.skipif(
     not Path(BINARY).exists() or shutil.which("scp") is None, reason="needs mosquitto and scp"
 )
@@ -50,6 +41,7 @@ class TwoPeople:
     """With the page, a card, and a box whose enrolment runs."""
 
     def __init__(self, city: OperatorRun, folder: Path) -> None:
+        self.page = CardPage()
         self.city, self.wall, self.run_folder = city, folder / "wall", folder / "run"
         self.folders = {
             place: folder / place.replace(", ", "-").replace(" ", "-") for place in PLACES
@@ -80,17 +72,10 @@ class TwoPeople:
         }  # fmt: skip
         self.unit = {"RUNTIME_DIRECTORY": str(shown), "KERBSTONE_RUN": str(self.run_folder)}
 
-    def block(self, place: str, word: str) -> str:
-        """The one block of the page for this person at this place that says this."""
-        block: str
-        (block,) = [each for each in BLOCKS if each.startswith(f"# {place}\n") and word in each]
-        RUN.append(block)
-        return block
-
     def start(self, place: str, word: str) -> subprocess.Popen[str]:
         environment = {**self.environment, **self.own.get(place, {})}
         return subprocess.Popen(
-            ["sh", "-eu", "-c", self.block(place, word)], env=environment,
+            ["sh", "-eu", "-c", self.page.block(place, word)], env=environment,
             cwd=self.folders[place], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
@@ -159,9 +144,6 @@ class TwoPeople:
             found.close()
 
 
-RUN: list[str] = []
-
-
 @pytest.fixture
 def people(tmp_path: Path, kerbstone: Command) -> Iterator[TwoPeople]:
     with ExitStack() as stack:
@@ -174,7 +156,8 @@ def people(tmp_path: Path, kerbstone: Command) -> Iterator[TwoPeople]:
 
 
 def test_each_command_says_who_runs_it_and_where() -> None:
-    assert [block for block in BLOCKS if block.partition("\n")[0][2:] not in PLACES] == []
+    blocks = CardPage().blocks
+    assert [block for block in blocks if block.partition("\n")[0][2:] not in PLACES] == []
 
 
 @pytest.mark.skipif(Path("/etc/kerbstone/site.toml").exists(), reason="this is a gateway itself")
@@ -187,9 +170,10 @@ def test_two_people_follow_the_page(people: TwoPeople) -> None:
     assert written == lzma.decompress(next(people.folders[DESK].glob("*.xz")).read_bytes())
     people.do(DESK, "kerbstone-ssh.pub")
     people.power()
-    people.block(CABINET, "ssh")
+    people.page.block(CABINET, "ssh")
     status = people.city.card / "kerbstone-status.txt"
-    wait_until(lambda: status.exists() and "approval" in status.read_text(), "it asks nothing")
+    shown_at = people.run_folder / "kerbstone-identity/status.txt"  # written after the other one
+    wait_until(lambda: shown_at.exists() and "approval" in shown_at.read_text(), "it asks nothing")
     people.enrolment.kill()  # a power cut, while it waits
     shown = re.search(r"\b[A-Z2-7]{4}-[A-Z2-7]{4}\b", people.do(BOX, "kerbstone status", 3))
     assert shown
@@ -237,6 +221,6 @@ def test_two_people_follow_the_page(people: TwoPeople) -> None:
     finally:
         os.killpg(receipts.pid, signal.SIGINT)
         receipts.communicate(timeout=60)
-    assert set(BLOCKS) == set(RUN), "each command of the page was run"
+    assert set(people.page.blocks) == set(people.page.followed), "each command of the page was run"
     key = (state / "current/key.pem").read_bytes()
     assert not [each for each in card.iterdir() if key in each.read_bytes()]
