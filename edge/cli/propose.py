@@ -87,7 +87,8 @@ def propose(args: argparse.Namespace, text: str, name: str) -> int:
     try:
         leave(encode_proposal(proposal))
     except PermissionError:
-        return _say("only members of the group kerbstone may propose a site file", 3)
+        text = "only members of the group kerbstone may propose a site file, one at a time"
+        return _say(text, 3)
     except OSError as error:
         return _say(f"{runfiles.spool_folder()}: {error.strerror}: is this a box?", 3)
     return _await(args, proposal.id)

@@ -4,6 +4,7 @@ The identity's folder and the boot partition are for root only. A technician who
 here how far enrolment is, and whose site file to write; he leaves a proposal in a folder beside.
 """
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 from edge.durable import atomicwrite
 from edge.durable.readfile import read_file
 
+LOG: Final = logging.getLogger(__name__)
 RUN: Final = "KERBSTONE_RUN"  # in the environment: another folder than /run, for trying it out
 IDENTITY_FOLDER: Final = "kerbstone-identity"  # in it, as the units name it
 SPOOL_FOLDER: Final = "kerbstone-proposal"  # of group kerbstone: see kerbstone.tmpfiles
@@ -58,12 +60,15 @@ def runtime_folder(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 
 def write_run_file(folder: Path | None, name: str, data: bytes) -> None:
-    """Replace it, if it says anything new. Raises OSError."""
+    """Replace it, if it says anything new. Never raises: enrolment goes on without its readers."""
     if folder is None:
         return
     path = folder / name
-    if read_file(path, LIMIT) != data:
-        atomicwrite.replace_file(path, data, READABLE, exact_mode=True, sync=False)
+    try:
+        if read_file(path, LIMIT) != data:
+            atomicwrite.replace_file(path, data, READABLE, exact_mode=True, sync=False)
+    except OSError as error:
+        LOG.warning("%s cannot be written: %s", path, error.strerror or type(error).__name__)
 
 
 def read_box_names() -> BoxNames | None:

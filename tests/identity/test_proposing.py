@@ -355,6 +355,18 @@ def test_a_damaged_note_of_a_proposal_is_none(configured: ProposingGateway) -> N
     assert configured.progress[0] == "sent"
 
 
+def test_a_folder_in_run_that_cannot_be_written_stops_nothing(
+    town: ApprovingServer, configured: ProposingGateway
+) -> None:
+    for path in configured.shown.iterdir():
+        path.unlink()
+    configured.shown.rmdir()
+    configured.shown.touch()
+    configured.propose()
+    assert configured.renewal().ask() == "fine"
+    assert proposed(town) == LANES
+
+
 def test_forgetting_the_identity_forgets_the_proposal(configured: ProposingGateway) -> None:
     configured.propose()
     assert configured.renewal().ask() == "fine"

@@ -16,6 +16,7 @@ CLIENTS: Final = re.compile(r":(?:68|546)$")
 EXPOSED: Final = {
     "kerbstone.service": 1.7,
     "kerbstone-enrol.service": 2.5,
+    "kerbstone-proposal.service": 2.5,
     "kerbstone-link.service": 2.0,
     "kerbstone-network.service": 2.5,
 }
