@@ -136,7 +136,9 @@ class TwoPeople:
             raise ImageGuestError("the operator sees another code")
 
     def edit_found(self) -> str:
-        """`nano site.toml` of step 5: a better name. What scan has found."""
+        """`editor site.toml` of step 5: a better name. What scan has found."""
+        if not self.typed("command -v editor").startswith("/"):
+            raise ImageGuestError("there is no editor")
         said = self.typed("sed -i 's/device.sdm630/device.main_meter/' site.toml; cat site.toml")
         if "[device.main_meter]" not in said:
             raise ImageGuestError(f"scan has found no meter:\n{said}")
@@ -150,6 +152,17 @@ class TwoPeople:
             timeout=ANSWER_S,
         )  # fmt: skip
         return done.stdout + done.stderr
+
+    def propose(self, text: str) -> subprocess.Popen[str]:
+        """What a technician does later: the page's last part, with a file of his own."""
+        file = self.folders[BOX] / "later.toml"
+        file.write_text(text)
+        with file.open() as typed:
+            return subprocess.Popen(
+                ["ssh", f"technician@{HOST_NAME}", "kerbstone propose - --wait"], stdin=typed,
+                env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
 
     def edit_proposed(self) -> None:
         """The operator's editor in step 6."""

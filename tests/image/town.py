@@ -126,16 +126,18 @@ class ImageTown:
         )
         self._child("subscribe", listen_to, out=self.heard)
 
-    def configure(self, gateway: str, period: int = 10) -> None:
-        """Sign it, for the box to fetch."""
-        site, key = self.folder / f"{gateway}.toml", str(self.operator_key)
-        text = SITE.format(
+    def site_text(self, gateway: str, period: int) -> str:
+        """Another site file for the same meter."""
+        return SITE.format(
             host=METER, name=BROKER, gateway=gateway, broker=self.broker_port,
             meter=self._meter.port, period=period,
         )  # fmt: skip
-        site.write_text(text, "utf-8")
+
+    def sign_proposed(self, gateway: str) -> None:
+        """As it was proposed, for the box to fetch."""
+        site, key = str(self.home / f"proposals/{gateway}.toml"), str(self.operator_key)
         out = str(self.home / "configs")
-        self.provision("config", str(site), "--gateway", gateway, "--key", key, "--out", out)
+        self.provision("config", site, "--gateway", gateway, "--key", key, "--out", out)
 
     def pending(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = json.loads(self.provision("pending", "--json", home=True))[

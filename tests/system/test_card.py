@@ -110,7 +110,7 @@ class TwoPeople:
             self.enrolment = self.city.start("enrol", "-m", "edge.identity", "run", *words)
 
     def complete(self) -> None:
-        """The technician's `nano`: where this test's daemon may write."""
+        """The technician's `editor`: where this test's daemon may write."""
         file = self.folders[BOX] / "site.toml"
         store = f'[store]\ndir = "{self.wall}/store"\nrun_dir = "{self.wall}/run"\n'
         file.write_text(file.read_text().replace("device.sht4x", "device.hut_air") + store)
