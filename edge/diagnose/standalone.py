@@ -10,7 +10,8 @@ from edge.config import Site
 from edge.control.buslock import BusLock
 from edge.control.protocol import VerbError
 from edge.core import BusError, DataError, SelfReporting, Sweep, failed_sweep, sweep
-from edge.gateway.verbs import condition_texts, not_there, reading_rows
+from edge.gateway.livestatus import reading_rows
+from edge.gateway.verbs import condition_texts, not_there
 from edge.gateway.wiring import Wiring
 
 SECOND_NS: Final = 1_000_000_000

@@ -16,6 +16,7 @@ from edge.core import (
 )
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
 from edge.gateway.edgecounts import EdgeCounts
+from edge.gateway.linewatch import LineWatch
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
 from edge.gateway.recover import OpeningLines
@@ -54,6 +55,7 @@ class Ingest:
         streams = wiring.site.streams
         self._keep_raw, self._raw_at_once = streams.raw, streams.raw_commit_s == 0
         self.raw = RawSweeps()  # not committed yet
+        self.lines = LineWatch(pipeline.engine.setup, wiring.lined)  # for people who look on
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
         self._faults: dict[str, Fault] = {}  # of what was reported in this process
         self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself
@@ -75,6 +77,7 @@ class Ingest:
                 contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)
         self.edge_counts.see(contacts)
+        self.lines.take(contacts)
         if self.starting is not None:
             self._urgent.put(self.starting.take(contacts))
         self._urgent.put(self._pipeline.engine.contacts(contacts))
@@ -161,6 +164,7 @@ class Ingest:
         if reason is not None:
             self._stage.unwatched(source, at_ns)
             self._pipeline.engine.closed(source, at_ns)
+            self.lines.close(source, text)
             if self.starting is not None:
                 self.starting.fault(source)
         self._trouble(f"line {line}", source.partition(".")[0], reason, text)

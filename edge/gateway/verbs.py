@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from edge.control.protocol import ControlVerb, VerbError
-from edge.core import Condition, Draft, Point, Stamp, Stream, Sweep
+from edge.core import Condition, Draft, Point, Stamp, Stream
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.datasaver import DataSaver, short_text
 from edge.gateway.gatewaystatus import (
@@ -13,6 +13,7 @@ from edge.gateway.gatewaystatus import (
     outbox_status,
     status_for_people,
 )
+from edge.gateway.livestatus import LiveStatus, reading_rows
 from edge.gateway.urgentevents import UrgentEvents
 from edge.wire.contract import boxevent
 
@@ -60,23 +61,11 @@ def control_verbs(
         urgent.add([link_step_event(request, sources.clock.now().mono_ns)])
         return {}
 
+    live = LiveStatus(sources, points).answer
     return {
-        "status": status, "read": read, "outbox": outbox,
+        "status": status, "read": read, "live": live, "outbox": outbox,
         "link_facts": facts, "data_saver": spare, "link_step": link_step,
     }  # fmt: skip
-
-
-def reading_rows(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
-    """A sweep for people: point, value, unit, quality."""
-    return [
-        {
-            "point": reading.point.key,
-            "value": reading.value,
-            "unit": reading.point.quantity.unit,
-            "quality": str(reading.quality),
-        }
-        for reading in sweep.readings(points)
-    ]
 
 
 def condition_texts(health: Mapping[Condition, str]) -> dict[str, str]:

@@ -56,6 +56,7 @@ class Pairing:
         "_trail",
         "_trap",
         "alone",
+        "fronts",
         "passages",
         "reversed",
     )
@@ -68,7 +69,8 @@ class Pairing:
         self._leads: deque[Presence] = deque()
         self._trail: Presence | None = None
         self._orphans: deque[Presence] = deque()
-        self.passages: list[Passage] = []  # of the open window, as are the next two
+        self.passages: list[Passage] = []  # of the open window, as are the next three
+        self.fronts: list[int] = []  # when each of them rose on the lead loop
         # on-times (ns) on the lead loop of those without a possible partner; 0: not known
         self.alone: list[int] = []
         self.reversed = 0
@@ -137,7 +139,7 @@ class Pairing:
 
     def next(self) -> None:
         """The next window begins."""
-        self.passages, self.alone = [], []
+        self.passages, self.fronts, self.alone = [], [], []
         self.reversed = 0
 
     def snapshot(self, last: Presence | None) -> dict[str, object]:
@@ -164,21 +166,24 @@ class Pairing:
         leads, limit = self._leads, trail.on - self._trap.max_elapsed_ns
         tried: list[Presence] = []
         found: Passage | None = None
+        front = 0
         while leads and leads[0].on < trail.on:
             lead = leads.popleft()
             if lead.off is not None and lead.on >= limit:
                 found = measure_passage(self._trap, lead.on, lead.off, trail.on, off)
                 if found is not None:
+                    front = lead.on
                     break
             tried.append(lead)
         if found is None and self._slow and tried:
             found = self._measure_slow(tried[-1], trail, off)
             if found is not None:
-                tried.pop()
+                front = tried.pop().on
         for lead in tried:
             self._give_up(lead)
         if found is not None:
             self.passages.append(found)
+            self.fronts.append(front)
             return
         # One that covers both loops is on the lead when it reaches the trail; was there nobody?
         if not any(each.off is None or each.off > trail.on for each in tried):

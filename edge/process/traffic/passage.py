@@ -143,6 +143,11 @@ def count_by_class(classes: Classes, lengths: Iterable[int]) -> dict[str, int]:
     return {name: count for name, count in found if count}
 
 
+def class_of(classes: Classes, length: int) -> str:
+    """The class of a length in cm."""
+    return classes[bisect_left([limit for _, limit in classes[:-1]], length)][0]
+
+
 def classes_problem(classes: Classes) -> str | None:
     """Why these are no classes, or None."""
     names, limits = [name for name, _ in classes], [limit for _, limit in classes]
