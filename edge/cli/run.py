@@ -20,6 +20,7 @@ from edge.gateway.sitelocks import SiteBusyError, SiteFolderError
 from edge.health.loglimit import LogLimit
 from edge.outbox import OutboxBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr
+from edge.uplink.sender import FIRST_LOG
 
 STATE_HELP = (
     "folder of the last good configuration, used after three failed starts "
@@ -39,6 +40,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     level = logging.INFO if args.verbose else logging.WARNING
     handler = log_to_stderr("%(levelname)s %(name)s: %(message)s", level)
+    FIRST_LOG.setLevel(logging.INFO)  # once each: it is connected, and a record has arrived
     clock = SystemClock()
     limit = LogLimit(handler, clock)
     limit.install()

@@ -6,12 +6,14 @@ import contextlib
 import secrets
 import signal
 from pathlib import Path
+from typing import Final
 
 from edge.acquire.clock import SystemClock
 from edge.config import read_password
 from edge.core import TOPIC_PREFIX, ConfigError
 from edge.core.printable import quote_name
 from edge.platform.auditor import Auditor, AuditReport
+from edge.platform.expectedgateways import ExpectedGateways
 from edge.platform.messagelines import Descriptions, message_line
 from edge.platform.subscription import (
     ArrivedMessage,
@@ -32,6 +34,8 @@ from edge.wire import (
     is_down,
 )
 
+LOOK_NS: Final = 1_000_000_000  # between two looks whether somebody is overdue
+
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = verbs.add_parser(
@@ -47,6 +51,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
     add("--idle", dest="idle_s", type=float, metavar="SECONDS",
         help="end when nothing arrives for this time")  # fmt: skip
+    add("--expect", action="append", default=[], type=_gateway, metavar="GW",
+        help="warn when this gateway (gw-1, or SITE/gw-1) is not heard within its time; exit with "
+        "1 if it is so at the end; may be repeated")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -80,6 +87,16 @@ def _prefix(text: str) -> str:
         return "/".join(check_identifier(level) for level in text.split("/"))
     except WireError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _gateway(text: str) -> str:
+    try:
+        levels = [check_identifier(level) for level in text.split("/")]
+    except WireError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if len(levels) > 2:
+        raise argparse.ArgumentTypeError(f"{text!r:.80}: write GATEWAY or SITE/GATEWAY")
+    return text
 
 
 def source_from(args: argparse.Namespace, client_id: str) -> BrokerSource:
@@ -119,6 +136,8 @@ class _SubscriberRun:
         self._json, self._auditor, self._prefix = args.json, auditor, args.prefix
         self._for_s, self._idle_s = args.for_s, args.idle_s
         self._told = Descriptions()
+        self._clock = SystemClock()
+        self._expected = ExpectedGateways(args.expect, self._now_s())
 
     async def run(self, source: BrokerSource, filters: list[str]) -> None:
         task = asyncio.current_task()
@@ -132,6 +151,7 @@ class _SubscriberRun:
 
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop)
+        watching = asyncio.create_task(self._watch_expected(), name="expected gateways")
         try:
             async with asyncio.timeout(self._for_s):
                 await self._listen(source, filters)
@@ -140,13 +160,26 @@ class _SubscriberRun:
         except asyncio.CancelledError:
             if not stopped.is_set():
                 raise
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    def _now_s(self) -> float:
+        return self._clock.now().mono_ns / 1e9
+
+    async def _watch_expected(self) -> None:
+        """Say who is overdue, and who is heard again."""
+        while self._expected:
+            for text in self._expected.changes(self._now_s()):
+                self._note(text)
+            await self._clock.sleep_until(self._clock.now().mono_ns + LOOK_NS)
 
     async def _listen(self, source: BrokerSource, filters: list[str]) -> None:
         auditor = self._auditor
         messages = listen(
             source,
             filters,
-            SystemClock(),
+            self._clock,
             on_ready=lambda: self._note(f"listening to {', '.join(filters)}"),
             on_loss=self._lost,
             on_overrun=auditor.lost if auditor else lambda _count: None,
@@ -173,7 +206,9 @@ class _SubscriberRun:
                 self._auditor.refused(kind, arrived.topic, str(error))
             echo(f"{quote_name(arrived.topic)}: {error}", err=True)
             return
+        now_s = self._now_s()
         for message in messages:
+            self._expected.take(message, now_s, retained=arrived.retained)
             if self._auditor is not None:
                 self._auditor.take(message)
             self._print(arrived.topic, message)
@@ -197,13 +232,18 @@ class _SubscriberRun:
 
     def verdict(self) -> int:
         """Say what was found; the exit code."""
+        now_s = self._now_s()
+        echo(*self._expected.sentences(now_s), err=True)
+        if self._expected and self._json:
+            echo_json({"expected": self._expected.facts(now_s)})
+        missing = self._expected.missing(now_s)
         if self._auditor is None:
-            return 0
+            return 1 if missing else 0
         report = self._auditor.report()
         echo(*_sentences(report), err=self._json)
         if self._json:
             echo_json(_summary(report))
-        return 0 if report.clean else 1
+        return 0 if report.clean and not missing else 1
 
 
 def _sentences(report: AuditReport) -> list[str]:

@@ -39,6 +39,8 @@ from edge.wire.clockmoments import Moment
 from edge.wire.contract.boxevent import AlarmKind
 
 LOG: Final = logging.getLogger("kerbstone.uplink")
+FIRST_LOG: Final = logging.getLogger("kerbstone.first")
+"""What happens for the first time since the start; whoever runs the daemon hears of it."""
 
 DRAIN_STEP_NS: Final = 20_000_000
 IDLE_S: Final = 10.0  # the longest turn without anything to do: who watches sees that we live
@@ -259,7 +261,8 @@ class Sender:
             subscribe=self._inbound.filters,
             on_message=self._inbound.put,
         )
-        LOG.info("connected to %s, in-flight window %d", broker, link.session.window)
+        log = LOG if self.counts.connections else FIRST_LOG
+        log.info("connected to %s, in-flight window %d", broker, link.session.window)
         try:
             await self._connected(link)
             await self._send(link)
@@ -302,7 +305,7 @@ class Sender:
             await delivery.process_answers(now_ns)
             if self.counts.confirmed != confirmed:
                 if self.connection.confirmed_ns is None:
-                    LOG.info("the first record is confirmed by the %s", self._confirmed_by)
+                    FIRST_LOG.info("first record confirmed by the %s", self._confirmed_by)
                 confirmed, self.connection.confirmed_ns = self.counts.confirmed, now_ns
             delivery.retry_due(now_ns)
             self._look_at_its_limit(link, now_ns)

@@ -85,3 +85,12 @@ def test_the_broker_is_required(kerbstone: Command) -> None:
     said = kerbstone("subscribe", "--json")
     assert said.code == 2
     assert "--broker" in said.err
+
+
+@pytest.mark.parametrize("name", ["", "a/b/c", "gw 1", "#", "quay/"])
+def test_an_expected_gateway_that_can_be_none_is_exit_2(
+    kerbstone: Command, nobody: str, name: str
+) -> None:
+    said = kerbstone("subscribe", "--broker", nobody, "--expect", name)
+    assert said.code == 2
+    assert "--expect" in said.err

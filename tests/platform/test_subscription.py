@@ -186,3 +186,45 @@ def test_a_password_that_cannot_work_is_wrong_use(
     assert done.returncode == 2, done.stderr
     assert says in done.stderr
     assert "hush" not in done.stderr
+
+
+async def test_an_expected_gateway_is_heard_and_one_that_is_not_there_is_missed(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    with subscriber(broker, "--json", "--expect", GW, "--expect", "gw-nowhere") as process:
+        async with gateway(tmp_path, broker) as made:
+            await made.commit(drafts(0, 2))
+            await until(lambda: made.sender.counts.confirmed == 2)
+        code, lines, err = await end_after(process, 2)
+    assert code == 1
+    assert f"expected {GW}: heard " in err
+    assert "expected gw-nowhere: nothing heard in " in err
+    expected = json.loads(lines[-1])["expected"]
+    assert (expected[GW]["heard"], expected["gw-nowhere"]["heard"]) == (True, False)
+
+
+async def test_all_expected_gateways_that_are_heard_are_exit_0(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    with subscriber(broker, "--json", "--expect", f"stadtmitte/{GW}") as process:
+        async with gateway(tmp_path, broker) as made:
+            await made.commit(drafts(0, 1))
+            await until(lambda: made.sender.counts.confirmed == 1)
+        code, _, err = await end_after(process, 1)
+    assert code == 0, err
+
+
+async def test_a_gateway_that_only_left_something_behind_is_not_heard(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker = mosquitto()
+    async with gateway(tmp_path, broker) as made:
+        await made.commit(drafts(0, 1))
+        await until(lambda: made.sender.counts.confirmed == 1)
+    with subscriber(broker, "--expect", GW, "--for", "0.5") as process:
+        code, _, err = await end_of(process)
+    assert code == 1
+    assert f"expected {GW}: nothing heard in " in err
+    assert "It is offline: it was stopped" in err
