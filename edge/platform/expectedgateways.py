@@ -24,7 +24,7 @@ LONGEST_S: Final = 7200.0  # whatever a description says
 class ExpectedGateway:
     """One of them. `heard_s` None: not yet; `what` it sent last."""
 
-    name: str  # as it is expected: `gw-1` or, where two sites have one of that name, `quay/gw-1`
+    name: str  # as it is expected: its own or, where two sites have one of that name, SITE/GATEWAY
     heard_s: float | None = None
     what: str = ""
     period_s: float | None = None  # as its description tells
