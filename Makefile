@@ -15,7 +15,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 # more than the machine can do: beside others it takes minutes
 ALONE = tests/system/test_overload.py
 
-.PHONY: help demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
+.PHONY: help pictures demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
     wheel deb bundle sbom sums release deb-test image image-test cluster-test broker clean
 
 help:
@@ -36,6 +36,7 @@ help:
 	@echo "make check         format, lint, types, imports, generated documents, licences"
 	@echo "make bench         ratios against peers, measured here"
 	@echo "make docs          write the documents that are made from code"
+	@echo "make pictures      pictures of terminals for docs/img, of a real run with simulated devices; 3 minutes"
 	@echo "make site          a site of all pages in build/site, with a search; every link and anchor checked"
 	@echo "make models        simulate streets, train and export the models again; STREETS=, DATA=, NAB="
 	@echo "make models-eval   the tables of the models' cards; STREETS= or FINAL=, DATA=, NAB=, QUICK=1"
@@ -136,6 +137,10 @@ bench: venv
 
 docs: venv
 	PYTHONPATH=. $(PY) docs/generate.py
+
+# a daemon, simulated wires, and commands on pseudo-terminals; look at what comes out
+pictures: venv
+	PYTHONPATH=. $(PY) -m docs.pictures
 
 # a tool of the desk, with an environment of its own; decision 36 has the reason for its generator
 site:

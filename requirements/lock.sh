@@ -31,13 +31,13 @@ lock() {
 if [ -z "${UPGRADE:-}" ]; then
     cat requirements/dev.txt requirements/train.txt requirements/site.txt >"$work/widest.txt" 2>/dev/null || true
 fi
-everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label"
+everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label --extra live"
 # shellcheck disable=SC2086  # several options
 lock "$work/widest.txt" $everything --group dev --group train --group fuzz --group site
 for set in \
     "runtime" \
     "ml --extra ml --extra sign" \
-    "box --extra ml --extra sign --extra link" \
+    "box --extra ml --extra sign --extra link --extra live" \
     "web --extra web" \
     "demo --extra ml --extra demo" \
     "dlms --extra dlms" \

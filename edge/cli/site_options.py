@@ -1,11 +1,13 @@
 """The configuration that a verb works on."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import Final
 
 import drivers
-from edge.config import Site, load_site
+from edge.config import Site, Store, load_site
+from edge.control.protocol import SOCKET_NAME
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.terminal import echo
@@ -28,3 +30,14 @@ def load_site_or_report(file: Path) -> Site | None:
     except ConfigError as error:
         echo(*error.lines, err=True)
         return None
+
+
+def run_dir_without_site(file: Path) -> Path | None:
+    """Where a daemon can be asked by somebody to whom the site file is closed: a technician in the
+    group kerbstone, on an enrolled box. The daemon is where it is on every box. None: the file can
+    be read, or no daemon runs there.
+    """
+    if file != find_site_file() or os.access(file, os.R_OK):
+        return None
+    folder = Path(Store().run_dir)
+    return folder if (folder / SOCKET_NAME).exists() else None

@@ -26,6 +26,11 @@ READ_S: Final = 5.0  # so is one that does not read its answer
 ANSWER_LIMIT: Final = 4 << 20  # bytes of an answer that are read
 SHOWN_VERB: Final = 64  # characters of an unknown verb that an answer repeats
 FULL_TEXT: Final = "too many clients; try again later"
+UNKNOWN_TEXT: Final = "Unknown command"  # as every version since 0.2.0 begins its answer
+OLDER_TEXT: Final = (
+    "the daemon that runs is of an older version and does not know this; restart it: "
+    "`sudo systemctl restart kerbstone`"
+)
 SOCKET_NAME: Final = "control.sock"
 GROUP_MASK: Final = 0o117  # mode 0660: the owner and the group kerbstone
 OWNER_MASK: Final = 0o177  # mode 0600
@@ -37,6 +42,10 @@ ControlVerb = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 class VerbError(Exception):
     """The request cannot be met; the text goes to the person who asked."""
+
+
+class UnknownVerbError(VerbError):
+    """The daemon that runs does not know this verb: it is of an older version."""
 
 
 class ControlServer:
@@ -111,7 +120,7 @@ class ControlServer:
         verb = self._verbs.get(asked)
         if verb is None:
             word, known = printable(asked, SHOWN_VERB), ", ".join(self._verbs)
-            text = f'Unknown command "{word}". Known commands: {known}.'
+            text = f'{UNKNOWN_TEXT} "{word}". Known commands: {known}.'
             return {"ok": False, "error": text}
         try:
             return {"ok": True, **await verb(request)}
@@ -152,6 +161,8 @@ def ask_daemon(
         answer = json.loads(line)
         if answer.pop("ok"):
             return dict(answer)
+        if str(answer["error"]).startswith(UNKNOWN_TEXT):
+            raise UnknownVerbError(str(answer["error"]))
         raise VerbError(str(answer["error"]))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise VerbError("the program that answers is no daemon of this version") from error

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from edge.acquire.poll import PollState
+from edge.config import Site
 from edge.control.protocol import VerbError
 from edge.core import Point, Sweep
 from edge.gateway.gatewaystatus import StatusSources, clock_status, link_status, outbox_status
@@ -29,6 +30,26 @@ def reading_rows(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
         }
         for reading in sweep.readings(points)
     ]
+
+
+def device_status(
+    device: PollState, site: Site, points: Sequence[Point], now_ns: int
+) -> dict[str, Any]:
+    """A polled device: `readings` are of the last time at which it had a value."""
+    last = device.latest
+    return {
+        "name": device.name,
+        "driver": site.devices[device.name].driver,
+        "bus": site.devices[device.name].bus,
+        "every_s": device.every_ns / 1e9,
+        "state": "ok" if device.reason is None else str(device.reason),
+        "text": device.text,
+        "reads": device.reads,
+        "errors": device.errors,
+        "age_s": None if last is None else round(max(0, now_ns - last.mono_ns) / 1e9, 1),
+        "readings": [] if last is None else reading_rows(last, points),
+        "health": {str(word): text for word, text in device.health.items()},
+    }
 
 
 class LiveStatus:
@@ -63,30 +84,16 @@ class LiveStatus:
             "site": sources.site.place.id,
             "gateway": sources.site.place.gateway,
             "uptime_s": round((now_ns - sources.started_ns) / 1e9, 1),
-            "devices": [self._device(each, now_ns) for each in sources.buses.devices()],
+            "devices": [
+                device_status(each, sources.site, self._points[each.name], now_ns)
+                for each in sources.buses.devices()
+            ],
             "lanes": [lines.lane_status(name, now_ns) for name in lines.lanes],
             "contacts": [lines.contact_status(name, now_ns) for name in lines.contacts],
             "link": link_status(sources),
             "queue": self._queue,
             "issues": issues_for_people(sources.watch.issues, sources.clock.now()),
             "clock": clock_status(sources.clock, sources.box_monitor.synced_ns),
-        }
-
-    def _device(self, device: PollState, now_ns: int) -> dict[str, Any]:
-        """`readings` are of the last time at which it had a value."""
-        last, site = device.latest, self._sources.site
-        return {
-            "name": device.name,
-            "driver": site.devices[device.name].driver,
-            "bus": site.devices[device.name].bus,
-            "every_s": device.every_ns / 1e9,
-            "state": "ok" if device.reason is None else str(device.reason),
-            "text": device.text,
-            "reads": device.reads,
-            "errors": device.errors,
-            "age_s": None if last is None else round(max(0, now_ns - last.mono_ns) / 1e9, 1),
-            "readings": [] if last is None else reading_rows(last, self._points[device.name]),
-            "health": {str(word): text for word, text in device.health.items()},
         }
 
     def _check(self, names: Any) -> None:

@@ -12,6 +12,7 @@ DEAR: Final = {
     "importlib.metadata": "for drivers of third parties",
     "numpy": "with a model",
     "onnxruntime": "with a model",
+    "textual": "for who looks on, in a process of its own",
     "cryptography.hazmat": "for certificates and claims; the daemon signs without it",
 }
 

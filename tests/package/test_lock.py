@@ -21,7 +21,7 @@ def test_the_lock_has_what_a_box_needs(target: Target) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     wanted = [*project["dependencies"]]
-    for extra in ("ml", "sign", "link"):
+    for extra in ("ml", "sign", "link", "live"):
         wanted += extras[extra]
     locked = {pin.name: pin.version for pin in pins(lock.BOX, target)}
     for line in wanted:

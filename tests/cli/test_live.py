@@ -1,0 +1,46 @@
+"""`kerbstone live` where it cannot be shown: it says so, and what shows the same."""
+
+import pytest
+
+from edge.cli import live
+from tests.kit.command import Command, MakeSite
+
+
+def test_in_a_pipe_it_names_what_works_there(kerbstone: Command, site: MakeSite) -> None:
+    said = kerbstone("live", "--config", site())
+    assert said.code == 2
+    assert said.out == ""
+    assert "`kerbstone read --all --watch`" in said.err
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "has_cursor", lambda: True)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+
+
+@pytest.mark.usefixtures("terminal")
+def test_without_the_library_it_says_what_to_install(
+    kerbstone: Command, site: MakeSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "find_spec", lambda name: None)
+    said = kerbstone("live", "--config", site())
+    assert said.code == 2
+    assert "kerbstone[live]" in said.err
+
+
+@pytest.mark.usefixtures("terminal")
+def test_without_a_daemon_it_says_how_to_start_it(
+    kerbstone: Command, site: MakeSite, tmp_path: object
+) -> None:
+    file = site(more=f'[store]\nrun_dir = "{tmp_path}/run"\ndir = "{tmp_path}/store"')
+    said = kerbstone("live", "--config", file)
+    assert said.code == 3
+    assert "systemctl start kerbstone" in said.err
+
+
+@pytest.mark.parametrize("every", ["0", "nan", "-1", "1e9", "0.1"])
+def test_a_pace_that_cannot_be_is_refused(kerbstone: Command, site: MakeSite, every: str) -> None:
+    said = kerbstone("live", "--every", every, "--config", site())
+    assert said.code == 2
+    assert "--every" in said.err
