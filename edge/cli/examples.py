@@ -33,9 +33,15 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
     ),
     "read": (
         Example("what a meter says now", "kerbstone read main_meter"),
+        Example("a lane: its loops, and its last vehicles", "kerbstone read north_1 --watch"),
+        Example("all that the gateway holds", "kerbstone read --all"),
         Example(
             "from a file that is not in use yet", "sudo kerbstone read hut_air --config site.toml"
         ),
+    ),
+    "live": (
+        Example("the whole box, until q", "kerbstone live"),
+        Example("over a slow line", "ssh -t technician@box kerbstone live --every 5"),
     ),
     "import": (
         Example(
