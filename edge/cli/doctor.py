@@ -24,7 +24,7 @@ from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.diagnose.brokersteps import ELSEWHERE, RUNNING, is_held, is_this_box
-from edge.diagnose.checks import CheckId, checks_of, pick_checks
+from edge.diagnose.checks import CHECKS, GROUPS, CheckId, checks_of, pick_checks
 from edge.diagnose.daemonuser import installed_user, running_user
 from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
@@ -51,13 +51,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add = parser.add_argument
     add("names", nargs="*", metavar="DEVICE|BUS|LANE",
         help="as in the configuration; default: everything")  # fmt: skip
-    add(
-        "--check",
-        action="append",
-        default=[],
-        metavar="ID|GROUP",
-        help="only this; may be repeated",
-    )
+    add("--check", action="append", default=[], metavar="ID|GROUP", type=_check_word,
+        choices=(*CHECKS, *GROUPS), help="only this; may be repeated")  # fmt: skip
     add("--list", action="store_true", help="list all checks")
     add("--connect", action="store_true",
         help="log in at the broker as this gateway, though this machine is not known to be it; a "
@@ -67,15 +62,20 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.set_defaults(run=run)
 
 
+def _check_word(word: str) -> str:
+    """Raises ArgumentTypeError: better than a list of all that may stand there."""
+    try:
+        pick_checks([word])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return word
+
+
 def run(args: argparse.Namespace) -> int:
     if args.list:
         echo(*list_lines())
         return 0
-    try:
-        wanted = pick_checks(args.check)
-    except ValueError as error:
-        echo(f"kerbstone doctor: {error}", err=True)
-        return 2
+    wanted = pick_checks(args.check)
     site = load_site_or_report(args.config)
     if site is None:
         return 2
@@ -86,9 +86,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if args.names and not args.check:
         wanted = WIRES.union(LANES, ("site_in_use",))
-    logging.getLogger("kerbstone").addHandler(
-        logging.NullHandler()
-    )  # a library's words are not ours
+    # a library's words are not for people: each failure is an answer
+    logging.getLogger("kerbstone").addHandler(logging.NullHandler())
     try:
         return _look(args, site, exams if wanted & WIRES or args.names else [], wanted)
     except ConfigError as error:
