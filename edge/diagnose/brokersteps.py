@@ -8,8 +8,9 @@ somebody asks for it.
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -156,8 +157,9 @@ def broker_steps(visit: BrokerVisit, wanted: frozenset[CheckId]) -> list[CheckSt
     parts = read_parts(visit.site, visit.floor_ns, visit.root)
     steps.append(CheckStep("files", ("uplink_files",), lambda tick: parts.results))
     login = visit.status is None and bool(wanted & {*LOGIN})
+    one_login = threading.Lock()  # two brokers of one cluster would throw each other's out
     for number in range(len(parts.brokers)):
-        steps.append(_way_step(visit, parts, number, login=login))
+        steps.append(_way_step(visit, parts, number, one_login if login else None))
     return steps
 
 
@@ -165,7 +167,13 @@ def _daemon_only() -> tuple[CheckId, ...]:
     return "link_up", "receipt"
 
 
-def _way_step(visit: BrokerVisit, parts: UplinkParts, number: int, *, login: bool) -> CheckStep:
+def _way_step(
+    visit: BrokerVisit,
+    parts: UplinkParts,
+    number: int,
+    one_login: AbstractContextManager[bool] | None,
+) -> CheckStep:
+    """`one_login`: held while there is one; None: there is to be none."""
     way = BrokerWay(parts.brokers[number])
     about = str(way.broker)
 
@@ -175,32 +183,37 @@ def _way_step(visit: BrokerVisit, parts: UplinkParts, number: int, *, login: boo
 
     def work(tick: Tick) -> Iterator[CheckResult]:
         walk(way, lambda: parts.fresh(number), visit.floor_ns(), tick)
-        results = list(so_far())
-        yield from results
-        if not login:
+        yield from so_far()
+        if one_login is None:
             return
-        blocked = [each.check for each in results if each.outcome == "fault"]
-        blocked += [each.check for each in results if number and each.is_wrong]
+        blocked = [each.check for each in way_results(way, visit.now) if each.outcome == "fault"]
         why = visit.barred() or parts.missing or (f"first: {blocked[0]}" if blocked else "")
-        if why and not (blocked == ["egress"] and why.startswith("first")):
+        if why:
             for check in LOGIN:
                 yield unchecked(check, why, about)
             return
         tick(f"a login at {about}")
-        place, uplink = visit.site.place, visit.site.uplink
-        topics = Topics(uplink.prefix, place.id, place.gateway)
-        asked = [topics.commands, topics.reconnect_spread]
-        if uplink.confirm == "platform":
-            asked.insert(0, topics.receipt)
-        found = asyncio.run(log_in(parts.fresh(number), topics, place.gateway, asked))
-        if found.lost is not None and (why := visit.barred()):  # it has started meanwhile
-            yield from (unchecked(check, why, about) for check in LOGIN)
-            return
-        for each in login_results(found, confirm=uplink.confirm):
-            yield _milder(each) if number else each
+        with one_login:
+            yield from _login(visit, parts, number)
 
-    checks = (*WAY, *LOGIN) if login else WAY
-    return CheckStep(f"broker {about}", checks, work, BROKER_S, so_far)
+    checks = WAY if one_login is None else (*WAY, *LOGIN)
+    limit_s = BROKER_S * len(parts.brokers)
+    return CheckStep(f"broker {about}", checks, work, limit_s, so_far)
+
+
+def _login(visit: BrokerVisit, parts: UplinkParts, number: int) -> Iterator[CheckResult]:
+    about = str(parts.brokers[number])
+    place, uplink = visit.site.place, visit.site.uplink
+    topics = Topics(uplink.prefix, place.id, place.gateway)
+    asked = [topics.commands, topics.reconnect_spread]
+    if uplink.confirm == "platform":
+        asked.insert(0, topics.receipt)
+    found = asyncio.run(log_in(parts.fresh(number), topics, place.gateway, asked))
+    if found.lost is not None and (why := visit.barred()):  # it has started meanwhile
+        yield from (unchecked(check, why, about) for check in LOGIN)
+        return
+    for each in login_results(found, confirm=uplink.confirm):
+        yield _milder(each) if number else each
 
 
 def _way(visit: BrokerVisit, parts: UplinkParts, way: BrokerWay) -> Iterator[CheckResult]:

@@ -1,5 +1,6 @@
 """`kerbstone doctor` at a broker: what it says of each fault, and that it harms nobody."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,15 +9,18 @@ from typing import Any
 import pytest
 
 from edge.config import Store
+from edge.diagnose import brokersteps
 from edge.diagnose.brokerchecks import FAILURE_CHECKS
-from edge.diagnose.brokerlogin import log_in
+from edge.diagnose.brokerlogin import BrokerLogin, log_in
 from edge.diagnose.loginchecks import login_results
-from edge.uplink.broker import make_broker
+from edge.uplink.broker import Broker, make_broker
 from edge.uplink.connectfailure import REMEDIES
+from edge.uplink.mqtt import BrokerRefusedError
 from edge.wire import Topics
 from tests.cli.doctor.cabinet import HEAD
 from tests.kit.broker import Make, Mosquitto, Subscriber, free_port
 from tests.kit.certificates import CertificateAuthority
+from tests.kit.citybroker import running
 from tests.kit.command import Command, CommandResult
 from tests.kit.gateway import AIR, GatewayProcess
 from tests.kit.rawbroker import raw_broker
@@ -211,6 +215,48 @@ def test_a_fallback_that_fails_is_a_warning(
     assert said.code == 0
     tcp = answers(said)["tcp"]
     assert (tcp["about"], tcp["outcome"]) == (other, "warning")
+
+
+def test_at_the_broker_that_ships_all_is_well_and_a_foreign_branch_is_not(
+    kerbstone: Command, tmp_path: Path
+) -> None:
+    """It binds name and branch to the certificate. Its will is not published."""
+    with running(tmp_path / "city") as city:
+        cert, key = city.gateway("gw-0001")
+        key.chmod(0o600)
+        files = f'ca = "{city.folder}/ca.crt"\ncert = "{cert}"\nkey = "{key}"'
+        file = site(tmp_path, f"mqtts://127.0.0.1:{city.gateways.port}", files)
+        text = file.read_text()
+        file.write_text(text.replace('gateway = "g"', 'gateway = "gw-0001"'))
+        said = kerbstone("doctor", "--check", "broker", "--connect", "--json", "--config", file)
+        assert set(answers(said)) == {"subscribers"}
+        file.write_text(text.replace('gateway = "g"', 'gateway = "gw-0002"'))
+        said = kerbstone("doctor", "--check", "broker", "--connect", "--json", "--config", file)
+        wrong = answers(said)
+        assert {"right_publish", "right_will"} <= set(wrong)
+        assert wrong["right_publish"]["outcome"] == "fault"
+
+
+def test_one_login_at_a_time(
+    kerbstone: Command, mosquitto: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a cluster the name of a client counts at all brokers: the second throws the first out."""
+    there, most = [0], [0]
+
+    async def slow(broker: Broker, *_: object) -> BrokerLogin:
+        there[0] += 1
+        most[0] = max(most[0], there[0])
+        await asyncio.sleep(0.2)
+        there[0] -= 1
+        return BrokerLogin(broker, error=BrokerRefusedError(136, "Server unavailable"))
+
+    monkeypatch.setattr(brokersteps, "log_in", slow)
+    one = mosquitto()
+    file = site(tmp_path, one.url, f'fallback = ["{mosquitto().url}", "{mosquitto().url}"]')
+    said = kerbstone("doctor", "--check", "login", "--connect", "--json", "--config", file)
+    rows = json.loads(said.out)["checks"]
+    assert [row["outcome"] for row in rows] == ["fault", "warning", "warning"]
+    assert most == [1]
 
 
 def test_no_secret_is_said(kerbstone: Command, mosquitto: Make, tmp_path: Path) -> None:
