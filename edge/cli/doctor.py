@@ -30,7 +30,7 @@ from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
 from edge.diagnose.exam import Exam
 from edge.diagnose.examination import Examination
-from edge.diagnose.issueresults import issue_results, merge_results
+from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
 from edge.diagnose.passivechecks import fill_from_status
 from edge.diagnose.wholeway import WholeWay, make_steps
@@ -158,7 +158,9 @@ def _look(
     if why != ENDED_EARLY:
         why = examination.wait(lambda: progress(examination.progress)) or why
     progress("")
-    own = merge_results([] if args.names else issue_results(issues), examination.results())
+    told = [] if args.names else issue_results(issues)
+    wires = [one for exam in exams for one in exam.results() if one.is_wrong]
+    own = [*told, *without_contradictions([*told, *wires], examination.results())]
     report = DoctorReport(
         results=[each for each in own if each.check in wanted],
         exams=[] if daemon.silent else exams,

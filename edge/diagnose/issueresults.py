@@ -56,22 +56,21 @@ def alarm_results(
     return [finding_result(each) for each in box_findings(alarms, health, "clean", "")]
 
 
-def merge_results(issues: Sequence[CheckResult], own: Sequence[CheckResult]) -> list[CheckResult]:
-    """Both, without an `ok` or `not checked` of a check that has an open issue: of lanes and wires,
-    one of the same lane or device. Each thing that is wrong stands there once."""
-    whole = {each.check for each in issues if CHECKS[each.check].group not in ("lanes", "wires")}
-    parts = {(each.check, _name(each)) for each in issues}
-    causes = {(each.check, each.cause) for each in issues}
-    kept = [
-        each
-        for each in own
-        if (each.check, each.cause) not in causes
-        and (
-            each.is_wrong
-            or not (each.check in whole or (each.check, _name(each)) in parts)
-        )
-    ]  # fmt: skip
-    return [*issues, *kept]
+def without_contradictions(
+    told: Sequence[CheckResult], own: Sequence[CheckResult]
+) -> list[CheckResult]:
+    """What we have found ourselves, without an `ok` or `not checked` of a check that was told to be
+    wrong: of lanes and wires, with the same lane or device. What is told already is left out."""
+    whole = {each.check for each in told if CHECKS[each.check].group not in ("lanes", "wires")}
+    parts = {(each.check, _name(each)) for each in told}
+    causes = {(each.check, each.cause) for each in told}
+
+    def holds(each: CheckResult) -> bool:
+        if each.is_wrong:
+            return (each.check, each.cause) not in causes
+        return each.check not in whole and (each.check, _name(each)) not in parts
+
+    return [each for each in own if holds(each)]
 
 
 def _name(result: CheckResult) -> str:

@@ -95,6 +95,14 @@ def test_what_the_daemon_knows_is_told(
     assert "/dev/ttyNOTHERE is not there" in reported(said, "")
     assert "dropped 2 internal messages. | Read less often" in reported(said, "")
     assert "lead and trail are exchanged | Exchange the inputs" in reported(said, "north_1")
+    rows = json.loads(said.out)["checks"]
+    wrong, well = (
+        {(row["id"], row["about"].rpartition("/")[2].partition(" ")[0]) for row in rows
+         if row["outcome"] in outcomes}
+        for outcomes in (("fault", "warning"), ("ok",))
+    )  # fmt: skip
+    assert ("lane_verdict", "north_1") in wrong
+    assert not wrong & well, "nothing contradicts itself"
     assert "dropped" not in kerbstone("doctor", "hut", "--config", file).out
 
 

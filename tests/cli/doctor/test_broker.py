@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge.config import Store
@@ -17,6 +18,8 @@ from edge.uplink.broker import Broker, make_broker
 from edge.uplink.connectfailure import REMEDIES
 from edge.uplink.mqtt import BrokerRefusedError
 from edge.wire import Topics
+from edge.wire.contract.down import Answer
+from edge.wire.contract.status import Offline
 from tests.cli.doctor.cabinet import HEAD
 from tests.kit.broker import Make, Mosquitto, Subscriber, free_port
 from tests.kit.certificates import CertificateAuthority
@@ -106,10 +109,13 @@ def test_a_login_leaves_nothing_behind_and_is_no_record(
     file = site(tmp_path, broker.url)
     said = kerbstone("doctor", "--check", "broker", "--connect", "--config", file)
     assert said.code == 0, said.out
-    assert sorted(city.stop(2)) == [
+    came = sorted(city.stop(2))
+    assert came == [
         f'0 {BRANCH}/up/answer/doctor {{"v":1,"gw":"g","id":"doctor","verb":"doctor","ok":true}}',
         f'0 {BRANCH}/up/status {{"v":1,"gw":"g","state":"offline","why":"stopped"}}',
     ]
+    for line, kind in zip(came, (Answer, Offline), strict=True):
+        msgspec.json.decode(line.split(" ", 2)[2], type=kind)  # as the contract has it
     wait_until(lambda: "Received DISCONNECT from g" in broker.log)
     assert "c1" in broker.log.partition(" as g (")[2].partition(")")[0], "a clean session"
     late = Subscriber(broker, "kerbstone/v1/#")
