@@ -1,17 +1,18 @@
-"""`kerbstone sample DRIVER`: the tables of a site file for a driver, each option explained.
+"""`kerbstone sample DRIVER ...`: the tables of a site file for drivers, each option explained.
 
 `kerbstone sample cabinet` prints a whole site file to try: seven devices and two lanes, which
 `kerbstone sim` plays.
 """
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import drivers
 from drivers.sim.typical import typical
 from edge.core import ConfigError
-from edge.diagnose.sampletables import sample_facts, sample_tables
+from edge.diagnose.sampletables import HEAD, SampleSite, sample_facts
 from edge.terminal import echo, echo_json
 
 CABINET: Final = "cabinet"
@@ -28,32 +29,34 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(
-        "driver", nargs="?", metavar="DRIVER",
-        help=f"one of {', '.join(drivers.names())}; or {CABINET}; without it: a list of them",
+        "drivers", nargs="*", metavar="DRIVER",
+        help=f"one or more of {', '.join(drivers.names())}; or {CABINET}; without it: a list",
     )  # fmt: skip
+    parser.add_argument("--site", action="store_true", help="with its head: a whole site file")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.driver is None:
+    if not args.drivers:
         return _list(args)
-    if args.driver == CABINET:
-        text = EXAMPLE.read_text(encoding="utf-8")
-        if args.json:
-            echo_json({"toml": text})
-        else:
-            echo(*text.rstrip("\n").split("\n"), fold=False)
-        return 0
+    if args.drivers == [CABINET]:
+        text = EXAMPLE.read_text(encoding="utf-8").rstrip("\n")
+        return _print(args, text.split("\n"), {})
     try:
-        spec = drivers.spec(args.driver)
+        specs = [drivers.spec(name) for name in args.drivers]
     except ConfigError as error:
         echo(f"kerbstone sample: {error}", err=True)
         return 2
+    lines = [*(HEAD if args.site else ()), *SampleSite(specs, typical).lines()]
+    return _print(args, lines[:-1], sample_facts(specs[0], typical) if len(specs) == 1 else {})
+
+
+def _print(args: argparse.Namespace, lines: list[str], facts: Mapping[str, object]) -> int:
     if args.json:
-        echo_json(sample_facts(spec, typical))
+        echo_json({**facts, "toml": "\n".join(lines)})
     else:
-        echo(*sample_tables(spec, typical), fold=False)
+        echo(*lines, fold=False)
     return 0
 
 

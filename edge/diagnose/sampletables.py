@@ -1,10 +1,13 @@
-"""Tables of a site file for one driver: its options explained, and its points with their units.
+"""Tables of a site file for drivers: options explained, and points with their units.
 
-Options that may be left out are comments, with their defaults; so is what the device measures.
+Options that may be left out are comments, with their defaults; so is what a device measures. Those
+that can share a wire do, with an address and a line of its own for each.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count, cycle
 from typing import Any, Final
 
 import drivers
@@ -14,16 +17,26 @@ from edge.core.printable import json_line_text
 from edge.diagnose.tomlsnippet import BUS_NAMES
 
 Usual = Callable[[Iterable[Point]], Mapping[str, float]]
-PLACES: Final[Mapping[str, tuple[str, Mapping[str, object]]]] = {  # wiring -> kind, keys of its bus
-    "i2c": ("i2c", {"path": "/dev/i2c-1"}),
-    "serial": ("serial", {"port": "/dev/ttyUSB0"}),
-    "modbus": ("modbus-rtu", {"port": "/dev/ttyUSB0"}),
-    "gpio": ("gpio", {"chip": "/dev/gpiochip0"}),
-}
+KINDS: Final = {"i2c": "i2c", "serial": "serial", "modbus": "modbus-rtu", "gpio": "gpio"}
+PLACES: Final = {"i2c": ("path", "/dev/i2c-1"), "gpio": ("chip", "/dev/gpiochip0")}
+PORT: Final = "/dev/ttyUSB"  # and a number
+LINES: Final = ("GPIO17", "GPIO27", "GPIO22", "GPIO23", "GPIO24", "GPIO25", "GPIO5", "GPIO6",
+                "GPIO12", "GPIO13", "GPIO16", "GPIO19", "GPIO20", "GPIO21", "GPIO26")  # fmt: skip
+HEAD: Final = (
+    "[site]",
+    'id = "mill-lane"                  # the site; part of every topic: a-z, 0-9, _ and -',
+    'gateway = "gw-1"                  # this box; no two boxes may have the same name',
+    "",
+    "[uplink]",
+    'url = "mqtts://broker.example:8883"   # the city\'s broker',
+    'confirm = "broker"                # who confirms a record: "broker" or "platform"',
+    "",
+)
 LOOP: Final = "loop"  # it belongs to a lane, and is never a device
-NEEDED: Final = {"line": "GPIO17"}  # of an option without a default
 SERIALS: Final = ("12345678",)  # where a list of numbers of meters belongs
 WIDTH: Final = 34
+FACTORY: Final = "as the device leaves the factory"
+SET_ALIKE: Final = "as set in all meters on this line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,38 +60,105 @@ def sample_points(spec: DriverSpec, usual: Usual) -> list[SamplePoint]:
     return [SamplePoint(p.key, p.quantity.unit, values.get(p.key), p.low, p.high) for p in points]
 
 
-def sample_tables(spec: DriverSpec, usual: Usual) -> Iterator[str]:
-    """The lines, in order. `usual` gives plausible values of points."""
-    kind, keys = PLACES[spec.wiring]
-    bus = BUS_NAMES[kind]
-    yield f"[bus.{bus}]"
-    yield f'kind = "{kind}"'
-    for key, value in keys.items():
-        yield f"{key} = {_value(value)}"
-    line = spec.line
-    if kind in ("serial", "modbus-rtu"):
-        settings = {"baud": line.baud, "parity": line.parity, "bits": line.bits, "stop": line.stop}
-        if kind == "modbus-rtu":
-            del settings["bits"]
-        for key, value in settings.items():
-            yield _commented(f"{key} = {_value(value)}", "as the device leaves the factory")
-    yield ""
-    if spec.name == LOOP:
-        yield from ("[lane.north_1]", 'approach = "north"', f'bus = "{bus}"', 'lead = "GPIO17"')
-        yield from ('# trail = "GPIO27"', "# spacing_m = 4.0")
-        return
-    yield f"[device.{spec.name}]"
-    yield f'driver = "{spec.name}"'
-    yield f'bus = "{bus}"'
-    for key, option in spec.options.items():
-        yield from _option(spec, key, option)
-    if spec.wiring != "gpio":
-        yield _commented(f"every_s = {spec.every_s:g}", "seconds between two readings")
-        yield "# points:"
-        for point in sample_points(spec, usual):
-            value = "" if point.usual is None else f"{point.usual:.6g}"
-            span = f"{point.low:g} to {point.high:g}"
-            yield f"#   {point.key:<{WIDTH - 4}} {value:>8} {point.unit:<6} ({span})"
+@dataclass(slots=True)
+class _Bus:
+    """A bus of the sample, and who is on it."""
+
+    name: str
+    kind: str
+    place: tuple[str, str]
+    specs: list[DriverSpec]
+
+
+class SampleSite:
+    """The tables of some drivers together. `lines` gives them, `usual` plausible values."""
+
+    def __init__(self, specs: Iterable[DriverSpec], usual: Usual) -> None:
+        self._usual = usual
+        self._names: Counter[str] = Counter()
+        self._units, self._ports, self._gpio = count(1), count(), cycle(LINES)
+        self._buses: list[_Bus] = []
+        for spec in specs:
+            self._hang(spec)
+
+    def lines(self) -> Iterator[str]:
+        """All of them, in order."""
+        for bus in self._buses:
+            yield from self._bus(bus)
+            for spec in bus.specs:
+                yield from self._lane(bus) if spec.name == LOOP else self._device(bus, spec)
+                yield ""
+
+    def _hang(self, spec: DriverSpec) -> None:
+        kind = KINDS[spec.wiring]
+        shared = next((one for one in self._buses if one.kind == kind and kind != "serial"), None)
+        if shared is not None:
+            shared.specs.append(spec)
+            return
+        place = PLACES.get(kind) or ("port", f"{PORT}{next(self._ports)}")
+        self._buses.append(_Bus(self._name(BUS_NAMES[kind]), kind, place, [spec]))
+
+    def _name(self, wanted: str) -> str:
+        self._names[wanted] += 1
+        turn = self._names[wanted]
+        return wanted if turn == 1 else f"{wanted}_{turn}"
+
+    def _bus(self, bus: _Bus) -> Iterator[str]:
+        yield f"[bus.{bus.name}]"
+        yield f'kind = "{bus.kind}"'
+        yield f"{bus.place[0]} = {_value(bus.place[1])}"
+        line = bus.specs[0].line
+        if bus.kind == "serial":  # what is left out is the device's factory setting
+            for key, value in (
+                ("baud", line.baud), ("parity", line.parity), ("bits", line.bits),
+                ("stop", line.stop),
+            ):  # fmt: skip
+                yield _commented(f"{key} = {_value(value)}", FACTORY)
+        elif bus.kind == "modbus-rtu":
+            others = {spec.line for spec in bus.specs} - {line}
+            remark = "; ".join([SET_ALIKE, *(f"some leave the factory with {o}" for o in others)])
+            yield f"{f'baud = {line.baud}':<{WIDTH}}# {remark}"
+            yield f"parity = {_value(line.parity)}"
+            yield f"stop = {line.stop}"
+        yield ""
+
+    def _lane(self, bus: _Bus) -> Iterator[str]:
+        self._names["lane"] += 1
+        yield f"[lane.north_{self._names['lane']}]"
+        yield from ('approach = "north"', f'bus = "{bus.name}"', f'lead = "{next(self._gpio)}"')
+        yield _commented(f'trail = "{next(self._gpio)}"', "a second loop gives speed and length")
+        yield _commented("spacing_m = 4", "from the front edge of the first loop to the second's")
+
+    def _device(self, bus: _Bus, spec: DriverSpec) -> Iterator[str]:
+        yield f"[device.{self._name(spec.name)}]"
+        yield f'driver = "{spec.name}"'
+        yield f'bus = "{bus.name}"'
+        for key, option in spec.options.items():
+            yield self._option(spec, key, option)
+        if spec.wiring != "gpio":
+            yield _commented(f"every_s = {spec.every_s:g}", "seconds between two readings")
+            yield "# points:"
+            for point in sample_points(spec, self._usual):
+                value = "" if point.usual is None else f"{point.usual:.6g}"
+                span = f"{point.low:g} to {point.high:g}"
+                yield f"#   {point.key:<{WIDTH - 4}} {value:>8} {point.unit:<6} ({span})"
+
+    def _option(self, spec: DriverSpec, key: str, option: Option) -> str:
+        bounds = ""
+        if option.choices:
+            bounds = " or ".join(map(_value, option.choices))
+        elif option.low is not None and option.high is not None:
+            bounds = f"{_number(spec, key, option.low)} to {_number(spec, key, option.high)}"
+        remark = "; ".join(part for part in (option.text, bounds) if part)
+        if not option.required:
+            return _commented(f"{key} = {_number(spec, key, option.default)}", remark)
+        value = _needed(spec)[key]
+        if key == "line":
+            value = next(self._gpio)
+        elif key == "unit":
+            value = next(self._units)
+        text = f"{key} = {_number(spec, key, value)}"
+        return f"{text:<{WIDTH}}# {remark}" if remark else text
 
 
 def sample_facts(spec: DriverSpec, usual: Usual) -> dict[str, object]:
@@ -99,30 +179,17 @@ def sample_facts(spec: DriverSpec, usual: Usual) -> dict[str, object]:
             {"key": p.key, "unit": p.unit, "usual": p.usual, "low": p.low, "high": p.high}
             for p in sample_points(spec, usual)
         ],
-        "toml": "\n".join(sample_tables(spec, usual)),
+        "toml": "\n".join(SampleSite([spec], usual).lines()),
     }  # fmt: skip
 
 
 def _needed(spec: DriverSpec) -> dict[str, object]:
+    """Values for options without a default."""
     return {
-        key: NEEDED.get(key, int(option.low or 1))
+        key: LINES[0] if key == "line" else int(option.low or 1)
         for key, option in spec.options.items()
         if option.required
     }
-
-
-def _option(spec: DriverSpec, key: str, option: Option) -> Iterator[str]:
-    bounds = ""
-    if option.choices:
-        bounds = " or ".join(map(_value, option.choices))
-    elif option.low is not None and option.high is not None:
-        bounds = f"{_number(spec, key, option.low)} to {_number(spec, key, option.high)}"
-    remark = "; ".join(part for part in (option.text, bounds) if part)
-    if option.required:
-        text = f"{key} = {_number(spec, key, _needed(spec)[key])}"
-        yield f"{text:<{WIDTH}}# {remark}" if remark else text
-    else:
-        yield _commented(f"{key} = {_number(spec, key, option.default)}", remark)
 
 
 def _commented(text: str, remark: str) -> str:

@@ -66,3 +66,20 @@ def test_a_driver_that_is_not_there_is_wrong_use(kerbstone: Command) -> None:
     said = kerbstone("sample", "sht5x")
     assert said.code == 2
     assert "no driver is called 'sht5x'" in said.err
+    assert kerbstone("sample", "sen55", "cabinet").code == 2
+
+
+def test_drivers_that_share_a_wire_do_and_the_file_is_whole(
+    kerbstone: Command, tmp_path: Path
+) -> None:
+    names = ("sen66", "sht4x", "mhz19", "dsmr", "sdm120", "sdm630", "s0", "loop", "loop", "contact")
+    said = kerbstone("sample", "--site", *names)
+    assert said.code == 0, said.err
+    site = tmp_path / "site.toml"
+    site.write_text(said.out, encoding="utf-8")
+    checked = json.loads(kerbstone("check", site, "--json").out)
+    assert checked["ok"], checked["errors"]
+    assert len(checked["reads"]["buses"]) == 5
+    assert set(checked["reads"]["lanes"]) == {"north_1", "north_2"}
+    played = kerbstone("sim", site, "--faults")
+    assert played.code == 0, played.err

@@ -156,7 +156,7 @@ def test_its_commands_say_what_it_shows(tmp_path: Path) -> None:
         for process in terminal.running:
             process.kill()
             process.wait()
-    assert {each.name for each in folder.iterdir()} == {"site.toml", "desk"}
+    assert {each.name for each in folder.iterdir()} == {"site.toml", "desk", "mine.toml"}
 
 
 def test_every_kind_of_thing_is_tried() -> None:
