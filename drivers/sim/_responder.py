@@ -12,6 +12,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from drivers.sim.linespeed import line_speed, set_line_speed
+
 LIMIT: Final = 4096  # bytes kept while nobody understands them
 NOISE: Final = b"\x00\xff\x81"
 ECHO_ONLY: Final = "echo_only"  # what was written comes back, as from an adapter, and nothing else
@@ -34,6 +36,7 @@ class Responder:
 
     faults_known: tuple[str, ...] = ()
     fault = ""
+    only_at = 0  # the speed that it understands on a pseudo-terminal; 0: any
     forgets_s: float = FORGETS_S
 
     def __init__(self, fault: str = "") -> None:
@@ -65,7 +68,7 @@ class Responder:
 
     def start(self, fd: int = -1) -> None:
         """Listen: on an open port, or on a new pseudo-terminal that `port` names."""
-        self._line = SharedLine([self], fd)
+        self._line = SharedLine([self], fd, self.only_at)
         self.port = self._line.port
         self._line.start()
 
@@ -103,10 +106,13 @@ class Responder:
 
 
 class SharedLine:
-    """One line with several such devices, each of which hears everything that the master says."""
+    """One line with several such devices, each of which hears everything that the master says.
 
-    def __init__(self, devices: Iterable[Responder], fd: int = -1) -> None:
-        self.devices = list(devices)
+    With `only_at` they understand this speed alone (on a pseudo-terminal; 0: any).
+    """
+
+    def __init__(self, devices: Iterable[Responder], fd: int = -1, only_at: int = 0) -> None:
+        self.devices, self._only_at = list(devices), only_at
         self.port = ""
         self._own: list[int] = []
         self._fd = fd
@@ -115,6 +121,8 @@ class SharedLine:
             tty.setraw(slave)
             self.port = os.ttyname(slave)
             self._own = [self._fd, slave]
+            if only_at:
+                set_line_speed(slave, only_at)
         os.set_blocking(self._fd, False)
         self._heard = [b""] * len(self.devices)
         self._last = 0.0  # when something came
@@ -207,6 +215,9 @@ class SharedLine:
         except OSError:  # the other end hung up; it may come back
             time.sleep(0.01)
             return
+        if self._only_at and self._own and line_speed(self._own[1]) != self._only_at:
+            self.heard += len(data)
+            return  # said at another speed: nobody understands it
         now = self._last = time.monotonic()
         if any(device.fault == ECHO_ONLY for device in self.devices):
             self._count += 1

@@ -1,6 +1,7 @@
 """A simulated serial device that talks by itself, on a pseudo-terminal or another open port."""
 
 import os
+import random
 import select
 import threading
 import time
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from drivers.sim._responder import FORGETS_S
+from drivers.sim.linespeed import garbled, line_speed, set_line_speed
 
 
 class Talker:
@@ -18,17 +20,20 @@ class Talker:
 
     `speak` of the device gives what it says each `every_s`; `hear` gets all that came, answers
     through `send`, and gives what is left of it. `fault` is how it misbehaves until told otherwise,
-    what is put into `faults` spoils one frame each. `silent` says nothing at all. After a silence
-    of `forgets_s` a command that has begun is none any more.
+    what is put into `faults` spoils one frame each. `silent` says nothing at all. With `only_at` it
+    is understood, and understands, at this speed alone (on a pseudo-terminal; 0: at any). After a
+    silence of `forgets_s` a command that has begun is none any more.
     """
 
     faults_known: tuple[str, ...] = ()
     forgets_s: float = FORGETS_S
+    only_at = 0
 
     def __init__(self, every_s: float, fault: str = "") -> None:
         self.every_s = every_s
         self.faults: deque[str] = deque()
         self.misbehave(fault)
+        self._chance = random.Random(1)
         self.heard = 0  # bytes, with what was said to them at once
         self.port = ""
         self._fd = -1
@@ -67,6 +72,8 @@ class Talker:
             tty.setraw(slave)
             self.port = os.ttyname(slave)
             self._own = [self._fd, slave]
+            if self.only_at:
+                set_line_speed(slave, self.only_at)
         os.set_blocking(self._fd, False)
         self._wake = os.pipe()
         self._thread = threading.Thread(target=self._talk, name="sim-talker", daemon=True)
@@ -88,8 +95,14 @@ class Talker:
 
     def send(self, data: bytes) -> None:
         """Put bytes on the wire. What nobody reads is lost, as on a UART."""
+        if self._foreign():
+            data = garbled(data, self.only_at, line_speed(self._own[1]), self._chance)
         with suppress(BlockingIOError):
             os.write(self._fd, data)
+
+    def _foreign(self) -> bool:
+        """Whether the other side talks and listens at another speed."""
+        return bool(self.only_at and self._own) and line_speed(self._own[1]) != self.only_at
 
     def __enter__(self) -> Self:
         self.start()
@@ -116,7 +129,7 @@ class Talker:
                 try:
                     news = os.read(self._fd, 256)
                     last = time.monotonic()
-                    heard = self.hear(heard + news)
+                    heard = b"" if self._foreign() else self.hear(heard + news)
                     self.heard += len(news)
                 except OSError:  # the other end hung up; it may come back
                     time.sleep(0.01)

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from drivers.sim.linespeed import line_speed, set_line_speed
 from drivers.sim.meter_unit import Unit, UnitReply
 
 STEP_S: Final = 0.001  # bytes that are due within a millisecond leave together
@@ -40,6 +41,8 @@ def checksum(body: bytes) -> bytes:
 class MeterLine:
     """Units on one line. `path` is the port to open; `link` becomes another name for it.
 
+    With `own_speed` they understand nothing that is sent at another one.
+
     Bytes that are due within `step_s` leave together: WHOLE_S keeps every answer in one piece, also
     where a busy machine stops this thread for a while (adapters on USB hold bytes back as well).
 
@@ -56,6 +59,8 @@ class MeterLine:
         turnaround_s: float = 0.005,
         link: Path | None = None,
         step_s: float = STEP_S,
+        *,
+        own_speed: bool = False,
     ) -> None:
         self.slaves = units
         self.char_ns = (9 + (parity != "N") + stop) * 1_000_000_000 // baud
@@ -72,6 +77,9 @@ class MeterLine:
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.path = os.ttyname(self._slave)
+        self._baud = baud if own_speed else 0
+        if own_speed:
+            set_line_speed(self._slave, baud)
         self._link = link
         if link is not None:
             new = link.with_name(link.name + ".new")
@@ -142,6 +150,9 @@ class MeterLine:
             if gap_ns < self.silence_ns:
                 self.early += 1  # to the meters it is one frame with what came before it
                 return
+        if self._baud and line_speed(self._slave) != self._baud:
+            self.damaged += 1  # said at another speed
+            return
         if len(heard) < 4 or checksum(heard[:-2]) != heard[-2:]:
             self.damaged += 1
             return

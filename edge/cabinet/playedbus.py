@@ -201,7 +201,7 @@ class PlayedRtu(PlayedPort):
             stack.callback(answering.stop)
             self._played: MeterLine | MeterRtu = answering
             return ""
-        timed = MeterLine(self._units, line.baud, line.parity, line.stop).start()
+        timed = MeterLine(self._units, line.baud, line.parity, line.stop, own_speed=True).start()
         stack.callback(timed.stop)
         self._played = timed
         return timed.path
@@ -228,11 +228,13 @@ class PlayedSerial(PlayedPort):
             )
         if len(sims) == 1:
             (alone,) = sims
+            if not hasattr(alone, "line_speed"):  # one that changes it looks after it itself
+                alone.only_at = self._line.baud
             alone.start(fd)
             stack.callback(alone.stop)
             self._played: Talker | SharedLine | Any = alone
             return str(alone.port)
-        self._played = SharedLine(sims, fd).start()
+        self._played = SharedLine(sims, fd, self._line.baud).start()
         stack.callback(self._played.stop)
         return str(self._played.port)
 

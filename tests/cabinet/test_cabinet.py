@@ -1,5 +1,6 @@
 """A played cabinet, read by the gateway's own drivers; its faults look as those of real devices."""
 
+import contextlib
 import os
 import select
 import struct
@@ -13,7 +14,7 @@ import pytest
 import drivers
 from drivers.sim.meter_line import checksum
 from edge.cabinet.cabinet import Cabinet, placed_site
-from edge.cabinet.deskplaces import desk_places
+from edge.cabinet.deskplaces import DeskPlace, desk_places
 from edge.cabinet.faulttargets import FaultTarget, shown_name
 from edge.cabinet.playedlines import StreetWish
 from edge.config import Site, load_site
@@ -262,6 +263,28 @@ def test_every_target_takes_every_fault_that_it_names_and_ends_it(tmp_path: Path
 def eventually_shows(one: FaultTarget, fault: str) -> None:
     """A contact's fault begins in the thread of its timeline."""
     wait_until(lambda: one.state() == fault, f"{one.full} shows {fault!r}: {one.state()!r}")
+
+
+def test_a_device_is_understood_at_its_own_speed_alone(tmp_path: Path) -> None:
+    """As on a wire: a scan finds the right one, and a wrong one in the site file finds nobody."""
+    text = METERS + '[device.it]\ndriver = "sdm120"\nbus = "meters"\nunit = 1\n'
+    text = text.replace('"/dev/ttyUSB0"', '"/dev/ttyUSB0"\nbaud = 2400')
+    text += '[bus.grid]\nkind = "serial"\nport = "/dev/ttyUSB1"\nbaud = 4800\n'
+    text += '[device.grid]\ndriver = "sml"\nbus = "grid"\n'
+    text += '[bus.dl]\nkind = "serial"\nport = "/dev/ttyUSB2"\n'
+    text += '[device.dl]\ndriver = "dlt645"\nbus = "dl"\n'
+    site = placed(tmp_path, text)
+    with Cabinet(site):
+        for name in ("it", "grid", "dl"):
+            assert values(site, name)
+        wrong = {"meters": {"baud": 9600}, "grid": {"baud": 9600}, "dl": {"baud": 9600}}
+        other = placed_site(site, {bus: DeskPlace(keys) for bus, keys in wrong.items()})
+        with pytest.raises(BusError):
+            values(other, "it")
+        for name in ("grid", "dl"):
+            with contextlib.suppress(BusError):
+                assert values(other, name) == {}
+        assert values(site, "it")
 
 
 def test_a_bus_is_played_on_a_real_port_that_is_named(tmp_path: Path) -> None:
