@@ -61,6 +61,8 @@ def open_desk(
         except ValueError as error:
             raise ConfigError(f"--broker {broker}: {error}; or write {KEEP}") from error
     folder = (folder or DESK).absolute()
+    if not str(folder).isprintable():  # it becomes part of a file
+        raise ConfigError(f"--desk {str(folder)!r}: give a folder whose name can be printed")
     file = folder / SITE_FILE_NAME
     places = desk_places(site, folder, ports or {})
     if file.exists() and not is_desk_file(_beginning(file)):

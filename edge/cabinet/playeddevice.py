@@ -56,6 +56,9 @@ class PlayedDevice:
             key, by = found[1], float(found[2])
             self._try(key, by)
             self.offsets[key] = by
+        elif "=" in fault:
+            point = fault.partition("=")[0] or "temperature"
+            raise ValueError(f"{fault}: write an offset with its sign, such as {point}=+5")
         else:
             self.sim.misbehave(fault)
             self.fault = fault

@@ -78,6 +78,22 @@ def doctor(sim: RunningSim) -> CommandResult:
     return sim.command("doctor", "--check", "wires", "--config", "desk/site.toml")
 
 
+def start_gateway(sim: RunningSim) -> subprocess.Popen[str]:
+    """It has its buses when it can be asked; until then nobody else may take one."""
+    daemon = subprocess.Popen(
+        [*KERBSTONE, "run", str(sim.file)], cwd=sim.folder, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    wait_until((sim.desk / "run" / "control.sock").exists, "the daemon does not start")
+    return daemon
+
+
+def end(daemon: subprocess.Popen[str]) -> None:
+    """As a power cut does."""
+    daemon.kill()
+    daemon.communicate(timeout=SECONDS)
+
+
 def answers(sim: RunningSim, device: str) -> bool:
     """Whether the running gateway reads it. Asked often: a command each time would be a load."""
     try:
@@ -165,26 +181,36 @@ def test_two_run_beside_each_other_and_not_in_one_folder(sim: RunningSim) -> Non
 
 def test_a_gateway_runs_against_it_and_outlives_its_end(sim: RunningSim) -> None:
     """Counts vehicles, is asked while it runs, and reads on when a killed simulation is back."""
-    with subprocess.Popen(
-        [*KERBSTONE, "run", str(sim.file)], cwd=sim.folder, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    ) as daemon:  # fmt: skip
-        try:
-            # until it has its buses, nobody else may take one
-            wait_until((sim.desk / "run" / "control.sock").exists, "the daemon does not start")
-            for device in ("main_meter", "utility", "cabinet_climate"):
-                wait_until(partial(answers, sim, device), f"{device} is not read", LONG_S)
-            assert "read by the daemon" in read(sim, "main_meter").out
-            sim.end(signal.SIGKILL)
-            wait_until(lambda: not answers(sim, "main_meter"), "it reads what is not there")
-            sim.start()
-            for device in ("main_meter", "utility", "cabinet_climate"):
-                wait_until(partial(answers, sim, device), f"{device} is not back", LONG_S)
-            assert sim.command("sim", "fault", "lamp_meter", "silent").code == 0
-            wait_until(lambda: not answers(sim, "lamp_meter"), "the fault is not seen")
-        finally:
-            daemon.terminate()
-            daemon.communicate(timeout=SECONDS)
+    daemon = start_gateway(sim)
+    try:
+        for device in ("main_meter", "utility", "cabinet_climate"):
+            wait_until(partial(answers, sim, device), f"{device} is not read", LONG_S)
+        assert "read by the daemon" in read(sim, "main_meter").out
+        sim.end(signal.SIGKILL)
+        wait_until(lambda: not answers(sim, "main_meter"), "it reads what is not there")
+        sim.start()
+        for device in ("main_meter", "utility", "cabinet_climate"):
+            wait_until(partial(answers, sim, device), f"{device} is not back", LONG_S)
+        assert sim.command("sim", "fault", "lamp_meter", "silent").code == 0
+        wait_until(lambda: not answers(sim, "lamp_meter"), "the fault is not seen")
+    finally:
+        end(daemon)
+
+
+def test_a_gateway_that_was_killed_finds_its_wires_free(sim: RunningSim) -> None:
+    daemon = start_gateway(sim)
+    try:
+        wait_until(partial(answers, sim, "main_meter"), "it is not read", LONG_S)
+    finally:
+        end(daemon)
+    (sim.desk / "run" / "control.sock").unlink()
+    daemon = start_gateway(sim)
+    try:
+        wait_until(partial(answers, sim, "main_meter"), "it is not read again", LONG_S)
+        words = ("doctor", "--check", "lane_edges", "--config", sim.file)
+        wait_until(lambda: sim.command(*words).code == 0, "no vehicle is heard", LONG_S)
+    finally:
+        end(daemon)
 
 
 def test_a_desks_file_that_was_changed_is_played_where_it_lies(sim: RunningSim) -> None:
