@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
-from edge.core.printable import printable
+from edge.core.printable import JOINERS, printable
 
 DISPLAY_NAME_LIMIT: Final = 64  # characters
 WORDS: Final = "LN"  # letters and digits, as the first letter of a Unicode category
@@ -23,20 +23,24 @@ def check_display_name(text: str) -> str:
     name = unicodedata.normalize("NFC", text)
     if len(name) > DISPLAY_NAME_LIMIT:
         raise ValueError(f"this has {len(name)} characters, more than {DISPLAY_NAME_LIMIT}")
-    for place, char in enumerate(name, 1):
-        if printable(char) != char:
-            what = unicodedata.name(char, "a control character").lower()
-            raise ValueError(
-                f"character {place} is U+{ord(char):04X} ({what}), which cannot be seen; "
-                "leave it out"
-            )
     if printable(name) != name:
-        raise ValueError("too many accents are on one letter; leave some out")
+        raise ValueError(_unseen(name))
     if not any(unicodedata.category(char)[0] in WORDS for char in name):
         raise ValueError("there is no letter or digit in it")
     if name != " ".join(name.split(" ")).strip(" ") or "  " in name:
         raise ValueError("there are blanks at its ends, or two together; leave them out")
     return name
+
+
+def _unseen(name: str) -> str:
+    """What of it is not to be printed: a joiner only where nothing else is, for it may be right."""
+    odd = [(n, char) for n, char in enumerate(name, 1) if printable(char) != char]
+    for place, char in sorted(odd, key=lambda each: each[1] in JOINERS):
+        what = unicodedata.name(char, "a control character").lower()
+        return (
+            f"character {place} is U+{ord(char):04X} ({what}), which cannot be seen; leave it out"
+        )
+    return "too many accents are on one letter; leave some out"
 
 
 def with_name(id_: str, names: Mapping[str, Any]) -> str:

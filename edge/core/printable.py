@@ -16,6 +16,12 @@ PRINTABLE_LIMIT: Final = 4096  # characters of one line
 CUT_MARK: Final = "[...]"
 PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9_./:+-]{1,256}")
 COMBINING_MARKS: Final = 2  # accents on one letter; more of them cover the lines above and below
+JOINERS: Final = "\u200c\u200d"  # ZWNJ and ZWJ
+# Letters of scripts in which a joiner between two letters is part of the spelling (UAX #31, 2.3):
+# Arabic and Syriac, those of India and Sri Lanka, Burmese, Khmer, Mongolian.
+JOINED: Final = re.compile(
+    "[\u0600-\u077f\u08a0-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\u1800-\u18af]"
+)
 INDENT: Final = "    "  # of the second row of a line, and those after it
 # Invisible, though Python calls them printable: Default_Ignorable_Code_Point of Unicode's
 # DerivedCoreProperties.txt without the classes Cf and Cn, and the empty Braille pattern.
@@ -38,7 +44,8 @@ def printable(text: str, most: int = PRINTABLE_LIMIT) -> str:
     if len(text) <= most:
         return text
     tail = most // 4
-    return text[: most - tail - len(CUT_MARK)] + CUT_MARK + text[len(text) - tail :]
+    first, last = text[: most - tail - len(CUT_MARK)], text[len(text) - tail :]
+    return first.rstrip(JOINERS) + CUT_MARK + last.lstrip(JOINERS)
 
 
 def quote_name(text: str) -> str:
@@ -63,7 +70,7 @@ def fold_line(text: str, columns: int) -> Iterator[str]:
     """
     row, used = "", 0
     for char in text:
-        if unicodedata.combining(char):
+        if unicodedata.combining(char) or char in JOINERS:
             wide = 0
         else:
             wide = 2 if unicodedata.east_asian_width(char) in "WF" else 1
@@ -82,7 +89,17 @@ def _odd(text: str) -> bool:
 
 def _visible(text: str) -> Iterator[str]:
     marks = 0
-    for char in text:
+    before = ""  # the letter before, where it stands as it is
+    for place, char in enumerate(text):
         marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
         plain = char.isprintable() and HIDDEN.match(char) is None and marks <= COMBINING_MARKS
+        plain = plain or (char in JOINERS and _joins(before, text[place + 1 : place + 2]))
+        before = char if plain else ""
         yield char if plain else char.encode("unicode_escape").decode("ascii")
+
+
+def _joins(before: str, after: str) -> bool:
+    """Whether a joiner between these belongs to a word."""
+    if JOINED.match(before) is None or JOINED.match(after) is None:
+        return False
+    return unicodedata.category(before)[0] in "LM" and unicodedata.category(after)[0] == "L"

@@ -12,7 +12,8 @@ from edge.core.displayname import DISPLAY_NAME_LIMIT, check_display_name, with_n
     "name",
     [
         "Ampel Süd 3 / شارع", "Nordstraße, Spur 1", "交差点 1", "ถนนใหญ่", "улица 3", "הרחוב", "7",
-        "सड़क", "Đường Lê Lợi", "B 96 (alt)", "x" * DISPLAY_NAME_LIMIT,
+        "सड़क", "خیابان می\u200cرود", "ක්\u200dරම", "Đường Lê Lợi", "B 96 (alt)",
+        "x" * DISPLAY_NAME_LIMIT,
     ],
 )  # fmt: skip
 def test_a_name_of_any_script_is_kept(name: str) -> None:
@@ -29,6 +30,8 @@ def test_two_spellings_of_a_letter_are_one_name() -> None:
         ("a\x1b[2Jb", "character 2 is U+001B (a control character)"),
         ("a\nb", "character 2 is U+000A"),
         ("abc\u202edef", "character 4 is U+202E (right-to-left override), which cannot be seen"),
+        ("می\u200cرود\u202e", "U+202E (right-to-left override)"),
+        ("a\u200cb", "character 2 is U+200C (zero width non-joiner)"),
         ("\u2067abc", "U+2067 (right-to-left isolate)"),
         ("a\u200bb", "U+200B (zero width space)"),
         ("a\u2028b", "U+2028 (line separator)"),
