@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import drivers
-from edge.cli.examples import ENROL_EXAMPLES, EXAMPLES, Example
 from edge.cli.main import VERBS, whole_parser
 from edge.config.model import (
     BUSES,
@@ -73,15 +72,15 @@ def pages(version: str, moment: int) -> dict[str, str]:
     everything = ["kerbstone(1)", *(f"kerbstone-{v}(1)" for v in VERBS), "kerbstone-enrol(1)"]
     everything.append(f"{SITE_PAGE}(5)")
     whole = "the software of the grey box at the roadside"
-    found = {"kerbstone.1": _page("kerbstone", whole, parser, (), head, everything)}
+    found = {"kerbstone.1": _page("kerbstone", whole, parser, head, everything)}
     for verb, text in VERBS.items():
         name = f"kerbstone-{verb}"
         near = ["kerbstone(1)", f"{SITE_PAGE}(5)"]
-        found[f"{name}.1"] = _page(name, text, verbs[verb], EXAMPLES.get(verb, ()), head, near)
+        found[f"{name}.1"] = _page(name, text, verbs[verb], head, near)
     enrol = enrol_parser()
     text = "first boot, renewal, and the way by USB stick of a box's identity"
     near = ["kerbstone(1)", "kerbstone-provision(1)"]
-    found["kerbstone-enrol.1"] = _page("kerbstone-enrol", text, enrol, ENROL_EXAMPLES, head, near)
+    found["kerbstone-enrol.1"] = _page("kerbstone-enrol", text, enrol, head, near)
     found[f"{SITE_PAGE}.5"] = _site_page(head)
     return found
 
@@ -90,7 +89,6 @@ def _page(
     name: str,
     text: str,
     parser: argparse.ArgumentParser,
-    examples: tuple[Example, ...],
     head: str,
     near: Iterable[str],
 ) -> str:
@@ -107,17 +105,27 @@ def _page(
                 continue
             lines += [f".SS {_roff(part, code=True)}", _prose(_sentence(helps[part]))]
             lines += [".PP", *_usage(inner), *_options(inner)]
-    own = (parser.epilog or "").partition("examples:\n")[0].strip()
-    if own:
+    own, _, examples = (parser.epilog or "").partition("examples:\n")
+    if own.strip():
         lines += [".SH NOTES", *_paragraphs(own)]
     if examples:
-        lines.append(".SH EXAMPLES")
-        for example in examples:
-            lines += [".PP", _prose(_sentence(example.purpose))] if example.purpose else []
-            lines += [".RS", ".EX", _roff(example.command, code=True), ".EE", ".RE"]
+        lines += [".SH EXAMPLES", *_examples(examples)]
     lines += [".SH EXIT STATUS", *_terms(EXIT_CODES)] if name != "kerbstone-enrol" else []
     lines += [".SH ENVIRONMENT", *_terms(ENVIRONMENT), ".SH FILES", *_terms(FILES)]
     return "\n".join([*lines, *_see_also(near)]) + "\n"
+
+
+def _examples(text: str) -> Iterator[str]:
+    """As the help has them: `# what for` and what is typed, which may go on in further lines."""
+    typed: list[str] = []
+    for line in [*inspect.cleandoc(text).split("\n"), "# "]:
+        if line.startswith("# ") and typed:
+            yield from (".RS", ".EX", *typed, ".EE", ".RE")
+            typed = []
+        if line.startswith("# "):
+            yield from (".PP", _prose(_sentence(line[2:]))) if line[2:] else ()
+        else:
+            typed.append(_roff(line, code=True))
 
 
 def _head(name: str, section: int, text: str, head: str) -> list[str]:

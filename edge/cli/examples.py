@@ -161,12 +161,6 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         ),
     ),
 }  # fmt: skip
-ENROL_EXAMPLES: Final = (
-    Example("which identity this box has", "sudo kerbstone-enrol status"),
-    Example("enrol without a network: a stick to the operator and back",
-            "sudo kerbstone-enrol offline /media/stick"),
-    Example("before a box is given away", "sudo kerbstone-enrol forget --yes"),
-)  # fmt: skip
 
 
 def help_text(examples: tuple[Example, ...], width: int = WIDTH) -> str:

@@ -55,6 +55,17 @@ VERBS: Final = {
 }
 
 
+EXAMPLES: Final = """\
+examples:
+  # which identity this box has
+  sudo kerbstone-enrol status
+  # enrol without a network: a stick goes to the operator and back
+  sudo kerbstone-enrol offline /media/stick
+  # before a box is given away
+  sudo kerbstone-enrol forget --yes
+"""
+
+
 class StateBusyError(OSError):
     """Not now: another one has the folder."""
 
@@ -233,7 +244,7 @@ def _holding_lock(folder: Path) -> Iterator[None]:
 
 
 def enrol_parser() -> Parser:
-    parser = Parser(prog="kerbstone-enrol", description=__doc__)
+    parser = Parser(prog="kerbstone-enrol", description=__doc__, epilog=EXAMPLES)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, text in VERBS.items():
         verb = verbs.add_parser(name, help=text, description=text)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from edge.core.humanize import megabytes_text, percent_text, span_text
 from edge.outbox import OutboxCounts
 from edge.report.status.issues import listed_issues, verdict_line
 from edge.report.status.page import status_page
-from edge.report.status.textform import WIDTH, fit_line, render_sections
+from edge.report.status.textform import WIDTH, Section, fit_line, render_sections
 from edge.wire.contract.health import Health
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
@@ -137,6 +138,21 @@ def test_names_stand_beside_ids_and_an_older_daemon_has_none() -> None:
     assert not any(line.startswith("site") for line in sheet(FINE))
     for nonsense in ([1], 7, {"hut_air": 7}):
         assert sheet(changed(names=nonsense, site_name=nonsense)) == sheet(FINE)
+
+
+def test_wide_letters_take_two_columns() -> None:
+    long = "交差点交差点交差点 " * 9
+    lines = sheet(changed(names={"hut_air": long, "north_1": long}, site_name=long))
+    wide = [sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in row) for row in lines]
+    assert max(wide) <= WIDTH
+    assert max(map(len, lines)) <= WIDTH
+    assert any("交差点" in row for row in lines)
+    rows = render_sections([Section("x", ("交" * 100, "a" + "交" * 100))])
+    assert all(len(row) + row.count("交") <= WIDTH for row in rows)
+    assert sum(row.count("交") for row in rows) == 200
+    verdict = fit_line("OK: " + "交" * 60)
+    assert (len(verdict), verdict[-3:]) == (4 + 36 + 3, "...")
+    assert not {"\x1e", "\x1f"} & {char for row in lines for char in row}
 
 
 def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:

@@ -42,7 +42,7 @@ def test_a_page_has_all_options_and_examples_of_the_help(verb: str) -> None:
         for word in line.replace(",", " ").replace("[", " ").replace("]", " ").split():
             if re.fullmatch(r"--[a-z-]+", word):
                 assert word in words or f"[{word}" in text, word
-    plain = " ".join(text.split())
+    plain = " ".join(text.replace("\\\n", " ").split())
     for example in EXAMPLES[verb]:
         assert example.command in plain
 

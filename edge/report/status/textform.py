@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +13,7 @@ WIDTH: Final = 80
 LABEL_WIDTH: Final = 10  # columns of a section's name
 COMMAND: Final = re.compile("`[^`]{1,60}`")  # is copied, so it stays on one line
 NO_BREAK: Final = "\x1f"
+SECOND: Final = "\x1e"  # the other column of a wide letter, while lines are broken
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +35,30 @@ def render_sections(sections: Iterable[Section], width: int = WIDTH) -> list[str
         for line in map(printable, section.lines or ("-",)):
             indent = len(line) - len(line.lstrip(" "))
             bare = COMMAND.sub(lambda found: found[0].replace(" ", NO_BREAK), line.lstrip(" "))
+            bare = "".join(map(_columns, bare))
             out += textwrap.wrap(
                 bare,
-                width,
+                width - (SECOND in bare),  # a word that is too long may be cut within a letter
                 initial_indent=head + " " * indent,
                 subsequent_indent=" " * (LABEL_WIDTH + indent + 2),
                 break_on_hyphens=False,
             ) or [head.rstrip()]
             head = " " * LABEL_WIDTH
-    return [row.replace(NO_BREAK, " ") for row in out]
+    return [row.replace(NO_BREAK, " ").replace(SECOND, "") for row in out]
 
 
 def fit_line(line: str, more: str = "") -> str:
     """One line that is one line on a telephone, too; `more` is at its end whatever happens."""
-    line, room = printable(line), WIDTH - len(more)
-    return (line if len(line) <= room else line[: room - 3].rstrip() + "...") + more
+    line, room = "".join(map(_columns, printable(line))), WIDTH - len(more)
+    if len(line) > room:
+        cut = room - 3 - (line[room - 3] == SECOND)
+        line = line[:cut].rstrip() + "..."
+    return line.replace(SECOND, "") + more
+
+
+def _columns(char: str) -> str:
+    """As many characters as it takes columns: Chinese and Japanese letters take two."""
+    return char + SECOND if unicodedata.east_asian_width(char) in "WF" else char
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
