@@ -42,15 +42,15 @@ def why_unusable(config: str) -> str:
 
     Also "" when nobody could say: a box must not stay without a configuration for that.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "site.toml")
-        file.write_text(config, encoding="utf-8")
-        command = [sys.executable, "-m", "edge.cli.main", "check", "--json", str(file)]
-        try:
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "site.toml")
+            file.write_text(config, encoding="utf-8")
+            command = [sys.executable, "-m", "edge.cli.main", "check", "--json", str(file)]
             done = subprocess.run(command, capture_output=True, timeout=CHECK_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            LOG.warning(NO_CHECK, type(error).__name__)
-            return ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        LOG.warning(NO_CHECK, type(error).__name__)
+        return ""
     if done.returncode != REFUSED_CODE:
         if done.returncode:
             LOG.warning(NO_CHECK, f"`kerbstone check` ended with {done.returncode}")

@@ -68,6 +68,7 @@ class ProposalCourier:
     folder: Path | None = None  # in /run, see runfiles
     why_unusable: Callable[[str], str] = lambda config: ""  # see configtrial
     _trouble: str = ""
+    _stuck: bool = False  # the spool cannot be emptied: what lies there ends no wait
     _tried: tuple[int, str] = (0, "")  # the number that was tried last, and why it cannot be used
 
     def __post_init__(self) -> None:
@@ -80,19 +81,38 @@ class ProposalCourier:
         write_run_file(self.folder, BOX_NAME, msgspec.json.encode(names))
 
     def take(self) -> None:
-        """What lies in the spool replaces what was here. What is no proposal is thrown away."""
-        data = None if self.spool is None else _taken(self.spool / PROPOSAL_NAME)
-        if data is None:
+        """What lies in the spool replaces what was here. What is no proposal is thrown away.
+
+        It is kept before it is removed: who is killed in between finds it once more.
+        """
+        if self.spool is None:
             return
+        path = self.spool / PROPOSAL_NAME
         try:
-            new = parse_proposal(data)
-        except ProposalError as error:
-            LOG.warning("in %s lay something else: %s", self.spool, est.one_line(str(error)))
+            new = parse_proposal(read_beginning(path, PROPOSAL_LIMIT + 1, links=False))
+        except FileNotFoundError:
             return
-        self.store.remove(PROPOSAL_ANSWER)
-        self._keep(WaitingProposal(new))
-        self._trouble = ""
-        self._say(new.id, "taken")
+        except (OSError, ProposalError) as error:
+            LOG.warning("%s is thrown away: %s", path, est.one_line(str(error)))
+            self._remove(path)
+            return
+        held = self.waiting()
+        if held is None or held.proposal != new:
+            self.store.remove(PROPOSAL_ANSWER)
+            self._keep(WaitingProposal(new))
+            self._trouble = ""
+            self._say(new.id, "taken")
+        self._remove(path)
+
+    def _remove(self, path: Path) -> None:
+        try:
+            if path.is_dir() and not path.is_symlink():
+                path.rmdir()
+            else:
+                path.unlink()
+        except OSError as error:
+            self._stuck = True
+            LOG.warning("%s cannot be removed: %s; nobody looks there", path, error.strerror)
 
     def waiting(self) -> WaitingProposal | None:
         """The one that has no answer yet."""
@@ -183,7 +203,7 @@ class ProposalCourier:
 
     def wait(self, seconds: float) -> None:
         """Until then, or until somebody leaves a proposal. No lock is needed."""
-        if self.spool is None:
+        if self.spool is None or self._stuck:
             self.watch.wait(seconds)
             return
         end_s = self.watch.mono_s() + seconds
@@ -245,20 +265,3 @@ def _denied(found: est.EstDenied) -> str:
             "give the file to the operator in another way"
         )
     return f"the enrolment server refuses it ({found.status}): {found.text}"
-
-
-def _taken(path: Path) -> bytes | None:
-    """What lies there, and nothing lies there any more. None: nothing, or what is no file."""
-    try:
-        data = read_beginning(path, PROPOSAL_LIMIT + 1, links=False)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        LOG.warning("%s is thrown away: %s", path, error.strerror or type(error).__name__)
-        data = None
-    try:
-        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
-    except OSError as error:
-        LOG.warning("%s cannot be removed: %s", path, error.strerror)
-        return None
-    return data

@@ -52,6 +52,13 @@ def test_where_nobody_can_say_it_is_taken(
     assert ("taken unchecked" in caplog.text) == (program != "/bin/true")
 
 
+def test_without_room_for_the_file_it_is_taken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    assert why_unusable(NEWER) == ""
+
+
 def test_the_last_good_one_stays_and_both_are_told(
     town: ApprovingServer, box: ProposingGateway
 ) -> None:

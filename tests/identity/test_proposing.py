@@ -3,6 +3,7 @@
 The enrolment server is the real one, over HTTPS. Nobody waits: the box's time is virtual.
 """
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -321,6 +322,33 @@ def test_whatever_lies_in_the_spool_does_no_harm(configured: ProposingGateway, k
     assert not path.is_symlink()
     assert (configured.state / "current/key.pem").exists()
     assert "PRIVATE" not in configured.status
+
+
+def test_a_spool_that_cannot_be_emptied_makes_no_haste(
+    town: ApprovingServer, configured: ProposingGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit of an older version may not write there."""
+
+    unlink = Path.unlink
+
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        if self.parent == configured.spool:
+            raise OSError(errno.EROFS, "Read-only file system")
+        unlink(self, missing_ok)
+
+    configured.propose()
+    renewal = configured.renewal()
+    assert renewal.courier
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        renewal.courier.take()
+    before_s = configured.clock.now_s
+    renewal.courier.wait(20.0)
+    assert configured.clock.now_s - before_s >= 20.0
+    assert renewal.ask() == "fine"
+    assert proposed(town) == LANES
+    assert renewal.ask() == "fine"
+    assert configured.progress[0] == "sent", "the same one is not taken twice"
 
 
 def test_a_configuration_of_somebody_else_s_key_is_refused_and_the_last_good_one_stays(

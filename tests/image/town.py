@@ -113,6 +113,9 @@ class ImageTown:
             "serve", kerbstone("provision", "serve", "--dir", str(self.home), "--listen", listen)
         )
         conf = start.configure(self.broker, (self.broker_port, self.platform_port))
+        with (self.broker / "acl").open("a") as acl:  # where it says "add yours here"
+            acl.write(f"\nuser {WATCHER}\n")
+            acl.writelines(f"topic read city/kerbstone/v1/+/+/up/{end}\n" for end in ("+", "+/+"))
         binary = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin") or "mosquitto"
         self._child("mosquitto", [binary, "-c", str(conf)])
         self._meter.start()
