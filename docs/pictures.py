@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import drivers
 from docs.terminalpicture import screen_svg
+from edge.cabinet.cabinet import Cabinet
+from edge.config import load_site
 from edge.demo.demobroker import run_broker
-from edge.demo.demostreet import DemoStreet, DemoTrace, load_trace
+from edge.demo.demostreet import METER, demo_cabinet, load_trace
 from edge.demo.rundemo import CONFIG
 from tests.kit.ptyscreen import PtyScreen
 
@@ -27,31 +30,40 @@ WARM_S: Final = 100.0  # until a window of a minute has ended, and values have a
 RUN_S: Final = 30.0
 
 
-@contextlib.contextmanager
-def running_box(folder: Path, trace: DemoTrace) -> Iterator[Path]:
-    """Broker, simulated wires and a daemon; gives its site file."""
+def site_file(folder: Path, port: int) -> Path:
+    """The demo's site in this folder, with a minute's period and names."""
+    text = CONFIG.read_text(encoding="utf-8").replace("/tmp/kerbstone-demo", str(folder))
+    for before, after in (
+        ("127.0.0.1:1883", f"127.0.0.1:{port}"),
+        ('id = "demo"', 'id = "quay"\nname = "Am Kai"'),
+        ('gateway = "demo-1"', 'gateway = "gw-17"'),
+        ("period_s = 5", "period_s = 60"),
+        ("[lane.north_1]", '[lane.north_1]\nname = "Nordstraße"'),
+    ):
+        assert before in text, before
+        text = text.replace(before, after)
+    file = folder / "site.toml"
+    file.write_text(text, encoding="utf-8")
     (folder / "run").mkdir()
-    with run_broker(folder) as (_, port), DemoStreet(folder, trace):
-        text = CONFIG.read_text(encoding="utf-8").replace("/tmp/kerbstone-demo", str(folder))
-        for before, after in (
-            ("127.0.0.1:1883", f"127.0.0.1:{port}"),
-            ('id = "demo"', 'id = "quay"'),
-            ('gateway = "demo-1"', 'gateway = "gw-17"'),
-            ("period_s = 5", "period_s = 60"),
-        ):
-            text = text.replace(before, after)
-        file = folder / "site.toml"
-        file.write_text(text, encoding="utf-8")
+    return file
+
+
+@contextlib.contextmanager
+def running_box(folder: Path) -> Iterator[tuple[Path, Cabinet]]:
+    """Broker, simulated wires and a daemon; gives its site file, and what may be broken."""
+    with run_broker(folder) as (_, port):
+        file = site_file(folder, port)
         listening = [*KERBSTONE, "subscribe", "--broker", f"mqtt://127.0.0.1:{port}"]
         quiet = subprocess.DEVNULL
         with (
+            demo_cabinet(load_site(file, drivers.catalogue()), load_trace()) as cabinet,
             subprocess.Popen(listening, cwd=ROOT, stdout=quiet, stderr=quiet) as city,
             subprocess.Popen([*KERBSTONE, "run", str(file)], cwd=ROOT, stderr=quiet) as daemon,
         ):
             try:
                 while not (folder / "run" / "control.sock").exists():
                     time.sleep(0.1)
-                yield file
+                yield file, cabinet
             finally:
                 daemon.terminate()
                 city.terminate()
@@ -73,11 +85,14 @@ def main() -> int:
     folder = Path(tempfile.gettempdir()) / "cabinet"  # its name is in the pictures
     folder.mkdir()
     try:
-        with running_box(folder, load_trace()) as file:
+        with running_box(folder) as (file, cabinet):
             config = ("--config", str(file))
             with PtyScreen([*KERBSTONE, "live", *config], cwd=ROOT, lines=34) as screen:
                 screen.wait("LANES")
                 screen.read(WARM_S)
+                cabinet.misbehave(METER, "silent")
+                screen.wait("ISSUES 1 open issue")
+                screen.read(3)
                 shot(screen, "live", "kerbstone live on a terminal", out)
                 screen.type("q")
                 screen.end()
@@ -98,7 +113,8 @@ def _scan(folder: Path, out: Path) -> None:
     """The same wires without a daemon."""
     folder /= "scan"
     folder.mkdir()
-    with DemoStreet(folder, load_trace()):
+    site = load_site(site_file(folder, 1883), drivers.catalogue())
+    with demo_cabinet(site, load_trace()):
         places = [f"sim:{folder}/i2c.sock", str(folder / "meter")]
         command = [*KERBSTONE, "scan", *places, "--baud", "9600", "--units", "1-3"]
         with PtyScreen(command, cwd=ROOT, lines=60) as screen:

@@ -23,6 +23,7 @@ from edge.gateway.livestatus import not_known
 from edge.report.live.answertext import News, answer_rows, news_rows
 from edge.report.live.lanetext import rows_of
 from edge.report.live.redrawnblock import RedrawnBlock
+from edge.report.live.shownname import shown_place
 from edge.terminal import echo, echo_json, has_cursor, progress
 
 EVERY_S: Final = 1.0
@@ -207,13 +208,9 @@ class _Shown:
             self._block = RedrawnBlock()  # below what was said
 
     def _whole(self, answer: Mapping[str, Any]) -> Iterable[str]:
-        yield f"{_place(answer)}, {self._through}; Ctrl-C ends"
+        yield f"{shown_place(answer)}, {self._through}; Ctrl-C ends"
         yield ""
         yield from answer_rows(answer)
-
-
-def _place(answer: Mapping[str, Any]) -> str:
-    return f"{answer.get('gateway')} at {answer.get('site')}"
 
 
 def _code(answer: Mapping[str, Any]) -> int:

@@ -33,7 +33,8 @@ class WireWatch:
         self._site, self._clock, self._progress = site, SystemClock(), Progress()
         self._wiring = Wiring.of(site)
         self._points = self._wiring.points()
-        self.lines = LineWatch(self._wiring.setup(), self._wiring.lined)
+        self._started_ns = self._clock.now().mono_ns
+        self.lines = LineWatch(self._wiring.setup(), self._wiring.lined, self._started_ns)
         known = (*self._points, *self.lines.lanes, *self.lines.contacts)
         for name in names or ():
             if name not in known:
@@ -41,7 +42,6 @@ class WireWatch:
         self.names = frozenset(known if names is None else names)
         self._leave_out_others()
         self._locks: list[BusLock] = []
-        self._started_ns = self._clock.now().mono_ns
         self._buses: BusWorkers | None = None
 
     def _leave_out_others(self) -> None:
@@ -114,6 +114,7 @@ class WireWatch:
         return {
             "site": self._site.place.id,
             "gateway": self._site.place.gateway,
+            "names": self._site.names,
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
             "devices": [
                 device_status(each, self._site, self._points[each.name], now_ns) for each in devices

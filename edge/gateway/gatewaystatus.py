@@ -15,7 +15,7 @@ from msgspec import UNSET, to_builtins
 from edge.acquire.clock import SystemClock
 from edge.acquire.poll import PollState
 from edge.acquire.stage import Stage
-from edge.config import Lane, Site
+from edge.config import Site
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.ingest import Ingest
@@ -166,7 +166,7 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
         "names": site.names,  # by id: for `edge.core.displayname.with_name`
         "buses": site_targets(site),  # what `scan` leaves alone
         "lanes": {
-            name: {"bus": lane.bus, "edges": lane_edges(sources.ingest, name, lane, now.mono_ns)}
+            name: {"bus": lane.bus, "edges": sources.ingest.lines.edge_counts(name, now.mono_ns)}
             for name, lane in site.lanes.items()
         },
         "bays": {name: {"bus": bay.bus, "kind": bay.kind} for name, bay in site.bays.items()},
@@ -179,12 +179,6 @@ def status_for_people(sources: StatusSources, outbox: Mapping[str, Any] | None) 
         "link": link_status(sources),
         "clock": clock_status(sources.clock, sources.box_monitor.synced_ns),
     }
-
-
-def lane_edges(ingest: Ingest, name: str, lane: Lane, now_ns: int) -> dict[str, Any]:
-    """How often each loop of a lane has changed of late."""
-    parts = ("lead", "trail") if lane.trail else ("lead",)
-    return {part: ingest.edge_counts.status(f"{name}.{part}", now_ns) for part in parts}
 
 
 def link_status(sources: StatusSources) -> dict[str, Any]:

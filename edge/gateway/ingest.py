@@ -15,7 +15,6 @@ from edge.core import (
     Sweep,
 )
 from edge.gateway.deviceconditions import LAST, ConditionThrottle, DeviceConditions, Fault
-from edge.gateway.edgecounts import EdgeCounts
 from edge.gateway.linewatch import LineWatch
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import RawSweeps
@@ -55,13 +54,14 @@ class Ingest:
         streams = wiring.site.streams
         self._keep_raw, self._raw_at_once = streams.raw, streams.raw_commit_s == 0
         self.raw = RawSweeps()  # not committed yet
-        self.lines = LineWatch(pipeline.engine.setup, wiring.lined)  # for people who look on
+        self.lines = LineWatch(
+            pipeline.engine.setup, wiring.lined, clock.now().mono_ns
+        )  # for people who look on
         self.problems: dict[str, str] = {}  # what is broken now, by device or line
         self._faults: dict[str, Fault] = {}  # of what was reported in this process
         self.throttles: dict[str, ConditionThrottle] = {}  # what each device has said of itself
         self.others: dict[str, bool] = {}  # devices that were swapped; whether a window ended since
         self.unmatched_edges = 0
-        self.edge_counts = EdgeCounts(clock.now().mono_ns)
         self.heard = False  # something has come in
         self.starting: OpeningLines | None = None  # lines that are not open yet
 
@@ -76,7 +76,6 @@ class Ingest:
             else:
                 contacts.append(found.contact(edge))
         self._stage.add_contacts(contacts)
-        self.edge_counts.see(contacts)
         self.lines.take(contacts)
         if self.starting is not None:
             self._urgent.put(self.starting.take(contacts))
@@ -113,7 +112,6 @@ class Ingest:
         """
         self.others = {name: True for name, ended in self.others.items() if not ended}
         now_ns = self._clock.now().mono_ns
-        self.edge_counts.sample(now_ns)
         for voice in self.throttles.values():
             before = voice.reported
             if events := voice.settle(now_ns):

@@ -18,6 +18,7 @@ from edge.wire.contract.body import body_map
 from edge.wire.contract.traffic import Lane
 
 VEHICLES: Final = 8  # shown of a lane
+HOUR_S: Final = 3600.0
 SETTLE_NS: Final = 1_000_000_000  # after its last edge nothing more becomes known of a vehicle
 WINDOW_KEYS: Final = (
     *("covered_s", "volume", "occupancy", "speed", "speed_single", "quality", "health", "loops"),
@@ -39,8 +40,9 @@ class _Played:
 class LineWatch:
     """All lines of a site. Belongs to the main loop, as `Ingest` does, which feeds it."""
 
-    def __init__(self, setup: EngineSetup, lined: Mapping[str, ContactLine]) -> None:
-        """`lined`: whose contact each line is."""
+    def __init__(self, setup: EngineSetup, lined: Mapping[str, ContactLine], start_ns: int) -> None:
+        """`lined`: whose contact each line is. `start_ns`: the program began."""
+        self._start_ns = start_ns
         self._lanes = {lane.name: lane for lane in setup.lanes}
         self._lines = {found.source: line for line, found in lined.items()}
         self._kinds = {
@@ -116,6 +118,22 @@ class LineWatch:
             found["closed"] = line.closed
         if line.lost:
             found["lost_edges"] = line.lost
+        return found
+
+    def edge_counts(self, name: str, now_ns: int) -> dict[str, dict[str, Any]]:
+        """Of each loop of a lane, `lead` and `trail`: seconds since its last edge (None: none since
+        the start), and how many came in the last `over_s` seconds, which are an hour or since the
+        start. Raises KeyError.
+        """
+        found = {}
+        for source in _loops(self._lanes[name]):
+            line = self._history[source]
+            watched_s = (now_ns - self._start_ns) / 1e9
+            found[source.rpartition(".")[2]] = {
+                "last_s": _age_s(now_ns, line.last_ns),
+                "edges": line.edges_in_hour(now_ns),
+                "over_s": round(max(0.0, min(HOUR_S, watched_s)), 1),
+            }
         return found
 
     def contact_status(self, source: str, now_ns: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from edge.platform.messagelines import bay_line, lane_line
 from edge.report.live.answertext import issue_texts, link_text, queue_text
 from edge.report.live.lanetext import level_text, rows_of, vehicle_text
 from edge.report.live.livehistory import LiveHistory
-from edge.report.live.shownname import shown_name
+from edge.report.live.shownname import shown_name, shown_place
 from edge.report.live.valuetext import (
     MARKS,
     PLAIN_MARKS,
@@ -60,7 +60,7 @@ def live_rows(answer: Mapping[str, Any], history: LiveHistory, look: Look) -> li
 def title_row(answer: Mapping[str, Any], why: str, look: Look) -> Row:
     """Which box this is, and what to know first. `why`: there is no answer now."""
     width = max(look.width, LEAST_WIDTH)
-    place = printable(f"{answer.get('gateway', '?')} at {answer.get('site', '?')}", 48)
+    place = shown_place(answer)
     if why:
         text = f"NO ANSWER for {span_text(int(look.late_s))}: {why}"
         return _fit(((f"{place}  ", "head"), (text, "bad")), width)

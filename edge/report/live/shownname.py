@@ -1,18 +1,19 @@
-"""How a device, a lane or a contact is called on a screen: the one place where that is decided."""
+"""How a device, a lane, a loop or the site is called on a screen: the one place that decides it."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from edge.core.displayname import with_name
 from edge.core.printable import printable
 from edge.report.status.textform import as_mapping
 
-NAME_LIMIT: Final = 40  # characters
-
 
 def shown_name(name: str, answer: Mapping[str, Any]) -> str:
-    """Its name in the configuration, and behind it the name that people gave it, if there is one.
+    """Its id, and behind it the name that people gave it, in any script, if there is one."""
+    return printable(with_name(name, as_mapping(answer.get("names"))))
 
-    `answer` may have `labels`: name -> what people call it, in any script.
-    """
-    label = as_mapping(answer.get("labels")).get(name)
-    return printable(f"{name} ({label})" if label else name, NAME_LIMIT)
+
+def shown_place(answer: Mapping[str, Any]) -> str:
+    """`gw-17 at quay (Am Kai)`."""
+    site = shown_name(str(answer.get("site", "?")), answer)
+    return f"{printable(str(answer.get('gateway', '?')))} at {site}"
