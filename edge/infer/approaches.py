@@ -76,11 +76,13 @@ class ApproachJudge:
         Without ticks nothing turns, and the last verdicts hold.
         """
         fresh: list[Slot] = []
-        ruled: list[list[ApproachScore | None]] = []
+        ruled: list[list[float | None]] = []
         for _, dt_s, slot in ticks_by_slot(ticks):
             observations: Views = observe(slot, self._lanes, scores)
             fresh.append((observations, dt_s))
-            ruled.append([self._rule(name, observations, dt_s) for name in self.names])
+            ruled.append(
+                [self._rules[name].step(observations.get(name, {}), dt_s) for name in self.names]
+            )
         if not fresh or not self.names:
             return list(self._last.values())
         if not self.guard.switched_off:
@@ -90,9 +92,10 @@ class ApproachJudge:
         verdicts: list[ApproachVerdict] = []
         for k, (observations, dt_s) in enumerate(fresh):
             for i, name in enumerate(self.names):
-                score, by = ruled[k][i], OCCUPANCY
                 if modelled is not None and not self._is_ruled(name, modelled[k][i]):
                     score, by = modelled[k][i], model
+                else:
+                    score, by = _rule_score(ruled[k][i]), OCCUPANCY
                 verdict = self._verdict(name, score, dt_s, by, observations.get(name, {}))
                 if verdict.turn and k < len(fresh) - 1:
                     verdicts.append(verdict)
@@ -102,10 +105,6 @@ class ApproachJudge:
                 if k == len(fresh) - 1:
                     verdicts.append(verdict)
         return verdicts
-
-    def _rule(self, name: str, observations: Views, dt_s: float) -> ApproachScore | None:
-        p = self._rules[name].step(observations.get(name, {}), dt_s)
-        return None if p is None else ApproachScore(p, p)
 
     def _is_ruled(self, name: str, score: ApproachScore | None) -> bool:
         if score is not None and score.level >= self._flags[name].on:
@@ -274,3 +273,7 @@ class ApproachJudge:
         if state is None:
             return dict(self._saved)
         return {name: state[i].tobytes() for i, name in enumerate(self.names)}
+
+
+def _rule_score(p: float | None) -> ApproachScore | None:
+    return None if p is None else ApproachScore(p, p)

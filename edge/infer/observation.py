@@ -56,15 +56,15 @@ def model_inputs(
     then of the one before it those that vehicles leave it by. The blocks are those of
     `PositionObservation` up to green, then whether a green phase was known, then `every`.
     """
-    here = [*(observations.get(position) for position in POSITIONS), _first_position(below, ENTRY),
+    here = [*map(observations.get, POSITIONS), _first_position(below, ENTRY),
             _first_position(above, EXIT)]  # fmt: skip
     places = len(here)
     x, present = [0.0] * (BLOCKS * places), [0.0] * places
     for place, one in enumerate(here):
         if one is not None:  # most places have no loop
-            known = 0.0 if one.green is None else 1.0
-            *blocks, every = one
-            x[place::places] = [value or 0.0 for value in (*blocks, known, every)]
+            *blocks, green, every = one
+            shown = (0.0, 0.0) if green is None else (green, 1.0)
+            x[place::places] = [*blocks, *shown, every]
             present[place] = 1.0
     return x, present
 
@@ -72,6 +72,8 @@ def model_inputs(
 def _first_position(
     observations: Mapping[str, PositionObservation], order: Sequence[str]
 ) -> PositionObservation | None:
+    if not observations:  # most approaches stand alone
+        return None
     return next((observations[position] for position in order if position in observations), None)
 
 
