@@ -116,15 +116,27 @@ def score_street(
             elif not here:
                 out.false_on_sound[alarm.word] += 1
     for fault in faults:
-        keys: list[LoopKey] = [(fault.lane, fault.part)]
-        if fault.kind in OF_PAIRS:
-            keys.append((fault.lane, "trail" if fault.part == "lead" else "lead"))
-        flags = [a for key in keys for a in alarms.get(key, ()) if _within(a, fault)]
+        flags = _flags_of(fault, alarms)
         if flags:
             out.found[fault.kind] += 1
             out.named[fault.kind] += any(a.word == fault.kind for a in flags)
             out.delays[fault.kind].append(min(a.from_s for a in flags) - fault.from_s)
     return out
+
+
+def missed_faults(
+    alarms: Mapping[LoopKey, Sequence[FlagAlarm]], faults: Iterable[LoopFault]
+) -> list[LoopFault]:
+    """The faults that no flag told."""
+    return [fault for fault in faults if not _flags_of(fault, alarms)]
+
+
+def _flags_of(fault: LoopFault, alarms: Mapping[LoopKey, Sequence[FlagAlarm]]) -> list[FlagAlarm]:
+    """The flags that are of this fault, under whatever word."""
+    keys: list[LoopKey] = [(fault.lane, fault.part)]
+    if fault.kind in OF_PAIRS:
+        keys.append((fault.lane, "trail" if fault.part == "lead" else "lead"))
+    return [a for key in keys for a in alarms.get(key, ()) if _within(a, fault)]
 
 
 def _within(alarm: FlagAlarm, fault: LoopFault) -> bool:
