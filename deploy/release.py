@@ -172,8 +172,8 @@ Next:
   make deb-test DEB={listed.parent}/kerbstone_{version}_arm64.deb   as root, on arm64
   make image && make image-test         as root; adds the image to SHA256SUMS
   give away what SHA256SUMS names, with it
-Then, for what follows: a higher version in pyproject.toml, `## Unreleased` on top of CHANGELOG.md,
-and RELEASED in edge/core/release.py moved to the day of this version"""
+Then, for what follows: a higher version in pyproject.toml and edge/core/release.py, RELEASED there
+moved to the day of this version, and `## Unreleased` on top of CHANGELOG.md"""
 
 
 def runner(root: Path) -> Run:

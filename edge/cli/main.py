@@ -11,6 +11,7 @@ from typing import Final
 
 from edge.cli.examples import EXAMPLES, help_text
 from edge.core import ConfigError
+from edge.core.release import VERSION
 from edge.terminal import Parser, echo, log_faults, run_command
 
 VERBS: Final = {
@@ -56,7 +57,7 @@ def whole_parser() -> Parser:
 
 def _parser() -> tuple[Parser, "argparse._SubParsersAction[Parser]"]:
     parser = Parser(prog="kerbstone", description=__doc__)
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=f"kerbstone {VERSION}")
     return parser, parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
 
@@ -88,15 +89,6 @@ def _run(arguments: Sequence[str]) -> int:
 def _module(verb: str) -> str:
     """A word of Python is no name of a module."""
     return f"{verb}_" if iskeyword(verb) else verb
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return f"kerbstone {version('kerbstone')}"
-    except PackageNotFoundError:
-        return "kerbstone (not installed)"
 
 
 if __name__ == "__main__":

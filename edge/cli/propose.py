@@ -23,6 +23,7 @@ from edge.cli.check import site_errors
 from edge.config import Problem, Problems, load_site
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
+from edge.core.release import VERSION
 from edge.durable import atomicwrite
 from edge.durable.readfile import read_file
 from edge.identity import runfiles
@@ -31,7 +32,6 @@ from edge.identity.proposal import (
     PROPOSAL_NAME,
     Proposal,
     encode_proposal,
-    program_version,
 )
 from edge.identity.runfiles import BoxNames, ProposalProgress
 from edge.kernelclock import KernelClock
@@ -83,7 +83,7 @@ def propose(args: argparse.Namespace, text: str, name: str) -> int:
     if problems := check_text(whole, name):
         echo(*Problems(problems).lines, err=True)
         return _say(f"{name} is not sent: mend it first (--show prints all that would be sent)", 2)
-    proposal = Proposal(id=secrets.token_hex(8), text=whole, version=program_version())
+    proposal = Proposal(id=secrets.token_hex(8), text=whole, version=VERSION)
     try:
         leave(encode_proposal(proposal))
     except PermissionError:

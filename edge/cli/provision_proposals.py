@@ -10,7 +10,7 @@ import msgspec
 from edge.cli.propose import check_text
 from edge.cli.provision_common import print_line, print_result, server_folder
 from edge.config import Problem
-from edge.identity.proposal import program_version
+from edge.core.release import VERSION
 from edge.terminal import echo, echo_json
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _row(directory: "ServerDirectory", kept: "KeptProposal") -> dict[str, Any]:
 
 
 def _head(kept: "KeptProposal") -> str:
-    own = program_version()
+    own = VERSION
     other = "" if kept.version == own else f" (here: {own}: a driver may be unknown to the box)"
     return (
         f"# {kept.gateway} at {kept.site}, received {kept.received} from {kept.address}, proposal "

@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from msgspec import UNSET, UnsetType
 
 from edge.core import Stamp
 from edge.core.printable import printable
+from edge.core.release import VERSION
 from edge.health.board import Board
 from edge.health.kernelfiles import ROOT, read_table, read_text
 from edge.uplink.certificatedates import CertificateFile
@@ -37,7 +37,7 @@ def read_versions(board: Board, root: Path = ROOT) -> BoxMeta:
     memory_kib = read_table(root / "proc/meminfo", "MemTotal").get("MemTotal")
     image = " ".join(filter(None, (release.get("IMAGE_ID"), release.get("IMAGE_VERSION"))))
     return BoxMeta(
-        software=_software(),
+        software=VERSION,
         python=platform.python_version(),
         system=_text(release.get("PRETTY_NAME")),
         kernel=_text(platform.release()),
@@ -48,13 +48,6 @@ def read_versions(board: Board, root: Path = ROOT) -> BoxMeta:
         processors=os.cpu_count() or UNSET,
         memory_bytes=UNSET if memory_kib is None else memory_kib * 1024,
     )
-
-
-def _software() -> str | UnsetType:
-    try:
-        return version("kerbstone")
-    except PackageNotFoundError:  # a checkout that is not installed
-        return UNSET
 
 
 def _os_release(root: Path) -> dict[str, str]:

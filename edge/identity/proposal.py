@@ -94,16 +94,6 @@ def parse_report(data: bytes) -> ConfigReport:
         raise ProposalError(f"no report of a configuration: {error}") from None
 
 
-def program_version() -> str:
-    """Of this program; "unknown" in a checkout that is not installed."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("kerbstone")
-    except PackageNotFoundError:
-        return "unknown"
-
-
 def named_gateway(text: str) -> tuple[str, str]:
     """Site and gateway that a site file names; "" for what it does not name.
 

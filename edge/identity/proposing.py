@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from edge.core.release import VERSION
 from edge.durable.readfile import read_beginning
 from edge.identity import est, siteconfig
 from edge.identity.floorclock import FloorClock
@@ -27,7 +28,6 @@ from edge.identity.proposal import (
     ProposalError,
     encode_proposal,
     parse_proposal,
-    program_version,
 )
 from edge.identity.runfiles import (
     BOX_NAME,
@@ -182,7 +182,7 @@ class ProposalCourier:
         return tried
 
     def _report(self, bundle: IdentityBundle, serial: int, why: str) -> None:
-        report = ConfigReport(serial=serial, error=why, version=program_version())
+        report = ConfigReport(serial=serial, error=why, version=VERSION)
         try:
             est.est_report(self.call, self.watch, bundle, report)
         except ServerError as error:
