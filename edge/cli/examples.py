@@ -81,11 +81,12 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example(
             "one RS-485 line, at two rates", "kerbstone scan /dev/ttyUSB0 --baud 9600,19200"
         ),
-        Example("keep it as a draft", "kerbstone scan /dev/i2c-1 > found.toml"),
+        Example("keep it as a draft", "kerbstone scan /dev/i2c-1 > site.toml"),
+        Example("send it to the operator as it is", "kerbstone scan --propose"),
     ),
     "propose": (
-        Example("see what would be sent", "kerbstone propose found.toml --show"),
-        Example("send it, and wait for the operator", "sudo kerbstone propose found.toml --wait"),
+        Example("see what would be sent", "kerbstone propose site.toml --show"),
+        Example("send it, and wait for the operator", "kerbstone propose site.toml --wait"),
     ),
     "sim": (
         Example("the whole cabinet of a site file", "kerbstone sim site.toml"),
@@ -142,7 +143,8 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "--key operator.key --out /media/boot",
         ),
         Example("who waits, and yes", "kerbstone provision pending"),
-        Example("", "kerbstone provision approve 7 --code ABCD-EFGH"),
+        Example("", "kerbstone provision approve gw-0001 --code ABCD-EFGH"),
+        Example("what a box proposes, before it is signed", "kerbstone provision proposal gw-0001"),
     ),
     "support": (
         Example("everything, in one file here", "sudo kerbstone support"),
