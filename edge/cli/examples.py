@@ -33,15 +33,19 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
     ),
     "read": (
         Example("what a meter says now", "kerbstone read main_meter"),
-        Example("a lane: its loops, and its last vehicles", "kerbstone read north_1 --watch"),
-        Example("all that the gateway holds", "kerbstone read --all"),
+        Example("does this lane's loop work?", "kerbstone read north_1 --watch"),
+        Example("everything, and how old it is", "kerbstone read --all"),
+        Example(
+            "what is new, for a program",
+            "kerbstone read --all --watch --json | jq -c 'select(.what == \"lane\")'",
+        ),
         Example(
             "from a file that is not in use yet", "sudo kerbstone read hut_air --config site.toml"
         ),
     ),
     "live": (
-        Example("the whole box, until q", "kerbstone live"),
-        Example("over a slow line", "ssh -t technician@box kerbstone live --every 5"),
+        Example("the whole box", "kerbstone live"),
+        Example("some of it, over a slow line", "kerbstone live north_1 hut_air --every 5"),
     ),
     "import": (
         Example(
@@ -104,6 +108,10 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example(
             "whether it is complete, over ten minutes",
             f"kerbstone subscribe --broker {BROKER} --check --for 600",
+        ),
+        Example(
+            "is a gateway silent? Exit code 1 then",
+            f"kerbstone subscribe --broker {BROKER} --expect gw-0001 --for 150",
         ),
         Example(
             "one gateway, for a program",

@@ -37,7 +37,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="only these devices, lanes, bays and contacts")
+    add("device", nargs="*", metavar="NAME", help="only these devices, lanes, bays and contacts")
     add("--config", type=Path, default=find_site_file(), metavar="FILE", help=CONFIG_HELP)
     add("--every", type=float, default=EVERY_S, metavar="SECONDS",
         help="how often it is shown anew (1)")  # fmt: skip
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         if site is None:
             return 2
         folder = Path(site.store.run_dir)
-    source = LiveSource(folder, list(dict.fromkeys(args.names)) or None)
+    source = LiveSource(folder, list(dict.fromkeys(args.device)) or None)
     try:
         first = source.ask()
     except VerbError as error:

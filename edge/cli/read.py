@@ -39,7 +39,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("names", nargs="*", metavar="NAME", help="devices, lanes, bays, contacts, as configured")
+    add("device", nargs="*", metavar="NAME", help="devices, lanes, bays, contacts, as configured")
     add("--all", action="store_true", help="all of them")
     add("--watch", action="store_true",
         help="again and again until Ctrl-C; in a pipe what is new, a line each")  # fmt: skip
@@ -52,7 +52,7 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(args: argparse.Namespace) -> int:
-    if bool(args.names) is args.all:
+    if bool(args.device) is args.all:
         args.parser.error("name devices, lanes or contacts, or write --all")
     if not LEAST_EVERY_S <= args.every <= MOST_EVERY_S or not 0 < args.for_s <= MOST_EVERY_S:
         return _fail(f"--every is {LEAST_EVERY_S:g} to {MOST_EVERY_S:g} s, --for up to that", 2)
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
         if site is None:
             return 2
         folder = Path(site.store.run_dir)
-    names = None if args.all else list(dict.fromkeys(args.names))
+    names = None if args.all else list(dict.fromkeys(args.device))
     try:
         return _read(args, site, folder, names)
     except VerbError as error:
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     except OSError as error:
         return _fail(f"{error}; use sudo, or join the group kerbstone", 3)
     except BusError as error:
-        return _fail(f"{args.names[0]} does not answer: {error}", 3)
+        return _fail(f"{args.device[0]} does not answer: {error}", 3)
 
 
 def _read(
