@@ -12,7 +12,7 @@ from typing import Final
 import drivers
 from drivers.sim.typical import typical
 from edge.core import ConfigError
-from edge.diagnose.sampletables import HEAD, SampleSite, sample_facts
+from edge.diagnose.sampletables import INTRODUCTION, SampleSite, sample_facts
 from edge.terminal import echo, echo_json
 
 CABINET: Final = "cabinet"
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         echo(f"kerbstone sample: {error}", err=True)
         return 2
-    lines = [*(HEAD if args.site else ()), *SampleSite(specs, typical).lines()]
+    lines = [*(INTRODUCTION if args.site else ()), *SampleSite(specs, typical).lines()]
     return _print(args, lines[:-1], sample_facts(specs[0], typical) if len(specs) == 1 else {})
 
 

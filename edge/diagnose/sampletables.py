@@ -22,7 +22,7 @@ PLACES: Final = {"i2c": ("path", "/dev/i2c-1"), "gpio": ("chip", "/dev/gpiochip0
 PORT: Final = "/dev/ttyUSB"  # and a number
 LINES: Final = ("GPIO17", "GPIO27", "GPIO22", "GPIO23", "GPIO24", "GPIO25", "GPIO5", "GPIO6",
                 "GPIO12", "GPIO13", "GPIO16", "GPIO19", "GPIO20", "GPIO21", "GPIO26")  # fmt: skip
-HEAD: Final = (
+INTRODUCTION: Final = (
     "[site]",
     'id = "mill-lane"                  # the site; part of every topic: a-z, 0-9, _ and -',
     'gateway = "gw-1"                  # this box; no two boxes may have the same name',

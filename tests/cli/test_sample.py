@@ -9,7 +9,7 @@ import pytest
 import drivers
 from tests.kit.command import Command
 
-HEAD = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\n'
+INTRODUCTION = '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtt://h"\n'
 
 
 @pytest.mark.parametrize("name", drivers.names())
@@ -19,7 +19,7 @@ def test_what_it_prints_is_a_part_of_a_site_file(
     said = kerbstone("sample", name)
     assert said.code == 0, said.err
     site = tmp_path / "site.toml"
-    site.write_text(HEAD + said.out, encoding="utf-8")
+    site.write_text(INTRODUCTION + said.out, encoding="utf-8")
     checked = kerbstone("check", site)
     assert checked.code == 0, checked.err
 
@@ -32,7 +32,7 @@ def test_each_default_that_it_names_may_be_written(
     out = kerbstone("sample", name).out
     text = re.sub(r"^# (?=\w+ = )", "", out, flags=re.MULTILINE)
     site = tmp_path / "site.toml"
-    site.write_text(HEAD + text, encoding="utf-8")
+    site.write_text(INTRODUCTION + text, encoding="utf-8")
     checked = kerbstone("check", site)
     said = [line for line in checked.err.splitlines() if not line.startswith("warning")]
     assert checked.code == 0, said

@@ -123,7 +123,9 @@ BODIES = [
 @QUICK
 @given(EVIL, st.sampled_from(BODIES), st.data(), st.booleans(), st.booleans())
 def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, audits: bool) -> None:
-    args = argparse.Namespace(json=as_json, for_s=None, idle_s=None, prefix="kerbstone/v1")
+    args = argparse.Namespace(
+        json=as_json, for_s=None, idle_s=None, prefix="kerbstone/v1", expect=[]
+    )
     listener = subscribe._SubscriberRun(args, Auditor() if audits else None)
     path, as_key = data.draw(st.sampled_from(list(places(body))))
     sent = json.dumps(poisoned(body, path, as_key, evil)).encode()
