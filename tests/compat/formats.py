@@ -55,6 +55,7 @@ SOCKET: Final = "a simulator's socket, which nobody keeps"
 NO_FORMATS: Final[Mapping[str, str]] = {
     "drivers.buses.i2c_remote:MAGIC": SOCKET,
     "drivers.buses.i2c_remote:VERSION": SOCKET,
+    "edge.core.release:VERSION": "of the program",
     "edge.identity.claim:EXPIRES_FORMAT": "how a day is written; claims are of the enrolment",
     "edge.outbox.walframes:WAL_FORMAT": "SQLite's",
     "edge.outbox.walframes:WAL_MAGIC": "SQLite's",
