@@ -7,8 +7,8 @@ site file, the outbox, and the way to the broker up to a login. With names it lo
 
 While the gateway runs, the doctor asks the gateway, sends nothing on the wires, and does not log in
 at the broker. Otherwise it reads each device once, looks for the cause if that fails, and logs in
-as this gateway. Ctrl-C ends it and prints what was found so far. Exit codes: 0 no fault, 1 a fault,
-2 wrong use, 3 somebody cannot be reached, or what was asked for could not be checked.
+as this gateway. Ctrl-C ends it and prints what was found so far. Exit codes: 0 all well, 1 a fault
+or a warning, 2 wrong use, 3 somebody cannot be reached, or what was asked for could not be checked.
 """
 
 import argparse
@@ -185,12 +185,12 @@ def _code(report: DoctorReport, daemon: AskedDaemon, *, asked: bool) -> int:
     if daemon.silent:
         echo(f"kerbstone doctor: {daemon.silent}", err=True)
         return 3
-    checks = report.checks
-    if any(each.outcome == "fault" for each in checks):
+    outcomes = {each.outcome for each in report.checks}
+    if "fault" in outcomes:
         return 1
-    if report.why or report.refused:
+    if report.why or report.refused or (asked and outcomes <= {"not checked"}):
         return 3
-    return 3 if asked and all(each.outcome == "not checked" for each in checks) else 0
+    return 1 if "warning" in outcomes else 0  # as `kerbstone status`
 
 
 def _show_wires(doctor: Doctor) -> None:
