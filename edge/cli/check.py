@@ -5,11 +5,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import drivers
 from edge.acquire.clock import SystemClock
 from edge.config import (
+    Approach,
     Bus,
     Device,
     GpioBus,
@@ -26,11 +27,17 @@ from edge.config import (
     site_warnings,
 )
 from edge.core import ConfigError, Polled
+from edge.core.displayname import with_name
 from edge.gateway.calibrationsetup import expiring_certificates
 from edge.gateway.linebudget import line_warnings
 from edge.gateway.uplinksetup import make_brokers
 from edge.gateway.wiring import Wiring
 from edge.terminal import echo, echo_json
+
+WINDS: Final = (
+    "the north", "the north-east", "the east", "the south-east", "the south", "the south-west",
+    "the west", "the north-west",
+)  # fmt: skip
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -152,6 +159,9 @@ def _facts(site: Site, points: dict[str, list[str]]) -> dict[str, object]:
     return {
         "site": site.place.id,
         "gateway": site.place.gateway,
+        "site_name": site.place.name,
+        "names": site.names,
+        "positions": {name: list(at) for name, at in site.positions.items()},
         "period_s": site.place.period_s,
         "broker": site.uplink.url,
         "buses": {name: {"kind": bus.kind, "at": _at(bus)} for name, bus in site.buses.items()},
@@ -176,7 +186,14 @@ def _facts(site: Site, points: dict[str, list[str]]) -> dict[str, object]:
 
 def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
     uplink = site.uplink
-    yield f"site    {site.place.id}, gateway {site.place.gateway}, zone {site.place.zone}"
+    place, names = site.place, site.names
+    shown = with_name(place.id, {place.id: place.name})
+    yield f"site    {shown}, gateway {place.gateway}, zone {place.zone}"
+    if at := site.positions.get(""):
+        yield f"place   latitude {at.latitude:g}, longitude {at.longitude:g}"
+    for approach, way in site.ways.items():
+        if parts := [*_way(way)]:
+            yield f"approach {with_name(approach, names)}: {', '.join(parts)}"
     yield f"uplink  {uplink.url}, MQTT {uplink.protocol}, {uplink.encoding}; a record every " + (
         f"{site.place.period_s} s, deleted when the {uplink.confirm} has confirmed it"
     )
@@ -185,22 +202,33 @@ def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
         yield f"bus     {name}: {bus.kind} {_at(bus)}"
         for device_name, device in site.devices_on(name).items():
             options = "".join(f", {key} {value}" for key, value in device.options.items())
-            yield f"          {device_name}: {device.driver}{options}, " + _device_text(
-                device, points[device_name]
-            )
+            text = _device_text(device, points[device_name])
+            yield f"          {with_name(device_name, names)}: {device.driver}{options}, {text}"
         for lane_name, lane in site.lanes_on(name).items():
-            yield f"          {lane_name}: lane, approach {lane.approach}, {_loops(lane)}"
+            lane_text = f"lane, approach {lane.approach}, {_loops(lane)}"
+            yield f"          {with_name(lane_name, names)}: {lane_text}"
         for bay_name, bay in site.bays_on(name).items():
             limit = f", at most {bay.max_stay_min:g} min" if bay.max_stay_min else ""
-            yield f"          {bay_name}: bay for {bay.kind}, {bay.line}{limit}"
-    names = [name for name in ("congestion", "anomaly") if getattr(site.models, name)]
-    yield f"models  {', '.join(names) or 'none'}"
+            bay_text = f"bay for {bay.kind}, {bay.line}{limit}"
+            yield f"          {with_name(bay_name, names)}: {bay_text}"
+    used = [name for name in ("congestion", "anomaly") if getattr(site.models, name)]
+    yield f"models  {', '.join(used) or 'none'}"
     count = sum(map(len, points.values()))
     yield (
         f"reads   {_count(site.buses, 'bus', 'buses')}, {_count(site.devices, 'device')} with "
         f"{_count(range(count), 'point')}, {_count(site.lanes, 'lane')}"
         + (f", {_count(site.bays, 'bay')}" if site.bays else "")
     )
+
+
+def _way(way: Approach) -> Iterator[str]:
+    """Where an approach lies, and where its traffic goes."""
+    if way.road:
+        yield way.road
+    if way.bearing_deg is not None:
+        yield f"traffic to {WINDS[round(way.bearing_deg / 45) % 8]} ({way.bearing_deg:g} degrees)"
+    if way.downstream is not None:
+        yield f"{way.distance_m:g} m to {way.downstream}"
 
 
 def _device_text(device: Device, points: list[str]) -> str:

@@ -12,12 +12,11 @@ import zoneinfo
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from edge.config.build import SiteDraft
-from edge.config.model import Approach, SiteTable
 from edge.config.problem import Problem
-from edge.config.site import Site
+from edge.config.site import Position, Site
 from edge.durable.readfile import NotAFileError, read_beginning
 
 EARTH_KM: Final = 6371.0
@@ -34,13 +33,6 @@ BEFORE_A_LINE: Final = ("stop", "advance")
 SAME_DEG: Final = 1.0
 TAB_LIMIT: Final = 64 * 1024
 ISO_6709: Final = re.compile(r"([+-])(\d\d)(\d\d)(\d\d)?([+-])(\d{3})(\d\d)(\d\d)?")
-
-
-class Position(NamedTuple):
-    """Degrees, WGS 84."""
-
-    latitude: float
-    longitude: float
 
 
 def check_positions(draft: SiteDraft) -> None:
@@ -62,21 +54,15 @@ def check_positions(draft: SiteDraft) -> None:
 
 def position_warnings(site: Site) -> Iterator[Problem]:
     """What may be right, and hardly is."""
-    place = _position(site.place)
+    positions = site.positions
+    place = positions.pop("", None)
     if place is not None:
         yield from _plain(site, ("site",), place)
         yield from _zone(site, place)
-    for name, way in site.ways.items():
-        if (at := _position(way)) is not None:
-            yield from _plain(site, ("approach", name), at)
-            yield from _far(site, name, at, place)
+    for name, at in positions.items():
+        yield from _plain(site, ("approach", name), at)
+        yield from _far(site, name, at, place)
     yield from _bearings(site)
-
-
-def _position(table: SiteTable | Approach) -> Position | None:
-    if table.latitude is None or table.longitude is None:
-        return None
-    return Position(table.latitude, table.longitude)
 
 
 def distance_km(one: Position, other: Position) -> float:
@@ -186,8 +172,7 @@ def _far(site: Site, name: str, at: Position, place: Position | None) -> Iterato
     """An approach, beside its site and the next approach."""
     way = site.ways[name]
     path = ("approach", name, "latitude")
-    after = site.ways.get(way.downstream) if way.downstream else None
-    then = None if after is None else _position(after)
+    then = site.positions.get(way.downstream) if way.downstream else None
     if then is not None and way.distance_m is not None:
         straight = distance_km(at, then)
         if straight > way.distance_m / 1000 + ROAD_KM:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edge.config.keylines import KeyPath
 from edge.config.model import (
@@ -21,6 +22,13 @@ from edge.config.model import (
     Uplink,
 )
 from edge.config.problem import Problem, dotted_path
+
+
+class Position(NamedTuple):
+    """Degrees, WGS 84."""
+
+    latitude: float
+    longitude: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,16 @@ class Site:
         and of approaches. A lane and an approach may have one id; then it is the lane's."""
         tables = (self.ways, self.lanes, self.devices, self.bays)
         return {id_: one.name for table in tables for id_, one in table.items() if one.name}
+
+    @property
+    def positions(self) -> dict[str, Position]:
+        """Where the site ("") and its approaches lie, of those that say it."""
+        found = {}
+        tables: dict[str, SiteTable | Approach] = {"": self.place, **self.ways}
+        for name, one in tables.items():
+            if one.latitude is not None and one.longitude is not None:
+                found[name] = Position(one.latitude, one.longitude)
+        return found
 
     def devices_on(self, bus: str) -> dict[str, Device]:
         """The devices that share one bus."""

@@ -81,13 +81,16 @@ def uses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         "status --json": ["status", "--json", *config],
         "models": ["models", *config],
         "support": ["support", "--list", *config],
+        "sample": ["sample", "sdm630"],
+        "doctor": ["doctor", "--list"],
+        "sim": ["sim", "sen55", "--faults"],
         "version": ["--version"],
     }
 
 
 USES = (
     "check", "check --json", "replay", "score", "decode", "status", "status --json", "models",
-    "support", "version",
+    "support", "version", "sample", "doctor", "sim",
 )  # fmt: skip
 
 

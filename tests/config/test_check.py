@@ -27,9 +27,9 @@ def test_a_good_file_is_told_what_will_be_read(capsys: pytest.CaptureFixture[str
     assert main(["check", str(EXAMPLE)]) == 0
     out, err = capsys.readouterr()
     assert "main_meter: sdm630, unit 1, every 1 s" in out
-    assert "north_1: lane, approach north, GPIO17 and GPIO27, 4 m apart, presence" in out
+    assert "): lane, approach north, GPIO17 and GPIO27, 4 m apart, presence" in out
     assert "heating: s0, line GPIO5, imp_per_kwh 1000, pulses" in out
-    assert "bakery: bay for loading, GPIO25, at most 30 min" in out
+    assert "bakery (Bäckerei): bay for loading, GPIO25, at most 30 min" in out
     assert "north_green: contact, line GPIO6, green of the signal of north" in out
     assert "5 buses, 7 devices with" in out
     assert "3 lanes, 1 bay\n" in out
@@ -104,6 +104,9 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert len(good["warnings"]) == 3
     assert "pm2_5" in good["reads"]["devices"]["hut_air"]["points"]
     assert good["reads"]["lanes"]["north_1"]["lines"] == ["GPIO17", "GPIO27"]
+    assert good["reads"]["site_name"] == "Ampel Süd 3, Stadtmitte"
+    assert good["reads"]["names"]["north_1"] == "Nordstraße, rechte Spur"
+    assert good["reads"]["positions"][""] == [52.51634, 13.37769]
     assert good["reads"]["bays"]["bakery"]["lines"] == ["GPIO25"]
     assert good["reads"]["signals"] == {"north": {"green": "north_green"}}
     assert main(["check", "--json", str(tmp_path / "none.toml")]) == 2
@@ -111,3 +114,18 @@ def test_json_says_the_same(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
     assert not bad["ok"]
     assert bad["reads"] is None
     assert bad["errors"][0]["text"].startswith("cannot be read: No such file")
+
+
+def test_names_and_the_way_of_traffic_are_shown_so_that_a_wrong_one_is_seen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", str(EXAMPLE)]) == 0
+    out = capsys.readouterr().out
+    for said in (
+        "site    stadtmitte (Ampel Süd 3, Stadtmitte), gateway gw-0001",
+        "place   latitude 52.5163, longitude 13.3777",
+        "approach north (Nordstraße): B 96, traffic to the south (180 degrees), 220 m to bridge",
+        "          north_1 (Nordstraße, rechte Spur): lane, approach north",
+        "          bakery (Bäckerei): bay for loading",
+    ):
+        assert said in out, said

@@ -7,12 +7,12 @@ import pytest
 
 from edge.config import positionchecks, site_warnings
 from edge.config.positionchecks import (
-    Position,
     apart_deg,
     direction_deg,
     distance_km,
     zone_position,
 )
+from edge.config.site import Position
 from tests.config.conftest import RIGHT, Read, Wrong
 
 BERLIN = Position(52.52, 13.405)
