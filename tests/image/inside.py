@@ -54,12 +54,22 @@ def started(guest: Guest) -> str:
 
 
 def ports(guest: Guest) -> str:
-    """Nothing listens, but for a client's own socket of DHCP."""
-    rows = guest.run("ss -H -lntup", 120).splitlines()
-    open_ = [row for row in rows if row.strip() and not CLIENTS.search(row.split()[4])]
-    if open_:
-        raise ImageGuestError("it listens:\n" + "\n".join(open_))
-    return f"none ({len(rows)} of a DHCP client)"
+    """Nothing listens but ssh, for there is a key, and a client's own socket of DHCP."""
+    return _only(guest, {"sshd"})
+
+
+def no_ports(guest: Guest) -> str:
+    """Not even that, where there is no key."""
+    return _only(guest, set())
+
+
+def _only(guest: Guest, allowed: set[str]) -> str:
+    rows = [row for row in guest.run("ss -H -lntup", 120).splitlines() if row.strip()]
+    others = [row for row in rows if not CLIENTS.search(row.split()[4])]
+    open_ = [row for row in others if not any(f'"{name}"' in row for name in allowed)]
+    if open_ or bool(others) != bool(allowed):
+        raise ImageGuestError("it listens:\n" + "\n".join(others))
+    return f"{', '.join(allowed) or 'none'} ({len(rows) - len(others)} of a DHCP client)"
 
 
 def mounts(guest: Guest) -> str:

@@ -209,6 +209,7 @@ def by_ssh(scene: ImageScene) -> None:
 
 def nobody_in(scene: ImageScene) -> None:
     """Without the key's file."""
+    scene.say(f"open ports: {inside.no_ports(scene.guest)}")
     said = knock(scene, "id -un")
     check(said.returncode != 0, f"ssh answers without a key on the boot partition: {said}")
     check("refused" in said.stderr or "closed" in said.stderr or "reset" in said.stderr, str(said))
@@ -230,11 +231,11 @@ STEPS: Final[dict[str, Callable[[ImageScene], None]]] = {
     "enrolment": enrolled,
     "a site file from the box": configured_from_the_box,
     "a record in the city's store": first_record,
+    "from inside": looked_at,
     "secrets": secrets_stay,
     "another configuration": configured,
     "reboot, without a key for ssh": lambda scene: again(scene, "reboot"),
     "nobody can log in": nobody_in,
-    "from inside": looked_at,
     "power cut": lambda scene: again(scene, "cut"),
     "ssh": by_ssh,
 }
