@@ -101,6 +101,10 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
     "sample": (
         Example("which drivers there are", "kerbstone sample"),
         Example("the tables of one, with its options", "kerbstone sample sdm630"),
+        Example(
+            "a whole site file for some devices and a lane",
+            "kerbstone sample --site sen66 sdm630 loop > site.toml",
+        ),
         Example("a whole site file to begin with", "kerbstone sample cabinet > site.toml"),
     ),
     "subscribe": (
