@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from edge.core.boxfiles import OWN_SITE_FILE, SIGNED_SITE_FILE
+from edge.core.ownpython import own_command, own_environment
 from edge.diagnose.redaction import (
     CLAIM_WORDS,
     SECRET_WORDS,
@@ -222,7 +223,7 @@ def _list(head: str, written: Iterable[WrittenItem]) -> str:
 
 def _verb(limit_s: float, name: str, what: str, *words: str) -> SupportItem:
     """A command of ours, in a process of its own: one that hangs or fails costs only its item."""
-    program = (sys.executable, "-m", "edge.cli.main", *words)
+    program = tuple(own_command("-m", "edge.cli.main", *words))
     return SupportItem(name, what, lambda: _run(program, limit_s, VERB_CODES))
 
 
@@ -232,7 +233,7 @@ def _command(limit_s: float, name: str, what: str, *words: str) -> SupportItem:
 
 
 def _run(words: tuple[str, ...], limit_s: float, codes: tuple[int, ...]) -> bytes:
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
+    environment = {**own_environment(), "LC_ALL": "C.UTF-8", "COLUMNS": "200"}
     with tempfile.TemporaryFile() as errors:
         try:
             program = subprocess.Popen(

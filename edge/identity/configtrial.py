@@ -7,13 +7,13 @@ identity's key, so `kerbstone check` is run as a process of its own.
 
 import logging
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from edge.core.ownpython import own_command, own_environment
 from edge.core.printable import printable
 
 LOG: Final = logging.getLogger(__name__)
@@ -46,8 +46,10 @@ def why_unusable(config: str) -> str:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "site.toml")
             file.write_text(config, encoding="utf-8")
-            command = [sys.executable, "-m", "edge.cli.main", "check", "--json", str(file)]
-            done = subprocess.run(command, capture_output=True, timeout=CHECK_S, check=False)
+            command = own_command("-m", "edge.cli.main", "check", "--json", str(file))
+            done = subprocess.run(
+                command, capture_output=True, timeout=CHECK_S, check=False, env=own_environment()
+            )
     except (OSError, subprocess.TimeoutExpired) as error:
         LOG.warning(NO_CHECK, type(error).__name__)
         return ""

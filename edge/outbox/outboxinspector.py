@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import Stamp
+from edge.core.ownpython import own_command, own_environment
 from edge.durable.sqlitefile import in_use
 from edge.outbox.ballast import Ballast
 from edge.outbox.clockmap import read_marks
@@ -114,13 +115,12 @@ def inspect_outbox(folder: Path, limit_bytes: int) -> OutboxInspection:
     path = folder / DATABASE_NAME
     if not path.exists():
         raise FileNotFoundError(2, "there is no outbox", str(folder))
-    places = os.pathsep.join(place for place in sys.path if place)
     done = subprocess.run(
-        [sys.executable, "-c", INSPECTOR_CODE, str(folder), str(limit_bytes)],
+        own_command("-c", INSPECTOR_CODE, str(folder), str(limit_bytes)),
         capture_output=True,
         check=False,
         timeout=TIMEOUT_S,
-        env={**os.environ, "PYTHONPATH": places},
+        env=own_environment(),
     )
     try:
         answer: dict[str, Any] = json.loads(done.stdout)

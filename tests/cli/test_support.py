@@ -218,3 +218,17 @@ def test_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--list shows the names" in capsys.readouterr().err
     assert main(["support", "--list"]) == 0
     assert "site.toml" in capsys.readouterr().out
+
+
+def test_nothing_of_the_folder_in_which_somebody_stands_is_run(
+    box: tuple[BoxPlaces, dict[str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With sudo, in /tmp, a stranger's file would run as root."""
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    (trap / "argparse.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    monkeypatch.chdir(trap)
+    items = {each.name: each for each in support_items(box[0])}
+    assert b"gateway" in items["check.txt"].read()
+    assert items["outbox.json"].read()
+    assert not (tmp_path / "sprung").exists()
