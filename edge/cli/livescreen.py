@@ -18,6 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from edge.core.printable import columns_of
 from edge.diagnose.livesource import LiveSource
 from edge.report.live.livehistory import LiveHistory
 from edge.report.live.livepage import LEAST_WIDTH, Look, Row, StyleName, live_rows, title_row
@@ -61,7 +62,16 @@ def changes(before: Sequence[Row], after: Sequence[Row]) -> list[Change]:
 
 
 def _letters(row: Row) -> list[tuple[str, StyleName]]:
-    return [(letter, style) for text, style in row for letter in text]
+    """Column by column: a wide letter has two, an accent is with what is before it."""
+    found: list[tuple[str, StyleName]] = []
+    for text, style in row:
+        for letter in text:
+            columns = columns_of(letter)
+            if columns == 0 and found:
+                found[-1] = (found[-1][0] + letter, style)
+            else:
+                found += [(letter, style)] * columns
+    return found
 
 
 class _Rows(ScrollView, can_focus=True):

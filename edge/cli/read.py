@@ -29,7 +29,7 @@ from edge.terminal import echo, echo_json, has_cursor, progress
 EVERY_S: Final = 1.0
 LEAST_EVERY_S, MOST_EVERY_S = 0.2, 3600.0
 FOR_S: Final = 10.0
-DAEMON: Final = "as the daemon holds it; no device was asked"
+DAEMON: Final = "as the daemon holds it"
 WIRES: Final = "read on the wires; the daemon does not run"
 
 
@@ -91,7 +91,7 @@ def _read(
         if answer is None and site is not None:
             return asyncio.run(_watch_wires(args, site, names))
         return _watch_daemon(args, source, answer)
-    through = DAEMON
+    through = f"{DAEMON}; no device was asked"
     if answer is None:
         if site is None:
             return _fail("the daemon does not run, and the site file is not open to you", 3)

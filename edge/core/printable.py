@@ -70,16 +70,35 @@ def fold_line(text: str, columns: int) -> Iterator[str]:
     """
     row, used = "", 0
     for char in text:
-        if unicodedata.combining(char) or char in JOINERS:
-            wide = 0
-        else:
-            wide = 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        wide = columns_of(char)
         if used + wide > max(columns, 4 * len(INDENT)):
             yield row
             row, used = INDENT, len(INDENT)
         row += char
         used += wide
     yield row
+
+
+def columns_of(char: str) -> int:
+    """How many columns of a terminal a letter takes: an accent none, a Chinese character two."""
+    if unicodedata.combining(char) or char in JOINERS:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def fill_columns(text: str, columns: int, cut: str = "~") -> str:
+    """Text of so many columns, in any script: filled with blanks, or with `cut` at its end."""
+    if text.isascii():
+        return f"{text if len(text) <= columns else text[: columns - len(cut)] + cut:<{columns}}"
+    if sum(map(columns_of, text)) > columns:
+        shown, room = "", columns - len(cut)
+        for char in text:
+            room -= columns_of(char)
+            if room < 0:
+                break
+            shown += char
+        text = shown + cut
+    return text + " " * (columns - sum(map(columns_of, text)))
 
 
 def _odd(text: str) -> bool:

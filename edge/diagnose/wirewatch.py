@@ -114,6 +114,7 @@ class WireWatch:
         return {
             "site": self._site.place.id,
             "gateway": self._site.place.gateway,
+            "site_name": self._site.place.name or "",
             "names": self._site.names,
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
             "devices": [

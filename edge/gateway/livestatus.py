@@ -83,6 +83,7 @@ class LiveStatus:
         return {
             "site": sources.site.place.id,
             "gateway": sources.site.place.gateway,
+            "site_name": sources.site.place.name or "",
             "names": sources.site.names,  # by id: for `edge.core.displayname.with_name`
             "uptime_s": round((now_ns - sources.started_ns) / 1e9, 1),
             "devices": [

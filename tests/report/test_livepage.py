@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.core.printable import columns_of
 from edge.report.live.livehistory import VALUES_KEPT, LiveHistory
 from edge.report.live.livepage import Look, live_rows, plain_text, title_row
 from edge.report.live.valuetext import PLAIN_MARKS, sparkline, value_text
@@ -120,6 +121,30 @@ def test_a_terminal_without_block_letters_gets_plain_ones() -> None:
     rows = plain_text(live_rows(ANSWER, history, Look(plain=True)))
     assert "\n".join(rows).isascii()
     assert "_" + PLAIN_MARKS[1] in "\n".join(rows)
+
+
+def test_names_of_any_script_are_shown_and_keep_the_columns() -> None:
+    named = copy.deepcopy(ANSWER)
+    named["site_name"] = "Am Kai"
+    named["names"] = {"north_1": "北街一", "door": "дверь шкафа", "hut_air": "Luft am Häuschen"}
+    shown = page(named)
+    assert "  north_1 (北街一)" in shown
+    assert any(row.startswith("  door (дверь шкафа)       closed      6 min ago") for row in shown)
+    assert any(row.startswith("hut_air (Luft am Häuschen) (sen55 on air)") for row in shown)
+    title = plain_text([title_row(named, "", Look())])[0]
+    assert title.startswith("gw-17 at quay (Am Kai)  NOT CONNECTED")
+    named["names"]["door"] = "門" * 40
+    (row,) = [row for row in page(named) if row.startswith("  door")]
+    assert sum(map(columns_of, row[: row.index("closed")])) == 27
+
+
+@pytest.mark.parametrize("width", [40, 41, 80])
+def test_wide_letters_do_not_make_a_row_wider(width: int) -> None:
+    named = copy.deepcopy(ANSWER)
+    named["issues"][0]["cause"] = "門" * 200
+    named["names"] = {"hut_air": "門" * 60}
+    rows = page(named, Look(width))
+    assert max(sum(map(columns_of, row)) for row in rows) <= width
 
 
 def test_time_that_passes_changes_no_row_of_what_is_new() -> None:

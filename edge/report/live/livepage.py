@@ -10,7 +10,7 @@ from textwrap import wrap
 from typing import Any, Final, Literal
 
 from edge.core.humanize import count_text, span_text
-from edge.core.printable import printable
+from edge.core.printable import columns_of, fill_columns, printable
 from edge.platform.messagelines import bay_line, lane_line
 from edge.report.live.answertext import issue_texts, link_text, queue_text
 from edge.report.live.lanetext import level_text, rows_of, vehicle_text
@@ -107,6 +107,9 @@ def _lanes(
         yield ()
         yield ((f"{'LANES':<{NAME + 2}}{'now':<12}{'last edge':<12}{'edges/h':>8}", "head"),)
     for lane in lanes:
+        name = str(lane.get("name"))
+        if (shown := shown_name(name, answer)) != name:
+            yield ((f"  {shown}", "dim"),)
         for loop in rows_of(lane, "loops"):
             yield _line_row(loop, "loop", answer, history, look, width)
         window, since = as_mapping(lane.get("window")), as_mapping(lane.get("since_window"))
@@ -226,8 +229,7 @@ def _ago(age_s: Any, look: Look) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    shown = printable(text)
-    return f"{shown if len(shown) <= width else shown[: width - 1] + '~':<{width}}"
+    return fill_columns(printable(text), width)
 
 
 def _fit(row: Iterable[tuple[str, StyleName]], width: int) -> Row:
@@ -237,8 +239,10 @@ def _fit(row: Iterable[tuple[str, StyleName]], width: int) -> Row:
         if width <= 0:
             break
         if text:
-            found.append((printable(text)[:width], style))
-            width -= len(found[-1][0])
+            shown = printable(text)
+            taken = len(shown) if shown.isascii() else sum(map(columns_of, shown))
+            found.append((shown if taken <= width else fill_columns(shown, width, ""), style))
+            width -= taken
     return tuple(found)
 
 

@@ -15,5 +15,6 @@ def shown_name(name: str, answer: Mapping[str, Any]) -> str:
 
 def shown_place(answer: Mapping[str, Any]) -> str:
     """`gw-17 at quay (Am Kai)`."""
-    site = shown_name(str(answer.get("site", "?")), answer)
-    return f"{printable(str(answer.get('gateway', '?')))} at {site}"
+    site = str(answer.get("site", "?"))
+    shown = printable(with_name(site, {site: answer.get("site_name")}))
+    return f"{printable(str(answer.get('gateway', '?')))} at {shown}"
