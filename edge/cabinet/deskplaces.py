@@ -16,6 +16,7 @@ from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, ModbusTcpBus, Serial
 from edge.core import ConfigError
 
 DEVICES: Final = "/dev/"
+SHARED_MEMORY: Final = "/dev/shm/"  # a file system like any other
 SIM: Final = "sim:"
 HERE: Final = ("127.0.0.1", "localhost", "::1")
 LOOPBACK: Final = "127.0.0.1"
@@ -70,7 +71,8 @@ def _keys(name: str, bus: Bus, folder: Path, taken: set[int]) -> dict[str, str |
             check_socket_path(path, name)
             return {"chip" if isinstance(bus, GpioBus) else "path": f"{SIM}{path}"}
         case SerialBus(port=port) | ModbusRtuBus(port=port):
-            if os.path.normpath(port).startswith(DEVICES):
+            place = os.path.normpath(port)
+            if place.startswith(DEVICES) and not place.startswith(SHARED_MEMORY):
                 return {"port": str(folder / f"{name}.tty")}
             return {}
         case ModbusTcpBus(host=host, port=number):
