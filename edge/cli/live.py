@@ -16,12 +16,13 @@ from edge.cli.site_options import CONFIG_HELP, load_site_or_report, run_dir_with
 from edge.control.protocol import VerbError
 from edge.core.boxfiles import find_site_file
 from edge.diagnose.livesource import LiveSource
-from edge.terminal import echo, has_colours, has_cursor
+from edge.terminal import echo, has_colours, has_cursor, is_terminal
 
 EVERY_S: Final = 1.0
 LEAST_EVERY_S, MOST_EVERY_S = 0.5, 3600.0
 INSTEAD: Final = "`kerbstone read --all --watch` shows the same line by line"
-NO_TERMINAL: Final = f"this needs a terminal that can move its cursor (TERM is {{term}}); {INSTEAD}"
+NO_TERMINAL: Final = f"this needs a terminal to read keys from and to draw on; {INSTEAD}"
+NO_CURSOR: Final = f"this needs a terminal that can move its cursor (TERM is {{term}}); {INSTEAD}"
 NO_LIBRARY: Final = (
     f"the library textual is not installed: `pip install 'kerbstone[live]'`; {INSTEAD}"
 )
@@ -47,8 +48,10 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     if not LEAST_EVERY_S <= args.every <= MOST_EVERY_S:
         return _fail(f"--every is {LEAST_EVERY_S:g} to {MOST_EVERY_S:g} s", 2)
-    if not has_cursor() or not sys.stdin.isatty():
-        return _fail(NO_TERMINAL.format(term=os.environ.get("TERM") or "not set"), 2)
+    if not (is_terminal() and sys.stdin.isatty()):
+        return _fail(NO_TERMINAL, 2)
+    if not has_cursor():
+        return _fail(NO_CURSOR.format(term=os.environ.get("TERM") or "not set"), 2)
     if find_spec("textual") is None:
         return _fail(NO_LIBRARY, 2)
     folder = run_dir_without_site(args.config)

@@ -214,10 +214,12 @@ class _Shown:
 
 
 def _code(answer: Mapping[str, Any]) -> int:
-    """1 when something has no value, or is not watched."""
+    """1 when a device has no value, or a line is not watched."""
     loops = (loop for lane in rows_of(answer, "lanes") for loop in rows_of(lane, "loops"))
     well = all(
-        each.get("state") == "ok" and each.get("readings") for each in rows_of(answer, "devices")
+        each.get("state") == "ok"
+        and any(row.get("value") is not None for row in rows_of(each, "readings"))
+        for each in rows_of(answer, "devices")
     )
     watched = all(line.get("on") is not None for line in (*rows_of(answer, "contacts"), *loops))
     return 0 if well and watched else 1

@@ -106,12 +106,12 @@ def _show(item: SupportItem) -> None:
 
 
 def _report(target: str, written: Sequence[WrittenItem]) -> None:
-    err, there = target == "-", sum(not each.problem for each in written)
+    err, there = target == "-", sum(not each.problem for each in written) + 1  # and the list
     size = "" if err else f", {Path(target).stat().st_size >> 10} kB"
     echo(f"{target}: {there} files{size}; README.txt in it lists them", err=err)
-    if there < len(written):
+    if missing := len(written) + 1 - there:
         more = "; with sudo there may be more" if os.geteuid() else ""
-        echo(f"{len(written) - there} could not be had: README.txt says why{more}", err=err)
+        echo(f"{missing} could not be had: README.txt says why{more}", err=err)
     echo("look through it before you send it: names, places and addresses are in it", err=err)
 
 

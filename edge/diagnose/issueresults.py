@@ -4,6 +4,7 @@ Who looks at the same thing a moment later may see it otherwise: an alarm holds 
 a device has just answered. What is open stays a finding until the gateway has closed it.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -15,6 +16,12 @@ from edge.health.openissues import IssueFinding
 from edge.wire.contract.health import BoardCondition, Health, Throttle
 from edge.wire.contract.issues import IssueName
 
+# what sends people to the doctor: here it would send them in a circle
+POINTER: Final = re.compile(r"\s*`kerbstone doctor[^`]*` says more\.?")
+ALONE: Final = (
+    "Stop the gateway (`systemctl stop kerbstone`) and ask again: the doctor then reads the device "
+    "himself, and looks for the cause."
+)
 SUBSCRIPTION: Final = "subscription"  # in the cause of `broker_denies`, when it is one
 
 
@@ -31,6 +38,8 @@ def _result(issue: Mapping[str, Any]) -> CheckResult:
     if kind == "broker_denies" and SUBSCRIPTION in cause:
         check = "right_subscribe"
     outcome: Outcome = "fault" if issue.get("severity") == "fault" else "warning"
+    if (without := POINTER.sub("", remedy)) != remedy:
+        remedy = without or ALONE
     return CheckResult(check, about, outcome, as_sentence(cause), as_sentence(remedy))
 
 

@@ -37,7 +37,7 @@ ITEM_LIMIT: Final = 4 << 20  # bytes; of what is longer the end is kept, it is t
 COMMAND_S: Final = 20.0
 DOCTOR_S: Final = 300.0  # where no daemon runs it reads all wires
 LOG_LINES: Final = "20000"
-KERNEL_LINES: Final = "3000"
+KERNEL_LINES: Final = "1000"
 UNITS: Final = "kerbstone*"
 CUT: Final = b"[the beginning is left out]\n"
 WORDS_LIMIT: Final = 2000  # bytes of what a program complains of
@@ -83,6 +83,7 @@ def support_items(places: BoxPlaces, limit_s: float = COMMAND_S) -> Iterator[Sup
         DOCTOR_S, "doctor.json", "what is wrong with wires, devices and the way to the city",
         "doctor", *asked,
     )  # fmt: skip
+    yield verb("values.json", "last values, lanes and contacts", "read", "--all", *asked)
     yield verb("outbox.json", "what waits for the city", "outbox", *asked)
     yield verb("check.txt", "what `kerbstone check` says of the site file", "check", site)
     yield verb("models.txt", "the models of this box", "models", "list")
@@ -289,6 +290,16 @@ def _readable(file: Path) -> bytes:
         return b""
 
 
+def _daemons(site_file: Path) -> tuple[Path, ...]:
+    """The folders of the daemon: those of the site file, and where they are on every box."""
+    try:
+        store = tomllib.loads(_readable(site_file).decode()).get("store", {})
+        named = [Path(str(store[key])) for key in ("dir", "run_dir") if key in store]
+    except (ValueError, RecursionError, TypeError):
+        named = []
+    return (*named, Path("/var/lib/kerbstone"), Path("/run/kerbstone"))
+
+
 def _files(*folders: Path) -> Iterator[Path]:
     for folder in folders:
         for root, _, names in os.walk(folder):  # what we may not read is passed over
@@ -307,8 +318,7 @@ def _versions() -> bytes:
 
 def _listing(places: BoxPlaces) -> bytes:
     rows = []
-    state = Path("/var/lib/kerbstone")
-    for file in sorted(_files(places.settings, places.identity, state, Path("/run/kerbstone"))):
+    for file in sorted(_files(places.settings, places.identity, *_daemons(places.site_file))):
         try:
             found = file.lstat()
         except OSError as error:

@@ -11,10 +11,12 @@ def test_in_a_pipe_it_names_what_works_there(kerbstone: Command, site: MakeSite)
     assert said.code == 2
     assert said.out == ""
     assert "`kerbstone read --all --watch`" in said.err
+    assert "TERM" not in said.err, "that is not why"
 
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "is_terminal", lambda: True)
     monkeypatch.setattr(live, "has_cursor", lambda: True)
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
 

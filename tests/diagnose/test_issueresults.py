@@ -56,3 +56,17 @@ def test_an_alarm_that_holds_on_is_not_called_well() -> None:
     told = issue_results([issue("hot", severity="warning")])
     assert without_contradictions(told, [passed("temperature", "62 Cel")]) == []
     assert isinstance(told[0], CheckResult)
+
+
+@pytest.mark.parametrize(
+    ("remedy", "kept"),
+    [
+        ("Check its plug. `kerbstone doctor hut` says more.", "Check its plug."),
+        ("`kerbstone doctor` says more.", "Stop the gateway"),
+        ("`kerbstone check` says what is wrong with it.", "`kerbstone check` says"),
+    ],
+)
+def test_the_doctor_sends_nobody_to_the_doctor(remedy: str, kept: str) -> None:
+    [told] = issue_results([issue("device_fails", "hut", remedy=remedy)])
+    assert told.remedy.startswith(kept)
+    assert "kerbstone doctor" not in told.remedy
