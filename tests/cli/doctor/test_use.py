@@ -159,7 +159,8 @@ def shown(screen: int, words: str | None) -> str:
     text = ""
     while words is None or words not in text:
         try:
-            text += os.read(screen, 4096).decode()
+            # a pty's number is used again: a stranger may still write to the one before
+            text += os.read(screen, 4096).decode("utf-8", "replace")
         except OSError:  # EIO: its other end is closed
             assert words is None, f"it has ended:\n{text}"
             break
