@@ -95,9 +95,10 @@ def test_a_daemon_that_restarts_is_waited_for(box: GatewayProcess) -> None:
 
 
 def test_it_scrolls_and_follows_the_window(box: GatewayProcess) -> None:
-    with live(box, "--every", "0.5", lines=12) as screen:
-        screen.wait("LANES")
-        screen.read(1)  # nobody types as early as a page is drawn
+    with live(box, "--every", "0.5", lines=40) as screen:
+        screen.wait("nox_index")  # until then all rows fit on a small window too
+        screen.resize(80, 12)
+        screen.wait(lambda it: it.rows[0].startswith("gw-1") and it.rows[11].startswith("q quit"))
         screen.type("\x1b[6~")
         screen.wait("nox_index")
         assert screen.rows[0].startswith("gw-1 at test"), "the title stays"
