@@ -31,7 +31,7 @@ lock() {
 if [ -z "${UPGRADE:-}" ]; then
     cat requirements/dev.txt requirements/train.txt requirements/site.txt >"$work/widest.txt" 2>/dev/null || true
 fi
-everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label --extra live"
+everything="--extra ml --extra web --extra demo --extra dlms --extra sign --extra link --extra label --extra live --extra city"
 # shellcheck disable=SC2086  # several options
 lock "$work/widest.txt" $everything --group dev --group train --group fuzz --group site
 for set in \
@@ -41,6 +41,7 @@ for set in \
     "web --extra web" \
     "demo --extra ml --extra demo" \
     "dlms --extra dlms" \
+    "city --extra city" \
     "dev $everything --group dev" \
     "fuzz $everything --group dev --group fuzz" \
     "train --extra ml --group train"; do

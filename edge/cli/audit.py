@@ -20,7 +20,7 @@ from edge.core.printable import quote_name
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.auditreport import AuditFinding
 from edge.platform.days import UNKNOWN, DayCounts
-from edge.platform.openstore import open_store
+from edge.platform.openstore import open_store, store_place
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.resendrequest import ResendResult, request_resend
 from edge.platform.signatures import CertificateKeys, MissingLibraryError
@@ -37,7 +37,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add("--store", type=Path, required=True, metavar="FILE", help="the store of `receipts`")
+    add("--store", type=store_place, required=True, metavar="STORE",
+        help="the store of `receipts` or of `sink`: a file, or postgresql://...")  # fmt: skip
     add("--gateway", metavar="GW", help="only this gateway")
     add("--day", metavar="DAY",
         help="only this UTC day (2026-11-26), and records whose day is not known")  # fmt: skip

@@ -19,7 +19,7 @@ from edge.acquire.clock import SystemClock
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.platform.collector import Collector
-from edge.platform.openstore import open_store
+from edge.platform.openstore import open_store, store_place
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import (
@@ -41,7 +41,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )  # fmt: skip
     add = parser.add_argument
     broker_options(parser)
-    add("--store", type=Path, required=True, metavar="FILE", help="NAME.db or NAME.jsonl")
+    add("--store", type=store_place, required=True, metavar="STORE",
+        help="NAME.db, NAME.jsonl or postgresql://USER@HOST/DATABASE")  # fmt: skip
     add("--filter", metavar="F",
         help="topic filter (default PREFIX/+/+/up/#, subscribed as up/+ and up/+/+)")  # fmt: skip
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site: the "

@@ -32,8 +32,9 @@ class QuotaCount:
 class KeepQuota:
     """Of all gateways. `changed` are those that have to be written down; the store clears it."""
 
-    def __init__(self, most: int = KEPT_PER_KIND) -> None:
-        self._most = most
+    def __init__(self, most: int = KEPT_PER_KIND, *, elsewhere: int = 0) -> None:
+        """`elsewhere`: how many a store has counted that are not restored yet."""
+        self._most, self._elsewhere = most, elsewhere
         self._found: dict[tuple[str, str], QuotaCount] = {}
         self.changed: set[tuple[str, str]] = set()
 
@@ -46,11 +47,12 @@ class KeepQuota:
 
     def restore(self, gw: str, kind: str, tally: QuotaCount) -> None:
         """What a store has written down."""
+        self._elsewhere = max(0, self._elsewhere - 1)
         self._found[gw, kind] = tally
 
     def keep(self, gw: str, kind: str, size: int) -> bool:
         """Count one of so many bytes. Whether it is to be kept."""
-        if (gw, kind) not in self._found and len(self._found) >= GATEWAYS_LIMIT:
+        if (gw, kind) not in self._found and len(self._found) + self._elsewhere >= GATEWAYS_LIMIT:
             gw = ""
         tally = self._found.setdefault((gw, kind), QuotaCount())
         self.changed.add((gw, kind))

@@ -22,7 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, Protocol
 
 from edge.cli.main import VERBS, main
-from edge.platform.openstore import open_store
+from edge.platform.openstore import StorePlace, open_store
 from tests.kit.scripted import GW, Sent, entries
 
 FOLDER: Final = Path(__file__).parent / "vectors"
@@ -31,19 +31,19 @@ FOLDER: Final = Path(__file__).parent / "vectors"
 class AuditedPlatform(Protocol):
     """What is put to the test."""
 
-    def put(self, store: Path, messages: Sequence[dict[str, Any]]) -> None: ...
-    def audit(self, store: Path, keys: Sequence[str]) -> tuple[int, str]: ...
+    def put(self, store: StorePlace, messages: Sequence[dict[str, Any]]) -> None: ...
+    def audit(self, store: StorePlace, keys: Sequence[str]) -> tuple[int, str]: ...
 
 
 class OurAudit:
     """`kerbstone receipts` and `kerbstone audit`, without their broker."""
 
-    def put(self, store: Path, messages: Sequence[dict[str, Any]]) -> None:
+    def put(self, store: StorePlace, messages: Sequence[dict[str, Any]]) -> None:
         kept = open_store(store, write=True)
         kept.commit(entries(Sent(each["topic"], each["payload"]) for each in messages), [])
         kept.close()
 
-    def audit(self, store: Path, keys: Sequence[str]) -> tuple[int, str]:
+    def audit(self, store: StorePlace, keys: Sequence[str]) -> tuple[int, str]:
         VERBS.setdefault("audit", "")
         said = io.StringIO()
         with contextlib.redirect_stdout(said):
@@ -57,12 +57,12 @@ class Theirs:
     def __init__(self, put: str, audit: str) -> None:
         self._put, self._audit = put, audit
 
-    def put(self, store: Path, messages: Sequence[dict[str, Any]]) -> None:
+    def put(self, store: StorePlace, messages: Sequence[dict[str, Any]]) -> None:
         lines = "".join(f"{json.dumps(each)}\n" for each in messages)
         words = [word.format(store=store) for word in shlex.split(self._put)]
         subprocess.run(words, input=lines, text=True, check=True)
 
-    def audit(self, store: Path, keys: Sequence[str]) -> tuple[int, str]:
+    def audit(self, store: StorePlace, keys: Sequence[str]) -> tuple[int, str]:
         words: list[str] = []
         for word in shlex.split(self._audit):
             words += keys if word == "{keys}" else [word.format(store=store)]
@@ -70,15 +70,17 @@ class Theirs:
         return done.returncode, done.stdout
 
 
-def failures(platform: AuditedPlatform, vector: Path, suffix: str) -> list[str]:
-    """What this platform finds otherwise."""
+def failures(
+    platform: AuditedPlatform, vector: Path, suffix: str, database: str | None = None
+) -> list[str]:
+    """What this platform finds otherwise. The store is a file of this suffix, or the database."""
     stated = json.loads(vector.read_text(encoding="utf-8"))
     found = []
     with TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "keys").mkdir()
         (folder / "keys" / "gateway.pem").write_text(stated["certificate"])
-        store = folder / f"store{suffix}"
+        store: StorePlace = database or folder / f"store{suffix}"
         platform.put(store, stated["messages"])
         keys = ["--keys", str(folder / "keys")]
         if stated["unsigned_ok"]:

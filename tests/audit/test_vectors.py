@@ -1,4 +1,4 @@
-"""The rules of an audit as data: both of our stores find what they have to, and nothing else."""
+"""The rules of an audit as data: each of our stores finds what it has to, and nothing else."""
 
 from pathlib import Path
 
@@ -6,7 +6,12 @@ import pytest
 
 from tests.audit.make import FOLDER, vectors
 from tests.audit.runner import OurAudit, Theirs, failures
+from tests.kit.fixtures import postgres
+from tests.kit.postgres import PostgresServer
+from tests.kit.records import POSTGRES
 from tests.long import one_in
+
+__all__ = ["postgres"]
 
 NAMES = sorted(file.stem for file in FOLDER.glob("*.json"))
 
@@ -18,10 +23,14 @@ def test_the_data_are_what_the_gateways_own_code_makes() -> None:
 
 
 @one_in(2)
-@pytest.mark.parametrize("suffix", [".db", ".jsonl"])
+@pytest.mark.parametrize("suffix", [".db", ".jsonl", POSTGRES])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_vector(name: str, suffix: str) -> None:
-    assert failures(OurAudit(), FOLDER / f"{name}.json", suffix) == []
+def test_a_vector(name: str, suffix: str, request: pytest.FixtureRequest) -> None:
+    database = None
+    if suffix == POSTGRES:
+        server: PostgresServer = request.getfixturevalue("postgres")
+        database = server.database()
+    assert failures(OurAudit(), FOLDER / f"{name}.json", suffix, database) == []
 
 
 def test_another_platform_is_two_commands(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.gateway import GatewayProcess
 from tests.kit.memory import in_memory
+from tests.kit.postgres import PostgresServer, missing, socket_folder
 
 # subscriptions and what waits for them survive the broker's stop, as on a city's broker
 PERSISTENT = "allow_anonymous true\npersistence true\npersistence_location {}/\n"
@@ -29,6 +30,16 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     one = Mosquitto(folder, PERSISTENT.format(folder)).start()
     yield one
     one.kill()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests of a process; each takes a database of its own."""
+    if why := missing():
+        pytest.skip(why)
+    server = PostgresServer.made(socket_folder())
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ E1, E2 = (1 << 32) + 7, (2 << 32) + 9
 TOPICS = Topics("kerbstone/v1", "stadt", GW)
 NOON = 1_795_608_000 * S  # 2026-11-25T12:00:00Z
 KINDS = ["store.db", "store.jsonl"]  # a store is of the kind that its name says
+POSTGRES = "postgresql"  # and one in a database of its own
 
 
 def record(

@@ -1,68 +1,81 @@
-"""Both stores keep the same, whatever order it comes in, and give back what went in."""
+"""All stores keep the same, whatever order it comes in, and give back what went in."""
 
 import contextlib
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.core import ConfigError, Stream, TimeQuality
 from edge.platform import keepquota
-from edge.platform.openstore import open_store
+from edge.platform.openstore import StorePlace, open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from tests.kit.clock import NONE, NTP, RTC
-from tests.kit.records import E1, E2, GW, KINDS, TOPICS, entry, record
+from tests.kit.records import E1, E2, GW, KINDS, POSTGRES, TOPICS, entry, record
 from tests.long import examples
+
+
+@pytest.fixture
+def store(place: StorePlace) -> Iterator[RecordStore]:
+    made = open_store(place, write=True)
+    yield made
+    made.close()
 
 
 def verdicts(store: RecordStore, *entries: ReceivedRecord) -> list[str]:
     return [done.verdict for done in store.commit(entries, [])]
 
 
-def kept(path: Path, gw: str = GW) -> list[ReceivedRecord]:
+def kept(path: StorePlace, gw: str = GW) -> list[ReceivedRecord]:
     store = open_store(path, write=False)
     found = list(store.records(gw))
     store.close()
     return found
 
 
-def test_what_goes_in_comes_out_in_the_order_of_keys(store: RecordStore, path: Path) -> None:
+def test_what_goes_in_comes_out_in_the_order_of_keys(store: RecordStore, place: StorePlace) -> None:
     wanted = [entry(record(n), encoding="json" if n % 2 else "msgpack") for n in (1, 2, 3)]
     assert verdicts(store, wanted[2], wanted[0]) == ["stored", "stored"]
     assert verdicts(store, wanted[1]) == ["stored"]
     assert list(store.records(GW)) == wanted
-    assert kept(path) == wanted, "another process reads it meanwhile"
+    assert kept(place) == wanted, "another process reads it meanwhile"
     assert list(store.records(GW, "energy")) == []
     assert list(store.record_range((GW, E1, "air", 2), 3)) == wanted[1:]
     assert store.gateways() == [(GW, E1)]
     assert [each.sent()["x"] for each in wanted] == [1, 2, 3]
 
 
-def test_the_first_epoch_that_came_is_the_one_it_joined_in(store: RecordStore, path: Path) -> None:
+def test_the_first_epoch_that_came_is_the_one_it_joined_in(
+    store: RecordStore, place: StorePlace
+) -> None:
     store.commit([entry(record(1, epoch=E2))], [])
     store.commit([entry(record(1, epoch=E1))], [])
     assert store.gateways() == [(GW, E2)]
     store.close()
-    again = open_store(path, write=False)
+    again = open_store(place, write=False)
     assert again.gateways() == [(GW, E2)]
     again.close()
 
 
-def test_the_same_again_is_kept_once_with_the_best_times(store: RecordStore, path: Path) -> None:
+def test_the_same_again_is_kept_once_with_the_best_times(
+    store: RecordStore, place: StorePlace
+) -> None:
     one = record(1)
     assert verdicts(store, entry(one, NONE)) == ["stored"]
     repeats = entry(one, NTP, redelivered=True), entry(one, RTC, backfilled=True)
     assert verdicts(store, *repeats) == ["repeat", "repeat"]
     assert [each.wall.tq for each in store.records(GW)] == ["ntp"]
     store.close()
-    assert [each.wall.tq for each in kept(path)] == ["ntp"]
+    assert [each.wall.tq for each in kept(place)] == ["ntp"]
 
 
 def test_the_encoding_is_no_content(store: RecordStore) -> None:
@@ -71,13 +84,15 @@ def test_the_encoding_is_no_content(store: RecordStore) -> None:
     ]  # fmt: skip
 
 
-def test_a_conflict_is_kept_beside_the_first_and_once(store: RecordStore, path: Path) -> None:
+def test_a_conflict_is_kept_beside_the_first_and_once(
+    store: RecordStore, place: StorePlace
+) -> None:
     first, second = entry(record(1)), entry(record(1, body={"x": "other"}))
     assert verdicts(store, first, second, second) == ["stored", "conflict", "conflict"]
     assert list(store.records(GW)) == [first]
     assert list(store.conflicts(GW)) == [second]
     store.close()
-    again = open_store(path, write=True)
+    again = open_store(place, write=True)
     assert verdicts(again, second, first) == ["conflict", "repeat"]
     assert list(again.conflicts(GW)) == [second]
     again.close()
@@ -91,17 +106,21 @@ def tallied(store: RecordStore) -> dict[tuple[str, str], tuple[int, int]]:
     return {(gw, kind): (tally.kept, tally.not_kept) for gw, kind, tally in store.tallies()}
 
 
-def refused_kept(path: Path) -> list[tuple[str, str, int]]:
+def refused_kept(place: StorePlace) -> list[tuple[str, str, int]]:
     """Gateway, kind and size of what is there of refused messages."""
-    if path.suffix == ".jsonl":
-        lines = path.with_suffix(".refused.jsonl").read_text().splitlines()
+    query = "SELECT gw, kind, size FROM {} ORDER BY id"
+    if isinstance(place, str):
+        with psycopg.connect(place) as city:
+            return city.execute(query.format("kerbstone.refused")).fetchall()
+    if place.suffix == ".jsonl":
+        lines = place.with_suffix(".refused.jsonl").read_text().splitlines()
         return [(line["gw"], line["kind"], line["size"]) for line in map(json.loads, lines)]
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        return db.execute("SELECT gw, kind, size FROM refused ORDER BY id").fetchall()
+    with contextlib.closing(sqlite3.connect(place)) as db:
+        return db.execute(query.format("refused")).fetchall()
 
 
 def test_what_one_gateway_is_refused_leaves_the_room_of_another(
-    store: RecordStore, path: Path
+    store: RecordStore, place: StorePlace
 ) -> None:
     store.commit([], [refused("gw-evil", number) for number in range(1200)])
     store.commit([], [refused("gw-2", 7), refused("gw-evil", 8, kind="foreign")])
@@ -111,9 +130,9 @@ def test_what_one_gateway_is_refused_leaves_the_room_of_another(
         ("gw-evil", "undecodable"): kept_of_it,
     }  # fmt: skip
     assert tallied(store) == wanted
-    assert [each[2] for each in refused_kept(path)] == [*range(keepquota.KEPT_PER_KIND), 7, 8]
+    assert [each[2] for each in refused_kept(place)] == [*range(keepquota.KEPT_PER_KIND), 7, 8]
     store.close()
-    again = open_store(path, write=True)
+    again = open_store(place, write=True)
     assert tallied(again) == wanted, "and that is remembered"
     again.commit([], [refused("gw-evil")])
     assert tallied(again)["gw-evil", "undecodable"] == (
@@ -123,11 +142,13 @@ def test_what_one_gateway_is_refused_leaves_the_room_of_another(
     again.close()
 
 
-def test_few_large_ones_fill_the_room_of_a_gateway_too(store: RecordStore, path: Path) -> None:
+def test_few_large_ones_fill_the_room_of_a_gateway_too(
+    store: RecordStore, place: StorePlace
+) -> None:
     large = keepquota.BYTES_PER_KIND // 4
     store.commit([], [refused("gw-evil", number, large) for number in range(6)])
     assert tallied(store) == {("gw-evil", "undecodable"): (3, 3)}
-    assert len(refused_kept(path)) == 3
+    assert len(refused_kept(place)) == 3
 
 
 def test_names_that_are_made_up_have_one_room_together(
@@ -140,7 +161,7 @@ def test_names_that_are_made_up_have_one_room_together(
     assert found["", "undecodable"] == (keepquota.KEPT_PER_KIND, 280 - keepquota.KEPT_PER_KIND)
 
 
-def test_contents_under_one_key_do_not_fill_the_disk(store: RecordStore, path: Path) -> None:
+def test_contents_under_one_key_do_not_fill_the_disk(store: RecordStore, place: StorePlace) -> None:
     """As a gateway that seals nothing can send them without an end."""
     others = [entry(record(1, body={"x": f"other {number}"})) for number in range(250)]
     assert verdicts(store, entry(record(1))) == ["stored"]
@@ -151,7 +172,7 @@ def test_contents_under_one_key_do_not_fill_the_disk(store: RecordStore, path: P
     assert list(store.records(GW)) == [entry(record(1))]
     assert len(list(store.conflicts(GW))) == keepquota.KEPT_PER_KIND
     store.close()
-    again = open_store(path, write=True)
+    again = open_store(place, write=True)
     assert verdicts(again, others[0], others[-1]) == ["conflict", "excess"], "kept is kept"
     assert tallied(again) == {
         (GW, "conflict"): (keepquota.KEPT_PER_KIND, 251 - keepquota.KEPT_PER_KIND)
@@ -177,19 +198,22 @@ def test_a_damaged_tally_is_told_and_does_not_stop_the_store(tmp_path: Path) -> 
         again.close()
 
 
-def test_a_second_writer_is_refused_and_a_reader_is_not(store: RecordStore, path: Path) -> None:
+def test_a_second_writer_is_refused_and_a_reader_is_not(
+    store: RecordStore, place: StorePlace
+) -> None:
     store.commit([entry(record(1))], [])
-    with pytest.raises(ConfigError, match="another"):
-        open_store(path, write=True)
-    assert len(kept(path)) == 1
+    if not isinstance(place, str):  # a database is for any number of them
+        with pytest.raises(ConfigError, match="another"):
+            open_store(place, write=True)
+    assert len(kept(place)) == 1
     store.close()
-    open_store(path, write=True).close()
+    open_store(place, write=True).close()
 
 
-def test_the_name_stays(store: RecordStore, path: Path) -> None:
+def test_the_name_stays(store: RecordStore, place: StorePlace) -> None:
     name = store.name
     store.close()
-    again = open_store(path, write=True)
+    again = open_store(place, write=True)
     assert again.name == name
     again.close()
 
@@ -289,18 +313,22 @@ CAME = st.tuples(
 )
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", [*KINDS, POSTGRES])
 @settings(max_examples=examples(25), deadline=None)
 @given(groups=st.lists(st.lists(CAME, max_size=8), max_size=5))
 def test_a_store_is_the_first_content_of_each_key(
-    name: str, groups: list[list[tuple[int, Stream, int, str, TimeQuality]]]
+    name: str,
+    groups: list[list[tuple[int, Stream, int, str, TimeQuality]]],
+    request: pytest.FixtureRequest,
 ) -> None:
     """Held against a dictionary; closed and opened after each group."""
     order = ["none", "floor", "rtc", "ntp", "nts"]
     truth: dict[tuple[int, str, int], tuple[str, str]] = {}
     beside: set[tuple[int, str, int, str]] = set()
     with TemporaryDirectory() as folder:
-        path = Path(folder) / name
+        path: StorePlace = Path(folder) / name
+        if name == POSTGRES:
+            path = request.getfixturevalue("postgres").database()
         for group in groups:
             store = open_store(path, write=True)
             entries, wanted = [], []

@@ -1,0 +1,18 @@
+-- What each of the two roles may do, where the server has them; deploy/city/roles.sql makes them.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kerbstone_sink') THEN
+        GRANT USAGE ON SCHEMA kerbstone TO kerbstone_sink;
+        GRANT SELECT ON ALL TABLES IN SCHEMA kerbstone TO kerbstone_sink;
+        GRANT INSERT ON gateway, branch, ledger, record, conflict, refused, tally TO kerbstone_sink;
+        GRANT UPDATE (got) ON ledger TO kerbstone_sink;
+        GRANT UPDATE (wall_from, wall_to, tq, wall) ON record TO kerbstone_sink;
+        GRANT UPDATE (kept, size, more) ON tally TO kerbstone_sink;
+        GRANT EXECUTE ON FUNCTION open_day TO kerbstone_sink;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kerbstone_reader') THEN
+        GRANT USAGE ON SCHEMA kerbstone TO kerbstone_reader;
+        GRANT SELECT ON ALL TABLES IN SCHEMA kerbstone TO kerbstone_reader;
+        ALTER DEFAULT PRIVILEGES IN SCHEMA kerbstone GRANT SELECT ON TABLES TO kerbstone_reader;
+    END IF;
+END $$;

@@ -1,0 +1,203 @@
+"""One group of messages, written in one transaction.
+
+Rows of the ledger are locked first, in the order of their numbers, so two writers that have the
+same gateways wait for each other and never in a circle. What has come before is known from then
+on: a number of the ledger is a repeat or a conflict, and its record is looked up. All others are
+copied, and their numbers merged into the ledger.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, LiteralString
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
+from edge.platform.postgres.places import Places
+from edge.platform.postgres.ranges import multirange_of, numbers_in
+from edge.platform.postgres.rows import (
+    COLUMNS,
+    LEDGER,
+    RECEIVED,
+    SEQ,
+    TYPES,
+    moment_of,
+    record_of,
+    row_of,
+    wall_list,
+)
+from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
+from edge.platform.recordstore import StoreVerdict
+
+LOCK: Final = "SELECT FROM ledger WHERE id = ANY (%s) ORDER BY id FOR UPDATE"
+NEW: Final = "unnest(%s::int[], %s::int8multirange[]) AS n (id, numbers)"
+COME_BEFORE: Final[LiteralString] = f"""
+SELECT l.id, (l.got * n.numbers)::text FROM ledger AS l JOIN {NEW} USING (id)
+WHERE l.got && n.numbers"""
+MERGE: Final[LiteralString] = (
+    f"UPDATE ledger AS l SET got = l.got + n.numbers FROM {NEW} WHERE l.id = n.id"
+)
+WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
+LOOK_UP: Final[LiteralString] = f"SELECT {COLUMNS} FROM record WHERE {WANTED}"
+# a repeat is mostly one of today or of yesterday: two partitions are searched, and not all
+RECENT: Final = " AND received > now() - interval '2 days'"
+BESIDE: Final[LiteralString] = f"SELECT ledger, seq, digest FROM conflict WHERE {WANTED}"
+DATE: Final = """
+UPDATE record SET wall_from = %s, wall_to = %s, tq = %s, wall = %s
+WHERE ledger = %s AND seq = %s AND received = %s"""
+COPY: Final[LiteralString] = f"COPY record ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
+COPY_BESIDE: Final[LiteralString] = f"COPY conflict ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
+REFUSE: Final = """
+INSERT INTO refused (kind, gw, topic, why, size, payload, received)
+VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp()))"""
+TALLIES: Final = "SELECT kind, kept, size, more FROM tally WHERE gw = %s"
+TALLY: Final = """
+INSERT INTO tally (gw, kind, kept, size, more) VALUES (%s, %s, %s, %s, %s) ON CONFLICT (gw, kind)
+DO UPDATE SET (kept, size, more) = (excluded.kept, excluded.size, excluded.more)"""
+TALLY_LOCK: Final = 7_234_017_283_807_667_302  # counts of one gateway change in one group at a time
+
+Place = tuple[int, int]
+"""Row of the ledger, and number."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """The record that has a place. `row` is None where it is one of this group."""
+
+    digest: bytes
+    wall: WallTimes
+    received: datetime | None
+
+
+class GroupTransaction:
+    """Within a transaction of `connection`, once."""
+
+    def __init__(self, connection: psycopg.Connection, places: Places) -> None:
+        self._db, self._places = connection, places
+        self._known: dict[Place, _Known] = {}
+        self._beside: set[tuple[Place, bytes]] = set()
+        self._gone: set[Place] = set()
+        self._fresh: dict[Place, ReceivedRecord] = {}
+        self._dated: dict[Place, WallTimes] = {}
+        self._conflicts: list[tuple[Place, ReceivedRecord]] = []
+        self._quota: KeepQuota | None = None
+        self._counted: set[str] = set()
+
+    def write(
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+    ) -> list[StoreVerdict]:
+        """What became of each entry. Raises psycopg.Error: then nothing has become of any."""
+        ledger = self._places.ledger_rows(self._db, (entry.key[:3] for entry in entries))
+        self._claim({(row, e.key[3]) for e in entries if (row := ledger.get(e.key[:3]))})
+        verdicts = [self._put(entry, ledger.get(entry.key[:3])) for entry in entries]
+        self._copy()
+        for each in refused:
+            self._refuse(each)
+        if self._quota is not None:
+            for place in self._quota.changed:
+                tally = self._quota.of(*place)
+                self._db.execute(TALLY, (*place, tally.kept, tally.size, tally.not_kept))
+        return verdicts
+
+    def _claim(self, places: set[Place]) -> None:
+        """Enter these numbers into the ledger, and find what was there of them."""
+        numbers: dict[int, list[int]] = {}
+        for row, seq in places:
+            numbers.setdefault(row, []).append(seq)
+        rows = sorted(numbers)
+        new = rows, [multirange_of(numbers[row]) for row in rows]
+        self._db.execute(LOCK, (rows,))
+        before = self._db.execute(COME_BEFORE, new).fetchall()
+        self._db.execute(MERGE, new)
+        again = {(row, seq) for row, ranges in before for seq in numbers_in(ranges)}
+        if not again:
+            return
+        left = again - self._look_up(again, RECENT)
+        self._gone = left - self._look_up(left, "") if left else set()
+        found = self._db.execute(BESIDE, _columns(again)).fetchall()
+        self._beside = {((row, seq), digest) for row, seq, digest in found}
+
+    def _look_up(self, places: set[Place], when: LiteralString) -> set[Place]:
+        found = set()
+        for row in self._db.execute(LOOK_UP + when, _columns(places)):
+            record = record_of(row, ("", 0, ""), "")
+            place = row[LEDGER], row[SEQ]
+            self._known[place] = _Known(record.digest, record.wall, row[RECEIVED])
+            found.add(place)
+        return found
+
+    def _put(self, entry: ReceivedRecord, ledger: int | None) -> StoreVerdict:
+        if ledger is None:
+            return "excess"
+        place = ledger, entry.key[3]
+        known = self._known.get(place)
+        if known is None and place in self._gone:  # its day is no longer kept
+            return "repeat"
+        if known is None:
+            self._known[place] = _Known(entry.digest, entry.wall, None)
+            self._fresh[place] = entry
+            return "stored"
+        if known.digest == entry.digest:
+            if entry.wall.better(known.wall):
+                known.wall = self._dated[place] = entry.wall
+            return "repeat"
+        if (place, entry.digest) not in self._beside:
+            if not self._quotas(entry.key[0]).keep(entry.key[0], CONFLICT, entry.size):
+                return "excess"
+            self._beside.add((place, entry.digest))
+            self._conflicts.append((place, entry))
+        return "conflict"
+
+    def _copy(self) -> None:
+        conflicts = [entry for _, entry in self._conflicts]
+        names = {entry.branch for entry in [*self._fresh.values(), *conflicts]}
+        if names:
+            branches = self._places.branches(self._db, names)
+            self._places.open_days(self._db, {e.received[:10] for e in self._fresh.values()})
+            for query, those in (
+                (COPY, [*self._fresh.items()]), (COPY_BESIDE, self._conflicts),
+            ):  # fmt: skip
+                if those:
+                    self._copy_rows(query, those, branches)
+        for place, wall in self._dated.items():
+            received = self._known[place].received or moment_of(self._fresh[place].received)
+            times = moment_of(wall.start), moment_of(wall.end), wall.tq, Jsonb(wall_list(wall))
+            self._db.execute(DATE, (*times, *place, received))
+
+    def _copy_rows(
+        self,
+        query: LiteralString,
+        those: Sequence[tuple[Place, ReceivedRecord]],
+        branches: Mapping[str, int],
+    ) -> None:
+        with self._db.cursor().copy(query) as copy:
+            copy.set_types(TYPES)
+            for (ledger, _), entry in those:
+                copy.write_row(row_of(entry, ledger, branches[entry.branch]))
+
+    def _refuse(self, each: RefusedMessage) -> None:
+        if self._quotas(each.gw).keep(each.gw, each.kind, each.kept_size):
+            topic, why = (text.replace("\0", "\ufffd") for text in (each.topic, each.why))
+            row = (
+                each.kind, each.gw, topic, why, each.size, each.payload, moment_of(each.received)
+            )  # fmt: skip
+            self._db.execute(REFUSE, row)
+
+    def _quotas(self, gw: str) -> KeepQuota:
+        """Of all gateways of this group that send what no gateway should; locked until its end."""
+        if self._quota is None:
+            self._db.execute("SELECT pg_advisory_xact_lock(%s)", (TALLY_LOCK,))
+            row = self._db.execute("SELECT count(*) FROM tally").fetchone()
+            self._quota = KeepQuota(elsewhere=row[0] if row is not None else 0)
+        for name in {"", gw} - self._counted:
+            self._counted.add(name)
+            for kind, *counts in self._db.execute(TALLIES, (name,)):
+                self._quota.restore(name, kind, QuotaCount(*counts))
+        return self._quota
+
+
+def _columns(places: Iterable[Place]) -> tuple[list[int], list[int]]:
+    found = sorted(places)
+    return [row for row, _ in found], [seq for _, seq in found]

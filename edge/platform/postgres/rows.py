@@ -1,0 +1,88 @@
+"""A record as a row, and back. Columns are what is asked for; all else is read from the payload."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from edge.platform.receivedrecord import ReceivedRecord, WallTimes, is_bounds, wall_times_of
+from edge.wire import WireError, iso_time
+from edge.wire.records import JSON, MSGPACK, RAW
+from edge.wire.strict import load_json, load_msgpack
+
+ENCODINGS: Final[tuple[str | None, ...]] = (None, JSON, MSGPACK, RAW, "application/json")
+COLUMNS: Final = (
+    "seq, boot, mono_from, mono_to, wall_from, wall_to, received, ledger, branch, encoding, tq, "
+    "source, digest, wall, payload"
+)
+TYPES: Final = (
+    "int8", "int8", "int8", "int8", "timestamptz", "timestamptz", "timestamptz", "int4", "int4",
+    "int2", "text", "text", "bytea", "jsonb", "bytea",
+)  # fmt: skip
+SEQ, RECEIVED, LEDGER = 0, 6, 7
+"""Where these stand in a row."""
+
+PostgresRow = tuple[Any, ...]
+"""In the order of COLUMNS."""
+
+
+def row_of(entry: ReceivedRecord, ledger: int, branch: int) -> PostgresRow:
+    """Raises ValueError when `received` is no time."""
+    wall = entry.wall
+    return (
+        entry.key[3], entry.boot, *entry.mono, moment_of(wall.start), moment_of(wall.end),
+        datetime.fromisoformat(entry.received), ledger, branch, encoding_of(entry.content_type),
+        wall.tq, entry.source, entry.digest, None, entry.payload,
+    )  # fmt: skip
+
+
+def record_of(row: PostgresRow, key: tuple[str, int, str], branch: str) -> ReceivedRecord:
+    """`row` in the order of COLUMNS."""
+    (
+        seq, boot, mono_from, mono_to, wall_from, wall_to, received, _, _, encoding, tq, source,
+        digest, wall, payload,
+    ) = row  # fmt: skip
+    tail = f"{key[2]}/{source}" if source else key[2]
+    return ReceivedRecord(
+        f"{branch}/up/{tail}", (*key, seq), source, boot, (mono_from, mono_to),
+        _wall_times(wall, payload, (wall_from, wall_to, tq)), moment_text(received) or "",
+        ENCODINGS[encoding] if 0 <= encoding < len(ENCODINGS) else None, payload, digest,
+    )  # fmt: skip
+
+
+def wall_list(wall: WallTimes) -> list[str | None]:
+    """What `wall` of a row is, once its times are not those of its payload."""
+    return [wall.start, wall.end, wall.tq, wall.bounds]
+
+
+def encoding_of(content_type: str | None) -> int:
+    return ENCODINGS.index(content_type or None)
+
+
+def moment_of(text: str) -> datetime | None:
+    """None for what is no time that PostgreSQL can hold: a gateway may send any text."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def moment_text(moment: datetime | None) -> str | None:
+    """As times stand in records, to the millisecond."""
+    if moment is None:
+        return None
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return iso_time((since.days * 86_400 + since.seconds) * 10**9 + since.microseconds * 1000)
+
+
+def _wall_times(wall: Any, payload: bytes, columns: Sequence[Any]) -> WallTimes:
+    match wall:
+        case [str(start), str(end), str(tq), str() | None as bounds]:
+            kept = bounds is None or is_bounds(bounds)
+            return WallTimes(start, end, tq, bounds if kept else None)
+    try:
+        sent = (load_json if payload[:1] == b"{" else load_msgpack)(payload)
+        return wall_times_of(sent)
+    except (WireError, KeyError, TypeError):  # damaged: whoever reads the payload reports it
+        start, end, tq = columns
+        return WallTimes(moment_text(start) or "", moment_text(end) or "", tq)

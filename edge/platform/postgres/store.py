@@ -1,0 +1,141 @@
+"""The store of a city in PostgreSQL. Any number of processes write it at once, and read it."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, LiteralString
+
+import psycopg
+
+from edge.core import ConfigError
+from edge.platform.keepquota import KeepQuota, QuotaCount
+from edge.platform.postgres.grouptransaction import GroupTransaction
+from edge.platform.postgres.migrate import SCHEMA, check_version
+from edge.platform.postgres.places import LedgerKey, Places
+from edge.platform.postgres.rows import COLUMNS, record_of
+from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
+from edge.platform.recordstore import CommittedRecord, RecordStoreError, StoreDamage
+
+CONNECT_S: Final = 10
+FETCHED: Final = 1_000  # rows that a reader holds at once
+GATEWAYS: Final = 'SELECT gw, joined_epoch FROM gateway ORDER BY gw COLLATE "C"'
+LEDGER_OF: Final = """
+SELECT l.id, l.epoch, l.stream FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
+WHERE g.gw = %s AND l.got <> '{}' ORDER BY l.epoch, l.stream COLLATE "C" """
+BRANCH: Final = "(SELECT b.branch FROM branch AS b WHERE b.id = r.branch)"
+READ: Final[LiteralString] = f"""
+SELECT {BRANCH}, {COLUMNS} FROM record AS r
+WHERE ledger = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
+CONFLICTS: Final[LiteralString] = f"""
+SELECT {BRANCH}, {COLUMNS} FROM conflict AS r
+WHERE ledger = %s ORDER BY seq, digest"""
+LAST: Final = (1 << 63) - 1
+
+
+class PostgresStore:
+    """See `edge.platform.recordstore.RecordStore`. Used by one thread at a time.
+
+    A reader sees one state of the store, whatever is written meanwhile. Raises ConfigError for an
+    address that is none, and for a database whose tables are not those of this version.
+    """
+
+    def __init__(self, url: str, *, write: bool) -> None:
+        self.damage = StoreDamage()
+        self._url, self._write = url, write
+        self._places, self._readers = Places(), 0
+        with self._store_errors():
+            self._db = self._connect()
+            row = self._db.execute("SELECT name FROM store").fetchone()
+        self.name = str(row[0]) if row is not None else ""
+
+    def commit(
+        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
+    ) -> list[CommittedRecord]:
+        """All of it or nothing; on the disk when this returns.
+
+        When the connection is lost meanwhile, nobody knows which of both: what has been stored is
+        a repeat when it is committed again.
+        """
+        with self._store_errors():
+            if self._db.closed:
+                self._db = self._connect()
+            try:
+                with self._db.transaction():
+                    group = GroupTransaction(self._db, self._places)
+                    verdicts = group.write(entries, refused)
+            except BaseException:
+                self._places = Places()  # what was made in it is nowhere
+                raise
+        return [CommittedRecord(*each) for each in zip(entries, verdicts, strict=True)]
+
+    def gateways(self) -> list[tuple[str, int | None]]:
+        with self._store_errors():
+            return [(gw, epoch) for gw, epoch in self._db.execute(GATEWAYS)]
+
+    def records(self, gw: str, stream: str | None = None) -> Iterator[ReceivedRecord]:
+        """In the order of the keys; of one stream in the order of epochs and numbers."""
+        for number, key in self._ledger_of(gw):
+            if stream in (None, key[2]):
+                yield from self._read(READ, key, (number, 0, LAST))
+
+    def record_range(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
+        """The records of one epoch and stream, from a number to another one."""
+        for number, key in self._ledger_of(first[0]):
+            if key == first[:3]:
+                yield from self._read(READ, key, (number, first[3], last))
+
+    def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
+        for number, key in self._ledger_of(gw):
+            yield from self._read(CONFLICTS, key, (number,))
+
+    def tallies(self) -> KeepQuota:
+        found = KeepQuota()
+        with self._store_errors():
+            for gw, kind, *counts in self._db.execute(
+                "SELECT gw, kind, kept, size, more FROM tally"
+            ):
+                found.restore(gw, kind, QuotaCount(*counts))
+        return found
+
+    def close(self) -> None:
+        self._db.close()
+
+    # -- inside ------------------------------------------------------------------------------------
+
+    def _connect(self) -> psycopg.Connection:
+        try:
+            connection = psycopg.connect(
+                self._url, connect_timeout=CONNECT_S, application_name="kerbstone",
+                options=f"-c search_path={SCHEMA} -c timezone=UTC", autocommit=True,
+            )  # fmt: skip
+        except psycopg.ProgrammingError as error:
+            raise ConfigError(f"this is no address of a database: {error}") from error
+        try:
+            check_version(connection)
+            if not self._write:
+                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _ledger_of(self, gw: str) -> list[tuple[int, LedgerKey]]:
+        with self._store_errors():
+            rows = self._db.execute(LEDGER_OF, (gw,)).fetchall()
+        return [(number, (gw, epoch, stream)) for number, epoch, stream in rows]
+
+    def _read(
+        self, query: LiteralString, key: LedgerKey, values: tuple[int, ...]
+    ) -> Iterator[ReceivedRecord]:
+        self._readers += 1
+        name = f"reader{self._readers}"
+        with self._store_errors(), self._db.cursor(name, withhold=self._write) as cursor:
+            cursor.itersize = FETCHED
+            for branch, *row in cursor.execute(query, values):
+                yield record_of(tuple(row), key, branch)
+
+    @contextmanager
+    def _store_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except psycopg.Error as error:
+            raise RecordStoreError(f"database: {' '.join(str(error).split())}") from error
