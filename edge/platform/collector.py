@@ -29,6 +29,7 @@ from edge.platform.subscription import (
     BrokerSource,
     Inbox,
     UnreachableError,
+    leave_all,
     make_client,
     next_message,
     subscribe_all,
@@ -107,10 +108,12 @@ class Collector:
         filters: Sequence[str],
         stop: asyncio.Event,
         *,
+        leave: Sequence[str] = (),
         idle_s: float | None = None,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        """Ends when `stop` is set, or when nothing has come for `idle_s`.
+        """Ends when `stop` is set, or when nothing has come for `idle_s`. `leave` are filters that
+        the session may have from an earlier version.
 
         Raises UnreachableError when the first connection fails, RecordStoreError when nothing can
         be stored: what was not receipted is safe at the gateways.
@@ -121,6 +124,7 @@ class Collector:
                 async with make_client(source, SESSION_S, queue, MAX_PACKET_BYTES) as client:
                     client.pending_calls_threshold = GROUP_RECORDS
                     await subscribe_all(client, filters)
+                    await leave_all(client, leave)
                     reached = True
                     on_ready()
                     await self._send_receipts(client)

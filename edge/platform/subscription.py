@@ -198,6 +198,12 @@ async def subscribe_all(client: aiomqtt.Client, filters: Sequence[str]) -> None:
         raise UnreachableError(f"the broker refuses the subscription: {refused[0]}")
 
 
+async def leave_all(client: aiomqtt.Client, filters: Sequence[str]) -> None:
+    """End subscriptions that the session may still have from an earlier version or filter."""
+    if filters:
+        await client.unsubscribe(list(filters))
+
+
 def to_arrived(message: aiomqtt.Message) -> ArrivedMessage:
     """What came, without the library's own types."""
     payload: Any = message.payload
@@ -276,6 +282,19 @@ def subscriptions(
                 streams.append("event")
             return [name for each in streams for name in (f"{branch}/{each}", f"{branch}/{each}/+")]
     return [topic_filter]
+
+
+def record_subscriptions(topic_filter: str, prefix: str = TOPIC_PREFIX) -> list[str]:
+    """What to subscribe for records alone: a filter for whole gateways becomes one of each stream.
+
+    What else there is below `up` (status, meta, last, answers) then stays at the broker: retained
+    copies are nearly as many messages as records.
+    """
+    *head, end = topic_filter.split("/")
+    if end != "#" or len(head) != len(_branch(prefix)) or head[-1] != "up":
+        return subscriptions(topic_filter, prefix)
+    branch = "/".join(head)
+    return [name for each in Stream for name in (f"{branch}/{each}", f"{branch}/{each}/+")]
 
 
 def _branch(prefix: str) -> list[str | None]:

@@ -8,7 +8,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+import aiomqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge.core import Stream
 from edge.platform.collector import encode_receipts_of, merge_numbers
@@ -24,6 +27,12 @@ from tests.long import more, one_in, size
 # as the city's broker ought to be: what was acknowledged is on the disk
 DURABLE = "allow_anonymous true\nmax_queued_messages 0\n"
 OTHER = {"x": "another content"}
+
+
+def long_session() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 3600
+    return properties
 
 
 def kept(store: Path) -> set[tuple[int, str, int]]:
@@ -65,7 +74,7 @@ async def test_what_is_stored_is_receipted_once_more_when_it_comes_again(
     assert code == 0, err
     counts = json.loads(out.splitlines()[-1])
     assert (counts["stored"], counts["repeats"], counts["conflicts"]) == (32, 3, 0)
-    assert counts["others"] == 1
+    assert counts["others"] == 0, "the broker keeps what is no record"
     assert counts["receipts"] == sender.messages
     assert "Traceback" not in err
     assert "\r" not in err, "no progress in a pipe"
@@ -156,6 +165,28 @@ async def test_what_came_while_nobody_was_there_is_stored(mosquitto: Make, tmp_p
         assert not sender.receipted
         with receiving(broker, store):
             await until(lambda: len(sender.receipted) == 10)
+
+
+async def test_what_an_earlier_version_has_subscribed_is_left(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    """The session is the same, and would bring every retained copy."""
+    broker, store = mosquitto(DURABLE), tmp_path / "store.db"
+    former = aiomqtt.Client("127.0.0.1", broker.port, identifier="city", clean_start=False,
+        protocol=aiomqtt.ProtocolVersion.V5, properties=long_session())  # fmt: skip
+    async with former as client:
+        await client.subscribe([("kerbstone/v1/+/+/up/+", 1), ("kerbstone/v1/+/+/up/+/+", 1)])
+    status = Payload(b'{"v":1,"gw":"%s"}' % GW.encode(), JSON)
+    with receiving(broker, store, "--json", "--client-id", "city") as process:
+        async with gateway(broker) as sender:
+            await until(lambda: "Sending UNSUBACK to city" in broker.log)
+            await sender.put(TOPICS.status, status)
+            await sender.publish(record(1))
+            await until(lambda: len(sender.receipted) == 1)
+        process.send_signal(signal.SIGTERM)
+        code, out, err = await end_of(process)
+    assert code == 0, err
+    assert (json.loads(out)["stored"], json.loads(out)["others"]) == (1, 0)
 
 
 async def test_a_broker_that_comes_back_is_listened_to_again(
