@@ -160,16 +160,10 @@ def make_client(
     source: BrokerSource,
     session_s: int,
     queue_type: type[asyncio.Queue[aiomqtt.Message]] | None = None,
-    largest: int | None = None,
 ) -> aiomqtt.Client:
-    """A client with MQTT 5 whose session the broker keeps so long after the connection is lost.
-
-    Packets of more than `largest` bytes are not sent to it.
-    """
+    """A client with MQTT 5 whose session the broker keeps so long after the connection is lost."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = session_s
-    if largest is not None:
-        properties.MaximumPacketSize = largest
     return aiomqtt.Client(
         source.host,
         source.port,
@@ -196,12 +190,6 @@ async def subscribe_all(client: aiomqtt.Client, filters: Sequence[str]) -> None:
     refused = [code for code in granted if _value(code) >= FAILURE_CODE]
     if refused:
         raise UnreachableError(f"the broker refuses the subscription: {refused[0]}")
-
-
-async def leave_all(client: aiomqtt.Client, filters: Sequence[str]) -> None:
-    """End subscriptions that the session may still have from an earlier version or filter."""
-    if filters:
-        await client.unsubscribe(list(filters))
 
 
 def to_arrived(message: aiomqtt.Message) -> ArrivedMessage:

@@ -245,6 +245,63 @@ async def test_kill_9_loses_nothing_that_has_a_receipt(
     assert kept(store) == sender.receipted == {(E1, "air", n) for n in range(1, 1201)}
 
 
+@pytest.mark.parametrize("name", ["store.db", "store.jsonl"])
+async def test_kill_9_loses_nothing_that_the_broker_had(
+    mosquitto: Make, tmp_path: Path, name: str
+) -> None:
+    """The gateway confirms by the broker's word: it sends each record once, and never again."""
+    broker, store = mosquitto(DURABLE), tmp_path / name
+    rng = random.Random(5)
+    with receiving(broker, store, "--for", "0.2", "--client-id", "city") as process:
+        assert (await end_of(process))[0] == 0
+    wanted = {(E1, "air", n) for n in range(1, 1201)}
+    async with gateway(broker) as sender:
+
+        async def send() -> None:
+            for n in range(1, 1201):
+                await sender.publish(record(n))
+
+        sending = asyncio.create_task(send())
+        for _ in range(size(3, 8)):
+            with receiving(broker, store, "--client-id", "city") as process:
+                seen = len(sender.receipted) + rng.randrange(1, 150)
+                await until(lambda: sending.done() or len(sender.receipted) >= seen)  # noqa: B023
+                await asyncio.sleep(rng.random() / 50)  # anywhere between arrival and commit
+                process.kill()
+                await asyncio.to_thread(process.wait)
+            assert sender.receipted <= kept(store), "a receipt for what is not stored"
+            acknowledged = broker.log.count("Received PUBACK from city")
+            assert acknowledged <= len(kept(store)), "acknowledged before it was stored"
+        with receiving(broker, store, "--client-id", "city") as process:
+            await sending
+            await until(lambda: sender.receipted == wanted)
+            process.send_signal(signal.SIGTERM)
+            code, _, err = await end_of(process)
+    assert code == 0, err
+    assert kept(store) == wanted
+
+
+async def test_what_is_refused_is_acknowledged_when_it_is_written_down(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    """Or it would come again for ever, and take the place of others."""
+    broker, store = mosquitto(DURABLE), tmp_path / "store.db"
+    topic = f"{TOPICS.up}/air/hut"
+    foreign = encode(record(3), envelope(record(3)), "gw-evil", "json")
+    words = ["--client-id", "city", "--idle", "0.3", "--json"]
+    with receiving(broker, store, *words) as process:
+        async with gateway(broker) as sender:
+            await sender.put(topic, foreign)
+            await sender.put(topic, Payload(b"\x81", JSON))
+            code, out, _ = await end_of(process)
+    counts = json.loads(out)
+    assert (code, counts["foreign"], counts["undecodable"]) == (1, 1, 1)
+    assert broker.log.count("Received PUBACK from city") == 2
+    with receiving(broker, store, *words) as process:
+        code, out, _ = await end_of(process)
+    assert (code, json.loads(out)["commits"]) == (0, 0), "none came again"
+
+
 @one_in(2)
 @pytest.mark.parametrize("name", ["store.db", "store.jsonl"])
 async def test_a_store_that_is_full_ends_it_and_nothing_more_is_receipted(
