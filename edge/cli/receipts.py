@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -26,11 +26,13 @@ from edge.platform.subscription import (
     BrokerSource,
     UnreachableError,
     receive_refusal,
+    record_subscriptions,
     subscriptions,
 )
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 PROGRESS_NS: Final = 2_000_000_000
+FILTERS_SHOWN: Final = 4
 MESSAGES_LIMIT: Final = 200  # sentences; more are in the counts
 
 
@@ -44,7 +46,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--store", type=store_place, required=True, metavar="STORE",
         help="NAME.db, NAME.jsonl or postgresql://USER@HOST/DATABASE")  # fmt: skip
     add("--filter", metavar="F",
-        help="topic filter (default PREFIX/+/+/up/#, subscribed as up/+ and up/+/+)")  # fmt: skip
+        help="topic filter (default PREFIX/+/+/up/#, subscribed as up/STREAM and up/STREAM/+ "
+        "of each stream of records)")  # fmt: skip
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site: the "
         "enrolment server's folder, or a list: on each line a gateway and its sites")  # fmt: skip
     add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
@@ -67,9 +70,11 @@ def run(args: argparse.Namespace) -> int:
         return _fail(str(error), 3)
     with contextlib.closing(store):
         _damage(store)
-        filters = subscriptions(chosen, args.prefix)
+        filters = record_subscriptions(chosen, args.prefix)
+        # earlier versions subscribed these, and the broker keeps them with the session
+        leave = sorted({*subscriptions(chosen, args.prefix)} - {*filters})
         collector = partial(Collector, store, prefix=args.prefix, sites=sites)
-        listener = _CollectorRun(args, filters, collector)
+        listener = _CollectorRun(args, filters, collector, leave)
         try:
             source = source_from(args, f"kerbstone-receipts-{store.name}")
             asyncio.run(listener.run(source))
@@ -88,9 +93,13 @@ class _CollectorRun:
     """The collector, until a signal or the time ends it."""
 
     def __init__(
-        self, args: argparse.Namespace, filters: list[str], collector: Callable[..., Collector]
+        self,
+        args: argparse.Namespace,
+        filters: list[str],
+        collector: Callable[..., Collector],
+        leave: Sequence[str] = (),
     ) -> None:
-        self._args, self._filters = args, filters
+        self._args, self._filters, self._leave = args, filters, leave
         self._reported = 0
         self._clock = SystemClock()
         self._collector = collector(clock=self._clock, report=self._print_message)
@@ -108,8 +117,9 @@ class _CollectorRun:
                 source,
                 self._filters,
                 stop,
+                leave=self._leave,
                 idle_s=self._args.idle_s,
-                on_ready=lambda: self._note(f"listening to {', '.join(self._filters)}"),
+                on_ready=lambda: self._note(f"listening to {_shown(self._filters)}"),
             )
         finally:
             if shown is not None:
@@ -150,6 +160,12 @@ class _CollectorRun:
             echo(self._words())
         found = counts.conflicts, counts.excess, counts.foreign, counts.undecodable
         return 1 if any(found) else 0
+
+
+def _shown(filters: Sequence[str]) -> str:
+    """The first ones: of all streams there are 18."""
+    more = len(filters) - FILTERS_SHOWN
+    return ", ".join(filters[:FILTERS_SHOWN]) + (f" and {more} more filters" if more > 0 else "")
 
 
 def _damage(store: RecordStore) -> None:

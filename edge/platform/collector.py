@@ -1,25 +1,23 @@
-"""Receive, store, and only then say so: the platform's half of `confirm = "platform"`.
+"""Receive, store, and only then say so: to the gateway with a receipt, to the broker with a PUBACK.
 
-The library acknowledges a message towards the broker (PUBACK) when it arrives, not when it is
-stored. When this process dies between the two, the broker has forgotten the message and the store
-does not have it; but no receipt was sent either, so the gateway still has it and sends it again.
-For the same reason what does not fit in memory may be thrown away. What has come and is not yet
-stored is bounded in messages and bytes, and kept over reconnections.
+When this process dies between the arrival of a message and its commit, the broker still has it, and
+sends it to the next connection of the same session. It sends RECEIVE_MAXIMUM messages before the
+first of them is acknowledged, so nothing has to be thrown away here. What is refused is
+acknowledged after its commit as well.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
-
-import aiomqtt
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from edge.core import TOPIC_PREFIX, AsyncClock
 from edge.core.numbers import Range
 from edge.platform.auditreport import record_name
 from edge.platform.keepquota import KeepQuota
+from edge.platform.manualack import HeldMessage, ManualAckClient
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
 from edge.platform.recordstore import CommittedRecord, RecordStore
 from edge.platform.sitecheck import AllowedSites
@@ -27,11 +25,7 @@ from edge.platform.subscription import (
     RETRY_NS,
     ArrivedMessage,
     BrokerSource,
-    Inbox,
     UnreachableError,
-    make_client,
-    next_message,
-    subscribe_all,
 )
 from edge.wire import (
     MAX_PAYLOAD,
@@ -47,12 +41,12 @@ from edge.wire import (
     iso_time,
 )
 
-INBOX_MESSAGES: Final = 20_000
-INBOX_BYTES: Final = 64 << 20
 GROUP_RECORDS: Final = 500  # messages of one commit
 GROUP_BYTES: Final = 8 << 20
+RECEIVE_MAXIMUM: Final = 4 * GROUP_RECORDS  # the broker sends while a group is stored and answered
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
-STEP_NS: Final = 10_000_000
+QUIET_NS: Final = 10_000_000  # after which no others are expected
+IDLE_NS: Final = 1_000_000_000  # one wait for messages: to say that one is there, and to look up
 SESSION_S: Final = 86_400  # the broker keeps what comes while this process is away
 MAX_PACKET_BYTES: Final = MAX_PAYLOAD + (64 << 10)  # of one packet: topic and properties have room
 REFUSED_PAYLOAD_KEPT: Final = (
@@ -72,7 +66,6 @@ class CollectorCounts:
     foreign: int = 0  # named another gateway or site than their own: no receipt
     undecodable: int = 0
     others: int = 0  # status, meta, last, answers
-    thrown_away: int = 0  # came faster than they could be stored; they come again
     commits: int = 0
     receipts: int = 0  # messages
     reconnections: int = 0
@@ -95,11 +88,9 @@ class Collector:
     ) -> None:
         self.counts = CollectorCounts()
         self._store, self._clock, self._report = store, clock, report
+        self._tell = report  # from the thread that stores
         self._prefix, self._sites = prefix, sites
         self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
-        # what comes when it is full is thrown away: without a receipt it comes again
-        self._inbox = Inbox(INBOX_MESSAGES, INBOX_BYTES)
-        self._unconfirmed: list[CommittedRecord] = []  # stored, and no receipt sent
 
     async def run(
         self,
@@ -107,111 +98,135 @@ class Collector:
         filters: Sequence[str],
         stop: asyncio.Event,
         *,
+        leave: Sequence[str] = (),
         idle_s: float | None = None,
         on_ready: Callable[[], None] = lambda: None,
     ) -> None:
-        """Ends when `stop` is set, or when nothing has come for `idle_s`.
+        """Ends when `stop` is set, or when nothing has come for `idle_s`. `leave` are filters that
+        the session may have from an earlier version.
 
         Raises UnreachableError when the first connection fails, RecordStoreError when nothing can
         be stored: what was not receipted is safe at the gateways.
         """
-        reached, queue = False, self._inbox.queue_type
-        while True:
-            try:
-                async with make_client(source, SESSION_S, queue, MAX_PACKET_BYTES) as client:
-                    client.pending_calls_threshold = GROUP_RECORDS
-                    await subscribe_all(client, filters)
+        loop, ended = asyncio.get_running_loop(), threading.Event()
+        client = ManualAckClient(
+            source,
+            session_s=SESSION_S,
+            receive_maximum=RECEIVE_MAXIMUM,
+            largest=MAX_PACKET_BYTES,
+        )
+
+        def end() -> None:
+            ended.set()
+            client.wake()
+
+        async def end_at_stop() -> None:
+            await stop.wait()
+            end()
+
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(self._report, text)
+
+        self._tell = tell
+        stopping = asyncio.create_task(end_at_stop())
+        reached = False
+        try:
+            while True:
+                try:
+                    await _in_thread(partial(client.connect, filters, leave), end)
                     reached = True
                     on_ready()
-                    await self._send_receipts(client)
-                    await self._collect(client, stop, idle_s)
+                    await _in_thread(partial(self._collect, client, ended, idle_s), end)
                     return
-            except (aiomqtt.MqttError, OSError) as error:
-                if not reached:
-                    raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
-                if stop.is_set():
-                    return
-                self.counts.reconnections += 1
-                self._report(f"connection lost ({error}), trying again")
-                await self._clock.sleep_until(self._clock.now().mono_ns + RETRY_NS)
-
-    async def _collect(
-        self, client: aiomqtt.Client, stop: asyncio.Event, idle_s: float | None
-    ) -> None:
-        while (first := await self._first(client, stop, idle_s)) is not None:
-            await self._wait_for_more()
-            await self._group(client, self._taken(first))
-        left = self._inbox.qsize()  # what comes after the end is not ours
-        while left > 0:
-            group = self._taken()
-            left -= len(group)
-            await self._group(client, group)
-
-    async def _first(
-        self, client: aiomqtt.Client, stop: asyncio.Event, idle_s: float | None
-    ) -> ArrivedMessage | None:
-        if stop.is_set():
-            return None  # one that waits must not be taken and cancelled: it is acknowledged
-        waiting = asyncio.ensure_future(next_message(client))
-        stopping = asyncio.ensure_future(stop.wait())
-        try:
-            await asyncio.wait(
-                {waiting, stopping}, timeout=idle_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            return waiting.result() if waiting.done() else None
+                except OSError as error:
+                    if not reached:
+                        raise UnreachableError(f"{source.host}:{source.port}: {error}") from error
+                    if stop.is_set():
+                        return
+                    self.counts.reconnections += 1
+                    self._report(f"connection lost ({error}), trying again")
+                    await self._clock.sleep_until(self._clock.now().mono_ns + RETRY_NS)
         finally:
-            for task in (waiting, stopping):
-                task.cancel()
+            stopping.cancel()
+            client.abandon()
 
-    async def _wait_for_more(self) -> None:
-        now = self._clock.now().mono_ns
-        end = now + GATHER_NS
-        while now < end and self._inbox.qsize() + 1 < GROUP_RECORDS:
-            await self._clock.sleep_until(min(end, now + STEP_NS))
-            now = self._clock.now().mono_ns
+    def _collect(
+        self, client: ManualAckClient, ended: threading.Event, idle_s: float | None
+    ) -> None:
+        """In a thread of its own: receiving, decoding and storing, one after the other."""
+        try:
+            self._receive(client, ended, idle_s)
+            client.close()
+        except OSError:
+            self._store_arrived(client)  # a broker that was killed may have it no more
+            raise
+        finally:
+            self.counts.receipts = client.published
 
-    def _taken(self, *group: ArrivedMessage) -> list[ArrivedMessage]:
-        found, room = list(group), GROUP_BYTES
-        while len(found) < GROUP_RECORDS and room > 0 and not self._inbox.empty():
-            found.append(self._inbox.get_nowait())
-            room -= found[-1].size
-        return found
+    def _receive(
+        self, client: ManualAckClient, ended: threading.Event, idle_s: float | None
+    ) -> None:
+        heard_ns = self._clock.now().mono_ns
+        while not ended.is_set():
+            quiet_ns = self._clock.now().mono_ns - heard_ns
+            if idle_s is not None and quiet_ns >= idle_s * 1e9:
+                break
+            wait_ns = IDLE_NS if idle_s is None else min(IDLE_NS, idle_s * 1e9 - quiet_ns)
+            heard = client.arrived or client.receive(wait_ns / 1e9)
+            self.counts.receipts = client.published
+            if not heard:
+                continue
+            self._gather(client)
+            self._store_arrived(client)
+            heard_ns = self._clock.now().mono_ns
 
-    async def _group(self, client: aiomqtt.Client, group: Iterable[ArrivedMessage]) -> None:
+    def _gather(self, client: ManualAckClient) -> None:
+        """Others, for a moment: one commit costs the disk as much for one record as for all."""
+        end = self._clock.now().mono_ns + GATHER_NS
+        while len(client.arrived) < GROUP_RECORDS and client.arrived_bytes < GROUP_BYTES:
+            left = min(end - self._clock.now().mono_ns, QUIET_NS)
+            if left <= 0 or not client.receive(left / 1e9):
+                return
+
+    def _store_arrived(self, client: ManualAckClient) -> None:
+        while client.arrived:
+            self._group(client, client.take(GROUP_RECORDS, GROUP_BYTES))
+
+    def _group(self, client: ManualAckClient, group: Sequence[HeldMessage]) -> None:
         entries: list[ReceivedRecord] = []
         refused: list[RefusedMessage] = []
         if self._sites is not None and (why := self._sites.look(self._clock.now().mono_ns)):
-            self._report(why)
+            self._tell(why)
         received = iso_time(self._clock.now().wall_ns)
         for message in group:
-            self._sort(message, received, entries, refused)
-        counts = self.counts
-        counts.thrown_away = self._inbox.thrown_away
-        if not entries and not refused:
-            return
-        done = await asyncio.to_thread(self._store.commit, entries, refused)
-        counts.commits += 1
+            self._sort(message.came, received, entries, refused)
+        done: list[CommittedRecord] = []
+        if entries or refused:
+            done = self._store.commit(entries, refused)
+            self.counts.commits += 1
         for each in done:
-            match each.verdict:
-                case "stored":
-                    counts.stored += 1
-                case "repeat":
-                    counts.repeats += 1
-                case "conflict":
-                    counts.conflicts += 1
-                    text = "arrived again with another content; both are kept"
-                    self._report_limited(
-                        "conflict", each.entry.key[0], f"{record_name(*each.entry.key)} {text}"
-                    )
-                case "excess":
-                    counts.excess += 1
-                    text = (
-                        f"{record_name(*each.entry.key)}: no more conflicts of this gateway are "
-                        "kept; this content is not stored and gets no receipt"
-                    )
-                    self._report_limited("excess", each.entry.key[0], text)
-        self._unconfirmed.extend(each for each in done if each.verdict != "excess")
-        await self._send_receipts(client)
+            self._count(each)
+        receipts = encode_receipts_of(each.entry for each in done if each.verdict != "excess")
+        client.answer(receipts, (message.number for message in group))
+
+    def _count(self, each: CommittedRecord) -> None:
+        counts, gw = self.counts, each.entry.key[0]
+        match each.verdict:
+            case "stored":
+                counts.stored += 1
+            case "repeat":
+                counts.repeats += 1
+            case "conflict":
+                counts.conflicts += 1
+                text = "arrived again with another content; both are kept"
+                self._report_limited("conflict", gw, f"{record_name(*each.entry.key)} {text}")
+            case "excess":
+                counts.excess += 1
+                text = (
+                    f"{record_name(*each.entry.key)}: no more conflicts of this gateway are "
+                    "kept; this content is not stored and gets no receipt"
+                )
+                self._report_limited("excess", gw, text)
 
     def _sort(
         self,
@@ -266,28 +281,23 @@ class Collector:
     def _report_limited(self, kind: str, gw: str, text: str) -> None:
         """One gateway must not hide another one's sentences behind its own."""
         if self._reported.keep(gw, kind, 0):
-            self._report(f"{kind}: {text}")
+            self._tell(f"{kind}: {text}")
         elif self._reported.of(gw, kind).not_kept == 1:
             who = gw or "other senders"
-            self._report(
+            self._tell(
                 f"{kind}: further messages of {who} are counted, but not reported one by one"
             )
 
-    async def _send_receipts(self, client: aiomqtt.Client) -> None:
-        """Of all that is owed. A receipt that is lost costs one repeat, and no more."""
-        messages = encode_receipts_of(each.entry for each in self._unconfirmed)
-        results = await asyncio.gather(
-            *(
-                client.publish(topic, payload.data, qos=1, properties=_json(payload))
-                for topic, payload in messages
-            ),
-            return_exceptions=True,
-        )
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        self._unconfirmed.clear()
-        self.counts.receipts += len(messages)
+
+async def _in_thread(work: Callable[[], None], end: Callable[[], None]) -> None:
+    """Also where this task is cancelled, the thread has ended when this does."""
+    task = asyncio.create_task(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        end()
+        await asyncio.wait({task})
+        raise
 
 
 def encode_receipts_of(entries: Iterable[ReceivedRecord]) -> list[tuple[str, Payload]]:
@@ -319,9 +329,3 @@ def merge_numbers(numbers: Iterable[int]) -> tuple[Range, ...]:
         else:
             found.append((number, number))
     return tuple(found)
-
-
-def _json(payload: Payload) -> Properties:
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.ContentType = payload.content_type
-    return properties

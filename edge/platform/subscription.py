@@ -160,16 +160,10 @@ def make_client(
     source: BrokerSource,
     session_s: int,
     queue_type: type[asyncio.Queue[aiomqtt.Message]] | None = None,
-    largest: int | None = None,
 ) -> aiomqtt.Client:
-    """A client with MQTT 5 whose session the broker keeps so long after the connection is lost.
-
-    Packets of more than `largest` bytes are not sent to it.
-    """
+    """A client with MQTT 5 whose session the broker keeps so long after the connection is lost."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = session_s
-    if largest is not None:
-        properties.MaximumPacketSize = largest
     return aiomqtt.Client(
         source.host,
         source.port,
@@ -276,6 +270,19 @@ def subscriptions(
                 streams.append("event")
             return [name for each in streams for name in (f"{branch}/{each}", f"{branch}/{each}/+")]
     return [topic_filter]
+
+
+def record_subscriptions(topic_filter: str, prefix: str = TOPIC_PREFIX) -> list[str]:
+    """What to subscribe for records alone: a filter for whole gateways becomes one of each stream.
+
+    What else there is below `up` (status, meta, last, answers) then stays at the broker: retained
+    copies are nearly as many messages as records.
+    """
+    *head, end = topic_filter.split("/")
+    if end != "#" or len(head) != len(_branch(prefix)) or head[-1] != "up":
+        return subscriptions(topic_filter, prefix)
+    branch = "/".join(head)
+    return [name for each in Stream for name in (f"{branch}/{each}", f"{branch}/{each}/+")]
 
 
 def _branch(prefix: str) -> list[str | None]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.platform.subscription import record_subscriptions
 from edge.provision import pki
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
 from tests.kit.caller import Caller
@@ -72,6 +73,19 @@ async def test_who_asks_for_everything_gets_what_is_meant_for_him(city: CityBrok
     assert [message.topic for message in eager.messages] == [DOWN.format("gw-0001")]
     await link.close()
     await other.close()
+
+
+async def test_the_platform_may_ask_for_the_streams_of_records_alone(city: CityBroker) -> None:
+    platform = Caller()
+    asked = record_subscriptions("kerbstone/v1/+/+/up/#")
+    link = await platform.open(city.platforms.broker(city.platform, "p"), subscribe=asked)
+    up = OWN.removesuffix("event")
+    found = await publish(
+        city.gateways, city.gateway("gw-0001"), OWN, f"{up}air/hut", f"{up}status", f"{up}last/hut"
+    )
+    assert found == {OWN: 0, f"{up}air/hut": 0, f"{up}status": 16, f"{up}last/hut": 16}
+    await until(lambda: len(platform.messages) == 2)
+    await link.close()
 
 
 async def test_a_gateway_at_the_platforms_door_is_what_it_is_at_its_own(city: CityBroker) -> None:

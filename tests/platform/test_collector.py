@@ -8,7 +8,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+import aiomqtt
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from edge.core import Stream
 from edge.platform.collector import encode_receipts_of, merge_numbers
@@ -24,6 +27,12 @@ from tests.long import more, one_in, size
 # as the city's broker ought to be: what was acknowledged is on the disk
 DURABLE = "allow_anonymous true\nmax_queued_messages 0\n"
 OTHER = {"x": "another content"}
+
+
+def long_session() -> Properties:
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = 3600
+    return properties
 
 
 def kept(store: Path) -> set[tuple[int, str, int]]:
@@ -65,7 +74,7 @@ async def test_what_is_stored_is_receipted_once_more_when_it_comes_again(
     assert code == 0, err
     counts = json.loads(out.splitlines()[-1])
     assert (counts["stored"], counts["repeats"], counts["conflicts"]) == (32, 3, 0)
-    assert counts["others"] == 1
+    assert counts["others"] == 0, "the broker keeps what is no record"
     assert counts["receipts"] == sender.messages
     assert "Traceback" not in err
     assert "\r" not in err, "no progress in a pipe"
@@ -158,6 +167,28 @@ async def test_what_came_while_nobody_was_there_is_stored(mosquitto: Make, tmp_p
             await until(lambda: len(sender.receipted) == 10)
 
 
+async def test_what_an_earlier_version_has_subscribed_is_left(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    """The session is the same, and would bring every retained copy."""
+    broker, store = mosquitto(DURABLE), tmp_path / "store.db"
+    former = aiomqtt.Client("127.0.0.1", broker.port, identifier="city", clean_start=False,
+        protocol=aiomqtt.ProtocolVersion.V5, properties=long_session())  # fmt: skip
+    async with former as client:
+        await client.subscribe([("kerbstone/v1/+/+/up/+", 1), ("kerbstone/v1/+/+/up/+/+", 1)])
+    status = Payload(b'{"v":1,"gw":"%s"}' % GW.encode(), JSON)
+    with receiving(broker, store, "--json", "--client-id", "city") as process:
+        async with gateway(broker) as sender:
+            await until(lambda: "Sending UNSUBACK to city" in broker.log)
+            await sender.put(TOPICS.status, status)
+            await sender.publish(record(1))
+            await until(lambda: len(sender.receipted) == 1)
+        process.send_signal(signal.SIGTERM)
+        code, out, err = await end_of(process)
+    assert code == 0, err
+    assert (json.loads(out)["stored"], json.loads(out)["others"]) == (1, 0)
+
+
 async def test_a_broker_that_comes_back_is_listened_to_again(
     mosquitto: Make, tmp_path: Path
 ) -> None:
@@ -212,6 +243,63 @@ async def test_kill_9_loses_nothing_that_has_a_receipt(
             code, _, err = await end_of(process)
     assert code == 0, err
     assert kept(store) == sender.receipted == {(E1, "air", n) for n in range(1, 1201)}
+
+
+@pytest.mark.parametrize("name", ["store.db", "store.jsonl"])
+async def test_kill_9_loses_nothing_that_the_broker_had(
+    mosquitto: Make, tmp_path: Path, name: str
+) -> None:
+    """The gateway confirms by the broker's word: it sends each record once, and never again."""
+    broker, store = mosquitto(DURABLE), tmp_path / name
+    rng = random.Random(5)
+    with receiving(broker, store, "--for", "0.2", "--client-id", "city") as process:
+        assert (await end_of(process))[0] == 0
+    wanted = {(E1, "air", n) for n in range(1, 1201)}
+    async with gateway(broker) as sender:
+
+        async def send() -> None:
+            for n in range(1, 1201):
+                await sender.publish(record(n))
+
+        sending = asyncio.create_task(send())
+        for _ in range(size(3, 8)):
+            with receiving(broker, store, "--client-id", "city") as process:
+                seen = len(sender.receipted) + rng.randrange(1, 150)
+                await until(lambda: sending.done() or len(sender.receipted) >= seen)  # noqa: B023
+                await asyncio.sleep(rng.random() / 50)  # anywhere between arrival and commit
+                process.kill()
+                await asyncio.to_thread(process.wait)
+            assert sender.receipted <= kept(store), "a receipt for what is not stored"
+            acknowledged = broker.log.count("Received PUBACK from city")
+            assert acknowledged <= len(kept(store)), "acknowledged before it was stored"
+        with receiving(broker, store, "--client-id", "city") as process:
+            await sending
+            await until(lambda: sender.receipted == wanted)
+            process.send_signal(signal.SIGTERM)
+            code, _, err = await end_of(process)
+    assert code == 0, err
+    assert kept(store) == wanted
+
+
+async def test_what_is_refused_is_acknowledged_when_it_is_written_down(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    """Or it would come again for ever, and take the place of others."""
+    broker, store = mosquitto(DURABLE), tmp_path / "store.db"
+    topic = f"{TOPICS.up}/air/hut"
+    foreign = encode(record(3), envelope(record(3)), "gw-evil", "json")
+    words = ["--client-id", "city", "--idle", "0.3", "--json"]
+    with receiving(broker, store, *words) as process:
+        async with gateway(broker) as sender:
+            await sender.put(topic, foreign)
+            await sender.put(topic, Payload(b"\x81", JSON))
+            code, out, _ = await end_of(process)
+    counts = json.loads(out)
+    assert (code, counts["foreign"], counts["undecodable"]) == (1, 1, 1)
+    assert broker.log.count("Received PUBACK from city") == 2
+    with receiving(broker, store, *words) as process:
+        code, out, _ = await end_of(process)
+    assert (code, json.loads(out)["commits"]) == (0, 0), "none came again"
 
 
 @one_in(2)

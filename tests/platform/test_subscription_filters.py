@@ -7,7 +7,13 @@ from aiomqtt import Topic, Wildcard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.platform.subscription import check_refusal, receive_refusal, subscriptions
+from edge.core import Stream
+from edge.platform.subscription import (
+    check_refusal,
+    receive_refusal,
+    record_subscriptions,
+    subscriptions,
+)
 
 NAMED = ("k", "v1", "s", "up", "air")  # any of these may be a site or a gateway, too
 TOPICS = [
@@ -123,3 +129,14 @@ def test_a_check_of_one_stream_listens_to_the_events_too() -> None:
     assert subscriptions(f"{up}/#", "k", check=True) == [f"{up}/+", f"{up}/+/+"]
     assert subscriptions("k/#", "k", check=True) == ["k/#"]
     assert subscriptions(f"{up}/air/hut", "k") == [f"{up}/air/hut"]
+
+
+def test_records_are_asked_for_stream_by_stream() -> None:
+    up = "k/v1/+/+/up"
+    asked = record_subscriptions(f"{up}/#", "k/v1")
+    assert asked == [name for each in Stream for name in (f"{up}/{each}", f"{up}/{each}/+")]
+    assert len(asked) == 2 * len(Stream)
+    for tail in ("status", "meta", "last/hut", "answer/resend"):
+        assert not any(Topic(f"k/v1/s/g/up/{tail}").matches(Wildcard(each)) for each in asked)
+    for same in (f"{up}/air/#", f"{up}/status/#", "k/v1/#", f"{up}/+/+", "a/up/#"):
+        assert record_subscriptions(same, "k/v1") == subscriptions(same, "k/v1")
