@@ -8,38 +8,21 @@ acknowledged after its commit as well.
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 from edge.core import TOPIC_PREFIX, AsyncClock
-from edge.core.numbers import Range
-from edge.platform.auditreport import record_name
-from edge.platform.keepquota import KeepQuota
+from edge.platform.ingest import Ingest
 from edge.platform.manualack import HeldMessage, ManualAckClient
-from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
-from edge.platform.recordstore import CommittedRecord, RecordStore
+from edge.platform.recordstore import RecordStore
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import (
     RETRY_NS,
-    ArrivedMessage,
     BrokerSource,
     UnreachableError,
 )
-from edge.wire import (
-    MAX_PAYLOAD,
-    DecodedMessage,
-    Payload,
-    Receipt,
-    WireError,
-    WrongGatewayError,
-    decode,
-    encode_receipts,
-    gateway_of,
-    is_down,
-    iso_time,
-)
+from edge.wire import MAX_PAYLOAD
 
 GROUP_RECORDS: Final = 500  # messages of one commit
 GROUP_BYTES: Final = 8 << 20
@@ -49,26 +32,6 @@ QUIET_NS: Final = 10_000_000  # after which no others are expected
 IDLE_NS: Final = 1_000_000_000  # one wait for messages: to say that one is there, and to look up
 SESSION_S: Final = 86_400  # the broker keeps what comes while this process is away
 MAX_PACKET_BYTES: Final = MAX_PAYLOAD + (64 << 10)  # of one packet: topic and properties have room
-REFUSED_PAYLOAD_KEPT: Final = (
-    64 << 10
-)  # bytes that are kept of the payload of a message that is refused
-MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
-
-
-@dataclass(slots=True)
-class CollectorCounts:
-    """What happened since the start. Records are `stored + repeats + conflicts + excess`."""
-
-    stored: int = 0
-    repeats: int = 0
-    conflicts: int = 0
-    excess: int = 0  # conflicts of gateways that have no more room for them: no receipt
-    foreign: int = 0  # named another gateway or site than their own: no receipt
-    undecodable: int = 0
-    others: int = 0  # status, meta, last, answers
-    commits: int = 0
-    receipts: int = 0  # messages
-    reconnections: int = 0
 
 
 class Collector:
@@ -86,11 +49,9 @@ class Collector:
         prefix: str = TOPIC_PREFIX,
         sites: AllowedSites | None = None,
     ) -> None:
-        self.counts = CollectorCounts()
-        self._store, self._clock, self._report = store, clock, report
-        self._tell = report  # from the thread that stores
-        self._prefix, self._sites = prefix, sites
-        self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
+        self._clock, self._report = clock, report
+        self._ingest = Ingest(store, report=report, prefix=prefix, sites=sites)
+        self.counts = self._ingest.counts
 
     async def run(
         self,
@@ -127,7 +88,7 @@ class Collector:
         def tell(text: str) -> None:
             loop.call_soon_threadsafe(self._report, text)
 
-        self._tell = tell
+        self._ingest.report = tell  # it is used in a thread
         stopping = asyncio.create_task(end_at_stop())
         reached = False
         try:
@@ -193,100 +154,9 @@ class Collector:
             self._group(client, client.take(GROUP_RECORDS, GROUP_BYTES))
 
     def _group(self, client: ManualAckClient, group: Sequence[HeldMessage]) -> None:
-        entries: list[ReceivedRecord] = []
-        refused: list[RefusedMessage] = []
-        if self._sites is not None and (why := self._sites.look(self._clock.now().mono_ns)):
-            self._tell(why)
-        received = iso_time(self._clock.now().wall_ns)
-        for message in group:
-            self._sort(message.came, received, entries, refused)
-        done: list[CommittedRecord] = []
-        if entries or refused:
-            done = self._store.commit(entries, refused)
-            self.counts.commits += 1
-        for each in done:
-            self._count(each)
-        receipts = encode_receipts_of(each.entry for each in done if each.verdict != "excess")
+        now = self._clock.now()
+        receipts = self._ingest.take((each.came for each in group), now.mono_ns, now.wall_ns)
         client.answer(receipts, (message.number for message in group))
-
-    def _count(self, each: CommittedRecord) -> None:
-        counts, gw = self.counts, each.entry.key[0]
-        match each.verdict:
-            case "stored":
-                counts.stored += 1
-            case "repeat":
-                counts.repeats += 1
-            case "conflict":
-                counts.conflicts += 1
-                text = "arrived again with another content; both are kept"
-                self._report_limited("conflict", gw, f"{record_name(*each.entry.key)} {text}")
-            case "excess":
-                counts.excess += 1
-                text = (
-                    f"{record_name(*each.entry.key)}: no more conflicts of this gateway are "
-                    "kept; this content is not stored and gets no receipt"
-                )
-                self._report_limited("excess", gw, text)
-
-    def _sort(
-        self,
-        came: ArrivedMessage,
-        received: str,
-        entries: list[ReceivedRecord],
-        refused: list[RefusedMessage],
-    ) -> None:
-        if is_down(came.topic, self._prefix):
-            return
-        counts = self.counts
-        try:
-            found = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
-            for message in found:  # none: a retained `last` was taken away
-                self._at_home(message)
-        except WrongGatewayError as error:
-            counts.foreign += 1
-            refused.append(self._refused("foreign", came, error, received))
-        except WireError as error:
-            counts.undecodable += 1
-            refused.append(self._refused("undecodable", came, error, received))
-        else:
-            for message in found:
-                if message.kind == "record":
-                    entry = make_received(
-                        message, came.topic, came.payload, came.content_type, received
-                    )
-                    entries.append(entry)
-                else:
-                    counts.others += 1
-
-    def _at_home(self, message: DecodedMessage) -> None:
-        """Raises WrongGatewayError."""
-        place = message.topic
-        if self._sites is not None and (why := self._sites.refusal(place.gw, place.site)):
-            raise WrongGatewayError(why)
-
-    def _refused(
-        self,
-        kind: Literal["foreign", "undecodable"],
-        came: ArrivedMessage,
-        why: WireError,
-        received: str,
-    ) -> RefusedMessage:
-        gw, payload = gateway_of(came.topic, self._prefix), came.payload
-        text = f"{why}".encode("utf-8", "backslashreplace").decode()
-        self._report_limited(kind, gw, f"{came.topic:.200}: {text:.200}")
-        return RefusedMessage(
-            kind, gw, came.topic, text, len(payload), payload[:REFUSED_PAYLOAD_KEPT], received
-        )
-
-    def _report_limited(self, kind: str, gw: str, text: str) -> None:
-        """One gateway must not hide another one's sentences behind its own."""
-        if self._reported.keep(gw, kind, 0):
-            self._tell(f"{kind}: {text}")
-        elif self._reported.of(gw, kind).not_kept == 1:
-            who = gw or "other senders"
-            self._tell(
-                f"{kind}: further messages of {who} are counted, but not reported one by one"
-            )
 
 
 async def _in_thread(work: Callable[[], None], end: Callable[[], None]) -> None:
@@ -298,34 +168,3 @@ async def _in_thread(work: Callable[[], None], end: Callable[[], None]) -> None:
         end()
         await asyncio.wait({task})
         raise
-
-
-def encode_receipts_of(entries: Iterable[ReceivedRecord]) -> list[tuple[str, Payload]]:
-    """Topic and payload of the receipts for these records: few messages, ranges merged."""
-    gateways: dict[tuple[str, str], dict[tuple[int, str], set[int]]] = {}
-    for entry in entries:
-        gw, epoch, stream, seq = entry.key
-        streams = gateways.setdefault((f"{entry.branch}/down/receipt", gw), {})
-        streams.setdefault((epoch, stream), set()).add(seq)
-    return [
-        (topic, payload)
-        for (topic, gw), streams in gateways.items()
-        for payload in encode_receipts(
-            gw,
-            [
-                Receipt(epoch, stream, merge_numbers(seqs))
-                for (epoch, stream), seqs in streams.items()
-            ],
-        )
-    ]
-
-
-def merge_numbers(numbers: Iterable[int]) -> tuple[Range, ...]:
-    """`(1, 2), (4, 4)` of 1, 2 and 4."""
-    found: list[Range] = []
-    for number in sorted(numbers):
-        if found and found[-1][1] == number - 1:
-            found[-1] = found[-1][0], number
-        else:
-            found.append((number, number))
-    return tuple(found)

@@ -14,7 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.core import Stream
-from edge.platform.collector import encode_receipts_of, merge_numbers
+from edge.platform.ingest import encode_receipts_of, merge_numbers
 from edge.platform.openstore import open_store
 from edge.wire import JSON, Payload, Topics, decode_receipts, encode
 from tests.kit.broker import Make
