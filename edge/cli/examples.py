@@ -131,6 +131,17 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "the city's store", f"kerbstone receipts --broker {BROKER} --store /srv/city/records.db"
         ),
     ),
+    "sink": (
+        Example(
+            "the tables, once and after each upgrade",
+            "kerbstone sink --migrate --database postgresql://owner@db.example/city",
+        ),
+        Example(
+            "a sink; start as many as you want",
+            "kerbstone sink --broker amqps://broker1.example --broker amqps://broker2.example --ca "
+            "ca.crt --cert sink.crt --key sink.key --database postgresql://sink1@db.example/city",
+        ),
+    ),
     "audit": (
         Example("is it complete?", "kerbstone audit --store /srv/city/records.db"),
         Example(

@@ -33,6 +33,7 @@ VERBS: Final = {
     "status": "the state of this gateway, and what you have to do",
     "support": "put all that helps to find a fault into one file, without secrets",
     "receipts": "store the records of gateways, and send receipts for what is stored",
+    "sink": "store the records of a whole city, from RabbitMQ into PostgreSQL",
     "audit": "prove that a store of records is complete",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
     "provision": "claims for new boxes, and the enrolment server for their certificates",

@@ -8,14 +8,12 @@ process writes a store; `kerbstone audit` can read it at the same time. Exit cod
 import argparse
 import asyncio
 import contextlib
-import dataclasses
-import signal
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from edge.acquire.clock import SystemClock
+from edge.cli.ingestrun import IngestRun, run_options
 from edge.cli.subscribe import broker_options, source_from
 from edge.core import ConfigError
 from edge.platform.collector import Collector
@@ -23,17 +21,13 @@ from edge.platform.openstore import open_store, store_place
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import (
-    BrokerSource,
     UnreachableError,
     receive_refusal,
     record_subscriptions,
     subscriptions,
 )
-from edge.terminal import echo, echo_json, is_terminal, progress
 
-PROGRESS_NS: Final = 2_000_000_000
 FILTERS_SHOWN: Final = 4
-MESSAGES_LIMIT: Final = 200  # sentences; more are in the counts
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -50,116 +44,51 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "of each stream of records)")  # fmt: skip
     add("--sites", type=Path, metavar="PLACE", help="which gateway belongs to which site: the "
         "enrolment server's folder, or a list: on each line a gateway and its sites")  # fmt: skip
-    add("--for", dest="for_s", type=float, metavar="SECONDS", help="end after this time")
-    add("--idle", "--once-idle", dest="idle_s", type=float, metavar="SECONDS",
-        help="end when nothing arrives for this time")  # fmt: skip
-    add("--json", action="store_true", help="print the counts as one line of JSON at the end")
+    run_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
+    clock = SystemClock()
+    ours = IngestRun(args, clock)
     chosen = args.filter or f"{args.prefix}/+/+/up/#"
     if (why := receive_refusal(chosen, args.prefix)) is not None:
-        return _fail(f"{chosen} cannot be used: {why}", 2)
+        return ours.fail(f"{chosen} cannot be used: {why}", 2)
     try:
         sites = AllowedSites(args.sites) if args.sites is not None else None
         store = open_store(args.store, write=True)
     except ConfigError as error:
-        return _fail(str(error), 2)
+        return ours.fail(str(error), 2)
     except RecordStoreError as error:
-        return _fail(str(error), 3)
+        return ours.fail(str(error), 3)
     with contextlib.closing(store):
-        _damage(store)
+        _damage(store, ours)
         filters = record_subscriptions(chosen, args.prefix)
         # earlier versions subscribed these, and the broker keeps them with the session
         leave = sorted({*subscriptions(chosen, args.prefix)} - {*filters})
-        collector = partial(Collector, store, prefix=args.prefix, sites=sites)
-        listener = _CollectorRun(args, filters, collector, leave)
+        collector = Collector(
+            store, clock=clock, report=ours.report, prefix=args.prefix, sites=sites
+        )
+        ours.counts = collector.counts
         try:
             source = source_from(args, f"kerbstone-receipts-{store.name}")
-            asyncio.run(listener.run(source))
+
+            async def work(stop: asyncio.Event) -> None:
+                await collector.run(
+                    source, filters, stop, leave=leave, idle_s=args.idle_s,
+                    on_ready=lambda: ours.note(f"listening to {_shown(filters)}"),
+                )  # fmt: skip
+
+            asyncio.run(ours.run(work))
         except ConfigError as error:
-            return _fail(str(error), 2)
+            return ours.fail(str(error), 2)
         except UnreachableError as error:
-            return _fail(f"{args.broker} cannot be reached: {error}", 3)
+            return ours.fail(f"{args.broker} cannot be reached: {error}", 3)
         except RecordStoreError as error:
             text = "no more receipts are sent, so gateways keep records; make room and restart"
-            listener.verdict()
-            return _fail(f"{error}: {text}", 3)
-    return listener.verdict()
-
-
-class _CollectorRun:
-    """The collector, until a signal or the time ends it."""
-
-    def __init__(
-        self,
-        args: argparse.Namespace,
-        filters: list[str],
-        collector: Callable[..., Collector],
-        leave: Sequence[str] = (),
-    ) -> None:
-        self._args, self._filters, self._leave = args, filters, leave
-        self._reported = 0
-        self._clock = SystemClock()
-        self._collector = collector(clock=self._clock, report=self._print_message)
-
-    async def run(self, source: BrokerSource) -> None:
-        loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, stop.set)
-        if self._args.for_s is not None:
-            loop.call_later(self._args.for_s, stop.set)
-        shown = asyncio.create_task(self._progress()) if is_terminal(err=True) else None
-        try:
-            await self._collector.run(
-                source,
-                self._filters,
-                stop,
-                leave=self._leave,
-                idle_s=self._args.idle_s,
-                on_ready=lambda: self._note(f"listening to {_shown(self._filters)}"),
-            )
-        finally:
-            if shown is not None:
-                shown.cancel()
-                progress("")
-
-    async def _progress(self) -> None:
-        while True:
-            await self._clock.sleep_until(self._clock.now().mono_ns + PROGRESS_NS)
-            progress(self._words())
-
-    def _words(self) -> str:
-        counts = self._collector.counts
-        return (
-            f"{counts.stored} records stored, {counts.repeats} repeats, "
-            f"{counts.conflicts + counts.excess} conflicts, {counts.foreign} foreign, "
-            f"{counts.undecodable} could not be read, "
-            f"{counts.receipts} receipts in {counts.commits} commits"
-        )
-
-    def _print_message(self, text: str) -> None:
-        self._reported += 1
-        if self._reported <= MESSAGES_LIMIT:
-            self._note(text)
-        if self._reported == MESSAGES_LIMIT:
-            self._note("further messages are counted, but not reported one by one")
-
-    def _note(self, text: str) -> None:
-        progress("")
-        _fail(text, 0)
-
-    def verdict(self) -> int:
-        """Say what happened; the exit code."""
-        counts = self._collector.counts
-        if self._args.json:
-            echo_json(dataclasses.asdict(counts))
-        else:
-            echo(self._words())
-        found = counts.conflicts, counts.excess, counts.foreign, counts.undecodable
-        return 1 if any(found) else 0
+            ours.verdict()
+            return ours.fail(f"{error}: {text}", 3)
+    return ours.verdict()
 
 
 def _shown(filters: Sequence[str]) -> str:
@@ -168,14 +97,11 @@ def _shown(filters: Sequence[str]) -> str:
     return ", ".join(filters[:FILTERS_SHOWN]) + (f" and {more} more filters" if more > 0 else "")
 
 
-def _damage(store: RecordStore) -> None:
+def _damage(store: RecordStore, ours: IngestRun) -> None:
     if store.damage.torn_bytes:
         text = f"an incomplete last line of {store.damage.torn_bytes} bytes was removed"
-        _fail(f"{text}: it had no receipt, so its record is sent again", 0)
+        ours.note(f"{text}: it had no receipt, so its record is sent again")
     if store.damage.lines:
-        _fail(f"{store.damage.lines} lines of the store cannot be read: they are left unchanged", 0)
-
-
-def _fail(text: str, code: int) -> int:
-    echo(f"kerbstone receipts: {text}", err=True)
-    return code
+        ours.note(
+            f"{store.damage.lines} lines of the store cannot be read: they are left unchanged"
+        )

@@ -1,5 +1,6 @@
 """Where a broker is: `mqtts://host:8883`, taken apart. The one reader of such a URL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -23,13 +24,19 @@ class Endpoint:
         return self.host in LOCAL
 
 
-def endpoint(url: str) -> Endpoint:
-    """Take a URL apart. Raises ValueError with a text for a person."""
+def endpoint(url: str, ports: Mapping[str, int] = PORTS) -> Endpoint:
+    """Take a URL apart. `ports` has two schemes, the second one with TLS.
+
+    Raises ValueError with a text for a person.
+    """
     scheme, found, _ = url.partition("://")
+    plain, secure = ports
     if not found:
-        raise ValueError(f'"{url}" has no scheme; write "mqtts://{url}", or "mqtt://..."')
-    if scheme not in PORTS:
-        raise ValueError(f'"{scheme}://" is not known; "mqtt://" or "mqtts://" (TLS) belongs here')
+        raise ValueError(f'"{url}" has no scheme; write "{secure}://{url}", or "{plain}://..."')
+    if scheme not in ports:
+        raise ValueError(
+            f'"{scheme}://" is not known; "{plain}://" or "{secure}://" (TLS) belongs here'
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -44,4 +51,4 @@ def endpoint(url: str) -> Endpoint:
         raise ValueError("the name or address of the broker is missing or cannot be right")
     if port == 0:
         raise ValueError("0 is no port; a port is from 1 to 65535")
-    return Endpoint(host, port or PORTS[scheme], scheme == "mqtts")
+    return Endpoint(host, port or ports[scheme], scheme == secure)

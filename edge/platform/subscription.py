@@ -4,7 +4,7 @@ what is wanted, at the fixed levels PREFIX/SITE/GATEWAY/up/...
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -13,7 +13,8 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edge.core import TOPIC_PREFIX, AsyncClock, ConfigError, Stream, endpoint
+from edge.core import TOPIC_PREFIX, AsyncClock, ConfigError, Stream
+from edge.core.endpoint import PORTS, endpoint
 
 QUEUE_MESSAGES: Final = 100_000  # messages; more are counted and thrown away
 QUEUE_BYTES: Final = 64 << 20
@@ -102,12 +103,13 @@ def parse_source(
     key: Path | None = None,
     username: str | None = None,
     password: str | None = None,
+    ports: Mapping[str, int] = PORTS,
 ) -> BrokerSource:
-    """From the words of a command line. Raises ConfigError."""
+    """From the words of a command line; `ports` has the two schemes. Raises ConfigError."""
     try:
-        place = endpoint(url)
+        place = endpoint(url, ports)
     except ValueError as error:
-        raise ConfigError(f"{error} (--broker mqtts://HOST:PORT)") from None
+        raise ConfigError(f"{error} (--broker {[*ports][1]}://HOST:PORT)") from None
     if password is not None and username is None:
         raise ConfigError("--password-file needs --username")
     context = None

@@ -25,7 +25,9 @@ from hypothesis import strategies as st
 
 from deploy.broker.rabbitmq import gateways
 from drivers.scan.found import Findings, FoundDevice
-from edge.cli import check, decode, provision_common, receipts, scan, status, subscribe
+from edge.acquire.clock import SystemClock
+from edge.cli import check, decode, provision_common, scan, status, subscribe
+from edge.cli.ingestrun import IngestRun
 from edge.cli.main import main
 from edge.core import Stream
 from edge.diagnose import tomlsnippet
@@ -37,7 +39,6 @@ from edge.identity.enrolstatus import EnrolmentStatus, status_line, status_page
 from edge.identity.est import _problem_text
 from edge.identity.httpsclient import HttpsReply
 from edge.platform.auditor import Auditor
-from edge.platform.collector import Collector
 from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import RefusedMessage
 from edge.platform.subscription import ArrivedMessage
@@ -173,15 +174,9 @@ def test_audit(evil: str, body: Any, data: st.DataObject, kind: str) -> None:
 @QUICK
 @given(EVIL)
 def test_receipts(evil: str) -> None:
-    with TemporaryDirectory() as name:
-        store = open_store(Path(name, "a.db"), write=True)
-        with contextlib.closing(store):
-            args = argparse.Namespace(json=False)
-            listener = receipts._CollectorRun(args, [], partial(Collector, store))
-            assert (
-                len(said_by(lambda: listener._print_message(f"undecodable: {evil}: {evil}"))) == 1
-            )
-            assert len(said_by(listener.verdict)) == 1
+    ours = IngestRun(argparse.Namespace(json=False, verb="receipts"), SystemClock())
+    assert len(said_by(lambda: ours.report(f"undecodable: {evil}: {evil}"))) == 1
+    assert len(said_by(ours.verdict)) == 1
 
 
 @QUICK

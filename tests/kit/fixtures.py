@@ -7,6 +7,7 @@ An example:
     __all__ = ["broker", "site"]
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tests.kit.broker import BINARY, Mosquitto
 from tests.kit.gateway import GatewayProcess
 from tests.kit.memory import in_memory
 from tests.kit.postgres import PostgresServer, missing, socket_folder
+from tests.kit.rabbit import RabbitNode
+from tests.kit.rabbit import missing as no_rabbit
 
 # subscriptions and what waits for them survive the broker's stop, as on a city's broker
 PERSISTENT = "allow_anonymous true\npersistence true\npersistence_location {}/\n"
@@ -40,6 +43,16 @@ def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer.made(socket_folder())
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbit() -> Iterator[RabbitNode]:
+    """One RabbitMQ for all tests of a process; a test leaves its queues empty."""
+    if why := no_rabbit():
+        pytest.skip(why)
+    node = RabbitNode(Path(tempfile.mkdtemp(prefix="rabbit-")) / "node").start()
+    yield node
+    node.stop()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -37,6 +37,12 @@ RUN = (
 
 
 COMMAND = [sys.executable, "-c", RUN]
+
+
+class MqttBroker(Protocol):
+    """Whatever a gateway connects to."""
+
+    port: int
 
 
 class ReceiptedGateway:
@@ -77,7 +83,7 @@ class ReceiptedGateway:
 
 
 @contextlib.asynccontextmanager
-async def gateway(broker: Mosquitto, topics: Topics = TOPICS) -> AsyncIterator[ReceiptedGateway]:
+async def gateway(broker: MqttBroker, topics: Topics = TOPICS) -> AsyncIterator[ReceiptedGateway]:
     async with aiomqtt.Client(
         "127.0.0.1", broker.port, protocol=aiomqtt.ProtocolVersion.V5, timeout=60
     ) as client:

@@ -1,0 +1,199 @@
+"""What becomes of messages that have come: sorted, stored, and said so. It knows no connection.
+
+What a broker, a gateway or another sender puts there is hostile until `decode` has passed it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from edge.core import TOPIC_PREFIX
+from edge.core.numbers import Range
+from edge.platform.auditreport import record_name
+from edge.platform.keepquota import KeepQuota
+from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
+from edge.platform.recordstore import CommittedRecord, RecordStore
+from edge.platform.sitecheck import AllowedSites
+from edge.platform.subscription import ArrivedMessage
+from edge.wire import (
+    DecodedMessage,
+    Payload,
+    Receipt,
+    WireError,
+    WrongGatewayError,
+    decode,
+    encode_receipts,
+    gateway_of,
+    is_down,
+    iso_time,
+)
+
+REFUSED_PAYLOAD_KEPT: Final = 64 << 10  # bytes of the payload of a message that is refused
+MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
+
+
+@dataclass(slots=True)
+class IngestCounts:
+    """What happened since the start. Records are `stored + repeats + conflicts + excess`."""
+
+    stored: int = 0
+    repeats: int = 0
+    conflicts: int = 0
+    excess: int = 0  # conflicts of gateways that have no more room for them: no receipt
+    foreign: int = 0  # named another gateway or site than their own: no receipt
+    undecodable: int = 0
+    others: int = 0  # status, meta, last, answers
+    commits: int = 0
+    receipts: int = 0  # messages
+    reconnections: int = 0
+
+
+class Ingest:
+    """Used by one thread at a time. `report` gets sentences for people, few about each gateway.
+
+    `sites` knows which sites a gateway may file under, None: any.
+    """
+
+    def __init__(
+        self,
+        store: RecordStore,
+        *,
+        report: Callable[[str], None],
+        prefix: str = TOPIC_PREFIX,
+        sites: AllowedSites | None = None,
+    ) -> None:
+        self.counts = IngestCounts()
+        self.report = report
+        self._store, self._prefix, self._sites = store, prefix, sites
+        self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
+
+    def take(
+        self, group: Iterable[ArrivedMessage], mono_ns: int, wall_ns: int
+    ) -> list[tuple[str, Payload]]:
+        """Store them; the receipts that are owed then, with their topics.
+
+        Raises RecordStoreError: then nothing of the group is stored, and it may be given again.
+        """
+        entries: list[ReceivedRecord] = []
+        refused: list[RefusedMessage] = []
+        if self._sites is not None and (why := self._sites.look(mono_ns)):
+            self.report(why)
+        received = iso_time(wall_ns)
+        others = sum(self._sort(came, received, entries, refused) for came in group)
+        done: list[CommittedRecord] = []
+        if entries or refused:
+            done = self._store.commit(entries, refused)
+            self.counts.commits += 1
+        for each in done:
+            self._count(each)
+        self.counts.foreign += sum(each.kind == "foreign" for each in refused)
+        self.counts.undecodable += sum(each.kind == "undecodable" for each in refused)
+        self.counts.others += others
+        return encode_receipts_of(each.entry for each in done if each.verdict != "excess")
+
+    def _count(self, each: CommittedRecord) -> None:
+        counts, gw = self.counts, each.entry.key[0]
+        match each.verdict:
+            case "stored":
+                counts.stored += 1
+            case "repeat":
+                counts.repeats += 1
+            case "conflict":
+                counts.conflicts += 1
+                text = "arrived again with another content; both are kept"
+                self._report_limited("conflict", gw, f"{record_name(*each.entry.key)} {text}")
+            case "excess":
+                counts.excess += 1
+                text = (
+                    f"{record_name(*each.entry.key)}: no more conflicts of this gateway are "
+                    "kept; this content is not stored and gets no receipt"
+                )
+                self._report_limited("excess", gw, text)
+
+    def _sort(
+        self,
+        came: ArrivedMessage,
+        received: str,
+        entries: list[ReceivedRecord],
+        refused: list[RefusedMessage],
+    ) -> int:
+        """How many of its messages are neither."""
+        if is_down(came.topic, self._prefix):
+            return 0
+        try:
+            found = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
+            for message in found:  # none: a retained `last` was taken away
+                self._at_home(message)
+        except WrongGatewayError as error:
+            refused.append(self._refused("foreign", came, error, received))
+            return 0
+        except WireError as error:
+            refused.append(self._refused("undecodable", came, error, received))
+            return 0
+        records = [message for message in found if message.kind == "record"]
+        for message in records:
+            entries.append(
+                make_received(message, came.topic, came.payload, came.content_type, received)
+            )
+        return len(found) - len(records)
+
+    def _at_home(self, message: DecodedMessage) -> None:
+        """Raises WrongGatewayError."""
+        place = message.topic
+        if self._sites is not None and (why := self._sites.refusal(place.gw, place.site)):
+            raise WrongGatewayError(why)
+
+    def _refused(
+        self,
+        kind: Literal["foreign", "undecodable"],
+        came: ArrivedMessage,
+        why: WireError,
+        received: str,
+    ) -> RefusedMessage:
+        gw, payload = gateway_of(came.topic, self._prefix), came.payload
+        text = f"{why}".encode("utf-8", "backslashreplace").decode()
+        self._report_limited(kind, gw, f"{came.topic:.200}: {text:.200}")
+        return RefusedMessage(
+            kind, gw, came.topic, text, len(payload), payload[:REFUSED_PAYLOAD_KEPT], received
+        )
+
+    def _report_limited(self, kind: str, gw: str, text: str) -> None:
+        """One gateway must not hide another one's sentences behind its own."""
+        if self._reported.keep(gw, kind, 0):
+            self.report(f"{kind}: {text}")
+        elif self._reported.of(gw, kind).not_kept == 1:
+            who = gw or "other senders"
+            self.report(
+                f"{kind}: further messages of {who} are counted, but not reported one by one"
+            )
+
+
+def encode_receipts_of(entries: Iterable[ReceivedRecord]) -> list[tuple[str, Payload]]:
+    """Topic and payload of the receipts for these records: few messages, ranges merged."""
+    gateways: dict[tuple[str, str], dict[tuple[int, str], set[int]]] = {}
+    for entry in entries:
+        gw, epoch, stream, seq = entry.key
+        streams = gateways.setdefault((f"{entry.branch}/down/receipt", gw), {})
+        streams.setdefault((epoch, stream), set()).add(seq)
+    return [
+        (topic, payload)
+        for (topic, gw), streams in gateways.items()
+        for payload in encode_receipts(
+            gw,
+            [
+                Receipt(epoch, stream, merge_numbers(seqs))
+                for (epoch, stream), seqs in streams.items()
+            ],
+        )
+    ]
+
+
+def merge_numbers(numbers: Iterable[int]) -> tuple[Range, ...]:
+    """`(1, 2), (4, 4)` of 1, 2 and 4."""
+    found: list[Range] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(found)

@@ -1,0 +1,168 @@
+"""The city's queue at RabbitMQ (AMQP 0-9-1): all records of all gateways, for any number of sinks.
+
+Gateways publish by MQTT; the broker copies what is bound into one durable quorum queue. A message
+stays there until a sink acknowledges it, and goes to another sink when that one's connection ends.
+
+DELIVERY_LIMIT is set on purpose: the broker's own limit of 20 counts each loss of a connection for
+all messages that were under way on it, and drops them then. What is beyond the limit lies in the
+queue DEAD, and is not lost.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue
+from aiormq.abc import FieldValue
+from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from yarl import URL
+
+from edge.core import Stream
+from edge.platform.subscription import ArrivedMessage, BrokerSource, UnreachableError
+from edge.wire import Payload
+
+for _name in ("aio_pika", "aiormq"):  # they log what they raise, too: it would be told twice
+    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+
+PORTS: Final = {"amqp": 5672, "amqps": 5671}
+EXCHANGE: Final = "amq.topic"  # where the MQTT plugin publishes
+QUEUE: Final = "kerbstone.records"
+DEAD: Final = "kerbstone.dead"
+DELIVERY_LIMIT: Final = 1_000
+PREFETCH: Final = 4_000  # messages that are here and not acknowledged
+CONNECT_S: Final = 30.0
+HEARTBEAT_S: Final = 30
+SWAPPED: Final = str.maketrans("/.", "./")  # what the plugin makes of a topic, and back
+ARGUMENTS: Final[dict[str, FieldValue]] = {
+    "x-queue-type": "quorum",
+    "x-delivery-limit": DELIVERY_LIMIT,
+    "x-dead-letter-exchange": "",
+    "x-dead-letter-routing-key": DEAD,
+    "x-dead-letter-strategy": "at-least-once",
+    "x-overflow": "reject-publish",  # without it the strategy is not allowed; there is no limit
+}
+LOST: Final = (aio_pika.exceptions.AMQPError, ConnectionError, OSError, RuntimeError)
+"""What the library raises when a connection has ended; RuntimeError: the channel was closed."""
+
+
+def amqp_url(source: BrokerSource) -> URL:
+    """Without a user name the certificate says who we are."""
+    external = source.username is None and source.tls is not None
+    return URL.build(
+        scheme="amqps" if source.tls is not None else "amqp",
+        host=source.host,
+        port=source.port,
+        user=source.username,
+        password=source.password,
+        path="/",
+        query={"heartbeat": str(HEARTBEAT_S), **({"auth": "external"} if external else {})},
+    )
+
+
+def binding_keys(prefix: str) -> list[str]:
+    """Of all records: `kerbstone.v1.*.*.up.air` and `kerbstone.v1.*.*.up.air.*`, ..."""
+    up = f"{prefix}/*/*/up".translate(SWAPPED)
+    return [key for stream in Stream for key in (f"{up}.{stream}", f"{up}.{stream}.*")]
+
+
+class RecordQueue:
+    """One connection. `arrived` is what has come and is not taken yet, in order."""
+
+    def __init__(self, prefix: str) -> None:
+        self.arrived: list[AbstractIncomingMessage] = []
+        self.lost = asyncio.Event()  # the connection has ended
+        self.has_come = asyncio.Event()
+        self._prefix = prefix
+        self._connection: aio_pika.abc.AbstractConnection | None = None
+        self._exchange: AbstractExchange | None = None
+
+    async def open(self, source: BrokerSource) -> None:
+        """Connect and consume. Raises UnreachableError when the broker refuses us or the queue,
+        one of LOST when it is not reached."""
+        self._connection = await aio_pika.connect(
+            amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls
+        )
+        self._connection.close_callbacks.add(self._ended)
+        channel = await self._connection.channel(publisher_confirms=False)
+        channel.close_callbacks.add(self._ended)
+        await channel.set_qos(prefetch_count=PREFETCH)
+        queue = await self._queue(channel)
+        self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+        await queue.consume(self._came)
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+
+    async def wait(self, stop: asyncio.Event, for_s: float | None) -> None:
+        """Until something has come, the connection has ended, or `stop` is set."""
+        waiting = [
+            asyncio.ensure_future(event.wait()) for event in (self.has_come, self.lost, stop)
+        ]
+        try:
+            await asyncio.wait(waiting, timeout=for_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+
+    def take(self, most: int, most_bytes: int) -> list[AbstractIncomingMessage]:
+        """The first that have come; at least one, if there is one."""
+        count = size = 0
+        for each in self.arrived[:most]:
+            size += len(each.body)
+            count += 1
+            if size >= most_bytes:
+                break
+        group, self.arrived = self.arrived[:count], self.arrived[count:]
+        if not self.arrived:
+            self.has_come.clear()
+        return group
+
+    async def answer(
+        self, receipts: Iterable[tuple[str, Payload]], last: AbstractIncomingMessage
+    ) -> int:
+        """Publish receipts, then acknowledge `last` and all before it. How many receipts."""
+        count = 0
+        assert self._exchange is not None, "not open"
+        for topic, payload in receipts:
+            message = aio_pika.Message(
+                payload.data,
+                content_type=payload.content_type,
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,  # QoS 1 for the gateway
+            )
+            await self._exchange.publish(message, topic.translate(SWAPPED), mandatory=False)
+            count += 1
+        await last.ack(multiple=True)
+        return count
+
+    async def _queue(self, channel: AbstractChannel) -> AbstractQueue:
+        try:
+            await channel.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"})
+            queue = await channel.declare_queue(QUEUE, durable=True, arguments=ARGUMENTS)
+            for key in binding_keys(self._prefix):
+                await queue.bind(EXCHANGE, key)
+        except ChannelAccessRefused as error:
+            raise UnreachableError(
+                f"this user may not declare the queue {QUEUE}: {error}; docs/city.md has its rights"
+            ) from error
+        except ChannelPreconditionFailed as error:
+            raise UnreachableError(
+                f"the queue {QUEUE} is there with other settings: {error}. Drain it, delete it, "
+                "and start again"
+            ) from error
+        return queue
+
+    async def _came(self, message: AbstractIncomingMessage) -> None:
+        self.arrived.append(message)
+        self.has_come.set()
+
+    def _ended(self, *_: object) -> None:
+        self.lost.set()
+
+
+def arrived_message(message: AbstractIncomingMessage) -> ArrivedMessage:
+    """As if it had come by MQTT."""
+    topic = (message.routing_key or "").translate(SWAPPED)
+    return ArrivedMessage(topic, message.body, message.content_type or None, retained=False)

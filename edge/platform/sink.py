@@ -1,0 +1,151 @@
+"""A consumer of the city's queue: store, then say so. It keeps nothing, so there may be many.
+
+A group is acknowledged after its COMMIT. While the database is away nothing is acknowledged, and
+the broker sends no more than PREFETCH: all else waits in its queue, on the brokers' disks.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+from aio_pika.abc import AbstractIncomingMessage
+
+from edge.core import AsyncClock
+from edge.platform.ingest import Ingest
+from edge.platform.recordqueue import LOST, RecordQueue, arrived_message
+from edge.platform.recordstore import RecordStoreError
+from edge.platform.subscription import BrokerSource, UnreachableError
+from edge.wire import Payload
+
+GROUP_RECORDS: Final = 1_000
+GROUP_BYTES: Final = 16 << 20
+GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
+STEP_NS: Final = 5_000_000
+RETRY_NS: Final = 500_000_000  # doubled up to MAX_RETRY_NS, and spread: not all sinks at once
+MAX_RETRY_NS: Final = 30_000_000_000
+FIRST_ROUNDS: Final = 3  # through all brokers: one that has just started refuses for a moment
+
+
+class LostConnectionError(Exception):
+    """The connection to the broker has ended; what is not acknowledged comes again, to any sink."""
+
+
+class Sink:
+    """`run` until `stop` is set. `brokers` are tried in turn."""
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        brokers: Sequence[BrokerSource],
+        *,
+        clock: AsyncClock,
+        prefix: str,
+        random: Random,
+    ) -> None:
+        self.counts = ingest.counts
+        self._ingest, self._brokers, self._clock = ingest, brokers, clock
+        self._prefix, self._random = prefix, random
+
+    async def run(
+        self,
+        stop: asyncio.Event,
+        *,
+        idle_s: float | None = None,
+        on_ready: Callable[[BrokerSource], None] = lambda _source: None,
+    ) -> None:
+        """Ends when `stop` is set, or when nothing has come for `idle_s`.
+
+        Raises UnreachableError when at first no broker lets us consume.
+        """
+        failures, was_open = 0, False
+        while not stop.is_set():
+            source = self._brokers[failures % len(self._brokers)]
+            queue = RecordQueue(self._prefix)
+            try:
+                await queue.open(source)
+                failures, was_open = 0, True
+                on_ready(source)
+                await self._consume(queue, stop, idle_s)
+                return
+            except (*LOST, LostConnectionError, TimeoutError) as error:
+                failures += 1
+                if not was_open and failures >= FIRST_ROUNDS * len(self._brokers):
+                    where = f"{source.host}:{source.port}"
+                    raise UnreachableError(f"{where}: {_words(error)}") from error
+                if was_open and failures == 1:
+                    self.counts.reconnections += 1
+                    self._ingest.report(f"connection lost ({_words(error)}), trying again")
+            finally:
+                await _closed(queue)
+            await self._pause(failures, stop)
+
+    async def _consume(self, queue: RecordQueue, stop: asyncio.Event, idle_s: float | None) -> None:
+        while True:
+            if not queue.arrived:
+                await queue.wait(stop, idle_s)
+            if queue.lost.is_set():
+                raise LostConnectionError("the broker closed it")
+            if stop.is_set() or not queue.arrived:
+                return
+            await self._gather(queue)
+            group = queue.take(GROUP_RECORDS, GROUP_BYTES)
+            receipts = await self._store(group, queue, stop)
+            if receipts is None:
+                return
+            self.counts.receipts += await queue.answer(receipts, group[-1])
+
+    async def _gather(self, queue: RecordQueue) -> None:
+        """Others, for a moment: one COMMIT costs the disk as much for one record as for all."""
+        now = self._clock.now().mono_ns
+        end = now + GATHER_NS
+        while now < end and len(queue.arrived) < GROUP_RECORDS and not queue.lost.is_set():
+            await self._clock.sleep_until(min(end, now + STEP_NS))
+            now = self._clock.now().mono_ns
+
+    async def _store(
+        self, group: Sequence[AbstractIncomingMessage], queue: RecordQueue, stop: asyncio.Event
+    ) -> list[tuple[str, Payload]] | None:
+        """Until it is stored; None when we have to stop before. Raises LostConnectionError when the
+        broker has given the group to others meanwhile."""
+        arrived = [arrived_message(each) for each in group]
+        failures = 0
+        while True:
+            now = self._clock.now()
+            try:
+                return await asyncio.to_thread(self._ingest.take, arrived, now.mono_ns, now.wall_ns)
+            except RecordStoreError as error:
+                failures += 1
+                if failures == 1:
+                    text = "nothing is acknowledged until it can be stored; trying again"
+                    self._ingest.report(f"{error}: {text}")
+            await self._pause(failures, stop)
+            if queue.lost.is_set():
+                raise LostConnectionError("while the database was away")
+            if stop.is_set():
+                return None
+
+    async def _pause(self, failures: int, stop: asyncio.Event) -> None:
+        """Longer each time; `stop` ends it."""
+        longest = min(MAX_RETRY_NS, RETRY_NS << min(failures, 10))
+        pause_ns = int(longest * self._random.uniform(0.5, 1.0))
+        sleeping = asyncio.ensure_future(
+            self._clock.sleep_until(self._clock.now().mono_ns + pause_ns)
+        )
+        stopping = asyncio.ensure_future(stop.wait())
+        try:
+            await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            stopping.cancel()
+
+
+async def _closed(queue: RecordQueue) -> None:
+    try:
+        await queue.close()
+    except LOST:
+        return  # it has ended already
+
+
+def _words(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
