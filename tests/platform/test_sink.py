@@ -1,6 +1,6 @@
 """`kerbstone sink` as a process, between a real RabbitMQ and a real PostgreSQL.
 
-Kills of brokers are in `tests/cluster`: a queue on one node alone may be left without a leader then.
+Kills of brokers are in `tests/cluster`: a queue on one node alone may be left without a leader.
 """
 
 import asyncio
