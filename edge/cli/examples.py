@@ -139,7 +139,7 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example(
             "a sink; start as many as you want",
             "kerbstone sink --broker amqps://broker1.example --broker amqps://broker2.example --ca "
-            "ca.crt --cert sink.crt --key sink.key --database postgresql://sink1@db.example/city",
+            "ca.crt --cert platform-sink.crt --key platform-sink.key --database postgresql://sink1@db.example/city",
         ),
     ),
     "audit": (

@@ -14,9 +14,15 @@ from collections.abc import Iterable
 from typing import Final
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractExchange, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractConnection,
+    AbstractExchange,
+    AbstractIncomingMessage,
+    AbstractQueue,
+)
 from aiormq.abc import FieldValue
-from aiormq.exceptions import ChannelAccessRefused, ChannelPreconditionFailed
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 from yarl import URL
 
 from edge.core import Stream
@@ -75,7 +81,7 @@ class RecordQueue:
         self.lost = asyncio.Event()  # the connection has ended
         self.has_come = asyncio.Event()
         self._prefix = prefix
-        self._connection: aio_pika.abc.AbstractConnection | None = None
+        self._connection: AbstractConnection | None = None
         self._exchange: AbstractExchange | None = None
 
     async def open(self, source: BrokerSource) -> None:
@@ -85,10 +91,8 @@ class RecordQueue:
             amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls
         )
         self._connection.close_callbacks.add(self._ended)
-        channel = await self._connection.channel(publisher_confirms=False)
+        channel, queue = await self._queue(self._connection)
         channel.close_callbacks.add(self._ended)
-        await channel.set_qos(prefetch_count=PREFETCH)
-        queue = await self._queue(channel)
         self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
         await queue.consume(self._came)
 
@@ -137,7 +141,15 @@ class RecordQueue:
         await last.ack(multiple=True)
         return count
 
-    async def _queue(self, channel: AbstractChannel) -> AbstractQueue:
+    async def _queue(self, connection: AbstractConnection) -> tuple[AbstractChannel, AbstractQueue]:
+        """The queue as it is there, as on a cluster with our definitions; else it is made."""
+        channel = await self._channel(connection)
+        try:
+            return channel, await channel.get_queue(QUEUE)
+        except ChannelNotFoundEntity:
+            channel = await self._channel(connection)
+        except ChannelAccessRefused as error:
+            raise UnreachableError(f"this user may not read the queue {QUEUE}: {error}") from error
         try:
             await channel.declare_queue(DEAD, durable=True, arguments={"x-queue-type": "quorum"})
             queue = await channel.declare_queue(QUEUE, durable=True, arguments=ARGUMENTS)
@@ -145,14 +157,15 @@ class RecordQueue:
                 await queue.bind(EXCHANGE, key)
         except ChannelAccessRefused as error:
             raise UnreachableError(
-                f"this user may not declare the queue {QUEUE}: {error}; docs/city.md has its rights"
+                f"there is no queue {QUEUE}, and this user may not make it: {error}; it is in "
+                "deploy/broker/rabbitmq/definitions.json"
             ) from error
-        except ChannelPreconditionFailed as error:
-            raise UnreachableError(
-                f"the queue {QUEUE} is there with other settings: {error}. Drain it, delete it, "
-                "and start again"
-            ) from error
-        return queue
+        return channel, queue
+
+    async def _channel(self, connection: AbstractConnection) -> AbstractChannel:
+        channel = await connection.channel(publisher_confirms=False)
+        await channel.set_qos(prefetch_count=PREFETCH)
+        return channel
 
     async def _came(self, message: AbstractIncomingMessage) -> None:
         self.arrived.append(message)

@@ -96,13 +96,16 @@ def make_pki(
     hosts: Sequence[str] = LOOPBACK,
     gateways: Sequence[str] = ("gw-0001",),
     revoke: Sequence[str] = (),
+    programs: Sequence[str] = (PLATFORM,),
 ) -> SmallAuthority:
-    """An authority, a server, a platform and gateways, as far as they are missing; a new list."""
+    """An authority, a server, programs of the city and gateways, as far as they are missing; a new
+    list."""
     there = (folder / "ca.key").exists()
     one = SmallAuthority.open(folder) if there else SmallAuthority.create(folder, hosts, now)
     who = one.who
     _pair(folder / "server", partial(who.server, hosts, now=now, days=SERVER_DAYS))
-    _pair(folder / PLATFORM, partial(who.platform, PLATFORM, now=now, days=SERVER_DAYS))
+    for name in programs:
+        _pair(folder / name, partial(who.platform, name, now=now, days=SERVER_DAYS))
     for name in gateways:
         # the name becomes that of a file: refused before there is one
         if not is_gateway(name):

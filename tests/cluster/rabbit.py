@@ -10,7 +10,7 @@ from pathlib import Path
 import aiomqtt
 from cryptography import x509
 
-from deploy.broker.rabbitmq.cluster import BINARIES, COUNT, Cluster, Node, Ports
+from deploy.broker.rabbitmq.cluster import BINARIES, COUNT, PROGRAMS, Cluster, Node, Ports
 from edge.platform.subscription import SESSION_S, BrokerSource, make_client
 from edge.provision import pki
 from edge.uplink.broker import Broker
@@ -26,10 +26,10 @@ class Rabbit:
 
     def __init__(self, folder: Path, changes: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
-        self.authority = pki.make_pki(folder, self.now, gateways=GATEWAYS)
-        ports = iter(_different(2 * COUNT + 1))
-        mqtt, between = (tuple(next(ports) for _ in range(COUNT)) for _ in range(2))
-        self.cluster = Cluster(folder, Ports(mqtt, between, next(ports)))
+        self.authority = pki.make_pki(folder, self.now, gateways=GATEWAYS, programs=PROGRAMS)
+        ports = iter(_different(3 * COUNT + 1))
+        mqtt, amqp, between = (tuple(next(ports) for _ in range(COUNT)) for _ in range(3))
+        self.cluster = Cluster(folder, Ports(mqtt, amqp, between, next(ports)))
         self.cluster.configure(changes)
         self.places = [TlsListener(folder, port) for port in mqtt]
 

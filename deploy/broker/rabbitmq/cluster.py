@@ -35,6 +35,7 @@ HERE: Final = Path(__file__).parent
 BINARIES: Final = Path("/usr/lib/rabbitmq/bin")  # Debian's; those in /usr/sbin change the user
 PLACES: Final = "/etc/rabbitmq/kerbstone"
 COUNT: Final = 3
+PROGRAMS: Final = ("platform", "platform-sink")  # users of definitions.json that have a certificate
 START_S: Final = 180.0
 # three nodes on a small machine: two schedulers each, and none that spins while it waits
 QUIET: Final = "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none"
@@ -46,6 +47,7 @@ class Ports:
     """All on loopback."""
 
     mqtt: tuple[int, ...]
+    amqp: tuple[int, ...]
     between: tuple[int, ...]
     """For Erlang's distribution, one a node."""
     mapper: int
@@ -62,6 +64,7 @@ class Node:
         self.name = f"kerb{number + 1}@localhost"
         self.folder = folder / f"node{number + 1}"
         self.port, self.between = ports.mqtt[number], ports.between[number]
+        self.amqp_port = ports.amqp[number]
         self._process: subprocess.Popen[bytes] | None = None
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -147,8 +150,9 @@ class Cluster:
         names = [(f"rabbit@broker{n + 1}", node.name) for n, node in enumerate(self.nodes)]
         for node in self.nodes:
             node.folder.mkdir(exist_ok=True)
-            own = ("mqtt.listeners.ssl.1 = 8883", f"mqtt.listeners.ssl.1 = 127.0.0.1:{node.port}")
-            text = _changed(HERE / "rabbitmq.conf", [here, own, *names, *changes])
+            mqtt = "mqtt.listeners.ssl.1 = 8883", f"mqtt.listeners.ssl.1 = 127.0.0.1:{node.port}"
+            amqp = "\nlisteners.ssl.1 = 5671", f"\nlisteners.ssl.1 = 127.0.0.1:{node.amqp_port}"
+            text = _changed(HERE / "rabbitmq.conf", [here, mqtt, amqp, *names, *changes])
             (node.folder / "rabbitmq.conf").write_text(text)
 
     def publish(self) -> None:
@@ -207,17 +211,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder: Path = args.folder.absolute()
     names = args.gateway or ["gw-0001"]
     mqtt = tuple(args.port + n for n in range(COUNT))
-    ports = Ports(mqtt, tuple(args.port + 100 + n for n in range(COUNT)), args.port + 200)
+    amqp, between = (tuple(args.port + 10 * far + n for n in range(COUNT)) for far in (5, 10))
+    ports = Ports(mqtt, amqp, between, args.port + 200)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     cluster = Cluster(folder, ports)
     try:
-        pki.make_pki(folder, datetime.datetime.now(datetime.UTC), gateways=names)
+        pki.make_pki(folder, datetime.datetime.now(datetime.UTC), gateways=names, programs=PROGRAMS)
         cluster.configure()
         cluster.start()
         cluster.admit(names)
         echo(" ".join(["gateways and platform:", *(f"mqtts://127.0.0.1:{port}" for port in mqtt)]))
+        echo(" ".join(["sinks:", *(f"amqps://127.0.0.1:{port}" for port in amqp)]))
         echo(f"ca {folder}/ca.crt, gateways {folder}/gateways/, platform {folder}/platform.crt")
+        echo(f"sinks {folder}/platform-sink.crt")
         echo("the client id must be the name in the certificate")
         signal.pause()
     except ConfigError as error:
