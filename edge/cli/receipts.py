@@ -62,12 +62,13 @@ def run(args: argparse.Namespace) -> int:
         return _fail(f"{chosen} cannot be used: {why}", 2)
     try:
         sites = AllowedSites(args.sites) if args.sites is not None else None
-        store = open_store(args.store, write=True)
+        store = open_store(args.store, write=True, progress=_ConversionProgress())
     except ConfigError as error:
         return _fail(str(error), 2)
     except RecordStoreError as error:
         return _fail(str(error), 3)
     with contextlib.closing(store):
+        progress("")
         _damage(store)
         filters = record_subscriptions(chosen, args.prefix)
         # earlier versions subscribed these, and the broker keeps them with the session
@@ -86,6 +87,22 @@ def run(args: argparse.Namespace) -> int:
             listener.verdict()
             return _fail(f"{error}: {text}", 3)
     return listener.verdict()
+
+
+class _ConversionProgress:
+    """Says that a store of an earlier version is converted: at the start, and on a terminal how
+    far it is."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def __call__(self, records: int) -> None:
+        if not self._told:
+            self._told = True
+            text = "the store is of an earlier version and is converted in place; it may be"
+            _fail(f"{text} interrupted, and goes on at the next start", 0)
+        if is_terminal(err=True):
+            progress(f"{records:,} records are converted")
 
 
 class _CollectorRun:

@@ -65,7 +65,6 @@ class ReceivedRecord:
     received: str
     content_type: str | None
     payload: bytes
-    digest: bytes
 
     @property
     def branch(self) -> str:
@@ -86,6 +85,10 @@ class ReceivedRecord:
         """Bytes, near enough."""
         return len(self.topic) + len(self.payload)
 
+    def digest(self) -> bytes:
+        """Of its content. Raises WireError when the stored bytes are damaged."""
+        return content_digest(self.sent())
+
     def dated(self, wall: WallTimes) -> "ReceivedRecord":
         return replace(self, wall=wall)
 
@@ -95,14 +98,33 @@ class ReceivedRecord:
         As strict as when it came: bytes in which a name stands twice, or that are of another
         alphabet, say one thing to this program and another one to the next that reads the store.
         """
-        load = load_json if self.payload[:1] == b"{" else load_msgpack
-        try:
-            found = load(self.payload)
-        except WireError as error:
-            raise WireError(f"it cannot be read: {error!s:.200}") from error
-        if not isinstance(found, dict):
-            raise WireError("the stored payload is not a map")
-        return found
+        return _load(self.payload)
+
+
+def _load(payload: bytes) -> dict[str, Any]:
+    load = load_json if payload[:1] == b"{" else load_msgpack
+    try:
+        found = load(payload)
+    except WireError as error:
+        raise WireError(f"it cannot be read: {error!s:.200}") from error
+    if not isinstance(found, dict):
+        raise WireError("the stored payload is not a map")
+    return found
+
+
+def same_content(stored: object, came: bytes) -> bool:
+    """Whether two payloads are of one record, sent twice. What is damaged is the same as nothing.
+
+    Most come again as they came, since the broker sends what was not acknowledged.
+    """
+    if stored == came:
+        return True
+    try:
+        return isinstance(stored, bytes) and (
+            content_digest(_load(stored)) == content_digest(_load(came))
+        )
+    except WireError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +165,6 @@ def make_received(
         received,
         content_type,
         payload,
-        content_digest(sent),
     )
 
 

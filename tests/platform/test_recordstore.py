@@ -214,21 +214,27 @@ def test_a_file_of_somebody_else_is_refused_and_left_alone(
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("gw", "gw-\u00e4"), ("stream", "\u00e4ir"), ("payload", "text")]
-)
+    ("table", "column", "value"),
+    [
+        ("numbering", "gw", "gw-\u00e4"), ("numbering", "stream", "\u00e4ir"),
+        ("numbering", "epoch", "then"), ("entry", "payload", "text"), ("entry", "origin", 99),
+        ("entry", "wall_from", b"\xff"), ("entry", "bounds", "soon"), ("origin", "topic", None),
+    ],
+)  # fmt: skip
 def test_a_row_that_this_program_has_not_written_is_no_record(
-    tmp_path: Path, column: str, value: str
+    tmp_path: Path, table: str, column: str, value: Any
 ) -> None:
     path = tmp_path / "city.db"
     store = open_store(path, write=True)
-    store.commit([entry(record(1)), entry(record(2))], [])
+    store.commit([entry(record(1, stream=Stream.ENERGY, source="a")), entry(record(2))], [])
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute(f"UPDATE record SET {column} = ? WHERE seq = 1", (value,))
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 1", (value,))
         db.commit()
     store = open_store(path, write=False)
-    asked = GW, value  # whoever asks for such a name gets none either
+    asked = GW, "gw-\u00e4"  # whoever asks for such a name gets none either
     assert [each.key[3] for gw in asked for each in store.records(gw)] == [2]
+    assert store.damage.lines == 1
     store.close()
 
 
