@@ -24,6 +24,7 @@ from edge.durable.atomicwrite import replace_file
 from edge.durable.sqlitefile import open_scratch
 from edge.platform.jsonlinesfile import JsonLinesFile, json_line
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
+from edge.platform.ledger import LedgerEntry, ledger_from
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, WallTimes, bounds_text
 from edge.platform.recordstore import (
     CommittedRecord,
@@ -195,6 +196,9 @@ class JsonLinesStore:
             for place, length in self._index.execute(rows, (gw,)):
                 if self._conflicts is not None:
                     yield parse_record_line(self._conflicts.at(place, length))
+
+    def numbers(self, gw: str) -> Iterator[LedgerEntry]:
+        return ledger_from(self.records(gw))
 
     def tallies(self) -> KeepQuota:
         with self._store_errors():

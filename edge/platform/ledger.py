@@ -1,14 +1,19 @@
 """Which numbers a store has, as ranges of each numbering (gateway, epoch, stream).
 
 They are merged as records come, in the transaction that stores them: so what is missing is found
-without looking at any record, however many there are.
+without looking at any record, however many there are (`numberaudit`). A merged record enters all
+numbers that it covers.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from edge.core.numbers import Range
+from edge.core.numbers import Numbers, Range, decode_steps
+from edge.platform.receivedrecord import ReceivedRecord, load_payload
+from edge.wire import WireError
+
+LedgerEntry = tuple[int, str, Range]  # epoch, stream, numbers that are there
 
 TOUCHING: Final = (
     "SELECT first, last FROM ledger WHERE numbering = ?1 AND first <= ?3 + 1 AND first >= "
@@ -17,6 +22,11 @@ TOUCHING: Final = (
 )
 DELETE: Final = "DELETE FROM ledger WHERE numbering = ? AND first = ?"
 INSERT: Final = "INSERT INTO ledger VALUES (?, ?, ?)"
+LEDGER: Final = (
+    "SELECT epoch, stream, first, last FROM numbering JOIN ledger ON numbering = numbering.id"
+    " WHERE gw = ? ORDER BY epoch, stream, first"
+)
+MARK: Final = b"covers"  # it stands in every payload that covers others
 
 
 def enter_numbers(db: sqlite3.Connection, stored: Mapping[int, Iterable[int]]) -> None:
@@ -28,6 +38,38 @@ def enter_numbers(db: sqlite3.Connection, stored: Mapping[int, Iterable[int]]) -
                 db.execute(DELETE, (numbering, old_first))
                 low, high = min(low, old_first), max(high, old_last)
             db.execute(INSERT, (numbering, low, high))
+
+
+def ledger_of(db: sqlite3.Connection, gw: str) -> Iterator[LedgerEntry]:
+    """What is there of a gateway, in order. Raises sqlite3.Error."""
+    for epoch, stream, first, last in db.execute(LEDGER, (gw,)):
+        if isinstance(epoch, int) and isinstance(stream, str):  # else: damaged
+            yield epoch, stream, (first, last)
+
+
+def ledger_from(records: Iterable[ReceivedRecord]) -> Iterator[LedgerEntry]:
+    """The same of a store that keeps none: it looks at each record."""
+    found: dict[tuple[int, str], Numbers] = {}
+    for entry in records:
+        _, epoch, stream, seq = entry.key
+        numbers = found.setdefault((epoch, stream), Numbers())
+        for number in numbers_in(entry.payload, seq):
+            numbers.add(number)
+    for (epoch, stream), numbers in sorted(found.items()):
+        yield from ((epoch, stream, each) for each in numbers.ranges())
+
+
+def numbers_in(payload: object, seq: int) -> list[int]:
+    """For which numbers a record stands: its own, and of a merged one those that it covers, if it
+    says so as an audit believes it."""
+    if isinstance(payload, bytes) and MARK in payload:
+        try:
+            covered = decode_steps(load_payload(payload).get("covers"))
+        except (WireError, ValueError):
+            return [seq]
+        if covered and max(covered) == seq:
+            return covered
+    return [seq]
 
 
 def merge_numbers(numbers: Iterable[int]) -> tuple[Range, ...]:

@@ -98,10 +98,11 @@ class ReceivedRecord:
         As strict as when it came: bytes in which a name stands twice, or that are of another
         alphabet, say one thing to this program and another one to the next that reads the store.
         """
-        return _load(self.payload)
+        return load_payload(self.payload)
 
 
-def _load(payload: bytes) -> dict[str, Any]:
+def load_payload(payload: bytes) -> dict[str, Any]:
+    """The map that a stored payload holds. Raises WireError."""
     load = load_json if payload[:1] == b"{" else load_msgpack
     try:
         found = load(payload)
@@ -121,7 +122,7 @@ def same_content(stored: object, came: bytes) -> bool:
         return True
     try:
         return isinstance(stored, bytes) and (
-            content_digest(_load(stored)) == content_digest(_load(came))
+            content_digest(load_payload(stored)) == content_digest(load_payload(came))
         )
     except WireError:
         return False

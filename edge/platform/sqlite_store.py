@@ -14,7 +14,13 @@ from typing import Any, Final
 from edge.core import ConfigError
 from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
-from edge.platform.ledger import enter_numbers
+from edge.platform.ledger import (
+    LedgerEntry,
+    enter_numbers,
+    ledger_from,
+    ledger_of,
+    numbers_in,
+)
 from edge.platform.receivedrecord import (
     Key,
     ReceivedRecord,
@@ -171,6 +177,13 @@ class SqliteStore:
         with self._store_errors():
             yield from filter(None, map(entry_of, self._db.execute(rows, (gw,))))
 
+    def numbers(self, gw: str) -> Iterator[LedgerEntry]:
+        if self._former is not None:
+            yield from ledger_from(self._read("gw = ?", (gw,)))
+            return
+        with self._store_errors():
+            yield from ledger_of(self._db, gw)
+
     def tallies(self) -> KeepQuota:
         with self._store_errors():
             return self._counted()
@@ -217,7 +230,7 @@ class SqliteStore:
         seq, numbering = entry.key[3], self._numbering(entry.key)
         origin = self._origin(entry)
         if self._db.execute(INSERT, (numbering, seq, origin, *own_row(entry))).rowcount:
-            stored.setdefault(numbering, []).append(seq)
+            stored.setdefault(numbering, []).extend(numbers_in(entry.payload, seq))
             return "stored"
         payload, *wall = self._db.execute(BEFORE, (numbering, seq)).fetchone()
         if not same_content(payload, entry.payload):

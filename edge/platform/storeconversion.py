@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from edge.platform.ledger import enter_numbers
+from edge.platform.ledger import MARK, enter_numbers, numbers_in
 from edge.platform.storetables import ENTRIES, FORMER_TABLE, OWN, USER_VERSION
 
 BATCH: Final = 200  # records of a transaction; each has up to a megabyte
@@ -38,8 +38,10 @@ SELECT (SELECT id FROM numbering AS n
         WHERE n.gw = r.gw AND n.epoch = r.epoch AND n.stream = r.stream),
     seq, (SELECT id FROM origin AS o WHERE {SAME_ORIGIN}), {OWN}
 FROM (SELECT * FROM {OLD}) AS r ORDER BY {KEY}"""
-NUMBERS: Final = """SELECT n.id, b.seq FROM batch AS b JOIN numbering AS n
-ON n.gw = b.gw AND n.epoch = b.epoch AND n.stream = b.stream WHERE typeof(b.seq) = 'integer'"""
+COVERING: Final = f"CASE WHEN instr(r.payload, x'{MARK.hex()}') THEN r.payload END"
+NUMBERS: Final = f"""SELECT n.id, r.seq, {COVERING}
+FROM (SELECT * FROM {OLD}) AS r JOIN numbering AS n
+ON n.gw = r.gw AND n.epoch = r.epoch AND n.stream = r.stream WHERE typeof(r.seq) = 'integer'"""
 LEAVE: Final = f"DELETE FROM {FORMER_TABLE} WHERE ({KEY}) IN (SELECT {KEY} FROM batch)"
 
 
@@ -74,8 +76,8 @@ def _batch(db: sqlite3.Connection) -> int:
         db.execute(ORIGINS)
         entered = db.execute(ENTER).rowcount
         stored: dict[int, list[int]] = {}
-        for numbering, seq in db.execute(NUMBERS):
-            stored.setdefault(numbering, []).append(seq)
+        for numbering, seq, payload in db.execute(NUMBERS):
+            stored.setdefault(numbering, []).extend(numbers_in(payload, seq))
         enter_numbers(db, stored)
         left = db.execute(LEAVE).rowcount
         if not count == entered == left:

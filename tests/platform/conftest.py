@@ -5,10 +5,11 @@ import pytest
 
 from edge.platform.openstore import open_store
 from edge.platform.recordstore import RecordStore
+from tests.kit.command import kerbstone
 from tests.kit.fixtures import mosquitto
 from tests.kit.records import KINDS
 
-__all__ = ["mosquitto"]
+__all__ = ["kerbstone", "mosquitto"]
 
 
 @pytest.fixture(params=KINDS)
