@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.core import ConfigError
+from edge.core.numbers import Range
 from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
 from edge.platform.ledger import (
     LedgerEntry,
-    enter_numbers,
+    enter_ranges,
     ledger_from,
     ledger_of,
-    numbers_in,
+    ranges_in,
 )
 from edge.platform.receivedrecord import (
     Key,
@@ -132,9 +133,9 @@ class SqliteStore:
         with self._store_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                stored: dict[int, list[int]] = {}
+                stored: dict[int, list[Range]] = {}
                 done = [CommittedRecord(entry, self._put(entry, stored)) for entry in entries]
-                enter_numbers(self._db, stored)
+                enter_ranges(self._db, stored)
                 for each in refused:
                     self._refuse(each)
                 for place in self._tallies.changed:
@@ -226,11 +227,15 @@ class SqliteStore:
             convert(db, progress)
         return None
 
-    def _put(self, entry: ReceivedRecord, stored: dict[int, list[int]]) -> StoreVerdict:
+    def _put(self, entry: ReceivedRecord, stored: dict[int, list[Range]]) -> StoreVerdict:
         seq, numbering = entry.key[3], self._numbering(entry.key)
         origin = self._origin(entry)
         if self._db.execute(INSERT, (numbering, seq, origin, *own_row(entry))).rowcount:
-            stored.setdefault(numbering, []).extend(numbers_in(entry.payload, seq))
+            ranges = ranges_in(entry.payload, seq)
+            if len(ranges) == 1:
+                stored.setdefault(numbering, []).extend(ranges)
+            else:  # at once: thousands of each record of a group are too many to keep
+                enter_ranges(self._db, {numbering: ranges})
             return "stored"
         payload, *wall = self._db.execute(BEFORE, (numbering, seq)).fetchone()
         if not same_content(payload, entry.payload):

@@ -10,7 +10,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import Final
 
-from edge.platform.ledger import MARK, enter_numbers, numbers_in
+from edge.core.numbers import Range
+from edge.platform.ledger import MARK, enter_ranges, ranges_in
 from edge.platform.storetables import ENTRIES, FORMER_TABLE, OWN, USER_VERSION
 
 BATCH: Final = 200  # records of a transaction; each has up to a megabyte
@@ -75,10 +76,10 @@ def _batch(db: sqlite3.Connection) -> int:
         db.execute(NUMBERINGS)
         db.execute(ORIGINS)
         entered = db.execute(ENTER).rowcount
-        stored: dict[int, list[int]] = {}
+        stored: dict[int, list[Range]] = {}
         for numbering, seq, payload in db.execute(NUMBERS):
-            stored.setdefault(numbering, []).extend(numbers_in(payload, seq))
-        enter_numbers(db, stored)
+            stored.setdefault(numbering, []).extend(ranges_in(payload, seq))
+        enter_ranges(db, stored)
         left = db.execute(LEAVE).rowcount
         if not count == entered == left:
             text = f"{count} records were to be converted, but {entered} were, and {left} left"

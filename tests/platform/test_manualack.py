@@ -1,5 +1,6 @@
 """What is not acknowledged comes again; against mosquitto, and a broker that talks nonsense."""
 
+import signal
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from edge.platform import manualack
 from edge.platform.manualack import HeldMessage, ManualAckClient
 from edge.platform.subscription import parse_source
 from edge.wire import JSON, Payload
@@ -189,3 +191,37 @@ def test_what_is_no_broker_is_an_error(said: bytes) -> None:
         ):
             mine.connect(UP)
         thread.join()
+
+
+async def test_a_goodbye_arrives_although_much_has_come_meanwhile(mosquitto: Make) -> None:
+    """Whoever closes a socket with unread bytes resets it, and the last answers are lost."""
+    broker = mosquitto(QUEUES)
+    with client(broker.url, receive_maximum=2000) as mine:
+        mine.connect(UP)
+        await published(broker, b"first")
+        (first,) = taken(mine, 1)
+        await published(broker, *[b"x" * 5000] * 200)
+        mine.answer([], [first.number])
+        mine.close()
+    await until(lambda: "Received DISCONNECT from city" in broker.log)
+    assert broker.log.count("Received PUBACK from city") == 1
+    mine.close()  # once more does no harm
+
+
+async def test_a_broker_that_takes_nothing_is_left(
+    mosquitto: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manualack, "ANSWER_S", 0.2)
+    broker = mosquitto(QUEUES)
+    with client(broker.url) as mine:
+        mine.connect(UP)
+        broker.send(signal.SIGSTOP)
+        try:
+            mine.answer([("k/gw/down", Payload(b"{}", JSON))], [])
+            begin = time.monotonic()
+            mine.close()
+            assert time.monotonic() - begin < 10
+            with pytest.raises(OSError):
+                mine.connect(UP)
+        finally:
+            broker.send(signal.SIGCONT)

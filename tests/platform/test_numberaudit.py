@@ -15,7 +15,7 @@ from edge.cli.main import VERBS
 from edge.core import Stream
 from edge.core.numbers import Numbers
 from edge.platform.audit import GatewayAudit, audit_store
-from edge.platform.ledger import enter_numbers, numbers_in
+from edge.platform.ledger import COVERED_LIMIT, PARTS_LIMIT, enter_ranges, ranges_in
 from edge.platform.numberaudit import audit_numbers
 from edge.platform.openstore import open_store
 from edge.platform.recordstore import RecordStore, RecordStoreError
@@ -85,7 +85,24 @@ def test_a_merged_record_stands_for_what_it_covers(store: RecordStore) -> None:
         (E1, "air", each) for each in ((1, 1), (3, 3), (5, 9), *((n, n) for n in (20, 22, 24, 26)))
     ]  # fmt: skip
     assert list(store.numbers("gw-9")) == []
-    assert numbers_in(b"\xffcovers", 3) == numbers_in("covers", 3) == numbers_in(None, 3) == [3]
+    for payload in (b"\xffcovers", "covers", None):
+        assert ranges_in(payload, 3) == [(3, 3)]
+
+
+@pytest.mark.parametrize(
+    ("covers", "count"),
+    [
+        ([[1, COVERED_LIMIT, 1]], 1), ([[1, COVERED_LIMIT + 1, 1]], 0),
+        ([[1, 2 * PARTS_LIMIT - 1, 2]], PARTS_LIMIT), ([[1, 2 * PARTS_LIMIT + 1, 2]], 0),
+        ([[1, 1, 1], [3, 2 * PARTS_LIMIT + 1, 2]], 0), ([[1, 1 << 60, 2 << 50]], 0),
+        ([[1, 3, 1], [5, 5, 0]], 0), ([[1, 3, 1], [0, 5, 1]], 0), ([[1, 4, 2]], 0),
+    ],
+)  # fmt: skip
+def test_what_a_record_may_cover_is_bounded(covers: list[list[int]], count: int) -> None:
+    """Else a hundred bytes of a hostile gateway were a hundred thousand rows."""
+    seq = covers[-1][1]
+    found = ranges_in(json.dumps({"covers": covers}).encode(), seq)
+    assert found == [(seq, seq)] if count == 0 else len(found) == count
 
 
 def test_what_comes_again_or_is_taken_back_enters_nothing(store: RecordStore) -> None:
@@ -110,7 +127,13 @@ def test_the_ledger_is_a_set_of_numbers(groups: list[set[int]]) -> None:
         db.executescript(SCHEMA)
         truth, other = Numbers(), Numbers()
         for group in groups:
-            enter_numbers(db, {1: group, 2: {number + 1000 for number in group}})
+            ranges = [(number, number) for number in group]
+            if ranges:
+                ranges.append((min(group), min(group) + 3))
+                truth.add_range(*ranges[-1])
+                other.add_range(*(number + 1000 for number in ranges[-1]))
+            shifted = [(first + 1000, last + 1000) for first, last in ranges]
+            enter_ranges(db, {1: ranges, 2: shifted})
             for number in group:
                 truth.add(number)
                 other.add(number + 1000)
