@@ -43,6 +43,7 @@ from edge.platform.storetables import (
     FORMER_TABLE,
     FORMER_VERSION,
     OWN,
+    PAGE_BYTES,
     SCHEMA,
     USER_VERSION,
     entry_of,
@@ -203,6 +204,7 @@ class SqliteStore:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if write and not tables and not application:
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             db.executescript(
                 f"BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};"
                 f"PRAGMA user_version = {USER_VERSION};"
