@@ -270,8 +270,10 @@ class ManualAckClient:
         self._welcome = True
         self._window = min(PUBLISHED, getattr(found, "ReceiveMaximum", PUBLISHED))
 
-    def _disconnected(self, _client: Any, _data: Any, _flags: Any, code: Any, _found: Any) -> None:
-        self._welcome, self._why = False, self._why or str(code)
+    def _disconnected(self, _client: Any, _data: Any, flags: Any, code: Any, _found: Any) -> None:
+        said = flags.is_disconnect_packet_from_server
+        self._welcome = False
+        self._why = self._why or (f"the broker ends it: {code}" if said else "it was closed")
 
     def _answered(self, _client: Any, _data: Any, number: int, codes: Any, _found: Any) -> None:
         self._answers[number] = codes

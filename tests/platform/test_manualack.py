@@ -83,7 +83,7 @@ async def test_the_same_client_gets_them_again_in_its_next_connection(
         await published(broker, b"1", b"2")
         taken(mine, 2)
         broker.stop()
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match=r"it was closed|the broker ends it: "):
             taken(mine, 5)
         broker.start()
         mine.connect(UP)
@@ -135,6 +135,15 @@ async def test_bytes_that_wait_are_counted_and_taken_in_parts(mosquitto: Make) -
         assert mine.arrived_bytes == 5000
         assert [len(mine.take(3, 1500)), len(mine.take(3, 1)), len(mine.take(9, 9000))] == [2, 1, 2]
         assert (mine.arrived_bytes, mine.take(1, 1)) == (0, [])
+
+
+async def test_a_session_that_another_one_takes_over_says_so(mosquitto: Make) -> None:
+    broker = mosquitto(QUEUES)
+    with client(broker.url) as mine, client(broker.url) as other:
+        mine.connect(UP)
+        other.connect(UP)
+        with pytest.raises(ConnectionError, match="the broker ends it: Session taken over"):
+            taken(mine, 1)
 
 
 async def test_a_wait_ends_when_it_is_woken(mosquitto: Make) -> None:
