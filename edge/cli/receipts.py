@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         return _fail(str(error), 2)
     except RecordStoreError as error:
+        progress("")
         return _fail(str(error), 3)
     with contextlib.closing(store):
         progress("")
@@ -101,8 +102,7 @@ class _ConversionProgress:
             self._told = True
             text = "the store is of an earlier version and is converted in place; it may be"
             _fail(f"{text} interrupted, and goes on at the next start", 0)
-        if is_terminal(err=True):
-            progress(f"{records:,} records are converted")
+        progress(f"{records:,} records are converted")
 
 
 class _CollectorRun:
