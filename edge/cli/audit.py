@@ -20,6 +20,7 @@ from edge.core.printable import quote_name
 from edge.platform.audit import GatewayAudit, audit_store
 from edge.platform.auditreport import AuditFinding
 from edge.platform.days import UNKNOWN, DayCounts
+from edge.platform.numberaudit import audit_numbers
 from edge.platform.openstore import open_store, store_place
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.resendrequest import ResendResult, request_resend
@@ -55,6 +56,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "`receipts`")  # fmt: skip
     add("--unsigned-ok", action="append", default=[], metavar="GW",
         help="allow unsigned manifests of GW, whose key is in a TPM; may be repeated")  # fmt: skip
+    add("--numbers", action="store_true", help="only whether numbers are missing, from the store's "
+        "ledger: quick, and proves no content")  # fmt: skip
     add("--ask", action="store_true", help="ask the gateways for missing records (needs --broker)")
     add("--wait", dest="wait_s", type=float, default=15.0, metavar="SECONDS",
         help="how long to wait for each answer (default 15)")  # fmt: skip
@@ -65,6 +68,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(args: argparse.Namespace) -> int:
     if args.ask and not args.broker:
         return _fail("--ask needs --broker: the gateways are asked through the broker", 2)
+    if args.numbers and (word := next(filter(vars(args).get, ("day", "keys", "sites")), None)):
+        return _fail(f"--numbers and --{word} do not go together: it looks at numbers alone", 2)
     if args.day is not None and not DAY.fullmatch(args.day):
         return _fail(f"{args.day} is not a date; write it as 2026-11-26", 2)
     try:
@@ -91,16 +96,20 @@ def _audit(
     sites: AllowedSites | None,
     source: BrokerSource | None, printer: "_Printer",
 ) -> int:  # fmt: skip
-    for done in audit_store(
-        store, gateway=args.gateway, keys=keys, prefix=args.prefix, sites=sites,
-        progress=printer.progress,
-    ):  # fmt: skip
+    if args.numbers:
+        audits = audit_numbers(store, gateway=args.gateway)
+    else:
+        audits = audit_store(
+            store, gateway=args.gateway, keys=keys, prefix=args.prefix, sites=sites,
+            progress=printer.progress,
+        )  # fmt: skip
+    for done in audits:
         printer.gateway(done)
         if source is not None and done.missing:
             printer.asked(
                 done, asyncio.run(request_resend(source, done.branch, done.missing, args.wait_s))
             )
-    for gw, finding in refused_findings(store, args.gateway):
+    for gw, finding in () if args.numbers else refused_findings(store, args.gateway):
         printer.finding(gw, finding)
     if not printer.gateways:
         text = f"{args.store}: it has no records of {args.gateway or 'any gateway'}"
@@ -129,7 +138,7 @@ class _Printer:
     """Lines for people, or objects for programs."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self._json, self._day = args.json, args.day
+        self._json, self._day, self._numbers = args.json, args.day, args.numbers
         self._findings = self._records = self._unsealed = self.gateways = 0
 
     def progress(self, records: int) -> None:
@@ -140,7 +149,9 @@ class _Printer:
         self.gateways += 1
         self._records += audit.records
         self._unsealed += audit.unsealed
-        for date, day in sorted(audit.days.days.items()):
+        if self._numbers:
+            self._of_numbers(audit)
+        for date, day in () if self._numbers else sorted(audit.days.days.items()):
             if self._shown(date):
                 self._findings += day.findings
                 self._put(_fields(audit.gw, date, day), _line(audit.gw, date, day))
@@ -151,6 +162,13 @@ class _Printer:
                 self._report_finding(audit.gw, date, finding)
         if audit.hidden:
             self.note(f"{audit.gw}: {audit.hidden} more findings are counted but not shown")
+
+    def _of_numbers(self, audit: GatewayAudit) -> None:
+        found = len(audit.findings) + audit.hidden
+        self._findings += found
+        fields = {"gw": audit.gw, "numbers": audit.records, "findings": found}
+        state = f"{found} findings" if found else "none is missing"
+        self._put(fields, f"{quote_name(audit.gw)}: {audit.records} numbers: {state}")
 
     def finding(self, gw: str | None, finding: AuditFinding) -> None:
         """One that is in no gateway's days."""
@@ -183,11 +201,14 @@ class _Printer:
         state = "complete" if not self._findings else f"{self._findings} findings"
         if self._unsealed and not self._findings:
             state += f" except for {self._unsealed} numbers that no manifest seals yet"
+        what = "numbers" if self._numbers else "records"
+        if self._numbers and not self._findings:
+            state = "none is missing (contents were not looked at)"
         fields = {
             "audit": "clean" if not self._findings else "findings", "gateways": self.gateways,
-            "records": self._records, "unsealed": self._unsealed, "findings": self._findings,
+            what: self._records, "unsealed": self._unsealed, "findings": self._findings,
         }  # fmt: skip
-        self._put(fields, f"{self.gateways} gateways, {self._records} records: {state}")
+        self._put(fields, f"{self.gateways} gateways, {self._records} {what}: {state}")
         return 1 if self._findings else 0
 
     def _shown(self, date: str) -> bool:

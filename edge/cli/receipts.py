@@ -26,6 +26,7 @@ from edge.platform.subscription import (
     record_subscriptions,
     subscriptions,
 )
+from edge.terminal import progress
 
 FILTERS_SHOWN: Final = 4
 
@@ -56,12 +57,14 @@ def run(args: argparse.Namespace) -> int:
         return ours.fail(f"{chosen} cannot be used: {why}", 2)
     try:
         sites = AllowedSites(args.sites) if args.sites is not None else None
-        store = open_store(args.store, write=True)
+        store = open_store(args.store, write=True, progress=_ConversionProgress(ours))
     except ConfigError as error:
         return ours.fail(str(error), 2)
     except RecordStoreError as error:
+        progress("")
         return ours.fail(str(error), 3)
     with contextlib.closing(store):
+        progress("")
         _damage(store, ours)
         filters = record_subscriptions(chosen, args.prefix)
         # earlier versions subscribed these, and the broker keeps them with the session
@@ -89,6 +92,21 @@ def run(args: argparse.Namespace) -> int:
             ours.verdict()
             return ours.fail(f"{error}: {text}", 3)
     return ours.verdict()
+
+
+class _ConversionProgress:
+    """Says that a store of an earlier version is converted: at the start, and on a terminal how
+    far it is."""
+
+    def __init__(self, ours: IngestRun) -> None:
+        self._ours, self._told = ours, False
+
+    def __call__(self, records: int) -> None:
+        if not self._told:
+            self._told = True
+            text = "the store is of an earlier version and is converted in place; it may be"
+            self._ours.note(f"{text} interrupted, and goes on at the next start")
+        progress(f"{records:,} records are converted")
 
 
 def _shown(filters: Sequence[str]) -> str:

@@ -156,7 +156,7 @@ class _GatewayAuditor:
         done, received = self._done, self._received
         _, epoch, stream, seq = entry.key
         received.add_number(epoch, stream, seq, entry.received)
-        sent = _sent(entry)
+        sent = sent_or_damage(entry)
         if isinstance(sent, AuditFinding):
             empty = {"mono": (0, 0)}
             done.days.record(entry.key, entry.source, day_of(entry.wall), empty, 1)
@@ -214,7 +214,7 @@ class _GatewayAuditor:
     def _seal(self, entry: ReceivedRecord) -> Seal | AuditFinding | None:
         """A manifest that may be believed: without keys nobody knows better. None for one whose
         payload is damaged: that was reported already."""
-        keys, gw, sent = self._keys, self._received.gw, _sent(entry)
+        keys, gw, sent = self._keys, self._received.gw, sent_or_damage(entry)
         if isinstance(sent, AuditFinding):
             return None
         signed = "sig" in sent
@@ -251,7 +251,7 @@ def _sealed(
             yield entry.key[3], sent
 
 
-def _sent(entry: ReceivedRecord) -> dict[str, object] | AuditFinding:
+def sent_or_damage(entry: ReceivedRecord) -> dict[str, object] | AuditFinding:
     """The stored payload, held against the columns it is found by."""
     try:
         sent = entry.sent()
@@ -277,7 +277,7 @@ def _came(received: str) -> datetime | None:
 
 def _map(entry: ReceivedRecord) -> dict[str, object]:
     """As above; nothing for what is damaged."""
-    sent = _sent(entry)
+    sent = sent_or_damage(entry)
     return {} if isinstance(sent, AuditFinding) else sent
 
 

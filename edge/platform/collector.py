@@ -26,7 +26,7 @@ from edge.wire import MAX_PAYLOAD
 
 GROUP_RECORDS: Final = 500  # messages of one commit
 GROUP_BYTES: Final = 8 << 20
-RECEIVE_MAXIMUM: Final = 4 * GROUP_RECORDS  # the broker sends while a group is stored and answered
+RECEIVE_MAXIMUM: Final = 2 * GROUP_RECORDS  # the broker sends while a group is stored and answered
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
 QUIET_NS: Final = 10_000_000  # after which no others are expected
 IDLE_NS: Final = 1_000_000_000  # one wait for messages: to say that one is there, and to look up

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from edge.core import TOPIC_PREFIX
-from edge.core.numbers import Range
 from edge.platform.auditreport import record_name
 from edge.platform.keepquota import KeepQuota
+from edge.platform.ledger import merge_numbers
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
 from edge.platform.recordstore import CommittedRecord, RecordStore
 from edge.platform.sitecheck import AllowedSites
@@ -186,14 +186,3 @@ def encode_receipts_of(entries: Iterable[ReceivedRecord]) -> list[tuple[str, Pay
             ],
         )
     ]
-
-
-def merge_numbers(numbers: Iterable[int]) -> tuple[Range, ...]:
-    """`(1, 2), (4, 4)` of 1, 2 and 4."""
-    found: list[Range] = []
-    for number in sorted(numbers):
-        if found and found[-1][1] == number - 1:
-            found[-1] = found[-1][0], number
-        else:
-            found.append((number, number))
-    return tuple(found)

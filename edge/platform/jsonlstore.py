@@ -24,6 +24,7 @@ from edge.durable.atomicwrite import replace_file
 from edge.durable.sqlitefile import open_scratch
 from edge.platform.jsonlinesfile import JsonLinesFile, json_line
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
+from edge.platform.ledger import LedgerEntry, ledger_from
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, WallTimes, bounds_text
 from edge.platform.recordstore import (
     CommittedRecord,
@@ -62,7 +63,7 @@ def wall_map(wall: WallTimes) -> dict[str, object]:
     return {"from": wall.start, "to": wall.end, "tq": wall.tq, "bounds": bounds}
 
 
-def record_line(entry: ReceivedRecord) -> dict[str, object]:
+def record_line(entry: ReceivedRecord, digest: bytes) -> dict[str, object]:
     if entry.payload[:1] == b"{":
         payload = {"payload": entry.payload.decode()}
     else:
@@ -77,7 +78,7 @@ def record_line(entry: ReceivedRecord) -> dict[str, object]:
         **wall_map(entry.wall),
         "received": entry.received,
         "content_type": entry.content_type,
-        "digest": entry.digest.hex(),
+        "digest": digest.hex(),
         **payload,
     }
 
@@ -111,8 +112,11 @@ def parse_record_line(line: dict[str, Any]) -> ReceivedRecord:
         str(line["received"]),
         line["content_type"],
         payload,
-        bytes.fromhex(line["digest"]),
     )
+
+
+def parse_digest(line: dict[str, Any]) -> bytes:
+    return bytes.fromhex(line["digest"])
 
 
 class JsonLinesStore:
@@ -193,6 +197,9 @@ class JsonLinesStore:
                 if self._conflicts is not None:
                     yield parse_record_line(self._conflicts.at(place, length))
 
+    def numbers(self, gw: str) -> Iterator[LedgerEntry]:
+        return ledger_from(self.records(gw))
+
     def tallies(self) -> KeepQuota:
         with self._store_errors():
             return self._counted()
@@ -237,17 +244,17 @@ class JsonLinesStore:
                 self._records.damaged += 1
         for place, length, line in self._conflicts.lines() if self._conflicts else ():
             try:
-                entry = parse_record_line(line)
+                entry, digest = parse_record_line(line), parse_digest(line)
             except DAMAGED:
                 assert self._conflicts is not None
                 self._conflicts.damaged += 1
                 continue
-            self._beside(entry, place, length)
+            self._beside(entry, digest, place, length)
 
     def _indexed(self, line: dict[str, Any], place: int, length: int) -> None:
         match line.get("kind"):
             case "record":
-                if not self._add(parse_record_line(line), place, length):
+                if not self._add(parse_record_line(line), parse_digest(line), place, length):
                     raise ValueError("another line has this number already")
             case "envelope":
                 self._date(
@@ -257,19 +264,20 @@ class JsonLinesStore:
     def _put(self, entry: ReceivedRecord, kept: bytearray, beside: bytearray) -> StoreVerdict:
         assert self._records is not None
         assert self._conflicts is not None
+        digest = entry.digest()
         row = self._index.execute(BEFORE, entry.key).fetchone()
         if row is None:
-            line = json_line(record_line(entry))
-            self._add(entry, self._records.end + len(kept), len(line))
+            line = json_line(record_line(entry, digest))
+            self._add(entry, digest, self._records.end + len(kept), len(line))
             kept += line
             return "stored"
         found, *wall = row
-        if found != entry.digest:
-            if self._index.execute(BESIDE, (*entry.key, entry.digest)).fetchone() is None:
+        if found != digest:
+            if self._index.execute(BESIDE, (*entry.key, digest)).fetchone() is None:
                 if not self._tallies.keep(entry.key[0], CONFLICT, entry.size):
                     return "excess"
-                line = json_line(record_line(entry))
-                self._beside(entry, self._conflicts.end + len(beside), len(line))
+                line = json_line(record_line(entry, digest))
+                self._beside(entry, digest, self._conflicts.end + len(beside), len(line))
                 beside += line
             return "conflict"
         if entry.wall.better(WallTimes(*wall)):
@@ -277,20 +285,20 @@ class JsonLinesStore:
             kept += json_line({"kind": "envelope", **key_map(entry.key), **wall_map(entry.wall)})
         return "repeat"
 
-    def _add(self, entry: ReceivedRecord, place: int, length: int) -> bool:
+    def _add(self, entry: ReceivedRecord, digest: bytes, place: int, length: int) -> bool:
         """Whether none had its number before."""
         wall = entry.wall
         added = self._index.execute(
             "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (*entry.key, entry.digest, wall.start, wall.end, wall.tq, wall.bounds, place, length),
+            (*entry.key, digest, wall.start, wall.end, wall.tq, wall.bounds, place, length),
         )
         joined = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
         self._index.execute(joined, entry.key[:2])
         return bool(added.rowcount)
 
-    def _beside(self, entry: ReceivedRecord, place: int, length: int) -> None:
+    def _beside(self, entry: ReceivedRecord, digest: bytes, place: int, length: int) -> None:
         insert = "INSERT INTO conflict VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        row = (*entry.key, entry.digest, place, length)
+        row = (*entry.key, digest, place, length)
         self._index.execute(insert, row)
 
     def _counted(self) -> KeepQuota:

@@ -190,13 +190,17 @@ class ManualAckClient:
         """paho closes the socket behind DISCONNECT. Where something has come meanwhile, the kernel
         then sends a reset, and a reset takes with it what the broker has not read yet."""
         sock: Any = self._client.socket()
+        if sock is None:
+            return
+        end = time.monotonic() + GOODBYE_S
         with socket.socket(fileno=os.dup(sock.fileno())) as line:
             self._client.disconnect()
-            while self._client.want_write():
+            while self._client.want_write() and (left := end - time.monotonic()) > 0:
+                select.select([], [line], [], left)
                 self._client.loop_write()
-            line.settimeout(GOODBYE_S)
             line.shutdown(socket.SHUT_WR)
-            while line.recv(1 << 16):
+            line.settimeout(GOODBYE_S)
+            while line.recv(1 << 16) and time.monotonic() < end:
                 pass
 
     def _send(self) -> None:
@@ -266,8 +270,10 @@ class ManualAckClient:
         self._welcome = True
         self._window = min(PUBLISHED, getattr(found, "ReceiveMaximum", PUBLISHED))
 
-    def _disconnected(self, _client: Any, _data: Any, _flags: Any, code: Any, _found: Any) -> None:
-        self._welcome, self._why = False, self._why or str(code)
+    def _disconnected(self, _client: Any, _data: Any, flags: Any, code: Any, _found: Any) -> None:
+        said = flags.is_disconnect_packet_from_server
+        self._welcome = False
+        self._why = self._why or (f"the broker ends it: {code}" if said else "it was closed")
 
     def _answered(self, _client: Any, _data: Any, number: int, codes: Any, _found: Any) -> None:
         self._answers[number] = codes

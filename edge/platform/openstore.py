@@ -2,6 +2,7 @@
 chosen by the name.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +23,14 @@ def store_place(text: str) -> StorePlace:
     return text if text.startswith(POSTGRES) else Path(text)
 
 
-def open_store(place: StorePlace, *, write: bool) -> RecordStore:
-    """Raises ConfigError for what is no store, RecordStoreError for what cannot be read."""
+def open_store(
+    place: StorePlace, *, write: bool, progress: Callable[[int], None] = lambda _records: None
+) -> RecordStore:
+    """Raises ConfigError for what is no store, RecordStoreError for what cannot be read.
+
+    A file of an earlier version is converted when it is opened to write: `progress` hears how many
+    records that were so far.
+    """
     if isinstance(place, str):
         return _open_postgres(place, write=write)
     if place.suffix not in SQLITE | LINES:
@@ -36,7 +43,7 @@ def open_store(place: StorePlace, *, write: bool) -> RecordStore:
     if write and not place.parent.is_dir():
         raise ConfigError(f"{place}: the folder {place.parent} does not exist; make it")
     if place.suffix in SQLITE:
-        return SqliteStore(place, write=write)
+        return SqliteStore(place, write=write, progress=progress)
     return JsonLinesStore(place, write=write)
 
 

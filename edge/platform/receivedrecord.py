@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+import msgpack
+
 from edge.core import TimeQuality
 from edge.wire import DecodedMessage, WireError
 from edge.wire.strict import load_json, load_msgpack
@@ -19,7 +21,14 @@ Key = tuple[str, int, str, int]  # gateway, epoch, stream, number
 
 def content_digest(sent: Mapping[str, Any]) -> bytes:
     """12 bytes that say whether two records have the same content, whatever their encoding."""
-    content = {name: value for name, value in sent.items() if name not in ENVELOPE}
+    return _digest(_content(sent))
+
+
+def _content(sent: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in sent.items() if name not in ENVELOPE}
+
+
+def _digest(content: dict[str, Any]) -> bytes:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_bytes)
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
@@ -65,7 +74,6 @@ class ReceivedRecord:
     received: str
     content_type: str | None
     payload: bytes
-    digest: bytes
 
     @property
     def branch(self) -> str:
@@ -86,6 +94,10 @@ class ReceivedRecord:
         """Bytes, near enough."""
         return len(self.topic) + len(self.payload)
 
+    def digest(self) -> bytes:
+        """Of its content. Raises WireError when the stored bytes are damaged."""
+        return content_digest(self.sent())
+
     def dated(self, wall: WallTimes) -> "ReceivedRecord":
         return replace(self, wall=wall)
 
@@ -95,14 +107,37 @@ class ReceivedRecord:
         As strict as when it came: bytes in which a name stands twice, or that are of another
         alphabet, say one thing to this program and another one to the next that reads the store.
         """
-        load = load_json if self.payload[:1] == b"{" else load_msgpack
-        try:
-            found = load(self.payload)
-        except WireError as error:
-            raise WireError(f"it cannot be read: {error!s:.200}") from error
-        if not isinstance(found, dict):
-            raise WireError("the stored payload is not a map")
-        return found
+        return load_payload(self.payload)
+
+
+def load_payload(payload: bytes) -> dict[str, Any]:
+    """The map that a stored payload holds. Raises WireError."""
+    load = load_json if payload[:1] == b"{" else load_msgpack
+    try:
+        found = load(payload)
+    except WireError as error:
+        raise WireError(f"it cannot be read: {error!s:.200}") from error
+    if not isinstance(found, dict):
+        raise WireError("the stored payload is not a map")
+    return found
+
+
+def same_content(stored: object, came: bytes) -> bool:
+    """Whether two payloads are of one record, sent twice. What is damaged is the same as nothing.
+
+    Most come again as they came, since the broker sends what was not acknowledged; those that a
+    gateway sends again differ in the envelope.
+    """
+    if stored == came:
+        return True
+    if not isinstance(stored, bytes):
+        return False
+    try:
+        mine, other = (_content(load_payload(each)) for each in (stored, came))
+    except WireError:
+        return False
+    # the same names in the same order, as nearly always; else whatever the encoding was
+    return msgpack.packb(mine) == msgpack.packb(other) or _digest(mine) == _digest(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +178,6 @@ def make_received(
         received,
         content_type,
         payload,
-        content_digest(sent),
     )
 
 

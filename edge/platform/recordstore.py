@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from edge.core import ConfigError
+from edge.core.numbers import Range
 from edge.durable.filelock import FileLock
 from edge.platform.keepquota import KeepQuota
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
@@ -57,6 +58,8 @@ class RecordStore(Protocol):
     def records(self, gw: str, stream: str | None = None) -> Iterator[ReceivedRecord]: ...
     def record_range(self, first: Key, last: int) -> Iterator[ReceivedRecord]: ...
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]: ...
+    # epoch, stream and a range of numbers that are there, also those that a merged record covers
+    def numbers(self, gw: str) -> Iterator[tuple[int, str, Range]]: ...
     def tallies(self) -> KeepQuota: ...  # of what came beside records
     def close(self) -> None: ...
 

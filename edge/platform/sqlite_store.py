@@ -1,24 +1,34 @@
 """The store as an SQLite database: WAL, `synchronous=FULL`, one transaction for each group.
 
-record       the first content under each key, with the best wall times that came
-conflict     other contents under the same key, once each
-refused      messages that are no records, foreign ones and undecodable ones
-tally        how many conflicts and refused messages of a gateway are kept, and how many were more
-joined       the epoch in which this store heard of a gateway for the first time
+`edge.platform.storetables` has its tables.
 """
 
+import heapq
 import secrets
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import NoneType
 from typing import Any, Final
 
 from edge.core import ConfigError
+from edge.core.numbers import Range
 from edge.durable.sqlitefile import Access, open_sqlite, sync_each_commit
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
-from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, WallTimes, is_bounds
+from edge.platform.ledger import (
+    LedgerEntry,
+    enter_ranges,
+    ledger_from,
+    ledger_of,
+    ranges_in,
+)
+from edge.platform.receivedrecord import (
+    Key,
+    ReceivedRecord,
+    RefusedMessage,
+    WallTimes,
+    same_content,
+)
 from edge.platform.recordstore import (
     CommittedRecord,
     RecordStoreError,
@@ -26,61 +36,72 @@ from edge.platform.recordstore import (
     StoreLock,
     StoreVerdict,
 )
-
-APPLICATION_ID: Final = 0x4B65_7262  # "Kerb"
-USER_VERSION: Final = 2
-BUSY_S: Final = 10.0
-COLUMNS: Final = (
-    "topic, gw, epoch, stream, seq, source, boot, mono_from, mono_to, wall_from, wall_to, tq, "
-    "bounds, received, content_type, payload, digest"
+from edge.platform.storeconversion import begin_conversion, convert, is_unfinished
+from edge.platform.storetables import (
+    APPLICATION_ID,
+    COLUMNS,
+    FORMER_TABLE,
+    FORMER_VERSION,
+    OWN,
+    PAGE_BYTES,
+    SCHEMA,
+    USER_VERSION,
+    entry_of,
+    order_of,
+    own_row,
+    whole_row,
 )
-RECORD: Final = """
-    gw TEXT NOT NULL, epoch INTEGER NOT NULL, stream TEXT NOT NULL, seq INTEGER NOT NULL,
-    topic TEXT NOT NULL, source TEXT NOT NULL, boot INTEGER NOT NULL,
-    mono_from INTEGER NOT NULL, mono_to INTEGER NOT NULL,
-    wall_from TEXT NOT NULL, wall_to TEXT NOT NULL, tq TEXT NOT NULL, bounds TEXT,
-    received TEXT NOT NULL, content_type TEXT, payload BLOB NOT NULL, digest BLOB NOT NULL"""
-SCHEMA: Final = f"""
-CREATE TABLE record ({RECORD}, PRIMARY KEY (gw, epoch, stream, seq)) WITHOUT ROWID;
-CREATE TABLE conflict ({RECORD}, PRIMARY KEY (gw, epoch, stream, seq, digest)) WITHOUT ROWID;
-CREATE TABLE refused (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, gw TEXT NOT NULL,
-    topic TEXT NOT NULL, why TEXT NOT NULL, size INTEGER NOT NULL, payload BLOB NOT NULL,
-    received TEXT NOT NULL);
-CREATE TABLE tally (gw TEXT NOT NULL, kind TEXT NOT NULL, kept INTEGER NOT NULL,
-    size INTEGER NOT NULL, more INTEGER NOT NULL, PRIMARY KEY (gw, kind)) WITHOUT ROWID;
-CREATE TABLE joined (gw TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE store (name TEXT NOT NULL);
-"""
-SLOTS: Final = ", ".join("?" * 17)
-INSERT: Final = f"INSERT INTO record ({COLUMNS}) VALUES ({SLOTS}) ON CONFLICT DO NOTHING"
-KEEP_BOTH: Final = f"INSERT INTO conflict ({COLUMNS}) VALUES ({SLOTS})"
-KEY: Final = "gw = ? AND epoch = ? AND stream = ? AND seq = ?"
-BEFORE: Final = f"SELECT digest, wall_from, wall_to, tq, bounds FROM record WHERE {KEY}"
-DATE: Final = f"UPDATE record SET wall_from = ?, wall_to = ?, tq = ?, bounds = ? WHERE {KEY}"
-READ: Final = f"SELECT {COLUMNS} FROM record WHERE gw = ?"
-BESIDE: Final = f"SELECT 1 FROM conflict WHERE {KEY} AND digest = ?"
+
+BUSY_S: Final = 10.0
+KNOWN_LIMIT: Final = 50_000  # ids that are remembered; more are looked up again
+INSERT: Final = (
+    f"INSERT INTO entry (numbering, seq, origin, {OWN}) VALUES (?, ?, ?{', ?' * 9})"
+    " ON CONFLICT DO NOTHING"
+)
+BEFORE: Final = (
+    "SELECT payload, wall_from, wall_to, tq, bounds FROM entry WHERE numbering = ? AND seq = ?"
+)
+DATE: Final = (
+    "UPDATE entry SET wall_from = ?, wall_to = ?, tq = ?, bounds = ?"
+    " WHERE numbering = ? AND seq = ?"
+)
+NUMBERING: Final = "SELECT id FROM numbering WHERE gw = ? AND epoch = ? AND stream = ?"
+NEW_NUMBERING: Final = "INSERT INTO numbering (gw, epoch, stream) VALUES (?, ?, ?)"
+ORIGIN: Final = "SELECT id FROM origin WHERE topic = ? AND source = ? AND content_type IS ?"
+NEW_ORIGIN: Final = "INSERT INTO origin (topic, source, content_type) VALUES (?, ?, ?)"
+JOINED: Final = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
+BESIDE: Final = (
+    "SELECT 1 FROM conflict WHERE gw = ? AND epoch = ? AND stream = ? AND seq = ? AND digest = ?"
+)
+KEEP_BOTH: Final = f"INSERT INTO conflict ({COLUMNS}, digest) VALUES (?{', ?' * 16})"
+ENTRIES_OF: Final = (
+    "SELECT topic, seq, source, boot, mono_from, mono_to, wall_from, wall_to, tq, bounds, received,"
+    " content_type, payload FROM entry LEFT JOIN origin ON origin.id = entry.origin"
+    " WHERE numbering = ?"
+)
 ORDER: Final = " ORDER BY gw, epoch, stream, seq"
-# SQLite keeps in a column whatever is put there: what these are when this program put it there
-KINDS: Final[tuple[type | tuple[type, ...], ...]] = (
-    str, str, int, str, int, str, int, int, int, str, str, str,
-    (str, NoneType), str, (str, NoneType), bytes, bytes,
-)  # fmt: skip
 # from one gateway to the next along the key, however many records lie between
-GATEWAYS: Final = """
+FORMER_GATEWAYS: Final = """
 WITH RECURSIVE here(gw) AS (
-    SELECT min(gw) FROM record
-    UNION ALL SELECT (SELECT min(gw) FROM record WHERE gw > here.gw) FROM here WHERE gw NOT NULL)
-SELECT gw, epoch FROM joined
-UNION ALL SELECT gw, NULL FROM here WHERE gw NOT NULL AND gw NOT IN (SELECT gw FROM joined)
-ORDER BY gw"""
+    SELECT min(gw) FROM {table}
+    UNION ALL SELECT (SELECT min(gw) FROM {table} WHERE gw > here.gw) FROM here WHERE gw NOT NULL)
+SELECT gw FROM here WHERE gw NOT NULL"""
 
 
 class SqliteStore:
-    """See `edge.platform.recordstore.RecordStore`. Used by one thread at a time."""
+    """See `edge.platform.recordstore.RecordStore`. Used by one thread at a time.
 
-    def __init__(self, path: Path, *, write: bool) -> None:
+    Whoever opens a store of version 2 to write converts it first; `progress` hears how many records
+    that were so far.
+    """
+
+    def __init__(
+        self, path: Path, *, write: bool, progress: Callable[[int], None] = lambda _records: None
+    ) -> None:
         self.damage = StoreDamage()
         self._path = path
+        self._numberings: dict[tuple[str, int, str], int] = {}
+        self._origins: dict[tuple[str, str, str | None], int] = {}
         self._lock = StoreLock(path) if write else None
         try:
             with self._store_errors():
@@ -98,7 +119,9 @@ class SqliteStore:
             raise
         try:
             with self._store_errors():
-                self.name = self._prepare(write)
+                self._former = self._prepare(write, progress)
+                (name,) = self._db.execute("SELECT name FROM store").fetchone()
+                self.name = str(name)
                 self._tallies = self._counted()
         except BaseException:
             self.close()
@@ -111,7 +134,9 @@ class SqliteStore:
         with self._store_errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                done = [CommittedRecord(entry, self._put(entry)) for entry in entries]
+                stored: dict[int, list[Range]] = {}
+                done = [CommittedRecord(entry, self._put(entry, stored)) for entry in entries]
+                enter_ranges(self._db, stored)
                 for each in refused:
                     self._refuse(each)
                 for place in self._tallies.changed:
@@ -123,31 +148,43 @@ class SqliteStore:
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+                self._numberings.clear()
+                self._origins.clear()
                 self._tallies = self._counted()
                 raise
         return done
 
     def gateways(self) -> list[tuple[str, int | None]]:
         with self._store_errors():
-            found = self._db.execute(GATEWAYS).fetchall()
-        named = [each for each in found if isinstance(each[0], str) and each[0].isascii()]
+            found: dict[Any, Any] = dict.fromkeys(gw for (gw,) in self._named())
+            found |= dict(self._db.execute("SELECT gw, epoch FROM joined"))
+        named = {gw: epoch for gw, epoch in found.items() if isinstance(gw, str) and gw.isascii()}
         if len(named) < len(found):  # rows of a gateway whose name is none
             self.damage = StoreDamage(lines=self.damage.lines + len(found) - len(named))
-        return [(gw, epoch if isinstance(epoch, int) else None) for gw, epoch in named]
+        return [(gw, at if isinstance(at, int) else None) for gw, at in sorted(named.items())]
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[ReceivedRecord]:
         """In the order of the keys; of one stream in the order of epochs and numbers."""
         if stream is None:  # the one that meets each record: it counts what it cannot read
-            return self._read(f"{READ}{ORDER}", (gw,), counts=True)
-        return self._read(f"{READ} AND stream = ?{ORDER}", (gw, stream))
+            return self._read("gw = ?", (gw,), counts=True)
+        return self._read("gw = ? AND stream = ?", (gw, stream))
 
     def record_range(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
         """The records of one epoch and stream, from a number to another one."""
-        where = " AND epoch = ? AND stream = ? AND seq BETWEEN ? AND ?"
-        return self._read(f"{READ}{where}{ORDER}", (*first, last))
+        *of, number = first
+        return self._read("gw = ? AND epoch = ? AND stream = ?", of, (number, last))
 
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
-        return self._read(f"SELECT {COLUMNS} FROM conflict WHERE gw = ?{ORDER}", (gw,))
+        rows = f"SELECT {COLUMNS} FROM conflict WHERE gw = ?{ORDER}"
+        with self._store_errors():
+            yield from filter(None, map(entry_of, self._db.execute(rows, (gw,))))
+
+    def numbers(self, gw: str) -> Iterator[LedgerEntry]:
+        if self._former is not None:
+            yield from ledger_from(self._read("gw = ?", (gw,)))
+            return
+        with self._store_errors():
+            yield from ledger_of(self._db, gw)
 
     def tallies(self) -> KeepQuota:
         with self._store_errors():
@@ -160,45 +197,81 @@ class SqliteStore:
 
     # -- inside ------------------------------------------------------------------------------------
 
-    def _prepare(self, write: bool) -> str:
-        (application,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    def _prepare(self, write: bool, progress: Callable[[int], None]) -> str | None:
+        """The table that has records as version 2 has left them, if there is one."""
+        db = self._db
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         if write and not tables and not application:
-            self._db.executescript(
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            db.executescript(
                 f"BEGIN;{SCHEMA}PRAGMA application_id = {APPLICATION_ID};"
                 f"PRAGMA user_version = {USER_VERSION};"
                 f"INSERT INTO store VALUES ('{secrets.token_hex(8)}');COMMIT;"
             )
         elif application != APPLICATION_ID:
             raise ConfigError(f"{self._path}: this is a database, but not a store of `receipts`")
-        elif version != USER_VERSION:
-            text = f"{self._path}: it has version {version}; this program reads {USER_VERSION}"
+        elif version not in (FORMER_VERSION, USER_VERSION):
+            text = (
+                f"{self._path}: it has version {version}; this program reads up to {USER_VERSION}"
+            )
             raise ConfigError(text)
-        if write:  # not before: a database of another program is left as it is
-            sync_each_commit(self._db)
-        else:
-            self._db.execute("BEGIN")  # one state of the store, whatever is written meanwhile
-        (name,) = self._db.execute("SELECT name FROM store").fetchone()
-        return str(name)
+        if not write:
+            db.execute("BEGIN")  # one state of the store, whatever is written meanwhile
+            if version == FORMER_VERSION:
+                return "record"
+            return FORMER_TABLE if is_unfinished(db) else None
+        sync_each_commit(db)  # not before: a database of another program is left as it is
+        if version == FORMER_VERSION:
+            begin_conversion(db)
+        if is_unfinished(db):
+            convert(db, progress)
+        return None
 
-    def _put(self, entry: ReceivedRecord) -> StoreVerdict:
-        row = _row(entry)
-        if self._db.execute(INSERT, row).rowcount:
-            joined = "INSERT INTO joined VALUES (?, ?) ON CONFLICT DO NOTHING"
-            self._db.execute(joined, entry.key[:2])
+    def _put(self, entry: ReceivedRecord, stored: dict[int, list[Range]]) -> StoreVerdict:
+        seq, numbering = entry.key[3], self._numbering(entry.key)
+        origin = self._origin(entry)
+        if self._db.execute(INSERT, (numbering, seq, origin, *own_row(entry))).rowcount:
+            ranges = ranges_in(entry.payload, seq)
+            if len(ranges) == 1:
+                stored.setdefault(numbering, []).extend(ranges)
+            else:  # at once: thousands of each record of a group are too many to keep
+                enter_ranges(self._db, {numbering: ranges})
             return "stored"
-        found, *wall = self._db.execute(BEFORE, entry.key).fetchone()
-        if found != entry.digest:
-            if self._db.execute(BESIDE, (*entry.key, entry.digest)).fetchone() is None:
+        payload, *wall = self._db.execute(BEFORE, (numbering, seq)).fetchone()
+        if not same_content(payload, entry.payload):
+            digest = entry.digest()
+            if self._db.execute(BESIDE, (*entry.key, digest)).fetchone() is None:
                 if not self._tallies.keep(entry.key[0], CONFLICT, entry.size):
                     return "excess"
-                self._db.execute(KEEP_BOTH, row)
+                self._db.execute(KEEP_BOTH, (*whole_row(entry), digest))
             return "conflict"
         if entry.wall.better(WallTimes(*wall)):
             new = entry.wall
-            self._db.execute(DATE, (new.start, new.end, new.tq, new.bounds, *entry.key))
+            self._db.execute(DATE, (new.start, new.end, new.tq, new.bounds, numbering, seq))
         return "repeat"
+
+    def _numbering(self, key: Key) -> int:
+        of = key[:3]
+        if (found := self._numberings.get(of)) is None:
+            if (row := self._db.execute(NUMBERING, of).fetchone()) is None:
+                self._db.execute(JOINED, key[:2])
+                row = (self._db.execute(NEW_NUMBERING, of).lastrowid,)
+            if len(self._numberings) >= KNOWN_LIMIT:
+                self._numberings.clear()
+            found = self._numberings[of] = int(row[0])
+        return found
+
+    def _origin(self, entry: ReceivedRecord) -> int:
+        of = entry.topic, entry.source, entry.content_type
+        if (found := self._origins.get(of)) is None:
+            if (row := self._db.execute(ORIGIN, of).fetchone()) is None:
+                row = (self._db.execute(NEW_ORIGIN, of).lastrowid,)
+            if len(self._origins) >= KNOWN_LIMIT:
+                self._origins.clear()
+            found = self._origins[of] = int(row[0])
+        return found
 
     def _refuse(self, each: RefusedMessage) -> None:
         if self._tallies.keep(each.gw, each.kind, each.kept_size):
@@ -215,15 +288,45 @@ class SqliteStore:
                 found.restore(str(gw), str(kind), QuotaCount(*numbers))
         return found
 
+    def _named(self) -> Iterator[tuple[Any]]:
+        """The gateways of which there are records."""
+        if self._former != "record":
+            yield from self._db.execute("SELECT DISTINCT gw FROM numbering")
+        if self._former is not None:
+            yield from self._db.execute(FORMER_GATEWAYS.format(table=self._former))
+
     def _read(
-        self, sql: str, values: Sequence[Any], *, counts: bool = False
+        self,
+        where: str,
+        values: Sequence[Any],
+        numbers: tuple[int, ...] = (),
+        *,
+        counts: bool = False,
     ) -> Iterator[ReceivedRecord]:
+        between = " AND seq BETWEEN ? AND ?" if numbers else ""
         with self._store_errors():
-            for row in self._db.execute(sql, values):
-                if (entry := _entry(row)) is not None:
+            rows = []
+            if self._former != "record":
+                rows.append(self._entries(where, values, between, numbers))
+            if self._former is not None:
+                sql = f"SELECT {COLUMNS} FROM {self._former} WHERE {where}{between}{ORDER}"
+                rows.append(self._db.execute(sql, (*values, *numbers)))
+            for row in heapq.merge(*rows, key=order_of) if rows[1:] else rows[0]:
+                if (entry := entry_of(row)) is not None:
                     yield entry
                 elif counts:
                     self.damage = StoreDamage(lines=self.damage.lines + 1)
+
+    def _entries(
+        self, where: str, values: Sequence[Any], between: str, numbers: tuple[int, ...]
+    ) -> Iterator[tuple[Any, ...]]:
+        """One numbering after the other: joined, SQLite would sort all of its records."""
+        numberings = f"SELECT id, gw, epoch, stream FROM numbering WHERE {where}"
+        order = " ORDER BY gw, epoch, stream"
+        for numbering, *of in self._db.execute(f"{numberings}{order}", values):
+            entries = f"{ENTRIES_OF}{between} ORDER BY seq"
+            for topic, *rest in self._db.execute(entries, (numbering, *numbers)):
+                yield (topic, *of, *rest)
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:
@@ -231,29 +334,3 @@ class SqliteStore:
             yield
         except sqlite3.Error as error:
             raise RecordStoreError(f"{self._path}: {error}") from error
-
-
-def _row(entry: ReceivedRecord) -> tuple[Any, ...]:
-    gw, epoch, stream, seq = entry.key
-    wall = entry.wall
-    return (
-        entry.topic, gw, epoch, stream, seq, entry.source, entry.boot, *entry.mono,
-        wall.start, wall.end, wall.tq, wall.bounds, entry.received, entry.content_type,
-        entry.payload, entry.digest,
-    )  # fmt: skip
-
-
-def _entry(row: tuple[Any, ...]) -> ReceivedRecord | None:
-    """None for a row that this program has not written."""
-    if not all(isinstance(each, kind) for each, kind in zip(row, KINDS, strict=True)):
-        return None
-    (
-        topic, gw, epoch, stream, seq, source, boot, start, end,
-        wall_from, wall_to, tq, bounds, received, content_type, payload, digest,
-    ) = row  # fmt: skip
-    if not (gw.isascii() and stream.isascii()) or (bounds is not None and not is_bounds(bounds)):
-        return None
-    return ReceivedRecord(
-        topic, (gw, epoch, stream, seq), source, boot, (start, end),
-        WallTimes(wall_from, wall_to, tq, bounds), received, content_type, payload, digest,
-    )  # fmt: skip

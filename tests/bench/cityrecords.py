@@ -40,6 +40,15 @@ def _body(name: str) -> dict[str, Any]:
 LANE, AIR, ENERGY = _body("lane"), _body("air"), _body("energy")
 
 
+def _energy(minute: int) -> dict[str, Any]:
+    """The register goes on from where it stood a minute ago."""
+    grown = {
+        **ENERGY["points"]["energy_import"], "first": round(1000 + 0.05 * (minute - 1) + 0.001, 3),
+        "last": round(1000 + 0.05 * minute, 3), "delta": 0.05,
+    }  # fmt: skip
+    return {**ENERGY, "points": {**ENERGY["points"], "energy_import": grown}}
+
+
 def bundles(gateways: int, minutes: int) -> Iterator[list[CityMessage]]:
     """What each gateway in turn sends for a minute."""
     city = [_Gateway(number) for number in range(gateways)]
@@ -70,7 +79,7 @@ class _Gateway:
             }  # fmt: skip
             made.append(self._message(Stream.TRAFFIC, source, start, end, {**LANE, **counted}))
         made.append(self._message(Stream.AIR, "hut", start, end, AIR))
-        made.append(self._message(Stream.ENERGY, "mains", start, end, ENERGY))
+        made.append(self._message(Stream.ENERGY, "mains", start, end, _energy(self._minutes)))
         if self._minutes % SEAL_BUNDLES == 0:
             for draft in self._manifests.due(end, all_=True):
                 body = as_read(draft)

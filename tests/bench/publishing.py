@@ -46,7 +46,9 @@ def main() -> None:
             size += len(payload)
     sock = socket.create_connection(("127.0.0.1", port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    sock.sendall(packet(0x10, text("MQTT") + b"\x05\x02\x00\x00\x00" + text("city")))
+    sock.sendall(
+        packet(0x10, text("MQTT") + b"\x05\x02\x00\x00\x00" + text("kerbstone-bench-publishing"))
+    )
     answers = sock.makefile("rb")
     assert _answer(answers) == 0x20
     print("{}", flush=True)

@@ -122,7 +122,7 @@ def test_a_payload_that_rots_in_the_store_is_a_finding(kerbstone: Command, tmp_p
     made.close()
     database = sqlite3.connect(path)
     with database:
-        database.execute("UPDATE record SET payload = x'8101' WHERE seq = 2")
+        database.execute("UPDATE entry SET payload = x'8101' WHERE seq = 2")
     database.close()
     said = kerbstone("audit", "--store", path)
     assert said.code == 1

@@ -38,9 +38,9 @@ FORMATS: Final[Mapping[str, str]] = {
     "site file": "edge.config.model:VERSION",
     "wire": "edge.wire.contract.schemas:VERSION",
     "control socket": "edge.control.protocol:VERSION",
-    "city: application": "edge.platform.sqlite_store:APPLICATION_ID",
-    "city: version": "edge.platform.sqlite_store:USER_VERSION",
-    "city: tables": "edge.platform.sqlite_store:SCHEMA",
+    "city: application": "edge.platform.storetables:APPLICATION_ID",
+    "city: version": "edge.platform.storetables:USER_VERSION",
+    "city: tables": "edge.platform.storetables:SCHEMA",
     "city: JSON lines": "edge.platform.jsonlstore:VERSION",
     "enrolment server: application": "edge.provision.enroldatabase:APPLICATION_ID",
     "enrolment server: version": "edge.provision.enroldatabase:USER_VERSION",
@@ -48,7 +48,10 @@ FORMATS: Final[Mapping[str, str]] = {
 }
 """Format -> where the code says which version it writes."""
 
-OLDER: Final[Mapping[str, frozenset[Any]]] = {}
+OLDER: Final[Mapping[str, frozenset[Any]]] = {
+    "city: version": frozenset({2}),
+    "city: tables": frozenset({"6fe9e2db8af79f16d1f7f6c3f3b32c35b265bbdcb6c3beee4364c433f5a66655"}),
+}
 """Format -> what the code reads beside what it writes. A folder of such a version shows it."""
 
 SOCKET: Final = "a simulator's socket, which nobody keeps"
@@ -57,6 +60,7 @@ NO_FORMATS: Final[Mapping[str, str]] = {
     "drivers.buses.i2c_remote:VERSION": SOCKET,
     "edge.core.release:VERSION": "of the program",
     "edge.identity.claim:EXPIRES_FORMAT": "how a day is written; claims are of the enrolment",
+    "edge.platform.storetables:FORMER_VERSION": "the one that is read beside `city: version`",
     "edge.outbox.walframes:WAL_FORMAT": "SQLite's",
     "edge.outbox.walframes:WAL_MAGIC": "SQLite's",
 }

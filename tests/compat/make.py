@@ -88,7 +88,7 @@ def street(folder: Path, out: Path) -> dict[str, Any]:
     }  # fmt: skip
     known["wall_ns"] = reader.wall_of(outbox, known["stage"]["mark_ns"])
     assert outbox.states.keys() == {
-        "alarms", "app", "drivers", "engine", "flags", "judge", "manifest", "moments"
+        "alarms", "app", "drivers", "engine", "flags", "issues", "judge", "manifest", "moments"
     }  # fmt: skip
     return {"street": known, "city": heard}
 

@@ -3,7 +3,6 @@
 Whatever is done to them, `kerbstone audit --keys` does not say that all is complete.
 """
 
-import contextlib
 import json
 import sqlite3
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from tests.audit.tamper import (
 )
 from tests.kit.scripted import E1, E2, E3, GW, ScriptedGateway, Sent, device_key, entries, honest
 from tests.long import more, one_in, size
+from tests.platform.formerstore import tamper
 
 SIGN, PEM = device_key()
 Said = tuple[int, list[str], str]
@@ -163,11 +163,11 @@ def test_what_is_done_in_the_database_is_never_complete(
     what: str, tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = kept(tmp_path / "store.db", honest(SIGN).messages)
-    database = sqlite3.connect(store)
-    database.executescript(TABLES[what])
-    database.close()
-    code, kinds, last = audited(capsys, store, "--keys", keys)
+    tamper(store, TABLES[what])
+    code, kinds, last = found = audited(capsys, store, "--keys", keys)
     assert (code, bool(kinds), "complete" in last) == (1, True, False), (kinds, last)
+    open_store(store, write=True).close()
+    assert audited(capsys, store, "--keys", keys) == found, "also when it is converted"
 
 
 @pytest.mark.parametrize("how", ["a line twice", "a name twice"])
@@ -192,13 +192,13 @@ def test_a_gateway_that_is_taken_off_the_list_is_still_audited(
 ) -> None:
     """Beside another one that is whole: else nobody would ask for it any more."""
     store = kept(tmp_path / "store.db", honest(SIGN).messages)
-    with contextlib.closing(sqlite3.connect(store)) as database:
-        database.executescript(
-            "INSERT INTO record SELECT 'gw-0000', epoch, stream, seq,"
-            " replace(topic, 'gw-0001', 'gw-0000'), source, boot, mono_from, mono_to, wall_from,"
-            " wall_to, tq, bounds, received, content_type, CAST(replace(CAST(payload AS TEXT),"
-            " 'gw-0001', 'gw-0000') AS BLOB), digest FROM record WHERE stream != 'manifest'"
-        )
+    tamper(
+        store,
+        "INSERT INTO record SELECT 'gw-0000', epoch, stream, seq,"
+        " replace(topic, 'gw-0001', 'gw-0000'), source, boot, mono_from, mono_to, wall_from,"
+        " wall_to, tq, bounds, received, content_type, CAST(replace(CAST(payload AS TEXT),"
+        " 'gw-0001', 'gw-0000') AS BLOB), digest FROM record WHERE stream != 'manifest'",
+    )
     code = main(["audit", "--store", str(store), "--json", "--keys", str(keys)])
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (code, lines[-1]["gateways"]) == (1, 2)
@@ -272,7 +272,8 @@ def test_one_byte_anywhere_in_a_payload_is_found(
     epoch, stream, seq = name.split("/")
     with database:
         database.execute(
-            "UPDATE record SET payload = ? WHERE epoch = ? AND stream = ? AND seq = ?",
+            "UPDATE entry SET payload = ? WHERE numbering ="
+            " (SELECT id FROM numbering WHERE epoch = ? AND stream = ?) AND seq = ?",
             (
                 rng.choice((json.dumps(changed).encode(), msgpack.packb(changed))),
                 epoch,

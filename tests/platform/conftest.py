@@ -5,11 +5,12 @@ import pytest
 
 from edge.platform.openstore import StorePlace, open_store
 from edge.platform.recordstore import RecordStore
+from tests.kit.command import kerbstone
 from tests.kit.fixtures import mosquitto, postgres
 from tests.kit.postgres import PostgresServer
 from tests.kit.records import KINDS, POSTGRES
 
-__all__ = ["mosquitto", "postgres"]
+__all__ = ["kerbstone", "mosquitto", "postgres"]
 
 
 @pytest.fixture(params=KINDS)

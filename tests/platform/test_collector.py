@@ -14,7 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.core import Stream
-from edge.platform.ingest import encode_receipts_of, merge_numbers
+from edge.platform.ingest import encode_receipts_of
+from edge.platform.ledger import merge_numbers
 from edge.platform.openstore import open_store
 from edge.wire import JSON, Payload, Topics, decode_receipts, encode
 from tests.kit.broker import Make
@@ -23,6 +24,7 @@ from tests.kit.platform import platform as receiving
 from tests.kit.records import E1, E2, GW, TOPICS, entry, envelope, record
 from tests.kit.waiting import until
 from tests.long import more, one_in, size
+from tests.platform.formerstore import write_former
 
 # as the city's broker ought to be: what was acknowledged is on the disk
 DURABLE = "allow_anonymous true\nmax_queued_messages 0\n"
@@ -205,6 +207,24 @@ async def test_a_broker_that_comes_back_is_listened_to_again(
         code, _, err = await end_of(process)
     assert code == 0
     assert "trying again" in err
+
+
+async def test_a_store_of_an_earlier_version_is_converted_and_that_is_said(
+    mosquitto: Make, tmp_path: Path
+) -> None:
+    broker, store = mosquitto(), tmp_path / "store.db"
+    write_former(store, [entry(record(n)) for n in range(1, 300)])
+    with receiving(broker, store, "--json") as process:
+        async with gateway(broker) as sender:
+            for n in (299, 300):
+                await sender.publish(record(n))
+            await until(lambda: len(sender.receipted) == 2)
+        process.send_signal(signal.SIGTERM)
+        code, out, err = await end_of(process)
+    assert (code, json.loads(out)["stored"], json.loads(out)["repeats"]) == (0, 1, 1)
+    assert err.count("is converted in place") == 1
+    assert "\r" not in err, "no progress in a pipe"
+    assert len(kept(store)) == 300
 
 
 @one_in(2)

@@ -17,9 +17,16 @@ from edge.core import ConfigError
 from edge.platform import jsonlinesfile, keepquota
 from edge.platform.jsonlinesfile import RECORD_HEAD, JsonLinesFile
 from edge.platform.openstore import open_store
-from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
+from edge.platform.receivedrecord import (
+    ReceivedRecord,
+    RefusedMessage,
+    WallTimes,
+    make_received,
+)
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.platform.sqlite_store import SqliteStore
+from edge.wire import decode
+from tests.bench.cityrecords import bundles
 from tests.kit.clock import NTS
 from tests.kit.records import E1, GW, entry, record
 
@@ -36,6 +43,19 @@ def test_the_database_waits_for_the_disk(tmp_path: Path) -> None:
         "synchronous", "journal_mode")]  # fmt: skip
     assert asked == [FULL, "wal"]
     store.close()
+
+
+def test_records_of_a_street_take_little_more_than_their_payloads(tmp_path: Path) -> None:
+    store, size = SqliteStore(tmp_path / "store.db", write=True), 0
+    for bundle in bundles(10, 30):
+        made = []
+        for topic, payload, content_type in bundle:
+            (message,) = decode(topic, payload, content_type)
+            made.append(make_received(message, topic, payload, content_type, "now"))
+            size += len(payload)
+        store.commit(made, [])
+    store.close()
+    assert (tmp_path / "store.db").stat().st_size < 1.3 * size
 
 
 def test_each_file_of_lines_is_synced_behind_its_last_byte(
@@ -136,7 +156,7 @@ def test_a_newer_version_is_told_and_left_alone(path: Path) -> None:
         path.write_bytes(path.read_bytes().replace(b'"v":2', b'"v":9'))
     before = path.read_bytes()
     for write in (True, True, False):  # who is refused gives the lock back
-        with pytest.raises(ConfigError, match="has version 9; this program reads 2"):
+        with pytest.raises(ConfigError, match=r"has version 9; this program reads (2|up to 3)$"):
             open_store(path, write=write)
     assert path.read_bytes() == before
 

@@ -1,5 +1,6 @@
 """What is not acknowledged comes again; against mosquitto, and a broker that talks nonsense."""
 
+import signal
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from edge.platform import manualack
 from edge.platform.manualack import HeldMessage, ManualAckClient
 from edge.platform.subscription import parse_source
 from edge.wire import JSON, Payload
@@ -81,7 +83,7 @@ async def test_the_same_client_gets_them_again_in_its_next_connection(
         await published(broker, b"1", b"2")
         taken(mine, 2)
         broker.stop()
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match=r"it was closed|the broker ends it: "):
             taken(mine, 5)
         broker.start()
         mine.connect(UP)
@@ -133,6 +135,15 @@ async def test_bytes_that_wait_are_counted_and_taken_in_parts(mosquitto: Make) -
         assert mine.arrived_bytes == 5000
         assert [len(mine.take(3, 1500)), len(mine.take(3, 1)), len(mine.take(9, 9000))] == [2, 1, 2]
         assert (mine.arrived_bytes, mine.take(1, 1)) == (0, [])
+
+
+async def test_a_session_that_another_one_takes_over_says_so(mosquitto: Make) -> None:
+    broker = mosquitto(QUEUES)
+    with client(broker.url) as mine, client(broker.url) as other:
+        mine.connect(UP)
+        other.connect(UP)
+        with pytest.raises(ConnectionError, match="the broker ends it: Session taken over"):
+            taken(mine, 1)
 
 
 async def test_a_wait_ends_when_it_is_woken(mosquitto: Make) -> None:
@@ -189,3 +200,37 @@ def test_what_is_no_broker_is_an_error(said: bytes) -> None:
         ):
             mine.connect(UP)
         thread.join()
+
+
+async def test_a_goodbye_arrives_although_much_has_come_meanwhile(mosquitto: Make) -> None:
+    """Whoever closes a socket with unread bytes resets it, and the last answers are lost."""
+    broker = mosquitto(QUEUES)
+    with client(broker.url, receive_maximum=2000) as mine:
+        mine.connect(UP)
+        await published(broker, b"first")
+        (first,) = taken(mine, 1)
+        await published(broker, *[b"x" * 5000] * 200)
+        mine.answer([], [first.number])
+        mine.close()
+    await until(lambda: "Received DISCONNECT from city" in broker.log)
+    assert broker.log.count("Received PUBACK from city") == 1
+    mine.close()  # once more does no harm
+
+
+async def test_a_broker_that_takes_nothing_is_left(
+    mosquitto: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manualack, "ANSWER_S", 0.2)
+    broker = mosquitto(QUEUES)
+    with client(broker.url) as mine:
+        mine.connect(UP)
+        broker.send(signal.SIGSTOP)
+        try:
+            mine.answer([("k/gw/down", Payload(b"{}", JSON))], [])
+            begin = time.monotonic()
+            mine.close()
+            assert time.monotonic() - begin < 10
+            with pytest.raises(OSError):
+                mine.connect(UP)
+        finally:
+            broker.send(signal.SIGCONT)

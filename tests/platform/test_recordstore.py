@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgpack
 import psycopg
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,12 @@ from hypothesis import strategies as st
 from edge.core import ConfigError, Stream, TimeQuality
 from edge.platform import keepquota
 from edge.platform.openstore import StorePlace, open_store
-from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
+from edge.platform.receivedrecord import (
+    ReceivedRecord,
+    RefusedMessage,
+    content_digest,
+    same_content,
+)
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from tests.kit.clock import NONE, NTP, RTC
 from tests.kit.records import E1, E2, GW, KINDS, POSTGRES, TOPICS, entry, record
@@ -82,6 +88,28 @@ def test_the_encoding_is_no_content(store: RecordStore) -> None:
     assert verdicts(store, entry(record(1)), entry(record(1), encoding="json")) == [
         "stored", "repeat",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True), ({"a": 1}, {"a": 1.0}, False),
+        ({"a": 1}, {"a": True}, False), ({"a": b"1"}, {"a": "1"}, False),
+        ({"a": 1, "tq": "ntp"}, {"redelivered": True, "a": 1, "tq": "nts"}, True),
+        ({"a": [1, {"b": 2.5}]}, {"a": [1, {"b": 2.5}]}, True), ({"a": 1}, {"a": 1, "b": 1}, False),
+    ],
+)  # fmt: skip
+def test_what_is_one_record_sent_twice(
+    one: dict[str, Any], other: dict[str, Any], same: bool
+) -> None:
+    first, second = msgpack.packb(one), msgpack.packb(other)
+    assert same_content(first, second) == same_content(second, first) == same
+    assert (content_digest(one) == content_digest(other)) == same
+    if "b" not in str(one.values()):
+        assert same_content(json.dumps(one).encode(), second) == same
+    for damaged in (b"\xff", b"\x90", "text", None, first[:-1]):
+        assert not same_content(damaged, second)
+    assert same_content(b"\xff", b"\xff")
 
 
 def test_a_conflict_is_kept_beside_the_first_and_once(
@@ -238,21 +266,27 @@ def test_a_file_of_somebody_else_is_refused_and_left_alone(
 
 
 @pytest.mark.parametrize(
-    ("column", "value"), [("gw", "gw-\u00e4"), ("stream", "\u00e4ir"), ("payload", "text")]
-)
+    ("table", "column", "value"),
+    [
+        ("numbering", "gw", "gw-\u00e4"), ("numbering", "stream", "\u00e4ir"),
+        ("numbering", "epoch", "then"), ("entry", "payload", "text"), ("entry", "origin", 99),
+        ("entry", "wall_from", b"\xff"), ("entry", "bounds", "soon"), ("origin", "topic", None),
+    ],
+)  # fmt: skip
 def test_a_row_that_this_program_has_not_written_is_no_record(
-    tmp_path: Path, column: str, value: str
+    tmp_path: Path, table: str, column: str, value: Any
 ) -> None:
     path = tmp_path / "city.db"
     store = open_store(path, write=True)
-    store.commit([entry(record(1)), entry(record(2))], [])
+    store.commit([entry(record(1, stream=Stream.ENERGY, source="a")), entry(record(2))], [])
     store.close()
     with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute(f"UPDATE record SET {column} = ? WHERE seq = 1", (value,))
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = 1", (value,))
         db.commit()
     store = open_store(path, write=False)
-    asked = GW, value  # whoever asks for such a name gets none either
+    asked = GW, "gw-\u00e4"  # whoever asks for such a name gets none either
     assert [each.key[3] for gw in asked for each in store.records(gw)] == [2]
+    assert store.damage.lines == 1
     store.close()
 
 

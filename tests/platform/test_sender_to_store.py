@@ -57,5 +57,6 @@ def _forget(store: Path, seq: int) -> None:
 
     database = sqlite3.connect(store)
     with database:
-        database.execute("DELETE FROM record WHERE stream = 'air' AND seq = ?", (seq,))
+        air = "SELECT id FROM numbering WHERE stream = 'air'"
+        database.execute(f"DELETE FROM entry WHERE numbering IN ({air}) AND seq = ?", (seq,))
     database.close()

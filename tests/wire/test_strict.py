@@ -36,6 +36,7 @@ PAST: list[tuple[Any, Any, str]] = [
     (-MAX_INT, -MAX_INT - 1, "64 bits"),
     (1.5, float("inf"), "not a number"),
     ({"1": 2}, {1: 2}, "key that is not text"),
+    ({"1": 2, "b": 3}, {"1": 2, b"b": 3}, "key that is not text"),
     ({"ä": 1}, {"\ud800": 1}, "half a surrogate pair"),
     ("ä", "\ud800", "half a surrogate pair"),
     ([None, True, b"x", (1,)], [{1}], "a value of type set"),

@@ -5,7 +5,7 @@ BEGIN
         GRANT USAGE ON SCHEMA kerbstone TO kerbstone_sink;
         GRANT SELECT ON ALL TABLES IN SCHEMA kerbstone TO kerbstone_sink;
         GRANT INSERT ON gateway, branch, ledger, record, conflict, refused, tally TO kerbstone_sink;
-        GRANT UPDATE (got) ON ledger TO kerbstone_sink;
+        GRANT UPDATE (got, covered) ON ledger TO kerbstone_sink;
         GRANT UPDATE (wall_from, wall_to, tq, wall) ON record TO kerbstone_sink;
         GRANT UPDATE (kept, size, more) ON tally TO kerbstone_sink;
         GRANT EXECUTE ON FUNCTION open_day TO kerbstone_sink;

@@ -6,7 +6,7 @@ on: a number of the ledger is a repeat or a conflict, and its record is looked u
 copied, and their numbers merged into the ledger.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -14,7 +14,9 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
+from edge.core.numbers import Range
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
+from edge.platform.ledger import ranges_in as numbers_of
 from edge.platform.postgres.places import Places
 from edge.platform.postgres.ranges import multirange_of, numbers_in
 from edge.platform.postgres.rows import (
@@ -28,7 +30,12 @@ from edge.platform.postgres.rows import (
     row_of,
     wall_list,
 )
-from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, WallTimes
+from edge.platform.receivedrecord import (
+    ReceivedRecord,
+    RefusedMessage,
+    WallTimes,
+    same_content,
+)
 from edge.platform.recordstore import StoreVerdict
 
 LOCK: Final = "SELECT FROM ledger WHERE id = ANY (%s) ORDER BY id FOR UPDATE"
@@ -48,7 +55,10 @@ DATE: Final = """
 UPDATE record SET wall_from = %s, wall_to = %s, tq = %s, wall = %s
 WHERE ledger = %s AND seq = %s AND received = %s"""
 COPY: Final[LiteralString] = f"COPY record ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
-COPY_BESIDE: Final[LiteralString] = f"COPY conflict ({COLUMNS}) FROM STDIN (FORMAT BINARY)"
+COPY_BESIDE: Final[LiteralString] = f"COPY conflict ({COLUMNS}, digest) FROM STDIN (FORMAT BINARY)"
+COVER: Final[LiteralString] = (
+    f"UPDATE ledger AS l SET covered = l.covered + n.numbers FROM {NEW} WHERE l.id = n.id"
+)
 REFUSE: Final = """
 INSERT INTO refused (kind, gw, topic, why, size, payload, received)
 VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp()))"""
@@ -64,9 +74,9 @@ Place = tuple[int, int]
 
 @dataclass(slots=True)
 class _Known:
-    """The record that has a place. `row` is None where it is one of this group."""
+    """The record that has a place. `received` is None where it is one of this group."""
 
-    digest: bytes
+    payload: bytes
     wall: WallTimes
     received: datetime | None
 
@@ -81,7 +91,8 @@ class GroupTransaction:
         self._gone: set[Place] = set()
         self._fresh: dict[Place, ReceivedRecord] = {}
         self._dated: dict[Place, WallTimes] = {}
-        self._conflicts: list[tuple[Place, ReceivedRecord]] = []
+        self._conflicts: list[tuple[Place, ReceivedRecord, bytes]] = []
+        self._covered: dict[int, list[Range]] = {}
         self._quota: KeepQuota | None = None
         self._counted: set[str] = set()
 
@@ -107,7 +118,7 @@ class GroupTransaction:
         for row, seq in places:
             numbers.setdefault(row, []).append(seq)
         rows = sorted(numbers)
-        new = rows, [multirange_of(numbers[row]) for row in rows]
+        new = rows, [multirange_of((n, n) for n in numbers[row]) for row in rows]
         self._db.execute(LOCK, (rows,))
         before = self._db.execute(COME_BEFORE, new).fetchall()
         self._db.execute(MERGE, new)
@@ -124,7 +135,7 @@ class GroupTransaction:
         for row in self._db.execute(LOOK_UP + when, _columns(places)):
             record = record_of(row, ("", 0, ""), "")
             place = row[LEDGER], row[SEQ]
-            self._known[place] = _Known(record.digest, record.wall, row[RECEIVED])
+            self._known[place] = _Known(record.payload, record.wall, row[RECEIVED])
             found.add(place)
         return found
 
@@ -136,46 +147,45 @@ class GroupTransaction:
         if known is None and place in self._gone:  # its day is no longer kept
             return "repeat"
         if known is None:
-            self._known[place] = _Known(entry.digest, entry.wall, None)
+            self._known[place] = _Known(entry.payload, entry.wall, None)
             self._fresh[place] = entry
+            if (covered := numbers_of(entry.payload, entry.key[3])) != [(entry.key[3],) * 2]:
+                self._covered.setdefault(ledger, []).extend(covered)
             return "stored"
-        if known.digest == entry.digest:
+        if same_content(known.payload, entry.payload):
             if entry.wall.better(known.wall):
                 known.wall = self._dated[place] = entry.wall
             return "repeat"
-        if (place, entry.digest) not in self._beside:
+        digest = entry.digest()
+        if (place, digest) not in self._beside:
             if not self._quotas(entry.key[0]).keep(entry.key[0], CONFLICT, entry.size):
                 return "excess"
-            self._beside.add((place, entry.digest))
-            self._conflicts.append((place, entry))
+            self._beside.add((place, digest))
+            self._conflicts.append((place, entry, digest))
         return "conflict"
 
     def _copy(self) -> None:
-        conflicts = [entry for _, entry in self._conflicts]
-        names = {entry.branch for entry in [*self._fresh.values(), *conflicts]}
-        if names:
-            branches = self._places.branches(self._db, names)
+        beside = [entry for _, entry, _ in self._conflicts]
+        names = {entry.branch for entry in [*self._fresh.values(), *beside]}
+        branches = self._places.branches(self._db, names) if names else {}
+        if self._fresh:
             self._places.open_days(self._db, {e.received[:10] for e in self._fresh.values()})
-            for query, those in (
-                (COPY, [*self._fresh.items()]), (COPY_BESIDE, self._conflicts),
-            ):  # fmt: skip
-                if those:
-                    self._copy_rows(query, those, branches)
+            with self._db.cursor().copy(COPY) as copy:
+                copy.set_types(TYPES)
+                for (ledger, _), entry in self._fresh.items():
+                    copy.write_row(row_of(entry, ledger, branches[entry.branch]))
+        if self._conflicts:
+            with self._db.cursor().copy(COPY_BESIDE) as copy:
+                copy.set_types([*TYPES, "bytea"])
+                for (ledger, _), entry, digest in self._conflicts:
+                    copy.write_row((*row_of(entry, ledger, branches[entry.branch]), digest))
+        if self._covered:
+            rows = sorted(self._covered)
+            self._db.execute(COVER, (rows, [multirange_of(self._covered[row]) for row in rows]))
         for place, wall in self._dated.items():
             received = self._known[place].received or moment_of(self._fresh[place].received)
             times = moment_of(wall.start), moment_of(wall.end), wall.tq, Jsonb(wall_list(wall))
             self._db.execute(DATE, (*times, *place, received))
-
-    def _copy_rows(
-        self,
-        query: LiteralString,
-        those: Sequence[tuple[Place, ReceivedRecord]],
-        branches: Mapping[str, int],
-    ) -> None:
-        with self._db.cursor().copy(query) as copy:
-            copy.set_types(TYPES)
-            for (ledger, _), entry in those:
-                copy.write_row(row_of(entry, ledger, branches[entry.branch]))
 
     def _refuse(self, each: RefusedMessage) -> None:
         if self._quotas(each.gw).keep(each.gw, each.kind, each.kept_size):

@@ -5,19 +5,14 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from edge.core.numbers import Range
+from edge.platform.ledger import merge_ranges
 
 RANGE: Final = re.compile(r"\[(-?\d+),(-?\d+)\)")
 
 
-def multirange_of(numbers: Iterable[int]) -> str:
+def multirange_of(ranges: Iterable[Range]) -> str:
     """`{[1,3),[4,5)}` of 1, 2 and 4."""
-    ranges: list[Range] = []
-    for number in sorted(numbers):
-        if ranges and number <= ranges[-1][1] + 1:
-            ranges[-1] = ranges[-1][0], number
-        else:
-            ranges.append((number, number))
-    return "{" + ",".join(f"[{first},{last + 1})" for first, last in ranges) + "}"
+    return "{" + ",".join(f"[{first},{last + 1})" for first, last in merge_ranges(ranges)) + "}"
 
 
 def ranges_in(multirange: str) -> list[Range]:

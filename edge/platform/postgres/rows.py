@@ -4,19 +4,24 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from edge.platform.receivedrecord import ReceivedRecord, WallTimes, is_bounds, wall_times_of
+from edge.platform.receivedrecord import (
+    ReceivedRecord,
+    WallTimes,
+    is_bounds,
+    load_payload,
+    wall_times_of,
+)
 from edge.wire import WireError, iso_time
 from edge.wire.records import JSON, MSGPACK, RAW
-from edge.wire.strict import load_json, load_msgpack
 
 ENCODINGS: Final[tuple[str | None, ...]] = (None, JSON, MSGPACK, RAW, "application/json")
 COLUMNS: Final = (
     "seq, boot, mono_from, mono_to, wall_from, wall_to, received, ledger, branch, encoding, tq, "
-    "source, digest, wall, payload"
+    "source, wall, payload"
 )
 TYPES: Final = (
     "int8", "int8", "int8", "int8", "timestamptz", "timestamptz", "timestamptz", "int4", "int4",
-    "int2", "text", "text", "bytea", "jsonb", "bytea",
+    "int2", "text", "text", "jsonb", "bytea",
 )  # fmt: skip
 SEQ, RECEIVED, LEDGER = 0, 6, 7
 """Where these stand in a row."""
@@ -31,7 +36,7 @@ def row_of(entry: ReceivedRecord, ledger: int, branch: int) -> PostgresRow:
     return (
         entry.key[3], entry.boot, *entry.mono, moment_of(wall.start), moment_of(wall.end),
         datetime.fromisoformat(entry.received), ledger, branch, encoding_of(entry.content_type),
-        wall.tq, entry.source, entry.digest, None, entry.payload,
+        wall.tq, entry.source, None, entry.payload,
     )  # fmt: skip
 
 
@@ -39,13 +44,13 @@ def record_of(row: PostgresRow, key: tuple[str, int, str], branch: str) -> Recei
     """`row` in the order of COLUMNS."""
     (
         seq, boot, mono_from, mono_to, wall_from, wall_to, received, _, _, encoding, tq, source,
-        digest, wall, payload,
+        wall, payload,
     ) = row  # fmt: skip
     tail = f"{key[2]}/{source}" if source else key[2]
     return ReceivedRecord(
         f"{branch}/up/{tail}", (*key, seq), source, boot, (mono_from, mono_to),
         _wall_times(wall, payload, (wall_from, wall_to, tq)), moment_text(received) or "",
-        ENCODINGS[encoding] if 0 <= encoding < len(ENCODINGS) else None, payload, digest,
+        ENCODINGS[encoding] if 0 <= encoding < len(ENCODINGS) else None, payload,
     )  # fmt: skip
 
 
@@ -81,8 +86,7 @@ def _wall_times(wall: Any, payload: bytes, columns: Sequence[Any]) -> WallTimes:
             kept = bounds is None or is_bounds(bounds)
             return WallTimes(start, end, tq, bounds if kept else None)
     try:
-        sent = (load_json if payload[:1] == b"{" else load_msgpack)(payload)
-        return wall_times_of(sent)
+        return wall_times_of(load_payload(payload))
     except (WireError, KeyError, TypeError):  # damaged: whoever reads the payload reports it
         start, end, tq = columns
         return WallTimes(moment_text(start) or "", moment_text(end) or "", tq)

@@ -8,9 +8,11 @@ import psycopg
 
 from edge.core import ConfigError
 from edge.platform.keepquota import KeepQuota, QuotaCount
+from edge.platform.ledger import LedgerEntry
 from edge.platform.postgres.grouptransaction import GroupTransaction
 from edge.platform.postgres.migrate import SCHEMA, check_version
 from edge.platform.postgres.places import LedgerKey, Places
+from edge.platform.postgres.ranges import ranges_in
 from edge.platform.postgres.rows import COLUMNS, record_of
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
 from edge.platform.recordstore import CommittedRecord, RecordStoreError, StoreDamage
@@ -21,6 +23,10 @@ GATEWAYS: Final = 'SELECT gw, joined_epoch FROM gateway ORDER BY gw COLLATE "C"'
 LEDGER_OF: Final = """
 SELECT l.id, l.epoch, l.stream FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
 WHERE g.gw = %s AND l.got <> '{}' ORDER BY l.epoch, l.stream COLLATE "C" """
+NUMBERS: Final = """
+SELECT l.epoch, l.stream, (l.got + l.covered)::text
+FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
+WHERE g.gw = %s ORDER BY l.epoch, l.stream COLLATE "C" """
 BRANCH: Final = "(SELECT b.branch FROM branch AS b WHERE b.id = r.branch)"
 READ: Final[LiteralString] = f"""
 SELECT {BRANCH}, {COLUMNS} FROM record AS r
@@ -86,6 +92,13 @@ class PostgresStore:
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
         for number, key in self._ledger_of(gw):
             yield from self._read(CONFLICTS, key, (number,))
+
+    def numbers(self, gw: str) -> Iterator[LedgerEntry]:
+        """What is there of each epoch and stream, or covered by a merged record; in order."""
+        with self._store_errors():
+            rows = self._db.execute(NUMBERS, (gw,)).fetchall()
+        for epoch, stream, numbers in rows:
+            yield from ((epoch, stream, each) for each in ranges_in(numbers))
 
     def tallies(self) -> KeepQuota:
         found = KeepQuota()

@@ -20,11 +20,13 @@ CREATE TABLE ledger (
     epoch bigint NOT NULL,
     stream text NOT NULL,
     got int8multirange NOT NULL DEFAULT '{}',
+    covered int8multirange NOT NULL DEFAULT '{}',
     opened timestamptz NOT NULL DEFAULT now(),
     UNIQUE (gateway, epoch, stream)
 ) WITH (fillfactor = 50);  -- each commit changes rows here: the new version finds room on the page
 COMMENT ON TABLE ledger IS 'One row for each gateway, epoch and stream: which numbers are stored.';
 COMMENT ON COLUMN ledger.got IS 'Numbers of stored records; ranges end before their second number.';
+COMMENT ON COLUMN ledger.covered IS 'Numbers for which stored merged records stand.';
 COMMENT ON COLUMN ledger.opened IS 'When its first record came.';
 
 CREATE TABLE branch (
@@ -46,7 +48,6 @@ CREATE TABLE record (
     encoding smallint NOT NULL,
     tq text NOT NULL,
     source text NOT NULL,
-    digest bytea NOT NULL,
     wall jsonb,
     payload bytea NOT NULL
 ) PARTITION BY RANGE (received);
@@ -66,15 +67,16 @@ COMMENT ON COLUMN record.tq IS 'Quality of these times: none, floor, rtc, ntp or
 COMMENT ON COLUMN record.received IS 'When it came, by the clock of the sink.';
 COMMENT ON COLUMN record.encoding IS
     '0 not said, 1 record+json, 2 record+msgpack, 3 raw+msgpack, 4 application/json.';
-COMMENT ON COLUMN record.digest IS '12 bytes of BLAKE2b over its content, without the envelope.';
 COMMENT ON COLUMN record.wall IS
     'The times as texts [from, to, tq, bounds], where they are not those of the payload.';
 
 CREATE TABLE conflict (
     LIKE record INCLUDING COMMENTS,
+    digest bytea NOT NULL,
     PRIMARY KEY (ledger, seq, digest)
 );
 COMMENT ON TABLE conflict IS 'Other contents under the key of a record, once each.';
+COMMENT ON COLUMN conflict.digest IS '12 bytes of BLAKE2b over its content, without the envelope.';
 
 CREATE TABLE refused (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
