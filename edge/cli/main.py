@@ -34,6 +34,7 @@ VERBS: Final = {
     "support": "put all that helps to find a fault into one file, without secrets",
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "audit": "prove that a store of records is complete",
+    "fleet": "simulate many gateways at one broker, to measure brokers and stores",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
     "provision": "claims for new boxes, and the enrolment server for their certificates",
     "models": "list, check and compare the models",
