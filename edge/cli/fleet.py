@@ -160,6 +160,8 @@ def _brokers(args: argparse.Namespace) -> Callable[[str], Broker]:
         words = {**vars(args), "username": username, "client_id": None}
         words |= {"cert": Path(cert) if cert else None, "key": Path(key) if key else None}
         found = source_from(argparse.Namespace(**words), "fleet")
+        if found.tls is None and (args.ca or cert or key):
+            raise ConfigError("certificates need --broker mqtts://HOST:PORT, not mqtt://")
         return Broker(
             found.host, found.port, found.client_id, found.tls, found.username, found.password,
             keepalive_s=args.keepalive, window=args.window,

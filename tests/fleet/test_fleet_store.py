@@ -1,0 +1,126 @@
+"""A fleet, mosquitto, `kerbstone receipts` and `kerbstone audit`: all ends agree on each number."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.fleet.fleetstore import (
+    fleet_keys,
+    ledger_keys,
+    make_fleet,
+    run_fleet,
+    store_keys,
+)
+from tests.kit.broker import Make, Mosquitto, free_port
+from tests.kit.command import Command
+from tests.kit.platform import platform
+
+
+@pytest.mark.parametrize("encoding", ["msgpack", "json"])
+def test_the_audit_finds_nothing_wrong_and_the_ledger_is_the_store(
+    broker: Mosquitto, kerbstone: Command, tmp_path: Path, encoding: str
+) -> None:
+    store, ledger = tmp_path / "city.db", tmp_path / "sent.jsonl"
+    with platform(broker, store) as process:
+        for records in (2000, 800):  # the second run: the boxes were started again
+            said = kerbstone(
+                "fleet", "--broker", broker.url, "--gateways", "5", "--backlog", "5", "--speed",
+                "600", "--records", str(records), "--jitter", "0.2", "--ledger", ledger,
+                "--encoding", encoding, "--json",
+            )  # fmt: skip
+            assert said.code == 0, said.out + said.err
+            found = json.loads(said.out)
+            assert found["unconfirmed"] == 0
+            assert found["records"] == found["sent"] == found["pubacks"] == found["receipted"]
+            assert found["sent_again"] == found["refused"] == {}
+        process.terminate()
+        assert process.wait(60) == 0
+    stored = store_keys(store)
+    assert set(stored.values()) == {1}
+    assert stored.keys() == ledger_keys(ledger, "sent") == ledger_keys(ledger, "receipted")
+    audited = kerbstone("audit", "--store", store)
+    assert audited.code == 0, audited.out
+    assert "numbers that no manifest seals" not in audited.out
+
+
+async def test_a_broker_that_is_killed_costs_no_record(broker: Mosquitto, tmp_path: Path) -> None:
+    store = tmp_path / "city.db"
+    fleet = make_fleet(broker, receipt_s=2.0, minutes=60, backlog=20)
+    with platform(broker, store):
+        running = asyncio.create_task(run_fleet(fleet))
+        while fleet.tally.pubacks < 600:
+            await asyncio.sleep(0.01)
+        broker.kill()
+        await asyncio.sleep(0.5)
+        broker.start()
+        assert await running == "confirmed"
+    tally = fleet.tally
+    assert tally.lost == len(fleet.gateways)
+    assert sum(tally.again.values()) > 0
+    assert fleet.pending == 0
+    stored = store_keys(store)
+    assert set(stored.values()) == {1}
+    assert stored.keys() == fleet_keys(fleet, "sent") == fleet_keys(fleet, "receipted")
+
+
+async def test_nobody_who_stores_leaves_everything_unconfirmed(broker: Mosquitto) -> None:
+    fleet = make_fleet(broker, gateways=2, minutes=3, drain_s=0.5)
+    assert await run_fleet(fleet) == "time"
+    assert fleet.tally.pubacks == fleet.tally.sent > 0
+    assert fleet.pending == fleet.tally.sent
+    assert fleet.tally.no_subscribers == fleet.tally.pubacks
+
+
+async def test_what_is_on_its_way_at_a_signal_still_arrives(broker: Mosquitto) -> None:
+    fleet = make_fleet(broker, receipt_s=None, minutes=None)
+    stop = asyncio.Event()
+    running = asyncio.create_task(fleet.run(stop))
+    while fleet.tally.pubacks < 100:
+        await asyncio.sleep(0.01)
+    stop.set()
+    assert await running == "stopped"
+    assert fleet.pending == 0
+    assert fleet_keys(fleet, "sent") == fleet_keys(fleet, "acknowledged")
+    offline = broker.log.count("up/status', ...")
+    assert offline >= 2 * len(fleet.gateways)
+
+
+def test_a_broker_that_is_not_there_is_exit_3(kerbstone: Command) -> None:
+    said = kerbstone(
+        "fleet", "--broker", f"mqtt://127.0.0.1:{free_port()}", "--gateways", "2", "--for", "0.5",
+        "--drain", "0.5", "--jitter", "0.1",
+    )  # fmt: skip
+    assert said.code == 3
+    assert "cannot be reached" in said.err
+    assert "attempts failed" in said.out
+
+
+def test_a_record_that_is_not_receipted_is_exit_1(
+    kerbstone: Command, broker: Mosquitto, tmp_path: Path
+) -> None:
+    ledger = tmp_path / "sent.jsonl"
+    said = kerbstone(
+        "fleet", "--broker", broker.url, "--gateways", "2", "--records", "20", "--speed", "600",
+        "--drain", "0.5", "--jitter", "0.1", "--ledger", ledger,
+    )  # fmt: skip
+    assert said.code == 1
+    assert "are not receipted" in said.out
+    assert ledger_keys(ledger, "sent") == ledger_keys(ledger, "acknowledged")
+    assert not ledger_keys(ledger, "receipted")
+
+
+async def test_streams_that_are_not_allowed_are_refused_by_their_code(mosquitto: Make) -> None:
+    acl = "topic write kerbstone/v1/+/+/up/traffic/+\ntopic write kerbstone/v1/+/+/up/status\n"
+    acl += "topic write kerbstone/v1/+/+/up/meta\ntopic read kerbstone/v1/#\n"
+    one = mosquitto()
+    one.kill()
+    (one.folder / "acl").write_text(acl)
+    one._conf = f"allow_anonymous true\nacl_file {one.folder}/acl\n"
+    one.start()
+    fleet = make_fleet(one, gateways=2, receipt_s=None, minutes=4, drain_s=0.5)
+    assert await run_fleet(fleet) == "time"
+    assert set(fleet.tally.refused) == {135}
+    assert {each[2] for each in fleet_keys(fleet, "acknowledged")} == {"traffic"}
+    assert set(fleet.tally.retained_refused) == {135}
