@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
@@ -22,8 +22,10 @@ from edge.uplink.reconnect import ReconnectPolicy
 
 DIALLING: Final = 200  # connections that are being made at one time
 TICK_S: Final = 1.0  # between two looks at each gateway
+TICK_TURN_S: Final = 0.01  # between two turns, in which some of them are looked at
 TURN_GATEWAYS: Final = 20  # then others have their turn
 GOODBYE_S: Final = 5.0
+FIRST_S: Final = 10.0  # behind the jitter: then somebody is connected, or the broker is not there
 LOOK_S: Final = 0.1  # between two looks whether all is confirmed
 
 Ending = Literal["confirmed", "time", "stopped"]
@@ -133,7 +135,7 @@ class Fleet:
         try:
             await asyncio.wait({pacing, stopped}, return_when=asyncio.FIRST_COMPLETED)
             pacing.cancel()
-            return await self._drain(stop)
+            return await self._drain(stop, began_s + plan.jitter_s + FIRST_S)
         finally:
             self._ending = True
             for task in (ticking, pacing, stopped, *self._tasks):
@@ -160,24 +162,26 @@ class Fleet:
             self.lag_s = max(0.0, loop.time() - at_s)
 
     async def _tick(self) -> None:
-        """Each gateway about once in TICK_S, in small groups: no moment has all of them."""
+        """Each gateway once in TICK_S, one after the other. Who comes late looks at all that are
+        due: a connection that nobody looks at is not kept alive."""
+        loop = asyncio.get_running_loop()
+        began_s, step_s, count = loop.time(), TICK_S / len(self.gateways), 0
         while True:
-            groups = list(self._groups())
-            for group in groups:
-                for one in group:
-                    one.tick()
-                await self._sleep(TICK_S / len(groups))
+            due = min(int((loop.time() - began_s) / step_s), count + len(self.gateways))
+            for number in range(count, due):
+                self.gateways[number % len(self.gateways)].tick()
+            if due == count + len(self.gateways):  # a whole round late: from here on again
+                began_s = loop.time() - due * step_s
+            count = due
+            await self._sleep(TICK_TURN_S)
 
     async def _sleep(self, wait_s: float) -> None:
         """At least others have their turn."""
         await self._clock.sleep_until(self._clock.now().mono_ns + int(max(0.0, wait_s) * 1e9))
 
-    def _groups(self) -> Iterator[Sequence[FleetGateway]]:
-        for first in range(0, len(self.gateways), TURN_GATEWAYS):
-            yield self.gateways[first : first + TURN_GATEWAYS]
-
-    async def _drain(self, stop: asyncio.Event) -> Ending:
-        """Wait for what was sent; then seal it, and wait for the seals."""
+    async def _drain(self, stop: asyncio.Event, first_s: float) -> Ending:
+        """Wait for what was sent; then seal it, and wait for the seals. Not for a broker that has
+        let nobody in until `first_s`."""
         loop = asyncio.get_running_loop()
         ending: Ending = "stopped" if stop.is_set() else "confirmed"
         stop.clear()
@@ -187,7 +191,8 @@ class Fleet:
                 for one in self.gateways:
                     one.seal()
             while any(one.pending for one in self.gateways):
-                if stop.is_set() or loop.time() >= until_s:
+                nobody = not self.ever_online and loop.time() >= first_s
+                if stop.is_set() or loop.time() >= until_s or nobody:
                     return "stopped" if ending == "stopped" or stop.is_set() else "time"
                 await self._sleep(LOOK_S)
         return ending
@@ -267,7 +272,7 @@ class Fleet:
         if one.spread_s is not None:
             one.policy.spread_s = one.spread_s
         if was_up:
-            self.tally.lost += 1
+            self.tally.lost[str(error)] += 1
             one.policy.ended(now_ns)
         else:
             self.tally.failures[str(error)] += 1

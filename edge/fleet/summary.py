@@ -29,7 +29,7 @@ def summary(
         "gateways": len(fleet.gateways),
         "connected": fleet.ever_online,
         "connections": tally.connections,
-        "connections_lost": tally.lost,
+        "connections_lost": dict(tally.lost.most_common(FAILURES_SHOWN)),
         "connect_failures": dict(tally.failures.most_common(FAILURES_SHOWN)),
         "records": tally.made,
         "sent": tally.sent,
@@ -66,11 +66,9 @@ def summary_lines(found: Mapping[str, Any], *, platform: bool) -> list[str]:
     """For people."""
     lines = [
         f"gateways      {found['connected']} of {found['gateways']} connected, "
-        f"{found['connections']} connections, {found['connections_lost']} lost",
-        *(
-            f"              {count} attempts failed: {why}"
-            for why, count in found["connect_failures"].items()
-        ),
+        f"{found['connections']} connections",
+        *_reasons("lost", found["connections_lost"]),
+        *_reasons("attempts failed", found["connect_failures"]),
         f"records       {found['sent']} sent, {found['pubacks']} acknowledged by the broker"
         + (f", {found['receipted']} receipted in {found['receipts']} messages" if platform else ""),
         f"sent again    {_counted(found['sent_again'], AGAIN)}",
@@ -105,6 +103,10 @@ AGAIN: Final = {
     "refused": "refused before",
 }
 REFUSED: Final = {str(code): f"{code} {name}" for code, name in PUBACK_NAMES.items()}
+
+
+def _reasons(what: str, counts: Mapping[str, int]) -> list[str]:
+    return [f"              {count} {what}: {why}" for why, count in counts.items()]
 
 
 def _counted(counts: Mapping[str, int], words: Mapping[str, str]) -> str:

@@ -55,8 +55,8 @@ class FleetTally:
     retained: int = 0  # messages with status, meta and last records
     retained_refused: Counter[int] = field(default_factory=Counter)
     connections: int = 0
-    lost: int = 0  # connections that ended before we ended them
-    failures: Counter[str] = field(default_factory=Counter)  # attempts to connect, by what was said
+    lost: Counter[str] = field(default_factory=Counter)  # connections that we did not end, by why
+    failures: Counter[str] = field(default_factory=Counter)  # attempts to connect, by why
     bytes_out: int = 0  # of MQTT packets
     bytes_in: int = 0
     puback_waits: Waits = field(default_factory=Waits)

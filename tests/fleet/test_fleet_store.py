@@ -57,7 +57,7 @@ async def test_a_broker_that_is_killed_costs_no_record(broker: Mosquitto, tmp_pa
         broker.start()
         assert await running == "confirmed"
     tally = fleet.tally
-    assert tally.lost == len(fleet.gateways)
+    assert tally.lost.total() == len(fleet.gateways)
     assert sum(tally.again.values()) > 0
     assert fleet.pending == 0
     stored = store_keys(store)

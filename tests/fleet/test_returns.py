@@ -18,6 +18,10 @@ class Waits:
 
     def __init__(self) -> None:
         self.waits_s: list[float] = []
+        self.now_s = 0.0
+
+    def time(self) -> float:
+        return self.now_s
 
     def call_later(self, wait_s: float, *_: Any) -> None:
         self.waits_s.append(wait_s)
@@ -65,7 +69,7 @@ async def test_500_gateways_that_lose_their_broker_come_back_over_the_jitter(
     for one in fleet.gateways:
         fleet._lost(one, ConnectionLostError("gone"))
     assert fleet.online == 0
-    assert fleet.tally.lost == 500
+    assert fleet.tally.lost == {"gone": 500}
     by_second = [int(each) for each in waits.waits_s]
     assert max(by_second) <= 60
     assert max(by_second.count(second) for second in range(60)) < 30
@@ -109,3 +113,36 @@ async def test_a_broker_that_is_busy_is_left_alone_for_five_minutes(
     for one in fleet.gateways:
         fleet._lost(one, BrokerRefusedError(0x89, "CONNACK", "server busy"))
     assert 300 <= min(waits.waits_s) <= max(waits.waits_s) <= 330
+
+
+async def test_a_process_that_is_slow_still_looks_at_each_connection(
+    waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn of its loop takes half a second: keep-alive needs a look every three at least."""
+    fleet = await fleet_of(300)
+    looks = [0] * 300
+    for number, one in enumerate(fleet.gateways):
+        monkeypatch.setattr(
+            one, "tick", lambda number=number: looks.__setitem__(number, looks[number] + 1)
+        )
+
+    async def slow(_wait_s: float) -> None:
+        waits.now_s += 0.5
+        if waits.now_s > 60:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(fleet, "_sleep", slow)
+    with pytest.raises(asyncio.CancelledError):
+        await fleet._tick()
+    assert min(looks) >= 58
+    waits.now_s, looks[:] = 0.0, [0] * 300
+
+    async def hanging(_wait_s: float) -> None:
+        waits.now_s += 5.0
+        if waits.now_s > 60:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(fleet, "_sleep", hanging)
+    with pytest.raises(asyncio.CancelledError):
+        await fleet._tick()
+    assert set(looks) == {12}  # one look a turn, and no debt
