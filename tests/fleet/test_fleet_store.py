@@ -2,10 +2,15 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from edge.uplink.reconnect import STABLE_AFTER_S
 from tests.fleet.fleetstore import (
     fleet_keys,
     ledger_keys,
@@ -15,7 +20,8 @@ from tests.fleet.fleetstore import (
 )
 from tests.kit.broker import Make, Mosquitto, free_port
 from tests.kit.command import Command
-from tests.kit.platform import platform
+from tests.kit.platform import COMMAND, ROOT, platform
+from tests.kit.waiting import until
 
 
 @pytest.mark.parametrize("encoding", ["msgpack", "json"])
@@ -124,3 +130,46 @@ async def test_streams_that_are_not_allowed_are_refused_by_their_code(mosquitto:
     assert set(fleet.tally.refused) == {135}
     assert {each[2] for each in fleet_keys(fleet, "acknowledged")} == {"traffic"}
     assert set(fleet.tally.retained_refused) == {135}
+
+
+async def test_500_real_connections_come_back_over_the_jitter(broker: Mosquitto) -> None:
+    fleet = make_fleet(
+        broker, gateways=500, receipt_s=None, minutes=None, minute_s=60.0, jitter_s=6.0
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(fleet.run(stop))
+    await until(lambda: fleet.online == 500)
+    await asyncio.sleep(STABLE_AFTER_S + 0.5)  # or they count as failed, and wait differently
+    broker.kill()
+    before = broker.log.count("New client connected")
+    broker.start()
+    await until(lambda: fleet.tally.lost.total() == 500)
+    await until(lambda: fleet.online == 500)
+    stop.set()
+    await running
+    lines = [line for line in broker.log.splitlines() if "New client connected" in line]
+    seconds = Counter(line.partition(":")[0] for line in lines[before:])
+    assert sum(seconds.values()) == 500
+    assert len(seconds) >= 5
+    assert max(seconds.values()) < 200
+    assert fleet.tally.lost.total() == 500
+    assert fleet.pending == 0
+
+
+def test_a_signal_ends_it_with_the_summary(broker: Mosquitto, tmp_path: Path) -> None:
+    ledger = tmp_path / "sent.jsonl"
+    process = subprocess.Popen(
+        [*COMMAND, "fleet", "--broker", broker.url, "--gateways", "3", "--speed", "600",
+         "--jitter", "0.1", "--confirm", "broker", "--ledger", str(ledger), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+    )  # fmt: skip
+    end = time.monotonic() + 60
+    while broker.log.count("Received PUBLISH") < 200:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    found = json.loads(out)
+    assert (found["ending"], found["unconfirmed"]) == ("stopped", 0)
+    assert len(ledger_keys(ledger, "acknowledged")) == found["sent"] > 0
