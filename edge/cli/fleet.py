@@ -12,7 +12,7 @@ import contextlib
 import math
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from edge.core import ConfigError
 from edge.fleet.boxrecords import MINUTE_NS, gateway_names
 from edge.fleet.fleet import Ending, Fleet, FleetPlan
 from edge.fleet.gateway import BoxOptions
-from edge.fleet.ledger import LedgerError, read_ledger, write_ledger
+from edge.fleet.ledger import FormerEpoch, LedgerError, read_ledger, write_ledger
 from edge.fleet.street import LANES_LIMIT
 from edge.fleet.summary import summary, summary_lines
 from edge.terminal import echo, echo_json, is_terminal, progress
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         broker_of = _brokers(args)
         broker_of(names[0])
         seed = secrets.randbits(32) if args.seed is None else args.seed
-        plan = _plan(args, names, seed, former)
+        plan = plan_fleet(args, names, seed, former)
     except argparse.ArgumentTypeError as error:
         return _fail(f"--first {args.first}: {error}", 2)
     except (ConfigError, LedgerError, ValueError) as error:
@@ -108,7 +108,10 @@ def run(args: argparse.Namespace) -> int:
     return fleet.verdict(ending, seed, kept)
 
 
-def _plan(args: argparse.Namespace, names: list[str], seed: int, former: object) -> FleetPlan:
+def plan_fleet(
+    args: argparse.Namespace, names: list[str], seed: int, former: Mapping[str, FormerEpoch]
+) -> FleetPlan:
+    """What the words of a command line ask for."""
     bundle = args.lanes + 2
     minute_s = 60.0 / args.speed
     if args.rate is not None:
@@ -116,15 +119,11 @@ def _plan(args: argparse.Namespace, names: list[str], seed: int, former: object)
     minutes = None
     if args.records is not None:
         minutes = max(0, math.ceil(args.records / (bundle * len(names))) - args.backlog)
-    planned = ENDLESS_MINUTES if minutes is None else minutes
-    if args.for_s is not None:
-        planned = (
-            min(planned, math.ceil(args.for_s / minute_s))
-            if minutes is not None
-            else (math.ceil(args.for_s / minute_s))
-        )
+    in_time = None if args.for_s is None else math.ceil(args.for_s / minute_s)
+    ends = [end for end in (minutes, in_time) if end is not None]
+    planned = min(ends, default=ENDLESS_MINUTES)
     # no record is of the future: who runs faster than time begins before now
-    before = args.backlog + max(0, math.ceil(planned * (1 - minute_s / 60)))
+    before = 1 + args.backlog + max(0, math.ceil(planned * (1 - minute_s / 60)))
     now = SystemClock().now().wall_ns // MINUTE_NS
     even = args.even or args.rate is not None
     platform = args.confirm == "platform"
@@ -148,7 +147,7 @@ def _plan(args: argparse.Namespace, names: list[str], seed: int, former: object)
         for_s=args.for_s,
         drain_s=args.drain,
         session_expiry_s=args.session_expiry,
-        former=former,  # type: ignore[arg-type]
+        former=former,
     )
 
 

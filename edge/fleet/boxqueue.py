@@ -32,6 +32,10 @@ class BoxQueue:
     def __len__(self) -> int:
         return len(self._live) + len(self._backlog)
 
+    def rows(self) -> set[int]:
+        """All that wait here."""
+        return {*(row for _, row in self._live), *self._backlog}
+
     def offer(self, rows: Iterable[int], now_ns: int) -> None:
         """Just committed, while there is a connection."""
         self._live.extend((now_ns, row) for row in rows)

@@ -149,12 +149,12 @@ class Fleet:
         minute = 0
         while plan.minutes is None or minute < plan.minutes:
             minute += 1
-            due_s = began_s + minute * plan.minute_s
-            if end_s is not None and due_s > end_s:
+            due_s = began_s + minute * plan.minute_s - plan.spread_s
+            if end_s is not None and due_s + plan.spread_s > end_s:
                 await self._sleep(end_s - loop.time())
                 return
             for number, one in enumerate(self.gateways):
-                at_s = due_s + number / len(self.gateways) * plan.spread_s
+                at_s = due_s + (number + 1) / len(self.gateways) * plan.spread_s
                 wait_s = at_s - loop.time()
                 if wait_s > 0 or number % TURN_GATEWAYS == 0:
                     await self._sleep(wait_s)

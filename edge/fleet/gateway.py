@@ -77,6 +77,7 @@ class SimulatedGateway:
         self._denied: list[int] = []  # rows of streams that the broker does not allow
         self._bytes: dict[str, bytes] = {}  # topics in UTF-8
         self._paused_ns = 0
+        self._count = 0  # of all rows
         self.session: FleetSession | None = None
         self.spread_s: float | None = None
         """What the platform has set as the spread of reconnections."""
@@ -115,6 +116,8 @@ class SimulatedGateway:
         self._tally.again["receipt"] += len(overdue)
         self._tally.again["refused"] += len(refused)
         self._queue.again([*overdue, *refused])
+        if self._table.take_evicted() is not None:
+            self._queue.again(self._unawaited())
         if self._table.take_allowed(now_ns):
             self._queue.again(self._denied)
             self._denied.clear()
@@ -122,11 +125,19 @@ class SimulatedGateway:
             self.session.tick()
         self.fill()
 
+    def _unawaited(self) -> list[int]:
+        """Rows that went out, and for whose receipt nobody waits any more: others had to."""
+        queued, table = self._queue.rows(), self._table
+        return [
+            row
+            for row in self._handed_ns
+            if row not in queued and table.state(row) is RowState.STORED
+        ]
+
     @property
     def pending(self) -> int:
-        """Records that are not confirmed yet, as `confirm` means it."""
-        waits = self._table.count(RowState.REFUSED, RowState.HELD)
-        return len(self._queue) + len(self._denied) + self._table.unconfirmed + waits
+        """Records that are not confirmed yet, as `confirm` means it, or not answered."""
+        return self._count - self.counts.confirmed + self._table.count(RowState.RECEIPTED)
 
     @property
     def unsent(self) -> int:
@@ -140,6 +151,7 @@ class SimulatedGateway:
 
     def _made(self, rows: Iterable[int]) -> None:
         rows = list(rows)
+        self._count += len(rows)
         self._tally.made += len(rows)
         if self.session is None:
             self._queue.put_off(rows)
@@ -155,7 +167,7 @@ class SimulatedGateway:
             return
         session.look()
         self._publish_retained(session, only=self.topics.status)
-        while session.room and not self._table.is_full:
+        while session.room:
             chosen = self._choose(session, now_ns)
             if chosen is None:
                 break
@@ -169,6 +181,7 @@ class SimulatedGateway:
         inflight = session.inflight
         kept = inflight.limit - max(1, inflight.limit * 3 // 4)  # so much the backlog leaves
         room = inflight.room > kept and inflight.room_bytes > inflight.limit_bytes // 4
+        room = room and not self._table.is_full  # nobody stores: only live records go
         chosen = self._queue.choose(now_ns, backlog=room and not self._retained)
         while chosen is not None and self._table.denied(self._records.key(chosen.row).stream):
             self._denied.append(chosen.row)

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from edge.fleet.ledger import FormerEpoch
+from edge.uplink.rowtable import TRACKED_LIMIT
 from edge.wire import CHAIN_START, chain_map
 from edge.wire.contract.boxevent import PreviousEpoch
 from tests.contract.conform import conforms
@@ -232,3 +233,29 @@ async def test_messages_that_are_none_are_counted_and_harm_nobody() -> None:
     pushed(side, box.gateway.topics.reconnect_spread, {"v": 1, "spread_s": 600})
     assert box.gateway.spread_s == 600
     assert not side.aborted
+
+
+async def test_while_nobody_stores_only_live_records_go_and_later_all_of_them() -> None:
+    box = Box(last=False)
+    for _ in range(TRACKED_LIMIT // 4 + 100):
+        box.gateway.pass_minute()
+    side = box.connect()
+    found = {each.key: each for each in records(side.take_all())}
+    for _ in range(60):
+        box.wait(0.2)
+        found |= {each.key: each for each in records(side.take_all())}
+    assert len(found) in range(TRACKED_LIMIT, TRACKED_LIMIT + 20)
+    box.gateway.pass_minute()
+    live = records(side.take_all())
+    assert len(live) >= 4
+    assert not any("backfilled" in each.data for each in live)
+    found |= {each.key: each for each in live}
+    for _ in range(400):
+        for first in range(0, len(sent := list(found.values())), 500):
+            box.receipt(side, *sent[first : first + 500])
+        found = {each.key: each for each in records(side.take_all())}
+        if not box.gateway.pending:
+            break
+        box.wait(1.0)
+    assert box.gateway.pending == 0
+    assert box.tally.receipted == box.tally.made
