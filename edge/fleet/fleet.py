@@ -90,7 +90,7 @@ class Fleet:
         self._dialling = asyncio.Semaphore(DIALLING)
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
-        self._places: dict[tuple[str, int], str] = {}
+        self._addresses: list[str] = []  # of the broker; the one that answered last is the first
         self.online = 0
         self.ever_online = 0
         self.lag_s = 0.0
@@ -228,18 +228,12 @@ class Fleet:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, one: FleetGateway) -> None:
-        loop, broker = asyncio.get_running_loop(), one.broker
+        broker = one.broker
         async with self._dialling:
             session = FleetSession(one.setup, one, self.tally)
             try:
                 async with asyncio.timeout(broker.connect_s):
-                    await loop.create_connection(
-                        lambda: session,
-                        await self._place(broker),
-                        broker.port,
-                        ssl=broker.tls,
-                        server_hostname=broker.host if broker.tls else None,
-                    )
+                    await self._reach(session, broker)
                     await session.begun.wait()
             except OSError as error:  # ssl.SSLError and TimeoutError are among them
                 why = str(error) or "no answer"
@@ -249,13 +243,28 @@ class Fleet:
                 session.cut("closed")
                 raise
 
-    async def _place(self, broker: Broker) -> str:
-        """The first address of the host, looked up once."""
-        place = broker.host, broker.port
-        if place not in self._places:
-            found = await asyncio.to_thread(resolve_host, *place)
-            self._places[place] = str(found[0][1][0])
-        return self._places[place]
+    async def _reach(self, session: FleetSession, broker: Broker) -> None:
+        """TCP and TLS, to the first address that answers. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        if not self._addresses:  # the same for all, looked up once
+            found = await asyncio.to_thread(resolve_host, broker.host, broker.port)
+            self._addresses = [str(place[0]) for _, place in found]
+        error = OSError(f"{broker.host} has no address")
+        for address in tuple(self._addresses):
+            try:
+                await loop.create_connection(
+                    lambda: session,
+                    address,
+                    broker.port,
+                    ssl=broker.tls,
+                    server_hostname=broker.host if broker.tls else None,
+                )
+            except OSError as failed:
+                error = failed
+            else:
+                self._addresses.sort(key=lambda other: other != address)
+                return
+        raise error
 
     def _connected(self, one: FleetGateway) -> None:
         self.online += 1

@@ -71,6 +71,23 @@ async def test_a_broker_that_is_killed_costs_no_record(broker: Mosquitto, tmp_pa
     assert stored.keys() == fleet_keys(fleet, "sent") == fleet_keys(fleet, "receipted")
 
 
+async def test_another_address_of_the_broker_is_tried(broker: Mosquitto) -> None:
+    """`localhost` is ::1, too, and the broker may listen at 127.0.0.1 alone."""
+    fleet = make_fleet(broker, gateways=3, receipt_s=None, minutes=2)
+    fleet._addresses = ["127.0.0.2", "127.0.0.1"]
+    assert await run_fleet(fleet) == "confirmed"
+    assert (fleet.ever_online, fleet.tally.failures) == (3, {})
+    assert fleet._addresses == ["127.0.0.1", "127.0.0.2"]
+
+
+async def test_a_session_that_is_kept_is_taken_up_again(broker: Mosquitto) -> None:
+    for _ in range(2):
+        fleet = make_fleet(broker, gateways=2, receipt_s=None, minutes=2, session_expiry_s=600)
+        assert await run_fleet(fleet) == "confirmed"
+    assert broker.log.count("c0, k30") == 4
+    assert "Sending CONNACK to gw-001 (1, 0)" in broker.log
+
+
 async def test_nobody_who_stores_leaves_everything_unconfirmed(broker: Mosquitto) -> None:
     fleet = make_fleet(broker, gateways=2, minutes=3, drain_s=0.5)
     assert await run_fleet(fleet) == "time"
