@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from edge.core import Draft, Stream
 from edge.fleet import boxmeta
+from edge.fleet.boxcommands import BoxCommands
 from edge.fleet.boxqueue import BoxQueue, Chosen
 from edge.fleet.boxrecords import SOURCE, BoxRecords, BoxStart
 from edge.fleet.ledger import GatewayLedger
@@ -71,6 +72,10 @@ class SimulatedGateway:
         self._records = BoxRecords(start, street)
         self._queue = BoxQueue()
         self._street = street
+        self._commands = BoxCommands(
+            start.gw, start.epoch, self._records, self._unconfirmed, self._ask_again,
+            self._put_status,
+        )  # fmt: skip
         self.ledger = GatewayLedger(start.gw, options.site, start.epoch, start.boot)
         self._handed_ns: dict[int, int] = {}  # when a row went out first, until it is confirmed
         self._retained: dict[str, Mapping[str, Any]] = {}  # by topic: what is to be published
@@ -251,10 +256,13 @@ class SimulatedGateway:
         self._denied.clear()
         self._paused_ns = 0
         self._retained.clear()
-        self._retained[self.topics.status] = boxmeta.online(self.start, self._records, self.counts)
+        self._put_status()
         self._retained[self.topics.meta] = boxmeta.description(
             self.start.gw, self._options.site, self._street.lanes
         )
+
+    def _put_status(self) -> None:
+        self._retained[self.topics.status] = boxmeta.online(self.start, self._records, self.counts)
 
     def session_lost(self, error: ConnectionLostError | BrokerRefusedError) -> None:
         """What was on its way has had its answer before."""
@@ -324,8 +332,25 @@ class SimulatedGateway:
                 self._receipted(message)
             elif message.topic == self.topics.reconnect_spread:
                 self.spread_s = decode_reconnect_spread(message.payload)
+            elif (verb := self.topics.verb(message.topic)) is not None:
+                self._commanded(verb, message)
         except WireError:
             self._tally.malformed += 1
+
+    def _commanded(self, verb: str, message: Message) -> None:
+        self.counts.commands += 1
+        answer = self._commands.take(verb, message.payload, message.retain, self._now_ns())
+        if answer is not None and self.session is not None:
+            topic = self.topics.answer(answer.verb)
+            data = encode_json({"v": 1, "gw": self.start.gw, **answer.data})
+            self.session.publish(topic, topic.encode(), data, PROPERTIES[JSON], retain=False)
+
+    def _unconfirmed(self) -> Iterable[int]:
+        return {*self._handed_ns, *self._queue.rows(), *self._denied}
+
+    def _ask_again(self, rows: Iterable[int]) -> None:
+        queued = self._queue.rows()
+        self._queue.again(row for row in self._table.ask_again(rows) if row not in queued)
 
     def _receipted(self, message: Message) -> None:
         if message.retain or not self._table.awaits_receipts:

@@ -6,10 +6,10 @@ import pytest
 
 from edge.fleet.ledger import FormerEpoch
 from edge.uplink.rowtable import TRACKED_LIMIT
-from edge.wire import CHAIN_START, chain_map
+from edge.wire import CHAIN_START, chain_map, encode_command
 from edge.wire.contract.boxevent import PreviousEpoch
 from tests.contract.conform import conforms
-from tests.fleet.serverside import Box, BrokerSide, records
+from tests.fleet.serverside import Box, BrokerSide, Written, records
 
 WINDOW = 4 + 1  # records of a minute: two lanes, air, a meter; and the gap at the start
 
@@ -259,3 +259,44 @@ async def test_while_nobody_stores_only_live_records_go_and_later_all_of_them() 
         box.wait(1.0)
     assert box.gateway.pending == 0
     assert box.tally.receipted == box.tally.made
+
+
+def answers(written: list[Written]) -> list[dict[str, object]]:
+    return [each.decoded().data for each in written if "/up/answer/" in each.topic]
+
+
+async def test_resend_sends_what_is_still_here_and_says_what_is_gone() -> None:
+    box = Box(last=False)
+    side = box.connect()
+    for _ in range(5):
+        box.gateway.pass_minute()
+    found = [each for each in records(side.take_all()) if each.data["stream"] == "air"]
+    box.receipt(side, *found[:2])
+    epoch = box.gateway.start.epoch
+    ranges = [{"epoch": epoch, "stream": "air", "ranges": [[1, 5]]}]
+    topic = f"{box.gateway.topics.down}/cmd/resend"
+    side.send(topic, encode_command("gw-1", epoch, "one", {"ranges": ranges}).data)
+    written = side.take_all()
+    (answer,) = answers(written)
+    assert (answer["ok"], answer["resent"], answer["gone"]) == (True, 3, 2)
+    again = records(written)
+    assert {each.key for each in again} == {each.key for each in found[2:]}
+    assert all("redelivered" in each.data for each in again)
+    for each in written:
+        conforms(each.decoded())
+    side.send(topic, encode_command("gw-1", epoch - 1, "two", {"ranges": ranges}).data)
+    (refused,) = answers(side.take_all())
+    assert refused["ok"] is False
+
+
+async def test_status_is_said_again_when_it_is_asked_for() -> None:
+    box = Box()
+    side = box.connect()
+    side.take_all()
+    side.send(
+        f"{box.gateway.topics.down}/cmd/status",
+        encode_command("gw-1", box.gateway.start.epoch, "one", {}).data,
+    )
+    written = side.take_all()
+    assert answers(written)[0]["ok"] is True
+    assert [each.retain for each in written if each.topic == box.gateway.topics.status] == [True]
