@@ -190,3 +190,20 @@ def test_a_signal_ends_it_with_the_summary(broker: Mosquitto, tmp_path: Path) ->
     found = json.loads(out)
     assert (found["ending"], found["unconfirmed"]) == ("stopped", 0)
     assert len(ledger_keys(ledger, "acknowledged")) == found["sent"] > 0
+
+
+def test_each_gateway_has_a_user_of_its_own(kerbstone: Command, mosquitto: Make) -> None:
+    """As brokers of a city have it: who is another user may write nothing here."""
+    one = mosquitto()
+    one.kill()
+    (one.folder / "acl").write_text("pattern readwrite kerbstone/v1/+/%u/#\n")
+    one._conf = f"allow_anonymous true\nacl_file {one.folder}/acl\n"
+    one.start()
+    words = (
+        "fleet", "--broker", one.url, "--gateways", "3", "--records", "20", "--speed", "600",
+        "--confirm", "broker", "--jitter", "0.1", "--drain", "2", "--json", "--username",
+    )  # fmt: skip
+    own, same = kerbstone(*words, "{gw}"), kerbstone(*words, "gw-00001")
+    assert (own.code, same.code) == (0, 1)
+    assert json.loads(own.out)["refused"] == {}
+    assert json.loads(same.out)["refused"].keys() == {"135"}
