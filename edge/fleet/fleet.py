@@ -129,11 +129,13 @@ class Fleet:
                 one.pass_minute()
             wait_s = random.Random(f"first {one.start.epoch}").uniform(0.0, plan.jitter_s)
             loop.call_later(wait_s, self._dial, one)
-        ticking = asyncio.create_task(self._tick())
-        pacing = asyncio.create_task(self._pace(began_s))
-        stopped = asyncio.create_task(stop.wait())
+        ticking: asyncio.Task[object] = asyncio.create_task(self._tick())
+        pacing: asyncio.Task[object] = asyncio.create_task(self._pace(began_s))
+        stopped: asyncio.Task[object] = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({pacing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            waited = {pacing, ticking, stopped}
+            for task in (await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED))[0]:
+                task.result()  # a fault of ours ends the run
             pacing.cancel()
             return await self._drain(stop, began_s + plan.jitter_s + FIRST_S)
         finally:

@@ -146,3 +146,15 @@ async def test_a_process_that_is_slow_still_looks_at_each_connection(
     with pytest.raises(asyncio.CancelledError):
         await fleet._tick()
     assert set(looks) == {12}  # one look a turn, and no debt
+
+
+async def test_a_fault_of_ours_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet = await fleet_of(2, jitter_s=60.0, minute_s=60.0)
+
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(fleet.gateways[0], "tick", broken)
+    async with asyncio.timeout(30):
+        with pytest.raises(ZeroDivisionError):
+            await fleet.run(asyncio.Event())
