@@ -150,6 +150,27 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             f"--broker {BROKER}",
         ),
     ),
+    "fleet": (
+        Example(
+            "1,000 gateways as in a city, for ten minutes",
+            "kerbstone fleet --broker mqtt://localhost:1883 --gateways 1000 --for 600",
+        ),
+        Example(
+            "all of them come back after an outage of 20 minutes",
+            "kerbstone fleet --broker mqtt://localhost:1883 --gateways 1000 --backlog 20 "
+            "--records 200000",
+        ),
+        Example(
+            "a constant rate; the broker's answer is enough",
+            "kerbstone fleet --broker mqtt://localhost:1883 --gateways 500 --rate 2000 "
+            "--for 60 --confirm broker",
+        ),
+        Example(
+            "with a certificate for each gateway, and a ledger to compare a store with",
+            f"kerbstone fleet --broker {BROKER} --cert 'certs/{{gw}}.crt' "
+            "--key 'certs/{gw}.key' --gateways 100 --records 10000 --ledger sent.jsonl",
+        ),
+    ),
     "outbox": (
         Example("what waits, and what was lost", "kerbstone outbox"),
         Example(

@@ -35,6 +35,7 @@ VERBS: Final = {
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "sink": "store the records of a whole city, from RabbitMQ into PostgreSQL",
     "audit": "prove that a store of records is complete",
+    "fleet": "simulate many gateways at one broker, to measure brokers and stores",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
     "provision": "claims for new boxes, and the enrolment server for their certificates",
     "models": "list, check and compare the models",

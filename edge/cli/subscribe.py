@@ -57,19 +57,22 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.set_defaults(run=run)
 
 
-def broker_options(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
-    """Where the broker is and who asks; the same words for every verb that listens."""
+def broker_options(
+    parser: argparse.ArgumentParser, *, required: bool = True, client_id: bool = True
+) -> None:
+    """Where the broker is and who asks; the same words for every verb that connects to one."""
     add = parser.add_argument
     add("--broker", required=required, metavar="URL", help="mqtt://HOST:PORT or mqtts://HOST:PORT")
     add("--ca", type=Path, metavar="FILE", help="certificate of the authority (CA) of the broker")
     add("--cert", type=Path, metavar="FILE", help="client certificate")
     add("--key", type=Path, metavar="FILE", help="key of the client certificate")
     add("--username", metavar="NAME", help="MQTT user name")
-    add(
-        "--client-id",
-        metavar="NAME",
-        help="MQTT client id; some brokers require the name in the certificate",
-    )
+    if client_id:
+        add(
+            "--client-id",
+            metavar="NAME",
+            help="MQTT client id; some brokers require the name in the certificate",
+        )
     add("--password-file", type=Path, metavar="FILE", help="file with the password in one line")
     prefix_option(parser)
 
