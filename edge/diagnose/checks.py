@@ -168,7 +168,8 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
         "wires", "Does the device answer?", ("device_fails", "device_errors"),
     ),
     "device_values": Check(
-        "wires", "Has each of its points a value, and do they fit?", ("values_contradict",),
+        "wires", "Has each of its points a value, and do they fit?",
+        ("device_unsettled", "values_contradict"),
     ),
     "device_reports": Check(
         "wires", "Does the device report no fault of itself?", ("device_reports",),

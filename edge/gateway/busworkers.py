@@ -242,6 +242,7 @@ def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollS
     found = _device(device)
     found.identity, found.health, found.reason = before.identity, before.health, Reason.SILENT
     found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
+    found.unsettled, found.unsettled_since_ns = before.unsettled, before.unsettled_since_ns
     found.kept, found.latest = before.kept, before.latest
     if found.stateful is not None and found.kept:
         found.stateful.restore(found.kept, silent_s)

@@ -74,6 +74,12 @@ class PolledState(Protocol):
     def failures(self) -> int: ...  # in a row
     @property
     def every_ns(self) -> int: ...
+    @property
+    def unsettled(self) -> Reason | None: ...
+    @property
+    def unsettled_since_ns(self) -> int | None: ...
+    @property
+    def settle_limit_ns(self) -> int: ...
 
 
 def outbox_findings(counts: OutboxCounts) -> Iterator[IssueFinding]:
@@ -144,6 +150,7 @@ def device_findings(
     devices: Iterable[PolledState],
     problems: Mapping[str, str],
     failing: Mapping[str, float] | UnsetType,
+    now_ns: int,
 ) -> Iterator[IssueFinding]:
     """`problems` by device or line; `failing`: the share of failed reads of the last hour."""
     for device in devices:
@@ -163,6 +170,7 @@ def device_findings(
             )
         elif failing is UNSET:  # the reads are not counted yet
             yield IssueFinding("device_errors", device.name, unknown=True)
+        yield from _settling(device, now_ns)
         reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
         if reported:
             yield IssueFinding(
@@ -171,6 +179,22 @@ def device_findings(
     for what, text in problems.items():
         if what.startswith("line "):
             yield _fails("line_closed", what, None, text)
+
+
+def _settling(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
+    """A warm-up is no issue; one that does not end is. What is open stays so until it ends."""
+    since_ns, reason, name = device.unsettled_since_ns, device.unsettled, device.name
+    if since_ns is None or reason is None:
+        if device.reason is not None:  # it does not answer, so nobody can tell
+            yield IssueFinding("device_unsettled", name, unknown=True)
+    elif now_ns - since_ns < device.settle_limit_ns:
+        yield IssueFinding("device_unsettled", name, unknown=True)
+    else:
+        for_s = span_text((now_ns - since_ns) / 1e9)
+        cause = f"{name} has been warming up for {for_s}, which is too long"
+        if reason is not Reason.WARMUP:
+            cause = f"{name} has answered for {for_s} without a single value ({reason})"
+        yield IssueFinding("device_unsettled", name, cause)
 
 
 def _may_pass(device: PolledState) -> bool:

@@ -119,7 +119,9 @@ class IssueWatch:
             ),
             see(
                 "devices",
-                find.device_findings(sources.devices(), problems, health.device_error_ratio),
+                find.device_findings(
+                    sources.devices(), problems, health.device_error_ratio, now.mono_ns
+                ),
                 now,
             ),
             self.issues.expire("alarms", now),

@@ -143,6 +143,11 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "devices", "warning", "{about} fails often",
         "`kerbstone doctor {about}` says more.",
     ),
+    "device_unsettled": IssueKind(
+        "devices", "fault", "{about} does not settle",
+        "Switch {about} off and on again. If it stays so, check its supply voltage, then replace "
+        "it.",
+    ),
     "device_reports": IssueKind(
         "devices", "warning", "{about} reports a fault",
         "See the manual of the device.",

@@ -41,6 +41,9 @@ class Polled:
     health: Mapping[Condition, str] = field(default_factory=dict)
     failures: int = 6
     every_ns: int = S
+    unsettled: Reason | None = None
+    unsettled_since_ns: int | None = None
+    settle_limit_ns: int = 60 * S
 
 
 @dataclass

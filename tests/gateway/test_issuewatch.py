@@ -101,6 +101,9 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
     "device_fails": {"device": Polled("hut", Reason.SILENT, "no device answers at 0x69")},
     "device_errors": {"health": Health(device_error_ratio={"hut": 0.25})},
+    "device_unsettled": {
+        "device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=20 * S)
+    },
     "device_reports": {"device": Polled("hut", health={Condition.FAN: "its fan stands still"})},
     "line_closed": {"problems": {"line a": "it is busy"}},
     "values_contradict": {"events": [fault("on", fault="phase_sum", points=["power"])]},
@@ -207,6 +210,7 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
             "device": Polled("hut", Reason.BUSY, "busy, says the device", failures=5),
             "problems": {"hut": "busy, says the device"},
         },
+        {"device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=50 * S)},
         {"failures": 1, **model(answers="rule", why="late: 900 ms")},
         {**model(answers="rule", why="not loaded yet")},
         {"connected": False, "link": ConnectionState(90 * S)},  # it has just gone
