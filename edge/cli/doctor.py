@@ -32,7 +32,8 @@ from edge.diagnose.exam import Exam
 from edge.diagnose.examination import Examination
 from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
-from edge.diagnose.passivechecks import fill_from_status
+from edge.diagnose.livesource import LiveSource
+from edge.diagnose.passivechecks import HeldValues, fill_from_status
 from edge.diagnose.wholeway import WholeWay, make_steps
 from edge.health.kernelfiles import ROOT
 from edge.terminal import echo, echo_json, progress
@@ -113,6 +114,16 @@ def _ask(site: Site) -> AskedDaemon:
         return AskedDaemon(None, str(error))
 
 
+def _held(site: Site) -> HeldValues:
+    """The values that the daemon holds; no device is asked."""
+    try:
+        answer = LiveSource(Path(site.store.run_dir)).ask() or {}
+    except (VerbError, OSError) as error:
+        return HeldValues(why=str(error))
+    rows = answer.get("devices")
+    return HeldValues({str(row["name"]): row for row in rows} if isinstance(rows, list) else {})
+
+
 def _barred(args: argparse.Namespace, site: Site) -> str:
     """Why there must be no login at the broker now; empty: there may be one."""
     try:
@@ -151,7 +162,7 @@ def _look(
     examination.start()
     why, issues = "", list[Mapping[str, Any]]()
     if daemon.status is not None:
-        issues = fill_from_status(exams, daemon.status)
+        issues = fill_from_status(exams, daemon.status, _held(site) if exams else None)
     elif exams and alone:
         doctor = Doctor(exams)
         why = doctor.run(lambda: _show_wires(doctor))

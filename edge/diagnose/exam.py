@@ -1,14 +1,14 @@
 """What is said of a bus or a device: the finding, whose it is, and where that is configured."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from drivers.buses.finding import Finding, fault, note, warning
 from edge.config import Site
 from edge.core import Condition, Polled, Reason, Sweep
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
-from edge.diagnose.checks import CheckId, CheckResult, as_outcome
+from edge.diagnose.checks import CheckId, CheckResult, as_outcome, unchecked
 
 MIN_SENTENCE_WORDS: Final = 4  # of a sentence; what is shorter is no sentence but a prefix
 FALLBACK_REMEDIES: Final[Mapping[CheckId, str]] = {
@@ -64,7 +64,9 @@ class Exam:
     failed: dict[str, Finding] = field(default_factory=dict)
     known: dict[str, list[Finding]] = field(default_factory=dict)
     checks: dict[Finding, CheckId] = field(default_factory=dict)  # which check has found it
-    read: set[str] = field(default_factory=set)  # on the wires, by us: what came was looked at
+    read: set[str] = field(default_factory=set)  # its values were looked at
+    paced: set[str] = field(default_factory=set)  # the daemon asks it, and knows how often it came
+    unread: str = ""  # why nobody could look at values
     refused: str = ""
     step: str = ""
     finished: bool = False
@@ -120,13 +122,21 @@ class Exam:
                 yield ExamFinding(self.bus, name, one, self.line(name), check)
 
     def results(self) -> Iterator[CheckResult]:
-        """What was found as answers of the doctor, and what is well."""
-        found = [one.result() for one in self.findings()]
-        yield from found
-        said = {(one.check, one.about) for one in found if one.outcome != "ok"}
+        """What was found as answers of the doctor, and what is well. A note stands with what is
+        worse of the same check and thing."""
+        found: dict[tuple[CheckId, str], list[CheckResult]] = {}
+        for one in self.findings():
+            found.setdefault((one.check, one.about), []).append(one.result())
+        for results in found.values():
+            wrong = [each for each in results if each.is_wrong]
+            yield from wrong or (replace(results[0], cause="; ".join(r.cause for r in results)),)
         for check, about in self._looked_at():
-            if (check, about) not in said:
+            if (check, about) not in found:
                 yield CheckResult(check, about, "ok", "")
+        for name in self.names:
+            about = f"{self.bus}/{name}"
+            if self.unread and name in self.answers and ("device_values", about) not in found:
+                yield unchecked("device_values", self.unread, about)
 
     def _looked_at(self) -> Iterator[tuple[CheckId, str]]:
         if self.finished and not self.refused:
@@ -139,7 +149,10 @@ class Exam:
                 yield self.first_check(name), about
             if name in self.answers and self.first_check(name) == "device_answers":
                 yield "device_reports", about
-                yield "device_values" if name in self.read else "device_pace", about
+                if name in self.read:
+                    yield "device_values", about
+                if name in self.paced:
+                    yield "device_pace", about
 
     def first_check(self, name: str) -> CheckId:
         """What is asked first of a device, a lane or a bay."""
@@ -199,7 +212,11 @@ def reading_findings(polled: Polled, result: Sweep) -> Iterator[Finding]:
         if reading.value is None:
             reason = reading.quality.reason or Reason.FAULT
             missing.setdefault(reason, []).append(reading.point.key)
-    total = len(result.values)
+    yield from missing_findings(missing, len(result.values))
+
+
+def missing_findings(missing: Mapping[Reason, Sequence[str]], total: int) -> Iterator[Finding]:
+    """Points without a value, by why they have none; of so many."""
     for reason, keys in missing.items():
         shown = ", ".join(keys[:6]) + (" ..." if len(keys) > 6 else "")
         text = f"{len(keys)} of {total} points have no value ({reason}): {shown}"
