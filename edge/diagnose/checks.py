@@ -159,7 +159,9 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
         ("loop_fault", "signal_fault"), daemon=True,
     ),
     "bus_port": Check("wires", "Is the port there, is it free, and may it be opened?"),
-    "bus_line": Check("wires", "Is the bus itself sound: levels, rate, other masters?"),
+    "bus_line": Check(
+        "wires", "Is the bus itself sound: levels, rate, other masters?", ("bus_fails",),
+    ),
     "gpio_lines": Check(
         "wires", "Are the GPIO lines there, and held by nobody else?",
         ("line_closed", "unmatched_edges"),

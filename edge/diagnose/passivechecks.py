@@ -14,7 +14,7 @@ from edge.diagnose.checks import check_of_issue
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, condition_findings, split_finding
 from edge.diagnose.heldvalues import held_findings
-from edge.diagnose.issueresults import area_of
+from edge.diagnose.issueresults import POINTER, area_of
 from edge.gateway.wiring import Wiring
 
 GPIO_CONSUMER_PREFIX: Final = "kerbstone-"  # what the daemon's GPIO lines are requested as
@@ -69,14 +69,21 @@ def _put_issue(exams: Sequence[Exam], issue: Mapping[str, Any]) -> bool:
     nobody asked about."""
     kind, about = str(issue.get("kind")), str(issue.get("about", ""))
     whose, check = about.partition(" ")[0], check_of_issue(kind)
+    if kind == "bus_fails":
+        whose = about.removeprefix("bus ")
     if not whose or check is None or area_of(kind) not in ("devices", "events"):
         return False
+    make = fault if issue.get("severity") == "fault" else warning
+    cause, remedy = (str(issue.get(key, "")).rstrip(".") for key in ("cause", "remedy"))
     for exam in exams:
-        if whose in exam.names:
-            if not exam.is_blamed(whose, check):  # what is said of it there says more
-                make = fault if issue.get("severity") == "fault" else warning
-                cause, remedy = (str(issue.get(key, "")).rstrip(".") for key in ("cause", "remedy"))
-                exam.add(whose, make(cause, remedy), check)
+        if kind == "bus_fails" and whose == exam.bus:
+            if not exam.blames_bus:
+                exam.add("", make(cause, POINTER.sub("", remedy)), check)
+            return True
+        if kind != "bus_fails" and whose in exam.names:
+            behind = exam.blames_bus and check == "device_answers"
+            if not (behind or exam.is_blamed(whose, check)):  # what is said there says more
+                exam.add(whose, make(cause, POINTER.sub("", remedy)), check)
             return True
     return False
 

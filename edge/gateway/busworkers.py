@@ -131,7 +131,11 @@ class BusWorkers:
 
     def devices(self) -> list[PollState]:
         """All that are asked."""
-        return [device for poller in self.pollers.values() for device in poller.devices.values()]
+        return [device for devices in self.devices_by_bus().values() for device in devices]
+
+    def devices_by_bus(self) -> dict[str, list[PollState]]:
+        """The same, of each bus."""
+        return {bus: [*poller.devices.values()] for bus, poller in self.pollers.items()}
 
     @property
     def dropped(self) -> int:

@@ -166,7 +166,7 @@ class Daemon:
                     outbox=outbox,
                     connection=lambda: (sender.connection, sender.connected),
                     confirm=site.uplink.confirm,
-                    devices=buses.devices,
+                    buses=buses.devices_by_bus,
                     problems=lambda: ingest.problems,
                     alarms=box_monitor.alarms.snapshot,
                     health=box_monitor.health,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, Stream
@@ -20,7 +20,6 @@ from edge.core.humanize import (
     span_text,
     without_errno,
 )
-from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.health.openissues import IssueFinding
 from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
@@ -33,10 +32,6 @@ from edge.wire.contract.models import Model, ModelName
 
 COMMANDS: Final = ("chmod", "chown", "install", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
-FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
-FAILED_READS: Final = 2  # in a row, from which on a device does not answer
-BUSY_READS: Final = 6  # the same for one that says that it needs time
-SOON_NS: Final = 300_000_000_000  # a device that is read less often has lost much by one read
 LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
 MODEL_FAILURES: Final = 2  # an answer that was late once is the machine's fault
 CONFIGURATION: Final = "configuration"  # the problem that edge.gateway.lastgood reports
@@ -146,63 +141,6 @@ def link_findings(
         )
 
 
-def device_findings(
-    devices: Iterable[PolledState],
-    problems: Mapping[str, str],
-    failing: Mapping[str, float] | UnsetType,
-    now_ns: int,
-) -> Iterator[IssueFinding]:
-    """`problems` by device or line; `failing`: the share of failed reads of the last hour."""
-    for device in devices:
-        ratio = 0.0 if failing is UNSET else failing.get(device.name, 0.0)
-        text = problems.get(device.name)
-        if text is None and device.reason not in (None, *TEMPORARY_REASONS):
-            text = device.text or f"it is {device.reason}"
-        if text is not None and device.reason is not None and _may_pass(device):
-            yield IssueFinding("device_fails", device.name, unknown=True)
-        elif text is not None:
-            yield _fails("device_fails", device.name, device.reason, text)
-        elif ratio >= FAILING_SHARE:
-            yield IssueFinding(
-                "device_errors",
-                device.name,
-                f"{percent_text(ratio)} of the reads of {device.name} failed in the last hour",
-            )
-        elif failing is UNSET:  # the reads are not counted yet
-            yield IssueFinding("device_errors", device.name, unknown=True)
-        yield from _settling(device, now_ns)
-        reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
-        if reported:
-            yield IssueFinding(
-                "device_reports", device.name, f"{device.name} reports: {'; '.join(reported)}"
-            )
-    for what, text in problems.items():
-        if what.startswith("line "):
-            yield _fails("line_closed", what, None, text)
-
-
-def _settling(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
-    """A warm-up is no issue; one that does not end is. What is open stays so until it ends."""
-    since_ns, reason, name = device.unsettled_since_ns, device.unsettled, device.name
-    if since_ns is None or reason is None:
-        if device.reason is not None:  # it does not answer, so nobody can tell
-            yield IssueFinding("device_unsettled", name, unknown=True)
-    elif now_ns - since_ns < device.settle_limit_ns:
-        yield IssueFinding("device_unsettled", name, unknown=True)
-    else:
-        for_s = span_text((now_ns - since_ns) / 1e9)
-        cause = f"{name} has been warming up for {for_s}, which is too long"
-        if reason is not Reason.WARMUP:
-            cause = f"{name} has answered for {for_s} without a single value ({reason})"
-        yield IssueFinding("device_unsettled", name, cause)
-
-
-def _may_pass(device: PolledState) -> bool:
-    """It has failed only just now, and the next read is soon: what fails often is told as such."""
-    patience = BUSY_READS if device.reason in TEMPORARY_REASONS else FAILED_READS
-    return device.failures < patience and device.every_ns <= SOON_NS
-
-
 def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[IssueFinding]:
     """`ends_s`: Unix time at which our certificate ends; None: there is none."""
     if ends_s is None:
@@ -236,19 +174,6 @@ def configuration_findings(
         return  # it is that of a device with this name
     if text := problems.get(CONFIGURATION):
         yield IssueFinding("configuration_refused", cause=text)
-
-
-def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> IssueFinding:
-    """A text with a remedy of its own (behind `; `) says it; else the reason alone suggests one."""
-    cause, _, remedy = text.partition("; ")
-    if not remedy and reason is not None:
-        remedy = REMEDIES.get(reason, "")
-        if reason == Reason.SILENT:  # whatever it was before: look at the same things
-            remedy = "check its supply, its plug and its wires"
-    hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
-    return IssueFinding(
-        kind, about, f"{about}: {cause}", f"{as_instruction(remedy)} {hint}" if remedy else ""
-    )
 
 
 def as_instruction(text: str) -> str:

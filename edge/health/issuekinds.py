@@ -135,6 +135,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "configuration", "warning", "{about} is outdated",
         "`kerbstone check` says what to write instead.",
     ),
+    "bus_fails": IssueKind(
+        "devices", "fault", "{about} fails",
+        "Check first what its devices share: supply, cable, settings.",
+    ),
     "device_fails": IssueKind(
         "devices", "fault", "{about} does not answer",
         "`kerbstone doctor {about}` says more.",

@@ -55,6 +55,7 @@ class Parts:
     connected: bool = True
     disk_s: float = 0.0  # so long the outbox takes to count
     device: Polled = field(default_factory=lambda: Polled("hut"))
+    neighbours: tuple[Polled, ...] = ()  # on its bus
     problems: dict[str, str] = field(default_factory=dict)
     alarms: dict[BoardCondition, str] = field(default_factory=dict)
     health: Health = field(default_factory=lambda: Health(device_error_ratio={"hut": 0.0}))
@@ -91,7 +92,7 @@ class Parts:
             outbox=CountedParts(self),
             connection=lambda: (self.link, self.connected),
             confirm="broker",
-            devices=lambda: [self.device],
+            buses=lambda: {"air": [self.device, *self.neighbours]},
             problems=lambda: self.problems,
             alarms=lambda: self.alarms,
             health=lambda _: self.health,

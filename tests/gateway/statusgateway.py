@@ -146,7 +146,7 @@ class StatusGateway:
                     outbox=self.outbox,
                     connection=lambda: (self.link.connection, self.link.connected),
                     confirm=site.uplink.confirm,
-                    devices=self.buses.devices,
+                    buses=self.buses.devices_by_bus,
                     problems=lambda: self.ingest.problems,
                     alarms=self.monitor.alarms.snapshot,
                     health=self.monitor.health,

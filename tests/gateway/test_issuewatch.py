@@ -99,6 +99,12 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
         "outdated": (Problem("site.toml", 7, "uplink.prefix", "a.b has a dot; write a-b"),)
     },
     "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
+    "bus_fails": {
+        "device": Polled("hut", Reason.SILENT, "air is stuck; switch the sensors off and on"),
+        "neighbours": (
+            Polled("roof", Reason.SILENT, "air is stuck; switch the sensors off and on"),
+        ),
+    },
     "device_fails": {"device": Polled("hut", Reason.SILENT, "no device answers at 0x69")},
     "device_errors": {"health": Health(device_error_ratio={"hut": 0.25})},
     "device_unsettled": {
@@ -323,6 +329,45 @@ def test_a_disk_that_hangs_holds_up_nothing_else(
     watch = looked(parts.watch(tmp_path), parts, 100)
     assert time.monotonic() - begin_s < 10.0
     assert [each.kind for each in watch.issues] == ["unmatched_edges"]
+
+
+STUCK = "/dev/i2c-1 is stuck; switch the sensors off and on"
+AWAY = "no device answers at 0x"
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "told"),
+    [
+        ((Reason.SILENT, STUCK), (Reason.SILENT, STUCK), ["bus_fails"]),
+        ((Reason.SILENT, f"{AWAY}44"), (Reason.SILENT, f"{AWAY}69"), ["bus_fails"]),
+        ((Reason.CRC, "damaged"), (Reason.SILENT, "no answer"), ["bus_fails"]),
+        ((Reason.BUSY, "never quiet"), (Reason.BUSY, "never quiet"), ["bus_fails"]),
+        ((Reason.FAULT, "broken"), (Reason.FAULT, "broken"), ["device_fails"] * 2),
+        ((Reason.SILENT, STUCK), (None, ""), ["device_fails"]),
+        ((Reason.FAULT, "broken"), (Reason.SILENT, "no answer"), ["device_fails"] * 2),
+    ],
+)
+def test_what_all_devices_of_a_bus_share_is_told_once(
+    tmp_path: Path, own: tuple[Reason, str], other: tuple[Reason | None, str], told: list[str]
+) -> None:
+    parts = replace(WELL, device=Polled("hut", *own), neighbours=(Polled("roof", *other),))
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.kind for each in watch.issues] == told
+    if told == ["bus_fails"]:
+        (one,) = watch.issues
+        assert one.cause.startswith("bus air: ")
+        assert one.cause.endswith("no values of hut, roof.")
+        assert one.remedy.endswith("`kerbstone doctor air` says more.")
+        parts.neighbours = (Polled("roof"),)
+        parts.problems = {"hut": own[1]}
+        looked(watch, parts, 105)
+        assert [each.kind for each in watch.issues] == ["device_fails"]
+
+
+def test_a_bus_is_not_blamed_for_what_may_pass(tmp_path: Path) -> None:
+    hut, roof = (Polled(name, Reason.SILENT, STUCK, failures=1) for name in ("hut", "roof"))
+    parts = replace(WELL, device=hut, neighbours=(roof,))
+    assert not len(looked(parts.watch(tmp_path), parts, 100).issues)
 
 
 def test_a_device_may_be_called_configuration(tmp_path: Path) -> None:

@@ -179,6 +179,42 @@ def test_a_note_stands_below_what_is_wrong_and_no_ok_beside_it(
     assert (row["outcome"], row["cause"]) == ("ok", "it warms up after the start")
 
 
+STUCK = "/dev/i2c-1 is stuck: a device holds SCL or SDA low; switch the sensors off and on"
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_bus_that_is_held_low_is_named_once_with_its_devices(
+    kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    """Whether or not the gateway has its issue by now."""
+    device = {"reads": 9, "missed": 0, "state": "silent", "text": STUCK}
+    issue = {
+        "kind": "bus_fails", "about": "bus hut", "severity": "fault",
+        "cause": "bus hut: it is stuck: no values of hut_air, roof_air.",
+        "remedy": "Switch the sensors off and on. `kerbstone doctor hut` says more.",
+    }  # fmt: skip
+    status = {
+        "devices": {"hut_air": device, "roof_air": device},
+        "issues": [issue] if listed else [],
+    }
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: status)
+    roof = '[device.roof_air]\ndriver = "sht4x"\nbus = "hut"\naddress = 0x45\n'
+    said = kerbstone("doctor", "--check", "wires", "--config", wired(AIR, roof))
+    assert said.lines[1:] == [
+        "fault    bus_line hut (site.toml:15): /dev/i2c-1 is stuck: a device holds SCL or SDA low: "
+        "no values of hut_air, roof_air",
+        "         switch the sensors off and on",
+        *(
+            f"note     device_answers hut/{name} (site.toml:{line}): it cannot answer until the "
+            "fault of bus hut is cleared (/dev/i2c-1 is stuck: a device holds SCL or SDA low)"
+            for name, line in (("hut_air", 18), ("roof_air", 21))
+        ),
+        "ok       bus_port hut",
+    ]
+    one = kerbstone("doctor", "hut_air", "--config", wired(AIR, roof))
+    assert ("bus_line hut" in one.out) is listed, "alone nobody knows of the others"
+
+
 def test_values_of_a_daemon_that_does_not_tell_them_are_not_checked(
     kerbstone: Command, wired: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
