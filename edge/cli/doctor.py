@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.cli.site_options import CONFIG_HELP, load_site_or_report
+from edge.cli.site_options import CONFIG_HELP, is_closed, load_site_or_report
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
@@ -35,6 +35,8 @@ from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.passivechecks import HeldValues, fill_from_status
 from edge.diagnose.wholeway import WholeWay, make_steps
+from edge.diagnose.withoutsite import steps_without_site
+from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
 from edge.terminal import echo, echo_json, progress
 
@@ -77,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
         echo(*list_lines())
         return 0
     wanted = pick_checks(args.check)
+    if is_closed(args.config):
+        return _look_without_site(args, wanted)
     site = load_site_or_report(args.config)
     if site is None:
         return 2
@@ -107,9 +111,9 @@ class AskedDaemon:
     silent: str = ""
 
 
-def _ask(site: Site) -> AskedDaemon:
+def _ask(run_dir: Path) -> AskedDaemon:
     try:
-        return AskedDaemon(ask_daemon(Path(site.store.run_dir), "status"))
+        return AskedDaemon(ask_daemon(run_dir, "status"))
     except VerbError as error:
         return AskedDaemon(None, str(error))
 
@@ -127,7 +131,9 @@ def _held(site: Site) -> HeldValues:
 def _barred(args: argparse.Namespace, site: Site) -> str:
     """Why there must be no login at the broker now; empty: there may be one."""
     try:
-        there = _ask(site) != AskedDaemon(None) or is_held(site)  # by one that is starting, too
+        there = _ask(Path(site.store.run_dir)) != AskedDaemon(None) or is_held(
+            site
+        )  # by one that is starting, too
     except OSError:
         there = True  # it cannot be seen
     if there:
@@ -146,8 +152,8 @@ def _barred(args: argparse.Namespace, site: Site) -> str:
 def _look(
     args: argparse.Namespace, site: Site, exams: Sequence[Exam], wanted: frozenset[CheckId]
 ) -> int:
-    daemon = _ask(site)
     run_dir = Path(site.store.run_dir)
+    daemon = _ask(run_dir)
     alone = daemon.status is None and not daemon.silent
     user = installed_user(ROOT) if alone else running_user(run_dir)
     buses = [exam.bus for exam in exams]
@@ -181,12 +187,56 @@ def _look(
         file=args.config.name,
         names=site.names,
     )
+    return _tell(args, report, daemon)
+
+
+def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> int:
+    """A technician who is not root: what cannot be looked at is said to be so."""
+    daemon = _ask(Path(Store().run_dir))
+    status = daemon.status
+    names = {} if status is None else dict(status.get("names", {}))
+    if status is not None:
+        kinds = ("buses", "devices", "lanes", "bays", "signals")
+        known = [name for kind in kinds for name in status.get(kind, {})]
+        for name in args.names:
+            if name not in known:
+                echo(f"kerbstone doctor: {not_known(name, known)}", err=True)
+                return 2
+    if args.names and not args.check:
+        wanted = WIRES.union(LANES)
+    steps = steps_without_site(args.config, status, daemon.silent, args.names, ROOT)
+    examination = Examination([step for step in steps if wanted & {*step.checks}])
+    examination.start()
+    why = examination.wait(lambda: progress(examination.progress))
+    progress("")
+    issues = () if status is None else status.get("issues", ())
+    told = issue_results(one for one in issues if _is_meant(one, args.names))
+    own = [*told, *without_contradictions(told, examination.results())]
+    report = DoctorReport(
+        results=[each for each in own if each.check in wanted],
+        exams=[],
+        through=NO_WIRES if status is None else BY_DAEMON,
+        why=why,
+        asked=wanted,
+        file=args.config.name,
+        names=names,
+    )
+    return _tell(args, report, daemon)
+
+
+def _is_meant(issue: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """An open issue of one of these; without a name each is. About `north_1 lead` is `north_1`."""
+    about = str(issue.get("about", ""))
+    return not names or about.removeprefix("bus ").partition(" ")[0] in names
+
+
+def _tell(args: argparse.Namespace, report: DoctorReport, daemon: AskedDaemon) -> int:
     if args.json:
         echo_json(report_object(report), indent=2)
     else:
         echo(*report_lines(report))
-    if why:
-        echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
+    if report.why:
+        echo(f"kerbstone doctor: {report.why}; this is what was found so far", err=True)
     return _code(report, daemon, asked=bool(args.check))
 
 

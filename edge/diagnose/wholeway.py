@@ -1,5 +1,6 @@
 """All that the doctor looks at beside the wires, as steps: from the site file to the broker."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ def make_steps(way: WholeWay, wanted: frozenset[CheckId]) -> list[CheckStep]:
     """Those of them that answer a check that is wanted."""
     clock = SystemClock(root=way.root)
     visit = BrokerVisit(way.site, way.status, way.barred, clock.now(), clock.wrong, way.root)
-    steps = [*_gateway_steps(way), *_box_steps(way, clock), *broker_steps(visit, wanted)]
+    box = box_steps(Path(way.site.store.dir), clock, way.root)
+    steps = [*_gateway_steps(way), *box, *broker_steps(visit, wanted)]
     return [step for step in steps if wanted & {*step.checks}]
 
 
@@ -91,12 +93,14 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
     ]
 
 
-def _box_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
+def box_steps(store: Path, clock: SystemClock, root: Path) -> list[CheckStep]:
+    """Board, memory, card and clock; `store` is the folder of the outbox."""
+
     def box(tick: Tick) -> Iterable[CheckResult]:
-        return box_results(read_box(_there(Path(way.site.store.dir)), way.root))
+        return box_results(read_box(_there(store), root))
 
     def time(tick: Tick) -> Iterable[CheckResult]:
-        return clock_results(read_clock(clock, discipline(), way.root))
+        return clock_results(read_clock(clock, discipline(), root))
 
     return [CheckStep("box", BOX, box), CheckStep("clock", CLOCK, time)]
 
@@ -118,4 +122,4 @@ def site_file_results(site: Site) -> Iterable[CheckResult]:
 
 def _there(folder: Path) -> Path:
     """The folder, or the one above it that is there already."""
-    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    return next((each for each in (folder, *folder.parents) if os.access(each, os.F_OK)), folder)
