@@ -211,7 +211,9 @@ class Exam:
     def _of(self, name: str) -> list[Finding]:
         found = list(self.known.get(name, ()))
         if name in self.failed and self._is_shared:
-            behind = note(f"{BEHIND} {self.bus} is cleared ({self._said(name).sentence})")
+            one_voice = len({self._said(each).sentence for each in self.failed}) == 1
+            own = "" if one_voice else f" ({self._said(name).sentence})"
+            behind = note(f"{BEHIND} {self.bus} is cleared{own}")
             return [*(one for one in found if one.severity != "fault"), behind]
         if _fault(found):
             return found

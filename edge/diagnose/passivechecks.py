@@ -78,7 +78,7 @@ def _put_issue(exams: Sequence[Exam], issue: Mapping[str, Any]) -> bool:
     for exam in exams:
         if kind == "bus_fails" and whose == exam.bus:
             if not exam.blames_bus:
-                exam.add("", make(cause, POINTER.sub("", remedy)), check)
+                exam.add("", make(cause.removeprefix(f"{about}: "), POINTER.sub("", remedy)), check)
             return True
         if kind != "bus_fails" and whose in exam.names:
             behind = exam.blames_bus and check == "device_answers"

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from edge.acquire.poll import Poller, PollState
-from edge.core import AsyncClock, Condition, Reason, Sweep
+from edge.core import AsyncClock, Reason, Sweep
 from edge.gateway.busworker import (
     FLOOR_S,
     GRACE_S,
@@ -155,11 +155,11 @@ class BusWorkers:
                 return await self.workers[bus].read(name)
         raise KeyError(name)
 
-    def health(self, name: str) -> Mapping[Condition, str]:
-        """What it last said of itself. Raises KeyError for a name that is not polled."""
+    def device(self, name: str) -> PollState:
+        """What is known of it. Raises KeyError for a name that is not polled."""
         for poller in self.pollers.values():
             if name in poller.devices:
-                return poller.devices[name].health
+                return poller.devices[name]
         raise KeyError(name)
 
     # -- who hangs -------------------------------------------------------------------------------

@@ -206,7 +206,7 @@ def test_a_bus_that_is_held_low_is_named_once_with_its_devices(
         "         switch the sensors off and on",
         *(
             f"note     device_answers hut/{name} (site.toml:{line}): it cannot answer until the "
-            "fault of bus hut is cleared (/dev/i2c-1 is stuck: a device holds SCL or SDA low)"
+            "fault of bus hut is cleared"
             for name, line in (("hut_air", 18), ("roof_air", 21))
         ),
         "ok       bus_port hut",
