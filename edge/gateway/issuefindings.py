@@ -6,7 +6,7 @@ Nothing is kept here. `edge.health.openissues` knows what was found before.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
 from msgspec import UNSET
 
@@ -21,6 +21,7 @@ from edge.core.humanize import (
     without_errno,
 )
 from edge.health.openissues import IssueFinding
+from edge.infer.loops.loopflag import over_s
 from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
@@ -29,6 +30,7 @@ from edge.wire.contract.event import Event, SensorFault
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName
 from edge.wire.contract.models import Model, ModelName
+from edge.wire.contract.terms import LoopFault
 
 COMMANDS: Final = ("chmod", "chown", "install", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
@@ -51,6 +53,7 @@ ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
     boxevent.WrongTime: "clock_was_wrong",
 }
 """The others are states that somebody looks at."""
+JUDGED: Final = frozenset(get_args(LoopFault))
 EXPIRES_S: Final = 14 * 86_400  # before the end of a certificate
 
 
@@ -273,7 +276,8 @@ def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
     if body.fault == "phase":
         return IssueFinding("signal_fault", draft.source, cause, remedy), on
     part = "" if body.part is UNSET else f" {body.part}"
-    return IssueFinding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on
+    about = f"{draft.source}{part} {body.fault}"
+    return IssueFinding("loop_fault", about, cause, _with_end(remedy, body.fault)), on
 
 
 def known_faults(
@@ -291,7 +295,19 @@ def known_faults(
 def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[IssueFinding]:
     """The same, of what the judge knows to be up: by lane, part and fault, with its text."""
     for about, text in reported.items():
-        yield IssueFinding("loop_fault", " ".join(about), *_parted(text))
+        cause, remedy = _parted(text)
+        yield IssueFinding("loop_fault", " ".join(about), cause, _with_end(remedy, about[2]))
+
+
+def _with_end(remedy: str, fault: str) -> str:
+    """With how it ends: who has mended the loop sees it here for some minutes more, because what
+    comes and goes would be told again and again."""
+    if not remedy or fault not in JUDGED:
+        return remedy
+    minutes = over_s(fault) / 60
+    return (
+        f"{as_sentence(remedy)} Once mended, this closes after {minutes:.0f} min of sound traffic."
+    )
 
 
 def _parted(text: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from edge.core import Condition, Draft, Reason, Stream, TimeQuality
 from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.issueresults import issue_results
 from edge.diagnose.passivechecks import fill_from_status
-from edge.gateway.issuefindings import ALARM_KINDS
+from edge.gateway.issuefindings import ALARM_KINDS, loop_findings
 from edge.gateway.issuewatch import (
     STATUS_WORDS,
     STATUSES_PER_HOUR,
@@ -368,6 +368,19 @@ def test_a_bus_is_not_blamed_for_what_may_pass(tmp_path: Path) -> None:
     hut, roof = (Polled(name, Reason.SILENT, STUCK, failures=1) for name in ("hut", "roof"))
     parts = replace(WELL, device=hut, neighbours=(roof,))
     assert not len(looked(parts.watch(tmp_path), parts, 100).issues)
+
+
+@pytest.mark.parametrize(("word", "minutes"), [("stuck_on", 5), ("swapped", 30)])
+def test_a_loop_that_is_mended_is_said_to_stay_for_some_minutes(
+    tmp_path: Path, word: str, minutes: int
+) -> None:
+    ends = f"Measure it. Once mended, this closes after {minutes} min of sound traffic."
+    parts = replace(WELL, events=[fault("on", fault=word, part="lead")])
+    (one,) = looked(parts.watch(tmp_path), parts, 100).issues
+    assert one.remedy == ends
+    known = {("north_1", "lead", word): "north_1: the lead loop is silent; measure it."}
+    (after,) = loop_findings(known)
+    assert after.remedy == ends
 
 
 def test_a_device_may_be_called_configuration(tmp_path: Path) -> None:
