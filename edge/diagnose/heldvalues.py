@@ -29,7 +29,7 @@ def held_findings(device: Mapping[str, Any], points: Sequence[str]) -> Iterator[
 
 def _valueless(device: Mapping[str, Any]) -> Reason | None:
     """Why it has had no value for some time; None when it has one, or has just been asked."""
-    since_s, age_s = device.get("unsettled_s"), device.get("age_s")
+    since_s, age_s = device.get("unsettled_age_s"), device.get("age_s")
     if since_s is None or since_s < NEW_S or (age_s is not None and age_s < since_s):
         return None
     return _reason(str(device.get("unsettled")))

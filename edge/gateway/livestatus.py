@@ -47,7 +47,7 @@ def device_status(
         "reads": device.reads,
         "errors": device.errors,
         "unsettled": None if device.unsettled is None else str(device.unsettled),
-        "unsettled_s": _age_s(now_ns, device.unsettled_since_ns),
+        "unsettled_age_s": _age_s(now_ns, device.unsettled_since_ns),
         "age_s": _age_s(now_ns, None if last is None else last.mono_ns),
         "readings": [] if last is None else reading_rows(last, points),
         "health": {str(word): text for word, text in device.health.items()},

@@ -9,6 +9,7 @@ import pytest
 
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
+from edge.report.live.answertext import News
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
 
@@ -179,3 +180,13 @@ def test_what_is_waited_for_is_said_and_one_who_never_answers_is_no_wrong_use(
     assert shown == ["waiting for hut: the daemon asks it now, at most 0.1 s", ""]
     assert said.code == 3
     assert "no answer within 0.1 s: its bus may be slow, or hang" in said.err
+
+
+def test_that_a_warm_up_lasts_longer_is_no_news() -> None:
+    """Else `--watch` in a pipe would have a line for it each second."""
+    device = {"name": "hut", "state": "ok", "age_s": 1.0, "unsettled": "warmup"}
+    news = News()
+    told = [
+        len(news.items({"devices": [{**device, "unsettled_age_s": age_s}]})) for age_s in (1.0, 2.0)
+    ]
+    assert told == [1, 0]

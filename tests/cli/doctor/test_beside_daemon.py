@@ -110,7 +110,7 @@ def test_what_the_daemon_knows_is_told(
 def holds(monkeypatch: pytest.MonkeyPatch, **device: Any) -> None:
     """A daemon whose sensor answers, and what it holds of it."""
     status = {"devices": {"hut_air": {"reads": 9, "missed": 0, "state": "ok"}}}
-    held = {"name": "hut_air", "age_s": 0.4, "unsettled": None, "unsettled_s": None, **device}
+    held = {"name": "hut_air", "age_s": 0.4, "unsettled": None, "unsettled_age_s": None, **device}
     monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: status)
     monkeypatch.setattr("edge.diagnose.livesource.ask_daemon", lambda *_: {"devices": [held]})
 
@@ -132,12 +132,12 @@ def reading(point: str, value: float | None, quality: str = "good") -> dict[str,
             "(fault): humidity",
         ),
         (
-            {"readings": [], "age_s": None, "unsettled": "range", "unsettled_s": 60.0},
+            {"readings": [], "age_s": None, "unsettled": "range", "unsettled_age_s": 60.0},
             "fault    device_values hut/hut_air (site.toml:18): 2 of 2 points have no value "
             "(range): temperature, humidity",
         ),
         (
-            {"readings": [], "age_s": None, "unsettled": "warmup", "unsettled_s": 60.0},
+            {"readings": [], "age_s": None, "unsettled": "warmup", "unsettled_age_s": 60.0},
             "note     device_values hut/hut_air (site.toml:18): 2 of 2 points have no value "
             "(warmup): temperature, humidity",
         ),
