@@ -13,7 +13,6 @@ import sys
 import tarfile
 import tempfile
 import threading
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +22,7 @@ from typing import IO, Final, cast
 
 from edge.core.boxfiles import OWN_SITE_FILE, SIGNED_SITE_FILE
 from edge.core.ownpython import own_command, own_environment
+from edge.core.tomltext import parse_toml
 from edge.diagnose.redaction import (
     CLAIM_WORDS,
     SECRET_WORDS,
@@ -146,8 +146,8 @@ def box_secrets(places: BoxPlaces) -> set[bytes]:
     site = _readable(places.site_file)
     found |= assigned_secrets(site)
     try:
-        table = tomllib.loads(site.decode())
-    except (ValueError, RecursionError):
+        table = parse_toml(site.decode())
+    except ValueError:
         table = {}
     found |= named_secrets(table)
     uplink = table.get("uplink")
@@ -293,9 +293,9 @@ def _readable(file: Path) -> bytes:
 def _daemons(site_file: Path) -> tuple[Path, ...]:
     """The folders of the daemon: those of the site file, and where they are on every box."""
     try:
-        store = tomllib.loads(_readable(site_file).decode()).get("store", {})
+        store = parse_toml(_readable(site_file).decode()).get("store", {})
         named = [Path(str(store[key])) for key in ("dir", "run_dir") if key in store]
-    except (ValueError, RecursionError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         named = []
     return (*named, Path("/var/lib/kerbstone"), Path("/run/kerbstone"))
 

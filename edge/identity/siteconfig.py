@@ -5,7 +5,6 @@ key, cannot give a box that has one a configuration back that was replaced.
 """
 
 import base64
-import tomllib
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from edge.core import ConfigError
+from edge.core.tomltext import TomlError, parse_toml
 from edge.identity import statefolder
 from edge.identity.identitybundle import EnrolmentTarget
 from edge.identity.statefolder import StateFolder
@@ -79,8 +79,8 @@ def verify_signed_config(data: bytes, target: EnrolmentTarget) -> SignedConfig:
         raise SignedConfigError("the configuration is not signed by the claim's operator")
     # the signature does not cover the names beside it: those inside count
     try:
-        table = tomllib.loads(found.config).get("site")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        table = parse_toml(found.config).get("site")
+    except TomlError as error:
         raise SignedConfigError(f"the configuration is no TOML: {error}") from error
     named = table if isinstance(table, dict) else {}
     if found.v != 1 or (named.get("gateway"), named.get("id")) != (target.gateway, target.site):
