@@ -22,6 +22,7 @@ from edge.core.humanize import (
 )
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.health.openissues import IssueFinding
+from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
@@ -201,8 +202,17 @@ def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[IssueFinding]:
 
 
 def configuration_findings(
-    problems: Mapping[str, str], devices: Iterable[PolledState], outdated: Iterable[Problem]
+    problems: Mapping[str, str],
+    devices: Iterable[PolledState],
+    outdated: Iterable[Problem],
+    box: BoxNames | None,
 ) -> Iterator[IssueFinding]:
+    """`box`: what enrolment tells of it; None after a boot, until it has looked."""
+    if box is None:
+        yield IssueFinding("configuration_unusable", unknown=True)
+    elif box.refused:
+        cause = f"The last good configuration stays: this version cannot use {box.refused}"
+        yield IssueFinding("configuration_unusable", cause=cause)
     for one in outdated:
         cause, _, remedy = one.text.partition("; ")
         yield IssueFinding(

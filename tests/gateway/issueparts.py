@@ -21,6 +21,7 @@ from edge.gateway.issuewatch import (
     IssueWatch,
 )
 from edge.health.openissues import IssueFinding, OpenIssues
+from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.delivery import ConnectionState
@@ -66,6 +67,7 @@ class Parts:
     unmatched: int = 0
     journal: str | None = None
     outdated: tuple[Problem, ...] = ()
+    box: BoxNames | None = field(default_factory=lambda: BoxNames("s", "gw-1"))
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     events: list[Draft] = field(default_factory=list)  # that go to the city now
     up: list[IssueFinding] = field(default_factory=list)  # of those of the process before
@@ -100,6 +102,7 @@ class Parts:
             journal=lambda: self.journal,
             certificate=CertificateFile(file),
             outdated=self.outdated,
+            box=lambda: self.box,
         )
         return IssueWatch(sources, OpenIssues(), boot, changed=changed)
 

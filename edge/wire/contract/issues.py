@@ -12,7 +12,7 @@ IssueName = Literal[
     "outbox_foreign", "no_broker", "broker_limits", "retained_refused", "no_subscribers",
     "broker_denies", "broker_refuses", "broker_quota", "broker_untrusted", "name_taken",
     "old_protocol", "certificate_expired", "certificate_expires", "configuration_refused",
-    "configuration_outdated", "device_fails",
+    "configuration_unusable", "configuration_outdated", "device_fails",
     "device_errors", "device_reports", "line_closed", "values_contradict", "loop_fault",
     "signal_fault", "undervoltage", "undervoltage_seen", "throttled", "hot", "disk_full",
     "read_only", "memory", "card_worn", "clock_unsynchronised", "clock_was_wrong", "journal_fails",
