@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import drivers
 from edge.config import GpioBus, ModbusRtuBus, Problems, load_site
 from tests.config.conftest import CATALOGUE, RIGHT, Read, Wrong
 
@@ -208,3 +209,23 @@ def test_a_hostile_file_is_answered_in_bounded_text(wrong: Wrong) -> None:
     assert all("\x1b" not in problem for problem in problems)
     shown = str(Problems([]))
     assert shown == ""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '[device.hall]\ndriver = "dlms"\nbus = "air"\npassword = 4711',
+        '[device.hall]\ndriver = "dlms"\nbus = "air"\npassword = rain4711',
+        '[uplink]\nurl = "me:rain4711@broker"',
+        '[uplink]\nurl = "mqtt://me:ra/in4711@broker"',
+        '[uplink]\nurl = "mqtt://x"\nfallback = ["mqtts://me:rain@4711@broker"]',
+        '[uplink]\nurl = "mqtt://x"\nproxy = "http://me:rain4711@proxy:3128"',
+        '[uplink]\nurl = "mqtt://x"\nproxy = "http://me:r a<i>n\'4711@proxy:3128"',
+    ],
+)
+def test_no_password_is_repeated_in_what_is_wrong_with_it(tmp_path: Path, lines: str) -> None:
+    """It goes to the log, onto the card, to the operator's server and to the city."""
+    (tmp_path / "site.toml").write_text(lines)
+    with pytest.raises(Problems) as caught:
+        load_site(tmp_path / "site.toml", drivers.catalogue())
+    assert "4711" not in str(caught.value)
