@@ -28,6 +28,7 @@ from edge.diagnose.redaction import (
     SECRET_WORDS,
     Redactor,
     assigned_secrets,
+    key_lines,
     key_secrets,
     named_secrets,
 )
@@ -70,6 +71,7 @@ class BoxPlaces:
     settings: Path = OWN_SITE_FILE.parent
     boot: Path = Path("/boot/firmware")
     profiles: Path = Path("/run/NetworkManager/system-connections")
+    units: Path = Path("/etc/systemd/system")  # an operator's drop-ins: Environment=
 
 
 def support_items(places: BoxPlaces, limit_s: float = COMMAND_S) -> Iterator[SupportItem]:
@@ -154,10 +156,13 @@ def box_secrets(places: BoxPlaces) -> set[bytes]:
     for key in ("password_file", "key"):
         if isinstance(uplink, Mapping) and isinstance(uplink.get(key), str):
             data = _readable(Path(uplink[key]))
-            found |= key_secrets(data)
+            found |= key_lines(data)
             if key == "password_file":
                 found |= {data.strip(b"\r\n")}
-    for file in _files(places.identity, places.settings, places.profiles):
+    if isinstance(uplink, Mapping) and not {"password_file", "cert"} & uplink.keys():
+        found.add(str(uplink.get("username", "")).encode())  # an access token: nothing else logs in
+    drop_ins = places.units.glob("kerbstone*.d")
+    for file in _files(places.identity, places.settings, places.profiles, *drop_ins):
         data = _readable(file)
         found |= key_secrets(data) | assigned_secrets(data, CLAIM_WORDS)
     for file in places.boot.glob("kerbstone-claim*"):
@@ -271,12 +276,14 @@ def _run(words: tuple[str, ...], limit_s: float, codes: tuple[int, ...]) -> byte
 
 def _end_of(stream: IO[bytes]) -> bytes:
     """All of it, or the end of what is longer than an item may be: a bounded memory."""
-    kept = bytearray()
+    kept, cut = bytearray(), False
     while piece := stream.read(1 << 16):
         kept += piece
         if len(kept) > 2 * ITEM_LIMIT:
             del kept[:-ITEM_LIMIT]
-    return bytes(kept)
+            cut = True
+    # half a secret would not be known
+    return CUT + bytes(kept).partition(b"\n")[2] if cut else bytes(kept)
 
 
 def _text(file: Path) -> bytes:
