@@ -22,6 +22,7 @@ from edge.diagnose.filechecks import (
     store_results,
 )
 from edge.diagnose.gatewaychecks import OWN_WORD, in_use_result, own_word_results, site_results
+from edge.diagnose.hungdisk import DISK_S
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import model_results, told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
@@ -70,6 +71,10 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
         tick("models: loading each")
         return model_results(site) if status is None else told_model_results(status)
 
+    def folders(tick: Tick) -> Iterable[CheckResult]:
+        tick(f"the disk of {site.store.dir}")
+        return store_results(site, way.user)
+
     def secrets(tick: Tick) -> Iterable[CheckResult]:
         tls, _ = own_files(site, way.root)
         who = "this user" if way.user is None else way.user.name
@@ -83,7 +88,7 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
         CheckStep(
             "ports", ("bus_rights",), lambda tick: bus_right_results(site, way.buses, way.user)
         ),
-        CheckStep("folders", ("store_rights",), lambda tick: store_results(site, way.user)),
+        CheckStep("folders", ("store_rights",), folders, DISK_S),
         CheckStep("secrets", ("secret_files",), secrets),
         CheckStep("outbox", OUTBOX, outbox),
         CheckStep("models", ("models",), models, MODELS_S),
@@ -93,12 +98,13 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
 
 def _box_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
     def box(tick: Tick) -> Iterable[CheckResult]:
+        tick(f"the disk of {way.site.store.dir}")
         return box_results(read_box(_there(Path(way.site.store.dir)), way.root))
 
     def time(tick: Tick) -> Iterable[CheckResult]:
         return clock_results(read_clock(clock, discipline(), way.root))
 
-    return [CheckStep("box", BOX, box), CheckStep("clock", CLOCK, time)]
+    return [CheckStep("box", BOX, box, DISK_S), CheckStep("clock", CLOCK, time)]
 
 
 def site_file_results(site: Site) -> Iterable[CheckResult]:
