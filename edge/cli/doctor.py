@@ -30,6 +30,7 @@ from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
 from edge.diagnose.exam import Exam
 from edge.diagnose.examination import Examination
+from edge.diagnose.hungdisk import DISK_S, ask_disk
 from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
 from edge.diagnose.livesource import LiveSource
@@ -131,9 +132,11 @@ def _held(site: Site) -> HeldValues:
 def _barred(args: argparse.Namespace, site: Site) -> str:
     """Why there must be no login at the broker now; empty: there may be one."""
     try:
-        there = _ask(Path(site.store.run_dir)) != AskedDaemon(None) or is_held(
-            site
-        )  # by one that is starting, too
+        # by one that is starting, too
+        asked = _ask(Path(site.store.run_dir))
+        there = asked != AskedDaemon(None) or ask_disk(lambda: is_held(site), DISK_S)
+    except TimeoutError as error:
+        return f"whether a gateway runs is not known: {site.store.dir}: {error}"
     except OSError:
         there = True  # it cannot be seen
     if there:

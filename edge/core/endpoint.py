@@ -1,11 +1,13 @@
 """Where a broker is: `mqtts://host:8883`, taken apart. The one reader of such a URL."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
 PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 HOST_LIMIT: Final = 253  # characters of a name in the DNS (RFC 1035)
+LOGIN: Final = re.compile(r"(?:(?<=://)|^(?![a-z]+://)).*@", re.S)
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -23,11 +25,17 @@ class Endpoint:
         return self.host in LOCAL
 
 
+def without_login(url: str) -> str:
+    """A URL as others may see it: dots for its user and password."""
+    return LOGIN.sub("...@", url)
+
+
 def endpoint(url: str) -> Endpoint:
     """Take a URL apart. Raises ValueError with a text for a person."""
     scheme, found, _ = url.partition("://")
     if not found:
-        raise ValueError(f'"{url}" has no scheme; write "mqtts://{url}", or "mqtt://..."')
+        shown = without_login(url)
+        raise ValueError(f'"{shown}" has no scheme; write "mqtts://{shown}", or "mqtt://..."')
     if scheme not in PORTS:
         raise ValueError(f'"{scheme}://" is not known; "mqtt://" or "mqtts://" (TLS) belongs here')
     try:

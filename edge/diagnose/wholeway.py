@@ -23,6 +23,7 @@ from edge.diagnose.filechecks import (
     store_results,
 )
 from edge.diagnose.gatewaychecks import OWN_WORD, in_use_result, own_word_results, site_results
+from edge.diagnose.hungdisk import DISK_S
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import model_results, told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
@@ -72,6 +73,10 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
         tick("models: loading each")
         return model_results(site) if status is None else told_model_results(status)
 
+    def folders(tick: Tick) -> Iterable[CheckResult]:
+        tick(f"the disk of {site.store.dir}")
+        return store_results(site, way.user)
+
     def secrets(tick: Tick) -> Iterable[CheckResult]:
         tls, _ = own_files(site, way.root)
         who = "this user" if way.user is None else way.user.name
@@ -85,7 +90,7 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
         CheckStep(
             "ports", ("bus_rights",), lambda tick: bus_right_results(site, way.buses, way.user)
         ),
-        CheckStep("folders", ("store_rights",), lambda tick: store_results(site, way.user)),
+        CheckStep("folders", ("store_rights",), folders, DISK_S),
         CheckStep("secrets", ("secret_files",), secrets),
         CheckStep("outbox", OUTBOX, outbox),
         CheckStep("models", ("models",), models, MODELS_S),
@@ -97,12 +102,13 @@ def box_steps(store: Path, clock: SystemClock, root: Path) -> list[CheckStep]:
     """Board, memory, card and clock; `store` is the folder of the outbox."""
 
     def box(tick: Tick) -> Iterable[CheckResult]:
+        tick(f"the disk of {store}")
         return box_results(read_box(_there(store), root))
 
     def time(tick: Tick) -> Iterable[CheckResult]:
         return clock_results(read_clock(clock, discipline(), root))
 
-    return [CheckStep("box", BOX, box), CheckStep("clock", CLOCK, time)]
+    return [CheckStep("box", BOX, box, DISK_S), CheckStep("clock", CLOCK, time)]
 
 
 def site_file_results(site: Site) -> Iterable[CheckResult]:

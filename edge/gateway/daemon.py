@@ -46,6 +46,7 @@ from edge.health.notify import Notify
 from edge.health.openissues import OpenIssues
 from edge.health.progress import Progress
 from edge.health.scrape import ScrapeServer
+from edge.identity.runfiles import read_box_names
 from edge.outbox import AsyncOutbox, StoredRecord
 from edge.process.merge import merge_bodies
 from edge.uplink.certificatedates import CertificateFile
@@ -181,6 +182,7 @@ class Daemon:
                     journal=lambda: outbox.journal_failure,
                     certificate=certificate,
                     outdated=tuple(outdated_keys(site)),
+                    box=read_box_names,
                 ),
                 OpenIssues(names=site.names),
                 outbox.epoch.boot,

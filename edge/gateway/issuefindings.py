@@ -21,6 +21,7 @@ from edge.core.humanize import (
     without_errno,
 )
 from edge.health.openissues import IssueFinding
+from edge.identity.runfiles import BoxNames
 from edge.infer.loops.loopflag import over_s
 from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
@@ -166,8 +167,17 @@ def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[IssueFinding]:
 
 
 def configuration_findings(
-    problems: Mapping[str, str], devices: Iterable[PolledState], outdated: Iterable[Problem]
+    problems: Mapping[str, str],
+    devices: Iterable[PolledState],
+    outdated: Iterable[Problem],
+    box: BoxNames | None,
 ) -> Iterator[IssueFinding]:
+    """`box`: what enrolment tells of it; None after a boot, until it has looked."""
+    if box is None:
+        yield IssueFinding("configuration_unusable", unknown=True)
+    elif box.refused:
+        cause = f"The last good configuration stays: this version cannot use {box.refused}"
+        yield IssueFinding("configuration_unusable", cause=cause)
     for one in outdated:
         cause, _, remedy = one.text.partition("; ")
         yield IssueFinding(

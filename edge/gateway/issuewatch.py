@@ -19,6 +19,7 @@ from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.gateway.deviceissues import device_findings
 from edge.health.openissues import IssueFinding, OpenIssues
+from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.delivery import ConnectionState
@@ -61,6 +62,7 @@ class IssueSources:
     journal: Callable[[], str | None]  # why it cannot be written
     certificate: CertificateFile  # ours
     outdated: Sequence[Problem]  # keys of the site file that a new one may not have
+    box: Callable[[], BoxNames | None]  # what enrolment tells, of a box that has an identity
 
 
 class IssueWatch:
@@ -129,7 +131,9 @@ class IssueWatch:
             see("identity", find.identity_findings(sources.certificate.ends_s(), now), now),
             see(
                 "configuration",
-                find.configuration_findings(problems, chain(*buses.values()), sources.outdated),
+                find.configuration_findings(
+                    problems, chain(*buses.values()), sources.outdated, sources.box()
+                ),
                 now,
             ),
             see("box", find.box_findings(sources.alarms(), health, *sources.start), now),

@@ -131,6 +131,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "configuration", "fault", "last good configuration",
         "Correct the file: `kerbstone check` says what is wrong with it.",
     ),
+    "configuration_unusable": IssueKind(
+        "configuration", "fault", "signed configuration not taken",
+        "Sign a site file without what it names, or update Kerbstone on this box.",
+    ),
     "configuration_outdated": IssueKind(
         "configuration", "warning", "{about} is outdated",
         "`kerbstone check` says what to write instead.",

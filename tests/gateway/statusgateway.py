@@ -158,6 +158,7 @@ class StatusGateway:
                     journal=lambda: None,
                     certificate=CertificateFile(None),
                     outdated=tuple(outdated_keys(site)),
+                    box=lambda: None,
                 ),
                 OpenIssues(),
                 7,

@@ -30,6 +30,7 @@ from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.health.openissues import IssueFinding, issue_family
 from edge.health.openmetrics import render
+from edge.identity.runfiles import BoxNames
 from edge.report.status.issues import listed_issues, verdict_line
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.event import SensorFault
@@ -97,6 +98,9 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "journal_fails": {"journal": "The journal of sent rows cannot be written: No space left."},
     "configuration_outdated": {
         "outdated": (Problem("site.toml", 7, "uplink.prefix", "a.b has a dot; write a-b"),)
+    },
+    "configuration_unusable": {
+        "box": BoxNames("s", "gw-1", refused="number 8: line 9: device.air.driver: unknown driver")
     },
     "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
     "bus_fails": {
@@ -235,6 +239,7 @@ def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path
         ("no_broker", {"connected": False, "link": ConnectionState(40 * S)}),
         ("model_fails", model(answers="rule", why="not loaded yet")),
         ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
+        ("configuration_unusable", {"box": None}),  # enrolment has not looked since the boot
         ("device_errors", {"health": Health()}),  # no read is counted yet
     ],
 )
