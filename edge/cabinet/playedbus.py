@@ -15,6 +15,7 @@ from drivers.sim.meter_line import MeterLine
 from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.open_port import open_serial
+from drivers.sim.simpty import link_target
 from drivers.sim.timeline import Timeline
 from edge.cabinet.playeddevice import PlayedDevice
 from edge.config import I2cBus, ModbusRtuBus, ModbusTcpBus, SerialBus
@@ -168,7 +169,7 @@ class PlayedPort(PlayedBus):
                 self._claim(stack)
             path = self.play(stack, fd)
             if not self._port:
-                replace_link(self._link, path, sync=False)
+                replace_link(self._link, link_target(path, self._link), sync=False)
                 stack.callback(self._link.unlink, missing_ok=True)
             self._stack = stack.pop_all()
 

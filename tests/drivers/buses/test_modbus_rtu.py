@@ -5,7 +5,6 @@ import select
 import struct
 import threading
 import time
-import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from drivers.buses.serial_port import SerialPort
 from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 from drivers.sim.meter_line import WHOLE_S, encode_frame
 from drivers.sim.meter_server import UnitReply
+from drivers.sim.simpty import open_pty
 from edge.core import BusError, DataError, Reason
 from tests.drivers.buses.virtual_wire import VirtualWire
 from tests.kit.serialport import FarEnd, waiting
@@ -306,8 +306,7 @@ async def test_noise_alone_says_what_to_look_at(
 
 
 async def test_a_line_that_is_never_quiet_is_a_bus_error() -> None:
-    master, slave = os.openpty()
-    tty.setraw(slave)
+    master, slave, name = open_pty()
     end = threading.Event()
 
     def talk() -> None:
@@ -316,7 +315,7 @@ async def test_a_line_that_is_never_quiet_is_a_bus_error() -> None:
 
     talker = threading.Thread(target=talk, daemon=True)
     talker.start()
-    bus = ModbusRtu(SerialPort(os.ttyname(slave), 50))  # 700 ms of silence are never to be had
+    bus = ModbusRtu(SerialPort(name, 50))  # 700 ms of silence are never to be had
     with pytest.raises(BusError, match="never quiet"):
         await bus.read_registers(1, 4, 0, 2)
     end.set()
