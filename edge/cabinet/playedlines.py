@@ -9,7 +9,7 @@ from typing import Final
 
 from drivers.sim.contact import PATTERNS
 from drivers.sim.contactplay import CYCLE, BayPlay, CyclePlay, PulsePlay, SignalPlay
-from drivers.sim.drivencontact import Drive, DrivenContact
+from drivers.sim.drivencontact import FLUTTER_S, PULSE_FLUTTER_S, Drive, DrivenContact
 from drivers.sim.gpio import SimChip
 from drivers.sim.lanetraffic import LaneTraffic
 from drivers.sim.loopcard import LoopCard
@@ -73,7 +73,10 @@ def play_lines(
     signals: dict[str, dict[str, list[DrivenContact]]] = {}
     for name, device in site.devices_on(bus).items():
         line, active = str(device.options["line"]), device.options.get("active", "low")
-        contact = DrivenContact(timeline, _drive(played, line), active == "high", _seed(wish, name))
+        contact = DrivenContact(
+            timeline, _drive(played, line), active == "high", _seed(wish, name),
+            PULSE_FLUTTER_S if device.driver == "s0" else FLUTTER_S,
+        )  # fmt: skip
         played.contacts[name] = contact
         if device.phase is not None:
             colours = signals.setdefault(device.phase.approach, {})
