@@ -38,6 +38,11 @@ class PlayedLines:
     lanes: dict[str, LaneTraffic] = field(default_factory=dict)
     plays: list[PulsePlay | CyclePlay | SignalPlay | BayPlay] = field(default_factory=list)
 
+    @property
+    def place(self) -> str:
+        """Where its clients find it."""
+        return str(self.chip.path)
+
     def start(self) -> None:
         """Drive every line idle, then let things happen. Raises OSError for a path that is used."""
         self.chip.start()
@@ -116,6 +121,11 @@ class RecordedLines:
     ) -> None:  # fmt: skip
         self.chip, self.timeline = chip, timeline
         self._edges, self._zero_ns, self._levels = iter(edges), zero_ns, levels
+
+    @property
+    def place(self) -> str:
+        """Where its clients find it."""
+        return str(self.chip.path)
 
     def start(self) -> None:
         """Drive the lines as they stand, then as recorded. Raises OSError as the chip does."""

@@ -226,7 +226,7 @@ def test_one_silent_device_does_not_silence_its_neighbours(shared: tuple[Site, C
         ("heat_1", "power=+1e30", "with its sign"),
         ("dl_1", "voltage_l1=+99999", "cannot be sent"),
         ("air", "noise", "choose from silent, stuck, unplugged, none"),
-        ("all", "silent", "all takes none alone"),
+        ("all", "silent", "write `sim fault all none`"),
     ],
 )
 def test_a_wrong_wish_says_what_would_be_right(
