@@ -62,7 +62,7 @@ class MeterLine:
         *,
         own_speed: bool = False,
     ) -> None:
-        self.slaves = units
+        self.units = units
         self.char_ns = (9 + (parity != "N") + stop) * 1_000_000_000 // baud
         self.silence_ns = 1_750_000 if baud > 19_200 else 7 * self.char_ns // 2
         self._turnaround_ns = max(int(turnaround_s * 1e9), self.silence_ns)
@@ -153,8 +153,8 @@ class MeterLine:
             self.damaged += 1
             return
         self.requests += 1
-        slave = self.slaves.get(heard[0])
-        reply = slave.answer(heard[0], heard[1:-2]) if slave is not None else None
+        unit = self.units.get(heard[0])
+        reply = unit.answer(heard[0], heard[1:-2]) if unit is not None else None
         if reply is not None:
             if not reply.late_s:
                 self._owed.add(self.requests)

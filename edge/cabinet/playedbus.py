@@ -154,7 +154,7 @@ class PlayedTcp(PlayedBus):
         self._server.stop()
 
     def show(self, fault: str) -> None:
-        self._server.slaves = {} if fault == "silent" else self._units
+        self._server.units = {} if fault == "silent" else self._units
 
 
 class PlayedPort(PlayedBus):
@@ -230,11 +230,7 @@ class PlayedRtu(PlayedPort):
         return timed.path
 
     def show(self, fault: str) -> None:
-        units = {} if fault == "silent" else self._units
-        if isinstance(self._played, MeterLine):
-            self._played.slaves = units
-        else:
-            self._played.units = units
+        self._played.units = {} if fault == "silent" else self._units
 
     def send(self, data: bytes) -> None:
         self._played.send(data)

@@ -132,7 +132,7 @@ async def test_a_silent_unit_costs_one_time_out_and_then_less() -> None:
 async def test_a_damaged_answer_is_a_data_error_and_the_next_one_counts(
     line: MeterLine, bus: ModbusRtu, kind: str
 ) -> None:
-    line.slaves[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
+    line.units[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="unit 1: damaged answer") as caught:
         await voltage(bus, 1)
     assert caught.value.reason is Reason.CRC
@@ -145,7 +145,7 @@ async def test_a_damaged_answer_is_a_data_error_and_the_next_one_counts(
 async def test_a_refusal_is_a_data_error_with_its_reason(
     line: MeterLine, bus: ModbusRtu, code: int, reason: Reason
 ) -> None:
-    line.slaves[1].fault = UnitFault("exception", times=1, code=code)
+    line.units[1].fault = UnitFault("exception", times=1, code=code)
     with pytest.raises(DataError) as caught:
         await voltage(bus, 1)
     assert caught.value.reason is reason
@@ -153,15 +153,15 @@ async def test_a_refusal_is_a_data_error_with_its_reason(
 
 
 async def test_garbage_before_the_answer_is_passed_over(line: MeterLine, bus: ModbusRtu) -> None:
-    line.slaves[1].fault = UnitFault("noise", noise=b"\x00\xff\x01\x04\x10")
+    line.units[1].fault = UnitFault("noise", noise=b"\x00\xff\x01\x04\x10")
     assert await voltage(bus, 1) == 230.5
     foreign = encode_frame(UnitReply(2, bytes.fromhex("04 04 42000000")))
-    line.slaves[1].fault = UnitFault("noise", noise=foreign)
+    line.units[1].fault = UnitFault("noise", noise=foreign)
     assert await voltage(bus, 1) == 230.5
 
 
 async def test_a_foreign_answer_is_silence_of_ours(line: MeterLine, bus: ModbusRtu) -> None:
-    line.slaves[1].fault = UnitFault("foreign", times=1)
+    line.units[1].fault = UnitFault("foreign", times=1)
     with pytest.raises(BusError, match=r"units \[2\] answered instead"):
         await voltage(bus, 1)
     assert await voltage(bus, 2) == 111.25
