@@ -163,8 +163,8 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
         "wires", "Is the bus itself sound: levels, rate, other masters?", ("bus_fails",),
     ),
     "gpio_lines": Check(
-        "wires", "Are the GPIO lines there, and held by nobody else?",
-        ("line_closed", "unmatched_edges"),
+        "wires", "Are the GPIO lines there, held by nobody else, and their contacts sound?",
+        ("line_closed", "unmatched_edges", "contact_fault"),
     ),
     "device_answers": Check(
         "wires", "Does the device answer?", ("device_fails", "device_errors"),

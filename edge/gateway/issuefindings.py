@@ -27,7 +27,7 @@ from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract import boxevent
-from edge.wire.contract.event import Event, SensorFault
+from edge.wire.contract.event import Event, SensorFault, Switch
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName
 from edge.wire.contract.models import Model, ModelName
@@ -275,6 +275,11 @@ def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
     if isinstance(body, boxevent.Alarm):
         kind = ALARM_KINDS.get(type(body))
         return None if kind is None else (IssueFinding(kind, cause=str(body.text)), True)
+    if isinstance(body, Switch):  # any other state than this ends it
+        cause, remedy = _parted(str(body.text))
+        return IssueFinding("contact_fault", f"{draft.source} chatter", cause, remedy), (
+            body.state == "flicker"
+        )
     if not isinstance(body, SensorFault):
         return None
     if body.fault is UNSET:
@@ -285,8 +290,9 @@ def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
         return IssueFinding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
     if body.fault == "phase":
         return IssueFinding("signal_fault", draft.source, cause, remedy), on
-    part = "" if body.part is UNSET else f" {body.part}"
-    about = f"{draft.source}{part} {body.fault}"
+    if body.part is UNSET:  # of a bay, or of a pulse output
+        return IssueFinding("contact_fault", f"{draft.source} {body.fault}", cause, remedy), on
+    about = f"{draft.source} {body.part} {body.fault}"
     return IssueFinding("loop_fault", about, cause, _with_end(remedy, body.fault)), on
 
 

@@ -176,6 +176,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "events", "warning", "signal contact {about}",
         "Check the contact and its wiring to the controller.",
     ),
+    "contact_fault": IssueKind(
+        "events", "fault", "contact {about}",
+        "Check the contact, its terminals and its cable.",
+    ),
     "undervoltage": IssueKind(
         "box", "fault", "undervoltage",
         "Check the power supply, its cable and what else it feeds.",

@@ -27,7 +27,7 @@ def test_what_processing_has_up_is_what_it_has_told() -> None:
         ("loop_fault", "north_1 trail stuck_on"),
         ("loop_fault", "east_1 lead chatter"),
         ("loop_fault", "east_2 lead no_activity"),
-        ("loop_fault", "heat stuck_on"),
+        ("contact_fault", "heat stuck_on"),
         ("signal_fault", "north_green"),
     }
     restored = Engine(BAD)

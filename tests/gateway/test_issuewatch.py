@@ -119,6 +119,7 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "values_contradict": {"events": [fault("on", fault="phase_sum", points=["power"])]},
     "loop_fault": {"events": [fault("on", fault="swapped", part="lead")]},
     "signal_fault": {"events": [fault("on", fault="phase")]},
+    "contact_fault": {"events": [fault("on", fault="chatter")]},
     **{word: {"alarms": {word: "Too much: do something."}} for word in ALARM_WORDS},
     "undervoltage_seen": {"health": Health(throttled_seen=["undervoltage"])},
     "unexpected_start": {"start": ("watchdog", "It hung.")},
@@ -135,6 +136,7 @@ MENDED: dict[IssueName, dict[str, Any]] = {
     "values_contradict": {"events": [fault("off", fault="phase_sum", points=["power"])]},
     "loop_fault": {"events": [fault("off", fault="swapped", part="lead")]},
     "signal_fault": {"events": [fault("off", fault="phase")]},
+    "contact_fault": {"events": [fault("off", fault="chatter")]},
 }
 
 
