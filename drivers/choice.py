@@ -18,6 +18,7 @@ from edge.core import (
     Polled,
     Sample,
     SelfReporting,
+    SettlingDevice,
     Stateful,
     UncertainValue,
     WaitingDevice,
@@ -80,6 +81,10 @@ class _Forwarding:
     @property
     def pace_s(self) -> float:
         return self.device.pace_s if isinstance(self.device, PacedDevice) else 0.0
+
+    @property
+    def settle_reads(self) -> int:
+        return self.device.settle_reads if isinstance(self.device, SettlingDevice) else 0
 
     def snapshot(self) -> bytes:
         return self.device.snapshot() if isinstance(self.device, Stateful) else b""

@@ -113,17 +113,8 @@ def bash(name: str, table: dict[tuple[str, ...], Words]) -> str:
 {_cases(table, "            ")}
         esac
     done
-    case "$verbs" in
-{_details(table, "        ")}
-    esac
-    case "$verbs $prev" in
-{_values(table, "        ")}
-    esac
-    if [[ $values ]]; then
-        place=$values given= opts=
-        [[ $values == @* ]] || {{ place={NOTHING} given=$values; }}
-    fi
-    if [[ $cur == -* && ! $values ]]; then
+{_choice(table)}
+    if [[ $cur == -* && -z $values ]]; then
         COMPREPLY=($(compgen -W "$opts" -- "$cur"))
         return
     fi
@@ -156,16 +147,7 @@ for ((i = 2; i < CURRENT; i++)); do
 {_cases(table, "        ")}
     esac
 done
-case "$verbs" in
-{_details(table, "    ")}
-esac
-case "$verbs $prev" in
-{_values(table, "    ")}
-esac
-if [[ -n $values ]]; then
-    place=$values given= opts=
-    [[ $values == @* ]] || {{ place={NOTHING}; given=$values }}
-fi
+{_choice(table)}
 if [[ $cur == -* && -z $values ]]; then
     compadd -- ${{=opts}}
     return
@@ -179,15 +161,30 @@ esac
 """
 
 
+def _choice(table: dict[tuple[str, ...], Words]) -> str:
+    """What may follow, by the verbs that stand there and the word before: for both shells."""
+    return f"""\
+    case "$verbs" in
+{_details(table, "        ")}
+    esac
+    case "$verbs $prev" in
+{_values(table, "        ")}
+    esac
+    if [[ -n $values ]]; then
+        place=$values given= opts=
+        [[ $values == @* ]] || {{ place={NOTHING}; given=$values; }}
+    fi"""
+
+
 def _cases(table: dict[tuple[str, ...], Words], indent: str) -> str:
     """Which verb stands there; the words of an option of another verb are none."""
-    rows = [f"{indent}/{'/'.join(verbs)}) verbs=/{'/'.join(verbs)} ;;" for verbs in table if verbs]
+    rows = [f"{indent}{_path(verbs)}) verbs={_path(verbs)} ;;" for verbs in table if verbs]
     return "\n".join(rows)
 
 
 def _details(table: dict[tuple[str, ...], Words], indent: str) -> str:
     return "\n".join(
-        f'{indent}"{"".join(f"/{verb}" for verb in verbs)}") opts="{" ".join(one.options)}" '
+        f'{indent}"{_path(verbs)}") opts="{" ".join(one.options)}" '
         f'given="{" ".join(one.words)}" place="{one.place}" ;;'
         for verbs, one in table.items()
     )
@@ -195,7 +192,11 @@ def _details(table: dict[tuple[str, ...], Words], indent: str) -> str:
 
 def _values(table: dict[tuple[str, ...], Words], indent: str) -> str:
     return "\n".join(
-        f'{indent}"{"".join(f"/{verb}" for verb in verbs)} {option}") values="{" ".join(taken)}" ;;'
+        f'{indent}"{_path(verbs)} {option}") values="{" ".join(taken)}" ;;'
         for verbs, one in table.items()
         for option, taken in one.values.items()
     )
+
+
+def _path(verbs: tuple[str, ...]) -> str:
+    return "".join(f"/{verb}" for verb in verbs)

@@ -15,6 +15,7 @@ from drivers.buses.host import (
     look_up_node,
     read_text,
 )
+from drivers.buses.pseudoterminal import pty_finding
 from drivers.buses.serial_port import SerialPort
 from drivers.buses.serial_trouble import (
     UartCounters,
@@ -34,6 +35,8 @@ SLICE_NS: Final = 100_000_000
 
 def check_port(port: str, ours: bool = False) -> list[Finding]:
     """What the machine says about a port, without opening it; `ours`: this process has it open."""
+    if (stranger := pty_finding(port)) is not None:
+        return [stranger]
     tty = look_up_node(port)
     return host_findings(
         tty,

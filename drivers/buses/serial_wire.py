@@ -10,7 +10,7 @@ import os
 import select
 import termios
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -18,6 +18,7 @@ import serial
 
 from drivers.buses.forceclose import force_close
 from drivers.buses.host import kernel_consoles, look_up_node, read_text
+from drivers.buses.pseudoterminal import NotSimulatedError, hold_pty, is_pty
 from drivers.buses.serial_trouble import COUNTERS, UartCounters, console_finding, not_opened
 from edge.core import BusError
 
@@ -75,16 +76,10 @@ class SerialWire:
             raise BusError(f"{self.port} was given up: a call to it did not return")
         pty = is_pty(self.port)
         try:
-            opened = serial.Serial(
-                self.port,
-                self.baud,
-                # a pseudo-terminal has no parity bit, and refuses to be told of one
-                parity="N" if pty else self.parity,
-                bytesize=8 if pty else self.bits,
-                stopbits=self.stop,
-                timeout=0,
-                exclusive=True,  # flock; O_NOCTTY is in every open of pyserial
-            )
+            with hold_pty(self.port) if pty else nullcontext(self.port) as node:
+                opened = self._set_up(node, pty)
+        except NotSimulatedError as error:
+            raise BusError(str(error)) from error
         except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError
             raise self._not_opened(error) from error
         try:
@@ -105,6 +100,18 @@ class SerialWire:
         self._counts, self._mark = True, UartCounters()
         self._mark = self.counters()
         return True
+
+    def _set_up(self, node: str, pty: bool) -> serial.Serial:
+        return serial.Serial(
+            node,
+            self.baud,
+            # a pseudo-terminal has no parity bit, and refuses to be told of one
+            parity="N" if pty else self.parity,
+            bytesize=8 if pty else self.bits,
+            stopbits=self.stop,
+            timeout=0,
+            exclusive=True,  # flock; O_NOCTTY is in every open of pyserial
+        )
 
     def close(self) -> None:
         """Give the port back. Always safe."""
@@ -230,8 +237,3 @@ def _flush_output(fd: int) -> None:
     """What waits to be sent would keep the last close waiting."""
     with suppress(termios.error):
         termios.tcflush(fd, termios.TCIOFLUSH)
-
-
-def is_pty(port: str) -> bool:
-    """Whether a name, or what its links lead to, is a pseudo-terminal."""
-    return os.path.realpath(port).startswith("/dev/pts/")

@@ -147,6 +147,11 @@ class Sds011:
             found[Condition.WARMUP] = "warming up after the start"
         return found
 
+    @property
+    def pace_s(self) -> float:
+        """How often it has something new; 0: whenever it is asked."""
+        return 60.0 * self.work_min
+
     async def open(self) -> None:
         """Wake it, and see to its settings. Raises BusError when it should work and is silent."""
         self._reads = 0

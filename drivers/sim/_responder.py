@@ -5,14 +5,14 @@ import os
 import select
 import threading
 import time
-import tty
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from drivers.sim.linespeed import line_speed, set_line_speed
+from drivers.sim.linespeed import line_speed
+from drivers.sim.simpty import open_pty
 
 LIMIT: Final = 4096  # bytes kept while nobody understands them
 NOISE: Final = b"\x00\xff\x81"
@@ -117,12 +117,8 @@ class SharedLine:
         self._own: list[int] = []
         self._fd = fd
         if fd < 0:
-            self._fd, slave = os.openpty()  # the slave stays open: no hang-up between users
-            tty.setraw(slave)
-            self.port = os.ttyname(slave)
+            self._fd, slave, self.port = open_pty(only_at)
             self._own = [self._fd, slave]
-            if only_at:
-                set_line_speed(slave, only_at)
         os.set_blocking(self._fd, False)
         self._heard = [b""] * len(self.devices)
         self._last = 0.0  # when something came

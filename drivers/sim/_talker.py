@@ -5,14 +5,14 @@ import random
 import select
 import threading
 import time
-import tty
 from collections import deque
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
 from drivers.sim._responder import FORGETS_S
-from drivers.sim.linespeed import garbled, line_speed, set_line_speed
+from drivers.sim.linespeed import garbled, line_speed
+from drivers.sim.simpty import open_pty
 
 
 class Talker:
@@ -68,12 +68,8 @@ class Talker:
         """Talk: on an open port, or on a new pseudo-terminal that `port` names."""
         self._fd, self._own = fd, []
         if fd < 0:
-            self._fd, slave = os.openpty()  # the slave stays open: no hang-up between users
-            tty.setraw(slave)
-            self.port = os.ttyname(slave)
+            self._fd, slave, self.port = open_pty(self.only_at)
             self._own = [self._fd, slave]
-            if self.only_at:
-                set_line_speed(slave, self.only_at)
         os.set_blocking(self._fd, False)
         self._wake = os.pipe()
         self._thread = threading.Thread(target=self._talk, name="sim-talker", daemon=True)

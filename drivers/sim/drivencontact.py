@@ -14,6 +14,8 @@ Drive = Callable[[bool, int], None]
 """The level of its line from a moment on."""
 NS: Final = 1_000_000_000
 FLUTTER_S: Final = (0.05, 0.4)  # between two changes of a contact that chatters
+PULSE_FLUTTER_S: Final = (0.005, 0.06)
+"""The same of a pulse output: slower, it could not be told from pulses."""
 FAULTS: Final = ("stuck_on", "dead", "chatter")
 
 
@@ -25,12 +27,19 @@ class DrivenContact:
 
     FAULTS: ClassVar[tuple[str, ...]] = FAULTS
 
-    def __init__(self, timeline: Timeline, drive: Drive, active_high: bool, seed: int = 1) -> None:
+    def __init__(
+        self,
+        timeline: Timeline,
+        drive: Drive,
+        active_high: bool,
+        seed: int = 1,
+        flutter_s: tuple[float, float] = FLUTTER_S,
+    ) -> None:
         self.timeline, self.drive, self.active_high = timeline, drive, active_high
         self.fault = ""
         self.wanted = False  # as what stands behind it would have it
         self._closed: bool | None = None  # as the wire shows it
-        self._flutter, self._turns = False, 0
+        self._flutter, self._turns, self._flutter_s = False, 0, flutter_s
         self._chance = random.Random(seed)
 
     def begin(self, t_ns: int) -> None:
@@ -76,5 +85,5 @@ class DrivenContact:
             return
         self._flutter = not self._flutter
         self.show(t_ns)
-        wait_s = self._chance.uniform(*FLUTTER_S)
+        wait_s = self._chance.uniform(*self._flutter_s)
         self.timeline.at(t_ns + round(wait_s * NS), lambda at_ns: self._fluttered(turn, at_ns))

@@ -73,19 +73,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fault", type=fault, action="append", default=[], metavar="UNIT:KIND")
     options = parser.parse_args(arguments)
 
-    slaves = {number: _unit(options, number) for number in options.units}
+    played = {number: _unit(options, number) for number in options.units}
     for number, trouble in options.fault:
-        slaves[number].fault = trouble
+        played[number].fault = trouble
     stop = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, stop)  # the threads inherit it: sigwait gets them
-    server = _server(options, slaves)
+    server = _server(options, played)
     if isinstance(server, MeterLine):
         _print_line({"pty": server.path, "link": str(options.link) if options.link else None})
     else:
         _print_line({"host": server.host, "port": server.port})
     signal.sigwait(stop)
     server.stop()
-    _print_line({"held": {unit: slave.held() for unit, slave in slaves.items()}})
+    _print_line({"held": {number: unit.held() for number, unit in played.items()}})
     return 0
 
 
@@ -107,12 +107,12 @@ def _device(options: argparse.Namespace, values: Values, number: int) -> Unit:
     return MeterServer(options.table, values, serial=number)
 
 
-def _server(options: argparse.Namespace, slaves: dict[int, Unit]) -> MeterLine | MeterTcp:
+def _server(options: argparse.Namespace, played: dict[int, Unit]) -> MeterLine | MeterTcp:
     if options.tcp:
         host, _, port = options.tcp.rpartition(":")
-        return MeterTcp(slaves, host, int(port), options.turnaround or 0.0).start()
+        return MeterTcp(played, host, int(port), options.turnaround or 0.0).start()
     turnaround_s = 0.005 if options.turnaround is None else options.turnaround
-    line = MeterLine(slaves, options.baud, options.parity, options.stop, turnaround_s, options.link)
+    line = MeterLine(played, options.baud, options.parity, options.stop, turnaround_s, options.link)
     return line.start()
 
 

@@ -10,15 +10,15 @@ import os
 import select
 import threading
 import time
-import tty
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from drivers.sim.linespeed import line_speed, set_line_speed
+from drivers.sim.linespeed import line_speed
 from drivers.sim.meter_unit import Unit, UnitReply
+from drivers.sim.simpty import link_target, open_pty
 
 STEP_S: Final = 0.001  # bytes that are due within a millisecond leave together
 WHOLE_S: Final = 60.0
@@ -62,7 +62,7 @@ class MeterLine:
         *,
         own_speed: bool = False,
     ) -> None:
-        self.slaves = units
+        self.units = units
         self.char_ns = (9 + (parity != "N") + stop) * 1_000_000_000 // baud
         self.silence_ns = 1_750_000 if baud > 19_200 else 7 * self.char_ns // 2
         self._turnaround_ns = max(int(turnaround_s * 1e9), self.silence_ns)
@@ -73,18 +73,14 @@ class MeterLine:
         self.gaps_ns: deque[int] = deque(maxlen=10_000)
         self._free_ns = 0  # since when nothing is on the wire
         self._due: list[tuple[int, int, bytes]] = []
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path = os.ttyname(self._slave)
         self._baud = baud if own_speed else 0
-        if own_speed:
-            set_line_speed(self._slave, baud)
+        self._master, self._slave, self.path = open_pty(self._baud)
+        os.set_blocking(self._master, False)
         self._link = link
         if link is not None:
             new = link.with_name(link.name + ".new")
             new.unlink(missing_ok=True)
-            new.symlink_to(self.path)
+            new.symlink_to(link_target(self.path, link))
             new.replace(link)
         self._end = threading.Event()
         self._wake = os.pipe()
@@ -157,8 +153,8 @@ class MeterLine:
             self.damaged += 1
             return
         self.requests += 1
-        slave = self.slaves.get(heard[0])
-        reply = slave.answer(heard[0], heard[1:-2]) if slave is not None else None
+        unit = self.units.get(heard[0])
+        reply = unit.answer(heard[0], heard[1:-2]) if unit is not None else None
         if reply is not None:
             if not reply.late_s:
                 self._owed.add(self.requests)

@@ -27,7 +27,7 @@ class MeterTcp:
         port: int = 0,
         turnaround_s: float = 0.0,
     ) -> None:
-        self.slaves, self._turnaround_s = units, turnaround_s
+        self.units, self._turnaround_s = units, turnaround_s
         self._listener = socket.create_server((host, port), backlog=16)
         self._listener.setblocking(False)
         self.host, self.port = self._listener.getsockname()[:2]
@@ -112,8 +112,8 @@ class MeterTcp:
 
     def _serve(self, client: socket.socket, number: bytes, unit: int, pdu: bytes) -> None:
         self.requests += 1
-        slave = self.slaves.get(unit)
-        reply = slave.answer(unit, pdu) if slave is not None else None
+        asked = self.units.get(unit)
+        reply = asked.answer(unit, pdu) if asked is not None else None
         if reply is None:
             return
         data = wrap(number, reply)

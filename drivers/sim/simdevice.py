@@ -24,6 +24,7 @@ from edge.core import Point
 from edge.core.driver import SerialLine
 
 KWH: Final = 1234.5
+EXPORTED_KWH: Final = 12.0  # on each phase
 SERIAL: Final = 12_345_678
 WARM_S: Final = 600.0
 MORE: Final[dict[str, dict[str, Any]]] = {
@@ -199,6 +200,8 @@ def unit_values(request: SimRequest, clock: Callable[[], float] = time.monotonic
     phases = 3 if any(point.key.endswith("_l2") for point in request.points) else 1
     load = MeterLoad(phases, _given_back if request.backwards else cabinet_currents, clock=clock)
     load.reset(0.0 if request.backwards else KWH)
+    if request.driver == "sunspec":  # a 0 there says that the device does not count it
+        load.totals["energy_export"][:] = [EXPORTED_KWH] * phases
 
     def values() -> dict[str, float | None]:
         return {**fixed, **load.values(), **request.values}

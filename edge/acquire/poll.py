@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from edge.acquire.settling import settle_limit_ns, unsettled_reason
 from edge.acquire.swappeddevice import GAP, UNTOLD_READS, hold_registers, mark_ambiguous, mark_gap
 from edge.core import (
     AsyncClock,
@@ -67,6 +68,8 @@ class PollState:
     missed: int = 0  # ticks that passed while the bus was busy
     last_value_ns: int = field(default=0, repr=False)  # when it last had a value, or was opened
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
+    unsettled: Reason | None = None  # why its answers are those of a device that still starts
+    unsettled_since_ns: int | None = None
     identity: str = ""  # its serial number, as it was last reported
     # readings for which it may still be another one
     reads_without_identity: int = field(default=0, repr=False)
@@ -80,6 +83,19 @@ class PollState:
     def __post_init__(self) -> None:
         self.self_reporting = self.polled if isinstance(self.polled, SelfReporting) else None
         self.stateful = self.polled if isinstance(self.polled, Stateful) else None
+
+    @property
+    def settle_limit_ns(self) -> int:
+        """For so long its answers may be unsettled."""
+        return settle_limit_ns(self.polled, self.every_ns)
+
+    def note_settling(self, result: Sweep) -> None:
+        """What an answer shows of its warm-up."""
+        self.unsettled = unsettled_reason(result, self.health)
+        if self.unsettled is None:
+            self.unsettled_since_ns = None
+        elif self.unsettled_since_ns is None:
+            self.unsettled_since_ns = result.mono_ns
 
 
 class FaultListener(Protocol):
@@ -225,6 +241,7 @@ class Poller:
             samples = self._update_conditions(device, device.self_reporting, samples)
         # the moment of the answer: before it, a value cannot have been true yet
         result = sweep(device.name, self._clock.now().mono_ns, samples)
+        device.note_settling(result)
         if any(value is not None for value in result.values):
             device.last_value_ns, device.latest = result.mono_ns, result
         elif result.mono_ns - device.last_value_ns >= _patience_ns(device):
@@ -259,6 +276,8 @@ class Poller:
     async def _failed(self, device: PollState, error: BusError | DataError, begin_ns: int) -> Sweep:
         now_ns = self._clock.now().mono_ns
         device.errors += 1
+        if isinstance(error, BusError):  # it may have lost its supply, and starts anew
+            device.unsettled = device.unsettled_since_ns = None
         device.failures += 1
         took_s = (now_ns - begin_ns) / 1e9
         # a damaged answer is worth an immediate next try

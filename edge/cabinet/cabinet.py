@@ -111,7 +111,13 @@ class Cabinet:
         with contextlib.ExitStack() as stack:
             wires: list[PlayedLines | RecordedLines | PlayedBus] = [*self.lines.values()]
             for wire in (*wires, *self._recorded, *self.buses.values()):
-                wire.start()
+                try:
+                    wire.start()
+                except OSError as error:
+                    if error.errno is None:
+                        raise
+                    text = error.strerror or str(error)
+                    raise OSError(error.errno, text, wire.place) from error
                 stack.callback(wire.stop)
             self.timeline.at(self._clock_ns(), self._refresh)
             self.timeline.start()

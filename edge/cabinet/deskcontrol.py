@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edge.cabinet.cabinet import Cabinet
-from edge.cabinet.faulttargets import ALL, FaultTarget, shown_name
+from edge.cabinet.faulttargets import FaultTarget, shown_name
+from edge.cabinet.playeddevice import NONE
 from edge.control.protocol import ControlVerb, VerbError
 
 WORD_MAX: Final = 128
@@ -44,13 +45,15 @@ def cabinet_verbs(cabinet: Cabinet) -> dict[str, ControlVerb]:
         except ValueError as error:
             raise VerbError(str(error)) from error
         except OSError as error:
-            raise VerbError(f"{target} cannot be plugged in: {error.strerror or error}") from error
-        if target == ALL:
+            text = error.strerror or str(error)
+            raise VerbError(f"{target} cannot be plugged in again: {text}") from error
+        if wanted == NONE:  # what had none has nothing to be told
             found = [one for one in found if id(one) in before]
         return {
             "names": [shown_name(cabinet.targets, one) for one in found],
             "what": [one.what for one in found],
             "fault": wanted,
+            "target": target,
         }
 
     return {"faults": faults, "fault": fault}

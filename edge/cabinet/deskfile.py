@@ -5,7 +5,6 @@ should is refused: nothing is written on a guess.
 """
 
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final
 from edge.config.keylines import KeyPath, key_lines, value_spans
 from edge.core import ConfigError
 from edge.core.printable import printable
+from edge.core.tomltext import TomlError, parse_toml
 
 MARK: Final = "# A desk file, made by kerbstone sim"
 ADDED: Final = "# desk: added"
@@ -58,7 +58,7 @@ def rewrite(text: str, changes: Sequence[DeskChange], source: str) -> str:
     """The desk's copy of a file that is in order. Raises ConfigError where it cannot be made."""
     text = text.replace("\r\n", "\n")
     text = text if text.endswith("\n") else text + "\n"
-    wanted = tomllib.loads(text)
+    wanted = parse_toml(text)
     lines, spans = key_lines(text), value_spans(text)
     rows = text.split("\n")[:-1]
     missing: dict[KeyPath, list[DeskChange]] = {}
@@ -141,8 +141,8 @@ def _check(
     lines: Mapping[KeyPath, int],
 ) -> None:
     try:
-        found = tomllib.loads(made)
-    except tomllib.TOMLDecodeError:
+        found = parse_toml(made)
+    except TomlError:
         found = {}
     if found == wanted:
         return

@@ -67,7 +67,9 @@ def find_targets(targets: Sequence[FaultTarget], name: str, fault: str) -> list[
     """
     if name == ALL:
         if fault != NONE:
-            raise ValueError(f"{ALL} takes {NONE} alone")
+            raise ValueError(
+                f"write `sim fault {ALL} {NONE}`: other faults are for one part at a time"
+            )
         return list(targets)
     found = [one for one in targets if name in (one.name, one.full)]
     fitting = [one for one in found if one.takes(fault)]
@@ -77,7 +79,7 @@ def find_targets(targets: Sequence[FaultTarget], name: str, fault: str) -> list[
         raise ValueError(f"{name} is two things here: write {' or '.join(o.full for o in fitting)}")
     if found:
         known = "; ".join(f"{one.known} ({one.what})" for one in found)
-        raise ValueError(f"{name} has no fault {fault!r}; choose from {known}")
+        raise ValueError(f"{name} cannot show {fault!r}; choose from {known}")
     names = [shown_name(targets, one) for one in targets]
     near = get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"

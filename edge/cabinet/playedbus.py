@@ -15,6 +15,7 @@ from drivers.sim.meter_line import MeterLine
 from drivers.sim.meter_rtu import MeterRtu
 from drivers.sim.meter_tcp import MeterTcp
 from drivers.sim.open_port import open_serial
+from drivers.sim.simpty import link_target
 from drivers.sim.timeline import Timeline
 from edge.cabinet.playeddevice import PlayedDevice
 from edge.config import I2cBus, ModbusRtuBus, ModbusTcpBus, SerialBus
@@ -71,6 +72,11 @@ class PlayedBus:
             turn = self._turns
             self.timeline.now(lambda t_ns: self._rustle(turn, t_ns))
 
+    @property
+    def place(self) -> str:
+        """Where its clients find it, or the real port that it uses."""
+        raise NotImplementedError
+
     def open(self) -> None:
         raise NotImplementedError
 
@@ -109,6 +115,10 @@ class PlayedI2c(PlayedBus):
         self._path = path
         self._server = I2cServer(self._kernel, path)
 
+    @property
+    def place(self) -> str:
+        return str(self._path)
+
     def open(self) -> None:
         self._server = I2cServer(self._kernel, self._path)
         self._server.start()
@@ -133,6 +143,10 @@ class PlayedTcp(PlayedBus):
         self._units = {one.address: one.sim for one in self.devices}
         self._bus = bus
 
+    @property
+    def place(self) -> str:
+        return f"{self._bus.host}:{self._bus.port}"
+
     def open(self) -> None:
         self._server = MeterTcp(self._units, self._bus.host, self._bus.port).start()
 
@@ -140,7 +154,7 @@ class PlayedTcp(PlayedBus):
         self._server.stop()
 
     def show(self, fault: str) -> None:
-        self._server.slaves = {} if fault == "silent" else self._units
+        self._server.units = {} if fault == "silent" else self._units
 
 
 class PlayedPort(PlayedBus):
@@ -159,6 +173,10 @@ class PlayedPort(PlayedBus):
         self._link, self._port, self._line = link, port, line
         self._stack = contextlib.ExitStack()
 
+    @property
+    def place(self) -> str:
+        return self._port or str(self._link)
+
     def open(self) -> None:
         with contextlib.ExitStack() as stack:
             fd = -1
@@ -168,7 +186,7 @@ class PlayedPort(PlayedBus):
                 self._claim(stack)
             path = self.play(stack, fd)
             if not self._port:
-                replace_link(self._link, path, sync=False)
+                replace_link(self._link, link_target(path, self._link), sync=False)
                 stack.callback(self._link.unlink, missing_ok=True)
             self._stack = stack.pop_all()
 
@@ -181,11 +199,16 @@ class PlayedPort(PlayedBus):
 
     def _claim(self, stack: contextlib.ExitStack) -> None:
         if self._link.exists() and not self._link.is_symlink():
-            raise FileExistsError(errno.EEXIST, "is there, and is no port of a simulation",
-                                  str(self._link))  # fmt: skip
+            raise FileExistsError(
+                f"{self._link} is somebody's file, and no port of a simulation: remove it, or name "
+                f"another port for bus.{self.name}"
+            )
         lock = FileLock(self._link.with_name(f".{self._link.name}.lock"))
         if not lock.take():
-            raise OSError(errno.EADDRINUSE, f"is used by {lock.holder()}", str(self._link))
+            raise BlockingIOError(
+                f"{self._link} is in use by {lock.holder()}: end that simulation, or name another "
+                f"port for bus.{self.name}"
+            )
         stack.callback(lock.release)
 
 
@@ -207,11 +230,7 @@ class PlayedRtu(PlayedPort):
         return timed.path
 
     def show(self, fault: str) -> None:
-        units = {} if fault == "silent" else self._units
-        if isinstance(self._played, MeterLine):
-            self._played.slaves = units
-        else:
-            self._played.units = units
+        self._played.units = {} if fault == "silent" else self._units
 
     def send(self, data: bytes) -> None:
         self._played.send(data)

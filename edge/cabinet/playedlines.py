@@ -9,7 +9,7 @@ from typing import Final
 
 from drivers.sim.contact import PATTERNS
 from drivers.sim.contactplay import CYCLE, BayPlay, CyclePlay, PulsePlay, SignalPlay
-from drivers.sim.drivencontact import Drive, DrivenContact
+from drivers.sim.drivencontact import FLUTTER_S, PULSE_FLUTTER_S, Drive, DrivenContact
 from drivers.sim.gpio import SimChip
 from drivers.sim.lanetraffic import LaneTraffic
 from drivers.sim.loopcard import LoopCard
@@ -37,6 +37,11 @@ class PlayedLines:
     loops: dict[str, LoopCard] = field(default_factory=dict)
     lanes: dict[str, LaneTraffic] = field(default_factory=dict)
     plays: list[PulsePlay | CyclePlay | SignalPlay | BayPlay] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """Where its clients find it."""
+        return str(self.chip.path)
 
     def start(self) -> None:
         """Drive every line idle, then let things happen. Raises OSError for a path that is used."""
@@ -73,7 +78,10 @@ def play_lines(
     signals: dict[str, dict[str, list[DrivenContact]]] = {}
     for name, device in site.devices_on(bus).items():
         line, active = str(device.options["line"]), device.options.get("active", "low")
-        contact = DrivenContact(timeline, _drive(played, line), active == "high", _seed(wish, name))
+        contact = DrivenContact(
+            timeline, _drive(played, line), active == "high", _seed(wish, name),
+            PULSE_FLUTTER_S if device.driver == "s0" else FLUTTER_S,
+        )  # fmt: skip
         played.contacts[name] = contact
         if device.phase is not None:
             colours = signals.setdefault(device.phase.approach, {})
@@ -113,6 +121,11 @@ class RecordedLines:
     ) -> None:  # fmt: skip
         self.chip, self.timeline = chip, timeline
         self._edges, self._zero_ns, self._levels = iter(edges), zero_ns, levels
+
+    @property
+    def place(self) -> str:
+        """Where its clients find it."""
+        return str(self.chip.path)
 
     def start(self) -> None:
         """Drive the lines as they stand, then as recorded. Raises OSError as the chip does."""

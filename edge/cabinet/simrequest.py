@@ -1,6 +1,5 @@
 """From a driver, or from a device of a site, to what its simulated counterpart must know."""
 
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from drivers.sim.typical import typical
 from edge.config import Site
 from edge.core import ConfigError, Polled
 from edge.core.driver import DriverSpec, SerialLine
+from edge.core.tomltext import parse_toml
 
 
 def sim_request(
@@ -72,7 +72,7 @@ def _table(driver: str) -> dict[str, Any] | None:
     found = list_maps()
     if driver not in found:
         return None
-    return tomllib.loads(found[driver].read_text(encoding="utf-8"))
+    return parse_toml(found[driver].read_text(encoding="utf-8"))
 
 
 def _address(spec: DriverSpec, given: str) -> dict[str, object]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from edge.cli.site_options import CONFIG_HELP, load_site_or_report
+from edge.cli.site_options import CONFIG_HELP, is_closed, load_site_or_report
 from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
@@ -30,10 +30,14 @@ from edge.diagnose.diagnosis import ENDED_EARLY, Doctor, make_exams
 from edge.diagnose.doctorpage import DoctorReport, list_lines, report_lines, report_object
 from edge.diagnose.exam import Exam
 from edge.diagnose.examination import Examination
+from edge.diagnose.hungdisk import DISK_S, ask_disk
 from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.diagnose.lanechecks import LANES
-from edge.diagnose.passivechecks import fill_from_status
+from edge.diagnose.livesource import LiveSource
+from edge.diagnose.passivechecks import HeldValues, fill_from_status
 from edge.diagnose.wholeway import WholeWay, make_steps
+from edge.diagnose.withoutsite import steps_without_site
+from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
 from edge.terminal import echo, echo_json, progress
 
@@ -76,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
         echo(*list_lines())
         return 0
     wanted = pick_checks(args.check)
+    if is_closed(args.config):
+        return _look_without_site(args, wanted)
     site = load_site_or_report(args.config)
     if site is None:
         return 2
@@ -106,17 +112,31 @@ class AskedDaemon:
     silent: str = ""
 
 
-def _ask(site: Site) -> AskedDaemon:
+def _ask(run_dir: Path) -> AskedDaemon:
     try:
-        return AskedDaemon(ask_daemon(Path(site.store.run_dir), "status"))
+        return AskedDaemon(ask_daemon(run_dir, "status"))
     except VerbError as error:
         return AskedDaemon(None, str(error))
+
+
+def _held(site: Site) -> HeldValues:
+    """The values that the daemon holds; no device is asked."""
+    try:
+        answer = LiveSource(Path(site.store.run_dir)).ask() or {}
+    except (VerbError, OSError) as error:
+        return HeldValues(why=str(error))
+    rows = answer.get("devices")
+    return HeldValues({str(row["name"]): row for row in rows} if isinstance(rows, list) else {})
 
 
 def _barred(args: argparse.Namespace, site: Site) -> str:
     """Why there must be no login at the broker now; empty: there may be one."""
     try:
-        there = _ask(site) != AskedDaemon(None) or is_held(site)  # by one that is starting, too
+        # by one that is starting, too
+        asked = _ask(Path(site.store.run_dir))
+        there = asked != AskedDaemon(None) or ask_disk(lambda: is_held(site), DISK_S)
+    except TimeoutError as error:
+        return f"whether a gateway runs is not known: {site.store.dir}: {error}"
     except OSError:
         there = True  # it cannot be seen
     if there:
@@ -135,8 +155,8 @@ def _barred(args: argparse.Namespace, site: Site) -> str:
 def _look(
     args: argparse.Namespace, site: Site, exams: Sequence[Exam], wanted: frozenset[CheckId]
 ) -> int:
-    daemon = _ask(site)
     run_dir = Path(site.store.run_dir)
+    daemon = _ask(run_dir)
     alone = daemon.status is None and not daemon.silent
     user = installed_user(ROOT) if alone else running_user(run_dir)
     buses = [exam.bus for exam in exams]
@@ -151,7 +171,7 @@ def _look(
     examination.start()
     why, issues = "", list[Mapping[str, Any]]()
     if daemon.status is not None:
-        issues = fill_from_status(exams, daemon.status)
+        issues = fill_from_status(exams, daemon.status, _held(site) if exams else None)
     elif exams and alone:
         doctor = Doctor(exams)
         why = doctor.run(lambda: _show_wires(doctor))
@@ -170,12 +190,56 @@ def _look(
         file=args.config.name,
         names=site.names,
     )
+    return _tell(args, report, daemon)
+
+
+def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> int:
+    """A technician who is not root: what cannot be looked at is said to be so."""
+    daemon = _ask(Path(Store().run_dir))
+    status = daemon.status
+    names = {} if status is None else dict(status.get("names", {}))
+    if status is not None:
+        kinds = ("buses", "devices", "lanes", "bays", "signals")
+        known = [name for kind in kinds for name in status.get(kind, {})]
+        for name in args.names:
+            if name not in known:
+                echo(f"kerbstone doctor: {not_known(name, known)}", err=True)
+                return 2
+    if args.names and not args.check:
+        wanted = WIRES.union(LANES)
+    steps = steps_without_site(args.config, status, daemon.silent, args.names, ROOT)
+    examination = Examination([step for step in steps if wanted & {*step.checks}])
+    examination.start()
+    why = examination.wait(lambda: progress(examination.progress))
+    progress("")
+    issues = () if status is None else status.get("issues", ())
+    told = issue_results(one for one in issues if _is_meant(one, args.names))
+    own = [*told, *without_contradictions(told, examination.results())]
+    report = DoctorReport(
+        results=[each for each in own if each.check in wanted],
+        exams=[],
+        through=NO_WIRES if status is None else BY_DAEMON,
+        why=why,
+        asked=wanted,
+        file=args.config.name,
+        names=names,
+    )
+    return _tell(args, report, daemon)
+
+
+def _is_meant(issue: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """An open issue of one of these; without a name each is. About `north_1 lead` is `north_1`."""
+    about = str(issue.get("about", ""))
+    return not names or about.removeprefix("bus ").partition(" ")[0] in names
+
+
+def _tell(args: argparse.Namespace, report: DoctorReport, daemon: AskedDaemon) -> int:
     if args.json:
         echo_json(report_object(report), indent=2)
     else:
         echo(*report_lines(report))
-    if why:
-        echo(f"kerbstone doctor: {why}; this is what was found so far", err=True)
+    if report.why:
+        echo(f"kerbstone doctor: {report.why}; this is what was found so far", err=True)
     return _code(report, daemon, asked=bool(args.check))
 
 

@@ -14,7 +14,6 @@ import os
 import secrets
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +23,7 @@ from edge.config import Problem, Problems, load_site
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.release import VERSION
+from edge.core.tomltext import TomlError, parse_toml
 from edge.durable import atomicwrite
 from edge.durable.readfile import read_file
 from edge.identity import runfiles
@@ -101,8 +101,8 @@ def complete_site(text: str, names: BoxNames, name: str) -> str:
     site file, whose first keys may belong to no table.
     """
     try:
-        tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        tables = parse_toml(text)
+    except TomlError as error:
         raise ConfigError(f"{name}: no TOML: {error}") from None
     if "site" in tables:
         return text

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 from edge.cli.site_options import load_site_or_report, run_dir_without_site, site_options
 from edge.config import Site
-from edge.control.protocol import VerbError, ask_daemon
+from edge.control.protocol import NoAnswerError, VerbError, ask_daemon
 from edge.core import BusError
 from edge.diagnose import standalone
+from edge.diagnose.exam import split_finding
+from edge.diagnose.heldvalues import held_findings
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.wirewatch import WireWatch, watch_once
 from edge.gateway.livestatus import not_known
@@ -29,6 +31,7 @@ from edge.terminal import echo, echo_json, has_cursor, progress
 EVERY_S: Final = 1.0
 LEAST_EVERY_S, MOST_EVERY_S = 0.2, 3600.0
 FOR_S: Final = 10.0
+ANSWER_S: Final = 10.0  # of the daemon: it asks the device between two polls
 DAEMON: Final = "as the daemon holds it"
 WIRES: Final = "read on the wires; the daemon does not run"
 
@@ -65,12 +68,21 @@ def run(args: argparse.Namespace) -> int:
     names = None if args.all else list(dict.fromkeys(args.device))
     try:
         return _read(args, site, folder, names)
+    except NoAnswerError as error:
+        hint = "its bus may be slow, or hang; `kerbstone read --all` shows the last values"
+        return _fail(f"{error}: {hint}", 3)
     except VerbError as error:
         return _fail(str(error), 2)
     except OSError as error:
         return _fail(f"{error}; use sudo, or join the group kerbstone", 3)
     except BusError as error:
-        return _fail(f"{args.device[0]} does not answer: {error}", 3)
+        found = split_finding("fault", str(error))
+        _fail(f"{args.device[0]} does not answer: {found.sentence}", 3)
+        if found.remedy:
+            echo(f"  {found.remedy}", err=True)
+        return 3
+    finally:
+        progress("")
 
 
 def _read(
@@ -108,8 +120,9 @@ def _read(
 def _ask_device(args: argparse.Namespace, site: Site | None, folder: Path, name: str) -> int | None:
     """One device that is polled, now; None when it is not one, or nobody can be asked."""
     through = "read by the daemon"
+    progress(f"waiting for {name}: the daemon asks it now, at most {ANSWER_S:g} s")
     try:
-        answer = ask_daemon(folder, "read", device=name)
+        answer = ask_daemon(folder, "read", ANSWER_S, device=name)
     except VerbError:
         if site is None:  # it may be a lane: the daemon knows
             return None
@@ -118,17 +131,30 @@ def _ask_device(args: argparse.Namespace, site: Site | None, folder: Path, name:
         if site is None:
             return None
         through = "read on the bus; the daemon does not run"
+        progress(f"waiting for {name}: the daemon does not run, so its bus is read here")
         answer = standalone.read_once(site, name)
+    progress("")
     readings, health = answer["readings"], answer.get("health", {})
+    text = str(answer.get("text") or "")
     if args.json:
         found = {"device": name, "through": through, "readings": readings}
-        echo_json({**found, **({"health": health} if health else {})})
+        more = {"health": health, "text": text}
+        echo_json({**found, **{key: value for key, value in more.items() if value}})
     else:
         echo(f"{name}, {through}", *map(_line, readings))
-        echo(*(f"  {word}: {text}" for word, text in health.items()))
+        echo(*(f"  {word}: {said}" for word, said in health.items()), *_why(answer, text))
     if all(r["value"] is None for r in readings):
         return 3 if any(r["quality"] == "bad:silent" for r in readings) else 1
     return 0
+
+
+def _why(answer: Mapping[str, Any], text: str) -> Iterable[str]:
+    """Cause and remedy of what has no value, as the doctor has them."""
+    found = [split_finding("fault", text)] if text else held_findings(answer, ())
+    for one in found:
+        yield f"  {one.sentence}"
+        if one.remedy:
+            yield f"    {one.remedy}"
 
 
 def _line(reading: dict[str, object]) -> str:
@@ -148,6 +174,8 @@ def _watch_once(args: argparse.Namespace, site: Site, names: Sequence[str] | Non
     lines = names is not None and not _lined(site).isdisjoint(names)
     if lines:
         progress(f"watching lines for {args.for_s:g} s")
+    else:
+        progress(f"waiting for devices, at most {args.for_s:g} s")
     try:
         return watch_once(site, names, args.for_s, lines=lines)
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import drivers
+from drivers.sim.simdevice import ELSEWHERE
 from drivers.sim.typical import typical
 from edge.core import ConfigError
 from edge.diagnose.sampletables import INTRODUCTION, SampleSite, sample_facts
@@ -48,8 +49,9 @@ def run(args: argparse.Namespace) -> int:
     except ConfigError as error:
         echo(f"kerbstone sample: {error}", err=True)
         return 2
-    lines = [*(INTRODUCTION if args.site else ()), *SampleSite(specs, typical).lines()]
-    return _print(args, lines[:-1], sample_facts(specs[0], typical) if len(specs) == 1 else {})
+    lines = [*(INTRODUCTION if args.site else ()), *SampleSite(specs, typical, ELSEWHERE).lines()]
+    facts = sample_facts(specs[0], typical, ELSEWHERE) if len(specs) == 1 else {}
+    return _print(args, lines[:-1], facts)
 
 
 def _print(args: argparse.Namespace, lines: list[str], facts: Mapping[str, object]) -> int:

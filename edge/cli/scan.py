@@ -7,7 +7,6 @@ device. Ctrl-C ends the search and prints what was found so far.
 
 import argparse
 import re
-import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +17,7 @@ from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.driver import SerialLine
+from edge.core.tomltext import parse_toml
 from edge.diagnose import tomlsnippet
 from edge.diagnose.scanning import Scan, ScanJob, make_scan_job
 from edge.gateway import scantargets
@@ -213,7 +213,7 @@ def _daemon(folder: Path) -> BusesInUse:
 def _run_dir(file: Path) -> Path:
     """Where the daemon of a site file in disorder has its socket, as far as that can be seen."""
     try:
-        found = tomllib.loads(file.read_text(encoding="utf-8"))["store"]["run_dir"]
+        found = parse_toml(file.read_text(encoding="utf-8"))["store"]["run_dir"]
     except (OSError, ValueError, KeyError, TypeError):
         return RUN_DIR
     return Path(found) if isinstance(found, str) else RUN_DIR

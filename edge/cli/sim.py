@@ -7,7 +7,6 @@ kerbstone sim fault --list                what can misbehave, and how
 """
 
 import argparse
-import errno
 import math
 import signal
 import threading
@@ -20,13 +19,14 @@ from drivers.sim import simrunner
 from drivers.sim.simplace import FITS, WORDS
 from edge.cabinet.simrequest import sim_request
 from edge.cli import sim_fault, sim_site
+from edge.cli.sim_place import place_trouble
 from edge.core import ConfigError
 from edge.core.driver import DriverSpec, SerialLine
 from edge.core.signalevent import SignalEvent
 from edge.diagnose import tomlsnippet
 from edge.terminal import echo, echo_json
 
-IN_USE: Final = ": end the program that uses it, or take another"
+OTHER: Final = "give another place with --on"
 FAULT: Final = "fault"
 SITE_FILE: Final = ".toml"
 FOR_ONE: Final = (
@@ -126,9 +126,10 @@ def _run_device(args: argparse.Namespace) -> int:
         echo(f"kerbstone sim: {error}", err=True)
         return 2
     except OSError as error:
-        why = IN_USE if error.errno in (errno.EADDRINUSE, errno.EWOULDBLOCK) else ""
-        echo(f"kerbstone sim: {args.on[0]}: {error.strerror or error}{why}", err=True)
-        return 3
+        kind, _, rest = args.on[0].partition(":")
+        where = rest or kind  # of i2c:/tmp/bus the path
+        echo(f"kerbstone sim: {place_trouble(error, where, OTHER)}", err=True)
+        return 2
     finally:
         threading.excepthook = hook
         for number, handler in before.items():

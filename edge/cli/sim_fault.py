@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.cabinet.desk import DESK
-from edge.cabinet.faulttargets import OFFSETS
+from edge.cabinet.faulttargets import ALL, OFFSETS
 from edge.control.protocol import SOCKET_NAME, VerbError, ask_daemon
 from edge.terminal import echo, echo_json
 
 USAGE: Final = (
     "write `sim fault TARGET FAULT`, such as `sim fault main_meter silent`; "
     "`sim fault main_meter none` ends it, `sim fault --list` shows all"
+)
+HOW: Final = (
+    "`kerbstone sim fault NAME FAULT` begins a fault, `kerbstone sim fault NAME none` ends those",
+    "of one part, `kerbstone sim fault all none` those of all. NOW stands before what is shown.",
+    f"{OFFSETS}: the device measures so much more, or with - less, such as pm2_5=+60.",
 )
 SIMULATION: Final = "the simulation"
 
@@ -47,7 +52,7 @@ def run_fault(args: argparse.Namespace, words: list[str]) -> int:
     if args.json:
         echo_json(answer)
     elif args.list:
-        echo(*fault_table(answer.get("targets", [])))
+        echo(*fault_table(answer.get("targets", [])), "", *HOW, fold=False)
     else:
         echo(*_done_lines(answer))
     return 0
@@ -66,7 +71,8 @@ def fault_table(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 def _done_lines(answer: Mapping[str, Any]) -> list[str]:
     fault = answer["fault"]
     if not answer["names"]:
-        return ["nothing had a fault"]
+        target = answer.get("target", ALL)
+        return ["nothing had a fault" if target == ALL else f"{target} had no fault"]
     says = "has no fault any more" if fault == "none" else f"has the fault {fault} now"
     return [f"{name} ({what}) {says}" for name, what in zip(answer["names"], answer["what"],
                                                            strict=True)]  # fmt: skip

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import errno
 import signal
 import threading
 from datetime import datetime
@@ -18,6 +17,7 @@ from edge.cabinet.deskcontrol import cabinet_verbs, fault_rows
 from edge.cabinet.deskplaces import desk_places
 from edge.cabinet.playedlines import Hour, StreetWish
 from edge.cli.sim_fault import fault_table
+from edge.cli.sim_place import place_trouble
 from edge.config import GpioBus, Site, load_site
 from edge.control.protocol import OWNER_MASK, ControlServer
 from edge.core import ConfigError
@@ -27,7 +27,8 @@ from edge.terminal import echo, echo_json
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 S: Final = 1_000_000_000
-IN_USE: Final = ": another simulation or program uses it; end that, or take another place"
+OTHER_DESK: Final = "give another folder with --desk"
+OTHER_PLACE: Final = "name another one in the site file, or with --on for a real port"
 
 
 def site_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,18 +69,16 @@ def parse_flow(text: str) -> Flow:
 
 
 def run_site(args: argparse.Namespace, file: Path) -> int:
-    """Play the cabinet. Exit codes: 0 ended, 2 wrong use, 3 a place cannot be had."""
+    """Play the cabinet. Exit codes: 0 ended, 2 wrong use, or no place to be had, 3 it failed."""
     try:
         desk = open_desk(file, args.desk, args.broker, parse_ports(args.on))
     except ConfigError as error:
         echo(*_error_lines(error), err=True)
         return 2
-    except BlockingIOError as error:
-        echo(f"kerbstone sim: {error}", err=True)
-        return 3
     except OSError as error:
-        echo(f"kerbstone sim: {error.filename or args.desk}: {error.strerror or error}", err=True)
-        return 3
+        where = str(error.filename or args.desk or DESK)
+        echo(f"kerbstone sim: {place_trouble(error, where, OTHER_DESK)}", err=True)
+        return 2
     try:
         return _play(args, desk, file)
     finally:
@@ -130,10 +129,10 @@ def _play(args: argparse.Namespace, desk: Desk, source: Path) -> int:
         with cabinet:
             failed = asyncio.run(_serve(args, desk, cabinet, source))
     except OSError as error:
-        why = IN_USE if error.errno in (errno.EADDRINUSE, errno.EWOULDBLOCK) else ""
-        where = error.filename or desk.folder
-        echo(f"kerbstone sim: {where}: {error.strerror or error}{why}", err=True)
-        return 3
+        where = str(error.filename or desk.folder)
+        other = OTHER_DESK if Path(where).is_relative_to(desk.folder) else OTHER_PLACE
+        echo(f"kerbstone sim: {place_trouble(error, where, other)}", err=True)
+        return 2
     if failed:
         echo(f"kerbstone sim: a part of the simulation has failed: {failed[0]}", err=True)
         return 3
@@ -176,8 +175,8 @@ def _print_start(args: argparse.Namespace, desk: Desk, source: Path) -> None:
         at = f"{desk.ports[name]} (a real port)" if name in desk.ports else place
         echo(f"  {name:<14} {site.buses[name].kind:<11} {at}", *_hanging(site, name), fold=False)
     if desk.made:
-        echo("  in this copy store and run_dir are in the desk's folder, and the broker is "
-             + site.uplink.url)  # fmt: skip
+        echo("  also other in this copy: store.dir and store.run_dir, which are in the desk's "
+             f"folder, and the broker, {site.uplink.url}", fold=False)  # fmt: skip
     first = next((n for n, d in site.devices.items() if d.driver not in ("contact", "s0")), "")
     searched = [n for n, b in site.buses.items() if not isinstance(b, GpioBus)]
     desk_words = "" if desk.folder == DESK.absolute() else f" --desk {_short(desk.folder)}"
@@ -188,6 +187,7 @@ def _print_start(args: argparse.Namespace, desk: Desk, source: Path) -> None:
         *([f"  kerbstone read {first} --config {file}"] if first else []),
         f"  kerbstone doctor --check wires --config {file}",
         f"  kerbstone sim fault --list{desk_words}",
+        f"  kerbstone run {file}",
         fold=False,
     )
 

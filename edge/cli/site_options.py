@@ -32,6 +32,17 @@ def load_site_or_report(file: Path) -> Site | None:
         return None
 
 
+def is_closed(file: Path) -> bool:
+    """The site file may be there, and this user may not read it: on an enrolled box only root."""
+    try:
+        file.open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def run_dir_without_site(file: Path) -> Path | None:
     """Where a daemon can be asked by somebody to whom the site file is closed: a technician in the
     group kerbstone, on an enrolled box. The daemon is where it is on every box. None: the file can

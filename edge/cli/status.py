@@ -17,7 +17,7 @@ from edge.config import Site, Store
 from edge.control.protocol import VerbError, ask_daemon
 from edge.core.boxfiles import find_site_file
 from edge.identity.runfiles import read_box_names, read_status_lines
-from edge.outbox import OutboxBusyError, inspect_outbox
+from edge.outbox import GLANCE_S, OutboxBusyError, inspect_outbox
 from edge.report.status.issues import issue_rows, listed_issues
 from edge.report.status.outbox import outbox_lines
 from edge.report.status.page import status_page
@@ -29,6 +29,7 @@ START_HINT: Final = (
     "read its last messages: `journalctl -u kerbstone -n 50`",
     "check the site file: `kerbstone check {file}`",
 )
+ANSWER_S: Final = 8.0  # of the daemon, which waits 3 s for its own disk
 NO_ANSWER_HINT: Final = (
     "it may still be starting, or hang: `systemctl status kerbstone` says more",
 )
@@ -53,11 +54,13 @@ def run(args: argparse.Namespace) -> int:
     if site is None:
         return 2
     try:
-        status = ask_daemon(Path(site.store.run_dir), "status")
-    except (VerbError, OSError) as error:
-        return _unreachable(args, site, str(error), NO_ANSWER_HINT)
+        status = ask_daemon(Path(site.store.run_dir), "status", ANSWER_S)
+    except VerbError as error:  # the outbox is in its hands
+        return _unreachable(args, site, str(error), NO_ANSWER_HINT, Section("outbox", ()))
+    except OSError as error:
+        return _unreachable(args, site, str(error), NO_ANSWER_HINT, *_outbox(site))
     if status is None:
-        return _unreachable(args, site, "the daemon does not run", START_HINT)
+        return _unreachable(args, site, "the daemon does not run", START_HINT, *_outbox(site))
     return _print_status(args, status)
 
 
@@ -102,22 +105,29 @@ def _proposed(rows: list[str]) -> list[str]:
     return render_sections([Section("proposal", found)]) if found else []
 
 
-def _unreachable(args: argparse.Namespace, site: Site, why: str, do: Sequence[str]) -> int:
-    """What can be seen without a daemon is its outbox."""
-    counts: dict[str, object] | None = None
-    section = Section("outbox", ())
+def _outbox(site: Site) -> tuple[Section, dict[str, object] | None]:
+    """What can be seen without a daemon."""
     try:
-        found = inspect_outbox(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
+        found = inspect_outbox(Path(site.store.dir), site.store.limit_mb << 20, GLANCE_S)
     except (OutboxBusyError, OSError, ValueError) as error:
         error_text = (isinstance(error, OSError) and error.strerror) or str(error)
-        section = Section("outbox", (f"cannot be read: {error_text}",))
-    else:
-        counts = dataclasses.asdict(found)
-        section = outbox_lines(counts, daemon=False)
+        return Section("outbox", (f"cannot be read: {error_text}",)), None
+    counts = dataclasses.asdict(found)
+    return outbox_lines(counts, daemon=False), counts
+
+
+def _unreachable(
+    args: argparse.Namespace,
+    site: Site,
+    why: str,
+    do: Sequence[str],
+    outbox: Section,
+    counts: dict[str, object] | None = None,
+) -> int:
     if args.json:
         echo_json({"ok": False, "error": why, "outbox": counts})
         return 3
     steps = tuple(f"- {line.format(file=args.config)}" for line in do)
     head = fit_line(f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}")
-    echo(head, *render_sections([Section("to do", steps), section]), fold=False)
+    echo(head, *render_sections([Section("to do", steps), outbox]), fold=False)
     return 3

@@ -13,13 +13,13 @@ import contextlib
 import os
 import re
 import socket
-import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
 from edge.cli.site_options import CONFIG_HELP
 from edge.core.boxfiles import find_site_file
+from edge.core.tomltext import parse_toml
 from edge.diagnose.redaction import Redactor
 from edge.diagnose.supportarchive import (
     BoxPlaces,
@@ -117,8 +117,8 @@ def _report(target: str, written: Sequence[WrittenItem]) -> None:
 
 def _gateway(file: Path) -> str:
     """For the name of the file: the site file may be wrong or not for us to read."""
-    with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
-        found = str(tomllib.loads((read_file(file) or b"").decode())["site"]["gateway"])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        found = str(parse_toml((read_file(file) or b"").decode())["site"]["gateway"])
         if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", found):
             return found
     return re.sub(r"[^A-Za-z0-9_-]", "-", socket.gethostname())[:64] or "box"

@@ -4,8 +4,9 @@ It expects a document that `tomllib` has accepted, so it checks nothing.
 """
 
 import re
-import tomllib
 from typing import Final
+
+from edge.core.tomltext import parse_toml
 
 KeyPath = tuple[str | int, ...]
 """The way to a value: keys of tables, indices of arrays. `()` is the file."""
@@ -168,4 +169,4 @@ def _child_path(path: KeyPath, part: str | int) -> KeyPath:
 
 
 def _unquoted(token: str) -> str:
-    return next(iter(tomllib.loads(f"{token} = 0")))
+    return next(iter(parse_toml(f"{token} = 0")))

@@ -1,12 +1,14 @@
 """What is wrong with a configuration: where it stands, and what would be right."""
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.config.keylines import KeyPath
 from edge.core import ConfigError
+from edge.core.endpoint import without_login
 from edge.core.printable import printable
 
 PROBLEMS_SHOWN: Final = 100  # problems printed in one text; a file with more is not a configuration
@@ -18,6 +20,10 @@ RENAMED_KEYS: Final[Mapping[str, str]] = {
     "cut": "power_off_level",
     "lamp": "status_led",
 }
+
+
+# what is wrong goes to the log, onto the card, to the operator's server and to the city
+SECRET_KEY: Final = re.compile(r"(?i)(?:.*[_-])?(?:pass(?:word|wd|phrase)?|psk|secret|token|pin)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,10 @@ def dotted_path(path: KeyPath) -> str:
 
 
 def show_value(value: Any, key: str = "") -> str:
-    """A value as one would write it in the file. An `address` is written in hexadecimal."""
+    """A value as one would write it in the file. An `address` is written in hexadecimal, and a
+    password not at all."""
+    if value and SECRET_KEY.fullmatch(key):
+        return "what stands there"
     match value:
         case bool():
             return "true" if value else "false"
@@ -69,7 +78,8 @@ def show_value(value: Any, key: str = "") -> str:
         case int() if value.bit_length() > 64:
             return "a number of more than 64 bits"
         case str():
-            return f'"{printable(value, VALUE_WIDTH)}"'
+            text = without_login(value) if "://" in value else value
+            return f'"{printable(text, VALUE_WIDTH)}"'
         case dict():
             return "a table"
         case list():

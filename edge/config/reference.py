@@ -2,7 +2,9 @@
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from edge.config.model import (
     BUSES,
@@ -65,7 +67,7 @@ def _page(catalogue: Mapping[str, DriverSpec]) -> Iterator[str]:
             yield from _driver(spec)
 
 
-def _section(header: str, model: type[Any], level: int = 2) -> Iterator[str]:
+def _section(header: str, model: type[msgspec.Struct], level: int = 2) -> Iterator[str]:
     yield f"{'#' * level} `{header}`\n"
     yield f"{inspect.cleandoc(model.__doc__ or '')}\n"  # 3.13 strips it itself
     yield from _table(rule for key, rule in model_rules(model).items() if key != "options")

@@ -7,6 +7,7 @@ from typing import Final
 from edge.config.build import SiteDraft
 from edge.config.problem import suggest
 from edge.core import Endpoint, endpoint
+from edge.core.endpoint import without_login
 
 HOUR_S: Final = 3600
 OTHER_MODES: Final = 0o007  # the part of a file's mode that is for everybody
@@ -79,7 +80,7 @@ def _uplink(draft: SiteDraft) -> None:
         try:
             _same(draft, other, endpoint(other))
         except ValueError as error:
-            draft.report(("uplink", "fallback"), f"{other}: {error}")
+            draft.report(("uplink", "fallback"), f"{without_login(other)}: {error}")
     _check_together(draft, "cert", "key", "the certificate and its key go together")
     if draft.get("uplink", "password_file") and not draft.get("uplink", "username"):
         draft.report(("uplink", "username"), "is missing; a password needs a user")

@@ -4,6 +4,8 @@ comma for a decimal point."""
 import re
 from typing import Final
 
+from edge.config.problem import SECRET_KEY
+
 QUOTES: Final = re.compile("[\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb]")
 HARMLESS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|#.*')  # strings that end, comments
 DECIMAL_COMMA: Final = re.compile(r"=\s*([-+]?\d+),(\d+)\s*(?:#.*)?$")
@@ -28,5 +30,6 @@ def spelling_hint(line: str) -> str:
         word = found[1]
         if (plain := BOOLS.get(word.lower(), word.lower())) in ("true", "false", "inf", "nan"):
             return "" if plain == word else f"write {plain} instead of {word}"
-        return f'text stands in quotes: write "{word}"'
+        secret = SECRET_KEY.fullmatch(line.partition("=")[0].strip().rpartition(".")[2])
+        return "text stands in quotes" if secret else f'text stands in quotes: write "{word}"'
     return ""

@@ -9,6 +9,7 @@ import re
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
@@ -86,7 +87,7 @@ class ValueRule:
                 f"{show_value(value, self.key)} is not {self.what}{self._hint(value)}"
             )
         if self.pattern and not re.fullmatch(self.pattern, value):
-            raise WrongValueError(f"{show_value(value)} is not {self.form}")
+            raise WrongValueError(f"{show_value(value, self.key)} is not {self.form}")
         if isinstance(value, int | float) and not self._within(value):
             raise WrongValueError(f"{show_value(value, self.key)} is not {self._between()}")
         return float(value) if self.type is float else value
@@ -103,7 +104,7 @@ class ValueRule:
         found = tuple(one.check(item) for item in value)
         twice = [item for item in found if found.count(item) > 1]
         if twice and self.type is str:
-            raise WrongValueError(f"{show_value(twice[0])} is listed twice")
+            raise WrongValueError(f"{show_value(twice[0], self.key)} is listed twice")
         return found
 
     def _typed(self, value: Any) -> Any:
@@ -120,14 +121,17 @@ class ValueRule:
             if not value.isprintable():
                 raise WrongValueError("this holds a character that cannot be printed; leave it out")
         if isinstance(value, int) and value.bit_length() > 64:
-            raise WrongValueError(f"{show_value(value)} does not fit; {self.what} belongs here")
+            raise WrongValueError(
+                f"{show_value(value, self.key)} does not fit; {self.what} belongs here"
+            )
         return value
 
     def _kept(self, value: str, kept: Callable[[str], str]) -> str:
         try:
             return kept(value)
         except ValueError as error:
-            raise WrongValueError(f"{show_value(value)} is not {self.form}: {error}") from None
+            shown = show_value(value, self.key)
+            raise WrongValueError(f"{shown} is not {self.form}: {error}") from None
 
     def _within(self, value: float) -> bool:
         low = -math.inf if self.low is None else self.low
@@ -162,6 +166,7 @@ def option_rule(key: str, option: Option) -> ValueRule:
     )
 
 
+@cache
 def model_rules(model: type[msgspec.Struct]) -> dict[str, ValueRule]:
     """Key -> rule, for the plain fields of one table."""
     return {field.encode_name: _of_field(field) for field in msgspec.structs.fields(model)}

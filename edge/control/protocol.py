@@ -48,6 +48,10 @@ class UnknownVerbError(VerbError):
     """The daemon that runs does not know this verb: it is of an older version."""
 
 
+class NoAnswerError(VerbError):
+    """The daemon has not answered in time."""
+
+
 class ControlServer:
     """Listens in the daemon. `verbs` maps a word to what answers it, `mask` closes its socket."""
 
@@ -152,7 +156,7 @@ def ask_daemon(
             link.sendall(_line({"v": VERSION, "verb": verb, **arguments}))
             line = _one_line(link, time.monotonic() + timeout_s)
         except TimeoutError as error:
-            raise VerbError(f"{who} gave no answer within {timeout_s:g} s") from error
+            raise NoAnswerError(f"{who} gave no answer within {timeout_s:g} s") from error
         except ConnectionError as error:  # put out, or the daemon ends
             raise VerbError(f"{who} has hung up: {FULL_TEXT}") from error
     if not line.endswith(b"\n"):

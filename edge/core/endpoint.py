@@ -1,5 +1,6 @@
 """Where a broker is: `mqtts://host:8883`, taken apart. The one reader of such a URL."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +8,7 @@ from urllib.parse import urlsplit
 
 PORTS: Final = {"mqtt": 1883, "mqtts": 8883}
 HOST_LIMIT: Final = 253  # characters of a name in the DNS (RFC 1035)
+LOGIN: Final = re.compile(r"(?:(?<=://)|^(?![a-z]+://)).*@", re.S)
 LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
@@ -24,6 +26,11 @@ class Endpoint:
         return self.host in LOCAL
 
 
+def without_login(url: str) -> str:
+    """A URL as others may see it: dots for its user and password."""
+    return LOGIN.sub("...@", url)
+
+
 def endpoint(url: str, ports: Mapping[str, int] = PORTS) -> Endpoint:
     """Take a URL apart. `ports` has two schemes, the second one with TLS.
 
@@ -32,7 +39,8 @@ def endpoint(url: str, ports: Mapping[str, int] = PORTS) -> Endpoint:
     scheme, found, _ = url.partition("://")
     plain, secure = ports
     if not found:
-        raise ValueError(f'"{url}" has no scheme; write "{secure}://{url}", or "{plain}://..."')
+        shown = without_login(url)
+        raise ValueError(f'"{shown}" has no scheme; write "{secure}://{shown}", or "{plain}://..."')
     if scheme not in ports:
         raise ValueError(
             f'"{scheme}://" is not known; "{plain}://" or "{secure}://" (TLS) belongs here'

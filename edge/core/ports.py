@@ -132,6 +132,14 @@ class PacedDevice(Protocol):
     def pace_s(self) -> float: ...
 
 
+@runtime_checkable
+class SettlingDevice(Protocol):
+    """A polled device that warms up, and knows how many readings after a start that takes."""
+
+    @property
+    def settle_reads(self) -> int: ...
+
+
 class LineDevice(Protocol):
     """A device that speaks by itself on GPIO lines: loop, S0 output, door. They are on (occupied,
     closed, pulse) where the level is `active`."""

@@ -79,9 +79,7 @@ def read_parts(site: Site, floor_ns: Callable[[], int | None], root: Path = ROOT
     """Load what the daemon loads. Where something cannot be used, the way is tried without it."""
     tls, hidden = own_files(site, root)
     names = [str(one) for one in (tls.ca, tls.cert, tls.key, site.uplink.password_file) if one]
-    closed = [
-        name for name in names if Path(name).exists() and not os.access(name, os.R_OK)
-    ]  # fmt: skip
+    closed = [name for name in names if _is_closed(Path(name))]
     why = hidden or (f"{', '.join(closed)}: {SUDO}" if closed and os.geteuid() else "")
     if not why:
         try:
@@ -98,6 +96,17 @@ def read_parts(site: Site, floor_ns: Callable[[], int | None], root: Path = ROOT
             [passed("uplink_files", seen)],
         )
     return _bare(site, tls, unchecked("uplink_files", why), why)
+
+
+def _is_closed(file: Path) -> bool:
+    """It is there, or may be: it is in a folder that is closed to us."""
+    try:
+        file.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return not os.access(file, os.R_OK)
 
 
 def _bare(site: Site, tls: TlsFiles, result: CheckResult, why: str) -> UplinkParts:
@@ -119,7 +128,7 @@ def is_this_box(site: Site, file: Path) -> bool:
     """Whether this machine is the gateway: its file lies where a box has it, or an outbox is here
     already."""
     ours = (OWN_SITE_FILE, SIGNED_SITE_FILE, HANDED_SITE_FILE)
-    return file in ours or (Path(site.store.dir) / DATABASE_NAME).exists()
+    return file in ours or os.access(Path(site.store.dir) / DATABASE_NAME, os.F_OK)
 
 
 def is_held(site: Site) -> bool:

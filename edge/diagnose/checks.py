@@ -53,7 +53,7 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
     ),
     "site_in_use": Check(
         "configuration", "Does the gateway run with this site file?",
-        ("configuration_refused",), daemon=True,
+        ("configuration_refused", "configuration_unusable"), daemon=True,
     ),
     "gateway_runs": Check("gateway", "Does the gateway run, and answer?"),
     "gateway_load": Check(
@@ -159,16 +159,19 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
         ("loop_fault", "signal_fault"), daemon=True,
     ),
     "bus_port": Check("wires", "Is the port there, is it free, and may it be opened?"),
-    "bus_line": Check("wires", "Is the bus itself sound: levels, rate, other masters?"),
+    "bus_line": Check(
+        "wires", "Is the bus itself sound: levels, rate, other masters?", ("bus_fails",),
+    ),
     "gpio_lines": Check(
-        "wires", "Are the GPIO lines there, and held by nobody else?",
-        ("line_closed", "unmatched_edges"),
+        "wires", "Are the GPIO lines there, held by nobody else, and their contacts sound?",
+        ("line_closed", "unmatched_edges", "contact_fault"),
     ),
     "device_answers": Check(
         "wires", "Does the device answer?", ("device_fails", "device_errors"),
     ),
     "device_values": Check(
-        "wires", "Has each of its points a value, and do they fit?", ("values_contradict",),
+        "wires", "Has each of its points a value, and do they fit?",
+        ("device_unsettled", "values_contradict"),
     ),
     "device_reports": Check(
         "wires", "Does the device report no fault of itself?", ("device_reports",),

@@ -60,12 +60,7 @@ def report_lines(report: DoctorReport) -> Iterator[str]:
         if each.outcome == "fault":
             yield from _wrong(each)
     for exam in report.exams:
-        for one in exam.findings():
-            if one.check in report.asked:
-                place = f"{_named(one.about, report)} ({report.file}:{one.line})"
-                found = one.finding
-                words = (" ".join(text.split()) for text in (found.sentence, found.remedy))
-                yield from _finding(found.severity, one.check, place, *words)
+        yield from _wire_lines(exam, report)
     for each in own:
         if each.outcome == "warning":
             yield from _wrong(each)
@@ -78,6 +73,29 @@ def report_lines(report: DoctorReport) -> Iterator[str]:
         if each.outcome == "ok":
             yield _ok(each)
     yield from _not_checked(own, alone=few)
+
+
+def _wire_lines(exam: Exam, report: DoctorReport) -> Iterator[str]:
+    """Of one bus. A note stands below what is wrong with the same thing by the same check."""
+    found: dict[tuple[str, str], list[ExamFinding]] = {}
+    for one in exam.findings():
+        if one.check in report.asked:
+            found.setdefault((one.check, one.about), []).append(one)
+    for group in found.values():
+        notes = [one for one in group if one.finding.severity == "note"]
+        heads = [one for one in group if one not in notes] or notes[:1]
+        for one in heads:
+            place = f"{_named(one.about, report)} ({report.file}:{one.line})"
+            words = (_one_line(text) for text in (one.finding.sentence, one.finding.remedy))
+            yield from _finding(one.finding.severity, one.check, place, *words)
+        for one in notes:
+            if one not in heads:
+                words = (_one_line(text) for text in (one.finding.sentence, one.finding.remedy))
+                yield f"{'':<{WIDTH}}also: {': '.join(word for word in words if word)}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _for_people(result: CheckResult, report: DoctorReport) -> CheckResult:

@@ -1,14 +1,15 @@
 """What is said of a bus or a device: the finding, whose it is, and where that is configured."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from drivers.buses.finding import Finding, fault, note, warning
 from edge.config import Site
 from edge.core import Condition, Polled, Reason, Sweep
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
-from edge.diagnose.checks import CheckId, CheckResult, as_outcome
+from edge.diagnose.checks import CheckId, CheckResult, as_outcome, unchecked
+from edge.gateway.deviceissues import SHARED_BY, SHARED_REMEDY
 
 MIN_SENTENCE_WORDS: Final = 4  # of a sentence; what is shorter is no sentence but a prefix
 FALLBACK_REMEDIES: Final[Mapping[CheckId, str]] = {
@@ -19,7 +20,6 @@ FALLBACK_REMEDIES: Final[Mapping[CheckId, str]] = {
 NOT_CHECKED: Final = "not checked"
 BEHIND: Final = "it cannot answer until the fault of bus"
 ALL_SILENT: Final = "none of its devices answers as configured"
-ALL_SILENT_HINT: Final = "check first what they share: supply, cable, settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ExamFinding:
     def result(self) -> CheckResult:
         """As an answer of the doctor. A note is none of what is wrong."""
         found = self.finding
-        blind = found.sentence.startswith((NOT_CHECKED, BEHIND, ALL_SILENT))
+        blind = found.sentence.startswith((NOT_CHECKED, BEHIND))
         outcome = "not checked" if blind else as_outcome(found.severity)
         remedy = found.remedy
         if outcome in ("warning", "fault"):
@@ -64,7 +64,9 @@ class Exam:
     failed: dict[str, Finding] = field(default_factory=dict)
     known: dict[str, list[Finding]] = field(default_factory=dict)
     checks: dict[Finding, CheckId] = field(default_factory=dict)  # which check has found it
-    read: set[str] = field(default_factory=set)  # on the wires, by us: what came was looked at
+    read: set[str] = field(default_factory=set)  # its values were looked at
+    paced: set[str] = field(default_factory=set)  # the daemon asks it, and knows how often it came
+    unread: str = ""  # why nobody could look at values
     refused: str = ""
     step: str = ""
     finished: bool = False
@@ -104,14 +106,41 @@ class Exam:
         """None of its devices answers: that may be the fault of the bus, or of each of them."""
         return bool(self.failed) and not self.answers
 
+    @property
+    def blames_bus(self) -> bool:
+        """What its devices do not answer is told of the bus."""
+        return self.broken or self._is_shared
+
+    @property
+    def _is_shared(self) -> bool:
+        """Nobody answers, and of none is known why: it is told of the bus, once."""
+        if not self.all_silent or self.broken or len(self.failed) < SHARED_BY:
+            return False
+        own = any(_fault(self.known.get(name, ())) for name in self.failed)
+        return not own or len({self._said(name).remedy for name in self.failed}) == 1
+
+    def _shared(self) -> Finding:
+        """What all of its devices say, or that none answers."""
+        sentences = {self._said(name).sentence for name in self.failed}
+        remedies = {self._said(name).remedy for name in self.failed}
+        remedy = remedies.pop() if len(remedies) == 1 else ""
+        names = ", ".join(self.failed)
+        if len(sentences) == 1:
+            return fault(f"{sentences.pop()}: no values of {names}", remedy or SHARED_REMEDY)
+        return fault(f"{ALL_SILENT}: {names}", remedy or SHARED_REMEDY)
+
+    def _said(self, name: str) -> Finding:
+        """Of one that failed: what is known better goes before."""
+        return _fault(self.known.get(name, ())) or self.failed[name]
+
     def findings(self) -> Iterator[ExamFinding]:
         """All that is known now, the bus first."""
         line = self.line("")
         if self.refused:
             refused = split_finding("warning", self.refused)
             yield ExamFinding(self.bus, "", refused, line, "bus_port")
-        if self.all_silent and not self.broken and len(self.failed) > 1:
-            yield ExamFinding(self.bus, "", note(ALL_SILENT, ALL_SILENT_HINT), line)
+        if self._is_shared:
+            yield ExamFinding(self.bus, "", self._shared(), line)
         for one in dict.fromkeys(self.wire):
             yield ExamFinding(self.bus, "", one, line, self.checks.get(one, "bus_line"))
         for name in self.names:
@@ -120,13 +149,21 @@ class Exam:
                 yield ExamFinding(self.bus, name, one, self.line(name), check)
 
     def results(self) -> Iterator[CheckResult]:
-        """What was found as answers of the doctor, and what is well."""
-        found = [one.result() for one in self.findings()]
-        yield from found
-        said = {(one.check, one.about) for one in found if one.outcome != "ok"}
+        """What was found as answers of the doctor, and what is well. A note stands with what is
+        worse of the same check and thing."""
+        found: dict[tuple[CheckId, str], list[CheckResult]] = {}
+        for one in self.findings():
+            found.setdefault((one.check, one.about), []).append(one.result())
+        for results in found.values():
+            wrong = [each for each in results if each.is_wrong]
+            yield from wrong or (replace(results[0], cause="; ".join(r.cause for r in results)),)
         for check, about in self._looked_at():
-            if (check, about) not in said:
+            if (check, about) not in found:
                 yield CheckResult(check, about, "ok", "")
+        for name in self.names:
+            about = f"{self.bus}/{name}"
+            if self.unread and name in self.answers and ("device_values", about) not in found:
+                yield unchecked("device_values", self.unread, about)
 
     def _looked_at(self) -> Iterator[tuple[CheckId, str]]:
         if self.finished and not self.refused:
@@ -139,7 +176,10 @@ class Exam:
                 yield self.first_check(name), about
             if name in self.answers and self.first_check(name) == "device_answers":
                 yield "device_reports", about
-                yield "device_values" if name in self.read else "device_pace", about
+                if name in self.read:
+                    yield "device_values", about
+                if name in self.paced:
+                    yield "device_pace", about
 
     def first_check(self, name: str) -> CheckId:
         """What is asked first of a device, a lane or a bay."""
@@ -170,15 +210,25 @@ class Exam:
 
     def _of(self, name: str) -> list[Finding]:
         found = list(self.known.get(name, ()))
-        if any(one.severity == "fault" for one in found):
+        if name in self.failed and self._is_shared:
+            one_voice = len({self._said(each).sentence for each in self.failed}) == 1
+            own = "" if one_voice else f" ({self._said(name).sentence})"
+            behind = note(f"{BEHIND} {self.bus} is cleared{own}")
+            return [*(one for one in found if one.severity != "fault"), behind]
+        if _fault(found):
             return found
+        if name in self.failed and self.broken:
+            return [*found, note(f"{BEHIND} {self.bus} is cleared")]
         if name in self.failed:
-            behind = note(f"{BEHIND} {self.bus} is cleared")
-            return [*found, behind if self.broken else self.failed[name]]
+            return [*found, self.failed[name]]
         if not found and name not in self.answers:
             why = f": first clear the fault of bus {self.bus}" if self.broken else ""
             return [note(f"{NOT_CHECKED}{why}")]
         return found
+
+
+def _fault(found: Sequence[Finding]) -> Finding | None:
+    return next((one for one in found if one.severity == "fault"), None)
 
 
 def split_finding(severity: str, text: str) -> Finding:
@@ -199,7 +249,11 @@ def reading_findings(polled: Polled, result: Sweep) -> Iterator[Finding]:
         if reading.value is None:
             reason = reading.quality.reason or Reason.FAULT
             missing.setdefault(reason, []).append(reading.point.key)
-    total = len(result.values)
+    yield from missing_findings(missing, len(result.values))
+
+
+def missing_findings(missing: Mapping[Reason, Sequence[str]], total: int) -> Iterator[Finding]:
+    """Points without a value, by why they have none; of so many."""
     for reason, keys in missing.items():
         shown = ", ".join(keys[:6]) + (" ..." if len(keys) > 6 else "")
         text = f"{len(keys)} of {total} points have no value ({reason}): {shown}"

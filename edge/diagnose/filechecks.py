@@ -15,6 +15,7 @@ from drivers.buses.host import look_up_node
 from edge.config import GpioBus, I2cBus, ModbusRtuBus, SerialBus, Site
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.daemonuser import DaemonUser
+from edge.diagnose.examination import closed_text
 from edge.gateway.uplinksetup import TlsFiles
 
 READ, WRITE_FOLDER, READ_WRITE = 4, 3, 6
@@ -23,11 +24,12 @@ PTY_PREFIX: Final = "/dev/pts/"  # whoever simulates a device holds its other en
 
 @dataclass(frozen=True, slots=True)
 class SecretFile:
-    """A file that only the gateway may read; `mode` None: it cannot be seen."""
+    """A file that only the gateway may read; `mode` None: it is not there, or `closed` to us."""
 
     name: str
     mode: int | None
     readable: bool | None  # by the gateway's user
+    closed: str = ""
 
 
 def read_secrets(site: Site, tls: TlsFiles, user: DaemonUser | None) -> list[SecretFile]:
@@ -40,6 +42,8 @@ def read_secrets(site: Site, tls: TlsFiles, user: DaemonUser | None) -> list[Sec
 def _secret(path: Path, user: DaemonUser | None, enrolled: bool) -> SecretFile:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
+    except PermissionError as error:
+        return SecretFile(str(path), None, None, closed_text(error))
     except OSError:
         return SecretFile(str(path), None, None)
     if enrolled:  # systemd hands the daemon a copy
@@ -54,9 +58,11 @@ def secret_results(secrets: Sequence[SecretFile], who: str) -> Iterator[CheckRes
     if not secrets:
         yield unchecked(check, "neither a key nor a password is configured")
     for one in secrets:
-        if one.mode is None:
-            remedy = "Put it there, or correct the site file; with `sudo` more can be seen"
-            yield fault(check, f"{one.name} is not there, or not to be seen", remedy, one.name)
+        if one.closed:
+            yield unchecked(check, one.closed, one.name)
+        elif one.mode is None:
+            remedy = "Put it there, or correct the site file"
+            yield fault(check, f"{one.name} is not there", remedy, one.name)
         elif one.readable is False:
             remedy = f"chown {who} {one.name}; chmod 600 {one.name}"
             yield fault(check, f"{who} may not read {one.name}", remedy, one.name)

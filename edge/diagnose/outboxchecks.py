@@ -10,7 +10,7 @@ from edge.core.humanize import count_text, megabytes_text, percent_text
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked
 from edge.diagnose.issueresults import finding_result
 from edge.gateway.issuefindings import outbox_findings
-from edge.outbox import OutboxBusyError, OutboxCounts, inspect_outbox
+from edge.outbox import GLANCE_S, OutboxBusyError, OutboxCounts, inspect_outbox
 
 OUTBOX: Final[tuple[CheckId, ...]] = ("store_free", "outbox_room", "outbox_losses", "outbox_kept")
 
@@ -27,11 +27,13 @@ class OutboxFacts:
 def read_outbox(site: Site) -> OutboxFacts:
     """While no daemon runs; in a process of its own."""
     try:
-        found = inspect_outbox(Path(site.store.dir), limit_bytes=site.store.limit_mb << 20)
+        found = inspect_outbox(Path(site.store.dir), site.store.limit_mb << 20, GLANCE_S)
     except OutboxBusyError as error:
         return OutboxFacts(busy=str(error))
     except FileNotFoundError:
         return OutboxFacts(why="there is none yet")
+    except TimeoutError as error:
+        return OutboxFacts(why=f"{site.store.dir}: {error.strerror}")
     except (OSError, ValueError) as error:
         return OutboxFacts(why=str(error))
     counts = OutboxCounts(

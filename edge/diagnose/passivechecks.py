@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,21 +13,41 @@ from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
 from edge.diagnose.checks import check_of_issue
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, condition_findings, split_finding
-from edge.diagnose.issueresults import area_of
+from edge.diagnose.heldvalues import held_findings
+from edge.diagnose.issueresults import POINTER, area_of
 from edge.gateway.wiring import Wiring
 
 GPIO_CONSUMER_PREFIX: Final = "kerbstone-"  # what the daemon's GPIO lines are requested as
 
 
-def fill_from_status(exams: Sequence[Exam], status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Fill the exams from the daemon's status. Gives its open issues that are of none of them."""
+@dataclass(frozen=True, slots=True)
+class HeldValues:
+    """What the daemon's answer to `live` has of each device; `why` there is none."""
+
+    devices: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    why: str = ""
+
+
+def fill_from_status(
+    exams: Sequence[Exam], status: Mapping[str, Any], held: HeldValues | None = None
+) -> list[Mapping[str, Any]]:
+    """Fill the exams from the daemon's status and from the values that it holds. Gives its open
+    issues that are of none of them."""
+    held = held or HeldValues()
+    points = Wiring.of(exams[0].site).points() if exams and held.devices else {}
     for one in exams:
+        one.unread = held.why
         bus = one.site.buses[one.bus]
         one.add_wire(check_beside_daemon(bus), "bus_port")
         devices = status.get("devices", {})
         for name in one.names:
             if name in devices:
                 _device(one, name, devices[name])
+                if name in held.devices and name in one.answers:
+                    one.read.add(name)
+                    keys = [point.key for point in points.get(name, ())]
+                    for finding in held_findings(held.devices[name], keys):
+                        one.add(name, finding, "device_values")
             elif bus.kind != "gpio":
                 remedy = "the daemon was started with another configuration: restart the daemon"
                 unknown = warning("the running daemon does not know this device", remedy)
@@ -49,14 +69,21 @@ def _put_issue(exams: Sequence[Exam], issue: Mapping[str, Any]) -> bool:
     nobody asked about."""
     kind, about = str(issue.get("kind")), str(issue.get("about", ""))
     whose, check = about.partition(" ")[0], check_of_issue(kind)
+    if kind == "bus_fails":
+        whose = about.removeprefix("bus ")
     if not whose or check is None or area_of(kind) not in ("devices", "events"):
         return False
+    make = fault if issue.get("severity") == "fault" else warning
+    cause, remedy = (str(issue.get(key, "")).rstrip(".") for key in ("cause", "remedy"))
     for exam in exams:
-        if whose in exam.names:
-            if not exam.is_blamed(whose, check):  # what is said of it there says more
-                make = fault if issue.get("severity") == "fault" else warning
-                cause, remedy = (str(issue.get(key, "")).rstrip(".") for key in ("cause", "remedy"))
-                exam.add(whose, make(cause, remedy), check)
+        if kind == "bus_fails" and whose == exam.bus:
+            if not exam.blames_bus:
+                exam.add("", make(cause.removeprefix(f"{about}: "), POINTER.sub("", remedy)), check)
+            return True
+        if kind != "bus_fails" and whose in exam.names:
+            behind = exam.blames_bus and check == "device_answers"
+            if not (behind or exam.is_blamed(whose, check)):  # what is said there says more
+                exam.add(whose, make(cause, POINTER.sub("", remedy)), check)
             return True
     return False
 
@@ -87,6 +114,7 @@ def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
         )
     elif status.get("reads", 0):
         exam.answers.add(name)
+        exam.paced.add(name)
     every_s = exam.site.devices[name].every_s
     if status.get("missed", 0) > status.get("reads", 0) > 0:
         exam.add(name, warning(f"the bus is too slow for every_s = {every_s:g}: {status['missed']}"

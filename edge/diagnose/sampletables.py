@@ -5,7 +5,7 @@ that can share a wire do, with an address and a line of its own for each.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, cycle
 from typing import Any, Final
@@ -17,6 +17,8 @@ from edge.core.printable import json_line_text
 from edge.diagnose.tomlsnippet import BUS_NAMES
 
 Usual = Callable[[Iterable[Point]], Mapping[str, float]]
+Elsewhere = Mapping[str, Collection[str]]
+"""By driver: points that only other devices of it have than the one that is simulated."""
 KINDS: Final = {"i2c": "i2c", "serial": "serial", "modbus": "modbus-rtu", "gpio": "gpio"}
 PLACES: Final = {"i2c": ("path", "/dev/i2c-1"), "gpio": ("chip", "/dev/gpiochip0")}
 PORT: Final = "/dev/ttyUSB"  # and a number
@@ -35,6 +37,7 @@ INTRODUCTION: Final = (
 LOOP: Final = "loop"  # it belongs to a lane, and is never a device
 SERIALS: Final = ("12345678",)  # where a list of numbers of meters belongs
 WIDTH: Final = 34
+LINE_MAX: Final = 98
 FACTORY: Final = "as the device leaves the factory"
 SET_ALIKE: Final = "as set in all meters on this line"
 
@@ -71,10 +74,16 @@ class _Bus:
 
 
 class SampleSite:
-    """The tables of some drivers together. `lines` gives them, `usual` plausible values."""
+    """The tables of some drivers together. `lines` gives them, `usual` plausible values.
 
-    def __init__(self, specs: Iterable[DriverSpec], usual: Usual) -> None:
-        self._usual = usual
+    A device that has not all points of its driver is asked for those that the simulated one has:
+    `elsewhere` names the others.
+    """
+
+    def __init__(
+        self, specs: Iterable[DriverSpec], usual: Usual, elsewhere: Elsewhere | None = None
+    ) -> None:
+        self._usual, self._elsewhere = usual, elsewhere or {}
         self._names: Counter[str] = Counter()
         self._units, self._ports, self._gpio = count(1), count(), cycle(LINES)
         self._buses: list[_Bus] = []
@@ -137,8 +146,13 @@ class SampleSite:
             yield self._option(spec, key, option)
         if spec.wiring != "gpio":
             yield _commented(f"every_s = {spec.every_s:g}", "seconds between two readings")
+            others = self._elsewhere.get(spec.name, ())
+            points = sample_points(spec, self._usual)
+            if others:
+                yield from _chosen([point.key for point in points if point.key not in others])
+                yield from _remark(f"other devices have: {', '.join(others)}")
             yield "# points:"
-            for point in sample_points(spec, self._usual):
+            for point in (one for one in points if one.key not in others):
                 value = "" if point.usual is None else f"{point.usual:.6g}"
                 span = f"{point.low:g} to {point.high:g}"
                 yield f"#   {point.key:<{WIDTH - 4}} {value:>8} {point.unit:<6} ({span})"
@@ -161,7 +175,9 @@ class SampleSite:
         return f"{text:<{WIDTH}}# {remark}" if remark else text
 
 
-def sample_facts(spec: DriverSpec, usual: Usual) -> dict[str, object]:
+def sample_facts(
+    spec: DriverSpec, usual: Usual, elsewhere: Elsewhere | None = None
+) -> dict[str, object]:
     """The same for programs."""
     return {
         "driver": spec.name,
@@ -179,7 +195,7 @@ def sample_facts(spec: DriverSpec, usual: Usual) -> dict[str, object]:
             {"key": p.key, "unit": p.unit, "usual": p.usual, "low": p.low, "high": p.high}
             for p in sample_points(spec, usual)
         ],
-        "toml": "\n".join(SampleSite([spec], usual).lines()),
+        "toml": "\n".join(SampleSite([spec], usual, elsewhere).lines()),
     }  # fmt: skip
 
 
@@ -190,6 +206,27 @@ def _needed(spec: DriverSpec) -> dict[str, object]:
         for key, option in spec.options.items()
         if option.required
     }
+
+
+def _chosen(keys: Iterable[str]) -> Iterator[str]:
+    """The points to be read; a device like the simulated one has them."""
+    yield f"{'points = [':<{WIDTH}}# without it, all that the driver knows"
+    yield from _wrapped((_value(key) for key in keys), "    ", ",")
+    yield "]"
+
+
+def _remark(text: str) -> Iterator[str]:
+    return _wrapped(text.split(" "), "# ", "")
+
+
+def _wrapped(words: Iterable[str], indent: str, mark: str) -> Iterator[str]:
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) + 2 > LINE_MAX:
+            yield line
+            line = ""
+        line = f"{line} {word}{mark}" if line else f"{indent}{word}{mark}"
+    yield line
 
 
 def _commented(text: str, remark: str) -> str:

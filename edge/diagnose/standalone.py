@@ -32,17 +32,17 @@ def read_once(site: Site, name: str) -> dict[str, Any]:
     if not lock.take():
         raise VerbError(lock.in_use())
     try:
-        rows = reading_rows(
-            asyncio.run(_read_device(device.name, device.polled)), device.polled.points
-        )
+        result, text = asyncio.run(_read_device(device.name, device.polled))
+        rows = reading_rows(result, device.polled.points)
         health = device.polled.health if isinstance(device.polled, SelfReporting) else {}
-        return {"readings": rows, "health": condition_texts(health)}
+        return {"readings": rows, "health": condition_texts(health), "text": text}
     finally:
         lock.release()
         wiring.close()
 
 
-async def _read_device(name: str, polled: Any) -> Sweep:
+async def _read_device(name: str, polled: Any) -> tuple[Sweep, str]:
+    """Its values, and what is wrong with it. Raises BusError when it is silent."""
     clock = SystemClock()
     try:
         await polled.open()
@@ -50,11 +50,11 @@ async def _read_device(name: str, polled: Any) -> Sweep:
             samples = await polled.read()
             result = sweep(name, 0, samples)
             if any(value is not None for value in result.values):
-                return result
+                break
             await clock.sleep_until(clock.now().mono_ns + SECOND_NS)
-        return result
+        return result, ""
     except DataError as error:
-        return failed_sweep(name, 0, len(polled.points), error.reason)
+        return failed_sweep(name, 0, len(polled.points), error.reason), str(error)
     finally:
         with contextlib.suppress(BusError, DataError):
             await polled.close()

@@ -13,7 +13,6 @@ import sys
 import tarfile
 import tempfile
 import threading
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,11 +22,13 @@ from typing import IO, Final, cast
 
 from edge.core.boxfiles import OWN_SITE_FILE, SIGNED_SITE_FILE
 from edge.core.ownpython import own_command, own_environment
+from edge.core.tomltext import parse_toml
 from edge.diagnose.redaction import (
     CLAIM_WORDS,
     SECRET_WORDS,
     Redactor,
     assigned_secrets,
+    key_lines,
     key_secrets,
     named_secrets,
 )
@@ -70,6 +71,7 @@ class BoxPlaces:
     settings: Path = OWN_SITE_FILE.parent
     boot: Path = Path("/boot/firmware")
     profiles: Path = Path("/run/NetworkManager/system-connections")
+    units: Path = Path("/etc/systemd/system")  # an operator's drop-ins: Environment=
 
 
 def support_items(places: BoxPlaces, limit_s: float = COMMAND_S) -> Iterator[SupportItem]:
@@ -146,18 +148,21 @@ def box_secrets(places: BoxPlaces) -> set[bytes]:
     site = _readable(places.site_file)
     found |= assigned_secrets(site)
     try:
-        table = tomllib.loads(site.decode())
-    except (ValueError, RecursionError):
+        table = parse_toml(site.decode())
+    except ValueError:
         table = {}
     found |= named_secrets(table)
     uplink = table.get("uplink")
     for key in ("password_file", "key"):
         if isinstance(uplink, Mapping) and isinstance(uplink.get(key), str):
             data = _readable(Path(uplink[key]))
-            found |= key_secrets(data)
+            found |= key_lines(data)
             if key == "password_file":
                 found |= {data.strip(b"\r\n")}
-    for file in _files(places.identity, places.settings, places.profiles):
+    if isinstance(uplink, Mapping) and not {"password_file", "cert"} & uplink.keys():
+        found.add(str(uplink.get("username", "")).encode())  # an access token: nothing else logs in
+    drop_ins = places.units.glob("kerbstone*.d")
+    for file in _files(places.identity, places.settings, places.profiles, *drop_ins):
         data = _readable(file)
         found |= key_secrets(data) | assigned_secrets(data, CLAIM_WORDS)
     for file in places.boot.glob("kerbstone-claim*"):
@@ -271,12 +276,14 @@ def _run(words: tuple[str, ...], limit_s: float, codes: tuple[int, ...]) -> byte
 
 def _end_of(stream: IO[bytes]) -> bytes:
     """All of it, or the end of what is longer than an item may be: a bounded memory."""
-    kept = bytearray()
+    kept, cut = bytearray(), False
     while piece := stream.read(1 << 16):
         kept += piece
         if len(kept) > 2 * ITEM_LIMIT:
             del kept[:-ITEM_LIMIT]
-    return bytes(kept)
+            cut = True
+    # half a secret would not be known
+    return CUT + bytes(kept).partition(b"\n")[2] if cut else bytes(kept)
 
 
 def _text(file: Path) -> bytes:
@@ -293,9 +300,9 @@ def _readable(file: Path) -> bytes:
 def _daemons(site_file: Path) -> tuple[Path, ...]:
     """The folders of the daemon: those of the site file, and where they are on every box."""
     try:
-        store = tomllib.loads(_readable(site_file).decode()).get("store", {})
+        store = parse_toml(_readable(site_file).decode()).get("store", {})
         named = [Path(str(store[key])) for key in ("dir", "run_dir") if key in store]
-    except (ValueError, RecursionError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         named = []
     return (*named, Path("/var/lib/kerbstone"), Path("/run/kerbstone"))
 

@@ -1,5 +1,6 @@
 """All that the doctor looks at beside the wires, as steps: from the site file to the broker."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from edge.diagnose.filechecks import (
     store_results,
 )
 from edge.diagnose.gatewaychecks import OWN_WORD, in_use_result, own_word_results, site_results
+from edge.diagnose.hungdisk import DISK_S
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import model_results, told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
@@ -53,7 +55,8 @@ def make_steps(way: WholeWay, wanted: frozenset[CheckId]) -> list[CheckStep]:
     """Those of them that answer a check that is wanted."""
     clock = SystemClock(root=way.root)
     visit = BrokerVisit(way.site, way.status, way.barred, clock.now(), clock.wrong, way.root)
-    steps = [*_gateway_steps(way), *_box_steps(way, clock), *broker_steps(visit, wanted)]
+    box = box_steps(Path(way.site.store.dir), clock, way.root)
+    steps = [*_gateway_steps(way), *box, *broker_steps(visit, wanted)]
     return [step for step in steps if wanted & {*step.checks}]
 
 
@@ -70,6 +73,10 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
         tick("models: loading each")
         return model_results(site) if status is None else told_model_results(status)
 
+    def folders(tick: Tick) -> Iterable[CheckResult]:
+        tick(f"the disk of {site.store.dir}")
+        return store_results(site, way.user)
+
     def secrets(tick: Tick) -> Iterable[CheckResult]:
         tls, _ = own_files(site, way.root)
         who = "this user" if way.user is None else way.user.name
@@ -83,7 +90,7 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
         CheckStep(
             "ports", ("bus_rights",), lambda tick: bus_right_results(site, way.buses, way.user)
         ),
-        CheckStep("folders", ("store_rights",), lambda tick: store_results(site, way.user)),
+        CheckStep("folders", ("store_rights",), folders, DISK_S),
         CheckStep("secrets", ("secret_files",), secrets),
         CheckStep("outbox", OUTBOX, outbox),
         CheckStep("models", ("models",), models, MODELS_S),
@@ -91,14 +98,17 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
     ]
 
 
-def _box_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
+def box_steps(store: Path, clock: SystemClock, root: Path) -> list[CheckStep]:
+    """Board, memory, card and clock; `store` is the folder of the outbox."""
+
     def box(tick: Tick) -> Iterable[CheckResult]:
-        return box_results(read_box(_there(Path(way.site.store.dir)), way.root))
+        tick(f"the disk of {store}")
+        return box_results(read_box(_there(store), root))
 
     def time(tick: Tick) -> Iterable[CheckResult]:
-        return clock_results(read_clock(clock, discipline(), way.root))
+        return clock_results(read_clock(clock, discipline(), root))
 
-    return [CheckStep("box", BOX, box), CheckStep("clock", CLOCK, time)]
+    return [CheckStep("box", BOX, box, DISK_S), CheckStep("clock", CLOCK, time)]
 
 
 def site_file_results(site: Site) -> Iterable[CheckResult]:
@@ -118,4 +128,4 @@ def site_file_results(site: Site) -> Iterable[CheckResult]:
 
 def _there(folder: Path) -> Path:
     """The folder, or the one above it that is there already."""
-    return next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    return next((each for each in (folder, *folder.parents) if os.access(each, os.F_OK)), folder)

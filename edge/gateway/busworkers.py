@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from edge.acquire.poll import Poller, PollState
-from edge.core import AsyncClock, Condition, Reason, Sweep
+from edge.core import AsyncClock, Reason, Sweep
 from edge.gateway.busworker import (
     FLOOR_S,
     GRACE_S,
@@ -131,7 +131,11 @@ class BusWorkers:
 
     def devices(self) -> list[PollState]:
         """All that are asked."""
-        return [device for poller in self.pollers.values() for device in poller.devices.values()]
+        return [device for devices in self.devices_by_bus().values() for device in devices]
+
+    def devices_by_bus(self) -> dict[str, list[PollState]]:
+        """The same, of each bus."""
+        return {bus: [*poller.devices.values()] for bus, poller in self.pollers.items()}
 
     @property
     def dropped(self) -> int:
@@ -151,11 +155,11 @@ class BusWorkers:
                 return await self.workers[bus].read(name)
         raise KeyError(name)
 
-    def health(self, name: str) -> Mapping[Condition, str]:
-        """What it last said of itself. Raises KeyError for a name that is not polled."""
+    def device(self, name: str) -> PollState:
+        """What is known of it. Raises KeyError for a name that is not polled."""
         for poller in self.pollers.values():
             if name in poller.devices:
-                return poller.devices[name].health
+                return poller.devices[name]
         raise KeyError(name)
 
     # -- who hangs -------------------------------------------------------------------------------
@@ -242,6 +246,7 @@ def _follower(device: PolledDevice, before: PollState, silent_s: float) -> PollS
     found = _device(device)
     found.identity, found.health, found.reason = before.identity, before.health, Reason.SILENT
     found.reads, found.errors, found.missed = before.reads, before.errors, before.missed
+    found.unsettled, found.unsettled_since_ns = before.unsettled, before.unsettled_since_ns
     found.kept, found.latest = before.kept, before.latest
     if found.stateful is not None and found.kept:
         found.stateful.restore(found.kept, silent_s)

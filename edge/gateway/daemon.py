@@ -46,6 +46,7 @@ from edge.health.notify import Notify
 from edge.health.openissues import OpenIssues
 from edge.health.progress import Progress
 from edge.health.scrape import ScrapeServer
+from edge.identity.runfiles import read_box_names
 from edge.outbox import AsyncOutbox, StoredRecord
 from edge.process.merge import merge_bodies
 from edge.uplink.certificatedates import CertificateFile
@@ -166,7 +167,7 @@ class Daemon:
                     outbox=outbox,
                     connection=lambda: (sender.connection, sender.connected),
                     confirm=site.uplink.confirm,
-                    devices=buses.devices,
+                    buses=buses.devices_by_bus,
                     problems=lambda: ingest.problems,
                     alarms=box_monitor.alarms.snapshot,
                     health=box_monitor.health,
@@ -181,6 +182,7 @@ class Daemon:
                     journal=lambda: outbox.journal_failure,
                     certificate=certificate,
                     outdated=tuple(outdated_keys(site)),
+                    box=read_box_names,
                 ),
                 OpenIssues(names=site.names),
                 outbox.epoch.boot,

@@ -6,9 +6,9 @@ Nothing is kept here. `edge.health.openissues` knows what was found before.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final, Protocol, get_args
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, Stream
@@ -20,23 +20,21 @@ from edge.core.humanize import (
     span_text,
     without_errno,
 )
-from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.health.openissues import IssueFinding
+from edge.identity.runfiles import BoxNames
+from edge.infer.loops.loopflag import over_s
 from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract import boxevent
-from edge.wire.contract.event import Event, SensorFault
+from edge.wire.contract.event import Event, SensorFault, Switch
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.issues import IssueName
 from edge.wire.contract.models import Model, ModelName
+from edge.wire.contract.terms import LoopFault
 
 COMMANDS: Final = ("chmod", "chown", "install", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
-FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
-FAILED_READS: Final = 2  # in a row, from which on a device does not answer
-BUSY_READS: Final = 6  # the same for one that says that it needs time
-SOON_NS: Final = 300_000_000_000  # a device that is read less often has lost much by one read
 LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
 MODEL_FAILURES: Final = 2  # an answer that was late once is the machine's fault
 CONFIGURATION: Final = "configuration"  # the problem that edge.gateway.lastgood reports
@@ -56,6 +54,7 @@ ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
     boxevent.WrongTime: "clock_was_wrong",
 }
 """The others are states that somebody looks at."""
+JUDGED: Final = frozenset(get_args(LoopFault))
 EXPIRES_S: Final = 14 * 86_400  # before the end of a certificate
 
 
@@ -74,6 +73,12 @@ class PolledState(Protocol):
     def failures(self) -> int: ...  # in a row
     @property
     def every_ns(self) -> int: ...
+    @property
+    def unsettled(self) -> Reason | None: ...
+    @property
+    def unsettled_since_ns(self) -> int | None: ...
+    @property
+    def settle_limit_ns(self) -> int: ...
 
 
 def outbox_findings(counts: OutboxCounts) -> Iterator[IssueFinding]:
@@ -140,45 +145,6 @@ def link_findings(
         )
 
 
-def device_findings(
-    devices: Iterable[PolledState],
-    problems: Mapping[str, str],
-    failing: Mapping[str, float] | UnsetType,
-) -> Iterator[IssueFinding]:
-    """`problems` by device or line; `failing`: the share of failed reads of the last hour."""
-    for device in devices:
-        ratio = 0.0 if failing is UNSET else failing.get(device.name, 0.0)
-        text = problems.get(device.name)
-        if text is None and device.reason not in (None, *TEMPORARY_REASONS):
-            text = device.text or f"it is {device.reason}"
-        if text is not None and device.reason is not None and _may_pass(device):
-            yield IssueFinding("device_fails", device.name, unknown=True)
-        elif text is not None:
-            yield _fails("device_fails", device.name, device.reason, text)
-        elif ratio >= FAILING_SHARE:
-            yield IssueFinding(
-                "device_errors",
-                device.name,
-                f"{percent_text(ratio)} of the reads of {device.name} failed in the last hour",
-            )
-        elif failing is UNSET:  # the reads are not counted yet
-            yield IssueFinding("device_errors", device.name, unknown=True)
-        reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
-        if reported:
-            yield IssueFinding(
-                "device_reports", device.name, f"{device.name} reports: {'; '.join(reported)}"
-            )
-    for what, text in problems.items():
-        if what.startswith("line "):
-            yield _fails("line_closed", what, None, text)
-
-
-def _may_pass(device: PolledState) -> bool:
-    """It has failed only just now, and the next read is soon: what fails often is told as such."""
-    patience = BUSY_READS if device.reason in TEMPORARY_REASONS else FAILED_READS
-    return device.failures < patience and device.every_ns <= SOON_NS
-
-
 def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[IssueFinding]:
     """`ends_s`: Unix time at which our certificate ends; None: there is none."""
     if ends_s is None:
@@ -201,8 +167,17 @@ def identity_findings(ends_s: int | None, now: Stamp) -> Iterator[IssueFinding]:
 
 
 def configuration_findings(
-    problems: Mapping[str, str], devices: Iterable[PolledState], outdated: Iterable[Problem]
+    problems: Mapping[str, str],
+    devices: Iterable[PolledState],
+    outdated: Iterable[Problem],
+    box: BoxNames | None,
 ) -> Iterator[IssueFinding]:
+    """`box`: what enrolment tells of it; None after a boot, until it has looked."""
+    if box is None:
+        yield IssueFinding("configuration_unusable", unknown=True)
+    elif box.refused:
+        cause = f"The last good configuration stays: this version cannot use {box.refused}"
+        yield IssueFinding("configuration_unusable", cause=cause)
     for one in outdated:
         cause, _, remedy = one.text.partition("; ")
         yield IssueFinding(
@@ -212,19 +187,6 @@ def configuration_findings(
         return  # it is that of a device with this name
     if text := problems.get(CONFIGURATION):
         yield IssueFinding("configuration_refused", cause=text)
-
-
-def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> IssueFinding:
-    """A text with a remedy of its own (behind `; `) says it; else the reason alone suggests one."""
-    cause, _, remedy = text.partition("; ")
-    if not remedy and reason is not None:
-        remedy = REMEDIES.get(reason, "")
-        if reason == Reason.SILENT:  # whatever it was before: look at the same things
-            remedy = "check its supply, its plug and its wires"
-    hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
-    return IssueFinding(
-        kind, about, f"{about}: {cause}", f"{as_instruction(remedy)} {hint}" if remedy else ""
-    )
 
 
 def as_instruction(text: str) -> str:
@@ -313,6 +275,11 @@ def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
     if isinstance(body, boxevent.Alarm):
         kind = ALARM_KINDS.get(type(body))
         return None if kind is None else (IssueFinding(kind, cause=str(body.text)), True)
+    if isinstance(body, Switch):  # any other state than this ends it
+        cause, remedy = _parted(str(body.text))
+        return IssueFinding("contact_fault", f"{draft.source} chatter", cause, remedy), (
+            body.state == "flicker"
+        )
     if not isinstance(body, SensorFault):
         return None
     if body.fault is UNSET:
@@ -323,8 +290,10 @@ def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
         return IssueFinding("values_contradict", f"{draft.source} {body.fault}", cause, remedy), on
     if body.fault == "phase":
         return IssueFinding("signal_fault", draft.source, cause, remedy), on
-    part = "" if body.part is UNSET else f" {body.part}"
-    return IssueFinding("loop_fault", f"{draft.source}{part} {body.fault}", cause, remedy), on
+    if body.part is UNSET:  # of a bay, or of a pulse output
+        return IssueFinding("contact_fault", f"{draft.source} {body.fault}", cause, remedy), on
+    about = f"{draft.source} {body.part} {body.fault}"
+    return IssueFinding("loop_fault", about, cause, _with_end(remedy, body.fault)), on
 
 
 def known_faults(
@@ -342,7 +311,19 @@ def known_faults(
 def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[IssueFinding]:
     """The same, of what the judge knows to be up: by lane, part and fault, with its text."""
     for about, text in reported.items():
-        yield IssueFinding("loop_fault", " ".join(about), *_parted(text))
+        cause, remedy = _parted(text)
+        yield IssueFinding("loop_fault", " ".join(about), cause, _with_end(remedy, about[2]))
+
+
+def _with_end(remedy: str, fault: str) -> str:
+    """With how it ends: who has mended the loop sees it here for some minutes more, because what
+    comes and goes would be told again and again."""
+    if not remedy or fault not in JUDGED:
+        return remedy
+    minutes = over_s(fault) / 60
+    return (
+        f"{as_sentence(remedy)} Once mended, this closes after {minutes:.0f} min of sound traffic."
+    )
 
 
 def _parted(text: str) -> tuple[str, str]:

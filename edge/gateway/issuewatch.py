@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final, Protocol
 
 from msgspec import UNSET, to_builtins
@@ -16,7 +17,9 @@ from edge.config import Problem
 from edge.core import Draft, Stamp
 from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
+from edge.gateway.deviceissues import device_findings
 from edge.health.openissues import IssueFinding, OpenIssues
+from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.delivery import ConnectionState
@@ -47,7 +50,7 @@ class IssueSources:
     outbox: OutboxCounter
     connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
     confirm: str  # what counts as arrived
-    devices: Callable[[], Iterable[find.PolledState]]
+    buses: Callable[[], Mapping[str, Sequence[find.PolledState]]]  # the devices of each
     problems: Callable[[], Mapping[str, str]]  # by device, line, or "configuration"
     alarms: Callable[[], Mapping[BoardCondition, str]]
     health: Callable[[int], Health]  # of the box, at that time
@@ -59,6 +62,7 @@ class IssueSources:
     journal: Callable[[], str | None]  # why it cannot be written
     certificate: CertificateFile  # ours
     outdated: Sequence[Problem]  # keys of the site file that a new one may not have
+    box: Callable[[], BoxNames | None]  # what enrolment tells, of a box that has an identity
 
 
 class IssueWatch:
@@ -105,6 +109,7 @@ class IssueWatch:
         sources, see = self._sources, self.issues.see
         health, problems = sources.health(now.mono_ns), sources.problems()
         connection, connected = sources.connection()
+        buses = sources.buses()
         changed = [
             see(
                 "link",
@@ -119,14 +124,16 @@ class IssueWatch:
             ),
             see(
                 "devices",
-                find.device_findings(sources.devices(), problems, health.device_error_ratio),
+                device_findings(buses, problems, health.device_error_ratio, now.mono_ns),
                 now,
             ),
             self.issues.expire("alarms", now),
             see("identity", find.identity_findings(sources.certificate.ends_s(), now), now),
             see(
                 "configuration",
-                find.configuration_findings(problems, sources.devices(), sources.outdated),
+                find.configuration_findings(
+                    problems, chain(*buses.values()), sources.outdated, sources.box()
+                ),
                 now,
             ),
             see("box", find.box_findings(sources.alarms(), health, *sources.start), now),

@@ -46,10 +46,16 @@ def device_status(
         "text": device.text,
         "reads": device.reads,
         "errors": device.errors,
-        "age_s": None if last is None else round(max(0, now_ns - last.mono_ns) / 1e9, 1),
+        "unsettled": None if device.unsettled is None else str(device.unsettled),
+        "unsettled_age_s": _age_s(now_ns, device.unsettled_since_ns),
+        "age_s": _age_s(now_ns, None if last is None else last.mono_ns),
         "readings": [] if last is None else reading_rows(last, points),
         "health": {str(word): text for word, text in device.health.items()},
     }
+
+
+def _age_s(now_ns: int, then_ns: int | None) -> float | None:
+    return None if then_ns is None else round(max(0, now_ns - then_ns) / 1e9, 1)
 
 
 class LiveStatus:

@@ -36,8 +36,8 @@ def control_verbs(
         name = str(request.get("device"))
         if name not in points:
             raise VerbError(not_there(name, points))
-        rows = reading_rows(await buses.read(name), points[name])
-        return {"readings": rows, "health": condition_texts(buses.health(name))}
+        rows, device = reading_rows(await buses.read(name), points[name]), buses.device(name)
+        return {"readings": rows, "health": condition_texts(device.health), "text": device.text}
 
     async def outbox(request: Mapping[str, Any]) -> Mapping[str, Any]:
         found = await outbox_status(sources)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from edge.acquire.stage import Stage, find_foreign_segments, find_segments
-from edge.core import Clock, Draft, Reason, Stamp, StoredState, Stream
+from edge.core import Clock, Draft, Reason, Stamp, StoredState
 from edge.gateway.baselines import Baselines
 from edge.gateway.boxmonitor import BoxMonitor
 from edge.gateway.calibrationsetup import expired_points
@@ -23,13 +23,13 @@ from edge.gateway.pipeline import Pipeline
 from edge.gateway.rawdrafts import make_raw_drafts
 from edge.gateway.recover import OpeningLines, PreviousRun, Recovered, RecoveryAttempts, recover
 from edge.gateway.urgentevents import UrgentEvents
-from edge.gateway.windowschedule import GRACE_NS, WindowSchedule
+from edge.gateway.windowschedule import GRACE_NS, WindowSchedule, cut_event
 from edge.gateway.wiring import Wiring
 from edge.health.progress import Progress
 from edge.outbox import Epoch, OpenReport, OwnerStates, PastState, StoredRecord
 from edge.uplink.manifests import MANIFEST_OWNER
 from edge.uplink.timestamps import MOMENTS_OWNER, UsedMoments
-from edge.wire.contract.boxevent import ClockCut, CutReason
+from edge.wire.contract.boxevent import CutReason
 from edge.wire.keptstate import pack_state, unpack_state
 
 LOG = logging.getLogger("kerbstone")
@@ -44,10 +44,6 @@ AGAIN_NS: Final = 50_000_000  # between two looks whether they have come
 STILL_NS: Final = 1_000_000_000  # with more between two ticks (half a second) all stood still
 RECORDS_PER_COMMIT: Final = 1000  # records of windows that have piled up are committed at one time
 WINDOWS_AT_ONCE: Final = 16  # of these: others have their turn in between
-CUT_TEXTS: Final = {
-    "synchronised": "The clock is synchronised now: windows follow the wall clock.",
-    "step": "The clock was set while it was trusted: the window around it is marked.",
-}
 
 
 class CommittingOutbox(Protocol):
@@ -339,10 +335,8 @@ class WindowCommitter:
 
     async def _cut(self, now: Stamp, why: CutReason) -> None:
         """Time became known, or jumped: the open window ends here, and says so."""
-        body = ClockCut(reason=why, text=CUT_TEXTS[why])
-        at_ns = now.mono_ns
-        self._urgent.waiting.append(Draft(Stream.EVENT, "gateway", at_ns, at_ns, body))
-        await self.close(at_ns, partial=True)
+        self._urgent.waiting.append(cut_event(why, now.mono_ns))
+        await self.close(now.mono_ns, partial=True)
 
     def _rotate(self, start_ns: int) -> None:
         """The next window begins, and its segment."""

@@ -1,10 +1,11 @@
 """When windows end: on the wall's boundaries once the wall is known, on the boot's before."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
-from edge.core import Stamp
-from edge.wire.contract.boxevent import CutReason
+from edge.core import Draft, Stamp, Stream
+from edge.wire.contract.boxevent import ClockCut, CutReason
 
 # The wall moved by more than this against the monotonic clock. A leap second is no step: the next
 # boundary is one second off, and that is all.
@@ -15,6 +16,16 @@ SHORTEST_PART: Final = 4  # a window is never shorter than a quarter of the peri
 APART_NS: Final = 1_000_000_000  # between two cuts
 CUTS_PER_HOUR: Final = 12  # an hour; each costs an event, a record of every source, and a commit
 HOUR_NS: Final = 3_600_000_000_000
+CUT_TEXTS: Final[Mapping[CutReason, str]] = {
+    "synchronised": "The clock is synchronised now: windows follow the wall clock.",
+    "step": "The clock was set while it was trusted: the window around it is marked.",
+}
+
+
+def cut_event(why: CutReason, at_ns: int) -> Draft:
+    """What the city is told of it."""
+    body = ClockCut(reason=why, text=CUT_TEXTS[why])
+    return Draft(Stream.EVENT, "gateway", at_ns, at_ns, body)
 
 
 class WindowSchedule:

@@ -131,9 +131,17 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "configuration", "fault", "last good configuration",
         "Correct the file: `kerbstone check` says what is wrong with it.",
     ),
+    "configuration_unusable": IssueKind(
+        "configuration", "fault", "signed configuration not taken",
+        "Sign a site file without what it names, or update Kerbstone on this box.",
+    ),
     "configuration_outdated": IssueKind(
         "configuration", "warning", "{about} is outdated",
         "`kerbstone check` says what to write instead.",
+    ),
+    "bus_fails": IssueKind(
+        "devices", "fault", "{about} fails",
+        "Check first what its devices share: supply, cable, settings.",
     ),
     "device_fails": IssueKind(
         "devices", "fault", "{about} does not answer",
@@ -142,6 +150,11 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     "device_errors": IssueKind(
         "devices", "warning", "{about} fails often",
         "`kerbstone doctor {about}` says more.",
+    ),
+    "device_unsettled": IssueKind(
+        "devices", "fault", "{about} does not settle",
+        "Switch {about} off and on again. If it stays so, check its supply voltage, then replace "
+        "it.",
     ),
     "device_reports": IssueKind(
         "devices", "warning", "{about} reports a fault",
@@ -162,6 +175,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     "signal_fault": IssueKind(
         "events", "warning", "signal contact {about}",
         "Check the contact and its wiring to the controller.",
+    ),
+    "contact_fault": IssueKind(
+        "events", "fault", "contact {about}",
+        "Check the contact, its terminals and its cable.",
     ),
     "undervoltage": IssueKind(
         "box", "fault", "undervoltage",

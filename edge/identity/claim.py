@@ -9,7 +9,6 @@ import base64
 import binascii
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -19,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.core import ConfigError
+from edge.core.tomltext import parse_toml
 from edge.identity.names import GATEWAY, SITE
 from edge.identity.network import Network
 
@@ -111,8 +111,8 @@ def sign_claim(claim: Claim, key: "Ed25519PrivateKey") -> bytes:
 
 def _claim(body: bytes) -> Claim:
     try:
-        table = tomllib.loads(body.decode())
-    except (ValueError, RecursionError) as error:  # not UTF-8 is a ValueError too
+        table = parse_toml(body.decode())
+    except ValueError as error:  # not UTF-8 is a ValueError too
         raise ClaimError(f"{CLAIM_NAME}: not TOML: {error}; {WRITE_AGAIN_HINT}") from None
     try:
         return msgspec.convert(table, Claim)

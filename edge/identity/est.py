@@ -146,7 +146,7 @@ def _after(reply: HttpsReply, default_s: int) -> int:
 def _problem_text(reply: HttpsReply) -> str:
     try:
         found = msgspec.json.decode(reply.body, type=ProblemDetails)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (ValueError, RecursionError):  # a MsgspecError is a ValueError
         return "it does not say why"
     return one_line(found.detail or found.title) or "it does not say why"
 

@@ -117,8 +117,7 @@ def _run(args: argparse.Namespace) -> int:
     else:
         done = enrolment.run()
     _leave_word(before if store.get(SITE) == configured else None, _ready(store), args.marker)
-    if (bundle := store.current()) is not None:
-        courier.name_box(bundle)
+    _name_box(store, courier)
     echo(f"kerbstone-enrol {args.verb}: {done}", err=True)
     # a TPM that comes late is found by a new process only: OpenSSL looks for it at its start
     codes = {"not enrolled": 1, "bad claim": 2, "trouble": 3, "no key": 3,
@@ -144,6 +143,7 @@ def _propose(args: argparse.Namespace) -> int:
             before, configured = _ready(store), store.get(SITE)
             courier.count(missed_s)
             done = renewal.ask()
+            _name_box(store, courier)
             wait_s = courier.wait_s()
             changed = store.get(SITE) != configured
             _leave_word(None if changed else before, _ready(store), args.marker)
@@ -152,6 +152,11 @@ def _propose(args: argparse.Namespace) -> int:
             echo(f"kerbstone-enrol propose: {done}", err=True)
             return 1 if done == "not enrolled" else 0
         courier.wait(wait_s)
+
+
+def _name_box(store: StateFolder, courier: ProposalCourier) -> None:
+    if (bundle := store.current()) is not None:
+        courier.name_box(bundle)
 
 
 def _courier(

@@ -5,7 +5,6 @@ from a user of the box, then from a box, and is shown to an operator, so `parse_
 what can be shown and edited as it is: lines of printable letters, for this box, within a limit.
 """
 
-import tomllib
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -13,6 +12,7 @@ from msgspec import Meta
 
 from edge.core import ConfigError
 from edge.core.printable import printable
+from edge.core.tomltext import TomlError, parse_toml
 
 PROPOSAL_LIMIT: Final = 60 << 10  # bytes of the message; a site of 16 lanes and 30 devices has 10
 PROPOSAL_NAME: Final = "proposal.json"
@@ -100,8 +100,8 @@ def named_gateway(text: str) -> tuple[str, str]:
     Raises ProposalError when it is no TOML.
     """
     try:
-        table = tomllib.loads(text).get("site")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        table = parse_toml(text).get("site")
+    except TomlError as error:
         raise ProposalError(f"the site file is no TOML: {error}") from None
     found = table if isinstance(table, dict) else {}
     site, gateway = found.get("id", ""), found.get("gateway", "")

@@ -75,9 +75,11 @@ class ProposalCourier:
         self._counted_s = self.watch.mono_s()  # when `waited_s` was written
 
     def name_box(self, bundle: IdentityBundle) -> None:
-        """Tell who is not root whose site file to write."""
+        """Tell who is not root whose site file to write, and what the daemon cannot know."""
         target, configured = bundle.target, self.store.get(SITE) is not None
-        names = BoxNames(target.site, target.gateway, target.broker, configured)
+        refused = siteconfig.refused_config(self.store)
+        why = "" if refused is None else f"number {refused.serial}: {refused.error}"
+        names = BoxNames(target.site, target.gateway, target.broker, configured, why)
         write_run_file(self.folder, BOX_NAME, msgspec.json.encode(names))
 
     def take(self) -> None:

@@ -35,6 +35,7 @@ class BoxNames(msgspec.Struct, frozen=True):
     gateway: str
     broker: str | None = None
     configured: bool = False  # it has a site file
+    refused: str = ""  # which signed configuration its version cannot use, and why
 
 
 class ProposalProgress(msgspec.Struct, frozen=True):

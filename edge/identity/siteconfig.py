@@ -5,7 +5,6 @@ key, cannot give a box that has one a configuration back that was replaced.
 """
 
 import base64
-import tomllib
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -17,12 +16,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
 )
 
 from edge.core import ConfigError
+from edge.core.tomltext import TomlError, parse_toml
 from edge.identity import statefolder
 from edge.identity.identitybundle import EnrolmentTarget
 from edge.identity.statefolder import StateFolder
 
 SERIAL_MAX: Final = 2**53 - 1  # what every JSON reader keeps
 Serial = Annotated[int, msgspec.Meta(ge=1, le=SERIAL_MAX)]
+
+
+class RefusedConfig(msgspec.Struct, frozen=True):
+    """A signed configuration that this version of the program cannot use, and why."""
+
+    serial: Serial
+    error: str
 
 
 class SignedConfigError(ConfigError):
@@ -79,8 +86,8 @@ def verify_signed_config(data: bytes, target: EnrolmentTarget) -> SignedConfig:
         raise SignedConfigError("the configuration is not signed by the claim's operator")
     # the signature does not cover the names beside it: those inside count
     try:
-        table = tomllib.loads(found.config).get("site")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        table = parse_toml(found.config).get("site")
+    except TomlError as error:
         raise SignedConfigError(f"the configuration is no TOML: {error}") from error
     named = table if isinstance(table, dict) else {}
     if found.v != 1 or (named.get("gateway"), named.get("id")) != (target.gateway, target.site):
@@ -98,7 +105,7 @@ def store_signed_config(
     """First as it came, so that it can be verified again; then as the daemon reads it.
 
     `changing` is called before the latter changes: who is killed in between has left word. `trial`
-    says why one that differs cannot be used here, or "".
+    says why one that differs cannot be used here, or ""; until another one is taken, that is kept.
     Raises SignedConfigError, also where a newer one is here; then all stays as it is.
     """
     found, held = verify_signed_config(data, target), held_config(folder, target)
@@ -108,14 +115,28 @@ def store_signed_config(
             f"the configuration is number {found.serial}, and {held.serial} is here already: "
             "to go back to an old one, sign it again"
         )
-    site = found.config.encode()
-    if folder.get(statefolder.SITE) != site and (why := trial(found)):
+    if folder.get(statefolder.SITE) != found.config.encode() and (why := trial(found)):
+        _put_changed(
+            folder, statefolder.REFUSED, msgspec.json.encode(RefusedConfig(found.serial, why))
+        )
         raise SignedConfigError(f"configuration number {found.serial} cannot be used here: {why}")
-    if folder.get(statefolder.CONFIG) != data:
-        folder.put(statefolder.CONFIG, data)
-    if folder.get(statefolder.SITE) != site:
+    _keep(folder, data, found, changing)
+    folder.remove(statefolder.REFUSED)
+
+
+def _keep(
+    folder: StateFolder, data: bytes, found: SignedConfig, changing: Callable[[], None]
+) -> None:
+    _put_changed(folder, statefolder.CONFIG, data)
+    _put_changed(folder, statefolder.SITE, found.config.encode(), changing)
+
+
+def _put_changed(
+    folder: StateFolder, name: str, data: bytes, changing: Callable[[], None] = lambda: None
+) -> None:
+    if folder.get(name) != data:
         changing()
-        folder.put(statefolder.SITE, site)
+        folder.put(name, data)
 
 
 def has_stored_config(folder: StateFolder, target: EnrolmentTarget) -> bool:
@@ -124,7 +145,7 @@ def has_stored_config(folder: StateFolder, target: EnrolmentTarget) -> bool:
         data = folder.get(statefolder.CONFIG)
         if data is None:
             return False
-        store_signed_config(folder, data, target)
+        _keep(folder, data, verify_signed_config(data, target), lambda: None)
     except (OSError, SignedConfigError):
         return False
     return True
@@ -136,6 +157,14 @@ def held_config(folder: StateFolder, target: EnrolmentTarget) -> SignedConfig | 
     try:
         return None if data is None else verify_signed_config(data, target)
     except SignedConfigError:
+        return None
+
+
+def refused_config(folder: StateFolder) -> RefusedConfig | None:
+    """The one that cannot be used here, while no other one has been taken."""
+    try:
+        return msgspec.json.decode(folder.get(statefolder.REFUSED) or b"", type=RefusedConfig)
+    except (OSError, ValueError):  # a MsgspecError is one
         return None
 
 

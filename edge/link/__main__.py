@@ -4,7 +4,6 @@ import argparse
 import logging
 import signal
 import sys
-import tomllib
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from edge.config.model.link import Link
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.signalevent import SignalEvent
+from edge.core.tomltext import TomlError, parse_toml
 from edge.durable.atomicwrite import hidden_name, replace_file
 from edge.kernelclock import KernelClock, boottime_ns
 from edge.link import egress, linkoptions, profile
@@ -133,8 +133,8 @@ def _network(given: argparse.Namespace) -> int:
 
 def _egress(given: argparse.Namespace) -> int:
     try:
-        site = tomllib.loads(_read_text(given.site))
-    except tomllib.TOMLDecodeError as error:
+        site = parse_toml(_read_text(given.site))
+    except TomlError as error:
         raise ConfigError(f"{given.site}: {error}; `kerbstone check` says more") from error
     known = egress.parse_known(_read_text(given.known))
     servers = egress.nameservers(_read_text(given.resolv))

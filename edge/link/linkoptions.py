@@ -1,6 +1,5 @@
 """The table `link` of the site's file: what this box's link has, and what its bytes cost."""
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,19 @@ import msgspec
 from edge.config.model.link import Link
 from edge.config.problem import dotted_path, suggest
 from edge.core import ConfigError
+from edge.core.tomltext import TomlError, parse_toml
 from edge.identity.network import Network
 
 
 def load_link_options(path: Path) -> Link:
     """The table `link` of a TOML file; other tables are the daemon's. No file is all defaults."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8")).get("link", {})
+        table = parse_toml(path.read_text(encoding="utf-8")).get("link", {})
         _refuse_unknown_keys(path, table)
         return msgspec.convert(table, Link)
     except FileNotFoundError:
         return Link()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (OSError, UnicodeDecodeError, TomlError, msgspec.ValidationError) as error:
         raise ConfigError(f"{path}, table link: {error}; docs/link.md lists the keys") from error
 
 

@@ -7,10 +7,12 @@ would lose its lock on it by opening and closing the file once more.)
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ from edge.outbox.rowformat import RowHead
 INSPECTOR_CODE: Final = "from edge.outbox.outboxinspector import inspect_main; inspect_main()"
 WAL_MODE: Final = b"\x02\x02"  # bytes 18 and 19 of a database with a log
 TIMEOUT_S: Final = 300.0
+GLANCE_S: Final = 8.0  # of a look in passing: who waits for it has other questions, too
 KEEP_OPEN: Final[list[object]] = []  # until the end: what nobody refers to is closed
 
 
@@ -109,24 +112,28 @@ class OutboxInspection:
     forecast_downsampled_s: float | None = None
 
 
-def inspect_outbox(folder: Path, limit_bytes: int) -> OutboxInspection:
+def inspect_outbox(folder: Path, limit_bytes: int, limit_s: float = TIMEOUT_S) -> OutboxInspection:
     """How full it is. Raises OutboxBusyError when a daemon holds it, FileNotFoundError,
-    ValueError."""
-    path = folder / DATABASE_NAME
-    if not path.exists():
-        raise FileNotFoundError(2, "there is no outbox", str(folder))
-    done = subprocess.run(
+    TimeoutError when its disk hangs, ValueError."""
+    program = subprocess.Popen(
         own_command("-c", INSPECTOR_CODE, str(folder), str(limit_bytes)),
-        capture_output=True,
-        check=False,
-        timeout=TIMEOUT_S,
-        env=own_environment(),
-    )
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=own_environment(),
+    )  # fmt: skip
     try:
-        answer: dict[str, Any] = json.loads(done.stdout)
+        said, complaint = program.communicate(timeout=limit_s)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        # who waits for a disk does not end before it answers: nobody may wait for him
+        threading.Thread(target=program.communicate, daemon=True).start()
+        why = f"no answer within {limit_s:g} s: the disk is slow or hangs"
+        raise TimeoutError(errno.ETIMEDOUT, why, str(folder)) from None
+    try:
+        answer: dict[str, Any] = json.loads(said)
     except ValueError:
-        error_text = done.stderr.decode("utf-8", "replace").strip()[-300:]
+        error_text = complaint.decode("utf-8", "replace").strip()[-300:]
         raise ValueError(f"the outbox in {folder} cannot be read: {error_text}") from None
+    if "missing" in answer:
+        raise FileNotFoundError(errno.ENOENT, "there is no outbox", str(folder))
     if "busy" in answer:
         raise OutboxBusyError(answer["busy"])
     if "error" in answer:
@@ -146,7 +153,8 @@ def inspect_main() -> None:
     """In a process of its own: the arguments are the folder and the limit, the answer is JSON."""
     folder, limit_bytes = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        result = dataclasses.asdict(_inspect(folder, limit_bytes))
+        there = (folder / DATABASE_NAME).exists()
+        result = dataclasses.asdict(_inspect(folder, limit_bytes)) if there else {"missing": True}
     except OutboxBusyError as error:
         result = {"busy": str(error)}
     except (*UNREADABLE, UnusableOutboxError, OSError) as error:

@@ -20,10 +20,12 @@ from msgspec import UNSET, UnsetType
 
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
+from edge.process.chattercheck import ChatterCheck
 from edge.process.debounce import Debouncer, LineChange
-from edge.process.engineevents import event_draft
+from edge.process.engineevents import BAY_CHATTER, chatter_event, event_draft
 from edge.process.occupancycounter import OccupancyCounter
 from edge.process.staytracker import OverstayChange, StayTracker
+from edge.process.traffic.activitycheck import CHATTER_RISES
 from edge.process.traffic.histogram import Bins, HistogramCounts
 from edge.wire.contract.bay import Bay, BayHealth
 from edge.wire.contract.event import Overstay
@@ -71,6 +73,7 @@ class BayWindow:
         self._stays = StayTracker(
             round(setup.min_stay_s * 1e9), round(setup.max_stay_min * MINUTE_NS)
         )
+        self._chatter = ChatterCheck(CHATTER_RISES["vehicle"])
         self._watched = False
         self._lost = 0
         self._quality: qualitycounts.QualityCounts = {}
@@ -81,6 +84,7 @@ class BayWindow:
         self._line.forget()
         self._loop.begin(at_ns)
         self._stays.begin(at_ns)
+        self._chatter.begin(at_ns)
         self._watched = False
         self._clear()
 
@@ -97,14 +101,21 @@ class BayWindow:
             self._watched = change.what is not LineChange.UNOBSERVED
             if change.what is LineChange.LOST:
                 self._lost += change.lost
+            elif change.what is LineChange.RISE:
+                self._chatter.impossible(change.at_ns)  # so many of them are
             self._loop.apply(change)
             self._stays.apply(change)
         self._loop.end_window(end_ns)
         self._stays.end_window(end_ns)
+        self._chatter.end_window(end_ns, noisy=self._line.noisy)
         body = self._body(start_ns, end_ns, marks)
         events = [self._event(turn) for turn in self._stays.changes]
+        events += [
+            chatter_event(self.setup.name, at, BAY_CHATTER, on) for at, on in self._chatter.faults
+        ]
         self._loop.next(end_ns)
         self._stays.next(end_ns)
+        self._chatter.next()
         self._line.late = 0
         self._clear()
         return Draft(Stream.BAY, self.setup.name, start_ns, end_ns, body), events
@@ -115,6 +126,7 @@ class BayWindow:
             "line": self._line.snapshot(),
             "loop": self._loop.snapshot(),
             "stay": self._stays.snapshot(),
+            **self._chatter.snapshot(),
             "watched": self._watched,
             "limit": self.setup.max_stay_min,
         }
@@ -124,6 +136,7 @@ class BayWindow:
         self._line.restore(state["line"])
         self._loop.restore(state["loop"], start_ns)
         self._stays.restore(state["stay"], start_ns)
+        self._chatter.restore(state)
         self._watched = bool(state["watched"])
         self._clear()
 
@@ -134,7 +147,8 @@ class BayWindow:
     def _body(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> Bay:
         stays, setup = self._stays, self.setup
         covered_us = min(self._loop.seen_ns, end_ns - start_ns) // 1000
-        health: BayHealth = "chatter" if self._line.noisy else "ok" if covered_us else "unobserved"
+        seen: BayHealth = "ok" if covered_us else "unobserved"
+        health: BayHealth = "chatter" if self._chatter.has_chattered else seen
         # a stay that ended before the gap is certain within it
         known = health == "ok" or (health == "unobserved" and stays.is_occupied)
         for each in stays.ended:

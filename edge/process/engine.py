@@ -268,8 +268,9 @@ class Engine:
         return self._saved
 
     def faults_up(self) -> list[FaultsOver]:
-        """The end of each fault that was told and is not over, as of `snapshot`."""
-        return [*self._over, *faults_up(self._saved)]
+        """The end of each fault that was told and is not over, as of `snapshot`;
+        of plain contacts, as of now."""
+        return [*self._over, *faults_up(self._saved), *self.plain.faults_up()]
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on where a snapshot ended; its window's end is the start of the open one.

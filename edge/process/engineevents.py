@@ -43,6 +43,28 @@ def sensor_fault_event(
     return event_draft(source, at_ns, body)
 
 
+BAY_CHATTER: Final = (
+    "opens and closes more often than vehicles can come and go; look at the contact or loop card, "
+    "its terminals and its cable"
+)
+PULSE_CHATTER: Final = (
+    "opens for less than the 30 ms between two pulses (EN 62053-31), again and again; look at the "
+    "pulse output, its terminals and its cable"
+)
+
+
+def chatter_event(source: str, at_ns: int, what: str, on: bool) -> Draft:
+    """The contact of a bay or of a pulse output chatters from now on, or is steady again."""
+    text = what if on else "opens and closes as it should again"
+    body = SensorFault(
+        state="on" if on else "off",
+        by="rule chatter",
+        fault="chatter",
+        text=f"{source}: the contact {text}.",
+    )
+    return event_draft(source, at_ns, body)
+
+
 CONTRADICTIONS: Final[Mapping[Contradiction, str]] = {
     "phase_sum": "the phases do not add up",
     "apparent_power": "there is more power than voltage and current can carry",

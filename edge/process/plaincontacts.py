@@ -28,6 +28,9 @@ CONTACT_TEXTS: Final[Mapping[str, tuple[str, str]]] = {  # kind: (on, off)
 SWITCHES: Final[Mapping[str, type[Switch]]] = {
     "door": Door, "tamper": Tamper, "plug": Plug, "contact": PlainContact,
 }  # fmt: skip
+FLICKERS: Final = (
+    "the contact opens and closes again and again; look at the switch, its terminals and its cable"
+)
 FLICKER_CHANGES: Final = 20  # changes
 FLICKER_NS: Final = 60_000_000_000  # within which so many are too many
 
@@ -60,7 +63,7 @@ class ContactState:
             if self.flickers:
                 return None
             self.flickers, self.reported_ns = True, contact.mono_ns
-            return self._event(contact, "flickers: look at the switch and at its cable", "flicker")
+            return self._event(contact, FLICKERS, "flicker")
         self.flickers, self.reported_ns = False, contact.mono_ns
         text = CONTACT_TEXTS[self.setup.kind][0 if contact.on else 1]
         return self._event(contact, f"{text} (state at the start)" if contact.initial else text)
@@ -117,6 +120,14 @@ class PlainContacts:
         """What was sent of them last is not known: how each is found is sent."""
         for state in self._states.values():
             state.on, state.unknown_past = None, True
+
+    def faults_up(self) -> list[tuple[str, Switch]]:
+        """The end of each flicker that was told and is not over."""
+        return [
+            (name, SWITCHES[state.setup.kind](state="off", text=f"{name}: it has settled"))
+            for name, state in self._states.items()
+            if state.flickers
+        ]
 
     def snapshot(self) -> dict[str, list[Any]]:
         """Of each contact that was seen: its level, what was sent of it and what was held back.

@@ -15,8 +15,9 @@ from msgspec import UNSET
 from edge.core.point import Point, Quantity
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
+from edge.process.chattercheck import ChatterCheck
 from edge.process.debounce import Debouncer, LineChange, LineEvent
-from edge.process.engineevents import sensor_fault_event
+from edge.process.engineevents import PULSE_CHATTER, chatter_event, sensor_fault_event
 from edge.process.enginesetup import PulseSetup
 from edge.process.gaugewindow import GaugeWindow
 from edge.process.growthbounds import MAX_POWER_W
@@ -28,6 +29,10 @@ from edge.wire.contract.points import Energy
 SAMPLE_NS: Final = 1_000_000_000
 NS_W_PER_KWH: Final = 3.6e15
 MAX_PULSE_NS: Final = 300_000_000_000  # a contact closed for longer is welded
+PAUSE_NS: Final = 24_000_000
+"""Between two pulses: 30 ms (EN 62053-31), less a fifth for couplers that open late. The length of
+a pulse says nothing: some meters make shorter ones than they may."""
+SHORT_PAUSES: Final = 20  # in 30 s; a sound output has none
 POWER: Final = Point("power", Quantity.POWER)
 
 
@@ -39,6 +44,8 @@ class PulseWindow:
         self.lines = {setup.name: Debouncer(round(setup.bounce_ms * 1e6))}
         self._line = self.lines[setup.name]
         self._loop = OccupancyCounter(MAX_PULSE_NS)
+        self._chatter = ChatterCheck(SHORT_PAUSES)
+        self._opened: int | None = None  # when the last pulse ended
         self._step = resolution_of(1 / Fraction(str(setup.imp_per_kwh)))
         self._power_ns = NS_W_PER_KWH / setup.imp_per_kwh  # W for an interval of a nanosecond
         self._least_ns = self._power_ns / MAX_POWER_W  # between two pulses
@@ -55,7 +62,8 @@ class PulseWindow:
         """A first window: the count stays, all else is unknown."""
         self._line.forget()
         self._loop.begin(at_ns)
-        self._last = self._interval = None
+        self._chatter.begin(at_ns)
+        self._last = self._interval = self._opened = None
         self._next()
 
     def doubt_past(self, *, older: bool) -> None:
@@ -81,6 +89,7 @@ class PulseWindow:
             self._on(event)
         self._sample(due, end_ns + 1)
         self._loop.end_window(end_ns)
+        self._chatter.end_window(end_ns, noisy=self._line.noisy)
         qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
         body = self._body(min(self._loop.seen_ns, end_ns - start_ns) // 1000)
         if marks:
@@ -91,7 +100,9 @@ class PulseWindow:
             sensor_fault_event(name, at, "stuck_on", on, since_s=self._loop.max_s)
             for at, on in self._loop.faults
         ]
+        events += [chatter_event(name, at, PULSE_CHATTER, on) for at, on in self._chatter.faults]
         self._loop.next(end_ns)
+        self._chatter.next()
         self._next()
         return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events
 
@@ -105,6 +116,7 @@ class PulseWindow:
             "last": self._last,
             "interval": self._interval,
             "past": self._past,
+            **self._chatter.snapshot(),
         }
 
     def restore(self, state: Mapping[str, Any], start_ns: int) -> None:
@@ -116,6 +128,7 @@ class PulseWindow:
         same = list(state["step"]) == [self._step.num, self._step.den]
         self.total = int(state["total"]) if same else 0
         self._past = bool(state["past"])
+        self._chatter.restore(state)
         self._next()
 
     def _next(self) -> None:
@@ -126,7 +139,11 @@ class PulseWindow:
     def _on(self, event: LineEvent) -> None:
         self._loop.apply(event)
         if event.what is LineChange.RISE:
+            if self._opened is not None and event.at_ns - self._opened < PAUSE_NS:
+                self._chatter.impossible(event.at_ns)
             self._pulse(event.at_ns)
+        elif event.what is LineChange.FALL:
+            self._opened = event.at_ns
         elif event.what is LineChange.LOST:
             self._lost += event.lost
             rises = event.rises
@@ -137,9 +154,9 @@ class PulseWindow:
             qualitycounts.add_count(
                 self._quality, qualitycounts.UNCERTAIN_RANGE, event.rises - rises
             )
-            self._last = self._interval = None
+            self._last = self._interval = self._opened = None
         elif event.what is LineChange.UNOBSERVED:
-            self._last = self._interval = None
+            self._last = self._interval = self._opened = None
 
     def _pulse(self, at: int) -> None:
         if self._last is not None and at - self._last < self._least_ns:

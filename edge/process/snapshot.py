@@ -146,9 +146,14 @@ def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOv
         for contradiction in faults_over(checks, device.plausibility if device else None):
             yield _fault_over(name, contradiction, by="plausibility")
     for name, meter in state["pulses"].items():
-        if name not in sources.pulses and meter["loop"][3]:
-            yield _fault_over(name, "stuck_on")
+        if name not in sources.pulses:
+            if meter["loop"][3]:
+                yield _fault_over(name, "stuck_on")
+            if _chatters(meter):
+                yield _fault_over(name, "chatter")
     for name, bay in state["bays"].items():
+        if name not in sources.bays and _chatters(bay):
+            yield _fault_over(name, "chatter")
         # the end of one may have been waiting to be told
         if name not in sources.bays and (bay["stay"][5] or bay["stay"][8]):
             text = f"{name}: the bay is no longer watched, so the event is closed."
@@ -162,6 +167,10 @@ def _over(state: Mapping[str, Any], sources: EngineSources) -> Iterator[FaultsOv
                 what = f"the contact for {colour} of {approach}"
                 text = f"{name}: {what} is no longer watched, so the fault is closed."
                 yield name, SensorFault(state="off", by="rule phase", fault="phase", text=text)
+
+
+def _chatters(source: Mapping[str, Any]) -> bool:
+    return "chatter" in source and bool(source["chatter"][2])
 
 
 def _fault_over(

@@ -3,7 +3,6 @@
 import base64
 import ipaddress
 import secrets
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.core import ConfigError
+from edge.core.tomltext import parse_toml
 from edge.identity import siteconfig
 from edge.identity.claim import CLAIM_NAME, Claim, sign_claim
 from edge.identity.names import is_gateway, spki_hash
@@ -142,8 +142,8 @@ def sign_config(
     """
     try:
         text = operatorfiles.read_file(config, "configuration").decode()
-        site = tomllib.loads(text).get("site")
-    except (ValueError, RecursionError) as error:
+        site = parse_toml(text).get("site")
+    except ValueError as error:  # not UTF-8 is one, too
         raise ConfigError(f"{config}: not TOML: {error}") from None
     named = site.get("gateway") if isinstance(site, dict) else None
     if not is_gateway(gateway) or named != gateway:

@@ -8,7 +8,6 @@ reports/ID.json     why a box has not taken what was signed for it
 """
 
 import base64
-import tomllib
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,6 +17,7 @@ from cryptography import x509
 from msgspec import Meta
 
 from edge.core import ConfigError
+from edge.core.tomltext import parse_toml
 from edge.identity import siteconfig
 from edge.identity.claim import Claim
 from edge.provision import authority, operatorfiles
@@ -73,10 +73,10 @@ class ServerDirectory:
         """Raises ConfigError."""
         data = operatorfiles.read_file(self.policy_file, "policy")
         try:
-            policy = msgspec.convert(tomllib.loads(data.decode()), Policy)
+            policy = msgspec.convert(parse_toml(data.decode()), Policy)
             for operator in policy.operators.values():
                 base64.b64decode(operator.key, validate=True)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ConfigError(f"{self.policy_file}: {error}") from None
         return policy
 

@@ -38,7 +38,6 @@ class ConnectionState:
     since_ns: int  # connected, or without a link, since then
     broker: str = ""  # connected to it, or tried last
     failure: str = ""  # why the last attempt failed, or the last connection ended
-    remedy: str = ""  # what to do about it, where that is known
     failed_by: FailureClass | None = None  # why the last attempt failed, as a class
     limit_notice: str = ""  # what the broker announces that keeps records back, as a sentence
     refused: dict[str, str] = field(default_factory=dict)  # retained topics, and why, until taken
@@ -46,16 +45,21 @@ class ConnectionState:
 
     def connected(self, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, "", ""
-        self.remedy, self.failed_by = "", None
+        self.failed_by = None
 
     def ended(self, why: str, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, why, ""
-        self.remedy, self.failed_by = "", None
+        self.failed_by = None
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the failure, where that is known."""
+        return "" if self.failed_by is None else REMEDIES[self.failed_by]
 
     def failed(self, error: Exception, *, tls: bool, proxy: bool = False) -> None:
         """An attempt to connect has failed; `tls`: one with TLS, `proxy`: through a proxy."""
         self.failed_by = failure_class(error, tls=tls, proxy=proxy)
-        self.failure, self.remedy = str(error), REMEDIES[self.failed_by]
+        self.failure = str(error)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,3 +155,13 @@ class Oversize:
         if self._since_ns is None or len(self) <= self._taken:
             return False
         return now_ns - self._since_ns >= PROOF_WITHIN_NS
+
+
+def limit_notice(broker: str, limit: int | None, needed: int, rows: int) -> str:
+    """For people: `limit` and `needed` are bytes of a message, `rows` those that wait for it."""
+    count = f"{rows} records or more" if rows >= HELD_LIMIT else f"{rows} records"
+    return (
+        f"{broker} accepts messages up to {limit} bytes (Maximum Packet Size), but {count} are "
+        f"larger. They are kept until a broker accepts {needed} bytes or "
+        "more: raise the limit there."
+    )

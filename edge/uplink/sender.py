@@ -29,9 +29,9 @@ from edge.uplink.mqtt import (
 from edge.uplink.presence import PresencePublisher
 from edge.uplink.publisher import Publisher
 from edge.uplink.reconnect import ReconnectPolicy
-from edge.uplink.refusals import Alarm, BrokerLogThrottle
+from edge.uplink.refusals import Alarm, BrokerLogThrottle, limit_notice
 from edge.uplink.resend import find_for_resend
-from edge.uplink.rowtable import HELD_LIMIT, RowEntry, RowTable, UplinkCounters
+from edge.uplink.rowtable import RowEntry, RowTable, UplinkCounters
 from edge.uplink.sendqueue import Backlog
 from edge.uplink.timestamps import Timestamper
 from edge.wire import Command, Topics
@@ -395,13 +395,3 @@ class Sender:
     async def _send_status(self, _command: Command) -> Mapping[str, Any]:
         self.publish_status()
         return {}
-
-
-def limit_notice(broker: str, limit: int | None, needed: int, rows: int) -> str:
-    """For people: `limit` and `needed` are bytes of a message, `rows` those that wait for it."""
-    count = f"{rows} records or more" if rows >= HELD_LIMIT else f"{rows} records"
-    return (
-        f"{broker} accepts messages up to {limit} bytes (Maximum Packet Size), but {count} are "
-        f"larger. They are kept until a broker accepts {needed} bytes or "
-        "more: raise the limit there."
-    )

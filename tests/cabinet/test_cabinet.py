@@ -1,5 +1,6 @@
 """A played cabinet, read by the gateway's own drivers; its faults look as those of real devices."""
 
+import asyncio
 import contextlib
 import os
 import select
@@ -14,6 +15,7 @@ import pytest
 import drivers
 from drivers.sim.meter_line import checksum
 from edge.cabinet.cabinet import Cabinet, placed_site
+from edge.cabinet.deskcontrol import cabinet_verbs
 from edge.cabinet.deskplaces import DeskPlace, desk_places
 from edge.cabinet.faulttargets import FaultTarget, shown_name
 from edge.cabinet.playedlines import StreetWish
@@ -226,7 +228,7 @@ def test_one_silent_device_does_not_silence_its_neighbours(shared: tuple[Site, C
         ("heat_1", "power=+1e30", "with its sign"),
         ("dl_1", "voltage_l1=+99999", "cannot be sent"),
         ("air", "noise", "choose from silent, stuck, unplugged, none"),
-        ("all", "silent", "all takes none alone"),
+        ("all", "silent", "write `sim fault all none`"),
     ],
 )
 def test_a_wrong_wish_says_what_would_be_right(
@@ -235,6 +237,19 @@ def test_a_wrong_wish_says_what_would_be_right(
     with pytest.raises(ValueError, match=says.replace("first?", r"first\?")):
         shared[1].misbehave(target, fault)
     assert not any(one.state() for one in shared[1].targets)
+
+
+def test_who_ends_a_fault_is_told_what_had_one(shared: tuple[Site, Cabinet]) -> None:
+    ask = cabinet_verbs(shared[1])["fault"]
+
+    def names(target: str, fault: str) -> list[str]:
+        answer: Any = asyncio.run(ask({"target": target, "fault": fault}))  # type: ignore[arg-type]
+        assert answer["target"] == target
+        return list(answer["names"])
+
+    assert names("first", "none") == []
+    assert names("first", "silent") == names("first", "none") == ["first"]
+    assert names("all", "none") == []
 
 
 def test_a_name_that_two_things_have_is_written_with_its_table(tmp_path: Path) -> None:

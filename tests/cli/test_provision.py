@@ -269,7 +269,7 @@ def test_a_proposal_is_listed_shown_written_signed_and_refused(
     (row,) = json.loads(kerbstone("provision", "proposals", "--dir", home, "--json").out)[
         "proposals"
     ]
-    assert row["state"] == "signed"
+    assert (row["state"], row["check"]) == ("signed", ""), "what is answered is not checked again"
 
     serial = siteconfig.parse_signed_config((home / "configs/gw-17.json").read_bytes()).serial
     send(f'{head}[lane.x]\nlead = "\u2500"\n', 2, serial)

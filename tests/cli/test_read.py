@@ -1,10 +1,15 @@
 """`kerbstone read`: what it refuses, and what it says of a daemon that is older or away."""
 
+import json
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from drivers.sim.i2c import I2cKernel
+from drivers.sim.i2c_server import I2cServer
+from edge.report.live.answertext import News
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
 
@@ -99,3 +104,89 @@ def test_what_cannot_be_asked_is_exit_2(
 def test_a_wrong_name_brings_the_right_ones(kerbstone: Command, site: MakeSite) -> None:
     said = kerbstone("read", "north1", "--config", site())
     assert "there are heat, north_1, east_1" in said.err
+
+
+AIR = """
+[bus.air]
+kind = "i2c"
+path = "sim:{0}/i2c"
+[device.hut]
+driver = "sht4x"
+bus = "air"
+"""
+SILENT = [
+    {"point": point, "value": None, "unit": "1", "quality": "bad:silent"}
+    for point in ("temperature", "humidity")
+]
+STUCK = "/dev/i2c-1 is stuck: a device holds SCL or SDA low; switch the sensors off and on"
+
+
+def test_a_device_that_fails_shows_cause_and_remedy(
+    kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=(AIR + STORE).format(tmp_path))
+    answer = {"readings": SILENT, "health": {}, "text": STUCK}
+    with answering(tmp_path / "run", {"read": answer}):
+        said = kerbstone("read", "hut", "--config", file)
+        row = json.loads(kerbstone("read", "hut", "--config", file, "--json").out)
+    assert said.code == 3
+    assert said.lines[-2:] == [
+        "  /dev/i2c-1 is stuck: a device holds SCL or SDA low",
+        "    switch the sensors off and on",
+    ]
+    assert row["text"] == STUCK
+
+
+def test_points_without_a_value_have_their_remedy_too(
+    kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=(AIR + STORE).format(tmp_path))
+    broken = [{**each, "quality": "bad:fault"} for each in SILENT]
+    with answering(tmp_path / "run", {"read": {"readings": broken, "text": ""}}):
+        said = kerbstone("read", "hut", "--config", file)
+    assert said.code == 1
+    assert said.lines[-2:] == [
+        "  2 of 2 points have no value (fault): temperature, humidity",
+        "    the device itself reports that this part is broken: replace it",
+    ]
+
+
+def test_without_the_daemon_it_is_the_same(
+    kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=(AIR + STORE).format(tmp_path))
+    with I2cServer(I2cKernel({}), tmp_path / "i2c"):
+        said = kerbstone("read", "hut", "--config", file)
+    assert said.code == 3
+    assert said.err.splitlines() == [
+        f"kerbstone read: hut does not answer: no device answers at 0x44 on sim:{tmp_path}/i2c: no "
+        "device on this bus has answered yet",
+        "  check wiring (SDA and SCL swapped?), supply, pull-ups and address",
+    ]
+
+
+def test_what_is_waited_for_is_said_and_one_who_never_answers_is_no_wrong_use(
+    kerbstone: Command, site: MakeSite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+    monkeypatch.setattr("edge.cli.read.progress", shown.append)
+    monkeypatch.setattr("edge.cli.read.ANSWER_S", 0.1)
+    file = site(more=(AIR + STORE).format(tmp_path))
+    (tmp_path / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(tmp_path / "run" / "control.sock"))
+        deaf.listen()
+        said = kerbstone("read", "hut", "--config", file)
+    assert shown == ["waiting for hut: the daemon asks it now, at most 0.1 s", ""]
+    assert said.code == 3
+    assert "no answer within 0.1 s: its bus may be slow, or hang" in said.err
+
+
+def test_that_a_warm_up_lasts_longer_is_no_news() -> None:
+    """Else `--watch` in a pipe would have a line for it each second."""
+    device = {"name": "hut", "state": "ok", "age_s": 1.0, "unsettled": "warmup"}
+    news = News()
+    told = [
+        len(news.items({"devices": [{**device, "unsettled_age_s": age_s}]})) for age_s in (1.0, 2.0)
+    ]
+    assert told == [1, 0]

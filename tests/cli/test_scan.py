@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-import tty
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 import drivers
 from drivers.scan.found import Pace
 from drivers.sim.i2c import I2cKernel
+from drivers.sim.simpty import open_pty
 from edge.cli.scan import RUN_DIR
 from edge.config import load_site
 from edge.control.buslock import BusLock
@@ -96,7 +96,7 @@ def test_a_stuck_bus_ends_it_at_once(air: tuple[I2cKernel, str], kerbstone: Comm
 
 def test_noise_is_told_as_what_it_is(kerbstone: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     _hurry(monkeypatch)
-    ours, theirs = os.openpty()
+    ours, theirs, port = open_pty()
     end = threading.Event()
 
     def talk() -> None:
@@ -105,9 +105,7 @@ def test_noise_is_told_as_what_it_is(kerbstone: Command, monkeypatch: pytest.Mon
 
     thread = threading.Thread(target=talk)
     thread.start()
-    said = kerbstone(
-        "scan", os.ttyname(theirs), "--listen", "0.3", "--units", "1", "--baud", "9600"
-    )
+    said = kerbstone("scan", port, "--listen", "0.3", "--units", "1", "--baud", "9600")
     end.set()
     thread.join()
     assert said.code == 1
@@ -193,8 +191,8 @@ def test_the_daemon_tells_where_its_buses_are(site: MakeSite) -> None:
 
 
 def test_ctrl_c_gives_what_was_found_so_far(air: tuple[I2cKernel, str]) -> None:
-    ours, theirs = os.openpty()  # a port where nobody is: that takes long
-    command = [sys.executable, "-m", "edge.cli.main", "scan", air[1], os.ttyname(theirs)]
+    ours, theirs, port = open_pty()  # a port where nobody is: that takes long
+    command = [sys.executable, "-m", "edge.cli.main", "scan", air[1], port]
     command += ["--listen", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         while not air[0].log or air[0].log[-1][0] < 0x77:
@@ -213,9 +211,8 @@ def test_ctrl_c_gives_what_was_found_so_far(air: tuple[I2cKernel, str]) -> None:
 
 def test_ctrl_c_says_of_no_place_that_nobody_is_there() -> None:
     """Python 3.11 takes a thread for ended whose wait was interrupted; the place is the first."""
-    ours, theirs = os.openpty()
-    tty.setraw(theirs)
-    command = [sys.executable, "-m", "edge.cli.main", "scan", os.ttyname(theirs), "--json"]
+    ours, theirs, port = open_pty()
+    command = [sys.executable, "-m", "edge.cli.main", "scan", port, "--json"]
     with subprocess.Popen(
         [*command, "--listen", "0.1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -203,8 +203,13 @@ def test_wrong_wishes_say_what_would_be_right(
     assert text in said.err
 
 
-def test_a_port_that_is_not_there_is_not_reachable(kerbstone: Command) -> None:
-    assert kerbstone("sim", "mhz19", "--on", "/dev/ttyNOTHERE").code == 3
+def test_a_port_that_is_not_there_is_wrong_use(kerbstone: Command) -> None:
+    said = kerbstone("sim", "mhz19", "--on", "/dev/ttyNOTHERE")
+    assert said.code == 2
+    assert said.err == (
+        "kerbstone sim: /dev/ttyNOTHERE is not there: plug the adapter in, or give another place "
+        "with --on\n"
+    )
 
 
 @pytest.mark.parametrize("name", POLLED)
@@ -313,8 +318,11 @@ def test_a_second_bus_has_a_name_of_its_own(
             assert one.bus == other.bus
     with simrunner.run_sim(sim_request(drivers.spec("sht4x"), {}), f"i2c:{tmp_path}/mine"):
         said = kerbstone("sim", "sht4x", "--on", f"i2c:{tmp_path}/mine")
-    assert said.code == 3
-    assert "end the program that uses it, or take another" in said.err
+    assert said.code == 2
+    assert said.err == (
+        f"kerbstone sim: {tmp_path}/mine is in use by another program or simulation: end that, or "
+        "give another place with --on\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["loop", "s0", "contact"])

@@ -34,6 +34,8 @@ SECRETS = {
     "code of the claim": "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
     "code of the claim on the card": "ZYXWVUTSRQPONMLKJIHGFEDCBA",
     "profile of NetworkManager": "network-manager-psk",
+    "password of a proxy": "r@in/on:proxy",
+    "password of a drop-in": "drop-in-secret-3",
 }
 
 
@@ -42,9 +44,16 @@ def box(tmp_path: Path) -> tuple[BoxPlaces, dict[str, str]]:
     """A box with each secret that one can have, and what may not be in its archive."""
     places = BoxPlaces(
         tmp_path / "site.toml", tmp_path / "identity", tmp_path / "etc", tmp_path / "boot",
-        tmp_path / "profiles",
+        tmp_path / "profiles", tmp_path / "units",
     )  # fmt: skip
-    for each in (places.identity / "current", places.settings, places.boot, places.profiles):
+    drop_in = places.units / "kerbstone.service.d"
+    for each in (
+        places.identity / "current",
+        places.settings,
+        places.boot,
+        places.profiles,
+        drop_in,
+    ):
         each.mkdir(parents=True)
     values = [*SECRETS.values()]
     password = tmp_path / "mqtt.password"
@@ -86,6 +95,8 @@ password = "{values[1]}"  # the old one was {values[0]}
     (places.boot / "kerbstone-claim.toml").write_text(f'code = "{values[6]}"\n')
     (places.boot / "kerbstone-status.txt").write_text("state: enrolled\n")
     (places.profiles / "k.nmconnection").write_text(f"[wifi-security]\npsk={values[7]}\n")
+    (places.settings / "proxy.conf").write_text(f"proxy = http://me:{quote(values[8])}@proxy:1\n")
+    (drop_in / "own.conf").write_text(f'[Service]\nEnvironment="A_PASS={values[9]}" "B=c"\n')
     secrets = dict(SECRETS)
     for name, file in (("key of the uplink", key), ("key of the identity", identity_key)):
         for number, line in enumerate(file.read_text().splitlines()[1:-1]):
@@ -152,6 +163,25 @@ def test_no_secret_of_the_box_is_in_it(
     assert b'password = "[removed]"' in found["site.toml"]
     assert b"BEGIN CERTIFICATE" in found["certificate.pem"]
     assert b"places with secrets emptied" in found["README.txt"]
+
+
+@pytest.mark.parametrize(
+    ("more", "secret"),
+    [("", True), ('password_file = "/nowhere"\n', False), ('cert = "/nowhere"\n', False)],
+)
+def test_a_user_without_a_password_is_an_access_token(
+    tmp_path: Path, more: str, secret: bool
+) -> None:
+    file = tmp_path / "site.toml"
+    file.write_text(f'[uplink]\nurl = "mqtts://x"\nusername = "token-17"\n{more}')
+    assert (b"token-17" in box_secrets(BoxPlaces(file, *[tmp_path / "none"] * 5))) is secret
+
+
+def test_a_key_without_its_armour_is_known_where_it_belongs(tmp_path: Path) -> None:
+    file, key = tmp_path / "site.toml", tmp_path / "own.key"
+    key.write_text("QWxsIGtleXMgYXJlIHNlY3JldHM=\n")
+    file.write_text(f'[uplink]\nurl = "mqtts://x"\ncert = "x"\nkey = "{key}"\n')
+    assert b"QWxsIGtleXMgYXJlIHNlY3JldHM=" in box_secrets(BoxPlaces(file, *[tmp_path / "none"] * 5))
 
 
 def test_only_the_owner_may_read_it_and_there_is_no_half_one(

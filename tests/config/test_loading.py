@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import drivers
 from edge.config import GpioBus, ModbusRtuBus, Problems, load_site
 from tests.config.conftest import CATALOGUE, RIGHT, Read, Wrong
 
@@ -147,8 +148,8 @@ def test_an_empty_file_is_told_what_it_needs(wrong: Wrong) -> None:
         ("a = 1\nb = \n", 2, "this is not TOML: Invalid value (column 5)"),
         ("a = 1\na = 2\n", 2, "this is not TOML: Cannot overwrite a value"),
         ('a = 1\nb = """x\n', 2, "this is not TOML: "),
-        ("a = " + "[" * 900, 0, "lists are nested too deeply"),
-        ("a = 1" + "[\n" * 2000, 1, "this is not TOML: "),
+        ("a = " + "[" * 900, 1, "lists or tables are nested deeper than 8 (column 13)"),
+        ("a = 1" + "[\n" * 2000, 9, "this is not TOML: "),
         ("a = 1\nb = '" + "x" * 1000 + "'\n", 2, "more than 1000 characters"),
     ],
 )
@@ -208,3 +209,23 @@ def test_a_hostile_file_is_answered_in_bounded_text(wrong: Wrong) -> None:
     assert all("\x1b" not in problem for problem in problems)
     shown = str(Problems([]))
     assert shown == ""
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        '[device.hall]\ndriver = "dlms"\nbus = "air"\npassword = 4711',
+        '[device.hall]\ndriver = "dlms"\nbus = "air"\npassword = rain4711',
+        '[uplink]\nurl = "me:rain4711@broker"',
+        '[uplink]\nurl = "mqtt://me:ra/in4711@broker"',
+        '[uplink]\nurl = "mqtt://x"\nfallback = ["mqtts://me:rain@4711@broker"]',
+        '[uplink]\nurl = "mqtt://x"\nproxy = "http://me:rain4711@proxy:3128"',
+        '[uplink]\nurl = "mqtt://x"\nproxy = "http://me:r a<i>n\'4711@proxy:3128"',
+    ],
+)
+def test_no_password_is_repeated_in_what_is_wrong_with_it(tmp_path: Path, lines: str) -> None:
+    """It goes to the log, onto the card, to the operator's server and to the city."""
+    (tmp_path / "site.toml").write_text(lines)
+    with pytest.raises(Problems) as caught:
+        load_site(tmp_path / "site.toml", drivers.catalogue())
+    assert "4711" not in str(caught.value)

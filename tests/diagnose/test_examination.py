@@ -83,3 +83,26 @@ def test_a_fault_of_ours_is_raised() -> None:
     one.start()
     with pytest.raises(ZeroDivisionError):
         one.wait()
+
+
+def test_what_is_closed_to_us_is_not_checked_and_ends_nothing() -> None:
+    def closed(tick: Tick) -> Iterator[CheckResult]:
+        yield passed("store_rights", "one of two")
+        raise PermissionError(13, "Permission denied", "/var/lib/kerbstone/outbox")
+
+    examination = Examination(
+        [
+            CheckStep("closed", ("store_rights", "secret_files"), closed),
+            CheckStep("open", ("memory",), lambda tick: [passed("memory", "9 MB")]),
+        ]
+    )
+    examination.start()
+    assert examination.wait() == ""
+    assert [(one.check, one.outcome) for one in examination.results()] == [
+        ("store_rights", "ok"),
+        ("secret_files", "not checked"),
+        ("memory", "ok"),
+    ]
+    assert "/var/lib/kerbstone/outbox is not open to you: use sudo" in (
+        examination.results()[1].cause
+    )

@@ -2,9 +2,15 @@
 
 import base64
 import json
-from urllib.parse import quote
+import re
+import time
+from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,9 +20,11 @@ from edge.diagnose.redaction import (
     SHORTEST,
     Redactor,
     assigned_secrets,
+    key_lines,
     key_secrets,
     named_secrets,
 )
+from tests.kit.certificates import CertificateAuthority
 
 KEY = b"""-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg5ZxlyHc4cJmW8tJb
@@ -128,6 +136,96 @@ def test_of_a_private_key_no_line_is_left() -> None:
 def test_users_of_urls_and_headers() -> None:
     text = b"http://me:hunter22@proxy:8080/ and Authorization: Basic bWU6aHVudGVyMjI="
     assert Redactor().redact(text) == b"http://[removed]@proxy:8080/ and Authorization: [removed]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://me:{}@proxy:8080/",
+        "http://me:a/b@{}@proxy:8080/",
+        'fallback = ["mqtts://a", "mqtts://me:{}@b"]',
+        "GET /?to=http%3A%2F%2Fme%3A{}%40proxy%3A8080",
+        "Environment=HTTPS_PROXY=me:{}@proxy:3128",
+        'Environment="MQTT_PASS={}" "A=b"',
+        "Environment=mqttPassword={}",
+        "PGPASSWORD={}",
+        '{{"accessKey": "{}"}}',
+        "https://x/?sharedAccessSignature={}&x=1",
+        "curl --proxy-password {} https://x",
+        "# the password of the meter was {}",
+        'zone = "UTC"  # passwords {} and another',
+        '{{"Authorization": "Bearer {}"}}',
+        "{{'authorization': 'Basic {}'}}",
+        "got Bearer {} from it",
+        "Set-Cookie: session={}",
+    ],
+)
+def test_a_secret_that_nobody_knows_is_found_by_what_stands_before_it(text: str) -> None:
+    said = text.format("Tr0ub4dor-7")
+    once = Redactor().redact(said.encode())
+    assert b"Tr0ub4dor" not in once
+    assert REMOVED in once
+    assert Redactor().redact(once) == once
+
+
+@given(PASSWORDS)
+def test_no_way_to_write_it_in_a_url_is_missed(password: str) -> None:
+    """Each program keeps other letters as they are."""
+    redactor = Redactor({password.encode()})
+    for safe in ("", "/", "@:/?&=+,;!$'()*~", " "):
+        for coded in (quote(password, safe=safe), quote_plus(password, safe=safe.strip())):
+            lower = re.sub("%..", lambda found: found[0].lower(), coded)
+            for form in (coded, lower, coded.replace("%", "\\x")):
+                assert redactor.redact(form.encode()) == REMOVED
+
+
+def test_a_password_of_a_url_is_known_elsewhere_too() -> None:
+    text = b'proxy = "http://me:r%40in4711@proxy:3128"'
+    assert assigned_secrets(text) == {b"r%40in4711", b"r@in4711"}
+    table = {"a": ["http://me:r a<i>n4711@proxy:3128", "mqtts://gw-9@broker"]}
+    assert named_secrets(table) == {b"r a<i>n4711"}, "a user alone is a name, not a secret"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        ec.generate_private_key(ec.SECP256R1()),
+        ec.generate_private_key(ec.SECP384R1()),
+        ed25519.Ed25519PrivateKey.generate(),
+        rsa.generate_private_key(65537, 2048),
+    ],
+    ids=["P-256", "P-384", "Ed25519", "RSA"],
+)
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_of_a_private_key_without_its_armour_no_line_is_left(
+    key: PrivateKeyTypes, form: PrivateFormat
+) -> None:
+    if isinstance(key, ed25519.Ed25519PrivateKey) and form != PrivateFormat.PKCS8:
+        return  # it has no other form
+    pem = key.private_bytes(Encoding.PEM, form, NoEncryption())
+    bare = b"\n".join(pem.split(b"\n")[1:-2])
+    tail = b"\n".join(pem.split(b"\n")[2:])
+    one = b"".join(bare.split())
+    for text in (bare, one, b'{"k": "' + one + b'"}', bare.replace(b"\n", b"\\n"), tail):
+        cleaned = Redactor().redact(b"log\n" + text + b"\nthe end\n")
+        assert not any(line in cleaned for line in key_lines(bare)), cleaned
+        assert cleaned.startswith(b"log\n")
+        assert cleaned.endswith(b"the end\n")
+
+
+def test_a_certificate_and_a_request_are_no_keys(tmp_path: Path) -> None:
+    certificate = CertificateAuthority(tmp_path).path.read_bytes()
+    assert Redactor().redact(certificate) == certificate
+
+
+@pytest.mark.parametrize(
+    "piece", ["://a", "%3a%2f%2f", "a\n", "-", "#", "eyJ-", "proxy=:", "bearer "]
+)
+def test_text_made_to_hurt_takes_no_more_time_than_other_text(piece: str) -> None:
+    text = piece.encode() * ((1 << 20) // len(piece))
+    begin_s = time.process_time()
+    Redactor({b"hunter22"}).redact(text)
+    assert time.process_time() - begin_s < 10.0, "it grows with the square of its length"
 
 
 def test_a_read_table_is_asked_by_its_names() -> None:

@@ -29,6 +29,7 @@ class AbleMeter:
     health: Mapping[Condition, str] = field(default_factory=lambda: {Condition.FAN: "it stands"})
     timeout_s: float = 2.5
     pace_s: float = 30.0
+    settle_reads: int = 45
     restored: list[Any] = field(default_factory=list)
 
     async def open(self) -> None: ...

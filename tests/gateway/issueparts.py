@@ -7,11 +7,8 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, TimeQuality
@@ -21,11 +18,13 @@ from edge.gateway.issuewatch import (
     IssueWatch,
 )
 from edge.health.openissues import IssueFinding, OpenIssues
+from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
 from edge.wire.contract.models import Model, ModelName
+from tests.kit.certificates import gateway_certificate
 
 S, DAY = 1_000_000_000, 86_400
 WALL = 1_795_000_000 * S
@@ -41,6 +40,9 @@ class Polled:
     health: Mapping[Condition, str] = field(default_factory=dict)
     failures: int = 6
     every_ns: int = S
+    unsettled: Reason | None = None
+    unsettled_since_ns: int | None = None
+    settle_limit_ns: int = 60 * S
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Parts:
     connected: bool = True
     disk_s: float = 0.0  # so long the outbox takes to count
     device: Polled = field(default_factory=lambda: Polled("hut"))
+    neighbours: tuple[Polled, ...] = ()  # on its bus
     problems: dict[str, str] = field(default_factory=dict)
     alarms: dict[BoardCondition, str] = field(default_factory=dict)
     health: Health = field(default_factory=lambda: Health(device_error_ratio={"hut": 0.0}))
@@ -66,6 +69,7 @@ class Parts:
     unmatched: int = 0
     journal: str | None = None
     outdated: tuple[Problem, ...] = ()
+    box: BoxNames | None = field(default_factory=lambda: BoxNames("s", "gw-1"))
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
     events: list[Draft] = field(default_factory=list)  # that go to the city now
     up: list[IssueFinding] = field(default_factory=list)  # of those of the process before
@@ -88,7 +92,7 @@ class Parts:
             outbox=CountedParts(self),
             connection=lambda: (self.link, self.connected),
             confirm="broker",
-            devices=lambda: [self.device],
+            buses=lambda: {"air": [self.device, *self.neighbours]},
             problems=lambda: self.problems,
             alarms=lambda: self.alarms,
             health=lambda _: self.health,
@@ -100,6 +104,7 @@ class Parts:
             journal=lambda: self.journal,
             certificate=CertificateFile(file),
             outdated=self.outdated,
+            box=lambda: self.box,
         )
         return IssueWatch(sources, OpenIssues(), boot, changed=changed)
 
@@ -118,10 +123,9 @@ class CountedParts:
 @cache
 def made_certificate(ends_s: int) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gw-1")])
     end = datetime.fromtimestamp(ends_s, UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 7, end - timedelta(400), end)
-    return made.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    made = gateway_certificate(key, "gw-1", end - timedelta(400), end)
+    return made.public_bytes(Encoding.PEM)
 
 
 def at(seconds: float) -> Stamp:

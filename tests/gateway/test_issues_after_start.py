@@ -27,7 +27,7 @@ def test_what_processing_has_up_is_what_it_has_told() -> None:
         ("loop_fault", "north_1 trail stuck_on"),
         ("loop_fault", "east_1 lead chatter"),
         ("loop_fault", "east_2 lead no_activity"),
-        ("loop_fault", "heat stuck_on"),
+        ("contact_fault", "heat stuck_on"),
         ("signal_fault", "north_green"),
     }
     restored = Engine(BAD)
@@ -81,7 +81,8 @@ def test_what_is_up_is_in_the_list_of_a_start_that_has_none(tmp_path: Path) -> N
     watch = Parts(up=[*known_faults(told, ())]).watch(tmp_path)
     watch.restore(None, at(1))
     (one,) = watch.issues
-    assert (one.about, one.remedy) == ("north_1 lead swapped", "Swap them.")
+    assert one.about == "north_1 lead swapped"
+    assert one.remedy.startswith("Swap them. Once mended, ")
     damaged = Parts(up=[*known_faults(told, troubled().faults_up())]).watch(tmp_path)
     damaged.restore({"boot": 3, "open": [1]}, at(2))
     assert len(damaged.issues) == 6

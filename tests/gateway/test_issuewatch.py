@@ -18,7 +18,7 @@ from edge.core import Condition, Draft, Reason, Stream, TimeQuality
 from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.issueresults import issue_results
 from edge.diagnose.passivechecks import fill_from_status
-from edge.gateway.issuefindings import ALARM_KINDS
+from edge.gateway.issuefindings import ALARM_KINDS, loop_findings
 from edge.gateway.issuewatch import (
     STATUS_WORDS,
     STATUSES_PER_HOUR,
@@ -30,6 +30,7 @@ from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.health.openissues import IssueFinding, issue_family
 from edge.health.openmetrics import render
+from edge.identity.runfiles import BoxNames
 from edge.report.status.issues import listed_issues, verdict_line
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.event import SensorFault
@@ -98,14 +99,27 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "configuration_outdated": {
         "outdated": (Problem("site.toml", 7, "uplink.prefix", "a.b has a dot; write a-b"),)
     },
+    "configuration_unusable": {
+        "box": BoxNames("s", "gw-1", refused="number 8: line 9: device.air.driver: unknown driver")
+    },
     "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
+    "bus_fails": {
+        "device": Polled("hut", Reason.SILENT, "air is stuck; switch the sensors off and on"),
+        "neighbours": (
+            Polled("roof", Reason.SILENT, "air is stuck; switch the sensors off and on"),
+        ),
+    },
     "device_fails": {"device": Polled("hut", Reason.SILENT, "no device answers at 0x69")},
     "device_errors": {"health": Health(device_error_ratio={"hut": 0.25})},
+    "device_unsettled": {
+        "device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=20 * S)
+    },
     "device_reports": {"device": Polled("hut", health={Condition.FAN: "its fan stands still"})},
     "line_closed": {"problems": {"line a": "it is busy"}},
     "values_contradict": {"events": [fault("on", fault="phase_sum", points=["power"])]},
     "loop_fault": {"events": [fault("on", fault="swapped", part="lead")]},
     "signal_fault": {"events": [fault("on", fault="phase")]},
+    "contact_fault": {"events": [fault("on", fault="chatter")]},
     **{word: {"alarms": {word: "Too much: do something."}} for word in ALARM_WORDS},
     "undervoltage_seen": {"health": Health(throttled_seen=["undervoltage"])},
     "unexpected_start": {"start": ("watchdog", "It hung.")},
@@ -122,6 +136,7 @@ MENDED: dict[IssueName, dict[str, Any]] = {
     "values_contradict": {"events": [fault("off", fault="phase_sum", points=["power"])]},
     "loop_fault": {"events": [fault("off", fault="swapped", part="lead")]},
     "signal_fault": {"events": [fault("off", fault="phase")]},
+    "contact_fault": {"events": [fault("off", fault="chatter")]},
 }
 
 
@@ -207,6 +222,7 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
             "device": Polled("hut", Reason.BUSY, "busy, says the device", failures=5),
             "problems": {"hut": "busy, says the device"},
         },
+        {"device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=50 * S)},
         {"failures": 1, **model(answers="rule", why="late: 900 ms")},
         {**model(answers="rule", why="not loaded yet")},
         {"connected": False, "link": ConnectionState(90 * S)},  # it has just gone
@@ -225,6 +241,7 @@ def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path
         ("no_broker", {"connected": False, "link": ConnectionState(40 * S)}),
         ("model_fails", model(answers="rule", why="not loaded yet")),
         ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
+        ("configuration_unusable", {"box": None}),  # enrolment has not looked since the boot
         ("device_errors", {"health": Health()}),  # no read is counted yet
     ],
 )
@@ -319,6 +336,58 @@ def test_a_disk_that_hangs_holds_up_nothing_else(
     watch = looked(parts.watch(tmp_path), parts, 100)
     assert time.monotonic() - begin_s < 10.0
     assert [each.kind for each in watch.issues] == ["unmatched_edges"]
+
+
+STUCK = "/dev/i2c-1 is stuck; switch the sensors off and on"
+AWAY = "no device answers at 0x"
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "told"),
+    [
+        ((Reason.SILENT, STUCK), (Reason.SILENT, STUCK), ["bus_fails"]),
+        ((Reason.SILENT, f"{AWAY}44"), (Reason.SILENT, f"{AWAY}69"), ["bus_fails"]),
+        ((Reason.CRC, "damaged"), (Reason.SILENT, "no answer"), ["bus_fails"]),
+        ((Reason.BUSY, "never quiet"), (Reason.BUSY, "never quiet"), ["bus_fails"]),
+        ((Reason.FAULT, "broken"), (Reason.FAULT, "broken"), ["device_fails"] * 2),
+        ((Reason.SILENT, STUCK), (None, ""), ["device_fails"]),
+        ((Reason.FAULT, "broken"), (Reason.SILENT, "no answer"), ["device_fails"] * 2),
+    ],
+)
+def test_what_all_devices_of_a_bus_share_is_told_once(
+    tmp_path: Path, own: tuple[Reason, str], other: tuple[Reason | None, str], told: list[str]
+) -> None:
+    parts = replace(WELL, device=Polled("hut", *own), neighbours=(Polled("roof", *other),))
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.kind for each in watch.issues] == told
+    if told == ["bus_fails"]:
+        (one,) = watch.issues
+        assert one.cause.startswith("bus air: ")
+        assert one.cause.endswith("no values of hut, roof.")
+        assert one.remedy.endswith("`kerbstone doctor air` says more.")
+        parts.neighbours = (Polled("roof"),)
+        parts.problems = {"hut": own[1]}
+        looked(watch, parts, 105)
+        assert [each.kind for each in watch.issues] == ["device_fails"]
+
+
+def test_a_bus_is_not_blamed_for_what_may_pass(tmp_path: Path) -> None:
+    hut, roof = (Polled(name, Reason.SILENT, STUCK, failures=1) for name in ("hut", "roof"))
+    parts = replace(WELL, device=hut, neighbours=(roof,))
+    assert not len(looked(parts.watch(tmp_path), parts, 100).issues)
+
+
+@pytest.mark.parametrize(("word", "minutes"), [("stuck_on", 5), ("swapped", 30)])
+def test_a_loop_that_is_mended_is_said_to_stay_for_some_minutes(
+    tmp_path: Path, word: str, minutes: int
+) -> None:
+    ends = f"Measure it. Once mended, this closes after {minutes} min of sound traffic."
+    parts = replace(WELL, events=[fault("on", fault=word, part="lead")])
+    (one,) = looked(parts.watch(tmp_path), parts, 100).issues
+    assert one.remedy == ends
+    known = {("north_1", "lead", word): "north_1: the lead loop is silent; measure it."}
+    (after,) = loop_findings(known)
+    assert after.remedy == ends
 
 
 def test_a_device_may_be_called_configuration(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ async def test_a_device_shows_its_last_value_and_its_age(tmp_path: Path) -> None
     assert found["devices"] == [
         {
             "name": "hut", "driver": "sht4x", "bus": "air", "every_s": 1.0, "state": "silent",
-            "text": "no answer at 0x44", "reads": 0, "errors": 0, "age_s": 4.0, "health": {},
+            "text": "no answer at 0x44", "reads": 0, "errors": 0,
+            "unsettled": None, "unsettled_age_s": None, "age_s": 4.0, "health": {},
             "readings": [
                 {"point": "temperature", "value": 21.53, "unit": "Cel", "quality": "good"},
                 {"point": "humidity", "value": None, "unit": "%RH", "quality": "bad:crc"},

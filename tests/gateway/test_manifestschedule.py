@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.x509.oid import NameOID
 
 from edge.core import ConfigError, Record, RecordKey, Stamp, Stream, TimeQuality
 from edge.gateway.manifestschedule import ManifestSchedule
@@ -23,6 +21,7 @@ from edge.wire import signed_bytes
 from edge.wire.clockmoments import Moment
 from edge.wire.keptstate import pack_state
 from tests.kit.asread import as_read
+from tests.kit.certificates import gateway_certificate
 
 EPOCH = Epoch(9, 2, True, PreviousStart(8, 2, {"air": 5}), False)
 S = 1_000_000_000
@@ -105,15 +104,8 @@ def test_a_state_that_cannot_be_read_is_no_reason_to_stop(data: bytes) -> None:
 
 
 def _certificate(private: Any, folder: Path) -> tuple[Path, Path]:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gw-1")])
     now = datetime.now(UTC)
-    digest = None if isinstance(private, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    built = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name)
-        .public_key(private.public_key()).serial_number(1)
-        .not_valid_before(now).not_valid_after(now + timedelta(days=1))
-        .sign(private, digest)
-    )  # fmt: skip
+    built = gateway_certificate(private, "gw-1", now, now + timedelta(days=1))
     key, cert = folder / "key.pem", folder / "cert.pem"
     pem = serialization.Encoding.PEM
     key.write_bytes(

@@ -119,6 +119,12 @@ def test_toml_made_to_hurt_is_a_claim_error(text: str) -> None:
         parse_claim(signed(text))
 
 
+def test_a_key_of_many_parts_is_refused_before_it_takes_memory() -> None:
+    """Anybody may send a claim to the server, and lay one onto a card: 16 kB took 270 MB."""
+    with pytest.raises(ClaimError, match="a key has more than 8 parts"):
+        parse_claim(signed("a." * 1000 + "a = 1\n"))
+
+
 def test_a_large_file_is_not_looked_into() -> None:
     with pytest.raises(ClaimError, match="more than"):
         parse_claim(DATA + b"#" * CLAIM_LIMIT)

@@ -117,23 +117,42 @@ def test_a_certificate_that_is_not_ours_is_never_installed(
 
 
 @pytest.mark.parametrize(
-    "kind", ["stranger", "other gateway", "other site", "rubbish", "deep", "404"]
+    "kind",
+    [
+        "stranger",
+        "other gateway",
+        "other site",
+        "rubbish",
+        "deep",
+        "dotted",
+        "many digits",
+        "404",
+        "deep refusal",
+    ],
 )
 def test_a_configuration_that_is_not_for_us_is_never_kept(box: EnrollingGateway, kind: str) -> None:
     strange = EnrolmentCity(box.city.authority)
+
+    def ours(text: str) -> bytes:
+        strange.operator, strange.more = box.city.operator, text
+        return strange.config("gw-0001")
+
     bodies = {
         "stranger": strange.config("gw-0001"),
         "other gateway": box.city.config("gw-0002"),
         "other site": box.city.config("gw-0001", site="s18"),
         "rubbish": b"{",
         "deep": b"[" * 200_000,
+        "dotted": ours("a." * 1000 + "a = 1\n"),
+        "many digits": ours(f"a = {'1' * 5000}\n"),
         "404": b"",
+        "deep refusal": b'{"x": ' + b"[" * 200_000,
     }
 
     def change(name: str, answer: Answer) -> Answer:
         if name != "config" or len(box.clock.naps) >= 2:
             return answer
-        return 404 if kind == "404" else 200, {}, bodies[kind]
+        return 404 if kind in ("404", "deep refusal") else 200, {}, bodies[kind]
 
     def look() -> None:
         assert not (box.state / "site.toml").exists()

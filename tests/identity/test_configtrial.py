@@ -10,8 +10,8 @@ import pytest
 
 from edge.identity.configtrial import why_unusable
 from tests.identity.enrolling_box import NappingClock, date
+from tests.identity.proposing_box import ProposingGateway, proposed, sign
 from tests.identity.real_server import ApprovingServer
-from tests.identity.test_proposing import ProposingGateway, proposed, sign
 
 GOOD = '[site]\nid = "s17"\ngateway = "gw-0001"\n[uplink]\nurl = "mqtts://broker.example:8883"\n'
 NEWER = f'{GOOD}[bus.i2c]\nkind = "i2c"\n[device.air]\ndriver = "sht9x"\nbus = "i2c"\n'
@@ -73,6 +73,11 @@ def test_the_last_good_one_stays_and_both_are_told(
     assert box.site == GOOD.encode()
     assert box.restarts == 0
     assert "cannot be used here: line 9: device.air.driver" in box.status
+    assert box.refused.startswith("number ")
+    assert ": line 9: device.air.driver: " in box.refused, "the daemon makes an open issue of it"
+    restarted = box.power()
+    assert restarted.run() == "enrolled"
+    assert box.refused, "what is here is in order, and not what the operator wants"
     (kept,) = town.home.reports.all()
     assert kept.report.error.startswith("line 9: device.air.driver")
     (town.home.reports.folder / "gw-0001.json").unlink()
@@ -82,6 +87,22 @@ def test_the_last_good_one_stays_and_both_are_told(
     sign(town, proposed(town))
     assert renewal.ask() == "configured"
     assert box.progress[0] == "signed"
+    assert box.refused == ""
+
+
+def test_a_refused_one_that_the_operator_withdraws_is_forgotten(
+    town: ApprovingServer, box: ProposingGateway
+) -> None:
+    sign(town, GOOD)
+    assert box.power().run() == "enrolled"
+    before = (town.home.configs / "gw-0001.json").read_bytes()
+    town.now = town.now.replace(hour=13)
+    sign(town, NEWER)
+    assert box.renewal().run() == "fine"
+    assert box.refused
+    (town.home.configs / "gw-0001.json").write_bytes(before)
+    assert box.renewal().run() == "fine"
+    assert box.refused == ""
 
 
 def test_a_first_configuration_that_cannot_be_used_is_waited_over(

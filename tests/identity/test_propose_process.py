@@ -130,3 +130,22 @@ def test_a_reset_takes_away_what_is_shown(box: Box, monkeypatch: pytest.MonkeyPa
         (shown / name).touch()
     assert main(["forget", "--yes", *traced_process.plain(box.root)]) == 0
     assert list(shown.iterdir()) == []
+
+
+def test_the_daemon_reads_that_a_configuration_cannot_be_used_here_until_another_is_taken(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused() -> str:
+        return str(json.loads((box.shown / "box.json").read_bytes())["refused"])
+
+    monkeypatch.setattr("edge.identity.proposing.ProposalCourier.attended", lambda self: False)
+    box.propose()
+    assert box.run("propose") == 0
+    box.sign("[device.air]\n" + SITE)
+    for verb in ("propose", "renew", "run"):
+        assert refused() == "" if verb == "propose" else refused()
+        assert box.run(verb) == 0
+    assert ": line " in refused()
+    box.sign(LANES)
+    assert box.run("propose") == 0
+    assert refused() == ""

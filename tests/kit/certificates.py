@@ -12,7 +12,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
 from cryptography.x509.oid import NameOID
 
 
@@ -84,6 +85,25 @@ class CertificateAuthority:
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )
         )
+
+
+def gateway_certificate(
+    key: CertificateIssuerPrivateKeyTypes,
+    gw: str,
+    begins: datetime.datetime,
+    ends: datetime.datetime,
+    *,
+    issuer: str = "",
+    by: CertificateIssuerPrivateKeyTypes | None = None,
+) -> x509.Certificate:
+    """A gateway's, signed by itself, or in the name of `issuer` with the key `by`."""
+    authority, name = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in (issuer or gw, gw)
+    )
+    made = x509.CertificateBuilder(authority, name, key.public_key(), 7, begins, ends)
+    signer = by or key
+    own = isinstance(signer, ed25519.Ed25519PrivateKey)  # it knows its digest
+    return made.sign(signer, None if own else hashes.SHA256())
 
 
 def _place(host: str) -> x509.GeneralName:

@@ -173,16 +173,15 @@ def entries(messages: Iterable[Sent]) -> list[ReceivedRecord]:
 
 def device_key(gw: str = GW, seed: int = 7) -> tuple[Sign, str]:
     """A key of a device and its certificate (PEM), always the same."""
-    from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.serialization import Encoding
 
+    from tests.kit.certificates import gateway_certificate
+
     key = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, gw)])
     day = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, day, day + timedelta(900))
-    made = builder.sign(key, None)
+    made = gateway_certificate(key, gw, day, day + timedelta(900))
     fingerprint = made.fingerprint(SHA256()).hex()
 
     def sign(body: Mapping[str, Any]) -> Signature:

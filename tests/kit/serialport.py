@@ -13,12 +13,12 @@ import os
 import select
 import threading
 import time
-import tty
 from collections.abc import Callable
 from contextlib import suppress
 from typing import ClassVar, Final, Protocol
 
 from drivers.buses.serial_port import SerialPort
+from drivers.sim.simpty import open_pty
 
 GRACE_NS: Final = 100_000_000  # the kernel passes on in its own time what was said
 TURN_NS: Final = 2_000_000
@@ -94,10 +94,8 @@ class FarEnd:
     """It says what it is told to, and hears what is written to `path`."""
 
     def __init__(self) -> None:
-        self.master, self.slave = os.openpty()
-        tty.setraw(self.slave)
+        self.master, self.slave, self.path = open_pty()
         os.set_blocking(self.master, False)
-        self.path = os.ttyname(self.slave)
         self._end = threading.Event()
         self._threads: list[threading.Thread] = []
         self._taken = 0  # bytes that `answer` has answered
@@ -160,10 +158,7 @@ class PtyPair:
     """`a` and `b` are the ports; bytes pass at once."""
 
     def __init__(self) -> None:
-        (master_a, slave_a), (master_b, slave_b) = os.openpty(), os.openpty()
-        for slave in (slave_a, slave_b):
-            tty.setraw(slave)
-        self.a, self.b = os.ttyname(slave_a), os.ttyname(slave_b)
+        (master_a, slave_a, self.a), (master_b, slave_b, self.b) = open_pty(), open_pty()
         self._other = {master_a: master_b, master_b: master_a}
         self._fds = (master_a, slave_a, master_b, slave_b)
         self._end = threading.Event()

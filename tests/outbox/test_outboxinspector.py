@@ -4,7 +4,7 @@ import importlib
 import json
 import os
 import sqlite3
-import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -304,11 +304,12 @@ class EndedError(Exception):
 def test_the_process_says_what_stands_in_its_way_and_ends_without_closing_anything(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
     found: Exception,
     says: dict[str, str],
 ) -> None:
     def fail(folder: Path, limit_bytes: int) -> OutboxInspection:
-        assert (folder, limit_bytes) == (Path("/x"), 70)
+        assert (folder, limit_bytes) == (tmp_path, 70)
         raise found
 
     def end(code: int) -> None:
@@ -316,7 +317,8 @@ def test_the_process_says_what_stands_in_its_way_and_ends_without_closing_anythi
 
     monkeypatch.setattr(module, "_inspect", fail)
     monkeypatch.setattr(module.os, "_exit", end)
-    monkeypatch.setattr(module.sys, "argv", ["x", "/x", "70"])
+    (tmp_path / "outbox.db").touch()
+    monkeypatch.setattr(module.sys, "argv", ["x", str(tmp_path), "70"])
     with pytest.raises(EndedError, match="0"):
         module.inspect_main()
     assert json.loads(capfd.readouterr().out) == says
@@ -334,7 +336,19 @@ def test_what_the_process_says_is_the_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: bytes, error: type[Exception], why: str
 ) -> None:
     (tmp_path / "outbox.db").write_bytes(b"")
-    done = subprocess.CompletedProcess[bytes]([], 1, out, b"x" * 400 + b"y\n")
-    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: done)
+    code = f"import sys; print('x' * 400 + 'y', file=sys.stderr); print({out.decode()!r})"
+    monkeypatch.setattr(module, "INSPECTOR_CODE", code)
     with pytest.raises(error, match=why):
         inspect_outbox(tmp_path, LIMIT)
+
+
+def test_a_disk_that_hangs_is_said_and_nobody_waits_for_the_one_who_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits for a disk cannot even be killed."""
+    monkeypatch.setattr(module, "INSPECTOR_CODE", "import time; time.sleep(4)")
+    monkeypatch.setattr(module.subprocess.Popen, "kill", lambda self: None)
+    begin_s = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"no answer within 0\.2 s: the disk is slow or hangs"):
+        inspect_outbox(tmp_path, LIMIT, 0.2)
+    assert time.monotonic() - begin_s < 3.0

@@ -1,12 +1,11 @@
 """The audit judges right: held against a gateway of which everything is known."""
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,9 +18,9 @@ from edge.platform.auditor import Auditor, AuditReport
 from edge.platform.days import UNKNOWN, day_of
 from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import WallTimes
-from edge.uplink.manifests import Sign, Signature
 from edge.wire import decode, encode
 from tests.kit.records import E1, GW, TOPICS, entry, envelope, record, sealed
+from tests.kit.scripted import device_key
 from tests.long import examples
 from tests.platform.gateway_story import Place, Story, place, tell
 
@@ -178,42 +177,15 @@ def test_a_record_without_a_clock_has_a_day_only_by_its_bounds(wall: WallTimes, 
     assert day_of(wall) == day
 
 
-def signer(gw: str) -> tuple[Sign, bytes]:
-    """A device key, and its certificate in PEM."""
-    pytest.importorskip("cryptography")
-    from datetime import UTC, datetime, timedelta
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.hashes import SHA256
-    from cryptography.hazmat.primitives.serialization import Encoding
-
-    from edge.wire import signed_bytes
-
-    key = Ed25519PrivateKey.generate()
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, gw)])
-    day = datetime(2026, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, day, day + timedelta(900))
-    made = builder.sign(key, None)
-
-    def sign(body: Mapping[str, Any]) -> Signature:
-        import base64
-
-        sig = base64.b64encode(key.sign(signed_bytes(body))).decode()
-        return Signature("ed25519", made.fingerprint(SHA256()).hex(), sig)
-
-    return sign, made.public_bytes(Encoding.PEM)
-
-
 def test_signatures_are_checked_with_the_gateways_certificates(tmp_path: Path) -> None:
     from edge.platform.signatures import CertificateKeys
 
-    sign, pem = signer(GW)
+    sign, pem = device_key()
     keys, others = tmp_path / "keys", tmp_path / "others"
     for folder in (keys, others):
         folder.mkdir()
-    (keys / "gw.pem").write_bytes(pem)
-    (others / "gw.pem").write_bytes(signer("gw-9")[1])
+    (keys / "gw.pem").write_text(pem)
+    (others / "gw.pem").write_text(device_key("gw-9", 9)[1])
     story = tell(Random(5), sign)
     path = tmp_path / "store.db"
     store = open_store(path, write=True)
@@ -243,8 +215,8 @@ def test_a_certificate_with_a_wrong_byte_is_named(tmp_path: Path, old: str, new:
 
     from edge.platform.signatures import CertificateKeys
 
-    _, pem = signer(GW)
-    der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER).hex()
+    _, pem = device_key()
+    der = x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER).hex()
     assert old in der
     wrong = base64.encodebytes(bytes.fromhex(der.replace(old, new)))
     head, tail = b"-----BEGIN CERTIFICATE-----\n", b"-----END CERTIFICATE-----\n"
@@ -256,9 +228,9 @@ def test_a_certificate_with_a_wrong_byte_is_named(tmp_path: Path, old: str, new:
 def test_a_manifest_that_was_changed_has_a_wrong_signature() -> None:
     from edge.platform.signatures import CertificateKeys
 
-    sign, pem = signer(GW)
+    sign, pem = device_key()
     with TemporaryDirectory() as folder:
-        (Path(folder) / "gw.pem").write_bytes(pem)
+        (Path(folder) / "gw.pem").write_text(pem)
         keys = CertificateKeys(Path(folder))
     (made, *_) = [r for r in tell(Random(5), sign).records if r.key.stream is Stream.MANIFEST]
     sent = entry(made).sent()

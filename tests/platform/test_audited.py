@@ -19,7 +19,7 @@ from edge.platform.signatures import CertificateKeys
 from edge.wire import CHAIN_START, WireError
 from edge.wire.records import HEADER_KEYS
 from tests.kit.records import E1, E2, GW, entry, record, sealed
-from tests.platform.test_audit import signer
+from tests.kit.scripted import device_key
 
 ELSEWHERE = "kerbstone/v1/stadt/gw-evil/up/air/hut"
 
@@ -198,8 +198,8 @@ def test_a_manifest_that_seals_nothing_proves_nothing(tmp_path: Path) -> None:
 def test_what_is_not_signed_is_believed_only_where_the_operator_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "keys"
     folder.mkdir()
-    sign, pem = signer(GW)
-    (folder / "gw.pem").write_bytes(pem)
+    sign, pem = device_key()
+    (folder / "gw.pem").write_text(pem)
     done = audited(tmp_path, SEALED, keys=CertificateKeys(folder))
     assert (kinds(done), done.proved) == (["unsigned", "nothing"], 0)
     assert "not signed" not in str(done.notes)

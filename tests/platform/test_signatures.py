@@ -12,6 +12,7 @@ import pytest
 from edge.core import ConfigError
 from edge.platform.signatures import CERTIFICATE_LIMIT, CertificateKeys, MissingLibraryError
 from edge.wire import signed_bytes
+from tests.kit.certificates import gateway_certificate
 
 pytest.importorskip("cryptography")
 
@@ -38,13 +39,7 @@ BODY = {"count": 3}
 
 
 def certificate(key: Any, gw: str, issuer: str = "", by: Any = None) -> x509.Certificate:
-    name, ca = (
-        x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)])
-        for each in (gw, issuer or gw)
-    )
-    made = x509.CertificateBuilder(ca, name, key.public_key(), 7, DAY, DAY + timedelta(900))
-    signer = by or key
-    return made.sign(signer, None if isinstance(signer, ed25519.Ed25519PrivateKey) else SHA256())
+    return gateway_certificate(key, gw, DAY, DAY + timedelta(900), issuer=issuer, by=by)
 
 
 def put(file: Path, made: x509.Certificate) -> str:

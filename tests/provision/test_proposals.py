@@ -105,6 +105,8 @@ def test_nobody_proposes_without_a_certificate_that_is_good(
         json.dumps({"id": "0" * 16, "text": SITE, "version": "\x1b"}).encode(),
         json.dumps({"id": "0" * 16, "text": "[site"}).encode(),
         json.dumps({"id": "0" * 16, "text": "x = " + "[" * 5000}).encode(),
+        json.dumps({"id": "0" * 16, "text": "a." * 1000 + f"a = 1\n{SITE}"}).encode(),
+        json.dumps({"id": "0" * 16, "text": f"a = {'1' * 5000}\n{SITE}"}).encode(),
         json.dumps({"id": "0" * 16, "text": SITE + "#" * PROPOSAL_LIMIT}).encode(),
         json.dumps({"v": 2, "id": "0" * 16, "text": SITE}).encode(),
     ],

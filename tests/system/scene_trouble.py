@@ -110,16 +110,16 @@ def garbage(line: MeterLine, dust: Pms5003, seconds: float) -> tuple[int, int]:
     rng, start_ns = random.Random(5), time.monotonic_ns()
     kinds: list[Kind] = ["noise", "crc", "cut", "noise", "foreign"]
     while time.monotonic_ns() < start_ns + int(seconds * 1e9):
-        if line.slaves[1].fault is None:
+        if line.units[1].fault is None:
             noise = rng.randbytes(rng.randrange(1, 40))
-            line.slaves[1].fault = UnitFault(kinds[0], times=1, noise=noise)
+            line.units[1].fault = UnitFault(kinds[0], times=1, noise=noise)
             kinds.append(kinds.pop(0))
         dust.send(rng.randbytes(rng.randrange(60)))
         if not dust.faults:
             dust.faults.extend(("garbage", "sum", "half", "sum"))
         time.sleep(0.15)
     dust.faults.clear()
-    line.slaves[1].fault = None
+    line.units[1].fault = None
     return start_ns // 1000, time.monotonic_ns() // 1000
 
 

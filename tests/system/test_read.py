@@ -63,7 +63,7 @@ def test_read_works_alone_without_a_daemon_and_says_so(
     assert answer.returncode == 0, answer.stderr
     assert "the daemon does not run" in json.loads(answer.stdout)["through"]
     assert one.ask("read", "nobody").returncode == 2
-    line.slaves[1].fault = UnitFault("silent")
+    line.units[1].fault = UnitFault("silent")
     silent = one.ask("read", "main_meter")
     assert silent.returncode == 3
     assert "does not answer" in silent.stderr

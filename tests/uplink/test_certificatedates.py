@@ -6,23 +6,20 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.uplink.certificatedates import certificate_ends_s
+from tests.kit.certificates import gateway_certificate
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def made(ends: datetime, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = KEY) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gw-1")])
     begins = ends - timedelta(days=365)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, begins, ends)
-    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
+    return gateway_certificate(key, "gw-1", begins, ends).public_bytes(Encoding.PEM)
 
 
 @pytest.mark.parametrize("key", [KEY, RSA_KEY], ids=["ec", "rsa"])

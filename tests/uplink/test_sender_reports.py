@@ -20,7 +20,8 @@ from edge.uplink.mqtt import (
     MqttConnection,
 )
 from edge.uplink.presence import PresencePublisher
-from edge.uplink.sender import Sender, SenderHooks, SenderOptions, limit_notice
+from edge.uplink.refusals import limit_notice
+from edge.uplink.sender import Sender, SenderHooks, SenderOptions
 from edge.wire import Topics, encode_command
 from tests.kit.clock import VirtualClock
 from tests.kit.rawbroker import RawBroker, publish, raw_broker

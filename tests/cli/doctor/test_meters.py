@@ -44,7 +44,10 @@ def test_a_meter_with_another_address_is_found_when_it_is_alone(
     meters.units = {}
     said = kerbstone("doctor", "--check", "wires", "--config", wired(QUICK, words=(meters.port,)))
     assert said.code == 1
-    assert ": none of its devices answers as configured\n         check first what" in said.out
+    assert (
+        "none of its devices answers as configured: main, shop\n         check that A and"
+        in said.out
+    )
     assert said.out.count("no device on this line has answered so far") == 2
     assert "fine" not in said.out
 

@@ -16,6 +16,7 @@ import pytest
 from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
+from drivers.sim.simpty import open_pty
 from edge.config import Device
 from edge.control.buslock import BusLock
 from edge.diagnose import diagnosis, probe
@@ -123,8 +124,8 @@ def test_ctrl_c_gives_what_was_found_so_far(
     """Once it says itself that one bus is done: how long that takes is the machine's affair."""
     air.chips = {0x44: sht4x()}
     busy(air, monkeypatch)
-    port, end = os.openpty()  # a port where nobody is: that takes long
-    file = wired(AIR, METERS.replace("0.4", "30.0"), words=(os.ttyname(end),))
+    port, end, name = open_pty()  # a port where nobody is: that takes long
+    file = wired(AIR, METERS.replace("0.4", "30.0"), words=(name,))
     os.close(end)  # who holds it open is a finding by itself
     screen, terminal = os.openpty()
     command = [sys.executable, "-c", COMMAND, "doctor", "--config", str(file)]

@@ -16,6 +16,7 @@ from drivers.buses.modbus.tcp import ModbusTcp
 from drivers.buses.serial_port import SerialPort
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
+from drivers.sim.simpty import open_pty
 from edge.core import BusError
 from tests.kit.serialport import PtyPair
 
@@ -74,8 +75,8 @@ def opened(port: SerialPort) -> None:
 
 
 def test_a_port_that_takes_no_bytes_is_given_up_without_waiting() -> None:
-    master, slave = os.openpty()  # nobody reads the other end
-    port = ModbusRtu(SerialPort(os.ttyname(slave)))
+    master, slave, name = open_pty()  # nobody reads the other end
+    port = ModbusRtu(SerialPort(name))
     port.port.open()
     with suppress(BlockingIOError):
         while True:

@@ -5,7 +5,6 @@ import select
 import struct
 import threading
 import time
-import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from drivers.buses.serial_port import SerialPort
 from drivers.sim.meter import MeterLine, MeterServer, UnitFault
 from drivers.sim.meter_line import WHOLE_S, encode_frame
 from drivers.sim.meter_server import UnitReply
+from drivers.sim.simpty import open_pty
 from edge.core import BusError, DataError, Reason
 from tests.drivers.buses.virtual_wire import VirtualWire
 from tests.kit.serialport import FarEnd, waiting
@@ -132,7 +132,7 @@ async def test_a_silent_unit_costs_one_time_out_and_then_less() -> None:
 async def test_a_damaged_answer_is_a_data_error_and_the_next_one_counts(
     line: MeterLine, bus: ModbusRtu, kind: str
 ) -> None:
-    line.slaves[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
+    line.units[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="unit 1: damaged answer") as caught:
         await voltage(bus, 1)
     assert caught.value.reason is Reason.CRC
@@ -145,7 +145,7 @@ async def test_a_damaged_answer_is_a_data_error_and_the_next_one_counts(
 async def test_a_refusal_is_a_data_error_with_its_reason(
     line: MeterLine, bus: ModbusRtu, code: int, reason: Reason
 ) -> None:
-    line.slaves[1].fault = UnitFault("exception", times=1, code=code)
+    line.units[1].fault = UnitFault("exception", times=1, code=code)
     with pytest.raises(DataError) as caught:
         await voltage(bus, 1)
     assert caught.value.reason is reason
@@ -153,15 +153,15 @@ async def test_a_refusal_is_a_data_error_with_its_reason(
 
 
 async def test_garbage_before_the_answer_is_passed_over(line: MeterLine, bus: ModbusRtu) -> None:
-    line.slaves[1].fault = UnitFault("noise", noise=b"\x00\xff\x01\x04\x10")
+    line.units[1].fault = UnitFault("noise", noise=b"\x00\xff\x01\x04\x10")
     assert await voltage(bus, 1) == 230.5
     foreign = encode_frame(UnitReply(2, bytes.fromhex("04 04 42000000")))
-    line.slaves[1].fault = UnitFault("noise", noise=foreign)
+    line.units[1].fault = UnitFault("noise", noise=foreign)
     assert await voltage(bus, 1) == 230.5
 
 
 async def test_a_foreign_answer_is_silence_of_ours(line: MeterLine, bus: ModbusRtu) -> None:
-    line.slaves[1].fault = UnitFault("foreign", times=1)
+    line.units[1].fault = UnitFault("foreign", times=1)
     with pytest.raises(BusError, match=r"units \[2\] answered instead"):
         await voltage(bus, 1)
     assert await voltage(bus, 2) == 111.25
@@ -306,8 +306,7 @@ async def test_noise_alone_says_what_to_look_at(
 
 
 async def test_a_line_that_is_never_quiet_is_a_bus_error() -> None:
-    master, slave = os.openpty()
-    tty.setraw(slave)
+    master, slave, name = open_pty()
     end = threading.Event()
 
     def talk() -> None:
@@ -316,7 +315,7 @@ async def test_a_line_that_is_never_quiet_is_a_bus_error() -> None:
 
     talker = threading.Thread(target=talk, daemon=True)
     talker.start()
-    bus = ModbusRtu(SerialPort(os.ttyname(slave), 50))  # 700 ms of silence are never to be had
+    bus = ModbusRtu(SerialPort(name, 50))  # 700 ms of silence are never to be had
     with pytest.raises(BusError, match="never quiet"):
         await bus.read_registers(1, 4, 0, 2)
     end.set()

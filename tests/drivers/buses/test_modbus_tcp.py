@@ -88,7 +88,7 @@ async def test_a_silent_unit_is_a_bus_error_and_its_neighbours_go_on(
 async def test_a_refusal_is_the_error_it_means(
     server: MeterTcp, bus: ModbusTcp, code: int, kind: type[BusError | DataError], reason: Reason
 ) -> None:
-    server.slaves[1].fault = UnitFault("exception", times=1, code=code)
+    server.units[1].fault = UnitFault("exception", times=1, code=code)
     with pytest.raises((BusError, DataError)) as caught:
         await read(bus, 1)
     assert type(caught.value) is kind
@@ -98,7 +98,7 @@ async def test_a_refusal_is_the_error_it_means(
 
 
 async def test_a_late_answer_is_passed_over(server: MeterTcp, bus: ModbusTcp) -> None:
-    server.slaves[1].fault = UnitFault("late", times=2, seconds=3600)
+    server.units[1].fault = UnitFault("late", times=2, seconds=3600)
     with impatient(bus), pytest.raises(BusError):
         await read(bus, 1)
     server.hurry()
@@ -115,19 +115,19 @@ async def test_a_late_answer_is_passed_over(server: MeterTcp, bus: ModbusTcp) ->
 async def test_one_that_is_always_late_never_shifts_the_dialogue(
     server: MeterTcp, bus: ModbusTcp
 ) -> None:
-    server.slaves[1].fault = UnitFault("late", seconds=0.17)
+    server.units[1].fault = UnitFault("late", seconds=0.17)
     with impatient(bus):
         for address, want in ((0, 230.5), (0x46, 115.25)) * 3:
             with suppress(BusError):
                 assert await read(bus, 1, address) == want
-    server.slaves[1].fault = None
+    server.units[1].fault = None
     assert await read(bus, 1) == 230.5
 
 
 async def test_an_answer_to_another_question_before_ours_is_passed_over(
     server: MeterTcp, bus: ModbusTcp
 ) -> None:
-    server.slaves[1].fault = UnitFault("noise", times=1)
+    server.units[1].fault = UnitFault("noise", times=1)
     assert await read(bus, 1) == 230.5
     assert await read(bus, 2) == 111.25
 
@@ -136,7 +136,7 @@ async def test_an_answer_to_another_question_before_ours_is_passed_over(
 async def test_what_does_not_fit_is_a_data_error(
     server: MeterTcp, bus: ModbusTcp, kind: str
 ) -> None:
-    server.slaves[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
+    server.units[1].fault = UnitFault(kind, times=1)  # type: ignore[arg-type]
     with pytest.raises(DataError) as caught:
         await read(bus, 1)
     assert caught.value.reason is Reason.CRC
@@ -147,7 +147,7 @@ async def test_a_torn_answer_is_silence_and_its_end_is_never_a_beginning(
     server: MeterTcp, bus: ModbusTcp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(responsetimeout, "SHORTEST_S", 0.5)
-    server.slaves[1].fault = UnitFault("cut", times=1)
+    server.units[1].fault = UnitFault("cut", times=1)
     with impatient(bus), pytest.raises(BusError):
         await read(bus, 1)
     # the stream is out of step for good: said so, hung up, and then it goes on

@@ -60,7 +60,7 @@ async def test_silence_says_what_the_neighbours_prove(line: MeterLine, bus: Modb
     assert "unit 1 on this line can be heard; check its address" in await trouble(bus, 8)
     await bus.read_registers(2, 4, 0, 2)
     assert "units 1, 2 on this line can be heard" in await trouble(bus, 7)
-    line.slaves[1].fault = UnitFault("silent")
+    line.units[1].fault = UnitFault("silent")
     assert "it has answered before; check its supply" in await trouble(bus, 1)
 
 
@@ -74,13 +74,13 @@ async def test_the_kernel_s_console_is_said_first(
 
 async def test_damage_that_stays_is_no_accident(line: MeterLine, bus: ModbusRtu) -> None:
     await bus.read_registers(1, 4, 0, 2)
-    line.slaves[2].fault = UnitFault("crc")
+    line.units[2].fault = UnitFault("crc")
     said = [await trouble(bus, 2) for _ in range(3)]
     assert not any("in a row" in text for text in said[:2])
     assert "3 in a row, while unit 1 can be understood: two devices have the address 2" in said[2]
-    line.slaves[2].fault = None
+    line.units[2].fault = None
     await bus.read_registers(2, 4, 0, 2)
-    line.slaves[2].fault = UnitFault("crc", times=1)
+    line.units[2].fault = UnitFault("crc", times=1)
     assert "in a row" not in await trouble(bus, 2)
 
 

@@ -1,0 +1,125 @@
+"""What is wrong with devices and lines now, and with the buses that they share. Nothing is kept."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from msgspec import UNSET, UnsetType
+
+from edge.core import Reason
+from edge.core.humanize import percent_text, span_text
+from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
+from edge.gateway.issuefindings import PolledState, as_instruction
+from edge.health.openissues import IssueFinding
+from edge.wire.contract.issues import IssueName
+
+FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
+FAILED_READS: Final = 2  # in a row, from which on a device does not answer
+BUSY_READS: Final = 6  # the same for one that says that it needs time
+SOON_NS: Final = 300_000_000_000  # a device that is read less often has lost much by one read
+SHARED_BY: Final = 2  # devices, from which on their bus is named in their place
+SHARED_REMEDY: Final = "check first what they share: supply, cable, settings"
+BUS_REASONS: Final = frozenset({Reason.SILENT, Reason.CRC})  # of wires, supply and settings
+
+
+def device_findings(
+    buses: Mapping[str, Sequence[PolledState]],
+    problems: Mapping[str, str],
+    failing: Mapping[str, float] | UnsetType,
+    now_ns: int,
+) -> Iterator[IssueFinding]:
+    """`problems` by device or line; `failing`: the share of failed reads of the last hour."""
+    for bus, devices in buses.items():
+        shared = _shared(bus, devices, problems)
+        if shared is not None:
+            yield shared
+        told = shared is not None and not shared.unknown
+        for device in devices:
+            if not told:
+                yield from _failures(device, problems, failing)
+            yield from _settling(device, now_ns)
+            reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
+            if reported:
+                cause = f"{device.name} reports: {'; '.join(reported)}"
+                yield IssueFinding("device_reports", device.name, cause)
+    for what, text in problems.items():
+        if what.startswith("line "):
+            yield _fails("line_closed", what, None, text)
+
+
+def _shared(
+    bus: str, devices: Sequence[PolledState], problems: Mapping[str, str]
+) -> IssueFinding | None:
+    """That nobody on a bus answers is the fault of the bus, or of what its devices share."""
+    if len(devices) < SHARED_BY or any(device.reason is None for device in devices):
+        return None
+    texts = {device.text or problems.get(device.name, "") for device in devices}
+    own = BUS_REASONS if len(texts) > 1 else BUS_REASONS | {Reason.BUSY}  # of a port, in one text
+    if any(device.reason not in own for device in devices):
+        return None
+    about, names = f"bus {bus}", ", ".join(device.name for device in devices)
+    if any(_may_pass(device) for device in devices):
+        return IssueFinding("bus_fails", about, unknown=True)
+    what, _, remedy = texts.pop().partition("; ") if len(texts) == 1 else ("", "", "")
+    what = what or f"none of its {len(devices)} devices answers"
+    remedy = as_instruction(remedy or SHARED_REMEDY)
+    hint = f"`kerbstone doctor {bus}` says more."
+    return IssueFinding(
+        "bus_fails", about, f"{about}: {what}: no values of {names}", f"{remedy} {hint}"
+    )
+
+
+def _failures(
+    device: PolledState, problems: Mapping[str, str], failing: Mapping[str, float] | UnsetType
+) -> Iterator[IssueFinding]:
+    """Of one device that does not answer, or often not."""
+    ratio = 0.0 if failing is UNSET else failing.get(device.name, 0.0)
+    text = problems.get(device.name)
+    if text is None and device.reason not in (None, *TEMPORARY_REASONS):
+        text = device.text or f"it is {device.reason}"
+    if text is not None and device.reason is not None and _may_pass(device):
+        yield IssueFinding("device_fails", device.name, unknown=True)
+    elif text is not None:
+        yield _fails("device_fails", device.name, device.reason, text)
+    elif ratio >= FAILING_SHARE:
+        yield IssueFinding(
+            "device_errors",
+            device.name,
+            f"{percent_text(ratio)} of the reads of {device.name} failed in the last hour",
+        )
+    elif failing is UNSET:  # the reads are not counted yet
+        yield IssueFinding("device_errors", device.name, unknown=True)
+
+
+def _settling(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
+    """A warm-up is no issue; one that does not end is. What is open stays so until it ends."""
+    since_ns, reason, name = device.unsettled_since_ns, device.unsettled, device.name
+    if since_ns is None or reason is None:
+        if device.reason is not None:  # it does not answer, so nobody can tell
+            yield IssueFinding("device_unsettled", name, unknown=True)
+    elif now_ns - since_ns < device.settle_limit_ns:
+        yield IssueFinding("device_unsettled", name, unknown=True)
+    else:
+        for_s = span_text((now_ns - since_ns) / 1e9)
+        cause = f"{name} has been warming up for {for_s}, which is too long"
+        if reason is not Reason.WARMUP:
+            cause = f"{name} has answered for {for_s} without a single value ({reason})"
+        yield IssueFinding("device_unsettled", name, cause)
+
+
+def _may_pass(device: PolledState) -> bool:
+    """It has failed only just now, and the next read is soon: what fails often is told as such."""
+    patience = BUSY_READS if device.reason in TEMPORARY_REASONS else FAILED_READS
+    return device.failures < patience and device.every_ns <= SOON_NS
+
+
+def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> IssueFinding:
+    """A text with a remedy of its own (behind `; `) says it; else the reason alone suggests one."""
+    cause, _, remedy = text.partition("; ")
+    if not remedy and reason is not None:
+        remedy = REMEDIES.get(reason, "")
+        if reason == Reason.SILENT:  # whatever it was before: look at the same things
+            remedy = "check its supply, its plug and its wires"
+    hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
+    return IssueFinding(
+        kind, about, f"{about}: {cause}", f"{as_instruction(remedy)} {hint}" if remedy else ""
+    )

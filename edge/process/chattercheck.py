@@ -1,0 +1,76 @@
+"""A contact that opens and closes as nothing behind it can: a loose wire, a worn switch, water.
+
+Its owner says what cannot be so (`impossible`); too much of that within a while is chatter, and it
+is over when there was none for as long. A line on which edges bounce all the time chatters, too.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Final
+
+CALM_NS: Final = 30_000_000_000
+
+
+class ChatterCheck:
+    """One contact. More than `most` impossible changes within `within_ns` are chatter."""
+
+    __slots__ = ("_bad_until", "_moments", "_within", "chatters", "faults", "has_chattered")
+
+    def __init__(self, most: int, within_ns: int = CALM_NS) -> None:
+        self._within = within_ns
+        self._moments: deque[int] = deque(maxlen=most)
+        self._bad_until = 0
+        self.chatters = False
+        self.has_chattered = False  # at any time in the open window
+        self.faults: list[tuple[int, bool]] = []  # (moment, chatters from now on?), not told yet
+
+    def begin(self, at_ns: int) -> None:
+        """A first window, perhaps of another clock."""
+        self._moments.clear()
+        self._bad_until = at_ns + self._within
+        self.next()
+
+    def impossible(self, at: int) -> None:
+        """A change that cannot be so."""
+        self._tick(at)
+        moments = self._moments
+        if len(moments) == moments.maxlen and at - moments[0] < self._within:
+            self.hold(at)
+        moments.append(at)
+
+    def hold(self, at: int) -> None:
+        """It chatters now, whatever was counted."""
+        self._bad_until = at + self._within
+        if not self.chatters:
+            self.chatters = self.has_chattered = True
+            self.faults.append((at, True))
+
+    def end_window(self, end_ns: int, *, noisy: bool) -> None:
+        """The window ends; `noisy`: its line bounced more than a contact can."""
+        if noisy:
+            self.hold(end_ns)
+        self._tick(end_ns)
+
+    def next(self) -> None:
+        """The next window begins."""
+        self.has_chattered = self.chatters
+        self.faults = []
+
+    def snapshot(self) -> dict[str, list[Any]]:
+        """What is added to its owner's snapshot, between windows; of a steady contact nothing."""
+        if not self.chatters and not self._moments:
+            return {}
+        return {"chatter": [list(self._moments), self._bad_until, self.chatters]}
+
+    def restore(self, owner: Mapping[str, Any]) -> None:
+        """Back from `snapshot`, out of its owner's."""
+        if "chatter" in owner:
+            moments, until, self.chatters = owner["chatter"]
+            self._moments.extend(int(at) for at in moments)
+            self._bad_until = int(until)
+        self.next()
+
+    def _tick(self, now: int) -> None:
+        if self.chatters and now >= self._bad_until:
+            self.chatters = False
+            self.faults.append((self._bad_until, False))

@@ -1,0 +1,118 @@
+"""Doors, bays and pulse outputs that chatter are told, as an event and as an open issue."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from edge.core import Contact, Draft
+from edge.gateway.issuefindings import event_finding, known_faults
+from edge.process.baywindow import BaySetup
+from edge.process.engine import Engine, EngineSetup
+from edge.process.enginesetup import ContactSetup, PulseSetup
+from tests.kit.engine import MINUTE, S, events, found
+from tests.process.windows import packed
+
+SETUP = EngineSetup(
+    bays=(BaySetup("bay_1"),),
+    pulses=(PulseSetup("charger", 1000),),
+    contacts=(ContactSetup("hatch", "door"),),
+)
+NAMES = ("bay_1", "charger", "hatch")
+
+
+def flutter(name: str, begin_s: float, seconds: float, most_s: float) -> Iterator[Contact]:
+    """As a loose wire."""
+    chance, at_s, on = random.Random(name), begin_s, False
+    while at_s < begin_s + seconds:
+        on = not on
+        yield Contact(name, on, round(at_s * S))
+        at_s += chance.uniform(0.005, most_s)
+    if on:
+        yield Contact(name, False, round(at_s * S))
+
+
+def started() -> Engine:
+    engine = Engine(SETUP)
+    engine.start(0)
+    for name in NAMES:
+        engine.contacts(found(name))
+    return engine
+
+
+def told(open_now: set[str], drafts: list[Draft]) -> set[str]:
+    for draft in drafts:
+        if (one := event_finding(draft)) is not None:
+            assert one[0].kind == "contact_fault"
+            assert one[0].cause.startswith(draft.source)
+            assert not one[1] or one[0].remedy.startswith("Look at the ")
+            open_now = open_now | {one[0].about} if one[1] else open_now - {one[0].about}
+    return open_now
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("most_s", [0.012, 0.06])  # faster than bounce is joined, and slower
+def test_a_contact_that_chatters_is_an_open_issue_until_it_is_steady(
+    name: str, most_s: float
+) -> None:
+    engine = started()
+    now = told(set(), engine.contacts([*flutter(name, 5, 50, most_s)]))
+    now = told(now, events(engine.close(MINUTE)))
+    assert now == {f"{name} chatter"}
+
+    again = Engine(SETUP)  # a restart: who told it knows it still
+    again.restore(packed(engine.snapshot()))
+    again.plain.restore(packed(engine.plain.snapshot()), same_boot=True)
+    assert {each.about for each in known_faults({}, again.faults_up())} == now
+    for minute in range(2, 5):
+        now = told(now, events(again.close(minute * MINUTE)))
+    assert now == set()
+    assert again.faults_up() == []
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        # a charger of 22 kW, of which a pulse is 30 ms long
+        lambda: (("charger", i * 0.16, 0.03) for i in range(300)),
+        # an output with pulses that are too short, but far apart
+        lambda: (("charger", i * 1.0, 0.02) for i in range(50)),
+        # somebody who looks for a place, and drives over the loop again and again
+        lambda: (("bay_1", i * 4.0, 2.0) for i in range(14)),
+        lambda: (("hatch", i * 8.0, 3.0) for i in range(7)),
+    ],
+)
+def test_what_a_sound_contact_does_is_no_chatter(
+    sound: Callable[[], Iterator[tuple[str, float, float]]],
+) -> None:
+    engine = started()
+    drafts = engine.contacts(
+        [
+            contact
+            for name, at_s, for_s in sound()
+            for contact in (
+                Contact(name, True, round((1 + at_s) * S)),
+                Contact(name, False, round((1 + at_s + for_s) * S)),
+            )
+        ]
+    )
+    assert told(set(), [*drafts, *events(engine.close(MINUTE))]) == set()
+
+
+def test_what_chattered_at_a_source_that_is_gone_is_over() -> None:
+    engine = started()
+    engine.contacts([*flutter("bay_1", 5, 50, 0.06), *flutter("charger", 5, 50, 0.06)])
+    engine.close(MINUTE)
+    other = Engine(EngineSetup(contacts=SETUP.contacts, bays=(BaySetup("bay_2"),)))
+    state = packed(engine.snapshot())
+    state["bays"]["bay_2"] = state["bays"]["bay_1"]
+    other.restore(state)
+    over = told(
+        {"bay_1 chatter", "charger chatter", "bay_2 chatter"}, events(other.close(2 * MINUTE))
+    )
+    assert over <= {"bay_2 chatter"}
+
+
+def test_a_steady_contact_keeps_nothing_of_it() -> None:
+    state = packed(started().snapshot())
+    assert "chatter" not in {*state["bays"]["bay_1"], *state["pulses"]["charger"]}
