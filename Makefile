@@ -16,7 +16,7 @@ SHOW = $(PY) -m pytest -p tests.mustrun
 ALONE = tests/system/test_overload.py
 
 .PHONY: help pictures demo box test long scenes outage crash faults late oracle frames mutants kernel-test check fuzz bench venv docs site models models-eval streets lock \
-    wheel deb bundle sbom sums release deb-test image image-test cluster-test broker clean
+    wheel deb bundle sbom sums release deb-test image image-test cluster-test city-test broker clean
 
 help:
 	@echo "make demo          a simulated intersection; SECONDS=60 ends it by itself"
@@ -49,6 +49,7 @@ help:
 	@echo "make image         dist/kerbstone-*-arm64.img.xz, a card for a Raspberry Pi; root"
 	@echo "make image-test    boot it in QEMU: claim, enrolment, a record at the city's broker"
 	@echo "make cluster-test  three RabbitMQ nodes, each killed under load; some 6 minutes"
+	@echo "make city-test     a city of GATEWAYS=1000, each part killed, its disk full, its power lost; 25 minutes; 60 gateways take 8"
 	@echo "make broker        mosquitto on loopback with mutual TLS and a PKI of its own in build/broker"
 	@echo "make clean         remove what these made"
 
@@ -205,6 +206,11 @@ image-test: venv
 cluster-test: venv
 	@.ci/tools cluster
 	$(SHOW) -s -rs $(PYTEST) tests/cluster
+
+# BACKLOG: minutes of records with which all gateways come back at once
+city-test: venv
+	@.ci/tools cluster
+	GATEWAYS=$(or $(GATEWAYS),1000) BACKLOG=$(or $(BACKLOG),20) $(SHOW) -s -rs $(PYTEST) tests/city
 
 broker: venv
 	@.ci/tools

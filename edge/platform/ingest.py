@@ -39,7 +39,7 @@ class IngestCounts:
     stored: int = 0
     repeats: int = 0
     conflicts: int = 0
-    excess: int = 0  # conflicts of gateways that have no more room for them: no receipt
+    excess: int = 0  # conflicts and epochs beyond what is kept of a gateway: no receipt
     foreign: int = 0  # named another gateway or site than their own: no receipt
     undecodable: int = 0
     others: int = 0  # status, meta, last, answers
@@ -105,8 +105,8 @@ class Ingest:
             case "excess":
                 counts.excess += 1
                 text = (
-                    f"{record_name(*each.entry.key)}: no more conflicts of this gateway are "
-                    "kept; this content is not stored and gets no receipt"
+                    f"{record_name(*each.entry.key)} is not stored and gets no receipt: of this "
+                    "gateway no more conflicts, or new epochs today, are kept"
                 )
                 self._report_limited("excess", gw, text)
 

@@ -7,17 +7,14 @@ import pytest
 
 from deploy.broker.rabbitmq import cluster
 from tests.cluster.rabbit import Rabbit
+from tests.kit.onlynamed import left_out
 
 HERE = Path(__file__).parent
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Three nodes and their kills take minutes: no part of a run that names another folder."""
-    for argument in config.args:
-        path = (config.invocation_params.dir / argument.split("::")[0]).resolve()
-        if path == HERE or HERE in path.parents:
-            return None
-    return collection_path.suffix == ".py"
+    """Three nodes and their kills take minutes."""
+    return left_out(HERE, collection_path, config)
 
 
 @pytest.fixture(scope="session")

@@ -22,11 +22,16 @@ GATEWAYS = ("gw-0001", "gw-0002", "gw-0003")
 
 
 class Rabbit:
-    """`folder` is the PKI's, and the cluster's."""
+    """`folder` is the PKI's, and the cluster's; `names` are the gateways."""
 
-    def __init__(self, folder: Path, changes: Sequence[tuple[str, str]] = ()) -> None:
-        self.folder = folder
-        self.authority = pki.make_pki(folder, self.now, gateways=GATEWAYS, programs=PROGRAMS)
+    def __init__(
+        self,
+        folder: Path,
+        changes: Sequence[tuple[str, str]] = (),
+        names: Sequence[str] = GATEWAYS,
+    ) -> None:
+        self.folder, self.names = folder, names
+        self.authority = pki.make_pki(folder, self.now, gateways=names, programs=PROGRAMS)
         ports = iter(_different(3 * COUNT + 1))
         mqtt, amqp, between = (tuple(next(ports) for _ in range(COUNT)) for _ in range(3))
         self.cluster = Cluster(folder, Ports(mqtt, amqp, between, next(ports)))
@@ -50,7 +55,7 @@ class Rabbit:
 
     def start(self) -> None:
         self.cluster.start()
-        self.cluster.admit(GATEWAYS)
+        self.cluster.admit(self.names)
 
     def stop(self) -> None:
         self.cluster.stop()

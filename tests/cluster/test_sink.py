@@ -3,7 +3,6 @@ acknowledged is stored, once."""
 
 import asyncio
 import contextlib
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +12,11 @@ import pytest
 from edge.platform.openstore import open_store
 from edge.platform.recordqueue import DEAD, QUEUE
 from tests.cluster.rabbit import GATEWAYS, Rabbit
+from tests.cluster.sinks import FILES, ClusterSinks, messages
 from tests.cluster.street import ClusterGateways, Key
-from tests.kit.platform import COMMAND, ROOT
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 
 BEFORE_S, WITHOUT_S = 3.0, 6.0
-FILES = ("ca.crt", "platform-sink.crt", "platform-sink.key")
 DURABLE = ("-c", "synchronous_commit=on")
 
 
@@ -31,51 +29,12 @@ def postgres() -> Iterator[PostgresServer]:
     server.stop()
 
 
-class ClusterSinks:
-    """Started again after each kill."""
-
-    def __init__(self, rabbit: Rabbit, database: str, folder: Path) -> None:
-        self._rabbit, self._database, self._folder = rabbit, database, folder
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
-
-    def start(self, number: int) -> None:
-        """Each prefers another node."""
-        nodes = self._rabbit.nodes
-        words: list[object] = ["--database", self._database]
-        for option, name in zip(("--ca", "--cert", "--key"), FILES, strict=True):
-            words += [option, self._rabbit.folder / name]
-        for step in range(len(nodes)):
-            port = nodes[(number + step) % len(nodes)].amqp_port
-            words += ["--broker", f"amqps://127.0.0.1:{port}"]
-        with (self._folder / f"sink{number}.log").open("ab") as log:
-            self._processes[number] = subprocess.Popen(
-                [*COMMAND, "sink", *map(str, words)], stdout=log, stderr=log, cwd=ROOT
-            )
-
-    def kill(self, number: int) -> None:
-        self._processes[number].kill()
-        self._processes[number].wait(60)
-
-    def close(self) -> None:
-        for number in self._processes:
-            self.kill(number)
-
-    @property
-    def said(self) -> str:
-        return "\n".join(file.read_text() for file in sorted(self._folder.glob("sink*.log")))
-
-
 def stored(database: str) -> Counter[Key]:
     store = open_store(database, write=False)
     with contextlib.closing(store):
         return Counter(
             (name, each.key[3]) for name in GATEWAYS for each in store.records(name, "air")
         )
-
-
-def messages(rabbit: Rabbit, queue: str) -> int:
-    rows = rabbit.nodes[0].ctl("list_queues", "name", "messages", "--no-table-headers")
-    return int(dict(row.split("\t") for row in rows.splitlines())[queue])
 
 
 async def test_all_that_is_acknowledged_is_stored_once_whatever_is_killed(

@@ -40,7 +40,7 @@ class PostgresServer:
 
     def __init__(self, folder: Path, options: Sequence[str] = QUICK) -> None:
         self.folder, self._options = folder, options
-        self._data = folder / "data"
+        self.data = folder / "data"
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         self._template = False
@@ -53,27 +53,37 @@ class PostgresServer:
         if user := _user():
             shutil.chown(folder, user, user)
         server._run(
-            "initdb", "-D", server._data, "-U", "city", "--auth=trust", "--no-sync",
+            "initdb", "-D", server.data, "-U", "city", "--auth=trust", "--no-sync",
             "--encoding=UTF8", "--locale=C.UTF-8",
         )  # fmt: skip
         return server.start()
 
-    def start(self) -> "PostgresServer":
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """Of the server itself; its sessions are children of it."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    def start(self, **environment: str) -> "PostgresServer":
+        """`environment` is added to ours."""
         command = _command(
-            "postgres", "-D", self._data, "-k", self.folder,
+            "postgres", "-D", self.data, "-k", self.folder,
             "-c", "listen_addresses=", "-c", "max_connections=40", *self._options,
         )  # fmt: skip
         end = time.monotonic() + 60
         while time.monotonic() < end:
             with (self.folder / "log").open("ab") as log:
-                self._process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+                self._process = subprocess.Popen(
+                    command, stdout=log, stderr=log, cwd="/", env={**os.environ, **environment}
+                )
             while self._process.poll() is None:
                 if self._run("pg_isready", "-h", self.folder, "-q", must=False):
                     return self
                 time.sleep(0.05)
-            time.sleep(
-                0.2
-            )  # one that was killed leaves its sessions for a moment: it waits for them
+            time.sleep(0.2)  # one that was killed leaves its sessions for a moment
         raise RuntimeError(f"PostgreSQL does not start:\n{self._log()}")
 
     def url(self, name: str) -> str:
@@ -94,8 +104,7 @@ class PostgresServer:
     def kill(self) -> None:
         """As by the kernel, when memory is short."""
         assert self._process is not None
-        pid = int((self._data / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, 9)
+        os.kill(self.pid, 9)
         self._process.wait(30)
 
     def stop(self) -> None:

@@ -197,10 +197,10 @@ async def test_what_is_more_than_is_kept_has_no_receipt(
     counts = running.counts
     assert (counts["excess"], counts["stored"], "conflicts" in counts) == (1, 1, False)
     (reported,) = running.reported
-    assert reported.startswith(
-        f"excess: {GW} {E1}/air/1: no more conflicts of this gateway are kept"
+    assert reported == (
+        f"excess: {GW} {E1}/air/1 is not stored and gets no receipt: of this gateway no more "
+        "conflicts, or new epochs today, are kept"
     )
-    assert reported.endswith("this content is not stored and gets no receipt")
 
 
 async def test_one_gateway_does_not_hide_the_sentences_about_another(

@@ -4,86 +4,22 @@ Kills of brokers are in `tests/cluster`: a queue on one node alone may be left w
 """
 
 import asyncio
-import contextlib
-import json
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
 from edge.core import Record
-from edge.platform.openstore import open_store
-from edge.platform.receivedrecord import ReceivedRecord
-from edge.platform.recordqueue import DEAD, QUEUE, binding_keys
+from edge.platform.recordqueue import DEAD, binding_keys
 from edge.wire import Payload, Topics
 from tests.kit.fixtures import rabbit
 from tests.kit.platform import COMMAND, ROOT, ReceiptedGateway, gateway
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 from tests.kit.rabbit import RabbitNode
-from tests.kit.records import E1, GW, record, sealed
+from tests.kit.records import E1, record, sealed
 from tests.kit.waiting import until
+from tests.platform.sinkprocess import Sinks, sinks
 
-__all__ = ["rabbit"]
-
-
-class SinkProcess:
-    """One of them, which consumes when it is made."""
-
-    def __init__(self, rabbit: RabbitNode, database: str, *options: str) -> None:
-        words = ["--broker", rabbit.amqp_url, "--database", database, "--username", "guest",
-                 "--password-file", str(rabbit.password_file), "--json", *options]  # fmt: skip
-        self._process = subprocess.Popen(
-            [*COMMAND, "sink", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, cwd=ROOT,
-        )  # fmt: skip
-        assert self._process.stderr is not None
-        if "consuming at " not in (said := self._process.stderr.readline()):
-            raise AssertionError(said + self._process.communicate(timeout=60)[1])
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.communicate(timeout=60)
-
-    def stop(self) -> tuple[int, dict[str, int], str]:
-        """Exit code, counts, and what it said."""
-        self._process.terminate()
-        out, err = self._process.communicate(timeout=60)
-        return self._process.returncode, json.loads(out), err
-
-
-@pytest.fixture
-def sinks(rabbit: RabbitNode, postgres: PostgresServer) -> Iterator["Sinks"]:
-    made = Sinks(rabbit, postgres.database())
-    yield made
-    made.close()
-
-
-class Sinks:
-    """Any number of them on one database."""
-
-    def __init__(self, rabbit: RabbitNode, database: str) -> None:
-        self.rabbit, self.database = rabbit, database
-        self._made: list[SinkProcess] = []
-
-    def start(self, *options: str) -> SinkProcess:
-        self._made.append(SinkProcess(self.rabbit, self.database, *options))
-        return self._made[-1]
-
-    def close(self) -> None:
-        for one in self._made:
-            one.kill()
-
-    def stored(self) -> list[ReceivedRecord]:
-        store = open_store(self.database, write=False)
-        with contextlib.closing(store):
-            return list(store.records(GW))
-
-    @property
-    def numbers(self) -> list[int]:
-        return [each.key[3] for each in self.stored() if each.key[2] == "air"]
-
-    def empty(self) -> bool:
-        return self.rabbit.waiting(QUEUE) == 0
+__all__ = ["rabbit", "sinks"]
 
 
 def airs(first: int, last: int) -> list[Record]:
