@@ -17,7 +17,7 @@ HEAD: Final = """# The contract
 
 The messages that a gateway publishes and receives. `make docs` generates this folder from the declarations in `edge/wire/contract/`: correct errors there.
 
-- [asyncapi.json](asyncapi.json): topics, operations and messages, AsyncAPI 3.0.
+- [asyncapi.json](asyncapi.json): topics, operations and messages, AsyncAPI 3.1.
 - [schemas/](schemas/): a JSON Schema (draft 2020-12) per message, with examples that were published by running code. `x-unit` is the unit of a value.
 - `released/`: the schemas that the last release promises. `make release` writes them, and a test fails on a change that breaks them.
 

@@ -81,7 +81,7 @@ def _schema(message: DeclaredMessage) -> str:
 
 
 def asyncapi() -> dict[str, Any]:
-    """The document, AsyncAPI 3.0."""
+    """The document, AsyncAPI 3.1."""
     told = examples()
     channels, operations = dict[str, Any](), dict[str, Any]()
     for message in MESSAGES:
@@ -89,7 +89,7 @@ def asyncapi() -> dict[str, Any]:
     for name in LAST:
         _place(channels, operations, "up/last/{source}", f"{name}_last", BY_NAME[name])
     return {
-        "asyncapi": "3.0.0",
+        "asyncapi": "3.1.0",
         "id": f"urn:kerbstone:v{VERSION}",
         "info": {
             "title": "Kerbstone gateway",

@@ -16,6 +16,8 @@ from edge.wire.contract.recordtypes import ANY_EVENT, point_schema
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 VERSION: Final = 1  # `v` on the wire, and in the names
 REF: Final = "#/$defs/{name}"
+FOREIGN: Final = frozenset({"discriminator"})
+"""OpenAPI's word, of which JSON Schema does not know: a strict validator refuses it."""
 
 Schema = dict[str, Any]
 
@@ -41,7 +43,7 @@ def schema_of(message: DeclaredMessage) -> Schema:
         "x-direction": message.direction,
         "x-retained": message.retained,
         "x-content-types": list(message.content_types),
-        **top,
+        **{key: value for key, value in top.items() if key not in FOREIGN},
         "$defs": dict(sorted(defs.items())),
     }
 
