@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 HERE: Final = Path(__file__).parent
 PACE: Final = ("every_s", "slowest_s")  # class variables of a driver
+SETTINGS: Final = ("bauds", "formats")
 GROUP: Final = "kerbstone.drivers"
 WIRING: Final[dict[object, str]] = {I2cBus: "i2c", SerialBus: "serial", ModbusBus: "modbus"}
 
@@ -66,7 +67,10 @@ def spec(name: str) -> DriverSpec:
         line = SerialLine.parse(table.line) if table.line else FACTORY_LINE
         keys = tuple(register.point.key for register in table.registers)
         both = is_directed(register.point for register in table.registers)
-        return DriverSpec(name, "modbus", options(table), line=line, points=keys, directed=both)
+        return DriverSpec(
+            name, "modbus", options(table), line=line, points=keys, directed=both,
+            bauds=table.bauds, formats=table.formats,
+        )  # fmt: skip
     module = chip(name)
     hints = get_type_hints(module.DRIVER, include_extras=True)
     fields = [field for field in dataclasses.fields(module.DRIVER) if field.init]
@@ -77,13 +81,14 @@ def spec(name: str) -> DriverSpec:
     fixed = None if "address" in driver_options else getattr(module.DRIVER, "address", None)
     factory = getattr(module.DRIVER, "line", "") if wiring == "serial" else ""
     line = SerialLine.parse(factory) if factory else FACTORY_LINE
-    pace = {key: getattr(module.DRIVER, key) for key in PACE if hasattr(module.DRIVER, key)}
+    known = (*PACE, *SETTINGS) if wiring == "serial" else PACE
+    said = {key: getattr(module.DRIVER, key) for key in known if hasattr(module.DRIVER, key)}
     points = _points(module.DRIVER)
     # where they are a field they depend on the options
     open_ended = any(field.name == "points" for field in dataclasses.fields(module.DRIVER))
     keys = () if open_ended else tuple(point.key for point in points)
     both = is_directed(points)
-    return DriverSpec(name, wiring, driver_options, fixed, line, keys, directed=both, **pace)
+    return DriverSpec(name, wiring, driver_options, fixed, line, keys, directed=both, **said)
 
 
 def _others() -> Iterable["EntryPoint"]:

@@ -151,6 +151,8 @@ class ParticleSensor:
     not timed: at a poll a second it is half a minute.
     """
 
+    bauds: ClassVar[tuple[int, ...]] = (9600,)
+    formats: ClassVar[tuple[str, ...]] = ("8N1",)
     layout: ClassVar[Layout]
 
     bus: SerialBus

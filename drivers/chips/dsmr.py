@@ -89,6 +89,7 @@ class Dsmr:
     """
 
     line: ClassVar[str] = "115200 8N1"
+    bauds: ClassVar[tuple[int, ...]] = (9600, 115200)
     bus: SerialBus
     gas: Annotated[
         tuple[str, ...],

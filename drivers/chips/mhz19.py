@@ -57,6 +57,8 @@ class Mhz19:
     `self_calibration` "keep" leaves the sensor as it is.
     """
 
+    bauds: ClassVar[tuple[int, ...]] = (9600,)
+    formats: ClassVar[tuple[str, ...]] = ("8N1",)
     points: ClassVar[Sequence[Point]] = POINTS
     bus: SerialBus
     settle_reads: Annotated[

@@ -106,6 +106,8 @@ class Sds011:
     it is put to sleep when it is closed.
     """
 
+    bauds: ClassVar[tuple[int, ...]] = (9600,)
+    formats: ClassVar[tuple[str, ...]] = ("8N1",)
     points: ClassVar[Sequence[Point]] = POINTS
     every_s: ClassVar[float] = 3.0
 

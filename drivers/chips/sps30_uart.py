@@ -74,6 +74,8 @@ def decode(frame: bytes) -> tuple[Sample, ...]:
 class Sps30Uart:
     """One module, its SEL pin open. `settle_reads` fresh samples after a start are uncertain."""
 
+    bauds: ClassVar[tuple[int, ...]] = (115200,)
+    formats: ClassVar[tuple[str, ...]] = ("8N1",)
     line: ClassVar[str] = "115200 8N1"
     points: ClassVar[Sequence[Point]] = POINTS
 

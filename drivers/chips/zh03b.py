@@ -59,6 +59,8 @@ class Zh03b:
     while it starts, are uncertain (warmup). It is put to sleep when it is closed.
     """
 
+    bauds: ClassVar[tuple[int, ...]] = (9600,)
+    formats: ClassVar[tuple[str, ...]] = ("8N1",)
     points: ClassVar[Sequence[Point]] = POINTS
     bus: SerialBus
     mode: Annotated[

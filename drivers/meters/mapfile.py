@@ -27,8 +27,8 @@ NAMES: Final = "[!._]*.toml"
 PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 HEAD_KEYS: Final = (
-    "maker", "model", "function", "words", "max_registers", "gap", "line", "amps", "absent",
-    "identity", "ratios", "conditions", "points",
+    "maker", "model", "function", "words", "max_registers", "gap", "line", "bauds", "formats",
+    "amps", "absent", "identity", "ratios", "conditions", "points",
 )  # fmt: skip
 ABSENT: Final = ("largest", "smallest", "nan")
 MAX_REGISTERS: Final = 125  # by the protocol
@@ -106,6 +106,8 @@ def parse_register_map(text: str, path: Path) -> RegisterMap:
         doc["max_registers"],
         tuple(points.values()),
         line=doc.get("line", ""),
+        bauds=tuple(doc.get("bauds", ())),
+        formats=tuple(doc.get("formats", ())),
         gap=doc.get("gap"),
         absent=tuple(doc.get("absent", ())),
         amps=doc.get("amps", 0.0),
@@ -169,6 +171,10 @@ def _check_head(doc: Mapping[str, Any], wrong: list[str]) -> None:
     line = doc.get("line", "9600 8N1")
     if not isinstance(line, str) or not _settable(line):
         wrong.append('line must be how the meter leaves the factory, as in line = "9600 8N1"')
+    if not _each_settable(doc.get("bauds", []), "{} 8N1"):
+        wrong.append("bauds must be all baud rates that the meter has, as in bauds = [4800, 9600]")
+    if not _each_settable(doc.get("formats", []), "9600 {}"):
+        wrong.append('formats must be all that the meter can, as in formats = ["8N1", "8E1"]')
     amps = doc.get("amps", 1)
     if not (is_int(amps) or isinstance(amps, float)) or not 0 < amps <= MAX_AMPS:
         wrong.append("amps must be a number above 0: the largest current that the ranges are for")
@@ -180,6 +186,10 @@ def _settable(line: str) -> bool:
         return SerialLine.parse(line).bits == 8
     except ValueError:
         return False
+
+
+def _each_settable(found: Any, form: str) -> bool:
+    return isinstance(found, list) and all(_settable(form.format(each)) for each in found)
 
 
 def _overlaps(cells: Mapping[str, Register], function: Any) -> list[str]:

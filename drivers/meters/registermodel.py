@@ -80,6 +80,8 @@ class RegisterMap:
     max_registers: int
     registers: tuple[Register, ...]
     line: str = ""  # as it leaves the factory: "9600 8N1"
+    bauds: tuple[int, ...] = ()  # all that it can be set to, where that is known
+    formats: tuple[str, ...] = ()
     gap: int | None = None  # registers without a point that may be read along; None: any number
     absent: tuple[str, ...] = ()
     amps: float = 0.0

@@ -24,6 +24,7 @@ from edge.config import (
     Site,
     load_site,
     outdated_keys,
+    serial_warnings,
     site_warnings,
 )
 from edge.core import ConfigError, Polled
@@ -49,7 +50,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(args: argparse.Namespace) -> int:
     try:
-        site = load_site(args.file, drivers.catalogue())
+        catalogue = drivers.catalogue()
+        site = load_site(args.file, catalogue)
     except Problems as error:
         return _report_refused(args, error.problems)
     built, _ = _built(site)
@@ -62,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     remarks = sorted(
         [
             *site_warnings(site),
+            *serial_warnings(site, catalogue),
             *line_warnings(site, built),
             *expiring_certificates(site, SystemClock().now()),
         ],

@@ -28,6 +28,7 @@ from edge.config.outdated import outdated_keys
 from edge.config.passwords import read_password, uplink_password
 from edge.config.pointchecks import check_points
 from edge.config.problem import Problem, Problems
+from edge.config.serialchecks import serial_warnings
 from edge.config.site import Site
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "load_site",
     "outdated_keys",
     "read_password",
+    "serial_warnings",
     "site_warnings",
     "uplink_password",
 ]  # fmt: skip

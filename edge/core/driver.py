@@ -31,8 +31,13 @@ class SerialLine:
             raise ValueError(f"{text!r}: 7 or 8 bits, parity N, E or O, 1 or 2 stop bits")
         return made
 
+    @property
+    def format(self) -> str:
+        """One character: `8E1` is 8 bits, even parity, one stop bit."""
+        return f"{self.bits}{self.parity}{self.stop}"
+
     def __str__(self) -> str:
-        return f"{self.baud} {self.bits}{self.parity}{self.stop}"
+        return f"{self.baud} {self.format}"
 
 
 FACTORY_LINE: Final = SerialLine(9600, 8, "N", 1)  # how most serial devices leave theirs
@@ -61,8 +66,9 @@ class DriverSpec:
     `address` is that of an I2C device which has no option for it. `line` is how a serial device
     leaves the factory; a bus without settings of its own takes it. `points` are the keys of its
     points, where they do not depend on the options; of a `directed` one they tell which way it
-    flows. It has something new each `every_s` seconds, and must not be asked less often than each
-    `slowest_s`.
+    flows. `bauds` and `formats` (such as 8E1) are all that it can be set to, where that is
+    known. It has something new each `every_s` seconds, and must not be asked less often than
+    each `slowest_s`.
     """
 
     name: str
@@ -74,6 +80,8 @@ class DriverSpec:
     every_s: float = 1.0
     slowest_s: float = 3600.0
     directed: bool = False
+    bauds: tuple[int, ...] = ()
+    formats: tuple[str, ...] = ()
 
     @property
     def shared(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import drivers
 from edge.acquire.clock import SystemClock
-from edge.config import Site, outdated_keys, site_warnings
+from edge.config import Site, outdated_keys, serial_warnings, site_warnings
 from edge.core import ConfigError
 from edge.diagnose.boxchecks import BOX, CLOCK, box_results, clock_results, read_clock
 from edge.diagnose.brokersteps import BrokerVisit, broker_steps, own_files
@@ -122,7 +122,11 @@ def site_file_results(site: Site) -> Iterable[CheckResult]:
             )
         except ConfigError:
             continue  # the wires say so
-    warnings = [*site_warnings(site), *line_warnings(site, built)]
+    warnings = [
+        *site_warnings(site),
+        *serial_warnings(site, drivers.catalogue()),
+        *line_warnings(site, built),
+    ]
     return site_results(warnings, list(outdated_keys(site)))
 
 

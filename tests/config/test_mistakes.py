@@ -118,6 +118,18 @@ WARNINGS = [
     ("bearing_deg = 180 ", "bearing_deg = 0 ", "leads away from the site"),
     ('lead = "GPIO22"', 'lead = "GPIO22"\nname = "Nordstraße, rechte Spur"', "called"),
 ]
+WARNINGS += [
+    # what a device on a serial line can be set to
+    ("baud = 9600                       # as", "baud = 115200  # as", "sdm630 can 2400, 4800"),
+    (
+        '# parity = "N"\n# stop = 1\n# time',
+        'parity = "E"\nstop = 2\n# time',
+        "8N1, 8E1, 8O1 or 8N2",
+    ),
+    ("# baud = 9600                     #", "baud = 115200  #", "pms5003 can only 9600 baud"),
+    ('# parity = "N"                    #', 'parity = "E"  #', "at 8E1 (bits, parity, stop bits)"),
+    ("# bits = 8", "bits = 7", "at 7N1 (bits, parity, stop bits): pms5003 can only 8N1"),
+]
 UNFOUND = [
     ("until = 2027-03-01", "until = 2072-03-01", "a certificate may hold for long"),
     ('gateway = "gw-0001"', 'gateway = "gw-0002"', "only the city knows all names"),
@@ -192,3 +204,14 @@ def test_what_cannot_be_seen_in_a_file_is_known(
 ) -> None:
     code, err = checked(old, new, tmp_path, capsys)
     assert (code, err.count("warning: ")) == (0, 3), why
+
+
+def test_settings_that_a_device_can_have_are_no_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for old, new in (
+        ("baud = 9600                       # as", "baud = 38400  # as"),
+        ('# parity = "N"\n# stop = 1\n# time', 'parity = "E"\n# time'),
+        ('driver = "pms5003"', 'driver = "sps30_uart"'),  # 115200 from the factory
+    ):
+        assert "is silent at" not in checked(old, new, tmp_path, capsys)[1]
