@@ -103,7 +103,7 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
         ("broker_limits",),
     ),
     "right_subscribe": Check(
-        "broker", "Does the broker grant the subscriptions (receipts, commands)?",
+        "broker", "May this gateway read its topics (receipts, commands)?",
     ),
     "right_publish": Check("broker", "May this gateway publish?", ("broker_denies",)),
     "right_will": Check(

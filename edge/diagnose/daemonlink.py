@@ -70,8 +70,14 @@ def _rights(link: Mapping[str, Any], about: str) -> Iterator[CheckResult]:
     if filters:
         cause = f"The broker does not allow a subscription to {', '.join(filters)}"
         yield fault("right_subscribe", cause, denies, about)
+    elif filters is not None and link.get("confirm") != "platform":
+        why = "it is granted, and nothing has shown that commands arrive: send one"
+        yield unchecked("right_subscribe", why, about)
+    elif filters is not None and _receipt_came(link):
+        yield passed("right_subscribe", "granted, and receipts have arrived", about)
     elif filters is not None:
-        yield passed("right_subscribe", "all that the gateway asked for is granted", about)
+        why = "it is granted, but no receipt has arrived since the connection stands; some brokers"
+        yield unchecked("right_subscribe", f"{why} (mosquitto) grant, and deliver nothing", about)
     if streams:
         cause = f"The broker takes nothing of {', '.join(streams)}"
         yield fault("right_publish", cause, denies, about)
@@ -99,12 +105,21 @@ def _confirmed(link: Mapping[str, Any], about: str) -> Iterator[CheckResult]:
         cause = f"{count_text(waiting, 'record')} wait for a confirmation by {by}, {last}"
         remedy = "Look whether the broker takes records"
         if by == "receipts":
-            remedy = "Look whether the platform runs (`kerbstone receipts`) and may send receipts"
+            remedy = (
+                "Look whether the platform runs (`kerbstone receipts`) and may send receipts, and"
+                " whether the broker's access rules let this gateway read its topics `down/#`"
+            )
         yield fault("receipt", cause, remedy, about)
     elif ago_s is not None:
         yield passed("receipt", f"by {by}, the last one {span_text(ago_s)} ago", about)
     else:
         yield unchecked("receipt", "no record was sent since the start", about)
+
+
+def _receipt_came(link: Mapping[str, Any]) -> bool:
+    """Over the connection that stands: the rules of the one before may have been others."""
+    ago_s, for_s = _seconds(link.get("confirmed_s")), _seconds(link.get("for_s"))
+    return ago_s is not None and for_s is not None and ago_s <= for_s
 
 
 def _seconds(value: object) -> float | None:

@@ -44,6 +44,12 @@ START_TEXTS: Final[Mapping[RebootCause, str]] = {
     "panic": "the kernel had panicked",
     "undervoltage": "the supply had failed",
 }
+START_REMEDIES: Final[Mapping[RebootCause, str]] = {
+    "crash": "`journalctl -u kerbstone -b` has its last lines; send them to support.",
+    "watchdog": "If it comes again, read `journalctl -b -1`: the log of the boot before.",
+    "panic": "Send the files in /sys/fs/pstore to support.",
+    "undervoltage": "Check the power supply, its cable and what else it feeds.",
+}
 ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
     boxevent.Denied: "broker_denies",
     boxevent.Refused: "broker_refuses",
@@ -206,7 +212,8 @@ def box_findings(
         text = "The board's supply was too low at some time since the start"
         yield IssueFinding("undervoltage_seen", cause=text)
     if start in START_TEXTS:
-        yield IssueFinding("unexpected_start", START_TEXTS[start], start_text, count=1)
+        remedy = START_REMEDIES[start]
+        yield IssueFinding("unexpected_start", START_TEXTS[start], start_text, remedy, count=1)
 
 
 def daemon_findings(

@@ -216,7 +216,9 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "box", "warning", "log flood", "Find out what fills the log: `journalctl -u kerbstone`.",
     ),
     "unexpected_start": IssueKind(
-        "box", "warning", "{about}", "If it comes again, read `journalctl -b -1`.", DAY_S,
+        "box", "warning", "{about}",
+        "If it comes again, read the log: of a daemon that ended `journalctl -u kerbstone`, of a "
+        "board that was reset `journalctl -b -1`.", DAY_S,
     ),
     "too_busy": IssueKind("daemon", "fault", "too busy", BUSY, DAY_S),
     "stage_full": IssueKind("daemon", "fault", "stage full", BUSY, DAY_S),

@@ -93,9 +93,7 @@ def reboot_cause(reset: Reset, *, first: bool, same_boot: bool, unclean: bool) -
 
 
 def _crash(oom_kills: int | None) -> str:
-    sentence_text = (
-        "The daemon ended unexpectedly: it was killed, or failed; see journalctl -u kerbstone."
-    )
+    sentence_text = "The daemon ended unexpectedly: it was killed, or failed."
     if not oom_kills:
         return sentence_text
     return (
@@ -110,13 +108,12 @@ def _hard(reset: Reset) -> Reboot:
     if reset.panics:
         return Reboot(
             Cause.PANIC,
-            "The kernel panicked; its last messages are in /sys/fs/pstore. Keep them for support.",
+            "The kernel panicked; its last messages are in /sys/fs/pstore.",
         )
     if status & POWER_UNDER or power & 0x02:
         return Reboot(
             Cause.UNDERVOLTAGE,
-            "The supply voltage fell too low and the board was reset: check the power supply, its "
-            "cable and what else it feeds.",
+            "The supply voltage fell too low, and the board was reset.",
         )
     if status & CARD_RESET or power & 0x10:
         return Reboot(Cause.WATCHDOG, "The board's watchdog has reset a machine that hung.")

@@ -112,11 +112,6 @@ def a_filter_that_is_refused(bench: Bench) -> Answers:
     return raw(bench, "right_subscribe", suback=lambda name: 0x87 if "cmd" in name else 1)
 
 
-@clean("right_subscribe")
-def filters_that_are_granted(bench: Bench) -> Answers:
-    return ruled(bench, "right_subscribe")
-
-
 @fault_of("right_publish")
 def a_rule_that_lacks_records(bench: Bench) -> Answers:
     return ruled(bench, "right_publish", WITHOUT_RECORDS)
@@ -206,3 +201,8 @@ def records_that_nobody_confirms(bench: Bench) -> Answers:
 @clean("receipt")
 def records_that_are_confirmed(bench: Bench) -> Answers:
     return told(bench, "receipt")
+
+
+@clean("right_subscribe")
+def receipts_that_arrive(bench: Bench) -> Answers:
+    return told(bench, "right_subscribe", confirm="platform", confirmed_s=4.0, for_s=60.0)

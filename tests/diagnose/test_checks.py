@@ -30,3 +30,9 @@ def test_it_finds_nothing_where_nothing_is_wrong(check: CheckId, bench: Bench) -
     assert "ok" in found.outcomes, found
     assert not found.outcomes & {"fault", "warning"}, found
     assert found.code == 0
+
+
+def test_a_grant_by_a_broker_that_delivers_nothing_is_not_called_a_right(bench: Bench) -> None:
+    found = logincases.ruled(bench, "right_subscribe", "topic write #\n")
+    assert found.outcomes == {"not checked"}, found
+    assert "mosquitto" in found.rows[0]["cause"]

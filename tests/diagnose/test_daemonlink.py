@@ -59,6 +59,18 @@ def test_what_is_wrong_with_a_link_that_stands(link: dict[str, Any], check: str)
     assert wrong == [check]
 
 
+@pytest.mark.parametrize(
+    "link", [{"confirmed_s": None}, {"confirmed_s": 9000.0}, {"confirm": "broker"}]
+)
+def test_a_grant_alone_does_not_prove_that_anything_arrives(link: dict[str, Any]) -> None:
+    """mosquitto grants each subscription, and delivers nothing that its rules forbid to read."""
+    assert answers(**link)["right_subscribe"].outcome == "not checked"
+
+
+def test_where_no_receipt_comes_the_rules_for_reading_are_named() -> None:
+    assert "down/#" in answers(confirmed_s=4000.0)["receipt"].remedy
+
+
 def test_a_status_that_is_on_its_way_is_not_refused() -> None:
     assert answers(status_arrived=None)["right_will"].outcome == "not checked"
 
