@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from edge.acquire.badpoints import BadPoint, bad_points
 from edge.acquire.settling import settle_limit_ns, unsettled_reason
 from edge.acquire.swappeddevice import GAP, UNTOLD_READS, hold_registers, mark_ambiguous, mark_gap
 from edge.core import (
@@ -70,6 +71,7 @@ class PollState:
     latest: Sweep | None = field(default=None, repr=False)  # the last that had a value
     unsettled: Reason | None = None  # why its answers are those of a device that still starts
     unsettled_since_ns: int | None = None
+    bad: Mapping[str, BadPoint] = field(default_factory=dict, repr=False)  # of the last answer
     identity: str = ""  # its serial number, as it was last reported
     # readings for which it may still be another one
     reads_without_identity: int = field(default=0, repr=False)
@@ -85,12 +87,18 @@ class PollState:
         self.stateful = self.polled if isinstance(self.polled, Stateful) else None
 
     @property
+    def points(self) -> int:
+        """So many it has."""
+        return len(self.polled.points)
+
+    @property
     def settle_limit_ns(self) -> int:
         """For so long its answers may be unsettled."""
         return settle_limit_ns(self.polled, self.every_ns)
 
-    def note_settling(self, result: Sweep) -> None:
-        """What an answer shows of its warm-up."""
+    def note_answer(self, result: Sweep) -> None:
+        """What an answer shows of its warm-up, and of points without a value."""
+        self.bad = bad_points(self.bad, result, self.polled.points)
         self.unsettled = unsettled_reason(result, self.health)
         if self.unsettled is None:
             self.unsettled_since_ns = None
@@ -241,7 +249,7 @@ class Poller:
             samples = self._update_conditions(device, device.self_reporting, samples)
         # the moment of the answer: before it, a value cannot have been true yet
         result = sweep(device.name, self._clock.now().mono_ns, samples)
-        device.note_settling(result)
+        device.note_answer(result)
         if any(value is not None for value in result.values):
             device.last_value_ns, device.latest = result.mono_ns, result
         elif result.mono_ns - device.last_value_ns >= _patience_ns(device):

@@ -171,7 +171,7 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
     ),
     "device_values": Check(
         "wires", "Has each of its points a value, and do they fit?",
-        ("device_unsettled", "values_contradict"),
+        ("device_unsettled", "values_bad", "values_contradict"),
     ),
     "device_reports": Check(
         "wires", "Does the device report no fault of itself?", ("device_reports",),

@@ -5,8 +5,9 @@ from typing import Final
 
 from msgspec import UNSET, UnsetType
 
+from edge.acquire.badpoints import MEANT_REASONS
 from edge.core import Reason
-from edge.core.humanize import percent_text, span_text
+from edge.core.humanize import count_text, percent_text, span_text
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
 from edge.gateway.issuefindings import PolledState, as_instruction
 from edge.health.openissues import IssueFinding
@@ -16,6 +17,9 @@ FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
 FAILED_READS: Final = 2  # in a row, from which on a device does not answer
 BUSY_READS: Final = 6  # the same for one that says that it needs time
 SOON_NS: Final = 300_000_000_000  # a device that is read less often has lost much by one read
+BAD_NS: Final = 60_000_000_000  # a value may be impossible for a moment
+SHOWN_POINTS: Final = 6  # of those without a value
+BAD_PERIODS: Final = 2  # or for some reads
 SHARED_BY: Final = 2  # devices, from which on their bus is named in their place
 SHARED_REMEDY: Final = "check first what they share: supply, cable, settings"
 BUS_REASONS: Final = frozenset({Reason.SILENT, Reason.CRC})  # of wires, supply and settings
@@ -37,6 +41,7 @@ def device_findings(
             if not told:
                 yield from _failures(device, problems, failing)
             yield from _settling(device, now_ns)
+            yield from _bad_values(device, now_ns)
             reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
             if reported:
                 cause = f"{device.name} reports: {'; '.join(reported)}"
@@ -96,14 +101,52 @@ def _settling(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
     if since_ns is None or reason is None:
         if device.reason is not None:  # it does not answer, so nobody can tell
             yield IssueFinding("device_unsettled", name, unknown=True)
-    elif now_ns - since_ns < device.settle_limit_ns:
+    elif now_ns - since_ns < _settle_limit_ns(device, reason):
         yield IssueFinding("device_unsettled", name, unknown=True)
     else:
         for_s = span_text((now_ns - since_ns) / 1e9)
         cause = f"{name} has been warming up for {for_s}, which is too long"
         if reason is not Reason.WARMUP:
             cause = f"{name} has answered for {for_s} without a single value ({reason})"
-        yield IssueFinding("device_unsettled", name, cause)
+        remedy = "" if reason in TEMPORARY_REASONS else as_instruction(REMEDIES.get(reason, ""))
+        yield IssueFinding("device_unsettled", name, cause, remedy)
+
+
+def _settle_limit_ns(device: PolledState, reason: Reason) -> int:
+    """What time alone does not mend has no time to settle."""
+    if reason in MEANT_REASONS:
+        return device.settle_limit_ns
+    return min(device.settle_limit_ns, _bad_limit_ns(device))
+
+
+def _bad_values(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
+    """Of a device that has other values. A moment is no issue; what is open stays until it ends."""
+    if device.reason is not None or not device.reads:  # nobody can tell
+        yield IssueFinding("values_bad", device.name, unknown=True)
+        return
+    if not device.bad or device.unsettled not in (None, Reason.WARMUP):
+        return  # it has none at all: that is told as such
+    limit_ns = _bad_limit_ns(device)
+    lasting = {key: b.reason for key, b in device.bad.items() if now_ns - b.since_ns >= limit_ns}
+    if not lasting:
+        yield IssueFinding("values_bad", device.name, unknown=True)
+        return
+    reason = next(iter(lasting.values()))
+    keys = [key for key, why in lasting.items() if why is reason]
+    others = len(lasting) - len(keys[:SHOWN_POINTS])
+    have = "has" if len(keys) == 1 else "have"
+    more = f", and {count_text(others, 'other')}" if others else ""
+    yield IssueFinding(
+        "values_bad",
+        device.name,
+        f"{len(keys)} of {device.points} points of {device.name} {have} no value ({reason}): "
+        f"{', '.join(keys[:SHOWN_POINTS])}{more}",
+        as_instruction(REMEDIES.get(reason, "")),
+    )
+
+
+def _bad_limit_ns(device: PolledState) -> int:
+    return 0 if device.every_ns > SOON_NS else max(BAD_NS, BAD_PERIODS * device.every_ns)
 
 
 def _may_pass(device: PolledState) -> bool:

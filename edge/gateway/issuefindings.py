@@ -10,6 +10,7 @@ from typing import Final, Protocol, get_args
 
 from msgspec import UNSET
 
+from edge.acquire.badpoints import BadPoint
 from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, Stream
 from edge.core.humanize import (
@@ -85,6 +86,12 @@ class PolledState(Protocol):
     def unsettled_since_ns(self) -> int | None: ...
     @property
     def settle_limit_ns(self) -> int: ...
+    @property
+    def reads(self) -> int: ...  # that were answered since the start
+    @property
+    def points(self) -> int: ...  # so many it has
+    @property
+    def bad(self) -> Mapping[str, BadPoint]: ...  # by key
 
 
 def outbox_findings(counts: OutboxCounts) -> Iterator[IssueFinding]:

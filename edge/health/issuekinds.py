@@ -156,6 +156,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "Switch {about} off and on again. If it stays so, check its supply voltage, then replace "
         "it.",
     ),
+    "values_bad": IssueKind(
+        "devices", "warning", "{about} has bad values",
+        "`kerbstone doctor {about}` says more.",
+    ),
     "device_reports": IssueKind(
         "devices", "warning", "{about} reports a fault",
         "See the manual of the device.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from edge.acquire.badpoints import BadPoint
 from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, TimeQuality
 from edge.gateway.issuefindings import event_finding
@@ -43,6 +44,9 @@ class Polled:
     unsettled: Reason | None = None
     unsettled_since_ns: int | None = None
     settle_limit_ns: int = 60 * S
+    reads: int = 9
+    points: int = 2
+    bad: Mapping[str, BadPoint] = field(default_factory=dict)
 
 
 @dataclass

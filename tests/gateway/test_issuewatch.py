@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 import drivers
+from edge.acquire.badpoints import BadPoint
 from edge.config import Problem, load_site
 from edge.core import Condition, Draft, Reason, Stream, TimeQuality
 from edge.diagnose.diagnosis import make_exams
@@ -114,6 +115,7 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "device_unsettled": {
         "device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=20 * S)
     },
+    "values_bad": {"device": Polled("hut", bad={"humidity": BadPoint(Reason.RANGE, 20 * S)})},
     "device_reports": {"device": Polled("hut", health={Condition.FAN: "its fan stands still"})},
     "line_closed": {"problems": {"line a": "it is busy"}},
     "values_contradict": {"events": [fault("on", fault="phase_sum", points=["power"])]},
@@ -223,6 +225,7 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
             "problems": {"hut": "busy, says the device"},
         },
         {"device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=50 * S)},
+        {"device": Polled("hut", bad={"humidity": BadPoint(Reason.RANGE, 50 * S)})},
         {"failures": 1, **model(answers="rule", why="late: 900 ms")},
         {**model(answers="rule", why="not loaded yet")},
         {"connected": False, "link": ConnectionState(90 * S)},  # it has just gone
@@ -242,6 +245,7 @@ def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path
         ("model_fails", model(answers="rule", why="not loaded yet")),
         ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
         ("configuration_unusable", {"box": None}),  # enrolment has not looked since the boot
+        ("values_bad", {"device": Polled("hut", reads=0)}),
         ("device_errors", {"health": Health()}),  # no read is counted yet
     ],
 )
@@ -429,6 +433,28 @@ def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -
     assert remedy("no port; plug it in", Reason.FAULT).startswith("Plug it in. `kerbstone")
     assert remedy("no port; is it on?", Reason.FAULT).startswith("Is it on? `kerbstone")
     assert remedy("no bus; ls /dev/i2c-* shows it", Reason.FAULT).startswith("ls /dev/i2c-* shows")
+
+
+def test_values_that_time_does_not_bring_are_told_within_minutes(tmp_path: Path) -> None:
+    none = Polled("hut", unsettled=Reason.RANGE, unsettled_since_ns=20 * S, settle_limit_ns=900 * S)
+    parts = replace(WELL, device=none)
+    watch = looked(parts.watch(tmp_path), parts, 70)
+    assert not len(watch.issues)
+    (told,) = looked(watch, parts, 81).issues
+    assert told.kind == "device_unsettled"
+    assert "its values are impossible" in told.remedy.lower()
+    parts.device = replace(none, unsettled=Reason.STALE)
+    assert not len(looked(parts.watch(tmp_path), parts, 81).issues), "a second may bring it"
+
+
+def test_points_without_a_value_are_named(tmp_path: Path) -> None:
+    bad = {f"p{number}": BadPoint(Reason.RANGE, 0) for number in range(8)}
+    bad["q"] = BadPoint(Reason.FAULT, 0)
+    parts = replace(WELL, device=Polled("hut", points=12, bad=bad))
+    (told,) = looked(parts.watch(tmp_path), parts, 100).issues
+    assert told.cause == (
+        "8 of 12 points of hut have no value (range): p0, p1, p2, p3, p4, p5, and 3 others."
+    )
 
 
 def test_a_link_that_fails_has_the_remedy_of_its_failure(tmp_path: Path) -> None:
