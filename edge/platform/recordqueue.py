@@ -6,6 +6,9 @@ stays there until a sink acknowledges it, and goes to another sink when that one
 DELIVERY_LIMIT is set on purpose: the broker's own limit of 20 counts each loss of a connection for
 all messages that were under way on it, and drops them then. What is beyond the limit lies in the
 queue DEAD, and is not lost.
+
+aio-pika connects and makes what is missing. Messages come and go by aiormq below it: one task for
+each and no second object, which is a sixth of the CPU of a record less.
 """
 
 import asyncio
@@ -14,14 +17,10 @@ from collections.abc import Iterable
 from typing import Final
 
 import aio_pika
-from aio_pika.abc import (
-    AbstractChannel,
-    AbstractConnection,
-    AbstractExchange,
-    AbstractIncomingMessage,
-    AbstractQueue,
-)
-from aiormq.abc import FieldValue
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq import spec
+from aiormq.abc import AbstractChannel as LowerChannel
+from aiormq.abc import DeliveredMessage, FieldValue
 from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity
 from yarl import URL
 
@@ -77,12 +76,12 @@ class RecordQueue:
     """One connection. `arrived` is what has come and is not taken yet, in order."""
 
     def __init__(self, prefix: str) -> None:
-        self.arrived: list[AbstractIncomingMessage] = []
+        self.arrived: list[DeliveredMessage] = []
         self.lost = asyncio.Event()  # the connection has ended
         self.has_come = asyncio.Event()
         self._prefix = prefix
         self._connection: AbstractConnection | None = None
-        self._exchange: AbstractExchange | None = None
+        self._channel: LowerChannel | None = None
 
     async def open(self, source: BrokerSource) -> None:
         """Connect and consume. Raises UnreachableError when the broker refuses us or the queue,
@@ -91,10 +90,10 @@ class RecordQueue:
             amqp_url(source), timeout=CONNECT_S, ssl_context=source.tls
         )
         self._connection.close_callbacks.add(self._ended)
-        channel, queue = await self._queue(self._connection)
+        channel = await self._with_queue(self._connection)
         channel.close_callbacks.add(self._ended)
-        self._exchange = await channel.get_exchange(EXCHANGE, ensure=False)
-        await queue.consume(self._came)
+        self._channel = await channel.get_underlay_channel()
+        await self._channel.basic_consume(QUEUE, self._came)
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -111,7 +110,7 @@ class RecordQueue:
             for task in waiting:
                 task.cancel()
 
-    def take(self, most: int, most_bytes: int) -> list[AbstractIncomingMessage]:
+    def take(self, most: int, most_bytes: int) -> list[DeliveredMessage]:
         """The first that have come; at least one, if there is one."""
         count = size = 0
         for each in self.arrived[:most]:
@@ -124,30 +123,34 @@ class RecordQueue:
             self.has_come.clear()
         return group
 
-    async def answer(
-        self, receipts: Iterable[tuple[str, Payload]], last: AbstractIncomingMessage
-    ) -> int:
+    async def answer(self, receipts: Iterable[tuple[str, Payload]], last: DeliveredMessage) -> int:
         """Publish receipts, then acknowledge `last` and all before it. How many receipts."""
         count = 0
-        assert self._exchange is not None, "not open"
+        assert self._channel is not None, "not open"
+        assert last.delivery_tag is not None
         for topic, payload in receipts:
-            message = aio_pika.Message(
-                payload.data,
+            properties = spec.Basic.Properties(
                 content_type=payload.content_type,
                 delivery_mode=aio_pika.DeliveryMode.PERSISTENT,  # QoS 1 for the gateway
             )
-            await self._exchange.publish(message, topic.translate(SWAPPED), mandatory=False)
+            await self._channel.basic_publish(
+                payload.data,
+                exchange=EXCHANGE,
+                routing_key=topic.translate(SWAPPED),
+                properties=properties,
+            )
             count += 1
-        await last.ack(multiple=True)
+        await self._channel.basic_ack(last.delivery_tag, multiple=True)
         return count
 
-    async def _queue(self, connection: AbstractConnection) -> tuple[AbstractChannel, AbstractQueue]:
+    async def _with_queue(self, connection: AbstractConnection) -> AbstractChannel:
         """The queue as it is there, as on a cluster with our definitions; else it is made."""
-        channel = await self._channel(connection)
+        channel = await self._new_channel(connection)
         try:
-            return channel, await channel.get_queue(QUEUE)
+            await channel.get_queue(QUEUE)
+            return channel
         except ChannelNotFoundEntity:
-            channel = await self._channel(connection)
+            channel = await self._new_channel(connection)
         except ChannelAccessRefused as error:
             raise UnreachableError(f"this user may not read the queue {QUEUE}: {error}") from error
         try:
@@ -160,14 +163,14 @@ class RecordQueue:
                 f"there is no queue {QUEUE}, and this user may not make it: {error}; it is in "
                 "deploy/broker/rabbitmq/definitions.json"
             ) from error
-        return channel, queue
+        return channel
 
-    async def _channel(self, connection: AbstractConnection) -> AbstractChannel:
+    async def _new_channel(self, connection: AbstractConnection) -> AbstractChannel:
         channel = await connection.channel(publisher_confirms=False)
         await channel.set_qos(prefetch_count=PREFETCH)
         return channel
 
-    async def _came(self, message: AbstractIncomingMessage) -> None:
+    async def _came(self, message: DeliveredMessage) -> None:
         self.arrived.append(message)
         self.has_come.set()
 
@@ -175,7 +178,8 @@ class RecordQueue:
         self.lost.set()
 
 
-def arrived_message(message: AbstractIncomingMessage) -> ArrivedMessage:
+def arrived_message(message: DeliveredMessage) -> ArrivedMessage:
     """As if it had come by MQTT."""
     topic = (message.routing_key or "").translate(SWAPPED)
-    return ArrivedMessage(topic, message.body, message.content_type or None, retained=False)
+    content_type = message.header.properties.content_type
+    return ArrivedMessage(topic, message.body, content_type or None, retained=False)

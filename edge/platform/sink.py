@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-from aio_pika.abc import AbstractIncomingMessage
+from aiormq.abc import DeliveredMessage
 
 from edge.core import AsyncClock
 from edge.platform.ingest import Ingest
@@ -104,7 +104,7 @@ class Sink:
             now = self._clock.now().mono_ns
 
     async def _store(
-        self, group: Sequence[AbstractIncomingMessage], queue: RecordQueue, stop: asyncio.Event
+        self, group: Sequence[DeliveredMessage], queue: RecordQueue, stop: asyncio.Event
     ) -> list[tuple[str, Payload]] | None:
         """Until it is stored; None when we have to stop before. Raises LostConnectionError when the
         broker has given the group to others meanwhile."""

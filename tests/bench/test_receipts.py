@@ -14,6 +14,7 @@ import pytest
 
 from tests.bench.report import Report
 from tests.kit.broker import SUBSCRIBER, Mosquitto
+from tests.kit.platform import MqttBroker
 from tests.kit.process import ROOT, environment, quiet_broker
 
 pytestmark = pytest.mark.bench
@@ -56,7 +57,7 @@ def spent(command: list[str], out: Path, idle_s: float) -> tuple[float, float]:
     return took, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def backlog(broker: Mosquitto) -> dict[str, int]:
+def backlog(broker: MqttBroker) -> dict[str, int]:
     """Publish while nobody is there."""
     words = ["-m", "tests.bench.publishing", str(broker.port), str(GATEWAYS), str(MINUTES)]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, env=environment(), input="\n",

@@ -23,6 +23,14 @@ ASIDE: Final = """
 SELECT (SELECT count(*) FROM kerbstone.conflict), (SELECT count(*) FROM kerbstone.refused)"""
 
 
+def stored_rows(url: str) -> int:
+    """So far."""
+    with psycopg.connect(url) as db:
+        found = db.execute("SELECT count(*) FROM kerbstone.record").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
 class SentNumbers(NamedTuple):
     sent: list[Range]
     acknowledged: list[Range]

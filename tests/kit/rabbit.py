@@ -67,6 +67,11 @@ class RabbitNode:
         }
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    @property
     def mqtt_url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
