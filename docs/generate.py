@@ -13,6 +13,7 @@ from typing import Final
 import drivers
 from docs import promise
 from docs.catalogue import catalogue
+from docs.conformchecks import conform_page
 from docs.doctorchecks import doctor_page
 from docs.filemap import file_map
 from docs.issuekinds import issues_page
@@ -24,6 +25,7 @@ DOCUMENTS: Final[dict[str, Callable[[], str]]] = {
     "docs/architecture/files.md": file_map,
     "docs/issues.md": issues_page,
     "docs/doctor.md": doctor_page,
+    "docs/conform.md": conform_page,
     "drivers/README.md": catalogue,
     **promise.documents(),
 }

@@ -171,6 +171,17 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "--key 'certs/{gw}.key' --gateways 100 --records 10000 --ledger sent.jsonl",
         ),
     ),
+    "conform": (
+        Example(
+            "a gateway on a bench",
+            "kerbstone conform --broker mqtt://localhost:1883 --product gateway.toml",
+        ),
+        Example(
+            "with a restart, and a page to publish",
+            "kerbstone conform --broker mqtt://localhost:1883 --product gateway.toml "
+            "--restart-command 'ssh box sudo systemctl restart kerbstone' --report result.html",
+        ),
+    ),
     "outbox": (
         Example("what waits, and what was lost", "kerbstone outbox"),
         Example(

@@ -36,6 +36,7 @@ VERBS: Final = {
     "sink": "store the records of a whole city, from RabbitMQ into PostgreSQL",
     "audit": "prove that a store of records is complete",
     "fleet": "simulate many gateways at one broker, to measure brokers and stores",
+    "conform": "check whether a gateway keeps the contract, from the broker's side",
     "outbox": "what waits for the platform; `outbox rescue FILE` sends what a file still holds",
     "provision": "claims for new boxes, and the enrolment server for their certificates",
     "models": "list, check and compare the models",

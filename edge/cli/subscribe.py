@@ -62,7 +62,11 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def broker_options(
-    parser: argparse.ArgumentParser, *, required: bool = True, client_id: bool = True
+    parser: argparse.ArgumentParser,
+    *,
+    required: bool = True,
+    client_id: bool = True,
+    prefix: bool = True,
 ) -> None:
     """Where the broker is and who asks; the same words for every verb that connects to one."""
     add = parser.add_argument
@@ -78,7 +82,8 @@ def broker_options(
             help="MQTT client id; some brokers require the name in the certificate",
         )
     add("--password-file", type=Path, metavar="FILE", help="file with the password in one line")
-    prefix_option(parser)
+    if prefix:
+        prefix_option(parser)
 
 
 def prefix_option(parser: argparse.ArgumentParser) -> None:

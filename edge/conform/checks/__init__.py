@@ -1,0 +1,1 @@
+"""The checks of the kit, one file for each part of the contract."""

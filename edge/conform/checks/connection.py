@@ -1,0 +1,152 @@
+"""What happens when the broker ends the connection, and when the gateway starts anew."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from edge.conform.check import Check, NotSeenError
+from edge.conform.evidence import Reading
+from edge.conform.steps import Step
+
+STARTS: Final = 1 << 21  # here the counter of starts begins again
+DROP: Final = ("drop",)
+RESTART: Final = ("restart",)
+
+
+def _since(reading: Reading, moment_s: float | None, what: str) -> float:
+    if moment_s is None:
+        raise NotSeenError(f"the gateway was not {what}: it has published no status `online`")
+    return moment_s
+
+
+def will(reading: Reading) -> Iterator[str]:
+    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
+    until_s = reading.raw.restarted_s or float("inf")
+    said = [each for each in reading.statuses(since_s, until_s) if each.get("state") == "offline"]
+    if not said:
+        yield "its connection was ended, and no will said `offline`"
+    for each in said[:1]:
+        if each.get("why") != "lost":
+            yield f"its connection was ended, and the will says {each.get('why')!r:.40}, not `lost`"
+
+
+def returns(reading: Reading) -> Iterator[str]:
+    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
+    until_s = min(since_s + reading.product.return_s, reading.raw.restarted_s or float("inf"))
+    back = [each for each in reading.statuses(since_s, until_s) if each.get("state") == "online"]
+    if not back:
+        yield f"it did not come back within {reading.product.return_s:g} s"
+    for each in back[:1]:
+        if each.get("epoch") != reading.epochs[0]:
+            yield f"it came back with another epoch: {each.get('epoch')}, not {reading.epochs[0]}"
+
+
+def meta(reading: Reading) -> Iterator[str]:
+    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
+    times = [heard.at_s for heard, _ in reading.of("meta")]
+    if not times and reading.product.topics.meta not in reading.held:
+        raise NotSeenError("it never published `meta`")
+    if not any(at_s >= since_s for at_s in times):
+        yield "it came back, and did not publish `meta` again"
+
+
+def retained(reading: Reading) -> Iterator[str]:
+    since_s = _since(reading, reading.raw.dropped_s, "disconnected")
+    ids = {each.id for each in reading.raw.asked if each.label == Step.RETAINED}
+    if any(
+        heard.at_s >= since_s and message.data.get("id") in ids and message.data.get("ok") is True
+        for heard, message in reading.of("answer")
+    ):
+        yield "a retained command was carried out when it came back"
+
+
+def _new_epoch(reading: Reading) -> tuple[int, int]:
+    """The former epoch, and the one after the restart."""
+    since_s = _since(reading, reading.raw.restarted_s, "restarted")
+    before = reading.epochs[0]
+    found = [
+        each["epoch"]
+        for each in reading.statuses(since_s)
+        if each.get("state") == "online" and isinstance(each.get("epoch"), int)
+    ]
+    new = [each for each in found if each != before]
+    if not new:
+        raise NotSeenError("it published no status with another epoch after the restart")
+    return before, new[0]
+
+
+def epoch(reading: Reading) -> Iterator[str]:
+    try:
+        before, after = _new_epoch(reading)
+    except NotSeenError:
+        since_s = _since(reading, reading.raw.restarted_s, "restarted")
+        if reading.statuses(since_s):
+            yield "it has the same epoch after a restart"
+            return
+        raise
+    if (after >> 32) % STARTS != ((before >> 32) + 1) % STARTS:
+        yield f"epoch {after} does not count one start more than {before}"
+
+
+def _first(reading: Reading, stream: str, kind: str = "") -> Iterator[Mapping[str, Any]]:
+    _, after = _new_epoch(reading)
+    for _, message in reading.records():
+        if message.key[1:3] == (after, stream) and kind in ("", message.data.get("event")):
+            yield message.data
+
+
+def former(reading: Reading) -> Iterator[str]:
+    before, after = _new_epoch(reading)
+    told = [
+        each["former"]
+        for each in _first(reading, "manifest")
+        if each["seq"] == 1 and isinstance(each.get("former"), dict)
+    ]
+    if not told:
+        yield f"the first manifest of epoch {after} does not name the former epoch"
+        return
+    if told[0].get("epoch") != before:
+        yield f"the first manifest of epoch {after} names {told[0].get('epoch')}, not {before}"
+        return
+    last = told[0].get("last")
+    for _, message in reading.records():
+        _, of, stream, seq = message.key
+        if of == before and (not isinstance(last, dict) or seq > last.get(stream, 0)):
+            yield f"{stream} {seq} of epoch {before} came, and `former` does not count it"
+            return
+
+
+def gap(reading: Reading) -> Iterator[str]:
+    _, after = _new_epoch(reading)
+    if not any(True for _ in _first(reading, "event", "gap")):
+        yield f"no `gap` event of epoch {after} names the time in which it did not run"
+
+
+def stale(reading: Reading) -> Iterator[str]:
+    _new_epoch(reading)
+    if not any(each.label == Step.FORMER for each in reading.raw.asked):
+        raise NotSeenError("the command was not sent")
+    answers = reading.answers(Step.FORMER)
+    if not answers:
+        yield "a command with the epoch before the restart got no answer"
+    elif answers[0].data.get("ok") is not False:
+        yield "a command with the epoch before the restart was carried out"
+
+
+CHECKS: Final = (
+    Check("connection.will", "When its connection breaks, the broker publishes the will: "
+          "`offline`, `lost`.", "contract: status", will, DROP),
+    Check("connection.returns", "It comes back within `return_s`, `online`, with the same epoch.",
+          "contract: status", returns, DROP),
+    Check("connection.meta", "When it comes back it publishes `meta` again.", "contract: meta",
+          meta, DROP),
+    Check("connection.retained", "A retained command that waits for it is not carried out.",
+          "decision 14", retained, ("drop", "expendable")),
+    Check("starts.epoch", "A restart has a new epoch, which counts one start more.",
+          "contract: Header", epoch, RESTART),
+    Check("starts.former", "The first manifest of an epoch names the former one and its last "
+          "numbers.", "decisions 5, 13", former, RESTART),
+    Check("starts.gap", "A `gap` event names the time in which the gateway did not run.",
+          "contract: event", gap, RESTART),
+    Check("starts.stale", "After a restart, a command with the former epoch is refused.",
+          "decision 14", stale, ("restart", "expendable")),
+)  # fmt: skip

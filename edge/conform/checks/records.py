@@ -1,0 +1,122 @@
+"""Records: numbers without holes, keys for ever, times that fit, marks of what is late."""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from edge.conform.check import Check, NotSeenError
+from edge.conform.evidence import Reading
+from edge.platform.auditreport import record_name
+from edge.platform.receivedrecord import Key, content_digest
+from edge.wire import DecodedMessage
+
+NUMBERS: Final = frozenset({"missing", "lost", "damage", "undecodable"})
+TIMES: Final = frozenset({"overlap", "hole"})
+LATE_S: Final = 60.0  # beside two periods: nobody calls a record live that is so late
+
+
+def _seen(reading: Reading) -> None:
+    if not any(True for _ in reading.records()):
+        raise NotSeenError("no record came")
+
+
+def _found(reading: Reading, kinds: Iterable[str]) -> Iterator[str]:
+    _seen(reading)
+    for finding in reading.audit:
+        if finding.kind in kinds:
+            yield finding.text
+
+
+def numbers(reading: Reading) -> Iterator[str]:
+    yield from _found(reading, NUMBERS)
+
+
+def times(reading: Reading) -> Iterator[str]:
+    yield from _found(reading, TIMES)
+
+
+def unique(reading: Reading) -> Iterator[str]:
+    _seen(reading)
+    first: dict[Key, bytes] = {}
+    for _, message in reading.records():
+        content = content_digest(message.sent)
+        if first.setdefault(message.key, content) != content:
+            yield f"{record_name(*message.key)} came with two different contents"
+    for finding in reading.audit:
+        if finding.kind == "conflict":
+            yield finding.text
+
+
+def repeats(reading: Reading) -> Iterator[str]:
+    came: set[Key] = set()
+    again = 0
+    for _, message in reading.records():
+        if message.key in came:
+            again += 1
+            if not message.data.get("redelivered"):
+                yield f"{record_name(*message.key)} came again without `redelivered`"
+        came.add(message.key)
+    if not again:
+        raise NotSeenError("no record came twice")
+
+
+def length(reading: Reading) -> Iterator[str]:
+    """The wall moves as the monotonic clock does, but for what a clock is set by."""
+    _seen(reading)
+    for _, message in reading.records():
+        start, end = message.data["from"], message.data["to"]
+        if start > end:
+            yield f"{record_name(*message.key)}: `from` {start} is after `to` {end}"
+        elif (start == end) is not _same(message):
+            yield f"{record_name(*message.key)}: `from` and `to` do not fit `mono`"
+
+
+def _same(message: DecodedMessage) -> bool:
+    """Whether start and end are one time, in milliseconds; within one, the wall says."""
+    start, end = message.data["mono"]
+    if 0 < end - start < 1000:
+        return bool(message.data["from"] == message.data["to"])
+    return bool(start == end)
+
+
+def backfilled(reading: Reading) -> Iterator[str]:
+    """Against our own clock: how much later than the one that came soonest after its end, so far.
+
+    What comes at first is not judged: nobody knows yet what is soon.
+    """
+    came: set[Key] = set()
+    soonest: dict[int, float] = {}
+    allowed_s = LATE_S + 2 * reading.product.period_s
+    judged = 0
+    for heard, message in reading.records():
+        data = message.data
+        if message.key in came:
+            continue
+        came.add(message.key)
+        after_s = heard.at_s - data["mono"][1] / 1e6
+        soonest[data["boot"]] = min(after_s, soonest.get(data["boot"], after_s))
+        late_s = after_s - soonest[data["boot"]]
+        if data.get("redelivered") or late_s <= allowed_s:
+            continue
+        judged += 1
+        if not data.get("backfilled"):
+            yield f"{record_name(*message.key)} came {late_s:.0f} s late without `backfilled`"
+    if not judged:
+        raise NotSeenError("no record came late for the first time")
+
+
+CHECKS: Final = (
+    Check("records.numbers", "Numbers of each epoch and stream have no hole, but what a `drop` "
+          "event declares or another record covers.", "contract: Header", numbers),
+    Check("records.unique", "What comes again under the same epoch, stream and number has the "
+          "same content.",
+          "contract: Header", unique),
+    Check("records.repeats", "A record that comes again is marked `redelivered`.",
+          "decision 12", repeats),
+    Check("records.times", "Periods of a source follow each other without hole or overlap, but for "
+          "what `gap` events name.", "contract: event", times),
+    Check("records.wall", "`from` and `to` are in order, and one moment where `mono` is one.",
+          "contract: Header", length),
+    Check("records.backfilled", "A record that comes late for the first time is marked "
+          "`backfilled`.",
+          "contract: Header", backfilled),
+)  # fmt: skip

@@ -1,0 +1,103 @@
+"""What the broker holds of a gateway: status, description, and the newest record of each source."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from edge.conform.check import Check, NotSeenError
+from edge.conform.evidence import Heard, Reading
+from edge.core import Stream
+from edge.platform.auditreport import record_name
+from edge.platform.receivedrecord import content_digest
+from edge.wire import DecodedMessage
+
+LAST: Final = frozenset(str(stream) for stream in Stream if stream.retained)
+
+
+def status(reading: Reading) -> Iterator[str]:
+    topic = reading.product.topics.status
+    if topic not in reading.held:
+        yield f"{topic}: nothing is retained"
+        return
+    held = reading.held_status
+    if held is None:
+        return  # payload checks say what is wrong with it
+    if held.get("state") != "online":
+        yield f"{topic}: state is {held.get('state')!r:.40}, while the gateway is connected"
+
+
+def epoch(reading: Reading) -> Iterator[str]:
+    held = reading.held_status
+    if held is None or not isinstance(held.get("epoch"), int):
+        raise NotSeenError("no status with an epoch is retained")
+    seen = False
+    for heard, message in reading.records():
+        data = message.data
+        if data.get("redelivered") or data.get("backfilled"):
+            continue
+        seen = True
+        if data["epoch"] not in reading.epochs:
+            yield f"{heard.arrival.topic}: epoch {data['epoch']}; the status has {held['epoch']}"
+    if not seen:
+        raise NotSeenError("no live record came")
+
+
+def meta(reading: Reading) -> Iterator[str]:
+    topic = reading.product.topics.meta
+    if topic not in reading.held:
+        yield f"{topic}: nothing is retained"
+
+
+def sources(reading: Reading) -> Iterator[str]:
+    held = reading.held.get(reading.product.topics.meta)
+    if held is None or held.message is None:
+        raise NotSeenError("no `meta` is retained")
+    told = held.message.data
+    known: set[str] = set()
+    for part in ("devices", "lanes", "bays"):
+        if isinstance(names := told.get(part), dict):
+            known.update(names)
+    heard = {
+        message.topic.source for _, message in reading.records() if message.topic.stream in LAST
+    }
+    if not heard:
+        raise NotSeenError("no record of a lane, a bay or a device came")
+    for name in sorted(heard - known):
+        yield f"`meta` does not describe {name}, which sends records"
+
+
+def last(reading: Reading) -> Iterator[str]:
+    newest: dict[str, tuple[Heard, DecodedMessage]] = {}
+    contents: dict[tuple[str, int, str, int], bytes] = {}
+    for heard, message in reading.records():
+        contents[message.key] = content_digest(message.sent)
+        if message.topic.stream in LAST and not message.data.get("backfilled"):
+            newest[message.topic.source] = heard, message
+    if not newest:
+        raise NotSeenError("no live record of a lane, a bay or a device came")
+    for source in sorted(newest):
+        topic = reading.product.topics.last(source)
+        if topic not in reading.raw.looked_for:
+            continue
+        held = reading.held.get(topic)
+        if held is None:
+            yield f"{topic}: nothing is retained"
+        elif held.message is not None:
+            key = held.message.key
+            name = record_name(*key)
+            if key not in contents:
+                yield f"{topic}: the record {name} was not sent while we listened"
+            elif contents[key] != content_digest(held.message.sent):
+                yield f"{topic}: it differs from the record {name}"
+
+
+CHECKS: Final = (
+    Check("status.held", "A new subscriber gets the retained `status`: `online`.",
+          "contract: status", status),
+    Check("status.epoch", "The epoch of the status is that of the live records.",
+          "contract: status", epoch),
+    Check("meta.held", "A new subscriber gets the retained `meta`.", "contract: meta", meta),
+    Check("meta.sources", "`meta` describes every lane, bay and device that sends records.",
+          "contract: meta", sources),
+    Check("last.held", "`last` of each source holds its newest record, with the same content.",
+          "contract: Topics", last, ("last",)),
+)  # fmt: skip
