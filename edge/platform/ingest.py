@@ -42,6 +42,7 @@ class IngestCounts:
     excess: int = 0  # conflicts of gateways that have no more room for them: no receipt
     foreign: int = 0  # named another gateway or site than their own: no receipt
     undecodable: int = 0
+    unfit: int = 0  # of those stored: their bodies fit no table of PostgreSQL
     others: int = 0  # status, meta, last, answers
     commits: int = 0
     receipts: int = 0  # messages
@@ -96,6 +97,10 @@ class Ingest:
         match each.verdict:
             case "stored":
                 counts.stored += 1
+                if each.unfit:
+                    counts.unfit += 1
+                    text = f"stored, but in no table by kind: {each.unfit}"
+                    self._report_limited("unfit", gw, f"{record_name(*each.entry.key)} {text}")
             case "repeat":
                 counts.repeats += 1
             case "conflict":

@@ -71,7 +71,10 @@ class PostgresStore:
             except BaseException:
                 self._places = Places()  # what was made in it is nowhere
                 raise
-        return [CommittedRecord(*each) for each in zip(entries, verdicts, strict=True)]
+        return [
+            CommittedRecord(entry, verdict, group.unfit.get(entry.key, ""))
+            for entry, verdict in zip(entries, verdicts, strict=True)
+        ]
 
     def gateways(self) -> list[tuple[str, int | None]]:
         with self._store_errors():
