@@ -11,6 +11,7 @@ BEGIN
         GRANT INSERT ON source, point_list, lane, bay, device, event, health, lane_sum, doubt
             TO kerbstone_sink;
         GRANT UPDATE (wall_from, wall_to) ON lane, bay, device, event, health TO kerbstone_sink;
+        GRANT INSERT, UPDATE ON gateway_status, gateway_meta TO kerbstone_sink;
         GRANT UPDATE ON lane_sum TO kerbstone_sink;
         GRANT UPDATE (since, until) ON doubt TO kerbstone_sink;
         GRANT EXECUTE ON FUNCTION open_day TO kerbstone_sink;
