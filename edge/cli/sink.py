@@ -19,7 +19,7 @@ from edge.cli.subscribe import prefix_option
 from edge.config.passwords import read_password
 from edge.core import ConfigError
 from edge.platform.ingest import Ingest
-from edge.platform.openstore import POSTGRES, open_store
+from edge.platform.openstore import POSTGRES
 from edge.platform.recordstore import RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import BrokerSource, UnreachableError, parse_source
@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
             return _migrate(args.database)
         if not args.broker:
             raise ConfigError("--broker is missing: amqps://HOST:PORT of RabbitMQ")
+        from edge.platform.postgres.store import PostgresStore
         from edge.platform.recordqueue import PORTS
         from edge.platform.sink import Sink
 
@@ -74,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             for url in args.broker
         ]  # fmt: skip
         sites = AllowedSites(args.sites) if args.sites is not None else None
-        store = open_store(args.database, write=True)
+        store = PostgresStore(args.database, write=True)
     except ImportError as error:
         return ours.fail(f"{NEEDED} ({error})", 2)
     except ConfigError as error:
@@ -82,7 +83,10 @@ def run(args: argparse.Namespace) -> int:
     except RecordStoreError as error:
         return ours.fail(str(error), 3)
     with contextlib.closing(store):
-        ingest = Ingest(store, report=ours.report, prefix=args.prefix, sites=sites)
+        ingest = Ingest(
+            store, report=ours.report, prefix=args.prefix, sites=sites,
+            keep_notices=store.keep_notices,
+        )  # fmt: skip
         sink = Sink(ingest, sources, clock=clock, prefix=args.prefix, random=Random())
         ours.counts = ingest.counts
 

@@ -3,12 +3,13 @@
 What a broker, a gateway or another sender puts there is hostile until `decode` has passed it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from edge.core import TOPIC_PREFIX
 from edge.platform.auditreport import record_name
+from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota
 from edge.platform.ledger import merge_numbers
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
@@ -29,6 +30,7 @@ from edge.wire import (
 )
 
 REFUSED_PAYLOAD_KEPT: Final = 64 << 10  # bytes of the payload of a message that is refused
+AHEAD_MS: Final = 86_400_000  # the clock of a broker may differ, but not more
 MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
 
 
@@ -42,6 +44,7 @@ class IngestCounts:
     excess: int = 0  # conflicts and epochs beyond what is kept of a gateway: no receipt
     foreign: int = 0  # named another gateway or site than their own: no receipt
     undecodable: int = 0
+    unfit: int = 0  # of those stored: their bodies fit no table of PostgreSQL
     others: int = 0  # status, meta, last, answers
     commits: int = 0
     receipts: int = 0  # messages
@@ -51,7 +54,8 @@ class IngestCounts:
 class Ingest:
     """Used by one thread at a time. `report` gets sentences for people, few about each gateway.
 
-    `sites` knows which sites a gateway may file under, None: any.
+    `sites` knows which sites a gateway may file under, None: any. `keep_notices` stores what
+    gateways say of themselves, None: nobody does; it raises RecordStoreError.
     """
 
     def __init__(
@@ -61,10 +65,12 @@ class Ingest:
         report: Callable[[str], None],
         prefix: str = TOPIC_PREFIX,
         sites: AllowedSites | None = None,
+        keep_notices: Callable[[Sequence[GatewayNotice]], None] | None = None,
     ) -> None:
         self.counts = IngestCounts()
         self.report = report
         self._store, self._prefix, self._sites = store, prefix, sites
+        self._keep_notices = keep_notices
         self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
 
     def take(
@@ -79,7 +85,14 @@ class Ingest:
         if self._sites is not None and (why := self._sites.look(mono_ns)):
             self.report(why)
         received = iso_time(wall_ns)
-        others = sum(self._sort(came, received, entries, refused) for came in group)
+        notices: list[GatewayNotice] = []
+        others = 0
+        for came in group:
+            found = self._sort(came, received, entries, refused)
+            others += len(found)
+            notices += (made for each in found if (made := _notice(each, came, wall_ns)))
+        if notices and self._keep_notices is not None:
+            self._keep_notices(notices)
         done: list[CommittedRecord] = []
         if entries or refused:
             done = self._store.commit(entries, refused)
@@ -96,6 +109,10 @@ class Ingest:
         match each.verdict:
             case "stored":
                 counts.stored += 1
+                if each.unfit:
+                    counts.unfit += 1
+                    text = f"stored, but in no table by kind: {each.unfit}"
+                    self._report_limited("unfit", gw, f"{record_name(*each.entry.key)} {text}")
             case "repeat":
                 counts.repeats += 1
             case "conflict":
@@ -116,26 +133,26 @@ class Ingest:
         received: str,
         entries: list[ReceivedRecord],
         refused: list[RefusedMessage],
-    ) -> int:
-        """How many of its messages are neither."""
+    ) -> list[DecodedMessage]:
+        """Those of its messages that are neither."""
         if is_down(came.topic, self._prefix):
-            return 0
+            return []
         try:
             found = decode(came.topic, came.payload, came.content_type, prefix=self._prefix)
             for message in found:  # none: a retained `last` was taken away
                 self._at_home(message)
         except WrongGatewayError as error:
             refused.append(self._refused("foreign", came, error, received))
-            return 0
+            return []
         except WireError as error:
             refused.append(self._refused("undecodable", came, error, received))
-            return 0
+            return []
         records = [message for message in found if message.kind == "record"]
         for message in records:
             entries.append(
                 make_received(message, came.topic, came.payload, came.content_type, received)
             )
-        return len(found) - len(records)
+        return [message for message in found if message.kind != "record"]
 
     def _at_home(self, message: DecodedMessage) -> None:
         """Raises WrongGatewayError."""
@@ -166,6 +183,23 @@ class Ingest:
             self.report(
                 f"{kind}: further messages of {who} are counted, but not reported one by one"
             )
+
+
+def _notice(message: DecodedMessage, came: ArrivedMessage, wall_ns: int) -> GatewayNotice | None:
+    """None for an answer, or the last record of a source."""
+    kind, published = message.kind, came.published_ms
+    if kind not in ("status", "meta"):
+        return None
+    now_ms = wall_ns // 1_000_000
+    if published is None or not 0 < published < now_ms + AHEAD_MS:
+        published = now_ms
+    return GatewayNotice(
+        "status" if kind == "status" else "meta",
+        message.topic.gw,
+        message.topic.branch,
+        published,
+        message.sent,
+    )
 
 
 def encode_receipts_of(entries: Iterable[ReceivedRecord]) -> list[tuple[str, Payload]]:

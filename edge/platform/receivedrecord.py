@@ -5,7 +5,7 @@ is its content and what only the envelope of one sending.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 import msgpack
@@ -63,7 +63,10 @@ class WallTimes:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRecord:
-    """`received` is the platform's own wall clock, ISO 8601. Times in `mono` are microseconds."""
+    """`received` is the platform's own wall clock, ISO 8601. Times in `mono` are microseconds.
+
+    `data` is the map as it was sent, where it has just been decoded: it need not be again.
+    """
 
     topic: str
     key: Key
@@ -74,6 +77,7 @@ class ReceivedRecord:
     received: str
     content_type: str | None
     payload: bytes
+    data: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def branch(self) -> str:
@@ -178,6 +182,7 @@ def make_received(
         received,
         content_type,
         payload,
+        sent,
     )
 
 

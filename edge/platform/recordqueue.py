@@ -39,6 +39,7 @@ DELIVERY_LIMIT: Final = 1_000
 PREFETCH: Final = 4_000  # messages that are here and not acknowledged
 CONNECT_S: Final = 30.0
 HEARTBEAT_S: Final = 30
+PUBLISHED: Final = "timestamp_in_ms"  # set by the broker: message_interceptors in rabbitmq.conf
 SWAPPED: Final = str.maketrans("/.", "./")  # what the plugin makes of a topic, and back
 ARGUMENTS: Final[dict[str, FieldValue]] = {
     "x-queue-type": "quorum",
@@ -67,9 +68,11 @@ def amqp_url(source: BrokerSource) -> URL:
 
 
 def binding_keys(prefix: str) -> list[str]:
-    """Of all records: `kerbstone.v1.*.*.up.air` and `kerbstone.v1.*.*.up.air.*`, ..."""
+    """Of all records: `kerbstone.v1.*.*.up.air` and `kerbstone.v1.*.*.up.air.*`, ...; and of what
+    gateways say of themselves, since no retained message ever reaches a filter for all of them."""
     up = f"{prefix}/*/*/up".translate(SWAPPED)
-    return [key for stream in Stream for key in (f"{up}.{stream}", f"{up}.{stream}.*")]
+    records = [key for stream in Stream for key in (f"{up}.{stream}", f"{up}.{stream}.*")]
+    return [*records, f"{up}.status", f"{up}.meta"]
 
 
 class RecordQueue:
@@ -181,5 +184,9 @@ class RecordQueue:
 def arrived_message(message: DeliveredMessage) -> ArrivedMessage:
     """As if it had come by MQTT."""
     topic = (message.routing_key or "").translate(SWAPPED)
-    content_type = message.header.properties.content_type
-    return ArrivedMessage(topic, message.body, content_type or None, retained=False)
+    properties = message.header.properties
+    published = (properties.headers or {}).get(PUBLISHED)
+    return ArrivedMessage(
+        topic, message.body, properties.content_type or None, retained=False,
+        published_ms=published if isinstance(published, int) else None,
+    )  # fmt: skip

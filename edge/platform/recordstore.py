@@ -26,10 +26,12 @@ class CommittedRecord:
     """What became of a record. A conflict is kept beside the first content, not in place.
 
     All are durable now but the excess: conflicts for which their gateway has no more room.
+    `unfit` says why a store that files bodies by columns could not do so with this one.
     """
 
     entry: ReceivedRecord
     verdict: StoreVerdict
+    unfit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

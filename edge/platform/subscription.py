@@ -54,6 +54,7 @@ class ArrivedMessage:
     payload: bytes
     content_type: str | None
     retained: bool
+    published_ms: int | None = None  # when the broker got it, where it says so
 
     @property
     def size(self) -> int:

@@ -28,6 +28,7 @@ anonymous_login_pass = guest
 mqtt.durable_queue_type = quorum
 mqtt.prefetch = 100
 disk_free_limit.absolute = 50MB
+message_interceptors.incoming.set_header_timestamp.overwrite = true
 log.console = false
 log.file.level = info
 {more}

@@ -11,7 +11,7 @@ import msgpack
 import psycopg
 import pytest
 
-from edge.core import ConfigError
+from edge.core import ConfigError, Stream, TimeQuality
 from edge.platform.openstore import open_store
 from edge.platform.postgres import places
 from edge.platform.postgres.migrate import applied, migrate, migrations
@@ -19,6 +19,8 @@ from edge.platform.postgres.ranges import multirange_of, numbers_in, ranges_in
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.wire import decode
+from edge.wire.contract.body import body_map
+from tests.kit.bodies import lane
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 from tests.kit.records import E1, GW, entry, record
 
@@ -127,7 +129,8 @@ def test_a_gateway_that_invents_epochs_is_bounded_and_another_is_not(
 def test_times_that_are_none_are_kept_as_they_came(postgres: PostgresServer) -> None:
     """The wire format has texts there; what no calendar can say is no reason to lose a record."""
     url = postgres.database()
-    strange = ["", "noon", "2026-02-31T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+    strange = ["", "noon", "2026-02-31T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+14:00"]  # fmt: skip
     wanted = []
     for number, text in enumerate(strange, 1):
         first = entry(record(number))
@@ -142,7 +145,7 @@ def test_times_that_are_none_are_kept_as_they_came(postgres: PostgresServer) -> 
     store.close()
     with psycopg.connect(url) as db:
         rows = db.execute("SELECT wall_from IS NULL FROM kerbstone.record ORDER BY seq").fetchall()
-    assert [none for (none,) in rows] == [True, True, True, False, False]
+    assert [none for (none,) in rows] == [True, True, True, False, False, True]
 
 
 def test_a_database_says_what_is_to_be_done(postgres: PostgresServer) -> None:
@@ -188,12 +191,17 @@ def test_a_sink_can_store_and_neither_delete_nor_change(mortal: PostgresServer) 
     store = open_store(theirs, write=True)
     first, other = entry(record(1)), entry(record(1, body={"x": "other"}))
     assert verdicts(store, first, other, first) == ["stored", "conflict", "repeat"]
+    body = body_map(lane(volume=5))
+    counted = record(1, stream=Stream.TRAFFIC, source="north_1", body=dict(body))
+    assert verdicts(store, entry(counted, TimeQuality.NONE)) == ["stored"]
+    assert verdicts(store, entry(counted)) == ["repeat"], "with a better time"
     store.close()
     for user, words in (
         ("sink1", "DELETE FROM record"), ("sink1", "UPDATE record SET payload = ''"),
         ("sink1", "TRUNCATE conflict"), ("sink1", "DROP TABLE tally"),
         ("sink1", "UPDATE record SET source = ''"), ("sink1", "CREATE TABLE x ()"),
-        ("analyst", "INSERT INTO branch (branch) VALUES ('x')"),
+        ("sink1", "DELETE FROM lane"), ("sink1", "UPDATE lane SET volume = 0"),
+        ("sink1", "DELETE FROM lane_sum"), ("analyst", "INSERT INTO branch (branch) VALUES ('x')"),
         ("analyst", "SELECT open_day('2000-01-01')"),
     ):  # fmt: skip
         with psycopg.connect(url.replace("city@", f"{user}@")) as db:
@@ -201,8 +209,11 @@ def test_a_sink_can_store_and_neither_delete_nor_change(mortal: PostgresServer) 
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 db.execute(words.encode())
     reader = open_store(url.replace("city@", "analyst@"), write=False)
-    assert numbers(reader) == [1]
+    assert numbers(reader) == [1, 1]
     reader.close()
+    with psycopg.connect(url.replace("city@", "analyst@")) as db:
+        found = db.execute("SELECT lane, volume FROM city.lane_hour").fetchall()
+    assert found == [("north_1", 5)]
 
 
 def test_ranges_are_what_postgresql_takes(postgres: PostgresServer) -> None:

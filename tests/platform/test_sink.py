@@ -4,18 +4,22 @@ Kills of brokers are in `tests/cluster`: a queue on one node alone may be left w
 """
 
 import asyncio
+import json
 import subprocess
+import time
 
+import psycopg
 import pytest
 
 from edge.core import Record
+from edge.fleet.boxmeta import description
 from edge.platform.recordqueue import DEAD, binding_keys
 from edge.wire import Payload, Topics
 from tests.kit.fixtures import rabbit
 from tests.kit.platform import COMMAND, ROOT, ReceiptedGateway, gateway
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 from tests.kit.rabbit import RabbitNode
-from tests.kit.records import E1, record, sealed
+from tests.kit.records import E1, GW, record, sealed
 from tests.kit.waiting import until
 from tests.platform.sinkprocess import Sinks, sinks
 
@@ -68,6 +72,31 @@ async def test_what_is_no_record_is_refused_and_does_not_stay_in_the_queue(sinks
     code, counts, said = sink.stop()
     assert (code, counts["stored"], counts["foreign"], counts["undecodable"]) == (1, 1, 1, 1)
     assert "undecodable: kerbstone/v1/stadt/gw-evil/up/air/hut" in said
+
+
+async def test_what_a_gateway_says_of_itself_is_kept_by_the_time_of_the_broker(
+    sinks: Sinks,
+) -> None:
+    sinks.start().stop()  # now there is the queue
+    topics = Topics("kerbstone/v1", "stadt", GW)
+    said = {"v": 1, "gw": GW, "state": "online", "boot": 1, "epoch": E1, "tq": "ntp"}
+    meta = description(GW, "stadt", ("north_1",))
+    async with gateway(sinks.rabbit) as one:
+        for topic, data in ((topics.status, said), (topics.meta, meta)):
+            await one.put(topic, Payload(json.dumps(data).encode(), "application/json"), True)
+        published = time.time()
+        await asyncio.sleep(1.5)
+        sink = sinks.start()
+        await one.publish(record(1))
+        await until(lambda: keys(1, 1) <= one.receipted)
+    assert sink.stop()[1]["others"] == 2
+    with psycopg.connect(sinks.database) as db:
+        row = db.execute(
+            "SELECT state, zone, extract(epoch FROM since) FROM city.gateway"
+        ).fetchone()
+    assert row is not None
+    assert row[:2] == ("online", "UTC")
+    assert published - 1 < float(row[2]) < published + 1
 
 
 async def test_two_sinks_share_the_work_and_one_that_is_killed_leaves_none_behind(
@@ -167,4 +196,5 @@ def test_each_stream_is_bound_with_and_without_a_source() -> None:
     found = binding_keys("kerbstone/v1")
     assert "kerbstone.v1.*.*.up.air.*" in found
     assert "kerbstone.v1.*.*.up.manifest" in found
-    assert not any("last" in each or "status" in each or "#" in each for each in found)
+    assert {"kerbstone.v1.*.*.up.status", "kerbstone.v1.*.*.up.meta"} <= set(found)
+    assert not any("last" in each or "#" in each for each in found)

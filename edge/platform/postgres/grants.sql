@@ -8,11 +8,17 @@ BEGIN
         GRANT UPDATE (got, covered) ON ledger TO kerbstone_sink;
         GRANT UPDATE (wall_from, wall_to, tq, wall) ON record TO kerbstone_sink;
         GRANT UPDATE (kept, size, more) ON tally TO kerbstone_sink;
+        GRANT INSERT ON source, point_list, lane, bay, device, event, health, lane_sum, doubt
+            TO kerbstone_sink;
+        GRANT UPDATE (wall_from, wall_to) ON lane, bay, device, event, health TO kerbstone_sink;
+        GRANT INSERT, UPDATE ON gateway_status, gateway_meta TO kerbstone_sink;
+        GRANT UPDATE ON lane_sum TO kerbstone_sink;
+        GRANT UPDATE (since, until) ON doubt TO kerbstone_sink;
         GRANT EXECUTE ON FUNCTION open_day TO kerbstone_sink;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kerbstone_reader') THEN
-        GRANT USAGE ON SCHEMA kerbstone TO kerbstone_reader;
-        GRANT SELECT ON ALL TABLES IN SCHEMA kerbstone TO kerbstone_reader;
+        GRANT USAGE ON SCHEMA kerbstone, city TO kerbstone_reader;
+        GRANT SELECT ON ALL TABLES IN SCHEMA kerbstone, city TO kerbstone_reader;
         ALTER DEFAULT PRIVILEGES IN SCHEMA kerbstone GRANT SELECT ON TABLES TO kerbstone_reader;
     END IF;
 END $$;

@@ -3,10 +3,10 @@
 Rows of the ledger are locked first, in the order of their numbers, so two writers that have the
 same gateways wait for each other and never in a circle. What has come before is known from then
 on: a number of the ledger is a repeat or a conflict, and its record is looked up. All others are
-copied, and their numbers merged into the ledger.
+copied, and their numbers merged into the ledger. Then the tables by kind get their rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from edge.core.numbers import Range
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
 from edge.platform.ledger import ranges_in as numbers_of
+from edge.platform.postgres.kindrows import KindRows, Redated
 from edge.platform.postgres.places import Places
 from edge.platform.postgres.ranges import multirange_of, numbers_in
 from edge.platform.postgres.rows import (
@@ -31,6 +32,7 @@ from edge.platform.postgres.rows import (
     wall_list,
 )
 from edge.platform.receivedrecord import (
+    Key,
     ReceivedRecord,
     RefusedMessage,
     WallTimes,
@@ -59,6 +61,9 @@ COPY_BESIDE: Final[LiteralString] = f"COPY conflict ({COLUMNS}, digest) FROM STD
 COVER: Final[LiteralString] = (
     f"UPDATE ledger AS l SET covered = l.covered + n.numbers FROM {NEW} WHERE l.id = n.id"
 )
+NEWLY_COVERED: Final[LiteralString] = f"""
+SELECT l.id, ((n.numbers - l.covered) * l.got)::text FROM ledger AS l JOIN {NEW} USING (id)
+WHERE l.got && (n.numbers - l.covered)"""
 REFUSE: Final = """
 INSERT INTO refused (kind, gw, topic, why, size, payload, received)
 VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, clock_timestamp()))"""
@@ -90,9 +95,11 @@ class GroupTransaction:
         self._beside: set[tuple[Place, bytes]] = set()
         self._gone: set[Place] = set()
         self._fresh: dict[Place, ReceivedRecord] = {}
-        self._dated: dict[Place, WallTimes] = {}
+        self._dated: dict[Place, ReceivedRecord] = {}
         self._conflicts: list[tuple[Place, ReceivedRecord, bytes]] = []
         self._covered: dict[int, list[Range]] = {}
+        self._newly_covered: set[Place] = set()
+        self._rows = KindRows(connection, places)
         self._quota: KeepQuota | None = None
         self._counted: set[str] = set()
 
@@ -110,7 +117,23 @@ class GroupTransaction:
             for place in self._quota.changed:
                 tally = self._quota.of(*place)
                 self._db.execute(TALLY, (*place, tally.kept, tally.size, tally.not_kept))
+        self._write_rows()
         return verdicts
+
+    @property
+    def unfit(self) -> Mapping[Key, str]:
+        """Why records that were stored have no row in the tables by kind."""
+        return self._rows.unfit
+
+    def _write_rows(self) -> None:
+        """Last: who waits for rows that all gateways share holds no other lock that one wants."""
+        redated = []
+        for place, entry in self._dated.items():
+            if place not in self._fresh and (received := self._known[place].received) is not None:
+                redated.append(Redated(place, entry, received, entry.wall))
+        better = {place: entry.wall for place, entry in self._dated.items()}
+        old = self._newly_covered - self._fresh.keys()
+        self._rows.write(self._fresh, better, redated, old)
 
     def _claim(self, places: set[Place]) -> None:
         """Enter these numbers into the ledger, and find what was there of them."""
@@ -154,7 +177,7 @@ class GroupTransaction:
             return "stored"
         if same_content(known.payload, entry.payload):
             if entry.wall.better(known.wall):
-                known.wall = self._dated[place] = entry.wall
+                known.wall, self._dated[place] = entry.wall, entry
             return "repeat"
         digest = entry.digest()
         if (place, digest) not in self._beside:
@@ -181,8 +204,12 @@ class GroupTransaction:
                     copy.write_row((*row_of(entry, ledger, branches[entry.branch]), digest))
         if self._covered:
             rows = sorted(self._covered)
-            self._db.execute(COVER, (rows, [multirange_of(self._covered[row]) for row in rows]))
-        for place, wall in self._dated.items():
+            new = rows, [multirange_of(self._covered[row]) for row in rows]
+            for row, numbers in self._db.execute(NEWLY_COVERED, new).fetchall():
+                self._newly_covered |= {(row, seq) for seq in numbers_in(numbers)}
+            self._db.execute(COVER, new)
+        for place, entry in self._dated.items():
+            wall = entry.wall
             received = self._known[place].received or moment_of(self._fresh[place].received)
             times = moment_of(wall.start), moment_of(wall.end), wall.tq, Jsonb(wall_list(wall))
             self._db.execute(DATE, (*times, *place, received))

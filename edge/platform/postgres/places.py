@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import psycopg
 
+from edge.platform.postgres.names import Names
+
 REMEMBERED: Final = 200_000  # of each; some 30 MB
 EPOCHS_A_DAY: Final = 1_000  # a gateway that starts anew more often has no more rows that day
 
@@ -45,6 +47,7 @@ class Places:
         self._branches: OrderedDict[str, int] = OrderedDict()
         self._ledger: OrderedDict[LedgerKey, int] = OrderedDict()
         self._days: set[str] = set()
+        self.names = Names()
 
     def open_days(self, connection: psycopg.Connection, days: Iterable[str]) -> None:
         """There is a partition for each of these UTC days (2026-11-26) afterwards."""

@@ -67,9 +67,9 @@ def moment_of(text: str) -> datetime | None:
     """None for what is no time that PostgreSQL can hold: a gateway may send any text."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (ValueError, OverflowError):  # in UTC it is before or after all years
         return None
-    return found if found.tzinfo is not None else None
 
 
 def moment_text(moment: datetime | None) -> str | None:

@@ -7,10 +7,12 @@ from typing import Final, LiteralString
 import psycopg
 
 from edge.core import ConfigError
+from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry
 from edge.platform.postgres.grouptransaction import GroupTransaction
 from edge.platform.postgres.migrate import SCHEMA, check_version
+from edge.platform.postgres.notices import keep_notices
 from edge.platform.postgres.places import LedgerKey, Places
 from edge.platform.postgres.ranges import ranges_in
 from edge.platform.postgres.rows import COLUMNS, record_of
@@ -71,7 +73,18 @@ class PostgresStore:
             except BaseException:
                 self._places = Places()  # what was made in it is nowhere
                 raise
-        return [CommittedRecord(*each) for each in zip(entries, verdicts, strict=True)]
+        return [
+            CommittedRecord(entry, verdict, group.unfit.get(entry.key, ""))
+            for entry, verdict in zip(entries, verdicts, strict=True)
+        ]
+
+    def keep_notices(self, notices: Sequence[GatewayNotice]) -> None:
+        """The last status of each gateway, and the history of its description."""
+        with self._store_errors():
+            if self._db.closed:
+                self._db = self._connect()
+            with self._db.transaction():
+                keep_notices(self._db, notices)
 
     def gateways(self) -> list[tuple[str, int | None]]:
         with self._store_errors():
