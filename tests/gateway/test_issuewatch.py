@@ -171,7 +171,7 @@ def test_each_is_told_everywhere_known_again_and_goes(
             assert [each.kind for each in after.issues] == [kind]
             looked(after, mended, then + lasts_s)
         assert_told(after, None, tmp_path)
-        assert [each.getMessage().endswith("is over") for each in caplog.records] == [True]
+        assert [" is over: " in each.getMessage() for each in caplog.records] == [True]
 
 
 def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None:
