@@ -32,6 +32,7 @@ from edge.health.openissues import IssueFinding, issue_family
 from edge.health.openmetrics import render
 from edge.identity.runfiles import BoxNames
 from edge.report.status.issues import listed_issues, verdict_line
+from edge.uplink.brokertroubles import BrokerTroubles, ReceiptWait
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.event import SensorFault
 from edge.wire.contract.health import Health
@@ -72,6 +73,10 @@ def model(**more: Any) -> dict[str, Any]:
     return {"model": msgspec.structs.replace(Parts().model, **more)}
 
 
+def in_trouble(**troubles: Any) -> ConnectionState:
+    return ConnectionState(-1000 * S, confirmed_ns=0, troubles=BrokerTroubles(**troubles))
+
+
 DRIFT = Drift(psi=0.4, column="x", hours=24, text="its input is another one")
 SHADOW = Candidate(
     model=None, sha256="", dropped="late", ms=None, most_ms=None, samples=0, last=[]
@@ -88,7 +93,16 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "no_broker": {"connected": False, "link": ConnectionState(0, failure="timed out")},
     "broker_limits": {"link": ConnectionState(0, limit_notice="it takes 200 bytes")},
     "retained_refused": {"link": ConnectionState(0, refused={"k/v1/s/g/up/status": "too large"})},
-    "no_subscribers": {"health": Health(no_subscribers=5)},
+    "no_subscribers": {
+        "link": in_trouble(unheard_ns={"air": 0}),
+        "health": Health(no_subscribers=5),
+    },
+    "no_receipts": {"receipt_s": 20.0, "link": in_trouble(receipts=ReceiptWait(True, 0, -S * 400))},
+    "broker_denies": {"link": in_trouble(denied={"air": "The broker does not allow air"})},
+    "broker_quota": {"link": in_trouble(quota="The broker accepts no more messages for now")},
+    "broker_untrusted": {"link": in_trouble(untrusted={"b": ("b cannot be trusted", "Do so")})},
+    "name_taken": {"link": in_trouble(taken_over=True)},
+    "old_protocol": {"link": in_trouble(old_protocol=True)},
     **{
         kind: {"events": [Draft(Stream.EVENT, "gateway", 0, 0, made(text="It is so; do this."))]}
         for made, kind in ALARM_KINDS.items()
@@ -133,6 +147,7 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "candidate_dropped": {**model(shadow=SHADOW)},
 }
 MENDED: dict[IssueName, dict[str, Any]] = {
+    "no_receipts": {"receipt_s": 20.0},
     "values_contradict": {"events": [fault("off", fault="phase_sum", points=["power"])]},
     "loop_fault": {"events": [fault("off", fault="swapped", part="lead")]},
     "signal_fault": {"events": [fault("off", fault="phase")]},
