@@ -63,6 +63,21 @@ def test_the_journal_gets_each_line_with_its_priority() -> None:
     assert said(journal=False)[:2] == ["WARNING opens <3>", "INFO closes"]
 
 
+def test_a_daemon_that_says_little_says_that_an_issue_has_closed() -> None:
+    program = (
+        "import logging; from edge.cli.main import main\n"
+        "main(['run', '/nowhere/site.toml'])\n"
+        "logging.getLogger('kerbstone.issues').info('it is over')\n"
+        "logging.getLogger('kerbstone').info('chatter')\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True
+    )
+    assert "INFO kerbstone.issues: it is over" in made.stderr
+    assert "chatter" not in made.stderr
+
+
 def test_a_log_line_is_one_line_and_its_traceback_invents_none() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

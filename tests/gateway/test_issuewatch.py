@@ -155,6 +155,12 @@ MENDED: dict[IssueName, dict[str, Any]] = {
 }
 
 
+LINK_TROUBLES: tuple[IssueName, ...] = (
+    "no_subscribers", "no_receipts", "broker_denies", "broker_quota", "broker_untrusted",
+    "name_taken",
+)  # fmt: skip
+
+
 def test_each_kind_is_walked() -> None:
     assert set(BROKEN) == set(get_args(IssueName))
 
@@ -254,6 +260,10 @@ def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path
     ("kind", "young"),
     [
         ("no_broker", {"connected": False, "link": ConnectionState(40 * S)}),
+        *(
+            (kind, {"link": ConnectionState(40 * S), "receipt_s": BROKEN[kind].get("receipt_s")})
+            for kind in LINK_TROUBLES
+        ),
         ("model_fails", model(answers="rule", why="not loaded yet")),
         ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
         ("configuration_unusable", {"box": None}),  # enrolment has not looked since the boot
@@ -444,14 +454,6 @@ def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -
     assert remedy("no port; plug it in", Reason.FAULT).startswith("Plug it in. `kerbstone")
     assert remedy("no port; is it on?", Reason.FAULT).startswith("Is it on? `kerbstone")
     assert remedy("no bus; ls /dev/i2c-* shows it", Reason.FAULT).startswith("ls /dev/i2c-* shows")
-
-
-def test_a_link_that_fails_has_the_remedy_of_its_failure(tmp_path: Path) -> None:
-    parts = replace(WELL, connected=False, link=ConnectionState(0))
-    parts.link.failed(ConnectionRefusedError(111, "Connection refused"), tls=True)
-    (one,) = looked(parts.watch(tmp_path), parts, 100).issues
-    assert one.cause == "No link to the broker for 100 s (Connection refused)."
-    assert "nobody listens at this port" in one.remedy
 
 
 def test_the_outbox_is_asked_once_a_minute_and_the_rest_every_five_seconds(
