@@ -28,12 +28,16 @@ makes this page from the code; do not edit it.
 
 The gateway looks at all of it every 5 s, at outbox and models every minute. An issue is opened when
 it is found, and closed when it is not found any more; both are a line in the log. The list is kept
-over restarts: what was open stays open until it can be told again whether it is so (a link has
-15 s to come up, a model must be loaded, for a certificate the time must be known). One failed read
-of a device opens nothing if the next is within 5 min. Issues that come and go make 20 statuses an
-hour at most. Of what happens and does not last, the issue stays for the time in the last column.
-`fault` means that data are lost, missing or wrong; `warning` that they may be soon. The order is
-that of this page.
+over restarts: what was open stays open until it can be told again whether it is so (a link has 15 s
+to come up, a model must be loaded, for a certificate the time must be known). What a broker does to
+this gateway is over when the very same thing succeeds: TLS with that broker, a record of that
+stream that it takes, a subscriber for it, a receipt. `no_receipts` opens when the broker has taken
+records and no receipt has come for 5 times `receipt_s`, but 5 min at least, while there was a link.
+One failed read of a device opens nothing if the next is within 5 min. Issues that come and go make
+20 statuses an hour at most. Of what happens and does not last, the issue stays for the time in the
+last column, and its remedy says so. In the journal an issue that opens has the priority `warning`,
+and one that closes `info`. `fault` means that data are lost, missing or wrong; `warning` that they
+may be soon. The order is that of this page.
 
 | kind | found in | severity | in a line | what to do | stays |
 |---|---|---|---|---|---|
@@ -56,7 +60,8 @@ FAILURE_TEXTS: Final[Mapping[FailureClass, str]] = {
     "plain": "no TLS was spoken there",
     "authority": "the certificate is of an unknown authority",
     "host_name": "the certificate is for another name",
-    "dates": "the certificate is not valid now",
+    "dates": "the certificate has ended",
+    "not_yet": "the certificate is not valid yet",
     "certificate": "the certificate is not fit for its use",
     "tls": "no common version or cipher",
     "own_certificate": "our certificate was not taken",

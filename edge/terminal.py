@@ -22,6 +22,14 @@ from edge.core.printable import fold_line, json_line_text, printable
 
 CLEAR: Final = "\r\x1b[K"  # of the row that the cursor is in
 TABLE: Final = re.compile(r"^ |\S {2,}\S", re.MULTILINE)
+PRIORITIES: Final = (
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (logging.INFO, 6),
+    (logging.NOTSET, 7),
+)
+"""Of syslog, from each level on."""
 LOST: Final = 3  # exit code: what was asked for could not be told
 
 
@@ -169,7 +177,19 @@ class Parser(argparse.ArgumentParser):
 
 
 class LineFormatter(logging.Formatter):
-    """One line for each record; a traceback has its own lines, and no others."""
+    """One line for each record; a traceback has its own lines, and no others. `journal`: each line
+    begins with its priority, as sd-daemon(3) has it, and the journal takes that off."""
+
+    def __init__(self, form: str | None = None, *, journal: bool = False) -> None:
+        super().__init__(form)
+        self._journal = journal
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        if not self._journal:
+            return text
+        priority = next(number for level, number in PRIORITIES if record.levelno >= level)
+        return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
         return printable(super().formatMessage(record))
@@ -184,9 +204,17 @@ class LineFormatter(logging.Formatter):
 def log_to_stderr(form: str, level: int) -> logging.Handler:
     """Of this process, which is a command or a service. The journal has the time."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LineFormatter(form))
+    handler.setFormatter(LineFormatter(form, journal=_goes_to_journal()))
     logging.basicConfig(level=level, handlers=[handler])
     return logging.getLogger().handlers[0]
+
+
+def _goes_to_journal() -> bool:
+    """Whether systemd has connected stderr with it (systemd.exec(5), JOURNAL_STREAM)."""
+    with suppress(OSError, ValueError, AttributeError):
+        found = os.fstat(sys.stderr.fileno())
+        return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+    return False
 
 
 def log_faults() -> None:

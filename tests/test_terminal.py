@@ -36,6 +36,48 @@ def test_a_terminal_of_few_letters_ends_nothing() -> None:
     assert out.buffer.getvalue() == rb"Z\xe4hler \ud800" + b"\n"
 
 
+def test_the_journal_gets_each_line_with_its_priority() -> None:
+    """An issue that opens is found by `journalctl -p warning`, and one that closes is not."""
+    program = (
+        "import logging; from edge.terminal import log_to_stderr\n"
+        "log_to_stderr('%(levelname)s %(message)s', logging.INFO)\n"
+        "logging.warning('opens <3>'); logging.info('closes')\n"
+        "try: 1 / 0\n"
+        "except ZeroDivisionError: logging.exception('bad')\n"
+    )
+
+    def said(journal: bool) -> list[str]:
+        reader, writer = os.pipe()
+        found = os.fstat(writer)
+        place = f"{found.st_dev}:{found.st_ino}" if journal else "1:2"
+        env = {**os.environ, "JOURNAL_STREAM": place, "PYTHONPATH": str(ROOT)}
+        subprocess.run([sys.executable, "-c", program], stderr=writer, env=env, check=True)
+        os.close(writer)
+        with os.fdopen(reader) as lines:
+            return lines.read().splitlines()
+
+    lines = said(journal=True)
+    assert lines[:3] == ["<4>WARNING opens <3>", "<6>INFO closes", "<3>ERROR bad"]
+    assert len(lines) > 4
+    assert all(line.startswith("<3>") for line in lines[3:])
+    assert said(journal=False)[:2] == ["WARNING opens <3>", "INFO closes"]
+
+
+def test_a_daemon_that_says_little_says_that_an_issue_has_closed() -> None:
+    program = (
+        "import logging; from edge.cli.main import main\n"
+        "main(['run', '/nowhere/site.toml'])\n"
+        "logging.getLogger('kerbstone.issues').info('it is over')\n"
+        "logging.getLogger('kerbstone').info('chatter')\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=env, check=True
+    )
+    assert "INFO kerbstone.issues: it is over" in made.stderr
+    assert "chatter" not in made.stderr
+
+
 def test_a_log_line_is_one_line_and_its_traceback_invents_none() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

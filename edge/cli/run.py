@@ -18,6 +18,7 @@ from edge.gateway.daemon import Daemon
 from edge.gateway.lastgood import LastGood, watch_trial
 from edge.gateway.sitelocks import SiteBusyError, SiteFolderError
 from edge.health.loglimit import LogLimit
+from edge.health.openissues import ISSUE_LOG
 from edge.outbox import OutboxBusyError
 from edge.terminal import echo, is_terminal, log_to_stderr
 from edge.uplink.sender import FIRST_LOG
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
     level = logging.INFO if args.verbose else logging.WARNING
     handler = log_to_stderr("%(levelname)s %(name)s: %(message)s", level)
     FIRST_LOG.setLevel(logging.INFO)  # once each: it is connected, and a record has arrived
+    ISSUE_LOG.setLevel(logging.INFO)  # that one has closed, too
     clock = SystemClock()
     limit = LogLimit(handler, clock)
     limit.install()

@@ -10,7 +10,7 @@ from edge.core.humanize import span_text, without_errno
 from edge.diagnose.brokerway import BrokerWay, Tried
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.uplink.connectfailure import REMEDIES, FailureClass, failure_class
+from edge.uplink.connectfailure import REMEDIES, FailureClass, failure_class, untrusted_reason
 
 FAILURE_CHECKS: Final[Mapping[FailureClass, CheckId]] = {
     "name": "dns",
@@ -23,6 +23,7 @@ FAILURE_CHECKS: Final[Mapping[FailureClass, CheckId]] = {
     "certificate": "tls_authority",
     "host_name": "tls_name",
     "dates": "tls_dates",
+    "not_yet": "tls_dates",
     "own_certificate": "client_certificate",
     "protocol": "mqtt_protocol",
     "login": "login",
@@ -50,8 +51,7 @@ CITY_RENEWS: Final = "The city must renew it before that day"
 def error_text(error: Exception) -> str:
     """For people, without OpenSSL's own marks."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        text = getattr(error, "verify_message", "") or str(error.args[-1])
-        return f"The broker's certificate cannot be trusted: {text}"
+        return f"The broker's certificate cannot be trusted: {untrusted_reason(error)}"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {(error.reason or str(error)).replace('_', ' ').lower()}"
     return without_errno(str(error)) or type(error).__name__
@@ -84,7 +84,10 @@ def way_results(way: BrokerWay, now: Stamp) -> list[CheckResult]:
         if check == "client_certificate":
             place, reason = check, "hung_up" if reason == "hung_up" else "own_certificate"
         cause = error_text(tried.error)
-        found[place] = fault(place, cause, REMEDIES[reason], about)
+        remedy = REMEDIES[reason]
+        if reason == "host_name" and way.names:
+            remedy += f" It is for {' and '.join(way.names)}."
+        found[place] = fault(place, cause, remedy, about)
         return False
 
     see("dns", way.name)

@@ -23,6 +23,7 @@ from edge.uplink.inflight import ConnectionLostError
 
 T = TypeVar("T")
 STAGE_S: Final = 10.0  # of each stage: what takes longer is of no use to the daemon
+NAMES_TOLD: Final = 4
 ALERT_S: Final = 1.0  # after the handshake: with TLS 1.3 a client is refused then
 
 
@@ -48,6 +49,7 @@ class BrokerWay:
     host_name: Tried | None = None
     dates: Tried | None = None
     dates_s: tuple[int, int] | None = None  # of the broker's certificate, Unix time
+    names: tuple[str, ...] = ()  # for which it is, where its authority is known
     own: Tried | None = None  # our certificate, as the broker answers it within ALERT_S
     left: list[Address] = field(default_factory=list)  # those that accept a connection
 
@@ -175,6 +177,7 @@ def _try_each(way: BrokerWay, fresh: Callable[[], Broker], floor_ns: int | None)
         sock: Any = dialled.sock
         with closing(sock):
             way.dates_s = way.dates_s or _dates(sock)
+            way.names = way.names or _names(sock)
             return Tried(seen=f"{sock.version()}, {(sock.cipher() or ('',))[0]}")
 
     first = handshake()
@@ -193,6 +196,13 @@ def _dates(sock: ssl.SSLSocket) -> tuple[int, int] | None:
         return der_dates_s(der)
     except (ValueError, IndexError):
         return None
+
+
+def _names(sock: ssl.SSLSocket) -> tuple[str, ...]:
+    """Python reads a certificate only where it has verified it."""
+    certificate: Any = sock.getpeercert()
+    found = certificate.get("subjectAltName", ()) if certificate else ()
+    return tuple(str(name) for kind, name in found if kind in ("DNS", "IP Address"))[:NAMES_TOLD]
 
 
 def _refused(sock: ssl.SSLSocket) -> Tried:

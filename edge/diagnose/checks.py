@@ -118,7 +118,7 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
     ),
     "receipt": Check(
         "broker", "Are records confirmed (by receipts of the platform, or by the broker)?",
-        daemon=True,
+        ("no_receipts",), daemon=True,
     ),
     "store_free": Check("outbox", "Is the outbox free for the gateway, or in its hands?"),
     "outbox_room": Check("outbox", "Is there room in the outbox?", ("outbox_full",)),

@@ -11,9 +11,11 @@ from edge.core.humanize import count_text, span_text, without_errno
 from edge.diagnose.brokerchecks import FAILURE_CHECKS, LOGIN
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.loginchecks import round_trip_result
+from edge.gateway.linkfindings import silence_text
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.uplink.connectfailure import FailureClass
 
+NO_RECEIPTS: Final = ISSUE_KINDS["no_receipts"]
 STANDS_S: Final = 60.0  # a link that is up for so long: two of one name throw each other off sooner
 LATE_S: Final = 600.0  # without a confirmation, while something waits for one
 NO_LINK: Final = "the gateway is not connected"
@@ -100,20 +102,24 @@ def _confirmed(link: Mapping[str, Any], about: str) -> Iterator[CheckResult]:
     ago_s, waits = _seconds(link.get("confirmed_s")), link.get("unconfirmed")
     waiting = waits if isinstance(waits, int) else 0
     for_s = _seconds(link.get("for_s")) or 0.0
-    if waiting and (for_s if ago_s is None else min(ago_s, for_s)) >= LATE_S:
+    silent_s, limit_s = _seconds(link.get("silent_s")), _seconds(link.get("silence_limit_s"))
+    if limit_s is not None:  # over all connections; an older gateway does not say it
+        if silent_s is not None and silent_s >= limit_s:
+            yield fault("receipt", silence_text(silent_s), NO_RECEIPTS.remedy, about)
+            return
+    elif waiting and (for_s if ago_s is None else min(ago_s, for_s)) >= LATE_S:
         last = "none yet" if ago_s is None else f"the last one {span_text(ago_s)} ago"
         cause = f"{count_text(waiting, 'record')} wait for a confirmation by {by}, {last}"
         remedy = "Look whether the broker takes records"
-        if by == "receipts":
-            remedy = (
-                "Look whether the platform runs (`kerbstone receipts`) and may send receipts, and"
-                " whether the broker's access rules let this gateway read its topics `down/#`"
-            )
-        yield fault("receipt", cause, remedy, about)
-    elif ago_s is not None:
+        yield fault("receipt", cause, NO_RECEIPTS.remedy if by == "receipts" else remedy, about)
+        return
+    if ago_s is not None:
         yield passed("receipt", f"by {by}, the last one {span_text(ago_s)} ago", about)
+    elif waiting:
+        text = f"{count_text(waiting, 'record')} wait for the first confirmation by {by}"
+        yield unchecked("receipt", text, about)
     else:
-        yield unchecked("receipt", "no record was sent since the start", about)
+        yield unchecked("receipt", "nothing waits for a confirmation, and none has come", about)
 
 
 def _receipt_came(link: Mapping[str, Any]) -> bool:

@@ -9,10 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
 from edge.core.humanize import as_sentence
+from edge.diagnose.brokerchecks import FAILURE_CHECKS
 from edge.diagnose.checks import CHECKS, CheckId, CheckResult, Outcome, check_of_issue
 from edge.gateway.issuefindings import box_findings
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.health.openissues import IssueFinding
+from edge.uplink.connectfailure import REMEDIES
 from edge.wire.contract.health import BoardCondition, Health, Throttle
 from edge.wire.contract.issues import IssueName
 
@@ -37,6 +39,9 @@ def _result(issue: Mapping[str, Any]) -> CheckResult:
     check: CheckId = check_of_issue(kind) or "gateway_runs"
     if kind == "broker_denies" and SUBSCRIPTION in cause:
         check = "right_subscribe"
+    if kind == "broker_untrusted":  # name, dates or authority: by its remedy
+        whose = {text: FAILURE_CHECKS[reason] for reason, text in REMEDIES.items()}
+        check = whose.get(remedy, check)
     outcome: Outcome = "fault" if issue.get("severity") == "fault" else "warning"
     if (without := POINTER.sub("", remedy)) != remedy:
         remedy = without or ALONE

@@ -35,6 +35,7 @@ from edge.gateway.uplinksetup import (
     find_tls_files,
     make_brokers,
     make_sender,
+    receipt_patience_s,
 )
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs
@@ -166,7 +167,7 @@ class Daemon:
                 IssueSources(
                     outbox=outbox,
                     connection=lambda: (sender.connection, sender.connected),
-                    confirm=site.uplink.confirm,
+                    receipt_s=receipt_patience_s(site),
                     buses=buses.devices_by_bus,
                     problems=lambda: ingest.problems,
                     alarms=box_monitor.alarms.snapshot,

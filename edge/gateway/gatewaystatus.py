@@ -26,8 +26,10 @@ from edge.gateway.issuewatch import (
     issue_status,
     issues_for_people,
 )
+from edge.gateway.linkfindings import silence_limit_s
 from edge.gateway.pipeline import Pipeline
 from edge.gateway.scantargets import site_targets
+from edge.gateway.uplinksetup import receipt_patience_s
 from edge.outbox import Epoch
 from edge.uplink.broker import Broker
 from edge.uplink.delivery import ConnectionState, LinkFacts
@@ -185,6 +187,8 @@ def link_status(sources: StatusSources) -> dict[str, Any]:
     """To whom, since when, and what is under way. Seconds ago."""
     uplink, now_ns = sources.uplink, sources.clock.now().mono_ns
     connection, facts = uplink.connection, uplink.facts
+    silent_ns = connection.troubles.receipts.silent_ns(now_ns)
+    receipt_s = receipt_patience_s(sources.site)
     return {
         "connected": uplink.connected,
         "brokers": [str(broker) for broker in sources.brokers],
@@ -196,6 +200,8 @@ def link_status(sources: StatusSources) -> dict[str, Any]:
         "remedy": connection.remedy or None,
         "trouble": connection.limit_notice or None,
         "confirmed_s": _ago_s(now_ns, connection.confirmed_ns),
+        "silent_s": None if silent_ns is None else round(silent_ns / 1e9, 1),
+        "silence_limit_s": None if receipt_s is None else silence_limit_s(receipt_s),
         "unconfirmed": uplink.unconfirmed,
         "unsubscribed": list(facts.unsubscribed),
         "denied": list(facts.denied),

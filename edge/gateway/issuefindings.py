@@ -19,14 +19,12 @@ from edge.core.humanize import (
     megabytes_text,
     percent_text,
     span_text,
-    without_errno,
 )
 from edge.health.openissues import IssueFinding
 from edge.identity.runfiles import BoxNames
 from edge.infer.loops.loopflag import over_s
 from edge.outbox import OutboxCounts
 from edge.process.engineevents import CONTRADICTIONS
-from edge.uplink.delivery import ConnectionState
 from edge.wire.contract import boxevent
 from edge.wire.contract.event import Event, SensorFault, Switch
 from edge.wire.contract.health import BoardCondition, Health, RebootCause
@@ -36,7 +34,6 @@ from edge.wire.contract.terms import LoopFault
 
 COMMANDS: Final = ("chmod", "chown", "install", "ls", "modprobe", "systemctl", "usermod")
 FULL_SHARE: Final = 0.9  # of the outbox: from there on it is downsampled, then dropped
-LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
 MODEL_FAILURES: Final = 2  # an answer that was late once is the machine's fault
 CONFIGURATION: Final = "configuration"  # the problem that edge.gateway.lastgood reports
 START_TEXTS: Final[Mapping[RebootCause, str]] = {
@@ -52,12 +49,7 @@ START_REMEDIES: Final[Mapping[RebootCause, str]] = {
     "undervoltage": "Check the power supply, its cable and what else it feeds.",
 }
 ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
-    boxevent.Denied: "broker_denies",
     boxevent.Refused: "broker_refuses",
-    boxevent.Quota: "broker_quota",
-    boxevent.Untrusted: "broker_untrusted",
-    boxevent.TakenOver: "name_taken",
-    boxevent.OldProtocol: "old_protocol",
     boxevent.WrongTime: "clock_was_wrong",
 }
 """The others are states that somebody looks at."""
@@ -123,38 +115,6 @@ def outbox_findings(counts: OutboxCounts) -> Iterator[IssueFinding]:
             path,
             f"The outbox {path} was written by another version of this program, or under another "
             "gateway's name, and is kept",
-        )
-
-
-def link_findings(
-    connection: ConnectionState,
-    *,
-    connected: bool,
-    confirm: str,
-    no_subscribers: int,
-    now_ns: int,
-) -> Iterator[IssueFinding]:
-    """`no_subscribers`: records since the start that the broker had nobody for."""
-    if not connected and now_ns - connection.since_ns < LINK_PATIENCE_NS:
-        # after a start, too: what was open before it is over only once there is a link
-        yield IssueFinding("no_broker", unknown=True)
-    elif not connected:
-        why = f" ({without_errno(connection.failure)})" if connection.failure else ""
-        down_s = (now_ns - connection.since_ns) / 1e9
-        cause = f"No link to the broker for {span_text(down_s)}{why}"
-        yield IssueFinding("no_broker", cause=cause, remedy=connection.remedy)
-    if connection.limit_notice:
-        yield IssueFinding("broker_limits", cause=without_errno(connection.limit_notice))
-    for topic, why in [*connection.refused.items()][:1]:  # what is said of it is enough
-        more = f", and {len(connection.refused) - 1} more" if len(connection.refused) > 1 else ""
-        cause = f"The broker does not take {topic}{more}: {without_errno(why)}"
-        yield IssueFinding("retained_refused", cause=cause)
-    if confirm == "broker":
-        yield IssueFinding(
-            "no_subscribers",
-            cause=f"The broker took {count_text(no_subscribers, 'record')} without a subscriber: "
-            "they are lost",
-            count=no_subscribers,
         )
 
 

@@ -18,6 +18,7 @@ from edge.core import Draft, Stamp
 from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.gateway.deviceissues import device_findings
+from edge.gateway.linkfindings import LinkSeen, link_findings
 from edge.health.openissues import IssueFinding, OpenIssues
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
@@ -49,7 +50,7 @@ class IssueSources:
 
     outbox: OutboxCounter
     connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
-    confirm: str  # what counts as arrived
+    receipt_s: float | None  # patience with the platform; None: the broker's answer confirms
     buses: Callable[[], Mapping[str, Sequence[find.PolledState]]]  # the devices of each
     problems: Callable[[], Mapping[str, str]]  # by device, line, or "configuration"
     alarms: Callable[[], Mapping[BoardCondition, str]]
@@ -113,12 +114,14 @@ class IssueWatch:
         changed = [
             see(
                 "link",
-                find.link_findings(
-                    connection,
-                    connected=connected,
-                    confirm=sources.confirm,
-                    no_subscribers=health.no_subscribers or 0,
-                    now_ns=now.mono_ns,
+                link_findings(
+                    LinkSeen(
+                        connection,
+                        connected,
+                        sources.receipt_s,
+                        health.no_subscribers or 0,
+                        now.mono_ns,
+                    )
                 ),
                 now,
             ),

@@ -108,6 +108,11 @@ def make_brokers(
     ]
 
 
+def receipt_patience_s(site: Site) -> float | None:
+    """How long the first wait for a receipt is; None: the broker's answer confirms."""
+    return site.uplink.receipt_s if site.uplink.confirm == "platform" else None
+
+
 def find_signer(site: Site) -> Sign | None:
     """What signs manifests: the key that the broker knows this box by. Raises ConfigError."""
     known = find_tls_files(site)
@@ -132,7 +137,7 @@ def make_sender(
         epoch=outbox.epoch.epoch,
         options=SenderOptions(
             encoding=site.uplink.encoding,
-            receipt_s=site.uplink.receipt_s if site.uplink.confirm == "platform" else None,
+            receipt_s=receipt_patience_s(site),
             last_s=site.uplink.last_s,
         ),
         hooks=hooks,

@@ -90,11 +90,18 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     ),
     "no_subscribers": IssueKind(
         "link", "fault", "nobody subscribes",
-        'Start the platform\'s side, or set uplink.confirm = "platform".', DAY_S,
+        'Start the platform\'s side, or set uplink.confirm = "platform".',
+    ),
+    "no_receipts": IssueKind(
+        "link", "fault", "nothing is confirmed",
+        "Look whether the platform's program runs (`kerbstone receipts`), hears this gateway's "
+        "topics, and may send receipts, and whether the broker's access rules let this gateway "
+        "read its topics `down/#`. Until then records are kept here.",
     ),
     "broker_denies": IssueKind(
-        "alarms", "fault", "the broker denies a topic",
-        "Give this gateway's name its rights in the access rules of the broker.", DAY_S,
+        "link", "fault", "the broker denies a topic",
+        "Give this gateway's name its rights in the access rules of the broker. It is tried again "
+        "every 5 min.",
     ),
     "broker_refuses": IssueKind(
         "alarms", "fault", "the broker refuses records",
@@ -102,22 +109,21 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "limit.", DAY_S,
     ),
     "broker_quota": IssueKind(
-        "alarms", "warning", "the broker's quota is used up",
-        "Raise the quota of this gateway at the broker.", DAY_S,
+        "link", "warning", "the broker's quota is used up",
+        "Raise the quota of this gateway at the broker. Once raised, this closes within minutes.",
     ),
     "broker_untrusted": IssueKind(
-        "alarms", "fault", "a broker without a trusted certificate",
-        "Compare the authority in uplink.ca with the one that signed the broker's certificate.",
-        DAY_S,
+        "link", "fault", "a broker without a trusted certificate",
+        "Compare uplink.ca, uplink.url and the clock of this box with the broker's certificate.",
     ),
     "name_taken": IssueKind(
-        "alarms", "fault", "somebody else uses this name",
+        "link", "fault", "somebody else uses this name",
         "Find the other box: the card was copied, or two boxes have one name. If none is known, "
-        "withdraw the certificate.", DAY_S,
+        "withdraw the certificate. This closes when the link has stood for 15 min.",
     ),
     "old_protocol": IssueKind(
-        "alarms", "warning", "MQTT 3.1.1", "Let the broker speak MQTT 5, and remove "
-        "uplink.protocol.", DAY_S,
+        "link", "warning", "MQTT 3.1.1", "Let the broker speak MQTT 5, and remove "
+        "uplink.protocol.",
     ),
     "certificate_expired": IssueKind(
         "identity", "fault", "certificate expired",

@@ -16,14 +16,15 @@ from typing import Any, Final, cast
 
 from edge.core import Stamp, TimeQuality
 from edge.core.displayname import with_name
-from edge.core.humanize import as_sentence
+from edge.core.humanize import as_sentence, span_text
 from edge.core.printable import printable
 from edge.core.reportlimits import HourlyLimit
 from edge.health.issuekinds import ISSUE_KINDS, ORDER, Area, IssueKind
 from edge.health.openmetrics import Family
 from edge.wire.contract.issues import IssueName
 
-LOG: Final = logging.getLogger("kerbstone")
+ISSUE_LOG: Final = logging.getLogger("kerbstone.issues")
+"""Whoever runs the daemon hears of the end of each, too."""
 OPEN_LIMIT: Final = 256  # issues at one time; what comes on top is counted, and may open later
 LINES_PER_HOUR: Final = 12  # in the log, of one issue that comes and goes
 WORDS_LIMIT: Final = 1000  # characters of a sentence
@@ -192,12 +193,13 @@ class OpenIssues:
         words = self._sentences(finding)
         issue = OpenIssue(*key, *words, now, seen_ns=now.mono_ns, number=self.changes)
         self._open[key] = issue
-        self._log(logging.WARNING, key, f"{issue.short}: {issue.cause} {issue.remedy}", now)
+        text = f"{issue.short}: {issue.cause} {issue.remedy}"
+        self._log(logging.WARNING, "issue %s %s", issue, text, now)
 
     def _close(self, key: Key, now: Stamp) -> None:
         issue = self._open.pop(key)
         self.changes += 1
-        self._log(logging.INFO, key, f"{issue.short}: is over", now)
+        self._log(logging.INFO, "issue %s is over: %s", issue, issue.short, now)
 
     def name_of(self, issue: OpenIssue) -> str:
         """The display name of what it is about; empty where that has none."""
@@ -208,18 +210,21 @@ class OpenIssues:
         kind, about = _key(finding)
         remedy = finding.remedy or ISSUE_KINDS[kind].remedy.format(about=about)
         cause, remedy = (as_sentence(" ".join(each.split())) for each in (finding.cause, remedy))
+        if lasts_s := ISSUE_KINDS[kind].lasts_s:  # nobody sees that it is over
+            remedy += f" This stays in the list until {span_text(lasts_s)} after the last time."
         if (whose := _whose(kind, about)) in self.names:
             id_ = re.compile(rf"(?<![\w/-]){re.escape(whose)}(?![\w/-])")
             cause = id_.sub(lambda _: with_name(whose, self.names), cause, count=1)
         return printable(cause, WORDS_LIMIT), printable(remedy, WORDS_LIMIT)
 
-    def _log(self, level: int, key: Key, text: str, now: Stamp) -> None:
-        limit = self._lines.setdefault(key, HourlyLimit(LINES_PER_HOUR))
+    def _log(self, level: int, form: str, issue: OpenIssue, text: str, now: Stamp) -> None:
+        """The log's own limit counts by `form`."""
+        limit = self._lines.setdefault((issue.kind, issue.about), HourlyLimit(LINES_PER_HOUR))
         if limit.room(now.mono_ns) < 1:
             return
         limit.add(1, now.mono_ns)
         more = "" if limit.room(now.mono_ns) else " (it comes and goes: no more lines this hour)"
-        LOG.log(level, "issue %s %s", key[0], " ".join(text.split()) + more)
+        ISSUE_LOG.log(level, form, issue.kind, " ".join(text.split()) + more)
 
     # -- the city ----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from edge.uplink.inflight import BrokerRefusedError, CertificateRejectedError, C
 
 FailureClass = Literal[
     "name", "network", "port", "proxy", "plain", "authority", "host_name", "dates",
+    "not_yet",
     "certificate", "tls", "own_certificate", "login", "right", "client_id", "protocol", "busy",
     "refused", "hung_up", "dropped",
 ]  # fmt: skip
@@ -33,6 +34,8 @@ REMEDIES: Final[Mapping[FailureClass, str]] = {
     "into uplink.url.",
     "dates": "Compare the clock of this box (`date`) with the time. If it is right, the broker's "
     "certificate has ended, and the city must renew it.",
+    "not_yet": "Compare the clock of this box (`date`) with the time: it may be behind. If it is "
+    "right, who runs the broker must use a certificate that is valid already.",
     "certificate": "The broker's certificate is not fit for its use, for the reason above: who "
     "runs the broker must issue another one.",
     "tls": "Broker and box agree on no way to encrypt: the broker must offer TLS 1.2 or later.",
@@ -106,12 +109,41 @@ def _tls(text: str) -> FailureClass:
 
 
 def _verification(error: ssl.SSLCertVerificationError) -> FailureClass:
-    code = getattr(error, "verify_code", None)  # not there on one that this program has made
+    code = getattr(error, "verify_code", None)  # not there on one that Python has made itself
     if code in (HOSTNAME, ADDRESS):
         return "host_name"
     if code in AUTHORITY:
         return "authority"
-    return "dates" if code in (None, NOT_YET, EXPIRED) else "certificate"
+    if code == NOT_YET:
+        return "not_yet"
+    return "dates" if code == EXPIRED else "certificate"
+
+
+def untrusted_reason(error: ssl.SSLCertVerificationError) -> str:
+    """Why the broker's certificate is not trusted, without OpenSSL's own marks."""
+    return str(getattr(error, "verify_message", "") or error.args[-1]).rstrip(".")
+
+
+def expired_error(text: str) -> ssl.SSLCertVerificationError:
+    """As OpenSSL would raise it: the certificate has ended."""
+    return _dates_error(text, EXPIRED)
+
+
+def not_yet_error(text: str) -> ssl.SSLCertVerificationError:
+    """The same: it has not begun."""
+    return _dates_error(text, NOT_YET)
+
+
+def _dates_error(text: str, code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, text)
+    error.verify_code, error.verify_message = code, text
+    return error
+
+
+def led_through_tls(error: Exception) -> bool:
+    """Whether the broker's certificate was good before this came."""
+    answers = BrokerRefusedError, CertificateRejectedError, ConnectionLostError
+    return isinstance(error, answers)
 
 
 def failure_remedy(error: Exception, *, tls: bool = False, proxy: bool = False) -> str:

@@ -4,15 +4,23 @@ all others: a pause, a probe, a stream that is left alone. Each row's state is i
 Nothing here talks to the network; the sender asks what may go, and reports what came of it.
 """
 
+import ssl
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from edge.uplink.connectfailure import REMEDIES, FailureClass, failure_class
+from edge.uplink.brokertroubles import BrokerTroubles
+from edge.uplink.connectfailure import (
+    REMEDIES,
+    FailureClass,
+    failure_class,
+    led_through_tls,
+    untrusted_reason,
+)
 from edge.uplink.inflight import BrokerRefusedError, ConnectionLostError, PublishAnswer
 from edge.uplink.refusals import BrokerLogThrottle, BrokerProbe, Oversize
-from edge.uplink.rowtable import RowEntry, RowTable
+from edge.uplink.rowtable import RowEntry, RowState, RowTable
 from edge.uplink.sendqueue import Backlog, SendItem, SendQueue
 from edge.wire.clockmoments import Moment
 
@@ -42,14 +50,17 @@ class ConnectionState:
     limit_notice: str = ""  # what the broker announces that keeps records back, as a sentence
     refused: dict[str, str] = field(default_factory=dict)  # retained topics, and why, until taken
     confirmed_ns: int | None = None  # when a row was confirmed last, as `confirm` means it
+    troubles: BrokerTroubles = field(default_factory=BrokerTroubles)
 
     def connected(self, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, "", ""
         self.failed_by = None
+        self.troubles.connected(self.broker, now_ns)
 
     def ended(self, why: str, now_ns: int) -> None:
         self.since_ns, self.failure, self.limit_notice = now_ns, why, ""
         self.failed_by = None
+        self.troubles.receipts.ended(now_ns)
 
     @property
     def remedy(self) -> str:
@@ -60,6 +71,11 @@ class ConnectionState:
         """An attempt to connect has failed; `tls`: one with TLS, `proxy`: through a proxy."""
         self.failed_by = failure_class(error, tls=tls, proxy=proxy)
         self.failure = str(error)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            cause = f"{self.broker} cannot be trusted: {untrusted_reason(error)}"
+            self.troubles.untrusted[self.broker] = cause, self.remedy
+        elif tls and led_through_tls(error):
+            self.troubles.trust(self.broker)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +100,13 @@ class Delivery:
         up: str,
         sealed: Callable[[SendItem, Sequence[Moment]], None],
         wake: Callable[[], None] = lambda: None,
+        troubles: BrokerTroubles | None = None,
     ) -> None:
         self.send_queue = SendQueue(backlog, per_s, table, self._offered)
         self.oversize = Oversize(table)  # rows that this broker takes at no price
         self._backlog, self._broker_log, self._table = backlog, broker_log, table
         self._up, self._sealed, self._wake = up, sealed, wake
+        self._troubles = troubles or BrokerTroubles()
         self._answers: deque[tuple[RowEntry, PublishAnswer]] = deque()
         self._accepted = 0  # answers that took a record
         self._refused_in_a_row = 0  # refusals since the last of these
@@ -150,7 +168,11 @@ class Delivery:
                 self._accepted += 1
                 self.oversize.accepted()
                 self._refused_in_a_row = 0
-                self._table.counts.no_subscribers += answer == NO_MATCHING_SUBSCRIBERS
+                heard = answer != NO_MATCHING_SUBSCRIBERS
+                self._table.counts.no_subscribers += not heard
+                self._troubles.taken(entry.key.stream, now_ns, heard=heard)
+                if entry.state is RowState.ACKNOWLEDGED:
+                    self._troubles.receipts.acknowledged(now_ns)
             elif isinstance(answer, ConnectionLostError):
                 self._table.lose(entry)
                 self.send_queue.rewind(entry.row - 1)
@@ -203,11 +225,13 @@ class Delivery:
         stream = entry.key.stream
         if error.code == NOT_AUTHORIZED:
             text = f"The broker does not allow {self._up}/{stream}: {error}"
+            self._troubles.denied[stream] = text
             self._broker_log.report("denied", stream, text, now_ns)
             self._table.deny(stream, now_ns + NOT_AUTHORIZED_RETRY_NS)
             self._table.put_off(entry)
         elif error.code == QUOTA_EXCEEDED:
             text = f"The broker accepts no more messages for now: {error}"
+            self._troubles.over_quota(text, now_ns)
             self._broker_log.report("quota", "", text, now_ns)
             self.paused_ns = now_ns + QUOTA_PAUSE_NS
             self._table.put_off(entry)

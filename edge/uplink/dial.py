@@ -23,6 +23,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from edge.uplink.broker import Broker, open_tunnel
+from edge.uplink.connectfailure import expired_error, not_yet_error
 
 T = TypeVar("T")
 LOG: Final = logging.getLogger("kerbstone.mqtt")
@@ -257,14 +258,12 @@ def _dates(certificate: dict[str, Any], floor_ns: int | None) -> int:
     begins_ns = ssl.cert_time_to_seconds(begins) * 1_000_000_000
     ends_ns = ssl.cert_time_to_seconds(ends) * 1_000_000_000
     if floor_ns is not None:
-        text = ""
         if ends_ns <= floor_ns:
             text = f"the broker's certificate expired on {ends}, before the last known time"
-        elif begins_ns > floor_ns + YEARS_10_NS:
+            raise expired_error(text)
+        if begins_ns > floor_ns + YEARS_10_NS:
             text = f"the broker's certificate is valid only from {begins}"
-            text += ", 10 years after the last known time"
-        if text:
-            raise ssl.SSLCertVerificationError(1, text)
+            raise not_yet_error(f"{text}, 10 years after the last known time")
     return begins_ns
 
 

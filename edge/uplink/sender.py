@@ -13,6 +13,7 @@ from edge.core import AsyncClock, Record, Stamp
 from edge.core.reportlimits import ReportOnce
 from edge.uplink.backloggate import BacklogGate
 from edge.uplink.broker import Broker
+from edge.uplink.brokertroubles import OLD_PROTOCOL, TAKEN_OVER
 from edge.uplink.commands import CommandHandler
 from edge.uplink.delivery import ConnectionState, Delivery, LinkFacts
 from edge.uplink.inboundqueue import InboundQueue
@@ -105,6 +106,7 @@ class Sender:
         self._options, self._hooks = options, hooks
         self.counts = UplinkCounters()
         self.connection = ConnectionState(clock.now().mono_ns)
+        self._troubles = self.connection.troubles
         self._broker_log = BrokerLogThrottle(hooks.alarm)
         self._causes = ReportOnce[str](CAUSES_LOGGED)  # of failures to connect
         rng = random.Random(f"{gw}:{epoch}")
@@ -119,6 +121,7 @@ class Sender:
             topics.up,
             lambda item, moments: hooks.sealed(item.record, *moments),
             self._wake.set,
+            self._troubles,
         )
         self.offer = self._delivery.send_queue.offer
         self._inbound = InboundQueue(
@@ -146,8 +149,8 @@ class Sender:
         self._link: MqttConnection | None = None
         self._lost: ConnectionLostError | None = None
         if any(broker.protocol != "5" for broker in brokers):
-            text = "MQTT 3.1.1: a publish that the broker refuses looks like a success"
-            self._report("old_protocol", "", text)
+            self._troubles.old_protocol = True
+            self._report("old_protocol", "", OLD_PROTOCOL)
 
     # -- what the daemon calls ---------------------------------------------------------------------
 
@@ -236,11 +239,8 @@ class Sender:
             text = f"{broker} {MISSING_FEATURES[code]} there. Until then records are kept."
             self._report("broker_limit", "", text)
         if isinstance(error, ssl.SSLCertVerificationError):
-            text = (
-                f"{broker} cannot be trusted: {error}. Check uplink.ca, the clock, and whether "
-                "another host answers at this address."
-            )
-            self._report("untrusted", "", text)
+            text = ". ".join(self._troubles.untrusted[str(broker)])
+            self._report("untrusted", f"{broker} {self.connection.failed_by}", text)
 
     async def _rest_until(self, until_ns: int) -> None:
         """Between two connections."""
@@ -285,9 +285,9 @@ class Sender:
         self._reconnect.connected(now_ns)
         self.connection.connected(now_ns)
         self._broker_log.connected(now_ns)
+        self._troubles.subscribed(link.unsubscribed)
         for refused in link.unsubscribed:
-            text = f"The broker does not allow a subscription to {refused}"
-            self._report("denied", refused, text)
+            self._report("denied", refused, self._troubles.denied[refused])
         if link.session.not_before_ns is not None:
             self._hooks.time_passed(link.session.not_before_ns)
         self._presence.publish_birth()
@@ -308,6 +308,8 @@ class Sender:
                 if self.connection.confirmed_ns is None:
                     FIRST_LOG.info("first record confirmed by the %s", self._confirmed_by)
                 confirmed, self.connection.confirmed_ns = self.counts.confirmed, now_ns
+                self._troubles.receipts.came()
+            self._troubles.stands(self.connection.since_ns, now_ns)
             delivery.retry_due(now_ns)
             self._look_at_its_limit(link, now_ns)
             await self._backlog_gate.update(self._clock.now(), self._hooks.watchdog)
@@ -335,11 +337,9 @@ class Sender:
             return
         LOG.warning("%s", self._lost)
         if self._lost.code == SESSION_TAKEN_OVER:
-            text = (
-                "Another client has connected under this gateway's name: its card was copied, or "
-                "two boxes have the same name. If you cannot explain it, revoke the certificate."
-            )
-            self._report("taken_over", "", text)
+            self._troubles.taken_over = True
+            text = "its card was copied, or two boxes have the same name. If you cannot explain it"
+            self._report("taken_over", "", f"{TAKEN_OVER}: {text}, revoke the certificate.")
 
     def _look_at_its_limit(self, link: MqttConnection, now_ns: int) -> None:
         """Whether much of what waits is larger than the broker takes: it is held, and reported."""

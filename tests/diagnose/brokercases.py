@@ -125,7 +125,9 @@ def our_authority(bench: Bench) -> Answers:
 def a_certificate_for_another_name(bench: Bench) -> Answers:
     ours = bench.authority()
     url = bench.secure(*ours.issue("other", host="broker.example", days=VALID))
-    return bench.ask("tls_name", bench.site(url, uplink=f'ca = "{ours.path}"'))
+    found = bench.ask("tls_name", bench.site(url, uplink=f'ca = "{ours.path}"'))
+    assert found.rows[0]["remedy"].endswith("It is for broker.example.")
+    return found
 
 
 @clean("tls_name")

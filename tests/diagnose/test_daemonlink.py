@@ -7,6 +7,7 @@ import pytest
 from edge.diagnose.brokerchecks import FAILURE_CHECKS, LOGIN
 from edge.diagnose.checks import CheckResult
 from edge.diagnose.daemonlink import link_results
+from edge.health.issuekinds import ISSUE_KINDS
 from edge.uplink.connectfailure import REMEDIES, FailureClass
 
 LINK: dict[str, Any] = {
@@ -69,6 +70,21 @@ def test_a_grant_alone_does_not_prove_that_anything_arrives(link: dict[str, Any]
 
 def test_where_no_receipt_comes_the_rules_for_reading_are_named() -> None:
     assert "down/#" in answers(confirmed_s=4000.0)["receipt"].remedy
+
+
+def test_receipts_are_awaited_over_all_connections() -> None:
+    """The platform's program does not run, and the link is a new one every few minutes."""
+    link = {"confirmed_s": None, "for_s": 30.0, "unconfirmed": 269, "silence_limit_s": 600.0}
+    silent = answers(**link, silent_s=1320.0)["receipt"]
+    assert (silent.outcome, silent.remedy) == ("fault", ISSUE_KINDS["no_receipts"].remedy)
+    assert "no receipt has come for 22 min of link" in silent.cause
+    young = answers(**link, silent_s=20.0)["receipt"]
+    assert (young.outcome, young.cause) == (
+        "not checked",
+        "269 records wait for the first confirmation by receipts",
+    )
+    none = answers(**{**link, "unconfirmed": 0}, silent_s=None)["receipt"]
+    assert none.cause == "nothing waits for a confirmation, and none has come"
 
 
 def test_a_status_that_is_on_its_way_is_not_refused() -> None:

@@ -7,6 +7,7 @@ import pytest
 from edge.diagnose.checks import CHECKS, CheckResult, check_of_issue, fault, passed, warn
 from edge.diagnose.issueresults import issue_results, without_contradictions
 from edge.health.issuekinds import ISSUE_KINDS
+from edge.uplink.connectfailure import REMEDIES, FailureClass
 from edge.wire.contract.issues import IssueName
 
 
@@ -34,6 +35,17 @@ def test_a_subscription_that_is_refused_is_one() -> None:
     cause = "The broker does not allow a subscription to a/down/cmd/+"
     [told] = issue_results([issue("broker_denies", cause=cause)])
     assert told.check == "right_subscribe"
+
+
+@pytest.mark.parametrize(
+    ("reason", "check"),
+    [("host_name", "tls_name"), ("not_yet", "tls_dates"), ("authority", "tls_authority")],
+)
+def test_a_certificate_is_distrusted_under_the_check_of_its_reason(
+    reason: FailureClass, check: str
+) -> None:
+    [told] = issue_results([issue("broker_untrusted", remedy=REMEDIES[reason])])
+    assert told.check == check
 
 
 def test_a_lane_with_a_fault_does_not_speak_for_its_neighbour() -> None:

@@ -54,7 +54,10 @@ class Parts:
     """All that is looked at, of a gateway that is well."""
 
     counts: OutboxCounts = field(default_factory=lambda: OutboxCounts(size=1, limit=100))
-    link: ConnectionState = field(default_factory=lambda: ConnectionState(0))
+    link: ConnectionState = field(
+        default_factory=lambda: ConnectionState(-1000 * S, confirmed_ns=0)
+    )
+    receipt_s: float | None = None
     connected: bool = True
     disk_s: float = 0.0  # so long the outbox takes to count
     device: Polled = field(default_factory=lambda: Polled("hut"))
@@ -95,7 +98,7 @@ class Parts:
         sources = IssueSources(
             outbox=CountedParts(self),
             connection=lambda: (self.link, self.connected),
-            confirm="broker",
+            receipt_s=self.receipt_s,
             buses=lambda: {"air": [self.device, *self.neighbours]},
             problems=lambda: self.problems,
             alarms=lambda: self.alarms,

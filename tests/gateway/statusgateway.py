@@ -20,6 +20,7 @@ from edge.gateway.gatewaystatus import StatusSources
 from edge.gateway.healthsources import HealthSources
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import IssueSources, IssueWatch
+from edge.gateway.uplinksetup import receipt_patience_s
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs
 from edge.gateway.wiring import Wiring
@@ -145,7 +146,7 @@ class StatusGateway:
                 IssueSources(
                     outbox=self.outbox,
                     connection=lambda: (self.link.connection, self.link.connected),
-                    confirm=site.uplink.confirm,
+                    receipt_s=receipt_patience_s(site),
                     buses=self.buses.devices_by_bus,
                     problems=lambda: self.ingest.problems,
                     alarms=self.monitor.alarms.snapshot,

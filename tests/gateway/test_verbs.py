@@ -66,7 +66,7 @@ async def test_the_link_says_since_when_and_what_is_under_way(tmp_path: Path) ->
     assert (await one.status())["link"] == {
         "connected": True, "brokers": ["mqtt://a:1883"], "confirm": "platform",
         "broker": "mqtts://a:8883", "for_s": 60.0, "failure": None, "confirmed_s": 3.0,
-        "trouble": "it takes 200 bytes",
+        "trouble": "it takes 200 bytes", "silent_s": None, "silence_limit_s": 600.0,
         "unconfirmed": 12, "failed_by": None, "remedy": None,
         "unsubscribed": [], "denied": [], "status_arrived": True, "round_trip_s": 0.04,
     }  # fmt: skip

@@ -134,7 +134,7 @@ def test_each_is_a_line_when_it_opens_and_one_when_it_closes(
         issues.see("devices", [], at(second))
     assert [record.getMessage() for record in caplog.records] == [
         "issue device_fails hut does not answer: no answer. `kerbstone doctor hut` says more.",
-        "issue device_fails hut does not answer: is over",
+        "issue device_fails is over: hut does not answer",
     ]
 
 

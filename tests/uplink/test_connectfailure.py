@@ -10,7 +10,15 @@ import pytest
 
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.uplink.broker import make_broker
-from edge.uplink.connectfailure import CODES, REMEDIES, FailureClass, failure_class, failure_remedy
+from edge.uplink.connectfailure import (
+    CODES,
+    REMEDIES,
+    FailureClass,
+    expired_error,
+    failure_class,
+    failure_remedy,
+    not_yet_error,
+)
 from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError, MqttConnection
 from tests.kit.broker import Mosquitto, free_port
 from tests.kit.certificates import CertificateAuthority
@@ -110,7 +118,8 @@ async def test_a_certificate_that_the_broker_does_not_take_is_ours(
         (ConnectionError("the proxy refuses a connection to b:8883: 403"), "proxy"),
         (ConnectionLostError("connection: Unspecified error"), "dropped"),
         (ssl.SSLError(1, "no protocols available"), "tls"),
-        (ssl.SSLCertVerificationError(1, "the broker's certificate expired on X"), "dates"),
+        (expired_error("the broker's certificate expired on X"), "dates"),
+        (not_yet_error("the broker's certificate is valid only from X"), "not_yet"),
         *((BrokerRefusedError(code, "so"), word) for code, word in CODES.items()),
         (BrokerRefusedError(157, "Server moved"), "refused"),
     ],
@@ -121,7 +130,7 @@ def test_the_class_of_each(error: Exception, expected: FailureClass) -> None:
 
 @pytest.mark.parametrize(
     ("code", "expected"),
-    [(9, "dates"), (10, "dates"), (20, "authority"), (62, "host_name"), (64, "host_name"),
+    [(9, "not_yet"), (10, "dates"), (20, "authority"), (62, "host_name"), (64, "host_name"),
      (23, "certificate"), (66, "certificate"), (85, "certificate")],
 )  # fmt: skip
 def test_a_certificate_that_is_wrong_in_another_way_is_no_matter_of_dates(

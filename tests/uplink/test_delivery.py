@@ -8,6 +8,7 @@ import pytest
 from edge.core import TimeQuality
 from edge.uplink import delivery as module
 from edge.uplink import rowtable
+from edge.uplink.brokertroubles import BrokerTroubles
 from edge.uplink.delivery import (
     NOT_AUTHORIZED,
     NOT_AUTHORIZED_RETRY_NS,
@@ -58,10 +59,11 @@ class DeliveryRun:
     def __init__(self, count: int = 3, receipt_s: int | None = 10) -> None:
         self.counts, self.store = UplinkCounters(), LeavingRows(count)
         self.alarms: list[str] = []
+        self.troubles = BrokerTroubles()
         self.table = RowTable(None if receipt_s is None else receipt_s * S, self.counts)
         self.delivery = Delivery(
             self.store, 1e6, BrokerLogThrottle(lambda kind, text: self.alarms.append(kind)),
-            self.table, "up", lambda item, moment: None,
+            self.table, "up", lambda item, moment: None, troubles=self.troubles,
         )  # fmt: skip
         self.delivery.send_queue.refill(S)
 

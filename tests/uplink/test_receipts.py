@@ -112,8 +112,11 @@ async def test_without_a_receipt_a_record_comes_again_and_says_so(
         await gateway.commit(drafts(0, 5))
         await until(lambda: len(city.got) == 5 and not gateway.sender._table.in_flight)
         clock.ahead_ns += 601 * S
+        waits = gateway.sender.connection.troubles.receipts
+        assert (waits.silent_ns(clock.now().mono_ns) or 0) > 600 * S
         gateway.sender._wake.set()
         await until(lambda: gateway.sender.counts.confirmed == 5)
+        await until(lambda: waits.silent_ns(clock.now().mono_ns) is None)
         assert await rows(gateway) == 0
     assert sorted(city.seqs()) == sorted([*range(1, 6)] * 2)
     assert [bool(record.get("redelivered")) for record in city.got] == [False] * 5 + [True] * 5

@@ -13,6 +13,7 @@ import pytest
 from edge.core import Record, RecordKey, Stream
 from edge.outbox import StoredRecord
 from edge.uplink.broker import make_broker
+from edge.uplink.connectfailure import REMEDIES
 from edge.uplink.mqtt import (
     BrokerRefusedError,
     CertificateRejectedError,
@@ -36,13 +37,13 @@ TAKEN_OVER = b"\xe0\x01\x8e"  # DISCONNECT, reason code 142
 class TellingSender:
     """A sender without records of its own, in virtual time, and all that it tells."""
 
-    def __init__(self, broker: RawBroker | None) -> None:
+    def __init__(self, broker: RawBroker | None, *, tls: bool = False) -> None:
         self.clock = VirtualClock()
         self.alarms: list[tuple[str, str]] = []
         self.known: list[bool] = []
         self.states, self.statuses = iter(range(99)), 0
         self.arrived: list[int] = []  # statuses that were asked for when one arrived
-        url = (broker and broker.url) or "mqtt://broker.example"
+        url = (broker and broker.url) or f"mqtt{'s' * tls}://broker.example"
         self.sender = Sender(
             [make_broker(url, GW)], TOPICS, GW, StoredRows([]), self.clock, boot=1, epoch=1,
             options=SenderOptions(encoding="json", receipt_s=60),
@@ -96,6 +97,46 @@ async def test_a_name_that_somebody_else_uses_too_is_an_alarm() -> None:
         assert (kind, "card was copied" in text) == ("taken_over", True)
         await until(lambda: not run.sender.connected)
         assert "taken over" in run.sender.connection.failure
+        assert run.sender.connection.troubles.taken_over
+
+
+async def test_a_certificate_that_is_wrong_in_another_way_is_told_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each with its own remedy; the broker that is trusted then, though it lets nobody in, is no
+    trouble any more."""
+    errors: list[Exception] = [
+        *[verification(18, "self-signed certificate")] * 2,
+        verification(62, "Hostname mismatch"),
+        BrokerRefusedError(135, "Not authorized"),
+    ]
+    seen: list[tuple[str, str]] = []
+
+    async def fails(*_: object, **__: object) -> None:
+        seen.extend(run.sender.connection.troubles.untrusted.values())
+        raise errors.pop(0) if len(errors) > 1 else errors[0]
+
+    monkeypatch.setattr(MqttConnection, "open", fails)
+    run = TellingSender(None, tls=True)
+    task = asyncio.create_task(run.sender.run())
+    await run.clock.run(3600)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    broker = "mqtts://broker.example:8883"
+    told = [
+        (f"{broker} cannot be trusted: self-signed certificate", REMEDIES["authority"]),
+        (f"{broker} cannot be trusted: Hostname mismatch", REMEDIES["host_name"]),
+    ]
+    assert seen == [told[0], told[0], told[1]]
+    assert run.alarms == [("untrusted", ". ".join(each)) for each in told]
+    assert run.sender.connection.troubles.untrusted == {}
+    assert run.sender.connection.troubles.trusted
+
+
+def verification(code: int, text: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, f"[SSL] certificate verify failed: {text} (_ssl.c:1)")
+    error.verify_code, error.verify_message = code, text
+    return error
 
 
 async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
@@ -106,6 +147,7 @@ async def test_a_topic_that_the_gateway_may_not_hear_is_an_alarm() -> None:
                 ("denied", f"The broker does not allow a subscription to {TOPICS.receipt}")
             ]
             assert run.known == [True]
+            assert run.sender.connection.troubles.denied == {TOPICS.receipt: run.alarms[0][1]}
 
 
 async def test_status_and_description_are_said_anew_when_they_are_asked_for() -> None:
