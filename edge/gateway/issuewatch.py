@@ -18,7 +18,8 @@ from edge.core import Draft, Stamp
 from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.gateway.deviceissues import device_findings
-from edge.health.openissues import IssueFinding, OpenIssues
+from edge.gateway.linkissues import fallback_findings
+from edge.health.openissues import IssueFinding, OpenIssues, whose_issue
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
@@ -49,7 +50,10 @@ class IssueSources:
 
     outbox: OutboxCounter
     connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
+    first_broker: str  # of those that may be used
     confirm: str  # what counts as arrived
+    budget: Callable[[], Iterable[IssueFinding]]  # of bytes, as kerbstone-link counts them
+    calibrations: Callable[[Stamp], Iterable[IssueFinding]]  # those that have ended by then
     buses: Callable[[], Mapping[str, Sequence[find.PolledState]]]  # the devices of each
     problems: Callable[[], Mapping[str, str]]  # by device, line, or "configuration"
     alarms: Callable[[], Mapping[BoardCondition, str]]
@@ -113,18 +117,27 @@ class IssueWatch:
         changed = [
             see(
                 "link",
-                find.link_findings(
-                    connection,
-                    connected=connected,
-                    confirm=sources.confirm,
-                    no_subscribers=health.no_subscribers or 0,
-                    now_ns=now.mono_ns,
+                chain(
+                    find.link_findings(
+                        connection,
+                        connected=connected,
+                        confirm=sources.confirm,
+                        no_subscribers=health.no_subscribers or 0,
+                        now_ns=now.mono_ns,
+                    ),
+                    fallback_findings(
+                        connection, sources.first_broker, connected=connected, now_ns=now.mono_ns
+                    ),
+                    sources.budget(),
                 ),
                 now,
             ),
             see(
                 "devices",
-                device_findings(buses, problems, health.device_error_ratio, now.mono_ns),
+                chain(
+                    device_findings(buses, problems, health.device_error_ratio, now.mono_ns),
+                    sources.calibrations(now),
+                ),
                 now,
             ),
             self.issues.expire("alarms", now),
@@ -221,6 +234,12 @@ def issues_for_people(issues: OpenIssues, now: Stamp) -> list[dict[str, object]]
         {**to_builtins(told), "for_s": each.for_s(now), "told": each.told}
         for each, told in zip(issues, issue_status(issues, now), strict=True)
     ]
+
+
+def issues_about(issues: OpenIssues, name: str, now: Stamp) -> list[dict[str, object]]:
+    """Those of a device, lane or contact."""
+    told = zip(issues, issues_for_people(issues, now), strict=True)
+    return [row for each, row in told if whose_issue(each.kind, each.about) == name]
 
 
 def issue_status(issues: OpenIssues, now: Stamp, words: int | None = None) -> list[OpenIssueStatus]:
