@@ -16,13 +16,21 @@ from edge.cli.site_options import load_site_or_report, run_dir_without_site, sit
 from edge.config import Site
 from edge.control.protocol import NoAnswerError, VerbError, ask_daemon
 from edge.core import BusError
+from edge.core.remedies import TEMPORARY_REASONS
 from edge.diagnose import standalone
 from edge.diagnose.exam import split_finding
 from edge.diagnose.heldvalues import held_findings
 from edge.diagnose.livesource import LiveSource
 from edge.diagnose.wirewatch import WireWatch, watch_once
 from edge.gateway.livestatus import not_known
-from edge.report.live.answertext import News, answer_rows, news_rows
+from edge.report.live.answertext import (
+    KINDS,
+    News,
+    answer_rows,
+    attention_rows,
+    issue_owner,
+    news_rows,
+)
 from edge.report.live.lanetext import rows_of
 from edge.report.live.redrawnblock import RedrawnBlock
 from edge.report.live.shownname import shown_place
@@ -32,6 +40,7 @@ EVERY_S: Final = 1.0
 LEAST_EVERY_S, MOST_EVERY_S = 0.2, 3600.0
 FOR_S: Final = 10.0
 ANSWER_S: Final = 10.0  # of the daemon: it asks the device between two polls
+SHOWN_BY_READING: Final = frozenset({"device_fails", "device_unsettled", "values_bad"})
 DAEMON: Final = "as the daemon holds it"
 WIRES: Final = "read on the wires; the daemon does not run"
 
@@ -138,14 +147,27 @@ def _ask_device(args: argparse.Namespace, site: Site | None, folder: Path, name:
     text = str(answer.get("text") or "")
     if args.json:
         found = {"device": name, "through": through, "readings": readings}
-        more = {"health": health, "text": text}
+        more = {"health": health, "text": text, "issues": answer.get("issues")}
         echo_json({**found, **{key: value for key, value in more.items() if value}})
     else:
         echo(f"{name}, {through}", *map(_line, readings))
         echo(*(f"  {word}: {said}" for word, said in health.items()), *_why(answer, text))
+        echo(*attention_rows(_others(answer), name))
     if all(r["value"] is None for r in readings):
         return 3 if any(r["quality"] == "bad:silent" for r in readings) else 1
-    return 0
+    return 1 if _lacks(readings) or answer.get("issues") else 0
+
+
+def _others(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Its open issues but for those that the reading itself shows."""
+    shown = SHOWN_BY_READING if _lacks(answer["readings"]) else frozenset()
+    return {"issues": [e for e in rows_of(answer, "issues") if e.get("kind") not in shown]}
+
+
+def _lacks(readings: Iterable[Mapping[str, Any]]) -> bool:
+    """A point has no value, and time alone brings none."""
+    words = (str(row.get("quality")) for row in readings if row.get("value") is None)
+    return any(word.partition(":")[2] not in TEMPORARY_REASONS for word in words)
 
 
 def _why(answer: Mapping[str, Any], text: str) -> Iterable[str]:
@@ -242,11 +264,16 @@ class _Shown:
 
 
 def _code(answer: Mapping[str, Any]) -> int:
-    """1 when a device has no value, or a line is not watched."""
+    """1 when a device or a point has no value, a line is not watched, or an issue is open."""
+    shown = [each for kind in KINDS for each in rows_of(answer, kind)]
+    names = {str(each.get("name")) for each in shown}
+    if any(issue_owner(issue) in names for issue in rows_of(answer, "issues")):
+        return 1
     loops = (loop for lane in rows_of(answer, "lanes") for loop in rows_of(lane, "loops"))
     well = all(
         each.get("state") == "ok"
         and any(row.get("value") is not None for row in rows_of(each, "readings"))
+        and not _lacks(rows_of(each, "readings"))
         for each in rows_of(answer, "devices")
     )
     watched = all(line.get("on") is not None for line in (*rows_of(answer, "contacts"), *loops))

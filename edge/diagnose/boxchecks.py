@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from edge.acquire.clock import SystemClock
-from edge.core.humanize import megabytes_text, percent_text
+from edge.core.humanize import megabytes_text, percent_text, span_text
 from edge.diagnose.checks import CheckId, CheckResult, fault, passed, unchecked, warn
 from edge.diagnose.issueresults import alarm_results
-from edge.health.boxalarms import BoxAlarms, BoxReadings, alarm_findings
+from edge.health.boxalarms import UNSYNCED_NS, BoxAlarms, BoxReadings, alarm_findings
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.health.kernelfiles import ROOT, matching_files, read_text
 from edge.kernelclock import Discipline
@@ -99,9 +99,17 @@ class ClockFacts:
     discipline: Discipline | None
     services: Sequence[str]  # that run
     battery: bool  # a clock with a battery that the kernel has read
+    unsynced_s: float  # for so long it is not synchronised, or the box is up
+
+    @property
+    def may_come(self) -> bool:
+        """It is not synchronised yet: the gateway says nothing of it for as long."""
+        return self.unsynced_s * 1e9 <= UNSYNCED_NS
 
 
-def read_clock(clock: SystemClock, discipline: Discipline | None, root: Path = ROOT) -> ClockFacts:
+def read_clock(
+    clock: SystemClock, discipline: Discipline | None, unsynced_s: float, root: Path = ROOT
+) -> ClockFacts:
     """Which time service runs is asked by the names of processes: some run without systemd."""
     names = {read_text(file) for file in matching_files(root, "proc/[0-9]*/comm")}
     hctosys = matching_files(root, "sys/class/rtc/rtc*/hctosys")
@@ -111,22 +119,29 @@ def read_clock(clock: SystemClock, discipline: Discipline | None, root: Path = R
         discipline,
         sorted(service for name, service in TIME_SERVICES.items() if name in names),
         any(read_text(file) == "1" for file in hctosys),
+        unsynced_s,
     )
 
 
 def clock_results(facts: ClockFacts) -> Iterator[CheckResult]:
     """Whether it is synchronised, by whom, and whether the time can be."""
-    kind = ISSUE_KINDS["clock_unsynchronised"]
+    kind, waited = ISSUE_KINDS["clock_unsynchronised"], span_text(facts.unsynced_s)
     if facts.discipline is None:
         yield unchecked("clock_synced", "the kernel does not let us ask")
     elif facts.discipline.synced:
         error_ms = facts.discipline.max_error_us / 1000
         yield passed("clock_synced", f"by the kernel's account within {error_ms:.0f} ms")
+    elif facts.may_come:
+        yield unchecked("clock_synced", f"not synchronised for {waited}, which may come yet")
     else:
-        yield warn("clock_synced", "The kernel's clock is not synchronised", kind.remedy)
+        yield warn("clock_synced", f"Not synchronised for {waited}", kind.remedy)
     battery = "a battery clock" if facts.battery else ""
     if facts.services:
         yield passed("clock_source", ", ".join([*facts.services, *([battery] if battery else [])]))
+    elif facts.discipline is not None and facts.discipline.synced:
+        yield passed("clock_source", "synchronised, by what is no process of this machine")
+    elif facts.may_come:
+        yield unchecked("clock_source", f"no time service runs {waited} after the start")
     else:
         cause = "No time service runs" + (f", there is only {battery}" if battery else "")
         remedy = "Start one: `systemctl enable --now systemd-timesyncd`, or install chrony"

@@ -24,7 +24,7 @@ CheckId = Literal[
     "uplink_files", "dns", "egress", "tcp", "proxy", "tls_protocol", "tls_authority", "tls_name",
     "tls_dates", "client_certificate", "mqtt_protocol", "login", "name_taken", "broker_limits",
     "right_subscribe", "right_publish", "right_will", "quota", "subscribers", "round_trip",
-    "link_up", "receipt",
+    "link_up", "data_budget", "receipt",
     "store_free", "outbox_room", "outbox_losses", "outbox_kept",
     "power", "throttled", "temperature", "memory", "disk_room", "disk_writable", "card",
     "clock_synced", "clock_source", "clock_right",
@@ -114,7 +114,11 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
     "subscribers": Check("broker", "Does anybody subscribe?", ("no_subscribers",)),
     "round_trip": Check("broker", "Does the broker confirm a message within 5 s?"),
     "link_up": Check(
-        "broker", "Is the gateway connected to a broker?", ("no_broker",), daemon=True,
+        "broker", "Is the gateway connected to its first broker?", ("no_broker", "on_fallback"),
+        daemon=True,
+    ),
+    "data_budget": Check(
+        "broker", "Is the month's budget of bytes not used up?", ("data_budget",), daemon=True,
     ),
     "receipt": Check(
         "broker", "Are records confirmed (by receipts of the platform, or by the broker)?",
@@ -171,7 +175,7 @@ CHECKS: Final[Mapping[CheckId, Check]] = {
     ),
     "device_values": Check(
         "wires", "Has each of its points a value, and do they fit?",
-        ("device_unsettled", "values_bad", "values_contradict"),
+        ("device_unsettled", "values_bad", "calibration_expired", "values_contradict"),
     ),
     "device_reports": Check(
         "wires", "Does the device report no fault of itself?", ("device_reports",),

@@ -10,7 +10,7 @@ from edge.gateway.scantargets import site_targets
 
 RESTART: Final = "Restart the gateway: `systemctl restart kerbstone`"
 CHECK: Final = "`kerbstone check` says more"
-OWN_WORD: Final[tuple[CheckId, ...]] = ("gateway_load", "last_start", "log_volume")
+OWN_WORD: Final[tuple[CheckId, ...]] = ("gateway_load", "last_start", "log_volume", "data_budget")
 
 
 def site_results(warnings: Sequence[Problem], outdated: Sequence[Problem]) -> Iterator[CheckResult]:
@@ -64,4 +64,7 @@ def own_word_results(status: Mapping[str, Any] | None) -> Iterator[CheckResult]:
     start = status.get("box", {}).get("start", {})
     yield passed("last_start", str(start.get("text", "")) or "nothing is known of it")
     lines = status.get("box", {}).get("health", {}).get("log_lines")
+    saver = status.get("data_saver", {})
+    used = f"{saver.get('used', 0) / 1e6:,.0f} of {saver.get('budget', 0) / 1e6:,.0f} MB are used"
+    yield passed("data_budget", used if saver.get("budget") else "nobody counts bytes here")
     yield passed("log_volume", count_text(lines, "line") + " since the start")

@@ -9,10 +9,12 @@ from edge.acquire.clock import SystemClock
 from edge.config import Site
 from edge.control.buslock import BusLock
 from edge.control.protocol import VerbError
-from edge.core import BusError, DataError, SelfReporting, Sweep, failed_sweep, sweep
+from edge.core import BusError, ConfigError, DataError, SelfReporting, Sweep, failed_sweep, sweep
+from edge.gateway.calibrationsetup import expired_points
 from edge.gateway.livestatus import reading_rows
 from edge.gateway.verbs import condition_texts, not_there
 from edge.gateway.wiring import Wiring
+from edge.process.enginesources import EngineSources
 
 SECOND_NS: Final = 1_000_000_000
 ATTEMPTS: Final = 5  # a sensor that measures once a second has nothing in its first answers
@@ -33,12 +35,25 @@ def read_once(site: Site, name: str) -> dict[str, Any]:
         raise VerbError(lock.in_use())
     try:
         result, text = asyncio.run(_read_device(device.name, device.polled))
-        rows = reading_rows(result, device.polled.points)
+        rows = reading_rows(published_alone(site, wiring).published(result))
         health = device.polled.health if isinstance(device.polled, SelfReporting) else {}
         return {"readings": rows, "health": condition_texts(health), "text": text}
     finally:
         lock.release()
         wiring.close()
+
+
+def published_alone(site: Site, wiring: Wiring) -> EngineSources:
+    """What makes of measured values those that the city gets, while no gateway runs.
+
+    Raises VerbError for calibrations that cannot be.
+    """
+    try:
+        sources = EngineSources(wiring.setup())
+    except (ValueError, ConfigError) as error:
+        raise VerbError(f"{site.file}: {error}") from error
+    sources.expired(expired_points(site, SystemClock().now()))
+    return sources
 
 
 async def _read_device(name: str, polled: Any) -> tuple[Sweep, str]:

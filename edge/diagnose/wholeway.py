@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import drivers
 from edge.acquire.clock import SystemClock
-from edge.config import Site, outdated_keys, serial_warnings, site_warnings
+from edge.config import Problem, Site, outdated_keys, serial_warnings, site_warnings
 from edge.core import ConfigError
 from edge.diagnose.boxchecks import BOX, CLOCK, box_results, clock_results, read_clock
 from edge.diagnose.brokersteps import BrokerVisit, broker_steps, own_files
@@ -27,10 +27,11 @@ from edge.diagnose.hungdisk import DISK_S
 from edge.diagnose.lanechecks import LANES, lane_results
 from edge.diagnose.modelchecks import model_results, told_model_results
 from edge.diagnose.outboxchecks import OUTBOX, outbox_results, read_outbox, told_outbox
+from edge.gateway.calibrationsetup import EXPIRED, expiring_certificates
 from edge.gateway.linebudget import line_warnings
 from edge.health.boxalarms import read_box
 from edge.health.kernelfiles import ROOT
-from edge.kernelclock import discipline
+from edge.kernelclock import boottime_ns, discipline
 
 NO_ANSWER: Final = "the gateway does not answer"
 
@@ -55,12 +56,12 @@ def make_steps(way: WholeWay, wanted: frozenset[CheckId]) -> list[CheckStep]:
     """Those of them that answer a check that is wanted."""
     clock = SystemClock(root=way.root)
     visit = BrokerVisit(way.site, way.status, way.barred, clock.now(), clock.wrong, way.root)
-    box = box_steps(Path(way.site.store.dir), clock, way.root)
-    steps = [*_gateway_steps(way), *box, *broker_steps(visit, wanted)]
+    box = box_steps(Path(way.site.store.dir), clock, way.root, status=way.status)
+    steps = [*_gateway_steps(way, clock), *box, *broker_steps(visit, wanted)]
     return [step for step in steps if wanted & {*step.checks}]
 
 
-def _gateway_steps(way: WholeWay) -> list[CheckStep]:
+def _gateway_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
     status, site = way.status, way.site
 
     def outbox(tick: Tick) -> Iterable[CheckResult]:
@@ -68,6 +69,11 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
             return [unchecked(check, NO_ANSWER) for check in OUTBOX]
         facts = read_outbox(site) if status is None else told_outbox(status)
         return outbox_results(facts, daemon=status is not None)
+
+    def file(tick: Tick) -> Iterable[CheckResult]:
+        # a gateway that runs has them in its list of open issues
+        ended = expiring_certificates(site, clock.now(), EXPIRED) if status is None else []
+        return site_file_results(site, ended)
 
     def models(tick: Tick) -> Iterable[CheckResult]:
         tick("models: loading each")
@@ -84,7 +90,7 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
 
     return [
         CheckStep("gateway", ("gateway_runs",), lambda tick: [runs_result(status, way.silent)]),
-        CheckStep("site file", ("site_file",), lambda tick: site_file_results(site)),
+        CheckStep("site file", ("site_file",), file),
         CheckStep("in use", ("site_in_use",), lambda tick: [in_use_result(site, status)]),
         CheckStep("load", OWN_WORD, lambda tick: own_word_results(status)),
         CheckStep(
@@ -98,21 +104,25 @@ def _gateway_steps(way: WholeWay) -> list[CheckStep]:
     ]
 
 
-def box_steps(store: Path, clock: SystemClock, root: Path) -> list[CheckStep]:
+def box_steps(
+    store: Path, clock: SystemClock, root: Path, status: Mapping[str, Any] | None = None
+) -> list[CheckStep]:
     """Board, memory, card and clock; `store` is the folder of the outbox."""
+    told = None if status is None else status.get("clock", {}).get("unsynced_s")
+    unsynced_s = boottime_ns() / 1e9 if told is None else float(told)
 
     def box(tick: Tick) -> Iterable[CheckResult]:
         tick(f"the disk of {store}")
         return box_results(read_box(_there(store), root))
 
     def time(tick: Tick) -> Iterable[CheckResult]:
-        return clock_results(read_clock(clock, discipline(), root))
+        return clock_results(read_clock(clock, discipline(), unsynced_s, root))
 
     return [CheckStep("box", BOX, box, DISK_S), CheckStep("clock", CLOCK, time)]
 
 
-def site_file_results(site: Site) -> Iterable[CheckResult]:
-    """What `kerbstone check` warns of."""
+def site_file_results(site: Site, more: Sequence[Problem] = ()) -> Iterable[CheckResult]:
+    """What `kerbstone check` warns of, and `more`."""
     built: dict[str, object] = {}
     build: Callable[..., object] = drivers.build
     for name, device in site.devices.items():
@@ -126,6 +136,7 @@ def site_file_results(site: Site) -> Iterable[CheckResult]:
         *site_warnings(site),
         *serial_warnings(site, drivers.catalogue()),
         *line_warnings(site, built),
+        *more,
     ]
     return site_results(warnings, list(outdated_keys(site)))
 

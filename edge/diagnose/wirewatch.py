@@ -14,6 +14,7 @@ from edge.config import Site
 from edge.control.buslock import BusLock
 from edge.control.protocol import VerbError
 from edge.core import Condition, ContactLine, Edge, Reason, Sweep
+from edge.diagnose.standalone import published_alone
 from edge.gateway.busworkers import BusWorkers
 from edge.gateway.linewatch import LineWatch
 from edge.gateway.livestatus import device_status, not_known
@@ -35,6 +36,7 @@ class WireWatch:
         self._points = self._wiring.points()
         self._started_ns = self._clock.now().mono_ns
         self.lines = LineWatch(self._wiring.setup(), self._wiring.lined, self._started_ns)
+        self._values = published_alone(site, self._wiring)
         known = (*self._points, *self.lines.lanes, *self.lines.contacts)
         for name in names or ():
             if name not in known:
@@ -118,7 +120,7 @@ class WireWatch:
             "names": self._site.names,
             "uptime_s": round((now_ns - self._started_ns) / 1e9, 1),
             "devices": [
-                device_status(each, self._site, self._points[each.name], now_ns) for each in devices
+                device_status(each, self._site, self._values.published, now_ns) for each in devices
             ],
             "lanes": [
                 self.lines.lane_status(name, now_ns)
@@ -139,7 +141,9 @@ class WireWatch:
         self.lines.take(lined[edge.line].contact(edge) for edge in batch)
 
     def sweeps(self, batch: Sequence[Sweep]) -> None:
-        """The pollers keep the last of each device."""
+        """The pollers keep the last of each device; others may be corrected with it."""
+        for each in batch:
+            self._values.inputs.take(each)
 
     def line(self, line: str, reason: Reason | None, text: str, at_ns: int) -> None:
         if reason is not None:

@@ -6,10 +6,12 @@ from typing import Final
 
 from edge.config import Calibration, Cell, Problem, Site, check_points
 from edge.core import ConfigError, Point, Stamp, TimeQuality
+from edge.health.openissues import IssueFinding
 from edge.process.aan803 import AlphasenseCell as Certified
 from edge.process.calibration import MAX_AGE_NS, Correction, GasCell, InputPoint
 
 EXPIRY_WARNING: Final = datetime.timedelta(days=30)  # a laboratory wants to be asked in time
+EXPIRED: Final = datetime.timedelta(days=-1)
 
 
 def calibration_problems(site: Site, points: Mapping[str, Sequence[Point]]) -> list[Problem]:
@@ -23,13 +25,15 @@ def calibration_problems(site: Site, points: Mapping[str, Sequence[Point]]) -> l
     return found
 
 
-def expiring_certificates(site: Site, now: Stamp) -> list[Problem]:
+def expiring_certificates(
+    site: Site, now: Stamp, soon: datetime.timedelta = EXPIRY_WARNING
+) -> list[Problem]:
     """Certificates that are out of date, or soon will be; the wall clock is taken as it is."""
     found, today = [], _day(now)
     named = [(("calibration", name), c.until) for name, c in site.calibrations.items()]
     named += [(("cell", name), c.until) for name, c in site.cells.items()]
     for path, until in named:
-        if until is None or until - today > EXPIRY_WARNING:
+        if until is None or until - today > soon:
             continue
         text = f"{until} is the last day on which it is valid"
         if until < today:
@@ -61,6 +65,18 @@ def expired_points(site: Site, now: Stamp) -> dict[str, set[str]]:
         if certificate.until is not None and certificate.until < today:
             found.setdefault(certificate.device, set()).add(point)
     return found
+
+
+def expired_findings(site: Site, now: Stamp) -> Iterator[IssueFinding]:
+    """Devices whose values are uncertain for that; without a clock nobody can tell."""
+    ends = {(c.device, point): c.until for point, c in _certified(site)}
+    if now.tq is TimeQuality.NONE:
+        for device in sorted({device for device, _ in ends}):
+            yield IssueFinding("calibration_expired", device, unknown=True)
+    for device, points in expired_points(site, now).items():
+        shown = ", ".join(f"{point} on {ends[device, point]}" for point in sorted(points))
+        cause = f"The calibration of {device} has ended ({shown}): its values are uncertain"
+        yield IssueFinding("calibration_expired", device, cause)
 
 
 def calibration_record(site: Site, device: str) -> Mapping[str, Mapping[str, object]]:

@@ -17,6 +17,7 @@ from edge.core import TimeQuality
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
 from edge.gateway.boxversions import BoxVersions, read_versions
 from edge.gateway.busworkers import BusWorkers
+from edge.gateway.calibrationsetup import expired_findings
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaymeta import gateway_meta
 from edge.gateway.gatewaystatus import StatusSources, gateway_status
@@ -24,6 +25,7 @@ from edge.gateway.healthsources import health_sources, reboot_reason
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuefindings import known_faults
 from edge.gateway.issuewatch import IssueSources, IssueWatch
+from edge.gateway.linkissues import budget_findings
 from edge.gateway.mainloop import MainLoop
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.overload import OverloadMonitor
@@ -168,6 +170,13 @@ class Daemon:
                     outbox=outbox,
                     connection=lambda: (sender.connection, sender.connected),
                     receipt_s=receipt_patience_s(site),
+                    first_broker=str(self._brokers[0]),
+                    budget=lambda: budget_findings(
+                        data_saver.level,
+                        counted=site.link.budget_mb > 0,
+                        billing_day=site.link.billing_day,
+                    ),
+                    calibrations=partial(expired_findings, site),
                     buses=buses.devices_by_bus,
                     problems=lambda: ingest.problems,
                     alarms=box_monitor.alarms.snapshot,

@@ -19,7 +19,8 @@ from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.gateway.deviceissues import device_findings
 from edge.gateway.linkfindings import LinkSeen, link_findings
-from edge.health.openissues import IssueFinding, OpenIssues
+from edge.gateway.linkissues import fallback_findings
+from edge.health.openissues import IssueFinding, OpenIssues, whose_issue
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
@@ -51,6 +52,9 @@ class IssueSources:
     outbox: OutboxCounter
     connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
     receipt_s: float | None  # patience with the platform; None: the broker's answer confirms
+    first_broker: str  # of those that may be used
+    budget: Callable[[], Iterable[IssueFinding]]  # of bytes, as kerbstone-link counts them
+    calibrations: Callable[[Stamp], Iterable[IssueFinding]]  # those that have ended by then
     buses: Callable[[], Mapping[str, Sequence[find.PolledState]]]  # the devices of each
     problems: Callable[[], Mapping[str, str]]  # by device, line, or "configuration"
     alarms: Callable[[], Mapping[BoardCondition, str]]
@@ -114,20 +118,29 @@ class IssueWatch:
         changed = [
             see(
                 "link",
-                link_findings(
-                    LinkSeen(
-                        connection,
-                        connected,
-                        sources.receipt_s,
-                        health.no_subscribers or 0,
-                        now.mono_ns,
-                    )
+                chain(
+                    link_findings(
+                        LinkSeen(
+                            connection,
+                            connected,
+                            sources.receipt_s,
+                            health.no_subscribers or 0,
+                            now.mono_ns,
+                        )
+                    ),
+                    fallback_findings(
+                        connection, sources.first_broker, connected=connected, now_ns=now.mono_ns
+                    ),
+                    sources.budget(),
                 ),
                 now,
             ),
             see(
                 "devices",
-                device_findings(buses, problems, health.device_error_ratio, now.mono_ns),
+                chain(
+                    device_findings(buses, problems, health.device_error_ratio, now.mono_ns),
+                    sources.calibrations(now),
+                ),
                 now,
             ),
             self.issues.expire("alarms", now),
@@ -224,6 +237,12 @@ def issues_for_people(issues: OpenIssues, now: Stamp) -> list[dict[str, object]]
         {**to_builtins(told), "for_s": each.for_s(now), "told": each.told}
         for each, told in zip(issues, issue_status(issues, now), strict=True)
     ]
+
+
+def issues_about(issues: OpenIssues, name: str, now: Stamp) -> list[dict[str, object]]:
+    """Those of a device, lane or contact."""
+    told = zip(issues, issues_for_people(issues, now), strict=True)
+    return [row for each, row in told if whose_issue(each.kind, each.about) == name]
 
 
 def issue_status(issues: OpenIssues, now: Stamp, words: int | None = None) -> list[OpenIssueStatus]:

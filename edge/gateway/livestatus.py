@@ -4,23 +4,24 @@ The answer to the control verb `live`. No bus is asked for it. However many look
 at most every FRESH_NS, and the outbox is counted every COUNT_NS.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from edge.acquire.poll import PollState
 from edge.config import Site
 from edge.control.protocol import VerbError
-from edge.core import Point, Sweep
+from edge.core import Point, Reading, Sweep
 from edge.gateway.gatewaystatus import StatusSources, clock_status, link_status, outbox_status
 from edge.gateway.issuewatch import issues_for_people
 
 FRESH_NS: Final = 500_000_000
 COUNT_NS: Final = 5_000_000_000
+Published = Callable[[Sweep], Iterable[Reading]]  # what was measured, as the city gets it
 QUEUE_KEYS: Final = ("rows", "confirmed", "size", "limit", "age_s", "dropped", "in_memory")
 
 
-def reading_rows(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
-    """A sweep for people: point, value, unit, quality."""
+def reading_rows(readings: Iterable[Reading]) -> list[dict[str, Any]]:
+    """Of a device, for people: point, value, unit, quality."""
     return [
         {
             "point": reading.point.key,
@@ -28,12 +29,12 @@ def reading_rows(sweep: Sweep, points: Sequence[Point]) -> list[dict[str, Any]]:
             "unit": reading.point.quantity.unit,
             "quality": str(reading.quality),
         }
-        for reading in sweep.readings(points)
+        for reading in readings
     ]
 
 
 def device_status(
-    device: PollState, site: Site, points: Sequence[Point], now_ns: int
+    device: PollState, site: Site, published: Published, now_ns: int
 ) -> dict[str, Any]:
     """A polled device: `readings` are of the last time at which it had a value."""
     last = device.latest
@@ -49,7 +50,7 @@ def device_status(
         "unsettled": None if device.unsettled is None else str(device.unsettled),
         "unsettled_age_s": _age_s(now_ns, device.unsettled_since_ns),
         "age_s": _age_s(now_ns, None if last is None else last.mono_ns),
-        "readings": [] if last is None else reading_rows(last, points),
+        "readings": [] if last is None else reading_rows(published(last)),
         "health": {str(word): text for word, text in device.health.items()},
     }
 
@@ -93,7 +94,7 @@ class LiveStatus:
             "names": sources.site.names,  # by id: for `edge.core.displayname.with_name`
             "uptime_s": round((now_ns - sources.started_ns) / 1e9, 1),
             "devices": [
-                device_status(each, sources.site, self._points[each.name], now_ns)
+                device_status(each, sources.site, sources.pipeline.engine.published, now_ns)
                 for each in sources.buses.devices()
             ],
             "lanes": [lines.lane_status(name, now_ns) for name in lines.lanes],

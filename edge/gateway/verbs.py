@@ -13,6 +13,7 @@ from edge.gateway.gatewaystatus import (
     outbox_status,
     status_for_people,
 )
+from edge.gateway.issuewatch import issues_about
 from edge.gateway.livestatus import LiveStatus, reading_rows
 from edge.gateway.urgentevents import UrgentEvents
 from edge.wire.contract import boxevent
@@ -36,8 +37,13 @@ def control_verbs(
         name = str(request.get("device"))
         if name not in points:
             raise VerbError(not_there(name, points))
-        rows, device = reading_rows(await buses.read(name), points[name]), buses.device(name)
-        return {"readings": rows, "health": condition_texts(device.health), "text": device.text}
+        measured, device = await buses.read(name), buses.device(name)
+        return {
+            "readings": reading_rows(sources.pipeline.engine.published(measured)),
+            "health": condition_texts(device.health),
+            "text": device.text,
+            "issues": issues_about(sources.watch.issues, name, sources.clock.now()),
+        }
 
     async def outbox(request: Mapping[str, Any]) -> Mapping[str, Any]:
         found = await outbox_status(sources)

@@ -79,6 +79,14 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
         "link", "fault", "no link to the broker",
         "Check modem, antenna and cable, then uplink.url.",
     ),
+    "on_fallback": IssueKind(
+        "link", "warning", "on the fallback broker",
+        "Check the broker of uplink.url and the way to it. `kerbstone doctor` says more.",
+    ),
+    "data_budget": IssueKind(
+        "link", "warning", "data budget used up",
+        "Find out what needs so many bytes, or raise link.budget_mb if the contract allows it.",
+    ),
     "broker_limits": IssueKind(
         "link", "warning", "broker's limits too low",
         "Raise them at the broker.",
@@ -165,6 +173,10 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     "values_bad": IssueKind(
         "devices", "warning", "{about} has bad values",
         "`kerbstone doctor {about}` says more.",
+    ),
+    "calibration_expired": IssueKind(
+        "devices", "warning", "calibration of {about} expired",
+        "Have it calibrated again, and write the new certificate into the site file.",
     ),
     "device_reports": IssueKind(
         "devices", "warning", "{about} reports a fault",

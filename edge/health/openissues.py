@@ -203,7 +203,7 @@ class OpenIssues:
 
     def name_of(self, issue: OpenIssue) -> str:
         """The display name of what it is about; empty where that has none."""
-        return self.names.get(_whose(issue.kind, issue.about), "")
+        return self.names.get(whose_issue(issue.kind, issue.about), "")
 
     def _sentences(self, finding: IssueFinding) -> tuple[str, str]:
         """Its cause, and its remedy: devices, brokers and files have their word in them."""
@@ -212,7 +212,7 @@ class OpenIssues:
         cause, remedy = (as_sentence(" ".join(each.split())) for each in (finding.cause, remedy))
         if lasts_s := ISSUE_KINDS[kind].lasts_s:  # nobody sees that it is over
             remedy += f" This stays in the list until {span_text(lasts_s)} after the last time."
-        if (whose := _whose(kind, about)) in self.names:
+        if (whose := whose_issue(kind, about)) in self.names:
             id_ = re.compile(rf"(?<![\w/-]){re.escape(whose)}(?![\w/-])")
             cause = id_.sub(lambda _: with_name(whose, self.names), cause, count=1)
         return printable(cause, WORDS_LIMIT), printable(remedy, WORDS_LIMIT)
@@ -282,7 +282,7 @@ def _key(finding: IssueFinding) -> Key:
     return finding.kind, printable(finding.about, ABOUT_LIMIT)
 
 
-def _whose(kind: IssueName, about: str) -> str:
+def whose_issue(kind: IssueName, about: str) -> str:
     """The device, lane or contact that it is about: `north_1` of `north_1 lead stuck_on`. Of a
     model it is none, though a lane may be called `congestion`, too."""
     return about.partition(" ")[0] if ISSUE_KINDS[kind].area in NAMED_AREAS else ""

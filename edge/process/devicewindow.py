@@ -101,14 +101,17 @@ class DeviceWindow:
         """Has this sweep a value and a quality for each point?"""
         return len(sweep.values) == len(sweep.qualities) == len(self.setup.points)
 
+    def published(self, measured: Sweep) -> Sweep:
+        """As the city gets it: corrected, with the points that are made of it."""
+        if self._calibrator is None:
+            return measured
+        return self._calibrator.apply(measured, self._inputs, self.expired)
+
     def add_sweeps(self, sweeps: Sequence[Sweep], start_ns: int) -> None:
         """Take sweeps in the order in which they came; runs of good ones go by columns."""
         good, values, times = self._good, [], []
-        calibrator = self._calibrator
         for measured in sweeps:
-            sweep = (
-                calibrator.apply(measured, self._inputs, self.expired) if calibrator else measured
-            )
+            sweep = self.published(measured)
             at, qualities = sweep.mono_ns, sweep.qualities
             if at >= start_ns and (qualities is good or qualities == good):
                 values.append(sweep.values)

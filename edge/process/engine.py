@@ -7,7 +7,7 @@ after a kill. What is kept is bounded: a source that brings more than fits has t
 counted in the window that is open.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import Any, Final, Protocol
@@ -19,7 +19,7 @@ from edge.core.edge import Contact
 from edge.core.looptick import DoubtedLoop, LoopTick
 from edge.core.point import Point
 from edge.core.quality import Reason, uncertain
-from edge.core.reading import Sweep
+from edge.core.reading import Reading, Sweep
 from edge.core.record import Draft
 from edge.process.engineevents import event_draft
 from edge.process.enginesetup import DeviceSetup, EngineSetup, LaneSetup, PulseSetup
@@ -209,9 +209,11 @@ class Engine:
 
     def expired(self, points: Mapping[str, Collection[str]]) -> None:
         """Device -> keys of its points whose calibration is out of date, from here on."""
-        self._sources.inputs.expired = points
-        for name, device in self._sources.devices.items():
-            device.expired = points.get(name, ())
+        self._sources.expired(points)
+
+    def published(self, measured: Sweep) -> Iterator[Reading]:
+        """A sweep of a device for people, as the city gets it."""
+        return self._sources.published(measured)
 
     def conditions(self, devices: Mapping[str, Collection[Condition]]) -> None:
         """What devices say of themselves, from here on."""

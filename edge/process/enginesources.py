@@ -1,8 +1,9 @@
 """All sources of a site, each with its state."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from edge.core.looptick import LoopTick
+from edge.core.reading import Reading, Sweep
 from edge.process.approachsignal import ApproachSignal, SignalSetup
 from edge.process.baywindow import BayWindow
 from edge.process.calibration import CalibrationInputs
@@ -46,6 +47,17 @@ class EngineSources:
         self.debouncers: dict[str, Debouncer] = {
             source: line for owner in self.lined for source, line in owner.lines.items()
         }
+
+    def published(self, measured: Sweep) -> Iterator[Reading]:
+        """A sweep of a device for people, as the city gets it."""
+        device = self.devices[measured.source]
+        return device.published(measured).readings(device.points)
+
+    def expired(self, points: Mapping[str, Collection[str]]) -> None:
+        """Device -> keys of its points whose calibration is out of date, from here on."""
+        self.inputs.expired = points
+        for name, device in self.devices.items():
+            device.expired = points.get(name, ())
 
     def begin(self, at_ns: int) -> None:
         """First windows, with nothing known but totals."""

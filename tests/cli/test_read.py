@@ -9,6 +9,7 @@ import pytest
 
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.i2c_server import I2cServer
+from drivers.sim.sht4x import Sht4x
 from edge.report.live.answertext import News
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
@@ -151,6 +152,53 @@ def test_points_without_a_value_have_their_remedy_too(
     ]
 
 
+GOOD = [{**each, "value": 21.5, "quality": "good"} for each in SILENT]
+CHATTER = {"kind": "contact_fault", "about": "hut chatter", "cause": "hut chatters.",
+           "remedy": "Check its cable."}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("readings", "code"),
+    [
+        (GOOD, 0),
+        ([GOOD[0], {**SILENT[1], "quality": "bad:range"}], 1),
+        ([GOOD[0], {**SILENT[1], "quality": "bad:warmup"}], 0),  # it only needs time
+    ],
+)
+@pytest.mark.parametrize("words", [["hut"], ["--all"]])
+def test_a_point_without_a_value_is_exit_1(
+    readings: list[Any],
+    code: int,
+    words: list[str],
+    kerbstone: Command,
+    site: MakeSite,
+    tmp_path: Path,
+) -> None:
+    file = site(more=(AIR + STORE).format(tmp_path))
+    device = {"name": "hut", "state": "ok", "age_s": 1.0, "readings": readings}
+    answers = {"read": {"readings": readings}, "live": {"devices": [device]}}
+    with answering(tmp_path / "run", answers):
+        assert kerbstone("read", *words, "--config", file).code == code
+
+
+@pytest.mark.parametrize("about", ["hut", "door"])
+def test_an_open_issue_of_what_is_read_is_shown_and_exit_1(
+    about: str, kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=(AIR + STORE).format(tmp_path))
+    issues = [{**CHATTER, "about": f"{about} chatter"}]
+    device = {"name": "hut", "state": "ok", "age_s": 1.0, "readings": GOOD}
+    live = {"devices": [device], "contacts": ANSWER["contacts"], "issues": issues}
+    answers = {"read": {"readings": GOOD, "issues": issues}, "live": live}
+    with answering(tmp_path / "run", answers):
+        each = [kerbstone("read", "--all", "--config", file)]
+        if about == "hut":
+            each.append(kerbstone("read", "hut", "--config", file))
+    for said in each:
+        assert "  ATTENTION: hut chatters. Check its cable." in said.lines
+        assert said.code == 1
+
+
 def test_without_the_daemon_it_is_the_same(
     kerbstone: Command, site: MakeSite, tmp_path: Path
 ) -> None:
@@ -163,6 +211,29 @@ def test_without_the_daemon_it_is_the_same(
         "device on this bus has answered yet",
         "  check wiring (SDA and SCL swapped?), supply, pull-ups and address",
     ]
+
+
+CALIBRATED = """
+[calibration.hut]
+device = "hut"
+point = "temperature"
+offset = -1.5
+by = "City laboratory"
+on = 2025-03-02
+until = 2026-03-01
+"""
+
+
+@pytest.mark.parametrize("words", [["hut"], ["--all"]])
+def test_without_the_daemon_values_are_corrected_too(
+    words: list[str], kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=(AIR + STORE).format(tmp_path) + CALIBRATED)
+    chip = Sht4x(lambda _: {"temperature": 21.5, "humidity": 40.0})
+    with I2cServer(I2cKernel({0x44: chip}), tmp_path / "i2c"):
+        said = kerbstone("read", *words, "--for", "2", "--config", file)
+    (line,) = [line for line in said.lines if "temperature" in line]
+    assert line.split()[1:] == ["19.9992", "Cel", "uncertain:calibration"]
 
 
 def test_what_is_waited_for_is_said_and_one_who_never_answers_is_no_wrong_use(

@@ -66,8 +66,9 @@ def half_empty(bench: Bench) -> Answers:
     return bench.ask("disk_room", bench.site())
 
 
-def disciplined(bench: Bench, synced: bool) -> None:
+def disciplined(bench: Bench, synced: bool, up_s: int = 3700) -> None:
     known = Discipline(synced, 1500)
+    bench.monkeypatch.setattr("edge.diagnose.wholeway.boottime_ns", lambda: up_s * 10**9)
     bench.monkeypatch.setattr("edge.diagnose.wholeway.discipline", lambda: known)
 
 
@@ -88,6 +89,7 @@ def synchronised(bench: Bench) -> Answers:
 @fault_of("clock_source")
 def nobody_sets_it(bench: Bench) -> Answers:
     bench.kernel(proc__77__comm="bash\n")
+    disciplined(bench, synced=False)
     return bench.ask("clock_source", bench.site())
 
 

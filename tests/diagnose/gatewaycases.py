@@ -14,7 +14,9 @@ from edge.core import Draft, Stamp, Stream, TimeQuality
 from edge.diagnose.checks import CheckId
 from edge.diagnose.daemonuser import DaemonUser
 from edge.gateway import issuefindings as find
+from edge.gateway.datasaver import SaverLevel
 from edge.gateway.issuewatch import issues_for_people
+from edge.gateway.linkissues import budget_findings
 from edge.health.openissues import IssueFinding, OpenIssues
 from edge.outbox import OutboxCounts
 from edge.wire.contract.event import SensorFault
@@ -101,6 +103,17 @@ def a_gateway_that_drops_messages(bench: Bench) -> Answers:
 @clean("gateway_load")
 def a_gateway_that_keeps_up(bench: Bench) -> Answers:
     return told(bench, "gateway_load")
+
+
+@fault_of("data_budget")
+def a_gateway_that_merges_minutes(bench: Bench) -> Answers:
+    spent = SaverLevel(2, 10**6, 10**6, "2026-12", 1)
+    return told(bench, "data_budget", *budget_findings(spent, counted=True, billing_day=1))
+
+
+@clean("data_budget")
+def a_gateway_with_bytes_left(bench: Bench) -> Answers:
+    return told(bench, "data_budget", data_saver={"level": 1, "used": 8, "budget": 10**7})
 
 
 @fault_of("last_start")

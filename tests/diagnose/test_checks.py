@@ -36,3 +36,38 @@ def test_a_grant_by_a_broker_that_delivers_nothing_is_not_called_a_right(bench: 
     found = logincases.ruled(bench, "right_subscribe", "topic write #\n")
     assert found.outcomes == {"not checked"}, found
     assert "mosquitto" in found.rows[0]["cause"]
+
+
+CLOCKS: tuple[CheckId, ...] = ("clock_synced", "clock_source")
+
+
+@pytest.mark.parametrize("check", CLOCKS)
+@pytest.mark.parametrize(("up_s", "unsynced_s", "wrong"), [
+    (3000, None, False), (3700, None, True),
+    (9000, 60.0, False), (3000, 3700.0, True),
+])  # fmt: skip
+def test_a_clock_has_as_long_as_the_gateway_gives_it(
+    check: CheckId, up_s: int, unsynced_s: float | None, wrong: bool, bench: Bench
+) -> None:
+    bench.kernel(proc__77__comm="bash\n")
+    boxcases.disciplined(bench, synced=False, up_s=up_s)
+    status = None if unsynced_s is None else {"clock": {"unsynced_s": unsynced_s}}
+    assert bench.ask(check, bench.site(), status=status).outcomes == {
+        "warning" if wrong else "not checked"
+    }
+
+
+def test_a_calibration_that_has_ended_is_found_while_no_gateway_runs(bench: Bench) -> None:
+    calibration = """
+[calibration.hut]
+device = "hut_air"
+point = "temperature"
+offset = -1.5
+by = "City laboratory"
+on = 2025-03-02
+until = 2026-03-01
+"""
+    found = bench.ask("site_file", bench.site(gatewaycases.AIR_URL, gatewaycases.AIR, calibration))
+    (row,) = found.rows
+    assert row["outcome"] == "warning"
+    assert "2026-03-01 has passed" in row["cause"]

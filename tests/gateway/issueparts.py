@@ -13,11 +13,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from edge.acquire.badpoints import BadPoint
 from edge.config import Problem
 from edge.core import Condition, Draft, Reason, Stamp, TimeQuality
+from edge.gateway.datasaver import SaverLevel
 from edge.gateway.issuefindings import event_finding
 from edge.gateway.issuewatch import (
     IssueSources,
     IssueWatch,
 )
+from edge.gateway.linkissues import budget_findings
 from edge.health.openissues import IssueFinding, OpenIssues
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
@@ -78,6 +80,8 @@ class Parts:
     outdated: tuple[Problem, ...] = ()
     box: BoxNames | None = field(default_factory=lambda: BoxNames("s", "gw-1"))
     ends_in_s: int = 300 * DAY  # the certificate, from WALL on
+    saver: SaverLevel = field(default_factory=lambda: SaverLevel(1, 80, 100, "2026-12", S))
+    calibrations: tuple[IssueFinding, ...] = ()
     events: list[Draft] = field(default_factory=list)  # that go to the city now
     up: list[IssueFinding] = field(default_factory=list)  # of those of the process before
 
@@ -99,6 +103,9 @@ class Parts:
             outbox=CountedParts(self),
             connection=lambda: (self.link, self.connected),
             receipt_s=self.receipt_s,
+            first_broker="mqtts://a:8883",
+            budget=lambda: budget_findings(self.saver, counted=True, billing_day=1),
+            calibrations=lambda _: self.calibrations,
             buses=lambda: {"air": [self.device, *self.neighbours]},
             problems=lambda: self.problems,
             alarms=lambda: self.alarms,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ from edge.core import Stamp
 from edge.core.release import RELEASED_NS
 from edge.gateway.boxmonitor import BoxFacts, BoxMonitor
 from edge.gateway.busworkers import BusWorkers
+from edge.gateway.calibrationsetup import expired_findings
 from edge.gateway.datasaver import DataSaver
 from edge.gateway.gatewaystatus import StatusSources
 from edge.gateway.healthsources import HealthSources
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import IssueSources, IssueWatch
+from edge.gateway.linkissues import budget_findings
 from edge.gateway.uplinksetup import receipt_patience_s
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs
@@ -147,6 +150,13 @@ class StatusGateway:
                     outbox=self.outbox,
                     connection=lambda: (self.link.connection, self.link.connected),
                     receipt_s=receipt_patience_s(site),
+                    first_broker="mqtts://a:8883",
+                    budget=lambda: budget_findings(
+                        self.data_saver.level,
+                        counted=site.link.budget_mb > 0,
+                        billing_day=site.link.billing_day,
+                    ),
+                    calibrations=partial(expired_findings, site),
                     buses=self.buses.devices_by_bus,
                     problems=lambda: self.ingest.problems,
                     alarms=self.monitor.alarms.snapshot,

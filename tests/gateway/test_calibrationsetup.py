@@ -8,8 +8,8 @@ import pytest
 
 import drivers
 from edge.config import Problems, Site, load_site
-from edge.core import ConfigError, Stamp
-from edge.gateway.calibrationsetup import expiring_certificates
+from edge.core import ConfigError, Stamp, TimeQuality
+from edge.gateway.calibrationsetup import expired_findings, expiring_certificates
 from edge.gateway.wiring import Wiring
 from edge.process.calibration import MAX_AGE_NS
 from tests.kit.clock import NONE
@@ -175,3 +175,16 @@ def test_a_certificate_is_renewed_in_time(read: Read, today: str, message: str |
 
 def test_the_limit_of_age_is_the_one_that_is_told() -> None:
     assert MAX_AGE_NS == 300 * 10**9
+
+
+def test_an_expired_calibration_is_an_issue_of_its_device(read: Read) -> None:
+    site = read(SITE + PM + RH.replace("2027-03-01", "2027-04-01"))
+    after = int(datetime.datetime(2027, 3, 2, tzinfo=datetime.UTC).timestamp()) * 10**9
+    (told,) = expired_findings(site, Stamp(0, after, TimeQuality.FLOOR))
+    assert (told.kind, told.about, told.unknown) == ("calibration_expired", "hut", False)
+    assert told.cause == (
+        "The calibration of hut has ended (pm2_5 on 2027-03-01): its values are uncertain"
+    )
+    assert not [*expired_findings(site, Stamp(0, after - 86_400 * 10**9, TimeQuality.NTP))]
+    unknown = [*expired_findings(site, Stamp(0, after, NONE))]
+    assert [(one.about, one.unknown) for one in unknown] == [("hut", True), ("yard", True)]

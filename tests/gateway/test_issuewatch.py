@@ -16,17 +16,21 @@ import drivers
 from edge.acquire.badpoints import BadPoint
 from edge.config import Problem, load_site
 from edge.core import Condition, Draft, Reason, Stream, TimeQuality
+from edge.core.humanize import as_sentence
 from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.issueresults import issue_results
 from edge.diagnose.passivechecks import fill_from_status
+from edge.gateway.datasaver import SaverLevel
 from edge.gateway.issuefindings import ALARM_KINDS, loop_findings
 from edge.gateway.issuewatch import (
     STATUS_WORDS,
     STATUSES_PER_HOUR,
     IssueWatch,
     issue_status,
+    issues_about,
     issues_for_people,
 )
+from edge.gateway.linkissues import budget_findings
 from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.health.openissues import IssueFinding, issue_family
@@ -92,6 +96,8 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
     "outbox_quarantined": {"counts": replace(COUNTS, quarantined=2)},
     "outbox_foreign": {"counts": replace(COUNTS, foreign_files=["/var/x.db"])},
     "no_broker": {"connected": False, "link": ConnectionState(0, failure="timed out")},
+    "on_fallback": {"link": ConnectionState(-200 * S, "mqtts://b:8883")},
+    "data_budget": {"saver": SaverLevel(2, 10**6, 10**6, "2026-12", S)},
     "broker_limits": {"link": ConnectionState(0, limit_notice="it takes 200 bytes")},
     "retained_refused": {"link": ConnectionState(0, refused={"k/v1/s/g/up/status": "too large"})},
     "no_subscribers": {
@@ -130,6 +136,9 @@ BROKEN: dict[IssueName, dict[str, Any]] = {
         "device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=20 * S)
     },
     "values_bad": {"device": Polled("hut", bad={"humidity": BadPoint(Reason.RANGE, 20 * S)})},
+    "calibration_expired": {
+        "calibrations": (IssueFinding("calibration_expired", "hut", "Its calibration has ended"),)
+    },
     "device_reports": {"device": Polled("hut", health={Condition.FAN: "its fan stands still"})},
     "line_closed": {"problems": {"line a": "it is busy"}},
     "values_contradict": {"events": [fault("on", fault="phase_sum", points=["power"])]},
@@ -249,6 +258,7 @@ def assert_told(watch: IssueWatch, kind: IssueName | None, folder: Path) -> None
         {"device": Polled("hut", bad={"humidity": BadPoint(Reason.RANGE, 50 * S)})},
         {"failures": 1, **model(answers="rule", why="late: 900 ms")},
         {**model(answers="rule", why="not loaded yet")},
+        {"link": ConnectionState(0, "mqtts://b:8883")},  # the first broker may be restarted
         {"connected": False, "link": ConnectionState(90 * S)},  # it has just gone
         {"start": ("power", "The power was cut.")},
         {"health": Health(device_error_ratio={"hut": 0.05})},
@@ -267,6 +277,9 @@ def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path
             (kind, {"link": ConnectionState(40 * S), "receipt_s": BROKEN[kind].get("receipt_s")})
             for kind in LINK_TROUBLES
         ),
+        ("on_fallback", {"link": ConnectionState(0, "mqtts://b:8883")}),  # the first was tried
+        ("on_fallback", {"connected": False, "link": ConnectionState(40 * S)}),
+        ("data_budget", {"saver": SaverLevel()}),  # nobody has counted yet
         ("model_fails", model(answers="rule", why="not loaded yet")),
         ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
         ("configuration_unusable", {"box": None}),  # enrolment has not looked since the boot
@@ -470,6 +483,33 @@ def test_values_that_time_does_not_bring_are_told_within_minutes(tmp_path: Path)
     assert "its values are impossible" in told.remedy.lower()
     parts.device = replace(none, unsettled=Reason.STALE)
     assert not len(looked(parts.watch(tmp_path), parts, 81).issues), "a second may bring it"
+
+
+@pytest.mark.parametrize(
+    ("month", "day", "end"),
+    [
+        ("2026-11", 1, "on 2026-12-01."),
+        ("2026-12", 15, "on 2027-01-15."),
+        ("", 1, "with the next month of the contract."),
+        ("soon", 1, "with the next month of the contract."),
+    ],
+)
+def test_a_budget_that_is_used_up_says_when_a_new_one_begins(
+    month: str, day: int, end: str
+) -> None:
+    (told,) = budget_findings(SaverLevel(2, 10**6, 10**6, month, S), counted=True, billing_day=day)
+    assert as_sentence(told.cause).endswith(
+        f"1 of 1 MB are used, so minutes are merged into quarter hours: this ends {end}"
+    )
+
+
+def test_who_asks_for_a_device_is_told_its_issues_alone(tmp_path: Path) -> None:
+    silent = Polled("roof", Reason.SILENT, "no device answers at 0x69")
+    parts = replace(WELL, neighbours=(silent,), events=[fault("on", fault="chatter")])
+    issues = looked(parts.watch(tmp_path), parts, 100).issues
+    told = [[one["kind"] for one in issues_about(issues, name, at(100))] for name in
+            ("hut", "roof", "north_1")]  # fmt: skip
+    assert told == [[], ["device_fails"], ["contact_fault"]]
 
 
 def test_points_without_a_value_are_named(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from edge.control.protocol import VerbError
 from edge.core import Bad, Edge, Reason, sweep
 from edge.gateway import livestatus
+from edge.gateway.calibrationsetup import expired_points
 from edge.outbox import OutboxCounts
 from tests.gateway.statusgateway import S, StatusGateway
 
@@ -57,6 +58,31 @@ async def test_a_device_shows_its_last_value_and_its_age(tmp_path: Path) -> None
     ]  # fmt: skip
     assert (found["gateway"], found["queue"]["rows"]) == ("gw-1", 3)
     assert found["link"]["connected"] is True
+
+
+CALIBRATED = """
+[calibration.hut]
+device = "hut"
+point = "temperature"
+offset = -1.5
+by = "City laboratory"
+on = 2025-03-02
+until = 2026-03-01
+publish = "both"
+"""
+
+
+async def test_a_value_is_shown_as_the_city_gets_it(tmp_path: Path) -> None:
+    one = StatusGateway(tmp_path, OutboxCounts(), CALIBRATED)
+    one.sources.pipeline.engine.expired(expired_points(one.sources.site, one.clock.now()))
+    (device,) = one.buses.devices()
+    device.latest = sweep("hut", 96 * S, (21.5, 40.0))
+    (found,) = (await live(one))["devices"]
+    assert [(row["point"], row["value"], row["quality"]) for row in found["readings"]] == [
+        ("temperature", 20.0, "uncertain:calibration"),
+        ("humidity", 40.0, "good"),
+        ("temperature_raw", 21.5, "good"),
+    ]
 
 
 async def test_a_value_is_never_younger_than_now(tmp_path: Path) -> None:

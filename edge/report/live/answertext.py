@@ -38,10 +38,14 @@ def _item_rows(kind: str, one: Mapping[str, Any], answer: Mapping[str, Any]) -> 
         yield from device_rows(one, answer)
     elif kind == "lanes":
         yield from lane_rows(one, answer)
-        about = str(one.get("name"))
-        yield from (f"  ATTENTION: {text}" for text in issue_texts(answer, about))
     else:
         yield from contact_rows(one, answer)
+    yield from attention_rows(answer, str(one.get("name")))
+
+
+def attention_rows(answer: Mapping[str, Any], about: str) -> Iterator[str]:
+    """What needs a person of a device, a lane or a contact."""
+    return (f"  ATTENTION: {text}" for text in issue_texts(answer, about))
 
 
 def device_rows(device: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
@@ -70,9 +74,13 @@ def device_head(device: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
 def issue_texts(answer: Mapping[str, Any], about: str) -> Iterator[str]:
     """The open issues of a lane or a device; of all with an empty `about`."""
     for issue in rows_of(answer, "issues"):
-        whose = str(issue.get("about", "")).partition(" ")[0]
-        if not about or whose == about:
+        if not about or issue_owner(issue) == about:
             yield printable(f"{issue.get('cause', '')} {issue.get('remedy', '')}".strip())
+
+
+def issue_owner(issue: Mapping[str, Any]) -> str:
+    """The device, lane or contact that it is about: `north_1` of `north_1 lead stuck_on`."""
+    return str(issue.get("about", "")).partition(" ")[0]
 
 
 def link_text(answer: Mapping[str, Any]) -> str:

@@ -9,16 +9,17 @@ from edge.wire.contract.terms import GROWS, DisplayName, Time, WireStruct, meani
 Severity = Literal["fault", "warning"]
 IssueName = Literal[
     "records_in_memory", "records_lost", "outbox_full", "dead_letters", "outbox_quarantined",
-    "outbox_foreign", "no_broker", "broker_limits", "retained_refused", "no_subscribers",
-    "no_receipts", "broker_denies", "broker_refuses", "broker_quota", "broker_untrusted",
-    "name_taken", "old_protocol", "certificate_expired", "certificate_expires",
-    "configuration_refused", "configuration_unusable", "configuration_outdated", "bus_fails",
-    "device_fails", "device_errors", "device_unsettled", "values_bad", "device_reports",
-    "line_closed", "values_contradict", "loop_fault", "signal_fault", "contact_fault",
-    "undervoltage", "undervoltage_seen", "throttled", "hot", "disk_full", "read_only", "memory", "card_worn",
-    "clock_unsynchronised", "clock_was_wrong", "journal_fails", "log_flood", "unexpected_start",
-    "too_busy", "stage_full", "unmatched_edges", "bus_hung", "model_fails", "model_withdrawn",
-    "model_drift", "candidate_dropped",
+    "outbox_foreign", "no_broker", "on_fallback", "data_budget", "broker_limits",
+    "retained_refused", "no_subscribers", "no_receipts", "broker_denies", "broker_refuses",
+    "broker_quota", "broker_untrusted", "name_taken", "old_protocol", "certificate_expired",
+    "certificate_expires", "configuration_refused", "configuration_unusable",
+    "configuration_outdated", "bus_fails", "device_fails", "device_errors", "device_unsettled",
+    "values_bad", "calibration_expired", "device_reports", "line_closed", "values_contradict",
+    "loop_fault", "signal_fault", "contact_fault", "undervoltage", "undervoltage_seen",
+    "throttled", "hot", "disk_full", "read_only", "memory", "card_worn", "clock_unsynchronised",
+    "clock_was_wrong", "journal_fails", "log_flood", "unexpected_start", "too_busy", "stage_full",
+    "unmatched_edges", "bus_hung", "model_fails", "model_withdrawn", "model_drift",
+    "candidate_dropped",
 ]  # fmt: skip
 
 
