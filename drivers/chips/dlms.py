@@ -64,7 +64,7 @@ class Dlms:
     password: Annotated[
         str,
         "password of low-level security, at most 64 ASCII characters; if left out, none is sent",
-    ] = ""
+    ] = field(default="", repr=False)
     width: Annotated[
         Literal["fitting", "four"],
         "bytes of the meter's HDLC address: `fitting`: as few as its numbers need; `four`: "

@@ -25,6 +25,7 @@ from edge.config import (
     load_site,
     outdated_keys,
     serial_warnings,
+    show_option,
     site_warnings,
 )
 from edge.core import ConfigError, Polled
@@ -204,7 +205,7 @@ def _summary(site: Site, points: dict[str, list[str]]) -> Iterator[str]:
     for name, bus in site.buses.items():
         yield f"bus     {name}: {bus.kind} {_at(bus)}"
         for device_name, device in site.devices_on(name).items():
-            options = "".join(f", {key} {value}" for key, value in device.options.items())
+            options = "".join(f", {show_option(*each)}" for each in device.options.items())
             text = _device_text(device, points[device_name])
             yield f"          {with_name(device_name, names)}: {device.driver}{options}, {text}"
         for lane_name, lane in site.lanes_on(name).items():

@@ -2,8 +2,8 @@
 
 The archive has the site file, status, doctor, log, units, network, disks and versions, each as a
 file of its own, and README.txt that lists them. Passwords, keys and the code of a claim are taken
-out; names, places and addresses are not: look through it before it leaves your hands. With sudo it
-has more. The daemon may run or not.
+out, and the remarks of the site file; names, places and addresses are not: look through it before
+it leaves your hands. With sudo it has more. The daemon may run or not.
 
 Exit codes: 0 written, 2 wrong use, 3 it cannot be written.
 """
@@ -72,8 +72,9 @@ def run(args: argparse.Namespace) -> int:
     now = KernelClock().now().utc()
     name = f"kerbstone-support-{_gateway(args.config)}-{now:%Y%m%dT%H%M%SZ}"
     head = (
-        f"{name}, of the clock of the box. Secrets are taken out; names, places and addresses are "
-        "not.\nOpen it with: tar xzf FILE"
+        f"{name}, of the clock of the box. Secrets are taken out, and the remarks of the site "
+        "file,\nwhich may hold some; names, places and addresses are not.\n"
+        "Open it with: tar xzf FILE"
     )
     target = args.out or f"{name}.tar.gz"
     try:

@@ -27,7 +27,7 @@ from edge.config.model import (
 from edge.config.outdated import outdated_keys
 from edge.config.passwords import read_password, uplink_password
 from edge.config.pointchecks import check_points
-from edge.config.problem import Problem, Problems
+from edge.config.problem import Problem, Problems, show_option
 from edge.config.serialchecks import serial_warnings
 from edge.config.site import Site
 
@@ -60,6 +60,7 @@ __all__ = [
     "outdated_keys",
     "read_password",
     "serial_warnings",
+    "show_option",
     "site_warnings",
     "uplink_password",
 ]  # fmt: skip

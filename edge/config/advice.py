@@ -1,63 +1,37 @@
 """What works, and may still not be what was meant. `kerbstone check` shows it."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path as FilePath
 from typing import Final
 
-from edge.config.model import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
+from edge.config.brokerchecks import broker_warnings
+from edge.config.certificateadvice import certificate_warnings
+from edge.config.headerlines import header_warnings
+from edge.config.placechecks import place_warnings
 from edge.config.positionchecks import position_warnings
 from edge.config.problem import Problem, show_value
 from edge.config.site import Site
-from edge.core.endpoint import PORTS, endpoint
+from edge.config.storechecks import store_warnings
+from edge.config.zonechecks import zone_warnings
 
-SIM_PREFIX: Final = "sim:"
-FIXED_ZONES: Final = {
-    "EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu",
-    "GMT": "Europe/London", "Etc/GMT": "Europe/London",
-}  # fmt: skip
-PI_LINE: Final = re.compile(r"(?:GPIO)?(\d{1,3})")
-HEADER_CHIP: Final = GpioBus().chip  # another one is an expander, with lines of its own
-PI_HEADER: Final = range(2, 28)  # GPIO0 and 1 are for the EEPROM of a board on top
-UNSTABLE_PORTS: Final = ("/dev/ttyUSB", "/dev/ttyACM")
+LOOPS_LONGER: Final = 2.0  # a detection zone than its loop; fields reach some decimetres out
+WALK_KMH: Final = 7.0  # the least that a sign says
 
 
 def site_warnings(site: Site) -> list[Problem]:
     """All remarks about a site, in the order of the file. Looks for the files it names."""
     found = [
-        *_zone(site), *_uplink(site), *_streams(site), *_wires(site), *_turned(site), *_lanes(site),
-        *_signals(site), *_names(site), *position_warnings(site),
+        *zone_warnings(site), *broker_warnings(site), *_uplink(site), *store_warnings(site),
+        *_streams(site), *_wires(site), *place_warnings(site), *header_warnings(site),
+        *_turned(site), *_lanes(site), *_signals(site), *_names(site), *position_warnings(site),
+        *certificate_warnings(site),
     ]  # fmt: skip
     return sorted(found, key=lambda problem: (problem.line, problem.key))
 
 
-def _zone(site: Site) -> Iterator[Problem]:
-    zone = site.place.zone
-    if zone in FIXED_ZONES:
-        yield site.remark(
-            ("site", "zone"),
-            f"{zone} is an offset without summer time; a place has both, such as "
-            f'"{FIXED_ZONES[zone]}"',
-        )
-
-
-def _ports(site: Site) -> Iterator[Problem]:
-    """A port that belongs to the other scheme."""
-    for key, urls in (("url", (site.uplink.url,)), ("fallback", site.uplink.fallback or ())):
-        for broker in map(endpoint, urls):
-            own, other = ("mqtts", "mqtt") if broker.tls else ("mqtt", "mqtts")
-            if broker.port == PORTS[other]:
-                yield site.remark(
-                    ("uplink", key),
-                    f"port {broker.port} is that of {other}://, and this is {own}://; the usual "
-                    f"port of {own}:// is {PORTS[own]}",
-                )
-
-
 def _uplink(site: Site) -> Iterator[Problem]:
     uplink = site.uplink
-    yield from _ports(site)
     if not site.written("uplink", "confirm"):
         yield site.remark(
             ("uplink", "confirm"),
@@ -117,44 +91,9 @@ def _streams(site: Site) -> Iterator[Problem]:
 def _wires(site: Site) -> Iterator[Problem]:
     if not site.devices and not site.lanes and not site.bays:
         yield site.remark((), "nothing is read; add a table [device.NAME] or [lane.NAME]")
-    for name, bus in site.buses.items():
-        key, place = _place(bus)
-        if place.startswith(SIM_PREFIX):
-            yield site.remark(("bus", name, key), "this bus is simulated; no wire is read")
-        if place.startswith(UNSTABLE_PORTS):
-            yield site.remark(
-                ("bus", name, key),
-                f"{place} may be another adapter after a restart; "
-                "the names in /dev/serial/by-id or by-path stay",
-            )
-        if isinstance(bus, GpioBus) and bus.chip == HEADER_CHIP:
-            yield from _header_lines(site, name)
+    for name in site.buses:
         if not (site.devices_on(name) or site.lanes_on(name) or site.bays_on(name)):
             yield site.remark(("bus", name), "no device is on this bus")
-
-
-def _header_lines(site: Site, bus: str) -> Iterator[Problem]:
-    """Lines by the numbers of a Raspberry Pi that its header has not."""
-    named = [
-        *(
-            (("lane", name, key), getattr(lane, key))
-            for name, lane in site.lanes_on(bus).items()
-            for key in ("lead", "trail")
-        ),
-        *((("bay", name, "line"), bay.line) for name, bay in site.bays_on(bus).items()),
-        *(
-            (("device", name, "line"), device.options.get("line"))
-            for name, device in site.devices_on(bus).items()
-        ),
-    ]
-    for path, line in named:
-        found = PI_LINE.fullmatch(line or "")
-        if found and int(found[1]) not in PI_HEADER:
-            yield site.remark(
-                path,
-                f"the header of a Raspberry Pi has GPIO{PI_HEADER[0]} to GPIO{PI_HEADER[-1]}; "
-                f"{line} is not among them. Numbers are those of the chip, not of the pins",
-            )
 
 
 def _turned(site: Site) -> Iterator[Problem]:
@@ -169,25 +108,26 @@ def _turned(site: Site) -> Iterator[Problem]:
             )
 
 
-def _place(bus: Bus) -> tuple[str, str]:
-    match bus:
-        case GpioBus():
-            return "chip", bus.chip
-        case I2cBus():
-            return "path", bus.path
-        case SerialBus() | ModbusRtuBus():
-            return "port", bus.port
-        case _:
-            return "host", bus.host
-
-
 def _lanes(site: Site) -> Iterator[Problem]:
     for name, lane in site.lanes.items():
-        if lane.spacing_m is not None and lane.spacing_m < lane.loop_m:
+        if lane.spacing_m is not None and lane.spacing_m <= lane.loop_m:
+            touch = "touch" if lane.spacing_m == lane.loop_m else "overlap"
             yield site.remark(
                 ("lane", name, "spacing_m"),
-                f"the loops would overlap: {lane.spacing_m:g} m between front edges, and each is "
+                f"the loops would {touch}: {lane.spacing_m:g} m between front edges, and each is "
                 f"{lane.loop_m:g} m long",
+            )
+        if lane.effective_m is not None and lane.effective_m > lane.loop_m * LOOPS_LONGER:
+            yield site.remark(
+                ("lane", name, "effective_m"),
+                f"a detection zone of {lane.effective_m:g} m is far longer than its loop of "
+                f"{lane.loop_m:g} m; it is mostly some decimetres longer",
+            )
+        if lane.limit_kmh is not None and lane.limit_kmh < WALK_KMH and lane.kind == "vehicle":
+            yield site.remark(
+                ("lane", name, "limit_kmh"),
+                f"{lane.limit_kmh:g} km/h is slower than people walk; a limit of "
+                f"{lane.limit_kmh:g}0 km/h is {lane.limit_kmh:g}0",
             )
         if lane.classes and (lane.trail is None or lane.mode == "pulse"):
             yield site.remark(

@@ -25,6 +25,8 @@ NULL_DEG: Final = 0.1  # so near to (0, 0) is the open sea, and what programs wr
 DECIMALS: Final = 4  # of a degree: 11 m
 ZONE_FAR_KM: Final = 1500.0  # few zones reach farther from their place
 ZONE_WRONG_KM: Final = 6000.0  # and none so far
+TIMES_LONGER: Final = 5.0  # a road, than the straight line; 500 m may go round a block
+ROUND_KM: Final = 0.5
 BOX_KM: Final = 2.0  # cables of loops are shorter
 ROAD_KM: Final = 0.03  # two positions are not exact, and a road is as straight as it can be
 BEHIND_DEG: Final = 135.0  # from a bearing to the way to what its traffic reaches
@@ -139,15 +141,26 @@ def _zone(site: Site, at: Position) -> Iterator[Problem]:
 def zone_position(zone: str) -> Position | None:
     """The place after which a time zone is named; None where the database of this machine has none,
     such as for UTC."""
+    return _zone_places().get(zone)
+
+
+def nearest_zone(at: Position) -> str:
+    """The zone whose place is nearest; empty without a database."""
+    places = _zone_places()
+    return min(places, key=lambda zone: distance_km(at, places[zone]), default="")
+
+
+def _zone_places() -> dict[str, Position]:
+    found = {}
     for line in _zone_table().splitlines():
         fields = line.split("\t")
-        if len(fields) > 2 and fields[2] == zone and (found := ISO_6709.fullmatch(fields[1])):
-            sign, degrees, minutes, seconds, sign2, degrees2, minutes2, seconds2 = found.groups()
-            return Position(
+        if len(fields) > 2 and (at := ISO_6709.fullmatch(fields[1])):
+            sign, degrees, minutes, seconds, sign2, degrees2, minutes2, seconds2 = at.groups()
+            found[fields[2]] = Position(
                 _degrees(sign, degrees, minutes, seconds),
                 _degrees(sign2, degrees2, minutes2, seconds2),
             )
-    return None
+    return found
 
 
 def _degrees(sign: str, degrees: str, minutes: str, seconds: str | None) -> float:
@@ -180,6 +193,13 @@ def _far(site: Site, name: str, at: Position, place: Position | None) -> Iterato
                 path,
                 f"{_text(at)} is {_km(straight)} away from {way.downstream} in a straight line, "
                 f"and distance_m says {way.distance_m:g} m; no road is shorter",
+            )
+            return
+        if way.distance_m / 1000 > straight * TIMES_LONGER + ROUND_KM:
+            yield site.remark(
+                ("approach", name, "distance_m"),
+                f"{way.distance_m:g} m is the way to {way.downstream}, which is {_km(straight)} "
+                "away in a straight line; one of them is wrong",
             )
             return
     if then is None and place is not None and (gap := distance_km(at, place)) > BOX_KM:

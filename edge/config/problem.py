@@ -88,6 +88,11 @@ def show_value(value: Any, key: str = "") -> str:
             return printable(str(value), VALUE_WIDTH)
 
 
+def show_option(key: str, value: Any) -> str:
+    """An option as a summary shows it: `unit 1`; of a secret only that it is set."""
+    return f"{key} is set" if value and SECRET_KEY.fullmatch(key) else f"{key} {value}"
+
+
 def suggest(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: a suggestion, or what is known."""
     words = sorted(known)

@@ -6,20 +6,12 @@ from typing import Final
 
 from edge.config.build import SiteDraft
 from edge.config.problem import suggest
+from edge.config.zonechecks import unknown_zone
 from edge.core import Endpoint, endpoint
 from edge.core.endpoint import without_login
 
 HOUR_S: Final = 3600
 OTHER_MODES: Final = 0o007  # the part of a file's mode that is for everybody
-# abbreviations on a clock or a telephone; a zone is a place, which has both its seasons
-ZONE_PLACES: Final = {
-    "CEST": "Europe/Berlin", "MESZ": "Europe/Berlin", "MEZ": "Europe/Berlin",
-    "BST": "Europe/London", "IST": "Asia/Kolkata", "WEST": "Europe/Lisbon",
-    "EEST": "Europe/Helsinki", "MSK": "Europe/Moscow", "CST": "America/Chicago",
-    "PST": "America/Los_Angeles", "EDT": "America/New_York", "CDT": "America/Chicago",
-    "MDT": "America/Denver", "PDT": "America/Los_Angeles", "JST": "Asia/Tokyo",
-    "AEST": "Australia/Sydney", "AEDT": "Australia/Sydney", "SGT": "Asia/Singapore",
-}  # fmt: skip
 SECRET_KEYS: Final = ("password_file", "key")
 
 
@@ -52,10 +44,8 @@ def _zone(draft: SiteDraft) -> None:
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         # a system without the database knows no zone at all and cannot say that this one is wrong
         if known := zoneinfo.available_timezones():
-            hint = suggest(zone, known)
-            if zone.upper() in ZONE_PLACES:
-                hint = f'it is the offset of a season; write a place: "{ZONE_PLACES[zone.upper()]}"'
-            elif not hint.startswith("did you"):
+            hint = unknown_zone(zone) or suggest(zone, known)
+            if hint.startswith("choose"):
                 hint = 'such as "Europe/Berlin" is needed'
             draft.report(("site", "zone"), f'there is no time zone "{zone}"; {hint}')
 

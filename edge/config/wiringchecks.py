@@ -1,5 +1,6 @@
 """Checks of the wiring: what sits on which bus, and that nothing is there twice."""
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -60,6 +61,8 @@ def _one_owner(draft: SiteDraft) -> None:
             place = draft.get("bus", name, key)
         if place is None or None in (place if isinstance(place, tuple) else ()):
             continue
+        if isinstance(place, str):
+            place = os.path.realpath(place)  # one device may have two names
         other = seen.setdefault(("port" if key == "port" else kind, place), name)
         if other != name:
             draft.report(

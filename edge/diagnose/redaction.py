@@ -57,6 +57,15 @@ OPTION: Final = re.compile(
 REMARK: Final = re.compile(
     rf"(#[^\r\n#]*?\b(?i:{LONG_WORDS}|psk)s?[ \t]+)(?![=: \t])[^\r\n]+".encode()
 )
+BASIC: Final = re.compile(rb"(?i)(\bbasic[ \t]+)([A-Za-z0-9+/_-]{6,}={0,2})")
+# a name for people may hold one, in the words of its language: `Box 3, Passwort hunter2`
+TOLD: Final = re.compile(
+    r"(?i)(?:(?:passwor[dt]|passwd|passphrase|kennwort|losungswort|mot de passe|contrase(?:ñ|n)a"
+    r"|palavra-passe|parola d'ordine|wachtwoord|adgangskode|lösenord|passord|salasana|hasło|haslo"
+    r"|heslo|jelszó|geslo|lozinka|şifre|пароль|парола|κωδικός"
+    r"|(?<!\w)(?:pwd|psk|pin|mdp|clave|senha|parola|secret|token))(?!\w)"
+    r"|密码|密碼|口令|パスワード|비밀번호)\s*(?:[:=：]\s*|(?:is|ist|est|es|är)\s+)?([^:=：\s].*)"
+)
 TOKEN: Final = 16  # characters from which on a user without a password is a secret
 ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.S)
 ESCAPED: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -94,6 +103,18 @@ def named_secrets(table: object, words: str = SECRET_WORDS) -> set[bytes]:
         return found.union(*(named_secrets(value, words) for value in table.values()))
     if isinstance(table, list):
         return set().union(*(named_secrets(each, words) for each in table))
+    return set()
+
+
+def told_secrets(table: object) -> set[bytes]:
+    """What stands behind a word for a secret in the texts of a file that was read."""
+    match table:
+        case str() if not table.startswith("/"):
+            return {found[1].strip().encode()} if (found := TOLD.search(table)) else set()
+        case Mapping():
+            return set().union(*(told_secrets(each) for each in table.values()))
+        case list():
+            return set().union(*(told_secrets(each) for each in table))
     return set()
 
 
@@ -140,6 +161,7 @@ class Redactor:
             (JWT, _nothing),
             (HEADER, _without_value),
             (BEARER, _without_rest),
+            (BASIC, _without_login),
             (URL_USER, _nothing),
             (PROXY_USER, _without_rest),
             (OPTION, _without_rest),
@@ -170,6 +192,16 @@ def _nothing(found: "re.Match[bytes]") -> bytes:
 
 def _without_rest(found: "re.Match[bytes]") -> bytes:
     return found[1] + REMOVED
+
+
+def _without_login(found: "re.Match[bytes]") -> bytes:
+    """Basic is a word, too: what follows is a login when it says user, colon and password."""
+    coded = found[2].rstrip(b"=")
+    said = base64.urlsafe_b64decode(
+        coded[: len(coded) - (len(coded) % 4 == 1)].translate(bytes.maketrans(b"+/", b"-_"))
+        + b"=" * (-len(coded) % 4)
+    )
+    return found[1] + REMOVED if b":" in said else found[0]
 
 
 def _without_value(found: "re.Match[bytes]") -> bytes:

@@ -23,6 +23,7 @@ from typing import IO, Final, cast
 from edge.core.boxfiles import OWN_SITE_FILE, SIGNED_SITE_FILE
 from edge.core.ownpython import own_command, own_environment
 from edge.core.tomltext import parse_toml
+from edge.diagnose import siteextract
 from edge.diagnose.redaction import (
     CLAIM_WORDS,
     SECRET_WORDS,
@@ -31,6 +32,7 @@ from edge.diagnose.redaction import (
     key_lines,
     key_secrets,
     named_secrets,
+    told_secrets,
 )
 from edge.durable.readfile import read_beginning, read_file
 
@@ -89,7 +91,10 @@ def support_items(places: BoxPlaces, limit_s: float = COMMAND_S) -> Iterator[Sup
     yield verb("outbox.json", "what waits for the city", "outbox", *asked)
     yield verb("check.txt", "what `kerbstone check` says of the site file", "check", site)
     yield verb("models.txt", "the models of this box", "models", "list")
-    yield SupportItem("site.toml", "the site file", lambda: _text(places.site_file))
+    yield SupportItem(
+        "site.toml", "the site file; remarks (what stands behind #) are left out",
+        lambda: siteextract.without_remarks(_text(places.site_file)),
+    )  # fmt: skip
     yield SupportItem("versions.txt", "kernel, machine and Python packages", _versions)
     yield command(
         "log.txt", "the log of all units of Kerbstone",
@@ -151,7 +156,7 @@ def box_secrets(places: BoxPlaces) -> set[bytes]:
         table = parse_toml(site.decode())
     except ValueError:
         table = {}
-    found |= named_secrets(table)
+    found |= named_secrets(table) | told_secrets(table) | siteextract.user_secrets(table)
     uplink = table.get("uplink")
     for key in ("password_file", "key"):
         if isinstance(uplink, Mapping) and isinstance(uplink.get(key), str):
@@ -159,8 +164,6 @@ def box_secrets(places: BoxPlaces) -> set[bytes]:
             found |= key_lines(data)
             if key == "password_file":
                 found |= {data.strip(b"\r\n")}
-    if isinstance(uplink, Mapping) and not {"password_file", "cert"} & uplink.keys():
-        found.add(str(uplink.get("username", "")).encode())  # an access token: nothing else logs in
     drop_ins = places.units.glob("kerbstone*.d")
     for file in _files(places.identity, places.settings, places.profiles, *drop_ins):
         data = _readable(file)

@@ -13,6 +13,7 @@ import pytest
 
 from edge.cli.main import main
 from edge.diagnose.redaction import Redactor
+from edge.diagnose.siteextract import without_remarks
 from edge.diagnose.supportarchive import (
     CUT,
     ITEM_LIMIT,
@@ -36,7 +37,10 @@ SECRETS = {
     "profile of NetworkManager": "network-manager-psk",
     "password of a proxy": "r@in/on:proxy",
     "password of a drop-in": "drop-in-secret-3",
+    "token in the name of the user": "sv=2026-S3CRuser",
+    "password in the name of the site": "S3CRname!",
 }
+REMARKS = ("heslo S3CRheslo", "Basic YTpTM0NSYmFzaWM=")  # what only a remark tells
 
 
 @pytest.fixture
@@ -69,13 +73,14 @@ def box(tmp_path: Path) -> tuple[BoxPlaces, dict[str, str]]:
         f"""
 [site]
 id = "s"
+name = "Box 3, Passwort {values[11]}"  # {REMARKS[0]} # {REMARKS[1]}
 gateway = "gw-9"
 [store]
 dir = "{tmp_path}/store"
 run_dir = "{tmp_path}/run"
 [uplink]
 url = "mqtts://localhost"
-username = "gw-9"
+username = "{values[10]}"
 password_file = "{password}"
 ca = "{authority.path}"
 cert = "{certificate}"
@@ -159,7 +164,10 @@ def test_no_secret_of_the_box_is_in_it(
             for form in forms(secret):
                 assert form not in data, f"the {name} is in {file_name}"
     assert b"the last line" in found["log.txt"]
-    assert b'username = "gw-9"' in found["site.toml"]
+    assert b'username = "[removed]"' in found["site.toml"]
+    assert not any(each.encode() in data for each in REMARKS for data in found.values())
+    assert found["site.toml"].count(b"\n") == places.site_file.read_bytes().count(b"\n")
+    assert b"remarks (what stands behind #) are left out" in found["README.txt"]
     assert b'password = "[removed]"' in found["site.toml"]
     assert b"BEGIN CERTIFICATE" in found["certificate.pem"]
     assert b"places with secrets emptied" in found["README.txt"]
@@ -173,8 +181,24 @@ def test_a_user_without_a_password_is_an_access_token(
     tmp_path: Path, more: str, secret: bool
 ) -> None:
     file = tmp_path / "site.toml"
-    file.write_text(f'[uplink]\nurl = "mqtts://x"\nusername = "token-17"\n{more}')
-    assert (b"token-17" in box_secrets(BoxPlaces(file, *[tmp_path / "none"] * 5))) is secret
+    for user, found in (("token-17", secret), ("gw-9", False), ("S3CRuser", True)):
+        text = f'[uplink]\nurl = "mqtts://x"\nusername = "{user}"\n{more}'
+        file.write_text(f'{text}\n[site]\ngateway = "gw-9"\n')
+        assert (user.encode() in box_secrets(BoxPlaces(file, *[tmp_path / "none"] * 5))) is found
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ('a = "x # y" # z', 'a = "x # y"'),
+        ("a = 'x # y'\t# it's \"z\"", "a = 'x # y'"),
+        ("# whole\r\na = 1\r\n", "\r\na = 1\r\n"),
+        ("a = it's # the driver's", "a = it's"),
+        ('a = """\nb = 1 # z', 'a = """\nb = 1'),
+    ],
+)
+def test_remarks_are_left_out_also_of_a_file_that_is_wrong(text: str, left: str) -> None:
+    assert without_remarks(text.encode()) == left.encode()
 
 
 def test_a_key_without_its_armour_is_known_where_it_belongs(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import drivers
 from edge.cli.main import main
+from edge.config.problem import SECRET_KEY
 
 EXAMPLE = Path(__file__).parents[2] / "deploy/site.example.toml"
 RENAMED = [
@@ -129,3 +131,28 @@ def test_names_and_the_way_of_traffic_are_shown_so_that_a_wrong_one_is_seen(
         "          bakery (Bäckerei): bay for loading",
     ):
         assert said in out, said
+
+
+def test_a_secret_of_a_driver_is_never_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of every driver: whatever its option for a secret is called."""
+    secrets = [
+        (name, key)
+        for name, spec in drivers.catalogue().items()
+        for key in spec.options
+        if SECRET_KEY.fullmatch(key)
+    ]
+    assert ("dlms", "password") in secrets
+    for name, key in secrets:
+        file = tmp_path / "site.toml"
+        file.write_text(
+            '[site]\nid = "s"\ngateway = "g"\n[uplink]\nurl = "mqtts://b"\n[bus.m]\n'
+            f'kind = "{drivers.spec(name).wiring}"\nport = "/dev/serial0"\n[device.m]\n'
+            f'driver = "{name}"\nbus = "m"\n{key} = "S3CRdlms"\n'
+        )
+        for words in ([], ["--json"]):
+            assert main(["check", str(file), *words]) == 0
+            said = "".join(capsys.readouterr())
+            assert "S3CR" not in said
+            assert words or f"{key} is set" in said

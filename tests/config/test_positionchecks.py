@@ -128,7 +128,8 @@ def test_what_is_hardly_meant_is_said(
         (28.1235, -15.4363, "Atlantic/Canary"),
         (9.0765, 7.3986, "Africa/Lagos"),  # near the diagonal nothing can be told
         (5.6037, -0.187, "Africa/Accra"),
-        (52.5163, 13.3777, "UTC"),
+        (51.4779, -0.0015, "UTC"),
+        (64.1466, -21.9426, "UTC"),  # Reykjavik has no other
     ],
 )
 def test_a_place_far_from_that_of_its_zone_may_be_right(

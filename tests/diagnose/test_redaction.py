@@ -23,6 +23,7 @@ from edge.diagnose.redaction import (
     key_lines,
     key_secrets,
     named_secrets,
+    told_secrets,
 )
 from tests.kit.certificates import CertificateAuthority
 
@@ -236,3 +237,17 @@ def test_a_read_table_is_asked_by_its_names() -> None:
 @given(st.text(max_size=200))
 def test_any_text_is_taken(text: str) -> None:
     Redactor(assigned_secrets(text.encode())).redact(text.encode())
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Passwort X4r!", "Box 3, mot de passe : X4r!", "пароль X4r!", "密码：X4r!", "PIN=X4r!"],
+)
+def test_a_name_for_people_that_tells_a_secret(text: str) -> None:
+    assert told_secrets({"site": {"name": text}, "a": [1]}) == {b"X4r!"}
+    assert told_secrets({"site": {"name": "Pinneberg, Spinnerei 4"}}) == set()
+
+
+def test_the_word_basic_is_followed_by_a_login_or_by_anything() -> None:
+    text = b"# Basic YTpTM0NSYmFzaWM=\nBasic training, basic settings"
+    assert Redactor().redact(text) == b"# Basic [removed]\nBasic training, basic settings"
