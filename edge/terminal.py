@@ -71,6 +71,11 @@ def progress(text: str) -> None:
         _write(f"{CLEAR}{row}", err=True, flush=True)
 
 
+def page_width(most: int) -> int:
+    """Columns of a page that is `most` wide where there is room, as in a pipe."""
+    return min(most, get_terminal_size().columns) if is_terminal() else most
+
+
 def draw(text: str) -> None:
     """Write to stdout as it is: of who draws a picture there, and has made each line `printable`.
     Raises OutputLostError."""

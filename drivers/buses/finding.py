@@ -8,7 +8,7 @@ Severity = Literal["fault", "warning", "note"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was found. As text it is both: `sentence: remedy`.
+    """One thing that was found. As text it is both: `sentence; remedy`.
 
     A fault keeps values away, a warning may, a note only tells what is unusual.
     """
@@ -18,7 +18,7 @@ class Finding:
     remedy: str = ""
 
     def __str__(self) -> str:
-        return f"{self.sentence}: {self.remedy}" if self.remedy else self.sentence
+        return f"{self.sentence}; {self.remedy}" if self.remedy else self.sentence
 
 
 def fault(sentence: str, remedy: str = "") -> Finding:

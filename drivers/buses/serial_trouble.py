@@ -123,15 +123,16 @@ def counter_findings(port: str, settings: str, found: UartCounters) -> list[Find
         findings.append(
             fault(
                 f"{port}: the line is held low ({found.breaks} breaks)",
-                "A and B are swapped, shorted, or the adapter has no bias resistors: swap A and B",
+                "swap A and B; if it stays, look for a short, and whether the adapter has bias"
+                " resistors",
             )
         )
     elif found.framing and found.framing >= found.received // 20:
         findings.append(
             fault(
                 f"{port}: {found.framing} of {found.received} bytes have no stop bit at {settings}",
-                "the device has another baud rate, or two stop bits or parity where none is set"
-                " here (9600, 19200 and 2400 are the usual rates); else A and B are swapped",
+                "set the device's baud rate, parity and stop bits here (9600, 19200 and 2400 are"
+                " the usual rates); if that does not help, swap A and B",
             )
         )
     elif found.parity and found.parity >= found.received // 20:
@@ -139,12 +140,13 @@ def counter_findings(port: str, settings: str, found: UartCounters) -> list[Find
             fault(
                 f"{port}: {found.parity} of {found.received} bytes have the wrong parity"
                 f" at {settings}",
-                "the baud rate is right, the parity is wrong: try the other two of N, E and O",
+                "set another parity (N, E or O): the baud rate is right",
             )
         )
     if found.overrun:
         text = f"{port}: {found.overrun} bytes were lost before this program could read them"
-        findings.append(warning(text, "the machine is overloaded, or its UART has no FIFO"))
+        remedy = "look what else loads this machine, or use an adapter whose UART has a FIFO"
+        findings.append(warning(text, remedy))
     return findings
 
 
@@ -157,7 +159,7 @@ def bytes_finding(port: str, settings: str, heard: bytes) -> list[Finding]:
         return [
             fault(
                 f"{port}: {share:.0%} of the bytes are zeros: the line is held low",
-                "A and B are swapped, shorted, or the device has no supply: swap A and B",
+                "swap A and B; if it stays, check the device's supply, and the wire for a short",
             )
         ]
     seven = parity_of_seven_bits(heard)
@@ -165,14 +167,15 @@ def bytes_finding(port: str, settings: str, heard: bytes) -> list[Finding]:
         return [
             fault(
                 f"{port}: the bytes at {settings} are text of seven bits with parity {seven}",
-                f"the device speaks 7{seven}1: set bits = 7 and parity = {seven!r}",
+                f"set bits = 7 and parity = {seven!r}: the device speaks 7{seven}1",
             )
         ]
     return [
         fault(
             f"{port}: {len(heard)} bytes came at {settings}, and no frame is in them"
             f" ({heard[:12].hex(' ')} ...)",
-            "wrong baud rate or parity, A and B swapped, or another kind of device",
+            "set the device's baud rate and parity here, check that A and B are not swapped, and"
+            " that the driver is the one for this device",
         )
     ]
 
@@ -195,14 +198,17 @@ def damaged(port: str, settings: str, heard: bytes, count: int, counted: UartCou
     found = counter_findings(port, settings, counted) or bytes_finding(port, settings, heard)
     if found:
         return str(found[0])
-    return f"{port}: {count} bytes came, and no whole frame among them; is {settings} right?"
+    return (
+        f"{port}: {count} bytes came, and no whole frame among them; check whether {settings} is"
+        " right, then shield, terminator, and cables beside power lines"
+    )
 
 
 def unasked_finding(port: str, heard: bytes) -> Finding:
     """Bytes came while everybody on the line should wait to be asked."""
     return warning(
         f"{port}: {len(heard)} bytes came that nobody asked for ({heard[:12].hex(' ')})",
-        "another master, or a device that talks by itself, is on this line: disconnect it",
+        "disconnect what talks by itself on this line, or is another master",
     )
 
 

@@ -71,13 +71,23 @@ def next_frame(data: bytes) -> tuple[bytes | None, int]:
     return None, len(data)
 
 
-def answer_framer(request: bytes) -> Framer:
+def answer_framer(request: bytes, others: set[str] | None = None) -> Framer:
     """A cut that gives the answer to this request, or a damaged frame, and passes over the rest.
 
-    The rest are echoes of our own words, and answers of others, or to what was asked before.
+    The rest are echoes of our own words, and answers of others, or to what was asked before. Whose
+    they are is put into `others`.
     """
     asked = parse_frame(request)
-    return filtered_framer(next_frame, lambda found: _belongs(found, asked))
+
+    def mine(found: bytes) -> bool:
+        if _belongs(found, asked):
+            return True
+        parsed = parse_frame(found)
+        if others is not None and parsed.control & ANSWER and parsed.address != asked.address:
+            others.add(parsed.address)
+        return False
+
+    return filtered_framer(next_frame, mine)
 
 
 def _belongs(found: bytes, asked: Dlt645Frame) -> bool:

@@ -61,12 +61,21 @@ def next_ack(data: bytes) -> tuple[bytes | None, int]:
     return (ACK, at + 1) if at >= 0 else (None, len(data))
 
 
-def answer_framer(address: int, number: str = "") -> Framer:
-    """A cut that finds the telegram of this meter, or a damaged one; those of others it skips.
+def answer_framer(address: int, number: str = "", others: set[int] | None = None) -> Framer:
+    """A cut that finds the telegram of this meter, or a damaged one; those of others it skips, and
+    puts their addresses into `others`.
 
     Who was selected by its `number` (F stands for any digit) is known by that alone.
     """
-    return filtered_framer(_next_frame, lambda found: _belongs(found, address, number.upper()))
+
+    def mine(found: bytes) -> bool:
+        if _belongs(found, address, number.upper()):
+            return True
+        if others is not None and found[4] & KIND == RSP_UD and found[5] != address:
+            others.add(found[5])
+        return False
+
+    return filtered_framer(_next_frame, mine)
 
 
 def _next_frame(data: bytes) -> tuple[bytes | None, int]:

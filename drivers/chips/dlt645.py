@@ -188,7 +188,16 @@ class Dlt645:
     ) -> wire.Dlt645Frame:
         request = wire.encode_frame(self._target, control, data)
         answer_s = ANSWER_S if answer_s is None else answer_s
-        answer = await self.bus.frame(wire.answer_framer(request), answer_s, wire.WAKE + request)
+        others = set[str]()
+        cut = wire.answer_framer(request, others)
+        try:
+            answer = await self.bus.frame(cut, answer_s, wire.WAKE + request)
+        except DataError as error:
+            if not others or self._target == wire.WILDCARD:
+                raise
+            text = f"meter {self._target}: another one answered, {', '.join(sorted(others))}"
+            remedy = "set the address of the meter that is fitted here"
+            raise DataError(f"{text}; {remedy}", error.reason) from error
         frame = wire.parse_frame(answer)
         if frame.control & wire.REFUSED:
             raise wire.refusal_error(frame)

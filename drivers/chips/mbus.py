@@ -23,6 +23,7 @@ from drivers.chips import _mbus_link as link
 from drivers.chips._mbus_records import MbusRecord, parse_records, vif_meaning
 from edge.core import (
     Bad,
+    BusError,
     Condition,
     ConfigError,
     DataError,
@@ -110,12 +111,7 @@ class Mbus:
         telegrams: list[MbusTelegram] = []
         for turn in range(TELEGRAMS_AT_MOST):
             control = link.REQ_UD2 | (0 if turn % 2 else link.FCB)
-            answer = await self.bus.frame(
-                link.answer_framer(target, self.secondary),
-                self.timeout_s,
-                link.short_frame(control, target),
-            )
-            telegrams.append(parse_telegram(answer))
+            telegrams.append(parse_telegram(await self._ask(target, control)))
             if telegrams[0].identity != telegrams[-1].identity:
                 raise DataError("two meters answer: they have the same address")
             if not telegrams[-1].more:
@@ -123,6 +119,20 @@ class Mbus:
         samples = decode(telegrams)
         self.identity, self.health = telegrams[0].identity, status_conditions(telegrams)
         return tuple(samples.get(p.key, Bad(Reason.ADDRESS)) for p in self.points)
+
+    async def _ask(self, target: int, control: int) -> bytes:
+        others = set[int]()
+        cut = link.answer_framer(target, self.secondary, others)
+        try:
+            return await self.bus.frame(cut, self.timeout_s, link.short_frame(control, target))
+        except DataError as error:  # something came
+            if not others or self.secondary:
+                raise
+            who = ", ".join(map(str, sorted(others)))
+            raise BusError(
+                f"address {target}: another meter answered, with address {who}; set address ="
+                f" {min(others)}, or give the meter the address {target}"
+            ) from error
 
     async def close(self) -> None:
         """Nothing to release: the line belongs to all."""

@@ -15,8 +15,8 @@ from edge.cli.site_options import load_site_or_report, site_options
 from edge.control.protocol import VerbError, ask_daemon
 from edge.outbox import OutboxBusyError, inspect_outbox
 from edge.report.status.outbox import outbox_lines
-from edge.report.status.textform import fit_line, render_sections
-from edge.terminal import echo, echo_json
+from edge.report.status.textform import WIDTH, fit_line, render_sections
+from edge.terminal import echo, echo_json, page_width
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         echo_json(counts)
         return 0
     through = "as the daemon reports" if daemon else "from the files; no daemon runs"
-    head = fit_line(f"{site.place.gateway} at {site.place.id}, {through}")
-    echo(head, *render_sections([outbox_lines(counts, daemon=daemon, whole=True)]), fold=False)
+    head = fit_line(f"{site.place.gateway} at {site.place.id}, {through}", width=page_width(WIDTH))
+    lines = outbox_lines(counts, daemon=daemon, whole=True)
+    echo(head, *render_sections([lines], page_width(WIDTH)), fold=False)
     return 0

@@ -34,6 +34,7 @@ from edge.report.live.answertext import (
 from edge.report.live.lanetext import rows_of
 from edge.report.live.redrawnblock import RedrawnBlock
 from edge.report.live.shownname import shown_place
+from edge.report.live.watchrows import CUT, watch_rows
 from edge.terminal import echo, echo_json, has_cursor, progress
 
 EVERY_S: Final = 1.0
@@ -208,7 +209,7 @@ def _watch_daemon(
     args: argparse.Namespace, source: LiveSource, answer: Mapping[str, Any] | None
 ) -> int:
     """Until Ctrl-C. A daemon that restarts is waited for."""
-    shown, why = _Shown(args.json, DAEMON), ""
+    shown, why = _Shown(args.json, DAEMON, everything=args.all), ""
     if answer is None:
         _fail("the daemon does not run; waiting for it", 0)
         why = "waiting"
@@ -224,7 +225,7 @@ def _watch_daemon(
 
 async def _watch_wires(args: argparse.Namespace, site: Site, names: Sequence[str] | None) -> int:
     """Until Ctrl-C; the buses are ours meanwhile."""
-    shown = _Shown(args.json, WIRES)
+    shown = _Shown(args.json, WIRES, everything=args.all)
     async with WireWatch(site, names) as wires:
         await wires.wait(args.every, lines=False)
         while True:
@@ -235,9 +236,9 @@ async def _watch_wires(args: argparse.Namespace, site: Site, names: Sequence[str
 class _Shown:
     """Answers one after the other: on a terminal in their place, in a pipe only what is new."""
 
-    def __init__(self, as_json: bool, through: str) -> None:
-        self._json, self._through = as_json, through
-        self._block = RedrawnBlock() if not as_json and has_cursor() else None
+    def __init__(self, as_json: bool, through: str, *, everything: bool) -> None:
+        self._json, self._through, self._everything = as_json, through, everything
+        self._block = RedrawnBlock(CUT) if not as_json and has_cursor() else None
         self._news, self._note = News(), ""
 
     def show(self, answer: Mapping[str, Any]) -> None:
@@ -255,12 +256,12 @@ class _Shown:
         """Why there is no answer, or that there is one again."""
         _fail(text, 0)
         if self._block is not None:
-            self._block = RedrawnBlock()  # below what was said
+            self._block = RedrawnBlock(CUT)  # below what was said
 
     def _whole(self, answer: Mapping[str, Any]) -> Iterable[str]:
         yield f"{shown_place(answer)}, {self._through}; Ctrl-C ends"
         yield ""
-        yield from answer_rows(answer)
+        yield from watch_rows(answer) if self._everything else answer_rows(answer)
 
 
 def _code(answer: Mapping[str, Any]) -> int:

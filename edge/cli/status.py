@@ -21,8 +21,8 @@ from edge.outbox import GLANCE_S, OutboxBusyError, inspect_outbox
 from edge.report.status.issues import issue_rows, listed_issues
 from edge.report.status.outbox import outbox_lines
 from edge.report.status.page import status_page
-from edge.report.status.textform import Section, fit_line, render_sections
-from edge.terminal import echo, echo_json
+from edge.report.status.textform import WIDTH, Section, fit_line, render_sections
+from edge.terminal import echo, echo_json, page_width
 
 START_HINT: Final = (
     "start it: `sudo systemctl start kerbstone`",
@@ -84,7 +84,11 @@ def _print_status(args: argparse.Namespace, status: Mapping[str, Any]) -> int:
         ]
         echo_json({**status, "ok": not found, "issues": issues})
     else:
-        echo(*status_page(status, found), *_proposed(read_status_lines()), fold=False)
+        echo(
+            *status_page(status, found, page_width(WIDTH)),
+            *_proposed(read_status_lines()),
+            fold=False,
+        )
     return 1 if found else 0
 
 
@@ -94,15 +98,19 @@ def _not_configured(args: argparse.Namespace, rows: list[str]) -> int:
     if args.json:
         echo_json({"ok": False, "error": "no site file yet", "enrolment": fields})
         return 3
-    head = fit_line(f"NOT CONFIGURED: {fields.get('gateway', 'this box')} has no site file yet")
-    echo(head, *render_sections([Section("enrolment", tuple(rows))]), fold=False)
+    head = fit_line(
+        f"NOT CONFIGURED: {fields.get('gateway', 'this box')} has no site file yet",
+        width=page_width(WIDTH),
+    )
+    shown = render_sections([Section("enrolment", tuple(rows))], page_width(WIDTH))
+    echo(head, *shown, fold=False)
     return 3
 
 
 def _proposed(rows: list[str]) -> list[str]:
     """The row of a proposal that has no configuration for an answer."""
     found = tuple(row.partition(":")[2].strip() for row in rows if row.startswith("proposal:"))
-    return render_sections([Section("proposal", found)]) if found else []
+    return render_sections([Section("proposal", found)], page_width(WIDTH)) if found else []
 
 
 def _outbox(site: Site) -> tuple[Section, dict[str, object] | None]:
@@ -128,6 +136,9 @@ def _unreachable(
         echo_json({"ok": False, "error": why, "outbox": counts})
         return 3
     steps = tuple(f"- {line.format(file=args.config)}" for line in do)
-    head = fit_line(f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}")
-    echo(head, *render_sections([Section("to do", steps), outbox]), fold=False)
+    head = fit_line(
+        f"NOT REACHABLE: {site.place.gateway} at {site.place.id}: {why}", width=page_width(WIDTH)
+    )
+    shown = render_sections([Section("to do", steps), outbox], page_width(WIDTH))
+    echo(head, *shown, fold=False)
     return 3

@@ -63,17 +63,30 @@ def json_line_text(value: Any, indent: int | None = None) -> str:
 
 
 def fold_line(text: str, columns: int) -> Iterator[str]:
-    """The rows that a line takes on a terminal. Only the first begins at the left.
+    """The rows that a line takes on a terminal, broken at blanks where there are some. Only the
+    first begins at the left.
 
     A terminal that breaks a long line by itself begins a row with whatever stands there: blanks in
     a name would be enough to show a line that nobody has written.
     """
+    room = max(columns, 4 * len(INDENT))
     row, used = "", 0
+    blank = -1  # where the row may be broken: the last blank in it that stands behind a word
     for char in text:
         wide = columns_of(char)
-        if used + wide > max(columns, 4 * len(INDENT)):
-            yield row
-            row, used = INDENT, len(INDENT)
+        if used + wide > room:
+            tail = row[blank + 1 :] if blank >= 0 else ""
+            width = len(INDENT) + sum(map(columns_of, tail))
+            if char == " " or blank < 0 or width + wide > room:  # a word that is too long is cut
+                yield row
+                tail, width = "", len(INDENT)
+            else:
+                yield row[:blank]
+            row, used, blank = INDENT + tail, width, -1
+            if char == " " and not tail:
+                continue
+        if char == " " and row.strip():
+            blank = len(row)
         row += char
         used += wide
     yield row

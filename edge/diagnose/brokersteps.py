@@ -149,6 +149,7 @@ class BrokerVisit:
     now: Stamp
     floor_ns: Callable[[], int | None] = field(default=lambda: None)
     root: Path = ROOT
+    untold: str = ALONE  # why the daemon says nothing
 
 
 def broker_steps(visit: BrokerVisit, wanted: frozenset[CheckId]) -> list[CheckStep]:
@@ -159,7 +160,7 @@ def broker_steps(visit: BrokerVisit, wanted: frozenset[CheckId]) -> list[CheckSt
         told: tuple[CheckId, ...] = (*LOGIN, "link_up", "receipt")
         steps.append(CheckStep("link", told, lambda tick: link_results(status, protocol=protocol)))
     else:
-        alone = [unchecked(each, ALONE) for each in _daemon_only()]
+        alone = [unchecked(each, visit.untold) for each in _daemon_only()]
         steps.append(CheckStep("link", _daemon_only(), lambda tick: alone))
     if not wanted & {*WAY, *LOGIN, "uplink_files"}:
         return steps

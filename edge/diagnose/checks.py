@@ -190,6 +190,7 @@ assert set(ISSUE_CHECKS) == set(get_args(IssueName)), "each kind of issue answer
 GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 ORDER: Final = {check: place for place, check in enumerate(CHECKS)}
 ALONE: Final = "the gateway does not run"  # why only it could answer
+NO_ANSWER: Final = "the gateway does not answer"
 BADNESS: Final[Mapping[Outcome, int]] = {"fault": 0, "warning": 1, "ok": 2, "not checked": 3}
 
 

@@ -7,11 +7,10 @@ from typing import Final
 from drivers.buses.finding import Finding, fault, note, warning
 from edge.config import Site
 from edge.core import Condition, Polled, Reason, Sweep
-from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
+from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS, split_remedy
 from edge.diagnose.checks import CheckId, CheckResult, as_outcome, unchecked
-from edge.gateway.deviceissues import SHARED_BY, SHARED_REMEDY
+from edge.gateway.deviceissues import SHARED_BY, shared_remedy
 
-MIN_SENTENCE_WORDS: Final = 4  # of a sentence; what is shorter is no sentence but a prefix
 FALLBACK_REMEDIES: Final[Mapping[CheckId, str]] = {
     "device_answers": "check its supply, its plug and its wires",
     "device_reports": "see the manual of the device",
@@ -122,12 +121,11 @@ class Exam:
     def _shared(self) -> Finding:
         """What all of its devices say, or that none answers."""
         sentences = {self._said(name).sentence for name in self.failed}
-        remedies = {self._said(name).remedy for name in self.failed}
-        remedy = remedies.pop() if len(remedies) == 1 else ""
+        remedy = shared_remedy([self._said(name).remedy for name in self.failed])
         names = ", ".join(self.failed)
         if len(sentences) == 1:
-            return fault(f"{sentences.pop()}: no values of {names}", remedy or SHARED_REMEDY)
-        return fault(f"{ALL_SILENT}: {names}", remedy or SHARED_REMEDY)
+            return fault(f"{sentences.pop()}: no values of {names}", remedy)
+        return fault(f"{ALL_SILENT}: {names}", remedy)
 
     def _said(self, name: str) -> Finding:
         """Of one that failed: what is known better goes before."""
@@ -231,15 +229,10 @@ def _fault(found: Sequence[Finding]) -> Finding | None:
     return next((one for one in found if one.severity == "fault"), None)
 
 
-def split_finding(severity: str, text: str) -> Finding:
-    """A driver's error as sentence and remedy, of which it is made in this order."""
+def split_finding(severity: str, text: str, reason: Reason | None = None) -> Finding:
+    """A driver's error as sentence and remedy."""
     make = {"fault": fault, "warning": warning}.get(severity, note)
-    head, mark, rest = text.partition("; ")
-    if not mark:
-        head, mark, rest = text.rpartition(": ")
-    if not mark or len(head.split()) < MIN_SENTENCE_WORDS:
-        return make(text)
-    return make(head, rest)
+    return make(*split_remedy(text, reason))
 
 
 def reading_findings(polled: Polled, result: Sweep) -> Iterator[Finding]:

@@ -23,11 +23,11 @@ def site_results(warnings: Sequence[Problem], outdated: Sequence[Problem]) -> It
         yield passed("site_file", "`kerbstone check` finds nothing in it")
 
 
-def in_use_result(site: Site, status: Mapping[str, Any] | None) -> CheckResult:
-    """Whether the running gateway has read what stands in the file now."""
+def in_use_result(site: Site, status: Mapping[str, Any] | None, why: str = ALONE) -> CheckResult:
+    """Whether the running gateway has read what stands in the file now. `why` nobody can say."""
     check: CheckId = "site_in_use"
     if status is None:
-        return unchecked(check, ALONE)
+        return unchecked(check, why)
     here = (site.place.id, site.place.gateway)
     there = (status.get("site"), status.get("gateway"))
     if there != here:
@@ -54,11 +54,12 @@ def _same(ours: Any, theirs: Any) -> bool:
     return bool(dict(ours) == theirs)
 
 
-def own_word_results(status: Mapping[str, Any] | None) -> Iterator[CheckResult]:
-    """What nobody but the running gateway can know; its open issues say what is wrong."""
+def own_word_results(status: Mapping[str, Any] | None, why: str = ALONE) -> Iterator[CheckResult]:
+    """What nobody but the running gateway can know; its open issues say what is wrong. `why` it
+    says nothing."""
     if status is None:
         for check in OWN_WORD:
-            yield unchecked(check, ALONE)
+            yield unchecked(check, why)
         return
     yield passed("gateway_load", f"{count_text(status.get('dropped'), 'message')} dropped")
     start = status.get("box", {}).get("start", {})

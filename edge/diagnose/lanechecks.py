@@ -10,13 +10,15 @@ LANES: Final[tuple[CheckId, ...]] = ("lane_edges", "lane_verdict")
 QUIET_S: Final = 600.0  # without an edge since the start: then a loop is worth a look
 
 
-def lane_results(status: Mapping[str, Any] | None, names: Sequence[str]) -> Iterator[CheckResult]:
+def lane_results(
+    status: Mapping[str, Any] | None, names: Sequence[str], why: str = ALONE
+) -> Iterator[CheckResult]:
     """When the loops of each lane have changed last, and how often; and that nothing is said
     against them. What is said is in the list of open issues."""
     for name in names:
         if status is None:
-            yield unchecked("lane_edges", ALONE, name)
-            yield unchecked("lane_verdict", ALONE, name)
+            yield unchecked("lane_edges", why, name)
+            yield unchecked("lane_verdict", why, name)
             continue
         yield from _lane_edges(status, name)
         yield passed("lane_verdict", "no fault of its loops is open", name)

@@ -10,6 +10,7 @@ from drivers.buses import i2c_trouble, serial_trouble
 from drivers.buses.finding import Finding, fault, warning
 from drivers.buses.host import kernel_consoles, list_names, login_on, look_up_node, read_text
 from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
+from edge.core import Reason
 from edge.diagnose.checks import check_of_issue
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, condition_findings, split_finding
@@ -109,9 +110,10 @@ def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
     for one in condition_findings(status.get("health", {})):
         exam.add(name, one, "device_reports")
     if status.get("state", "ok") != "ok":
-        exam.failed[name] = split_finding(
-            "fault", str(status.get("text") or f"it is {status['state']}")
-        )
+        state = str(status["state"])
+        reason = Reason(state) if state in {*Reason} else None
+        text = str(status.get("text") or f"it is {state}")
+        exam.failed[name] = split_finding("fault", text, reason)
     elif status.get("reads", 0):
         exam.answers.add(name)
         exam.paced.add(name)

@@ -119,7 +119,7 @@ async def probe_read(exam: Exam, name: str, bus: Any, tick: ProbeTick) -> Except
         for one in condition_findings(polled.health if isinstance(polled, SelfReporting) else {}):
             exam.add(name, one, "device_reports")
     except (BusError, DataError) as error:
-        exam.failed[name] = split_finding("fault", str(error))
+        exam.failed[name] = split_finding("fault", str(error), error.reason)
         return error
     exam.answers.add(name)
     exam.read.add(name)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import drivers
 from edge.acquire.clock import SystemClock
@@ -12,7 +12,7 @@ from edge.config import Problem, Site, outdated_keys, serial_warnings, site_warn
 from edge.core import ConfigError
 from edge.diagnose.boxchecks import BOX, CLOCK, box_results, clock_results, read_clock
 from edge.diagnose.brokersteps import BrokerVisit, broker_steps, own_files
-from edge.diagnose.checks import CheckId, CheckResult, unchecked
+from edge.diagnose.checks import ALONE, NO_ANSWER, CheckId, CheckResult, unchecked
 from edge.diagnose.daemonlink import runs_result
 from edge.diagnose.daemonuser import DaemonUser
 from edge.diagnose.examination import MODELS_S, CheckStep, Tick
@@ -32,8 +32,6 @@ from edge.gateway.linebudget import line_warnings
 from edge.health.boxalarms import read_box
 from edge.health.kernelfiles import ROOT
 from edge.kernelclock import boottime_ns, discipline
-
-NO_ANSWER: Final = "the gateway does not answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,8 @@ class WholeWay:
 def make_steps(way: WholeWay, wanted: frozenset[CheckId]) -> list[CheckStep]:
     """Those of them that answer a check that is wanted."""
     clock = SystemClock(root=way.root)
-    visit = BrokerVisit(way.site, way.status, way.barred, clock.now(), clock.wrong, way.root)
+    why = NO_ANSWER if way.silent else ALONE
+    visit = BrokerVisit(way.site, way.status, way.barred, clock.now(), clock.wrong, way.root, why)
     box = box_steps(Path(way.site.store.dir), clock, way.root, status=way.status)
     steps = [*_gateway_steps(way, clock), *box, *broker_steps(visit, wanted)]
     return [step for step in steps if wanted & {*step.checks}]
@@ -63,6 +62,7 @@ def make_steps(way: WholeWay, wanted: frozenset[CheckId]) -> list[CheckStep]:
 
 def _gateway_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
     status, site = way.status, way.site
+    why = NO_ANSWER if way.silent else ALONE
 
     def outbox(tick: Tick) -> Iterable[CheckResult]:
         if way.silent:
@@ -91,8 +91,8 @@ def _gateway_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
     return [
         CheckStep("gateway", ("gateway_runs",), lambda tick: [runs_result(status, way.silent)]),
         CheckStep("site file", ("site_file",), file),
-        CheckStep("in use", ("site_in_use",), lambda tick: [in_use_result(site, status)]),
-        CheckStep("load", OWN_WORD, lambda tick: own_word_results(status)),
+        CheckStep("in use", ("site_in_use",), lambda tick: [in_use_result(site, status, why)]),
+        CheckStep("load", OWN_WORD, lambda tick: own_word_results(status, why)),
         CheckStep(
             "ports", ("bus_rights",), lambda tick: bus_right_results(site, way.buses, way.user)
         ),
@@ -100,7 +100,7 @@ def _gateway_steps(way: WholeWay, clock: SystemClock) -> list[CheckStep]:
         CheckStep("secrets", ("secret_files",), secrets),
         CheckStep("outbox", OUTBOX, outbox),
         CheckStep("models", ("models",), models, MODELS_S),
-        CheckStep("lanes", LANES, lambda tick: lane_results(status, way.lanes)),
+        CheckStep("lanes", LANES, lambda tick: lane_results(status, way.lanes, why)),
     ]
 
 

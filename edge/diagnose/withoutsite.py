@@ -31,7 +31,7 @@ def steps_without_site(
     closed = f"the site file {file} is not open to you: use sudo"
     steps = [
         CheckStep("gateway", ("gateway_runs",), lambda tick: [runs_result(status, silent)]),
-        CheckStep("load", OWN_WORD, lambda tick: own_word_results(status)),
+        CheckStep("load", OWN_WORD, lambda tick: own_word_results(status, silent or ALONE)),
         *box_steps(Path(Store().dir), SystemClock(root=root), root),
     ]
     if status is not None:

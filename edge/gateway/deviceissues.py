@@ -1,6 +1,7 @@
 """What is wrong with devices and lines now, and with the buses that they share. Nothing is kept."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -8,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from edge.acquire.badpoints import MEANT_REASONS
 from edge.core import Reason
 from edge.core.humanize import count_text, percent_text, span_text
-from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS
+from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS, split_remedy
 from edge.gateway.issuefindings import PolledState, as_instruction
 from edge.health.openissues import IssueFinding
 from edge.wire.contract.issues import IssueName
@@ -22,6 +23,7 @@ SHOWN_POINTS: Final = 6  # of those without a value
 BAD_PERIODS: Final = 2  # or for some reads
 SHARED_BY: Final = 2  # devices, from which on their bus is named in their place
 SHARED_REMEDY: Final = "check first what they share: supply, cable, settings"
+OF_ONE: Final = re.compile(r"\bits\b")
 BUS_REASONS: Final = frozenset({Reason.SILENT, Reason.CRC})  # of wires, supply and settings
 
 
@@ -64,13 +66,21 @@ def _shared(
     about, names = f"bus {bus}", ", ".join(device.name for device in devices)
     if any(_may_pass(device) for device in devices):
         return IssueFinding("bus_fails", about, unknown=True)
-    what, _, remedy = texts.pop().partition("; ") if len(texts) == 1 else ("", "", "")
+    said = [split_remedy(text) for text in texts]
+    what = said[0][0] if len(said) == 1 else ""
     what = what or f"none of its {len(devices)} devices answers"
-    remedy = as_instruction(remedy or SHARED_REMEDY)
+    remedy = as_instruction(shared_remedy([each for _, each in said]))
     hint = f"`kerbstone doctor {bus}` says more."
     return IssueFinding(
         "bus_fails", about, f"{about}: {what}: no values of {names}", f"{remedy} {hint}"
     )
+
+
+def shared_remedy(remedies: Collection[str]) -> str:
+    """What to do where all devices of a bus fail: what each of them says, unless that is of one
+    device ("its supply"); the gateway's status and the doctor say the same."""
+    only = next(iter(remedies), "") if len({*remedies}) == 1 else ""
+    return only if only and OF_ONE.search(only) is None else SHARED_REMEDY
 
 
 def _failures(
@@ -156,12 +166,8 @@ def _may_pass(device: PolledState) -> bool:
 
 
 def _fails(kind: IssueName, about: str, reason: Reason | None, text: str) -> IssueFinding:
-    """A text with a remedy of its own (behind `; `) says it; else the reason alone suggests one."""
-    cause, _, remedy = text.partition("; ")
-    if not remedy and reason is not None:
-        remedy = REMEDIES.get(reason, "")
-        if reason == Reason.SILENT:  # whatever it was before: look at the same things
-            remedy = "check its supply, its plug and its wires"
+    """A text with a remedy of its own says it; else the reason alone suggests one."""
+    cause, remedy = split_remedy(text, reason)
     hint = f"`kerbstone doctor{'' if kind == 'line_closed' else f' {about}'}` says more."
     return IssueFinding(
         kind, about, f"{about}: {cause}", f"{as_instruction(remedy)} {hint}" if remedy else ""

@@ -20,6 +20,7 @@ from edge.outbox import OutboxCounts
 from edge.report.status.issues import listed_issues, verdict_line
 from edge.report.status.page import status_page
 from edge.report.status.textform import WIDTH, Section, fit_line, render_sections
+from edge.terminal import page_width
 from edge.wire.contract.health import Health
 from tests.cli.answering_daemon import answering
 from tests.kit.command import Command, MakeSite
@@ -153,6 +154,22 @@ def test_wide_letters_take_two_columns() -> None:
     verdict = fit_line("OK: " + "交" * 60)
     assert (len(verdict), verdict[-3:]) == (4 + 36 + 3, "...")
     assert not {"\x1e", "\x1f"} & {char for row in lines for char in row}
+
+
+@pytest.mark.parametrize("columns", [30, 40, 60])
+def test_a_narrow_terminal_gets_rows_of_its_width_and_whole_words(columns: int) -> None:
+    said = changed(issues=[issue("records_lost"), issue("outbox_quarantined")])
+    rows = status_page(said, listed_issues(said), columns)
+    assert max(map(len, rows)) <= columns
+    words = {word for row in sheet(said)[1:] for word in row.split() if len(word) < columns - 16}
+    assert words <= {word for row in rows[1:] for word in row.split()}
+
+
+def test_the_command_asks_the_terminal_for_its_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert page_width(WIDTH) == WIDTH  # a pipe has no columns
+    monkeypatch.setattr("edge.terminal.is_terminal", lambda: True)
+    assert page_width(WIDTH) == 40
 
 
 def test_a_gateway_that_is_well_says_so_in_its_first_line() -> None:

@@ -101,8 +101,23 @@ def test_json_is_printable_ascii_and_says_the_same(value: object, indent: int | 
 def test_only_the_first_row_of_a_line_begins_at_the_left(text: str, columns: int) -> None:
     line = printable(text)
     rows = list(fold_line(line, columns))
-    assert rows[0] + "".join(row.removeprefix(INDENT) for row in rows[1:]) == line
+    left = line.removeprefix(rows[0])
+    assert line.startswith(rows[0])
+    for row in rows[1:]:  # a blank at which it is broken is not shown
+        said = row.removeprefix(INDENT)
+        left = left if left.startswith(said) and not left.startswith(" ") else left[1:]
+        assert left.startswith(said)
+        left = left[len(said) :]
+    assert left.strip(" ") == ""
     assert all(row.startswith(INDENT) for row in rows[1:])
     wide = [sum(2 if unicodedata.east_asian_width(c) in "WF" else not unicodedata.combining(c)
                 for c in row) for row in rows]  # fmt: skip
     assert max(wide) <= max(columns, 4 * len(INDENT))
+
+
+def test_a_row_is_broken_between_words() -> None:
+    line = "kerbstone read: the daemon does not run; Ctrl-C ends, and GPIO27 is watched"
+    for columns in range(20, 70):
+        rows = list(fold_line(line, columns))
+        assert " ".join(row.strip() for row in rows) == line
+        assert max(map(len, rows)) <= columns

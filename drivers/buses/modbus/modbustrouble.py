@@ -10,11 +10,12 @@ from typing import Final
 from drivers.buses.serial_trouble import UartCounters, counter_findings
 
 TWICE: Final = 2  # second answers in a row: one may be a late answer to an older question
+DAMAGED_REMEDY: Final = "check shield, terminator, and cables beside power lines"
 DAMAGED: Final = 3  # damaged answers in a row that are no accident
 SHOWN: Final = 8  # units that a sentence names at most
 LATE: Final = (
-    "answers come late or twice on this line, or are lost; timeout_s may be too short for a radio"
-    " or a converter, or link_delay_s longer than necessary"
+    "answers come late or twice on this line, or are lost; raise timeout_s for a radio or a"
+    " converter, or lower link_delay_s if it is longer than necessary"
 )
 
 
@@ -92,7 +93,23 @@ def noise(port: str, settings: str, counted: UartCounters) -> str:
     """What to look at when bytes came, and no answer was among them."""
     if found := counter_findings(port, settings, counted):
         return str(found[0])
-    return f"wrong baud rate or parity (it is {settings} here), A and B swapped, or no termination"
+    return (
+        f"no answer can be read at {settings}; set the meters' baud rate and parity here, check"
+        " that A and B are not swapped, and fit the termination"
+    )
+
+
+def another_spoke(unit: int, units: Sequence[int]) -> str:
+    """What to look at when what came was no answer to this question."""
+    if list(units) == [unit]:
+        return (
+            "an answer to another question came; raise timeout_s if it comes late (a radio, a"
+            " converter), or disconnect the other master of this line"
+        )
+    return (
+        f"{_units(units)} answered instead; raise timeout_s if answers come late (a radio, a"
+        f" converter), disconnect another master, or give the meter the address {unit}"
+    )
 
 
 def damaged(
@@ -105,16 +122,19 @@ def damaged(
         return ""
     if others := known.others(unit):
         return (
-            f"{times} in a row, while {_units(others)} can be understood: two devices have the"
-            f" address {unit}, or its wire is bad"
+            f"{times} in a row, while {_units(others)} can be understood; check that no other"
+            f" device has the address {unit}, then its plug and its wire"
         )
-    return f"{times} in a row: no termination, a wire beside a power line, or two masters"
+    return (
+        f"{times} in a row; fit the termination, lead the wire away from power lines, and"
+        " disconnect a second master"
+    )
 
 
 def two_responses(unit: int) -> str:
     """Two answers came to one question."""
     return (
-        f"two devices answer as unit {unit}, and their values cannot be told apart: give one of"
+        f"two devices answer as unit {unit}, and their values cannot be told apart; give one of"
         " them another address"
     )
 

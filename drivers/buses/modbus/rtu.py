@@ -121,10 +121,10 @@ class ModbusRtu:
             raise self._damaged(unit, line)
         if found.passed:
             raise AmbiguousAnswerError(
-                f"unit {unit}: this may be an older answer; {modbustrouble.LATE}"
+                f"unit {unit}: this may be an older answer: {modbustrouble.LATE}"
             )
         self.response_timeout.silent(unit)
-        raise self._silent(unit, wait_s, found, line)
+        raise self._silent(unit, found, line)
 
     def _damaged(self, unit: int, line: bytes) -> DataError:
         port, times = self.port, self.known.hurt(unit)
@@ -132,16 +132,20 @@ class ModbusRtu:
             unit, times, port.port, port.settings, port.counted(), self.known
         )
         text = f"unit {unit}: damaged answer, {len(line)} bytes: {_hex(line)}"
-        return DataError(f"{text}; {why}" if why else text)
+        return DataError(f"{text}: {why}" if why else f"{text}; {modbustrouble.DAMAGED_REMEDY}")
 
-    def _silent(self, unit: int, wait_s: float, found: ResponseSearch, line: bytes) -> BusError:
-        port, text = self.port, f"unit {unit}: no answer within {wait_s:g} s"
+    def _silent(self, unit: int, found: ResponseSearch, line: bytes) -> BusError:
+        # the first time it was waited for in full; later a shorter wait would be told as another
+        port, text = (
+            self.port,
+            f"unit {unit}: no answer within {self.response_timeout.timeout_s:g} s",
+        )
         if found.loose:
             why = modbustrouble.noise(port.port, port.settings, port.counted())
-            return BusError(f"{text}, only noise ({_hex(line)}); {why}", Reason.CRC)
+            return BusError(f"{text}, only noise ({_hex(line)}): {why}", Reason.CRC)
         if found.unmatched:
             units = sorted({frame[0] for frame in found.unmatched})
-            return BusError(f"{text}; units {units} answered instead")
+            return BusError(f"{text}: {modbustrouble.another_spoke(unit, units)}")
         why = port.console() or modbustrouble.no_answer(unit, port.settings, self.known)
         return BusError(f"{text}: {why}")
 
@@ -280,8 +284,8 @@ class ModbusRtu:
         if due := self._pending.bars(ask, now_ns):
             rest_s = (due.until_ns - now_ns) / 1e9
             raise AmbiguousAnswerError(
-                f"an earlier answer of unit {ask[0]} is missing, and could be taken for this one;"
-                f" the unit is asked again in {rest_s:.1f} s: {modbustrouble.LATE}"
+                f"an earlier answer of unit {ask[0]} is missing, and could be taken for this one"
+                f" (the unit is asked again in {rest_s:.1f} s): {modbustrouble.LATE}"
             )
 
 

@@ -112,7 +112,7 @@ class ModbusTcp:
             ):
                 got = self._sift(sock, got, number, prepared, sent_ns + int(wait_s * 1e9))
         except BlockingIOError:
-            raise self._silent(unit, wait_s) from None
+            raise self._silent(unit) from None
         except ConnectionError:
             raise
         except OSError as error:
@@ -175,13 +175,14 @@ class ModbusTcp:
         self._prepared[unit, function, address, count] = prepared
         return prepared
 
-    def _silent(self, unit: int, wait_s: float) -> BusError:
+    def _silent(self, unit: int) -> BusError:
         self.response_timeout.silent(unit)
         self._deaf += 1
         if self._deaf >= DEAF:
             self._drop()
+        timeout_s = self.response_timeout.timeout_s  # as it was waited for at first, in full
         why = no_answer_behind(unit, self.response_timeout.heard())
-        text = f"unit {unit} at {self.host}:{self.port}: no answer within {wait_s:g} s"
+        text = f"unit {unit} at {self.host}:{self.port}: no answer within {timeout_s:g} s"
         return BusError(f"{text}: {why}")
 
     # --- the connection -----------------------------------------------------------------------

@@ -12,7 +12,9 @@ class RedrawnBlock:
     so. Raises OutputLostError.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, cut: str = "") -> None:
+        """`cut`: behind the number of rows that had no room: where to see them."""
+        self._cut = cut
         self._rows: list[str] = []
         self._size = get_terminal_size()
 
@@ -23,7 +25,9 @@ class RedrawnBlock:
         rows = [row for line in lines for row in fold_line(printable(line), size.columns - 1)]
         room = max(2, size.lines - 1)
         if len(rows) > room:
-            rows = [*rows[: room - 1], f"... and {len(rows) - room + 1} more rows"]
+            last = f"... and {len(rows) - room + 1} more rows"
+            cut = self._cut if len(last + self._cut) < size.columns else ""
+            rows = [*rows[: room - 1], last + cut]
         before = self._rows
         out = [f"\x1b[{len(before)}A"] if before else []
         for number, row in enumerate(rows):

@@ -6,7 +6,7 @@ from typing import Any, Final, cast
 
 from edge.core.humanize import as_sentence, span_text
 from edge.health.issuekinds import ISSUE_KINDS
-from edge.report.status.textform import Section, as_mapping, fit_line
+from edge.report.status.textform import WIDTH, Section, as_mapping, fit_line
 from edge.wire.contract.issues import IssueName
 
 NEW_S: Final = 60.0  # so long nobody need be told since when
@@ -45,12 +45,12 @@ def _issue(one: Mapping[str, Any], linked: bool) -> Issue:
     return Issue(short, " ".join(part for part in (cause, remedy, since, known) if part))
 
 
-def verdict_line(found: Sequence[Issue], who: str) -> str:
+def verdict_line(found: Sequence[Issue], who: str, width: int = WIDTH) -> str:
     """The first line, never longer than one."""
     if not found:
-        return fit_line(f"OK: {who}: nothing needs attention")
+        return fit_line(f"OK: {who}: nothing needs attention", width=width)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return fit_line(f"ATTENTION: {who}: {found[0].short}", more)
+    return fit_line(f"ATTENTION: {who}: {found[0].short}", more, width)
 
 
 def issue_texts(found: Sequence[Issue]) -> Section:

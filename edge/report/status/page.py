@@ -9,11 +9,11 @@ from edge.report.status.buslines import bus_lines, model_lines
 from edge.report.status.issues import Issue, issue_texts, verdict_line
 from edge.report.status.link import clock_lines, link_lines
 from edge.report.status.outbox import outbox_lines
-from edge.report.status.textform import Section, render_sections
+from edge.report.status.textform import WIDTH, Section, render_sections
 
 
-def status_page(status: Mapping[str, Any], found: list[Issue]) -> list[str]:
-    """Of a daemon that answered, in lines."""
+def status_page(status: Mapping[str, Any], found: list[Issue], width: int = WIDTH) -> list[str]:
+    """Of a daemon that answered, in lines of that width."""
     who = f"{status.get('gateway', 'the gateway')} at {status.get('site', 'its site')}"
     sections = [
         *([issue_texts(found)] if found else []),
@@ -26,7 +26,8 @@ def status_page(status: Mapping[str, Any], found: list[Issue]) -> list[str]:
         card_lines(status),
         model_lines(status),
     ]
-    return [verdict_line(found, who), *render_sections(s for s in sections if s.lines)]
+    shown = render_sections((each for each in sections if each.lines), width)
+    return [verdict_line(found, who, width), *shown]
 
 
 def site_line(status: Mapping[str, Any]) -> Section:

@@ -34,7 +34,7 @@ def render_sections(sections: Iterable[Section], width: int = WIDTH) -> list[str
         head = f"{section.name:<{LABEL_WIDTH}}"
         for line in map(printable, section.lines or ("-",)):
             indent = len(line) - len(line.lstrip(" "))
-            bare = COMMAND.sub(lambda found: found[0].replace(" ", NO_BREAK), line.lstrip(" "))
+            bare = _keep_commands(line.lstrip(" "), width - LABEL_WIDTH - indent - 2)
             bare = "".join(map(_columns, bare))
             out += textwrap.wrap(
                 bare,
@@ -47,13 +47,22 @@ def render_sections(sections: Iterable[Section], width: int = WIDTH) -> list[str
     return [row.replace(NO_BREAK, " ").replace(SECOND, "") for row in out]
 
 
-def fit_line(line: str, more: str = "") -> str:
+def fit_line(line: str, more: str = "", width: int = WIDTH) -> str:
     """One line that is one line on a telephone, too; `more` is at its end whatever happens."""
-    line, room = "".join(map(_columns, printable(line))), WIDTH - len(more)
+    line, room = "".join(map(_columns, printable(line))), width - len(more)
     if len(line) > room:
         cut = room - 3 - (line[room - 3] == SECOND)
         line = line[:cut].rstrip() + "..."
     return line.replace(SECOND, "") + more
+
+
+def _keep_commands(line: str, room: int) -> str:
+    """Without a place to break a command that fits into a row."""
+
+    def kept(found: re.Match[str]) -> str:
+        return found[0].replace(" ", NO_BREAK) if len(found[0]) <= room else found[0]
+
+    return COMMAND.sub(kept, line)
 
 
 def _columns(char: str) -> str:

@@ -171,7 +171,8 @@ def shown(screen: int, words: str | None) -> str:
 @pytest.mark.parametrize(
     ("text", "sentence", "remedy"),
     [
-        ("/x: nothing came within 1 s: is it on", "/x: nothing came within 1 s", "is it on"),
+        ("/x: nothing came within 1 s: check it", "/x: nothing came within 1 s", "check it"),
+        ("unit 1: damaged answer, 7 bytes: 01 03", "unit 1: damaged answer, 7 bytes: 01 03", ""),
         ("unit 5: exception 2", "unit 5: exception 2", ""),
         ("it is stuck: held low; switch it off", "it is stuck: held low", "switch it off"),
     ],

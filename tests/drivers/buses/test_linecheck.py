@@ -30,7 +30,7 @@ def test_free_missing_and_doubled_lines_are_told_apart(sim: SimChip) -> None:
     assert "has no line LOOP7" in missing
     assert "did you mean LOOP" in missing
     assert "GPIO0 is the same line" in same
-    assert "as LOOP0: give one of the two devices another line" in same
+    assert "as LOOP0; give one of the two devices another line" in same
     assert not sim.consumer(0)  # it was looked at, and not taken
 
 

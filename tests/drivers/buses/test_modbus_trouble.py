@@ -77,7 +77,8 @@ async def test_damage_that_stays_is_no_accident(line: MeterLine, bus: ModbusRtu)
     line.units[2].fault = UnitFault("crc")
     said = [await trouble(bus, 2) for _ in range(3)]
     assert not any("in a row" in text for text in said[:2])
-    assert "3 in a row, while unit 1 can be understood: two devices have the address 2" in said[2]
+    assert said[0].endswith("; check shield, terminator, and cables beside power lines")
+    assert "3 in a row, while unit 1 can be understood; check that no other device has" in said[2]
     line.units[2].fault = None
     await bus.read_registers(2, 4, 0, 2)
     line.units[2].fault = UnitFault("crc", times=1)
@@ -151,11 +152,11 @@ def test_a_good_answer_after_a_damaged_one_is_not_two_devices() -> None:
 
 def test_the_sentences_follow_what_the_uart_counted() -> None:
     at = ("/dev/ttyUSB0", "9600 8N1")
-    assert "the parity is wrong" in noise(*at, UartCounters(10, parity=5))
-    assert "another baud rate" in noise(*at, UartCounters(10, framing=5))
-    assert "wrong baud rate or parity (it is 9600 8N1 here)" in noise(*at, UartCounters(10))
-    assert "the parity is wrong" in damaged(5, 1, *at, UartCounters(10, parity=5), KnownUnits())
-    assert "no termination" in damaged(5, 3, *at, UartCounters(10), KnownUnits())
+    assert "wrong parity" in noise(*at, UartCounters(10, parity=5))
+    assert "set the device" in noise(*at, UartCounters(10, framing=5))
+    assert "can be read at 9600 8N1; set the meters" in noise(*at, UartCounters(10))
+    assert "wrong parity" in damaged(5, 1, *at, UartCounters(10, parity=5), KnownUnits())
+    assert "fit the termination" in damaged(5, 3, *at, UartCounters(10), KnownUnits())
 
 
 def test_many_neighbours_are_not_all_named() -> None:
@@ -233,7 +234,7 @@ async def test_swapped_wires_that_hold_the_line_low_are_heard(far: FarEnd) -> No
     bus = ModbusRtu(waiting(far)(far.path, 9600), timeout_s=0.03)
     text = await said(bus, 5)
     assert "only noise (00 00 00 00" in text
-    assert "A and B swapped" in text
+    assert "A and B are not swapped" in text
 
 
 async def test_two_meters_with_one_address_are_found(far: FarEnd) -> None:
@@ -251,4 +252,4 @@ async def test_another_master_is_heard_before_anybody_is_asked(far: FarEnd) -> N
 async def test_a_port_that_is_not_there_is_all_that_is_said() -> None:
     bus = ModbusRtu(SerialPort("/dev/serial/by-id/usb-none"))
     [found] = await diagnose(bus, asks(1))
-    assert "is not there: plug the adapter in" in str(found)
+    assert "is not there; plug the adapter in" in str(found)

@@ -62,7 +62,7 @@ async def test_a_second_master_is_heard(far: FarEnd, hearing: HearingPort) -> No
 
 async def test_a_line_held_low_is_swapped_wires(far: FarEnd, hearing: HearingPort) -> None:
     far.keep_saying(lambda: bytes(4))
-    assert "are zeros: the line is held low: A and B are swapped" in await said(hearing)
+    assert "are zeros: the line is held low; swap A and B" in await said(hearing)
 
 
 async def test_the_right_settings_are_found_by_listening_at_others(
@@ -143,7 +143,7 @@ async def test_a_program_that_has_it_open_is_named(far: FarEnd, port: SerialPort
         assert other.stdout.readline() == b"ready\n"
         text = await said(port)
         other.communicate()
-    assert f"(process {other.pid}) has {far.path} open: end that program" in text
+    assert f"(process {other.pid}) has {far.path} open; end that program" in text
 
 
 async def test_a_port_that_is_not_there_says_which_are(
@@ -151,7 +151,7 @@ async def test_a_port_that_is_not_there_says_which_are(
 ) -> None:
     monkeypatch.setattr(serial_diagnose, "list_names", lambda folder: [f"{folder}/usb-FTDI-if00"])
     text = await said(SerialPort(str(tmp_path / "ttyUSB0")))
-    assert "is not there: plug the adapter in" in text
+    assert "is not there; plug the adapter in" in text
     assert "/dev/serial/by-id/usb-FTDI-if00" in text
 
 

@@ -257,7 +257,7 @@ async def test_a_line_that_is_never_quiet_is_not_asked(far: FarEnd) -> None:
 
 
 def test_not_there_says_where_to_look(tmp_path: Path) -> None:
-    with pytest.raises(BusError, match="is not there: plug the adapter in; /dev/serial/by-id"):
+    with pytest.raises(BusError, match="is not there; plug the adapter in; /dev/serial/by-id"):
         SerialPort(str(tmp_path / "ttyUSB0")).open()
 
 

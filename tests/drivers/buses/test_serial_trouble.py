@@ -41,11 +41,11 @@ SERIAL0 = DeviceNode("/dev/serial0", "/dev/ttyAMA0", True, usable=True, group="d
     [
         (
             UartCounters(100, framing=40),
-            "have no stop bit at 9600 8N1: the device has another baud",
+            "have no stop bit at 9600 8N1; set the device's baud",
         ),
         (UartCounters(0, framing=3), "have no stop bit"),
-        (UartCounters(100, parity=50), "the baud rate is right, the parity is wrong"),
-        (UartCounters(10, framing=5, breaks=30), "the line is held low (30 breaks): A and B"),
+        (UartCounters(100, parity=50), "set another parity (N, E or O)"),
+        (UartCounters(10, framing=5, breaks=30), "the line is held low (30 breaks); swap A and B"),
         (UartCounters(100, overrun=4), "lost before this program could read them"),
     ],
 )
@@ -80,8 +80,8 @@ def even(text: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("heard", "says"),
     [
-        (bytes(40), "100% of the bytes are zeros: the line is held low: A and B"),
-        (even(b"/ELS5\\@V10.04\r\n"), "seven bits with parity E: the device speaks 7E1"),
+        (bytes(40), "100% of the bytes are zeros: the line is held low; swap A and B"),
+        (even(b"/ELS5\\@V10.04\r\n"), "seven bits with parity E; set bits = 7"),
         (bytes(byte ^ 0x80 for byte in even(b"1-0:1.8.0(0001)")), "with parity O"),
         (bytes.fromhex("f07e00f8e07f01c03f80"), "no frame is in them (f0 7e 00"),
     ],
@@ -90,14 +90,13 @@ def test_what_bytes_without_a_frame_look_like(heard: bytes, says: str) -> None:
     [found] = bytes_finding(*AT, heard)
     assert says in str(found)
     assert damaged(*AT, heard, len(heard), UartCounters()) == str(found)
-    assert "parity is wrong" in damaged(*AT, heard, len(heard), UartCounters(10, parity=9))
+    assert "wrong parity" in damaged(*AT, heard, len(heard), UartCounters(10, parity=9))
 
 
 def test_few_bytes_prove_nothing() -> None:
     assert bytes_finding(*AT, bytes(7)) == []
-    assert damaged(*AT, b"abc", 3, UartCounters()).endswith(
-        "whole frame among them; is 9600 8N1 right?"
-    )
+    text = damaged(*AT, b"abc", 3, UartCounters())
+    assert "whole frame among them; check whether 9600 8N1 is right" in text
 
 
 @settings(deadline=None)
@@ -143,7 +142,7 @@ def test_a_login_a_foreign_program_and_a_missing_group_are_said() -> None:
     assert "raspi-config" in found.remedy
     [found] = host_findings(PORT, (), None, NodeUser(9, "minicom"))
     assert str(found) == (
-        "minicom (process 9) has /dev/ttyUSB0 open: "
+        "minicom (process 9) has /dev/ttyUSB0 open; "
         "end that program, because a line can have only one master"
     )
     locked = DeviceNode("/dev/ttyUSB0", "/dev/ttyUSB0", True, usable=False, group="dialout")

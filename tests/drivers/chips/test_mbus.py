@@ -305,7 +305,7 @@ async def test_the_status_byte_becomes_health() -> None:
     ("fault", "reason"),
     [
         ("crc", Reason.CRC), ("cut", Reason.CRC), ("torn", Reason.CRC), ("no_data", Reason.CRC),
-        ("foreign", Reason.CRC), ("error", Reason.BUSY), ("encrypted", Reason.FAULT),
+        ("error", Reason.BUSY), ("encrypted", Reason.FAULT),
         ("fixed", Reason.FAULT),
     ],
 )  # fmt: skip

@@ -17,6 +17,7 @@ from drivers.chips.mbus import parse_telegram
 from drivers.sim._responder import SharedLine
 from drivers.sim.mbus import FAULTS, HEAT, Mbus, long_frame
 from edge.core import BusError, DataError
+from edge.core.remedies import split_remedy
 from tests.drivers.known import read
 from tests.kit.serialport import waiting
 
@@ -81,6 +82,16 @@ async def test_its_faults_are_seen_and_it_recovers(meter: Mbus, port: SerialPort
             meter.hurry()
             assert select.select([port._fd], [], [], 20.0)[0]
         assert await read(device) == pytest.approx(VALUES), fault
+
+
+async def test_an_answer_of_another_address_is_told_as_such(meter: Mbus, port: SerialPort) -> None:
+    """Its frame is sound: neither the baud rate nor the wires are wrong."""
+    meter.faults.append("foreign")
+    with pytest.raises(BusError) as caught:
+        await Driver(port, 5, timeout_s=0.1).read()
+    cause, remedy = split_remedy(str(caught.value))
+    assert cause == "address 5: another meter answered, with address 6"
+    assert remedy == "set address = 6, or give the meter the address 5"
 
 
 async def test_two_on_one_line() -> None:
