@@ -22,7 +22,7 @@ from edge.wire import (
     parse_topic,
 )
 from edge.wire.contract.catalogue import EVENTS, DeclaredMessage, declared
-from edge.wire.contract.points import point_hook
+from edge.wire.contract.points import Gauge, Total, point_hook
 from edge.wire.contract.recordtypes import ANY_EVENT
 from edge.wire.decode import MAX_NUMBER
 from edge.wire.strict import load_json, load_msgpack
@@ -263,17 +263,26 @@ def _loose_key(place: Topic, data: dict[str, Any]) -> tuple[int, str, int] | Non
 def _check_fields(shown: DeclaredMessage, sent: dict[str, Any]) -> None:
     """Raises ValidationError. Fields, and kinds of events, that are not known may be there."""
     kind: Any = shown.type
-    if shown.name == "event" and sent.get("event") not in EVENTS:
-        kind = ANY_EVENT
     data = msgspec.to_builtins(sent, builtin_types=(bytes,))
+    if shown.name == "event" and isinstance(data.get("event"), str) and data["event"] not in EVENTS:
+        kind = ANY_EVENT
+        data["event"] = ANY_EVENT.__struct_config__.tag
     for _ in range(ADDED_LIMIT):
         try:
-            msgspec.convert(data, kind, dec_hook=point_hook)
+            msgspec.convert(data, kind, dec_hook=_open_point)
             return
         except msgspec.ValidationError as error:
             if not _taken_away(data, str(error)):
                 raise
     raise msgspec.ValidationError(f"more than {ADDED_LIMIT} fields that are not declared")
+
+
+def _open_point(kind: type, value: Any) -> Gauge | Total:
+    """As `point_hook`, of the fields that it knows."""
+    if isinstance(value, dict):
+        known = (Total if "delta" in value else Gauge).__struct_encode_fields__
+        value = {name: each for name, each in value.items() if name in known}
+    return point_hook(kind, value)
 
 
 def _taken_away(data: Any, error: str) -> bool:

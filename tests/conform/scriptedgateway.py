@@ -130,7 +130,7 @@ class ScriptedGateway:
         self._ticks += 1
         if self._ticks % PERIOD_S == 5 and self.has("offline at last") and not self._is_first:
             self._publish_offline()
-        if self._ticks % PERIOD_S == 0:
+        if self._ticks % PERIOD_S == 0 and not self.has("silent"):
             self._period(self._ticks // PERIOD_S)
         if self.online:
             for record in self._late:

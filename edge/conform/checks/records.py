@@ -5,12 +5,14 @@ from typing import Final
 
 from edge.conform.check import Check, NotSeenError
 from edge.conform.evidence import Reading
+from edge.core import Stream
 from edge.platform.auditreport import record_name
 from edge.platform.receivedrecord import Key, content_digest
 from edge.wire import DecodedMessage
 
 NUMBERS: Final = frozenset({"missing", "lost", "damage", "undecodable"})
 TIMES: Final = frozenset({"overlap", "hole"})
+LIVE: Final = frozenset(str(stream) for stream in Stream if stream.retained)
 LATE_S: Final = 60.0  # beside two periods: nobody calls a record live that is so late
 
 
@@ -24,6 +26,11 @@ def _found(reading: Reading, kinds: Iterable[str]) -> Iterator[str]:
     for finding in reading.audit:
         if finding.kind in kinds:
             yield finding.text
+
+
+def live(reading: Reading) -> Iterator[str]:
+    if not any(message.topic.stream in LIVE for _, message in reading.records()):
+        yield "it sent no record of a lane, a bay or a device"
 
 
 def numbers(reading: Reading) -> Iterator[str]:
@@ -105,6 +112,7 @@ def backfilled(reading: Reading) -> Iterator[str]:
 
 
 CHECKS: Final = (
+    Check("records.live", "Records of lanes, bays or devices come.", "contract: Messages", live),
     Check("records.numbers", "Numbers of each epoch and stream have no hole, but what a `drop` "
           "event declares or another record covers.", "contract: Header", numbers),
     Check("records.unique", "What comes again under the same epoch, stream and number has the "

@@ -1,0 +1,93 @@
+"""The city's line at a real mosquitto: what a gateway has published, as it was published."""
+
+import asyncio
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from edge.conform.cityline import LineLostError, MqttCityLine
+from edge.conform.evidence import Arrival
+from edge.platform.subscription import BrokerSource, UnreachableError
+from edge.wire import JSON, Payload, Topics
+from tests.kit.broker import Mosquitto, free_port
+from tests.kit.clock import RealClock
+
+TOPICS = Topics("kerbstone/v1", "test", "gw-1")
+
+
+def publish(broker: Mosquitto, topic: str, *options: str) -> None:
+    command = ["mosquitto_pub", "-p", str(broker.port), "-V", "5", "-t", topic, "-m", "{}"]
+    properties = ["-D", "publish", "content-type", JSON]
+    subprocess.run([*command, *properties, *options], check=True, timeout=30)
+
+
+async def until(done: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not done():
+            await asyncio.sleep(0.02)
+
+
+def line_to(broker: Mosquitto, client_id: str = "conform") -> MqttCityLine:
+    return MqttCityLine(BrokerSource("127.0.0.1", broker.port, client_id), RealClock())
+
+
+def test_qos_and_retain_are_seen_as_the_gateway_gave_them(broker: Mosquitto) -> None:
+    publish(broker, TOPICS.meta, "-q", "1", "-r")  # before: nothing of it comes as live
+
+    async def listen() -> tuple[list[Arrival], dict[str, Arrival]]:
+        came: list[Arrival] = []
+        async with line_to(broker) as line:
+            await line.begin(TOPICS, came.append)
+            for qos in ("0", "1", "2"):
+                publish(broker, f"{TOPICS.up}/air/x", "-q", qos)
+            publish(broker, TOPICS.status, "-q", "1", "-r")
+            publish(broker, f"{TOPICS.up}/a/b/c", "-q", "1")
+            await until(lambda: len(came) == 5)
+            line.check()
+            return came, await line.held([TOPICS.status, TOPICS.meta, TOPICS.last("x")])
+
+    came, held = asyncio.run(listen())
+    assert sorted((each.qos, each.retain) for each in came) == [
+        (0, False), (1, False), (1, False), (1, True), (2, False),
+    ]  # fmt: skip
+    assert {each.content_type for each in came} == {JSON}
+    assert held.keys() == {TOPICS.status, TOPICS.meta}
+
+
+def test_it_speaks_takes_over_and_says_when_its_own_connection_is_lost(broker: Mosquitto) -> None:
+    async def play() -> None:
+        came: list[Arrival] = []
+        async with line_to(broker) as line, line_to(broker, "gw-1") as gateway:
+            await line.begin(TOPICS, lambda _arrival: None)
+            await gateway.begin(TOPICS, came.append)
+            await line.publish(TOPICS.status, Payload(b"{}", JSON), retain=True)
+            await until(lambda: came)
+            assert came[0].retain
+            await line.take_over("gw-1")
+            await until(lambda: is_lost(gateway))
+            line.check()
+            broker.kill()
+            await until(lambda: is_lost(line))
+            with pytest.raises(LineLostError):
+                await line.held([TOPICS.status])
+
+    asyncio.run(play())
+
+
+def is_lost(line: MqttCityLine) -> bool:
+    try:
+        line.check()
+    except LineLostError:
+        return True
+    return False
+
+
+def test_without_a_broker_there_is_no_line() -> None:
+    async def play() -> None:
+        line = MqttCityLine(BrokerSource("127.0.0.1", free_port(), "conform"), RealClock())
+        with pytest.raises(UnreachableError):
+            async with line:
+                pass
+
+    asyncio.run(play())
