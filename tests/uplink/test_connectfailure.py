@@ -67,12 +67,14 @@ async def test_six_faults_of_a_broker_have_six_remedies(started: Started, tmp_pa
     foreign = secure(started, *theirs.issue("foreign"))
     other = secure(started, *ours.issue("other", host="broker.example"))
     ended = secure(started, *ours.issue("ended", days=(-3, -1)))
+    young = secure(started, *ours.issue("young", days=(1, 3)))
     port = free_port()
     found = {
         "password": await failure(users.url, username="gw-1", password="wrong"),
         "authority": await failure(secured(foreign), ca=ours.path),
         "name": await failure(secured(other), ca=ours.path),
         "date": await failure(secured(ended), ca=ours.path),
+        "date to come": await failure(secured(young), ca=ours.path),
         "port": await failure(f"mqtt://127.0.0.1:{port}"),
         "plain port": await failure(f"mqtts://127.0.0.1:{users.port}", ca=ours.path),
         "tls port": await failure(f"mqtt://127.0.0.1:{tls.port}"),
@@ -83,6 +85,7 @@ async def test_six_faults_of_a_broker_have_six_remedies(started: Started, tmp_pa
         "authority": "authority",
         "name": "host_name",
         "date": "dates",
+        "date to come": "not_yet",
         "port": "port",
         "plain port": "plain",
         "tls port": "dropped",
