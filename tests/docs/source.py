@@ -105,8 +105,9 @@ def words() -> frozenset[str]:
 
 @cache
 def elsewhere() -> str:
-    """What is no module: units, rules, the Makefile, what a checker reads."""
+    """What is no module: units, rules, SQL, the Makefile, what a checker reads."""
     places = [ROOT / "Makefile", ROOT / "pyproject.toml", *sorted((ROOT / "systemd").iterdir())]
+    places += sorted((ROOT / "edge").rglob("*.sql"))
     return "\n".join(path.read_text(encoding="utf-8") for path in places)
 
 

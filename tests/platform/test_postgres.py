@@ -12,10 +12,13 @@ import psycopg
 import pytest
 
 from edge.core import ConfigError, Stream, TimeQuality
+from edge.fleet.boxmeta import description
+from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.openstore import open_store
 from edge.platform.postgres import places
 from edge.platform.postgres.migrate import applied, migrate, migrations
 from edge.platform.postgres.ranges import multirange_of, numbers_in, ranges_in
+from edge.platform.postgres.store import PostgresStore
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import RecordStore, RecordStoreError
 from edge.wire import decode
@@ -188,7 +191,14 @@ def test_a_sink_can_store_and_neither_delete_nor_change(mortal: PostgresServer) 
         db.execute("CREATE USER analyst IN ROLE kerbstone_reader")
         migrate(db)
     theirs = url.replace("city@", "sink1@")
-    store = open_store(theirs, write=True)
+    store = PostgresStore(theirs, write=True)
+    status = {"v": 1, "gw": GW, "state": "offline", "why": "lost"}
+    meta = description(GW, "stadt", ("north_1",))
+    for at_ms in (1, 2):
+        store.keep_notices([
+            GatewayNotice("status", GW, f"kerbstone/v1/stadt/{GW}", at_ms, status),
+            GatewayNotice("meta", GW, f"kerbstone/v1/stadt/{GW}", at_ms, {**meta, "at": at_ms}),
+        ])  # fmt: skip
     first, other = entry(record(1)), entry(record(1, body={"x": "other"}))
     assert verdicts(store, first, other, first) == ["stored", "conflict", "repeat"]
     body = body_map(lane(volume=5))
@@ -213,7 +223,9 @@ def test_a_sink_can_store_and_neither_delete_nor_change(mortal: PostgresServer) 
     reader.close()
     with psycopg.connect(url.replace("city@", "analyst@")) as db:
         found = db.execute("SELECT lane, volume FROM city.lane_hour").fetchall()
+        (places,) = db.execute("SELECT site, state, zone FROM city.gateway").fetchall()
     assert found == [("north_1", 5)]
+    assert places == ("stadt", "offline", "UTC")
 
 
 def test_ranges_are_what_postgresql_takes(postgres: PostgresServer) -> None:

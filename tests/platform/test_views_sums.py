@@ -1,7 +1,9 @@
 """Sums of lanes in PostgreSQL are those that plain Python makes of all records, in whatever order
 they come, however often, with merged records, faults that doubt the past, and clocks set late."""
 
+import threading
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -208,3 +210,30 @@ def test_sums_are_those_of_all_records_in_whatever_order_they_come(
         place: {name: sums[name] for name in COLUMNS} for place, sums in wanted.items()
     }
     assert days == sum(sums["volume"] for sums in wanted.values())
+
+
+def test_writers_at_once_wait_for_each_other_and_never_in_a_circle(
+    postgres: PostgresServer,
+) -> None:
+    """Each has all records in an order of its own, as after deaths of sinks that had them."""
+    random, url, begin = Random(7), postgres.database(), threading.Barrier(4)
+    windows, faults = street(random)
+    wanted = expected(windows, faults)
+
+    def write(seed: int) -> None:
+        mine, store = Random(seed), open_store(url, write=True)
+        left = sendings(mine, windows, faults)
+        begin.wait()
+        while left:
+            size = mine.randrange(1, 40)
+            store.commit(left[:size], [])
+            left = left[size:]
+        store.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    with psycopg.connect(url, options="-c timezone=UTC") as db:
+        found = {(name, hour): values for name, hour, *values in db.execute(HOURS)}
+    assert {place: [round(value) for value in values] for place, values in found.items()} == {
+        place: [sums[name] for name in COLUMNS] for place, sums in wanted.items()
+    }

@@ -125,6 +125,11 @@ COMMENT ON COLUMN city.lane_hour.space_mean_speed_kmh IS 'Harmonic mean, in km/h
 COMMENT ON COLUMN city.lane_hour.speed_n IS 'Vehicles with a speed.';
 COMMENT ON COLUMN city.lane_hour.queue_s IS 'For how long a queue stood on the loop, in s.';
 COMMENT ON COLUMN city.lane_hour.stopped IS 'Vehicles that stood on the loop.';
+COMMENT ON COLUMN city.lane_hour.watched_ms IS 'Time of which `occupancy` is the share, in ms.';
+COMMENT ON COLUMN city.lane_hour.occupied_ms IS 'For how long the loop was occupied, in ms.';
+COMMENT ON COLUMN city.lane_hour.pair_speed_n IS 'Vehicles with a speed over a pair of loops.';
+COMMENT ON COLUMN city.lane_hour.speed_sum IS 'Sum of these speeds, in m/h.';
+COMMENT ON COLUMN city.lane_hour.pace_sum IS 'Sum of the paces of `speed_n` vehicles, in ns/m.';
 COMMENT ON COLUMN city.lane_hour.doubted IS 'Why windows of this hour are left out; null: none is.';
 
 CREATE VIEW city.lane_day AS
