@@ -87,7 +87,7 @@ def _troubles(seen: LinkSeen) -> Iterator[IssueFinding]:
         yield IssueFinding("name_taken", cause=TAKEN_OVER)
     elif seen.up_ns < ALONE_NS:
         yield IssueFinding("name_taken", unknown=True)
-    if troubles.old_protocol:
+    if troubles.old_protocol and seen.receipt_s is None:  # else receipts say what was stored
         yield IssueFinding("old_protocol", cause=OLD_PROTOCOL)
 
 

@@ -29,8 +29,8 @@ static const char *folder;
 static void *real(const char *name) { return dlsym(RTLD_NEXT, name); }
 
 __attribute__((constructor)) static void begin(void) {
-    const char *place = getenv("DROPPING_JOURNAL");
-    folder = getenv("DROPPING_FOLDER");
+    const char *place = getenv("DROPPING_JOURNAL"), *name = getenv("DROPPING_FOLDER");
+    folder = name ? strdup(name) : NULL; /* PostgreSQL writes its title over the environment */
     if (place && folder)
         journal = open(place, O_WRONLY | O_APPEND | O_CLOEXEC);
 }

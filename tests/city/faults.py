@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from deploy.broker.rabbitmq.cluster import Node
+from tests.city.citystore import stored_rows
 from tests.city.powercut import DroppingDisk
 from tests.cluster.rabbit import Rabbit
 from tests.cluster.sinks import ClusterSinks
@@ -15,6 +16,7 @@ from tests.kit.smalldisk import SmallDisk
 AWAY_S = 6.0
 CUT_OFF_S = 20.0
 FULL_S = 10.0
+WRITES, WRITES_S = 1000, 60.0  # records that are stored before power is lost, and the time for it
 
 Fault = tuple[str, Callable[[], str]]
 """Its name, and what does it and mends it; it returns what else there is to say."""
@@ -29,6 +31,7 @@ class Faults:
     postgres: PostgresServer
     disk: SmallDisk
     power: DroppingDisk | None
+    database: str
 
     def of_sinks(self) -> Iterator[Fault]:
         for number in (0, 1):
@@ -60,6 +63,9 @@ class Faults:
 
     def _lose_power(self) -> str:
         assert self.power is not None
+        before, end = stored_rows(self.database), time.monotonic() + WRITES_S
+        while stored_rows(self.database) < before + WRITES and time.monotonic() < end:
+            time.sleep(0.2)
         lost = self.power.cut(self.postgres)
         time.sleep(AWAY_S)
         self.postgres.start()

@@ -50,7 +50,7 @@ class City:
         self.database = postgres.database()
         self.sinks = ClusterSinks(rabbit, self.database, folder)
         power = None if powercut.missing() else DroppingDisk(disk.folder / "power")
-        self.faults = Faults(rabbit, self.sinks, postgres, disk, power)
+        self.faults = Faults(rabbit, self.sinks, postgres, disk, power, self.database)
         self.left_out = [] if disk.small else ["a full disk: no file system can be mounted here"]
         self.left_out += [f"lost power: {why}"] if (why := powercut.missing()) else []
 
