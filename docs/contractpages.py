@@ -30,7 +30,7 @@ JSON and MessagePack hold the same map; a field of type *bytes* exists only in M
 """  # noqa: E501
 TOPICS: Final = """## Topics
 
-All messages have QoS 1. The gateway publishes *up* messages and receives *down* messages. Each topic begins with `{prefix}/{site}/{gateway}/`; the prefix is `kerbstone/v1` unless configured otherwise.
+All messages have QoS 1. The gateway publishes *up* messages and receives *down* messages. Each topic begins with `{prefix}/{site}/{gateway}/`; the prefix is `kerbstone/v1` unless configured otherwise. `up/last/{source}` is published only with `uplink.last_s`; without it an empty message deletes there what an older version has left.
 
 | topic | | retained | message | content type |
 |---|---|---|---|---|

@@ -77,7 +77,8 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--session-expiry", type=_count(0, 4_294_967_295), default=0, metavar="S",
         help="keep sessions at the broker for S, and take them up again (clean start 0); by "
         "default each connection starts clean, as that of a real gateway")  # fmt: skip
-    add("--no-last", action="store_true", help="retain no newest records under up/last")
+    add("--last", action=argparse.BooleanOptionalAction, default=False,
+        help="retain the newest records under up/last, as uplink.last_s = 60")  # fmt: skip
     add("--ledger", type=Path, metavar="FILE", help="write which numbers were sent, acknowledged "
         "and receipted: a line for each gateway, epoch and stream. If the file is there, gateways "
         "go on behind their last epoch in it")  # fmt: skip
@@ -134,7 +135,7 @@ def plan_fleet(
             prefix=args.prefix,
             encoding=args.encoding,
             receipt_s=args.receipt_s if platform else None,
-            last=not args.no_last,
+            last=args.last,
         ),
         lanes=args.lanes,
         seed=seed,

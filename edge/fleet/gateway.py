@@ -47,7 +47,7 @@ class BoxOptions:
     prefix: str
     encoding: Literal["json", "msgpack"] = "msgpack"
     receipt_s: float | None = 120.0
-    last: bool = True  # the newest record of each source is retained, too
+    last: bool = False  # the newest record of each source is retained, too
 
 
 class SimulatedGateway:

@@ -133,6 +133,7 @@ def make_sender(
         options=SenderOptions(
             encoding=site.uplink.encoding,
             receipt_s=site.uplink.receipt_s if site.uplink.confirm == "platform" else None,
+            last_s=site.uplink.last_s,
         ),
         hooks=hooks,
     )

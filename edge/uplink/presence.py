@@ -2,7 +2,8 @@
 the retained messages: status, meta, and the last record of each source.
 
 A last record is the present one, or there is none: while bytes are spared records go late, so what
-is retained of each source is taken away (an empty message) and comes back when they go at once.
+is retained of each source is taken away (an empty message) and comes back when they go at once. It
+is taken away, too, where none is wanted: a former configuration may have left one.
 """
 
 from collections import Counter
@@ -45,8 +46,11 @@ class RetainedMessages:
     """
 
     def __init__(
-        self, topics: Topics, failed: Callable[[str, str], None], refused: dict[str, str]
-    ) -> None:
+        self, topics: Topics, failed: Callable[[str, str], None], refused: dict[str, str],
+        *, last_s: int,
+    ) -> None:  # fmt: skip
+        """`last_s`: so long at least lies between two last records of a source; 0: none."""
+        self._last_ns = last_s * 1_000_000_000
         self._topics, self._failed, self._reasons = topics, failed, refused
         self._waiting: dict[str, Mapping[str, Any] | None] = {}  # by topic; None: an empty message
         self._last: dict[str, tuple[int, int]] = {}  # source -> epoch and end of what is retained
@@ -82,6 +86,8 @@ class RetainedMessages:
     def set_data_saver(self, data_saver: bool) -> None:
         """Records go late from now on, or at once again."""
         self._data_saver = data_saver
+        if not self._last_ns:
+            return
         if not data_saver:
             self._emptied.clear()
             return
@@ -89,19 +95,24 @@ class RetainedMessages:
             self._take_away(source)
         self._last.clear()
 
-    def put_last(self, record: Record, data: Mapping[str, Any], *, backfilled: bool) -> None:
+    def put_last(
+        self, record: Record, data: Callable[[], Mapping[str, Any]], *, backfilled: bool
+    ) -> None:
         """A record of a stream in LAST_STREAMS, as it went out; a backfilled one, or one that is
-        older than what is retained, stays out."""
+        not `last_s` newer than what is retained, stays out."""
         source, place = record.source, (record.key.epoch, record.to_ns)
-        if self._data_saver:
+        if self._data_saver or not self._last_ns:
             self._take_away(source)  # a process before this one may have left one
             return
         known = source in self._last or len(self._last) < SOURCES_LIMIT
-        if not backfilled and known and self._last.get(source, (0, 0)) < place:
+        epoch, end_ns = self._last.get(source, (-1, 0))
+        wait_ns = self._last_ns if epoch == record.key.epoch else 0
+        due = (epoch, end_ns + wait_ns) <= place
+        if not backfilled and known and due:
             self._last[source] = place
             topic = self._topics.last(source)
             self._unacknowledged.discard(topic)
-            self._waiting[topic] = data
+            self._waiting[topic] = data()
 
     def _take_away(self, source: str) -> None:
         topic = self._topics.last(source)
@@ -157,14 +168,14 @@ class PresencePublisher:
     def __init__(
         self, topics: Topics, gw: str, boot: int, status: StatusSource, meta: StatusSource,
         failed: Callable[[str, str], None], refused: dict[str, str],
-        status_arrived: Callable[[], None] = lambda: None,
+        status_arrived: Callable[[], None] = lambda: None, *, last_s: int = 0,
     ) -> None:  # fmt: skip
         """`refused` is told which retained topics the broker does not take, and why.
         `status_arrived`: the status as it was put last is at the broker."""
         self._status_arrived = status_arrived
         self._topics, self._gw, self._boot = topics, gw, boot
         self._status, self._meta = status, meta
-        self._retained = RetainedMessages(topics, failed, refused)
+        self._retained = RetainedMessages(topics, failed, refused, last_s=last_s)
         self._replies: list[Reply] = []
         self.passed_over = False  # there was no room for any of the rest: it goes before a backlog
 
@@ -193,7 +204,9 @@ class PresencePublisher:
     def put_meta(self) -> None:
         self._retained.put(self._topics.meta, {"v": 1, "gw": self._gw, **self._meta()})
 
-    def put_last(self, record: Record, data: Mapping[str, Any], *, backfilled: bool) -> None:
+    def put_last(
+        self, record: Record, data: Callable[[], Mapping[str, Any]], *, backfilled: bool
+    ) -> None:
         """A record of its source, as it went out; `backfilled`: not right after its commit."""
         self._retained.put_last(record, data, backfilled=backfilled)
 

@@ -1,6 +1,7 @@
 """Filling the window: what goes next is chosen, dated, written and handed to the network."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Literal
 
 from edge.core import Clock, Envelope
@@ -132,7 +133,6 @@ class Publisher:
             if answer is not None:
                 self._delivery.answered(token, answer)
             elif record.key.stream in LAST_STREAMS:
-                self._presence.put_last(
-                    record, record_map(record, dated, self._gw), backfilled=item.backfilled
-                )
+                data = partial(record_map, record, dated, self._gw)
+                self._presence.put_last(record, data, backfilled=item.backfilled)
         batch.clear()

@@ -61,6 +61,7 @@ class SenderOptions:
     encoding: Literal["json", "msgpack"] = "msgpack"
     receipt_s: float | None = None
     backlog_per_s: float = 500.0
+    last_s: int = 0  # between two retained records of a source; 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Sender:
         self._presence = PresencePublisher(
             topics, gw, boot, hooks.status, hooks.meta,
             lambda what, text: self._broker_log.log(what, text, clock.now().mono_ns),
-            self.connection.refused, hooks.status_arrived,
+            self.connection.refused, hooks.status_arrived, last_s=options.last_s,
         )  # fmt: skip
         self._timestamper = Timestamper(backlog, boot, epoch)
         self._publisher = Publisher(

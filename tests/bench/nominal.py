@@ -33,9 +33,10 @@ GROWN: Final = 200  # commits after which the log has its length
 COMMIT_S: Final = Streams().raw_commit_s
 TABLE: Final = TABLES / "meter10.toml"
 READINGS: Final = UNITS * POINTS * PERIOD_S * MINUTES
+JSON: Final = '[uplink]\nencoding = "json"\n'
 OURS: Final[dict[str, dict[str, Any]]] = {
-    "summaries": {"raw": "false", "models": "true", "period_s": PERIOD_S},
-    "json": {"raw": "false", "period_s": PERIOD_S, "more": '[uplink]\nencoding = "json"\n'},
+    "summaries": {"raw": "false", "models": "true", "period_s": PERIOD_S, "last_s": 1},
+    "json": {"raw": "false", "period_s": PERIOD_S, "last_s": 1, "more": JSON},
     "raw": {"raw": "true", "raw_commit_s": COMMIT_S, "period_s": 900},
 }
 

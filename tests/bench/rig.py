@@ -34,6 +34,7 @@ run_dir = "{run}"
 [uplink]
 url = "mqtt://127.0.0.1:{broker}"
 confirm = "broker"
+last_s = {last_s}
 [streams]
 raw = {raw}
 raw_commit_s = {raw_commit_s}
@@ -146,7 +147,7 @@ def write_site(folder: Path, broker: int, *parts: str, **words: Any) -> tuple[Pa
     """Writes a site.toml and makes its folders; gives the file, and the one in memory."""
     run = memory_folder(folder / "ours")
     values = {
-        "period_s": 60, "raw": "true", "raw_commit_s": 1.0, "models": "false",
+        "period_s": 60, "raw": "true", "raw_commit_s": 1.0, "models": "false", "last_s": 0,
         "folder": folder / "ours", "run": run, "broker": broker, **words,
     }  # fmt: skip
     file = folder / "site.toml"

@@ -11,7 +11,7 @@ from drivers.sim.sen55 import Sen55
 from edge.platform.subscription import ArrivedMessage
 from edge.wire import encode_command
 from tests.kit.broker import SUBSCRIBER, Mosquitto
-from tests.kit.gateway import AIR, LOOPS, GatewayProcess
+from tests.kit.gateway import AIR, LAST, LOOPS, GatewayProcess
 from tests.kit.street import LoopStreet
 
 PUBLISHER = SUBSCRIBER.replace("_sub", "_pub")
@@ -75,7 +75,7 @@ def live(
     """Loops, air and raw readings through a start and a stop of the daemon."""
     ear = MessageRecorder(broker, folder)
     with LoopStreet(folder, Sen55({"pm2_5": 9.5, "temperature": 23.5}, powered_s=86_400)) as street:
-        one = site(LOOPS, AIR, RAW, NORTH, encoding=encoding)
+        one = site(LAST, LOOPS, AIR, RAW, NORTH, encoding=encoding)
         one.start()
         street.drive()
         ear.wait(PARTS)

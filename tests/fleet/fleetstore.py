@@ -18,10 +18,11 @@ Key = tuple[str, int, str, int]
 
 
 def make_fleet(
-    broker: Mosquitto, gateways: int = 8, *, receipt_s: float | None = 120.0, **words: Any
-) -> Fleet:
+    broker: Mosquitto, gateways: int = 8, *, receipt_s: float | None = 120.0, last: bool = False,
+    **words: Any,
+) -> Fleet:  # fmt: skip
     """A minute of it takes a tenth of a second, unless `words` say otherwise."""
-    options = BoxOptions("test", "kerbstone/v1", receipt_s=receipt_s)
+    options = BoxOptions("test", "kerbstone/v1", receipt_s=receipt_s, last=last)
     now = SystemClock().now().wall_ns // 60_000_000_000
     plan: dict[str, Any] = {
         "names": list(gateway_names("gw-001", gateways)), "options": options, "lanes": 2,

@@ -142,7 +142,7 @@ async def test_streams_that_are_not_allowed_are_refused_by_their_code(mosquitto:
     (one.folder / "acl").write_text(acl)
     one._conf = f"allow_anonymous true\nacl_file {one.folder}/acl\n"
     one.start()
-    fleet = make_fleet(one, gateways=2, receipt_s=None, minutes=4, drain_s=0.5)
+    fleet = make_fleet(one, gateways=2, receipt_s=None, last=True, minutes=4, drain_s=0.5)
     assert await run_fleet(fleet) == "time"
     assert set(fleet.tally.refused) == {135}
     assert {each[2] for each in fleet_keys(fleet, "acknowledged")} == {"traffic"}

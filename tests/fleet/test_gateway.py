@@ -16,7 +16,7 @@ WINDOW = 4 + 1  # records of a minute: two lanes, air, a meter; and the gap at t
 
 async def test_every_record_is_what_the_contract_declares() -> None:
     for encoding in ("msgpack", "json"):
-        box = Box(encoding=encoding)
+        box = Box(encoding=encoding, last=True)
         side = box.connect()
         for _ in range(31):
             box.gateway.pass_minute()
@@ -168,7 +168,7 @@ async def test_what_is_refused_goes_again_after_the_wait_of_its_reason(
 
 
 async def test_the_newest_record_of_a_source_is_retained_but_none_of_a_backlog() -> None:
-    box = Box()
+    box = Box(last=True)
     box.gateway.pass_minute()
     side = box.connect()
     assert not [each for each in side.take_all() if "/up/last/" in each.topic]

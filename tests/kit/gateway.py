@@ -42,6 +42,7 @@ url = "{url}"
 confirm = "broker"
 encoding = "{encoding}"
 """
+LAST = "last_s = 1\n"  # belongs to [uplink]: before the other parts
 LOOPS = """
 [bus.loops]
 kind = "gpio"

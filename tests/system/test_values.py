@@ -12,7 +12,7 @@ from drivers.chips.sen55 import DRIVER as SEN55
 from drivers.meters.register_map import load_register_map
 from drivers.sim.sen55 import Sen55
 from tests.kit.broker import Mosquitto
-from tests.kit.gateway import AIR, LOOPS, METER, GatewayProcess, Tail
+from tests.kit.gateway import AIR, LAST, LOOPS, METER, GatewayProcess, Tail
 from tests.kit.pymodbuspeer import Peer, device
 from tests.kit.serialport import PtyPair
 from tests.kit.street import LoopStreet
@@ -55,7 +55,7 @@ def test_every_point_arrives_as_the_devices_held_it(
             for stream, name in zip(prefix, ("main_meter", "hut_air", "north_1"), strict=True)
         )
         tail = Tail(broker, f"kerbstone/v1/test/gw-1/up/{wanted}", tmp_path)
-        one = site(LOOPS, AIR, METER, meter=ptys.b, encoding=encoding)
+        one = site(LAST, LOOPS, AIR, METER, meter=ptys.b, encoding=encoding)
         one.start()
         street.drive()
         got = tail.wait({energy, air, lane}, is_meant=is_whole)

@@ -89,7 +89,7 @@ class Uplink:
         )  # fmt: skip
         about = {"text": "x" * meta}
         self.presence = PresencePublisher(
-            topics, "gw-0001", 1, dict, lambda: about, self._failed, {}
+            topics, "gw-0001", 1, dict, lambda: about, self._failed, {}, last_s=1
         )
         timestamper = Timestamper(self.rows, 1, 1)
         self.publisher = Publisher(

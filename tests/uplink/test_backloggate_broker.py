@@ -8,16 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from edge.core import Draft, Record, RecordKey, Stamp, Stream
+from edge.core import Draft, Stamp, Stream
 from edge.core.walltime import QUARTER_NS
-from edge.uplink import presence as retained_module
 from edge.uplink.backloggate import SETTLED_NS
 from edge.uplink.broker import Broker, make_broker
-from edge.uplink.mqtt import BrokerRefusedError, ConnectionLostError
-from edge.uplink.presence import RetainedMessages
-from edge.wire import Topics
 from tests.kit.broker import SUBSCRIBER, Make, Mosquitto, Subscriber
 from tests.kit.clock import NTP, RealClock
 from tests.kit.uplink import GW, UplinkGateway, box
@@ -218,7 +212,7 @@ async def test_no_last_record_is_an_old_one_while_bytes_are_spared(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved(), last_s=1) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
         await minutes(gateway, 0, 1)
@@ -247,14 +241,14 @@ async def test_what_the_process_before_left_is_taken_away_too(
     mosquitto: Make, tmp_path: Path
 ) -> None:
     broker = mosquitto()
-    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved(), last_s=1) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
         await minutes(gateway, 0, 1)
         await until(lambda: gateway.sender.counts.confirmed == 1)
         await turns(gateway)
     assert retained(broker) == {"hut": 1}
-    async with box(tmp_path, patient(broker), merge=summed, clock=Moved()) as gateway:
+    async with box(tmp_path, patient(broker), merge=summed, clock=Moved(), last_s=1) as gateway:
         gateway.sender.set_saver_level(1)
         await minutes(gateway, 1, 2)
         gateway.connect()
@@ -264,98 +258,3 @@ async def test_what_the_process_before_left_is_taken_away_too(
         await until(lambda: gateway.sender.counts.confirmed == 1)
         await turns(gateway)
         assert retained(broker) == {}
-
-
-class PublishLog:
-    """Takes what is published; answers come when the test says so."""
-
-    room = 99
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[Any, str, bytes]] = []
-
-    def publish(self, token: Any, topic: str, payload: bytes, *_: Any, **__: Any) -> None:
-        self.sent.append((token, topic, payload))
-
-
-def test_what_is_to_be_taken_away_outlives_a_connection_and_is_said_once() -> None:
-    record = Record(RecordKey(1, Stream.AIR, 7), "hut", 1, 0, MINUTE, {})
-    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None, {})
-    link: Any = PublishLog()
-    kept.put_last(record, {"seq": 7}, backfilled=False)
-    kept.publish(link)
-    kept.set_data_saver(True)
-    kept.publish(link)
-    token, topic, payload = link.sent[-1]
-    assert (topic, payload) == (f"{UP}/last/hut", b"")
-    kept.answered(link.sent[0][0], 0)  # of the record before it
-    kept.answered(token, ConnectionLostError("gone"))
-    kept.clear()  # a new connection
-    kept.publish(link)
-    assert link.sent[-1][1:] == (topic, b"")
-    kept.answered(link.sent[-1][0], 0)
-    kept.clear()
-    kept.set_data_saver(True)  # level 2
-    kept.publish(link)
-    assert len(link.sent) == 3
-    kept.set_data_saver(False)
-    kept.put_last(record, {"seq": 7}, backfilled=True)
-    kept.publish(link)
-    assert len(link.sent) == 3, "a late one is not the present"
-    kept.put_last(record, {"seq": 8}, backfilled=False)
-    kept.publish(link)
-    assert json.loads(link.sent[-1][2]) == {"seq": 8}
-
-
-def test_of_so_many_sources_the_last_record_is_known_and_the_newest_goes_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(retained_module, "SOURCES_LIMIT", 2)
-    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None, {})
-    link: Any = PublishLog()
-    for seq, source in enumerate(("hut", "mast", "door", "hut", "hut"), 1):
-        end_ns = MINUTE * (1 if seq == 5 else seq)  # the fifth is older than the fourth
-        record = Record(RecordKey(1, Stream.AIR, seq), source, 1, 0, end_ns, {})
-        kept.put_last(record, {"seq": seq}, backfilled=False)
-        kept.publish(link)
-    assert [json.loads(payload)["seq"] for _, _, payload in link.sent] == [1, 2, 4]
-    later = Record(RecordKey(2, Stream.AIR, 1), "hut", 1, 0, 1, {})  # of the next epoch
-    kept.put_last(later, {"seq": 6}, backfilled=False)
-    kept.set_data_saver(True)
-    kept.publish(link)
-    emptied = [topic.rpartition("/")[2] for _, topic, payload in link.sent if not payload]
-    assert sorted(emptied) == ["hut", "mast"]
-
-
-def test_a_last_record_that_is_refused_or_cannot_be_written_is_told_once() -> None:
-    reported: list[str] = []
-    refused: dict[str, str] = {}
-    kept = RetainedMessages(
-        Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: reported.append(kind), refused
-    )
-    link: Any = PublishLog()
-    kept.put(f"{UP}/last/hut", {"x": float("nan")})
-    kept.put(f"{UP}/status", {})
-    kept.publish(link)
-    assert refused.keys() == {f"{UP}/last/hut"}
-    assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]
-    assert reported == ["last"]
-    kept.answered(f"{UP}/status", BrokerRefusedError(135, "Not authorized"))
-    kept.answered(f"{UP}/status", ConnectionLostError("gone"))
-    kept.answered(f"{UP}/status", 0)
-    assert reported == ["last", "status"]
-    link.publish = lambda *_args, **_more: BrokerRefusedError(149, "Packet too large")
-    kept.put(f"{UP}/meta", {})
-    kept.publish(link)
-    assert reported == ["last", "status", "meta"], "also when the answer comes at once"
-
-
-def test_with_a_topic_only_that_one_goes() -> None:
-    kept = RetainedMessages(Topics("kerbstone/v1", "stadtmitte", GW), lambda kind, text: None, {})
-    link: Any = PublishLog()
-    kept.put(f"{UP}/meta", {})
-    kept.publish(link, only=f"{UP}/status")
-    assert link.sent == []
-    kept.put(f"{UP}/status", {})
-    kept.publish(link, only=f"{UP}/status")
-    assert [topic for _, topic, _ in link.sent] == [f"{UP}/status"]

@@ -216,7 +216,7 @@ async def test_retained_messages_do_not_hold_up_records(tmp_path: Path) -> None:
     """With room for one message, hundreds of sources with a `last` each: records go first."""
     async with raw_broker() as broker:
         narrow = replace(make_broker(broker.url, GW), window=1)
-        async with box(tmp_path, narrow) as gateway:
+        async with box(tmp_path, narrow, last_s=1) as gateway:
             gateway.connect()
             await until(lambda: gateway.sender.connected)
             made = [Draft(Stream.AIR, f"s{n}", 0, S, {"n": n}) for n in range(300)]

@@ -53,6 +53,16 @@ class Uplink(Struct, frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    last_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="At most once in so many seconds, the newest record of each source is "
+            "retained under `up/last` as well, for programs that want the present values at once. "
+            "0: never; it doubles the bytes.",
+        ),
+    ] = 0
     encoding: Annotated[
         Literal["msgpack", "json"],
         Meta(description="The encoding of records. `json` can be read by people, and is larger."),

@@ -95,8 +95,8 @@ LAST: Final = tuple(
     for each in MESSAGES
     if each.address in {f"up/{stream}/{{source}}" for stream in Stream if stream.retained}
 )
-"""The newest record of a source is retained at `up/last/{source}` as well, as JSON; while bytes are
-spared there is none."""
+"""The newest record of a source is retained at `up/last/{source}` as well, as JSON, where
+`uplink.last_s` asks for it; while bytes are spared there is none."""
 BY_NAME: Final[Mapping[str, DeclaredMessage]] = {each.name: each for each in MESSAGES}
 
 
