@@ -5,7 +5,8 @@
 DIR gets the broker's files, and a test PKI as `python -m edge.provision.pki DIR` makes it. With
 --provision the CA is that of the enrolment server in HOME: a box that got its identity there is
 accepted, and DIR gets a certificate for this broker and one for `platform`. The gateways'
-listener has the port, the platform's the next one. It runs until it is ended.
+listener has the port, the platform's and that of `subscribe --dropped` the next two. It runs until
+it is ended.
 """
 
 import argparse
@@ -30,12 +31,13 @@ from edge.provision.registry import NamedKind
 from edge.provision.serverdir import ServerDirectory
 from edge.terminal import echo
 
+WATCH: Final = f"{PLATFORM}-watch"
 BROKER: Final = "broker-loopback"  # its name on the roll
 HERE: Final = Path(__file__).parent / "mosquitto"
 PLACES: Final = "/etc/mosquitto/kerbstone"
 
 
-def configure(folder: Path, ports: tuple[int, int]) -> Path:
+def configure(folder: Path, ports: tuple[int, int, int]) -> Path:
     """The configuration that ships, with these ports on loopback and its files in `folder`."""
     shutil.copy(HERE / "acl", folder)
     (folder / "acl").chmod(0o600)  # a later mosquitto refuses one that all may read
@@ -46,6 +48,7 @@ def configure(folder: Path, ports: tuple[int, int]) -> Path:
         ("/var/lib/mosquitto/", f"{folder}/lib/"),
         ("listener 8883\n", f"listener {ports[0]} 127.0.0.1\n"),
         ("listener 8884\n", f"listener {ports[1]} 127.0.0.1\n"),
+        ("listener 8885\n", f"listener {ports[2]} 127.0.0.1\n"),
     ]
     for old, new in changes:
         if old not in text:
@@ -88,10 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     now = datetime.datetime.now(datetime.UTC)
     try:
         if args.provision is None:
-            pki.make_pki(folder, now)
+            pki.make_pki(folder, now, programs=(PLATFORM, WATCH))
         else:
             join(folder, args.provision.absolute(), now)
-        path = configure(folder, (args.port, args.port + 1))
+        path = configure(folder, (args.port, args.port + 1, args.port + 2))
     except (ConfigError, EnrolStoreError, OSError) as error:
         echo(str(error), err=True)
         return 2 if isinstance(error, ConfigError) else 3

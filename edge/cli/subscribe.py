@@ -13,6 +13,7 @@ from edge.config import read_password
 from edge.core import TOPIC_PREFIX, ConfigError
 from edge.core.printable import quote_name
 from edge.platform.auditor import Auditor, AuditReport
+from edge.platform.brokerdrops import DROPPED_TOPIC, BrokerDrops
 from edge.platform.expectedgateways import ExpectedGateways
 from edge.platform.messagelines import Descriptions, message_line
 from edge.platform.subscription import (
@@ -54,6 +55,9 @@ def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     add("--expect", action="append", default=[], type=_gateway, metavar="GW",
         help="warn when this gateway (gw-1, or SITE/gw-1) is not heard within its time; exit with "
         "1 if it is so at the end; may be repeated")  # fmt: skip
+    add("--dropped", action="store_true",
+        help="watch nothing but the broker's count of messages that it has dropped (mosquitto); "
+        "exit with 1 if there were any, or if it does not tell")  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -116,6 +120,8 @@ def source_from(args: argparse.Namespace, client_id: str) -> BrokerSource:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.dropped and (args.check or args.expect or args.filter):
+        return _fail("--dropped watches the broker, not gateways: leave out the other options", 2)
     chosen = args.filter or f"{args.prefix}/{'+/+/up/#' if args.check else '#'}"
     why = check_refusal(chosen, args.prefix) if args.check else None
     if why is not None:
@@ -126,7 +132,8 @@ def run(args: argparse.Namespace) -> int:
         return _fail(str(error), 2)
     listener = _SubscriberRun(args, Auditor() if args.check else None)
     try:
-        asyncio.run(listener.run(source, subscriptions(chosen, args.prefix, check=args.check)))
+        filters = subscriptions(chosen, args.prefix, check=args.check)
+        asyncio.run(listener.run(source, [DROPPED_TOPIC] if args.dropped else filters))
     except UnreachableError as error:
         return _fail(f"{args.broker} cannot be reached: {error}", 3)
     return listener.verdict()
@@ -141,6 +148,7 @@ class _SubscriberRun:
         self._told = Descriptions()
         self._clock = SystemClock()
         self._expected = ExpectedGateways(args.expect, self._now_s())
+        self._drops = BrokerDrops() if args.dropped else None
 
     async def run(self, source: BrokerSource, filters: list[str]) -> None:
         task = asyncio.current_task()
@@ -197,6 +205,9 @@ class _SubscriberRun:
                 self._take(arrived)
 
     def _take(self, arrived: ArrivedMessage) -> None:
+        if self._drops is not None:
+            self._take_count(self._drops, arrived)
+            return
         if is_down(arrived.topic, self._prefix):
             return  # receipts and commands: not said by a gateway
         try:
@@ -215,6 +226,14 @@ class _SubscriberRun:
             if self._auditor is not None:
                 self._auditor.take(message)
             self._print(arrived.topic, message)
+
+    def _take_count(self, drops: BrokerDrops, arrived: ArrivedMessage) -> None:
+        try:
+            said = drops.take(arrived.payload)
+        except ValueError:
+            said = f"{quote_name(arrived.topic)}: {arrived.payload[:80]!r} is no count"
+        if said is not None:
+            self._note(said)
 
     def _print(self, topic: str, message: DecodedMessage) -> None:
         if self._json:
@@ -235,6 +254,11 @@ class _SubscriberRun:
 
     def verdict(self) -> int:
         """Say what was found; the exit code."""
+        if (drops := self._drops) is not None:
+            echo(drops.sentence(), err=True)
+            if self._json:
+                echo_json({"dropped": drops.seen, "dropped_since_start": drops.total})
+            return 1 if drops.seen or drops.total is None else 0
         now_s = self._now_s()
         echo(*self._expected.sentences(now_s), err=True)
         if self._expected and self._json:

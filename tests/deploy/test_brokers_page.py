@@ -15,9 +15,10 @@ from typing import Final
 
 import pytest
 
+from deploy.broker import start
 from edge.provision import bootstrap
 from edge.provision.serverdir import ServerDirectory
-from tests.kit.broker import BINARY, SUBSCRIBER
+from tests.kit.broker import BINARY, SUBSCRIBER, free_port
 
 ROOT: Final = Path(__file__).parents[2]
 PAGE: Final = (ROOT / "docs/brokers.md").read_text(encoding="utf-8")
@@ -72,6 +73,22 @@ def usable() -> bool:
 
 def section(title: str) -> str:
     return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_command_for_more_gateways_changes_two_lines_and_mosquitto_takes_them(
+    tmp_path: Path,
+) -> None:
+    (command,) = re.findall(r"^sed .*$", PAGE, re.MULTILINE)
+    made = start.configure(tmp_path, (free_port(), free_port(), free_port()))
+    before = made.read_text().splitlines()
+    told = command.replace("/etc/mosquitto/mosquitto.conf", str(made))
+    subprocess.run(["sh", "-euc", told], check=True)
+    after = made.read_text().splitlines()
+    changed = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+    assert changed == [
+        ("autosave_on_changes true", "autosave_on_changes false"),
+        ("autosave_interval 1", "autosave_interval 300"),
+    ]
 
 
 @pytest.mark.skipif(not usable(), reason="needs root, namespaces and mosquitto")

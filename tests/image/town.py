@@ -60,11 +60,8 @@ class ImageTown:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.home, self.desk, self.broker = folder / "enrol", folder / "desk", folder / "broker"
-        self.enrol_port, self.broker_port, self.platform_port = (
-            free_port(),
-            free_port(),
-            free_port(),
-        )
+        self.enrol_port, self.broker_port = free_port(), free_port()
+        self.platform_port, self.watch_port = free_port(), free_port()
         self.heard = folder / "heard"
         self._children: list[subprocess.Popen[bytes]] = []
         for each in (self.desk, self.broker):
@@ -112,7 +109,7 @@ class ImageTown:
         self._child(
             "serve", kerbstone("provision", "serve", "--dir", str(self.home), "--listen", listen)
         )
-        conf = start.configure(self.broker, (self.broker_port, self.platform_port))
+        conf = start.configure(self.broker, (self.broker_port, self.platform_port, self.watch_port))
         with (self.broker / "acl").open("a") as acl:  # where it says "add yours here"
             acl.write(f"\nuser {WATCHER}\n")
             acl.writelines(f"topic read city/kerbstone/v1/+/+/up/{end}\n" for end in ("+", "+/+"))

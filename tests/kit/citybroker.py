@@ -25,6 +25,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from deploy.broker import start
+from edge.identity.names import PLATFORM
 from edge.provision import pki
 from edge.uplink.broker import Broker, make_broker
 from tests.kit.broker import BINARY, free_port
@@ -84,13 +85,16 @@ class TlsListener:
 
 
 class CityBroker:
-    """mosquitto with both listeners, and the PKI in the same folder."""
+    """mosquitto with its listeners, and the PKI in the same folder."""
 
-    def __init__(self, folder: Path, gateways: tuple[str, ...] = ("gw-0001", "gw-0002")) -> None:
+    def __init__(
+        self, folder: Path, gateways: tuple[str, ...] = ("gw-0001", "gw-0002"),
+        programs: tuple[str, ...] = (PLATFORM,),
+    ) -> None:  # fmt: skip
         self.folder = folder
-        self.authority = pki.make_pki(folder, self.now, gateways=gateways)
-        ports = free_port(), free_port()
-        self.gateways, self.platforms = (TlsListener(folder, port) for port in ports)
+        self.authority = pki.make_pki(folder, self.now, gateways=gateways, programs=programs)
+        ports = free_port(), free_port(), free_port()
+        self.gateways, self.platforms, self.watch = (TlsListener(folder, port) for port in ports)
         self._conf = start.configure(folder, ports)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -145,10 +149,10 @@ class CityBroker:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[CityBroker]:
+def running(folder: Path, *, programs: tuple[str, ...] = (PLATFORM,)) -> Iterator[CityBroker]:
     if not Path(BINARY).exists():
         pytest.skip("mosquitto is not installed")
-    city = CityBroker(folder).start()
+    city = CityBroker(folder, programs=programs).start()
     try:
         yield city
     finally:
