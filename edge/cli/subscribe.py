@@ -36,6 +36,7 @@ from edge.wire import (
 )
 
 LOOK_NS: Final = 1_000_000_000  # between two looks whether somebody is overdue
+COUNT_NS: Final = 150_000_000_000  # mosquitto that was just started tells its counts in a minute
 
 
 def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -184,7 +185,11 @@ class _SubscriberRun:
         return self._clock.now().mono_ns / 1e9
 
     async def _watch_expected(self) -> None:
-        """Say who is overdue, and who is heard again."""
+        """Say who is overdue, and who is heard again; or that no count of dropped ones comes."""
+        if self._drops is not None:
+            await self._clock.sleep_until(self._clock.now().mono_ns + COUNT_NS)
+            if self._drops.total is None:
+                self._note(self._drops.sentence())
         while self._expected:
             for text in self._expected.changes(self._now_s()):
                 self._note(text)

@@ -15,8 +15,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.uplink.mqtt import MqttConnection
+from edge.wire import Receipt, encode_receipts
 from tests.kit.caller import Caller
-from tests.kit.citybroker import UP, CityBroker, running
+from tests.kit.citybroker import DOWN, UP, CityBroker, running
 from tests.kit.uplink import box, drafts
 from tests.kit.waiting import until
 
@@ -117,6 +118,44 @@ async def test_what_a_connected_subscriber_has_not_acknowledged_is_lost_with_the
     assert {answer for _, answer in caller.answers} == {0}
     city.start()
     assert await kept(city) == []
+
+
+async def test_saved_every_five_minutes_it_loses_what_it_has_acknowledged_and_receipts_bring_it(
+    city: CityBroker, tmp_path: Path
+) -> None:
+    """The two lines for more than 20 gateways; the gateway has `confirm = "platform"`."""
+    city.stop()
+    conf = city.folder / "mosquitto.conf"
+    text = conf.read_text().replace("autosave_on_changes true", "autosave_on_changes false")
+    conf.write_text(text.replace("autosave_interval 1\n", "autosave_interval 300\n"))
+    city.start()
+    await leave_a_session(city)
+    place = city.gateways.broker(city.gateway("gw-0001"), "gw-0001")
+    async with box(tmp_path, place, receipt_s=2.0) as gateway:
+        gateway.connect()
+        await gateway.commit(drafts(0, 20))
+        table = gateway.sender._table
+        await until(lambda: gateway.sender.counts.sent == 20 and not table.in_flight)
+        assert gateway.sender.unconfirmed == 20, "acknowledged, and not receipted"
+        city.stop()
+        city.start()
+        seen: set[int] = set()
+        topic = DOWN.format("gw-0001").replace("mitte", "stadtmitte")
+        back = city.platforms.client(city.platform, "store", fresh=False)
+        async with asyncio.timeout(60), back as platform:
+            await platform.subscribe(FILTER, qos=1)
+            async for message in platform.messages:
+                if "/up/air/" not in str(message.topic):
+                    continue
+                record = json.loads(message.payload)
+                assert record["redelivered"], "the queue is gone, so it can only be a repeat"
+                seen.add(record["seq"])
+                stored = Receipt(record["epoch"], "air", ((record["seq"], record["seq"]),))
+                for receipt in encode_receipts("gw-0001", [stored]):
+                    await platform.publish(topic, receipt.data, qos=1)
+                if len(seen) == 20:
+                    break
+        await until(lambda: gateway.sender.unconfirmed == 0)
 
 
 async def leave_a_session(city: CityBroker) -> None:

@@ -125,7 +125,7 @@ BODIES = [
 @given(EVIL, st.sampled_from(BODIES), st.data(), st.booleans(), st.booleans())
 def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, audits: bool) -> None:
     args = argparse.Namespace(
-        json=as_json, for_s=None, idle_s=None, prefix="kerbstone/v1", expect=[]
+        json=as_json, for_s=None, idle_s=None, prefix="kerbstone/v1", expect=[], dropped=False
     )
     listener = subscribe._SubscriberRun(args, Auditor() if audits else None)
     path, as_key = data.draw(st.sampled_from(list(places(body))))
@@ -146,6 +146,10 @@ def test_subscribe(evil: str, body: Any, data: st.DataObject, as_json: bool, aud
     assert len(said_by(lambda: listener._lost(evil))) == 1, "the broker's reason"
     verdict = said_by(listener.verdict)
     assert not audits or len(verdict) >= 1
+    args.dropped = True
+    watch = subscribe._SubscriberRun(args, None)
+    count = ArrivedMessage(evil, evil.encode("utf-8", "surrogatepass"), None, True)
+    assert len(said_by(lambda: watch._take(count))) <= 1, "no count at all"
 
 
 @settings(QUICK, max_examples=examples(15))

@@ -51,7 +51,7 @@ async def test_a_mark_of_the_clock_dates_from_now_on(tmp_path: Path) -> None:
 
 async def test_status_meta_and_last_are_retained(mosquitto: Make, tmp_path: Path) -> None:
     broker = mosquitto()
-    async with box(tmp_path, broker.url, "msgpack") as gateway:
+    async with box(tmp_path, broker.url, "msgpack", last_s=1) as gateway:
         gateway.connect()
         await until(lambda: gateway.sender.connected)
         await gateway.commit(drafts(0, 3))
