@@ -17,7 +17,7 @@ from edge.config.keylines import key_lines
 from edge.config.model import VERSION
 from edge.config.problem import Problem, Problems, dotted_path, show_value
 from edge.config.site import Site, line_of
-from edge.config.spelling import spelling_hint
+from edge.config.spelling import named_error, spelling_hint
 from edge.core.driver import DriverSpec
 from edge.core.tomltext import TomlError, parse_toml
 from edge.durable.readfile import NotAFileError, read_beginning
@@ -104,7 +104,7 @@ def _parse(text: str, name: str) -> dict[str, object]:
         line = int(found[1]) if found and found[1] else text.rstrip().count("\n") + 1
         column = f" (column {found[2]})" if found and found[2] else ""
         wrong = text.split("\n")[line - 1]
-        hint = spelling_hint(wrong) or f"{_PLACE.sub('', str(error))}{column}"
+        hint = spelling_hint(wrong) or f"{named_error(_PLACE.sub('', str(error)))}{column}"
         problem = f"this is not TOML: {hint}; the rest is not checked"
         raise Problems([Problem(name, line, "file", problem)]) from error
 
