@@ -44,6 +44,8 @@ SLOW_S: Final = 0.25  # damage that took so long to see costs as much as silence
 DAMAGED_IN_A_ROW: Final = 3  # and then it is treated as such
 PAUSE_NS: Final = 100_000_000  # after an interrupted answer: who is busy with it refuses to stop
 BREATH_NS: Final = 50_000_000  # at least so often the loop turns, however late the polls are
+OUTAGE_READS: Final = 2  # that failed in a row: it was away
+RETURNS_KEPT: Final = 3
 FRESH_NS: Final = 3_000_000_000  # for a person
 WARMING_UP: Final = Bad(Reason.WARMUP)
 REOPEN_AFTER_NS: Final = 15_000_000_000  # of no news at all; a fan cleans itself for 10 s
@@ -63,6 +65,9 @@ class PollState:
     reason: Reason | None = None  # why the last attempt failed
     text: str = ""  # what is wrong with it, as of the last attempt
     failures: int = 0
+    failed_ns: int = 0  # when the last attempt failed
+    # when it answered again after it was away
+    returns: deque[int] = field(default_factory=lambda: deque(maxlen=RETURNS_KEPT), repr=False)
     backoff_until_ns: int = 0
     reads: int = 0
     errors: int = 0
@@ -255,6 +260,8 @@ class Poller:
         elif result.mono_ns - device.last_value_ns >= _patience_ns(device):
             await self._close(device)  # it answers, and has nothing: it lost power and its mode
         if device.reason is not None:
+            if device.failures >= OUTAGE_READS:
+                device.returns.append(result.mono_ns)
             device.reason, device.text, device.failures, device.backoff_until_ns = None, "", 0, 0
             self._report(device.name, None, "answers again")
         return result
@@ -287,6 +294,7 @@ class Poller:
         if isinstance(error, BusError):  # it may have lost its supply, and starts anew
             device.unsettled = device.unsettled_since_ns = None
         device.failures += 1
+        device.failed_ns = now_ns
         took_s = (now_ns - begin_ns) / 1e9
         # a damaged answer is worth an immediate next try
         hopeless = device.failures >= DAMAGED_IN_A_ROW and took_s >= SLOW_S

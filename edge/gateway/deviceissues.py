@@ -11,10 +11,12 @@ from edge.core import Reason
 from edge.core.humanize import count_text, percent_text, span_text
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS, split_remedy
 from edge.gateway.issuefindings import PolledState, as_instruction
+from edge.health.countergrowth import HOUR_NS
 from edge.health.openissues import IssueFinding
 from edge.wire.contract.issues import IssueName
 
 FAILING_SHARE: Final = 0.1  # of a device's reads of the last hour
+OFTEN_AWAY: Final = 3  # times in an hour
 FAILED_READS: Final = 2  # in a row, from which on a device does not answer
 BUSY_READS: Final = 6  # the same for one that says that it needs time
 SOON_NS: Final = 300_000_000_000  # a device that is read less often has lost much by one read
@@ -39,9 +41,10 @@ def device_findings(
         if shared is not None:
             yield shared
         told = shared is not None and not shared.unknown
+        back_ns = max((at for device in devices for at in device.returns), default=0)
         for device in devices:
             if not told:
-                yield from _failures(device, problems, failing)
+                yield from _failures(device, problems, failing, back_ns, now_ns)
             yield from _settling(device, now_ns)
             yield from _bad_values(device, now_ns)
             reported = [text for word, text in device.health.items() if word not in MILD_CONDITIONS]
@@ -84,17 +87,25 @@ def shared_remedy(remedies: Collection[str]) -> str:
 
 
 def _failures(
-    device: PolledState, problems: Mapping[str, str], failing: Mapping[str, float] | UnsetType
+    device: PolledState,
+    problems: Mapping[str, str],
+    failing: Mapping[str, float] | UnsetType,
+    back_ns: int,
+    now_ns: int,
 ) -> Iterator[IssueFinding]:
-    """Of one device that does not answer, or often not."""
+    """Of one device that does not answer, or often not. `back_ns`: when one of its bus came back:
+    what failed before that may have been the bus."""
     ratio = 0.0 if failing is UNSET else failing.get(device.name, 0.0)
     text = problems.get(device.name)
     if text is None and device.reason not in (None, *TEMPORARY_REASONS):
         text = device.text or f"it is {device.reason}"
-    if text is not None and device.reason is not None and _may_pass(device):
+    waits = device.failed_ns < back_ns or _may_pass(device)
+    if text is not None and device.reason is not None and waits:
         yield IssueFinding("device_fails", device.name, unknown=True)
     elif text is not None:
         yield _fails("device_fails", device.name, device.reason, text)
+    elif ratio >= FAILING_SHARE and _was_away(device, now_ns):
+        yield IssueFinding("device_errors", device.name, unknown=True)
     elif ratio >= FAILING_SHARE:
         yield IssueFinding(
             "device_errors",
@@ -157,6 +168,12 @@ def _bad_values(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
 
 def _bad_limit_ns(device: PolledState) -> int:
     return 0 if device.every_ns > SOON_NS else max(BAD_NS, BAD_PERIODS * device.every_ns)
+
+
+def _was_away(device: PolledState, now_ns: int) -> bool:
+    """What failed was told while it did, unless it comes and goes."""
+    lately = sum(now_ns - at_ns < HOUR_NS for at_ns in device.returns)
+    return 0 < lately < OFTEN_AWAY
 
 
 def _may_pass(device: PolledState) -> bool:

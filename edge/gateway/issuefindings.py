@@ -3,7 +3,7 @@
 Nothing is kept here. `edge.health.openissues` knows what was found before.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, Protocol, get_args
@@ -53,6 +53,7 @@ ALARM_KINDS: Final[Mapping[type[boxevent.Alarm], IssueName]] = {
     boxevent.WrongTime: "clock_was_wrong",
 }
 """The others are states that somebody looks at."""
+PAIR_FAULTS: Final = frozenset({"swapped"})
 JUDGED: Final = frozenset(get_args(LoopFault))
 EXPIRES_S: Final = 14 * 86_400  # before the end of a certificate
 
@@ -70,6 +71,10 @@ class PolledState(Protocol):
     def health(self) -> Mapping[Condition, str]: ...
     @property
     def failures(self) -> int: ...  # in a row
+    @property
+    def failed_ns(self) -> int: ...  # when the last attempt failed
+    @property
+    def returns(self) -> Sequence[int]: ...  # when it answered again after it was away; the last
     @property
     def every_ns(self) -> int: ...
     @property
@@ -266,7 +271,7 @@ def event_finding(draft: Draft) -> tuple[IssueFinding, bool] | None:
         return IssueFinding("signal_fault", draft.source, cause, remedy), on
     if body.part is UNSET:  # of a bay, or of a pulse output
         return IssueFinding("contact_fault", f"{draft.source} {body.fault}", cause, remedy), on
-    about = f"{draft.source} {body.part} {body.fault}"
+    about = _loop_about(draft.source, body.part, body.fault)
     return IssueFinding("loop_fault", about, cause, _with_end(remedy, body.fault)), on
 
 
@@ -286,7 +291,12 @@ def loop_findings(reported: Mapping[tuple[str, str, str], str]) -> Iterator[Issu
     """The same, of what the judge knows to be up: by lane, part and fault, with its text."""
     for about, text in reported.items():
         cause, remedy = _parted(text)
-        yield IssueFinding("loop_fault", " ".join(about), cause, _with_end(remedy, about[2]))
+        yield IssueFinding("loop_fault", _loop_about(*about), cause, _with_end(remedy, about[2]))
+
+
+def _loop_about(lane: str, part: str, fault: str) -> str:
+    """What is wrong with both loops of a pair at once is one thing."""
+    return f"{lane} {fault}" if fault in PAIR_FAULTS else f"{lane} {part} {fault}"
 
 
 def _with_end(remedy: str, fault: str) -> str:

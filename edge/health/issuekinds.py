@@ -163,6 +163,7 @@ ISSUE_KINDS: Final[Mapping[IssueName, IssueKind]] = {
     ),
     "device_errors": IssueKind(
         "devices", "warning", "{about} fails often",
+        "Check its cable, its plug and its supply. Once mended, this closes within an hour. "
         "`kerbstone doctor {about}` says more.",
     ),
     "device_unsettled": IssueKind(

@@ -3,7 +3,8 @@
 Power is sampled every second: what the last interval says, capped by what the time since the last
 pulse still allows (3.6e6 / (k * elapsed)), so that a load that goes away fades. Pulses among edges
 that were lost are known by number, since edges alternate: they count, as uncertain. What would be
-more than a megawatt is a line that chatters: it does not count, and is sent as uncertain.
+more than a megawatt is a line that chatters: it does not count, and is sent as uncertain. Of a
+window in which the line is known to chatter nothing counts, and there is no value.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from edge.core.point import Point, Quantity
+from edge.core.quality import Reason, bad
 from edge.core.record import Draft, Stream
 from edge.process import qualitycounts
 from edge.process.chattercheck import ChatterCheck
@@ -33,6 +35,7 @@ PAUSE_NS: Final = 24_000_000
 """Between two pulses: 30 ms (EN 62053-31), less a fifth for couplers that open late. The length of
 a pulse says nothing: some meters make shorter ones than they may."""
 SHORT_PAUSES: Final = 20  # in 30 s; a sound output has none
+CHATTERED: Final = bad(Reason.FAULT)
 POWER: Final = Point("power", Quantity.POWER)
 
 
@@ -91,6 +94,8 @@ class PulseWindow:
         self._loop.end_window(end_ns)
         self._chatter.end_window(end_ns, noisy=self._line.noisy)
         qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
+        if self._chatter.has_chattered:
+            self._discount()
         body = self._body(min(self._loop.seen_ns, end_ns - start_ns) // 1000)
         if marks:
             body.quality = {mark: marks.count(mark) for mark in sorted(set(marks))}
@@ -168,6 +173,13 @@ class PulseWindow:
             self._interval = at - self._last
         self._last = at
 
+    def _discount(self) -> None:
+        """Nobody knows which of its pulses were some: what follows is uncertain about the past."""
+        self._power.clear()
+        self._power.other(None, CHATTERED, 0, late=False)
+        self.total, self._past = self._first, True
+        self._last = self._interval = self._opened = None
+
     def _sample(self, due: int, until: int) -> int:
         """Power at each full second before `until`, from `due` on; gives the next one due."""
         while due < until:
@@ -178,15 +190,15 @@ class PulseWindow:
         return due
 
     def _body(self, covered_us: int) -> Energy:
-        seen = covered_us > 0 or self.total > self._first
+        chattered = self._chatter.has_chattered
+        seen = not chattered and (covered_us > 0 or self.total > self._first)
         first, last = (self._first, self.total) if seen else (None, None)
         grown = self.total - self._first if seen else None
         if seen and self._past:
             qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP)
             self._past = False
-        quality = (
-            qualitycounts.sum_counts(self._quality, {}) if seen else {qualitycounts.BAD_GAP: 1}
-        )
+        missing = qualitycounts.BAD_FAULT if chattered else qualitycounts.BAD_GAP
+        quality = qualitycounts.sum_counts(self._quality, {}) if seen else {missing: 1}
         energy = register_body(self._step, self._step.value(1), first, last, grown, quality)
         return Energy(
             covered_s=covered_us / 1e6,

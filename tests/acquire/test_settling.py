@@ -85,3 +85,13 @@ def test_the_limit_follows_what_the_driver_knows(
 
 def test_without_a_word_of_the_driver_it_is_a_quarter_of_an_hour() -> None:
     assert settle_limit_ns(FixedMeter((1.0,), POWER), S) == SETTLE_LEAST_NS == 900 * S
+
+
+@pytest.mark.parametrize(("troubles", "returns"), [(1, 0), (2, 1), (3, 1)])
+async def test_a_device_that_was_away_is_known_to_be_back(troubles: int, returns: int) -> None:
+    clock = VirtualClock()
+    meter = ScriptedMeter(clock)
+    meter.troubles = [BusError("no answer") for _ in range(troubles)]
+    state = await polled(clock, meter, 60)
+    assert len(state.returns) == returns
+    assert all(at_ns > state.failed_ns > 0 for at_ns in state.returns)

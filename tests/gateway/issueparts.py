@@ -42,6 +42,8 @@ class Polled:
     text: str = ""
     health: Mapping[Condition, str] = field(default_factory=dict)
     failures: int = 6
+    failed_ns: int = 90 * S
+    returns: tuple[int, ...] = ()
     every_ns: int = S
     unsettled: Reason | None = None
     unsettled_since_ns: int | None = None

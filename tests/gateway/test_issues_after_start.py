@@ -81,7 +81,7 @@ def test_what_is_up_is_in_the_list_of_a_start_that_has_none(tmp_path: Path) -> N
     watch = Parts(up=[*known_faults(told, ())]).watch(tmp_path)
     watch.restore(None, at(1))
     (one,) = watch.issues
-    assert one.about == "north_1 lead swapped"
+    assert one.about == "north_1 swapped"
     assert one.remedy.startswith("Swap them. Once mended, ")
     damaged = Parts(up=[*known_faults(told, troubled().faults_up())]).watch(tmp_path)
     damaged.restore({"boot": 3, "open": [1]}, at(2))

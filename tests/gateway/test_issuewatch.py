@@ -503,6 +503,45 @@ def test_a_budget_that_is_used_up_says_when_a_new_one_begins(
     )
 
 
+@pytest.mark.parametrize(
+    ("returns", "seconds", "opens"),
+    [
+        ((), 100, True),
+        ((90,), 100, False),  # it was told while it was away
+        ((90,), 90 + 3600, True),
+        ((70, 80, 90), 100, True),  # it comes and goes
+    ],
+)
+def test_an_outage_that_is_over_is_no_device_that_fails_often(
+    returns: tuple[int, ...], seconds: int, opens: bool, tmp_path: Path
+) -> None:
+    back = Polled("hut", returns=tuple(at_s * S for at_s in returns))
+    parts = replace(WELL, device=back, health=Health(device_error_ratio={"hut": 1.0}))
+    found = [each.kind for each in looked(parts.watch(tmp_path), parts, seconds).issues]
+    assert found == (["device_errors"] if opens else [])
+
+
+def test_who_failed_with_its_bus_is_asked_once_more_when_the_bus_is_back(tmp_path: Path) -> None:
+    silent = Polled("roof", Reason.SILENT, "no device answers at 0x69", failed_ns=80 * S)
+    parts = replace(WELL, device=Polled("hut", returns=(85 * S,)), neighbours=(silent,))
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert not len(watch.issues)
+    parts.neighbours = (replace(silent, failed_ns=86 * S),)
+    assert [each.kind for each in looked(watch, parts, 110).issues] == ["device_fails"]
+
+
+def test_loops_that_are_swapped_are_one_issue(tmp_path: Path) -> None:
+    both = [fault("on", fault="swapped", part=part) for part in ("lead", "trail")]
+    parts = replace(WELL, events=both)
+    watch = looked(parts.watch(tmp_path), parts, 100)
+    assert [each.about for each in watch.issues] == ["north_1 swapped"]
+    told = {("north_1", part, "swapped"): "They are; swap them." for part in ("lead", "trail")}
+    assert {each.about for each in loop_findings(told)} == {"north_1 swapped"}
+    crossed = [fault("on", fault="crosstalk", part=part) for part in ("lead", "trail")]
+    watch.see_events(crossed, at(101))
+    assert len(watch.issues) == 3, "each loop may have its own"
+
+
 def test_who_asks_for_a_device_is_told_its_issues_alone(tmp_path: Path) -> None:
     silent = Polled("roof", Reason.SILENT, "no device answers at 0x69")
     parts = replace(WELL, neighbours=(silent,), events=[fault("on", fault="chatter")])

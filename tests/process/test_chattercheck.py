@@ -1,7 +1,8 @@
 """Doors, bays and pulse outputs that chatter are told, as an event and as an open issue."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from edge.gateway.issuefindings import event_finding, known_faults
 from edge.process.baywindow import BaySetup
 from edge.process.engine import Engine, EngineSetup
 from edge.process.enginesetup import ContactSetup, PulseSetup
-from tests.kit.engine import MINUTE, S, events, found
+from tests.kit.engine import MINUTE, S, body, events, found, presences
 from tests.process.windows import packed
 
 SETUP = EngineSetup(
@@ -116,3 +117,28 @@ def test_what_chattered_at_a_source_that_is_gone_is_over() -> None:
 def test_a_steady_contact_keeps_nothing_of_it() -> None:
     state = packed(started().snapshot())
     assert "chatter" not in {*state["bays"]["bay_1"], *state["pulses"]["charger"]}
+
+
+def test_pulses_of_a_line_that_chatters_are_no_energy() -> None:
+    """A loose wire of an S0 output was 41 kW for the city."""
+    engine = started()
+    one_kw = [1 + 3.6 * number for number in range(16)]
+
+    def minute(number: int, edges: Iterable[Contact]) -> Any:
+        engine.contacts([*edges])
+        return body(engine.close(number * MINUTE), "charger")["points"]
+
+    sound = minute(1, presences("charger", *((at, at + 0.05) for at in one_kw)))
+    wild = minute(2, flutter("charger", 65, 50, 0.06))
+    still = minute(3, [])
+    after = minute(4, presences("charger", *((180 + at, 180.05 + at) for at in one_kw)))
+    assert sound["energy_import"]["delta"] == pytest.approx(0.016)
+    for one in (wild, still):  # it may go on: it is over half a minute later
+        assert (one["energy_import"]["delta"], one["energy_import"]["last"]) == (None, None)
+        assert one["energy_import"]["quality"] == {"bad:fault": 1}
+        assert one["power"]["mean"] is None
+        assert one["power"]["quality"] == {"bad:fault": 1}
+    assert after["energy_import"]["first"] == sound["energy_import"]["last"]
+    assert after["energy_import"]["delta"] == pytest.approx(0.016)
+    assert after["energy_import"]["quality"]["uncertain:gap"] == 1
+    assert after["power"]["mean"] == pytest.approx(1000, rel=0.01)
