@@ -172,6 +172,10 @@ class _SubscriberRun:
 
     async def _watch_expected(self) -> None:
         """Say who is overdue, and who is heard again."""
+        for text in self._expected.promises():
+            self._note(text)
+        if self._expected and self._for_s is None and self._idle_s is None:
+            self._note("without --for it listens until Ctrl-C, and judges then")
         while self._expected:
             for text in self._expected.changes(self._now_s()):
                 self._note(text)
