@@ -17,12 +17,13 @@ from edge.control.protocol import VerbError, ask_daemon
 from edge.core import ConfigError
 from edge.core.boxfiles import find_site_file
 from edge.core.driver import SerialLine
+from edge.core.humanize import count_text
 from edge.core.tomltext import parse_toml
 from edge.diagnose import tomlsnippet
 from edge.diagnose.scanning import Scan, ScanJob, make_scan_job
 from edge.gateway import scantargets
 from edge.gateway.scantargets import BusesInUse
-from edge.terminal import echo, echo_json, progress
+from edge.terminal import echo, echo_json, has_cursor, progress
 
 BAR: Final = 24
 RUN_DIR: Final = Path(Store().run_dir)
@@ -96,6 +97,9 @@ def run_scan(args: argparse.Namespace, jobs: list[ScanJob], pace: Pace) -> int:
     """Search, show how far it is, print what was found."""
     site, at_work = _site(args.config)
     found = Scan(jobs, pace, site, at_work)
+    if not has_cursor(err=True):  # no progress is shown there
+        places = count_text(len(jobs), "place")
+        echo(f"kerbstone scan: {places}, at most {found.left_s:.0f} s", err=True)
     whole = found.run(lambda: _show_progress(found))
     progress("")
     used = [*site.buses, *site.devices, *site.lanes, *site.bays] if site is not None else []

@@ -186,6 +186,10 @@ class _SubscriberRun:
 
     async def _watch_expected(self) -> None:
         """Say who is overdue, and who is heard again; or that no count of dropped ones comes."""
+        for text in self._expected.promises():
+            self._note(text)
+        if self._expected and self._for_s is None and self._idle_s is None:
+            self._note("without --for it listens until Ctrl-C, and judges then")
         if self._drops is not None:
             await self._clock.sleep_until(self._clock.now().mono_ns + COUNT_NS)
             if self._drops.total is None:

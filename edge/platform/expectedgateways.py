@@ -54,6 +54,15 @@ class ExpectedGateways:
     def __bool__(self) -> bool:
         return bool(self._known)
 
+    def promises(self) -> Iterator[str]:
+        """What is said before anything is heard: when a warning comes."""
+        for one in self._known.values():
+            yield (
+                f"{one.name} is expected: a warning comes after {one.limit_s:.0f} s of silence, or"
+                f" later if its description says that it sends more rarely than every"
+                f" {one.every_s:.0f} s"
+            )
+
     def take(self, message: DecodedMessage, now_s: float, *, retained: bool) -> None:
         """A message of any gateway."""
         place = message.topic

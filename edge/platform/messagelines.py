@@ -2,9 +2,11 @@
 words, whatever it holds.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from edge.core import Quantity
 from edge.core.displayname import DISPLAY_NAME_LIMIT, with_name
 from edge.core.printable import quote_name
 from edge.wire import DecodedMessage
@@ -15,6 +17,10 @@ POINTS_SHOWN: Final = 12
 GATEWAYS_LIMIT: Final = 10_000  # whose units and names are known
 NAMES_LIMIT: Final = 1000  # of one gateway
 NOTHING: Final[Mapping[str, str]] = {}
+PULSE_UNITS: Final[Mapping[str, str]] = {
+    "energy_import": Quantity.ENERGY.unit, "power": Quantity.POWER.unit,
+}  # fmt: skip
+PLAIN_UNIT: Final = re.compile(r"[A-Za-z0-9_%./*^-]{1,16}")
 MOST: Final = 1 << 63  # what is larger is no number of ours
 NUMBER_LIMIT: Final = 1e12  # what is larger is no number of ours
 
@@ -40,8 +46,14 @@ class Descriptions:
             self._names[gw] = _names_of(data)
 
     def units(self, message: DecodedMessage) -> Mapping[str, str]:
-        """Of the device that a record is of; empty where nobody told."""
-        return self._units.get(message.topic.gw, {}).get(message.topic.source, {})
+        """Of the device that a record is of; empty where nobody told. A description has no points
+        of pulse meters: they are the same everywhere."""
+        place = message.topic
+        told = self._units.get(place.gw)
+        if told is None:
+            return NOTHING
+        pulses = PULSE_UNITS if message.data.get("stream") == "energy" else NOTHING
+        return told.get(place.source, pulses)
 
     def names(self, message: DecodedMessage) -> Mapping[str, str]:
         """Of all sources of the gateway that has sent it; empty where nobody told."""
@@ -202,7 +214,7 @@ def _point(name: str, point: Any, units: Mapping[str, str]) -> str:
     """A mean, or of a register where it stands and by how much it grew."""
     if not isinstance(point, dict):
         return name
-    unit = f" {quote_name(units[name])}" if name in units else ""
+    unit = f" {_unit_text(units[name])}" if name in units else ""
     if point.get("mean") is not None:
         return f"{name} {point['mean']}{unit}"
     if point.get("delta") is None:
@@ -210,6 +222,10 @@ def _point(name: str, point: Any, units: Mapping[str, str]) -> str:
     if point.get("last") is None:
         return f"{name} +{point['delta']}{unit}"
     return f"{name} {point['last']}{unit} (+{point['delta']})"
+
+
+def _unit_text(unit: str) -> str:
+    return unit if PLAIN_UNIT.fullmatch(unit) else quote_name(unit)
 
 
 def lane_line(data: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -43,6 +44,13 @@ confirm = "broker"
 def air(tmp_path: Path) -> Iterator[tuple[I2cKernel, str]]:
     with played.air(tmp_path) as made:
         yield made
+
+
+def test_where_no_progress_is_shown_a_line_says_how_long_it_may_take(
+    kerbstone: Command, air: tuple[I2cKernel, str]
+) -> None:
+    said = kerbstone("scan", air[1])
+    assert re.match(r"kerbstone scan: 1 place, at most \d+ s\n", said.err)
 
 
 def test_chips_are_known_by_id_number_or_registers(
@@ -109,7 +117,7 @@ def test_noise_is_told_as_what_it_is(kerbstone: Command, monkeypatch: pytest.Mon
     end.set()
     thread.join()
     assert said.code == 1
-    assert "A and B swapped" in said.out
+    assert "A and B are not swapped" in said.out
     os.close(ours)
     os.close(theirs)
 

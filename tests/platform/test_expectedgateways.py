@@ -51,6 +51,14 @@ def test_one_that_never_was_here_is_said_to_be_so() -> None:
     assert "may never have been here" in one.sentences(5.0)[0]
 
 
+def test_what_is_promised_at_the_start_is_kept() -> None:
+    one = ExpectedGateways(["gw-1"], 0.0)
+    (said,) = one.promises()
+    assert "a warning comes after 150 s of silence" in said
+    assert list(one.changes(150.0)) == []
+    assert len(list(one.changes(150.5))) == 1
+
+
 def test_silence_is_told_once_and_so_is_its_end() -> None:
     one = ExpectedGateways(["quay/gw-1"], 0.0)
     one.take(message(f"{UP}/meta", period_s=10.0), 0.0, retained=True)

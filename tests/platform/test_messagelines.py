@@ -294,6 +294,27 @@ def test_points_have_the_units_that_their_gateway_has_described_and_none_is_left
         assert "pm2_5 9.5, index 3, energy 812.5 (+0.5)" in message_line(other, units.units(other))
 
 
+def test_a_pulse_meter_has_its_units_and_a_percent_sign_needs_no_quotes() -> None:
+    def record(gw: str, source: str, stream: str, points: dict[str, object]) -> DecodedMessage:
+        place = replace(event().topic, kind="record", gw=gw, source=source)
+        body = {key: value for key, value in event().data.items() if key != "event"}
+        return replace(event(), topic=place, data={**body, "stream": stream, "points": points})
+
+    told = Descriptions()
+    place = replace(event().topic, kind="meta", gw="gw-1", source="")
+    hut = {"points": {"humidity": {"unit": "%RH"}, "odd": {"unit": "a b"}}}
+    told.take(replace(event(), topic=place, data={"devices": {"hut": hut}}))
+    pulses: dict[str, object] = {"energy_import": {"last": 3.615, "delta": 0.015},
+                                 "power": {"mean": 900.0}}  # fmt: skip
+    charger = record("gw-1", "charger", "energy", pulses)
+    said = message_line(charger, told.units(charger))
+    assert said.endswith(": energy_import 3.615 kWh (+0.015), power 900.0 W")
+    air = record("gw-1", "hut", "air", {"humidity": {"mean": 40.5}, "odd": {"mean": 1}})
+    assert message_line(air, told.units(air)).endswith(': humidity 40.5 %RH, odd 1 "a b"')
+    other = record("gw-2", "charger", "energy", pulses)  # nobody has described it
+    assert told.units(other) == {}
+
+
 def test_a_source_has_the_name_that_its_gateway_has_described() -> None:
     def message(kind: str, gw: str, source: str, **data: object) -> DecodedMessage:
         place = replace(event().topic, kind=kind, gw=gw, source=source)
