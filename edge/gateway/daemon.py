@@ -25,7 +25,7 @@ from edge.gateway.healthsources import health_sources, reboot_reason
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuefindings import known_faults
 from edge.gateway.issuewatch import IssueSources, IssueWatch
-from edge.gateway.linkissues import budget_findings
+from edge.gateway.linkfindings import budget_findings
 from edge.gateway.mainloop import MainLoop
 from edge.gateway.manifestschedule import ManifestSchedule
 from edge.gateway.overload import OverloadMonitor

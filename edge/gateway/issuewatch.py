@@ -18,8 +18,7 @@ from edge.core import Draft, Stamp
 from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.gateway.deviceissues import device_findings
-from edge.gateway.linkfindings import LinkSeen, link_findings
-from edge.gateway.linkissues import fallback_findings
+from edge.gateway.linkfindings import LinkSeen, fallback_findings, link_findings
 from edge.health.openissues import IssueFinding, OpenIssues, whose_issue
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts

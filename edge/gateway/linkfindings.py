@@ -1,13 +1,15 @@
-"""What is wrong with the link to the broker, by what the sender has seen.
+"""What is wrong with the link to the city, by what the sender has seen, and the data saver counts.
 
 A process that has just started has not seen much: what was open before it stays until it has.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
 from edge.core.humanize import count_text, span_text, without_errno
+from edge.gateway.datasaver import SaverLevel
 from edge.health.openissues import IssueFinding
 from edge.uplink.brokertroubles import ALONE_NS, OLD_PROTOCOL, TAKEN_OVER
 from edge.uplink.delivery import ConnectionState
@@ -15,6 +17,9 @@ from edge.uplink.delivery import ConnectionState
 LINK_PATIENCE_NS: Final = 15_000_000_000  # so long a link may take to come up, or to come back
 SILENCE_LEAST_S: Final = 300.0  # a platform may be started anew
 SILENCE_WAITS: Final = 5  # times receipt_s
+FALLBACK_NS: Final = 120_000_000_000  # the first broker may be restarted
+MERGING_LEVEL: Final = 2  # from here on minutes are lost to the city
+MB: Final = 1e6
 
 
 def silence_limit_s(receipt_s: float) -> float:
@@ -114,3 +119,42 @@ def _first(causes: Iterable[str]) -> str:
     """The first, and how many there are besides: what is said of it is enough."""
     first, *others = [*causes] or [""]
     return f"{first} (and {len(others)} more)" if others else first
+
+
+def fallback_findings(
+    connection: ConnectionState, first: str, *, connected: bool, now_ns: int
+) -> Iterator[IssueFinding]:
+    """`first`: the broker of uplink.url. Another one is left now and then to try it again, so what
+    is open stays until the first is reached."""
+    if connected and connection.broker in ("", first):
+        return
+    if not connected or now_ns - connection.since_ns < FALLBACK_NS:
+        yield IssueFinding("on_fallback", unknown=True)
+        return
+    cause = f"The first broker {first} is not reached, or takes too little: the box sends by its"
+    yield IssueFinding("on_fallback", cause=f"{cause} fallback {connection.broker}")
+
+
+def budget_findings(
+    saver: SaverLevel, *, counted: bool, billing_day: int
+) -> Iterator[IssueFinding]:
+    """As kerbstone-link has counted. `counted`: it does, so after a start it is waited for."""
+    if counted and not saver.set_ns:
+        yield IssueFinding("data_budget", unknown=True)
+    if saver.level < MERGING_LEVEL:
+        return
+    used = f"{saver.used / MB:,.0f} of {saver.budget / MB:,.0f} MB are used"
+    until = _next_month(saver.month, billing_day)
+    end = f"on {until}" if until else "with the next month of the contract"
+    yield IssueFinding(
+        "data_budget",
+        cause=f"{used}, so minutes are merged into quarter hours: this ends {end}",
+    )
+
+
+def _next_month(month: str, day: int) -> date | None:
+    """When the month of account after this one begins."""
+    year, mark, number = month.partition("-")
+    if not mark or not (year + number).isdecimal() or not 1 <= int(number) <= 12:
+        return None
+    return date(int(year) + int(number) // 12, int(number) % 12 + 1, day)

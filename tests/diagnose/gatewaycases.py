@@ -16,7 +16,7 @@ from edge.diagnose.daemonuser import DaemonUser
 from edge.gateway import issuefindings as find
 from edge.gateway.datasaver import SaverLevel
 from edge.gateway.issuewatch import issues_for_people
-from edge.gateway.linkissues import budget_findings
+from edge.gateway.linkfindings import budget_findings
 from edge.health.openissues import IssueFinding, OpenIssues
 from edge.outbox import OutboxCounts
 from edge.wire.contract.event import SensorFault

@@ -19,7 +19,7 @@ from edge.gateway.issuewatch import (
     IssueSources,
     IssueWatch,
 )
-from edge.gateway.linkissues import budget_findings
+from edge.gateway.linkfindings import budget_findings
 from edge.health.openissues import IssueFinding, OpenIssues
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts

@@ -22,7 +22,7 @@ from edge.gateway.gatewaystatus import StatusSources
 from edge.gateway.healthsources import HealthSources
 from edge.gateway.ingest import Ingest
 from edge.gateway.issuewatch import IssueSources, IssueWatch
-from edge.gateway.linkissues import budget_findings
+from edge.gateway.linkfindings import budget_findings
 from edge.gateway.uplinksetup import receipt_patience_s
 from edge.gateway.urgentevents import UrgentEvents
 from edge.gateway.verbs import control_verbs

@@ -30,7 +30,7 @@ from edge.gateway.issuewatch import (
     issues_about,
     issues_for_people,
 )
-from edge.gateway.linkissues import budget_findings
+from edge.gateway.linkfindings import budget_findings
 from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.health.openissues import IssueFinding, issue_family
