@@ -107,6 +107,9 @@ class GroupTransaction:
         self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
     ) -> list[StoreVerdict]:
         """What became of each entry. Raises psycopg.Error: then nothing has become of any."""
+        # what two writers may both have to make comes before any lock that both may need
+        self._places.branches(self._db, {entry.branch for entry in entries})
+        self._places.open_days(self._db, {entry.received[:10] for entry in entries})
         ledger = self._places.ledger_rows(self._db, (entry.key[:3] for entry in entries))
         self._claim({(row, e.key[3]) for e in entries if (row := ledger.get(e.key[:3]))})
         verdicts = [self._put(entry, ledger.get(entry.key[:3])) for entry in entries]
@@ -192,7 +195,6 @@ class GroupTransaction:
         names = {entry.branch for entry in [*self._fresh.values(), *beside]}
         branches = self._places.branches(self._db, names) if names else {}
         if self._fresh:
-            self._places.open_days(self._db, {e.received[:10] for e in self._fresh.values()})
             with self._db.cursor().copy(COPY) as copy:
                 copy.set_types(TYPES)
                 for (ledger, _), entry in self._fresh.items():
