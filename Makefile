@@ -49,7 +49,7 @@ help:
 	@echo "make image         dist/kerbstone-*-arm64.img.xz, a card for a Raspberry Pi; root"
 	@echo "make image-test    boot it in QEMU: claim, enrolment, a record at the city's broker"
 	@echo "make cluster-test  three RabbitMQ nodes, each killed under load; some 6 minutes"
-	@echo "make city-test     a city of GATEWAYS=1000, each part killed, its disk full, its power lost; 25 minutes; 60 gateways take 8"
+	@echo "make city-test     a city of GATEWAYS=1000, each part of it harmed under load; 100 take 7 minutes on two cores"
 	@echo "make broker        mosquitto on loopback with mutual TLS and a PKI of its own in build/broker"
 	@echo "make clean         remove what these made"
 
