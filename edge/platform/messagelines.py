@@ -211,17 +211,25 @@ HEALTH_TEXTS: Final[Mapping[str, Callable[[float], str]]] = {
 
 
 def _point(name: str, point: Any, units: Mapping[str, str]) -> str:
-    """A mean, or of a register where it stands and by how much it grew."""
+    """A mean, or of a register where it stands and by how much it grew; and why it is not good."""
     if not isinstance(point, dict):
         return name
     unit = f" {_unit_text(units[name])}" if name in units else ""
     if point.get("mean") is not None:
-        return f"{name} {point['mean']}{unit}"
+        doubt = _reason(point, "uncertain") if point.get("grade") == "uncertain" else ""
+        return f"{name} {point['mean']}{unit}{doubt}"
     if point.get("delta") is None:
-        return f"{name} -"
+        return f"{name} -{_reason(point, 'bad')}"
+    doubt = "" if _value_of(point.get("quality"), "good") else _reason(point, "uncertain")
     if point.get("last") is None:
-        return f"{name} +{point['delta']}{unit}"
-    return f"{name} {point['last']}{unit} (+{point['delta']})"
+        return f"{name} +{point['delta']}{unit}{doubt}"
+    return f"{name} {point['last']}{unit} (+{point['delta']}){doubt}"
+
+
+def _reason(point: Mapping[str, Any], grade: str) -> str:
+    """` uncertain:calibration`; empty where none of this grade is told."""
+    words = (str(word) for word, _ in _rows(point.get("quality")))
+    return next((f" {quote_name(word)}" for word in words if word.startswith(f"{grade}:")), "")
 
 
 def _unit_text(unit: str) -> str:

@@ -270,6 +270,24 @@ def test_what_no_number_of_ours_can_be_is_no_span() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("point", "shown"),
+    [
+        ({"mean": 20.0, "grade": "uncertain", "quality": {"uncertain:calibration": 60}},
+         "x 20.0 uncertain:calibration"),
+        ({"mean": 20.0, "quality": {"good": 59, "uncertain:gap": 1}}, "x 20.0"),
+        ({"mean": None, "quality": {"bad:range": 60}}, "x - bad:range"),
+        ({"last": None, "delta": None, "quality": {"bad:fault": 1}}, "x - bad:fault"),
+        ({"last": 5, "delta": 1, "quality": {"uncertain:calibration": 1}},
+         "x 5 (+1) uncertain:calibration"),
+        ({"last": 5, "delta": 1, "quality": {"good": 1, "uncertain:gap": 1}}, "x 5 (+1)"),
+        ({"mean": None, "quality": ["bad:range"]}, "x -"),
+    ],
+)  # fmt: skip
+def test_a_value_that_is_not_good_says_why(point: dict[str, object], shown: str) -> None:
+    assert _stream_text("air", {"points": {"x": point}}) == shown
+
+
 def test_points_have_the_units_that_their_gateway_has_described_and_none_is_left_out() -> None:
     def message(kind: str, gw: str, source: str, **data: object) -> DecodedMessage:
         place = replace(event().topic, kind=kind, gw=gw, source=source)
