@@ -10,7 +10,7 @@ from typing import Final
 
 import drivers
 from edge.cabinet.cabinet import placed_site
-from edge.cabinet.deskfile import desk_changes, is_desk_file, rewrite
+from edge.cabinet.deskfile import DeskChange, desk_changes, differing, is_desk_file, rewrite
 from edge.cabinet.deskplaces import DeskPlace, desk_places
 from edge.config import Site, load_site
 from edge.config.loading import FILE_LIMIT
@@ -40,6 +40,7 @@ class Desk:
     ports: Mapping[str, str]
     made: bool
     lock: FileLock
+    changes: tuple[DeskChange, ...] = ()  # what is other in the copy
 
 
 def open_desk(
@@ -71,7 +72,8 @@ def open_desk(
         {name: place.keys for name, place in places.items()}, folder,
         "" if broker == KEEP else broker,
     )  # fmt: skip
-    text = rewrite(_whole(source), changes, str(source))
+    original = _whole(source)
+    text = rewrite(original, changes, str(source))
     folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     lock = _locked(folder)
     try:
@@ -82,7 +84,7 @@ def open_desk(
     except BaseException:
         lock.release()
         raise
-    return Desk(folder, file, copied, _real(places), True, lock)
+    return Desk(folder, file, copied, _real(places), True, lock, differing(original, changes))
 
 
 def _own(file: Path, site: Site, ports: Mapping[str, str]) -> Desk:

@@ -54,6 +54,12 @@ def desk_changes(
     return found
 
 
+def differing(text: str, changes: Sequence[DeskChange]) -> tuple[DeskChange, ...]:
+    """Those that change what the file says."""
+    wanted = parse_toml(text)
+    return tuple(change for change in changes if _apply(wanted, change))
+
+
 def rewrite(text: str, changes: Sequence[DeskChange], source: str) -> str:
     """The desk's copy of a file that is in order. Raises ConfigError where it cannot be made."""
     text = text.replace("\r\n", "\n")

@@ -189,6 +189,7 @@ def _look(
         asked=wanted,
         file=args.config.name,
         names=site.names,
+        lines_only=alone and any(site.buses[exam.bus].kind == "gpio" for exam in exams),
     )
     return _tell(args, report, daemon)
 

@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import json
 import signal
 import threading
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -175,8 +177,7 @@ def _print_start(args: argparse.Namespace, desk: Desk, source: Path) -> None:
         at = f"{desk.ports[name]} (a real port)" if name in desk.ports else place
         echo(f"  {name:<14} {site.buses[name].kind:<11} {at}", *_hanging(site, name), fold=False)
     if desk.made:
-        echo("  also other in this copy: store.dir and store.run_dir, which are in the desk's "
-             f"folder, and the broker, {site.uplink.url}", fold=False)  # fmt: skip
+        echo(*also_other(desk), fold=False)
     first = next((n for n, d in site.devices.items() if d.driver not in ("contact", "s0")), "")
     searched = [n for n, b in site.buses.items() if not isinstance(b, GpioBus)]
     desk_words = "" if desk.folder == DESK.absolute() else f" --desk {_short(desk.folder)}"
@@ -190,6 +191,21 @@ def _print_start(args: argparse.Namespace, desk: Desk, source: Path) -> None:
         f"  kerbstone run {file}",
         fold=False,
     )
+
+
+def also_other(desk: Desk) -> Iterator[str]:
+    """What the copy has other than its buses, by key."""
+    changes = (one for one in desk.changes if one.path[0] != "bus")
+    rest = {".".join(map(str, one.path)): one.value for one in changes}
+    told = [
+        f"{key} left out" if value is None
+        else key if key.startswith("store.")
+        else f"{key} = {json.dumps(value)}"
+        for key, value in rest.items()
+    ]  # fmt: skip
+    yield f"  also other in this copy: {', '.join(told)}"
+    if "uplink.confirm" in rest:
+        yield "  so a record that nobody subscribes to at this broker is lost, and `status` says it"
 
 
 def _hanging(site: Site, bus: str) -> list[str]:

@@ -14,6 +14,11 @@ from edge.diagnose.checks import CHECKS, CheckResult, sort_results
 from edge.diagnose.exam import Exam, ExamFinding
 
 WIDTH: Final = 9  # of an outcome
+LINES_ONLY: Final = (
+    "not checked: edges of loops and contacts: only the running gateway sees that one is stuck,"
+    " dead, inverted or swapped, or chatters: start it, let traffic pass for some minutes, then"
+    " `kerbstone doctor --check lanes`"
+)
 WIRES_SHOWN: Final = ("bus_line", "gpio_lines", "device_answers")  # of what is well on the wires
 
 
@@ -29,6 +34,7 @@ class DoctorReport:
     asked: frozenset[str]
     file: str
     names: Mapping[str, str]  # how things are called for people, by id
+    lines_only: bool = False  # GPIO lines were looked at, and no gateway knows their edges
 
     @property
     def wires(self) -> list[ExamFinding]:
@@ -73,6 +79,8 @@ def report_lines(report: DoctorReport) -> Iterator[str]:
         if each.outcome == "ok":
             yield _ok(each)
     yield from _not_checked(own, alone=few)
+    if report.lines_only:
+        yield LINES_ONLY
 
 
 def _wire_lines(exam: Exam, report: DoctorReport) -> Iterator[str]:

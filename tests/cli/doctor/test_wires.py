@@ -11,6 +11,7 @@ from drivers.sim.gpio import SimChip
 from drivers.sim.i2c import I2cKernel
 from drivers.sim.meter_rtu import MeterRtu
 from edge.core import Bad, Point, Quantity, Reason, Sample, sweep
+from edge.diagnose.doctorpage import LINES_ONLY
 from edge.diagnose.exam import reading_findings
 from tests.cli.doctor.cabinet import AIR, LOOPS, PLACES, QUICK, Site, reported, sht4x
 from tests.kit.command import Command
@@ -28,7 +29,7 @@ def test_a_site_that_is_well_is_fine(
         "ok       bus_port hut", "ok       bus_line hut", *device_is_ok("hut/hut_air"),
         "ok       bus_port loops", "ok       gpio_lines loops/north_1",
         "ok       bus_port meters", "ok       bus_line meters",
-        *device_is_ok("meters/main"), *device_is_ok("meters/shop"),
+        *device_is_ok("meters/main"), *device_is_ok("meters/shop"), LINES_ONLY,
     ]  # fmt: skip
     assert json.loads(kerbstone("doctor", "hut", "--config", file, "--json").out)["fine"] == [
         "hut_air"
