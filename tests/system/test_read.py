@@ -18,8 +18,9 @@ from tests.kit.gateway import KERBSTONE, METER, ROOT, GatewayProcess
 @pytest.fixture
 def line() -> Iterator[MeterLine]:
     one = MeterLine(
-        {1: MeterServer("sdm630", {"voltage_l1": 231.5})}, baud=38_400, step_s=WHOLE_S
-    ).start()
+        {1: MeterServer("sdm630", {"voltage_l1": 231.5, "frequency": 50.0})},
+        baud=38_400, step_s=WHOLE_S,
+    ).start()  # fmt: skip
     yield one
     one.stop()
 
