@@ -175,12 +175,10 @@ def played(name: str, held: Mapping[str, float], *arguments: str) -> Iterator[st
 
 
 def reported(*arguments: str) -> tuple[int, str]:
-    """Exit code, and what a command said."""
+    """Exit code, and what a command said: of one that failed, why, too."""
     command = [*KERBSTONE, *arguments]
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=90
-    )
-    return done.returncode, done.stdout
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=90)
+    return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
 
 def edited(toml: str) -> str:
