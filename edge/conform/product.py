@@ -31,7 +31,7 @@ class Product(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, frozen=T
     period_s: Seconds = 60.0
     return_s: Seconds = 60.0
     client_id: str = ""
-    can: frozenset[Ability] = frozenset({"last", "resend"})
+    can: frozenset[Ability] = frozenset({"resend"})
     expendable: bool = False
 
     @property

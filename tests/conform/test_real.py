@@ -31,8 +31,8 @@ return_s = 60
 client_id = "{gateway}"
 expendable = true
 """
-NOT_HERE: Final = {"records.backfilled", "manifests.sealed", "manifests.signed"}
-"""What a short run of a gateway without a key does not show."""
+NOT_HERE: Final = {"records.backfilled", "manifests.sealed", "manifests.signed", "last.held"}
+"""What a short run of a gateway without a key, and with its defaults, does not show."""
 
 
 def conform(broker: Mosquitto, folder: Path, *options: str, **product: Any) -> dict[str, Any]:
