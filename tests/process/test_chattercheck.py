@@ -100,6 +100,22 @@ def test_what_a_sound_contact_does_is_no_chatter(
     assert told(set(), [*drafts, *events(engine.close(MINUTE))]) == set()
 
 
+@pytest.mark.parametrize("pause_s", [0.030, 0.025])  # as EN 62053-31 has it; a late coupler
+def test_a_pulse_output_at_the_limit_of_its_norm_counts_each_pulse(pause_s: float) -> None:
+    """For a whole window, as at full load."""
+    engine = started()
+    edges = presences("charger", *((1 + at, 1.03 + at) for at in count_up(0.03 + pause_s, 58)))
+    assert told(set(), engine.contacts([*edges])) == set()
+    closed = engine.close(MINUTE)
+    assert told(set(), events(closed)) == set()
+    energy = body(closed, "charger")["points"]["energy_import"]
+    assert energy["delta"] == pytest.approx(len(edges) / 2 / 1000)
+
+
+def count_up(step_s: float, end_s: float) -> list[float]:
+    return [step_s * number for number in range(int(end_s / step_s))]
+
+
 def test_what_chattered_at_a_source_that_is_gone_is_over() -> None:
     engine = started()
     engine.contacts([*flutter("bay_1", 5, 50, 0.06), *flutter("charger", 5, 50, 0.06)])

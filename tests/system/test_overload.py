@@ -25,8 +25,6 @@ def test_ten_thousand_questions_a_second_and_stops_cost_readings_and_no_edge(
         site.end()
         records = site.wait_reported(DRAINED_S)
         reported = site.reported(records)
-    # its pauses are far shorter than a meter's: it is known to chatter, and then nothing counts
-    assert 0 < reported.pop(FAST, 1) <= site.made.pop(FAST)
     assert reported == site.made, "each pulse is counted once"
     lines: dict[str, list[dict[str, Any]]] = {}
     devices: dict[str, list[dict[str, Any]]] = {}
