@@ -8,8 +8,8 @@ from edge.core import Draft
 from edge.gateway.issuefindings import event_finding, known_faults
 from edge.health.openissues import IssueFinding
 from edge.process.engine import Engine
+from tests.gateway.brokenparts import WELL, fault
 from tests.gateway.issueparts import Parts, at
-from tests.gateway.test_issuewatch import WELL, fault
 from tests.kit.engine import MINUTE, S, events
 from tests.process.test_engine_restored import BAD, troubled
 from tests.process.windows import packed

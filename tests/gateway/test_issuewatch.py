@@ -14,14 +14,13 @@ import pytest
 
 import drivers
 from edge.acquire.badpoints import BadPoint
-from edge.config import Problem, load_site
-from edge.core import Condition, Draft, Reason, Stream, TimeQuality
+from edge.config import load_site
+from edge.core import Condition, Reason, TimeQuality
 from edge.core.humanize import as_sentence
 from edge.diagnose.diagnosis import make_exams
 from edge.diagnose.issueresults import issue_results
 from edge.diagnose.passivechecks import fill_from_status
 from edge.gateway.datasaver import SaverLevel
-from edge.gateway.issuefindings import ALARM_KINDS, loop_findings
 from edge.gateway.issuewatch import (
     STATUS_WORDS,
     STATUSES_PER_HOUR,
@@ -31,18 +30,23 @@ from edge.gateway.issuewatch import (
     issues_for_people,
 )
 from edge.gateway.linkfindings import budget_findings
-from edge.health.boxalarms import ALARM_WORDS
 from edge.health.issuekinds import ISSUE_KINDS
 from edge.health.openissues import IssueFinding, issue_family
 from edge.health.openmetrics import render
-from edge.identity.runfiles import BoxNames
 from edge.report.status.issues import listed_issues, verdict_line
-from edge.uplink.brokertroubles import BrokerTroubles, ReceiptWait
 from edge.uplink.delivery import ConnectionState
-from edge.wire.contract.event import SensorFault
 from edge.wire.contract.health import Health
 from edge.wire.contract.issues import IssueName, OpenIssueStatus
-from edge.wire.contract.models import Candidate, Drift
+from tests.gateway.brokenparts import (
+    BROKEN,
+    COUNTS,
+    LINK_TROUBLES,
+    MENDED,
+    WELL,
+    fault,
+    looked,
+    model,
+)
 from tests.gateway.issueparts import DAY, WALL, Parts, Polled, S, at, made_certificate
 
 SITE = """
@@ -59,117 +63,6 @@ approach = "north"
 bus = "loops"
 lead = "a"
 """
-
-
-def looked(watch: IssueWatch, parts: Parts, seconds: float) -> IssueWatch:
-    """All that happens in a while."""
-    watch.see_events(parts.events, at(seconds))
-    asyncio.run(watch.look(at(seconds)))
-    return watch
-
-
-def fault(state: str, **more: Any) -> Draft:
-    text = "north_1: the lead loop is silent; measure it."
-    body = SensorFault(state="on" if state == "on" else "off", text=text, **more)
-    return Draft(Stream.EVENT, "north_1", 0, 0, body)
-
-
-def model(**more: Any) -> dict[str, Any]:
-    return {"model": msgspec.structs.replace(Parts().model, **more)}
-
-
-def in_trouble(**troubles: Any) -> ConnectionState:
-    return ConnectionState(-1000 * S, confirmed_ns=0, troubles=BrokerTroubles(**troubles))
-
-
-DRIFT = Drift(psi=0.4, column="x", hours=24, text="its input is another one")
-SHADOW = Candidate(
-    model=None, sha256="", dropped="late", ms=None, most_ms=None, samples=0, last=[]
-)  # fmt: skip
-WELL = Parts()
-COUNTS = WELL.counts
-BROKEN: dict[IssueName, dict[str, Any]] = {
-    "records_in_memory": {"counts": replace(COUNTS, in_memory="Input/output error")},
-    "records_lost": {"counts": replace(COUNTS, dropped=1200)},
-    "outbox_full": {"counts": replace(COUNTS, size=94)},
-    "dead_letters": {"counts": replace(COUNTS, dead_letters=1)},
-    "outbox_quarantined": {"counts": replace(COUNTS, quarantined=2)},
-    "outbox_foreign": {"counts": replace(COUNTS, foreign_files=["/var/x.db"])},
-    "no_broker": {"connected": False, "link": ConnectionState(0, failure="timed out")},
-    "on_fallback": {"link": ConnectionState(-200 * S, "mqtts://b:8883")},
-    "data_budget": {"saver": SaverLevel(2, 10**6, 10**6, "2026-12", S)},
-    "broker_limits": {"link": ConnectionState(0, limit_notice="it takes 200 bytes")},
-    "retained_refused": {"link": ConnectionState(0, refused={"k/v1/s/g/up/status": "too large"})},
-    "no_subscribers": {
-        "link": in_trouble(unheard_ns={"air": 0}),
-        "health": Health(no_subscribers=5),
-    },
-    "no_receipts": {"receipt_s": 20.0, "link": in_trouble(receipts=ReceiptWait(True, 0, -S * 400))},
-    "broker_denies": {"link": in_trouble(denied={"air": "The broker does not allow air"})},
-    "broker_quota": {"link": in_trouble(quota="The broker accepts no more messages for now")},
-    "broker_untrusted": {"link": in_trouble(untrusted={"b": ("b cannot be trusted", "Do so")})},
-    "name_taken": {"link": in_trouble(taken_over=True)},
-    "old_protocol": {"link": in_trouble(old_protocol=True)},
-    **{
-        kind: {"events": [Draft(Stream.EVENT, "gateway", 0, 0, made(text="It is so; do this."))]}
-        for made, kind in ALARM_KINDS.items()
-    },
-    "certificate_expired": {"ends_in_s": 60},
-    "certificate_expires": {"ends_in_s": 2 * DAY},
-    "journal_fails": {"journal": "The journal of sent rows cannot be written: No space left."},
-    "configuration_outdated": {
-        "outdated": (Problem("site.toml", 7, "uplink.prefix", "a.b has a dot; write a-b"),)
-    },
-    "configuration_unusable": {
-        "box": BoxNames("s", "gw-1", refused="number 8: line 9: device.air.driver: unknown driver")
-    },
-    "configuration_refused": {"problems": {"configuration": "site.toml is not used"}},
-    "bus_fails": {
-        "device": Polled("hut", Reason.SILENT, "air is stuck; switch the sensors off and on"),
-        "neighbours": (
-            Polled("roof", Reason.SILENT, "air is stuck; switch the sensors off and on"),
-        ),
-    },
-    "device_fails": {"device": Polled("hut", Reason.SILENT, "no device answers at 0x69")},
-    "device_errors": {"health": Health(device_error_ratio={"hut": 0.25})},
-    "device_unsettled": {
-        "device": Polled("hut", unsettled=Reason.WARMUP, unsettled_since_ns=20 * S)
-    },
-    "values_bad": {"device": Polled("hut", bad={"humidity": BadPoint(Reason.RANGE, 20 * S)})},
-    "calibration_expired": {
-        "calibrations": (IssueFinding("calibration_expired", "hut", "Its calibration has ended"),)
-    },
-    "device_reports": {"device": Polled("hut", health={Condition.FAN: "its fan stands still"})},
-    "line_closed": {"problems": {"line a": "it is busy"}},
-    "values_contradict": {"events": [fault("on", fault="phase_sum", points=["power"])]},
-    "loop_fault": {"events": [fault("on", fault="swapped", part="lead")]},
-    "signal_fault": {"events": [fault("on", fault="phase")]},
-    "contact_fault": {"events": [fault("on", fault="chatter")]},
-    **{word: {"alarms": {word: "Too much: do something."}} for word in ALARM_WORDS},
-    "undervoltage_seen": {"health": Health(throttled_seen=["undervoltage"])},
-    "unexpected_start": {"start": ("watchdog", "It hung.")},
-    "too_busy": {"health": Health(overload_dropped=3)},
-    "stage_full": {"health": Health(stage_overflow=1)},
-    "unmatched_edges": {"unmatched": 2},
-    "bus_hung": {"health": Health(bus_restarts=1)},
-    "model_fails": {"failures": 2, **model(answers="rule", why="late: 900 ms")},
-    "model_withdrawn": {**model(instead="model anomaly 2.2.0: it gave no number")},
-    "model_drift": {**model(drift=DRIFT)},
-    "candidate_dropped": {**model(shadow=SHADOW)},
-}
-MENDED: dict[IssueName, dict[str, Any]] = {
-    "no_receipts": {"receipt_s": 20.0},
-    "values_contradict": {"events": [fault("off", fault="phase_sum", points=["power"])]},
-    "loop_fault": {"events": [fault("off", fault="swapped", part="lead")]},
-    "signal_fault": {"events": [fault("off", fault="phase")]},
-    "contact_fault": {"events": [fault("off", fault="chatter")]},
-}
-
-
-LINK_TROUBLES: tuple[IssueName, ...] = (
-    "no_subscribers", "no_receipts", "broker_denies", "broker_quota", "broker_untrusted",
-    "name_taken",
-)  # fmt: skip
 
 
 def test_each_kind_is_walked() -> None:
@@ -331,15 +224,6 @@ def test_texts_of_strangers_are_one_line_and_the_status_has_room_for_all_issues(
     assert all(each["remedy"] for each in issues_for_people(watch.issues, now))
 
 
-def test_one_failed_read_is_an_issue_where_the_next_one_is_far(tmp_path: Path) -> None:
-    seldom = Polled("hut", Reason.SILENT, "no answer", failures=1, every_ns=3600 * S)
-    parts = replace(WELL, device=seldom)
-    watch = looked(parts.watch(tmp_path), parts, 100)
-    assert [each.kind for each in watch.issues] == ["device_fails"]
-    parts.device = Polled("hut", Reason.SILENT, "no answer", failures=1)
-    assert len(looked(watch, parts, 105).issues), "it has not answered since"
-
-
 def test_what_comes_and_goes_costs_few_statuses_and_the_last_word_is_given(tmp_path: Path) -> None:
     """Each is some kilobytes, and a site may have a few megabytes a day."""
     parts, given = Parts(), list[int]()
@@ -380,66 +264,6 @@ def test_a_disk_that_hangs_holds_up_nothing_else(
     assert [each.kind for each in watch.issues] == ["unmatched_edges"]
 
 
-STUCK = "/dev/i2c-1 is stuck; switch the sensors off and on"
-AWAY = "no device answers at 0x"
-
-
-@pytest.mark.parametrize(
-    ("own", "other", "told"),
-    [
-        ((Reason.SILENT, STUCK), (Reason.SILENT, STUCK), ["bus_fails"]),
-        ((Reason.SILENT, f"{AWAY}44"), (Reason.SILENT, f"{AWAY}69"), ["bus_fails"]),
-        ((Reason.CRC, "damaged"), (Reason.SILENT, "no answer"), ["bus_fails"]),
-        ((Reason.BUSY, "never quiet"), (Reason.BUSY, "never quiet"), ["bus_fails"]),
-        ((Reason.FAULT, "broken"), (Reason.FAULT, "broken"), ["device_fails"] * 2),
-        ((Reason.SILENT, STUCK), (None, ""), ["device_fails"]),
-        ((Reason.FAULT, "broken"), (Reason.SILENT, "no answer"), ["device_fails"] * 2),
-    ],
-)
-def test_what_all_devices_of_a_bus_share_is_told_once(
-    tmp_path: Path, own: tuple[Reason, str], other: tuple[Reason | None, str], told: list[str]
-) -> None:
-    parts = replace(WELL, device=Polled("hut", *own), neighbours=(Polled("roof", *other),))
-    watch = looked(parts.watch(tmp_path), parts, 100)
-    assert [each.kind for each in watch.issues] == told
-    if told == ["bus_fails"]:
-        (one,) = watch.issues
-        assert one.cause.startswith("bus air: ")
-        assert one.cause.endswith("no values of hut, roof.")
-        assert one.remedy.endswith("`kerbstone doctor air` says more.")
-        parts.neighbours = (Polled("roof"),)
-        parts.problems = {"hut": own[1]}
-        looked(watch, parts, 105)
-        assert [each.kind for each in watch.issues] == ["device_fails"]
-
-
-def test_a_bus_is_not_blamed_for_what_may_pass(tmp_path: Path) -> None:
-    hut, roof = (Polled(name, Reason.SILENT, STUCK, failures=1) for name in ("hut", "roof"))
-    parts = replace(WELL, device=hut, neighbours=(roof,))
-    assert not len(looked(parts.watch(tmp_path), parts, 100).issues)
-
-
-@pytest.mark.parametrize(("word", "minutes"), [("stuck_on", 5), ("swapped", 30)])
-def test_a_loop_that_is_mended_is_said_to_stay_for_some_minutes(
-    tmp_path: Path, word: str, minutes: int
-) -> None:
-    ends = f"Measure it. Once mended, this closes after {minutes} min of sound traffic."
-    parts = replace(WELL, events=[fault("on", fault=word, part="lead")])
-    (one,) = looked(parts.watch(tmp_path), parts, 100).issues
-    assert one.remedy == ends
-    known = {("north_1", "lead", word): "north_1: the lead loop is silent; measure it."}
-    (after,) = loop_findings(known)
-    assert after.remedy == ends
-
-
-def test_a_device_may_be_called_configuration(tmp_path: Path) -> None:
-    name = "configuration"
-    device = Polled(name, Reason.SILENT, "no answer")
-    parts = replace(WELL, device=device, problems={name: "no answer"})
-    watch = looked(parts.watch(tmp_path), parts, 100)
-    assert [each.kind for each in watch.issues] == ["device_fails"]
-
-
 def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_path: Path) -> None:
     watch = WELL.watch(tmp_path)
     on, off = (
@@ -449,40 +273,6 @@ def test_events_of_one_commit_are_taken_in_the_order_in_which_they_happened(tmp_
     # what is urgent stands first, and has happened after the window's end
     watch.see_events([replace(off, to_ns=62 * S), replace(on, to_ns=60 * S)], at(63))
     assert not len(watch.issues)
-
-
-def test_a_contradiction_of_a_device_that_is_given_up_is_over(tmp_path: Path) -> None:
-    watch = WELL.watch(tmp_path)
-    watch.see_events([fault("on", fault="phase_sum", points=["power"])], at(1))
-    watch.see_events([fault("off", fault="phase_sum")], at(2))  # as edge.process.snapshot ends it
-    assert not len(watch.issues)
-
-
-def test_a_broken_device_is_told_with_the_remedy_of_its_reason(tmp_path: Path) -> None:
-    def remedy(text: str, reason: Reason) -> str:
-        parts = replace(WELL, device=Polled("hut", reason, text))
-        (one,) = looked(parts.watch(tmp_path), parts, 100).issues
-        assert one.cause.startswith("hut: ")
-        return one.remedy
-
-    assert remedy("no device answers", Reason.SILENT) == (
-        "Check its supply, its plug and its wires. `kerbstone doctor hut` says more."
-    )
-    assert remedy("no port; plug it in", Reason.FAULT).startswith("Plug it in. `kerbstone")
-    assert remedy("no port; is it on?", Reason.FAULT).startswith("Is it on? `kerbstone")
-    assert remedy("no bus; ls /dev/i2c-* shows it", Reason.FAULT).startswith("ls /dev/i2c-* shows")
-
-
-def test_values_that_time_does_not_bring_are_told_within_minutes(tmp_path: Path) -> None:
-    none = Polled("hut", unsettled=Reason.RANGE, unsettled_since_ns=20 * S, settle_limit_ns=900 * S)
-    parts = replace(WELL, device=none)
-    watch = looked(parts.watch(tmp_path), parts, 70)
-    assert not len(watch.issues)
-    (told,) = looked(watch, parts, 81).issues
-    assert told.kind == "device_unsettled"
-    assert "its values are impossible" in told.remedy.lower()
-    parts.device = replace(none, unsettled=Reason.STALE)
-    assert not len(looked(parts.watch(tmp_path), parts, 81).issues), "a second may bring it"
 
 
 @pytest.mark.parametrize(
@@ -503,45 +293,6 @@ def test_a_budget_that_is_used_up_says_when_a_new_one_begins(
     )
 
 
-@pytest.mark.parametrize(
-    ("returns", "seconds", "opens"),
-    [
-        ((), 100, True),
-        ((90,), 100, False),  # it was told while it was away
-        ((90,), 90 + 3600, True),
-        ((70, 80, 90), 100, True),  # it comes and goes
-    ],
-)
-def test_an_outage_that_is_over_is_no_device_that_fails_often(
-    returns: tuple[int, ...], seconds: int, opens: bool, tmp_path: Path
-) -> None:
-    back = Polled("hut", returns=tuple(at_s * S for at_s in returns))
-    parts = replace(WELL, device=back, health=Health(device_error_ratio={"hut": 1.0}))
-    found = [each.kind for each in looked(parts.watch(tmp_path), parts, seconds).issues]
-    assert found == (["device_errors"] if opens else [])
-
-
-def test_who_failed_with_its_bus_is_asked_once_more_when_the_bus_is_back(tmp_path: Path) -> None:
-    silent = Polled("roof", Reason.SILENT, "no device answers at 0x69", failed_ns=80 * S)
-    parts = replace(WELL, device=Polled("hut", returns=(85 * S,)), neighbours=(silent,))
-    watch = looked(parts.watch(tmp_path), parts, 100)
-    assert not len(watch.issues)
-    parts.neighbours = (replace(silent, failed_ns=86 * S),)
-    assert [each.kind for each in looked(watch, parts, 110).issues] == ["device_fails"]
-
-
-def test_loops_that_are_swapped_are_one_issue(tmp_path: Path) -> None:
-    both = [fault("on", fault="swapped", part=part) for part in ("lead", "trail")]
-    parts = replace(WELL, events=both)
-    watch = looked(parts.watch(tmp_path), parts, 100)
-    assert [each.about for each in watch.issues] == ["north_1 swapped"]
-    told = {("north_1", part, "swapped"): "They are; swap them." for part in ("lead", "trail")}
-    assert {each.about for each in loop_findings(told)} == {"north_1 swapped"}
-    crossed = [fault("on", fault="crosstalk", part=part) for part in ("lead", "trail")]
-    watch.see_events(crossed, at(101))
-    assert len(watch.issues) == 3, "each loop may have its own"
-
-
 def test_who_asks_for_a_device_is_told_its_issues_alone(tmp_path: Path) -> None:
     silent = Polled("roof", Reason.SILENT, "no device answers at 0x69")
     parts = replace(WELL, neighbours=(silent,), events=[fault("on", fault="chatter")])
@@ -549,16 +300,6 @@ def test_who_asks_for_a_device_is_told_its_issues_alone(tmp_path: Path) -> None:
     told = [[one["kind"] for one in issues_about(issues, name, at(100))] for name in
             ("hut", "roof", "north_1")]  # fmt: skip
     assert told == [[], ["device_fails"], ["contact_fault"]]
-
-
-def test_points_without_a_value_are_named(tmp_path: Path) -> None:
-    bad = {f"p{number}": BadPoint(Reason.RANGE, 0) for number in range(8)}
-    bad["q"] = BadPoint(Reason.FAULT, 0)
-    parts = replace(WELL, device=Polled("hut", points=12, bad=bad))
-    (told,) = looked(parts.watch(tmp_path), parts, 100).issues
-    assert told.cause == (
-        "8 of 12 points of hut have no value (range): p0, p1, p2, p3, p4, p5, and 3 others."
-    )
 
 
 def test_the_outbox_is_asked_once_a_minute_and_the_rest_every_five_seconds(

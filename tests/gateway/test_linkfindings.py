@@ -9,8 +9,8 @@ import pytest
 from edge.uplink.brokertroubles import ReceiptWait
 from edge.uplink.delivery import ConnectionState
 from edge.wire.contract.issues import IssueName
+from tests.gateway.brokenparts import BROKEN, LINK_TROUBLES, WELL, in_trouble, looked
 from tests.gateway.issueparts import S
-from tests.gateway.test_issuewatch import BROKEN, LINK_TROUBLES, WELL, in_trouble, looked
 
 
 def test_a_link_that_fails_has_the_remedy_of_its_failure(tmp_path: Path) -> None:
@@ -56,3 +56,13 @@ def test_the_remedy_of_a_certificate_is_that_of_its_last_fault(tmp_path: Path) -
         assert word in found["no_broker"].remedy
         cause = f"mqtts://b:8883 cannot be trusted: fault {code}."
         assert found["broker_untrusted"].cause == cause
+
+
+def test_an_old_protocol_is_a_risk_only_where_the_broker_s_word_is_all_there_is(
+    tmp_path: Path,
+) -> None:
+    """With MQTT 3.1.1 a refusal looks like a success; receipts say what was stored."""
+    for receipt_s, kinds in ((None, ["old_protocol"]), (120.0, [])):
+        parts = replace(WELL, link=in_trouble(old_protocol=True), receipt_s=receipt_s)
+        watch = looked(parts.watch(tmp_path), parts, 100)
+        assert [each.kind for each in watch.issues] == kinds
