@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from edge.conform.check import NEEDS, Check
+from edge.conform.check import NEEDS, ConformanceCheck
 from edge.conform.kit import CHECKS
 
 PAGE: Final = Path(__file__).parent / "conform.md"
@@ -20,6 +20,6 @@ def conform_page() -> str:
     return f"{before}{BEGIN}\n{HEAD}{rows}\n{END}{after}"
 
 
-def _row(check: Check) -> str:
+def _row(check: ConformanceCheck) -> str:
     needs = "; ".join(NEEDS[need] for need in check.needs) or "-"
     return f"| `{check.id}` | {check.asks} | {check.contract} | {check.source} | {needs} |\n"

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from edge.acquire.clock import SystemClock
-from edge.platform.ingest import IngestCounts
+from edge.platform.recordingest import RecordIngestCounts
 from edge.terminal import echo, echo_json, is_terminal, progress
 
 PROGRESS_NS: Final = 2_000_000_000
@@ -30,7 +30,7 @@ class IngestRun:
     """Of one command; `counts` is set before `run`."""
 
     def __init__(self, args: argparse.Namespace, clock: SystemClock) -> None:
-        self.counts = IngestCounts()
+        self.counts = RecordIngestCounts()
         self._args, self._clock = args, clock
         self._reported = 0
 

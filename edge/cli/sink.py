@@ -18,8 +18,8 @@ from edge.cli.ingestrun import IngestRun, run_options
 from edge.cli.subscribe import prefix_option
 from edge.config.passwords import read_password
 from edge.core import ConfigError
-from edge.platform.ingest import Ingest
 from edge.platform.openstore import POSTGRES
+from edge.platform.recordingest import RecordIngest
 from edge.platform.recordstore import RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import BrokerSource, UnreachableError, parse_source
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     except RecordStoreError as error:
         return ours.fail(str(error), 3)
     with contextlib.closing(store):
-        ingest = Ingest(
+        ingest = RecordIngest(
             store, report=ours.report, prefix=args.prefix, sites=sites,
             keep_notices=store.keep_notices,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from edge.conform.evidence import Reading
+from edge.conform.evidence import DecodedEvidence
 from edge.conform.product import Ability
 
 Need = Literal["receipts", "drop", "restart", "expendable"] | Ability
@@ -28,13 +28,13 @@ class NotSeenError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ConformanceCheck:
     """`judge` gives a sentence for each fault, or raises NotSeenError."""
 
     id: str
     asks: str
     source: str  # where the contract says so
-    judge: Callable[[Reading], Iterable[str]]
+    judge: Callable[[DecodedEvidence], Iterable[str]]
     needs: tuple[Need, ...] = ()
     contract: int = 1
 
@@ -43,14 +43,14 @@ class Check:
 class Result:
     """How one check came out. `faults` are sentences; `reason` is why it was skipped."""
 
-    check: Check
+    check: ConformanceCheck
     verdict: Verdict
     faults: tuple[str, ...] = ()
     more: int = 0  # faults beyond the limit
     reason: str = ""
 
 
-def judge(check: Check, reading: Reading, given: frozenset[Need]) -> Result:
+def judge(check: ConformanceCheck, reading: DecodedEvidence, given: frozenset[Need]) -> Result:
     """`given` is what the product file and the command line gave."""
     if reading.product.contract < check.contract:
         return Result(check, "skipped", reason=f"needs contract version {check.contract}")

@@ -91,7 +91,7 @@ class Evidence:
     ended_s: float = 0.0
 
 
-class Reading:
+class DecodedEvidence:
     """The evidence, decoded: what the checks ask of it."""
 
     def __init__(self, evidence: Evidence) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from edge.conform.check import Check, Need, Result, judge
+from edge.conform.check import ConformanceCheck, Need, Result, judge
 from edge.conform.checks import (
     commands,
     connection,
@@ -13,10 +13,10 @@ from edge.conform.checks import (
     records,
     retained,
 )
-from edge.conform.evidence import Evidence, Reading
+from edge.conform.evidence import DecodedEvidence, Evidence
 from edge.conform.product import Product
 
-CHECKS: Final[tuple[Check, ...]] = (
+CHECKS: Final[tuple[ConformanceCheck, ...]] = (
     *messages.CHECKS,
     *retained.CHECKS,
     *records.CHECKS,
@@ -43,5 +43,5 @@ def given_by(product: Product, *, drop: bool, restart: bool) -> frozenset[Need]:
 
 def judge_all(evidence: Evidence, given: frozenset[Need]) -> Sequence[Result]:
     """Each check, judged by what the run has seen."""
-    reading = Reading(evidence)
+    reading = DecodedEvidence(evidence)
     return [judge(check, reading, given) for check in CHECKS]

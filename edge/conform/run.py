@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from edge.conform.cityline import CityLine
-from edge.conform.evidence import Arrival, Asked, Evidence, Reading, read
+from edge.conform.evidence import Arrival, Asked, DecodedEvidence, Evidence, read
 from edge.conform.product import Product
 from edge.conform.steps import Step
 from edge.core import AsyncClock, Stream
@@ -248,7 +248,7 @@ class ConformRun:
         """What is in flight may make a hole that is none."""
         end_s = self._now_s + SETTLE_S
         while self._now_s < end_s and any(
-            finding.kind == "missing" for finding in Reading(self.evidence).audit
+            finding.kind == "missing" for finding in DecodedEvidence(self.evidence).audit
         ):
             await self._wait(5.0)
 

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Final
 
 from edge.core import TOPIC_PREFIX, AsyncClock
-from edge.platform.ingest import Ingest
 from edge.platform.manualack import HeldMessage, ManualAckClient
+from edge.platform.recordingest import RecordIngest
 from edge.platform.recordstore import RecordStore
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import (
@@ -50,7 +50,7 @@ class Collector:
         sites: AllowedSites | None = None,
     ) -> None:
         self._clock, self._report = clock, report
-        self._ingest = Ingest(store, report=report, prefix=prefix, sites=sites)
+        self._ingest = RecordIngest(store, report=report, prefix=prefix, sites=sites)
         self.counts = self._ingest.counts
 
     async def run(

@@ -35,7 +35,7 @@ MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest i
 
 
 @dataclass(slots=True)
-class IngestCounts:
+class RecordIngestCounts:
     """What happened since the start. Records are `stored + repeats + conflicts + excess`."""
 
     stored: int = 0
@@ -51,7 +51,7 @@ class IngestCounts:
     reconnections: int = 0
 
 
-class Ingest:
+class RecordIngest:
     """Used by one thread at a time. `report` gets sentences for people, few about each gateway.
 
     `sites` knows which sites a gateway may file under, None: any. `keep_notices` stores what
@@ -67,7 +67,7 @@ class Ingest:
         sites: AllowedSites | None = None,
         keep_notices: Callable[[Sequence[GatewayNotice]], None] | None = None,
     ) -> None:
-        self.counts = IngestCounts()
+        self.counts = RecordIngestCounts()
         self.report = report
         self._store, self._prefix, self._sites = store, prefix, sites
         self._keep_notices = keep_notices

@@ -12,7 +12,7 @@ from typing import Final
 from aiormq.abc import DeliveredMessage
 
 from edge.core import AsyncClock
-from edge.platform.ingest import Ingest
+from edge.platform.recordingest import RecordIngest
 from edge.platform.recordqueue import LOST, RecordQueue, arrived_message
 from edge.platform.recordstore import RecordStoreError
 from edge.platform.subscription import BrokerSource, UnreachableError
@@ -36,7 +36,7 @@ class Sink:
 
     def __init__(
         self,
-        ingest: Ingest,
+        ingest: RecordIngest,
         brokers: Sequence[BrokerSource],
         *,
         clock: AsyncClock,

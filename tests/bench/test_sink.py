@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 import psycopg
 import pytest
 
-from edge.platform.ingest import Ingest
 from edge.platform.openstore import open_store
+from edge.platform.recordingest import RecordIngest
 from edge.platform.sink import GROUP_RECORDS
 from edge.platform.subscription import ArrivedMessage
 from edge.wire import decode
@@ -124,7 +124,7 @@ def test_parts_of_a_sink_s_cpu(servers: CityServers, report: Report) -> None:
     decode_us = 1e6 * (time.thread_time() - began_s) / len(arrived)
     store = open_store(servers.postgres.database(), write=True)
     with contextlib.closing(store):
-        ingest = Ingest(store, report=lambda _: None)
+        ingest = RecordIngest(store, report=lambda _: None)
         began_s = time.thread_time()
         for first in range(0, len(arrived), GROUP_RECORDS):
             ingest.take(arrived[first : first + GROUP_RECORDS], 0, NOON)

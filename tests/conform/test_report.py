@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from edge.conform.check import Check, NotSeenError, Result, judge
-from edge.conform.evidence import Evidence, Reading
+from edge.conform.check import ConformanceCheck, NotSeenError, Result, judge
+from edge.conform.evidence import DecodedEvidence, Evidence
 from edge.conform.kit import CHECKS, given_by, judge_all
 from edge.conform.product import Product
 from edge.conform.report import Report, as_data, html, markdown, text_lines
@@ -12,11 +12,11 @@ PRODUCT: Final = Product(name="A|<b>x</b>", version="1", site="test", gateway="g
 HOSTILE: Final = "topic <script>alert(1)</script> | `x`\n# no title"
 
 
-def no_judge(reading: Reading) -> list[str]:
+def no_judge(reading: DecodedEvidence) -> list[str]:
     raise NotSeenError("nothing came")
 
 
-CHECK: Final = Check("a.b", "Asks.", "decision 12", no_judge)
+CHECK: Final = ConformanceCheck("a.b", "Asks.", "decision 12", no_judge)
 
 
 def report(*results: Result) -> Report:
@@ -48,9 +48,9 @@ def test_json_has_every_verdict_with_its_reason() -> None:
 
 
 def test_a_check_is_skipped_for_what_was_not_given_and_for_a_later_contract() -> None:
-    reading = Reading(Evidence(PRODUCT))
-    needing = Check("a.b", "Asks.", "decision 12", no_judge, ("restart",))
-    later = Check("a.b", "Asks.", "decision 12", no_judge, contract=2)
+    reading = DecodedEvidence(Evidence(PRODUCT))
+    needing = ConformanceCheck("a.b", "Asks.", "decision 12", no_judge, ("restart",))
+    later = ConformanceCheck("a.b", "Asks.", "decision 12", no_judge, contract=2)
     assert "--restart-command" in judge(needing, reading, frozenset()).reason
     assert judge(later, reading, frozenset()).reason == "needs contract version 2"
     assert judge(CHECK, reading, frozenset()).reason == "nothing came"

@@ -13,11 +13,11 @@ import pytest
 
 from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
-from edge.platform import collector, ingest, keepquota
+from edge.platform import collector, keepquota, recordingest
 from edge.platform.collector import Collector
-from edge.platform.ingest import MESSAGES_PER_GATEWAY
 from edge.platform.openstore import open_store
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
+from edge.platform.recordingest import MESSAGES_PER_GATEWAY
 from edge.platform.recordstore import CommittedRecord, RecordStore
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import RETRY_NS, ArrivedMessage, UnreachableError, parse_source
@@ -171,7 +171,7 @@ async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: Re
 async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
     mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "MESSAGES_PER_GATEWAY", 0)
+    monkeypatch.setattr(recordingest, "MESSAGES_PER_GATEWAY", 0)
     others = [entry(record(1, body={"x": f"other {n}"})) for n in range(keepquota.KEPT_PER_KIND)]
     store.commit([entry(record(1)), *others], [])
     broker = mosquitto()

@@ -14,9 +14,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.core import Stream
-from edge.platform.ingest import encode_receipts_of
 from edge.platform.ledger import merge_numbers
 from edge.platform.openstore import open_store
+from edge.platform.recordingest import encode_receipts_of
 from edge.wire import JSON, Payload, Topics, decode_receipts, encode
 from tests.kit.broker import Make
 from tests.kit.platform import COMMAND, ROOT, gateway

@@ -10,9 +10,9 @@ import pytest
 
 from edge.fleet.boxmeta import description
 from edge.platform.gatewaynotice import GatewayNotice
-from edge.platform.ingest import Ingest
 from edge.platform.postgres import notices
 from edge.platform.postgres.store import PostgresStore
+from edge.platform.recordingest import RecordIngest
 from edge.platform.subscription import ArrivedMessage
 from tests.kit.postgres import PostgresServer
 from tests.kit.records import E1, E2, GW
@@ -158,7 +158,7 @@ def test_strange_descriptions_harm_nothing(city: City, said: dict[str, Any]) -> 
 
 
 def test_a_message_counts_from_when_the_broker_got_it(city: City) -> None:
-    ingest = Ingest(city.store, report=lambda _: None, keep_notices=city.store.keep_notices)
+    ingest = RecordIngest(city.store, report=lambda _: None, keep_notices=city.store.keep_notices)
     for each, published_ms in (
         (online(0), T + 60_000), (offline(0), T + 30_000), (online(0), None), (online(0), 1 << 60),
     ):  # fmt: skip

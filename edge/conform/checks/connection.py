@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from edge.conform.check import Check, NotSeenError
-from edge.conform.evidence import Reading
+from edge.conform.check import ConformanceCheck, NotSeenError
+from edge.conform.evidence import DecodedEvidence
 from edge.conform.steps import Step
 
 STARTS: Final = 1 << 21  # here the counter of starts begins again
@@ -12,13 +12,13 @@ DROP: Final = ("drop",)
 RESTART: Final = ("restart",)
 
 
-def _since(reading: Reading, moment_s: float | None, what: str) -> float:
+def _since(reading: DecodedEvidence, moment_s: float | None, what: str) -> float:
     if moment_s is None:
         raise NotSeenError(f"the gateway was not {what}: it has published no status `online`")
     return moment_s
 
 
-def will(reading: Reading) -> Iterator[str]:
+def will(reading: DecodedEvidence) -> Iterator[str]:
     since_s = _since(reading, reading.raw.dropped_s, "disconnected")
     until_s = reading.raw.restarted_s or float("inf")
     said = [each for each in reading.statuses(since_s, until_s) if each.get("state") == "offline"]
@@ -29,7 +29,7 @@ def will(reading: Reading) -> Iterator[str]:
             yield f"its connection was ended, and the will says {each.get('why')!r:.40}, not `lost`"
 
 
-def returns(reading: Reading) -> Iterator[str]:
+def returns(reading: DecodedEvidence) -> Iterator[str]:
     since_s = _since(reading, reading.raw.dropped_s, "disconnected")
     until_s = min(since_s + reading.product.return_s, reading.raw.restarted_s or float("inf"))
     back = [each for each in reading.statuses(since_s, until_s) if each.get("state") == "online"]
@@ -40,7 +40,7 @@ def returns(reading: Reading) -> Iterator[str]:
             yield f"it came back with another epoch: {each.get('epoch')}, not {reading.epochs[0]}"
 
 
-def meta(reading: Reading) -> Iterator[str]:
+def meta(reading: DecodedEvidence) -> Iterator[str]:
     since_s = _since(reading, reading.raw.dropped_s, "disconnected")
     times = [heard.at_s for heard, _ in reading.of("meta")]
     if not times and reading.product.topics.meta not in reading.held:
@@ -49,7 +49,7 @@ def meta(reading: Reading) -> Iterator[str]:
         yield "it came back, and did not publish `meta` again"
 
 
-def retained(reading: Reading) -> Iterator[str]:
+def retained(reading: DecodedEvidence) -> Iterator[str]:
     since_s = _since(reading, reading.raw.dropped_s, "disconnected")
     ids = {each.id for each in reading.raw.asked if each.label == Step.RETAINED}
     if any(
@@ -59,7 +59,7 @@ def retained(reading: Reading) -> Iterator[str]:
         yield "a retained command was carried out when it came back"
 
 
-def _new_epoch(reading: Reading) -> tuple[int, int]:
+def _new_epoch(reading: DecodedEvidence) -> tuple[int, int]:
     """The former epoch, and the one after the restart."""
     since_s = _since(reading, reading.raw.restarted_s, "restarted")
     before = reading.epochs[0]
@@ -74,7 +74,7 @@ def _new_epoch(reading: Reading) -> tuple[int, int]:
     return before, new[0]
 
 
-def epoch(reading: Reading) -> Iterator[str]:
+def epoch(reading: DecodedEvidence) -> Iterator[str]:
     try:
         before, after = _new_epoch(reading)
     except NotSeenError:
@@ -87,14 +87,14 @@ def epoch(reading: Reading) -> Iterator[str]:
         yield f"epoch {after} does not count one start more than {before}"
 
 
-def _first(reading: Reading, stream: str, kind: str = "") -> Iterator[Mapping[str, Any]]:
+def _first(reading: DecodedEvidence, stream: str, kind: str = "") -> Iterator[Mapping[str, Any]]:
     _, after = _new_epoch(reading)
     for _, message in reading.records():
         if message.key[1:3] == (after, stream) and kind in ("", message.data.get("event")):
             yield message.data
 
 
-def former(reading: Reading) -> Iterator[str]:
+def former(reading: DecodedEvidence) -> Iterator[str]:
     before, after = _new_epoch(reading)
     told = [
         each["former"]
@@ -115,13 +115,13 @@ def former(reading: Reading) -> Iterator[str]:
             return
 
 
-def gap(reading: Reading) -> Iterator[str]:
+def gap(reading: DecodedEvidence) -> Iterator[str]:
     _, after = _new_epoch(reading)
     if not any(True for _ in _first(reading, "event", "gap")):
         yield f"no `gap` event of epoch {after} names the time in which it did not run"
 
 
-def stale(reading: Reading) -> Iterator[str]:
+def stale(reading: DecodedEvidence) -> Iterator[str]:
     _new_epoch(reading)
     if not any(each.label == Step.FORMER for each in reading.raw.asked):
         raise NotSeenError("the command was not sent")
@@ -133,20 +133,60 @@ def stale(reading: Reading) -> Iterator[str]:
 
 
 CHECKS: Final = (
-    Check("connection.will", "When its connection breaks, the broker publishes the will: "
-          "`offline`, `lost`.", "contract: status", will, DROP),
-    Check("connection.returns", "It comes back within `return_s`, `online`, with the same epoch.",
-          "contract: status", returns, DROP),
-    Check("connection.meta", "When it comes back it publishes `meta` again.", "contract: meta",
-          meta, DROP),
-    Check("connection.retained", "A retained command that waits for it is not carried out.",
-          "decision 14", retained, ("drop", "expendable")),
-    Check("starts.epoch", "A restart has a new epoch, which counts one start more.",
-          "contract: Header", epoch, RESTART),
-    Check("starts.former", "The first manifest of an epoch names the former one and its last "
-          "numbers.", "decisions 5, 13", former, RESTART),
-    Check("starts.gap", "A `gap` event names the time in which the gateway did not run.",
-          "contract: event", gap, RESTART),
-    Check("starts.stale", "After a restart, a command with the former epoch is refused.",
-          "decision 14", stale, ("restart", "expendable")),
-)  # fmt: skip
+    ConformanceCheck(
+        "connection.will",
+        "When its connection breaks, the broker publishes the will: `offline`, `lost`.",
+        "contract: status",
+        will,
+        DROP,
+    ),
+    ConformanceCheck(
+        "connection.returns",
+        "It comes back within `return_s`, `online`, with the same epoch.",
+        "contract: status",
+        returns,
+        DROP,
+    ),
+    ConformanceCheck(
+        "connection.meta",
+        "When it comes back it publishes `meta` again.",
+        "contract: meta",
+        meta,
+        DROP,
+    ),
+    ConformanceCheck(
+        "connection.retained",
+        "A retained command that waits for it is not carried out.",
+        "decision 14",
+        retained,
+        ("drop", "expendable"),
+    ),
+    ConformanceCheck(
+        "starts.epoch",
+        "A restart has a new epoch, which counts one start more.",
+        "contract: Header",
+        epoch,
+        RESTART,
+    ),
+    ConformanceCheck(
+        "starts.former",
+        "The first manifest of an epoch names the former one and its last numbers.",
+        "decisions 5, 13",
+        former,
+        RESTART,
+    ),
+    ConformanceCheck(
+        "starts.gap",
+        "A `gap` event names the time in which the gateway did not run.",
+        "contract: event",
+        gap,
+        RESTART,
+    ),
+    ConformanceCheck(
+        "starts.stale",
+        "After a restart, a command with the former epoch is refused.",
+        "decision 14",
+        stale,
+        ("restart", "expendable"),
+    ),
+)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edge.conform.check import Check, NotSeenError
-from edge.conform.evidence import Heard, Reading
+from edge.conform.check import ConformanceCheck, NotSeenError
+from edge.conform.evidence import DecodedEvidence, Heard
 from edge.platform.auditreport import AuditFinding, record_name
 from edge.platform.epochorder import EpochClaims, order_epochs
 from edge.platform.receivedrecord import Key, make_received
@@ -16,7 +16,7 @@ from edge.wire.digestchain import SIGNATURE_KEYS
 EVERY_S: Final = 900.0  # the longest time without a manifest of a stream that sends
 
 
-def _manifests(reading: Reading) -> list[DecodedMessage]:
+def _manifests(reading: DecodedEvidence) -> list[DecodedMessage]:
     found: dict[Key, DecodedMessage] = {}
     for heard, message in reading.records():
         if message.topic.stream == "manifest" and heard.part is None:
@@ -26,7 +26,7 @@ def _manifests(reading: Reading) -> list[DecodedMessage]:
     return list(found.values())
 
 
-def _seals(reading: Reading) -> list[Seal]:
+def _seals(reading: DecodedEvidence) -> list[Seal]:
     """Those that contradict themselves are left to `manifests.form`."""
     found = []
     for message in _manifests(reading):
@@ -39,7 +39,7 @@ def _seals(reading: Reading) -> list[Seal]:
     return found
 
 
-def form(reading: Reading) -> Iterator[str]:
+def form(reading: DecodedEvidence) -> Iterator[str]:
     for message in _manifests(reading):
         try:
             seal_of(message.key, message.sent)
@@ -47,14 +47,14 @@ def form(reading: Reading) -> Iterator[str]:
             yield f"{record_name(*message.key)}: {error}"
 
 
-def _first_sendings(reading: Reading) -> dict[Key, tuple[Heard, DecodedMessage]]:
+def _first_sendings(reading: DecodedEvidence) -> dict[Key, tuple[Heard, DecodedMessage]]:
     found: dict[Key, tuple[Heard, DecodedMessage]] = {}
     for heard, message in reading.records():
         found.setdefault(message.key, (heard, message))
     return found
 
 
-def digest(reading: Reading) -> Iterator[str]:
+def digest(reading: DecodedEvidence) -> Iterator[str]:
     came = _first_sendings(reading)
     judged = 0
     for seal in _seals(reading):
@@ -67,7 +67,7 @@ def digest(reading: Reading) -> Iterator[str]:
         raise NotSeenError("no manifest came all of whose records came as well")
 
 
-def clock(reading: Reading) -> Iterator[str]:
+def clock(reading: DecodedEvidence) -> Iterator[str]:
     came = _first_sendings(reading)
     redated = RedatedMoments()
     boots = {key[1]: message.data["boot"] for key, (_, message) in came.items()}
@@ -95,7 +95,7 @@ def clock(reading: Reading) -> Iterator[str]:
         raise NotSeenError("no record came with its manifest")
 
 
-def sealed(reading: Reading) -> Iterator[str]:
+def sealed(reading: DecodedEvidence) -> Iterator[str]:
     """Live records that are old enough for their manifest to be there."""
     end_s = reading.raw.ended_s - EVERY_S - 2 * reading.product.period_s
     covered = {
@@ -114,29 +114,47 @@ def sealed(reading: Reading) -> Iterator[str]:
         raise NotSeenError("needs a run of more than 15 min (`--for`)")
 
 
-def _seals_or_none(reading: Reading) -> list[Seal]:
+def _seals_or_none(reading: DecodedEvidence) -> list[Seal]:
     try:
         return _seals(reading)
     except NotSeenError:
         return []
 
 
-def signed(reading: Reading) -> Iterator[str]:
+def signed(reading: DecodedEvidence) -> Iterator[str]:
     for message in _manifests(reading):
         if absent := sorted(SIGNATURE_KEYS - message.data.keys()):
             yield f"{record_name(*message.key)} has no {', '.join(absent)}"
 
 
 CHECKS: Final = (
-    Check("manifests.form", "A manifest does not contradict itself: first, last, count and steps.",
-          "decision 13", form),
-    Check("manifests.digest", "The digest is the chain over the records that came.",
-          "decision 13", digest),
-    Check("manifests.clock", "Records have the wall times of the moments that their manifest "
-          "names.",
-          "contract: manifest", clock),
-    Check("manifests.sealed", "Each record is sealed within 15 min.", "decision 13", sealed),
-    Check("manifests.signed", "Manifests have algorithm, signature and the certificate's digest. "
-          "The signature itself is checked by `kerbstone audit --keys`.",
-          "decision 13", signed, ("signed",)),
-)  # fmt: skip
+    ConformanceCheck(
+        "manifests.form",
+        "A manifest does not contradict itself: first, last, count and steps.",
+        "decision 13",
+        form,
+    ),
+    ConformanceCheck(
+        "manifests.digest",
+        "The digest is the chain over the records that came.",
+        "decision 13",
+        digest,
+    ),
+    ConformanceCheck(
+        "manifests.clock",
+        "Records have the wall times of the moments that their manifest names.",
+        "contract: manifest",
+        clock,
+    ),
+    ConformanceCheck(
+        "manifests.sealed", "Each record is sealed within 15 min.", "decision 13", sealed
+    ),
+    ConformanceCheck(
+        "manifests.signed",
+        "Manifests have algorithm, signature and the certificate's digest. "
+        "The signature itself is checked by `kerbstone audit --keys`.",
+        "decision 13",
+        signed,
+        ("signed",),
+    ),
+)

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from edge.conform.check import Check, NotSeenError
-from edge.conform.evidence import Reading
+from edge.conform.check import ConformanceCheck, NotSeenError
+from edge.conform.evidence import DecodedEvidence
 from edge.platform.auditreport import record_name
 from edge.platform.receivedrecord import Key
 
@@ -14,7 +14,7 @@ EARLY: Final = 0.8  # of the wait
 LATE: Final = 1.5
 
 
-def _waits(reading: Reading) -> dict[Key, list[float]]:
+def _waits(reading: DecodedEvidence) -> dict[Key, list[float]]:
     """Of each record that had no receipt: when it came, until it was sent by our command."""
     found: dict[Key, list[float]] = {}
     for heard, message in reading.records():
@@ -26,11 +26,11 @@ def _waits(reading: Reading) -> dict[Key, list[float]]:
     return found
 
 
-def _limit_s(reading: Reading, wait_s: float) -> float:
+def _limit_s(reading: DecodedEvidence, wait_s: float) -> float:
     return wait_s * LATE + GRACE_S
 
 
-def again(reading: Reading) -> Iterator[str]:
+def again(reading: DecodedEvidence) -> Iterator[str]:
     wait_s = reading.product.receipt_s
     for key, times in _waits(reading).items():
         if len(times) < 2:
@@ -42,7 +42,7 @@ def again(reading: Reading) -> Iterator[str]:
             )
 
 
-def doubling(reading: Reading) -> Iterator[str]:
+def doubling(reading: DecodedEvidence) -> Iterator[str]:
     judged = 0
     for key, times in _waits(reading).items():
         if len(times) < 3:
@@ -60,7 +60,7 @@ def doubling(reading: Reading) -> Iterator[str]:
         raise NotSeenError("no record without a receipt came a third time: a longer run is needed")
 
 
-def stop(reading: Reading) -> Iterator[str]:
+def stop(reading: DecodedEvidence) -> Iterator[str]:
     raw, told = reading.raw, set[Key]()
     receipted = raw.receipted
     # a receipt that comes while it is away is lost, and then the record comes again rightly
@@ -78,10 +78,21 @@ def stop(reading: Reading) -> Iterator[str]:
 
 NEEDS: Final = ("receipts", "expendable")
 CHECKS: Final = (
-    Check("receipts.again", "A record without a receipt comes again after `receipt_s`.",
-          "decision 12", again, NEEDS),
-    Check("receipts.doubling", "It comes a third time after twice as long.",
-          "decision 12", doubling, NEEDS),
-    Check("receipts.stop", "A record never comes again after its receipt.",
-          "decision 12", stop, NEEDS),
-)  # fmt: skip
+    ConformanceCheck(
+        "receipts.again",
+        "A record without a receipt comes again after `receipt_s`.",
+        "decision 12",
+        again,
+        NEEDS,
+    ),
+    ConformanceCheck(
+        "receipts.doubling",
+        "It comes a third time after twice as long.",
+        "decision 12",
+        doubling,
+        NEEDS,
+    ),
+    ConformanceCheck(
+        "receipts.stop", "A record never comes again after its receipt.", "decision 12", stop, NEEDS
+    ),
+)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from edge.conform.check import Check, NotSeenError
-from edge.conform.evidence import Reading
+from edge.conform.check import ConformanceCheck, NotSeenError
+from edge.conform.evidence import DecodedEvidence
 from edge.core import Stream
 from edge.platform.auditreport import record_name
 from edge.platform.receivedrecord import Key, content_digest
@@ -16,32 +16,32 @@ LIVE: Final = frozenset(str(stream) for stream in Stream if stream.retained)
 LATE_S: Final = 60.0  # beside two periods: nobody calls a record live that is so late
 
 
-def _seen(reading: Reading) -> None:
+def _seen(reading: DecodedEvidence) -> None:
     if not any(True for _ in reading.records()):
         raise NotSeenError("no record came")
 
 
-def _found(reading: Reading, kinds: Iterable[str]) -> Iterator[str]:
+def _found(reading: DecodedEvidence, kinds: Iterable[str]) -> Iterator[str]:
     _seen(reading)
     for finding in reading.audit:
         if finding.kind in kinds:
             yield finding.text
 
 
-def live(reading: Reading) -> Iterator[str]:
+def live(reading: DecodedEvidence) -> Iterator[str]:
     if not any(message.topic.stream in LIVE for _, message in reading.records()):
         yield "it sent no record of a lane, a bay or a device"
 
 
-def numbers(reading: Reading) -> Iterator[str]:
+def numbers(reading: DecodedEvidence) -> Iterator[str]:
     yield from _found(reading, NUMBERS)
 
 
-def times(reading: Reading) -> Iterator[str]:
+def times(reading: DecodedEvidence) -> Iterator[str]:
     yield from _found(reading, TIMES)
 
 
-def unique(reading: Reading) -> Iterator[str]:
+def unique(reading: DecodedEvidence) -> Iterator[str]:
     _seen(reading)
     first: dict[Key, bytes] = {}
     for _, message in reading.records():
@@ -53,7 +53,7 @@ def unique(reading: Reading) -> Iterator[str]:
             yield finding.text
 
 
-def repeats(reading: Reading) -> Iterator[str]:
+def repeats(reading: DecodedEvidence) -> Iterator[str]:
     came: set[Key] = set()
     again = 0
     for _, message in reading.records():
@@ -66,7 +66,7 @@ def repeats(reading: Reading) -> Iterator[str]:
         raise NotSeenError("no record came twice")
 
 
-def length(reading: Reading) -> Iterator[str]:
+def length(reading: DecodedEvidence) -> Iterator[str]:
     """The wall moves as the monotonic clock does, but for what a clock is set by."""
     _seen(reading)
     for _, message in reading.records():
@@ -85,7 +85,7 @@ def _same(message: DecodedMessage) -> bool:
     return bool(start == end)
 
 
-def backfilled(reading: Reading) -> Iterator[str]:
+def backfilled(reading: DecodedEvidence) -> Iterator[str]:
     """Against our own clock: how much later than the one that came soonest after its end, so far.
 
     What comes at first is not judged: nobody knows yet what is soon.
@@ -112,19 +112,45 @@ def backfilled(reading: Reading) -> Iterator[str]:
 
 
 CHECKS: Final = (
-    Check("records.live", "Records of lanes, bays or devices come.", "contract: Messages", live),
-    Check("records.numbers", "Numbers of each epoch and stream have no hole, but what a `drop` "
-          "event declares or another record covers.", "contract: Header", numbers),
-    Check("records.unique", "What comes again under the same epoch, stream and number has the "
-          "same content.",
-          "contract: Header", unique),
-    Check("records.repeats", "A record that comes again is marked `redelivered`.",
-          "decision 12", repeats),
-    Check("records.times", "Periods of a source follow each other without hole or overlap, but for "
-          "what `gap` events name.", "contract: event", times),
-    Check("records.wall", "`from` and `to` are in order, and one moment where `mono` is one.",
-          "contract: Header", length),
-    Check("records.backfilled", "A record that comes late for the first time is marked "
-          "`backfilled`.",
-          "contract: Header", backfilled),
-)  # fmt: skip
+    ConformanceCheck(
+        "records.live", "Records of lanes, bays or devices come.", "contract: Messages", live
+    ),
+    ConformanceCheck(
+        "records.numbers",
+        "Numbers of each epoch and stream have no hole, but what a `drop` "
+        "event declares or another record covers.",
+        "contract: Header",
+        numbers,
+    ),
+    ConformanceCheck(
+        "records.unique",
+        "What comes again under the same epoch, stream and number has the same content.",
+        "contract: Header",
+        unique,
+    ),
+    ConformanceCheck(
+        "records.repeats",
+        "A record that comes again is marked `redelivered`.",
+        "decision 12",
+        repeats,
+    ),
+    ConformanceCheck(
+        "records.times",
+        "Periods of a source follow each other without hole or overlap, but for "
+        "what `gap` events name.",
+        "contract: event",
+        times,
+    ),
+    ConformanceCheck(
+        "records.wall",
+        "`from` and `to` are in order, and one moment where `mono` is one.",
+        "contract: Header",
+        length,
+    ),
+    ConformanceCheck(
+        "records.backfilled",
+        "A record that comes late for the first time is marked `backfilled`.",
+        "contract: Header",
+        backfilled,
+    ),
+)

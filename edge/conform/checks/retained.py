@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
-from edge.conform.check import Check, NotSeenError
-from edge.conform.evidence import Heard, Reading
+from edge.conform.check import ConformanceCheck, NotSeenError
+from edge.conform.evidence import DecodedEvidence, Heard
 from edge.core import Stream
 from edge.platform.auditreport import record_name
 from edge.platform.receivedrecord import content_digest
@@ -13,7 +13,7 @@ from edge.wire import DecodedMessage
 LAST: Final = frozenset(str(stream) for stream in Stream if stream.retained)
 
 
-def status(reading: Reading) -> Iterator[str]:
+def status(reading: DecodedEvidence) -> Iterator[str]:
     topic = reading.product.topics.status
     if topic not in reading.held:
         yield f"{topic}: nothing is retained"
@@ -25,7 +25,7 @@ def status(reading: Reading) -> Iterator[str]:
         yield f"{topic}: state is {held.get('state')!r:.40}, while the gateway is connected"
 
 
-def epoch(reading: Reading) -> Iterator[str]:
+def epoch(reading: DecodedEvidence) -> Iterator[str]:
     held = reading.held_status
     if held is None or not isinstance(held.get("epoch"), int):
         raise NotSeenError("no status with an epoch is retained")
@@ -41,13 +41,13 @@ def epoch(reading: Reading) -> Iterator[str]:
         raise NotSeenError("no live record came")
 
 
-def meta(reading: Reading) -> Iterator[str]:
+def meta(reading: DecodedEvidence) -> Iterator[str]:
     topic = reading.product.topics.meta
     if topic not in reading.held:
         yield f"{topic}: nothing is retained"
 
 
-def sources(reading: Reading) -> Iterator[str]:
+def sources(reading: DecodedEvidence) -> Iterator[str]:
     held = reading.held.get(reading.product.topics.meta)
     if held is None or held.message is None:
         raise NotSeenError("no `meta` is retained")
@@ -65,7 +65,7 @@ def sources(reading: Reading) -> Iterator[str]:
         yield f"`meta` does not describe {name}, which sends records"
 
 
-def last(reading: Reading) -> Iterator[str]:
+def last(reading: DecodedEvidence) -> Iterator[str]:
     newest: dict[str, tuple[Heard, DecodedMessage]] = {}
     contents: dict[tuple[str, int, str, int], bytes] = {}
     for heard, message in reading.records():
@@ -91,13 +91,32 @@ def last(reading: Reading) -> Iterator[str]:
 
 
 CHECKS: Final = (
-    Check("status.held", "A new subscriber gets the retained `status`: `online`.",
-          "contract: status", status),
-    Check("status.epoch", "The epoch of the status is that of the live records.",
-          "contract: status", epoch),
-    Check("meta.held", "A new subscriber gets the retained `meta`.", "contract: meta", meta),
-    Check("meta.sources", "`meta` describes every lane, bay and device that sends records.",
-          "contract: meta", sources),
-    Check("last.held", "`last` of each source holds its newest record, with the same content.",
-          "contract: Topics", last, ("last",)),
-)  # fmt: skip
+    ConformanceCheck(
+        "status.held",
+        "A new subscriber gets the retained `status`: `online`.",
+        "contract: status",
+        status,
+    ),
+    ConformanceCheck(
+        "status.epoch",
+        "The epoch of the status is that of the live records.",
+        "contract: status",
+        epoch,
+    ),
+    ConformanceCheck(
+        "meta.held", "A new subscriber gets the retained `meta`.", "contract: meta", meta
+    ),
+    ConformanceCheck(
+        "meta.sources",
+        "`meta` describes every lane, bay and device that sends records.",
+        "contract: meta",
+        sources,
+    ),
+    ConformanceCheck(
+        "last.held",
+        "`last` of each source holds its newest record, with the same content.",
+        "contract: Topics",
+        last,
+        ("last",),
+    ),
+)

@@ -13,11 +13,11 @@ import psycopg
 from msgspec import ValidationError
 
 from edge.core import TimeQuality
+from edge.platform.postgres.kindtables import DEVICE, EVENT, LANE, KindTable, table_of
 from edge.platform.postgres.lanesums import LaneSums
 from edge.platform.postgres.places import Places
 from edge.platform.postgres.ranges import multirange_of, numbers_in
 from edge.platform.postgres.rows import moment_of
-from edge.platform.postgres.tables import DEVICE, EVENT, LANE, Table, table_of
 from edge.platform.receivedrecord import Key, ReceivedRecord, WallTimes
 
 Place = tuple[int, int]
@@ -55,7 +55,7 @@ class Redated:
 class _Row:
     place: Place
     entry: ReceivedRecord
-    table: Table
+    table: KindTable
     own: tuple[Any, ...]
     times: Times
 
@@ -136,7 +136,7 @@ class KindRows:
             filed.append((row, source, own))
         return filed
 
-    def _copy(self, table: Table, filed: Iterable[tuple[_Row, int, tuple[Any, ...]]]) -> None:
+    def _copy(self, table: KindTable, filed: Iterable[tuple[_Row, int, tuple[Any, ...]]]) -> None:
         received: dict[str, datetime] = {}
         statement: LiteralString = f"COPY {table.name} ({table.columns}) FROM STDIN (FORMAT BINARY)"
         with self._db.cursor().copy(statement) as copy:

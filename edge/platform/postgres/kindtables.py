@@ -24,7 +24,7 @@ FILED: Final[tuple[tuple[LiteralString, str], ...]] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class KindTable:
     """`own` are its columns after FILED, `values` what a decoded body gives to these.
 
     `values` raises ValueError for a body of another shape. It answers with names of points, too,
@@ -44,7 +44,7 @@ class Table:
         return [kind for _, kind in (*FILED, *self.own)]
 
 
-def table_of(stream: str, sent: Mapping[str, Any]) -> Table | None:
+def table_of(stream: str, sent: Mapping[str, Any]) -> KindTable | None:
     """Where a record of this stream has its row; None: in `record` alone."""
     if stream == "traffic":
         return DEVICE if "points" in sent else LANE
@@ -150,7 +150,7 @@ def _value(value: Any) -> Any:
     return None if value is UNSET else value
 
 
-LANE: Final = Table(
+LANE: Final = KindTable(
     "lane",
     (
         ("pace_sum", "int8"), ("covered_ms", "int4"), ("watched_ms", "int4"), ("volume", "int4"),
@@ -161,7 +161,7 @@ LANE: Final = Table(
     ),
     _lane,
 )  # fmt: skip
-BAY: Final = Table(
+BAY: Final = KindTable(
     "bay",
     (
         ("covered_ms", "int4"), ("occupied_ms", "int4"), ("arrivals", "int4"),
@@ -170,7 +170,7 @@ BAY: Final = Table(
     ),
     _bay,
 )  # fmt: skip
-DEVICE: Final = Table(
+DEVICE: Final = KindTable(
     "device",
     (
         ("points", "int4"), ("covered_ms", "int4"), ("merged", "bool"), ("mean", "float8[]"),
@@ -179,7 +179,7 @@ DEVICE: Final = Table(
     ),
     _device,
 )  # fmt: skip
-EVENT: Final = Table(
+EVENT: Final = KindTable(
     "event",
     (
         ("since_s", "float4"), ("kind", "text"), ("state", "text"), ("detail", "text"),
@@ -187,7 +187,7 @@ EVENT: Final = Table(
     ),
     _event,
 )  # fmt: skip
-HEALTH: Final = Table(
+HEALTH: Final = KindTable(
     "health",
     (
         ("queue_rows", "int8"), ("dropped", "int8"), ("connection_failures", "int8"),
@@ -199,7 +199,7 @@ HEALTH: Final = Table(
     ),
     _health,
 )  # fmt: skip
-TABLES: Final[Mapping[str, Table]] = {
+TABLES: Final[Mapping[str, KindTable]] = {
     "bay": BAY, "air": DEVICE, "energy": DEVICE, "event": EVENT, "health": HEALTH,
 }  # fmt: skip
 ALL_TABLES: Final = (LANE, BAY, DEVICE, EVENT, HEALTH)
