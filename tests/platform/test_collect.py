@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,217 +11,19 @@ import pytest
 
 from edge.acquire.clock import SystemClock
 from edge.core import Record, Stamp
-from edge.platform import collector, keepquota, recordingest
+from edge.platform import collector
 from edge.platform.collector import Collector
-from edge.platform.openstore import open_store
-from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage
-from edge.platform.recordingest import MESSAGES_PER_GATEWAY
-from edge.platform.recordstore import CommittedRecord, RecordStore
-from edge.platform.sitecheck import AllowedSites
+from edge.platform.recordstore import RecordStore
 from edge.platform.subscription import RETRY_NS, ArrivedMessage, UnreachableError, parse_source
-from edge.wire import JSON, Payload, encode
+from edge.wire import encode
 from tests.kit.broker import Make, Mosquitto, free_port
 from tests.kit.clock import NONE
 from tests.kit.platform import ReceiptedGateway, gateway
-from tests.kit.records import E1, GW, TOPICS, entry, envelope, record
+from tests.kit.records import E1, GW, envelope, record
 from tests.kit.waiting import until
+from tests.platform.collecting import AIR, UP, Gate, Running, collecting, store
 
-ALL = "kerbstone/v1/#"
-UP = "kerbstone/v1/+/+/up/#"
-AIR = f"{TOPICS.up}/air/hut"
-
-
-class Gate:
-    """A real store whose commits wait until they may; `sizes` are those of the groups."""
-
-    def __init__(self, store: RecordStore, *, free: bool = True) -> None:
-        self._store = store
-        self.sizes: list[int] = []
-        self.free = threading.Event()
-        self.before: Callable[[], object] = lambda: None
-        if free:
-            self.free.set()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def commit(
-        self, entries: Sequence[ReceivedRecord], refused: Sequence[RefusedMessage]
-    ) -> list[CommittedRecord]:
-        self.sizes.append(len(entries) + len(refused))
-        assert self.free.wait(60)
-        done = self._store.commit(entries, refused)
-        before, self.before = self.before, lambda: None
-        before()
-        return done
-
-
-class Noted(SystemClock):
-    """Real time; remembers how long it was asked to sleep."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slept: list[int] = []
-
-    async def sleep_until(self, mono_ns: int) -> None:
-        self.slept.append(mono_ns - self.now().mono_ns)
-        await super().sleep_until(mono_ns)
-
-
-@dataclass
-class Running:
-    collector: Collector
-    reported: list[str]
-    clock: Noted
-    stop: asyncio.Event
-    task: "asyncio.Task[None]"
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Fails at once when the collector has ended."""
-        await until(lambda: condition() or self.task.done())
-        if self.task.done():
-            await self.task
-        assert condition()
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {name: count for name, count in asdict(self.collector.counts).items() if count}
-
-    async def end(self) -> None:
-        self.stop.set()
-        await asyncio.wait_for(self.task, 60)
-
-
-@contextlib.asynccontextmanager
-async def collecting(
-    broker: Mosquitto, store: Any, *, filters: str = UP, sites: AllowedSites | None = None,
-    idle_s: float | None = None,
-) -> AsyncIterator[Running]:  # fmt: skip
-    """One that has subscribed; ended in order if the test has not done so."""
-    reported: list[str] = []
-    ready, stop, clock = asyncio.Event(), asyncio.Event(), Noted()
-    made = Collector(store, clock=clock, report=reported.append, sites=sites)
-    source = parse_source(broker.url, "city")
-    run = made.run(source, [filters], stop, idle_s=idle_s, on_ready=ready.set)
-    task = asyncio.create_task(run)
-    try:
-        await until(lambda: ready.is_set() or task.done())
-        running = Running(made, reported, clock, stop, task)
-        yield running
-        await running.end()
-    finally:
-        task.cancel()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Any:
-    with contextlib.closing(open_store(tmp_path / "store.db", write=True)) as made:
-        yield made
-
-
-async def test_each_kind_of_message_is_counted_and_records_have_receipts(
-    mosquitto: Make, store: RecordStore
-) -> None:
-    broker = mosquitto()
-    other = record(1, body={"x": "another content"})
-    async with collecting(broker, store, filters=ALL) as running, gateway(broker) as sender:
-        for one in (record(1), record(1), other, record(2)):
-            await sender.publish(one)
-        foreign = encode(record(3), envelope(record(3)), "gw-evil", "json")
-        await sender.put(AIR, foreign)
-        await sender.put(AIR, Payload(b"\x81", JSON))
-        await sender.put("kerbstone/v1/x", Payload(b"no record", JSON))
-        await sender.put(TOPICS.last("hut"), encode(record(9), envelope(record(9)), GW, "json"))
-        await sender.put(TOPICS.status, Payload(b'{"v":1,"gw":"%s"}' % GW.encode(), JSON))
-        await sender.publish(record(4))
-        await running.until(lambda: sender.receipted == {(E1, "air", n) for n in (1, 2, 4)})
-        await running.end()
-    counts = running.counts
-    assert counts.pop("commits") >= 1
-    assert counts.pop("receipts") == sender.messages
-    assert counts == {
-        "stored": 3, "repeats": 1, "conflicts": 1, "foreign": 1, "undecodable": 2, "others": 2,
-    }  # fmt: skip
-    (conflict,) = (text for text in running.reported if text.startswith("conflict: "))
-    assert f"{GW} {E1}/air/1 arrived again with another content" in conflict
-    assert sorted(text.partition(":")[0] for text in running.reported) == [
-        "conflict", "foreign", "undecodable", "undecodable",
-    ]  # fmt: skip
-    assert "Received PUBLISH from city (d0, q1" in broker.log
-    assert "Received PUBLISH from city (d0, q2" not in broker.log
-    assert [each.key[3] for each in store.records(GW)] == [1, 2, 4]
-    kept = {(gw, kind): tally.kept for gw, kind, tally in store.tallies()}
-    assert kept == {
-        (GW, "conflict"): 1, (GW, "foreign"): 1, (GW, "undecodable"): 1, ("", "undecodable"): 1,
-    }  # fmt: skip
-
-
-async def test_what_is_retained_no_more_is_no_message(mosquitto: Make, store: RecordStore) -> None:
-    """An empty `last` takes the retained one away: anybody may send it at any time."""
-    broker = mosquitto()
-    async with collecting(broker, store) as running, gateway(broker) as sender:
-        await sender.put(TOPICS.last("hut"), Payload(b"", JSON))
-        await sender.publish(record(1))
-        await running.until(lambda: sender.receipted == {(E1, "air", 1)})
-    assert (running.counts["stored"], running.reported) == (1, [])
-
-
-async def test_what_is_not_told_one_by_one_is_told_of_its_gateway(
-    mosquitto: Make, store: RecordStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recordingest, "MESSAGES_PER_GATEWAY", 0)
-    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(keepquota.KEPT_PER_KIND)]
-    store.commit([entry(record(1)), *others], [])
-    broker = mosquitto()
-    async with collecting(broker, store) as running, gateway(broker) as sender:
-        for x in ("other 1", "one more", "and more", "other 2"):
-            await sender.publish(record(1, body={"x": x}))
-        await running.until(lambda: running.counts.get("conflicts") == 2)
-    more = f"further messages of {GW} are counted, but not reported one by one"
-    assert running.reported == [f"conflict: {more}", f"excess: {more}"]
-    assert running.counts["excess"] == 2
-
-
-async def test_what_is_more_than_is_kept_has_no_receipt(
-    mosquitto: Make, store: RecordStore
-) -> None:
-    others = [entry(record(1, body={"x": f"other {n}"})) for n in range(keepquota.KEPT_PER_KIND)]
-    store.commit([entry(record(1)), *others], [])
-    broker = mosquitto()
-    async with collecting(broker, store) as running, gateway(broker) as sender:
-        await sender.publish(record(1, body={"x": "one more"}))
-        await sender.publish(record(2))
-        await running.until(lambda: sender.receipted == {(E1, "air", 2)})
-    counts = running.counts
-    assert (counts["excess"], counts["stored"], "conflicts" in counts) == (1, 1, False)
-    (reported,) = running.reported
-    assert reported == (
-        f"excess: {GW} {E1}/air/1 is not stored and gets no receipt: of this gateway no more "
-        "conflicts, or new epochs today, are kept"
-    )
-
-
-async def test_one_gateway_does_not_hide_the_sentences_about_another(
-    mosquitto: Make, store: RecordStore
-) -> None:
-    broker = mosquitto()
-    async with collecting(broker, store) as running, gateway(broker) as sender:
-        for _ in range(MESSAGES_PER_GATEWAY + 1):
-            await sender.put(AIR, Payload(b"", JSON))
-        await running.until(lambda: len(running.reported) == MESSAGES_PER_GATEWAY + 1)
-        for _ in range(2):
-            await sender.put(AIR, Payload(b"", JSON))
-        for gw in ("gw-2", "x y"):  # the second is no gateway's branch
-            await sender.put(AIR.replace(GW, gw), Payload(b"", JSON))
-        await running.until(lambda: running.counts.get("undecodable") == MESSAGES_PER_GATEWAY + 5)
-    reported = [text.partition(": ")[2] for text in running.reported]
-    assert [text.startswith(AIR) for text in reported] == [True] * MESSAGES_PER_GATEWAY + [
-        False
-    ] * 3
-    assert (
-        reported[MESSAGES_PER_GATEWAY]
-        == f"further messages of {GW} are counted, but not reported one by one"
-    )
+__all__ = ["store"]
 
 
 @contextlib.asynccontextmanager
@@ -390,24 +190,6 @@ async def test_it_ends_when_nothing_comes(mosquitto: Make, store: RecordStore) -
         await asyncio.wait_for(asyncio.shield(running.task), 60)
         assert not running.stop.is_set()
     assert asyncio.all_tasks() == before, "nothing is left waiting"
-
-
-async def test_a_gateway_files_under_its_own_site_and_a_list_that_is_lost_is_told(
-    mosquitto: Make, store: RecordStore, tmp_path: Path
-) -> None:
-    path = tmp_path / "sites"
-    path.write_text(f"{GW} nord\n")
-    sites = AllowedSites(path)
-    path.unlink()
-    broker = mosquitto()
-    async with collecting(broker, store, sites=sites) as running, gateway(broker) as sender:
-        await sender.publish(record(1))
-        await running.until(lambda: len(running.reported) == 2)
-    lost, foreign = running.reported
-    assert lost.endswith("the sites that were known before still apply")
-    assert foreign.endswith(f"{GW} belongs to nord, but publishes under stadt")
-    assert (running.counts["foreign"], list(store.records(GW))) == (1, [])
-    assert [(gw, kind) for gw, kind, _ in store.tallies()] == [(GW, "foreign")], "it is written"
 
 
 class Quiet:
