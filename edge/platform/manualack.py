@@ -224,8 +224,11 @@ class ManualAckClient:
             raise ConnectionError(self._why or "the connection has ended")
         try:
             if client.want_write():
+                # first: a write to a broker that is gone closes the socket, with what is unread
+                while self._has_room and self._readable(sock, 0):
+                    self._read()
                 client.loop_write()
-            if self._readable(sock, wait_s):
+            if client.socket() is not None and self._readable(sock, wait_s):
                 self._read()
             client.loop_misc()
         except PARSE_ERRORS as error:
@@ -246,8 +249,12 @@ class ManualAckClient:
         for _ in range(PACKETS):
             before = len(self.arrived)
             self._client.loop_read()
-            if len(self.arrived) == before or self.arrived_bytes > READ_BYTES:
+            if len(self.arrived) == before or not self._has_room:
                 return
+
+    @property
+    def _has_room(self) -> bool:
+        return self._client.socket() is not None and self.arrived_bytes <= READ_BYTES
 
     def _until(self, done: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + ANSWER_S

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import pytest
@@ -19,6 +20,7 @@ from tests.kit.broker import Make, Mosquitto
 from tests.kit.waiting import until
 
 UP = ["k/+/up"]
+PINGREQ = b"\xc0\x00"
 QUEUES = "allow_anonymous true\nmax_queued_messages 0\n"
 
 
@@ -88,6 +90,25 @@ async def test_the_same_client_gets_them_again_in_its_next_connection(
         broker.start()
         mine.connect(UP)
         assert payloads(taken(mine, 2)) == [b"1", b"2"]
+
+
+async def test_what_has_come_is_read_before_a_dead_broker_is_written_to(mosquitto: Make) -> None:
+    """A write that fails closes the socket, and with it what lay in the kernel, unread."""
+    broker = mosquitto(QUEUES)
+    with client(broker.url) as mine:
+        mine.connect(UP)
+        await published(broker, b"1")
+        (first,) = taken(mine, 1)
+        await published(broker, b"2", b"3")
+        await until(lambda: broker.log.count("Sending PUBLISH to city") == 3)
+        broker.send(signal.SIGSTOP)
+        sock: Any = mine._client.socket()
+        sock.send(PINGREQ)  # what it has not read makes a reset of its end
+        broker.kill()
+        mine.answer([("k/gw/down", Payload(b"{}", JSON))], [first.number])
+        with pytest.raises(OSError, match="it was closed"):
+            taken(mine, 3)
+        assert payloads([*mine.arrived]) == [b"2", b"3"]
 
 
 async def test_an_answer_goes_before_the_acknowledgement(mosquitto: Make) -> None:
