@@ -9,7 +9,7 @@ from edge.config import Site
 from edge.core import Condition, Polled, Reason, Sweep
 from edge.core.remedies import MILD_CONDITIONS, REMEDIES, TEMPORARY_REASONS, split_remedy
 from edge.diagnose.checks import CheckId, CheckResult, as_outcome, unchecked
-from edge.gateway.deviceissues import SHARED_BY, shared_remedy
+from edge.gateway.deviceissues import is_of_bus, shared_remedy
 
 FALLBACK_REMEDIES: Final[Mapping[CheckId, str]] = {
     "device_answers": "check its supply, its plug and its wires",
@@ -47,6 +47,18 @@ class ExamFinding:
         return CheckResult(self.check, self.about, outcome, found.sentence, remedy)
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a device does not answer: what its driver said; `reason` None: nobody knows the kind."""
+
+    text: str
+    reason: Reason | None = None
+
+    @property
+    def finding(self) -> Finding:
+        return split_finding("fault", self.text, self.reason)
+
+
 @dataclass(slots=True)
 class Exam:
     """One bus: what is known of it and of those on it that were asked about (`names`).
@@ -60,7 +72,7 @@ class Exam:
     names: tuple[str, ...]
     wire: list[Finding] = field(default_factory=list)  # of the bus itself
     answers: set[str] = field(default_factory=set)
-    failed: dict[str, Finding] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
     known: dict[str, list[Finding]] = field(default_factory=dict)
     checks: dict[Finding, CheckId] = field(default_factory=dict)  # which check has found it
     read: set[str] = field(default_factory=set)  # its values were looked at
@@ -113,7 +125,8 @@ class Exam:
     @property
     def _is_shared(self) -> bool:
         """Nobody answers, and of none is known why: it is told of the bus, once."""
-        if not self.all_silent or self.broken or len(self.failed) < SHARED_BY:
+        failed = [(each.reason, each.text) for each in self.failed.values()]
+        if not self.all_silent or self.broken or not is_of_bus(failed):
             return False
         own = any(_fault(self.known.get(name, ())) for name in self.failed)
         return not own or len({self._said(name).remedy for name in self.failed}) == 1
@@ -129,7 +142,7 @@ class Exam:
 
     def _said(self, name: str) -> Finding:
         """Of one that failed: what is known better goes before."""
-        return _fault(self.known.get(name, ())) or self.failed[name]
+        return _fault(self.known.get(name, ())) or self.failed[name].finding
 
     def findings(self) -> Iterator[ExamFinding]:
         """All that is known now, the bus first."""
@@ -218,7 +231,7 @@ class Exam:
         if name in self.failed and self.broken:
             return [*found, note(f"{BEHIND} {self.bus} is cleared")]
         if name in self.failed:
-            return [*found, self.failed[name]]
+            return [*found, self.failed[name].finding]
         if not found and name not in self.answers:
             why = f": first clear the fault of bus {self.bus}" if self.broken else ""
             return [note(f"{NOT_CHECKED}{why}")]

@@ -13,7 +13,7 @@ from edge.config import Bus, GpioBus, I2cBus, ModbusRtuBus, SerialBus
 from edge.core import Reason
 from edge.diagnose.checks import check_of_issue
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
-from edge.diagnose.exam import Exam, condition_findings, split_finding
+from edge.diagnose.exam import Exam, Failure, condition_findings, split_finding
 from edge.diagnose.heldvalues import held_findings
 from edge.diagnose.issueresults import POINTER, area_of
 from edge.gateway.wiring import Wiring
@@ -113,7 +113,7 @@ def _device(exam: Exam, name: str, status: Mapping[str, Any]) -> None:
         state = str(status["state"])
         reason = Reason(state) if state in {*Reason} else None
         text = str(status.get("text") or f"it is {state}")
-        exam.failed[name] = split_finding("fault", text, reason)
+        exam.failed[name] = Failure(text, reason)
     elif status.get("reads", 0):
         exam.answers.add(name)
         exam.paced.add(name)

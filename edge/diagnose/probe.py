@@ -35,7 +35,7 @@ from edge.core import (
     sweep,
 )
 from edge.core.driver import Option
-from edge.diagnose.exam import Exam, condition_findings, reading_findings, split_finding
+from edge.diagnose.exam import Exam, Failure, condition_findings, reading_findings, split_finding
 from edge.gateway.scantargets import kernel_addresses
 
 Question = tuple[int, int, int, int]
@@ -119,7 +119,7 @@ async def probe_read(exam: Exam, name: str, bus: Any, tick: ProbeTick) -> Except
         for one in condition_findings(polled.health if isinstance(polled, SelfReporting) else {}):
             exam.add(name, one, "device_reports")
     except (BusError, DataError) as error:
-        exam.failed[name] = split_finding("fault", str(error), error.reason)
+        exam.failed[name] = Failure(str(error), error.reason)
         return error
     exam.answers.add(name)
     exam.read.add(name)

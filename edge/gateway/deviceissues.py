@@ -60,23 +60,29 @@ def _shared(
     bus: str, devices: Sequence[PolledState], problems: Mapping[str, str]
 ) -> IssueFinding | None:
     """That nobody on a bus answers is the fault of the bus, or of what its devices share."""
-    if len(devices) < SHARED_BY or any(device.reason is None for device in devices):
-        return None
-    texts = {device.text or problems.get(device.name, "") for device in devices}
-    own = BUS_REASONS if len(texts) > 1 else BUS_REASONS | {Reason.BUSY}  # of a port, in one text
-    if any(device.reason not in own for device in devices):
+    failed = [(each.reason, each.text or problems.get(each.name, "")) for each in devices]
+    if not is_of_bus(failed):
         return None
     about, names = f"bus {bus}", ", ".join(device.name for device in devices)
     if any(_may_pass(device) for device in devices):
         return IssueFinding("bus_fails", about, unknown=True)
-    said = [split_remedy(text) for text in texts]
-    what = said[0][0] if len(said) == 1 else ""
+    said = [split_remedy(text, reason) for reason, text in failed]
+    causes = {cause for cause, _ in said}
+    what = causes.pop() if len({text for _, text in failed}) == 1 else ""
     what = what or f"none of its {len(devices)} devices answers"
     remedy = as_instruction(shared_remedy([each for _, each in said]))
     hint = f"`kerbstone doctor {bus}` says more."
     return IssueFinding(
         "bus_fails", about, f"{about}: {what}: no values of {names}", f"{remedy} {hint}"
     )
+
+
+def is_of_bus(failed: Collection[tuple[Reason | None, str]]) -> bool:
+    """Whether the bus is blamed, or what its devices share, by why each of them does not answer
+    and what it says of it. The gateway's status and the doctor blame the same."""
+    one_text = len({text for _, text in failed}) == 1
+    own = BUS_REASONS | {Reason.BUSY} if one_text else BUS_REASONS  # of a port, in one text
+    return len(failed) >= SHARED_BY and all(reason in own for reason, _ in failed)
 
 
 def shared_remedy(remedies: Collection[str]) -> str:

@@ -1,4 +1,5 @@
-"""The gateway's status and the doctor give one remedy where all devices of a bus fail."""
+"""The gateway's status and the doctor blame the same and give one remedy where all devices of a
+bus fail."""
 
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import drivers
 from edge.config import load_site
 from edge.core import Reason
 from edge.core.remedies import split_remedy
-from edge.diagnose.exam import Exam, split_finding
+from edge.diagnose.exam import Exam, Failure
+from edge.diagnose.passivechecks import fill_from_status
 from edge.gateway.deviceissues import SHARED_REMEDY, device_findings
 from tests.gateway.issueparts import Polled
 
@@ -16,6 +18,7 @@ BEFORE = (
     "unit {unit}: no answer within 0.5 s: it has answered before; check its supply and its wire"
 )
 NEVER = "unit {unit}: no answer within 0.5 s: none has answered so far; check that A is not B"
+EACH = ["meters/one", "meters/two"]
 SITE = """
 [site]
 id = "quay"
@@ -24,7 +27,7 @@ gateway = "gw-1"
 url = "mqtt://localhost:1883"
 [bus.meters]
 kind = "modbus-rtu"
-port = "/dev/ttyUSB0"
+port = "/dev/pts/4711"
 [device.one]
 driver = "sdm120"
 bus = "meters"
@@ -36,21 +39,61 @@ unit = 2
 """
 
 
-@pytest.mark.parametrize(
-    ("text", "remedy"), [(BEFORE, SHARED_REMEDY), (NEVER, "check that A is not B")]
-)
-def test_status_and_doctor_say_the_same(tmp_path: Path, text: str, remedy: str) -> None:
-    texts = {name: text.format(unit=unit) for unit, name in ((1, "one"), (2, "two"))}
-    devices = [Polled(name, Reason.SILENT, said) for name, said in texts.items()]
-    found = device_findings({"meters": devices}, {}, {}, 0)
-    (issue,) = (each for each in found if each.kind == "bus_fails")
+@pytest.fixture
+def exam(tmp_path: Path) -> Exam:
     file = tmp_path / "site.toml"
     file.write_text(SITE)
-    exam = Exam(load_site(file, drivers.catalogue()), "meters", ("one", "two"))
-    exam.failed = {name: split_finding("fault", said) for name, said in texts.items()}
+    return Exam(load_site(file, drivers.catalogue()), "meters", ("one", "two"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "remedy"),
+    [
+        (BEFORE, Reason.SILENT, SHARED_REMEDY),
+        (NEVER, Reason.SILENT, "check that A is not B"),
+        ("unit {unit}: wrong sum", Reason.CRC, "check shield, terminator, and cables"),
+    ],
+)
+def test_status_and_doctor_say_the_same(exam: Exam, text: str, reason: Reason, remedy: str) -> None:
+    texts = {name: text.format(unit=unit) for unit, name in ((1, "one"), (2, "two"))}
+    devices = [Polled(name, reason, said) for name, said in texts.items()]
+    found = device_findings({"meters": devices}, {}, {}, 0)
+    (issue,) = (each for each in found if each.kind == "bus_fails")
+    exam.failed = {name: Failure(said, reason) for name, said in texts.items()}
     doctor = next(exam.findings()).finding
-    assert doctor.remedy == remedy
+    assert doctor.remedy.startswith(remedy)
     assert issue.remedy.lower().startswith(remedy.lower())
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "about"),
+    [
+        ((Reason.FAULT, "broken"), (Reason.FAULT, "broken"), EACH),
+        ((Reason.FAULT, "broken"), (Reason.SILENT, "no answer"), EACH),
+        ((Reason.BUSY, "unit 1: busy"), (Reason.BUSY, "unit 2: busy"), EACH),
+        ((Reason.BUSY, "never quiet"), (Reason.BUSY, "never quiet"), ["meters"]),
+        ((Reason.CRC, "damaged"), (Reason.SILENT, "no answer"), ["meters"]),
+    ],
+)
+def test_status_and_doctor_blame_the_same(
+    exam: Exam, own: tuple[Reason, str], other: tuple[Reason, str], about: list[str]
+) -> None:
+    said = {"one": own, "two": other}
+    devices = [Polled(name, *each) for name, each in said.items()]
+    problems = {name: text for name, (_, text) in said.items()}
+    issues = [
+        {"kind": each.kind, "about": each.about, "cause": each.cause, "severity": "fault"}
+        for each in device_findings({"meters": devices}, problems, {}, 0)
+        if each.cause
+    ]
+    told = {f"meters/{issue['about']}".replace("meters/bus ", "") for issue in issues}
+    assert told == {*about}
+    status = {
+        "devices": {name: {"state": str(each[0]), "text": each[1]} for name, each in said.items()},
+        "issues": issues,
+    }
+    assert fill_from_status([exam], status) == [], "each is told once, with what is to blame"
+    assert [one.about for one in exam.results() if one.outcome == "fault"] == about
 
 
 @pytest.mark.parametrize("reason", [Reason.CRC, Reason.SILENT, Reason.FAULT])
