@@ -12,20 +12,22 @@ TEXT_LIMIT: Final = 256 << 10  # characters; a site file has at most 128 kB
 KEY_PARTS: Final = 8  # of `a.b.c = 1`, or of a table's name; a site file has four at most
 BRACKETS: Final = 8  # lists and tables in each other; a site file has three at most
 
-# what is in a text or behind a # is neither a key nor a bracket; one that does not end is an error
+# What is in a text or behind a # is neither a key nor a bracket. A text that does not end is an
+# error, which tomllib names; it is eaten as far as it may reach, or each quote in it begins anew.
 _TOKEN: Final = re.compile(
     r'''
       """ (?: \\. | (?!""") . )*+ (?: "{3,5} | \Z )
     | \'\'\' (?: (?!\'\'\') . )*+ (?: '{3,5} | \Z )
     | \#[^\n]*+ | [ \t]++
     | (?P<parts> (?:
-          [A-Za-z0-9_-]++ | "(?: \\. | [^"\\\n] )*+" | '[^'\n]*+' | [ \t]*+ \. [ \t]*+ )++ )
+          [A-Za-z0-9_-]++ | "(?: \\[^\n] | [^"\\\n] )*+"?+ | '[^'\n]*+'?+
+          | [ \t]*+ \. [ \t]*+ )++ )
     | (?P<opens> [\[{] )
     | (?P<closes> [\]}] )
     ''',
     re.VERBOSE | re.DOTALL,
 )
-_PART: Final = re.compile(r'"(?:\\.|[^"\\\n])*+"|\'[^\'\n]*+\'|(?P<dot>\.)')
+_PART: Final = re.compile(r'"(?:\\.|[^"\\\n])*+"?+|\'[^\'\n]*+\'?+|(?P<dot>\.)')
 
 
 class TomlError(ValueError):

@@ -1,5 +1,6 @@
 """TOML of strangers: what takes memory or time out of proportion is refused before it is read."""
 
+import time
 import tracemalloc
 
 import pytest
@@ -28,6 +29,11 @@ MOST = ".".join("a" * KEY_PARTS)
         (f"x = {'1' * 5000}", "a number has too many digits"),
         ("#" * (TEXT_LIMIT + 1), "more than 262144 characters"),
         ("x = ", "Invalid value (at end of document)"),
+        ('name = "a.b.c.d.e.f.g.h.i.j', "Unterminated string (at end of document)"),
+        ('name = "a.b.c.d.e.f.g.h.i.j\nx = 1', "Illegal character '\\n' (at line 1, column 28)"),
+        ("name = 'a.b.c.d.e.f.g.h.i.j", "(at end of document)"),
+        ('name = "a.b.c.d.e.f.g.h.i.j\\\nx = 1', "Unescaped '\\' in a string (at line 2, "),
+        (f'name = "a\n{DEEP} = 1', "more than 8 parts (at line 2, column 1)"),
     ],
 )
 def test_what_no_file_of_ours_holds_is_refused_with_its_place(text: str, said: str) -> None:
@@ -80,3 +86,25 @@ def test_a_message_of_the_largest_size_takes_little_memory(text: str) -> None:
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert most < 64 << 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'a = "' + '\\"' * 100_000,
+        'a = "' + '\\"' * 100_000 + "\n",
+        "a." + '"' + '\\"' * 100_000,
+        'a."' + '."' * 100_000,
+        "a = '" + '\\"' * 100_000,
+        'a = """' + '\\"""' * 50_000,
+        "a = '''" + "\\''" * 50_000,
+        "a = " + '"\\\n' * 60_000,
+        "a = " + "'\n" * 100_000,
+        "a." + '"."' * 60_000 + '"' + '\\".' * 10_000,
+    ],
+)
+def test_a_text_that_does_not_end_takes_little_time(text: str) -> None:
+    begin_s = time.process_time()
+    with pytest.raises(TomlError):
+        parse_toml(text)
+    assert time.process_time() - begin_s < 3.0  # a square of these takes a minute
