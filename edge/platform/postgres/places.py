@@ -5,6 +5,7 @@ They never change, so each is asked for once and then remembered.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -12,11 +13,13 @@ import psycopg
 from edge.platform.postgres.names import Names
 
 REMEMBERED: Final = 200_000  # of each; some 30 MB
+OPENED_AHEAD: Final = timedelta(hours=6)
 EPOCHS_A_DAY: Final = 1_000  # a gateway that starts anew more often has no more rows that day
 
 LedgerKey = tuple[str, int, str]
 """Gateway, epoch and stream."""
 
+AHEAD_WAIT: Final = "SET LOCAL lock_timeout = '100ms'"
 SORTED_NEW: Final = "SELECT DISTINCT * FROM unnest(%s::text[]) ORDER BY 1"  # in order: no deadlocks
 NEW_BRANCHES: Final = f"INSERT INTO branch (branch) {SORTED_NEW} ON CONFLICT DO NOTHING"
 NEW_GATEWAYS: Final = """
@@ -54,6 +57,22 @@ class Places:
         for day in set(days) - self._days:
             connection.execute("SELECT open_day(%s)", (day,))
             self._days.add(day)
+
+    def open_ahead(self, connection: psycopg.Connection, received: str) -> None:
+        """Of the day that begins in a few hours, so that at midnight nobody waits for anybody.
+
+        In a transaction of its own. When it would have to wait, the next group tries again.
+        """
+        day = (datetime.fromisoformat(received) + OPENED_AHEAD).date().isoformat()
+        if day in self._days:
+            return
+        try:
+            with connection.transaction():
+                connection.execute(AHEAD_WAIT)
+                connection.execute("SELECT open_day(%s)", (day,))
+        except psycopg.errors.LockNotAvailable:
+            return
+        self._days.add(day)
 
     def branches(self, connection: psycopg.Connection, names: Iterable[str]) -> dict[str, int]:
         """The numbers of these beginnings of topics, made where they are new."""

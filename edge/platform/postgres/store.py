@@ -66,6 +66,8 @@ class PostgresStore:
         with self._store_errors():
             if self._db.closed:
                 self._db = self._connect()
+            if entries:
+                self._places.open_ahead(self._db, max(entry.received for entry in entries))
             try:
                 with self._db.transaction():
                     group = GroupTransaction(self._db, self._places)
