@@ -12,7 +12,12 @@ from edge.platform.auditreport import record_name
 from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota
 from edge.platform.ledger import merge_numbers
-from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
+from edge.platform.receivedrecord import (
+    REFUSED_PAYLOAD_KEPT,
+    ReceivedRecord,
+    RefusedMessage,
+    make_received,
+)
 from edge.platform.recordstore import CommittedRecord, RecordStore
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import ArrivedMessage
@@ -29,8 +34,8 @@ from edge.wire import (
     iso_time,
 )
 
-REFUSED_PAYLOAD_KEPT: Final = 64 << 10  # bytes of the payload of a message that is refused
 AHEAD_MS: Final = 86_400_000  # the clock of a broker may differ, but not more
+NO_RECEIPT: Final = frozenset({"excess", "refused"})
 MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
 
 
@@ -102,7 +107,7 @@ class RecordIngest:
         self.counts.foreign += sum(each.kind == "foreign" for each in refused)
         self.counts.undecodable += sum(each.kind == "undecodable" for each in refused)
         self.counts.others += others
-        return encode_receipts_of(each.entry for each in done if each.verdict != "excess")
+        return encode_receipts_of(each.entry for each in done if each.verdict not in NO_RECEIPT)
 
     def _count(self, each: CommittedRecord) -> None:
         counts, gw = self.counts, each.entry.key[0]
@@ -126,6 +131,10 @@ class RecordIngest:
                     "gateway no more conflicts, or new epochs today, are kept"
                 )
                 self._report_limited("excess", gw, text)
+            case "refused":
+                counts.undecodable += 1
+                text = f"{record_name(*each.entry.key)} is not stored: {each.unfit:.200}"
+                self._report_limited("undecodable", gw, text)
 
     def _sort(
         self,

@@ -14,7 +14,7 @@ from edge.durable.filelock import FileLock
 from edge.platform.keepquota import KeepQuota
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
 
-StoreVerdict = Literal["stored", "repeat", "conflict", "excess"]
+StoreVerdict = Literal["stored", "repeat", "conflict", "excess", "refused"]
 
 
 class RecordStoreError(Exception):
@@ -25,8 +25,9 @@ class RecordStoreError(Exception):
 class CommittedRecord:
     """What became of a record. A conflict is kept beside the first content, not in place.
 
-    All are durable now but the excess: conflicts for which their gateway has no more room.
-    `unfit` says why a store that files bodies by columns could not do so with this one.
+    All are durable now but the excess, for which their gateway has no more room, and the refused,
+    which this store can never hold. `unfit`: why it cannot, or why a store that files bodies by
+    columns could not do so with this one.
     """
 
     entry: ReceivedRecord

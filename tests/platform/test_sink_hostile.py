@@ -11,7 +11,7 @@ import pytest
 
 from edge.core import Envelope, Record
 from edge.platform.postgres.places import EPOCHS_A_DAY
-from edge.platform.recordingest import REFUSED_PAYLOAD_KEPT
+from edge.platform.receivedrecord import REFUSED_PAYLOAD_KEPT
 from edge.platform.recordqueue import DEAD
 from edge.wire import Payload, Topics, encode
 from tests.kit.clock import NTP

@@ -26,6 +26,7 @@ from edge.platform.postgres.rows import (
     RECEIVED,
     SEQ,
     TYPES,
+    clean,
     moment_of,
     record_of,
     row_of,
@@ -218,9 +219,9 @@ class GroupTransaction:
 
     def _refuse(self, each: RefusedMessage) -> None:
         if self._quotas(each.gw).keep(each.gw, each.kind, each.kept_size):
-            topic, why = (text.replace("\0", "\ufffd") for text in (each.topic, each.why))
             row = (
-                each.kind, each.gw, topic, why, each.size, each.payload, moment_of(each.received)
+                each.kind, each.gw, clean(each.topic), clean(each.why), each.size, each.payload,
+                moment_of(each.received),
             )  # fmt: skip
             self._db.execute(REFUSE, row)
 

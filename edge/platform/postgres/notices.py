@@ -14,8 +14,7 @@ from msgspec import Meta, Struct, ValidationError, convert, to_builtins
 from psycopg.types.json import Jsonb
 
 from edge.platform.gatewaynotice import GatewayNotice
-from edge.platform.postgres.kindtables import clean
-from edge.platform.postgres.rows import moment_of
+from edge.platform.postgres.rows import clean, moment_of
 from edge.wire.contract.terms import Count, Epoch
 
 CHANGES_LIMIT: Final = 200  # of the description of a gateway; beyond it the newest one is replaced

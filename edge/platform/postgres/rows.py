@@ -56,7 +56,14 @@ def record_of(row: PostgresRow, key: tuple[str, int, str], branch: str) -> Recei
 
 def wall_list(wall: WallTimes) -> list[str | None]:
     """What `wall` of a row is, once its times are not those of its payload."""
-    return [wall.start, wall.end, wall.tq, wall.bounds]
+    return [clean(wall.start), clean(wall.end), wall.tq, wall.bounds]
+
+
+def clean(text: str) -> str:
+    """As PostgreSQL takes it: without NUL, and without halves of characters."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def encoding_of(content_type: str | None) -> int:
