@@ -17,6 +17,7 @@ from psycopg.types.json import Jsonb
 from edge.core.numbers import Range
 from edge.platform.keepquota import CONFLICT, KeepQuota, QuotaCount
 from edge.platform.ledger import ranges_in as numbers_of
+from edge.platform.postgres.archivedrecords import archived_places
 from edge.platform.postgres.kindrows import KindRows, Redated
 from edge.platform.postgres.places import Places
 from edge.platform.postgres.ranges import multirange_of, numbers_in
@@ -95,6 +96,7 @@ class GroupTransaction:
         self._known: dict[Place, _Known] = {}
         self._beside: set[tuple[Place, bytes]] = set()
         self._gone: set[Place] = set()
+        self._archived: set[Place] = set()
         self._fresh: dict[Place, ReceivedRecord] = {}
         self._dated: dict[Place, ReceivedRecord] = {}
         self._conflicts: list[tuple[Place, ReceivedRecord, bytes]] = []
@@ -153,7 +155,9 @@ class GroupTransaction:
         if not again:
             return
         left = again - self._look_up(again, RECENT)
-        self._gone = left - self._look_up(left, "") if left else set()
+        left -= self._look_up(left, "") if left else set()
+        self._archived = self._look_up_archived(left) if left else set()
+        self._gone = left - self._archived
         found = self._db.execute(BESIDE, _columns(again)).fetchall()
         self._beside = {((row, seq), digest) for row, seq, digest in found}
 
@@ -162,6 +166,14 @@ class GroupTransaction:
         for row in self._db.execute(LOOK_UP + when, _columns(places)):
             record = record_of(row, ("", 0, ""), "")
             place = row[LEDGER], row[SEQ]
+            self._known[place] = _Known(record.payload, record.wall, row[RECEIVED])
+            found.add(place)
+        return found
+
+    def _look_up_archived(self, places: set[Place]) -> set[Place]:
+        found = set()
+        for place, row in archived_places(self._db, places):
+            record = record_of(row, ("", 0, ""), "")
             self._known[place] = _Known(record.payload, record.wall, row[RECEIVED])
             found.add(place)
         return found
@@ -180,7 +192,8 @@ class GroupTransaction:
                 self._covered.setdefault(ledger, []).extend(covered)
             return "stored"
         if same_content(known.payload, entry.payload):
-            if entry.wall.better(known.wall):
+            # a better time of an old day changes nothing there: its rows are packed
+            if entry.wall.better(known.wall) and place not in self._archived:
                 known.wall, self._dated[place] = entry.wall, entry
             return "repeat"
         digest = entry.digest()

@@ -31,6 +31,11 @@ ONE_LANE: Final[LiteralString] = f"{LANES} WHERE received = %s AND ledger = %s A
 WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
 WHEN: Final[LiteralString] = f"SELECT DISTINCT received FROM record WHERE {WANTED}"
 OLD_LANES: Final[LiteralString] = f"{LANES} WHERE received = ANY (%s) AND {WANTED}"
+ARCHIVED_LANES: Final[LiteralString] = f"""
+SELECT r.ledger, r.seq, r.source, r.wall_from, r.wall_to, {_OWN}
+FROM unnest(%s::int[], %s::bigint[]) AS n (place, number)
+JOIN lane_archived AS r
+ON r.ledger = n.place AND n.number BETWEEN r.first AND r.last AND r.seq = n.number"""
 COVERED: Final = """
 SELECT l.id, (l.covered * n.numbers)::text
 FROM ledger AS l JOIN unnest(%s::int[], %s::int8multirange[]) AS n (id, numbers) USING (id)
@@ -209,7 +214,11 @@ class KindRows:
         """From the sums: the merged record counts now, and not these."""
         wanted = [row for row, _ in places], [seq for _, seq in places]
         received = [moment for (moment,) in self._db.execute(WHEN, wanted).fetchall()]
-        for _, _, source, start, end, *own in self._db.execute(OLD_LANES, (received, *wanted)):
+        found = self._db.execute(OLD_LANES, (received, *wanted)).fetchall()
+        if left := places - {(row[0], row[1]) for row in found}:
+            wanted = [row for row, _ in left], [seq for _, seq in left]
+            found += self._db.execute(ARCHIVED_LANES, wanted).fetchall()
+        for _, _, source, start, end, *own in found:
             if not own[_MERGED]:
                 self._sums.add(source, start, end, own, sign=-1)
 

@@ -23,7 +23,7 @@ TYPES: Final = (
     "int8", "int8", "int8", "int8", "timestamptz", "timestamptz", "timestamptz", "int4", "int4",
     "int2", "text", "text", "jsonb", "bytea",
 )  # fmt: skip
-SEQ, RECEIVED, LEDGER = 0, 6, 7
+SEQ, RECEIVED, LEDGER, BRANCH_ID = 0, 6, 7, 8
 """Where these stand in a row."""
 
 PostgresRow = tuple[Any, ...]

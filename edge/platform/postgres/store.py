@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from heapq import merge
 from typing import Final, LiteralString
 
 import psycopg
@@ -10,12 +11,13 @@ from edge.core import ConfigError
 from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry
+from edge.platform.postgres.archivedrecords import archived_rows
 from edge.platform.postgres.grouptransaction import GroupTransaction
 from edge.platform.postgres.migrate import SCHEMA, check_version
 from edge.platform.postgres.notices import keep_notices
 from edge.platform.postgres.places import LedgerKey, Places
 from edge.platform.postgres.ranges import ranges_in
-from edge.platform.postgres.rows import COLUMNS, record_of
+from edge.platform.postgres.rows import BRANCH_ID, COLUMNS, SEQ, PostgresRow, record_of
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, refused_record
 from edge.platform.recordstore import CommittedRecord, RecordStoreError, StoreDamage
 
@@ -31,6 +33,7 @@ SELECT l.epoch, l.stream, (l.got + l.covered)::text
 FROM ledger AS l JOIN gateway AS g ON g.id = l.gateway
 WHERE g.gw = %s ORDER BY l.epoch, l.stream COLLATE "C" """
 BRANCH: Final = "(SELECT b.branch FROM branch AS b WHERE b.id = r.branch)"
+BRANCHES: Final = "SELECT id, branch FROM branch"
 READ: Final[LiteralString] = f"""
 SELECT {BRANCH}, {COLUMNS} FROM record AS r
 WHERE ledger = %s AND seq BETWEEN %s AND %s ORDER BY seq"""
@@ -87,17 +90,18 @@ class PostgresStore:
         """In the order of the keys; of one stream in the order of epochs and numbers."""
         for number, key in self._ledger_of(gw):
             if stream in (None, key[2]):
-                yield from self._read(READ, key, (number, 0, LAST))
+                yield from self._stored(key, number, 0, LAST)
 
     def record_range(self, first: Key, last: int) -> Iterator[ReceivedRecord]:
         """The records of one epoch and stream, from a number to another one."""
         for number, key in self._ledger_of(first[0]):
             if key == first[:3]:
-                yield from self._read(READ, key, (number, first[3], last))
+                yield from self._stored(key, number, first[3], last)
 
     def conflicts(self, gw: str) -> Iterator[ReceivedRecord]:
         for number, key in self._ledger_of(gw):
-            yield from self._read(CONFLICTS, key, (number,))
+            for row in self._read(CONFLICTS, (number,)):
+                yield record_of(row[1:], key, row[0])
 
     def numbers(self, gw: str) -> Iterator[LedgerEntry]:
         """What is there of each epoch and stream, or covered by a merged record; in order."""
@@ -172,6 +176,8 @@ class PostgresStore:
             check_version(connection)
             if not self._write:
                 connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                # before it has a snapshot: a day that is archived later stays where it is
+                connection.execute("LOCK TABLE record IN ACCESS SHARE MODE")
         except BaseException:
             connection.close()
             raise
@@ -182,15 +188,33 @@ class PostgresStore:
             rows = self._db.execute(LEDGER_OF, (gw,)).fetchall()
         return [(number, (gw, epoch, stream)) for number, epoch, stream in rows]
 
-    def _read(
-        self, query: LiteralString, key: LedgerKey, values: tuple[int, ...]
+    def _stored(
+        self, key: LedgerKey, ledger: int, first: int, last: int
     ) -> Iterator[ReceivedRecord]:
+        """Of days in partitions and of those in the archive, in the order of the numbers."""
+        before = -1
+        with self._store_errors():
+            # in this order: what is archived meanwhile is found twice, and not missed
+            found = self._read(READ, (ledger, first, last)), self._archived(ledger, first, last)
+            for row in merge(*found, key=lambda row: row[1 + SEQ]):
+                if row[1 + SEQ] != before:
+                    before = row[1 + SEQ]
+                    yield record_of(row[1:], key, row[0])
+
+    def _archived(self, ledger: int, first: int, last: int) -> Iterator[PostgresRow]:
+        branches: dict[int, str] = {}
+        for row in archived_rows(self._db, ledger, first, last):
+            if row[BRANCH_ID] not in branches:
+                branches = dict(self._db.execute(BRANCHES).fetchall())
+            yield branches[row[BRANCH_ID]], *row
+
+    def _read(self, query: LiteralString, values: tuple[int, ...]) -> Iterator[PostgresRow]:
+        """The name of the branch, and the columns."""
         self._readers += 1
         name = f"reader{self._readers}"
         with self._store_errors(), self._db.cursor(name, withhold=self._write) as cursor:
             cursor.itersize = FETCHED
-            for branch, *row in cursor.execute(query, values):
-                yield record_of(tuple(row), key, branch)
+            yield from cursor.execute(query, values)
 
     @contextmanager
     def _store_errors(self) -> Iterator[None]:

@@ -1,0 +1,76 @@
+"""Reads archived records: of a row of the ledger in the order of their numbers, or those of places.
+
+Packs of one row of the ledger may overlap, since records come late: those that do are held at once.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from heapq import heappop, heappush, heapreplace
+from typing import Final
+
+import psycopg
+
+from edge.platform.postgres.recordpack import PackError, unpack
+from edge.platform.postgres.rows import SEQ, PostgresRow
+
+PACKS: Final = """
+SELECT first FROM record_archive WHERE ledger = %s AND first <= %s AND last >= %s ORDER BY first"""
+PACK: Final = "SELECT pack, size FROM record_archive WHERE ledger = %s AND first = %s"
+HOLDING: Final = """
+SELECT DISTINCT a.ledger, a.first
+FROM unnest(%s::int[], %s::bigint[]) AS n (ledger, seq)
+JOIN record_archive AS a ON a.ledger = n.ledger AND n.seq BETWEEN a.first AND a.last
+WHERE a.numbers @> n.seq"""
+
+Place = tuple[int, int]
+"""Row of the ledger, and number."""
+
+
+def archived_rows(
+    db: psycopg.Connection, ledger: int, first: int, last: int
+) -> Iterator[PostgresRow]:
+    """Raises PackError."""
+    heads: list[tuple[int, int, PostgresRow, Iterator[PostgresRow]]] = []
+
+    def until(number: int) -> Iterator[PostgresRow]:
+        while heads and heads[0][0] < number:
+            _, place, row, rows = heads[0]
+            yield row
+            if (following := next(rows, None)) is None:
+                heappop(heads)
+            else:
+                heapreplace(heads, (following[SEQ], place, following, rows))
+
+    packs = db.execute(PACKS, (ledger, last, first)).fetchall()
+    for place, (begin,) in enumerate(packs):
+        yield from until(begin)
+        rows = _within(db, ledger, begin, first, last)
+        if (row := next(rows, None)) is not None:
+            heappush(heads, (row[SEQ], place, row, rows))
+    yield from until(last + 1)
+
+
+def archived_places(
+    db: psycopg.Connection, places: Iterable[Place]
+) -> Iterator[tuple[Place, PostgresRow]]:
+    """Those that are there, and not in a pack that is damaged."""
+    wanted = set(places)
+    found = sorted(wanted)
+    holding = db.execute(HOLDING, ([row for row, _ in found], [seq for _, seq in found])).fetchall()
+    for ledger, first in sorted(holding):
+        with suppress(PackError):  # as if its day were removed: a sink has to go on
+            for row in _unpacked(db, ledger, first):
+                if (place := (ledger, row[SEQ])) in wanted:
+                    yield place, row
+
+
+def _within(
+    db: psycopg.Connection, ledger: int, begin: int, first: int, last: int
+) -> Iterator[PostgresRow]:
+    return (row for row in _unpacked(db, ledger, begin) if first <= row[SEQ] <= last)
+
+
+def _unpacked(db: psycopg.Connection, ledger: int, first: int) -> Iterator[PostgresRow]:
+    found = db.execute(PACK, (ledger, first), binary=True).fetchone()
+    if found is not None:  # else its day has just been removed
+        yield from unpack(*found)

@@ -1,0 +1,98 @@
+"""Packs of archived records: rows of `record` as COPY writes them in binary, compressed with zstd.
+
+A pack keeps each bit of each column, and can be given back to COPY. No column is left out or
+changed, so nothing here knows what a column means but for its type.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from struct import Struct
+from typing import Any, Final, Protocol
+
+from edge.platform.postgres.rows import TYPES, PostgresRow
+from edge.platform.recordstore import RecordStoreError
+
+LEVEL: Final = 6  # 3 takes 10 % more room, 9 takes 3 % less and twice the time (decision 70)
+HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, nothing added
+END: Final = b"\xff\xff"
+
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_COUNT, _LENGTH = Struct(">h"), Struct(">i")
+_NUMBERS: Final = {"int2": Struct(">h"), "int4": Struct(">i"), "int8": Struct(">q")}
+_SEQ: Final = Struct(">hiq")  # how each row begins: count of columns, length, number
+
+
+class PackError(RecordStoreError):
+    """A pack that cannot be read."""
+
+
+class _Codec(Protocol):
+    def compress(self, buf: bytes, asbytes: bool) -> bytes: ...
+    def decompress(self, buf: bytes, decompressed_size: int, asbytes: bool) -> bytes: ...
+
+
+def rows_of_copy(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes]:
+    """Of `COPY ... TO STDOUT (FORMAT BINARY)`, which sends a block for each row."""
+    for block in blocks:
+        row = bytes(block).removeprefix(HEAD)
+        if row and row != END:
+            yield row
+
+
+def number_of(row: bytes) -> int:
+    """Of a row as COPY writes it."""
+    return int(_SEQ.unpack_from(row)[2])
+
+
+def pack(rows: Iterable[bytes]) -> tuple[bytes, int]:
+    """The pack, and its size before it was compressed."""
+    whole = b"".join(rows)
+    return _codec().compress(whole, asbytes=True), len(whole)
+
+
+def unpack(packed: bytes, size: int) -> Iterator[PostgresRow]:
+    """Raises PackError."""
+    try:
+        whole = _codec().decompress(packed, size, asbytes=True)
+        at = 0
+        while at < len(whole):
+            (count,) = _COUNT.unpack_from(whole, at)
+            at += _COUNT.size
+            if count != len(TYPES):
+                raise ValueError(f"a row has {count} columns")
+            row: list[Any] = []
+            for kind in TYPES:
+                (length,) = _LENGTH.unpack_from(whole, at)
+                at += _LENGTH.size
+                if length < 0:
+                    row.append(None)
+                    continue
+                row.append(_value(kind, whole[at : at + length]))
+                at += length
+            yield tuple(row)
+    except Exception as error:  # of zstd, struct, json, calendar: all say that the pack is damaged
+        raise PackError(f"a pack of the archive cannot be read: {error}") from error
+
+
+def _value(kind: str, found: bytes) -> Any:
+    match kind:
+        case "bytea":
+            return found
+        case "text":
+            return found.decode()
+        case "timestamptz":
+            return _EPOCH + timedelta(microseconds=_NUMBERS["int8"].unpack(found)[0])
+        case "jsonb":
+            return json.loads(found[1:])  # after the number of its version
+    return _NUMBERS[kind].unpack(found)[0]
+
+
+@cache
+def _codec() -> _Codec:
+    """Loaded when the first pack is made or read: a sink that has none of them needs no pyarrow."""
+    import pyarrow
+
+    made: _Codec = pyarrow.Codec("zstd", compression_level=LEVEL)
+    return made
