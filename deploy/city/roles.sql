@@ -4,5 +4,7 @@
 
 -- stores records: it can neither delete nor change what is stored, and makes no tables
 CREATE ROLE kerbstone_sink NOLOGIN;
+-- packs old days and removes them from the archive: it can delete all that is stored, and change none
+CREATE ROLE kerbstone_archiver NOLOGIN;
 -- reads all tables and views
 CREATE ROLE kerbstone_reader NOLOGIN;

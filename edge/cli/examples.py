@@ -142,6 +142,30 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "ca.crt --cert platform-sink.crt --key platform-sink.key --database postgresql://sink1@db.example/city",
         ),
     ),
+    "archive": (
+        Example(
+            "each night: pack what is older than a month, keep two years",
+            "kerbstone archive --database postgresql://archiver@db.example/city --older-than 30 "
+            "--keep 730",
+        ),
+        Example(
+            "what would it do?",
+            "kerbstone archive --database postgresql://archiver@db.example/city --older-than 30 "
+            "--dry-run",
+        ),
+    ),
+    "export": (
+        Example(
+            "all lanes of a day, for pandas, DuckDB or Polars",
+            "kerbstone export --database postgresql://analyst@db.example/city --day 2026-11-26 "
+            "--to lanes.parquet",
+        ),
+        Example(
+            "another view, and what there is",
+            "kerbstone export --database postgresql://analyst@db.example/city --day 2026-11-26 "
+            "--view air_minute --to air.parquet",
+        ),
+    ),
     "audit": (
         Example("is it complete?", "kerbstone audit --store /srv/city/records.db"),
         Example(

@@ -34,6 +34,8 @@ VERBS: Final = {
     "support": "put all that helps to find a fault into one file, without secrets",
     "receipts": "store the records of gateways, and send receipts for what is stored",
     "sink": "store the records of a whole city, from RabbitMQ into PostgreSQL",
+    "archive": "pack old days of a city's database, and remove those that are proved",
+    "export": "write a day of a city's view as Parquet",
     "audit": "prove that a store of records is complete",
     "fleet": "simulate many gateways at one broker, to measure brokers and stores",
     "conform": "check whether a gateway keeps the contract, from the broker's side",

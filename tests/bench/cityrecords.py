@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from edge.core import Envelope, Record, RecordKey, Stream
+from edge.fleet.street import Street
 from edge.uplink.manifests import Manifests
 from edge.wire import Topics, encode
 from edge.wire.clockmoments import Moment
@@ -49,17 +50,19 @@ def _energy(minute: int) -> dict[str, Any]:
     return {**ENERGY, "points": {**ENERGY["points"], "energy_import": grown}}
 
 
-def bundles(gateways: int, minutes: int) -> Iterator[list[CityMessage]]:
-    """What each gateway in turn sends for a minute."""
-    city = [_Gateway(number) for number in range(gateways)]
+def bundles(
+    gateways: int, minutes: int, street: Street | None = None
+) -> Iterator[list[CityMessage]]:
+    """What each gateway in turn sends for a minute; bodies of `street`, if it is given."""
+    city = [_Gateway(number, street) for number in range(gateways)]
     for _ in range(minutes):
         for each in city:
             yield each.minute()
 
 
 class _Gateway:
-    def __init__(self, number: int) -> None:
-        self._name = f"gw-{number:05d}"
+    def __init__(self, number: int, street: Street | None) -> None:
+        self._name, self._number, self._street = f"gw-{number:05d}", number, street
         self._topics = Topics("kerbstone/v1", "mitte", self._name)
         self._epoch = (7 << 32) + number
         self._seq: dict[Stream, int] = {}
@@ -70,21 +73,31 @@ class _Gateway:
     def minute(self) -> list[CityMessage]:
         start, end = self._minutes * 60 * S, (self._minutes + 1) * 60 * S
         self._minutes += 1
-        made = []
+        made = [
+            self._message(stream, source, start, end, body) for stream, source, body in self._said()
+        ]
+        if self._minutes % SEAL_BUNDLES == 0:
+            for draft in self._manifests.due(end, all_=True):
+                body = as_read(draft)
+                made.append(self._message(Stream.MANIFEST, draft.source, end, end, body))
+        return made
+
+    def _said(self) -> Iterator[tuple[Stream, str, dict[str, Any]]]:
+        if street := self._street:
+            for place, (stream, source) in enumerate(
+                zip(street.streams, street.sources, strict=True)
+            ):
+                yield stream, source, dict(street.body(self._number, self._minutes, place))
+            return
         for lane in range(LANES):
             source, chance = f"lane_{lane}", self._random
             counted = {
                 "lane": source, "volume": chance.randrange(40),
                 "on_us": chance.randrange(20_000_000), "occupancy": round(chance.random(), 4),
             }  # fmt: skip
-            made.append(self._message(Stream.TRAFFIC, source, start, end, {**LANE, **counted}))
-        made.append(self._message(Stream.AIR, "hut", start, end, AIR))
-        made.append(self._message(Stream.ENERGY, "mains", start, end, _energy(self._minutes)))
-        if self._minutes % SEAL_BUNDLES == 0:
-            for draft in self._manifests.due(end, all_=True):
-                body = as_read(draft)
-                made.append(self._message(Stream.MANIFEST, draft.source, end, end, body))
-        return made
+            yield Stream.TRAFFIC, source, {**LANE, **counted}
+        yield Stream.AIR, "hut", AIR
+        yield Stream.ENERGY, "mains", _energy(self._minutes)
 
     def _message(
         self, stream: Stream, source: str, start: int, end: int, body: dict[str, Any]

@@ -1,22 +1,28 @@
 """What the tables by kind cost: CPU a record of who stores, and bytes on disk for each of payload.
 
-python -m tests.bench.citytables [GATEWAYS] [MINUTES]: records of that many gateways, with their
-tables, and with `record` alone. The server is one for tests: it does not wait for the disk.
+python -m tests.bench.citytables [GATEWAYS] [MINUTES] [street]: records of that many gateways, with
+their tables, the same when their day is archived, and with `record` alone. Bodies are the examples
+of the contract, or those of simulated streets, which differ more. The server is one for tests: it
+does not wait for the disk.
 """
 
 import sys
 import time
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import psycopg
 
+from edge.fleet.street import Street
 from edge.platform.openstore import open_store
 from edge.platform.postgres import kindrows
+from edge.platform.postgres.archive import Archiver
+from edge.platform.postgres.connection import connect
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.terminal import echo
 from edge.wire import decode
-from tests.bench.cityrecords import CityMessage, bundles
+from tests.bench.cityrecords import LANES, CityMessage, bundles
 from tests.kit.postgres import PostgresServer, missing, socket_folder
 
 GROUP = 1_000
@@ -31,12 +37,12 @@ def received(message: CityMessage, number: int) -> ReceivedRecord:
     topic, payload, content_type = message
     (found,) = decode(topic, payload, content_type)
     at_s = number // GROUP
-    at = f"2026-11-25T13:{at_s // 60:02}:{at_s % 60:02}.000Z"
+    at = f"2026-11-25T{13 + at_s // 3600:02}:{at_s // 60 % 60:02}:{at_s % 60:02}.000Z"
     return make_received(found, topic, payload, content_type, at)
 
 
-def measure(server: PostgresServer, messages: list[CityMessage], name: str) -> None:
-    """Store them, and say what that took."""
+def measure(server: PostgresServer, messages: list[CityMessage], name: str) -> str:
+    """Store them, and say what that took. Returns the database."""
     url = server.database()
     store = open_store(url, write=True)
     cpu = wall = 0.0
@@ -47,27 +53,53 @@ def measure(server: PostgresServer, messages: list[CityMessage], name: str) -> N
         cpu += time.process_time() - cpu_before
         wall += time.perf_counter() - before
     store.close()
+    count, payload = len(messages), payload_of(messages)
+    echo(f"{name}: {count} records of {payload / count:.0f} bytes; {cpu / count * 1e6:.1f} us of")
+    echo(f"  CPU a record, {count / wall:.0f} records/s")
+    tell_room(url, messages)
+    return url
+
+
+def archive(url: str, messages: list[CityMessage]) -> None:
+    """Pack all, and say what that took."""
+    with connect(url) as db:
+        archiver = Archiver(db)
+        cpu_before, before = time.process_time(), time.perf_counter()
+        for day in archiver.days(date(2027, 1, 1)):
+            archiver.archive(day)
+            archiver.drop(day)
+        cpu, wall = time.process_time() - cpu_before, time.perf_counter() - before
+    count = len(messages)
+    echo(f"archived: {wall / count * 1e6:.1f} us a record, {cpu / count * 1e6:.1f} of them in this")
+    echo("  process")
+    tell_room(url, messages)
+
+
+def payload_of(messages: list[CityMessage]) -> int:
+    return sum(len(each.payload) for each in messages)
+
+
+def tell_room(url: str, messages: list[CityMessage]) -> None:
+    """Bytes on disk, with indexes, and those of each table."""
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("CHECKPOINT")
         sizes = db.execute(SIZES).fetchall()
-    count, payload = len(messages), sum(len(each.payload) for each in messages)
-    disk = sum(size for _, size in sizes) / payload
-    echo(f"{name}: {count} records of {payload / count:.0f} bytes; {cpu / count * 1e6:.1f} us of")
-    echo(
-        f"  CPU a record, {count / wall:.0f} records/s, {disk:.3f} bytes on disk for one of payload"
-    )
-    echo("  " + ", ".join(f"{table} {size / count:.0f}" for table, size in sizes[:6]) + " a record")
+    disk = sum(size for _, size in sizes) / payload_of(messages)
+    tables = ", ".join(f"{table} {size / len(messages):.0f}" for table, size in sizes[:6])
+    echo(f"  {disk:.3f} bytes on disk for one of payload; {tables} a record")
 
 
-def main(gateways: int = 10, minutes: int = 300) -> int:
+def main(gateways: str = "10", minutes: str = "300", bodies: str = "examples") -> int:
     """Returns the exit code."""
     if why := missing():
         echo(why, err=True)
         return 2
-    messages = [each for bundle in bundles(gateways, minutes) for each in bundle]
+    street = Street(LANES, seed=1) if bodies == "street" else None
+    made = bundles(int(gateways), int(minutes), street)
+    messages = [each for bundle in made for each in bundle]
     server = PostgresServer.made(socket_folder())
     try:
-        measure(server, messages, "with the tables by kind")
+        archive(measure(server, messages, "with the tables by kind"), messages)
         vars(kindrows)["table_of"] = _no_table
         measure(server, messages, "with `record` alone")
     finally:
@@ -80,4 +112,4 @@ def _no_table(stream: str, sent: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(*map(int, sys.argv[1:])))
+    raise SystemExit(main(*sys.argv[1:]))

@@ -7,6 +7,7 @@ moment, and again in the next run, so that no sink waits behind it.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, LiteralString
@@ -21,6 +22,7 @@ from edge.platform.postgres.rows import COLUMNS
 PACK_RECORDS: Final = 1_000
 PACK_BYTES: Final = 4 << 20  # and one record more
 PATIENCE_S: Final = 30  # for readers of that day: each holds it for as long as it reads
+TRIES: Final = 3  # of a day into which a sink wants to write
 LOCK: Final = 7_234_017_283_807_667_303  # two that archive at once: a day each
 TABLES: Final = ("record", *(table.name for table in ALL_TABLES))
 
@@ -94,26 +96,21 @@ class Archiver:
 
     def archive(self, day: date) -> ArchivedDay:
         """Pack it. Its partitions are empty afterwards."""
-        with self._db.transaction():
-            self._db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
-            self._db.execute("SELECT hold_day(%s)", (day,))
-            self._db.execute(SORT)
-            before, there = self._number(SIZE_BEFORE, day), self.size_of(day)
-            records = self._pack_records(day)
-            if not records:
-                return ArchivedDay(day)
-            for table in ALL_TABLES:
-                self._db.execute(pack_statement(table), {**span(day), "day": day})
-            after = self.size_of(day) - there
-            if self._patiently("SELECT empty_day(%s)", (day,)):
-                return ArchivedDay(day, records, before, after)
-            raise psycopg.Rollback
+        for _ in range(TRIES):
+            # a sink has read that day and now wants to write there: it waits for us, and we would
+            # for it; so it goes first
+            with suppress(psycopg.errors.DeadlockDetected):
+                return self._archive(day)
         return ArchivedDay(day, busy=True)
 
     def drop(self, day: date) -> bool:
         """Its empty partitions. False: somebody reads them, or a sink has written there again."""
         found = [self._patiently("SELECT drop_empty(%s, %s)", (name, day)) for name in TABLES]
         return all(found)
+
+    def size_before(self, day: date) -> int:
+        """Bytes of its partitions, with indexes."""
+        return self._number(SIZE_BEFORE, day)
 
     def size_of(self, day: date) -> int:
         """Bytes that its rows have in the archive, without indexes."""
@@ -128,6 +125,23 @@ class Archiver:
             query = f"SELECT coalesce(sum({columns[0]}), 0)::bigint FROM {archive}"
             size += self._number(f"{query} WHERE arrived = %s".encode(), day)
         return size
+
+    def _archive(self, day: date) -> ArchivedDay:
+        with self._db.transaction():
+            self._db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
+            self._db.execute("SELECT hold_day(%s)", (day,))
+            self._db.execute(SORT)
+            before, there = self.size_before(day), self.size_of(day)
+            records = self._pack_records(day)
+            if not records:
+                return ArchivedDay(day)
+            for table in ALL_TABLES:
+                self._db.execute(pack_statement(table), {**span(day), "day": day})
+            after = self.size_of(day) - there
+            if self._patiently("SELECT empty_day(%s)", (day,)):
+                return ArchivedDay(day, records, before, after)
+            raise psycopg.Rollback
+        return ArchivedDay(day, busy=True)
 
     def _number(self, query: LiteralString | bytes, day: date) -> int:
         (found,) = self._db.execute(query, (day,)).fetchone() or (0,)

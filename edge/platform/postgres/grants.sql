@@ -1,4 +1,4 @@
--- What each of the two roles may do, where the server has them; deploy/city/roles.sql makes them.
+-- What each of the three roles may do, where the server has them; deploy/city/roles.sql makes them.
 DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kerbstone_sink') THEN
@@ -15,6 +15,13 @@ BEGIN
         GRANT UPDATE ON lane_sum TO kerbstone_sink;
         GRANT UPDATE (since, until) ON doubt TO kerbstone_sink;
         GRANT EXECUTE ON FUNCTION open_day TO kerbstone_sink;
+    END IF;
+    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kerbstone_archiver') THEN
+        GRANT USAGE ON SCHEMA kerbstone TO kerbstone_archiver;
+        GRANT SELECT ON ALL TABLES IN SCHEMA kerbstone TO kerbstone_archiver;
+        GRANT INSERT, DELETE ON record_archive, lane_archive, bay_archive, device_archive,
+            event_archive, health_archive TO kerbstone_archiver;
+        GRANT EXECUTE ON FUNCTION hold_day, empty_day, drop_empty TO kerbstone_archiver;
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'kerbstone_reader') THEN
         GRANT USAGE ON SCHEMA kerbstone, city TO kerbstone_reader;

@@ -1,27 +1,24 @@
 """The store of a city in PostgreSQL. Any number of processes write it at once, and read it."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from heapq import merge
 from typing import Final, LiteralString
 
 import psycopg
 
-from edge.core import ConfigError
 from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry
 from edge.platform.postgres.archivedrecords import archived_rows
+from edge.platform.postgres.connection import connect, store_errors
 from edge.platform.postgres.grouptransaction import GroupTransaction
-from edge.platform.postgres.migrate import SCHEMA, check_version
 from edge.platform.postgres.notices import keep_notices
 from edge.platform.postgres.places import LedgerKey, Places
 from edge.platform.postgres.ranges import ranges_in
 from edge.platform.postgres.rows import BRANCH_ID, COLUMNS, SEQ, PostgresRow, record_of
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, refused_record
-from edge.platform.recordstore import CommittedRecord, RecordStoreError, StoreDamage
+from edge.platform.recordstore import CommittedRecord, StoreDamage
 
-CONNECT_S: Final = 10
 UNSTORABLE: Final = (psycopg.DataError, ValueError, OverflowError)  # it would fail again for ever
 FETCHED: Final = 1_000  # rows that a reader holds at once
 GATEWAYS: Final = 'SELECT gw, joined_epoch FROM gateway ORDER BY gw COLLATE "C"'
@@ -54,7 +51,7 @@ class PostgresStore:
         self.damage = StoreDamage()
         self._url, self._write = url, write
         self._places, self._readers = Places(), 0
-        with self._store_errors():
+        with store_errors():
             self._db = self._connect()
             row = self._db.execute("SELECT name FROM store").fetchone()
         self.name = str(row[0]) if row is not None else ""
@@ -67,7 +64,7 @@ class PostgresStore:
         When it raises, nobody knows what has been stored: that is a repeat when it is committed
         again.
         """
-        with self._store_errors():
+        with store_errors():
             if self._db.closed:
                 self._db = self._connect()
             if entries:
@@ -76,14 +73,14 @@ class PostgresStore:
 
     def keep_notices(self, notices: Sequence[GatewayNotice]) -> None:
         """The last status of each gateway, and the history of its description."""
-        with self._store_errors():
+        with store_errors():
             if self._db.closed:
                 self._db = self._connect()
             with self._db.transaction():
                 keep_notices(self._db, notices)
 
     def gateways(self) -> list[tuple[str, int | None]]:
-        with self._store_errors():
+        with store_errors():
             return [(gw, epoch) for gw, epoch in self._db.execute(GATEWAYS)]
 
     def records(self, gw: str, stream: str | None = None) -> Iterator[ReceivedRecord]:
@@ -105,14 +102,14 @@ class PostgresStore:
 
     def numbers(self, gw: str) -> Iterator[LedgerEntry]:
         """What is there of each epoch and stream, or covered by a merged record; in order."""
-        with self._store_errors():
+        with store_errors():
             rows = self._db.execute(NUMBERS, (gw,)).fetchall()
         for epoch, stream, numbers in rows:
             yield from ((epoch, stream, each) for each in ranges_in(numbers))
 
     def tallies(self) -> KeepQuota:
         found = KeepQuota()
-        with self._store_errors():
+        with store_errors():
             for gw, kind, *counts in self._db.execute(
                 "SELECT gw, kind, kept, size, more FROM tally"
             ):
@@ -165,26 +162,15 @@ class PostgresStore:
         ]
 
     def _connect(self) -> psycopg.Connection:
-        try:
-            connection = psycopg.connect(
-                self._url, connect_timeout=CONNECT_S, application_name="kerbstone",
-                options=f"-c search_path={SCHEMA} -c timezone=UTC", autocommit=True,
-            )  # fmt: skip
-        except psycopg.ProgrammingError as error:
-            raise ConfigError(f"this is no address of a database: {error}") from error
-        try:
-            check_version(connection)
-            if not self._write:
-                connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                # before it has a snapshot: a day that is archived later stays where it is
-                connection.execute("LOCK TABLE record IN ACCESS SHARE MODE")
-        except BaseException:
-            connection.close()
-            raise
+        connection = connect(self._url)
+        if not self._write:
+            # locked before there is a snapshot: a day that is archived later stays where it is
+            connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            connection.execute("LOCK TABLE record IN ACCESS SHARE MODE")
         return connection
 
     def _ledger_of(self, gw: str) -> list[tuple[int, LedgerKey]]:
-        with self._store_errors():
+        with store_errors():
             rows = self._db.execute(LEDGER_OF, (gw,)).fetchall()
         return [(number, (gw, epoch, stream)) for number, epoch, stream in rows]
 
@@ -193,7 +179,7 @@ class PostgresStore:
     ) -> Iterator[ReceivedRecord]:
         """Of days in partitions and of those in the archive, in the order of the numbers."""
         before = -1
-        with self._store_errors():
+        with store_errors():
             # in this order: what is archived meanwhile is found twice, and not missed
             found = self._read(READ, (ledger, first, last)), self._archived(ledger, first, last)
             for row in merge(*found, key=lambda row: row[1 + SEQ]):
@@ -212,13 +198,6 @@ class PostgresStore:
         """The name of the branch, and the columns."""
         self._readers += 1
         name = f"reader{self._readers}"
-        with self._store_errors(), self._db.cursor(name, withhold=self._write) as cursor:
+        with store_errors(), self._db.cursor(name, withhold=self._write) as cursor:
             cursor.itersize = FETCHED
             yield from cursor.execute(query, values)
-
-    @contextmanager
-    def _store_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except psycopg.Error as error:
-            raise RecordStoreError(f"database: {' '.join(str(error).split())}") from error

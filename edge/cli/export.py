@@ -1,0 +1,60 @@
+"""`kerbstone export`: write a day of a city's view as Parquet, for pandas, DuckDB or Polars.
+
+Archived days are read as all others. A day is a UTC day in which windows begin or events happen;
+what has no time is in no day. Columns carry units and meanings. Exit codes: 0 written, 1 the view
+has nothing of that day, 2 wrong use, 3 the database cannot be reached or the file not be written.
+"""
+
+import argparse
+from pathlib import Path
+
+from edge.cli.archive import MEGABYTE, utc_day
+from edge.cli.sink import NEEDED
+from edge.core import ConfigError
+from edge.platform.openstore import POSTGRES
+from edge.platform.recordstore import RecordStoreError
+from edge.terminal import echo, progress
+
+
+def register(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = verbs.add_parser(
+        "export", help="write a day of a city's view as Parquet",
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = parser.add_argument
+    add("--database", required=True, metavar="URL", help="as for `sink`")
+    add("--day", type=utc_day, required=True, metavar="DAY", help="UTC day (2026-11-26)")
+    add("--to", type=Path, required=True, metavar="FILE", help="such as lanes.parquet")
+    add("--view", default="lane_minute", help="of the schema `city` (default lane_minute)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        if not args.database.startswith(POSTGRES):
+            raise ConfigError(f"--database {args.database}: write postgresql://USER@HOST/DATABASE")
+        from edge.platform.postgres.connection import connect, store_errors
+        from edge.platform.postgres.dayexport import export_day
+
+        with store_errors(), connect(args.database) as db:
+            done = export_day(
+                db, args.view, args.day, args.to,
+                progress=lambda rows: progress(f"{rows} rows"),
+            )  # fmt: skip
+    except ImportError as error:
+        return _fail(f"{NEEDED} ({error})", 2)
+    except ConfigError as error:
+        return _fail(str(error), 2)
+    except RecordStoreError as error:
+        return _fail(str(error), 3)
+    except OSError as error:
+        return _fail(f"{args.to}: {error.strerror or error}", 3)
+    finally:
+        progress("")
+    echo(f"{args.to}: {done.rows} rows of {args.view}, {done.size / MEGABYTE:.1f} MB")
+    return 0 if done.rows else 1
+
+
+def _fail(text: str, code: int) -> int:
+    echo(f"kerbstone export: {text}", err=True)
+    return code

@@ -1,0 +1,40 @@
+"""Opens the database of a city."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+
+from edge.core import ConfigError
+from edge.platform.postgres.migrate import SCHEMA, check_version
+from edge.platform.recordstore import RecordStoreError
+
+CONNECT_S: Final = 10
+
+
+def connect(url: str) -> psycopg.Connection:
+    """In autocommit. Raises ConfigError for an address that is none, and for a database whose
+    tables are not those of this version; psycopg.Error for what the server says."""
+    try:
+        connection = psycopg.connect(
+            url, connect_timeout=CONNECT_S, application_name="kerbstone",
+            options=f"-c search_path={SCHEMA} -c timezone=UTC", autocommit=True,
+        )  # fmt: skip
+    except psycopg.ProgrammingError as error:
+        raise ConfigError(f"this is no address of a database: {error}") from error
+    try:
+        check_version(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Raises RecordStoreError for what the server says."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise RecordStoreError(f"database: {' '.join(str(error).split())}") from error
