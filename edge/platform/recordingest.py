@@ -10,7 +10,7 @@ from typing import Final, Literal
 from edge.core import TOPIC_PREFIX
 from edge.platform.auditreport import record_name
 from edge.platform.gatewaynotice import GatewayNotice
-from edge.platform.keepquota import KeepQuota
+from edge.platform.keepquota import EXCESS, KeepQuota
 from edge.platform.ledger import merge_numbers
 from edge.platform.receivedrecord import (
     REFUSED_PAYLOAD_KEPT,
@@ -46,7 +46,7 @@ class RecordIngestCounts:
     stored: int = 0
     repeats: int = 0
     conflicts: int = 0
-    excess: int = 0  # conflicts and epochs beyond what is kept of a gateway: no receipt
+    excess: int = 0  # beyond what is kept of a gateway: no receipt
     foreign: int = 0  # named another gateway or site than their own: no receipt
     undecodable: int = 0
     unfit: int = 0  # of those stored: their bodies fit no table of PostgreSQL
@@ -126,10 +126,8 @@ class RecordIngest:
                 self._report_limited("conflict", gw, f"{record_name(*each.entry.key)} {text}")
             case "excess":
                 counts.excess += 1
-                text = (
-                    f"{record_name(*each.entry.key)} is not stored and gets no receipt: of this "
-                    "gateway no more conflicts, or new epochs today, are kept"
-                )
+                name, why = record_name(*each.entry.key), EXCESS[each.excess]
+                text = f"{name} is not stored and gets no receipt: {why}"
                 self._report_limited("excess", gw, text)
             case "refused":
                 counts.undecodable += 1

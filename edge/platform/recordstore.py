@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from edge.core import ConfigError
 from edge.core.numbers import Range
 from edge.durable.filelock import FileLock
-from edge.platform.keepquota import KeepQuota
+from edge.platform.keepquota import CONFLICT, KeepQuota
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage
 
 StoreVerdict = Literal["stored", "repeat", "conflict", "excess", "refused"]
@@ -27,12 +27,13 @@ class CommittedRecord:
 
     All are durable now but the excess, for which their gateway has no more room, and the refused,
     which this store can never hold. `unfit`: why it cannot, or why a store that files bodies by
-    columns could not do so with this one.
+    columns could not do so with this one. `excess`: of what there was too much (`keepquota`).
     """
 
     entry: ReceivedRecord
     verdict: StoreVerdict
     unfit: str = ""
+    excess: str = CONFLICT
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,9 @@ class PostgresStore:
             self._places = Places()  # what was made in it is nowhere
             raise
         return [
-            CommittedRecord(entry, verdict, group.unfit.get(entry.key, ""))
+            CommittedRecord(
+                entry, verdict, group.unfit.get(entry.key, ""), group.excess.get(entry.key, "")
+            )
             for entry, verdict in zip(entries, verdicts, strict=True)
         ]
 
