@@ -1,5 +1,6 @@
 """The store in PostgreSQL: many writers at once, a server that dies, and roles with few rights."""
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -114,6 +115,44 @@ def numbers_told(store: RecordStore, told: int) -> bool:
     assert verdicts(store, *(entry(record(n)) for n in range(1, told + 1))) == ["repeat"] * told
     there = numbers(store)
     return there in (list(range(1, told + 1)), list(range(1, told + 6)))
+
+
+OLDER_STATE = (
+    "DELETE FROM kerbstone.record; DELETE FROM kerbstone.ledger; DELETE FROM kerbstone.gateway"
+)
+
+END_SINKS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE application_name = 'kerbstone' AND datname = current_database()"""
+
+
+def test_what_is_known_of_a_database_ends_with_its_connection(postgres: PostgresServer) -> None:
+    """After the loss of a server the address may lead to a copy of it that knows less."""
+    url = postgres.database()
+    with contextlib.closing(PostgresStore(url, write=True)) as store:
+        assert verdicts(store, entry(record(1))) == ["stored"]
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(OLDER_STATE)
+            db.execute(END_SINKS)
+        status = {"v": 1, "gw": GW, "state": "offline", "why": "lost"}
+        notice = GatewayNotice("status", GW, f"kerbstone/v1/stadt/{GW}", 1, status)
+        with pytest.raises(RecordStoreError):
+            store.keep_notices([notice])
+        store.keep_notices([notice])
+        assert verdicts(store, entry(record(1)), entry(record(2))) == ["stored"] * 2
+        assert numbers(store) == [1, 2]
+
+
+def test_a_ledger_that_has_lost_rows_stores_nothing_without_them(postgres: PostgresServer) -> None:
+    url = postgres.database()
+    with contextlib.closing(PostgresStore(url, write=True)) as store:
+        assert verdicts(store, entry(record(1))) == ["stored"]
+        with psycopg.connect(url, autocommit=True) as db:
+            db.execute(OLDER_STATE)
+        with pytest.raises(RecordStoreError, match="rows of the ledger have gone"):
+            store.commit([entry(record(1))], [])
+        assert verdicts(store, entry(record(1))) == ["stored"]
+        assert numbers(store) == [1]
 
 
 def test_a_gateway_that_invents_epochs_is_bounded_and_another_is_not(

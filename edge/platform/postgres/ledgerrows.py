@@ -17,6 +17,7 @@ from edge.platform.ledger import MARK, merge_numbers, merge_ranges
 from edge.platform.ledger import ranges_in as numbers_of
 from edge.platform.postgres.ranges import multirange_of, numbers_in, ranges_in
 from edge.platform.receivedrecord import ReceivedRecord
+from edge.platform.recordstore import RecordStoreError
 
 Place = tuple[int, int]
 """Row of the ledger, and number."""
@@ -54,12 +55,17 @@ class LedgerRows:
         self._parts_of: dict[int, int] = {}
 
     def claim(self, places: Iterable[Place]) -> tuple[set[Place], set[Place]]:
-        """Lock these rows and enter the numbers: which were there, and for which is no room."""
+        """Lock these rows and enter the numbers: which were there, and for which is no room.
+
+        Raises RecordStoreError when rows are not there.
+        """
         numbers: dict[int, set[int]] = {}
         for row, seq in places:
             numbers.setdefault(row, set()).add(seq)
         rows = sorted(numbers)
         found = self._db.execute(LOCK, {"most": ROW_BYTES, "rows": rows}).fetchall()
+        if len(found) < len(rows):  # it is not the database any more in which they were found
+            raise RecordStoreError(f"{len(rows) - len(found)} rows of the ledger have gone")
         self._full = {row for row, _, covered in found if covered}
         before: dict[int, set[int]] = {
             row: set(numbers_in(text))

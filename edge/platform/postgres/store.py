@@ -65,8 +65,7 @@ class PostgresStore:
         again.
         """
         with self._store_errors():
-            if self._db.closed:
-                self._db = self._connect()
+            self._open()
             if entries:
                 self._places.open_ahead(self._db, max(entry.received for entry in entries))
             return self._commit(entries, refused)
@@ -74,8 +73,7 @@ class PostgresStore:
     def keep_notices(self, notices: Sequence[GatewayNotice]) -> None:
         """The last status of each gateway, and the history of its description."""
         with self._store_errors():
-            if self._db.closed:
-                self._db = self._connect()
+            self._open()
             with self._db.transaction():
                 keep_notices(self._db, notices)
 
@@ -161,6 +159,11 @@ class PostgresStore:
             )
             for entry, verdict in zip(entries, verdicts, strict=True)
         ]
+
+    def _open(self) -> None:
+        """Connect again when the connection has ended: perhaps to another server's copy."""
+        if self._db.closed:
+            self._db, self._places = self._connect(), Places()
 
     def _connect(self) -> psycopg.Connection:
         try:
