@@ -10,8 +10,9 @@ from edge.core import ConfigError
 from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry
+from edge.platform.postgres.connection import connect
 from edge.platform.postgres.grouptransaction import GroupTransaction
-from edge.platform.postgres.migrate import SCHEMA, check_version
+from edge.platform.postgres.migrate import check_version
 from edge.platform.postgres.notices import keep_notices
 from edge.platform.postgres.places import LedgerKey, Places
 from edge.platform.postgres.ranges import ranges_in
@@ -19,7 +20,6 @@ from edge.platform.postgres.rows import COLUMNS, record_of
 from edge.platform.receivedrecord import Key, ReceivedRecord, RefusedMessage, refused_record
 from edge.platform.recordstore import CommittedRecord, RecordStoreError, StoreDamage
 
-CONNECT_S: Final = 10
 UNSTORABLE: Final = (psycopg.DataError, ValueError, OverflowError)  # it would fail again for ever
 FETCHED: Final = 1_000  # rows that a reader holds at once
 GATEWAYS: Final = 'SELECT gw, joined_epoch FROM gateway ORDER BY gw COLLATE "C"'
@@ -167,10 +167,7 @@ class PostgresStore:
 
     def _connect(self) -> psycopg.Connection:
         try:
-            connection = psycopg.connect(
-                self._url, connect_timeout=CONNECT_S, application_name="kerbstone",
-                options=f"-c search_path={SCHEMA} -c timezone=UTC", autocommit=True,
-            )  # fmt: skip
+            connection = connect(self._url)
         except psycopg.ProgrammingError as error:
             raise ConfigError(f"this is no address of a database: {error}") from error
         try:
