@@ -15,6 +15,7 @@ import pytest
 from edge.core import ConfigError, Stream, TimeQuality
 from edge.fleet.boxmeta import description
 from edge.platform.gatewaynotice import GatewayNotice
+from edge.platform.keepquota import EPOCH
 from edge.platform.openstore import open_store
 from edge.platform.postgres import places
 from edge.platform.postgres.migrate import applied, migrate, migrations
@@ -22,6 +23,7 @@ from edge.platform.postgres.ranges import multirange_of, numbers_in, ranges_in
 from edge.platform.postgres.store import PostgresStore
 from edge.platform.receivedrecord import ReceivedRecord, make_received
 from edge.platform.recordstore import RecordStore, RecordStoreError
+from edge.platform.sitecheck import refused_findings
 from edge.wire import decode
 from edge.wire.contract.body import body_map
 from tests.kit.bodies import lane
@@ -164,7 +166,13 @@ def test_a_gateway_that_invents_epochs_is_bounded_and_another_is_not(
         store.commit([entry(record(1, epoch=E1 + n)) for n in range(start, start + 10)], [])
     assert len(list(store.records(GW))) == 20
     assert verdicts(store, entry(record(2, epoch=E1 + 3))) == ["stored"], "an epoch that is known"
-    assert verdicts(store, entry(record(1, epoch=E1 + 99))) == ["excess"]
+    [beyond] = store.commit([entry(record(1, epoch=E1 + 99))], [])
+    assert (beyond.verdict, beyond.excess) == ("excess", EPOCH)
+    assert store.tallies().of(GW, EPOCH).not_kept == 81
+    [(gw, finding)] = refused_findings(store)
+    assert (gw, finding.kind) == (GW, "excess")
+    assert finding.text.startswith(f"{GW}: 81 records")
+    assert "epochs" in finding.text
     store.close()
 
 

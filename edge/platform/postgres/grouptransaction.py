@@ -142,8 +142,7 @@ class GroupTransaction:
 
     def _put(self, entry: ReceivedRecord, ledger: int | None) -> StoreVerdict:
         if ledger is None:
-            self.excess[entry.key] = EPOCH
-            return "excess"
+            return self._too_much(entry, EPOCH)
         place = ledger, entry.key[3]
         known = self._known.get(place)
         if known is None and place in self._gone:  # its day is no longer kept
