@@ -18,9 +18,11 @@ CONFLICT: Final = "conflict"
 GAPS: Final = "gaps"  # records beyond what the numbers of a gateway may have of gaps
 COVERS: Final = "covers"  # merged records, stored, whose numbers are not entered for want of room
 EPOCH: Final = "epoch"  # records of epochs beyond those that a gateway may begin in a day
+SITE: Final = "site"  # records under sites beyond those that a gateway may have been at
 EXCESS: Final = {  # why a record has no receipt
     CONFLICT: "no more conflicts of this gateway are kept",
     EPOCH: "it has begun too many new epochs today",
+    SITE: "it has come under too many sites",
     GAPS: "the numbers of its epoch and stream have too many gaps",
 }
 

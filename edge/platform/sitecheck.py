@@ -13,7 +13,7 @@ from typing import Final
 from edge.core import TOPIC_PREFIX, ConfigError
 from edge.durable.sqlitefile import Access, open_sqlite
 from edge.platform.auditreport import AuditFinding, record_name
-from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS
+from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS, SITE
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStore
 from edge.wire import WireError, parse_topic
@@ -29,6 +29,7 @@ NOT_KEPT: Final = {  # by the kinds of `keepquota`
     COVERS: "merged records stand for numbers that are not entered, and look as if missing: there "
     "were too many gaps between them",
     EPOCH: "records were not stored, no receipt: it began too many new epochs in a day",
+    SITE: "records were not stored, no receipt: they came under too many sites",
     GAPS: "records were not stored, no receipt: too many gaps between their numbers",
 }
 

@@ -14,7 +14,7 @@ from typing import Final, LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS, KeepQuota, QuotaCount
+from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS, SITE, KeepQuota, QuotaCount
 from edge.platform.postgres.kindrows import KindRows, Redated
 from edge.platform.postgres.ledgerrows import LedgerRows, Place
 from edge.platform.postgres.places import Places
@@ -91,11 +91,17 @@ class GroupTransaction:
     ) -> list[StoreVerdict]:
         """What became of each entry. Raises psycopg.Error: then nothing has become of any."""
         # what two writers may both have to make comes before any lock that both may need
-        self._places.branches(self._db, {entry.branch for entry in entries})
-        self._places.open_days(self._db, {entry.received[:10] for entry in entries})
-        ledger = self._places.ledger_rows(self._db, (entry.key[:3] for entry in entries))
-        self._claim({(row, e.key[3]) for e in entries if (row := ledger.get(e.key[:3]))})
-        verdicts = [self._put(entry, ledger.get(entry.key[:3])) for entry in entries]
+        names = [entry.branch for entry in entries]
+        branches = self._places.branches(self._db, set(names))
+        filed = [e for e, name in zip(entries, names, strict=True) if name in branches]
+        self._places.open_days(self._db, {entry.received[:10] for entry in filed})
+        ledger = self._places.ledger_rows(self._db, (entry.key[:3] for entry in filed))
+        self._claim({(row, e.key[3]) for e in filed if (row := ledger.get(e.key[:3]))})
+        verdicts = [
+            self._put(entry, ledger.get(entry.key[:3]))
+            if name in branches else self._too_much(entry, SITE)
+            for entry, name in zip(entries, names, strict=True)
+        ]  # fmt: skip
         self._copy()
         for each in refused:
             self._refuse(each)

@@ -38,6 +38,7 @@ CREATE TABLE branch (
     site text GENERATED ALWAYS AS (split_part(branch, '/', -2)) STORED,
     gw text GENERATED ALWAYS AS (split_part(branch, '/', -1)) STORED
 );
+CREATE INDEX branch_gw ON branch (gw);
 COMMENT ON TABLE branch IS 'Beginnings of topics: PREFIX/SITE/GATEWAY.';
 
 CREATE TABLE record (
