@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     with contextlib.closing(store):
         ingest = RecordIngest(
             store, report=ours.report, prefix=args.prefix, sites=sites,
-            keep_notices=store.keep_notices,
+            keep_notices=store.keep_notices, rate=ours.intake_rate(),
         )  # fmt: skip
         sink = Sink(ingest, sources, clock=clock, prefix=args.prefix, random=Random())
         ours.counts = ingest.counts

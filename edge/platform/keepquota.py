@@ -19,6 +19,7 @@ GAPS: Final = "gaps"  # records beyond what the numbers of a gateway may have of
 COVERS: Final = "covers"  # merged records, stored, whose numbers are not entered for want of room
 EPOCH: Final = "epoch"  # records of epochs beyond those that a gateway may begin in a day
 SITE: Final = "site"  # records under sites beyond those that a gateway may have been at
+RATE: Final = "rate"  # records beyond what is stored of a gateway in a time
 EXCESS: Final = {  # why a record has no receipt
     CONFLICT: "no more conflicts of this gateway are kept",
     EPOCH: "it has begun too many new epochs today",
@@ -71,9 +72,11 @@ class KeepQuota:
         tally.size += size
         return True
 
-    def count(self, gw: str, kind: str) -> None:
-        """One more of which nothing is kept."""
-        self._counted(gw, kind).not_kept += 1
+    def count(self, gw: str, kind: str) -> int:
+        """One more of which nothing is kept. How many that were."""
+        tally = self._counted(gw, kind)
+        tally.not_kept += 1
+        return tally.not_kept
 
     def _counted(self, gw: str, kind: str) -> QuotaCount:
         if (gw, kind) not in self._found and len(self._found) + self._elsewhere >= GATEWAYS_LIMIT:
