@@ -92,7 +92,9 @@ class RecordIngest:
     ) -> list[tuple[str, Payload]]:
         """Store them; the receipts that are owed then, with their topics.
 
-        Raises RecordStoreError: then nothing of the group is stored, and it may be given again.
+        What gateways say of themselves is committed first, then all records and refused messages.
+        Raises RecordStoreError: then the group is to be given again, and what is stored of it is a
+        repeat, or changes nothing.
         """
         entries: list[ReceivedRecord] = []
         refused: list[RefusedMessage] = []

@@ -6,7 +6,7 @@ on: a number of the ledger is a repeat or a conflict, and its record is looked u
 copied, and their numbers merged into the ledger. Then the tables by kind get their rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, LiteralString
@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from edge.platform.keepquota import CONFLICT, COVERS, EPOCH, GAPS, SITE, KeepQuota, QuotaCount
 from edge.platform.postgres.kindrows import KindRows, Redated
-from edge.platform.postgres.ledgerrows import LedgerRows, Place
+from edge.platform.postgres.ledgerrows import LedgerRows
 from edge.platform.postgres.places import Places
 from edge.platform.postgres.rows import (
     COLUMNS,
@@ -24,7 +24,10 @@ from edge.platform.postgres.rows import (
     RECEIVED,
     SEQ,
     TYPES,
+    WANTED,
+    Place,
     clean,
+    columns_of,
     moment_of,
     record_of,
     row_of,
@@ -39,7 +42,6 @@ from edge.platform.receivedrecord import (
 )
 from edge.platform.recordstore import StoreVerdict
 
-WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
 LOOK_UP: Final[LiteralString] = f"SELECT {COLUMNS} FROM record WHERE {WANTED}"
 # a repeat is mostly one of today or of yesterday: two partitions are searched, and not all
 RECENT: Final = " AND received > now() - interval '2 days'"
@@ -134,12 +136,12 @@ class GroupTransaction:
             return
         left = again - self._look_up(again, RECENT)
         self._gone = left - self._look_up(left, "") if left else set()
-        found = self._db.execute(BESIDE, _columns(again)).fetchall()
+        found = self._db.execute(BESIDE, columns_of(again)).fetchall()
         self._beside = {((row, seq), digest) for row, seq, digest in found}
 
     def _look_up(self, places: set[Place], when: LiteralString) -> set[Place]:
         found = set()
-        for row in self._db.execute(LOOK_UP + when, _columns(places)):
+        for row in self._db.execute(LOOK_UP + when, columns_of(places)):
             record = record_of(row, ("", 0, ""), "")
             place = row[LEDGER], row[SEQ]
             self._known[place] = _Known(record.payload, record.wall, row[RECEIVED])
@@ -219,8 +221,3 @@ class GroupTransaction:
             for kind, *counts in self._db.execute(TALLIES, (name,)):
                 self._quota.restore(name, kind, QuotaCount(*counts))
         return self._quota
-
-
-def _columns(places: Iterable[Place]) -> tuple[list[int], list[int]]:
-    found = sorted(places)
-    return [row for row, _ in found], [seq for _, seq in found]

@@ -16,11 +16,9 @@ from edge.core.numbers import Range
 from edge.platform.ledger import MARK, merge_numbers, merge_ranges
 from edge.platform.ledger import ranges_in as numbers_of
 from edge.platform.postgres.ranges import multirange_of, numbers_in, ranges_in
+from edge.platform.postgres.rows import Place
 from edge.platform.receivedrecord import ReceivedRecord
 from edge.platform.recordstore import RecordStoreError
-
-Place = tuple[int, int]
-"""Row of the ledger, and number."""
 
 ROW_BYTES: Final = 256 << 10  # of `got`, and of `covered`; a range takes 21
 PARTS_OF_ROW: Final = 100_000  # of one group; a quarter hour has 15

@@ -10,9 +10,8 @@ from typing import Any, Final
 
 import psycopg
 
-from edge.platform.postgres.names import Names
+from edge.platform.postgres.names import Names, remember
 
-REMEMBERED: Final = 200_000  # of each; some 30 MB
 OPENED_AHEAD: Final = timedelta(hours=6)
 BRANCHES_OF_GATEWAY: Final = 16  # a box moves to another site now and then
 BRANCH_LOCK: Final = 7_234_017_283_807_667_303  # new ones are made by one group at a time
@@ -96,7 +95,7 @@ class Places:
         self, connection: psycopg.Connection, names: Collection[str]
     ) -> dict[str, int]:
         found: dict[str, int] = dict(connection.execute(FIND_BRANCHES, (list(names),)).fetchall())
-        _remember(self._branches, found.items())
+        remember(self._branches, found)
         return found
 
     def _with_room(self, connection: psycopg.Connection, names: Collection[str]) -> list[str]:
@@ -127,7 +126,7 @@ class Places:
 
     def _find(self, connection: psycopg.Connection, keys: Sequence[LedgerKey]) -> None:
         rows = connection.execute(LEDGER_IDS, _columns(keys)).fetchall()
-        _remember(self._ledger, [((gw, epoch, stream), id_) for gw, epoch, stream, id_ in rows])
+        remember(self._ledger, {(gw, epoch, stream): id_ for gw, epoch, stream, id_ in rows})
 
     def _make(self, connection: psycopg.Connection, keys: Sequence[LedgerKey]) -> None:
         joined: dict[str, int] = {}
@@ -147,9 +146,3 @@ class Places:
 
 def _columns(keys: Sequence[LedgerKey]) -> tuple[list[Any], list[Any], list[Any]]:
     return [key[0] for key in keys], [key[1] for key in keys], [key[2] for key in keys]
-
-
-def _remember(known: OrderedDict[Any, int], rows: Iterable[Sequence[Any]]) -> None:
-    known.update((key, number) for key, number in rows)
-    while len(known) > REMEMBERED:
-        known.popitem(last=False)
