@@ -100,7 +100,8 @@ class IngestRun:
         counts = self.counts
         return (
             f"{counts.stored} records stored, {counts.repeats} repeats, "
-            f"{counts.conflicts + counts.excess} conflicts, {counts.foreign} foreign, "
+            f"{counts.conflicts} conflicts, {counts.excess} beyond what is kept of a gateway, "
+            f"{counts.foreign} foreign, "
             f"{counts.undecodable} could not be read, "
             f"{counts.receipts} receipts in {counts.commits} commits"
         )

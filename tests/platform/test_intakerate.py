@@ -188,6 +188,13 @@ def test_the_limit_is_an_option_of_each_command_that_stores() -> None:
             rate(f"--gateway-limit={wrong}")
 
 
+def test_what_was_too_much_is_not_told_as_conflicts(capsys: pytest.CaptureFixture[str]) -> None:
+    ours = IngestRun(argparse.Namespace(json=False, verb="sink"), SystemClock())
+    ours.counts.conflicts, ours.counts.excess = 2, 70
+    assert ours.verdict() == 1
+    assert "2 conflicts, 70 beyond what is kept of a gateway, 0 foreign" in capsys.readouterr().out
+
+
 def test_the_usual_limit_holds_where_none_is_named(store: RecordStore) -> None:
     ingest = RecordIngest(store, report=lambda _: None)
     assert ingest._rate._limit == IntakeLimit()
