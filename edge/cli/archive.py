@@ -64,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
             args, datetime.fromtimestamp(kernelclock.wall_ns() / 1e9, UTC).date()
         )
         from edge.platform.postgres.archive import Archiver
-        from edge.platform.postgres.connection import connect, store_errors
+        from edge.platform.postgres.opendatabase import open_database, store_errors
         from edge.platform.postgres.retention import Retention
 
-        with store_errors(), connect(args.database) as db:
+        with store_errors(), open_database(args.database) as db:
             run_ = _Run(args, Archiver(db, progress=_show), Retention(db))
             if before is not None:
                 run_.pack(before)

@@ -33,10 +33,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         if not args.database.startswith(POSTGRES):
             raise ConfigError(f"--database {args.database}: write postgresql://USER@HOST/DATABASE")
-        from edge.platform.postgres.connection import connect, store_errors
         from edge.platform.postgres.dayexport import export_day
+        from edge.platform.postgres.opendatabase import open_database, store_errors
 
-        with store_errors(), connect(args.database) as db:
+        with store_errors(), open_database(args.database) as db:
             done = export_day(
                 db, args.view, args.day, args.to,
                 progress=lambda rows: progress(f"{rows} rows"),

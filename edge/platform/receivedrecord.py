@@ -149,12 +149,12 @@ def same_content(stored: object, came: bytes) -> bool:
 class RefusedMessage:
     """A message that is no record here, and has no receipt; its payload may be cut.
 
-    Foreign is what names another gateway or site than its own, undecodable what the wire format
-    or the store does not allow. `gw` is in whose branch it came, for which a broker's ACL vouches;
-    may be empty.
+    Foreign is what names another gateway or site than its own, undecodable what the wire format or
+    the store does not allow; rate is a record beyond what its gateway may send. `gw` is in whose
+    branch it came, for which a broker's ACL vouches; may be empty.
     """
 
-    kind: Literal["foreign", "undecodable"]
+    kind: Literal["foreign", "undecodable", "rate"]
     gw: str
     topic: str
     why: str

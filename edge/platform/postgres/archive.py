@@ -23,7 +23,7 @@ PACK_RECORDS: Final = 1_000
 PACK_BYTES: Final = 4 << 20  # and one record more
 PATIENCE_S: Final = 30  # for readers of that day: each holds it for as long as it reads
 TRIES: Final = 3  # of a day into which a sink wants to write
-LOCK: Final = 7_234_017_283_807_667_303  # two that archive at once: a day each
+LOCK: Final = 7_234_017_283_807_667_303  # of one archiver at a time; `hold_day` takes it
 TABLES: Final = ("record", *(table.name for table in ALL_TABLES))
 
 PARTITIONS: Final = """
@@ -128,7 +128,6 @@ class Archiver:
 
     def _archive(self, day: date) -> ArchivedDay:
         with self._db.transaction():
-            self._db.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
             self._db.execute("SELECT hold_day(%s)", (day,))
             self._db.execute(SORT)
             before, there = self.size_before(day), self.size_of(day)

@@ -1,40 +1,22 @@
-"""Opens the database of a city."""
+"""How each connection to the database is made: one whose other end has gone is soon given up."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from edge.core import ConfigError
-from edge.platform.postgres.migrate import SCHEMA, check_version
-from edge.platform.recordstore import RecordStoreError
+from edge.platform.postgres.migrate import SCHEMA
 
-CONNECT_S: Final = 10
+DEFAULTS: Final = {  # the address may say otherwise
+    "connect_timeout": 10, "application_name": "kerbstone", "keepalives_idle": 30,
+    "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000,
+}  # fmt: skip
+OPTIONS: Final = f"-c search_path={SCHEMA} -c timezone=UTC"
 
 
 def connect(url: str) -> psycopg.Connection:
-    """In autocommit. Raises ConfigError for an address that is none, and for a database whose
-    tables are not those of this version; psycopg.Error for what the server says."""
-    try:
-        connection = psycopg.connect(
-            url, connect_timeout=CONNECT_S, application_name="kerbstone",
-            options=f"-c search_path={SCHEMA} -c timezone=UTC", autocommit=True,
-        )  # fmt: skip
-    except psycopg.ProgrammingError as error:
-        raise ConfigError(f"this is no address of a database: {error}") from error
-    try:
-        check_version(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-@contextmanager
-def store_errors() -> Iterator[None]:
-    """Raises RecordStoreError for what the server says."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise RecordStoreError(f"database: {' '.join(str(error).split())}") from error
+    """Raises psycopg.ProgrammingError for what is no address, else psycopg.Error."""
+    said = conninfo_to_dict(url)
+    found: dict[str, Any] = {**DEFAULTS, **said}
+    found["options"] = f"{said.get('options') or ''} {OPTIONS}".strip()
+    return psycopg.connect(make_conninfo("", **found), autocommit=True)

@@ -1,6 +1,6 @@
 """A record as a row, and back. Columns are what is asked for; all else is read from the payload."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -26,6 +26,11 @@ TYPES: Final = (
 SEQ, RECEIVED, LEDGER, BRANCH_ID = 0, 6, 7, 8
 """Where these stand in a row."""
 
+WANTED: Final = "(ledger, seq) IN (SELECT * FROM unnest(%s::int[], %s::bigint[]))"
+"""Rows at these places; `columns_of` has the values."""
+
+Place = tuple[int, int]
+"""Row of the ledger, and number."""
 PostgresRow = tuple[Any, ...]
 """In the order of COLUMNS."""
 
@@ -52,6 +57,12 @@ def record_of(row: PostgresRow, key: tuple[str, int, str], branch: str) -> Recei
         _wall_times(wall, payload, (wall_from, wall_to, tq)), moment_text(received) or "",
         ENCODINGS[encoding] if 0 <= encoding < len(ENCODINGS) else None, payload,
     )  # fmt: skip
+
+
+def columns_of(places: Iterable[Place]) -> tuple[list[int], list[int]]:
+    """As arrays, in order."""
+    found = sorted(places)
+    return [row for row, _ in found], [seq for _, seq in found]
 
 
 def wall_list(wall: WallTimes) -> list[str | None]:

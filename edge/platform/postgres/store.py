@@ -10,9 +10,9 @@ from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota, QuotaCount
 from edge.platform.ledger import LedgerEntry
 from edge.platform.postgres.archivedrecords import archived_rows
-from edge.platform.postgres.connection import connect, store_errors
 from edge.platform.postgres.grouptransaction import GroupTransaction
 from edge.platform.postgres.notices import keep_notices
+from edge.platform.postgres.opendatabase import open_database, store_errors
 from edge.platform.postgres.places import LedgerKey, Places
 from edge.platform.postgres.ranges import ranges_in
 from edge.platform.postgres.rows import BRANCH_ID, COLUMNS, SEQ, PostgresRow, record_of
@@ -65,8 +65,7 @@ class PostgresStore:
         again.
         """
         with store_errors():
-            if self._db.closed:
-                self._db = self._connect()
+            self._open()
             if entries:
                 self._places.open_ahead(self._db, max(entry.received for entry in entries))
             return self._commit(entries, refused)
@@ -74,8 +73,7 @@ class PostgresStore:
     def keep_notices(self, notices: Sequence[GatewayNotice]) -> None:
         """The last status of each gateway, and the history of its description."""
         with store_errors():
-            if self._db.closed:
-                self._db = self._connect()
+            self._open()
             with self._db.transaction():
                 keep_notices(self._db, notices)
 
@@ -157,12 +155,19 @@ class PostgresStore:
             self._places = Places()  # what was made in it is nowhere
             raise
         return [
-            CommittedRecord(entry, verdict, group.unfit.get(entry.key, ""))
+            CommittedRecord(
+                entry, verdict, group.unfit.get(entry.key, ""), group.excess.get(entry.key, "")
+            )
             for entry, verdict in zip(entries, verdicts, strict=True)
         ]
 
+    def _open(self) -> None:
+        """Connect again when the connection has ended: perhaps to another server's copy."""
+        if self._db.closed:
+            self._db, self._places = self._connect(), Places()
+
     def _connect(self) -> psycopg.Connection:
-        connection = connect(self._url)
+        connection = open_database(self._url)
         if not self._write:
             # locked before there is a snapshot: a day that is archived later stays where it is
             connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -24,6 +24,9 @@ CREATE TABLE ledger (
     opened timestamptz NOT NULL DEFAULT now(),
     UNIQUE (gateway, epoch, stream)
 ) WITH (fillfactor = 50);  -- each commit changes rows here: the new version finds room on the page
+-- not compressed: a sink bounds them by their size, and writes them with each commit
+ALTER TABLE ledger
+    ALTER COLUMN got SET STORAGE EXTERNAL, ALTER COLUMN covered SET STORAGE EXTERNAL;
 COMMENT ON TABLE ledger IS 'One row for each gateway, epoch and stream: which numbers are stored.';
 COMMENT ON COLUMN ledger.got IS 'Numbers of stored records; ranges end before their second number.';
 COMMENT ON COLUMN ledger.covered IS 'Numbers for which stored merged records stand.';
@@ -35,6 +38,7 @@ CREATE TABLE branch (
     site text GENERATED ALWAYS AS (split_part(branch, '/', -2)) STORED,
     gw text GENERATED ALWAYS AS (split_part(branch, '/', -1)) STORED
 );
+CREATE INDEX branch_gw ON branch (gw);
 COMMENT ON TABLE branch IS 'Beginnings of topics: PREFIX/SITE/GATEWAY.';
 
 CREATE TABLE record (

@@ -264,6 +264,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = kerbstone, pg_temp AS $$
 DECLARE
     name text;
 BEGIN
+    PERFORM pg_advisory_xact_lock(7234017283807667303);  -- one archiver after the other
     FOREACH name IN ARRAY coalesce(day_tables(day), '{}') LOOP
         EXECUTE 'LOCK TABLE ' || name || ' IN SHARE MODE';
     END LOOP;
@@ -284,6 +285,7 @@ DECLARE
     name text := parent || '_' || to_char(day, 'YYYYMMDD');
     used boolean;
 BEGIN
+    PERFORM pg_advisory_xact_lock(7234017283807667303);
     EXECUTE format('LOCK TABLE ONLY %I IN ACCESS EXCLUSIVE MODE', parent);
     IF NOT coalesce(format('kerbstone.%I', name) = ANY (day_tables(day)), false) THEN
         RETURN true;
