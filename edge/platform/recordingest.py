@@ -3,6 +3,7 @@
 What a broker, a gateway or another sender puts there is hostile until `decode` has passed it.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -12,8 +13,9 @@ from edge.platform.auditreport import record_name
 from edge.platform.gatewaynotice import GatewayNotice
 from edge.platform.keepquota import KeepQuota
 from edge.platform.ledger import merge_numbers
+from edge.platform.prover import prove_gateway
 from edge.platform.receivedrecord import ReceivedRecord, RefusedMessage, make_received
-from edge.platform.recordstore import CommittedRecord, RecordStore
+from edge.platform.recordstore import CommittedRecord, RecordStore, RecordStoreError
 from edge.platform.sitecheck import AllowedSites
 from edge.platform.subscription import ArrivedMessage
 from edge.wire import (
@@ -31,6 +33,7 @@ from edge.wire import (
 
 REFUSED_PAYLOAD_KEPT: Final = 64 << 10  # bytes of the payload of a message that is refused
 AHEAD_MS: Final = 86_400_000  # the clock of a broker may differ, but not more
+SEALED_LIMIT: Final = 100_000  # gateways whose manifests wait; others are looked at with their next
 MESSAGES_PER_GATEWAY: Final = 5  # sentences of one gateway and kind; the rest is counted
 
 
@@ -47,6 +50,7 @@ class RecordIngestCounts:
     unfit: int = 0  # of those stored: their bodies fit no table of PostgreSQL
     others: int = 0  # status, meta, last, answers
     commits: int = 0
+    proved: int = 0  # manifests that hold
     receipts: int = 0  # messages
     reconnections: int = 0
 
@@ -72,6 +76,7 @@ class RecordIngest:
         self._store, self._prefix, self._sites = store, prefix, sites
         self._keep_notices = keep_notices
         self._reported = KeepQuota(MESSAGES_PER_GATEWAY)
+        self._sealed: OrderedDict[str, None] = OrderedDict()  # gateways with new manifests
 
     def take(
         self, group: Iterable[ArrivedMessage], mono_ns: int, wall_ns: int
@@ -104,8 +109,22 @@ class RecordIngest:
         self.counts.others += others
         return encode_receipts_of(each.entry for each in done if each.verdict != "excess")
 
+    def prove(self, gateways: int) -> None:
+        """The new manifests of at most so many gateways. What is not proved, an audit has to read,
+        and nothing else follows; so it may wait until there is time."""
+        for _ in range(min(gateways, len(self._sealed))):
+            gw, _ = self._sealed.popitem(last=False)
+            try:
+                self.counts.proved += prove_gateway(self._store, gw)
+            except RecordStoreError as error:
+                self._report_limited("not proved", gw, f"{gw}: {error}")
+
     def _count(self, each: CommittedRecord) -> None:
         counts, gw = self.counts, each.entry.key[0]
+        if each.verdict == "stored" and each.entry.key[2] == "manifest":
+            self._sealed[gw] = None
+            if len(self._sealed) > SEALED_LIMIT:
+                self._sealed.popitem(last=False)
         match each.verdict:
             case "stored":
                 counts.stored += 1

@@ -20,6 +20,8 @@ from edge.wire import Payload
 
 GROUP_RECORDS: Final = 1_000
 GROUP_BYTES: Final = 16 << 20
+PROVED_BUSY: Final = 2  # gateways whose manifests are proved after a group, while others wait
+PROVED_IDLE: Final = 20
 GATHER_NS: Final = 50_000_000  # how long the first message of a group waits for others
 STEP_NS: Final = 5_000_000
 RETRY_NS: Final = 500_000_000  # doubled up to MAX_RETRY_NS, and spread: not all sinks at once
@@ -94,6 +96,8 @@ class Sink:
             if receipts is None:
                 return
             self.counts.receipts += await queue.answer(receipts, group[-1])
+            gateways = PROVED_BUSY if queue.arrived else PROVED_IDLE
+            await asyncio.to_thread(self._ingest.prove, gateways)
 
     async def _gather(self, queue: RecordQueue) -> None:
         """Others, for a moment: one COMMIT costs the disk as much for one record as for all."""
