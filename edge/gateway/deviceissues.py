@@ -126,7 +126,7 @@ def _settling(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
     """A warm-up is no issue; one that does not end is. What is open stays so until it ends."""
     since_ns, reason, name = device.unsettled_since_ns, device.unsettled, device.name
     if since_ns is None or reason is None:
-        if device.reason is not None:  # it does not answer, so nobody can tell
+        if device.reason is not None or not device.reads:  # nobody can tell
             yield IssueFinding("device_unsettled", name, unknown=True)
     elif now_ns - since_ns < _settle_limit_ns(device, reason):
         yield IssueFinding("device_unsettled", name, unknown=True)

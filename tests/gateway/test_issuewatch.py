@@ -177,6 +177,7 @@ def test_what_only_needs_time_needs_nobody(parts: dict[str, Any], tmp_path: Path
         ("model_drift", model(answers="rule", why="not loaded yet", drift=None)),
         ("configuration_unusable", {"box": None}),  # enrolment has not looked since the boot
         ("values_bad", {"device": Polled("hut", reads=0)}),
+        ("device_unsettled", {"device": Polled("hut", reads=0)}),
         ("device_errors", {"health": Health()}),  # no read is counted yet
     ],
 )
