@@ -23,21 +23,25 @@ class ReceiptWait:
     _waits: bool = False
     _before_ns: int = 0  # of connections that have ended
     _from_ns: int | None = None  # in this one
+    _linked: bool = False
 
     def acknowledged(self, now_ns: int) -> None:
-        """The broker has taken a record, and the platform has not confirmed it."""
+        """The broker has taken a record, and the platform has not confirmed it. The last answers of
+        a connection are looked at when it has ended."""
         if not self._waits:
-            self._waits, self._from_ns = True, now_ns
+            self._waits, self._from_ns = True, now_ns if self._linked else None
 
     def came(self) -> None:
         """A receipt has confirmed something."""
         self._waits, self._before_ns, self._from_ns = False, 0, None
 
     def connected(self, now_ns: int) -> None:
+        self._linked = True
         if self._waits:
             self._from_ns = now_ns
 
     def ended(self, now_ns: int) -> None:
+        self._linked = False
         if self._from_ns is not None:
             self._before_ns += now_ns - self._from_ns
             self._from_ns = None

@@ -63,6 +63,7 @@ async def test_a_subscriber_ends_it_for_what_it_hears() -> None:
 async def test_without_a_receipt_the_wait_grows_and_one_receipt_ends_it() -> None:
     run = DeliveryRun(2, receipt_s=10)
     wait = run.troubles.receipts
+    wait.connected(0)
     await answer(run, 0, S)
     assert wait.silent_ns(61 * S) == 60 * S
     run.delivery.retry_due(61 * S)
@@ -85,6 +86,7 @@ async def test_a_receipt_that_is_faster_than_the_answer_leaves_no_wait() -> None
 
 def test_time_without_a_link_is_no_silence_of_the_platform() -> None:
     wait = ReceiptWait()
+    wait.connected(0)
     wait.acknowledged(10 * S)
     wait.ended(20 * S)
     assert wait.silent_ns(3600 * S) == 10 * S
@@ -93,6 +95,17 @@ def test_time_without_a_link_is_no_silence_of_the_platform() -> None:
     wait.ended(3610 * S)
     wait.ended(3620 * S)  # an attempt that failed in between
     assert wait.silent_ns(4000 * S) == 20 * S
+
+
+def test_an_answer_that_came_with_the_end_of_the_link_waits_for_the_next_one() -> None:
+    """It is looked at when the link is down already."""
+    wait = ReceiptWait()
+    wait.connected(0)
+    wait.ended(20 * S)
+    wait.acknowledged(20 * S)
+    assert wait.silent_ns(380 * S) == 0
+    wait.connected(380 * S)
+    assert wait.silent_ns(385 * S) == 5 * S
 
 
 @pytest.mark.parametrize(("stood_ns", "taken_over"), [(ALONE_NS - 1, True), (ALONE_NS, False)])
