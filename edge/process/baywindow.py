@@ -96,6 +96,7 @@ class BayWindow:
     def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
         self._line.end_window(end_ns)
+        self._chatter.noise(self._line.noisy_until_ns)
         self._line.bounces(end_ns)
         for change in self._line.take(end_ns):
             self._watched = change.what is not LineChange.UNOBSERVED
@@ -107,7 +108,7 @@ class BayWindow:
             self._stays.apply(change)
         self._loop.end_window(end_ns)
         self._stays.end_window(end_ns)
-        self._chatter.end_window(end_ns, noisy=self._line.noisy)
+        self._chatter.end_window(end_ns)
         body = self._body(start_ns, end_ns, marks)
         events = [self._event(turn) for turn in self._stays.changes]
         events += [

@@ -14,12 +14,21 @@ CALM_NS: Final = 30_000_000_000
 class ChatterCheck:
     """One contact. More than `most` impossible changes within `within_ns` are chatter."""
 
-    __slots__ = ("_bad_until", "_moments", "_within", "chatters", "faults", "has_chattered")
+    __slots__ = (
+        "_bad_until",
+        "_moments",
+        "_noise_end",
+        "_within",
+        "chatters",
+        "faults",
+        "has_chattered",
+    )
 
     def __init__(self, most: int, within_ns: int = CALM_NS) -> None:
         self._within = within_ns
         self._moments: deque[int] = deque(maxlen=most)
         self._bad_until = 0
+        self._noise_end: int | None = None  # of the window that is looked at; it is to come
         self.chatters = False
         self.has_chattered = False  # at any time in the open window
         self.faults: list[tuple[int, bool]] = []  # (moment, chatters from now on?), not told yet
@@ -35,20 +44,15 @@ class ChatterCheck:
         self._tick(at)
         moments = self._moments
         if len(moments) == moments.maxlen and at - moments[0] < self._within:
-            self.hold(at)
+            self._hold(at)
         moments.append(at)
 
-    def hold(self, at: int) -> None:
-        """It chatters now, whatever was counted."""
-        self._bad_until = at + self._within
-        if not self.chatters:
-            self.chatters = self.has_chattered = True
-            self.faults.append((at, True))
+    def noise(self, end_ns: int | None) -> None:
+        """Before the changes of a window: its line bounced more than a contact can, until then."""
+        self._noise_end = end_ns
 
-    def end_window(self, end_ns: int, *, noisy: bool) -> None:
-        """The window ends; `noisy`: its line bounced more than a contact can."""
-        if noisy:
-            self.hold(end_ns)
+    def end_window(self, end_ns: int) -> None:
+        """All of the window was looked at."""
         self._tick(end_ns)
 
     def next(self) -> None:
@@ -71,6 +75,21 @@ class ChatterCheck:
         self.next()
 
     def _tick(self, now: int) -> None:
+        """Time has come so far."""
+        if self._noise_end is not None and self._noise_end <= now:
+            end, self._noise_end = self._noise_end, None
+            self._calm_down(end)
+            self._hold(end)
+        self._calm_down(now)
+
+    def _hold(self, at: int) -> None:
+        """It chatters now, whatever was counted."""
+        self._bad_until = max(self._bad_until, at + self._within)
+        if not self.chatters:
+            self.chatters = self.has_chattered = True
+            self.faults.append((at, True))
+
+    def _calm_down(self, now: int) -> None:
         if self.chatters and now >= self._bad_until:
             self.chatters = False
             self.faults.append((self._bad_until, False))

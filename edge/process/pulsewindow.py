@@ -85,6 +85,7 @@ class PulseWindow:
     def close(self, start_ns: int, end_ns: int, marks: Sequence[str]) -> tuple[Draft, list[Draft]]:
         """The window's record and its events; the next window begins."""
         self._line.end_window(end_ns)
+        self._chatter.noise(self._line.noisy_until_ns)
         self._line.bounces(end_ns)
         due = start_ns + SAMPLE_NS
         for event in self._line.take(end_ns):
@@ -92,7 +93,7 @@ class PulseWindow:
             self._on(event)
         self._sample(due, end_ns + 1)
         self._loop.end_window(end_ns)
-        self._chatter.end_window(end_ns, noisy=self._line.noisy)
+        self._chatter.end_window(end_ns)
         qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
         if self._chatter.has_chattered:
             self._discount()
