@@ -103,7 +103,7 @@ class BayWindow:
             if change.what is LineChange.LOST:
                 self._lost += change.lost
             elif change.what is LineChange.RISE:
-                self._chatter.impossible(change.at_ns)  # so many of them are
+                self._chatter.count(change.at_ns)
             self._loop.apply(change)
             self._stays.apply(change)
         self._loop.end_window(end_ns)
@@ -116,7 +116,7 @@ class BayWindow:
         ]
         self._loop.next(end_ns)
         self._stays.next(end_ns)
-        self._chatter.next()
+        self._chatter.next(end_ns)
         self._line.late = 0
         self._clear()
         return Draft(Stream.BAY, self.setup.name, start_ns, end_ns, body), events
@@ -137,7 +137,7 @@ class BayWindow:
         self._line.restore(state["line"])
         self._loop.restore(state["loop"], start_ns)
         self._stays.restore(state["stay"], start_ns)
-        self._chatter.restore(state)
+        self._chatter.restore(state, start_ns)
         self._watched = bool(state["watched"])
         self._clear()
 

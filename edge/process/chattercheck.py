@@ -1,7 +1,8 @@
 """A contact that opens and closes as nothing behind it can: a loose wire, a worn switch, water.
 
-Its owner says what cannot be so (`impossible`); too much of that within a while is chatter, and it
-is over when there was none for as long. A line on which edges bounce all the time chatters, too.
+Its owner gives it the changes that cannot come often (`count`); too many within a while are
+chatter, and it is over when there was none for as long. A line on which edges bounce all the time
+chatters, too.
 """
 
 from collections import deque
@@ -12,7 +13,7 @@ CALM_NS: Final = 30_000_000_000
 
 
 class ChatterCheck:
-    """One contact. More than `most` impossible changes within `within_ns` are chatter."""
+    """One contact. More than `most` changes that count, within `within_ns`, are chatter."""
 
     __slots__ = (
         "_bad_until",
@@ -37,10 +38,10 @@ class ChatterCheck:
         """A first window, perhaps of another clock."""
         self._moments.clear()
         self._bad_until = at_ns + self._within
-        self.next()
+        self.next(at_ns)
 
-    def impossible(self, at: int) -> None:
-        """A change that cannot be so."""
+    def count(self, at: int) -> None:
+        """A change of those that must not come often."""
         self._tick(at)
         moments = self._moments
         if len(moments) == moments.maxlen and at - moments[0] < self._within:
@@ -55,10 +56,12 @@ class ChatterCheck:
         """All of the window was looked at."""
         self._tick(end_ns)
 
-    def next(self) -> None:
+    def next(self, at_ns: int) -> None:
         """The next window begins."""
         self.has_chattered = self.chatters
         self.faults = []
+        while self._moments and at_ns - self._moments[0] >= self._within:
+            self._moments.popleft()  # too long ago to be chatter
 
     def snapshot(self) -> dict[str, list[Any]]:
         """What is added to its owner's snapshot, between windows; of a steady contact nothing."""
@@ -66,13 +69,13 @@ class ChatterCheck:
             return {}
         return {"chatter": [list(self._moments), self._bad_until, self.chatters]}
 
-    def restore(self, owner: Mapping[str, Any]) -> None:
-        """Back from `snapshot`, out of its owner's."""
+    def restore(self, owner: Mapping[str, Any], start_ns: int) -> None:
+        """Back from `snapshot`, out of its owner's, at the start of a window."""
         if "chatter" in owner:
             moments, until, self.chatters = owner["chatter"]
             self._moments.extend(int(at) for at in moments)
             self._bad_until = int(until)
-        self.next()
+        self.next(start_ns)
 
     def _tick(self, now: int) -> None:
         """Time has come so far."""

@@ -108,7 +108,7 @@ class PulseWindow:
         ]
         events += [chatter_event(name, at, PULSE_CHATTER, on) for at, on in self._chatter.faults]
         self._loop.next(end_ns)
-        self._chatter.next()
+        self._chatter.next(end_ns)
         self._next()
         return Draft(Stream.ENERGY, name, start_ns, end_ns, body), events
 
@@ -134,7 +134,7 @@ class PulseWindow:
         same = list(state["step"]) == [self._step.num, self._step.den]
         self.total = int(state["total"]) if same else 0
         self._past = bool(state["past"])
-        self._chatter.restore(state)
+        self._chatter.restore(state, start_ns)
         self._next()
 
     def _next(self) -> None:
@@ -146,7 +146,7 @@ class PulseWindow:
         self._loop.apply(event)
         if event.what is LineChange.RISE:
             if self._opened is not None and event.at_ns - self._opened < PAUSE_NS:
-                self._chatter.impossible(event.at_ns)
+                self._chatter.count(event.at_ns)
             self._pulse(event.at_ns)
         elif event.what is LineChange.FALL:
             self._opened = event.at_ns

@@ -136,6 +136,20 @@ def test_a_steady_contact_keeps_nothing_of_it() -> None:
     assert "chatter" not in {*state["bays"]["bay_1"], *state["pulses"]["charger"]}
 
 
+@pytest.mark.parametrize(("name", "young"), [("bay_1", [50.0, 50.12]), ("charger", [50.12])])
+def test_moments_that_are_too_old_to_be_chatter_are_not_kept(name: str, young: list[float]) -> None:
+    def kept() -> Any:
+        state = packed(engine.snapshot())
+        return {**state["bays"], **state["pulses"]}[name].get("chatter")
+
+    engine = started()
+    engine.contacts(presences(name, (5, 5.1), (5.12, 5.2), (50, 50.1), (50.12, 50.2)))
+    engine.close(MINUTE)
+    assert kept()[0] == [round(at * S) for at in young]
+    engine.close(2 * MINUTE)
+    assert kept() is None
+
+
 def test_pulses_of_a_line_that_chatters_are_no_energy() -> None:
     """A loose wire of an S0 output was 41 kW for the city."""
     engine = started()
