@@ -108,7 +108,7 @@ class BayWindow:
             self._stays.apply(change)
         self._loop.end_window(end_ns)
         self._stays.end_window(end_ns)
-        self._chatter.end_window(end_ns)
+        self._chatter.tick(end_ns)
         body = self._body(start_ns, end_ns, marks)
         events = [self._event(turn) for turn in self._stays.changes]
         events += [

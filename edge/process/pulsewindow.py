@@ -93,7 +93,7 @@ class PulseWindow:
             self._on(event)
         self._sample(due, end_ns + 1)
         self._loop.end_window(end_ns)
-        self._chatter.end_window(end_ns)
+        self._chatter.tick(end_ns)
         qualitycounts.add_count(self._quality, qualitycounts.UNCERTAIN_GAP, self._line.late)
         if self._chatter.has_chattered:
             self._discount()
