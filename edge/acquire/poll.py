@@ -92,7 +92,7 @@ class PollState:
         self.stateful = self.polled if isinstance(self.polled, Stateful) else None
 
     @property
-    def points(self) -> int:
+    def point_count(self) -> int:
         """So many it has."""
         return len(self.polled.points)
 

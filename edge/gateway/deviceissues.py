@@ -172,7 +172,7 @@ def _bad_values(device: PolledState, now_ns: int) -> Iterator[IssueFinding]:
     yield IssueFinding(
         "values_bad",
         device.name,
-        f"{len(keys)} of {device.points} points of {device.name} {have} no value ({reason}): "
+        f"{len(keys)} of {device.point_count} points of {device.name} {have} no value ({reason}): "
         f"{', '.join(keys[:SHOWN_POINTS])}{more}",
         as_instruction(REMEDIES.get(reason, "")),
     )

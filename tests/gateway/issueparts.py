@@ -49,7 +49,7 @@ class Polled:
     unsettled_since_ns: int | None = None
     settle_limit_ns: int = 60 * S
     reads: int = 9
-    points: int = 2
+    point_count: int = 2
     bad: Mapping[str, BadPoint] = field(default_factory=dict)
 
 
