@@ -74,8 +74,9 @@ def without_contradictions(
     told: Sequence[CheckResult], own: Sequence[CheckResult]
 ) -> list[CheckResult]:
     """What we have found ourselves, without an `ok` or `not checked` of a check that was told to be
-    wrong: of lanes and wires, with the same lane or device. What is told already is left out."""
-    whole = {each.check for each in told if CHECKS[each.check].group not in ("lanes", "wires")}
+    wrong: of lanes and wires, with the same lane or device; of a broker, with no other broker. What
+    is told already is left out."""
+    whole = {each.check for each in told if not _is_of_a_part(each)}
     parts = {(each.check, _name(each)) for each in told}
     causes = {(each.check, each.cause) for each in told}
 
@@ -85,6 +86,12 @@ def without_contradictions(
         return each.check not in whole and (each.check, _name(each)) not in parts
 
     return [each for each in own if holds(each)]
+
+
+def _is_of_a_part(told: CheckResult) -> bool:
+    """Of a lane or a wire, or of one of several brokers."""
+    group = CHECKS[told.check].group
+    return group in ("lanes", "wires") or (group == "broker" and bool(told.about))
 
 
 def _name(result: CheckResult) -> str:

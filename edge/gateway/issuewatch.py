@@ -51,7 +51,7 @@ class IssueSources:
     outbox: OutboxCounter
     connection: Callable[[], tuple[ConnectionState, bool]]  # and whether it is connected
     receipt_s: float | None  # patience with the platform; None: the broker's answer confirms
-    first_broker: str  # of those that may be used
+    brokers: Sequence[str]  # those that may be used; that of uplink.url is the first
     budget: Callable[[], Iterable[IssueFinding]]  # of bytes, as kerbstone-link counts them
     calibrations: Callable[[Stamp], Iterable[IssueFinding]]  # those that have ended by then
     buses: Callable[[], Mapping[str, Sequence[find.PolledState]]]  # the devices of each
@@ -122,13 +122,14 @@ class IssueWatch:
                         LinkSeen(
                             connection,
                             connected,
+                            sources.brokers,
                             sources.receipt_s,
                             health.no_subscribers or 0,
                             now.mono_ns,
                         )
                     ),
                     fallback_findings(
-                        connection, sources.first_broker, connected=connected, now_ns=now.mono_ns
+                        connection, sources.brokers[0], connected=connected, now_ns=now.mono_ns
                     ),
                     sources.budget(),
                 ),
