@@ -39,6 +39,7 @@ from edge.diagnose.wholeway import WholeWay, make_steps
 from edge.diagnose.withoutsite import steps_without_site
 from edge.gateway.livestatus import not_known
 from edge.health.kernelfiles import ROOT
+from edge.health.openissues import whose_issue
 from edge.terminal import echo, echo_json, progress
 
 WIRES: Final = frozenset[CheckId]([*checks_of("wires"), "bus_rights"])
@@ -229,9 +230,8 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
 
 
 def _is_meant(issue: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """An open issue of one of these; without a name each is. About `north_1 lead` is `north_1`."""
-    about = str(issue.get("about", ""))
-    return not names or about.removeprefix("bus ").partition(" ")[0] in names
+    """An open issue of one of these; without a name each is."""
+    return not names or whose_issue(str(issue.get("kind")), str(issue.get("about", ""))) in names
 
 
 def _tell(args: argparse.Namespace, report: DoctorReport, daemon: AskedDaemon) -> int:

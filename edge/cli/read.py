@@ -28,7 +28,7 @@ from edge.report.live.answertext import (
     News,
     answer_rows,
     attention_rows,
-    issue_owner,
+    issue_source,
     news_rows,
 )
 from edge.report.live.lanetext import rows_of
@@ -268,7 +268,7 @@ def _code(answer: Mapping[str, Any]) -> int:
     """1 when a device or a point has no value, a line is not watched, or an issue is open."""
     shown = [each for kind in KINDS for each in rows_of(answer, kind)]
     names = {str(each.get("name")) for each in shown}
-    if any(issue_owner(issue) in names for issue in rows_of(answer, "issues")):
+    if any(issue_source(issue) in names for issue in rows_of(answer, "issues")):
         return 1
     loops = (loop for lane in rows_of(answer, "lanes") for loop in rows_of(lane, "loops"))
     well = all(

@@ -15,8 +15,9 @@ from edge.diagnose.checks import check_of_issue
 from edge.diagnose.diagnosis import PTY_PREFIX, check_lines
 from edge.diagnose.exam import Exam, Failure, condition_findings, split_finding
 from edge.diagnose.heldvalues import held_findings
-from edge.diagnose.issueresults import POINTER, area_of
+from edge.diagnose.issueresults import POINTER
 from edge.gateway.wiring import Wiring
+from edge.health.openissues import whose_issue
 
 GPIO_CONSUMER_PREFIX: Final = "kerbstone-"  # what the daemon's GPIO lines are requested as
 
@@ -69,10 +70,8 @@ def _put_issue(exams: Sequence[Exam], issue: Mapping[str, Any]) -> bool:
     """An open issue, put with its lane or device; False when it is the gateway's, or of one that
     nobody asked about."""
     kind, about = str(issue.get("kind")), str(issue.get("about", ""))
-    whose, check = about.partition(" ")[0], check_of_issue(kind)
-    if kind == "bus_fails":
-        whose = about.removeprefix("bus ")
-    if not whose or check is None or area_of(kind) not in ("devices", "events"):
+    whose, check = whose_issue(kind, about), check_of_issue(kind)
+    if not whose or check is None:
         return False
     make = fault if issue.get("severity") == "fault" else warning
     cause, remedy = (str(issue.get(key, "")).rstrip(".") for key in ("cause", "remedy"))

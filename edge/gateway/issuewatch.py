@@ -19,7 +19,7 @@ from edge.core.reportlimits import HourlyLimit
 from edge.gateway import issuefindings as find
 from edge.gateway.deviceissues import device_findings
 from edge.gateway.linkfindings import LinkSeen, fallback_findings, link_findings
-from edge.health.openissues import IssueFinding, OpenIssues, whose_issue
+from edge.health.openissues import IssueFinding, OpenIssues, source_of_issue
 from edge.identity.runfiles import BoxNames
 from edge.outbox import OutboxCounts
 from edge.uplink.certificatedates import CertificateFile
@@ -242,7 +242,7 @@ def issues_for_people(issues: OpenIssues, now: Stamp) -> list[dict[str, object]]
 def issues_about(issues: OpenIssues, name: str, now: Stamp) -> list[dict[str, object]]:
     """Those of a device, lane or contact."""
     told = zip(issues, issues_for_people(issues, now), strict=True)
-    return [row for each, row in told if whose_issue(each.kind, each.about) == name]
+    return [row for each, row in told if source_of_issue(each.kind, each.about) == name]
 
 
 def issue_status(issues: OpenIssues, now: Stamp, words: int | None = None) -> list[OpenIssueStatus]:

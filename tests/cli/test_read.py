@@ -59,6 +59,23 @@ def test_a_lane_says_what_its_loops_do(kerbstone: Command, site: MakeSite, tmp_p
     assert said.code == 1, "a line is not watched"
 
 
+def test_a_model_s_issue_is_not_that_of_a_lane_with_its_name(
+    kerbstone: Command, site: MakeSite, tmp_path: Path
+) -> None:
+    file = site(more=STORE.format(tmp_path))
+    (lane,) = ANSWER["lanes"]
+    well = {**lane, "name": "congestion", "loops": lane["loops"][:1]}
+    issue = {
+        "kind": "model_fails",
+        "about": "congestion",
+        "cause": "It is late.",
+        "remedy": "Wait.",
+    }
+    with answering(tmp_path / "run", {"live": {**ANSWER, "lanes": [well], "issues": [issue]}}):
+        said = kerbstone("read", "--all", "--config", file)
+    assert (said.code, "ATTENTION" in said.out) == (0, False)
+
+
 def test_an_older_daemon_is_said_to_be_one(
     kerbstone: Command, site: MakeSite, tmp_path: Path
 ) -> None:

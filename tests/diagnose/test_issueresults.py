@@ -63,6 +63,21 @@ def test_a_lane_with_a_fault_does_not_speak_for_its_neighbour() -> None:
     assert without_contradictions(told, own) == own[1:]
 
 
+@pytest.mark.parametrize(
+    ("kind", "about", "own", "kept"),
+    [
+        ("bus_fails", "bus air", passed("bus_line", "sound", "air"), False),
+        ("bus_fails", "bus air", passed("bus_line", "sound", "bus"), True),
+        ("line_closed", "line a", passed("gpio_lines", "", "loops/line"), True),
+        ("device_fails", "hut", passed("device_answers", "", "air/hut"), False),
+    ],
+)
+def test_what_is_told_of_a_bus_or_a_line_is_of_nothing_that_is_called_so(
+    kind: str, about: str, own: CheckResult, kept: bool
+) -> None:
+    assert without_contradictions(issue_results([issue(kind, about)]), [own]) == [own] * kept
+
+
 def test_what_both_have_found_stands_there_once() -> None:
     told = [fault("disk_writable", "The file system is read-only", "Replace the card")]
     own = [*told, warn("temperature", "84 Cel", "Check the fan")]

@@ -77,6 +77,23 @@ def test_one_device_can_be_asked_for_and_a_wrong_name_is_said_to_be_one(
 
 
 @pytest.mark.usefixtures("closed")
+def test_a_model_s_issue_is_not_that_of_a_lane_with_its_name(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edges = {"loop": {"last_s": 4.0, "edges": 9, "over_s": 60.0}}
+    issue = {"kind": "model_fails", "about": "congestion", "severity": "fault", "cause": "Late."}
+    lanes = {"congestion": {"bus": "loops", "edges": edges}}
+    status = {**STATUS, "lanes": lanes, "issues": [issue]}
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: status)
+    said = kerbstone(
+        "doctor", "congestion", "--check", "models", "--check", "lanes", "--config",
+        tmp_path / "site.toml",
+    )  # fmt: skip
+    assert "Late" not in said.out
+    assert "ok       lane_verdict congestion" in said.out
+
+
+@pytest.mark.usefixtures("closed")
 def test_a_device_behind_a_bus_that_fails_is_no_fault_of_its_own(
     kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
