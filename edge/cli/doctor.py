@@ -201,8 +201,7 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
     status = daemon.status
     names = {} if status is None else dict(status.get("names", {}))
     if status is not None:
-        kinds = ("buses", "devices", "lanes", "bays", "signals")
-        known = [name for kind in kinds for name in status.get(kind, {})]
+        known = _known(status)
         for name in args.names:
             if name not in known:
                 echo(f"kerbstone doctor: {not_known(name, known)}", err=True)
@@ -229,9 +228,21 @@ def _look_without_site(args: argparse.Namespace, wanted: frozenset[CheckId]) -> 
     return _tell(args, report, daemon)
 
 
+def _known(status: Mapping[str, Any]) -> list[str]:
+    """The names that may be asked for; a gateway of an older version tells of a contact only when
+    something is wrong with it."""
+    kinds = ("buses", "devices", "lanes", "bays", "signals", "contacts")
+    told = (name for kind in kinds for name in status.get(kind, {}))
+    return [*dict.fromkeys(filter(None, (*told, *map(_whose, status.get("issues", ())))))]
+
+
 def _is_meant(issue: Mapping[str, Any], names: Sequence[str]) -> bool:
     """An open issue of one of these; without a name each is."""
-    return not names or whose_issue(str(issue.get("kind")), str(issue.get("about", ""))) in names
+    return not names or _whose(issue) in names
+
+
+def _whose(issue: Mapping[str, Any]) -> str:
+    return whose_issue(str(issue.get("kind")), str(issue.get("about", "")))
 
 
 def _tell(args: argparse.Namespace, report: DoctorReport, daemon: AskedDaemon) -> int:

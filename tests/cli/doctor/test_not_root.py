@@ -77,6 +77,26 @@ def test_one_device_can_be_asked_for_and_a_wrong_name_is_said_to_be_one(
 
 
 @pytest.mark.usefixtures("closed")
+@pytest.mark.parametrize(("contacts", "sound"), [({}, 2), ({"heat": {}, "hatch": {}}, 0)])
+def test_a_door_or_a_pulse_output_that_status_shows_can_be_asked_for(
+    contacts: dict[str, Any],
+    sound: int,
+    kerbstone: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An older gateway names them in its open issues only."""
+    chatters = {"kind": "contact_fault", "about": "heat chatter", "severity": "warning",
+                "cause": "heat chatters.", "remedy": "Look at its card."}  # fmt: skip
+    status = {**STATUS, "contacts": contacts, "issues": [chatters]}
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: status)
+    said = kerbstone("doctor", "heat", "--config", tmp_path / "site.toml")
+    assert (said.code, said.err) == (1, "")
+    assert "warning  gpio_lines heat chatter: heat chatters." in said.out
+    assert kerbstone("doctor", "hatch", "--config", tmp_path / "site.toml").code == sound
+
+
+@pytest.mark.usefixtures("closed")
 def test_a_model_s_issue_is_not_that_of_a_lane_with_its_name(
     kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
