@@ -144,9 +144,36 @@ def test_without_the_gateway_the_box_is_looked_at_all_the_same(
 def test_a_file_that_may_not_be_read_is_closed_and_one_that_is_missing_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not is_closed(tmp_path / "site.toml")
+    file = tmp_path / "site.toml"
+    monkeypatch.setattr("edge.cli.site_options.find_site_file", lambda: file)
+    assert not is_closed(file)
     monkeypatch.setattr(Path, "open", _refused)
-    assert is_closed(tmp_path / "site.toml")
+    assert is_closed(file)
+    assert not is_closed(tmp_path / "other.toml"), "no daemon of this box runs with it"
+
+
+def test_where_root_s_folder_may_hold_the_signed_file_it_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On an enrolled box there is none where a technician would put his."""
+    file, signed = tmp_path / "site.toml", tmp_path / "identity/site.toml"
+    monkeypatch.setattr("edge.cli.site_options.find_site_file", lambda: file)
+    monkeypatch.setattr("edge.cli.site_options.SIGNED_SITE_FILE", signed)
+    assert not is_closed(file)
+    monkeypatch.setattr(Path, "stat", _refused)
+    assert is_closed(file)
+    assert not is_closed(tmp_path / "other.toml")
+
+
+def test_a_file_that_is_closed_and_not_of_this_box_cannot_be_read(
+    kerbstone: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon of this box says nothing of what stands there."""
+    monkeypatch.setattr("edge.cli.doctor.ask_daemon", lambda *_: STATUS)
+    monkeypatch.setattr(Path, "open", _refused)
+    said = kerbstone("doctor", "--config", tmp_path / "other.toml")
+    assert (said.code, "cannot be read" in said.err) == (2, True)
+    assert "north_1" not in said.out
 
 
 def test_a_secret_in_a_closed_folder_is_not_said_to_be_missing(
